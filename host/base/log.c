@@ -1,0 +1,54 @@
+/* One place through which the library speaks. The function is called outside the lock, so it may log itself. */
+#include "base/log.h"
+
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static void to_stderr(void *ctx, sp_log_level level, const char *text)
+{
+    static const char *const head[] = {"error: ", "warning: ", "", "debug: "};
+    (void)ctx;
+    fprintf(stderr, "spikeport: %s%s\n", head[level], text);
+}
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static sp_log_fn log_fn = to_stderr;
+static void *log_ctx;
+static sp_log_level log_level = SP_LOG_INFO;
+
+void sp_log_install(sp_log_fn fn, void *ctx)
+{
+    pthread_mutex_lock(&lock);
+    log_fn = fn ? fn : to_stderr;
+    log_ctx = fn ? ctx : NULL;
+    pthread_mutex_unlock(&lock);
+}
+
+void sp_log_set_level(sp_log_level level)
+{
+    pthread_mutex_lock(&lock);
+    log_level = level;
+    pthread_mutex_unlock(&lock);
+}
+
+void sp_log(sp_log_level level, const char *fmt, ...)
+{
+    pthread_mutex_lock(&lock);
+    sp_log_fn fn = level <= log_level ? log_fn : NULL;
+    void *ctx = log_ctx;
+    pthread_mutex_unlock(&lock);
+    if (!fn)
+        return;
+    char text[4096];
+    va_list args;
+    va_start(args, fmt);
+    int n = vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    if (n < 0)
+        return;
+    if ((size_t)n >= sizeof text)
+        memcpy(text + sizeof text - 4, "...", 4);
+    fn(ctx, level, text);
+}
