@@ -1,0 +1,153 @@
+/* Changes to a YAML tree from the command line: "--set a.b.c=value". */
+#include "config/yaml.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "config/yaml_build.h"
+
+static const char *const set_file = "--set"; /* the file name of nodes that came this way */
+
+typedef struct path {
+    char *text; /* cut into parts */
+    const char *parts[SP_YAML_MAX_DEPTH];
+    int columns[SP_YAML_MAX_DEPTH];
+    int n;
+} path;
+
+static sp_status fail_set(sp_error *err, const char *assignment, const char *what)
+{
+    char shown[SP_YAML_SHOWN_BYTES];
+    return SP_FAIL(err, SP_E_CONFIG, "--set %s: %s", sp_yaml_shown(assignment, shown), what);
+}
+
+static sp_status split(const char *assignment, path *p, size_t *value_at, sp_error *err)
+{
+    const char *equals = strchr(assignment, '=');
+    if (!equals)
+        return fail_set(err, assignment, "no \"=\" in it; write it as key.key=value");
+    if (equals == assignment)
+        return fail_set(err, assignment, "no key before \"=\"; write it as key.key=value");
+    p->text = sp_strndup(assignment, (size_t)(equals - assignment));
+    if (!p->text)
+        return SP_FAIL(err, SP_E_MEMORY, "out of memory while reading --set");
+    *value_at = (size_t)(equals - assignment) + 1;
+    for (char *at = p->text; at;) {
+        char *dot = strchr(at, '.');
+        if (dot)
+            *dot = '\0';
+        if (*at == '\0' || strpbrk(at, " \t\r\n"))
+            return fail_set(err, assignment, "a part of the key is empty or has a space in it");
+        if (p->n == SP_YAML_MAX_DEPTH)
+            return fail_set(err, assignment, "the key has more than 64 parts");
+        p->parts[p->n] = at;
+        p->columns[p->n++] = (int)(at - p->text) + 1;
+        at = dot ? dot + 1 : NULL;
+    }
+    return SP_OK;
+}
+
+/* The slot of list item `part`, an index that must exist. */
+static sp_status list_slot(sp_yaml *list, const char *part, const char *assignment, sp_yaml ***slot,
+                           sp_error *err)
+{
+    size_t n_digits = strspn(part, "0123456789");
+    unsigned long index = n_digits && n_digits < 10 ? strtoul(part, NULL, 10) : 0;
+    if (part[n_digits] != '\0' || n_digits == 0 || n_digits >= 10 || index >= list->n) {
+        char shown[SP_YAML_SHOWN_BYTES], key[SP_YAML_SHOWN_BYTES];
+        return SP_FAIL(err, SP_E_CONFIG,
+                       "--set %s: \"%s\" is not an item of the list at %s:%d:%d; it has %zu, counted from 0",
+                       sp_yaml_shown(assignment, shown), sp_yaml_shown(part, key), list->file, list->line,
+                       list->column, list->n);
+    }
+    *slot = &list->items[index];
+    return SP_OK;
+}
+
+/* The slot of key `part`; a new key gets a null value first. */
+static sp_status map_slot(sp_yaml *map, const char *part, int column, sp_yaml ***slot, sp_error *err)
+{
+    size_t i = 0;
+    while (i < map->n && strcmp(map->keys[i], part) != 0)
+        i++;
+    if (i == map->n) {
+        if (map->n >= SP_YAML_MAX_KEYS)
+            return SP_FAIL(err, SP_E_CONFIG, "--set %s: too many keys in one map (4096 at most)", part);
+        sp_yaml *item = sp_yaml_node_create(SP_YAML_NULL, set_file, 1, column);
+        if (!item || !(item->text = sp_strdup("")) ||
+            sp_yaml_append(map, part, 1, column, item, err) != SP_OK) {
+            sp_yaml_node_destroy(&item);
+            return SP_FAIL(err, SP_E_MEMORY, "out of memory while reading --set");
+        }
+    }
+    *slot = &map->items[i];
+    return SP_OK;
+}
+
+/* An absent or empty value on the way becomes a map. */
+static void make_map(sp_yaml *node, int column)
+{
+    sp_free(node->text);
+    node->text = NULL;
+    node->kind = SP_YAML_MAP;
+    node->file = set_file;
+    node->line = 1;
+    node->column = column;
+}
+
+static sp_status find_slot(sp_yaml_doc *doc, const path *p, const char *assignment, sp_yaml ***slot,
+                           sp_error *err)
+{
+    sp_yaml **at = &doc->root;
+    for (int i = 0; i < p->n; i++) {
+        sp_yaml *in = *at;
+        if (in->kind == SP_YAML_NULL)
+            make_map(in, p->columns[i]);
+        if (in->kind == SP_YAML_LIST) {
+            SP_TRY(list_slot(in, p->parts[i], assignment, &at, err));
+        } else if (in->kind == SP_YAML_MAP) {
+            SP_TRY(map_slot(in, p->parts[i], p->columns[i], &at, err));
+            /* An error about this key now has to point at --set, not at the file. */
+            size_t k = (size_t)(at - in->items);
+            if (i == p->n - 1) {
+                in->key_lines[k] = 1;
+                in->key_columns[k] = p->columns[i];
+            }
+        } else {
+            char shown[SP_YAML_SHOWN_BYTES], key[SP_YAML_SHOWN_BYTES];
+            return SP_FAIL(err, SP_E_CONFIG, "--set %s: there is no \"%s\" in the plain value at %s:%d:%d",
+                           sp_yaml_shown(assignment, shown), sp_yaml_shown(p->parts[i], key), in->file,
+                           in->line, in->column);
+        }
+    }
+    *slot = at;
+    return SP_OK;
+}
+
+sp_status sp_yaml_set(sp_yaml_doc *doc, const char *assignment, sp_error *err)
+{
+    path p = {0};
+    size_t value_at = 0;
+    sp_yaml *value = NULL, **slot = NULL;
+    sp_status st = SP_OK;
+    SP_TRY_GOTO(split(assignment, &p, &value_at, err));
+    sp_yaml_source source = {.file = set_file,
+                             .text = assignment + value_at,
+                             .n = strlen(assignment + value_at),
+                             .depth = p.n,
+                             .column = (int)value_at,
+                             .no_block = true};
+    SP_TRY_GOTO(sp_yaml_build(&source, &value, err));
+    if (!doc->root && !(doc->root = sp_yaml_node_create(SP_YAML_MAP, set_file, 1, 1)))
+        SP_TRY_GOTO(SP_FAIL(err, SP_E_MEMORY, "out of memory while reading --set"));
+    SP_TRY_GOTO(find_slot(doc, &p, assignment, &slot, err));
+    sp_yaml_node_destroy(slot);
+    *slot = value;
+    value = NULL;
+done:
+    sp_yaml_node_destroy(&value);
+    sp_free(p.text);
+    return st;
+}

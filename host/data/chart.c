@@ -1,0 +1,255 @@
+/* Line charts: panels side by side, each with title, legend, axes, grid and up to six series in the Okabe-Ito colours.
+ * The legend has its own rows above the plot and so never covers data. Layout only: drawing is canvas.c, numbers are
+ * chart_axes.c. */
+#include <math.h>
+#include <string.h>
+#include "base/error.h"
+#include "base/mem.h"
+#include "data/canvas.h"
+#include "data/chart_axes.h"
+
+enum {
+    MAX_SERIES = 6,
+    MAX_PANELS = 64,
+    MIN_WIDTH = 160,
+    MIN_HEIGHT = 120,
+    MAX_SIDE = 8192,
+    MAX_WIDTH = 32768
+};
+/* In units of the font's scale: */
+enum { CAPITALS = 7, LINE = 12, PAD = 6, GAP = 4, SWATCH = 14 };
+enum { LABEL_BYTES = 32, MIN_PLOT = 20 };
+
+#define WHITE    0xffffffu
+#define INK      0x202020u
+#define SOFT_INK 0x505050u
+#define GRID     0xe4e4e4u
+#define AXIS     0x909090u
+
+/* Okabe and Ito's palette without its yellow (too pale on white) and black (kept for text). */
+static const uint32_t palette[MAX_SERIES] = {0x0072b2u, 0xd55e00u, 0x009e73u,
+                                             0xcc79a7u, 0xe69f00u, 0x56b4e9u};
+
+typedef struct layout {
+    sp_rect panel, plot;
+    int scale;      /* of the font: 2, or 1 on small panels */
+    int legend_top; /* y of its first row */
+    sp_axis x, y;
+} layout;
+
+static const char *text_of(const char *s)
+{
+    return s ? s : "";
+}
+
+static double to_x(const layout *l, double v)
+{
+    return l->plot.x0 + (v - l->x.low) / (l->x.high - l->x.low) * (l->plot.x1 - l->plot.x0);
+}
+
+static double to_y(const layout *l, double v)
+{
+    return l->plot.y1 - (v - l->y.low) / (l->y.high - l->y.low) * (l->plot.y1 - l->plot.y0);
+}
+
+/* Walks through the legend, wrapping at the plot's width; draws when c is not NULL. Returns the number of rows. */
+static int legend(sp_canvas *c, const sp_panel *p, const layout *l)
+{
+    int s = l->scale, text_at = (SWATCH + GAP) * s, room = l->plot.x1 - l->plot.x0, x = 0, rows = 0;
+    for (size_t k = 0; k < p->n_series; k++) {
+        const char *name = text_of(p->series[k].name);
+        int width = text_at + sp_canvas_text_width(name, s);
+        if (!*name)
+            continue;
+        if (rows == 0 || x + width > room) {
+            rows++;
+            x = 0;
+        }
+        if (c) {
+            int left = l->plot.x0 + x, y = l->legend_top + (rows - 1) * LINE * s;
+            double from[2] = {left + 2.0, y + 0.5 * CAPITALS * s}, to[2] = {left + SWATCH * s - 2.0, from[1]};
+            sp_canvas_line(c, l->panel, from, to, 1.5 * s);
+            sp_canvas_paint(c, l->panel, palette[k]);
+            sp_canvas_text(c, left + text_at, y, name, s, room - text_at, SP_ALIGN_LEFT, SOFT_INK);
+        }
+        x += width + 2 * PAD * s;
+    }
+    return rows;
+}
+
+static int widest_label(const sp_axis *a, int scale)
+{
+    int widest = 0;
+    for (int k = 0; k < sp_axis_ticks(a); k++) {
+        char text[LABEL_BYTES];
+        int width;
+        sp_axis_label(a, k, text, sizeof text);
+        width = sp_canvas_text_width(text, scale);
+        widest = width > widest ? width : widest;
+    }
+    return widest;
+}
+
+/* Labels of the x axis stand side by side: fewer ticks until they do not touch. */
+static sp_axis fit_x_axis(const sp_panel *p, const layout *l)
+{
+    int s = l->scale, width = l->plot.x1 - l->plot.x0;
+    for (int ticks = width / (24 * s); ticks > 1; ticks--) {
+        sp_axis a = sp_axis_x(p, ticks);
+        if (a.step / (a.high - a.low) * width >= widest_label(&a, s) + 2 * PAD * s)
+            return a;
+    }
+    return sp_axis_x(p, 1);
+}
+
+static layout make_layout(const sp_panel *p, sp_rect panel)
+{
+    layout l = {.panel = panel, .plot = panel};
+    int s = l.scale = panel.x1 - panel.x0 >= 420 && panel.y1 - panel.y0 >= 280 ? 2 : 1;
+
+    l.y = sp_axis_y(p, (panel.y1 - panel.y0) / (30 * s));
+    l.plot.x0 += PAD * s + (*text_of(p->y_label) ? LINE * s : 0) + widest_label(&l.y, s) + 2 * GAP * s;
+    l.plot.x1 -= 2 * PAD * s;
+    if (l.plot.x0 > l.plot.x1 - MIN_PLOT)
+        l.plot.x0 = l.plot.x1 - MIN_PLOT;
+    l.legend_top = panel.y0 + PAD * s + (*text_of(p->title) ? (LINE + 2) * s : 0);
+    l.plot.y0 = l.legend_top + legend(NULL, p, &l) * LINE * s + 2 * s;
+    l.plot.y1 -= PAD * s + LINE * s + (GAP + 2) * s + (*text_of(p->x_label) ? LINE * s : 0);
+    if (l.plot.y0 > l.plot.y1 - MIN_PLOT) /* a long legend on a small panel: the plot comes first */
+        l.plot.y0 = l.plot.y1 - MIN_PLOT;
+    l.x = fit_x_axis(p, &l);
+    return l;
+}
+
+static void draw_axes(sp_canvas *c, const layout *l)
+{
+    int s = l->scale;
+    sp_rect r = l->plot;
+    char text[LABEL_BYTES];
+    for (int k = 0; k < sp_axis_ticks(&l->y); k++) {
+        int y = (int)lround(to_y(l, sp_axis_tick(&l->y, k)));
+        sp_canvas_fill(c, (sp_rect){r.x0, y, r.x1, y + 1}, GRID);
+        sp_canvas_fill(c, (sp_rect){r.x0 - 2 * s, y, r.x0, y + 1}, AXIS);
+        sp_axis_label(&l->y, k, text, sizeof text);
+        sp_canvas_text(c, r.x0 - GAP * s, y - CAPITALS * s / 2, text, s, r.x0 - l->panel.x0, SP_ALIGN_RIGHT,
+                       SOFT_INK);
+    }
+    for (int k = 0; k < sp_axis_ticks(&l->x); k++) {
+        int x = (int)lround(to_x(l, sp_axis_tick(&l->x, k)));
+        sp_canvas_fill(c, (sp_rect){x, r.y0, x + 1, r.y1}, GRID);
+        sp_canvas_fill(c, (sp_rect){x, r.y1, x + 1, r.y1 + 2 * s}, AXIS);
+        sp_axis_label(&l->x, k, text, sizeof text);
+        sp_canvas_text(c, x, r.y1 + (GAP + 2) * s, text, s, r.x1 - r.x0, SP_ALIGN_CENTRE, SOFT_INK);
+    }
+    sp_canvas_fill(c, (sp_rect){r.x0, r.y0, r.x0 + 1, r.y1}, AXIS);
+    sp_canvas_fill(c, (sp_rect){r.x0, r.y1, r.x1, r.y1 + 1}, AXIS);
+}
+
+/* A line through neighbouring points; a point with no neighbour is a dot. Few points get dots as well. */
+static void draw_series(sp_canvas *c, const layout *l, const sp_series *s, uint32_t colour)
+{
+    double before[2] = {0.0, 0.0}, here[2];
+    bool joined = false;
+    int margin = 2 * l->scale; /* so that a line along the frame keeps its thickness */
+    sp_rect r = {l->plot.x0 - margin, l->plot.y0 - margin, l->plot.x1 + margin, l->plot.y1 + margin};
+    for (size_t i = 0; i < s->n; i++) {
+        bool next_ok = i + 1 < s->n && sp_point_ok(s, i + 1);
+        if (!sp_point_ok(s, i)) {
+            joined = false;
+            continue;
+        }
+        here[0] = to_x(l, s->x[i]);
+        here[1] = to_y(l, s->y[i]);
+        if (joined)
+            sp_canvas_line(c, r, before, here, 1.0 + 0.5 * l->scale);
+        if (!joined && !next_ok)
+            sp_canvas_dot(c, r, here, 2.0 * l->scale);
+        else if (s->n <= 20)
+            sp_canvas_dot(c, r, here, 1.5 * l->scale);
+        before[0] = here[0];
+        before[1] = here[1];
+        joined = true;
+    }
+    sp_canvas_paint(c, r, colour);
+}
+
+static bool has_points(const sp_panel *p)
+{
+    for (size_t k = 0; k < p->n_series; k++) {
+        for (size_t i = 0; i < p->series[k].n; i++) {
+            if (sp_point_ok(&p->series[k], i))
+                return true;
+        }
+    }
+    return false;
+}
+
+static void draw_panel(sp_canvas *c, const sp_panel *p, sp_rect panel)
+{
+    layout l = make_layout(p, panel);
+    int s = l.scale, width = l.plot.x1 - l.plot.x0, height = l.plot.y1 - l.plot.y0;
+    int middle_x = l.plot.x0 + width / 2, middle_y = l.plot.y0 + height / 2;
+
+    draw_axes(c, &l);
+    for (size_t k = 0; k < p->n_series; k++)
+        draw_series(c, &l, &p->series[k], palette[k]);
+    if (!has_points(p))
+        sp_canvas_text(c, middle_x, middle_y, "no data", s, width, SP_ALIGN_CENTRE, SOFT_INK);
+    for (int bold = 0; bold < s; bold++) /* twice, a pixel apart */
+        sp_canvas_text(c, l.plot.x0 + bold, panel.y0 + PAD * s, text_of(p->title), s, width, SP_ALIGN_LEFT,
+                       INK);
+    legend(c, p, &l);
+    sp_canvas_text(c, middle_x, panel.y1 - (PAD + CAPITALS + 1) * s, text_of(p->x_label), s, width,
+                   SP_ALIGN_CENTRE, INK);
+    sp_canvas_text_up(c, panel.x0 + PAD * s, middle_y, text_of(p->y_label), s, height, INK);
+}
+
+static sp_status check(const char *path, const sp_panel *panels, size_t n, int width, int height,
+                       sp_error *err)
+{
+    if (n == 0 || n > MAX_PANELS)
+        return SP_FAIL(err, SP_E_FAILED, "%s: a chart of %zu panels; 1 to %d can be drawn", path, n,
+                       MAX_PANELS);
+    if (width < MIN_WIDTH || height < MIN_HEIGHT || width > MAX_SIDE || height > MAX_SIDE ||
+        (int)n * width > MAX_WIDTH)
+        return SP_FAIL(
+            err, SP_E_FAILED,
+            "%s: %zu panels of %d x %d pixels; choose at least %d x %d, at most %d x %d and %d wide together",
+            path, n, width, height, MIN_WIDTH, MIN_HEIGHT, MAX_SIDE, MAX_SIDE, MAX_WIDTH);
+    for (size_t i = 0; i < n; i++) {
+        if (panels[i].n_series > MAX_SERIES)
+            return SP_FAIL(err, SP_E_FAILED, "%s: panel %zu has %zu series; at most %d can be told apart",
+                           path, i, panels[i].n_series, MAX_SERIES);
+    }
+    return SP_OK;
+}
+
+sp_status sp_chart_write(const char *path, const sp_panel *panels, size_t n_panels, int panel_width,
+                         int panel_height, sp_error *err)
+{
+    sp_canvas c = {0};
+    size_t pixels;
+    sp_status st;
+
+    SP_TRY(check(path, panels, n_panels, panel_width, panel_height, err));
+    c.width = (int)n_panels * panel_width;
+    c.height = panel_height;
+    pixels = (size_t)c.width * (size_t)c.height;
+    c.rgb = sp_alloc_array(pixels, 3);
+    c.ink = sp_alloc(pixels);
+    if (!c.rgb || !c.ink) {
+        st =
+            SP_FAIL(err, SP_E_MEMORY, "%s: no memory for a chart of %d x %d pixels", path, c.width, c.height);
+        goto done;
+    }
+    sp_canvas_fill(&c, (sp_rect){0, 0, c.width, c.height}, WHITE);
+    for (size_t i = 0; i < n_panels; i++) {
+        int left = (int)i * panel_width;
+        draw_panel(&c, &panels[i], (sp_rect){left, 0, left + panel_width, panel_height});
+    }
+    st = sp_png_write_rgb(path, c.width, c.height, c.rgb, err);
+done:
+    sp_free(c.rgb);
+    sp_free(c.ink);
+    return st;
+}

@@ -1,0 +1,281 @@
+/* IDX files (MNIST, Fashion-MNIST and kin), plain or gzip: big-endian magic, one 32-bit size per dimension, bytes.
+ * Both files of a split are read whole and checked at open, so that reading a sample later cannot fail. Byte offsets
+ * in messages count uncompressed bytes. Only unsigned byte images of rank 3 and labels of rank 1 are read. */
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <zlib.h>
+#include "base/error.h"
+#include "base/mem.h"
+#include "data/readers.h"
+
+enum { MAGIC_LABELS = 0x801, MAGIC_IMAGES = 0x803, LABELS_AT = 8 };
+#define MAX_INFLATE 1032u /* deflate cannot expand more than this */
+#define AGAIN       "fetch it again (datasets/README.md) or check it with datasets/verify.sh"
+
+typedef struct idx_file {
+    char *path;
+    gzFile gz;
+    uint64_t at;         /* uncompressed bytes read so far */
+    uint64_t disk_bytes; /* size on disk */
+    uint32_t dims[3];
+    uint8_t *bytes; /* payload */
+} idx_file;
+
+typedef struct idx_state {
+    uint8_t *pixels; /* [count][H][W] */
+    uint8_t *labels; /* [count] */
+    size_t pixels_per_image;
+    float value[256]; /* pixel byte -> normalised value */
+} idx_state;
+
+/* The spellings in use: MNIST's own, and the one with a dot that some unpackers leave behind. */
+static char *find_file(const char *folder, bool train, const char *kind, const char *rank,
+                       uint64_t *disk_bytes)
+{
+    for (int i = 0; i < 4; i++) {
+        char *path = sp_format("%s/%s-%s%c%s-ubyte%s", folder, train ? "train" : "t10k", kind,
+                               i < 2 ? '-' : '.', rank, i % 2 ? "" : ".gz");
+        struct stat info;
+        if (!path)
+            return NULL;
+        if (stat(path, &info) == 0 && !S_ISDIR(info.st_mode)) {
+            *disk_bytes = (uint64_t)info.st_size;
+            return path;
+        }
+        sp_free(path);
+    }
+    return NULL;
+}
+
+bool sp_idx_present(const char *folder, bool train)
+{
+    uint64_t disk_bytes;
+    char *path = find_file(folder, train, "images", "idx3", &disk_bytes);
+    sp_free(path);
+    return path != NULL;
+}
+
+static void file_fini(idx_file *f)
+{
+    if (f->gz)
+        gzclose(f->gz);
+    sp_free(f->bytes);
+    sp_free(f->path);
+    memset(f, 0, sizeof *f);
+}
+
+static sp_status file_open(idx_file *f, const char *folder, bool train, const char *kind, const char *rank,
+                           sp_error *err)
+{
+    f->path = find_file(folder, train, kind, rank, &f->disk_bytes);
+    if (!f->path)
+        return SP_FAIL(err, SP_E_DATA,
+                       "%s: no %s-%s-%s-ubyte or .gz in this folder; put all four files of the set there "
+                       "(datasets/README.md says how to get them)",
+                       folder, train ? "train" : "t10k", kind, rank);
+    f->gz = gzopen(f->path, "rb");
+    if (!f->gz)
+        return SP_FAIL(err, SP_E_DATA, "%s: cannot be opened (byte 0); check its permissions", f->path);
+    gzbuffer(f->gz, 1u << 17);
+    return SP_OK;
+}
+
+/* Reads up to n bytes; fewer only at the end of the file. Damage of the gzip stream is an error here. */
+static sp_status read_some(idx_file *f, void *dst, size_t n, size_t *got, sp_error *err)
+{
+    *got = 0;
+    while (*got < n) {
+        size_t want = n - *got < (1u << 24) ? n - *got : (1u << 24);
+        int r = gzread(f->gz, (uint8_t *)dst + *got, (unsigned)want);
+        int code = Z_OK;
+        const char *text = gzerror(f->gz, &code);
+        if (r > 0) {
+            *got += (size_t)r;
+            f->at += (uint64_t)r;
+        }
+        if (code == Z_BUF_ERROR)
+            return SP_FAIL(err, SP_E_DATA,
+                           "%s: the gzip stream breaks off at byte %llu: the file is truncated; " AGAIN,
+                           f->path, (unsigned long long)f->at);
+        if (r < 0)
+            return SP_FAIL(err, SP_E_DATA, "%s: damaged near byte %llu: %s; " AGAIN, f->path,
+                           (unsigned long long)f->at, text);
+        if (r == 0)
+            return SP_OK;
+    }
+    return SP_OK;
+}
+
+static sp_status read_all(idx_file *f, void *dst, size_t n, const char *what, sp_error *err)
+{
+    size_t got;
+    SP_TRY(read_some(f, dst, n, &got, err));
+    if (got < n && f->at == 0)
+        return SP_FAIL(err, SP_E_DATA, "%s: the file is empty (byte 0); " AGAIN, f->path);
+    if (got < n)
+        return SP_FAIL(err, SP_E_DATA,
+                       "%s: ends at byte %llu inside the %s, %zu bytes short: truncated; " AGAIN, f->path,
+                       (unsigned long long)f->at, what, n - got);
+    return SP_OK;
+}
+
+static uint32_t big_endian(const uint8_t *b)
+{
+    return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | (uint32_t)b[3];
+}
+
+static sp_status read_header(idx_file *f, uint32_t magic, size_t rank, sp_error *err)
+{
+    uint8_t head[16];
+    uint32_t found;
+    SP_TRY(read_all(f, head, 4, "header", err));
+    found = big_endian(head);
+    if (found != magic)
+        return SP_FAIL(err, SP_E_DATA,
+                       "%s: byte 0: magic number 0x%08x instead of 0x%08x: not an IDX file of unsigned "
+                       "bytes with %zu dimension%s; is it another file under this name?",
+                       f->path, (unsigned)found, (unsigned)magic, rank, rank > 1 ? "s" : "");
+    SP_TRY(read_all(f, head + 4, 4 * rank, "header", err));
+    for (size_t i = 0; i < rank; i++) {
+        f->dims[i] = big_endian(head + 4 + 4 * i);
+        if (f->dims[i] == 0 || f->dims[i] > INT32_MAX)
+            return SP_FAIL(err, SP_E_DATA,
+                           "%s: byte %zu: dimension %zu is %u; the header is damaged or the set is "
+                           "empty; " AGAIN,
+                           f->path, 4 + 4 * i, i, (unsigned)f->dims[i]);
+    }
+    return SP_OK;
+}
+
+/* A damaged header must not make us ask for more memory than the file could ever fill. */
+static sp_status payload_bytes(const idx_file *f, size_t rank, size_t *bytes, sp_error *err)
+{
+    uint64_t limit = (f->disk_bytes + 64) * (gzdirect(f->gz) ? 1u : MAX_INFLATE);
+    uint64_t n = 1;
+    for (size_t i = 0; i < rank; i++) {
+        if (n > limit / f->dims[i])
+            return SP_FAIL(err, SP_E_DATA,
+                           "%s: byte 4: the header asks for %u x %u x %u bytes, more than a file of %llu "
+                           "bytes can hold: truncated or damaged; " AGAIN,
+                           f->path, (unsigned)f->dims[0], rank > 1 ? (unsigned)f->dims[1] : 1u,
+                           rank > 2 ? (unsigned)f->dims[2] : 1u, (unsigned long long)f->disk_bytes);
+        n *= f->dims[i];
+    }
+    *bytes = (size_t)n;
+    return SP_OK;
+}
+
+static sp_status read_file(idx_file *f, uint32_t magic, size_t rank, sp_error *err)
+{
+    uint8_t extra;
+    size_t bytes = 0, got = 0;
+    SP_TRY(read_header(f, magic, rank, err));
+    SP_TRY(payload_bytes(f, rank, &bytes, err));
+    f->bytes = sp_alloc(bytes);
+    if (!f->bytes)
+        return SP_FAIL(err, SP_E_MEMORY, "%s: no memory for its %zu bytes; close other programs", f->path,
+                       bytes);
+    SP_TRY(read_all(f, f->bytes, bytes, "data", err));
+    /* One byte more: finds trailing bytes, and makes zlib compare the check sum at the end of the stream. */
+    SP_TRY(read_some(f, &extra, 1, &got, err));
+    if (got)
+        return SP_FAIL(err, SP_E_DATA,
+                       "%s: byte %zu: data goes on after the %u samples that the header announces; " AGAIN,
+                       f->path, (size_t)f->at - 1, (unsigned)f->dims[0]);
+    return SP_OK;
+}
+
+/* Classes: what the set or the person says, else the largest label, but 10 at least (every set of the family has). */
+static sp_status check_labels(const idx_file *f, int family_classes, const sp_dataset_options *o,
+                              int *classes, sp_error *err)
+{
+    int fixed = family_classes > 0 ? family_classes : o->classes;
+    int most = 10;
+    for (size_t i = 0; i < f->dims[0]; i++) {
+        int label = f->bytes[i];
+        if (fixed > 0 && label >= fixed)
+            return SP_FAIL(err, SP_E_DATA,
+                           "%s: byte %zu: label %d of sample %zu is not in 0..%d; the file is damaged or "
+                           "of another set",
+                           f->path, i + LABELS_AT, label, i, fixed - 1);
+        if (label >= most)
+            most = label + 1;
+    }
+    *classes = fixed > 0 ? fixed : most;
+    return SP_OK;
+}
+
+static sp_status idx_get(const sp_dataset *ds, size_t i, float *image, int32_t *label, sp_error *err)
+{
+    const idx_state *s = ds->state;
+    const uint8_t *src;
+    if (i >= ds->info.count)
+        return SP_FAIL(err, SP_E_DATA, "sample %zu of data set \"%s\", which has %zu", i, ds->info.name,
+                       ds->info.count);
+    src = s->pixels + i * s->pixels_per_image;
+    for (size_t k = 0; k < s->pixels_per_image; k++)
+        image[k] = s->value[src[k]];
+    *label = s->labels[i];
+    return SP_OK;
+}
+
+static void idx_close(sp_dataset *ds)
+{
+    idx_state *s = ds->state;
+    sp_free(s->pixels);
+    sp_free(s->labels);
+    sp_free(s);
+}
+
+/* Moves the payloads of both files into ds. */
+static sp_status adopt(idx_file *images, idx_file *labels, int classes, const sp_dataset_options *o,
+                       sp_dataset *ds, sp_error *err)
+{
+    idx_state *s = sp_alloc(sizeof *s);
+    if (!s)
+        return SP_FAIL(err, SP_E_MEMORY, "%s: out of memory", images->path);
+    for (int v = 0; v < 256; v++)
+        s->value[v] = (float)((v / 255.0 - o->mean) / o->std);
+    s->pixels = images->bytes;
+    s->labels = labels->bytes;
+    images->bytes = labels->bytes = NULL;
+    s->pixels_per_image = (size_t)images->dims[1] * images->dims[2];
+    ds->info = (sp_dataset_info){.count = images->dims[0],
+                                 .classes = classes,
+                                 .channels = 1,
+                                 .height = (int)images->dims[1],
+                                 .width = (int)images->dims[2]};
+    ds->state = s;
+    ds->get = idx_get;
+    ds->close = idx_close;
+    return SP_OK;
+}
+
+sp_status sp_idx_open(const char *folder, int family_classes, const sp_dataset_options *o, sp_dataset *ds,
+                      sp_error *err)
+{
+    idx_file images = {0}, labels = {0};
+    int classes = 0;
+    sp_status st;
+
+    if (o->classes < 0 || o->classes > 256)
+        return SP_FAIL(err, SP_E_CONFIG, "data set \"%s\": classes is %d; IDX labels are bytes, so 1 to 256",
+                       o->name, o->classes);
+    SP_TRY_GOTO(file_open(&labels, folder, o->train, "labels", "idx1", err));
+    SP_TRY_GOTO(file_open(&images, folder, o->train, "images", "idx3", err));
+    SP_TRY_GOTO(read_file(&labels, MAGIC_LABELS, 1, err));
+    SP_TRY_GOTO(check_labels(&labels, family_classes, o, &classes, err));
+    SP_TRY_GOTO(read_file(&images, MAGIC_IMAGES, 3, err));
+    if (images.dims[0] != labels.dims[0]) {
+        st = SP_FAIL(err, SP_E_DATA,
+                     "%s: byte 4: %u images, but %s: byte 4: %u labels; the files are not of one set",
+                     images.path, (unsigned)images.dims[0], labels.path, (unsigned)labels.dims[0]);
+        goto done;
+    }
+    st = adopt(&images, &labels, classes, o, ds, err);
+done:
+    file_fini(&images);
+    file_fini(&labels);
+    return st;
+}

@@ -1,0 +1,30 @@
+/* Pictures: PNG files through libpng, and the one plotting module (line charts with axes, units, legend). */
+#ifndef SP_DATA_PICTURE_H
+#define SP_DATA_PICTURE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include "spikeport/status.h"
+
+/* 8-bit RGB, row-major. Written to a temporary name and renamed. */
+sp_status sp_png_write_rgb(const char *path, int width, int height, const uint8_t *rgb, sp_error *err);
+
+typedef struct sp_series {
+    const char *name;         /* legend */
+    const double *x, *y;      /* NAN y: gap */
+    size_t n;
+} sp_series;
+
+typedef struct sp_panel {
+    const char *title, *x_label, *y_label;
+    const sp_series *series;  /* at most 6 */
+    size_t n_series;
+    double y_min, y_max;      /* NAN: from the data */
+} sp_panel;
+
+/* Panels side by side in one PNG; readable at a glance: ticks at round numbers, axis labels, legend, built-in bitmap
+ * font, colours that colour-blind people can tell apart. */
+sp_status sp_chart_write(const char *path, const sp_panel *panels, size_t n_panels, int panel_width, int panel_height,
+                         sp_error *err);
+
+#endif

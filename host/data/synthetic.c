@@ -1,0 +1,175 @@
+/* A data set made from a seed: for tests, benchmarks and first steps without a download. Each class has a smooth
+ * periodic pattern; a sample is its class's pattern, moved by a pixel or two, with noise; every frame of a sequence
+ * moves anew. A pure function of (options, i): nothing is stored but the patterns. It says nothing about accuracy on real data. */
+#include <math.h>
+#include <string.h>
+#include "base/error.h"
+#include "base/mem.h"
+#include "base/rng.h"
+#include "data/readers.h"
+
+#define STREAM_PATTERN 0x53594e5400000000u /* "SYNT": + class */
+#define STREAM_TRAIN   0x53594e5500000000u /* + sample */
+#define STREAM_TEST    0x53594e5600000000u
+#define TWO_PI         6.283185307179586
+enum { N_WAVES = 6, MAX_FREQUENCY = 2, MAX_CLASSES = 65536, MAX_SIDE = 65536, MAX_ITEMS = 1 << 30 };
+/* Pixels are GREY + CONTRAST * pattern + NOISE * noise, cut to 0..1 like the pixels of a real image. */
+static const float GREY = 0.5f, CONTRAST = 0.2f, NOISE = 0.15f;
+
+typedef struct synthetic_state {
+    float *patterns; /* [classes][H][W][C], zero mean, unit power */
+    uint64_t seed;
+    uint64_t stream; /* of sample 0 */
+    size_t frame_items;
+    int max_shift;
+    float mean, scale;
+} synthetic_state;
+
+/* Sum of a few waves with whole periods over the image, so that a shifted image wraps around without a seam. */
+static void make_pattern(float *pattern, const sp_dataset_info *info, sp_rng *r)
+{
+    size_t n = (size_t)info->height * (size_t)info->width * (size_t)info->channels;
+    double power = 0.0;
+    for (int wave = 0; wave < N_WAVES * info->channels; wave++) {
+        int c = wave / N_WAVES;
+        double fy = (double)sp_rng_below(r, MAX_FREQUENCY + 1);
+        double fx = (double)sp_rng_below(r, 2 * MAX_FREQUENCY + 1) - MAX_FREQUENCY;
+        double phase = TWO_PI * (double)sp_rng_uniform(r);
+        double gain = 0.5 + (double)sp_rng_uniform(r);
+        if (fx == 0.0 && fy == 0.0)
+            fx = fy = 1.0;
+        for (int y = 0; y < info->height; y++) {
+            for (int x = 0; x < info->width; x++) {
+                double a = TWO_PI * (fy * y / info->height + fx * x / info->width) + phase;
+                pattern[((size_t)y * (size_t)info->width + (size_t)x) * (size_t)info->channels + (size_t)c] +=
+                    (float)(gain * cos(a));
+            }
+        }
+    }
+    for (size_t i = 0; i < n; i++)
+        power += (double)pattern[i] * (double)pattern[i];
+    power = sqrt(power / (double)n);
+    for (size_t i = 0; power > 1e-9 && i < n; i++)
+        pattern[i] = (float)((double)pattern[i] / power);
+}
+
+/* Sum of four bytes: close enough to normal, and one random word per pixel keeps the loader ahead of a GPU. */
+static float cheap_noise(uint32_t word)
+{
+    int sum = (int)(word & 255u) + (int)(word >> 8 & 255u) + (int)(word >> 16 & 255u) + (int)(word >> 24);
+    return (float)(sum - 510) * (1.0f / 147.8f);
+}
+
+/* One frame of a class: its pattern moved by a new shift, with new noise. */
+static float *write_frame(const sp_dataset *ds, const float *pattern, sp_rng *r, float *out)
+{
+    const synthetic_state *s = ds->state;
+    size_t height = (size_t)ds->info.height, width = (size_t)ds->info.width;
+    size_t channels = (size_t)ds->info.channels, shift = (size_t)s->max_shift;
+    size_t dy = height - shift + sp_rng_below(r, 2 * (uint32_t)shift + 1);
+    size_t dx = width - shift + sp_rng_below(r, 2 * (uint32_t)shift + 1);
+    for (size_t y = 0; y < height; y++) {
+        const float *row = pattern + (y + dy) % height * width * channels;
+        for (size_t x = 0; x < width; x++) {
+            const float *from = row + (x + dx) % width * channels;
+            for (size_t c = 0; c < channels; c++) {
+                float v = GREY + CONTRAST * from[c] + NOISE * cheap_noise(sp_rng_u32(r));
+                v = v < 0.0f ? 0.0f : v > 1.0f ? 1.0f : v;
+                *out++ = (v - s->mean) * s->scale;
+            }
+        }
+    }
+    return out;
+}
+
+static sp_status synthetic_get(const sp_dataset *ds, size_t i, float *image, int32_t *label, sp_error *err)
+{
+    const synthetic_state *s = ds->state;
+    sp_rng r = sp_rng_make(s->seed, s->stream + i);
+    size_t class_ = i % (size_t)ds->info.classes;
+
+    if (i >= ds->info.count)
+        return SP_FAIL(err, SP_E_DATA, "sample %zu of data set \"synthetic\", which has %zu", i,
+                       ds->info.count);
+    for (int t = 0; t < (ds->info.frames ? ds->info.frames : 1); t++)
+        image = write_frame(ds, s->patterns + class_ * s->frame_items, &r, image);
+    *label = (int32_t)class_;
+    return SP_OK;
+}
+
+static void synthetic_close(sp_dataset *ds)
+{
+    synthetic_state *s = ds->state;
+    sp_free(s->patterns);
+    sp_free(s);
+}
+
+static sp_status one_size(const char *what, int value, int fallback, int most, int *out, sp_error *err)
+{
+    if (value < 0 || value > most)
+        return SP_FAIL(err, SP_E_CONFIG,
+                       "data set \"synthetic\": %s is %d; choose 1 to %d, or 0 for the default %d", what,
+                       value, most, fallback);
+    *out = value ? value : fallback;
+    return SP_OK;
+}
+
+static sp_status read_options(const sp_dataset_options *o, sp_dataset_info *info, sp_error *err)
+{
+    SP_TRY(one_size("classes", o->classes, 10, MAX_CLASSES, &info->classes, err));
+    SP_TRY(one_size("channels", o->channels, 1, MAX_SIDE, &info->channels, err));
+    SP_TRY(one_size("height", o->height, 28, MAX_SIDE, &info->height, err));
+    SP_TRY(one_size("width", o->width, 28, MAX_SIDE, &info->width, err));
+    if (o->frames < 0 || o->frames > MAX_SIDE)
+        return SP_FAIL(err, SP_E_CONFIG,
+                       "data set \"synthetic\": frames is %d; choose 1 to %d, or 0 for still images",
+                       o->frames, MAX_SIDE);
+    info->frames = o->frames;
+    info->count = o->count ? o->count : 1000;
+    if (info->count > UINT32_MAX)
+        return SP_FAIL(err, SP_E_CONFIG, "data set \"synthetic\": count is %zu; choose 1 to %lu", info->count,
+                       (unsigned long)UINT32_MAX);
+    return SP_OK;
+}
+
+sp_status sp_synthetic_open(const sp_dataset_options *o, sp_dataset *ds, sp_error *err)
+{
+    sp_dataset_info info = {0};
+    synthetic_state *s;
+    uint64_t items;
+    int side;
+
+    SP_TRY(read_options(o, &info, err));
+    items = (uint64_t)info.height * (uint64_t)info.width * (uint64_t)info.channels; /* below 2^48 */
+    if (items > MAX_ITEMS || items * (uint64_t)info.classes > MAX_ITEMS ||
+        items * (uint64_t)info.frames > MAX_ITEMS)
+        return SP_FAIL(
+            err, SP_E_CONFIG,
+            "data set \"synthetic\": %d classes of %d frames of %dx%dx%d are too large; keep channels x "
+            "height x width x classes, and x frames, below 2^30",
+            info.classes, info.frames, info.channels, info.height, info.width);
+    s = sp_alloc(sizeof *s);
+    if (s)
+        s->patterns = sp_alloc_array((size_t)items * (size_t)info.classes, sizeof(float));
+    if (!s || !s->patterns) {
+        sp_free(s);
+        return SP_FAIL(err, SP_E_MEMORY,
+                       "data set \"synthetic\": no memory for its patterns; ask for smaller images");
+    }
+    for (int c = 0; c < info.classes; c++) {
+        sp_rng r = sp_rng_make(o->seed, STREAM_PATTERN + (uint64_t)c);
+        make_pattern(s->patterns + (size_t)items * (size_t)c, &info, &r);
+    }
+    side = info.height < info.width ? info.height : info.width;
+    s->max_shift = side >= 28 ? 2 : side / 14; /* about a seventh of the shortest wave */
+    s->seed = o->seed;
+    s->stream = o->train ? STREAM_TRAIN : STREAM_TEST;
+    s->frame_items = (size_t)items;
+    s->mean = (float)o->mean;
+    s->scale = (float)(1.0 / o->std);
+    ds->info = info;
+    ds->state = s;
+    ds->get = synthetic_get;
+    ds->close = synthetic_close;
+    return SP_OK;
+}

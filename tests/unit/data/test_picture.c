@@ -1,0 +1,291 @@
+/* PNG files and charts: what was written is read back with libpng and looked at pixel by pixel. */
+#include <criterion/criterion.h>
+#include <dirent.h>
+#include <math.h>
+#include <png.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "base/mem.h"
+#include "data/canvas.h"
+#include "data/chart_axes.h"
+#include "data/picture.h"
+
+typedef struct picture {
+    int width, height;
+    uint8_t *rgb;
+} picture;
+
+static const char *test_path(void)
+{
+    static char path[600];
+    snprintf(path, sizeof path, "%s/picture-%ld.png", SP_TEST_BINARY_DIR, (long)getpid());
+    return path;
+}
+
+static picture read_back(const char *path)
+{
+    png_image image = {.version = PNG_IMAGE_VERSION};
+    picture p = {0};
+    cr_assert(png_image_begin_read_from_file(&image, path), "%s", image.message);
+    cr_assert(!(image.format & PNG_FORMAT_FLAG_ALPHA) && (image.format & PNG_FORMAT_FLAG_COLOR));
+    image.format = PNG_FORMAT_RGB;
+    p.width = (int)image.width;
+    p.height = (int)image.height;
+    p.rgb = malloc(PNG_IMAGE_SIZE(image));
+    cr_assert(png_image_finish_read(&image, NULL, p.rgb, 0, NULL), "%s", image.message);
+    return p;
+}
+
+/* Pixels of about this colour in columns x0..x1-1. */
+static int count_colour(const picture *p, int x0, int x1, uint32_t colour)
+{
+    int n = 0;
+    for (int y = 0; y < p->height; y++) {
+        for (int x = x0; x < x1; x++) {
+            const uint8_t *c = p->rgb + 3 * (y * p->width + x);
+            n += abs(c[0] - (int)(colour >> 16)) + abs(c[1] - (int)(colour >> 8 & 255)) +
+                     abs(c[2] - (int)(colour & 255)) <
+                 12;
+        }
+    }
+    return n;
+}
+
+Test(picture, png_round_trip)
+{
+    uint8_t rgb[7 * 5 * 3];
+    sp_error err = {0};
+    picture p;
+    for (size_t i = 0; i < sizeof rgb; i++)
+        rgb[i] = (uint8_t)(i * 37);
+    cr_assert_eq(sp_png_write_rgb(test_path(), 7, 5, rgb, &err), SP_OK, "%s", err.text);
+    p = read_back(test_path());
+    cr_assert(p.width == 7 && p.height == 5 && memcmp(p.rgb, rgb, sizeof rgb) == 0);
+    free(p.rgb);
+    rgb[0] = 200; /* once more over the old file */
+    cr_assert_eq(sp_png_write_rgb(test_path(), 5, 7, rgb, &err), SP_OK, "%s", err.text);
+    p = read_back(test_path());
+    cr_assert(p.width == 5 && p.rgb[0] == 200);
+    free(p.rgb);
+    unlink(test_path());
+}
+
+Test(picture, png_errors_leave_no_file)
+{
+    char folder[512], path[600];
+    uint8_t rgb[3] = {0};
+    sp_error err = {0};
+    DIR *dir;
+    int files = 0;
+    snprintf(folder, sizeof folder, "%s/png-XXXXXX", SP_TEST_BINARY_DIR);
+    cr_assert_not_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/no/such.png", folder);
+    cr_assert_eq(sp_png_write_rgb(path, 1, 1, rgb, &err), SP_E_IO);
+    cr_assert_not_null(strstr(err.text, "no/such.png"), "%s", err.text);
+    cr_assert_eq(sp_png_write_rgb(folder, 1, 1, rgb, &err), SP_E_IO, "a folder is no target");
+    snprintf(path, sizeof path, "%s/a.png", folder);
+    cr_assert_eq(sp_png_write_rgb(path, 0, 1, rgb, &err), SP_E_FAILED);
+    cr_assert_eq(sp_png_write_rgb(path, 1, -1, rgb, &err), SP_E_FAILED);
+    sp_mem_fail_at(1);
+    cr_assert_eq(sp_png_write_rgb(path, 1, 1, rgb, &err), SP_E_MEMORY);
+    sp_mem_fail_at(0);
+    dir = opendir(folder);
+    for (struct dirent *e; (e = readdir(dir)) != NULL;)
+        files += e->d_name[0] != '.';
+    closedir(dir);
+    cr_assert_eq(files, 0);
+    rmdir(folder);
+}
+
+static const uint32_t colours[6] = {0x0072b2, 0xd55e00, 0x009e73, 0xcc79a7, 0xe69f00, 0x56b4e9};
+
+Test(picture, chart_shows_its_series)
+{
+    double x[100], y[6][100];
+    sp_series s[6];
+    sp_panel panels[2] = {{"Loss", "step", "cross entropy", s, 6, NAN, NAN},
+                          {"Accuracy", "epoch", "%", s, 2, 0.0, 10.0}};
+    sp_error err = {0};
+    picture p;
+    for (int k = 0; k < 6; k++) {
+        for (int i = 0; i < 100; i++) {
+            x[i] = i;
+            y[k][i] = k + sin(i * 0.1);
+        }
+        s[k] = (sp_series){k % 2 ? "name" : NULL, x, y[k], 100};
+    }
+    cr_assert_eq(sp_chart_write(test_path(), panels, 2, 640, 420, &err), SP_OK, "%s", err.text);
+    p = read_back(test_path());
+    cr_assert(p.width == 1280 && p.height == 420);
+    for (int k = 0; k < 6; k++) {
+        cr_assert_gt(count_colour(&p, 0, 640, colours[k]), 300, "series %d", k);
+        cr_assert((count_colour(&p, 640, 1280, colours[k]) > 300) == (k < 2), "series %d, second panel", k);
+    }
+    cr_assert_gt(count_colour(&p, 0, 1280, 0xffffff), 1280 * 420 * 8 / 10);
+    cr_assert_gt(count_colour(&p, 0, 1280, 0x202020), 500, "titles and axis names");
+    for (int i = 0; i < 1280; i++) /* nothing runs over the edge */
+        cr_assert(p.rgb[3 * i] == 255 && p.rgb[3 * ((420 - 1) * 1280 + i)] == 255);
+    free(p.rgb);
+    unlink(test_path());
+}
+
+Test(picture, chart_takes_gaps_points_and_nothing)
+{
+    double x[6] = {0, 1, 2, 3, 4, 5}, gap[6] = {1, 1, NAN, NAN, 1, 1}, flat[6] = {1, 1, 1, 1, 1, 1}, none[6];
+    double alone[6] = {NAN, NAN, 2, NAN, INFINITY, -INFINITY},
+           wild[6] = {1e308, -1e308, 1e-308, 0, 1e20, -1e-20};
+    double one_x[1] = {7}, one_y[1] = {-0.25};
+    sp_series s[] = {{"gap", x, gap, 6},     {"flat", x, flat, 6}, {"none", x, none, 6},
+                     {"alone", x, alone, 6}, {"wild", x, wild, 6}, {"one", one_x, one_y, 1}};
+    sp_error err = {0};
+    int length[2];
+    for (int i = 0; i < 6; i++)
+        none[i] = NAN;
+    for (int k = 0; k < 7; k++) {
+        sp_panel panel = {NULL, NULL, NULL, k < 6 ? &s[k] : NULL, k < 6, NAN, NAN};
+        int ink;
+        picture p;
+        if (k < 6)
+            s[k].name = NULL;
+        cr_assert_eq(sp_chart_write(test_path(), &panel, 1, 640, 420, &err), SP_OK, "case %d: %s", k,
+                     err.text);
+        p = read_back(test_path());
+        ink = count_colour(&p, 0, 640, colours[0]);
+        if (k < 2)
+            length[k] = ink;
+        else
+            cr_assert((ink > 0) == (k == 3 || k == 4 || k == 5), "case %d: ink %d", k, ink);
+        free(p.rgb);
+    }
+    cr_assert(length[0] > 100 && length[0] < length[1] * 3 / 4, "the gap is not drawn: %d, %d", length[0],
+              length[1]);
+    unlink(test_path());
+}
+
+Test(picture, chart_survives_small_sizes_long_texts_and_failing_allocations)
+{
+    double x[2] = {1e9, 1e9 + 1}, y[2] = {-1e-7, 1e-7};
+    const char *text = "a very long text that fits nowhere, with \xc3\xa4 and \x01 and \xff in it, again and "
+                       "again and again";
+    sp_series s[6];
+    sp_panel p = {text, text, text, s, 6, NAN, NAN};
+    sp_error err = {0};
+    int64_t k = 0;
+    static const int sizes[][2] = {{160, 120}, {160, 600}, {600, 120}, {420, 280}};
+    for (int i = 0; i < 6; i++)
+        s[i] = (sp_series){text, x, y, 2};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        cr_assert_eq(sp_chart_write(test_path(), &p, 1, sizes[i][0], sizes[i][1], &err), SP_OK, "%s",
+                     err.text);
+    do {
+        sp_mem_fail_at(++k);
+    } while (sp_chart_write(test_path(), &p, 1, 160, 120, &err) != SP_OK && k < 100);
+    sp_mem_fail_at(0);
+    cr_assert(k > 3 && k < 100);
+    unlink(test_path());
+}
+
+Test(picture, chart_refuses_impossible_requests)
+{
+    sp_panel p[2] = {{.n_series = 0, .y_min = NAN, .y_max = NAN},
+                     {.n_series = 7, .y_min = NAN, .y_max = NAN}};
+    static const struct {
+        size_t n;
+        int width, height;
+    } bad[] = {{0, 640, 420}, {1, 10, 420}, {1, 640, -5}, {1, 9000, 420}, {2, 640, 420}, {100, 640, 420}};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        sp_error err = {0};
+        cr_assert_eq(sp_chart_write(test_path(), p, bad[i].n, bad[i].width, bad[i].height, &err), SP_E_FAILED,
+                     "case %zu", i);
+        cr_assert_neq(err.text[0], '\0');
+    }
+    cr_assert_neq(access(test_path(), F_OK), 0);
+}
+
+static void check_ticks(const sp_axis *a, const char *about)
+{
+    char text[2][32] = {"", ""};
+    int n = sp_axis_ticks(a);
+    cr_assert(a->high > a->low && a->step > 0.0, "%s", about);
+    cr_assert(n >= 1 && n <= 20, "%s: %d ticks", about, n);
+    for (int k = 0; k < n; k++) {
+        double v = sp_axis_tick(a, k), lead = a->step / pow(10.0, floor(log10(a->step) + 1e-9));
+        cr_assert(v >= a->low - 1e-5 * a->step && v <= a->high + 1e-5 * a->step, "%s: tick %g", about, v);
+        cr_assert(fabs(lead - 1) < 1e-9 || fabs(lead - 2) < 1e-9 || fabs(lead - 5) < 1e-9, "%s: step %g",
+                  about, a->step);
+        sp_axis_label(a, k, text[k % 2], sizeof text[0]);
+        cr_assert_str_neq(text[0], text[1], "%s: two ticks are called %s", about, text[0]);
+        cr_assert_float_eq(atof(text[k % 2]), v, 1e-3 * a->step, "%s: %g is called %s", about, v,
+                           text[k % 2]);
+    }
+}
+
+Test(picture, axes_have_round_ticks)
+{
+    static const double ends[][2] = {{0, 1},       {0, 2.3},        {0.871, 0.912}, {-3, 17},
+                                     {0, 60000},   {5, 5},          {0, 0},         {-7, -7},
+                                     {0.9, 0.9},   {1e-7, 3e-7},    {1e6, 4e6},     {1e9, 1e9 + 1},
+                                     {1e12, 1e12}, {-1e299, 1e299}, {0, 1e-200},    {99.99, 100}};
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        sp_series s = {"", ends[i], ends[i], 2};
+        sp_panel p = {"", "", "", &s, 1, NAN, NAN};
+        char about[64];
+        sp_axis a = sp_axis_x(&p, 6);
+        snprintf(about, sizeof about, "%g to %g", ends[i][0], ends[i][1]);
+        check_ticks(&a, about);
+        cr_assert(a.low <= ends[i][0] && a.high >= ends[i][1]);
+        a = sp_axis_y(&p, 9);
+        check_ticks(&a, about);
+        cr_assert(a.low <= ends[i][0] && a.high >= ends[i][1]);
+        cr_assert(ends[i][0] < 0 || ends[i][0] > 0 || ends[i][0] == ends[i][1] || a.low == 0,
+                  "%s: starts at %g", about, a.low);
+    }
+}
+
+Test(picture, axes_obey_fixed_ends)
+{
+    double v[2] = {0.4, 0.6};
+    sp_series s = {"", v, v, 2};
+    static const double fixed[][4] = {{0, 1, 0, 1}, {0, NAN, 0, 0.624}, {NAN, 1, 0.376, 1}, {1, 0, 0, 1}};
+    for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++) {
+        sp_panel p = {"", "", "", &s, 1, fixed[i][0], fixed[i][1]};
+        sp_axis a = sp_axis_y(&p, 5);
+        cr_assert_float_eq(a.low, fixed[i][2], 1e-2, "case %zu: %g", i, a.low);
+        cr_assert_float_eq(a.high, fixed[i][3], 1e-2, "case %zu: %g", i, a.high);
+        check_ticks(&a, "fixed");
+    }
+    for (int i = 0; i < 4; i++) { /* without data */
+        sp_panel p = {"", "", "", NULL, 0, i & 1 ? 5.0 : NAN, i & 2 ? 9.0 : NAN};
+        sp_axis a = sp_axis_y(&p, 5);
+        check_ticks(&a, "no data");
+        cr_assert((!(i & 1) || a.low == 5.0) && (!(i & 2) || a.high == 9.0));
+    }
+}
+
+Test(picture, whole_numbers_get_whole_ticks)
+{
+    double epochs[3] = {1, 2, 3}, y[3] = {0.1, 0.2, 0.3};
+    sp_series s = {"", epochs, y, 3};
+    sp_panel p = {"", "", "", &s, 1, NAN, NAN};
+    sp_axis a = sp_axis_x(&p, 10);
+    cr_assert(a.step == 1.0 && sp_axis_ticks(&a) == 3 && sp_axis_tick(&a, 0) == 1.0);
+}
+
+Test(picture, every_character_has_its_own_shape)
+{
+    static uint8_t rgb[95][20 * 12 * 3], ink[20 * 12];
+    for (int k = 0; k < 95; k++) {
+        sp_canvas c = {12, 20, rgb[k], ink};
+        char text[2] = {(char)(32 + k), '\0'};
+        sp_canvas_fill(&c, (sp_rect){-5, -5, 50, 50}, 0xffffff);
+        sp_canvas_text(&c, 0, 0, text, 2, 100, SP_ALIGN_LEFT, 0x000000);
+        for (int other = 0; other < k; other++)
+            cr_assert_neq(memcmp(rgb[k], rgb[other], sizeof rgb[k]), 0, "'%c' looks like '%c'", 32 + k,
+                          32 + other);
+    }
+    cr_assert_eq(sp_canvas_text_width("abc", 2), 34);
+    cr_assert_eq(sp_canvas_text_width("", 2), 0);
+    cr_assert_eq(sp_canvas_text_width("\xc3\xa4", 1), 5);
+}
