@@ -1,0 +1,22 @@
+//@ plugin: reference 1.0.0
+//@ abi:    1
+//@ op:     optimizer.adamw/1
+//@ kernel: optimizer_adamw__naive
+//@ global: M
+//@ score:  0
+//@ about:  decoupled weight decay, then Adam's step with bias correction; one work-item one parameter
+__kernel void optimizer_adamw__naive(SP_IO(float, w), SP_IN(float, g), SP_IO(float, m), SP_IO(float, v),
+                                     float lr, float beta1, float beta2, float eps, float weight_decay,
+                                     float bias1, float bias2)
+{
+    SP_AT(w);
+    SP_AT(g);
+    SP_AT(m);
+    SP_AT(v);
+    const size_t i = get_global_id(0);
+    const float m_new = beta1 * m[i] + (1.0f - beta1) * g[i];
+    const float v_new = beta2 * v[i] + (1.0f - beta2) * g[i] * g[i];
+    m[i] = m_new;
+    v[i] = v_new;
+    w[i] = w[i] * (1.0f - lr * weight_decay) - lr * (m_new / bias1) / (sqrt(v_new / bias2) + eps);
+}

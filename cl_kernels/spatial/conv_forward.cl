@@ -1,0 +1,51 @@
+//@ plugin: reference 1.0.0
+//@ abi:    1
+//@ op:     conv.forward/1
+//@ kernel: conv_forward__naive
+//@ global: O, WO, N*HO
+//@ score:  0
+//@ about:  one work-item per output pixel and channel
+// y[n][ho][wo][o] = bias[o] + sum over kh, kw, c of x[n][ho*SH-PH+kh*DH][wo*SW-PW+kw*DW][c] w[kh][kw][c][o],
+// where x is 0 outside. x [N][H][W][C] (float or bits), w [KH][KW][C][O], y [N][HO][WO][O]. Neighbouring
+// work-items are neighbouring output channels: they share x and read w side by side. One partial sum per tap
+// keeps float sums short.
+
+__kernel void conv_forward__naive(SP_IN(sp_x, x), SP_IN(float, w),
+#if BIAS
+                                  SP_IN(float, bias),
+#endif
+                                  SP_OUT(float, y), const int H, const int W, const int C, const int O,
+                                  const int KH, const int KW, const int SH, const int SW, const int PH,
+                                  const int PW, const int DH, const int DW, const int HO, const int WO)
+{
+    SP_AT(x);
+    SP_AT(w);
+    SP_AT(y);
+    const int o = (int)get_global_id(0);
+    const int wo = (int)get_global_id(1);
+    const int n = (int)get_global_id(2) / HO;
+    const int ho = (int)get_global_id(2) % HO;
+
+    float sum = 0.0f;
+    for (int kh = 0; kh < KH; kh++) {
+        const int h = ho * SH - PH + kh * DH;
+        if (h < 0 || h >= H)
+            continue;
+        for (int kw = 0; kw < KW; kw++) {
+            const int i = wo * SW - PW + kw * DW;
+            if (i < 0 || i >= W)
+                continue;
+            const ulong row = ((ulong)n * H + h) * W + i;
+            const ulong k = ((ulong)kh * KW + kw) * C;
+            float tap = 0.0f;
+            for (int c = 0; c < C; c++)
+                tap += SP_X(x, row, c, C) * w[(k + c) * O + o];
+            sum += tap;
+        }
+    }
+#if BIAS
+    SP_AT(bias);
+    sum += bias[o];
+#endif
+    y[(get_global_id(2) * (ulong)WO + wo) * O + o] = sum;
+}

@@ -1,0 +1,247 @@
+/* The calls that an op is checked with: shapes by the letters the op has, and settings (flags, first and last time
+ * step, neuron, surrogate) spread over them. A new op with known letters gets its calls from here without an edit. */
+#include <string.h>
+
+#include "check/check.h"
+
+/* QUICK: also part of the quick check. ALL: tried with every setting, not just one or two. */
+enum { QUICK = 1, ALL = 2 };
+
+typedef struct shape {
+    int tier;
+    int v[13];
+} shape;
+
+static const char *const conv_names[] = {"N",  "H",  "W",  "C",  "O",  "KH", "KW",
+                                         "SH", "SW", "PH", "PW", "DH", "DW", NULL};
+static const shape conv_shapes[] = {
+    {QUICK, {1, 5, 5, 3, 4, 3, 3, 1, 1, 1, 1, 1, 1}},
+    {QUICK, {2, 7, 6, 10, 17, 3, 3, 2, 2, 1, 1, 1, 1}},
+    {QUICK | ALL, {1, 8, 8, 32, 32, 3, 3, 1, 1, 1, 1, 1, 1}},
+    {QUICK, {3, 4, 4, 2, 33, 4, 4, 1, 1, 0, 0, 1, 1}},     /* kernel = whole input */
+    {QUICK, {1, 6, 7, 33, 5, 3, 3, 1, 1, 2, 2, 2, 2}},     /* dilated */
+    {QUICK, {2, 1, 1, 64, 64, 1, 1, 1, 1, 0, 0, 1, 1}},    /* linear */
+    {0, {1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 1, 1}},
+    {0, {1, 15, 15, 3, 10, 7, 7, 2, 2, 3, 3, 1, 1}},       /* ImageNet's stem */
+    {0, {3, 11, 13, 13, 31, 3, 3, 1, 1, 1, 1, 1, 1}},      /* primes */
+    {0, {1, 5, 9, 33, 15, 5, 3, 2, 1, 2, 0, 1, 2}},        /* nothing square */
+    {0, {5, 7, 7, 1, 33, 3, 3, 1, 1, 0, 0, 1, 1}},
+    {0, {17, 1, 1, 100, 10, 1, 1, 1, 1, 0, 0, 1, 1}},      /* classifier */
+    {0, {1, 6, 6, 5, 6, 2, 2, 3, 3, 0, 0, 1, 1}},          /* stride past the kernel: gaps in the gradient */
+    {ALL, {2, 14, 14, 32, 64, 3, 3, 1, 1, 1, 1, 1, 1}},
+    {0, {1, 28, 28, 3, 32, 3, 3, 1, 1, 1, 1, 1, 1}},
+    {0, {1, 28, 28, 32, 32, 3, 3, 1, 1, 1, 1, 1, 1}},
+    {0, {2, 16, 15, 16, 16, 3, 3, 1, 1, 1, 1, 1, 1}},
+    {ALL, {2, 8, 8, 64, 128, 3, 3, 1, 1, 1, 1, 1, 1}},
+    {ALL, {2, 8, 8, 64, 128, 1, 1, 2, 2, 0, 0, 1, 1}},     /* ResNet's shortcut */
+    {0, {2, 16, 16, 32, 64, 3, 3, 2, 2, 1, 1, 1, 1}},
+    {0, {1, 4, 4, 64, 256, 3, 3, 1, 1, 1, 1, 1, 1}},
+    {0, {2, 12, 12, 2, 64, 3, 3, 1, 1, 1, 1, 1, 1}},       /* DVS */
+    {0, {4, 4, 4, 96, 48, 3, 3, 1, 1, 1, 1, 1, 1}},
+};
+
+static const char *const pool_names[] = {"N", "H", "W", "C", "KH", "KW", "SH", "SW", "PH", "PW", NULL};
+static const shape pool_shapes[] = {
+    {QUICK, {1, 5, 5, 3, 2, 2, 2, 2, 0, 0}},    {QUICK | ALL, {2, 8, 8, 32, 2, 2, 2, 2, 0, 0}},
+    {QUICK, {2, 7, 6, 10, 3, 3, 2, 2, 1, 1}},   {0, {1, 1, 1, 1, 1, 1, 1, 1, 0, 0}},
+    {0, {1, 4, 4, 128, 4, 4, 1, 1, 0, 0}},      {0, {1, 9, 7, 33, 3, 2, 1, 2, 1, 0}},
+    {ALL, {2, 14, 14, 64, 2, 2, 2, 2, 0, 0}},   {0, {3, 16, 16, 17, 2, 2, 2, 2, 0, 0}},
+    {0, {1, 6, 6, 16, 3, 3, 1, 1, 1, 1}},       {0, {2, 7, 7, 5, 2, 2, 3, 3, 0, 0}},
+};
+
+static const char *const adaptive_names[] = {"N", "H", "W", "C", "HO", "WO", NULL};
+static const shape adaptive_shapes[] = {
+    {QUICK, {1, 5, 5, 3, 2, 2}}, {QUICK | ALL, {2, 8, 8, 32, 1, 1}}, {0, {1, 1, 1, 1, 1, 1}},
+    {0, {1, 7, 9, 10, 3, 4}},    {0, {2, 4, 4, 33, 4, 4}},           {0, {1, 3, 2, 5, 5, 3}},
+    {0, {1, 4, 4, 256, 1, 1}},
+};
+
+static const char *const gemm_names[] = {"M", "N", "K", NULL};
+static const shape gemm_shapes[] = {
+    {QUICK, {1, 1, 1}},    {QUICK | ALL, {17, 33, 31}}, {QUICK, {32, 64, 32}}, {QUICK, {16, 16, 16}},
+    {0, {15, 17, 16}},     {0, {31, 32, 33}},           {0, {33, 15, 1}},      {0, {1, 10, 128}},
+    {0, {128, 1, 7}},      {0, {5, 512, 64}},           {0, {100, 10, 65}},    {ALL, {64, 64, 288}},
+    {0, {7, 3, 1000}},     {0, {128, 128, 128}},        {0, {13, 97, 61}},     {0, {24, 96, 48}},
+};
+
+static const char *const rows_names[] = {"M", "C", NULL};
+static const shape rows_shapes[] = {
+    {QUICK | ALL, {3, 5}}, {QUICK, {17, 33}}, {QUICK, {64, 32}}, {QUICK, {20, 64}}, {0, {2, 1}},   {0, {2, 33}},
+    {0, {127, 31}},        {0, {15, 16}},     {0, {16, 15}},     {0, {31, 17}},     {0, {32, 10}}, {0, {256, 64}},
+    {0, {1000, 10}},       {0, {2, 1024}},    {0, {4096, 3}},    {ALL, {196, 128}}, {0, {49, 512}}, {0, {1031, 96}},
+};
+
+static const char *const channels_names[] = {"C", NULL};
+static const shape channels_shapes[] = {
+    {QUICK, {3}}, {QUICK, {64}}, {0, {1}}, {QUICK, {33}}, {0, {10}}, {0, {31}}, {0, {512}},
+};
+
+static const char *const flat_names[] = {"M", NULL};
+static const shape flat_shapes[] = {
+    {QUICK, {7}}, {QUICK, {64}}, {QUICK, {1000}}, {0, {1}},   {0, {15}},
+    {0, {16}},    {0, {17}},     {0, {4097}},     {0, {31}},  {0, {65536}},
+};
+
+static const char *const weight_names[] = {"K", "O", NULL};
+static const shape weight_shapes[] = {
+    {QUICK, {9, 5}}, {QUICK | ALL, {27, 32}}, {QUICK, {72, 33}}, {0, {2, 1}},  {0, {288, 64}},
+    {0, {75, 10}},   {0, {576, 17}},          {0, {31, 128}},    {0, {1152, 16}},
+};
+
+static const char *const samples_names[] = {"N", "K", NULL};
+static const shape samples_shapes[] = {
+    {QUICK | ALL, {5, 10}}, {QUICK, {17, 11}}, {QUICK, {33, 100}}, {0, {1, 10}},
+    {0, {1, 2}},            {0, {128, 10}},    {0, {31, 101}},     {0, {7, 1000}},
+};
+
+#define LIST(letters) letters##_names, letters##_shapes, sizeof letters##_shapes / sizeof *letters##_shapes
+static const struct {
+    const char *const *names;
+    const shape *shapes;
+    size_t n;
+} lists[] = { /* the first whose letters the op has */
+    {LIST(conv)},     {LIST(pool)}, {LIST(adaptive)}, {LIST(gemm)}, {LIST(rows)},
+    {LIST(weight)}, {LIST(samples)},  {LIST(channels)}, {LIST(flat)},
+};
+
+static const char *const neurons[] = {"lif", "if"};
+static const char *const surrogates[] = {"triangle", "rectangle",     "sigmoid",  "atan",
+                                         "erf",      "fast_sigmoid", "gaussian", "piecewise_exp"};
+enum { N_NEURONS = 2, N_SURROGATES = 8 };
+
+static bool has_int(const sp_op *op, const char *name)
+{
+    for (int i = 0; i < SP_OP_MAX_INTS && op->ints[i]; i++)
+        if (strcmp(op->ints[i], name) == 0)
+            return true;
+    return false;
+}
+
+static int n_flags(const sp_op *op)
+{
+    int n = 0;
+    while (n < SP_OP_MAX_FLAGS && op->flags[n])
+        n++;
+    return n;
+}
+
+/* How many ways there are to set flags, first, last, neuron and surrogate of an op. */
+static unsigned n_settings(const sp_op *op)
+{
+    unsigned n = 1u << n_flags(op);
+    n *= has_int(op, "first") || has_int(op, "last") || has_int(op, "iteration") ? 2 : 1;
+    n *= op->takes_neuron ? N_NEURONS : 1;
+    return n * (op->takes_surrogate ? N_SURROGATES : 1);
+}
+
+static void set_int(sp_op_call *c, const char *name, int64_t v)
+{
+    if (has_int(c->op, name))
+        sp_call_set_int(c, name, v);
+}
+
+/* Settings of people, in two versions. Every value is exact in float or rounded to it, so that kernel and reference
+ * compare with the same threshold. */
+static void set_floats(sp_op_call *c, unsigned version)
+{
+    static const struct {
+        const char *name;
+        float v[2];
+    } values[] = {
+        {"decay", {0.5f, 0.0909091f}}, {"x_gain", {1.0f, 0.5f}},     {"v_th", {1.0f, 0.3f}},
+        {"v_reset", {0.0f, -0.25f}},   {"width", {1.0f, 2.0f}},      {"eps", {1e-5f, 1e-4f}},
+        {"momentum", {0.1f, 0.9f}},    {"factor", {0.3f, -2.0f}},    {"alpha", {0.2f, 1.0f}},
+        {"p", {0.3f, 0.5f}},           {"w_t", {0.25f, 1.0f}},       {"w_ce", {0.95f, 1.0f}},
+        {"w_mse", {0.05f, 0.0f}},      {"mse_target", {1.0f, 0.1f}}, {"lr", {0.1f, 0.001f}},
+        {"weight_decay", {5e-4f, 0}},  {"beta1", {0.9f, 0.8f}},      {"beta2", {0.999f, 0.99f}},
+        {"bias1", {0.1f, 0.488f}},     {"bias2", {0.001f, 0.0297f}}, {"value", {1.5f, 0.0f}},
+    };
+    for (int i = 0; i < SP_OP_MAX_FLOATS && c->op->floats[i]; i++)
+        for (size_t k = 0; k < sizeof values / sizeof *values; k++)
+            if (strcmp(values[k].name, c->op->floats[i]) == 0)
+                c->floats[i] = (double)values[k].v[version % 2];
+}
+
+static void apply_setting(sp_op_call *c, unsigned setting, unsigned version)
+{
+    int flags = n_flags(c->op);
+    for (int i = 0; i < flags; i++)
+        c->flags[i] = setting >> i & 1;
+    setting >>= flags;
+    set_floats(c, version);
+    if (has_int(c->op, "first") || has_int(c->op, "last") || has_int(c->op, "iteration")) {
+        set_int(c, "first", setting & 1);
+        set_int(c, "last", setting & 1);
+        set_int(c, "iteration", setting & 1 ? 7 : 0);
+        setting >>= 1;
+    }
+    set_int(c, "seed", 2023 + (int64_t)version);
+    set_int(c, "stream", 3);
+    if (c->op->takes_neuron) {
+        c->neuron = neurons[setting % N_NEURONS];
+        setting /= N_NEURONS;
+    }
+    if (c->op->takes_surrogate)
+        c->surrogate = surrogates[setting % N_SURROGATES];
+    for (int i = 0; i < flags; i++) /* the soft reset has its rest at 0 */
+        if (strcmp(c->op->flags[i], "HARD") == 0 && !c->flags[i])
+            sp_call_set_float(c, "v_reset", 0);
+}
+
+static void set_output_size(sp_op_call *c, const char *letter)
+{
+    char names[6][3] = {"", "K", "S", "P", "D", ""};
+    for (int i = 1; i < 5; i++)
+        names[i][1] = letter[0];
+    int64_t d = has_int(c->op, names[4]) ? sp_call_int(c, names[4]) : 1;
+    int64_t span = sp_call_int(c, letter) + 2 * sp_call_int(c, names[3]) - d * (sp_call_int(c, names[1]) - 1) - 1;
+    const char out[3] = {letter[0], 'O', '\0'};
+    sp_call_set_int(c, out, span / sp_call_int(c, names[2]) + 1);
+}
+
+/* All of `names` are the op's, and the op has no further size that they leave open. */
+static bool letters_fit(const sp_op *op, const char *const *names)
+{
+    int known = 0, sizes = 0;
+    for (int i = 0; names[i]; i++, known++)
+        if (!has_int(op, names[i]))
+            return false;
+    for (int i = 0; i < SP_OP_MAX_INTS && op->ints[i]; i++)
+        sizes += !sp_op_scalar_is_dynamic(op->ints[i]) && strcmp(op->ints[i], "seed") != 0 &&
+                 strcmp(op->ints[i], "stream") != 0;
+    bool computed = has_int(op, "KH"); /* HO and WO follow */
+    return sizes == known + (computed ? 2 : 0);
+}
+
+size_t sp_check_calls(const sp_op *op, bool quick, sp_op_call *out, size_t max)
+{
+    enum { MANY = 64, SOME = 8 }; /* settings tried with the first shape marked ALL, and with the others */
+    size_t list = 0, n = 0;
+    unsigned most = MANY;
+    while (list < sizeof lists / sizeof *lists && !letters_fit(op, lists[list].names))
+        list++;
+    if (list == sizeof lists / sizeof *lists)
+        return 0;
+
+    /* An odd step visits every setting of a power of two once before it repeats. */
+    unsigned settings = n_settings(op), step = settings * 5 / 8 | 1, turn = 0;
+    for (size_t i = 0; i < lists[list].n; i++) {
+        const shape *s = &lists[list].shapes[i];
+        if (quick && !(s->tier & QUICK))
+            continue;
+        unsigned want = s->tier & ALL ? (quick ? 4 : most) : (quick ? 1 : 2);
+        most = s->tier & ALL ? SOME : most;
+        for (unsigned k = 0; k < want && k < settings && n < max; k++, turn++) {
+            sp_op_call c = {.op = op};
+            for (int j = 0; lists[list].names[j]; j++)
+                sp_call_set_int(&c, lists[list].names[j], s->v[j]);
+            if (has_int(op, "KH")) {
+                set_output_size(&c, "H");
+                set_output_size(&c, "W");
+            }
+            apply_setting(&c, turn * step % settings, settings > 1 ? turn / 2 : turn);
+            out[n++] = c;
+        }
+    }
+    return n;
+}

@@ -1,0 +1,79 @@
+/* Inside of host/check: one call with inputs and expected outputs, the device memory it runs in, and the verdict. */
+#ifndef SP_CHECK_CASE_H
+#define SP_CHECK_CASE_H
+
+#include "check/check.h"
+
+/* What an output holds before a launch: a quiet NaN, recognisable. An element that keeps it was not written. */
+#define SP_CHECK_POISON UINT32_C(0x7fc0dead)
+
+typedef struct sp_check_buffer {
+    const char *name;
+    bool present, bits;
+    sp_access access;
+    sp_type type;
+    int64_t rows, cols, words; /* words: 4-byte elements */
+    uint32_t *initial;         /* what the buffer holds before the launch */
+    uint32_t *expected;        /* after the reference */
+    uint32_t *got;             /* after the launch */
+} sp_check_buffer;
+
+typedef struct sp_check_case {
+    sp_op_call call;
+    uint64_t seed;
+    int n_buffers;
+    sp_check_buffer buffers[SP_OP_MAX_BUFFERS];
+} sp_check_case;
+
+/* Draws the inputs (a function of seed and call alone) and runs the reference. `expected` stays as drawn where the op
+ * has no reference. */
+sp_status sp_check_case_init(sp_check_case *c, const sp_op_call *call, uint64_t seed, sp_error *err);
+void sp_check_case_fini(sp_check_case *c);
+
+/* sp_call_describe, and the dynamic scalars. */
+void sp_check_describe(const sp_op_call *call, char *out, size_t size);
+
+/* Index of the input that output i may share memory with in this call; -1 none. */
+int sp_check_alias_of(const sp_check_case *c, int i);
+
+/* How one output compares with the reference. */
+typedef struct sp_check_verdict {
+    bool ok;
+    double error;    /* largest |got - expected| / largest |expected| */
+    int64_t n_bad;
+    char text[320];  /* the first difference, in words */
+} sp_check_verdict;
+
+/* Judges output i of c, whose got is filled; tolerance 0 asks for equal values. */
+void sp_check_compare(const sp_check_case *c, int i, double tolerance, sp_check_verdict *out);
+
+/* One device buffer that holds every buffer of a case between guard zones. Grows, never shrinks. */
+typedef struct sp_check_arena {
+    sp_device *dev;
+    cl_mem mem;
+    uint64_t capacity_words, words;
+    uint32_t *image, *back;              /* what is written to the device, what is read back */
+    uint64_t at[SP_OP_MAX_BUFFERS];      /* offset of each buffer, words */
+    uint64_t work_at, work_words;
+} sp_check_arena;
+
+void sp_check_arena_init(sp_check_arena *a, sp_device *dev);
+void sp_check_arena_fini(sp_check_arena *a);
+
+/* Lays the case out (outputs over the inputs they may alias where shared is set), launches, fills `got` of every
+ * present buffer, and checks guard zones and inputs: SP_E_MISMATCH says what was overwritten. */
+sp_status sp_check_arena_run(sp_check_arena *a, sp_check_case *c, sp_launch *launch, bool shared, sp_error *err);
+
+/* A variant's `when` and extensions on this device; the device types it is meant for do not matter here, so that a
+ * GPU's kernel is checked on a CPU. */
+bool sp_check_applies(const sp_variant *v, const sp_device *dev, const sp_op_call *call, const int64_t *tune_values);
+
+/* Checks one call; used for calls that are not in sp_check_calls. */
+sp_status sp_check_call(sp_registry *reg, sp_device *dev, sp_variant *v, const sp_op_call *call, uint64_t seed,
+                        sp_check_report *report, sp_error *err);
+
+/* FNV-1a, 64 bits, of n bytes on top of h; start with SP_FNV_START. */
+#define SP_FNV_START UINT64_C(0xcbf29ce484222325)
+uint64_t sp_check_hash(uint64_t h, const void *bytes, size_t n);
+
+#endif

@@ -1,0 +1,232 @@
+/* A variant against the C reference: for every call that applies, launch, compare, launch again for equal bits, and
+ * launch with outputs in the memory of the inputs that they may alias. */
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/expr.h"
+#include "base/mem.h"
+#include "check/case.h"
+
+enum { MAX_CALLS = 512 };
+static const double slow_simulator_flops = 4e6; /* a call that costs more waits for minutes on an interpreter */
+
+typedef struct session {
+    sp_registry *reg;
+    sp_device *dev;
+    sp_variant *variant;
+    sp_check_report *report;
+    sp_check_arena arena;
+    uint64_t seed;
+    double tolerance;
+} session;
+
+bool sp_check_applies(const sp_variant *v, const sp_device *dev, const sp_op_call *call, const int64_t *tune_values)
+{
+    for (const char *at = v->needs_extensions; at && *at;) {
+        size_t n = strcspn(at, " ");
+        char name[128];
+        snprintf(name, sizeof name, "%.*s", (int)n, at);
+        if (n && (!dev->info.extensions || !strstr(dev->info.extensions, name)))
+            return false;
+        at += n + (at[n] == ' ');
+    }
+    if (!v->when)
+        return true;
+    sp_variant_scope scope = {.variant = v, .call = call, .dev = dev, .tune_values = tune_values};
+    int64_t value = 0;
+    return sp_expr_eval(v->when, sp_variant_lookup, &scope, &value, NULL) == SP_OK && value != 0;
+}
+
+/* Work of a call: its flops, or the elements it touches. */
+static double cost_of(const sp_op_call *call)
+{
+    sp_op_call copy = *call;
+    int64_t flops = 0;
+    if (call->op->flops && sp_expr_eval(call->op->flops, sp_call_lookup, &copy, &flops, NULL) == SP_OK)
+        return (double)flops;
+    double elems = 0;
+    for (int i = 0; i < SP_OP_MAX_BUFFERS && call->op->buffers[i].name; i++)
+        if (sp_call_has_buffer(call, i))
+            elems += (double)sp_call_buffer_elems(call, i);
+    return elems;
+}
+
+/* "plugin x: variant y of op z: <what>; at <call>. Repeat with ...", in front of what err says. */
+static sp_status blame(const session *s, const sp_op_call *call, sp_status status, sp_error *err)
+{
+    if (!err)
+        return status;
+    char text[256], what[320];
+    sp_check_describe(call, text, sizeof text);
+    snprintf(what, sizeof what, "%.310s", err->text);
+    return sp_error_set(err, status, err->cl_code, err->file, err->line,
+                        "%s for %s: %s; call %s. Repeat with `spikeport plugins check %s --seed %" PRIu64 "`", s->variant->id,
+                        s->variant->op->id, what, text, s->variant->plugin, s->seed);
+}
+
+static void note_error(session *s, const sp_check_case *c, const sp_check_verdict *v)
+{
+    double margin = s->tolerance > 0 ? v->error / s->tolerance : v->error > 0 ? HUGE_VAL : 0;
+    if (v->error >= s->report->worst_error) {
+        s->report->worst_error = v->error;
+        sp_check_describe(&c->call, s->report->worst_shape, sizeof s->report->worst_shape);
+    }
+    s->report->worst_margin = fmax(s->report->worst_margin, margin);
+}
+
+static sp_status compare_outputs(session *s, const sp_check_case *c, const char *circumstance, sp_error *err)
+{
+    for (int i = 0; i < c->n_buffers; i++) {
+        if (!c->buffers[i].present || c->buffers[i].access == SP_IN)
+            continue;
+        sp_check_verdict v;
+        sp_check_compare(c, i, s->tolerance, &v);
+        note_error(s, c, &v);
+        if (!v.ok)
+            return SP_FAIL(err, SP_E_MISMATCH, "%s%s", v.text, circumstance);
+    }
+    return SP_OK;
+}
+
+/* The second launch must give the same bits as the first, whose results are in got. */
+static sp_status repeat(session *s, sp_check_case *c, sp_launch *launch, sp_error *err)
+{
+    uint32_t *first[SP_OP_MAX_BUFFERS] = {0};
+    sp_status st = SP_OK;
+    for (int i = 0; i < c->n_buffers; i++) {
+        if (!c->buffers[i].present)
+            continue;
+        size_t bytes = (size_t)c->buffers[i].words * 4;
+        first[i] = sp_alloc(bytes);
+        if (!first[i])
+            SP_TRY_GOTO(SP_FAIL(err, SP_E_MEMORY, "no memory to compare two launches"));
+        memcpy(first[i], c->buffers[i].got, bytes);
+    }
+    SP_TRY_GOTO(sp_check_arena_run(&s->arena, c, launch, false, err));
+    for (int i = 0; i < c->n_buffers; i++)
+        for (int64_t k = 0; first[i] && k < c->buffers[i].words; k++)
+            if (first[i][k] != c->buffers[i].got[k])
+                SP_TRY_GOTO(SP_FAIL(err, SP_E_MISMATCH, "a second launch gave other bits in %s, element %" PRId64,
+                                    c->buffers[i].name, k));
+done:
+    for (int i = 0; i < c->n_buffers; i++)
+        sp_free(first[i]);
+    return st;
+}
+
+static sp_status run_launches(session *s, sp_check_case *c, sp_launch *launch, sp_error *err)
+{
+    SP_TRY(sp_check_arena_run(&s->arena, c, launch, false, err));
+    SP_TRY(compare_outputs(s, c, "", err));
+    SP_TRY(repeat(s, c, launch, err));
+    bool can_share = false;
+    for (int i = 0; i < c->n_buffers; i++)
+        can_share |= sp_check_alias_of(c, i) >= 0;
+    if (!can_share)
+        return SP_OK;
+    SP_TRY(sp_check_arena_run(&s->arena, c, launch, true, err));
+    return compare_outputs(s, c, " (output in the memory of its input)", err);
+}
+
+static sp_status check_call(session *s, const sp_op_call *call, const int64_t *tunes, sp_error *err)
+{
+    sp_check_case c = {0};
+    sp_launch *launch = NULL;
+    sp_error own = {0};
+    sp_status st = SP_OK;
+    s->report->shapes_run++;
+    SP_TRY_GOTO(sp_check_case_init(&c, call, s->seed, &own));
+    SP_TRY_GOTO(sp_launch_create(s->reg, s->dev, s->variant, call, tunes, &launch, &own));
+    SP_TRY_GOTO(run_launches(s, &c, launch, &own));
+done:
+    sp_launch_destroy(&launch);
+    sp_check_case_fini(&c);
+    if (st != SP_OK && err) {
+        *err = own;
+        st = blame(s, call, st, err);
+    }
+    return st;
+}
+
+static session session_make(sp_registry *reg, sp_device *dev, sp_variant *v, uint64_t seed, sp_check_report *report)
+{
+    session s = {.reg = reg, .dev = dev, .variant = v, .seed = seed, .report = report};
+    s.tolerance = fmin(v->tolerance, v->op->tolerance);
+    sp_check_arena_init(&s.arena, dev);
+    return s;
+}
+
+/* Too slow for this device; the cheapest applicable call runs all the same, so that something does. */
+static bool too_slow(const session *s, const sp_op_call *calls, size_t n, size_t i, const int64_t *tunes)
+{
+    if (!(s->dev->info.quirks & SP_QUIRK_SLOW_SIMULATOR) || cost_of(&calls[i]) <= slow_simulator_flops)
+        return false;
+    for (size_t k = 0; k < n; k++)
+        if (sp_check_applies(s->variant, s->dev, &calls[k], tunes) &&
+            (cost_of(&calls[k]) < cost_of(&calls[i]) || (k < i && cost_of(&calls[k]) <= cost_of(&calls[i]))))
+            return true;
+    return false;
+}
+
+static sp_status check_calls(session *s, bool quick, const int64_t *tunes, sp_error *err)
+{
+    sp_op_call *calls = sp_alloc_array(MAX_CALLS, sizeof *calls);
+    if (!calls)
+        return SP_FAIL(err, SP_E_MEMORY, "no memory for the calls of op %s", s->variant->op->id);
+    size_t n = sp_check_calls(s->variant->op, quick, calls, MAX_CALLS);
+    sp_status st = n ? SP_OK : SP_FAIL(err, SP_E_FAILED, "no shapes are known for op %s: add them to host/check/calls.c",
+                                       s->variant->op->id);
+    for (size_t i = 0; i < n && st == SP_OK; i++) {
+        if (!sp_check_applies(s->variant, s->dev, &calls[i], tunes) || too_slow(s, calls, n, i, tunes))
+            s->report->shapes_not_applicable++;
+        else
+            st = check_call(s, &calls[i], tunes, err);
+    }
+    sp_free(calls);
+    return st;
+}
+
+/* Each further value of each tunable, the others at their defaults, on the quick calls. */
+static sp_status check_tunes(session *s, sp_error *err)
+{
+    const sp_variant *v = s->variant;
+    for (int t = 0; t < v->n_tunes; t++)
+        for (int k = 1; k < v->tunes[t].n_values; k++) {
+            int64_t values[SP_VARIANT_MAX_TUNES];
+            for (int i = 0; i < v->n_tunes; i++)
+                values[i] = v->tunes[i].values[i == t ? k : 0];
+            sp_status st = check_calls(s, true, values, err);
+            if (st != SP_OK)
+                return sp_error_prefix(err, st, "with %s=%lld: ", v->tunes[t].name, (long long)v->tunes[t].values[k]);
+        }
+    return SP_OK;
+}
+
+sp_status sp_check_variant(sp_registry *reg, sp_device *dev, sp_variant *v, const sp_check_options *o,
+                           sp_check_report *report, sp_error *err)
+{
+    sp_check_report own = {0};
+    if (!report)
+        report = &own;
+    *report = own;
+    if (v->kind == SP_VARIANT_LOWER)
+        return SP_OK; /* other ops do its work, and they are checked */
+    session s = session_make(reg, dev, v, o->seed, report);
+    sp_status st = check_calls(&s, o->quick, NULL, err);
+    if (st == SP_OK && !o->quick)
+        st = check_tunes(&s, err);
+    sp_check_arena_fini(&s.arena);
+    return st;
+}
+
+sp_status sp_check_call(sp_registry *reg, sp_device *dev, sp_variant *v, const sp_op_call *call, uint64_t seed,
+                        sp_check_report *report, sp_error *err)
+{
+    session s = session_make(reg, dev, v, seed, report);
+    sp_status st = check_call(&s, call, NULL, err);
+    sp_check_arena_fini(&s.arena);
+    return st;
+}

@@ -1,0 +1,262 @@
+/* Inputs of a case, and what the reference makes of them. Random numbers are a function of (seed, call, buffer), so
+ * that a failing call draws the same inputs when it is repeated alone. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "base/rng.h"
+#include "check/case.h"
+
+typedef enum {
+    UNIFORM,    /* -1..1, one element in ten zero */
+    POSITIVE,   /* 0.05..2 */
+    SMALL,      /* 0..0.01, some exactly 0 */
+    AROUND_ONE, /* 0.5..1.5 */
+    OFFSET,     /* uniform plus 2 in every third column: a mean that is not 0 */
+    STEPS,      /* multiples of 1/4, so that a maximum has ties */
+    LOGITS,     /* rows of size 1, 5 and 60 */
+    MEMBRANE,   /* around the threshold and the kinks of a surrogate, ties included */
+    CURRENT,    /* makes potentials that tie where nothing was rounded */
+    LABELS,     /* 0..K-1, some -1 */
+    COUNTS      /* 0..999 */
+} kind;
+
+static const struct {
+    const char *op, *buffer; /* start of the op's id, NULL any */
+    kind kind;
+} kinds[] = {
+    {NULL, "gamma", AROUND_ONE},       {NULL, "gain", AROUND_ONE},   {NULL, "scale", AROUND_ONE},
+    {NULL, "running_var", POSITIVE},   {NULL, "rstd", POSITIVE},     {"optimizer.adamw", "v", SMALL},
+    {NULL, "labels", LABELS},          {NULL, "count", COUNTS},      {"neuron.", "u", MEMBRANE},
+    {"neuron.", "u_prev", MEMBRANE},   {"neuron.forward", "x", CURRENT}, {"pool.max", "x", STEPS},
+    {"metrics.correct", "sum", STEPS}, {"loss", "logits", LOGITS},   {"batch_norm.statistics", "x", OFFSET},
+};
+
+/* Contents that the contract says are not read when the scalar is set: they are NaN then. */
+static const struct {
+    const char *op, *buffer, *scalar;
+} unread[] = {
+    {"neuron.forward", "u_prev", "first"},
+    {"neuron.backward", "carry", "last"},
+    {"trace.update", "trace", "first"},
+    {"logits.accumulate", "sum", "first"},
+};
+
+uint64_t sp_check_hash(uint64_t h, const void *bytes, size_t n)
+{
+    const unsigned char *b = bytes;
+    for (size_t i = 0; i < n; i++)
+        h = (h ^ b[i]) * UINT64_C(0x100000001b3);
+    return h;
+}
+
+void sp_check_describe(const sp_op_call *call, char *out, size_t size)
+{
+    sp_call_describe(call, out, size);
+    for (int i = 0; i < SP_OP_MAX_INTS && call->op->ints[i]; i++) {
+        size_t used = strlen(out);
+        if (sp_op_scalar_is_dynamic(call->op->ints[i]) && call->ints[i] && used + 1 < size)
+            snprintf(out + used, size - used, " %s=%lld", call->op->ints[i], (long long)call->ints[i]);
+    }
+}
+
+static bool starts(const char *text, const char *start)
+{
+    return !start || strncmp(text, start, strlen(start)) == 0;
+}
+
+static kind kind_of(const sp_op *op, const char *buffer)
+{
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (starts(op->id, kinds[i].op) && strcmp(buffer, kinds[i].buffer) == 0)
+            return kinds[i].kind;
+    return UNIFORM;
+}
+
+static bool is_unread(const sp_op_call *call, const char *buffer)
+{
+    for (size_t i = 0; i < sizeof unread / sizeof *unread; i++)
+        if (starts(call->op->id, unread[i].op) && strcmp(buffer, unread[i].buffer) == 0)
+            return sp_call_int(call, unread[i].scalar) != 0;
+    return false;
+}
+
+static float number_of(const sp_op_call *call, const char *name, float otherwise)
+{
+    for (int i = 0; i < SP_OP_MAX_FLOATS && call->op->floats[i]; i++)
+        if (strcmp(call->op->floats[i], name) == 0)
+            return (float)call->floats[i];
+    return otherwise;
+}
+
+static float one_up_or_down(float x, sp_rng *r)
+{
+    return nextafterf(x, sp_rng_below(r, 2) ? INFINITY : -INFINITY);
+}
+
+static float draw_membrane(const sp_op_call *call, sp_rng *r)
+{
+    float v_th = number_of(call, "v_th", 1), width = number_of(call, "width", 1);
+    switch (sp_rng_below(r, 20)) {
+    case 0:
+        return v_th;
+    case 1:
+        return one_up_or_down(v_th, r);
+    case 2:
+        return v_th + (sp_rng_below(r, 2) ? width : -width) * 0.5f;
+    case 3:
+        return v_th + (sp_rng_below(r, 2) ? width : -width);
+    case 4:
+        return 20 * v_th * (2 * sp_rng_uniform(r) - 1);
+    default:
+        return v_th * (3 * sp_rng_uniform(r) - 1);
+    }
+}
+
+static float draw_current(const sp_op_call *call, sp_rng *r)
+{
+    float tie = number_of(call, "v_th", 1) / number_of(call, "x_gain", 1);
+    switch (sp_rng_below(r, 20)) {
+    case 0:
+        return tie;
+    case 1:
+        return one_up_or_down(tie, r);
+    case 2:
+        return 0;
+    default:
+        return tie * (4 * sp_rng_uniform(r) - 2);
+    }
+}
+
+static float draw(const sp_op_call *call, kind k, int64_t row, int64_t col, sp_rng *r)
+{
+    static const float logit_range[3] = {1, 5, 60};
+    switch (k) {
+    case POSITIVE:
+        return 0.05f + 1.95f * sp_rng_uniform(r);
+    case SMALL:
+        return sp_rng_below(r, 8) ? 0.01f * sp_rng_uniform(r) : 0;
+    case AROUND_ONE:
+        return 0.5f + sp_rng_uniform(r);
+    case OFFSET:
+        return 2 * sp_rng_uniform(r) - (col % 3 == 1 ? -1.0f : 1.0f);
+    case STEPS:
+        return 0.25f * (float)sp_rng_below(r, 9) - 1;
+    case LOGITS:
+        return logit_range[row % 3] * (2 * sp_rng_uniform(r) - 1);
+    case MEMBRANE:
+        return draw_membrane(call, r);
+    case CURRENT:
+        return draw_current(call, r);
+    default:
+        return sp_rng_below(r, 10) ? 2 * sp_rng_uniform(r) - 1 : 0;
+    }
+}
+
+/* Rows of no, few, some and all spikes; bits past the last column stay zero. */
+static void fill_spikes(sp_check_buffer *b, sp_rng *r)
+{
+    static const uint32_t percent[8] = {30, 5, 100, 30, 0, 5, 30, 50};
+    int64_t row_words = b->words / b->rows;
+    for (int64_t m = 0; m < b->rows; m++) {
+        uint32_t p = percent[sp_rng_below(r, 8)];
+        for (int64_t c = 0; c < b->cols; c++)
+            if (sp_rng_below(r, 100) < p)
+                b->initial[m * row_words + c / 32] |= UINT32_C(1) << (c % 32);
+    }
+}
+
+static void fill_integers(const sp_op_call *call, sp_check_buffer *b, kind k, sp_rng *r)
+{
+    uint32_t below = k == LABELS ? (uint32_t)sp_call_int(call, "K") : 1000;
+    for (int64_t i = 0; i < b->words; i++)
+        b->initial[i] = k == LABELS && sp_rng_below(r, 7) == 0 ? UINT32_MAX : sp_rng_below(r, below);
+}
+
+static void fill(const sp_op_call *call, sp_check_buffer *b, uint64_t seed, uint64_t stream)
+{
+    sp_rng r = sp_rng_make(seed, sp_check_hash(stream, b->name, strlen(b->name)));
+    kind k = kind_of(call->op, b->name);
+    if (b->access == SP_OUT || is_unread(call, b->name)) {
+        for (int64_t i = 0; i < b->words; i++)
+            b->initial[i] = SP_CHECK_POISON;
+    } else if (b->bits) {
+        fill_spikes(b, &r);
+    } else if (b->type != SP_F32) {
+        fill_integers(call, b, k, &r);
+    } else {
+        for (int64_t i = 0; i < b->words; i++) {
+            float v = draw(call, k, i / b->cols, i % b->cols, &r);
+            memcpy(&b->initial[i], &v, sizeof v);
+        }
+    }
+    memcpy(b->expected, b->initial, (size_t)b->words * sizeof *b->expected);
+}
+
+static sp_status buffer_init(sp_check_case *c, int i, uint64_t stream, sp_error *err)
+{
+    const sp_op_call *call = &c->call;
+    sp_check_buffer *b = &c->buffers[i];
+    *b = (sp_check_buffer){.name = call->op->buffers[i].name, .present = sp_call_has_buffer(call, i)};
+    if (!b->present)
+        return SP_OK;
+    b->bits = sp_call_buffer_is_bits(call, i);
+    b->access = sp_call_buffer_access(call, i);
+    b->type = b->bits ? SP_U32 : call->op->buffers[i].type;
+    b->rows = sp_call_buffer_rows(call, i);
+    b->cols = sp_call_buffer_cols(call, i);
+    b->words = sp_call_buffer_elems(call, i);
+    if (b->rows < 1 || b->cols < 1)
+        return SP_FAIL(err, SP_E_USAGE, "op %s: buffer %s is empty (%lld x %lld)", call->op->id, b->name,
+                       (long long)b->rows, (long long)b->cols);
+    b->initial = sp_alloc_array((size_t)b->words, 4);
+    b->expected = sp_alloc_array((size_t)b->words, 4);
+    b->got = sp_alloc_array((size_t)b->words, 4);
+    if (!b->initial || !b->expected || !b->got)
+        return SP_FAIL(err, SP_E_MEMORY, "no memory for buffer %s of op %s (%lld elements)", b->name, call->op->id,
+                       (long long)b->words);
+    fill(call, b, c->seed, stream);
+    return SP_OK;
+}
+
+sp_status sp_check_case_init(sp_check_case *c, const sp_op_call *call, uint64_t seed, sp_error *err)
+{
+    *c = (sp_check_case){.call = *call, .seed = seed};
+    char text[512];
+    sp_check_describe(call, text, sizeof text);
+    uint64_t stream = sp_check_hash(sp_check_hash(SP_FNV_START, call->op->id, strlen(call->op->id)), text, strlen(text));
+    void *pointers[SP_OP_MAX_BUFFERS] = {0};
+    for (int i = 0; i < SP_OP_MAX_BUFFERS && call->op->buffers[i].name; i++) {
+        c->n_buffers = i + 1;
+        sp_status st = buffer_init(c, i, stream, err);
+        if (st != SP_OK) {
+            sp_check_case_fini(c);
+            return st;
+        }
+        pointers[i] = c->buffers[i].expected;
+    }
+    if (call->op->reference)
+        call->op->reference(call, pointers);
+    return SP_OK;
+}
+
+void sp_check_case_fini(sp_check_case *c)
+{
+    for (int i = 0; i < c->n_buffers; i++) {
+        sp_free(c->buffers[i].initial);
+        sp_free(c->buffers[i].expected);
+        sp_free(c->buffers[i].got);
+    }
+    c->n_buffers = 0;
+}
+
+int sp_check_alias_of(const sp_check_case *c, int i)
+{
+    const char *alias = c->call.op->buffers[i].alias;
+    int in = alias ? sp_op_buffer_index(c->call.op, alias) : -1;
+    if (in < 0 || !c->buffers[i].present || !c->buffers[in].present)
+        return -1;
+    return c->buffers[in].words == c->buffers[i].words && c->buffers[in].bits == c->buffers[i].bits ? in : -1;
+}

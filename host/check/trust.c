@@ -1,0 +1,265 @@
+/* Trust: a variant that no person vouches for on this device is checked before it is chosen, once per device, driver and
+ * source. Results are kept in conformance.jsonl of the user's cache folder and in the process. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "check/case.h"
+#include "registry/embedded.h"
+
+enum { CHECK_REVISION = 1 };  /* raised when the check finds more than it did: old results no longer count */
+static const double large_call_flops = 5e7; /* an actual call above it is tried with fewer samples */
+
+typedef struct verdict {
+    char *key;
+    char *reason;   /* NULL: conforms */
+    struct verdict *next;
+} verdict;
+
+/* Known to the process, the file's included. Kept until exit: a plan may be made at any time. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static verdict *known;
+static bool file_read, file_warned;
+
+static void warn_once(const char *path)
+{
+    if (!file_warned)
+        sp_log(SP_LOG_WARNING, "%s: %s; conformance results are not remembered, every run checks again (set "
+               "SPIKEPORT_CACHE_DIR to a folder that can be written)", path, strerror(errno));
+    file_warned = true;
+}
+
+/* The cache folder, or NULL where no variable names one. */
+static char *cache_folder(void)
+{
+    const char *own = getenv("SPIKEPORT_CACHE_DIR"), *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+    if (own && *own)
+        return sp_strdup(own);
+    if (xdg && *xdg)
+        return sp_format("%s/spikeport", xdg);
+    return home && *home ? sp_format("%s/.cache/spikeport", home) : NULL;
+}
+
+/* mkdir -p; what fails shows when the file is opened. */
+static void make_folder(char *path)
+{
+    for (char *at = path + 1; *at; at++)
+        if (*at == '/') {
+            *at = '\0';
+            mkdir(path, 0777);
+            *at = '/';
+        }
+    mkdir(path, 0777);
+}
+
+static const verdict *find(const char *key)
+{
+    for (const verdict *v = known; v; v = v->next)
+        if (strcmp(v->key, key) == 0)
+            return v;
+    return NULL;
+}
+
+static const verdict *remember(const char *key, const char *reason)
+{
+    verdict *v = sp_alloc(sizeof *v);
+    char *k = sp_strdup(key), *r = reason ? sp_strdup(reason) : NULL;
+    if (!v || !k || (reason && !r)) {
+        sp_free(v);
+        sp_free(k);
+        sp_free(r);
+        return NULL;
+    }
+    *v = (verdict){k, r, known};
+    known = v;
+    return v;
+}
+
+/* A line of the file; anything that is not one is skipped, other versions' lines among them. */
+static void read_line(const char *line)
+{
+    json_t *row = json_loads(line, 0, NULL);
+    const char *key = json_string_value(json_object_get(row, "key"));
+    const char *result = json_string_value(json_object_get(row, "result"));
+    if (key && result)
+        remember(key, strcmp(result, "ok") == 0 ? NULL : result);
+    json_decref(row);
+}
+
+static void read_file(void)
+{
+    file_read = true;
+    char *folder = cache_folder(), *path = folder ? sp_format("%s/conformance.jsonl", folder) : NULL;
+    FILE *f = path ? fopen(path, "re") : NULL;
+    char *line = NULL;
+    size_t capacity = 0;
+    while (f && getline(&line, &capacity, f) > 0)
+        read_line(line);
+    free(line);
+    if (f)
+        fclose(f);
+    sp_free(path);
+    sp_free(folder);
+}
+
+/* One write of one line to a file opened for appending: lines of two processes do not mix. */
+static void append_line(const char *path, const char *line)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    size_t n = strlen(line);
+    if (fd < 0 || write(fd, line, n) != (ssize_t)n)
+        warn_once(path);
+    if (fd >= 0)
+        close(fd);
+}
+
+static void write_verdict(const char *key, const char *reason)
+{
+    char *folder = cache_folder(), *path = folder ? sp_format("%s/conformance.jsonl", folder) : NULL;
+    json_t *row = json_pack("{s:s, s:s}", "key", key, "result", reason ? reason : "ok");
+    char *text = row ? json_dumps(row, JSON_COMPACT) : NULL;
+    char *line = text ? sp_format("%s\n", text) : NULL;
+    if (path && line) {
+        make_folder(folder);
+        append_line(path, line);
+    }
+    sp_free(line);
+    free(text);
+    json_decref(row);
+    sp_free(path);
+    sp_free(folder);
+}
+
+/* What the variant's result depends on: its text, the shared object's bytes, and the common header of kernels. */
+static uint64_t source_hash(const sp_variant *v)
+{
+    uint64_t h = SP_FNV_START;
+    for (size_t i = 0; i < sp_embedded_count; i++)
+        if (sp_embedded_files[i].origin == SP_EMBEDDED_COMMON)
+            h = sp_check_hash(h, sp_embedded_files[i].text, strlen(sp_embedded_files[i].text));
+    if (v->source)
+        h = sp_check_hash(h, v->source, strlen(v->source));
+    if (v->kind != SP_VARIANT_LIBRARY || !v->path || !v->library)
+        return h;
+    const char *slash = strrchr(v->path, '/');
+    char *path = sp_format("%.*s/%s.so", slash ? (int)(slash - v->path) : 1, slash ? v->path : ".", v->library);
+    FILE *f = path ? fopen(path, "rbe") : NULL;
+    unsigned char block[4096];
+    for (size_t n; f && (n = fread(block, 1, sizeof block, f)) > 0;)
+        h = sp_check_hash(h, block, n);
+    if (f)
+        fclose(f);
+    sp_free(path);
+    return h;
+}
+
+static char *make_key(const sp_device *dev, const sp_variant *v, const char *shape)
+{
+    return sp_format("%d|%s|%s|%s %s|%016" PRIx64 "|%s|%s", CHECK_REVISION, dev->info.name, dev->info.driver, v->id,
+                     v->version, source_hash(v), v->op->id, shape);
+}
+
+static double flops_of(const sp_op_call *c)
+{
+    double work = 1;
+    for (int i = 0; i < SP_OP_MAX_BUFFERS && c->op->buffers[i].name; i++)
+        if (sp_call_has_buffer(c, i))
+            work = work > (double)sp_call_buffer_elems(c, i) ? work : (double)sp_call_buffer_elems(c, i);
+    return work * (sp_op_buffer_index(c->op, "w") >= 0 ? 1000 : 100);
+}
+
+/* The call with its leading letter (samples or rows) halved while it is large and the variant still takes it. */
+static sp_op_call shrink(const sp_variant *v, const sp_device *dev, const sp_op_call *call)
+{
+    sp_op_call c = *call;
+    while (flops_of(&c) > large_call_flops && c.ints[0] > 1) {
+        sp_op_call half = c;
+        half.ints[0] = c.ints[0] / 2;
+        if (!sp_check_applies(v, dev, &half, NULL))
+            break;
+        c = half;
+    }
+    return c;
+}
+
+/* Checks, and keeps what will be the same next time: a failed allocation is not. *out is NULL when memory is out. */
+static sp_status conclude(const char *key, sp_status st, sp_error *why, const verdict **out)
+{
+    *out = remember(key, st == SP_OK ? NULL : why->text);
+    if (st == SP_OK || st == SP_E_MISMATCH || st == SP_E_BUILD || st == SP_E_PLUGIN)
+        write_verdict(key, st == SP_OK ? NULL : why->text);
+    return st;
+}
+
+static sp_status answer(const verdict *v, sp_error *err)
+{
+    if (!v->reason)
+        return SP_OK;
+    return SP_FAIL(err, SP_E_PLUGIN, "%s", v->reason);
+}
+
+/* The call itself, for a variant that none of the quick calls fits. */
+static sp_status trust_call(sp_registry *reg, sp_device *dev, sp_variant *v, const sp_op_call *call, uint64_t seed,
+                            sp_error *err)
+{
+    sp_op_call small = shrink(v, dev, call);
+    char shape[512];
+    sp_check_describe(&small, shape, sizeof shape);
+    char *key = make_key(dev, v, shape);
+    if (!key)
+        return SP_FAIL(err, SP_E_MEMORY, "out of memory while checking %s", v->id);
+    const verdict *result = find(key);
+    if (!result) {
+        sp_error why = {0};
+        sp_check_report report = {0};
+        conclude(key, sp_check_call(reg, dev, v, &small, seed, &report, &why), &why, &result);
+    }
+    sp_free(key);
+    return result ? answer(result, err) : SP_FAIL(err, SP_E_MEMORY, "out of memory while checking %s", v->id);
+}
+
+static sp_status trust_locked(sp_registry *reg, sp_device *dev, sp_variant *v, const sp_op_call *call, sp_error *err)
+{
+    const sp_check_options options = {.quick = true, .seed = 1};
+    char *key = make_key(dev, v, "quick"), *none = make_key(dev, v, "quick fits none");
+    const verdict *result = key ? find(key) : NULL;
+    sp_status st = SP_OK;
+    if (!key || !none)
+        SP_TRY_GOTO(SP_FAIL(err, SP_E_MEMORY, "out of memory while checking %s", v->id));
+    if (!result && !find(none)) {
+        sp_error why = {0};
+        sp_check_report report;
+        sp_log(SP_LOG_INFO, "checking %s for %s on %s (once per device and driver)", v->id, v->op->id, dev->info.name);
+        sp_status checked = sp_check_variant(reg, dev, v, &options, &report, &why);
+        conclude(checked == SP_OK && !report.shapes_run ? none : key, checked, &why, &result);
+        if (checked == SP_OK && !report.shapes_run)
+            result = NULL;
+    }
+    st = result ? answer(result, err) : trust_call(reg, dev, v, call, options.seed, err);
+done:
+    sp_free(key);
+    sp_free(none);
+    return st;
+}
+
+sp_status sp_check_trust(void *ctx, sp_device *dev, sp_variant *v, const sp_op_call *call, sp_error *err)
+{
+    if (v->kind == SP_VARIANT_LOWER)
+        return SP_OK; /* no code of its own */
+    pthread_mutex_lock(&lock);
+    if (!file_read)
+        read_file();
+    sp_status st = trust_locked(ctx, dev, v, call, err);
+    pthread_mutex_unlock(&lock);
+    return st;
+}

@@ -1,0 +1,213 @@
+/* An opened device: context, in-order queue, counted buffers, launches. Everything that can fail says which buffer or
+ * kernel it was about; drivers report a failing kernel late, hence the synchronous debugging mode. */
+#include "cl/internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/error.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+static void CL_CALLBACK driver_says(const char *text, const void *data, size_t data_bytes, void *ctx)
+{
+    (void)data;
+    (void)data_bytes;
+    (void)ctx;
+    sp_log(SP_LOG_DEBUG, "OpenCL driver: %s", text);
+}
+
+static sp_status open_queue(sp_device *dev, sp_error *err)
+{
+    const cl_context_properties properties[] = {CL_CONTEXT_PLATFORM,
+                                                (cl_context_properties)dev->info.platform_id, 0};
+    cl_int code;
+    dev->context = clCreateContext(properties, 1, &dev->info.device_id, driver_says, NULL, &code);
+    if (code != CL_SUCCESS)
+        return SP_FAIL_CL(err, code, "no OpenCL context on \"%s\": %s; is the driver in order?",
+                          dev->info.name, sp_cl_error_name(code));
+    dev->queue = clCreateCommandQueue(dev->context, dev->info.device_id,
+                                      dev->options.profiling ? CL_QUEUE_PROFILING_ENABLE : 0, &code);
+    if (code != CL_SUCCESS)
+        return SP_FAIL_CL(err, code, "no command queue on \"%s\": %s", dev->info.name,
+                          sp_cl_error_name(code));
+    if (dev->options.profiling && !(dev->profiler = sp_profiler_create(dev->queue)))
+        return SP_FAIL(err, SP_E_MEMORY, "out of memory for the profile");
+    return SP_OK;
+}
+
+static sp_status choose(sp_device *dev, const char *selector, sp_error *err)
+{
+    sp_device_list list;
+    SP_TRY(sp_device_list_init(&list, err));
+    size_t chosen = 0;
+    sp_status st = sp_device_choose(&list, selector, &chosen, dev->why, sizeof dev->why, err);
+    if (st != SP_OK)
+        goto done;
+    dev->info = list.items[chosen];
+    list.items[chosen].extensions = NULL; // now the device's
+done:
+    sp_device_list_fini(&list);
+    return st;
+}
+
+sp_status sp_device_open(const char *selector, const sp_device_options *options, sp_device **out,
+                         sp_error *err)
+{
+    sp_device *dev = sp_alloc(sizeof *dev);
+    if (!dev)
+        return SP_FAIL(err, SP_E_MEMORY, "out of memory for the device");
+    if (options)
+        dev->options = *options;
+    const char *sync = getenv("SPIKEPORT_SYNC_DEBUG");
+    if (sync && strcmp(sync, "1") == 0)
+        dev->options.sync_debug = true;
+    sp_status st = choose(dev, selector, err);
+    if (st == SP_OK)
+        st = open_queue(dev, err);
+    if (st != SP_OK)
+        sp_device_close(&dev);
+    else
+        *out = dev;
+    return st;
+}
+
+void sp_device_close(sp_device **dev)
+{
+    sp_device *d = *dev;
+    if (!d)
+        return;
+    sp_profiler_destroy(&d->profiler);
+    if (d->queue)
+        clFinish(d->queue);
+    sp_program_table_free(&d->programs);
+    if (d->queue)
+        clReleaseCommandQueue(d->queue);
+    if (d->context)
+        clReleaseContext(d->context);
+    sp_free(d->info.extensions);
+    sp_free(d);
+    *dev = NULL;
+}
+
+static double mib(uint64_t bytes)
+{
+    return (double)bytes / (1024.0 * 1024.0);
+}
+
+sp_status sp_device_alloc(sp_device *dev, uint64_t bytes, const char *what, cl_mem *out, sp_error *err)
+{
+    if (bytes == 0)
+        return SP_FAIL(err, SP_E_FAILED, "%s: a device buffer of 0 bytes was asked for", what);
+    if (bytes > dev->info.max_alloc_bytes || bytes > SIZE_MAX)
+        return SP_FAIL(
+            err, SP_E_MEMORY,
+            "%s needs %.1f MiB in one buffer, but \"%s\" allows %.1f MiB; use a smaller batch or network",
+            what, mib(bytes), dev->info.name, mib(dev->info.max_alloc_bytes));
+    if (dev->live_bytes + bytes > dev->info.global_bytes)
+        return SP_FAIL(err, SP_E_MEMORY,
+                       "%s needs %.1f MiB more, but %.1f of the %.1f MiB of \"%s\" are in use; use a smaller "
+                       "batch or network",
+                       what, mib(bytes), mib(dev->live_bytes), mib(dev->info.global_bytes), dev->info.name);
+    cl_int code;
+    cl_mem mem = clCreateBuffer(dev->context, CL_MEM_READ_WRITE, (size_t)bytes, NULL, &code);
+    if (code != CL_SUCCESS)
+        return sp_error_set(err, code == CL_MEM_OBJECT_ALLOCATION_FAILURE ? SP_E_MEMORY : SP_E_OPENCL, code,
+                            __FILE__, __LINE__, "%s: no buffer of %.1f MiB on \"%s\" (%.1f MiB in use): %s",
+                            what, mib(bytes), dev->info.name, mib(dev->live_bytes), sp_cl_error_name(code));
+    dev->live_bytes += bytes;
+    if (dev->live_bytes > dev->peak_bytes)
+        dev->peak_bytes = dev->live_bytes;
+    dev->n_allocs++;
+    *out = mem;
+    return SP_OK;
+}
+
+void sp_device_free(sp_device *dev, cl_mem *mem)
+{
+    if (!*mem)
+        return;
+    size_t bytes = 0;
+    if (clGetMemObjectInfo(*mem, CL_MEM_SIZE, sizeof bytes, &bytes, NULL) == CL_SUCCESS &&
+        bytes <= dev->live_bytes)
+        dev->live_bytes -= bytes;
+    clReleaseMemObject(*mem);
+    *mem = NULL;
+}
+
+/* An asynchronous failure surfaces in whatever call comes next; say so instead of blaming that call. */
+static const char *late_hint(const sp_device *dev)
+{
+    return dev->options.sync_debug
+               ? ""
+               : "; the cause may be an earlier launch: SPIKEPORT_SYNC_DEBUG=1 finds out which";
+}
+
+sp_status sp_device_write(sp_device *dev, sp_range to, const void *from, size_t bytes, bool blocking,
+                          sp_error *err)
+{
+    if (bytes == 0)
+        return SP_OK;
+    cl_int code = clEnqueueWriteBuffer(dev->queue, to.mem, blocking ? CL_TRUE : CL_FALSE, (size_t)to.at_bytes,
+                                       bytes, from, 0, NULL, NULL);
+    if (code != CL_SUCCESS)
+        return SP_FAIL_CL(err, code, "writing %zu bytes at %llu to the device failed: %s%s", bytes,
+                          (unsigned long long)to.at_bytes, sp_cl_error_name(code), late_hint(dev));
+    return SP_OK;
+}
+
+sp_status sp_device_read(sp_device *dev, sp_range from, void *to, size_t bytes, sp_error *err)
+{
+    if (bytes == 0)
+        return SP_OK;
+    cl_int code =
+        clEnqueueReadBuffer(dev->queue, from.mem, CL_TRUE, (size_t)from.at_bytes, bytes, to, 0, NULL, NULL);
+    if (code != CL_SUCCESS)
+        return SP_FAIL_CL(err, code, "reading %zu bytes at %llu from the device failed: %s%s", bytes,
+                          (unsigned long long)from.at_bytes, sp_cl_error_name(code), late_hint(dev));
+    return SP_OK;
+}
+
+sp_status sp_device_finish(sp_device *dev, sp_error *err)
+{
+    cl_int code = clFinish(dev->queue);
+    if (code != CL_SUCCESS)
+        return SP_FAIL_CL(err, code, "work on \"%s\" failed: %s%s", dev->info.name, sp_cl_error_name(code),
+                          late_hint(dev));
+    return SP_OK;
+}
+
+static void print_sizes(char *out, size_t out_size, cl_uint dims, const size_t *sizes)
+{
+    size_t n = 0;
+    out[0] = '\0';
+    for (cl_uint d = 0; sizes && d < dims && n < out_size; d++)
+        n += (size_t)snprintf(out + n, out_size - n, "%s%zu", d ? " x " : "", sizes[d]);
+}
+
+static sp_status launch_failed(const sp_device *dev, cl_int code, const char *name, cl_uint dims,
+                               const size_t *global, const size_t *local, const char *when, sp_error *err)
+{
+    char g[80], l[80];
+    print_sizes(g, sizeof g, dims, global);
+    print_sizes(l, sizeof l, dims, local);
+    return SP_FAIL_CL(err, code, "kernel %s failed %s (global %s, local %s): %s%s", name, when, g,
+                      local ? l : "chosen by the driver", sp_cl_error_name(code), late_hint(dev));
+}
+
+sp_status sp_device_enqueue(sp_device *dev, cl_kernel kernel, const char *name, cl_uint dims,
+                            const size_t *global, const size_t *local, sp_error *err)
+{
+    sp_profiler_slot slot = {0};
+    if (dev->profiler)
+        slot = sp_profiler_begin(dev->profiler, name);
+    cl_int code = clEnqueueNDRangeKernel(dev->queue, kernel, dims, NULL, global, local, 0, NULL, slot.event);
+    if (code != CL_SUCCESS)
+        return launch_failed(dev, code, name, dims, global, local, "to start", err);
+    dev->n_launches++;
+    if (dev->profiler)
+        sp_profiler_end(dev->profiler, slot);
+    if (dev->options.sync_debug && (code = clFinish(dev->queue)) != CL_SUCCESS)
+        return launch_failed(dev, code, name, dims, global, local, "while running", err);
+    return SP_OK;
+}

@@ -1,0 +1,123 @@
+/* OpenCL devices: list, choose, open. One context and one in-order queue per opened device. No SNN words here. */
+#ifndef SP_CL_DEVICE_H
+#define SP_CL_DEVICE_H
+
+#include <CL/cl.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "spikeport/status.h"
+
+typedef enum { SP_DEVICE_CPU, SP_DEVICE_GPU, SP_DEVICE_ACCELERATOR, SP_DEVICE_OTHER } sp_device_type;
+
+/* Quirk flags, set by the table in quirks.inc (match rule, flag, evidence). */
+#define SP_QUIRKS(X)                                                                                         \
+    X(HAS_PROGRAM_CACHE, "the driver keeps compiled programs on disk by itself")                             \
+    X(NO_BINARY_QUERY, "asking for program binaries compiles everything again")                              \
+    X(LOCAL_MEMORY_IS_GLOBAL, "local memory is ordinary memory: no gain from staging")                       \
+    X(NO_RELAXED_MATH, "relaxed math gives wrong numbers")                                                   \
+    X(CLBLAST_DIRECT, "CLBlast's direct GEMM kernel is the faster one")                                      \
+    X(SLOW_SIMULATOR, "an interpreter: keep shapes small")
+enum {
+#define SP_QUIRK_BIT(name, text) SP_QUIRK_BIT_##name,
+    SP_QUIRKS(SP_QUIRK_BIT)
+#undef SP_QUIRK_BIT
+#define SP_QUIRK_ENUM(name, text) SP_QUIRK_##name = 1 << SP_QUIRK_BIT_##name,
+    SP_QUIRKS(SP_QUIRK_ENUM)
+#undef SP_QUIRK_ENUM
+};
+
+typedef struct sp_device_info {
+    int index;                    /* position in the list, platform by platform */
+    int platform_index, device_index; /* "platform:device", empty platforms counted */
+    cl_platform_id platform_id;
+    cl_device_id device_id;
+    char platform[128], name[256], vendor[128], version[128], driver[128], c_version[64];
+    char *extensions;             /* owned by the list */
+    sp_device_type type;
+    int cl_major, cl_minor;
+    bool available, compiler_available, fp64, fp16, little_endian;
+    uint32_t compute_units, clock_mhz, base_align_bytes;
+    size_t max_work_group, max_work_item[3];
+    uint64_t global_bytes, max_alloc_bytes, local_bytes;
+    uint32_t quirks;              /* SP_QUIRK_* */
+} sp_device_info;
+
+typedef struct sp_device_list {
+    sp_device_info *items;
+    size_t n, n_platforms;
+} sp_device_list;
+
+/* All devices of all platforms. An empty list is not an error. Release with sp_device_list_fini. [setup] */
+sp_status sp_device_list_init(sp_device_list *list, sp_error *err);
+void sp_device_list_fini(sp_device_list *list);
+
+/* Chooses by selector: NULL or "auto" (gpu, then accelerator, then cpu; most compute units), an index "0",
+ * "platform:device" as "0:1", a type (gpu, cpu, accelerator) or a part of the device or platform name, any case.
+ * A name that fits several takes the first and says so. NULL takes SPIKEPORT_DEVICE first. A device that cannot run
+ * kernels (too old, no compiler) is never chosen. `why` receives the reason in words. No match: SP_E_DEVICE, with the
+ * list of what there is and hints (OCL_ICD_VENDORS, RUSTICL_ENABLE, missing ICD packages). */
+sp_status sp_device_choose(const sp_device_list *list, const char *selector, size_t *chosen, char *why,
+                           size_t why_size, sp_error *err);
+
+/* Names of the quirks that are set, comma separated. */
+void sp_device_quirk_names(uint32_t quirks, char *out, size_t out_size);
+/* What the table (or the probe) says about one quirk that is set; NULL when it is not. */
+const char *sp_device_quirk_evidence(const sp_device_info *info, uint32_t quirk);
+const char *sp_device_type_name(sp_device_type type); /* "cpu", "gpu", "accelerator", "other" */
+
+typedef struct sp_device_options {
+    bool profiling;      /* queue with profiling events */
+    bool sync_debug;     /* finish after every enqueue, so that the kernel that failed is named; also set by
+                            SPIKEPORT_SYNC_DEBUG=1 */
+} sp_device_options;
+
+/* An opened device. Fields may be read; change nothing. */
+typedef struct sp_device {
+    sp_device_info info;          /* extensions string copied */
+    sp_device_options options;
+    char why[256];                /* reason of the choice */
+    cl_context context;
+    cl_command_queue queue;       /* in-order */
+    struct sp_program_table *programs; /* built in this process, see program.h */
+    struct sp_profiler *profiler; /* NULL when profiling is off */
+    uint64_t live_bytes, peak_bytes, n_allocs; /* device memory through sp_device_alloc */
+    uint64_t n_launches, n_builds;
+} sp_device;
+
+/* Lists, chooses and opens. Destroy releases everything and nulls the pointer. [setup] [one-thread] */
+sp_status sp_device_open(const char *selector, const sp_device_options *options, sp_device **out, sp_error *err);
+void sp_device_close(sp_device **dev);
+
+/* Device buffer; counted. host may be NULL. [setup] */
+sp_status sp_device_alloc(sp_device *dev, uint64_t bytes, const char *what, cl_mem *out, sp_error *err);
+void sp_device_free(sp_device *dev, cl_mem *mem);
+
+/* A range in a buffer: what every kernel argument is bound to. */
+typedef struct sp_range {
+    cl_mem mem;
+    uint64_t at_bytes;    /* offset, a multiple of 4 */
+} sp_range;
+
+sp_status sp_device_write(sp_device *dev, sp_range to, const void *from, size_t bytes, bool blocking, sp_error *err);
+sp_status sp_device_read(sp_device *dev, sp_range from, void *to, size_t bytes, sp_error *err); /* blocking */
+sp_status sp_device_finish(sp_device *dev, sp_error *err);
+
+/* Enqueues a kernel whose arguments are set. `name` is for messages. local NULL lets the driver choose. Counts it;
+ * with sync_debug it finishes and names the kernel on failure; with profiling it records the time under name. [hot] */
+sp_status sp_device_enqueue(sp_device *dev, cl_kernel kernel, const char *name, cl_uint dims, const size_t *global,
+                            const size_t *local, sp_error *err);
+
+/* Profiling: device time by name, gathered from events. Call after finish. */
+typedef struct sp_profile_row {
+    char name[96];
+    uint64_t calls;
+    double seconds;
+} sp_profile_row;
+size_t sp_device_profile(sp_device *dev, const sp_profile_row **rows); /* 0 when profiling is off */
+void sp_device_profile_reset(sp_device *dev);
+
+/* "CL_OUT_OF_RESOURCES" for -5, also CLBlast's ranges; never NULL. */
+const char *sp_cl_error_name(int code);
+
+#endif

@@ -1,0 +1,36 @@
+/* What the files of host/cl share with each other and with their tests; nobody else includes this. */
+#ifndef SP_CL_INTERNAL_H
+#define SP_CL_INTERNAL_H
+
+#include "cl/device.h"
+
+/* Flags of the quirk table for a device whose other fields are filled in. */
+uint32_t sp_quirks_find(const sp_device_info *info);
+
+/* Why a device cannot run kernels, or NULL when it can. */
+const char *sp_device_unusable(const sp_device_info *info);
+
+/* Programs of a device; freed with it. */
+void sp_program_table_free(struct sp_program_table **table);
+
+/* Profiler: a fixed pool of events, so that recording never allocates. */
+typedef struct sp_profiler sp_profiler;
+sp_profiler *sp_profiler_create(cl_command_queue queue);
+void sp_profiler_destroy(sp_profiler **p); /* waits for the events it still holds */
+
+/* How one launch is to be recorded: enqueue with `event` (may be NULL), then call sp_profiler_end. */
+typedef struct sp_profiler_slot {
+    cl_event *event;
+    size_t row;
+    uint64_t start_ns;
+} sp_profiler_slot;
+sp_profiler_slot sp_profiler_begin(sp_profiler *p, const char *name);
+void sp_profiler_end(sp_profiler *p, sp_profiler_slot slot);
+
+/* Time by the host's clock from here on; the profiler does so itself when the driver's times make no sense. */
+void sp_profiler_use_host_clock(sp_profiler *p);
+
+/* Do the four timestamps of an event make sense? Some drivers mix clocks. */
+bool sp_timestamps_sane(cl_ulong queued, cl_ulong submit, cl_ulong start, cl_ulong end);
+
+#endif

@@ -1,0 +1,210 @@
+/* Programs: pieces of source put together with #line markers, built once per device and options, kept until the device
+ * is closed. Nothing is written to disk and no binary is ever asked for (on PoCL the question alone compiles all). */
+#include "cl/internal.h"
+#include "cl/program.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include "base/error.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+enum { LOG_LINES = 15 };
+
+typedef struct entry {
+    uint64_t hash; // of text and options, to compare less
+    char *text, *options;
+    cl_program program;
+} entry;
+
+struct sp_program_table {
+    entry *items;
+    size_t n, cap;
+};
+
+void sp_program_table_free(struct sp_program_table **table)
+{
+    struct sp_program_table *t = *table;
+    if (!t)
+        return;
+    for (size_t i = 0; i < t->n; i++) {
+        clReleaseProgram(t->items[i].program);
+        sp_free(t->items[i].text);
+        sp_free(t->items[i].options);
+    }
+    sp_free(t->items);
+    sp_free(t);
+    *table = NULL;
+}
+
+static uint64_t fnv1a(uint64_t hash, const char *s)
+{
+    for (; *s; s++)
+        hash = (hash ^ (unsigned char)*s) * 1099511628211u;
+    return hash;
+}
+
+/* The text the compiler sees. Quotes and backslashes of a name would end the marker early. */
+static char *assemble(const sp_source *pieces, size_t n_pieces)
+{
+    sp_text t = {0};
+    for (size_t i = 0; i < n_pieces; i++) {
+        char name[256];
+        snprintf(name, sizeof name, "%s", pieces[i].name);
+        for (char *c = name; *c; c++)
+            if (*c == '"' || *c == '\\' || *c == '\n')
+                *c = '/';
+        sp_text_add(&t, "#line 1 \"%s\"\n%s\n", name, pieces[i].text);
+    }
+    if (t.failed || !t.s) {
+        sp_text_free(&t);
+        return NULL;
+    }
+    return t.s;
+}
+
+/* Some compilers ignore #line; then tell where each piece begins in the whole text. */
+static void add_map(sp_text *t, const sp_source *pieces, size_t n_pieces)
+{
+    size_t line = 1;
+    sp_text_add(t, "\n(line numbers count through all pieces:");
+    for (size_t i = 0; i < n_pieces; i++) {
+        sp_text_add(t, "%s %s from %zu", i ? "," : "", pieces[i].name, line + 1);
+        line += 2;
+        for (const char *c = pieces[i].text; *c; c++)
+            line += *c == '\n';
+    }
+    sp_text_add(t, ")");
+}
+
+/* Start of the line of the first error, so that warnings in front of it do not use up the room. */
+static const char *first_error(const char *log)
+{
+    const char *line = log;
+    while (*line) {
+        size_t n = strcspn(line, "\n");
+        for (size_t i = 0; i + 5 <= n; i++)
+            if (strncasecmp(line + i, "error", 5) == 0)
+                return line;
+        line += n + (line[n] == '\n');
+    }
+    return log;
+}
+
+static char *read_log(cl_program program, cl_device_id id)
+{
+    size_t bytes = 0;
+    if (clGetProgramBuildInfo(program, id, CL_PROGRAM_BUILD_LOG, 0, NULL, &bytes) != CL_SUCCESS)
+        bytes = 0;
+    char *log = sp_alloc(bytes + 1);
+    if (log && bytes &&
+        clGetProgramBuildInfo(program, id, CL_PROGRAM_BUILD_LOG, bytes, log, NULL) != CL_SUCCESS)
+        log[0] = '\0';
+    return log;
+}
+
+static sp_status build_failed(sp_device *dev, cl_program program, cl_int code, const char *label,
+                              const sp_source *pieces, size_t n_pieces, const char *options, sp_error *err)
+{
+    if (code == CL_COMPILER_NOT_AVAILABLE)
+        return sp_error_set(err, SP_E_BUILD, code, __FILE__, __LINE__,
+                            "%s: \"%s\" has no compiler for kernel sources; choose another device", label,
+                            dev->info.name);
+    char *log = read_log(program, dev->info.device_id);
+    sp_text t = {0};
+    bool marked = false;
+    if (log && *log) {
+        sp_log(SP_LOG_DEBUG, "build log of %s:\n%s", label, log);
+        const char *from = first_error(log), *to = from;
+        for (int i = 0; i < LOG_LINES && *to; i++)
+            to += strcspn(to, "\n") + (to[strcspn(to, "\n")] == '\n');
+        for (size_t i = 0; i < n_pieces; i++)
+            marked = marked || strstr(log, pieces[i].name);
+        while (to > from && (to[-1] == '\n' || to[-1] == ' '))
+            to--;
+        sp_text_add(&t, "%.*s", (int)(to - from), from);
+        if (!marked)
+            add_map(&t, pieces, n_pieces);
+    } else {
+        sp_text_add(&t, "the compiler left no log; options were %s", options);
+    }
+    sp_status st =
+        sp_error_set(err, SP_E_BUILD, code, __FILE__, __LINE__, "%s does not build on \"%.80s\" (%s):\n%s",
+                     label, dev->info.name, sp_cl_error_name(code), t.s ? t.s : "");
+    sp_text_free(&t);
+    sp_free(log);
+    return st;
+}
+
+static sp_status reserve(sp_device *dev, sp_error *err)
+{
+    struct sp_program_table *t = dev->programs;
+    if (!t && !(t = dev->programs = sp_alloc(sizeof *t)))
+        return SP_FAIL(err, SP_E_MEMORY, "out of memory for the table of programs");
+    if (t->n < t->cap)
+        return SP_OK;
+    size_t cap = t->cap ? 2 * t->cap : 32;
+    entry *items = sp_realloc(t->items, cap * sizeof *items);
+    if (!items)
+        return SP_FAIL(err, SP_E_MEMORY, "out of memory for the table of programs");
+    t->items = items;
+    t->cap = cap;
+    return SP_OK;
+}
+
+static sp_status build(sp_device *dev, const char *label, const sp_source *pieces, size_t n_pieces,
+                       const entry *e, cl_program *out, sp_error *err)
+{
+    cl_int code;
+    const char *text = e->text;
+    cl_program program = clCreateProgramWithSource(dev->context, 1, &text, NULL, &code);
+    if (code != CL_SUCCESS)
+        return SP_FAIL_CL(err, code, "%s: no program object: %s", label, sp_cl_error_name(code));
+    code = clBuildProgram(program, 1, &dev->info.device_id, e->options, NULL, NULL);
+    if (code != CL_SUCCESS) {
+        sp_status st = build_failed(dev, program, code, label, pieces, n_pieces, e->options, err);
+        clReleaseProgram(program);
+        return st;
+    }
+    dev->n_builds++;
+    *out = program;
+    return SP_OK;
+}
+
+static const entry *find(const struct sp_program_table *t, const entry *wanted)
+{
+    for (size_t i = 0; t && i < t->n; i++)
+        if (t->items[i].hash == wanted->hash && strcmp(t->items[i].text, wanted->text) == 0 &&
+            strcmp(t->items[i].options, wanted->options) == 0)
+            return &t->items[i];
+    return NULL;
+}
+
+sp_status sp_program_get(sp_device *dev, const char *label, const sp_source *pieces, size_t n_pieces,
+                         const char *options, cl_program *out, sp_error *err)
+{
+    entry e = {.text = assemble(pieces, n_pieces),
+               .options = sp_format("-cl-std=CL1.2 -cl-kernel-arg-info%s%s", options && *options ? " " : "",
+                                    options ? options : "")};
+    sp_status st = SP_OK;
+    if (!e.text || !e.options) {
+        st = SP_FAIL(err, SP_E_MEMORY, "out of memory for the source of %s", label);
+        goto done;
+    }
+    e.hash = fnv1a(fnv1a(14695981039346656037u, e.text), e.options);
+    const entry *known = find(dev->programs, &e);
+    if (known) {
+        *out = known->program;
+        goto done;
+    }
+    SP_TRY_GOTO(reserve(dev, err));
+    SP_TRY_GOTO(build(dev, label, pieces, n_pieces, &e, &e.program, err));
+    dev->programs->items[dev->programs->n++] = e;
+    *out = e.program;
+    return SP_OK; // text and options belong to the table now
+done:
+    sp_free(e.text);
+    sp_free(e.options);
+    return st;
+}

@@ -1,0 +1,71 @@
+/* C references of the elementwise family: scale, add, residual, fill. An output may be the same memory as the input
+ * that its contract names as alias. */
+#include "op/references.h"
+
+void scale_ref(const sp_op_call *call, void *const *buf)
+{
+    const int64_t M = sp_call_int(call, "M"), C = sp_call_int(call, "C");
+    const double factor = sp_call_float(call, "factor");
+    const int bits = sp_call_flag(call, "X_BITS");
+    float *y = buf[1];
+
+    for (int64_t m = 0; m < M; m++)
+        for (int64_t c = 0; c < C; c++)
+            y[m * C + c] = (float)(factor * ref_value(buf[0], bits, m, c, C));
+}
+
+void add_ref(const sp_op_call *call, void *const *buf)
+{
+    const int64_t n = sp_call_int(call, "M") * sp_call_int(call, "C");
+    const float *a = buf[0], *b = buf[1];
+    float *y = buf[2];
+
+    for (int64_t i = 0; i < n; i++)
+        y[i] = (float)((double)a[i] + (double)b[i]);
+}
+
+/* alpha [gain], the factor of the branch */
+static double branch_factor(const sp_op_call *call, const float *gain)
+{
+    return sp_call_float(call, "alpha") * (sp_call_flag(call, "GAIN") ? (double)gain[0] : 1.0);
+}
+
+void residual_forward_ref(const sp_op_call *call, void *const *buf)
+{
+    const int64_t M = sp_call_int(call, "M"), C = sp_call_int(call, "C");
+    const double factor = branch_factor(call, buf[2]);
+    const int bits = sp_call_flag(call, "ID_BITS");
+    const float *branch = buf[0];
+    float *y = buf[3];
+
+    for (int64_t m = 0; m < M; m++)
+        for (int64_t c = 0; c < C; c++)
+            y[m * C + c] = (float)(factor * (double)branch[m * C + c] + ref_value(buf[1], bits, m, c, C));
+}
+
+void residual_backward_ref(const sp_op_call *call, void *const *buf)
+{
+    const int64_t n = sp_call_int(call, "M") * sp_call_int(call, "C");
+    const double factor = branch_factor(call, buf[2]);
+    const int with_gain = sp_call_flag(call, "GAIN");
+    const float *g = buf[0], *branch = buf[1];
+    float *g_branch = buf[3], *g_gain = buf[4];
+
+    double sum = 0.0;
+    for (int64_t i = 0; i < n; i++) {
+        sum += with_gain ? (double)g[i] * (double)branch[i] : 0.0;
+        g_branch[i] = (float)(factor * (double)g[i]);
+    }
+    if (with_gain)
+        g_gain[0] = (float)((double)g_gain[0] + sp_call_float(call, "alpha") * sum);
+}
+
+void fill_ref(const sp_op_call *call, void *const *buf)
+{
+    const int64_t n = sp_call_int(call, "M");
+    const float value = (float)sp_call_float(call, "value");
+    float *y = buf[0];
+
+    for (int64_t i = 0; i < n; i++)
+        y[i] = value;
+}

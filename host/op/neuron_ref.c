@@ -1,0 +1,342 @@
+/* C references of the neuron family: neuron.forward/backward with the built-in fragments, spikes, traces,
+ * dropout. Equations: docs/NUMERICS.md, "Neuron", "Surrogates", "Dropout". */
+#include "op/references.h"
+#include "op/fragments_ref.h"
+
+#include <math.h>
+#include <string.h>
+#include "base/rng.h"
+
+static const double pi = 3.14159265358979323846;
+
+/* ---- surrogates ---- */
+
+static double triangle_grad(double d, double a)
+{
+    return fmax(0.0, a - fabs(d)) / (a * a);
+}
+
+static double triangle_smooth(double d, double a)
+{
+    double z = fmax(-1.0, fmin(1.0, d / a));
+    return 0.5 + z - 0.5 * z * fabs(z);
+}
+
+static double rectangle_grad(double d, double a)
+{
+    return fabs(d) < a / 2 ? 1 / a : 0;
+}
+
+static double rectangle_smooth(double d, double a)
+{
+    return fmax(0.0, fmin(1.0, d / a + 0.5));
+}
+
+static double sigmoid_grad(double d, double a)
+{
+    double e = exp(-a * fabs(d)); /* symmetric, so that the far tail keeps its digits */
+    return a * e / ((1 + e) * (1 + e));
+}
+
+static double sigmoid_smooth(double d, double a)
+{
+    return 1 / (1 + exp(-a * d));
+}
+
+static double atan_grad(double d, double a)
+{
+    double z = pi / 2 * a * d;
+    return a / 2 / (1 + z * z);
+}
+
+static double atan_smooth(double d, double a)
+{
+    return atan(pi / 2 * a * d) / pi + 0.5;
+}
+
+static double fast_sigmoid_grad(double d, double a)
+{
+    double z = 1 + a * fabs(d);
+    return 1 / (z * z);
+}
+
+static double fast_sigmoid_smooth(double d, double a)
+{
+    return d / (1 + a * fabs(d));
+}
+
+static double piecewise_exp_grad(double d, double a)
+{
+    return a / 2 * exp(-a * fabs(d));
+}
+
+static double piecewise_exp_smooth(double d, double a)
+{
+    double e = 0.5 * exp(-a * fabs(d));
+    return d < 0 ? e : 1 - e;
+}
+
+static double gaussian_grad(double d, double a)
+{
+    double z = d / a;
+    return exp(-0.5 * z * z) / (a * sqrt(2 * pi));
+}
+
+static double gaussian_smooth(double d, double a)
+{
+    return 0.5 + 0.5 * erf(d / (a * sqrt(2.0)));
+}
+
+static double erf_grad(double d, double a)
+{
+    return a / sqrt(pi) * exp(-a * a * d * d);
+}
+
+static double erf_smooth(double d, double a)
+{
+    return 0.5 + 0.5 * erf(a * d);
+}
+
+typedef struct surrogate {
+    const char *name;
+    double (*grad)(double d, double a);
+    double (*smooth)(double d, double a);
+} surrogate;
+
+static const surrogate surrogates[] = {
+    {"triangle", triangle_grad, triangle_smooth},
+    {"rectangle", rectangle_grad, rectangle_smooth},
+    {"sigmoid", sigmoid_grad, sigmoid_smooth},
+    {"atan", atan_grad, atan_smooth},
+    {"fast_sigmoid", fast_sigmoid_grad, fast_sigmoid_smooth},
+    {"piecewise_exp", piecewise_exp_grad, piecewise_exp_smooth},
+    {"gaussian", gaussian_grad, gaussian_smooth},
+    {"erf", erf_grad, erf_smooth},
+};
+
+static const surrogate *find_surrogate(const char *name)
+{
+    for (size_t i = 0; name && i < sizeof surrogates / sizeof *surrogates; i++)
+        if (strcmp(surrogates[i].name, name) == 0)
+            return &surrogates[i];
+    return NULL;
+}
+
+double sp_surrogate_ref_grad(const char *name, double d, double width, int *known)
+{
+    const surrogate *s = find_surrogate(name);
+    if (known)
+        *known = s != NULL;
+    return s ? s->grad(d, width) : (double)NAN;
+}
+
+double sp_surrogate_ref_smooth(const char *name, double d, double width, int *known)
+{
+    const surrogate *s = find_surrogate(name);
+    if (known)
+        *known = s != NULL;
+    return s ? s->smooth(d, width) : (double)NAN;
+}
+
+/* ---- neuron models ---- */
+
+static float lif_charge(float v, float x, const sp_neuron_args *p)
+{
+    float rest = (1.0f - p->decay) * p->v_reset;
+    return fmaf(p->decay, v, fmaf(p->x_gain, x, rest));
+}
+
+static float if_charge(float v, float x, const sp_neuron_args *p)
+{
+    return fmaf(p->x_gain, x, v);
+}
+
+static float any_reset(float u, float s, const sp_neuron_args *p)
+{
+    if (p->hard)
+        return s > 0 ? p->v_reset : u;
+    return fmaf(-p->v_th, s, u);
+}
+
+static double lif_d_charge_d_v(const sp_neuron_args *p)
+{
+    return (double)p->decay;
+}
+
+static double if_d_charge_d_v(const sp_neuron_args *p)
+{
+    (void)p;
+    return 1;
+}
+
+static double any_d_charge_d_x(const sp_neuron_args *p)
+{
+    return (double)p->x_gain;
+}
+
+static double any_d_reset_d_u(double u, double s, const sp_neuron_args *p)
+{
+    (void)u;
+    return p->hard ? 1 - s : 1;
+}
+
+static double any_d_reset_d_s(double u, double s, const sp_neuron_args *p)
+{
+    (void)s;
+    return p->hard ? (double)p->v_reset - u : -(double)p->v_th;
+}
+
+static const sp_neuron_model models[] = {
+    {"lif", lif_charge, any_reset, lif_d_charge_d_v, any_d_charge_d_x, any_d_reset_d_u, any_d_reset_d_s},
+    {"if", if_charge, any_reset, if_d_charge_d_v, any_d_charge_d_x, any_d_reset_d_u, any_d_reset_d_s},
+};
+
+const sp_neuron_model *sp_neuron_ref_find(const char *name)
+{
+    for (size_t i = 0; name && i < sizeof models / sizeof *models; i++)
+        if (strcmp(models[i].name, name) == 0)
+            return &models[i];
+    return NULL;
+}
+
+static sp_neuron_args neuron_args(const sp_op_call *call)
+{
+    return (sp_neuron_args){(float)sp_call_float(call, "decay"), (float)sp_call_float(call, "x_gain"),
+                            (float)sp_call_float(call, "v_th"), (float)sp_call_float(call, "v_reset"),
+                            sp_call_flag(call, "HARD")};
+}
+
+/* ---- ops ---- */
+
+void neuron_forward_ref(const sp_op_call *call, void *const *buf)
+{
+    const float *x = buf[0], *u_prev = buf[1], *scale = buf[2], *shift = buf[3];
+    float *u = buf[4];
+    uint32_t *s = buf[5];
+    int64_t M = sp_call_int(call, "M"), C = sp_call_int(call, "C"), W = ref_words(C);
+    int norm = sp_call_flag(call, "NORM");
+    bool first = sp_call_int(call, "first") != 0;
+    sp_neuron_args p = neuron_args(call);
+    const sp_neuron_model *n = sp_neuron_ref_find(call->neuron);
+
+    memset(s, 0, (size_t)(M * W) * sizeof *s);
+    for (int64_t m = 0; m < M; m++)
+        for (int64_t c = 0; c < C; c++) {
+            int64_t i = m * C + c;
+            if (!n) { /* a model of an outside plugin: no formula, and no plausible numbers instead */
+                u[i] = NAN;
+                continue;
+            }
+            float in = norm ? fmaf(scale[c], x[i], shift[c]) : x[i];
+            float v = first ? p.v_reset : n->reset(u_prev[i], u_prev[i] >= p.v_th ? 1.0f : 0.0f, &p);
+            u[i] = n->charge(v, in, &p);
+            if (u[i] >= p.v_th)
+                s[m * W + c / 32] |= UINT32_C(1) << (c % 32);
+        }
+}
+
+void neuron_backward_ref(const sp_op_call *call, void *const *buf)
+{
+    const float *g_s = buf[0], *u = buf[1];
+    float *carry = buf[2], *g_x = buf[3];
+    int64_t MC = sp_call_int(call, "M") * sp_call_int(call, "C");
+    int temporal = sp_call_flag(call, "TEMPORAL"), detach = sp_call_flag(call, "DETACH");
+    bool last = sp_call_int(call, "last") != 0;
+    double width = (double)(float)sp_call_float(call, "width");
+    sp_neuron_args p = neuron_args(call);
+    const sp_neuron_model *n = sp_neuron_ref_find(call->neuron);
+
+    for (int64_t i = 0; i < MC; i++) {
+        if (!n) {
+            g_x[i] = NAN;
+            continue;
+        }
+        double ui = (double)u[i], s = u[i] >= p.v_th ? 1 : 0;
+        double h = sp_surrogate_ref_grad(call->surrogate, (double)(u[i] - p.v_th), width, NULL);
+        double g_u = (double)g_s[i] * h;
+        if (temporal && !last)
+            g_u +=
+                (double)carry[i] * (n->d_reset_d_u(ui, s, &p) + (detach ? 0 : n->d_reset_d_s(ui, s, &p) * h));
+        g_x[i] = (float)(g_u * n->d_charge_d_x(&p));
+        if (temporal)
+            carry[i] = (float)(g_u * n->d_charge_d_v(&p));
+    }
+}
+
+void spikes_unpack_ref(const sp_op_call *call, void *const *buf)
+{
+    float *y = buf[1];
+    int64_t M = sp_call_int(call, "M"), C = sp_call_int(call, "C");
+
+    for (int64_t m = 0; m < M; m++)
+        for (int64_t c = 0; c < C; c++)
+            y[m * C + c] = (float)ref_bit(buf[0], m, c, C);
+}
+
+void spikes_count_ref(const sp_op_call *call, void *const *buf)
+{
+    const uint32_t *s = buf[0];
+    uint32_t *count = buf[1];
+    int64_t words = sp_call_int(call, "M") * ref_words(sp_call_int(call, "C"));
+
+    for (int64_t i = 0; i < words; i++)
+        for (uint32_t w = s[i]; w; w &= w - 1)
+            count[i % 64]++;
+}
+
+void trace_update_ref(const sp_op_call *call, void *const *buf)
+{
+    float *trace = buf[1];
+    int64_t M = sp_call_int(call, "M"), C = sp_call_int(call, "C");
+    int bits = sp_call_flag(call, "X_BITS");
+    bool first = sp_call_int(call, "first") != 0;
+    double decay = (double)(float)sp_call_float(call, "decay");
+
+    for (int64_t m = 0; m < M; m++)
+        for (int64_t c = 0; c < C; c++) {
+            double x = ref_value(buf[0], bits, m, c, C);
+            float *a = &trace[m * C + c];
+            *a = (float)(first ? x : decay * (double)*a + x);
+        }
+}
+
+/* p in 1/2^32: a random word below it drops the element. */
+static uint32_t drop_threshold(const sp_op_call *call)
+{
+    double t = floor((double)(float)sp_call_float(call, "p") * 4294967296.0);
+    return t < 0 ? 0 : t > 4294967295.0 ? UINT32_MAX : (uint32_t)t;
+}
+
+void dropout_mask_ref(const sp_op_call *call, void *const *buf)
+{
+    uint32_t *mask = buf[0];
+    int64_t M = sp_call_int(call, "M"), C = sp_call_int(call, "C"), W = ref_words(C);
+    uint64_t seed = (uint32_t)sp_call_int(call, "seed");
+    uint64_t stream = (uint64_t)(uint32_t)sp_call_int(call, "stream") |
+                      (uint64_t)(uint32_t)sp_call_int(call, "iteration") << 32;
+    uint32_t threshold = drop_threshold(call);
+
+    memset(mask, 0, (size_t)(M * W) * sizeof *mask);
+    for (int64_t m = 0; m < M; m++)
+        for (int64_t c = 0; c < C; c++) {
+            uint64_t e = (uint64_t)(m * C + c);
+            uint32_t word[4];
+            sp_philox(seed, stream, e / 4, word);
+            if (word[e % 4] >= threshold)
+                mask[m * W + c / 32] |= UINT32_C(1) << (c % 32);
+        }
+}
+
+void dropout_apply_ref(const sp_op_call *call, void *const *buf)
+{
+    float *y = buf[2];
+    int64_t M = sp_call_int(call, "M"), C = sp_call_int(call, "C");
+    int bits = sp_call_flag(call, "X_BITS");
+    double keep = 1 - (double)(float)sp_call_float(call, "p");
+
+    for (int64_t m = 0; m < M; m++)
+        for (int64_t c = 0; c < C; c++) {
+            double x = ref_value(buf[0], bits, m, c, C);
+            y[m * C + c] = (float)(ref_bit(buf[1], m, c, C) ? x / keep : 0);
+        }
+}

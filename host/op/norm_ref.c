@@ -1,0 +1,133 @@
+/* C references of the normalisation family: batch norm of one time step, and scaled weight standardisation.
+ * Equations: docs/NUMERICS.md, "Batch norm", "Weight standardisation". */
+#include "op/references.h"
+
+#include <math.h>
+
+/* Mean of a column of a row-major matrix and the sum of squared distances from it. */
+static void column_moments(const float *x, int64_t rows, int64_t cols, int64_t c, double *mean, double *m2)
+{
+    double sum = 0, squares = 0;
+    for (int64_t m = 0; m < rows; m++)
+        sum += (double)x[m * cols + c];
+    *mean = sum / (double)rows;
+    for (int64_t m = 0; m < rows; m++) {
+        double d = (double)x[m * cols + c] - *mean;
+        squares += d * d;
+    }
+    *m2 = squares;
+}
+
+void batch_norm_statistics_ref(const sp_op_call *call, void *const *buf)
+{
+    const float *x = buf[0], *gamma = buf[1], *beta = buf[2];
+    float *mean = buf[3], *rstd = buf[4], *scale = buf[5], *shift = buf[6];
+    float *running_mean = buf[7], *running_var = buf[8];
+    int64_t M = sp_call_int(call, "M"), C = sp_call_int(call, "C");
+    double eps = (double)(float)sp_call_float(call, "eps");
+    double momentum = (double)(float)sp_call_float(call, "momentum");
+
+    for (int64_t c = 0; c < C; c++) {
+        double mu, m2;
+        column_moments(x, M, C, c, &mu, &m2);
+        double r = 1 / sqrt(m2 / (double)M + eps);
+        double unbiased = m2 / (double)(M > 1 ? M - 1 : 1);
+        mean[c] = (float)mu;
+        rstd[c] = (float)r;
+        scale[c] = (float)((double)gamma[c] * r);
+        shift[c] = (float)((double)beta[c] - mu * (double)gamma[c] * r);
+        running_mean[c] = (float)((1 - momentum) * (double)running_mean[c] + momentum * mu);
+        running_var[c] = (float)((1 - momentum) * (double)running_var[c] + momentum * unbiased);
+    }
+}
+
+void batch_norm_fold_ref(const sp_op_call *call, void *const *buf)
+{
+    const float *gamma = buf[0], *beta = buf[1], *running_mean = buf[2], *running_var = buf[3];
+    float *scale = buf[4], *shift = buf[5];
+    int64_t C = sp_call_int(call, "C");
+    double eps = (double)(float)sp_call_float(call, "eps");
+
+    for (int64_t c = 0; c < C; c++) {
+        double a = (double)gamma[c] / sqrt((double)running_var[c] + eps);
+        scale[c] = (float)a;
+        shift[c] = (float)((double)beta[c] - (double)running_mean[c] * a);
+    }
+}
+
+void affine_forward_ref(const sp_op_call *call, void *const *buf)
+{
+    const float *x = buf[0], *scale = buf[1], *shift = buf[2];
+    float *y = buf[3];
+    int64_t M = sp_call_int(call, "M"), C = sp_call_int(call, "C");
+
+    for (int64_t m = 0; m < M; m++)
+        for (int64_t c = 0; c < C; c++)
+            y[m * C + c] = (float)((double)scale[c] * (double)x[m * C + c] + (double)shift[c]);
+}
+
+void batch_norm_backward_ref(const sp_op_call *call, void *const *buf)
+{
+    const float *g = buf[0], *x = buf[1], *mean = buf[2], *rstd = buf[3], *gamma = buf[4];
+    float *g_x = buf[5], *g_gamma = buf[6], *g_beta = buf[7];
+    int64_t M = sp_call_int(call, "M"), C = sp_call_int(call, "C");
+
+    for (int64_t c = 0; c < C; c++) {
+        double mu = (double)mean[c], r = (double)rstd[c], sum_g = 0, sum_gxhat = 0;
+        for (int64_t m = 0; m < M; m++) {
+            double gi = (double)g[m * C + c];
+            sum_g += gi;
+            sum_gxhat += gi * ((double)x[m * C + c] - mu) * r;
+        }
+        g_gamma[c] = (float)((double)g_gamma[c] + sum_gxhat);
+        g_beta[c] = (float)((double)g_beta[c] + sum_g);
+        for (int64_t m = 0; m < M; m++) {
+            int64_t i = m * C + c;
+            double xhat = ((double)x[i] - mu) * r;
+            g_x[i] = (float)((double)gamma[c] * r *
+                             ((double)g[i] - sum_g / (double)M - xhat * sum_gxhat / (double)M));
+        }
+    }
+}
+
+void weight_std_forward_ref(const sp_op_call *call, void *const *buf)
+{
+    const float *w = buf[0], *gain = buf[1];
+    float *w_hat = buf[2], *mean = buf[3], *rstd = buf[4];
+    int64_t K = sp_call_int(call, "K"), O = sp_call_int(call, "O");
+    double eps = (double)(float)sp_call_float(call, "eps");
+
+    for (int64_t o = 0; o < O; o++) {
+        double mu, m2;
+        column_moments(w, K, O, o, &mu, &m2);
+        double r = 1 / sqrt(m2 / (double)(K > 1 ? K - 1 : 1) * (double)K + eps);
+        mean[o] = (float)mu;
+        rstd[o] = (float)r;
+        for (int64_t k = 0; k < K; k++)
+            w_hat[k * O + o] = (float)((double)gain[o] * ((double)w[k * O + o] - mu) * r);
+    }
+}
+
+void weight_std_backward_ref(const sp_op_call *call, void *const *buf)
+{
+    const float *g = buf[0], *w = buf[1], *gain = buf[2], *mean = buf[3], *rstd = buf[4];
+    float *g_w = buf[5], *g_gain = buf[6];
+    int64_t K = sp_call_int(call, "K"), O = sp_call_int(call, "O");
+    double ratio = (double)K / (double)(K > 1 ? K - 1 : 1);
+
+    for (int64_t o = 0; o < O; o++) {
+        double mu = (double)mean[o], r = (double)rstd[o], sum_g = 0, sum_gz = 0;
+        for (int64_t k = 0; k < K; k++) {
+            double gi = (double)g[k * O + o];
+            sum_g += gi;
+            sum_gz += gi * ((double)w[k * O + o] - mu) * r;
+        }
+        g_gain[o] = (float)((double)g_gain[o] + sum_gz);
+        for (int64_t k = 0; k < K; k++) {
+            int64_t i = k * O + o;
+            double z = ((double)w[i] - mu) * r;
+            g_w[i] = (float)((double)g_w[i] +
+                             (double)gain[o] * r * ((double)g[i] - sum_g / (double)K - ratio * z * sum_gz));
+        }
+    }
+}

@@ -1,0 +1,47 @@
+/* C references of the optimizers: one step over all parameters, which lie in one range.
+ * Equations: docs/NUMERICS.md, "Optimizers". */
+#include "op/references.h"
+
+#include <math.h>
+
+/* A setting as kernels receive it: rounded to float. */
+static double given(const sp_op_call *call, const char *name)
+{
+    return (double)(float)sp_call_float(call, name);
+}
+
+void optimizer_sgd_ref(const sp_op_call *call, void *const *buf)
+{
+    float *w = buf[0], *m = buf[2];
+    const float *g = buf[1];
+    int64_t M = sp_call_int(call, "M");
+    double lr = given(call, "lr"), momentum = given(call, "momentum");
+    double weight_decay = given(call, "weight_decay");
+
+    for (int64_t i = 0; i < M; i++) {
+        double step = momentum * (double)m[i] + ((double)g[i] + weight_decay * (double)w[i]);
+        m[i] = (float)step;
+        w[i] = (float)((double)w[i] - lr * step);
+    }
+}
+
+void optimizer_adamw_ref(const sp_op_call *call, void *const *buf)
+{
+    float *w = buf[0], *m = buf[2], *v = buf[3];
+    const float *g = buf[1];
+    int64_t M = sp_call_int(call, "M");
+    double lr = given(call, "lr"), eps = given(call, "eps");
+    double beta1 = given(call, "beta1"), beta2 = given(call, "beta2");
+    double bias1 = given(call, "bias1"), bias2 = given(call, "bias2");
+    double weight_decay = given(call, "weight_decay");
+
+    for (int64_t i = 0; i < M; i++) {
+        double gi = (double)g[i];
+        double mi = beta1 * (double)m[i] + (1 - beta1) * gi;
+        double vi = beta2 * (double)v[i] + (1 - beta2) * gi * gi;
+        double decayed = (double)w[i] * (1 - lr * weight_decay);
+        m[i] = (float)mi;
+        v[i] = (float)vi;
+        w[i] = (float)(decayed - lr * (mi / bias1) / (sqrt(vi / bias2) + eps));
+    }
+}

@@ -1,0 +1,212 @@
+/* C references of the pooling family: average (padding counted as zeros), maximum (padding never wins, the first
+ * maximum in row order takes the gradient, a NaN is a maximum) and adaptive average. Windows do not dilate. Backward
+ * passes ask, for each input pixel, which windows hold it, so that every sum is one double. */
+#include <math.h>
+
+#include "op/references.h"
+
+typedef struct shape {
+    int64_t N, H, W, C, KH, KW, SH, SW, PH, PW, HO, WO;
+} shape;
+
+static shape shape_of(const sp_op_call *call)
+{
+    return (shape){
+        .N = sp_call_int(call, "N"),
+        .H = sp_call_int(call, "H"),
+        .W = sp_call_int(call, "W"),
+        .C = sp_call_int(call, "C"),
+        .KH = sp_call_int(call, "KH"),
+        .KW = sp_call_int(call, "KW"),
+        .SH = sp_call_int(call, "SH"),
+        .SW = sp_call_int(call, "SW"),
+        .PH = sp_call_int(call, "PH"),
+        .PW = sp_call_int(call, "PW"),
+        .HO = sp_call_int(call, "HO"),
+        .WO = sp_call_int(call, "WO"),
+    };
+}
+
+static shape adaptive_shape_of(const sp_op_call *call)
+{
+    return (shape){
+        .N = sp_call_int(call, "N"),
+        .H = sp_call_int(call, "H"),
+        .W = sp_call_int(call, "W"),
+        .C = sp_call_int(call, "C"),
+        .HO = sp_call_int(call, "HO"),
+        .WO = sp_call_int(call, "WO"),
+    };
+}
+
+/* Input rows and columns of one window, cut to the input: top <= h < bottom, left <= w < right. */
+typedef struct window {
+    int64_t top, bottom, left, right;
+} window;
+
+static window window_of(const shape *s, int64_t ho, int64_t wo)
+{
+    int64_t top = ho * s->SH - s->PH, left = wo * s->SW - s->PW;
+    int64_t bottom = top + s->KH, right = left + s->KW;
+    return (window){top < 0 ? 0 : top, bottom > s->H ? s->H : bottom, left < 0 ? 0 : left,
+                    right > s->W ? s->W : right};
+}
+
+static int64_t ceil_div(int64_t a, int64_t b)
+{
+    return (a + b - 1) / b;
+}
+
+/* Output i covers floor(i n / n_out) .. ceil((i + 1) n / n_out) - 1. */
+static window adaptive_window_of(const shape *s, int64_t ho, int64_t wo)
+{
+    return (window){ho * s->H / s->HO, ceil_div((ho + 1) * s->H, s->HO), wo * s->W / s->WO,
+                    ceil_div((wo + 1) * s->W, s->WO)};
+}
+
+static int holds_row(const window *w, int64_t h)
+{
+    return h >= w->top && h < w->bottom;
+}
+
+static int holds_column(const window *w, int64_t x)
+{
+    return x >= w->left && x < w->right;
+}
+
+static int64_t area(const window *w)
+{
+    return (w->bottom - w->top) * (w->right - w->left);
+}
+
+static double window_sum(const shape *s, const window *w, const void *x, int bits, int64_t n, int64_t c)
+{
+    double sum = 0.0;
+    for (int64_t h = w->top; h < w->bottom; h++)
+        for (int64_t i = w->left; i < w->right; i++)
+            sum += ref_value(x, bits, (n * s->H + h) * s->W + i, c, s->C);
+    return sum;
+}
+
+/* Row of x where the window has its first maximum; -1 when all of it is padding. */
+static int64_t window_argmax(const shape *s, const window *w, const void *x, int bits, int64_t n, int64_t c)
+{
+    int64_t best_row = -1;
+    double best = -INFINITY;
+    for (int64_t h = w->top; h < w->bottom; h++)
+        for (int64_t i = w->left; i < w->right; i++) {
+            const int64_t row = (n * s->H + h) * s->W + i;
+            const double v = ref_value(x, bits, row, c, s->C);
+            if (best_row < 0 || v > best || isnan(v)) {
+                best = v;
+                best_row = row;
+            }
+        }
+    return best_row;
+}
+
+void pool_avg_forward_ref(const sp_op_call *call, void *const *buf)
+{
+    const shape s = shape_of(call);
+    const int bits = sp_call_flag(call, "X_BITS");
+    float *y = buf[1];
+
+    for (int64_t m = 0; m < s.N * s.HO * s.WO; m++)
+        for (int64_t c = 0; c < s.C; c++) {
+            const window w = window_of(&s, m / s.WO % s.HO, m % s.WO);
+            const double sum = window_sum(&s, &w, buf[0], bits, m / (s.HO * s.WO), c);
+            y[m * s.C + c] = (float)(sum / (double)(s.KH * s.KW));
+        }
+}
+
+/* g_x of input row i, channel c, of either average. */
+static double avg_gradient(const shape *s, int adaptive, const float *g_y, int64_t i, int64_t c)
+{
+    const int64_t n = i / (s->H * s->W), h = i / s->W % s->H, x = i % s->W;
+    double sum = 0.0;
+    for (int64_t ho = 0; ho < s->HO; ho++)
+        for (int64_t wo = 0; wo < s->WO; wo++) {
+            const window w = adaptive ? adaptive_window_of(s, ho, wo) : window_of(s, ho, wo);
+            if (!holds_row(&w, h))
+                break; /* the rows of a window do not depend on wo */
+            if (holds_column(&w, x))
+                sum += (double)g_y[((n * s->HO + ho) * s->WO + wo) * s->C + c] /
+                       (double)(adaptive ? area(&w) : s->KH * s->KW);
+        }
+    return sum;
+}
+
+void pool_avg_backward_ref(const sp_op_call *call, void *const *buf)
+{
+    const shape s = shape_of(call);
+    float *g_x = buf[1];
+
+    for (int64_t i = 0; i < s.N * s.H * s.W; i++)
+        for (int64_t c = 0; c < s.C; c++)
+            g_x[i * s.C + c] = (float)avg_gradient(&s, 0, buf[0], i, c);
+}
+
+void pool_max_forward_ref(const sp_op_call *call, void *const *buf)
+{
+    const shape s = shape_of(call);
+    const int bits = sp_call_flag(call, "X_BITS");
+    float *y = buf[1];
+
+    for (int64_t m = 0; m < s.N * s.HO * s.WO; m++)
+        for (int64_t c = 0; c < s.C; c++) {
+            const window w = window_of(&s, m / s.WO % s.HO, m % s.WO);
+            const int64_t row = window_argmax(&s, &w, buf[0], bits, m / (s.HO * s.WO), c);
+            y[m * s.C + c] = row < 0 ? -INFINITY : (float)ref_value(buf[0], bits, row, c, s.C);
+        }
+}
+
+/* g_x of input row i, channel c: the gradients of the windows whose first maximum it is. */
+static double max_gradient(const shape *s, const void *x, int bits, const float *g_y, int64_t i, int64_t c)
+{
+    const int64_t n = i / (s->H * s->W);
+    double sum = 0.0;
+    for (int64_t ho = 0; ho < s->HO; ho++)
+        for (int64_t wo = 0; wo < s->WO; wo++) {
+            const window w = window_of(s, ho, wo);
+            if (!holds_row(&w, i / s->W % s->H))
+                break;
+            if (holds_column(&w, i % s->W) && window_argmax(s, &w, x, bits, n, c) == i)
+                sum += (double)g_y[((n * s->HO + ho) * s->WO + wo) * s->C + c];
+        }
+    return sum;
+}
+
+void pool_max_backward_ref(const sp_op_call *call, void *const *buf)
+{
+    const shape s = shape_of(call);
+    const int bits = sp_call_flag(call, "X_BITS");
+    float *g_x = buf[2];
+
+    for (int64_t i = 0; i < s.N * s.H * s.W; i++)
+        for (int64_t c = 0; c < s.C; c++)
+            g_x[i * s.C + c] = (float)max_gradient(&s, buf[0], bits, buf[1], i, c);
+}
+
+void pool_adaptive_avg_forward_ref(const sp_op_call *call, void *const *buf)
+{
+    const shape s = adaptive_shape_of(call);
+    const int bits = sp_call_flag(call, "X_BITS");
+    float *y = buf[1];
+
+    for (int64_t m = 0; m < s.N * s.HO * s.WO; m++)
+        for (int64_t c = 0; c < s.C; c++) {
+            const window w = adaptive_window_of(&s, m / s.WO % s.HO, m % s.WO);
+            const double sum = window_sum(&s, &w, buf[0], bits, m / (s.HO * s.WO), c);
+            y[m * s.C + c] = (float)(sum / (double)area(&w));
+        }
+}
+
+void pool_adaptive_avg_backward_ref(const sp_op_call *call, void *const *buf)
+{
+    const shape s = adaptive_shape_of(call);
+    float *g_x = buf[1];
+
+    for (int64_t i = 0; i < s.N * s.H * s.W; i++)
+        for (int64_t c = 0; c < s.C; c++)
+            g_x[i * s.C + c] = (float)avg_gradient(&s, 1, buf[0], i, c);
+}

@@ -1,0 +1,235 @@
+/* Launches: making one (program, kernels, sizes) and the hot path that enqueues it. Allocates in create only. */
+#include "registry/launch.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/expr.h"
+#include "base/mem.h"
+#include "registry/launch_internal.h"
+
+/* ---- setup ---- */
+
+static sp_status evaluate(const sp_variant_scope *s, const char *what, const char *text, int64_t most,
+                          int64_t *value, sp_error *err)
+{
+    sp_variant_scope scope = *s;
+    sp_status st = sp_expr_eval(text, sp_variant_lookup, &scope, value, err);
+    if (st != SP_OK) {
+        sp_error_prefix(err, st, "%s: %s: ", s->variant->path, what);
+        if (err)
+            err->status = SP_E_PLUGIN; // an expression of a plugin, not of the user's recipe
+        return SP_E_PLUGIN;
+    }
+    if (*value < 0 || *value > most)
+        return SP_FAIL(err, SP_E_PLUGIN, "%s: %s \"%s\" gives %" PRId64 ", must be 0 to %" PRId64,
+                       s->variant->path, what, text, *value, most);
+    return SP_OK;
+}
+
+/* The driver's own limit for this kernel: a local size above it would fail at the first enqueue of a training step. */
+static sp_status check_local(const sp_launch *l, const sp_pass *p, const sp_launch_pass *pass, sp_error *err)
+{
+    size_t most = 0, items = 1;
+    cl_int code = clGetKernelWorkGroupInfo(pass->kernel, l->dev->info.device_id, CL_KERNEL_WORK_GROUP_SIZE,
+                                           sizeof most, &most, NULL);
+    if (code != CL_SUCCESS)
+        return SP_FAIL_CL(err, code, "kernel %s: its work-group limit is unknown: %s", p->kernel,
+                          sp_cl_error_name(code));
+    for (cl_uint d = 0; d < pass->dims; d++) {
+        items *= pass->local[d];
+        if (pass->local[d] == 0 || pass->local[d] > l->dev->info.max_work_item[d])
+            return SP_FAIL(err, SP_E_PLUGIN,
+                           "kernel %s: local size %zu in dimension %u; this device takes 1 to %zu", p->kernel,
+                           pass->local[d], d, l->dev->info.max_work_item[d]);
+        if (pass->global[d] % pass->local[d] != 0)
+            return SP_FAIL(err, SP_E_PLUGIN,
+                           "kernel %s: global size %zu is not a multiple of local size %zu in "
+                           "dimension %u; write roundup(..., %s) in \"global:\"",
+                           p->kernel, pass->global[d], pass->local[d], d, p->local[d]);
+    }
+    if (items > most)
+        return SP_FAIL(err, SP_E_PLUGIN,
+                       "kernel %s: work-groups of %zu items, this device takes at most %zu of this kernel",
+                       p->kernel, items, most);
+    return SP_OK;
+}
+
+static sp_status compute_sizes(const sp_launch *l, const sp_variant_scope *scope, const sp_pass *p,
+                               sp_launch_pass *pass, sp_error *err)
+{
+    pass->dims = (cl_uint)p->dims;
+    pass->has_local = p->local[0] != NULL;
+    for (int d = 0; d < p->dims; d++) {
+        int64_t value;
+        SP_TRY(evaluate(scope, "global", p->global[d], INT64_MAX / 2, &value, err));
+        pass->global[d] = (size_t)value;
+        pass->empty |= value == 0;
+        if (pass->has_local) {
+            SP_TRY(evaluate(scope, "local", p->local[d], UINT32_MAX, &value, err));
+            pass->local[d] = (size_t)value;
+        }
+    }
+    return pass->has_local && !pass->empty ? check_local(l, p, pass, err) : SP_OK;
+}
+
+static sp_status create_pass(sp_launch *l, cl_program program, const sp_variant_scope *scope,
+                             const sp_pass *p, sp_error *err)
+{
+    sp_launch_pass *pass = &l->passes[l->n_passes];
+    cl_int code;
+    pass->kernel = clCreateKernel(program, p->kernel, &code);
+    if (!pass->kernel)
+        return sp_error_set(err, SP_E_PLUGIN, code, __FILE__, __LINE__, "%s: kernel %s cannot be made: %s",
+                            l->variant->path, p->kernel, sp_cl_error_name(code));
+    l->n_passes++;
+    SP_TRY(sp_launch_bind(l, pass, p->kernel, err));
+    return compute_sizes(l, scope, p, pass, err);
+}
+
+/* An output that no pass writes would keep what was in memory. */
+static sp_status check_outputs(const sp_launch *l, sp_error *err)
+{
+    const sp_op *op = l->call.op;
+    for (int i = 0; i < SP_OP_MAX_BUFFERS && op->buffers[i].name; i++) {
+        bool taken = op->buffers[i].access == SP_IN || !sp_call_has_buffer(&l->call, i);
+        for (int p = 0; p < l->n_passes; p++)
+            for (int r = 0; r < l->passes[p].n_ranges; r++)
+                taken |= l->passes[p].ranges[r].buffer == i && l->passes[p].ranges[r].writes;
+        if (!taken)
+            return SP_FAIL(err, SP_E_PLUGIN, "%s: no kernel of %s writes the output \"%s\" of %s",
+                           l->variant->path, l->variant->id, op->buffers[i].name, op->id);
+    }
+    return SP_OK;
+}
+
+static sp_status create_kernels(sp_launch *l, sp_registry *reg, const int64_t *tune_values, sp_error *err)
+{
+    const sp_variant *v = l->variant;
+    const sp_variant_scope scope = {v, &l->call, l->dev, tune_values};
+    cl_program program;
+    int64_t elems = 0;
+    if (v->workspace)
+        SP_TRY(evaluate(&scope, "workspace", v->workspace, INT64_MAX / 4, &elems, err));
+    l->workspace_bytes = (uint64_t)elems * 4;
+    SP_TRY(sp_launch_program(reg, l->dev, v, &l->call, tune_values, &program, err));
+    for (int p = 0; p < v->n_passes; p++)
+        SP_TRY(create_pass(l, program, &scope, &v->passes[p], err));
+    return check_outputs(l, err);
+}
+
+static sp_status create_library(sp_launch *l, sp_registry *reg, sp_error *err)
+{
+    sp_library *lib;
+    SP_TRY(sp_library_get(reg, l->variant, &lib, err));
+    return sp_library_variant_create(lib, l->dev, &l->call, &l->library, &l->workspace_bytes, err);
+}
+
+sp_status sp_launch_create(sp_registry *reg, sp_device *dev, sp_variant *v, const sp_op_call *call,
+                           const int64_t *tune_values, sp_launch **out, sp_error *err)
+{
+    sp_status st;
+    if (v->kind == SP_VARIANT_LOWER)
+        return SP_FAIL(err, SP_E_PLUGIN, "%s lowers %s to other ops; it has no launch of its own", v->id,
+                       v->op->id);
+    sp_launch *l = sp_alloc(sizeof *l);
+    if (!l)
+        return SP_FAIL(err, SP_E_MEMORY, "out of memory while preparing %s", v->id);
+    l->dev = dev;
+    l->variant = v;
+    l->call = *call;
+    SP_TRY_GOTO(v->kind == SP_VARIANT_LIBRARY ? create_library(l, reg, err)
+                                              : create_kernels(l, reg, tune_values, err));
+    *out = l;
+    l = NULL;
+done:
+    sp_launch_destroy(&l);
+    return st;
+}
+
+void sp_launch_destroy(sp_launch **out)
+{
+    sp_launch *l = out ? *out : NULL;
+    if (!l)
+        return;
+    for (int p = 0; p < l->n_passes; p++)
+        clReleaseKernel(l->passes[p].kernel);
+    sp_library_variant_destroy(&l->library);
+    sp_free(l);
+    *out = NULL;
+}
+
+uint64_t sp_launch_workspace(const sp_launch *l)
+{
+    return l->workspace_bytes;
+}
+
+/* ---- hot path ---- */
+
+/* A launch keeps the handles it was given last: they must stay alive as long as the launch (a plan's arenas do). */
+static cl_int set_range(cl_kernel kernel, sp_range_arg *a, sp_range range)
+{
+    cl_int code = CL_SUCCESS;
+    if (!a->bound || a->range.mem != range.mem)
+        code = clSetKernelArg(kernel, a->mem_arg, sizeof range.mem, range.mem ? &range.mem : NULL);
+    if (code == CL_SUCCESS && (!a->bound || a->range.at_bytes != range.at_bytes)) {
+        cl_ulong at = range.at_bytes / 4;
+        code = clSetKernelArg(kernel, a->at_arg, sizeof at, &at);
+    }
+    a->bound = code == CL_SUCCESS;
+    a->range = range;
+    return code;
+}
+
+static cl_int set_dynamic(cl_kernel kernel, sp_dynamic_arg *a, const sp_dynamic *dyn)
+{
+    uint32_t bits;
+    memcpy(&bits, (const char *)dyn + a->offset, sizeof bits);
+    if (a->bound && a->bits == bits)
+        return CL_SUCCESS;
+    int64_t wide = (int32_t)bits;
+    cl_int code =
+        clSetKernelArg(kernel, a->arg, a->arg_bytes, a->arg_bytes == 8 ? (const void *)&wide : &bits);
+    a->bound = code == CL_SUCCESS;
+    a->bits = bits;
+    return code;
+}
+
+static sp_status set_args(sp_launch *l, sp_launch_pass *pass, const sp_range *buffers, sp_range work,
+                          const sp_dynamic *dyn, const char *name, sp_error *err)
+{
+    for (int i = 0; i < pass->n_ranges; i++) {
+        sp_range_arg *a = &pass->ranges[i];
+        cl_int code = set_range(pass->kernel, a, a->buffer == SP_ARG_WORK ? work : buffers[a->buffer]);
+        if (code != CL_SUCCESS)
+            return SP_FAIL_CL(err, code, "%s: binding buffer \"%s\" of %s failed: %s", name,
+                              a->buffer == SP_ARG_WORK ? "work" : l->call.op->buffers[a->buffer].name,
+                              l->variant->id, sp_cl_error_name(code));
+    }
+    for (int i = 0; i < pass->n_dynamics; i++) {
+        cl_int code = set_dynamic(pass->kernel, &pass->dynamics[i], dyn);
+        if (code != CL_SUCCESS)
+            return SP_FAIL_CL(err, code, "%s: setting a scalar of %s failed: %s", name, l->variant->id,
+                              sp_cl_error_name(code));
+    }
+    return SP_OK;
+}
+
+sp_status sp_launch_enqueue(sp_launch *l, const sp_range *buffers, sp_range work, const sp_dynamic *dyn,
+                            const char *name, sp_error *err)
+{
+    static const sp_dynamic none;
+    if (l->library)
+        return sp_library_variant_enqueue(l->library, buffers, work, dyn ? dyn : &none, name, err);
+    for (int p = 0; p < l->n_passes; p++) {
+        sp_launch_pass *pass = &l->passes[p];
+        if (pass->empty)
+            continue;
+        SP_TRY(set_args(l, pass, buffers, work, dyn ? dyn : &none, name, err));
+        SP_TRY(sp_device_enqueue(l->dev, pass->kernel, name, pass->dims, pass->global,
+                                 pass->has_local ? pass->local : NULL, err));
+    }
+    return SP_OK;
+}

@@ -1,0 +1,59 @@
+/* The parts of a launch, shared by launch.c, launch_program.c and launch_bind.c. */
+#ifndef SP_REGISTRY_LAUNCH_INTERNAL_H
+#define SP_REGISTRY_LAUNCH_INTERNAL_H
+
+#include "registry/launch.h"
+#include "registry/library.h"
+
+enum { SP_ARG_WORK = -1 }; /* in place of a buffer's index: the workspace */
+
+/* Kernel arguments of one buffer: its pointer and its offset. */
+typedef struct sp_range_arg {
+    int buffer; /* index in the op's buffers, or SP_ARG_WORK */
+    cl_uint mem_arg, at_arg;
+    bool writes; /* not const */
+    bool bound;  /* mem and at_bytes are what the kernel has */
+    sp_range range;
+} sp_range_arg;
+
+/* Kernel argument of a dynamic scalar. */
+typedef struct sp_dynamic_arg {
+    cl_uint arg;
+    size_t offset;    /* in sp_dynamic */
+    size_t arg_bytes; /* 4, or 8 for long and ulong */
+    bool bound;
+    uint32_t bits; /* value that the kernel has */
+} sp_dynamic_arg;
+
+typedef struct sp_launch_pass {
+    cl_kernel kernel; /* this launch's own: argument state is not shared */
+    cl_uint dims;
+    size_t global[3], local[3];
+    bool has_local, empty; /* empty: no work-items for this shape */
+    sp_range_arg ranges[SP_OP_MAX_BUFFERS + 1];
+    int n_ranges;
+    sp_dynamic_arg dynamics[6];
+    int n_dynamics;
+} sp_launch_pass;
+
+struct sp_launch {
+    sp_device *dev;
+    const sp_variant *variant;
+    sp_op_call call;
+    uint64_t workspace_bytes;
+    sp_launch_pass passes[SP_VARIANT_MAX_PASSES];
+    int n_passes;
+    sp_library_variant *library; /* instead of passes */
+};
+
+/* The built program of v for call. Belongs to the device. */
+sp_status sp_launch_program(sp_registry *reg, sp_device *dev, const sp_variant *v, const sp_op_call *call,
+                            const int64_t *tune_values, cl_program *out, sp_error *err);
+
+/* Looks every argument of the pass's kernel up in the contract, sets the static scalars, and notes the others. */
+sp_status sp_launch_bind(sp_launch *l, sp_launch_pass *pass, const char *kernel_name, sp_error *err);
+
+/* Whether an int of the op is given to the variant as -D. */
+bool sp_launch_is_baked(const sp_variant *v, const char *name);
+
+#endif

@@ -1,0 +1,90 @@
+/* The program of a variant for one call: spikeport.clh, the fragments the call names, the file; and what is -D. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "base/suggest.h"
+#include "registry/embedded.h"
+#include "registry/launch_internal.h"
+
+#define PRELUDE "cl_kernels/common/spikeport.clh"
+
+bool sp_launch_is_baked(const sp_variant *v, const char *name)
+{
+    if (sp_op_scalar_is_dynamic(name))
+        return false;
+    for (int i = 0; i < v->n_bakes; i++)
+        if (strcmp(v->bake[i], "*") == 0 || strcmp(v->bake[i], name) == 0)
+            return true;
+    return false;
+}
+
+static sp_status add_embedded(sp_source *pieces, size_t *n, const char *path, sp_error *err)
+{
+    for (size_t i = 0; i < sp_embedded_count; i++)
+        if (strcmp(sp_embedded_files[i].path, path) == 0) {
+            pieces[(*n)++] = (sp_source){path, sp_embedded_files[i].text};
+            return SP_OK;
+        }
+    return SP_FAIL(err, SP_E_FAILED, "%s is missing from this build of spikeport", path);
+}
+
+static sp_status add_fragment(const sp_registry *reg, sp_fragment_kind kind, const char *name,
+                              sp_source *pieces, size_t *n, sp_error *err)
+{
+    const char *what = kind == SP_FRAGMENT_NEURON ? "neuron" : "surrogate";
+    if (!name)
+        return SP_FAIL(err, SP_E_CONFIG, "the op needs a %s, but none is named", what);
+    const sp_fragment *f = sp_fragment_find(reg, kind, name);
+    if (!f) {
+        const char *names[64];
+        size_t count = sp_fragment_names(reg, kind, names, 64);
+        const char *near = sp_suggest(name, names, count);
+        return SP_FAIL(err, SP_E_CONFIG,
+                       "there is no %s \"%s\"%s%s%s (`spikeport plugins list` shows those there are)", what,
+                       name, near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+    }
+    if (f->refused)
+        return SP_FAIL(err, SP_E_PLUGIN, "%s \"%s\" (%s) was refused: %s", what, name, f->path, f->refused);
+    pieces[(*n)++] = (sp_source){f->path, f->source};
+    return SP_OK;
+}
+
+/* Flags as 0 or 1, baked ints, tunes, defines. */
+static sp_status write_options(const sp_variant *v, const sp_op_call *call, const int64_t *tune_values,
+                               sp_text *t, sp_error *err)
+{
+    const sp_op *op = call->op;
+    for (int i = 0; i < SP_OP_MAX_FLAGS && op->flags[i]; i++)
+        sp_text_add(t, "-D%s=%d ", op->flags[i], call->flags[i] != 0);
+    for (int i = 0; i < SP_OP_MAX_INTS && op->ints[i]; i++)
+        if (sp_launch_is_baked(v, op->ints[i]))
+            sp_text_add(t, call->ints[i] < 0 ? "-D%s=(%" PRId64 ") " : "-D%s=%" PRId64 " ", op->ints[i],
+                        call->ints[i]);
+    for (int i = 0; i < v->n_tunes; i++)
+        sp_text_add(t, "-D%s=%" PRId64 " ", v->tunes[i].name,
+                    tune_values ? tune_values[i] : v->tunes[i].values[0]);
+    sp_text_add(t, "%s", v->defines ? v->defines : "");
+    return t->failed ? SP_FAIL(err, SP_E_MEMORY, "out of memory while building %s", v->id) : SP_OK;
+}
+
+sp_status sp_launch_program(sp_registry *reg, sp_device *dev, const sp_variant *v, const sp_op_call *call,
+                            const int64_t *tune_values, cl_program *out, sp_error *err)
+{
+    sp_status st;
+    sp_source pieces[4];
+    size_t n = 0;
+    sp_text options = {0};
+    SP_TRY_GOTO(add_embedded(pieces, &n, PRELUDE, err));
+    if (call->op->takes_neuron)
+        SP_TRY_GOTO(add_fragment(reg, SP_FRAGMENT_NEURON, call->neuron, pieces, &n, err));
+    if (call->op->takes_surrogate)
+        SP_TRY_GOTO(add_fragment(reg, SP_FRAGMENT_SURROGATE, call->surrogate, pieces, &n, err));
+    pieces[n++] = (sp_source){v->path, v->source};
+    SP_TRY_GOTO(write_options(v, call, tune_values, &options, err));
+    SP_TRY_GOTO(sp_program_get(dev, v->id, pieces, n, options.s, out, err));
+done:
+    sp_text_free(&options);
+    return st;
+}

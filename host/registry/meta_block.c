@@ -1,0 +1,110 @@
+/* Starting and finishing one block of metadata (one variant): defaults, id, and the checks that need all its keys. */
+#include <string.h>
+
+#include "base/error.h"
+#include "base/expr.h"
+#include "base/mem.h"
+#include "registry/meta_internal.h"
+
+sp_status sp_meta_start_block(sp_meta_reader *r, const sp_op *op)
+{
+    sp_variant *v = r->block = sp_alloc(sizeof *v);
+    if (!v)
+        return SP_FAIL(r->err, SP_E_MEMORY, "out of memory while reading %s", r->path);
+    r->block_line = r->line;
+    r->pass = NULL;
+    r->kind_seen = false;
+    v->op = op;
+    v->origin = r->origin;
+    v->source = r->is_meta ? NULL : r->text;
+    v->tolerance = op->tolerance;
+    v->score = r->origin == SP_ORIGIN_REFERENCE ? 0 : 1; // who writes a variant means it to be used
+    SP_TRY(sp_meta_copy(r, r->out->plugin, &v->plugin));
+    SP_TRY(sp_meta_copy(r, r->out->version, &v->version));
+    return sp_meta_copy(r, r->path, &v->path);
+}
+
+/* Every name counts as 1: only spelling and syntax matter here. */
+static int lookup_one(void *ctx, const char *name, int64_t *value)
+{
+    if (sp_variant_lookup(ctx, name, value) != 0)
+        return -1;
+    *value = 1;
+    return 0;
+}
+
+/* Syntax and names of an expression. Its arithmetic may fail for made-up values (C / (W - 1)), which is no error:
+ * behind "0 &&" names are still looked up, but nothing is computed. */
+static sp_status check_expression(sp_meta_reader *r, const char *key, const char *text)
+{
+    if (!text)
+        return SP_OK;
+    sp_op_call call = {.op = r->block->op};
+    sp_variant_scope scope = {.variant = r->block, .call = &call};
+    int64_t value;
+    sp_error why = {0};
+    if (sp_expr_eval(text, lookup_one, &scope, &value, &why) == SP_OK)
+        return SP_OK;
+    char *skipped = sp_format("0 && (%s)", text);
+    sp_status st = skipped ? sp_expr_eval(skipped, lookup_one, &scope, &value, NULL) : SP_E_MEMORY;
+    sp_free(skipped);
+    return st == SP_OK ? SP_OK : SP_META_FAIL(r, "%s: %s", key, why.text);
+}
+
+static sp_status check_passes(sp_meta_reader *r)
+{
+    const sp_variant *v = r->block;
+    for (int p = 0; p < v->n_passes; p++) {
+        const sp_pass *pass = &v->passes[p];
+        if (!pass->dims)
+            return SP_META_FAIL(r, "kernel %s has no \"global:\" line", pass->kernel);
+        for (int d = 0; d < 3; d++) {
+            if (pass->local[0] && (d < pass->dims) != (pass->local[d] != NULL))
+                return SP_META_FAIL(r, "kernel %s: local and global differ in their number of dimensions",
+                                    pass->kernel);
+            SP_TRY(check_expression(r, "global", pass->global[d]));
+            SP_TRY(check_expression(r, "local", pass->local[d]));
+        }
+    }
+    SP_TRY(check_expression(r, "when", v->when));
+    return check_expression(r, "workspace", v->workspace);
+}
+
+static sp_status check_kind(sp_meta_reader *r)
+{
+    const sp_variant *v = r->block;
+    if (!r->is_meta)
+        return v->n_passes ? SP_OK : SP_META_FAIL(r, "the block has no \"kernel:\" line");
+    if (!r->kind_seen)
+        return SP_META_FAIL(r, "the block has neither a \"lower:\" nor a \"library:\" line");
+    if (v->kind == SP_VARIANT_LOWER && v->library)
+        return SP_META_FAIL(r, "\"lower:\" and \"library:\" exclude each other");
+    if (v->n_tunes || v->n_bakes || v->defines || v->workspace)
+        return SP_META_FAIL(
+            r, "bake, tune, define and workspace belong to kernels; a library says its own workspace");
+    return SP_OK;
+}
+
+sp_status sp_meta_finish_block(sp_meta_reader *r)
+{
+    sp_variant *v = r->block;
+    if (!v)
+        return SP_OK;
+    int line = r->line;
+    r->line = r->block_line; // what is missing is missing from the block, not from the line that ended it
+    SP_TRY(check_kind(r));
+    SP_TRY(check_passes(r));
+    r->line = line;
+    const char *how = v->kind == SP_VARIANT_LOWER ? "lower" : v->library ? v->library : v->passes[0].kernel;
+    v->id = sp_format("%s:%s", v->plugin, how);
+    size_t n = r->out->n_variants;
+    sp_variant **grown = v->id ? sp_realloc(r->out->variants, (n + 1) * sizeof *grown) : NULL;
+    if (!grown)
+        return SP_FAIL(r->err, SP_E_MEMORY, "out of memory while reading %s", r->path);
+    grown[n] = v;
+    r->out->variants = grown;
+    r->out->n_variants = n + 1;
+    r->block = NULL;
+    r->pass = NULL;
+    return SP_OK;
+}

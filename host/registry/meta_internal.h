@@ -1,0 +1,42 @@
+/* Shared by meta.c (lines), meta_keys.c (keys) and meta_block.c (blocks). */
+#ifndef SP_REGISTRY_META_INTERNAL_H
+#define SP_REGISTRY_META_INTERNAL_H
+
+#include "registry/meta.h"
+
+typedef struct sp_meta_reader {
+    const char *path, *text;
+    sp_origin origin;
+    bool is_meta; /* a .meta file: lowerings and libraries; else kernels and fragments */
+    int line;
+    sp_meta *out;
+    sp_variant *block; /* being read, NULL before the first op line */
+    int block_line;
+    sp_pass *pass; /* last kernel line of block */
+    bool abi_seen, kind_seen;
+    uint32_t file_seen, block_seen, pass_seen; /* bit i: sp_meta_keys[i] was read */
+    sp_error *err;
+} sp_meta_reader;
+
+#define SP_META_FAIL(r, ...)                                                                                 \
+    sp_error_prefix((r)->err, SP_FAIL((r)->err, SP_E_PLUGIN, __VA_ARGS__), "%s:%d: ", (r)->path, (r)->line)
+
+/* A key, where it may stand, and whether it may come twice there. */
+typedef enum { SP_IN_FILE, SP_IN_BLOCK, SP_IN_PASS, SP_IN_FRAGMENT, SP_IN_ANY } sp_meta_place;
+typedef struct sp_meta_key {
+    const char *name;
+    sp_meta_place where;
+    bool repeats;
+    sp_status (*read)(sp_meta_reader *r, char *value);
+} sp_meta_key;
+extern const sp_meta_key sp_meta_keys[];
+extern const int sp_meta_n_keys;
+
+/* Replaces *out by a copy of value. */
+sp_status sp_meta_copy(sp_meta_reader *r, const char *value, char **out);
+
+sp_status sp_meta_start_block(sp_meta_reader *r, const sp_op *op);
+/* Checks the block as a whole, names it and moves it to r->out. No block: nothing. */
+sp_status sp_meta_finish_block(sp_meta_reader *r);
+
+#endif

@@ -1,0 +1,133 @@
+/* Plugins: variants of ops and fragments, read from `//@` metadata; built-in ones and outside ones by one loader. */
+#ifndef SP_REGISTRY_REGISTRY_H
+#define SP_REGISTRY_REGISTRY_H
+
+#include "cl/program.h"
+#include "op/op.h"
+
+enum { SP_VARIANT_MAX_PASSES = 4, SP_VARIANT_MAX_TUNES = 8, SP_VARIANT_MAX_BAKES = SP_OP_MAX_INTS };
+
+typedef enum {
+    SP_VARIANT_KERNEL,  /* one or more kernels (passes) of one .cl file */
+    SP_VARIANT_LIBRARY, /* shared object beside a .meta file */
+    SP_VARIANT_LOWER /* metadata only: the schedule builder expands the op into other ops (im2col + gemm) */
+} sp_variant_kind;
+
+typedef enum {
+    SP_ORIGIN_REFERENCE,
+    SP_ORIGIN_BUILTIN,
+    SP_ORIGIN_OUTSIDE
+} sp_origin; /* cl_kernels/, plugins/, path */
+
+typedef struct sp_pass {
+    char *kernel;               /* entry function */
+    char *global[3], *local[3]; /* expressions, NULL where not given; local all NULL: the driver chooses */
+    int dims;
+} sp_pass;
+
+typedef struct sp_tune {
+    char *name;
+    int64_t values[16];
+    int n_values; /* values[0] is the default */
+} sp_tune;
+
+typedef struct sp_variant {
+    char *plugin, *version; /* "//@ plugin: lif_vec4 1.0.0" */
+    char *id;               /* "<plugin>:<first kernel>", "<plugin>:<library>" or "<plugin>:lower" */
+    const sp_op *op;
+    sp_variant_kind kind;
+    sp_origin origin;
+    sp_pass passes[SP_VARIANT_MAX_PASSES];
+    int n_passes;
+    sp_tune tunes[SP_VARIANT_MAX_TUNES];
+    int n_tunes;
+    char *bake[SP_VARIANT_MAX_BAKES]; /* ints given as -D instead of arguments; "*" bakes all static ints */
+    int n_bakes;
+    char *defines; /* extra "-DVW=4 ..." */
+    char *when;    /* expression or NULL: shapes, flags, tunes, device limits (wg, local_bytes, fp16, ...) */
+    char *needs_device;     /* space separated device types it is meant for, NULL all */
+    char *needs_extensions; /* space separated, NULL none */
+    char *workspace;        /* expression: 4-byte elements of the argument `work`, NULL none */
+    char *library;          /* file name without path, for SP_VARIANT_LIBRARY */
+    char *about, *path;     /* path of the file, "builtin:..." for embedded ones */
+    const char *source;     /* text of the .cl, owned by the registry */
+    int64_t score;          /* reference kernels have 0 */
+    double tolerance;       /* <= the op's; 0 with exact set means bit-equal */
+    char *refused; /* reason found on a device at run time (build failure, wrong result); NULL none */
+} sp_variant;
+
+typedef enum { SP_FRAGMENT_NEURON, SP_FRAGMENT_SURROGATE } sp_fragment_kind;
+typedef struct sp_fragment {
+    char *plugin, *version, *name, *about, *path;
+    sp_fragment_kind kind;
+    sp_origin origin;
+    const char *source;
+    double width_default; /* surrogate: "//@ param: width = 1.0" */
+    char *refused;
+} sp_fragment;
+
+typedef struct sp_refusal { /* a file that was not taken, and why */
+    char *path, *reason;
+} sp_refusal;
+
+typedef struct sp_registry {
+    sp_variant **variants; /* sorted by op id, then score descending, then id */
+    size_t n_variants;
+    sp_fragment **fragments;
+    size_t n_fragments;
+    sp_refusal *refusals;
+    size_t n_refusals;
+    /* forced choices: "conv.forward" -> "cpu_conv:..." or plugin name; from --plugin op=variant */
+    struct sp_forced {
+        char *op, *variant;
+    } * forced;
+    size_t n_forced;
+    /* asked before a variant that is not a reference kernel is chosen: SP_OK to trust it. Set by the plan (conformance). */
+    sp_status (*trust)(void *ctx, sp_device *dev, sp_variant *v, const sp_op_call *call, sp_error *err);
+    void *trust_ctx;
+    struct sp_registry_store *store; /* owned texts and handles */
+} sp_registry;
+
+/* Loads the built-in files, then those in the folders of `paths` (colon separated), then SPIKEPORT_PLUGIN_PATH. A bad
+ * file is recorded in refusals and never stops the load. [setup] */
+sp_status sp_registry_create(const char *paths, sp_registry **out, sp_error *err);
+void sp_registry_destroy(sp_registry **reg);
+
+/* "--plugin conv.forward=cpu_conv": op id or family, variant id or plugin name or "reference". Unknown names are
+ * SP_E_USAGE with the nearest. op "*" with "reference" forces the reference kernels everywhere. */
+sp_status sp_registry_force(sp_registry *reg, const char *op_equals_variant, sp_error *err);
+
+const sp_fragment *sp_fragment_find(const sp_registry *reg, sp_fragment_kind kind, const char *name);
+/* Names of all fragments of a kind; for error messages. Array is the registry's. */
+size_t sp_fragment_names(const sp_registry *reg, sp_fragment_kind kind, const char **names, size_t max);
+
+/* One candidate of a selection and what became of it. */
+typedef struct sp_candidate {
+    sp_variant *variant;
+    bool chosen, applicable;
+    char reason[256]; /* "chosen: highest score", "rejected: O % 16 == 0 is false (O=10)", "lower score" */
+} sp_candidate;
+
+/* Chooses the variant for a call: forced, else filter (device, when, trust), then score, then id. A forced choice that
+ * does not fit is an error. `why` gets the reason of the choice. Refused candidates are logged once. [setup] */
+sp_status sp_select(sp_registry *reg, sp_device *dev, const sp_op_call *call, sp_variant **out, char *why,
+                    size_t why_size, sp_error *err);
+/* Every candidate with its reason, best first; returns how many (at most max). */
+size_t sp_select_explain(sp_registry *reg, sp_device *dev, const sp_op_call *call, sp_candidate *out,
+                         size_t max);
+
+/* Takes a variant out of the choice for the life of the registry (its build or its check failed); logs it once as a
+ * warning. A second reason changes nothing. [setup] */
+void sp_variant_refuse(sp_variant *v, const char *reason);
+
+/* Lookup for `when`, `global`, `workspace`: ints and flags of the call, tunes and defines of the variant, device
+ * limits (wg, cu, local_bytes, fp16, fp64, gpu, cpu, accelerator). ctx is an sp_variant_scope. */
+typedef struct sp_variant_scope {
+    const sp_variant *variant;
+    const sp_op_call *call;
+    const sp_device *dev;
+    const int64_t *tune_values; /* NULL: defaults */
+} sp_variant_scope;
+int sp_variant_lookup(void *scope, const char *name, int64_t *value);
+
+#endif

@@ -1,0 +1,190 @@
+/* Choosing a variant for a call: the filter with its reasons, trust, order. The same walk serves the
+ * choice and its explanation, so that `plugins why` cannot tell another story than the run. */
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/expr.h"
+#include "base/mem.h"
+#include "registry/force.h"
+
+/* ---- the filter ---- */
+
+static bool has_word(const char *words, const char *word)
+{
+    size_t n = strlen(word);
+    for (const char *at = words; at && (at = strstr(at, word)) != NULL; at += n)
+        if ((at == words || at[-1] == ' ') && (at[n] == ' ' || at[n] == '\0'))
+            return true;
+    return false;
+}
+
+/* "(O=10, X_BITS=1)": the values of the names in an expression, each once. */
+static void describe_names(const char *text, sp_variant_scope *scope, char *out, size_t size)
+{
+    size_t used = 0;
+    out[0] = '\0';
+    for (const char *at = text; *at;) {
+        if (!isalpha((unsigned char)*at) && *at != '_') {
+            at += isdigit((unsigned char)*at) ? strspn(at, "0123456789abcdefABCDEFxX") : 1;
+            continue;
+        }
+        char name[64], known[72];
+        size_t n = strspn(at, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
+        int64_t value;
+        snprintf(name, sizeof name, "%.*s", (int)n, at);
+        at += n;
+        snprintf(known, sizeof known, "%s=", name);
+        if (sp_variant_lookup(scope, name, &value) != 0 || strstr(out, known))
+            continue;
+        int wrote = snprintf(out + used, size - used, "%s%s%" PRId64, used ? ", " : "", known, value);
+        if (wrote < 0 || (size_t)wrote >= size - used)
+            return;
+        used += (size_t)wrote;
+    }
+}
+
+static bool needs_met(const sp_variant *v, const sp_device *dev, char *reason, size_t size)
+{
+    for (const char *at = v->needs_extensions; at && *at;) {
+        char name[128];
+        size_t n = strcspn(at, " ");
+        snprintf(name, sizeof name, "%.*s", (int)n, at);
+        at += n + (at[n] == ' ');
+        bool have = has_word(dev->info.extensions, name) ||
+                    (strcmp(name, "cl_khr_fp64") == 0 && dev->info.fp64) ||
+                    (strcmp(name, "cl_khr_fp16") == 0 && dev->info.fp16);
+        if (!have) {
+            snprintf(reason, size, "rejected: needs %s, which this device lacks", name);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Whether v can serve the call on dev; else the reason. */
+static bool is_applicable(const sp_variant *v, const sp_device *dev, const sp_op_call *call, char *reason,
+                          size_t size)
+{
+    sp_variant_scope scope = {.variant = v, .call = call, .dev = dev};
+    if (v->refused) {
+        snprintf(reason, size, "refused: %s", v->refused);
+        return false;
+    }
+    const char *type = sp_device_type_name(dev->info.type);
+    if (v->needs_device && !has_word(v->needs_device, type)) {
+        snprintf(reason, size, "rejected: made for device type %s, this is %s", v->needs_device, type);
+        return false;
+    }
+    if (!needs_met(v, dev, reason, size))
+        return false;
+    int64_t yes = 1;
+    sp_error err = {0};
+    if (v->when && sp_expr_eval(v->when, sp_variant_lookup, &scope, &yes, &err) != SP_OK) {
+        snprintf(reason, size, "rejected: \"when\": %.200s", err.text);
+        return false;
+    }
+    if (!yes) {
+        char values[160];
+        describe_names(v->when, &scope, values, sizeof values);
+        snprintf(reason, size, "rejected: %s is false (%s)", v->when, values);
+    }
+    return yes != 0;
+}
+
+/* Trust is asked for outside and built-in variants alike, once each; the reference kernels are what they are compared
+ * with, and a lowering is made of ops that are checked themselves. */
+static bool is_trusted(sp_registry *reg, sp_device *dev, sp_variant *v, const sp_op_call *call, char *reason,
+                       size_t size)
+{
+    if (!reg->trust || v->origin == SP_ORIGIN_REFERENCE || v->kind == SP_VARIANT_LOWER)
+        return true;
+    sp_error err = {0};
+    if (reg->trust(reg->trust_ctx, dev, v, call, &err) == SP_OK)
+        return true;
+    sp_variant_refuse(v, err.text[0] ? err.text : "its check failed");
+    snprintf(reason, size, "refused: %s", v->refused ? v->refused : "its check failed");
+    return false;
+}
+
+/* ---- the walk ---- */
+
+static void add_candidate(sp_candidate *out, size_t *n, size_t max, const sp_candidate *c)
+{
+    if (*n < max)
+        out[(*n)++] = *c;
+}
+
+/* Judges every variant of the op in order of preference and marks the first that fits. Returns it, or NULL. The
+ * registry's order is the order of preference: score, then id. */
+static sp_variant *walk(sp_registry *reg, sp_device *dev, const sp_op_call *call, sp_candidate *out,
+                        size_t *n, size_t max)
+{
+    const char *forced = sp_forced_find(reg, call->op);
+    sp_variant *chosen = NULL;
+    *n = 0;
+    for (size_t i = 0; i < reg->n_variants; i++) {
+        sp_candidate c = {.variant = reg->variants[i]};
+        sp_variant *v = c.variant;
+        if (v->op != call->op)
+            continue;
+        c.applicable = is_applicable(v, dev, call, c.reason, sizeof c.reason);
+        if (c.applicable && forced && !sp_forced_names(forced, v))
+            snprintf(c.reason, sizeof c.reason, "passed over: \"%s\" is forced", forced);
+        else if (c.applicable && chosen)
+            snprintf(c.reason, sizeof c.reason, "lower score (%" PRId64 ", chosen has %" PRId64 ")", v->score,
+                     chosen->score);
+        else if (c.applicable && (c.applicable = is_trusted(reg, dev, v, call, c.reason, sizeof c.reason))) {
+            c.chosen = true;
+            chosen = v;
+            snprintf(c.reason, sizeof c.reason,
+                     forced ? "chosen: forced (score %" PRId64 ")" : "chosen: highest score (%" PRId64 ")",
+                     v->score);
+        }
+        add_candidate(out, n, max, &c);
+    }
+    return chosen;
+}
+
+enum { MAX_CANDIDATES = 64 };
+
+sp_status sp_select(sp_registry *reg, sp_device *dev, const sp_op_call *call, sp_variant **out, char *why,
+                    size_t why_size, sp_error *err)
+{
+    sp_candidate *all = sp_alloc_array(MAX_CANDIDATES, sizeof *all);
+    if (!all)
+        return SP_FAIL(err, SP_E_MEMORY, "out of memory while choosing a variant");
+    size_t n;
+    sp_variant *v = walk(reg, dev, call, all, &n, MAX_CANDIDATES);
+    const char *forced = sp_forced_find(reg, call->op);
+    sp_status st = SP_OK;
+    char text[600] = "";
+    for (size_t i = 0; i < n; i++) {
+        size_t used = strlen(text);
+        if (all[i].chosen && why)
+            snprintf(why, why_size, "%s", all[i].reason);
+        else if (!v && (!forced || sp_forced_names(forced, all[i].variant)))
+            snprintf(text + used, sizeof text - used, "%s%s %s", used ? "; " : "", all[i].variant->id,
+                     all[i].reason);
+    }
+    if (v)
+        *out = v;
+    else if (forced)
+        st = SP_FAIL(err, SP_E_PLUGIN, "%s: \"%s\" is forced, but does not fit: %s", call->op->id, forced,
+                     text[0] ? text : "the op has no such variant");
+    else
+        st = SP_FAIL(err, SP_E_BUILD, "%s: no variant fits: %s", call->op->id,
+                     text[0] ? text : "there is none at all");
+    sp_free(all);
+    return st;
+}
+
+size_t sp_select_explain(sp_registry *reg, sp_device *dev, const sp_op_call *call, sp_candidate *out,
+                         size_t max)
+{
+    size_t n;
+    walk(reg, dev, call, out, &n, max);
+    return n;
+}
