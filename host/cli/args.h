@@ -1,0 +1,54 @@
+/* Options of a command, described by a table. `--name value` and `--name=value` are the same; a switch has --no-name;
+ * `--` ends the options; options and positional arguments may be mixed. Nothing is abbreviated: a name that is wrong is
+ * an error with the nearest one suggested. Every command also has --help, --verbose and --quiet. */
+#ifndef SP_CLI_ARGS_H
+#define SP_CLI_ARGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { SP_ARGS_MAX = 64 };
+
+typedef enum {
+    SP_ARG_FLAG,    /* bool *: --name sets it */
+    SP_ARG_SWITCH,  /* bool *: --name sets it, --no-name clears it */
+    SP_ARG_TEXT,    /* const char **: the last one counts */
+    SP_ARG_INTEGER, /* int64_t *: within low..high */
+    SP_ARG_LIST,    /* sp_arg_list *: may be given again and again */
+} sp_arg_kind;
+
+/* Strings belong to argv. */
+typedef struct sp_arg_list {
+    const char *items[SP_ARGS_MAX];
+    size_t n;
+} sp_arg_list;
+
+typedef struct sp_arg {
+    const char *name;        /* "device" for --device */
+    char letter;             /* 'd' for -d, 0 none */
+    sp_arg_kind kind;
+    void *out;               /* by kind; keeps its value when the option is not given */
+    const char *placeholder; /* "SEL", for the help; NULL for flags */
+    const char *help;
+    int64_t low, high;       /* of SP_ARG_INTEGER */
+} sp_arg;
+
+typedef struct sp_args {
+    const char *command;     /* "devices" */
+    const char *synopsis;    /* "[--json] [--device SEL]" */
+    const char *about;       /* a sentence or a paragraph */
+    const sp_arg *args;
+    size_t n_args;
+    size_t min_rest, max_rest; /* how many positional arguments */
+    const char *notes;       /* after the options, or NULL */
+} sp_args;
+
+/* Reads argv (argv[0] is the command). True: go on. False: help was printed or the use was wrong; end with *exit_code.
+ * `rest` takes the positional arguments; NULL where there are none. */
+bool sp_args_parse(const sp_args *a, int argc, char **argv, sp_arg_list *rest, int *exit_code);
+
+/* Wrong use found by the command itself: prints the message and where the help is, returns the exit code (2). */
+int sp_args_wrong(const sp_args *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,43 @@
+/* Errors and JSON lines, the same for every command. */
+#include "cli/cli.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include "base/mem.h"
+
+int sp_cli_fail(const char *command, const sp_error *err)
+{
+    fprintf(stderr, "spikeport %s: error: %s\n", command,
+            err->text[0] ? err->text : sp_status_text(err->status));
+    return sp_status_exit_code(err->status);
+}
+
+json_t *sp_cli_json_text(const char *s)
+{
+    if (!s)
+        return json_null();
+    json_t *text = json_string(s);
+    if (text)
+        return text;
+    char *copy = sp_strdup(s);
+    for (char *c = copy; c && *c; c++)
+        if ((unsigned char)*c >= 0x80)
+            *c = '?';
+    text = copy ? json_string(copy) : NULL;
+    sp_free(copy);
+    return text;
+}
+
+sp_status sp_cli_json_line(json_t *object)
+{
+    char *line = object ? json_dumps(object, JSON_COMPACT | JSON_PRESERVE_ORDER) : NULL;
+    json_decref(object);
+    if (!line) {
+        fprintf(stderr, "spikeport: error: out of memory for JSON output\n");
+        return SP_E_MEMORY;
+    }
+    puts(line);
+    fflush(stdout); // a reader of the pipe sees each event when it happens
+    free(line);     // Jansson's own malloc, not ours
+    return SP_OK;
+}

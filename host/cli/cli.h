@@ -1,0 +1,25 @@
+/* What the commands of the program share. Results go to stdout, everything else to stderr; the exit code is that of the
+ * sp_status (spikeport/status.h). */
+#ifndef SP_CLI_CLI_H
+#define SP_CLI_CLI_H
+
+#include <jansson.h>
+#include "cli/args.h"
+#include "spikeport/status.h"
+
+/* sp_cmd_devices and so on: argv[0] is the command's name, the result the exit code of the program. */
+#define COMMAND(name, line) int sp_cmd_##name(int argc, char **argv);
+#include "cli/commands.inc"
+#undef COMMAND
+
+/* Prints "spikeport <command>: error: <text>" to stderr; returns the exit code. */
+int sp_cli_fail(const char *command, const sp_error *err);
+
+/* Prints an object as one line to stdout and frees it. A NULL object (memory ran out) is reported; returns SP_OK or
+ * SP_E_MEMORY. */
+sp_status sp_cli_json_line(json_t *object);
+
+/* A JSON string of any bytes: what is not UTF-8 becomes '?' (drivers' names). NULL gives null. */
+json_t *sp_cli_json_text(const char *s);
+
+#endif

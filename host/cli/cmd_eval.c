@@ -1,0 +1,64 @@
+/* spikeport eval: scores a checkpoint on the test split of its data set. */
+#include <stdio.h>
+
+#include "cli/session_options.h"
+#include "train/checkpoint.h"
+
+static sp_status evaluate(const char *path, const sp_cli_session *o, bool json, sp_error *err)
+{
+    sp_checkpoint c = {0};
+    sp_recipe r = {0};
+    sp_dataset *test = NULL;
+    sp_session *s = NULL;
+    sp_scores scores = {0};
+    sp_session_options so = sp_cli_session_options(o);
+    so.no_train = true;
+    sp_status st = sp_checkpoint_open(path, &c, err);
+    if (st == SP_OK)
+        st = sp_checkpoint_recipe(&c, o->sets.items, o->sets.n, &r, err);
+    if (st == SP_OK) {
+        st = sp_session_dataset(&r, false, &test, err);
+        if (st != SP_OK)
+            sp_recipe_free(&r);
+    }
+    if (st == SP_OK)
+        st = sp_session_open(&r, &test->info, &so, &s, err);
+    if (st == SP_OK)
+        st = sp_checkpoint_restore(&c, s, false, err);
+    if (st == SP_OK) {
+        sp_cli_say_device(s->dev, s->reg);
+        st = sp_session_evaluate(s, test, NULL, &scores, err);
+    }
+    if (st == SP_OK && json)
+        st = sp_cli_json_line(json_pack("{s:s, s:s, s:I, s:I, s:f, s:f, s:f}", "checkpoint", c.file.path, "data", test->info.name,
+                                        "epoch", (json_int_t)c.progress.epoch, "samples", (json_int_t)scores.samples,
+                                        "loss", scores.loss, "accuracy", scores.accuracy, "seconds", scores.seconds));
+    else if (st == SP_OK)
+        printf("%s: %s, %lld samples: accuracy %.2f%%, loss %.4f (%.1f s)\n", c.file.path, test->info.name,
+               (long long)scores.samples, 100.0 * scores.accuracy, scores.loss, scores.seconds);
+    sp_free(scores.spike_rate);
+    sp_session_close(&s);
+    sp_dataset_close(&test);
+    sp_checkpoint_close(&c);
+    return st;
+}
+
+int sp_cmd_eval(int argc, char **argv)
+{
+    sp_cli_session o = {.device = NULL};
+    sp_arg_list rest = {.n = 0};
+    bool json = false;
+    const sp_arg args[] = {
+        SP_CLI_SET_ARG(o),
+        SP_CLI_DEVICE_ARGS(o),
+        {"json", 0, SP_ARG_FLAG, &json, NULL, "one JSON object on stdout", 0, 0},
+    };
+    const sp_args a = {.command = "eval", .synopsis = "CHECKPOINT|DIR [options]",
+                       .about = "Scores a checkpoint on the test split: argmax of the outputs summed over the time steps.",
+                       .args = args, .n_args = sizeof args / sizeof *args, .min_rest = 1, .max_rest = 1};
+    int code;
+    sp_error err = {0};
+    if (!sp_args_parse(&a, argc, argv, &rest, &code))
+        return code;
+    return evaluate(rest.items[0], &o, json, &err) == SP_OK ? 0 : sp_cli_fail("eval", &err);
+}

@@ -1,0 +1,93 @@
+/* spikeport plan: what a recipe would do on a device, without training: graph, steps, kernels with reasons, memory. */
+#include <stdio.h>
+
+#include "cli/session_options.h"
+
+static void print_text(const sp_session *s, bool brief)
+{
+    sp_text t = {0};
+    if (!brief)
+        sp_graph_print(s->graph, &t);
+    sp_text_add(&t, "\n");
+    sp_plan_print(s->train, !brief, &t);
+    sp_text_add(&t, "\n");
+    sp_plan_print(s->eval, false, &t);
+    sp_text_add(&t, "\ntraining and evaluation share memory: %llu bytes planned, %llu bytes allocated\n",
+                (unsigned long long)s->planned_bytes, (unsigned long long)s->dev->peak_bytes);
+    fputs(t.s ? t.s : "", stdout);
+    sp_text_free(&t);
+}
+
+static json_t *steps_json(const sp_plan *p)
+{
+    json_t *steps = json_array();
+    for (int g = 0; g < SP_SEGMENTS; g++)
+        for (int i = 0; i < p->segments[g].n; i++) {
+            const sp_step *s = &p->segments[g].steps[i];
+            char call[512];
+            sp_call_describe(&s->call, call, sizeof call);
+            json_array_append_new(steps, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "segment", sp_segment_name(g), "step",
+                                                   s->label, "op", s->call.op->id, "variant", s->variant->id, "why", s->why,
+                                                   "shape", call));
+        }
+    return steps;
+}
+
+static sp_status print_json(const sp_session *s)
+{
+    const sp_plan *p = s->train;
+    return sp_cli_json_line(json_pack(
+        "{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "device", s->dev->info.name, "method",
+        sp_method_name(p->o.method), "time_steps", (json_int_t)p->o.time_steps, "batch", (json_int_t)p->o.batch, "parameters",
+        (json_int_t)s->graph->n_trainable, "model_bytes", (json_int_t)s->model->bytes, "arena_bytes",
+        (json_int_t)p->arena_bytes, "planned_bytes", (json_int_t)s->planned_bytes, "allocated_bytes",
+        (json_int_t)s->dev->peak_bytes, "steps", steps_json(p)));
+}
+
+static sp_status plan(const char *path, const sp_cli_session *o, bool json, bool brief, sp_error *err)
+{
+    sp_recipe r = {0};
+    sp_dataset *ds = NULL;
+    sp_session *s = NULL;
+    sp_session_options so = sp_cli_session_options(o);
+    sp_status st = sp_recipe_load(path, o->sets.items, o->sets.n, &r, err);
+    if (st == SP_OK) {
+        st = sp_session_dataset(&r, true, &ds, err);
+        if (st != SP_OK)
+            sp_recipe_free(&r);
+    }
+    if (st == SP_OK)
+        st = sp_session_open(&r, &ds->info, &so, &s, err);
+    if (st == SP_OK) {
+        sp_cli_say_device(s->dev, s->reg);
+        if (json)
+            st = print_json(s);
+        else
+            print_text(s, brief);
+    }
+    sp_session_close(&s);
+    sp_dataset_close(&ds);
+    return st;
+}
+
+int sp_cmd_plan(int argc, char **argv)
+{
+    sp_cli_session o = {.device = NULL};
+    sp_arg_list rest = {.n = 0};
+    bool json = false, brief = false;
+    const sp_arg args[] = {
+        SP_CLI_SET_ARG(o),
+        SP_CLI_DEVICE_ARGS(o),
+        {"brief", 0, SP_ARG_FLAG, &brief, NULL, "totals only", 0, 0},
+        {"json", 0, SP_ARG_FLAG, &json, NULL, "one JSON object on stdout", 0, 0},
+    };
+    const sp_args a = {.command = "plan", .synopsis = "RECIPE [options]",
+                       .about = "Prints what training a recipe would do on a device: layers, steps, the kernel of each step and "
+                                "why, and every byte of device memory. Refuses what does not fit.",
+                       .args = args, .n_args = sizeof args / sizeof *args, .min_rest = 1, .max_rest = 1};
+    int code;
+    sp_error err = {0};
+    if (!sp_args_parse(&a, argc, argv, &rest, &code))
+        return code;
+    return plan(rest.items[0], &o, json, brief, &err) == SP_OK ? 0 : sp_cli_fail("plan", &err);
+}

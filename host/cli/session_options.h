@@ -1,0 +1,31 @@
+/* Options that plan, train, eval and verify share, and how a session is opened from them. */
+#ifndef SP_CLI_SESSION_OPTIONS_H
+#define SP_CLI_SESSION_OPTIONS_H
+
+#include "cli/cli.h"
+#include "train/session.h"
+
+typedef struct sp_cli_session {
+    const char *device, *plugins;
+    sp_arg_list force, sets;
+    bool sync, profile;
+} sp_cli_session;
+
+/* The rows of an sp_arg table; `s` is an sp_cli_session variable. */
+#define SP_CLI_DEVICE_ARGS(s)                                                                                \
+    {"device", 'd', SP_ARG_TEXT, &(s).device, "SEL", "device: number, type, or part of a name (default auto)", 0, 0}, \
+    {"plugin", 'p', SP_ARG_LIST, &(s).force, "OP=NAME", "use this variant for an op; \"*=reference\" for all", 0, 0}, \
+    {"plugins", 0, SP_ARG_TEXT, &(s).plugins, "DIRS", "folders with plugins, colon separated", 0, 0},          \
+    {"sync", 0, SP_ARG_FLAG, &(s).sync, NULL, "finish after every kernel, so that one that fails is named", 0, 0}
+#define SP_CLI_SET_ARG(s)                                                                                    \
+    {"set", 's', SP_ARG_LIST, &(s).sets, "KEY=VALUE", "override a key of the recipe, as optimizer.lr=0.05", 0, 0}
+
+sp_session_options sp_cli_session_options(const sp_cli_session *s);
+
+/* Which device and why, and every plugin file that was refused: to stderr. */
+void sp_cli_say_device(const sp_device *dev, const sp_registry *reg);
+
+/* Time by op on the device, from profiling events: to stderr. */
+void sp_cli_say_profile(sp_device *dev);
+
+#endif

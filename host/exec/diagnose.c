@@ -1,0 +1,106 @@
+/* Where did the first number that is not finite come from? Runs after training has failed, so it may be slow. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "exec/executor.h"
+
+typedef struct search {
+    sp_plan *p;
+    float *host;
+    char *where;
+    size_t where_size;
+    bool found;
+} search;
+
+static int64_t first_nonfinite(const float *x, uint64_t n)
+{
+    for (uint64_t i = 0; i < n; i++)
+        if (!isfinite(x[i]))
+            return (int64_t)i;
+    return -1;
+}
+
+static sp_status check_range(search *s, sp_range r, uint64_t bytes, const char *who, const char *what, int t, sp_error *err)
+{
+    SP_TRY(sp_device_read(s->p->dev, r, s->host, bytes, err));
+    int64_t i = first_nonfinite(s->host, bytes / 4);
+    if (i < 0)
+        return SP_OK;
+    s->found = true;
+    const char *number = isnan(s->host[i]) ? "NaN" : "infinite";
+    if (t >= 0)
+        snprintf(s->where, s->where_size, "%s, time step %d: \"%s\" is %s (element %lld)", who, t, what, number, (long long)i);
+    else
+        snprintf(s->where, s->where_size, "%s: \"%s\" is %s (element %lld)", who, what, number, (long long)i);
+    return SP_OK;
+}
+
+static sp_status check_step(search *s, const sp_step *step, int t, sp_error *err)
+{
+    for (int k = 0; k < SP_OP_MAX_BUFFERS && !s->found; k++) {
+        int v = step->operands[k].value;
+        if (v < 0 || step->call.op->buffers[k].access == SP_IN || step->call.op->buffers[k].type != SP_F32 ||
+            sp_call_buffer_is_bits(&step->call, k))
+            continue;
+        SP_TRY(check_range(s, sp_plan_range(s->p, &step->operands[k], t), (uint64_t)sp_call_buffer_elems(&step->call, k) * 4,
+                           step->label, step->call.op->buffers[k].name, t, err));
+    }
+    return SP_OK;
+}
+
+/* Parameters and the batch itself, before anything runs. */
+static sp_status check_inputs(search *s, const sp_exec_batch *batch, sp_error *err)
+{
+    sp_plan *p = s->p;
+    uint64_t n = p->values[p->input].bytes / 4 * (p->o.sequence ? (uint64_t)p->o.time_steps : 1);
+    int64_t bad = first_nonfinite(batch->images, n);
+    if (bad >= 0) {
+        snprintf(s->where, s->where_size, "the input data: value %lld of the mini-batch is not finite", (long long)bad);
+        s->found = true;
+    }
+    for (int i = 0; i < p->graph->n_params && !s->found; i++) {
+        const sp_param *q = &p->graph->params[i];
+        uint64_t at = (uint64_t)q->at + (q->trainable ? p->model->w_at : p->model->buffers_at);
+        SP_TRY(check_range(s, (sp_range){p->model->mem, at * 4}, (uint64_t)q->elems * 4, "before the forward pass", q->name,
+                           -1, err));
+    }
+    return SP_OK;
+}
+
+static uint64_t largest_bytes(const sp_plan *p)
+{
+    uint64_t n = p->model->bytes;
+    for (int i = 0; i < p->n_values; i++)
+        n = p->values[i].bytes > n ? p->values[i].bytes : n;
+    return n;
+}
+
+sp_status sp_exec_find_nonfinite(sp_plan *p, const sp_exec_batch *batch, char *where, size_t where_size, sp_error *err)
+{
+    search s = {.p = p, .where = where, .where_size = where_size, .host = sp_alloc(largest_bytes(p))};
+    sp_status st = SP_OK;
+    snprintf(where, where_size, "not found again: every step of a second run of the mini-batch is finite");
+    if (!s.host)
+        return SP_FAIL(err, SP_E_MEMORY, "out of memory while looking for the number that is not finite");
+    SP_TRY_GOTO(check_inputs(&s, batch, err));
+    SP_TRY_GOTO(spi_exec_upload(p, batch, -1, err));
+    for (int i = 0; i < p->n_timeline && !s.found; i++) {
+        const sp_moment *m = &p->timeline[i];
+        if (!spi_exec_runs(m, batch))
+            continue;
+        sp_dynamic dyn = spi_exec_dynamic(p, batch, m->t);
+        if (m->segment == SP_SEGMENT_FORWARD || m->segment == SP_SEGMENT_FULL)
+            SP_TRY_GOTO(spi_exec_upload(p, batch, m->t, err));
+        for (int k = 0; k < p->segments[m->segment].n && !s.found; k++) {
+            const sp_step *step = &p->segments[m->segment].steps[k];
+            SP_TRY_GOTO(spi_exec_step(p, step, m->t, &dyn, err));
+            SP_TRY_GOTO(check_step(&s, step, m->t, err));
+        }
+    }
+done:
+    sp_free(s.host);
+    return st;
+}

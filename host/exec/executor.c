@@ -1,0 +1,105 @@
+/* The loop over steps. */
+#include "exec/executor.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/error.h"
+
+sp_status spi_exec_step(sp_plan *p, const sp_step *s, int t, const sp_dynamic *dyn, sp_error *err)
+{
+    sp_range ranges[SP_OP_MAX_BUFFERS], work = {0};
+    for (int i = 0; i < SP_OP_MAX_BUFFERS; i++)
+        ranges[i] = sp_plan_range(p, &s->operands[i], t);
+    if (s->work >= 0)
+        work = sp_plan_value(p, s->work, t);
+    return sp_launch_enqueue(s->launch, ranges, work, dyn, s->label, err);
+}
+
+static sp_status run_segment(sp_plan *p, int segment, int t, const sp_dynamic *dyn, sp_error *err)
+{
+    const sp_segment *s = &p->segments[segment];
+    for (int i = 0; i < s->n; i++)
+        SP_TRY(spi_exec_step(p, &s->steps[i], t, dyn, err));
+    return SP_OK;
+}
+
+/* t < 0: what is written once a mini-batch; t >= 0: the frame of that time step. */
+sp_status spi_exec_upload(sp_plan *p, const sp_exec_batch *batch, int t, sp_error *err)
+{
+    const sp_value *in = &p->values[p->input];
+    if (t >= 0)
+        return p->o.sequence ? sp_device_write(p->dev, sp_plan_value(p, p->input, t),
+                                               (const char *)batch->images + (size_t)t * in->bytes, in->bytes, false, err)
+                             : SP_OK;
+    if (!p->o.sequence)
+        SP_TRY(sp_device_write(p->dev, sp_plan_value(p, p->input, 0), batch->images, in->bytes, false, err));
+    return sp_device_write(p->dev, sp_plan_value(p, p->labels, 0), batch->labels, p->values[p->labels].bytes, false, err);
+}
+
+bool spi_exec_runs(const sp_moment *m, const sp_exec_batch *batch)
+{
+    bool backprop = m->t < 0 || !batch->backprop || batch->backprop[m->t];
+    return m->condition == SP_ALWAYS || (m->condition == SP_IF_BACKPROP) == backprop;
+}
+
+sp_dynamic spi_exec_dynamic(const sp_plan *p, const sp_exec_batch *batch, int t)
+{
+    return (sp_dynamic){.first = t <= 0, .last = t == (int)p->o.time_steps - 1, .iteration = batch->iteration};
+}
+
+static bool is_forward(int segment)
+{
+    return segment == SP_SEGMENT_FORWARD || segment == SP_SEGMENT_FULL;
+}
+
+sp_status sp_exec_run(sp_plan *p, const sp_exec_batch *batch, sp_error *err)
+{
+    SP_TRY(spi_exec_upload(p, batch, -1, err));
+    for (int i = 0; i < p->n_timeline; i++) {
+        const sp_moment *m = &p->timeline[i];
+        if (!spi_exec_runs(m, batch))
+            continue;
+        sp_dynamic dyn = spi_exec_dynamic(p, batch, m->t);
+        if (is_forward(m->segment))
+            SP_TRY(spi_exec_upload(p, batch, m->t, err));
+        SP_TRY(run_segment(p, m->segment, m->t, &dyn, err));
+    }
+    return SP_OK;
+}
+
+sp_status sp_exec_results(sp_plan *p, float *loss, uint32_t *correct, sp_error *err)
+{
+    SP_TRY(sp_device_read(p->dev, sp_plan_value(p, p->loss, 0), loss, p->values[p->loss].bytes, err));
+    return sp_device_read(p->dev, sp_plan_value(p, p->correct, 0), correct, p->values[p->correct].bytes, err);
+}
+
+sp_status sp_exec_update(sp_plan *p, double lr, int64_t n, sp_error *err)
+{
+    sp_dynamic dyn = {.lr = (float)lr, .bias1 = (float)(1.0 - pow(p->o.beta1, (double)n)),
+                      .bias2 = (float)(1.0 - pow(p->o.beta2, (double)n))};
+    return run_segment(p, SP_SEGMENT_UPDATE, 0, &dyn, err);
+}
+
+sp_status sp_exec_clear_spikes(sp_plan *p, sp_error *err)
+{
+    static const uint32_t zero[64];
+    for (int i = 0; i < p->graph->n_nodes; i++)
+        if (p->spike_counts[i] >= 0)
+            SP_TRY(sp_device_write(p->dev, sp_plan_value(p, p->spike_counts[i], 0), zero, sizeof zero, true, err));
+    return SP_OK;
+}
+
+sp_status sp_exec_spikes(sp_plan *p, uint64_t *spikes, sp_error *err)
+{
+    for (int i = 0; i < p->graph->n_nodes; i++) {
+        uint32_t part[64];
+        spikes[i] = 0;
+        if (p->spike_counts[i] < 0)
+            continue;
+        SP_TRY(sp_device_read(p->dev, sp_plan_value(p, p->spike_counts[i], 0), part, sizeof part, err));
+        for (int k = 0; k < 64; k++)
+            spikes[i] += part[k];
+    }
+    return sp_exec_clear_spikes(p, err);
+}

@@ -1,0 +1,38 @@
+/* Executor: walks a plan's timeline and enqueues its steps. Knows nothing of schedules; allocates nothing. */
+#ifndef SP_EXEC_EXECUTOR_H
+#define SP_EXEC_EXECUTOR_H
+
+#include "plan/plan.h"
+
+/* One mini-batch as the host holds it. */
+typedef struct sp_exec_batch {
+    const float *images;      /* [B][H][W][C], or [T][B][H][W][C] for sequences; must stay until results are read */
+    const int32_t *labels;    /* [B]; -1 = padding */
+    const uint8_t *backprop;  /* [T], SLTT-K's draw; NULL: every step */
+    int32_t iteration;        /* mini-batch number since the start of training */
+} sp_exec_batch;
+
+/* Uploads the batch and enqueues everything up to the gradients. Does not wait. [hot] */
+sp_status sp_exec_run(sp_plan *p, const sp_exec_batch *batch, sp_error *err);
+
+/* Waits, and reads loss[B] (the sum over time steps, by sample) and correct[B]. [hot] */
+sp_status sp_exec_results(sp_plan *p, float *loss, uint32_t *correct, sp_error *err);
+
+/* The optimizer step. n is its number from 1 on (AdamW's bias correction). Does not wait. [hot] */
+sp_status sp_exec_update(sp_plan *p, double lr, int64_t n, sp_error *err);
+
+/* Spikes since the last call, by graph node (zero where there is no neuron), and clears the counters. */
+sp_status sp_exec_spikes(sp_plan *p, uint64_t *spikes, sp_error *err);
+sp_status sp_exec_clear_spikes(sp_plan *p, sp_error *err);
+
+/* After a loss that is not finite: runs the batch again step by step and says in `where` which layer, op and time step
+ * first gave a number that is not finite ("2.branch.0 conv.forward, time step 3: output is inf"). */
+sp_status sp_exec_find_nonfinite(sp_plan *p, const sp_exec_batch *batch, char *where, size_t where_size, sp_error *err);
+
+/* Inside exec/: one step at one time step. */
+sp_status spi_exec_step(sp_plan *p, const sp_step *s, int t, const sp_dynamic *dyn, sp_error *err);
+sp_status spi_exec_upload(sp_plan *p, const sp_exec_batch *batch, int t, sp_error *err);
+bool spi_exec_runs(const sp_moment *m, const sp_exec_batch *batch);
+sp_dynamic spi_exec_dynamic(const sp_plan *p, const sp_exec_batch *batch, int t);
+
+#endif

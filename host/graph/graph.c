@@ -1,0 +1,486 @@
+/* Network to graph: shape inference, parameters with their names and places, checks. Knows nothing of devices. */
+#include "graph/graph.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "base/rng.h"
+
+enum { MAX_SIDE = 1 << 16, PARAM_ALIGN = 64 };
+
+typedef struct builder {
+    sp_graph *g;
+    const char *file;
+    sp_error *err;
+    int cap_acts, cap_nodes, cap_params;
+} builder;
+
+static sp_status fail_at(builder *b, const sp_layer *l, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+static sp_status fail_at(builder *b, const sp_layer *l, const char *fmt, ...)
+{
+    char text[512];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    return SP_FAIL(b->err, SP_E_CONFIG, "%s:%d:%d: layer %s: %s", b->file, l->line, l->column, l->name, text);
+}
+
+static void *grow(void *items, int n, int *cap, size_t item_bytes)
+{
+    if (n < *cap)
+        return items;
+    int wanted = *cap ? *cap * 2 : 32;
+    void *p = sp_realloc(items, (size_t)wanted * item_bytes);
+    if (p)
+        *cap = wanted;
+    return p;
+}
+
+static int add_act(builder *b, sp_activation a)
+{
+    sp_graph *g = b->g;
+    sp_activation *p = grow(g->acts, g->n_acts, &b->cap_acts, sizeof *p);
+    if (!p)
+        return -1;
+    g->acts = p;
+    g->acts[g->n_acts] = a;
+    return g->n_acts++;
+}
+
+static int add_param(builder *b, int node, sp_role role, const char *suffix, int n_dims, const int64_t *shape)
+{
+    sp_graph *g = b->g;
+    sp_param *p = grow(g->params, g->n_params, &b->cap_params, sizeof *p);
+    if (!p)
+        return -1;
+    g->params = p;
+    p = &g->params[g->n_params];
+    memset(p, 0, sizeof *p);
+    snprintf(p->name, sizeof p->name, "%.95s.%s", g->nodes[node].name, suffix);
+    p->role = role;
+    p->node = node;
+    p->n_dims = n_dims;
+    p->elems = 1;
+    for (int i = 0; i < n_dims; i++) {
+        p->shape[i] = shape[i];
+        p->elems *= shape[i];
+    }
+    p->trainable = role != SP_ROLE_RUNNING_MEAN && role != SP_ROLE_RUNNING_VAR;
+    int64_t *range = p->trainable ? &g->param_elems : &g->buffer_elems;
+    p->at = *range;
+    *range += (p->elems + PARAM_ALIGN - 1) / PARAM_ALIGN * PARAM_ALIGN;
+    if (p->trainable)
+        g->n_trainable += p->elems;
+    return g->n_params++;
+}
+
+/* A new node reading activation `in` (and in1 for a residual), writing an activation of the given shape. */
+static int add_node(builder *b, sp_node_type type, const sp_layer *l, int in, int in1, sp_activation out)
+{
+    sp_graph *g = b->g;
+    sp_node *p = grow(g->nodes, g->n_nodes, &b->cap_nodes, sizeof *p);
+    if (!p)
+        return -1;
+    g->nodes = p;
+    out.producer = g->n_nodes;
+    out.n_consumers = 0;
+    out.needs_gradient = g->acts[in].needs_gradient || (in1 >= 0 && g->acts[in1].needs_gradient);
+    int act = add_act(b, out);
+    if (act < 0)
+        return -1;
+    p = &g->nodes[g->n_nodes];
+    *p = (sp_node){.type = type, .layer = l, .in = {in, in1}, .out = act, .weight = -1, .bias = -1, .gain = -1,
+                   .gamma = -1, .beta = -1, .skip_gain = -1, .running_mean = -1, .running_var = -1, .alpha = 1};
+    snprintf(p->name, sizeof p->name, "%s", l->name);
+    g->acts[in].n_consumers++;
+    if (in1 >= 0)
+        g->acts[in1].n_consumers++;
+    return g->n_nodes++;
+}
+
+static sp_status no_memory(builder *b)
+{
+    return SP_FAIL(b->err, SP_E_MEMORY, "out of memory while building the network's graph");
+}
+
+/* Output side of a window, or <= 0. */
+static int64_t window_out(int64_t in, int64_t pad, int64_t dilation, int64_t k, int64_t stride)
+{
+    int64_t span = in + 2 * pad - dilation * (k - 1) - 1;
+    return span < 0 ? 0 : span / stride + 1;
+}
+
+static sp_status build_conv(builder *b, const sp_layer *l, int *act)
+{
+    sp_graph *g = b->g;
+    sp_activation a = g->acts[*act];
+    if (a.flat)
+        return fail_at(b, l, "a convolution cannot follow flatten");
+    if (l->in && l->in != a.c)
+        return fail_at(b, l, "\"in\" is %lld, but its input has %lld channels", (long long)l->in, (long long)a.c);
+    sp_activation o = {.h = window_out(a.h, l->padding[0], l->dilation[0], l->kernel[0], l->stride[0]),
+                       .w = window_out(a.w, l->padding[1], l->dilation[1], l->kernel[1], l->stride[1]), .c = l->out};
+    if (o.h < 1 || o.w < 1 || o.h > MAX_SIDE || o.w > MAX_SIDE)
+        return fail_at(b, l, "a %lldx%lld kernel does not fit its %lldx%lld input", (long long)l->kernel[0],
+                       (long long)l->kernel[1], (long long)a.h, (long long)a.w);
+    int n = add_node(b, SP_NODE_CONV, l, *act, -1, o);
+    if (n < 0)
+        return no_memory(b);
+    int64_t shape[4] = {l->out, a.c, l->kernel[0], l->kernel[1]};
+    int w = add_param(b, n, SP_ROLE_WEIGHT, "weight", 4, shape);
+    int bias = l->bias ? add_param(b, n, SP_ROLE_BIAS, "bias", 1, &l->out) : -1;
+    bool ws = l->type == SP_LAYER_WS_CONV;
+    int64_t gain_shape[4] = {l->out, 1, 1, 1};
+    int gain = ws ? add_param(b, n, SP_ROLE_GAIN, "gain", 4, gain_shape) : -1;
+    if (w < 0 || (l->bias && bias < 0) || (ws && gain < 0))
+        return no_memory(b);
+    sp_param *p = &g->params[w];
+    p->o = l->out, p->c = a.c, p->kh = l->kernel[0], p->kw = l->kernel[1];
+    sp_node *node = &g->nodes[n];
+    node->weight = w, node->bias = bias, node->gain = gain, node->standardized = ws;
+    g->acts[node->out].needs_gradient = true;
+    *act = node->out;
+    return SP_OK;
+}
+
+static sp_status build_linear(builder *b, const sp_layer *l, int *act)
+{
+    sp_graph *g = b->g;
+    sp_activation a = g->acts[*act];
+    int64_t in = sp_act_elems(&a);
+    if (!a.flat && (a.h > 1 || a.w > 1))
+        return fail_at(b, l, "its input is %lldx%lldx%lld; put a flatten layer before it", (long long)a.c,
+                       (long long)a.h, (long long)a.w);
+    if (l->in && l->in != in)
+        return fail_at(b, l, "\"in\" is %lld, but its input has %lld values", (long long)l->in, (long long)in);
+    int n = add_node(b, SP_NODE_LINEAR, l, *act, -1, (sp_activation){.h = 1, .w = 1, .c = l->out});
+    if (n < 0)
+        return no_memory(b);
+    int64_t shape[2] = {l->out, in};
+    int w = add_param(b, n, SP_ROLE_WEIGHT, "weight", 2, shape);
+    int bias = l->bias ? add_param(b, n, SP_ROLE_BIAS, "bias", 1, &l->out) : -1;
+    if (w < 0 || (l->bias && bias < 0))
+        return no_memory(b);
+    sp_param *p = &g->params[w];
+    p->o = l->out, p->c = a.c, p->kh = a.h, p->kw = a.w; /* flatten is c,h,w in files and h,w,c here */
+    g->nodes[n].weight = w, g->nodes[n].bias = bias;
+    g->acts[g->nodes[n].out].needs_gradient = true;
+    *act = g->nodes[n].out;
+    return SP_OK;
+}
+
+static sp_status build_batch_norm(builder *b, const sp_layer *l, int *act)
+{
+    sp_graph *g = b->g;
+    sp_activation a = g->acts[*act];
+    if (l->channels && l->channels != a.c)
+        return fail_at(b, l, "\"channels\" is %lld, but its input has %lld", (long long)l->channels, (long long)a.c);
+    if (a.bits)
+        return fail_at(b, l, "batch norm of spikes is not supported; put it before the neuron");
+    if (a.flat && (a.h > 1 || a.w > 1))
+        return fail_at(b, l, "batch norm after flatten is not supported; put it before flatten");
+    int n = add_node(b, SP_NODE_BATCH_NORM, l, *act, -1, a);
+    if (n < 0)
+        return no_memory(b);
+    int gamma = add_param(b, n, SP_ROLE_GAMMA, "weight", 1, &a.c), beta = add_param(b, n, SP_ROLE_BETA, "bias", 1, &a.c);
+    int mean = add_param(b, n, SP_ROLE_RUNNING_MEAN, "running_mean", 1, &a.c);
+    int var = add_param(b, n, SP_ROLE_RUNNING_VAR, "running_var", 1, &a.c);
+    if (gamma < 0 || beta < 0 || mean < 0 || var < 0)
+        return no_memory(b);
+    sp_node *node = &g->nodes[n];
+    node->gamma = gamma, node->beta = beta, node->running_mean = mean, node->running_var = var;
+    g->acts[node->out].needs_gradient = true;
+    *act = node->out;
+    return SP_OK;
+}
+
+static sp_status build_pool(builder *b, const sp_layer *l, int *act)
+{
+    sp_activation a = b->g->acts[*act], o = {.c = a.c};
+    sp_node_type type = SP_NODE_POOL_ADAPTIVE;
+    if (a.flat)
+        return fail_at(b, l, "pooling cannot follow flatten");
+    if (l->type == SP_LAYER_ADAPTIVE_AVG_POOL) {
+        o.h = l->output[0], o.w = l->output[1];
+    } else {
+        type = l->type == SP_LAYER_MAX_POOL ? SP_NODE_POOL_MAX : SP_NODE_POOL_AVG;
+        if (l->padding[0] * 2 > l->kernel[0] || l->padding[1] * 2 > l->kernel[1])
+            return fail_at(b, l, "padding may be at most half of the kernel");
+        o.h = window_out(a.h, l->padding[0], 1, l->kernel[0], l->stride[0]);
+        o.w = window_out(a.w, l->padding[1], 1, l->kernel[1], l->stride[1]);
+        if (o.h < 1 || o.w < 1)
+            return fail_at(b, l, "a %lldx%lld window does not fit its %lldx%lld input", (long long)l->kernel[0],
+                           (long long)l->kernel[1], (long long)a.h, (long long)a.w);
+    }
+    int n = add_node(b, type, l, *act, -1, o);
+    if (n < 0)
+        return no_memory(b);
+    *act = b->g->nodes[n].out;
+    return SP_OK;
+}
+
+static sp_status build_simple(builder *b, const sp_layer *l, sp_node_type type, bool bits, int *act)
+{
+    sp_activation o = b->g->acts[*act];
+    o.bits = bits;
+    int n = add_node(b, type, l, *act, -1, o);
+    if (n < 0)
+        return no_memory(b);
+    *act = b->g->nodes[n].out;
+    return SP_OK;
+}
+
+static sp_status build_layers(builder *b, const sp_layer *layers, size_t n, int *act);
+
+static sp_status build_residual(builder *b, const sp_layer *l, int *act)
+{
+    sp_graph *g = b->g;
+    int input = *act, p = input;
+    SP_TRY(build_layers(b, l->pre, l->n_pre, &p));
+    int branch = p, identity = l->identity_input ? input : p;
+    SP_TRY(build_layers(b, l->branch, l->n_branch, &branch));
+    if (l->has_shortcut) {
+        identity = p;
+        SP_TRY(build_layers(b, l->shortcut, l->n_shortcut, &identity));
+    }
+    const sp_activation *x = &g->acts[branch], *y = &g->acts[identity];
+    if (x->h != y->h || x->w != y->w || x->c != y->c)
+        return fail_at(b, l, "the branch gives %lldx%lldx%lld and the identity path %lldx%lldx%lld (channels x height x width)",
+                       (long long)x->c, (long long)x->h, (long long)x->w, (long long)y->c, (long long)y->h, (long long)y->w);
+    if (x->bits)
+        return fail_at(b, l, "the branch must end in a real-valued layer, not in spikes");
+    sp_activation o = *x;
+    o.flat = x->flat || y->flat;
+    int n = add_node(b, SP_NODE_RESIDUAL, l, branch, identity, o);
+    if (n < 0)
+        return no_memory(b);
+    g->nodes[n].alpha = l->alpha;
+    if (l->skip_gain) {
+        int gain = add_param(b, n, SP_ROLE_SKIP_GAIN, "skip_gain", 0, NULL);
+        if (gain < 0)
+            return no_memory(b);
+        g->nodes[n].skip_gain = gain;
+        g->acts[g->nodes[n].out].needs_gradient = true;
+    }
+    *act = g->nodes[n].out;
+    return SP_OK;
+}
+
+static sp_status build_layer(builder *b, const sp_layer *l, int *act)
+{
+    switch (l->type) {
+    case SP_LAYER_CONV:
+    case SP_LAYER_WS_CONV: return build_conv(b, l, act);
+    case SP_LAYER_LINEAR: return build_linear(b, l, act);
+    case SP_LAYER_BATCH_NORM: return build_batch_norm(b, l, act);
+    case SP_LAYER_AVG_POOL:
+    case SP_LAYER_MAX_POOL:
+    case SP_LAYER_ADAPTIVE_AVG_POOL: return build_pool(b, l, act);
+    case SP_LAYER_SCALE: return build_simple(b, l, SP_NODE_SCALE, false, act);
+    case SP_LAYER_DROPOUT: return l->p > 0 ? build_simple(b, l, SP_NODE_DROPOUT, false, act) : SP_OK;
+    case SP_LAYER_RESIDUAL: return build_residual(b, l, act);
+    case SP_LAYER_LIF:
+        if (b->g->acts[*act].bits)
+            return fail_at(b, l, "a neuron directly after a neuron; put a layer with weights between them");
+        return build_simple(b, l, SP_NODE_NEURON, true, act);
+    case SP_LAYER_FLATTEN:
+        b->g->acts[*act].flat = true;
+        return SP_OK;
+    }
+    return fail_at(b, l, "unknown layer type %d", (int)l->type);
+}
+
+static sp_status build_layers(builder *b, const sp_layer *layers, size_t n, int *act)
+{
+    for (size_t i = 0; i < n; i++)
+        SP_TRY(build_layer(b, &layers[i], act));
+    return SP_OK;
+}
+
+/* A batch norm read only by a neuron is applied inside the neuron's kernel. */
+static void mark_fused(sp_graph *g)
+{
+    for (int i = 0; i < g->n_nodes; i++) {
+        const sp_node *n = &g->nodes[i];
+        if (n->type != SP_NODE_NEURON)
+            continue;
+        const sp_activation *a = &g->acts[n->in[0]];
+        if (a->producer >= 0 && g->nodes[a->producer].type == SP_NODE_BATCH_NORM && a->n_consumers == 1)
+            g->nodes[a->producer].fused = true;
+    }
+}
+
+sp_status sp_graph_create(sp_network *net, const char *file, int64_t channels, int64_t height, int64_t width,
+                          sp_graph **out, sp_error *err)
+{
+    sp_graph *g = sp_alloc(sizeof *g);
+    if (!g) {
+        sp_network_free(net);
+        return SP_FAIL(err, SP_E_MEMORY, "out of memory while building the network's graph");
+    }
+    g->network = *net;
+    memset(net, 0, sizeof *net);
+    builder b = {.g = g, .file = file, .err = err};
+    sp_status st = SP_OK;
+    int act = add_act(&b, (sp_activation){.h = height, .w = width, .c = channels, .producer = -1});
+    if (act < 0)
+        SP_TRY_GOTO(no_memory(&b));
+    SP_TRY_GOTO(build_layers(&b, g->network.layers, g->network.n, &act));
+    const sp_activation *a = &g->acts[act];
+    if (g->n_nodes == 0)
+        SP_TRY_GOTO(SP_FAIL(err, SP_E_CONFIG, "%s: the network has no layers", file));
+    if (a->bits || (!a->flat && (a->h != 1 || a->w != 1)))
+        SP_TRY_GOTO(SP_FAIL(err, SP_E_CONFIG,
+                            "%s: the network must end in real-valued logits, one per class (a linear layer); it ends "
+                            "in %s of %lldx%lldx%lld", file, a->bits ? "spikes" : "a map", (long long)a->c,
+                            (long long)a->h, (long long)a->w));
+    if (!a->needs_gradient)
+        SP_TRY_GOTO(SP_FAIL(err, SP_E_CONFIG, "%s: the network has no parameters to train", file));
+    g->logits = act;
+    g->classes = sp_act_elems(a);
+    mark_fused(g);
+    *out = g;
+    return SP_OK;
+done:
+    sp_graph_destroy(&g);
+    return st;
+}
+
+void sp_graph_destroy(sp_graph **pg)
+{
+    if (!pg || !*pg)
+        return;
+    sp_graph *g = *pg;
+    sp_network_free(&g->network);
+    sp_free(g->acts);
+    sp_free(g->nodes);
+    sp_free(g->params);
+    sp_free(g);
+    *pg = NULL;
+}
+
+int64_t sp_act_elems(const sp_activation *a)
+{
+    return a->h * a->w * a->c;
+}
+
+int64_t sp_graph_macs(const sp_graph *g, int node)
+{
+    const sp_node *n = &g->nodes[node];
+    if (n->weight < 0)
+        return 0;
+    const sp_activation *o = &g->acts[n->out];
+    return n->type == SP_NODE_CONV ? g->params[n->weight].elems * o->h * o->w : g->params[n->weight].elems;
+}
+
+int64_t sp_graph_neurons(const sp_graph *g)
+{
+    int64_t sum = 0;
+    for (int i = 0; i < g->n_nodes; i++)
+        if (g->nodes[i].type == SP_NODE_NEURON)
+            sum += sp_act_elems(&g->acts[g->nodes[i].out]);
+    return sum;
+}
+
+const sp_param *sp_graph_param(const sp_graph *g, const char *name)
+{
+    for (int i = 0; i < g->n_params; i++)
+        if (strcmp(g->params[i].name, name) == 0)
+            return &g->params[i];
+    return NULL;
+}
+
+void sp_param_to_device(const sp_param *p, const float *file, float *device)
+{
+    if (p->role != SP_ROLE_WEIGHT) {
+        memcpy(device, file, (size_t)p->elems * sizeof(float));
+        return;
+    }
+    int64_t taps = p->kh * p->kw;
+    for (int64_t o = 0; o < p->o; o++)
+        for (int64_t c = 0; c < p->c; c++)
+            for (int64_t k = 0; k < taps; k++)
+                device[(k * p->c + c) * p->o + o] = file[(o * p->c + c) * taps + k];
+}
+
+void sp_param_to_file(const sp_param *p, const float *device, float *file)
+{
+    if (p->role != SP_ROLE_WEIGHT) {
+        memcpy(file, device, (size_t)p->elems * sizeof(float));
+        return;
+    }
+    int64_t taps = p->kh * p->kw;
+    for (int64_t o = 0; o < p->o; o++)
+        for (int64_t c = 0; c < p->c; c++)
+            for (int64_t k = 0; k < taps; k++)
+                file[(o * p->c + c) * taps + k] = device[(k * p->c + c) * p->o + o];
+}
+
+static void fill_uniform(float *x, int64_t n, double bound, sp_rng *r)
+{
+    for (int64_t i = 0; i < n; i++)
+        x[i] = (float)((2.0 * (double)sp_rng_uniform(r) - 1.0) * bound);
+}
+
+static void fill_normal(float *x, int64_t n, double deviation, sp_rng *r)
+{
+    for (int64_t i = 0; i < n; i++)
+        x[i] = (float)((double)sp_rng_normal(r) * deviation);
+}
+
+static void fill_value(float *x, int64_t n, float value)
+{
+    for (int64_t i = 0; i < n; i++)
+        x[i] = value;
+}
+
+void sp_param_initialise(const sp_graph *g, const sp_param *p, uint64_t seed, float *file)
+{
+    enum { INIT_STREAM = 0x1000 };
+    const sp_node *n = &g->nodes[p->node];
+    sp_rng r = sp_rng_make(seed, INIT_STREAM + (uint64_t)(p - g->params));
+    bool one = p->role == SP_ROLE_GAIN || p->role == SP_ROLE_GAMMA || p->role == SP_ROLE_RUNNING_VAR;
+    if (p->role != SP_ROLE_WEIGHT && p->role != SP_ROLE_BIAS) {
+        fill_value(file, p->elems, one ? 1.0f : 0.0f);
+        return;
+    }
+    const sp_param *w = &g->params[n->weight];
+    double fan_in = (double)(w->c * w->kh * w->kw), fan_out = (double)(w->o * w->kh * w->kw);
+    switch (p->role == SP_ROLE_WEIGHT ? n->layer->weight_init : n->layer->bias_init) {
+    case SP_INIT_FAN_IN_UNIFORM: fill_uniform(file, p->elems, 1.0 / sqrt(fan_in), &r); break;
+    case SP_INIT_FAN_OUT_NORMAL: fill_normal(file, p->elems, sqrt(2.0 / fan_out), &r); break;
+    case SP_INIT_NORMAL_0_01: fill_normal(file, p->elems, 0.01, &r); break;
+    case SP_INIT_ZEROS: fill_value(file, p->elems, 0.0f); break;
+    }
+}
+
+static const char *const node_names[] = {"conv", "linear", "batch_norm", "neuron", "avg_pool", "max_pool",
+                                         "adaptive_avg_pool", "scale", "dropout", "residual"};
+
+void sp_graph_print(const sp_graph *g, sp_text *out)
+{
+    int64_t macs = 0;
+    sp_text_add(out, "%-22s %-18s %-16s %12s %14s\n", "layer", "type", "output C,H,W", "parameters", "MACs/step");
+    for (int i = 0; i < g->n_nodes; i++) {
+        const sp_node *n = &g->nodes[i];
+        const sp_activation *a = &g->acts[n->out];
+        int64_t params = 0;
+        for (int p = 0; p < g->n_params; p++)
+            params += g->params[p].node == i && g->params[p].trainable ? g->params[p].elems : 0;
+        char shape[64];
+        snprintf(shape, sizeof shape, "%lld,%lld,%lld%s", (long long)a->c, (long long)a->h, (long long)a->w,
+                 a->bits ? " bits" : "");
+        const char *type = n->standardized ? "ws_conv" : n->type == SP_NODE_NEURON ? n->layer->neuron.model
+                                                                                   : node_names[n->type];
+        sp_text_add(out, "%-22s %-18s %-16s %12lld %14lld\n", n->name, type, shape, (long long)params,
+                    (long long)sp_graph_macs(g, i));
+        macs += sp_graph_macs(g, i);
+    }
+    sp_text_add(out, "%lld parameters, %.1f M MACs a sample and time step, %lld neurons a sample\n",
+                (long long)g->n_trainable, (double)macs * 1e-6, (long long)sp_graph_neurons(g));
+}

@@ -1,0 +1,63 @@
+/* Networks: the list of layers as a person writes it, and the graph with all shapes known. */
+#ifndef SP_GRAPH_NETWORK_H
+#define SP_GRAPH_NETWORK_H
+
+#include "config/yaml.h"
+
+typedef enum {
+    SP_LAYER_CONV, SP_LAYER_WS_CONV, SP_LAYER_LINEAR, SP_LAYER_BATCH_NORM, SP_LAYER_LIF, SP_LAYER_AVG_POOL,
+    SP_LAYER_MAX_POOL, SP_LAYER_ADAPTIVE_AVG_POOL, SP_LAYER_FLATTEN, SP_LAYER_SCALE, SP_LAYER_DROPOUT,
+    SP_LAYER_RESIDUAL
+} sp_layer_type;
+
+/* How weights and biases start. fan_in_uniform is PyTorch's default U(-1/sqrt(fan_in), 1/sqrt(fan_in)). */
+typedef enum { SP_INIT_FAN_IN_UNIFORM, SP_INIT_FAN_OUT_NORMAL, SP_INIT_ZEROS, SP_INIT_NORMAL_0_01 } sp_init;
+
+/* A neuron's settings; the recipe gives defaults, a `lif` layer may override each. */
+typedef struct sp_neuron {
+    char model[48];        /* fragment name: "lif", "if", or a plugin's */
+    double tau, v_th, v_reset;
+    bool hard_reset, detach_reset, decay_input; /* decay_input: x scaled by 1/tau */
+    char surrogate[48];
+    double width;          /* NAN: the surrogate's default */
+} sp_neuron;
+
+typedef struct sp_layer {
+    sp_layer_type type;
+    char name[96];         /* position path: "0", "2.branch.0" */
+    int line, column;
+    int64_t in, out;       /* conv, linear: 0 means inferred for `in` */
+    int64_t kernel[2], stride[2], padding[2], dilation[2]; /* y, x */
+    int64_t channels;      /* batch_norm; 0 inferred */
+    int64_t output[2];     /* adaptive pool */
+    bool bias;
+    sp_init weight_init, bias_init;
+    double eps, momentum;  /* batch_norm; eps of ws_conv */
+    double factor;         /* scale */
+    double p;              /* dropout */
+    sp_neuron neuron;      /* lif */
+    /* residual: y = branch(pre(x)) [* skip_gain] * alpha + (shortcut(p), else p, or x where identity_input) */
+    struct sp_layer *pre, *branch, *shortcut;
+    size_t n_pre, n_branch, n_shortcut;
+    bool has_shortcut, identity_input, skip_gain;
+    double alpha;
+} sp_layer;
+
+typedef struct sp_network {
+    sp_layer *layers;
+    size_t n;
+} sp_network;
+
+/* Defaults of a neuron: lif, tau 1.1, v_th 1, soft reset, triangle, width NAN, as the SLTT paper's. */
+sp_neuron sp_neuron_default(void);
+/* Reads neuron keys (model tau v_th v_reset reset detach_reset decay_input surrogate width) over *n. */
+sp_status sp_neuron_read(const sp_yaml *map, sp_neuron *n, sp_error *err);
+
+/* Parses `layers` (a YAML list, the format of the reference cases) into a tree. neuron: defaults for `lif` layers. */
+sp_status sp_network_parse(const sp_yaml *layers, const sp_neuron *neuron, sp_network *out, sp_error *err);
+void sp_network_free(sp_network *net);
+/* The network written out again as YAML with every default, indented by `indent` spaces. */
+struct sp_text;
+void sp_network_print(const sp_network *net, int indent, struct sp_text *out);
+
+#endif

@@ -1,0 +1,169 @@
+/* Backward steps: the gradient of each activation from the last layer to the first, at one time step. */
+#include <math.h>
+#include <stdio.h>
+
+#include "base/error.h"
+#include "plan/builder.h"
+
+static sp_status new_gradient(sp_builder *b, int act, int *out)
+{
+    const sp_activation *a = &b->g->acts[act];
+    char name[64];
+    snprintf(name, sizeof name, "gradient of %.30s", a->producer >= 0 ? b->g->nodes[a->producer].name : "input");
+    return spi_value_new(b, name, spi_rows(b, a) * a->c, SP_STORE_LOCAL, out);
+}
+
+sp_status spi_add_gradient(sp_builder *b, int node, int act, int value)
+{
+    if (b->gradient[act] < 0) {
+        b->gradient[act] = value;
+        return SP_OK;
+    }
+    const sp_activation *a = &b->g->acts[act];
+    int sum;
+    SP_TRY(new_gradient(b, act, &sum));
+    sp_emit e = spi_step(b, node, "add");
+    spi_int(&e, "M", spi_rows(b, a)), spi_int(&e, "C", a->c);
+    spi_bind(&e, "a", b->gradient[act]), spi_bind(&e, "b", value), spi_bind(&e, "y", sum);
+    b->gradient[act] = sum;
+    return spi_emit(&e);
+}
+
+static sp_status batch_norm_backward(sp_builder *b, int node, int g)
+{
+    const sp_node *n = &b->g->nodes[node];
+    const sp_activation *a = &b->g->acts[n->out];
+    int g_x;
+    SP_TRY(new_gradient(b, n->in[0], &g_x));
+    sp_emit e = spi_step(b, node, "batch_norm.backward");
+    spi_int(&e, "M", spi_rows(b, a)), spi_int(&e, "C", a->c);
+    spi_bind(&e, "g", g), spi_bind(&e, "x", b->act[n->in[0]]);
+    spi_bind(&e, "mean", b->bn[node][BN_MEAN]), spi_bind(&e, "rstd", b->bn[node][BN_RSTD]);
+    SP_TRY(spi_bind_param(&e, "gamma", n->gamma, false));
+    SP_TRY(spi_bind_param(&e, "g_gamma", n->gamma, true));
+    SP_TRY(spi_bind_param(&e, "g_beta", n->beta, true));
+    spi_bind(&e, "g_x", g_x);
+    SP_TRY(spi_emit(&e));
+    return spi_add_gradient(b, node, n->in[0], g_x);
+}
+
+static sp_status neuron_backward(sp_builder *b, int node, int g)
+{
+    const sp_node *n = &b->g->nodes[node];
+    const sp_activation *a = &b->g->acts[n->out];
+    const sp_neuron *neuron = &n->layer->neuron;
+    const sp_fragment *f = sp_fragment_find(b->p->reg, SP_FRAGMENT_SURROGATE, neuron->surrogate);
+    int g_x;
+    SP_TRY(new_gradient(b, n->in[0], &g_x));
+    if (b->temporal && b->carry[node] < 0)
+        SP_TRY(spi_value_new(b, "dL/dv between steps", spi_rows(b, a) * a->c, SP_STORE_STATE, &b->carry[node]));
+    sp_emit e = spi_step(b, node, "neuron.backward");
+    spi_int(&e, "M", spi_rows(b, a)), spi_int(&e, "C", a->c);
+    spi_neuron_settings(&e, neuron);
+    spi_float(&e, "width", isnan(neuron->width) ? f ? f->width_default : 1.0 : neuron->width);
+    spi_flag(&e, "TEMPORAL", b->temporal), spi_flag(&e, "DETACH", neuron->detach_reset);
+    e.step.call.surrogate = neuron->surrogate;
+    spi_bind(&e, "g_s", g), spi_bind(&e, "u", b->u[node]), spi_bind(&e, "g_x", g_x);
+    if (b->temporal)
+        spi_bind(&e, "carry", b->carry[node]);
+    SP_TRY(spi_emit(&e));
+    return spi_add_gradient(b, node, n->in[0], g_x);
+}
+
+static sp_status pool_backward(sp_builder *b, int node, int g)
+{
+    const sp_node *n = &b->g->nodes[node];
+    const char *op = n->type == SP_NODE_POOL_AVG   ? "pool.avg.backward"
+                     : n->type == SP_NODE_POOL_MAX ? "pool.max.backward"
+                                                   : "pool.adaptive_avg.backward";
+    int g_x;
+    SP_TRY(new_gradient(b, n->in[0], &g_x));
+    sp_emit e = spi_step(b, node, op);
+    spi_pool_ints(&e, b, n);
+    spi_bind(&e, "g_y", g), spi_bind(&e, "g_x", g_x);
+    if (n->type == SP_NODE_POOL_MAX) {
+        spi_flag(&e, "X_BITS", b->g->acts[n->in[0]].bits);
+        spi_bind(&e, "x", b->act[n->in[0]]);
+    }
+    SP_TRY(spi_emit(&e));
+    return spi_add_gradient(b, node, n->in[0], g_x);
+}
+
+/* Scale and dropout: the gradient goes the way the value went. */
+static sp_status pointwise_backward(sp_builder *b, int node, int g)
+{
+    const sp_node *n = &b->g->nodes[node];
+    const sp_activation *a = &b->g->acts[n->out];
+    bool scale = n->type == SP_NODE_SCALE;
+    int g_x;
+    SP_TRY(new_gradient(b, n->in[0], &g_x));
+    sp_emit e = spi_step(b, node, scale ? "scale" : "dropout.apply");
+    spi_int(&e, "M", spi_rows(b, a)), spi_int(&e, "C", a->c);
+    spi_float(&e, scale ? "factor" : "p", scale ? n->layer->factor : n->layer->p);
+    spi_bind(&e, "x", g), spi_bind(&e, "y", g_x);
+    if (!scale)
+        spi_bind(&e, "mask", b->mask[node]);
+    SP_TRY(spi_emit(&e));
+    return spi_add_gradient(b, node, n->in[0], g_x);
+}
+
+static sp_status residual_backward(sp_builder *b, int node, int g)
+{
+    const sp_node *n = &b->g->nodes[node];
+    const sp_activation *a = &b->g->acts[n->out];
+    int g_branch = g;
+    bool gain = n->skip_gain >= 0;
+    if (gain || n->alpha < 1.0 || n->alpha > 1.0) {
+        SP_TRY(new_gradient(b, n->in[0], &g_branch));
+        sp_emit e = spi_step(b, node, "residual.backward");
+        spi_int(&e, "M", spi_rows(b, a)), spi_int(&e, "C", a->c);
+        spi_float(&e, "alpha", n->alpha);
+        spi_flag(&e, "GAIN", gain);
+        spi_bind(&e, "g", g), spi_bind(&e, "g_branch", g_branch);
+        if (gain) {
+            spi_bind(&e, "branch", b->act[n->in[0]]);
+            SP_TRY(spi_bind_param(&e, "gain", n->skip_gain, false));
+            SP_TRY(spi_bind_param(&e, "g_gain", n->skip_gain, true));
+        }
+        SP_TRY(spi_emit(&e));
+    }
+    if (b->g->acts[n->in[0]].needs_gradient)
+        SP_TRY(spi_add_gradient(b, node, n->in[0], g_branch));
+    if (b->g->acts[n->in[1]].needs_gradient)
+        SP_TRY(spi_add_gradient(b, node, n->in[1], g));
+    return SP_OK;
+}
+
+static sp_status backward_node(sp_builder *b, int node)
+{
+    const sp_node *n = &b->g->nodes[node];
+    int g = b->gradient[n->out];
+    if (g < 0)
+        return SP_OK; /* nothing below depends on it */
+    switch (n->type) {
+    case SP_NODE_CONV:
+    case SP_NODE_LINEAR: return spi_weights_backward(b, node);
+    case SP_NODE_BATCH_NORM: return batch_norm_backward(b, node, g);
+    case SP_NODE_RESIDUAL: return residual_backward(b, node, g);
+    default: break;
+    }
+    if (!b->g->acts[n->in[0]].needs_gradient)
+        return SP_OK;
+    switch (n->type) {
+    case SP_NODE_NEURON: return neuron_backward(b, node, g);
+    case SP_NODE_POOL_AVG:
+    case SP_NODE_POOL_MAX:
+    case SP_NODE_POOL_ADAPTIVE: return pool_backward(b, node, g);
+    default: return pointwise_backward(b, node, g);
+    }
+}
+
+sp_status spi_backward(sp_builder *b)
+{
+    for (int i = 0; i < b->g->n_acts; i++)
+        b->gradient[i] = -1;
+    b->gradient[b->g->logits] = b->g_logits;
+    for (int i = b->g->n_nodes - 1; i >= 0; i--)
+        SP_TRY(backward_node(b, i));
+    return SP_OK;
+}

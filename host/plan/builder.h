@@ -1,0 +1,69 @@
+/* Inside plan/: what the schedule builders share. */
+#ifndef SP_PLAN_BUILDER_H
+#define SP_PLAN_BUILDER_H
+
+#include "plan/plan.h"
+
+enum { BN_MEAN, BN_RSTD, BN_SCALE, BN_SHIFT, BN_VALUES };
+
+/* Values that belong to a node or an activation while segments are built. */
+typedef struct sp_builder {
+    sp_plan *p;
+    const sp_graph *g;
+    sp_error *err;
+    int segment;             /* steps go here */
+    bool training;
+    bool temporal;           /* BPTT: the gradient goes through v */
+    bool traces;             /* OTTT */
+    int *act;                /* by activation: value, -1 not computed (or fused away) */
+    int *gradient;           /* by activation: value of its gradient, -1 none */
+    int *u;                  /* by node: membrane potential */
+    int *carry;              /* by node: dL/dv between time steps (BPTT) */
+    int *trace;              /* by node: presynaptic trace (OTTT) */
+    double *trace_decay;     /* by node: 1 - 1/tau of the neuron before it */
+    int *mask;               /* by node: dropout mask */
+    int (*bn)[BN_VALUES];    /* by node */
+    int *w_hat;              /* by node: standardised weight [w_hat, mean, rstd] x 3 */
+    int *g_w_hat;            /* by node */
+    int g_logits;
+} sp_builder;
+
+/* Values. `name` is copied. */
+sp_status spi_value_new(sp_builder *b, const char *name, int64_t elems, sp_store store, int *out);
+sp_status spi_value_fixed(sp_builder *b, const char *name, uint64_t at_elems, int64_t elems, int *out);
+sp_status spi_param_value(sp_builder *b, int param, bool gradient, int *out);
+
+/* Steps: make a call, bind operands by name, then emit (chooses and builds the kernel). */
+typedef struct sp_emit {
+    sp_builder *b;
+    sp_step step;
+} sp_emit;
+sp_emit spi_step(sp_builder *b, int node, const char *op);
+void spi_int(sp_emit *e, const char *name, int64_t v);
+void spi_float(sp_emit *e, const char *name, double v);
+void spi_flag(sp_emit *e, const char *name, int v);
+void spi_bind(sp_emit *e, const char *buffer, int value);
+void spi_bind_at(sp_emit *e, const char *buffer, int value, int dt, uint64_t at_elems);
+sp_status spi_bind_param(sp_emit *e, const char *buffer, int param, bool gradient);
+int64_t spi_rows(const sp_builder *b, const sp_activation *a); /* N*H*W */
+sp_status spi_emit(sp_emit *e);
+/* Chooses without emitting: for ops that may be lowered. */
+sp_status spi_choose(sp_builder *b, const sp_op_call *call, sp_variant **out);
+
+sp_status spi_forward(sp_builder *b);                 /* all nodes but the static ones, in the current segment */
+sp_status spi_forward_node(sp_builder *b, int node);
+bool spi_node_is_static(const sp_builder *b, int node);
+void spi_neuron_settings(sp_emit *e, const sp_neuron *n);
+void spi_pool_ints(sp_emit *e, const sp_builder *b, const sp_node *n);
+sp_status spi_backward(sp_builder *b);                /* all nodes, backward, from b->g_logits */
+
+/* Adds `value` to the gradient of an activation (the first contribution is taken as it is). */
+sp_status spi_add_gradient(sp_builder *b, int node, int act, int value);
+
+/* Convolution and linear layers, direct or lowered to gemm. */
+sp_status spi_weights_forward(sp_builder *b, int node);
+sp_status spi_weights_backward(sp_builder *b, int node);
+
+sp_status spi_memory_plan(sp_plan *p, sp_error *err);
+
+#endif

@@ -1,0 +1,224 @@
+/* Forward steps of every node that has no weights, and the walk over the graph. */
+#include <math.h>
+#include <stdio.h>
+
+#include "base/error.h"
+#include "plan/builder.h"
+
+static sp_status new_output(sp_builder *b, const sp_node *n, int *out)
+{
+    const sp_activation *a = &b->g->acts[n->out];
+    char name[64];
+    snprintf(name, sizeof name, "%.40s %s", n->name, a->bits ? "spikes" : "output");
+    SP_TRY(spi_value_new(b, name, spi_rows(b, a) * (a->bits ? (a->c + 31) / 32 : a->c), SP_STORE_LOCAL, out));
+    b->act[n->out] = *out;
+    return SP_OK;
+}
+
+static sp_status bn_values(sp_builder *b, int node)
+{
+    static const char *const names[BN_VALUES] = {"mean", "1/std", "scale", "shift"};
+    const sp_node *n = &b->g->nodes[node];
+    for (int i = 0; i < BN_VALUES; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "%.40s %s", n->name, names[i]);
+        SP_TRY(spi_value_new(b, name, b->g->acts[n->out].c, SP_STORE_LOCAL, &b->bn[node][i]));
+    }
+    return SP_OK;
+}
+
+static sp_status batch_norm_forward(sp_builder *b, int node)
+{
+    const sp_node *n = &b->g->nodes[node];
+    const sp_activation *a = &b->g->acts[n->out];
+    SP_TRY(bn_values(b, node));
+    sp_emit e = spi_step(b, node, b->training ? "batch_norm.statistics" : "batch_norm.fold");
+    spi_int(&e, "C", a->c);
+    spi_float(&e, "eps", n->layer->eps);
+    SP_TRY(spi_bind_param(&e, "gamma", n->gamma, false));
+    SP_TRY(spi_bind_param(&e, "beta", n->beta, false));
+    SP_TRY(spi_bind_param(&e, "running_mean", n->running_mean, false));
+    SP_TRY(spi_bind_param(&e, "running_var", n->running_var, false));
+    spi_bind(&e, "scale", b->bn[node][BN_SCALE]), spi_bind(&e, "shift", b->bn[node][BN_SHIFT]);
+    if (b->training) {
+        spi_int(&e, "M", spi_rows(b, a));
+        spi_float(&e, "momentum", n->layer->momentum);
+        spi_bind(&e, "x", b->act[n->in[0]]);
+        spi_bind(&e, "mean", b->bn[node][BN_MEAN]), spi_bind(&e, "rstd", b->bn[node][BN_RSTD]);
+    }
+    SP_TRY(spi_emit(&e));
+    if (n->fused)
+        return SP_OK;
+    int y;
+    SP_TRY(new_output(b, n, &y));
+    sp_emit m = spi_step(b, node, "affine.forward");
+    spi_int(&m, "M", spi_rows(b, a)), spi_int(&m, "C", a->c);
+    spi_bind(&m, "x", b->act[n->in[0]]), spi_bind(&m, "scale", b->bn[node][BN_SCALE]);
+    spi_bind(&m, "shift", b->bn[node][BN_SHIFT]), spi_bind(&m, "y", y);
+    return spi_emit(&m);
+}
+
+void spi_neuron_settings(sp_emit *e, const sp_neuron *n)
+{
+    bool integrate = n->tau <= 0 || isinf(n->tau);
+    spi_float(e, "decay", integrate ? 1.0 : 1.0 - 1.0 / n->tau);
+    spi_float(e, "x_gain", n->decay_input && !integrate ? 1.0 / n->tau : 1.0);
+    spi_float(e, "v_th", n->v_th);
+    spi_float(e, "v_reset", n->hard_reset ? n->v_reset : 0.0);
+    spi_flag(e, "HARD", n->hard_reset);
+    e->step.call.neuron = n->model;
+}
+
+static sp_status count_spikes(sp_builder *b, int node, int spikes)
+{
+    const sp_activation *a = &b->g->acts[b->g->nodes[node].out];
+    int *count = &b->p->spike_counts[node];
+    if (!b->p->o.count_spikes)
+        return SP_OK;
+    if (*count < 0)
+        SP_TRY(spi_value_new(b, "spike counters", 64, SP_STORE_STATE, count));
+    sp_emit e = spi_step(b, node, "spikes.count");
+    spi_int(&e, "M", spi_rows(b, a)), spi_int(&e, "C", a->c);
+    spi_bind(&e, "s", spikes), spi_bind(&e, "count", *count);
+    return spi_emit(&e);
+}
+
+static sp_status neuron_forward(sp_builder *b, int node)
+{
+    const sp_node *n = &b->g->nodes[node];
+    const sp_activation *a = &b->g->acts[n->out];
+    int producer = b->g->acts[n->in[0]].producer, x = b->act[n->in[0]], s;
+    bool norm = producer >= 0 && b->g->nodes[producer].type == SP_NODE_BATCH_NORM && b->g->nodes[producer].fused;
+    if (norm)
+        x = b->act[b->g->nodes[producer].in[0]];
+    if (b->u[node] < 0) {
+        char name[64];
+        snprintf(name, sizeof name, "%.40s membrane", n->name);
+        SP_TRY(spi_value_new(b, name, spi_rows(b, a) * a->c, b->temporal ? SP_STORE_HISTORY : SP_STORE_STATE, &b->u[node]));
+    }
+    SP_TRY(new_output(b, n, &s));
+    sp_emit e = spi_step(b, node, "neuron.forward");
+    spi_int(&e, "M", spi_rows(b, a)), spi_int(&e, "C", a->c);
+    spi_neuron_settings(&e, &n->layer->neuron);
+    spi_flag(&e, "NORM", norm);
+    spi_bind(&e, "x", x), spi_bind(&e, "s", s), spi_bind(&e, "u", b->u[node]);
+    spi_bind_at(&e, "u_prev", b->u[node], b->temporal ? -1 : 0, 0);
+    if (norm)
+        spi_bind(&e, "scale", b->bn[producer][BN_SCALE]), spi_bind(&e, "shift", b->bn[producer][BN_SHIFT]);
+    SP_TRY(spi_emit(&e));
+    return count_spikes(b, node, s);
+}
+
+void spi_pool_ints(sp_emit *e, const sp_builder *b, const sp_node *n)
+{
+    const sp_activation *x = &b->g->acts[n->in[0]], *y = &b->g->acts[n->out];
+    spi_int(e, "N", b->p->o.batch), spi_int(e, "H", x->h), spi_int(e, "W", x->w), spi_int(e, "C", x->c);
+    spi_int(e, "HO", y->h), spi_int(e, "WO", y->w);
+    if (n->type == SP_NODE_POOL_ADAPTIVE)
+        return;
+    const sp_layer *l = n->layer;
+    spi_int(e, "KH", l->kernel[0]), spi_int(e, "KW", l->kernel[1]);
+    spi_int(e, "SH", l->stride[0]), spi_int(e, "SW", l->stride[1]);
+    spi_int(e, "PH", l->padding[0]), spi_int(e, "PW", l->padding[1]);
+}
+
+static sp_status pool_forward(sp_builder *b, int node)
+{
+    const sp_node *n = &b->g->nodes[node];
+    const char *op = n->type == SP_NODE_POOL_AVG   ? "pool.avg.forward"
+                     : n->type == SP_NODE_POOL_MAX ? "pool.max.forward"
+                                                   : "pool.adaptive_avg.forward";
+    int y;
+    SP_TRY(new_output(b, n, &y));
+    sp_emit e = spi_step(b, node, op);
+    spi_pool_ints(&e, b, n);
+    spi_flag(&e, "X_BITS", b->g->acts[n->in[0]].bits);
+    spi_bind(&e, "x", b->act[n->in[0]]), spi_bind(&e, "y", y);
+    return spi_emit(&e);
+}
+
+static sp_status scale_forward(sp_builder *b, int node)
+{
+    const sp_node *n = &b->g->nodes[node];
+    const sp_activation *a = &b->g->acts[n->out];
+    int y;
+    SP_TRY(new_output(b, n, &y));
+    sp_emit e = spi_step(b, node, "scale");
+    spi_int(&e, "M", spi_rows(b, a)), spi_int(&e, "C", a->c);
+    spi_float(&e, "factor", n->layer->factor);
+    spi_flag(&e, "X_BITS", b->g->acts[n->in[0]].bits);
+    spi_bind(&e, "x", b->act[n->in[0]]), spi_bind(&e, "y", y);
+    return spi_emit(&e);
+}
+
+/* In training: the mask of this mini-batch is drawn before its first time step. In evaluation: nothing to do, and the
+ * activation is taken over (spikes are unpacked, since what follows expects real values). */
+static sp_status dropout_forward(sp_builder *b, int node)
+{
+    const sp_node *n = &b->g->nodes[node];
+    const sp_activation *a = &b->g->acts[n->out];
+    bool bits = b->g->acts[n->in[0]].bits;
+    int y;
+    if (!b->training && !bits) {
+        b->act[n->out] = b->act[n->in[0]];
+        return SP_OK;
+    }
+    SP_TRY(new_output(b, n, &y));
+    sp_emit e = spi_step(b, node, b->training ? "dropout.apply" : "spikes.unpack");
+    spi_int(&e, "M", spi_rows(b, a)), spi_int(&e, "C", a->c);
+    spi_bind(&e, "x", b->act[n->in[0]]), spi_bind(&e, "y", y);
+    if (b->training) {
+        spi_float(&e, "p", n->layer->p);
+        spi_flag(&e, "X_BITS", bits);
+        spi_bind(&e, "mask", b->mask[node]);
+    }
+    return spi_emit(&e);
+}
+
+static sp_status residual_forward(sp_builder *b, int node)
+{
+    const sp_node *n = &b->g->nodes[node];
+    const sp_activation *a = &b->g->acts[n->out];
+    int y;
+    SP_TRY(new_output(b, n, &y));
+    sp_emit e = spi_step(b, node, "residual.forward");
+    spi_int(&e, "M", spi_rows(b, a)), spi_int(&e, "C", a->c);
+    spi_float(&e, "alpha", n->alpha);
+    spi_flag(&e, "ID_BITS", b->g->acts[n->in[1]].bits), spi_flag(&e, "GAIN", n->skip_gain >= 0);
+    spi_bind(&e, "branch", b->act[n->in[0]]), spi_bind(&e, "identity", b->act[n->in[1]]), spi_bind(&e, "y", y);
+    if (n->skip_gain >= 0)
+        SP_TRY(spi_bind_param(&e, "gain", n->skip_gain, false));
+    return spi_emit(&e);
+}
+
+sp_status spi_forward_node(sp_builder *b, int node)
+{
+    switch (b->g->nodes[node].type) {
+    case SP_NODE_CONV:
+    case SP_NODE_LINEAR: return spi_weights_forward(b, node);
+    case SP_NODE_BATCH_NORM: return batch_norm_forward(b, node);
+    case SP_NODE_NEURON: return neuron_forward(b, node);
+    case SP_NODE_POOL_AVG:
+    case SP_NODE_POOL_MAX:
+    case SP_NODE_POOL_ADAPTIVE: return pool_forward(b, node);
+    case SP_NODE_SCALE: return scale_forward(b, node);
+    case SP_NODE_DROPOUT: return dropout_forward(b, node);
+    case SP_NODE_RESIDUAL: return residual_forward(b, node);
+    }
+    return SP_FAIL(b->err, SP_E_FAILED, "internal: unknown node type");
+}
+
+/* Whether a node is computed once per mini-batch: a layer with weights that reads an input that does not change. */
+bool spi_node_is_static(const sp_builder *b, int node)
+{
+    const sp_node *n = &b->g->nodes[node];
+    return !b->p->o.sequence && n->weight >= 0 && n->in[0] == 0;
+}
+
+sp_status spi_forward(sp_builder *b)
+{
+    for (int i = 0; i < b->g->n_nodes; i++)
+        if (!spi_node_is_static(b, i))
+            SP_TRY(spi_forward_node(b, i));
+    return SP_OK;
+}

@@ -1,0 +1,81 @@
+/* Model: the device memory that outlives plans. One buffer: weights, gradients, optimizer moments, running statistics. */
+#include <string.h>
+
+#include "base/error.h"
+#include "plan/plan.h"
+
+sp_status sp_model_create(const sp_graph *g, sp_device *dev, bool adamw, sp_model **out, sp_error *err)
+{
+    sp_model *m = sp_alloc(sizeof *m);
+    if (!m)
+        return SP_FAIL(err, SP_E_MEMORY, "out of memory for the model");
+    uint64_t n = (uint64_t)g->param_elems;
+    *m = (sp_model){.graph = g, .dev = dev, .adamw = adamw, .w_at = 0, .g_at = n, .m_at = 2 * n,
+                    .v_at = adamw ? 3 * n : 2 * n};
+    m->buffers_at = (adamw ? 4 : 3) * n;
+    m->bytes = (m->buffers_at + (uint64_t)g->buffer_elems) * sizeof(float);
+    sp_status st = sp_device_alloc(dev, m->bytes, "parameters, gradients and optimizer state", &m->mem, err);
+    void *zero = NULL;
+    if (st == SP_OK) {
+        zero = sp_alloc(m->bytes);
+        st = zero ? sp_device_write(dev, (sp_range){m->mem, 0}, zero, m->bytes, true, err)
+                  : SP_FAIL(err, SP_E_MEMORY, "out of memory while clearing the model (%llu bytes)",
+                            (unsigned long long)m->bytes);
+    }
+    sp_free(zero);
+    if (st != SP_OK) {
+        sp_model_destroy(&m);
+        return st;
+    }
+    *out = m;
+    return SP_OK;
+}
+
+void sp_model_destroy(sp_model **pm)
+{
+    if (!pm || !*pm)
+        return;
+    if ((*pm)->mem)
+        sp_device_free((*pm)->dev, &(*pm)->mem);
+    sp_free(*pm);
+    *pm = NULL;
+}
+
+static sp_range param_range(const sp_model *m, const sp_param *p, sp_model_range range)
+{
+    uint64_t at = m->w_at;
+    if (!p->trainable)
+        at = m->buffers_at;
+    else if (range == SP_RANGE_GRADIENTS)
+        at = m->g_at;
+    else if (range == SP_RANGE_MOMENT1)
+        at = m->m_at;
+    else if (range == SP_RANGE_MOMENT2)
+        at = m->v_at;
+    return (sp_range){m->mem, (at + (uint64_t)p->at) * sizeof(float)};
+}
+
+sp_status sp_model_write(sp_model *m, const sp_param *p, sp_model_range range, const float *file, sp_error *err)
+{
+    size_t bytes = (size_t)p->elems * sizeof(float);
+    float *device = sp_alloc(bytes);
+    if (!device)
+        return SP_FAIL(err, SP_E_MEMORY, "out of memory while loading %s", p->name);
+    sp_param_to_device(p, file, device);
+    sp_status st = sp_device_write(m->dev, param_range(m, p, range), device, bytes, true, err);
+    sp_free(device);
+    return st;
+}
+
+sp_status sp_model_read(sp_model *m, const sp_param *p, sp_model_range range, float *file, sp_error *err)
+{
+    size_t bytes = (size_t)p->elems * sizeof(float);
+    float *device = sp_alloc(bytes);
+    if (!device)
+        return SP_FAIL(err, SP_E_MEMORY, "out of memory while reading %s", p->name);
+    sp_status st = sp_device_read(m->dev, param_range(m, p, range), device, bytes, err);
+    if (st == SP_OK)
+        sp_param_to_file(p, device, file);
+    sp_free(device);
+    return st;
+}

@@ -1,0 +1,129 @@
+/* Plan: a graph and a schedule made into steps with chosen kernels and places in memory.
+ *
+ * Steps lie in segments; a timeline says which segment runs at which time step. Within a segment a value is written
+ * once (states excepted). The executor walks the timeline and knows nothing of schedules. */
+#ifndef SP_PLAN_PLAN_H
+#define SP_PLAN_PLAN_H
+
+#include "base/mem.h"
+#include "graph/graph.h"
+#include "registry/launch.h"
+
+typedef enum { SP_METHOD_SLTT, SP_METHOD_SLTT_K, SP_METHOD_BPTT, SP_METHOD_OTTT, SP_METHOD_EVAL } sp_method;
+const char *sp_method_name(sp_method m);   /* "sltt", "sltt-k", "bptt", "ottt", "eval" */
+
+/* What a plan is made for. */
+typedef struct sp_plan_options {
+    sp_method method;
+    int64_t batch, time_steps;
+    bool sequence;          /* an input per time step, else the same one at every step */
+    double w_ce, w_mse, mse_target;
+    bool mse_one_hot;
+    uint64_t seed;          /* dropout */
+    bool adamw;             /* else SGD */
+    double momentum, weight_decay, beta1, beta2, eps;
+    bool count_spikes;
+} sp_plan_options;
+
+/* Device memory that plans of one model share: parameters, gradients, optimizer state, running statistics. */
+typedef struct sp_model {
+    const sp_graph *graph;
+    sp_device *dev;
+    cl_mem mem;
+    uint64_t bytes;
+    uint64_t w_at, g_at, m_at, v_at, buffers_at;  /* element offsets of the ranges in mem */
+    bool adamw;
+} sp_model;
+
+sp_status sp_model_create(const sp_graph *g, sp_device *dev, bool adamw, sp_model **out, sp_error *err);
+void sp_model_destroy(sp_model **m);
+typedef enum { SP_RANGE_WEIGHTS, SP_RANGE_GRADIENTS, SP_RANGE_MOMENT1, SP_RANGE_MOMENT2 } sp_model_range;
+/* One parameter (file layout, host) to and from the device; running statistics use SP_RANGE_WEIGHTS. Blocking. */
+sp_status sp_model_write(sp_model *m, const sp_param *p, sp_model_range range, const float *file, sp_error *err);
+sp_status sp_model_read(sp_model *m, const sp_param *p, sp_model_range range, float *file, sp_error *err);
+
+typedef enum {
+    SP_STORE_FIXED,    /* in the model's memory */
+    SP_STORE_LOCAL,    /* lives in one segment */
+    SP_STORE_STATE,    /* lives as long as the plan */
+    SP_STORE_HISTORY   /* one slot for every time step (BPTT) */
+} sp_store;
+
+typedef struct sp_value {
+    char name[64];
+    uint64_t bytes;           /* of one slot */
+    sp_store store;
+    uint64_t fixed_at;        /* FIXED: element offset in the model's memory */
+    uint32_t used_in;         /* bit mask of segments */
+    int segment, first, last; /* LOCAL: steps of its segment */
+    int shares;               /* LOCAL: value whose memory this one takes over, -1 none */
+    uint64_t *at;             /* byte offset in the arena, by slot (HISTORY: time_steps slots, else 1) */
+} sp_value;
+
+typedef struct sp_operand {
+    int value;                /* -1: absent */
+    int dt;                   /* HISTORY: 0 this time step, -1 the one before */
+    uint64_t at_elems;        /* added offset */
+} sp_operand;
+
+typedef struct sp_step {
+    sp_op_call call;
+    sp_operand operands[SP_OP_MAX_BUFFERS];
+    int work;                 /* value of the workspace, -1 none */
+    int node;                 /* graph node, -1 none */
+    char label[176];          /* "2.branch.0 conv.forward" */
+    sp_variant *variant;
+    char why[128];
+    sp_launch *launch;
+} sp_step;
+
+enum { SP_SEGMENT_BEGIN, SP_SEGMENT_FORWARD, SP_SEGMENT_FULL, SP_SEGMENT_BACKWARD, SP_SEGMENT_END, SP_SEGMENT_UPDATE,
+       SP_SEGMENTS };
+const char *sp_segment_name(int segment);
+
+typedef struct sp_segment {
+    sp_step *steps;
+    int n, cap;
+} sp_segment;
+
+typedef enum { SP_ALWAYS, SP_IF_BACKPROP, SP_IF_NOT_BACKPROP } sp_condition;
+typedef struct sp_moment {
+    int segment, t;           /* t is -1 outside of time */
+    sp_condition condition;   /* of the mini-batch's backprop[t] */
+} sp_moment;
+
+typedef struct sp_plan {
+    const sp_graph *graph;
+    sp_model *model;
+    sp_device *dev;
+    sp_registry *reg;
+    sp_plan_options o;
+    sp_value *values;
+    int n_values, cap_values;
+    sp_segment segments[SP_SEGMENTS];
+    sp_moment *timeline;      /* up to and with END; UPDATE is run apart */
+    int n_timeline;
+    int input, labels, loss, logits_sum, correct; /* values the executor fills or reads */
+    int *spike_counts;        /* by node: value of its 64 counters, -1 */
+    uint64_t state_bytes, arena_bytes; /* arena_bytes: with the largest segment's locals */
+    uint64_t slab_bytes;      /* no value crosses a multiple of this */
+    cl_mem *slabs;            /* attached memory, see sp_plan_attach */
+    int n_slabs;
+    bool owns_slabs;
+} sp_plan;
+
+/* Builds steps, chooses and builds kernels, lays out memory. Refuses what does not fit the device. [setup] */
+sp_status sp_plan_create(const sp_graph *g, sp_model *m, sp_registry *reg, const sp_plan_options *o, sp_plan **out,
+                         sp_error *err);
+void sp_plan_destroy(sp_plan **p);
+
+/* Allocates the arena. `share` (may be NULL): an attached plan whose memory is taken when it is large enough. */
+sp_status sp_plan_attach(sp_plan *p, sp_plan *share, sp_error *err);
+
+sp_range sp_plan_range(const sp_plan *p, const sp_operand *o, int t);
+sp_range sp_plan_value(const sp_plan *p, int value, int t);
+
+void sp_plan_print(const sp_plan *p, bool steps, sp_text *out);        /* segments, variants with reasons, arena */
+/* JSON Lines objects are written by the command line from the same structures. */
+
+#endif

@@ -1,0 +1,74 @@
+/* A plan as text: what runs when, on which kernel and why, and where every byte of device memory goes. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "plan/plan.h"
+
+static double mib(uint64_t bytes)
+{
+    return (double)bytes / 1048576.0;
+}
+
+static void print_steps(const sp_plan *p, sp_text *out)
+{
+    for (int s = 0; s < SP_SEGMENTS; s++) {
+        if (p->segments[s].n == 0)
+            continue;
+        sp_text_add(out, "\nsegment %s: %d launches\n", sp_segment_name(s), p->segments[s].n);
+        for (int i = 0; i < p->segments[s].n; i++) {
+            const sp_step *step = &p->segments[s].steps[i];
+            sp_text_add(out, "  %3d  %-44s %-44s %s\n", i, step->label, step->variant->id, step->why);
+        }
+    }
+}
+
+static int kind_order(const sp_value *v)
+{
+    return v->store == SP_STORE_HISTORY ? 0 : v->store == SP_STORE_STATE ? 1 : 2;
+}
+
+static void print_values(const sp_plan *p, sp_text *out)
+{
+    static const char *const kinds[] = {"every time step", "whole mini-batch", "one segment"};
+    sp_text_add(out, "\n%-40s %-18s %12s  %s\n", "value", "lives", "bytes", "offset in the arena");
+    for (int k = 0; k < 3; k++)
+        for (int i = 0; i < p->n_values; i++) {
+            const sp_value *v = &p->values[i];
+            if (v->store == SP_STORE_FIXED || kind_order(v) != k || v->used_in == 0)
+                continue;
+            uint64_t slots = v->store == SP_STORE_HISTORY ? (uint64_t)p->o.time_steps : 1;
+            sp_text_add(out, "%-40s %-18s %12llu  %llu%s\n", v->name, kinds[k], (unsigned long long)(v->bytes * slots),
+                        (unsigned long long)v->at[0], v->shares >= 0 ? " (in place)" : "");
+        }
+}
+
+static int launches_per_batch(const sp_plan *p)
+{
+    int n = p->segments[SP_SEGMENT_UPDATE].n;
+    for (int i = 0; i < p->n_timeline; i++)
+        if (p->timeline[i].condition != SP_IF_NOT_BACKPROP)
+            n += p->segments[p->timeline[i].segment].n;
+    return n;
+}
+
+void sp_plan_print(const sp_plan *p, bool steps, sp_text *out)
+{
+    uint64_t history = 0;
+    for (int i = 0; i < p->n_values; i++)
+        if (p->values[i].store == SP_STORE_HISTORY)
+            history += p->values[i].bytes * (uint64_t)p->o.time_steps;
+    sp_text_add(out, "plan: %s, %lld time steps, batch %lld, on %s\n", sp_method_name(p->o.method),
+                (long long)p->o.time_steps, (long long)p->o.batch, p->dev->info.name);
+    if (steps) {
+        print_steps(p, out);
+        print_values(p, out);
+        sp_text_add(out, "\n");
+    }
+    sp_text_add(out, "launches a mini-batch: %d%s\n", launches_per_batch(p),
+                p->o.method == SP_METHOD_SLTT_K ? " at most" : "");
+    sp_text_add(out, "device memory: %llu bytes (%.2f MiB) = parameters, gradients, optimizer %.2f + states %.2f + history "
+                "of %lld steps %.2f + working memory %.2f MiB\n",
+                (unsigned long long)(p->arena_bytes + p->model->bytes), mib(p->arena_bytes + p->model->bytes),
+                mib(p->model->bytes), mib(p->state_bytes - history), (long long)p->o.time_steps, mib(history),
+                mib(p->arena_bytes - p->state_bytes));
+}

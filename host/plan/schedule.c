@@ -1,0 +1,369 @@
+/* Schedules: which steps lie in which segment, and in what order segments run. SLTT and its kin backpropagate each time
+ * step right after its forward pass; BPTT runs all forward steps first. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "plan/builder.h"
+
+const char *sp_method_name(sp_method m)
+{
+    static const char *const names[] = {"sltt", "sltt-k", "bptt", "ottt", "eval"};
+    return names[m];
+}
+
+const char *sp_segment_name(int segment)
+{
+    static const char *const names[] = {"begin", "forward", "forward+backward", "backward", "end", "update"};
+    return names[segment];
+}
+
+static int *int_array(int n, int value)
+{
+    int *a = sp_alloc_array((size_t)(n > 0 ? n : 1), sizeof *a);
+    for (int i = 0; a && i < n; i++)
+        a[i] = value;
+    return a;
+}
+
+static void builder_fini(sp_builder *b)
+{
+    void *all[] = {b->act, b->gradient, b->u, b->carry, b->trace, b->trace_decay, b->mask, b->bn, b->w_hat, b->g_w_hat};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        sp_free(all[i]);
+}
+
+static sp_status builder_init(sp_builder *b, sp_plan *p, sp_error *err)
+{
+    int n = p->graph->n_nodes;
+    *b = (sp_builder){.p = p, .g = p->graph, .err = err};
+    b->training = p->o.method != SP_METHOD_EVAL;
+    b->temporal = p->o.method == SP_METHOD_BPTT;
+    b->traces = p->o.method == SP_METHOD_OTTT;
+    b->act = int_array(p->graph->n_acts, -1);
+    b->gradient = int_array(p->graph->n_acts, -1);
+    b->u = int_array(n, -1), b->carry = int_array(n, -1), b->trace = int_array(n, -1), b->mask = int_array(n, -1);
+    b->w_hat = int_array(3 * n, -1), b->g_w_hat = int_array(n, -1);
+    b->trace_decay = sp_alloc_array((size_t)n + 1, sizeof(double));
+    b->bn = sp_alloc_array((size_t)n + 1, sizeof *b->bn);
+    if (!b->act || !b->gradient || !b->u || !b->carry || !b->trace || !b->mask || !b->w_hat || !b->g_w_hat ||
+        !b->trace_decay || !b->bn)
+        return SP_FAIL(err, SP_E_MEMORY, "out of memory while planning");
+    return SP_OK;
+}
+
+/* The leak of the neuron nearest before each layer with weights: its spikes are what the trace follows. */
+static void find_trace_decays(sp_builder *b)
+{
+    for (int i = 0; i < b->g->n_nodes; i++) {
+        int act = b->g->nodes[i].in[0];
+        while (b->g->acts[act].producer >= 0) {
+            const sp_node *n = &b->g->nodes[b->g->acts[act].producer];
+            if (n->type == SP_NODE_NEURON) {
+                b->trace_decay[i] = 1.0 - 1.0 / n->layer->neuron.tau;
+                break;
+            }
+            act = n->in[0];
+        }
+    }
+}
+
+static sp_status emit_fill(sp_builder *b, int node, const char *what, int value, int64_t elems)
+{
+    sp_emit e = spi_step(b, node, "fill");
+    snprintf(e.step.label, sizeof e.step.label, "clear %s", what);
+    spi_int(&e, "M", elems);
+    spi_float(&e, "value", 0);
+    spi_bind(&e, "y", value);
+    return spi_emit(&e);
+}
+
+static sp_status standardise_weights(sp_builder *b, int node)
+{
+    const sp_node *n = &b->g->nodes[node];
+    const sp_param *w = &b->g->params[n->weight];
+    int64_t k = w->elems / w->o;
+    int value, gain;
+    SP_TRY(spi_param_value(b, n->weight, false, &value));
+    SP_TRY(spi_param_value(b, n->gain, false, &gain));
+    SP_TRY(spi_value_new(b, "standardised weight", w->elems, SP_STORE_STATE, &b->w_hat[3 * node]));
+    SP_TRY(spi_value_new(b, "weight mean", w->o, SP_STORE_STATE, &b->w_hat[3 * node + 1]));
+    SP_TRY(spi_value_new(b, "weight 1/std", w->o, SP_STORE_STATE, &b->w_hat[3 * node + 2]));
+    sp_emit e = spi_step(b, node, "weight_std.forward");
+    spi_int(&e, "K", k), spi_int(&e, "O", w->o);
+    spi_float(&e, "eps", n->layer->eps);
+    spi_bind(&e, "w", value), spi_bind(&e, "gain", gain), spi_bind(&e, "w_hat", b->w_hat[3 * node]);
+    spi_bind(&e, "mean", b->w_hat[3 * node + 1]), spi_bind(&e, "rstd", b->w_hat[3 * node + 2]);
+    SP_TRY(spi_emit(&e));
+    if (!b->training)
+        return SP_OK;
+    SP_TRY(spi_value_new(b, "standardised weight gradient", w->elems, SP_STORE_STATE, &b->g_w_hat[node]));
+    return emit_fill(b, node, "standardised weight gradient", b->g_w_hat[node], w->elems);
+}
+
+static sp_status destandardise_gradients(sp_builder *b, int node)
+{
+    const sp_node *n = &b->g->nodes[node];
+    const sp_param *w = &b->g->params[n->weight];
+    sp_emit e = spi_step(b, node, "weight_std.backward");
+    spi_int(&e, "K", w->elems / w->o), spi_int(&e, "O", w->o);
+    spi_bind(&e, "g_w_hat", b->g_w_hat[node]);
+    spi_bind(&e, "mean", b->w_hat[3 * node + 1]), spi_bind(&e, "rstd", b->w_hat[3 * node + 2]);
+    SP_TRY(spi_bind_param(&e, "w", n->weight, false));
+    SP_TRY(spi_bind_param(&e, "gain", n->gain, false));
+    SP_TRY(spi_bind_param(&e, "g_w", n->weight, true));
+    SP_TRY(spi_bind_param(&e, "g_gain", n->gain, true));
+    return spi_emit(&e);
+}
+
+static sp_status draw_mask(sp_builder *b, int node)
+{
+    const sp_node *n = &b->g->nodes[node];
+    const sp_activation *a = &b->g->acts[n->out];
+    int64_t rows = spi_rows(b, a);
+    SP_TRY(spi_value_new(b, "dropout mask", rows * ((a->c + 31) / 32), SP_STORE_STATE, &b->mask[node]));
+    sp_emit e = spi_step(b, node, "dropout.mask");
+    spi_int(&e, "M", rows), spi_int(&e, "C", a->c);
+    spi_int(&e, "seed", (int64_t)(b->p->o.seed & 0x7fffffff)), spi_int(&e, "stream", node);
+    spi_float(&e, "p", n->layer->p);
+    spi_bind(&e, "mask", b->mask[node]);
+    return spi_emit(&e);
+}
+
+static sp_status build_begin(sp_builder *b)
+{
+    sp_plan *p = b->p;
+    b->segment = SP_SEGMENT_BEGIN;
+    if (b->training) {
+        int gradients;
+        SP_TRY(spi_value_fixed(b, "gradients", p->model->g_at, b->g->param_elems, &gradients));
+        SP_TRY(emit_fill(b, -1, "gradients", gradients, b->g->param_elems));
+    }
+    SP_TRY(emit_fill(b, -1, "loss", p->loss, p->o.batch));
+    for (int i = 0; i < b->g->n_nodes; i++) {
+        const sp_node *n = &b->g->nodes[i];
+        if (n->standardized)
+            SP_TRY(standardise_weights(b, i));
+        if (n->type == SP_NODE_DROPOUT && b->training)
+            SP_TRY(draw_mask(b, i));
+    }
+    for (int i = 0; i < b->g->n_nodes; i++)
+        if (spi_node_is_static(b, i))
+            SP_TRY(spi_forward_node(b, i));
+    return SP_OK;
+}
+
+/* Sum of the outputs, and the loss of this step with its gradient. */
+static sp_status emit_outputs(sp_builder *b, bool with_loss)
+{
+    const sp_plan_options *o = &b->p->o;
+    int logits = b->act[b->g->logits];
+    int64_t k = b->g->classes;
+    sp_emit s = spi_step(b, -1, "logits.accumulate");
+    spi_int(&s, "N", o->batch), spi_int(&s, "K", k);
+    spi_bind(&s, "logits", logits), spi_bind(&s, "sum", b->p->logits_sum);
+    SP_TRY(spi_emit(&s));
+    if (!with_loss)
+        return SP_OK;
+    SP_TRY(spi_value_new(b, "gradient of the logits", o->batch * k, SP_STORE_LOCAL, &b->g_logits));
+    sp_emit e = spi_step(b, -1, "loss");
+    spi_int(&e, "N", o->batch), spi_int(&e, "K", k);
+    spi_float(&e, "w_t", 1.0 / (double)o->time_steps), spi_float(&e, "w_ce", o->w_ce), spi_float(&e, "w_mse", o->w_mse);
+    spi_float(&e, "mse_target", o->mse_target);
+    spi_flag(&e, "ONE_HOT", o->mse_one_hot);
+    spi_bind(&e, "logits", logits), spi_bind(&e, "labels", b->p->labels);
+    spi_bind(&e, "g_logits", b->g_logits), spi_bind(&e, "loss", b->p->loss);
+    return spi_emit(&e);
+}
+
+static void forget_activations(sp_builder *b)
+{
+    for (int i = 1; i < b->g->n_acts; i++)
+        if (!spi_node_is_static(b, b->g->acts[i].producer))
+            b->act[i] = -1;
+}
+
+static sp_status build_time_steps(sp_builder *b)
+{
+    sp_method m = b->p->o.method;
+    if (m == SP_METHOD_EVAL || m == SP_METHOD_BPTT || m == SP_METHOD_SLTT_K) {
+        b->segment = SP_SEGMENT_FORWARD;
+        SP_TRY(spi_forward(b));
+        SP_TRY(emit_outputs(b, m != SP_METHOD_SLTT_K));
+    }
+    if (m == SP_METHOD_EVAL)
+        return SP_OK;
+    if (m == SP_METHOD_BPTT) {
+        b->segment = SP_SEGMENT_BACKWARD;
+        return spi_backward(b);
+    }
+    forget_activations(b);
+    b->segment = SP_SEGMENT_FULL;
+    SP_TRY(spi_forward(b));
+    SP_TRY(emit_outputs(b, true));
+    return spi_backward(b);
+}
+
+static sp_status build_end(sp_builder *b)
+{
+    const sp_plan_options *o = &b->p->o;
+    b->segment = SP_SEGMENT_END;
+    for (int i = 0; i < b->g->n_nodes && b->training; i++)
+        if (b->g->nodes[i].standardized)
+            SP_TRY(destandardise_gradients(b, i));
+    sp_emit e = spi_step(b, -1, "metrics.correct");
+    spi_int(&e, "N", o->batch), spi_int(&e, "K", b->g->classes);
+    spi_bind(&e, "sum", b->p->logits_sum), spi_bind(&e, "labels", b->p->labels), spi_bind(&e, "correct", b->p->correct);
+    return spi_emit(&e);
+}
+
+static sp_status build_update(sp_builder *b)
+{
+    const sp_plan_options *o = &b->p->o;
+    const sp_model *m = b->p->model;
+    int64_t n = b->g->param_elems;
+    int w, g, m1, m2;
+    b->segment = SP_SEGMENT_UPDATE;
+    SP_TRY(spi_value_fixed(b, "weights", m->w_at, n, &w));
+    SP_TRY(spi_value_fixed(b, "gradients", m->g_at, n, &g));
+    SP_TRY(spi_value_fixed(b, "first moments", m->m_at, n, &m1));
+    sp_emit e = spi_step(b, -1, o->adamw ? "optimizer.adamw" : "optimizer.sgd");
+    spi_int(&e, "M", n);
+    spi_float(&e, "weight_decay", o->weight_decay);
+    spi_bind(&e, "w", w), spi_bind(&e, "g", g), spi_bind(&e, "m", m1);
+    if (o->adamw) {
+        SP_TRY(spi_value_fixed(b, "second moments", m->v_at, n, &m2));
+        spi_bind(&e, "v", m2);
+        spi_float(&e, "beta1", o->beta1), spi_float(&e, "beta2", o->beta2), spi_float(&e, "eps", o->eps);
+    } else {
+        spi_float(&e, "momentum", o->momentum);
+    }
+    return spi_emit(&e);
+}
+
+static sp_status build_timeline(sp_plan *p, sp_error *err)
+{
+    int T = (int)p->o.time_steps;
+    p->timeline = sp_alloc_array((size_t)(2 * T + 2), sizeof *p->timeline);
+    if (!p->timeline)
+        return SP_FAIL(err, SP_E_MEMORY, "out of memory while planning");
+    sp_moment *m = p->timeline;
+    *m++ = (sp_moment){SP_SEGMENT_BEGIN, -1, SP_ALWAYS};
+    for (int t = 0; t < T; t++) {
+        if (p->o.method == SP_METHOD_EVAL || p->o.method == SP_METHOD_BPTT)
+            *m++ = (sp_moment){SP_SEGMENT_FORWARD, t, SP_ALWAYS};
+        else if (p->o.method == SP_METHOD_SLTT_K)
+            *m++ = (sp_moment){SP_SEGMENT_FORWARD, t, SP_IF_NOT_BACKPROP};
+        if (p->o.method != SP_METHOD_EVAL && p->o.method != SP_METHOD_BPTT)
+            *m++ = (sp_moment){SP_SEGMENT_FULL, t, p->o.method == SP_METHOD_SLTT_K ? SP_IF_BACKPROP : SP_ALWAYS};
+    }
+    for (int t = T - 1; t >= 0 && p->o.method == SP_METHOD_BPTT; t--)
+        *m++ = (sp_moment){SP_SEGMENT_BACKWARD, t, SP_ALWAYS};
+    *m++ = (sp_moment){SP_SEGMENT_END, -1, SP_ALWAYS};
+    p->n_timeline = (int)(m - p->timeline);
+    return SP_OK;
+}
+
+/* Values that the executor writes or reads. */
+static sp_status build_ports(sp_builder *b)
+{
+    sp_plan *p = b->p;
+    const sp_activation *in = &b->g->acts[0];
+    bool history = p->o.sequence && p->o.method == SP_METHOD_BPTT;
+    SP_TRY(spi_value_new(b, "input", p->o.batch * sp_act_elems(in), history ? SP_STORE_HISTORY : SP_STORE_STATE, &p->input));
+    SP_TRY(spi_value_new(b, "labels", p->o.batch, SP_STORE_STATE, &p->labels));
+    SP_TRY(spi_value_new(b, "loss", p->o.batch, SP_STORE_STATE, &p->loss));
+    SP_TRY(spi_value_new(b, "sum of logits", p->o.batch * b->g->classes, SP_STORE_STATE, &p->logits_sum));
+    SP_TRY(spi_value_new(b, "correct", p->o.batch, SP_STORE_STATE, &p->correct));
+    b->act[0] = p->input;
+    return SP_OK;
+}
+
+static sp_status check_fragments(const sp_plan *p, sp_error *err)
+{
+    for (int i = 0; i < p->graph->n_nodes; i++) {
+        const sp_node *n = &p->graph->nodes[i];
+        if (n->type != SP_NODE_NEURON)
+            continue;
+        const sp_neuron *u = &n->layer->neuron;
+        const struct { sp_fragment_kind kind; const char *name, *what; } need[2] = {
+            {SP_FRAGMENT_NEURON, u->model, "neuron model"}, {SP_FRAGMENT_SURROGATE, u->surrogate, "surrogate"}};
+        for (int k = 0; k < 2; k++) {
+            const sp_fragment *f = sp_fragment_find(p->reg, need[k].kind, need[k].name);
+            if (f)
+                continue;
+            const char *names[64];
+            size_t count = sp_fragment_names(p->reg, need[k].kind, names, 64);
+            sp_text list = {0};
+            for (size_t j = 0; j < count && j < 64; j++)
+                sp_text_add(&list, "%s%s", j ? ", " : "", names[j]);
+            sp_status st = SP_FAIL(err, SP_E_CONFIG, "layer %s: there is no %s \"%s\"; known: %s. A plugin folder is named "
+                                   "by --plugins DIR or SPIKEPORT_PLUGIN_PATH", n->name, need[k].what, need[k].name,
+                                   list.s ? list.s : "none");
+            sp_text_free(&list);
+            return st;
+        }
+    }
+    return SP_OK;
+}
+
+static sp_status build(sp_plan *p, sp_error *err)
+{
+    sp_builder b;
+    sp_status st = builder_init(&b, p, err);
+    if (st != SP_OK)
+        goto done;
+    find_trace_decays(&b);
+    SP_TRY_GOTO(build_ports(&b));
+    SP_TRY_GOTO(build_begin(&b));
+    SP_TRY_GOTO(build_time_steps(&b));
+    SP_TRY_GOTO(build_end(&b));
+    if (b.training)
+        SP_TRY_GOTO(build_update(&b));
+    SP_TRY_GOTO(build_timeline(p, err));
+    st = spi_memory_plan(p, err);
+done:
+    builder_fini(&b);
+    return st;
+}
+
+sp_status sp_plan_create(const sp_graph *g, sp_model *m, sp_registry *reg, const sp_plan_options *o, sp_plan **out,
+                         sp_error *err)
+{
+    sp_plan *p = sp_alloc(sizeof *p);
+    if (!p)
+        return SP_FAIL(err, SP_E_MEMORY, "out of memory while planning");
+    *p = (sp_plan){.graph = g, .model = m, .dev = m->dev, .reg = reg, .o = *o};
+    p->spike_counts = int_array(g->n_nodes, -1);
+    sp_status st = p->spike_counts ? check_fragments(p, err) : SP_FAIL(err, SP_E_MEMORY, "out of memory while planning");
+    if (st == SP_OK)
+        st = build(p, err);
+    if (st != SP_OK) {
+        sp_plan_destroy(&p);
+        return st;
+    }
+    *out = p;
+    return SP_OK;
+}
+
+void sp_plan_destroy(sp_plan **pp)
+{
+    if (!pp || !*pp)
+        return;
+    sp_plan *p = *pp;
+    for (int s = 0; s < SP_SEGMENTS; s++) {
+        for (int i = 0; i < p->segments[s].n; i++)
+            sp_launch_destroy(&p->segments[s].steps[i].launch);
+        sp_free(p->segments[s].steps);
+    }
+    for (int i = 0; i < p->n_values; i++)
+        sp_free(p->values[i].at);
+    for (int i = 0; p->owns_slabs && i < p->n_slabs; i++)
+        sp_device_free(p->dev, &p->slabs[i]);
+    sp_free(p->slabs);
+    sp_free(p->values);
+    sp_free(p->timeline);
+    sp_free(p->spike_counts);
+    sp_free(p);
+    *pp = NULL;
+}

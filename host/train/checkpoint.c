@@ -1,0 +1,239 @@
+/* Saving and restoring. Doubles travel as hexadecimal floats, so that nothing is rounded. */
+#include "train/checkpoint.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/error.h"
+#include "spikeport/version.h"
+
+#define FORMAT "spikeport-checkpoint/1"
+enum { MAX_META = 24 };
+
+typedef struct metadata {
+    char *keys[MAX_META], *values[MAX_META];
+    size_t n;
+    bool failed;
+} metadata;
+
+static void put(metadata *m, const char *key, char *value)
+{
+    m->keys[m->n] = sp_strdup(key);
+    m->values[m->n] = value;
+    m->failed = m->failed || !value || !m->keys[m->n];
+    m->n++;
+}
+
+static void metadata_free(metadata *m)
+{
+    for (size_t i = 0; i < m->n; i++) {
+        sp_free(m->keys[i]);
+        sp_free(m->values[i]);
+    }
+}
+
+/* Each variant that the plans use, once: "conv.forward=cpu_conv:... 1.0.0; ...". */
+static char *list_variants(const sp_session *s)
+{
+    sp_text t = {0};
+    const sp_plan *plans[2] = {s->train, s->eval};
+    for (size_t i = 0; i < s->reg->n_variants; i++) {
+        const sp_variant *v = s->reg->variants[i];
+        bool used = false;
+        for (int k = 0; k < 2; k++)
+            for (int g = 0; plans[k] && g < SP_SEGMENTS; g++)
+                for (int j = 0; j < plans[k]->segments[g].n; j++)
+                    used = used || plans[k]->segments[g].steps[j].variant == v;
+        if (used)
+            sp_text_add(&t, "%s%s=%s %s", t.n ? "; " : "", v->op->id, v->id, v->version);
+    }
+    return t.s ? t.s : sp_strdup("");
+}
+
+static void fill_metadata(metadata *m, sp_session *s, const sp_progress *p)
+{
+    sp_text recipe = {0};
+    sp_recipe_print(&s->recipe, &recipe);
+    m->failed = recipe.failed != 0;
+    put(m, "format", sp_strdup(FORMAT));
+    put(m, "spikeport", sp_strdup(SPIKEPORT_VERSION));
+    put(m, "recipe", recipe.s);
+    put(m, "epoch", sp_format("%" PRId64, p->epoch));
+    put(m, "batch", sp_format("%" PRId64, p->batch));
+    put(m, "iteration", sp_format("%" PRId64, p->iteration));
+    put(m, "loss_sum", sp_format("%a", p->loss_sum));
+    put(m, "correct", sp_format("%" PRId64, p->correct));
+    put(m, "seen", sp_format("%" PRId64, p->seen));
+    put(m, "best_accuracy", sp_format("%a", p->best_accuracy));
+    put(m, "train_seconds", sp_format("%a", p->train_seconds));
+    put(m, "rng", sp_format("philox4x32-10 seed %" PRId64 ": counters follow from epoch, batch and iteration", s->recipe.seed));
+    put(m, "data", sp_strdup(s->data.name));
+    put(m, "device", sp_strdup(s->dev->info.name));
+    put(m, "platform", sp_strdup(s->dev->info.platform));
+    put(m, "driver", sp_strdup(s->dev->info.driver));
+    put(m, "kernels", list_variants(s));
+}
+
+typedef struct tensor_list {
+    sp_tensor *items;
+    size_t n;
+} tensor_list;
+
+static void tensors_free(tensor_list *l)
+{
+    for (size_t i = 0; i < l->n; i++) {
+        sp_free(l->items[i].name);
+        sp_free((void *)(uintptr_t)l->items[i].data);
+    }
+    sp_free(l->items);
+}
+
+static sp_status add_tensor(tensor_list *l, sp_session *s, const sp_param *p, sp_model_range range, const char *prefix,
+                            sp_error *err)
+{
+    sp_tensor *t = &l->items[l->n];
+    float *x = sp_alloc_array((size_t)p->elems, sizeof *x);
+    t->name = sp_format("%s%s", prefix, p->name);
+    t->data = x;
+    l->n++;
+    if (!x || !t->name)
+        return SP_FAIL(err, SP_E_MEMORY, "out of memory while saving a checkpoint");
+    snprintf(t->dtype, sizeof t->dtype, "F32");
+    t->n_dims = p->n_dims;
+    for (int i = 0; i < p->n_dims; i++)
+        t->shape[i] = p->shape[i];
+    t->bytes = (size_t)p->elems * sizeof *x;
+    return sp_model_read(s->model, p, range, x, err);
+}
+
+static sp_status collect(tensor_list *l, sp_session *s, sp_error *err)
+{
+    l->items = sp_alloc_array((size_t)s->graph->n_params * 3 + 1, sizeof *l->items);
+    if (!l->items)
+        return SP_FAIL(err, SP_E_MEMORY, "out of memory while saving a checkpoint");
+    for (int i = 0; i < s->graph->n_params; i++) {
+        const sp_param *p = &s->graph->params[i];
+        SP_TRY(add_tensor(l, s, p, SP_RANGE_WEIGHTS, "", err));
+        if (p->trainable)
+            SP_TRY(add_tensor(l, s, p, SP_RANGE_MOMENT1, "optimizer.m.", err));
+        if (p->trainable && s->model->adamw)
+            SP_TRY(add_tensor(l, s, p, SP_RANGE_MOMENT2, "optimizer.v.", err));
+    }
+    return SP_OK;
+}
+
+sp_status sp_checkpoint_save(const char *path, sp_session *s, const sp_progress *p, sp_error *err)
+{
+    metadata m = {.n = 0};
+    tensor_list l = {0};
+    sp_status st = collect(&l, s, err);
+    if (st == SP_OK) {
+        fill_metadata(&m, s, p);
+        st = m.failed ? SP_FAIL(err, SP_E_MEMORY, "out of memory while saving a checkpoint")
+                      : sp_tensors_write(path, l.items, l.n, (const char *const *)m.keys, (const char *const *)m.values,
+                                         m.n, err);
+    }
+    metadata_free(&m);
+    tensors_free(&l);
+    return st;
+}
+
+static sp_status meta_int(const sp_tensor_file *f, const char *key, int64_t *out, sp_error *err)
+{
+    const char *s = sp_tensors_meta(f, key);
+    char *end = NULL;
+    *out = s ? strtoll(s, &end, 10) : -1;
+    if (!s || !end || *end || *out < 0)
+        return SP_FAIL(err, SP_E_DATA, "%s: \"%s\" in its metadata is missing or not a number", f->path, key);
+    return SP_OK;
+}
+
+static double meta_double(const sp_tensor_file *f, const char *key)
+{
+    const char *s = sp_tensors_meta(f, key);
+    return s ? strtod(s, NULL) : 0.0;
+}
+
+sp_status sp_checkpoint_open(const char *path, sp_checkpoint *out, sp_error *err)
+{
+    struct stat st;
+    *out = (sp_checkpoint){0};
+    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
+        char *file = sp_format("%s/checkpoint.safetensors", path);
+        sp_status s = file ? sp_tensors_read(file, &out->file, err) : SP_FAIL(err, SP_E_MEMORY, "out of memory");
+        sp_free(file);
+        SP_TRY(s);
+    } else {
+        SP_TRY(sp_tensors_read(path, &out->file, err));
+    }
+    const char *format = sp_tensors_meta(&out->file, "format");
+    sp_progress *p = &out->progress;
+    sp_status s = SP_OK;
+    if (!format || strcmp(format, FORMAT) != 0)
+        s = SP_FAIL(err, SP_E_DATA, "%s: not a checkpoint of this program (format is %s, expected %s)", out->file.path,
+                    format ? format : "not given", FORMAT);
+    const struct { const char *key; int64_t *to; } ints[] = {{"epoch", &p->epoch}, {"batch", &p->batch},
+        {"iteration", &p->iteration}, {"correct", &p->correct}, {"seen", &p->seen}};
+    for (size_t i = 0; i < sizeof ints / sizeof *ints && s == SP_OK; i++)
+        s = meta_int(&out->file, ints[i].key, ints[i].to, err);
+    p->loss_sum = meta_double(&out->file, "loss_sum");
+    p->best_accuracy = meta_double(&out->file, "best_accuracy");
+    p->train_seconds = meta_double(&out->file, "train_seconds");
+    if (s != SP_OK)
+        sp_checkpoint_close(out);
+    return s;
+}
+
+void sp_checkpoint_close(sp_checkpoint *c)
+{
+    sp_tensors_free(&c->file);
+    memset(c, 0, sizeof *c);
+}
+
+sp_status sp_checkpoint_recipe(const sp_checkpoint *c, const char *const *sets, size_t n_sets, sp_recipe *out, sp_error *err)
+{
+    const char *text = sp_tensors_meta(&c->file, "recipe");
+    if (!text)
+        return SP_FAIL(err, SP_E_DATA, "%s: no recipe in its metadata", c->file.path);
+    return sp_recipe_parse(c->file.path, text, strlen(text), sets, n_sets, out, err);
+}
+
+static sp_status restore_one(const sp_checkpoint *c, sp_session *s, const sp_param *p, sp_model_range range,
+                             const char *prefix, float *x, sp_error *err)
+{
+    char name[160];
+    snprintf(name, sizeof name, "%s%s", prefix, p->name);
+    const sp_tensor *t = sp_tensors_find(&c->file, name);
+    if (!t)
+        return SP_FAIL(err, SP_E_DATA, "%s: tensor \"%s\" is missing; was it made for another network?", c->file.path, name);
+    bool same = t->n_dims == p->n_dims;
+    for (int i = 0; same && i < p->n_dims; i++)
+        same = t->shape[i] == p->shape[i];
+    if (!same || sp_tensor_elems(t) != p->elems)
+        return SP_FAIL(err, SP_E_DATA, "%s: tensor \"%s\" has another shape than the network's", c->file.path, name);
+    SP_TRY(sp_tensor_to_f32(t, x, err));
+    return sp_model_write(s->model, p, range, x, err);
+}
+
+sp_status sp_checkpoint_restore(const sp_checkpoint *c, sp_session *s, bool optimizer, sp_error *err)
+{
+    int64_t most = 1;
+    for (int i = 0; i < s->graph->n_params; i++)
+        most = s->graph->params[i].elems > most ? s->graph->params[i].elems : most;
+    float *x = sp_alloc_array((size_t)most, sizeof *x);
+    sp_status st = x ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory while restoring a checkpoint");
+    for (int i = 0; i < s->graph->n_params && st == SP_OK; i++) {
+        const sp_param *p = &s->graph->params[i];
+        SP_TRY_GOTO(restore_one(c, s, p, SP_RANGE_WEIGHTS, "", x, err));
+        if (optimizer && p->trainable)
+            SP_TRY_GOTO(restore_one(c, s, p, SP_RANGE_MOMENT1, "optimizer.m.", x, err));
+        if (optimizer && p->trainable && s->model->adamw)
+            SP_TRY_GOTO(restore_one(c, s, p, SP_RANGE_MOMENT2, "optimizer.v.", x, err));
+    }
+done:
+    sp_free(x);
+    return st;
+}

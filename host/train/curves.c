@@ -1,0 +1,145 @@
+/* curves.png: what metrics.jsonl says, as a picture. */
+#include <errno.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "data/picture.h"
+#include "train/train.h"
+
+enum { MAX_LAYERS = 6 };
+
+typedef struct points {
+    double *x, *y;
+    size_t n, cap;
+} points;
+
+typedef struct curves {
+    points loss, accuracy, test_loss, test_accuracy, rate[MAX_LAYERS];
+    char *layer[MAX_LAYERS];
+    int n_layers;
+    double batches;   /* of an epoch, from the epoch lines */
+    bool failed;
+} curves;
+
+static void add(curves *c, points *p, double x, double y)
+{
+    if (p->n == p->cap) {
+        size_t cap = p->cap ? 2 * p->cap : 64;
+        double *nx = sp_realloc(p->x, cap * sizeof *nx), *ny = sp_realloc(p->y, cap * sizeof *ny);
+        p->x = nx ? nx : p->x;
+        p->y = ny ? ny : p->y;
+        c->failed = c->failed || !nx || !ny;
+        if (!nx || !ny)
+            return;
+        p->cap = cap;
+    }
+    p->x[p->n] = x;
+    p->y[p->n++] = y;
+}
+
+static double number(const json_t *j, const char *key)
+{
+    const json_t *v = json_object_get(j, key);
+    return json_is_number(v) ? json_number_value(v) : (double)NAN;
+}
+
+static void add_rates(curves *c, const json_t *rates, double x)
+{
+    const char *name;
+    json_t *v;
+    int i = 0;
+    json_object_foreach((json_t *)(uintptr_t)rates, name, v)
+    {
+        if (i == MAX_LAYERS)
+            return;
+        if (i == c->n_layers) {
+            c->layer[i] = sp_format("layer %s", name);
+            c->n_layers++;
+        }
+        add(c, &c->rate[i++], x, json_number_value(v));
+    }
+}
+
+static void read_line(curves *c, const char *line, double batches)
+{
+    json_t *j = json_loads(line, 0, NULL);
+    const char *event = json_string_value(json_object_get(j, "event"));
+    if (event && strcmp(event, "epoch") == 0) {
+        double x = number(j, "epoch");
+        add(c, &c->test_loss, x, number(j, "test_loss"));
+        add(c, &c->test_accuracy, x, 100.0 * number(j, "test_accuracy"));
+        if (x > 0)
+            c->batches = number(j, "iteration") / x;
+    } else if (event && strcmp(event, "batch") == 0 && batches > 0) {
+        double x = number(j, "iteration") / batches;
+        add(c, &c->loss, x, number(j, "loss"));
+        add(c, &c->accuracy, x, 100.0 * number(j, "accuracy"));
+        add_rates(c, json_object_get(j, "spike_rate"), x);
+    }
+    json_decref(j);
+}
+
+/* Twice over the file: the number of mini-batches of an epoch first. */
+static sp_status read_file(curves *c, const char *path, sp_error *err)
+{
+    char *line = NULL;
+    size_t cap = 0;
+    for (int pass = 0; pass < 2; pass++) {
+        FILE *f = fopen(path, "r");
+        if (!f)
+            return SP_FAIL(err, SP_E_IO, "%s: %s", path, strerror(errno));
+        double batches = c->batches;
+        c->test_loss.n = c->test_accuracy.n = 0;
+        while (getline(&line, &cap, f) > 0)
+            read_line(c, line, pass ? batches : 0);
+        fclose(f);
+    }
+    free(line);
+    return SP_OK;
+}
+
+static void curves_free(curves *c)
+{
+    points *all[] = {&c->loss, &c->accuracy, &c->test_loss, &c->test_accuracy};
+    for (int i = 0; i < 4; i++) {
+        sp_free(all[i]->x);
+        sp_free(all[i]->y);
+    }
+    for (int i = 0; i < MAX_LAYERS; i++) {
+        sp_free(c->rate[i].x);
+        sp_free(c->rate[i].y);
+        sp_free(c->layer[i]);
+    }
+}
+
+sp_status sp_curves_write(const char *folder, const char *title, sp_error *err)
+{
+    curves c = {.n_layers = 0};
+    char *in = sp_format("%s/metrics.jsonl", folder), *out = sp_format("%s/curves.png", folder);
+    char *accuracy = sp_format("%.60s: accuracy", title);
+    sp_status st = in && out && accuracy ? read_file(&c, in, err) : SP_FAIL(err, SP_E_MEMORY, "out of memory for the curves");
+    if (st == SP_OK && c.failed)
+        st = SP_FAIL(err, SP_E_MEMORY, "out of memory for the curves");
+    if (st == SP_OK) {
+        sp_series loss[] = {{"training", c.loss.x, c.loss.y, c.loss.n}, {"test", c.test_loss.x, c.test_loss.y, c.test_loss.n}};
+        sp_series acc[] = {{"training", c.accuracy.x, c.accuracy.y, c.accuracy.n},
+                           {"test", c.test_accuracy.x, c.test_accuracy.y, c.test_accuracy.n}};
+        sp_series rate[MAX_LAYERS];
+        for (int i = 0; i < c.n_layers; i++)
+            rate[i] = (sp_series){c.layer[i], c.rate[i].x, c.rate[i].y, c.rate[i].n};
+        sp_panel panels[] = {{accuracy, "epoch", "accuracy in %", acc, 2, NAN, NAN},
+                             {"loss", "epoch", "mean loss over T", loss, 2, 0, NAN},
+                             {"firing", "epoch", "spikes a neuron and step", rate, (size_t)c.n_layers, 0, NAN}};
+        st = sp_chart_write(out, panels, 3, 560, 400, err);
+    }
+    curves_free(&c);
+    sp_free(in);
+    sp_free(out);
+    sp_free(accuracy);
+    return st;
+}

@@ -1,0 +1,268 @@
+/* The training loop: batch, gradients, look at the loss, optimizer step; metrics, checkpoints, evaluation. */
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/mem.h"
+#include "data/loader.h"
+#include "train/train.h"
+
+typedef struct trainer {
+    sp_session *s;
+    const sp_train_options *o;
+    const sp_dataset *test;
+    sp_loader *loader;
+    sp_metrics *metrics;
+    sp_progress p;
+    char *checkpoint, *best, *recipe;
+    float *loss;             /* [B] */
+    uint32_t *correct;       /* [B] */
+    uint8_t *mask;           /* [T] */
+    uint64_t *spikes;
+    double *rates;
+    double line_loss;        /* since the last metrics line */
+    int64_t line_correct, line_seen;
+    uint64_t line_start_ns, epoch_start_ns, run_start_ns;
+    double seconds_before;
+    int64_t run_iterations;
+} trainer;
+
+static sp_status report(trainer *t, sp_train_event *e, sp_error *err)
+{
+    e->session = t->s;
+    e->epochs = t->s->recipe.epochs;
+    e->iteration = t->p.iteration;
+    e->batches = (int64_t)sp_loader_batches(t->loader);
+    e->best_accuracy = t->p.best_accuracy;
+    SP_TRY(sp_metrics_event(t->metrics, e, err));
+    if (t->o->report)
+        t->o->report(t->o->ctx, e);
+    return SP_OK;
+}
+
+static void line_reset(trainer *t)
+{
+    t->line_loss = 0;
+    t->line_correct = t->line_seen = 0;
+    t->line_start_ns = sp_clock_ns();
+}
+
+static sp_status save(trainer *t, const char *path, sp_error *err)
+{
+    t->p.train_seconds = t->seconds_before + (double)(sp_clock_ns() - t->run_start_ns) * 1e-9;
+    return sp_checkpoint_save(path, t->s, &t->p, err);
+}
+
+static sp_status batch_line(trainer *t, sp_error *err)
+{
+    int64_t batches = (int64_t)sp_loader_batches(t->loader);
+    double seconds = (double)(sp_clock_ns() - t->line_start_ns) * 1e-9, rate = (double)t->line_seen / seconds;
+    int64_t left = (t->s->recipe.epochs - t->p.epoch) * batches - t->p.batch;
+    SP_TRY(sp_exec_spikes(t->s->train, t->spikes, err));
+    sp_session_rates(t->s, t->spikes, t->line_seen, t->rates);
+    sp_train_event e = {.kind = SP_EVENT_BATCH, .epoch = t->p.epoch + 1, .batch = t->p.batch,
+                        .loss = t->line_loss / (double)t->line_seen,
+                        .accuracy = (double)t->line_correct / (double)t->line_seen,
+                        .lr = sp_recipe_lr(&t->s->recipe, t->p.epoch), .samples_per_second = rate,
+                        .seconds_left = (double)(left * t->s->recipe.batch) / rate, .spike_rate = t->rates};
+    SP_TRY(report(t, &e, err));
+    line_reset(t);
+    return SP_OK;
+}
+
+static sp_status not_finite(trainer *t, const sp_exec_batch *e, sp_error *err)
+{
+    char where[256];
+    SP_TRY(sp_exec_find_nonfinite(t->s->train, e, where, sizeof where, err));
+    return SP_FAIL(err, SP_E_NUMERIC,
+                   "the loss is not finite in epoch %lld, mini-batch %lld. First seen at layer %s. Training stops before this "
+                   "mini-batch changes anything; the last checkpoint is untouched. Try a smaller learning rate (now %g)",
+                   (long long)t->p.epoch + 1, (long long)t->p.batch + 1, where, sp_recipe_lr(&t->s->recipe, t->p.epoch));
+}
+
+/* One mini-batch. The optimizer runs only after the loss was seen to be finite. */
+static sp_status run_batch(trainer *t, const sp_batch *b, sp_error *err)
+{
+    sp_session *s = t->s;
+    sp_session_draw(&s->recipe, t->p.iteration, t->mask);
+    sp_exec_batch e = {.images = b->images, .labels = b->labels, .backprop = t->mask, .iteration = (int32_t)t->p.iteration};
+    double sum = 0;
+    SP_TRY(sp_exec_run(s->train, &e, err));
+    SP_TRY(sp_exec_results(s->train, t->loss, t->correct, err));
+    for (size_t i = 0; i < b->n_valid; i++) {
+        sum += (double)t->loss[i];
+        t->line_correct += t->correct[i];
+        t->p.correct += t->correct[i];
+    }
+    if (!isfinite(sum))
+        return not_finite(t, &e, err);
+    SP_TRY(sp_exec_update(s->train, sp_recipe_lr(&s->recipe, t->p.epoch), t->p.iteration + 1, err));
+    t->line_loss += sum;
+    t->line_seen += (int64_t)b->n_valid;
+    t->p.loss_sum += sum;
+    t->p.seen += (int64_t)b->n_valid;
+    t->p.iteration++;
+    t->p.batch++;
+    t->run_iterations++;
+    return SP_OK;
+}
+
+static bool must_stop(const trainer *t)
+{
+    return (t->o->stop && *t->o->stop) || (t->o->max_iterations && t->run_iterations >= t->o->max_iterations);
+}
+
+static sp_status interrupted(trainer *t, sp_error *err)
+{
+    SP_TRY(save(t, t->checkpoint, err));
+    return SP_FAIL(err, SP_E_INTERRUPTED, "interrupted in epoch %lld after mini-batch %lld; saved. Continue with: spikeport "
+                   "train --resume %s", (long long)t->p.epoch + 1, (long long)t->p.batch, t->o->out);
+}
+
+static sp_status run_batches(trainer *t, sp_error *err)
+{
+    const sp_recipe *r = &t->s->recipe;
+    SP_TRY(sp_loader_start(t->loader, (uint64_t)t->p.epoch, (size_t)t->p.batch, err));
+    for (;;) {
+        const sp_batch *b;
+        SP_TRY(sp_loader_next(t->loader, &b, err));
+        if (!b)
+            return t->line_seen ? batch_line(t, err) : SP_OK;
+        SP_TRY(run_batch(t, b, err));
+        sp_loader_release(t->loader, b);
+        if (t->p.iteration % r->log_every == 0)
+            SP_TRY(batch_line(t, err));
+        if (must_stop(t))
+            return interrupted(t, err);
+        if (r->checkpoint_every && t->p.iteration % r->checkpoint_every == 0)
+            SP_TRY(save(t, t->checkpoint, err));
+    }
+}
+
+/* Evaluation and the epoch's line and checkpoints. A stop during evaluation counts as before it: the checkpoint is then
+ * that of the finished training epoch, and resuming evaluates again. */
+static sp_status finish_epoch(trainer *t, sp_error *err)
+{
+    sp_session *s = t->s;
+    sp_train_event e = {.kind = SP_EVENT_EPOCH, .epoch = t->p.epoch + 1, .lr = sp_recipe_lr(&s->recipe, t->p.epoch),
+                        .loss = t->p.loss_sum / (double)t->p.seen, .accuracy = (double)t->p.correct / (double)t->p.seen,
+                        .epoch_seconds = (double)(sp_clock_ns() - t->epoch_start_ns) * 1e-9};
+    e.wait_fraction = e.epoch_seconds > 0 ? sp_loader_wait_seconds(t->loader) / e.epoch_seconds : 0;
+    sp_status st = sp_session_evaluate(s, t->test, t->o->stop, &e.test, err);
+    if (st == SP_E_INTERRUPTED) {
+        sp_free(e.test.spike_rate);
+        return interrupted(t, err);
+    }
+    if (st == SP_OK) {
+        bool better = e.test.accuracy > t->p.best_accuracy;
+        t->p.best_accuracy = better ? e.test.accuracy : t->p.best_accuracy;
+        e.spike_rate = e.test.spike_rate;
+        st = report(t, &e, err);
+        t->p.epoch++;
+        t->p.batch = 0;
+        t->p.loss_sum = 0;
+        t->p.correct = t->p.seen = 0;
+        if (st == SP_OK && better)
+            st = save(t, t->best, err);
+        if (st == SP_OK)
+            st = save(t, t->checkpoint, err);
+    }
+    sp_free(e.test.spike_rate);
+    return st;
+}
+
+static sp_status run_epochs(trainer *t, sp_error *err)
+{
+    while (t->p.epoch < t->s->recipe.epochs) {
+        t->epoch_start_ns = sp_clock_ns();
+        line_reset(t);
+        SP_TRY(run_batches(t, err));
+        SP_TRY(finish_epoch(t, err));
+    }
+    return SP_OK;
+}
+
+static sp_status write_recipe(trainer *t, sp_error *err)
+{
+    sp_text text = {0};
+    sp_recipe_print(&t->s->recipe, &text);
+    FILE *f = fopen(t->recipe, "w");
+    bool ok = f && !text.failed && fputs(text.s, f) >= 0;
+    if (f)
+        ok = fclose(f) == 0 && ok;
+    sp_text_free(&text);
+    return ok ? SP_OK : SP_FAIL(err, SP_E_IO, "%s: %s", t->recipe, strerror(errno));
+}
+
+static sp_status make_folder(const char *path, sp_error *err)
+{
+    char part[4096];
+    snprintf(part, sizeof part, "%s", path);
+    for (char *p = part + 1; *p; p++)
+        if (*p == '/') {
+            *p = 0;
+            mkdir(part, 0777);
+            *p = '/';
+        }
+    if (mkdir(path, 0777) != 0 && errno != EEXIST)
+        return SP_FAIL(err, SP_E_IO, "cannot make the folder %s: %s", path, strerror(errno));
+    return SP_OK;
+}
+
+static sp_status prepare(trainer *t, const sp_dataset *train, sp_error *err)
+{
+    const sp_recipe *r = &t->s->recipe;
+    size_t batch = (size_t)r->batch, nodes = (size_t)t->s->graph->n_nodes;
+    sp_loader_options lo = {.batch = batch, .shuffle = true, .drop_last = true, .seed = (uint64_t)r->seed, .depth = 3};
+    if (train->info.count < batch)
+        return SP_FAIL(err, SP_E_CONFIG, "%s: batch is %zu, but there are only %zu training samples", r->doc.file, batch,
+                       train->info.count);
+    SP_TRY(make_folder(t->o->out, err));
+    t->checkpoint = sp_format("%s/checkpoint.safetensors", t->o->out);
+    t->best = sp_format("%s/best.safetensors", t->o->out);
+    t->recipe = sp_format("%s/recipe.yaml", t->o->out);
+    t->loss = sp_alloc_array(batch, sizeof *t->loss);
+    t->correct = sp_alloc_array(batch, sizeof *t->correct);
+    t->mask = sp_alloc_array((size_t)r->time_steps, sizeof *t->mask);
+    t->spikes = sp_alloc_array(nodes, sizeof *t->spikes);
+    t->rates = sp_alloc_array(nodes, sizeof *t->rates);
+    if (!t->checkpoint || !t->best || !t->recipe || !t->loss || !t->correct || !t->mask || !t->spikes || !t->rates)
+        return SP_FAIL(err, SP_E_MEMORY, "out of memory for training");
+    if (t->o->resume) {
+        t->p = t->o->resume->progress;
+        SP_TRY(sp_checkpoint_restore(t->o->resume, t->s, true, err));
+    }
+    t->seconds_before = t->p.train_seconds;
+    SP_TRY(write_recipe(t, err));
+    SP_TRY(sp_loader_create(train, &lo, &t->loader, err));
+    return sp_metrics_open(t->o->out, t->p.iteration, t->o->resume != NULL, &t->metrics, err);
+}
+
+static void fini(trainer *t)
+{
+    sp_loader_destroy(&t->loader);
+    sp_metrics_close(&t->metrics);
+    void *all[] = {t->checkpoint, t->best, t->recipe, t->loss, t->correct, t->mask, t->spikes, t->rates};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        sp_free(all[i]);
+}
+
+sp_status sp_train(sp_session *s, const sp_dataset *train, const sp_dataset *test, const sp_train_options *o, sp_error *err)
+{
+    trainer t = {.s = s, .o = o, .test = test, .run_start_ns = sp_clock_ns()};
+    sp_status st = SP_OK;
+    SP_TRY_GOTO(prepare(&t, train, err));
+    sp_train_event start = {.kind = SP_EVENT_START, .epoch = t.p.epoch + 1, .batch = t.p.batch};
+    SP_TRY_GOTO(report(&t, &start, err));
+    SP_TRY_GOTO(run_epochs(&t, err));
+    sp_train_event end = {.kind = SP_EVENT_END, .epoch = t.p.epoch};
+    SP_TRY_GOTO(report(&t, &end, err));
+    st = sp_curves_write(o->out, s->recipe.name, err);
+done:
+    fini(&t);
+    return st;
+}

@@ -1,0 +1,142 @@
+/* metrics.jsonl: appended during training, flushed by line. On resume the lines after the checkpoint are dropped, so
+ * that the file reads as if the run had never stopped. */
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "spikeport/version.h"
+#include "train/train.h"
+
+struct sp_metrics {
+    FILE *f;
+    char *path;
+};
+
+static sp_status io_error(const char *path, sp_error *err)
+{
+    return SP_FAIL(err, SP_E_IO, "%s: %s", path, strerror(errno));
+}
+
+static bool keep_line(const char *line, int64_t keep)
+{
+    json_t *j = json_loads(line, 0, NULL);
+    bool ok = json_is_object(j) && json_integer_value(json_object_get(j, "iteration")) <= keep &&
+              strcmp(json_string_value(json_object_get(j, "event")) ? json_string_value(json_object_get(j, "event")) : "",
+                     "end") != 0;
+    json_decref(j);
+    return ok;
+}
+
+/* Copies the lines to keep into a new file and puts it in place of the old one. */
+static sp_status truncate_metrics(const char *path, int64_t keep, sp_error *err)
+{
+    FILE *in = fopen(path, "r");
+    if (!in)
+        return SP_OK; /* resumed into another folder: the metrics start anew */
+    char *temp = sp_format("%s.tmp", path), *line = NULL;
+    size_t cap = 0;
+    FILE *out = temp ? fopen(temp, "w") : NULL;
+    bool ok = out != NULL;
+    while (ok && getline(&line, &cap, in) > 0)
+        if (keep_line(line, keep))
+            ok = fputs(line, out) >= 0;
+    ok = ok && fflush(out) == 0;
+    if (out)
+        ok = fclose(out) == 0 && ok;
+    fclose(in);
+    free(line);
+    ok = ok && rename(temp, path) == 0;
+    sp_status st = ok ? SP_OK : io_error(path, err);
+    if (!ok && temp)
+        unlink(temp);
+    sp_free(temp);
+    return st;
+}
+
+sp_status sp_metrics_open(const char *folder, int64_t keep_iterations, bool resume, sp_metrics **out, sp_error *err)
+{
+    sp_metrics *m = sp_alloc(sizeof *m);
+    if (m)
+        m->path = sp_format("%s/metrics.jsonl", folder);
+    if (!m || !m->path) {
+        sp_metrics_close(&m);
+        return SP_FAIL(err, SP_E_MEMORY, "out of memory for the metrics");
+    }
+    sp_status st = resume ? truncate_metrics(m->path, keep_iterations, err) : SP_OK;
+    if (st == SP_OK) {
+        m->f = fopen(m->path, resume ? "a" : "w");
+        st = m->f ? SP_OK : io_error(m->path, err);
+    }
+    if (st != SP_OK) {
+        sp_metrics_close(&m);
+        return st;
+    }
+    *out = m;
+    return SP_OK;
+}
+
+void sp_metrics_close(sp_metrics **pm)
+{
+    if (!pm || !*pm)
+        return;
+    if ((*pm)->f)
+        fclose((*pm)->f);
+    sp_free((*pm)->path);
+    sp_free(*pm);
+    *pm = NULL;
+}
+
+static json_t *rates_json(const sp_session *s, const double *rates)
+{
+    json_t *o = json_object();
+    for (int i = 0; rates && i < s->graph->n_nodes; i++)
+        if (s->graph->nodes[i].type == SP_NODE_NEURON)
+            json_object_set_new(o, s->graph->nodes[i].name, json_real(rates[i]));
+    return o;
+}
+
+static json_t *start_json(const sp_train_event *e)
+{
+    const sp_session *s = e->session;
+    return json_pack("{s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "event", "start", "schema",
+                     "spikeport-metrics/1", "spikeport", SPIKEPORT_VERSION, "iteration", (json_int_t)e->iteration, "name",
+                     s->recipe.name, "device", s->dev->info.name, "driver", s->dev->info.driver, "method",
+                     sp_method_name(s->recipe.method), "time_steps", (json_int_t)s->recipe.time_steps, "batch",
+                     (json_int_t)s->recipe.batch, "parameters", (json_int_t)s->graph->n_trainable, "planned_bytes",
+                     (json_int_t)s->planned_bytes, "epochs", (json_int_t)e->epochs);
+}
+
+static json_t *event_json(const sp_train_event *e)
+{
+    const sp_session *s = e->session;
+    if (e->kind == SP_EVENT_START)
+        return start_json(e);
+    if (e->kind == SP_EVENT_BATCH)
+        return json_pack("{s:s, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:o}", "event", "batch", "iteration",
+                         (json_int_t)e->iteration, "epoch", (json_int_t)e->epoch, "batch", (json_int_t)e->batch, "loss",
+                         e->loss, "accuracy", e->accuracy, "lr", e->lr, "samples_per_second", e->samples_per_second,
+                         "spike_rate", rates_json(s, e->spike_rate));
+    if (e->kind == SP_EVENT_EPOCH)
+        return json_pack("{s:s, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:o}", "event", "epoch", "iteration",
+                         (json_int_t)e->iteration, "epoch", (json_int_t)e->epoch, "loss", e->loss, "accuracy", e->accuracy,
+                         "test_loss", e->test.loss, "test_accuracy", e->test.accuracy, "lr", e->lr, "seconds",
+                         e->epoch_seconds, "test_seconds", e->test.seconds, "peak_bytes", (json_int_t)s->dev->peak_bytes,
+                         "spike_rate", rates_json(s, e->spike_rate));
+    return json_pack("{s:s, s:I, s:f}", "event", "end", "iteration", (json_int_t)e->iteration, "best_accuracy",
+                     e->best_accuracy);
+}
+
+sp_status sp_metrics_event(sp_metrics *m, const sp_train_event *e, sp_error *err)
+{
+    json_t *j = event_json(e);
+    char *text = j ? json_dumps(j, JSON_COMPACT | JSON_REAL_PRECISION(17)) : NULL;
+    json_decref(j);
+    if (!text)
+        return SP_FAIL(err, SP_E_FAILED, "%s: could not write an event as JSON", m->path);
+    bool ok = fprintf(m->f, "%s\n", text) > 0 && fflush(m->f) == 0;
+    free(text);
+    return ok ? SP_OK : io_error(m->path, err);
+}

@@ -1,0 +1,53 @@
+/* Recipes: everything a training run depends on, read from YAML, every default written out on request. */
+#ifndef SP_TRAIN_RECIPE_H
+#define SP_TRAIN_RECIPE_H
+
+#include "base/mem.h"
+#include "config/yaml.h"
+#include "graph/network.h"
+#include "plan/plan.h"
+
+typedef struct sp_recipe {
+    sp_yaml_doc doc;             /* keeps the strings alive */
+    sp_yaml_doc network_doc;     /* where `network` names a file */
+    const char *name;
+    struct {
+        const char *name, *path;
+        double mean, std;
+        int64_t train_limit, test_limit;
+        int64_t classes, channels, height, width, count, frames; /* synthetic */
+    } data;
+    sp_neuron neuron;
+    sp_network network;          /* parsed; moved into the graph by sp_session */
+    char *network_text;          /* the network as YAML with every default, for checkpoints */
+    char *network_file;          /* for messages */
+    sp_method method;
+    int64_t time_steps, backprop_steps;  /* K of sltt-k */
+    double w_mse, mse_target;
+    bool mse_one_hot;
+    bool adamw;
+    double lr, momentum, weight_decay, beta1, beta2, eps;
+    int lr_schedule;             /* sp_lr_kind */
+    int64_t lr_period, lr_step;  /* cosine: epochs of the half wave; step: epochs between drops */
+    double lr_gamma, lr_min;
+    int64_t batch, eval_batch, epochs, seed;
+    int64_t checkpoint_every;    /* mini-batches; 0: only at the end of an epoch */
+    int64_t log_every;           /* mini-batches between metric lines */
+    const char *plugins_path;    /* folders of plugins, relative to the recipe */
+    char **plugins;              /* "op=variant" */
+    size_t n_plugins;
+} sp_recipe;
+
+enum { SP_LR_CONSTANT, SP_LR_COSINE, SP_LR_STEP };
+
+/* Loads a recipe, applies `sets` ("a.b=c"), checks every key and value. */
+sp_status sp_recipe_load(const char *path, const char *const *sets, size_t n_sets, sp_recipe *out, sp_error *err);
+sp_status sp_recipe_parse(const char *name, const char *text, size_t n, const char *const *sets, size_t n_sets,
+                          sp_recipe *out, sp_error *err);
+void sp_recipe_free(sp_recipe *r);
+/* The whole recipe as YAML that parses back to the same run (network inline). */
+void sp_recipe_print(const sp_recipe *r, sp_text *out);
+/* Learning rate of an epoch (0-based): cosine as CosineAnnealingLR, step as StepLR. */
+double sp_recipe_lr(const sp_recipe *r, int64_t epoch);
+
+#endif

@@ -1,0 +1,165 @@
+/* Opening a session: device, plugins, graph, memory, plans, starting parameters. */
+#include "train/session.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "base/rng.h"
+#include "check/check.h"
+
+sp_status sp_session_dataset(const sp_recipe *r, bool train, sp_dataset **out, sp_error *err)
+{
+    int64_t limit = train ? r->data.train_limit : r->data.test_limit;
+    sp_dataset_options o = {.name = r->data.name, .path = r->data.path, .train = train, .mean = r->data.mean,
+                            .std = r->data.std, .limit = (size_t)limit, .classes = (int)r->data.classes,
+                            .channels = (int)r->data.channels, .height = (int)r->data.height,
+                            .width = (int)r->data.width, .frames = (int)r->data.frames, .count = (size_t)r->data.count,
+                            .seed = (uint64_t)r->seed};
+    return sp_dataset_open(&o, out, err);
+}
+
+static sp_status force_variants(sp_session *s, const sp_session_options *o, sp_error *err)
+{
+    for (size_t i = 0; i < s->recipe.n_plugins; i++)
+        SP_TRY(sp_registry_force(s->reg, s->recipe.plugins[i], err));
+    for (size_t i = 0; i < o->n_force; i++)
+        SP_TRY(sp_registry_force(s->reg, o->force[i], err));
+    return SP_OK;
+}
+
+static sp_status load_plugins(sp_session *s, const sp_session_options *o, sp_error *err)
+{
+    char *paths = NULL;
+    if (o->plugins_path && s->recipe.plugins_path)
+        paths = sp_format("%s:%s", o->plugins_path, s->recipe.plugins_path);
+    else if (o->plugins_path || s->recipe.plugins_path)
+        paths = sp_strdup(o->plugins_path ? o->plugins_path : s->recipe.plugins_path);
+    sp_status st = sp_registry_create(paths, &s->reg, err);
+    sp_free(paths);
+    SP_TRY(st);
+    s->reg->trust = sp_check_trust;
+    s->reg->trust_ctx = s->reg;
+    return force_variants(s, o, err);
+}
+
+static sp_status check_classes(const sp_session *s, sp_error *err)
+{
+    if (s->graph->classes >= s->data.classes)
+        return SP_OK;
+    return SP_FAIL(err, SP_E_CONFIG, "%s: the network has %lld outputs, but the data set %s has %d classes",
+                   s->recipe.network_file, (long long)s->graph->classes, s->data.name, s->data.classes);
+}
+
+static sp_status initialise(sp_session *s, sp_error *err)
+{
+    int64_t most = 1;
+    for (int i = 0; i < s->graph->n_params; i++)
+        most = s->graph->params[i].elems > most ? s->graph->params[i].elems : most;
+    float *x = sp_alloc_array((size_t)most, sizeof *x);
+    sp_status st = x ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory for the starting parameters");
+    for (int i = 0; i < s->graph->n_params && st == SP_OK; i++) {
+        sp_param_initialise(s->graph, &s->graph->params[i], (uint64_t)s->recipe.seed, x);
+        st = sp_model_write(s->model, &s->graph->params[i], SP_RANGE_WEIGHTS, x, err);
+    }
+    sp_free(x);
+    return st;
+}
+
+static sp_plan_options plan_options(const sp_recipe *r, const sp_dataset_info *data, bool eval)
+{
+    return (sp_plan_options){.method = eval ? SP_METHOD_EVAL : r->method, .batch = eval ? r->eval_batch : r->batch,
+                             .time_steps = r->time_steps, .sequence = data->frames > 0, .w_ce = 1.0 - r->w_mse,
+                             .w_mse = r->w_mse, .mse_target = r->mse_target, .mse_one_hot = r->mse_one_hot,
+                             .seed = (uint64_t)r->seed, .adamw = r->adamw, .momentum = r->momentum,
+                             .weight_decay = r->weight_decay, .beta1 = r->beta1, .beta2 = r->beta2, .eps = r->eps,
+                             .count_spikes = true};
+}
+
+static sp_status make_plans(sp_session *s, bool no_train, sp_error *err)
+{
+    sp_plan_options o = plan_options(&s->recipe, &s->data, true);
+    SP_TRY(sp_plan_create(s->graph, s->model, s->reg, &o, &s->eval, err));
+    if (no_train) {
+        s->planned_bytes = s->model->bytes + s->eval->arena_bytes;
+        SP_TRY(sp_plan_attach(s->eval, NULL, err));
+        return sp_exec_clear_spikes(s->eval, err);
+    }
+    o = plan_options(&s->recipe, &s->data, false);
+    SP_TRY(sp_plan_create(s->graph, s->model, s->reg, &o, &s->train, err));
+    bool train_larger = s->train->arena_bytes >= s->eval->arena_bytes;
+    sp_plan *large = train_larger ? s->train : s->eval, *small = train_larger ? s->eval : s->train;
+    s->planned_bytes = s->model->bytes + large->arena_bytes;
+    SP_TRY(sp_plan_attach(large, NULL, err));
+    SP_TRY(sp_plan_attach(small, large, err));
+    return sp_exec_clear_spikes(s->train, err);
+}
+
+sp_status sp_session_open(sp_recipe *recipe, const sp_dataset_info *data, const sp_session_options *o, sp_session **out,
+                          sp_error *err)
+{
+    sp_session *s = sp_alloc(sizeof *s);
+    sp_status st = SP_OK;
+    if (!s) {
+        sp_recipe_free(recipe);
+        return SP_FAIL(err, SP_E_MEMORY, "out of memory for the session");
+    }
+    s->recipe = *recipe;
+    memset(recipe, 0, sizeof *recipe);
+    s->data = *data;
+    if (data->frames > 0 && data->frames != s->recipe.time_steps)
+        SP_TRY_GOTO(SP_FAIL(err, SP_E_CONFIG, "%s: schedule.time_steps is %lld, but a sample of %s has %d frames",
+                            s->recipe.doc.file, (long long)s->recipe.time_steps, data->name, data->frames));
+    SP_TRY_GOTO(sp_graph_create(&s->recipe.network, s->recipe.network_file, data->channels, data->height, data->width,
+                                &s->graph, err));
+    SP_TRY_GOTO(check_classes(s, err));
+    SP_TRY_GOTO(sp_device_open(o->device, &o->device_options, &s->dev, err));
+    SP_TRY_GOTO(load_plugins(s, o, err));
+    SP_TRY_GOTO(sp_model_create(s->graph, s->dev, s->recipe.adamw, &s->model, err));
+    SP_TRY_GOTO(initialise(s, err));
+    SP_TRY_GOTO(make_plans(s, o->no_train, err));
+    *out = s;
+    return SP_OK;
+done:
+    sp_session_close(&s);
+    return st;
+}
+
+void sp_session_close(sp_session **ps)
+{
+    if (!ps || !*ps)
+        return;
+    sp_session *s = *ps;
+    /* a plan that borrows its memory goes before the one that owns it */
+    if (s->train && !s->train->owns_slabs)
+        sp_plan_destroy(&s->train);
+    sp_plan_destroy(&s->eval);
+    sp_plan_destroy(&s->train);
+    sp_model_destroy(&s->model);
+    sp_registry_destroy(&s->reg);
+    sp_device_close(&s->dev);
+    sp_graph_destroy(&s->graph);
+    sp_recipe_free(&s->recipe);
+    sp_free(s);
+    *ps = NULL;
+}
+
+void sp_session_draw(const sp_recipe *r, int64_t iteration, uint8_t *mask)
+{
+    enum { DRAW_STREAM = 0x2000 };
+    sp_rng rng = sp_rng_make((uint64_t)r->seed, DRAW_STREAM + ((uint64_t)iteration << 16));
+    int64_t left = r->time_steps, wanted = r->method == SP_METHOD_SLTT_K ? r->backprop_steps : left;
+    /* selection sampling (Knuth, TAOCP 3.4.2 S): every set of K steps is equally likely */
+    for (int64_t t = 0; t < r->time_steps; t++, left--) {
+        mask[t] = (int64_t)sp_rng_below(&rng, (uint32_t)left) < wanted;
+        wanted -= mask[t];
+    }
+}
+
+void sp_session_rates(const sp_session *s, const uint64_t *spikes, int64_t samples, double *rates)
+{
+    for (int i = 0; i < s->graph->n_nodes; i++) {
+        double n = (double)sp_act_elems(&s->graph->acts[s->graph->nodes[i].out]) * (double)samples *
+                   (double)s->recipe.time_steps;
+        rates[i] = n > 0 ? (double)spikes[i] / n : 0.0;
+    }
+}

@@ -1,0 +1,54 @@
+/* Session: a recipe on a device, ready to run. Graph, model, training plan and evaluation plan share one device memory. */
+#ifndef SP_TRAIN_SESSION_H
+#define SP_TRAIN_SESSION_H
+
+#include "data/dataset.h"
+#include "exec/executor.h"
+#include "train/recipe.h"
+
+typedef struct sp_session_options {
+    const char *device;          /* selector, NULL auto */
+    sp_device_options device_options;
+    const char *plugins_path;    /* added before the recipe's and SPIKEPORT_PLUGIN_PATH */
+    const char *const *force;    /* "op=variant" */
+    size_t n_force;
+    bool no_train;               /* evaluation only */
+} sp_session_options;
+
+typedef struct sp_session {
+    sp_recipe recipe;            /* owned */
+    sp_dataset_info data;        /* shapes only */
+    sp_device *dev;
+    sp_registry *reg;
+    sp_graph *graph;
+    sp_model *model;
+    sp_plan *train, *eval;       /* train NULL with no_train */
+    uint64_t planned_bytes;      /* device memory of everything */
+} sp_session;
+
+/* Takes the recipe over (also on failure). data: channels, height, width, frames, classes of a sample. Parameters start
+ * from the recipe's seed. [setup] */
+sp_status sp_session_open(sp_recipe *recipe, const sp_dataset_info *data, const sp_session_options *o, sp_session **out,
+                          sp_error *err);
+void sp_session_close(sp_session **s);
+
+/* Opens a split of the recipe's data set. */
+sp_status sp_session_dataset(const sp_recipe *r, bool train, sp_dataset **out, sp_error *err);
+
+/* SLTT-K's draw for a mini-batch: K of T, a pure function of (seed, iteration). mask[T]. */
+void sp_session_draw(const sp_recipe *r, int64_t iteration, uint8_t *mask);
+
+typedef struct sp_scores {
+    double loss, accuracy;       /* means over samples */
+    int64_t samples;
+    double seconds;
+    double *spike_rate;          /* by graph node, spikes a neuron and time step; owned, sp_free */
+} sp_scores;
+
+/* All of a data set through the evaluation plan. stop (may be NULL): set by a signal. */
+sp_status sp_session_evaluate(sp_session *s, const sp_dataset *ds, const volatile int *stop, sp_scores *out, sp_error *err);
+
+/* Spikes a neuron and time step, by node, from counts over `samples` samples. */
+void sp_session_rates(const sp_session *s, const uint64_t *spikes, int64_t samples, double *rates);
+
+#endif

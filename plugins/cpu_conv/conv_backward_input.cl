@@ -1,0 +1,331 @@
+//@ plugin:    cpu_conv 1.0.0
+//@ abi:       1
+//@ op:        conv.backward_input/1
+//@ kernel:    conv_backward_input__pack
+//@ global:    ceildiv(C, 32), KH*KW
+//@ local:     1, 1
+//@ kernel:    conv_backward_input__tiles
+//@ global:    cu*16
+//@ local:     1
+//@ bake:      *
+//@ when:      C >= 4 && (SH == 1 || DH == 1) && (SW == 1 || DW == 1)
+//@ workspace: roundup(C, 32)*KH*KW*O
+//@ device:    cpu
+//@ score:     60
+//@ about:     a convolution of e with the transposed weights, one per residue of the stride; tiles as in conv_forward
+
+/* g_x = e convolved with the mirrored weights. Input pixels whose padded position leaves the same remainders (ry, rx)
+ * by the stride meet the same taps: each class is a convolution of stride 1 with taps ry, ry + SH, ... , and
+ * pixel q of it is a = SH q + ry = iy + PH; its tap t reads e at oy = q - t DH. With stride 1 there is one class.
+ * The pack pass transposes w to [C/32][class][taps, mirrored][O][32], so that input channels run along the lanes.
+ * Strips, padded private copy (of e) and register tiles are those of conv_forward.cl. */
+
+#define CAT_(a, b) a##b
+#define CAT(a, b) CAT_(a, b)
+#define MIN(a, b) ((a) < (b) ? (a) : (b))
+#define MAX(a, b) ((a) > (b) ? (a) : (b))
+#define CEIL(a, b) (((a) + (b) - 1) / (b))
+
+#if C >= 16
+#define VW 16
+#elif C >= 8
+#define VW 8
+#else
+#define VW 4
+#endif
+typedef CAT(float, VW) vec;
+#define VLOAD(p) CAT(vload, VW)(0, p)
+#define VSTORE(v, p) CAT(vstore, VW)(v, 0, p)
+#define VECS CEIL(C, VW)
+#define VEC_AT(j) MIN((j) * VW, C - VW)
+#define W_STEP (2 * VW)
+
+/* Taps of class r of a stride s, and of the classes before it. */
+#define TAPS(r, s, k) (((k) - (r) + (s) - 1) / (s))
+inline int taps(int r, int s, int k)
+{
+    return r < k ? TAPS(r, s, k) : 0;
+}
+inline int taps_before(int r, int s, int k)
+{
+    int n = 0;
+    for (int i = 0; i < r; i++)
+        n += taps(i, s, k);
+    return n;
+}
+
+/* The tile: TX divides QW where it can. QH x QW input pixels of one class. */
+#define QH CEIL(H, SH)
+#define QW CEIL(W, SW)
+#if QW == 1 && QH == 1
+#define P 8
+#define TX 1
+#define TY 1
+#elif QW == 1
+#define P 8
+#define TX 1
+#define TY 8
+#elif QW == 2
+#define P 8
+#define TX 2
+#define TY 2
+#elif QW == 3
+#define P 9
+#define TX 3
+#define TY 3
+#elif QW == 4
+#define P 8
+#define TX 4
+#define TY 2
+#elif QW == 5
+#define P 10
+#define TX 5
+#define TY 2
+#elif QW == 6
+#define P 12
+#define TX 6
+#define TY 2
+#elif QW == 7 && QH % 2 == 0
+#define P 14
+#define TX 7
+#define TY 2
+#else
+#define TY 1
+#if QW == 7
+#define P 7
+#elif QW % 14 == 0
+#define P 14
+#elif QW % 12 == 0
+#define P 12
+#elif QW % 8 == 0
+#define P 8
+#elif QW % 13 == 0
+#define P 13
+#elif QW % 11 == 0
+#define P 11
+#elif QW % 10 == 0
+#define P 10
+#elif QW % 9 == 0
+#define P 9
+#elif QW % 14 > 8
+#define P 14
+#elif QW % 12 > 6
+#define P 12
+#else
+#define P 8
+#endif
+#define TX P
+#endif
+#define TN (P / (TX * TY))
+
+#define EACH7(F) F(0) F(1) F(2) F(3) F(4) F(5) F(6)
+#define EACH8(F) EACH7(F) F(7)
+#define EACH9(F) EACH8(F) F(8)
+#define EACH10(F) EACH9(F) F(9)
+#define EACH11(F) EACH10(F) F(10)
+#define EACH12(F) EACH11(F) F(11)
+#define EACH13(F) EACH12(F) F(12)
+#define EACH14(F) EACH13(F) F(13)
+#define EACH CAT(EACH, P)
+
+/* The strip of e and its padded copy: row r is oy = PH / SH + q0 - HALO_Y + r. */
+#define HALO_Y ((TAPS(0, SH, KH) - 1) * DH)
+#define HALO_X ((TAPS(0, SW, KW) - 1) * DW)
+#define IN_PLACE (KH * KW * SH * SW == 1 && PH == 0 && PW == 0 && QW % TX == 0 && QH % TY == 0 && N % TN == 0)
+#define XW (CEIL(QW, TX) * TX + HALO_X + (SW > 1))
+#define ROW (XW * O)
+#if QH * QW <= 64
+#define R (CEIL(QH, TY) * TY)
+#define G (CEIL(CEIL(64, QH * QW), TN) * TN)
+#else
+#define R MIN(TY * MAX(1, 16384 / (ROW * TY)), CEIL(QH, TY) * TY)
+#define G TN
+#endif
+#define XH (R + HALO_Y + (SH > 1))
+#define IMAGE (XH * ROW)
+#if IN_PLACE
+#define E_IMAGE (H * W * O)
+#define E_ROW (W * O)
+typedef __global const float *e_pointer;
+#else
+#define E_IMAGE IMAGE
+#define E_ROW ROW
+typedef __private const float *e_pointer;
+#endif
+#define STRIPS (CEIL(N, G) * CEIL(QH, R))
+#define PANEL (C % VW ? VECS : 8)
+#define PANELS CEIL(VECS, PANEL)
+
+#if !IN_PLACE
+inline void zero(float *to, int n)
+{
+    for (int i = 0; i < n; i++)
+        to[i] = 0.0f;
+}
+
+inline void pad(float *to, __global const float *e, int n0, int q0)
+{
+    /* column r is ox = PW / SW - HALO_X + r */
+    const int left = MIN(MAX(0, HALO_X - PW / SW), XW), skip = MAX(0, PW / SW - HALO_X);
+    const int width = MAX(0, MIN(WO - skip, XW - left));
+    for (int g = 0; g < G; g++)
+        for (int r = 0; r < XH; r++, to += ROW) {
+            const int oy = PH / SH + q0 - HALO_Y + r;
+            if (n0 + g >= N || oy < 0 || oy >= HO) {
+                zero(to, ROW);
+                continue;
+            }
+            __global const float *from = e + (((ulong)(n0 + g) * HO + oy) * WO + skip) * (ulong)O;
+            int i = 0;
+            zero(to, left * O);
+            for (; i + 16 <= width * O; i += 16)
+                vstore16(vload16(0, from + i), 0, to + left * O + i);
+            for (; i < width * O; i++)
+                to[left * O + i] = from[i];
+            zero(to + (left + width) * O, ROW - (left + width) * O);
+        }
+}
+#endif
+
+#define PIXEL_N(i) ((i) / (TX * TY))
+#define PIXEL_Y(i) ((i) / TX % TY)
+#define PIXEL_X(i) ((i) % TX)
+
+/* One tile of a class with ty x tx taps: pixels at (n, iy + SH .., ix + SW ..), channels c0.. and, if two, c1... */
+inline void tile(e_pointer e, __global const float *w, __global float *g_x, int n, int iy, int ix, int c0, int c1,
+                 int ty, int tx, int two)
+{
+    const int runs = DW == 1 ? 1 : tx, run = DW == 1 ? tx * O : O;
+#define START(i) vec u##i = (vec)(0.0f), v##i = (vec)(0.0f);
+    EACH(START)
+    for (int ky = 0; ky < ty; ky++)
+        for (int kx = 0; kx < runs; kx++) {
+            e_pointer p = e + ky * DH * E_ROW + kx * DW * O;
+            for (int o = 0; o < run; o++) {
+                const vec f0 = VLOAD(w), f1 = two ? VLOAD(w + VW) : (vec)(0.0f);
+#define STEP(i) {                                                                                            \
+        const vec a = (vec)(p[PIXEL_N(i) * E_IMAGE + PIXEL_Y(i) * E_ROW + PIXEL_X(i) * O]);                  \
+        u##i = fma(a, f0, u##i);                                                                             \
+        if (two) v##i = fma(a, f1, v##i); }
+                EACH(STEP)
+                w += W_STEP;
+                p++;
+            }
+        }
+    __global float *to = g_x + (((ulong)n * H + iy) * W + ix) * (ulong)C;
+    const int nn = N - n, ny = H - iy, nx = W - ix;
+#define PUT(i) if (PIXEL_N(i) < nn && PIXEL_Y(i) * SH < ny && PIXEL_X(i) * SW < nx) {                        \
+        __global float *q = to + ((PIXEL_N(i) * H + PIXEL_Y(i) * SH) * W + PIXEL_X(i) * SW) * C;             \
+        VSTORE(u##i, q + c0);                                                                                \
+        if (two) VSTORE(v##i, q + c1); }
+    EACH(PUT)
+}
+
+/* All pixels of class (ry, rx) of a strip. */
+inline void class_strip(e_pointer e, __global const float *w, __global float *g_x, int n0, int q0, int ry, int rx,
+                        int c0, int c1, int two)
+{
+    const int ty = taps(ry, SH, KH), tx = taps(rx, SW, KW);
+    /* First q with a pixel in the image; PH / SH is the smallest of all classes, others are at most one more. */
+    const int sy = CEIL(MAX(PH - ry, 0), SH), sx = CEIL(MAX(PW - rx, 0), SW);
+    const int images = min(G, N - n0);
+    w += (ulong)(taps_before(ry, SH, KH) * KW + ty * taps_before(rx, SW, KW)) * (ulong)(O * W_STEP);
+    e += (sy - PH / SH + HALO_Y - max(ty - 1, 0) * DH) * E_ROW + (sx - PW / SW + HALO_X - max(tx - 1, 0) * DW) * O;
+    for (int g = 0; g < images; g += TN)
+        for (int r = 0; r < R; r += TY) {
+            const int iy = SH * (sy + q0 + r) + ry - PH;
+            if (iy >= H)
+                break;
+            for (int q = 0; q < QW; q += TX) {
+                const int ix = SW * (sx + q) + rx - PW;
+                if (ix < W)
+                    tile(e + g * E_IMAGE + r * E_ROW + q * O, w, g_x, n0 + g, iy, ix, c0, c1, ty, tx, two);
+            }
+        }
+}
+
+inline void strip(e_pointer e, __global const float *w, __global float *g_x, int n0, int q0, int first, int last)
+{
+    for (int j = first; j < last; j += 2) {
+        __global const float *wj = w + (ulong)j * VW * (ulong)(KH * KW * O);
+        for (int r = 0; r < SH * SW; r++) {
+            if (j + 1 < last)
+                class_strip(e, wj, g_x, n0, q0, r / SW, r % SW, VEC_AT(j), VEC_AT(j + 1), 1);
+#if VECS % 2
+            else
+                class_strip(e, wj, g_x, n0, q0, r / SW, r % SW, VEC_AT(j), VEC_AT(j), 0);
+#endif
+        }
+    }
+}
+
+__kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void conv_backward_input__tiles(SP_IN(float, e), SP_IN(float, work), SP_OUT(float, g_x))
+{
+    SP_AT(e); SP_AT(work); SP_AT(g_x);
+    const ulong units = (ulong)STRIPS * PANELS, items = get_global_size(0), item = get_global_id(0);
+#if !IN_PLACE
+    float padded[G * IMAGE];
+#endif
+    for (ulong unit = item * units / items; unit < (item + 1) * units / items; unit++) {
+        const int panel = (int)(unit / STRIPS), s = (int)(unit % STRIPS);
+        const int n0 = s / CEIL(QH, R) * G, q0 = s % CEIL(QH, R) * R;
+#if IN_PLACE
+        e_pointer at = e + ((ulong)n0 * HO + q0) * (ulong)(WO * O);
+#else
+        e_pointer at = padded;
+        pad(padded, e, n0, q0);
+#endif
+        strip(at, work, g_x, n0, q0, panel * PANEL, min(VECS, (panel + 1) * PANEL));
+    }
+}
+
+/* Interleaves rows i and i + 8 of 16; four rounds transpose a 16 x 16 block. */
+inline void weave(float16 *to, const float16 *from)
+{
+    for (int i = 0; i < 8; i++) {
+        const float16 p = from[i], q = from[i + 8];
+        to[2 * i] = (float16)(p.s0, q.s0, p.s1, q.s1, p.s2, q.s2, p.s3, q.s3, p.s4, q.s4, p.s5, q.s5, p.s6, q.s6,
+                              p.s7, q.s7);
+        to[2 * i + 1] = (float16)(p.s8, q.s8, p.s9, q.s9, p.sa, q.sa, p.sb, q.sb, p.sc, q.sc, p.sd, q.sd, p.se, q.se,
+                                  p.sf, q.sf);
+    }
+}
+
+/* to[o][0..VW) = w[c0 .. c0 + VW)[o] */
+inline void transpose(__global float *to, __global const float *w, int c0)
+{
+#if VW == 16 && O >= 16
+    for (int j = 0; j < CEIL(O, 16); j++) {
+        const int o = MIN(j * 16, O - 16);
+        float16 s[16], d[16];
+        for (int i = 0; i < 16; i++)
+            s[i] = vload16(0, w + (ulong)(c0 + i) * O + o);
+        weave(d, s); weave(s, d); weave(d, s); weave(s, d);
+        for (int i = 0; i < 16; i++)
+            vstore16(s[i], 0, to + (ulong)(o + i) * W_STEP);
+    }
+#else
+    for (int o = 0; o < O; o++)
+        for (int i = 0; i < VW; i++)
+            to[o * W_STEP + i] = w[(ulong)(c0 + i) * O + o];
+#endif
+}
+
+/* One tap of one panel (32 channels: two vectors, or all vectors when they are short). */
+__kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void conv_backward_input__pack(SP_IN(float, w), SP_OUT(float, work))
+{
+    SP_AT(w); SP_AT(work);
+    const int panel = (int)get_global_id(0), ky = (int)get_global_id(1) / KW, kx = (int)get_global_id(1) % KW;
+    const int ry = ky % SH, rx = kx % SW, ty = taps(ry, SH, KH), tx = taps(rx, SW, KW);
+    const int tap = taps_before(ry, SH, KH) * KW + ty * taps_before(rx, SW, KW) + (ty - 1 - ky / SH) * tx +
+                    (tx - 1 - kx / SW);
+    __global const float *from = w + (ulong)(ky * KW + kx) * (ulong)(C * O);
+    for (int j = panel * 32 / VW; j < min(VECS, (panel + 1) * 32 / VW); j += 2) {
+        __global float *to = work + ((ulong)j * VW * (KH * KW) + (ulong)tap * W_STEP) * (ulong)O;
+        transpose(to, from, VEC_AT(j));
+        if (j + 1 < VECS)
+            transpose(to + VW, from, VEC_AT(j + 1));
+    }
+}

@@ -1,0 +1,320 @@
+//@ plugin:    cpu_conv 1.0.0
+//@ abi:       1
+//@ op:        conv.forward/1
+//@ kernel:    conv_forward__tiles
+//@ global:    cu*16
+//@ local:     1
+//@ bake:      *
+//@ define:    PACKED = 0
+//@ when:      !X_BITS && O >= 4 && (O < 16 || KH*KW*C*O <= 40000)
+//@ device:    cpu
+//@ score:     60
+//@ about:     up to 14 pixels x 32 outputs in registers, weights read where they lie
+//@ op:        conv.forward/1
+//@ kernel:    conv_forward__pack
+//@ global:    ceildiv(O, 32), ceildiv(KH*KW*C, 64)
+//@ local:     1, 1
+//@ kernel:    conv_forward__packed_tiles
+//@ global:    cu*16
+//@ local:     1
+//@ bake:      *
+//@ define:    PACKED = 1
+//@ when:      !X_BITS && O >= 16
+//@ workspace: roundup(O, 32)*KH*KW*C
+//@ device:    cpu
+//@ score:     50
+//@ about:     the same with the weights packed into panels of 32 outputs first
+
+/* y = x * w [+ bias] for real inputs; spikes have conv_forward_bits.cl.
+ *
+ * A work-item (one per group) takes strips: R output rows of an image, or G whole images where they are small. It copies
+ * the strip's input into a zero-padded private buffer, so that the loops below know no borders, strides or tails, then
+ * runs tiles of P = TN x TY x TX output pixels by two vectors of outputs over it. Within a kernel row taps and channels
+ * are one contiguous run. A last vector of outputs that would pass O is moved back and computes some outputs twice.
+ * Without padding and tails the input is read in place. */
+
+#define CAT_(a, b) a##b
+#define CAT(a, b) CAT_(a, b)
+#define MIN(a, b) ((a) < (b) ? (a) : (b))
+#define MAX(a, b) ((a) > (b) ? (a) : (b))
+#define CEIL(a, b) (((a) + (b) - 1) / (b))
+
+#if O >= 16
+#define VW 16
+#elif O >= 8
+#define VW 8
+#else
+#define VW 4
+#endif
+typedef CAT(float, VW) vec;
+#define VLOAD(p) CAT(vload, VW)(0, p)
+#define VSTORE(v, p) CAT(vstore, VW)(v, 0, p)
+#define VECS CEIL(O, VW)
+#define VEC_AT(j) MIN((j) * VW, O - VW)
+
+/* The tile: TX divides WO where it can. */
+#if WO == 1 && HO == 1
+#define P 8
+#define TX 1
+#define TY 1
+#elif WO == 1
+#define P 8
+#define TX 1
+#define TY 8
+#elif WO == 2
+#define P 8
+#define TX 2
+#define TY 2
+#elif WO == 3
+#define P 9
+#define TX 3
+#define TY 3
+#elif WO == 4
+#define P 8
+#define TX 4
+#define TY 2
+#elif WO == 5
+#define P 10
+#define TX 5
+#define TY 2
+#elif WO == 6
+#define P 12
+#define TX 6
+#define TY 2
+#elif WO == 7 && HO % 2 == 0
+#define P 14
+#define TX 7
+#define TY 2
+#else
+#define TY 1
+#if WO == 7
+#define P 7
+#elif WO % 14 == 0
+#define P 14
+#elif WO % 12 == 0
+#define P 12
+#elif WO % 8 == 0
+#define P 8
+#elif WO % 13 == 0
+#define P 13
+#elif WO % 11 == 0
+#define P 11
+#elif WO % 10 == 0
+#define P 10
+#elif WO % 9 == 0
+#define P 9
+#elif WO % 14 > 8
+#define P 14
+#elif WO % 12 > 6
+#define P 12
+#else
+#define P 8
+#endif
+#define TX P
+#endif
+#define TN (P / (TX * TY))
+
+#define EACH7(F) F(0) F(1) F(2) F(3) F(4) F(5) F(6)
+#define EACH8(F) EACH7(F) F(7)
+#define EACH9(F) EACH8(F) F(8)
+#define EACH10(F) EACH9(F) F(9)
+#define EACH11(F) EACH10(F) F(10)
+#define EACH12(F) EACH11(F) F(11)
+#define EACH13(F) EACH12(F) F(12)
+#define EACH14(F) EACH13(F) F(13)
+#define EACH CAT(EACH, P)
+
+/* The strip and its padded copy. */
+#define IN_PLACE (PH == 0 && PW == 0 && WO % TX == 0 && HO % TY == 0 && N % TN == 0)
+#if IN_PLACE
+#define XW W
+#else
+#define XW ((CEIL(WO, TX) * TX - 1) * SW + (KW - 1) * DW + 1)
+#endif
+#define ROW (XW * C)
+#define SMALL (HO * WO <= 64)
+#if SMALL
+#define R (CEIL(HO, TY) * TY)
+#define G (CEIL(CEIL(64, HO * WO), TN) * TN)
+#else
+#define R MIN(TY * MAX(1, 16384 / (SH * ROW * TY)), CEIL(HO, TY) * TY)
+#define G TN
+#endif
+#define XH ((R - 1) * SH + (KH - 1) * DH + 1)
+#if IN_PLACE
+#define IMAGE (H * W * C)
+typedef __global const float *x_pointer;
+#else
+#define IMAGE (XH * ROW)
+typedef __private const float *x_pointer;
+#endif
+#define STRIPS (CEIL(N, G) * CEIL(HO, R))
+/* Outputs that a work-item computes for one strip; all of them where the last vector overlaps its neighbour. */
+#define PANEL (O % VW ? VECS : 8)
+#define PANELS CEIL(VECS, PANEL)
+
+/* Taps that follow each other without a gap in a padded row. */
+#if DW == 1
+#define RUNS 1
+#define RUN (KW * C)
+#else
+#define RUNS KW
+#define RUN C
+#endif
+
+#if PACKED
+#define W_STEP 32
+#else
+#define W_STEP O
+#endif
+
+#if !IN_PLACE
+inline void zero(float *to, int n)
+{
+    for (int i = 0; i < n; i++)
+        to[i] = 0.0f;
+}
+
+/* Rows oy0*SH - PH ... of images n0 ... into the padded buffer. */
+inline void pad(float *to, __global const float *x, int n0, int oy0)
+{
+    const int left = MIN(PW, XW), width = MAX(0, MIN(W, XW - left));
+    for (int g = 0; g < G; g++)
+        for (int r = 0; r < XH; r++, to += ROW) {
+            const int iy = oy0 * SH - PH + r;
+            if (n0 + g >= N || iy < 0 || iy >= H) {
+                zero(to, ROW);
+                continue;
+            }
+            __global const float *from = x + ((ulong)(n0 + g) * H + iy) * (ulong)(W * C);
+            int i = 0;
+            zero(to, left * C);
+            for (; i + 16 <= width * C; i += 16)
+                vstore16(vload16(0, from + i), 0, to + left * C + i);
+            for (; i < width * C; i++)
+                to[left * C + i] = from[i];
+            zero(to + (left + width) * C, ROW - (left + width) * C);
+        }
+}
+#endif
+
+#define PIXEL_N(i) ((i) / (TX * TY))
+#define PIXEL_Y(i) ((i) / TX % TY)
+#define PIXEL_X(i) ((i) % TX)
+
+/* One tile: pixels at (n, oy, ox), outputs o0.. and, if two, o1... */
+inline void tile(x_pointer x, __global const float *w0, __global const float *w1, __global const float *bias,
+                 __global float *y, int n, int oy, int ox, int o0, int o1, int two)
+{
+#if BIAS
+    const vec b0 = VLOAD(bias + o0), b1 = two ? VLOAD(bias + o1) : (vec)(0.0f);
+#else
+    const vec b0 = (vec)(0.0f), b1 = (vec)(0.0f);
+#endif
+#define START(i) vec u##i = b0, v##i = b1;
+    EACH(START)
+    for (int ky = 0; ky < KH; ky++)
+        for (int kx = 0; kx < RUNS; kx++) {
+            x_pointer p = x + ky * DH * ROW + kx * DW * C;
+            for (int c = 0; c < RUN; c++) {
+                const vec f0 = VLOAD(w0), f1 = two ? VLOAD(w1) : (vec)(0.0f);
+#define STEP(i) {                                                                                            \
+        const vec a = (vec)(p[PIXEL_N(i) * IMAGE + PIXEL_Y(i) * SH * ROW + PIXEL_X(i) * SW * C]);            \
+        u##i = fma(a, f0, u##i);                                                                             \
+        if (two) v##i = fma(a, f1, v##i); }
+                EACH(STEP)
+                w0 += W_STEP;
+                w1 += W_STEP;
+                p++;
+            }
+        }
+    __global float *to = y + (((ulong)n * HO + oy) * WO + ox) * (ulong)O;
+    const int nn = N - n, ny = HO - oy, nx = WO - ox;
+#define PUT(i) if (PIXEL_N(i) < nn && PIXEL_Y(i) < ny && PIXEL_X(i) < nx) {                                  \
+        __global float *q = to + ((PIXEL_N(i) * HO + PIXEL_Y(i)) * WO + PIXEL_X(i)) * O;                     \
+        VSTORE(u##i, q + o0);                                                                                \
+        if (two) VSTORE(v##i, q + o1); }
+    EACH(PUT)
+}
+
+/* All tiles of one strip with vectors first to last-1 of the outputs. */
+inline void strip(x_pointer x, __global const float *w, __global const float *bias, __global float *y, int n0,
+                  int oy0, int first, int last)
+{
+    const int rows = min(R, HO - oy0), images = min(G, N - n0);
+    for (int j = first; j < last; j += 2) {
+        const int o0 = VEC_AT(j), o1 = VEC_AT(j + 1);
+#if PACKED
+        __global const float *w0 = w + (ulong)j * 16 * (ulong)(KH * KW * C), *w1 = w0 + 16;
+#else
+        __global const float *w0 = w + o0, *w1 = w + o1;
+#endif
+        for (int g = 0; g < images; g += TN)
+            for (int r = 0; r < rows; r += TY)
+                for (int ox = 0; ox < WO; ox += TX) {
+                    x_pointer at = x + g * IMAGE + r * SH * ROW + ox * SW * C;
+                    if (j + 1 < last)
+                        tile(at, w0, w1, bias, y, n0 + g, oy0 + r, ox, o0, o1, 1);
+#if VECS % 2
+                    else
+                        tile(at, w0, w1, bias, y, n0 + g, oy0 + r, ox, o0, o1, 0);
+#endif
+                }
+    }
+}
+
+inline void strips(__global const float *x, __global const float *w, __global const float *bias, __global float *y)
+{
+    const ulong units = (ulong)STRIPS * PANELS, items = get_global_size(0), item = get_global_id(0);
+#if !IN_PLACE
+    float padded[G * IMAGE];
+#endif
+    for (ulong unit = item * units / items; unit < (item + 1) * units / items; unit++) {
+        const int panel = (int)(unit / STRIPS), s = (int)(unit % STRIPS);
+        const int n0 = s / CEIL(HO, R) * G, oy0 = s % CEIL(HO, R) * R;
+#if IN_PLACE
+        x_pointer at = x + ((ulong)n0 * H + oy0 * SH) * (ulong)(W * C);
+#else
+        x_pointer at = padded;
+        pad(padded, x, n0, oy0);
+#endif
+        strip(at, w, bias, y, n0, oy0, panel * PANEL, min(VECS, (panel + 1) * PANEL));
+    }
+}
+
+#if BIAS
+#define BIAS_ARGUMENT SP_IN(float, bias),
+#define BIAS_AT SP_AT(bias)
+#else
+#define BIAS_ARGUMENT
+#define BIAS_AT __global const float *bias = 0
+#endif
+
+#if !PACKED
+__kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void conv_forward__tiles(SP_IN(float, x), SP_IN(float, w), BIAS_ARGUMENT SP_OUT(float, y))
+{
+    SP_AT(x); SP_AT(w); SP_AT(y); BIAS_AT;
+    strips(x, w, bias, y);
+}
+#else
+/* 64 rows of one panel: [O/32][KH*KW*C][32]. */
+__kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void conv_forward__pack(SP_IN(float, w), SP_OUT(float, work))
+{
+    SP_AT(w); SP_AT(work);
+    const int j = (int)get_global_id(0) * 2, k0 = (int)get_global_id(1) * 64, k1 = min(k0 + 64, KH * KW * C);
+    __global float *to = work + ((ulong)j * 16 * (KH * KW * C) + (ulong)k0 * 32);
+    for (int k = k0; k < k1; k++, to += 32) {
+        vstore16(vload16(0, w + (ulong)k * O + VEC_AT(j)), 0, to);
+        vstore16(vload16(0, w + (ulong)k * O + VEC_AT(j + 1)), 0, to + 16);
+    }
+}
+
+__kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void conv_forward__packed_tiles(SP_IN(float, x), SP_IN(float, work), BIAS_ARGUMENT SP_OUT(float, y))
+{
+    SP_AT(x); SP_AT(work); SP_AT(y); BIAS_AT;
+    strips(x, work, bias, y);
+}
+#endif

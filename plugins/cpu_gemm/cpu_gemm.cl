@@ -1,0 +1,170 @@
+//@ plugin:    cpu_gemm 1.0.0
+//@ abi:       1
+//@ op:        gemm/1
+//@ kernel:    gemm__direct
+//@ global:    ceildiv(M, 8*TILES), ceildiv(N, 32)
+//@ local:     1, 1
+//@ define:    TILES = 4
+//@ define:    PACKED = 0
+//@ when:      !TB && N % 16 == 0 && (N <= 128 || M <= 32)
+//@ device:    cpu
+//@ score:     60
+//@ about:     8 x 32 register tiles, b read where it lies
+//@ op:        gemm/1
+//@ kernel:    gemm__pack_b
+//@ global:    ceildiv(K, 64), ceildiv(N, 32)
+//@ local:     1, 1
+//@ kernel:    gemm__packed
+//@ global:    ceildiv(M, 8*TILES), ceildiv(N, 32)
+//@ local:     1, 1
+//@ define:    TILES = 4
+//@ define:    PACKED = 1
+//@ workspace: roundup(N, 32)*K + 16
+//@ device:    cpu
+//@ score:     50
+//@ about:     the same with b packed (and transposed) into panels of 32 columns first
+
+/* c = op(a) op(b) [+ c] for one work-item per group, which is what PoCL turns into register code.
+ * A work-item owns TILES tiles of 8 rows and 32 columns; a tile's sums stay in 16 float16 registers over KC steps of
+ * the inner dimension, so that a panel of b (KC x 32 floats) stays in the second level cache. Two vectors of b and
+ * eight broadcast elements of a feed 16 multiply-adds.
+ * Rows past M repeat the last row and are not stored; columns past N are zeros in the packed panel.
+ * The packed copy is [N/32][K][32]; a large N as row length would map a panel to few cache sets. */
+
+#define KC 2048
+
+#define EACH8(F) F(0) F(1) F(2) F(3) F(4) F(5) F(6) F(7)
+
+#if TA
+#define A_STEP M
+#define A_ROW(m) ((ulong)(m))
+#else
+#define A_STEP 1
+#define A_ROW(m) ((ulong)(m) * (ulong)K)
+#endif
+
+inline float16 load_lanes(__global const float *p, int lanes)
+{
+    float part[16];
+    if (lanes >= 16)
+        return vload16(0, p);
+    for (int i = 0; i < 16; i++)
+        part[i] = i < lanes ? p[i] : 0.0f;
+    return vload16(0, part);
+}
+
+inline void store_lanes(float16 v, __global float *p, int lanes)
+{
+    float part[16];
+    if (lanes >= 16) {
+        vstore16(v, 0, p);
+    } else {
+        vstore16(v, 0, part);
+        for (int i = 0; i < lanes; i++)
+            p[i] = part[i];
+    }
+}
+
+/* One tile: rows m.. (at most 8, `rows` of them stored), columns of the panel b (row length ldb), `cols` stored.
+ * `two` is a literal: 0 leaves the second half of the panel out. */
+inline void tile(__global const float *a, __global const float *b, __global float *c, int M, int N, int K, int m,
+                 int steps, int ldb, int cols, int add, int two)
+{
+    const int rows = min(8, M - m);
+    const ulong step = A_STEP;
+#define POINT(i) __global const float *p##i = a + A_ROW(m + min(i, rows - 1)); float16 u##i = 0.0f, v##i = 0.0f;
+    EACH8(POINT)
+    ulong at = 0;
+    for (int k = 0; k < steps; k++) {
+        const float16 b0 = vload16(0, b), b1 = two ? vload16(1, b) : (float16)(0.0f);
+#define STEP(i) { const float16 x = (float16)(p##i[at]); u##i = fma(x, b0, u##i); if (two) v##i = fma(x, b1, v##i); }
+        EACH8(STEP)
+        b += ldb;
+        at += step;
+    }
+#define PUT(i) if (i < rows) {                                                                              \
+        __global float *r = c + (ulong)(i) * (ulong)N;                                                      \
+        if (add) { u##i += load_lanes(r, cols); if (two && cols > 16) v##i += load_lanes(r + 16, cols - 16); } \
+        store_lanes(u##i, r, cols); if (two && cols > 16) store_lanes(v##i, r + 16, cols - 16); }
+    EACH8(PUT)
+#undef POINT
+#undef STEP
+#undef PUT
+}
+
+/* The work-item's tiles: b_panel is its 32 columns of b. */
+inline void tiles(__global const float *a, __global const float *b_panel, __global float *c, int M, int N, int K,
+                  int ldb)
+{
+    const int m0 = (int)get_global_id(0) * 8 * TILES, n0 = (int)get_global_id(1) * 32;
+    const int m1 = min(M, m0 + 8 * TILES), cols = min(32, N - n0);
+    for (int k = 0; k < K; k += KC) {
+        const int steps = min(KC, K - k), add = ACC || k > 0;
+        __global const float *ak = a + (ulong)k * (ulong)A_STEP, *bk = b_panel + (ulong)k * (ulong)ldb;
+        for (int m = m0; m < m1; m += 8) {
+            __global float *cm = c + (ulong)m * (ulong)N + n0;
+            if (cols > 16)
+                tile(ak, bk, cm, M, N, K, m, steps, ldb, cols, add, 1);
+            else
+                tile(ak, bk, cm, M, N, K, m, steps, ldb, cols, add, 0);
+        }
+    }
+}
+
+#if !PACKED
+__kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void gemm__direct(SP_IN(float, a), SP_IN(float, b), SP_IO(float, c), int M, int N, int K)
+{
+    SP_AT(a); SP_AT(b); SP_AT(c);
+    tiles(a, b + (int)get_global_id(1) * 32, c, M, N, K, N);
+}
+#else
+
+/* Interleaves rows i and i + 8 of 16; four rounds transpose a 16 x 16 block. */
+inline void weave(float16 *to, const float16 *from)
+{
+    for (int i = 0; i < 8; i++) {
+        const float16 p = from[i], q = from[i + 8];
+        to[2 * i] = (float16)(p.s0, q.s0, p.s1, q.s1, p.s2, q.s2, p.s3, q.s3, p.s4, q.s4, p.s5, q.s5, p.s6, q.s6,
+                              p.s7, q.s7);
+        to[2 * i + 1] = (float16)(p.s8, q.s8, p.s9, q.s9, p.sa, q.sa, p.sb, q.sb, p.sc, q.sc, p.sd, q.sd, p.se, q.se,
+                                  p.sf, q.sf);
+    }
+}
+
+/* 64 rows of one panel. */
+__kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void gemm__pack_b(SP_IN(float, b), SP_OUT(float, work), int N, int K)
+{
+    SP_AT(b); SP_AT(work);
+    const int k0 = (int)get_global_id(0) * 64, n0 = (int)get_global_id(1) * 32;
+    const int k1 = min(K, k0 + 64), cols = min(32, N - n0);
+    __global float *to = work + (ulong)n0 * (ulong)K;
+#if TB
+    for (int side = 0; side < 2; side++) {
+        const int n = n0 + side * 16, have = min(16, N - n);
+        for (int k = k0; k < k1; k += 16) {
+            float16 s[16], d[16];
+            for (int i = 0; i < 16; i++)
+                s[i] = i < have ? load_lanes(b + (ulong)(n + i) * (ulong)K + k, k1 - k) : (float16)(0.0f);
+            weave(d, s); weave(s, d); weave(d, s); weave(s, d);
+            for (int i = 0; i < min(16, k1 - k); i++)
+                vstore16(s[i], 0, to + (ulong)(k + i) * 32 + side * 16);
+        }
+    }
+#else
+    for (int k = k0; k < k1; k++) {
+        __global const float *from = b + (ulong)k * (ulong)N + n0;
+        vstore16(load_lanes(from, cols), 0, to + (ulong)k * 32);
+        vstore16(cols > 16 ? load_lanes(from + 16, cols - 16) : (float16)(0.0f), 0, to + (ulong)k * 32 + 16);
+    }
+#endif
+}
+
+__kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void gemm__packed(SP_IN(float, a), SP_IN(float, work), SP_IO(float, c), int M, int N, int K)
+{
+    SP_AT(a); SP_AT(work); SP_AT(c);
+    tiles(a, work + (ulong)get_global_id(1) * 32 * (ulong)K, c, M, N, K, 32);
+}
+#endif

@@ -1,0 +1,81 @@
+//@ plugin: cpu_neuron 1.0.0
+//@ abi:    1
+//@ op:     neuron.backward/1
+//@ kernel: neuron_backward__flat16
+//@ global: min(ceildiv(M*C, 16), cu*16)
+//@ local:  1
+//@ define: SP_REAL_WIDTH = 16
+//@ device: cpu
+//@ score:  50
+//@ about:  a run of neurons per work-item, 16 at a time; rows do not matter here
+
+/* h = surrogate'(u - v_th); g_u = g_s h [+ carry (d_reset/d_u + d_reset/d_s h)]; g_x = g_u d_charge/d_x;
+ * carry = g_u d_charge/d_v. At the last time step carry comes in undefined and is not read. g_x may be g_s. */
+#pragma OPENCL FP_CONTRACT OFF
+
+inline float16 load_lanes(__global const float *p, int lanes)
+{
+    float part[16];
+    if (lanes >= 16)
+        return vload16(0, p);
+    for (int i = 0; i < 16; i++)
+        part[i] = i < lanes ? p[i] : 0.0f;
+    return vload16(0, part);
+}
+
+inline void store_lanes(float16 v, __global float *p, int lanes)
+{
+    float part[16];
+    if (lanes >= 16) {
+        vstore16(v, 0, p);
+    } else {
+        vstore16(v, 0, part);
+        for (int i = 0; i < lanes; i++)
+            p[i] = part[i];
+    }
+}
+
+inline void step(__global const float *g_s, __global const float *u, __global float *carry, __global float *g_x,
+                 int lanes, int last, float width, neuron_args p)
+{
+    const float16 now = load_lanes(u, lanes), h = surrogate_grad(now - (float16)(p.v_th), width);
+    float16 g_u = load_lanes(g_s, lanes) * h;
+#if TEMPORAL
+    if (!last) {
+        const float16 s = select((float16)(0.0f), (float16)(1.0f), now >= (float16)(p.v_th));
+        float16 d_v = neuron_d_reset_d_u(now, s, p);
+#if !DETACH
+        d_v = fma(neuron_d_reset_d_s(now, s, p), h, d_v);
+#endif
+        g_u = fma(load_lanes(carry, lanes), d_v, g_u);
+    }
+    store_lanes(g_u * neuron_d_charge_d_v(p), carry, lanes);
+#endif
+    store_lanes(g_u * neuron_d_charge_d_x(p), g_x, lanes);
+}
+
+__kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void neuron_backward__flat16(SP_REF(float, g_s), SP_IN(float, u),
+#if TEMPORAL
+                             SP_IO(float, carry), int last,
+#endif
+                             SP_IO(float, g_x), int M, int C, float decay, float x_gain, float v_th, float v_reset,
+                             float width)
+{
+    SP_AT(g_s); SP_AT(u); SP_AT(g_x);
+#if TEMPORAL
+    SP_AT(carry);
+#else
+    __global float *carry = g_x;
+    const int last = 1;
+#endif
+    const neuron_args p = {decay, x_gain, v_th, v_reset};
+    const long n = (long)M * C, vectors = (n + 15) / 16;
+    const long item = (long)get_global_id(0), items = (long)get_global_size(0);
+    const long end = min((item + 1) * vectors / items * 16, n);
+    long i = item * vectors / items * 16;
+    for (; i + 16 <= end; i += 16)
+        step(g_s + i, u + i, carry + i, g_x + i, 16, last, width, p);
+    if (i < end)
+        step(g_s + i, u + i, carry + i, g_x + i, (int)(end - i), last, width, p);
+}

@@ -1,0 +1,99 @@
+//@ plugin: cpu_neuron 1.0.0
+//@ abi:    1
+//@ op:     neuron.forward/1
+//@ kernel: neuron_forward__rows16
+//@ global: min(M, cu*16)
+//@ local:  1
+//@ define: SP_REAL_WIDTH = 16
+//@ device: cpu
+//@ score:  50
+//@ about:  a run of rows per work-item, 16 neurons at a time, spikes packed from the lanes
+
+/* v = reset(u_prev) (v_reset at first); u = charge(v, x or scale x + shift); s = u >= v_th as bits.
+ * x, u, u_prev: [M][C]; s: [M][ceil(C/32)], bits past C are zero. u may be u_prev: a vector is read before it is written
+ * by the same work-item. */
+#pragma OPENCL FP_CONTRACT OFF
+
+inline float16 load_lanes(__global const float *p, int lanes)
+{
+    float part[16];
+    if (lanes >= 16)
+        return vload16(0, p);
+    for (int i = 0; i < 16; i++)
+        part[i] = i < lanes ? p[i] : 0.0f;
+    return vload16(0, part);
+}
+
+inline void store_lanes(float16 v, __global float *p, int lanes)
+{
+    float part[16];
+    if (lanes >= 16) {
+        vstore16(v, 0, p);
+    } else {
+        vstore16(v, 0, part);
+        for (int i = 0; i < lanes; i++)
+            p[i] = part[i];
+    }
+}
+
+/* Lane i of a comparison becomes bit i. */
+inline uint pack(int16 on)
+{
+    const uint16 bit = (uint16)(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768);
+    const uint16 w = as_uint16(on) & bit;
+    const uint8 a = w.lo | w.hi;
+    const uint4 b = a.lo | a.hi;
+    const uint2 c = b.lo | b.hi;
+    return c.x | c.y;
+}
+
+/* One vector of neurons; `in` is the input current. Returns the spikes. */
+inline uint fire(float16 in, __global const float *u_prev, __global float *u, int lanes, int first, neuron_args p)
+{
+    float16 v = (float16)(p.v_reset);
+    if (!first) {
+        const float16 before = load_lanes(u_prev, lanes);
+        v = neuron_reset(before, select((float16)(0.0f), (float16)(1.0f), before >= (float16)(p.v_th)), p);
+    }
+    const float16 now = neuron_charge(v, in, p);
+    store_lanes(now, u, lanes);
+    return pack(now >= (float16)(p.v_th)) & (lanes >= 16 ? 0xffffu : (1u << lanes) - 1u);
+}
+
+#if NORM
+#define INPUT(c, lanes) fma(load_lanes(scale + (c), lanes), load_lanes(x + row + (c), lanes), load_lanes(shift + (c), lanes))
+#else
+#define INPUT(c, lanes) load_lanes(x + row + (c), lanes)
+#endif
+#define FIRE(c, lanes) fire(INPUT(c, lanes), u_prev + row + (c), u + row + (c), lanes, first, p)
+
+__kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void neuron_forward__rows16(SP_IN(float, x), SP_REF(float, u_prev),
+#if NORM
+                            SP_IN(float, scale), SP_IN(float, shift),
+#endif
+                            SP_IO(float, u), SP_OUT(uint, s), int M, int C, int first, float decay, float x_gain,
+                            float v_th, float v_reset)
+{
+    SP_AT(x); SP_AT(u_prev); SP_AT(u); SP_AT(s);
+#if NORM
+    SP_AT(scale); SP_AT(shift);
+#endif
+    const neuron_args p = {decay, x_gain, v_th, v_reset};
+    const long item = (long)get_global_id(0), items = (long)get_global_size(0);
+    for (long m = item * M / items; m < (item + 1) * M / items; m++) {
+        const long row = m * C;
+        __global uint *word = s + m * SP_WORDS(C);
+        int c = 0;
+        for (; c + 32 <= C; c += 32) {
+            const uint low = FIRE(c, 16);
+            *word++ = low | FIRE(c + 16, 16) << 16;
+        }
+        if (c + 16 <= C) {
+            const uint low = FIRE(c, 16);
+            *word = low | (c + 16 < C ? FIRE(c + 16, C - c - 16) << 16 : 0u);
+        } else if (c < C) {
+            *word = FIRE(c, C - c);
+        }
+    }
+}

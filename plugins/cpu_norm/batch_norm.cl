@@ -1,0 +1,230 @@
+//@ plugin:    cpu_norm 1.0.0
+//@ abi:       1
+//@ op:        batch_norm.statistics/1
+//@ kernel:    batch_norm_statistics__slots
+//@ global:    min(M, SLOTS)
+//@ local:     1
+//@ kernel:    batch_norm_statistics__combine
+//@ global:    ceildiv(C, 16)
+//@ local:     1
+//@ define:    SLOTS = 64
+//@ define:    BACKWARD = 0
+//@ workspace: min(M, SLOTS)*2*C
+//@ device:    cpu
+//@ score:     50
+//@ about:     16 or 64 channels in registers over the rows of a slot, then the slots as one sample
+//@ op:        batch_norm.backward/1
+//@ kernel:    batch_norm_backward__slots
+//@ global:    min(M, SLOTS)
+//@ local:     1
+//@ kernel:    batch_norm_backward__combine
+//@ global:    ceildiv(C, 16)
+//@ local:     1
+//@ kernel:    batch_norm_backward__apply
+//@ global:    min(M, SLOTS)
+//@ local:     1
+//@ define:    SLOTS = 64
+//@ define:    BACKWARD = 1
+//@ workspace: min(M, SLOTS)*2*C + 2*C
+//@ device:    cpu
+//@ score:     50
+//@ about:     sums of g and g xhat per slot, then per channel, then the gradient of the input
+
+/* Rows are split into slots of fixed bounds: a work-item (one per group) walks over a slot's rows with the channels in
+ * the lanes. work: [slot][2][C] (mean and squared distances, or the two sums), then for the backward pass [2][C].
+ * Squares are taken of distances from a guess (the mean of the slot's first rows), so that a channel far from zero keeps
+ * its variance; slots are then joined as one sample (Chan, Golub, LeVeque 1983). */
+
+inline float16 load_lanes(__global const float *p, int lanes)
+{
+    float part[16];
+    if (lanes >= 16)
+        return vload16(0, p);
+    for (int i = 0; i < 16; i++)
+        part[i] = i < lanes ? p[i] : 0.0f;
+    return vload16(0, part);
+}
+
+inline void store_lanes(float16 v, __global float *p, int lanes)
+{
+    float part[16];
+    if (lanes >= 16) {
+        vstore16(v, 0, p);
+    } else {
+        vstore16(v, 0, part);
+        for (int i = 0; i < lanes; i++)
+            p[i] = part[i];
+    }
+}
+
+/* First row of a slot; none is empty. */
+inline int slot_start(int slot, int slots, int M)
+{
+    return (int)((long)M * slot / slots);
+}
+
+#define MAX_VECTORS 4
+
+#if !BACKWARD
+/* One slot, `vectors` (a literal) times 16 channels from c, of which `lanes` exist. */
+inline void moments(__global const float *x, __global float *work, int start, int end, int C, int c, int lanes,
+                    int vectors)
+{
+    float16 guess[MAX_VECTORS], sum[MAX_VECTORS], square[MAX_VECTORS];
+    const int first = min(8, end - start);
+    const float n = (float)(end - start);
+    __global const float *p = x + (ulong)start * (ulong)C + c;
+    for (int v = 0; v < vectors; v++)
+        guess[v] = sum[v] = square[v] = (float16)(0.0f);
+    for (int m = 0; m < first; m++)
+        for (int v = 0; v < vectors; v++)
+            guess[v] += load_lanes(p + (ulong)m * (ulong)C + v * 16, lanes);
+    for (int v = 0; v < vectors; v++)
+        guess[v] /= (float)first;
+    for (int m = start; m < end; m++, p += C)
+        for (int v = 0; v < vectors; v++) {
+            const float16 d = load_lanes(p + v * 16, lanes) - guess[v];
+            sum[v] += d;
+            square[v] = fma(d, d, square[v]);
+        }
+    for (int v = 0; v < vectors; v++) {
+        store_lanes(guess[v] + sum[v] / n, work + c + v * 16, lanes);
+        store_lanes(fmax(square[v] - sum[v] * (sum[v] / n), (float16)(0.0f)), work + C + c + v * 16, lanes);
+    }
+}
+
+__kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void batch_norm_statistics__slots(SP_IN(float, x), SP_OUT(float, work), int M, int C)
+{
+    SP_AT(x); SP_AT(work);
+    const int slot = (int)get_global_id(0), slots = (int)get_global_size(0);
+    const int start = slot_start(slot, slots, M), end = slot_start(slot + 1, slots, M);
+    int c = 0;
+    work += (ulong)slot * 2 * (ulong)C;
+    for (; c + 64 <= C; c += 64)
+        moments(x, work, start, end, C, c, 16, 4);
+    for (; c + 16 <= C; c += 16)
+        moments(x, work, start, end, C, c, 16, 1);
+    if (c < C)
+        moments(x, work, start, end, C, c, C - c, 1);
+}
+
+__kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void batch_norm_statistics__combine(SP_IN(float, work), SP_IN(float, gamma), SP_IN(float, beta), SP_OUT(float, mean),
+                                    SP_OUT(float, rstd), SP_OUT(float, scale), SP_OUT(float, shift),
+                                    SP_IO(float, running_mean), SP_IO(float, running_var), int M, int C, float eps,
+                                    float momentum)
+{
+    SP_AT(work); SP_AT(gamma); SP_AT(beta); SP_AT(mean); SP_AT(rstd); SP_AT(scale); SP_AT(shift);
+    SP_AT(running_mean); SP_AT(running_var);
+    const int c = (int)get_global_id(0) * 16, lanes = C - c, slots = min(M, SLOTS);
+    const float16 guess = load_lanes(work + c, lanes);
+    float16 rest = 0.0f, m2 = 0.0f;
+    for (int s = 1; s < slots; s++) {
+        const float n = (float)(slot_start(s + 1, slots, M) - slot_start(s, slots, M));
+        rest += n * (load_lanes(work + (ulong)s * 2 * (ulong)C + c, lanes) - guess);
+    }
+    const float16 mu = guess + rest / (float)M;
+    for (int s = 0; s < slots; s++) {
+        __global const float *p = work + (ulong)s * 2 * (ulong)C + c;
+        const float n = (float)(slot_start(s + 1, slots, M) - slot_start(s, slots, M));
+        const float16 d = load_lanes(p, lanes) - mu;
+        m2 += fma(n * d, d, load_lanes(p + C, lanes));
+    }
+    const float16 r = 1.0f / sqrt(m2 / (float)M + eps), a = load_lanes(gamma + c, lanes) * r;
+    store_lanes(mu, mean + c, lanes);
+    store_lanes(r, rstd + c, lanes);
+    store_lanes(a, scale + c, lanes);
+    store_lanes(load_lanes(beta + c, lanes) - mu * a, shift + c, lanes);
+    store_lanes((1.0f - momentum) * load_lanes(running_mean + c, lanes) + momentum * mu, running_mean + c, lanes);
+    store_lanes((1.0f - momentum) * load_lanes(running_var + c, lanes) + momentum * (m2 / (float)max(M - 1, 1)),
+                running_var + c, lanes);
+}
+#else
+
+inline void sums(__global const float *g, __global const float *x, __global const float *mean,
+                 __global const float *rstd, __global float *work, int rows, int C, int lanes, int vectors)
+{
+    float16 mu[MAX_VECTORS], r[MAX_VECTORS], sum_g[MAX_VECTORS], sum_gx[MAX_VECTORS];
+    for (int v = 0; v < vectors; v++) {
+        mu[v] = load_lanes(mean + v * 16, lanes);
+        r[v] = load_lanes(rstd + v * 16, lanes);
+        sum_g[v] = sum_gx[v] = (float16)(0.0f);
+    }
+    for (int m = 0; m < rows; m++, g += C, x += C)
+        for (int v = 0; v < vectors; v++) {
+            const float16 gv = load_lanes(g + v * 16, lanes);
+            sum_g[v] += gv;
+            sum_gx[v] = fma(gv, (load_lanes(x + v * 16, lanes) - mu[v]) * r[v], sum_gx[v]);
+        }
+    for (int v = 0; v < vectors; v++) {
+        store_lanes(sum_g[v], work + v * 16, lanes);
+        store_lanes(sum_gx[v], work + C + v * 16, lanes);
+    }
+}
+
+__kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void batch_norm_backward__slots(SP_REF(float, g), SP_IN(float, x), SP_IN(float, mean), SP_IN(float, rstd),
+                                SP_OUT(float, work), int M, int C)
+{
+    SP_AT(g); SP_AT(x); SP_AT(mean); SP_AT(rstd); SP_AT(work);
+    const int slot = (int)get_global_id(0), slots = (int)get_global_size(0);
+    const int start = slot_start(slot, slots, M), rows = slot_start(slot + 1, slots, M) - start;
+    int c = 0;
+    work += (ulong)slot * 2 * (ulong)C;
+    g += (ulong)start * (ulong)C;
+    x += (ulong)start * (ulong)C;
+    for (; c + 64 <= C; c += 64)
+        sums(g + c, x + c, mean + c, rstd + c, work + c, rows, C, 16, 4);
+    for (; c + 16 <= C; c += 16)
+        sums(g + c, x + c, mean + c, rstd + c, work + c, rows, C, 16, 1);
+    if (c < C)
+        sums(g + c, x + c, mean + c, rstd + c, work + c, rows, C, C - c, 1);
+}
+
+/* Adds the sums to the parameters' gradients; their means over the M rows go behind the slots. */
+__kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void batch_norm_backward__combine(SP_IO(float, work), SP_IO(float, g_gamma), SP_IO(float, g_beta), int M, int C)
+{
+    SP_AT(work); SP_AT(g_gamma); SP_AT(g_beta);
+    const int c = (int)get_global_id(0) * 16, lanes = C - c, slots = min(M, SLOTS);
+    float16 sum_g = 0.0f, sum_gx = 0.0f;
+    __global float *p = work + c;
+    for (int s = 0; s < slots; s++, p += 2 * (ulong)C) {
+        sum_g += load_lanes(p, lanes);
+        sum_gx += load_lanes(p + C, lanes);
+    }
+    store_lanes(load_lanes(g_beta + c, lanes) + sum_g, g_beta + c, lanes);
+    store_lanes(load_lanes(g_gamma + c, lanes) + sum_gx, g_gamma + c, lanes);
+    store_lanes(sum_g / (float)M, p, lanes);
+    store_lanes(sum_gx / (float)M, p + C, lanes);
+}
+
+/* One vector of g_x: gamma rstd (g - mean_g - xhat mean_gx). */
+inline void apply(__global const float *g, __global const float *x, __global const float *means,
+                  __global const float *mean, __global const float *rstd, __global const float *gamma,
+                  __global float *g_x, int C, int c, int lanes)
+{
+    const float16 r = load_lanes(rstd + c, lanes), xhat = (load_lanes(x + c, lanes) - load_lanes(mean + c, lanes)) * r;
+    const float16 left = load_lanes(g + c, lanes) - load_lanes(means + c, lanes);
+    store_lanes(load_lanes(gamma + c, lanes) * r * fma(-xhat, load_lanes(means + C + c, lanes), left), g_x + c, lanes);
+}
+
+__kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void batch_norm_backward__apply(SP_REF(float, g), SP_IN(float, x), SP_IN(float, mean), SP_IN(float, rstd),
+                                SP_IN(float, gamma), SP_IN(float, work), SP_IO(float, g_x), int M, int C)
+{
+    SP_AT(g); SP_AT(x); SP_AT(mean); SP_AT(rstd); SP_AT(gamma); SP_AT(work); SP_AT(g_x);
+    const int slot = (int)get_global_id(0), slots = (int)get_global_size(0);
+    const int start = slot_start(slot, slots, M), end = slot_start(slot + 1, slots, M);
+    __global const float *means = work + (ulong)slots * 2 * (ulong)C;
+    for (int m = start; m < end; m++) {
+        const ulong row = (ulong)m * (ulong)C;
+        int c = 0;
+        for (; c + 16 <= C; c += 16)
+            apply(g + row, x + row, means, mean, rstd, gamma, g_x + row, C, c, 16);
+        if (c < C)
+            apply(g + row, x + row, means, mean, rstd, gamma, g_x + row, C, c, C - c);
+    }
+}
+#endif

@@ -1,0 +1,100 @@
+//@ plugin:    cpu_norm 1.0.0
+//@ abi:       1
+//@ op:        affine.forward/1
+//@ kernel:    affine_forward__rows16
+//@ global:    min(M, cu*16)
+//@ local:     1
+//@ define:    BIAS = 0
+//@ device:    cpu
+//@ score:     50
+//@ about:     a run of rows per work-item, 16 channels at a time
+//@ op:        bias.backward/1
+//@ kernel:    bias_backward__slots
+//@ global:    min(M, SLOTS)
+//@ local:     1
+//@ kernel:    bias_backward__sum
+//@ global:    ceildiv(C, 16)
+//@ local:     1
+//@ define:    SLOTS = 64
+//@ define:    BIAS = 1
+//@ workspace: min(M, SLOTS)*C
+//@ device:    cpu
+//@ score:     50
+//@ about:     sums over fixed slots of rows, then over the slots; compensated, because gradients nearly cancel
+
+/* Row-wise kernels: e, x, y: [M][C], channels in the lanes; work: [slot][C]. */
+#pragma OPENCL FP_CONTRACT OFF
+
+inline float16 load_lanes(__global const float *p, int lanes)
+{
+    float part[16];
+    if (lanes >= 16)
+        return vload16(0, p);
+    for (int i = 0; i < 16; i++)
+        part[i] = i < lanes ? p[i] : 0.0f;
+    return vload16(0, part);
+}
+
+inline void store_lanes(float16 v, __global float *p, int lanes)
+{
+    float part[16];
+    if (lanes >= 16) {
+        vstore16(v, 0, p);
+    } else {
+        vstore16(v, 0, part);
+        for (int i = 0; i < lanes; i++)
+            p[i] = part[i];
+    }
+}
+
+#if !BIAS
+__kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void affine_forward__rows16(SP_REF(float, x), SP_IN(float, scale), SP_IN(float, shift), SP_IO(float, y), int M, int C)
+{
+    SP_AT(x); SP_AT(scale); SP_AT(shift); SP_AT(y);
+    const long item = (long)get_global_id(0), items = (long)get_global_size(0);
+    for (long m = item * M / items; m < (item + 1) * M / items; m++) {
+        __global const float *from = x + m * C;
+        __global float *to = y + m * C;
+        int c = 0;
+        for (; c + 16 <= C; c += 16)
+            vstore16(fma(vload16(0, scale + c), vload16(0, from + c), vload16(0, shift + c)), 0, to + c);
+        for (; c < C; c++)
+            to[c] = fma(scale[c], from[c], shift[c]);
+    }
+}
+#else
+
+/* Kahan's step: *lost is what the sum could not hold. */
+inline void add_to(float16 *sum, float16 *lost, float16 v)
+{
+    const float16 t = v - *lost, s = *sum + t;
+    *lost = (s - *sum) - t;
+    *sum = s;
+}
+
+__kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void bias_backward__slots(SP_IN(float, e), SP_OUT(float, work), int M, int C)
+{
+    SP_AT(e); SP_AT(work);
+    const long slot = (long)get_global_id(0), slots = (long)get_global_size(0);
+    const long start = slot * M / slots, end = (slot + 1) * M / slots;
+    for (int c = 0; c < C; c += 16) {
+        float16 sum = 0.0f, lost = 0.0f;
+        for (long m = start; m < end; m++)
+            add_to(&sum, &lost, load_lanes(e + m * C + c, C - c));
+        store_lanes(sum, work + slot * C + c, C - c);
+    }
+}
+
+__kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void bias_backward__sum(SP_IN(float, work), SP_IO(float, g_bias), int M, int C)
+{
+    SP_AT(work); SP_AT(g_bias);
+    const int c = (int)get_global_id(0) * 16, slots = min(M, SLOTS);
+    float16 sum = load_lanes(g_bias + c, C - c), lost = 0.0f;
+    for (int s = 0; s < slots; s++)
+        add_to(&sum, &lost, load_lanes(work + (ulong)s * (ulong)C + c, C - c));
+    store_lanes(sum, g_bias + c, C - c);
+}
+#endif

@@ -1,0 +1,13 @@
+#!/bin/sh
+# oclgrind.sh OCLGRIND PROGRAM LOG: the quick check under the simulator. Fails when the check fails or the log is not empty.
+oclgrind=$1 program=$2 log=$3
+rm -f "$log"
+"$oclgrind" --data-races --uninitialized --log "$log" "$program" --quick --no-library --device oclgrind
+status=$?
+[ "$status" -eq 0 ] || exit "$status"
+if [ -s "$log" ]; then
+    echo "Oclgrind complains (all of it in $log):"
+    head -60 "$log"
+    exit 1
+fi
+echo "Oclgrind has nothing to say"

@@ -1,0 +1,26 @@
+#!/bin/sh
+# usage.sh PROGRAM: exit codes and outputs of spikeport-check that scripts rely on.
+program=$1
+fail() { echo "FAILED: $1"; exit 1; }
+expect() { # STATUS ARGUMENTS...
+    want=$1; shift
+    out=$("$program" "$@" 2>&1)
+    got=$?
+    [ "$got" -eq "$want" ] || fail "spikeport-check $* exits $got, should exit $want: $out"
+}
+expect 0 --help
+expect 2 --no-such-option
+expect 2 --seed twelve
+expect 2 --quick stray-word
+expect 77 --device no-such-device
+expect 0 --list
+echo "$out" | grep -q "conv.forward/1" || fail "--list does not name conv.forward/1"
+expect 0 --list --op 'gemm/*'
+echo "$out" | grep -q "conv.forward/1" && fail "--op gemm lists conv.forward"
+"$program" --quick --op fill >/dev/null 2>&1
+[ $? -eq 77 ] && exit 77
+expect 0 --quick --op fill
+expect 0 --quick --op fill --json --seed 7
+echo "$out" | grep -q '"result": *"ok"' || fail "--json prints no result: $out"
+expect 2 --quick --op no.such.op
+exit 0

@@ -1,0 +1,137 @@
+/* The calls that ops are checked with: every op has some, they are possible, small, and cover the settings. No device. */
+#include <criterion/criterion.h>
+#include <string.h>
+
+#include "check/check.h"
+
+enum { MAX = 512 };
+static sp_op_call calls[MAX];
+
+static int64_t of(const sp_op_call *c, const char *name, int64_t otherwise)
+{
+    for (int i = 0; i < SP_OP_MAX_INTS && c->op->ints[i]; i++)
+        if (strcmp(c->op->ints[i], name) == 0)
+            return c->ints[i];
+    return otherwise;
+}
+
+Test(check_calls, every_op_has_quick_and_full_calls)
+{
+    for (size_t k = 0; k < sp_op_count(); k++) {
+        const sp_op *op = sp_op_at(k);
+        size_t quick = sp_check_calls(op, true, calls, MAX), full = sp_check_calls(op, false, calls, MAX);
+        cr_assert_geq(quick, 3, "%s has %zu quick calls", op->id, quick);
+        cr_assert_leq(quick, 12, "%s: %zu quick calls are not quick", op->id, quick);
+        cr_assert_gt(full, quick, "%s: full has no more than quick", op->id);
+        cr_assert_lt(full, MAX, "%s has too many calls", op->id);
+    }
+}
+
+Test(check_calls, buffers_are_not_empty_and_not_large)
+{
+    for (size_t k = 0; k < sp_op_count(); k++) {
+        size_t n = sp_check_calls(sp_op_at(k), false, calls, MAX);
+        for (size_t i = 0; i < n; i++)
+            for (int b = 0; b < SP_OP_MAX_BUFFERS && calls[i].op->buffers[b].name; b++) {
+                char text[256];
+                sp_call_describe(&calls[i], text, sizeof text);
+                cr_assert_geq(sp_call_buffer_rows(&calls[i], b), 1, "%s: %s", calls[i].op->id, text);
+                cr_assert_geq(sp_call_buffer_cols(&calls[i], b), 1, "%s: %s", calls[i].op->id, text);
+                cr_assert_leq(sp_call_buffer_elems(&calls[i], b), 300000, "%s: %s", calls[i].op->id, text);
+            }
+    }
+}
+
+Test(check_calls, quick_calls_are_tiny)
+{
+    for (size_t k = 0; k < sp_op_count(); k++) {
+        size_t n = sp_check_calls(sp_op_at(k), true, calls, MAX);
+        for (size_t i = 0; i < n; i++)
+            for (int b = 0; b < SP_OP_MAX_BUFFERS && calls[i].op->buffers[b].name; b++)
+                cr_assert_leq(sp_call_buffer_elems(&calls[i], b), 20000, "%s", calls[i].op->id);
+    }
+}
+
+/* The last window of a convolution or pool begins inside the padded input. */
+Test(check_calls, output_sizes_follow_the_window)
+{
+    for (size_t k = 0; k < sp_op_count(); k++) {
+        size_t n = sp_check_calls(sp_op_at(k), false, calls, MAX);
+        for (size_t i = 0; i < n; i++) {
+            const sp_op_call *c = &calls[i];
+            if (of(c, "KH", 0) == 0)
+                continue;
+            int64_t room = of(c, "H", 0) + 2 * of(c, "PH", 0) - of(c, "DH", 1) * (of(c, "KH", 0) - 1);
+            cr_assert_geq(room, 1);
+            cr_assert_eq(of(c, "HO", 0), (room - 1) / of(c, "SH", 1) + 1);
+        }
+    }
+}
+
+Test(check_calls, full_covers_every_flag_combination)
+{
+    for (size_t k = 0; k < sp_op_count(); k++) {
+        const sp_op *op = sp_op_at(k);
+        size_t n = sp_check_calls(op, false, calls, MAX);
+        int flags = 0;
+        uint32_t seen = 0;
+        while (flags < SP_OP_MAX_FLAGS && op->flags[flags])
+            flags++;
+        for (size_t i = 0; i < n; i++) {
+            unsigned combination = 0;
+            for (int f = 0; f < flags; f++)
+                combination |= (unsigned)calls[i].flags[f] << f;
+            seen |= 1u << combination;
+        }
+        cr_assert_lt(flags, 5);
+        cr_assert_eq(seen, (uint32_t)((UINT64_C(1) << (1 << flags)) - 1), "%s: flag combinations %x", op->id, seen);
+    }
+}
+
+Test(check_calls, neuron_backward_meets_every_surrogate_neuron_and_step)
+{
+    static const char *const names[] = {"triangle", "rectangle",     "sigmoid",  "atan",
+                                        "erf",      "fast_sigmoid", "gaussian", "piecewise_exp"};
+    size_t n = sp_check_calls(sp_op_find("neuron.backward"), false, calls, MAX);
+    for (size_t s = 0; s < sizeof names / sizeof *names; s++) {
+        int last[2] = {0}, neuron[2] = {0};
+        for (size_t i = 0; i < n; i++)
+            if (strcmp(calls[i].surrogate, names[s]) == 0) {
+                last[of(&calls[i], "last", 0)]++;
+                neuron[strcmp(calls[i].neuron, "lif") == 0]++;
+            }
+        cr_assert(last[0] && last[1] && neuron[0] && neuron[1], "%s", names[s]);
+    }
+}
+
+/* A threshold that float cannot hold would let kernel and reference differ with reason. */
+Test(check_calls, floats_are_exact_in_float)
+{
+    for (size_t k = 0; k < sp_op_count(); k++) {
+        size_t n = sp_check_calls(sp_op_at(k), false, calls, MAX);
+        for (size_t i = 0; i < n; i++)
+            for (int f = 0; f < SP_OP_MAX_FLOATS && calls[i].op->floats[f]; f++)
+                cr_assert_eq(calls[i].floats[f], (double)(float)calls[i].floats[f], "%s %s", calls[i].op->id,
+                             calls[i].op->floats[f]);
+    }
+}
+
+Test(check_calls, settings_of_people_are_not_left_at_zero)
+{
+    for (size_t k = 0; k < sp_op_count(); k++) {
+        const sp_op *op = sp_op_at(k);
+        size_t n = sp_check_calls(op, false, calls, MAX);
+        for (int f = 0; f < SP_OP_MAX_FLOATS && op->floats[f]; f++) {
+            int some = 0;
+            for (size_t i = 0; i < n; i++)
+                some |= calls[i].floats[f] != 0;
+            cr_assert(some, "%s: %s is always 0; give it values in host/check/calls.c", op->id, op->floats[f]);
+        }
+    }
+}
+
+Test(check_calls, stops_at_max)
+{
+    cr_assert_eq(sp_check_calls(sp_op_find("gemm"), false, calls, 5), 5);
+    cr_assert_eq(sp_check_calls(sp_op_find("gemm"), false, calls, 0), 0);
+}

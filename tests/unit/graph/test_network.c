@@ -1,0 +1,372 @@
+/* Network files: defaults, names, what is refused and how it is said, printing and reading back. */
+#include <criterion/criterion.h>
+#include <glob.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "graph/network.h"
+
+static sp_error err;
+
+static sp_status parse_as(const char *text, const sp_neuron *neuron, sp_network *net)
+{
+    sp_yaml_doc doc;
+    cr_assert_eq(sp_yaml_parse("n.yaml", text, strlen(text), &doc, &err), SP_OK, "%s\n%s", text, err.text);
+    sp_status st = sp_network_parse(sp_yaml_get(doc.root, "layers"), neuron, net, &err);
+    sp_yaml_free(&doc);
+    return st;
+}
+
+static sp_network parse(const char *text)
+{
+    sp_network net;
+    sp_neuron neuron = sp_neuron_default();
+    cr_assert_eq(parse_as(text, &neuron, &net), SP_OK, "%s\n%s", text, err.text);
+    return net;
+}
+
+static void expect_refused(const char *text, const char *message)
+{
+    sp_network net;
+    sp_neuron neuron = sp_neuron_default();
+    cr_assert_eq(parse_as(text, &neuron, &net), SP_E_CONFIG, "accepted: %s", text);
+    cr_assert_str_eq(err.text, message);
+    cr_assert_null(net.layers);
+}
+
+static int same_pair(const int64_t a[2], const int64_t b[2])
+{
+    return a[0] == b[0] && a[1] == b[1];
+}
+
+static int same_neuron(const sp_neuron *a, const sp_neuron *b)
+{
+    return !strcmp(a->model, b->model) && a->tau == b->tau && a->v_th == b->v_th &&
+           a->v_reset == b->v_reset && a->hard_reset == b->hard_reset && a->detach_reset == b->detach_reset &&
+           a->decay_input == b->decay_input && !strcmp(a->surrogate, b->surrogate) &&
+           (a->width == b->width || (isnan(a->width) && isnan(b->width)));
+}
+
+static void expect_same(const sp_layer *a, size_t na, const sp_layer *b, size_t nb)
+{
+    cr_assert_eq(na, nb);
+    for (size_t i = 0; i < na; i++, a++, b++) {
+        cr_assert_str_eq(a->name, b->name);
+        cr_assert(a->type == b->type && a->in == b->in && a->out == b->out && a->channels == b->channels,
+                  "%s", a->name);
+        cr_assert(same_pair(a->kernel, b->kernel) && same_pair(a->stride, b->stride) &&
+                      same_pair(a->padding, b->padding) && same_pair(a->dilation, b->dilation) &&
+                      same_pair(a->output, b->output),
+                  "%s", a->name);
+        cr_assert(a->bias == b->bias && a->weight_init == b->weight_init && a->bias_init == b->bias_init,
+                  "%s", a->name);
+        cr_assert(a->eps == b->eps && a->momentum == b->momentum && a->factor == b->factor && a->p == b->p &&
+                      a->alpha == b->alpha,
+                  "%s", a->name);
+        cr_assert(a->type != SP_LAYER_LIF || same_neuron(&a->neuron, &b->neuron), "%s", a->name);
+        cr_assert(a->has_shortcut == b->has_shortcut && a->identity_input == b->identity_input &&
+                      a->skip_gain == b->skip_gain,
+                  "%s", a->name);
+        expect_same(a->pre, a->n_pre, b->pre, b->n_pre);
+        expect_same(a->branch, a->n_branch, b->branch, b->n_branch);
+        expect_same(a->shortcut, a->n_shortcut, b->shortcut, b->n_shortcut);
+    }
+}
+
+/* Prints the network below a "layers:" key at some depth, reads that back under other neuron defaults and
+ * compares. */
+static void expect_round_trip(const sp_network *net, int indent)
+{
+    sp_text text = {0};
+    sp_network again;
+    sp_neuron other = sp_neuron_default();
+    other.tau = 9;
+    other.width = 3;
+    sp_text_add(&text, "layers:\n");
+    sp_network_print(net, indent, &text);
+    cr_assert_eq(text.failed, 0);
+    cr_assert_eq(parse_as(text.s, &other, &again), SP_OK, "%s\n%s", text.s, err.text);
+    expect_same(net->layers, net->n, again.layers, again.n);
+    sp_network_free(&again);
+    sp_text_free(&text);
+}
+
+Test(network, reference_cases_are_read_and_printed_back)
+{
+    glob_t found;
+    if (glob(SP_TEST_SOURCE_DIR "/../shared/reference/*.json", 0, NULL, &found) != 0)
+        cr_skip("no reference cases beside the source folder");
+    for (size_t i = 0; i < found.gl_pathc; i++) {
+        sp_yaml_doc doc;
+        sp_network net;
+        sp_neuron neuron = sp_neuron_default();
+        cr_assert_eq(sp_yaml_load(found.gl_pathv[i], &doc, &err), SP_OK, "%s", err.text);
+        cr_assert_eq(sp_neuron_read(sp_yaml_get(doc.root, "neuron"), &neuron, &err), SP_OK, "%s", err.text);
+        cr_assert_eq(sp_network_parse(sp_yaml_get(doc.root, "layers"), &neuron, &net, &err), SP_OK, "%s",
+                     err.text);
+        cr_assert_eq(neuron.hard_reset, strstr(found.gl_pathv[i], "hard_reset") != NULL);
+        cr_assert_eq(neuron.width, strstr(found.gl_pathv[i], "sigmoid") ? 4
+                                   : strstr(found.gl_pathv[i], "atan")  ? 2
+                                                                        : 1);
+        cr_assert_eq(net.layers[net.n - 1].type, SP_LAYER_LINEAR);
+        expect_round_trip(&net, (int)(i % 5));
+        sp_network_free(&net);
+        sp_yaml_free(&doc);
+    }
+    globfree(&found);
+}
+
+static const char *const every_layer =
+    "layers:\n"
+    "- {type: conv, in: 3, out: 8, kernel: [3, 5], stride: 2, padding: [1, 2], dilation: [2, 1], groups: 1}\n"
+    "- {type: ws_conv, out: 8, kernel: 3, bias: false, weight_init: fan_out_normal, gain: true, eps: 1e-3}\n"
+    "- {type: linear, out: 10, weight_init: zeros, bias_init: normal_0.01}\n"
+    "- {type: batch_norm}\n"
+    "- {type: lif, model: plif, tau: 2.3, v_th: 0.3, v_reset: -0.1, reset: hard, detach_reset: true, "
+    "decay_input: true,\n"
+    "   surrogate: atan, width: 0.7}\n"
+    "- {type: avg_pool, kernel: [2, 3]}\n"
+    "- {type: max_pool, kernel: 3, stride: 1, padding: 1}\n"
+    "- {type: adaptive_avg_pool, output: [7, 1]}\n"
+    "- {type: flatten}\n"
+    "- {type: scale, factor: 0.1}\n"
+    "- {type: dropout, p: 0.25}\n"
+    "- type: residual\n"
+    "  pre: [{type: lif, width: null}, {type: scale, factor: -1}]\n"
+    "  branch:\n"
+    "  - {type: flatten}\n"
+    "  - {type: residual, branch: [{type: flatten}], identity_from: input, alpha: 0.3333333333333333}\n"
+    "  shortcut: [{type: conv, out: 4, kernel: 1}]\n"
+    "  skip_gain: true\n"
+    "  alpha: 0.2\n";
+
+Test(network, defaults_and_given_values)
+{
+    sp_network net = parse(every_layer);
+    const sp_layer *l = net.layers;
+    cr_assert_eq(net.n, 12);
+    for (size_t i = 0; i < 12; i++)
+        cr_assert_eq(l[i].type, (sp_layer_type)i); /* each once, in the order of the enum */
+    cr_assert(l[0].in == 3 && l[0].out == 8 && l[0].bias && l[0].weight_init == SP_INIT_FAN_IN_UNIFORM);
+    cr_assert(same_pair(l[0].kernel, (int64_t[]){3, 5}) && same_pair(l[0].stride, (int64_t[]){2, 2}));
+    cr_assert(same_pair(l[0].padding, (int64_t[]){1, 2}) && same_pair(l[0].dilation, (int64_t[]){2, 1}));
+    cr_assert(l[1].in == 0 && !l[1].bias && l[1].weight_init == SP_INIT_FAN_OUT_NORMAL && l[1].eps == 1e-3);
+    cr_assert(same_pair(l[1].stride, (int64_t[]){1, 1}) && same_pair(l[1].padding, (int64_t[]){0, 0}));
+    cr_assert(l[2].in == 0 && l[2].weight_init == SP_INIT_ZEROS && l[2].bias_init == SP_INIT_NORMAL_0_01);
+    cr_assert(l[3].channels == 0 && l[3].eps == 1e-5 && l[3].momentum == 0.1);
+    cr_assert(!strcmp(l[4].neuron.model, "plif") && l[4].neuron.tau == 2.3 && l[4].neuron.v_th == 0.3);
+    cr_assert(l[4].neuron.v_reset == -0.1 && l[4].neuron.hard_reset && l[4].neuron.detach_reset);
+    cr_assert(l[4].neuron.decay_input && !strcmp(l[4].neuron.surrogate, "atan") && l[4].neuron.width == 0.7);
+    cr_assert(same_pair(l[5].stride, (int64_t[]){2, 3}) && same_pair(l[6].stride, (int64_t[]){1, 1}));
+    cr_assert(same_pair(l[7].output, (int64_t[]){7, 1}) && l[9].factor == 0.1 && l[10].p == 0.25);
+    const sp_layer *r = &l[11];
+    cr_assert(r->n_pre == 2 && r->n_branch == 2 && r->n_shortcut == 1 && r->has_shortcut && r->skip_gain);
+    cr_assert(!r->identity_input && r->alpha == 0.2 && r->line == 14 && r->column == 3);
+    cr_assert(isnan(r->pre[0].neuron.width) && r->pre[0].neuron.tau == 1.1);
+    cr_assert_str_eq(r->name, "11");
+    cr_assert_str_eq(r->pre[1].name, "11.pre.1");
+    cr_assert_str_eq(r->shortcut[0].name, "11.shortcut.0");
+    cr_assert_str_eq(r->branch[1].branch[0].name, "11.branch.1.branch.0");
+    cr_assert(r->branch[1].identity_input && !r->branch[1].has_shortcut &&
+              r->branch[1].alpha == 0.3333333333333333);
+    expect_round_trip(&net, 0);
+    expect_round_trip(&net, 7);
+    sp_network_free(&net);
+    cr_assert_null(net.layers);
+    sp_network_free(&net);
+}
+
+Test(network, ws_conv_eps_and_alpha_have_their_defaults)
+{
+    sp_network net =
+        parse("layers: [{type: ws_conv, out: 1, kernel: 1}, {type: residual, branch: [{type: flatten}]}]");
+    cr_assert(net.layers[0].eps == 1e-4 && net.layers[1].alpha == 1 && !net.layers[1].skip_gain);
+    cr_assert(net.layers[1].pre == NULL && net.layers[1].n_pre == 0);
+    expect_round_trip(&net, 2);
+    sp_network_free(&net);
+}
+
+Test(network, prints_what_a_person_would_write)
+{
+    sp_network net = parse("layers: [{type: conv, out: 2, kernel: 3}, {type: lif, tau: 2},"
+                           "{type: residual, branch: [{type: batch_norm, channels: 2}]}]");
+    sp_text text = {0};
+    sp_network_print(&net, 2, &text);
+    cr_assert_str_eq(
+        text.s,
+        "  - {type: conv, out: 2, kernel: [3, 3], stride: [1, 1], padding: [0, 0], dilation: [1, 1], "
+        "bias: true, weight_init: fan_in_uniform, bias_init: fan_in_uniform}\n"
+        "  - {type: lif, model: \"lif\", tau: 2, v_th: 1, v_reset: 0, reset: soft, detach_reset: false, "
+        "decay_input: false, surrogate: \"triangle\", width: null}\n"
+        "  - type: residual\n"
+        "    pre: []\n"
+        "    branch:\n"
+        "      - {type: batch_norm, channels: 2, eps: 1e-05, momentum: 0.1}\n"
+        "    shortcut: null\n"
+        "    identity_from: pre\n"
+        "    skip_gain: false\n"
+        "    alpha: 1\n");
+    sp_text_free(&text);
+    sp_network_free(&net);
+}
+
+Test(network, refuses_layers_with_place_and_reason)
+{
+    expect_refused("layer: 1\n", "the network has no \"layers\"");
+    expect_refused("layers: []\n", "n.yaml:1:9: the list of layers is empty");
+    expect_refused("layers: conv\n", "n.yaml:1:9: \"layers\" must be a list");
+    expect_refused("layers:\n- conv\n", "n.yaml:2:3: layer 0 must be a map such as {type: flatten}");
+    expect_refused("layers:\n- {out: 3}\n", "n.yaml:2:3: layer 0 has no \"type\"; it is required");
+    expect_refused(
+        "layers:\n- {type: cnov}\n",
+        "n.yaml:2:10: \"type\" must be one of conv, ws_conv, linear, batch_norm, lif, avg_pool, max_pool, "
+        "adaptive_avg_pool, flatten, scale, dropout, residual, not \"cnov\"; did you mean \"conv\"?");
+    expect_refused("layers:\n- {type: flatten}\n- {type: conv, out: 3, kernal: 3}\n",
+                   "n.yaml:3:24: unknown key \"kernal\" in conv layer 1; did you mean \"kernel\"?");
+    expect_refused("layers: [{type: scale, factr: 1}]\n",
+                   "n.yaml:1:24: unknown key \"factr\" in scale layer 0; did you mean \"factor\"?");
+    expect_refused("layers: [{type: flatten, xxxxxx: 1}]\n",
+                   "n.yaml:1:26: unknown key \"xxxxxx\" in flatten layer 0; known keys: type");
+    static const char *const missing[][2] = {
+        {"conv, kernel: 1", "conv layer 0 has no \"out\""},
+        {"ws_conv, out: 1", "ws_conv layer 0 has no \"kernel\""},
+        {"linear, in: 3", "linear layer 0 has no \"out\""},
+        {"avg_pool", "avg_pool layer 0 has no \"kernel\""},
+        {"max_pool", "max_pool layer 0 has no \"kernel\""},
+        {"adaptive_avg_pool", "adaptive_avg_pool layer 0 has no \"output\""},
+        {"scale", "scale layer 0 has no \"factor\""},
+        {"dropout", "dropout layer 0 has no \"p\""}};
+    for (size_t i = 0; i < sizeof missing / sizeof missing[0]; i++) {
+        char text[100], message[120];
+        snprintf(text, sizeof text, "layers: [{type: %s}]", missing[i][0]);
+        snprintf(message, sizeof message, "n.yaml:1:10: %s; it is required", missing[i][1]);
+        expect_refused(text, message);
+    }
+}
+
+Test(network, refuses_values_with_place_and_reason)
+{
+    static const char *const cases[][2] = {
+        {"conv, out: 4, kernel: 3, groups: 2",
+         "n.yaml:1:50: grouped convolutions are not supported; \"groups\" can only be 1"},
+        {"conv, out: 0, kernel: 3",
+         "n.yaml:1:28: \"out\" must be a whole number from 1 to 16777216, not \"0\""},
+        {"conv, in: 0, out: 1, kernel: 3",
+         "n.yaml:1:27: \"in\" must be a whole number from 1 to 16777216, not \"0\""},
+        {"conv, out: 4, kernel: 0",
+         "n.yaml:1:39: \"kernel\" must be a whole number from 1 to 4096, not \"0\""},
+        {"conv, out: 4, kernel: a",
+         "n.yaml:1:39: \"kernel\" must be a whole number from 1 to 4096, not \"a\""},
+        {"conv, out: 4, kernel: [3]",
+         "n.yaml:1:39: \"kernel\" must be one whole number or a list [y, x] of two, not of 1"},
+        {"conv, out: 4, kernel: [3, 1.5]",
+         "n.yaml:1:43: \"kernel\": the x of [y, x] must be a whole number from 1 to 4096"},
+        {"conv, out: 4, kernel: 3, padding: [-1, 0]",
+         "n.yaml:1:52: \"padding\": the y of [y, x] must be a whole number from 0 to 4096"},
+        {"conv, out: 4, kernel: 3, bias: 1", "n.yaml:1:48: \"bias\" must be true or false, not \"1\""},
+        {"conv, out: 4, kernel: 3, eps: 1",
+         "n.yaml:1:42: unknown key \"eps\" in conv layer 0; known keys: type, in, out, "
+         "kernel, stride, padding, dilation, groups, bias, weight_init, bias_init"},
+        {"ws_conv, out: 4, kernel: 3, gain: false",
+         "n.yaml:1:51: a ws_conv always has a gain; \"gain\" can only be true"},
+        {"linear, out: 4, bias: false, bias_init: zeros",
+         "n.yaml:1:57: \"bias_init\" in a layer with bias: false; remove one of them"},
+        {"linear, out: 4, weight_init: zero", "n.yaml:1:46: \"weight_init\" must be one of fan_in_uniform, "
+                                              "fan_out_normal, zeros, normal_0.01, not \"zero\"; "
+                                              "did you mean \"zeros\"?"},
+        {"avg_pool, kernel: 3, padding: 2",
+         "n.yaml:1:47: \"padding\" of a pool can be at most half its kernel (1)"},
+        {"dropout, p: 1", "n.yaml:1:29: \"p\" must be a number from 0 to 0.999, not \"1\""},
+        {"scale, factor: .nan",
+         "n.yaml:1:32: \"factor\" must be a number from -3.40282347e+38 to 3.40282347e+38, not \".nan\""},
+        {"lif, tau: 0.5", "n.yaml:1:27: \"tau\" must be a number from 1 to 1e+09, not \"0.5\""},
+        {"lif, reset: sotf",
+         "n.yaml:1:29: \"reset\" must be one of soft, hard, not \"sotf\"; did you mean \"soft\"?"},
+        {"lif, v_reset: 0.1",
+         "n.yaml:1:10: v_reset is 0.1, but a soft reset subtracts v_th; use reset: hard or v_reset: 0"},
+        {"lif, reset: hard, v_reset: 1", "n.yaml:1:10: v_reset (1) must be below v_th (1)"},
+        {"lif, model: ../lif",
+         "n.yaml:1:29: \"model\" must be a name of 1 to 47 small letters, digits and underscores"},
+        {"lif, surrogate: ''",
+         "n.yaml:1:33: \"surrogate\" must be a name of 1 to 47 small letters, digits and underscores"},
+        {"residual", "n.yaml:1:10: residual layer 0 has no layers in \"branch\"; it needs one or more"},
+        {"residual, branch: []",
+         "n.yaml:1:10: residual layer 0 has no layers in \"branch\"; it needs one or more"},
+        {"residual, branch: {type: lif}", "n.yaml:1:35: \"branch\" of residual layer 0 must be a list"},
+        {"residual, branch: [{type: lif}], shortcut: []",
+         "n.yaml:1:60: \"shortcut\" is an empty list; write null for the identity"},
+        {"residual, branch: [{type: lif}], identity_from: x",
+         "n.yaml:1:65: \"identity_from\" must be one of pre, input, not \"x\""},
+        {"residual, pre: [{type: lif}, {type: lif, tua: 2}], branch: [{type: lif}]",
+         "n.yaml:1:58: unknown key \"tua\" in lif layer 0.pre.1; did you mean \"tau\"?"}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[160];
+        snprintf(text, sizeof text, "layers: [{type: %s}]", cases[i][0]);
+        expect_refused(text, cases[i][1]);
+    }
+}
+
+Test(network, refuses_residuals_in_residuals_without_end)
+{
+    char text[2000] = "layers: [";
+    for (int i = 0; i < 20; i++)
+        strcat(text, "{type: residual, branch: [");
+    strcat(text, "{type: flatten}");
+    for (int i = 0; i < 20; i++)
+        strcat(text, "]}");
+    strcat(text, "]");
+    sp_network net;
+    sp_neuron neuron = sp_neuron_default();
+    cr_assert_eq(parse_as(text, &neuron, &net), SP_E_CONFIG);
+    cr_assert(strstr(err.text, "residual layers are nested too deeply") != NULL, "%s", err.text);
+}
+
+Test(network, neuron_settings_of_a_recipe)
+{
+    sp_yaml_doc doc;
+    sp_neuron n = sp_neuron_default();
+    cr_assert(!strcmp(n.model, "lif") && n.tau == 1.1 && n.v_th == 1 && n.v_reset == 0 && !n.hard_reset);
+    cr_assert(!n.detach_reset && !n.decay_input && !strcmp(n.surrogate, "triangle") && isnan(n.width));
+    const char *text = "{tau: 2, surrogate: sigmoid, width: 4, type: lif}";
+    cr_assert_eq(sp_yaml_parse("n.yaml", text, strlen(text), &doc, &err), SP_OK);
+    cr_assert_eq(sp_neuron_read(doc.root, &n, &err), SP_E_CONFIG);
+    cr_assert_str_eq(err.text,
+                     "n.yaml:1:40: unknown key \"type\" in neuron; known keys: model, tau, v_th, v_reset, "
+                     "reset, detach_reset, decay_input, surrogate, width");
+    sp_yaml_free(&doc);
+    text = "{tau: 2, surrogate: sigmoid, width: 4}";
+    cr_assert_eq(sp_yaml_parse("n.yaml", text, strlen(text), &doc, &err), SP_OK);
+    cr_assert_eq(sp_neuron_read(doc.root, &n, &err), SP_OK, "%s", err.text);
+    cr_assert(n.tau == 2 && n.width == 4 && !strcmp(n.surrogate, "sigmoid") && !strcmp(n.model, "lif"));
+    sp_yaml_free(&doc);
+
+    sp_network net; /* and a layer overrides some of them */
+    cr_assert_eq(parse_as("layers: [{type: lif}, {type: lif, tau: 3, width: null}]", &n, &net), SP_OK);
+    cr_assert(same_neuron(&net.layers[0].neuron, &n));
+    cr_assert(net.layers[1].neuron.tau == 3 && isnan(net.layers[1].neuron.width));
+    expect_round_trip(&net, 0);
+    sp_network_free(&net);
+}
+
+Test(network, every_allocation_may_fail)
+{
+    sp_yaml_doc doc;
+    sp_neuron neuron = sp_neuron_default();
+    int failed = 0;
+    cr_assert_eq(sp_yaml_parse("n.yaml", every_layer, strlen(every_layer), &doc, &err), SP_OK);
+    for (int64_t k = 1;; k++) {
+        sp_network net;
+        sp_mem_fail_at(k);
+        sp_status st = sp_network_parse(sp_yaml_get(doc.root, "layers"), &neuron, &net, &err);
+        sp_mem_fail_at(0);
+        sp_network_free(&net);
+        if (st == SP_OK)
+            break;
+        cr_assert_eq(st, SP_E_MEMORY);
+        failed++;
+    }
+    cr_assert_geq(failed, 5); /* one per list */
+    sp_yaml_free(&doc);
+}

@@ -1,0 +1,153 @@
+/* The loss and optimizer families' C references: check values of the paper's losses, gradients against finite
+ * differences, accuracy rules, PyTorch's optimizer steps by hand. */
+#include <criterion/criterion.h>
+#include <math.h>
+#include <string.h>
+#include "op/op.h"
+
+enum { N_MAX = 4, K_MAX = 100 };
+
+static sp_op_call loss_call(int64_t N, int64_t K, double a, int one_hot)
+{
+    sp_op_call c = sp_op_call_make("loss");
+    sp_call_set_int(&c, "N", N);
+    sp_call_set_int(&c, "K", K);
+    sp_call_set_float(&c, "w_t", 1);
+    sp_call_set_float(&c, "w_ce", 1 - a);
+    sp_call_set_float(&c, "w_mse", a);
+    sp_call_set_float(&c, "mse_target", 1);
+    sp_call_set_flag(&c, "ONE_HOT", one_hot);
+    return c;
+}
+
+/* Losses of the SLTT paper's public code at all-zero logits, a = 0.05 (measured with PyTorch). */
+Test(loss_ref, check_values_at_zero_logits)
+{
+    static const struct {
+        int K, one_hot;
+        double loss;
+    } golden[] = {{10, 0, 2.237456}, {10, 1, 2.192456}, {11, 0, 2.328001}, {100, 0, 4.424912}};
+    for (size_t i = 0; i < 4; i++) {
+        float logits[N_MAX * K_MAX] = {0}, g[N_MAX * K_MAX], loss[N_MAX] = {0};
+        const int32_t labels[N_MAX] = {0, 3, 9, 5};
+        sp_op_call c = loss_call(N_MAX, golden[i].K, 0.05, golden[i].one_hot);
+        void *buf[] = {logits, (void *)labels, g, loss};
+        c.op->reference(&c, buf);
+        for (int n = 0; n < N_MAX; n++)
+            cr_assert_float_eq((double)loss[n], golden[i].loss, 1e-6, "K %d: %g", golden[i].K,
+                               (double)loss[n]);
+    }
+}
+
+/* The gradient is that of the mean over the batch, also when a sample of it is padding. */
+Test(loss_ref, gradient_is_the_derivative_of_the_batch_mean)
+{
+    enum { N = 3, K = 4 };
+    const int32_t labels[N] = {2, -1, 0};
+    for (int one_hot = 0; one_hot < 2; one_hot++) {
+        float logits[N * K] = {0.5f, -1, 2, 0.25f, 9, 9, 9, 9, -3, 1, 0.75f, 1.5f}, g[N * K], loss[N],
+                         scratch[N * K];
+        sp_op_call c = loss_call(N, K, 0.25, one_hot);
+        void *buf[] = {logits, (void *)labels, g, loss}, *probe[] = {logits, (void *)labels, scratch, loss};
+        sp_call_set_float(&c, "w_t", 0.125);
+        memset(loss, 0, sizeof loss);
+        c.op->reference(&c, buf);
+        cr_assert_float_eq((double)loss[1], 0, 0, "padding has no loss");
+        for (int i = 0; i < N * K; i++) {
+            double side[2];
+            float keep = logits[i];
+            for (int s = 0; s < 2; s++) {
+                logits[i] = keep + (s ? 0.03125f : -0.03125f);
+                memset(loss, 0, sizeof loss);
+                c.op->reference(&c, probe);
+                side[s] = ((double)loss[0] + (double)loss[1] + (double)loss[2]) / N;
+            }
+            logits[i] = keep;
+            cr_assert_float_eq((double)g[i], (side[1] - side[0]) / 0.0625, 2e-5, "g[%d] = %g, difference %g",
+                               i, (double)g[i], (side[1] - side[0]) / 0.0625);
+        }
+    }
+}
+
+Test(loss_ref, adds_up_and_survives_large_logits)
+{
+    float logits[] = {1000, 0, -1000, 88}, g[4], loss[2] = {0.5f, 0.25f};
+    const int32_t labels[] = {1, 7}; /* 7 is outside 0..1: padding too */
+    sp_op_call c = loss_call(2, 2, 0, 0);
+    void *buf[] = {logits, (void *)labels, g, loss};
+    c.op->reference(&c, buf);
+    cr_assert_float_eq((double)loss[0], 1000.5, 0);
+    cr_assert_float_eq((double)loss[1], 0.25, 0);
+    cr_assert_float_eq((double)g[0], 0.5, 0);
+    cr_assert_float_eq((double)g[1], -0.5, 0);
+    cr_assert(g[2] == 0 && g[3] == 0);
+}
+
+Test(loss_ref, accumulate_starts_over_at_first)
+{
+    float logits[] = {1, 2}, sum[] = {NAN, NAN};
+    sp_op_call c = sp_op_call_make("logits.accumulate");
+    void *buf[] = {logits, sum};
+    sp_call_set_int(&c, "N", 1);
+    sp_call_set_int(&c, "K", 2);
+    sp_call_set_int(&c, "first", 1);
+    c.op->reference(&c, buf);
+    sp_call_set_int(&c, "first", 0);
+    c.op->reference(&c, buf);
+    cr_assert(sum[0] == 2 && sum[1] == 4);
+}
+
+Test(loss_ref, correct_takes_the_first_largest)
+{
+    enum { N = 7, K = 3 };
+    const float sum[N * K] = {1, 2,   0,   5,   5, 1, 5, 5,         1,         NAN,      1,
+                              2, NAN, NAN, NAN, 1, 2, 3, -INFINITY, -INFINITY, -INFINITY};
+    const int32_t labels[N] = {1, 0, 1, 2, 0, -1, 0};
+    const uint32_t expected[N] = {1, 1, 0, 1, 0, 0, 1};
+    uint32_t correct[N];
+    sp_op_call c = sp_op_call_make("metrics.correct");
+    void *buf[] = {(void *)sum, (void *)labels, correct};
+    sp_call_set_int(&c, "N", N);
+    sp_call_set_int(&c, "K", K);
+    c.op->reference(&c, buf);
+    for (int n = 0; n < N; n++)
+        cr_assert_eq(correct[n], expected[n], "sample %d", n);
+}
+
+/* torch.optim.SGD(lr 0.5, momentum 0.5, weight_decay 0.25), w = 4, g = 1 then 2: m = 2, w = 3; m = 3.75, w = 1.125. */
+Test(optim_ref, sgd_two_steps_by_hand)
+{
+    float w = 4, g = 1, m = 0;
+    sp_op_call c = sp_op_call_make("optimizer.sgd");
+    void *buf[] = {&w, &g, &m};
+    sp_call_set_int(&c, "M", 1);
+    sp_call_set_float(&c, "lr", 0.5);
+    sp_call_set_float(&c, "momentum", 0.5);
+    sp_call_set_float(&c, "weight_decay", 0.25);
+    c.op->reference(&c, buf);
+    cr_assert(m == 2 && w == 3);
+    g = 2;
+    c.op->reference(&c, buf);
+    cr_assert(m == 3.75f && w == 1.125f);
+}
+
+/* Bias correction makes the first step lr * sign(g) whatever the size of g; the decay does not pass through it. */
+Test(optim_ref, adamw_first_step_is_the_sign)
+{
+    float w[] = {1, 1}, g[] = {1e-3f, -50}, m[] = {0, 0}, v[] = {0, 0};
+    sp_op_call c = sp_op_call_make("optimizer.adamw");
+    void *buf[] = {w, g, m, v};
+    sp_call_set_int(&c, "M", 2);
+    sp_call_set_float(&c, "lr", 0.01);
+    sp_call_set_float(&c, "beta1", 0.9);
+    sp_call_set_float(&c, "beta2", 0.999);
+    sp_call_set_float(&c, "eps", 1e-8);
+    sp_call_set_float(&c, "weight_decay", 0.1);
+    sp_call_set_float(&c, "bias1", 1 - 0.9);
+    sp_call_set_float(&c, "bias2", 1 - 0.999);
+    c.op->reference(&c, buf);
+    cr_assert_float_eq((double)w[0], 1 - 0.001 - 0.01, 1e-6, "%g", (double)w[0]);
+    cr_assert_float_eq((double)w[1], 1 - 0.001 + 0.01, 1e-6, "%g", (double)w[1]);
+    cr_assert_float_eq((double)m[1], -5, 1e-5);
+    cr_assert_float_eq((double)v[1], 2.5, 1e-4);
+}

@@ -1,0 +1,217 @@
+/* The normalisation family's C references: values by hand, PyTorch's rules for running statistics, gradients against
+ * finite differences of the forward references. */
+#include <criterion/criterion.h>
+#include <math.h>
+#include <string.h>
+#include "base/rng.h"
+#include "op/op.h"
+
+static void fill(float *a, int n, sp_rng *r, double scale, double offset)
+{
+    for (int i = 0; i < n; i++)
+        a[i] = (float)(offset + scale * (double)sp_rng_normal(r));
+}
+
+static sp_op_call shaped(const char *id, const char *rows, int64_t m, const char *cols, int64_t c)
+{
+    sp_op_call call = sp_op_call_make(id);
+    sp_call_set_int(&call, rows, m);
+    sp_call_set_int(&call, cols, c);
+    return call;
+}
+
+typedef struct statistics {
+    float mean[8], rstd[8], scale[8], shift[8], running_mean[8], running_var[8];
+} statistics;
+
+static statistics take_statistics(const float *x, const float *gamma, const float *beta, int M, int C)
+{
+    statistics s;
+    for (int c = 0; c < 8; c++) {
+        s.running_mean[c] = 0;
+        s.running_var[c] = 1;
+    }
+    sp_op_call call = shaped("batch_norm.statistics", "M", M, "C", C);
+    sp_call_set_float(&call, "eps", 1e-5);
+    sp_call_set_float(&call, "momentum", 0.1);
+    void *buf[] = {(void *)x, (void *)gamma, (void *)beta,   s.mean,       s.rstd,
+                   s.scale,   s.shift,       s.running_mean, s.running_var};
+    call.op->reference(&call, buf);
+    return s;
+}
+
+/* Column 0: 1 2 3 4 (mean 2.5, var 1.25, unbiased 5/3); column 1 is constant. */
+Test(norm_ref, statistics_by_hand)
+{
+    const float x[] = {1, 7, 2, 7, 3, 7, 4, 7}, gamma[] = {2, 1}, beta[] = {0.5f, 0};
+    statistics s = take_statistics(x, gamma, beta, 4, 2);
+    double r = 1 / sqrt(1.25 + 1e-5);
+    cr_assert_float_eq((double)s.mean[0], 2.5, 1e-7);
+    cr_assert_float_eq((double)s.rstd[0], r, 1e-7);
+    cr_assert_float_eq((double)s.scale[0], 2 * r, 2e-7);
+    cr_assert_float_eq((double)s.shift[0], 0.5 - 5 * r, 5e-7);
+    cr_assert_float_eq((double)s.running_mean[0], 0.25, 1e-7, "0.9 * 0 + 0.1 * mean");
+    cr_assert_float_eq((double)s.running_var[0], 0.9 + 0.1 * 5 / 3, 1e-7, "the unbiased variance");
+    cr_assert_float_eq((double)s.mean[1], 7, 0);
+    cr_assert_float_eq((double)s.rstd[1], 1 / sqrt(1e-5), 1e-3);
+    cr_assert_float_eq((double)s.running_var[1], 0.9, 1e-7);
+}
+
+/* One row has no unbiased variance: PyTorch refuses, we take 0 and stay finite. */
+Test(norm_ref, one_row_stays_finite)
+{
+    const float x[] = {3, -4}, gamma[] = {1, 1}, beta[] = {0.25f, -1};
+    statistics s = take_statistics(x, gamma, beta, 1, 2);
+    for (int c = 0; c < 2; c++) {
+        cr_assert_float_eq((double)(s.scale[c] * x[c] + s.shift[c]), (double)beta[c], 1e-3);
+        cr_assert_float_eq((double)s.running_var[c], 0.9, 1e-7);
+    }
+}
+
+Test(norm_ref, fold_equals_statistics_scale)
+{
+    const float gamma[] = {2, -1}, beta[] = {1, 0}, rm[] = {3, 0.5f}, rv[] = {4 - 1e-5f, 0.25f};
+    float scale[2], shift[2];
+    sp_op_call c = sp_op_call_make("batch_norm.fold");
+    sp_call_set_int(&c, "C", 2);
+    sp_call_set_float(&c, "eps", 1e-5);
+    void *buf[] = {(void *)gamma, (void *)beta, (void *)rm, (void *)rv, scale, shift};
+    c.op->reference(&c, buf);
+    cr_assert_float_eq((double)scale[0], 1, 1e-6);
+    cr_assert_float_eq((double)shift[0], -2, 3e-6);
+    cr_assert_float_eq((double)scale[1], -1 / sqrt(0.25 + 1e-5), 1e-6);
+    cr_assert_float_eq((double)shift[1], 0.5 / sqrt(0.25 + 1e-5), 1e-6);
+}
+
+Test(norm_ref, affine_may_work_in_place)
+{
+    float x[] = {1, 2, 3, 4, 5, 6};
+    const float scale[] = {2, -1, 0.5f}, shift[] = {1, 0, -1}, expected[] = {3, -2, 0.5f, 9, -5, 2};
+    sp_op_call c = shaped("affine.forward", "M", 2, "C", 3);
+    void *buf[] = {x, (void *)scale, (void *)shift, x};
+    c.op->reference(&c, buf);
+    cr_assert_arr_eq(x, expected, sizeof x);
+}
+
+enum { M = 6, C = 3, MC = M * C };
+
+/* L = sum g * batch_norm(x), in double through the float reference. */
+static double bn_objective(const float *x, const float *gamma, const float *beta, const float *g)
+{
+    statistics s = take_statistics(x, gamma, beta, M, C);
+    double sum = 0;
+    for (int i = 0; i < MC; i++) {
+        double xhat = ((double)x[i] - (double)s.mean[i % C]) * (double)s.rstd[i % C];
+        sum += (double)g[i] * ((double)gamma[i % C] * xhat + (double)beta[i % C]);
+    }
+    return sum;
+}
+
+static double difference_of(float *p, double h, double (*f)(void *), void *ctx)
+{
+    float keep = *p, up = (float)((double)keep + h), down = (float)((double)keep - h);
+    *p = up;
+    double a = f(ctx);
+    *p = down;
+    double b = f(ctx);
+    *p = keep;
+    return (a - b) / ((double)up - (double)down);
+}
+
+typedef struct bn_case {
+    float x[MC], gamma[C], beta[C], g[MC];
+} bn_case;
+
+static double bn_value(void *ctx)
+{
+    bn_case *k = ctx;
+    return bn_objective(k->x, k->gamma, k->beta, k->g);
+}
+
+Test(norm_ref, batch_norm_backward_is_the_derivative)
+{
+    sp_rng r = sp_rng_make(11, 0);
+    bn_case k;
+    float g_x[MC], g_gamma[C] = {10, 20, 30}, g_beta[C] = {1, 2, 3};
+    fill(k.x, MC, &r, 1, 2);
+    fill(k.gamma, C, &r, 0.3, 1);
+    fill(k.beta, C, &r, 1, 0);
+    fill(k.g, MC, &r, 1, 0);
+    statistics s = take_statistics(k.x, k.gamma, k.beta, M, C);
+    sp_op_call c = shaped("batch_norm.backward", "M", M, "C", C);
+    void *buf[] = {k.g, k.x, s.mean, s.rstd, k.gamma, g_x, g_gamma, g_beta};
+    c.op->reference(&c, buf);
+    for (int i = 0; i < MC; i++) {
+        double d = difference_of(&k.x[i], 1e-2, bn_value, &k);
+        cr_assert_float_eq((double)g_x[i], d, 2e-3, "g_x[%d] %g, difference %g", i, (double)g_x[i], d);
+    }
+    for (int i = 0; i < C; i++) {
+        double d_gamma = difference_of(&k.gamma[i], 1e-2, bn_value, &k);
+        double d_beta = difference_of(&k.beta[i], 1e-2, bn_value, &k);
+        cr_assert_float_eq((double)g_gamma[i] - 10 * (i + 1), d_gamma, 1e-4, "added to what was there");
+        cr_assert_float_eq((double)g_beta[i] - (i + 1), d_beta, 1e-4);
+    }
+}
+
+enum { K = 5, O = 2, KO = K * O };
+
+typedef struct ws_case {
+    float w[KO], gain[O], g[KO], w_hat[KO], mean[O], rstd[O];
+} ws_case;
+
+static void ws_forward(ws_case *k)
+{
+    sp_op_call c = shaped("weight_std.forward", "K", K, "O", O);
+    sp_call_set_float(&c, "eps", 1e-4);
+    void *buf[] = {k->w, k->gain, k->w_hat, k->mean, k->rstd};
+    c.op->reference(&c, buf);
+}
+
+static double ws_value(void *ctx)
+{
+    ws_case *k = ctx;
+    double sum = 0;
+    ws_forward(k);
+    for (int i = 0; i < KO; i++)
+        sum += (double)k->g[i] * (double)k->w_hat[i];
+    return sum;
+}
+
+/* Column 1..5: mean 3, unbiased variance 2.5, times fan-in 5: w_hat = (w - 3) / sqrt(12.5 + 1e-4). */
+Test(norm_ref, weight_standardisation_by_hand)
+{
+    ws_case k = {.w = {1, 4, 2, 4, 3, 4, 4, 4, 5, 4}, .gain = {2, 1}};
+    ws_forward(&k);
+    for (int i = 0; i < K; i++) {
+        cr_assert_float_eq((double)k.w_hat[2 * i], 2 * (i - 2) / sqrt(12.5 + 1e-4), 1e-6);
+        cr_assert_float_eq((double)k.w_hat[2 * i + 1], 0, 0, "a constant column");
+    }
+    cr_assert_float_eq((double)k.mean[0], 3, 0);
+    cr_assert_float_eq((double)k.rstd[0], 1 / sqrt(12.5 + 1e-4), 1e-7);
+    cr_assert_float_eq((double)k.rstd[1], 100, 1e-4);
+}
+
+Test(norm_ref, weight_standardisation_backward_is_the_derivative)
+{
+    sp_rng r = sp_rng_make(12, 0);
+    ws_case k;
+    float g_w[KO], g_gain[O] = {5, 6};
+    fill(k.w, KO, &r, 1, 0.5);
+    fill(k.gain, O, &r, 0.3, 1);
+    fill(k.g, KO, &r, 1, 0);
+    for (int i = 0; i < KO; i++)
+        g_w[i] = 7;
+    ws_forward(&k);
+    sp_op_call c = shaped("weight_std.backward", "K", K, "O", O);
+    void *buf[] = {k.g, k.w, k.gain, k.mean, k.rstd, g_w, g_gain};
+    c.op->reference(&c, buf);
+    for (int i = 0; i < KO; i++) {
+        double d = difference_of(&k.w[i], 1e-2, ws_value, &k);
+        cr_assert_float_eq((double)g_w[i] - 7, d, 1e-3, "g_w[%d] %g, difference %g", i, (double)g_w[i] - 7,
+                           d);
+    }
+    for (int i = 0; i < O; i++) {
+        double d = difference_of(&k.gain[i], 1e-2, ws_value, &k);
+        cr_assert_float_eq((double)g_gain[i] - 5 - i, d, 1e-4);
+    }
+}

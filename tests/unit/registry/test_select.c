@@ -1,0 +1,205 @@
+/* Choosing: filter with reasons, score, trust, force. No OpenCL: the choice looks only at the device's facts. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "registry/registry.h"
+
+#define V(kernel, keys)                                                                                      \
+    "//@ op: fill/1\n//@ kernel: " kernel "\n//@ global: M\n" keys "kernel void " kernel "(void) {}\n"
+
+static const char plugin[] =
+    "//@ plugin: t 1.0.0\n//@ abi: 1\n" V("k_gpu", "//@ score: 90\n//@ device: gpu accelerator\n")
+        V("k_fp64", "//@ score: 80\n//@ needs: fp64\n")
+            V("k_ext", "//@ score: 70\n//@ needs: ext:cl_khr_subgroups\n")
+                V("k_when", "//@ score: 60\n//@ tune: T = 16 8\n//@ define: D = 3\n//@ when: M % T == 0 && D "
+                            "== 3 && wg >= 64 && cpu\n") V("k_zero", "//@ score: 50\n//@ when: 8 / M > 1\n")
+                    V("k_b", "//@ score: 20\n") V("k_a", "//@ score: 20\n");
+
+static sp_registry *reg;
+static sp_device dev;
+static int warnings;
+
+static void count_warnings(void *ctx, sp_log_level level, const char *text)
+{
+    (void)ctx, (void)text;
+    warnings += level == SP_LOG_WARNING;
+}
+
+static void setup(void)
+{
+    char folder[] = "/tmp/sp-select-XXXXXX", path[64];
+    cr_assert_not_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/t.cl", folder);
+    FILE *f = fopen(path, "w");
+    cr_assert_not_null(f);
+    fputs(plugin, f);
+    fclose(f);
+    sp_log_install(count_warnings, NULL);
+    cr_assert_eq(sp_registry_create(path, &reg, NULL), SP_OK);
+    unlink(path);
+    rmdir(folder);
+    memset(&dev, 0, sizeof dev);
+    dev.info.type = SP_DEVICE_CPU;
+    dev.info.max_work_group = 64;
+    dev.info.extensions = (char *)"cl_khr_subgroups_not_really cl_khr_icd";
+    warnings = 0;
+}
+
+static void teardown(void)
+{
+    sp_registry_destroy(&reg);
+}
+
+static sp_op_call fill_of(int64_t m)
+{
+    sp_op_call call = sp_op_call_make("fill/1");
+    sp_call_set_int(&call, "M", m);
+    return call;
+}
+
+static const char *choose(int64_t m)
+{
+    sp_op_call call = fill_of(m);
+    sp_variant *v = NULL;
+    char why[256] = "";
+    sp_error err = {0};
+    cr_assert_eq(sp_select(reg, &dev, &call, &v, why, sizeof why, &err), SP_OK, "%s", err.text);
+    cr_assert_eq(strncmp(why, "chosen: ", 8), 0, "%s", why);
+    return v->id;
+}
+
+static void expect_reason(int64_t m, const char *id, const char *says)
+{
+    sp_op_call call = fill_of(m);
+    sp_candidate all[32];
+    size_t n = sp_select_explain(reg, &dev, &call, all, 32);
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(all[i].variant->id, id) == 0) {
+            cr_expect_not_null(strstr(all[i].reason, says), "%s: \"%s\" not in \"%s\"", id, says,
+                               all[i].reason);
+            return;
+        }
+    cr_expect_fail("%s is no candidate", id);
+}
+
+TestSuite(select, .init = setup, .fini = teardown);
+
+Test(select, filters_with_reasons)
+{
+    cr_assert_str_eq(choose(32), "t:k_when");
+    expect_reason(32, "t:k_gpu", "rejected: made for device type gpu accelerator, this is cpu");
+    expect_reason(32, "t:k_fp64", "rejected: needs cl_khr_fp64");
+    expect_reason(32, "t:k_ext", "rejected: needs cl_khr_subgroups");
+    expect_reason(32, "t:k_when", "chosen: highest score (60)");
+    expect_reason(32, "t:k_a", "lower score (20, chosen has 60)");
+    expect_reason(33, "t:k_when", "is false (M=33, T=16, D=3, wg=64, cpu=1)");
+    expect_reason(0, "t:k_zero", "division by zero");
+}
+
+Test(select, the_device_decides)
+{
+    dev.info.type = SP_DEVICE_GPU;
+    cr_assert_str_eq(choose(32), "t:k_gpu");
+    dev.info.type = SP_DEVICE_OTHER;
+    dev.info.fp64 = true;
+    cr_assert_str_eq(choose(32), "t:k_fp64");
+    dev.info.fp64 = false;
+    dev.info.extensions = (char *)"cl_khr_icd cl_khr_subgroups";
+    cr_assert_str_eq(choose(32), "t:k_ext");
+}
+
+Test(select, ties_go_to_the_name)
+{
+    cr_assert_str_eq(choose(1001), "t:k_a");
+}
+
+static sp_status distrust(void *ctx, sp_device *d, sp_variant *v, const sp_op_call *call, sp_error *err)
+{
+    (void)d, (void)call;
+    ++*(int *)ctx;
+    cr_assert_neq(v->origin, SP_ORIGIN_REFERENCE, "the reference needs no trust");
+    return strcmp(v->id, "t:k_b") == 0 ? SP_OK : SP_FAIL(err, SP_E_MISMATCH, "element 3 differs");
+}
+
+Test(select, an_untrusted_variant_is_passed_over_and_logged_once)
+{
+    int asked = 0;
+    reg->trust = distrust;
+    reg->trust_ctx = &asked;
+    cr_assert_str_eq(choose(32), "t:k_b");
+    cr_assert_eq(asked, 3, "k_when, k_a, then k_b");
+    cr_assert_eq(warnings, 2);
+    cr_assert_str_eq(choose(32), "t:k_b");
+    cr_assert_eq(asked, 4, "what was refused is not tried again");
+    cr_assert_eq(warnings, 2);
+    expect_reason(32, "t:k_when", "refused: element 3 differs");
+}
+
+Test(select, refusal_by_hand_lasts)
+{
+    for (size_t i = 0; i < reg->n_variants; i++)
+        if (strcmp(reg->variants[i]->id, "t:k_when") == 0) {
+            sp_variant_refuse(reg->variants[i], "build failed");
+            sp_variant_refuse(reg->variants[i], "again");
+            cr_assert_str_eq(reg->variants[i]->refused, "build failed");
+        }
+    cr_assert_eq(warnings, 1);
+    cr_assert_str_eq(choose(32), "t:k_a");
+}
+
+static void force(const char *text)
+{
+    sp_error err = {0};
+    cr_assert_eq(sp_registry_force(reg, text, &err), SP_OK, "%s", err.text);
+}
+
+Test(select, forced_choices_win)
+{
+    force("fill=t:k_b");
+    cr_assert_str_eq(choose(32), "t:k_b");
+    expect_reason(32, "t:k_a", "passed over: \"t:k_b\" is forced");
+    force("*=reference");
+    cr_assert_str_eq(choose(32), "t:k_b", "the longer pattern wins");
+    force("fill=reference");
+    cr_assert_eq(strncmp(choose(32), "reference:", 10), 0, "then the later one");
+    force("fill/1=t");
+    cr_assert_str_eq(choose(32), "t:k_when", "a plugin name means its best variant");
+}
+
+Test(select, a_forced_variant_that_does_not_fit_is_an_error)
+{
+    sp_op_call call = fill_of(33);
+    sp_variant *v = NULL;
+    sp_error err = {0};
+    force("fill=t:k_when");
+    cr_assert_eq(sp_select(reg, &dev, &call, &v, NULL, 0, &err), SP_E_PLUGIN);
+    cr_assert_not_null(strstr(err.text, "\"t:k_when\" is forced"), "%s", err.text);
+    cr_assert_not_null(strstr(err.text, "M=33"), "%s", err.text);
+    cr_assert_null(v);
+}
+
+Test(select, a_pattern_counts_where_the_plugin_has_something)
+{
+    sp_op_call call = sp_op_call_make("gemm/1");
+    sp_variant *v = NULL;
+    force("*=t");
+    cr_assert_eq(sp_select(reg, &dev, &call, &v, NULL, 0, NULL), SP_OK);
+    cr_assert_str_eq(choose(32), "t:k_when");
+}
+
+Test(select, nothing_that_fits_says_why)
+{
+    for (size_t i = 0; i < reg->n_variants; i++)
+        if (strcmp(reg->variants[i]->op->id, "fill/1") == 0)
+            sp_variant_refuse(reg->variants[i], "test");
+    sp_op_call call = fill_of(32);
+    sp_variant *v = NULL;
+    sp_error err = {0};
+    cr_assert_eq(sp_select(reg, &dev, &call, &v, NULL, 0, &err), SP_E_BUILD);
+    cr_assert_not_null(strstr(err.text, "t:k_a refused: test"), "%s", err.text);
+}
