@@ -6,9 +6,9 @@
 //@ score:  0
 //@ about:  one work-item one output channel: a column of the weight [K][O]
 //
-// w_hat = gain (w - mean) / sqrt(var K + eps), var unbiased (0 where K is 1). An error of rstd scales a whole output
-// channel, and gradients that nearly cancel between channels (a skip gain's) then lose four digits: sums, mean and rstd
-// are kept as pairs of floats, high and low.
+// w_hat = gain (w - mean) / sqrt(var K + eps), var unbiased (0 where K is 1). An error of rstd scales a whole
+// output channel, and gradients that nearly cancel between channels (a skip gain's) then lose four digits: sums,
+// mean and rstd are kept as pairs of floats, high and low.
 inline void add_pair(float *hi, float *lo, float v)
 {
     const float s = *hi + v, b = s - *hi;
@@ -44,7 +44,7 @@ __kernel void weight_std_forward__naive(SP_IN(float, w), SP_IN(float, gain), SP_
     const float r = 1.0f / sqrt(v), r2 = r * r; // one Newton step gives the low part
     const float r_lo = -0.5f * r * (fma(v, r2, -1.0f) + fma(v, fma(r, r, -r2), v_lo * r2));
     mean[o] = mu;
-    rstd[o] = r;
+    rstd[o] = r + r_lo; // q_lo is many units of the last place of q, so r_lo counts
     for (int k = 0; k < K; k++) {
         const float g = gain[o] * ((w[(ulong)k * columns + o] - mu) - mu_lo);
         w_hat[(ulong)k * columns + o] = fma(g, r, g * r_lo);

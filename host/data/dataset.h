@@ -14,21 +14,42 @@ typedef struct sp_dataset_info {
     int frames, channels, height, width;
 } sp_dataset_info;
 
+/* Random augmentation is a pure function of (seed, epoch, index), whatever thread asks. */
+typedef struct sp_sample_request {
+    size_t index;
+    uint64_t epoch; /* 0 where nothing is drawn */
+} sp_sample_request;
+
 typedef struct sp_dataset sp_dataset;
 struct sp_dataset {
     sp_dataset_info info;
-    /* Writes sample i as float32 [frames][H][W][C] (channels last), normalised as the recipe asks, and its label.
-     * May be called from several threads. Never reads outside its file: damage was found at open. [any-thread] */
-    sp_status (*get)(const sp_dataset *ds, size_t i, float *image, int32_t *label, sp_error *err);
+    /* Writes a sample as float32 [frames][H][W][C] (channels last), augmented and normalised as the options ask, and its
+     * label. May be called from several threads. Never reads outside its file: damage was found at open, or is an
+     * error that names the sample's own file. [any-thread] */
+    sp_status (*get)(const sp_dataset *ds, sp_sample_request want, float *image, int32_t *label, sp_error *err);
     void (*close)(sp_dataset *ds);
     void *state;
 };
 
+/* Random changes of training samples, in this order; 0: not done. host/data/augment.h has the details. */
+typedef struct sp_augment {
+    double resized_crop; /* a part of at least this share of the image, of another aspect, resized to size */
+    int crop;            /* zeros of so many pixels on every side, then a part of the old size */
+    double cutout;       /* probability of a box of one colour */
+    double flip;         /* probability of a mirror image, left to right */
+    int roll;            /* rotation by up to so many pixels up or down and left or right */
+} sp_augment;
+
+enum { SP_MEANS = 4 };
+
 typedef struct sp_dataset_options {
-    const char *name;       /* "fashion-mnist", "mnist", "idx", "synthetic" */
+    const char *name;       /* one of sp_dataset_names() */
     const char *path;       /* folder; NULL: $SPIKEPORT_DATA/NAME, then /usr/share/datasets/NAME */
     int train;              /* 1 training split, 0 test split */
     double mean, std;       /* pixel/255, minus mean, over std; defaults 0 and 1 */
+    double means[SP_MEANS], stds[SP_MEANS]; int n_means, n_stds; /* by channel; n 0: mean, std for all */
+    sp_augment augment;     /* of the training split only; the test split ignores it */
+    int size, resize;       /* images: side of the crop (default 224), and the shorter side before it (default 8/7) */
     size_t limit;           /* first so many samples only; 0 all */
     int classes, channels, height, width, frames; size_t count; uint64_t seed; /* synthetic; classes also idx; 0: default */
 } sp_dataset_options;

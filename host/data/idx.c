@@ -7,6 +7,7 @@
 #include <zlib.h>
 #include "base/error.h"
 #include "base/mem.h"
+#include "data/augment.h"
 #include "data/readers.h"
 
 enum { MAGIC_LABELS = 0x801, MAGIC_IMAGES = 0x803, LABELS_AT = 8 };
@@ -25,8 +26,7 @@ typedef struct idx_file {
 typedef struct idx_state {
     uint8_t *pixels; /* [count][H][W] */
     uint8_t *labels; /* [count] */
-    size_t pixels_per_image;
-    float value[256]; /* pixel byte -> normalised value */
+    sp_pixels form;
 } idx_state;
 
 /* The spellings in use: MNIST's own, and the one with a dot that some unpackers leave behind. */
@@ -206,17 +206,17 @@ static sp_status check_labels(const idx_file *f, int family_classes, const sp_da
     return SP_OK;
 }
 
-static sp_status idx_get(const sp_dataset *ds, size_t i, float *image, int32_t *label, sp_error *err)
+static sp_status idx_get(const sp_dataset *ds, sp_sample_request want, float *image, int32_t *label, sp_error *err)
 {
     const idx_state *s = ds->state;
-    const uint8_t *src;
-    if (i >= ds->info.count)
-        return SP_FAIL(err, SP_E_DATA, "sample %zu of data set \"%s\", which has %zu", i, ds->info.name,
+    size_t bytes = (size_t)ds->info.height * (size_t)ds->info.width;
+    sp_rng r = sp_augment_rng(s->form.seed, want);
+    sp_pixel_draw d = sp_pixels_draw(&s->form, &r);
+    if (want.index >= ds->info.count)
+        return SP_FAIL(err, SP_E_DATA, "sample %zu of data set \"%s\", which has %zu", want.index, ds->info.name,
                        ds->info.count);
-    src = s->pixels + i * s->pixels_per_image;
-    for (size_t k = 0; k < s->pixels_per_image; k++)
-        image[k] = s->value[src[k]];
-    *label = s->labels[i];
+    sp_pixels_write(&s->form, (sp_pixel_source){s->pixels + want.index * bytes, 1, 0}, &d, image);
+    *label = s->labels[want.index];
     return SP_OK;
 }
 

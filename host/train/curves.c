@@ -134,7 +134,7 @@ sp_status sp_curves_write(const char *folder, const char *title, sp_error *err)
             rate[i] = (sp_series){c.layer[i], c.rate[i].x, c.rate[i].y, c.rate[i].n};
         sp_panel panels[] = {{accuracy, "epoch", "accuracy in %", acc, 2, NAN, NAN},
                              {"loss", "epoch", "mean loss over T", loss, 2, 0, NAN},
-                             {"firing", "epoch", "spikes a neuron and step", rate, (size_t)c.n_layers, 0, NAN}};
+                             {"firing", "epoch", "spikes a neuron, step", rate, (size_t)c.n_layers, 0, NAN}};
         st = sp_chart_write(out, panels, 3, 560, 400, err);
     }
     curves_free(&c);

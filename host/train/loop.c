@@ -44,6 +44,11 @@ static sp_status report(trainer *t, sp_train_event *e, sp_error *err)
     return SP_OK;
 }
 
+static double lr_now(const trainer *t)
+{
+    return sp_recipe_lr(&t->s->recipe, t->p.epoch, t->p.batch, (int64_t)sp_loader_batches(t->loader));
+}
+
 static void line_reset(trainer *t)
 {
     t->line_loss = 0;
@@ -67,7 +72,7 @@ static sp_status batch_line(trainer *t, sp_error *err)
     sp_train_event e = {.kind = SP_EVENT_BATCH, .epoch = t->p.epoch + 1, .batch = t->p.batch,
                         .loss = t->line_loss / (double)t->line_seen,
                         .accuracy = (double)t->line_correct / (double)t->line_seen,
-                        .lr = sp_recipe_lr(&t->s->recipe, t->p.epoch), .samples_per_second = rate,
+                        .lr = lr_now(t), .samples_per_second = rate,
                         .seconds_left = (double)(left * t->s->recipe.batch) / rate, .spike_rate = t->rates};
     SP_TRY(report(t, &e, err));
     line_reset(t);
@@ -81,7 +86,7 @@ static sp_status not_finite(trainer *t, const sp_exec_batch *e, sp_error *err)
     return SP_FAIL(err, SP_E_NUMERIC,
                    "the loss is not finite in epoch %lld, mini-batch %lld. First seen at layer %s. Training stops before this "
                    "mini-batch changes anything; the last checkpoint is untouched. Try a smaller learning rate (now %g)",
-                   (long long)t->p.epoch + 1, (long long)t->p.batch + 1, where, sp_recipe_lr(&t->s->recipe, t->p.epoch));
+                   (long long)t->p.epoch + 1, (long long)t->p.batch + 1, where, lr_now(t));
 }
 
 /* One mini-batch. The optimizer runs only after the loss was seen to be finite. */
@@ -100,7 +105,7 @@ static sp_status run_batch(trainer *t, const sp_batch *b, sp_error *err)
     }
     if (!isfinite(sum))
         return not_finite(t, &e, err);
-    SP_TRY(sp_exec_update(s->train, sp_recipe_lr(&s->recipe, t->p.epoch), t->p.iteration + 1, err));
+    SP_TRY(sp_exec_update(s->train, lr_now(t), t->p.iteration + 1, err));
     t->line_loss += sum;
     t->line_seen += (int64_t)b->n_valid;
     t->p.loss_sum += sum;
@@ -148,7 +153,7 @@ static sp_status run_batches(trainer *t, sp_error *err)
 static sp_status finish_epoch(trainer *t, sp_error *err)
 {
     sp_session *s = t->s;
-    sp_train_event e = {.kind = SP_EVENT_EPOCH, .epoch = t->p.epoch + 1, .lr = sp_recipe_lr(&s->recipe, t->p.epoch),
+    sp_train_event e = {.kind = SP_EVENT_EPOCH, .epoch = t->p.epoch + 1, .lr = lr_now(t),
                         .loss = t->p.loss_sum / (double)t->p.seen, .accuracy = (double)t->p.correct / (double)t->p.seen,
                         .epoch_seconds = (double)(sp_clock_ns() - t->epoch_start_ns) * 1e-9};
     e.wait_fraction = e.epoch_seconds > 0 ? sp_loader_wait_seconds(t->loader) / e.epoch_seconds : 0;

@@ -16,6 +16,7 @@
 
 static const char *const methods[] = {"sltt", "sltt-k", "bptt", "ottt"};
 static const char *const lr_schedules[] = {"constant", "cosine", "step"};
+static const char *const lr_per[] = {"epoch", "batch"};
 static const char *const optimizers[] = {"sgd", "adamw"};
 static const int64_t most = 1000000000;
 
@@ -132,11 +133,14 @@ static sp_status read_lr_schedule(sp_recipe *r, const sp_yaml *root, sp_error *e
     SP_TRY(section(root, "lr_schedule", &m, err));
     if (!m)
         return SP_OK;
-    CHECK_KEYS(m, "lr_schedule", "name", "epochs", "every", "gamma", "min");
+    CHECK_KEYS(m, "lr_schedule", "name", "epochs", "every", "gamma", "min", "per");
+    int per = 0;
     SP_TRY(sp_yaml_read_choice(m, "name", lr_schedules, COUNT(lr_schedules), &r->lr_schedule, err));
     SP_TRY(sp_yaml_read_int(m, "epochs", 1, 1000000, &r->lr_period, err));
     SP_TRY(sp_yaml_read_int(m, "every", 1, 1000000, &r->lr_step, err));
     SP_TRY(sp_yaml_read_float(m, "gamma", 0, 1, &r->lr_gamma, err));
+    SP_TRY(sp_yaml_read_choice(m, "per", lr_per, COUNT(lr_per), &per, err));
+    r->lr_per_batch = per == 1;
     return sp_yaml_read_float(m, "min", 0, 1e6, &r->lr_min, err);
 }
 
@@ -328,8 +332,9 @@ void sp_recipe_print(const sp_recipe *r, sp_text *t)
     sp_text_add(t, "optimizer:\n  name: %s\n  lr: %.17g\n  momentum: %.17g\n  weight_decay: %.17g\n", optimizers[r->adamw],
                 r->lr, r->momentum, r->weight_decay);
     sp_text_add(t, "  beta1: %.17g\n  beta2: %.17g\n  eps: %.17g\n", r->beta1, r->beta2, r->eps);
-    sp_text_add(t, "lr_schedule:\n  name: %s\n  epochs: %lld\n  every: %lld\n  gamma: %.17g\n  min: %.17g\n",
-                lr_schedules[r->lr_schedule], (long long)r->lr_period, (long long)r->lr_step, r->lr_gamma, r->lr_min);
+    sp_text_add(t, "lr_schedule:\n  name: %s\n  epochs: %lld\n  every: %lld\n  gamma: %.17g\n  min: %.17g\n  per: %s\n",
+                lr_schedules[r->lr_schedule], (long long)r->lr_period, (long long)r->lr_step, r->lr_gamma, r->lr_min,
+                lr_per[r->lr_per_batch]);
     sp_text_add(t, "batch: %lld\neval_batch: %lld\nepochs: %lld\nseed: %lld\ncheckpoint_every: %lld\nlog_every: %lld\n",
                 (long long)r->batch, (long long)r->eval_batch, (long long)r->epochs, (long long)r->seed,
                 (long long)r->checkpoint_every, (long long)r->log_every);
@@ -342,17 +347,19 @@ void sp_recipe_print(const sp_recipe *r, sp_text *t)
         sp_text_add(t, "plugins:\n");
     for (size_t i = 0; i < r->n_plugins; i++) {
         const char *eq = strchr(r->plugins[i], '=');
-        sp_text_add(t, "  %.*s: %s\n", (int)(eq - r->plugins[i]), r->plugins[i], eq + 1);
+        sp_text_add(t, "  \"%.*s\": ", (int)(eq - r->plugins[i]), r->plugins[i]); /* quoted: "*" alone is YAML's alias */
+        add_quoted(t, eq + 1);
+        sp_text_add(t, "\n");
     }
     sp_text_add(t, "network:\n%s", r->network_text ? r->network_text : "");
 }
 
-double sp_recipe_lr(const sp_recipe *r, int64_t epoch)
+double sp_recipe_lr(const sp_recipe *r, int64_t epoch, int64_t batch, int64_t batches)
 {
     const double pi = 3.14159265358979323846;
+    double at = (double)epoch + (r->lr_per_batch && batches > 0 ? (double)batch / (double)batches : 0.0);
     switch (r->lr_schedule) {
-    case SP_LR_COSINE:
-        return r->lr_min + (r->lr - r->lr_min) * 0.5 * (1.0 + cos(pi * (double)epoch / (double)r->lr_period));
+    case SP_LR_COSINE: return r->lr_min + (r->lr - r->lr_min) * 0.5 * (1.0 + cos(pi * at / (double)r->lr_period));
     case SP_LR_STEP: return r->lr * pow(r->lr_gamma, (double)(epoch / r->lr_step));
     default: return r->lr;
     }

@@ -30,6 +30,7 @@ typedef struct sp_recipe {
     int lr_schedule;             /* sp_lr_kind */
     int64_t lr_period, lr_step;  /* cosine: epochs of the half wave; step: epochs between drops */
     double lr_gamma, lr_min;
+    bool lr_per_batch;           /* cosine: every mini-batch, else every epoch as the paper's scripts */
     int64_t batch, eval_batch, epochs, seed;
     int64_t checkpoint_every;    /* mini-batches; 0: only at the end of an epoch */
     int64_t log_every;           /* mini-batches between metric lines */
@@ -47,7 +48,7 @@ sp_status sp_recipe_parse(const char *name, const char *text, size_t n, const ch
 void sp_recipe_free(sp_recipe *r);
 /* The whole recipe as YAML that parses back to the same run (network inline). */
 void sp_recipe_print(const sp_recipe *r, sp_text *out);
-/* Learning rate of an epoch (0-based): cosine as CosineAnnealingLR, step as StepLR. */
-double sp_recipe_lr(const sp_recipe *r, int64_t epoch);
+/* Learning rate in an epoch (0-based) at mini-batch `batch` of `batches`: cosine as CosineAnnealingLR, step as StepLR. */
+double sp_recipe_lr(const sp_recipe *r, int64_t epoch, int64_t batch, int64_t batches);
 
 #endif

@@ -20,6 +20,9 @@
  * The pack pass transposes w to [C/32][class][taps, mirrored][O][32], so that input channels run along the lanes.
  * Strips, padded private copy (of e) and register tiles are those of conv_forward.cl. */
 
+/* Literal arguments (two, lanes, vectors ...) must fold: without the attribute PoCL keeps one copy that tests them. */
+#define INLINE inline __attribute__((always_inline))
+
 #define CAT_(a, b) a##b
 #define CAT(a, b) CAT_(a, b)
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
@@ -192,7 +195,7 @@ inline void pad(float *to, __global const float *e, int n0, int q0)
 #define PIXEL_X(i) ((i) % TX)
 
 /* One tile of a class with ty x tx taps: pixels at (n, iy + SH .., ix + SW ..), channels c0.. and, if two, c1... */
-inline void tile(e_pointer e, __global const float *w, __global float *g_x, int n, int iy, int ix, int c0, int c1,
+INLINE void tile(e_pointer e, __global const float *w, __global float *g_x, int n, int iy, int ix, int c0, int c1,
                  int ty, int tx, int two)
 {
     const int runs = DW == 1 ? 1 : tx, run = DW == 1 ? tx * O : O;
@@ -222,7 +225,7 @@ inline void tile(e_pointer e, __global const float *w, __global float *g_x, int 
 }
 
 /* All pixels of class (ry, rx) of a strip. */
-inline void class_strip(e_pointer e, __global const float *w, __global float *g_x, int n0, int q0, int ry, int rx,
+INLINE void class_strip(e_pointer e, __global const float *w, __global float *g_x, int n0, int q0, int ry, int rx,
                         int c0, int c1, int two)
 {
     const int ty = taps(ry, SH, KH), tx = taps(rx, SW, KW);
@@ -244,15 +247,17 @@ inline void class_strip(e_pointer e, __global const float *w, __global float *g_
         }
 }
 
-inline void strip(e_pointer e, __global const float *w, __global float *g_x, int n0, int q0, int first, int last)
+INLINE void strip(e_pointer e, __global const float *w, __global float *g_x, int n0, int q0, int first, int last)
 {
     for (int j = first; j < last; j += 2) {
         __global const float *wj = w + (ulong)j * VW * (ulong)(KH * KW * O);
         for (int r = 0; r < SH * SW; r++) {
+#if VECS > 1
             if (j + 1 < last)
                 class_strip(e, wj, g_x, n0, q0, r / SW, r % SW, VEC_AT(j), VEC_AT(j + 1), 1);
+#endif
 #if VECS % 2
-            else
+            if (j + 1 == last)
                 class_strip(e, wj, g_x, n0, q0, r / SW, r % SW, VEC_AT(j), VEC_AT(j), 0);
 #endif
         }

@@ -16,24 +16,45 @@
 //@ score:     50
 //@ about:     register tiles over strips of pixels; a partial sum per group of images, then their sum
 //@ op:        conv.backward_weight/1
+//@ kernel:    conv_backward_weight__unpack
+//@ global:    min(N*H, cu*16)
+//@ local:     1
+//@ kernel:    conv_backward_weight__unpacked_slots
+//@ global:    ceildiv(O, 32), min(N, max(1, SLOT_ITEMS/ceildiv(O, 32)))
+//@ local:     1, 1
+//@ kernel:    conv_backward_weight__sum
+//@ global:    ceildiv(KH*KW*C, 8)
+//@ local:     1
+//@ bake:      *
+//@ define:    SLOT_ITEMS = 32
+//@ define:    DIRECT = 0
+//@ when:      X_BITS && O >= 4 && (C >= 8 || DW == 1 || KH*KW*C <= 14)
+//@ workspace: min(N, max(1, SLOT_ITEMS/ceildiv(O, 32)))*KH*KW*C*roundup(O, 16) + N*H*W*C
+//@ device:    cpu
+//@ score:     50
+//@ about:     spikes unpacked first, then register tiles over strips of pixels; a partial sum per group of images, and their sum
+//@ op:        conv.backward_weight/1
 //@ kernel:    conv_backward_weight__direct
 //@ global:    O/32, 1
 //@ local:     1, 1
 //@ bake:      *
 //@ define:    SLOT_ITEMS = 1
 //@ define:    DIRECT = 1
-//@ when:      !X_BITS && O % 32 == 0 && O >= 512 && (C >= 8 || DW == 1 || KH*KW*C <= 14)
+//@ when:      !X_BITS && O % 32 == 0 && (O >= 512 || N == 1) && (C >= 8 || DW == 1 || KH*KW*C <= 14)
 //@ device:    cpu
 //@ score:     60
 //@ about:     the same for many outputs: a work-item owns 32 of them and adds to g_w itself
 
-/* g_w[tap][c][o] += sum over output pixels of x[pixel moved by the tap][c] e[pixel][o], for real inputs.
+/* g_w[tap][c][o] += sum over output pixels of x[pixel moved by the tap][c] e[pixel][o].
  *
  * A work-item owns two vectors of outputs (its columns) and a slot (a group of images). It walks over strips of about
  * 128 pixels whose x and e stay in the near caches; for every strip, all weights of its columns are visited, RT rows
  * at a time with the sums in registers. With C >= 8 a tile is RT channels of one tap and pixels outside the image are
  * left out; with few channels a tile is RT consecutive weights over a zero-padded copy of the strip.
- * Slots have fixed image ranges, so the order of the sums never changes. */
+ * Slots have fixed image ranges, so the order of the sums never changes. work: [slot][K][columns], then unpacked x. */
+
+/* Literal arguments (two, lanes, vectors ...) must fold: without the attribute PoCL keeps one copy that tests them. */
+#define INLINE inline __attribute__((always_inline))
 
 #define CAT_(a, b) a##b
 #define CAT(a, b) CAT_(a, b)
@@ -113,6 +134,7 @@ typedef CAT(float, VW) vec;
 #define G CEIL(128, HO * WO)
 #define R HO
 #endif
+#define SLOTS MIN(N, MAX(1, SLOT_ITEMS / CEIL(O, 32)))
 #define E_IN_PLACE (O == VW || O == 2 * VW)
 #if E_IN_PLACE
 #define E_STEP O
@@ -166,7 +188,7 @@ inline void pad(float *to, __global const float *x, int n, int oy0)
 }
 
 /* Weights k0 .. k0 + RT - 1, whose first lies at x for the first pixel. */
-inline void tile(const float *x, e_pointer e, __global float *at, int rows, int set, int two)
+INLINE void tile(const float *x, e_pointer e, __global float *at, int rows, int set, int two)
 {
     const int skip = 0;
     EACH(START)
@@ -186,7 +208,7 @@ inline void tile(const float *x, e_pointer e, __global float *at, int rows, int 
     EACH(PUT)
 }
 
-inline void strip(__global const float *x, e_pointer e, __global float *sums, int n, int oy0, int set, int two)
+INLINE void strip(__global const float *x, e_pointer e, __global float *sums, int n, int oy0, int set, int two)
 {
     float padded[XH * ROW];
     pad(padded, x, n, oy0);
@@ -207,7 +229,7 @@ inline int last_inside(int offset, int stride, int size)
 }
 
 /* Channels c0 .. c0 + RT - 1 of one tap: `images` planes, `rows` x `cols` pixels. */
-inline void tile(__global const float *x, e_pointer e, __global float *at, int images, int rows, int cols, int skip,
+INLINE void tile(__global const float *x, e_pointer e, __global float *at, int images, int rows, int cols, int skip,
                  int set, int two)
 {
     EACH(START)
@@ -230,7 +252,7 @@ inline void tile(__global const float *x, e_pointer e, __global float *at, int i
     EACH(PUT)
 }
 
-inline void strip(__global const float *x, e_pointer e, __global float *sums, int n, int images, int oy0, int set,
+INLINE void strip(__global const float *x, e_pointer e, __global float *sums, int n, int images, int oy0, int set,
                   int two)
 {
     for (int tap = 0; tap < KH * KW; tap++) {
@@ -250,7 +272,7 @@ inline void strip(__global const float *x, e_pointer e, __global float *sums, in
 #endif
 
 /* All strips of images n0..n1-1 for vectors j and, if two, j + 1. */
-inline void images(__global const float *x, __global const float *e, __global float *sums, int n0, int n1, int j,
+INLINE void images(__global const float *x, __global const float *e, __global float *sums, int n0, int n1, int j,
                    int two)
 {
     int set = !DIRECT;
@@ -280,6 +302,29 @@ inline void images(__global const float *x, __global const float *e, __global fl
         }
 }
 
+#if X_BITS
+#define UNPACKED(work) ((work) + (ulong)SLOTS * (ulong)(K * WIDTH))
+
+/* A run of rows of spikes as floats, behind the slots. */
+__kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void conv_backward_weight__unpack(SP_IN(uint, x), SP_OUT(float, work))
+{
+    SP_AT(x); SP_AT(work);
+    const uint16 lane = (uint16)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    const long item = (long)get_global_id(0), items = (long)get_global_size(0), pixels = (long)N * H * W;
+    const long first = item * pixels / items, last = (item + 1) * pixels / items;
+    __global float *to = UNPACKED(work) + first * C;
+    for (long i = first; i < last; i++, to += C) {
+        __global const uint *from = x + i * SP_WORDS(C);
+        int c = 0;
+        for (; c + 16 <= C; c += 16)
+            vstore16(convert_float16(((uint16)(from[c / 32] >> (c & 16)) >> lane) & (uint16)(1u)), 0, to + c);
+        for (; c < C; c++)
+            to[c] = (float)(from[c / 32] >> (c & 31) & 1u);
+    }
+}
+#endif
+
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 #if DIRECT
 void conv_backward_weight__direct(SP_IN(float, x), SP_IN(float, e), SP_IO(float, g_w))
@@ -289,17 +334,26 @@ void conv_backward_weight__direct(SP_IN(float, x), SP_IN(float, e), SP_IO(float,
     images(x, e, g_w + j * VW, 0, N, j, 1);
 }
 #else
+#if X_BITS
+void conv_backward_weight__unpacked_slots(SP_IN(float, e), SP_IO(float, work))
+{
+    SP_AT(e); SP_AT(work);
+    __global const float *x = UNPACKED(work);
+#else
 void conv_backward_weight__slots(SP_IN(float, x), SP_IN(float, e), SP_OUT(float, work))
 {
     SP_AT(x); SP_AT(e); SP_AT(work);
+#endif
     const int slot = (int)get_global_id(1), slots = (int)get_global_size(1);
     const int n0 = (int)((long)slot * N / slots), n1 = (int)((long)(slot + 1) * N / slots);
     for (int j = (int)get_global_id(0) * 32 / VW; j < min(VECS, ((int)get_global_id(0) + 1) * 32 / VW); j += 2) {
         __global float *sums = work + (ulong)slot * K * WIDTH + j * VW;
+#if VECS > 1
         if (j + 1 < VECS)
             images(x, e, sums, n0, n1, j, 1);
+#endif
 #if VECS % 2
-        else
+        if (j + 1 == VECS)
             images(x, e, sums, n0, n1, j, 0);
 #endif
     }
@@ -310,7 +364,7 @@ __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void conv_backward_weight__sum(SP_IN(float, work), SP_IO(float, g_w))
 {
     SP_AT(work); SP_AT(g_w);
-    const int slots = MIN(N, MAX(1, SLOT_ITEMS / CEIL(O, 32)));
+    const int slots = SLOTS;
     const int k0 = (int)get_global_id(0) * 8, k1 = min(k0 + 8, K);
     for (int k = k0; k < k1; k++)
         for (int j = 0; j < VECS; j++) {

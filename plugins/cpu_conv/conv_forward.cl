@@ -6,7 +6,7 @@
 //@ local:     1
 //@ bake:      *
 //@ define:    PACKED = 0
-//@ when:      !X_BITS && O >= 4 && (O < 16 || KH*KW*C*O <= 40000)
+//@ when:      O >= 4 && (O < 16 || KH*KW*C*O <= 40000)
 //@ device:    cpu
 //@ score:     60
 //@ about:     up to 14 pixels x 32 outputs in registers, weights read where they lie
@@ -19,19 +19,22 @@
 //@ local:     1
 //@ bake:      *
 //@ define:    PACKED = 1
-//@ when:      !X_BITS && O >= 16
+//@ when:      O >= 16
 //@ workspace: roundup(O, 32)*KH*KW*C
 //@ device:    cpu
 //@ score:     50
 //@ about:     the same with the weights packed into panels of 32 outputs first
 
-/* y = x * w [+ bias] for real inputs; spikes have conv_forward_bits.cl.
+/* y = x * w [+ bias].
  *
  * A work-item (one per group) takes strips: R output rows of an image, or G whole images where they are small. It copies
  * the strip's input into a zero-padded private buffer, so that the loops below know no borders, strides or tails, then
  * runs tiles of P = TN x TY x TX output pixels by two vectors of outputs over it. Within a kernel row taps and channels
  * are one contiguous run. A last vector of outputs that would pass O is moved back and computes some outputs twice.
- * Without padding and tails the input is read in place. */
+ * Spikes are unpacked by that copy; real inputs without padding and tails are read in place. */
+
+/* Literal arguments (two, lanes, vectors ...) must fold: without the attribute PoCL keeps one copy that tests them. */
+#define INLINE inline __attribute__((always_inline))
 
 #define CAT_(a, b) a##b
 #define CAT(a, b) CAT_(a, b)
@@ -125,7 +128,7 @@ typedef CAT(float, VW) vec;
 #define EACH CAT(EACH, P)
 
 /* The strip and its padded copy. */
-#define IN_PLACE (PH == 0 && PW == 0 && WO % TX == 0 && HO % TY == 0 && N % TN == 0)
+#define IN_PLACE (!X_BITS && PH == 0 && PW == 0 && WO % TX == 0 && HO % TY == 0 && N % TN == 0)
 #if IN_PLACE
 #define XW W
 #else
@@ -175,8 +178,32 @@ inline void zero(float *to, int n)
         to[i] = 0.0f;
 }
 
+/* `width` pixels of one row. Spikes are stored 16 at a time, past the last channel too: the next pixel (or the slack
+ * at the end of the buffer) lies there. */
+inline void copy(float *to, __global const sp_x *from, int width)
+{
+#if X_BITS
+    const uint16 lane = (uint16)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    for (int i = 0; i < width; i++, from += SP_WORDS(C))
+        for (int c = 0; c < C; c += 16)
+            vstore16(convert_float16(((uint16)(from[c / 32] >> (c & 16)) >> lane) & (uint16)(1u)), 0, to + i * C + c);
+#else
+    int i = 0;
+    for (; i + 16 <= width * C; i += 16)
+        vstore16(vload16(0, from + i), 0, to + i);
+    for (; i < width * C; i++)
+        to[i] = from[i];
+#endif
+}
+
+#if X_BITS
+#define PIXEL SP_WORDS(C)
+#else
+#define PIXEL C
+#endif
+
 /* Rows oy0*SH - PH ... of images n0 ... into the padded buffer. */
-inline void pad(float *to, __global const float *x, int n0, int oy0)
+inline void pad(float *to, __global const sp_x *x, int n0, int oy0)
 {
     const int left = MIN(PW, XW), width = MAX(0, MIN(W, XW - left));
     for (int g = 0; g < G; g++)
@@ -186,13 +213,8 @@ inline void pad(float *to, __global const float *x, int n0, int oy0)
                 zero(to, ROW);
                 continue;
             }
-            __global const float *from = x + ((ulong)(n0 + g) * H + iy) * (ulong)(W * C);
-            int i = 0;
             zero(to, left * C);
-            for (; i + 16 <= width * C; i += 16)
-                vstore16(vload16(0, from + i), 0, to + left * C + i);
-            for (; i < width * C; i++)
-                to[left * C + i] = from[i];
+            copy(to + left * C, x + ((ulong)(n0 + g) * H + iy) * (ulong)(W * PIXEL), width);
             zero(to + (left + width) * C, ROW - (left + width) * C);
         }
 }
@@ -203,7 +225,7 @@ inline void pad(float *to, __global const float *x, int n0, int oy0)
 #define PIXEL_X(i) ((i) % TX)
 
 /* One tile: pixels at (n, oy, ox), outputs o0.. and, if two, o1... */
-inline void tile(x_pointer x, __global const float *w0, __global const float *w1, __global const float *bias,
+INLINE void tile(x_pointer x, __global const float *w0, __global const float *w1, __global const float *bias,
                  __global float *y, int n, int oy, int ox, int o0, int o1, int two)
 {
 #if BIAS
@@ -238,7 +260,7 @@ inline void tile(x_pointer x, __global const float *w0, __global const float *w1
 }
 
 /* All tiles of one strip with vectors first to last-1 of the outputs. */
-inline void strip(x_pointer x, __global const float *w, __global const float *bias, __global float *y, int n0,
+INLINE void strip(x_pointer x, __global const float *w, __global const float *bias, __global float *y, int n0,
                   int oy0, int first, int last)
 {
     const int rows = min(R, HO - oy0), images = min(G, N - n0);
@@ -253,21 +275,23 @@ inline void strip(x_pointer x, __global const float *w, __global const float *bi
             for (int r = 0; r < rows; r += TY)
                 for (int ox = 0; ox < WO; ox += TX) {
                     x_pointer at = x + g * IMAGE + r * SH * ROW + ox * SW * C;
+#if VECS > 1
                     if (j + 1 < last)
                         tile(at, w0, w1, bias, y, n0 + g, oy0 + r, ox, o0, o1, 1);
+#endif
 #if VECS % 2
-                    else
+                    if (j + 1 == last)
                         tile(at, w0, w1, bias, y, n0 + g, oy0 + r, ox, o0, o1, 0);
 #endif
                 }
     }
 }
 
-inline void strips(__global const float *x, __global const float *w, __global const float *bias, __global float *y)
+INLINE void strips(__global const sp_x *x, __global const float *w, __global const float *bias, __global float *y)
 {
     const ulong units = (ulong)STRIPS * PANELS, items = get_global_size(0), item = get_global_id(0);
 #if !IN_PLACE
-    float padded[G * IMAGE];
+    float padded[G * IMAGE + 16];
 #endif
     for (ulong unit = item * units / items; unit < (item + 1) * units / items; unit++) {
         const int panel = (int)(unit / STRIPS), s = (int)(unit % STRIPS);
@@ -292,7 +316,7 @@ inline void strips(__global const float *x, __global const float *w, __global co
 
 #if !PACKED
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void conv_forward__tiles(SP_IN(float, x), SP_IN(float, w), BIAS_ARGUMENT SP_OUT(float, y))
+void conv_forward__tiles(SP_IN(sp_x, x), SP_IN(float, w), BIAS_ARGUMENT SP_OUT(float, y))
 {
     SP_AT(x); SP_AT(w); SP_AT(y); BIAS_AT;
     strips(x, w, bias, y);
@@ -312,7 +336,7 @@ void conv_forward__pack(SP_IN(float, w), SP_OUT(float, work))
 }
 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void conv_forward__packed_tiles(SP_IN(float, x), SP_IN(float, work), BIAS_ARGUMENT SP_OUT(float, y))
+void conv_forward__packed_tiles(SP_IN(sp_x, x), SP_IN(float, work), BIAS_ARGUMENT SP_OUT(float, y))
 {
     SP_AT(x); SP_AT(work); SP_AT(y); BIAS_AT;
     strips(x, work, bias, y);

@@ -31,6 +31,9 @@
  * Rows past M repeat the last row and are not stored; columns past N are zeros in the packed panel.
  * The packed copy is [N/32][K][32]; a large N as row length would map a panel to few cache sets. */
 
+/* Literal arguments (two, lanes, vectors ...) must fold: without the attribute PoCL keeps one copy that tests them. */
+#define INLINE inline __attribute__((always_inline))
+
 #define KC 2048
 
 #define EACH8(F) F(0) F(1) F(2) F(3) F(4) F(5) F(6) F(7)
@@ -67,7 +70,7 @@ inline void store_lanes(float16 v, __global float *p, int lanes)
 
 /* One tile: rows m.. (at most 8, `rows` of them stored), columns of the panel b (row length ldb), `cols` stored.
  * `two` is a literal: 0 leaves the second half of the panel out. */
-inline void tile(__global const float *a, __global const float *b, __global float *c, int M, int N, int K, int m,
+INLINE void tile(__global const float *a, __global const float *b, __global float *c, int M, int N, int K, int m,
                  int steps, int ldb, int cols, int add, int two)
 {
     const int rows = min(8, M - m);
@@ -93,7 +96,7 @@ inline void tile(__global const float *a, __global const float *b, __global floa
 }
 
 /* The work-item's tiles: b_panel is its 32 columns of b. */
-inline void tiles(__global const float *a, __global const float *b_panel, __global float *c, int M, int N, int K,
+INLINE void tiles(__global const float *a, __global const float *b_panel, __global float *c, int M, int N, int K,
                   int ldb)
 {
     const int m0 = (int)get_global_id(0) * 8 * TILES, n0 = (int)get_global_id(1) * 32;

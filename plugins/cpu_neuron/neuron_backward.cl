@@ -13,7 +13,10 @@
  * carry = g_u d_charge/d_v. At the last time step carry comes in undefined and is not read. g_x may be g_s. */
 #pragma OPENCL FP_CONTRACT OFF
 
-inline float16 load_lanes(__global const float *p, int lanes)
+/* Literal arguments (two, lanes, vectors ...) must fold: without the attribute PoCL keeps one copy that tests them. */
+#define INLINE inline __attribute__((always_inline))
+
+INLINE float16 load_lanes(__global const float *p, int lanes)
 {
     float part[16];
     if (lanes >= 16)
@@ -23,7 +26,7 @@ inline float16 load_lanes(__global const float *p, int lanes)
     return vload16(0, part);
 }
 
-inline void store_lanes(float16 v, __global float *p, int lanes)
+INLINE void store_lanes(float16 v, __global float *p, int lanes)
 {
     float part[16];
     if (lanes >= 16) {
@@ -35,7 +38,7 @@ inline void store_lanes(float16 v, __global float *p, int lanes)
     }
 }
 
-inline void step(__global const float *g_s, __global const float *u, __global float *carry, __global float *g_x,
+INLINE void step(__global const float *g_s, __global const float *u, __global float *carry, __global float *g_x,
                  int lanes, int last, float width, neuron_args p)
 {
     const float16 now = load_lanes(u, lanes), h = surrogate_grad(now - (float16)(p.v_th), width);

@@ -14,7 +14,10 @@
  * by the same work-item. */
 #pragma OPENCL FP_CONTRACT OFF
 
-inline float16 load_lanes(__global const float *p, int lanes)
+/* Literal arguments (two, lanes, vectors ...) must fold: without the attribute PoCL keeps one copy that tests them. */
+#define INLINE inline __attribute__((always_inline))
+
+INLINE float16 load_lanes(__global const float *p, int lanes)
 {
     float part[16];
     if (lanes >= 16)
@@ -24,7 +27,7 @@ inline float16 load_lanes(__global const float *p, int lanes)
     return vload16(0, part);
 }
 
-inline void store_lanes(float16 v, __global float *p, int lanes)
+INLINE void store_lanes(float16 v, __global float *p, int lanes)
 {
     float part[16];
     if (lanes >= 16) {
@@ -36,19 +39,21 @@ inline void store_lanes(float16 v, __global float *p, int lanes)
     }
 }
 
-/* Lane i of a comparison becomes bit i. */
+/* Lane i of a comparison becomes bit i. The first halving goes through memory (the compiler takes it out again): Oclgrind
+ * takes the upper half of a vector of 16 for uninitialised. */
 inline uint pack(int16 on)
 {
     const uint16 bit = (uint16)(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768);
-    const uint16 w = as_uint16(on) & bit;
-    const uint8 a = w.lo | w.hi;
+    uint part[16];
+    vstore16(as_uint16(on) & bit, 0, part);
+    const uint8 a = vload8(0, part) | vload8(1, part);
     const uint4 b = a.lo | a.hi;
     const uint2 c = b.lo | b.hi;
     return c.x | c.y;
 }
 
 /* One vector of neurons; `in` is the input current. Returns the spikes. */
-inline uint fire(float16 in, __global const float *u_prev, __global float *u, int lanes, int first, neuron_args p)
+INLINE uint fire(float16 in, __global const float *u_prev, __global float *u, int lanes, int first, neuron_args p)
 {
     float16 v = (float16)(p.v_reset);
     if (!first) {

@@ -35,7 +35,10 @@
  * Squares are taken of distances from a guess (the mean of the slot's first rows), so that a channel far from zero keeps
  * its variance; slots are then joined as one sample (Chan, Golub, LeVeque 1983). */
 
-inline float16 load_lanes(__global const float *p, int lanes)
+/* Literal arguments (two, lanes, vectors ...) must fold: without the attribute PoCL keeps one copy that tests them. */
+#define INLINE inline __attribute__((always_inline))
+
+INLINE float16 load_lanes(__global const float *p, int lanes)
 {
     float part[16];
     if (lanes >= 16)
@@ -45,7 +48,7 @@ inline float16 load_lanes(__global const float *p, int lanes)
     return vload16(0, part);
 }
 
-inline void store_lanes(float16 v, __global float *p, int lanes)
+INLINE void store_lanes(float16 v, __global float *p, int lanes)
 {
     float part[16];
     if (lanes >= 16) {
@@ -67,7 +70,7 @@ inline int slot_start(int slot, int slots, int M)
 
 #if !BACKWARD
 /* One slot, `vectors` (a literal) times 16 channels from c, of which `lanes` exist. */
-inline void moments(__global const float *x, __global float *work, int start, int end, int C, int c, int lanes,
+INLINE void moments(__global const float *x, __global float *work, int start, int end, int C, int c, int lanes,
                     int vectors)
 {
     float16 guess[MAX_VECTORS], sum[MAX_VECTORS], square[MAX_VECTORS];
@@ -142,7 +145,7 @@ void batch_norm_statistics__combine(SP_IN(float, work), SP_IN(float, gamma), SP_
 }
 #else
 
-inline void sums(__global const float *g, __global const float *x, __global const float *mean,
+INLINE void sums(__global const float *g, __global const float *x, __global const float *mean,
                  __global const float *rstd, __global float *work, int rows, int C, int lanes, int vectors)
 {
     float16 mu[MAX_VECTORS], r[MAX_VECTORS], sum_g[MAX_VECTORS], sum_gx[MAX_VECTORS];

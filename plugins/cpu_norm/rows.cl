@@ -25,7 +25,10 @@
 /* Row-wise kernels: e, x, y: [M][C], channels in the lanes; work: [slot][C]. */
 #pragma OPENCL FP_CONTRACT OFF
 
-inline float16 load_lanes(__global const float *p, int lanes)
+/* Literal arguments (two, lanes, vectors ...) must fold: without the attribute PoCL keeps one copy that tests them. */
+#define INLINE inline __attribute__((always_inline))
+
+INLINE float16 load_lanes(__global const float *p, int lanes)
 {
     float part[16];
     if (lanes >= 16)
@@ -35,7 +38,7 @@ inline float16 load_lanes(__global const float *p, int lanes)
     return vload16(0, part);
 }
 
-inline void store_lanes(float16 v, __global float *p, int lanes)
+INLINE void store_lanes(float16 v, __global float *p, int lanes)
 {
     float part[16];
     if (lanes >= 16) {

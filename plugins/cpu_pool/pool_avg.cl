@@ -25,7 +25,10 @@
 #define X_BITS 0
 #endif
 
-inline float16 load_lanes(__global const float *p, int lanes)
+/* Literal arguments (two, lanes, vectors ...) must fold: without the attribute PoCL keeps one copy that tests them. */
+#define INLINE inline __attribute__((always_inline))
+
+INLINE float16 load_lanes(__global const float *p, int lanes)
 {
     float part[16];
     if (lanes >= 16)
@@ -35,7 +38,7 @@ inline float16 load_lanes(__global const float *p, int lanes)
     return vload16(0, part);
 }
 
-inline void store_lanes(float16 v, __global float *p, int lanes)
+INLINE void store_lanes(float16 v, __global float *p, int lanes)
 {
     float part[16];
     if (lanes >= 16) {
@@ -61,7 +64,7 @@ inline uint16 spread(uint bits)
 #endif
 
 /* Channels c .. c + 15 (of which `lanes` exist) of one output pixel; x is its image. */
-inline void window(__global const sp_x *x, __global float *y, int top, int left, int H, int W, int C, int c, int lanes)
+INLINE void window(__global const sp_x *x, __global float *y, int top, int left, int H, int W, int C, int c, int lanes)
 {
     const int y1 = min(top + KH, H), x1 = min(left + KW, W);
 #if X_BITS
@@ -107,7 +110,7 @@ inline int first_window(int i, int k, int s)
     return i < k ? 0 : (i - k) / s + 1;
 }
 
-inline void gather(__global const float *g_y, __global float *g_x, int y0, int y1, int x0, int x1, int WO, int C, int c,
+INLINE void gather(__global const float *g_y, __global float *g_x, int y0, int y1, int x0, int x1, int WO, int C, int c,
                    int lanes)
 {
     float16 sum = (float16)(0.0f);

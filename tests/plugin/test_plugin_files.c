@@ -51,6 +51,7 @@ Test(files, wrong_kernels_are_caught_by_the_check_and_by_trust)
         cr_assert_eq(sp_select(reg, dev, &call, &chosen, NULL, 0, &err), SP_OK);
         cr_expect_str_eq(chosen->plugin, cases[i][0], "without trust its score wins");
         reg->trust = sp_check_trust;
+        reg->trust_ctx = reg;
         cr_assert_eq(sp_select(reg, dev, &call, &chosen, NULL, 0, &err), SP_OK, "%s", err.text);
         cr_expect_str_neq(chosen->plugin, cases[i][0]);
         cr_expect_not_null(v->refused);
@@ -62,6 +63,7 @@ Test(files, a_good_kernel_is_trusted_and_chosen)
 {
     load(FIXTURES "/good_kernel.cl");
     reg->trust = sp_check_trust;
+    reg->trust_ctx = reg;
     sp_op_call call = scale_call();
     sp_variant *chosen = NULL;
     sp_error err = {0};

@@ -74,6 +74,7 @@ Test(libraries, broken_ones_say_what_is_broken_and_the_next_candidate_is_taken)
         sp_op_call call = fill_call();
         sp_variant *v = NULL;
         reg->trust = sp_check_trust;
+        reg->trust_ctx = reg;
         cr_assert_eq(sp_select(reg, dev, &call, &v, NULL, 0, &err), SP_OK, "%s", err.text);
         cr_expect_neq(v, find(cases[i][0]));
         cr_expect_not_null(find(cases[i][0])->refused);

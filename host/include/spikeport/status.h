@@ -5,6 +5,12 @@
 #ifndef SPIKEPORT_STATUS_H
 #define SPIKEPORT_STATUS_H
 
+#if defined(__GNUC__)
+#define SP_STATUS_API __attribute__((visibility("default")))
+#else
+#define SP_STATUS_API
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -43,9 +49,9 @@ typedef struct sp_error {
 } sp_error;
 
 /* "SP_E_CONFIG", the sentence of the map, and the exit code of the program. [any-thread] */
-const char *sp_status_name(sp_status status);
-const char *sp_status_text(sp_status status);
-int sp_status_exit_code(sp_status status);
+SP_STATUS_API const char *sp_status_name(sp_status status);
+SP_STATUS_API const char *sp_status_text(sp_status status);
+SP_STATUS_API int sp_status_exit_code(sp_status status);
 
 #ifdef __cplusplus
 }

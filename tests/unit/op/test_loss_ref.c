@@ -114,7 +114,8 @@ Test(loss_ref, correct_takes_the_first_largest)
         cr_assert_eq(correct[n], expected[n], "sample %d", n);
 }
 
-/* torch.optim.SGD(lr 0.5, momentum 0.5, weight_decay 0.25), w = 4, g = 1 then 2: m = 2, w = 3; m = 3.75, w = 1.125. */
+/* torch.optim.SGD(lr 0.5, momentum 0.5, weight_decay 0.25), w = 4, g = 1 then 2: m = 2, w = 3; m = 3.75,
+ * w = 1.125. */
 Test(optim_ref, sgd_two_steps_by_hand)
 {
     float w = 4, g = 1, m = 0;
@@ -131,7 +132,8 @@ Test(optim_ref, sgd_two_steps_by_hand)
     cr_assert(m == 3.75f && w == 1.125f);
 }
 
-/* Bias correction makes the first step lr * sign(g) whatever the size of g; the decay does not pass through it. */
+/* Bias correction makes the first step lr * sign(g) whatever the size of g; the decay does not pass
+ * through it. */
 Test(optim_ref, adamw_first_step_is_the_sign)
 {
     float w[] = {1, 1}, g[] = {1e-3f, -50}, m[] = {0, 0}, v[] = {0, 0};

@@ -108,7 +108,8 @@ Test(neuron_ref, detached_reset_carries_the_decay_only)
     }
 }
 
-/* Hard reset by hand: fires at 1.25, restarts at v_reset -0.5, where it also rests: u2 = 0.5(-0.5) + x + 0.5(-0.5). */
+/* Hard reset by hand: fires at 1.25, restarts at v_reset -0.5, where it also rests:
+ * u2 = 0.5(-0.5) + x + 0.5(-0.5). */
 Test(neuron_ref, hard_reset_rests_at_v_reset)
 {
     static const float x[T] = {1.75f, 0, 1, 0.25f, 2, 0};

@@ -1,0 +1,31 @@
+/* The parts of `spikeport plugins`: cmd_plugins.c reads the options and lists, the others do one subcommand each. */
+#ifndef SP_CLI_PLUGINS_H
+#define SP_CLI_PLUGINS_H
+
+#include "cli/cli.h"
+#include "registry/launch.h"
+
+typedef struct sp_cli_plugins {
+    const char *device, *folders; /* --device, --plugins */
+    sp_arg_list force;            /* --plugin OP=NAME */
+    const char *shape;            /* --shape "N=32 H=28 ..." */
+    sp_arg_list flags;            /* --flag X_BITS */
+    const char *neuron, *surrogate;
+    bool json, full;
+    int64_t seed, ms;   /* of check; of bench: time per candidate */
+    const char *target; /* the positional argument, or NULL */
+    sp_registry *reg;
+    sp_device *dev; /* NULL for list and show */
+} sp_cli_plugins;
+
+/* The call that OP, --shape and --flag describe. What can be derived (HO, WO) or has a usual value (strides 1, padding
+ * 0, the floats) may be left out; anything else missing or unknown is SP_E_USAGE. */
+sp_status sp_cli_plugins_call(const sp_cli_plugins *o, sp_op_call *call, sp_error *err);
+
+sp_status sp_cli_plugins_why(const sp_cli_plugins *o, sp_error *err);
+sp_status sp_cli_plugins_check(const sp_cli_plugins *o, sp_error *err);
+sp_status sp_cli_plugins_bench(const sp_cli_plugins *o, sp_error *err);
+
+const char *sp_cli_origin_name(sp_origin origin); /* "reference", "builtin", "outside" */
+
+#endif

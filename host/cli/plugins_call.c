@@ -1,0 +1,176 @@
+/* From `OP --shape "N=32 H=28 ..." --flag X_BITS` to a call. Takes what sp_call_describe prints, so that a line of a plan
+ * can be pasted. */
+#include "cli/plugins.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/suggest.h"
+#include "check/check.h"
+
+enum { MAX_NAMES = SP_OP_MAX_INTS + SP_OP_MAX_FLOATS + SP_OP_MAX_FLAGS };
+
+static int index_of(const char *const *names, int max, const char *name)
+{
+    for (int i = 0; i < max && names[i]; i++)
+        if (strcmp(names[i], name) == 0)
+            return i;
+    return -1;
+}
+
+static size_t list_names(const char *const *from, int max, const char **to)
+{
+    size_t n = 0;
+    while ((int)n < max && from[n]) {
+        to[n] = from[n];
+        n++;
+    }
+    return n;
+}
+
+static sp_status unknown_name(const sp_op *op, const char *name, sp_error *err)
+{
+    const char *names[MAX_NAMES];
+    size_t n = list_names(op->ints, SP_OP_MAX_INTS, names);
+    n += list_names(op->floats, SP_OP_MAX_FLOATS, names + n);
+    n += list_names(op->flags, SP_OP_MAX_FLAGS, names + n);
+    char all[400] = "";
+    for (size_t i = 0; i < n; i++)
+        snprintf(all + strlen(all), sizeof all - strlen(all), "%s%s", i ? " " : "", names[i]);
+    const char *near = sp_suggest(name, names, n);
+    return SP_FAIL(err, SP_E_USAGE, "%s has no \"%s\"%s%s%s It has: %s", op->id, name,
+                   near ? "; did you mean \"" : ".", near ? near : "", near ? "\"?" : "", all);
+}
+
+/* One "NAME=VALUE". */
+static sp_status set_value(sp_op_call *c, bool *given, const char *name, const char *value, sp_error *err)
+{
+    const sp_op *op = c->op;
+    char *end;
+    int i = index_of(op->ints, SP_OP_MAX_INTS, name);
+    double number = strtod(value, &end);
+    if (end == value || *end)
+        return SP_FAIL(err, SP_E_USAGE, "--shape: \"%s=%s\" is not NAME=NUMBER", name, value);
+    if (i >= 0) {
+        long long v = strtoll(value, &end, 10);
+        if (*end || v < 0)
+            return SP_FAIL(err, SP_E_USAGE, "--shape: %s must be a whole number from 0, not \"%s\"", name,
+                           value);
+        c->ints[i] = v;
+        given[i] = true;
+        return SP_OK;
+    }
+    if ((i = index_of(op->flags, SP_OP_MAX_FLAGS, name)) >= 0) {
+        c->flags[i] = number != 0;
+        return SP_OK;
+    }
+    if ((i = index_of(op->floats, SP_OP_MAX_FLOATS, name)) < 0)
+        return unknown_name(op, name, err);
+    c->floats[i] = number;
+    return SP_OK;
+}
+
+static sp_status read_shape(const char *shape, sp_op_call *c, bool *given, sp_error *err)
+{
+    for (const char *at = shape; at && *(at += strspn(at, " ,\t"));) {
+        char word[128];
+        size_t n = strcspn(at, " ,\t");
+        snprintf(word, sizeof word, "%.*s", (int)n, at);
+        at += n;
+        char *equals = strchr(word, '=');
+        if (!equals || equals == word || n >= sizeof word)
+            return SP_FAIL(err, SP_E_USAGE, "--shape: \"%s\" is not NAME=NUMBER", word);
+        *equals = '\0';
+        if (strcmp(word, "neuron") != 0 && strcmp(word, "surrogate") != 0) // they have options of their own
+            SP_TRY(set_value(c, given, word, equals + 1, err));
+    }
+    return SP_OK;
+}
+
+static int64_t value_or(const sp_op_call *c, const char *name, int64_t otherwise)
+{
+    int i = index_of(c->op->ints, SP_OP_MAX_INTS, name);
+    return i < 0 ? otherwise : c->ints[i];
+}
+
+/* Output size of a window over one axis: in = "H", kernel = "KH" and so on. 0 when the window does not fit. */
+static int64_t window_outputs(const sp_op_call *c, char axis)
+{
+    char k[3] = {'K', axis, 0}, s[3] = {'S', axis, 0}, p[3] = {'P', axis, 0}, d[3] = {'D', axis, 0},
+         in[2] = {axis, 0};
+    int64_t stride = value_or(c, s, 1), room = value_or(c, in, 0) + 2 * value_or(c, p, 0);
+    room -= value_or(c, d, 1) * (value_or(c, k, 1) - 1) + 1;
+    return room < 0 || stride <= 0 ? 0 : room / stride + 1;
+}
+
+static sp_status fill_rest(sp_op_call *c, const bool *given, sp_error *err)
+{
+    static const struct {
+        const char *name;
+        int64_t value;
+    } usual[] = {{"SH", 1}, {"SW", 1}, {"PH", 0},   {"PW", 0},
+                 {"DH", 1}, {"DW", 1}, {"seed", 1}, {"stream", 1}};
+    char missing[200] = "";
+    bool windows = index_of(c->op->ints, SP_OP_MAX_INTS, "KH") >= 0;
+    for (int pass = 0; pass < 2; pass++) // HO and WO need the others
+        for (int i = 0; i < SP_OP_MAX_INTS && c->op->ints[i]; i++) {
+            const char *name = c->op->ints[i];
+            bool output = windows && (strcmp(name, "HO") == 0 || strcmp(name, "WO") == 0), known = given[i];
+            for (size_t u = 0; u < sizeof usual / sizeof *usual && !known && pass == 0; u++)
+                if (strcmp(usual[u].name, name) == 0) {
+                    c->ints[i] = usual[u].value;
+                    known = true;
+                }
+            if (pass == 1 && output && !given[i])
+                c->ints[i] = window_outputs(c, name[0]);
+            else if (pass == 0 && !known && !output && !sp_op_scalar_is_dynamic(name))
+                snprintf(missing + strlen(missing), sizeof missing - strlen(missing), " %s", name);
+        }
+    if (missing[0])
+        return SP_FAIL(err, SP_E_USAGE, "%s needs --shape with%s, for example --shape \"%s=32 ...\"",
+                       c->op->id, missing, c->op->ints[0]);
+    return SP_OK;
+}
+
+static sp_status find_op(const char *name, const sp_op **op, sp_error *err)
+{
+    if (!name)
+        return SP_FAIL(err, SP_E_USAGE, "name an op, for example conv.forward");
+    *op = sp_op_find(name);
+    if (*op)
+        return SP_OK;
+    const char *names[128];
+    char families[128][48];
+    size_t n = 0;
+    for (; n < sp_op_count() && n < 128; n++) {
+        sp_op_family(sp_op_at(n), families[n], sizeof families[n]);
+        names[n] = families[n];
+    }
+    const char *near = sp_suggest(name, names, n);
+    return SP_FAIL(err, SP_E_USAGE, "there is no op \"%s\"%s%s%s (`spikeport plugins list` shows them)", name,
+                   near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+}
+
+sp_status sp_cli_plugins_call(const sp_cli_plugins *o, sp_op_call *call, sp_error *err)
+{
+    const sp_op *op;
+    bool given[SP_OP_MAX_INTS] = {false};
+    sp_op_call usual[1];
+    SP_TRY(find_op(o->target, &op, err));
+    *call = (sp_op_call){.op = op};
+    if (sp_check_calls(op, true, usual, 1) > 0) // sensible floats: the check's
+        memcpy(call->floats, usual[0].floats, sizeof call->floats);
+    SP_TRY(read_shape(o->shape, call, given, err));
+    for (size_t i = 0; i < o->flags.n; i++) {
+        int f = index_of(op->flags, SP_OP_MAX_FLAGS, o->flags.items[i]);
+        if (f < 0)
+            return unknown_name(op, o->flags.items[i], err);
+        call->flags[f] = 1;
+    }
+    call->neuron = op->takes_neuron ? o->neuron : NULL;
+    call->surrogate = op->takes_surrogate ? o->surrogate : NULL;
+    return fill_rest(call, given, err);
+}

@@ -1,0 +1,164 @@
+/* Events into frames, and what may be done to frames: normalise, roll, mirror. Where events come from is the readers'
+ * business, other sizes that of frame_resize.c. */
+#include "data/events.h"
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include "base/error.h"
+#include "base/mem.h"
+#include "base/rng.h"
+#include "config/file.h"
+
+#define STREAM_SHIFT 0x45564e5400000000u /* "EVNT": + epoch */
+static const size_t most_bytes = (size_t)1 << 32; /* of a recording; those of DVS128 Gesture have up to 0.1 GiB */
+
+void sp_events_free(sp_events *e)
+{
+    sp_free(e->items);
+    *e = (sp_events){0};
+}
+
+sp_status sp_events_reserve(sp_events *e, size_t n, const char *name, sp_error *err)
+{
+    sp_event *grown;
+    size_t cap = e->cap * 2 > n ? e->cap * 2 : n;
+    if (n <= e->cap)
+        return SP_OK;
+    if (cap > SIZE_MAX / sizeof *e->items || !(grown = sp_realloc(e->items, cap * sizeof *e->items)))
+        return SP_FAIL(err, SP_E_MEMORY, "%s: no memory for its %zu events", name, n);
+    e->items = grown;
+    e->cap = cap;
+    return SP_OK;
+}
+
+sp_status sp_recording_read(const char *path, uint8_t **bytes, size_t *n, sp_error *err)
+{
+    struct stat info;
+    char *text = NULL;
+    sp_status st;
+    if (stat(path, &info) != 0)
+        return SP_FAIL(err, SP_E_DATA, "%s: cannot be found; was it moved after the data set was opened?", path);
+    if (!S_ISREG(info.st_mode)) /* a pipe would be waited for without end */
+        return SP_FAIL(err, SP_E_DATA, "%s: is not a regular file", path);
+    st = sp_file_read(path, most_bytes, &text, n, err);
+    if (st != SP_OK)
+        return sp_error_prefix(err, st == SP_E_MEMORY ? st : SP_E_DATA, "recording ");
+    *bytes = (uint8_t *)text;
+    return SP_OK;
+}
+
+sp_status sp_aedat_parse(const char *name, const uint8_t *bytes, size_t n, sp_orientation orientation, sp_events *out,
+                         sp_error *err)
+{
+    static const char v31[] = "#!AER-DAT3.1";
+    if (n < sizeof v31 - 1 || memcmp(bytes, v31, sizeof v31 - 1) != 0)
+        return sp_aedat2_parse(name, bytes, n, orientation, out, err);
+    if (orientation != SP_ORIENT_DEFAULT && orientation != SP_ORIENT_PLAIN)
+        return SP_FAIL(err, SP_E_CONFIG,
+                       "%s: an AEDAT 3.1 file, which says its own coordinates; leave \"orientation\" away", name);
+    return sp_aedat31_parse(name, bytes, n, NULL, out, NULL, err);
+}
+
+/* Frame of event k, T for "none". */
+static size_t frame_by_count(size_t k, size_t n, size_t frames, bool keep_rest)
+{
+    size_t each = n / frames, f = each ? k / each : frames - (keep_rest ? 1 : 0);
+    return f < frames ? f : frames - (keep_rest ? 1 : 0);
+}
+
+typedef struct time_axis {
+    int64_t from;
+    uint64_t length; /* of the window, or of one frame */
+    bool whole;      /* length is the window's: frame = (t - from) * T / length */
+} time_axis;
+
+/* Without a window every frame lasts (last - first)/T, rounded down to a microsecond, as other readers have it. */
+static time_axis find_axis(const sp_event *e, size_t n, size_t frames, int64_t origin_us, int64_t window_us)
+{
+    int64_t first = n ? e[0].t : 0, last = first;
+    if (window_us > 0)
+        return (time_axis){origin_us, (uint64_t)window_us, true};
+    for (size_t k = 1; k < n; k++) {
+        first = e[k].t < first ? e[k].t : first;
+        last = e[k].t > last ? e[k].t : last;
+    }
+    return (time_axis){first, ((uint64_t)last - (uint64_t)first) / frames, false};
+}
+
+static size_t frame_by_time(const time_axis *a, int64_t t, size_t frames)
+{
+    uint64_t since = t > a->from ? (uint64_t)t - (uint64_t)a->from : 0, f;
+    if (a->whole)
+        f = since >= a->length ? frames : (uint64_t)((double)since * (double)frames / (double)a->length);
+    else
+        f = a->length ? since / a->length : frames;
+    return f < frames ? (size_t)f : frames - 1;
+}
+
+void sp_events_to_frames(const sp_event *e, size_t n, const sp_frame_shape *shape, sp_event_by by, int64_t origin_us,
+                         int64_t window_us, float *frames)
+{
+    size_t height = (size_t)shape->height, width = (size_t)shape->width, polarities = (size_t)shape->polarities;
+    size_t n_frames = (size_t)shape->frames, items = height * width * polarities;
+    time_axis axis = {0};
+    memset(frames, 0, n_frames * items * sizeof *frames);
+    if (by == SP_BY_TIME)
+        axis = find_axis(e, n, n_frames, origin_us, window_us);
+    for (size_t k = 0; k < n; k++) {
+        size_t f = by == SP_BY_TIME ? frame_by_time(&axis, e[k].t, n_frames)
+                                    : frame_by_count(k, n, n_frames, by == SP_BY_COUNT);
+        if (f < n_frames)
+            frames[f * items + ((size_t)e[k].y * width + e[k].x) * polarities + e[k].p] += 1.0f;
+    }
+}
+
+void sp_frames_normalise_max(const sp_frame_shape *shape, float *frames)
+{
+    size_t items = (size_t)shape->height * (size_t)shape->width * (size_t)shape->polarities;
+    for (int t = 0; t < shape->frames; t++, frames += items) {
+        float most = 0.0f;
+        for (size_t k = 0; k < items; k++)
+            most = frames[k] > most ? frames[k] : most;
+        for (size_t k = 0; most > 0.0f && k < items; k++)
+            frames[k] /= most;
+    }
+}
+
+sp_frame_shift sp_frame_shift_draw(int roll, bool flip, uint64_t seed, uint64_t epoch, uint64_t index)
+{
+    sp_rng r = sp_rng_make(seed, STREAM_SHIFT + epoch);
+    sp_frame_shift s = {0};
+    r.counter = index << 32;
+    s.flip = flip && sp_rng_u32(&r) >> 31;
+    if (roll > 0) {
+        s.dy = (int)sp_rng_below(&r, 2 * (uint32_t)roll + 1) - roll;
+        s.dx = (int)sp_rng_below(&r, 2 * (uint32_t)roll + 1) - roll;
+    }
+    return s;
+}
+
+static size_t wrapped(int at, int side)
+{
+    int m = at % side;
+    return (size_t)(m < 0 ? m + side : m);
+}
+
+void sp_frames_shift(const sp_frame_shape *shape, sp_frame_shift shift, float *scratch, float *frames)
+{
+    size_t polarities = (size_t)shape->polarities, row = (size_t)shape->width * polarities;
+    size_t items = (size_t)shape->height * row;
+    if (!shift.dy && !shift.dx && !shift.flip)
+        return;
+    for (int t = 0; t < shape->frames; t++, frames += items) {
+        memcpy(scratch, frames, items * sizeof *frames);
+        for (int y = 0; y < shape->height; y++) {
+            float *to = frames + wrapped(y + shift.dy, shape->height) * row;
+            const float *from = scratch + (size_t)y * row;
+            for (int x = 0; x < shape->width; x++) {
+                size_t at = wrapped((shift.flip ? shape->width - 1 - x : x) + shift.dx, shape->width);
+                memcpy(to + at * polarities, from + (size_t)x * polarities, polarities * sizeof *to);
+            }
+        }
+    }
+}

@@ -1,0 +1,89 @@
+# spikeport plugins: list, show, why, check, bench; right and wrong use.
+here=$(dirname "$0")
+. "$here/support.sh"
+fixtures=$here/../plugin/fixtures
+template=$here/../../plugins/template
+gemm="M=10 N=20 K=30"
+
+run plugins list
+expect_code 0
+expect_out "conv.forward/1"
+expect_out "reference:gemm__naive"
+expect_out "surrogate triangle"
+
+run plugins list --json --plugins "$fixtures"
+expect_code 0
+[ "$(grep -c '^{"what":.*}$' "$work/out")" -eq "$(wc -l <"$work/out")" ] || fail "a line is not an object"
+expect_out '"what":"refusal"'
+expect_out '"name":"bump"'
+expect_err 'unknown_key.cl is not used: line 8: unknown key "colour"'
+
+run plugins show im2col_gemm
+expect_code 0
+expect_out "im2col_gemm:lower"
+run plugins show triangel
+expect_code 2
+expect_err 'did you mean "triangle"?'
+run plugins show
+expect_code 2
+
+run plugins
+expect_code 2
+run plugins lst
+expect_code 2
+expect_err 'did you mean "list"?'
+
+need_device
+
+run plugins why gemm --shape "$gemm" -p gemm=reference
+expect_code 0
+expect_out "* reference:gemm__naive"
+expect_out "chosen: forced"
+run plugins why gemm --shape "$gemm" --flag TA --json
+expect_code 0
+expect_out '"call":"M=10 N=20 K=30 TA=1"'
+[ "$(grep -c '"chosen":true' "$work/out")" -eq 1 ] || fail "one variant should be chosen"
+run plugins why conv.forward --shape "N=1 H=8 W=7 C=3 O=4 KH=3 KW=3 SW=2"
+expect_code 0
+expect_out "HO=6 WO=3"
+run plugins why gem
+expect_code 2
+expect_err 'did you mean "gemm"?'
+run plugins why gemm
+expect_code 2
+expect_err "gemm/1 needs --shape with M N K"
+run plugins why gemm --shape "M=10 N=20 Q=1"
+expect_code 2
+expect_err 'gemm/1 has no "Q"'
+run plugins why gemm --shape "M=ten"
+expect_code 2
+run plugins why gemm --shape "M=-1"
+expect_code 2
+run plugins why gemm --shape "$gemm" --flag TC
+expect_code 2
+
+run plugins check "$template"
+expect_code 0
+expect_out "my_kernel:scale__four"
+expect_out "my_surrogate"
+run plugins check "$fixtures/wrong_result.cl" --json
+expect_code 1
+expect_out '"result":"FAILED"'
+expect_err "1 of 1 failed"
+run plugins check "$fixtures/wrong_abi.cl"
+expect_code 1
+expect_out "REFUSED"
+run plugins check "$fixtures/nowhere"
+expect_code 1
+run plugins check nonsense
+expect_code 2
+
+run plugins bench scale --shape "M=8 C=8" --ms 5 --plugins "$template"
+expect_code 0
+expect_out "* my_kernel:scale__four"
+expect_out "1.00x"
+run plugins bench scale --shape "M=8 C=8" --ms 5 --json --plugins "$fixtures/wrong_result.cl"
+expect_code 1
+expect_out '"median_ms":0.0' # what is wrong is not timed
+run plugins bench scale --shape "M=1000000 C=1000000"
+expect_code 2

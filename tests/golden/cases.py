@@ -1,0 +1,126 @@
+"""The cases of this folder: networks and settings only. README.md says what each one is for.
+
+seed: the first one tried; the next ones follow until every membrane keeps away from thresholds and kinks.
+range: of the input values. gain: standard deviation of a weight times the root of its fan-in.
+"""
+
+
+def layer(type, **keys):
+    return {"type": type, **keys}
+
+
+def conv(i, o, kernel, **keys):
+    return layer("conv", **{"in": i, "out": o, "kernel": kernel, **keys})
+
+
+def ws_conv(i, o, kernel, **keys):
+    return layer("ws_conv", **{"in": i, "out": o, "kernel": kernel, **keys})
+
+
+def linear(i, o, **keys):
+    return layer("linear", **{"in": i, "out": o, **keys})
+
+
+def norm(channels):
+    return layer("batch_norm", channels=channels)
+
+
+def residual(pre, branch, shortcut=None, **keys):
+    return layer("residual", pre=pre, branch=branch, shortcut=shortcut, **keys)
+
+
+FLATTEN = layer("flatten")
+
+
+def lif(**keys):
+    return layer("lif", **keys)
+
+
+def neuron(**keys):
+    return {"v_th": 1.0, "reset": "soft", "detach_reset": False, "tau": 1.5, "surrogate": "triangle", "width": 1.0, **keys}
+
+
+def case(name, seed, layers, shape, steps, method, classes, sequence=True, backprop=None, neuron=neuron(), mse=0.0,
+         target="one_hot", eps=1e-5, momentum=0.1, **draw):
+    return {"name": name, "seed": seed, "layers": layers, "input_shape": ([steps] if sequence else []) + shape,
+            "input_is_sequence": sequence, "time_steps": steps, "method": method, "backprop_steps": backprop,
+            "neuron": neuron, "loss": {"cross_entropy": 1.0 - mse, "mse": mse, "mse_target": target}, "classes": classes,
+            "batch_norm": {"eps": eps, "momentum": momentum, "statistics": "per time step"}, **draw}
+
+
+CASES = [
+    case("adaptive_pool_bptt", 1, [
+        conv(2, 4, 3, stride=2, padding=1), lif(),
+        layer("adaptive_avg_pool", output=[7, 3]),
+        conv(4, 5, 3, stride=2, padding=1), norm(5), lif(),
+        layer("avg_pool", kernel=[3, 2], stride=[2, 1], padding=1),
+        layer("adaptive_avg_pool", output=[3, 4]), FLATTEN, linear(60, 4)],
+        [2, 2, 8, 8], 3, "bptt", 4, gain=1.3),
+    case("bn_settings_sltt_k2", 1, [
+        norm(3), conv(3, 5, 3), norm(5), layer("avg_pool", kernel=3, stride=1, padding=1), lif(),
+        conv(5, 6, 3, stride=2), norm(6), layer("scale", factor=0.75), lif(), FLATTEN, linear(24, 4)],
+        [3, 3, 7, 7], 5, "sltt-k", 4, sequence=False, backprop=[1, 3], mse=0.3, target=0.5, eps=1e-3, momentum=0.3,
+        neuron=neuron(tau=1.25, v_th=0.7)),
+    case("conv_geometry_bptt", 1, [
+        conv(2, 5, [3, 2], stride=[2, 1], padding=[1, 2], dilation=[1, 3], bias=False), lif(),
+        conv(5, 6, [1, 3], stride=[1, 2], padding=[0, 1]), lif(),
+        conv(6, 4, [2, 2], dilation=2, padding=[1, 0], stride=1, bias=False), lif(), FLATTEN, linear(48, 3, bias=False)],
+        [2, 2, 7, 8], 3, "bptt", 3, gain=1.5, neuron=neuron(tau=2.0, surrogate="atan", width=2.0)),
+    case("decay_input_hard_reset_bptt", 1, [
+        linear(15, 18), lif(), linear(18, 17), lif(), linear(17, 5)],
+        [4, 15], 6, "bptt", 5, gain=2.2, mse=0.4,
+        neuron=neuron(tau=2.5, decay_input=True, reset="hard", v_reset=-0.3, surrogate="sigmoid", width=3.0)),
+    case("first_layers_ottt", 1, [
+        layer("scale", factor=1.5), lif(), linear(12, 14), lif(), linear(14, 13), norm(13), lif(), linear(13, 4)],
+        [5, 12], 4, "ottt", 4, gain=1.6, mse=0.2, neuron=neuron(tau=2.0, surrogate="sigmoid", width=4.0, detach_reset=True)),
+    case("if_detach_hard_reset_bptt", 1, [
+        conv(2, 4, 3, padding=1), lif(), layer("scale", factor=2.5), conv(4, 4, 3), lif(), FLATTEN, linear(36, 4)],
+        [2, 2, 5, 5], 4, "bptt", 4, sequence=False, gain=0.7,
+        neuron=neuron(model="if", reset="hard", v_reset=0.25, detach_reset=True, surrogate="piecewise_exp", width=1.5)),
+    case("if_ottt", 1, [
+        linear(14, 16), lif(), linear(16, 15), lif(), linear(15, 4)],
+        [5, 14], 5, "ottt", 4, gain=1.0, neuron=neuron(model="if", surrogate="erf", width=1.5, detach_reset=True)),
+    case("max_pool_sltt", 1, [
+        conv(2, 4, 3, padding=1), layer("max_pool", kernel=2), lif(),
+        conv(4, 6, 3, padding=1, bias=False), norm(6), lif(),
+        layer("max_pool", kernel=3, stride=2, padding=1), FLATTEN, linear(24, 4)],
+        [2, 2, 8, 8], 3, "sltt", 4, gain=1.2, neuron=neuron(surrogate="triangle", width=0.8)),
+    case("max_pool_bptt", 1, [
+        conv(3, 5, 3), layer("max_pool", kernel=[3, 2], stride=[1, 2], padding=[1, 0]), lif(),
+        conv(5, 34, 1), lif(), layer("max_pool", kernel=2, stride=1), FLATTEN, linear(136, 3)],
+        [1, 3, 5, 8], 3, "bptt", 3, gain=1.6, neuron=neuron(surrogate="rectangle", width=0.6)),
+    case("pool_scale_ottt", 1, [
+        ws_conv(2, 6, 3, padding=1), lif(), layer("scale", factor=2.74), layer("avg_pool", kernel=2),
+        residual([], [ws_conv(6, 6, 3, padding=1), lif(), layer("max_pool", kernel=2), ws_conv(6, 8, 1)],
+                 [layer("avg_pool", kernel=2), ws_conv(6, 8, 1, eps=1e-2)], alpha=0.6, skip_gain=True),
+        lif(), layer("adaptive_avg_pool", output=1), linear(8, 4)],
+        [3, 2, 8, 8], 4, "ottt", 4, mse=0.3, target=0.25, neuron=neuron(tau=2.0, detach_reset=True)),
+    case("residual_nested_bptt", 1, [
+        conv(2, 4, 3, padding=1),
+        residual([norm(4), lif()],
+                 [ws_conv(4, 4, 3, padding=1),
+                  residual([norm(4)], [lif(), conv(4, 4, 1), norm(4)], alpha=0.5, skip_gain=True)], alpha=0.7),
+        residual([layer("scale", factor=0.8), lif()],
+                 [conv(4, 4, 3, padding=1, bias=False), lif(), layer("scale", factor=1.5), ws_conv(4, 4, 1, bias=False)],
+                 identity_from="input", alpha=-0.4),
+        norm(4), lif(), layer("avg_pool", kernel=2), FLATTEN, linear(16, 4)],
+        [3, 2, 4, 4], 3, "bptt", 4, sequence=False, neuron=neuron(tau=1.25)),
+    case("single_sample_step_bptt", 1, [
+        linear(33, 40), lif(), residual([], [linear(40, 40, bias=False)], alpha=0.9), lif(tau=3.0, v_th=0.6), linear(40, 3)],
+        [1, 33], 1, "bptt", 3, gain=1.5, mse=1.0),
+    case("surrogates_bptt", 1, [
+        linear(10, 33), lif(surrogate="fast_sigmoid", width=None), linear(33, 12), lif(surrogate="piecewise_exp", width=None),
+        linear(12, 11), lif(surrogate="gaussian", width=None), linear(11, 12), lif(surrogate="erf", width=None),
+        linear(12, 4)],
+        [4, 10], 5, "bptt", 4, gain=1.8, neuron=neuron(tau=2.0)),
+    case("surrogates_hard_reset_bptt", 1, [
+        linear(10, 14), lif(surrogate="sigmoid", width=2.5), linear(14, 12), lif(surrogate="atan", tau=4.0),
+        linear(12, 11), lif(surrogate="gaussian", width=0.7, model="if", v_th=2.0), linear(11, 12),
+        lif(surrogate="fast_sigmoid", width=5.0, reset="soft", v_reset=0.0), linear(12, 4)],
+        [4, 10], 5, "bptt", 4, gain=1.8,
+        neuron=neuron(tau=2.0, reset="hard", v_reset=-0.2, width=None, surrogate="triangle")),
+    case("wide_channels_bptt", 1, [
+        conv(2, 33, 3, padding=1), norm(33), lif(), layer("avg_pool", kernel=2),
+        conv(33, 40, 1), lif(), layer("avg_pool", kernel=3), FLATTEN, linear(40, 5)],
+        [2, 2, 6, 6], 3, "bptt", 5, gain=1.4, neuron=neuron(surrogate="gaussian", width=0.5)),
+]

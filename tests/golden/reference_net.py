@@ -1,0 +1,472 @@
+"""Spiking networks in float64: forward, loss and gradients of one mini-batch, in plain Python.
+
+Written from the equations of docs/NUMERICS.md for tests/golden/make_cases.py, apart from the C and OpenCL code in every
+choice that could hide a common mistake: N,C,H,W instead of channels-last, a tape of small operations instead of fused
+backward passes, exact sums. Does not look at files, and is not meant to be fast.
+
+The same bits on every machine: sums by math.fsum, exponentials and logarithms by decimal (both correctly rounded).
+"""
+import math
+from decimal import Context, Decimal
+from operator import mul
+
+WIDTHS = {"triangle": 1.0, "rectangle": 1.0, "sigmoid": 4.0, "atan": 2.0, "fast_sigmoid": 25.0, "piecewise_exp": 1.0,
+          "gaussian": 0.5, "erf": 2.0}
+DIGITS = Context(prec=30)
+
+
+def exp(x):
+    return float(Decimal(x).exp(DIGITS))
+
+
+def log(x):
+    return float(Decimal(x).ln(DIGITS))
+
+
+def surrogate(name, a, d):
+    """h(d), which stands for ds/du in the backward pass."""
+    z = abs(d)
+    if name == "triangle":
+        return max(0.0, a - z) / (a * a)
+    if name == "rectangle":
+        return 1 / a if z < a / 2 else 0.0
+    if name == "sigmoid":
+        q = 1 / (1 + exp(-a * d))
+        return a * q * (1 - q)
+    if name == "atan":
+        q = math.pi * a * d / 2
+        return a / 2 / (1 + q * q)
+    if name == "fast_sigmoid":
+        return 1 / ((1 + a * z) * (1 + a * z))
+    if name == "piecewise_exp":
+        return a / 2 * exp(-a * z)
+    if name == "gaussian":
+        return exp(-d * d / (2 * a * a)) / (a * math.sqrt(2 * math.pi))
+    if name == "erf":
+        return a / math.sqrt(math.pi) * exp(-a * a * d * d)
+    raise ValueError(name)
+
+
+def smooth(name, a, d):
+    """An antiderivative of h: takes the place of the spike where derivatives are checked by differences."""
+    if name == "triangle":
+        z = max(-1.0, min(1.0, d / a))
+        return 0.5 + z - 0.5 * z * abs(z)
+    if name == "rectangle":
+        return max(0.0, min(1.0, d / a + 0.5))
+    if name == "sigmoid":
+        return 1 / (1 + math.exp(-a * d))
+    if name == "atan":
+        return math.atan(math.pi * a * d / 2) / math.pi + 0.5
+    if name == "fast_sigmoid":
+        return d / (1 + a * abs(d))
+    if name == "piecewise_exp":
+        return 0.5 * math.exp(a * d) if d < 0 else 1 - 0.5 * math.exp(-a * d)
+    if name == "gaussian":
+        return 0.5 + 0.5 * math.erf(d / (a * math.sqrt(2)))
+    if name == "erf":
+        return 0.5 + 0.5 * math.erf(a * d)
+    raise ValueError(name)
+
+
+def kinks(name, a):
+    """|d| at which the spike or the surrogate changes abruptly."""
+    return {"triangle": (0.0, a), "rectangle": (0.0, a / 2)}.get(name, (0.0,))
+
+
+class Value:
+    """A row-major array. leak: of the neuron whose spikes it came from (the trace of OTTT follows it)."""
+    __slots__ = ("data", "shape", "needs", "pull", "grad", "leak", "binary")
+
+    def __init__(self, data, shape, needs=False):
+        self.data, self.shape, self.needs = data, tuple(shape), needs
+        self.pull = self.grad = self.leak = None
+        self.binary = False
+
+    def add_grad(self, g):
+        if self.needs:
+            self.grad = list(g) if self.grad is None else [a + b for a, b in zip(self.grad, g)]
+
+    def cut(self):
+        """The same numbers as a constant: no gradient flows through."""
+        out = Value(self.data, self.shape)
+        out.leak, out.binary = self.leak, self.binary
+        return out
+
+
+class Tape:
+    """Operations in the order they ran; each knows how to hand its gradient to its parents."""
+
+    def __init__(self):
+        self.nodes, self.recording = [], True
+
+    def make(self, data, shape, parents, pull):
+        out = Value(data, shape, self.recording and any(p.needs for p in parents))
+        out.leak = next((p.leak for p in parents if p.leak is not None), None)
+        if out.needs:
+            out.pull = pull
+            self.nodes.append(out)
+        return out
+
+    def backward(self):
+        for node in reversed(self.nodes):
+            if node.grad is not None:
+                node.pull(node.grad)
+                node.grad = None
+        self.nodes.clear()
+
+    # ---- elementwise ----
+
+    def scale(self, x, factor):
+        return self.make([factor * a for a in x.data], x.shape, [x], lambda g: x.add_grad([factor * a for a in g]))
+
+    def add(self, x, y):
+        def pull(g):
+            x.add_grad(g)
+            y.add_grad(g)
+        return self.make([a + b for a, b in zip(x.data, y.data)], x.shape, [x, y], pull)
+
+    def times_scalar(self, x, s):
+        def pull(g):
+            x.add_grad([s.data[0] * a for a in g])
+            s.add_grad([math.fsum(map(mul, g, x.data))])
+        return self.make([s.data[0] * a for a in x.data], x.shape, [x, s], pull)
+
+    def reshape(self, x, shape):
+        out = self.make(x.data, shape, [x], x.add_grad)
+        out.binary = x.binary
+        return out
+
+    # ---- windows ----
+
+    def gather(self, x, index, shape):
+        """out[i] = x[index[i]]; index -1 is a zero."""
+        padded = x.data + [0.0]
+
+        def pull(g):
+            total = [0.0] * len(padded)
+            for i, a in zip(index, g):
+                total[i] += a
+            x.add_grad(total[:-1])
+        return self.make([padded[i] for i in index], shape, [x], pull)
+
+    def mean_windows(self, x, windows, divisors, shape):
+        def pull(g):
+            total = [0.0] * len(x.data)
+            for window, divisor, a in zip(windows, divisors, g):
+                for i in window:
+                    total[i] += a / divisor
+            x.add_grad(total)
+        data = [math.fsum(x.data[i] for i in w) / d for w, d in zip(windows, divisors)]
+        return self.make(data, shape, [x], pull)
+
+    def max_windows(self, x, windows, shape):
+        """The first largest of a window takes the gradient. Also returns the least lead of a winner."""
+        best = [max(w, key=lambda i: (x.data[i], -i)) for w in windows]
+
+        def pull(g):
+            total = [0.0] * len(x.data)
+            for i, a in zip(best, g):
+                total[i] += a
+            x.add_grad(total)
+        lead = min((x.data[b] - x.data[i] for w, b in zip(windows, best) for i in w if i != b), default=math.inf)
+        out = self.make([x.data[i] for i in best], shape, [x], pull)
+        out.binary = x.binary
+        return out, lead
+
+    # ---- weights ----
+
+    def product(self, x, w, bias, x_for_weight):
+        """[R][K] times the transpose of [O][K]; the weight gradient takes x_for_weight in place of x."""
+        k, o = x.shape[1], w.shape[0]
+        assert len(w.data) == k * o, f"a weight of {w.shape} on rows of {k}"
+        rows = [x.data[i:i + k] for i in range(0, len(x.data), k)]
+        traced = [x_for_weight.data[i:i + k] for i in range(0, len(x.data), k)]
+        cols = [w.data[i:i + k] for i in range(0, len(w.data), k)]
+        b = bias.data if bias else [0.0] * o
+        data = [math.fsum([*map(mul, row, col), c]) for row in rows for col, c in zip(cols, b)]
+
+        def pull(g):
+            g_rows = [g[i:i + o] for i in range(0, len(g), o)]
+            g_cols = list(zip(*g_rows))
+            if x.needs:
+                by_input = list(zip(*cols))
+                x.add_grad([math.fsum(map(mul, gr, c)) for gr in g_rows for c in by_input])
+            by_weight = list(zip(*traced))
+            w.add_grad([math.fsum(map(mul, gc, t)) for gc in g_cols for t in by_weight])
+            if bias:
+                bias.add_grad([math.fsum(gc) for gc in g_cols])
+        return self.make(data, (len(rows), o), [x, w] + ([bias] if bias else []), pull)
+
+    def standardise(self, w, gain, eps):
+        """W = gain (W - mean) / sqrt(var fan_in + eps), unbiased variance, per output channel."""
+        o, k = w.shape[0], len(w.data) // w.shape[0]
+        rest, root = [], []
+        for i in range(o):
+            row = w.data[i * k:(i + 1) * k]
+            mean = math.fsum(row) / k
+            rest.append([a - mean for a in row])
+            root.append(math.sqrt(math.fsum(map(mul, rest[i], rest[i])) / (k - 1) * k + eps))
+
+        def pull(g):
+            g_w, g_gain = [], []
+            for i, (d, r) in enumerate(zip(rest, root)):
+                row = g[i * k:(i + 1) * k]
+                along = math.fsum(map(mul, row, d))
+                g_gain.append(along / r)
+                g_root = -gain.data[i] * along / (r * r)
+                g_var = g_root * k / (2 * r)
+                g_rest = [gain.data[i] * a / r + g_var * 2 * b / (k - 1) for a, b in zip(row, d)]
+                mean = math.fsum(g_rest) / k
+                g_w += [a - mean for a in g_rest]
+            w.add_grad(g_w)
+            gain.add_grad(g_gain)
+        data = [gain.data[i] * a / root[i] for i in range(o) for a in rest[i]]
+        return self.make(data, w.shape, [w, gain], pull)
+
+    def batch_norm(self, x, gamma, beta, eps):
+        """Statistics of this time step. Also returns the mean and the biased variance of each channel."""
+        n, c = x.shape[:2]
+        area = math.prod(x.shape[2:])
+        places = [[(i * c + ch) * area + p for i in range(n) for p in range(area)] for ch in range(c)]
+        m, data, means, variances, rests = n * area, [0.0] * len(x.data), [], [], []
+        for ch, where in enumerate(places):
+            values = [x.data[i] for i in where]
+            means.append(math.fsum(values) / m)
+            rests.append([a - means[ch] for a in values])
+            variances.append(math.fsum(map(mul, rests[ch], rests[ch])) / m)
+            for i, d in zip(where, rests[ch]):
+                data[i] = gamma.data[ch] * d / math.sqrt(variances[ch] + eps) + beta.data[ch]
+
+        def pull(g):
+            g_x, g_gamma, g_beta = [0.0] * len(g), [], []
+            for ch, where in enumerate(places):
+                out, d, std = [g[i] for i in where], rests[ch], math.sqrt(variances[ch] + eps)
+                along = math.fsum(map(mul, out, d))
+                g_gamma.append(along / std)
+                g_beta.append(math.fsum(out))
+                g_var = -gamma.data[ch] * along / (std * std) / (2 * std)
+                g_rest = [gamma.data[ch] * a / std + g_var * 2 * b / m for a, b in zip(out, d)]
+                mean = math.fsum(g_rest) / m
+                for i, a in zip(where, g_rest):
+                    g_x[i] = a - mean
+            x.add_grad(g_x)
+            gamma.add_grad(g_gamma)
+            beta.add_grad(g_beta)
+        return self.make(data, x.shape, [x, gamma, beta], pull), means, variances
+
+    # ---- neuron and loss ----
+
+    def charge(self, v, x, decay, gain, rest):
+        def pull(g):
+            v.add_grad([decay * a for a in g])
+            x.add_grad([gain * a for a in g])
+        data = [decay * a + gain * b + (1 - decay) * rest for a, b in zip(v.data, x.data)]
+        return self.make(data, x.shape, [v, x], pull)
+
+    def fire(self, u, v_th, name, width, is_smooth):
+        spike = (lambda d: smooth(name, width, d)) if is_smooth else (lambda d: 1.0 if d >= 0 else 0.0)
+        pull = lambda g: u.add_grad([a * surrogate(name, width, b - v_th) for a, b in zip(g, u.data)])
+        out = self.make([spike(a - v_th) for a in u.data], u.shape, [u], pull)
+        out.binary = not is_smooth
+        return out
+
+    def reset(self, u, s, hard, v_th, v_reset):
+        def pull(g):
+            u.add_grad([a * (1 - b) for a, b in zip(g, s.data)] if hard else g)
+            s.add_grad([a * (v_reset - b) for a, b in zip(g, u.data)] if hard else [-v_th * a for a in g])
+        if hard:
+            data = [a * (1 - b) + v_reset * b for a, b in zip(u.data, s.data)]
+        else:
+            data = [a - v_th * b for a, b in zip(u.data, s.data)]
+        return self.make(data, u.shape, [u, s], pull)
+
+    def loss(self, logits, labels, weights, steps):
+        """(w_ce CE + w_mse MSE) / steps, the mean over the batch."""
+        n, k = logits.shape
+        target, grad, losses = weights["mse_target"], [], []
+        for i, y in enumerate(labels):
+            o = logits.data[i * k:(i + 1) * k]
+            top = max(o)
+            e = [exp(a - top) for a in o]
+            total = math.fsum(e)
+            off = [a - (float(j == y) if target == "one_hot" else target) for j, a in enumerate(o)]
+            mse = math.fsum(map(mul, off, off)) / k
+            losses.append(weights["cross_entropy"] * (log(total) + top - o[y]) + weights["mse"] * mse)
+            grad += [(weights["cross_entropy"] * (e[j] / total - (j == y)) + weights["mse"] * 2 * off[j] / k) / (steps * n)
+                     for j in range(k)]
+        pull = lambda g: logits.add_grad([g[0] * a for a in grad])
+        return self.make([math.fsum(losses) / (steps * n)], (), [logits], pull)
+
+
+def pair(layer, key, default):
+    v = layer.get(key, default)
+    return list(v) if isinstance(v, (list, tuple)) else [v, v]
+
+
+def window_pixels(h, w, layer, kernel):
+    """Output size, and per output pixel the list of input pixels (None: padding), in row order."""
+    stride, pad, dil = pair(layer, "stride", kernel), pair(layer, "padding", 0), pair(layer, "dilation", 1)
+    ho, wo = [(size + 2 * p - d * (k - 1) - 1) // s + 1
+              for size, p, d, k, s in zip((h, w), pad, dil, kernel, stride)]
+    out = []
+    for y in range(ho):
+        for x in range(wo):
+            spots = [(y * stride[0] - pad[0] + i * dil[0], x * stride[1] - pad[1] + j * dil[1])
+                     for i in range(kernel[0]) for j in range(kernel[1])]
+            out.append([r * w + c if 0 <= r < h and 0 <= c < w else None for r, c in spots])
+    return ho, wo, out
+
+
+def adaptive_pixels(h, w, size):
+    """Output i covers floor(i H / HO) .. ceil((i + 1) H / HO) - 1."""
+    def spans(n, m):
+        return [range(i * n // m, -((i + 1) * n // -m)) for i in range(m)]
+    return [[r * w + c for r in rows for c in cols] for rows in spans(h, size[0]) for cols in spans(w, size[1])]
+
+
+class Network:
+    """One mini-batch of a case. params: name -> Value; smooth: spikes are differentiable (for derivative checks)."""
+
+    def __init__(self, case, params, statistics, is_smooth=False):
+        self.case, self.params, self.statistics, self.smooth = case, params, statistics, is_smooth
+        self.tape, self.v, self.traces = Tape(), {}, {}
+        self.margin, self.lead, self.rates, self.plans = math.inf, math.inf, {}, {}
+        self.first = True
+
+    def param(self, name, what):
+        return self.params.get(f"{name}.{what}")
+
+    # OTTT: the trace of a layer's input; raw input keeps its place.
+    def for_weight(self, name, x):
+        if self.case["method"] != "ottt" or not x.needs:
+            return x
+        old = self.traces.get(name)
+        decay = x.leak if x.leak is not None else 0.0
+        self.traces[name] = x.cut() if old is None else Value([decay * a + b for a, b in zip(old.data, x.data)], x.shape)
+        return self.traces[name]
+
+    def linear(self, name, layer, x):
+        x_w = self.for_weight(name, x)
+        if len(x.shape) > 2:  # one pixel
+            x, x_w = self.tape.reshape(x, (x.shape[0], x.shape[1])), x_w
+        return self.tape.product(x, self.param(name, "weight"), self.param(name, "bias"), x_w)
+
+    def conv(self, name, layer, x):
+        n, c, h, w = x.shape
+        kernel = pair(layer, "kernel", 1)
+        if name not in self.plans:
+            ho, wo, pixels = window_pixels(h, w, {"stride": 1, **layer}, kernel)
+            rows = [-1 if p is None else (i * c + ch) * h * w + p
+                    for i in range(n) for window in pixels for ch in range(c) for p in window]
+            o, area = layer["out"], ho * wo
+            turn = [(i * area + p) * o + ch for i in range(n) for ch in range(o) for p in range(area)]
+            self.plans[name] = ho, wo, rows, turn
+        ho, wo, rows, turn = self.plans[name]
+        weight, taps = self.param(name, "weight"), c * kernel[0] * kernel[1]
+        if layer["type"] == "ws_conv":
+            weight = self.tape.standardise(weight, self.param(name, "gain"), layer.get("eps", 1e-4))
+        shape = (n * ho * wo, taps)
+        x_w = self.for_weight(name, x)
+        patches = self.tape.gather(x, rows, shape)
+        traced = patches if x_w is x else Tape().gather(x_w, rows, shape)
+        y = self.tape.product(patches, weight, self.param(name, "bias"), traced)
+        return self.tape.gather(y, turn, (n, layer["out"], ho, wo))
+
+    ws_conv = conv
+
+    def batch_norm(self, name, layer, x):
+        settings = self.case["batch_norm"]
+        y, means, variances = self.tape.batch_norm(x, self.param(name, "weight"), self.param(name, "bias"), settings["eps"])
+        m, keep = len(x.data) // x.shape[1], 1 - settings["momentum"]
+        old = self.statistics[name]
+        unbiased = [v * m / (m - 1) for v in variances]
+        self.statistics[name] = ([keep * a + settings["momentum"] * b for a, b in zip(old[0], means)],
+                                 [keep * a + settings["momentum"] * b for a, b in zip(old[1], unbiased)])
+        return y
+
+    def lif(self, name, layer, x):
+        s = {"model": "lif", "v_reset": 0.0, "decay_input": False, **self.case["neuron"], **layer}
+        hard, detach = s["reset"] == "hard", s["detach_reset"] and not self.smooth
+        width = WIDTHS[s["surrogate"]] if s["width"] is None else s["width"]
+        decay = 1.0 if s["model"] == "if" else 1 - 1 / s["tau"]
+        rest = s["v_reset"] if hard else 0.0
+        v = Value([rest] * len(x.data), x.shape) if self.first else self.v[name]
+        u = self.tape.charge(v, x, decay, 1 / s["tau"] if s["decay_input"] else 1.0, rest if s["model"] == "lif" else 0.0)
+        spikes = self.tape.fire(u, s["v_th"], s["surrogate"], width, self.smooth)
+        spikes.leak = decay
+        v = self.tape.reset(u, spikes.cut() if detach else spikes, hard, s["v_th"], rest)
+        self.v[name] = v if self.case["method"] == "bptt" else v.cut()
+        for a in u.data:
+            for k in kinks(s["surrogate"], width):
+                self.margin = min(self.margin, abs(abs(a - s["v_th"]) - k))
+        self.rates.setdefault(name, []).append(math.fsum(spikes.data) / len(spikes.data))
+        return spikes
+
+    def window_lists(self, name, layer, x):
+        n, c, h, w = x.shape
+        if name not in self.plans:
+            if layer["type"] == "adaptive_avg_pool":
+                ho, wo = pair(layer, "output", 1)
+                pixels = adaptive_pixels(h, w, (ho, wo))
+            else:
+                ho, wo, pixels = window_pixels(h, w, layer, pair(layer, "kernel", 1))
+            lists = [[(i * c + ch) * h * w + p for p in window if p is not None]
+                     for i in range(n) for ch in range(c) for window in pixels]
+            self.plans[name] = lists, (n, c, ho, wo)
+        return self.plans[name]
+
+    def avg_pool(self, name, layer, x):
+        lists, shape = self.window_lists(name, layer, x)
+        return self.tape.mean_windows(x, lists, [math.prod(pair(layer, "kernel", 1))] * len(lists), shape)
+
+    def adaptive_avg_pool(self, name, layer, x):
+        lists, shape = self.window_lists(name, layer, x)
+        return self.tape.mean_windows(x, lists, [len(w) for w in lists], shape)
+
+    def max_pool(self, name, layer, x):
+        lists, shape = self.window_lists(name, layer, x)
+        y, lead = self.tape.max_windows(x, lists, shape)
+        if not x.binary:  # spikes are equal exactly, where they are: the first one wins
+            self.lead = min(self.lead, lead)
+        return y
+
+    def flatten(self, name, layer, x):
+        return self.tape.reshape(x, (x.shape[0], math.prod(x.shape[1:])))
+
+    def scale(self, name, layer, x):
+        return self.tape.scale(x, layer["factor"])
+
+    def residual(self, name, layer, x):
+        p = self.layers(layer.get("pre") or [], f"{name}.pre.", x)
+        y = self.layers(layer["branch"], f"{name}.branch.", p)
+        identity = x if layer.get("identity_from") == "input" else p
+        if layer.get("shortcut"):
+            identity = self.layers(layer["shortcut"], f"{name}.shortcut.", p)
+        if layer.get("skip_gain"):
+            y = self.tape.times_scalar(y, self.param(name, "skip_gain"))
+        return self.tape.add(self.tape.scale(y, layer.get("alpha", 1.0)), identity)
+
+    def layers(self, layers, prefix, x):
+        for i, layer in enumerate(layers):
+            x = getattr(self, layer["type"])(f"{prefix}{i}", layer, x)
+        return x
+
+    def run(self, inputs, labels):
+        """inputs: one Value for every time step. Gradients are left in params; returns loss and summed logits."""
+        case, total, losses = self.case, None, []
+        steps = case["time_steps"]
+        for t in range(steps):
+            self.tape.recording = case["method"] != "sltt-k" or t in case["backprop_steps"]
+            self.first = t == 0
+            logits = self.layers(case["layers"], "", inputs[t])
+            total = logits.data if total is None else [a + b for a, b in zip(total, logits.data)]
+            if not self.tape.recording:
+                continue
+            loss = self.tape.loss(logits, labels, case["loss"], steps)
+            losses.append(loss.data[0])
+            loss.add_grad([1.0])
+            if case["method"] != "bptt":
+                self.tape.backward()
+        self.tape.backward()
+        return math.fsum(losses), total

@@ -1,0 +1,141 @@
+/* Trust and its memory: the file is written once, read again, forgives garbage, and is not needed. Every step is a
+ * process of its own, because results are also kept in the process. */
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "check/check.h"
+
+#define FIXTURE SP_TEST_SOURCE_DIR "/tests/unit/check/fixtures/broken"
+enum { TRUSTED = 0, REFUSED = 1, OTHER_REASON = 2, NO_DEVICE = 77 };
+
+static char folder[256], file[300];
+
+static void use_folder(const char *name)
+{
+    snprintf(folder, sizeof folder, "%s/trust-%s-%ld", SP_TEST_BINARY_DIR, name, (long)getpid());
+    snprintf(file, sizeof file, "%s/conformance.jsonl", folder);
+    setenv("SPIKEPORT_CACHE_DIR", folder, 1);
+}
+
+/* Asks in a new process whether `kernel` is trusted for add/1 with `columns`; words must be in the reason. */
+static int ask(const char *kernel, int64_t columns, const char *words)
+{
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        sp_device *dev = NULL;
+        sp_registry *reg = NULL;
+        sp_error err = {0};
+        sp_log_set_level(SP_LOG_ERROR);
+        if (sp_device_open(NULL, NULL, &dev, &err) != SP_OK)
+            _exit(NO_DEVICE);
+        if (sp_registry_create(FIXTURE, &reg, &err) != SP_OK)
+            _exit(99);
+        sp_op_call call = sp_op_call_make("add");
+        sp_call_set_int(&call, "M", 2);
+        sp_call_set_int(&call, "C", columns);
+        for (size_t i = 0; i < reg->n_variants; i++) {
+            sp_variant *v = reg->variants[i];
+            if (strncmp(v->id, "broken:", 7) != 0 || strcmp(v->id + 7, kernel) != 0)
+                continue;
+            sp_status st = sp_check_trust(reg, dev, v, &call, &err);
+            uint64_t launches = dev->n_launches;
+            if (sp_check_trust(reg, dev, v, &call, NULL) != st || dev->n_launches != launches)
+                _exit(98); /* asked twice, checked twice */
+            _exit(st == SP_OK ? TRUSTED : !words || strstr(err.text, words) ? REFUSED : OTHER_REASON);
+        }
+        _exit(97);
+    }
+    int status;
+    waitpid(pid, &status, 0);
+    int code = WIFEXITED(status) ? WEXITSTATUS(status) : 96;
+    if (code == NO_DEVICE)
+        cr_skip_test("no OpenCL device");
+    return code;
+}
+
+static int count_lines(void)
+{
+    FILE *f = fopen(file, "r");
+    int n = 0;
+    for (int c; f && (c = getc(f)) != EOF;)
+        n += c == '\n';
+    if (f)
+        fclose(f);
+    return n;
+}
+
+/* Replaces the first `from` of the file by `to`, so that a later answer shows where it came from. */
+static void forge(const char *from, const char *to)
+{
+    static char text[8192], forged[8192];
+    FILE *f = fopen(file, "r");
+    cr_assert_not_null(f);
+    text[fread(text, 1, sizeof text - 1, f)] = '\0';
+    fclose(f);
+    char *at = strstr(text, from);
+    cr_assert_not_null(at, "no \"%s\" in %s", from, text);
+    snprintf(forged, sizeof forged, "%.*s%s%s", (int)(at - text), text, to, at + strlen(from));
+    f = fopen(file, "w");
+    fputs(forged, f);
+    fclose(f);
+}
+
+Test(trust, is_remembered_in_the_file)
+{
+    use_folder("remembered");
+    cr_assert_eq(ask("add__good", 7, NULL), TRUSTED);
+    cr_assert_eq(count_lines(), 1);
+    cr_assert_eq(ask("add__good", 9, NULL), TRUSTED);
+    cr_assert_eq(count_lines(), 1, "the second process must not check again");
+    forge("\"ok\"", "\"moon in the seventh house\"");
+    cr_assert_eq(ask("add__good", 7, "seventh house"), REFUSED);
+}
+
+Test(trust, refusal_is_remembered_with_its_reason)
+{
+    use_folder("refused");
+    cr_assert_eq(ask("add__inaccurate", 7, "of the largest value"), REFUSED);
+    cr_assert_eq(count_lines(), 1);
+    cr_assert_eq(ask("add__inaccurate", 7, "of the largest value"), REFUSED);
+    cr_assert_eq(count_lines(), 1);
+}
+
+Test(trust, garbage_in_the_file_is_skipped)
+{
+    use_folder("garbage");
+    cr_assert_eq(mkdir(folder, 0777), 0);
+    FILE *f = fopen(file, "w");
+    fputs("not json\n{\"key\": 3}\n\n[1,2]\n{\"key\":\"x\",\"result\":\"ok\"}\n\xff\xfe\n{\"key\":", f);
+    fclose(f);
+    cr_assert_eq(ask("add__good", 7, NULL), TRUSTED);
+    cr_assert_eq(ask("add__inaccurate", 7, NULL), REFUSED);
+}
+
+Test(trust, a_folder_that_cannot_be_made_is_no_failure)
+{
+    use_folder("blocked");
+    FILE *f = fopen(folder, "w"); /* a file where the folder should be */
+    fclose(f);
+    cr_assert_eq(ask("add__good", 7, NULL), TRUSTED);
+    cr_assert_eq(ask("add__inaccurate", 7, NULL), REFUSED);
+    unlink(folder);
+}
+
+Test(trust, variant_that_no_quick_call_fits_is_tried_on_the_call_itself)
+{
+    use_folder("rare");
+    cr_assert_eq(ask("add__rare", 12345, "C=12345"), REFUSED);
+    cr_assert_eq(ask("add__rare_good", 12345, NULL), TRUSTED);
+    int lines = count_lines();
+    cr_assert_eq(ask("add__rare", 12345, "C=12345"), REFUSED);
+    cr_assert_eq(ask("add__rare_good", 12345, NULL), TRUSTED);
+    cr_assert_eq(count_lines(), lines);
+}
