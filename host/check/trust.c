@@ -140,6 +140,11 @@ static void write_verdict(const char *key, const char *reason)
     sp_free(folder);
 }
 
+static uint64_t hash_text(uint64_t h, const char *text)
+{
+    return text ? sp_check_hash(h, text, strlen(text) + 1) : h;
+}
+
 /* What the variant's result depends on: its text, the shared object's bytes, and the common header of kernels. */
 static uint64_t source_hash(const sp_variant *v)
 {
@@ -147,8 +152,9 @@ static uint64_t source_hash(const sp_variant *v)
     for (size_t i = 0; i < sp_embedded_count; i++)
         if (sp_embedded_files[i].origin == SP_EMBEDDED_COMMON)
             h = sp_check_hash(h, sp_embedded_files[i].text, strlen(sp_embedded_files[i].text));
-    if (v->source)
-        h = sp_check_hash(h, v->source, strlen(v->source));
+    h = hash_text(h, v->source);
+    h = hash_text(h, v->when); /* two blocks of one file may share an id */
+    h = hash_text(h, v->defines);
     if (v->kind != SP_VARIANT_LIBRARY || !v->path || !v->library)
         return h;
     const char *slash = strrchr(v->path, '/');

@@ -10,7 +10,7 @@
 #include "base/suggest.h"
 #include "check/check.h"
 
-const char *sp_cli_origin_name(sp_origin origin)
+static const char *origin_name(sp_origin origin)
 {
     static const char *const names[] = {"reference", "builtin", "outside"};
     return names[origin];
@@ -31,16 +31,16 @@ static json_t *variant_json(const sp_variant *v)
 {
     return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:s, s:o}", "what", "variant", "op",
                      v->op->id, "id", v->id, "plugin", v->plugin, "version", v->version, "kind",
-                     kind_name(v->kind), "origin", sp_cli_origin_name(v->origin), "score",
-                     (json_int_t)v->score, "device", v->needs_device ? v->needs_device : "", "when",
-                     v->when ? v->when : "", "path", sp_cli_json_text(v->path));
+                     kind_name(v->kind), "origin", origin_name(v->origin), "score", (json_int_t)v->score,
+                     "device", v->needs_device ? v->needs_device : "", "when", v->when ? v->when : "", "path",
+                     sp_cli_json_text(v->path));
 }
 
 static json_t *fragment_json(const sp_fragment *f)
 {
     return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:f, s:s, s:o}", "what", "fragment", "kind",
                      fragment_kind_name(f), "name", f->name, "plugin", f->plugin, "version", f->version,
-                     "origin", sp_cli_origin_name(f->origin), "width_default", f->width_default, "about",
+                     "origin", origin_name(f->origin), "width_default", f->width_default, "about",
                      f->about ? f->about : "", "path", sp_cli_json_text(f->path));
 }
 
@@ -69,14 +69,14 @@ static sp_status list(const sp_cli_plugins *o, sp_error *err)
         if (v->op != op)
             printf("%s%s\n", op ? "\n" : "", v->op->id);
         op = v->op;
-        printf("  %-44s score %3" PRId64 "  %-9s%s%s%s%s\n", v->id, v->score, sp_cli_origin_name(v->origin),
+        printf("  %-44s score %3" PRId64 "  %-9s%s%s%s%s\n", v->id, v->score, origin_name(v->origin),
                v->needs_device ? "  on " : "", v->needs_device ? v->needs_device : "",
                v->when ? "  when " : "", v->when ? v->when : "");
     }
     printf("\nfragments\n");
     for (size_t i = 0; i < reg->n_fragments; i++) {
         const sp_fragment *f = reg->fragments[i];
-        printf("  %-9s %-24s %-9s  %s\n", fragment_kind_name(f), f->name, sp_cli_origin_name(f->origin),
+        printf("  %-9s %-24s %-9s  %s\n", fragment_kind_name(f), f->name, origin_name(f->origin),
                f->about ? f->about : "");
     }
     if (reg->n_refusals)

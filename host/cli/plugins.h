@@ -26,6 +26,4 @@ sp_status sp_cli_plugins_why(const sp_cli_plugins *o, sp_error *err);
 sp_status sp_cli_plugins_check(const sp_cli_plugins *o, sp_error *err);
 sp_status sp_cli_plugins_bench(const sp_cli_plugins *o, sp_error *err);
 
-const char *sp_cli_origin_name(sp_origin origin); /* "reference", "builtin", "outside" */
-
 #endif

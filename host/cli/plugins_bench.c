@@ -156,6 +156,12 @@ static sp_status time_variant(bench *b, sp_variant *v, double *ms, sp_error *err
     return st;
 }
 
+/* null where nothing was measured. */
+static json_t *measured(double value)
+{
+    return value > 0 ? json_real(value) : json_null();
+}
+
 static sp_status print_row(const bench *b, const sp_candidate *c, double ms, const char *text)
 {
     double rate = ms > 0 ? (b->flops > 0 ? b->flops : b->bytes) / ms * 1e-6 : 0;
@@ -163,10 +169,11 @@ static sp_status print_row(const bench *b, const sp_candidate *c, double ms, con
     const char *unit = b->flops > 0 ? "GFLOP/s" : "GB/s";
     if (b->o->json)
         return sp_cli_json_line(json_pack(
-            "{s:s, s:s, s:s, s:s, s:s, s:s, s:f, s:f, s:s, s:f, s:b, s:o}", "op", b->call.op->id, "call",
-            b->text, "device", b->o->dev->info.name, "driver", b->o->dev->info.driver, "variant",
-            c->variant->id, "version", c->variant->version, "median_ms", ms, "rate", rate, "unit", unit,
-            "speedup_over_reference", ratio, "chosen", c->chosen, "text", sp_cli_json_text(text)));
+            "{s:s, s:s, s:o, s:o, s:s, s:s, s:o, s:o, s:s, s:o, s:b, s:o}", "op", b->call.op->id, "call",
+            b->text, "device", sp_cli_json_text(b->o->dev->info.name), "driver",
+            sp_cli_json_text(b->o->dev->info.driver), "variant", c->variant->id, "version",
+            c->variant->version, "median_ms", measured(ms), "rate", measured(rate), "unit", unit,
+            "speedup_over_reference", measured(ratio), "chosen", c->chosen, "text", sp_cli_json_text(text)));
     if (ms > 0)
         printf("%c %-44s %10.4f ms  %9.2f %-7s  %7.2fx\n", c->chosen ? '*' : ' ', c->variant->id, ms, rate,
                unit, ratio);
@@ -180,8 +187,10 @@ static sp_status print_row(const bench *b, const sp_candidate *c, double ms, con
 static sp_status bench_candidate(bench *b, const sp_candidate *c, bool *failed)
 {
     sp_variant *v = c->variant;
-    if (!c->applicable)
-        return print_row(b, c, 0, c->reason);
+    if (!c->applicable) {
+        *failed |= v->refused != NULL; // trust found it wrong before we could
+        return print_row(b, c, 0, v->refused ? v->refused : c->reason);
+    }
     if (v->kind == SP_VARIANT_LOWER)
         return print_row(b, c, 0, "lowered to other ops: bench those");
     const sp_check_options quick = {.quick = true, .seed = (uint64_t)b->o->seed};

@@ -10,11 +10,11 @@ enum { MAX_CANDIDATES = 64 };
 
 static sp_status print_json(const sp_cli_plugins *o, const char *call, const sp_candidate *c)
 {
-    return sp_cli_json_line(json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:b, s:b, s:s}", "op",
-                                      c->variant->op->id, "call", call, "device", o->dev->info.name,
-                                      "variant", c->variant->id, "plugin", c->variant->plugin, "score",
-                                      (json_int_t)c->variant->score, "chosen", c->chosen, "applicable",
-                                      c->applicable, "reason", c->reason));
+    return sp_cli_json_line(
+        json_pack("{s:s, s:s, s:o, s:s, s:s, s:I, s:b, s:b, s:o}", "op", c->variant->op->id, "call", call,
+                  "device", sp_cli_json_text(o->dev->info.name), "variant", c->variant->id, "plugin",
+                  c->variant->plugin, "score", (json_int_t)c->variant->score, "chosen", c->chosen,
+                  "applicable", c->applicable, "reason", sp_cli_json_text(c->reason)));
 }
 
 sp_status sp_cli_plugins_why(const sp_cli_plugins *o, sp_error *err)

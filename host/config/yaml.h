@@ -38,6 +38,10 @@ sp_yaml *sp_yaml_get(const sp_yaml *map, const char *key);   /* NULL when absent
 /* "--set a.b.c=value" or "layers.2.out=32": parses value as YAML and puts it there; creates maps on the way. */
 sp_status sp_yaml_set(sp_yaml_doc *doc, const char *assignment, sp_error *err);
 
+/* Gives `map` every key of `from` that it lacks. Maps that both have are joined in turn; lists and plain values of `map` stay
+ * as they are. Nodes move over with their places, so the document of `from` has to outlive `map`; it cannot be read after. */
+sp_status sp_yaml_inherit(sp_yaml *map, sp_yaml *from, sp_error *err);
+
 /* Error at a node: "file:line:column: message". */
 sp_status sp_yaml_fail(const sp_yaml *at, sp_error *err, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 

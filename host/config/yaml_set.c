@@ -1,4 +1,4 @@
-/* Changes to a YAML tree from the command line: "--set a.b.c=value". */
+/* Changes to a YAML tree: from the command line, "--set a.b.c=value", and from another tree. */
 #include "config/yaml.h"
 
 #include <stdlib.h>
@@ -150,4 +150,18 @@ done:
     sp_yaml_node_destroy(&value);
     sp_free(p.text);
     return st;
+}
+
+sp_status sp_yaml_inherit(sp_yaml *map, sp_yaml *from, sp_error *err)
+{
+    for (size_t i = 0; i < from->n; i++) {
+        sp_yaml *mine = sp_yaml_get(map, from->keys[i]), *theirs = from->items[i];
+        if (mine && mine->kind == SP_YAML_MAP && theirs->kind == SP_YAML_MAP)
+            SP_TRY(sp_yaml_inherit(mine, theirs, err));
+        if (mine)
+            continue;
+        SP_TRY(sp_yaml_append(map, from->keys[i], from->key_lines[i], from->key_columns[i], theirs, err));
+        from->items[i] = NULL;
+    }
+    return SP_OK;
 }

@@ -102,7 +102,7 @@ static sp_status check_size(const char *name, size_t n, size_t data_at, sp_error
 sp_status sp_aedat2_parse(const char *name, const uint8_t *bytes, size_t n, sp_orientation orientation, sp_events *out,
                           sp_error *err)
 {
-    size_t at;
+    size_t at = 0;
     int64_t wraps = 0;
     uint32_t before = 0;
     SP_TRY(check_magic(name, bytes, n, err));

@@ -126,7 +126,7 @@ sp_status sp_aedat31_parse(const char *name, const uint8_t *bytes, size_t n, con
                            size_t packets[2], sp_error *err)
 {
     size_t at = 0, counts[2] = {0, 0}, body = 0;
-    packet p;
+    packet p = {0};
     SP_TRY(read_header(name, bytes, n, &at, err));
     if (at == n)
         return SP_FAIL(err, SP_E_DATA, "%s: byte %zu: the file ends after its header, without events; " AGAIN, name, n);

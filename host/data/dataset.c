@@ -1,35 +1,60 @@
 /* sp_dataset_open: which names exist, where their files may be, and what to tell a person when they are not there.
  * Reading a format is the business of the readers (readers.h); checksums that of datasets/verify.sh. */
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/suggest.h"
+#include "data/augment.h"
 #include "data/readers.h"
 
 #define SYSTEM_FOLDER "/usr/share/datasets"
 
 typedef struct known_set {
     const char *name;
-    int classes;     /* fixed by the set; 0: from the files */
-    const char *get; /* how to get it; NULL: nothing to get */
+    sp_dataset_opener open;
+    bool (*present)(const char *folder, bool train); /* NULL: made from the options, there are no files */
+    int classes;        /* fixed by the set; 0: from the files */
+    unsigned augment;   /* SP_CAN_* of augment.h */
+    const char *files;  /* what its folder holds */
+    const char *get;    /* how to get it; NULL: the person's own, found by path only */
 } known_set;
 
-/* Same names as datasets/index.json (tested). */
+/* Same names as datasets/index.json, but for the bare formats (tested). */
 static const known_set known_sets[] = {
-    {"fashion-mnist", 10, "on Debian and Ubuntu `apt-get install dataset-fashion-mnist`"},
-    {"mnist", 10, "run datasets/fetch.sh mnist FOLDER"},
-    {"idx", 0, NULL},
-    {"synthetic", 0, NULL},
+    {"fashion-mnist", sp_idx_open, sp_idx_present, 10, SP_CAN_PIXELS,
+     "train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, each may "
+     "end in .gz",
+     "on Debian and Ubuntu `apt-get install dataset-fashion-mnist`"},
+    {"mnist", sp_idx_open, sp_idx_present, 10, SP_CAN_PIXELS,
+     "train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, each may "
+     "end in .gz",
+     "run datasets/fetch.sh mnist FOLDER"},
+    {"cifar10", sp_cifar_open, sp_cifar10_present, 10, SP_CAN_PIXELS, "data_batch_1.bin to data_batch_5.bin and test_batch.bin",
+     "run datasets/fetch.sh cifar10 FOLDER"},
+    {"cifar100", sp_cifar_open, sp_cifar100_present, 100, SP_CAN_PIXELS, "train.bin and test.bin",
+     "run datasets/fetch.sh cifar100 FOLDER"},
+    {"images", sp_images_open, sp_images_present, 0, SP_CAN_RESIZED_CROP | SP_CAN_PIXELS,
+     "train/CLASS/*.jpg or .png and val/CLASS (or test/CLASS)", NULL},
+    {"idx", sp_idx_open, sp_idx_present, 0, SP_CAN_PIXELS,
+     "train-images-idx3-ubyte, train-labels-idx1-ubyte and the two t10k files, each may end in .gz", NULL},
+    {"synthetic", sp_synthetic_open, NULL, 0, 0, NULL, NULL},
+    {"cifar10-dvs", NULL, NULL, 10, 0, NULL, NULL}, /* this and the next: event_sets.c knows all about them */
+    {"dvs128-gesture", NULL, NULL, 11, 0, NULL, NULL},
+    {"n-mnist", NULL, NULL, 10, 0, NULL, NULL},
+    {"shd", NULL, NULL, 20, 0, NULL, NULL},
+    {"ssc", NULL, NULL, 35, 0, NULL, NULL},
+    {"aedat-folder", NULL, NULL, 0, 0, NULL, NULL},
 };
 enum { N_KNOWN = sizeof(known_sets) / sizeof(known_sets[0]) };
-static const char *const known_names[N_KNOWN] = {"fashion-mnist", "mnist", "idx", "synthetic"};
 
 size_t sp_dataset_names(const char *const **names)
 {
-    *names = known_names;
+    static const char *list[N_KNOWN]; /* every caller writes the same */
+    for (size_t i = 0; i < N_KNOWN; i++)
+        list[i] = known_sets[i].name;
+    *names = list;
     return N_KNOWN;
 }
 
@@ -44,20 +69,30 @@ static const known_set *find_set(const char *name)
 
 static sp_status unknown_name(const char *name, sp_error *err)
 {
-    const char *near = name ? sp_suggest(name, known_names, N_KNOWN) : NULL;
+    const char *const *names;
+    size_t n = sp_dataset_names(&names);
+    const char *near = name ? sp_suggest(name, names, n) : NULL;
+    sp_text list = {0};
+    sp_status st;
     if (near)
         return SP_FAIL(err, SP_E_CONFIG, "unknown data set \"%.64s\"; did you mean \"%s\"?", name, near);
-    return SP_FAIL(err, SP_E_CONFIG, "unknown data set \"%.64s\"; choose one of: %s, %s, %s, %s",
-                   name ? name : "", known_names[0], known_names[1], known_names[2], known_names[3]);
+    for (size_t i = 0; i < n; i++)
+        sp_text_add(&list, "%s%s", i ? ", " : "", names[i]);
+    st = SP_FAIL(err, SP_E_CONFIG, "unknown data set \"%.64s\"; choose one of: %s", name ? name : "",
+                 list.s ? list.s : "");
+    sp_text_free(&list);
+    return st;
 }
 
 static sp_status missing(const known_set *k, bool train, const char *looked, sp_error *err)
 {
-    return SP_FAIL(
-        err, SP_E_DATA,
-        "data set \"%s\": no %s-images-idx3-ubyte or .gz in %s; to get it: %s, then name its folder as the "
-        "data path, or put it at $SPIKEPORT_DATA/%s",
-        k->name, train ? "train" : "t10k", looked, k->get, k->name);
+    if (!k->get)
+        return SP_FAIL(err, SP_E_DATA, "data set \"%s\": no %s split in %s; the folder must hold %s", k->name,
+                       train ? "training" : "test", looked, k->files);
+    return SP_FAIL(err, SP_E_DATA,
+                   "data set \"%s\": no %s split in %s: its folder holds %s. To get it: %s, then name its folder as "
+                   "the data path, or put it at $SPIKEPORT_DATA/%s",
+                   k->name, train ? "training" : "test", looked, k->files, k->get, k->name);
 }
 
 /* The first of $SPIKEPORT_DATA/NAME and the system's folder that holds the split. */
@@ -77,8 +112,8 @@ static sp_status open_known(const known_set *k, const sp_dataset_options *o, sp_
         goto done;
     }
     for (size_t i = 0; i < n; i++) {
-        if (sp_idx_present(places[i], o->train)) {
-            st = sp_idx_open(places[i], k->classes, o, ds, err);
+        if (k->present(places[i], o->train)) {
+            st = k->open(places[i], k->classes, o, ds, err);
             goto done;
         }
     }
@@ -95,24 +130,26 @@ done:
 static sp_status open_reader(const known_set *k, const sp_dataset_options *o, sp_dataset *ds, sp_error *err)
 {
     bool named = o->path && *o->path;
-    if (strcmp(k->name, "synthetic") == 0)
-        return sp_synthetic_open(o, ds, err);
+    if (!k->open)
+        return sp_events_open(o, ds, err);
+    SP_TRY(sp_events_refuse(o, err));
+    SP_TRY(sp_augment_check(k->name, &o->augment, k->augment, err));
+    if (!k->present)
+        return k->open(NULL, k->classes, o, ds, err);
     if (!named && !k->get)
-        return SP_FAIL(err, SP_E_CONFIG,
-                       "data set \"%s\" needs a path: the folder with train-images-idx3-ubyte, "
-                       "train-labels-idx1-ubyte and the two t10k files (each may end in .gz)",
-                       k->name);
+        return SP_FAIL(err, SP_E_CONFIG, "data set \"%s\" needs a path: the folder with %s", k->name, k->files);
     if (!named)
         return open_known(k, o, ds, err);
-    if (k->get && !sp_idx_present(o->path, o->train))
+    if (!k->present(o->path, o->train))
         return missing(k, o->train, o->path, err);
-    return sp_idx_open(o->path, k->classes, o, ds, err);
+    return k->open(o->path, k->classes, o, ds, err);
 }
 
 sp_status sp_dataset_open(const sp_dataset_options *o, sp_dataset **out, sp_error *err)
 {
-    sp_dataset_options full = *o;
+    sp_dataset_options full = *o, inner;
     const known_set *k = find_set(o->name);
+    sp_normal normal;
     sp_dataset *ds;
     sp_status st;
 
@@ -120,14 +157,14 @@ sp_status sp_dataset_open(const sp_dataset_options *o, sp_dataset **out, sp_erro
         return unknown_name(o->name, err);
     if (full.std == 0.0)
         full.std = 1.0;
-    if (!isfinite(full.mean) || !isfinite(full.std) || full.std < 1e-6)
-        return SP_FAIL(err, SP_E_CONFIG,
-                       "data set \"%s\": mean %g and std %g: both must be finite and std above 1e-6", k->name,
-                       full.mean, full.std);
+    SP_TRY(sp_normal_init(&normal, &full, full.n_means > 1 ? full.n_means : full.n_stds, err));
     ds = sp_alloc(sizeof *ds);
     if (!ds)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory while opening data set \"%s\"", k->name);
-    st = open_reader(k, &full, ds, err);
+    inner = full;
+    if (full.encoding != SP_ENCODE_NONE)
+        inner.frames = 0; /* they are the encoder's */
+    st = open_reader(k, &inner, ds, err);
     if (st != SP_OK) {
         sp_free(ds);
         return st;
@@ -135,8 +172,11 @@ sp_status sp_dataset_open(const sp_dataset_options *o, sp_dataset **out, sp_erro
     snprintf(ds->info.name, sizeof ds->info.name, "%s", k->name);
     if (full.limit > 0 && full.limit < ds->info.count)
         ds->info.count = full.limit;
+    st = full.encoding == SP_ENCODE_NONE ? SP_OK : sp_encode_wrap(&full, &ds, err);
+    if (st != SP_OK)
+        sp_dataset_close(&ds);
     *out = ds;
-    return SP_OK;
+    return st;
 }
 
 void sp_dataset_close(sp_dataset **ds)

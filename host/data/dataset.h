@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include "data/event_options.h"
 #include "spikeport/status.h"
 
 /* Shape of one sample: static images have frames = 0 (the same input at every time step); sequences have frames = T. */
@@ -52,6 +53,9 @@ typedef struct sp_dataset_options {
     int size, resize;       /* images: side of the crop (default 224), and the shorter side before it (default 8/7) */
     size_t limit;           /* first so many samples only; 0 all */
     int classes, channels, height, width, frames; size_t count; uint64_t seed; /* synthetic; classes also idx; 0: default */
+    int time_steps;         /* frames of event sets and encoded images where `frames` is 0 */
+    sp_event_options events; /* event sets; their `size` is the side of the frames, 0: the sensor's */
+    int encoding;           /* sp_encoding: still images as spike trains */
 } sp_dataset_options;
 
 /* Opens by name. Missing: SP_E_DATA saying where it looked and how to get it (Debian package, or download).
@@ -61,5 +65,7 @@ void sp_dataset_close(sp_dataset **ds);
 
 /* Names that sp_dataset_open knows; for error messages. */
 size_t sp_dataset_names(const char *const **names);
+/* Whether a set of that name is made of events, so that `events` and `time_steps` tell how. */
+bool sp_events_known(const char *name);
 
 #endif

@@ -34,9 +34,6 @@ typedef enum { SP_ENCODE_NONE, SP_ENCODE_RATE, SP_ENCODE_LATENCY } sp_encoding;
 
 typedef struct sp_event_options {
     int orientation, by, resize, normalise; /* of the enumerations above */
-    int size;                               /* side of the frames in pixels; 0: the sensor's */
-    int roll;                               /* training: shift by up to so many pixels, around the edges; 0: none */
-    bool flip;                              /* training: mirror every second sample, drawn */
     bool no_cache;                          /* decode every recording anew */
     double split;                           /* part of each class that trains, where a set has no split; 0: 0.9 */
     double window;                          /* TIME: seconds; 0: first to last event, and 1.4 s for SHD and SSC */

@@ -3,14 +3,10 @@
 #include "data/events.h"
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 #include "base/error.h"
-#include "base/mem.h"
-#include "base/rng.h"
 #include "config/file.h"
 
-#define STREAM_SHIFT 0x45564e5400000000u /* "EVNT": + epoch */
 static const size_t most_bytes = (size_t)1 << 32; /* of a recording; those of DVS128 Gesture have up to 0.1 GiB */
 
 void sp_events_free(sp_events *e)
@@ -36,14 +32,11 @@ sp_status sp_recording_read(const char *path, uint8_t **bytes, size_t *n, sp_err
 {
     struct stat info;
     char *text = NULL;
-    sp_status st;
     if (stat(path, &info) != 0)
         return SP_FAIL(err, SP_E_DATA, "%s: cannot be found; was it moved after the data set was opened?", path);
     if (!S_ISREG(info.st_mode)) /* a pipe would be waited for without end */
         return SP_FAIL(err, SP_E_DATA, "%s: is not a regular file", path);
-    st = sp_file_read(path, most_bytes, &text, n, err);
-    if (st != SP_OK)
-        return sp_error_prefix(err, st == SP_E_MEMORY ? st : SP_E_DATA, "recording ");
+    SP_TRY(sp_file_read(path, most_bytes, &text, n, err));
     *bytes = (uint8_t *)text;
     return SP_OK;
 }
@@ -125,40 +118,53 @@ void sp_frames_normalise_max(const sp_frame_shape *shape, float *frames)
     }
 }
 
-sp_frame_shift sp_frame_shift_draw(int roll, bool flip, uint64_t seed, uint64_t epoch, uint64_t index)
+static int draw_shift(sp_rng *r, int most)
 {
-    sp_rng r = sp_rng_make(seed, STREAM_SHIFT + epoch);
-    sp_frame_shift s = {0};
-    r.counter = index << 32;
-    s.flip = flip && sp_rng_u32(&r) >> 31;
-    if (roll > 0) {
-        s.dy = (int)sp_rng_below(&r, 2 * (uint32_t)roll + 1) - roll;
-        s.dx = (int)sp_rng_below(&r, 2 * (uint32_t)roll + 1) - roll;
-    }
-    return s;
+    return most > 0 ? (int)sp_rng_below(r, 2 * (uint32_t)most + 1) - most : 0;
 }
 
-static size_t wrapped(int at, int side)
+sp_frame_draw sp_frame_draw_from(const sp_augment *a, sp_rng *r)
 {
-    int m = at % side;
-    return (size_t)(m < 0 ? m + side : m);
+    sp_frame_draw d = {0};
+    d.crop_y = draw_shift(r, a->crop);
+    d.crop_x = draw_shift(r, a->crop);
+    d.flip = a->flip > 0.0 && (double)sp_rng_uniform(r) < a->flip;
+    d.roll_y = draw_shift(r, a->roll);
+    d.roll_x = draw_shift(r, a->roll);
+    return d;
 }
 
-void sp_frames_shift(const sp_frame_shape *shape, sp_frame_shift shift, float *scratch, float *frames)
+/* Where pixel `at` of a line goes: around the edge, or to -1 when it leaves a line that is cropped. */
+static int place(int at, int by, int side, bool around)
+{
+    int m = around ? (at + by) % side : at + by;
+    return around ? (m < 0 ? m + side : m) : m < 0 || m >= side ? -1 : m;
+}
+
+static void shift(const sp_frame_shape *shape, int dy, int dx, bool flip, bool around, float *scratch, float *frame)
 {
     size_t polarities = (size_t)shape->polarities, row = (size_t)shape->width * polarities;
-    size_t items = (size_t)shape->height * row;
-    if (!shift.dy && !shift.dx && !shift.flip)
-        return;
-    for (int t = 0; t < shape->frames; t++, frames += items) {
-        memcpy(scratch, frames, items * sizeof *frames);
-        for (int y = 0; y < shape->height; y++) {
-            float *to = frames + wrapped(y + shift.dy, shape->height) * row;
-            const float *from = scratch + (size_t)y * row;
-            for (int x = 0; x < shape->width; x++) {
-                size_t at = wrapped((shift.flip ? shape->width - 1 - x : x) + shift.dx, shape->width);
-                memcpy(to + at * polarities, from + (size_t)x * polarities, polarities * sizeof *to);
-            }
+    memcpy(scratch, frame, (size_t)shape->height * row * sizeof *frame);
+    if (!around)
+        memset(frame, 0, (size_t)shape->height * row * sizeof *frame);
+    for (int y = 0; y < shape->height; y++) {
+        int to_y = place(y, dy, shape->height, around);
+        for (int x = 0; to_y >= 0 && x < shape->width; x++) {
+            int to_x = place(flip ? shape->width - 1 - x : x, dx, shape->width, around);
+            if (to_x >= 0)
+                memcpy(frame + (size_t)to_y * row + (size_t)to_x * polarities,
+                       scratch + (size_t)y * row + (size_t)x * polarities, polarities * sizeof *frame);
         }
+    }
+}
+
+void sp_frames_augment(const sp_frame_shape *shape, const sp_frame_draw *d, float *scratch, float *frames)
+{
+    size_t items = (size_t)shape->height * (size_t)shape->width * (size_t)shape->polarities;
+    for (int t = 0; t < shape->frames; t++, frames += items) {
+        if (d->crop_y || d->crop_x)
+            shift(shape, d->crop_y, d->crop_x, false, false, scratch, frames);
+        if (d->flip || d->roll_y || d->roll_x)
+            shift(shape, d->roll_y, d->roll_x, d->flip, true, scratch, frames);
     }
 }

@@ -5,8 +5,9 @@
 
 #include <stddef.h>
 #include <stdint.h>
-#include "data/event_options.h"
-#include "spikeport/status.h"
+#include "base/mem.h"
+#include "base/rng.h"
+#include "data/dataset.h"
 
 enum { SP_DVS128_SIDE = 128, SP_NMNIST_SIDE = 34, SP_SHD_UNITS = 700 };
 
@@ -41,7 +42,7 @@ sp_status sp_nmnist_parse(const char *name, const uint8_t *bytes, size_t n, sp_e
 /* events.c: any of the two AEDAT formats, by the first line; refuses AEDAT 4 and others by name. */
 sp_status sp_aedat_parse(const char *name, const uint8_t *bytes, size_t n, sp_orientation orientation,
                          sp_events *out, sp_error *err);
-/* A regular file as a whole; everything wrong with it is SP_E_DATA. Free *bytes with sp_free. */
+/* A regular file as a whole, SP_E_DATA when there is none. Free *bytes with sp_free. */
 sp_status sp_recording_read(const char *path, uint8_t **bytes, size_t *n, sp_error *err);
 
 /* ---- gesture.c: the lists and labels beside the recordings of DVS128 Gesture ---- */
@@ -56,6 +57,34 @@ sp_status sp_gesture_labels_parse(const char *name, const char *text, size_t n, 
 /* Next name of a list of trials, from *at on; NULL after the last. A name may not leave the folder. */
 sp_status sp_gesture_next_trial(const char *name, const char *text, size_t n, size_t *at, char **trial,
                                 sp_error *err);
+
+/* ---- event_list.c: which recordings make up a split ---- */
+
+typedef struct sp_recording {
+    char *path;
+    int32_t label;
+    bool timed; /* only the events of range */
+    sp_time_range range;
+} sp_recording;
+typedef struct sp_recordings {
+    sp_recording *items;
+    size_t n, cap;
+    int classes;
+} sp_recordings;
+void sp_recordings_free(sp_recordings *list);
+/* FOLDER/CLASS/<files that end in `ending`>, in the order of the numbers in their names. class_names NULL: every folder
+ * with such files is a class, in the order of names. The first `split` of each class train, the others test. Sample k is
+ * of class k modulo the number of classes as long as all of them have files left, so that any beginning is balanced. */
+typedef struct sp_class_layout {
+    const char *const *class_names;
+    size_t n_classes;
+    const char *ending;
+    double split; /* 1: all files, whichever split is asked for */
+    bool train;
+} sp_class_layout;
+sp_status sp_list_classes(const char *folder, const sp_class_layout *layout, sp_recordings *out, sp_error *err);
+/* Every labelled gesture of the recordings that `list_path` names. */
+sp_status sp_list_gestures(const char *folder, const char *list_path, sp_recordings *out, sp_error *err);
 
 /* ---- shd.c: spike trains of SHD and SSC ---- */
 
@@ -81,14 +110,14 @@ void sp_events_to_frames(const sp_event *e, size_t n, const sp_frame_shape *shap
                          int64_t window_us, float *frames);
 /* Each frame over its own largest value; an empty frame stays 0. */
 void sp_frames_normalise_max(const sp_frame_shape *shape, float *frames);
-/* The roll and flip of one sample, the same for all its frames: a pure function of (seed, epoch, index). */
-typedef struct sp_frame_shift {
-    int dy, dx;
+/* What is drawn for one sample and done to all its frames alike: crop, then flip, then roll. */
+typedef struct sp_frame_draw {
+    int crop_y, crop_x, roll_y, roll_x;
     bool flip;
-} sp_frame_shift;
-sp_frame_shift sp_frame_shift_draw(int roll, bool flip, uint64_t seed, uint64_t epoch, uint64_t index);
-/* First mirrors x, then out[y + dy][x + dx] = in[y][x], modulo the frame. scratch holds one frame. */
-void sp_frames_shift(const sp_frame_shape *shape, sp_frame_shift shift, float *scratch, float *frames);
+} sp_frame_draw;
+sp_frame_draw sp_frame_draw_from(const sp_augment *a, sp_rng *r);
+/* Frames of the shape, in place; scratch holds one frame. */
+void sp_frames_augment(const sp_frame_shape *shape, const sp_frame_draw *d, float *scratch, float *frames);
 
 /* ---- frame_resize.c ---- */
 
@@ -111,7 +140,6 @@ bool sp_frame_cache_get(const sp_frame_cache *c, const char *key, const char *so
 /* A failure is said once and is none of the caller's: without a cache everything is decoded again. [any-thread] */
 void sp_frame_cache_put(sp_frame_cache *c, const char *key, const char *sources, const float *frames, size_t n);
 /* Appends "PATH SIZE MTIME" to a text; false when the file cannot be looked at. */
-struct sp_text;
-bool sp_frame_cache_source(struct sp_text *text, const char *path);
+bool sp_frame_cache_source(sp_text *text, const char *path);
 
 #endif

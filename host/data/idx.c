@@ -232,15 +232,16 @@ static void idx_close(sp_dataset *ds)
 static sp_status adopt(idx_file *images, idx_file *labels, int classes, const sp_dataset_options *o,
                        sp_dataset *ds, sp_error *err)
 {
-    idx_state *s = sp_alloc(sizeof *s);
+    sp_pixels form;
+    idx_state *s;
+    SP_TRY(sp_pixels_init(&form, o, (int)images->dims[1], (int)images->dims[2], 1, err));
+    s = sp_alloc(sizeof *s);
     if (!s)
         return SP_FAIL(err, SP_E_MEMORY, "%s: out of memory", images->path);
-    for (int v = 0; v < 256; v++)
-        s->value[v] = (float)((v / 255.0 - o->mean) / o->std);
+    s->form = form;
     s->pixels = images->bytes;
     s->labels = labels->bytes;
     images->bytes = labels->bytes = NULL;
-    s->pixels_per_image = (size_t)images->dims[1] * images->dims[2];
     ds->info = (sp_dataset_info){.count = images->dims[0],
                                  .classes = classes,
                                  .channels = 1,

@@ -1,20 +1,39 @@
-/* The loader: one thread fills a ring of batches ahead of the consumer. Batch i of an epoch is a pure function of
- * (data set, seed, epoch, i), so a run that stops anywhere can go on with the same batches. One consumer thread.
+/* The loader: threads fill a ring of batches ahead of the consumer. Batch i of an epoch is a pure function of (data set,
+ * seed, epoch, i), whatever the threads, so a run that stops anywhere can go on with the same batches. One consumer.
  *
- * The ring is counted, not flagged: made, given and freed count batches since start(); batch k lives in slot
- * k % depth. freed <= given <= made <= freed + depth. */
+ * The ring is counted, not flagged: claimed, made, given and freed count batches since start(); batch k lives in slot
+ * k % depth. freed <= given <= made <= claimed <= freed + depth. Threads claim a few samples at a time, in order: an
+ * error stops the claiming, and once the rest has come in, the first of the errors is the epoch's. */
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/rng.h"
 #include "data/loader.h"
 
 #define STREAM_ORDER 0x4c4f414400000000u /* "LOAD": + epoch */
-enum { PAGE_BYTES = 4096, MAX_DEPTH = 1024 };
+enum { PAGE_BYTES = 4096, MAX_DEPTH = 1024, MAX_THREADS = 64, MAX_CLAIM = 16 };
+
+typedef struct slot {
+    sp_batch batch;
+    size_t claimed, done; /* samples */
+} slot;
+
+typedef struct worker {
+    sp_loader *loader;
+    pthread_t thread;
+    float *scratch; /* one sample, for sequences only */
+} worker;
+
+/* Samples from..to-1 of batch `k` of the ring. */
+typedef struct task {
+    size_t k, from, to;
+    uint64_t epoch;
+} task;
 
 struct sp_loader {
     const sp_dataset *ds;
@@ -22,20 +41,22 @@ struct sp_loader {
     size_t n_batches;
     size_t frames, frame_items; /* frames is 1 for static images */
     uint32_t *order;            /* [count] of this epoch */
-    float *scratch;             /* one sample, for sequences only */
-    sp_batch *slots;            /* [depth] */
+    float *scratch;             /* [threads][sample], for sequences only */
+    slot *slots;                /* [depth] */
+    worker *workers;            /* [threads] */
+    size_t n_workers;           /* started */
 
-    pthread_t thread;
-    pthread_mutex_t lock; /* guards everything below */
-    pthread_cond_t for_thread, for_consumer;
+    pthread_mutex_t lock; /* guards everything below, and claimed and done of the slots */
+    pthread_cond_t for_threads, for_consumer;
     bool running; /* start() was called */
     bool quit;
-    bool busy; /* the thread is filling a slot (outside the lock) */
-    bool drop; /* and should stop that: start() or destroy() wants it */
+    bool drop;    /* what is being read is not wanted any more: start() or destroy() */
+    size_t busy;  /* threads that are reading (outside the lock) */
     uint64_t epoch;
     size_t first;
-    size_t made, given, freed;
-    sp_error failure; /* of batch first + made; SP_OK: none */
+    size_t claimed, made, given, freed;
+    uint64_t failed_at; /* place of the failing sample in the epoch; UINT64_MAX: none */
+    sp_error failure;
     double wait_seconds;
 };
 
@@ -48,15 +69,21 @@ static bool dropped(sp_loader *l)
     return yes;
 }
 
-/* Reads sample `item` into place k; sequences are spread out so that time comes first. */
-static sp_status fill_sample(sp_loader *l, sp_batch *b, size_t k, uint32_t item, sp_error *err)
+static slot *slot_of(const sp_loader *l, size_t k)
+{
+    return &l->slots[k % (size_t)l->opt.depth];
+}
+
+/* Reads the sample at `place` of the epoch into place i of the batch; sequences are spread out so that time comes first. */
+static sp_status fill_sample(const sp_loader *l, const task *t, sp_batch *b, size_t i, float *scratch, sp_error *err)
 {
     size_t n = l->frame_items, batch = l->opt.batch;
+    sp_sample_request want = {.index = l->order[b->index * batch + i], .epoch = t->epoch};
     if (l->frames == 1)
-        return l->ds->get(l->ds, item, b->images + k * n, &b->labels[k], err);
-    SP_TRY(l->ds->get(l->ds, item, l->scratch, &b->labels[k], err));
-    for (size_t t = 0; t < l->frames; t++)
-        memcpy(b->images + (t * batch + k) * n, l->scratch + t * n, n * sizeof(float));
+        return l->ds->get(l->ds, want, b->images + i * n, &b->labels[i], err);
+    SP_TRY(l->ds->get(l->ds, want, scratch, &b->labels[i], err));
+    for (size_t f = 0; f < l->frames; f++)
+        memcpy(b->images + (f * batch + i) * n, scratch + f * n, n * sizeof(float));
     return SP_OK;
 }
 
@@ -71,52 +98,101 @@ static void pad(const sp_loader *l, sp_batch *b)
     }
 }
 
-static sp_status fill_batch(sp_loader *l, sp_batch *b, size_t index, sp_error *err)
+static size_t claim_size(const sp_loader *l)
 {
-    size_t from = index * l->opt.batch, left = l->ds->info.count - from;
-    b->index = index;
-    b->n_valid = left < l->opt.batch ? left : l->opt.batch;
-    for (size_t k = 0; k < b->n_valid; k++) {
+    size_t share = l->opt.batch / (4 * (size_t)l->opt.threads);
+    return share < 1 ? 1 : share > MAX_CLAIM ? MAX_CLAIM : share;
+}
+
+/* The next samples that nobody reads yet, or false. Under the lock. */
+static bool claim(sp_loader *l, task *t)
+{
+    slot *s = l->claimed > 0 ? slot_of(l, l->claimed - 1) : NULL;
+    if (!l->running || l->drop || l->failed_at != UINT64_MAX)
+        return false;
+    if (!s || s->claimed == s->batch.n_valid) {
+        size_t index = l->first + l->claimed, left;
+        if (index >= l->n_batches || l->claimed >= l->freed + (size_t)l->opt.depth)
+            return false;
+        s = slot_of(l, l->claimed++);
+        left = l->ds->info.count - index * l->opt.batch;
+        s->batch.index = index;
+        s->batch.n_valid = left < l->opt.batch ? left : l->opt.batch;
+        s->claimed = s->done = 0;
+    }
+    *t = (task){.k = l->claimed - 1, .from = s->claimed, .to = s->claimed + claim_size(l), .epoch = l->epoch};
+    if (t->to > s->batch.n_valid)
+        t->to = s->batch.n_valid;
+    s->claimed = t->to;
+    return true;
+}
+
+/* Reads the samples of a task; *i is the place in the batch where an error or a drop ended it, t->to: nowhere. */
+static sp_status read_samples(sp_loader *l, const task *t, float *scratch, size_t *i, sp_error *err)
+{
+    for (*i = t->from; *i < t->to; ++*i) {
         if (dropped(l))
             return SP_OK;
-        SP_TRY(fill_sample(l, b, k, l->order[from + k], err));
+        SP_TRY(fill_sample(l, t, &slot_of(l, t->k)->batch, *i, scratch, err));
     }
-    pad(l, b);
     return SP_OK;
 }
 
-static bool has_work(const sp_loader *l)
+static void note_failure(sp_loader *l, const task *t, size_t i, sp_status st, sp_error *err)
 {
-    return l->running && !l->drop && l->failure.status == SP_OK &&
-           l->made < l->freed + (size_t)l->opt.depth && l->first + l->made < l->n_batches;
+    size_t index = l->first + t->k;
+    uint64_t place = (uint64_t)index * l->opt.batch + i;
+    if (place >= l->failed_at)
+        return;
+    sp_error_prefix(err, st, "while reading batch %zu of epoch %llu: ", index, (unsigned long long)t->epoch);
+    l->failed_at = place;
+    l->failure = *err;
+    l->failure.status = st; /* also when a reader forgot to fill in the record */
+}
+
+/* A task that was read to its end. Under the lock, which is let go while the last batch is padded. */
+static void finish_task(sp_loader *l, const task *t)
+{
+    slot *s = slot_of(l, t->k);
+    size_t n = t->to - t->from;
+    if (s->done + n == s->batch.n_valid && s->batch.n_valid < l->opt.batch) {
+        pthread_mutex_unlock(&l->lock);
+        pad(l, &s->batch);
+        pthread_mutex_lock(&l->lock);
+    }
+    s->done += n;
+    while (l->made < l->claimed && slot_of(l, l->made)->done == slot_of(l, l->made)->batch.n_valid)
+        l->made++;
+}
+
+static void run_task(sp_loader *l, const task *t, float *scratch)
+{
+    sp_error err = {0};
+    sp_status st;
+    size_t i;
+    l->busy++;
+    pthread_mutex_unlock(&l->lock);
+    st = read_samples(l, t, scratch, &i, &err);
+    pthread_mutex_lock(&l->lock);
+    if (!l->drop && st != SP_OK)
+        note_failure(l, t, i, st, &err);
+    else if (!l->drop && i == t->to)
+        finish_task(l, t);
+    l->busy--;
+    pthread_cond_broadcast(&l->for_consumer);
 }
 
 static void *thread_main(void *arg)
 {
-    sp_loader *l = arg;
+    worker *w = arg;
+    sp_loader *l = w->loader;
     pthread_mutex_lock(&l->lock);
     while (!l->quit) {
-        sp_error err = {0};
-        sp_status st;
-        size_t k = l->made;
-        if (!has_work(l)) {
-            pthread_cond_wait(&l->for_thread, &l->lock);
-            continue;
-        }
-        l->busy = true;
-        pthread_mutex_unlock(&l->lock);
-        st = fill_batch(l, &l->slots[k % (size_t)l->opt.depth], l->first + k, &err);
-        pthread_mutex_lock(&l->lock);
-        l->busy = false;
-        if (!l->drop && st != SP_OK) {
-            sp_error_prefix(&err, st, "while reading batch %zu of epoch %llu: ", l->first + k,
-                            (unsigned long long)l->epoch);
-            l->failure = err;
-            l->failure.status = st; /* also when a reader forgot to fill in the record */
-        } else if (!l->drop) {
-            l->made++;
-        }
-        pthread_cond_broadcast(&l->for_consumer);
+        task t;
+        if (claim(l, &t))
+            run_task(l, &t, w->scratch);
+        else
+            pthread_cond_wait(&l->for_threads, &l->lock);
     }
     pthread_mutex_unlock(&l->lock);
     return NULL;
@@ -130,6 +206,9 @@ static sp_status check_options(const sp_dataset *ds, const sp_loader_options *o,
         return SP_FAIL(err, SP_E_CONFIG,
                        "the loader reads %d batches ahead; choose 1 to %d, or 0 for the default", o->depth,
                        MAX_DEPTH);
+    if (o->threads < 0 || o->threads > MAX_THREADS)
+        return SP_FAIL(err, SP_E_CONFIG, "the loader has %d threads; choose 1 to %d, or 0 for the default", o->threads,
+                       MAX_THREADS);
     if (ds->info.count == 0 || ds->info.count > UINT32_MAX)
         return SP_FAIL(err, SP_E_DATA, "data set \"%s\" has %zu samples; 1 to %lu can be loaded",
                        ds->info.name, ds->info.count, (unsigned long)UINT32_MAX);
@@ -162,17 +241,18 @@ static bool batch_bytes(const sp_loader *l, size_t *bytes)
 
 static sp_status allocate(sp_loader *l, sp_error *err)
 {
-    size_t bytes = 0, depth = (size_t)l->opt.depth, count = l->ds->info.count;
+    size_t bytes = 0, depth = (size_t)l->opt.depth, threads = (size_t)l->opt.threads, count = l->ds->info.count;
     bool ok = batch_bytes(l, &bytes);
     l->order = ok ? sp_alloc_array(count, sizeof *l->order) : NULL;
     l->slots = ok ? sp_alloc_array(depth, sizeof *l->slots) : NULL;
-    ok = l->order && l->slots;
+    l->workers = ok ? sp_alloc_array(threads, sizeof *l->workers) : NULL;
+    ok = l->order && l->slots && l->workers;
     if (ok && l->frames > 1)
-        ok = (l->scratch = sp_alloc_array(l->frames, l->frame_items * sizeof(float))) != NULL;
+        ok = (l->scratch = sp_alloc_array(threads * l->frames, l->frame_items * sizeof(float))) != NULL;
     for (size_t i = 0; ok && i < depth; i++) {
-        l->slots[i].images = sp_alloc_aligned(bytes, PAGE_BYTES);
-        l->slots[i].labels = sp_alloc_array(l->opt.batch, sizeof(int32_t));
-        ok = l->slots[i].images && l->slots[i].labels;
+        l->slots[i].batch.images = sp_alloc_aligned(bytes, PAGE_BYTES);
+        l->slots[i].batch.labels = sp_alloc_array(l->opt.batch, sizeof(int32_t));
+        ok = l->slots[i].batch.images && l->slots[i].batch.labels;
     }
     if (!ok)
         return SP_FAIL(err, SP_E_MEMORY,
@@ -184,32 +264,61 @@ static sp_status allocate(sp_loader *l, sp_error *err)
 static void free_memory(sp_loader *l)
 {
     for (size_t i = 0; l->slots && i < (size_t)l->opt.depth; i++) {
-        sp_free(l->slots[i].images);
-        sp_free(l->slots[i].labels);
+        sp_free(l->slots[i].batch.images);
+        sp_free(l->slots[i].batch.labels);
     }
     sp_free(l->slots);
+    sp_free(l->workers);
     sp_free(l->scratch);
     sp_free(l->order);
     sp_free(l);
 }
 
-/* The thread takes no signals: Ctrl-C is for the thread that trains. */
-static int start_thread(sp_loader *l)
+/* The threads take no signals: Ctrl-C is for the thread that trains. */
+static int start_threads(sp_loader *l)
 {
     sigset_t all, old;
-    int code;
+    int code = 0;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old);
-    code = pthread_create(&l->thread, NULL, thread_main, l);
+    while (code == 0 && l->n_workers < (size_t)l->opt.threads) {
+        worker *w = &l->workers[l->n_workers];
+        w->loader = l;
+        w->scratch = l->scratch ? l->scratch + l->n_workers * l->frames * l->frame_items : NULL;
+        code = pthread_create(&w->thread, NULL, thread_main, w);
+        l->n_workers += code == 0;
+    }
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     return code;
 }
 
+static void stop_threads(sp_loader *l)
+{
+    pthread_mutex_lock(&l->lock);
+    l->quit = true;
+    pthread_cond_broadcast(&l->for_threads);
+    pthread_mutex_unlock(&l->lock);
+    for (size_t i = 0; i < l->n_workers; i++)
+        pthread_join(l->workers[i].thread, NULL);
+}
+
 static void fini_locks(sp_loader *l)
 {
-    pthread_cond_destroy(&l->for_thread);
+    pthread_cond_destroy(&l->for_threads);
     pthread_cond_destroy(&l->for_consumer);
     pthread_mutex_destroy(&l->lock);
+}
+
+static void init(sp_loader *l, const sp_dataset *ds, const sp_loader_options *o)
+{
+    l->ds = ds;
+    l->opt = *o;
+    l->opt.depth = o->depth ? o->depth : 3;
+    l->opt.threads = o->threads ? o->threads : sysconf(_SC_NPROCESSORS_ONLN) >= 4 ? 2 : 1;
+    l->frames = ds->info.frames > 0 ? (size_t)ds->info.frames : 1;
+    l->frame_items = (size_t)ds->info.height * (size_t)ds->info.width * (size_t)ds->info.channels;
+    l->n_batches = ds->info.count / o->batch + (!o->drop_last && ds->info.count % o->batch ? 1 : 0);
+    l->failed_at = UINT64_MAX;
 }
 
 sp_status sp_loader_create(const sp_dataset *ds, const sp_loader_options *o, sp_loader **out, sp_error *err)
@@ -222,26 +331,20 @@ sp_status sp_loader_create(const sp_dataset *ds, const sp_loader_options *o, sp_
     l = sp_alloc(sizeof *l);
     if (!l)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory while making a loader");
-    l->ds = ds;
-    l->opt = *o;
-    l->opt.depth = o->depth ? o->depth : 3;
-    l->frames = ds->info.frames > 0 ? (size_t)ds->info.frames : 1;
-    l->frame_items = (size_t)ds->info.height * (size_t)ds->info.width * (size_t)ds->info.channels;
-    l->n_batches = ds->info.count / o->batch + (!o->drop_last && ds->info.count % o->batch ? 1 : 0);
+    init(l, ds, o);
     st = allocate(l, err);
     if (st != SP_OK) {
         free_memory(l);
         return st;
     }
     pthread_mutex_init(&l->lock, NULL); /* these cannot fail with default attributes on Linux */
-    pthread_cond_init(&l->for_thread, NULL);
+    pthread_cond_init(&l->for_threads, NULL);
     pthread_cond_init(&l->for_consumer, NULL);
-    code = start_thread(l);
+    code = start_threads(l);
     if (code != 0) {
-        fini_locks(l);
-        free_memory(l);
+        sp_loader_destroy(&l);
         return SP_FAIL(err, SP_E_FAILED,
-                       "the loader's thread cannot be started: %s; is the process limit reached?",
+                       "the loader's threads cannot be started: %s; is the process limit reached?",
                        strerror(code));
     }
     *out = l;
@@ -253,11 +356,7 @@ void sp_loader_destroy(sp_loader **lp)
     sp_loader *l = lp ? *lp : NULL;
     if (!l)
         return;
-    pthread_mutex_lock(&l->lock);
-    l->quit = true;
-    pthread_cond_broadcast(&l->for_thread);
-    pthread_mutex_unlock(&l->lock);
-    pthread_join(l->thread, NULL);
+    stop_threads(l);
     fini_locks(l);
     free_memory(l);
     *lp = NULL;
@@ -286,16 +385,16 @@ sp_status sp_loader_start(sp_loader *l, uint64_t epoch, size_t first, sp_error *
                        (unsigned long long)epoch, first, l->n_batches);
     pthread_mutex_lock(&l->lock);
     l->drop = true;
-    while (l->busy)
+    while (l->busy > 0)
         pthread_cond_wait(&l->for_consumer, &l->lock);
-    make_order(l, epoch); /* the thread reads the order only while busy */
+    make_order(l, epoch); /* the threads read the order only while busy */
     l->epoch = epoch;
     l->first = first;
-    l->made = l->given = l->freed = 0;
-    memset(&l->failure, 0, sizeof l->failure);
+    l->claimed = l->made = l->given = l->freed = 0;
+    l->failed_at = UINT64_MAX;
     l->drop = false;
     l->running = true;
-    pthread_cond_broadcast(&l->for_thread);
+    pthread_cond_broadcast(&l->for_threads);
     pthread_mutex_unlock(&l->lock);
     return SP_OK;
 }
@@ -307,14 +406,19 @@ static double now_seconds(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+static bool decided(const sp_loader *l)
+{
+    return l->made > l->given || (l->failed_at != UINT64_MAX && l->busy == 0);
+}
+
 /* Waits, under the lock, until batch `given` is there or can never come. */
 static void wait_for_batch(sp_loader *l)
 {
     double from;
-    if (l->made > l->given || l->failure.status != SP_OK)
+    if (decided(l))
         return;
     from = now_seconds();
-    while (l->made == l->given && l->failure.status == SP_OK)
+    while (!decided(l))
         pthread_cond_wait(&l->for_consumer, &l->lock);
     l->wait_seconds += now_seconds() - from;
 }
@@ -335,8 +439,7 @@ static sp_status next_locked(sp_loader *l, const sp_batch **out, sp_error *err)
             *err = l->failure;
         return l->failure.status;
     }
-    *out = &l->slots[l->given % (size_t)l->opt.depth];
-    l->given++;
+    *out = &slot_of(l, l->given++)->batch;
     return SP_OK;
 }
 
@@ -354,9 +457,9 @@ void sp_loader_release(sp_loader *l, const sp_batch *b)
 {
     pthread_mutex_lock(&l->lock);
     /* A batch from before the last start(), or out of turn, is not counted. */
-    if (l->freed < l->given && b == &l->slots[l->freed % (size_t)l->opt.depth]) {
+    if (l->freed < l->given && b == &slot_of(l, l->freed)->batch) {
         l->freed++;
-        pthread_cond_signal(&l->for_thread);
+        pthread_cond_broadcast(&l->for_threads);
     }
     pthread_mutex_unlock(&l->lock);
 }

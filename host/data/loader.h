@@ -1,4 +1,5 @@
-/* Loader: reads mini-batches ahead of the device on another thread, in an order that depends only on (seed, epoch). */
+/* Loader: reads mini-batches ahead of the device on other threads. What comes, and in which order, depends only on
+ * (data set, seed, epoch), not on the number of threads. */
 #ifndef SP_DATA_LOADER_H
 #define SP_DATA_LOADER_H
 
@@ -19,6 +20,7 @@ typedef struct sp_loader_options {
     bool shuffle, drop_last;
     uint64_t seed;
     int depth;            /* batches read ahead; default 3 */
+    int threads;          /* that read; default 1, or 2 where there are four processors */
 } sp_loader_options;
 
 /* All memory is allocated here; next() and release() allocate nothing. ds must outlive the loader. [setup] */
@@ -28,7 +30,7 @@ size_t sp_loader_batches(const sp_loader *l);      /* batches in an epoch */
 
 /* Starts epoch `epoch` (0-based) at batch `first`: what was in flight is dropped. */
 sp_status sp_loader_start(sp_loader *l, uint64_t epoch, size_t first, sp_error *err);
-/* Next batch, waiting for the thread; *out = NULL after the last. An error of a sample ends the epoch here. [hot] */
+/* Next batch, waiting for the threads; *out = NULL after the last. An error of a sample ends the epoch here. [hot] */
 sp_status sp_loader_next(sp_loader *l, const sp_batch **out, sp_error *err);
 void sp_loader_release(sp_loader *l, const sp_batch *b); /* give it back for reuse; in the order of next() */
 double sp_loader_wait_seconds(const sp_loader *l); /* time next() has waited: 0 means the loader keeps up */

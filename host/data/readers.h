@@ -7,13 +7,33 @@
 #include <stdbool.h>
 #include "data/dataset.h"
 
-/* idx.c: IDX files of the MNIST family in `folder`. family_classes > 0: labels must be below it. */
-sp_status sp_idx_open(const char *folder, int family_classes, const sp_dataset_options *o, sp_dataset *ds,
-                      sp_error *err);
-/* Whether folder has the images file of the split. */
+/* classes > 0: fixed by the set; labels must be below it. */
+typedef sp_status (*sp_dataset_opener)(const char *folder, int classes, const sp_dataset_options *o, sp_dataset *ds,
+                                       sp_error *err);
+
+/* idx.c: IDX files of the MNIST family in `folder`, and whether it has the images file of the split. */
+sp_status sp_idx_open(const char *folder, int classes, const sp_dataset_options *o, sp_dataset *ds, sp_error *err);
 bool sp_idx_present(const char *folder, bool train);
 
+/* cifar.c: the binary version of CIFAR-10 (10 classes) and CIFAR-100 (100). */
+sp_status sp_cifar_open(const char *folder, int classes, const sp_dataset_options *o, sp_dataset *ds, sp_error *err);
+bool sp_cifar10_present(const char *folder, bool train);
+bool sp_cifar100_present(const char *folder, bool train);
+
+/* image_folder.c: JPEG and PNG files in one folder for each class. */
+sp_status sp_images_open(const char *folder, int classes, const sp_dataset_options *o, sp_dataset *ds, sp_error *err);
+bool sp_images_present(const char *folder, bool train);
+
 /* synthetic.c: class prototypes with noise and shift, made from the seed. */
-sp_status sp_synthetic_open(const sp_dataset_options *o, sp_dataset *ds, sp_error *err);
+sp_status sp_synthetic_open(const char *folder, int classes, const sp_dataset_options *o, sp_dataset *ds, sp_error *err);
+
+/* event_sets.c: recordings of event cameras and spike trains, as frames. */
+sp_status sp_events_open(const sp_dataset_options *o, sp_dataset *ds, sp_error *err);
+/* For all other sets: an error if options for events are given. */
+sp_status sp_events_refuse(const sp_dataset_options *o, sp_error *err);
+
+/* encode.c: puts the encoder of o->encoding in front of *ds, an opened set of still images, which it takes over. On
+ * failure *ds is as it was. */
+sp_status sp_encode_wrap(const sp_dataset_options *o, sp_dataset **ds, sp_error *err);
 
 #endif

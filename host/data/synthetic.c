@@ -5,7 +5,7 @@
 #include <string.h>
 #include "base/error.h"
 #include "base/mem.h"
-#include "base/rng.h"
+#include "data/augment.h"
 #include "data/readers.h"
 
 #define STREAM_PATTERN 0x53594e5400000000u /* "SYNT": + class */
@@ -22,7 +22,7 @@ typedef struct synthetic_state {
     uint64_t stream; /* of sample 0 */
     size_t frame_items;
     int max_shift;
-    float mean, scale;
+    sp_normal normal;
 } synthetic_state;
 
 /* Sum of a few waves with whole periods over the image, so that a shifted image wraps around without a seam. */
@@ -75,16 +75,18 @@ static float *write_frame(const sp_dataset *ds, const float *pattern, sp_rng *r,
             for (size_t c = 0; c < channels; c++) {
                 float v = GREY + CONTRAST * from[c] + NOISE * cheap_noise(sp_rng_u32(r));
                 v = v < 0.0f ? 0.0f : v > 1.0f ? 1.0f : v;
-                *out++ = (v - s->mean) * s->scale;
+                size_t k = c % (size_t)s->normal.n;
+                *out++ = (v - s->normal.mean[k]) * s->normal.scale[k];
             }
         }
     }
     return out;
 }
 
-static sp_status synthetic_get(const sp_dataset *ds, size_t i, float *image, int32_t *label, sp_error *err)
+static sp_status synthetic_get(const sp_dataset *ds, sp_sample_request want, float *image, int32_t *label, sp_error *err)
 {
     const synthetic_state *s = ds->state;
+    size_t i = want.index;
     sp_rng r = sp_rng_make(s->seed, s->stream + i);
     size_t class_ = i % (size_t)ds->info.classes;
 
@@ -132,14 +134,17 @@ static sp_status read_options(const sp_dataset_options *o, sp_dataset_info *info
     return SP_OK;
 }
 
-sp_status sp_synthetic_open(const sp_dataset_options *o, sp_dataset *ds, sp_error *err)
+sp_status sp_synthetic_open(const char *folder, int classes, const sp_dataset_options *o, sp_dataset *ds, sp_error *err)
 {
     sp_dataset_info info = {0};
     synthetic_state *s;
+    sp_normal normal;
     uint64_t items;
     int side;
 
+    (void)folder, (void)classes; /* it has no files */
     SP_TRY(read_options(o, &info, err));
+    SP_TRY(sp_normal_init(&normal, o, info.channels, err));
     items = (uint64_t)info.height * (uint64_t)info.width * (uint64_t)info.channels; /* below 2^48 */
     if (items > MAX_ITEMS || items * (uint64_t)info.classes > MAX_ITEMS ||
         items * (uint64_t)info.frames > MAX_ITEMS)
@@ -165,8 +170,7 @@ sp_status sp_synthetic_open(const sp_dataset_options *o, sp_dataset *ds, sp_erro
     s->seed = o->seed;
     s->stream = o->train ? STREAM_TRAIN : STREAM_TEST;
     s->frame_items = (size_t)items;
-    s->mean = (float)o->mean;
-    s->scale = (float)(1.0 / o->std);
+    s->normal = normal;
     ds->info = info;
     ds->state = s;
     ds->get = synthetic_get;

@@ -38,15 +38,24 @@ static sp_status check_range(search *s, sp_range r, uint64_t bytes, const char *
     return SP_OK;
 }
 
+/* Running statistics: training writes them and reads them nowhere, so they follow from a bad number and are never its
+ * cause; and the mini-batch that failed has left its own in them. */
+static bool is_statistic(const sp_plan *p, int value)
+{
+    return p->values[value].store == SP_STORE_FIXED && p->values[value].fixed_at >= p->model->buffers_at;
+}
+
 static sp_status check_step(search *s, const sp_step *step, int t, sp_error *err)
 {
+    char who[200];
+    snprintf(who, sizeof who, "%s%s", step->node >= 0 ? "layer " : "", step->label);
     for (int k = 0; k < SP_OP_MAX_BUFFERS && !s->found; k++) {
         int v = step->operands[k].value;
         if (v < 0 || step->call.op->buffers[k].access == SP_IN || step->call.op->buffers[k].type != SP_F32 ||
-            sp_call_buffer_is_bits(&step->call, k))
+            sp_call_buffer_is_bits(&step->call, k) || is_statistic(s->p, v))
             continue;
         SP_TRY(check_range(s, sp_plan_range(s->p, &step->operands[k], t), (uint64_t)sp_call_buffer_elems(&step->call, k) * 4,
-                           step->label, step->call.op->buffers[k].name, t, err));
+                           who, step->call.op->buffers[k].name, t, err));
     }
     return SP_OK;
 }
@@ -63,9 +72,9 @@ static sp_status check_inputs(search *s, const sp_exec_batch *batch, sp_error *e
     }
     for (int i = 0; i < p->graph->n_params && !s->found; i++) {
         const sp_param *q = &p->graph->params[i];
-        uint64_t at = (uint64_t)q->at + (q->trainable ? p->model->w_at : p->model->buffers_at);
-        SP_TRY(check_range(s, (sp_range){p->model->mem, at * 4}, (uint64_t)q->elems * 4, "before the forward pass", q->name,
-                           -1, err));
+        if (q->trainable)
+            SP_TRY(check_range(s, (sp_range){p->model->mem, ((uint64_t)q->at + p->model->w_at) * 4}, (uint64_t)q->elems * 4,
+                               "a parameter, before the forward pass", q->name, -1, err));
     }
     return SP_OK;
 }

@@ -43,9 +43,21 @@ bool spi_exec_runs(const sp_moment *m, const sp_exec_batch *batch)
     return m->condition == SP_ALWAYS || (m->condition == SP_IF_BACKPROP) == backprop;
 }
 
+/* n: number of the optimizer step, from 1. */
+static void set_rates(const sp_plan *p, double lr, int64_t n, sp_dynamic *dyn)
+{
+    dyn->lr = (float)lr;
+    dyn->bias1 = (float)(1.0 - pow(p->o.beta1, (double)n));
+    dyn->bias2 = (float)(1.0 - pow(p->o.beta2, (double)n));
+}
+
 sp_dynamic spi_exec_dynamic(const sp_plan *p, const sp_exec_batch *batch, int t)
 {
-    return (sp_dynamic){.first = t <= 0, .last = t == (int)p->o.time_steps - 1, .iteration = batch->iteration};
+    int T = (int)p->o.time_steps;
+    sp_dynamic dyn = {.first = t <= 0, .last = t == T - 1 || (t + 1) % sp_plan_block(p) == 0, .iteration = batch->iteration};
+    if (p->o.online_update && t >= 0)
+        set_rates(p, batch->lr, (int64_t)batch->iteration * T + t + 1, &dyn);
+    return dyn;
 }
 
 static bool is_forward(int segment)
@@ -76,8 +88,8 @@ sp_status sp_exec_results(sp_plan *p, float *loss, uint32_t *correct, sp_error *
 
 sp_status sp_exec_update(sp_plan *p, double lr, int64_t n, sp_error *err)
 {
-    sp_dynamic dyn = {.lr = (float)lr, .bias1 = (float)(1.0 - pow(p->o.beta1, (double)n)),
-                      .bias2 = (float)(1.0 - pow(p->o.beta2, (double)n))};
+    sp_dynamic dyn = {0};
+    set_rates(p, lr, n, &dyn);
     return run_segment(p, SP_SEGMENT_UPDATE, 0, &dyn, err);
 }
 

@@ -10,6 +10,7 @@ typedef struct sp_exec_batch {
     const int32_t *labels;    /* [B]; -1 = padding */
     const uint8_t *backprop;  /* [T], SLTT-K's draw; NULL: every step */
     int32_t iteration;        /* mini-batch number since the start of training */
+    double lr;                /* of this mini-batch, for plans with online_update */
 } sp_exec_batch;
 
 /* Uploads the batch and enqueues everything up to the gradients. Does not wait. [hot] */
@@ -18,7 +19,8 @@ sp_status sp_exec_run(sp_plan *p, const sp_exec_batch *batch, sp_error *err);
 /* Waits, and reads loss[B] (the sum over time steps, by sample) and correct[B]. [hot] */
 sp_status sp_exec_results(sp_plan *p, float *loss, uint32_t *correct, sp_error *err);
 
-/* The optimizer step. n is its number from 1 on (AdamW's bias correction). Does not wait. [hot] */
+/* The optimizer step. n is its number from 1 on (AdamW's bias correction). Does not wait. With online_update the steps are
+ * part of sp_exec_run, and this does nothing. [hot] */
 sp_status sp_exec_update(sp_plan *p, double lr, int64_t n, sp_error *err);
 
 /* Spikes since the last call, by graph node (zero where there is no neuron), and clears the counters. */

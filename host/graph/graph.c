@@ -252,9 +252,8 @@ static sp_status build_residual(builder *b, const sp_layer *l, int *act)
     if (x->h != y->h || x->w != y->w || x->c != y->c)
         return fail_at(b, l, "the branch gives %lldx%lldx%lld and the identity path %lldx%lldx%lld (channels x height x width)",
                        (long long)x->c, (long long)x->h, (long long)x->w, (long long)y->c, (long long)y->h, (long long)y->w);
-    if (x->bits)
-        return fail_at(b, l, "the branch must end in a real-valued layer, not in spikes");
     sp_activation o = *x;
+    o.bits = false; /* a sum of spikes is a count */
     o.flat = x->flat || y->flat;
     int n = add_node(b, SP_NODE_RESIDUAL, l, branch, identity, o);
     if (n < 0)

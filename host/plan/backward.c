@@ -111,8 +111,10 @@ static sp_status residual_backward(sp_builder *b, int node, int g)
 {
     const sp_node *n = &b->g->nodes[node];
     const sp_activation *a = &b->g->acts[n->out];
-    int g_branch = g;
+    int g_branch = g, branch = b->act[n->in[0]];
     bool gain = n->skip_gain >= 0;
+    if (gain && b->g->acts[n->in[0]].bits)
+        SP_TRY(spi_unpack(b, node, n->in[0], &branch));
     if (gain || n->alpha < 1.0 || n->alpha > 1.0) {
         SP_TRY(new_gradient(b, n->in[0], &g_branch));
         sp_emit e = spi_step(b, node, "residual.backward");
@@ -121,7 +123,7 @@ static sp_status residual_backward(sp_builder *b, int node, int g)
         spi_flag(&e, "GAIN", gain);
         spi_bind(&e, "g", g), spi_bind(&e, "g_branch", g_branch);
         if (gain) {
-            spi_bind(&e, "branch", b->act[n->in[0]]);
+            spi_bind(&e, "branch", branch);
             SP_TRY(spi_bind_param(&e, "gain", n->skip_gain, false));
             SP_TRY(spi_bind_param(&e, "g_gain", n->skip_gain, true));
         }

@@ -53,7 +53,10 @@ sp_status spi_choose(sp_builder *b, const sp_op_call *call, sp_variant **out);
 sp_status spi_forward(sp_builder *b);                 /* all nodes but the static ones, in the current segment */
 sp_status spi_forward_node(sp_builder *b, int node);
 bool spi_node_is_static(const sp_builder *b, int node);
+double spi_neuron_decay(const sp_neuron *n);
 void spi_neuron_settings(sp_emit *e, const sp_neuron *n);
+/* The value of a spiking activation as float32, in the current segment. */
+sp_status spi_unpack(sp_builder *b, int node, int act, int *out);
 void spi_pool_ints(sp_emit *e, const sp_builder *b, const sp_node *n);
 sp_status spi_backward(sp_builder *b);                /* all nodes, backward, from b->g_logits */
 

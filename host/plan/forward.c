@@ -1,6 +1,7 @@
 /* Forward steps of every node that has no weights, and the walk over the graph. */
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "plan/builder.h"
@@ -58,10 +59,17 @@ static sp_status batch_norm_forward(sp_builder *b, int node)
     return spi_emit(&m);
 }
 
+/* What a step leaves of v, whatever the model makes of tau: the presynaptic trace leaks alike. */
+double spi_neuron_decay(const sp_neuron *n)
+{
+    bool integrate = strcmp(n->model, "if") == 0 || n->tau <= 0 || isinf(n->tau);
+    return integrate ? 1.0 : 1.0 - 1.0 / n->tau;
+}
+
 void spi_neuron_settings(sp_emit *e, const sp_neuron *n)
 {
     bool integrate = n->tau <= 0 || isinf(n->tau);
-    spi_float(e, "decay", integrate ? 1.0 : 1.0 - 1.0 / n->tau);
+    spi_float(e, "decay", spi_neuron_decay(n));
     spi_float(e, "x_gain", n->decay_input && !integrate ? 1.0 / n->tau : 1.0);
     spi_float(e, "v_th", n->v_th);
     spi_float(e, "v_reset", n->hard_reset ? n->v_reset : 0.0);
@@ -175,17 +183,31 @@ static sp_status dropout_forward(sp_builder *b, int node)
     return spi_emit(&e);
 }
 
+sp_status spi_unpack(sp_builder *b, int node, int act, int *out)
+{
+    const sp_activation *a = &b->g->acts[act];
+    char name[64];
+    snprintf(name, sizeof name, "%.40s unpacked", b->g->nodes[node].name);
+    SP_TRY(spi_value_new(b, name, spi_rows(b, a) * a->c, SP_STORE_LOCAL, out));
+    sp_emit e = spi_step(b, node, "spikes.unpack");
+    spi_int(&e, "M", spi_rows(b, a)), spi_int(&e, "C", a->c);
+    spi_bind(&e, "x", b->act[act]), spi_bind(&e, "y", *out);
+    return spi_emit(&e);
+}
+
 static sp_status residual_forward(sp_builder *b, int node)
 {
     const sp_node *n = &b->g->nodes[node];
     const sp_activation *a = &b->g->acts[n->out];
-    int y;
+    int y, branch = b->act[n->in[0]];
+    if (b->g->acts[n->in[0]].bits) /* SEW: the branch ends in a neuron */
+        SP_TRY(spi_unpack(b, node, n->in[0], &branch));
     SP_TRY(new_output(b, n, &y));
     sp_emit e = spi_step(b, node, "residual.forward");
     spi_int(&e, "M", spi_rows(b, a)), spi_int(&e, "C", a->c);
     spi_float(&e, "alpha", n->alpha);
     spi_flag(&e, "ID_BITS", b->g->acts[n->in[1]].bits), spi_flag(&e, "GAIN", n->skip_gain >= 0);
-    spi_bind(&e, "branch", b->act[n->in[0]]), spi_bind(&e, "identity", b->act[n->in[1]]), spi_bind(&e, "y", y);
+    spi_bind(&e, "branch", branch), spi_bind(&e, "identity", b->act[n->in[1]]), spi_bind(&e, "y", y);
     if (n->skip_gain >= 0)
         SP_TRY(spi_bind_param(&e, "gain", n->skip_gain, false));
     return spi_emit(&e);

@@ -17,6 +17,8 @@ typedef struct sp_plan_options {
     sp_method method;
     int64_t batch, time_steps;
     bool sequence;          /* an input per time step, else the same one at every step */
+    bool online_update;     /* SLTT, OTTT: an optimizer step at every time step, else one a mini-batch */
+    int64_t truncate;       /* BPTT: no gradient through v from a block of so many steps to the one before; 0: one block */
     double w_ce, w_mse, mse_target;
     bool mse_one_hot;
     uint64_t seed;          /* dropout */
@@ -46,7 +48,7 @@ typedef enum {
     SP_STORE_FIXED,    /* in the model's memory */
     SP_STORE_LOCAL,    /* lives in one segment */
     SP_STORE_STATE,    /* lives as long as the plan */
-    SP_STORE_HISTORY   /* one slot for every time step (BPTT) */
+    SP_STORE_HISTORY   /* one slot for every time step of a block (BPTT) */
 } sp_store;
 
 typedef struct sp_value {
@@ -57,7 +59,7 @@ typedef struct sp_value {
     uint32_t used_in;         /* bit mask of segments */
     int segment, first, last; /* LOCAL: steps of its segment */
     int shares;               /* LOCAL: value whose memory this one takes over, -1 none */
-    uint64_t *at;             /* byte offset in the arena, by slot (HISTORY: time_steps slots, else 1) */
+    uint64_t *at;             /* byte offset in the arena, by slot (HISTORY: sp_plan_block slots, else 1) */
 } sp_value;
 
 typedef struct sp_operand {
@@ -120,6 +122,8 @@ void sp_plan_destroy(sp_plan **p);
 /* Allocates the arena. `share` (may be NULL): an attached plan whose memory is taken when it is large enough. */
 sp_status sp_plan_attach(sp_plan *p, sp_plan *share, sp_error *err);
 
+/* Time steps that run forward before the gradients of all of them are computed. */
+int64_t sp_plan_block(const sp_plan *p);
 sp_range sp_plan_range(const sp_plan *p, const sp_operand *o, int t);
 sp_range sp_plan_value(const sp_plan *p, int value, int t);
 

@@ -36,7 +36,7 @@ static void print_values(const sp_plan *p, sp_text *out)
             const sp_value *v = &p->values[i];
             if (v->store == SP_STORE_FIXED || kind_order(v) != k || v->used_in == 0)
                 continue;
-            uint64_t slots = v->store == SP_STORE_HISTORY ? (uint64_t)p->o.time_steps : 1;
+            uint64_t slots = v->store == SP_STORE_HISTORY ? (uint64_t)sp_plan_block(p) : 1;
             sp_text_add(out, "%-40s %-18s %12llu  %llu%s\n", v->name, kinds[k], (unsigned long long)(v->bytes * slots),
                         (unsigned long long)v->at[0], v->shares >= 0 ? " (in place)" : "");
         }
@@ -56,7 +56,7 @@ void sp_plan_print(const sp_plan *p, bool steps, sp_text *out)
     uint64_t history = 0;
     for (int i = 0; i < p->n_values; i++)
         if (p->values[i].store == SP_STORE_HISTORY)
-            history += p->values[i].bytes * (uint64_t)p->o.time_steps;
+            history += p->values[i].bytes * (uint64_t)sp_plan_block(p);
     sp_text_add(out, "plan: %s, %lld time steps, batch %lld, on %s\n", sp_method_name(p->o.method),
                 (long long)p->o.time_steps, (long long)p->o.batch, p->dev->info.name);
     if (steps) {
@@ -69,6 +69,6 @@ void sp_plan_print(const sp_plan *p, bool steps, sp_text *out)
     sp_text_add(out, "device memory: %llu bytes (%.2f MiB) = parameters, gradients, optimizer %.2f + states %.2f + history "
                 "of %lld steps %.2f + working memory %.2f MiB\n",
                 (unsigned long long)(p->arena_bytes + p->model->bytes), mib(p->arena_bytes + p->model->bytes),
-                mib(p->model->bytes), mib(p->state_bytes - history), (long long)p->o.time_steps, mib(history),
+                mib(p->model->bytes), mib(p->state_bytes - history), (long long)sp_plan_block(p), mib(history),
                 mib(p->arena_bytes - p->state_bytes));
 }

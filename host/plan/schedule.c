@@ -1,5 +1,6 @@
 /* Schedules: which steps lie in which segment, and in what order segments run. SLTT and its kin backpropagate each time
- * step right after its forward pass; BPTT runs all forward steps first. */
+ * step right after its forward pass; BPTT runs all forward steps of a block first, and all steps are one block unless it is
+ * truncated. */
 #include <stdio.h>
 #include <string.h>
 
@@ -16,6 +17,12 @@ const char *sp_segment_name(int segment)
 {
     static const char *const names[] = {"begin", "forward", "forward+backward", "backward", "end", "update"};
     return names[segment];
+}
+
+int64_t sp_plan_block(const sp_plan *p)
+{
+    int64_t T = p->o.time_steps, k = p->o.truncate;
+    return k > 0 && k < T ? k : T;
 }
 
 static int *int_array(int n, int value)
@@ -60,7 +67,7 @@ static void find_trace_decays(sp_builder *b)
         while (b->g->acts[act].producer >= 0) {
             const sp_node *n = &b->g->nodes[b->g->acts[act].producer];
             if (n->type == SP_NODE_NEURON) {
-                b->trace_decay[i] = 1.0 - 1.0 / n->layer->neuron.tau;
+                b->trace_decay[i] = spi_neuron_decay(&n->layer->neuron);
                 break;
             }
             act = n->in[0];
@@ -130,26 +137,38 @@ static sp_status draw_mask(sp_builder *b, int node)
     return spi_emit(&e);
 }
 
-static sp_status build_begin(sp_builder *b)
+/* What has to be done once after every change of the parameters. */
+static sp_status take_parameters(sp_builder *b)
 {
-    sp_plan *p = b->p;
-    b->segment = SP_SEGMENT_BEGIN;
     if (b->training) {
         int gradients;
-        SP_TRY(spi_value_fixed(b, "gradients", p->model->g_at, b->g->param_elems, &gradients));
+        SP_TRY(spi_value_fixed(b, "gradients", b->p->model->g_at, b->g->param_elems, &gradients));
         SP_TRY(emit_fill(b, -1, "gradients", gradients, b->g->param_elems));
     }
-    SP_TRY(emit_fill(b, -1, "loss", p->loss, p->o.batch));
-    for (int i = 0; i < b->g->n_nodes; i++) {
-        const sp_node *n = &b->g->nodes[i];
-        if (n->standardized)
+    for (int i = 0; i < b->g->n_nodes; i++)
+        if (b->g->nodes[i].standardized)
             SP_TRY(standardise_weights(b, i));
-        if (n->type == SP_NODE_DROPOUT && b->training)
-            SP_TRY(draw_mask(b, i));
-    }
     for (int i = 0; i < b->g->n_nodes; i++)
         if (spi_node_is_static(b, i))
             SP_TRY(spi_forward_node(b, i));
+    return SP_OK;
+}
+
+static sp_status build_begin(sp_builder *b)
+{
+    b->segment = SP_SEGMENT_BEGIN;
+    SP_TRY(emit_fill(b, -1, "loss", b->p->loss, b->p->o.batch));
+    for (int i = 0; i < b->g->n_nodes; i++)
+        if (b->g->nodes[i].type == SP_NODE_DROPOUT && b->training)
+            SP_TRY(draw_mask(b, i));
+    return b->p->o.online_update ? SP_OK : take_parameters(b);
+}
+
+static sp_status finish_gradients(sp_builder *b)
+{
+    for (int i = 0; i < b->g->n_nodes && b->training; i++)
+        if (b->g->nodes[i].standardized)
+            SP_TRY(destandardise_gradients(b, i));
     return SP_OK;
 }
 
@@ -176,6 +195,29 @@ static sp_status emit_outputs(sp_builder *b, bool with_loss)
     return spi_emit(&e);
 }
 
+static sp_status emit_update(sp_builder *b)
+{
+    const sp_plan_options *o = &b->p->o;
+    const sp_model *m = b->p->model;
+    int64_t n = b->g->param_elems;
+    int w, g, m1, m2;
+    SP_TRY(spi_value_fixed(b, "weights", m->w_at, n, &w));
+    SP_TRY(spi_value_fixed(b, "gradients", m->g_at, n, &g));
+    SP_TRY(spi_value_fixed(b, "first moments", m->m_at, n, &m1));
+    sp_emit e = spi_step(b, -1, o->adamw ? "optimizer.adamw" : "optimizer.sgd");
+    spi_int(&e, "M", n);
+    spi_float(&e, "weight_decay", o->weight_decay);
+    spi_bind(&e, "w", w), spi_bind(&e, "g", g), spi_bind(&e, "m", m1);
+    if (o->adamw) {
+        SP_TRY(spi_value_fixed(b, "second moments", m->v_at, n, &m2));
+        spi_bind(&e, "v", m2);
+        spi_float(&e, "beta1", o->beta1), spi_float(&e, "beta2", o->beta2), spi_float(&e, "eps", o->eps);
+    } else {
+        spi_float(&e, "momentum", o->momentum);
+    }
+    return spi_emit(&e);
+}
+
 static void forget_activations(sp_builder *b)
 {
     for (int i = 1; i < b->g->n_acts; i++)
@@ -199,51 +241,32 @@ static sp_status build_time_steps(sp_builder *b)
     }
     forget_activations(b);
     b->segment = SP_SEGMENT_FULL;
+    if (b->p->o.online_update)
+        SP_TRY(take_parameters(b));
     SP_TRY(spi_forward(b));
     SP_TRY(emit_outputs(b, true));
-    return spi_backward(b);
+    SP_TRY(spi_backward(b));
+    if (!b->p->o.online_update)
+        return SP_OK;
+    SP_TRY(finish_gradients(b));
+    return emit_update(b);
 }
 
 static sp_status build_end(sp_builder *b)
 {
     const sp_plan_options *o = &b->p->o;
     b->segment = SP_SEGMENT_END;
-    for (int i = 0; i < b->g->n_nodes && b->training; i++)
-        if (b->g->nodes[i].standardized)
-            SP_TRY(destandardise_gradients(b, i));
+    if (!o->online_update)
+        SP_TRY(finish_gradients(b));
     sp_emit e = spi_step(b, -1, "metrics.correct");
     spi_int(&e, "N", o->batch), spi_int(&e, "K", b->g->classes);
     spi_bind(&e, "sum", b->p->logits_sum), spi_bind(&e, "labels", b->p->labels), spi_bind(&e, "correct", b->p->correct);
     return spi_emit(&e);
 }
 
-static sp_status build_update(sp_builder *b)
-{
-    const sp_plan_options *o = &b->p->o;
-    const sp_model *m = b->p->model;
-    int64_t n = b->g->param_elems;
-    int w, g, m1, m2;
-    b->segment = SP_SEGMENT_UPDATE;
-    SP_TRY(spi_value_fixed(b, "weights", m->w_at, n, &w));
-    SP_TRY(spi_value_fixed(b, "gradients", m->g_at, n, &g));
-    SP_TRY(spi_value_fixed(b, "first moments", m->m_at, n, &m1));
-    sp_emit e = spi_step(b, -1, o->adamw ? "optimizer.adamw" : "optimizer.sgd");
-    spi_int(&e, "M", n);
-    spi_float(&e, "weight_decay", o->weight_decay);
-    spi_bind(&e, "w", w), spi_bind(&e, "g", g), spi_bind(&e, "m", m1);
-    if (o->adamw) {
-        SP_TRY(spi_value_fixed(b, "second moments", m->v_at, n, &m2));
-        spi_bind(&e, "v", m2);
-        spi_float(&e, "beta1", o->beta1), spi_float(&e, "beta2", o->beta2), spi_float(&e, "eps", o->eps);
-    } else {
-        spi_float(&e, "momentum", o->momentum);
-    }
-    return spi_emit(&e);
-}
-
 static sp_status build_timeline(sp_plan *p, sp_error *err)
 {
-    int T = (int)p->o.time_steps;
+    int T = (int)p->o.time_steps, block = (int)sp_plan_block(p);
     p->timeline = sp_alloc_array((size_t)(2 * T + 2), sizeof *p->timeline);
     if (!p->timeline)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory while planning");
@@ -256,9 +279,10 @@ static sp_status build_timeline(sp_plan *p, sp_error *err)
             *m++ = (sp_moment){SP_SEGMENT_FORWARD, t, SP_IF_NOT_BACKPROP};
         if (p->o.method != SP_METHOD_EVAL && p->o.method != SP_METHOD_BPTT)
             *m++ = (sp_moment){SP_SEGMENT_FULL, t, p->o.method == SP_METHOD_SLTT_K ? SP_IF_BACKPROP : SP_ALWAYS};
+        bool block_ends = (t + 1) % block == 0 || t + 1 == T;
+        for (int back = t; block_ends && back >= t / block * block && p->o.method == SP_METHOD_BPTT; back--)
+            *m++ = (sp_moment){SP_SEGMENT_BACKWARD, back, SP_ALWAYS};
     }
-    for (int t = T - 1; t >= 0 && p->o.method == SP_METHOD_BPTT; t--)
-        *m++ = (sp_moment){SP_SEGMENT_BACKWARD, t, SP_ALWAYS};
     *m++ = (sp_moment){SP_SEGMENT_END, -1, SP_ALWAYS};
     p->n_timeline = (int)(m - p->timeline);
     return SP_OK;
@@ -318,8 +342,9 @@ static sp_status build(sp_plan *p, sp_error *err)
     SP_TRY_GOTO(build_begin(&b));
     SP_TRY_GOTO(build_time_steps(&b));
     SP_TRY_GOTO(build_end(&b));
-    if (b.training)
-        SP_TRY_GOTO(build_update(&b));
+    b.segment = SP_SEGMENT_UPDATE;
+    if (b.training && !p->o.online_update)
+        SP_TRY_GOTO(emit_update(&b));
     SP_TRY_GOTO(build_timeline(p, err));
     st = spi_memory_plan(p, err);
 done:

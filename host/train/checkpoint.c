@@ -2,6 +2,7 @@
 #include "train/checkpoint.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,6 +92,17 @@ static void tensors_free(tensor_list *l)
     sp_free(l->items);
 }
 
+/* A loss may still be finite when a parameter is not: what cannot be trained on must not replace what can. */
+static sp_status check_finite(const char *name, const float *x, int64_t n, sp_error *err)
+{
+    for (int64_t i = 0; i < n; i++)
+        if (!isfinite(x[i]))
+            return SP_FAIL(err, SP_E_NUMERIC, "%s is %s (element %" PRId64 ") after the last mini-batch; no checkpoint of it is "
+                           "written, the one from before stays. Try a smaller learning rate", name,
+                           isnan(x[i]) ? "NaN" : "infinite", i);
+    return SP_OK;
+}
+
 static sp_status add_tensor(tensor_list *l, sp_session *s, const sp_param *p, sp_model_range range, const char *prefix,
                             sp_error *err)
 {
@@ -106,7 +118,8 @@ static sp_status add_tensor(tensor_list *l, sp_session *s, const sp_param *p, sp
     for (int i = 0; i < p->n_dims; i++)
         t->shape[i] = p->shape[i];
     t->bytes = (size_t)p->elems * sizeof *x;
-    return sp_model_read(s->model, p, range, x, err);
+    SP_TRY(sp_model_read(s->model, p, range, x, err));
+    return check_finite(t->name, x, p->elems, err);
 }
 
 static sp_status collect(tensor_list *l, sp_session *s, sp_error *err)
@@ -201,6 +214,26 @@ sp_status sp_checkpoint_recipe(const sp_checkpoint *c, const char *const *sets, 
     return sp_recipe_parse(c->file.path, text, strlen(text), sets, n_sets, out, err);
 }
 
+static void add_shape(sp_text *t, const int64_t *shape, int n)
+{
+    for (int i = 0; i < n; i++)
+        sp_text_add(t, "%s%" PRId64, i ? "x" : "", shape[i]);
+    sp_text_add(t, "%s", n ? "" : "one number");
+}
+
+static sp_status shape_differs(const sp_checkpoint *c, const sp_tensor *t, const sp_param *p, sp_error *err)
+{
+    sp_text text = {0};
+    sp_text_add(&text, "\"%s\" is ", t->name);
+    add_shape(&text, t->shape, t->n_dims);
+    sp_text_add(&text, ", the network's is ");
+    add_shape(&text, p->shape, p->n_dims);
+    sp_status st = SP_FAIL(err, SP_E_DATA, "%s: tensor %s; was it made for another network or another number of classes?",
+                           c->file.path, text.s ? text.s : t->name);
+    sp_text_free(&text);
+    return st;
+}
+
 static sp_status restore_one(const sp_checkpoint *c, sp_session *s, const sp_param *p, sp_model_range range,
                              const char *prefix, float *x, sp_error *err)
 {
@@ -213,7 +246,7 @@ static sp_status restore_one(const sp_checkpoint *c, sp_session *s, const sp_par
     for (int i = 0; same && i < p->n_dims; i++)
         same = t->shape[i] == p->shape[i];
     if (!same || sp_tensor_elems(t) != p->elems)
-        return SP_FAIL(err, SP_E_DATA, "%s: tensor \"%s\" has another shape than the network's", c->file.path, name);
+        return shape_differs(c, t, p, err);
     SP_TRY(sp_tensor_to_f32(t, x, err));
     return sp_model_write(s->model, p, range, x, err);
 }

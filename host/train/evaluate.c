@@ -41,7 +41,8 @@ sp_status sp_session_evaluate(sp_session *s, const sp_dataset *ds, const volatil
     float *loss = sp_alloc_array(batch, sizeof *loss);
     uint32_t *correct = sp_alloc_array(batch, sizeof *correct);
     uint64_t *spikes = sp_alloc_array((size_t)s->graph->n_nodes, sizeof *spikes), start = sp_clock_ns();
-    sp_loader_options lo = {.batch = batch, .seed = (uint64_t)s->recipe.seed, .depth = 3};
+    sp_loader_options lo = {.batch = batch, .seed = (uint64_t)s->recipe.seed, .depth = 3,
+                            .threads = (int)s->recipe.data.threads};
     *out = (sp_scores){.spike_rate = sp_alloc_array((size_t)s->graph->n_nodes, sizeof(double))};
     sp_status st = loss && correct && spikes && out->spike_rate ? SP_OK
                                                                  : SP_FAIL(err, SP_E_MEMORY, "out of memory for evaluation");

@@ -84,9 +84,10 @@ static sp_status not_finite(trainer *t, const sp_exec_batch *e, sp_error *err)
     char where[256];
     SP_TRY(sp_exec_find_nonfinite(t->s->train, e, where, sizeof where, err));
     return SP_FAIL(err, SP_E_NUMERIC,
-                   "the loss is not finite in epoch %lld, mini-batch %lld. First seen at layer %s. Training stops before this "
-                   "mini-batch changes anything; the last checkpoint is untouched. Try a smaller learning rate (now %g)",
-                   (long long)t->p.epoch + 1, (long long)t->p.batch + 1, where, lr_now(t));
+                   "the loss is not finite in epoch %lld, mini-batch %lld. First seen: %s. Training stops%s; the last "
+                   "checkpoint is untouched. Try a smaller learning rate (now %g)",
+                   (long long)t->p.epoch + 1, (long long)t->p.batch + 1, where,
+                   t->s->recipe.online_update ? "" : " before this mini-batch changes anything", lr_now(t));
 }
 
 /* One mini-batch. The optimizer runs only after the loss was seen to be finite. */
@@ -94,7 +95,8 @@ static sp_status run_batch(trainer *t, const sp_batch *b, sp_error *err)
 {
     sp_session *s = t->s;
     sp_session_draw(&s->recipe, t->p.iteration, t->mask);
-    sp_exec_batch e = {.images = b->images, .labels = b->labels, .backprop = t->mask, .iteration = (int32_t)t->p.iteration};
+    sp_exec_batch e = {.images = b->images, .labels = b->labels, .backprop = t->mask, .iteration = (int32_t)t->p.iteration,
+                       .lr = lr_now(t)};
     double sum = 0;
     SP_TRY(sp_exec_run(s->train, &e, err));
     SP_TRY(sp_exec_results(s->train, t->loss, t->correct, err));
@@ -185,6 +187,7 @@ static sp_status run_epochs(trainer *t, sp_error *err)
     while (t->p.epoch < t->s->recipe.epochs) {
         t->epoch_start_ns = sp_clock_ns();
         line_reset(t);
+        SP_TRY(sp_exec_clear_spikes(t->s->train, err)); /* evaluation has used the same memory */
         SP_TRY(run_batches(t, err));
         SP_TRY(finish_epoch(t, err));
     }
@@ -218,11 +221,23 @@ static sp_status make_folder(const char *path, sp_error *err)
     return SP_OK;
 }
 
+/* The weights of another run; optimizer and epochs start anew. */
+static sp_status load_weights(trainer *t, const char *path, sp_error *err)
+{
+    sp_checkpoint c;
+    sp_status st = sp_checkpoint_open(path, &c, err);
+    if (st == SP_OK)
+        st = sp_checkpoint_restore(&c, t->s, false, err);
+    sp_checkpoint_close(&c);
+    return st == SP_OK ? SP_OK : sp_error_prefix(err, st, "init_from: ");
+}
+
 static sp_status prepare(trainer *t, const sp_dataset *train, sp_error *err)
 {
     const sp_recipe *r = &t->s->recipe;
     size_t batch = (size_t)r->batch, nodes = (size_t)t->s->graph->n_nodes;
-    sp_loader_options lo = {.batch = batch, .shuffle = true, .drop_last = true, .seed = (uint64_t)r->seed, .depth = 3};
+    sp_loader_options lo = {.batch = batch, .shuffle = true, .drop_last = true, .seed = (uint64_t)r->seed, .depth = 3,
+                            .threads = (int)r->data.threads};
     if (train->info.count < batch)
         return SP_FAIL(err, SP_E_CONFIG, "%s: batch is %zu, but there are only %zu training samples", r->doc.file, batch,
                        train->info.count);
@@ -241,6 +256,8 @@ static sp_status prepare(trainer *t, const sp_dataset *train, sp_error *err)
         t->p = t->o->resume->progress;
         SP_TRY(sp_checkpoint_restore(t->o->resume, t->s, true, err));
     }
+    if (r->init_from && !t->o->resume)
+        SP_TRY(load_weights(t, r->init_from, err));
     t->seconds_before = t->p.train_seconds;
     SP_TRY(write_recipe(t, err));
     SP_TRY(sp_loader_create(train, &lo, &t->loader, err));

@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "train/recipe_base.h"
+#include "train/recipe_data.h"
 
 #define COUNT(a) (sizeof(a) / sizeof *(a))
 #define CHECK_KEYS(map, what, ...)                                                                           \
@@ -53,23 +55,7 @@ static sp_status read_data(sp_recipe *r, const sp_yaml *root, sp_error *err)
     SP_TRY(section(root, "data", &m, err));
     if (!m)
         return sp_yaml_fail(root, err, "a recipe needs \"data\" with a \"name\", such as data: {name: fashion-mnist}");
-    CHECK_KEYS(m, "data", "name", "path", "mean", "std", "train_limit", "test_limit", "classes", "channels", "height",
-               "width", "count", "frames");
-    SP_TRY(sp_yaml_read_string(m, "name", &r->data.name, err));
-    SP_TRY(sp_yaml_read_string(m, "path", &r->data.path, err));
-    SP_TRY(sp_yaml_read_float(m, "mean", -1e6, 1e6, &r->data.mean, err));
-    SP_TRY(sp_yaml_read_float(m, "std", 1e-6, 1e6, &r->data.std, err));
-    SP_TRY(sp_yaml_read_int(m, "train_limit", 0, most, &r->data.train_limit, err));
-    SP_TRY(sp_yaml_read_int(m, "test_limit", 0, most, &r->data.test_limit, err));
-    SP_TRY(sp_yaml_read_int(m, "classes", 2, 100000, &r->data.classes, err));
-    SP_TRY(sp_yaml_read_int(m, "channels", 1, 4096, &r->data.channels, err));
-    SP_TRY(sp_yaml_read_int(m, "height", 1, 4096, &r->data.height, err));
-    SP_TRY(sp_yaml_read_int(m, "width", 1, 4096, &r->data.width, err));
-    SP_TRY(sp_yaml_read_int(m, "count", 1, most, &r->data.count, err));
-    SP_TRY(sp_yaml_read_int(m, "frames", 0, 4096, &r->data.frames, err));
-    if (!r->data.name)
-        return sp_yaml_fail(m, err, "\"data\" needs a \"name\"");
-    return SP_OK;
+    return spi_recipe_read_data(r, m, err);
 }
 
 static sp_status read_schedule(sp_recipe *r, const sp_yaml *root, sp_error *err)
@@ -79,11 +65,19 @@ static sp_status read_schedule(sp_recipe *r, const sp_yaml *root, sp_error *err)
     SP_TRY(section(root, "schedule", &m, err));
     if (!m)
         return SP_OK;
-    CHECK_KEYS(m, "schedule", "method", "time_steps", "backprop_steps");
+    CHECK_KEYS(m, "schedule", "method", "time_steps", "backprop_steps", "online_update", "truncate");
     SP_TRY(sp_yaml_read_choice(m, "method", methods, COUNT(methods), &method, err));
     SP_TRY(sp_yaml_read_int(m, "time_steps", 1, 4096, &r->time_steps, err));
     SP_TRY(sp_yaml_read_int(m, "backprop_steps", 1, 4096, &r->backprop_steps, err));
+    SP_TRY(sp_yaml_read_bool(m, "online_update", &r->online_update, err));
+    SP_TRY(sp_yaml_read_int(m, "truncate", 0, 4096, &r->truncate, err));
     r->method = (sp_method)method;
+    if (r->online_update && r->method != SP_METHOD_SLTT && r->method != SP_METHOD_OTTT)
+        return sp_yaml_fail(sp_yaml_get(m, "online_update"), err, "\"online_update\" needs method sltt or ottt, not %s: there "
+                            "has to be a gradient at every time step", methods[method]);
+    if (r->truncate && r->method != SP_METHOD_BPTT)
+        return sp_yaml_fail(sp_yaml_get(m, "truncate"), err, "\"truncate\" is about bptt; %s has no gradient through time",
+                            methods[method]);
     if (r->method == SP_METHOD_SLTT_K && r->backprop_steps > r->time_steps)
         return sp_yaml_fail(m, err, "\"backprop_steps\" is %lld, but there are only %lld time steps",
                             (long long)r->backprop_steps, (long long)r->time_steps);
@@ -161,15 +155,6 @@ static sp_status read_plugins(sp_recipe *r, const sp_yaml *root, sp_error *err)
     return r->plugins ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory while reading a recipe");
 }
 
-/* A path in a recipe is relative to the recipe's folder. */
-static char *beside(const char *file, const char *path)
-{
-    const char *slash = strrchr(file, '/');
-    if (path[0] == '/' || !slash)
-        return sp_strdup(path);
-    return sp_format("%.*s/%s", (int)(slash - file), file, path);
-}
-
 static sp_status read_network(sp_recipe *r, const sp_yaml *root, sp_error *err)
 {
     const sp_yaml *n = sp_yaml_get(root, "network"), *layers = n;
@@ -178,7 +163,7 @@ static sp_status read_network(sp_recipe *r, const sp_yaml *root, sp_error *err)
     r->network_file = sp_strdup(r->doc.file);
     if (n->kind == SP_YAML_STRING) {
         sp_free(r->network_file);
-        r->network_file = beside(r->doc.file, n->text);
+        r->network_file = spi_recipe_beside(r, n);
         if (!r->network_file)
             return SP_FAIL(err, SP_E_MEMORY, "out of memory while reading a recipe");
         sp_status st = sp_yaml_load(r->network_file, &r->network_doc, err);
@@ -206,7 +191,7 @@ static sp_status read_all(sp_recipe *r, sp_error *err)
         return SP_FAIL(err, SP_E_CONFIG, "%s: a recipe is a map of settings", r->doc.file);
     CHECK_KEYS(root, "the recipe", "name", "about", "data", "network", "neuron", "schedule", "loss", "optimizer",
                "lr_schedule", "batch", "eval_batch", "epochs", "seed", "checkpoint_every", "log_every", "plugins",
-               "plugins_path");
+               "plugins_path", "base", "init_from");
     SP_TRY(sp_yaml_read_string(root, "name", &r->name, err));
     SP_TRY(read_data(r, root, err));
     SP_TRY(section(root, "neuron", &neuron, err));
@@ -224,6 +209,7 @@ static sp_status read_all(sp_recipe *r, sp_error *err)
     SP_TRY(sp_yaml_read_int(root, "log_every", 1, most, &r->log_every, err));
     r->lr_period = r->epochs;
     SP_TRY(read_lr_schedule(r, root, err));
+    SP_TRY(sp_yaml_read_string(root, "init_from", &r->init_from, err));
     SP_TRY(sp_yaml_read_string(root, "plugins_path", &r->plugins_path, err));
     SP_TRY(read_plugins(r, root, err));
     return read_network(r, root, err);
@@ -231,9 +217,12 @@ static sp_status read_all(sp_recipe *r, sp_error *err)
 
 static sp_status finish(sp_recipe *r, const char *const *sets, size_t n_sets, sp_error *err)
 {
-    sp_status st = SP_OK;
+    sp_status st = spi_recipe_bases(r, err);
     for (size_t i = 0; i < n_sets && st == SP_OK; i++)
         st = sp_yaml_set(&r->doc, sets[i], err);
+    const sp_yaml *base = sp_yaml_get(r->doc.root, "base");
+    if (st == SP_OK && base && strcmp(base->file, "--set") == 0)
+        st = sp_yaml_fail(base, err, "\"base\" cannot be set from outside; name the other recipe instead");
     if (st == SP_OK)
         st = read_all(r, err);
     if (st != SP_OK)
@@ -267,6 +256,8 @@ void sp_recipe_free(sp_recipe *r)
     sp_free(r->network_file);
     sp_network_free(&r->network);
     sp_yaml_free(&r->doc);
+    for (size_t i = 0; i < r->n_bases; i++)
+        sp_yaml_free(&r->bases[i]);
     sp_yaml_free(&r->network_doc);
     memset(r, 0, sizeof *r);
 }
@@ -306,12 +297,8 @@ static void print_data(const sp_recipe *r, sp_text *t)
         sp_text_add(t, "\n  path: ");
         add_quoted(t, r->data.path);
     }
-    sp_text_add(t, "\n  mean: %.17g\n  std: %.17g\n  train_limit: %lld\n  test_limit: %lld\n", r->data.mean, r->data.std,
-                (long long)r->data.train_limit, (long long)r->data.test_limit);
-    if (strcmp(r->data.name, "synthetic") == 0)
-        sp_text_add(t, "  classes: %lld\n  channels: %lld\n  height: %lld\n  width: %lld\n  count: %lld\n  frames: %lld\n",
-                    (long long)r->data.classes, (long long)r->data.channels, (long long)r->data.height,
-                    (long long)r->data.width, (long long)r->data.count, (long long)r->data.frames);
+    sp_text_add(t, "\n");
+    spi_recipe_print_data(r, t);
 }
 
 void sp_recipe_print(const sp_recipe *r, sp_text *t)
@@ -324,6 +311,10 @@ void sp_recipe_print(const sp_recipe *r, sp_text *t)
     sp_text_add(t, "schedule:\n  method: %s\n  time_steps: %lld\n", sp_method_name(r->method), (long long)r->time_steps);
     if (r->method == SP_METHOD_SLTT_K)
         sp_text_add(t, "  backprop_steps: %lld\n", (long long)r->backprop_steps);
+    if (r->online_update)
+        sp_text_add(t, "  online_update: true\n");
+    if (r->truncate)
+        sp_text_add(t, "  truncate: %lld\n", (long long)r->truncate);
     sp_text_add(t, "loss:\n  mse: %.17g\n", r->w_mse);
     if (r->mse_one_hot)
         sp_text_add(t, "  mse_target: one_hot\n");
@@ -338,6 +329,11 @@ void sp_recipe_print(const sp_recipe *r, sp_text *t)
     sp_text_add(t, "batch: %lld\neval_batch: %lld\nepochs: %lld\nseed: %lld\ncheckpoint_every: %lld\nlog_every: %lld\n",
                 (long long)r->batch, (long long)r->eval_batch, (long long)r->epochs, (long long)r->seed,
                 (long long)r->checkpoint_every, (long long)r->log_every);
+    if (r->init_from) {
+        sp_text_add(t, "init_from: ");
+        add_quoted(t, r->init_from);
+        sp_text_add(t, "\n");
+    }
     if (r->plugins_path) {
         sp_text_add(t, "plugins_path: ");
         add_quoted(t, r->plugins_path);

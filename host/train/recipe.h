@@ -4,16 +4,28 @@
 
 #include "base/mem.h"
 #include "config/yaml.h"
+#include "data/dataset.h"
 #include "graph/network.h"
 #include "plan/plan.h"
+
+enum { SP_RECIPE_BASES = 8 };
 
 typedef struct sp_recipe {
     sp_yaml_doc doc;             /* keeps the strings alive */
     sp_yaml_doc network_doc;     /* where `network` names a file */
+    sp_yaml_doc bases[SP_RECIPE_BASES]; /* what `base` names, nearest first; their nodes are in doc */
+    size_t n_bases;
     const char *name;
     struct {
         const char *name, *path;
-        double mean, std;
+        double mean, std;        /* of all channels, unless there is one for each: */
+        double means[SP_MEANS], stds[SP_MEANS];
+        int n_means, n_stds;
+        sp_augment augment;      /* of the training split */
+        int64_t size, resize;    /* 0: the set's own */
+        int64_t threads;         /* that read; 0: the loader's choice */
+        sp_event_options events; /* event sets */
+        int encoding;            /* sp_encoding: still images as spike trains */
         int64_t train_limit, test_limit;
         int64_t classes, channels, height, width, count, frames; /* synthetic */
     } data;
@@ -23,6 +35,8 @@ typedef struct sp_recipe {
     char *network_file;          /* for messages */
     sp_method method;
     int64_t time_steps, backprop_steps;  /* K of sltt-k */
+    bool online_update;          /* sltt, ottt: an optimizer step at every time step */
+    int64_t truncate;            /* bptt: steps of a block, 0 all */
     double w_mse, mse_target;
     bool mse_one_hot;
     bool adamw;
@@ -34,6 +48,7 @@ typedef struct sp_recipe {
     int64_t batch, eval_batch, epochs, seed;
     int64_t checkpoint_every;    /* mini-batches; 0: only at the end of an epoch */
     int64_t log_every;           /* mini-batches between metric lines */
+    const char *init_from;       /* checkpoint that training starts from, NULL: from the seed */
     const char *plugins_path;    /* folders of plugins, relative to the recipe */
     char **plugins;              /* "op=variant" */
     size_t n_plugins;

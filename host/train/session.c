@@ -14,7 +14,11 @@ sp_status sp_session_dataset(const sp_recipe *r, bool train, sp_dataset **out, s
                             .std = r->data.std, .limit = (size_t)limit, .classes = (int)r->data.classes,
                             .channels = (int)r->data.channels, .height = (int)r->data.height,
                             .width = (int)r->data.width, .frames = (int)r->data.frames, .count = (size_t)r->data.count,
-                            .seed = (uint64_t)r->seed};
+                            .seed = (uint64_t)r->seed, .augment = r->data.augment, .n_means = r->data.n_means,
+                            .n_stds = r->data.n_stds, .size = (int)r->data.size, .resize = (int)r->data.resize,
+                            .time_steps = (int)r->time_steps, .events = r->data.events, .encoding = r->data.encoding};
+    memcpy(o.means, r->data.means, sizeof o.means);
+    memcpy(o.stds, r->data.stds, sizeof o.stds);
     return sp_dataset_open(&o, out, err);
 }
 
@@ -72,6 +76,7 @@ static sp_plan_options plan_options(const sp_recipe *r, const sp_dataset_info *d
                              .w_mse = r->w_mse, .mse_target = r->mse_target, .mse_one_hot = r->mse_one_hot,
                              .seed = (uint64_t)r->seed, .adamw = r->adamw, .momentum = r->momentum,
                              .weight_decay = r->weight_decay, .beta1 = r->beta1, .beta2 = r->beta2, .eps = r->eps,
+                             .online_update = r->online_update && !eval, .truncate = eval ? 0 : r->truncate,
                              .count_spikes = true};
 }
 
@@ -91,6 +96,7 @@ static sp_status make_plans(sp_session *s, bool no_train, sp_error *err)
     s->planned_bytes = s->model->bytes + large->arena_bytes;
     SP_TRY(sp_plan_attach(large, NULL, err));
     SP_TRY(sp_plan_attach(small, large, err));
+    s->dev->peak_bytes = s->dev->live_bytes; /* from here on: kernels checked for the first time took memory too */
     return sp_exec_clear_spikes(s->train, err);
 }
 

@@ -14,13 +14,15 @@
 //@ score:     60
 //@ about:     a convolution of e with the transposed weights, one per residue of the stride; tiles as in conv_forward
 
-/* g_x = e convolved with the mirrored weights. Input pixels whose padded position leaves the same remainders (ry, rx)
- * by the stride meet the same taps: each class is a convolution of stride 1 with taps ry, ry + SH, ... , and
- * pixel q of it is a = SH q + ry = iy + PH; its tap t reads e at oy = q - t DH. With stride 1 there is one class.
- * The pack pass transposes w to [C/32][class][taps, mirrored][O][32], so that input channels run along the lanes.
- * Strips, padded private copy (of e) and register tiles are those of conv_forward.cl. */
+/* g_x = e convolved with the mirrored weights. Input pixels whose padded position leaves the same
+ * remainders (ry, rx) by the stride meet the same taps: each class is a convolution of stride 1 with taps
+ * ry, ry + SH, ... , and pixel q of it is a = SH q + ry = iy + PH; its tap t reads e at oy = q - t DH.
+ * With stride 1 there is one class. The pack pass transposes w to [C/32][class][taps, mirrored][O][32], so
+ * that input channels run along the lanes. Strips, padded private copy (of e) and register tiles are those
+ * of conv_forward.cl. */
 
-/* Literal arguments (two, lanes, vectors ...) must fold: without the attribute PoCL keeps one copy that tests them. */
+/* Literal arguments (two, lanes, vectors ...) must fold: without the attribute PoCL keeps one copy that
+ * tests them. */
 #define INLINE inline __attribute__((always_inline))
 
 #define CAT_(a, b) a##b
@@ -194,9 +196,10 @@ inline void pad(float *to, __global const float *e, int n0, int q0)
 #define PIXEL_Y(i) ((i) / TX % TY)
 #define PIXEL_X(i) ((i) % TX)
 
-/* One tile of a class with ty x tx taps: pixels at (n, iy + SH .., ix + SW ..), channels c0.. and, if two, c1... */
-INLINE void tile(e_pointer e, __global const float *w, __global float *g_x, int n, int iy, int ix, int c0, int c1,
-                 int ty, int tx, int two)
+/* One tile of a class with ty x tx taps: pixels at (n, iy + SH .., ix + SW ..), channels c0.. and, if two,
+ * c1... */
+INLINE void tile(e_pointer e, __global const float *w, __global float *g_x, int n, int iy, int ix, int c0,
+                 int c1, int ty, int tx, int two)
 {
     const int runs = DW == 1 ? 1 : tx, run = DW == 1 ? tx * O : O;
 #define START(i) vec u##i = (vec)(0.0f), v##i = (vec)(0.0f);
@@ -225,15 +228,17 @@ INLINE void tile(e_pointer e, __global const float *w, __global float *g_x, int 
 }
 
 /* All pixels of class (ry, rx) of a strip. */
-INLINE void class_strip(e_pointer e, __global const float *w, __global float *g_x, int n0, int q0, int ry, int rx,
-                        int c0, int c1, int two)
+INLINE void class_strip(e_pointer e, __global const float *w, __global float *g_x, int n0, int q0, int ry,
+                        int rx, int c0, int c1, int two)
 {
     const int ty = taps(ry, SH, KH), tx = taps(rx, SW, KW);
-    /* First q with a pixel in the image; PH / SH is the smallest of all classes, others are at most one more. */
+    /* First q with a pixel in the image; PH / SH is the smallest of all classes, others are at most one
+     * more. */
     const int sy = CEIL(MAX(PH - ry, 0), SH), sx = CEIL(MAX(PW - rx, 0), SW);
     const int images = min(G, N - n0);
     w += (ulong)(taps_before(ry, SH, KH) * KW + ty * taps_before(rx, SW, KW)) * (ulong)(O * W_STEP);
-    e += (sy - PH / SH + HALO_Y - max(ty - 1, 0) * DH) * E_ROW + (sx - PW / SW + HALO_X - max(tx - 1, 0) * DW) * O;
+    e += (sy - PH / SH + HALO_Y - max(ty - 1, 0) * DH) * E_ROW +
+         (sx - PW / SW + HALO_X - max(tx - 1, 0) * DW) * O;
     for (int g = 0; g < images; g += TN)
         for (int r = 0; r < R; r += TY) {
             const int iy = SH * (sy + q0 + r) + ry - PH;
@@ -247,7 +252,8 @@ INLINE void class_strip(e_pointer e, __global const float *w, __global float *g_
         }
 }
 
-INLINE void strip(e_pointer e, __global const float *w, __global float *g_x, int n0, int q0, int first, int last)
+INLINE void strip(e_pointer e, __global const float *w, __global float *g_x, int n0, int q0, int first,
+                  int last)
 {
     for (int j = first; j < last; j += 2) {
         __global const float *wj = w + (ulong)j * VW * (ulong)(KH * KW * O);
@@ -290,10 +296,10 @@ inline void weave(float16 *to, const float16 *from)
 {
     for (int i = 0; i < 8; i++) {
         const float16 p = from[i], q = from[i + 8];
-        to[2 * i] = (float16)(p.s0, q.s0, p.s1, q.s1, p.s2, q.s2, p.s3, q.s3, p.s4, q.s4, p.s5, q.s5, p.s6, q.s6,
-                              p.s7, q.s7);
-        to[2 * i + 1] = (float16)(p.s8, q.s8, p.s9, q.s9, p.sa, q.sa, p.sb, q.sb, p.sc, q.sc, p.sd, q.sd, p.se, q.se,
-                                  p.sf, q.sf);
+        to[2 * i] = (float16)(p.s0, q.s0, p.s1, q.s1, p.s2, q.s2, p.s3, q.s3, p.s4, q.s4, p.s5, q.s5, p.s6,
+                              q.s6, p.s7, q.s7);
+        to[2 * i + 1] = (float16)(p.s8, q.s8, p.s9, q.s9, p.sa, q.sa, p.sb, q.sb, p.sc, q.sc, p.sd, q.sd,
+                                  p.se, q.se, p.sf, q.sf);
     }
 }
 

@@ -9,7 +9,6 @@
 //@ local:     1
 //@ bake:      *
 //@ define:    SLOT_ITEMS = 32
-//@ define:    DIRECT = 0
 //@ when:      !X_BITS && O >= 4 && (C >= 8 || DW == 1 || KH*KW*C <= 14)
 //@ workspace: min(N, max(1, SLOT_ITEMS/ceildiv(O, 32)))*KH*KW*C*roundup(O, 16)
 //@ device:    cpu
@@ -27,33 +26,23 @@
 //@ local:     1
 //@ bake:      *
 //@ define:    SLOT_ITEMS = 32
-//@ define:    DIRECT = 0
 //@ when:      X_BITS && O >= 4 && (C >= 8 || DW == 1 || KH*KW*C <= 14)
 //@ workspace: min(N, max(1, SLOT_ITEMS/ceildiv(O, 32)))*KH*KW*C*roundup(O, 16) + N*H*W*C
 //@ device:    cpu
 //@ score:     50
 //@ about:     spikes unpacked first, then register tiles over strips of pixels; a partial sum per group of images, and their sum
-//@ op:        conv.backward_weight/1
-//@ kernel:    conv_backward_weight__direct
-//@ global:    O/32, 1
-//@ local:     1, 1
-//@ bake:      *
-//@ define:    SLOT_ITEMS = 1
-//@ define:    DIRECT = 1
-//@ when:      !X_BITS && O % 32 == 0 && (O >= 512 || N == 1) && (C >= 8 || DW == 1 || KH*KW*C <= 14)
-//@ device:    cpu
-//@ score:     60
-//@ about:     the same for many outputs: a work-item owns 32 of them and adds to g_w itself
 
 /* g_w[tap][c][o] += sum over output pixels of x[pixel moved by the tap][c] e[pixel][o].
  *
- * A work-item owns two vectors of outputs (its columns) and a slot (a group of images). It walks over strips of about
- * 128 pixels whose x and e stay in the near caches; for every strip, all weights of its columns are visited, RT rows
- * at a time with the sums in registers. With C >= 8 a tile is RT channels of one tap and pixels outside the image are
- * left out; with few channels a tile is RT consecutive weights over a zero-padded copy of the strip.
- * Slots have fixed image ranges, so the order of the sums never changes. work: [slot][K][columns], then unpacked x. */
+ * A work-item owns two vectors of outputs (its columns) and a slot (a group of images). It walks over
+ * strips of about 128 pixels whose x and e stay in the near caches; for every strip, all weights of its
+ * columns are visited, RT rows at a time with the sums in registers. With C >= 8 a tile is RT channels of
+ * one tap and pixels outside the image are left out; with few channels a tile is RT consecutive weights
+ * over a zero-padded copy of the strip. Slots have fixed image ranges, so the order of the sums never
+ * changes. work: [slot][K][columns], then unpacked x. */
 
-/* Literal arguments (two, lanes, vectors ...) must fold: without the attribute PoCL keeps one copy that tests them. */
+/* Literal arguments (two, lanes, vectors ...) must fold: without the attribute PoCL keeps one copy that
+ * tests them. */
 #define INLINE inline __attribute__((always_inline))
 
 #define CAT_(a, b) a##b
@@ -126,7 +115,8 @@ typedef CAT(float, VW) vec;
 #define EACH14(F) EACH13(F) F(13)
 #define EACH CAT(EACH, RT)
 
-/* The strip: rows of one image, or G images where they are small. e of the work-item's columns lies [pixel][E_STEP]. */
+/* The strip: rows of one image, or G images where they are small. e of the work-item's columns lies
+ * [pixel][E_STEP]. */
 #if FEW_CHANNELS || HO * WO >= 128
 #define G 1
 #define R MIN(HO, CEIL(128, WO))
@@ -144,14 +134,11 @@ typedef __global const float *e_pointer;
 typedef __private const float *e_pointer;
 #endif
 
-/* Where sums go: columns of g_w, or of the slot's part of work, [K][WIDTH]. */
-#if DIRECT
-#define WIDTH O
-#else
+/* Columns of a slot's sums in work, [K][WIDTH]. */
 #define WIDTH (VECS * VW)
-#endif
 
-/* Adds the registers u, v to rows `at`, but sets them where `set`; rows before `skip` belong to another tile. */
+/* Adds the registers u, v to rows `at`, but sets them where `set`; rows before `skip` belong to another
+ * tile. */
 #define PUT(i) if (i >= skip) {                                                                              \
         __global float *q = at + (ulong)(i) * WIDTH;                                                         \
         VSTORE(set ? u##i : u##i + VLOAD(q), q);                                                             \
@@ -208,7 +195,8 @@ INLINE void tile(const float *x, e_pointer e, __global float *at, int rows, int 
     EACH(PUT)
 }
 
-INLINE void strip(__global const float *x, e_pointer e, __global float *sums, int n, int oy0, int set, int two)
+INLINE void strip(__global const float *x, e_pointer e, __global float *sums, int n, int oy0, int set,
+                  int two)
 {
     float padded[XH * ROW];
     pad(padded, x, n, oy0);
@@ -229,8 +217,8 @@ inline int last_inside(int offset, int stride, int size)
 }
 
 /* Channels c0 .. c0 + RT - 1 of one tap: `images` planes, `rows` x `cols` pixels. */
-INLINE void tile(__global const float *x, e_pointer e, __global float *at, int images, int rows, int cols, int skip,
-                 int set, int two)
+INLINE void tile(__global const float *x, e_pointer e, __global float *at, int images, int rows, int cols,
+                 int skip, int set, int two)
 {
     EACH(START)
     for (int n = 0; n < images; n++)
@@ -252,8 +240,8 @@ INLINE void tile(__global const float *x, e_pointer e, __global float *at, int i
     EACH(PUT)
 }
 
-INLINE void strip(__global const float *x, e_pointer e, __global float *sums, int n, int images, int oy0, int set,
-                  int two)
+INLINE void strip(__global const float *x, e_pointer e, __global float *sums, int n, int images, int oy0,
+                  int set, int two)
 {
     for (int tap = 0; tap < KH * KW; tap++) {
         const int dy = tap / KW * DH - PH, dx = tap % KW * DW - PW;
@@ -265,17 +253,18 @@ INLINE void strip(__global const float *x, e_pointer e, __global float *sums, in
         e_pointer et = e + ((y0 - oy0) * WO + x0) * E_STEP;
         for (int c = 0; c < C; c += RT) {
             const int c0 = min(c, C - RT);
-            tile(xt + c0, et, sums + (ulong)(tap * C + c0) * WIDTH, images, y1 - y0, x1 - x0, c - c0, set, two);
+            tile(xt + c0, et, sums + (ulong)(tap * C + c0) * WIDTH, images, y1 - y0, x1 - x0, c - c0, set,
+                 two);
         }
     }
 }
 #endif
 
 /* All strips of images n0..n1-1 for vectors j and, if two, j + 1. */
-INLINE void images(__global const float *x, __global const float *e, __global float *sums, int n0, int n1, int j,
-                   int two)
+INLINE void images(__global const float *x, __global const float *e, __global float *sums, int n0, int n1,
+                   int j, int two)
 {
-    int set = !DIRECT;
+    int set = 1;
 #if !E_IN_PLACE
     float packed[G * R * WO * E_STEP];
 #endif
@@ -326,14 +315,6 @@ void conv_backward_weight__unpack(SP_IN(uint, x), SP_OUT(float, work))
 #endif
 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-#if DIRECT
-void conv_backward_weight__direct(SP_IN(float, x), SP_IN(float, e), SP_IO(float, g_w))
-{
-    SP_AT(x); SP_AT(e); SP_AT(g_w);
-    const int j = (int)get_global_id(0) * 2;
-    images(x, e, g_w + j * VW, 0, N, j, 1);
-}
-#else
 #if X_BITS
 void conv_backward_weight__unpacked_slots(SP_IN(float, e), SP_IO(float, work))
 {
@@ -346,7 +327,8 @@ void conv_backward_weight__slots(SP_IN(float, x), SP_IN(float, e), SP_OUT(float,
 #endif
     const int slot = (int)get_global_id(1), slots = (int)get_global_size(1);
     const int n0 = (int)((long)slot * N / slots), n1 = (int)((long)(slot + 1) * N / slots);
-    for (int j = (int)get_global_id(0) * 32 / VW; j < min(VECS, ((int)get_global_id(0) + 1) * 32 / VW); j += 2) {
+    const int column = (int)get_global_id(0) * 32;
+    for (int j = column / VW; j < min(VECS, (column + 32) / VW); j += 2) {
         __global float *sums = work + (ulong)slot * K * WIDTH + j * VW;
 #if VECS > 1
         if (j + 1 < VECS)
@@ -383,4 +365,3 @@ void conv_backward_weight__sum(SP_IN(float, work), SP_IO(float, g_w))
             }
         }
 }
-#endif

@@ -27,13 +27,15 @@
 
 /* y = x * w [+ bias].
  *
- * A work-item (one per group) takes strips: R output rows of an image, or G whole images where they are small. It copies
- * the strip's input into a zero-padded private buffer, so that the loops below know no borders, strides or tails, then
- * runs tiles of P = TN x TY x TX output pixels by two vectors of outputs over it. Within a kernel row taps and channels
- * are one contiguous run. A last vector of outputs that would pass O is moved back and computes some outputs twice.
- * Spikes are unpacked by that copy; real inputs without padding and tails are read in place. */
+ * A work-item (one per group) takes strips: R output rows of an image, or G whole images where they are
+ * small. It copies the strip's input into a zero-padded private buffer, so that the loops below know no
+ * borders, strides or tails, then runs tiles of P = TN x TY x TX output pixels by two vectors of outputs
+ * over it. Within a kernel row taps and channels are one contiguous run. A last vector of outputs that
+ * would pass O is moved back and computes some outputs twice. Spikes are unpacked by that copy; real
+ * inputs without padding and tails are read in place. */
 
-/* Literal arguments (two, lanes, vectors ...) must fold: without the attribute PoCL keeps one copy that tests them. */
+/* Literal arguments (two, lanes, vectors ...) must fold: without the attribute PoCL keeps one copy that
+ * tests them. */
 #define INLINE inline __attribute__((always_inline))
 
 #define CAT_(a, b) a##b
@@ -152,7 +154,8 @@ typedef __global const float *x_pointer;
 typedef __private const float *x_pointer;
 #endif
 #define STRIPS (CEIL(N, G) * CEIL(HO, R))
-/* Outputs that a work-item computes for one strip; all of them where the last vector overlaps its neighbour. */
+/* Outputs that a work-item computes for one strip; all of them where the last vector overlaps its
+ * neighbour. */
 #define PANEL (O % VW ? VECS : 8)
 #define PANELS CEIL(VECS, PANEL)
 
@@ -178,15 +181,16 @@ inline void zero(float *to, int n)
         to[i] = 0.0f;
 }
 
-/* `width` pixels of one row. Spikes are stored 16 at a time, past the last channel too: the next pixel (or the slack
- * at the end of the buffer) lies there. */
+/* `width` pixels of one row. Spikes are stored 16 at a time, past the last channel too: the next pixel (or
+ * the slack at the end of the buffer) lies there. */
 inline void copy(float *to, __global const sp_x *from, int width)
 {
 #if X_BITS
     const uint16 lane = (uint16)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     for (int i = 0; i < width; i++, from += SP_WORDS(C))
         for (int c = 0; c < C; c += 16)
-            vstore16(convert_float16(((uint16)(from[c / 32] >> (c & 16)) >> lane) & (uint16)(1u)), 0, to + i * C + c);
+            vstore16(convert_float16(((uint16)(from[c / 32] >> (c & 16)) >> lane) & (uint16)(1u)), 0,
+                     to + i * C + c);
 #else
     int i = 0;
     for (; i + 16 <= width * C; i += 16)
@@ -287,7 +291,8 @@ INLINE void strip(x_pointer x, __global const float *w, __global const float *bi
     }
 }
 
-INLINE void strips(__global const sp_x *x, __global const float *w, __global const float *bias, __global float *y)
+INLINE void strips(__global const sp_x *x, __global const float *w, __global const float *bias,
+                   __global float *y)
 {
     const ulong units = (ulong)STRIPS * PANELS, items = get_global_size(0), item = get_global_id(0);
 #if !IN_PLACE

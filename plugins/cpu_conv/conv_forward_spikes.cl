@@ -14,15 +14,16 @@
 //@ score:     70
 //@ about:     adds the weights of each spike: no multiplication, work in proportion to the firing rate
 
-/* y = x * w [+ bias] for spikes. The time is in proportion to the firing rate: half of the dense tiles' at 10 % spikes, the
- * same at 20 to 25 %, more above.
+/* y = x * w [+ bias] for spikes. The time is in proportion to the firing rate: half of the dense tiles' at
+ * 10 % spikes, the same at about 20 %, more above.
  *
- * The first pass lists the spikes of every input row: entry ix*C + c for each, in order, and where each pixel's entries
- * start. KW neighbouring pixels are then one run of the list, and an entry less the window's first pixel is the row of
- * the weights to add. A work-item keeps VECTORS vectors of outputs of one pixel in registers.
- * work: [N*H][W + 1] starts (uint), then [N*H][W*C] entries (ushort). */
+ * The first pass lists the spikes of every input row: entry ix*C + c for each, in order, and where each
+ * pixel's entries start. KW neighbouring pixels are then one run of the list, and an entry less the
+ * window's first pixel is the row of the weights to add. A work-item keeps VECTORS vectors of outputs of
+ * one pixel in registers. work: [N*H][W + 1] starts (uint), then [N*H][W*C] entries (ushort). */
 
-/* Literal arguments (two, lanes, vectors ...) must fold: without the attribute PoCL keeps one copy that tests them. */
+/* Literal arguments (two, lanes, vectors ...) must fold: without the attribute PoCL keeps one copy that
+ * tests them. */
 #define INLINE inline __attribute__((always_inline))
 
 #define CAT_(a, b) a##b
@@ -82,8 +83,8 @@ void conv_forward__spike_list(SP_IN(uint, x), SP_OUT(float, work))
 }
 
 /* One output pixel and one panel of outputs. */
-INLINE void pixel(__global const float *work, __global const float *w, __global const float *bias, __global float *y,
-                  long n, int oy, int ox)
+INLINE void pixel(__global const float *work, __global const float *w, __global const float *bias,
+                  __global float *y, long n, int oy, int ox)
 {
     const int left = ox * SW - PW, first = clamp(left, 0, W), last = clamp(left + KW, 0, W);
 #if BIAS

@@ -6,7 +6,7 @@
 //@ local:     1, 1
 //@ define:    TILES = 4
 //@ define:    PACKED = 0
-//@ when:      !TB && N % 16 == 0 && (N <= 128 || M <= 32)
+//@ when:      !TB && N % 32 == 0 && (N <= 128 || M <= 32)
 //@ device:    cpu
 //@ score:     60
 //@ about:     8 x 32 register tiles, b read where it lies
@@ -24,15 +24,12 @@
 //@ score:     50
 //@ about:     the same with b packed (and transposed) into panels of 32 columns first
 
-/* c = op(a) op(b) [+ c] for one work-item per group, which is what PoCL turns into register code.
- * A work-item owns TILES tiles of 8 rows and 32 columns; a tile's sums stay in 16 float16 registers over KC steps of
- * the inner dimension, so that a panel of b (KC x 32 floats) stays in the second level cache. Two vectors of b and
- * eight broadcast elements of a feed 16 multiply-adds.
- * Rows past M repeat the last row and are not stored; columns past N are zeros in the packed panel.
- * The packed copy is [N/32][K][32]; a large N as row length would map a panel to few cache sets. */
-
-/* Literal arguments (two, lanes, vectors ...) must fold: without the attribute PoCL keeps one copy that tests them. */
-#define INLINE inline __attribute__((always_inline))
+/* c = op(a) op(b) [+ c] for one work-item per group, which is what PoCL turns into register code. A
+ * work-item owns TILES tiles of 8 rows and 32 columns; a tile's sums stay in 16 float16 registers over KC
+ * steps of the inner dimension, so that a panel of b (KC x 32 floats) stays in the second level cache. Two
+ * vectors of b and eight broadcast elements of a feed 16 multiply-adds. Rows past M repeat the last row
+ * and are not stored; columns past N are zeros in the packed panel. The packed copy is [N/32][K][32]; a
+ * large N as row length would map a panel to few cache sets. */
 
 #define KC 2048
 
@@ -56,61 +53,56 @@ inline float16 load_lanes(__global const float *p, int lanes)
     return vload16(0, part);
 }
 
-inline void store_lanes(float16 v, __global float *p, int lanes)
-{
-    float part[16];
-    if (lanes >= 16) {
-        vstore16(v, 0, p);
-    } else {
-        vstore16(v, 0, part);
-        for (int i = 0; i < lanes; i++)
-            p[i] = part[i];
-    }
-}
-
-/* One tile: rows m.. (at most 8, `rows` of them stored), columns of the panel b (row length ldb), `cols` stored.
- * `two` is a literal: 0 leaves the second half of the panel out. */
-INLINE void tile(__global const float *a, __global const float *b, __global float *c, int M, int N, int K, int m,
-                 int steps, int ldb, int cols, int add, int two)
+/* One tile: rows m.. (at most 8, `rows` of them stored), columns of the panel b (row length ldb), `cols`
+ * stored. */
+inline void tile(__global const float *a, __global const float *b, __global float *c, int M, int N, int K,
+                 int m, int steps, int ldb, int cols, int add)
 {
     const int rows = min(8, M - m);
     const ulong step = A_STEP;
-#define POINT(i) __global const float *p##i = a + A_ROW(m + min(i, rows - 1)); float16 u##i = 0.0f, v##i = 0.0f;
+#define POINT(i)                                                                                             \
+    __global const float *p##i = a + A_ROW(m + min(i, rows - 1));                                            \
+    float16 u##i = 0.0f, v##i = 0.0f;
     EACH8(POINT)
     ulong at = 0;
     for (int k = 0; k < steps; k++) {
-        const float16 b0 = vload16(0, b), b1 = two ? vload16(1, b) : (float16)(0.0f);
-#define STEP(i) { const float16 x = (float16)(p##i[at]); u##i = fma(x, b0, u##i); if (two) v##i = fma(x, b1, v##i); }
+        const float16 b0 = vload16(0, b), b1 = vload16(1, b);
+#define STEP(i) { const float16 x = (float16)(p##i[at]); u##i = fma(x, b0, u##i); v##i = fma(x, b1, v##i); }
         EACH8(STEP)
         b += ldb;
         at += step;
     }
-#define PUT(i) if (i < rows) {                                                                              \
-        __global float *r = c + (ulong)(i) * (ulong)N;                                                      \
-        if (add) { u##i += load_lanes(r, cols); if (two && cols > 16) v##i += load_lanes(r + 16, cols - 16); } \
-        store_lanes(u##i, r, cols); if (two && cols > 16) store_lanes(v##i, r + 16, cols - 16); }
-    EACH8(PUT)
+    if (cols == 32) {
+#define PUT(i) if (i < rows) {                                                                               \
+        __global float *r = c + (ulong)(i) * (ulong)N;                                                       \
+        vstore16(add ? u##i + vload16(0, r) : u##i, 0, r);                                                   \
+        vstore16(add ? v##i + vload16(1, r) : v##i, 1, r); }
+        EACH8(PUT)
+    } else {
+        float part[8 * 32];
+#define KEEP(i) vstore16(u##i, 2 * i, part); vstore16(v##i, 2 * i + 1, part);
+        EACH8(KEEP)
+        for (int i = 0; i < rows; i++)
+            for (int j = 0; j < cols; j++)
+                c[(ulong)i * (ulong)N + j] = part[i * 32 + j] + (add ? c[(ulong)i * (ulong)N + j] : 0.0f);
+    }
 #undef POINT
 #undef STEP
 #undef PUT
+#undef KEEP
 }
 
 /* The work-item's tiles: b_panel is its 32 columns of b. */
-INLINE void tiles(__global const float *a, __global const float *b_panel, __global float *c, int M, int N, int K,
-                  int ldb)
+inline void tiles(__global const float *a, __global const float *b_panel, __global float *c, int M, int N,
+                  int K, int ldb)
 {
     const int m0 = (int)get_global_id(0) * 8 * TILES, n0 = (int)get_global_id(1) * 32;
     const int m1 = min(M, m0 + 8 * TILES), cols = min(32, N - n0);
     for (int k = 0; k < K; k += KC) {
         const int steps = min(KC, K - k), add = ACC || k > 0;
         __global const float *ak = a + (ulong)k * (ulong)A_STEP, *bk = b_panel + (ulong)k * (ulong)ldb;
-        for (int m = m0; m < m1; m += 8) {
-            __global float *cm = c + (ulong)m * (ulong)N + n0;
-            if (cols > 16)
-                tile(ak, bk, cm, M, N, K, m, steps, ldb, cols, add, 1);
-            else
-                tile(ak, bk, cm, M, N, K, m, steps, ldb, cols, add, 0);
-        }
+        for (int m = m0; m < m1; m += 8)
+            tile(ak, bk, c + (ulong)m * (ulong)N + n0, M, N, K, m, steps, ldb, cols, add);
     }
 }
 
@@ -128,10 +120,10 @@ inline void weave(float16 *to, const float16 *from)
 {
     for (int i = 0; i < 8; i++) {
         const float16 p = from[i], q = from[i + 8];
-        to[2 * i] = (float16)(p.s0, q.s0, p.s1, q.s1, p.s2, q.s2, p.s3, q.s3, p.s4, q.s4, p.s5, q.s5, p.s6, q.s6,
-                              p.s7, q.s7);
-        to[2 * i + 1] = (float16)(p.s8, q.s8, p.s9, q.s9, p.sa, q.sa, p.sb, q.sb, p.sc, q.sc, p.sd, q.sd, p.se, q.se,
-                                  p.sf, q.sf);
+        to[2 * i] = (float16)(p.s0, q.s0, p.s1, q.s1, p.s2, q.s2, p.s3, q.s3, p.s4, q.s4, p.s5, q.s5, p.s6,
+                              q.s6, p.s7, q.s7);
+        to[2 * i + 1] = (float16)(p.s8, q.s8, p.s9, q.s9, p.sa, q.sa, p.sb, q.sb, p.sc, q.sc, p.sd, q.sd,
+                                  p.se, q.se, p.sf, q.sf);
     }
 }
 

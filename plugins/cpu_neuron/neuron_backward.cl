@@ -10,10 +10,12 @@
 //@ about:  a run of neurons per work-item, 16 at a time; rows do not matter here
 
 /* h = surrogate'(u - v_th); g_u = g_s h [+ carry (d_reset/d_u + d_reset/d_s h)]; g_x = g_u d_charge/d_x;
- * carry = g_u d_charge/d_v. At the last time step carry comes in undefined and is not read. g_x may be g_s. */
+ * carry = g_u d_charge/d_v. At the last time step carry comes in undefined and is not read. g_x may be
+ * g_s. */
 #pragma OPENCL FP_CONTRACT OFF
 
-/* Literal arguments (two, lanes, vectors ...) must fold: without the attribute PoCL keeps one copy that tests them. */
+/* Literal arguments (two, lanes, vectors ...) must fold: without the attribute PoCL keeps one copy that
+ * tests them. */
 #define INLINE inline __attribute__((always_inline))
 
 INLINE float16 load_lanes(__global const float *p, int lanes)
@@ -38,8 +40,8 @@ INLINE void store_lanes(float16 v, __global float *p, int lanes)
     }
 }
 
-INLINE void step(__global const float *g_s, __global const float *u, __global float *carry, __global float *g_x,
-                 int lanes, int last, float width, neuron_args p)
+INLINE void step(__global const float *g_s, __global const float *u, __global float *carry,
+                 __global float *g_x, int lanes, int last, float width, neuron_args p)
 {
     const float16 now = load_lanes(u, lanes), h = surrogate_grad(now - (float16)(p.v_th), width);
     float16 g_u = load_lanes(g_s, lanes) * h;
@@ -57,13 +59,13 @@ INLINE void step(__global const float *g_s, __global const float *u, __global fl
     store_lanes(g_u * neuron_d_charge_d_x(p), g_x, lanes);
 }
 
-__kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void neuron_backward__flat16(SP_REF(float, g_s), SP_IN(float, u),
+__kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
+neuron_backward__flat16(SP_REF(float, g_s), SP_IN(float, u),
 #if TEMPORAL
-                             SP_IO(float, carry), int last,
+                        SP_IO(float, carry), int last,
 #endif
-                             SP_IO(float, g_x), int M, int C, float decay, float x_gain, float v_th, float v_reset,
-                             float width)
+                        SP_IO(float, g_x), int M, int C, float decay, float x_gain, float v_th, float v_reset,
+                        float width)
 {
     SP_AT(g_s); SP_AT(u); SP_AT(g_x);
 #if TEMPORAL

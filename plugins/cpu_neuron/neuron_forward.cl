@@ -9,12 +9,13 @@
 //@ score:  50
 //@ about:  a run of rows per work-item, 16 neurons at a time, spikes packed from the lanes
 
-/* v = reset(u_prev) (v_reset at first); u = charge(v, x or scale x + shift); s = u >= v_th as bits.
- * x, u, u_prev: [M][C]; s: [M][ceil(C/32)], bits past C are zero. u may be u_prev: a vector is read before it is written
- * by the same work-item. */
+/* v = reset(u_prev) (v_reset at first); u = charge(v, x or scale x + shift); s = u >= v_th as bits. x, u,
+ * u_prev: [M][C]; s: [M][ceil(C/32)], bits past C are zero. u may be u_prev: a vector is read before it is
+ * written by the same work-item. */
 #pragma OPENCL FP_CONTRACT OFF
 
-/* Literal arguments (two, lanes, vectors ...) must fold: without the attribute PoCL keeps one copy that tests them. */
+/* Literal arguments (two, lanes, vectors ...) must fold: without the attribute PoCL keeps one copy that
+ * tests them. */
 #define INLINE inline __attribute__((always_inline))
 
 INLINE float16 load_lanes(__global const float *p, int lanes)
@@ -39,8 +40,8 @@ INLINE void store_lanes(float16 v, __global float *p, int lanes)
     }
 }
 
-/* Lane i of a comparison becomes bit i. The first halving goes through memory (the compiler takes it out again): Oclgrind
- * takes the upper half of a vector of 16 for uninitialised. */
+/* Lane i of a comparison becomes bit i. The first halving goes through memory (the compiler takes it out
+ * again): Oclgrind takes the upper half of a vector of 16 for uninitialised. */
 inline uint pack(int16 on)
 {
     const uint16 bit = (uint16)(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768);
@@ -53,7 +54,8 @@ inline uint pack(int16 on)
 }
 
 /* One vector of neurons; `in` is the input current. Returns the spikes. */
-INLINE uint fire(float16 in, __global const float *u_prev, __global float *u, int lanes, int first, neuron_args p)
+INLINE uint fire(float16 in, __global const float *u_prev, __global float *u, int lanes, int first,
+                 neuron_args p)
 {
     float16 v = (float16)(p.v_reset);
     if (!first) {
@@ -66,19 +68,20 @@ INLINE uint fire(float16 in, __global const float *u_prev, __global float *u, in
 }
 
 #if NORM
-#define INPUT(c, lanes) fma(load_lanes(scale + (c), lanes), load_lanes(x + row + (c), lanes), load_lanes(shift + (c), lanes))
+#define INPUT(c, lanes)                                                                                      \
+    fma(load_lanes(scale + (c), lanes), load_lanes(x + row + (c), lanes), load_lanes(shift + (c), lanes))
 #else
 #define INPUT(c, lanes) load_lanes(x + row + (c), lanes)
 #endif
 #define FIRE(c, lanes) fire(INPUT(c, lanes), u_prev + row + (c), u + row + (c), lanes, first, p)
 
-__kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void neuron_forward__rows16(SP_IN(float, x), SP_REF(float, u_prev),
+__kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
+neuron_forward__rows16(SP_IN(float, x), SP_REF(float, u_prev),
 #if NORM
-                            SP_IN(float, scale), SP_IN(float, shift),
+                       SP_IN(float, scale), SP_IN(float, shift),
 #endif
-                            SP_IO(float, u), SP_OUT(uint, s), int M, int C, int first, float decay, float x_gain,
-                            float v_th, float v_reset)
+                       SP_IO(float, u), SP_OUT(uint, s), int M, int C, int first, float decay, float x_gain,
+                       float v_th, float v_reset)
 {
     SP_AT(x); SP_AT(u_prev); SP_AT(u); SP_AT(s);
 #if NORM

@@ -30,12 +30,14 @@
 //@ score:     50
 //@ about:     sums of g and g xhat per slot, then per channel, then the gradient of the input
 
-/* Rows are split into slots of fixed bounds: a work-item (one per group) walks over a slot's rows with the channels in
- * the lanes. work: [slot][2][C] (mean and squared distances, or the two sums), then for the backward pass [2][C].
- * Squares are taken of distances from a guess (the mean of the slot's first rows), so that a channel far from zero keeps
- * its variance; slots are then joined as one sample (Chan, Golub, LeVeque 1983). */
+/* Rows are split into slots of fixed bounds: a work-item (one per group) walks over a slot's rows with the
+ * channels in the lanes. work: [slot][2][C] (mean and squared distances, or the two sums), then for the
+ * backward pass [2][C]. Squares are taken of distances from a guess (the mean of the slot's first rows),
+ * so that a channel far from zero keeps its variance; slots are then joined as one sample (Chan, Golub,
+ * LeVeque 1983). */
 
-/* Literal arguments (two, lanes, vectors ...) must fold: without the attribute PoCL keeps one copy that tests them. */
+/* Literal arguments (two, lanes, vectors ...) must fold: without the attribute PoCL keeps one copy that
+ * tests them. */
 #define INLINE inline __attribute__((always_inline))
 
 INLINE float16 load_lanes(__global const float *p, int lanes)
@@ -70,8 +72,8 @@ inline int slot_start(int slot, int slots, int M)
 
 #if !BACKWARD
 /* One slot, `vectors` (a literal) times 16 channels from c, of which `lanes` exist. */
-INLINE void moments(__global const float *x, __global float *work, int start, int end, int C, int c, int lanes,
-                    int vectors)
+INLINE void moments(__global const float *x, __global float *work, int start, int end, int C, int c,
+                    int lanes, int vectors)
 {
     float16 guess[MAX_VECTORS], sum[MAX_VECTORS], square[MAX_VECTORS];
     const int first = min(8, end - start);
@@ -112,11 +114,11 @@ void batch_norm_statistics__slots(SP_IN(float, x), SP_OUT(float, work), int M, i
         moments(x, work, start, end, C, c, C - c, 1);
 }
 
-__kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void batch_norm_statistics__combine(SP_IN(float, work), SP_IN(float, gamma), SP_IN(float, beta), SP_OUT(float, mean),
-                                    SP_OUT(float, rstd), SP_OUT(float, scale), SP_OUT(float, shift),
-                                    SP_IO(float, running_mean), SP_IO(float, running_var), int M, int C, float eps,
-                                    float momentum)
+__kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
+batch_norm_statistics__combine(SP_IN(float, work), SP_IN(float, gamma), SP_IN(float, beta),
+                               SP_OUT(float, mean), SP_OUT(float, rstd), SP_OUT(float, scale),
+                               SP_OUT(float, shift), SP_IO(float, running_mean), SP_IO(float, running_var),
+                               int M, int C, float eps, float momentum)
 {
     SP_AT(work); SP_AT(gamma); SP_AT(beta); SP_AT(mean); SP_AT(rstd); SP_AT(scale); SP_AT(shift);
     SP_AT(running_mean); SP_AT(running_var);
@@ -139,8 +141,10 @@ void batch_norm_statistics__combine(SP_IN(float, work), SP_IN(float, gamma), SP_
     store_lanes(r, rstd + c, lanes);
     store_lanes(a, scale + c, lanes);
     store_lanes(load_lanes(beta + c, lanes) - mu * a, shift + c, lanes);
-    store_lanes((1.0f - momentum) * load_lanes(running_mean + c, lanes) + momentum * mu, running_mean + c, lanes);
-    store_lanes((1.0f - momentum) * load_lanes(running_var + c, lanes) + momentum * (m2 / (float)max(M - 1, 1)),
+    store_lanes((1.0f - momentum) * load_lanes(running_mean + c, lanes) + momentum * mu, running_mean + c,
+                lanes);
+    store_lanes((1.0f - momentum) * load_lanes(running_var + c, lanes) +
+                    momentum * (m2 / (float)max(M - 1, 1)),
                 running_var + c, lanes);
 }
 #else
@@ -186,8 +190,8 @@ void batch_norm_backward__slots(SP_REF(float, g), SP_IN(float, x), SP_IN(float, 
 }
 
 /* Adds the sums to the parameters' gradients; their means over the M rows go behind the slots. */
-__kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void batch_norm_backward__combine(SP_IO(float, work), SP_IO(float, g_gamma), SP_IO(float, g_beta), int M, int C)
+__kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
+batch_norm_backward__combine(SP_IO(float, work), SP_IO(float, g_gamma), SP_IO(float, g_beta), int M, int C)
 {
     SP_AT(work); SP_AT(g_gamma); SP_AT(g_beta);
     const int c = (int)get_global_id(0) * 16, lanes = C - c, slots = min(M, SLOTS);
@@ -208,9 +212,11 @@ inline void apply(__global const float *g, __global const float *x, __global con
                   __global const float *mean, __global const float *rstd, __global const float *gamma,
                   __global float *g_x, int C, int c, int lanes)
 {
-    const float16 r = load_lanes(rstd + c, lanes), xhat = (load_lanes(x + c, lanes) - load_lanes(mean + c, lanes)) * r;
+    const float16 r = load_lanes(rstd + c, lanes),
+                  xhat = (load_lanes(x + c, lanes) - load_lanes(mean + c, lanes)) * r;
     const float16 left = load_lanes(g + c, lanes) - load_lanes(means + c, lanes);
-    store_lanes(load_lanes(gamma + c, lanes) * r * fma(-xhat, load_lanes(means + C + c, lanes), left), g_x + c, lanes);
+    store_lanes(load_lanes(gamma + c, lanes) * r * fma(-xhat, load_lanes(means + C + c, lanes), left),
+                g_x + c, lanes);
 }
 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))

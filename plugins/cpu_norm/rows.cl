@@ -25,7 +25,8 @@
 /* Row-wise kernels: e, x, y: [M][C], channels in the lanes; work: [slot][C]. */
 #pragma OPENCL FP_CONTRACT OFF
 
-/* Literal arguments (two, lanes, vectors ...) must fold: without the attribute PoCL keeps one copy that tests them. */
+/* Literal arguments (two, lanes, vectors ...) must fold: without the attribute PoCL keeps one copy that
+ * tests them. */
 #define INLINE inline __attribute__((always_inline))
 
 INLINE float16 load_lanes(__global const float *p, int lanes)
@@ -51,8 +52,9 @@ INLINE void store_lanes(float16 v, __global float *p, int lanes)
 }
 
 #if !BIAS
-__kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void affine_forward__rows16(SP_REF(float, x), SP_IN(float, scale), SP_IN(float, shift), SP_IO(float, y), int M, int C)
+__kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
+affine_forward__rows16(SP_REF(float, x), SP_IN(float, scale), SP_IN(float, shift), SP_IO(float, y), int M,
+                       int C)
 {
     SP_AT(x); SP_AT(scale); SP_AT(shift); SP_AT(y);
     const long item = (long)get_global_id(0), items = (long)get_global_size(0);

@@ -25,7 +25,8 @@
 #define X_BITS 0
 #endif
 
-/* Literal arguments (two, lanes, vectors ...) must fold: without the attribute PoCL keeps one copy that tests them. */
+/* Literal arguments (two, lanes, vectors ...) must fold: without the attribute PoCL keeps one copy that
+ * tests them. */
 #define INLINE inline __attribute__((always_inline))
 
 INLINE float16 load_lanes(__global const float *p, int lanes)
@@ -64,7 +65,8 @@ inline uint16 spread(uint bits)
 #endif
 
 /* Channels c .. c + 15 (of which `lanes` exist) of one output pixel; x is its image. */
-INLINE void window(__global const sp_x *x, __global float *y, int top, int left, int H, int W, int C, int c, int lanes)
+INLINE void window(__global const sp_x *x, __global float *y, int top, int left, int H, int W, int C, int c,
+                   int lanes)
 {
     const int y1 = min(top + KH, H), x1 = min(left + KW, W);
 #if X_BITS
@@ -110,8 +112,8 @@ inline int first_window(int i, int k, int s)
     return i < k ? 0 : (i - k) / s + 1;
 }
 
-INLINE void gather(__global const float *g_y, __global float *g_x, int y0, int y1, int x0, int x1, int WO, int C, int c,
-                   int lanes)
+INLINE void gather(__global const float *g_y, __global float *g_x, int y0, int y1, int x0, int x1, int WO,
+                   int C, int c, int lanes)
 {
     float16 sum = (float16)(0.0f);
     for (int oy = y0; oy <= y1; oy++)
@@ -120,8 +122,8 @@ INLINE void gather(__global const float *g_y, __global float *g_x, int y0, int y
     store_lanes(sum / (float)(KH * KW), g_x + c, lanes);
 }
 
-__kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void pool_avg_backward__rows16(SP_IN(float, g_y), SP_OUT(float, g_x), int N, int H, int W, int C, int HO, int WO)
+__kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
+pool_avg_backward__rows16(SP_IN(float, g_y), SP_OUT(float, g_x), int N, int H, int W, int C, int HO, int WO)
 {
     SP_AT(g_y); SP_AT(g_x);
     const long item = (long)get_global_id(0), items = (long)get_global_size(0), rows = (long)N * H;

@@ -68,7 +68,7 @@ CASES = [
         [2, 2, 7, 8], 3, "bptt", 3, gain=1.5, neuron=neuron(tau=2.0, surrogate="atan", width=2.0)),
     case("decay_input_hard_reset_bptt", 1, [
         linear(15, 18), lif(), linear(18, 17), lif(), linear(17, 5)],
-        [4, 15], 6, "bptt", 5, gain=2.2, mse=0.4,
+        [4, 15], 6, "bptt", 5, gain=4.0, mse=0.4,
         neuron=neuron(tau=2.5, decay_input=True, reset="hard", v_reset=-0.3, surrogate="sigmoid", width=3.0)),
     case("first_layers_ottt", 1, [
         layer("scale", factor=1.5), lif(), linear(12, 14), lif(), linear(14, 13), norm(13), lif(), linear(13, 4)],
@@ -98,7 +98,7 @@ CASES = [
     case("residual_nested_bptt", 1, [
         conv(2, 4, 3, padding=1),
         residual([norm(4), lif()],
-                 [ws_conv(4, 4, 3, padding=1),
+                 [conv(4, 4, 3, padding=1),
                   residual([norm(4)], [lif(), conv(4, 4, 1), norm(4)], alpha=0.5, skip_gain=True)], alpha=0.7),
         residual([layer("scale", factor=0.8), lif()],
                  [conv(4, 4, 3, padding=1, bias=False), lif(), layer("scale", factor=1.5), ws_conv(4, 4, 1, bias=False)],
@@ -120,7 +120,7 @@ CASES = [
         [4, 10], 5, "bptt", 4, gain=1.8,
         neuron=neuron(tau=2.0, reset="hard", v_reset=-0.2, width=None, surrogate="triangle")),
     case("wide_channels_bptt", 1, [
-        conv(2, 33, 3, padding=1), norm(33), lif(), layer("avg_pool", kernel=2),
-        conv(33, 40, 1), lif(), layer("avg_pool", kernel=3), FLATTEN, linear(40, 5)],
+        conv(2, 33, 3, padding=1), norm(33), lif(),
+        conv(33, 40, [1, 2], stride=2), lif(), layer("avg_pool", kernel=3), FLATTEN, linear(40, 5)],
         [2, 2, 6, 6], 3, "bptt", 5, gain=1.4, neuron=neuron(surrogate="gaussian", width=0.5)),
 ]

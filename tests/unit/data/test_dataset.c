@@ -22,7 +22,7 @@ Test(dataset, refuses_unknown_names_and_bad_options)
         const char *expect;
     } cases[] = {
         {{.name = "fashion_mnist"}, "did you mean \"fashion-mnist\""},
-        {{.name = "imagenet"}, "synthetic"},
+        {{.name = "nothing-like-it"}, "synthetic"},
         {{.name = NULL}, "unknown"},
         {{.name = "idx"}, "needs a path"},
         {{.name = "idx", .path = ""}, "needs a path"},
@@ -92,7 +92,7 @@ Test(dataset, environment_comes_first)
     cr_assert_eq(open_set((sp_dataset_options){.name = "fashion-mnist"}, &ds, &err), SP_OK, "%s", err.text);
     cr_assert_eq(ds->info.count, 1);
     cr_assert_str_eq(ds->info.name, "fashion-mnist");
-    cr_assert_eq(ds->get(ds, 0, &pixel, &label, &err), SP_OK);
+    cr_assert_eq(ds->get(ds, (sp_sample_request){.index = 0}, &pixel, &label, &err), SP_OK);
     cr_assert(pixel == 1.0f && label == 4);
     sp_dataset_close(&ds);
     unlink(path);
@@ -122,7 +122,7 @@ static void check_real(sp_dataset_options o, size_t count, int first_label, doub
     cr_assert(ds->info.classes == 10 && ds->info.height == 28 && ds->info.width == 28 &&
               ds->info.channels == 1);
     for (size_t i = 0; i < count; i++) {
-        cr_assert_eq(ds->get(ds, i, image, &label, &err), SP_OK);
+        cr_assert_eq(ds->get(ds, (sp_sample_request){.index = i}, image, &label, &err), SP_OK);
         cr_assert(i > 0 || label == first_label, "first label %d", (int)label);
         seen[label]++;
         for (int p = 0; p < 784; p++)

@@ -93,12 +93,12 @@ Test(idx, reads_every_spelling)
         cr_assert(ds->info.frames == 0 && ds->info.channels == 1 && ds->info.height == 2 &&
                   ds->info.width == 4);
         for (int i = 0; i < 3; i++) {
-            cr_assert_eq(ds->get(ds, (size_t)i, image, &label, &err), SP_OK);
+            cr_assert_eq(ds->get(ds, (sp_sample_request){.index = (size_t)i}, image, &label, &err), SP_OK);
             cr_assert_eq(label, label_file[8 + i]);
             for (int p = 0; p < 8; p++)
                 cr_assert_float_eq(image[p], (float)(((i * 8 + p) * 10 / 255.0 - 0.5) / 0.25), 1e-6);
         }
-        cr_assert_eq(ds->get(ds, 3, image, &label, &err), SP_E_DATA);
+        cr_assert_eq(ds->get(ds, (sp_sample_request){.index = 3}, image, &label, &err), SP_E_DATA);
         sp_dataset_close(&ds);
         cr_assert_null(ds);
         remove_folder();

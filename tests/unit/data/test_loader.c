@@ -12,20 +12,21 @@
 /* A data set whose item (t, p) of sample i is i * 1000 + t * 100 + p; reading sample `bad` fails. */
 typedef struct fake {
     sp_dataset ds;
-    size_t bad;
+    size_t bad, also_bad;
     long delay_ns;
     atomic_int reads;
 } fake;
 
-static sp_status fake_get(const sp_dataset *ds, size_t i, float *image, int32_t *label, sp_error *err)
+static sp_status fake_get(const sp_dataset *ds, sp_sample_request want, float *image, int32_t *label, sp_error *err)
 {
+    size_t i = want.index;
     fake *f = ds->state;
     int frames = ds->info.frames ? ds->info.frames : 1,
         n = ds->info.height * ds->info.width * ds->info.channels;
     f->reads++;
     if (f->delay_ns)
         nanosleep(&(struct timespec){0, f->delay_ns}, NULL);
-    if (i == f->bad)
+    if (i == f->bad || i == f->also_bad)
         return SP_FAIL(err, SP_E_DATA, "fake.bin: sample %zu is bad", i);
     for (int t = 0; t < frames; t++) {
         for (int p = 0; p < n; p++)
@@ -47,7 +48,7 @@ static void fake_init(fake *f, size_t count, int frames)
                                    .width = 4};
     f->ds.get = fake_get;
     f->ds.state = f;
-    f->bad = SIZE_MAX;
+    f->bad = f->also_bad = SIZE_MAX;
 }
 
 static sp_loader *make(const fake *f, sp_loader_options o)
@@ -111,7 +112,7 @@ Test(loader, gives_every_sample_once_in_a_seeded_order)
 Test(loader, restart_gives_the_same_batches)
 {
     fake f;
-    sp_loader_options o = {.batch = 7, .shuffle = true, .seed = 11};
+    sp_loader_options o = {.batch = 7, .shuffle = true, .seed = 11, .threads = 1};
     float *whole;
     size_t n_batches, bytes = 7 * 24 * sizeof(float);
     int32_t labels[15][7];
@@ -120,6 +121,7 @@ Test(loader, restart_gives_the_same_batches)
     for (int depth = 1; depth < 6; depth += 2) {
         sp_loader *l;
         o.depth = depth;
+        o.threads = depth;
         l = make(&f, o);
         n_batches = sp_loader_batches(l);
         cr_assert_eq(n_batches, 15);
@@ -250,6 +252,37 @@ Test(loader, an_error_comes_in_its_place_and_a_start_clears_it)
     sp_loader_destroy(&l);
 }
 
+Test(loader, the_first_error_in_order_counts_whatever_the_threads)
+{
+    for (int run = 0; run < 60; run++) {
+        fake f;
+        sp_loader *l;
+        sp_error err = {0};
+        const sp_batch *b;
+        size_t good = 0;
+        fake_init(&f, 90, run % 3 == 2 ? 3 : 0);
+        f.bad = 47;
+        f.also_bad = 48 + (size_t)run % 20; /* often read at the same time, and ready before */
+        f.delay_ns = run % 2 ? 20000 : 0;
+        l = make(&f, (sp_loader_options){.batch = 20, .threads = 1 + run % 6, .depth = 1 + run % 4});
+        start(l, 1, 0);
+        while (sp_loader_next(l, &b, &err) == SP_OK) {
+            cr_assert_not_null(b);
+            cr_assert_eq(b->index, good++);
+            sp_loader_release(l, b);
+        }
+        cr_assert_eq(good, 2);
+        cr_assert_not_null(strstr(err.text, "batch 2 of epoch 1: fake.bin: sample 47 is bad"), "%s", err.text);
+        start(l, 2, 4);
+        b = next(l);
+        cr_assert(b->n_valid == 10 && b->labels[0] == 80 && b->labels[10] == -1);
+        cr_assert_eq(memcmp(b->images + 10 * 24, b->images, 24 * sizeof(float)), 0, "padded");
+        sp_loader_release(l, b);
+        cr_assert_null(next(l));
+        sp_loader_destroy(&l);
+    }
+}
+
 Test(loader, refuses_wrong_use)
 {
     fake f, empty;
@@ -259,6 +292,8 @@ Test(loader, refuses_wrong_use)
     static const sp_loader_options bad[] = {{.batch = 0},
                                             {.batch = 4, .depth = -1},
                                             {.batch = 4, .depth = 1 << 20},
+                                            {.batch = 4, .threads = -1},
+                                            {.batch = 4, .threads = 65},
                                             {.batch = 11, .drop_last = true}};
     fake_init(&f, 10, 0);
     fake_init(&empty, 0, 0);
@@ -301,7 +336,7 @@ Test(loader, can_be_destroyed_in_any_state)
     fake_init(&f, 64, 2);
     f.delay_ns = 20000;
     for (int state = 0; state < 60; state++) {
-        sp_loader *l = make(&f, (sp_loader_options){.batch = 16, .shuffle = true, .depth = 1 + state % 4});
+        sp_loader *l = make(&f, (sp_loader_options){.batch = 16, .shuffle = true, .depth = 1 + state % 4, .threads = 1 + state % 5});
         if (state % 6 > 0)
             start(l, 0, 0);
         if (state % 6 > 1)
@@ -365,6 +400,6 @@ Test(loader, survives_failing_allocations)
         sp_mem_fail_at(0);
         cr_assert(st == SP_OK || (st == SP_E_MEMORY && err.text[0]));
     } while (st != SP_OK && k < 100);
-    cr_assert_eq(k, 11, "%d", (int)k);
+    cr_assert_eq(k, 12, "%d", (int)k);
     sp_loader_destroy(&l);
 }

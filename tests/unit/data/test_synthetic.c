@@ -47,19 +47,19 @@ Test(synthetic, is_a_function_of_seed_split_and_index)
     o.train = 0;
     test = open_synthetic(o);
     for (size_t i = 0; i < 60; i++) {
-        cr_assert_eq(a->get(a, 59 - i, x, &lx, &err), SP_OK);
-        cr_assert_eq(b->get(b, 59 - i, y, &ly, &err), SP_OK);
+        cr_assert_eq(a->get(a, (sp_sample_request){.index = 59 - i}, x, &lx, &err), SP_OK);
+        cr_assert_eq(b->get(b, (sp_sample_request){.index = 59 - i}, y, &ly, &err), SP_OK);
         cr_assert(memcmp(x, y, sizeof x) == 0 && lx == ly);
         for (size_t p = 0; p < 240; p++)
             cr_assert(x[p] >= 0.0f && x[p] <= 1.0f);
-        test->get(test, 59 - i, y, &ly, &err);
+        test->get(test, (sp_sample_request){.index = 59 - i}, y, &ly, &err);
         cr_assert(memcmp(x, y, sizeof x) != 0, "train and test share sample %zu", 59 - i);
-        other_seed->get(other_seed, 59 - i, y, &ly, &err);
+        other_seed->get(other_seed, (sp_sample_request){.index = 59 - i}, y, &ly, &err);
         cr_assert(memcmp(x, y, sizeof x) != 0);
-        a->get(a, i, y, &ly, &err);
+        a->get(a, (sp_sample_request){.index = i}, y, &ly, &err);
         cr_assert(memcmp(x, y, sizeof x) != 0 || i == 59 - i, "samples %zu and %zu are the same", i, 59 - i);
     }
-    cr_assert_eq(a->get(a, 60, x, &lx, &err), SP_E_DATA);
+    cr_assert_eq(a->get(a, (sp_sample_request){.index = 60}, x, &lx, &err), SP_E_DATA);
     sp_dataset_close(&a);
     sp_dataset_close(&b);
     sp_dataset_close(&test);
@@ -76,8 +76,8 @@ Test(synthetic, makes_sequences)
     cr_assert_eq(ds->info.frames, 5);
     for (size_t i = 0; i < 12; i++) {
         x[480] = -7.0f;
-        cr_assert_eq(ds->get(ds, i, x, &label, &err), SP_OK);
-        cr_assert_eq(ds->get(ds, i, again, &label, &err), SP_OK);
+        cr_assert_eq(ds->get(ds, (sp_sample_request){.index = i}, x, &label, &err), SP_OK);
+        cr_assert_eq(ds->get(ds, (sp_sample_request){.index = i}, again, &label, &err), SP_OK);
         cr_assert(x[480] == -7.0f && memcmp(x, again, sizeof again) == 0);
         for (int t = 1; t < 5; t++) {
             double near = 0.0; /* frames differ, but show the same class */
@@ -109,14 +109,14 @@ static double nearest_mean_accuracy(sp_dataset_options o)
     image = malloc(n * sizeof *image);
     mean = calloc(n * (size_t)classes, sizeof *mean);
     for (size_t i = 0; i < count; i++) {
-        cr_assert_eq(train->get(train, i, image, &label, &err), SP_OK);
+        cr_assert_eq(train->get(train, (sp_sample_request){.index = i}, image, &label, &err), SP_OK);
         for (size_t p = 0; p < n; p++)
             mean[(size_t)label * n + p] += image[p] * (float)classes / (float)count;
     }
     for (size_t i = 0; i < count; i++) {
         int best = -1;
         double best_distance = INFINITY;
-        cr_assert_eq(test->get(test, i, image, &label, &err), SP_OK);
+        cr_assert_eq(test->get(test, (sp_sample_request){.index = i}, image, &label, &err), SP_OK);
         for (int c = 0; c < classes; c++) {
             double d = 0.0;
             for (size_t p = 0; p < n; p++)
@@ -178,7 +178,7 @@ Test(synthetic, takes_odd_sizes_and_refuses_impossible_ones)
     for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
         sp_dataset *ds = open_synthetic(odd[i]);
         for (size_t k = 0; k < 30; k++) {
-            cr_assert_eq(ds->get(ds, k, image, &label, &err), SP_OK);
+            cr_assert_eq(ds->get(ds, (sp_sample_request){.index = k}, image, &label, &err), SP_OK);
             cr_assert(label >= 0 && label < ds->info.classes);
             for (size_t p = 0; p < items(ds); p++)
                 cr_assert(image[p] >= 0.0f && image[p] <= 1.0f);

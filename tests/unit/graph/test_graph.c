@@ -281,8 +281,6 @@ Test(graph, refuses_what_does_not_fit_and_says_where)
         {"layers:\n  - {type: flatten}\n  - {type: scale, factor: 2}\n", 1, 8, 8, "no parameters to train"},
         {"layers:\n  - type: residual\n    branch: [{type: conv, out: 5, kernel: 1}]\n", 4, 8, 8,
          "n.yaml:2:5: layer 0: the branch gives 5x8x8 and the identity path 4x8x8"},
-        {"layers:\n  - type: residual\n    branch: [{type: conv, out: 4, kernel: 1}, {type: lif}]\n", 4, 8, 8,
-         "n.yaml:2:5: layer 0: the branch must end in a real-valued layer"},
         {"layers:\n  - type: residual\n    branch: [{type: scale, factor: 1}, {type: conv, out: 4, kernel: 11}]\n", 4, 8, 8,
          "n.yaml:3:40: layer 0.branch.1: a 11x11 kernel"},
     };
@@ -292,6 +290,18 @@ Test(graph, refuses_what_does_not_fit_and_says_where)
         cr_assert(strstr(err.text, cases[i].message), "\"%s\" lacks \"%s\"", err.text, cases[i].message);
         cr_assert_null(g);
     }
+}
+
+/* SEW: spikes of the branch plus spikes of the identity path are counts. */
+Test(graph, a_branch_may_end_in_spikes)
+{
+    sp_graph *g = make("layers:\n  - {type: conv, out: 4, kernel: 1}\n  - {type: lif}\n  - type: residual\n"
+                       "    branch: [{type: conv, out: 4, kernel: 1}, {type: lif}]\n  - {type: flatten}\n"
+                       "  - {type: linear, out: 2}\n", 4, 8, 8);
+    cr_assert_eq(g->nodes[4].type, SP_NODE_RESIDUAL);
+    expect_act(g, 3, 4, 8, 8, true);
+    expect_act(g, 4, 4, 8, 8, false);
+    sp_graph_destroy(&g);
 }
 
 Test(graph, a_dropout_of_nothing_makes_no_node)

@@ -1,0 +1,289 @@
+/* Which recordings make up a split: class folders, or DVS128 Gesture's lists. Names and sizes only; what is in a
+ * recording shows when it is read. */
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include "base/error.h"
+#include "config/file.h"
+#include "data/events.h"
+
+enum { MOST_CLASSES = 65536, MOST_TEXT_BYTES = 1 << 24 };
+
+void sp_recordings_free(sp_recordings *list)
+{
+    for (size_t i = 0; i < list->n; i++)
+        sp_free(list->items[i].path);
+    sp_free(list->items);
+    *list = (sp_recordings){0};
+}
+
+/* Takes path over. */
+static sp_status add(sp_recordings *list, sp_recording r, sp_error *err)
+{
+    if (r.path && list->n == list->cap) {
+        size_t cap = list->cap ? 2 * list->cap : 64;
+        sp_recording *grown = sp_realloc(list->items, cap * sizeof *grown);
+        if (!grown) {
+            sp_free(r.path);
+            r.path = NULL;
+        } else {
+            list->items = grown;
+            list->cap = cap;
+        }
+    }
+    if (!r.path)
+        return SP_FAIL(err, SP_E_MEMORY, "out of memory while listing recordings");
+    list->items[list->n++] = r;
+    return SP_OK;
+}
+
+static bool ends_in(const char *name, const char *ending)
+{
+    size_t n = strlen(name), m = strlen(ending);
+    return n > m && strcmp(name + n - m, ending) == 0;
+}
+
+static bool is_folder(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+typedef struct names {
+    char **items;
+    size_t n, cap;
+} names;
+
+static void names_free(names *list)
+{
+    for (size_t i = 0; i < list->n; i++)
+        sp_free(list->items[i]);
+    sp_free(list->items);
+    *list = (names){0};
+}
+
+static sp_status names_add(names *list, const char *name, sp_error *err)
+{
+    char *copy = sp_strdup(name);
+    if (copy && list->n == list->cap) {
+        size_t cap = list->cap ? 2 * list->cap : 64;
+        char **grown = sp_realloc(list->items, cap * sizeof *grown);
+        if (grown) {
+            list->items = grown;
+            list->cap = cap;
+        }
+    }
+    if (!copy || list->n == list->cap) {
+        sp_free(copy);
+        return SP_FAIL(err, SP_E_MEMORY, "out of memory while listing a folder");
+    }
+    list->items[list->n++] = copy;
+    return SP_OK;
+}
+
+/* Names in a folder that end in `ending`; NULL: all. Hidden ones are left out. */
+static sp_status read_folder(const char *path, const char *ending, names *out, sp_error *err)
+{
+    DIR *d = opendir(path);
+    const struct dirent *e;
+    sp_status st = SP_OK;
+    if (!d)
+        return SP_FAIL(err, SP_E_DATA, "%s: this folder cannot be listed: %s", path, strerror(errno));
+    while (st == SP_OK && (e = readdir(d)) != NULL) {
+        if (e->d_name[0] != '.' && (!ending || ends_in(e->d_name, ending)))
+            st = names_add(out, e->d_name, err);
+    }
+    closedir(d);
+    return st;
+}
+
+/* The last run of digits in a name: 12 of "cifar10_dog_12.aedat". Without digits 0. */
+static unsigned long long number_in(const char *name)
+{
+    const char *at = name + strlen(name), *end;
+    while (at > name && !(at[-1] >= '0' && at[-1] <= '9'))
+        at--;
+    end = at;
+    while (at > name && at[-1] >= '0' && at[-1] <= '9')
+        at--;
+    return end > at ? strtoull(at, NULL, 10) : 0;
+}
+
+static int by_number(const void *a, const void *b)
+{
+    const char *x = *(char *const *)a, *y = *(char *const *)b;
+    unsigned long long i = number_in(x), j = number_in(y);
+    return i < j ? -1 : i > j ? 1 : strcmp(x, y);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Folders inside `folder` that hold files of the ending. */
+static sp_status find_classes(const char *folder, const char *ending, names *out, sp_error *err)
+{
+    names all = {0};
+    sp_status st = read_folder(folder, NULL, &all, err);
+    for (size_t i = 0; st == SP_OK && i < all.n; i++) {
+        char *path = sp_format("%s/%s", folder, all.items[i]);
+        names files = {0};
+        if (!path)
+            st = SP_FAIL(err, SP_E_MEMORY, "out of memory while listing a folder");
+        else if (is_folder(path))
+            st = read_folder(path, ending, &files, err);
+        if (st == SP_OK && files.n)
+            st = names_add(out, all.items[i], err);
+        names_free(&files);
+        sp_free(path);
+    }
+    names_free(&all);
+    if (out->n)
+        qsort(out->items, out->n, sizeof *out->items, by_name);
+    if (st == SP_OK && (out->n < 2 || out->n > MOST_CLASSES))
+        st = SP_FAIL(err, SP_E_DATA,
+                     "%s: %zu folders with %s files in it; a set of class folders has FOLDER/CLASS/NAME%s, two classes "
+                     "at least",
+                     folder, out->n, ending, ending);
+    return st;
+}
+
+typedef struct class_files {
+    names files;
+    size_t first, end; /* of the split */
+} class_files;
+
+static sp_status read_class(const char *folder, const char *name, const sp_class_layout *layout, class_files *c,
+                            sp_error *err)
+{
+    char *path = sp_format("%s/%s", folder, name);
+    size_t n_train;
+    sp_status st;
+    if (!path)
+        return SP_FAIL(err, SP_E_MEMORY, "out of memory while listing a folder");
+    st = read_folder(path, layout->ending, &c->files, err);
+    if (st == SP_OK && c->files.n == 0)
+        st = SP_FAIL(err, SP_E_DATA, "%s: no %s files in this folder; unpack the set anew", path, layout->ending);
+    sp_free(path);
+    SP_TRY(st);
+    qsort(c->files.items, c->files.n, sizeof *c->files.items, by_number);
+    n_train = (size_t)(layout->split * (double)c->files.n + 1e-9);
+    c->first = layout->split >= 1.0 || layout->train ? 0 : n_train;
+    c->end = layout->split >= 1.0 || !layout->train ? c->files.n : n_train;
+    return SP_OK;
+}
+
+static sp_status interleave(const char *folder, char *const *class_names, const class_files *classes, size_t n_classes,
+                            sp_recordings *out, sp_error *err)
+{
+    size_t added;
+    size_t rank = 0;
+    do {
+        added = 0;
+        for (size_t k = 0; k < n_classes; k++) {
+            const class_files *c = &classes[k];
+            if (c->first + rank >= c->end)
+                continue;
+            SP_TRY(add(out,
+                       (sp_recording){.path = sp_format("%s/%s/%s", folder, class_names[k],
+                                                        c->files.items[c->first + rank]),
+                                      .label = (int32_t)k},
+                       err));
+            added++;
+        }
+        rank++;
+    } while (added);
+    return SP_OK;
+}
+
+sp_status sp_list_classes(const char *folder, const sp_class_layout *layout, sp_recordings *out, sp_error *err)
+{
+    names class_names = {0};
+    class_files *classes = NULL;
+    sp_status st = SP_OK;
+    if (!layout->class_names)
+        st = find_classes(folder, layout->ending, &class_names, err);
+    for (size_t k = 0; st == SP_OK && layout->class_names && k < layout->n_classes; k++)
+        st = names_add(&class_names, layout->class_names[k], err);
+    SP_TRY_GOTO(st);
+    classes = sp_alloc_array(class_names.n, sizeof *classes);
+    if (!classes)
+        SP_TRY_GOTO(SP_FAIL(err, SP_E_MEMORY, "out of memory while listing recordings"));
+    for (size_t k = 0; k < class_names.n; k++)
+        SP_TRY_GOTO(read_class(folder, class_names.items[k], layout, &classes[k], err));
+    SP_TRY_GOTO(interleave(folder, class_names.items, classes, class_names.n, out, err));
+    out->classes = (int)class_names.n;
+    if (out->n == 0)
+        st = SP_FAIL(err, SP_E_DATA,
+                     "%s: with data.events.split %g no recording is left to %s; choose another split", folder,
+                     layout->split, layout->train ? "train" : "test");
+done:
+    for (size_t k = 0; classes && k < class_names.n; k++)
+        names_free(&classes[k].files);
+    sp_free(classes);
+    names_free(&class_names);
+    if (st != SP_OK)
+        sp_recordings_free(out);
+    return st;
+}
+
+static sp_status read_text(const char *path, char **text, size_t *n, sp_error *err)
+{
+    struct stat info;
+    if (stat(path, &info) != 0 || !S_ISREG(info.st_mode))
+        return SP_FAIL(err, SP_E_DATA, "%s: no such file; unpack the set anew", path);
+    return sp_file_read(path, MOST_TEXT_BYTES, text, n, err);
+}
+
+/* The gestures of one recording. */
+static sp_status add_trial(const char *folder, const char *trial, sp_recordings *out, sp_error *err)
+{
+    size_t stem = strlen(trial) - strlen(".aedat"), n = 0, n_rows = 0;
+    char *path = sp_format("%s/%s", folder, trial), *text = NULL;
+    char *labels = sp_format("%s/%.*s_labels.csv", folder, (int)stem, trial);
+    sp_gesture_row *rows = NULL;
+    struct stat info;
+    sp_status st = SP_OK;
+    if (!path || !labels)
+        SP_TRY_GOTO(SP_FAIL(err, SP_E_MEMORY, "out of memory while listing recordings"));
+    if (stat(path, &info) != 0 || !S_ISREG(info.st_mode))
+        SP_TRY_GOTO(SP_FAIL(err, SP_E_DATA, "%s: no such file, but the list of trials names it; unpack the set anew", path));
+    SP_TRY_GOTO(read_text(labels, &text, &n, err));
+    SP_TRY_GOTO(sp_gesture_labels_parse(labels, text, n, &rows, &n_rows, err));
+    for (size_t i = 0; i < n_rows; i++)
+        SP_TRY_GOTO(add(out, (sp_recording){sp_strdup(path), rows[i].label, true, rows[i].range}, err));
+done:
+    sp_free(rows);
+    sp_free(text);
+    sp_free(labels);
+    sp_free(path);
+    return st;
+}
+
+sp_status sp_list_gestures(const char *folder, const char *list_path, sp_recordings *out, sp_error *err)
+{
+    char *text = NULL, *trial = NULL;
+    size_t n = 0, at = 0;
+    sp_status st;
+    SP_TRY_GOTO(read_text(list_path, &text, &n, err));
+    for (;;) {
+        SP_TRY_GOTO(sp_gesture_next_trial(list_path, text, n, &at, &trial, err));
+        if (!trial)
+            break;
+        SP_TRY_GOTO(add_trial(folder, trial, out, err));
+        sp_free(trial);
+        trial = NULL;
+    }
+    if (out->n == 0)
+        st = SP_FAIL(err, SP_E_DATA, "%s: byte %zu: names no recording; unpack the set anew", list_path, n);
+done:
+    sp_free(trial);
+    sp_free(text);
+    if (st != SP_OK)
+        sp_recordings_free(out);
+    return st;
+}

@@ -1,0 +1,445 @@
+/* Event data sets: which there are, what their folders look like, and how a sample comes about: read the recording (or
+ * the cache), frames, resize, augment, normalise. Nothing of a recording is kept in memory. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include "base/error.h"
+#include "data/augment.h"
+#include "data/events.h"
+#include "data/readers.h"
+
+#define SYSTEM_FOLDER "/usr/share/datasets"
+#define SHD_SECONDS   1.4
+enum { MAX_FRAMES = 4096, MAX_SIDE = 1024, MAX_ITEMS = 1 << 30 };
+
+typedef enum { AEDAT_CLASSES, GESTURES, NMNIST, SPIKE_TRAINS } layout;
+
+typedef struct event_set {
+    const char *name;
+    layout layout;
+    int classes; /* 0: from the folders */
+    int side;    /* of the sensor */
+    unsigned can;
+    const char *marker[2]; /* what a folder of the set holds: for the test and the training split */
+    const char *inner;     /* folder that its archive makes, looked into as well; NULL none */
+    const char *get;       /* how to get it; NULL: one's own */
+} event_set;
+
+#define CAN_FRAMES (SP_CAN_CROP | SP_CAN_FLIP | SP_CAN_ROLL)
+static const event_set sets[] = {
+    {"cifar10-dvs", AEDAT_CLASSES, 10, SP_DVS128_SIDE, CAN_FRAMES, {"airplane", "airplane"}, NULL,
+     "download its ten archives from https://doi.org/10.6084/m9.figshare.4724671 and unpack them into one folder"},
+    {"dvs128-gesture", GESTURES, 11, SP_DVS128_SIDE, CAN_FRAMES, {"trials_to_test.txt", "trials_to_train.txt"},
+     "DvsGesture", "download DvsGesture.tar.gz from https://research.ibm.com/interactive/dvsgesture/ and unpack it"},
+    {"n-mnist", NMNIST, 10, SP_NMNIST_SIDE, CAN_FRAMES, {"Test", "Train"}, NULL,
+     "download Train.zip and Test.zip from https://www.garrickorchard.com/datasets/n-mnist and unpack both into one folder"},
+    {"shd", SPIKE_TRAINS, 20, 1, 0, {"shd_test.h5", "shd_train.h5"}, NULL,
+     "download shd_train.h5.zip and shd_test.h5.zip from https://zenkelab.org/datasets/ and unpack both"},
+    {"ssc", SPIKE_TRAINS, 35, 1, 0, {"ssc_test.h5", "ssc_train.h5"}, NULL,
+     "download ssc_train.h5.zip and ssc_test.h5.zip from https://zenkelab.org/datasets/ and unpack both"},
+    {"aedat-folder", AEDAT_CLASSES, 0, SP_DVS128_SIDE, CAN_FRAMES, {".", "."}, NULL, NULL},
+};
+
+static const char *const cifar_classes[] = {"airplane", "automobile", "bird",  "cat",  "deer",
+                                            "dog",      "frog",       "horse", "ship", "truck"};
+static const char *const digits[] = {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"};
+
+typedef struct event_state {
+    const event_set *set;
+    sp_recordings list; /* all but SHD and SSC */
+    sp_shd *shd;
+    sp_frame_shape sensor, out; /* out: after resizing */
+    sp_event_by by;
+    sp_orientation orientation;
+    sp_frame_normalise normalise;
+    int resize_kind;
+    int64_t window_us;
+    sp_resize *resize; /* NULL: size of the sensor */
+    sp_frame_cache *cache;
+    sp_augment augment;
+    sp_normal normal;
+    uint64_t seed;
+} event_state;
+
+static const event_set *find_set(const char *name)
+{
+    for (size_t i = 0; name && i < sizeof sets / sizeof *sets; i++) {
+        if (strcmp(sets[i].name, name) == 0)
+            return &sets[i];
+    }
+    return NULL;
+}
+
+bool sp_events_known(const char *name)
+{
+    return find_set(name) != NULL;
+}
+
+static size_t items_of(const sp_frame_shape *shape)
+{
+    return (size_t)shape->height * (size_t)shape->width * (size_t)shape->polarities;
+}
+
+/* ---- a sample ---- */
+
+static sp_status read_events(const event_state *s, size_t i, sp_events *out, sp_error *err)
+{
+    const sp_recording *r = s->shd ? NULL : &s->list.items[i];
+    uint8_t *bytes = NULL;
+    size_t n = 0;
+    sp_status st;
+    if (!r)
+        return sp_shd_events(s->shd, i, out, err);
+    SP_TRY(sp_recording_read(r->path, &bytes, &n, err));
+    if (s->set->layout == NMNIST)
+        st = sp_nmnist_parse(r->path, bytes, n, out, err);
+    else if (s->set->layout == GESTURES)
+        st = sp_aedat31_parse(r->path, bytes, n, r->timed ? &r->range : NULL, out, NULL, err);
+    else
+        st = sp_aedat_parse(r->path, bytes, n, s->orientation, out, err);
+    sp_free(bytes);
+    return st;
+}
+
+static int64_t origin_of(const event_state *s, size_t i, const sp_events *e)
+{
+    if (s->shd)
+        return 0;
+    return s->list.items[i].timed ? s->list.items[i].range.start : e->n ? e->items[0].t : 0;
+}
+
+static sp_status no_memory(const event_state *s, sp_error *err)
+{
+    return SP_FAIL(err, SP_E_MEMORY, "data set \"%s\": no memory for a sample", s->set->name);
+}
+
+/* Frames of the sensor's size, by way of `work` where they are resized. */
+static sp_status decode(const event_state *s, size_t i, float *frames, sp_error *err)
+{
+    size_t n = (size_t)s->sensor.frames * items_of(&s->sensor);
+    sp_events events = {0};
+    float *work = s->resize ? sp_alloc_array(n, sizeof *work) : frames;
+    void *scratch = s->resize ? sp_alloc(sp_resize_scratch_bytes(s->resize)) : NULL;
+    sp_status st;
+    if (!work || (s->resize && !scratch))
+        SP_TRY_GOTO(no_memory(s, err));
+    SP_TRY_GOTO(read_events(s, i, &events, err));
+    sp_events_to_frames(events.items, events.n, &s->sensor, s->by, origin_of(s, i, &events), s->window_us, work);
+    if (s->normalise == SP_NORMALISE_MAX)
+        sp_frames_normalise_max(&s->sensor, work);
+    if (s->resize)
+        sp_resize_run(s->resize, s->sensor.frames, work, scratch, frames);
+done:
+    sp_events_free(&events);
+    sp_free(scratch);
+    if (work != frames)
+        sp_free(work);
+    return st;
+}
+
+static void describe(const event_state *s, size_t i, sp_text *key, sp_text *source)
+{
+    const sp_recording *r = &s->list.items[i];
+    sp_text_add(key, "recording %s\n", r->path);
+    if (r->timed)
+        sp_text_add(key, "from %lld to %lld\n", (long long)r->range.start, (long long)r->range.end);
+    sp_text_add(key, "frames %d of %d, sensor %d, by %d in %lld us, orientation %d, normalise %d, resize %d\n",
+                s->out.frames, s->out.height, s->sensor.height, (int)s->by, (long long)s->window_us,
+                (int)s->orientation, (int)s->normalise, s->resize ? s->resize_kind : -1);
+    if (!sp_frame_cache_source(source, r->path))
+        source->failed = 1;
+}
+
+/* The frames of sample i before augmentation, from the cache when it has them. */
+static sp_status get_frames(const event_state *s, size_t i, float *frames, sp_error *err)
+{
+    size_t n = (size_t)s->out.frames * items_of(&s->out);
+    sp_text key = {0}, source = {0};
+    sp_status st = SP_OK;
+    bool usable;
+    if (!s->cache)
+        return decode(s, i, frames, err);
+    describe(s, i, &key, &source);
+    usable = !key.failed && !source.failed;
+    if (!usable || !sp_frame_cache_get(s->cache, key.s, source.s, frames, n)) {
+        st = decode(s, i, frames, err);
+        if (st == SP_OK && usable)
+            sp_frame_cache_put(s->cache, key.s, source.s, frames, n);
+    }
+    sp_text_free(&key);
+    sp_text_free(&source);
+    return st;
+}
+
+static sp_status augment(const event_state *s, sp_sample_request want, float *frames, sp_error *err)
+{
+    const sp_augment *a = &s->augment;
+    sp_frame_draw draw;
+    sp_rng r;
+    float *scratch;
+    if (!a->crop && !a->roll && !(a->flip > 0.0))
+        return SP_OK;
+    scratch = sp_alloc_array(items_of(&s->out), sizeof *scratch);
+    if (!scratch)
+        return no_memory(s, err);
+    r = sp_augment_rng(s->seed, want);
+    draw = sp_frame_draw_from(a, &r);
+    sp_frames_augment(&s->out, &draw, scratch, frames);
+    sp_free(scratch);
+    return SP_OK;
+}
+
+static void normalise(const event_state *s, float *frames)
+{
+    size_t n = (size_t)s->out.frames * items_of(&s->out), entries = (size_t)s->normal.n;
+    for (size_t k = 0; k < n; k++) {
+        size_t c = entries == 1 ? 0 : k % entries; /* as many entries as channels, which come last */
+        frames[k] = (frames[k] - s->normal.mean[c]) * s->normal.scale[c];
+    }
+}
+
+static sp_status event_get(const sp_dataset *ds, sp_sample_request want, float *image, int32_t *label, sp_error *err)
+{
+    const event_state *s = ds->state;
+    if (want.index >= ds->info.count)
+        return SP_FAIL(err, SP_E_DATA, "sample %zu of data set \"%s\", which has %zu", want.index, ds->info.name,
+                       ds->info.count);
+    SP_TRY(get_frames(s, want.index, image, err));
+    SP_TRY(augment(s, want, image, err));
+    normalise(s, image);
+    *label = s->shd ? sp_shd_label(s->shd, want.index) : s->list.items[want.index].label;
+    return SP_OK;
+}
+
+static void state_free(event_state *s)
+{
+    if (!s)
+        return;
+    sp_recordings_free(&s->list);
+    sp_shd_close(&s->shd);
+    sp_resize_destroy(&s->resize);
+    sp_frame_cache_close(&s->cache);
+    sp_free(s);
+}
+
+static void event_close(sp_dataset *ds)
+{
+    state_free(ds->state);
+}
+
+/* ---- opening ---- */
+
+static sp_status missing(const event_set *set, const sp_dataset_options *o, const char *looked, sp_error *err)
+{
+    return SP_FAIL(err, SP_E_DATA,
+                   "data set \"%s\": no %s in %s; to get it: %s, then name its folder as the data path, or put it at "
+                   "$SPIKEPORT_DATA/%s",
+                   set->name, set->marker[o->train != 0], looked, set->get, set->name);
+}
+
+/* FOLDER, or FOLDER/<what the archive makes>, if it holds the split; *out stays NULL when neither does. */
+static sp_status try_folder(const event_set *set, bool train, const char *folder, char **out, sp_error *err)
+{
+    for (int inner = 0; inner < (set->inner ? 2 : 1) && !*out; inner++) {
+        char *at = inner ? sp_format("%s/%s", folder, set->inner) : sp_strdup(folder);
+        char *marker = at ? sp_format("%s/%s", at, set->marker[train]) : NULL;
+        struct stat info;
+        bool found = marker && stat(marker, &info) == 0;
+        if (!marker) {
+            sp_free(at);
+            return SP_FAIL(err, SP_E_MEMORY, "out of memory while looking for data set \"%s\"", set->name);
+        }
+        sp_free(marker);
+        if (found)
+            *out = at;
+        else
+            sp_free(at);
+    }
+    return SP_OK;
+}
+
+static sp_status find_folder(const event_set *set, const sp_dataset_options *o, char **out, sp_error *err)
+{
+    const char *env = getenv("SPIKEPORT_DATA"), *places[2] = {SYSTEM_FOLDER, NULL};
+    bool train = o->train != 0;
+    char *looked = NULL;
+    sp_status st = SP_OK;
+    if (o->path && *o->path) {
+        SP_TRY(try_folder(set, train, o->path, out, err));
+        if (*out)
+            return SP_OK;
+        return set->get ? missing(set, o, o->path, err)
+                        : SP_FAIL(err, SP_E_DATA, "data set \"%s\": %s: no such folder", set->name, o->path);
+    }
+    if (!set->get)
+        return SP_FAIL(err, SP_E_CONFIG, "data set \"%s\" needs a path: a folder with a folder of .aedat files per class",
+                       set->name);
+    if (env && *env)
+        places[0] = env, places[1] = SYSTEM_FOLDER;
+    for (int i = 0; i < 2 && places[i] && !*out && st == SP_OK; i++) {
+        char *place = sp_format("%s/%s", places[i], set->name);
+        st = place ? try_folder(set, train, place, out, err)
+                   : SP_FAIL(err, SP_E_MEMORY, "out of memory while looking for data set \"%s\"", set->name);
+        sp_free(place);
+    }
+    SP_TRY(st);
+    if (*out)
+        return SP_OK;
+    looked = places[1] ? sp_format("%s/%s or %s/%s", env, set->name, SYSTEM_FOLDER, set->name)
+                       : sp_format("%s/%s (SPIKEPORT_DATA is not set)", SYSTEM_FOLDER, set->name);
+    st = missing(set, o, looked ? looked : SYSTEM_FOLDER, err);
+    sp_free(looked);
+    return st;
+}
+
+static sp_status list_samples(event_state *s, const sp_dataset_options *o, const char *folder, size_t *count,
+                              int *classes, sp_error *err)
+{
+    const event_set *set = s->set;
+    bool train = o->train != 0;
+    sp_class_layout l = {.ending = set->layout == NMNIST ? ".bin" : ".aedat", .split = 1.0, .train = train};
+    char *path = sp_format("%s/%s", folder, set->marker[train]);
+    sp_status st;
+    if (!path)
+        return SP_FAIL(err, SP_E_MEMORY, "out of memory while opening data set \"%s\"", set->name);
+    if (set->layout == SPIKE_TRAINS) {
+        st = sp_shd_open(path, set->classes, &s->shd, err);
+    } else if (set->layout == GESTURES) {
+        st = sp_list_gestures(folder, path, &s->list, err);
+    } else if (set->layout == NMNIST) {
+        l.class_names = digits, l.n_classes = 10;
+        st = sp_list_classes(path, &l, &s->list, err);
+    } else {
+        l.split = o->events.split > 0.0 ? o->events.split : 0.9;
+        if (set->classes)
+            l.class_names = cifar_classes, l.n_classes = 10;
+        st = sp_list_classes(folder, &l, &s->list, err);
+    }
+    sp_free(path);
+    SP_TRY(st);
+    *count = s->shd ? sp_shd_count(s->shd) : s->list.n;
+    *classes = set->classes ? set->classes : s->list.classes;
+    return SP_OK;
+}
+
+static sp_status refuse(const event_set *set, const char *option, const char *why, sp_error *err)
+{
+    return SP_FAIL(err, SP_E_CONFIG, "data set \"%s\": %s: %s; leave it out", set->name, option, why);
+}
+
+static sp_status check_choices(const event_set *set, const sp_dataset_options *o, sp_error *err)
+{
+    const sp_event_options *e = &o->events;
+    bool classes = set->layout == AEDAT_CLASSES, trains = set->layout == SPIKE_TRAINS;
+    if (o->encoding != SP_ENCODE_NONE)
+        return refuse(set, "encode", "its samples are spikes already", err);
+    if (e->orientation != SP_ORIENT_DEFAULT && !classes)
+        return refuse(set, "events.orientation", "only AEDAT 2.0 files leave it open", err);
+    if (e->split != 0.0 && !classes)
+        return refuse(set, "events.split", "it has a split of its own", err);
+    if (!(e->split >= 0.0 && e->split <= 1.0))
+        return SP_FAIL(err, SP_E_CONFIG, "data set \"%s\": events.split is %g; choose 0 to 1", set->name, e->split);
+    if (!(e->window >= 0.0 && e->window <= 1e6))
+        return SP_FAIL(err, SP_E_CONFIG, "data set \"%s\": events.window is %g; choose seconds, up to 1e6", set->name,
+                       e->window);
+    if (e->window > 0.0 && e->by != SP_BY_TIME && !(trains && e->by == SP_BY_DEFAULT))
+        return refuse(set, "events.window", "it goes with \"by: time\"", err);
+    if (trains && (o->size || e->resize != SP_RESIZE_BILINEAR))
+        return refuse(set, o->size ? "size" : "events.resize", "its samples are no images", err);
+    if (o->resize)
+        return refuse(set, "resize", "frames have one size only, \"size\"", err);
+    if (e->resize == SP_RESIZE_PIL && !o->size)
+        return SP_FAIL(err, SP_E_CONFIG, "data set \"%s\": events.resize is pil, but no size is given; such as size: 48",
+                       set->name);
+    return sp_augment_check(set->name, &o->augment, set->can, err);
+}
+
+static sp_status check_sizes(event_state *s, const sp_dataset_options *o, sp_error *err)
+{
+    const event_set *set = s->set;
+    int frames = o->frames ? o->frames : o->time_steps;
+    if (frames < 1 || frames > MAX_FRAMES)
+        return SP_FAIL(err, SP_E_CONFIG, "data set \"%s\": frames is %d; choose 1 to %d, as many as time steps", set->name,
+                       frames, MAX_FRAMES);
+    if (o->size < 0 || o->size > MAX_SIDE)
+        return SP_FAIL(err, SP_E_CONFIG, "data set \"%s\": size is %d; choose 1 to %d, or 0 for the sensor's %d",
+                       set->name, o->size, MAX_SIDE, set->side);
+    s->sensor = (sp_frame_shape){frames, set->side, set->side, 2};
+    if (set->layout == SPIKE_TRAINS) /* the units are channels, which lie in memory as the pixels of a row do */
+        s->sensor = (sp_frame_shape){frames, 1, SP_SHD_UNITS, 1};
+    s->out = s->sensor;
+    if (o->size)
+        s->out.height = s->out.width = o->size;
+    if (items_of(&s->out) > MAX_ITEMS / (size_t)frames)
+        return SP_FAIL(err, SP_E_CONFIG, "data set \"%s\": %d frames of %d x %d are too large; ask for fewer or smaller",
+                       set->name, frames, s->out.height, s->out.width);
+    return SP_OK;
+}
+
+static sp_status set_up(event_state *s, const sp_dataset_options *o, sp_error *err)
+{
+    const sp_event_options *e = &o->events;
+    bool trains = s->set->layout == SPIKE_TRAINS;
+    double window = e->window > 0.0 ? e->window : trains ? SHD_SECONDS : 0.0;
+    SP_TRY(check_choices(s->set, o, err));
+    SP_TRY(check_sizes(s, o, err));
+    SP_TRY(sp_normal_init(&s->normal, o, trains ? SP_SHD_UNITS : 2, err));
+    s->by = e->by != SP_BY_DEFAULT ? (sp_event_by)e->by : trains ? SP_BY_TIME : SP_BY_COUNT;
+    s->window_us = (int64_t)llround(window * 1e6);
+    s->orientation = (sp_orientation)e->orientation;
+    s->normalise = (sp_frame_normalise)e->normalise;
+    s->resize_kind = e->resize;
+    s->seed = o->seed;
+    if (o->train)
+        s->augment = o->augment;
+    /* Equal sizes need no filter, but the round trip through images changes counts all the same. */
+    if (o->size && (o->size != s->set->side || e->resize == SP_RESIZE_PIL)) {
+        s->resize = sp_resize_create((sp_frame_resize_kind)e->resize, s->set->side, o->size);
+        if (!s->resize)
+            return SP_FAIL(err, SP_E_MEMORY, "out of memory while opening data set \"%s\"", s->set->name);
+    }
+    /* Files of N-MNIST are as small as their frames, and HDF5 reads one sample as fast as a cache. */
+    if (!e->no_cache && (s->set->layout == AEDAT_CLASSES || s->set->layout == GESTURES))
+        return sp_frame_cache_open(s->set->name, &s->cache, err);
+    return SP_OK;
+}
+
+sp_status sp_events_open(const sp_dataset_options *o, sp_dataset *ds, sp_error *err)
+{
+    event_state *s = sp_alloc(sizeof *s);
+    char *folder = NULL;
+    size_t count = 0;
+    int classes = 0;
+    sp_status st;
+    if (!s)
+        return SP_FAIL(err, SP_E_MEMORY, "out of memory while opening data set \"%s\"", o->name);
+    s->set = find_set(o->name);
+    SP_TRY_GOTO(set_up(s, o, err));
+    SP_TRY_GOTO(find_folder(s->set, o, &folder, err));
+    SP_TRY_GOTO(list_samples(s, o, folder, &count, &classes, err));
+    ds->info = (sp_dataset_info){.count = count,
+                                 .classes = classes,
+                                 .frames = s->out.frames,
+                                 .channels = s->shd ? s->out.width : s->out.polarities,
+                                 .height = s->out.height,
+                                 .width = s->shd ? 1 : s->out.width};
+    ds->state = s;
+    ds->get = event_get;
+    ds->close = event_close;
+done:
+    sp_free(folder);
+    if (st != SP_OK)
+        state_free(s);
+    return st;
+}
+
+sp_status sp_events_refuse(const sp_dataset_options *o, sp_error *err)
+{
+    const sp_event_options *e = &o->events;
+    bool asked = e->orientation || e->by || e->resize || e->normalise || e->no_cache || e->split > 0.0 || e->window > 0.0;
+    if (asked)
+        return SP_FAIL(err, SP_E_CONFIG, "data set \"%s\" has no events; leave \"events\" out", o->name);
+    return SP_OK;
+}

@@ -1,0 +1,247 @@
+/* Variants of the methods: BPTT cut into blocks, an optimizer step at every time step, residual branches that end in
+ * spikes. Compared with a small network written out in double precision, and with plans that must come to the same. */
+#include "support.h"
+
+TestSuite(methods, .init = setup, .fini = teardown);
+
+static const int64_t chw[3] = {3, 8, 8};
+
+/* ---- one input, one neuron, two classes, in double ---- */
+
+enum { SAMPLES = 5, STEPS = 6 };
+static const double tau = 1.6;
+
+typedef struct tiny {
+    double w, out[2];     /* the weight before the neuron, those behind it; no biases */
+    double g_w, g_out[2]; /* gradients */
+} tiny;
+
+static void forward(const tiny *n, const float *x, int T, double *u, double *s)
+{
+    double v = 0;
+    for (int t = 0; t < T; t++) {
+        u[t] = (1 - 1 / tau) * v + n->w * (double)x[t];
+        s[t] = u[t] >= 1 ? 1 : 0;
+        v = u[t] - s[t];
+    }
+}
+
+/* The gradient of one sample; that through v is dropped where a block of `block` steps ends. */
+static void backward(tiny *n, const float *x, int label, int T, int block)
+{
+    double u[STEPS], s[STEPS], carry = 0; /* dL/dv[t] */
+    forward(n, x, T, u, s);
+    for (int t = T - 1; t >= 0; t--) {
+        double z[2] = {n->out[0] * s[t], n->out[1] * s[t]}, g_s = 0;
+        for (int k = 0; k < 2; k++) {
+            double p = 1 / (1 + exp(z[1 - k] - z[k])), e = (p - (k == label)) / (SAMPLES * T);
+            n->g_out[k] += e * s[t];
+            g_s += e * n->out[k];
+        }
+        double h = fmax(0, 1 - fabs(u[t] - 1));
+        carry = (t + 1) % block == 0 ? 0 : carry;
+        double g_u = g_s * h + carry * (1 - h);
+        n->g_w += g_u * (double)x[t];
+        carry = g_u * (1 - 1 / tau);
+    }
+}
+
+static const char tiny_layers[] = "  - {type: linear, out: 1, bias: false}\n"
+                                  "  - {type: lif, tau: 1.6}\n"
+                                  "  - {type: linear, out: 2, bias: false}\n";
+
+static void set_weights(rig *r, const tiny *n)
+{
+    sp_error err = {0};
+    float w = (float)n->w, out[2] = {(float)n->out[0], (float)n->out[1]};
+    cr_assert_eq(sp_model_write(r->m, sp_graph_param(r->g, "0.weight"), SP_RANGE_WEIGHTS, &w, &err), SP_OK);
+    cr_assert_eq(sp_model_write(r->m, sp_graph_param(r->g, "2.weight"), SP_RANGE_WEIGHTS, out, &err), SP_OK);
+}
+
+Test(methods, truncated_bptt_drops_the_gradient_between_blocks)
+{
+    static const int64_t one[3] = {1, 1, 1};
+    double seen[STEPS + 1];
+    for (int block = 1; block <= STEPS; block++) {
+        sp_plan_options o = options_of(SP_METHOD_BPTT, SAMPLES, STEPS);
+        o.sequence = true;
+        o.truncate = block == STEPS ? 0 : block;
+        rig r = rig_open(tiny_layers, one, &o);
+        tiny n = {.w = 0.75, .out = {0.5, -0.875}};
+        set_weights(&r, &n);
+        for (int b = 0; b < SAMPLES; b++) {
+            float x[STEPS];
+            for (int t = 0; t < STEPS; t++) {
+                r.images[t * SAMPLES + b] = x[t] = 0.9f + 0.7f * r.images[t * SAMPLES + b];
+            }
+            backward(&n, x, r.labels[b], STEPS, block);
+        }
+        float *g = rig_gradient(&r);
+        double expected[3] = {n.g_w, n.g_out[0], n.g_out[1]};
+        for (int i = 0; i < 3; i++)
+            cr_assert(fabs((double)g[i] - expected[i]) < 1e-6, "blocks of %d: gradient %d is %g, expected %g", block, i,
+                      (double)g[i], expected[i]);
+        seen[block] = n.g_w;
+        for (int k = 1; k < block; k++)
+            cr_assert(fabs(seen[k] - seen[block]) > 1e-4, "blocks of %d and %d do not differ: the test could not fail", k, block);
+        free(g);
+        rig_close(&r);
+    }
+}
+
+static float *gradient_of(const char *layers, const sp_plan_options *o, uint64_t *arena_bytes)
+{
+    rig r = rig_open(layers, chw, o);
+    float *g = rig_gradient(&r);
+    *arena_bytes = r.p->arena_bytes;
+    rig_close(&r);
+    return g;
+}
+
+Test(methods, blocks_of_one_step_are_sltt_and_cost_no_more_memory_than_one_step)
+{
+    sp_graph *g = graph_of(EVERY_LAYER, chw);
+    for (int sequence = 0; sequence < 2; sequence++) {
+        uint64_t at_1, at_2, whole, unused;
+        sp_plan_options o = options_of(SP_METHOD_BPTT, 4, 6);
+        o.sequence = sequence;
+        float *full = gradient_of(EVERY_LAYER, &o, &whole);
+        o.truncate = 6;
+        float *same = gradient_of(EVERY_LAYER, &o, &unused);
+        cr_assert_arr_eq(full, same, (size_t)g->n_trainable * sizeof *full, "one block of all steps");
+        o.truncate = 1;
+        float *cut = gradient_of(EVERY_LAYER, &o, &at_1);
+        o.method = SP_METHOD_SLTT;
+        o.truncate = 0;
+        float *sltt = gradient_of(EVERY_LAYER, &o, &unused);
+        expect_same_gradient(g, cut, sltt, 1e-6, "blocks of one step");
+        free(full), free(same), free(cut), free(sltt);
+        o = options_of(SP_METHOD_BPTT, 4, 2);
+        o.sequence = sequence;
+        free(gradient_of(EVERY_LAYER, &o, &at_2));
+        o.time_steps = 6;
+        o.truncate = 2;
+        free(gradient_of(EVERY_LAYER, &o, &unused));
+        cr_assert_eq(unused, at_2, "six steps in blocks of two take %llu bytes, two steps %llu", (unsigned long long)unused,
+                     (unsigned long long)at_2);
+        cr_assert(at_1 < at_2 && at_2 < whole);
+    }
+    sp_graph_destroy(&g);
+}
+
+/* ---- an optimizer step at every time step ---- */
+
+/* Neurons that forget (tau 1): a time step is then a mini-batch of its own, of one step. */
+static const char forgetful[] = "  - {type: ws_conv, out: 8, kernel: 3, padding: 1}\n"
+                                "  - {type: batch_norm}\n"
+                                "  - {type: lif, tau: 1}\n"
+                                "  - type: residual\n"
+                                "    branch: [{type: ws_conv, out: 8, kernel: 3, padding: 1}, {type: batch_norm}]\n"
+                                "    skip_gain: true\n"
+                                "  - {type: lif, tau: 1}\n"
+                                "  - {type: dropout, p: 0.2}\n"
+                                "  - {type: flatten}\n"
+                                "  - {type: linear, out: 4}\n";
+
+static void run_and_update(rig *r, double lr)
+{
+    sp_error err = {0};
+    sp_exec_batch b = {.images = r->images, .labels = r->labels, .iteration = r->iteration, .lr = lr};
+    cr_assert_eq(sp_exec_run(r->p, &b, &err), SP_OK, "%s", err.text);
+    cr_assert_eq(sp_exec_update(r->p, lr, 1, &err), SP_OK, "%s", err.text);
+}
+
+static double difference(const float *a, const float *b, int64_t n)
+{
+    double most = 0;
+    for (int64_t i = 0; i < n; i++)
+        most = fmax(most, fabs((double)a[i] - (double)b[i]));
+    return most;
+}
+
+Test(methods, online_updates_are_small_mini_batches_when_neurons_forget)
+{
+    enum { T = 3 };
+    const double lr = 0.3;
+    for (int method = 0; method < 2; method++) {
+        sp_plan_options o = options_of(method ? SP_METHOD_OTTT : SP_METHOD_SLTT, 6, T);
+        o.online_update = true;
+        o.weight_decay = 0;
+        o.momentum = 0;
+        rig online = rig_open(forgetful, chw, &o);
+        float *before = rig_read(&online, SP_RANGE_WEIGHTS);
+        run_and_update(&online, lr);
+        float *a = rig_read(&online, SP_RANGE_WEIGHTS);
+        o.online_update = false;
+        o.time_steps = 1;
+        rig one = rig_open(forgetful, chw, &o);
+        for (int t = 0; t < T; t++)
+            run_and_update(&one, lr / T);
+        float *b = rig_read(&one, SP_RANGE_WEIGHTS);
+        o.time_steps = T;
+        rig once = rig_open(forgetful, chw, &o);
+        run_and_update(&once, lr);
+        float *c = rig_read(&once, SP_RANGE_WEIGHTS);
+        int64_t n = online.g->n_trainable;
+        double moved = difference(a, before, n), worst = difference(a, b, n);
+        cr_assert(worst < 1e-4 * moved, "%s: online differs by %g of %g", sp_method_name(o.method), worst, moved);
+        cr_assert(difference(a, c, n) > 1e-2 * moved, "one step for all differs too little: the test could not fail");
+        free(before), free(a), free(b), free(c);
+        rig_close(&online), rig_close(&one), rig_close(&once);
+    }
+}
+
+/* AdamW counts every online step; with one time step a mini-batch online and offline are the same. */
+Test(methods, online_update_of_one_step_is_the_ordinary_one)
+{
+    sp_error err = {0};
+    sp_plan_options o = options_of(SP_METHOD_OTTT, 4, 1);
+    o.adamw = true;
+    o.weight_decay = 0.01;
+    rig a = rig_open(EVERY_LAYER, chw, &o);
+    o.online_update = true;
+    rig b = rig_open(EVERY_LAYER, chw, &o);
+    for (int i = 0; i < 3; i++) {
+        a.iteration = b.iteration = i;
+        rig_run(&a);
+        cr_assert_eq(sp_exec_update(a.p, 0.01, i + 1, &err), SP_OK);
+        run_and_update(&b, 0.01);
+    }
+    float *x = rig_read(&a, SP_RANGE_WEIGHTS), *y = rig_read(&b, SP_RANGE_WEIGHTS);
+    cr_assert_arr_eq(x, y, (size_t)a.g->n_trainable * sizeof *x);
+    free(x), free(y);
+    rig_close(&a), rig_close(&b);
+}
+
+/* ---- SEW: a branch that ends in spikes ---- */
+
+#define SEW(last, gain)                                                                                      \
+    "  - {type: conv, out: 8, kernel: 3, padding: 1}\n"                                                      \
+    "  - {type: lif, v_th: 0.5}\n"                                                                           \
+    "  - type: residual\n"                                                                                   \
+    "    branch: [{type: conv, out: 40, kernel: 3, stride: 2, padding: 1}, {type: batch_norm}, {type: lif}" last "]\n" \
+    "    shortcut: [{type: conv, out: 40, kernel: 1, stride: 2}, {type: batch_norm}, {type: lif}]\n" gain     \
+    "  - type: residual\n"                                                                                   \
+    "    branch: [{type: conv, out: 40, kernel: 3, padding: 1}, {type: batch_norm}, {type: lif}" last "]\n"  \
+    "  - {type: adaptive_avg_pool, output: 1}\n"                                                             \
+    "  - {type: flatten}\n"                                                                                  \
+    "  - {type: linear, out: 4}\n"
+
+Test(methods, a_branch_of_spikes_is_the_same_branch_in_real_numbers)
+{
+    static const struct { const char *spikes, *real; } nets[] = {
+        {SEW("", ""), SEW(", {type: scale, factor: 1}", "")},
+        {SEW("", "    skip_gain: true\n    alpha: 0.7\n"), SEW(", {type: scale, factor: 1}", "    skip_gain: true\n    alpha: 0.7\n")},
+    };
+    static const sp_method kinds[] = {SP_METHOD_SLTT, SP_METHOD_SLTT_K, SP_METHOD_BPTT, SP_METHOD_OTTT};
+    for (int net = 0; net < 2; net++)
+        for (int m = 0; m < 4; m++) {
+            uint64_t unused;
+            sp_plan_options o = options_of(kinds[m], 4, 3);
+            sp_graph *g = graph_of(nets[net].spikes, chw);
+            float *a = gradient_of(nets[net].spikes, &o, &unused), *b = gradient_of(nets[net].real, &o, &unused);
+            expect_same_gradient(g, a, b, 1e-6, sp_method_name(kinds[m]));
+            free(a), free(b);
+            sp_graph_destroy(&g);
+        }
+}

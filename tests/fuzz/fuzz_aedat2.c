@@ -1,0 +1,23 @@
+/* libFuzzer target: host/data/aedat2.c, and the frames that its events make. */
+#include <stdlib.h>
+#include "data/events.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
+{
+    static float frames[4 * SP_DVS128_SIDE * SP_DVS128_SIDE * 2];
+    sp_frame_shape shape = {4, SP_DVS128_SIDE, SP_DVS128_SIDE, 2};
+    sp_events e = {0};
+    sp_error err = {0};
+    sp_orientation orientation = n ? (sp_orientation)(bytes[n - 1] % 4) : SP_ORIENT_PLAIN;
+    sp_status st = sp_aedat2_parse("fuzz", bytes, n, orientation, &e, &err);
+    if (st == SP_OK) {
+        sp_events_to_frames(e.items, e.n, &shape, SP_BY_COUNT, 0, 0, frames);
+        sp_events_to_frames(e.items, e.n, &shape, SP_BY_TIME, 0, 0, frames);
+    } else if (!err.text[0]) {
+        abort(); /* a failure must say why */
+    }
+    sp_events_free(&e);
+    return 0;
+}

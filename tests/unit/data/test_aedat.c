@@ -1,0 +1,627 @@
+/* AEDAT 2.0 and 3.1: real recordings to the counts and sums that an independent parser found, files made here to their
+ * events, and every kind of damage to an error that names file and byte. */
+#include "event_support.h"
+
+/* ---- real recordings ---- */
+
+/* The address again, from an event in the camera's own coordinates. */
+static int64_t address_of(const sp_event *e)
+{
+    return (int64_t)e->y << 8 | (int64_t)e->x << 1 | e->p;
+}
+
+static void check_aedat2(const char *folder, const table *t, bool hashed)
+{
+    char path[1024];
+    uint8_t *bytes = NULL;
+    size_t n = 0, on = 0;
+    sp_events e = {0};
+    sp_error err = {0};
+    sha256 s;
+    snprintf(path, sizeof path, "%s/%s", folder, t->column[0]);
+    cr_assert_eq(sp_recording_read(path, &bytes, &n, &err), SP_OK, "%s", err.text);
+    cr_assert_eq(sp_aedat_parse(path, bytes, n, SP_ORIENT_PLAIN, &e, &err), SP_OK, "%s", err.text);
+    cr_assert_eq(e.n, strtoull(t->column[2], NULL, 10), "%s: %zu events", path, e.n);
+    cr_assert_eq(e.items[0].t, strtoll(t->column[3], NULL, 10), "%s", path);
+    cr_assert_eq(e.items[e.n - 1].t, strtoll(t->column[4], NULL, 10), "%s", path);
+    sha256_init(&s);
+    for (size_t k = 0; k < e.n; k++) {
+        on += e.items[k].p;
+        sha256_add64(&s, address_of(&e.items[k]));
+        sha256_add64(&s, e.items[k].t);
+    }
+    cr_assert_eq(on, strtoull(t->column[5], NULL, 10), "%s", path);
+    if (hashed)
+        cr_assert_str_eq(sha256_end(&s), t->column[6], "%s", path);
+    sp_events_free(&e);
+    sp_free(bytes);
+}
+
+Test(aedat, reads_real_dvs128_recordings)
+{
+    table t;
+    int n = 0;
+    NEEDS_SHARED("aedat2");
+    t = table_open(SHARED "/aedat2/EVENTS.tsv");
+    while (table_next(&t)) {
+        /* DAVIS addresses are refused (next test); one file has set bit 15 of some addresses, which is not kept */
+        if (strncmp(t.column[0], "davis", 5) == 0 || strncmp(t.column[0], "synth", 5) == 0)
+            continue;
+        check_aedat2(SHARED "/aedat2", &t, strcmp(t.column[0], "rewritten_rotated.aedat") != 0);
+        n++;
+    }
+    cr_assert_eq(n, 8);
+    t = table_open(SHARED "/dvs128-objects/EVENTS.tsv");
+    for (n = 0; table_next(&t); n++)
+        check_aedat2(SHARED "/dvs128-objects", &t, true);
+    cr_assert_eq(n, 6 * 24);
+}
+
+Test(aedat, refuses_other_cameras_and_versions)
+{
+    static const struct {
+        const char *path, *expect;
+    } files[] = {{SHARED "/aedat2/davis240c_imu_translBoxes.aedat", "DAVIS"},
+                 {SHARED "/aedat2/synth_translatingBarX.aedat", "byte 185: address"},
+                 {SHARED "/aedat4/sample.aedat4", "AEDAT 4"}};
+    NEEDS_SHARED("aedat4");
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        uint8_t *bytes = NULL;
+        size_t n = 0;
+        sp_events e = {0};
+        sp_error err = {0};
+        cr_assert_eq(sp_recording_read(files[i].path, &bytes, &n, &err), SP_OK, "%s", err.text);
+        cr_assert_eq(sp_aedat_parse(files[i].path, bytes, n, SP_ORIENT_DEFAULT, &e, &err), SP_E_DATA);
+        cr_assert_not_null(strstr(err.text, files[i].expect), "%s", err.text);
+        cr_assert_not_null(strstr(err.text, files[i].path), "%s", err.text);
+        sp_events_free(&e);
+        sp_free(bytes);
+    }
+}
+
+/* Row k of the labels beside a recording. */
+static sp_gesture_row label_row(const char *recording, size_t k)
+{
+    char path[1024];
+    uint8_t *text = NULL;
+    size_t n = 0, n_rows = 0;
+    sp_gesture_row *rows, row;
+    sp_error err = {0};
+    snprintf(path, sizeof path, SHARED "/aedat31/%.*s_labels.csv", (int)(strlen(recording) - 6), recording);
+    cr_assert_eq(sp_recording_read(path, &text, &n, &err), SP_OK, "%s", err.text);
+    cr_assert_eq(sp_gesture_labels_parse(path, (char *)text, n, &rows, &n_rows, &err), SP_OK, "%s", err.text);
+    cr_assert_lt(k, n_rows);
+    row = rows[k];
+    sp_free(rows);
+    sp_free(text);
+    return row;
+}
+
+/* A row of a whole file has 8 columns, one of a labelled part 6. */
+static void check_aedat31(const table *t)
+{
+    char path[1024];
+    uint8_t *bytes = NULL;
+    size_t n = 0, on = 0, packets[2];
+    bool whole = t->n == 9;
+    sp_gesture_row row = {0};
+    sp_events e = {0};
+    sp_error err = {0};
+    snprintf(path, sizeof path, SHARED "/aedat31/%s", t->column[0]);
+    cr_assert_eq(sp_recording_read(path, &bytes, &n, &err), SP_OK, "%s", err.text);
+    if (!whole) {
+        row = label_row(t->column[0], strtoull(t->column[1], NULL, 10));
+        cr_assert_eq(row.label + 1, atoi(t->column[2]));
+    }
+    cr_assert_eq(sp_aedat31_parse(path, bytes, n, whole ? NULL : &row.range, &e, packets, &err), SP_OK, "%s", err.text);
+    for (size_t k = 0; k < e.n; k++)
+        on += e.items[k].p;
+    cr_assert_eq(e.n, strtoull(t->column[3], NULL, 10), "%s: %zu", path, e.n);
+    cr_assert_eq(on, strtoull(t->column[whole ? 5 : 4], NULL, 10), "%s", path);
+    cr_assert_str_eq(hash_of_events(&e), t->column[whole ? 8 : 5], "%s", path);
+    if (whole) {
+        cr_assert_eq(packets[0], strtoull(t->column[1], NULL, 10), "%s", path);
+        cr_assert_eq(packets[1], strtoull(t->column[2], NULL, 10), "%s", path);
+        cr_assert_eq(e.items[0].t, strtoll(t->column[6], NULL, 10), "%s", path);
+    }
+    sp_events_free(&e);
+    sp_free(bytes);
+}
+
+Test(aedat, reads_aedat31_with_overflow_and_special_packets)
+{
+    table t;
+    int n = 0;
+    NEEDS_SHARED("aedat31");
+    t = table_open(SHARED "/aedat31/EVENTS.tsv");
+    for (; table_next(&t); n++)
+        check_aedat31(&t);
+    cr_assert_eq(n, 6 + 21);
+}
+
+/* ---- files made here ---- */
+
+static const char *const header2 = "#!AER-DAT2.0\r\n# made by a test\r\n";
+
+Test(aedat, orientations)
+{
+    static const sp_orientation kinds[] = {SP_ORIENT_DEFAULT, SP_ORIENT_SLTT, SP_ORIENT_SPIKINGJELLY, SP_ORIENT_PLAIN};
+    static const sp_event expect[][2] = {{{10, 124, 100, 0}, {11, 127, 0, 1}},
+                                         {{10, 124, 100, 0}, {11, 127, 0, 1}},
+                                         {{10, 27, 124, 0}, {11, 127, 127, 1}},
+                                         {{10, 3, 100, 1}, {11, 0, 0, 0}}};
+    made m = {.n = 0};
+    made_text(&m, header2);
+    made_aedat2(&m, 3, 100, 1, 10);
+    made_aedat2(&m, 0, 0, 0, 11);
+    for (int i = 0; i < 4; i++) {
+        sp_events e = {0};
+        sp_error err = {0};
+        cr_assert_eq(sp_aedat_parse("made", m.b, m.n, kinds[i], &e, &err), SP_OK, "%s", err.text);
+        cr_assert_eq(e.n, 2);
+        for (int k = 0; k < 2; k++) {
+            const sp_event *g = &e.items[k], *w = &expect[i][k];
+            cr_assert(g->t == w->t && g->x == w->x && g->y == w->y && g->p == w->p, "%d %d: %d %d %d", i, k, g->x, g->y, g->p);
+        }
+        sp_events_free(&e);
+    }
+}
+
+Test(aedat, header_ends_where_it_ends_and_the_clock_wraps)
+{
+    for (int end_line = 0; end_line < 2; end_line++) {
+        made m = {.n = 0};
+        sp_events e = {0};
+        sp_error err = {0};
+        made_text(&m, header2);
+        if (end_line)
+            made_text(&m, "#End Of ASCII Header\r\n");
+        made_aedat2(&m, 1, 2, 0, 0xfffffff0u);
+        made_aedat2(&m, 1, 2, 0, 0x00000010u);
+        made_aedat2(&m, 1, 2, 0, 0x0000000fu); /* a little disorder is no wrap */
+        cr_assert_eq(sp_aedat2_parse("made", m.b, m.n, SP_ORIENT_PLAIN, &e, &err), SP_OK, "%s", err.text);
+        cr_assert_eq(e.n, 3);
+        cr_assert_eq(e.items[0].t, 0xfffffff0ll);
+        cr_assert_eq(e.items[1].t, 0x100000010ll);
+        cr_assert_eq(e.items[2].t, 0x10000000fll);
+        sp_events_free(&e);
+    }
+}
+
+static const char *const header31 = "#!AER-DAT3.1\r\n#Format: RAW\r\n#Source 1: DVS128\r\n#!END-HEADER\r\n";
+
+/* Two polarity packets, the second after an overflow and with unused room, and others between them. */
+static void make31(made *m)
+{
+    made_text(m, header31);
+    made_packet(m, 1, 8, 0, 2, 2);
+    made_polarity(m, 5, 6, 1, 0x7ffffff0u);
+    made_polarity(m, 127, 0, 0, 0x7fffffffu);
+    made_packet(m, 0, 8, 0, 1, 1); /* special: the clock wrapped */
+    made_little(m, 0, 8);
+    made_packet(m, 2, 100, 0, 1, 1); /* a picture */
+    for (int i = 0; i < 100; i++)
+        made_little(m, 0xaa, 1);
+    made_packet(m, 1, 8, 1, 3, 1);
+    made_polarity(m, 0, 127, 1, 5);
+    made_little(m, 0xffffffffu, 8); /* room without events */
+    made_little(m, 0xffffffffu, 8);
+}
+
+Test(aedat, skips_packets_and_joins_the_clock)
+{
+    made m = {.n = 0};
+    size_t packets[2];
+    sp_events e = {0};
+    sp_error err = {0};
+    sp_time_range range = {0x7fffffff, 0x80000005ll};
+    make31(&m);
+    cr_assert_eq(sp_aedat31_parse("made", m.b, m.n, NULL, &e, packets, &err), SP_OK, "%s", err.text);
+    cr_assert(e.n == 3 && packets[0] == 4 && packets[1] == 2);
+    cr_assert(e.items[0].t == 0x7ffffff0 && e.items[0].x == 5 && e.items[0].y == 6 && e.items[0].p == 1);
+    cr_assert(e.items[1].t == 0x7fffffff && e.items[1].x == 127 && e.items[1].p == 0);
+    cr_assert(e.items[2].t == 0x80000005ll && e.items[2].y == 127);
+    e.n = 0;
+    cr_assert_eq(sp_aedat31_parse("made", m.b, m.n, &range, &e, NULL, &err), SP_OK);
+    cr_assert_eq(e.n, 1, "the start is in, the end is out");
+    cr_assert_eq(e.items[0].t, 0x7fffffff);
+    sp_events_free(&e);
+}
+
+/* ---- damage ---- */
+
+/* Parses a copy that is exactly as long as it says, so that reading past the end is seen. */
+static sp_status parse_copy(const uint8_t *bytes, size_t n, sp_error *err)
+{
+    uint8_t *copy = malloc(n ? n : 1);
+    sp_events e = {0};
+    sp_status st;
+    cr_assert_not_null(copy);
+    memcpy(copy, bytes, n);
+    memset(err, 0, sizeof *err);
+    st = sp_aedat_parse("some/file.aedat", copy, n, SP_ORIENT_DEFAULT, &e, err);
+    cr_assert((st == SP_OK) == (err->text[0] == '\0'));
+    cr_assert(st == SP_OK || strstr(err->text, "some/file.aedat"), "%s", err->text);
+    cr_assert(st == SP_OK || strstr(err->text, "byte "), "%s", err->text);
+    for (size_t k = 0; k < e.n; k++)
+        cr_assert(e.items[k].x < 128 && e.items[k].y < 128 && e.items[k].p < 2);
+    sp_events_free(&e);
+    free(copy);
+    return st;
+}
+
+Test(aedat, every_cut_is_noticed)
+{
+    made m2 = {.n = 0}, m31 = {.n = 0};
+    size_t header = strlen(header2), header_31 = strlen(header31);
+    sp_error err;
+    made_text(&m2, header2);
+    for (int k = 0; k < 5; k++)
+        made_aedat2(&m2, 9, 9, 1, (uint32_t)k);
+    make31(&m31);
+    for (size_t n = 0; n < m2.n; n++) {
+        /* whole events after the header are a shorter recording, nothing else is */
+        bool whole = n > header && (n - header) % 8 == 0;
+        cr_assert_eq(parse_copy(m2.b, n, &err), whole ? SP_OK : SP_E_DATA, "%zu: %s", n, err.text);
+    }
+    for (size_t n = 0; n < m31.n; n++) {
+        static const size_t packet_bytes[] = {28 + 16, 28 + 8, 28 + 100};
+        size_t edge = header_31;
+        bool whole = false;
+        for (int k = 0; k < 3; k++)
+            whole = whole || n == (edge += packet_bytes[k]);
+        cr_assert_eq(parse_copy(m31.b, n, &err), whole ? SP_OK : SP_E_DATA, "%zu: %s", n, err.text);
+    }
+}
+
+typedef struct damage {
+    const char *about;
+    size_t at; /* in the file, or behind header31 where `made31` */
+    int bytes;
+    uint64_t value; /* little-endian */
+    const char *expect[2];
+} damage;
+
+Test(aedat, damaged_packets)
+{
+    static const damage damages[] = {
+        {"huge capacity", 16, 4, 0x7fffffff, {"truncated or damaged", "2147483647 events"}},
+        {"negative capacity", 16, 4, 0xffffffff, {"truncated or damaged", "packet"}},
+        {"huge events", 4, 4, 0x7fffffff, {"truncated or damaged", "2147483647 bytes"}},
+        {"negative size", 4, 4, 0x80000000, {"truncated or damaged", "packet"}},
+        {"negative overflow", 12, 4, 0xffffffff, {"truncated or damaged", "packet"}},
+        {"events of 4 bytes", 4, 4, 4, {"polarity events of 4 bytes", "damaged"}},
+        {"events of no bytes", 4, 4, 0, {"polarity events of 0 bytes", "damaged"}},
+        {"time elsewhere", 8, 4, 0, {"time at 0", "damaged"}},
+        {"more events than room", 20, 4, 3, {"3 events in room for 2", "damaged"}},
+        {"x outside", 28, 4, 128u << 17, {"x 128", "outside"}},
+        {"y outside", 28, 4, 200u << 2, {"y 200", "outside"}},
+    };
+    for (size_t k = 0; k < sizeof damages / sizeof *damages; k++) {
+        const damage *d = &damages[k];
+        size_t base = strlen(header31);
+        made m = {.n = 0};
+        char byte[32];
+        sp_error err;
+        make31(&m);
+        for (int i = 0; i < d->bytes; i++)
+            m.b[base + d->at + (size_t)i] = (uint8_t)(d->value >> 8 * i);
+        cr_assert_eq(parse_copy(m.b, m.n, &err), SP_E_DATA, "%s", d->about);
+        snprintf(byte, sizeof byte, "byte %zu:", base + (d->at == 28 ? 28 : 0));
+        cr_assert(strstr(err.text, d->expect[0]) && strstr(err.text, d->expect[1]), "%s: %s", d->about, err.text);
+        cr_assert_not_null(strstr(err.text, byte), "%s: no \"%s\" in %s", d->about, byte, err.text);
+    }
+}
+
+Test(aedat, damaged_headers)
+{
+    static const struct {
+        const char *text, *expect;
+    } cases[] = {
+        {"", "empty (byte 0)"},
+        {"#", "byte 0: does not begin"},
+        {"JUNKJUNKJUNK", "not an AEDAT file"},
+        {"#!AER-DAT1.0\r\n12345678", "version \"1.0\""},
+        {"#!AER-DAT3.0\r\n12345678", "version \"3.0\""},
+        {"#!AER-DAT4.0\r\n12345678", "AEDAT 4"},
+        {"#!AER-DAT2.0\r\n", "without events"},
+        {"#!AER-DAT2.0\r\n#End Of ASCII Header\r\n", "without events"},
+        {"#!AER-DAT2.0\r\n# AEChip: some.Davis346\r\n12345678", "byte 14: recorded with a DAVIS"},
+        {"#!AER-DAT2.0\r\n12345678", "byte 14: address 0x31323334"},
+        {"#!AER-DAT2.0\r\n# no end of this line", "byte 35: the file ends inside a line"},
+        {"#!AER-DAT3.1\r\nrubbish", "byte 14: the header has no #!END-HEADER"},
+        {"#!AER-DAT3.1\r\n#Format: Serial-TS,Compressed\r\n#!END-HEADER\r\n", "byte 14: \"#Format: Serial-TS,Compressed\""},
+        {"#!AER-DAT3.1\r\n#!END-HEADER\r\n", "byte 28: the file ends after its header"},
+        {"#!AER-DAT3.1\r\n# more", "byte 20: the file ends inside its header"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        sp_error err;
+        cr_assert_eq(parse_copy((const uint8_t *)cases[i].text, strlen(cases[i].text), &err), SP_E_DATA);
+        cr_assert_not_null(strstr(err.text, cases[i].expect), "no \"%s\" in \"%s\"", cases[i].expect, err.text);
+    }
+}
+
+/* Headers of 17 MB: of many lines, and of one. */
+Test(aedat, endless_headers)
+{
+    enum { LARGE = 17 << 20 };
+    uint8_t *bytes = malloc(LARGE);
+    cr_assert_not_null(bytes);
+    for (int kind = 0; kind < 4; kind++) {
+        sp_error err;
+        for (size_t k = 0; k < LARGE; k++)
+            bytes[k] = kind % 2 ? '#' : k % 64 == 63 ? '\n' : '#';
+        bytes[LARGE - 1] = '\n';
+        memcpy(bytes, kind / 2 ? "#!AER-DAT3.1\n#" : "#!AER-DAT2.0\n#", 14);
+        cr_assert_eq(parse_copy(bytes, LARGE, &err), SP_E_DATA);
+        cr_assert_not_null(strstr(err.text, "goes on past"), "%s", err.text);
+    }
+    free(bytes);
+}
+
+Test(aedat, random_bytes_and_random_changes)
+{
+    uint64_t state = 7;
+    for (int k = 0; k < 3000; k++) {
+        made m = {.n = 0};
+        sp_error err;
+        if (k % 3 == 0) {
+            make31(&m);
+        } else {
+            made_text(&m, k % 3 == 1 ? header2 : header31);
+            for (int i = 0; i < 200; i++)
+                made_little(&m, noise(&state) % 4 ? 0 : noise(&state), 1);
+        }
+        for (int i = 0; k % 3 == 0 && i < 3; i++)
+            m.b[noise(&state) % m.n] = (uint8_t)noise(&state);
+        parse_copy(m.b, m.n, &err);
+    }
+}
+
+/* ---- labels and lists ---- */
+
+Test(aedat, gesture_labels)
+{
+    static const char good[] = "class,startTime_usec,endTime_usec\r\n1,80048239,85092709\r\n\r\n 11 , 5,6\n3,4000000000000,4000000000001";
+    static const struct {
+        const char *text, *expect;
+    } bad[] = {{"", "byte 0: no row"},
+               {"class,startTime_usec,endTime_usec\n", "byte 34: no row"},
+               {"class,s,e\n12,1,2\n", ":2: class 12"},
+               {"class,s,e\n1,1,2\n0,1,2\n", ":3: class 0"},
+               {"class,s,e\n1,5,5\n", ":2: the gesture ends at 5"},
+               {"class,s,e\n1,5\n", ":2: \"1,5\": not class"},
+               {"class,s,e\n1,5,6,7\n", ":2: \"1,5,6,7\""},
+               {"class,s,e\n1,-5,6\n", ":2: \"1,-5,6\""},
+               {"class,s,e\n1,99999999999999999999,6\n", ":2:"},
+               {"class,s,e\n\x01\x02\xff\n", ":2:"}};
+    sp_gesture_row *rows = NULL;
+    size_t n = 0;
+    sp_error err = {0};
+    cr_assert_eq(sp_gesture_labels_parse("l.csv", good, sizeof good - 1, &rows, &n, &err), SP_OK, "%s", err.text);
+    cr_assert_eq(n, 3);
+    cr_assert(rows[0].label == 0 && rows[0].range.start == 80048239 && rows[0].range.end == 85092709);
+    cr_assert(rows[1].label == 10 && rows[1].range.end == 6);
+    cr_assert(rows[2].range.start == 4000000000000);
+    sp_free(rows);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        cr_assert_eq(sp_gesture_labels_parse("l.csv", bad[i].text, strlen(bad[i].text), &rows, &n, &err), SP_E_DATA);
+        cr_assert_null(rows);
+        cr_assert(strstr(err.text, bad[i].expect) && strstr(err.text, "l.csv"), "no \"%s\" in \"%s\"", bad[i].expect, err.text);
+    }
+}
+
+static void make_gestures(const char *trials)
+{
+    static const char *const labels = "class,s,e\n2,2147483632,2147483647\n11,2147483647,2147483654\n";
+    made m = {.n = 0};
+    scratch_make();
+    make31(&m);
+    scratch_write("set/DvsGesture/user01_x.aedat", m.b, m.n);
+    scratch_write("set/DvsGesture/user01_x_labels.csv", labels, strlen(labels));
+    scratch_write("set/DvsGesture/trials_to_train.txt", trials, strlen(trials));
+}
+
+static sp_status open_events(const char *name, const char *path, int train, sp_dataset **ds, sp_error *err)
+{
+    sp_dataset_options o = {.name = name, .path = path, .train = train, .frames = 2, .events = {.no_cache = true}};
+    memset(err, 0, sizeof *err);
+    return sp_dataset_open(&o, ds, err);
+}
+
+Test(aedat, gesture_lists)
+{
+    static const struct {
+        const char *trials, *expect;
+    } bad[] = {{"", "byte 0: names no recording"},
+               {"user02_x.aedat\n", "user02_x.aedat: no such file"},
+               {"../user01_x.aedat\n", "byte 0: \"../user01_x.aedat\""},
+               {"user01_x.aedat\nreadme.txt\n", "byte 15: \"readme.txt\""}};
+    sp_dataset *ds;
+    sp_error err;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        make_gestures(bad[i].trials);
+        cr_assert_eq(open_events("dvs128-gesture", scratch_path("set"), 1, &ds, &err), SP_E_DATA, "%zu", i);
+        cr_assert_not_null(strstr(err.text, bad[i].expect), "no \"%s\" in \"%s\"", bad[i].expect, err.text);
+        scratch_remove();
+    }
+    make_gestures("user01_x.aedat\r\n\r\n");
+    cr_assert_eq(open_events("dvs128-gesture", scratch_path("set"), 0, &ds, &err), SP_E_DATA);
+    cr_assert(strstr(err.text, "trials_to_test.txt") && strstr(err.text, "DvsGesture.tar.gz"), "%s", err.text);
+    cr_assert_eq(open_events("dvs128-gesture", scratch_path("set"), 1, &ds, &err), SP_OK, "%s", err.text);
+    cr_assert(ds->info.count == 2 && ds->info.classes == 11 && ds->info.frames == 2 && ds->info.channels == 2 &&
+              ds->info.height == 128 && ds->info.width == 128);
+    {
+        static float frames[2 * 128 * 128 * 2];
+        int32_t label;
+        cr_assert_eq(ds->get(ds, (sp_sample_request){.index = 0}, frames, &label, &err), SP_OK, "%s", err.text);
+        cr_assert_eq(label, 1);
+        /* one event for two frames: the last one takes it */
+        cr_assert_eq(frames[128 * 128 * 2 + (6 * 128 + 5) * 2 + 1], 1.0f);
+        cr_assert_eq(ds->get(ds, (sp_sample_request){.index = 1}, frames, &label, &err), SP_OK, "%s", err.text);
+        cr_assert_eq(label, 10);
+        cr_assert_eq(frames[127 * 2], 1.0f);
+        cr_assert_eq(frames[128 * 128 * 2 + 127 * 128 * 2 + 1], 1.0f);
+        cr_assert_eq(ds->get(ds, (sp_sample_request){.index = 2}, frames, &label, &err), SP_E_DATA);
+        scratch_write("set/DvsGesture/user01_x.aedat", "#!AER-DAT3.1\n#", 14);
+        cr_assert_eq(ds->get(ds, (sp_sample_request){.index = 0}, frames, &label, &err), SP_E_DATA);
+        cr_assert(strstr(err.text, "user01_x.aedat") && strstr(err.text, "byte 14"), "%s", err.text);
+    }
+    sp_dataset_close(&ds);
+    scratch_remove();
+}
+
+/* ---- sets ---- */
+
+static float *get_sample(const sp_dataset *ds, size_t i, int32_t *label, double *sums)
+{
+    size_t n = (size_t)ds->info.frames * (size_t)ds->info.height * (size_t)ds->info.width * 2;
+    float *x = malloc(n * sizeof *x);
+    sp_error err = {0};
+    cr_assert_eq(ds->get(ds, (sp_sample_request){.index = i}, x, label, &err), SP_OK, "%s", err.text);
+    sums[0] = sums[1] = 0.0;
+    for (size_t k = 0; k < n; k++)
+        sums[k % 2] += (double)x[k];
+    return x;
+}
+
+Test(aedat, real_gesture_folder)
+{
+    table t;
+    sp_dataset *ds[2];
+    sp_error err;
+    int rows = 0;
+    NEEDS_SHARED("aedat31");
+    for (int train = 0; train < 2; train++) {
+        cr_assert_eq(open_events("dvs128-gesture", SHARED "/aedat31", train, &ds[train], &err), SP_OK, "%s", err.text);
+        cr_assert_eq(ds[train]->info.count, 6);
+    }
+    t = table_open(SHARED "/aedat31/EVENTS.tsv");
+    while (table_next(&t)) {
+        int train = strncmp(t.column[0], "user01", 6) == 0;
+        int32_t label;
+        double sums[2];
+        if (t.n != 6 || strncmp(t.column[0], "user", 4) != 0)
+            continue;
+        free(get_sample(ds[train], strtoull(t.column[1], NULL, 10), &label, sums));
+        cr_assert_eq(label + 1, atoi(t.column[2]));
+        cr_assert_eq(sums[0] + sums[1], atof(t.column[3]));
+        cr_assert_eq(sums[1], atof(t.column[4]), "channel 1 has the ON events");
+        rows++;
+    }
+    cr_assert_eq(rows, 12);
+    sp_dataset_close(&ds[0]);
+    sp_dataset_close(&ds[1]);
+}
+
+Test(aedat, real_class_folders)
+{
+    sp_dataset *ds;
+    sp_error err;
+    int32_t label;
+    double sums[2];
+    NEEDS_SHARED("dvs128-objects");
+    cr_assert_eq(open_events("aedat-folder", SHARED "/dvs128-objects", 1, &ds, &err), SP_OK, "%s", err.text);
+    cr_assert(ds->info.count == 6 * 21 && ds->info.classes == 6, "%zu", ds->info.count);
+    for (size_t i = 0; i < 12; i++) {
+        free(get_sample(ds, i, &label, sums));
+        cr_assert_eq(label, (int32_t)(i % 6), "any beginning is balanced");
+        if (i == 0) /* box_0: 5977 events, 2660 with bit 0 set, which become polarity 0 */
+            cr_assert(sums[0] == 2660.0 && sums[0] + sums[1] == 5977.0, "%g %g", sums[0], sums[1]);
+        if (i == 6) /* box_1, not box_10 */
+            cr_assert(sums[0] == 3034.0 && sums[0] + sums[1] == 6890.0, "%g %g", sums[0], sums[1]);
+    }
+    sp_dataset_close(&ds);
+    cr_assert_eq(open_events("aedat-folder", SHARED "/dvs128-objects", 0, &ds, &err), SP_OK, "%s", err.text);
+    cr_assert_eq(ds->info.count, 6 * 3);
+    free(get_sample(ds, 0, &label, sums)); /* box_21 */
+    cr_assert_eq(sums[0] + sums[1], 4901.0, "%g", sums[0] + sums[1]);
+    sp_dataset_close(&ds);
+}
+
+static void make_classes(int per_class)
+{
+    static const char *const names[] = {"airplane", "automobile", "bird",  "cat",  "deer",
+                                        "dog",      "frog",       "horse", "ship", "truck"};
+    scratch_make();
+    for (unsigned c = 0; c < 10; c++) {
+        for (int i = 0; i < per_class; i++) {
+            char name[128];
+            made m = {.n = 0};
+            made_text(&m, header2);
+            for (int k = 0; k <= i; k++) /* so many events tell which file it is */
+                made_aedat2(&m, c, 0, 0, (uint32_t)k);
+            snprintf(name, sizeof name, "set/%s/cifar10_%s_%d.aedat", names[c], names[c], i);
+            scratch_write(name, m.b, m.n);
+        }
+    }
+}
+
+Test(aedat, cifar10_dvs_splits_each_class_by_number)
+{
+    sp_dataset_options o = {.name = "cifar10-dvs", .frames = 1, .events = {.no_cache = true}};
+    sp_dataset *ds;
+    sp_error err = {0};
+    char folder[600];
+    make_classes(20);
+    snprintf(folder, sizeof folder, "%s", scratch_path("set"));
+    o.path = folder;
+    for (o.train = 0; o.train < 2; o.train++) {
+        cr_assert_eq(sp_dataset_open(&o, &ds, &err), SP_OK, "%s", err.text);
+        cr_assert_eq(ds->info.count, o.train ? 180 : 20);
+        for (size_t i = 0; i < ds->info.count; i++) {
+            int32_t label;
+            double sums[2];
+            float *x = get_sample(ds, i, &label, sums);
+            cr_assert_eq(label, (int32_t)(i % 10));
+            cr_assert_eq(sums[1], (double)((o.train ? 0 : 18) + i / 10 + 1));
+            cr_assert_eq(x[(127 - label) * 2 + 1], (float)sums[1], "x is 127 - x_raw, p is 1 - p_raw");
+            free(x);
+        }
+        sp_dataset_close(&ds);
+    }
+    o.train = 0;
+    o.events.split = 0.5;
+    cr_assert_eq(sp_dataset_open(&o, &ds, &err), SP_OK, "%s", err.text);
+    cr_assert_eq(ds->info.count, 100);
+    sp_dataset_close(&ds);
+    o.events.split = 1.0;
+    cr_assert_eq(sp_dataset_open(&o, &ds, &err), SP_OK, "%s", err.text);
+    cr_assert_eq(ds->info.count, 200);
+    sp_dataset_close(&ds);
+    unlink(scratch_path("set/dog/cifar10_dog_3.aedat"));
+    cr_assert_eq(rename(scratch_path("set/frog"), scratch_path("set/frogs")), 0);
+    cr_assert_eq(sp_dataset_open(&o, &ds, &err), SP_E_DATA);
+    cr_assert_not_null(strstr(err.text, "set/frog:"), "%s", err.text);
+    scratch_remove();
+}
+
+Test(aedat, options_that_do_not_go_together)
+{
+    static const struct {
+        sp_dataset_options o;
+        const char *expect;
+    } cases[] = {
+        {{.name = "dvs128-gesture", .frames = 4, .events = {.orientation = SP_ORIENT_SLTT}}, "events.orientation"},
+        {{.name = "n-mnist", .frames = 4, .events = {.split = 0.5}}, "events.split"},
+        {{.name = "cifar10-dvs", .frames = 4, .events = {.split = 1.5}}, "events.split is 1.5"},
+        {{.name = "cifar10-dvs", .frames = 4, .events = {.window = 0.1}}, "by: time"},
+        {{.name = "cifar10-dvs", .frames = 4, .events = {.resize = SP_RESIZE_PIL}}, "no size"},
+        {{.name = "cifar10-dvs"}, "frames is 0"},
+        {{.name = "cifar10-dvs", .frames = -1}, "frames is -1"},
+        {{.name = "cifar10-dvs", .frames = 4, .size = 5000}, "size is 5000"},
+        {{.name = "cifar10-dvs", .frames = 4, .encoding = SP_ENCODE_RATE}, "encode"},
+        {{.name = "cifar10-dvs", .frames = 4, .augment = {.cutout = 0.5}}, "cutout"},
+        {{.name = "shd", .frames = 4, .augment = {.roll = 2}}, "roll"},
+        {{.name = "shd", .frames = 4, .size = 48}, "size"},
+        {{.name = "aedat-folder", .frames = 4}, "needs a path"},
+        {{.name = "synthetic", .events = {.by = SP_BY_TIME}}, "has no events"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        sp_dataset *ds = NULL;
+        sp_error err = {0};
+        cr_assert_eq(sp_dataset_open(&cases[i].o, &ds, &err), SP_E_CONFIG, "%zu: %s", i, err.text);
+        cr_assert_null(ds);
+        cr_assert_not_null(strstr(err.text, cases[i].expect), "no \"%s\" in \"%s\"", cases[i].expect, err.text);
+    }
+}
