@@ -1,5 +1,5 @@
 #!/bin/sh
-# Downloads the files of a data set with curl or wget and checks them with verify.sh.
+# Downloads the files of a data set, or the archive that holds them, with curl or wget and checks them with verify.sh.
 # Usage: fetch.sh SET FOLDER [BASE_URL]      e.g. fetch.sh mnist ~/data/mnist
 # BASE_URL takes the place of the set's "url" of index.json, for a mirror. Files that are already there are kept.
 # Exit status: 0 all files there and right, 1 download failed or sums differ, 2 wrong use.
@@ -25,6 +25,7 @@ values_of() {
 
 base=${3:-$(values_of url)}
 names=$(values_of name)
+archive=$(values_of archive)
 if [ -z "$names" ] || [ -z "$base" ]; then
     echo "$0: index.json has nothing to download for \"$set_name\"" >&2
     exit 2
@@ -41,9 +42,25 @@ download() {
     fi
 }
 
+# Downloads the set's archive, compares its sum, and unpacks what is in its one folder.
+unpack() {
+    echo "fetching $base/$archive"
+    download "$base/$archive" "$folder/$archive.part" || return 1
+    if [ "$(sha256sum < "$folder/$archive.part" | cut -d ' ' -f 1)" != "$(values_of archive_sha256)" ]; then
+        echo "$0: $archive is not what index.json describes: its sha256 differs" >&2
+        return 1
+    fi
+    tar -xzf "$folder/$archive.part" -C "$folder" --strip-components=1 && rm -f "$folder/$archive.part"
+}
+
 mkdir -p "$folder"
 for name in $names; do
     [ -f "$folder/$name" ] && continue
+    if [ -n "$archive" ]; then
+        unpack && continue
+        rm -f "$folder/$archive.part"
+        exit 1
+    fi
     echo "fetching $base/$name"
     if ! download "$base/$name" "$folder/$name.part"; then
         rm -f "$folder/$name.part"

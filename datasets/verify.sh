@@ -31,7 +31,7 @@ sum_of() {
 check() {
     plain=${1%.gz}
     dotted=$(printf '%s\n' "$plain" | sed 's/-\(idx[0-9]\)/.\1/')
-    for path in "$folder/$1" "$folder/$plain" "$folder/$dotted.gz" "$folder/$dotted"; do
+    for path in "$folder/$1" "$folder/$plain" "$folder/$dotted.gz" "$folder/$dotted" "$folder"/cifar-*/"$1"; do
         [ -f "$path" ] || continue
         sum=$(sum_of < "$path")
         case $path in

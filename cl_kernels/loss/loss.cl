@@ -32,9 +32,9 @@ __kernel void loss__naive(SP_IN(float, logits), SP_IN(int, labels), SP_OUT(float
         const float g = w_ce * (exp(o - top) / sum - hit) + w_mse * 2.0f * d / (float)K;
         if (k == label)
             ce = log(sum) - (o - top);
-        mse += d * d;
+        mse += w_mse * d * d; // weighted here: outputs whose square overflows must not spoil a loss without MSE
         g_logits[row + k] = padding ? 0.0f : w_t / (float)N * g;
     }
     if (!padding)
-        loss[n] += w_t * (w_ce * ce + w_mse * mse / (float)K);
+        loss[n] += w_t * (w_ce * ce + mse / (float)K);
 }

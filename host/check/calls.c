@@ -218,7 +218,7 @@ static bool letters_fit(const sp_op *op, const char *const *names)
 
 size_t sp_check_calls(const sp_op *op, bool quick, sp_op_call *out, size_t max)
 {
-    enum { MANY = 64, SOME = 8 }; /* settings tried with the first shape marked ALL, and with the others */
+    enum { MANY = 32, SOME = 8 }; /* settings tried with the first shape marked ALL, and with the others */
     size_t list = 0, n = 0;
     unsigned most = MANY;
     while (list < sizeof lists / sizeof *lists && !letters_fit(op, lists[list].names))

@@ -58,7 +58,8 @@ static sp_status make_input(bench *b, sp_error *err)
 static sp_status one_step(bench *b, double *ms, sp_error *err)
 {
     sp_session_draw(&b->s->recipe, b->iteration, b->mask);
-    sp_exec_batch e = {.images = b->images, .labels = b->labels, .backprop = b->mask, .iteration = (int32_t)b->iteration};
+    sp_exec_batch e = {.images = b->images, .labels = b->labels, .backprop = b->mask, .iteration = (int32_t)b->iteration,
+                       .lr = b->s->recipe.lr};
     SP_TRY(sp_device_finish(b->s->dev, err));
     uint64_t start = sp_clock_ns(), launches = b->s->dev->n_launches;
     SP_TRY(sp_exec_run(b->s->train, &e, err));
@@ -174,20 +175,17 @@ static sp_status run(bench *b, const bench_options *o, sp_error *err)
 static sp_status bench_recipe(const char *path, const bench_options *o, sp_error *err)
 {
     sp_recipe r = {0};
-    sp_dataset *ds = NULL;
+    sp_dataset_info info = {.count = 0};
     bench b = {.s = NULL};
     sp_session_options so = sp_cli_session_options(&o->session);
     sp_status st = sp_recipe_load(path, o->session.sets.items, o->session.sets.n, &r, err);
     if (st == SP_OK) {
-        st = sp_session_dataset(&r, true, &ds, err);
+        st = sp_cli_shape(&r, true, &info, err);
         if (st != SP_OK)
             sp_recipe_free(&r);
     }
-    if (st == SP_OK) {
-        sp_dataset_info info = ds->info;
-        sp_dataset_close(&ds);
+    if (st == SP_OK)
         st = sp_session_open(&r, &info, &so, &b.s, err);
-    }
     if (st == SP_OK) {
         sp_cli_say_device(b.s->dev, b.s->reg);
         st = run(&b, o, err);

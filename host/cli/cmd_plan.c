@@ -12,8 +12,11 @@ static void print_text(const sp_session *s, bool brief)
     sp_plan_print(s->train, !brief, &t);
     sp_text_add(&t, "\n");
     sp_plan_print(s->eval, false, &t);
-    sp_text_add(&t, "\ntraining and evaluation share memory: %llu bytes planned, %llu bytes allocated\n",
-                (unsigned long long)s->planned_bytes, (unsigned long long)s->dev->peak_bytes);
+    sp_text_add(&t, "\ntraining and evaluation share memory: %llu bytes planned", (unsigned long long)s->planned_bytes);
+    if (s->train->slabs)
+        sp_text_add(&t, ", %llu bytes allocated\n", (unsigned long long)s->dev->peak_bytes);
+    else
+        sp_text_add(&t, "; the device has %llu\n", (unsigned long long)s->dev->info.global_bytes);
     fputs(t.s ? t.s : "", stdout);
     sp_text_free(&t);
 }
@@ -44,42 +47,48 @@ static sp_status print_json(const sp_session *s)
         (json_int_t)s->dev->peak_bytes, "steps", steps_json(p)));
 }
 
-static sp_status plan(const char *path, const sp_cli_session *o, bool json, bool brief, sp_error *err)
+typedef struct plan_options {
+    sp_cli_session session;
+    bool json, brief, no_data, unlimited;
+} plan_options;
+
+static sp_status plan(const char *path, const plan_options *o, sp_error *err)
 {
     sp_recipe r = {0};
-    sp_dataset *ds = NULL;
+    sp_dataset_info info = {.count = 0};
     sp_session *s = NULL;
-    sp_session_options so = sp_cli_session_options(o);
-    sp_status st = sp_recipe_load(path, o->sets.items, o->sets.n, &r, err);
+    sp_session_options so = sp_cli_session_options(&o->session);
+    so.unlimited = o->unlimited;
+    sp_status st = sp_recipe_load(path, o->session.sets.items, o->session.sets.n, &r, err);
     if (st == SP_OK) {
-        st = sp_session_dataset(&r, true, &ds, err);
+        st = sp_cli_shape(&r, o->no_data, &info, err);
         if (st != SP_OK)
             sp_recipe_free(&r);
     }
     if (st == SP_OK)
-        st = sp_session_open(&r, &ds->info, &so, &s, err);
+        st = sp_session_open(&r, &info, &so, &s, err);
     if (st == SP_OK) {
         sp_cli_say_device(s->dev, s->reg);
-        if (json)
+        if (o->json)
             st = print_json(s);
         else
-            print_text(s, brief);
+            print_text(s, o->brief);
     }
     sp_session_close(&s);
-    sp_dataset_close(&ds);
     return st;
 }
 
 int sp_cmd_plan(int argc, char **argv)
 {
-    sp_cli_session o = {.device = NULL};
+    plan_options o = {.brief = false};
     sp_arg_list rest = {.n = 0};
-    bool json = false, brief = false;
     const sp_arg args[] = {
-        SP_CLI_SET_ARG(o),
-        SP_CLI_DEVICE_ARGS(o),
-        {"brief", 0, SP_ARG_FLAG, &brief, NULL, "totals only", 0, 0},
-        {"json", 0, SP_ARG_FLAG, &json, NULL, "one JSON object on stdout", 0, 0},
+        SP_CLI_SET_ARG(o.session),
+        SP_CLI_DEVICE_ARGS(o.session),
+        {"brief", 0, SP_ARG_FLAG, &o.brief, NULL, "totals only", 0, 0},
+        {"no-data", 0, SP_ARG_FLAG, &o.no_data, NULL, "do not look for the data set's files; known sets only", 0, 0},
+        {"unlimited", 0, SP_ARG_FLAG, &o.unlimited, NULL, "as if the device had any amount of memory", 0, 0},
+        {"json", 0, SP_ARG_FLAG, &o.json, NULL, "one JSON object on stdout", 0, 0},
     };
     const sp_args a = {.command = "plan", .synopsis = "RECIPE [options]",
                        .about = "Prints what training a recipe would do on a device: layers, steps, the kernel of each step and "
@@ -89,5 +98,5 @@ int sp_cmd_plan(int argc, char **argv)
     sp_error err = {0};
     if (!sp_args_parse(&a, argc, argv, &rest, &code))
         return code;
-    return plan(rest.items[0], &o, json, brief, &err) == SP_OK ? 0 : sp_cli_fail("plan", &err);
+    return plan(rest.items[0], &o, &err) == SP_OK ? 0 : sp_cli_fail("plan", &err);
 }

@@ -9,6 +9,28 @@ sp_session_options sp_cli_session_options(const sp_cli_session *s)
                                 .plugins_path = s->plugins, .force = s->force.items, .n_force = s->force.n};
 }
 
+sp_status sp_cli_shape(const sp_recipe *r, bool no_data, sp_dataset_info *out, sp_error *err)
+{
+    sp_dataset *ds = NULL;
+    sp_dataset_info known = {.count = 0};
+    bool is_known = sp_session_known_shape(r, &known);
+    if (no_data && is_known) {
+        *out = known;
+        return SP_OK;
+    }
+    sp_status st = sp_session_dataset(r, true, &ds, err);
+    if (st == SP_OK)
+        *out = ds->info;
+    sp_dataset_close(&ds);
+    if (st != SP_E_DATA || !is_known)
+        return st;
+    fprintf(stderr, "%s\ngoing on without the files, with what is known of the set: %dx%dx%d (channels x height x width)\n",
+            err->text, known.channels, known.height, known.width);
+    *err = (sp_error){.status = SP_OK};
+    *out = known;
+    return SP_OK;
+}
+
 void sp_cli_say_device(const sp_device *dev, const sp_registry *reg)
 {
     fprintf(stderr, "device: %s (%s, driver %s): %s\n", dev->info.name, dev->info.platform, dev->info.driver, dev->why);

@@ -22,6 +22,10 @@ typedef struct sp_cli_session {
 
 sp_session_options sp_cli_session_options(const sp_cli_session *s);
 
+/* The shape of a recipe's samples, from the data set's files or, where they are missing or no_data, from what is known of
+ * the set; that is said on stderr. */
+sp_status sp_cli_shape(const sp_recipe *r, bool no_data, sp_dataset_info *out, sp_error *err);
+
 /* Which device and why, and every plugin file that was refused: to stderr. */
 void sp_cli_say_device(const sp_device *dev, const sp_registry *reg);
 

@@ -13,6 +13,7 @@ typedef struct sp_dataset_info {
     size_t count;
     int classes;
     int frames, channels, height, width;
+    int cached; /* 1: samples are kept on disk once they were read */
 } sp_dataset_info;
 
 /* Random augmentation is a pure function of (seed, epoch, index), whatever thread asks. */
@@ -67,5 +68,8 @@ void sp_dataset_close(sp_dataset **ds);
 size_t sp_dataset_names(const char *const **names);
 /* Whether a set of that name is made of events, so that `events` and `time_steps` tell how. */
 bool sp_events_known(const char *name);
+/* The shape of a sample without a look at any file; count stays 0, and so do classes that only the files know. False for
+ * sets that can be of any shape. */
+bool sp_dataset_shape(const sp_dataset_options *o, sp_dataset_info *out);
 
 #endif

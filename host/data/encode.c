@@ -22,7 +22,8 @@ typedef struct encode_state {
 static void write_rate(const float *pixels, size_t n, sp_rng *r, float *out)
 {
     for (size_t k = 0; k < n; k++)
-        out[k] = sp_rng_uniform(r) < pixels[k] ? 1.0f : 0.0f; /* uniform is below 1: a white pixel always spikes */
+        out[k] =
+            sp_rng_uniform(r) < pixels[k] ? 1.0f : 0.0f; /* uniform is below 1: a white pixel always spikes */
 }
 
 static void write_latency(const float *pixels, size_t n, int t, int frames, float *out)
@@ -34,7 +35,8 @@ static void write_latency(const float *pixels, size_t n, int t, int frames, floa
 }
 
 /* The image is read to where the last frame goes; that frame is written last, and both encoders go pixel by pixel. */
-static sp_status encode_get(const sp_dataset *ds, sp_sample_request want, float *image, int32_t *label, sp_error *err)
+static sp_status encode_get(const sp_dataset *ds, sp_sample_request want, float *image, int32_t *label,
+                            sp_error *err)
 {
     const encode_state *s = ds->state;
     int frames = ds->info.frames;
@@ -44,7 +46,8 @@ static sp_status encode_get(const sp_dataset *ds, sp_sample_request want, float 
     SP_TRY(s->inner->get(s->inner, want, pixels, label, err));
     for (size_t k = 0; k < s->items; k++) {
         if (!(pixels[k] >= 0.0f && pixels[k] <= 1.0f))
-            return SP_FAIL(err, SP_E_DATA, "data set \"%s\": sample %zu has a value of %g; only 0 to 1 can be encoded",
+            return SP_FAIL(err, SP_E_DATA,
+                           "data set \"%s\": sample %zu has a value of %g; only 0 to 1 can be encoded",
                            ds->info.name, want.index, (double)pixels[k]);
     }
     for (int t = 0; t < frames; t++, image += s->items) {
@@ -68,13 +71,15 @@ static sp_status check(const sp_dataset *inner, const sp_dataset_options *o, int
     const sp_dataset_info *i = &inner->info;
     size_t items = (size_t)i->height * (size_t)i->width * (size_t)i->channels;
     if (i->frames)
-        return SP_FAIL(err, SP_E_CONFIG, "data set \"%s\": encode: its samples are sequences already; leave it out",
-                       i->name);
+        return SP_FAIL(err, SP_E_CONFIG,
+                       "data set \"%s\": encode: its samples are sequences already; leave it out", i->name);
     if (frames < 1 || frames > MAX_FRAMES || items > MAX_ITEMS / (size_t)frames)
-        return SP_FAIL(err, SP_E_CONFIG, "data set \"%s\": encode: %d frames; choose 1 to %d, as many as time steps",
-                       i->name, frames, MAX_FRAMES);
+        return SP_FAIL(err, SP_E_CONFIG,
+                       "data set \"%s\": encode: %d frames; choose 1 to %d, as many as time steps", i->name,
+                       frames, MAX_FRAMES);
     if (o->mean != 0.0 || o->std != 1.0 || o->n_means || o->n_stds)
-        return SP_FAIL(err, SP_E_CONFIG, "data set \"%s\": encode: needs pixels in 0 to 1; leave mean and std out", i->name);
+        return SP_FAIL(err, SP_E_CONFIG,
+                       "data set \"%s\": encode: needs pixels in 0 to 1; leave mean and std out", i->name);
     return SP_OK;
 }
 

@@ -124,6 +124,24 @@ static int by_name(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+/* AEDAT 4 is not read; better said here than "no files". */
+static bool has_aedat4(const char *path)
+{
+    names files = {0};
+    bool found = read_folder(path, ".aedat4", &files, NULL) == SP_OK && files.n > 0;
+    names_free(&files);
+    return found;
+}
+
+static sp_status refuse_aedat4(const char *path, sp_error *err)
+{
+    return SP_FAIL(err, SP_E_DATA,
+                   "%s: its recordings are AEDAT 4 (.aedat4), which is not read here; write them out as "
+                   "AEDAT 2.0 or 3.1 "
+                   "(dv and the dv-processing library can), or take the original distribution of the set",
+                   path);
+}
+
 /* Folders inside `folder` that hold files of the ending. */
 static sp_status find_classes(const char *folder, const char *ending, names *out, sp_error *err)
 {
@@ -138,15 +156,20 @@ static sp_status find_classes(const char *folder, const char *ending, names *out
             st = read_folder(path, ending, &files, err);
         if (st == SP_OK && files.n)
             st = names_add(out, all.items[i], err);
+        else if (st == SP_OK && is_folder(path) && has_aedat4(path))
+            st = refuse_aedat4(path, err);
         names_free(&files);
         sp_free(path);
     }
     names_free(&all);
     if (out->n)
         qsort(out->items, out->n, sizeof *out->items, by_name);
+    if (st == SP_OK && out->n == 0 && has_aedat4(folder))
+        st = refuse_aedat4(folder, err);
     if (st == SP_OK && (out->n < 2 || out->n > MOST_CLASSES))
         st = SP_FAIL(err, SP_E_DATA,
-                     "%s: %zu folders with %s files in it; a set of class folders has FOLDER/CLASS/NAME%s, two classes "
+                     "%s: %zu folders with %s files in it; a set of class folders has FOLDER/CLASS/NAME%s, "
+                     "two classes "
                      "at least",
                      folder, out->n, ending, ending);
     return st;
@@ -157,8 +180,8 @@ typedef struct class_files {
     size_t first, end; /* of the split */
 } class_files;
 
-static sp_status read_class(const char *folder, const char *name, const sp_class_layout *layout, class_files *c,
-                            sp_error *err)
+static sp_status read_class(const char *folder, const char *name, const sp_class_layout *layout,
+                            class_files *c, sp_error *err)
 {
     char *path = sp_format("%s/%s", folder, name);
     size_t n_train;
@@ -167,7 +190,9 @@ static sp_status read_class(const char *folder, const char *name, const sp_class
         return SP_FAIL(err, SP_E_MEMORY, "out of memory while listing a folder");
     st = read_folder(path, layout->ending, &c->files, err);
     if (st == SP_OK && c->files.n == 0)
-        st = SP_FAIL(err, SP_E_DATA, "%s: no %s files in this folder; unpack the set anew", path, layout->ending);
+        st = has_aedat4(path) ? refuse_aedat4(path, err)
+                              : SP_FAIL(err, SP_E_DATA, "%s: no %s files in this folder; unpack the set anew",
+                                        path, layout->ending);
     sp_free(path);
     SP_TRY(st);
     qsort(c->files.items, c->files.n, sizeof *c->files.items, by_number);
@@ -177,8 +202,8 @@ static sp_status read_class(const char *folder, const char *name, const sp_class
     return SP_OK;
 }
 
-static sp_status interleave(const char *folder, char *const *class_names, const class_files *classes, size_t n_classes,
-                            sp_recordings *out, sp_error *err)
+static sp_status interleave(const char *folder, char *const *class_names, const class_files *classes,
+                            size_t n_classes, sp_recordings *out, sp_error *err)
 {
     size_t added;
     size_t rank = 0;
@@ -200,7 +225,8 @@ static sp_status interleave(const char *folder, char *const *class_names, const 
     return SP_OK;
 }
 
-sp_status sp_list_classes(const char *folder, const sp_class_layout *layout, sp_recordings *out, sp_error *err)
+sp_status sp_list_classes(const char *folder, const sp_class_layout *layout, sp_recordings *out,
+                          sp_error *err)
 {
     names class_names = {0};
     class_files *classes = NULL;
@@ -251,7 +277,8 @@ static sp_status add_trial(const char *folder, const char *trial, sp_recordings 
     if (!path || !labels)
         SP_TRY_GOTO(SP_FAIL(err, SP_E_MEMORY, "out of memory while listing recordings"));
     if (stat(path, &info) != 0 || !S_ISREG(info.st_mode))
-        SP_TRY_GOTO(SP_FAIL(err, SP_E_DATA, "%s: no such file, but the list of trials names it; unpack the set anew", path));
+        SP_TRY_GOTO(SP_FAIL(err, SP_E_DATA,
+                            "%s: no such file, but the list of trials names it; unpack the set anew", path));
     SP_TRY_GOTO(read_text(labels, &text, &n, err));
     SP_TRY_GOTO(sp_gesture_labels_parse(labels, text, n, &rows, &n_rows, err));
     for (size_t i = 0; i < n_rows; i++)

@@ -35,8 +35,8 @@ typedef enum { SP_ENCODE_NONE, SP_ENCODE_RATE, SP_ENCODE_LATENCY } sp_encoding;
 typedef struct sp_event_options {
     int orientation, by, resize, normalise; /* of the enumerations above */
     bool no_cache;                          /* decode every recording anew */
-    double split;                           /* part of each class that trains, where a set has no split; 0: 0.9 */
-    double window;                          /* TIME: seconds; 0: first to last event, and 1.4 s for SHD and SSC */
+    double split;  /* part of each class that trains, where a set has no split; 0: 0.9 */
+    double window; /* TIME: seconds; 0: first to last event, and 1.4 s for SHD and SSC */
 } sp_event_options;
 
 #endif

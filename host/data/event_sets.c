@@ -28,19 +28,23 @@ typedef struct event_set {
 } event_set;
 
 #define CAN_FRAMES (SP_CAN_CROP | SP_CAN_FLIP | SP_CAN_ROLL)
+/* clang-format off */
 static const event_set sets[] = {
     {"cifar10-dvs", AEDAT_CLASSES, 10, SP_DVS128_SIDE, CAN_FRAMES, {"airplane", "airplane"}, NULL,
      "download its ten archives from https://doi.org/10.6084/m9.figshare.4724671 and unpack them into one folder"},
-    {"dvs128-gesture", GESTURES, 11, SP_DVS128_SIDE, CAN_FRAMES, {"trials_to_test.txt", "trials_to_train.txt"},
-     "DvsGesture", "download DvsGesture.tar.gz from https://research.ibm.com/interactive/dvsgesture/ and unpack it"},
+    {"dvs128-gesture", GESTURES, 11, SP_DVS128_SIDE, CAN_FRAMES,
+     {"trials_to_test.txt", "trials_to_train.txt"}, "DvsGesture",
+     "download DvsGesture.tar.gz from https://research.ibm.com/interactive/dvsgesture/ and unpack it"},
     {"n-mnist", NMNIST, 10, SP_NMNIST_SIDE, CAN_FRAMES, {"Test", "Train"}, NULL,
-     "download Train.zip and Test.zip from https://www.garrickorchard.com/datasets/n-mnist and unpack both into one folder"},
+     "download Train.zip and Test.zip from https://www.garrickorchard.com/datasets/n-mnist and unpack both into "
+     "one folder"},
     {"shd", SPIKE_TRAINS, 20, 1, 0, {"shd_test.h5", "shd_train.h5"}, NULL,
      "download shd_train.h5.zip and shd_test.h5.zip from https://zenkelab.org/datasets/ and unpack both"},
     {"ssc", SPIKE_TRAINS, 35, 1, 0, {"ssc_test.h5", "ssc_train.h5"}, NULL,
      "download ssc_train.h5.zip and ssc_test.h5.zip from https://zenkelab.org/datasets/ and unpack both"},
     {"aedat-folder", AEDAT_CLASSES, 0, SP_DVS128_SIDE, CAN_FRAMES, {".", "."}, NULL, NULL},
 };
+/* clang-format on */
 
 static const char *const cifar_classes[] = {"airplane", "automobile", "bird",  "cat",  "deer",
                                             "dog",      "frog",       "horse", "ship", "truck"};
@@ -126,7 +130,8 @@ static sp_status decode(const event_state *s, size_t i, float *frames, sp_error 
     if (!work || (s->resize && !scratch))
         SP_TRY_GOTO(no_memory(s, err));
     SP_TRY_GOTO(read_events(s, i, &events, err));
-    sp_events_to_frames(events.items, events.n, &s->sensor, s->by, origin_of(s, i, &events), s->window_us, work);
+    sp_events_to_frames(events.items, events.n, &s->sensor, s->by, origin_of(s, i, &events), s->window_us,
+                        work);
     if (s->normalise == SP_NORMALISE_MAX)
         sp_frames_normalise_max(&s->sensor, work);
     if (s->resize)
@@ -145,7 +150,8 @@ static void describe(const event_state *s, size_t i, sp_text *key, sp_text *sour
     sp_text_add(key, "recording %s\n", r->path);
     if (r->timed)
         sp_text_add(key, "from %lld to %lld\n", (long long)r->range.start, (long long)r->range.end);
-    sp_text_add(key, "frames %d of %d, sensor %d, by %d in %lld us, orientation %d, normalise %d, resize %d\n",
+    sp_text_add(key,
+                "frames %d of %d, sensor %d, by %d in %lld us, orientation %d, normalise %d, resize %d\n",
                 s->out.frames, s->out.height, s->sensor.height, (int)s->by, (long long)s->window_us,
                 (int)s->orientation, (int)s->normalise, s->resize ? s->resize_kind : -1);
     if (!sp_frame_cache_source(source, r->path))
@@ -200,12 +206,13 @@ static void normalise(const event_state *s, float *frames)
     }
 }
 
-static sp_status event_get(const sp_dataset *ds, sp_sample_request want, float *image, int32_t *label, sp_error *err)
+static sp_status event_get(const sp_dataset *ds, sp_sample_request want, float *image, int32_t *label,
+                           sp_error *err)
 {
     const event_state *s = ds->state;
     if (want.index >= ds->info.count)
-        return SP_FAIL(err, SP_E_DATA, "sample %zu of data set \"%s\", which has %zu", want.index, ds->info.name,
-                       ds->info.count);
+        return SP_FAIL(err, SP_E_DATA, "sample %zu of data set \"%s\", which has %zu", want.index,
+                       ds->info.name, ds->info.count);
     SP_TRY(get_frames(s, want.index, image, err));
     SP_TRY(augment(s, want, image, err));
     normalise(s, image);
@@ -233,10 +240,11 @@ static void event_close(sp_dataset *ds)
 
 static sp_status missing(const event_set *set, const sp_dataset_options *o, const char *looked, sp_error *err)
 {
-    return SP_FAIL(err, SP_E_DATA,
-                   "data set \"%s\": no %s in %s; to get it: %s, then name its folder as the data path, or put it at "
-                   "$SPIKEPORT_DATA/%s",
-                   set->name, set->marker[o->train != 0], looked, set->get, set->name);
+    return SP_FAIL(
+        err, SP_E_DATA,
+        "data set \"%s\": no %s in %s; to get it: %s, then name its folder as the data path, or put it at "
+        "$SPIKEPORT_DATA/%s",
+        set->name, set->marker[o->train != 0], looked, set->get, set->name);
 }
 
 /* FOLDER, or FOLDER/<what the archive makes>, if it holds the split; *out stays NULL when neither does. */
@@ -274,7 +282,8 @@ static sp_status find_folder(const event_set *set, const sp_dataset_options *o, 
                         : SP_FAIL(err, SP_E_DATA, "data set \"%s\": %s: no such folder", set->name, o->path);
     }
     if (!set->get)
-        return SP_FAIL(err, SP_E_CONFIG, "data set \"%s\" needs a path: a folder with a folder of .aedat files per class",
+        return SP_FAIL(err, SP_E_CONFIG,
+                       "data set \"%s\" needs a path: a folder with a folder of .aedat files per class",
                        set->name);
     if (env && *env)
         places[0] = env, places[1] = SYSTEM_FOLDER;
@@ -340,10 +349,11 @@ static sp_status check_choices(const event_set *set, const sp_dataset_options *o
     if (e->split != 0.0 && !classes)
         return refuse(set, "events.split", "it has a split of its own", err);
     if (!(e->split >= 0.0 && e->split <= 1.0))
-        return SP_FAIL(err, SP_E_CONFIG, "data set \"%s\": events.split is %g; choose 0 to 1", set->name, e->split);
+        return SP_FAIL(err, SP_E_CONFIG, "data set \"%s\": events.split is %g; choose 0 to 1", set->name,
+                       e->split);
     if (!(e->window >= 0.0 && e->window <= 1e6))
-        return SP_FAIL(err, SP_E_CONFIG, "data set \"%s\": events.window is %g; choose seconds, up to 1e6", set->name,
-                       e->window);
+        return SP_FAIL(err, SP_E_CONFIG, "data set \"%s\": events.window is %g; choose seconds, up to 1e6",
+                       set->name, e->window);
     if (e->window > 0.0 && e->by != SP_BY_TIME && !(trains && e->by == SP_BY_DEFAULT))
         return refuse(set, "events.window", "it goes with \"by: time\"", err);
     if (trains && (o->size || e->resize != SP_RESIZE_BILINEAR))
@@ -351,7 +361,8 @@ static sp_status check_choices(const event_set *set, const sp_dataset_options *o
     if (o->resize)
         return refuse(set, "resize", "frames have one size only, \"size\"", err);
     if (e->resize == SP_RESIZE_PIL && !o->size)
-        return SP_FAIL(err, SP_E_CONFIG, "data set \"%s\": events.resize is pil, but no size is given; such as size: 48",
+        return SP_FAIL(err, SP_E_CONFIG,
+                       "data set \"%s\": events.resize is pil, but no size is given; such as size: 48",
                        set->name);
     return sp_augment_check(set->name, &o->augment, set->can, err);
 }
@@ -361,19 +372,23 @@ static sp_status check_sizes(event_state *s, const sp_dataset_options *o, sp_err
     const event_set *set = s->set;
     int frames = o->frames ? o->frames : o->time_steps;
     if (frames < 1 || frames > MAX_FRAMES)
-        return SP_FAIL(err, SP_E_CONFIG, "data set \"%s\": frames is %d; choose 1 to %d, as many as time steps", set->name,
+        return SP_FAIL(err, SP_E_CONFIG,
+                       "data set \"%s\": frames is %d; choose 1 to %d, as many as time steps", set->name,
                        frames, MAX_FRAMES);
     if (o->size < 0 || o->size > MAX_SIDE)
-        return SP_FAIL(err, SP_E_CONFIG, "data set \"%s\": size is %d; choose 1 to %d, or 0 for the sensor's %d",
-                       set->name, o->size, MAX_SIDE, set->side);
+        return SP_FAIL(err, SP_E_CONFIG,
+                       "data set \"%s\": size is %d; choose 1 to %d, or 0 for the sensor's %d", set->name,
+                       o->size, MAX_SIDE, set->side);
     s->sensor = (sp_frame_shape){frames, set->side, set->side, 2};
-    if (set->layout == SPIKE_TRAINS) /* the units are channels, which lie in memory as the pixels of a row do */
+    if (set->layout ==
+        SPIKE_TRAINS) /* the units are channels, which lie in memory as the pixels of a row do */
         s->sensor = (sp_frame_shape){frames, 1, SP_SHD_UNITS, 1};
     s->out = s->sensor;
     if (o->size)
         s->out.height = s->out.width = o->size;
     if (items_of(&s->out) > MAX_ITEMS / (size_t)frames)
-        return SP_FAIL(err, SP_E_CONFIG, "data set \"%s\": %d frames of %d x %d are too large; ask for fewer or smaller",
+        return SP_FAIL(err, SP_E_CONFIG,
+                       "data set \"%s\": %d frames of %d x %d are too large; ask for fewer or smaller",
                        set->name, frames, s->out.height, s->out.width);
     return SP_OK;
 }
@@ -424,7 +439,8 @@ sp_status sp_events_open(const sp_dataset_options *o, sp_dataset *ds, sp_error *
                                  .frames = s->out.frames,
                                  .channels = s->shd ? s->out.width : s->out.polarities,
                                  .height = s->out.height,
-                                 .width = s->shd ? 1 : s->out.width};
+                                 .width = s->shd ? 1 : s->out.width,
+                                 .cached = s->cache != NULL};
     ds->state = s;
     ds->get = event_get;
     ds->close = event_close;
@@ -438,7 +454,8 @@ done:
 sp_status sp_events_refuse(const sp_dataset_options *o, sp_error *err)
 {
     const sp_event_options *e = &o->events;
-    bool asked = e->orientation || e->by || e->resize || e->normalise || e->no_cache || e->split > 0.0 || e->window > 0.0;
+    bool asked = e->orientation || e->by || e->resize || e->normalise || e->no_cache || e->split > 0.0 ||
+                 e->window > 0.0;
     if (asked)
         return SP_FAIL(err, SP_E_CONFIG, "data set \"%s\" has no events; leave \"events\" out", o->name);
     return SP_OK;

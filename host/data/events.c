@@ -7,7 +7,8 @@
 #include "base/error.h"
 #include "config/file.h"
 
-static const size_t most_bytes = (size_t)1 << 32; /* of a recording; those of DVS128 Gesture have up to 0.1 GiB */
+static const size_t most_bytes = (size_t)1
+                                 << 32; /* of a recording; those of DVS128 Gesture have up to 0.1 GiB */
 
 void sp_events_free(sp_events *e)
 {
@@ -33,7 +34,8 @@ sp_status sp_recording_read(const char *path, uint8_t **bytes, size_t *n, sp_err
     struct stat info;
     char *text = NULL;
     if (stat(path, &info) != 0)
-        return SP_FAIL(err, SP_E_DATA, "%s: cannot be found; was it moved after the data set was opened?", path);
+        return SP_FAIL(err, SP_E_DATA, "%s: cannot be found; was it moved after the data set was opened?",
+                       path);
     if (!S_ISREG(info.st_mode)) /* a pipe would be waited for without end */
         return SP_FAIL(err, SP_E_DATA, "%s: is not a regular file", path);
     SP_TRY(sp_file_read(path, most_bytes, &text, n, err));
@@ -41,15 +43,16 @@ sp_status sp_recording_read(const char *path, uint8_t **bytes, size_t *n, sp_err
     return SP_OK;
 }
 
-sp_status sp_aedat_parse(const char *name, const uint8_t *bytes, size_t n, sp_orientation orientation, sp_events *out,
-                         sp_error *err)
+sp_status sp_aedat_parse(const char *name, const uint8_t *bytes, size_t n, sp_orientation orientation,
+                         sp_events *out, sp_error *err)
 {
     static const char v31[] = "#!AER-DAT3.1";
     if (n < sizeof v31 - 1 || memcmp(bytes, v31, sizeof v31 - 1) != 0)
         return sp_aedat2_parse(name, bytes, n, orientation, out, err);
     if (orientation != SP_ORIENT_DEFAULT && orientation != SP_ORIENT_PLAIN)
         return SP_FAIL(err, SP_E_CONFIG,
-                       "%s: an AEDAT 3.1 file, which says its own coordinates; leave \"orientation\" away", name);
+                       "%s: an AEDAT 3.1 file, which says its own coordinates; leave \"orientation\" away",
+                       name);
     return sp_aedat31_parse(name, bytes, n, NULL, out, NULL, err);
 }
 
@@ -89,10 +92,11 @@ static size_t frame_by_time(const time_axis *a, int64_t t, size_t frames)
     return f < frames ? (size_t)f : frames - 1;
 }
 
-void sp_events_to_frames(const sp_event *e, size_t n, const sp_frame_shape *shape, sp_event_by by, int64_t origin_us,
-                         int64_t window_us, float *frames)
+void sp_events_to_frames(const sp_event *e, size_t n, const sp_frame_shape *shape, sp_event_by by,
+                         int64_t origin_us, int64_t window_us, float *frames)
 {
-    size_t height = (size_t)shape->height, width = (size_t)shape->width, polarities = (size_t)shape->polarities;
+    size_t height = (size_t)shape->height, width = (size_t)shape->width,
+           polarities = (size_t)shape->polarities;
     size_t n_frames = (size_t)shape->frames, items = height * width * polarities;
     time_axis axis = {0};
     memset(frames, 0, n_frames * items * sizeof *frames);
@@ -141,7 +145,8 @@ static int place(int at, int by, int side, bool around)
     return around ? (m < 0 ? m + side : m) : m < 0 || m >= side ? -1 : m;
 }
 
-static void shift(const sp_frame_shape *shape, int dy, int dx, bool flip, bool around, float *scratch, float *frame)
+static void shift(const sp_frame_shape *shape, int dy, int dx, bool flip, bool around, float *scratch,
+                  float *frame)
 {
     size_t polarities = (size_t)shape->polarities, row = (size_t)shape->width * polarities;
     memcpy(scratch, frame, (size_t)shape->height * row * sizeof *frame);

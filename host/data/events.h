@@ -82,7 +82,8 @@ typedef struct sp_class_layout {
     double split; /* 1: all files, whichever split is asked for */
     bool train;
 } sp_class_layout;
-sp_status sp_list_classes(const char *folder, const sp_class_layout *layout, sp_recordings *out, sp_error *err);
+sp_status sp_list_classes(const char *folder, const sp_class_layout *layout, sp_recordings *out,
+                          sp_error *err);
 /* Every labelled gesture of the recordings that `list_path` names. */
 sp_status sp_list_gestures(const char *folder, const char *list_path, sp_recordings *out, sp_error *err);
 
@@ -106,8 +107,8 @@ typedef struct sp_frame_shape {
 
 /* Counts into frames [T][H][W][P], which it zeroes first. by: COUNT, TIME or COUNT_EQUAL. window_us > 0: TIME covers
  * [origin_us, origin_us + window_us); 0: first to last event. Events must lie inside the frame. */
-void sp_events_to_frames(const sp_event *e, size_t n, const sp_frame_shape *shape, sp_event_by by, int64_t origin_us,
-                         int64_t window_us, float *frames);
+void sp_events_to_frames(const sp_event *e, size_t n, const sp_frame_shape *shape, sp_event_by by,
+                         int64_t origin_us, int64_t window_us, float *frames);
 /* Each frame over its own largest value; an empty frame stays 0. */
 void sp_frames_normalise_max(const sp_frame_shape *shape, float *frames);
 /* What is drawn for one sample and done to all its frames alike: crop, then flip, then roll. */
@@ -134,11 +135,14 @@ void sp_resize_run(const sp_resize *r, int frames, const float *in, void *scratc
 /* The frames of one sample on disk. `key` names what was asked (the file is called after it), `sources` the files that
  * it was made from, with sizes and times. What does not agree in every point, its check sum included, is a miss. */
 typedef struct sp_frame_cache sp_frame_cache;
-sp_status sp_frame_cache_open(const char *set, sp_frame_cache **out, sp_error *err); /* NULL: no folder to be had */
+sp_status sp_frame_cache_open(const char *set, sp_frame_cache **out,
+                              sp_error *err); /* NULL: no folder to be had */
 void sp_frame_cache_close(sp_frame_cache **c);
-bool sp_frame_cache_get(const sp_frame_cache *c, const char *key, const char *sources, float *frames, size_t n);
+bool sp_frame_cache_get(const sp_frame_cache *c, const char *key, const char *sources, float *frames,
+                        size_t n);
 /* A failure is said once and is none of the caller's: without a cache everything is decoded again. [any-thread] */
-void sp_frame_cache_put(sp_frame_cache *c, const char *key, const char *sources, const float *frames, size_t n);
+void sp_frame_cache_put(sp_frame_cache *c, const char *key, const char *sources, const float *frames,
+                        size_t n);
 /* Appends "PATH SIZE MTIME" to a text; false when the file cannot be looked at. */
 bool sp_frame_cache_source(sp_text *text, const char *path);
 

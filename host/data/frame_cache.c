@@ -17,7 +17,8 @@ enum { VERSION = 1, ORDER_MARK = 0x01020304, SLACK_BYTES = 1 << 16 };
 
 struct sp_frame_cache {
     char *folder;
-    pthread_mutex_t lock; /* one writer at a time: sp_file_replace names its temporary file after the process */
+    pthread_mutex_t
+        lock; /* one writer at a time: sp_file_replace names its temporary file after the process */
     bool told, failed;
 };
 
@@ -39,17 +40,20 @@ static char *cache_folder(const char *set)
     return home && *home ? sp_format("%s/.cache/spikeport/frames/%s", home, set) : NULL;
 }
 
-/* mkdir -p; what fails shows when a file is written. */
-static void make_folder(char *path)
+/* mkdir -p, on a copy: other threads read the name meanwhile. What fails shows when a file is written. */
+static void make_folder(const char *folder)
 {
-    for (char *at = path + 1; *at; at++) {
+    char *path = sp_strdup(folder);
+    for (char *at = path ? path + 1 : NULL; at && *at; at++) {
         if (*at == '/') {
             *at = '\0';
             mkdir(path, 0777);
             *at = '/';
         }
     }
-    mkdir(path, 0777);
+    if (path)
+        mkdir(path, 0777);
+    sp_free(path);
 }
 
 sp_status sp_frame_cache_open(const char *set, sp_frame_cache **out, sp_error *err)
@@ -59,7 +63,8 @@ sp_status sp_frame_cache_open(const char *set, sp_frame_cache **out, sp_error *e
     *out = NULL;
     if (!folder) {
         sp_log(SP_LOG_WARNING,
-               "frames of \"%s\" are not kept: none of SPIKEPORT_CACHE_DIR, XDG_CACHE_HOME and HOME is set", set);
+               "frames of \"%s\" are not kept: none of SPIKEPORT_CACHE_DIR, XDG_CACHE_HOME and HOME is set",
+               set);
         return SP_OK;
     }
     c = sp_alloc(sizeof *c);
@@ -123,11 +128,13 @@ static bool unpack(const char *bytes, size_t n, const char *text, float *frames,
         return false;
     if (h.crc != crc_of(after, n - sizeof h) || memcmp(after, text, h.text_bytes) != 0)
         return false;
-    return uncompress((Bytef *)frames, &room, (const Bytef *)after + h.text_bytes, (uLong)h.packed_bytes) == Z_OK &&
+    return uncompress((Bytef *)frames, &room, (const Bytef *)after + h.text_bytes, (uLong)h.packed_bytes) ==
+               Z_OK &&
            room == n_floats * sizeof *frames;
 }
 
-bool sp_frame_cache_get(const sp_frame_cache *c, const char *key, const char *sources, float *frames, size_t n)
+bool sp_frame_cache_get(const sp_frame_cache *c, const char *key, const char *sources, float *frames,
+                        size_t n)
 {
     char *path = file_of(c, key), *text = sp_format("%s%s", key, sources), *bytes = NULL;
     size_t length = 0, most = n * sizeof *frames + n + SLACK_BYTES;
@@ -142,8 +149,8 @@ bool sp_frame_cache_get(const sp_frame_cache *c, const char *key, const char *so
     return hit;
 }
 
-static sp_status write_file(const sp_frame_cache *c, const char *key, const char *sources, const float *frames,
-                            size_t n, sp_error *err)
+static sp_status write_file(const sp_frame_cache *c, const char *key, const char *sources,
+                            const float *frames, size_t n, sp_error *err)
 {
     uLongf packed = compressBound((uLong)(n * sizeof *frames));
     char *path = file_of(c, key), *text = sp_format("%s%s", key, sources);
@@ -159,7 +166,8 @@ static sp_status write_file(const sp_frame_cache *c, const char *key, const char
     memcpy(h.magic, magic, sizeof magic);
     memcpy(bytes, text, text_bytes);
     /* level 1: frames are mostly zeros, which pack well at any level */
-    if (compress2(bytes + text_bytes, &packed, (const Bytef *)frames, (uLong)(n * sizeof *frames), 1) != Z_OK) {
+    if (compress2(bytes + text_bytes, &packed, (const Bytef *)frames, (uLong)(n * sizeof *frames), 1) !=
+        Z_OK) {
         st = SP_FAIL(err, SP_E_MEMORY, "out of memory while packing frames");
         goto done;
     }
@@ -175,14 +183,16 @@ done:
     return st;
 }
 
-void sp_frame_cache_put(sp_frame_cache *c, const char *key, const char *sources, const float *frames, size_t n)
+void sp_frame_cache_put(sp_frame_cache *c, const char *key, const char *sources, const float *frames,
+                        size_t n)
 {
     sp_error err = {0};
     pthread_mutex_lock(&c->lock);
     if (!c->failed) {
         if (!c->told) {
             make_folder(c->folder);
-            sp_log(SP_LOG_INFO, "frames are kept in %s for the next time (data.events.cache: false turns this off)",
+            sp_log(SP_LOG_INFO,
+                   "frames are kept in %s for the next time (data.events.cache: false turns this off)",
                    c->folder);
         }
         c->told = true;

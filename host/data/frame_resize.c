@@ -82,7 +82,8 @@ void sp_resize_destroy(sp_resize **rp)
 size_t sp_resize_scratch_bytes(const sp_resize *r)
 {
     size_t side = (size_t)r->side, out = (size_t)r->out;
-    return r->kind == SP_RESIZE_PIL ? 2 * (side * side + side * out + out * out) : 2 * side * out * sizeof(float);
+    return r->kind == SP_RESIZE_PIL ? 2 * (side * side + side * out + out * out)
+                                    : 2 * side * out * sizeof(float);
 }
 
 /* One pass along lines of pairs: line j of out[lines][out] from line j of in[lines][side]. The steps say how far the

@@ -62,14 +62,14 @@ static bool read_row(const line *l, int64_t number[3])
     return at == l->n;
 }
 
-static sp_status add_row(const char *name, const line *l, size_t line_number, sp_gesture_row **rows, size_t *n_rows,
-                         sp_error *err)
+static sp_status add_row(const char *name, const line *l, size_t line_number, sp_gesture_row **rows,
+                         size_t *n_rows, sp_error *err)
 {
     int64_t v[3];
     sp_gesture_row *grown;
     if (!read_row(l, v))
-        return SP_FAIL(err, SP_E_DATA, "%s:%zu: \"%.*s\": not class,startTime_usec,endTime_usec", name, line_number,
-                       l->n < 80 ? (int)l->n : 80, l->at);
+        return SP_FAIL(err, SP_E_DATA, "%s:%zu: \"%.*s\": not class,startTime_usec,endTime_usec", name,
+                       line_number, l->n < 80 ? (int)l->n : 80, l->at);
     if (v[0] < 1 || v[0] > N_CLASSES)
         return SP_FAIL(err, SP_E_DATA, "%s:%zu: class %lld; gestures have classes 1 to %d", name, line_number,
                        (long long)v[0], N_CLASSES);
@@ -84,8 +84,8 @@ static sp_status add_row(const char *name, const line *l, size_t line_number, sp
     return SP_OK;
 }
 
-sp_status sp_gesture_labels_parse(const char *name, const char *text, size_t n, sp_gesture_row **rows, size_t *n_rows,
-                                  sp_error *err)
+sp_status sp_gesture_labels_parse(const char *name, const char *text, size_t n, sp_gesture_row **rows,
+                                  size_t *n_rows, sp_error *err)
 {
     size_t at = 0, number = 0;
     line l;
@@ -107,7 +107,8 @@ sp_status sp_gesture_labels_parse(const char *name, const char *text, size_t n, 
     return st;
 }
 
-sp_status sp_gesture_next_trial(const char *name, const char *text, size_t n, size_t *at, char **trial, sp_error *err)
+sp_status sp_gesture_next_trial(const char *name, const char *text, size_t n, size_t *at, char **trial,
+                                sp_error *err)
 {
     line l;
     *trial = NULL;
@@ -117,7 +118,8 @@ sp_status sp_gesture_next_trial(const char *name, const char *text, size_t n, si
     } while (l.n == 0);
     if (l.n > MOST_LINE || memchr(l.at, '/', l.n) || memchr(l.at, '\0', l.n) || l.n < 7 ||
         memcmp(l.at + l.n - 6, ".aedat", 6) != 0)
-        return SP_FAIL(err, SP_E_DATA, "%s: byte %zu: \"%.*s\": not the name of an .aedat file in this folder", name,
+        return SP_FAIL(err, SP_E_DATA,
+                       "%s: byte %zu: \"%.*s\": not the name of an .aedat file in this folder", name,
                        (size_t)(l.at - text), l.n < 80 ? (int)l.n : 80, l.at);
     *trial = sp_strndup(l.at, l.n);
     return *trial ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "%s: out of memory", name);

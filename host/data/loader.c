@@ -367,6 +367,11 @@ size_t sp_loader_batches(const sp_loader *l)
     return l->n_batches;
 }
 
+int sp_loader_threads(const sp_loader *l)
+{
+    return l->opt.threads;
+}
+
 static void make_order(sp_loader *l, uint64_t epoch)
 {
     sp_rng r = sp_rng_make(l->opt.seed, STREAM_ORDER + epoch);

@@ -28,6 +28,8 @@ sp_status sp_loader_create(const sp_dataset *ds, const sp_loader_options *o, sp_
 void sp_loader_destroy(sp_loader **l);
 size_t sp_loader_batches(const sp_loader *l);      /* batches in an epoch */
 
+int sp_loader_threads(const sp_loader *l);
+
 /* Starts epoch `epoch` (0-based) at batch `first`: what was in flight is dropped. */
 sp_status sp_loader_start(sp_loader *l, uint64_t epoch, size_t first, sp_error *err);
 /* Next batch, waiting for the threads; *out = NULL after the last. An error of a sample ends the epoch here. [hot] */

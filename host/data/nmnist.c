@@ -13,7 +13,8 @@ sp_status sp_nmnist_parse(const char *name, const uint8_t *bytes, size_t n, sp_e
     if (n == 0)
         return SP_FAIL(err, SP_E_DATA, "%s: the file is empty (byte 0); fetch it again", name);
     if (rest)
-        return SP_FAIL(err, SP_E_DATA, "%s: byte %zu: the last event has %zu of its %d bytes: truncated; fetch it again",
+        return SP_FAIL(err, SP_E_DATA,
+                       "%s: byte %zu: the last event has %zu of its %d bytes: truncated; fetch it again",
                        name, n - rest, rest, RECORD_BYTES);
     SP_TRY(sp_events_reserve(out, out->n + n / RECORD_BYTES, name, err));
     for (size_t at = 0; at < n; at += RECORD_BYTES) {
@@ -23,14 +24,16 @@ sp_status sp_nmnist_parse(const char *name, const uint8_t *bytes, size_t n, sp_e
             continue;
         }
         if (b[0] >= SP_NMNIST_SIDE || b[1] >= SP_NMNIST_SIDE)
-            return SP_FAIL(err, SP_E_DATA,
-                           "%s: byte %zu: an event at x %d, y %d, outside of N-MNIST's %d x %d pixels; damaged, or "
-                           "of another set",
-                           name, at, b[0], b[1], SP_NMNIST_SIDE, SP_NMNIST_SIDE);
-        out->items[out->n++] = (sp_event){.t = clock + ((int64_t)(b[2] & 127) << 16 | (int64_t)b[3] << 8 | b[4]),
-                                          .x = b[0],
-                                          .y = b[1],
-                                          .p = b[2] >> 7};
+            return SP_FAIL(
+                err, SP_E_DATA,
+                "%s: byte %zu: an event at x %d, y %d, outside of N-MNIST's %d x %d pixels; damaged, or "
+                "of another set",
+                name, at, b[0], b[1], SP_NMNIST_SIDE, SP_NMNIST_SIDE);
+        out->items[out->n++] =
+            (sp_event){.t = clock + ((int64_t)(b[2] & 127) << 16 | (int64_t)b[3] << 8 | b[4]),
+                       .x = b[0],
+                       .y = b[1],
+                       .p = b[2] >> 7};
     }
     if (out->n == before)
         return SP_FAIL(err, SP_E_DATA, "%s: byte %zu: no event among its records; fetch it again", name, n);

@@ -9,6 +9,20 @@
 /* 8-bit RGB, row-major. Written to a temporary name and renamed. */
 sp_status sp_png_write_rgb(const char *path, int width, int height, const uint8_t *rgb, sp_error *err);
 
+/* Small pictures of one size in a sheet. rgb is [height][width][3]; the text (may be NULL) stands below. */
+typedef struct sp_tile {
+    const uint8_t *rgb;
+    const char *text;
+} sp_tile;
+
+/* Tiles in rows of `columns`, every pixel a square of zoom x zoom, as one PNG. */
+typedef struct sp_sheet {
+    const sp_tile *tiles;
+    size_t n;
+    int columns, width, height, zoom;
+} sp_sheet;
+sp_status sp_sheet_write(const char *path, const sp_sheet *s, sp_error *err);
+
 typedef struct sp_series {
     const char *name;         /* legend */
     const double *x, *y;      /* NAN y: gap */

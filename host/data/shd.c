@@ -38,10 +38,11 @@ static void leave(void)
 
 static sp_status not_as_known(const sp_shd *s, const char *what, sp_error *err)
 {
-    return SP_FAIL(err, SP_E_DATA,
-                   "%s: %s; an SHD or SSC file has /spikes/times and /spikes/units, an array for every sample, and "
-                   "/labels; fetch it again, and unpack it",
-                   s->path, what);
+    return SP_FAIL(
+        err, SP_E_DATA,
+        "%s: %s; an SHD or SSC file has /spikes/times and /spikes/units, an array for every sample, and "
+        "/labels; fetch it again, and unpack it",
+        s->path, what);
 }
 
 /* The number of entries of a one-dimensional data set, 0 when it is another thing. */
@@ -85,8 +86,8 @@ static sp_status read_labels(sp_shd *s, int classes, sp_error *err)
         st = not_as_known(s, "/labels cannot be read: truncated or damaged", err);
     for (size_t i = 0; st == SP_OK && i < s->n; i++) {
         if (s->labels[i] < 0 || s->labels[i] >= classes)
-            st = SP_FAIL(err, SP_E_DATA, "%s: /labels[%zu] is %d, not in 0..%d; is it another set?", s->path, i,
-                         (int)s->labels[i], classes - 1);
+            st = SP_FAIL(err, SP_E_DATA, "%s: /labels[%zu] is %d, not in 0..%d; is it another set?", s->path,
+                         i, (int)s->labels[i], classes - 1);
     }
 done:
     if (type >= 0)
@@ -99,12 +100,14 @@ done:
 static sp_status open_parts(sp_shd *s, int classes, sp_error *err)
 {
     if (H5Fis_hdf5(s->path) <= 0)
-        return SP_FAIL(err, SP_E_DATA, "%s: byte 0: not an HDF5 file, or empty; was it unpacked (gunzip, unzip)?",
-                       s->path);
+        return SP_FAIL(err, SP_E_DATA,
+                       "%s: byte 0: not an HDF5 file, or empty; was it unpacked (gunzip, unzip)?", s->path);
     s->file = H5Fopen(s->path, H5F_ACC_RDONLY, H5P_DEFAULT);
     if (s->file < 0)
-        return SP_FAIL(err, SP_E_DATA, "%s: HDF5 cannot open it: truncated or damaged (it has %s); fetch it again",
-                       s->path, "an HDF5 head at byte 0, but not what that announces");
+        return SP_FAIL(err, SP_E_DATA,
+                       "%s: HDF5 finds less than the head at byte 0 announces: truncated or damaged; fetch "
+                       "it again",
+                       s->path);
     s->times = H5Dopen2(s->file, "/spikes/times", H5P_DEFAULT);
     s->units = H5Dopen2(s->file, "/spikes/units", H5P_DEFAULT);
     if (s->times < 0 || s->units < 0)
@@ -113,7 +116,8 @@ static sp_status open_parts(sp_shd *s, int classes, sp_error *err)
         return not_as_known(s, "/spikes/times or /spikes/units is not of arrays of numbers", err);
     s->n = entries(s->times);
     if (s->n == 0 || entries(s->units) != s->n)
-        return not_as_known(s, "/spikes/times and /spikes/units have no samples, or different numbers of them", err);
+        return not_as_known(
+            s, "/spikes/times and /spikes/units have no samples, or different numbers of them", err);
     return read_labels(s, classes, err);
 }
 
@@ -176,18 +180,19 @@ int32_t sp_shd_label(const sp_shd *shd, size_t i)
 }
 
 /* Entry i as numbers of `item` type, each of 4 bytes; HDF5 converts. */
-static sp_status read_array(const sp_shd *s, hid_t set, const char *what, hid_t item, size_t i, void **out, size_t *n,
-                            sp_error *err)
+static sp_status read_array(const sp_shd *s, hid_t set, const char *what, hid_t item, size_t i, void **out,
+                            size_t *n, sp_error *err)
 {
     hid_t type = H5Tvlen_create(item), from = H5Dget_space(set), to;
     hsize_t start = i, one = 1;
     hvl_t v = {0};
     sp_status st = SP_OK;
     to = H5Screate_simple(1, &one, NULL);
-    if (type < 0 || from < 0 || to < 0 || H5Sselect_hyperslab(from, H5S_SELECT_SET, &start, NULL, &one, NULL) < 0 ||
+    if (type < 0 || from < 0 || to < 0 ||
+        H5Sselect_hyperslab(from, H5S_SELECT_SET, &start, NULL, &one, NULL) < 0 ||
         H5Dread(set, type, to, from, H5P_DEFAULT, &v) < 0) {
-        st = SP_FAIL(err, SP_E_DATA, "%s: %s[%zu] cannot be read: truncated or damaged; fetch it again", s->path, what,
-                     i);
+        st = SP_FAIL(err, SP_E_DATA, "%s: %s[%zu] cannot be read: truncated or damaged; fetch it again",
+                     s->path, what, i);
     } else {
         *out = sp_alloc_array(v.len, 4);
         *n = v.len;
@@ -211,11 +216,11 @@ static sp_status check_spikes(const sp_shd *s, size_t i, const float *times, con
 {
     for (size_t k = 0; k < n; k++) {
         if (!(times[k] >= 0.0f && times[k] < 1e6f))
-            return SP_FAIL(err, SP_E_DATA, "%s: /spikes/times[%zu][%zu] is %g seconds; damaged", s->path, i, k,
-                           (double)times[k]);
+            return SP_FAIL(err, SP_E_DATA, "%s: /spikes/times[%zu][%zu] is %g seconds; damaged", s->path, i,
+                           k, (double)times[k]);
         if (units[k] < 0 || units[k] >= SP_SHD_UNITS)
-            return SP_FAIL(err, SP_E_DATA, "%s: /spikes/units[%zu][%zu] is %d, not in 0..%d; damaged", s->path, i, k,
-                           (int)units[k], SP_SHD_UNITS - 1);
+            return SP_FAIL(err, SP_E_DATA, "%s: /spikes/units[%zu][%zu] is %d, not in 0..%d; damaged",
+                           s->path, i, k, (int)units[k], SP_SHD_UNITS - 1);
     }
     return SP_OK;
 }
@@ -231,7 +236,8 @@ sp_status sp_shd_read(const sp_shd *s, size_t i, float **times, int32_t **units,
         st = read_array(s, s->units, "/spikes/units", H5T_NATIVE_INT32, i, &u, &n_units, err);
     leave();
     if (st == SP_OK && n_units != *n)
-        st = SP_FAIL(err, SP_E_DATA, "%s: sample %zu has %zu times, but %zu units; damaged", s->path, i, *n, n_units);
+        st = SP_FAIL(err, SP_E_DATA, "%s: sample %zu has %zu times, but %zu units; damaged", s->path, i, *n,
+                     n_units);
     if (st == SP_OK)
         st = check_spikes(s, i, t, u, *n, err);
     if (st != SP_OK) {
@@ -252,10 +258,11 @@ struct sp_shd {
 
 static sp_status without(const char *path, sp_error *err)
 {
-    return SP_FAIL(err, SP_E_CONFIG,
-                   "%s: this program was built without HDF5; install libhdf5 (Debian: libhdf5-dev) and build with "
-                   "-DSPIKEPORT_WITH_HDF5=ON",
-                   path);
+    return SP_FAIL(
+        err, SP_E_CONFIG,
+        "%s: this program was built without HDF5; install libhdf5 (Debian: libhdf5-dev) and build with "
+        "-DSPIKEPORT_WITH_HDF5=ON",
+        path);
 }
 
 sp_status sp_shd_open(const char *path, int classes, sp_shd **out, sp_error *err)

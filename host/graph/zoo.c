@@ -183,7 +183,7 @@ static void vgg9_small(writer *w)
     }
     layer(w, "flatten");
     layer(w, "linear, out: %lld", (long long)scaled(w, 128));
-    layer(w, "lif");
+    norm_and_fire(w);
     dropout(w);
     layer(w, "linear, out: %lld", (long long)w->o.classes);
 }

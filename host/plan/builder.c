@@ -20,7 +20,7 @@ sp_status spi_value_new(sp_builder *b, const char *name, int64_t elems, sp_store
     }
     sp_value *v = &p->values[p->n_values];
     *v = (sp_value){.bytes = (uint64_t)elems * 4, .store = store, .segment = -1, .first = -1, .last = -1, .shares = -1};
-    snprintf(v->name, sizeof v->name, "%s", name);
+    snprintf(v->name, sizeof v->name, "%.63s", name);
     *out = p->n_values++;
     return SP_OK;
 }
@@ -84,7 +84,7 @@ void spi_bind(sp_emit *e, const char *buffer, int value)
 
 sp_status spi_bind_param(sp_emit *e, const char *buffer, int param, bool gradient)
 {
-    int v;
+    int v = -1;
     SP_TRY(spi_param_value(e->b, param, gradient, &v));
     spi_bind(e, buffer, v);
     return SP_OK;

@@ -185,7 +185,7 @@ sp_status spi_memory_plan(sp_plan *p, sp_error *err)
 {
     const uint64_t most = (uint64_t)1 << 32; /* CLBlast counts elements in int */
     uint64_t slab = p->dev->info.max_alloc_bytes;
-    p->slab_bytes = (slab == 0 || slab > most ? most : slab) / ALIGN * ALIGN;
+    p->slab_bytes = (slab == 0 || slab > most || p->o.unlimited ? most : slab) / ALIGN * ALIGN;
     scan_uses(p);
     settle_stores(p);
     for (int s = 0; s < SP_SEGMENTS; s++)
@@ -195,7 +195,7 @@ sp_status spi_memory_plan(sp_plan *p, sp_error *err)
     for (int s = 0; s < SP_SEGMENTS; s++)
         SP_TRY(place_locals(p, s, err));
     uint64_t total = p->arena_bytes + p->model->bytes;
-    if (p->dev->info.global_bytes && total > p->dev->info.global_bytes)
+    if (p->dev->info.global_bytes && !p->o.unlimited && total > p->dev->info.global_bytes)
         return SP_FAIL(err, SP_E_DEVICE,
                        "the plan needs %.1f MiB on the device (%.1f MiB of it parameters and optimizer), but %s has %.1f "
                        "MiB; use a smaller batch%s", (double)total / 1048576.0, (double)p->model->bytes / 1048576.0,

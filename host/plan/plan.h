@@ -25,6 +25,7 @@ typedef struct sp_plan_options {
     bool adamw;             /* else SGD */
     double momentum, weight_decay, beta1, beta2, eps;
     bool count_spikes;
+    bool unlimited;         /* as if the device had any amount of memory: to look at, not to attach */
 } sp_plan_options;
 
 /* Device memory that plans of one model share: parameters, gradients, optimizer state, running statistics. */

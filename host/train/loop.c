@@ -261,7 +261,7 @@ static sp_status prepare(trainer *t, const sp_dataset *train, sp_error *err)
     t->seconds_before = t->p.train_seconds;
     SP_TRY(write_recipe(t, err));
     SP_TRY(sp_loader_create(train, &lo, &t->loader, err));
-    return sp_metrics_open(t->o->out, t->p.iteration, t->o->resume != NULL, &t->metrics, err);
+    return sp_metrics_open(t->o->out, t->o->resume ? &t->p : NULL, &t->metrics, err);
 }
 
 static void fini(trainer *t)

@@ -20,18 +20,19 @@ static sp_status io_error(const char *path, sp_error *err)
     return SP_FAIL(err, SP_E_IO, "%s: %s", path, strerror(errno));
 }
 
-static bool keep_line(const char *line, int64_t keep)
+/* The line of an epoch is written before its checkpoint: one that has no checkpoint yet will come again. */
+static bool keep_line(const char *line, const sp_progress *p)
 {
     json_t *j = json_loads(line, 0, NULL);
-    bool ok = json_is_object(j) && json_integer_value(json_object_get(j, "iteration")) <= keep &&
-              strcmp(json_string_value(json_object_get(j, "event")) ? json_string_value(json_object_get(j, "event")) : "",
-                     "end") != 0;
+    const char *event = json_string_value(json_object_get(j, "event"));
+    bool ok = event && json_integer_value(json_object_get(j, "iteration")) <= p->iteration && strcmp(event, "end") != 0 &&
+              (strcmp(event, "epoch") != 0 || json_integer_value(json_object_get(j, "epoch")) <= p->epoch);
     json_decref(j);
     return ok;
 }
 
 /* Copies the lines to keep into a new file and puts it in place of the old one. */
-static sp_status truncate_metrics(const char *path, int64_t keep, sp_error *err)
+static sp_status truncate_metrics(const char *path, const sp_progress *p, sp_error *err)
 {
     FILE *in = fopen(path, "r");
     if (!in)
@@ -41,7 +42,7 @@ static sp_status truncate_metrics(const char *path, int64_t keep, sp_error *err)
     FILE *out = temp ? fopen(temp, "w") : NULL;
     bool ok = out != NULL;
     while (ok && getline(&line, &cap, in) > 0)
-        if (keep_line(line, keep))
+        if (keep_line(line, p))
             ok = fputs(line, out) >= 0;
     ok = ok && fflush(out) == 0;
     if (out)
@@ -56,7 +57,7 @@ static sp_status truncate_metrics(const char *path, int64_t keep, sp_error *err)
     return st;
 }
 
-sp_status sp_metrics_open(const char *folder, int64_t keep_iterations, bool resume, sp_metrics **out, sp_error *err)
+sp_status sp_metrics_open(const char *folder, const sp_progress *resume, sp_metrics **out, sp_error *err)
 {
     sp_metrics *m = sp_alloc(sizeof *m);
     if (m)
@@ -65,7 +66,7 @@ sp_status sp_metrics_open(const char *folder, int64_t keep_iterations, bool resu
         sp_metrics_close(&m);
         return SP_FAIL(err, SP_E_MEMORY, "out of memory for the metrics");
     }
-    sp_status st = resume ? truncate_metrics(m->path, keep_iterations, err) : SP_OK;
+    sp_status st = resume ? truncate_metrics(m->path, resume, err) : SP_OK;
     if (st == SP_OK) {
         m->f = fopen(m->path, resume ? "a" : "w");
         st = m->f ? SP_OK : io_error(m->path, err);

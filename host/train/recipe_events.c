@@ -17,7 +17,8 @@ static const char *const encodings[] = {SP_ENCODING_NAMES};
 
 sp_status spi_recipe_read_events(sp_recipe *r, const sp_yaml *data, sp_error *err)
 {
-    static const char *const known[] = {"by", "orientation", "resize", "normalise", "split", "window", "cache"};
+    static const char *const known[] = {"by",    "orientation", "resize", "normalise",
+                                        "split", "window",      "cache"};
     const sp_yaml *m = sp_yaml_get(data, "events");
     sp_event_options *e = &r->data.events;
     bool cache = true;
@@ -27,8 +28,9 @@ sp_status spi_recipe_read_events(sp_recipe *r, const sp_yaml *data, sp_error *er
     if (m->kind != SP_YAML_MAP)
         return sp_yaml_fail(m, err, "\"events\" must be a map of settings, such as {by: count, resize: pil}");
     if (!sp_events_known(r->data.name))
-        return sp_yaml_fail(m, err, "\"events\" is about event cameras and spike trains, not about \"%s\"; leave it out",
-                            r->data.name);
+        return sp_yaml_fail(
+            m, err, "\"events\" is about event cameras and spike trains, not about \"%s\"; leave it out",
+            r->data.name);
     SP_TRY(sp_yaml_check_keys(m, known, COUNT(known), "events", err));
     SP_TRY(sp_yaml_read_choice(m, "by", bys, COUNT(bys), &e->by, err));
     SP_TRY(sp_yaml_read_choice(m, "orientation", orientations, COUNT(orientations), &e->orientation, err));
@@ -49,9 +51,10 @@ void spi_recipe_print_events(const sp_recipe *r, sp_text *t)
         sp_text_add(t, "  frames: %lld\n", (long long)r->data.frames);
     if (events)
         sp_text_add(t,
-                    "  events: {by: %s, orientation: %s, resize: %s, normalise: %s, split: %.17g, window: %.17g, cache: %s}\n",
-                    bys[e->by], orientations[e->orientation], resizes[e->resize], normalises[e->normalise], e->split,
-                    e->window, e->no_cache ? "false" : "true");
+                    "  events: {by: %s, orientation: %s, resize: %s, normalise: %s, split: %.17g, window: "
+                    "%.17g, cache: %s}\n",
+                    bys[e->by], orientations[e->orientation], resizes[e->resize], normalises[e->normalise],
+                    e->split, e->window, e->no_cache ? "false" : "true");
     else
         sp_text_add(t, "  encode: %s\n", encodings[r->data.encoding]);
 }

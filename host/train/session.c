@@ -7,7 +7,7 @@
 #include "base/rng.h"
 #include "check/check.h"
 
-sp_status sp_session_dataset(const sp_recipe *r, bool train, sp_dataset **out, sp_error *err)
+static sp_dataset_options dataset_options(const sp_recipe *r, bool train)
 {
     int64_t limit = train ? r->data.train_limit : r->data.test_limit;
     sp_dataset_options o = {.name = r->data.name, .path = r->data.path, .train = train, .mean = r->data.mean,
@@ -19,7 +19,19 @@ sp_status sp_session_dataset(const sp_recipe *r, bool train, sp_dataset **out, s
                             .time_steps = (int)r->time_steps, .events = r->data.events, .encoding = r->data.encoding};
     memcpy(o.means, r->data.means, sizeof o.means);
     memcpy(o.stds, r->data.stds, sizeof o.stds);
+    return o;
+}
+
+sp_status sp_session_dataset(const sp_recipe *r, bool train, sp_dataset **out, sp_error *err)
+{
+    sp_dataset_options o = dataset_options(r, train);
     return sp_dataset_open(&o, out, err);
+}
+
+bool sp_session_known_shape(const sp_recipe *r, sp_dataset_info *out)
+{
+    sp_dataset_options o = dataset_options(r, true);
+    return sp_dataset_shape(&o, out);
 }
 
 static sp_status force_variants(sp_session *s, const sp_session_options *o, sp_error *err)
@@ -80,9 +92,10 @@ static sp_plan_options plan_options(const sp_recipe *r, const sp_dataset_info *d
                              .count_spikes = true};
 }
 
-static sp_status make_plans(sp_session *s, bool no_train, sp_error *err)
+static sp_status make_plans(sp_session *s, bool no_train, bool unlimited, sp_error *err)
 {
     sp_plan_options o = plan_options(&s->recipe, &s->data, true);
+    o.unlimited = unlimited;
     SP_TRY(sp_plan_create(s->graph, s->model, s->reg, &o, &s->eval, err));
     if (no_train) {
         s->planned_bytes = s->model->bytes + s->eval->arena_bytes;
@@ -90,10 +103,13 @@ static sp_status make_plans(sp_session *s, bool no_train, sp_error *err)
         return sp_exec_clear_spikes(s->eval, err);
     }
     o = plan_options(&s->recipe, &s->data, false);
+    o.unlimited = unlimited;
     SP_TRY(sp_plan_create(s->graph, s->model, s->reg, &o, &s->train, err));
     bool train_larger = s->train->arena_bytes >= s->eval->arena_bytes;
     sp_plan *large = train_larger ? s->train : s->eval, *small = train_larger ? s->eval : s->train;
     s->planned_bytes = s->model->bytes + large->arena_bytes;
+    if (unlimited)
+        return SP_OK;
     SP_TRY(sp_plan_attach(large, NULL, err));
     SP_TRY(sp_plan_attach(small, large, err));
     s->dev->peak_bytes = s->dev->live_bytes; /* from here on: kernels checked for the first time took memory too */
@@ -122,7 +138,7 @@ sp_status sp_session_open(sp_recipe *recipe, const sp_dataset_info *data, const 
     SP_TRY_GOTO(load_plugins(s, o, err));
     SP_TRY_GOTO(sp_model_create(s->graph, s->dev, s->recipe.adamw, &s->model, err));
     SP_TRY_GOTO(initialise(s, err));
-    SP_TRY_GOTO(make_plans(s, o->no_train, err));
+    SP_TRY_GOTO(make_plans(s, o->no_train, o->unlimited, err));
     *out = s;
     return SP_OK;
 done:

@@ -13,6 +13,7 @@ typedef struct sp_session_options {
     const char *const *force;    /* "op=variant" */
     size_t n_force;
     bool no_train;               /* evaluation only */
+    bool unlimited;              /* plans for any amount of device memory; they cannot be run */
 } sp_session_options;
 
 typedef struct sp_session {
@@ -34,6 +35,9 @@ void sp_session_close(sp_session **s);
 
 /* Opens a split of the recipe's data set. */
 sp_status sp_session_dataset(const sp_recipe *r, bool train, sp_dataset **out, sp_error *err);
+
+/* The shape of a sample without the files, where the data set's name tells it. */
+bool sp_session_known_shape(const sp_recipe *r, sp_dataset_info *out);
 
 /* SLTT-K's draw for a mini-batch: K of T, a pure function of (seed, iteration). mask[T]. */
 void sp_session_draw(const sp_recipe *r, int64_t iteration, uint8_t *mask);

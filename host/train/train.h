@@ -34,7 +34,7 @@ sp_status sp_train(sp_session *s, const sp_dataset *train, const sp_dataset *tes
 
 /* metrics.jsonl: one JSON object a line, "event" first; the first line of a run has "schema". */
 typedef struct sp_metrics sp_metrics;
-sp_status sp_metrics_open(const char *folder, int64_t keep_iterations, bool resume, sp_metrics **out, sp_error *err);
+sp_status sp_metrics_open(const char *folder, const sp_progress *resume, sp_metrics **out, sp_error *err); /* NULL: anew */
 sp_status sp_metrics_event(sp_metrics *m, const sp_train_event *e, sp_error *err);
 void sp_metrics_close(sp_metrics **m);
 

@@ -21,10 +21,16 @@ static void begin(const char *op, void (*more)(sp_op_call *))
     sp_call_set_int(&call, "C", C);
     if (more)
         more(&call);
+    sp_check_case_fini(&c);
     cr_assert_eq(sp_check_case_init(&c, &call, 1, NULL), SP_OK);
     for (int i = 0; i < c.n_buffers; i++)
         if (c.buffers[i].present)
             memcpy(c.buffers[i].got, c.buffers[i].expected, (size_t)c.buffers[i].words * 4);
+}
+
+static void end(void)
+{
+    sp_check_case_fini(&c);
 }
 
 static sp_check_verdict judge(const char *name, double tolerance)
@@ -63,7 +69,7 @@ static void rectangle(sp_op_call *call)
     sp_call_set_float(call, "width", 1);
 }
 
-Test(compare, same_is_ok)
+Test(compare, same_is_ok, .fini = end)
 {
     begin("add", NULL);
     sp_check_verdict v = judge("y", 0);
@@ -71,7 +77,7 @@ Test(compare, same_is_ok)
     cr_assert_eq(v.error, 0);
 }
 
-Test(compare, tolerance_is_relative_to_the_largest_value)
+Test(compare, tolerance_is_relative_to_the_largest_value, .fini = end)
 {
     begin("add", NULL);
     float largest = 0;
@@ -86,7 +92,7 @@ Test(compare, tolerance_is_relative_to_the_largest_value)
     cr_assert_float_eq(v.error, 1.1e-3, 1e-5);
 }
 
-Test(compare, text_names_row_column_and_values)
+Test(compare, text_names_row_column_and_values, .fini = end)
 {
     begin("add", NULL);
     set("y", C + 2, 123.5f);
@@ -96,7 +102,7 @@ Test(compare, text_names_row_column_and_values)
     cr_assert(strstr(v.text, "2 of 320 differ"), "%s", v.text);
 }
 
-Test(compare, exact_takes_minus_zero_for_zero_and_nothing_else)
+Test(compare, exact_takes_minus_zero_for_zero_and_nothing_else, .fini = end)
 {
     begin("spikes.unpack", NULL);
     for (int i = 0; i < M * C; i++)
@@ -107,7 +113,7 @@ Test(compare, exact_takes_minus_zero_for_zero_and_nothing_else)
     cr_assert_not(judge("y", 0).ok);
 }
 
-Test(compare, not_finite_and_not_written_have_their_own_words)
+Test(compare, not_finite_and_not_written_have_their_own_words, .fini = end)
 {
     begin("add", NULL);
     set("y", 5, INFINITY);
@@ -116,7 +122,7 @@ Test(compare, not_finite_and_not_written_have_their_own_words)
     cr_assert(strstr(judge("y", 1e-3).text, "not written"));
 }
 
-Test(compare, integers_are_exact)
+Test(compare, integers_are_exact, .fini = end)
 {
     begin("spikes.count", NULL);
     cr_assert(judge("count", 1).ok);
@@ -124,7 +130,7 @@ Test(compare, integers_are_exact)
     cr_assert_not(judge("count", 1).ok, "a tolerance does not apply to integers");
 }
 
-Test(compare, bits_past_the_last_column_must_be_zero)
+Test(compare, bits_past_the_last_column_must_be_zero, .fini = end)
 {
     begin("neuron.forward", neuron);
     cr_assert(judge("s", 1e-5).ok);
@@ -144,7 +150,7 @@ static void place(int i, float expected_u, float got_u)
     buffer("s")->got[word] = (buffer("s")->got[word] & ~(1u << bit)) | (got_u >= 1 ? 1u << bit : 0);
 }
 
-Test(compare, spike_may_flip_at_the_threshold_only)
+Test(compare, spike_may_flip_at_the_threshold_only, .fini = end)
 {
     begin("neuron.forward", neuron);
     place(45, nextafterf(1, 0), 1);
@@ -153,7 +159,7 @@ Test(compare, spike_may_flip_at_the_threshold_only)
     cr_assert_not(judge("s", 1e-5).ok, "1e-4 below the threshold is no rounding");
 }
 
-Test(compare, many_flips_are_not_rounding)
+Test(compare, many_flips_are_not_rounding, .fini = end)
 {
     begin("neuron.forward", neuron);
     for (int i = 0; i < 30; i++)
@@ -163,7 +169,7 @@ Test(compare, many_flips_are_not_rounding)
     cr_assert(strstr(v.text, "flipped at the threshold"), "%s", v.text);
 }
 
-Test(compare, spike_must_follow_from_the_potential_that_is_stored)
+Test(compare, spike_must_follow_from_the_potential_that_is_stored, .fini = end)
 {
     begin("neuron.forward", neuron);
     place(45, 1, 1);
@@ -173,7 +179,7 @@ Test(compare, spike_must_follow_from_the_potential_that_is_stored)
     cr_assert(strstr(v.text, "beside it"), "%s", v.text);
 }
 
-Test(compare, a_jump_of_the_surrogate_is_excused_only_beside_it)
+Test(compare, a_jump_of_the_surrogate_is_excused_only_beside_it, .fini = end)
 {
     begin("neuron.backward", rectangle);
     float at_jump = 1.5f, beside = nextafterf(1.5f, 2), away = 1.2f, grad = expected("g_x", 9) + 1;
@@ -189,19 +195,22 @@ Test(compare, a_jump_of_the_surrogate_is_excused_only_beside_it)
     cr_assert_not(judge("g_x", 1e-5).ok, "unwritten is never excused");
 }
 
-Test(compare, inputs_are_a_function_of_seed_and_call)
+Test(compare, inputs_are_a_function_of_seed_and_call, .fini = end)
 {
     begin("add", NULL);
     sp_check_case first = c;
+    c.n_buffers = 0; /* begin must not free what first holds */
     begin("add", NULL);
     cr_assert_eq(memcmp(first.buffers[0].initial, c.buffers[0].initial, M * C * 4), 0);
     cr_assert_neq(memcmp(c.buffers[0].initial, c.buffers[1].initial, M * C * 4), 0, "two inputs are not the same numbers");
     sp_check_case other;
     cr_assert_eq(sp_check_case_init(&other, &c.call, 2, NULL), SP_OK);
     cr_assert_neq(memcmp(other.buffers[0].initial, c.buffers[0].initial, M * C * 4), 0);
+    sp_check_case_fini(&first);
+    sp_check_case_fini(&other);
 }
 
-Test(compare, inputs_hold_ties_and_every_density_of_spikes)
+Test(compare, inputs_hold_ties_and_every_density_of_spikes, .fini = end)
 {
     int ties = 0, empty = 0, full = 0;
     for (uint64_t seed = 1; seed < 20; seed++) {
@@ -209,12 +218,14 @@ Test(compare, inputs_hold_ties_and_every_density_of_spikes)
         sp_call_set_int(&call, "M", M);
         sp_call_set_int(&call, "C", C);
         rectangle(&call);
+        sp_check_case_fini(&c);
         cr_assert_eq(sp_check_case_init(&c, &call, seed, NULL), SP_OK);
         for (int i = 0; i < M * C; i++)
             ties += buffer("u")->initial[i] == UINT32_C(0x3f800000);
         call = sp_op_call_make("spikes.unpack");
         sp_call_set_int(&call, "M", M);
         sp_call_set_int(&call, "C", 32);
+        sp_check_case_fini(&c);
         cr_assert_eq(sp_check_case_init(&c, &call, seed, NULL), SP_OK);
         for (int m = 0; m < M; m++) {
             empty += buffer("x")->initial[m] == 0;
@@ -226,20 +237,21 @@ Test(compare, inputs_hold_ties_and_every_density_of_spikes)
     cr_assert_gt(full, 3);
 }
 
-Test(compare, contents_that_are_not_read_are_poison)
+Test(compare, contents_that_are_not_read_are_poison, .fini = end)
 {
     begin("neuron.forward", neuron);
     cr_assert_eq(buffer("u_prev")->initial[0], SP_CHECK_POISON);
     cr_assert(isfinite(expected("u", 0)));
 }
 
-Test(compare, an_output_may_share_the_memory_of_an_input_of_the_same_kind)
+Test(compare, an_output_may_share_the_memory_of_an_input_of_the_same_kind, .fini = end)
 {
     begin("scale", NULL);
     cr_assert_eq(sp_check_alias_of(&c, 1), 0);
     cr_assert_eq(sp_check_alias_of(&c, 0), -1);
     sp_op_call call = c.call;
     sp_call_set_flag(&call, "X_BITS", 1);
+    sp_check_case_fini(&c);
     cr_assert_eq(sp_check_case_init(&c, &call, 1, NULL), SP_OK);
     cr_assert_eq(sp_check_alias_of(&c, 1), -1, "bits and floats have no element in common");
 }

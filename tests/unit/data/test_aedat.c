@@ -596,6 +596,22 @@ Test(aedat, cifar10_dvs_splits_each_class_by_number)
     scratch_remove();
 }
 
+Test(aedat, folders_of_aedat4_are_refused_by_name)
+{
+    static const char *const files[] = {"set/a/1.aedat4", "set/1.aedat4", "set/airplane/1.aedat4"};
+    for (int i = 0; i < 3; i++) {
+        sp_dataset *ds = NULL;
+        sp_error err;
+        char folder[600];
+        scratch_make();
+        scratch_write(files[i], "#!AER-DAT4.0\r\n", 14);
+        snprintf(folder, sizeof folder, "%s", scratch_path("set"));
+        cr_assert_eq(open_events(i < 2 ? "aedat-folder" : "cifar10-dvs", folder, 1, &ds, &err), SP_E_DATA);
+        cr_assert_not_null(strstr(err.text, "AEDAT 4"), "%s", err.text);
+        scratch_remove();
+    }
+}
+
 Test(aedat, options_that_do_not_go_together)
 {
     static const struct {

@@ -1,0 +1,176 @@
+/* A run that was stopped and continued ends as one that was not: weights, optimizer and metrics, bit for bit. The same
+ * seed gives the same run. */
+#include "program.h"
+
+TestSuite(resume, .init = program_setup, .fini = program_teardown);
+
+static const char *const schedules[] = {
+    "schedule: {method: sltt, time_steps: 3}\noptimizer: {lr: 0.1, weight_decay: 0.0005}\n",
+    "schedule: {method: sltt-k, time_steps: 4, backprop_steps: 2}\noptimizer: {name: adamw, lr: 0.01, weight_decay: 0.01}\n",
+    "schedule: {method: bptt, time_steps: 3}\noptimizer: {lr: 0.1}\nlr_schedule: {name: step, every: 1, gamma: 0.5}\n",
+    "schedule: {method: ottt, time_steps: 3}\noptimizer: {lr: 0.1}\nlr_schedule: {name: cosine, per: batch}\nloss: {mse: 0.1}\n",
+};
+
+static void write_recipe(const char *schedule)
+{
+    char text[2048];
+    snprintf(text, sizeof text, "%s%s%s", TINY, schedule, TINY_NETWORK);
+    write_text("r.yaml", text);
+}
+
+static void expect_same_epochs(const char *a, const char *b)
+{
+    static const char *const keys[] = {"loss", "accuracy", "test_loss", "test_accuracy", "lr", "iteration", "epoch"};
+    for (int n = 0;; n++) {
+        json_t *x = metrics_event(a, "epoch", n), *y = metrics_event(b, "epoch", n);
+        cr_assert((x == NULL) == (y == NULL), "%s and %s have another number of epochs in their metrics", a, b);
+        if (!x) {
+            cr_assert_eq(n, 2, "%d epochs in the metrics", n);
+            return;
+        }
+        for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+            cr_assert_eq(number_of(x, keys[i]), number_of(y, keys[i]), "%s of epoch %d", keys[i], n + 1);
+        cr_assert(json_equal(json_object_get(x, "spike_rate"), json_object_get(y, "spike_rate")));
+        json_decref(x), json_decref(y);
+    }
+}
+
+/* In the middle of an epoch, at its end (before the evaluation), and after one mini-batch of the next. */
+Test(resume, a_run_that_was_stopped_ends_as_one_that_was_not)
+{
+    for (size_t i = 0; i < sizeof schedules / sizeof *schedules; i++) {
+        write_recipe(schedules[i]);
+        EXPECT_CODE(0, run("train r.yaml --out whole%zu", i));
+        EXPECT_CODE(130, run("train r.yaml --out parts%zu --max-iterations 4", i));
+        EXPECT_SAID("Continue with: spikeport train --resume");
+        EXPECT_CODE(130, run("train --resume parts%zu --max-iterations 2", i));
+        EXPECT_CODE(130, run("train --resume parts%zu/checkpoint.safetensors --max-iterations 1", i));
+        EXPECT_CODE(0, run("train --resume parts%zu", i));
+        char a[64], b[64];
+        snprintf(a, sizeof a, "whole%zu/checkpoint.safetensors", i);
+        snprintf(b, sizeof b, "parts%zu/checkpoint.safetensors", i);
+        expect_same_checkpoint(a, b);
+        snprintf(a, sizeof a, "whole%zu", i);
+        snprintf(b, sizeof b, "parts%zu", i);
+        expect_same_epochs(a, b);
+        /* a run that has ended stays as it is */
+        EXPECT_CODE(0, run("train --resume parts%zu", i));
+        expect_same_epochs(a, b);
+    }
+}
+
+Test(resume, the_same_seed_gives_the_same_run_and_another_another)
+{
+    write_recipe(schedules[1]);
+    EXPECT_CODE(0, run("train r.yaml --out a"));
+    EXPECT_CODE(0, run("train r.yaml --out b"));
+    expect_same_checkpoint("a/checkpoint.safetensors", "b/checkpoint.safetensors");
+    expect_same_checkpoint("a/best.safetensors", "b/best.safetensors");
+    expect_same_epochs("a", "b");
+    EXPECT_CODE(0, run("train r.yaml --out c -s seed=8"));
+    sp_tensor_file a = tensors_of("a/checkpoint.safetensors"), c = tensors_of("c/checkpoint.safetensors");
+    const sp_tensor *x = sp_tensors_find(&a, "0.weight"), *y = sp_tensors_find(&c, "0.weight");
+    cr_assert_neq(memcmp(x->data, y->data, x->bytes), 0);
+    sp_tensors_free(&a);
+    sp_tensors_free(&c);
+}
+
+/* Starts the program, waits for the n-th event of that name on its stdout, sends the signal; the wait status. */
+static int signal_at(int number, const char *event, int n, const char *arguments)
+{
+    int to[2];
+    char line[1500], command[1500], wanted[32];
+    snprintf(wanted, sizeof wanted, "\"event\":\"%s\"", event);
+    cr_assert_eq(pipe(to), 0);
+    snprintf(command, sizeof command, "cd '%s' && exec '%s' %s --json 2>err", work, SP_PROGRAM, arguments);
+    pid_t pid = fork();
+    if (pid == 0) {
+        dup2(to[1], STDOUT_FILENO);
+        close(to[0]);
+        close(to[1]);
+        execl("/bin/sh", "sh", "-c", command, (char *)NULL);
+        _exit(127);
+    }
+    close(to[1]);
+    FILE *f = fdopen(to[0], "r");
+    while (f && n > 0 && fgets(line, sizeof line, f))
+        n -= strstr(line, wanted) != NULL;
+    cr_assert_eq(n, 0, "the program ended before the signal: %s", text_of("err"));
+    kill(pid, number);
+    while (fgets(line, sizeof line, f))
+        ; /* a full pipe must not hold it up */
+    fclose(f);
+    int status = 0;
+    waitpid(pid, &status, 0);
+    return status;
+}
+
+#define LONG "-s epochs=60 -s log_every=1 -s data.test_limit=24"
+
+Test(resume, after_ctrl_c)
+{
+    write_recipe(schedules[1]);
+    EXPECT_CODE(0, run("train r.yaml --out whole " LONG));
+    int status = signal_at(SIGINT, "batch", 9, "train r.yaml --out parts " LONG);
+    cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 130, "status %x: %s", status, text_of("err"));
+    EXPECT_SAID("interrupted in epoch");
+    status = signal_at(SIGTERM, "batch", 9, "train --resume parts");
+    cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 130, "status %x: %s", status, text_of("err"));
+    EXPECT_CODE(0, run("train --resume parts"));
+    expect_same_checkpoint("whole/checkpoint.safetensors", "parts/checkpoint.safetensors");
+}
+
+Test(resume, after_kill_9)
+{
+    write_recipe(schedules[0]);
+    EXPECT_CODE(0, run("train r.yaml --out whole -s checkpoint_every=1 " LONG));
+    for (int n = 0; n < 4; n++) {
+        const char *start = n ? "train --resume parts" : "train r.yaml --out parts -s checkpoint_every=1 " LONG;
+        /* the last two times between an epoch's line in the metrics and its checkpoint */
+        int status = n < 2 ? signal_at(SIGKILL, "batch", 4 + 7 * n, start) : signal_at(SIGKILL, "epoch", n, start);
+        cr_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, "status %x: %s", status, text_of("err"));
+        EXPECT_CODE(0, run("eval parts")); /* there is a whole checkpoint at every moment */
+    }
+    EXPECT_CODE(0, run("train --resume parts"));
+    expect_same_checkpoint("whole/checkpoint.safetensors", "parts/checkpoint.safetensors");
+    /* the metrics read as if nothing had happened */
+    json_t *a = metrics_event("whole", "batch", 359), *b = metrics_event("parts", "batch", 359);
+    cr_assert(a && b && number_of(a, "iteration") == 360 && number_of(b, "iteration") == 360);
+    cr_assert_eq(number_of(a, "loss"), number_of(b, "loss"));
+    cr_assert_null(metrics_event("parts", "batch", 360));
+    cr_assert_null(metrics_event("parts", "epoch", 60), "an epoch is there twice");
+    json_decref(a), json_decref(b);
+}
+
+/* The counters of spikes are the training plan's own, although evaluation uses the same memory. */
+Test(resume, spike_rates_are_shares)
+{
+    write_recipe(schedules[0]);
+    EXPECT_CODE(0, run("train r.yaml --out run"));
+    for (int n = 0;; n++) {
+        json_t *e = metrics_event("run", "batch", n), *rate;
+        const char *layer;
+        if (!e) {
+            cr_assert_eq(n, 6);
+            return;
+        }
+        json_object_foreach(json_object_get(e, "spike_rate"), layer, rate)
+            cr_assert(json_number_value(rate) > 0.01 && json_number_value(rate) < 0.9, "layer %s fires %g times a step in line %d",
+                      layer, json_number_value(rate), n);
+        cr_assert_eq(json_object_size(json_object_get(e, "spike_rate")), 2);
+        json_decref(e);
+    }
+}
+
+Test(resume, a_checkpoint_of_another_network_or_no_checkpoint_is_refused)
+{
+    write_recipe(schedules[0]);
+    EXPECT_CODE(130, run("train r.yaml --out run --max-iterations 1"));
+    EXPECT_CODE(7, run("train --resume run -s network.6.out=17"));
+    EXPECT_SAID("6.weight");
+    write_text("run/checkpoint.safetensors", "this is not a checkpoint");
+    EXPECT_CODE(7, run("train --resume run"));
+    EXPECT_SAID("checkpoint.safetensors");
+    EXPECT_CODE(1, run("train --resume nowhere"));
+    EXPECT_SAID("nowhere");
+}

@@ -1,0 +1,166 @@
+/* What stops training, and what it leaves behind: numbers that are not finite, a full disk, sequences of the wrong
+ * length. And evaluation of a checkpoint against what training said of it. */
+#include "program.h"
+
+TestSuite(training, .init = program_setup, .fini = program_teardown);
+
+static void write_recipe(const char *more, const char *network)
+{
+    char text[2048];
+    snprintf(text, sizeof text, "%s%s%s", TINY, more, network);
+    write_text("r.yaml", text);
+}
+
+/* The last line of `eval --json`. */
+static json_t *evaluated(const char *arguments)
+{
+    EXPECT_CODE(0, run("eval %s --json", arguments));
+    json_t *j = json_loads(text_of("out"), 0, NULL);
+    cr_assert_not_null(j, "not JSON: %s", text_of("out"));
+    return j;
+}
+
+Test(training, evaluation_of_a_checkpoint_gives_what_the_metrics_say)
+{
+    static const char *const schedules[] = {"schedule: {method: sltt, time_steps: 3}\n",
+                                            "schedule: {method: bptt, time_steps: 2}\nloss: {mse: 0.3}\n"};
+    for (int i = 0; i < 2; i++) {
+        write_recipe(schedules[i], TINY_NETWORK);
+        EXPECT_CODE(0, run("train r.yaml --out run"));
+        json_t *last = metrics_event("run", "epoch", 1), *e = evaluated("run"), *end = metrics_event("run", "end", 0);
+        cr_assert_eq(number_of(e, "samples"), 40);
+        cr_assert_eq(number_of(e, "accuracy"), number_of(last, "test_accuracy"));
+        cr_assert_eq(number_of(e, "loss"), number_of(last, "test_loss"));
+        json_decref(e);
+        e = evaluated("run/best.safetensors");
+        cr_assert_eq(number_of(e, "accuracy"), number_of(end, "best_accuracy"));
+        json_decref(e), json_decref(end);
+        /* other batch sizes and the reference kernels agree to rounding; a limit counts */
+        e = evaluated("run -s eval_batch=7 --plugin '*=reference'");
+        cr_assert_eq(number_of(e, "samples"), 40);
+        cr_assert_float_eq(number_of(e, "loss"), number_of(last, "test_loss"), 1e-4);
+        json_decref(e), json_decref(last);
+        e = evaluated("run -s data.test_limit=5");
+        cr_assert_eq(number_of(e, "samples"), 5);
+        json_decref(e);
+    }
+}
+
+/* Memory at the peak is what was planned, also where evaluation needs the larger part. */
+Test(training, memory_at_the_peak_is_the_plan)
+{
+    static const char *const sets[] = {"", "-s eval_batch=64", "-s schedule.method=bptt -s optimizer.name=adamw"};
+    write_recipe("", TINY_NETWORK);
+    for (int i = 0; i < 3; i++) {
+        EXPECT_CODE(0, run("train r.yaml --out run -s epochs=1 %s", sets[i]));
+        json_t *start = metrics_event("run", "start", 0), *epoch = metrics_event("run", "epoch", 0);
+        cr_assert_gt(number_of(start, "planned_bytes"), 1000.0);
+        cr_assert_eq(number_of(start, "planned_bytes"), number_of(epoch, "peak_bytes"));
+        json_decref(start), json_decref(epoch);
+    }
+}
+
+Test(training, a_learning_rate_that_is_too_high_stops_with_layer_and_time_step)
+{
+    /* no neurons: the product of the weights is beyond float32 in the second mini-batch */
+    write_recipe("optimizer: {lr: 1000000, momentum: 0, weight_decay: 1000}\nlr_schedule: {name: constant}\n",
+                 "network: [{type: flatten}, {type: linear, out: 8}, {type: linear, out: 8}, {type: linear, out: 8}, "
+                 "{type: linear, out: 8}, {type: linear, out: 4}]\n");
+    EXPECT_CODE(6, run("train r.yaml --out run -s checkpoint_every=1"));
+    EXPECT_SAID("the loss is not finite in epoch 1, mini-batch 2. First seen: layer ");
+    EXPECT_SAID(" gemm, time step 0: \"c\" is ");
+    EXPECT_SAID("smaller learning rate (now 1e+06)");
+    /* what was saved before that has finite numbers, and can be continued at another rate */
+    sp_tensor_file f = tensors_of("run/checkpoint.safetensors");
+    cr_assert_str_eq(sp_tensors_meta(&f, "iteration"), "1");
+    for (size_t i = 0; i < f.n; i++)
+        for (size_t k = 0; k < f.items[i].bytes / sizeof(float); k++)
+            cr_assert(isfinite(((const float *)f.items[i].data)[k]), "%s", f.items[i].name);
+    sp_tensors_free(&f);
+    EXPECT_CODE(6, run("train --resume run"));
+    EXPECT_SAID("epoch 1, mini-batch 2");
+}
+
+Test(training, a_checkpoint_before_the_bad_learning_rate_survives)
+{
+    write_recipe("", TINY_NETWORK);
+    EXPECT_CODE(130, run("train r.yaml --out run --max-iterations 1"));
+    sp_tensor_file before = tensors_of("run/checkpoint.safetensors");
+    EXPECT_CODE(6, run("train --resume run -s optimizer.lr=1000000 -s optimizer.weight_decay=1000 "
+                       "-s lr_schedule.name=constant -s loss.mse=1"));
+    cr_assert(strstr(text_of("err"), "time step") || strstr(text_of("err"), "a parameter, before"), "%s", text_of("err"));
+    sp_tensor_file after = tensors_of("run/checkpoint.safetensors");
+    for (size_t i = 0; i < before.n; i++)
+        cr_assert_eq(memcmp(before.items[i].data, after.items[i].data, before.items[i].bytes), 0, "%s", before.items[i].name);
+    sp_tensors_free(&before);
+    sp_tensors_free(&after);
+    json_decref(evaluated("run"));
+    EXPECT_CODE(0, run("train --resume run"));
+}
+
+/* The loss can be finite when a running variance is not: nothing unusable takes the checkpoint's place. */
+Test(training, parameters_that_are_not_finite_are_not_saved)
+{
+    write_recipe("optimizer: {lr: 1000000, momentum: 0, weight_decay: 1000}\nlr_schedule: {name: constant}\n", TINY_NETWORK);
+    EXPECT_CODE(6, run("train r.yaml --out run -s checkpoint_every=1"));
+    EXPECT_SAID("no checkpoint of it is written, the one from before stays");
+    json_decref(evaluated("run"));
+}
+
+static bool leftovers(const char *folder)
+{
+    char line[700];
+    snprintf(line, sizeof line, "ls -a '%s/%s' | grep -q tmp", work, folder);
+    return system(line) == 0;
+}
+
+/* A limit on file sizes plays the full disk: write fails in the middle of the checkpoint. */
+Test(training, a_full_disk_is_said_and_the_old_checkpoint_stays)
+{
+    write_recipe("", "network: [{type: flatten}, {type: linear, out: 4096}, {type: lif, v_th: 0.3}, {type: linear, out: 4}]\n");
+    EXPECT_CODE(130, run("train r.yaml --out run --max-iterations 2")); /* kernels are in the driver's cache now */
+    sp_tensor_file before = tensors_of("run/checkpoint.safetensors");
+    /* blocks of 512 bytes: 3 MB for a checkpoint of 4; a driver's own files are smaller */
+    EXPECT_CODE(1, run_with("ulimit -f 6000;", "train --resume run -s checkpoint_every=1"));
+    EXPECT_SAID("run/checkpoint.safetensors");
+    EXPECT_SAID("File too large");
+    cr_assert(!leftovers("run"));
+    sp_tensor_file after = tensors_of("run/checkpoint.safetensors");
+    cr_assert_str_eq(sp_tensors_meta(&after, "iteration"), "2");
+    for (size_t i = 0; i < before.n; i++)
+        cr_assert_eq(memcmp(before.items[i].data, after.items[i].data, before.items[i].bytes), 0, "%s", before.items[i].name);
+    sp_tensors_free(&before);
+    sp_tensors_free(&after);
+    json_decref(evaluated("run"));
+    EXPECT_CODE(0, run("train --resume run"));
+}
+
+Test(training, a_folder_that_cannot_be_written_is_said_before_training)
+{
+    write_recipe("", TINY_NETWORK);
+    write_text("file", "");
+    EXPECT_CODE(1, run("train r.yaml --out file/run"));
+    EXPECT_SAID("file/run");
+}
+
+Test(training, sequences_train_with_every_method)
+{
+    static const char *const methods[] = {"sltt", "bptt", "ottt"};
+    for (int i = 0; i < 3; i++) {
+        write_recipe("schedule: {time_steps: 3}\n", TINY_NETWORK);
+        EXPECT_CODE(0, run("train r.yaml --out run -s data.frames=3 -s epochs=4 -s schedule.method=%s -s optimizer.lr=0.2", methods[i]));
+        json_t *first = metrics_event("run", "epoch", 0), *last = metrics_event("run", "epoch", 3), *e = evaluated("run");
+        cr_assert_lt(number_of(last, "loss"), 0.7 * number_of(first, "loss"), "%s does not learn", methods[i]);
+        cr_assert_gt(number_of(last, "test_accuracy"), 0.5, "%s", methods[i]);
+        cr_assert_eq(number_of(e, "accuracy"), number_of(last, "test_accuracy"));
+        json_decref(first), json_decref(last), json_decref(e);
+    }
+}
+
+Test(training, sequences_of_another_length_are_refused)
+{
+    write_recipe("schedule: {time_steps: 3}\n", TINY_NETWORK);
+    EXPECT_CODE(3, run("train r.yaml --out run -s data.frames=4"));
+    EXPECT_SAID("schedule.time_steps is 3, but a sample of synthetic has 4 frames");
+    cr_assert(!exists("run"));
+}
