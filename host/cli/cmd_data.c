@@ -9,7 +9,8 @@
 #include "data/loader.h"
 
 /* Reads epochs of the split until `seconds` are over, or one epoch where seconds is 0. */
-static sp_status read_for(const sp_cli_data *o, sp_loader *l, double seconds, int64_t *samples, double *spent, sp_error *err)
+static sp_status read_for(const sp_cli_data *o, sp_loader *l, double seconds, int64_t *samples, double *spent,
+                          sp_error *err)
 {
     uint64_t start = sp_clock_ns();
     for (uint64_t epoch = (uint64_t)o->epoch;; epoch++) {
@@ -33,7 +34,10 @@ static sp_status read_for(const sp_cli_data *o, sp_loader *l, double seconds, in
 static sp_status bench(const sp_cli_data *o, sp_error *err)
 {
     const sp_recipe *r = &o->recipe;
-    sp_loader_options lo = {.batch = (size_t)r->batch, .shuffle = !o->test, .seed = (uint64_t)r->seed, .threads = (int)r->data.threads};
+    sp_loader_options lo = {.batch = (size_t)r->batch,
+                            .shuffle = !o->test,
+                            .seed = (uint64_t)r->seed,
+                            .threads = (int)r->data.threads};
     sp_dataset *ds = NULL;
     sp_loader *l = NULL;
     int64_t samples = 0;
@@ -43,15 +47,17 @@ static sp_status bench(const sp_cli_data *o, sp_error *err)
     st = sp_loader_create(ds, &lo, &l, err);
     if (st == SP_OK)
         st = read_for(o, l, (double)o->seconds, &samples, &spent, err);
-    mb = (double)samples * 4e-6 * ds->info.height * ds->info.width * ds->info.channels * (ds->info.frames ? ds->info.frames : 1);
+    mb = (double)samples * 4e-6 * ds->info.height * ds->info.width * ds->info.channels *
+         (ds->info.frames ? ds->info.frames : 1);
     if (st == SP_OK && o->json)
-        st = sp_cli_json_line(json_pack("{s:s, s:s, s:I, s:I, s:i, s:f, s:f, s:f}", "data", ds->info.name, "split",
-                                        o->test ? "test" : "train", "samples", (json_int_t)samples, "batch", (json_int_t)r->batch,
-                                        "threads", sp_loader_threads(l), "seconds", spent, "samples_per_second",
-                                        (double)samples / spent, "megabytes_per_second", mb / spent));
+        st = sp_cli_json_line(json_pack("{s:s, s:s, s:I, s:I, s:i, s:f, s:f, s:f}", "data", ds->info.name,
+                                        "split", o->test ? "test" : "train", "samples", (json_int_t)samples,
+                                        "batch", (json_int_t)r->batch, "threads", sp_loader_threads(l),
+                                        "seconds", spent, "samples_per_second", (double)samples / spent,
+                                        "megabytes_per_second", mb / spent));
     else if (st == SP_OK)
-        printf("%s, %s split: %lld samples in %.2f s by %d thread%s: %.0f samples/s, %.1f MB/s\n", ds->info.name,
-               o->test ? "test" : "training", (long long)samples, spent, sp_loader_threads(l),
+        printf("%s, %s split: %lld samples in %.2f s by %d thread%s: %.0f samples/s, %.1f MB/s\n",
+               ds->info.name, o->test ? "test" : "training", (long long)samples, spent, sp_loader_threads(l),
                sp_loader_threads(l) == 1 ? "" : "s", (double)samples / spent, mb / spent);
     sp_loader_destroy(&l);
     sp_dataset_close(&ds);
@@ -69,7 +75,9 @@ static sp_status fill(const sp_cli_data *o, const sp_recipe *r, bool train, sp_e
     sp_status st;
     SP_TRY(sp_session_dataset(r, train, &ds, err));
     if (!ds->info.cached) {
-        st = SP_FAIL(err, SP_E_CONFIG, "data set \"%s\" keeps no cache: its files are read directly, which is as fast", ds->info.name);
+        st = SP_FAIL(err, SP_E_CONFIG,
+                     "data set \"%s\" keeps no cache: its files are read directly, which is as fast",
+                     ds->info.name);
         sp_dataset_close(&ds);
         return st;
     }
@@ -77,11 +85,12 @@ static sp_status fill(const sp_cli_data *o, const sp_recipe *r, bool train, sp_e
     if (st == SP_OK)
         st = read_for(o, l, 0.0, &samples, &spent, err);
     if (st == SP_OK && o->json)
-        st = sp_cli_json_line(json_pack("{s:s, s:s, s:I, s:f}", "data", ds->info.name, "split", train ? "train" : "test", "samples",
-                                        (json_int_t)samples, "seconds", spent));
+        st = sp_cli_json_line(json_pack("{s:s, s:s, s:I, s:f}", "data", ds->info.name, "split",
+                                        train ? "train" : "test", "samples", (json_int_t)samples, "seconds",
+                                        spent));
     else if (st == SP_OK)
-        printf("%s, %s split: %lld samples are in the cache (%.1f s)\n", ds->info.name, train ? "training" : "test",
-               (long long)samples, spent);
+        printf("%s, %s split: %lld samples are in the cache (%.1f s)\n", ds->info.name,
+               train ? "training" : "test", (long long)samples, spent);
     sp_loader_destroy(&l);
     sp_dataset_close(&ds);
     return st;
@@ -98,7 +107,8 @@ static sp_status cache(const sp_cli_data *o, sp_error *err)
 static const struct {
     const char *name;
     sp_status (*run)(const sp_cli_data *, sp_error *);
-} verbs[] = {{"inspect", sp_cli_data_inspect}, {"preview", sp_cli_data_preview}, {"cache", cache}, {"bench", bench}};
+} verbs[] = {
+    {"inspect", sp_cli_data_inspect}, {"preview", sp_cli_data_preview}, {"cache", cache}, {"bench", bench}};
 enum { N_VERBS = sizeof verbs / sizeof *verbs };
 
 /* A recipe file, or the name of a data set: then a recipe with nothing but its name, to be changed with --set. */
@@ -109,7 +119,9 @@ static sp_status load(const char *what, const sp_arg_list *sets, sp_recipe *out,
     for (size_t i = 0; i < n; i++) {
         if (strcmp(what, names[i]) == 0) {
             char text[160];
-            int length = snprintf(text, sizeof text, "data: {name: %s}\nnetwork: [{type: flatten}, {type: linear, out: 2}]\n", what);
+            int length =
+                snprintf(text, sizeof text,
+                         "data: {name: %s}\nnetwork: [{type: flatten}, {type: linear, out: 2}]\n", what);
             return sp_recipe_parse(what, text, (size_t)length, sets->items, sets->n, out, err);
         }
     }
@@ -134,7 +146,8 @@ static int run_verb(const sp_args *a, const sp_arg_list *rest, const sp_arg_list
     }
     const char *near = sp_suggest(rest->items[0], names, N_VERBS);
     return near ? sp_args_wrong(a, "unknown subcommand \"%s\"; did you mean \"%s\"?", rest->items[0], near)
-                : sp_args_wrong(a, "unknown subcommand \"%s\"; choose inspect, preview, cache or bench", rest->items[0]);
+                : sp_args_wrong(a, "unknown subcommand \"%s\"; choose inspect, preview, cache or bench",
+                                rest->items[0]);
 }
 
 int sp_cmd_data(int argc, char **argv)
@@ -142,19 +155,26 @@ int sp_cmd_data(int argc, char **argv)
     sp_cli_data o = {.out = "preview.png", .count = 40, .seconds = 5};
     sp_arg_list rest = {.n = 0}, sets = {.n = 0};
     const sp_arg args[] = {
-        {"set", 's', SP_ARG_LIST, &sets, "KEY=VALUE", "override a key of the recipe, as data.path=FOLDER", 0, 0},
+        {"set", 's', SP_ARG_LIST, &sets, "KEY=VALUE", "override a key of the recipe, as data.path=FOLDER", 0,
+         0},
         {"test", 0, SP_ARG_FLAG, &o.test, NULL, "the test split (inspect: only it)", 0, 0},
         {"out", 'o', SP_ARG_TEXT, &o.out, "FILE.png", "preview: where to (default preview.png)", 0, 0},
         {"count", 'n', SP_ARG_INTEGER, &o.count, "N", "preview: samples (default 40)", 1, 10000},
-        {"epoch", 0, SP_ARG_INTEGER, &o.epoch, "E", "preview, bench: epoch whose augmentation is drawn (default 0)", 0, INT32_MAX},
-        {"seconds", 0, SP_ARG_INTEGER, &o.seconds, "S", "bench: how long (default 5; 0: one epoch)", 0, 86400},
+        {"epoch", 0, SP_ARG_INTEGER, &o.epoch, "E",
+         "preview, bench: epoch whose augmentation is drawn (default 0)", 0, INT32_MAX},
+        {"seconds", 0, SP_ARG_INTEGER, &o.seconds, "S", "bench: how long (default 5; 0: one epoch)", 0,
+         86400},
         {"json", 0, SP_ARG_FLAG, &o.json, NULL, "JSON Lines on stdout", 0, 0},
     };
     const sp_args a = {
         .command = "data",
         .synopsis = "inspect|preview|cache|bench RECIPE|NAME [options]",
-        .about = "Looks at the data of a recipe, or of a data set by its name (then --set data.path=... and so on).",
-        .args = args, .n_args = sizeof args / sizeof *args, .min_rest = 2, .max_rest = 2,
+        .about = "Looks at the data of a recipe, or of a data set by its name (then --set data.path=... and "
+                 "so on).",
+        .args = args,
+        .n_args = sizeof args / sizeof *args,
+        .min_rest = 2,
+        .max_rest = 2,
         .notes = "inspect  counts, shape, classes, values, check sum of both splits, without augmentation\n"
                  "preview  a PNG of samples as the network gets them, with labels\n"
                  "cache    decodes every recording once, so that training finds the frames on disk\n"

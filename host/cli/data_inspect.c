@@ -44,8 +44,8 @@ static sp_status add_batch(findings *f, const sp_batch *b, sp_error *err)
     for (size_t k = 0; k < b->n_valid; k++) {
         int32_t label = b->labels[k];
         if (label < 0 || label >= f->info.classes)
-            return SP_FAIL(err, SP_E_DATA, "sample %zu has label %d, but there are %d classes", b->index * BATCH + k, (int)label,
-                           f->info.classes);
+            return SP_FAIL(err, SP_E_DATA, "sample %zu has label %d, but there are %d classes",
+                           b->index * BATCH + k, (int)label, f->info.classes);
         for (size_t t = 0; t < frames; t++)
             add_frame(f, b->images + (t * BATCH + k) * items, items);
         f->crc = (uint32_t)crc32(f->crc, (const unsigned char *)&label, sizeof label);
@@ -90,11 +90,11 @@ static sp_status print_json(const findings *f)
         json_array_append_new(means, json_real(mean));
         json_array_append_new(stds, json_real(std));
     }
-    return sp_cli_json_line(json_pack("{s:s, s:s, s:I, s:i, s:i, s:i, s:i, s:i, s:o, s:f, s:f, s:o, s:o, s:s}", "data", f->info.name,
-                                      "split", f->split, "samples", (json_int_t)f->info.count, "classes", f->info.classes,
-                                      "frames", f->info.frames, "channels", f->info.channels, "height", f->info.height, "width",
-                                      f->info.width, "per_class", classes, "min", f->low, "max", f->high, "mean", means, "std",
-                                      stds, "crc32", crc));
+    return sp_cli_json_line(json_pack(
+        "{s:s, s:s, s:I, s:i, s:i, s:i, s:i, s:i, s:o, s:f, s:f, s:o, s:o, s:s}", "data", f->info.name,
+        "split", f->split, "samples", (json_int_t)f->info.count, "classes", f->info.classes, "frames",
+        f->info.frames, "channels", f->info.channels, "height", f->info.height, "width", f->info.width,
+        "per_class", classes, "min", f->low, "max", f->high, "mean", means, "std", stds, "crc32", crc));
 }
 
 static void print_histogram(const findings *f)
@@ -103,8 +103,8 @@ static void print_histogram(const findings *f)
     for (int c = 0; c < f->info.classes; c++)
         most = f->per_class[c] > most ? f->per_class[c] : most;
     for (int c = 0; c < f->info.classes && c < MAX_BARS; c++)
-        printf("  class %4d  %8lld  %.*s\n", c, (long long)f->per_class[c], (int)(f->per_class[c] * BAR / most),
-               "########################################");
+        printf("  class %4d  %8lld  %.*s\n", c, (long long)f->per_class[c],
+               (int)(f->per_class[c] * BAR / most), "########################################");
     if (f->info.classes > MAX_BARS)
         printf("  and %d more classes; --json has all\n", f->info.classes - MAX_BARS);
 }

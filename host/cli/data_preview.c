@@ -13,7 +13,7 @@ enum { TILE_PIXELS = 96, MAX_FRAMES = 32, SHEET_WIDTH = 1600 };
 typedef struct preview {
     const sp_recipe *recipe;
     const sp_dataset *ds;
-    bool raster;             /* a tile is [channels][frames], not a frame */
+    bool raster;               /* a tile is [channels][frames], not a frame */
     int width, height, frames; /* of a tile; tiles of a sample */
     size_t n, frame_items;
     float *sample;
@@ -47,7 +47,8 @@ static void put(uint8_t *rgb, double r, double g, double b)
 static void draw_polarities(const float *from, size_t pixels, double most, uint8_t *rgb)
 {
     for (size_t i = 0; i < pixels; i++) {
-        double off = sqrt(fmax(0.0, (double)from[2 * i]) / most), on = sqrt(fmax(0.0, (double)from[2 * i + 1]) / most);
+        double off = sqrt(fmax(0.0, (double)from[2 * i]) / most),
+               on = sqrt(fmax(0.0, (double)from[2 * i + 1]) / most);
         put(rgb + 3 * i, 1.0 - off, 1.0 - 0.85 * fmax(off, on), 1.0 - on);
     }
 }
@@ -72,7 +73,8 @@ static void draw_raster(const preview *p, double most, uint8_t *rgb)
 {
     for (int t = 0; t < p->width; t++)
         for (int c = 0; c < p->height; c++) {
-            double v = 1.0 - sqrt(fmax(0.0, (double)p->sample[(size_t)t * (size_t)p->height + (size_t)c]) / most);
+            double v =
+                1.0 - sqrt(fmax(0.0, (double)p->sample[(size_t)t * (size_t)p->height + (size_t)c]) / most);
             put(rgb + 3 * ((size_t)c * (size_t)p->width + (size_t)t), v, v, v);
         }
 }
@@ -114,15 +116,21 @@ static sp_status allocate(preview *p, sp_error *err)
     p->pixels = sp_alloc_array(tiles * (size_t)p->width, (size_t)p->height * 3);
     p->texts = sp_alloc_array(p->n, sizeof *p->texts);
     p->tiles = sp_alloc_array(tiles, sizeof *p->tiles);
-    return p->sample && p->pixels && p->texts && p->tiles ? SP_OK
-                                                          : SP_FAIL(err, SP_E_MEMORY, "out of memory for the sheet; show fewer");
+    return p->sample && p->pixels && p->texts && p->tiles
+               ? SP_OK
+               : SP_FAIL(err, SP_E_MEMORY, "out of memory for the sheet; show fewer");
 }
 
 static sp_status draw_sheet(preview *p, const sp_cli_data *o, sp_error *err)
 {
-    int side = p->width > p->height ? p->width : p->height, zoom = side < TILE_PIXELS ? TILE_PIXELS / side : 1;
+    int side = p->width > p->height ? p->width : p->height,
+        zoom = side < TILE_PIXELS ? TILE_PIXELS / side : 1;
     int columns = p->frames > 1 ? p->frames : SHEET_WIDTH / (p->width * zoom + 6);
-    sp_sheet sheet = {.tiles = p->tiles, .n = p->n * (size_t)p->frames, .width = p->width, .height = p->height, .zoom = zoom};
+    sp_sheet sheet = {.tiles = p->tiles,
+                      .n = p->n * (size_t)p->frames,
+                      .width = p->width,
+                      .height = p->height,
+                      .zoom = zoom};
     sheet.columns = columns < 1 ? 1 : (size_t)columns > sheet.n ? (int)sheet.n : columns;
     SP_TRY(allocate(p, err));
     sheet.tiles = p->tiles;
@@ -134,10 +142,10 @@ static sp_status draw_sheet(preview *p, const sp_cli_data *o, sp_error *err)
     }
     SP_TRY(sp_sheet_write(o->out, &sheet, err));
     if (o->json)
-        return sp_cli_json_line(json_pack("{s:o, s:I, s:s}", "path", sp_cli_json_text(o->out), "samples", (json_int_t)p->n, "split",
-                                          o->test ? "test" : "train"));
-    printf("%s: %zu samples of %s, %s split, epoch %lld\n", o->out, p->n, p->ds->info.name, o->test ? "test" : "training",
-           (long long)o->epoch);
+        return sp_cli_json_line(json_pack("{s:o, s:I, s:s}", "path", sp_cli_json_text(o->out), "samples",
+                                          (json_int_t)p->n, "split", o->test ? "test" : "train"));
+    printf("%s: %zu samples of %s, %s split, epoch %lld\n", o->out, p->n, p->ds->info.name,
+           o->test ? "test" : "training", (long long)o->epoch);
     return SP_OK;
 }
 

@@ -7,7 +7,8 @@
 
 #define STREAM_AUGMENT 0x4155474d00000000u /* "AUGM": + epoch */
 enum { MAX_CROP = 4096 };
-static const double CUTOUT_LEAST = 0.02, CUTOUT_MOST = 0.4, CUTOUT_ASPECT_LEAST = 0.4, CUTOUT_ASPECT_MOST = 2.5;
+static const double CUTOUT_LEAST = 0.02, CUTOUT_MOST = 0.4, CUTOUT_ASPECT_LEAST = 0.4,
+                    CUTOUT_ASPECT_MOST = 2.5;
 
 sp_status sp_augment_check(const char *set, const sp_augment *a, unsigned can, sp_error *err)
 {
@@ -22,11 +23,12 @@ sp_status sp_augment_check(const char *set, const sp_augment *a, unsigned can, s
                 {"roll", a->roll, MAX_CROP, SP_CAN_ROLL}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         if (!(rows[i].value >= 0.0 && rows[i].value <= rows[i].most))
-            return SP_FAIL(err, SP_E_CONFIG, "data set \"%s\": augment: %s is %g; choose 0 to %g", set, rows[i].name,
-                           rows[i].value, rows[i].most);
+            return SP_FAIL(err, SP_E_CONFIG, "data set \"%s\": augment: %s is %g; choose 0 to %g", set,
+                           rows[i].name, rows[i].value, rows[i].most);
         if (rows[i].value > 0.0 && !(can & rows[i].bit))
-            return SP_FAIL(err, SP_E_CONFIG, "data set \"%s\": augment: %s cannot be done with its samples; leave it out",
-                           set, rows[i].name);
+            return SP_FAIL(err, SP_E_CONFIG,
+                           "data set \"%s\": augment: %s cannot be done with its samples; leave it out", set,
+                           rows[i].name);
     }
     return SP_OK;
 }
@@ -41,8 +43,8 @@ sp_rng sp_augment_rng(uint64_t seed, sp_sample_request want)
 static sp_status check_length(const char *set, const char *what, int n, int channels, sp_error *err)
 {
     if (n < 0 || n > SP_MEANS || (n > 1 && n != channels))
-        return SP_FAIL(err, SP_E_CONFIG, "data set \"%s\": %s has %d numbers, but a sample has %d channel%s", set, what, n,
-                       channels, channels == 1 ? "" : "s");
+        return SP_FAIL(err, SP_E_CONFIG, "data set \"%s\": %s has %d numbers, but a sample has %d channel%s",
+                       set, what, n, channels, channels == 1 ? "" : "s");
     return SP_OK;
 }
 
@@ -65,20 +67,22 @@ sp_status sp_normal_init(sp_normal *n, const sp_dataset_options *o, int channels
         double mean = mean_of(o, c), std = std_of(o, c);
         if (!isfinite(mean) || !isfinite(std) || std < 1e-6)
             return SP_FAIL(err, SP_E_CONFIG,
-                           "data set \"%s\": mean %g and std %g: both must be finite and std above 1e-6", o->name, mean, std);
+                           "data set \"%s\": mean %g and std %g: both must be finite and std above 1e-6",
+                           o->name, mean, std);
         n->mean[c] = (float)mean;
         n->scale[c] = (float)(1.0 / std);
     }
     return SP_OK;
 }
 
-sp_status sp_pixels_init(sp_pixels *p, const sp_dataset_options *o, int height, int width, int channels, sp_error *err)
+sp_status sp_pixels_init(sp_pixels *p, const sp_dataset_options *o, int height, int width, int channels,
+                         sp_error *err)
 {
     sp_normal n;
     SP_TRY(sp_normal_init(&n, o, channels, err));
     if (channels < 1 || channels > SP_MEANS)
-        return SP_FAIL(err, SP_E_DATA, "data set \"%s\": images of %d channels; 1 to %d can be read", o->name, channels,
-                       SP_MEANS);
+        return SP_FAIL(err, SP_E_DATA, "data set \"%s\": images of %d channels; 1 to %d can be read", o->name,
+                       channels, SP_MEANS);
     *p = (sp_pixels){.height = height, .width = width, .channels = channels, .seed = o->seed};
     if (o->train)
         p->augment = o->augment;
@@ -103,7 +107,8 @@ static void draw_cutout(const sp_pixels *p, sp_rng *r, sp_pixel_draw *d)
 {
     double area = between(r, CUTOUT_LEAST, CUTOUT_MOST) * p->height * p->width;
     double aspect = between(r, CUTOUT_ASPECT_LEAST, CUTOUT_ASPECT_MOST);
-    int width = smaller((int)sqrt(area / aspect), p->width), height = smaller((int)sqrt(area * aspect), p->height);
+    int width = smaller((int)sqrt(area / aspect), p->width),
+        height = smaller((int)sqrt(area * aspect), p->height);
     d->cut = true;
     d->left = (int)sp_rng_below(r, (uint32_t)(p->width - width) + 1);
     d->top = (int)sp_rng_below(r, (uint32_t)(p->height - height) + 1);
@@ -128,14 +133,16 @@ sp_pixel_draw sp_pixels_draw(const sp_pixels *p, sp_rng *r)
 }
 
 /* The byte of channel c at (y, x) of the cropped image with its box. */
-static uint8_t byte_at(const sp_pixels *p, const sp_pixel_source *from, const sp_pixel_draw *d, int y, int x, int c)
+static uint8_t byte_at(const sp_pixels *p, const sp_pixel_source *from, const sp_pixel_draw *d, int y, int x,
+                       int c)
 {
     int sy = y + d->dy, sx = x + d->dx;
     if (d->cut && y >= d->top && y < d->bottom && x >= d->left && x < d->right)
         return c == 0 ? d->colour : 0;
     if (sy < 0 || sy >= p->height || sx < 0 || sx >= p->width)
         return 0;
-    return from->bytes[((size_t)sy * (size_t)p->width + (size_t)sx) * from->pixel + (size_t)c * from->channel];
+    return from
+        ->bytes[((size_t)sy * (size_t)p->width + (size_t)sx) * from->pixel + (size_t)c * from->channel];
 }
 
 void sp_pixels_write(const sp_pixels *p, sp_pixel_source from, const sp_pixel_draw *d, float *out)

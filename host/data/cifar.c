@@ -21,11 +21,11 @@ typedef struct layout {
     size_t label_bytes; /* the last one counts */
 } layout;
 
-static const layout cifar10 = {"cifar-10-batches-bin",
-                               {"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin",
-                                "data_batch_5.bin"},
-                               "test_batch.bin",
-                               1};
+static const layout cifar10 = {
+    "cifar-10-batches-bin",
+    {"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin"},
+    "test_batch.bin",
+    1};
 static const layout cifar100 = {"cifar-100-binary", {"train.bin"}, "test.bin", 2};
 
 typedef struct cifar_state {
@@ -71,14 +71,15 @@ bool sp_cifar100_present(const char *folder, bool train)
     return present(folder, &cifar100, train);
 }
 
-static sp_status check_labels(const char *path, const uint8_t *records, size_t n, size_t record_bytes, size_t label_at,
-                              int classes, sp_error *err)
+static sp_status check_labels(const char *path, const uint8_t *records, size_t n, size_t record_bytes,
+                              size_t label_at, int classes, sp_error *err)
 {
     for (size_t i = 0; i < n; i++) {
         int label = records[i * record_bytes + label_at];
         if (label >= classes)
             return SP_FAIL(err, SP_E_DATA,
-                           "%s: byte %zu: label %d of record %zu is not in 0..%d: not a binary CIFAR-%d file, or a damaged "
+                           "%s: byte %zu: label %d of record %zu is not in 0..%d: not a binary CIFAR-%d "
+                           "file, or a damaged "
                            "one; " AGAIN,
                            path, i * record_bytes + label_at, label, i, classes - 1, classes);
     }
@@ -95,18 +96,22 @@ static sp_status count_records(const char *path, FILE *f, size_t record_bytes, s
         return SP_FAIL(err, SP_E_DATA, "%s: the file is empty (byte 0); " AGAIN, path);
     if (bytes % record_bytes != 0)
         return SP_FAIL(err, SP_E_DATA,
-                       "%s: %llu bytes, which is not a whole number of records of %zu: the one at byte %llu is cut off; " AGAIN,
-                       path, (unsigned long long)bytes, record_bytes, (unsigned long long)(bytes - bytes % record_bytes));
+                       "%s: %llu bytes, which is not a whole number of records of %zu: the one at byte %llu "
+                       "is cut off; " AGAIN,
+                       path, (unsigned long long)bytes, record_bytes,
+                       (unsigned long long)(bytes - bytes % record_bytes));
     if (bytes / record_bytes > MAX_RECORDS)
-        return SP_FAIL(err, SP_E_DATA, "%s: %llu bytes are more than %d records (byte %llu); is it another file under this name?",
-                       path, (unsigned long long)bytes, MAX_RECORDS, (unsigned long long)MAX_RECORDS * record_bytes);
+        return SP_FAIL(
+            err, SP_E_DATA,
+            "%s: %llu bytes are more than %d records (byte %llu); is it another file under this name?", path,
+            (unsigned long long)bytes, MAX_RECORDS, (unsigned long long)MAX_RECORDS * record_bytes);
     *n = (size_t)(bytes / record_bytes);
     return SP_OK;
 }
 
 /* Appends the records of an open file to s->records, which has *count. */
-static sp_status read_records(const char *path, FILE *f, const layout *l, int classes, cifar_state *s, size_t *count,
-                              sp_error *err)
+static sp_status read_records(const char *path, FILE *f, const layout *l, int classes, cifar_state *s,
+                              size_t *count, sp_error *err)
 {
     size_t n = 0, got;
     uint8_t *grown;
@@ -118,15 +123,16 @@ static sp_status read_records(const char *path, FILE *f, const layout *l, int cl
     grown += *count * s->record_bytes;
     got = fread(grown, 1, n * s->record_bytes, f);
     if (got < n * s->record_bytes)
-        return SP_FAIL(err, SP_E_DATA, "%s: ends at byte %zu while it is read, or cannot be read; " AGAIN, path, got);
+        return SP_FAIL(err, SP_E_DATA, "%s: ends at byte %zu while it is read, or cannot be read; " AGAIN,
+                       path, got);
     SP_TRY(check_labels(path, grown, n, s->record_bytes, l->label_bytes - 1, classes, err));
     *count += n;
     return SP_OK;
 }
 
 /* A later batch that is not there is said, not refused: parts of the set are handed around. */
-static sp_status read_file(const char *folder, const layout *l, const char *name, int classes, cifar_state *s, size_t *count,
-                           sp_error *err)
+static sp_status read_file(const char *folder, const layout *l, const char *name, int classes, cifar_state *s,
+                           size_t *count, sp_error *err)
 {
     char *path = find_file(folder, l, name);
     FILE *f;
@@ -136,8 +142,9 @@ static sp_status read_file(const char *folder, const layout *l, const char *name
         return SP_OK;
     }
     if (!path)
-        return SP_FAIL(err, SP_E_DATA, "%s: no %s in this folder; put all files of the set there (datasets/README.md)", folder,
-                       name);
+        return SP_FAIL(err, SP_E_DATA,
+                       "%s: no %s in this folder; put all files of the set there (datasets/README.md)",
+                       folder, name);
     f = fopen(path, "rb");
     st = f ? read_records(path, f, l, classes, s, count, err)
            : SP_FAIL(err, SP_E_DATA, "%s: cannot be opened (byte 0): %s", path, strerror(errno));
@@ -147,15 +154,16 @@ static sp_status read_file(const char *folder, const layout *l, const char *name
     return st;
 }
 
-static sp_status cifar_get(const sp_dataset *ds, sp_sample_request want, float *image, int32_t *label, sp_error *err)
+static sp_status cifar_get(const sp_dataset *ds, sp_sample_request want, float *image, int32_t *label,
+                           sp_error *err)
 {
     const cifar_state *s = ds->state;
     const uint8_t *pixels;
     sp_rng r = sp_augment_rng(s->form.seed, want);
     sp_pixel_draw d = sp_pixels_draw(&s->form, &r);
     if (want.index >= ds->info.count)
-        return SP_FAIL(err, SP_E_DATA, "sample %zu of data set \"%s\", which has %zu", want.index, ds->info.name,
-                       ds->info.count);
+        return SP_FAIL(err, SP_E_DATA, "sample %zu of data set \"%s\", which has %zu", want.index,
+                       ds->info.name, ds->info.count);
     pixels = s->records + (want.index + 1) * s->record_bytes - 3 * PLANE;
     *label = pixels[-1];
     sp_pixels_write(&s->form, (sp_pixel_source){pixels, 1, PLANE}, &d, image);
@@ -173,7 +181,8 @@ static void cifar_close(sp_dataset *ds)
     state_free(ds->state);
 }
 
-sp_status sp_cifar_open(const char *folder, int classes, const sp_dataset_options *o, sp_dataset *ds, sp_error *err)
+sp_status sp_cifar_open(const char *folder, int classes, const sp_dataset_options *o, sp_dataset *ds,
+                        sp_error *err)
 {
     const layout *l = classes == 10 ? &cifar10 : &cifar100;
     cifar_state *s = sp_alloc(sizeof *s);
@@ -191,7 +200,8 @@ sp_status sp_cifar_open(const char *folder, int classes, const sp_dataset_option
         state_free(s);
         return st;
     }
-    ds->info = (sp_dataset_info){.count = count, .classes = classes, .channels = 3, .height = SIDE, .width = SIDE};
+    ds->info =
+        (sp_dataset_info){.count = count, .classes = classes, .channels = 3, .height = SIDE, .width = SIDE};
     ds->state = s;
     ds->get = cifar_get;
     ds->close = cifar_close;

@@ -15,24 +15,26 @@ typedef struct known_set {
     const char *name;
     sp_dataset_opener open;
     bool (*present)(const char *folder, bool train); /* NULL: made from the options, there are no files */
-    int classes;        /* fixed by the set; 0: from the files */
-    unsigned augment;   /* SP_CAN_* of augment.h */
-    const char *files;  /* what its folder holds */
-    const char *get;    /* how to get it; NULL: the person's own, found by path only */
+    int classes;                                     /* fixed by the set; 0: from the files */
+    unsigned augment;                                /* SP_CAN_* of augment.h */
+    const char *files;                               /* what its folder holds */
+    const char *get; /* how to get it; NULL: the person's own, found by path only */
 } known_set;
 
 /* Same names as datasets/index.json, but for the bare formats (tested). */
 static const known_set known_sets[] = {
     {"fashion-mnist", sp_idx_open, sp_idx_present, 10, SP_CAN_PIXELS,
-     "train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, each may "
+     "train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, "
+     "each may "
      "end in .gz",
      "on Debian and Ubuntu `apt-get install dataset-fashion-mnist`"},
     {"mnist", sp_idx_open, sp_idx_present, 10, SP_CAN_PIXELS,
-     "train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, each may "
+     "train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, "
+     "each may "
      "end in .gz",
      "run datasets/fetch.sh mnist FOLDER"},
-    {"cifar10", sp_cifar_open, sp_cifar10_present, 10, SP_CAN_PIXELS, "data_batch_1.bin to data_batch_5.bin and test_batch.bin",
-     "run datasets/fetch.sh cifar10 FOLDER"},
+    {"cifar10", sp_cifar_open, sp_cifar10_present, 10, SP_CAN_PIXELS,
+     "data_batch_1.bin to data_batch_5.bin and test_batch.bin", "run datasets/fetch.sh cifar10 FOLDER"},
     {"cifar100", sp_cifar_open, sp_cifar100_present, 100, SP_CAN_PIXELS, "train.bin and test.bin",
      "run datasets/fetch.sh cifar100 FOLDER"},
     {"images", sp_images_open, sp_images_present, 0, SP_CAN_RESIZED_CROP | SP_CAN_PIXELS,
@@ -89,10 +91,11 @@ static sp_status missing(const known_set *k, bool train, const char *looked, sp_
     if (!k->get)
         return SP_FAIL(err, SP_E_DATA, "data set \"%s\": no %s split in %s; the folder must hold %s", k->name,
                        train ? "training" : "test", looked, k->files);
-    return SP_FAIL(err, SP_E_DATA,
-                   "data set \"%s\": no %s split in %s: its folder holds %s. To get it: %s, then name its folder as "
-                   "the data path, or put it at $SPIKEPORT_DATA/%s",
-                   k->name, train ? "training" : "test", looked, k->files, k->get, k->name);
+    return SP_FAIL(
+        err, SP_E_DATA,
+        "data set \"%s\": no %s split in %s: its folder holds %s. To get it: %s, then name its folder as "
+        "the data path, or put it at $SPIKEPORT_DATA/%s",
+        k->name, train ? "training" : "test", looked, k->files, k->get, k->name);
 }
 
 /* The first of $SPIKEPORT_DATA/NAME and the system's folder that holds the split. */
@@ -137,7 +140,8 @@ static sp_status open_reader(const known_set *k, const sp_dataset_options *o, sp
     if (!k->present)
         return k->open(NULL, k->classes, o, ds, err);
     if (!named && !k->get)
-        return SP_FAIL(err, SP_E_CONFIG, "data set \"%s\" needs a path: the folder with %s", k->name, k->files);
+        return SP_FAIL(err, SP_E_CONFIG, "data set \"%s\" needs a path: the folder with %s", k->name,
+                       k->files);
     if (!named)
         return open_known(k, o, ds, err);
     if (!k->present(o->path, o->train))
@@ -157,7 +161,7 @@ sp_status sp_dataset_open(const sp_dataset_options *o, sp_dataset **out, sp_erro
         return unknown_name(o->name, err);
     if (full.std == 0.0)
         full.std = 1.0;
-    SP_TRY(sp_normal_init(&normal, &full, full.n_means > 1 ? full.n_means : full.n_stds, err));
+    SP_TRY(sp_normal_init(&normal, &full, full.n_means > full.n_stds ? full.n_means : full.n_stds, err));
     ds = sp_alloc(sizeof *ds);
     if (!ds)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory while opening data set \"%s\"", k->name);

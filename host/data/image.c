@@ -14,14 +14,16 @@ sp_status sp_image_room(uint8_t **memory, size_t *bytes, size_t n, const char *n
     return *memory ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "%s: no memory for %zu bytes of pixels", name, n);
 }
 
-sp_status sp_image_check_size(const char *name, const char *format, uint64_t width, uint64_t height, sp_error *err)
+sp_status sp_image_check_size(const char *name, const char *format, uint64_t width, uint64_t height,
+                              sp_error *err)
 {
     if (width < 1 || height < 1)
-        return SP_FAIL(err, SP_E_DATA, "%s: the %s header says %llu x %llu pixels; the file is damaged", name, format,
-                       (unsigned long long)width, (unsigned long long)height);
+        return SP_FAIL(err, SP_E_DATA, "%s: the %s header says %llu x %llu pixels; the file is damaged", name,
+                       format, (unsigned long long)width, (unsigned long long)height);
     if (width > SP_IMAGE_MAX_SIDE || height > SP_IMAGE_MAX_SIDE || width * height > SP_IMAGE_MAX_PIXELS)
         return SP_FAIL(err, SP_E_DATA,
-                       "%s: the %s header says %llu x %llu pixels; sides of up to %d and %d pixels in all are read: damaged, or "
+                       "%s: the %s header says %llu x %llu pixels; sides of up to %d and %d pixels in all "
+                       "are read: damaged, or "
                        "to be made smaller first",
                        name, format, (unsigned long long)width, (unsigned long long)height, SP_IMAGE_MAX_SIDE,
                        SP_IMAGE_MAX_PIXELS);
@@ -38,7 +40,8 @@ sp_status sp_image_decode(sp_image *im, const char *name, const uint8_t *bytes, 
     if (n >= 3 && bytes[0] == 0xff && bytes[1] == 0xd8 && bytes[2] == 0xff)
         return sp_jpeg_decode(im, name, bytes, n, err);
     return SP_FAIL(err, SP_E_DATA,
-                   "%s: byte 0: 0x%02x 0x%02x begins neither a JPEG nor a PNG file; convert it, or remove it from the folder",
+                   "%s: byte 0: 0x%02x 0x%02x begins neither a JPEG nor a PNG file; convert it, or remove it "
+                   "from the folder",
                    name, bytes[0], n > 1 ? bytes[1] : 0u);
 }
 

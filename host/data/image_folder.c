@@ -73,7 +73,8 @@ static bool is_image(int at, const char *name)
 {
     const char *dot = strrchr(name, '.');
     (void)at;
-    return dot && (strcasecmp(dot, ".jpg") == 0 || strcasecmp(dot, ".jpeg") == 0 || strcasecmp(dot, ".png") == 0);
+    return dot &&
+           (strcasecmp(dot, ".jpg") == 0 || strcasecmp(dot, ".jpeg") == 0 || strcasecmp(dot, ".png") == 0);
 }
 
 static sp_status add_name(name_list *l, const char *name, sp_error *err)
@@ -94,7 +95,8 @@ static sp_status add_name(name_list *l, const char *name, sp_error *err)
 }
 
 /* The names in a folder that `wanted` takes, without hidden ones, sorted. The caller frees the list, also after an error. */
-static sp_status list_folder(const char *folder, bool (*wanted)(int, const char *), name_list *out, sp_error *err)
+static sp_status list_folder(const char *folder, bool (*wanted)(int, const char *), name_list *out,
+                             sp_error *err)
 {
     DIR *d = opendir(folder);
     const struct dirent *e;
@@ -132,7 +134,8 @@ bool sp_images_present(const char *folder, bool train)
 
 /* ---- open ---- */
 
-static sp_status add_entry(images_state *s, const char *folder, const char *name, uint32_t rank, int32_t label, sp_error *err)
+static sp_status add_entry(images_state *s, const char *folder, const char *name, uint32_t rank,
+                           int32_t label, sp_error *err)
 {
     if (s->n == s->cap) {
         size_t cap = s->cap ? 2 * s->cap : 1024;
@@ -151,9 +154,11 @@ static sp_status add_class(images_state *s, const char *split, const char *name,
 {
     name_list files = {0};
     char *folder = sp_format("%s/%s", split, name);
-    sp_status st = folder ? list_folder(folder, is_image, &files, err) : SP_FAIL(err, SP_E_MEMORY, "out of memory");
+    sp_status st =
+        folder ? list_folder(folder, is_image, &files, err) : SP_FAIL(err, SP_E_MEMORY, "out of memory");
     if (st == SP_OK && files.n == 0)
-        st = SP_FAIL(err, SP_E_DATA, "%s: no .jpg, .jpeg or .png file in this class; fill the folder or remove it", folder);
+        st = SP_FAIL(err, SP_E_DATA,
+                     "%s: no .jpg, .jpeg or .png file in this class; fill the folder or remove it", folder);
     for (size_t i = 0; st == SP_OK && i < files.n; i++)
         st = add_entry(s, folder, files.items[i], (uint32_t)i, label, err);
     names_free(&files);
@@ -169,10 +174,12 @@ static sp_status add_split(images_state *s, const char *split, const name_list *
     for (size_t i = 0; st == SP_OK && i < found.n; i++) {
         char **class_ = bsearch(&found.items[i], classes->items, classes->n, sizeof *classes->items, by_name);
         st = class_ ? add_class(s, split, *class_, (int32_t)(class_ - classes->items), err)
-                    : SP_FAIL(err, SP_E_DATA, "%s/%s: the training split has no class of this name", split, found.items[i]);
+                    : SP_FAIL(err, SP_E_DATA, "%s/%s: the training split has no class of this name", split,
+                              found.items[i]);
     }
     if (st == SP_OK && s->n == 0)
-        st = SP_FAIL(err, SP_E_DATA, "%s: no class folders with images in it; it must hold CLASS/*.jpg or .png", split);
+        st = SP_FAIL(err, SP_E_DATA,
+                     "%s: no class folders with images in it; it must hold CLASS/*.jpg or .png", split);
     names_free(&found);
     return st;
 }
@@ -199,8 +206,8 @@ static sp_status scan(images_state *s, const char *folder, bool train, int *n_cl
         SP_TRY_GOTO(SP_FAIL(err, SP_E_MEMORY, "%s: out of memory", folder));
     SP_TRY_GOTO(list_folder(class_folder, is_folder, &classes, err));
     if (classes.n == 0 || classes.n > MAX_CLASSES)
-        SP_TRY_GOTO(SP_FAIL(err, SP_E_DATA, "%s: %zu class folders; there must be 1 to %d", class_folder, classes.n,
-                            MAX_CLASSES));
+        SP_TRY_GOTO(SP_FAIL(err, SP_E_DATA, "%s: %zu class folders; there must be 1 to %d", class_folder,
+                            classes.n, MAX_CLASSES));
     SP_TRY_GOTO(add_split(s, split, &classes, err));
     qsort(s->entries, s->n, sizeof *s->entries, by_rank);
     *n_classes = (int)classes.n;
@@ -214,14 +221,16 @@ done:
 static sp_status read_sizes(images_state *s, const sp_dataset_options *o, sp_error *err)
 {
     if (o->size < 0 || o->size > MAX_SIZE || o->resize < 0 || o->resize > MAX_SIZE)
-        return SP_FAIL(err, SP_E_CONFIG, "data set \"images\": size %d and resize %d; choose 1 to %d, or 0 for the default",
+        return SP_FAIL(err, SP_E_CONFIG,
+                       "data set \"images\": size %d and resize %d; choose 1 to %d, or 0 for the default",
                        o->size, o->resize, MAX_SIZE);
     s->size = o->size ? o->size : DEFAULT_SIZE;
     s->resize = o->resize ? o->resize : (s->size * 8 + 3) / 7; /* 256 for 224 */
     if (s->resize < s->size)
-        return SP_FAIL(err, SP_E_CONFIG,
-                       "data set \"images\": resize is %d, less than size, which is %d: the crop would not fit", s->resize,
-                       s->size);
+        return SP_FAIL(
+            err, SP_E_CONFIG,
+            "data set \"images\": resize is %d, less than size, which is %d: the crop would not fit",
+            s->resize, s->size);
     return sp_pixels_init(&s->form, o, s->size, s->size, 3, err);
 }
 
@@ -255,8 +264,8 @@ static sp_status read_file(workspace *w, const char *path, size_t *n, sp_error *
     if (!S_ISREG(info.st_mode)) /* a pipe would be waited for without end */
         return SP_FAIL(err, SP_E_DATA, "%s: is not a regular file; remove it from the class folder", path);
     if ((uint64_t)info.st_size > most_file_bytes)
-        return SP_FAIL(err, SP_E_DATA, "%s: %lld bytes; image files of up to %zu are read", path, (long long)info.st_size,
-                       most_file_bytes);
+        return SP_FAIL(err, SP_E_DATA, "%s: %lld bytes; image files of up to %zu are read", path,
+                       (long long)info.st_size, most_file_bytes);
     *n = (size_t)info.st_size;
     SP_TRY(sp_image_room(&w->file, &w->file_bytes, *n, path, err));
     f = fopen(path, "rb");
@@ -276,22 +285,26 @@ static sp_status load(const images_state *s, workspace *w, const char *path, sp_
     SP_TRY(sp_image_decode(&w->image, path, w->file, n, err));
     if (least > 0.0)
         window = (sp_resize_window){.part = sp_part_draw(w->image.height, w->image.width, least, r),
-                                    .full_height = s->size, .full_width = s->size, .height = s->size, .width = s->size};
+                                    .full_height = s->size,
+                                    .full_width = s->size,
+                                    .height = s->size,
+                                    .width = s->size};
     else
         window = sp_resize_centre(w->image.height, w->image.width, s->resize, s->size);
     SP_TRY(sp_image_room(&w->sized, &w->sized_bytes, (size_t)s->size * (size_t)s->size * 3, path, err));
     return sp_image_resize(&w->resampler, &w->image, &window, w->sized, err);
 }
 
-static sp_status images_get(const sp_dataset *ds, sp_sample_request want, float *image, int32_t *label, sp_error *err)
+static sp_status images_get(const sp_dataset *ds, sp_sample_request want, float *image, int32_t *label,
+                            sp_error *err)
 {
     images_state *s = ds->state;
     sp_rng r = sp_augment_rng(s->form.seed, want);
     workspace *w;
     sp_status st;
     if (want.index >= ds->info.count)
-        return SP_FAIL(err, SP_E_DATA, "sample %zu of data set \"%s\", which has %zu", want.index, ds->info.name,
-                       ds->info.count);
+        return SP_FAIL(err, SP_E_DATA, "sample %zu of data set \"%s\", which has %zu", want.index,
+                       ds->info.name, ds->info.count);
     w = take_workspace(s);
     if (!w)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory while reading images");
@@ -327,7 +340,8 @@ static void images_close(sp_dataset *ds)
     state_free(ds->state);
 }
 
-sp_status sp_images_open(const char *folder, int classes, const sp_dataset_options *o, sp_dataset *ds, sp_error *err)
+sp_status sp_images_open(const char *folder, int classes, const sp_dataset_options *o, sp_dataset *ds,
+                         sp_error *err)
 {
     images_state *s = sp_alloc(sizeof *s);
     sp_status st;
@@ -341,7 +355,8 @@ sp_status sp_images_open(const char *folder, int classes, const sp_dataset_optio
         state_free(s);
         return st;
     }
-    ds->info = (sp_dataset_info){.count = s->n, .classes = classes, .channels = 3, .height = s->size, .width = s->size};
+    ds->info = (sp_dataset_info){
+        .count = s->n, .classes = classes, .channels = 3, .height = s->size, .width = s->size};
     ds->state = s;
     ds->get = images_get;
     ds->close = images_close;

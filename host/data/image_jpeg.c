@@ -22,19 +22,22 @@ static bool harmless(tjhandle decoder)
 /* TurboJPEG does not find its way back from an error in a header, so the next file gets a new decoder. */
 static sp_status damaged(sp_image *im, const char *name, size_t n, sp_error *err)
 {
-    sp_status st = SP_FAIL(err, SP_E_DATA, "%s: damaged JPEG file of %zu bytes: %s; fetch it again, or remove it", name, n,
-                           tjGetErrorStr2(im->decoder));
+    sp_status st =
+        SP_FAIL(err, SP_E_DATA, "%s: damaged JPEG file of %zu bytes: %s; fetch it again, or remove it", name,
+                n, tjGetErrorStr2(im->decoder));
     sp_jpeg_close(im);
     return st;
 }
 
-static sp_status decompress(sp_image *im, const char *name, const uint8_t *bytes, size_t n, uint8_t *to, int format,
-                            sp_error *err)
+static sp_status decompress(sp_image *im, const char *name, const uint8_t *bytes, size_t n, uint8_t *to,
+                            int format, sp_error *err)
 {
     const int flags = TJFLAG_ACCURATEDCT | TJFLAG_LIMITSCANS;
-    int failed = tjDecompress2(im->decoder, bytes, n, to, im->width, 0, im->height, format, flags | TJFLAG_STOPONWARNING);
+    int failed = tjDecompress2(im->decoder, bytes, n, to, im->width, 0, im->height, format,
+                               flags | TJFLAG_STOPONWARNING);
     if (failed && harmless(im->decoder))
-        failed = tjDecompress2(im->decoder, bytes, n, to, im->width, 0, im->height, format, flags) && !harmless(im->decoder);
+        failed = tjDecompress2(im->decoder, bytes, n, to, im->width, 0, im->height, format, flags) &&
+                 !harmless(im->decoder);
     return failed ? damaged(im, name, n, err) : SP_OK;
 }
 
@@ -93,10 +96,12 @@ const char *sp_jpeg_support(void)
 sp_status sp_jpeg_decode(sp_image *im, const char *name, const uint8_t *bytes, size_t n, sp_error *err)
 {
     (void)im, (void)bytes;
-    return SP_FAIL(err, SP_E_DATA,
-                   "%s: a JPEG file of %zu bytes, but this spikeport was built without JPEG; install libjpeg-turbo (Debian: "
-                   "libturbojpeg0-dev) and configure again with -DSPIKEPORT_WITH_JPEG=ON, or convert the images to PNG",
-                   name, n);
+    return SP_FAIL(
+        err, SP_E_DATA,
+        "%s: a JPEG file of %zu bytes, but this spikeport was built without JPEG; install libjpeg-turbo "
+        "(Debian: "
+        "libturbojpeg0-dev) and configure again with -DSPIKEPORT_WITH_JPEG=ON, or convert the images to PNG",
+        name, n);
 }
 
 void sp_jpeg_close(sp_image *im)

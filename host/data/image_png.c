@@ -110,7 +110,8 @@ sp_status sp_png_decode(sp_image *im, const char *name, const uint8_t *bytes, si
     if (r.st != SP_OK)
         return r.st;
     if (!ok)
-        return SP_FAIL(err, SP_E_DATA, "%s: damaged PNG file, at byte %zu of %zu: %s; fetch it again, or remove it", name, r.at,
-                       n, r.text);
+        return SP_FAIL(err, SP_E_DATA,
+                       "%s: damaged PNG file, at byte %zu of %zu: %s; fetch it again, or remove it", name,
+                       r.at, n, r.text);
     return SP_OK;
 }

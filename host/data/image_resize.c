@@ -36,7 +36,8 @@ static sp_status room(sp_resampler *r, size_t n_bounds, size_t n_weights, sp_err
         r->weights = sp_alloc_array(n_weights, sizeof *r->weights);
         r->weights_cap = r->weights ? n_weights : 0;
     }
-    return r->bounds && r->weights ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory while resizing an image");
+    return r->bounds && r->weights ? SP_OK
+                                   : SP_FAIL(err, SP_E_MEMORY, "out of memory while resizing an image");
 }
 
 static double triangle(const axis *a, int i, double centre)
@@ -82,22 +83,27 @@ static void blend(const uint8_t *from, size_t step, const int32_t *weights, int 
 }
 
 /* The rows that the columns' windows touch, resized in x: r->rows [n][width][3]. */
-static sp_status resize_rows(sp_resampler *r, const sp_image *im, const sp_resize_window *w, int first, int n, sp_error *err)
+static sp_status resize_rows(sp_resampler *r, const sp_image *im, const sp_resize_window *w, int first, int n,
+                             sp_error *err)
 {
     axis a = make_axis(w->part.width, w->full_width, w->left, w->width);
     SP_TRY(sp_image_room(&r->rows, &r->rows_bytes, (size_t)n * (size_t)w->width * CHANNELS, "an image", err));
     SP_TRY(make_weights(r, &a, err));
     for (int y = 0; y < n; y++) {
-        const uint8_t *row = im->rgb + ((size_t)(w->part.top + first + y) * (size_t)im->width + (size_t)w->part.left) * CHANNELS;
+        const uint8_t *row =
+            im->rgb +
+            ((size_t)(w->part.top + first + y) * (size_t)im->width + (size_t)w->part.left) * CHANNELS;
         uint8_t *out = r->rows + (size_t)y * (size_t)w->width * CHANNELS;
         for (int x = 0; x < w->width; x++)
-            blend(row + (size_t)r->bounds[2 * x] * CHANNELS, CHANNELS, r->weights + (size_t)x * (size_t)a.window,
-                  r->bounds[2 * x + 1], out + (size_t)x * CHANNELS);
+            blend(row + (size_t)r->bounds[2 * x] * CHANNELS, CHANNELS,
+                  r->weights + (size_t)x * (size_t)a.window, r->bounds[2 * x + 1],
+                  out + (size_t)x * CHANNELS);
     }
     return SP_OK;
 }
 
-sp_status sp_image_resize(sp_resampler *r, const sp_image *im, const sp_resize_window *w, uint8_t *out, sp_error *err)
+sp_status sp_image_resize(sp_resampler *r, const sp_image *im, const sp_resize_window *w, uint8_t *out,
+                          sp_error *err)
 {
     axis a = make_axis(w->part.height, w->full_height, w->top, w->height);
     size_t row_bytes = (size_t)w->width * CHANNELS;
@@ -110,7 +116,8 @@ sp_status sp_image_resize(sp_resampler *r, const sp_image *im, const sp_resize_w
     for (int y = 0; y < w->height; y++) {
         const uint8_t *from = r->rows + (size_t)(r->bounds[2 * y] - first) * row_bytes;
         for (int x = 0; x < w->width; x++, out += CHANNELS)
-            blend(from + (size_t)x * CHANNELS, row_bytes, r->weights + (size_t)y * (size_t)a.window, r->bounds[2 * y + 1], out);
+            blend(from + (size_t)x * CHANNELS, row_bytes, r->weights + (size_t)y * (size_t)a.window,
+                  r->bounds[2 * y + 1], out);
     }
     return SP_OK;
 }

@@ -50,8 +50,8 @@ struct sp_loader {
     pthread_cond_t for_threads, for_consumer;
     bool running; /* start() was called */
     bool quit;
-    bool drop;    /* what is being read is not wanted any more: start() or destroy() */
-    size_t busy;  /* threads that are reading (outside the lock) */
+    bool drop;   /* what is being read is not wanted any more: start() or destroy() */
+    size_t busy; /* threads that are reading (outside the lock) */
     uint64_t epoch;
     size_t first;
     size_t claimed, made, given, freed;
@@ -75,7 +75,8 @@ static slot *slot_of(const sp_loader *l, size_t k)
 }
 
 /* Reads the sample at `place` of the epoch into place i of the batch; sequences are spread out so that time comes first. */
-static sp_status fill_sample(const sp_loader *l, const task *t, sp_batch *b, size_t i, float *scratch, sp_error *err)
+static sp_status fill_sample(const sp_loader *l, const task *t, sp_batch *b, size_t i, float *scratch,
+                             sp_error *err)
 {
     size_t n = l->frame_items, batch = l->opt.batch;
     sp_sample_request want = {.index = l->order[b->index * batch + i], .epoch = t->epoch};
@@ -207,8 +208,8 @@ static sp_status check_options(const sp_dataset *ds, const sp_loader_options *o,
                        "the loader reads %d batches ahead; choose 1 to %d, or 0 for the default", o->depth,
                        MAX_DEPTH);
     if (o->threads < 0 || o->threads > MAX_THREADS)
-        return SP_FAIL(err, SP_E_CONFIG, "the loader has %d threads; choose 1 to %d, or 0 for the default", o->threads,
-                       MAX_THREADS);
+        return SP_FAIL(err, SP_E_CONFIG, "the loader has %d threads; choose 1 to %d, or 0 for the default",
+                       o->threads, MAX_THREADS);
     if (ds->info.count == 0 || ds->info.count > UINT32_MAX)
         return SP_FAIL(err, SP_E_DATA, "data set \"%s\" has %zu samples; 1 to %lu can be loaded",
                        ds->info.name, ds->info.count, (unsigned long)UINT32_MAX);
@@ -241,7 +242,8 @@ static bool batch_bytes(const sp_loader *l, size_t *bytes)
 
 static sp_status allocate(sp_loader *l, sp_error *err)
 {
-    size_t bytes = 0, depth = (size_t)l->opt.depth, threads = (size_t)l->opt.threads, count = l->ds->info.count;
+    size_t bytes = 0, depth = (size_t)l->opt.depth, threads = (size_t)l->opt.threads,
+           count = l->ds->info.count;
     bool ok = batch_bytes(l, &bytes);
     l->order = ok ? sp_alloc_array(count, sizeof *l->order) : NULL;
     l->slots = ok ? sp_alloc_array(depth, sizeof *l->slots) : NULL;

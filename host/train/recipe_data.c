@@ -15,11 +15,21 @@ static const double augment_usual[] = {0.08, 4, 0.5, 0.5, 5}, augment_most[] = {
 static void set_augment(sp_augment *a, size_t which, double value)
 {
     switch (which) {
-    case 0: a->resized_crop = value; break;
-    case 1: a->crop = (int)value; break;
-    case 2: a->cutout = value; break;
-    case 3: a->flip = value; break;
-    default: a->roll = (int)value; break;
+    case 0:
+        a->resized_crop = value;
+        break;
+    case 1:
+        a->crop = (int)value;
+        break;
+    case 2:
+        a->cutout = value;
+        break;
+    case 3:
+        a->flip = value;
+        break;
+    default:
+        a->roll = (int)value;
+        break;
     }
 }
 
@@ -28,13 +38,15 @@ static sp_status find_augment(const sp_yaml *at, const char *name, size_t *which
     for (*which = 0; *which < COUNT(augment_names); ++*which)
         if (strcmp(name, augment_names[*which]) == 0)
             return SP_OK;
-    return sp_yaml_fail(at, err, "unknown augmentation \"%s\"; there are: resized_crop, crop, cutout, flip, roll", name);
+    return sp_yaml_fail(
+        at, err, "unknown augmentation \"%s\"; there are: resized_crop, crop, cutout, flip, roll", name);
 }
 
 /* A number, or true for the usual one. */
 static sp_status read_strength(const sp_yaml *v, size_t which, sp_augment *a, sp_error *err)
 {
-    bool whole = which == 1 || which == 4, is_number = v->kind == SP_YAML_INT || (v->kind == SP_YAML_FLOAT && !whole);
+    bool whole = which == 1 || which == 4,
+         is_number = v->kind == SP_YAML_INT || (v->kind == SP_YAML_FLOAT && !whole);
     if (v->kind == SP_YAML_BOOL)
         set_augment(a, which, v->integer ? augment_usual[which] : 0);
     else if (is_number && v->number >= 0 && v->number <= augment_most[which])
@@ -52,7 +64,9 @@ static sp_status read_augment(const sp_yaml *data, sp_augment *a, sp_error *err)
     if (!v || v->kind == SP_YAML_NULL)
         return SP_OK;
     if (v->kind != SP_YAML_LIST && v->kind != SP_YAML_MAP)
-        return sp_yaml_fail(v, err, "\"augment\" must be a list such as [crop, cutout, flip], or a map such as {crop: 4, flip: 0.5}");
+        return sp_yaml_fail(
+            v, err,
+            "\"augment\" must be a list such as [crop, cutout, flip], or a map such as {crop: 4, flip: 0.5}");
     for (size_t i = 0; i < v->n; i++) {
         if (v->kind == SP_YAML_MAP) {
             SP_TRY(find_augment(v->items[i], v->keys[i], &which, err));
@@ -61,21 +75,23 @@ static sp_status read_augment(const sp_yaml *data, sp_augment *a, sp_error *err)
             SP_TRY(find_augment(v->items[i], v->items[i]->text, &which, err));
             set_augment(a, which, augment_usual[which]);
         } else {
-            return sp_yaml_fail(v->items[i], err, "\"augment\" lists names such as flip; numbers go into a map: {flip: 0.5}");
+            return sp_yaml_fail(v->items[i], err,
+                                "\"augment\" lists names such as flip; numbers go into a map: {flip: 0.5}");
         }
     }
     return SP_OK;
 }
 
 /* One number for all channels, or a list with one for each. */
-static sp_status read_by_channel(const sp_yaml *data, const char *key, double low, double *all, double list[SP_MEANS], int *n,
-                                 sp_error *err)
+static sp_status read_by_channel(const sp_yaml *data, const char *key, double low, double *all,
+                                 double list[SP_MEANS], int *n, sp_error *err)
 {
     const sp_yaml *v = sp_yaml_get(data, key);
     if (!v || v->kind != SP_YAML_LIST)
         return sp_yaml_read_float(data, key, low, 1e6, all, err);
     if (v->n < 1 || v->n > SP_MEANS)
-        return sp_yaml_fail(v, err, "\"%s\" must be a number, or a list of 1 to %d, one for each channel", key, SP_MEANS);
+        return sp_yaml_fail(v, err, "\"%s\" must be a number, or a list of 1 to %d, one for each channel",
+                            key, SP_MEANS);
     for (size_t i = 0; i < v->n; i++) {
         const sp_yaml *x = v->items[i];
         bool is_number = x->kind == SP_YAML_INT || x->kind == SP_YAML_FLOAT;
@@ -89,9 +105,9 @@ static sp_status read_by_channel(const sp_yaml *data, const char *key, double lo
 
 sp_status spi_recipe_read_data(sp_recipe *r, const sp_yaml *m, sp_error *err)
 {
-    static const char *const known[] = {"name",     "path",   "mean",  "std",   "train_limit", "test_limit", "classes", "channels",
-                                        "height",   "width",  "count", "frames", "augment",     "size",       "resize",  "threads",
-                                        "events",   "encode"};
+    static const char *const known[] = {
+        "name",  "path",  "mean",   "std",     "train_limit", "test_limit", "classes", "channels", "height",
+        "width", "count", "frames", "augment", "size",        "resize",     "threads", "events",   "encode"};
     SP_TRY(sp_yaml_check_keys(m, known, COUNT(known), "data", err));
     SP_TRY(sp_yaml_read_string(m, "name", &r->data.name, err));
     SP_TRY(sp_yaml_read_string(m, "path", &r->data.path, err));
@@ -131,8 +147,8 @@ void spi_recipe_print_data(const sp_recipe *r, sp_text *t)
     const sp_augment *a = &r->data.augment;
     print_by_channel("mean", r->data.mean, r->data.means, r->data.n_means, t);
     print_by_channel("std", r->data.std, r->data.stds, r->data.n_stds, t);
-    sp_text_add(t, "  augment: {resized_crop: %.17g, crop: %d, cutout: %.17g, flip: %.17g, roll: %d}\n", a->resized_crop, a->crop,
-                a->cutout, a->flip, a->roll);
+    sp_text_add(t, "  augment: {resized_crop: %.17g, crop: %d, cutout: %.17g, flip: %.17g, roll: %d}\n",
+                a->resized_crop, a->crop, a->cutout, a->flip, a->roll);
     if (r->data.size)
         sp_text_add(t, "  size: %lld\n", (long long)r->data.size);
     if (r->data.resize)
@@ -140,7 +156,9 @@ void spi_recipe_print_data(const sp_recipe *r, sp_text *t)
     sp_text_add(t, "  threads: %lld\n  train_limit: %lld\n  test_limit: %lld\n", (long long)r->data.threads,
                 (long long)r->data.train_limit, (long long)r->data.test_limit);
     if (strcmp(r->data.name, "synthetic") == 0)
-        sp_text_add(t, "  classes: %lld\n  channels: %lld\n  height: %lld\n  width: %lld\n  count: %lld\n  frames: %lld\n",
+        sp_text_add(t,
+                    "  classes: %lld\n  channels: %lld\n  height: %lld\n  width: %lld\n  count: %lld\n  "
+                    "frames: %lld\n",
                     (long long)r->data.classes, (long long)r->data.channels, (long long)r->data.height,
                     (long long)r->data.width, (long long)r->data.count, (long long)r->data.frames);
     spi_recipe_print_events(r, t);

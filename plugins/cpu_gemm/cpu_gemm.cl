@@ -133,7 +133,7 @@ void gemm__pack_b(SP_IN(float, b), SP_OUT(float, work), int N, int K)
 {
     SP_AT(b); SP_AT(work);
     const int k0 = (int)get_global_id(0) * 64, n0 = (int)get_global_id(1) * 32;
-    const int k1 = min(K, k0 + 64), cols = min(32, N - n0);
+    const int k1 = min(K, k0 + 64);
     __global float *to = work + (ulong)n0 * (ulong)K;
 #if TB
     for (int side = 0; side < 2; side++) {
@@ -148,6 +148,7 @@ void gemm__pack_b(SP_IN(float, b), SP_OUT(float, work), int N, int K)
         }
     }
 #else
+    const int cols = min(32, N - n0);
     for (int k = k0; k < k1; k++) {
         __global const float *from = b + (ulong)k * (ulong)N + n0;
         vstore16(load_lanes(from, cols), 0, to + (ulong)k * 32);

@@ -34,7 +34,8 @@ static inline void fuzz_remove_folder(void)
 static inline const char *fuzz_folder(void)
 {
     if (!fuzz_folder_path[0]) {
-        snprintf(fuzz_folder_path, sizeof fuzz_folder_path, "%s/sp-fuzz-XXXXXX", access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm");
+        snprintf(fuzz_folder_path, sizeof fuzz_folder_path, "%s/sp-fuzz-XXXXXX",
+                 access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm");
         if (!mkdtemp(fuzz_folder_path))
             abort();
         atexit(fuzz_remove_folder);

@@ -12,8 +12,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
     fuzz_check(st, &err);
     if (st == SP_OK) {
         sp_rng rng = sp_augment_rng(1, (sp_sample_request){.index = n});
-        sp_resize_window w = {.part = sp_part_draw(im.height, im.width, 0.08, &rng), .full_height = 24, .full_width = 24,
-                              .height = 24, .width = 24};
+        sp_resize_window w = {.part = sp_part_draw(im.height, im.width, 0.08, &rng),
+                              .full_height = 24,
+                              .full_width = 24,
+                              .height = 24,
+                              .width = 24};
         fuzz_check(sp_image_resize(&r, &im, &w, out, &err), &err);
         w = sp_resize_centre(im.height, im.width, 28, 24);
         fuzz_check(sp_image_resize(&r, &im, &w, out, &err), &err);

@@ -32,7 +32,8 @@ static void vary(const uint8_t *bytes, size_t n, sp_rng *r)
     for (int i = 0; i < FLIPS && n > 0; i++) {
         memcpy(changed, bytes, n);
         for (uint32_t k = 0; k < 1 + sp_rng_below(r, 6); k++)
-            changed[sp_rng_below(r, (uint32_t)n)] = sp_rng_below(r, 3) ? (uint8_t)sp_rng_u32(r) : (uint8_t)(0 - sp_rng_below(r, 2));
+            changed[sp_rng_below(r, (uint32_t)n)] =
+                sp_rng_below(r, 3) ? (uint8_t)sp_rng_u32(r) : (uint8_t)(0 - sp_rng_below(r, 2));
         run(changed, n);
     }
 }

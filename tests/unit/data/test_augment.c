@@ -42,9 +42,12 @@ Test(augment, is_the_published_order_of_operations)
     static const struct {
         int height, width, channels;
         sp_augment a;
-    } cases[] = {{32, 32, 3, {.crop = 4, .cutout = 0.5, .flip = 0.5}}, {28, 28, 1, {.crop = 2, .cutout = 1}},
-                 {9, 31, 3, {.crop = 7, .cutout = 1, .flip = 0.5}},    {5, 4, 2, {.flip = 0.5}},
-                 {6, 6, 4, {.crop = 3}},                               {3, 40, 3, {.cutout = 1}}};
+    } cases[] = {{32, 32, 3, {.crop = 4, .cutout = 0.5, .flip = 0.5}},
+                 {28, 28, 1, {.crop = 2, .cutout = 1}},
+                 {9, 31, 3, {.crop = 7, .cutout = 1, .flip = 0.5}},
+                 {5, 4, 2, {.flip = 0.5}},
+                 {6, 6, 4, {.crop = 3}},
+                 {3, 40, 3, {.cutout = 1}}};
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
         int h = cases[k].height, w = cases[k].width, n = cases[k].channels, items = h * w * n;
         sp_pixels p = pixels(h, w, n, cases[k].a);
@@ -59,7 +62,8 @@ Test(augment, is_the_published_order_of_operations)
             sp_pixel_draw d = sp_pixels_draw(&p, &r);
             by_steps(&p, in, &d, want);
             for (int layout = 0; layout < 2; layout++) {
-                sp_pixel_source from = layout ? (sp_pixel_source){planar, 1, (size_t)(h * w)} : (sp_pixel_source){in, (size_t)n, 1};
+                sp_pixel_source from = layout ? (sp_pixel_source){planar, 1, (size_t)(h * w)}
+                                              : (sp_pixel_source){in, (size_t)n, 1};
                 sp_pixels_write(&p, from, &d, out);
                 for (int j = 0; j < items; j++)
                     cr_assert_eq(out[j], (float)(want[j] / 255.0), "case %zu draw %zu item %d", k, i, j);
@@ -93,7 +97,8 @@ Test(augment, draws_have_the_published_distributions)
         }
     }
     for (int k = 0; k < 9; k++)
-        cr_assert(abs(dy[k] - N / 9) < 300 && abs(dx[k] - N / 9) < 300, "offset %d: %d, %d", k - 4, dy[k], dx[k]);
+        cr_assert(abs(dy[k] - N / 9) < 300 && abs(dx[k] - N / 9) < 300, "offset %d: %d, %d", k - 4, dy[k],
+                  dx[k]);
     cr_assert(abs(flip - N / 2) < 500 && abs(cut - N / 2) < 500, "%d %d", flip, cut);
     for (int k = 0; k < 4; k++)
         cr_assert(abs(colours[k] - cut / 4) < 300);
@@ -115,8 +120,9 @@ Test(augment, is_a_pure_function_of_seed_epoch_and_index)
             sp_rng r = sp_augment_rng(k == 4 ? 6 : 5, want[k % 4]);
             d[k] = sp_pixels_draw(&p, &r);
         }
-        cr_assert(d[0].dy == d[1].dy && d[0].dx == d[1].dx && d[0].flip == d[1].flip && d[0].cut == d[1].cut &&
-                  d[0].left == d[1].left && d[0].top == d[1].top && d[0].colour == d[1].colour);
+        cr_assert(d[0].dy == d[1].dy && d[0].dx == d[1].dx && d[0].flip == d[1].flip &&
+                  d[0].cut == d[1].cut && d[0].left == d[1].left && d[0].top == d[1].top &&
+                  d[0].colour == d[1].colour);
         for (int k = 0; k < 3; k++)
             same[k] += d[0].dy == d[k + 2].dy && d[0].dx == d[k + 2].dx && d[0].flip == d[k + 2].flip;
     }
@@ -126,16 +132,18 @@ Test(augment, is_a_pure_function_of_seed_epoch_and_index)
 
 Test(augment, parts_lie_inside_and_cover_the_range)
 {
-    static const int sizes[][2] = {{300, 400}, {1, 1}, {1, 500}, {500, 1}, {7, 3}, {333, 1000}, {1000, 333}, {32768, 2}};
+    static const int sizes[][2] = {{300, 400}, {1, 1},      {1, 500},    {500, 1},
+                                   {7, 3},     {333, 1000}, {1000, 333}, {32768, 2}};
     for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
         int h = sizes[k][0], w = sizes[k][1];
         double least = 1.0, most = 0.0;
         for (size_t i = 0; i < 3000; i++) {
             sp_rng r = sp_augment_rng(1, (sp_sample_request){.index = i, .epoch = k});
             sp_part part = sp_part_draw(h, w, 0.08, &r);
-            double share = (double)part.height * part.width / ((double)h * w), ratio = (double)part.width / part.height;
-            cr_assert(part.height >= 1 && part.width >= 1 && part.top >= 0 && part.left >= 0 && part.top + part.height <= h &&
-                          part.left + part.width <= w,
+            double share = (double)part.height * part.width / ((double)h * w),
+                   ratio = (double)part.width / part.height;
+            cr_assert(part.height >= 1 && part.width >= 1 && part.top >= 0 && part.left >= 0 &&
+                          part.top + part.height <= h && part.left + part.width <= w,
                       "%d x %d", h, w);
             cr_assert(k > 0 || (ratio > 0.74 && ratio < 1.35), "%f", ratio);
             least = fmin(least, share);
@@ -144,10 +152,12 @@ Test(augment, parts_lie_inside_and_cover_the_range)
         if (k == 0)
             cr_assert(least < 0.09 && least > 0.07 && most > 0.95, "%f %f", least, most);
     }
-    for (size_t i = 0; i < 200; i++) { /* no part of this aspect fits: the middle, cut to the nearest aspect */
+    for (size_t i = 0; i < 200;
+         i++) { /* no part of this aspect fits: the middle, cut to the nearest aspect */
         sp_rng r = sp_augment_rng(1, (sp_sample_request){.index = i});
         sp_part part = sp_part_draw(10, 1000, 0.9, &r);
-        cr_assert(part.height == 10 && part.width == 13 && part.top == 0 && part.left == 493, "%d at %d", part.width, part.left);
+        cr_assert(part.height == 10 && part.width == 13 && part.top == 0 && part.left == 493, "%d at %d",
+                  part.width, part.left);
     }
 }
 
@@ -182,7 +192,8 @@ Test(augment, what_a_set_cannot_do_is_refused_by_name)
     } cases[] = {{{.name = "synthetic", .train = 1, .augment = {.crop = 4}}, "crop cannot be done"},
                  {{.name = "synthetic", .augment = {.flip = 0.5}}, "flip cannot be done"},
                  {{.name = "mnist", .path = "/nowhere", .augment = {.roll = 1}}, "roll cannot be done"},
-                 {{.name = "cifar10", .path = "/nowhere", .augment = {.resized_crop = 0.1}}, "resized_crop cannot be done"},
+                 {{.name = "cifar10", .path = "/nowhere", .augment = {.resized_crop = 0.1}},
+                  "resized_crop cannot be done"},
                  {{.name = "cifar10", .path = "/nowhere", .augment = {.flip = 1.5}}, "flip is 1.5"},
                  {{.name = "cifar10", .path = "/nowhere", .augment = {.crop = -1}}, "crop is -1"},
                  {{.name = "cifar10", .path = "/nowhere", .augment = {.cutout = NAN}}, "cutout is"}};
@@ -213,8 +224,10 @@ static uint64_t hash_epoch(sp_dataset *ds, int threads, uint64_t epoch, size_t f
     sp_error err = {0};
     const sp_batch *b;
     uint64_t hash = 1469598103934665603u;
-    cr_assert_eq(sp_loader_create(ds, &(sp_loader_options){.batch = 24, .shuffle = true, .seed = 9, .threads = threads}, &l, &err),
-                 SP_OK, "%s", err.text);
+    cr_assert_eq(
+        sp_loader_create(
+            ds, &(sp_loader_options){.batch = 24, .shuffle = true, .seed = 9, .threads = threads}, &l, &err),
+        SP_OK, "%s", err.text);
     cr_assert_eq(sp_loader_start(l, epoch, first, &err), SP_OK);
     for (;;) {
         const uint8_t *bytes;
@@ -237,7 +250,10 @@ Test(augment, batches_do_not_depend_on_the_threads)
     sp_dataset *ds, *plain, *test, *test_plain;
     sp_error err;
     uint64_t first, second;
-    sp_dataset_options o = {.name = "cifar10", .path = folder, .train = 1, .seed = 4,
+    sp_dataset_options o = {.name = "cifar10",
+                            .path = folder,
+                            .train = 1,
+                            .seed = 4,
                             .augment = {.crop = 4, .cutout = 0.5, .flip = 0.5}};
     make_cifar(folder, sizeof folder);
     cr_assert_eq(open_set(o, &ds, &err), SP_OK, "%s", err.text);
@@ -255,7 +271,8 @@ Test(augment, batches_do_not_depend_on_the_threads)
         cr_assert_eq(hash_epoch(ds, threads, 1, 3), second, "%d threads, from batch 3", threads);
     }
     cr_assert_neq(hash_epoch(plain, 1, 0, 0), first);
-    cr_assert_eq(hash_epoch(test, 1, 0, 0), hash_epoch(test_plain, 2, 0, 0), "the test split is never augmented");
+    cr_assert_eq(hash_epoch(test, 1, 0, 0), hash_epoch(test_plain, 2, 0, 0),
+                 "the test split is never augmented");
     sp_dataset_close(&ds);
     sp_dataset_close(&plain);
     sp_dataset_close(&test);

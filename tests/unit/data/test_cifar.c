@@ -37,24 +37,32 @@ static void check_samples(const sp_dataset *ds, size_t n, int classes)
 {
     static float image[3072];
     cr_assert_eq(ds->info.count, n);
-    cr_assert(ds->info.classes == classes && ds->info.channels == 3 && ds->info.height == 32 && ds->info.width == 32 &&
-              ds->info.frames == 0);
+    cr_assert(ds->info.classes == classes && ds->info.channels == 3 && ds->info.height == 32 &&
+              ds->info.width == 32 && ds->info.frames == 0);
     for (size_t i = 0; i < n; i++) {
         sp_error err = {0};
         int32_t label = -1;
-        cr_assert_eq(ds->get(ds, (sp_sample_request){.index = i}, image, &label, &err), SP_OK, "%s", err.text);
+        cr_assert_eq(ds->get(ds, (sp_sample_request){.index = i}, image, &label, &err), SP_OK, "%s",
+                     err.text);
         cr_assert_eq(label, (int32_t)(i * 3 % (size_t)classes));
         for (int k = 0; k < 3072; k++) {
-            float want = (float)((formula(i, k % 3, k / 3 / 32, k / 3 % 32) / 255.0 - 0.25 * (k % 3)) / (0.5 + k % 3));
-            cr_assert_eq(image[k], want, "sample %zu item %d: %g, not %g", i, k, (double)image[k], (double)want);
+            float want =
+                (float)((formula(i, k % 3, k / 3 / 32, k / 3 % 32) / 255.0 - 0.25 * (k % 3)) / (0.5 + k % 3));
+            cr_assert_eq(image[k], want, "sample %zu item %d: %g, not %g", i, k, (double)image[k],
+                         (double)want);
         }
     }
 }
 
 static sp_dataset_options options(const char *name, const char *folder, int train)
 {
-    return (sp_dataset_options){.name = name, .path = folder, .train = train, .means = {0, 0.25, 0.5}, .n_means = 3,
-                                .stds = {0.5, 1.5, 2.5}, .n_stds = 3};
+    return (sp_dataset_options){.name = name,
+                                .path = folder,
+                                .train = train,
+                                .means = {0, 0.25, 0.5},
+                                .n_means = 3,
+                                .stds = {0.5, 1.5, 2.5},
+                                .n_stds = 3};
 }
 
 Test(cifar, reads_all_batches_in_order_with_channels_last)
@@ -90,10 +98,12 @@ Test(cifar, hundred_uses_the_fine_label_and_finds_the_archives_folder)
     write_records(inner, "train.bin", 0, 50, 100);
     write_records(inner, "test.bin", 0, 4, 100);
     for (int inside = 0; inside < 2; inside++) {
-        cr_assert_eq(open_set(options("cifar100", inside ? inner : folder, 1), &ds, &err), SP_OK, "%s", err.text);
+        cr_assert_eq(open_set(options("cifar100", inside ? inner : folder, 1), &ds, &err), SP_OK, "%s",
+                     err.text);
         check_samples(ds, 50, 100);
         sp_dataset_close(&ds);
-        cr_assert_eq(open_set(options("cifar100", inside ? inner : folder, 0), &ds, &err), SP_OK, "%s", err.text);
+        cr_assert_eq(open_set(options("cifar100", inside ? inner : folder, 0), &ds, &err), SP_OK, "%s",
+                     err.text);
         check_samples(ds, 4, 100);
         sp_dataset_close(&ds);
     }
@@ -125,7 +135,8 @@ static sp_status parse(void *ctx, const uint8_t *bytes, size_t n, sp_error *err)
 
 Test(cifar, damage_names_file_and_byte)
 {
-    place ten = {.set = "cifar10", .file = "test_batch.bin"}, hundred = {.set = "cifar100", .file = "test.bin"};
+    place ten = {.set = "cifar10", .file = "test_batch.bin"},
+          hundred = {.set = "cifar100", .file = "test.bin"};
     sp_error err = {0};
     uint8_t *bytes = make_records(0, 1, 10);
     make_folder(ten.folder, sizeof ten.folder, "cifar");
@@ -176,19 +187,22 @@ Test(cifar, missing_files_say_what_and_how)
     make_folder(folder, sizeof folder, "cifar");
     cr_assert_eq(open_set((sp_dataset_options){.name = "cifar10", .path = folder}, &ds, &err), SP_E_DATA);
     cr_assert(strstr(err.text, "test_batch.bin") && strstr(err.text, "fetch.sh cifar10"), "%s", err.text);
-    cr_assert_eq(open_set((sp_dataset_options){.name = "cifar100", .path = folder, .train = 1}, &ds, &err), SP_E_DATA);
+    cr_assert_eq(open_set((sp_dataset_options){.name = "cifar100", .path = folder, .train = 1}, &ds, &err),
+                 SP_E_DATA);
     cr_assert(strstr(err.text, "train.bin") && strstr(err.text, "fetch.sh cifar100"), "%s", err.text);
     write_records(folder, "test_batch.bin", 0, 1, 10);
-    cr_assert_eq(open_set((sp_dataset_options){.name = "cifar10", .path = folder, .n_means = 2}, &ds, &err), SP_E_CONFIG);
+    cr_assert_eq(open_set((sp_dataset_options){.name = "cifar10", .path = folder, .n_means = 2}, &ds, &err),
+                 SP_E_CONFIG);
     cr_assert_not_null(strstr(err.text, "3 channels"), "%s", err.text);
     remove_folder(folder);
 }
 
 Test(cifar, real_files)
 {
-    static const int labels[10] = {299 + 96 + 95 + 92, 287 + 93 + 100 + 98, 322 + 71 + 87 + 109, 285 + 88 + 113 + 79,
-                                   311 + 102 + 94 + 104, 279 + 90 + 83 + 100, 312 + 90 + 96 + 82, 297 + 113 + 86 + 87,
-                                   308 + 106 + 94 + 90, 300 + 83 + 84 + 91};
+    static const int labels[10] = {299 + 96 + 95 + 92,  287 + 93 + 100 + 98,  322 + 71 + 87 + 109,
+                                   285 + 88 + 113 + 79, 311 + 102 + 94 + 104, 279 + 90 + 83 + 100,
+                                   312 + 90 + 96 + 82,  297 + 113 + 86 + 87,  308 + 106 + 94 + 90,
+                                   300 + 83 + 84 + 91};
     static const int first[10] = {6, 9, 9, 4, 1, 1, 2, 7, 8, 3};
     static float image[3072];
     const char *folder = REAL_DATA "/cifar10/lossless-bin";
@@ -198,7 +212,8 @@ Test(cifar, real_files)
     sp_error err;
     if (access(folder, R_OK) != 0)
         cr_skip_test("no CIFAR-10 sample folder");
-    cr_assert_eq(open_set((sp_dataset_options){.name = "cifar10", .path = folder, .train = 1}, &ds, &err), SP_OK, "%s", err.text);
+    cr_assert_eq(open_set((sp_dataset_options){.name = "cifar10", .path = folder, .train = 1}, &ds, &err),
+                 SP_OK, "%s", err.text);
     cr_assert_eq(ds->info.count, 3000 + 932 + 932 + 932);
     for (size_t i = 0; i < ds->info.count; i++) {
         int32_t label;
@@ -212,7 +227,8 @@ Test(cifar, real_files)
         cr_assert_eq(seen[c], labels[c], "class %d: %d", c, seen[c]);
     cr_assert_float_eq(sum / 3000 / 3072, 120.4347, 1e-3, "%f", sum / 3000 / 3072);
     sp_dataset_close(&ds);
-    cr_assert_eq(open_set((sp_dataset_options){.name = "cifar10", .path = folder}, &ds, &err), SP_OK, "%s", err.text);
+    cr_assert_eq(open_set((sp_dataset_options){.name = "cifar10", .path = folder}, &ds, &err), SP_OK, "%s",
+                 err.text);
     cr_assert_eq(ds->info.count, 500);
     sp_dataset_close(&ds);
 }
@@ -230,7 +246,8 @@ Test(cifar, real_record_of_cifar100)
         cr_skip_test("no CIFAR-100 record");
     make_folder(folder, sizeof folder, "cifar");
     write_file(folder, "train.bin", bytes, n);
-    cr_assert_eq(open_set((sp_dataset_options){.name = "cifar100", .path = folder, .train = 1}, &ds, &err), SP_OK, "%s", err.text);
+    cr_assert_eq(open_set((sp_dataset_options){.name = "cifar100", .path = folder, .train = 1}, &ds, &err),
+                 SP_OK, "%s", err.text);
     cr_assert_eq(ds->info.count, 1);
     cr_assert_eq(ds->get(ds, (sp_sample_request){0}, image, &label, &err), SP_OK);
     cr_assert_eq(label, 19, "cattle, not the coarse 11");

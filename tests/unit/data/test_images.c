@@ -16,7 +16,8 @@ static sp_status decode(void *ctx, const uint8_t *bytes, size_t n, sp_error *err
 {
     sp_status st = sp_image_decode(ctx, "x.img", bytes, n, err);
     if (st == SP_OK)
-        crc(((sp_image *)ctx)->rgb, (size_t)((sp_image *)ctx)->width * (size_t)((sp_image *)ctx)->height * 3); /* reads all */
+        crc(((sp_image *)ctx)->rgb,
+            (size_t)((sp_image *)ctx)->width * (size_t)((sp_image *)ctx)->height * 3); /* reads all */
     else
         cr_assert_not_null(strstr(err->text, "x.img: "), "%s", err->text);
     return st;
@@ -39,7 +40,8 @@ static int check_decoded(const char *folder, bool jpeg)
         sp_error err = {0};
         size_t n;
         uint8_t *bytes;
-        int fields = sscanf(line, "%511s %63s %63s %d %d %d %79s", name, format, mode, &width, &height, &progressive, sum);
+        int fields = sscanf(line, "%511s %63s %63s %d %d %d %79s", name, format, mode, &width, &height,
+                            &progressive, sum);
         if (line[0] == '#' || (!jpeg && strcmp(format, "JPEG") == 0))
             continue;
         snprintf(path, sizeof path, "%s/%s", folder, name);
@@ -89,7 +91,9 @@ Test(images, imagenet_sample_as_pillow)
 static const struct {
     const char *name;
     uint32_t crc;
-} jpegs[] = {{"tiny.jpg", 0xd27e2b55u}, {"tiny_progressive.jpg", 0xd27e2b55u}, {"tiny_grey.jpg", 0x9d47457au},
+} jpegs[] = {{"tiny.jpg", 0xd27e2b55u},
+             {"tiny_progressive.jpg", 0xd27e2b55u},
+             {"tiny_grey.jpg", 0x9d47457au},
              {"tiny_cmyk.jpg", 0x463db1b9u}};
 
 static uint8_t *fixture(const char *name, size_t *n)
@@ -113,10 +117,12 @@ Test(images, small_jpegs_as_pillow_or_refused_by_name)
         if (sp_jpeg_support()) {
             cr_assert_eq(st, SP_OK, "%s", err.text);
             cr_assert(im.width == 17 && im.height == 11);
-            cr_assert_eq(crc(im.rgb, 17 * 11 * 3), jpegs[i].crc, "%s: 0x%08x", jpegs[i].name, crc(im.rgb, 17 * 11 * 3));
+            cr_assert_eq(crc(im.rgb, 17 * 11 * 3), jpegs[i].crc, "%s: 0x%08x", jpegs[i].name,
+                         crc(im.rgb, 17 * 11 * 3));
         } else {
             cr_assert_eq(st, SP_E_DATA);
-            cr_assert(strstr(err.text, "without JPEG") && strstr(err.text, "libturbojpeg0-dev"), "%s", err.text);
+            cr_assert(strstr(err.text, "without JPEG") && strstr(err.text, "libturbojpeg0-dev"), "%s",
+                      err.text);
         }
         free(bytes);
     }
@@ -148,8 +154,9 @@ static uint8_t *small_png(uint32_t width, uint32_t height, size_t *n)
 
 Test(images, damaged_png_is_an_error)
 {
-    static const uint32_t sizes[][2] = {{0, 16}, {16, 0}, {32769, 16}, {16, 32769}, {32768, 32768}, {0x7fffffff, 0x7fffffff},
-                                        {0xffffffff, 1}, {17, 16}, {16, 17}, {32768, 2048}};
+    static const uint32_t sizes[][2] = {
+        {0, 16},         {16, 0},  {32769, 16}, {16, 32769},  {32768, 32768}, {0x7fffffff, 0x7fffffff},
+        {0xffffffff, 1}, {17, 16}, {16, 17},    {32768, 2048}};
     sp_image im = {0};
     sp_error err = {0};
     size_t n;
@@ -212,7 +219,8 @@ Test(images, what_is_neither_jpeg_nor_png_is_refused)
 static void make_pattern(sp_image *im, int width, int height)
 {
     sp_error err;
-    cr_assert_eq(sp_image_room(&im->rgb, &im->rgb_bytes, (size_t)width * (size_t)height * 3, "pattern", &err), SP_OK);
+    cr_assert_eq(sp_image_room(&im->rgb, &im->rgb_bytes, (size_t)width * (size_t)height * 3, "pattern", &err),
+                 SP_OK);
     im->width = width;
     im->height = height;
     for (int y = 0; y < height; y++)
@@ -226,14 +234,16 @@ Test(images, resize_and_centre_crop_as_pillow)
     static const struct {
         int width, height, shorter, side;
         uint32_t crc;
-    } cases[] = {{50, 37, 28, 24, 0x149dcdfau},  {37, 50, 28, 24, 0xe0918bb4u}, {20, 20, 64, 57, 0x846f8414u},
-                 {333, 100, 32, 32, 0x84c16b96u}, {5, 200, 9, 8, 0x7ad64c2au},   {64, 64, 64, 64, 0x00fb676bu},
-                 {401, 299, 25, 25, 0xf5669ea3u}, {1, 1, 3, 3, 0x171d23a7u},     {600, 7, 7, 7, 0x3830ab1cu}};
+    } cases[] = {
+        {50, 37, 28, 24, 0x149dcdfau},   {37, 50, 28, 24, 0xe0918bb4u}, {20, 20, 64, 57, 0x846f8414u},
+        {333, 100, 32, 32, 0x84c16b96u}, {5, 200, 9, 8, 0x7ad64c2au},   {64, 64, 64, 64, 0x00fb676bu},
+        {401, 299, 25, 25, 0xf5669ea3u}, {1, 1, 3, 3, 0x171d23a7u},     {600, 7, 7, 7, 0x3830ab1cu}};
     sp_image im = {0};
     sp_resampler r = {0};
     uint8_t out[64 * 64 * 3];
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        sp_resize_window w = sp_resize_centre(cases[i].height, cases[i].width, cases[i].shorter, cases[i].side);
+        sp_resize_window w =
+            sp_resize_centre(cases[i].height, cases[i].width, cases[i].shorter, cases[i].side);
         sp_error err = {0};
         size_t n = (size_t)cases[i].side * (size_t)cases[i].side * 3;
         make_pattern(&im, cases[i].width, cases[i].height);
@@ -261,7 +271,8 @@ Test(images, a_resized_part_as_pillow)
     uint8_t out[96 * 96 * 3];
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         int side = cases[i].side;
-        sp_resize_window w = {.part = cases[i].part, .full_height = side, .full_width = side, .height = side, .width = side};
+        sp_resize_window w = {
+            .part = cases[i].part, .full_height = side, .full_width = side, .height = side, .width = side};
         sp_error err = {0};
         make_pattern(&im, cases[i].width, cases[i].height);
         cr_assert_eq(sp_image_resize(&r, &im, &w, out, &err), SP_OK);
@@ -309,17 +320,19 @@ static sp_dataset_options folder_options(int train)
 
 Test(images, a_folder_is_a_data_set)
 {
-    static const int labels[] = {0, 1, 2, 1}, greys[] = {30, 10, 40, 20}; /* round after round over the classes */
+    static const int labels[] = {0, 1, 2, 1},
+                     greys[] = {30, 10, 40, 20}; /* round after round over the classes */
     static float image[24 * 24 * 3];
     sp_dataset *ds;
     sp_error err;
     int32_t label;
     make_tree();
     cr_assert_eq(open_set(folder_options(1), &ds, &err), SP_OK, "%s", err.text);
-    cr_assert(ds->info.count == 4 && ds->info.classes == 3 && ds->info.channels == 3 && ds->info.height == 24 &&
-              ds->info.width == 24 && ds->info.frames == 0);
+    cr_assert(ds->info.count == 4 && ds->info.classes == 3 && ds->info.channels == 3 &&
+              ds->info.height == 24 && ds->info.width == 24 && ds->info.frames == 0);
     for (size_t i = 0; i < 4; i++) {
-        cr_assert_eq(ds->get(ds, (sp_sample_request){.index = i}, image, &label, &err), SP_OK, "%s", err.text);
+        cr_assert_eq(ds->get(ds, (sp_sample_request){.index = i}, image, &label, &err), SP_OK, "%s",
+                     err.text);
         cr_assert_eq(label, labels[i]);
         for (int k = 0; k < 24 * 24 * 3; k++)
             cr_assert_eq(image[k], (float)(greys[i] / 255.0));
@@ -399,9 +412,12 @@ Test(images, a_bad_file_is_named_and_the_rest_goes_on)
         cr_assert_eq(open_set(folder_options(1), &ds, &err), SP_OK);
         snprintf(command, sizeof command, "cd '%s' && %s", root, cases[i].make);
         cr_assert_eq(system(command), 0);
-        cr_assert_eq(ds->get(ds, (sp_sample_request){.index = 0}, image, &label, &err), SP_E_DATA, "case %zu", i);
-        cr_assert(strstr(err.text, "train/a/z.jpeg: ") && strstr(err.text, cases[i].expect), "case %zu: %s", i, err.text);
-        cr_assert_eq(ds->get(ds, (sp_sample_request){.index = 1}, image, &label, &err), SP_OK, "%s", err.text);
+        cr_assert_eq(ds->get(ds, (sp_sample_request){.index = 0}, image, &label, &err), SP_E_DATA, "case %zu",
+                     i);
+        cr_assert(strstr(err.text, "train/a/z.jpeg: ") && strstr(err.text, cases[i].expect), "case %zu: %s",
+                  i, err.text);
+        cr_assert_eq(ds->get(ds, (sp_sample_request){.index = 1}, image, &label, &err), SP_OK, "%s",
+                     err.text);
         sp_dataset_close(&ds);
         remove_folder(root);
     }
@@ -465,17 +481,23 @@ Test(images, real_photos_through_the_loader)
     if (access(REAL_DATA "/imagenet-sample", R_OK) != 0 || !sp_jpeg_support())
         cr_skip_test("no ImageNet sample folder, or built without JPEG");
     make_folder(root, sizeof root, "images");
-    snprintf(command, sizeof command, "cd '%s' && ln -s '%s' train && ln -s '%s' test", root, REAL_DATA "/imagenet-sample",
-             REAL_DATA "/imagenet-sample");
+    snprintf(command, sizeof command, "cd '%s' && ln -s '%s' train && ln -s '%s' test", root,
+             REAL_DATA "/imagenet-sample", REAL_DATA "/imagenet-sample");
     cr_assert_eq(system(command), 0);
     for (int train = 0; train < 2; train++) {
         sp_loader *l = NULL;
         const sp_batch *b;
-        sp_dataset_options o = {.name = "images", .path = root, .train = train, .size = 96, .limit = 60,
+        sp_dataset_options o = {.name = "images",
+                                .path = root,
+                                .train = train,
+                                .size = 96,
+                                .limit = 60,
                                 .augment = {.resized_crop = 0.08, .flip = 0.5}};
         cr_assert_eq(open_set(o, &ds, &err), SP_OK, "%s", err.text);
         cr_assert(ds->info.classes == 10 && ds->info.count == 60);
-        cr_assert_eq(sp_loader_create(ds, &(sp_loader_options){.batch = 16, .shuffle = train, .threads = 3}, &l, &err), SP_OK);
+        cr_assert_eq(
+            sp_loader_create(ds, &(sp_loader_options){.batch = 16, .shuffle = train, .threads = 3}, &l, &err),
+            SP_OK);
         cr_assert_eq(sp_loader_start(l, 0, 0, &err), SP_OK);
         for (;;) {
             cr_assert_eq(sp_loader_next(l, &b, &err), SP_OK, "%s", err.text);

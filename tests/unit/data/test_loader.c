@@ -17,7 +17,8 @@ typedef struct fake {
     atomic_int reads;
 } fake;
 
-static sp_status fake_get(const sp_dataset *ds, sp_sample_request want, float *image, int32_t *label, sp_error *err)
+static sp_status fake_get(const sp_dataset *ds, sp_sample_request want, float *image, int32_t *label,
+                          sp_error *err)
 {
     size_t i = want.index;
     fake *f = ds->state;
@@ -272,7 +273,8 @@ Test(loader, the_first_error_in_order_counts_whatever_the_threads)
             sp_loader_release(l, b);
         }
         cr_assert_eq(good, 2);
-        cr_assert_not_null(strstr(err.text, "batch 2 of epoch 1: fake.bin: sample 47 is bad"), "%s", err.text);
+        cr_assert_not_null(strstr(err.text, "batch 2 of epoch 1: fake.bin: sample 47 is bad"), "%s",
+                           err.text);
         start(l, 2, 4);
         b = next(l);
         cr_assert(b->n_valid == 10 && b->labels[0] == 80 && b->labels[10] == -1);
@@ -336,7 +338,9 @@ Test(loader, can_be_destroyed_in_any_state)
     fake_init(&f, 64, 2);
     f.delay_ns = 20000;
     for (int state = 0; state < 60; state++) {
-        sp_loader *l = make(&f, (sp_loader_options){.batch = 16, .shuffle = true, .depth = 1 + state % 4, .threads = 1 + state % 5});
+        sp_loader *l =
+            make(&f, (sp_loader_options){
+                         .batch = 16, .shuffle = true, .depth = 1 + state % 4, .threads = 1 + state % 5});
         if (state % 6 > 0)
             start(l, 0, 0);
         if (state % 6 > 1)

@@ -7,7 +7,8 @@
 static sp_status parse(const char *data, sp_recipe *r, sp_error *err)
 {
     char text[2048];
-    snprintf(text, sizeof text, "data: {name: cifar10%s%s}\nnetwork: [{type: flatten}, {type: linear, out: 10}]\n",
+    snprintf(text, sizeof text,
+             "data: {name: cifar10%s%s}\nnetwork: [{type: flatten}, {type: linear, out: 10}]\n",
              *data ? ", " : "", data);
     memset(err, 0, sizeof *err);
     return sp_recipe_parse("r.yaml", text, strlen(text), NULL, 0, r, err);
@@ -24,7 +25,8 @@ Test(recipe_data, augment_is_a_list_of_names_or_a_map)
         {"augment: []", {.crop = 0}},
         {"augment: [crop, cutout, flip]", {.crop = 4, .cutout = 0.5, .flip = 0.5}},
         {"augment: [resized_crop, flip]", {.resized_crop = 0.08, .flip = 0.5}},
-        {"augment: {crop: 2, flip: 1.0, cutout: true, roll: 5}", {.crop = 2, .flip = 1, .cutout = 0.5, .roll = 5}},
+        {"augment: {crop: 2, flip: 1.0, cutout: true, roll: 5}",
+         {.crop = 2, .flip = 1, .cutout = 0.5, .roll = 5}},
         {"augment: {flip: false, crop: 0, resized_crop: 0.35}", {.resized_crop = 0.35}},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -32,8 +34,8 @@ Test(recipe_data, augment_is_a_list_of_names_or_a_map)
         sp_error err;
         cr_assert_eq(parse(cases[i].text, &r, &err), SP_OK, "%s", err.text);
         const sp_augment *a = &r.data.augment, *b = &cases[i].expect;
-        cr_assert(a->resized_crop == b->resized_crop && a->crop == b->crop && a->cutout == b->cutout && a->flip == b->flip &&
-                      a->roll == b->roll,
+        cr_assert(a->resized_crop == b->resized_crop && a->crop == b->crop && a->cutout == b->cutout &&
+                      a->flip == b->flip && a->roll == b->roll,
                   "%s", cases[i].text);
         sp_recipe_free(&r);
     }
@@ -64,14 +66,16 @@ Test(recipe_data, refuses_with_the_place)
         sp_recipe r;
         sp_error err;
         cr_assert_eq(parse(bad[i][0], &r, &err), SP_E_CONFIG, "%s", bad[i][0]);
-        cr_assert(strstr(err.text, "r.yaml:1:") && strstr(err.text, bad[i][1]), "%s: %s", bad[i][0], err.text);
+        cr_assert(strstr(err.text, "r.yaml:1:") && strstr(err.text, bad[i][1]), "%s: %s", bad[i][0],
+                  err.text);
     }
 }
 
 Test(recipe_data, prints_what_parses_to_the_same)
 {
     static const char *const texts[] = {
-        "", "mean: 0.1, std: 0.3", "mean: [0.4914, 0.4822, 0.4465], std: [0.2023, 0.1994, 0.2010], augment: [crop, cutout, flip]",
+        "", "mean: 0.1, std: 0.3",
+        "mean: [0.4914, 0.4822, 0.4465], std: [0.2023, 0.1994, 0.2010], augment: [crop, cutout, flip]",
         "augment: {resized_crop: 0.1, roll: 3}, size: 176, resize: 200, threads: 7, train_limit: 5"};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         sp_recipe a, b;
@@ -80,12 +84,16 @@ Test(recipe_data, prints_what_parses_to_the_same)
         cr_assert_eq(parse(texts[i], &a, &err), SP_OK, "%s", err.text);
         sp_recipe_print(&a, &once);
         memset(&err, 0, sizeof err);
-        cr_assert_eq(sp_recipe_parse("again", once.s, once.n, NULL, 0, &b, &err), SP_OK, "%s\n%s", err.text, once.s);
+        cr_assert_eq(sp_recipe_parse("again", once.s, once.n, NULL, 0, &b, &err), SP_OK, "%s\n%s", err.text,
+                     once.s);
         sp_recipe_print(&b, &twice);
         cr_assert_str_eq(once.s, twice.s);
-        cr_assert(memcmp(a.data.means, b.data.means, sizeof a.data.means) == 0 && a.data.n_means == b.data.n_means);
-        cr_assert(memcmp(a.data.stds, b.data.stds, sizeof a.data.stds) == 0 && a.data.n_stds == b.data.n_stds);
-        cr_assert(a.data.size == b.data.size && a.data.resize == b.data.resize && a.data.threads == b.data.threads);
+        cr_assert(memcmp(a.data.means, b.data.means, sizeof a.data.means) == 0 &&
+                  a.data.n_means == b.data.n_means);
+        cr_assert(memcmp(a.data.stds, b.data.stds, sizeof a.data.stds) == 0 &&
+                  a.data.n_stds == b.data.n_stds);
+        cr_assert(a.data.size == b.data.size && a.data.resize == b.data.resize &&
+                  a.data.threads == b.data.threads);
         sp_recipe_free(&a);
         sp_recipe_free(&b);
         sp_text_free(&once);

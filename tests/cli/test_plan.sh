@@ -1,0 +1,53 @@
+# spikeport plan: text, JSON, and memory in the number of time steps.
+. "$(dirname "$0")/support.sh"
+recipe=$(cd "$(dirname "$0")/../../recipes" && pwd)/synthetic_tiny.yaml
+
+run plan
+expect_code 2
+run plan "$recipe" --set batc=3
+expect_code 3
+expect_err 'did you mean "batch"?'
+
+need_device
+run plan "$recipe"
+expect_code 0
+expect_out "684 parameters"
+expect_out "segment forward+backward"
+expect_out "conv.forward"
+expect_out "launches a mini-batch"
+expect_out "2 membrane"
+expect_out "one segment"
+run plan "$recipe" --brief
+expect_code 0
+expect_out "plan: sltt, 3 time steps, batch 32"
+expect_out "plan: eval, 3 time steps"
+if grep -q "segment " "$work/out"; then fail "--brief prints segments"; fi
+run plan "$recipe" --plugin '*=reference'
+expect_code 0
+expect_out "reference:conv_forward__naive"
+
+number() { # KEY: of the JSON line on stdout
+    sed -n "s/.*\"$1\":\([0-9]*\),.*/\1/p" "$work/out"
+}
+planned() { # METHOD T: device bytes of the plan, which are those that were allocated
+    run plan "$recipe" --json -s schedule.method="$1" -s schedule.time_steps="$2" -s schedule.backprop_steps=2
+    expect_code 0
+    [ "$(wc -l <"$work/out")" -eq 1 ] || fail "one line was expected"
+    bytes=$(number planned_bytes)
+    [ -n "$bytes" ] && [ "$bytes" -gt 1000 ] && [ "$(number allocated_bytes)" = "$bytes" ] ||
+        fail "planned \"$bytes\", allocated \"$(number allocated_bytes)\""
+}
+for method in sltt sltt-k ottt; do
+    planned $method 5
+    at5=$bytes
+    planned $method 20
+    [ "$bytes" -eq "$at5" ] || fail "$at5 bytes at 5 steps, $bytes at 20"
+    planned $method 50
+    [ "$bytes" -eq "$at5" ] || fail "$at5 bytes at 5 steps, $bytes at 50"
+done
+planned bptt 20
+at20=$bytes
+planned bptt 35
+at35=$bytes
+planned bptt 50
+[ "$at35" -gt "$at20" ] && [ $((bytes - at35)) -eq $((at35 - at20)) ] || fail "bptt: $at20, $at35, $bytes bytes at 20, 35, 50 steps"

@@ -1,0 +1,54 @@
+# spikeport verify: cases that are none, cases that pass, and one that does not.
+. "$(dirname "$0")/support.sh"
+golden=$(cd "$(dirname "$0")/../golden" && pwd)
+
+run verify
+expect_code 2
+run verify "$work/nothing"
+expect_code 7
+expect_err "$work/nothing: No such file"
+run verify "$work"
+expect_code 7
+expect_err "no reference case (NAME.json with NAME.safetensors) in this folder"
+: >"$work/case.txt"
+run verify "$work/case.txt"
+expect_code 2
+expect_err "named by its .json file"
+run verify "$golden" --tolerance nothing
+expect_code 2
+expect_err "--tolerance must be a positive number"
+
+need_device
+run verify "$golden/max_pool_sltt.json"
+expect_code 0
+expect_out "max_pool_sltt "
+expect_out "    grad."
+expect_out "1 cases pass at 0.0001"
+run verify "$golden/max_pool_sltt.json" --brief --json
+expect_code 0
+expect_out '{"case":"max_pool_sltt","passed":true,"errors":{'
+[ "$(wc -l <"$work/out")" -eq 1 ] || fail "one line was expected"
+
+# Nothing is equal to the last bit: a difference is exit 1 with the tensors that differ.
+run verify "$golden/max_pool_sltt.json" --brief --tolerance 1e-12
+expect_code 1
+expect_out "FAIL"
+expect_err "1 of 1 cases differ from the reference by more than 1e-12"
+
+# A case whose settings are not those that its tensors were made with.
+cp "$golden/max_pool_sltt.json" "$golden/max_pool_sltt.safetensors" "$work"
+sed 's/"time_steps": [0-9]*/"time_steps": 1/' "$work/max_pool_sltt.json" >"$work/other.json"
+cp "$work/max_pool_sltt.safetensors" "$work/other.safetensors"
+cmp -s "$work/max_pool_sltt.json" "$work/other.json" && fail "the case was not changed"
+run verify "$work/other.json" --brief
+[ "$code" -ne 0 ] || fail "another number of time steps passes"
+
+head -c 100 "$golden/max_pool_sltt.safetensors" >"$work/max_pool_sltt.safetensors"
+run verify "$work/max_pool_sltt.json"
+expect_code 7
+expect_err "max_pool_sltt.safetensors"
+printf '{"method": "sltt", "time_steps": 2}' >"$work/max_pool_sltt.json"
+cp "$golden/max_pool_sltt.safetensors" "$work/max_pool_sltt.safetensors"
+run verify "$work/max_pool_sltt.json"
+expect_code 3
+expect_err 'a reference case needs "'
