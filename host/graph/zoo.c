@@ -127,23 +127,7 @@ static void resnet18(writer *w)
     linear(w, ", bias_init: zeros");
 }
 
-/* ---- VGG: channel counts, 0 stands for an average pool ---- */
-
-static void vgg11_bn(writer *w)
-{
-    static const int64_t plan[] = {64, 0, 128, 0, 256, 256, 0, 512, 512, 0, 512, 512, 0};
-    for (size_t i = 0; i < sizeof plan / sizeof *plan; i++) {
-        if (plan[i] == 0) {
-            layer(w, "avg_pool, kernel: 2");
-            continue;
-        }
-        conv(w, "conv", scaled(w, plan[i]), 3, 1, ", bias_init: zeros");
-        norm_and_fire(w);
-        dropout(w);
-    }
-    layer(w, "adaptive_avg_pool, output: 7");
-    linear(w, ", weight_init: normal_0.01, bias_init: zeros");
-}
+/* ---- VGG ---- */
 
 static const double ws_gain = 2.74; /* keeps the variance through a weight-standardised layer and a neuron */
 
@@ -154,33 +138,41 @@ static void fire_and_scale(writer *w)
     layer(w, "scale, factor: %.9g", ws_gain);
 }
 
-static void vgg11_ws(writer *w)
+/* plan: channel counts; 0 stands for an average pool, -1 for the end. */
+static void vgg(writer *w, const int64_t *plan, bool standardised)
 {
-    static const int64_t plan[] = {64, 128, 0, 256, 256, 0, 512, 512, 0, 512, 512};
-    for (size_t i = 0; i < sizeof plan / sizeof *plan; i++) {
-        if (plan[i] == 0) {
+    for (; *plan >= 0; plan++) {
+        if (*plan == 0) {
             layer(w, "avg_pool, kernel: 2");
             continue;
         }
-        conv(w, "ws_conv", scaled(w, plan[i]), 3, 1, ", bias_init: zeros");
-        fire_and_scale(w);
+        conv(w, standardised ? "ws_conv" : "conv", scaled(w, *plan), 3, 1, ", bias_init: zeros");
+        if (standardised) {
+            fire_and_scale(w);
+        } else {
+            norm_and_fire(w);
+            dropout(w);
+        }
     }
+}
+
+static void vgg11_bn(writer *w)
+{
+    vgg(w, (const int64_t[]){64, 0, 128, 0, 256, 256, 0, 512, 512, 0, 512, 512, 0, -1}, false);
+    layer(w, "adaptive_avg_pool, output: 7");
+    linear(w, ", weight_init: normal_0.01, bias_init: zeros");
+}
+
+static void vgg11_ws(writer *w)
+{
+    vgg(w, (const int64_t[]){64, 128, 0, 256, 256, 0, 512, 512, 0, 512, 512, -1}, true);
     layer(w, "adaptive_avg_pool, output: 1");
     linear(w, ", weight_init: normal_0.01, bias_init: zeros");
 }
 
 static void vgg9_small(writer *w)
 {
-    static const int64_t plan[] = {16, 16, 0, 32, 32, 0, 64, 64, 64, 0};
-    for (size_t i = 0; i < sizeof plan / sizeof *plan; i++) {
-        if (plan[i] == 0) {
-            layer(w, "avg_pool, kernel: 2");
-            continue;
-        }
-        conv(w, "conv", scaled(w, plan[i]), 3, 1, ", bias_init: zeros");
-        norm_and_fire(w);
-        dropout(w);
-    }
+    vgg(w, (const int64_t[]){16, 16, 0, 32, 32, 0, 64, 64, 64, 0, -1}, false);
     layer(w, "flatten");
     layer(w, "linear, out: %lld", (long long)scaled(w, 128));
     norm_and_fire(w);

@@ -29,11 +29,41 @@ sp_status spi_add_gradient(sp_builder *b, int node, int act, int value)
     return spi_emit(&e);
 }
 
+/* Whether an activation follows in one or two steps from what BPTT keeps anyway: spikes, and inputs of layers with weights. */
+static bool can_recompute(const sp_builder *b, int act)
+{
+    const sp_activation *a = &b->g->acts[act];
+    if (a->bits || a->producer < 0 || spi_node_is_static(b, a->producer))
+        return false;
+    const sp_node *n = &b->g->nodes[a->producer];
+    if (n->type == SP_NODE_CONV || n->type == SP_NODE_LINEAR)
+        return true;
+    return n->type == SP_NODE_RESIDUAL && b->g->nodes[b->g->acts[n->in[0]].producer].type == SP_NODE_CONV &&
+           (b->g->acts[n->in[1]].bits || can_recompute(b, n->in[1]));
+}
+
+/* Computes an activation again in the backward segment, by the kernels of the forward pass, so to the same bits: it then needs
+ * no slot for every time step. */
+static sp_status recompute(sp_builder *b, int act)
+{
+    if (!b->p->o.recompute || !b->temporal || b->recomputed[act] || !can_recompute(b, act))
+        return SP_OK;
+    int node = b->g->acts[act].producer;
+    const sp_node *n = &b->g->nodes[node];
+    b->recomputed[act] = true;
+    if (n->type == SP_NODE_RESIDUAL) {
+        SP_TRY(recompute(b, n->in[0]));
+        SP_TRY(recompute(b, n->in[1]));
+    }
+    return spi_forward_node(b, node);
+}
+
 static sp_status batch_norm_backward(sp_builder *b, int node, int g)
 {
     const sp_node *n = &b->g->nodes[node];
     const sp_activation *a = &b->g->acts[n->out];
     int g_x;
+    SP_TRY(recompute(b, n->in[0]));
     SP_TRY(new_gradient(b, n->in[0], &g_x));
     sp_emit e = spi_step(b, node, "batch_norm.backward");
     spi_int(&e, "M", spi_rows(b, a)), spi_int(&e, "C", a->c);

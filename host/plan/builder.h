@@ -17,6 +17,7 @@ typedef struct sp_builder {
     bool traces;             /* OTTT */
     int *act;                /* by activation: value, -1 not computed (or fused away) */
     int *gradient;           /* by activation: value of its gradient, -1 none */
+    bool *recomputed;        /* by activation: computed again in the backward segment */
     int *u;                  /* by node: membrane potential */
     int *carry;              /* by node: dL/dv between time steps (BPTT) */
     int *trace;              /* by node: presynaptic trace (OTTT) */

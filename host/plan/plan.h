@@ -18,6 +18,7 @@ typedef struct sp_plan_options {
     int64_t batch, time_steps;
     bool sequence;          /* an input per time step, else the same one at every step */
     bool online_update;     /* SLTT, OTTT: an optimizer step at every time step, else one a mini-batch */
+    bool recompute;         /* BPTT: inputs of batch norms are computed again in the backward pass, not kept for every step */
     int64_t truncate;       /* BPTT: no gradient through v from a block of so many steps to the one before; 0: one block */
     double w_ce, w_mse, mse_target;
     bool mse_one_hot;

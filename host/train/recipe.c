@@ -65,16 +65,20 @@ static sp_status read_schedule(sp_recipe *r, const sp_yaml *root, sp_error *err)
     SP_TRY(section(root, "schedule", &m, err));
     if (!m)
         return SP_OK;
-    CHECK_KEYS(m, "schedule", "method", "time_steps", "backprop_steps", "online_update", "truncate");
+    CHECK_KEYS(m, "schedule", "method", "time_steps", "backprop_steps", "online_update", "truncate", "recompute");
     SP_TRY(sp_yaml_read_choice(m, "method", methods, COUNT(methods), &method, err));
     SP_TRY(sp_yaml_read_int(m, "time_steps", 1, 4096, &r->time_steps, err));
     SP_TRY(sp_yaml_read_int(m, "backprop_steps", 1, 4096, &r->backprop_steps, err));
     SP_TRY(sp_yaml_read_bool(m, "online_update", &r->online_update, err));
     SP_TRY(sp_yaml_read_int(m, "truncate", 0, 4096, &r->truncate, err));
+    SP_TRY(sp_yaml_read_bool(m, "recompute", &r->recompute, err));
     r->method = (sp_method)method;
     if (r->online_update && r->method != SP_METHOD_SLTT && r->method != SP_METHOD_OTTT)
         return sp_yaml_fail(sp_yaml_get(m, "online_update"), err, "\"online_update\" needs method sltt or ottt, not %s: there "
                             "has to be a gradient at every time step", methods[method]);
+    if (r->recompute && r->method != SP_METHOD_BPTT)
+        return sp_yaml_fail(sp_yaml_get(m, "recompute"), err, "\"recompute\" is about bptt; %s keeps one time step only",
+                            methods[r->method]);
     if (r->truncate && r->method != SP_METHOD_BPTT)
         return sp_yaml_fail(sp_yaml_get(m, "truncate"), err, "\"truncate\" is about bptt; %s has no gradient through time",
                             methods[method]);
@@ -313,6 +317,8 @@ void sp_recipe_print(const sp_recipe *r, sp_text *t)
         sp_text_add(t, "  backprop_steps: %lld\n", (long long)r->backprop_steps);
     if (r->online_update)
         sp_text_add(t, "  online_update: true\n");
+    if (r->recompute)
+        sp_text_add(t, "  recompute: true\n");
     if (r->truncate)
         sp_text_add(t, "  truncate: %lld\n", (long long)r->truncate);
     sp_text_add(t, "loss:\n  mse: %.17g\n", r->w_mse);

@@ -37,6 +37,7 @@ typedef struct sp_recipe {
     int64_t time_steps, backprop_steps;  /* K of sltt-k */
     bool online_update;          /* sltt, ottt: an optimizer step at every time step */
     int64_t truncate;            /* bptt: steps of a block, 0 all */
+    bool recompute;              /* BPTT: batch-norm inputs are computed again instead of kept for every time step */
     double w_mse, mse_target;
     bool mse_one_hot;
     bool adamw;

@@ -43,15 +43,21 @@ value dvs_gesture_vgg11ws_ottt "name: adamw"
 need_device
 
 # The files are not there: the plan goes on with the shape that the set is known to have, and says so.
-run plan --brief --set batch=2 --set eval_batch=2 --set data.path="$work" "$recipes/paper/cifar10_resnet18_sltt.yaml"
+run plan --brief --set batch=2 --set eval_batch=2 --set data.path="$work" "$recipes/cpu/cifar10_vgg9_sltt.yaml"
 expect_code 0
 expect_err "data set \"cifar10\""
 expect_err "going on without the files, with what is known of the set: 3x32x32"
 expect_out "device memory: "
-run plan --no-data --json --set batch=2 --set eval_batch=2 "$recipes/paper/dvs_gesture_vgg11_bptt.yaml"
+run plan --no-data --json --set batch=2 --set eval_batch=2 "$recipes/cpu/nmnist_conv_bptt.yaml"
 expect_code 0
-expect_out '"parameters":9501387'
+expect_out '"parameters":268602'
 ! grep -q "going on" "$work/err" || fail "--no-data looked for the files"
+# Too large for any device: refused, or shown when asked.
+run plan --brief --no-data --set batch=2048 --set data.size=256 "$recipes/cpu/dvs_objects_vgg9_bptt.yaml"
+expect_code 4
+run plan --brief --no-data --unlimited --set batch=4096 "$recipes/cpu/nmnist_conv_bptt.yaml"
+expect_code 0
+expect_out "bytes planned; the device has"
 # A set of any shape cannot be known.
 run plan --set data.name=idx --set data.path="$work" "$recipes/paper/cifar10_resnet18_sltt.yaml"
 expect_code 7
