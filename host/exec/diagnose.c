@@ -95,7 +95,8 @@ sp_status sp_exec_find_nonfinite(sp_plan *p, const sp_exec_batch *batch, char *w
     if (!s.host)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory while looking for the number that is not finite");
     SP_TRY_GOTO(check_inputs(&s, batch, err));
-    SP_TRY_GOTO(spi_exec_upload(p, batch, -1, err));
+    if (!s.found)
+        SP_TRY_GOTO(spi_exec_upload(p, batch, -1, err));
     for (int i = 0; i < p->n_timeline && !s.found; i++) {
         const sp_moment *m = &p->timeline[i];
         if (!spi_exec_runs(m, batch))
@@ -110,6 +111,7 @@ sp_status sp_exec_find_nonfinite(sp_plan *p, const sp_exec_batch *batch, char *w
         }
     }
 done:
+    sp_device_finish(p->dev, NULL); /* the upload reads the batch, which the caller may free now */
     sp_free(s.host);
     return st;
 }

@@ -58,6 +58,7 @@ sp_status sp_session_evaluate(sp_session *s, const sp_dataset *ds, const volatil
         st = SP_FAIL(err, SP_E_NUMERIC, "the loss on the test data is not finite");
     out->seconds = (double)(sp_clock_ns() - start) * 1e-9;
 done:
+    sp_device_finish(s->dev, NULL); /* after an error an upload may still read the loader's memory */
     sp_loader_destroy(&l);
     sp_free(loss);
     sp_free(correct);

@@ -266,6 +266,7 @@ static sp_status prepare(trainer *t, const sp_dataset *train, sp_error *err)
 
 static void fini(trainer *t)
 {
+    sp_device_finish(t->s->dev, NULL); /* after an error an upload may still read the loader's memory */
     sp_loader_destroy(&t->loader);
     sp_metrics_close(&t->metrics);
     void *all[] = {t->checkpoint, t->best, t->recipe, t->loss, t->correct, t->mask, t->spikes, t->rates};

@@ -50,7 +50,7 @@ typedef struct sp_recipe {
     int64_t checkpoint_every;    /* mini-batches; 0: only at the end of an epoch */
     int64_t log_every;           /* mini-batches between metric lines */
     const char *init_from;       /* checkpoint that training starts from, NULL: from the seed */
-    const char *plugins_path;    /* folders of plugins, relative to the recipe */
+    const char *plugins_path;    /* folders of plugins, as written: relative to the current folder */
     char **plugins;              /* "op=variant" */
     size_t n_plugins;
 } sp_recipe;
