@@ -86,6 +86,16 @@ sp_status sp_exec_results(sp_plan *p, float *loss, uint32_t *correct, sp_error *
     return sp_device_read(p->dev, sp_plan_value(p, p->correct, 0), correct, p->values[p->correct].bytes, err);
 }
 
+sp_status sp_exec_gradients_finite(sp_plan *p, bool *finite, sp_error *err)
+{
+    float sums[SP_GRADIENT_SUMS];
+    SP_TRY(sp_device_read(p->dev, sp_plan_value(p, p->gradient_sums, 0), sums, sizeof sums, err));
+    *finite = true;
+    for (int i = 0; i < SP_GRADIENT_SUMS; i++)
+        *finite = *finite && isfinite(sums[i]);
+    return SP_OK;
+}
+
 sp_status sp_exec_update(sp_plan *p, double lr, int64_t n, sp_error *err)
 {
     sp_dynamic dyn = {0};

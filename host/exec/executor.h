@@ -19,6 +19,9 @@ sp_status sp_exec_run(sp_plan *p, const sp_exec_batch *batch, sp_error *err);
 /* Waits, and reads loss[B] (the sum over time steps, by sample) and correct[B]. [hot] */
 sp_status sp_exec_results(sp_plan *p, float *loss, uint32_t *correct, sp_error *err);
 
+/* Waits; false when some gradient is not finite. [hot] */
+sp_status sp_exec_gradients_finite(sp_plan *p, bool *finite, sp_error *err);
+
 /* The optimizer step. n is its number from 1 on (AdamW's bias correction). Does not wait. With online_update the steps are
  * part of sp_exec_run, and this does nothing. [hot] */
 sp_status sp_exec_update(sp_plan *p, double lr, int64_t n, sp_error *err);

@@ -96,6 +96,8 @@ typedef struct sp_moment {
     sp_condition condition;   /* of the mini-batch's backprop[t] */
 } sp_moment;
 
+enum { SP_GRADIENT_SUMS = 64 }; /* divides the parameters' range, which is 64-element aligned */
+
 typedef struct sp_plan {
     const sp_graph *graph;
     sp_model *model;
@@ -108,6 +110,7 @@ typedef struct sp_plan {
     sp_moment *timeline;      /* up to and with END; UPDATE is run apart */
     int n_timeline;
     int input, labels, loss, logits_sum, correct; /* values the executor fills or reads */
+    int gradient_sums;        /* SP_GRADIENT_SUMS numbers that are finite when all gradients are; -1 in evaluation */
     int *spike_counts;        /* by node: value of its 64 counters, -1 */
     uint64_t state_bytes, arena_bytes; /* arena_bytes: with the largest segment's locals */
     uint64_t slab_bytes;      /* no value crosses a multiple of this */

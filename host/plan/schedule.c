@@ -253,12 +253,30 @@ static sp_status build_time_steps(sp_builder *b)
     return emit_update(b);
 }
 
+/* 64 sums over all gradients: finite as long as every gradient is. A neuron may hide a number that is not finite from the
+ * loss (it does not fire), never from the gradients. */
+static sp_status sum_gradients(sp_builder *b)
+{
+    sp_plan *p = b->p;
+    int gradients;
+    SP_TRY(spi_value_fixed(b, "gradients", p->model->g_at, b->g->param_elems, &gradients));
+    SP_TRY(spi_value_new(b, "sums of gradients", SP_GRADIENT_SUMS, SP_STORE_STATE, &p->gradient_sums));
+    SP_TRY(emit_fill(b, -1, "sums of gradients", p->gradient_sums, SP_GRADIENT_SUMS));
+    sp_emit e = spi_step(b, -1, "bias.backward");
+    snprintf(e.step.label, sizeof e.step.label, "sums of gradients");
+    spi_int(&e, "M", b->g->param_elems / SP_GRADIENT_SUMS), spi_int(&e, "C", SP_GRADIENT_SUMS);
+    spi_bind(&e, "e", gradients), spi_bind(&e, "g_bias", p->gradient_sums);
+    return spi_emit(&e);
+}
+
 static sp_status build_end(sp_builder *b)
 {
     const sp_plan_options *o = &b->p->o;
     b->segment = SP_SEGMENT_END;
     if (!o->online_update)
         SP_TRY(finish_gradients(b));
+    if (b->training)
+        SP_TRY(sum_gradients(b));
     sp_emit e = spi_step(b, -1, "metrics.correct");
     spi_int(&e, "N", o->batch), spi_int(&e, "K", b->g->classes);
     spi_bind(&e, "sum", b->p->logits_sum), spi_bind(&e, "labels", b->p->labels), spi_bind(&e, "correct", b->p->correct);
@@ -359,7 +377,7 @@ sp_status sp_plan_create(const sp_graph *g, sp_model *m, sp_registry *reg, const
     sp_plan *p = sp_alloc(sizeof *p);
     if (!p)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory while planning");
-    *p = (sp_plan){.graph = g, .model = m, .dev = m->dev, .reg = reg, .o = *o};
+    *p = (sp_plan){.graph = g, .model = m, .dev = m->dev, .reg = reg, .o = *o, .gradient_sums = -1};
     p->spike_counts = int_array(g->n_nodes, -1);
     sp_status st = p->spike_counts ? check_fragments(p, err) : SP_FAIL(err, SP_E_MEMORY, "out of memory while planning");
     if (st == SP_OK)

@@ -79,18 +79,18 @@ static sp_status batch_line(trainer *t, sp_error *err)
     return SP_OK;
 }
 
-static sp_status not_finite(trainer *t, const sp_exec_batch *e, sp_error *err)
+static sp_status not_finite(trainer *t, const sp_exec_batch *e, const char *what, sp_error *err)
 {
     char where[256];
     SP_TRY(sp_exec_find_nonfinite(t->s->train, e, where, sizeof where, err));
     return SP_FAIL(err, SP_E_NUMERIC,
-                   "the loss is not finite in epoch %lld, mini-batch %lld. First seen: %s. Training stops%s; the last "
+                   "%s is not finite in epoch %lld, mini-batch %lld. First seen: %s. Training stops%s; the last "
                    "checkpoint is untouched. Try a smaller learning rate (now %g)",
-                   (long long)t->p.epoch + 1, (long long)t->p.batch + 1, where,
+                   what, (long long)t->p.epoch + 1, (long long)t->p.batch + 1, where,
                    t->s->recipe.online_update ? "" : " before this mini-batch changes anything", lr_now(t));
 }
 
-/* One mini-batch. The optimizer runs only after the loss was seen to be finite. */
+/* One mini-batch. The optimizer runs only after loss and gradients were seen to be finite. */
 static sp_status run_batch(trainer *t, const sp_batch *b, sp_error *err)
 {
     sp_session *s = t->s;
@@ -105,8 +105,10 @@ static sp_status run_batch(trainer *t, const sp_batch *b, sp_error *err)
         t->line_correct += t->correct[i];
         t->p.correct += t->correct[i];
     }
-    if (!isfinite(sum))
-        return not_finite(t, &e, err);
+    bool finite;
+    SP_TRY(sp_exec_gradients_finite(s->train, &finite, err));
+    if (!isfinite(sum) || !finite)
+        return not_finite(t, &e, isfinite(sum) ? "a gradient" : "the loss", err);
     SP_TRY(sp_exec_update(s->train, lr_now(t), t->p.iteration + 1, err));
     t->line_loss += sum;
     t->line_seen += (int64_t)b->n_valid;
