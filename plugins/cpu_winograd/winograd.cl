@@ -101,24 +101,25 @@ typedef struct {
 #define P1 0.70710678118654752f
 #define P2 1.41421356237309505f
 
-/* Bt x: the polynomials of x^i that vanish at all points but one. */
-INLINE six transform_input(six x)
-{
-    const float16 t = fma((float16)(-2.0f), x.c, x.e), u = fma((float16)(-2.0f), x.b, x.d);
-    const float16 p = fma((float16)(-0.5f), x.c, x.e), q = fma((float16)(-0.5f), x.b, x.d);
-    const six y = {fma((float16)(-2.5f), x.c, x.a + x.e), fma((float16)(P1), u, t), fma((float16)(-P1), u, t),
-                   fma((float16)(P2), q, p), fma((float16)(-P2), q, p), fma((float16)(-2.5f), x.d, x.b + x.f)};
-    return y;
-}
+/* y = Bt x: the polynomials of x^i that vanish at all points but one. Macros, because Oclgrind does not know
+ * what the compiler makes of functions that return structures. */
+#define TRANSFORM_INPUT(x, y)                                                                                \
+    six y; {                                                                                                 \
+        const float16 even1 = fma((float16)(-2.0f), x.c, x.e), odd1 = fma((float16)(-2.0f), x.b, x.d);       \
+        const float16 even2 = fma((float16)(-0.5f), x.c, x.e), odd2 = fma((float16)(-0.5f), x.b, x.d);       \
+        y.a = fma((float16)(-2.5f), x.c, x.a + x.e);                                                         \
+        y.b = fma((float16)(P1), odd1, even1); y.c = fma((float16)(-P1), odd1, even1);                       \
+        y.d = fma((float16)(P2), odd2, even2); y.e = fma((float16)(-P2), odd2, even2);                       \
+        y.f = fma((float16)(-2.5f), x.d, x.b + x.f); }
 
-/* G x: the powers 0 to 2 of the points, divided by the products of their differences. */
-INLINE six transform_weights(float16 a, float16 b, float16 c)
-{
-    const float16 t = -1.0f / 1.5f * fma((float16)(0.5f), c, a), u = -P1 / 1.5f * b;
-    const float16 p = 1.0f / 6.0f * fma((float16)(2.0f), c, a), q = P2 / 6.0f * b;
-    const six y = {a, t + u, t - u, p + q, p - q, c};
-    return y;
-}
+/* y = G (x0, x1, x2): the powers 0 to 2 of the points, divided by the products of their differences. */
+#define TRANSFORM_WEIGHTS(x0, x1, x2, y)                                                                     \
+    six y; {                                                                                                 \
+        y.a = x0; y.b = x1; y.f = x2;                                                                        \
+        const float16 even1 = -1.0f / 1.5f * fma((float16)(0.5f), y.f, y.a), odd1 = -P1 / 1.5f * y.b;        \
+        const float16 even2 = 1.0f / 6.0f * fma((float16)(2.0f), y.f, y.a), odd2 = P2 / 6.0f * y.b;          \
+        y.b = even1 + odd1; y.c = even1 - odd1;                                                              \
+        y.d = even2 + odd2; y.e = even2 - odd2; }
 
 /* At x: the powers 0 to 3 of the points. */
 #define TRANSFORM_OUTPUT(x)                                                                                  \
@@ -137,18 +138,20 @@ INLINE void load_tile(v_pointer v, __global const float *x, int tile)
         for (int j = 0; j < 6; j++) {
             __global const float *p = from + j * CI;
             if (whole) {
-                const six d = GET6(p, IW * CI), t = transform_input(d);
+                const six d = GET6(p, IW * CI);
+                TRANSFORM_INPUT(d, t);
                 PUT6(t, half_way + j * 16, 6 * 16);
             } else {
                 const int in = tile < TILES && x0 + j >= 0 && x0 + j < IW;
 #define PIXEL(i) in && y + i >= 0 && y + i < IH ? vload16(0, p + i * IW * CI) : (float16)(0.0f)
                 const six d = {PIXEL(0), PIXEL(1), PIXEL(2), PIXEL(3), PIXEL(4), PIXEL(5)};
-                const six t = transform_input(d);
+                TRANSFORM_INPUT(d, t);
                 PUT6(t, half_way + j * 16, 6 * 16);
             }
         }
         for (int i = 0; i < 6; i++) {
-            const six d = GET6(half_way + i * 6 * 16, 16), t = transform_input(d);
+            const six d = GET6(half_way + i * 6 * 16, 16);
+            TRANSFORM_INPUT(d, t);
             PUT6(t, v + i * 6 * V_STEP, V_STEP);
         }
 #if PANELS
@@ -227,12 +230,12 @@ INLINE void transform_square(u_pointer u, __global const float *w, int c, int o)
         float half_way[18 * 16] __attribute__((aligned(64)));
         for (int j = 0; j < 3; j++) {
             const float *p = g + (i * 9 + j) * 16;
-            const six t = transform_weights(vload16(0, p), vload16(3, p), vload16(6, p));
+            TRANSFORM_WEIGHTS(vload16(0, p), vload16(3, p), vload16(6, p), t);
             PUT6(t, half_way + j * 16, 3 * 16);
         }
         for (int a = 0; a < 6; a++) {
             const float *p = half_way + a * 3 * 16;
-            const six t = transform_weights(vload16(0, p), vload16(1, p), vload16(2, p));
+            TRANSFORM_WEIGHTS(vload16(0, p), vload16(1, p), vload16(2, p), t);
             PUT6(t, u + a * 6 * U_STEP, U_STEP);
         }
     }
