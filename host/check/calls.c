@@ -41,6 +41,8 @@ static const shape conv_shapes[] = {
     {0, {4, 4, 4, 96, 48, 3, 3, 1, 1, 1, 1, 1, 1}},
     {ALL, {2, 4, 4, 16, 512, 1, 1, 1, 1, 0, 0, 1, 1}},
     {ALL, {1, 5, 6, 9, 544, 3, 3, 2, 2, 1, 1, 1, 1}},
+    {0, {9, 3, 3, 33, 32, 3, 3, 1, 1, 1, 1, 1, 1}},        /* several small images together, and some left over */
+    {0, {2, 9, 11, 40, 48, 5, 5, 2, 1, 2, 1, 1, 2}},       /* many taps, another stride and dilation on each axis */
 };
 
 static const char *const pool_names[] = {"N", "H", "W", "C", "KH", "KW", "SH", "SW", "PH", "PW", NULL};
