@@ -53,6 +53,20 @@ static sp_status run(sp_session *s, const train_options *o, const sp_checkpoint 
     return st;
 }
 
+/* How the kernels of the training plan were chosen. */
+static void say_kernels(const sp_plan *p)
+{
+    int measured = 0, all = 0;
+    for (int g = 0; g < SP_SEGMENTS; g++)
+        for (int i = 0; i < p->segments[g].n; i++, all++)
+            measured += strncmp(p->segments[g].steps[i].why, "wisdom:", 7) == 0;
+    if (measured)
+        fprintf(stderr, "kernels: %d of %d launches by wisdom (measured on this device; --no-wisdom turns it off), the others by "
+                "score; `spikeport plan` has each\n", measured, all);
+    else
+        fprintf(stderr, "kernels: by score; `spikeport tune` measures which are the fastest here\n");
+}
+
 static void say_start(const sp_session *s, const sp_recipe *r)
 {
     sp_cli_say_device(s->dev, s->reg);
@@ -61,6 +75,7 @@ static void say_start(const sp_session *s, const sp_recipe *r)
             (long long)r->batch, (long long)r->epochs, (long long)r->seed);
     fprintf(stderr, "network: %lld parameters, %lld neurons a sample; device memory %.2f MiB planned\n",
             (long long)s->graph->n_trainable, (long long)sp_graph_neurons(s->graph), (double)s->planned_bytes / 1048576.0);
+    say_kernels(s->train);
 }
 
 /* The shape of a sample comes from the data set itself. */

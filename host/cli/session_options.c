@@ -6,7 +6,7 @@
 sp_session_options sp_cli_session_options(const sp_cli_session *s)
 {
     return (sp_session_options){.device = s->device, .device_options = {.profiling = s->profile, .sync_debug = s->sync},
-                                .plugins_path = s->plugins, .force = s->force.items, .n_force = s->force.n};
+                                .plugins_path = s->plugins, .force = s->force.items, .n_force = s->force.n, .no_wisdom = s->no_wisdom};
 }
 
 sp_status sp_cli_shape(const sp_recipe *r, bool no_data, sp_dataset_info *out, sp_error *err)

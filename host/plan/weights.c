@@ -1,14 +1,13 @@
 /* Layers with weights: convolution and linear, direct kernels or lowered to matrix products.
  *
  * A linear layer is a product [N][K] x [K][O]. A lowered convolution goes over images in chunks, so that its patches
- * stay below COL_BYTES. */
+ * stay small (op/lowered.h, which tells what they cost). */
 #include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
+#include "op/lowered.h"
 #include "plan/builder.h"
-
-#define COL_BYTES (64u << 20)
 
 typedef struct conv_shape {
     int64_t n, h, w, c, o, ho, wo, k;  /* k: kh*kw*c */
@@ -95,8 +94,7 @@ static uint64_t image_elems(const conv_shape *s, bool bits)
 
 static int64_t chunk_images(const conv_shape *s)
 {
-    int64_t per = s->ho * s->wo * s->k * 4, n = (int64_t)COL_BYTES / (per > 0 ? per : 1);
-    return n < 1 ? 1 : n > s->n ? s->n : n;
+    return sp_lowered_images(s->n, s->ho * s->wo * s->k);
 }
 
 static sp_status emit_im2col(sp_builder *b, int node, const conv_shape *s, int x, bool bits, int64_t at, int64_t images, int *col)
