@@ -37,16 +37,3 @@ void sp_cli_say_device(const sp_device *dev, const sp_registry *reg)
     for (size_t i = 0; i < reg->n_refusals; i++)
         fprintf(stderr, "plugin file %s refused: %s\n", reg->refusals[i].path, reg->refusals[i].reason);
 }
-
-void sp_cli_say_profile(sp_device *dev)
-{
-    const sp_profile_row *rows;
-    size_t n = sp_device_profile(dev, &rows);
-    double total = 0;
-    for (size_t i = 0; i < n; i++)
-        total += rows[i].seconds;
-    fprintf(stderr, "%-56s %10s %10s %8s\n", "kernel", "calls", "ms", "share");
-    for (size_t i = 0; i < n; i++)
-        fprintf(stderr, "%-56s %10llu %10.2f %7.1f%%\n", rows[i].name, (unsigned long long)rows[i].calls,
-                rows[i].seconds * 1e3, total > 0 ? 100.0 * rows[i].seconds / total : 0.0);
-}

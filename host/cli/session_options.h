@@ -30,7 +30,4 @@ sp_status sp_cli_shape(const sp_recipe *r, bool no_data, sp_dataset_info *out, s
 /* Which device and why, and every plugin file that was refused: to stderr. */
 void sp_cli_say_device(const sp_device *dev, const sp_registry *reg);
 
-/* Time by op on the device, from profiling events: to stderr. */
-void sp_cli_say_profile(sp_device *dev);
-
 #endif

@@ -51,8 +51,8 @@ sp_emit spi_step(sp_builder *b, int node, const char *op)
         e.step.operands[i].value = -1;
     char family[64];
     sp_op_family(e.step.call.op, family, sizeof family);
-    snprintf(e.step.label, sizeof e.step.label, "%s%s%s", node >= 0 ? b->g->nodes[node].name : "", node >= 0 ? " " : "",
-             family);
+    snprintf(e.step.label, sizeof e.step.label, "%s%s%s%s", node >= 0 ? b->g->nodes[node].name : "", node >= 0 ? " " : "",
+             family, b->p->o.method == SP_METHOD_EVAL ? " (eval)" : ""); /* both plans share a profile */
     return e;
 }
 

@@ -72,6 +72,10 @@ static sp_status emit_gemm(sp_builder *b, int node, const product *p)
     sp_emit e = spi_step(b, node, "gemm");
     spi_int(&e, "M", p->m), spi_int(&e, "N", p->n), spi_int(&e, "K", p->k);
     spi_flag(&e, "TA", p->ta), spi_flag(&e, "TB", p->tb), spi_flag(&e, "ACC", p->acc);
+    if (p->ta || p->tb) { /* gradients have rows of their own in a profile */
+        size_t used = strlen(e.step.label);
+        snprintf(e.step.label + used, sizeof e.step.label - used, " %s", p->ta ? "TA" : "TB");
+    }
     spi_bind_at(&e, "a", p->a.value, p->a.dt, p->a.at_elems);
     spi_bind_at(&e, "b", p->b.value, p->b.dt, p->b.at_elems);
     spi_bind_at(&e, "c", p->c.value, p->c.dt, p->c.at_elems);
