@@ -44,14 +44,6 @@ static const struct {
     {"logits.accumulate", "sum", "first"},
 };
 
-uint64_t sp_check_hash(uint64_t h, const void *bytes, size_t n)
-{
-    const unsigned char *b = bytes;
-    for (size_t i = 0; i < n; i++)
-        h = (h ^ b[i]) * UINT64_C(0x100000001b3);
-    return h;
-}
-
 void sp_check_describe(const sp_op_call *call, char *out, size_t size)
 {
     sp_call_describe(call, out, size);
@@ -177,7 +169,7 @@ static void fill_integers(const sp_op_call *call, sp_check_buffer *b, kind k, sp
 
 static void fill(const sp_op_call *call, sp_check_buffer *b, uint64_t seed, uint64_t stream)
 {
-    sp_rng r = sp_rng_make(seed, sp_check_hash(stream, b->name, strlen(b->name)));
+    sp_rng r = sp_rng_make(seed, sp_hash(stream, b->name, strlen(b->name)));
     kind k = kind_of(call->op, b->name);
     if (b->access == SP_OUT || is_unread(call, b->name)) {
         for (int64_t i = 0; i < b->words; i++)
@@ -226,7 +218,7 @@ sp_status sp_check_case_init(sp_check_case *c, const sp_op_call *call, uint64_t 
     *c = (sp_check_case){.call = *call, .seed = seed};
     char text[512];
     sp_check_describe(call, text, sizeof text);
-    uint64_t stream = sp_check_hash(sp_check_hash(SP_FNV_START, call->op->id, strlen(call->op->id)), text, strlen(text));
+    uint64_t stream = sp_hash(sp_hash(SP_HASH_START, call->op->id, strlen(call->op->id)), text, strlen(text));
     void *pointers[SP_OP_MAX_BUFFERS] = {0};
     for (int i = 0; i < SP_OP_MAX_BUFFERS && call->op->buffers[i].name; i++) {
         c->n_buffers = i + 1;

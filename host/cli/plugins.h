@@ -11,7 +11,7 @@ typedef struct sp_cli_plugins {
     const char *shape;            /* --shape "N=32 H=28 ..." */
     sp_arg_list flags;            /* --flag X_BITS */
     const char *neuron, *surrogate;
-    bool json, full;
+    bool json, full, no_wisdom;
     int64_t seed, ms;   /* of check; of bench: time per candidate */
     const char *target; /* the positional argument, or NULL */
     sp_registry *reg;
