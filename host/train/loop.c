@@ -90,6 +90,17 @@ static sp_status not_finite(trainer *t, const sp_exec_batch *e, const char *what
                    t->s->recipe.online_update ? "" : " before this mini-batch changes anything", lr_now(t));
 }
 
+/* Before the mini-batch runs; its time is not training's. */
+static sp_status measure_fidelity(trainer *t, const sp_exec_batch *b, sp_error *err)
+{
+    uint64_t start = sp_clock_ns();
+    sp_train_event e = {.kind = SP_EVENT_FIDELITY, .epoch = t->p.epoch + 1, .batch = t->p.batch + 1};
+    SP_TRY(sp_fidelity_measure(t->s->fidelity, b, &e.fidelity, err));
+    SP_TRY(report(t, &e, err));
+    t->line_start_ns += sp_clock_ns() - start;
+    return SP_OK;
+}
+
 /* One mini-batch. The optimizer runs only after loss and gradients were seen to be finite. */
 static sp_status run_batch(trainer *t, const sp_batch *b, sp_error *err)
 {
@@ -98,6 +109,8 @@ static sp_status run_batch(trainer *t, const sp_batch *b, sp_error *err)
     sp_exec_batch e = {.images = b->images, .labels = b->labels, .backprop = t->mask, .iteration = (int32_t)t->p.iteration,
                        .lr = lr_now(t)};
     double sum = 0;
+    if (s->fidelity && t->p.iteration % s->recipe.monitor.every == 0)
+        SP_TRY(measure_fidelity(t, &e, err));
     SP_TRY(sp_exec_run(s->train, &e, err));
     SP_TRY(sp_exec_results(s->train, t->loss, t->correct, err));
     for (size_t i = 0; i < b->n_valid; i++) {
@@ -208,7 +221,7 @@ static sp_status write_recipe(trainer *t, sp_error *err)
     return ok ? SP_OK : SP_FAIL(err, SP_E_IO, "%s: %s", t->recipe, strerror(errno));
 }
 
-static sp_status make_folder(const char *path, sp_error *err)
+sp_status sp_make_folder(const char *path, sp_error *err)
 {
     char part[4096];
     snprintf(part, sizeof part, "%s", path);
@@ -243,7 +256,7 @@ static sp_status prepare(trainer *t, const sp_dataset *train, sp_error *err)
     if (train->info.count < batch)
         return SP_FAIL(err, SP_E_CONFIG, "%s: batch is %zu, but there are only %zu training samples", r->doc.file, batch,
                        train->info.count);
-    SP_TRY(make_folder(t->o->out, err));
+    SP_TRY(sp_make_folder(t->o->out, err));
     t->checkpoint = sp_format("%s/checkpoint.safetensors", t->o->out);
     t->best = sp_format("%s/best.safetensors", t->o->out);
     t->recipe = sp_format("%s/recipe.yaml", t->o->out);

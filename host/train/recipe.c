@@ -195,13 +195,14 @@ static sp_status read_all(sp_recipe *r, sp_error *err)
         return SP_FAIL(err, SP_E_CONFIG, "%s: a recipe is a map of settings", r->doc.file);
     CHECK_KEYS(root, "the recipe", "name", "about", "data", "network", "neuron", "schedule", "loss", "optimizer",
                "lr_schedule", "batch", "eval_batch", "epochs", "seed", "checkpoint_every", "log_every", "plugins",
-               "plugins_path", "base", "init_from");
+               "plugins_path", "base", "init_from", "monitor");
     SP_TRY(sp_yaml_read_string(root, "name", &r->name, err));
     SP_TRY(read_data(r, root, err));
     SP_TRY(section(root, "neuron", &neuron, err));
     if (neuron)
         SP_TRY(sp_neuron_read(neuron, &r->neuron, err));
     SP_TRY(read_schedule(r, root, err));
+    SP_TRY(spi_recipe_read_monitor(r, root, err));
     SP_TRY(read_loss(r, root, err));
     SP_TRY(read_optimizer(r, root, err));
     SP_TRY(sp_yaml_read_int(root, "batch", 1, 1 << 20, &r->batch, err));
@@ -335,6 +336,7 @@ void sp_recipe_print(const sp_recipe *r, sp_text *t)
     sp_text_add(t, "batch: %lld\neval_batch: %lld\nepochs: %lld\nseed: %lld\ncheckpoint_every: %lld\nlog_every: %lld\n",
                 (long long)r->batch, (long long)r->eval_batch, (long long)r->epochs, (long long)r->seed,
                 (long long)r->checkpoint_every, (long long)r->log_every);
+    spi_recipe_print_monitor(r, t);
     if (r->init_from) {
         sp_text_add(t, "init_from: ");
         add_quoted(t, r->init_from);

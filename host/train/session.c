@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/rng.h"
 #include "check/check.h"
+#include "train/fidelity.h"
 
 static sp_dataset_options dataset_options(const sp_recipe *r, bool train)
 {
@@ -81,10 +82,11 @@ static sp_status initialise(sp_session *s, sp_error *err)
     return st;
 }
 
-static sp_plan_options plan_options(const sp_recipe *r, const sp_dataset_info *data, bool eval)
+sp_plan_options sp_session_plan_options(const sp_session *s, bool eval)
 {
+    const sp_recipe *r = &s->recipe;
     return (sp_plan_options){.method = eval ? SP_METHOD_EVAL : r->method, .batch = eval ? r->eval_batch : r->batch,
-                             .time_steps = r->time_steps, .sequence = data->frames > 0, .w_ce = 1.0 - r->w_mse,
+                             .time_steps = r->time_steps, .sequence = s->data.frames > 0, .w_ce = 1.0 - r->w_mse,
                              .w_mse = r->w_mse, .mse_target = r->mse_target, .mse_one_hot = r->mse_one_hot,
                              .seed = (uint64_t)r->seed, .adamw = r->adamw, .momentum = r->momentum,
                              .weight_decay = r->weight_decay, .beta1 = r->beta1, .beta2 = r->beta2, .eps = r->eps,
@@ -94,7 +96,7 @@ static sp_plan_options plan_options(const sp_recipe *r, const sp_dataset_info *d
 
 static sp_status make_plans(sp_session *s, bool no_train, bool unlimited, sp_error *err)
 {
-    sp_plan_options o = plan_options(&s->recipe, &s->data, true);
+    sp_plan_options o = sp_session_plan_options(s, true);
     o.unlimited = unlimited;
     SP_TRY(sp_plan_create(s->graph, s->model, s->reg, &o, &s->eval, err));
     if (no_train) {
@@ -102,16 +104,21 @@ static sp_status make_plans(sp_session *s, bool no_train, bool unlimited, sp_err
         SP_TRY(sp_plan_attach(s->eval, NULL, err));
         return sp_exec_clear_spikes(s->eval, err);
     }
-    o = plan_options(&s->recipe, &s->data, false);
+    o = sp_session_plan_options(s, false);
     o.unlimited = unlimited;
     SP_TRY(sp_plan_create(s->graph, s->model, s->reg, &o, &s->train, err));
     bool train_larger = s->train->arena_bytes >= s->eval->arena_bytes;
     sp_plan *large = train_larger ? s->train : s->eval, *small = train_larger ? s->eval : s->train;
     s->planned_bytes = s->model->bytes + large->arena_bytes;
+    if (!unlimited) {
+        SP_TRY(sp_plan_attach(large, NULL, err));
+        SP_TRY(sp_plan_attach(small, large, err));
+    }
+    if (s->recipe.monitor.every)
+        SP_TRY(sp_fidelity_create(s, unlimited, &s->fidelity, err));
+    s->planned_bytes += sp_fidelity_bytes(s->fidelity);
     if (unlimited)
         return SP_OK;
-    SP_TRY(sp_plan_attach(large, NULL, err));
-    SP_TRY(sp_plan_attach(small, large, err));
     s->dev->peak_bytes = s->dev->live_bytes; /* from here on: kernels checked for the first time took memory too */
     return sp_exec_clear_spikes(s->train, err);
 }
@@ -151,6 +158,7 @@ void sp_session_close(sp_session **ps)
     if (!ps || !*ps)
         return;
     sp_session *s = *ps;
+    sp_fidelity_destroy(&s->fidelity);
     /* a plan that borrows its memory goes before the one that owns it */
     if (s->train && !s->train->owns_slabs)
         sp_plan_destroy(&s->train);
@@ -165,16 +173,21 @@ void sp_session_close(sp_session **ps)
     *ps = NULL;
 }
 
-void sp_session_draw(const sp_recipe *r, int64_t iteration, uint8_t *mask)
+void sp_session_draw_steps(const sp_recipe *r, int64_t iteration, int64_t k, uint8_t *mask)
 {
     enum { DRAW_STREAM = 0x2000 };
     sp_rng rng = sp_rng_make((uint64_t)r->seed, DRAW_STREAM + ((uint64_t)iteration << 16));
-    int64_t left = r->time_steps, wanted = r->method == SP_METHOD_SLTT_K ? r->backprop_steps : left;
+    int64_t left = r->time_steps, wanted = k;
     /* selection sampling (Knuth, TAOCP 3.4.2 S): every set of K steps is equally likely */
     for (int64_t t = 0; t < r->time_steps; t++, left--) {
         mask[t] = (int64_t)sp_rng_below(&rng, (uint32_t)left) < wanted;
         wanted -= mask[t];
     }
+}
+
+void sp_session_draw(const sp_recipe *r, int64_t iteration, uint8_t *mask)
+{
+    sp_session_draw_steps(r, iteration, r->method == SP_METHOD_SLTT_K ? r->backprop_steps : r->time_steps, mask);
 }
 
 void sp_session_rates(const sp_session *s, const uint64_t *spikes, int64_t samples, double *rates)

@@ -24,6 +24,7 @@ typedef struct sp_session {
     sp_graph *graph;
     sp_model *model;
     sp_plan *train, *eval;       /* train NULL with no_train */
+    struct sp_fidelity *fidelity; /* monitor.fidelity: train/fidelity.h; else NULL */
     uint64_t planned_bytes;      /* device memory of everything */
 } sp_session;
 
@@ -39,6 +40,11 @@ sp_status sp_session_dataset(const sp_recipe *r, bool train, sp_dataset **out, s
 /* The shape of a sample without the files, where the data set's name tells it. */
 bool sp_session_known_shape(const sp_recipe *r, sp_dataset_info *out);
 
+/* What a plan of this session is made for; eval: another batch size, no training. */
+sp_plan_options sp_session_plan_options(const sp_session *s, bool eval);
+
+/* K of T steps for a mini-batch, every set of them equally likely: a pure function of (seed, iteration). mask[T]. */
+void sp_session_draw_steps(const sp_recipe *r, int64_t iteration, int64_t k, uint8_t *mask);
 /* SLTT-K's draw for a mini-batch: K of T, a pure function of (seed, iteration). mask[T]. */
 void sp_session_draw(const sp_recipe *r, int64_t iteration, uint8_t *mask);
 
