@@ -26,7 +26,7 @@ typedef struct bench {
     uint8_t *mask;
     uint64_t *spikes;
     double *ms, *rates;
-    int64_t n, iteration;
+    int64_t n, iteration, backprop;
     uint64_t launches;
     sp_ruler ruler;
     double flops;           /* of one mini-batch, dense count */
@@ -57,13 +57,14 @@ static sp_status make_input(bench *b, sp_error *err)
 
 static sp_status one_step(bench *b, double *ms, sp_error *err)
 {
-    sp_session_draw(&b->s->recipe, b->iteration, b->mask);
+    b->backprop += sp_session_choose(b->s, b->iteration, b->mask);
     sp_exec_batch e = {.images = b->images, .labels = b->labels, .backprop = b->mask, .iteration = (int32_t)b->iteration,
                        .lr = b->s->recipe.lr};
     SP_TRY(sp_device_finish(b->s->dev, err));
     uint64_t start = sp_clock_ns(), launches = b->s->dev->n_launches;
     SP_TRY(sp_exec_run(b->s->train, &e, err));
     SP_TRY(sp_exec_results(b->s->train, b->loss, b->correct, err));
+    SP_TRY(sp_session_learn(b->s, err));
     SP_TRY(sp_exec_update(b->s->train, b->s->recipe.lr, ++b->iteration, err));
     SP_TRY(sp_device_finish(b->s->dev, err));
     *ms = (double)(sp_clock_ns() - start) * 1e-6;
@@ -136,6 +137,8 @@ static sp_status print(const bench *b, const bench_options *o)
            (long long)r->batch, b->s->dev->info.name);
     printf("training step  median %.2f ms (5%% %.2f, 95%% %.2f, %lld steps after %lld), %.1f samples/s, %llu launches\n", median,
            low, high, (long long)b->n, (long long)o->warmup, (double)r->batch / median * 1e3, (unsigned long long)b->launches);
+    if (r->method == SP_METHOD_SLTT_K)
+        printf("backward       at %.2f of %lld time steps\n", (double)b->backprop / (double)b->n, (long long)r->time_steps);
     printf("device memory  %.2f MiB, of it %.2f MiB parameters, gradients and optimizer\n",
            (double)b->s->planned_bytes / 1048576.0, (double)b->s->model->bytes / 1048576.0);
     printf("arithmetic     %.1f GFLOP/s counted dense", b->flops / median * 1e-6);
@@ -160,6 +163,7 @@ static sp_status run(bench *b, const bench_options *o, sp_error *err)
         SP_TRY(one_step(b, &ignored, err));
     SP_TRY(sp_exec_clear_spikes(b->s->train, err));
     sp_device_profile_reset(b->s->dev);
+    b->backprop = 0;
     for (int64_t i = 0; i < b->n; i++)
         SP_TRY(one_step(b, &b->ms[i], err));
     SP_TRY(sp_exec_spikes(b->s->train, b->spikes, err));

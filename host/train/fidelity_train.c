@@ -22,7 +22,7 @@ static sp_status one_batch(loop *l, const sp_batch *b, sp_error *err)
     const sp_fidelity_report *report = NULL;
     double lr = sp_recipe_lr(&s->recipe, l->epoch, l->batch, (int64_t)sp_loader_batches(l->loader)), sum = 0;
     bool finite;
-    sp_session_draw(&s->recipe, l->updates, l->mask);
+    sp_session_choose(s, l->updates, l->mask);
     sp_exec_batch e = {.images = b->images, .labels = b->labels, .backprop = l->mask, .iteration = (int32_t)l->updates, .lr = lr};
     if (l->updates % s->recipe.monitor.every == 0)
         SP_TRY(sp_fidelity_measure(s->fidelity, &e, &report, err));
@@ -34,6 +34,7 @@ static sp_status one_batch(loop *l, const sp_batch *b, sp_error *err)
     if (!isfinite(sum) || !finite)
         return SP_FAIL(err, SP_E_NUMERIC, "%s is not finite after %lld mini-batches; choose a smaller optimizer.lr (now %g)",
                        isfinite(sum) ? "a gradient" : "the loss", (long long)l->updates, lr);
+    SP_TRY(sp_session_learn(s, err));
     if (report)
         l->o->each(l->o->ctx, l->updates, sum / (double)b->n_valid, report);
     l->batch++;

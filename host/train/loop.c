@@ -25,7 +25,7 @@ typedef struct trainer {
     uint64_t *spikes;
     double *rates;
     double line_loss;        /* since the last metrics line */
-    int64_t line_correct, line_seen;
+    int64_t line_correct, line_seen, line_steps, line_batches;
     uint64_t line_start_ns, epoch_start_ns, run_start_ns;
     double seconds_before;
     int64_t run_iterations;
@@ -52,7 +52,7 @@ static double lr_now(const trainer *t)
 static void line_reset(trainer *t)
 {
     t->line_loss = 0;
-    t->line_correct = t->line_seen = 0;
+    t->line_correct = t->line_seen = t->line_steps = t->line_batches = 0;
     t->line_start_ns = sp_clock_ns();
 }
 
@@ -72,6 +72,7 @@ static sp_status batch_line(trainer *t, sp_error *err)
     sp_train_event e = {.kind = SP_EVENT_BATCH, .epoch = t->p.epoch + 1, .batch = t->p.batch,
                         .loss = t->line_loss / (double)t->line_seen,
                         .accuracy = (double)t->line_correct / (double)t->line_seen,
+                        .backprop_steps = (double)t->line_steps / (double)t->line_batches,
                         .lr = lr_now(t), .samples_per_second = rate,
                         .seconds_left = (double)(left * t->s->recipe.batch) / rate, .spike_rate = t->rates};
     SP_TRY(report(t, &e, err));
@@ -105,7 +106,8 @@ static sp_status measure_fidelity(trainer *t, const sp_exec_batch *b, sp_error *
 static sp_status run_batch(trainer *t, const sp_batch *b, sp_error *err)
 {
     sp_session *s = t->s;
-    sp_session_draw(&s->recipe, t->p.iteration, t->mask);
+    t->line_steps += sp_session_choose(s, t->p.iteration, t->mask);
+    t->line_batches++;
     sp_exec_batch e = {.images = b->images, .labels = b->labels, .backprop = t->mask, .iteration = (int32_t)t->p.iteration,
                        .lr = lr_now(t)};
     double sum = 0;
@@ -122,6 +124,7 @@ static sp_status run_batch(trainer *t, const sp_batch *b, sp_error *err)
     SP_TRY(sp_exec_gradients_finite(s->train, &finite, err));
     if (!isfinite(sum) || !finite)
         return not_finite(t, &e, isfinite(sum) ? "a gradient" : "the loss", err);
+    SP_TRY(sp_session_learn(s, err));
     SP_TRY(sp_exec_update(s->train, lr_now(t), t->p.iteration + 1, err));
     t->line_loss += sum;
     t->line_seen += (int64_t)b->n_valid;

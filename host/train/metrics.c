@@ -153,10 +153,10 @@ static json_t *event_json(const sp_train_event *e)
     if (e->kind == SP_EVENT_START)
         return start_json(e);
     if (e->kind == SP_EVENT_BATCH)
-        return json_pack("{s:s, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:o}", "event", "batch", "iteration",
+        return json_pack("{s:s, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:o}", "event", "batch", "iteration",
                          (json_int_t)e->iteration, "epoch", (json_int_t)e->epoch, "batch", (json_int_t)e->batch, "loss",
                          e->loss, "accuracy", e->accuracy, "lr", e->lr, "samples_per_second", e->samples_per_second,
-                         "spike_rate", rates_json(s, e->spike_rate));
+                         "backprop_steps", e->backprop_steps, "spike_rate", rates_json(s, e->spike_rate));
     if (e->kind == SP_EVENT_EPOCH)
         return json_pack("{s:s, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:o}", "event", "epoch", "iteration",
                          (json_int_t)e->iteration, "epoch", (json_int_t)e->epoch, "loss", e->loss, "accuracy", e->accuracy,

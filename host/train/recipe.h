@@ -43,6 +43,9 @@ typedef struct sp_recipe {
     char *network_file;          /* for messages */
     sp_method method;
     int64_t time_steps, backprop_steps;  /* K of sltt-k */
+    bool adaptive;               /* sltt-k: K follows from the spikes, see adaptive.h */
+    double spike_share;
+    int64_t min_steps, max_steps;
     bool online_update;          /* sltt, ottt: an optimizer step at every time step */
     int64_t truncate;            /* bptt: steps of a block, 0 all */
     bool recompute;              /* BPTT: batch-norm inputs are computed again instead of kept for every time step */

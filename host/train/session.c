@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/rng.h"
 #include "check/check.h"
+#include "train/adaptive.h"
 #include "train/fidelity.h"
 
 static sp_dataset_options dataset_options(const sp_recipe *r, bool train)
@@ -91,7 +92,7 @@ sp_plan_options sp_session_plan_options(const sp_session *s, bool eval)
                              .seed = (uint64_t)r->seed, .adamw = r->adamw, .momentum = r->momentum,
                              .weight_decay = r->weight_decay, .beta1 = r->beta1, .beta2 = r->beta2, .eps = r->eps,
                              .online_update = r->online_update && !eval, .truncate = eval ? 0 : r->truncate, .recompute = r->recompute,
-                             .count_spikes = true};
+                             .count_spikes = true, .step_spikes = !eval && r->method == SP_METHOD_SLTT_K && r->adaptive};
 }
 
 static sp_status make_plans(sp_session *s, bool no_train, bool unlimited, sp_error *err)
@@ -123,6 +124,20 @@ static sp_status make_plans(sp_session *s, bool no_train, bool unlimited, sp_err
     return sp_exec_clear_spikes(s->train, err);
 }
 
+static sp_status prepare_adaptive(sp_session *s, sp_error *err)
+{
+    size_t T = (size_t)s->recipe.time_steps;
+    if (!s->train || !s->train->o.step_spikes)
+        return SP_OK;
+    s->step_mass = sp_alloc_array(T, sizeof *s->step_mass);
+    s->step_spikes = sp_alloc_array(T, (size_t)(s->train->n_neuron_layers + 1) * sizeof *s->step_spikes);
+    s->step_counters = sp_alloc_array((size_t)s->train->n_neuron_layers + 1, 64 * sizeof *s->step_counters);
+    if (!s->step_mass || !s->step_spikes || !s->step_counters)
+        return SP_FAIL(err, SP_E_MEMORY, "out of memory for the session");
+    sp_adaptive_start(s->step_mass, s->recipe.time_steps);
+    return SP_OK;
+}
+
 sp_status sp_session_open(sp_recipe *recipe, const sp_dataset_info *data, const sp_session_options *o, sp_session **out,
                           sp_error *err)
 {
@@ -146,6 +161,7 @@ sp_status sp_session_open(sp_recipe *recipe, const sp_dataset_info *data, const 
     SP_TRY_GOTO(sp_model_create(s->graph, s->dev, s->recipe.adamw, &s->model, err));
     SP_TRY_GOTO(initialise(s, err));
     SP_TRY_GOTO(make_plans(s, o->no_train, o->unlimited, err));
+    SP_TRY_GOTO(prepare_adaptive(s, err));
     *out = s;
     return SP_OK;
 done:
@@ -169,6 +185,9 @@ void sp_session_close(sp_session **ps)
     sp_device_close(&s->dev);
     sp_graph_destroy(&s->graph);
     sp_recipe_free(&s->recipe);
+    sp_free(s->step_mass);
+    sp_free(s->step_spikes);
+    sp_free(s->step_counters);
     sp_free(s);
     *ps = NULL;
 }
@@ -188,6 +207,28 @@ void sp_session_draw_steps(const sp_recipe *r, int64_t iteration, int64_t k, uin
 void sp_session_draw(const sp_recipe *r, int64_t iteration, uint8_t *mask)
 {
     sp_session_draw_steps(r, iteration, r->method == SP_METHOD_SLTT_K ? r->backprop_steps : r->time_steps, mask);
+}
+
+int64_t sp_session_choose(sp_session *s, int64_t iteration, uint8_t *mask)
+{
+    const sp_recipe *r = &s->recipe;
+    int64_t n = 0;
+    if (s->step_mass)
+        return sp_adaptive_draw(s->step_mass, r->time_steps, r->spike_share, r->min_steps, r->max_steps, (uint64_t)r->seed,
+                                iteration, mask);
+    sp_session_draw(r, iteration, mask);
+    for (int64_t t = 0; t < r->time_steps; t++)
+        n += mask[t];
+    return n;
+}
+
+sp_status sp_session_learn(sp_session *s, sp_error *err)
+{
+    if (!s->step_mass)
+        return SP_OK;
+    SP_TRY(sp_exec_step_spikes(s->train, s->step_spikes, s->step_counters, err));
+    sp_adaptive_learn(s->step_mass, s->recipe.time_steps, s->step_spikes, s->train->n_neuron_layers);
+    return SP_OK;
 }
 
 void sp_session_rates(const sp_session *s, const uint64_t *spikes, int64_t samples, double *rates)

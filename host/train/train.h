@@ -16,6 +16,7 @@ typedef struct sp_train_event {
     double loss, accuracy;           /* BATCH: since the last line; EPOCH: training, whole epoch */
     double lr, samples_per_second, seconds_left, epoch_seconds, wait_fraction;
     const double *spike_rate;
+    double backprop_steps;           /* BATCH: mean K since the last line; all time steps where K is no setting */
     sp_scores test;                  /* EPOCH */
     double best_accuracy;
     const sp_fidelity_report *fidelity; /* FIDELITY: of this mini-batch, before its update */
