@@ -77,18 +77,27 @@ void spi_neuron_settings(sp_emit *e, const sp_neuron *n)
     e->step.call.neuron = n->model;
 }
 
-static sp_status count_spikes(sp_builder *b, int node, int spikes)
+static sp_status count_into(sp_builder *b, int node, int spikes, int count, uint64_t at)
 {
     const sp_activation *a = &b->g->acts[b->g->nodes[node].out];
-    int *count = &b->p->spike_counts[node];
+    sp_emit e = spi_step(b, node, "spikes.count");
+    spi_int(&e, "M", spi_rows(b, a)), spi_int(&e, "C", a->c);
+    spi_bind(&e, "s", spikes), spi_bind_at(&e, "count", count, 0, at);
+    return spi_emit(&e);
+}
+
+static sp_status count_spikes(sp_builder *b, int node, int spikes)
+{
+    int *count = &b->p->spike_counts[node], layer = 0;
+    for (int i = 0; i < node; i++)
+        layer += b->g->nodes[i].type == SP_NODE_NEURON;
+    if (b->p->step_spikes >= 0)
+        SP_TRY(count_into(b, node, spikes, b->p->step_spikes, 64 * (uint64_t)layer));
     if (!b->p->o.count_spikes)
         return SP_OK;
     if (*count < 0)
         SP_TRY(spi_value_new(b, "spike counters", 64, SP_STORE_STATE, count));
-    sp_emit e = spi_step(b, node, "spikes.count");
-    spi_int(&e, "M", spi_rows(b, a)), spi_int(&e, "C", a->c);
-    spi_bind(&e, "s", spikes), spi_bind(&e, "count", *count);
-    return spi_emit(&e);
+    return count_into(b, node, spikes, *count, 0);
 }
 
 static sp_status neuron_forward(sp_builder *b, int node)

@@ -26,6 +26,7 @@ typedef struct sp_plan_options {
     bool adamw;             /* else SGD */
     double momentum, weight_decay, beta1, beta2, eps;
     bool count_spikes;
+    bool step_spikes;       /* also by time step: sp_exec_step_spikes */
     bool unlimited;         /* as if the device had any amount of memory: to look at, not to attach */
 } sp_plan_options;
 
@@ -112,6 +113,8 @@ typedef struct sp_plan {
     int input, labels, loss, logits_sum, correct; /* values the executor fills or reads */
     int gradient_sums;        /* SP_GRADIENT_SUMS numbers that are finite when all gradients are; -1 in evaluation */
     int *spike_counts;        /* by node: value of its 64 counters, -1 */
+    int step_spikes;          /* 64 counters for every neuron layer, a slot for each time step; -1 */
+    int n_neuron_layers;
     uint64_t state_bytes, arena_bytes; /* arena_bytes: with the largest segment's locals */
     uint64_t slab_bytes;      /* no value crosses a multiple of this */
     cl_mem *slabs;            /* attached memory, see sp_plan_attach */

@@ -226,11 +226,18 @@ static void forget_activations(sp_builder *b)
             b->act[i] = -1;
 }
 
+static sp_status clear_step_spikes(sp_builder *b)
+{
+    sp_plan *p = b->p;
+    return p->step_spikes < 0 ? SP_OK : emit_fill(b, -1, "spikes of the step", p->step_spikes, 64 * p->n_neuron_layers);
+}
+
 static sp_status build_time_steps(sp_builder *b)
 {
     sp_method m = b->p->o.method;
     if (m == SP_METHOD_EVAL || m == SP_METHOD_BPTT || m == SP_METHOD_SLTT_K) {
         b->segment = SP_SEGMENT_FORWARD;
+        SP_TRY(clear_step_spikes(b));
         SP_TRY(spi_forward(b));
         SP_TRY(emit_outputs(b, m != SP_METHOD_SLTT_K));
     }
@@ -244,6 +251,7 @@ static sp_status build_time_steps(sp_builder *b)
     b->segment = SP_SEGMENT_FULL;
     if (b->p->o.online_update)
         SP_TRY(take_parameters(b));
+    SP_TRY(clear_step_spikes(b));
     SP_TRY(spi_forward(b));
     SP_TRY(emit_outputs(b, true));
     SP_TRY(spi_backward(b));
@@ -319,6 +327,10 @@ static sp_status build_ports(sp_builder *b)
     SP_TRY(spi_value_new(b, "sum of logits", p->o.batch * b->g->classes, SP_STORE_STATE, &p->logits_sum));
     SP_TRY(spi_value_new(b, "correct", p->o.batch, SP_STORE_STATE, &p->correct));
     b->act[0] = p->input;
+    for (int i = 0; i < b->g->n_nodes; i++)
+        p->n_neuron_layers += b->g->nodes[i].type == SP_NODE_NEURON;
+    if (p->o.step_spikes && p->n_neuron_layers)
+        SP_TRY(spi_value_new(b, "spikes by time step", 64 * p->n_neuron_layers, SP_STORE_HISTORY, &p->step_spikes));
     return SP_OK;
 }
 
@@ -377,7 +389,7 @@ sp_status sp_plan_create(const sp_graph *g, sp_model *m, sp_registry *reg, const
     sp_plan *p = sp_alloc(sizeof *p);
     if (!p)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory while planning");
-    *p = (sp_plan){.graph = g, .model = m, .dev = m->dev, .reg = reg, .o = *o, .gradient_sums = -1};
+    *p = (sp_plan){.graph = g, .model = m, .dev = m->dev, .reg = reg, .o = *o, .gradient_sums = -1, .step_spikes = -1};
     p->spike_counts = int_array(g->n_nodes, -1);
     sp_status st = p->spike_counts ? check_fragments(p, err) : SP_FAIL(err, SP_E_MEMORY, "out of memory while planning");
     if (st == SP_OK)
