@@ -147,17 +147,13 @@ static int n_free_flags(const sp_op *op)
     return n_flags(op) - (has_flag(op, "LEARN") ? 3 : 0);
 }
 
-static unsigned n_neurons(const sp_op *op)
-{
-    return has_flag(op, "LEARN") ? N_EXT_NEURONS : N_NEURONS;
-}
-
 /* How many ways there are to set flags, first, last, neuron and surrogate of an op. */
 static unsigned n_settings(const sp_op *op)
 {
     unsigned n = 1u << n_free_flags(op);
     n *= has_int(op, "first") || has_int(op, "last") || has_int(op, "iteration") ? 2 : 1;
-    n *= op->takes_neuron ? n_neurons(op) : 1;
+    n *= has_int(op, "first") && has_int(op, "last") ? 2 : 1;
+    n *= !op->takes_neuron ? 1 : has_flag(op, "LEARN") ? N_EXT_NEURONS : N_NEURONS;
     return n * (op->takes_surrogate ? N_SURROGATES : 1);
 }
 
@@ -190,10 +186,9 @@ static void set_floats(sp_op_call *c, unsigned version)
                 c->floats[i] = (double)values[k].v[version % 2];
 }
 
-static void set_model_flags(sp_op_call *c, unsigned model)
+static void set_model(sp_op_call *c, unsigned model)
 {
-    if (!has_flag(c->op, "LEARN"))
-        return;
+    c->neuron = ext_neurons[model].name;
     sp_call_set_flag(c, "AUX", ext_neurons[model].aux);
     sp_call_set_flag(c, "ADAPT", ext_neurons[model].adapt);
     sp_call_set_flag(c, "LEARN", ext_neurons[model].learn);
@@ -202,23 +197,26 @@ static void set_model_flags(sp_op_call *c, unsigned model)
 static void apply_setting(sp_op_call *c, unsigned setting, unsigned version)
 {
     int flags = n_free_flags(c->op);
+    if (has_flag(c->op, "LEARN")) { /* first, as it changes fastest: each model meets the other settings in turn */
+        set_model(c, setting % N_EXT_NEURONS);
+        setting /= N_EXT_NEURONS;
+    }
     for (int i = 0; i < flags; i++)
         c->flags[i] = setting >> i & 1;
     setting >>= flags;
     set_floats(c, version);
     if (has_int(c->op, "first") || has_int(c->op, "last") || has_int(c->op, "iteration")) {
         set_int(c, "first", setting & 1);
-        set_int(c, "last", has_int(c->op, "first") ? (setting ^ version) & 1 : setting & 1);
+        setting >>= has_int(c->op, "first") && has_int(c->op, "last");
+        set_int(c, "last", setting & 1);
         set_int(c, "iteration", setting & 1 ? 7 : 0);
         setting >>= 1;
     }
     set_int(c, "seed", 2023 + (int64_t)version);
     set_int(c, "stream", 3);
-    if (c->op->takes_neuron) {
-        unsigned model = setting % n_neurons(c->op);
-        c->neuron = has_flag(c->op, "LEARN") ? ext_neurons[model].name : neurons[model];
-        set_model_flags(c, model);
-        setting /= n_neurons(c->op);
+    if (c->op->takes_neuron && !c->neuron) {
+        c->neuron = neurons[setting % N_NEURONS];
+        setting /= N_NEURONS;
     }
     if (c->op->takes_surrogate)
         c->surrogate = surrogates[setting % N_SURROGATES];
@@ -252,6 +250,16 @@ static bool letters_fit(const sp_op *op, const char *const *names)
     return sizes == known + (computed ? 2 : 0);
 }
 
+/* An odd step visits every setting of a power of two once before it repeats. Where there are three models each takes its
+ * turn, with a step whose bits are mixed: their settings are many more than the calls. */
+static unsigned nth_setting(const sp_op *op, unsigned turn, unsigned settings)
+{
+    unsigned n = N_EXT_NEURONS;
+    if (!has_flag(op, "LEARN"))
+        return turn * (settings * 5 / 8 | 1) % settings;
+    return turn % n + n * (turn / n * 315 % (settings / n));
+}
+
 size_t sp_check_calls(const sp_op *op, bool quick, sp_op_call *out, size_t max)
 {
     enum { MANY = 32, SOME = 8 }; /* settings tried with the first shape marked ALL, and with the others */
@@ -262,8 +270,7 @@ size_t sp_check_calls(const sp_op *op, bool quick, sp_op_call *out, size_t max)
     if (list == sizeof lists / sizeof *lists)
         return 0;
 
-    /* An odd step visits every setting of a power of two once before it repeats. */
-    unsigned settings = n_settings(op), step = settings * 5 / 8 | 1, turn = 0;
+    unsigned settings = n_settings(op), turn = 0;
     for (size_t i = 0; i < lists[list].n; i++) {
         const shape *s = &lists[list].shapes[i];
         if (quick && !(s->tier & QUICK))
@@ -278,7 +285,7 @@ size_t sp_check_calls(const sp_op *op, bool quick, sp_op_call *out, size_t max)
                 set_output_size(&c, "H");
                 set_output_size(&c, "W");
             }
-            apply_setting(&c, turn * step % settings, settings > 1 ? turn / 2 : turn);
+            apply_setting(&c, nth_setting(op, turn, settings), settings > 1 ? turn / 2 : turn);
             out[n++] = c;
         }
     }
