@@ -22,17 +22,27 @@ typedef struct bench {
     char text[512];
     cl_mem mem; /* all buffers of the call */
     sp_range buffers[SP_OP_MAX_BUFFERS];
+    bool spikes;         /* one of them is bits */
     double bytes, flops; /* read and written, computed: by the contract, not by what a variant does */
     double reference_ms;
 } bench;
 
-/* Bits at random, labels and counts small, floats -1 to 1: speed must not depend on them, but denormals would. */
-static void fill(uint32_t *words, int64_t n, sp_type type, bool bits, int64_t labels, sp_rng *rng)
+static uint32_t draw_spikes(int64_t percent, sp_rng *rng)
+{
+    uint32_t word = 0;
+    for (int bit = 0; bit < 32; bit++)
+        word |= (uint32_t)(sp_rng_below(rng, 100) < percent) << bit;
+    return word;
+}
+
+/* Spikes at the density asked for, labels and counts small, floats -1 to 1: what speed may depend on is the density and
+ * denormals. */
+static void fill(uint32_t *words, int64_t n, sp_type type, int64_t density, int64_t labels, sp_rng *rng)
 {
     for (int64_t i = 0; i < n; i++) {
         float f = sp_rng_uniform(rng) * 2 - 1;
-        if (bits)
-            words[i] = sp_rng_u32(rng) & sp_rng_u32(rng); // a quarter of the neurons fire
+        if (density >= 0)
+            words[i] = draw_spikes(density, rng);
         else if (type != SP_F32)
             words[i] = sp_rng_below(rng, (uint32_t)labels);
         else
@@ -88,8 +98,9 @@ static sp_status make_buffers(bench *b, sp_error *err)
             continue;
         uint32_t *at = image + b->buffers[i].at_bytes / 4;
         bool bits = sp_call_buffer_is_bits(&b->call, i);
-        fill(at, sp_call_buffer_elems(&b->call, i), b->call.op->buffers[i].type, bits, label_limit(&b->call),
-             &rng);
+        fill(at, sp_call_buffer_elems(&b->call, i), b->call.op->buffers[i].type, bits ? b->o->density : -1,
+             label_limit(&b->call), &rng);
+        b->spikes |= bits;
         if (bits)
             clear_past_columns(at, sp_call_buffer_rows(&b->call, i), sp_call_buffer_cols(&b->call, i));
     }
@@ -169,11 +180,12 @@ static sp_status print_row(const bench *b, const sp_candidate *c, double ms, con
     const char *unit = b->flops > 0 ? "GFLOP/s" : "GB/s";
     if (b->o->json)
         return sp_cli_json_line(json_pack(
-            "{s:s, s:s, s:o, s:o, s:s, s:s, s:o, s:o, s:s, s:o, s:b, s:o}", "op", b->call.op->id, "call",
-            b->text, "device", sp_cli_json_text(b->o->dev->info.name), "driver",
-            sp_cli_json_text(b->o->dev->info.driver), "variant", c->variant->id, "version",
-            c->variant->version, "median_ms", measured(ms), "rate", measured(rate), "unit", unit,
-            "speedup_over_reference", measured(ratio), "chosen", c->chosen, "text", sp_cli_json_text(text)));
+            "{s:s, s:s, s:o, s:o, s:o, s:s, s:s, s:o, s:o, s:s, s:o, s:b, s:o}", "op", b->call.op->id, "call",
+            b->text, "density_percent", b->spikes ? json_integer(b->o->density) : json_null(), "device",
+            sp_cli_json_text(b->o->dev->info.name), "driver", sp_cli_json_text(b->o->dev->info.driver),
+            "variant", c->variant->id, "version", c->variant->version, "median_ms", measured(ms), "rate",
+            measured(rate), "unit", unit, "speedup_over_reference", measured(ratio), "chosen", c->chosen,
+            "text", sp_cli_json_text(text)));
     if (ms > 0)
         printf("%c %-44s %10.4f ms  %9.2f %-7s  %7.2fx\n", c->chosen ? '*' : ' ', c->variant->id, ms, rate,
                unit, ratio);
@@ -212,8 +224,12 @@ static sp_status bench_all(bench *b, sp_error *err)
     bool failed = false;
     size_t n = sp_select_explain(b->o->reg, b->o->dev, &b->call, all, MAX_CANDIDATES);
     if (!b->o->json)
-        printf("%s %s\non %s, driver %s; %.1f MB moved at least\n", b->call.op->id, b->text,
+        printf("%s %s\non %s, driver %s; %.1f MB moved at least", b->call.op->id, b->text,
                b->o->dev->info.name, b->o->dev->info.driver, b->bytes / 1e6);
+    if (!b->o->json && b->spikes)
+        printf("; %" PRId64 " %% of the neurons fire", b->o->density);
+    if (!b->o->json)
+        printf("\n");
     for (int reference = 1; reference >= 0; reference--) // first, as the others are compared with it
         for (size_t i = 0; i < n; i++)
             if ((all[i].variant->origin == SP_ORIGIN_REFERENCE) == reference)
