@@ -42,7 +42,7 @@
  * all pixels instead. With strides the input is cut in SH x SW classes of pixels, each with taps of its own.
  * Ranges of strips are fixed, so the order of the sums is. */
 
-/* Literal arguments (py, px, step) must fold: without the attribute PoCL keeps one copy that tests them. */
+/* Literal arguments (py, px, step ...) must fold: without the attribute PoCL keeps one copy that tests them. */
 #define INLINE inline __attribute__((always_inline))
 
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
@@ -94,40 +94,24 @@
     ((work) + (((ulong)(strip) * CLASSES + (class)) * CHANNELS + (c)) * (2 * WORDS))
 #define PARTIAL(work) ((work) + (ulong)STRIPS * CLASSES * CHANNELS * (2 * WORDS))
 
-INLINE uint16 swapped(uint16 v, const int step)
+/* One round of a transposition of 32 x 32 bits: those `step` apart change places with rows `step` apart. */
+INLINE void exchange(uint *rows, const int step, const uint low)
 {
-    switch (step) {
-    case 8:
-        return v.s89abcdef01234567;
-    case 4:
-        return v.s45670123cdef89ab;
-    case 2:
-        return v.s23016745ab89efcd;
-    default:
-        return v.s1032547698badcfe;
-    }
+    for (int i = 0; i < 32; i += 2 * step)
+        for (int j = i; j < i + step; j++) {
+            const uint change = (rows[j] >> step ^ rows[j + step]) & low;
+            rows[j] ^= change << step;
+            rows[j + step] ^= change;
+        }
 }
 
-/* One round of the transposition: bits `step` apart change places with those of rows `step` apart. */
-INLINE uint16 exchange(uint16 v, const int step, const uint low)
+INLINE void transpose(uint *rows)
 {
-    const uint16 lane = (uint16)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    const uint16 other = swapped(v, step);
-    const uint16 upper = (v & (uint16)(low)) | ((other & (uint16)(low)) << (uint16)(step));
-    const uint16 lower = (v & (uint16)(~low)) | ((other & (uint16)(~low)) >> (uint16)(step));
-    return select(upper, lower, (lane & (uint16)(step)) != (uint16)(0u));
-}
-
-/* 32 x 32 bits. */
-INLINE void transpose(const uint *rows, uint *columns)
-{
-    const uint16 a = vload16(0, rows), b = vload16(1, rows);
-    uint16 u = (a & (uint16)(0xffffu)) | (b << (uint16)(16u));
-    uint16 v = (a >> (uint16)(16u)) | (b & (uint16)(0xffff0000u));
-#define ROUNDS(v)                                                                                            \
-    exchange(exchange(exchange(exchange(v, 8, 0x00ff00ffu), 4, 0x0f0f0f0fu), 2, 0x33333333u), 1, 0x55555555u)
-    vstore16(ROUNDS(u), 0, columns);
-    vstore16(ROUNDS(v), 1, columns);
+    exchange(rows, 16, 0x0000ffffu);
+    exchange(rows, 8, 0x00ff00ffu);
+    exchange(rows, 4, 0x0f0f0f0fu);
+    exchange(rows, 2, 0x33333333u);
+    exchange(rows, 1, 0x55555555u);
 }
 
 /* Words of 32 channels at the positions of one class of one strip, 0 outside the images. */
@@ -156,16 +140,16 @@ void conv_backward_weight__pixel_bits_slots(SP_IN(uint, x), SP_OUT(uint, work))
 {
     SP_AT(x); SP_AT(work);
     const long item = (long)get_global_id(0), items = (long)get_global_size(0);
-    uint rows[WORDS * 64], columns[32];
+    uint rows[WORDS * 64];
     for (int strip = (int)(item * STRIPS / items); strip < (int)((item + 1) * STRIPS / items); strip++)
         for (int class = 0; class < CLASSES; class++)
             for (int word = 0; word < SP_WORDS(C); word++) {
                 gather(x, rows, strip, class, word);
                 __global uint *to = BITS(work, strip, class, word * 32);
                 for (int k = 0; k < 2 * WORDS; k++) {
-                    transpose(rows + 32 * k, columns);
+                    transpose(rows + 32 * k);
                     for (int c = 0; c < 32; c++)
-                        to[c * 2 * WORDS + k] = columns[c];
+                        to[c * 2 * WORDS + k] = rows[32 * k + c];
                 }
             }
 }
