@@ -80,7 +80,7 @@ INLINE float16 spread(uint piece)
 }
 
 /* 16 elements: `i` counts them, `piece` halves of words. */
-#if X_BITS || ID_BITS || UNPACK
+#if X_BITS || RESIDUAL || UNPACK
 #define LOAD_X(p, i, piece, lanes) spread((p)[(piece) >> 1] >> ((piece) & 1) * 16)
 #define BITS 1
 #else
@@ -105,12 +105,12 @@ INLINE float16 spread(uint piece)
             ELEMENTS(i, i / 16, (int)(end - i));                                                             \
     } else {                                                                                                 \
         for (long m = item * M / items; m < (item + 1) * M / items; m++) {                                   \
-            const long row = m * C, row_piece = m * SP_WORDS(C) * 2;                                         \
+            const long row = m * C;                                                                          \
             int c = 0;                                                                                       \
             for (; c + 16 <= C; c += 16)                                                                     \
-                ELEMENTS(row + c, row_piece + c / 16, 16);                                                   \
+                ELEMENTS(row + c, m * SP_WORDS(C) * 2 + c / 16, 16);                                         \
             if (c < C)                                                                                       \
-                ELEMENTS(row + c, row_piece + c / 16, C - c);                                                \
+                ELEMENTS(row + c, m * SP_WORDS(C) * 2 + c / 16, C - c);                                      \
         }                                                                                                    \
     }
 
@@ -129,7 +129,7 @@ void residual_forward__strips(SP_REF(float, branch), SP_IN(uint, identity),
 #else
     const float factor = alpha;
 #endif
-#define ELEMENTS(i, piece, lanes)                                                                             \
+#define ELEMENTS(i, piece, lanes)                                                                            \
     store_lanes(factor * load_lanes(branch + (i), lanes) + LOAD_X(identity, i, piece, lanes), y + (i), lanes)
     STRIPS
 }
@@ -168,7 +168,7 @@ __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void trace_update__strips(SP_IN(sp_x, x), SP_IO(float, trace), int M, int C, int first, float decay)
 {
     SP_AT(x); SP_AT(trace);
-#define ELEMENTS(i, piece, lanes)                                                                             \
+#define ELEMENTS(i, piece, lanes)                                                                            \
     store_lanes(trace_of(LOAD_X(x, i, piece, lanes), trace + (i), lanes, first, decay), trace + (i), lanes)
     STRIPS
 }
@@ -181,7 +181,7 @@ void dropout_apply__strips(SP_REF(sp_x, x), SP_IN(uint, mask), SP_IO(float, y), 
 {
     SP_AT(x); SP_AT(mask); SP_AT(y);
 #define KEPT(piece) (spread(mask[(piece) >> 1] >> ((piece) & 1) * 16) > (float16)(0.0f))
-#define ELEMENTS(i, piece, lanes)                                                                             \
+#define ELEMENTS(i, piece, lanes)                                                                            \
     store_lanes(select((float16)(0.0f), LOAD_X(x, i, piece, lanes) / (1.0f - p), KEPT(piece)), y + (i), lanes)
     STRIPS
 }

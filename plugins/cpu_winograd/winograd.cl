@@ -239,7 +239,9 @@ INLINE void multiply(float *m, v_input v, u_input u, int steps, int add)
     EACH8(START)
     for (int k = 0; k < steps; k++, u += 32) {
         const float16 u0 = vload16(0, u), u1 = vload16(1, u);
-#define STEP(i) { const float16 d = (float16)(v[(i) * ROW + k]); a##i = fma(d, u0, a##i); b##i = fma(d, u1, b##i); }
+#define STEP(i) {                                                                                            \
+        const float16 d = (float16)(v[(i) * ROW + k]);                                                       \
+        a##i = fma(d, u0, a##i); b##i = fma(d, u1, b##i); }
         EACH8(STEP)
     }
     if (add) {
@@ -251,7 +253,8 @@ INLINE void multiply(float *m, v_input v, u_input u, int steps, int add)
 }
 
 /* 16 channels of a tile; m: its first component, the others `step` apart. */
-INLINE void store_tile(__global float *to, __global const float *bias, const float *m, int step, int tile, int co)
+INLINE void store_tile(__global float *to, __global const float *bias, const float *m, int step, int tile,
+                       int co)
 {
     const int n = tile / (TH * TW), y = tile / TW % TH * 4, x0 = tile % TW * 4;
     float half_way[24 * 16] __attribute__((aligned(64)));
