@@ -28,6 +28,7 @@ typedef struct sp_cli_bench {
     uint64_t *spikes;
     double *ms, *rates;        /* samples, ascending after the run; by node */
     int64_t n, iteration;
+    int64_t backprop;          /* time steps with a backward pass, over the n mini-batches */
     uint64_t launches;         /* of the last mini-batch */
     double open_s, first_ms;   /* cold: planning and building; the first mini-batch */
     double median_ms, p5_ms, p95_ms, min_ms;

@@ -129,7 +129,7 @@ void sp_cli_bench_close(sp_cli_bench *b)
 
 static sp_status one_step(sp_cli_bench *b, double *ms, sp_error *err)
 {
-    sp_session_draw(&b->s->recipe, b->iteration, b->mask);
+    b->backprop += sp_session_choose(b->s, b->iteration, b->mask);
     sp_exec_batch e = {.images = b->images, .labels = b->labels, .backprop = b->mask, .iteration = (int32_t)b->iteration,
                        .lr = b->s->recipe.lr};
     SP_TRY(sp_device_finish(b->s->dev, err));
@@ -139,6 +139,7 @@ static sp_status one_step(sp_cli_bench *b, double *ms, sp_error *err)
     at = sp_clock_ns();
     SP_TRY(sp_exec_results(b->s->train, b->loss, b->correct, err));
     sp_trace_host("read loss", at);
+    SP_TRY(sp_session_learn(b->s, err));
     at = sp_clock_ns();
     SP_TRY(sp_exec_update(b->s->train, b->s->recipe.lr, ++b->iteration, err));
     SP_TRY(sp_device_finish(b->s->dev, err));
@@ -191,6 +192,7 @@ sp_status sp_cli_bench_run(sp_cli_bench *b, const sp_cli_bench_options *o, sp_er
     if (o->ruler)
         SP_TRY(measure_rulers(b, err));
     SP_TRY(sp_exec_clear_spikes(b->s->train, err));
+    b->backprop = 0;
     sp_device_profile_reset(b->s->dev);
     if (o->trace)
         SP_TRY(sp_trace_start(200000, err));

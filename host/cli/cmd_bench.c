@@ -52,6 +52,8 @@ static void print_text(const sp_cli_bench *b, const sp_cli_bench_options *o, con
     printf("training step  median %.2f ms (5%% %.2f, 95%% %.2f, %lld mini-batches after %lld), %.1f samples/s, %llu launches\n",
            b->median_ms, b->p5_ms, b->p95_ms, (long long)b->n, (long long)(o->warmup > 1 ? o->warmup : 1),
            (double)r->batch / b->median_ms * 1e3, (unsigned long long)b->launches);
+    if (r->method == SP_METHOD_SLTT_K)
+        printf("backward       at %.2f of %lld time steps\n", (double)b->backprop / (double)b->n, (long long)r->time_steps);
     printf("cold           %.2f s to plan and build, first mini-batch %.2f ms\n", b->open_s, b->first_ms);
     printf("device memory  %.2f MiB, of it %.2f MiB parameters, gradients and optimizer\n",
            (double)b->s->planned_bytes / 1048576.0, (double)b->s->model->bytes / 1048576.0);

@@ -227,7 +227,7 @@ static int run(sp_cli_plugins *o, size_t which)
 
 int sp_cmd_plugins(int argc, char **argv)
 {
-    sp_cli_plugins o = {.neuron = "lif", .surrogate = "triangle", .seed = 1, .ms = 300};
+    sp_cli_plugins o = {.neuron = "lif", .surrogate = "triangle", .seed = 1, .ms = 300, .density = 25};
     sp_arg_list rest = {.n = 0};
     const sp_arg args[] = {
         {"json", 0, SP_ARG_FLAG, &o.json, NULL, "one JSON object a line", 0, 0},
@@ -247,6 +247,7 @@ int sp_cmd_plugins(int argc, char **argv)
         {"full", 0, SP_ARG_FLAG, &o.full, NULL, "check: all shapes, not a handful", 0, 0},
         {"seed", 0, SP_ARG_INTEGER, &o.seed, "N", "check, bench: of the inputs (default 1)", 0, INT64_MAX},
         {"ms", 0, SP_ARG_INTEGER, &o.ms, "N", "bench: time per candidate (default 300)", 1, 600000},
+        {"density", 0, SP_ARG_INTEGER, &o.density, "PERCENT", "bench: neurons that fire (default 25)", 0, 100},
     };
     const sp_args a = {.command = "plugins",
                        .synopsis = "list | show NAME | why OP | check [PATH|NAME] | bench OP [options]",

@@ -2,6 +2,7 @@
  * Wall clock around batches of launches and a finish, after warm-up; the median batch counts. */
 #include "cli/plugins.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 
@@ -12,12 +13,12 @@
 #include "registry/wisdom.h"
 
 enum { MAX_CANDIDATES = 64, MAX_SAMPLES = 101, MIN_SAMPLES = 5 };
-static const double spike_density = 0.25;
 
 typedef struct bench {
     const sp_cli_plugins *o;
     sp_op_call call;
     char text[512];
+    bool spikes; /* one of the buffers is bits */
     sp_timing timing;
     double reference_ms;
 } bench;
@@ -59,11 +60,12 @@ static sp_status print_row(const bench *b, const sp_candidate *c, double ms, con
     const char *unit = b->timing.flops > 0 ? "GFLOP/s" : "GB/s";
     if (b->o->json)
         return sp_cli_json_line(json_pack(
-            "{s:s, s:s, s:o, s:o, s:s, s:s, s:o, s:o, s:s, s:o, s:b, s:o}", "op", b->call.op->id, "call",
-            b->text, "device", sp_cli_json_text(b->o->dev->info.name), "driver",
-            sp_cli_json_text(b->o->dev->info.driver), "variant", c->variant->id, "version",
-            c->variant->version, "median_ms", measured(ms), "rate", measured(rate), "unit", unit,
-            "speedup_over_reference", measured(ratio), "chosen", c->chosen, "text", sp_cli_json_text(text)));
+            "{s:s, s:s, s:o, s:o, s:o, s:s, s:s, s:o, s:o, s:s, s:o, s:b, s:o}", "op", b->call.op->id, "call",
+            b->text, "density_percent", b->spikes ? json_integer(b->o->density) : json_null(), "device",
+            sp_cli_json_text(b->o->dev->info.name), "driver", sp_cli_json_text(b->o->dev->info.driver),
+            "variant", c->variant->id, "version", c->variant->version, "median_ms", measured(ms), "rate",
+            measured(rate), "unit", unit, "speedup_over_reference", measured(ratio), "chosen", c->chosen,
+            "text", sp_cli_json_text(text)));
     if (ms > 0)
         printf("%c %-44s %10.4f ms  %9.2f %-7s  %7.2fx\n", c->chosen ? '*' : ' ', c->variant->id, ms, rate,
                unit, ratio);
@@ -102,8 +104,12 @@ static sp_status bench_all(bench *b, sp_error *err)
     bool failed = false;
     size_t n = sp_select_explain(b->o->reg, b->o->dev, &b->call, all, MAX_CANDIDATES);
     if (!b->o->json)
-        printf("%s %s\non %s, driver %s; %.1f MB moved at least\n", b->call.op->id, b->text,
+        printf("%s %s\non %s, driver %s; %.1f MB moved at least", b->call.op->id, b->text,
                b->o->dev->info.name, b->o->dev->info.driver, b->timing.bytes / 1e6);
+    if (!b->o->json && b->spikes)
+        printf("; %" PRId64 " %% of the neurons fire", b->o->density);
+    if (!b->o->json)
+        printf("\n");
     for (int reference = 1; reference >= 0; reference--) // first, as the others are compared with it
         for (size_t i = 0; i < n; i++)
             if ((all[i].variant->origin == SP_ORIGIN_REFERENCE) == reference)
@@ -116,7 +122,9 @@ sp_status sp_cli_plugins_bench(const sp_cli_plugins *o, sp_error *err)
     bench b = {.o = o};
     SP_TRY(sp_cli_plugins_call(o, &b.call, err));
     sp_call_describe(&b.call, b.text, sizeof b.text);
-    SP_TRY(sp_timing_init(&b.timing, o->dev, &b.call, (uint64_t)o->seed, spike_density, err));
+    for (int i = 0; i < SP_OP_MAX_BUFFERS && b.call.op->buffers[i].name; i++)
+        b.spikes = b.spikes || (sp_call_has_buffer(&b.call, i) && sp_call_buffer_is_bits(&b.call, i));
+    SP_TRY(sp_timing_init(&b.timing, o->dev, &b.call, (uint64_t)o->seed, 0.01 * (double)o->density, err));
     sp_status st = bench_all(&b, err);
     sp_timing_fini(&b.timing);
     return st;
