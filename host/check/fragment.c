@@ -154,7 +154,8 @@ static sp_status check_surrogate_formula(const sp_check_case *c, const char *nam
     for (int i = 0; i < N_SURROGATE_POINTS * SHIFTS; i++)
         largest = fmax(largest, fabs((double)sp_point_get(c, "grad", i)));
     for (int i = 0; i < N_SURROGATE_POINTS * SHIFTS; i++) {
-        double d = (double)sp_point_get(c, "d", i), g = (double)sp_point_get(c, "grad", i), s = (double)sp_point_get(c, "smooth", i);
+        double d = (double)sp_point_get(c, "d", i), g = (double)sp_point_get(c, "grad", i);
+        double s = (double)sp_point_get(c, "smooth", i);
         double right_g = sp_surrogate_ref_grad(name, d, (double)width, &known);
         double right_s = sp_surrogate_ref_smooth(name, d, (double)width, NULL);
         if (!known)
@@ -174,7 +175,8 @@ static sp_status check_surrogate_slope(const sp_check_case *c, float width, sp_e
         double run = (double)sp_point_get(c, "d", k + 2) - (double)sp_point_get(c, "d", k + 1);
         double rise = (double)sp_point_get(c, "smooth", k + 2) - (double)sp_point_get(c, "smooth", k + 1);
         double g = (double)sp_point_get(c, "grad", k);
-        if (!sp_point_between(rise / run, g, (double)sp_point_get(c, "grad", k + 1), (double)sp_point_get(c, "grad", k + 2), slack * fmax(1, fabs(g))))
+        if (!sp_point_between(rise / run, g, (double)sp_point_get(c, "grad", k + 1), (double)sp_point_get(c, "grad", k + 2),
+                              slack * fmax(1, fabs(g))))
             return SP_FAIL(err, SP_E_MISMATCH, "surrogate_grad is not the derivative of surrogate_smooth: at d = %.9g, width %g "
                            "it is %.6g, the slope %.6g", (double)sp_point_get(c, "d", k), (double)width, g, rise / run);
     }
@@ -226,7 +228,8 @@ static void put_neuron_points(sp_check_case *c)
 static sp_status differs(const sp_check_case *c, const char *what, int i, double got, double right, sp_error *err)
 {
     return SP_FAIL(err, SP_E_MISMATCH, "%s is %.9g, should be %.9g at v=%g x=%g u=%g s=%g%s", what, got, right,
-                   (double)sp_point_get(c, "v", i), (double)sp_point_get(c, "x", i), (double)sp_point_get(c, "u", i), (double)sp_point_get(c, "s", i),
+                   (double)sp_point_get(c, "v", i), (double)sp_point_get(c, "x", i), (double)sp_point_get(c, "u", i),
+                   (double)sp_point_get(c, "s", i),
                    sp_call_flag(&c->call, "HARD") ? ", hard reset" : ", soft reset");
 }
 
@@ -266,7 +269,8 @@ static sp_status check_slope(const sp_check_case *c, const char *function, const
     double run = (double)sp_point_get(c, input, k + 2) - (double)sp_point_get(c, input, k + 1);
     double slope = ((double)sp_point_get(c, function, k + 2) - (double)sp_point_get(c, function, k + 1)) / run;
     double g = (double)sp_point_get(c, derivative, k);
-    if (sp_point_between(slope, g, (double)sp_point_get(c, derivative, k + 1), (double)sp_point_get(c, derivative, k + 2), slack * fmax(1, fabs(g))))
+    if (sp_point_between(slope, g, (double)sp_point_get(c, derivative, k + 1), (double)sp_point_get(c, derivative, k + 2),
+                         slack * fmax(1, fabs(g))))
         return SP_OK;
     char what[96];
     snprintf(what, sizeof what, "neuron_d_%s_%s", function, derivative);

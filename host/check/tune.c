@@ -155,6 +155,17 @@ static bool is_left_out(sp_tuner *t, const config *c, char *reason, size_t size)
     return true;
 }
 
+/* Other values of the tunables are not tried where the defaults are hopeless on this call already. */
+static bool has_hopeless_defaults(const tuning *g, const config *c, char *reason, size_t size)
+{
+    const sp_wisdom_row *r = c->is_default || g->t->o.thorough || g->best_row < 0 ? NULL : sp_wisdom_row_of(g->e, c->v, NULL);
+    double ratio = r && r->ms > 0 ? r->ms / g->e->rows[g->best_row].ms : 0;
+    if (ratio < hopeless)
+        return false;
+    snprintf(reason, size, "left out: with its defaults %.1f times slower here (--thorough times it)", ratio);
+    return true;
+}
+
 static void note_history(sp_tuner *t, const config *c, double ratio)
 {
     struct sp_tune_history *h = history_of(t, c);
@@ -281,7 +292,8 @@ static sp_status try_config(tuning *g, const config *c, sp_error *err)
         snprintf(r->reason, sizeof r->reason, "%s: the time was over", not_timed);
         return SP_OK;
     }
-    if (g->best_row >= 0 && is_left_out(g->t, c, r->reason, sizeof r->reason))
+    if ((g->best_row >= 0 && is_left_out(g->t, c, r->reason, sizeof r->reason)) ||
+        has_hopeless_defaults(g, c, r->reason, sizeof r->reason))
         return SP_OK;
     sp_status st = measure(g, c, row, &why);
     if (st == SP_OK)

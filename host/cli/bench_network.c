@@ -40,26 +40,52 @@ static void add_indented(sp_text *to, const char *text)
     }
 }
 
-static sp_status make(const sp_cli_bench_options *o, sp_recipe *out, sp_error *err)
+/* --set of the person first, then what the options say: a swept value must not be overridden. */
+typedef struct all_sets {
+    char own[4][64];
+    const char *items[SP_ARGS_MAX + 4];
+    size_t n;
+} all_sets;
+
+static void gather_sets(const sp_cli_bench_options *o, all_sets *s)
+{
+    char method[40];
+    long long k = 0;
+    s->n = 0;
+    for (size_t i = 0; i < o->session.sets.n; i++)
+        s->items[s->n++] = o->session.sets.items[i];
+    read_method(o->method ? o->method : "", method, &k);
+    const struct {
+        const char *key, *text;
+        long long number;
+    } all[4] = {{"schedule.method", o->method ? method : NULL, 0}, {"schedule.backprop_steps", NULL, k},
+                {"schedule.time_steps", NULL, o->time_steps}, {"batch", NULL, o->batch}};
+    for (int i = 0; i < 4; i++) {
+        if (!all[i].text && !all[i].number)
+            continue;
+        if (all[i].text)
+            snprintf(s->own[i], sizeof s->own[i], "%s=%s", all[i].key, all[i].text);
+        else
+            snprintf(s->own[i], sizeof s->own[i], "%s=%lld", all[i].key, all[i].number);
+        s->items[s->n++] = s->own[i];
+    }
+}
+
+static sp_status parse_network(const sp_cli_bench_options *o, const all_sets *sets, sp_recipe *out, sp_error *err)
 {
     int shape[3];
     sp_text network = {0}, text = {0};
     sp_zoo_options zoo = {.classes = 10, .dropout = -1};
-    long long batch = o->batch ? o->batch : 32, T = o->time_steps ? o->time_steps : 6, k;
-    char method[40], backprop[40] = "";
-    read_method(o->method ? o->method : "sltt", method, &k);
-    if (k)
-        snprintf(backprop, sizeof backprop, ", backprop_steps: %lld", k);
     SP_TRY(input_of(o, shape, err));
     sp_status st = sp_zoo_write(o->network, &zoo, &network, err);
     if (st == SP_OK) {
         sp_text_add(&text, "name: %s\ndata: {name: synthetic, classes: 10, channels: %d, height: %d, width: %d, count: 256, "
-                    "train_limit: 256, test_limit: 64}\nneuron: {tau: 1.1}\nschedule: {method: %s, time_steps: %lld%s}\n"
-                    "optimizer: {name: sgd, lr: 0.01}\nbatch: %lld\neval_batch: %lld\nepochs: 1\nnetwork:\n",
-                    o->network, shape[0], shape[1], shape[2], method, T, backprop, batch, batch);
+                    "train_limit: 256, test_limit: 64}\nneuron: {tau: 1.1}\nschedule: {method: sltt, time_steps: 6}\n"
+                    "optimizer: {name: sgd, lr: 0.01}\nbatch: 32\neval_batch: %lld\nepochs: 1\nnetwork:\n",
+                    o->network, shape[0], shape[1], shape[2], (long long)(o->batch && o->batch < 32 ? o->batch : 32));
         add_indented(&text, network.s);
         st = text.failed ? SP_FAIL(err, SP_E_MEMORY, "out of memory for the recipe")
-                         : sp_recipe_parse(o->network, text.s, text.n, o->session.sets.items, o->session.sets.n, out, err);
+                         : sp_recipe_parse(o->network, text.s, text.n, sets->items, sets->n, out, err);
     }
     sp_text_free(&network);
     sp_text_free(&text);
@@ -68,22 +94,7 @@ static sp_status make(const sp_cli_bench_options *o, sp_recipe *out, sp_error *e
 
 sp_status sp_cli_bench_recipe(const char *path, const sp_cli_bench_options *o, sp_recipe *out, sp_error *err)
 {
-    if (o->network)
-        return make(o, out, err);
-    char sets[4][64], method[40];
-    const char *all[SP_ARGS_MAX + 4];
-    size_t n = 0;
-    long long k = 0;
-    read_method(o->method ? o->method : "", method, &k);
-    if (o->method)
-        snprintf(sets[0], sizeof *sets, "schedule.method=%s", method), all[n++] = sets[0];
-    if (k)
-        snprintf(sets[3], sizeof *sets, "schedule.backprop_steps=%lld", k), all[n++] = sets[3];
-    if (o->time_steps)
-        snprintf(sets[1], sizeof *sets, "schedule.time_steps=%lld", (long long)o->time_steps), all[n++] = sets[1];
-    if (o->batch)
-        snprintf(sets[2], sizeof *sets, "batch=%lld", (long long)o->batch), all[n++] = sets[2];
-    for (size_t i = 0; i < o->session.sets.n; i++)
-        all[n++] = o->session.sets.items[i];
-    return sp_recipe_load(path, all, n, out, err);
+    all_sets sets;
+    gather_sets(o, &sets);
+    return o->network ? parse_network(o, &sets, out, err) : sp_recipe_load(path, sets.items, sets.n, out, err);
 }

@@ -98,7 +98,7 @@ static sp_status bench(const char *path, const sp_cli_bench_options *o, sp_error
 
 int sp_cmd_bench(int argc, char **argv)
 {
-    sp_cli_bench_options o = {.iterations = 10, .warmup = 2, .ruler = true};
+    sp_cli_bench_options o = {.iterations = 10, .warmup = 2, .ruler = true, .out = "."};
     sp_arg_list rest = {.n = 0};
     bool profile = false;
     const sp_arg args[] = {
@@ -106,12 +106,15 @@ int sp_cmd_bench(int argc, char **argv)
         {"warmup", 0, SP_ARG_INTEGER, &o.warmup, "N", "mini-batches before, at least 1: the cold one (default 2)", 0, 100000},
         {"network", 0, SP_ARG_TEXT, &o.network, "NAME", "a network of `spikeport network --list` instead of a recipe", 0, 0},
         {"input", 0, SP_ARG_TEXT, &o.input, "CxHxW", "with --network: its input (default as published)", 0, 0},
-        {"schedule", 0, SP_ARG_TEXT, &o.method, "NAME", "sltt, sltt-1 (K = 1), bptt, ottt; default the recipe's, or sltt", 0, 0},
+        {"schedule", 0, SP_ARG_TEXT, &o.method, "NAME", "sltt, sltt-1 (K = 1), bptt, ottt; default the recipe's, or sltt; --sweep takes several", 0, 0},
         {"steps", 'T', SP_ARG_INTEGER, &o.time_steps, "T", "time steps (default the recipe's, or 6)", 1, 4096},
         {"batch", 0, SP_ARG_INTEGER, &o.batch, "N", "samples of a mini-batch (default the recipe's, or 32)", 1, 1 << 20},
         {"checkpoint", 0, SP_ARG_TEXT, &o.checkpoint, "FILE", "weights to start from, so that trained firing rates are measured", 0, 0},
         {"real-input", 0, SP_ARG_FLAG, &o.real_input, NULL, "the first mini-batch of the recipe's data, not random numbers", 0, 0},
         {"save-input", 0, SP_ARG_TEXT, &o.save_input, "FILE", "write the input as safetensors, for other programs", 0, 0},
+        {"sweep", 0, SP_ARG_TEXT, &o.sweep, "NAME=V,V,...", "curves over time_steps, batch, width (of the channels) or k (of SLTT-K)", 0, 0},
+        {"out", 'o', SP_ARG_TEXT, &o.out, "DIR", "with --sweep: folder of its CSV file and picture (default .)", 0, 0},
+        {"overhead", 0, SP_ARG_FLAG, &o.overhead, NULL, "training with loader, metrics and checkpoint beside the bare step", 0, 0},
         {"layers", 0, SP_ARG_FLAG, &o.layers, NULL, "time, rate and share of the rulers by layer (events slow small kernels)", 0, 0},
         {"profile", 0, SP_ARG_FLAG, &profile, NULL, "the same", 0, 0},
         {"trace", 0, SP_ARG_TEXT, &o.trace, "FILE", "write what ran when, for chrome://tracing or Perfetto", 0, 0},
@@ -125,6 +128,7 @@ int sp_cmd_bench(int argc, char **argv)
                                 "metrics or files.",
                        .args = args, .n_args = sizeof args / sizeof *args, .min_rest = 0, .max_rest = 1,
                        .notes = "Example: spikeport bench --network resnet18 --schedule sltt --batch 32 --steps 6 --layers\n"
+                                "         spikeport bench recipes/bench/small.yaml --sweep time_steps=1,2,4,6,8 --out runs/curves\n"
                                 "Times of single ops: spikeport plugins bench."};
     int code;
     sp_error err = {0};
@@ -133,5 +137,7 @@ int sp_cmd_bench(int argc, char **argv)
     if ((rest.n == 1) == (o.network != NULL))
         return sp_args_wrong(&a, rest.n ? "a recipe and --network exclude each other" : "name a recipe, or a network with --network");
     o.layers = o.layers || profile;
-    return bench(rest.n ? rest.items[0] : NULL, &o, &err) == SP_OK ? 0 : sp_cli_fail("bench", &err);
+    const char *path = rest.n ? rest.items[0] : NULL;
+    sp_status st = o.overhead ? sp_cli_bench_overhead(path, &o, &err) : o.sweep ? sp_cli_bench_sweep(path, &o, &err) : bench(path, &o, &err);
+    return st == SP_OK ? 0 : sp_cli_fail("bench", &err);
 }

@@ -37,12 +37,23 @@ static json_t *variant_json(const sp_variant *v)
                      sp_cli_json_text(v->path));
 }
 
+/* What a neuron model has beyond its potential, as its file says it. */
+static const char *uses_of(const sp_fragment *f, char out[32])
+{
+    snprintf(out, 32, "%s%s%s", f->uses & SP_USES_AUX ? "aux " : "", f->uses & SP_USES_THRESHOLD ? "threshold " : "",
+             f->uses & SP_USES_LEARN ? "learn " : "");
+    if (*out)
+        out[strlen(out) - 1] = '\0';
+    return out;
+}
+
 static json_t *fragment_json(const sp_fragment *f)
 {
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:f, s:s, s:o}", "what", "fragment", "kind",
+    char uses[32];
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:f, s:s, s:s, s:o}", "what", "fragment", "kind",
                      fragment_kind_name(f), "name", f->name, "plugin", f->plugin, "version", f->version,
-                     "origin", origin_name(f->origin), "width_default", f->width_default, "about",
-                     f->about ? f->about : "", "path", sp_cli_json_text(f->path));
+                     "origin", origin_name(f->origin), "width_default", f->width_default, "uses",
+                     uses_of(f, uses), "about", f->about ? f->about : "", "path", sp_cli_json_text(f->path));
 }
 
 static sp_status list_json(const sp_registry *reg)
@@ -174,6 +185,9 @@ static sp_status show(const sp_cli_plugins *o, sp_error *err)
         printf("%s %s (%s %s)\n", fragment_kind_name(f), f->name, f->plugin, f->version);
         show_line("about", f->about);
         show_line("file", f->path);
+        char uses[32];
+        if (f->uses)
+            show_line("uses", uses_of(f, uses));
         if (f->kind == SP_FRAGMENT_SURROGATE)
             printf("   %-11s %g\n\n", "width", f->width_default);
     }

@@ -5,12 +5,12 @@
 //@ global:    min(N*H, cu*16)
 //@ local:     1
 //@ kernel:    conv_backward_weight__spikes
-//@ global:    O/16/(1 + (KH*KW <= 12 && O % 32 == 0) + 2*(KH*KW <= 6 && O % 64 == 0) + 4*(KH*KW <= 3 && O % 128 == 0)), ceildiv(C, 64)
+//@ global:    O/(16 + 16*(KH*KW <= 12 && O % 32 == 0)), ceildiv(C, 64)
 //@ local:     1, 1
 //@ bake:      *
 //@ define:    SLOTS = 1
-//@ when:      X_BITS && C >= 8 && O % 16 == 0 && KH*KW <= 25 && SH <= 2 && SW <= 2 && W <= 512 && O/16/(1 + (KH*KW <= 12 && O % 32 == 0) + 2*(KH*KW <= 6 && O % 64 == 0) + 4*(KH*KW <= 3 && O % 128 == 0))*ceildiv(C, 64) >= 8
-//@ workspace: N*ceildiv(ceildiv(H, SH), max(1, 128/ceildiv(W, SW)))*max(4, 2*ceildiv(ceildiv(W, SW), 64))*SH*SW*roundup(C, 32)
+//@ when:      X_BITS && C >= 8 && O % 16 == 0 && KH*KW > 2 && KH*KW <= 25 && SH <= 2 && SW <= 2 && W <= 512 && O/(16 + 16*(KH*KW <= 12 && O % 32 == 0))*ceildiv(C, 64) >= 8
+//@ workspace: N*ceildiv(ceildiv(H, SH), max(1, 256/ceildiv(W, SW)))*max(8, 2*ceildiv(ceildiv(W, SW), 64))*SH*SW*roundup(C, 32)
 //@ device:    cpu
 //@ score:     80
 //@ about:     adds e of each spike for all taps at once: no multiplication, work in proportion to the firing rate
@@ -19,22 +19,22 @@
 //@ global:    min(N*H, cu*16)
 //@ local:     1
 //@ kernel:    conv_backward_weight__spikes_slots
-//@ global:    O/16/(1 + (KH*KW <= 12 && O % 32 == 0) + 2*(KH*KW <= 6 && O % 64 == 0) + 4*(KH*KW <= 3 && O % 128 == 0)), ceildiv(C, 64), min(N, 4)
+//@ global:    O/(16 + 16*(KH*KW <= 12 && O % 32 == 0)), ceildiv(C, 64), min(N, 4)
 //@ local:     1, 1, 1
 //@ kernel:    conv_backward_weight__slot_sum
 //@ global:    KH*KW*ceildiv(C, 8)
 //@ local:     1
 //@ bake:      *
 //@ define:    SLOTS = 4
-//@ when:      X_BITS && C >= 8 && O % 16 == 0 && KH*KW <= 25 && SH <= 2 && SW <= 2 && W <= 512
-//@ workspace: N*ceildiv(ceildiv(H, SH), max(1, 128/ceildiv(W, SW)))*max(4, 2*ceildiv(ceildiv(W, SW), 64))*SH*SW*roundup(C, 32) + min(N, 4)*KH*KW*C*O
+//@ when:      X_BITS && C >= 8 && O % 16 == 0 && KH*KW > 2 && KH*KW <= 25 && SH <= 2 && SW <= 2 && W <= 512
+//@ workspace: N*ceildiv(ceildiv(H, SH), max(1, 256/ceildiv(W, SW)))*max(8, 2*ceildiv(ceildiv(W, SW), 64))*SH*SW*roundup(C, 32) + min(N, 4)*KH*KW*C*O
 //@ device:    cpu
 //@ score:     70
 //@ about:     the same with a partial sum per group of images, for layers with few weights
 
 /* g_w[tap][c][o] += sum over spikes (pixel, c) of e[pixel moved by the tap][o].
  *
- * The first pass transposes the spikes: for each strip of about 128 pixels and each channel, bits by pixel.
+ * The first pass transposes the spikes: for each strip of 128 to 256 pixels and each channel, bits by pixel.
  * A work-item owns up to 64 channels and VECTORS vectors of outputs. It copies a strip of e into a buffer
  * with zeros around, so that a tap is a constant distance; then, channel by channel, the sums of all taps
  * stay in registers while the bits are walked: a spike costs one addition of a vector in the near cache per
@@ -52,7 +52,7 @@
 #define FLOOR(a, b) (((a) + 1024 * (b)) / (b) - 1024)
 
 #define TAPS (KH * KW)
-#define VECTORS (1 + (TAPS <= 12 && O % 32 == 0) + 2 * (TAPS <= 6 && O % 64 == 0) + 4 * (TAPS <= 3 && O % 128 == 0))
+#define VECTORS (1 + (TAPS <= 12 && O % 32 == 0))
 #define COLS (16 * VECTORS)
 #define SUMS (TAPS * VECTORS)
 #define BLOCK MIN(C, 64)
@@ -75,7 +75,7 @@
 #define R JH
 #else
 #define G 1
-#define R CEIL(JH, CEIL(JH, MAX(1, 128 / JW)))
+#define R CEIL(JH, CEIL(JH, MAX(1, 256 / JW)))
 #endif
 #define STRIPS_Y CEIL(JH, R)
 #define STRIPS (CEIL(N, G) * STRIPS_Y)
