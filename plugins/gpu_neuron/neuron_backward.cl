@@ -1,0 +1,42 @@
+//@ plugin: gpu_neuron 1.0.0
+//@ abi:    1
+//@ op:     neuron.backward/1
+//@ kernel: neuron_backward__vec4
+//@ global: M*C/4
+//@ define: SP_REAL_WIDTH = 4
+//@ when:   M*C % 4 == 0
+//@ device: gpu
+//@ score:  50
+//@ about:  four neurons a work-item, whatever the number of channels
+
+/* As the reference kernel, four neighbours at a time: h = surrogate'(u - v_th); g_u = g_s h [+ carry (d_reset/d_u +
+ * d_reset/d_s h)]; g_x = g_u d_charge/d_x; carry = g_u d_charge/d_v. g_x may be g_s. */
+#pragma OPENCL FP_CONTRACT OFF
+
+__kernel void neuron_backward__vec4(SP_REF(float, g_s), SP_IN(float, u),
+#if TEMPORAL
+                                    SP_IO(float, carry), int last,
+#endif
+                                    SP_IO(float, g_x), float decay, float x_gain, float v_th, float v_reset, float width)
+{
+    SP_AT(g_s);
+    SP_AT(u);
+    SP_AT(g_x);
+    const neuron_args p = {decay, x_gain, v_th, v_reset};
+    const size_t i = get_global_id(0);
+    const real here = vload4(i, u), h = surrogate_grad(here - SP_REAL(v_th), width);
+    real g_u = vload4(i, g_s) * h;
+#if TEMPORAL
+    SP_AT(carry);
+    if (!last) {
+        const real s = select(SP_REAL(0.0f), SP_REAL(1.0f), here >= SP_REAL(v_th));
+        real d_v = neuron_d_reset_d_u(here, s, p);
+#if !DETACH
+        d_v = fma(neuron_d_reset_d_s(here, s, p), h, d_v);
+#endif
+        g_u = fma(vload4(i, carry), d_v, g_u);
+    }
+    vstore4(g_u * neuron_d_charge_d_v(p), i, carry);
+#endif
+    vstore4(g_u * neuron_d_charge_d_x(p), i, g_x);
+}
