@@ -128,10 +128,28 @@ static int n_flags(const sp_op *op)
     return n;
 }
 
+/* Flags that make a buffer half stand last; calls with them come after all the others, and in the same number, so that a
+ * variant that does not know half is tried as if there were none. */
+static bool flag_means_half(const sp_op *op, const char *flag)
+{
+    for (int i = 0; i < SP_OP_MAX_BUFFERS && op->buffers[i].name; i++)
+        if (op->buffers[i].half && strcmp(op->buffers[i].half, flag) == 0)
+            return true;
+    return false;
+}
+
+static int n_half_flags(const sp_op *op)
+{
+    int n = 0, flags = n_flags(op);
+    while (n < flags && flag_means_half(op, op->flags[flags - 1 - n]))
+        n++;
+    return n;
+}
+
 /* How many ways there are to set flags, first, last, neuron and surrogate of an op. */
 static unsigned n_settings(const sp_op *op)
 {
-    unsigned n = 1u << n_flags(op);
+    unsigned n = 1u << (n_flags(op) - n_half_flags(op));
     n *= has_int(op, "first") || has_int(op, "last") || has_int(op, "iteration") ? 2 : 1;
     n *= op->takes_neuron ? N_NEURONS : 1;
     return n * (op->takes_surrogate ? N_SURROGATES : 1);
@@ -167,7 +185,7 @@ static void set_floats(sp_op_call *c, unsigned version)
 
 static void apply_setting(sp_op_call *c, unsigned setting, unsigned version)
 {
-    int flags = n_flags(c->op);
+    int flags = n_flags(c->op) - n_half_flags(c->op);
     for (int i = 0; i < flags; i++)
         c->flags[i] = setting >> i & 1;
     setting >>= flags;
@@ -216,15 +234,11 @@ static bool letters_fit(const sp_op *op, const char *const *names)
     return sizes == known + (computed ? 2 : 0);
 }
 
-size_t sp_check_calls(const sp_op *op, bool quick, sp_op_call *out, size_t max)
+/* Calls of one list of shapes, with the half flags set or not. */
+static size_t add_calls(const sp_op *op, size_t list, bool quick, bool half, sp_op_call *out, size_t n, size_t max)
 {
     enum { MANY = 32, SOME = 8 }; /* settings tried with the first shape marked ALL, and with the others */
-    size_t list = 0, n = 0;
     unsigned most = MANY;
-    while (list < sizeof lists / sizeof *lists && !letters_fit(op, lists[list].names))
-        list++;
-    if (list == sizeof lists / sizeof *lists)
-        return 0;
 
     /* An odd step visits every setting of a power of two once before it repeats. */
     unsigned settings = n_settings(op), step = settings * 5 / 8 | 1, turn = 0;
@@ -232,7 +246,7 @@ size_t sp_check_calls(const sp_op *op, bool quick, sp_op_call *out, size_t max)
         const shape *s = &lists[list].shapes[i];
         if (quick && !(s->tier & QUICK))
             continue;
-        unsigned want = s->tier & ALL ? (quick ? 4 : most) : (quick ? 1 : 2);
+        unsigned want = s->tier & ALL ? (quick ? half ? 1 : 4 : most) : (quick ? 1 : 2);
         most = s->tier & ALL ? SOME : most;
         for (unsigned k = 0; k < want && k < settings && n < max; k++, turn++) {
             sp_op_call c = {.op = op};
@@ -243,8 +257,21 @@ size_t sp_check_calls(const sp_op *op, bool quick, sp_op_call *out, size_t max)
                 set_output_size(&c, "W");
             }
             apply_setting(&c, turn * step % settings, settings > 1 ? turn / 2 : turn);
+            for (int j = 0; half && j < n_half_flags(op); j++)
+                c.flags[n_flags(op) - 1 - j] = 1;
             out[n++] = c;
         }
     }
     return n;
+}
+
+size_t sp_check_calls(const sp_op *op, bool quick, sp_op_call *out, size_t max)
+{
+    size_t list = 0;
+    while (list < sizeof lists / sizeof *lists && !letters_fit(op, lists[list].names))
+        list++;
+    if (list == sizeof lists / sizeof *lists)
+        return 0;
+    size_t n = add_calls(op, list, quick, false, out, 0, max);
+    return n_half_flags(op) ? add_calls(op, list, quick, true, out, n, max) : n;
 }

@@ -116,6 +116,10 @@ sp_status sp_select(sp_registry *reg, sp_device *dev, const sp_op_call *call, sp
 size_t sp_select_explain(sp_registry *reg, sp_device *dev, const sp_op_call *call, sp_candidate *out,
                          size_t max);
 
+/* Whether v can take a call with half buffers (sp_call_half_flag): its source says the flag's name. What was written
+ * without a thought of half sees float32 only. */
+bool sp_variant_knows_half(const sp_variant *v, const sp_op_call *call);
+
 /* Takes a variant out of the choice for the life of the registry (its build or its check failed); logs it once as a
  * warning. A second reason changes nothing. [setup] */
 void sp_variant_refuse(sp_variant *v, const char *reason);

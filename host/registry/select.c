@@ -69,6 +69,12 @@ static bool is_meant_for(const sp_variant *v, const sp_device *dev)
     return !v->needs_device || has_word(v->needs_device, sp_device_type_name(dev->info.type));
 }
 
+bool sp_variant_knows_half(const sp_variant *v, const sp_op_call *call)
+{
+    const char *flag = sp_call_half_flag(call);
+    return !flag || (v->kind == SP_VARIANT_KERNEL && v->source && strstr(v->source, flag));
+}
+
 /* Whether v can serve the call on dev; else the reason. `any_type`: also where it is meant for another type of device. */
 static bool is_applicable(const sp_variant *v, const sp_device *dev, const sp_op_call *call, bool any_type,
                           char *reason, size_t size)
@@ -85,6 +91,10 @@ static bool is_applicable(const sp_variant *v, const sp_device *dev, const sp_op
     }
     if (!needs_met(v, dev, reason, size))
         return false;
+    if (!sp_variant_knows_half(v, call)) {
+        snprintf(reason, size, "rejected: takes float32, not half (%s=1)", sp_call_half_flag(call));
+        return false;
+    }
     int64_t yes = 1;
     sp_error err = {0};
     if (v->when && sp_expr_eval(v->when, sp_variant_lookup, &scope, &yes, &err) != SP_OK) {

@@ -89,6 +89,7 @@ static sp_plan_options plan_options(const sp_recipe *r, const sp_dataset_info *d
                              .seed = (uint64_t)r->seed, .adamw = r->adamw, .momentum = r->momentum,
                              .weight_decay = r->weight_decay, .beta1 = r->beta1, .beta2 = r->beta2, .eps = r->eps,
                              .online_update = r->online_update && !eval, .truncate = eval ? 0 : r->truncate, .recompute = r->recompute,
+                             .half = r->half,
                              .count_spikes = true};
 }
 

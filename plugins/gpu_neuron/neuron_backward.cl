@@ -10,21 +10,21 @@
 //@ about:  four neurons a work-item, whatever the number of channels
 
 /* As the reference kernel, four neighbours at a time: h = surrogate'(u - v_th); g_u = g_s h [+ carry (d_reset/d_u +
- * d_reset/d_s h)]; g_x = g_u d_charge/d_x; carry = g_u d_charge/d_v. g_x may be g_s. */
+ * d_reset/d_s h)]; g_x = g_u d_charge/d_x; carry = g_u d_charge/d_v. g_x may be g_s. u is half with U_HALF. */
 #pragma OPENCL FP_CONTRACT OFF
 
-__kernel void neuron_backward__vec4(SP_REF(float, g_s), SP_IN(float, u),
+__kernel void neuron_backward__vec4(SP_REF(float, g_s), SP_IN(sp_u, u),
 #if TEMPORAL
                                     SP_IO(float, carry), int last,
 #endif
                                     SP_IO(float, g_x), float decay, float x_gain, float v_th, float v_reset, float width)
 {
     SP_AT(g_s);
-    SP_AT(u);
+    SP_AT_U(u);
     SP_AT(g_x);
     const neuron_args p = {decay, x_gain, v_th, v_reset};
     const size_t i = get_global_id(0);
-    const real here = vload4(i, u), h = surrogate_grad(here - SP_REAL(v_th), width);
+    const real here = SP_UN(4, u, i), h = surrogate_grad(here - SP_REAL(v_th), width);
     real g_u = vload4(i, g_s) * h;
 #if TEMPORAL
     SP_AT(carry);

@@ -34,7 +34,8 @@
 /* Sums over the rows of a channel. A work-group has 32 neighbouring channels (a whole line of memory) and LANES rows at
  * a time; lane l adds the rows l, l + LANES, ... of the group's slot, and a tree in local memory joins the lanes. The
  * second pass joins the slots in the same way: one group for 32 channels instead of one work-item for each. Slots and trees
- * depend on the shape only: the same bits every time. work: [2][slots][C], then [2][C] for the backward pass.
+ * depend on the shape only: the same bits every time. work: [2][slots][C], then [2][C] for the backward pass, whose x is half with
+ * X_HALF.
  *
  * Distances from a mean, never squares of x; the rest that distances add up to corrects the mean; the slots of a channel
  * are joined as by Chan, Golub, LeVeque (1983): squares within the slots plus squares between them. */
@@ -136,12 +137,12 @@ batch_norm_statistics__combine(SP_IN(float, work), SP_IN(float, gamma), SP_IN(fl
 }
 
 __kernel __attribute__((reqd_work_group_size(COLS, LANES, 1))) void
-batch_norm_backward__slots(SP_REF(float, g), SP_IN(float, x), SP_IN(float, mean), SP_IN(float, rstd),
+batch_norm_backward__slots(SP_REF(float, g), SP_IN(sp_xh, x), SP_IN(float, mean), SP_IN(float, rstd),
                            SP_OUT(float, work), int M, int C)
 {
     __local float part[LANES * COLS];
     SP_AT(g);
-    SP_AT(x);
+    SP_AT_XH(x);
     SP_AT(mean);
     SP_AT(rstd);
     SP_AT(work);
@@ -153,7 +154,7 @@ batch_norm_backward__slots(SP_REF(float, g), SP_IN(float, x), SP_IN(float, mean)
     for (int m = slot_start(slot, M) + lane; m < end; m += LANES) {
         const ulong i = (ulong)m * C + c;
         sum_g += g[i];
-        sum_gxhat += g[i] * ((x[i] - mu) * r);
+        sum_gxhat += g[i] * ((SP_XH(x, i) - mu) * r);
     }
     sum_g = join(part, sum_g);
     sum_gxhat = join(part, sum_gxhat);
@@ -188,12 +189,12 @@ batch_norm_backward__combine(SP_IO(float, work), SP_IO(float, g_gamma), SP_IO(fl
     }
 }
 
-__kernel void batch_norm_backward__apply(SP_IN(float, work), SP_REF(float, g), SP_IN(float, x), SP_IN(float, mean),
+__kernel void batch_norm_backward__apply(SP_IN(float, work), SP_REF(float, g), SP_IN(sp_xh, x), SP_IN(float, mean),
                                          SP_IN(float, rstd), SP_IN(float, gamma), SP_IO(float, g_x), int M, int C)
 {
     SP_AT(work);
     SP_AT(g);
-    SP_AT(x);
+    SP_AT_XH(x);
     SP_AT(mean);
     SP_AT(rstd);
     SP_AT(gamma);
@@ -201,6 +202,6 @@ __kernel void batch_norm_backward__apply(SP_IN(float, work), SP_REF(float, g), S
     const ulong c = get_global_id(0), i = get_global_id(1) * (ulong)C + c;
     const float mean_g = work[(ulong)(2 * SLOT_COUNT(M)) * C + c];
     const float mean_gxhat = work[(ulong)(2 * SLOT_COUNT(M) + 1) * C + c];
-    const float xhat = (x[i] - mean[c]) * rstd[c];
+    const float xhat = (SP_XH(x, i) - mean[c]) * rstd[c];
     g_x[i] = gamma[c] * rstd[c] * (g[i] - mean_g - xhat * mean_gxhat);
 }

@@ -18,7 +18,8 @@ static const char plugin[] =
             V("k_ext", "//@ score: 70\n//@ needs: ext:cl_khr_subgroups\n")
                 V("k_when", "//@ score: 60\n//@ tune: T = 16 8\n//@ define: D = 3\n//@ when: M % T == 0 && D "
                             "== 3 && wg >= 64 && cpu\n") V("k_zero", "//@ score: 50\n//@ when: 8 / M > 1\n")
-                    V("k_b", "//@ score: 20\n") V("k_a", "//@ score: 20\n");
+                    V("k_b", "//@ score: 20\n") V("k_a", "//@ score: 20\n")
+                        "//@ op: neuron.backward/1\n//@ kernel: k_old\n//@ global: M*C\nkernel void k_old(void) {}\n";
 
 static sp_registry *reg;
 static sp_device dev;
@@ -192,6 +193,22 @@ Test(select, a_variant_of_another_device_type_runs_only_when_it_is_named)
     cr_assert_str_eq(choose(32), "t:k_gpu");
     expect_reason(32, "t:k_gpu", "chosen: forced, though made for device type gpu accelerator");
     expect_reason(32, "t:k_when", "passed over");
+}
+
+Test(select, a_kernel_that_does_not_know_half_gets_float32_only)
+{
+    sp_op_call call = sp_op_call_make("neuron.backward/1");
+    sp_candidate all[32];
+    for (int half = 0; half < 2; half++) {
+        sp_call_set_flag(&call, "U_HALF", half);
+        size_t n = sp_select_explain(reg, &dev, &call, all, 32);
+        for (size_t i = 0; i < n; i++)
+            if (strcmp(all[i].variant->id, "t:k_old") == 0)
+                cr_assert_eq(strstr(all[i].reason, "rejected: takes float32, not half (U_HALF=1)") != NULL, half, "%s", all[i].reason);
+        sp_variant *v = NULL;
+        cr_assert_eq(sp_select(reg, &dev, &call, &v, NULL, 0, NULL), SP_OK);
+        cr_assert(sp_variant_knows_half(v, &call), "%s", v->id);
+    }
 }
 
 Test(select, a_pattern_counts_where_the_plugin_has_something)
