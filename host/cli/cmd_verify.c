@@ -88,7 +88,10 @@ static sp_status collect(const sp_arg_list *rest, paths *p, sp_error *err)
 
 static void print_case(const sp_verify_case *c, bool all_rows)
 {
-    printf("%-32s %s  worst %.2e  cosine 1 - %.1e\n", c->name, c->passed ? "pass" : "FAIL", c->worst, 1 - c->cosine);
+    printf("%-32s %s  worst %.2e", c->name, c->passed ? "pass" : "FAIL", c->worst);
+    if (isfinite(c->cosine))
+        printf("  cosine 1 - %.1e", fmax(1 - c->cosine, 0));
+    printf("\n");
     for (size_t i = 0; i < c->n_rows; i++)
         if (all_rows || !c->rows[i].passed)
             printf("    %-36s %.2e%s\n", c->rows[i].name, c->rows[i].error, c->rows[i].passed ? "" : "  FAIL");
@@ -99,8 +102,8 @@ static sp_status case_json(const sp_verify_case *c)
     json_t *rows = json_object();
     for (size_t i = 0; i < c->n_rows; i++)
         json_object_set_new(rows, c->rows[i].name, isfinite(c->rows[i].error) ? json_real(c->rows[i].error) : json_null());
-    return sp_cli_json_line(json_pack("{s:s, s:b, s:o, s:o}", "case", c->name, "passed", c->passed, "cosine",
-                                      isfinite(c->cosine) ? json_real(c->cosine) : json_null(), "errors", rows));
+    return sp_cli_json_line(json_pack("{s:s, s:b, s:o, s:o}", "case", c->name, "passed", c->passed, "errors", rows, "cosine",
+                                      isfinite(c->cosine) ? json_real(c->cosine) : json_null()));
 }
 
 typedef struct verify_options {
