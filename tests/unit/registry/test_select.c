@@ -114,6 +114,46 @@ Test(select, the_device_decides)
     cr_assert_str_eq(choose(32), "t:k_ext");
 }
 
+static const char *chosen_for(const char *op, const char *const *ints, const int64_t *values, int n)
+{
+    sp_op_call call = sp_op_call_make(op);
+    sp_variant *v = NULL;
+    sp_error err = {0};
+    for (int i = 0; i < n; i++)
+        sp_call_set_int(&call, ints[i], values[i]);
+    if (call.op->takes_neuron)
+        call.neuron = "lif";
+    if (call.op->takes_surrogate)
+        call.surrogate = "triangle";
+    cr_assert_eq(sp_select(reg, &dev, &call, &v, NULL, 0, &err), SP_OK, "%s", err.text);
+    return v->plugin;
+}
+
+/* The built-in plugins: what a GPU and a CPU run, and that a GPU with little local memory or small groups still runs. */
+Test(select, a_gpu_gets_the_kernels_for_gpus)
+{
+    static const char *const conv[] = {"N", "H", "W", "C", "O", "KH", "KW", "SH", "SW", "PH", "PW", "DH", "DW", "HO", "WO"};
+    static const int64_t shape[] = {32, 16, 16, 64, 64, 3, 3, 1, 1, 1, 1, 1, 1, 16, 16};
+    static const char *const rows[] = {"M", "C"};
+    static const int64_t many[] = {4096, 64};
+    static const char *const convs[] = {"conv.forward", "conv.backward_input", "conv.backward_weight"};
+    dev.info.type = SP_DEVICE_GPU;
+    dev.info.max_work_group = 256;
+    dev.info.local_bytes = 32768;
+    for (int i = 0; i < 3; i++)
+        cr_assert_str_eq(chosen_for(convs[i], conv, shape, 15), "gpu_conv");
+    cr_assert_str_eq(chosen_for("neuron.forward", rows, many, 2), "gpu_neuron");
+    cr_assert_str_eq(chosen_for("neuron.backward", rows, many, 2), "gpu_neuron");
+    cr_assert_str_eq(chosen_for("batch_norm.backward", rows, many, 2), "gpu_norm");
+    cr_assert_str_eq(chosen_for("add", rows, many, 2), "reference");
+    dev.info.local_bytes = 4096;
+    cr_assert_str_neq(chosen_for("conv.forward", conv, shape, 15), "gpu_conv");
+    dev.info.max_work_group = 16;
+    cr_assert_str_eq(chosen_for("batch_norm.backward", rows, many, 2), "reference");
+    dev.info.type = SP_DEVICE_CPU;
+    cr_assert_eq(strncmp(chosen_for("conv.forward", conv, shape, 15), "cpu_", 4), 0);
+}
+
 Test(select, ties_go_to_the_name)
 {
     cr_assert_str_eq(choose(1001), "t:k_a");
