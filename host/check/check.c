@@ -224,11 +224,11 @@ sp_status sp_check_variant(sp_registry *reg, sp_device *dev, sp_variant *v, cons
     return st;
 }
 
-sp_status sp_check_call(sp_registry *reg, sp_device *dev, sp_variant *v, const sp_op_call *call, uint64_t seed,
-                        sp_check_report *report, sp_error *err)
+sp_status sp_check_call(sp_registry *reg, sp_device *dev, sp_variant *v, const sp_op_call *call, const int64_t *tune_values,
+                        uint64_t seed, sp_check_report *report, sp_error *err)
 {
     session s = session_make(reg, dev, v, seed, report);
-    sp_status st = check_call(&s, call, NULL, err);
+    sp_status st = check_call(&s, call, tune_values, err);
     sp_check_arena_fini(&s.arena);
     return st;
 }

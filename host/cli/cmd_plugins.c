@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/suggest.h"
 #include "check/check.h"
+#include "registry/wisdom.h"
 
 static const char *origin_name(sp_origin origin)
 {
@@ -214,6 +215,8 @@ static int run(sp_cli_plugins *o, size_t which)
     sp_status st = load(o, is_check, &err);
     if (st == SP_OK && subcommands[which].device)
         st = sp_device_open(o->device, NULL, &o->dev, &err);
+    if (st == SP_OK && o->dev && !is_check && !o->no_wisdom)
+        st = sp_wisdom_open(o->reg, o->dev, &err);
     if (st == SP_OK)
         st = subcommands[which].run(o, &err);
     fflush(stdout);
@@ -224,7 +227,7 @@ static int run(sp_cli_plugins *o, size_t which)
 
 int sp_cmd_plugins(int argc, char **argv)
 {
-    sp_cli_plugins o = {.neuron = "lif", .surrogate = "triangle", .seed = 1, .ms = 300};
+    sp_cli_plugins o = {.neuron = "lif", .surrogate = "triangle", .seed = 1, .ms = 300, .density = 25};
     sp_arg_list rest = {.n = 0};
     const sp_arg args[] = {
         {"json", 0, SP_ARG_FLAG, &o.json, NULL, "one JSON object a line", 0, 0},
@@ -240,9 +243,11 @@ int sp_cmd_plugins(int argc, char **argv)
          0},
         {"surrogate", 0, SP_ARG_TEXT, &o.surrogate, "NAME", "why, bench: for ops with one (default triangle)",
          0, 0},
+        {"no-wisdom", 0, SP_ARG_FLAG, &o.no_wisdom, NULL, "why, bench: as if nothing had been measured", 0, 0},
         {"full", 0, SP_ARG_FLAG, &o.full, NULL, "check: all shapes, not a handful", 0, 0},
         {"seed", 0, SP_ARG_INTEGER, &o.seed, "N", "check, bench: of the inputs (default 1)", 0, INT64_MAX},
         {"ms", 0, SP_ARG_INTEGER, &o.ms, "N", "bench: time per candidate (default 300)", 1, 600000},
+        {"density", 0, SP_ARG_INTEGER, &o.density, "PERCENT", "bench: neurons that fire (default 25)", 0, 100},
     };
     const sp_args a = {.command = "plugins",
                        .synopsis = "list | show NAME | why OP | check [PATH|NAME] | bench OP [options]",

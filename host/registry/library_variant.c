@@ -166,7 +166,10 @@ sp_status sp_library_variant_enqueue(sp_library_variant *v, const sp_range *buff
         launch.bias2 = dyn->bias2;
     }
     sp_plugin_error why = {.struct_size = sizeof why};
+    sp_device_span span = sp_device_span_begin(v->dev, name);
+    launch.event = span.event;
     int32_t status = v->plugin->enqueue(v->plugin, &launch, &why);
+    sp_device_span_end(v->dev, span);
     if (status != SP_OK)
         return sp_error_prefix(err, sp_library_fail(v->path, "enqueue", status, &why, err), "%s: ", name);
     v->dev->n_launches++;
