@@ -42,11 +42,16 @@ static bool can_recompute(const sp_builder *b, int act)
            (b->g->acts[n->in[1]].bits || can_recompute(b, n->in[1]));
 }
 
+bool spi_is_recomputed(const sp_builder *b, int act)
+{
+    return b->p->o.recompute && b->temporal && can_recompute(b, act);
+}
+
 /* Computes an activation again in the backward segment, by the kernels of the forward pass, so to the same bits: it then needs
  * no slot for every time step. */
 static sp_status recompute(sp_builder *b, int act)
 {
-    if (!b->p->o.recompute || !b->temporal || b->recomputed[act] || !can_recompute(b, act))
+    if (b->recomputed[act] || !spi_is_recomputed(b, act))
         return SP_OK;
     int node = b->g->acts[act].producer;
     const sp_node *n = &b->g->nodes[node];
@@ -67,7 +72,9 @@ static sp_status batch_norm_backward(sp_builder *b, int node, int g)
     SP_TRY(new_gradient(b, n->in[0], &g_x));
     sp_emit e = spi_step(b, node, "batch_norm.backward");
     spi_int(&e, "M", spi_rows(b, a)), spi_int(&e, "C", a->c);
-    spi_bind(&e, "g", g), spi_bind(&e, "x", b->act[n->in[0]]);
+    int x = b->bn_half[node] >= 0 ? b->bn_half[node] : b->act[n->in[0]];
+    spi_flag(&e, "X_HALF", b->bn_half[node] >= 0);
+    spi_bind(&e, "g", g), spi_bind(&e, "x", x);
     spi_bind(&e, "mean", b->bn[node][BN_MEAN]), spi_bind(&e, "rstd", b->bn[node][BN_RSTD]);
     SP_TRY(spi_bind_param(&e, "gamma", n->gamma, false));
     SP_TRY(spi_bind_param(&e, "g_gamma", n->gamma, true));
@@ -92,6 +99,7 @@ static sp_status neuron_backward(sp_builder *b, int node, int g)
     sp_emit e = spi_step(b, node, spi_neuron_is_extended(b, node) ? "neuron.backward_ext" : "neuron.backward");
     spi_int(&e, "M", spi_rows(b, a)), spi_int(&e, "C", a->c);
     spi_neuron_settings(&e, neuron);
+    spi_store_half(&e, "U_HALF", b->u[node]);
     spi_float(&e, "width", isnan(neuron->width) ? f ? f->width_default : 1.0 : neuron->width);
     spi_flag(&e, "TEMPORAL", b->temporal), spi_flag(&e, "DETACH", neuron->detach_reset);
     e.step.call.surrogate = neuron->surrogate;

@@ -4,6 +4,7 @@
 
 #include "plan/plan.h"
 
+struct sp_emit;
 enum { BN_MEAN, BN_RSTD, BN_SCALE, BN_SHIFT, BN_VALUES };
 
 /* Values that belong to a node or an activation while segments are built. */
@@ -28,6 +29,7 @@ typedef struct sp_builder {
     double *trace_decay;     /* by node: 1 - 1/tau of the neuron before it */
     int *mask;               /* by node: dropout mask */
     int (*bn)[BN_VALUES];    /* by node */
+    int *bn_half;            /* by node: its input as half for the backward pass, -1 where that reads the input itself */
     int *w_hat;              /* by node: standardised weight [w_hat, mean, rstd] x 3 */
     int *g_w_hat;            /* by node */
     int g_logits;
@@ -37,6 +39,14 @@ typedef struct sp_builder {
 sp_status spi_value_new(sp_builder *b, const char *name, int64_t elems, sp_store store, int *out);
 sp_status spi_value_fixed(sp_builder *b, const char *name, uint64_t at_elems, int64_t elems, int *out);
 sp_status spi_param_value(sp_builder *b, int param, bool gradient, int *out);
+
+/* With half storage: from here on `value`, an operand of the step, is half, and the step is told by its flag. Nothing
+ * happens where the op has no such flag. */
+void spi_store_half(struct sp_emit *e, const char *flag, int value);
+/* A copy of a float32 activation as half, made in the current segment. */
+sp_status spi_pack_half(sp_builder *b, int node, int act, int *out);
+/* Whether BPTT computes an activation again in its backward pass instead of keeping it. */
+bool spi_is_recomputed(const sp_builder *b, int act);
 
 /* Steps: make a call, bind operands by name, then emit (chooses and builds the kernel). */
 typedef struct sp_emit {

@@ -28,6 +28,31 @@ static sp_status bn_values(sp_builder *b, int node)
     return SP_OK;
 }
 
+/* Whether some layer reads an activation itself, as float32, in its backward pass. */
+static bool act_is_kept(const sp_builder *b, int act)
+{
+    for (int i = 0; i < b->g->n_nodes; i++) {
+        const sp_node *n = &b->g->nodes[i];
+        bool reads = n->weight >= 0 || n->type == SP_NODE_POOL_MAX || (n->type == SP_NODE_RESIDUAL && n->skip_gain >= 0);
+        if (reads && n->in[0] == act)
+            return true;
+    }
+    return false;
+}
+
+/* The backward pass of a batch norm reads its input, the largest thing that is kept. What is computed once a mini-batch, or
+ * again in the backward pass, or is read there as float32 by others, stays as it is. */
+static sp_status keep_input_as_half(sp_builder *b, int node)
+{
+    int act = b->g->nodes[node].in[0], producer = b->g->acts[act].producer;
+    bool backward_follows = b->segment == SP_SEGMENT_FULL || b->temporal;
+    b->bn_half[node] = -1;
+    if (!b->p->o.half || !b->training || !backward_follows || act == 0 || (producer >= 0 && spi_node_is_static(b, producer)) ||
+        spi_is_recomputed(b, act) || act_is_kept(b, act))
+        return SP_OK;
+    return spi_pack_half(b, node, act, &b->bn_half[node]);
+}
+
 static sp_status batch_norm_forward(sp_builder *b, int node)
 {
     const sp_node *n = &b->g->nodes[node];
@@ -48,6 +73,7 @@ static sp_status batch_norm_forward(sp_builder *b, int node)
         spi_bind(&e, "mean", b->bn[node][BN_MEAN]), spi_bind(&e, "rstd", b->bn[node][BN_RSTD]);
     }
     SP_TRY(spi_emit(&e));
+    SP_TRY(keep_input_as_half(b, node));
     if (n->fused)
         return SP_OK;
     int y;
@@ -119,6 +145,7 @@ static sp_status neuron_forward(sp_builder *b, int node)
     sp_emit e = spi_step(b, node, spi_neuron_is_extended(b, node) ? "neuron.forward_ext" : "neuron.forward");
     spi_int(&e, "M", spi_rows(b, a)), spi_int(&e, "C", a->c);
     spi_neuron_settings(&e, &n->layer->neuron);
+    spi_store_half(&e, "U_HALF", b->u[node]);
     spi_flag(&e, "NORM", norm);
     spi_bind(&e, "x", x), spi_bind(&e, "s", s), spi_bind(&e, "u", b->u[node]);
     spi_bind_at(&e, "u_prev", b->u[node], sp_plan_slots(b->p, &b->p->values[b->u[node]]) > 1 ? -1 : 0, 0);

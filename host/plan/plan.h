@@ -20,6 +20,7 @@ typedef struct sp_plan_options {
     bool online_update;     /* SLTT, OTTT: an optimizer step at every time step, else one a mini-batch */
     bool recompute;         /* BPTT: inputs of batch norms are computed again in the backward pass, not kept for every step */
     int64_t truncate;       /* BPTT: no gradient through v from a block of so many steps to the one before; 0: one block */
+    bool half;              /* potentials, and inputs of batch norms that are kept, are stored as half */
     double w_ce, w_mse, mse_target;
     bool mse_one_hot;
     uint64_t seed;          /* dropout */
@@ -57,6 +58,7 @@ typedef enum {
 typedef struct sp_value {
     char name[64];
     uint64_t bytes;           /* of one slot */
+    bool half;                /* its elements are binary16: half as many bytes as float32 */
     sp_store store;
     uint64_t fixed_at;        /* FIXED: element offset in the model's memory */
     uint32_t used_in;         /* bit mask of segments */
@@ -138,6 +140,12 @@ int64_t sp_plan_slots(const sp_plan *p, const sp_value *v);
 sp_range sp_plan_range(const sp_plan *p, const sp_operand *o, int t);
 sp_range sp_plan_value(const sp_plan *p, int value, int t);
 
+/* Bytes that values stored as half save in the arena's states and histories, and in what lives in one segment. */
+typedef struct sp_half_stats {
+    int values;
+    uint64_t bytes;           /* they take, all slots together; as float32 it would be twice as many */
+} sp_half_stats;
+sp_half_stats sp_plan_half(const sp_plan *p);
 void sp_plan_print(const sp_plan *p, bool steps, sp_text *out);        /* segments, variants with reasons, arena */
 /* JSON Lines objects are written by the command line from the same structures. */
 

@@ -65,21 +65,37 @@ static bool needs_met(const sp_variant *v, const sp_device *dev, char *reason, s
     return true;
 }
 
-bool sp_variant_applies(const sp_variant *v, const sp_device *dev, const sp_op_call *call,
-                        const int64_t *tune_values, char *reason, size_t size)
+static bool is_meant_for(const sp_variant *v, const sp_device *dev)
+{
+    return !v->needs_device || has_word(v->needs_device, sp_device_type_name(dev->info.type));
+}
+
+bool sp_variant_knows_half(const sp_variant *v, const sp_op_call *call)
+{
+    const char *flag = sp_call_half_flag(call);
+    return !flag || (v->kind == SP_VARIANT_KERNEL && v->source && strstr(v->source, flag));
+}
+
+/* As sp_variant_applies; `any_type`: also where v is meant for another type of device. */
+static bool applies(const sp_variant *v, const sp_device *dev, const sp_op_call *call, const int64_t *tune_values, bool any_type,
+                    char *reason, size_t size)
 {
     sp_variant_scope scope = {.variant = v, .call = call, .dev = dev, .tune_values = tune_values};
     if (v->refused) {
         snprintf(reason, size, "refused: %s", v->refused);
         return false;
     }
-    const char *type = sp_device_type_name(dev->info.type);
-    if (v->needs_device && !has_word(v->needs_device, type)) {
-        snprintf(reason, size, "rejected: made for device type %s, this is %s", v->needs_device, type);
+    if (!any_type && !is_meant_for(v, dev)) {
+        snprintf(reason, size, "rejected: made for device type %s, this is %s", v->needs_device,
+                 sp_device_type_name(dev->info.type));
         return false;
     }
     if (!needs_met(v, dev, reason, size))
         return false;
+    if (!sp_variant_knows_half(v, call)) {
+        snprintf(reason, size, "rejected: takes float32, not half (%s=1)", sp_call_half_flag(call));
+        return false;
+    }
     int64_t yes = 1;
     sp_error err = {0};
     if (v->when && sp_expr_eval(v->when, sp_variant_lookup, &scope, &yes, &err) != SP_OK) {
@@ -92,6 +108,12 @@ bool sp_variant_applies(const sp_variant *v, const sp_device *dev, const sp_op_c
         snprintf(reason, size, "rejected: %s is false (%s)", v->when, values);
     }
     return yes != 0;
+}
+
+bool sp_variant_applies(const sp_variant *v, const sp_device *dev, const sp_op_call *call, const int64_t *tune_values,
+                        char *reason, size_t size)
+{
+    return applies(v, dev, call, tune_values, false, reason, size);
 }
 
 /* Trust is asked for outside and built-in variants alike, once each; the reference kernels are what they are compared
@@ -115,6 +137,26 @@ static void add_candidate(sp_candidate *out, size_t *n, size_t max, const sp_can
 {
     if (*n < max)
         out[(*n)++] = *c;
+}
+
+/* "device:" says what a variant is fast on, not where it is right. Where all that is forced by name is made for another type
+ * of device, the user (or a test of a GPU's kernels on a CPU) is taken at the word. */
+static bool forces_other_type(const sp_registry *reg, const sp_device *dev, const sp_op *op, const char *forced)
+{
+    bool meant = !forced;
+    for (size_t i = 0; i < reg->n_variants; i++)
+        if (forced && reg->variants[i]->op == op && sp_forced_names(forced, reg->variants[i]))
+            meant |= is_meant_for(reg->variants[i], dev);
+    return !meant;
+}
+
+static void say_chosen(const sp_variant *v, const sp_device *dev, bool forced, char *reason, size_t size)
+{
+    if (forced && !is_meant_for(v, dev))
+        snprintf(reason, size, "chosen: forced, though made for device type %s (score %" PRId64 ")", v->needs_device,
+                 v->score);
+    else
+        snprintf(reason, size, forced ? "chosen: forced (score %" PRId64 ")" : "chosen: highest score (%" PRId64 ")", v->score);
 }
 
 /* The variant that was measured to be the fastest, where that still holds; why: the reason. */
@@ -152,6 +194,7 @@ static sp_variant *walk(sp_registry *reg, sp_device *dev, const sp_op_call *call
                         size_t *n, size_t max)
 {
     const char *forced = sp_forced_find(reg, call->op);
+    const bool any_type = forces_other_type(reg, dev, call->op, forced);
     char why[256];
     sp_variant *wise = forced ? NULL : wise_choice(reg, dev, call, why, sizeof why), *chosen = wise;
     *n = 0;
@@ -160,7 +203,7 @@ static sp_variant *walk(sp_registry *reg, sp_device *dev, const sp_op_call *call
         sp_variant *v = c.variant;
         if (v->op != call->op)
             continue;
-        c.applicable = v == wise || sp_variant_applies(v, dev, call, NULL, c.reason, sizeof c.reason);
+        c.applicable = v == wise || applies(v, dev, call, NULL, any_type && sp_forced_names(forced, v), c.reason, sizeof c.reason);
         if (v == wise) {
             c.chosen = true;
             snprintf(c.reason, sizeof c.reason, "%s", why);
@@ -174,9 +217,7 @@ static sp_variant *walk(sp_registry *reg, sp_device *dev, const sp_op_call *call
         else if (c.applicable && (c.applicable = is_trusted(reg, dev, v, call, c.reason, sizeof c.reason))) {
             c.chosen = true;
             chosen = v;
-            snprintf(c.reason, sizeof c.reason,
-                     forced ? "chosen: forced (score %" PRId64 ")" : "chosen: highest score (%" PRId64 ")",
-                     v->score);
+            say_chosen(v, dev, forced != NULL, c.reason, sizeof c.reason);
         }
         add_candidate(out, n, max, &c);
     }

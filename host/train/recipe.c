@@ -19,6 +19,7 @@
 static const char *const methods[] = {"sltt", "sltt-k", "bptt", "ottt"};
 static const char *const lr_schedules[] = {"constant", "cosine", "step"};
 static const char *const lr_per[] = {"epoch", "batch"};
+static const char *const precisions[] = {"float", "half"};
 static const char *const optimizers[] = {"sgd", "adamw"};
 static const int64_t most = 1000000000;
 
@@ -110,6 +111,19 @@ static sp_status read_schedule(sp_recipe *r, const sp_yaml *root, sp_error *err)
     if (r->method == SP_METHOD_SLTT_K && !r->adaptive && r->backprop_steps > r->time_steps)
         return sp_yaml_fail(m, err, "\"backprop_steps\" is %lld, but there are only %lld time steps",
                             (long long)r->backprop_steps, (long long)r->time_steps);
+    return SP_OK;
+}
+
+static sp_status read_precision(sp_recipe *r, const sp_yaml *root, sp_error *err)
+{
+    const sp_yaml *m;
+    int half = 0;
+    SP_TRY(section(root, "precision", &m, err));
+    if (!m)
+        return SP_OK;
+    CHECK_KEYS(m, "precision", "activations");
+    SP_TRY(sp_yaml_read_choice(m, "activations", precisions, COUNT(precisions), &half, err));
+    r->half = half == 1;
     return SP_OK;
 }
 
@@ -218,7 +232,7 @@ static sp_status read_all(sp_recipe *r, sp_error *err)
     const sp_yaml *root = r->doc.root, *neuron;
     if (!root || root->kind != SP_YAML_MAP)
         return SP_FAIL(err, SP_E_CONFIG, "%s: a recipe is a map of settings", r->doc.file);
-    CHECK_KEYS(root, "the recipe", "name", "about", "data", "network", "neuron", "schedule", "loss", "optimizer",
+    CHECK_KEYS(root, "the recipe", "name", "about", "data", "network", "neuron", "schedule", "precision", "loss", "optimizer",
                "lr_schedule", "batch", "eval_batch", "epochs", "seed", "checkpoint_every", "log_every", "plugins",
                "plugins_path", "base", "init_from", "monitor");
     SP_TRY(sp_yaml_read_string(root, "name", &r->name, err));
@@ -227,6 +241,7 @@ static sp_status read_all(sp_recipe *r, sp_error *err)
     if (neuron)
         SP_TRY(sp_neuron_read(neuron, &r->neuron, err));
     SP_TRY(read_schedule(r, root, err));
+    SP_TRY(read_precision(r, root, err));
     SP_TRY(spi_recipe_read_monitor(r, root, err));
     SP_TRY(read_loss(r, root, err));
     SP_TRY(read_optimizer(r, root, err));
@@ -351,6 +366,8 @@ void sp_recipe_print(const sp_recipe *r, sp_text *t)
         sp_text_add(t, "  recompute: true\n");
     if (r->truncate)
         sp_text_add(t, "  truncate: %lld\n", (long long)r->truncate);
+    if (r->half)
+        sp_text_add(t, "precision:\n  activations: half\n");
     sp_text_add(t, "loss:\n  mse: %.17g\n", r->w_mse);
     if (r->mse_one_hot)
         sp_text_add(t, "  mse_target: one_hot\n");

@@ -162,14 +162,16 @@ static void expect_inside(const sp_plan *p)
     }
 }
 
+enum { DIRECT, LOWERED, HALF, WAYS };
 static const sp_method all_methods[] = {SP_METHOD_SLTT, SP_METHOD_SLTT_K, SP_METHOD_BPTT, SP_METHOD_OTTT, SP_METHOD_EVAL};
 
 Test(plan, values_that_are_alive_together_lie_apart)
 {
     for (int m = 0; m < 5; m++)
-        for (int lowered = 0; lowered < 2; lowered++) {
+        for (int way = 0; way < WAYS; way++) {
             sp_plan_options o = options_of(all_methods[m], BATCH, 4);
-            if (lowered)
+            o.half = way == HALF;
+            if (way == LOWERED)
                 force("conv=im2col_gemm");
             rig r = rig_open(EVERY_LAYER, chw, &o);
             expect_no_overlap(r.p);
@@ -191,16 +193,17 @@ static void fill_arena(const sp_plan *p, int byte)
     }
 }
 
-/* With zeros in the arena, and with bytes that are NaN as a float and every spike as bits: the same to the last bit. */
+/* With zeros in the arena, and with bytes that are NaN as a float and as a half, and every spike as bits: the same to the last bit. */
 Test(plan, nothing_is_read_before_it_is_written)
 {
     for (int m = 0; m < 5; m++)
-        for (int lowered = 0; lowered < 2; lowered++) {
+        for (int way = 0; way < WAYS; way++) {
             static const uint8_t some[4] = {0, 1, 0, 1};
             sp_plan_options o = options_of(all_methods[m], BATCH, 4);
             float *g[2];
             double loss[2];
-            if (lowered)
+            o.half = way == HALF;
+            if (way == LOWERED)
                 force("conv=im2col_gemm");
             rig r = rig_open(EVERY_LAYER, chw, &o);
             r.backprop = all_methods[m] == SP_METHOD_SLTT_K ? some : NULL;
