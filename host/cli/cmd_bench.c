@@ -76,17 +76,16 @@ static sp_status one_step(bench *b, double *ms, sp_error *err)
  * every step were backpropagated. */
 static double count_flops(const sp_plan *p)
 {
-    double per[SP_SEGMENTS] = {0}, sum = 0;
-    for (int g = 0; g < SP_SEGMENTS; g++)
-        for (int i = 0; i < p->segments[g].n; i++) {
-            sp_op_call call = p->segments[g].steps[i].call;
+    double sum = 0;
+    for (int k = 0; k < p->n_timeline; k++) {
+        const sp_segment *g = &p->segments[p->timeline[k].segment];
+        for (int i = 0; i < g->n && p->timeline[k].condition != SP_IF_NOT_BACKPROP; i++) {
+            sp_op_call call = g->steps[i].call;
             int64_t v = 0;
             if (call.op->flops && sp_expr_eval(call.op->flops, sp_call_lookup, &call, &v, NULL) == SP_OK)
-                per[g] += (double)v;
+                sum += (double)v;
         }
-    for (int i = 0; i < p->n_timeline; i++)
-        if (p->timeline[i].condition != SP_IF_NOT_BACKPROP)
-            sum += per[p->timeline[i].segment];
+    }
     return sum;
 }
 

@@ -59,7 +59,9 @@ typedef struct sp_value {
     uint64_t bytes;           /* of one slot */
     sp_store store;
     uint64_t fixed_at;        /* FIXED: element offset in the model's memory */
-    uint32_t used_in;         /* bit mask of segments */
+    int used_in;              /* segments; 2 stands for more */
+    bool untimed;             /* used in a segment that runs at no or at some time steps only */
+    bool joined;              /* HISTORY: slots lie side by side, to be read as one value with a row for each time step */
     int segment, first, last; /* LOCAL: steps of its segment */
     int shares;               /* LOCAL: value whose memory this one takes over, -1 none */
     uint64_t *at;             /* byte offset in the arena, by slot (HISTORY: sp_plan_block slots, else 1) */
@@ -83,10 +85,11 @@ typedef struct sp_step {
 } sp_step;
 
 enum { SP_SEGMENT_BEGIN, SP_SEGMENT_FORWARD, SP_SEGMENT_FULL, SP_SEGMENT_BACKWARD, SP_SEGMENT_END, SP_SEGMENT_UPDATE,
-       SP_SEGMENTS };
-const char *sp_segment_name(int segment);
+       SP_SEGMENTS }; /* those of later stages follow, see stages.c */
 
 typedef struct sp_segment {
+    char name[32];
+    bool timed;               /* runs at every time step, forward or backward of BPTT */
     sp_step *steps;
     int n, cap;
 } sp_segment;
@@ -107,7 +110,8 @@ typedef struct sp_plan {
     sp_plan_options o;
     sp_value *values;
     int n_values, cap_values;
-    sp_segment segments[SP_SEGMENTS];
+    sp_segment *segments;
+    int n_segments, n_stages;
     sp_moment *timeline;      /* up to and with END; UPDATE is run apart */
     int n_timeline;
     int input, labels, loss, logits_sum, correct; /* values the executor fills or reads */
