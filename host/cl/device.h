@@ -17,7 +17,8 @@ typedef enum { SP_DEVICE_CPU, SP_DEVICE_GPU, SP_DEVICE_ACCELERATOR, SP_DEVICE_OT
     X(LOCAL_MEMORY_IS_GLOBAL, "local memory is ordinary memory: no gain from staging")                       \
     X(NO_RELAXED_MATH, "relaxed math gives wrong numbers")                                                   \
     X(CLBLAST_DIRECT, "CLBlast's direct GEMM kernel is the faster one")                                      \
-    X(SLOW_SIMULATOR, "an interpreter: keep shapes small")
+    X(SLOW_SIMULATOR, "an interpreter: keep shapes small")                                                   \
+    X(WRITE_IN_PART, "a checker that loses track of buffers written in part: written by a kernel")
 enum {
 #define SP_QUIRK_BIT(name, text) SP_QUIRK_BIT_##name,
     SP_QUIRKS(SP_QUIRK_BIT)
@@ -81,6 +82,7 @@ typedef struct sp_device {
     cl_command_queue queue;       /* in-order */
     struct sp_program_table *programs; /* built in this process, see program.h */
     struct sp_profiler *profiler; /* NULL when profiling is off */
+    cl_mem staging;               /* only with the quirk WRITE_IN_PART, see staging.c */
     uint64_t live_bytes, peak_bytes, n_allocs; /* device memory through sp_device_alloc */
     uint64_t n_launches, n_builds;
 } sp_device;

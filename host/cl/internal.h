@@ -13,6 +13,10 @@ const char *sp_device_unusable(const sp_device_info *info);
 /* Programs of a device; freed with it. */
 void sp_program_table_free(struct sp_program_table **table);
 
+/* Writes on a device with the quirk WRITE_IN_PART, see staging.c. Blocking. */
+bool sp_write_needs_staging(const sp_device *dev, sp_range to, size_t bytes);
+sp_status sp_write_staged(sp_device *dev, sp_range to, const void *from, size_t bytes, sp_error *err);
+
 /* Profiler: a fixed pool of events, so that recording never allocates. */
 typedef struct sp_profiler sp_profiler;
 sp_profiler *sp_profiler_create(cl_command_queue queue);
