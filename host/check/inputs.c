@@ -39,7 +39,11 @@ static const struct {
     const char *op, *buffer, *scalar;
 } unread[] = {
     {"neuron.forward", "u_prev", "first"},
+    {"neuron.forward_ext", "aux_prev", "first"},
     {"neuron.backward", "carry", "last"},
+    {"neuron.backward_ext", "carry_aux", "last"},
+    {"neuron.backward_ext", "u_prev", "first"},
+    {"neuron.backward_ext", "aux_prev", "first"},
     {"trace.update", "trace", "first"},
     {"logits.accumulate", "sum", "first"},
 };

@@ -64,7 +64,8 @@ typedef struct sp_value {
     bool joined;              /* HISTORY: slots lie side by side, to be read as one value with a row for each time step */
     int segment, first, last; /* LOCAL: steps of its segment */
     int shares;               /* LOCAL: value whose memory this one takes over, -1 none */
-    uint64_t *at;             /* byte offset in the arena, by slot (HISTORY: sp_plan_block slots, else 1) */
+    int slots;                /* time steps kept side by side, where that is not what the store says; 0 */
+    uint64_t *at;             /* byte offset in the arena, by slot (sp_plan_slots) */
 } sp_value;
 
 typedef struct sp_operand {
@@ -136,6 +137,8 @@ sp_status sp_plan_attach(sp_plan *p, sp_plan *share, sp_error *err);
 
 /* Time steps that run forward before the gradients of all of them are computed. */
 int64_t sp_plan_block(const sp_plan *p);
+/* Places that a value has: HISTORY sp_plan_block, else 1, or its own number. Step t lies in place t modulo that. */
+int64_t sp_plan_slots(const sp_plan *p, const sp_value *v);
 sp_range sp_plan_range(const sp_plan *p, const sp_operand *o, int t);
 sp_range sp_plan_value(const sp_plan *p, int value, int t);
 

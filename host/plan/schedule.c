@@ -1,6 +1,7 @@
 /* Schedules: which steps lie in which segment, and in what order segments run. SLTT and its kin backpropagate each time
  * step right after its forward pass; BPTT runs all forward steps of a block first, and all steps are one block unless it is
  * truncated. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -19,6 +20,11 @@ int64_t sp_plan_block(const sp_plan *p)
     return k > 0 && k < T ? k : T;
 }
 
+int64_t sp_plan_slots(const sp_plan *p, const sp_value *v)
+{
+    return v->slots > 0 ? v->slots : v->store == SP_STORE_HISTORY ? sp_plan_block(p) : 1;
+}
+
 static int *int_array(int n, int value)
 {
     int *a = sp_alloc_array((size_t)(n > 0 ? n : 1), sizeof *a);
@@ -30,7 +36,7 @@ static int *int_array(int n, int value)
 static void builder_fini(sp_builder *b)
 {
     void *all[] = {b->act, b->gradient, b->recomputed, b->u, b->carry, b->trace, b->trace_decay, b->mask, b->bn, b->w_hat, b->g_w_hat,
-                   b->stage, b->td_x, b->td_gamma};
+                   b->aux, b->carry_aux, b->spikes, b->g_spikes, b->stage, b->td_x, b->td_gamma};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         sp_free(all[i]);
 }
@@ -47,11 +53,13 @@ static sp_status builder_init(sp_builder *b, sp_plan *p, sp_error *err)
     b->recomputed = sp_alloc_array((size_t)p->graph->n_acts, sizeof *b->recomputed);
     b->u = int_array(n, -1), b->carry = int_array(n, -1), b->trace = int_array(n, -1), b->mask = int_array(n, -1);
     b->w_hat = int_array(3 * n, -1), b->g_w_hat = int_array(n, -1);
+    b->aux = int_array(n, -1), b->carry_aux = int_array(n, -1), b->spikes = int_array(n, -1), b->g_spikes = int_array(n, -1);
     b->stage = int_array(p->graph->n_acts, 0), b->td_x = int_array(n, -1), b->td_gamma = int_array(n, -1);
     b->trace_decay = sp_alloc_array((size_t)n + 1, sizeof(double));
     b->bn = sp_alloc_array((size_t)n + 1, sizeof *b->bn);
     if (!b->act || !b->gradient || !b->recomputed || !b->u || !b->carry || !b->trace || !b->mask || !b->w_hat || !b->g_w_hat ||
-        !b->trace_decay || !b->bn || !b->stage || !b->td_x || !b->td_gamma)
+        !b->trace_decay || !b->bn || !b->aux || !b->carry_aux || !b->spikes || !b->g_spikes || !b->stage || !b->td_x ||
+        !b->td_gamma)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory while planning");
     return SP_OK;
 }
@@ -60,7 +68,7 @@ static sp_status builder_init(sp_builder *b, sp_plan *p, sp_error *err)
 static void find_trace_decays(sp_builder *b)
 {
     for (int i = 0; i < b->g->n_nodes; i++) {
-        int act = b->g->nodes[i].in[0];
+        int act = b->g->nodes[i].type == SP_NODE_RECURRENT ? b->g->nodes[i + 1].out : b->g->nodes[i].in[0];
         while (b->g->acts[act].producer >= 0) {
             const sp_node *n = &b->g->nodes[b->g->acts[act].producer];
             if (n->type == SP_NODE_NEURON) {
@@ -158,6 +166,7 @@ static sp_status build_begin(sp_builder *b)
     for (int i = 0; i < b->g->n_nodes; i++)
         if (b->g->nodes[i].type == SP_NODE_DROPOUT && b->training)
             SP_TRY(draw_mask(b, i));
+    SP_TRY(spi_recurrent_begin(b));
     return b->p->o.online_update ? SP_OK : take_parameters(b);
 }
 
@@ -333,6 +342,24 @@ static sp_status build_ports(sp_builder *b)
     return SP_OK;
 }
 
+/* What the model of a plugin needs and the layer does not give, and what a method has no definition for. */
+static sp_status check_model(const sp_plan *p, const sp_node *n, const sp_fragment *f, sp_error *err)
+{
+    const sp_neuron *u = &n->layer->neuron;
+    bool learns = (f->uses & SP_USES_LEARN) != 0;
+    if (learns != u->learn)
+        return SP_FAIL(err, SP_E_CONFIG, "layer %s: neuron model \"%s\" has %s; write learn: %s", n->name, u->model,
+                       learns ? "a learnable scalar" : "nothing to learn", learns ? "true" : "false");
+    if ((f->uses & SP_USES_AUX) && isnan(u->aux_tau))
+        return SP_FAIL(err, SP_E_CONFIG, "layer %s: neuron model \"%s\" has a second state and needs \"aux_tau\"", n->name,
+                       u->model);
+    if (p->o.method == SP_METHOD_OTTT && f->uses)
+        return SP_FAIL(err, SP_E_CONFIG, "layer %s: ottt is not defined for neuron model \"%s\": its trace stands for du[t]/dx[s], "
+                       "which decays by one fixed factor only where u is the only state and its leak is not learnt; use sltt or "
+                       "bptt, or models lif and if", n->name, u->model);
+    return SP_OK;
+}
+
 static sp_status check_fragments(const sp_plan *p, sp_error *err)
 {
     for (int i = 0; i < p->graph->n_nodes; i++) {
@@ -344,6 +371,8 @@ static sp_status check_fragments(const sp_plan *p, sp_error *err)
             {SP_FRAGMENT_NEURON, u->model, "neuron model"}, {SP_FRAGMENT_SURROGATE, u->surrogate, "surrogate"}};
         for (int k = 0; k < 2; k++) {
             const sp_fragment *f = sp_fragment_find(p->reg, need[k].kind, need[k].name);
+            if (f && k == 0)
+                SP_TRY(check_model(p, n, f, err));
             if (f)
                 continue;
             const char *names[64];

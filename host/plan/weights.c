@@ -219,21 +219,27 @@ sp_status spi_weights_forward(sp_builder *b, int node)
                                      : conv_forward(b, node, &s, x, bits, w, bias, y);
 }
 
+sp_status spi_trace(sp_builder *b, int node, int64_t rows, int64_t cols, const sp_operand *x, bool bits, int *out)
+{
+    if (b->trace[node] < 0)
+        SP_TRY(spi_value_new(b, "presynaptic trace", rows * cols, SP_STORE_STATE, &b->trace[node]));
+    sp_emit e = spi_step(b, node, "trace.update");
+    spi_int(&e, "M", rows), spi_int(&e, "C", cols);
+    spi_flag(&e, "X_BITS", bits);
+    spi_float(&e, "decay", b->trace_decay[node]);
+    spi_bind_at(&e, "x", x->value, x->dt, x->at_elems), spi_bind(&e, "trace", b->trace[node]);
+    SP_TRY(spi_emit(&e));
+    *out = b->trace[node];
+    return SP_OK;
+}
+
 /* OTTT: the trace stands for the input in the weight gradient, except for the layer that reads the raw input. */
 static sp_status update_trace(sp_builder *b, int node, const conv_shape *s, int *x, bool *bits)
 {
     const sp_node *n = &b->g->nodes[node];
     if (!b->traces || !b->g->acts[n->in[0]].needs_gradient)
         return SP_OK;
-    if (b->trace[node] < 0)
-        SP_TRY(spi_value_new(b, "presynaptic trace", s->n * s->h * s->w * s->c, SP_STORE_STATE, &b->trace[node]));
-    sp_emit e = spi_step(b, node, "trace.update");
-    spi_int(&e, "M", s->n * s->h * s->w), spi_int(&e, "C", s->c);
-    spi_flag(&e, "X_BITS", *bits);
-    spi_float(&e, "decay", b->trace_decay[node]);
-    spi_bind(&e, "x", *x), spi_bind(&e, "trace", b->trace[node]);
-    SP_TRY(spi_emit(&e));
-    *x = b->trace[node];
+    SP_TRY(spi_trace(b, node, s->n * s->h * s->w, s->c, &(sp_operand){*x, 0, 0}, *bits, x));
     *bits = false;
     return SP_OK;
 }

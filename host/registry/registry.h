@@ -57,12 +57,17 @@ typedef struct sp_variant {
 } sp_variant;
 
 typedef enum { SP_FRAGMENT_NEURON, SP_FRAGMENT_SURROGATE } sp_fragment_kind;
+/* What a neuron model has beyond u ("//@ uses: aux threshold learn"): a second state, a threshold that follows it, a learnable
+ * scalar. 0: the six functions of docs/PLUGIN_HOWTO.md are all. */
+enum { SP_USES_AUX = 1, SP_USES_THRESHOLD = 2, SP_USES_LEARN = 4 };
+
 typedef struct sp_fragment {
     char *plugin, *version, *name, *about, *path;
     sp_fragment_kind kind;
     sp_origin origin;
     const char *source;
     double width_default; /* surrogate: "//@ param: width = 1.0" */
+    int uses;             /* neuron: SP_USES_ bits */
     char *refused;
 } sp_fragment;
 

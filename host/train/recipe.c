@@ -342,6 +342,7 @@ static void print_neuron(const sp_neuron *n, sp_text *t)
         sp_text_add(t, "  width: null\n");
     else
         sp_text_add(t, "  width: %.17g\n", n->width);
+    sp_neuron_print_extra(n, "  ", "\n", t);
 }
 
 static void print_data(const sp_recipe *r, sp_text *t)

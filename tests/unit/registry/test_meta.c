@@ -77,6 +77,13 @@ Test(meta, reads_fragments)
     cr_assert_eq(m.fragment->kind, SP_FRAGMENT_SURROGATE);
     cr_assert_float_eq(m.fragment->width_default, 2.5, 1e-12);
     sp_meta_fini(&m);
+    cr_assert_eq(sp_meta_read("p.cl", HEAD "//@ fragment: neuron n\n", SP_ORIGIN_OUTSIDE, &m, &err), SP_OK, "%s", err.text);
+    cr_assert_eq(m.fragment->uses, 0, "a model of six functions uses nothing more");
+    sp_meta_fini(&m);
+    cr_assert_eq(sp_meta_read("p.cl", HEAD "//@ fragment: neuron n\n//@ uses: learn aux threshold\n", SP_ORIGIN_OUTSIDE, &m, &err),
+                 SP_OK, "%s", err.text);
+    cr_assert_eq(m.fragment->uses, SP_USES_AUX | SP_USES_THRESHOLD | SP_USES_LEARN);
+    sp_meta_fini(&m);
 }
 
 Test(meta, reads_lowerings_and_libraries)
@@ -157,6 +164,10 @@ static const struct {
     {HEAD "//@ fragment: surrogate x\n//@ param: width = 0\n", "greater than 0", NULL},
     {HEAD "//@ fragment: surrogate x\n//@ param: height = 1\n", "\"width\" of a surrogate", NULL},
     {HEAD "//@ fragment: neuron x\n//@ param: width = 1\n", "\"width\" of a surrogate", NULL},
+    {HEAD "//@ fragment: neuron x\n//@ uses: aux memory\n", "unknown word \"memory\"", NULL},
+    {HEAD "//@ fragment: neuron x\n//@ uses: threshold\n", "needs one: write \"uses: aux threshold\"", NULL},
+    {HEAD "//@ fragment: surrogate x\n//@ uses: aux\n", "about neuron models", NULL},
+    {OP "//@ uses: aux\n", "must come after a \"fragment:\" line", NULL},
     {HEAD "//@ param: width = 1\n", "must come after a \"fragment:\" line", NULL},
 };
 
