@@ -17,7 +17,7 @@ static const char *const conv_names[] = {"N",  "H",  "W",  "C",  "O",  "KH", "KW
 static const shape conv_shapes[] = {
     {QUICK, {1, 5, 5, 3, 4, 3, 3, 1, 1, 1, 1, 1, 1}},
     {QUICK, {2, 7, 6, 10, 17, 3, 3, 2, 2, 1, 1, 1, 1}},
-    {QUICK | ALL, {1, 8, 8, 32, 32, 3, 3, 1, 1, 1, 1, 1, 1}},
+    {QUICK | ALL, {2, 8, 8, 32, 32, 3, 3, 1, 1, 1, 1, 1, 1}},
     {QUICK, {3, 4, 4, 2, 33, 4, 4, 1, 1, 0, 0, 1, 1}},     /* kernel = whole input */
     {QUICK, {1, 6, 7, 33, 5, 3, 3, 1, 1, 2, 2, 2, 2}},     /* dilated */
     {QUICK, {2, 1, 1, 64, 64, 1, 1, 1, 1, 0, 0, 1, 1}},    /* linear */
@@ -41,6 +41,8 @@ static const shape conv_shapes[] = {
     {0, {4, 4, 4, 96, 48, 3, 3, 1, 1, 1, 1, 1, 1}},
     {ALL, {2, 4, 4, 16, 512, 1, 1, 1, 1, 0, 0, 1, 1}},
     {ALL, {1, 5, 6, 9, 544, 3, 3, 2, 2, 1, 1, 1, 1}},
+    {0, {9, 3, 3, 33, 32, 3, 3, 1, 1, 1, 1, 1, 1}},        /* several small images together, and some left over */
+    {0, {2, 9, 11, 40, 48, 5, 5, 2, 1, 2, 1, 1, 2}},       /* many taps, another stride and dilation on each axis */
 };
 
 static const char *const pool_names[] = {"N", "H", "W", "C", "KH", "KW", "SH", "SW", "PH", "PW", NULL};

@@ -79,7 +79,7 @@ typedef struct sp_step {
     sp_operand operands[SP_OP_MAX_BUFFERS];
     int work;                 /* value of the workspace, -1 none */
     int node;                 /* graph node, -1 none */
-    char label[176];          /* "2.branch.0 conv.forward" */
+    char label[184];          /* "2.branch.0 conv.forward" */
     sp_variant *variant;
     char why[128];
     sp_launch *launch;

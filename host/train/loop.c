@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/trace.h"
 #include "data/loader.h"
 #include "train/train.h"
 
@@ -113,8 +114,12 @@ static sp_status run_batch(trainer *t, const sp_batch *b, sp_error *err)
     double sum = 0;
     if (s->fidelity && t->p.iteration % s->recipe.monitor.every == 0)
         SP_TRY(measure_fidelity(t, &e, err));
+    uint64_t at = sp_clock_ns();
     SP_TRY(sp_exec_run(s->train, &e, err));
+    sp_trace_host("enqueue", at);
+    at = sp_clock_ns();
     SP_TRY(sp_exec_results(s->train, t->loss, t->correct, err));
+    sp_trace_host("read loss", at);
     for (size_t i = 0; i < b->n_valid; i++) {
         sum += (double)t->loss[i];
         t->line_correct += t->correct[i];
@@ -154,7 +159,9 @@ static sp_status run_batches(trainer *t, sp_error *err)
     SP_TRY(sp_loader_start(t->loader, (uint64_t)t->p.epoch, (size_t)t->p.batch, err));
     for (;;) {
         const sp_batch *b;
+        uint64_t at = sp_clock_ns();
         SP_TRY(sp_loader_next(t->loader, &b, err));
+        sp_trace_host("wait for data", at);
         if (!b)
             return t->line_seen ? batch_line(t, err) : SP_OK;
         SP_TRY(run_batch(t, b, err));

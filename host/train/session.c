@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/rng.h"
 #include "check/check.h"
+#include "registry/wisdom.h"
 #include "train/adaptive.h"
 #include "train/fidelity.h"
 
@@ -57,6 +58,8 @@ static sp_status load_plugins(sp_session *s, const sp_session_options *o, sp_err
     SP_TRY(st);
     s->reg->trust = sp_check_trust;
     s->reg->trust_ctx = s->reg;
+    if (!o->no_wisdom)
+        SP_TRY(sp_wisdom_open(s->reg, s->dev, err));
     return force_variants(s, o, err);
 }
 

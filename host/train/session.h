@@ -12,6 +12,7 @@ typedef struct sp_session_options {
     const char *plugins_path;    /* added before the recipe's and SPIKEPORT_PLUGIN_PATH */
     const char *const *force;    /* "op=variant" */
     size_t n_force;
+    bool no_wisdom;              /* kernels by score, whatever was measured */
     bool no_train;               /* evaluation only */
     bool unlimited;              /* plans for any amount of device memory; they cannot be run */
 } sp_session_options;
