@@ -59,7 +59,7 @@ static sp_status run(sp_session *s, const train_options *o, const sp_checkpoint 
 static void say_kernels(const sp_plan *p)
 {
     int measured = 0, all = 0;
-    for (int g = 0; g < SP_SEGMENTS; g++)
+    for (int g = 0; g < p->n_segments; g++)
         for (int i = 0; i < p->segments[g].n; i++, all++)
             measured += strncmp(p->segments[g].steps[i].why, "wisdom:", 7) == 0;
     if (measured)

@@ -93,8 +93,10 @@ static sp_status check_inputs(search *s, const sp_exec_batch *batch, sp_error *e
 static uint64_t largest_bytes(const sp_plan *p)
 {
     uint64_t n = p->model->bytes;
-    for (int i = 0; i < p->n_values; i++)
-        n = p->values[i].bytes > n ? p->values[i].bytes : n;
+    for (int i = 0; i < p->n_values; i++) {
+        uint64_t bytes = p->values[i].bytes * (p->values[i].joined ? (uint64_t)sp_plan_block(p) : 1);
+        n = bytes > n ? bytes : n;
+    }
     return n;
 }
 

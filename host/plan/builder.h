@@ -32,6 +32,8 @@ typedef struct sp_builder {
     int *bn_half;            /* by node: its input as half for the backward pass, -1 where that reads the input itself */
     int *w_hat;              /* by node: standardised weight [w_hat, mean, rstd] x 3 */
     int *g_w_hat;            /* by node */
+    int *stage;              /* by activation */
+    int *td_x, *td_gamma;    /* by node: norm over all time steps: its input, its weight times the threshold */
     int g_logits;
 } sp_builder;
 
@@ -92,6 +94,16 @@ sp_status spi_backward(sp_builder *b);                /* all nodes, backward, fr
 
 /* Adds `value` to the gradient of an activation (the first contribution is taken as it is). */
 sp_status spi_add_gradient(sp_builder *b, int node, int act, int value);
+
+/* Stages (stages.c). Segments and stages of the graph; segments of a stage; moments of all of them, written to `to`. */
+sp_status spi_stages_begin(sp_builder *b);
+int spi_forward_segment(int stage);
+int spi_backward_segment(int stage);
+int spi_stage_timeline(const sp_plan *p, sp_moment *to);
+int64_t spi_joined_rows(const sp_builder *b, int node); /* of a batch norm: of one time step, or of all */
+/* Norm over all time steps: its input is kept for all of them, and what follows runs between stages. */
+sp_status spi_td_forward(sp_builder *b, int node, int *x, int *gamma);
+sp_status spi_td_backward(sp_builder *b, int node, int g);
 
 /* Convolution and linear layers, direct or lowered to gemm. */
 sp_status spi_weights_forward(sp_builder *b, int node);

@@ -57,25 +57,32 @@ static sp_status batch_norm_forward(sp_builder *b, int node)
 {
     const sp_node *n = &b->g->nodes[node];
     const sp_activation *a = &b->g->acts[n->out];
+    int x = b->act[n->in[0]], gamma;
     SP_TRY(bn_values(b, node));
+    if (n->td)
+        SP_TRY(spi_td_forward(b, node, &x, &gamma));
+    else
+        SP_TRY(spi_param_value(b, n->gamma, false, &gamma));
     sp_emit e = spi_step(b, node, b->training ? "batch_norm.statistics" : "batch_norm.fold");
     spi_int(&e, "C", a->c);
     spi_float(&e, "eps", n->layer->eps);
-    SP_TRY(spi_bind_param(&e, "gamma", n->gamma, false));
+    spi_bind(&e, "gamma", gamma);
     SP_TRY(spi_bind_param(&e, "beta", n->beta, false));
     SP_TRY(spi_bind_param(&e, "running_mean", n->running_mean, false));
     SP_TRY(spi_bind_param(&e, "running_var", n->running_var, false));
     spi_bind(&e, "scale", b->bn[node][BN_SCALE]), spi_bind(&e, "shift", b->bn[node][BN_SHIFT]);
     if (b->training) {
-        spi_int(&e, "M", spi_rows(b, a));
+        spi_int(&e, "M", spi_joined_rows(b, node));
         spi_float(&e, "momentum", n->layer->momentum);
-        spi_bind(&e, "x", b->act[n->in[0]]);
+        spi_bind(&e, "x", x);
         spi_bind(&e, "mean", b->bn[node][BN_MEAN]), spi_bind(&e, "rstd", b->bn[node][BN_RSTD]);
     }
     SP_TRY(spi_emit(&e));
     SP_TRY(keep_input_as_half(b, node));
     if (n->fused)
         return SP_OK;
+    if (n->td && b->training)
+        b->segment = spi_forward_segment(b->stage[n->out]);
     int y;
     SP_TRY(new_output(b, n, &y));
     sp_emit m = spi_step(b, node, "affine.forward");
@@ -280,7 +287,11 @@ bool spi_node_is_static(const sp_builder *b, int node)
 sp_status spi_forward(sp_builder *b)
 {
     for (int i = 0; i < b->g->n_nodes; i++)
-        if (!spi_node_is_static(b, i))
+        if (!spi_node_is_static(b, i)) {
+            const sp_node *n = &b->g->nodes[i];
+            if (b->p->n_stages > 1)
+                b->segment = spi_forward_segment(b->stage[n->td ? n->in[0] : n->out]);
             SP_TRY(spi_forward_node(b, i));
+        }
     return SP_OK;
 }

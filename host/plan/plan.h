@@ -61,7 +61,9 @@ typedef struct sp_value {
     bool half;                /* its elements are binary16: half as many bytes as float32 */
     sp_store store;
     uint64_t fixed_at;        /* FIXED: element offset in the model's memory */
-    uint32_t used_in;         /* bit mask of segments */
+    int used_in;              /* segments; 2 stands for more */
+    bool untimed;             /* used in a segment that runs at no or at some time steps only */
+    bool joined;              /* HISTORY: slots lie side by side, to be read as one value with a row for each time step */
     int segment, first, last; /* LOCAL: steps of its segment */
     int shares;               /* LOCAL: value whose memory this one takes over, -1 none */
     int slots;                /* time steps kept side by side, where that is not what the store says; 0 */
@@ -86,10 +88,11 @@ typedef struct sp_step {
 } sp_step;
 
 enum { SP_SEGMENT_BEGIN, SP_SEGMENT_FORWARD, SP_SEGMENT_FULL, SP_SEGMENT_BACKWARD, SP_SEGMENT_END, SP_SEGMENT_UPDATE,
-       SP_SEGMENTS };
-const char *sp_segment_name(int segment);
+       SP_SEGMENTS }; /* those of later stages follow, see stages.c */
 
 typedef struct sp_segment {
+    char name[32];
+    bool timed;               /* runs at every time step, forward or backward of BPTT */
     sp_step *steps;
     int n, cap;
 } sp_segment;
@@ -110,7 +113,8 @@ typedef struct sp_plan {
     sp_plan_options o;
     sp_value *values;
     int n_values, cap_values;
-    sp_segment segments[SP_SEGMENTS];
+    sp_segment *segments;
+    int n_segments, n_stages;
     sp_moment *timeline;      /* up to and with END; UPDATE is run apart */
     int n_timeline;
     int input, labels, loss, logits_sum, correct; /* values the executor fills or reads */

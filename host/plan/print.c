@@ -9,16 +9,23 @@ static double mib(uint64_t bytes)
     return (double)bytes / 1048576.0;
 }
 
+static void print_segment(const sp_segment *s, sp_text *out)
+{
+    sp_text_add(out, "\nsegment %s: %d launches\n", s->name, s->n);
+    for (int i = 0; i < s->n; i++) {
+        const sp_step *step = &s->steps[i];
+        sp_text_add(out, "  %3d  %-44s %-44s %s\n", i, step->label, step->variant->id, step->why);
+    }
+}
+
 static void print_steps(const sp_plan *p, sp_text *out)
 {
-    for (int s = 0; s < SP_SEGMENTS; s++) {
-        if (p->segments[s].n == 0)
-            continue;
-        sp_text_add(out, "\nsegment %s: %d launches\n", sp_segment_name(s), p->segments[s].n);
-        for (int i = 0; i < p->segments[s].n; i++) {
-            const sp_step *step = &p->segments[s].steps[i];
-            sp_text_add(out, "  %3d  %-44s %-44s %s\n", i, step->label, step->variant->id, step->why);
-        }
+    for (int i = 0; i <= p->n_timeline; i++) { /* in the order in which they run first, the update last */
+        int s = i < p->n_timeline ? p->timeline[i].segment : SP_SEGMENT_UPDATE, before = 0;
+        while (before < i && p->timeline[before].segment != s)
+            before++;
+        if (before == i && p->segments[s].n)
+            print_segment(&p->segments[s], out);
     }
 }
 

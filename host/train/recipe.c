@@ -198,6 +198,30 @@ static sp_status read_plugins(sp_recipe *r, const sp_yaml *root, sp_error *err)
     return r->plugins ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory while reading a recipe");
 }
 
+static const sp_layer *find_td(const sp_layer *layers, size_t n)
+{
+    const sp_layer *found = NULL;
+    for (size_t i = 0; i < n && !found; i++) {
+        const sp_layer *l = &layers[i];
+        found = l->type == SP_LAYER_TD_BATCH_NORM ? l : find_td(l->pre, l->n_pre);
+        found = found ? found : find_td(l->branch, l->n_branch);
+        found = found ? found : find_td(l->shortcut, l->n_shortcut);
+    }
+    return found;
+}
+
+/* Here as well as in plan/, because here the place is known. */
+static sp_status check_td(const sp_recipe *r, const char *file, sp_error *err)
+{
+    const sp_layer *l = find_td(r->network.layers, r->network.n);
+    if (!l || (r->method == SP_METHOD_BPTT && (r->truncate == 0 || r->truncate >= r->time_steps)))
+        return SP_OK;
+    return SP_FAIL(err, SP_E_CONFIG, "%s:%d:%d: layer %s: td_batch_norm needs schedule.method bptt without truncate, not %s: its "
+                   "statistics are those of all time steps, and must be known before the neurons behind it take their first one; "
+                   "use batch_norm, whose statistics are of one step", file, l->line, l->column, l->name,
+                   r->truncate ? "truncated bptt" : sp_method_name(r->method));
+}
+
 static sp_status read_network(sp_recipe *r, const sp_yaml *root, sp_error *err)
 {
     const sp_yaml *n = sp_yaml_get(root, "network"), *layers = n;
@@ -221,6 +245,7 @@ static sp_status read_network(sp_recipe *r, const sp_yaml *root, sp_error *err)
     if (!layers || layers->kind != SP_YAML_LIST)
         return sp_yaml_fail(n, err, "\"network\" must be a file with \"layers\", or a list of layers");
     SP_TRY(sp_network_parse(layers, &r->neuron, &r->network, err));
+    SP_TRY(check_td(r, layers->file, err));
     sp_text t = {0};
     sp_network_print(&r->network, 2, &t);
     r->network_text = t.s;

@@ -85,7 +85,7 @@ static void set_batch_norm(sp_layer *layers, size_t n, double eps, double moment
 {
     for (size_t i = 0; i < n; i++) {
         sp_layer *l = &layers[i];
-        if (l->type == SP_LAYER_BATCH_NORM)
+        if (l->type == SP_LAYER_BATCH_NORM || l->type == SP_LAYER_TD_BATCH_NORM)
             l->eps = eps, l->momentum = momentum;
         set_batch_norm(l->pre, l->n_pre, eps, momentum);
         set_batch_norm(l->branch, l->n_branch, eps, momentum);

@@ -134,7 +134,7 @@ static void expect_no_overlap(const sp_plan *p)
             if (has_place(&p->values[a]) && has_place(&p->values[b]) &&
                 (p->values[a].store != SP_STORE_LOCAL || p->values[b].store != SP_STORE_LOCAL))
                 expect_apart(p, a, b);
-    for (int s = 0; s < SP_SEGMENTS; s++) {
+    for (int s = 0; s < p->n_segments; s++) {
         lives_in(p, s, l);
         for (int a = 0; a < p->n_values; a++)
             for (int b = 0; b < a; b++) {
@@ -218,6 +218,46 @@ Test(plan, nothing_is_read_before_it_is_written)
             rig_close(&r);
             load_registry();
         }
+}
+
+/* Norms over all time steps: three of them, one read twice, one of the raw input. */
+static const char stages[] = "  - {type: td_batch_norm}\n"
+                             "  - {type: conv, out: 8, kernel: 3, padding: 1}\n"
+                             "  - {type: td_batch_norm}\n"
+                             "  - type: residual\n"
+                             "    pre: [{type: lif}]\n"
+                             "    branch: [{type: conv, out: 8, kernel: 3, padding: 1}, {type: td_batch_norm}]\n"
+                             "    identity_from: input\n"
+                             "  - {type: lif}\n"
+                             "  - {type: flatten}\n"
+                             "  - {type: linear, out: 4}\n";
+
+Test(plan, stages_share_memory_and_keep_apart_what_lives_together)
+{
+    for (int sequence = 0; sequence < 2; sequence++) {
+        sp_plan_options o = options_of(SP_METHOD_BPTT, BATCH, 4);
+        o.sequence = sequence;
+        rig r = rig_open(stages, chw, &o);
+        int joined = 0;
+        cr_assert_eq(r.p->n_stages, 4);
+        expect_no_overlap(r.p);
+        for (int i = 0; i < r.p->n_values; i++) {
+            const sp_value *v = &r.p->values[i];
+            for (int t = 1; v->joined && t < 4; t++, joined++)
+                cr_assert_eq(v->at[t] - v->at[t - 1], v->bytes, "\"%s\" has a gap", v->name);
+            cr_assert(!v->joined || v->at[0] / r.p->slab_bytes == (v->at[3] + v->bytes - 1) / r.p->slab_bytes, "%s", v->name);
+        }
+        cr_assert_eq(joined, 3 * 9, "%d joints", joined); /* of each norm: its input, both gradients */
+        float *g[2];
+        for (int k = 0; k < 2; k++) { /* nothing is read before it is written */
+            fill_arena(r.p, k ? 0xff : 0);
+            cr_assert(isfinite(rig_loss(&r)));
+            g[k] = rig_read(&r, SP_RANGE_GRADIENTS);
+        }
+        cr_assert_eq(memcmp(g[0], g[1], (size_t)r.g->n_trainable * sizeof(float)), 0);
+        free(g[0]), free(g[1]);
+        rig_close(&r);
+    }
 }
 
 /* ---- limits of a device ---- */
