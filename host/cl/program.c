@@ -158,10 +158,12 @@ static sp_status build(sp_device *dev, const char *label, const sp_source *piece
 {
     cl_int code;
     const char *text = e->text;
+    if (dev->compiler_hangs)
+        return SP_FAIL(err, SP_E_BUILD, "%s is not built: the compiler of \"%s\" hangs", label, dev->info.name);
     cl_program program = clCreateProgramWithSource(dev->context, 1, &text, NULL, &code);
     if (code != CL_SUCCESS)
         return SP_FAIL_CL(err, code, "%s: no program object: %s", label, sp_cl_error_name(code));
-    code = clBuildProgram(program, 1, &dev->info.device_id, e->options, NULL, NULL);
+    SP_TRY(sp_build_program(dev, program, e->options, label, &code, err));
     if (code != CL_SUCCESS) {
         sp_status st = build_failed(dev, program, code, label, pieces, n_pieces, e->options, err);
         clReleaseProgram(program);

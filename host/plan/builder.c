@@ -95,18 +95,14 @@ int64_t spi_rows(const sp_builder *b, const sp_activation *a)
     return b->p->o.batch * a->h * a->w;
 }
 
-sp_status spi_choose(sp_builder *b, const sp_op_call *call, sp_variant **out)
-{
-    return sp_select(b->p->reg, b->p->dev, call, out, NULL, 0, b->err);
-}
-
-/* Chooses a kernel and builds it; one that cannot be built is refused with the reason and the next one is tried. */
+/* Chooses a kernel and builds it; one that cannot be built is refused with the reason and the next one is tried. Of a
+ * variant that lowers there is nothing to build: s->launch stays NULL. */
 static sp_status choose_and_build(sp_builder *b, sp_step *s)
 {
     for (;;) {
         SP_TRY(sp_select(b->p->reg, b->p->dev, &s->call, &s->variant, s->why, sizeof s->why, b->err));
         if (s->variant->kind == SP_VARIANT_LOWER)
-            return SP_FAIL(b->err, SP_E_FAILED, "%s: internal: a lowered op reached the emitter", s->label);
+            return SP_OK;
         sp_error why = {0};
         sp_status st = sp_launch_create(b->p->reg, b->p->dev, s->variant, &s->call, NULL, &s->launch, &why);
         if (st == SP_OK)
@@ -119,6 +115,17 @@ static sp_status choose_and_build(sp_builder *b, sp_step *s)
         sp_log(SP_LOG_WARNING, "plugin %s refused: %s", s->variant->id, why.text);
         sp_variant_refuse(s->variant, why.text);
     }
+}
+
+/* Builds too: the choice must still hold when the step is emitted, or a lowering could come where none can be made. */
+sp_status spi_choose(sp_builder *b, const sp_step *step, sp_variant **out)
+{
+    sp_step s = *step;
+    s.launch = NULL;
+    SP_TRY(choose_and_build(b, &s));
+    sp_launch_destroy(&s.launch);
+    *out = s.variant;
+    return SP_OK;
 }
 
 static sp_status check_operands(sp_builder *b, const sp_step *s)
@@ -137,6 +144,8 @@ sp_status spi_emit(sp_emit *e)
     sp_segment *seg = &b->p->segments[b->segment];
     SP_TRY(check_operands(b, s));
     SP_TRY(choose_and_build(b, s));
+    if (!s->launch)
+        return SP_FAIL(b->err, SP_E_FAILED, "%s: internal: a lowered op reached the emitter", s->label);
     if (seg->n == seg->cap) {
         int cap = seg->cap ? 2 * seg->cap : 64;
         sp_step *steps = sp_realloc(seg->steps, (size_t)cap * sizeof *steps);

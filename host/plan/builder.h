@@ -49,7 +49,7 @@ sp_status spi_bind_param(sp_emit *e, const char *buffer, int param, bool gradien
 int64_t spi_rows(const sp_builder *b, const sp_activation *a); /* N*H*W */
 sp_status spi_emit(sp_emit *e);
 /* Chooses without emitting: for ops that may be lowered. */
-sp_status spi_choose(sp_builder *b, const sp_op_call *call, sp_variant **out);
+sp_status spi_choose(sp_builder *b, const sp_step *step, sp_variant **out);
 
 sp_status spi_forward(sp_builder *b);                 /* all nodes but the static ones, in the current segment */
 sp_status spi_forward_node(sp_builder *b, int node);
