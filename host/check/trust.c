@@ -8,10 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/folder.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "check/case.h"
@@ -37,29 +37,6 @@ static void warn_once(const char *path)
         sp_log(SP_LOG_WARNING, "%s: %s; conformance results are not remembered, every run checks again (set "
                "SPIKEPORT_CACHE_DIR to a folder that can be written)", path, strerror(errno));
     file_warned = true;
-}
-
-/* The cache folder, or NULL where no variable names one. */
-static char *cache_folder(void)
-{
-    const char *own = getenv("SPIKEPORT_CACHE_DIR"), *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-    if (own && *own)
-        return sp_strdup(own);
-    if (xdg && *xdg)
-        return sp_format("%s/spikeport", xdg);
-    return home && *home ? sp_format("%s/.cache/spikeport", home) : NULL;
-}
-
-/* mkdir -p; what fails shows when the file is opened. */
-static void make_folder(char *path)
-{
-    for (char *at = path + 1; *at; at++)
-        if (*at == '/') {
-            *at = '\0';
-            mkdir(path, 0777);
-            *at = '/';
-        }
-    mkdir(path, 0777);
 }
 
 static const verdict *find(const char *key)
@@ -99,7 +76,7 @@ static void read_line(const char *line)
 static void read_file(void)
 {
     file_read = true;
-    char *folder = cache_folder(), *path = folder ? sp_format("%s/conformance.jsonl", folder) : NULL;
+    char *folder = sp_cache_folder(NULL), *path = folder ? sp_format("%s/conformance.jsonl", folder) : NULL;
     FILE *f = path ? fopen(path, "re") : NULL;
     char *line = NULL;
     size_t capacity = 0;
@@ -125,12 +102,12 @@ static void append_line(const char *path, const char *line)
 
 static void write_verdict(const char *key, const char *reason)
 {
-    char *folder = cache_folder(), *path = folder ? sp_format("%s/conformance.jsonl", folder) : NULL;
+    char *folder = sp_cache_folder(NULL), *path = folder ? sp_format("%s/conformance.jsonl", folder) : NULL;
     json_t *row = json_pack("{s:s, s:s}", "key", key, "result", reason ? reason : "ok");
     char *text = row ? json_dumps(row, JSON_COMPACT) : NULL;
     char *line = text ? sp_format("%s\n", text) : NULL;
     if (path && line) {
-        make_folder(folder);
+        sp_make_folder(folder);
         append_line(path, line);
     }
     sp_free(line);

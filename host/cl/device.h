@@ -82,7 +82,7 @@ typedef struct sp_device {
     struct sp_program_table *programs; /* built in this process, see program.h */
     struct sp_profiler *profiler; /* NULL when profiling is off */
     uint64_t live_bytes, peak_bytes, n_allocs; /* device memory through sp_device_alloc */
-    uint64_t n_launches, n_builds;
+    uint64_t n_launches, n_builds, n_cached; /* builds from source; programs that the disk cache had */
     bool compiler_hangs;          /* a build ran out of time: no other is tried */
 } sp_device;
 

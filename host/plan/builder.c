@@ -117,14 +117,11 @@ static sp_status choose_and_build(sp_builder *b, sp_step *s)
     }
 }
 
-/* Builds too: the choice must still hold when the step is emitted, or a lowering could come where none can be made. */
-sp_status spi_choose(sp_builder *b, const sp_step *step, sp_variant **out)
+/* Builds too, and the step keeps what was built for spi_emit: the choice cannot change in between. */
+sp_status spi_choose(sp_builder *b, sp_step *step, bool *lowers)
 {
-    sp_step s = *step;
-    s.launch = NULL;
-    SP_TRY(choose_and_build(b, &s));
-    sp_launch_destroy(&s.launch);
-    *out = s.variant;
+    SP_TRY(choose_and_build(b, step));
+    *lowers = !step->launch;
     return SP_OK;
 }
 
@@ -142,8 +139,13 @@ sp_status spi_emit(sp_emit *e)
     sp_builder *b = e->b;
     sp_step *s = &e->step;
     sp_segment *seg = &b->p->segments[b->segment];
-    SP_TRY(check_operands(b, s));
-    SP_TRY(choose_and_build(b, s));
+    sp_status st = check_operands(b, s);
+    if (st != SP_OK) {
+        sp_launch_destroy(&s->launch);
+        return st;
+    }
+    if (!s->launch)
+        SP_TRY(choose_and_build(b, s));
     if (!s->launch)
         return SP_FAIL(b->err, SP_E_FAILED, "%s: internal: a lowered op reached the emitter", s->label);
     if (seg->n == seg->cap) {

@@ -44,15 +44,10 @@ static bool gemm_is_forced(const sp_registry *reg)
     return gemm;
 }
 
-static sp_status is_lowered(sp_builder *b, const sp_step *step, bool *out)
+static sp_status is_lowered(sp_builder *b, sp_step *step, bool *out)
 {
     *out = gemm_is_forced(b->p->reg);
-    if (*out)
-        return SP_OK;
-    sp_variant *v;
-    SP_TRY(spi_choose(b, step, &v));
-    *out = v->kind == SP_VARIANT_LOWER;
-    return SP_OK;
+    return *out ? SP_OK : spi_choose(b, step, out);
 }
 
 static sp_status new_local(sp_builder *b, const sp_node *n, const char *what, int64_t elems, int *out)
