@@ -12,7 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "base/folder.h"
+#include "base/cache.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/sha256.h"
@@ -52,7 +52,7 @@ static char *path_of(const unsigned char key[32])
     char hex[65];
     for (int i = 0; i < 32; i++)
         snprintf(hex + 2 * i, 3, "%02x", key[i]);
-    char *folder = sp_cache_folder("programs"), *path = folder ? sp_format("%s/%s", folder, hex) : NULL;
+    char *folder = sp_cache_folder(), *path = folder ? sp_format("%s/programs/%s", folder, hex) : NULL;
     sp_free(folder);
     return path;
 }
@@ -183,7 +183,7 @@ static void write_entry(char *path, const header *h, const unsigned char *data)
 {
     char *slash = strrchr(path, '/'), *temp = sp_format("%s.%ld-XXXXXX", path, (long)getpid());
     *slash = '\0';
-    sp_make_folder(path);
+    sp_folder_make(path);
     *slash = '/';
     int fd = temp ? mkstemp(temp) : -1;
     bool good = fd >= 0 && write_all(fd, h, sizeof *h) && write_all(fd, data, h->bytes) && fsync(fd) == 0;

@@ -80,6 +80,8 @@ void sp_device_close(sp_device **dev)
     sp_profiler_destroy(&d->profiler);
     if (d->queue)
         sp_device_finish(d, NULL);
+    if (d->staging)
+        clReleaseMemObject(d->staging);
     sp_program_table_free(&d->programs);
     if (d->queue)
         clReleaseCommandQueue(d->queue);
@@ -148,6 +150,8 @@ sp_status sp_device_write(sp_device *dev, sp_range to, const void *from, size_t 
 {
     if (bytes == 0)
         return SP_OK;
+    if (sp_write_needs_staging(dev, to, bytes))
+        return sp_write_staged(dev, to, from, bytes, err);
     cl_int code = clEnqueueWriteBuffer(dev->queue, to.mem, blocking ? CL_TRUE : CL_FALSE, (size_t)to.at_bytes,
                                        bytes, from, 0, NULL, NULL);
     if (code != CL_SUCCESS)

@@ -17,7 +17,8 @@ typedef enum { SP_DEVICE_CPU, SP_DEVICE_GPU, SP_DEVICE_ACCELERATOR, SP_DEVICE_OT
     X(LOCAL_MEMORY_IS_GLOBAL, "local memory is ordinary memory: no gain from staging")                       \
     X(NO_RELAXED_MATH, "relaxed math gives wrong numbers")                                                   \
     X(CLBLAST_DIRECT, "CLBlast's direct GEMM kernel is the faster one")                                      \
-    X(SLOW_SIMULATOR, "an interpreter: keep shapes small")
+    X(SLOW_SIMULATOR, "an interpreter: keep shapes small")                                                   \
+    X(WRITE_IN_PART, "a checker that loses track of buffers written in part: written by a kernel")
 enum {
 #define SP_QUIRK_BIT(name, text) SP_QUIRK_BIT_##name,
     SP_QUIRKS(SP_QUIRK_BIT)
@@ -81,6 +82,7 @@ typedef struct sp_device {
     cl_command_queue queue;       /* in-order */
     struct sp_program_table *programs; /* built in this process, see program.h */
     struct sp_profiler *profiler; /* NULL when profiling is off */
+    cl_mem staging;               /* only with the quirk WRITE_IN_PART, see staging.c */
     uint64_t live_bytes, peak_bytes, n_allocs; /* device memory through sp_device_alloc */
     uint64_t n_launches, n_builds, n_cached; /* builds from source; programs that the disk cache had */
     bool compiler_hangs;          /* a build ran out of time: no other is tried */
@@ -108,6 +110,16 @@ sp_status sp_device_finish(sp_device *dev, sp_error *err); /* err NULL: a failur
  * with sync_debug it finishes and names the kernel on failure; with profiling it records the time under name. [hot] */
 sp_status sp_device_enqueue(sp_device *dev, cl_kernel kernel, const char *name, cl_uint dims, const size_t *global,
                             const size_t *local, sp_error *err);
+
+/* For commands that a library enqueues by itself: begin, give *event to the last of them (or leave it NULL), end. Without
+ * profiling event is NULL and nothing happens. [hot] */
+typedef struct sp_device_span {
+    cl_event *event;
+    size_t row;
+    uint64_t start_ns;
+} sp_device_span;
+sp_device_span sp_device_span_begin(sp_device *dev, const char *name);
+void sp_device_span_end(sp_device *dev, sp_device_span span);
 
 /* Profiling: device time by name, gathered from events. Call after finish. */
 typedef struct sp_profile_row {

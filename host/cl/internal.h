@@ -22,19 +22,22 @@ void sp_cache_store(sp_device *dev, cl_program program, const char *text, const 
 /* Programs of a device; freed with it. */
 void sp_program_table_free(struct sp_program_table **table);
 
+/* Writes on a device with the quirk WRITE_IN_PART, see staging.c. Blocking. */
+bool sp_write_needs_staging(const sp_device *dev, sp_range to, size_t bytes);
+sp_status sp_write_staged(sp_device *dev, sp_range to, const void *from, size_t bytes, sp_error *err);
+
 /* Profiler: a fixed pool of events, so that recording never allocates. */
 typedef struct sp_profiler sp_profiler;
 sp_profiler *sp_profiler_create(cl_command_queue queue);
 void sp_profiler_destroy(sp_profiler **p); /* waits for the events it still holds */
 
 /* How one launch is to be recorded: enqueue with `event` (may be NULL), then call sp_profiler_end. */
-typedef struct sp_profiler_slot {
-    cl_event *event;
-    size_t row;
-    uint64_t start_ns;
-} sp_profiler_slot;
+typedef sp_device_span sp_profiler_slot;
 sp_profiler_slot sp_profiler_begin(sp_profiler *p, const char *name);
 void sp_profiler_end(sp_profiler *p, sp_profiler_slot slot);
+/* The same for several commands: the time from what was enqueued before to the end of the last of them. */
+sp_profiler_slot sp_profiler_begin_span(sp_profiler *p, const char *name);
+void sp_profiler_end_span(sp_profiler *p, sp_profiler_slot slot);
 
 /* Time by the host's clock from here on; the profiler does so itself when the driver's times make no sense. */
 void sp_profiler_use_host_clock(sp_profiler *p);

@@ -9,6 +9,7 @@
 #include "base/expr.h"
 #include "base/mem.h"
 #include "registry/force.h"
+#include "registry/wisdom.h"
 
 /* ---- the filter ---- */
 
@@ -64,11 +65,10 @@ static bool needs_met(const sp_variant *v, const sp_device *dev, char *reason, s
     return true;
 }
 
-/* Whether v can serve the call on dev; else the reason. */
-static bool is_applicable(const sp_variant *v, const sp_device *dev, const sp_op_call *call, char *reason,
-                          size_t size)
+bool sp_variant_applies(const sp_variant *v, const sp_device *dev, const sp_op_call *call,
+                        const int64_t *tune_values, char *reason, size_t size)
 {
-    sp_variant_scope scope = {.variant = v, .call = call, .dev = dev};
+    sp_variant_scope scope = {.variant = v, .call = call, .dev = dev, .tune_values = tune_values};
     if (v->refused) {
         snprintf(reason, size, "refused: %s", v->refused);
         return false;
@@ -117,21 +117,56 @@ static void add_candidate(sp_candidate *out, size_t *n, size_t max, const sp_can
         out[(*n)++] = *c;
 }
 
+/* The variant that was measured to be the fastest, where that still holds; why: the reason. */
+static sp_variant *wise_choice(sp_registry *reg, sp_device *dev, const sp_op_call *call, char *why, size_t size)
+{
+    sp_variant *v = NULL;
+    int64_t tunes[SP_VARIANT_MAX_TUNES];
+    char reason[256];
+    bool fits = sp_wisdom_choice(reg, call, &v, tunes, why, size) &&
+                sp_variant_applies(v, dev, call, tunes, reason, sizeof reason) &&
+                is_trusted(reg, dev, v, call, reason, sizeof reason);
+    return fits ? v : NULL;
+}
+
+/* What became of a candidate that was measured and is not the fastest. */
+static void say_slower(const sp_registry *reg, const sp_op_call *call, const sp_variant *v, char *reason,
+                       size_t size)
+{
+    const sp_wisdom_entry *e = sp_wisdom_find(reg, call);
+    double fastest = 0; // over the values of its tunables
+    for (int i = 0; i < e->n_rows; i++)
+        if (strcmp(e->rows[i].variant, v->id) == 0 && e->rows[i].ms > 0 &&
+            (fastest == 0 || e->rows[i].ms < fastest))
+            fastest = e->rows[i].ms;
+    if (fastest > 0)
+        snprintf(reason, size, "%.2f times slower (%.4g ms, measured on %s)", fastest / e->rows[e->best].ms,
+                 fastest, e->date);
+    else
+        snprintf(reason, size, "passed over: not timed when wisdom was made (%s)", e->date);
+}
+
 /* Judges every variant of the op in order of preference and marks the first that fits. Returns it, or NULL. The
- * registry's order is the order of preference: score, then id. */
+ * registry's order is the order of preference: score, then id; what was measured comes before. */
 static sp_variant *walk(sp_registry *reg, sp_device *dev, const sp_op_call *call, sp_candidate *out,
                         size_t *n, size_t max)
 {
     const char *forced = sp_forced_find(reg, call->op);
-    sp_variant *chosen = NULL;
+    char why[256];
+    sp_variant *wise = forced ? NULL : wise_choice(reg, dev, call, why, sizeof why), *chosen = wise;
     *n = 0;
     for (size_t i = 0; i < reg->n_variants; i++) {
         sp_candidate c = {.variant = reg->variants[i]};
         sp_variant *v = c.variant;
         if (v->op != call->op)
             continue;
-        c.applicable = is_applicable(v, dev, call, c.reason, sizeof c.reason);
-        if (c.applicable && forced && !sp_forced_names(forced, v))
+        c.applicable = v == wise || sp_variant_applies(v, dev, call, NULL, c.reason, sizeof c.reason);
+        if (v == wise) {
+            c.chosen = true;
+            snprintf(c.reason, sizeof c.reason, "%s", why);
+        } else if (c.applicable && wise)
+            say_slower(reg, call, v, c.reason, sizeof c.reason);
+        else if (c.applicable && forced && !sp_forced_names(forced, v))
             snprintf(c.reason, sizeof c.reason, "passed over: \"%s\" is forced", forced);
         else if (c.applicable && chosen)
             snprintf(c.reason, sizeof c.reason, "lower score (%" PRId64 ", chosen has %" PRId64 ")", v->score,

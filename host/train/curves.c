@@ -9,24 +9,10 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "data/picture.h"
+#include "train/curves.h"
 #include "train/train.h"
 
-enum { MAX_LAYERS = 6 };
-
-typedef struct points {
-    double *x, *y;
-    size_t n, cap;
-} points;
-
-typedef struct curves {
-    points loss, accuracy, test_loss, test_accuracy, rate[MAX_LAYERS];
-    char *layer[MAX_LAYERS];
-    int n_layers;
-    double batches;   /* of an epoch, from the epoch lines */
-    bool failed;
-} curves;
-
-static void add(curves *c, points *p, double x, double y)
+static void add(spi_curves *c, spi_points *p, double x, double y)
 {
     if (p->n == p->cap) {
         size_t cap = p->cap ? 2 * p->cap : 64;
@@ -48,14 +34,14 @@ static double number(const json_t *j, const char *key)
     return json_is_number(v) ? json_number_value(v) : (double)NAN;
 }
 
-static void add_rates(curves *c, const json_t *rates, double x)
+static void add_rates(spi_curves *c, const json_t *rates, double x)
 {
     const char *name;
     json_t *v;
     int i = 0;
     json_object_foreach((json_t *)(uintptr_t)rates, name, v)
     {
-        if (i == MAX_LAYERS)
+        if (i == SPI_CURVE_LAYERS)
             return;
         if (i == c->n_layers) {
             c->layer[i] = sp_format("layer %s", name);
@@ -65,7 +51,7 @@ static void add_rates(curves *c, const json_t *rates, double x)
     }
 }
 
-static void read_line(curves *c, const char *line, double batches)
+static void read_line(spi_curves *c, const char *line, double batches)
 {
     json_t *j = json_loads(line, 0, NULL);
     const char *event = json_string_value(json_object_get(j, "event"));
@@ -85,7 +71,7 @@ static void read_line(curves *c, const char *line, double batches)
 }
 
 /* Twice over the file: the number of mini-batches of an epoch first. */
-static sp_status read_file(curves *c, const char *path, sp_error *err)
+static sp_status read_file(spi_curves *c, const char *path, sp_error *err)
 {
     char *line = NULL;
     size_t cap = 0;
@@ -103,14 +89,24 @@ static sp_status read_file(curves *c, const char *path, sp_error *err)
     return SP_OK;
 }
 
-static void curves_free(curves *c)
+sp_status spi_curves_read(spi_curves *c, const char *folder, sp_error *err)
 {
-    points *all[] = {&c->loss, &c->accuracy, &c->test_loss, &c->test_accuracy};
+    char *path = sp_format("%s/metrics.jsonl", folder);
+    sp_status st = path ? read_file(c, path, err) : SP_FAIL(err, SP_E_MEMORY, "out of memory for the curves");
+    sp_free(path);
+    if (st == SP_OK && c->failed)
+        st = SP_FAIL(err, SP_E_MEMORY, "out of memory for the curves");
+    return st;
+}
+
+void spi_curves_free(spi_curves *c)
+{
+    spi_points *all[] = {&c->loss, &c->accuracy, &c->test_loss, &c->test_accuracy};
     for (int i = 0; i < 4; i++) {
         sp_free(all[i]->x);
         sp_free(all[i]->y);
     }
-    for (int i = 0; i < MAX_LAYERS; i++) {
+    for (int i = 0; i < SPI_CURVE_LAYERS; i++) {
         sp_free(c->rate[i].x);
         sp_free(c->rate[i].y);
         sp_free(c->layer[i]);
@@ -119,17 +115,14 @@ static void curves_free(curves *c)
 
 sp_status sp_curves_write(const char *folder, const char *title, sp_error *err)
 {
-    curves c = {.n_layers = 0};
-    char *in = sp_format("%s/metrics.jsonl", folder), *out = sp_format("%s/curves.png", folder);
-    char *accuracy = sp_format("%.60s: accuracy", title);
-    sp_status st = in && out && accuracy ? read_file(&c, in, err) : SP_FAIL(err, SP_E_MEMORY, "out of memory for the curves");
-    if (st == SP_OK && c.failed)
-        st = SP_FAIL(err, SP_E_MEMORY, "out of memory for the curves");
+    spi_curves c = {.n_layers = 0};
+    char *out = sp_format("%s/curves.png", folder), *accuracy = sp_format("%.60s: accuracy", title);
+    sp_status st = out && accuracy ? spi_curves_read(&c, folder, err) : SP_FAIL(err, SP_E_MEMORY, "out of memory for the curves");
     if (st == SP_OK) {
         sp_series loss[] = {{"training", c.loss.x, c.loss.y, c.loss.n}, {"test", c.test_loss.x, c.test_loss.y, c.test_loss.n}};
         sp_series acc[] = {{"training", c.accuracy.x, c.accuracy.y, c.accuracy.n},
                            {"test", c.test_accuracy.x, c.test_accuracy.y, c.test_accuracy.n}};
-        sp_series rate[MAX_LAYERS];
+        sp_series rate[SPI_CURVE_LAYERS];
         for (int i = 0; i < c.n_layers; i++)
             rate[i] = (sp_series){c.layer[i], c.rate[i].x, c.rate[i].y, c.rate[i].n};
         sp_panel panels[] = {{accuracy, "epoch", "accuracy in %", acc, 2, NAN, NAN},
@@ -137,8 +130,7 @@ sp_status sp_curves_write(const char *folder, const char *title, sp_error *err)
                              {"firing", "epoch", "spikes a neuron, step", rate, (size_t)c.n_layers, 0, NAN}};
         st = sp_chart_write(out, panels, 3, 560, 400, err);
     }
-    curves_free(&c);
-    sp_free(in);
+    spi_curves_free(&c);
     sp_free(out);
     sp_free(accuracy);
     return st;

@@ -3,9 +3,10 @@
 #define SP_TRAIN_TRAIN_H
 
 #include "train/checkpoint.h"
+#include "train/fidelity.h"
 #include "train/session.h"
 
-typedef enum { SP_EVENT_START, SP_EVENT_BATCH, SP_EVENT_EPOCH, SP_EVENT_END } sp_event_kind;
+typedef enum { SP_EVENT_START, SP_EVENT_BATCH, SP_EVENT_EPOCH, SP_EVENT_END, SP_EVENT_FIDELITY } sp_event_kind;
 
 /* What the person (or a program) is told. Rates are by graph node. */
 typedef struct sp_train_event {
@@ -15,8 +16,10 @@ typedef struct sp_train_event {
     double loss, accuracy;           /* BATCH: since the last line; EPOCH: training, whole epoch */
     double lr, samples_per_second, seconds_left, epoch_seconds, wait_fraction;
     const double *spike_rate;
+    double backprop_steps;           /* BATCH: mean K since the last line; all time steps where K is no setting */
     sp_scores test;                  /* EPOCH */
     double best_accuracy;
+    const sp_fidelity_report *fidelity; /* FIDELITY: of this mini-batch, before its update */
 } sp_train_event;
 
 typedef struct sp_train_options {
@@ -32,6 +35,9 @@ typedef struct sp_train_options {
  * stop training (NaN: SP_E_NUMERIC with layer and time step; disk full: SP_E_IO) leave the last checkpoint as it was. */
 sp_status sp_train(sp_session *s, const sp_dataset *train, const sp_dataset *test, const sp_train_options *o, sp_error *err);
 
+/* A folder with those above it; one that is there is fine. */
+sp_status sp_make_folder(const char *path, sp_error *err);
+
 /* metrics.jsonl: one JSON object a line, "event" first; the first line of a run has "schema". */
 typedef struct sp_metrics sp_metrics;
 sp_status sp_metrics_open(const char *folder, const sp_progress *resume, sp_metrics **out, sp_error *err); /* NULL: anew */
@@ -40,5 +46,10 @@ void sp_metrics_close(sp_metrics **m);
 
 /* curves.png from metrics.jsonl: loss, accuracy, spike rate against epochs. */
 sp_status sp_curves_write(const char *folder, const char *title, sp_error *err);
+
+/* One picture of several runs' metrics.jsonl: test accuracy, test loss, training loss against epochs. */
+enum { SP_COMPARE_RUNS = 6 };
+sp_status sp_curves_compare(const char *path, const char *title, const char *const *folders, const char *const *names, size_t n,
+                            sp_error *err);
 
 #endif

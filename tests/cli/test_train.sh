@@ -184,3 +184,13 @@ run eval "$work/deep/run/best.safetensors" --json --device 0
 expect_code 0
 expect_out '"samples":128,'
 [ "$(wc -l <"$work/out")" -eq 1 ] || fail "one line was expected"
+
+run curves one="$work/deep/run" "$work/json" -o "$work/both.png" --title "two runs"
+expect_code 0
+[ "$(head -c 4 "$work/both.png" | tail -c 3)" = PNG ] || fail "both.png is no PNG"
+run curves "$work/nothing" -o "$work/none.png"
+expect_code 1
+expect_err "nothing/metrics.jsonl: No such file"
+[ ! -e "$work/none.png" ] || fail "a picture of nothing"
+run curves 1 2 3 4 5 6 7
+expect_code 2

@@ -187,7 +187,7 @@ Test(quirks, rules_match_platform_and_type_not_vendor_alone)
     cr_assert_eq(quirks_of("AMD Accelerated Parallel Processing", SP_DEVICE_CPU, ""), 0u);
     cr_assert_eq(quirks_of("Intel(R) OpenCL Graphics", SP_DEVICE_GPU, "Intel"),
                  (uint32_t)SP_QUIRK_NO_RELAXED_MATH);
-    cr_assert_eq(quirks_of("Oclgrind", SP_DEVICE_OTHER, ""), (uint32_t)SP_QUIRK_SLOW_SIMULATOR);
+    cr_assert_eq(quirks_of("Oclgrind", SP_DEVICE_OTHER, ""), (uint32_t)(SP_QUIRK_SLOW_SIMULATOR | SP_QUIRK_WRITE_IN_PART));
     cr_assert_eq(quirks_of("rusticl", SP_DEVICE_GPU, "Intel"), 0u);
 }
 
