@@ -145,11 +145,13 @@ sp_op_call sp_check_shrink(const sp_variant *v, const sp_device *dev, const sp_o
     return c;
 }
 
-/* Checks, and keeps what will be the same next time: a failed allocation is not. *out is NULL when memory is out. */
+/* Checks, and keeps what will be the same next time: a failed allocation or a lost device is not. *out is NULL when memory
+ * is out. */
 static sp_status conclude(const char *key, sp_status st, sp_error *why, const verdict **out)
 {
     *out = remember(key, st == SP_OK ? NULL : why->text);
-    if (st == SP_OK || st == SP_E_MISMATCH || st == SP_E_BUILD || st == SP_E_PLUGIN)
+    bool lasts = st == SP_OK || st == SP_E_MISMATCH || st == SP_E_BUILD || st == SP_E_PLUGIN;
+    if (lasts && (st == SP_OK || !sp_cl_error_is_passing(why->cl_code)))
         write_verdict(key, st == SP_OK ? NULL : why->text);
     return st;
 }

@@ -110,3 +110,9 @@ const char *sp_cl_error_name(int code)
             return names[i].name;
     return "an unknown OpenCL code";
 }
+
+bool sp_cl_error_is_passing(int code)
+{
+    return code == CL_DEVICE_NOT_AVAILABLE || code == CL_MEM_OBJECT_ALLOCATION_FAILURE || code == CL_OUT_OF_RESOURCES ||
+           code == CL_OUT_OF_HOST_MEMORY;
+}

@@ -79,7 +79,7 @@ void sp_device_close(sp_device **dev)
         return;
     sp_profiler_destroy(&d->profiler);
     if (d->queue)
-        clFinish(d->queue);
+        sp_device_finish(d, NULL);
     if (d->staging)
         clReleaseMemObject(d->staging);
     sp_program_table_free(&d->programs);
@@ -175,10 +175,12 @@ sp_status sp_device_read(sp_device *dev, sp_range from, void *to, size_t bytes, 
 sp_status sp_device_finish(sp_device *dev, sp_error *err)
 {
     cl_int code = clFinish(dev->queue);
-    if (code != CL_SUCCESS)
-        return SP_FAIL_CL(err, code, "work on \"%s\" failed: %s%s", dev->info.name, sp_cl_error_name(code),
-                          late_hint(dev));
-    return SP_OK;
+    if (code == CL_SUCCESS)
+        return SP_OK;
+    if (!err)
+        sp_log(SP_LOG_WARNING, "waiting for \"%s\" failed: %s", dev->info.name, sp_cl_error_name(code));
+    return SP_FAIL_CL(err, code, "work on \"%s\" failed: %s%s", dev->info.name, sp_cl_error_name(code),
+                      late_hint(dev));
 }
 
 static void print_sizes(char *out, size_t out_size, cl_uint dims, const size_t *sizes)

@@ -84,7 +84,8 @@ typedef struct sp_device {
     struct sp_profiler *profiler; /* NULL when profiling is off */
     cl_mem staging;               /* only with the quirk WRITE_IN_PART, see staging.c */
     uint64_t live_bytes, peak_bytes, n_allocs; /* device memory through sp_device_alloc */
-    uint64_t n_launches, n_builds;
+    uint64_t n_launches, n_builds, n_cached; /* builds from source; programs that the disk cache had */
+    bool compiler_hangs;          /* a build ran out of time: no other is tried */
 } sp_device;
 
 /* Lists, chooses and opens. Destroy releases everything and nulls the pointer. [setup] [one-thread] */
@@ -103,7 +104,7 @@ typedef struct sp_range {
 
 sp_status sp_device_write(sp_device *dev, sp_range to, const void *from, size_t bytes, bool blocking, sp_error *err);
 sp_status sp_device_read(sp_device *dev, sp_range from, void *to, size_t bytes, sp_error *err); /* blocking */
-sp_status sp_device_finish(sp_device *dev, sp_error *err);
+sp_status sp_device_finish(sp_device *dev, sp_error *err); /* err NULL: a failure is a warning in the log */
 
 /* Enqueues a kernel whose arguments are set. `name` is for messages. local NULL lets the driver choose. Counts it;
  * with sync_debug it finishes and names the kernel on failure; with profiling it records the time under name. [hot] */
@@ -129,6 +130,8 @@ typedef struct sp_profile_row {
 size_t sp_device_profile(sp_device *dev, const sp_profile_row **rows); /* 0 when profiling is off */
 void sp_device_profile_reset(sp_device *dev);
 
+/* Whether the same call may well succeed another time: memory or the device was not there. */
+bool sp_cl_error_is_passing(int code);
 /* "CL_OUT_OF_RESOURCES" for -5, also CLBlast's ranges; never NULL. */
 const char *sp_cl_error_name(int code);
 

@@ -19,10 +19,10 @@ const char *sp_device_unusable(const sp_device_info *info)
 {
     if (!info->available)
         return "the driver says it is not available";
-    if (info->cl_major < 1 || (info->cl_major == 1 && info->cl_minor < 2))
-        return "it is older than OpenCL 1.2";
     if (!info->compiler_available)
         return "it has no compiler for kernel sources";
+    if (info->cl_major < 1 || (info->cl_major == 1 && info->cl_minor < 2))
+        return "it is older than OpenCL 1.2";
     if (!info->little_endian)
         return "its byte order is not little-endian";
     return NULL;

@@ -10,6 +10,15 @@ uint32_t sp_quirks_find(const sp_device_info *info);
 /* Why a device cannot run kernels, or NULL when it can. */
 const char *sp_device_unusable(const sp_device_info *info);
 
+/* clBuildProgram with a time limit (SPIKEPORT_BUILD_TIMEOUT, 600 seconds). SP_OK: it answered, with *code. Otherwise the
+ * program still belongs to the compiler and must not be released. */
+sp_status sp_build_program(sp_device *dev, cl_program program, const char *options, const char *label, cl_int *code, sp_error *err);
+
+/* Compiled programs on disk (cache.c): whether this device's are kept; a program that was, or NULL; keeping one. */
+bool sp_cache_wanted(const sp_device *dev);
+cl_program sp_cache_load(sp_device *dev, const char *label, const char *text, const char *options);
+void sp_cache_store(sp_device *dev, cl_program program, const char *text, const char *options);
+
 /* Programs of a device; freed with it. */
 void sp_program_table_free(struct sp_program_table **table);
 

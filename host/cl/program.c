@@ -1,5 +1,6 @@
 /* Programs: pieces of source put together with #line markers, built once per device and options, kept until the device
- * is closed. Nothing is written to disk and no binary is ever asked for (on PoCL the question alone compiles all). */
+ * is closed. cache.c keeps them on disk where the driver does not; elsewhere no binary is ever asked for (on PoCL the
+ * question alone compiles all). */
 #include "cl/internal.h"
 #include "cl/program.h"
 
@@ -158,16 +159,23 @@ static sp_status build(sp_device *dev, const char *label, const sp_source *piece
 {
     cl_int code;
     const char *text = e->text;
+    if (dev->compiler_hangs)
+        return SP_FAIL(err, SP_E_BUILD, "%s is not built: the compiler of \"%s\" hangs", label, dev->info.name);
+    bool kept = sp_cache_wanted(dev);
+    if (kept && (*out = sp_cache_load(dev, label, text, e->options)) != NULL)
+        return SP_OK;
     cl_program program = clCreateProgramWithSource(dev->context, 1, &text, NULL, &code);
     if (code != CL_SUCCESS)
         return SP_FAIL_CL(err, code, "%s: no program object: %s", label, sp_cl_error_name(code));
-    code = clBuildProgram(program, 1, &dev->info.device_id, e->options, NULL, NULL);
+    SP_TRY(sp_build_program(dev, program, e->options, label, &code, err));
     if (code != CL_SUCCESS) {
         sp_status st = build_failed(dev, program, code, label, pieces, n_pieces, e->options, err);
         clReleaseProgram(program);
         return st;
     }
     dev->n_builds++;
+    if (kept)
+        sp_cache_store(dev, program, text, e->options);
     *out = program;
     return SP_OK;
 }

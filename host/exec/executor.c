@@ -25,7 +25,7 @@ static sp_status run_segment(sp_plan *p, int segment, int t, const sp_dynamic *d
 }
 
 /* t < 0: what is written once a mini-batch; t >= 0: the frame of that time step. */
-sp_status spi_exec_upload(sp_plan *p, const sp_exec_batch *batch, int t, sp_error *err)
+static sp_status upload(sp_plan *p, const sp_exec_batch *batch, int t, sp_error *err)
 {
     const sp_value *in = &p->values[p->input];
     if (t >= 0)
@@ -35,6 +35,12 @@ sp_status spi_exec_upload(sp_plan *p, const sp_exec_batch *batch, int t, sp_erro
     if (!p->o.sequence)
         SP_TRY(sp_device_write(p->dev, sp_plan_value(p, p->input, 0), batch->images, in->bytes, false, err));
     return sp_device_write(p->dev, sp_plan_value(p, p->labels, 0), batch->labels, p->values[p->labels].bytes, false, err);
+}
+
+sp_status spi_exec_upload(sp_plan *p, const sp_exec_batch *batch, int t, sp_error *err)
+{
+    sp_status st = upload(p, batch, t, err);
+    return st == SP_OK ? SP_OK : sp_error_prefix(err, st, "input and labels: ");
 }
 
 bool spi_exec_runs(const sp_moment *m, const sp_exec_batch *batch)
@@ -82,14 +88,18 @@ sp_status sp_exec_run(sp_plan *p, const sp_exec_batch *batch, sp_error *err)
 
 sp_status sp_exec_results(sp_plan *p, float *loss, uint32_t *correct, sp_error *err)
 {
-    SP_TRY(sp_device_read(p->dev, sp_plan_value(p, p->loss, 0), loss, p->values[p->loss].bytes, err));
-    return sp_device_read(p->dev, sp_plan_value(p, p->correct, 0), correct, p->values[p->correct].bytes, err);
+    sp_status st = sp_device_read(p->dev, sp_plan_value(p, p->loss, 0), loss, p->values[p->loss].bytes, err);
+    if (st == SP_OK)
+        st = sp_device_read(p->dev, sp_plan_value(p, p->correct, 0), correct, p->values[p->correct].bytes, err);
+    return st == SP_OK ? SP_OK : sp_error_prefix(err, st, "the loss: ");
 }
 
 sp_status sp_exec_gradients_finite(sp_plan *p, bool *finite, sp_error *err)
 {
     float sums[SP_GRADIENT_SUMS];
-    SP_TRY(sp_device_read(p->dev, sp_plan_value(p, p->gradient_sums, 0), sums, sizeof sums, err));
+    sp_status st = sp_device_read(p->dev, sp_plan_value(p, p->gradient_sums, 0), sums, sizeof sums, err);
+    if (st != SP_OK)
+        return sp_error_prefix(err, st, "sums of gradients: ");
     *finite = true;
     for (int i = 0; i < SP_GRADIENT_SUMS; i++)
         *finite = *finite && isfinite(sums[i]);
@@ -108,7 +118,8 @@ sp_status sp_exec_clear_spikes(sp_plan *p, sp_error *err)
     static const uint32_t zero[64];
     for (int i = 0; i < p->graph->n_nodes; i++)
         if (p->spike_counts[i] >= 0)
-            SP_TRY(sp_device_write(p->dev, sp_plan_value(p, p->spike_counts[i], 0), zero, sizeof zero, true, err));
+            if (sp_device_write(p->dev, sp_plan_value(p, p->spike_counts[i], 0), zero, sizeof zero, true, err) != SP_OK)
+                return sp_error_prefix(err, SP_E_OPENCL, "spike counts: ");
     return SP_OK;
 }
 
@@ -119,7 +130,8 @@ sp_status sp_exec_spikes(sp_plan *p, uint64_t *spikes, sp_error *err)
         spikes[i] = 0;
         if (p->spike_counts[i] < 0)
             continue;
-        SP_TRY(sp_device_read(p->dev, sp_plan_value(p, p->spike_counts[i], 0), part, sizeof part, err));
+        if (sp_device_read(p->dev, sp_plan_value(p, p->spike_counts[i], 0), part, sizeof part, err) != SP_OK)
+            return sp_error_prefix(err, SP_E_OPENCL, "spike counts: ");
         for (int k = 0; k < 64; k++)
             spikes[i] += part[k];
     }

@@ -122,18 +122,14 @@ int64_t spi_rows(const sp_builder *b, const sp_activation *a)
     return b->p->o.batch * a->h * a->w;
 }
 
-sp_status spi_choose(sp_builder *b, const sp_op_call *call, sp_variant **out)
-{
-    return sp_select(b->p->reg, b->p->dev, call, out, NULL, 0, b->err);
-}
-
-/* Chooses a kernel and builds it; one that cannot be built is refused with the reason and the next one is tried. */
+/* Chooses a kernel and builds it; one that cannot be built is refused with the reason and the next one is tried. Of a
+ * variant that lowers there is nothing to build: s->launch stays NULL. */
 static sp_status choose_and_build(sp_builder *b, sp_step *s)
 {
     for (;;) {
         SP_TRY(sp_select(b->p->reg, b->p->dev, &s->call, &s->variant, s->why, sizeof s->why, b->err));
         if (s->variant->kind == SP_VARIANT_LOWER)
-            return SP_FAIL(b->err, SP_E_FAILED, "%s: internal: a lowered op reached the emitter", s->label);
+            return SP_OK;
         sp_error why = {0};
         int64_t tunes[SP_VARIANT_MAX_TUNES];
         bool tuned = sp_wisdom_tunes(b->p->reg, s->variant, &s->call, tunes);
@@ -150,6 +146,14 @@ static sp_status choose_and_build(sp_builder *b, sp_step *s)
     }
 }
 
+/* Builds too, and the step keeps what was built for spi_emit: the choice cannot change in between. */
+sp_status spi_choose(sp_builder *b, sp_step *step, bool *lowers)
+{
+    SP_TRY(choose_and_build(b, step));
+    *lowers = !step->launch;
+    return SP_OK;
+}
+
 static sp_status check_operands(sp_builder *b, const sp_step *s)
 {
     for (int i = 0; i < SP_OP_MAX_BUFFERS && s->call.op->buffers[i].name; i++)
@@ -164,8 +168,15 @@ sp_status spi_emit(sp_emit *e)
     sp_builder *b = e->b;
     sp_step *s = &e->step;
     sp_segment *seg = &b->p->segments[b->segment];
-    SP_TRY(check_operands(b, s));
-    SP_TRY(choose_and_build(b, s));
+    sp_status st = check_operands(b, s);
+    if (st != SP_OK) {
+        sp_launch_destroy(&s->launch);
+        return st;
+    }
+    if (!s->launch)
+        SP_TRY(choose_and_build(b, s));
+    if (!s->launch)
+        return SP_FAIL(b->err, SP_E_FAILED, "%s: internal: a lowered op reached the emitter", s->label);
     if (seg->n == seg->cap) {
         int cap = seg->cap ? 2 * seg->cap : 64;
         sp_step *steps = sp_realloc(seg->steps, (size_t)cap * sizeof *steps);

@@ -64,8 +64,8 @@ void spi_bind_at(sp_emit *e, const char *buffer, int value, int dt, uint64_t at_
 sp_status spi_bind_param(sp_emit *e, const char *buffer, int param, bool gradient);
 int64_t spi_rows(const sp_builder *b, const sp_activation *a); /* N*H*W */
 sp_status spi_emit(sp_emit *e);
-/* Chooses without emitting: for ops that may be lowered. */
-sp_status spi_choose(sp_builder *b, const sp_op_call *call, sp_variant **out);
+/* Chooses and builds ahead of spi_emit, which must follow with the same call unless the op is to be lowered. */
+sp_status spi_choose(sp_builder *b, sp_step *step, bool *lowers);
 
 sp_status spi_forward(sp_builder *b);                 /* all nodes but the static ones, in the current segment */
 sp_status spi_forward_node(sp_builder *b, int node);

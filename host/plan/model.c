@@ -14,7 +14,7 @@ sp_status sp_model_create(const sp_graph *g, sp_device *dev, bool adamw, sp_mode
                     .v_at = adamw ? 3 * n : 2 * n};
     m->buffers_at = (adamw ? 4 : 3) * n;
     m->bytes = (m->buffers_at + (uint64_t)g->buffer_elems) * sizeof(float);
-    sp_status st = sp_device_alloc(dev, m->bytes, "parameters, gradients and optimizer state", &m->mem, err);
+    sp_status st = sp_device_alloc(dev, m->bytes, "the model", &m->mem, err);
     void *zero = NULL;
     if (st == SP_OK) {
         zero = sp_alloc(m->bytes);
@@ -24,6 +24,7 @@ sp_status sp_model_create(const sp_graph *g, sp_device *dev, bool adamw, sp_mode
     }
     sp_free(zero);
     if (st != SP_OK) {
+        sp_error_prefix(err, st, "parameters, gradients and optimizer state: ");
         sp_model_destroy(&m);
         return st;
     }
@@ -64,7 +65,7 @@ sp_status sp_model_write(sp_model *m, const sp_param *p, sp_model_range range, c
     sp_param_to_device(p, file, device);
     sp_status st = sp_device_write(m->dev, param_range(m, p, range), device, bytes, true, err);
     sp_free(device);
-    return st;
+    return st == SP_OK ? SP_OK : sp_error_prefix(err, st, "parameter %s: ", p->name);
 }
 
 sp_status sp_model_read(sp_model *m, const sp_param *p, sp_model_range range, float *file, sp_error *err)
@@ -77,5 +78,5 @@ sp_status sp_model_read(sp_model *m, const sp_param *p, sp_model_range range, fl
     if (st == SP_OK)
         sp_param_to_file(p, device, file);
     sp_free(device);
-    return st;
+    return st == SP_OK ? SP_OK : sp_error_prefix(err, st, "parameter %s: ", p->name);
 }

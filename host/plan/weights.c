@@ -43,15 +43,10 @@ static bool gemm_is_forced(const sp_registry *reg)
     return gemm;
 }
 
-static sp_status is_lowered(sp_builder *b, const sp_op_call *call, bool *out)
+static sp_status is_lowered(sp_builder *b, sp_step *step, bool *out)
 {
     *out = gemm_is_forced(b->p->reg);
-    if (*out)
-        return SP_OK;
-    sp_variant *v;
-    SP_TRY(spi_choose(b, call, &v));
-    *out = v->kind == SP_VARIANT_LOWER;
-    return SP_OK;
+    return *out ? SP_OK : spi_choose(b, step, out);
 }
 
 static sp_status new_local(sp_builder *b, const sp_node *n, const char *what, int64_t elems, int *out)
@@ -197,7 +192,7 @@ static sp_status conv_forward(sp_builder *b, int node, const conv_shape *s, int 
     conv_ints(&e, s, s->n);
     spi_flag(&e, "X_BITS", bits), spi_flag(&e, "BIAS", bias >= 0);
     bool lowered;
-    SP_TRY(is_lowered(b, &e.step.call, &lowered));
+    SP_TRY(is_lowered(b, &e.step, &lowered));
     if (lowered)
         return lowered_forward(b, node, s, x, bits, w, bias, y);
     spi_bind(&e, "x", x), spi_bind(&e, "w", w), spi_bind(&e, "y", y);
@@ -258,7 +253,7 @@ static sp_status backward_weight(sp_builder *b, int node, const conv_shape *s, i
     conv_ints(&m, s, s->n);
     spi_flag(&m, "X_BITS", bits);
     bool lowered;
-    SP_TRY(is_lowered(b, &m.step.call, &lowered));
+    SP_TRY(is_lowered(b, &m.step, &lowered));
     if (lowered)
         return lowered_backward_weight(b, node, s, x, bits, e, g_w);
     spi_bind(&m, "x", x), spi_bind(&m, "e", e), spi_bind(&m, "g_w", g_w);
@@ -274,7 +269,7 @@ static sp_status backward_input(sp_builder *b, int node, const conv_shape *s, in
     sp_emit m = spi_step(b, node, "conv.backward_input");
     conv_ints(&m, s, s->n);
     bool lowered;
-    SP_TRY(is_lowered(b, &m.step.call, &lowered));
+    SP_TRY(is_lowered(b, &m.step, &lowered));
     if (lowered)
         return lowered_backward_input(b, node, s, e, w, g_x);
     spi_bind(&m, "e", e), spi_bind(&m, "w", w), spi_bind(&m, "g_x", g_x);

@@ -60,7 +60,8 @@ static void line_reset(trainer *t)
 static sp_status save(trainer *t, const char *path, sp_error *err)
 {
     t->p.train_seconds = t->seconds_before + (double)(sp_clock_ns() - t->run_start_ns) * 1e-9;
-    return sp_checkpoint_save(path, t->s, &t->p, err);
+    sp_status st = sp_checkpoint_save(path, t->s, &t->p, err);
+    return st == SP_E_OPENCL ? sp_error_prefix(err, st, "saving %s: ", path) : st;
 }
 
 static sp_status batch_line(trainer *t, sp_error *err)
@@ -164,7 +165,10 @@ static sp_status run_batches(trainer *t, sp_error *err)
         sp_trace_host("wait for data", at);
         if (!b)
             return t->line_seen ? batch_line(t, err) : SP_OK;
-        SP_TRY(run_batch(t, b, err));
+        sp_status st = run_batch(t, b, err);
+        if (st == SP_E_OPENCL || st == SP_E_MEMORY)
+            sp_error_prefix(err, st, "epoch %lld, mini-batch %lld: ", (long long)t->p.epoch + 1, (long long)t->p.batch + 1);
+        SP_TRY(st);
         sp_loader_release(t->loader, b);
         if (t->p.iteration % r->log_every == 0)
             SP_TRY(batch_line(t, err));
