@@ -1,9 +1,11 @@
 /* spikeport bench: times training steps of a recipe or a known network; prints what bench_run.c measured. */
 #include <stdio.h>
+#include <string.h>
 #include <sys/resource.h>
 
 #include "base/mem.h"
 #include "cli/bench.h"
+#include "cli/suite.h"
 
 static json_t *rates_json(const sp_cli_bench *b)
 {
@@ -123,15 +125,19 @@ int sp_cmd_bench(int argc, char **argv)
         SP_CLI_DEVICE_ARGS(o.session),
         {"json", 0, SP_ARG_FLAG, &o.json, NULL, "one JSON object with every sample", 0, 0},
     };
-    const sp_args a = {.command = "bench", .synopsis = "RECIPE | --network NAME [options]",
+    const sp_args a = {.command = "bench", .synopsis = "RECIPE | --network NAME [options]; bench suite; bench diff OLD NEW",
                        .about = "Times training steps of a recipe on random input of its shape: the bare step, without loader, "
                                 "metrics or files.",
                        .args = args, .n_args = sizeof args / sizeof *args, .min_rest = 0, .max_rest = 1,
                        .notes = "Example: spikeport bench --network resnet18 --schedule sltt --batch 32 --steps 6 --layers\n"
                                 "         spikeport bench recipes/bench/small.yaml --sweep time_steps=1,2,4,6,8 --out runs/curves\n"
-                                "Times of single ops: spikeport plugins bench."};
+                                "Times of single ops: spikeport plugins bench. All levels on all devices, with a report: spikeport bench suite."};
     int code;
     sp_error err = {0};
+    if (argc > 1 && strcmp(argv[1], "suite") == 0)
+        return sp_cmd_bench_suite(argc - 1, argv + 1);
+    if (argc > 1 && strcmp(argv[1], "diff") == 0)
+        return sp_cmd_bench_diff(argc - 1, argv + 1);
     if (!sp_args_parse(&a, argc, argv, &rest, &code))
         return code;
     if ((rest.n == 1) == (o.network != NULL))

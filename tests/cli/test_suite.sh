@@ -1,0 +1,41 @@
+# bench suite and bench diff: records, reports, and no time for a wrong result.
+. "$(dirname "$0")/support.sh"
+
+run bench suite --small --level 0 -n 3 -d auto -o "$work/a"
+[ "$code" -eq 4 ] && exit 77
+expect_code 0
+expect_out "4 records, 0 without a time"
+for file in records.jsonl summary.json p3.csv report.html; do
+    [ -s "$work/a/$file" ] || fail "$file is missing"
+done
+grep -q '"problem":"ruler.copy"' "$work/a/records.jsonl" || fail "no copy ruler"
+grep -q '"git":' "$work/a/records.jsonl" || fail "no revision"
+
+run bench diff "$work/a/records.jsonl" "$work/a/records.jsonl"
+expect_code 0
+expect_out "4 compared, 0 slower or lost"
+mkdir "$work/b"
+sed '/ruler.launch/s/"samples":\[[^]]*\]/"samples":[9000.5,9000.6,9000.7]/' "$work/a/records.jsonl" >"$work/b/records.jsonl"
+run bench diff "$work/a/records.jsonl" "$work/b/records.jsonl"
+expect_code 1
+expect_out "slower"
+expect_err "1 of 4 became slower or were lost"
+
+# A time planted beside a failed validation.
+line=$(grep ruler.launch "$work/b/records.jsonl" | sed 's/"passed":true/"passed":false/; s/"level":0/"level":1/; s/ruler.launch/planted/')
+echo "$line" >>"$work/b/records.jsonl"
+run bench suite --report -o "$work/b"
+expect_code 0
+expect_out "5 records, 1 without a time"
+grep -q "planted" "$work/b/report.html" || fail "the planted record is not shown as invalid"
+for file in summary.json p3.csv report.html; do
+    sed 's/ruler.launch.*//' "$work/b/$file" | grep -n 'planted.*9000' && fail "$file has the time of a wrong result"
+done
+
+run bench suite -d nothing-like-it -o "$work/c"
+expect_code 4
+expect_err "no device fits --devices nothing-like-it"
+echo '{"schema":1' >"$work/b/records.jsonl"
+run bench suite --report -o "$work/b"
+expect_code 7
+expect_err "records.jsonl:1:"
