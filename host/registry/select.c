@@ -64,18 +64,23 @@ static bool needs_met(const sp_variant *v, const sp_device *dev, char *reason, s
     return true;
 }
 
-/* Whether v can serve the call on dev; else the reason. */
-static bool is_applicable(const sp_variant *v, const sp_device *dev, const sp_op_call *call, char *reason,
-                          size_t size)
+static bool is_meant_for(const sp_variant *v, const sp_device *dev)
+{
+    return !v->needs_device || has_word(v->needs_device, sp_device_type_name(dev->info.type));
+}
+
+/* Whether v can serve the call on dev; else the reason. `any_type`: also where it is meant for another type of device. */
+static bool is_applicable(const sp_variant *v, const sp_device *dev, const sp_op_call *call, bool any_type,
+                          char *reason, size_t size)
 {
     sp_variant_scope scope = {.variant = v, .call = call, .dev = dev};
     if (v->refused) {
         snprintf(reason, size, "refused: %s", v->refused);
         return false;
     }
-    const char *type = sp_device_type_name(dev->info.type);
-    if (v->needs_device && !has_word(v->needs_device, type)) {
-        snprintf(reason, size, "rejected: made for device type %s, this is %s", v->needs_device, type);
+    if (!any_type && !is_meant_for(v, dev)) {
+        snprintf(reason, size, "rejected: made for device type %s, this is %s", v->needs_device,
+                 sp_device_type_name(dev->info.type));
         return false;
     }
     if (!needs_met(v, dev, reason, size))
@@ -117,12 +122,33 @@ static void add_candidate(sp_candidate *out, size_t *n, size_t max, const sp_can
         out[(*n)++] = *c;
 }
 
+/* "device:" says what a variant is fast on, not where it is right. Where all that is forced by name is made for another type
+ * of device, the user (or a test of a GPU's kernels on a CPU) is taken at the word. */
+static bool forces_other_type(const sp_registry *reg, const sp_device *dev, const sp_op *op, const char *forced)
+{
+    bool meant = !forced;
+    for (size_t i = 0; i < reg->n_variants; i++)
+        if (forced && reg->variants[i]->op == op && sp_forced_names(forced, reg->variants[i]))
+            meant |= is_meant_for(reg->variants[i], dev);
+    return !meant;
+}
+
+static void say_chosen(const sp_variant *v, const sp_device *dev, bool forced, char *reason, size_t size)
+{
+    if (forced && !is_meant_for(v, dev))
+        snprintf(reason, size, "chosen: forced, though made for device type %s (score %" PRId64 ")", v->needs_device,
+                 v->score);
+    else
+        snprintf(reason, size, forced ? "chosen: forced (score %" PRId64 ")" : "chosen: highest score (%" PRId64 ")", v->score);
+}
+
 /* Judges every variant of the op in order of preference and marks the first that fits. Returns it, or NULL. The
  * registry's order is the order of preference: score, then id. */
 static sp_variant *walk(sp_registry *reg, sp_device *dev, const sp_op_call *call, sp_candidate *out,
                         size_t *n, size_t max)
 {
     const char *forced = sp_forced_find(reg, call->op);
+    const bool any_type = forces_other_type(reg, dev, call->op, forced);
     sp_variant *chosen = NULL;
     *n = 0;
     for (size_t i = 0; i < reg->n_variants; i++) {
@@ -130,7 +156,7 @@ static sp_variant *walk(sp_registry *reg, sp_device *dev, const sp_op_call *call
         sp_variant *v = c.variant;
         if (v->op != call->op)
             continue;
-        c.applicable = is_applicable(v, dev, call, c.reason, sizeof c.reason);
+        c.applicable = is_applicable(v, dev, call, any_type && sp_forced_names(forced, v), c.reason, sizeof c.reason);
         if (c.applicable && forced && !sp_forced_names(forced, v))
             snprintf(c.reason, sizeof c.reason, "passed over: \"%s\" is forced", forced);
         else if (c.applicable && chosen)
@@ -139,9 +165,7 @@ static sp_variant *walk(sp_registry *reg, sp_device *dev, const sp_op_call *call
         else if (c.applicable && (c.applicable = is_trusted(reg, dev, v, call, c.reason, sizeof c.reason))) {
             c.chosen = true;
             chosen = v;
-            snprintf(c.reason, sizeof c.reason,
-                     forced ? "chosen: forced (score %" PRId64 ")" : "chosen: highest score (%" PRId64 ")",
-                     v->score);
+            say_chosen(v, dev, forced != NULL, c.reason, sizeof c.reason);
         }
         add_candidate(out, n, max, &c);
     }

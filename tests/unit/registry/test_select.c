@@ -183,6 +183,17 @@ Test(select, a_forced_variant_that_does_not_fit_is_an_error)
     cr_assert_null(v);
 }
 
+Test(select, a_variant_of_another_device_type_runs_only_when_it_is_named)
+{
+    force("fill=t");
+    cr_assert_str_eq(choose(32), "t:k_when", "a plugin that has something for this type keeps to it");
+    expect_reason(32, "t:k_gpu", "rejected: made for device type gpu accelerator, this is cpu");
+    force("fill=t:k_gpu");
+    cr_assert_str_eq(choose(32), "t:k_gpu");
+    expect_reason(32, "t:k_gpu", "chosen: forced, though made for device type gpu accelerator");
+    expect_reason(32, "t:k_when", "passed over");
+}
+
 Test(select, a_pattern_counts_where_the_plugin_has_something)
 {
     sp_op_call call = sp_op_call_make("gemm/1");
