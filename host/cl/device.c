@@ -41,11 +41,16 @@ static sp_status choose(sp_device *dev, const char *selector, sp_error *err)
     sp_device_list list;
     SP_TRY(sp_device_list_init(&list, err));
     size_t chosen = 0;
+    for (size_t i = 0; i < list.n; i++)
+        list.items[i].binaries_only = dev->options.binaries_only;
     sp_status st = sp_device_choose(&list, selector, &chosen, dev->why, sizeof dev->why, err);
     if (st != SP_OK)
         goto done;
     dev->info = list.items[chosen];
     list.items[chosen].extensions = NULL; // now the device's
+    for (int type = SP_DEVICE_CPU; dev->options.as_type && type <= SP_DEVICE_ACCELERATOR; type++)
+        if (strcmp(dev->options.as_type, sp_device_type_name((sp_device_type)type)) == 0)
+            dev->info.type = (sp_device_type)type;
 done:
     sp_device_list_fini(&list);
     return st;

@@ -37,6 +37,7 @@ typedef struct sp_device_info {
     char *extensions;             /* owned by the list */
     sp_device_type type;
     int cl_major, cl_minor;
+    bool binaries_only; /* asked for with binaries alone, see sp_device_options */
     bool available, compiler_available, fp64, fp16, little_endian;
     uint32_t compute_units, clock_mhz, base_align_bytes;
     size_t max_work_group, max_work_item[3];
@@ -71,6 +72,9 @@ typedef struct sp_device_options {
     bool profiling;      /* queue with profiling events */
     bool sync_debug;     /* finish after every enqueue, so that the kernel that failed is named; also set by
                             SPIKEPORT_SYNC_DEBUG=1 */
+    bool binaries_only;  /* programs come as binaries: no compiler is needed and none is asked, OpenCL 1.0 will do */
+    bool records;        /* programs are being compiled for use elsewhere: no variant that compiles by itself */
+    const char *as_type; /* "accelerator": kernels are chosen as for this type; NULL: the device's own */
 } sp_device_options;
 
 /* An opened device. Fields may be read; change nothing. */
@@ -84,7 +88,8 @@ typedef struct sp_device {
     struct sp_profiler *profiler; /* NULL when profiling is off */
     cl_mem staging;               /* only with the quirk WRITE_IN_PART, see staging.c */
     uint64_t live_bytes, peak_bytes, n_allocs; /* device memory through sp_device_alloc */
-    uint64_t n_launches, n_builds;
+    uint64_t n_launches, n_builds; /* builds: programs from source */
+    uint64_t n_binaries;           /* programs from binaries */
 } sp_device;
 
 /* Lists, chooses and opens. Destroy releases everything and nulls the pointer. [setup] [one-thread] */

@@ -111,6 +111,7 @@ static int train(const char *recipe_path, const train_options *o)
             fprintf(stderr, "device memory: %llu bytes planned, %llu bytes at the peak\nwritten: %s/{metrics.jsonl,curves.png,"
                     "checkpoint.safetensors,best.safetensors,recipe.yaml}\n", (unsigned long long)s->planned_bytes,
                     (unsigned long long)s->dev->peak_bytes, o->out);
+        sp_cli_say_programs(s->dev, s->reg);
         if (o->session.profile)
             sp_cli_say_profile(s->dev);
     }
@@ -143,6 +144,7 @@ int sp_cmd_train(int argc, char **argv)
         {"resume", 'r', SP_ARG_TEXT, &o.resume, "PATH", "continue the run of a checkpoint or folder, bit for bit", 0, 0},
         SP_CLI_SET_ARG(o.session),
         SP_CLI_DEVICE_ARGS(o.session),
+        SP_CLI_PROGRAMS_ARG(o.session),
         {"profile", 0, SP_ARG_FLAG, &o.session.profile, NULL, "print device time by kernel at the end", 0, 0},
         {"print-recipe", 0, SP_ARG_FLAG, &o.print_recipe, NULL, "print the recipe with every default and stop", 0, 0},
         {"max-iterations", 0, SP_ARG_INTEGER, &o.max_iterations, "N", "stop after N mini-batches, as Ctrl-C would", 1, INT64_MAX},

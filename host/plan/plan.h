@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "graph/graph.h"
 #include "registry/launch.h"
+#include "registry/package.h"
 
 typedef enum { SP_METHOD_SLTT, SP_METHOD_SLTT_K, SP_METHOD_BPTT, SP_METHOD_OTTT, SP_METHOD_EVAL } sp_method;
 const char *sp_method_name(sp_method m);   /* "sltt", "sltt-k", "bptt", "ottt", "eval" */
@@ -131,6 +132,10 @@ sp_status sp_plan_attach(sp_plan *p, sp_plan *share, sp_error *err);
 int64_t sp_plan_block(const sp_plan *p);
 sp_range sp_plan_range(const sp_plan *p, const sp_operand *o, int t);
 sp_range sp_plan_value(const sp_plan *p, int value, int t);
+
+/* Hash of what the kernels of a plan depend on: ops, shapes, flags, variants, in order. Two plans with the same one can be
+ * run with the same programs. */
+uint64_t sp_plan_digest(const sp_plan *p);
 
 void sp_plan_print(const sp_plan *p, bool steps, sp_text *out);        /* segments, variants with reasons, arena */
 /* JSON Lines objects are written by the command line from the same structures. */

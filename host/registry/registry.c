@@ -12,6 +12,7 @@
 #include "registry/embedded.h"
 #include "registry/library.h"
 #include "registry/meta.h"
+#include "registry/package.h"
 #include "registry/store.h"
 
 /* Room for one more item in an array of pointers or records; NULL when memory is out (the array stays). */
@@ -243,6 +244,7 @@ void sp_registry_destroy(sp_registry **out)
     if (!reg)
         return;
     sp_registry_store *store = reg->store;
+    sp_package_destroy(&reg->package);
     for (size_t i = 0; i < reg->n_variants; i++)
         sp_variant_destroy(&reg->variants[i]);
     for (size_t i = 0; i < reg->n_fragments; i++)

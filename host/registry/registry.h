@@ -85,6 +85,9 @@ typedef struct sp_registry {
     /* asked before a variant that is not a reference kernel is chosen: SP_OK to trust it. Set by the plan (conformance). */
     sp_status (*trust)(void *ctx, sp_device *dev, sp_variant *v, const sp_op_call *call, sp_error *err);
     void *trust_ctx;
+    /* programs compiled ahead of time, see package.h */
+    struct sp_package *package;  /* serves: kernels come from its binaries alone; owned */
+    struct sp_package *recorder; /* records what plans choose and launch; not owned */
     struct sp_registry_store *store; /* owned texts and handles */
 } sp_registry;
 

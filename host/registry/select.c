@@ -9,6 +9,7 @@
 #include "base/expr.h"
 #include "base/mem.h"
 #include "registry/force.h"
+#include "registry/package.h"
 
 /* ---- the filter ---- */
 
@@ -85,6 +86,10 @@ static bool is_applicable(const sp_variant *v, const sp_device *dev, const sp_op
     }
     if (!needs_met(v, dev, reason, size))
         return false;
+    if (dev->options.records && v->kind == SP_VARIANT_LIBRARY) {
+        snprintf(reason, size, "rejected: a library compiles its kernels itself; these programs are for offline use");
+        return false;
+    }
     int64_t yes = 1;
     sp_error err = {0};
     if (v->when && sp_expr_eval(v->when, sp_variant_lookup, &scope, &yes, &err) != SP_OK) {
@@ -177,6 +182,11 @@ enum { MAX_CANDIDATES = 64 };
 sp_status sp_select(sp_registry *reg, sp_device *dev, const sp_op_call *call, sp_variant **out, char *why,
                     size_t why_size, sp_error *err)
 {
+    if (reg->package) {
+        if (why)
+            snprintf(why, why_size, "chosen: compiled ahead of time");
+        return sp_package_choose(reg->package, reg, call, out, err);
+    }
     sp_candidate *all = sp_alloc_array(MAX_CANDIDATES, sizeof *all);
     if (!all)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory while choosing a variant");
@@ -202,7 +212,7 @@ sp_status sp_select(sp_registry *reg, sp_device *dev, const sp_op_call *call, sp
         st = SP_FAIL(err, SP_E_BUILD, "%s: no variant fits: %s", call->op->id,
                      text[0] ? text : "there is none at all");
     sp_free(all);
-    return st;
+    return st == SP_OK && reg->recorder ? sp_package_record_choice(reg->recorder, call, *out, err) : st;
 }
 
 size_t sp_select_explain(sp_registry *reg, sp_device *dev, const sp_op_call *call, sp_candidate *out,

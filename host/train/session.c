@@ -43,6 +43,19 @@ static sp_status force_variants(sp_session *s, const sp_session_options *o, sp_e
     return SP_OK;
 }
 
+sp_status sp_session_programs(sp_registry *reg, const sp_device *dev, const sp_session_options *o, sp_error *err)
+{
+    if (o->programs && reg->n_forced)
+        return SP_FAIL(err, SP_E_USAGE, "--plugin (or plugins in the recipe) cannot change programs compiled ahead of time; name "
+                       "it when they are compiled, and leave \"%s=%s\" out here", reg->forced[0].op, reg->forced[0].variant);
+    if (o->programs)
+        return sp_package_open(o->programs, dev, &reg->package, err);
+    reg->recorder = o->recorder;
+    reg->trust = sp_check_trust; /* binaries were checked when they were compiled: a check builds from source */
+    reg->trust_ctx = reg;
+    return SP_OK;
+}
+
 static sp_status load_plugins(sp_session *s, const sp_session_options *o, sp_error *err)
 {
     char *paths = NULL;
@@ -53,9 +66,8 @@ static sp_status load_plugins(sp_session *s, const sp_session_options *o, sp_err
     sp_status st = sp_registry_create(paths, &s->reg, err);
     sp_free(paths);
     SP_TRY(st);
-    s->reg->trust = sp_check_trust;
-    s->reg->trust_ctx = s->reg;
-    return force_variants(s, o, err);
+    SP_TRY(force_variants(s, o, err));
+    return sp_session_programs(s->reg, s->dev, o, err);
 }
 
 static sp_status check_classes(const sp_session *s, sp_error *err)
