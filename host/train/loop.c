@@ -247,8 +247,8 @@ static sp_status prepare(trainer *t, const sp_dataset *train, sp_error *err)
     t->checkpoint = sp_format("%s/checkpoint.safetensors", t->o->out);
     t->best = sp_format("%s/best.safetensors", t->o->out);
     t->recipe = sp_format("%s/recipe.yaml", t->o->out);
-    t->loss = sp_alloc_array(batch, sizeof *t->loss);
-    t->correct = sp_alloc_array(batch, sizeof *t->correct);
+    t->loss = sp_alloc_pages(batch, sizeof *t->loss);
+    t->correct = sp_alloc_pages(batch, sizeof *t->correct);
     t->mask = sp_alloc_array((size_t)r->time_steps, sizeof *t->mask);
     t->spikes = sp_alloc_array(nodes, sizeof *t->spikes);
     t->rates = sp_alloc_array(nodes, sizeof *t->rates);
