@@ -96,10 +96,16 @@ sp_status sp_exec_gradients_finite(sp_plan *p, bool *finite, sp_error *err)
     return SP_OK;
 }
 
-sp_status sp_exec_update(sp_plan *p, double lr, int64_t n, sp_error *err)
+sp_dynamic spi_exec_update_dynamic(const sp_plan *p, double lr, int64_t n)
 {
     sp_dynamic dyn = {0};
     set_rates(p, lr, n, &dyn);
+    return dyn;
+}
+
+sp_status sp_exec_update(sp_plan *p, double lr, int64_t n, sp_error *err)
+{
+    sp_dynamic dyn = spi_exec_update_dynamic(p, lr, n);
     return run_segment(p, SP_SEGMENT_UPDATE, 0, &dyn, err);
 }
 

@@ -1,0 +1,11 @@
+/* Two recorded runs: metrics line by line, weights tensor by tensor. */
+#ifndef SP_CLI_DIFF_RUNS_H
+#define SP_CLI_DIFF_RUNS_H
+
+#include <stdbool.h>
+#include "spikeport/status.h"
+
+/* a, b: checkpoints or folders of runs. SP_E_MISMATCH when something differs; the findings go to stdout. */
+sp_status sp_diff_runs(const char *a, const char *b, bool json, sp_error *err);
+
+#endif
