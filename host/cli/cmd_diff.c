@@ -13,7 +13,7 @@
 typedef struct diff_options {
     sp_cli_session session;
     sp_arg_list devices;
-    const char *recipe, *record, *against, *bound;
+    const char *recipe, *record, *against, *bound, *within;
     int64_t batches;
     bool json, free_run;
 } diff_options;
@@ -153,6 +153,7 @@ int sp_cmd_diff(int argc, char **argv)
         {"against", 0, SP_ARG_TEXT, &o.against, "FILE", "compare one device with a recording", 0, 0},
         {"batches", 0, SP_ARG_INTEGER, &o.batches, "N", "mini-batches, each with its update (default 1)", 1, 1000000},
         {"bound", 0, SP_ARG_TEXT, &o.bound, "X", "spikes may differ where |u - v_th| is at most X (default 4e-6)", 0, 0},
+        {"within", 0, SP_ARG_TEXT, &o.within, "X", "runs: tensors and losses may differ by X of their largest number (default 0)", 0, 0},
         {"free", 0, SP_ARG_FLAG, &o.free_run, NULL, "every device goes on from its own values", 0, 0},
         SP_CLI_SET_ARG(o.session),
         {"plugin", 'p', SP_ARG_LIST, &o.session.force, "OP=NAME", "use this variant for an op, on both", 0, 0},
@@ -174,8 +175,10 @@ int sp_cmd_diff(int argc, char **argv)
         return code;
     if (o.bound && (!(strtod(o.bound, &end) >= 0) || *end))
         return sp_args_wrong(&a, "--bound must be a number, not \"%s\"", o.bound);
+    if (o.within && (!(strtod(o.within, &end) >= 0) || *end))
+        return sp_args_wrong(&a, "--within must be a number, not \"%s\"", o.within);
     if (rest.n == 2 && !o.recipe)
-        return sp_diff_runs(rest.items[0], rest.items[1], o.json, &err) == SP_OK ? 0 : sp_cli_fail("diff", &err);
+        return sp_diff_runs(rest.items[0], rest.items[1], o.within ? strtod(o.within, NULL) : 0, o.json, &err) == SP_OK ? 0 : sp_cli_fail("diff", &err);
     if (rest.n || !o.recipe)
         return sp_args_wrong(&a, "name two runs, or a --recipe with devices");
     if (o.against ? o.record || o.devices.n > 1 : o.devices.n != 2 && !(o.record && o.devices.n < 2))

@@ -48,7 +48,7 @@ static FILE *open_metrics(const char *run)
 }
 
 /* The first logged mini-batch with another loss; its iteration, 0 when all are equal, -1 when a run has no metrics. */
-static int64_t first_loss(const char *a, const char *b, double loss[2], int64_t *compared)
+static int64_t first_loss(const char *a, const char *b, double within, double loss[2], int64_t *compared)
 {
     FILE *fa = open_metrics(a), *fb = open_metrics(b);
     int64_t first = fa && fb ? 0 : -1;
@@ -57,7 +57,7 @@ static int64_t first_loss(const char *a, const char *b, double loss[2], int64_t 
         loss[0] = json_number_value(json_object_get(x, "loss"));
         loss[1] = json_number_value(json_object_get(y, "loss"));
         bool more = x && y;
-        if (more && (loss[0] < loss[1] || loss[0] > loss[1]))
+        if (more && fabs(loss[0] - loss[1]) > within * fabs(loss[0]))
             first = json_integer_value(json_object_get(x, "iteration"));
         *compared += more;
         json_decref(x);
@@ -108,38 +108,40 @@ static sp_status say_row(const row *r, bool json)
     return SP_OK;
 }
 
-static sp_status compare_tensors(const sp_checkpoint *a, const sp_checkpoint *b, bool json, size_t *differing, sp_error *err)
+static sp_status compare_tensors(const sp_checkpoint *a, const sp_checkpoint *b, double within, bool json, size_t *differing,
+                                 sp_error *err)
 {
     for (size_t i = 0; i < a->file.n; i++) {
         row r;
         SP_TRY(compare_tensor(&a->file.items[i], sp_tensors_find(&b->file, a->file.items[i].name), &r, err));
         SP_TRY(say_row(&r, json));
-        *differing += r.differing > 0;
+        *differing += r.differing > 0 && !(r.worst <= within * r.largest);
     }
     if (b->file.n != a->file.n)
         return SP_FAIL(err, SP_E_MISMATCH, "%s has %zu tensors, %s has %zu", a->file.path, a->file.n, b->file.path, b->file.n);
     return SP_OK;
 }
 
-sp_status sp_diff_runs(const char *a, const char *b, bool json, sp_error *err)
+sp_status sp_diff_runs(const char *a, const char *b, double within, bool json, sp_error *err)
 {
     sp_checkpoint x = {0}, y = {0};
     double loss[2] = {0, 0};
     size_t differing = 0;
-    int64_t compared = 0, first = first_loss(a, b, loss, &compared);
+    int64_t compared = 0, first = first_loss(a, b, within, loss, &compared);
     sp_status st = sp_checkpoint_open(a, &x, err);
     if (st == SP_OK)
         st = sp_checkpoint_open(b, &y, err);
     if (st == SP_OK && first > 0 && !json)
         printf("loss: first differs at mini-batch %" PRId64 ": %.9g and %.9g\n", first, loss[0], loss[1]);
     else if (st == SP_OK && first == 0 && !json)
-        printf("loss: equal at all %" PRId64 " logged mini-batches\n", compared);
+        printf("loss: %s at all %" PRId64 " logged mini-batches\n", within > 0 ? "near enough" : "equal", compared);
     if (st == SP_OK && x.progress.iteration != y.progress.iteration && !json)
         printf("checkpoints are of mini-batch %" PRId64 " and %" PRId64 "\n", x.progress.iteration, y.progress.iteration);
     if (st == SP_OK)
-        st = compare_tensors(&x, &y, json, &differing, err);
+        st = compare_tensors(&x, &y, within, json, &differing, err);
     if (st == SP_OK && !json)
-        printf("%zu of %zu tensors differ\n", differing, x.file.n);
+        printf(within > 0 ? "%zu of %zu tensors differ by more than %g of their largest number\n" : "%zu of %zu tensors differ\n", differing,
+               x.file.n, within);
     if (st == SP_OK && (differing || first > 0))
         st = SP_FAIL(err, SP_E_MISMATCH, "the runs differ: %zu of %zu tensors%s", differing, x.file.n,
                      first > 0 ? ", and the losses" : "");

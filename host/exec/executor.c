@@ -30,7 +30,8 @@ sp_status spi_exec_upload(sp_plan *p, const sp_exec_batch *batch, int t, sp_erro
     const sp_value *in = &p->values[p->input];
     if (t >= 0)
         return p->o.sequence ? sp_device_write(p->dev, sp_plan_value(p, p->input, t),
-                                               (const char *)batch->images + (size_t)t * in->bytes, in->bytes, false, err)
+                                               (const char *)batch->images + (size_t)t * (batch->frame_bytes ? batch->frame_bytes : in->bytes),
+                                               in->bytes, false, err)
                              : SP_OK;
     if (!p->o.sequence)
         SP_TRY(sp_device_write(p->dev, sp_plan_value(p, p->input, 0), batch->images, in->bytes, false, err));

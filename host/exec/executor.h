@@ -10,6 +10,7 @@ typedef struct sp_exec_batch {
     const int32_t *labels;    /* [B]; -1 = padding */
     const uint8_t *backprop;  /* [T], SLTT-K's draw; NULL: every step */
     int32_t iteration;        /* mini-batch number since the start of training */
+    size_t frame_bytes;       /* from one time step to the next in images, where this is a share of a larger mini-batch; 0: its own */
     double lr;                /* of this mini-batch, for plans with online_update */
 } sp_exec_batch;
 

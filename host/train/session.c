@@ -104,8 +104,13 @@ static sp_plan_options plan_options(const sp_recipe *r, const sp_dataset_info *d
                              .count_spikes = true};
 }
 
-static sp_status make_plans(sp_session *s, bool no_train, bool unlimited, sp_error *err)
+static sp_status make_plans(sp_session *s, const sp_session_options *so, sp_error *err)
 {
+    const bool no_train = so->no_train, unlimited = so->unlimited;
+    const int shares = so->shares, share = so->share;
+    if (shares > 1 && s->recipe.batch % shares != 0)
+        return SP_FAIL(err, SP_E_CONFIG, "%s: a batch of %lld cannot be split evenly on %d devices", s->recipe.doc.file,
+                       (long long)s->recipe.batch, shares);
     sp_plan_options o = plan_options(&s->recipe, &s->data, true);
     o.unlimited = unlimited;
     SP_TRY(sp_plan_create(s->graph, s->model, s->reg, &o, &s->eval, err));
@@ -116,6 +121,8 @@ static sp_status make_plans(sp_session *s, bool no_train, bool unlimited, sp_err
     }
     o = plan_options(&s->recipe, &s->data, false);
     o.unlimited = unlimited;
+    o.batch /= shares > 1 ? shares : 1;
+    o.seed += (uint64_t)share << 32;
     SP_TRY(sp_plan_create(s->graph, s->model, s->reg, &o, &s->train, err));
     bool train_larger = s->train->arena_bytes >= s->eval->arena_bytes;
     sp_plan *large = train_larger ? s->train : s->eval, *small = train_larger ? s->eval : s->train;
@@ -150,7 +157,7 @@ sp_status sp_session_open(sp_recipe *recipe, const sp_dataset_info *data, const 
     SP_TRY_GOTO(load_plugins(s, o, err));
     SP_TRY_GOTO(sp_model_create(s->graph, s->dev, s->recipe.adamw, &s->model, err));
     SP_TRY_GOTO(initialise(s, err));
-    SP_TRY_GOTO(make_plans(s, o->no_train, o->unlimited, err));
+    SP_TRY_GOTO(make_plans(s, o, err));
     *out = s;
     return SP_OK;
 done:

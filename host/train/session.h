@@ -14,6 +14,8 @@ typedef struct sp_session_options {
     size_t n_force;
     const char *programs;        /* folder of spikeport compile: kernels come from its binaries alone; NULL: from sources */
     struct sp_package *recorder; /* notes what the plans choose, for spikeport compile; NULL none */
+    int shares;                  /* of a mini-batch that this session trains one of; 0 and 1: all of it */
+    int share;                   /* which; drops out other neurons than its neighbours */
     bool no_train;               /* evaluation only */
     bool unlimited;              /* plans for any amount of device memory; they cannot be run */
 } sp_session_options;
