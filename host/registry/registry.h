@@ -53,6 +53,7 @@ typedef struct sp_variant {
     const char *source;     /* text of the .cl, owned by the registry */
     int64_t score;          /* reference kernels have 0 */
     double tolerance;       /* <= the op's; 0 with exact set means bit-equal */
+    bool approximate;       /* tolerance is its own, larger than the op's; runs only when forced by name */
     char *refused; /* reason found on a device at run time (build failure, wrong result); NULL none */
 } sp_variant;
 

@@ -72,9 +72,13 @@ static bool is_meant_for(const sp_variant *v, const sp_device *dev)
 
 /* Whether v can serve the call on dev; else the reason. `any_type`: also where it is meant for another type of device. */
 static bool is_applicable(const sp_variant *v, const sp_device *dev, const sp_op_call *call, bool any_type,
-                          char *reason, size_t size)
+                          bool forced, char *reason, size_t size)
 {
     sp_variant_scope scope = {.variant = v, .call = call, .dev = dev};
+    if (v->approximate && !forced) {
+        snprintf(reason, size, "rejected: approximate (error up to %g); runs only when it is forced by name", v->tolerance);
+        return false;
+    }
     if (v->refused) {
         snprintf(reason, size, "refused: %s", v->refused);
         return false;
@@ -161,7 +165,8 @@ static sp_variant *walk(sp_registry *reg, sp_device *dev, const sp_op_call *call
         sp_variant *v = c.variant;
         if (v->op != call->op)
             continue;
-        c.applicable = is_applicable(v, dev, call, any_type && sp_forced_names(forced, v), c.reason, sizeof c.reason);
+        c.applicable = is_applicable(v, dev, call, any_type && sp_forced_names(forced, v),
+                                     forced && sp_forced_names(forced, v), c.reason, sizeof c.reason);
         if (c.applicable && forced && !sp_forced_names(forced, v))
             snprintf(c.reason, sizeof c.reason, "passed over: \"%s\" is forced", forced);
         else if (c.applicable && chosen)
