@@ -32,4 +32,4 @@ write_basic_package_version_file(${PROJECT_BINARY_DIR}/spikeportConfigVersion.cm
 install(FILES ${PROJECT_BINARY_DIR}/spikeportConfigVersion.cmake DESTINATION ${package})
 configure_file(${PROJECT_SOURCE_DIR}/cmake/spikeport.pc.in ${PROJECT_BINARY_DIR}/spikeport.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/spikeport.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
-install(DIRECTORY ${PROJECT_SOURCE_DIR}/recipes DESTINATION ${CMAKE_INSTALL_DATADIR}/spikeport)
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/recipes ${PROJECT_SOURCE_DIR}/wisdom DESTINATION ${CMAKE_INSTALL_DATADIR}/spikeport)

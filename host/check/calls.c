@@ -17,7 +17,7 @@ static const char *const conv_names[] = {"N",  "H",  "W",  "C",  "O",  "KH", "KW
 static const shape conv_shapes[] = {
     {QUICK, {1, 5, 5, 3, 4, 3, 3, 1, 1, 1, 1, 1, 1}},
     {QUICK, {2, 7, 6, 10, 17, 3, 3, 2, 2, 1, 1, 1, 1}},
-    {QUICK | ALL, {1, 8, 8, 32, 32, 3, 3, 1, 1, 1, 1, 1, 1}},
+    {QUICK | ALL, {2, 8, 8, 32, 32, 3, 3, 1, 1, 1, 1, 1, 1}},
     {QUICK, {3, 4, 4, 2, 33, 4, 4, 1, 1, 0, 0, 1, 1}},     /* kernel = whole input */
     {QUICK, {1, 6, 7, 33, 5, 3, 3, 1, 1, 2, 2, 2, 2}},     /* dilated */
     {QUICK, {2, 1, 1, 64, 64, 1, 1, 1, 1, 0, 0, 1, 1}},    /* linear */
@@ -41,6 +41,8 @@ static const shape conv_shapes[] = {
     {0, {4, 4, 4, 96, 48, 3, 3, 1, 1, 1, 1, 1, 1}},
     {ALL, {2, 4, 4, 16, 512, 1, 1, 1, 1, 0, 0, 1, 1}},
     {ALL, {1, 5, 6, 9, 544, 3, 3, 2, 2, 1, 1, 1, 1}},
+    {0, {9, 3, 3, 33, 32, 3, 3, 1, 1, 1, 1, 1, 1}},        /* several small images together, and some left over */
+    {0, {2, 9, 11, 40, 48, 5, 5, 2, 1, 2, 1, 1, 2}},       /* many taps, another stride and dilation on each axis */
 };
 
 static const char *const pool_names[] = {"N", "H", "W", "C", "KH", "KW", "SH", "SW", "PH", "PW", NULL};
@@ -108,9 +110,14 @@ static const struct {
 };
 
 static const char *const neurons[] = {"lif", "if"};
+/* Models of the ops for more than u, and the flags that they decide. */
+static const struct {
+    const char *name;
+    int aux, adapt, learn;
+} ext_neurons[] = {{"plif", 0, 0, 1}, {"cuba_lif", 1, 0, 0}, {"alif", 1, 1, 0}};
 static const char *const surrogates[] = {"triangle", "rectangle",     "sigmoid",  "atan",
                                          "erf",      "fast_sigmoid", "gaussian", "piecewise_exp"};
-enum { N_NEURONS = 2, N_SURROGATES = 8 };
+enum { N_NEURONS = 2, N_EXT_NEURONS = 3, N_SURROGATES = 8 };
 
 static bool has_int(const sp_op *op, const char *name)
 {
@@ -128,12 +135,27 @@ static int n_flags(const sp_op *op)
     return n;
 }
 
+static bool has_flag(const sp_op *op, const char *name)
+{
+    for (int i = 0; i < n_flags(op); i++)
+        if (strcmp(op->flags[i], name) == 0)
+            return true;
+    return false;
+}
+
+/* Flags that are free to choose: the last three of the ops for more than u follow from the model. */
+static int n_free_flags(const sp_op *op)
+{
+    return n_flags(op) - (has_flag(op, "LEARN") ? 3 : 0);
+}
+
 /* How many ways there are to set flags, first, last, neuron and surrogate of an op. */
 static unsigned n_settings(const sp_op *op)
 {
-    unsigned n = 1u << n_flags(op);
+    unsigned n = 1u << n_free_flags(op);
     n *= has_int(op, "first") || has_int(op, "last") || has_int(op, "iteration") ? 2 : 1;
-    n *= op->takes_neuron ? N_NEURONS : 1;
+    n *= has_int(op, "first") && has_int(op, "last") ? 2 : 1;
+    n *= !op->takes_neuron ? 1 : has_flag(op, "LEARN") ? N_EXT_NEURONS : N_NEURONS;
     return n * (op->takes_surrogate ? N_SURROGATES : 1);
 }
 
@@ -158,6 +180,7 @@ static void set_floats(sp_op_call *c, unsigned version)
         {"w_mse", {0.05f, 0.0f}},      {"mse_target", {1.0f, 0.1f}}, {"lr", {0.1f, 0.001f}},
         {"weight_decay", {5e-4f, 0}},  {"beta1", {0.9f, 0.8f}},      {"beta2", {0.999f, 0.99f}},
         {"bias1", {0.1f, 0.488f}},     {"bias2", {0.001f, 0.0297f}}, {"value", {1.5f, 0.0f}},
+        {"aux_decay", {0.75f, 0.9f}},  {"aux_gain", {0.5f, 0.2f}},
     };
     for (int i = 0; i < SP_OP_MAX_FLOATS && c->op->floats[i]; i++)
         for (size_t k = 0; k < sizeof values / sizeof *values; k++)
@@ -165,22 +188,35 @@ static void set_floats(sp_op_call *c, unsigned version)
                 c->floats[i] = (double)values[k].v[version % 2];
 }
 
+static void set_model(sp_op_call *c, unsigned model)
+{
+    c->neuron = ext_neurons[model].name;
+    sp_call_set_flag(c, "AUX", ext_neurons[model].aux);
+    sp_call_set_flag(c, "ADAPT", ext_neurons[model].adapt);
+    sp_call_set_flag(c, "LEARN", ext_neurons[model].learn);
+}
+
 static void apply_setting(sp_op_call *c, unsigned setting, unsigned version)
 {
-    int flags = n_flags(c->op);
+    int flags = n_free_flags(c->op);
+    if (has_flag(c->op, "LEARN")) { /* first, as it changes fastest: each model meets the other settings in turn */
+        set_model(c, setting % N_EXT_NEURONS);
+        setting /= N_EXT_NEURONS;
+    }
     for (int i = 0; i < flags; i++)
         c->flags[i] = setting >> i & 1;
     setting >>= flags;
     set_floats(c, version);
     if (has_int(c->op, "first") || has_int(c->op, "last") || has_int(c->op, "iteration")) {
         set_int(c, "first", setting & 1);
+        setting >>= has_int(c->op, "first") && has_int(c->op, "last");
         set_int(c, "last", setting & 1);
         set_int(c, "iteration", setting & 1 ? 7 : 0);
         setting >>= 1;
     }
     set_int(c, "seed", 2023 + (int64_t)version);
     set_int(c, "stream", 3);
-    if (c->op->takes_neuron) {
+    if (c->op->takes_neuron && !c->neuron) {
         c->neuron = neurons[setting % N_NEURONS];
         setting /= N_NEURONS;
     }
@@ -216,6 +252,16 @@ static bool letters_fit(const sp_op *op, const char *const *names)
     return sizes == known + (computed ? 2 : 0);
 }
 
+/* An odd step visits every setting of a power of two once before it repeats. Where there are three models each takes its
+ * turn, with a step whose bits are mixed: their settings are many more than the calls. */
+static unsigned nth_setting(const sp_op *op, unsigned turn, unsigned settings)
+{
+    unsigned n = N_EXT_NEURONS;
+    if (!has_flag(op, "LEARN"))
+        return turn * (settings * 5 / 8 | 1) % settings;
+    return turn % n + n * (turn / n * 315 % (settings / n));
+}
+
 size_t sp_check_calls(const sp_op *op, bool quick, sp_op_call *out, size_t max)
 {
     enum { MANY = 32, SOME = 8 }; /* settings tried with the first shape marked ALL, and with the others */
@@ -226,8 +272,7 @@ size_t sp_check_calls(const sp_op *op, bool quick, sp_op_call *out, size_t max)
     if (list == sizeof lists / sizeof *lists)
         return 0;
 
-    /* An odd step visits every setting of a power of two once before it repeats. */
-    unsigned settings = n_settings(op), step = settings * 5 / 8 | 1, turn = 0;
+    unsigned settings = n_settings(op), turn = 0;
     for (size_t i = 0; i < lists[list].n; i++) {
         const shape *s = &lists[list].shapes[i];
         if (quick && !(s->tier & QUICK))
@@ -242,7 +287,7 @@ size_t sp_check_calls(const sp_op *op, bool quick, sp_op_call *out, size_t max)
                 set_output_size(&c, "H");
                 set_output_size(&c, "W");
             }
-            apply_setting(&c, turn * step % settings, settings > 1 ? turn / 2 : turn);
+            apply_setting(&c, nth_setting(op, turn, settings), settings > 1 ? turn / 2 : turn);
             out[n++] = c;
         }
     }

@@ -69,11 +69,12 @@ sp_status sp_check_arena_run(sp_check_arena *a, sp_check_case *c, sp_launch *lau
 bool sp_check_applies(const sp_variant *v, const sp_device *dev, const sp_op_call *call, const int64_t *tune_values);
 
 /* Checks one call; used for calls that are not in sp_check_calls. */
-sp_status sp_check_call(sp_registry *reg, sp_device *dev, sp_variant *v, const sp_op_call *call, uint64_t seed,
-                        sp_check_report *report, sp_error *err);
+/* tune_values NULL: the defaults. */
+sp_status sp_check_call(sp_registry *reg, sp_device *dev, sp_variant *v, const sp_op_call *call, const int64_t *tune_values,
+                        uint64_t seed, sp_check_report *report, sp_error *err);
 
-/* FNV-1a, 64 bits, of n bytes on top of h; start with SP_FNV_START. */
-#define SP_FNV_START UINT64_C(0xcbf29ce484222325)
-uint64_t sp_check_hash(uint64_t h, const void *bytes, size_t n);
+/* The call with its leading letter (samples or rows) halved while it is large and the variant still takes it: what the C
+ * reference computes in reasonable time. */
+sp_op_call sp_check_shrink(const sp_variant *v, const sp_device *dev, const sp_op_call *call, const int64_t *tune_values);
 
 #endif

@@ -189,10 +189,13 @@ static sp_status check_calls(session *s, bool quick, const int64_t *tunes, sp_er
     return st;
 }
 
-/* Each further value of each tunable, the others at their defaults, on the quick calls. */
+/* Each further value of each tunable, the others at their defaults, on the quick calls. A library compiles for each value,
+ * so there only on devices that it is meant for. */
 static sp_status check_tunes(session *s, sp_error *err)
 {
     const sp_variant *v = s->variant;
+    if (v->kind == SP_VARIANT_LIBRARY && v->needs_device && !strstr(v->needs_device, sp_device_type_name(s->dev->info.type)))
+        return SP_OK;
     for (int t = 0; t < v->n_tunes; t++)
         for (int k = 1; k < v->tunes[t].n_values; k++) {
             int64_t values[SP_VARIANT_MAX_TUNES];
@@ -222,11 +225,11 @@ sp_status sp_check_variant(sp_registry *reg, sp_device *dev, sp_variant *v, cons
     return st;
 }
 
-sp_status sp_check_call(sp_registry *reg, sp_device *dev, sp_variant *v, const sp_op_call *call, uint64_t seed,
-                        sp_check_report *report, sp_error *err)
+sp_status sp_check_call(sp_registry *reg, sp_device *dev, sp_variant *v, const sp_op_call *call, const int64_t *tune_values,
+                        uint64_t seed, sp_check_report *report, sp_error *err)
 {
     session s = session_make(reg, dev, v, seed, report);
-    sp_status st = check_call(&s, call, NULL, err);
+    sp_status st = check_call(&s, call, tune_values, err);
     sp_check_arena_fini(&s.arena);
     return st;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "check/case.h"
+#include "op/fragments_ref.h"
 
 static float as_float(uint32_t word)
 {
@@ -26,14 +27,40 @@ static bool op_is(const sp_check_case *c, const char *family)
     return strncmp(c->call.op->id, family, n) == 0 && c->call.op->id[n] == '/';
 }
 
+typedef enum { INITIAL, EXPECTED, GOT } content;
+
+static float element(const sp_check_case *c, const char *buffer, content which, int64_t i)
+{
+    const sp_check_buffer *b = buffer_named(c, buffer);
+    return as_float((which == INITIAL ? b->initial : which == EXPECTED ? b->expected : b->got)[i]);
+}
+
+static bool is_neuron_op(const sp_check_case *c, const char *pass)
+{
+    char ext[64];
+    snprintf(ext, sizeof ext, "%s_ext", pass);
+    return op_is(c, pass) || op_is(c, ext);
+}
+
+/* v_th, or where the threshold follows a second state, what it makes of that. */
+static float threshold_of(const sp_check_case *c, content which, int64_t i)
+{
+    sp_neuron_args p = {.v_th = (float)sp_call_float(&c->call, "v_th")};
+    const sp_check_buffer *aux = buffer_named(c, "aux");
+    if (!aux || !aux->present || !sp_call_flag(&c->call, "ADAPT"))
+        return p.v_th;
+    sp_aux_args q = {(float)sp_call_float(&c->call, "aux_decay"), (float)sp_call_float(&c->call, "aux_gain")};
+    return sp_neuron_ref_threshold(sp_neuron_ref_find(c->call.neuron), element(c, "aux", which, i), &p, &q);
+}
+
 /* A surrogate that jumps may be evaluated on either side of the jump where the distance to it was rounded. Exact
  * distances (powers of two) are not excused. */
 static bool near_kink(const sp_check_case *c, int64_t i)
 {
-    if (!op_is(c, "neuron.backward"))
+    if (!is_neuron_op(c, "neuron.backward") || i >= buffer_named(c, "u")->words)
         return false;
-    double u = (double)as_float(buffer_named(c, "u")->initial[i]);
-    double width = sp_call_float(&c->call, "width"), d = fabs(u - sp_call_float(&c->call, "v_th"));
+    double d = fabs((double)element(c, "u", INITIAL, i) - (double)threshold_of(c, INITIAL, i));
+    double width = sp_call_float(&c->call, "width");
     double to_half = fabs(d - width / 2), to_whole = fabs(d - width);
     int exponent;
     bool exact = frexp(width, &exponent) == 0.5 && (to_half == 0 || to_whole == 0);
@@ -118,22 +145,21 @@ static void compare_integers(const sp_check_buffer *b, sp_check_verdict *out)
  * approximate variant states. */
 static bool may_flip(const sp_check_case *c, double near, int64_t i)
 {
-    double u = (double)as_float(buffer_named(c, "u")->expected[i]);
-    return fabs(u - sp_call_float(&c->call, "v_th")) <= near * fmax(1.0, fabs(u));
+    double u = (double)element(c, "u", EXPECTED, i);
+    return fabs(u - (double)threshold_of(c, EXPECTED, i)) <= near * fmax(1.0, fabs(u));
 }
 
 /* The potential that is stored decides: the backward pass takes the spike from it. */
 static bool follows_from_u(const sp_check_case *c, int64_t i, unsigned spike)
 {
-    float u = as_float(buffer_named(c, "u")->got[i]);
-    return spike == (u >= (float)sp_call_float(&c->call, "v_th") ? 1u : 0u);
+    return spike == (element(c, "u", GOT, i) >= threshold_of(c, GOT, i) ? 1u : 0u);
 }
 
 static void compare_bits(const sp_check_case *c, const sp_check_buffer *b, double tolerance, sp_check_verdict *out)
 {
     const bool approximate = tolerance > c->call.op->tolerance;
     const double near = approximate ? tolerance : 4e-6;
-    bool neuron = op_is(c, "neuron.forward");
+    bool neuron = is_neuron_op(c, "neuron.forward");
     int64_t row_words = b->words / b->rows, flips = 0;
     for (int64_t m = 0; m < b->rows; m++)
         for (int64_t bit = 0; bit < row_words * 32; bit++) {

@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
-#include "check/case.h"
+#include "check/fragment.h"
 #include "op/fragments_ref.h"
 
 #define POINTS(n, way) {.name = n, .access = way, .rows = "1", .cols = "M"}
@@ -22,19 +22,7 @@ static const sp_op neuron_op = {
               POINTS("reset", SP_OUT), POINTS("d_v", SP_OUT), POINTS("d_x", SP_OUT), POINTS("d_u", SP_OUT),
               POINTS("d_s", SP_OUT)}};
 
-/* vload and vstore of `real`, whatever its width. */
-#define REAL_ACCESS                                                                                          \
-    "#if SP_REAL_WIDTH == 1\n"                                                                               \
-    "#define LOAD(p) ((p)[get_global_id(0)])\n"                                                              \
-    "#define STORE(value, p) ((p)[get_global_id(0)] = (value))\n"                                            \
-    "#else\n"                                                                                                \
-    "#define JOIN_(a, b) a##b\n"                                                                             \
-    "#define JOIN(a, b) JOIN_(a, b)\n"                                                                       \
-    "#define LOAD(p) JOIN(vload, SP_REAL_WIDTH)(get_global_id(0), p)\n"                                      \
-    "#define STORE(value, p) JOIN(vstore, SP_REAL_WIDTH)(value, get_global_id(0), p)\n"                      \
-    "#endif\n"
-
-static const char surrogate_source[] = REAL_ACCESS
+static const char surrogate_source[] = SP_REAL_ACCESS
     "__kernel void check_surrogate(SP_IN(float, d), SP_OUT(float, grad), SP_OUT(float, smooth), float width)\n"
     "{\n"
     "    SP_AT(d);\n    SP_AT(grad);\n    SP_AT(smooth);\n"
@@ -44,7 +32,7 @@ static const char surrogate_source[] = REAL_ACCESS
     "    STORE(a, smooth);\n"
     "}\n";
 
-static const char neuron_source[] = REAL_ACCESS
+static const char neuron_source[] = SP_REAL_ACCESS
     "__kernel void check_neuron(SP_IN(float, v), SP_IN(float, x), SP_IN(float, u), SP_IN(float, s),\n"
     "                           SP_OUT(float, charge), SP_OUT(float, reset), SP_OUT(float, d_v), SP_OUT(float, d_x),\n"
     "                           SP_OUT(float, d_u), SP_OUT(float, d_s), float decay, float x_gain, float v_th,\n"
@@ -61,31 +49,31 @@ static const char neuron_source[] = REAL_ACCESS
     "    STORE(r4, d_u);\n    STORE(r5, d_s);\n"
     "}\n";
 
-enum { N_SURROGATE_POINTS = 656, N_NEURON_POINTS = 256, SHIFTS = 3 }; /* multiples of 16 */
-static const float step = 1.0f / 256;  /* of the central differences: exact, and far above rounding */
-static const double slack = 2e-3;      /* what rounding and curvature may make of a difference */
+enum { N_SURROGATE_POINTS = 656, N_NEURON_POINTS = SP_NEURON_POINTS, SHIFTS = SP_POINT_SHIFTS };
+static const float step = SP_POINT_STEP;
+static const double slack = SP_POINT_SLACK;
 static const int widths[] = {1, 4, 8, 16};
 
-static float get(const sp_check_case *c, const char *buffer, int i)
+float sp_point_get(const sp_check_case *c, const char *buffer, int i)
 {
     float f;
     memcpy(&f, &c->buffers[sp_op_buffer_index(c->call.op, buffer)].got[i], sizeof f);
     return f;
 }
 
-static void put(sp_check_case *c, const char *buffer, int i, float f)
+void sp_point_put(sp_check_case *c, const char *buffer, int i, float f)
 {
     memcpy(&c->buffers[sp_op_buffer_index(c->call.op, buffer)].initial[i], &f, sizeof f);
 }
 
-static sp_status check_finite(const sp_check_case *c, const char *input, sp_error *err)
+sp_status sp_point_check_finite(const sp_check_case *c, const char *input, sp_error *err)
 {
     for (int b = 0; b < c->n_buffers; b++)
         for (int i = 0; c->buffers[b].access == SP_OUT && i < c->buffers[b].words; i++)
-            if (!isfinite(get(c, c->buffers[b].name, i)))
+            if (!isfinite(sp_point_get(c, c->buffers[b].name, i)))
                 return SP_FAIL(err, SP_E_MISMATCH, "%s is %s at %s = %.9g", c->buffers[b].name,
                                c->buffers[b].got[i] == SP_CHECK_POISON ? "not written" : "not finite", input,
-                               (double)get(c, input, i));
+                               (double)sp_point_get(c, input, i));
     return SP_OK;
 }
 
@@ -110,6 +98,8 @@ static sp_status run_width(sp_registry *reg, sp_device *dev, sp_check_case *c, c
     sp_check_arena_fini(&arena);
     for (int b = 0; b < c->n_buffers && st == SP_OK; b++) {
         sp_check_buffer *buffer = &c->buffers[b];
+        if (!buffer->present)
+            continue;
         if (width == widths[0])
             memcpy(buffer->expected, buffer->got, (size_t)buffer->words * 4);
         sp_check_verdict verdict;
@@ -120,23 +110,23 @@ static sp_status run_width(sp_registry *reg, sp_device *dev, sp_check_case *c, c
     return st;
 }
 
-static sp_status run_widths(sp_registry *reg, sp_device *dev, sp_check_case *c, const char *kernel, const char *source,
+sp_status sp_fragment_run(sp_registry *reg, sp_device *dev, sp_check_case *c, const char *kernel, const char *source,
                             sp_error *err)
 {
     for (size_t i = 0; i < sizeof widths / sizeof *widths; i++)
         SP_TRY(run_width(reg, dev, c, kernel, source, widths[i], err));
     for (int b = 0; b < c->n_buffers; b++)
-        memcpy(c->buffers[b].got, c->buffers[b].expected, (size_t)c->buffers[b].words * 4);
+        if (c->buffers[b].present)
+            memcpy(c->buffers[b].got, c->buffers[b].expected, (size_t)c->buffers[b].words * 4);
     return SP_OK;
 }
 
-/* A difference must lie between the derivatives at both ends and the middle (mean value), whatever jumps there are. */
-static bool between(double difference, double a, double b, double c, double allowed)
+bool sp_point_between(double difference, double a, double b, double c, double allowed)
 {
     return difference >= fmin(a, fmin(b, c)) - allowed && difference <= fmax(a, fmax(b, c)) + allowed;
 }
 
-static void note(sp_check_report *report, double error, double allowed)
+void sp_fragment_note(sp_check_report *report, double error, double allowed)
 {
     report->worst_error = fmax(report->worst_error, error);
     report->worst_margin = fmax(report->worst_margin, error / allowed);
@@ -150,9 +140,9 @@ static void put_surrogate_points(sp_check_case *c, float width)
     const int n_special = sizeof special / sizeof *special;
     for (int i = 0; i < N_SURROGATE_POINTS; i++) {
         float d = i < n_special ? special[i] : -5 + (float)(i - n_special) / 64;
-        put(c, "d", i * SHIFTS, d);
-        put(c, "d", i * SHIFTS + 1, d - step);
-        put(c, "d", i * SHIFTS + 2, d + step);
+        sp_point_put(c, "d", i * SHIFTS, d);
+        sp_point_put(c, "d", i * SHIFTS + 1, d - step);
+        sp_point_put(c, "d", i * SHIFTS + 2, d + step);
     }
 }
 
@@ -162,14 +152,15 @@ static sp_status check_surrogate_formula(const sp_check_case *c, const char *nam
     double largest = 0;
     int known = 0;
     for (int i = 0; i < N_SURROGATE_POINTS * SHIFTS; i++)
-        largest = fmax(largest, fabs((double)get(c, "grad", i)));
+        largest = fmax(largest, fabs((double)sp_point_get(c, "grad", i)));
     for (int i = 0; i < N_SURROGATE_POINTS * SHIFTS; i++) {
-        double d = (double)get(c, "d", i), g = (double)get(c, "grad", i), s = (double)get(c, "smooth", i);
+        double d = (double)sp_point_get(c, "d", i), g = (double)sp_point_get(c, "grad", i);
+        double s = (double)sp_point_get(c, "smooth", i);
         double right_g = sp_surrogate_ref_grad(name, d, (double)width, &known);
         double right_s = sp_surrogate_ref_smooth(name, d, (double)width, NULL);
         if (!known)
             return SP_OK;
-        note(report, fmax(fabs(g - right_g) / fmax(largest, 1e-30), fabs(s - right_s)), 1e-5);
+        sp_fragment_note(report, fmax(fabs(g - right_g) / fmax(largest, 1e-30), fabs(s - right_s)), 1e-5);
         if (fabs(g - right_g) > 1e-5 * largest || fabs(s - right_s) > 1e-5)
             return SP_FAIL(err, SP_E_MISMATCH, "at d = %.9g, width %g: surrogate_grad is %.9g, should be %.9g; surrogate_smooth "
                            "is %.9g, should be %.9g", d, (double)width, g, right_g, s, right_s);
@@ -181,12 +172,13 @@ static sp_status check_surrogate_slope(const sp_check_case *c, float width, sp_e
 {
     for (int i = 0; i < N_SURROGATE_POINTS; i++) {
         int k = i * SHIFTS;
-        double run = (double)get(c, "d", k + 2) - (double)get(c, "d", k + 1);
-        double rise = (double)get(c, "smooth", k + 2) - (double)get(c, "smooth", k + 1);
-        double g = (double)get(c, "grad", k);
-        if (!between(rise / run, g, (double)get(c, "grad", k + 1), (double)get(c, "grad", k + 2), slack * fmax(1, fabs(g))))
+        double run = (double)sp_point_get(c, "d", k + 2) - (double)sp_point_get(c, "d", k + 1);
+        double rise = (double)sp_point_get(c, "smooth", k + 2) - (double)sp_point_get(c, "smooth", k + 1);
+        double g = (double)sp_point_get(c, "grad", k);
+        if (!sp_point_between(rise / run, g, (double)sp_point_get(c, "grad", k + 1), (double)sp_point_get(c, "grad", k + 2),
+                              slack * fmax(1, fabs(g))))
             return SP_FAIL(err, SP_E_MISMATCH, "surrogate_grad is not the derivative of surrogate_smooth: at d = %.9g, width %g "
-                           "it is %.6g, the slope %.6g", (double)get(c, "d", k), (double)width, g, rise / run);
+                           "it is %.6g, the slope %.6g", (double)sp_point_get(c, "d", k), (double)width, g, rise / run);
     }
     return SP_OK;
 }
@@ -203,8 +195,8 @@ static sp_status check_surrogate(sp_registry *reg, sp_device *dev, const sp_frag
         sp_status st = SP_OK;
         SP_TRY(sp_check_case_init(&c, &call, 1, err));
         put_surrogate_points(&c, width);
-        SP_TRY_GOTO(run_widths(reg, dev, &c, "check_surrogate", surrogate_source, err));
-        SP_TRY_GOTO(check_finite(&c, "d", err));
+        SP_TRY_GOTO(sp_fragment_run(reg, dev, &c, "check_surrogate", surrogate_source, err));
+        SP_TRY_GOTO(sp_point_check_finite(&c, "d", err));
         SP_TRY_GOTO(check_surrogate_formula(&c, f->name, width, report, err));
         SP_TRY_GOTO(check_surrogate_slope(&c, width, err));
         report->shapes_run++;
@@ -226,17 +218,18 @@ static void put_neuron_points(sp_check_case *c)
         for (int k = 0; k < SHIFTS; k++) {
             float shift = k == 0 ? 0 : k == 1 ? -step : step;
             float v = -2 + (float)(i / 4 % 16) * 0.25f, x = -1 + (float)(i / 64) * 0.75f;
-            put(c, "v", i * SHIFTS + k, i % 2 ? v : v + shift);
-            put(c, "x", i * SHIFTS + k, i % 2 ? x + shift : x);
-            put(c, "u", i * SHIFTS + k, v * 1.5f + 0.125f * x + shift);
-            put(c, "s", i * SHIFTS + k, (float)(i / 2 % 2));
+            sp_point_put(c, "v", i * SHIFTS + k, i % 2 ? v : v + shift);
+            sp_point_put(c, "x", i * SHIFTS + k, i % 2 ? x + shift : x);
+            sp_point_put(c, "u", i * SHIFTS + k, v * 1.5f + 0.125f * x + shift);
+            sp_point_put(c, "s", i * SHIFTS + k, (float)(i / 2 % 2));
         }
 }
 
 static sp_status differs(const sp_check_case *c, const char *what, int i, double got, double right, sp_error *err)
 {
     return SP_FAIL(err, SP_E_MISMATCH, "%s is %.9g, should be %.9g at v=%g x=%g u=%g s=%g%s", what, got, right,
-                   (double)get(c, "v", i), (double)get(c, "x", i), (double)get(c, "u", i), (double)get(c, "s", i),
+                   (double)sp_point_get(c, "v", i), (double)sp_point_get(c, "x", i), (double)sp_point_get(c, "u", i),
+                   (double)sp_point_get(c, "s", i),
                    sp_call_flag(&c->call, "HARD") ? ", hard reset" : ", soft reset");
 }
 
@@ -247,12 +240,12 @@ static sp_status check_neuron_formula(const sp_check_case *c, const char *name, 
                         (float)sp_call_float(&c->call, "v_th"), (float)sp_call_float(&c->call, "v_reset"),
                         sp_call_flag(&c->call, "HARD")};
     for (int i = 0; n && i < N_NEURON_POINTS * SHIFTS; i++) {
-        float u = get(c, "u", i), s = get(c, "s", i);
+        float u = sp_point_get(c, "u", i), s = sp_point_get(c, "s", i);
         const struct {
             const char *buffer, *what;
             double right;
         } values[] = {
-            {"charge", "neuron_charge", (double)n->charge(get(c, "v", i), get(c, "x", i), &p)},
+            {"charge", "neuron_charge", (double)n->charge(sp_point_get(c, "v", i), sp_point_get(c, "x", i), &p)},
             {"reset", "neuron_reset", (double)n->reset(u, s, &p)},
             {"d_v", "neuron_d_charge_d_v", n->d_charge_d_v(&p)},
             {"d_x", "neuron_d_charge_d_x", n->d_charge_d_x(&p)},
@@ -260,8 +253,8 @@ static sp_status check_neuron_formula(const sp_check_case *c, const char *name, 
             {"d_s", "neuron_d_reset_d_s", n->d_reset_d_s((double)u, (double)s, &p)},
         };
         for (size_t k = 0; k < sizeof values / sizeof *values; k++) {
-            double got = (double)get(c, values[k].buffer, i);
-            note(report, fabs(got - values[k].right), 1e-6);
+            double got = (double)sp_point_get(c, values[k].buffer, i);
+            sp_fragment_note(report, fabs(got - values[k].right), 1e-6);
             if (fabs(got - values[k].right) > 1e-6)
                 return differs(c, values[k].what, i, got, values[k].right, err);
         }
@@ -273,10 +266,11 @@ static sp_status check_slope(const sp_check_case *c, const char *function, const
                              int i, sp_error *err)
 {
     int k = i * SHIFTS;
-    double run = (double)get(c, input, k + 2) - (double)get(c, input, k + 1);
-    double slope = ((double)get(c, function, k + 2) - (double)get(c, function, k + 1)) / run;
-    double g = (double)get(c, derivative, k);
-    if (between(slope, g, (double)get(c, derivative, k + 1), (double)get(c, derivative, k + 2), slack * fmax(1, fabs(g))))
+    double run = (double)sp_point_get(c, input, k + 2) - (double)sp_point_get(c, input, k + 1);
+    double slope = ((double)sp_point_get(c, function, k + 2) - (double)sp_point_get(c, function, k + 1)) / run;
+    double g = (double)sp_point_get(c, derivative, k);
+    if (sp_point_between(slope, g, (double)sp_point_get(c, derivative, k + 1), (double)sp_point_get(c, derivative, k + 2),
+                         slack * fmax(1, fabs(g))))
         return SP_OK;
     char what[96];
     snprintf(what, sizeof what, "neuron_d_%s_%s", function, derivative);
@@ -287,9 +281,9 @@ static sp_status check_slope(const sp_check_case *c, const char *function, const
 static sp_status check_spike_step(const sp_check_case *c, int i, sp_error *err)
 {
     int silent = i * SHIFTS, spiking = (i + 2) * SHIFTS;
-    double rise = (double)get(c, "reset", spiking) - (double)get(c, "reset", silent);
-    double g = (double)get(c, "d_s", silent), other = (double)get(c, "d_s", spiking);
-    if (between(rise, g, other, g, slack * fmax(1, fabs(g))))
+    double rise = (double)sp_point_get(c, "reset", spiking) - (double)sp_point_get(c, "reset", silent);
+    double g = (double)sp_point_get(c, "d_s", silent), other = (double)sp_point_get(c, "d_s", spiking);
+    if (sp_point_between(rise, g, other, g, slack * fmax(1, fabs(g))))
         return SP_OK;
     return differs(c, "neuron_d_reset_d_s", silent, g, rise, err);
 }
@@ -319,8 +313,8 @@ static sp_status check_neuron(sp_registry *reg, sp_device *dev, const sp_fragmen
         sp_status st = SP_OK;
         SP_TRY(sp_check_case_init(&c, &call, 1, err));
         put_neuron_points(&c);
-        SP_TRY_GOTO(run_widths(reg, dev, &c, "check_neuron", neuron_source, err));
-        SP_TRY_GOTO(check_finite(&c, "u", err));
+        SP_TRY_GOTO(sp_fragment_run(reg, dev, &c, "check_neuron", neuron_source, err));
+        SP_TRY_GOTO(sp_point_check_finite(&c, "u", err));
         SP_TRY_GOTO(check_neuron_formula(&c, f->name, report, err));
         SP_TRY_GOTO(check_neuron_slopes(&c, err));
         report->shapes_run++;
@@ -340,6 +334,8 @@ sp_status sp_check_fragment(sp_registry *reg, sp_device *dev, sp_fragment *f, sp
     *report = own;
     sp_status st = f->kind == SP_FRAGMENT_NEURON ? check_neuron(reg, dev, f, report, err)
                                                  : check_surrogate(reg, dev, f, report, err);
+    if (st == SP_OK && f->uses)
+        st = sp_check_neuron_extra(reg, dev, f, report, err);
     if (st != SP_OK)
         return sp_error_prefix(err, st, "%s %s (plugin %s): ", f->kind == SP_FRAGMENT_NEURON ? "neuron" : "surrogate",
                                f->name, f->plugin);

@@ -39,18 +39,14 @@ static const struct {
     const char *op, *buffer, *scalar;
 } unread[] = {
     {"neuron.forward", "u_prev", "first"},
+    {"neuron.forward_ext", "aux_prev", "first"},
     {"neuron.backward", "carry", "last"},
+    {"neuron.backward_ext", "carry_aux", "last"},
+    {"neuron.backward_ext", "u_prev", "first"},
+    {"neuron.backward_ext", "aux_prev", "first"},
     {"trace.update", "trace", "first"},
     {"logits.accumulate", "sum", "first"},
 };
-
-uint64_t sp_check_hash(uint64_t h, const void *bytes, size_t n)
-{
-    const unsigned char *b = bytes;
-    for (size_t i = 0; i < n; i++)
-        h = (h ^ b[i]) * UINT64_C(0x100000001b3);
-    return h;
-}
 
 void sp_check_describe(const sp_op_call *call, char *out, size_t size)
 {
@@ -155,15 +151,19 @@ static float draw(const sp_op_call *call, kind k, int64_t row, int64_t col, sp_r
     }
 }
 
-/* Rows of no, few, some and all spikes; bits past the last column stay zero. */
+/* Spikes: every other buffer has rows of no, few, some and all spikes; else few or most neurons fire everywhere, or some
+ * channels fire and others do not, because kernels choose their way by such rates. Bits past the last column stay zero. */
 static void fill_spikes(sp_check_buffer *b, sp_rng *r)
 {
-    static const uint32_t percent[8] = {30, 5, 100, 30, 0, 5, 30, 50};
+    static const uint32_t mixed[8] = {30, 5, 100, 30, 0, 5, 30, 50}, few[8] = {5, 0, 8, 5, 5, 3, 0, 5},
+                          most[8] = {90, 100, 80, 95, 90, 60, 90, 100};
+    static const uint32_t *const by_row[6] = {mixed, mixed, mixed, few, most, NULL};
+    const uint32_t *percent = by_row[sp_rng_below(r, 6)];
     int64_t row_words = b->words / b->rows;
     for (int64_t m = 0; m < b->rows; m++) {
-        uint32_t p = percent[sp_rng_below(r, 8)];
+        uint32_t p = percent ? percent[sp_rng_below(r, 8)] : 0;
         for (int64_t c = 0; c < b->cols; c++)
-            if (sp_rng_below(r, 100) < p)
+            if (sp_rng_below(r, 100) < (percent ? p : mixed[c % 8]))
                 b->initial[m * row_words + c / 32] |= UINT32_C(1) << (c % 32);
     }
 }
@@ -177,7 +177,7 @@ static void fill_integers(const sp_op_call *call, sp_check_buffer *b, kind k, sp
 
 static void fill(const sp_op_call *call, sp_check_buffer *b, uint64_t seed, uint64_t stream)
 {
-    sp_rng r = sp_rng_make(seed, sp_check_hash(stream, b->name, strlen(b->name)));
+    sp_rng r = sp_rng_make(seed, sp_hash(stream, b->name, strlen(b->name)));
     kind k = kind_of(call->op, b->name);
     if (b->access == SP_OUT || is_unread(call, b->name)) {
         for (int64_t i = 0; i < b->words; i++)
@@ -226,7 +226,7 @@ sp_status sp_check_case_init(sp_check_case *c, const sp_op_call *call, uint64_t 
     *c = (sp_check_case){.call = *call, .seed = seed};
     char text[512];
     sp_check_describe(call, text, sizeof text);
-    uint64_t stream = sp_check_hash(sp_check_hash(SP_FNV_START, call->op->id, strlen(call->op->id)), text, strlen(text));
+    uint64_t stream = sp_hash(sp_hash(SP_HASH_START, call->op->id, strlen(call->op->id)), text, strlen(text));
     void *pointers[SP_OP_MAX_BUFFERS] = {0};
     for (int i = 0; i < SP_OP_MAX_BUFFERS && call->op->buffers[i].name; i++) {
         c->n_buffers = i + 1;

@@ -8,14 +8,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/cache.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "check/case.h"
-#include "registry/embedded.h"
+#include "registry/wisdom.h"
 
 enum { CHECK_REVISION = 1 };  /* raised when the check finds more than it did: old results no longer count */
 static const double large_call_flops = 5e7; /* an actual call above it is tried with fewer samples */
@@ -37,29 +37,6 @@ static void warn_once(const char *path)
         sp_log(SP_LOG_WARNING, "%s: %s; conformance results are not remembered, every run checks again (set "
                "SPIKEPORT_CACHE_DIR to a folder that can be written)", path, strerror(errno));
     file_warned = true;
-}
-
-/* The cache folder, or NULL where no variable names one. */
-static char *cache_folder(void)
-{
-    const char *own = getenv("SPIKEPORT_CACHE_DIR"), *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-    if (own && *own)
-        return sp_strdup(own);
-    if (xdg && *xdg)
-        return sp_format("%s/spikeport", xdg);
-    return home && *home ? sp_format("%s/.cache/spikeport", home) : NULL;
-}
-
-/* mkdir -p; what fails shows when the file is opened. */
-static void make_folder(char *path)
-{
-    for (char *at = path + 1; *at; at++)
-        if (*at == '/') {
-            *at = '\0';
-            mkdir(path, 0777);
-            *at = '/';
-        }
-    mkdir(path, 0777);
 }
 
 static const verdict *find(const char *key)
@@ -99,7 +76,7 @@ static void read_line(const char *line)
 static void read_file(void)
 {
     file_read = true;
-    char *folder = cache_folder(), *path = folder ? sp_format("%s/conformance.jsonl", folder) : NULL;
+    char *folder = sp_cache_folder(), *path = folder ? sp_format("%s/conformance.jsonl", folder) : NULL;
     FILE *f = path ? fopen(path, "re") : NULL;
     char *line = NULL;
     size_t capacity = 0;
@@ -125,12 +102,12 @@ static void append_line(const char *path, const char *line)
 
 static void write_verdict(const char *key, const char *reason)
 {
-    char *folder = cache_folder(), *path = folder ? sp_format("%s/conformance.jsonl", folder) : NULL;
+    char *folder = sp_cache_folder(), *path = folder ? sp_format("%s/conformance.jsonl", folder) : NULL;
     json_t *row = json_pack("{s:s, s:s}", "key", key, "result", reason ? reason : "ok");
     char *text = row ? json_dumps(row, JSON_COMPACT) : NULL;
     char *line = text ? sp_format("%s\n", text) : NULL;
     if (path && line) {
-        make_folder(folder);
+        sp_folder_make(folder);
         append_line(path, line);
     }
     sp_free(line);
@@ -140,39 +117,10 @@ static void write_verdict(const char *key, const char *reason)
     sp_free(folder);
 }
 
-static uint64_t hash_text(uint64_t h, const char *text)
-{
-    return text ? sp_check_hash(h, text, strlen(text) + 1) : h;
-}
-
-/* What the variant's result depends on: its text, the shared object's bytes, and the common header of kernels. */
-static uint64_t source_hash(const sp_variant *v)
-{
-    uint64_t h = SP_FNV_START;
-    for (size_t i = 0; i < sp_embedded_count; i++)
-        if (sp_embedded_files[i].origin == SP_EMBEDDED_COMMON)
-            h = sp_check_hash(h, sp_embedded_files[i].text, strlen(sp_embedded_files[i].text));
-    h = hash_text(h, v->source);
-    h = hash_text(h, v->when); /* two blocks of one file may share an id */
-    h = hash_text(h, v->defines);
-    if (v->kind != SP_VARIANT_LIBRARY || !v->path || !v->library)
-        return h;
-    const char *slash = strrchr(v->path, '/');
-    char *path = sp_format("%.*s/%s.so", slash ? (int)(slash - v->path) : 1, slash ? v->path : ".", v->library);
-    FILE *f = path ? fopen(path, "rbe") : NULL;
-    unsigned char block[4096];
-    for (size_t n; f && (n = fread(block, 1, sizeof block, f)) > 0;)
-        h = sp_check_hash(h, block, n);
-    if (f)
-        fclose(f);
-    sp_free(path);
-    return h;
-}
-
 static char *make_key(const sp_device *dev, const sp_variant *v, const char *shape)
 {
     return sp_format("%d|%s|%s|%s %s|%016" PRIx64 "|%s|%s", CHECK_REVISION, dev->info.name, dev->info.driver, v->id,
-                     v->version, source_hash(v), v->op->id, shape);
+                     v->version, sp_variant_hash(v), v->op->id, shape);
 }
 
 static double flops_of(const sp_op_call *c)
@@ -184,14 +132,13 @@ static double flops_of(const sp_op_call *c)
     return work * (sp_op_buffer_index(c->op, "w") >= 0 ? 1000 : 100);
 }
 
-/* The call with its leading letter (samples or rows) halved while it is large and the variant still takes it. */
-static sp_op_call shrink(const sp_variant *v, const sp_device *dev, const sp_op_call *call)
+sp_op_call sp_check_shrink(const sp_variant *v, const sp_device *dev, const sp_op_call *call, const int64_t *tune_values)
 {
     sp_op_call c = *call;
     while (flops_of(&c) > large_call_flops && c.ints[0] > 1) {
         sp_op_call half = c;
         half.ints[0] = c.ints[0] / 2;
-        if (!sp_check_applies(v, dev, &half, NULL))
+        if (!sp_check_applies(v, dev, &half, tune_values))
             break;
         c = half;
     }
@@ -214,13 +161,17 @@ static sp_status answer(const verdict *v, sp_error *err)
     return SP_FAIL(err, SP_E_PLUGIN, "%s", v->reason);
 }
 
-/* The call itself, for a variant that none of the quick calls fits. */
-static sp_status trust_call(sp_registry *reg, sp_device *dev, sp_variant *v, const sp_op_call *call, uint64_t seed,
-                            sp_error *err)
+/* The call itself, for a variant that none of the quick calls fits, and for values of tunables that wisdom names. */
+static sp_status trust_call(sp_registry *reg, sp_device *dev, sp_variant *v, const sp_op_call *call, const int64_t *tunes,
+                            uint64_t seed, sp_error *err)
 {
-    sp_op_call small = shrink(v, dev, call);
-    char shape[512];
+    sp_op_call small = sp_check_shrink(v, dev, call, tunes);
+    char shape[768];
     sp_check_describe(&small, shape, sizeof shape);
+    for (int i = 0; tunes && i < v->n_tunes; i++) {
+        size_t used = strlen(shape);
+        snprintf(shape + used, sizeof shape - used, " %s=%" PRId64, v->tunes[i].name, tunes[i]);
+    }
     char *key = make_key(dev, v, shape);
     if (!key)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory while checking %s", v->id);
@@ -228,7 +179,7 @@ static sp_status trust_call(sp_registry *reg, sp_device *dev, sp_variant *v, con
     if (!result) {
         sp_error why = {0};
         sp_check_report report = {0};
-        conclude(key, sp_check_call(reg, dev, v, &small, seed, &report, &why), &why, &result);
+        conclude(key, sp_check_call(reg, dev, v, &small, tunes, seed, &report, &why), &why, &result);
     }
     sp_free(key);
     return result ? answer(result, err) : SP_FAIL(err, SP_E_MEMORY, "out of memory while checking %s", v->id);
@@ -251,7 +202,10 @@ static sp_status trust_locked(sp_registry *reg, sp_device *dev, sp_variant *v, c
         if (checked == SP_OK && !report.shapes_run)
             result = NULL;
     }
-    st = result ? answer(result, err) : trust_call(reg, dev, v, call, options.seed, err);
+    st = result ? answer(result, err) : trust_call(reg, dev, v, call, NULL, options.seed, err);
+    int64_t tunes[SP_VARIANT_MAX_TUNES];
+    if (st == SP_OK && sp_wisdom_tunes(reg, v, call, tunes))
+        st = trust_call(reg, dev, v, call, tunes, options.seed, err);
 done:
     sp_free(key);
     sp_free(none);

@@ -118,6 +118,16 @@ sp_status sp_device_flush(sp_device *dev, sp_error *err); /* what is enqueued st
 sp_status sp_device_enqueue(sp_device *dev, cl_kernel kernel, const char *name, cl_uint dims, const size_t *global,
                             const size_t *local, sp_error *err);
 
+/* For commands that a library enqueues by itself: begin, give *event to the last of them (or leave it NULL), end. Without
+ * profiling event is NULL and nothing happens. [hot] */
+typedef struct sp_device_span {
+    cl_event *event;
+    size_t row;
+    uint64_t start_ns;
+} sp_device_span;
+sp_device_span sp_device_span_begin(sp_device *dev, const char *name);
+void sp_device_span_end(sp_device *dev, sp_device_span span);
+
 /* Profiling: device time by name, gathered from events. Call after finish. */
 typedef struct sp_profile_row {
     char name[96];

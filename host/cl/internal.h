@@ -23,13 +23,12 @@ sp_profiler *sp_profiler_create(cl_command_queue queue);
 void sp_profiler_destroy(sp_profiler **p); /* waits for the events it still holds */
 
 /* How one launch is to be recorded: enqueue with `event` (may be NULL), then call sp_profiler_end. */
-typedef struct sp_profiler_slot {
-    cl_event *event;
-    size_t row;
-    uint64_t start_ns;
-} sp_profiler_slot;
+typedef sp_device_span sp_profiler_slot;
 sp_profiler_slot sp_profiler_begin(sp_profiler *p, const char *name);
 void sp_profiler_end(sp_profiler *p, sp_profiler_slot slot);
+/* The same for several commands: the time from what was enqueued before to the end of the last of them. */
+sp_profiler_slot sp_profiler_begin_span(sp_profiler *p, const char *name);
+void sp_profiler_end_span(sp_profiler *p, sp_profiler_slot slot);
 
 /* Time by the host's clock from here on; the profiler does so itself when the driver's times make no sense. */
 void sp_profiler_use_host_clock(sp_profiler *p);

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/trace.h"
 
 enum { POOL = 4096, MAX_ROWS = 512, SLOTS = 2048 };
 
@@ -16,6 +17,10 @@ struct sp_profiler {
     size_t n_events, n_rows;
     bool host_clock; // timestamps of this driver are not to be trusted
     cl_event events[POOL];
+    cl_event before[POOL]; // of a span: the marker in front of it; NULL for a single launch
+    uint64_t clock_offset; // what the host's clock is ahead of the device's, for the trace; from the first event held
+    bool clock_known;
+    uint64_t first_host_ns; // when the first event held was enqueued
     uint16_t event_row[POOL];
     uint16_t slots[SLOTS]; // hash table of row number + 1; 0 is free
     sp_profile_row rows[MAX_ROWS];
@@ -31,16 +36,38 @@ void sp_profiler_use_host_clock(sp_profiler *p)
     p->host_clock = true;
 }
 
-static void harvest_one(sp_profiler *p, cl_event event, sp_profile_row *row)
+static bool read_times(cl_event event, cl_ulong t[4])
 {
     static const cl_profiling_info what[4] = {CL_PROFILING_COMMAND_QUEUED, CL_PROFILING_COMMAND_SUBMIT,
                                               CL_PROFILING_COMMAND_START, CL_PROFILING_COMMAND_END};
-    cl_ulong t[4] = {0};
     for (int i = 0; i < 4; i++)
-        if (clGetEventProfilingInfo(event, what[i], sizeof t[i], &t[i], NULL) != CL_SUCCESS)
-            t[3] = 0;
-    if (sp_timestamps_sane(t[0], t[1], t[2], t[3])) {
-        row->seconds += 1e-9 * (double)(t[3] - t[2]);
+        if (!event || clGetEventProfilingInfo(event, what[i], sizeof t[i], &t[i], NULL) != CL_SUCCESS)
+            return false;
+    return sp_timestamps_sane(t[0], t[1], t[2], t[3]);
+}
+
+/* The device's clock has its own zero: an event is queued at about the time at which the host enqueues it. */
+static void trace(const sp_profiler *p, const char *name, const cl_ulong t[4], cl_ulong start)
+{
+    if (!sp_trace_is_on())
+        return;
+    sp_trace_add(SP_TRACE_DEVICE, name, start + p->clock_offset, t[3] + p->clock_offset);
+}
+
+static void harvest_one(sp_profiler *p, size_t i)
+{
+    sp_profile_row *row = &p->rows[p->event_row[i]];
+    cl_ulong t[4] = {0}, before[4] = {0};
+    if (read_times(p->events[i], t)) {
+        if (i == 0 && !p->clock_known) {
+            p->clock_offset = p->first_host_ns - t[0];
+            p->clock_known = true;
+        }
+        cl_ulong start = t[2];
+        if (p->before[i] && read_times(p->before[i], before) && before[3] < t[3])
+            start = before[3];
+        row->seconds += 1e-9 * (double)(t[3] - start);
+        trace(p, row->name, t, start);
     } else if (!p->host_clock) {
         sp_log(SP_LOG_WARNING,
                "the driver's profiling times of %s make no sense; timing by the host's clock from here on",
@@ -56,8 +83,12 @@ static void harvest(sp_profiler *p)
     // A failure here is not ours to report: the next enqueue or finish of the caller sees it.
     clFinish(p->queue);
     for (size_t i = 0; i < p->n_events; i++) {
-        harvest_one(p, p->events[i], &p->rows[p->event_row[i]]);
-        clReleaseEvent(p->events[i]);
+        harvest_one(p, i);
+        if (p->events[i])
+            clReleaseEvent(p->events[i]);
+        if (p->before[i])
+            clReleaseEvent(p->before[i]);
+        p->events[i] = p->before[i] = NULL;
     }
     p->n_events = 0;
 }
@@ -109,8 +140,37 @@ sp_profiler_slot sp_profiler_begin(sp_profiler *p, const char *name)
         slot.start_ns = sp_clock_ns();
     } else {
         slot.event = &p->events[p->n_events];
+        if (p->n_events == 0)
+            p->first_host_ns = sp_clock_ns();
     }
     return slot;
+}
+
+sp_profiler_slot sp_profiler_begin_span(sp_profiler *p, const char *name)
+{
+    sp_profiler_slot slot = sp_profiler_begin(p, name);
+    if (slot.event && clEnqueueMarkerWithWaitList(p->queue, 0, NULL, &p->before[p->n_events]) != CL_SUCCESS)
+        p->before[p->n_events] = NULL;
+    return slot;
+}
+
+/* A library need not give an event: a marker behind its commands does as well. */
+void sp_profiler_end_span(sp_profiler *p, sp_profiler_slot slot)
+{
+    if (slot.event && !*slot.event && clEnqueueMarkerWithWaitList(p->queue, 0, NULL, slot.event) != CL_SUCCESS)
+        *slot.event = NULL;
+    sp_profiler_end(p, slot);
+}
+
+sp_device_span sp_device_span_begin(sp_device *dev, const char *name)
+{
+    return dev->profiler ? sp_profiler_begin_span(dev->profiler, name) : (sp_device_span){0};
+}
+
+void sp_device_span_end(sp_device *dev, sp_device_span span)
+{
+    if (dev->profiler)
+        sp_profiler_end_span(dev->profiler, span);
 }
 
 void sp_profiler_end(sp_profiler *p, sp_profiler_slot slot)
@@ -120,7 +180,9 @@ void sp_profiler_end(sp_profiler *p, sp_profiler_slot slot)
         p->event_row[p->n_events++] = (uint16_t)slot.row;
     } else {
         clFinish(p->queue);
-        p->rows[slot.row].seconds += 1e-9 * (double)(sp_clock_ns() - slot.start_ns);
+        uint64_t now = sp_clock_ns();
+        p->rows[slot.row].seconds += 1e-9 * (double)(now - slot.start_ns);
+        sp_trace_add(SP_TRACE_DEVICE, p->rows[slot.row].name, slot.start_ns, now);
     }
 }
 

@@ -1,106 +1,11 @@
-/* spikeport bench: times training steps of a recipe on made-up input of its shape; no loader, no files. */
-#include <math.h>
+/* spikeport bench: times training steps of a recipe or a known network; prints what bench_run.c measured. */
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
 
-#include "base/clock.h"
-#include "base/error.h"
-#include "base/expr.h"
-#include "base/rng.h"
-#include "check/ruler.h"
-#include "cli/session_options.h"
+#include "base/mem.h"
+#include "cli/bench.h"
 
-typedef struct bench_options {
-    sp_cli_session session;
-    int64_t steps, warmup;
-    bool json, ruler;
-} bench_options;
-
-typedef struct bench {
-    sp_session *s;
-    float *images, *loss;
-    int32_t *labels;
-    uint32_t *correct;
-    uint8_t *mask;
-    uint64_t *spikes;
-    double *ms, *rates;
-    int64_t n, iteration;
-    uint64_t launches;
-    sp_ruler ruler;
-    double flops;           /* of one mini-batch, dense count */
-} bench;
-
-static sp_status make_input(bench *b, sp_error *err)
-{
-    const sp_plan *p = b->s->train;
-    size_t n = (size_t)(p->values[p->input].bytes / 4) * (p->o.sequence ? (size_t)p->o.time_steps : 1);
-    size_t batch = (size_t)p->o.batch, nodes = (size_t)p->graph->n_nodes;
-    sp_rng r = sp_rng_make(1, 1);
-    b->images = sp_alloc_aligned(n * sizeof *b->images, 4096);
-    b->labels = sp_alloc_array(batch, sizeof *b->labels);
-    b->loss = sp_alloc_array(batch, sizeof *b->loss);
-    b->correct = sp_alloc_array(batch, sizeof *b->correct);
-    b->mask = sp_alloc_array((size_t)p->o.time_steps, 1);
-    b->spikes = sp_alloc_array(nodes, sizeof *b->spikes);
-    b->rates = sp_alloc_array(nodes, sizeof *b->rates);
-    b->ms = sp_alloc_array((size_t)b->n, sizeof *b->ms);
-    if (!b->images || !b->labels || !b->loss || !b->correct || !b->mask || !b->spikes || !b->rates || !b->ms)
-        return SP_FAIL(err, SP_E_MEMORY, "out of memory for the benchmark's input");
-    for (size_t i = 0; i < n; i++)
-        b->images[i] = sp_rng_normal(&r);
-    for (size_t i = 0; i < batch; i++)
-        b->labels[i] = (int32_t)sp_rng_below(&r, (uint32_t)p->graph->classes);
-    return SP_OK;
-}
-
-static sp_status one_step(bench *b, double *ms, sp_error *err)
-{
-    sp_session_draw(&b->s->recipe, b->iteration, b->mask);
-    sp_exec_batch e = {.images = b->images, .labels = b->labels, .backprop = b->mask, .iteration = (int32_t)b->iteration,
-                       .lr = b->s->recipe.lr};
-    SP_TRY(sp_device_finish(b->s->dev, err));
-    uint64_t start = sp_clock_ns(), launches = b->s->dev->n_launches;
-    SP_TRY(sp_exec_run(b->s->train, &e, err));
-    SP_TRY(sp_exec_results(b->s->train, b->loss, b->correct, err));
-    SP_TRY(sp_exec_update(b->s->train, b->s->recipe.lr, ++b->iteration, err));
-    SP_TRY(sp_device_finish(b->s->dev, err));
-    *ms = (double)(sp_clock_ns() - start) * 1e-6;
-    b->launches = b->s->dev->n_launches - launches;
-    return isfinite((double)b->loss[0]) ? SP_OK : SP_FAIL(err, SP_E_NUMERIC, "the loss is not finite; choose a smaller optimizer.lr");
-}
-
-/* Operations of a mini-batch as the op contracts count them: dense, whatever the spikes let a kernel skip; SLTT-K as if
- * every step were backpropagated. */
-static double count_flops(const sp_plan *p)
-{
-    double per[SP_SEGMENTS] = {0}, sum = 0;
-    for (int g = 0; g < SP_SEGMENTS; g++)
-        for (int i = 0; i < p->segments[g].n; i++) {
-            sp_op_call call = p->segments[g].steps[i].call;
-            int64_t v = 0;
-            if (call.op->flops && sp_expr_eval(call.op->flops, sp_call_lookup, &call, &v, NULL) == SP_OK)
-                per[g] += (double)v;
-        }
-    for (int i = 0; i < p->n_timeline; i++)
-        if (p->timeline[i].condition != SP_IF_NOT_BACKPROP)
-            sum += per[p->timeline[i].segment];
-    return sum;
-}
-
-static int ascending(const void *x, const void *y)
-{
-    double a = *(const double *)x, b = *(const double *)y;
-    return (a > b) - (a < b);
-}
-
-static double quantile(const double *sorted, int64_t n, double q)
-{
-    return sorted[(int64_t)(q * (double)(n - 1) + 0.5)];
-}
-
-static json_t *rates_json(const bench *b)
+static json_t *rates_json(const sp_cli_bench *b)
 {
     json_t *o = json_object();
     for (int i = 0; i < b->s->graph->n_nodes; i++)
@@ -116,108 +21,123 @@ static long resident_kib(void)
     return u.ru_maxrss;
 }
 
-static sp_status print(const bench *b, const bench_options *o)
+static sp_status print_json(const sp_cli_bench *b, const sp_cli_bench_options *o, const sp_cli_layers *l)
 {
     const sp_recipe *r = &b->s->recipe;
-    double median = quantile(b->ms, b->n, 0.5), low = quantile(b->ms, b->n, 0.05), high = quantile(b->ms, b->n, 0.95);
-    if (o->json) {
-        json_t *raw = json_array();
-        for (int64_t i = 0; i < b->n; i++)
-            json_array_append_new(raw, json_real(b->ms[i]));
-        return sp_cli_json_line(json_pack(
-            "{s:s, s:s, s:s, s:I, s:I, s:f, s:f, s:f, s:f, s:I, s:I, s:I, s:f, s:f, s:f, s:o, s:o}", "name", r->name, "device",
-            b->s->dev->info.name, "method", sp_method_name(r->method), "batch", (json_int_t)r->batch, "time_steps",
-            (json_int_t)r->time_steps, "median_ms", median, "p5_ms", low, "p95_ms", high, "samples_per_second",
-            (double)r->batch / median * 1e3, "device_bytes", (json_int_t)b->s->planned_bytes, "resident_kib",
-            (json_int_t)resident_kib(), "launches", (json_int_t)b->launches, "gflops_dense", b->flops / median * 1e-6,
-            "ruler_gflops", b->ruler.gflops, "ruler_gbytes", b->ruler.gbytes, "spike_rate", rates_json(b), "samples_ms", raw));
+    const sp_ruler *ruler = o->ruler ? &b->ruler : NULL;
+    json_t *raw = json_array();
+    for (int64_t i = 0; i < b->n; i++)
+        json_array_append_new(raw, json_real(b->ms[i]));
+    json_t *j = json_pack(
+        "{s:s, s:o, s:o, s:s, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:o, s:o}",
+        "name", r->name, "device", sp_cli_json_text(b->s->dev->info.name), "driver", sp_cli_json_text(b->s->dev->info.driver),
+        "method", sp_method_name(r->method), "batch", (json_int_t)r->batch, "time_steps", (json_int_t)r->time_steps, "median_ms",
+        b->median_ms, "p5_ms", b->p5_ms, "p95_ms", b->p95_ms, "min_ms", b->min_ms, "cold_first_ms", b->first_ms, "open_s",
+        b->open_s, "samples_per_second", (double)r->batch / b->median_ms * 1e3, "device_bytes", (json_int_t)b->s->planned_bytes,
+        "parameter_bytes", (json_int_t)b->s->model->bytes, "resident_kib", (json_int_t)resident_kib(), "launches",
+        (json_int_t)b->launches, "gflops_dense", b->flops / b->median_ms * 1e-6, "gbytes", b->bytes / b->median_ms * 1e-6,
+        "ruler_gflops", b->ruler.gflops, "ruler_gbytes", b->ruler.gbytes, "spike_rate", rates_json(b), "samples_ms", raw);
+    if (l) {
+        json_object_set_new(j, "layers", sp_cli_layers_json(l, ruler));
+        json_object_set_new(j, "work", sp_cli_works_json(l, ruler));
     }
+    return sp_cli_json_line(j);
+}
+
+static void print_text(const sp_cli_bench *b, const sp_cli_bench_options *o, const sp_cli_layers *l)
+{
+    const sp_recipe *r = &b->s->recipe;
     printf("%s: %s, T = %lld, batch %lld on %s\n", r->name, sp_method_name(r->method), (long long)r->time_steps,
            (long long)r->batch, b->s->dev->info.name);
-    printf("training step  median %.2f ms (5%% %.2f, 95%% %.2f, %lld steps after %lld), %.1f samples/s, %llu launches\n", median,
-           low, high, (long long)b->n, (long long)o->warmup, (double)r->batch / median * 1e3, (unsigned long long)b->launches);
+    printf("training step  median %.2f ms (5%% %.2f, 95%% %.2f, %lld mini-batches after %lld), %.1f samples/s, %llu launches\n",
+           b->median_ms, b->p5_ms, b->p95_ms, (long long)b->n, (long long)(o->warmup > 1 ? o->warmup : 1),
+           (double)r->batch / b->median_ms * 1e3, (unsigned long long)b->launches);
+    if (r->method == SP_METHOD_SLTT_K)
+        printf("backward       at %.2f of %lld time steps\n", (double)b->backprop / (double)b->n, (long long)r->time_steps);
+    printf("cold           %.2f s to plan and build, first mini-batch %.2f ms\n", b->open_s, b->first_ms);
     printf("device memory  %.2f MiB, of it %.2f MiB parameters, gradients and optimizer\n",
            (double)b->s->planned_bytes / 1048576.0, (double)b->s->model->bytes / 1048576.0);
-    printf("arithmetic     %.1f GFLOP/s counted dense", b->flops / median * 1e-6);
+    printf("arithmetic     %.1f GFLOP/s counted dense, %.1f GB/s read and written by the contracts", b->flops / b->median_ms * 1e-6,
+           b->bytes / b->median_ms * 1e-6);
     if (o->ruler)
         printf("; rulers of this run: %.0f GFLOP/s multiply-add, %.1f GB/s copy", b->ruler.gflops, b->ruler.gbytes);
     printf("\nfiring        ");
     for (int i = 0; i < b->s->graph->n_nodes; i++)
         if (b->s->graph->nodes[i].type == SP_NODE_NEURON)
-            printf(" %.3f", b->rates[i]);
+            printf(" %s %.3f", b->s->graph->nodes[i].name, b->rates[i]);
     printf("\n");
-    return SP_OK;
+    if (!l)
+        return;
+    printf("\n");
+    sp_cli_layers_print(stdout, l, o->ruler ? &b->ruler : NULL);
 }
 
-static sp_status run(bench *b, const bench_options *o, sp_error *err)
-{
-    double ignored;
-    b->n = o->steps;
-    SP_TRY(make_input(b, err));
-    if (o->ruler)
-        SP_TRY(sp_ruler_measure(b->s->dev, &b->ruler, err));
-    for (int64_t i = 0; i < o->warmup; i++)
-        SP_TRY(one_step(b, &ignored, err));
-    SP_TRY(sp_exec_clear_spikes(b->s->train, err));
-    sp_device_profile_reset(b->s->dev);
-    for (int64_t i = 0; i < b->n; i++)
-        SP_TRY(one_step(b, &b->ms[i], err));
-    SP_TRY(sp_exec_spikes(b->s->train, b->spikes, err));
-    sp_session_rates(b->s, b->spikes, b->n * b->s->recipe.batch, b->rates);
-    b->flops = count_flops(b->s->train);
-    qsort(b->ms, (size_t)b->n, sizeof *b->ms, ascending);
-    SP_TRY(print(b, o));
-    if (o->session.profile)
-        sp_cli_say_profile(b->s->dev);
-    return SP_OK;
-}
-
-static sp_status bench_recipe(const char *path, const bench_options *o, sp_error *err)
+static sp_status bench(const char *path, const sp_cli_bench_options *o, sp_error *err)
 {
     sp_recipe r = {0};
-    sp_dataset_info info = {.count = 0};
-    bench b = {.s = NULL};
-    sp_session_options so = sp_cli_session_options(&o->session);
-    sp_status st = sp_recipe_load(path, o->session.sets.items, o->session.sets.n, &r, err);
-    if (st == SP_OK) {
-        st = sp_cli_shape(&r, true, &info, err);
-        if (st != SP_OK)
-            sp_recipe_free(&r);
-    }
-    if (st == SP_OK)
-        st = sp_session_open(&r, &info, &so, &b.s, err);
-    if (st == SP_OK) {
-        sp_cli_say_device(b.s->dev, b.s->reg);
-        st = run(&b, o, err);
-    }
-    void *all[] = {b.images, b.labels, b.loss, b.correct, b.mask, b.spikes, b.rates, b.ms};
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        sp_free(all[i]);
-    sp_session_close(&b.s);
+    sp_cli_bench b;
+    sp_cli_layers l = {.n = 0};
+    sp_status st = sp_cli_bench_recipe(path, o, &r, err);
+    if (st != SP_OK)
+        return st;
+    st = sp_cli_bench_open(&r, o, &b, err);
+    if (st != SP_OK)
+        return st;
+    sp_cli_say_device(b.s->dev, b.s->reg);
+    st = sp_cli_bench_run(&b, o, err);
+    if (st == SP_OK && o->layers)
+        st = sp_cli_layers_make(b.s->train, b.s->recipe.backprop_steps, &l, err);
+    if (st == SP_OK && o->json)
+        st = print_json(&b, o, o->layers ? &l : NULL);
+    else if (st == SP_OK)
+        print_text(&b, o, o->layers ? &l : NULL);
+    sp_free(l.items);
+    sp_cli_bench_close(&b);
     return st;
 }
 
 int sp_cmd_bench(int argc, char **argv)
 {
-    bench_options o = {.steps = 10, .warmup = 2, .ruler = true};
+    sp_cli_bench_options o = {.iterations = 10, .warmup = 2, .ruler = true, .out = "."};
     sp_arg_list rest = {.n = 0};
+    bool profile = false;
     const sp_arg args[] = {
-        {"steps", 'n', SP_ARG_INTEGER, &o.steps, "N", "mini-batches to time (default 10)", 1, 100000},
-        {"warmup", 0, SP_ARG_INTEGER, &o.warmup, "N", "mini-batches before (default 2)", 0, 100000},
+        {"iterations", 'n', SP_ARG_INTEGER, &o.iterations, "N", "mini-batches to time (default 10)", 1, 100000},
+        {"warmup", 0, SP_ARG_INTEGER, &o.warmup, "N", "mini-batches before, at least 1: the cold one (default 2)", 0, 100000},
+        {"network", 0, SP_ARG_TEXT, &o.network, "NAME", "a network of `spikeport network --list` instead of a recipe", 0, 0},
+        {"input", 0, SP_ARG_TEXT, &o.input, "CxHxW", "with --network: its input (default as published)", 0, 0},
+        {"schedule", 0, SP_ARG_TEXT, &o.method, "NAME", "sltt, sltt-1 (K = 1), bptt, ottt; default the recipe's, or sltt; --sweep takes several", 0, 0},
+        {"steps", 'T', SP_ARG_INTEGER, &o.time_steps, "T", "time steps (default the recipe's, or 6)", 1, 4096},
+        {"batch", 0, SP_ARG_INTEGER, &o.batch, "N", "samples of a mini-batch (default the recipe's, or 32)", 1, 1 << 20},
+        {"checkpoint", 0, SP_ARG_TEXT, &o.checkpoint, "FILE", "weights to start from, so that trained firing rates are measured", 0, 0},
+        {"real-input", 0, SP_ARG_FLAG, &o.real_input, NULL, "the first mini-batch of the recipe's data, not random numbers", 0, 0},
+        {"save-input", 0, SP_ARG_TEXT, &o.save_input, "FILE", "write the input as safetensors, for other programs", 0, 0},
+        {"sweep", 0, SP_ARG_TEXT, &o.sweep, "NAME=V,V,...", "curves over time_steps, batch, width (of the channels) or k (of SLTT-K)", 0, 0},
+        {"out", 'o', SP_ARG_TEXT, &o.out, "DIR", "with --sweep: folder of its CSV file and picture (default .)", 0, 0},
+        {"overhead", 0, SP_ARG_FLAG, &o.overhead, NULL, "training with loader, metrics and checkpoint beside the bare step", 0, 0},
+        {"layers", 0, SP_ARG_FLAG, &o.layers, NULL, "time, rate and share of the rulers by layer (events slow small kernels)", 0, 0},
+        {"profile", 0, SP_ARG_FLAG, &profile, NULL, "the same", 0, 0},
+        {"trace", 0, SP_ARG_TEXT, &o.trace, "FILE", "write what ran when, for chrome://tracing or Perfetto", 0, 0},
         {"ruler", 0, SP_ARG_SWITCH, &o.ruler, NULL, "measure the device's peaks in the same run (default on)", 0, 0},
         SP_CLI_SET_ARG(o.session),
         SP_CLI_DEVICE_ARGS(o.session),
-        {"profile", 0, SP_ARG_FLAG, &o.session.profile, NULL, "device time by step (its events slow small kernels)", 0, 0},
         {"json", 0, SP_ARG_FLAG, &o.json, NULL, "one JSON object with every sample", 0, 0},
     };
-    const sp_args a = {.command = "bench", .synopsis = "RECIPE [options]",
+    const sp_args a = {.command = "bench", .synopsis = "RECIPE | --network NAME [options]",
                        .about = "Times training steps of a recipe on random input of its shape: the bare step, without loader, "
                                 "metrics or files.",
-                       .args = args, .n_args = sizeof args / sizeof *args, .min_rest = 1, .max_rest = 1,
-                       .notes = "Times of single ops: spikeport plugins bench."};
+                       .args = args, .n_args = sizeof args / sizeof *args, .min_rest = 0, .max_rest = 1,
+                       .notes = "Example: spikeport bench --network resnet18 --schedule sltt --batch 32 --steps 6 --layers\n"
+                                "         spikeport bench recipes/bench/small.yaml --sweep time_steps=1,2,4,6,8 --out runs/curves\n"
+                                "Times of single ops: spikeport plugins bench."};
     int code;
     sp_error err = {0};
     if (!sp_args_parse(&a, argc, argv, &rest, &code))
         return code;
-    return bench_recipe(rest.items[0], &o, &err) == SP_OK ? 0 : sp_cli_fail("bench", &err);
+    if ((rest.n == 1) == (o.network != NULL))
+        return sp_args_wrong(&a, rest.n ? "a recipe and --network exclude each other" : "name a recipe, or a network with --network");
+    o.layers = o.layers || profile;
+    const char *path = rest.n ? rest.items[0] : NULL;
+    sp_status st = o.overhead ? sp_cli_bench_overhead(path, &o, &err) : o.sweep ? sp_cli_bench_sweep(path, &o, &err) : bench(path, &o, &err);
+    return st == SP_OK ? 0 : sp_cli_fail("bench", &err);
 }

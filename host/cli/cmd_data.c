@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/suggest.h"
+#include "cli/bench.h"
 #include "cli/data.h"
 #include "data/loader.h"
 
@@ -31,6 +32,27 @@ static sp_status read_for(const sp_cli_data *o, sp_loader *l, double seconds, in
     }
 }
 
+/* Samples a second that the training step of the recipe takes; 0 where it cannot be run here, which is said. */
+static double consumption(const sp_cli_data *o)
+{
+    sp_cli_bench_options b = {.iterations = 7, .warmup = 2, .session = {.device = o->device, .sets = *o->sets}};
+    sp_cli_bench bench = {.n = 0};
+    sp_recipe r = {0};
+    sp_error err = {0};
+    if (!o->path || !o->step)
+        return 0;
+    sp_status st = sp_cli_bench_recipe(o->path, &b, &r, &err);
+    if (st == SP_OK)
+        st = sp_cli_bench_open(&r, &b, &bench, &err);
+    if (st == SP_OK)
+        st = sp_cli_bench_run(&bench, &b, &err);
+    double rate = st == SP_OK ? (double)bench.s->recipe.batch / bench.median_ms * 1e3 : 0;
+    sp_cli_bench_close(&bench);
+    if (st != SP_OK)
+        fprintf(stderr, "the training step was not timed: %s\n", err.text);
+    return rate;
+}
+
 static sp_status bench(const sp_cli_data *o, sp_error *err)
 {
     const sp_recipe *r = &o->recipe;
@@ -49,16 +71,22 @@ static sp_status bench(const sp_cli_data *o, sp_error *err)
         st = read_for(o, l, (double)o->seconds, &samples, &spent, err);
     mb = (double)samples * 4e-6 * ds->info.height * ds->info.width * ds->info.channels *
          (ds->info.frames ? ds->info.frames : 1);
+    double step = st == SP_OK ? consumption(o) : 0, rate = (double)samples / spent;
     if (st == SP_OK && o->json)
-        st = sp_cli_json_line(json_pack("{s:s, s:s, s:I, s:I, s:i, s:f, s:f, s:f}", "data", ds->info.name,
+        st = sp_cli_json_line(json_pack("{s:s, s:s, s:I, s:I, s:i, s:f, s:f, s:f, s:o, s:o}", "data", ds->info.name,
                                         "split", o->test ? "test" : "train", "samples", (json_int_t)samples,
                                         "batch", (json_int_t)r->batch, "threads", sp_loader_threads(l),
-                                        "seconds", spent, "samples_per_second", (double)samples / spent,
-                                        "megabytes_per_second", mb / spent));
+                                        "seconds", spent, "samples_per_second", rate,
+                                        "megabytes_per_second", mb / spent, "step_samples_per_second",
+                                        step > 0 ? json_real(step) : json_null(), "loader_over_step",
+                                        step > 0 ? json_real(rate / step) : json_null()));
     else if (st == SP_OK)
         printf("%s, %s split: %lld samples in %.2f s by %d thread%s: %.0f samples/s, %.1f MB/s\n",
                ds->info.name, o->test ? "test" : "training", (long long)samples, spent, sp_loader_threads(l),
-               sp_loader_threads(l) == 1 ? "" : "s", (double)samples / spent, mb / spent);
+               sp_loader_threads(l) == 1 ? "" : "s", rate, mb / spent);
+    if (st == SP_OK && !o->json && step > 0)
+        printf("the training step takes %.0f samples/s: the loader has %.1f times that%s\n", step, rate / step,
+               rate / step < 2 ? "; less than 2 may hold training up: try --set data.threads=N" : "");
     sp_loader_destroy(&l);
     sp_dataset_close(&ds);
     return st;
@@ -112,7 +140,7 @@ static const struct {
 enum { N_VERBS = sizeof verbs / sizeof *verbs };
 
 /* A recipe file, or the name of a data set: then a recipe with nothing but its name, to be changed with --set. */
-static sp_status load(const char *what, const sp_arg_list *sets, sp_recipe *out, sp_error *err)
+static sp_status load(const char *what, const sp_arg_list *sets, sp_recipe *out, const char **path, sp_error *err)
 {
     const char *const *names;
     size_t n = sp_dataset_names(&names);
@@ -125,6 +153,7 @@ static sp_status load(const char *what, const sp_arg_list *sets, sp_recipe *out,
             return sp_recipe_parse(what, text, (size_t)length, sets->items, sets->n, out, err);
         }
     }
+    *path = what;
     return sp_recipe_load(what, sets->items, sets->n, out, err);
 }
 
@@ -137,7 +166,7 @@ static int run_verb(const sp_args *a, const sp_arg_list *rest, const sp_arg_list
         names[i] = verbs[i].name;
         if (strcmp(rest->items[0], names[i]) != 0)
             continue;
-        st = load(rest->items[1], sets, &o->recipe, &err);
+        st = load(rest->items[1], sets, &o->recipe, &o->path, &err);
         if (st == SP_OK) {
             st = verbs[i].run(o, &err);
             sp_recipe_free(&o->recipe);
@@ -152,8 +181,8 @@ static int run_verb(const sp_args *a, const sp_arg_list *rest, const sp_arg_list
 
 int sp_cmd_data(int argc, char **argv)
 {
-    sp_cli_data o = {.out = "preview.png", .count = 40, .seconds = 5};
     sp_arg_list rest = {.n = 0}, sets = {.n = 0};
+    sp_cli_data o = {.out = "preview.png", .count = 40, .seconds = 5, .step = true, .sets = &sets};
     const sp_arg args[] = {
         {"set", 's', SP_ARG_LIST, &sets, "KEY=VALUE", "override a key of the recipe, as data.path=FOLDER", 0,
          0},
@@ -164,6 +193,8 @@ int sp_cmd_data(int argc, char **argv)
          "preview, bench: epoch whose augmentation is drawn (default 0)", 0, INT32_MAX},
         {"seconds", 0, SP_ARG_INTEGER, &o.seconds, "S", "bench: how long (default 5; 0: one epoch)", 0,
          86400},
+        {"step", 0, SP_ARG_SWITCH, &o.step, NULL, "bench: time the recipe's training step too, to compare (default on)", 0, 0},
+        {"device", 'd', SP_ARG_TEXT, &o.device, "SEL", "bench: device of the training step", 0, 0},
         {"json", 0, SP_ARG_FLAG, &o.json, NULL, "JSON Lines on stdout", 0, 0},
     };
     const sp_args a = {
@@ -178,7 +209,7 @@ int sp_cmd_data(int argc, char **argv)
         .notes = "inspect  counts, shape, classes, values, check sum of both splits, without augmentation\n"
                  "preview  a PNG of samples as the network gets them, with labels\n"
                  "cache    decodes every recording once, so that training finds the frames on disk\n"
-                 "bench    samples a second that the loader delivers (threads: --set data.threads=N)"};
+                 "bench    samples a second that the loader delivers (threads: --set data.threads=N), and that training takes"};
     int code;
     if (!sp_args_parse(&a, argc, argv, &rest, &code))
         return code;

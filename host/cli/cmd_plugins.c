@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/suggest.h"
 #include "check/check.h"
+#include "registry/wisdom.h"
 
 static const char *origin_name(sp_origin origin)
 {
@@ -36,12 +37,23 @@ static json_t *variant_json(const sp_variant *v)
                      sp_cli_json_text(v->path));
 }
 
+/* What a neuron model has beyond its potential, as its file says it. */
+static const char *uses_of(const sp_fragment *f, char out[32])
+{
+    snprintf(out, 32, "%s%s%s", f->uses & SP_USES_AUX ? "aux " : "", f->uses & SP_USES_THRESHOLD ? "threshold " : "",
+             f->uses & SP_USES_LEARN ? "learn " : "");
+    if (*out)
+        out[strlen(out) - 1] = '\0';
+    return out;
+}
+
 static json_t *fragment_json(const sp_fragment *f)
 {
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:f, s:s, s:o}", "what", "fragment", "kind",
+    char uses[32];
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:f, s:s, s:s, s:o}", "what", "fragment", "kind",
                      fragment_kind_name(f), "name", f->name, "plugin", f->plugin, "version", f->version,
-                     "origin", origin_name(f->origin), "width_default", f->width_default, "about",
-                     f->about ? f->about : "", "path", sp_cli_json_text(f->path));
+                     "origin", origin_name(f->origin), "width_default", f->width_default, "uses",
+                     uses_of(f, uses), "about", f->about ? f->about : "", "path", sp_cli_json_text(f->path));
 }
 
 static sp_status list_json(const sp_registry *reg)
@@ -173,6 +185,9 @@ static sp_status show(const sp_cli_plugins *o, sp_error *err)
         printf("%s %s (%s %s)\n", fragment_kind_name(f), f->name, f->plugin, f->version);
         show_line("about", f->about);
         show_line("file", f->path);
+        char uses[32];
+        if (f->uses)
+            show_line("uses", uses_of(f, uses));
         if (f->kind == SP_FRAGMENT_SURROGATE)
             printf("   %-11s %g\n\n", "width", f->width_default);
     }
@@ -214,6 +229,8 @@ static int run(sp_cli_plugins *o, size_t which)
     sp_status st = load(o, is_check, &err);
     if (st == SP_OK && subcommands[which].device)
         st = sp_device_open(o->device, NULL, &o->dev, &err);
+    if (st == SP_OK && o->dev && !is_check && !o->no_wisdom)
+        st = sp_wisdom_open(o->reg, o->dev, &err);
     if (st == SP_OK)
         st = subcommands[which].run(o, &err);
     fflush(stdout);
@@ -224,7 +241,7 @@ static int run(sp_cli_plugins *o, size_t which)
 
 int sp_cmd_plugins(int argc, char **argv)
 {
-    sp_cli_plugins o = {.neuron = "lif", .surrogate = "triangle", .seed = 1, .ms = 300};
+    sp_cli_plugins o = {.neuron = "lif", .surrogate = "triangle", .seed = 1, .ms = 300, .density = 25};
     sp_arg_list rest = {.n = 0};
     const sp_arg args[] = {
         {"json", 0, SP_ARG_FLAG, &o.json, NULL, "one JSON object a line", 0, 0},
@@ -240,9 +257,11 @@ int sp_cmd_plugins(int argc, char **argv)
          0},
         {"surrogate", 0, SP_ARG_TEXT, &o.surrogate, "NAME", "why, bench: for ops with one (default triangle)",
          0, 0},
+        {"no-wisdom", 0, SP_ARG_FLAG, &o.no_wisdom, NULL, "why, bench: as if nothing had been measured", 0, 0},
         {"full", 0, SP_ARG_FLAG, &o.full, NULL, "check: all shapes, not a handful", 0, 0},
         {"seed", 0, SP_ARG_INTEGER, &o.seed, "N", "check, bench: of the inputs (default 1)", 0, INT64_MAX},
         {"ms", 0, SP_ARG_INTEGER, &o.ms, "N", "bench: time per candidate (default 300)", 1, 600000},
+        {"density", 0, SP_ARG_INTEGER, &o.density, "PERCENT", "bench: neurons that fire (default 25)", 0, 100},
     };
     const sp_args a = {.command = "plugins",
                        .synopsis = "list | show NAME | why OP | check [PATH|NAME] | bench OP [options]",

@@ -4,8 +4,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/progress.h"
 #include "base/error.h"
+#include "base/trace.h"
+#include "cli/bench.h"
+#include "cli/progress.h"
 #include "cli/session_options.h"
 
 static volatile int stop_asked;
@@ -35,7 +37,7 @@ enum { MAX_MEMBERS = 16 };
 typedef struct train_options {
     sp_cli_session session;
     int64_t sub_devices;
-    const char *out, *resume;
+    const char *out, *resume, *trace;
     bool json, print_recipe;
     int64_t max_iterations;
 } train_options;
@@ -70,6 +72,20 @@ static sp_status run(const team *m, const train_options *o, const sp_checkpoint 
     return st;
 }
 
+/* How the kernels of the training plan were chosen. */
+static void say_kernels(const sp_plan *p)
+{
+    int measured = 0, all = 0;
+    for (int g = 0; g < SP_SEGMENTS; g++)
+        for (int i = 0; i < p->segments[g].n; i++, all++)
+            measured += strncmp(p->segments[g].steps[i].why, "wisdom:", 7) == 0;
+    if (measured)
+        fprintf(stderr, "kernels: %d of %d launches by wisdom (measured on this device; --no-wisdom turns it off), the others by "
+                "score; `spikeport plan` has each\n", measured, all);
+    else
+        fprintf(stderr, "kernels: by score; `spikeport tune` measures which are the fastest here\n");
+}
+
 static void say_start(const sp_session *s, const sp_recipe *r)
 {
     sp_cli_say_device(s->dev, s->reg);
@@ -78,6 +94,7 @@ static void say_start(const sp_session *s, const sp_recipe *r)
             (long long)r->batch, (long long)r->epochs, (long long)r->seed);
     fprintf(stderr, "network: %lld parameters, %lld neurons a sample; device memory %.2f MiB planned\n",
             (long long)s->graph->n_trainable, (long long)sp_graph_neurons(s->graph), (double)s->planned_bytes / 1048576.0);
+    say_kernels(s->train);
 }
 
 /* The shape of a sample comes from the data set itself. */
@@ -104,6 +121,7 @@ static sp_status load_recipe(const char *path, const train_options *o, const sp_
 static sp_status open_team(const char *path, const train_options *o, const sp_checkpoint *c, team *t, sp_error *err)
 {
     sp_session_options so = sp_cli_session_options(&o->session);
+    so.device_options.profiling = so.device_options.profiling || o->trace;
     char selectors[512];
     const char *names[MAX_MEMBERS] = {so.device};
     size_t n = o->sub_devices > 1 ? (size_t)o->sub_devices : 1;
@@ -137,6 +155,22 @@ static void say_team(const team *t)
         fprintf(stderr, "gradients are summed on the host in this order; batch norms see one device's samples only\n");
 }
 
+enum { TRACE_SPANS = 200000 };
+
+static void write_trace(sp_device *dev, const char *path)
+{
+    size_t dropped = 0;
+    sp_error err = {0};
+    const sp_profile_row *rows;
+    sp_device_profile(dev, &rows); /* the events that are still held */
+    if (sp_trace_write(path, &dropped, &err) != SP_OK)
+        fprintf(stderr, "%s\n", err.text);
+    else
+        fprintf(stderr, "trace: %s (open it in chrome://tracing or Perfetto)%s\n", path,
+                dropped ? "; it ends early, at its limit of 200000 spans" : "");
+    sp_trace_stop();
+}
+
 static int train(const char *recipe_path, const train_options *o)
 {
     sp_error err = {0};
@@ -162,14 +196,19 @@ static int train(const char *recipe_path, const train_options *o)
         catch_signals();
         say_start(s, &s->recipe);
         say_team(&t);
-        st = run(&t, o, o->resume ? &c : NULL, &err);
+        if (o->trace)
+            st = sp_trace_start(TRACE_SPANS, &err);
+        if (st == SP_OK)
+            st = run(&t, o, o->resume ? &c : NULL, &err);
         if (st == SP_OK)
             fprintf(stderr, "device memory: %llu bytes planned, %llu bytes at the peak\nwritten: %s/{metrics.jsonl,curves.png,"
                     "checkpoint.safetensors,best.safetensors,recipe.yaml}\n", (unsigned long long)s->planned_bytes,
                     (unsigned long long)s->dev->peak_bytes, o->out);
         sp_cli_say_programs(s->dev, s->reg);
         if (o->session.profile)
-            sp_cli_say_profile(s->dev);
+            sp_cli_say_layers(s);
+        if (o->trace)
+            write_trace(s->dev, o->trace);
     }
     close_team(&t);
     sp_checkpoint_close(&c);
@@ -202,7 +241,8 @@ int sp_cmd_train(int argc, char **argv)
         SP_CLI_DEVICE_ARGS(o.session),
         SP_CLI_PROGRAMS_ARG(o.session),
         {"sub-devices", 0, SP_ARG_INTEGER, &o.sub_devices, "N", "cut the device into N parts that share each mini-batch", 2, MAX_MEMBERS},
-        {"profile", 0, SP_ARG_FLAG, &o.session.profile, NULL, "print device time by kernel at the end", 0, 0},
+        {"profile", 0, SP_ARG_FLAG, &o.session.profile, NULL, "print device time by layer and op at the end", 0, 0},
+        {"trace", 0, SP_ARG_TEXT, &o.trace, "FILE", "write what ran when, for chrome://tracing or Perfetto", 0, 0},
         {"print-recipe", 0, SP_ARG_FLAG, &o.print_recipe, NULL, "print the recipe with every default and stop", 0, 0},
         {"max-iterations", 0, SP_ARG_INTEGER, &o.max_iterations, "N", "stop after N mini-batches, as Ctrl-C would", 1, INT64_MAX},
         {"json", 0, SP_ARG_FLAG, &o.json, NULL, "events as JSON Lines on stdout", 0, 0},

@@ -70,6 +70,7 @@ static sp_status verify(const sp_arg_list *rest, const verify_options *o, sp_err
     SP_TRY_GOTO(sp_registry_create(so.plugins_path, &reg, err));
     for (size_t i = 0; i < so.n_force; i++)
         SP_TRY_GOTO(sp_registry_force(reg, so.force[i], err));
+    so.no_wisdom = true; /* the same kernels on every machine */
     SP_TRY_GOTO(sp_session_programs(reg, dev, &so, err));
     sp_cli_say_device(dev, reg);
     st = run_cases(&p, dev, reg, o, tolerance, err);

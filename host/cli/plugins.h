@@ -11,8 +11,9 @@ typedef struct sp_cli_plugins {
     const char *shape;            /* --shape "N=32 H=28 ..." */
     sp_arg_list flags;            /* --flag X_BITS */
     const char *neuron, *surrogate;
-    bool json, full;
+    bool json, full, no_wisdom;
     int64_t seed, ms;   /* of check; of bench: time per candidate */
+    int64_t density;    /* bench: percent of the spikes that are set */
     const char *target; /* the positional argument, or NULL */
     sp_registry *reg;
     sp_device *dev; /* NULL for list and show */

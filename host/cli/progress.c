@@ -1,6 +1,7 @@
 /* Progress lines go to stderr, so that stdout stays for results. */
 #include "cli/progress.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,9 +68,23 @@ static void epoch_line(sp_progress_line *p, const sp_train_event *e)
             e->wait_fraction > 0.05 ? ", the loader is the bottleneck" : "");
 }
 
+static void fidelity_line(sp_progress_line *p, const sp_train_event *e)
+{
+    const sp_fidelity_report *r = e->fidelity;
+    sp_progress_line_end(p);
+    fprintf(stderr, "fidelity  epoch %lld, mini-batch %lld: cosine with %s, mean of layers (lowest):", (long long)e->epoch,
+            (long long)e->batch, sp_method_name(r->reference));
+    for (int i = 0; i < r->n_methods; i++) {
+        char name[32];
+        sp_compared_name(&r->methods[i], name, sizeof name);
+        fprintf(stderr, "%s %s %.4f (%.4f)", i ? "," : "", name, r->cosine[i], r->least[i]);
+    }
+    fputc('\n', stderr);
+}
+
 static void json_event(const sp_train_event *e)
 {
-    static const char *const kinds[] = {"start", "batch", "epoch", "end"};
+    static const char *const kinds[] = {"start", "batch", "epoch", "end", "fidelity"};
     json_t *o = json_pack("{s:s, s:I, s:I, s:I}", "event", kinds[e->kind], "epoch", (json_int_t)e->epoch, "batch",
                           (json_int_t)e->batch, "iteration", (json_int_t)e->iteration);
     if (o && (e->kind == SP_EVENT_BATCH || e->kind == SP_EVENT_EPOCH)) {
@@ -80,6 +95,11 @@ static void json_event(const sp_train_event *e)
         json_object_set_new(o, "test_loss", json_real(e->test.loss));
         json_object_set_new(o, "test_accuracy", json_real(e->test.accuracy));
         json_object_set_new(o, "seconds", json_real(e->epoch_seconds));
+    }
+    for (int i = 0; o && e->kind == SP_EVENT_FIDELITY && i < e->fidelity->n_methods; i++) {
+        char name[32];
+        sp_compared_name(&e->fidelity->methods[i], name, sizeof name);
+        json_object_set_new(o, name, isfinite(e->fidelity->cosine[i]) ? json_real(e->fidelity->cosine[i]) : json_null());
     }
     if (o && e->kind == SP_EVENT_END)
         json_object_set_new(o, "best_accuracy", json_real(e->best_accuracy));
@@ -95,4 +115,6 @@ void sp_progress_report(void *ctx, const sp_train_event *e)
         batch_line(p, e);
     else if (e->kind == SP_EVENT_EPOCH)
         epoch_line(p, e);
+    else if (e->kind == SP_EVENT_FIDELITY)
+        fidelity_line(p, e);
 }

@@ -8,7 +8,7 @@ sp_session_options sp_cli_session_options(const sp_cli_session *s)
     return (sp_session_options){.device = s->device, .device_options = {.profiling = s->profile, .sync_debug = s->sync,
                                                                        .binaries_only = s->programs != NULL},
                                 .programs = s->programs,
-                                .plugins_path = s->plugins, .force = s->force.items, .n_force = s->force.n};
+                                .plugins_path = s->plugins, .force = s->force.items, .n_force = s->force.n, .no_wisdom = s->no_wisdom};
 }
 
 sp_status sp_cli_shape(const sp_recipe *r, bool no_data, sp_dataset_info *out, sp_error *err)
@@ -45,17 +45,4 @@ void sp_cli_say_programs(const sp_device *dev, const sp_registry *reg)
     if (reg->package)
         fprintf(stderr, "programs: %llu from binaries, %llu from source\n", (unsigned long long)dev->n_binaries,
                 (unsigned long long)dev->n_builds);
-}
-
-void sp_cli_say_profile(sp_device *dev)
-{
-    const sp_profile_row *rows;
-    size_t n = sp_device_profile(dev, &rows);
-    double total = 0;
-    for (size_t i = 0; i < n; i++)
-        total += rows[i].seconds;
-    fprintf(stderr, "%-56s %10s %10s %8s\n", "kernel", "calls", "ms", "share");
-    for (size_t i = 0; i < n; i++)
-        fprintf(stderr, "%-56s %10llu %10.2f %7.1f%%\n", rows[i].name, (unsigned long long)rows[i].calls,
-                rows[i].seconds * 1e3, total > 0 ? 100.0 * rows[i].seconds / total : 0.0);
 }

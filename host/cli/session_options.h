@@ -8,7 +8,7 @@
 typedef struct sp_cli_session {
     const char *device, *plugins, *programs;
     sp_arg_list force, sets;
-    bool sync, profile;
+    bool sync, profile, no_wisdom;
 } sp_cli_session;
 
 /* The rows of an sp_arg table; `s` is an sp_cli_session variable. */
@@ -16,6 +16,7 @@ typedef struct sp_cli_session {
     {"device", 'd', SP_ARG_TEXT, &(s).device, "SEL", "device: number, type, or part of a name (default auto)", 0, 0}, \
     {"plugin", 'p', SP_ARG_LIST, &(s).force, "OP=NAME", "use this variant for an op; \"*=reference\" for all", 0, 0}, \
     {"plugins", 0, SP_ARG_TEXT, &(s).plugins, "DIRS", "folders with plugins, colon separated", 0, 0},          \
+    {"no-wisdom", 0, SP_ARG_FLAG, &(s).no_wisdom, NULL, "kernels by score, whatever `spikeport tune` has measured", 0, 0}, \
     {"sync", 0, SP_ARG_FLAG, &(s).sync, NULL, "finish after every kernel, so that one that fails is named", 0, 0}
 #define SP_CLI_PROGRAMS_ARG(s)                                                                               \
     {"programs", 0, SP_ARG_TEXT, &(s).programs, "DIR", "kernels from the binaries of `spikeport compile` alone", 0, 0}
@@ -33,8 +34,5 @@ void sp_cli_say_device(const sp_device *dev, const sp_registry *reg);
 
 /* With --programs: how many came from binaries, and that none was built from source; to stderr. */
 void sp_cli_say_programs(const sp_device *dev, const sp_registry *reg);
-
-/* Time by op on the device, from profiling events: to stderr. */
-void sp_cli_say_profile(sp_device *dev);
 
 #endif

@@ -132,3 +132,17 @@ sp_status sp_exec_spikes(sp_plan *p, uint64_t *spikes, sp_error *err)
     }
     return sp_exec_clear_spikes(p, err);
 }
+
+sp_status sp_exec_step_spikes(sp_plan *p, uint64_t *spikes, uint32_t *part, sp_error *err)
+{
+    for (int t = 0; t < (int)p->o.time_steps && p->step_spikes >= 0; t++) {
+        SP_TRY(sp_device_read(p->dev, sp_plan_value(p, p->step_spikes, t), part, p->values[p->step_spikes].bytes, err));
+        for (int i = 0; i < p->n_neuron_layers; i++) {
+            uint64_t *sum = &spikes[t * p->n_neuron_layers + i];
+            *sum = 0;
+            for (int k = 0; k < 64; k++)
+                *sum += part[64 * i + k];
+        }
+    }
+    return SP_OK;
+}

@@ -29,6 +29,9 @@ sp_status sp_exec_update(sp_plan *p, double lr, int64_t n, sp_error *err);
 
 /* Spikes since the last call, by graph node (zero where there is no neuron), and clears the counters. */
 sp_status sp_exec_spikes(sp_plan *p, uint64_t *spikes, sp_error *err);
+/* Waits. Spikes of the last mini-batch, [time steps][neuron layers in order], for plans with step_spikes; `part` is room
+ * for 64 counters a layer. [hot] */
+sp_status sp_exec_step_spikes(sp_plan *p, uint64_t *spikes, uint32_t *part, sp_error *err);
 sp_status sp_exec_clear_spikes(sp_plan *p, sp_error *err);
 
 /* After a loss that is not finite: runs the batch again step by step and says in `where` which layer, op and time step

@@ -95,7 +95,7 @@ static int add_node(builder *b, sp_node_type type, const sp_layer *l, int in, in
         return -1;
     p = &g->nodes[g->n_nodes];
     *p = (sp_node){.type = type, .layer = l, .in = {in, in1}, .out = act, .weight = -1, .bias = -1, .gain = -1,
-                   .gamma = -1, .beta = -1, .skip_gain = -1, .running_mean = -1, .running_var = -1, .alpha = 1};
+                   .gamma = -1, .beta = -1, .skip_gain = -1, .running_mean = -1, .running_var = -1, .w = -1, .alpha = 1};
     snprintf(p->name, sizeof p->name, "%s", l->name);
     g->acts[in].n_consumers++;
     if (in1 >= 0)
@@ -235,6 +235,48 @@ static sp_status build_simple(builder *b, const sp_layer *l, sp_node_type type, 
     return SP_OK;
 }
 
+/* The dense matrix that a recurrent neuron's spikes of the step before go through: a node of its own before the neuron. */
+static sp_status build_recurrent(builder *b, const sp_layer *l, int *act)
+{
+    sp_graph *g = b->g;
+    sp_activation a = g->acts[*act];
+    if (a.h > 1 || a.w > 1)
+        return fail_at(b, l, "\"recurrent\" needs one number a neuron, its input is %lldx%lldx%lld; put a linear layer before it",
+                       (long long)a.c, (long long)a.h, (long long)a.w);
+    int n = add_node(b, SP_NODE_RECURRENT, l, *act, -1, a);
+    if (n < 0)
+        return no_memory(b);
+    snprintf(g->nodes[n].name, sizeof g->nodes[n].name, "%.95s.recurrent", l->name);
+    int64_t shape[2] = {a.c, a.c};
+    int w = add_param(b, n, SP_ROLE_WEIGHT, "weight", 2, shape);
+    if (w < 0)
+        return no_memory(b);
+    sp_param *p = &g->params[w];
+    p->o = p->c = a.c, p->kh = p->kw = 1;
+    g->nodes[n].weight = w;
+    g->acts[g->nodes[n].out].needs_gradient = true;
+    *act = g->nodes[n].out;
+    return SP_OK;
+}
+
+static sp_status build_neuron(builder *b, const sp_layer *l, int *act)
+{
+    sp_graph *g = b->g;
+    if (g->acts[*act].bits)
+        return fail_at(b, l, "a neuron directly after a neuron; put a layer with weights between them");
+    if (l->neuron.recurrent)
+        SP_TRY(build_recurrent(b, l, act));
+    SP_TRY(build_simple(b, l, SP_NODE_NEURON, true, act));
+    if (!l->neuron.learn)
+        return SP_OK;
+    int n = g->acts[*act].producer, w = add_param(b, n, SP_ROLE_NEURON, "w", 0, NULL);
+    if (w < 0)
+        return no_memory(b);
+    g->nodes[n].w = w;
+    g->acts[*act].needs_gradient = true;
+    return SP_OK;
+}
+
 static sp_status build_layers(builder *b, const sp_layer *layers, size_t n, int *act);
 
 static sp_status build_residual(builder *b, const sp_layer *l, int *act)
@@ -283,10 +325,7 @@ static sp_status build_layer(builder *b, const sp_layer *l, int *act)
     case SP_LAYER_SCALE: return build_simple(b, l, SP_NODE_SCALE, false, act);
     case SP_LAYER_DROPOUT: return l->p > 0 ? build_simple(b, l, SP_NODE_DROPOUT, false, act) : SP_OK;
     case SP_LAYER_RESIDUAL: return build_residual(b, l, act);
-    case SP_LAYER_LIF:
-        if (b->g->acts[*act].bits)
-            return fail_at(b, l, "a neuron directly after a neuron; put a layer with weights between them");
-        return build_simple(b, l, SP_NODE_NEURON, true, act);
+    case SP_LAYER_LIF: return build_neuron(b, l, act);
     case SP_LAYER_FLATTEN:
         b->g->acts[*act].flat = true;
         return SP_OK;
@@ -444,6 +483,10 @@ void sp_param_initialise(const sp_graph *g, const sp_param *p, uint64_t seed, fl
     const sp_node *n = &g->nodes[p->node];
     sp_rng r = sp_rng_make(seed, INIT_STREAM + (uint64_t)(p - g->params));
     bool one = p->role == SP_ROLE_GAIN || p->role == SP_ROLE_GAMMA || p->role == SP_ROLE_RUNNING_VAR;
+    if (p->role == SP_ROLE_NEURON) {
+        fill_value(file, p->elems, (float)-log(n->layer->neuron.tau - 1.0));
+        return;
+    }
     if (p->role != SP_ROLE_WEIGHT && p->role != SP_ROLE_BIAS) {
         fill_value(file, p->elems, one ? 1.0f : 0.0f);
         return;
@@ -459,7 +502,7 @@ void sp_param_initialise(const sp_graph *g, const sp_param *p, uint64_t seed, fl
 }
 
 static const char *const node_names[] = {"conv", "linear", "batch_norm", "neuron", "avg_pool", "max_pool",
-                                         "adaptive_avg_pool", "scale", "dropout", "residual"};
+                                         "adaptive_avg_pool", "scale", "dropout", "residual", "recurrent"};
 
 void sp_graph_print(const sp_graph *g, sp_text *out)
 {

@@ -7,7 +7,8 @@
 
 typedef enum {
     SP_NODE_CONV, SP_NODE_LINEAR, SP_NODE_BATCH_NORM, SP_NODE_NEURON, SP_NODE_POOL_AVG, SP_NODE_POOL_MAX,
-    SP_NODE_POOL_ADAPTIVE, SP_NODE_SCALE, SP_NODE_DROPOUT, SP_NODE_RESIDUAL
+    SP_NODE_POOL_ADAPTIVE, SP_NODE_SCALE, SP_NODE_DROPOUT, SP_NODE_RESIDUAL,
+    SP_NODE_RECURRENT /* y = x + W s[t-1], s of the neuron that is the next node */
 } sp_node_type;
 
 /* One activation, per sample: [h][w][c]. */
@@ -22,7 +23,7 @@ typedef struct sp_activation {
 
 typedef enum {
     SP_ROLE_WEIGHT, SP_ROLE_BIAS, SP_ROLE_GAIN, SP_ROLE_GAMMA, SP_ROLE_BETA, SP_ROLE_SKIP_GAIN,
-    SP_ROLE_RUNNING_MEAN, SP_ROLE_RUNNING_VAR
+    SP_ROLE_RUNNING_MEAN, SP_ROLE_RUNNING_VAR, SP_ROLE_NEURON /* w of a neuron model: 1/tau = sigmoid(w) at the start */
 } sp_role;
 
 /* A parameter or a running statistic. File layout is PyTorch's; the device's is KH,KW,C,O for weights. */
@@ -44,7 +45,7 @@ typedef struct sp_node {
     char name[112];
     int in[2];               /* activations; residual: branch, identity */
     int out;
-    int weight, bias, gain, gamma, beta, skip_gain, running_mean, running_var; /* params, -1 where there are none */
+    int weight, bias, gain, gamma, beta, skip_gain, running_mean, running_var, w; /* params, -1 where there are none */
     bool standardized;       /* ws_conv */
     bool fused;              /* batch norm whose only consumer is a neuron: applied inside it */
     double alpha;            /* residual */

@@ -19,6 +19,19 @@ const char *const sp_layer_type_names[SP_LAYER_TYPES] = {
     "max_pool", "adaptive_avg_pool", "flatten", "scale",      "dropout", "residual"};
 const char *const sp_init_names[SP_INITS] = {"fan_in_uniform", "fan_out_normal", "zeros", "normal_0.01"};
 
+const sp_model_words sp_models[SP_MODELS] = {
+    {"lif", NULL, NULL, false},        {"if", NULL, NULL, false},       {"plif", NULL, NULL, true},
+    {"cuba_lif", "tau_syn", NULL, false}, {"alif", "tau_a", "beta", false},
+};
+
+const sp_model_words *sp_model_words_of(const char *model)
+{
+    for (int i = 0; i < SP_MODELS; i++)
+        if (strcmp(sp_models[i].name, model) == 0)
+            return &sp_models[i];
+    return NULL;
+}
+
 typedef struct reader {
     const sp_neuron *neuron;
     sp_error *err;
@@ -144,11 +157,54 @@ static sp_status read_width(const sp_yaml *map, double *width, sp_error *err)
     return sp_yaml_read_float(map, "width", 1e-6, 1e6, width, err);
 }
 
+/* Another model than the one that was inherited does not take over what its second state was given. */
+static void set_model(sp_neuron *n, const char *model)
+{
+    if (strcmp(n->model, model) == 0)
+        return;
+    snprintf(n->model, sizeof n->model, "%s", model);
+    n->aux_tau = n->aux_gain = (double)NAN;
+    n->learn = false;
+}
+
+/* One of the words for a second state's setting, where the model has it. */
+static sp_status read_aux_key(const sp_yaml *map, const char *key, const char *model, bool known, double lo, double *out,
+                              sp_error *err)
+{
+    const sp_yaml *v = sp_yaml_get(map, key);
+    if (!v)
+        return SP_OK;
+    if (!known)
+        return sp_yaml_fail(v, err, "a neuron of model \"%s\" has no \"%s\"", model, key);
+    return sp_yaml_read_float(map, key, lo, 1e9, out, err);
+}
+
+/* tau_syn, tau_a, beta belong to models of ours; a plugin's model has aux_tau, aux_gain, learn. */
+static sp_status read_extra_keys(const sp_yaml *map, sp_neuron *n, sp_error *err)
+{
+    static const char *const taus[] = {"tau_syn", "tau_a", "aux_tau"}, *const gains[] = {"beta", "aux_gain"};
+    const sp_model_words *m = sp_model_words_of(n->model);
+    const char *tau = m ? m->tau_key : "aux_tau", *gain = m ? m->gain_key : "aux_gain";
+    for (int i = 0; i < 3; i++)
+        SP_TRY(read_aux_key(map, taus[i], n->model, tau && strcmp(tau, taus[i]) == 0, 1, &n->aux_tau, err));
+    for (int i = 0; i < 2; i++)
+        SP_TRY(read_aux_key(map, gains[i], n->model, gain && strcmp(gain, gains[i]) == 0, -1e9, &n->aux_gain, err));
+    const sp_yaml *learn = sp_yaml_get(map, "learn");
+    if (m && learn && (learn->kind != SP_YAML_BOOL || (learn->integer != 0) != m->learn))
+        return sp_yaml_fail(learn, err, "\"learn\" is about models of plugins; %s", m->learn ? "plif always learns its tau"
+                            : "the model that learns its tau is plif");
+    n->learn = m ? m->learn : n->learn;
+    return m ? SP_OK : sp_yaml_read_bool(map, "learn", &n->learn, err);
+}
+
 static sp_status read_neuron_keys(const sp_yaml *map, sp_neuron *n, sp_error *err)
 {
     static const char *const resets[] = {"soft", "hard"};
     int reset = n->hard_reset;
-    SP_TRY(read_fragment(map, "model", n->model, err));
+    char model[sizeof n->model];
+    snprintf(model, sizeof model, "%s", n->model);
+    SP_TRY(read_fragment(map, "model", model, err));
+    set_model(n, model);
     SP_TRY(sp_yaml_read_float(map, "tau", 1, 1e9, &n->tau, err));
     SP_TRY(sp_yaml_read_float(map, "v_th", 1e-6, 1e6, &n->v_th, err));
     SP_TRY(sp_yaml_read_float(map, "v_reset", -1e6, 1e6, &n->v_reset, err));
@@ -157,6 +213,7 @@ static sp_status read_neuron_keys(const sp_yaml *map, sp_neuron *n, sp_error *er
     SP_TRY(sp_yaml_read_bool(map, "decay_input", &n->decay_input, err));
     SP_TRY(read_fragment(map, "surrogate", n->surrogate, err));
     SP_TRY(read_width(map, &n->width, err));
+    SP_TRY(read_extra_keys(map, n, err));
     n->hard_reset = reset == 1;
     if (!n->hard_reset && n->v_reset != 0.0)
         return sp_yaml_fail(map, err,
@@ -167,9 +224,28 @@ static sp_status read_neuron_keys(const sp_yaml *map, sp_neuron *n, sp_error *er
     return SP_OK;
 }
 
+/* What a layer cannot do without; a recipe's "neuron" may leave it to the layers. */
+static sp_status check_neuron(const reader *r, const sp_yaml *map, const sp_layer *layer)
+{
+    const sp_neuron *n = &layer->neuron;
+    const sp_model_words *m = sp_model_words_of(n->model);
+    const char *missing = m && m->tau_key && isnan(n->aux_tau)     ? m->tau_key
+                          : m && m->gain_key && isnan(n->aux_gain) ? m->gain_key
+                                                                   : NULL;
+    if (missing)
+        return sp_yaml_fail(map, r->err, "%s layer %s has no \"%s\", and no \"neuron\" of the recipe gives it; it is "
+                            "required", n->model, layer->name, missing);
+    if (n->learn && n->tau <= 1)
+        return sp_yaml_fail(map, r->err, "tau of layer %s is learnt, as 1/tau = sigmoid(w), and starts at %g; it must start "
+                            "above 1", layer->name, n->tau);
+    return SP_OK;
+}
+
 static sp_status read_lif(const reader *r, const sp_yaml *map, sp_layer *layer)
 {
-    return read_neuron_keys(map, &layer->neuron, r->err);
+    SP_TRY(read_neuron_keys(map, &layer->neuron, r->err));
+    SP_TRY(sp_yaml_read_bool(map, "recurrent", &layer->neuron.recurrent, r->err));
+    return check_neuron(r, map, layer);
 }
 
 static sp_status read_pool(const reader *r, const sp_yaml *map, sp_layer *layer)
@@ -248,13 +324,14 @@ static sp_status read_residual(const reader *r, const sp_yaml *map, sp_layer *la
 /* ---- lists ---- */
 
 #define NEURON_KEYS                                                                                          \
-    "model", "tau", "v_th", "v_reset", "reset", "detach_reset", "decay_input", "surrogate", "width"
+    "model", "tau", "v_th", "v_reset", "reset", "detach_reset", "decay_input", "surrogate", "width", "tau_syn",   \
+        "tau_a", "beta", "aux_tau", "aux_gain", "learn"
 #define CONV_KEYS                                                                                            \
     "type", "in", "out", "kernel", "stride", "padding", "dilation", "groups", "bias", "weight_init",         \
         "bias_init"
 
 typedef struct layer_reader {
-    const char *keys[16]; /* up to the first NULL */
+    const char *keys[20]; /* up to the first NULL */
     sp_status (*read)(const reader *r, const sp_yaml *map, sp_layer *layer);
 } layer_reader;
 
@@ -263,7 +340,7 @@ static const layer_reader readers[SP_LAYER_TYPES] = {
     [SP_LAYER_WS_CONV] = {{CONV_KEYS, "gain", "eps"}, read_conv},
     [SP_LAYER_LINEAR] = {{"type", "in", "out", "bias", "weight_init", "bias_init"}, read_linear},
     [SP_LAYER_BATCH_NORM] = {{"type", "channels", "eps", "momentum"}, read_batch_norm},
-    [SP_LAYER_LIF] = {{"type", NEURON_KEYS}, read_lif},
+    [SP_LAYER_LIF] = {{"type", NEURON_KEYS, "recurrent"}, read_lif},
     [SP_LAYER_AVG_POOL] = {{"type", "kernel", "stride", "padding"}, read_pool},
     [SP_LAYER_MAX_POOL] = {{"type", "kernel", "stride", "padding"}, read_pool},
     [SP_LAYER_ADAPTIVE_AVG_POOL] = {{"type", "output"}, read_adaptive},
@@ -274,20 +351,41 @@ static const layer_reader readers[SP_LAYER_TYPES] = {
                            read_residual},
 };
 
+/* `type` is a layer, or a neuron model other than the recipe's: plif, cuba_lif, alif, if. Plain `lif` is any neuron. */
+static sp_status read_type(const reader *r, const sp_yaml *map, int *type, const char **model)
+{
+    const char *words[SP_LAYER_TYPES + SP_MODELS];
+    memcpy(words, sp_layer_type_names, sizeof sp_layer_type_names);
+    for (int i = 1; i < SP_MODELS; i++)
+        words[SP_LAYER_TYPES + i - 1] = sp_models[i].name;
+    SP_TRY(sp_yaml_read_choice(map, "type", words, SP_LAYER_TYPES + SP_MODELS - 1, type, r->err));
+    if (*type < SP_LAYER_TYPES)
+        return SP_OK;
+    *model = words[*type];
+    *type = SP_LAYER_LIF;
+    if (sp_yaml_get(map, "model"))
+        return sp_yaml_fail(sp_yaml_get(map, "model"), r->err, "\"type: %s\" names the model already; use \"type: lif\" with "
+                            "\"model\"", *model);
+    return SP_OK;
+}
+
 static sp_status read_layer(const reader *r, const sp_yaml *map, sp_layer *layer)
 {
     int type = 0;
+    const char *model = NULL;
     char what[128];
     if (map->kind != SP_YAML_MAP)
         return sp_yaml_fail(map, r->err, "layer %s must be a map such as {type: flatten}", layer->name);
     if (!sp_yaml_get(map, "type"))
         return sp_yaml_fail(map, r->err, "layer %s has no \"type\"; it is required", layer->name);
-    SP_TRY(sp_yaml_read_choice(map, "type", sp_layer_type_names, SP_LAYER_TYPES, &type, r->err));
+    SP_TRY(read_type(r, map, &type, &model));
     layer->type = (sp_layer_type)type;
     layer->line = map->line;
     layer->column = map->column;
     layer->bias = true;
     layer->neuron = *r->neuron;
+    if (model)
+        set_model(&layer->neuron, model);
     for (int i = 0; i < 2; i++)
         layer->kernel[i] = layer->stride[i] = layer->dilation[i] = 1;
     const layer_reader *how = &readers[type];
@@ -322,7 +420,8 @@ static sp_status read_list(const reader *r, const sp_yaml *list, const char *pre
 
 sp_neuron sp_neuron_default(void)
 {
-    return (sp_neuron){.model = "lif", .tau = 1.1, .v_th = 1, .surrogate = "triangle", .width = (double)NAN};
+    return (sp_neuron){.model = "lif", .tau = 1.1, .v_th = 1, .surrogate = "triangle", .width = (double)NAN,
+                       .aux_tau = (double)NAN, .aux_gain = (double)NAN};
 }
 
 sp_status sp_neuron_read(const sp_yaml *map, sp_neuron *n, sp_error *err)

@@ -7,7 +7,7 @@
 typedef enum {
     SP_LAYER_CONV, SP_LAYER_WS_CONV, SP_LAYER_LINEAR, SP_LAYER_BATCH_NORM, SP_LAYER_LIF, SP_LAYER_AVG_POOL,
     SP_LAYER_MAX_POOL, SP_LAYER_ADAPTIVE_AVG_POOL, SP_LAYER_FLATTEN, SP_LAYER_SCALE, SP_LAYER_DROPOUT,
-    SP_LAYER_RESIDUAL
+    SP_LAYER_RESIDUAL /* a neuron of any model is SP_LAYER_LIF: `type: plif` is short for `type: lif, model: plif` */
 } sp_layer_type;
 
 /* How weights and biases start. fan_in_uniform is PyTorch's default U(-1/sqrt(fan_in), 1/sqrt(fan_in)). */
@@ -15,11 +15,14 @@ typedef enum { SP_INIT_FAN_IN_UNIFORM, SP_INIT_FAN_OUT_NORMAL, SP_INIT_ZEROS, SP
 
 /* A neuron's settings; the recipe gives defaults, a `lif` layer may override each. */
 typedef struct sp_neuron {
-    char model[48];        /* fragment name: "lif", "if", or a plugin's */
+    char model[48];        /* fragment name: "lif", "if", "plif", "cuba_lif", "alif", or a plugin's */
     double tau, v_th, v_reset;
     bool hard_reset, detach_reset, decay_input; /* decay_input: x scaled by 1/tau */
     char surrogate[48];
     double width;          /* NAN: the surrogate's default */
+    double aux_tau, aux_gain; /* of a second state: tau_syn of cuba_lif, tau_a and beta of alif; NAN: not given */
+    bool learn;            /* the layer has a learnable scalar w (plif, and plugins' models that `uses: learn`) */
+    bool recurrent;        /* its spikes of the time step before go through a dense matrix into its input */
 } sp_neuron;
 
 typedef struct sp_layer {
@@ -50,7 +53,8 @@ typedef struct sp_network {
 
 /* Defaults of a neuron: lif, tau 1.1, v_th 1, soft reset, triangle, width NAN, as the SLTT paper's. */
 sp_neuron sp_neuron_default(void);
-/* Reads neuron keys (model tau v_th v_reset reset detach_reset decay_input surrogate width) over *n. */
+/* Reads neuron keys (model tau v_th v_reset reset detach_reset decay_input surrogate width tau_syn tau_a beta aux_tau
+ * aux_gain learn) over *n. */
 sp_status sp_neuron_read(const sp_yaml *map, sp_neuron *n, sp_error *err);
 
 /* Parses `layers` (a YAML list, the format of the reference cases) into a tree. neuron: defaults for `lif` layers. */
@@ -59,5 +63,7 @@ void sp_network_free(sp_network *net);
 /* The network written out again as YAML with every default, indented by `indent` spaces. */
 struct sp_text;
 void sp_network_print(const sp_network *net, int indent, struct sp_text *out);
+/* The keys that only some models have, each between `before` and `after`. */
+void sp_neuron_print_extra(const sp_neuron *n, const char *before, const char *after, struct sp_text *out);
 
 #endif

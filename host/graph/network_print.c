@@ -65,6 +65,19 @@ static void print_conv(const sp_layer *l, sp_text *out)
     print_weights(l, out);
 }
 
+void sp_neuron_print_extra(const sp_neuron *n, const char *before, const char *after, sp_text *out)
+{
+    const sp_model_words *m = sp_model_words_of(n->model);
+    const char *tau = m ? m->tau_key : "aux_tau", *gain = m ? m->gain_key : "aux_gain";
+    char text[40];
+    if (tau && !isnan(n->aux_tau))
+        sp_text_add(out, "%s%s: %s%s", before, tau, shortest(n->aux_tau, text), after);
+    if (gain && !isnan(n->aux_gain))
+        sp_text_add(out, "%s%s: %s%s", before, gain, shortest(n->aux_gain, text), after);
+    if (!m && n->learn)
+        sp_text_add(out, "%slearn: true%s", before, after);
+}
+
 static void print_neuron(const sp_neuron *n, sp_text *out)
 {
     /* Quoted: a fragment may be called `null`. */
@@ -80,6 +93,9 @@ static void print_neuron(const sp_neuron *n, sp_text *out)
         sp_text_add(out, ", width: null");
     else
         add_number(out, "width", n->width);
+    sp_neuron_print_extra(n, ", ", "", out);
+    if (n->recurrent)
+        add_flag(out, "recurrent", true);
 }
 
 static void print_plain(const sp_layer *l, sp_text *out)

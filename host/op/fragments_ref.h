@@ -1,4 +1,5 @@
-/* C formulas of the built-in fragments (cl_kernels/neuron/{lif,if}.cl, cl_kernels/surrogate): what the fragments must compute.
+/* C formulas of the built-in fragments (cl_kernels/neuron/{lif,if,plif,cuba_lif,alif}.cl, cl_kernels/surrogate): what they must
+ * compute.
  * Fragments of outside plugins have no formula here; they are checked by their own derivative. */
 #ifndef SP_OP_FRAGMENTS_REF_H
 #define SP_OP_FRAGMENTS_REF_H
@@ -13,6 +14,23 @@ typedef struct sp_neuron_args {
     int hard;
 } sp_neuron_args;
 
+/* Parameters of the second state `aux`. */
+typedef struct sp_aux_args {
+    float decay, gain;
+} sp_aux_args;
+
+/* What a model has beyond u; functions of a part that it does not use are NULL. docs/NUMERICS.md, "More than u". */
+typedef struct sp_neuron_extra {
+    float (*aux)(float a, float x, float s, const sp_aux_args *q);      /* a[t] of a[t-1], x[t], s[t-1] */
+    float (*current)(float x, float a);                                 /* what the charge sees */
+    double (*d_aux_d_a)(const sp_aux_args *q);
+    double d_aux_d_x, d_aux_d_s, d_current_d_x, d_current_d_a;
+    float (*threshold)(float a, const sp_neuron_args *p, const sp_aux_args *q);
+    double (*d_threshold_d_a)(const sp_aux_args *q);
+    sp_neuron_args (*learn)(const sp_neuron_args *p, float w, int scaled);
+    double (*d_charge_d_w)(double v, double u, const sp_neuron_args *learned, float w, int scaled);
+} sp_neuron_extra;
+
 /* Neuron models round like the kernels (float, fma in a stated order), because a spike is discontinuous: a device with
  * IEEE float gives the same bits. NULL where the name is not a built-in one. */
 typedef struct sp_neuron_model {
@@ -23,7 +41,13 @@ typedef struct sp_neuron_model {
     double (*d_charge_d_x)(const sp_neuron_args *p);
     double (*d_reset_d_u)(double u, double s, const sp_neuron_args *p);
     double (*d_reset_d_s)(double u, double s, const sp_neuron_args *p);
+    const sp_neuron_extra *extra; /* NULL: the model keeps u alone */
 } sp_neuron_model;
+
+extern const sp_neuron_extra sp_plif_extra, sp_cuba_lif_extra, sp_alif_extra; /* neuron_ext_ref.c */
+
+/* Threshold of one neuron, as kernels round it: v_th, or what the model makes of its second state. */
+float sp_neuron_ref_threshold(const sp_neuron_model *n, float a, const sp_neuron_args *p, const sp_aux_args *q);
 
 const sp_neuron_model *sp_neuron_ref_find(const char *name);
 

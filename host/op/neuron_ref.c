@@ -187,8 +187,14 @@ static double any_d_reset_d_s(double u, double s, const sp_neuron_args *p)
 }
 
 static const sp_neuron_model models[] = {
-    {"lif", lif_charge, any_reset, lif_d_charge_d_v, any_d_charge_d_x, any_d_reset_d_u, any_d_reset_d_s},
-    {"if", if_charge, any_reset, if_d_charge_d_v, any_d_charge_d_x, any_d_reset_d_u, any_d_reset_d_s},
+    {"lif", lif_charge, any_reset, lif_d_charge_d_v, any_d_charge_d_x, any_d_reset_d_u, any_d_reset_d_s, NULL},
+    {"if", if_charge, any_reset, if_d_charge_d_v, any_d_charge_d_x, any_d_reset_d_u, any_d_reset_d_s, NULL},
+    {"plif", lif_charge, any_reset, lif_d_charge_d_v, any_d_charge_d_x, any_d_reset_d_u, any_d_reset_d_s,
+     &sp_plif_extra},
+    {"cuba_lif", lif_charge, any_reset, lif_d_charge_d_v, any_d_charge_d_x, any_d_reset_d_u, any_d_reset_d_s,
+     &sp_cuba_lif_extra},
+    {"alif", lif_charge, any_reset, lif_d_charge_d_v, any_d_charge_d_x, any_d_reset_d_u, any_d_reset_d_s,
+     &sp_alif_extra},
 };
 
 const sp_neuron_model *sp_neuron_ref_find(const char *name)

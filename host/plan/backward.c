@@ -87,7 +87,9 @@ static sp_status neuron_backward(sp_builder *b, int node, int g)
     SP_TRY(new_gradient(b, n->in[0], &g_x));
     if (b->temporal && b->carry[node] < 0)
         SP_TRY(spi_value_new(b, "dL/dv between steps", spi_rows(b, a) * a->c, SP_STORE_STATE, &b->carry[node]));
-    sp_emit e = spi_step(b, node, "neuron.backward");
+    if (neuron->recurrent)
+        SP_TRY(spi_recurrent_gradient(b, node, &g));
+    sp_emit e = spi_step(b, node, spi_neuron_is_extended(b, node) ? "neuron.backward_ext" : "neuron.backward");
     spi_int(&e, "M", spi_rows(b, a)), spi_int(&e, "C", a->c);
     spi_neuron_settings(&e, neuron);
     spi_float(&e, "width", isnan(neuron->width) ? f ? f->width_default : 1.0 : neuron->width);
@@ -96,8 +98,9 @@ static sp_status neuron_backward(sp_builder *b, int node, int g)
     spi_bind(&e, "g_s", g), spi_bind(&e, "u", b->u[node]), spi_bind(&e, "g_x", g_x);
     if (b->temporal)
         spi_bind(&e, "carry", b->carry[node]);
+    SP_TRY(spi_neuron_extend(&e, node, true));
     SP_TRY(spi_emit(&e));
-    return spi_add_gradient(b, node, n->in[0], g_x);
+    return b->g->acts[n->in[0]].needs_gradient ? spi_add_gradient(b, node, n->in[0], g_x) : SP_OK;
 }
 
 static sp_status pool_backward(sp_builder *b, int node, int g)
@@ -177,9 +180,10 @@ static sp_status backward_node(sp_builder *b, int node)
     case SP_NODE_LINEAR: return spi_weights_backward(b, node);
     case SP_NODE_BATCH_NORM: return batch_norm_backward(b, node, g);
     case SP_NODE_RESIDUAL: return residual_backward(b, node, g);
+    case SP_NODE_RECURRENT: return spi_recurrent_backward(b, node, g);
     default: break;
     }
-    if (!b->g->acts[n->in[0]].needs_gradient)
+    if (!b->g->acts[n->in[0]].needs_gradient && n->w < 0)
         return SP_OK;
     switch (n->type) {
     case SP_NODE_NEURON: return neuron_backward(b, node, g);

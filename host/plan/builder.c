@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "registry/wisdom.h"
 
 sp_status spi_value_new(sp_builder *b, const char *name, int64_t elems, sp_store store, int *out)
 {
@@ -50,8 +51,8 @@ sp_emit spi_step(sp_builder *b, int node, const char *op)
         e.step.operands[i].value = -1;
     char family[64];
     sp_op_family(e.step.call.op, family, sizeof family);
-    snprintf(e.step.label, sizeof e.step.label, "%s%s%s", node >= 0 ? b->g->nodes[node].name : "", node >= 0 ? " " : "",
-             family);
+    snprintf(e.step.label, sizeof e.step.label, "%s%s%s%s", node >= 0 ? b->g->nodes[node].name : "", node >= 0 ? " " : "",
+             family, b->p->o.method == SP_METHOD_EVAL ? " (eval)" : ""); /* both plans share a profile */
     return e;
 }
 
@@ -108,7 +109,9 @@ static sp_status choose_and_build(sp_builder *b, sp_step *s)
         if (s->variant->kind == SP_VARIANT_LOWER)
             return SP_FAIL(b->err, SP_E_FAILED, "%s: internal: a lowered op reached the emitter", s->label);
         sp_error why = {0};
-        sp_status st = sp_launch_create(b->p->reg, b->p->dev, s->variant, &s->call, NULL, &s->launch, &why);
+        int64_t tunes[SP_VARIANT_MAX_TUNES];
+        bool tuned = sp_wisdom_tunes(b->p->reg, s->variant, &s->call, tunes);
+        sp_status st = sp_launch_create(b->p->reg, b->p->dev, s->variant, &s->call, tuned ? tunes : NULL, &s->launch, &why);
         if (st == SP_OK)
             return b->p->reg->recorder ? sp_package_record_launch(b->p->reg->recorder, b->p->reg, s->launch, b->err) : SP_OK;
         if (s->variant->origin == SP_ORIGIN_REFERENCE || st == SP_E_MEMORY || b->p->reg->package) {

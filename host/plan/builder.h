@@ -20,6 +20,10 @@ typedef struct sp_builder {
     bool *recomputed;        /* by activation: computed again in the backward segment */
     int *u;                  /* by node: membrane potential */
     int *carry;              /* by node: dL/dv between time steps (BPTT) */
+    int *aux;                /* by node: second state of a neuron model */
+    int *carry_aux;          /* by node: dL/daux between time steps (BPTT) */
+    int *spikes;             /* by node: spikes of a recurrent neuron, kept for the next time step */
+    int *g_spikes;           /* by node: gradient of those, from the next time step (BPTT) */
     int *trace;              /* by node: presynaptic trace (OTTT) */
     double *trace_decay;     /* by node: 1 - 1/tau of the neuron before it */
     int *mask;               /* by node: dropout mask */
@@ -55,6 +59,21 @@ sp_status spi_forward(sp_builder *b);                 /* all nodes but the stati
 sp_status spi_forward_node(sp_builder *b, int node);
 bool spi_node_is_static(const sp_builder *b, int node);
 double spi_neuron_decay(const sp_neuron *n);
+/* The op of a neuron layer ("neuron.forward", or its _ext for models with more than u), and what only _ext takes: call it
+ * after the common settings. u has its own number of slots where the step before has to outlive the forward pass. */
+bool spi_neuron_is_extended(const sp_builder *b, int node);
+int spi_neuron_slots(const sp_builder *b, int node);
+sp_status spi_neuron_extend(sp_emit *e, int node, bool backward);
+
+/* Recurrent layers (recurrent.c). */
+sp_status spi_recurrent_begin(sp_builder *b);
+sp_status spi_recurrent_spikes(sp_builder *b, int neuron, int *out); /* value that a recurrent neuron fires into */
+sp_status spi_recurrent_forward(sp_builder *b, int node);
+sp_status spi_recurrent_backward(sp_builder *b, int node, int g);
+sp_status spi_recurrent_gradient(sp_builder *b, int neuron, int *g); /* adds what comes from the next time step */
+/* OTTT: the trace of a layer's input takes its place in the weight gradient. */
+sp_status spi_trace(sp_builder *b, int node, int64_t rows, int64_t cols, const sp_operand *x, bool bits, int *out);
+
 void spi_neuron_settings(sp_emit *e, const sp_neuron *n);
 /* The value of a spiking activation as float32, in the current segment. */
 sp_status spi_unpack(sp_builder *b, int node, int act, int *out);

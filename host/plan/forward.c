@@ -77,18 +77,27 @@ void spi_neuron_settings(sp_emit *e, const sp_neuron *n)
     e->step.call.neuron = n->model;
 }
 
-static sp_status count_spikes(sp_builder *b, int node, int spikes)
+static sp_status count_into(sp_builder *b, int node, int spikes, int count, uint64_t at)
 {
     const sp_activation *a = &b->g->acts[b->g->nodes[node].out];
-    int *count = &b->p->spike_counts[node];
+    sp_emit e = spi_step(b, node, "spikes.count");
+    spi_int(&e, "M", spi_rows(b, a)), spi_int(&e, "C", a->c);
+    spi_bind(&e, "s", spikes), spi_bind_at(&e, "count", count, 0, at);
+    return spi_emit(&e);
+}
+
+static sp_status count_spikes(sp_builder *b, int node, int spikes)
+{
+    int *count = &b->p->spike_counts[node], layer = 0;
+    for (int i = 0; i < node; i++)
+        layer += b->g->nodes[i].type == SP_NODE_NEURON;
+    if (b->p->step_spikes >= 0)
+        SP_TRY(count_into(b, node, spikes, b->p->step_spikes, 64 * (uint64_t)layer));
     if (!b->p->o.count_spikes)
         return SP_OK;
     if (*count < 0)
         SP_TRY(spi_value_new(b, "spike counters", 64, SP_STORE_STATE, count));
-    sp_emit e = spi_step(b, node, "spikes.count");
-    spi_int(&e, "M", spi_rows(b, a)), spi_int(&e, "C", a->c);
-    spi_bind(&e, "s", spikes), spi_bind(&e, "count", *count);
-    return spi_emit(&e);
+    return count_into(b, node, spikes, *count, 0);
 }
 
 static sp_status neuron_forward(sp_builder *b, int node)
@@ -103,14 +112,17 @@ static sp_status neuron_forward(sp_builder *b, int node)
         char name[64];
         snprintf(name, sizeof name, "%.40s membrane", n->name);
         SP_TRY(spi_value_new(b, name, spi_rows(b, a) * a->c, b->temporal ? SP_STORE_HISTORY : SP_STORE_STATE, &b->u[node]));
+        b->p->values[b->u[node]].slots = spi_neuron_slots(b, node);
     }
-    SP_TRY(new_output(b, n, &s));
-    sp_emit e = spi_step(b, node, "neuron.forward");
+    SP_TRY(n->layer->neuron.recurrent ? spi_recurrent_spikes(b, node, &s) : new_output(b, n, &s));
+    b->act[n->out] = s;
+    sp_emit e = spi_step(b, node, spi_neuron_is_extended(b, node) ? "neuron.forward_ext" : "neuron.forward");
     spi_int(&e, "M", spi_rows(b, a)), spi_int(&e, "C", a->c);
     spi_neuron_settings(&e, &n->layer->neuron);
     spi_flag(&e, "NORM", norm);
     spi_bind(&e, "x", x), spi_bind(&e, "s", s), spi_bind(&e, "u", b->u[node]);
-    spi_bind_at(&e, "u_prev", b->u[node], b->temporal ? -1 : 0, 0);
+    spi_bind_at(&e, "u_prev", b->u[node], sp_plan_slots(b->p, &b->p->values[b->u[node]]) > 1 ? -1 : 0, 0);
+    SP_TRY(spi_neuron_extend(&e, node, false));
     if (norm)
         spi_bind(&e, "scale", b->bn[producer][BN_SCALE]), spi_bind(&e, "shift", b->bn[producer][BN_SHIFT]);
     SP_TRY(spi_emit(&e));
@@ -226,6 +238,7 @@ sp_status spi_forward_node(sp_builder *b, int node)
     case SP_NODE_SCALE: return scale_forward(b, node);
     case SP_NODE_DROPOUT: return dropout_forward(b, node);
     case SP_NODE_RESIDUAL: return residual_forward(b, node);
+    case SP_NODE_RECURRENT: return spi_recurrent_forward(b, node);
     }
     return SP_FAIL(b->err, SP_E_FAILED, "internal: unknown node type");
 }
@@ -234,7 +247,7 @@ sp_status spi_forward_node(sp_builder *b, int node)
 bool spi_node_is_static(const sp_builder *b, int node)
 {
     const sp_node *n = &b->g->nodes[node];
-    return !b->p->o.sequence && n->weight >= 0 && n->in[0] == 0;
+    return !b->p->o.sequence && n->weight >= 0 && n->in[0] == 0 && n->type != SP_NODE_RECURRENT;
 }
 
 sp_status spi_forward(sp_builder *b)

@@ -116,7 +116,7 @@ static sp_status place_states(sp_plan *p, sp_error *err)
 {
     for (int i = 0; i < p->n_values; i++) {
         sp_value *v = &p->values[i];
-        size_t slots = v->store == SP_STORE_HISTORY ? (size_t)sp_plan_block(p) : 1;
+        size_t slots = (size_t)sp_plan_slots(p, v);
         v->at = sp_alloc_array(slots, sizeof *v->at);
         if (!v->at)
             return SP_FAIL(err, SP_E_MEMORY, "out of memory while planning");
@@ -230,7 +230,8 @@ sp_range sp_plan_value(const sp_plan *p, int value, int t)
     const sp_value *v = &p->values[value];
     if (v->store == SP_STORE_FIXED)
         return (sp_range){p->model->mem, v->fixed_at * 4};
-    uint64_t at = v->at[v->store == SP_STORE_HISTORY && t > 0 ? t % sp_plan_block(p) : 0];
+    int64_t slots = sp_plan_slots(p, v);
+    uint64_t at = v->at[(t + slots) % slots]; /* t is -1 or more: before the first step */
     return (sp_range){p->slabs[at / p->slab_bytes], at % p->slab_bytes};
 }
 

@@ -27,6 +27,7 @@ typedef struct sp_plan_options {
     bool adamw;             /* else SGD */
     double momentum, weight_decay, beta1, beta2, eps;
     bool count_spikes;
+    bool step_spikes;       /* also by time step: sp_exec_step_spikes */
     bool unlimited;         /* as if the device had any amount of memory: to look at, not to attach */
 } sp_plan_options;
 
@@ -62,7 +63,8 @@ typedef struct sp_value {
     uint32_t used_in;         /* bit mask of segments */
     int segment, first, last; /* LOCAL: steps of its segment */
     int shares;               /* LOCAL: value whose memory this one takes over, -1 none */
-    uint64_t *at;             /* byte offset in the arena, by slot (HISTORY: sp_plan_block slots, else 1) */
+    int slots;                /* time steps kept side by side, where that is not what the store says; 0 */
+    uint64_t *at;             /* byte offset in the arena, by slot (sp_plan_slots) */
 } sp_value;
 
 typedef struct sp_operand {
@@ -76,7 +78,7 @@ typedef struct sp_step {
     sp_operand operands[SP_OP_MAX_BUFFERS];
     int work;                 /* value of the workspace, -1 none */
     int node;                 /* graph node, -1 none */
-    char label[176];          /* "2.branch.0 conv.forward" */
+    char label[184];          /* "2.branch.0 conv.forward" */
     sp_variant *variant;
     char why[128];
     sp_launch *launch;
@@ -113,6 +115,8 @@ typedef struct sp_plan {
     int input, labels, loss, logits_sum, correct; /* values the executor fills or reads */
     int gradient_sums;        /* SP_GRADIENT_SUMS numbers that are finite when all gradients are; -1 in evaluation */
     int *spike_counts;        /* by node: value of its 64 counters, -1 */
+    int step_spikes;          /* 64 counters for every neuron layer, a slot for each time step; -1 */
+    int n_neuron_layers;
     uint64_t state_bytes, arena_bytes; /* arena_bytes: with the largest segment's locals */
     uint64_t slab_bytes;      /* no value crosses a multiple of this */
     cl_mem *slabs;            /* attached memory, see sp_plan_attach */
@@ -130,6 +134,8 @@ sp_status sp_plan_attach(sp_plan *p, sp_plan *share, sp_error *err);
 
 /* Time steps that run forward before the gradients of all of them are computed. */
 int64_t sp_plan_block(const sp_plan *p);
+/* Places that a value has: HISTORY sp_plan_block, else 1, or its own number. Step t lies in place t modulo that. */
+int64_t sp_plan_slots(const sp_plan *p, const sp_value *v);
 sp_range sp_plan_range(const sp_plan *p, const sp_operand *o, int t);
 sp_range sp_plan_value(const sp_plan *p, int value, int t);
 

@@ -36,7 +36,7 @@ static void print_values(const sp_plan *p, sp_text *out)
             const sp_value *v = &p->values[i];
             if (v->store == SP_STORE_FIXED || kind_order(v) != k || v->used_in == 0)
                 continue;
-            uint64_t slots = v->store == SP_STORE_HISTORY ? (uint64_t)sp_plan_block(p) : 1;
+            uint64_t slots = (uint64_t)sp_plan_slots(p, v);
             sp_text_add(out, "%-40s %-18s %12llu  %llu%s\n", v->name, kinds[k], (unsigned long long)(v->bytes * slots),
                         (unsigned long long)v->at[0], v->shares >= 0 ? " (in place)" : "");
         }
@@ -56,7 +56,7 @@ void sp_plan_print(const sp_plan *p, bool steps, sp_text *out)
     uint64_t history = 0;
     for (int i = 0; i < p->n_values; i++)
         if (p->values[i].store == SP_STORE_HISTORY)
-            history += p->values[i].bytes * (uint64_t)sp_plan_block(p);
+            history += p->values[i].bytes * (uint64_t)sp_plan_slots(p, &p->values[i]);
     sp_text_add(out, "plan: %s, %lld time steps, batch %lld, on %s\n", sp_method_name(p->o.method),
                 (long long)p->o.time_steps, (long long)p->o.batch, p->dev->info.name);
     if (steps) {

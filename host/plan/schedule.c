@@ -1,6 +1,7 @@
 /* Schedules: which steps lie in which segment, and in what order segments run. SLTT and its kin backpropagate each time
  * step right after its forward pass; BPTT runs all forward steps of a block first, and all steps are one block unless it is
  * truncated. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -25,6 +26,11 @@ int64_t sp_plan_block(const sp_plan *p)
     return k > 0 && k < T ? k : T;
 }
 
+int64_t sp_plan_slots(const sp_plan *p, const sp_value *v)
+{
+    return v->slots > 0 ? v->slots : v->store == SP_STORE_HISTORY ? sp_plan_block(p) : 1;
+}
+
 static int *int_array(int n, int value)
 {
     int *a = sp_alloc_array((size_t)(n > 0 ? n : 1), sizeof *a);
@@ -35,7 +41,8 @@ static int *int_array(int n, int value)
 
 static void builder_fini(sp_builder *b)
 {
-    void *all[] = {b->act, b->gradient, b->recomputed, b->u, b->carry, b->trace, b->trace_decay, b->mask, b->bn, b->w_hat, b->g_w_hat};
+    void *all[] = {b->act, b->gradient, b->recomputed, b->u, b->carry, b->trace, b->trace_decay, b->mask, b->bn, b->w_hat, b->g_w_hat,
+                   b->aux, b->carry_aux, b->spikes, b->g_spikes};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         sp_free(all[i]);
 }
@@ -52,10 +59,11 @@ static sp_status builder_init(sp_builder *b, sp_plan *p, sp_error *err)
     b->recomputed = sp_alloc_array((size_t)p->graph->n_acts, sizeof *b->recomputed);
     b->u = int_array(n, -1), b->carry = int_array(n, -1), b->trace = int_array(n, -1), b->mask = int_array(n, -1);
     b->w_hat = int_array(3 * n, -1), b->g_w_hat = int_array(n, -1);
+    b->aux = int_array(n, -1), b->carry_aux = int_array(n, -1), b->spikes = int_array(n, -1), b->g_spikes = int_array(n, -1);
     b->trace_decay = sp_alloc_array((size_t)n + 1, sizeof(double));
     b->bn = sp_alloc_array((size_t)n + 1, sizeof *b->bn);
     if (!b->act || !b->gradient || !b->recomputed || !b->u || !b->carry || !b->trace || !b->mask || !b->w_hat || !b->g_w_hat ||
-        !b->trace_decay || !b->bn)
+        !b->trace_decay || !b->bn || !b->aux || !b->carry_aux || !b->spikes || !b->g_spikes)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory while planning");
     return SP_OK;
 }
@@ -64,7 +72,7 @@ static sp_status builder_init(sp_builder *b, sp_plan *p, sp_error *err)
 static void find_trace_decays(sp_builder *b)
 {
     for (int i = 0; i < b->g->n_nodes; i++) {
-        int act = b->g->nodes[i].in[0];
+        int act = b->g->nodes[i].type == SP_NODE_RECURRENT ? b->g->nodes[i + 1].out : b->g->nodes[i].in[0];
         while (b->g->acts[act].producer >= 0) {
             const sp_node *n = &b->g->nodes[b->g->acts[act].producer];
             if (n->type == SP_NODE_NEURON) {
@@ -162,6 +170,7 @@ static sp_status build_begin(sp_builder *b)
     for (int i = 0; i < b->g->n_nodes; i++)
         if (b->g->nodes[i].type == SP_NODE_DROPOUT && b->training)
             SP_TRY(draw_mask(b, i));
+    SP_TRY(spi_recurrent_begin(b));
     return b->p->o.online_update ? SP_OK : take_parameters(b);
 }
 
@@ -226,11 +235,18 @@ static void forget_activations(sp_builder *b)
             b->act[i] = -1;
 }
 
+static sp_status clear_step_spikes(sp_builder *b)
+{
+    sp_plan *p = b->p;
+    return p->step_spikes < 0 ? SP_OK : emit_fill(b, -1, "spikes of the step", p->step_spikes, 64 * p->n_neuron_layers);
+}
+
 static sp_status build_time_steps(sp_builder *b)
 {
     sp_method m = b->p->o.method;
     if (m == SP_METHOD_EVAL || m == SP_METHOD_BPTT || m == SP_METHOD_SLTT_K) {
         b->segment = SP_SEGMENT_FORWARD;
+        SP_TRY(clear_step_spikes(b));
         SP_TRY(spi_forward(b));
         SP_TRY(emit_outputs(b, m != SP_METHOD_SLTT_K));
     }
@@ -244,6 +260,7 @@ static sp_status build_time_steps(sp_builder *b)
     b->segment = SP_SEGMENT_FULL;
     if (b->p->o.online_update)
         SP_TRY(take_parameters(b));
+    SP_TRY(clear_step_spikes(b));
     SP_TRY(spi_forward(b));
     SP_TRY(emit_outputs(b, true));
     SP_TRY(spi_backward(b));
@@ -319,6 +336,28 @@ static sp_status build_ports(sp_builder *b)
     SP_TRY(spi_value_new(b, "sum of logits", p->o.batch * b->g->classes, SP_STORE_STATE, &p->logits_sum));
     SP_TRY(spi_value_new(b, "correct", p->o.batch, SP_STORE_STATE, &p->correct));
     b->act[0] = p->input;
+    for (int i = 0; i < b->g->n_nodes; i++)
+        p->n_neuron_layers += b->g->nodes[i].type == SP_NODE_NEURON;
+    if (p->o.step_spikes && p->n_neuron_layers)
+        SP_TRY(spi_value_new(b, "spikes by time step", 64 * p->n_neuron_layers, SP_STORE_HISTORY, &p->step_spikes));
+    return SP_OK;
+}
+
+/* What the model of a plugin needs and the layer does not give, and what a method has no definition for. */
+static sp_status check_model(const sp_plan *p, const sp_node *n, const sp_fragment *f, sp_error *err)
+{
+    const sp_neuron *u = &n->layer->neuron;
+    bool learns = (f->uses & SP_USES_LEARN) != 0;
+    if (learns != u->learn)
+        return SP_FAIL(err, SP_E_CONFIG, "layer %s: neuron model \"%s\" has %s; write learn: %s", n->name, u->model,
+                       learns ? "a learnable scalar" : "nothing to learn", learns ? "true" : "false");
+    if ((f->uses & SP_USES_AUX) && isnan(u->aux_tau))
+        return SP_FAIL(err, SP_E_CONFIG, "layer %s: neuron model \"%s\" has a second state and needs \"aux_tau\"", n->name,
+                       u->model);
+    if (p->o.method == SP_METHOD_OTTT && f->uses)
+        return SP_FAIL(err, SP_E_CONFIG, "layer %s: ottt is not defined for neuron model \"%s\": its trace stands for du[t]/dx[s], "
+                       "which decays by one fixed factor only where u is the only state and its leak is not learnt; use sltt or "
+                       "bptt, or models lif and if", n->name, u->model);
     return SP_OK;
 }
 
@@ -333,6 +372,8 @@ static sp_status check_fragments(const sp_plan *p, sp_error *err)
             {SP_FRAGMENT_NEURON, u->model, "neuron model"}, {SP_FRAGMENT_SURROGATE, u->surrogate, "surrogate"}};
         for (int k = 0; k < 2; k++) {
             const sp_fragment *f = sp_fragment_find(p->reg, need[k].kind, need[k].name);
+            if (f && k == 0)
+                SP_TRY(check_model(p, n, f, err));
             if (f)
                 continue;
             const char *names[64];
@@ -408,7 +449,7 @@ sp_status sp_plan_create(const sp_graph *g, sp_model *m, sp_registry *reg, const
     sp_plan *p = sp_alloc(sizeof *p);
     if (!p)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory while planning");
-    *p = (sp_plan){.graph = g, .model = m, .dev = m->dev, .reg = reg, .o = *o, .gradient_sums = -1};
+    *p = (sp_plan){.graph = g, .model = m, .dev = m->dev, .reg = reg, .o = *o, .gradient_sums = -1, .step_spikes = -1};
     p->spike_counts = int_array(g->n_nodes, -1);
     sp_status st = p->spike_counts ? check_fragments(p, err) : SP_FAIL(err, SP_E_MEMORY, "out of memory while planning");
     if (st == SP_OK)

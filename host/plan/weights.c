@@ -1,14 +1,13 @@
 /* Layers with weights: convolution and linear, direct kernels or lowered to matrix products.
  *
  * A linear layer is a product [N][K] x [K][O]. A lowered convolution goes over images in chunks, so that its patches
- * stay below COL_BYTES. */
+ * stay small (op/lowered.h, which tells what they cost). */
 #include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
+#include "op/lowered.h"
 #include "plan/builder.h"
-
-#define COL_BYTES (64u << 20)
 
 typedef struct conv_shape {
     int64_t n, h, w, c, o, ho, wo, k;  /* k: kh*kw*c */
@@ -73,6 +72,10 @@ static sp_status emit_gemm(sp_builder *b, int node, const product *p)
     sp_emit e = spi_step(b, node, "gemm");
     spi_int(&e, "M", p->m), spi_int(&e, "N", p->n), spi_int(&e, "K", p->k);
     spi_flag(&e, "TA", p->ta), spi_flag(&e, "TB", p->tb), spi_flag(&e, "ACC", p->acc);
+    if (p->ta || p->tb) { /* gradients have rows of their own in a profile */
+        size_t used = strlen(e.step.label);
+        snprintf(e.step.label + used, sizeof e.step.label - used, " %s", p->ta ? "TA" : "TB");
+    }
     spi_bind_at(&e, "a", p->a.value, p->a.dt, p->a.at_elems);
     spi_bind_at(&e, "b", p->b.value, p->b.dt, p->b.at_elems);
     spi_bind_at(&e, "c", p->c.value, p->c.dt, p->c.at_elems);
@@ -95,8 +98,7 @@ static uint64_t image_elems(const conv_shape *s, bool bits)
 
 static int64_t chunk_images(const conv_shape *s)
 {
-    int64_t per = s->ho * s->wo * s->k * 4, n = (int64_t)COL_BYTES / (per > 0 ? per : 1);
-    return n < 1 ? 1 : n > s->n ? s->n : n;
+    return sp_lowered_images(s->n, s->ho * s->wo * s->k);
 }
 
 static sp_status emit_im2col(sp_builder *b, int node, const conv_shape *s, int x, bool bits, int64_t at, int64_t images, int *col)
@@ -219,21 +221,27 @@ sp_status spi_weights_forward(sp_builder *b, int node)
                                      : conv_forward(b, node, &s, x, bits, w, bias, y);
 }
 
+sp_status spi_trace(sp_builder *b, int node, int64_t rows, int64_t cols, const sp_operand *x, bool bits, int *out)
+{
+    if (b->trace[node] < 0)
+        SP_TRY(spi_value_new(b, "presynaptic trace", rows * cols, SP_STORE_STATE, &b->trace[node]));
+    sp_emit e = spi_step(b, node, "trace.update");
+    spi_int(&e, "M", rows), spi_int(&e, "C", cols);
+    spi_flag(&e, "X_BITS", bits);
+    spi_float(&e, "decay", b->trace_decay[node]);
+    spi_bind_at(&e, "x", x->value, x->dt, x->at_elems), spi_bind(&e, "trace", b->trace[node]);
+    SP_TRY(spi_emit(&e));
+    *out = b->trace[node];
+    return SP_OK;
+}
+
 /* OTTT: the trace stands for the input in the weight gradient, except for the layer that reads the raw input. */
 static sp_status update_trace(sp_builder *b, int node, const conv_shape *s, int *x, bool *bits)
 {
     const sp_node *n = &b->g->nodes[node];
     if (!b->traces || !b->g->acts[n->in[0]].needs_gradient)
         return SP_OK;
-    if (b->trace[node] < 0)
-        SP_TRY(spi_value_new(b, "presynaptic trace", s->n * s->h * s->w * s->c, SP_STORE_STATE, &b->trace[node]));
-    sp_emit e = spi_step(b, node, "trace.update");
-    spi_int(&e, "M", s->n * s->h * s->w), spi_int(&e, "C", s->c);
-    spi_flag(&e, "X_BITS", *bits);
-    spi_float(&e, "decay", b->trace_decay[node]);
-    spi_bind(&e, "x", *x), spi_bind(&e, "trace", b->trace[node]);
-    SP_TRY(spi_emit(&e));
-    *x = b->trace[node];
+    SP_TRY(spi_trace(b, node, s->n * s->h * s->w, s->c, &(sp_operand){*x, 0, 0}, *bits, x));
     *bits = false;
     return SP_OK;
 }

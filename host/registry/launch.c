@@ -123,11 +123,12 @@ static sp_status create_kernels(sp_launch *l, sp_registry *reg, const int64_t *t
     return check_outputs(l, err);
 }
 
-static sp_status create_library(sp_launch *l, sp_registry *reg, sp_error *err)
+static sp_status create_library(sp_launch *l, sp_registry *reg, const int64_t *tune_values, sp_error *err)
 {
     sp_library *lib;
     SP_TRY(sp_library_get(reg, l->variant, &lib, err));
-    return sp_library_variant_create(lib, l->dev, &l->call, &l->library, &l->workspace_bytes, err);
+    return sp_library_variant_create(lib, l->dev, l->variant, &l->call, tune_values, &l->library,
+                                     &l->workspace_bytes, err);
 }
 
 sp_status sp_launch_create(sp_registry *reg, sp_device *dev, sp_variant *v, const sp_op_call *call,
@@ -143,7 +144,7 @@ sp_status sp_launch_create(sp_registry *reg, sp_device *dev, sp_variant *v, cons
     l->dev = dev;
     l->variant = v;
     l->call = *call;
-    SP_TRY_GOTO(v->kind == SP_VARIANT_LIBRARY ? create_library(l, reg, err)
+    SP_TRY_GOTO(v->kind == SP_VARIANT_LIBRARY ? create_library(l, reg, tune_values, err)
                                               : create_kernels(l, reg, tune_values, err));
     *out = l;
     l = NULL;

@@ -13,7 +13,8 @@ void sp_library_close(sp_library **lib);
 
 /* A variant made by a library for one call. */
 typedef struct sp_library_variant sp_library_variant;
-sp_status sp_library_variant_create(sp_library *lib, sp_device *dev, const sp_op_call *call,
+sp_status sp_library_variant_create(sp_library *lib, sp_device *dev, const sp_variant *v,
+                                    const sp_op_call *call, const int64_t *tune_values,
                                     sp_library_variant **out, uint64_t *workspace_bytes, sp_error *err);
 void sp_library_variant_destroy(sp_library_variant **v);
 sp_status sp_library_variant_enqueue(sp_library_variant *v, const sp_range *buffers, sp_range work,

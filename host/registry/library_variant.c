@@ -57,11 +57,12 @@ static uint32_t count_names(const char *const *names, uint32_t max)
 }
 
 /* Finds the descriptor of the call's op and lets the plugin make the variant. */
-static sp_status create_plugin(sp_library_variant *v, const sp_library *lib, const sp_op_call *call,
-                               sp_error *err)
+static sp_status create_plugin(sp_library_variant *v, const sp_library *lib, const sp_variant *of,
+                               const sp_op_call *call, const int64_t *tune_values, sp_error *err)
 {
     const sp_op *op = call->op;
-    const char *names[SP_OP_MAX_BUFFERS];
+    const char *names[SP_OP_MAX_BUFFERS], *tune_names[SP_VARIANT_MAX_TUNES];
+    int64_t tunes[SP_VARIANT_MAX_TUNES];
     int32_t present[SP_OP_MAX_BUFFERS], flags[SP_OP_MAX_FLAGS];
     for (int i = 0; i < SP_OP_MAX_BUFFERS && op->buffers[i].name; i++, v->n_buffers++) {
         names[i] = op->buffers[i].name;
@@ -69,6 +70,10 @@ static sp_status create_plugin(sp_library_variant *v, const sp_library *lib, con
     }
     for (int i = 0; i < SP_OP_MAX_FLAGS; i++)
         flags[i] = call->flags[i];
+    for (int i = 0; i < of->n_tunes; i++) {
+        tune_names[i] = of->tunes[i].name;
+        tunes[i] = tune_values ? tune_values[i] : of->tunes[i].values[0];
+    }
     const sp_plugin_call c = {.struct_size = sizeof c,
                               .n_ints = count_names(op->ints, SP_OP_MAX_INTS),
                               .n_floats = count_names(op->floats, SP_OP_MAX_FLOATS),
@@ -84,7 +89,10 @@ static sp_status create_plugin(sp_library_variant *v, const sp_library *lib, con
                               .buffer_names = names,
                               .buffer_present = present,
                               .neuron = call->neuron,
-                              .surrogate = call->surrogate};
+                              .surrogate = call->surrogate,
+                              .n_tunes = (uint32_t)of->n_tunes,
+                              .tune_names = tune_names,
+                              .tune_values = tunes};
     const sp_plugin_factory *f = lib->factory;
     for (uint32_t i = 0, n = f->count(); i < n; i++) {
         const sp_plugin_descriptor *d = f->get_descriptor(i);
@@ -116,7 +124,8 @@ static sp_status check_and_prepare(sp_library_variant *v, uint64_t *workspace_by
     return status == SP_OK ? SP_OK : sp_library_fail(v->path, "prepare", status, &why, err);
 }
 
-sp_status sp_library_variant_create(sp_library *lib, sp_device *dev, const sp_op_call *call,
+sp_status sp_library_variant_create(sp_library *lib, sp_device *dev, const sp_variant *of,
+                                    const sp_op_call *call, const int64_t *tune_values,
                                     sp_library_variant **out, uint64_t *workspace_bytes, sp_error *err)
 {
     sp_status st;
@@ -127,7 +136,7 @@ sp_status sp_library_variant_create(sp_library *lib, sp_device *dev, const sp_op
     v->path = lib->path;
     fill_host(v, dev);
     *workspace_bytes = 0;
-    SP_TRY_GOTO(create_plugin(v, lib, call, err));
+    SP_TRY_GOTO(create_plugin(v, lib, of, call, tune_values, err));
     SP_TRY_GOTO(check_and_prepare(v, workspace_bytes, err));
     *out = v;
     v = NULL;
@@ -166,7 +175,10 @@ sp_status sp_library_variant_enqueue(sp_library_variant *v, const sp_range *buff
         launch.bias2 = dyn->bias2;
     }
     sp_plugin_error why = {.struct_size = sizeof why};
+    sp_device_span span = sp_device_span_begin(v->dev, name);
+    launch.event = span.event;
     int32_t status = v->plugin->enqueue(v->plugin, &launch, &why);
+    sp_device_span_end(v->dev, span);
     if (status != SP_OK)
         return sp_error_prefix(err, sp_library_fail(v->path, "enqueue", status, &why, err), "%s: ", name);
     v->dev->n_launches++;

@@ -79,9 +79,10 @@ static sp_status check_kind(sp_meta_reader *r)
         return SP_META_FAIL(r, "the block has neither a \"lower:\" nor a \"library:\" line");
     if (v->kind == SP_VARIANT_LOWER && v->library)
         return SP_META_FAIL(r, "\"lower:\" and \"library:\" exclude each other");
-    if (v->n_tunes || v->n_bakes || v->defines || v->workspace)
+    if (v->n_bakes || v->defines || v->workspace || (v->n_tunes && !v->library))
         return SP_META_FAIL(
-            r, "bake, tune, define and workspace belong to kernels; a library says its own workspace");
+            r, "bake, define and workspace belong to kernels, tune to kernels and libraries; a library says "
+               "its own workspace");
     return SP_OK;
 }
 

@@ -384,6 +384,27 @@ static sp_status key_param(sp_meta_reader *r, char *value)
     return SP_OK;
 }
 
+static sp_status key_uses(sp_meta_reader *r, char *value)
+{
+    static const char *const words[] = {"aux", "threshold", "learn"}; /* order of the SP_USES_ bits */
+    sp_fragment *f = r->out->fragment;
+    if (f->kind != SP_FRAGMENT_NEURON)
+        return SP_META_FAIL(r, "\"uses\" is about neuron models");
+    for (const char *word = next_word(&value); word; word = next_word(&value)) {
+        size_t i = 0;
+        while (i < sizeof words / sizeof *words && strcmp(words[i], word) != 0)
+            i++;
+        if (i == sizeof words / sizeof *words)
+            return SP_META_FAIL(r, "unknown word \"%s\"; a neuron model uses aux, threshold, learn", word);
+        f->uses |= 1 << i;
+    }
+    if (!f->uses)
+        return SP_META_FAIL(r, "name what the model uses: aux, threshold, learn");
+    if ((f->uses & SP_USES_THRESHOLD) && !(f->uses & SP_USES_AUX))
+        return SP_META_FAIL(r, "a threshold that follows a second state needs one: write \"uses: aux threshold\"");
+    return SP_OK;
+}
+
 const sp_meta_key sp_meta_keys[] = {
     {"plugin", SP_IN_FILE, false, key_plugin}, {"abi", SP_IN_FILE, false, key_abi},
     {"op", SP_IN_FILE, true, key_op},          {"fragment", SP_IN_FILE, false, key_fragment},
@@ -396,5 +417,6 @@ const sp_meta_key sp_meta_keys[] = {
     {"approximate", SP_IN_BLOCK, false, key_approximate},
     {"lower", SP_IN_BLOCK, false, key_lower},  {"library", SP_IN_BLOCK, false, key_library},
     {"about", SP_IN_ANY, false, key_about},    {"param", SP_IN_FRAGMENT, false, key_param},
+    {"uses", SP_IN_FRAGMENT, false, key_uses},
 };
 const int sp_meta_n_keys = sizeof sp_meta_keys / sizeof *sp_meta_keys;

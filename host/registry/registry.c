@@ -14,6 +14,7 @@
 #include "registry/meta.h"
 #include "registry/package.h"
 #include "registry/store.h"
+#include "registry/wisdom.h"
 
 /* Room for one more item in an array of pointers or records; NULL when memory is out (the array stays). */
 static void *grow(void *array, size_t n, size_t item_bytes)
@@ -245,6 +246,7 @@ void sp_registry_destroy(sp_registry **out)
         return;
     sp_registry_store *store = reg->store;
     sp_package_destroy(&reg->package);
+    sp_wisdom_close(&reg->wisdom);
     for (size_t i = 0; i < reg->n_variants; i++)
         sp_variant_destroy(&reg->variants[i]);
     for (size_t i = 0; i < reg->n_fragments; i++)

@@ -58,12 +58,17 @@ typedef struct sp_variant {
 } sp_variant;
 
 typedef enum { SP_FRAGMENT_NEURON, SP_FRAGMENT_SURROGATE } sp_fragment_kind;
+/* What a neuron model has beyond u ("//@ uses: aux threshold learn"): a second state, a threshold that follows it, a learnable
+ * scalar. 0: the six functions of docs/PLUGIN_HOWTO.md are all. */
+enum { SP_USES_AUX = 1, SP_USES_THRESHOLD = 2, SP_USES_LEARN = 4 };
+
 typedef struct sp_fragment {
     char *plugin, *version, *name, *about, *path;
     sp_fragment_kind kind;
     sp_origin origin;
     const char *source;
     double width_default; /* surrogate: "//@ param: width = 1.0" */
+    int uses;             /* neuron: SP_USES_ bits */
     char *refused;
 } sp_fragment;
 
@@ -89,6 +94,7 @@ typedef struct sp_registry {
     /* programs compiled ahead of time, see package.h */
     struct sp_package *package;  /* serves: kernels come from its binaries alone; owned */
     struct sp_package *recorder; /* records what plans choose and launch; not owned */
+    struct sp_wisdom *wisdom; /* what was measured on the device, wisdom.h; NULL: the score decides */
     struct sp_registry_store *store; /* owned texts and handles */
 } sp_registry;
 
@@ -112,13 +118,22 @@ typedef struct sp_candidate {
     char reason[256]; /* "chosen: highest score", "rejected: O % 16 == 0 is false (O=10)", "lower score" */
 } sp_candidate;
 
-/* Chooses the variant for a call: forced, else filter (device, when, trust), then score, then id. A forced choice that
+/* Chooses the variant for a call: forced, else filter (device, when, trust), then wisdom, then score, then id. A forced choice that
  * does not fit is an error. `why` gets the reason of the choice. Refused candidates are logged once. [setup] */
 sp_status sp_select(sp_registry *reg, sp_device *dev, const sp_op_call *call, sp_variant **out, char *why,
                     size_t why_size, sp_error *err);
 /* Every candidate with its reason, best first; returns how many (at most max). */
 size_t sp_select_explain(sp_registry *reg, sp_device *dev, const sp_op_call *call, sp_candidate *out,
                          size_t max);
+
+/* FNV-1a, 64 bits, of n bytes on top of h; start with SP_HASH_START. */
+#define SP_HASH_START UINT64_C(0xcbf29ce484222325)
+uint64_t sp_hash(uint64_t h, const void *bytes, size_t n);
+/* What a variant's results depend on: its text, conditions, the shared object's bytes, the common header of kernels. */
+uint64_t sp_variant_hash(const sp_variant *v);
+/* Whether v can serve the call on dev with these values of its tunables (NULL: the defaults); else the reason. */
+bool sp_variant_applies(const sp_variant *v, const sp_device *dev, const sp_op_call *call, const int64_t *tune_values,
+                        char *reason, size_t size);
 
 /* Takes a variant out of the choice for the life of the registry (its build or its check failed); logs it once as a
  * warning. A second reason changes nothing. [setup] */

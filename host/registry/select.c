@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "registry/force.h"
 #include "registry/package.h"
+#include "registry/wisdom.h"
 
 /* ---- the filter ---- */
 
@@ -70,11 +71,12 @@ static bool is_meant_for(const sp_variant *v, const sp_device *dev)
     return !v->needs_device || has_word(v->needs_device, sp_device_type_name(dev->info.type));
 }
 
-/* Whether v can serve the call on dev; else the reason. `any_type`: also where it is meant for another type of device. */
-static bool is_applicable(const sp_variant *v, const sp_device *dev, const sp_op_call *call, bool any_type,
-                          bool forced, char *reason, size_t size)
+/* Whether v can serve the call on dev; else the reason. `forced`: it is named; `any_type`: also where it is meant for another
+ * type of device. */
+static bool is_applicable(const sp_variant *v, const sp_device *dev, const sp_op_call *call, const int64_t *tune_values,
+                          bool any_type, bool forced, char *reason, size_t size)
 {
-    sp_variant_scope scope = {.variant = v, .call = call, .dev = dev};
+    sp_variant_scope scope = {.variant = v, .call = call, .dev = dev, .tune_values = tune_values};
     if (v->approximate && !forced) {
         snprintf(reason, size, "rejected: approximate (error up to %g); runs only when it is forced by name", v->tolerance);
         return false;
@@ -106,6 +108,12 @@ static bool is_applicable(const sp_variant *v, const sp_device *dev, const sp_op
         snprintf(reason, size, "rejected: %s is false (%s)", v->when, values);
     }
     return yes != 0;
+}
+
+bool sp_variant_applies(const sp_variant *v, const sp_device *dev, const sp_op_call *call,
+                        const int64_t *tune_values, char *reason, size_t size)
+{
+    return is_applicable(v, dev, call, tune_values, false, false, reason, size);
 }
 
 /* Trust is asked for outside and built-in variants alike, once each; the reference kernels are what they are compared
@@ -151,23 +159,58 @@ static void say_chosen(const sp_variant *v, const sp_device *dev, bool forced, c
         snprintf(reason, size, forced ? "chosen: forced (score %" PRId64 ")" : "chosen: highest score (%" PRId64 ")", v->score);
 }
 
+/* The variant that was measured to be the fastest, where that still holds; why: the reason. */
+static sp_variant *wise_choice(sp_registry *reg, sp_device *dev, const sp_op_call *call, char *why, size_t size)
+{
+    sp_variant *v = NULL;
+    int64_t tunes[SP_VARIANT_MAX_TUNES];
+    char reason[256];
+    bool fits = sp_wisdom_choice(reg, call, &v, tunes, why, size) &&
+                sp_variant_applies(v, dev, call, tunes, reason, sizeof reason) &&
+                is_trusted(reg, dev, v, call, reason, sizeof reason);
+    return fits ? v : NULL;
+}
+
+/* What became of a candidate that was measured and is not the fastest. */
+static void say_slower(const sp_registry *reg, const sp_op_call *call, const sp_variant *v, char *reason,
+                       size_t size)
+{
+    const sp_wisdom_entry *e = sp_wisdom_find(reg, call);
+    double fastest = 0; // over the values of its tunables
+    for (int i = 0; i < e->n_rows; i++)
+        if (strcmp(e->rows[i].variant, v->id) == 0 && e->rows[i].ms > 0 &&
+            (fastest == 0 || e->rows[i].ms < fastest))
+            fastest = e->rows[i].ms;
+    if (fastest > 0)
+        snprintf(reason, size, "%.2f times slower (%.4g ms, measured on %s)", fastest / e->rows[e->best].ms,
+                 fastest, e->date);
+    else
+        snprintf(reason, size, "passed over: not timed when wisdom was made (%s)", e->date);
+}
+
 /* Judges every variant of the op in order of preference and marks the first that fits. Returns it, or NULL. The
- * registry's order is the order of preference: score, then id. */
+ * registry's order is the order of preference: score, then id; what was measured comes before. */
 static sp_variant *walk(sp_registry *reg, sp_device *dev, const sp_op_call *call, sp_candidate *out,
                         size_t *n, size_t max)
 {
     const char *forced = sp_forced_find(reg, call->op);
     const bool any_type = forces_other_type(reg, dev, call->op, forced);
-    sp_variant *chosen = NULL;
+    char why[256];
+    sp_variant *wise = forced ? NULL : wise_choice(reg, dev, call, why, sizeof why), *chosen = wise;
     *n = 0;
     for (size_t i = 0; i < reg->n_variants; i++) {
         sp_candidate c = {.variant = reg->variants[i]};
         sp_variant *v = c.variant;
         if (v->op != call->op)
             continue;
-        c.applicable = is_applicable(v, dev, call, any_type && sp_forced_names(forced, v),
-                                     forced && sp_forced_names(forced, v), c.reason, sizeof c.reason);
-        if (c.applicable && forced && !sp_forced_names(forced, v))
+        const bool named = forced && sp_forced_names(forced, v);
+        c.applicable = v == wise || is_applicable(v, dev, call, NULL, any_type && named, named, c.reason, sizeof c.reason);
+        if (v == wise) {
+            c.chosen = true;
+            snprintf(c.reason, sizeof c.reason, "%s", why);
+        } else if (c.applicable && wise)
+            say_slower(reg, call, v, c.reason, sizeof c.reason);
+        else if (c.applicable && forced && !named)
             snprintf(c.reason, sizeof c.reason, "passed over: \"%s\" is forced", forced);
         else if (c.applicable && chosen)
             snprintf(c.reason, sizeof c.reason, "lower score (%" PRId64 ", chosen has %" PRId64 ")", v->score,

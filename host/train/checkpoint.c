@@ -54,6 +54,32 @@ static char *list_variants(const sp_session *s)
     return t.s ? t.s : sp_strdup("");
 }
 
+/* State of adaptive SLTT-K: a number for each time step. */
+static char *list_mass(const sp_session *s)
+{
+    sp_text t = {0};
+    for (int64_t i = 0; i < s->recipe.time_steps; i++)
+        sp_text_add(&t, "%s%a", i ? " " : "", s->step_mass[i]);
+    if (t.failed)
+        sp_text_free(&t);
+    return t.s;
+}
+
+static sp_status restore_mass(const sp_checkpoint *c, sp_session *s, sp_error *err)
+{
+    const char *at = sp_tensors_meta(&c->file, "step_mass");
+    for (int64_t i = 0; s->step_mass && i < s->recipe.time_steps; i++) {
+        char *end = NULL;
+        double x = at ? strtod(at, &end) : -1;
+        if (!at || end == at || !(x >= 0 && x <= 1))
+            return SP_FAIL(err, SP_E_DATA, "%s: \"step_mass\" in its metadata, which backprop_steps: adaptive continues from, is "
+                           "missing or not one number for each of %" PRId64 " time steps", c->file.path, s->recipe.time_steps);
+        s->step_mass[i] = x;
+        at = end;
+    }
+    return SP_OK;
+}
+
 static void fill_metadata(metadata *m, sp_session *s, const sp_progress *p)
 {
     sp_text recipe = {0};
@@ -70,6 +96,8 @@ static void fill_metadata(metadata *m, sp_session *s, const sp_progress *p)
     put(m, "seen", sp_format("%" PRId64, p->seen));
     put(m, "best_accuracy", sp_format("%a", p->best_accuracy));
     put(m, "train_seconds", sp_format("%a", p->train_seconds));
+    if (s->step_mass)
+        put(m, "step_mass", list_mass(s));
     put(m, "rng", sp_format("philox4x32-10 seed %" PRId64 ": counters follow from epoch, batch and iteration", s->recipe.seed));
     put(m, "data", sp_strdup(s->data.name));
     put(m, "device", sp_strdup(s->dev->info.name));
@@ -256,6 +284,8 @@ sp_status sp_checkpoint_restore(const sp_checkpoint *c, sp_session *s, bool opti
     int64_t most = 1;
     for (int i = 0; i < s->graph->n_params; i++)
         most = s->graph->params[i].elems > most ? s->graph->params[i].elems : most;
+    if (optimizer)
+        SP_TRY(restore_mass(c, s, err));
     float *x = sp_alloc_array((size_t)most, sizeof *x);
     sp_status st = x ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory while restoring a checkpoint");
     for (int i = 0; i < s->graph->n_params && st == SP_OK; i++) {

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/trace.h"
 #include "data/loader.h"
 #include "train/train.h"
 
@@ -26,7 +27,7 @@ typedef struct trainer {
     uint64_t *spikes;
     double *rates;
     double line_loss;        /* since the last metrics line */
-    int64_t line_correct, line_seen;
+    int64_t line_correct, line_seen, line_steps, line_batches;
     uint64_t line_start_ns, epoch_start_ns, run_start_ns;
     double seconds_before;
     int64_t run_iterations;
@@ -53,7 +54,7 @@ static double lr_now(const trainer *t)
 static void line_reset(trainer *t)
 {
     t->line_loss = 0;
-    t->line_correct = t->line_seen = 0;
+    t->line_correct = t->line_seen = t->line_steps = t->line_batches = 0;
     t->line_start_ns = sp_clock_ns();
 }
 
@@ -73,6 +74,7 @@ static sp_status batch_line(trainer *t, sp_error *err)
     sp_train_event e = {.kind = SP_EVENT_BATCH, .epoch = t->p.epoch + 1, .batch = t->p.batch,
                         .loss = t->line_loss / (double)t->line_seen,
                         .accuracy = (double)t->line_correct / (double)t->line_seen,
+                        .backprop_steps = (double)t->line_steps / (double)t->line_batches,
                         .lr = lr_now(t), .samples_per_second = rate,
                         .seconds_left = (double)(left * t->s->recipe.batch) / rate, .spike_rate = t->rates};
     SP_TRY(report(t, &e, err));
@@ -91,16 +93,34 @@ static sp_status not_finite(trainer *t, const sp_exec_batch *e, const char *what
                    t->s->recipe.online_update ? "" : " before this mini-batch changes anything", lr_now(t));
 }
 
+/* Before the mini-batch runs; its time is not training's. */
+static sp_status measure_fidelity(trainer *t, const sp_exec_batch *b, sp_error *err)
+{
+    uint64_t start = sp_clock_ns();
+    sp_train_event e = {.kind = SP_EVENT_FIDELITY, .epoch = t->p.epoch + 1, .batch = t->p.batch + 1};
+    SP_TRY(sp_fidelity_measure(t->s->fidelity, b, &e.fidelity, err));
+    SP_TRY(report(t, &e, err));
+    t->line_start_ns += sp_clock_ns() - start;
+    return SP_OK;
+}
+
 /* One mini-batch. The optimizer runs only after loss and gradients were seen to be finite. */
 static sp_status run_batch(trainer *t, const sp_batch *b, sp_error *err)
 {
     sp_session *s = t->s;
-    sp_session_draw(&s->recipe, t->p.iteration, t->mask);
+    t->line_steps += sp_session_choose(s, t->p.iteration, t->mask);
+    t->line_batches++;
     sp_exec_batch e = {.images = b->images, .labels = b->labels, .backprop = t->mask, .iteration = (int32_t)t->p.iteration,
                        .lr = lr_now(t)};
     double sum = 0;
+    if (s->fidelity && t->p.iteration % s->recipe.monitor.every == 0)
+        SP_TRY(measure_fidelity(t, &e, err));
+    uint64_t at = sp_clock_ns();
     SP_TRY(sp_team_run(t->team, &e, err));
+    sp_trace_host("enqueue", at);
+    at = sp_clock_ns();
     SP_TRY(sp_team_results(t->team, t->loss, t->correct, err));
+    sp_trace_host("read loss", at);
     for (size_t i = 0; i < b->n_valid; i++) {
         sum += (double)t->loss[i];
         t->line_correct += t->correct[i];
@@ -110,6 +130,7 @@ static sp_status run_batch(trainer *t, const sp_batch *b, sp_error *err)
     SP_TRY(sp_team_gradients_finite(t->team, &finite, err));
     if (!isfinite(sum) || !finite)
         return not_finite(t, &e, isfinite(sum) ? "a gradient" : "the loss", err);
+    SP_TRY(sp_session_learn(s, err));
     SP_TRY(sp_team_update(t->team, lr_now(t), t->p.iteration + 1, err));
     t->line_loss += sum;
     t->line_seen += (int64_t)b->n_valid;
@@ -139,7 +160,9 @@ static sp_status run_batches(trainer *t, sp_error *err)
     SP_TRY(sp_loader_start(t->loader, (uint64_t)t->p.epoch, (size_t)t->p.batch, err));
     for (;;) {
         const sp_batch *b;
+        uint64_t at = sp_clock_ns();
         SP_TRY(sp_loader_next(t->loader, &b, err));
+        sp_trace_host("wait for data", at);
         if (!b)
             return t->line_seen ? batch_line(t, err) : SP_OK;
         SP_TRY(run_batch(t, b, err));
@@ -209,7 +232,7 @@ static sp_status write_recipe(trainer *t, sp_error *err)
     return ok ? SP_OK : SP_FAIL(err, SP_E_IO, "%s: %s", t->recipe, strerror(errno));
 }
 
-static sp_status make_folder(const char *path, sp_error *err)
+sp_status sp_make_folder(const char *path, sp_error *err)
 {
     char part[4096];
     snprintf(part, sizeof part, "%s", path);
@@ -244,7 +267,7 @@ static sp_status prepare(trainer *t, const sp_dataset *train, sp_error *err)
     if (train->info.count < batch)
         return SP_FAIL(err, SP_E_CONFIG, "%s: batch is %zu, but there are only %zu training samples", r->doc.file, batch,
                        train->info.count);
-    SP_TRY(make_folder(t->o->out, err));
+    SP_TRY(sp_make_folder(t->o->out, err));
     t->checkpoint = sp_format("%s/checkpoint.safetensors", t->o->out);
     t->best = sp_format("%s/best.safetensors", t->o->out);
     t->recipe = sp_format("%s/recipe.yaml", t->o->out);

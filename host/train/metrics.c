@@ -2,6 +2,7 @@
  * that the file reads as if the run had never stopped. */
 #include <errno.h>
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -110,22 +111,60 @@ static json_t *start_json(const sp_train_event *e)
                      (json_int_t)s->planned_bytes, "epochs", (json_int_t)e->epochs);
 }
 
+/* JSON has no NaN: what has no meaning is null. */
+static json_t *number_or_null(double x)
+{
+    return isfinite(x) ? json_real(x) : json_null();
+}
+
+static json_t *layers_json(const sp_session *s, const sp_fidelity_report *r, int method)
+{
+    json_t *o = json_object();
+    for (int i = 0; i < r->n_params; i++) {
+        const sp_fidelity_score *x = &r->scores[(size_t)method * (size_t)r->n_params + (size_t)i];
+        if (s->graph->params[i].trainable)
+            json_object_set_new(o, s->graph->params[i].name,
+                                json_pack("[o, o]", number_or_null(x->cosine), number_or_null(x->norm_ratio)));
+    }
+    return o;
+}
+
+/* "iteration" is that of the mini-batch that is about to run, so that resuming keeps or repeats the line as it should. */
+static json_t *fidelity_json(const sp_train_event *e)
+{
+    const sp_fidelity_report *r = e->fidelity;
+    json_t *methods = json_object();
+    for (int i = 0; i < r->n_methods; i++) {
+        char name[32];
+        sp_compared_name(&r->methods[i], name, sizeof name);
+        json_object_set_new(methods, name, json_pack("{s:o, s:o, s:o, s:I, s:o}", "cosine", number_or_null(r->cosine[i]),
+                                                     "least_cosine", number_or_null(r->least[i]), "norm_ratio",
+                                                     number_or_null(r->norm_ratio[i]), "steps", (json_int_t)r->steps[i],
+                                                     "parameters", layers_json(e->session, r, i)));
+    }
+    return json_pack("{s:s, s:I, s:I, s:I, s:s, s:o}", "event", "fidelity", "iteration", (json_int_t)e->iteration + 1, "epoch",
+                     (json_int_t)e->epoch, "batch", (json_int_t)e->batch, "reference", sp_method_name(r->reference), "methods",
+                     methods);
+}
+
 static json_t *event_json(const sp_train_event *e)
 {
     const sp_session *s = e->session;
     if (e->kind == SP_EVENT_START)
         return start_json(e);
     if (e->kind == SP_EVENT_BATCH)
-        return json_pack("{s:s, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:o}", "event", "batch", "iteration",
+        return json_pack("{s:s, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:o}", "event", "batch", "iteration",
                          (json_int_t)e->iteration, "epoch", (json_int_t)e->epoch, "batch", (json_int_t)e->batch, "loss",
                          e->loss, "accuracy", e->accuracy, "lr", e->lr, "samples_per_second", e->samples_per_second,
-                         "spike_rate", rates_json(s, e->spike_rate));
+                         "backprop_steps", e->backprop_steps, "spike_rate", rates_json(s, e->spike_rate));
     if (e->kind == SP_EVENT_EPOCH)
         return json_pack("{s:s, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:o}", "event", "epoch", "iteration",
                          (json_int_t)e->iteration, "epoch", (json_int_t)e->epoch, "loss", e->loss, "accuracy", e->accuracy,
                          "test_loss", e->test.loss, "test_accuracy", e->test.accuracy, "lr", e->lr, "seconds",
                          e->epoch_seconds, "test_seconds", e->test.seconds, "peak_bytes", (json_int_t)s->dev->peak_bytes,
                          "spike_rate", rates_json(s, e->spike_rate));
+    if (e->kind == SP_EVENT_FIDELITY)
+        return fidelity_json(e);
     return json_pack("{s:s, s:I, s:f}", "event", "end", "iteration", (json_int_t)e->iteration, "best_accuracy",
                      e->best_accuracy);
 }

@@ -30,6 +30,7 @@ static void set_defaults(sp_recipe *r)
     r->neuron = sp_neuron_default();
     r->method = SP_METHOD_SLTT;
     r->time_steps = 4, r->backprop_steps = 1;
+    r->spike_share = 0.5, r->min_steps = 1;
     r->mse_one_hot = true;
     r->lr = 0.1, r->momentum = 0.9, r->beta1 = 0.9, r->beta2 = 0.999, r->eps = 1e-8;
     r->lr_schedule = SP_LR_COSINE;
@@ -58,6 +59,29 @@ static sp_status read_data(sp_recipe *r, const sp_yaml *root, sp_error *err)
     return spi_recipe_read_data(r, m, err);
 }
 
+/* backprop_steps: a number, or "adaptive" with spike_share, min_steps, max_steps. */
+static sp_status read_backprop_steps(sp_recipe *r, const sp_yaml *m, sp_error *err)
+{
+    static const char *const about[] = {"spike_share", "min_steps", "max_steps"};
+    const sp_yaml *k = sp_yaml_get(m, "backprop_steps");
+    r->adaptive = k && k->kind == SP_YAML_STRING && strcmp(k->text, "adaptive") == 0;
+    for (size_t i = 0; i < COUNT(about) && !r->adaptive; i++)
+        if (sp_yaml_get(m, about[i]))
+            return sp_yaml_fail(sp_yaml_get(m, about[i]), err, "\"%s\" is about backprop_steps: adaptive", about[i]);
+    if (!r->adaptive && k && k->kind == SP_YAML_STRING)
+        return sp_yaml_fail(k, err, "\"backprop_steps\" must be a number of time steps, or adaptive");
+    if (!r->adaptive)
+        return sp_yaml_read_int(m, "backprop_steps", 1, 4096, &r->backprop_steps, err);
+    r->max_steps = r->time_steps;
+    SP_TRY(sp_yaml_read_float(m, "spike_share", 0, 1, &r->spike_share, err));
+    SP_TRY(sp_yaml_read_int(m, "min_steps", 1, r->time_steps, &r->min_steps, err));
+    SP_TRY(sp_yaml_read_int(m, "max_steps", 1, r->time_steps, &r->max_steps, err));
+    if (r->min_steps > r->max_steps)
+        return sp_yaml_fail(sp_yaml_get(m, "min_steps"), err, "\"min_steps\" is %lld, but \"max_steps\" is %lld",
+                            (long long)r->min_steps, (long long)r->max_steps);
+    return SP_OK;
+}
+
 static sp_status read_schedule(sp_recipe *r, const sp_yaml *root, sp_error *err)
 {
     const sp_yaml *m;
@@ -65,10 +89,11 @@ static sp_status read_schedule(sp_recipe *r, const sp_yaml *root, sp_error *err)
     SP_TRY(section(root, "schedule", &m, err));
     if (!m)
         return SP_OK;
-    CHECK_KEYS(m, "schedule", "method", "time_steps", "backprop_steps", "online_update", "truncate", "recompute");
+    CHECK_KEYS(m, "schedule", "method", "time_steps", "backprop_steps", "online_update", "truncate", "recompute", "spike_share",
+               "min_steps", "max_steps");
     SP_TRY(sp_yaml_read_choice(m, "method", methods, COUNT(methods), &method, err));
     SP_TRY(sp_yaml_read_int(m, "time_steps", 1, 4096, &r->time_steps, err));
-    SP_TRY(sp_yaml_read_int(m, "backprop_steps", 1, 4096, &r->backprop_steps, err));
+    SP_TRY(read_backprop_steps(r, m, err));
     SP_TRY(sp_yaml_read_bool(m, "online_update", &r->online_update, err));
     SP_TRY(sp_yaml_read_int(m, "truncate", 0, 4096, &r->truncate, err));
     SP_TRY(sp_yaml_read_bool(m, "recompute", &r->recompute, err));
@@ -82,7 +107,7 @@ static sp_status read_schedule(sp_recipe *r, const sp_yaml *root, sp_error *err)
     if (r->truncate && r->method != SP_METHOD_BPTT)
         return sp_yaml_fail(sp_yaml_get(m, "truncate"), err, "\"truncate\" is about bptt; %s has no gradient through time",
                             methods[method]);
-    if (r->method == SP_METHOD_SLTT_K && r->backprop_steps > r->time_steps)
+    if (r->method == SP_METHOD_SLTT_K && !r->adaptive && r->backprop_steps > r->time_steps)
         return sp_yaml_fail(m, err, "\"backprop_steps\" is %lld, but there are only %lld time steps",
                             (long long)r->backprop_steps, (long long)r->time_steps);
     return SP_OK;
@@ -195,13 +220,14 @@ static sp_status read_all(sp_recipe *r, sp_error *err)
         return SP_FAIL(err, SP_E_CONFIG, "%s: a recipe is a map of settings", r->doc.file);
     CHECK_KEYS(root, "the recipe", "name", "about", "data", "network", "neuron", "schedule", "loss", "optimizer",
                "lr_schedule", "batch", "eval_batch", "epochs", "seed", "checkpoint_every", "log_every", "plugins",
-               "plugins_path", "base", "init_from");
+               "plugins_path", "base", "init_from", "monitor");
     SP_TRY(sp_yaml_read_string(root, "name", &r->name, err));
     SP_TRY(read_data(r, root, err));
     SP_TRY(section(root, "neuron", &neuron, err));
     if (neuron)
         SP_TRY(sp_neuron_read(neuron, &r->neuron, err));
     SP_TRY(read_schedule(r, root, err));
+    SP_TRY(spi_recipe_read_monitor(r, root, err));
     SP_TRY(read_loss(r, root, err));
     SP_TRY(read_optimizer(r, root, err));
     SP_TRY(sp_yaml_read_int(root, "batch", 1, 1 << 20, &r->batch, err));
@@ -291,6 +317,7 @@ static void print_neuron(const sp_neuron *n, sp_text *t)
         sp_text_add(t, "  width: null\n");
     else
         sp_text_add(t, "  width: %.17g\n", n->width);
+    sp_neuron_print_extra(n, "  ", "\n", t);
 }
 
 static void print_data(const sp_recipe *r, sp_text *t)
@@ -313,7 +340,10 @@ void sp_recipe_print(const sp_recipe *r, sp_text *t)
     print_data(r, t);
     print_neuron(&r->neuron, t);
     sp_text_add(t, "schedule:\n  method: %s\n  time_steps: %lld\n", sp_method_name(r->method), (long long)r->time_steps);
-    if (r->method == SP_METHOD_SLTT_K)
+    if (r->method == SP_METHOD_SLTT_K && r->adaptive)
+        sp_text_add(t, "  backprop_steps: adaptive\n  spike_share: %.17g\n  min_steps: %lld\n  max_steps: %lld\n", r->spike_share,
+                    (long long)r->min_steps, (long long)r->max_steps);
+    else if (r->method == SP_METHOD_SLTT_K)
         sp_text_add(t, "  backprop_steps: %lld\n", (long long)r->backprop_steps);
     if (r->online_update)
         sp_text_add(t, "  online_update: true\n");
@@ -335,6 +365,7 @@ void sp_recipe_print(const sp_recipe *r, sp_text *t)
     sp_text_add(t, "batch: %lld\neval_batch: %lld\nepochs: %lld\nseed: %lld\ncheckpoint_every: %lld\nlog_every: %lld\n",
                 (long long)r->batch, (long long)r->eval_batch, (long long)r->epochs, (long long)r->seed,
                 (long long)r->checkpoint_every, (long long)r->log_every);
+    spi_recipe_print_monitor(r, t);
     if (r->init_from) {
         sp_text_add(t, "init_from: ");
         add_quoted(t, r->init_from);

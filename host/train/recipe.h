@@ -8,7 +8,15 @@
 #include "graph/network.h"
 #include "plan/plan.h"
 
-enum { SP_RECIPE_BASES = 8 };
+enum { SP_RECIPE_BASES = 8, SP_COMPARED_MOST = 6 };
+
+/* A method whose gradient is compared with another's. k is about sltt-k: so many steps, 0 those that the run draws. */
+typedef struct sp_compared {
+    sp_method method;
+    int64_t k;
+} sp_compared;
+bool sp_compared_parse(const char *text, sp_compared *out);               /* "sltt", "sltt-k:2", "sltt-k", "ottt", "bptt" */
+void sp_compared_name(const sp_compared *c, char *out, size_t out_size);
 
 typedef struct sp_recipe {
     sp_yaml_doc doc;             /* keeps the strings alive */
@@ -35,6 +43,9 @@ typedef struct sp_recipe {
     char *network_file;          /* for messages */
     sp_method method;
     int64_t time_steps, backprop_steps;  /* K of sltt-k */
+    bool adaptive;               /* sltt-k: K follows from the spikes, see adaptive.h */
+    double spike_share;
+    int64_t min_steps, max_steps;
     bool online_update;          /* sltt, ottt: an optimizer step at every time step */
     int64_t truncate;            /* bptt: steps of a block, 0 all */
     bool recompute;              /* BPTT: batch-norm inputs are computed again instead of kept for every time step */
@@ -49,6 +60,12 @@ typedef struct sp_recipe {
     int64_t batch, eval_batch, epochs, seed;
     int64_t checkpoint_every;    /* mini-batches; 0: only at the end of an epoch */
     int64_t log_every;           /* mini-batches between metric lines */
+    struct {
+        int64_t every;           /* mini-batches between measurements of the gradients' fidelity; 0 never */
+        sp_method reference;     /* bptt or sltt */
+        sp_compared methods[SP_COMPARED_MOST];
+        int n_methods;
+    } monitor;
     const char *init_from;       /* checkpoint that training starts from, NULL: from the seed */
     const char *plugins_path;    /* folders of plugins, as written: relative to the current folder */
     char **plugins;              /* "op=variant" */

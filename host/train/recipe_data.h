@@ -1,4 +1,4 @@
-/* The "data" section of a recipe; used by recipe.c only. */
+/* Sections of a recipe that have a file of their own; used by recipe.c only. */
 #ifndef SP_TRAIN_RECIPE_DATA_H
 #define SP_TRAIN_RECIPE_DATA_H
 
@@ -11,5 +11,9 @@ void spi_recipe_print_data(const sp_recipe *r, sp_text *t);
 /* recipe_events.c: "events" and "encode" inside the section. */
 sp_status spi_recipe_read_events(sp_recipe *r, const sp_yaml *data, sp_error *err);
 void spi_recipe_print_events(const sp_recipe *r, sp_text *t);
+
+/* recipe_monitor.c: the "monitor" section; after the schedule is known. */
+sp_status spi_recipe_read_monitor(sp_recipe *r, const sp_yaml *root, sp_error *err);
+void spi_recipe_print_monitor(const sp_recipe *r, sp_text *t);
 
 #endif

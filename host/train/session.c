@@ -6,6 +6,9 @@
 #include "base/error.h"
 #include "base/rng.h"
 #include "check/check.h"
+#include "registry/wisdom.h"
+#include "train/adaptive.h"
+#include "train/fidelity.h"
 
 static sp_dataset_options dataset_options(const sp_recipe *r, bool train)
 {
@@ -53,7 +56,8 @@ sp_status sp_session_programs(sp_registry *reg, const sp_device *dev, const sp_s
     reg->recorder = o->recorder;
     reg->trust = sp_check_trust; /* binaries were checked when they were compiled: a check builds from source */
     reg->trust_ctx = reg;
-    return SP_OK;
+    /* what was measured here says nothing about the device that programs are compiled for */
+    return o->no_wisdom || o->recorder ? SP_OK : sp_wisdom_open(reg, dev, err);
 }
 
 static sp_status load_plugins(sp_session *s, const sp_session_options *o, sp_error *err)
@@ -93,15 +97,16 @@ static sp_status initialise(sp_session *s, sp_error *err)
     return st;
 }
 
-static sp_plan_options plan_options(const sp_recipe *r, const sp_dataset_info *data, bool eval)
+sp_plan_options sp_session_plan_options(const sp_session *s, bool eval)
 {
+    const sp_recipe *r = &s->recipe;
     return (sp_plan_options){.method = eval ? SP_METHOD_EVAL : r->method, .batch = eval ? r->eval_batch : r->batch,
-                             .time_steps = r->time_steps, .sequence = data->frames > 0, .w_ce = 1.0 - r->w_mse,
+                             .time_steps = r->time_steps, .sequence = s->data.frames > 0, .w_ce = 1.0 - r->w_mse,
                              .w_mse = r->w_mse, .mse_target = r->mse_target, .mse_one_hot = r->mse_one_hot,
                              .seed = (uint64_t)r->seed, .adamw = r->adamw, .momentum = r->momentum,
                              .weight_decay = r->weight_decay, .beta1 = r->beta1, .beta2 = r->beta2, .eps = r->eps,
                              .online_update = r->online_update && !eval, .truncate = eval ? 0 : r->truncate, .recompute = r->recompute,
-                             .count_spikes = true};
+                             .count_spikes = true, .step_spikes = !eval && r->method == SP_METHOD_SLTT_K && r->adaptive};
 }
 
 static sp_status make_plans(sp_session *s, const sp_session_options *so, sp_error *err)
@@ -111,7 +116,7 @@ static sp_status make_plans(sp_session *s, const sp_session_options *so, sp_erro
     if (shares > 1 && s->recipe.batch % shares != 0)
         return SP_FAIL(err, SP_E_CONFIG, "%s: a batch of %lld cannot be split evenly on %d devices", s->recipe.doc.file,
                        (long long)s->recipe.batch, shares);
-    sp_plan_options o = plan_options(&s->recipe, &s->data, true);
+    sp_plan_options o = sp_session_plan_options(s, true);
     o.unlimited = unlimited;
     SP_TRY(sp_plan_create(s->graph, s->model, s->reg, &o, &s->eval, err));
     if (no_train) {
@@ -119,7 +124,7 @@ static sp_status make_plans(sp_session *s, const sp_session_options *so, sp_erro
         SP_TRY(sp_plan_attach(s->eval, NULL, err));
         return sp_exec_clear_spikes(s->eval, err);
     }
-    o = plan_options(&s->recipe, &s->data, false);
+    o = sp_session_plan_options(s, false);
     o.unlimited = unlimited;
     o.batch /= shares > 1 ? shares : 1;
     o.seed += (uint64_t)share << 32;
@@ -127,12 +132,31 @@ static sp_status make_plans(sp_session *s, const sp_session_options *so, sp_erro
     bool train_larger = s->train->arena_bytes >= s->eval->arena_bytes;
     sp_plan *large = train_larger ? s->train : s->eval, *small = train_larger ? s->eval : s->train;
     s->planned_bytes = s->model->bytes + large->arena_bytes;
+    if (!unlimited) {
+        SP_TRY(sp_plan_attach(large, NULL, err));
+        SP_TRY(sp_plan_attach(small, large, err));
+    }
+    if (s->recipe.monitor.every)
+        SP_TRY(sp_fidelity_create(s, unlimited, &s->fidelity, err));
+    s->planned_bytes += sp_fidelity_bytes(s->fidelity);
     if (unlimited)
         return SP_OK;
-    SP_TRY(sp_plan_attach(large, NULL, err));
-    SP_TRY(sp_plan_attach(small, large, err));
     s->dev->peak_bytes = s->dev->live_bytes; /* from here on: kernels checked for the first time took memory too */
     return sp_exec_clear_spikes(s->train, err);
+}
+
+static sp_status prepare_adaptive(sp_session *s, sp_error *err)
+{
+    size_t T = (size_t)s->recipe.time_steps;
+    if (!s->train || !s->train->o.step_spikes)
+        return SP_OK;
+    s->step_mass = sp_alloc_array(T, sizeof *s->step_mass);
+    s->step_spikes = sp_alloc_array(T, (size_t)(s->train->n_neuron_layers + 1) * sizeof *s->step_spikes);
+    s->step_counters = sp_alloc_array((size_t)s->train->n_neuron_layers + 1, 64 * sizeof *s->step_counters);
+    if (!s->step_mass || !s->step_spikes || !s->step_counters)
+        return SP_FAIL(err, SP_E_MEMORY, "out of memory for the session");
+    sp_adaptive_start(s->step_mass, s->recipe.time_steps);
+    return SP_OK;
 }
 
 sp_status sp_session_open(sp_recipe *recipe, const sp_dataset_info *data, const sp_session_options *o, sp_session **out,
@@ -158,6 +182,7 @@ sp_status sp_session_open(sp_recipe *recipe, const sp_dataset_info *data, const 
     SP_TRY_GOTO(sp_model_create(s->graph, s->dev, s->recipe.adamw, &s->model, err));
     SP_TRY_GOTO(initialise(s, err));
     SP_TRY_GOTO(make_plans(s, o, err));
+    SP_TRY_GOTO(prepare_adaptive(s, err));
     *out = s;
     return SP_OK;
 done:
@@ -170,6 +195,7 @@ void sp_session_close(sp_session **ps)
     if (!ps || !*ps)
         return;
     sp_session *s = *ps;
+    sp_fidelity_destroy(&s->fidelity);
     /* a plan that borrows its memory goes before the one that owns it */
     if (s->train && !s->train->owns_slabs)
         sp_plan_destroy(&s->train);
@@ -180,20 +206,50 @@ void sp_session_close(sp_session **ps)
     sp_device_close(&s->dev);
     sp_graph_destroy(&s->graph);
     sp_recipe_free(&s->recipe);
+    sp_free(s->step_mass);
+    sp_free(s->step_spikes);
+    sp_free(s->step_counters);
     sp_free(s);
     *ps = NULL;
 }
 
-void sp_session_draw(const sp_recipe *r, int64_t iteration, uint8_t *mask)
+void sp_session_draw_steps(const sp_recipe *r, int64_t iteration, int64_t k, uint8_t *mask)
 {
     enum { DRAW_STREAM = 0x2000 };
     sp_rng rng = sp_rng_make((uint64_t)r->seed, DRAW_STREAM + ((uint64_t)iteration << 16));
-    int64_t left = r->time_steps, wanted = r->method == SP_METHOD_SLTT_K ? r->backprop_steps : left;
+    int64_t left = r->time_steps, wanted = k;
     /* selection sampling (Knuth, TAOCP 3.4.2 S): every set of K steps is equally likely */
     for (int64_t t = 0; t < r->time_steps; t++, left--) {
         mask[t] = (int64_t)sp_rng_below(&rng, (uint32_t)left) < wanted;
         wanted -= mask[t];
     }
+}
+
+void sp_session_draw(const sp_recipe *r, int64_t iteration, uint8_t *mask)
+{
+    sp_session_draw_steps(r, iteration, r->method == SP_METHOD_SLTT_K ? r->backprop_steps : r->time_steps, mask);
+}
+
+int64_t sp_session_choose(sp_session *s, int64_t iteration, uint8_t *mask)
+{
+    const sp_recipe *r = &s->recipe;
+    int64_t n = 0;
+    if (s->step_mass)
+        return sp_adaptive_draw(s->step_mass, r->time_steps, r->spike_share, r->min_steps, r->max_steps, (uint64_t)r->seed,
+                                iteration, mask);
+    sp_session_draw(r, iteration, mask);
+    for (int64_t t = 0; t < r->time_steps; t++)
+        n += mask[t];
+    return n;
+}
+
+sp_status sp_session_learn(sp_session *s, sp_error *err)
+{
+    if (!s->step_mass)
+        return SP_OK;
+    SP_TRY(sp_exec_step_spikes(s->train, s->step_spikes, s->step_counters, err));
+    sp_adaptive_learn(s->step_mass, s->recipe.time_steps, s->step_spikes, s->train->n_neuron_layers);
+    return SP_OK;
 }
 
 void sp_session_rates(const sp_session *s, const uint64_t *spikes, int64_t samples, double *rates)

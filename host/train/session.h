@@ -16,6 +16,7 @@ typedef struct sp_session_options {
     struct sp_package *recorder; /* notes what the plans choose, for spikeport compile; NULL none */
     int shares;                  /* of a mini-batch that this session trains one of; 0 and 1: all of it */
     int share;                   /* which; drops out other neurons than its neighbours */
+    bool no_wisdom;              /* kernels by score, whatever was measured */
     bool no_train;               /* evaluation only */
     bool unlimited;              /* plans for any amount of device memory; they cannot be run */
 } sp_session_options;
@@ -28,7 +29,11 @@ typedef struct sp_session {
     sp_graph *graph;
     sp_model *model;
     sp_plan *train, *eval;       /* train NULL with no_train */
+    struct sp_fidelity *fidelity; /* monitor.fidelity: train/fidelity.h; else NULL */
     uint64_t planned_bytes;      /* device memory of everything */
+    double *step_mass;           /* [T] adaptive SLTT-K: state of adaptive.h; else NULL */
+    uint64_t *step_spikes;       /* [T][neuron layers], scratch */
+    uint32_t *step_counters;
 } sp_session;
 
 /* Takes the recipe over (also on failure). data: channels, height, width, frames, classes of a sample. Parameters start
@@ -47,8 +52,18 @@ sp_status sp_session_dataset(const sp_recipe *r, bool train, sp_dataset **out, s
 /* The shape of a sample without the files, where the data set's name tells it. */
 bool sp_session_known_shape(const sp_recipe *r, sp_dataset_info *out);
 
-/* SLTT-K's draw for a mini-batch: K of T, a pure function of (seed, iteration). mask[T]. */
+/* What a plan of this session is made for; eval: another batch size, no training. */
+sp_plan_options sp_session_plan_options(const sp_session *s, bool eval);
+
+/* K of T steps for a mini-batch, every set of them equally likely: a pure function of (seed, iteration). mask[T]. */
+void sp_session_draw_steps(const sp_recipe *r, int64_t iteration, int64_t k, uint8_t *mask);
+/* As the recipe's method says: all of them, or SLTT-K's draw where K is fixed. */
 void sp_session_draw(const sp_recipe *r, int64_t iteration, uint8_t *mask);
+
+/* The time steps that the next mini-batch backpropagates; returns how many. mask[T]. [hot] */
+int64_t sp_session_choose(sp_session *s, int64_t iteration, uint8_t *mask);
+/* After a mini-batch has run: what the choice for the next ones follows from. Waits. [hot] */
+sp_status sp_session_learn(sp_session *s, sp_error *err);
 
 typedef struct sp_scores {
     double loss, accuracy;       /* means over samples */

@@ -3,10 +3,11 @@
 #define SP_TRAIN_TRAIN_H
 
 #include "train/checkpoint.h"
+#include "train/fidelity.h"
 #include "train/session.h"
 #include "train/team.h"
 
-typedef enum { SP_EVENT_START, SP_EVENT_BATCH, SP_EVENT_EPOCH, SP_EVENT_END } sp_event_kind;
+typedef enum { SP_EVENT_START, SP_EVENT_BATCH, SP_EVENT_EPOCH, SP_EVENT_END, SP_EVENT_FIDELITY } sp_event_kind;
 
 /* What the person (or a program) is told. Rates are by graph node. */
 typedef struct sp_train_event {
@@ -16,8 +17,10 @@ typedef struct sp_train_event {
     double loss, accuracy;           /* BATCH: since the last line; EPOCH: training, whole epoch */
     double lr, samples_per_second, seconds_left, epoch_seconds, wait_fraction;
     const double *spike_rate;
+    double backprop_steps;           /* BATCH: mean K since the last line; all time steps where K is no setting */
     sp_scores test;                  /* EPOCH */
     double best_accuracy;
+    const sp_fidelity_report *fidelity; /* FIDELITY: of this mini-batch, before its update */
 } sp_train_event;
 
 typedef struct sp_train_options {
@@ -34,6 +37,9 @@ typedef struct sp_train_options {
 /* Writes metrics.jsonl, checkpoint.safetensors, best.safetensors, recipe.yaml and curves.png to the folder. Errors that
  * stop training (NaN: SP_E_NUMERIC with layer and time step; disk full: SP_E_IO) leave the last checkpoint as it was. */
 sp_status sp_train(sp_session *s, const sp_dataset *train, const sp_dataset *test, const sp_train_options *o, sp_error *err);
+
+/* A folder with those above it; one that is there is fine. */
+sp_status sp_make_folder(const char *path, sp_error *err);
 
 /* metrics.jsonl: one JSON object a line, "event" first; the first line of a run has "schema". */
 typedef struct sp_metrics sp_metrics;

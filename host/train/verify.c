@@ -45,6 +45,7 @@ static sp_status read_method(running *r, sp_error *err)
     SP_TRY(sp_yaml_read_choice(r->doc.root, "method", names, 4, &method, err));
     SP_TRY(sp_yaml_read_int(r->doc.root, "time_steps", 1, 100000, &T, err));
     SP_TRY(sp_yaml_read_bool(r->doc.root, "input_is_sequence", &r->o.sequence, err));
+    SP_TRY(sp_yaml_read_int(r->doc.root, "truncate", 0, 100000, &r->o.truncate, err));
     r->o.method = (sp_method)method;
     r->o.time_steps = T;
     r->mask = sp_alloc((size_t)T);

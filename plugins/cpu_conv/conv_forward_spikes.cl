@@ -8,19 +8,35 @@
 //@ global:    cu*16
 //@ local:     1
 //@ bake:      *
-//@ when:      X_BITS && O % 16 == 0 && O >= 64 && DW == 1 && KH*KW > 1 && W*C <= 65536
-//@ workspace: N*H*(W + 1 + ceildiv(W*C, 2))
+//@ define:    LISTS = 1
+//@ when:      X_BITS && O % 16 == 0 && O >= 64 && DW == 1 && KH*KW > 1 && KW <= 8 && W*C <= 65536
+//@ workspace: N*H*(W + 2 + ceildiv(W*C, 2))
+//@ device:    cpu
+//@ score:     80
+//@ about:     adds the weights of each spike where few neurons fire, else prepared sums of four weights
+//@ op:        conv.forward/1
+//@ kernel:    conv_forward__spike_tables
+//@ global:    cu*16
+//@ local:     1
+//@ bake:      *
+//@ define:    LISTS = 0
+//@ when:      X_BITS && O % 16 == 0 && KW <= 8
 //@ device:    cpu
 //@ score:     70
-//@ about:     adds the weights of each spike: no multiplication, work in proportion to the firing rate
+//@ about:     adds prepared sums of four weights: no multiplication, the same time at any firing rate
 
-/* y = x * w [+ bias] for spikes. The time is in proportion to the firing rate: half of the dense tiles' at
- * 10 % spikes, the same at about 20 %, more above.
+/* y = x * w [+ bias] for spikes. A work-item takes units: a strip of about 1024 output pixels and a panel of
+ * outputs. A strip is computed in one of two ways, by the share of its input that fires:
  *
- * The first pass lists the spikes of every input row: entry ix*C + c for each, in order, and where each
- * pixel's entries start. KW neighbouring pixels are then one run of the list, and an entry less the
- * window's first pixel is the row of the weights to add. A work-item keeps VECTORS vectors of outputs of
- * one pixel in registers. work: [N*H][W + 1] starts (uint), then [N*H][W*C] entries (ushort). */
+ * List, below an eighth: a first pass lists the spikes of every input row, entry ix*C + c for each, in order,
+ * and where each pixel's entries start. KW neighbouring pixels are then one run of the list, and an entry
+ * less the window's first pixel is the row of the weights to add.
+ *
+ * Tables, above: for four channels of a tap there are sixteen sums of weights. They are prepared for a few
+ * channels and one row of taps, so that they stay in the nearest cache, and every pixel of the strip adds the
+ * one that its four bits choose.
+ *
+ * work: [N*H] spikes in the row, [N*H][W + 1] starts (uint), [N*H][W*C] entries (ushort). */
 
 /* Literal arguments (two, lanes, vectors ...) must fold: without the attribute PoCL keeps one copy that
  * tests them. */
@@ -28,6 +44,23 @@
 
 #define CAT_(a, b) a##b
 #define CAT(a, b) CAT_(a, b)
+#define MIN(a, b) ((a) < (b) ? (a) : (b))
+#define MAX(a, b) ((a) > (b) ? (a) : (b))
+#define CEIL(a, b) (((a) + (b) - 1) / (b))
+
+/* A strip: R output rows of one image, or G images where they are small. */
+#define PIXELS 1024
+#if HO * WO <= PIXELS / 2
+#define G MIN(N, PIXELS / (HO * WO))
+#define R HO
+#else
+#define G 1
+#define R CEIL(HO, CEIL(HO, MAX(1, PIXELS / WO)))
+#endif
+#define STRIPS_Y CEIL(HO, R)
+#define STRIPS (CEIL(N, G) * STRIPS_Y)
+
+/* A panel: VECTORS vectors of outputs in the registers of the list, PAIR at a time for the tables. */
 #define VECS (O / 16)
 #if VECS % 8 == 0
 #define VECTORS 8
@@ -58,9 +91,15 @@
 #define EACH8(F) EACH7(F) F(7)
 #define EACH CAT(EACH, VECTORS)
 
-#define STARTS(work) ((__global uint *)(work))
-#define ENTRIES(work) ((__global ushort *)((work) + (ulong)N * H * (W + 1)))
+#define PAIR (VECTORS % 2 ? 1 : 2)
+
+/* Single rows vary: those up to a seventh are listed. */
+#if LISTS
+#define COUNTS(work) ((__global uint *)(work))
+#define STARTS(work) ((__global uint *)(work) + (ulong)N * H)
+#define ENTRIES(work) ((__global ushort *)((work) + (ulong)N * H * (W + 2)))
 #define CAPACITY ((W * C + 1) / 2 * 2)
+#define UNLISTED 0xffffffffu
 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void conv_forward__spike_list(SP_IN(uint, x), SP_OUT(float, work))
@@ -72,6 +111,13 @@ void conv_forward__spike_list(SP_IN(uint, x), SP_OUT(float, work))
         __global ushort *list = ENTRIES(work) + row * CAPACITY;
         __global uint *start = STARTS(work) + row * (W + 1);
         uint n = 0;
+        for (int i = 0; i < W * SP_WORDS(C); i++)
+            n += (uint)popcount(from[i]);
+        if (n * 7 >= W * C) {
+            COUNTS(work)[row] = UNLISTED;
+            continue;
+        }
+        n = 0;
         for (int ix = 0; ix < W; ix++) {
             start[ix] = n;
             for (int i = 0; i < SP_WORDS(C); i++)
@@ -79,6 +125,7 @@ void conv_forward__spike_list(SP_IN(uint, x), SP_OUT(float, work))
                     list[n++] = (ushort)(ix * C + i * 32 + (int)popcount((word & -word) - 1));
         }
         start[W] = n;
+        COUNTS(work)[row] = n;
     }
 }
 
@@ -111,24 +158,155 @@ INLINE void pixel(__global const float *work, __global const float *w, __global 
     EACH(PUT)
 }
 
+/* Whether less than an eighth of the strip's input fires, and no row much more, which then has no list. */
+INLINE bool is_sparse(__global const float *work, int n0, int images, int oy0, int rows)
+{
+    const int first = max(0, oy0 * SH - PH), last = min(H, (oy0 + rows - 1) * SH - PH + (KH - 1) * DH + 1);
+    ulong spikes = 0, all = 0;
+    for (int n = n0; n < n0 + images; n++)
+        for (int iy = first; iy < last; iy++) {
+            spikes += COUNTS(work)[(long)n * H + iy];
+            all += W * C;
+        }
+    return spikes * 8 < all;
+}
+
+INLINE void add_lists(__global const float *work, __global const float *w, __global const float *bias,
+                      __global float *y, int n0, int images, int oy0, int rows)
+{
+    for (int n = n0; n < n0 + images; n++)
+        for (int oy = oy0; oy < oy0 + rows; oy++)
+            for (int ox = 0; ox < WO; ox++)
+                pixel(work, w, bias, y + (((ulong)n * HO + oy) * WO + ox) * O, n, oy, ox);
+}
+#endif
+
+/* Tables of a step: KW taps x GROUPS x 16 sums, about 24 KB. */
+#define GROUPS (KW == 1 ? 8 : KW <= 3 ? 4 : 2)
+#define STEP (4 * GROUPS)
+#define TABLE (16 * PAIR)
+#define XW ((WO - 1) * SW + (KW - 1) * DW + 1)
+#define XH ((R - 1) * SH + (KH - 1) * DH + 1)
+
+/* Bits of channels c .. of the strip's input, from bit 0 on; zero outside. */
+INLINE void gather(uint *to, __global const uint *x, int n0, int images, int oy0, int c)
+{
+    for (int g = 0; g < images; g++)
+        for (int r = 0; r < XH; r++) {
+            const int iy = oy0 * SH - PH + r;
+            __global const uint *from = x + ((long)(n0 + g) * H + iy) * (W * SP_WORDS(C)) + c / 32;
+            for (int ix = -PW; ix < XW - PW; ix++)
+                *to++ = iy >= 0 && iy < H && ix >= 0 && ix < W ? from[ix * SP_WORDS(C)] >> (c & 31) : 0u;
+        }
+}
+
+/* The sixteen sums of the rows of channels c .. c+3. */
+INLINE void prepare(float16 *table, __global const float *w, int c)
+{
+    for (int v = 0; v < PAIR; v++, table++) {
+#define ROW(i) (c + i < C ? vload16(v, w + (ulong)(i) * O) : (float16)(0.0f))
+        const float16 a = ROW(0), b = ROW(1), d = ROW(2), e = ROW(3), ab = a + b, de = d + e;
+#define SUM(i, value) table[(i) * PAIR] = value;
+        SUM(0, (float16)(0.0f)) SUM(1, a) SUM(2, b) SUM(3, ab) SUM(4, d) SUM(5, a + d) SUM(6, b + d)
+        SUM(7, ab + d) SUM(8, e) SUM(9, a + e) SUM(10, b + e) SUM(11, ab + e) SUM(12, de) SUM(13, a + de)
+        SUM(14, b + de) SUM(15, ab + de)
+    }
+}
+
+/* One row of output pixels: KW * GROUPS sums each. */
+INLINE void add_row(float16 *sums, const uint *x, const float16 *tables)
+{
+    for (int ox = 0; ox < WO; ox++) {
+        float16 a = sums[ox * PAIR], b = PAIR > 1 ? sums[ox * PAIR + 1] : (float16)(0.0f);
+        __attribute__((opencl_unroll_hint(8)))
+        for (int kx = 0; kx < KW; kx++) {
+            const uint word = x[ox * SW + kx * DW];
+            __attribute__((opencl_unroll_hint(8)))
+            for (int q = 0; q < GROUPS; q++) {
+                const float16 *t = tables + (kx * GROUPS + q) * TABLE + (word >> (4 * q) & 15u) * PAIR;
+                a += t[0];
+                if (PAIR > 1)
+                    b += t[1];
+            }
+        }
+        sums[ox * PAIR] = a;
+        if (PAIR > 1)
+            sums[ox * PAIR + 1] = b;
+    }
+}
+
+/* A strip for PAIR vectors of outputs. */
+INLINE void add_tables(float16 *sums, __global const uint *x, __global const float *w, int n0, int images,
+                       int oy0, int rows)
+{
+    float16 tables[KW * GROUPS * TABLE];
+    uint bits[G * XH * XW];
+    for (int c = 0; c < C; c += STEP) {
+        gather(bits, x, n0, images, oy0, c);
+        for (int ky = 0; ky < KH; ky++) {
+            for (int kx = 0; kx < KW; kx++)
+                for (int q = 0; q < GROUPS; q++)
+                    prepare(tables + (kx * GROUPS + q) * TABLE,
+                            w + ((ulong)(ky * KW + kx) * C + c + 4 * q) * O, c + 4 * q);
+            for (int g = 0; g < images; g++)
+                for (int r = 0; r < rows; r++)
+                    add_row(sums + (g * R + r) * WO * PAIR, bits + (g * XH + r * SH + ky * DH) * XW, tables);
+        }
+    }
+}
+
+INLINE void strip_by_tables(__global const uint *x, __global const float *w, __global const float *bias,
+                            __global float *y, int n0, int images, int oy0, int rows)
+{
+    float16 sums[G * R * WO * PAIR];
+    for (int i = 0; i < G * R * WO; i++)
+        for (int v = 0; v < PAIR; v++)
+#if BIAS
+            sums[i * PAIR + v] = vload16(v, bias);
+#else
+            sums[i * PAIR + v] = (float16)(0.0f);
+#endif
+    add_tables(sums, x, w, n0, images, oy0, rows);
+    for (int g = 0; g < images; g++) {
+        __global float *to = y + (((ulong)(n0 + g) * HO + oy0) * WO) * O;
+        for (int i = 0; i < rows * WO; i++, to += O)
+            for (int v = 0; v < PAIR; v++)
+                vstore16(sums[(g * R * WO + i) * PAIR + v], v, to);
+    }
+}
+
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void conv_forward__spikes(SP_IN(float, work), SP_IN(float, w),
+#if LISTS
+void conv_forward__spikes(SP_IN(float, work), SP_IN(uint, x), SP_IN(float, w),
+#else
+void conv_forward__spike_tables(SP_IN(uint, x), SP_IN(float, w),
+#endif
 #if BIAS
                           SP_IN(float, bias),
 #endif
                           SP_OUT(float, y))
 {
-    SP_AT(work); SP_AT(w); SP_AT(y);
+    SP_AT(x); SP_AT(w); SP_AT(y);
+#if LISTS
+    SP_AT(work);
+#endif
 #if BIAS
     SP_AT(bias);
 #else
     __global const float *bias = w;
 #endif
-    const long item = (long)get_global_id(0), items = (long)get_global_size(0), units = (long)PANELS * N * HO;
+    const long item = (long)get_global_id(0), items = (long)get_global_size(0), units = (long)PANELS * STRIPS;
     for (long unit = item * units / items; unit < (item + 1) * units / items; unit++) {
-        const int o = (int)(unit / ((long)N * HO)) * VECTORS * 16;
-        const long row = unit % ((long)N * HO);
-        for (int ox = 0; ox < WO; ox++)
-            pixel(work, w + o, bias + o, y + (row * WO + ox) * O + o, row / HO, (int)(row % HO), ox);
+        const int o = (int)(unit / STRIPS) * VECTORS * 16, strip = (int)(unit % STRIPS);
+        const int n0 = strip / STRIPS_Y * G, oy0 = strip % STRIPS_Y * R;
+        const int images = min(G, N - n0), rows = min(R, HO - oy0);
+#if LISTS
+        if (is_sparse(work, n0, images, oy0, rows)) {
+            add_lists(work, w + o, bias + o, y + o, n0, images, oy0, rows);
+            continue;
+        }
+#endif
+        for (int at = o; at < o + VECTORS * 16; at += PAIR * 16)
+            strip_by_tables(x, w + at, bias + at, y + at, n0, images, oy0, rows);
     }
 }

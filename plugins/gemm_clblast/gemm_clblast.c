@@ -12,6 +12,7 @@ typedef struct gemm {
     const sp_plugin_host *host;
     const sp_plugin_cl *cl;
     gemm_shape shape;
+    int set; /* of parameters, tuning.c */
     uint64_t work_bytes;
     sp_plugin_range work; /* that temp is a part of */
     cl_mem temp;
@@ -86,19 +87,23 @@ static int32_t workspace(sp_plugin_variant *v, uint64_t *bytes, sp_plugin_error 
     int32_t st = gemm_make_safe(g->cl, g->host->get_extension(g->host, SP_PLUGIN_EXT_LOG), g->host, err);
     if (st != SP_OK)
         return st;
+    int fallback;
+    st = gemm_acquire(g->cl, g->set, &fallback, err);
+    if (st != SP_OK)
+        return st;
     column_major(&g->shape, &tb, &ldb, &ta, &lda);
     *bytes = 0;
+    CLBlastStatusCode code = CLBlastSuccess;
     for (size_t at = 0; at < 2; at++) {
         size_t need = 0;
-        CLBlastStatusCode code =
-            CLBlastSGemmTempBufferSize(CLBlastLayoutColMajor, tb, ta, g->shape.n, g->shape.m, g->shape.k, at,
-                                       ldb, at, lda, at, g->shape.n, &queue, &need);
-        if (code != CLBlastSuccess)
-            return gemm_fail(err, code, "CLBlast does not tell its need for memory: %s",
-                             gemm_code_name(code));
+        code = CLBlastSGemmTempBufferSize(CLBlastLayoutColMajor, tb, ta, g->shape.n, g->shape.m, g->shape.k, at,
+                                          ldb, at, lda, at, g->shape.n, &queue, &need);
         if (need > *bytes)
             *bytes = need;
     }
+    gemm_release();
+    if (code != CLBlastSuccess)
+        return gemm_fail(err, code, "CLBlast does not tell its need for memory: %s", gemm_code_name(code));
     g->work_bytes = *bytes;
     return SP_OK;
 }
@@ -130,7 +135,14 @@ static int32_t enqueue(sp_plugin_variant *v, const sp_plugin_launch *launch, sp_
                 "force another variant: --plugin gemm=reference");
     if (g->work_bytes && launch->work.mem)
         take_work(g, launch->work);
-    CLBlastStatusCode code = gemm_call(s, b[0], b[1], b[2], launch->queue, launch->event, g->temp);
+    int fallback;
+    int32_t st = gemm_acquire(g->cl, g->set, &fallback, err);
+    if (st != SP_OK)
+        return st;
+    /* the workspace was asked for with other parameters where they had to be replaced */
+    CLBlastStatusCode code =
+        gemm_call(s, b[0], b[1], b[2], launch->queue, launch->event, fallback ? NULL : g->temp);
+    gemm_release();
     if (code != CLBlastSuccess)
         return gemm_fail(err, code, "CLBlast: %s (M=%zu N=%zu K=%zu TA=%d TB=%d)", gemm_code_name(code), s->m,
                          s->n, s->k, s->ta, s->tb);
@@ -178,6 +190,14 @@ static int32_t create(uint32_t i, const sp_plugin_host *host, const sp_plugin_ca
     g->cl = cl;
     g->shape = (gemm_shape){(size_t)m,           (size_t)n,           (size_t)k,
                             flag_of(call, "TA"), flag_of(call, "TB"), flag_of(call, "ACC")};
+    for (uint32_t t = 0; SP_PLUGIN_HAS(call, sp_plugin_call, tune_values) && t < call->n_tunes; t++)
+        if (strcmp(call->tune_names[t], "SET") == 0)
+            g->set = (int)call->tune_values[t];
+    if (g->set < 0 || g->set >= GEMM_SETS) {
+        int32_t st = gemm_fail(err, 0, "there is no set of parameters %d", g->set);
+        free(g);
+        return st;
+    }
     g->variant = (sp_plugin_variant){.struct_size = sizeof g->variant,
                                      .data = g,
                                      .workspace = workspace,

@@ -18,6 +18,7 @@ static struct {
     cl_device_id device;
     int32_t status;
     sp_plugin_error why;
+    int set;        /* that the device has now; 0 none was chosen yet */
 } known[MAX_DEVICES]; /* guarded by lock */
 static int n_known;
 
@@ -94,6 +95,71 @@ int32_t gemm_make_safe(const sp_plugin_cl *cl, const sp_plugin_log *log, const s
     }
     pthread_mutex_unlock(&lock);
     return st;
+}
+
+/* ---- sets to choose from ---- */
+
+/* Direct kernel: one launch, any shape. WGD, KWID, MDIMAD, MDIMCD, NDIMBD, NDIMCD, PADA, PADB, VWMD, VWND. */
+static const char *const direct_names[] = {"WGD",    "KWID",   "MDIMAD", "MDIMCD", "NDIMBD",
+                                           "NDIMCD", "PADA",   "PADB",   "VWMD",   "VWND"};
+static const size_t direct_sets[][10] = {{8, 2, 8, 8, 8, 8, 1, 1, 1, 1},
+                                         {16, 2, 8, 8, 8, 8, 1, 1, 1, 1},
+                                         {32, 2, 16, 16, 8, 8, 1, 1, 2, 2},
+                                         {64, 2, 16, 16, 16, 16, 1, 1, 4, 4}};
+/* Indirect kernel: padded and transposed copies, then tiles of MWG x NWG. */
+static const char *const tile_names[] = {"GEMMK", "KREG", "KWG", "KWI", "MDIMA", "MDIMC", "MWG", "NDIMB",
+                                         "NDIMC", "NWG",  "SA",  "SB",  "STRM",  "STRN",  "VWM", "VWN"};
+static const size_t tile_sets[][16] = {{0, 1, 16, 2, 8, 8, 32, 8, 8, 32, 0, 0, 0, 0, 1, 1},
+                                       {0, 1, 16, 2, 8, 8, 64, 8, 8, 64, 1, 1, 0, 0, 4, 4},
+                                       {0, 1, 16, 2, 16, 16, 64, 16, 16, 64, 1, 1, 0, 0, 2, 2},
+                                       {0, 1, 16, 2, 16, 16, 128, 16, 16, 64, 1, 1, 0, 0, 4, 2},
+                                       {0, 1, 16, 2, 16, 16, 128, 16, 16, 128, 1, 1, 0, 0, 4, 4},
+                                       {0, 1, 32, 2, 8, 8, 64, 8, 8, 64, 0, 0, 0, 0, 4, 4}};
+enum { N_DIRECT = sizeof direct_sets / sizeof *direct_sets, N_TILES = sizeof tile_sets / sizeof *tile_sets };
+enum { PLAIN_SET = 2 }; /* direct, 16 x 16: fits every device */
+_Static_assert(1 + N_DIRECT + N_TILES == GEMM_SETS, "the .meta file offers SET = 0 to GEMM_SETS - 1");
+
+static CLBlastStatusCode apply(cl_device_id device, int set)
+{
+    int direct = set <= N_DIRECT;
+    const char *routine = "XGEMM_MIN_INDIRECT_SIZE";
+    const size_t least = direct ? 1000000 : 0;
+    CLBlastStatusCode code =
+        CLBlastOverrideParameters(device, "GemmRoutine", CLBlastPrecisionSingle, 1, &routine, &least);
+    if (code != CLBlastSuccess)
+        return code;
+    /* CLBlast declares its arrays without const and changes nothing in them. */
+    if (direct)
+        return CLBlastOverrideParameters(device, "XgemmDirect", CLBlastPrecisionSingle, 10,
+                                         (const char **)(uintptr_t)direct_names, direct_sets[set - 1]);
+    return CLBlastOverrideParameters(device, "Xgemm", CLBlastPrecisionSingle, 16,
+                                     (const char **)(uintptr_t)tile_names, tile_sets[set - 1 - N_DIRECT]);
+}
+
+int32_t gemm_acquire(const sp_plugin_cl *cl, int set, int *fallback, sp_plugin_error *err)
+{
+    pthread_mutex_lock(&lock);
+    int i = 0;
+    while (i < n_known && known[i].device != cl->device)
+        i++;
+    *fallback = set == 0 && i < n_known && known[i].set != 0;
+    if (*fallback)
+        set = PLAIN_SET;
+    if (set == 0 || (i < n_known && known[i].set == set))
+        return SP_OK;
+    CLBlastStatusCode code = i < n_known ? apply(cl->device, set) : CLBlastUnexpectedError;
+    if (code == CLBlastSuccess) {
+        known[i].set = set;
+        return SP_OK;
+    }
+    gemm_release();
+    return gemm_fail(err, code, "CLBlast refuses its parameters of set %d for %s: %s", set, cl->name,
+                     gemm_code_name(code));
+}
+
+void gemm_release(void)
+{
+    pthread_mutex_unlock(&lock);
 }
 
 void gemm_forget_devices(void)

@@ -45,6 +45,17 @@ for method in sltt sltt-k ottt; do
     planned $method 50
     [ "$bytes" -eq "$at5" ] || fail "$at5 bytes at 5 steps, $bytes at 50"
 done
+# adaptive: also the spike counters, 256 bytes a neuron layer and time step
+adaptive() { # T
+    run plan "$recipe" --json -s schedule.method=sltt-k -s schedule.time_steps="$1" -s schedule.backprop_steps=adaptive
+    expect_code 0
+    bytes=$(number planned_bytes)
+    [ "$(number allocated_bytes)" = "$bytes" ] || fail "planned \"$bytes\", allocated \"$(number allocated_bytes)\""
+}
+adaptive 5
+at5=$bytes
+adaptive 50
+[ "$bytes" -eq $((at5 + 45 * 256)) ] || fail "adaptive sltt-k: $at5 bytes at 5 steps, $bytes at 50"
 planned bptt 20
 at20=$bytes
 planned bptt 35

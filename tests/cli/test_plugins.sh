@@ -85,5 +85,10 @@ expect_out "1.00x"
 run plugins bench scale --shape "M=8 C=8" --ms 5 --json --plugins "$fixtures/wrong_result.cl"
 expect_code 1
 expect_out '"median_ms":null' # what is wrong is not timed
+run plugins bench spikes.count --shape "M=64 C=32" --ms 5 --density 10
+expect_code 0
+expect_out "10 % of the neurons fire"
+run plugins bench spikes.count --shape "M=64 C=32" --density 101
+expect_code 2
 run plugins bench scale --shape "M=1000000 C=1000000"
 expect_code 2

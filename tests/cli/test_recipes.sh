@@ -58,6 +58,16 @@ expect_code 4
 run plan --brief --no-data --unlimited --set batch=4096 "$recipes/cpu/nmnist_conv_bptt.yaml"
 expect_code 0
 expect_out "bytes planned; the device has"
+# A recurrent network of several neuron models, on noise of the shape of SHD: two steps by each method
+for method in sltt bptt; do
+    run plan --brief --no-data "$recipes/cpu/shd_recurrent_$method.yaml"
+    expect_code 0
+    run train --out "$work/shd_$method" --max-iterations 2 --set data.name=synthetic --set data.channels=700 --set data.height=1 \
+        --set data.width=1 --set data.classes=20 --set data.count=64 --set data.frames=100 "$recipes/cpu/shd_recurrent_$method.yaml"
+    expect_code 130
+    grep -q '"1.recurrent.weight"' "$work/shd_$method/checkpoint.safetensors" || fail "no recurrent weight in the checkpoint"
+    grep -q '"3.w"' "$work/shd_$method/checkpoint.safetensors" || fail "no learnt leak in the checkpoint"
+done
 # A set of any shape cannot be known.
 run plan --set data.name=idx --set data.path="$work" "$recipes/paper/cifar10_resnet18_sltt.yaml"
 expect_code 7

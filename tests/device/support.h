@@ -208,6 +208,20 @@ static inline void expect_same_gradient(const sp_graph *g, const float *a, const
     }
 }
 
+/* Every neuron model with more than u, and recurrent layers. */
+#define EVERY_MODEL                                                                                          \
+    "  - {type: conv, out: 6, kernel: 3, stride: 2}\n"                                                       \
+    "  - {type: batch_norm}\n"                                                                               \
+    "  - {type: plif, tau: 2, v_th: 0.5}\n"                                                                  \
+    "  - {type: conv, out: 5, kernel: 2}\n"                                                                  \
+    "  - {type: alif, tau_a: 3, beta: 0.4, v_th: 0.3}\n"                                                     \
+    "  - {type: flatten}\n"                                                                                  \
+    "  - {type: linear, out: 34}\n"                                                                          \
+    "  - {type: cuba_lif, tau_syn: 2, tau: 3, v_th: 0.4, recurrent: true}\n"                                 \
+    "  - {type: linear, out: 16}\n"                                                                          \
+    "  - {type: plif, tau: 3, decay_input: true, v_th: 0.1, recurrent: true, reset: hard}\n"                 \
+    "  - {type: linear, out: 4}\n"
+
 /* Every kind of layer at small sizes; spikes and real values meet every layer that takes both. */
 #define EVERY_LAYER                                                                                          \
     "  - {type: conv, out: 8, kernel: 3, padding: 1}\n"                                                      \

@@ -278,3 +278,37 @@ Test(methods, recomputing_in_bptt_gives_the_same_bits_in_less_memory)
         free(b);
     }
 }
+
+/* ---- spikes by time step, from which adaptive SLTT-K chooses ---- */
+
+Test(methods, spikes_by_time_step_add_up_to_those_of_the_layers)
+{
+    static const uint8_t some[5] = {1, 0, 0, 1, 0};
+    sp_error err = {0};
+    sp_plan_options o = options_of(SP_METHOD_SLTT_K, 3, 5);
+    o.step_spikes = o.sequence = true;
+    rig r = rig_open(EVERY_LAYER, chw, &o);
+    uint64_t of_nodes[64], by_step[5 * 16], total = 0;
+    uint32_t part[64 * 16];
+    cr_assert(r.g->n_nodes <= 64 && r.p->n_neuron_layers >= 2 && r.p->n_neuron_layers <= 16);
+    cr_assert_eq(sp_exec_clear_spikes(r.p, &err), SP_OK);
+    r.backprop = some;
+    for (int run = 1; run <= 2; run++) { /* the counters of the layers go on, those of the steps start anew */
+        free(rig_gradient(&r));
+        cr_assert_eq(sp_exec_step_spikes(r.p, by_step, part, &err), SP_OK, "%s", err.text);
+    }
+    cr_assert_eq(sp_exec_spikes(r.p, of_nodes, &err), SP_OK, "%s", err.text);
+    for (int i = 0, layer = 0; i < r.g->n_nodes; i++) {
+        uint64_t sum = 0;
+        if (r.g->nodes[i].type != SP_NODE_NEURON)
+            continue;
+        for (int t = 0; t < 5; t++)
+            sum += by_step[t * r.p->n_neuron_layers + layer];
+        cr_assert_eq(2 * sum, of_nodes[i], "layer %d: %llu by step, %llu in two runs", layer, (unsigned long long)sum,
+                     (unsigned long long)of_nodes[i]);
+        total += sum;
+        layer++;
+    }
+    cr_assert_gt(total, 0);
+    rig_close(&r);
+}

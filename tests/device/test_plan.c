@@ -109,7 +109,7 @@ static bool may_share(const sp_plan *p, int segment, const life *l, int a, int b
 
 static int slots(const sp_plan *p, const sp_value *v)
 {
-    return v->store == SP_STORE_HISTORY ? (int)sp_plan_block(p) : 1;
+    return (int)sp_plan_slots(p, v);
 }
 
 static void expect_apart(const sp_plan *p, int a, int b)

@@ -9,6 +9,7 @@ static const char *const schedules[] = {
     "schedule: {method: sltt-k, time_steps: 4, backprop_steps: 2}\noptimizer: {name: adamw, lr: 0.01, weight_decay: 0.01}\n",
     "schedule: {method: bptt, time_steps: 3}\noptimizer: {lr: 0.1}\nlr_schedule: {name: step, every: 1, gamma: 0.5}\n",
     "schedule: {method: ottt, time_steps: 3}\noptimizer: {lr: 0.1}\nlr_schedule: {name: cosine, per: batch}\nloss: {mse: 0.1}\n",
+    "schedule: {method: sltt-k, time_steps: 5, backprop_steps: adaptive, spike_share: 0.45}\noptimizer: {lr: 0.1}\n",
 };
 
 static void write_recipe(const char *schedule)
@@ -58,6 +59,41 @@ Test(resume, a_run_that_was_stopped_ends_as_one_that_was_not)
     EXPECT_CODE(0, run("train --resume parts0")); /* a run that has ended stays as it is */
     expect_same_checkpoint("whole0/checkpoint.safetensors", "parts0/checkpoint.safetensors");
     expect_same_epochs("whole0", "parts0");
+}
+
+/* Learnt leaks and recurrent weights are parameters like others: saved, decayed, continued to the bit. */
+Test(resume, networks_of_every_neuron_model)
+{
+    static const char *const methods[] = {"sltt", "bptt"};
+    for (int i = 0; i < 2; i++) {
+        char text[2048], a[64], b[64];
+        snprintf(text, sizeof text, "%sschedule: {method: %s, time_steps: 4}\noptimizer: {lr: 0.1, weight_decay: 0.01}\n%s", TINY,
+                 methods[i], "network:\n"
+                 "  - {type: conv, out: 8, kernel: 3, stride: 2}\n"
+                 "  - {type: batch_norm}\n"
+                 "  - {type: plif, tau: 2}\n"
+                 "  - {type: flatten}\n"
+                 "  - {type: linear, out: 32}\n"
+                 "  - {type: cuba_lif, tau_syn: 2, recurrent: true, v_th: 0.4}\n"
+                 "  - {type: linear, out: 16}\n"
+                 "  - {type: alif, tau_a: 4, beta: 0.2, v_th: 0.3}\n"
+                 "  - {type: linear, out: 4}\n");
+        write_text("r.yaml", text);
+        EXPECT_CODE(0, run("train r.yaml --out whole-%s -s epochs=4", methods[i]));
+        EXPECT_CODE(130, run("train r.yaml --out parts-%s -s epochs=4 --max-iterations 5", methods[i]));
+        EXPECT_CODE(0, run("train --resume parts-%s", methods[i]));
+        snprintf(a, sizeof a, "whole-%s/checkpoint.safetensors", methods[i]);
+        snprintf(b, sizeof b, "parts-%s/checkpoint.safetensors", methods[i]);
+        expect_same_checkpoint(a, b);
+        sp_tensor_file f = tensors_of(a);
+        const sp_tensor *w = sp_tensors_find(&f, "2.w"), *m = sp_tensors_find(&f, "optimizer.m.2.w");
+        float value;
+        cr_assert(w && m && w->n_dims == 0 && w->bytes == sizeof value);
+        memcpy(&value, w->data, sizeof value);
+        cr_assert(isfinite(value) && value != 0.0f, "tau is 2 as it started: w is %g", (double)value);
+        cr_assert_not_null(sp_tensors_find(&f, "5.recurrent.weight"));
+        sp_tensors_free(&f);
+    }
 }
 
 Test(resume, the_same_seed_gives_the_same_run_and_another_another)

@@ -36,6 +36,18 @@ def lif(**keys):
     return layer("lif", **keys)
 
 
+def plif(**keys):
+    return layer("plif", **keys)
+
+
+def cuba(tau_syn, **keys):
+    return layer("cuba_lif", tau_syn=tau_syn, **keys)
+
+
+def alif(tau_a, beta, **keys):
+    return layer("alif", tau_a=tau_a, beta=beta, **keys)
+
+
 def neuron(**keys):
     return {"v_th": 1.0, "reset": "soft", "detach_reset": False, "tau": 1.5, "surrogate": "triangle", "width": 1.0, **keys}
 
@@ -49,6 +61,43 @@ def case(name, seed, layers, shape, steps, method, classes, sequence=True, backp
 
 
 CASES = [
+    case("alif_bptt", 1, [
+        conv(2, 6, 3), norm(6), alif(4.0, 0.4), FLATTEN, linear(54, 16), alif(8.0, 0.25, v_th=0.8, detach_reset=True),
+        linear(16, 13), alif(3.0, 0.5, reset="hard", v_reset=-0.2, decay_input=True), linear(13, 4)],
+        [3, 2, 5, 5], 5, "bptt", 4, gain=2.0, neuron=neuron(tau=2.0, surrogate="sigmoid", width=3.0)),
+    case("alif_sltt", 1, [
+        linear(12, 17), alif(5.0, 0.3), linear(17, 14), norm(14), alif(2.0, 0.6, reset="hard", v_reset=-0.1), linear(14, 4)],
+        [4, 12], 5, "sltt", 4, gain=1.8, mse=0.3, neuron=neuron(tau=1.5)),
+    case("cuba_lif_bptt", 1, [
+        conv(2, 5, 3), norm(5), cuba(2.0), FLATTEN, linear(45, 15), cuba(3.0, decay_input=True, reset="hard", v_reset=-0.2),
+        linear(15, 14), cuba(1.25, tau=3.0, detach_reset=True), linear(14, 4)],
+        [3, 2, 5, 5], 5, "bptt", 4, gain=1.6, neuron=neuron(tau=2.0, surrogate="atan", width=2.0)),
+    case("cuba_lif_sltt", 1, [
+        linear(12, 17), cuba(2.0), linear(17, 14), cuba(1.5, decay_input=True, tau=2.5), linear(14, 4)],
+        [4, 12], 5, "sltt", 4, gain=1.6, neuron=neuron(tau=1.5)),
+    case("mixed_models_truncated_bptt", 1, [
+        linear(12, 16), plif(recurrent=True), linear(16, 15), alif(4.0, 0.3, recurrent=True), linear(15, 14), cuba(2.0),
+        linear(14, 4)],
+        [4, 12], 5, "bptt", 4, gain=1.4, truncate=2, neuron=neuron(tau=2.0, surrogate="sigmoid", width=3.0)),
+    case("plif_bptt", 1, [
+        conv(2, 5, 3), norm(5), plif(), FLATTEN, linear(45, 16), plif(decay_input=True, reset="hard", v_reset=-0.2),
+        linear(16, 14), plif(decay_input=True, detach_reset=True), linear(14, 13), plif(reset="hard", v_reset=-0.3), linear(13, 4)],
+        [3, 2, 5, 5], 5, "bptt", 4, gain=2.2, neuron=neuron(tau=2.0, surrogate="sigmoid", width=3.0)),
+    case("plif_sltt", 1, [
+        plif(), linear(12, 17), plif(decay_input=True), linear(17, 14), norm(14), plif(reset="hard", v_reset=-0.3), linear(14, 4)],
+        [4, 12], 5, "sltt", 4, gain=2.2, mse=0.3, neuron=neuron(tau=1.5)),
+    case("plif_sltt_k2", 1, [
+        linear(12, 17), plif(), linear(17, 14), alif(3.0, 0.4), linear(14, 13), lif(recurrent=True), linear(13, 4)],
+        [4, 12], 5, "sltt-k", 4, backprop=[1, 4], gain=1.6, neuron=neuron(tau=2.0)),
+    case("recurrent_bptt", 1, [
+        linear(12, 16), lif(recurrent=True), linear(16, 15), norm(15), cuba(2.0, recurrent=True, reset="hard"), linear(15, 4)],
+        [4, 12], 6, "bptt", 4, gain=1.4, neuron=neuron(tau=2.0, surrogate="atan", width=2.0)),
+    case("recurrent_ottt", 1, [
+        linear(12, 16), lif(recurrent=True), linear(16, 15), lif(recurrent=True, tau=3.0), linear(15, 4)],
+        [4, 12], 5, "ottt", 4, gain=1.4, neuron=neuron(tau=2.0, detach_reset=True)),
+    case("recurrent_sltt", 1, [
+        linear(12, 16), lif(recurrent=True), linear(16, 15, bias=False), alif(4.0, 0.3, recurrent=True), linear(15, 4)],
+        [4, 12], 5, "sltt", 4, sequence=False, gain=1.6, mse=0.2, neuron=neuron(tau=1.5)),
     case("adaptive_pool_bptt", 1, [
         conv(2, 4, 3, stride=2, padding=1), lif(),
         layer("adaptive_avg_pool", output=[7, 3]),

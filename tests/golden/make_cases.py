@@ -60,8 +60,14 @@ def f32(x):
 
 def parameters(layers, prefix=""):
     """(name, shape, fan-in) of every trainable parameter, in the order of the files."""
+    width = None
     for i, layer in enumerate(layers):
         name, kind = f"{prefix}{i}", layer["type"]
+        width = layer.get("out", width)
+        if layer.get("recurrent"):
+            yield f"{name}.recurrent.weight", (width, width), width
+        if kind == "plif":
+            yield f"{name}.w", (), 1
         if kind == "residual":
             if layer.get("skip_gain"):
                 yield f"{name}.skip_gain", (), 1
@@ -103,6 +109,8 @@ def draw(case, seed, low, high, gain):
         elif what == "weight":
             bound = gain * math.sqrt(3 / fan_in)
             values = uniform(n, -bound, bound)
+        elif what == "w":
+            values = uniform(n, -1.0, 1.0)
         else:
             values = uniform(n, 0.7, 1.3) if what in ("gain", "skip_gain") else uniform(n, -0.2, 0.4)
         tensors["param." + name] = values, shape
@@ -171,11 +179,11 @@ def make(spec):
         sys.exit(f"{case['name']}: none of the {TRIES} seeds from {first} will do; the last one: {why}")
     case.update(seed=seed, loss_value=loss, min_threshold_margin=net.margin,
                 mean_firing_rate=math.fsum(firing(net)) / max(1, len(net.rates)))
-    order = ("name seed layers input_shape input_is_sequence time_steps method backprop_steps neuron loss classes loss_value "
+    order = ("name seed layers input_shape input_is_sequence time_steps method backprop_steps truncate neuron loss classes loss_value "
              "batch_norm min_threshold_margin mean_firing_rate").split()
     stem = os.path.join(HERE, case["name"])
     with open(stem + ".json", "w", encoding="utf-8", newline="\n") as f:
-        f.write(json.dumps({k: case[k] for k in order}, indent=1) + "\n")
+        f.write(json.dumps({k: case[k] for k in order if k in case}, indent=1) + "\n")
     write_tensors(stem + ".safetensors",
                   [(n, "I64" if n == "target" else "F32", s, v) for n, (v, s) in tensors.items()] +
                   [(n, "F64", s, v) for n, (v, s) in expected.items()])
@@ -220,7 +228,7 @@ def derivatives():
     central differences of the loss at a few places of every parameter."""
     bad = 0
     for spec in CASES:
-        case = copy.deepcopy(spec) | {"method": "bptt", "backprop_steps": None}
+        case = copy.deepcopy(spec) | {"method": "bptt", "backprop_steps": None, "truncate": None}
         tensors = draw(case, spec["seed"], *spec.get("range", (-1.0, 2.0)), spec.get("gain", 1.0))
         _, _, expected = evaluate(case, tensors, True)
         largest = max(abs(a) for n, (g, _) in expected.items() if n.startswith("grad") for a in g)

@@ -264,6 +264,18 @@ class Tape:
         data = [decay * a + gain * b + (1 - decay) * rest for a, b in zip(v.data, x.data)]
         return self.make(data, x.shape, [v, x], pull)
 
+    def charge_learnt(self, v, x, w, scaled, rest):
+        """1/tau = sigmoid(w): u = v + (x - (v - rest)) / tau, or u = v - (v - rest) / tau + x."""
+        rate = 1 / (1 + exp(-w.data[0]))
+        off = [(b if scaled else 0.0) - (a - rest) for a, b in zip(v.data, x.data)]
+
+        def pull(g):
+            v.add_grad([(1 - rate) * a for a in g])
+            x.add_grad([rate * a for a in g] if scaled else g)
+            w.add_grad([rate * (1 - rate) * math.fsum(map(mul, g, off))])
+        data = [a + rate * d + (0.0 if scaled else b) for a, b, d in zip(v.data, x.data, off)]
+        return self.make(data, x.shape, [v, x, w], pull)
+
     def fire(self, u, v_th, name, width, is_smooth):
         spike = (lambda d: smooth(name, width, d)) if is_smooth else (lambda d: 1.0 if d >= 0 else 0.0)
         pull = lambda g: u.add_grad([a * surrogate(name, width, b - v_th) for a, b in zip(g, u.data)])
@@ -330,7 +342,7 @@ class Network:
 
     def __init__(self, case, params, statistics, is_smooth=False):
         self.case, self.params, self.statistics, self.smooth = case, params, statistics, is_smooth
-        self.tape, self.v, self.traces = Tape(), {}, {}
+        self.tape, self.kept, self.traces = Tape(), {}, {}
         self.margin, self.lead, self.rates, self.plans = math.inf, math.inf, {}, {}
         self.first = True
 
@@ -385,23 +397,57 @@ class Network:
                                  [keep * a + settings["momentum"] * b for a, b in zip(old[1], unbiased)])
         return y
 
-    def lif(self, name, layer, x):
+    def carried(self, kept, value):
+        """What a step leaves to the next one: with a gradient in bptt only."""
+        self.kept[kept] = value if self.case["method"] == "bptt" else value.cut()
+
+    def before(self, kept, start, like):
+        return Value([start] * len(like.data), like.shape) if self.first else self.kept[kept]
+
+    def recur(self, name, x, leak):
+        """x plus a dense matrix times the spikes of the step before; OTTT has a trace of those."""
+        s = self.before((name, "s"), 0.0, x)
+        s_w = s
+        if self.case["method"] == "ottt":
+            old = self.before((name, "trace"), 0.0, x)
+            s_w = Value([leak * a + b for a, b in zip(old.data, s.data)], x.shape)
+            self.kept[name, "trace"] = s_w
+        return self.tape.add(x, self.tape.product(s, self.param(name, "recurrent.weight"), None, s_w))
+
+    def neuron(self, name, layer, x):
         s = {"model": "lif", "v_reset": 0.0, "decay_input": False, **self.case["neuron"], **layer}
+        model = s["model"] if layer["type"] == "lif" else layer["type"]
         hard, detach = s["reset"] == "hard", s["detach_reset"] and not self.smooth
         width = WIDTHS[s["surrogate"]] if s["width"] is None else s["width"]
-        decay = 1.0 if s["model"] == "if" else 1 - 1 / s["tau"]
+        decay = 1.0 if model == "if" else 1 - 1 / s["tau"]
         rest = s["v_reset"] if hard else 0.0
-        v = Value([rest] * len(x.data), x.shape) if self.first else self.v[name]
-        u = self.tape.charge(v, x, decay, 1 / s["tau"] if s["decay_input"] else 1.0, rest if s["model"] == "lif" else 0.0)
-        spikes = self.tape.fire(u, s["v_th"], s["surrogate"], width, self.smooth)
+        v, over = self.before((name, "v"), rest, x), None
+        if s.get("recurrent"):
+            x = self.recur(name, x, decay)
+        if model == "cuba_lif":  # the synaptic current, of this step already
+            x = self.tape.add(self.tape.scale(self.before((name, "i"), 0.0, x), 1 - 1 / s["tau_syn"]), x)
+            self.carried((name, "i"), x)
+        if model == "plif":
+            u = self.tape.charge_learnt(v, x, self.param(name, "w"), s["decay_input"], rest)
+        else:
+            u = self.tape.charge(v, x, decay, 1 / s["tau"] if s["decay_input"] else 1.0, rest if model != "if" else 0.0)
+        if model == "alif":  # the threshold is v_th + beta a; a has grown by the spike of the step before
+            a = self.tape.add(self.tape.scale(self.before((name, "a"), 0.0, x), 1 - 1 / s["tau_a"]),
+                              self.before((name, "s"), 0.0, x))
+            self.carried((name, "a"), a)
+            over = self.tape.add(u, self.tape.scale(a, -s["beta"]))
+        over = over or u
+        spikes = self.tape.fire(over, s["v_th"], s["surrogate"], width, self.smooth)
         spikes.leak = decay
-        v = self.tape.reset(u, spikes.cut() if detach else spikes, hard, s["v_th"], rest)
-        self.v[name] = v if self.case["method"] == "bptt" else v.cut()
-        for a in u.data:
+        self.carried((name, "v"), self.tape.reset(u, spikes.cut() if detach else spikes, hard, s["v_th"], rest))
+        self.carried((name, "s"), spikes)
+        for a in over.data:
             for k in kinks(s["surrogate"], width):
                 self.margin = min(self.margin, abs(abs(a - s["v_th"]) - k))
         self.rates.setdefault(name, []).append(math.fsum(spikes.data) / len(spikes.data))
         return spikes
+
+    lif = plif = cuba_lif = alif = neuron
 
     def window_lists(self, name, layer, x):
         n, c, h, w = x.shape
@@ -455,10 +501,13 @@ class Network:
     def run(self, inputs, labels):
         """inputs: one Value for every time step. Gradients are left in params; returns loss and summed logits."""
         case, total, losses = self.case, None, []
-        steps = case["time_steps"]
+        steps, block = case["time_steps"], case.get("truncate") or case["time_steps"]
         for t in range(steps):
             self.tape.recording = case["method"] != "sltt-k" or t in case["backprop_steps"]
             self.first = t == 0
+            if t % block == 0 and t > 0:  # truncated: what lies before is a constant
+                self.tape.backward()
+                self.kept = {k: v.cut() for k, v in self.kept.items()}
             logits = self.layers(case["layers"], "", inputs[t])
             total = logits.data if total is None else [a + b for a, b in zip(total, logits.data)]
             if not self.tape.recording:

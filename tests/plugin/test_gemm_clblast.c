@@ -15,6 +15,8 @@ static void fill_random(float *x, size_t n, uint64_t stream)
 
 enum { AT = 64, N_ELEMS = 4096 };
 
+static const int64_t *set; /* of parameters; NULL: the default */
+
 static void run_case(sp_variant *v, int64_t m, int64_t n, int64_t k, int ta, int tb, int acc)
 {
     static float a[N_ELEMS], b[N_ELEMS], c[N_ELEMS], want[N_ELEMS], got[N_ELEMS];
@@ -32,7 +34,7 @@ static void run_case(sp_variant *v, int64_t m, int64_t n, int64_t k, int ta, int
     call.op->reference(&call, (void *const[]){a + AT, b + AT, want + AT});
     sp_error err = {0};
     sp_launch *l = NULL;
-    cr_assert_eq(sp_launch_create(reg, dev, v, &call, NULL, &l, &err), SP_OK, "%s", err.text);
+    cr_assert_eq(sp_launch_create(reg, dev, v, &call, set, &l, &err), SP_OK, "%s", err.text);
     sp_range r[3], work = {0};
     const float *const from[3] = {a, b, c};
     for (int i = 0; i < 3; i++) {
@@ -76,6 +78,22 @@ Test(clblast, agrees_with_the_reference)
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
         for (int combo = 0; combo < 8; combo++)
             run_case(v, shapes[i][0], shapes[i][1], shapes[i][2], combo & 1, combo >> 1 & 1, combo >> 2);
+}
+
+/* Every set of parameters that the tuner tries, and the default after them: CLBlast cannot give back what it had. */
+Test(clblast, agrees_with_every_set_of_parameters)
+{
+    load(NULL);
+    sp_variant *v = find_for_device();
+    cr_assert_eq(v->n_tunes, 1);
+    const sp_tune *sets = &v->tunes[0];
+    cr_assert_str_eq(sets->name, "SET");
+    for (int i = 1; i <= sets->n_values; i++) {
+        set = i < sets->n_values ? &sets->values[i] : NULL;
+        run_case(v, 33, 17, 29, 0, 1, 1);
+        run_case(v, 50, 1, 40, 1, 0, 0);
+    }
+    set = NULL;
 }
 
 Test(clblast, can_be_forced_by_family_name)

@@ -60,7 +60,7 @@ Test(libraries, broken_ones_say_what_is_broken_and_the_next_candidate_is_taken)
     static const char *const cases[][2] = {
         {"no_object", "cannot be opened"},
         {"no_symbol", "exports no symbol \"sp_plugin_entry\""},
-        {"wrong_major", "built for plugin ABI 99.5, this spikeport has 1.0"},
+        {"wrong_major", "built for plugin ABI 99.6, this spikeport has 1.1"},
         {"small_struct", "struct_size of its entry is 16"},
         {"no_factory", "has no factory \"spikeport.variant-factory/1\""},
         {"prepare", "the self-test of this plugin always fails"},

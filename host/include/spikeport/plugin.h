@@ -29,7 +29,7 @@ extern "C" {
 
 /* The major number must be equal on both sides; the minor one grows when members are appended. */
 #define SP_PLUGIN_ABI_MAJOR    1u
-#define SP_PLUGIN_ABI_MINOR    0u
+#define SP_PLUGIN_ABI_MINOR    1u
 #define SP_PLUGIN_ENTRY_SYMBOL "sp_plugin_entry"
 
 /* True when the struct that p points to is large enough to hold member. */
@@ -89,6 +89,10 @@ typedef struct sp_plugin_call {
     const char *const *buffer_names;
     const int32_t *buffer_present;  /* 0 or 1 */
     const char *neuron, *surrogate; /* fragment names, NULL where the op takes none */
+    /* Since 1.1: the "tune:" lines of the .meta block, with the values for this variant. */
+    uint32_t n_tunes, reserved2;
+    const char *const *tune_names;
+    const int64_t *tune_values;
 } sp_plugin_call;
 
 /* A buffer and the place in it. */

@@ -129,6 +129,15 @@ Test(harness, fragments)
         {SP_FRAGMENT_NEURON, "wrong_d_v", "neuron_d_charge_d_v"},
         {SP_FRAGMENT_NEURON, "wrong_d_u", "neuron_d_reset_d_u"},
         {SP_FRAGMENT_NEURON, "wrong_d_s", "neuron_d_reset_d_s"},
+        {SP_FRAGMENT_NEURON, "plif", NULL},
+        {SP_FRAGMENT_NEURON, "everything", NULL},
+        {SP_FRAGMENT_NEURON, "wrong_aux_a", "neuron_d_aux_d_a"},
+        {SP_FRAGMENT_NEURON, "wrong_aux_x", "neuron_d_aux_d_x"},
+        {SP_FRAGMENT_NEURON, "wrong_aux_s", "neuron_d_aux_d_s"},
+        {SP_FRAGMENT_NEURON, "wrong_current_x", "neuron_d_current_d_x"},
+        {SP_FRAGMENT_NEURON, "wrong_current_a", "neuron_d_current_d_a"},
+        {SP_FRAGMENT_NEURON, "wrong_threshold_a", "neuron_d_threshold_d_a"},
+        {SP_FRAGMENT_NEURON, "wrong_w", "neuron_d_charge_d_w"},
     };
     begin(FIXTURES "/fragments");
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -46,7 +46,10 @@ static int same_neuron(const sp_neuron *a, const sp_neuron *b)
     return !strcmp(a->model, b->model) && a->tau == b->tau && a->v_th == b->v_th &&
            a->v_reset == b->v_reset && a->hard_reset == b->hard_reset && a->detach_reset == b->detach_reset &&
            a->decay_input == b->decay_input && !strcmp(a->surrogate, b->surrogate) &&
-           (a->width == b->width || (isnan(a->width) && isnan(b->width)));
+           (a->width == b->width || (isnan(a->width) && isnan(b->width))) &&
+           (a->aux_tau == b->aux_tau || (isnan(a->aux_tau) && isnan(b->aux_tau))) &&
+           (a->aux_gain == b->aux_gain || (isnan(a->aux_gain) && isnan(b->aux_gain))) && a->learn == b->learn &&
+           a->recurrent == b->recurrent;
 }
 
 static void expect_same(const sp_layer *a, size_t na, const sp_layer *b, size_t nb)
@@ -222,7 +225,7 @@ Test(network, refuses_layers_with_place_and_reason)
     expect_refused(
         "layers:\n- {type: cnov}\n",
         "n.yaml:2:10: \"type\" must be one of conv, ws_conv, linear, batch_norm, lif, avg_pool, max_pool, "
-        "adaptive_avg_pool, flatten, scale, dropout, residual, not \"cnov\"; did you mean \"conv\"?");
+        "adaptive_avg_pool, flatten, scale, dropout, residual, if, plif, cuba_lif, alif, not \"cnov\"; did you mean \"conv\"?");
     expect_refused("layers:\n- {type: flatten}\n- {type: conv, out: 3, kernal: 3}\n",
                    "n.yaml:3:24: unknown key \"kernal\" in conv layer 1; did you mean \"kernel\"?");
     expect_refused("layers: [{type: scale, factr: 1}]\n",
@@ -334,7 +337,7 @@ Test(network, neuron_settings_of_a_recipe)
     cr_assert_eq(sp_neuron_read(doc.root, &n, &err), SP_E_CONFIG);
     cr_assert_str_eq(err.text,
                      "n.yaml:1:40: unknown key \"type\" in neuron; known keys: model, tau, v_th, v_reset, "
-                     "reset, detach_reset, decay_input, surrogate, width");
+                     "reset, detach_reset, decay_input, surrogate, width, tau_syn, tau_a, beta, aux_tau, aux_gain, learn");
     sp_yaml_free(&doc);
     text = "{tau: 2, surrogate: sigmoid, width: 4}";
     cr_assert_eq(sp_yaml_parse("n.yaml", text, strlen(text), &doc, &err), SP_OK);
@@ -348,6 +351,60 @@ Test(network, neuron_settings_of_a_recipe)
     cr_assert(net.layers[1].neuron.tau == 3 && isnan(net.layers[1].neuron.width));
     expect_round_trip(&net, 0);
     sp_network_free(&net);
+}
+
+/* `type: plif` is a neuron of that model; the rest comes from the recipe's neuron, but for the second state of another model. */
+Test(network, neuron_models_by_type)
+{
+    sp_neuron n = sp_neuron_default();
+    n.tau = 2.5;
+    sp_network net;
+    cr_assert_eq(parse_as("layers: [{type: plif, tau: 2}, {type: cuba_lif, tau_syn: 3, recurrent: true}, {type: alif, tau_a: 20, "
+                          "beta: 1.5}, {type: if}, {type: lif, model: mine, aux_tau: 4, aux_gain: -2, learn: true}, {type: lif}]",
+                          &n, &net), SP_OK, "%s", err.text);
+    const sp_layer *l = net.layers;
+    for (int i = 0; i < 6; i++)
+        cr_assert_eq(l[i].type, SP_LAYER_LIF);
+    cr_assert(!strcmp(l[0].neuron.model, "plif") && l[0].neuron.learn && l[0].neuron.tau == 2);
+    cr_assert(!strcmp(l[1].neuron.model, "cuba_lif") && l[1].neuron.aux_tau == 3 && l[1].neuron.recurrent && l[1].neuron.tau == 2.5);
+    cr_assert(!strcmp(l[2].neuron.model, "alif") && l[2].neuron.aux_tau == 20 && l[2].neuron.aux_gain == 1.5);
+    cr_assert(!strcmp(l[3].neuron.model, "if") && !l[3].neuron.learn && !l[3].neuron.recurrent);
+    cr_assert(l[4].neuron.aux_tau == 4 && l[4].neuron.aux_gain == -2 && l[4].neuron.learn);
+    cr_assert(!strcmp(l[5].neuron.model, "lif") && !l[5].neuron.learn && isnan(l[5].neuron.aux_tau));
+    expect_round_trip(&net, 3);
+    sp_network_free(&net);
+
+    memcpy(n.model, "cuba_lif", sizeof "cuba_lif");
+    n.aux_tau = 5;
+    cr_assert_eq(parse_as("layers: [{type: lif}, {type: lif, model: cuba_lif}, {type: cuba_lif}]", &n, &net), SP_OK, "%s", err.text);
+    for (int i = 0; i < 3; i++)
+        cr_assert(net.layers[i].neuron.aux_tau == 5, "layer %d", i);
+    sp_network_free(&net);
+    cr_assert_eq(parse_as("layers: [{type: alif, beta: 1}]", &n, &net), SP_E_CONFIG, "took tau_syn for tau_a");
+    cr_assert_str_eq(err.text, "n.yaml:1:10: alif layer 0 has no \"tau_a\", and no \"neuron\" of the recipe gives it; it is required");
+}
+
+Test(network, refuses_what_a_model_does_not_have)
+{
+    static const char *const cases[][2] = {
+        {"{type: cuba_lif}", "10: cuba_lif layer 0 has no \"tau_syn\", and no \"neuron\" of the recipe gives it; it is required"},
+        {"{type: alif, tau_a: 2}", "10: alif layer 0 has no \"beta\", and no \"neuron\" of the recipe gives it; it is required"},
+        {"{type: lif, tau_syn: 2}", "31: a neuron of model \"lif\" has no \"tau_syn\""},
+        {"{type: cuba_lif, tau_syn: 2, beta: 1}", "45: a neuron of model \"cuba_lif\" has no \"beta\""},
+        {"{type: alif, aux_tau: 2, beta: 1}", "32: a neuron of model \"alif\" has no \"aux_tau\""},
+        {"{type: cuba_lif, tau_syn: 0.5}", "36: \"tau_syn\" must be a number from 1 to 1e+09, not \"0.5\""},
+        {"{type: lif, learn: true}", "29: \"learn\" is about models of plugins; the model that learns its tau is plif"},
+        {"{type: plif, learn: false}", "30: \"learn\" is about models of plugins; plif always learns its tau"},
+        {"{type: plif, tau: 1}", "10: tau of layer 0 is learnt, as 1/tau = sigmoid(w), and starts at 1; it must start above 1"},
+        {"{type: plif, model: lif}", "30: \"type: plif\" names the model already; use \"type: lif\" with \"model\""},
+        {"{type: plif, recurrent: 3}", "34: \"recurrent\" must be true or false, not \"3\""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[160], message[200];
+        snprintf(text, sizeof text, "layers: [%s]", cases[i][0]);
+        snprintf(message, sizeof message, "n.yaml:1:%s", cases[i][1]);
+        expect_refused(text, message);
+    }
 }
 
 Test(network, every_allocation_may_fail)

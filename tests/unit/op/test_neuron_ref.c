@@ -356,3 +356,89 @@ Test(neuron_ref, dropout_extremes_and_apply)
     for (int i = 0; i < C; i++)
         cr_assert_float_eq((double)y[i], i == 1 || i == 32 ? 4 : 0, 0, "element %d", i);
 }
+
+/* ---- models with more than u: one neuron over a few steps, worked out by hand ---- */
+
+static sp_op_call ext_call(const char *id, const char *model)
+{
+    sp_op_call c = neuron_call(id, 0.5);
+    c.neuron = model;
+    sp_call_set_float(&c, "aux_decay", 0.5);
+    sp_call_set_float(&c, "aux_gain", 0.25);
+    sp_call_set_flag(&c, "AUX", strcmp(model, "plif") != 0);
+    sp_call_set_flag(&c, "ADAPT", strcmp(model, "alif") == 0);
+    sp_call_set_flag(&c, "LEARN", strcmp(model, "plif") == 0);
+    return c;
+}
+
+/* One step in place: u and aux are what the step before left. */
+static void ext_step(sp_op_call c, float x, float *w, float *u, float *aux, uint32_t *s)
+{
+    void *buf[] = {&x, u, NULL, NULL, aux, w, u, aux, s};
+    c.op->reference(&c, buf);
+}
+
+Test(neuron_ref, currents_and_thresholds_by_hand)
+{
+    float u = NAN, aux = NAN;
+    uint32_t s;
+    sp_op_call c = ext_call("neuron.forward_ext", "cuba_lif");
+    sp_call_set_int(&c, "first", 1);
+    ext_step(c, 0.75f, NULL, &u, &aux, &s); /* i = 0.75, u = 0.75 */
+    cr_assert(u == 0.75f && aux == 0.75f && s == 0);
+    sp_call_set_int(&c, "first", 0);
+    ext_step(c, 0.5f, NULL, &u, &aux, &s); /* i = 0.375 + 0.5, u = 0.375 + 0.875: fires */
+    cr_assert(u == 1.25f && aux == 0.875f && s == 1);
+    ext_step(c, 0, NULL, &u, &aux, &s); /* v = 0.25, i = 0.4375, u = 0.125 + 0.4375 */
+    cr_assert(u == 0.5625f && aux == 0.4375f && s == 0);
+
+    c = ext_call("neuron.forward_ext", "alif");
+    sp_call_set_int(&c, "first", 1);
+    ext_step(c, 1, NULL, &u, &aux, &s); /* a = 0, threshold 1: equality fires */
+    cr_assert(u == 1 && aux == 0 && s == 1);
+    sp_call_set_int(&c, "first", 0);
+    ext_step(c, 1.125f, NULL, &u, &aux, &s); /* v = 0; a = 1, threshold 1.25: silent */
+    cr_assert(u == 1.125f && aux == 1 && s == 0);
+    ext_step(c, 0.5625f, NULL, &u, &aux, &s); /* v = 1.125; u = 0.5625 + 0.5625; a = 0.5, threshold 1.125: fires */
+    cr_assert(u == 1.125f && aux == 0.5f && s == 1);
+}
+
+/* du/dw of the learnable leak against a difference of the loss, with the surrogate's slope taken out (triangle at d = 0 is 1). */
+Test(neuron_ref, the_gradient_of_the_leak_by_hand)
+{
+    sp_op_call back = ext_call("neuron.backward_ext", "plif");
+    sp_call_set_float(&back, "width", 1);
+    for (int scaled = 0; scaled < 2; scaled++) {
+        /* w = 0: 1/tau = 1/2. v = 0.5; u = 0.25 + x or 0.25 + x/2 */
+        float g_s = 2, u = 1, u_prev = 0.5f, w = 0, g_x = NAN, g_w = 0.125f;
+        sp_call_set_flag(&back, "SCALED", scaled);
+        void *buf[] = {&g_s, &u, &u_prev, NULL, NULL, &w, NULL, NULL, &g_x, &g_w};
+        back.op->reference(&back, buf);
+        cr_assert_float_eq(g_x, scaled ? 1 : 2, 1e-6, "scaled %d: %g", scaled, (double)g_x);
+        /* -v/4 times 2, or (u - v)/2 times 2; added to what was there */
+        cr_assert_float_eq(g_w, 0.125f + (scaled ? 0.5f : -0.25f), 1e-6, "scaled %d: %g", scaled, (double)g_w);
+        sp_call_set_int(&back, "first", 1); /* v = 0 */
+        u_prev = NAN;
+        back.op->reference(&back, buf);
+        cr_assert_float_eq(g_w, 0.125f + (scaled ? 1.5f : -0.25f), 1e-6, "scaled %d at first: %g", scaled, (double)g_w);
+        sp_call_set_int(&back, "first", 0);
+    }
+}
+
+/* Two steps of an adaptive neuron backwards in time: dL/da goes to the spike and to the threshold. */
+Test(neuron_ref, the_gradient_of_a_threshold_by_hand)
+{
+    sp_op_call back = ext_call("neuron.backward_ext", "alif");
+    sp_call_set_float(&back, "width", 1);
+    sp_call_set_flag(&back, "TEMPORAL", 1);
+    sp_call_set_int(&back, "last", 1);
+    float g_s = 1, u = 1.25f, aux = 1, carry = NAN, carry_aux = NAN, g_x;
+    void *buf[] = {&g_s, &u, NULL, &aux, NULL, NULL, &carry, &carry_aux, &g_x, NULL};
+    back.op->reference(&back, buf); /* threshold 1.25, h = 1: g_u = 1; dL/da = -0.25 */
+    cr_assert(g_x == 1 && carry == 0.5f && carry_aux == -0.25f);
+    sp_call_set_int(&back, "last", 0);
+    g_s = 0, u = 1, aux = 0;
+    back.op->reference(&back, buf);
+    /* dL/ds = carry (-1) + carry_aux = -0.75; h = 1; g_u = -0.75 + carry = -0.25; dL/da = -0.125 + 0.75 / 4 */
+    cr_assert(g_x == -0.25f && carry == -0.125f && carry_aux == 0.0625f, "%g %g %g", (double)g_x, (double)carry, (double)carry_aux);
+}

@@ -77,6 +77,13 @@ Test(meta, reads_fragments)
     cr_assert_eq(m.fragment->kind, SP_FRAGMENT_SURROGATE);
     cr_assert_float_eq(m.fragment->width_default, 2.5, 1e-12);
     sp_meta_fini(&m);
+    cr_assert_eq(sp_meta_read("p.cl", HEAD "//@ fragment: neuron n\n", SP_ORIGIN_OUTSIDE, &m, &err), SP_OK, "%s", err.text);
+    cr_assert_eq(m.fragment->uses, 0, "a model of six functions uses nothing more");
+    sp_meta_fini(&m);
+    cr_assert_eq(sp_meta_read("p.cl", HEAD "//@ fragment: neuron n\n//@ uses: learn aux threshold\n", SP_ORIGIN_OUTSIDE, &m, &err),
+                 SP_OK, "%s", err.text);
+    cr_assert_eq(m.fragment->uses, SP_USES_AUX | SP_USES_THRESHOLD | SP_USES_LEARN);
+    sp_meta_fini(&m);
 }
 
 Test(meta, reads_lowerings_and_libraries)
@@ -151,7 +158,8 @@ static const struct {
     {OP "//@ score: 1\n", "neither a \"lower:\" nor a \"library:\"", "p.meta"},
     {OP "//@ lower: magic\n", "unknown lowering \"magic\"", "p.meta"},
     {OP "//@ library: ../x\n", "without folder", "p.meta"},
-    {OP "//@ library: x\n//@ tune: T = 1\n", "belong to kernels", "p.meta"},
+    {OP "//@ lower: im2col_gemm\n//@ tune: T = 1\n", "tune to kernels and libraries", "p.meta"},
+    {OP "//@ library: x\n//@ bake: M\n", "belong to kernels", "p.meta"},
     {HEAD "//@ fragment: bump\n", "fragment: surrogate NAME", NULL},
     {HEAD "//@ fragment: surrogate a/b\n", "fragment: surrogate NAME", NULL},
     {KERNEL "//@ fragment: surrogate x\n" CODE, "file of its own", NULL},
@@ -159,6 +167,10 @@ static const struct {
     {HEAD "//@ fragment: surrogate x\n//@ param: width = 0\n", "greater than 0", NULL},
     {HEAD "//@ fragment: surrogate x\n//@ param: height = 1\n", "\"width\" of a surrogate", NULL},
     {HEAD "//@ fragment: neuron x\n//@ param: width = 1\n", "\"width\" of a surrogate", NULL},
+    {HEAD "//@ fragment: neuron x\n//@ uses: aux memory\n", "unknown word \"memory\"", NULL},
+    {HEAD "//@ fragment: neuron x\n//@ uses: threshold\n", "needs one: write \"uses: aux threshold\"", NULL},
+    {HEAD "//@ fragment: surrogate x\n//@ uses: aux\n", "about neuron models", NULL},
+    {OP "//@ uses: aux\n", "must come after a \"fragment:\" line", NULL},
     {HEAD "//@ param: width = 1\n", "must come after a \"fragment:\" line", NULL},
 };
 

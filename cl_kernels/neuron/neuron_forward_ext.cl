@@ -1,0 +1,85 @@
+//@ plugin: reference 1.0.0
+//@ abi:    1
+//@ op:     neuron.forward_ext/1
+//@ kernel: neuron_forward_ext__naive
+//@ global: ceildiv(C, 32), M
+//@ score:  0
+//@ about:  as neuron_forward__naive, for a model with a second state or a learnable scalar
+//
+// s[t-1] = u_prev >= threshold(aux_prev); v = reset(u_prev, s[t-1]); aux = neuron_aux(aux_prev, x, s[t-1]);
+// u = charge(v, current(x, aux)); s = u >= threshold(aux). At first v = v_reset, aux_prev = 0, s[t-1] = 0.
+// u may be u_prev and aux may be aux_prev: the same work-item reads an element before it writes it.
+#pragma OPENCL FP_CONTRACT OFF
+
+inline float threshold(float a, neuron_args p, aux_args q)
+{
+#if ADAPT
+    return neuron_threshold(a, p, q);
+#else
+    return p.v_th;
+#endif
+}
+
+__kernel void neuron_forward_ext__naive(SP_IN(float, x), SP_REF(float, u_prev),
+#if NORM
+                                        SP_IN(float, scale), SP_IN(float, shift),
+#endif
+#if AUX
+                                        SP_REF(float, aux_prev), SP_IO(float, aux),
+#endif
+#if LEARN
+                                        SP_IN(float, w),
+#endif
+                                        SP_IO(float, u), SP_OUT(uint, s), int C, int first, float decay,
+                                        float x_gain, float v_th, float v_reset, float aux_decay,
+                                        float aux_gain)
+{
+    SP_AT(x);
+    SP_AT(u_prev);
+    SP_AT(u);
+    SP_AT(s);
+    neuron_args p = {decay, x_gain, v_th, v_reset};
+    const aux_args q = {aux_decay, aux_gain};
+#if NORM
+    SP_AT(scale);
+    SP_AT(shift);
+#endif
+#if AUX
+    SP_AT(aux_prev);
+    SP_AT(aux);
+#endif
+#if LEARN
+    SP_AT(w);
+    p = neuron_learn(p, w[0]);
+#endif
+    const int word = (int)get_global_id(0);
+    const ulong m = get_global_id(1);
+    const int end = min(C, word * 32 + 32);
+    uint bits = 0;
+
+    for (int c = word * 32; c < end; c++) {
+        const ulong i = m * (ulong)C + (ulong)c;
+        float in = x[i], v = v_reset, a = 0.0f, fired = 0.0f;
+#if NORM
+        in = fma(scale[c], in, shift[c]);
+#endif
+        if (!first) {
+            const float before = u_prev[i];
+#if AUX
+            a = aux_prev[i];
+#endif
+            fired = before >= threshold(a, p, q) ? 1.0f : 0.0f;
+            v = neuron_reset(before, fired, p);
+        }
+#if AUX
+        a = neuron_aux(a, in, fired, p, q);
+        in = neuron_current(in, a, p, q);
+        aux[i] = a;
+#endif
+        const float now = neuron_charge(v, in, p);
+        u[i] = now;
+        if (now >= threshold(a, p, q))
+            bits |= 1u << (c & 31);
+    }
+    s[m * (ulong)SP_WORDS(C) + (ulong)word] = bits;
+}

@@ -1,0 +1,100 @@
+/* A recipe for `bench --network NAME`: a network of the zoo on made-up data. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "cli/bench.h"
+#include "graph/zoo.h"
+
+/* What the network was made for, unless --input says otherwise. */
+static sp_status input_of(const sp_cli_bench_options *o, int shape[3], sp_error *err)
+{
+    bool large = strncmp(o->network, "nf_", 3) == 0 || strncmp(o->network, "sew_", 4) == 0;
+    bool grey = strncmp(o->network, "conv_", 5) == 0, events = strcmp(o->network, "vgg11_bn") == 0;
+    shape[0] = grey ? 1 : events ? 2 : 3;
+    shape[1] = shape[2] = large ? 224 : grey ? 28 : events ? 48 : 32;
+    char end;
+    if (o->input && (sscanf(o->input, "%dx%dx%d%c", &shape[0], &shape[1], &shape[2], &end) != 3 || shape[0] < 1 ||
+                     shape[1] < 1 || shape[2] < 1))
+        return SP_FAIL(err, SP_E_USAGE, "--input %s: write CHANNELSxHEIGHTxWIDTH, for example 3x32x32", o->input);
+    return SP_OK;
+}
+
+/* "sltt-2" is sltt-k with 2 steps that backpropagate; everything else is a method's own name. */
+static void read_method(const char *text, char method[40], long long *k)
+{
+    char end;
+    *k = 0;
+    if (sscanf(text, "sltt-%lld%c", k, &end) == 1)
+        text = "sltt-k";
+    snprintf(method, 40, "%s", text);
+}
+
+static void add_indented(sp_text *to, const char *text)
+{
+    for (const char *at = text; *at;) {
+        size_t n = strcspn(at, "\n");
+        sp_text_add(to, "  %.*s\n", (int)n, at);
+        at += n + (at[n] == '\n');
+    }
+}
+
+/* --set of the person first, then what the options say: a swept value must not be overridden. */
+typedef struct all_sets {
+    char own[4][64];
+    const char *items[SP_ARGS_MAX + 4];
+    size_t n;
+} all_sets;
+
+static void gather_sets(const sp_cli_bench_options *o, all_sets *s)
+{
+    char method[40];
+    long long k = 0;
+    s->n = 0;
+    for (size_t i = 0; i < o->session.sets.n; i++)
+        s->items[s->n++] = o->session.sets.items[i];
+    read_method(o->method ? o->method : "", method, &k);
+    const struct {
+        const char *key, *text;
+        long long number;
+    } all[4] = {{"schedule.method", o->method ? method : NULL, 0}, {"schedule.backprop_steps", NULL, k},
+                {"schedule.time_steps", NULL, o->time_steps}, {"batch", NULL, o->batch}};
+    for (int i = 0; i < 4; i++) {
+        if (!all[i].text && !all[i].number)
+            continue;
+        if (all[i].text)
+            snprintf(s->own[i], sizeof s->own[i], "%s=%s", all[i].key, all[i].text);
+        else
+            snprintf(s->own[i], sizeof s->own[i], "%s=%lld", all[i].key, all[i].number);
+        s->items[s->n++] = s->own[i];
+    }
+}
+
+static sp_status parse_network(const sp_cli_bench_options *o, const all_sets *sets, sp_recipe *out, sp_error *err)
+{
+    int shape[3];
+    sp_text network = {0}, text = {0};
+    sp_zoo_options zoo = {.classes = 10, .dropout = -1};
+    SP_TRY(input_of(o, shape, err));
+    sp_status st = sp_zoo_write(o->network, &zoo, &network, err);
+    if (st == SP_OK) {
+        sp_text_add(&text, "name: %s\ndata: {name: synthetic, classes: 10, channels: %d, height: %d, width: %d, count: 256, "
+                    "train_limit: 256, test_limit: 64}\nneuron: {tau: 1.1}\nschedule: {method: sltt, time_steps: 6}\n"
+                    "optimizer: {name: sgd, lr: 0.01}\nbatch: 32\neval_batch: %lld\nepochs: 1\nnetwork:\n",
+                    o->network, shape[0], shape[1], shape[2], (long long)(o->batch && o->batch < 32 ? o->batch : 32));
+        add_indented(&text, network.s);
+        st = text.failed ? SP_FAIL(err, SP_E_MEMORY, "out of memory for the recipe")
+                         : sp_recipe_parse(o->network, text.s, text.n, sets->items, sets->n, out, err);
+    }
+    sp_text_free(&network);
+    sp_text_free(&text);
+    return st;
+}
+
+sp_status sp_cli_bench_recipe(const char *path, const sp_cli_bench_options *o, sp_recipe *out, sp_error *err)
+{
+    all_sets sets;
+    gather_sets(o, &sets);
+    return o->network ? parse_network(o, &sets, out, err) : sp_recipe_load(path, sets.items, sets.n, out, err);
+}

@@ -1,0 +1,215 @@
+/* Measures training steps: made-up or real input, warm-up, samples, spikes, rulers. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/mem.h"
+#include "base/rng.h"
+#include "base/trace.h"
+#include "check/timing.h"
+#include "cli/bench.h"
+#include "data/loader.h"
+
+static size_t input_items(const sp_plan *p)
+{
+    return (size_t)(p->values[p->input].bytes / 4) * (p->o.sequence ? (size_t)p->o.time_steps : 1);
+}
+
+static sp_status allocate(sp_cli_bench *b, sp_error *err)
+{
+    const sp_plan *p = b->s->train;
+    size_t batch = (size_t)p->o.batch, nodes = (size_t)p->graph->n_nodes;
+    b->images = sp_alloc_aligned(input_items(p) * sizeof *b->images, 4096);
+    b->labels = sp_alloc_array(batch, sizeof *b->labels);
+    b->loss = sp_alloc_array(batch, sizeof *b->loss);
+    b->correct = sp_alloc_array(batch, sizeof *b->correct);
+    b->mask = sp_alloc_array((size_t)p->o.time_steps, 1);
+    b->spikes = sp_alloc_array(nodes, sizeof *b->spikes);
+    b->rates = sp_alloc_array(nodes, sizeof *b->rates);
+    b->ms = sp_alloc_array((size_t)b->n, sizeof *b->ms);
+    return b->images && b->labels && b->loss && b->correct && b->mask && b->spikes && b->rates && b->ms
+               ? SP_OK
+               : SP_FAIL(err, SP_E_MEMORY, "out of memory for the benchmark's input");
+}
+
+static void make_up(sp_cli_bench *b)
+{
+    const sp_plan *p = b->s->train;
+    size_t n = input_items(p);
+    sp_rng r = sp_rng_make(1, 1);
+    for (size_t i = 0; i < n; i++)
+        b->images[i] = sp_rng_normal(&r);
+    for (int64_t i = 0; i < p->o.batch; i++)
+        b->labels[i] = (int32_t)sp_rng_below(&r, (uint32_t)p->graph->classes);
+}
+
+/* The first mini-batch of the recipe's training data. */
+static sp_status load_batch(sp_cli_bench *b, sp_error *err)
+{
+    const sp_recipe *r = &b->s->recipe;
+    sp_loader_options lo = {.batch = (size_t)r->batch, .shuffle = true, .seed = (uint64_t)r->seed, .threads = (int)r->data.threads};
+    sp_dataset *ds = NULL;
+    sp_loader *l = NULL;
+    const sp_batch *batch = NULL;
+    sp_status st;
+    SP_TRY_GOTO(sp_session_dataset(r, true, &ds, err));
+    SP_TRY_GOTO(sp_loader_create(ds, &lo, &l, err));
+    SP_TRY_GOTO(sp_loader_start(l, 0, 0, err));
+    SP_TRY_GOTO(sp_loader_next(l, &batch, err));
+    memcpy(b->images, batch->images, input_items(b->s->train) * sizeof *b->images);
+    for (int64_t i = 0; i < r->batch; i++)
+        b->labels[i] = batch->labels[i] < 0 ? 0 : batch->labels[i];
+done:
+    sp_loader_destroy(&l);
+    sp_dataset_close(&ds);
+    return st;
+}
+
+/* For programs that want to measure the same input: images as [T or 1][B][H][W][C], labels. */
+static sp_status save_input(const sp_cli_bench *b, const char *path, sp_error *err)
+{
+    const sp_plan *p = b->s->train;
+    const sp_dataset_info *d = &b->s->data;
+    char images[] = "images", labels[] = "labels";
+    sp_tensor t[2] = {{.name = images, .dtype = "F32", .n_dims = 5,
+                       .shape = {p->o.sequence ? p->o.time_steps : 1, p->o.batch, d->height, d->width, d->channels},
+                       .data = b->images, .bytes = input_items(p) * 4},
+                      {.name = labels, .dtype = "I32", .n_dims = 1, .shape = {p->o.batch}, .data = b->labels,
+                       .bytes = (size_t)p->o.batch * 4}};
+    return sp_tensors_write(path, t, 2, NULL, NULL, 0, err);
+}
+
+static sp_status load_weights(sp_cli_bench *b, const char *path, sp_error *err)
+{
+    sp_checkpoint c;
+    SP_TRY(sp_checkpoint_open(path, &c, err));
+    sp_status st = sp_checkpoint_restore(&c, b->s, false, err);
+    sp_checkpoint_close(&c);
+    return st;
+}
+
+sp_status sp_cli_bench_open(sp_recipe *r, const sp_cli_bench_options *o, sp_cli_bench *b, sp_error *err)
+{
+    sp_dataset_info info = {.count = 0};
+    sp_session_options so = sp_cli_session_options(&o->session);
+    uint64_t start = sp_clock_ns();
+    so.device_options.profiling = so.device_options.profiling || o->layers || o->trace;
+    *b = (sp_cli_bench){.n = o->iterations};
+    sp_status st = sp_cli_shape(r, !o->real_input, &info, err);
+    if (st != SP_OK) {
+        sp_recipe_free(r);
+        return st;
+    }
+    SP_TRY_GOTO(sp_session_open(r, &info, &so, &b->s, err));
+    b->open_s = (double)(sp_clock_ns() - start) * 1e-9;
+    SP_TRY_GOTO(allocate(b, err));
+    make_up(b);
+    if (o->real_input)
+        SP_TRY_GOTO(load_batch(b, err));
+    if (o->save_input)
+        SP_TRY_GOTO(save_input(b, o->save_input, err));
+    if (o->checkpoint)
+        SP_TRY_GOTO(load_weights(b, o->checkpoint, err));
+done:
+    if (st != SP_OK)
+        sp_cli_bench_close(b);
+    return st;
+}
+
+void sp_cli_bench_close(sp_cli_bench *b)
+{
+    void *all[] = {b->images, b->labels, b->loss, b->correct, b->mask, b->spikes, b->rates, b->ms};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        sp_free(all[i]);
+    sp_session_close(&b->s);
+    *b = (sp_cli_bench){.n = 0};
+}
+
+static sp_status one_step(sp_cli_bench *b, double *ms, sp_error *err)
+{
+    b->backprop += sp_session_choose(b->s, b->iteration, b->mask);
+    sp_exec_batch e = {.images = b->images, .labels = b->labels, .backprop = b->mask, .iteration = (int32_t)b->iteration,
+                       .lr = b->s->recipe.lr};
+    SP_TRY(sp_device_finish(b->s->dev, err));
+    uint64_t start = sp_clock_ns(), at = start, launches = b->s->dev->n_launches;
+    SP_TRY(sp_exec_run(b->s->train, &e, err));
+    sp_trace_host("enqueue", at);
+    at = sp_clock_ns();
+    SP_TRY(sp_exec_results(b->s->train, b->loss, b->correct, err));
+    sp_trace_host("read loss", at);
+    SP_TRY(sp_session_learn(b->s, err));
+    at = sp_clock_ns();
+    SP_TRY(sp_exec_update(b->s->train, b->s->recipe.lr, ++b->iteration, err));
+    SP_TRY(sp_device_finish(b->s->dev, err));
+    sp_trace_host("update", at);
+    *ms = (double)(sp_clock_ns() - start) * 1e-6;
+    b->launches = b->s->dev->n_launches - launches;
+    return isfinite((double)b->loss[0]) ? SP_OK : SP_FAIL(err, SP_E_NUMERIC, "the loss is not finite; choose a smaller optimizer.lr");
+}
+
+/* Operations and bytes of a mini-batch as the op contracts count them: dense, whatever the spikes let a kernel skip. */
+static void count_work(sp_cli_bench *b)
+{
+    const sp_plan *p = b->s->train;
+    double runs[SP_SEGMENTS];
+    sp_cli_segment_runs(p, b->s->recipe.backprop_steps, runs);
+    for (int g = 0; g < SP_SEGMENTS; g++)
+        for (int i = 0; i < p->segments[g].n; i++) {
+            b->flops += runs[g] * sp_call_flops(&p->segments[g].steps[i].call);
+            b->bytes += runs[g] * sp_call_bytes(&p->segments[g].steps[i].call);
+        }
+}
+
+static int ascending(const void *x, const void *y)
+{
+    double a = *(const double *)x, b = *(const double *)y;
+    return (a > b) - (a < b);
+}
+
+static double quantile(const double *sorted, int64_t n, double q)
+{
+    return sorted[(int64_t)(q * (double)(n - 1) + 0.5)];
+}
+
+/* The rulers before and after, the better of the two: other work on the machine lowers them. */
+static sp_status measure_rulers(sp_cli_bench *b, sp_error *err)
+{
+    sp_ruler now = {0};
+    SP_TRY(sp_ruler_measure(b->s->dev, &now, err));
+    b->ruler.gflops = fmax(b->ruler.gflops, now.gflops);
+    b->ruler.gbytes = fmax(b->ruler.gbytes, now.gbytes);
+    return SP_OK;
+}
+
+sp_status sp_cli_bench_run(sp_cli_bench *b, const sp_cli_bench_options *o, sp_error *err)
+{
+    double ignored;
+    SP_TRY(one_step(b, &b->first_ms, err));
+    for (int64_t i = 1; i < o->warmup; i++)
+        SP_TRY(one_step(b, &ignored, err));
+    if (o->ruler)
+        SP_TRY(measure_rulers(b, err));
+    SP_TRY(sp_exec_clear_spikes(b->s->train, err));
+    b->backprop = 0;
+    sp_device_profile_reset(b->s->dev);
+    if (o->trace)
+        SP_TRY(sp_trace_start(200000, err));
+    for (int64_t i = 0; i < b->n; i++)
+        SP_TRY(one_step(b, &b->ms[i], err));
+    SP_TRY(sp_exec_spikes(b->s->train, b->spikes, err));
+    const sp_profile_row *rows;
+    sp_device_profile(b->s->dev, &rows); /* gathers the events before the rulers run again */
+    if (o->trace)
+        SP_TRY(sp_trace_write(o->trace, NULL, err));
+    sp_trace_stop();
+    sp_session_rates(b->s, b->spikes, b->n * b->s->recipe.batch, b->rates);
+    count_work(b);
+    qsort(b->ms, (size_t)b->n, sizeof *b->ms, ascending);
+    b->median_ms = quantile(b->ms, b->n, 0.5);
+    b->p5_ms = quantile(b->ms, b->n, 0.05);
+    b->p95_ms = quantile(b->ms, b->n, 0.95);
+    b->min_ms = b->ms[0];
+    return o->ruler ? measure_rulers(b, err) : SP_OK;
+}

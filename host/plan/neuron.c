@@ -1,0 +1,96 @@
+/* Neuron models that keep more than u: a second state, a threshold that follows it, a learnable scalar. They run on the ops
+ * neuron.forward_ext and neuron.backward_ext; all other models on neuron.forward and neuron.backward. */
+#include <math.h>
+#include <stdio.h>
+
+#include "base/error.h"
+#include "plan/builder.h"
+
+static int uses_of(const sp_builder *b, int node)
+{
+    const sp_fragment *f = sp_fragment_find(b->p->reg, SP_FRAGMENT_NEURON, b->g->nodes[node].layer->neuron.model);
+    return f ? f->uses : 0;
+}
+
+bool spi_neuron_is_extended(const sp_builder *b, int node)
+{
+    return uses_of(b, node) != 0;
+}
+
+/* The gradient of a learnable scalar needs v[t-1] after u[t] is known: one more place than there are steps to go back over. */
+int spi_neuron_slots(const sp_builder *b, int node)
+{
+    if (!b->training || !(uses_of(b, node) & SP_USES_LEARN))
+        return 0;
+    return b->temporal ? (int)sp_plan_block(b->p) + (sp_plan_block(b->p) < b->p->o.time_steps) : 2;
+}
+
+static sp_status new_value(sp_builder *b, int node, const char *what, sp_store store, int *out)
+{
+    const sp_activation *a = &b->g->acts[b->g->nodes[node].out];
+    char name[64];
+    if (*out >= 0)
+        return SP_OK;
+    snprintf(name, sizeof name, "%.40s %s", b->g->nodes[node].name, what);
+    return spi_value_new(b, name, spi_rows(b, a) * a->c, store, out);
+}
+
+/* The backward pass reads the second state only where the threshold follows it; else one map is enough for all steps. */
+static sp_status make_aux(sp_builder *b, int node, int uses)
+{
+    bool known = b->aux[node] >= 0, history = b->temporal && (uses & SP_USES_THRESHOLD);
+    SP_TRY(new_value(b, node, "second state", history ? SP_STORE_HISTORY : SP_STORE_STATE, &b->aux[node]));
+    if (!known && (uses & SP_USES_THRESHOLD))
+        b->p->values[b->aux[node]].slots = spi_neuron_slots(b, node);
+    return SP_OK;
+}
+
+static int step_before(const sp_builder *b, int value)
+{
+    return sp_plan_slots(b->p, &b->p->values[value]) > 1 ? -1 : 0;
+}
+
+static sp_status extend_forward(sp_emit *e, int node, int uses)
+{
+    sp_builder *b = e->b;
+    if (uses & SP_USES_AUX) {
+        SP_TRY(make_aux(b, node, uses));
+        spi_bind(e, "aux", b->aux[node]);
+        spi_bind_at(e, "aux_prev", b->aux[node], step_before(b, b->aux[node]), 0);
+    }
+    return SP_OK;
+}
+
+static sp_status extend_backward(sp_emit *e, int node, int uses)
+{
+    sp_builder *b = e->b;
+    if (uses & SP_USES_THRESHOLD)
+        spi_bind(e, "aux", b->aux[node]);
+    if (uses & SP_USES_LEARN) {
+        spi_bind_at(e, "u_prev", b->u[node], -1, 0);
+        if (uses & SP_USES_THRESHOLD)
+            spi_bind_at(e, "aux_prev", b->aux[node], -1, 0);
+        SP_TRY(spi_bind_param(e, "g_w", b->g->nodes[node].w, true));
+    }
+    if (b->temporal && (uses & SP_USES_AUX)) {
+        SP_TRY(new_value(b, node, "dL/daux between steps", SP_STORE_STATE, &b->carry_aux[node]));
+        spi_bind(e, "carry_aux", b->carry_aux[node]);
+    }
+    return SP_OK;
+}
+
+sp_status spi_neuron_extend(sp_emit *e, int node, bool backward)
+{
+    sp_builder *b = e->b;
+    const sp_neuron *n = &b->g->nodes[node].layer->neuron;
+    int uses = uses_of(b, node);
+    if (!uses)
+        return SP_OK;
+    spi_flag(e, "AUX", uses & SP_USES_AUX), spi_flag(e, "ADAPT", uses & SP_USES_THRESHOLD);
+    spi_flag(e, "LEARN", uses & SP_USES_LEARN), spi_flag(e, "SCALED", n->decay_input);
+    spi_float(e, "aux_decay", isnan(n->aux_tau) ? 0.0 : 1.0 - 1.0 / n->aux_tau);
+    spi_float(e, "aux_gain", isnan(n->aux_gain) ? 1.0 : n->aux_gain);
+    if (uses & SP_USES_LEARN)
+        SP_TRY(spi_bind_param(e, "w", b->g->nodes[node].w, false));
+    return backward ? extend_backward(e, node, uses) : extend_forward(e, node, uses);
+}

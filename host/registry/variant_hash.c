@@ -1,0 +1,47 @@
+/* What a variant's results depend on, as one number: results kept on disk count only while it is the same. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "registry/embedded.h"
+#include "registry/registry.h"
+
+uint64_t sp_hash(uint64_t h, const void *bytes, size_t n)
+{
+    const unsigned char *b = bytes;
+    for (size_t i = 0; i < n; i++)
+        h = (h ^ b[i]) * UINT64_C(0x100000001b3);
+    return h;
+}
+
+static uint64_t hash_text(uint64_t h, const char *text)
+{
+    return text ? sp_hash(h, text, strlen(text) + 1) : h;
+}
+
+/* The shared object beside the .meta file. */
+static uint64_t hash_object(uint64_t h, const sp_variant *v)
+{
+    const char *slash = strrchr(v->path, '/');
+    char *path = sp_format("%.*s/%s.so", slash ? (int)(slash - v->path) : 1, slash ? v->path : ".", v->library);
+    FILE *f = path ? fopen(path, "rbe") : NULL;
+    unsigned char block[4096];
+    for (size_t n; f && (n = fread(block, 1, sizeof block, f)) > 0;)
+        h = sp_hash(h, block, n);
+    if (f)
+        fclose(f);
+    sp_free(path);
+    return h;
+}
+
+uint64_t sp_variant_hash(const sp_variant *v)
+{
+    uint64_t h = SP_HASH_START;
+    for (size_t i = 0; i < sp_embedded_count; i++)
+        if (sp_embedded_files[i].origin == SP_EMBEDDED_COMMON)
+            h = sp_hash(h, sp_embedded_files[i].text, strlen(sp_embedded_files[i].text));
+    h = hash_text(h, v->source);
+    h = hash_text(h, v->when); /* two blocks of one file may share an id */
+    h = hash_text(h, v->defines);
+    return v->kind == SP_VARIANT_LIBRARY && v->path && v->library ? hash_object(h, v) : h;
+}

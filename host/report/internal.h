@@ -1,0 +1,24 @@
+/* What the files of host/report share. */
+#ifndef SP_REPORT_INTERNAL_H
+#define SP_REPORT_INTERNAL_H
+
+#include "report/report.h"
+
+/* Text or number of an object; "" and 0 when it is not there. */
+const char *spi_text(const json_t *o, const char *key);
+double spi_number(const json_t *o, const char *key);
+
+/* Four significant digits, so that the page and the file say the same. NAN and infinity become null. */
+json_t *spi_rounded(double x);
+
+/* The distinct texts of a key, in order of appearance. */
+json_t *spi_distinct(const json_t *records, const char *key);
+
+/* Portability rows from the "problems" of a summary. */
+json_t *spi_portability(const json_t *problems, const json_t *devices);
+
+/* PNGs of the summary in `folder`: their names in `names`, at most `max`. */
+sp_status spi_charts(const json_t *summary, const json_t *records, const char *folder, const char *names[], size_t max, size_t *n,
+                     sp_error *err);
+
+#endif

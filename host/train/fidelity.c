@@ -1,0 +1,226 @@
+/* Measuring fidelity. Gradients stay in the device's layout: cosines and norms do not depend on the order of elements. */
+#include "train/fidelity.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/error.h"
+
+enum { COUNTERS = 64 }; /* of the spikes of a neuron layer */
+
+struct sp_fidelity {
+    sp_session *s;
+    sp_plan *plans[SP_COMPARED_MOST + 1]; /* the reference first */
+    sp_compared methods[SP_COMPARED_MOST];
+    int n_methods;
+    float *reference, *gradient; /* [param_elems] */
+    float *statistics;           /* running statistics, while plans run */
+    uint32_t *counters;          /* spike counters of the training plan, [node][COUNTERS] */
+    uint8_t *mask;
+    sp_fidelity_score *scores;
+    double cosine[SP_COMPARED_MOST], least[SP_COMPARED_MOST], norm_ratio[SP_COMPARED_MOST];
+    int64_t steps[SP_COMPARED_MOST];
+    sp_fidelity_report report;
+};
+
+bool sp_fidelity_counts(const sp_graph *g, const sp_param *p)
+{
+    const sp_node *n = &g->nodes[p->node];
+    if (p->role != SP_ROLE_WEIGHT || (n->type != SP_NODE_CONV && n->type != SP_NODE_LINEAR))
+        return false;
+    for (int i = p->node + 1; i < g->n_nodes; i++)
+        if (g->nodes[i].type == SP_NODE_NEURON)
+            return true;
+    return false;
+}
+
+static sp_status make_plan(sp_fidelity *f, sp_method method, bool unlimited, sp_plan **out, sp_error *err)
+{
+    sp_session *s = f->s;
+    sp_plan_options o = sp_session_plan_options(s, false);
+    o.method = method;
+    o.online_update = o.count_spikes = false;
+    o.truncate = 0;
+    o.unlimited = unlimited;
+    o.recompute = o.recompute && method == SP_METHOD_BPTT;
+    sp_status st = sp_plan_create(s->graph, s->model, s->reg, &o, out, err);
+    return st == SP_OK ? SP_OK : sp_error_prefix(err, st, "monitor.fidelity (%s): ", sp_method_name(method));
+}
+
+static sp_status make_plans(sp_fidelity *f, bool unlimited, sp_error *err)
+{
+    sp_session *s = f->s;
+    sp_plan *large = s->train->arena_bytes >= s->eval->arena_bytes ? s->train : s->eval;
+    int largest = 0;
+    SP_TRY(make_plan(f, s->recipe.monitor.reference, unlimited, &f->plans[0], err));
+    for (int i = 1; i <= f->n_methods; i++) {
+        SP_TRY(make_plan(f, f->methods[i - 1].method, unlimited, &f->plans[i], err));
+        largest = f->plans[i]->arena_bytes > f->plans[largest]->arena_bytes ? i : largest;
+    }
+    if (unlimited)
+        return SP_OK;
+    SP_TRY(sp_plan_attach(f->plans[largest], large, err));
+    for (int i = 0; i <= f->n_methods; i++)
+        if (i != largest)
+            SP_TRY(sp_plan_attach(f->plans[i], f->plans[largest], err));
+    return SP_OK;
+}
+
+static sp_status make_buffers(sp_fidelity *f, sp_error *err)
+{
+    const sp_graph *g = f->s->graph;
+    f->reference = sp_alloc_array((size_t)g->param_elems + 1, sizeof *f->reference);
+    f->gradient = sp_alloc_array((size_t)g->param_elems + 1, sizeof *f->gradient);
+    f->statistics = sp_alloc_array((size_t)g->buffer_elems + 1, sizeof *f->statistics);
+    f->counters = sp_alloc_array((size_t)g->n_nodes + 1, COUNTERS * sizeof *f->counters);
+    f->mask = sp_alloc_array((size_t)f->s->recipe.time_steps, sizeof *f->mask);
+    f->scores = sp_alloc_array((size_t)(g->n_params + 1) * SP_COMPARED_MOST, sizeof *f->scores);
+    if (!f->reference || !f->gradient || !f->statistics || !f->counters || !f->mask || !f->scores)
+        return SP_FAIL(err, SP_E_MEMORY, "out of memory for comparing gradients");
+    return SP_OK;
+}
+
+sp_status sp_fidelity_create(sp_session *s, bool unlimited, sp_fidelity **out, sp_error *err)
+{
+    sp_fidelity *f = sp_alloc(sizeof *f);
+    if (!f)
+        return SP_FAIL(err, SP_E_MEMORY, "out of memory for comparing gradients");
+    f->s = s;
+    f->n_methods = s->recipe.monitor.n_methods;
+    memcpy(f->methods, s->recipe.monitor.methods, sizeof f->methods);
+    sp_status st = make_buffers(f, err);
+    if (st == SP_OK)
+        st = make_plans(f, unlimited, err);
+    if (st != SP_OK) {
+        sp_fidelity_destroy(&f);
+        return st;
+    }
+    f->report = (sp_fidelity_report){.n_methods = f->n_methods, .n_params = s->graph->n_params, .methods = f->methods,
+                                     .reference = s->recipe.monitor.reference, .scores = f->scores, .cosine = f->cosine,
+                                     .least = f->least, .norm_ratio = f->norm_ratio, .steps = f->steps};
+    *out = f;
+    return SP_OK;
+}
+
+void sp_fidelity_destroy(sp_fidelity **pf)
+{
+    if (!pf || !*pf)
+        return;
+    sp_fidelity *f = *pf;
+    for (int i = 0; i <= f->n_methods; i++)
+        sp_plan_destroy(&f->plans[i]);
+    void *all[] = {f->reference, f->gradient, f->statistics, f->counters, f->mask, f->scores};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        sp_free(all[i]);
+    sp_free(f);
+    *pf = NULL;
+}
+
+uint64_t sp_fidelity_bytes(const sp_fidelity *f)
+{
+    uint64_t most = 0, shared;
+    if (!f)
+        return 0;
+    for (int i = 0; i <= f->n_methods; i++)
+        most = f->plans[i]->arena_bytes > most ? f->plans[i]->arena_bytes : most;
+    shared = f->s->train->arena_bytes >= f->s->eval->arena_bytes ? f->s->train->arena_bytes : f->s->eval->arena_bytes;
+    return most > shared ? most : 0;
+}
+
+/* What the plans change and training goes on from: read before they run, written back after. */
+static sp_status keep_state(sp_fidelity *f, bool restore, sp_error *err)
+{
+    sp_session *s = f->s;
+    sp_range statistics = {s->model->mem, s->model->buffers_at * sizeof(float)};
+    size_t bytes = (size_t)s->graph->buffer_elems * sizeof(float);
+    if (bytes)
+        SP_TRY(restore ? sp_device_write(s->dev, statistics, f->statistics, bytes, true, err)
+                       : sp_device_read(s->dev, statistics, f->statistics, bytes, err));
+    for (int i = 0; i < s->graph->n_nodes; i++) {
+        if (s->train->spike_counts[i] < 0)
+            continue;
+        sp_range r = sp_plan_value(s->train, s->train->spike_counts[i], 0);
+        uint32_t *part = f->counters + (size_t)i * COUNTERS;
+        SP_TRY(restore ? sp_device_write(s->dev, r, part, COUNTERS * sizeof *part, true, err)
+                       : sp_device_read(s->dev, r, part, COUNTERS * sizeof *part, err));
+    }
+    return SP_OK;
+}
+
+static sp_status run_plan(sp_fidelity *f, sp_plan *p, const sp_exec_batch *batch, const uint8_t *mask, float *out, sp_error *err)
+{
+    sp_model *m = f->s->model;
+    sp_exec_batch b = *batch;
+    b.backprop = mask;
+    SP_TRY(sp_exec_run(p, &b, err));
+    return sp_device_read(f->s->dev, (sp_range){m->mem, m->g_at * sizeof(float)}, out,
+                          (size_t)f->s->graph->param_elems * sizeof(float), err);
+}
+
+static sp_fidelity_score score(const float *a, const float *b, int64_t n)
+{
+    double ab = 0, aa = 0, bb = 0;
+    for (int64_t i = 0; i < n; i++) {
+        ab += (double)a[i] * (double)b[i];
+        aa += (double)a[i] * (double)a[i];
+        bb += (double)b[i] * (double)b[i];
+    }
+    sp_fidelity_score s = {.cosine = NAN, .norm_ratio = bb > 0 ? sqrt(aa / bb) : (double)NAN};
+    if (aa > 0 && bb > 0)
+        s.cosine = ab / (sqrt(aa) * sqrt(bb));
+    else if (aa > 0 || bb > 0)
+        s.cosine = 0;
+    return s;
+}
+
+static void score_method(sp_fidelity *f, int method)
+{
+    const sp_graph *g = f->s->graph;
+    sp_fidelity_score *scores = f->scores + (size_t)method * (size_t)g->n_params;
+    double cosine = 0, ratio = 0, least = NAN;
+    int n = 0;
+    for (int i = 0; i < g->n_params; i++) {
+        const sp_param *p = &g->params[i];
+        scores[i] = (sp_fidelity_score){NAN, NAN};
+        if (p->trainable)
+            scores[i] = score(f->gradient + p->at, f->reference + p->at, p->elems);
+        if (!sp_fidelity_counts(g, p) || isnan(scores[i].cosine) || isnan(scores[i].norm_ratio))
+            continue;
+        cosine += scores[i].cosine;
+        ratio += scores[i].norm_ratio;
+        least = isnan(least) || scores[i].cosine < least ? scores[i].cosine : least;
+        n++;
+    }
+    f->cosine[method] = n ? cosine / n : (double)NAN;
+    f->norm_ratio[method] = n ? ratio / n : (double)NAN;
+    f->least[method] = least;
+}
+
+/* The steps of a method on this mini-batch; NULL: all. */
+static const uint8_t *steps_of(sp_fidelity *f, int method, const sp_exec_batch *batch)
+{
+    int64_t T = f->s->recipe.time_steps, n = 0;
+    const uint8_t *mask = NULL;
+    if (f->methods[method].k) {
+        sp_session_draw_steps(&f->s->recipe, batch->iteration, f->methods[method].k, f->mask);
+        mask = f->mask;
+    } else if (f->methods[method].method == SP_METHOD_SLTT_K) {
+        mask = batch->backprop;
+    }
+    for (int64_t t = 0; t < T; t++)
+        n += !mask || mask[t];
+    f->steps[method] = n;
+    return mask;
+}
+
+sp_status sp_fidelity_measure(sp_fidelity *f, const sp_exec_batch *batch, const sp_fidelity_report **out, sp_error *err)
+{
+    SP_TRY(keep_state(f, false, err));
+    SP_TRY(run_plan(f, f->plans[0], batch, NULL, f->reference, err));
+    for (int i = 0; i < f->n_methods; i++) {
+        SP_TRY(run_plan(f, f->plans[i + 1], batch, steps_of(f, i, batch), f->gradient, err));
+        score_method(f, i);
+    }
+    *out = &f->report;
+    return keep_state(f, true, err);
+}

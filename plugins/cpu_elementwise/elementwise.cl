@@ -1,0 +1,188 @@
+//@ plugin: cpu_elementwise 1.0.0
+//@ abi:    1
+//@ op:     residual.forward/1
+//@ kernel: residual_forward__strips
+//@ global: cu*16
+//@ local:  1
+//@ define: RESIDUAL = 1
+//@ when:   ID_BITS
+//@ device: cpu
+//@ score:  50
+//@ about:  16 lanes over a strip per work-item
+//@ op:     scale/1
+//@ kernel: scale__strips
+//@ global: cu*16
+//@ local:  1
+//@ define: SCALE = 1
+//@ device: cpu
+//@ score:  50
+//@ about:  16 lanes over a strip per work-item
+//@ op:     spikes.unpack/1
+//@ kernel: spikes_unpack__strips
+//@ global: cu*16
+//@ local:  1
+//@ define: UNPACK = 1
+//@ device: cpu
+//@ score:  50
+//@ about:  16 lanes over a strip per work-item
+//@ op:     trace.update/1
+//@ kernel: trace_update__strips
+//@ global: cu*16
+//@ local:  1
+//@ define: TRACE = 1
+//@ device: cpu
+//@ score:  50
+//@ about:  16 lanes over a strip per work-item
+//@ op:     dropout.apply/1
+//@ kernel: dropout_apply__strips
+//@ global: cu*16
+//@ local:  1
+//@ define: DROPOUT = 1
+//@ device: cpu
+//@ score:  50
+//@ about:  16 lanes over a strip per work-item
+
+/* Elementwise ops on [M][C]: a work-item (one per group) walks a strip, 16 elements at a time. Where an
+ * operand is bits and a row does not fill its words, the strips are rows; else rows do not matter. One op
+ * is compiled at a time. */
+#pragma OPENCL FP_CONTRACT OFF
+
+/* Literal arguments (lanes) must fold: without the attribute PoCL keeps one copy that tests them. */
+#define INLINE inline __attribute__((always_inline))
+
+INLINE float16 load_lanes(__global const float *p, int lanes)
+{
+    float part[16];
+    if (lanes >= 16)
+        return vload16(0, p);
+    for (int i = 0; i < 16; i++)
+        part[i] = i < lanes ? p[i] : 0.0f;
+    return vload16(0, part);
+}
+
+INLINE void store_lanes(float16 v, __global float *p, int lanes)
+{
+    float part[16];
+    if (lanes >= 16) {
+        vstore16(v, 0, p);
+    } else {
+        vstore16(v, 0, part);
+        for (int i = 0; i < lanes; i++)
+            p[i] = part[i];
+    }
+}
+
+/* One where the bit of the lane is set. */
+INLINE float16 spread(uint piece)
+{
+    const uint16 bit = (uint16)(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768);
+    return select((float16)(0.0f), (float16)(1.0f), ((uint16)(piece) & bit) != (uint16)(0u));
+}
+
+/* 16 elements: `i` counts them, `piece` halves of words. */
+#if X_BITS || RESIDUAL || UNPACK
+#define LOAD_X(p, i, piece, lanes) spread((p)[(piece) >> 1] >> ((piece) & 1) * 16)
+#define BITS 1
+#else
+#define LOAD_X(p, i, piece, lanes) load_lanes((p) + (i), lanes)
+#define BITS 0
+#endif
+#if DROPOUT
+#undef BITS
+#define BITS 1
+#endif
+
+/* ELEMENTS(i, piece, lanes) for all elements of this work-item. */
+#define STRIPS                                                                                               \
+    const long item = (long)get_global_id(0), items = (long)get_global_size(0);                              \
+    if (!BITS || C % 32 == 0) {                                                                              \
+        const long n = (long)M * C, words = (n + 31) / 32;                                                   \
+        const long end = min((item + 1) * words / items * 32, n);                                            \
+        long i = item * words / items * 32;                                                                  \
+        for (; i + 16 <= end; i += 16)                                                                       \
+            ELEMENTS(i, i / 16, 16);                                                                         \
+        if (i < end)                                                                                         \
+            ELEMENTS(i, i / 16, (int)(end - i));                                                             \
+    } else {                                                                                                 \
+        for (long m = item * M / items; m < (item + 1) * M / items; m++) {                                   \
+            const long row = m * C;                                                                          \
+            int c = 0;                                                                                       \
+            for (; c + 16 <= C; c += 16)                                                                     \
+                ELEMENTS(row + c, m * SP_WORDS(C) * 2 + c / 16, 16);                                         \
+            if (c < C)                                                                                       \
+                ELEMENTS(row + c, m * SP_WORDS(C) * 2 + c / 16, C - c);                                      \
+        }                                                                                                    \
+    }
+
+#if RESIDUAL
+__kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void residual_forward__strips(SP_REF(float, branch), SP_IN(uint, identity),
+#if GAIN
+                              SP_IN(float, gain),
+#endif
+                              SP_IO(float, y), int M, int C, float alpha)
+{
+    SP_AT(branch); SP_AT(identity); SP_AT(y);
+#if GAIN
+    SP_AT(gain);
+    const float factor = alpha * gain[0];
+#else
+    const float factor = alpha;
+#endif
+#define ELEMENTS(i, piece, lanes)                                                                            \
+    store_lanes(factor * load_lanes(branch + (i), lanes) + LOAD_X(identity, i, piece, lanes), y + (i), lanes)
+    STRIPS
+}
+#endif
+
+#if SCALE
+__kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void scale__strips(SP_REF(sp_x, x), SP_IO(float, y), int M, int C, float factor)
+{
+    SP_AT(x); SP_AT(y);
+#define ELEMENTS(i, piece, lanes) store_lanes(factor * LOAD_X(x, i, piece, lanes), y + (i), lanes)
+    STRIPS
+}
+#endif
+
+#if UNPACK
+__kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void spikes_unpack__strips(SP_IN(uint, x), SP_OUT(float, y), int M, int C)
+{
+    SP_AT(x); SP_AT(y);
+#define ELEMENTS(i, piece, lanes) store_lanes(LOAD_X(x, i, piece, lanes), y + (i), lanes)
+    STRIPS
+}
+#endif
+
+#if TRACE
+/* With first (a constant of the loop) the trace is not read. */
+INLINE float16 trace_of(float16 in, __global const float *trace, int lanes, int first, float decay)
+{
+    if (first)
+        return in;
+    return fma((float16)(decay), load_lanes(trace, lanes), in);
+}
+
+__kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void trace_update__strips(SP_IN(sp_x, x), SP_IO(float, trace), int M, int C, int first, float decay)
+{
+    SP_AT(x); SP_AT(trace);
+#define ELEMENTS(i, piece, lanes)                                                                            \
+    store_lanes(trace_of(LOAD_X(x, i, piece, lanes), trace + (i), lanes, first, decay), trace + (i), lanes)
+    STRIPS
+}
+#endif
+
+#if DROPOUT
+/* Chosen, not multiplied: what is dropped may be infinite. */
+__kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void dropout_apply__strips(SP_REF(sp_x, x), SP_IN(uint, mask), SP_IO(float, y), int M, int C, float p)
+{
+    SP_AT(x); SP_AT(mask); SP_AT(y);
+#define KEPT(piece) (spread(mask[(piece) >> 1] >> ((piece) & 1) * 16) > (float16)(0.0f))
+#define ELEMENTS(i, piece, lanes)                                                                            \
+    store_lanes(select((float16)(0.0f), LOAD_X(x, i, piece, lanes) / (1.0f - p), KEPT(piece)), y + (i), lanes)
+    STRIPS
+}
+#endif

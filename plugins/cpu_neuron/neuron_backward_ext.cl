@@ -1,0 +1,232 @@
+//@ plugin: cpu_neuron 1.0.0
+//@ abi:    1
+//@ op:     neuron.backward_ext/1
+//@ kernel: neuron_backward_ext__flat16
+//@ global: min(ceildiv(M*C, 16), cu*16)
+//@ local:  1
+//@ define: SP_REAL_WIDTH = 16
+//@ when:   !LEARN
+//@ device: cpu
+//@ score:  50
+//@ about:  a run of neurons per work-item, 16 at a time; rows do not matter here
+//
+//@ op:        neuron.backward_ext/1
+//@ define:    SP_REAL_WIDTH = 16
+//@ workspace: cu*16 + 1
+//@ kernel:    neuron_backward_ext__learn16
+//@ global:    min(ceildiv(M*C, 16), cu*16)
+//@ local:     1
+//@ kernel:    neuron_backward_ext__sum16
+//@ global:    1
+//@ local:     1
+//@ when:      LEARN
+//@ device:    cpu
+//@ score:     50
+//@ about:     the same, and a sum of dL/dw per work-item, added in order by one
+
+/* The equations are those of cl_kernels/neuron/neuron_backward_ext.cl. At the last time step carry and carry_aux come in
+ * undefined and are not read. g_x may be g_s. */
+#pragma OPENCL FP_CONTRACT OFF
+
+/* Literal arguments (lanes) must fold: without the attribute PoCL keeps one copy that tests them. */
+#define INLINE inline __attribute__((always_inline))
+
+INLINE float16 load_lanes(__global const float *p, int lanes)
+{
+    float part[16];
+    if (lanes >= 16)
+        return vload16(0, p);
+    for (int i = 0; i < 16; i++)
+        part[i] = i < lanes ? p[i] : 0.0f;
+    return vload16(0, part);
+}
+
+INLINE void store_lanes(float16 v, __global float *p, int lanes)
+{
+    float part[16];
+    if (lanes >= 16) {
+        vstore16(v, 0, p);
+    } else {
+        vstore16(v, 0, part);
+        for (int i = 0; i < lanes; i++)
+            p[i] = part[i];
+    }
+}
+
+/* Everything that a step reads and writes; what a model or method does not have is NULL. */
+typedef struct {
+    __global const float *g_s, *u, *u_prev, *aux, *aux_prev;
+    __global float *carry, *carry_aux, *g_x;
+    int first, last;
+    float width, w;
+    neuron_args p;
+    aux_args q;
+} layer;
+
+INLINE float16 threshold(float16 a, neuron_args p, aux_args q)
+{
+#if ADAPT
+    return neuron_threshold(a, p, q);
+#else
+    return (float16)(p.v_th);
+#endif
+}
+
+#if LEARN
+/* v[t-1] of the neurons from i on. */
+INLINE float16 v_before(const layer *l, long i, int lanes)
+{
+    if (l->first)
+        return (float16)(l->p.v_reset);
+    float16 a = (float16)(0.0f);
+#if ADAPT
+    a = load_lanes(l->aux_prev + i, lanes);
+#endif
+    const float16 u = load_lanes(l->u_prev + i, lanes);
+    return neuron_reset(u, select((float16)(0.0f), (float16)(1.0f), u >= threshold(a, l->p, l->q)), l->p);
+}
+#endif
+
+/* The neurons from i on. Returns what they add to dL/dw; lanes past the last neuron add 0, as their g_s is 0. */
+INLINE float16 step(const layer *l, long i, int lanes)
+{
+    const neuron_args p = l->p;
+    const aux_args q = l->q;
+    const float16 now = load_lanes(l->u + i, lanes);
+    float16 a = (float16)(0.0f), c_v = (float16)(0.0f), g = load_lanes(l->g_s + i, lanes);
+#if AUX
+    float16 c_a = (float16)(0.0f);
+#endif
+#if ADAPT
+    a = load_lanes(l->aux + i, lanes);
+#endif
+    const float16 th = threshold(a, p, q), h = surrogate_grad(now - th, l->width);
+    const float16 s = select((float16)(0.0f), (float16)(1.0f), now >= th);
+#if TEMPORAL
+    if (!l->last) {
+        c_v = load_lanes(l->carry + i, lanes);
+#if !DETACH
+        g = fma(c_v, neuron_d_reset_d_s(now, s, p), g);
+#endif
+#if AUX
+        c_a = load_lanes(l->carry_aux + i, lanes);
+        g = fma(c_a, neuron_d_aux_d_s(p, q), g);
+#endif
+    }
+#endif
+    const float16 g_u = fma(c_v, neuron_d_reset_d_u(now, s, p), g * h);
+    const float16 g_current = g_u * neuron_d_charge_d_x(p);
+#if AUX
+    float16 g_a = fma(c_a, neuron_d_aux_d_a(p, q), g_current * neuron_d_current_d_a(p, q));
+#if ADAPT
+    g_a = fma(-(g * h), neuron_d_threshold_d_a(p, q), g_a);
+#endif
+    store_lanes(fma(g_current, neuron_d_current_d_x(p, q), g_a * neuron_d_aux_d_x(p, q)), l->g_x + i, lanes);
+#else
+    store_lanes(g_current, l->g_x + i, lanes);
+#endif
+#if TEMPORAL
+    store_lanes(g_u * neuron_d_charge_d_v(p), l->carry + i, lanes);
+#endif
+#if TEMPORAL && AUX
+    store_lanes(g_a, l->carry_aux + i, lanes);
+#endif
+#if LEARN
+    return g_u * neuron_d_charge_d_w(v_before(l, i, lanes), now, p, l->w);
+#else
+    return (float16)(0.0f);
+#endif
+}
+
+#if LEARN
+#define NAME neuron_backward_ext__learn16
+#else
+#define NAME neuron_backward_ext__flat16
+#endif
+
+__kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
+NAME(SP_REF(float, g_s), SP_IN(float, u),
+#if ADAPT
+     SP_IN(float, aux),
+#endif
+#if LEARN
+     SP_IN(float, u_prev), SP_IN(float, w), SP_OUT(float, work),
+#endif
+#if LEARN && ADAPT
+     SP_IN(float, aux_prev),
+#endif
+#if TEMPORAL
+     SP_IO(float, carry),
+#endif
+#if TEMPORAL && AUX
+     SP_IO(float, carry_aux),
+#endif
+     SP_IO(float, g_x), int M, int C, int first, int last, float decay, float x_gain, float v_th, float v_reset,
+     float aux_decay, float aux_gain, float width)
+{
+    SP_AT(g_s); SP_AT(u); SP_AT(g_x);
+    layer l = {.g_s = g_s, .u = u, .g_x = g_x, .first = first, .last = last, .width = width};
+    const neuron_args given = {decay, x_gain, v_th, v_reset};
+    const aux_args q = {aux_decay, aux_gain};
+    l.p = given;
+    l.q = q;
+#if ADAPT
+    SP_AT(aux);
+    l.aux = aux;
+#endif
+#if LEARN
+    SP_AT(u_prev); SP_AT(w); SP_AT(work);
+    l.u_prev = u_prev;
+    l.w = w[0];
+    l.p = neuron_learn(given, w[0]);
+#endif
+#if LEARN && ADAPT
+    SP_AT(aux_prev);
+    l.aux_prev = aux_prev;
+#endif
+#if TEMPORAL
+    SP_AT(carry);
+    l.carry = carry;
+#endif
+#if TEMPORAL && AUX
+    SP_AT(carry_aux);
+    l.carry_aux = carry_aux;
+#endif
+    const long n = (long)M * C, vectors = (n + 15) / 16;
+    const long item = (long)get_global_id(0), items = (long)get_global_size(0);
+    const long end = min((item + 1) * vectors / items * 16, n);
+    long i = item * vectors / items * 16;
+#if LEARN
+    float16 sum = (float16)(0.0f), lost = (float16)(0.0f); /* compensated: what a layer contributes nearly cancels */
+    for (; i < end; i += 16) {
+        const float16 t = (i + 16 <= end ? step(&l, i, 16) : step(&l, i, (int)(end - i))) - lost, next = sum + t;
+        lost = (next - sum) - t;
+        sum = next;
+    }
+    float part[16], all = 0.0f;
+    vstore16(sum, 0, part);
+    for (int k = 0; k < 16; k++)
+        all += part[k];
+    work[1 + item] = all;
+    if (item == 0)
+        work[0] = (float)items; /* exact */
+#else
+    for (; i + 16 <= end; i += 16)
+        step(&l, i, 16);
+    if (i < end)
+        step(&l, i, (int)(end - i));
+#endif
+}
+
+#if LEARN
+__kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
+neuron_backward_ext__sum16(SP_IO(float, g_w), SP_IN(float, work))
+{
+    SP_AT(g_w); SP_AT(work);
+    const int items = (int)work[0];
+    float sum = 0.0f;
+    for (int i = 0; i < items; i++)
+        sum += work[1 + i];
+    g_w[0] += sum;
+}
+#endif

@@ -1,0 +1,147 @@
+//@ plugin: cpu_neuron 1.0.0
+//@ abi:    1
+//@ op:     neuron.forward_ext/1
+//@ kernel: neuron_forward_ext__rows16
+//@ global: min(M, cu*16)
+//@ local:  1
+//@ define: SP_REAL_WIDTH = 16
+//@ device: cpu
+//@ score:  50
+//@ about:  a run of rows per work-item, 16 neurons at a time, spikes packed from the lanes
+
+/* s[t-1] = u_prev >= threshold(aux_prev); v = reset(u_prev, s[t-1]); aux = neuron_aux(aux_prev, x, s[t-1]);
+ * u = charge(v, current(x, aux)); s = u >= threshold(aux) as bits. At first v = v_reset, aux_prev = 0,
+ * s[t-1] = 0. u may be u_prev and aux may be aux_prev: a vector is read before it is written by the same
+ * work-item. */
+#pragma OPENCL FP_CONTRACT OFF
+
+/* Literal arguments (two, lanes, vectors ...) must fold: without the attribute PoCL keeps one copy that
+ * tests them. */
+#define INLINE inline __attribute__((always_inline))
+
+INLINE float16 load_lanes(__global const float *p, int lanes)
+{
+    float part[16];
+    if (lanes >= 16)
+        return vload16(0, p);
+    for (int i = 0; i < 16; i++)
+        part[i] = i < lanes ? p[i] : 0.0f;
+    return vload16(0, part);
+}
+
+INLINE void store_lanes(float16 v, __global float *p, int lanes)
+{
+    float part[16];
+    if (lanes >= 16) {
+        vstore16(v, 0, p);
+    } else {
+        vstore16(v, 0, part);
+        for (int i = 0; i < lanes; i++)
+            p[i] = part[i];
+    }
+}
+
+/* Lane i of a comparison becomes bit i. The first halving goes through memory (the compiler takes it out
+ * again): Oclgrind takes the upper half of a vector of 16 for uninitialised. */
+inline uint pack(int16 on)
+{
+    const uint16 bit = (uint16)(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768);
+    uint part[16];
+    vstore16(as_uint16(on) & bit, 0, part);
+    const uint8 a = vload8(0, part) | vload8(1, part);
+    const uint4 b = a.lo | a.hi;
+    const uint2 c = b.lo | b.hi;
+    return c.x | c.y;
+}
+
+INLINE float16 threshold(float16 a, neuron_args p, aux_args q)
+{
+#if ADAPT
+    return neuron_threshold(a, p, q);
+#else
+    return (float16)(p.v_th);
+#endif
+}
+
+/* One vector of neurons; `in` is the input current. Returns the spikes. */
+INLINE uint fire(float16 in, __global const float *u_prev, __global float *u, __global const float *aux_prev,
+                 __global float *aux, int lanes, int first, neuron_args p, aux_args q)
+{
+    float16 v = (float16)(p.v_reset), a = (float16)(0.0f), fired = (float16)(0.0f);
+    if (!first) {
+        const float16 before = load_lanes(u_prev, lanes);
+#if AUX
+        a = load_lanes(aux_prev, lanes);
+#endif
+        fired = select((float16)(0.0f), (float16)(1.0f), before >= threshold(a, p, q));
+        v = neuron_reset(before, fired, p);
+    }
+#if AUX
+    a = neuron_aux(a, in, fired, p, q);
+    in = neuron_current(in, a, p, q);
+    store_lanes(a, aux, lanes);
+#endif
+    const float16 now = neuron_charge(v, in, p);
+    store_lanes(now, u, lanes);
+    return pack(now >= threshold(a, p, q)) & (lanes >= 16 ? 0xffffu : (1u << lanes) - 1u);
+}
+
+#if NORM
+#define INPUT(c, lanes)                                                                                      \
+    fma(load_lanes(scale + (c), lanes), load_lanes(x + row + (c), lanes), load_lanes(shift + (c), lanes))
+#else
+#define INPUT(c, lanes) load_lanes(x + row + (c), lanes)
+#endif
+#define FIRE(c, lanes)                                                                                       \
+    fire(INPUT(c, lanes), u_prev + row + (c), u + row + (c), AUX_AT(aux_prev, c), AUX_AT(aux, c), lanes,     \
+         first, p, q)
+#if AUX
+#define AUX_AT(buffer, c) (buffer + row + (c))
+#else
+#define AUX_AT(buffer, c) 0
+#endif
+
+__kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
+neuron_forward_ext__rows16(SP_IN(float, x), SP_REF(float, u_prev),
+#if NORM
+                           SP_IN(float, scale), SP_IN(float, shift),
+#endif
+#if AUX
+                           SP_REF(float, aux_prev), SP_IO(float, aux),
+#endif
+#if LEARN
+                           SP_IN(float, w),
+#endif
+                           SP_IO(float, u), SP_OUT(uint, s), int M, int C, int first, float decay,
+                           float x_gain, float v_th, float v_reset, float aux_decay, float aux_gain)
+{
+    SP_AT(x); SP_AT(u_prev); SP_AT(u); SP_AT(s);
+#if NORM
+    SP_AT(scale); SP_AT(shift);
+#endif
+#if AUX
+    SP_AT(aux_prev); SP_AT(aux);
+#endif
+    neuron_args p = {decay, x_gain, v_th, v_reset};
+    const aux_args q = {aux_decay, aux_gain};
+#if LEARN
+    SP_AT(w);
+    p = neuron_learn(p, w[0]);
+#endif
+    const long item = (long)get_global_id(0), items = (long)get_global_size(0);
+    for (long m = item * M / items; m < (item + 1) * M / items; m++) {
+        const long row = m * C;
+        __global uint *word = s + m * SP_WORDS(C);
+        int c = 0;
+        for (; c + 32 <= C; c += 32) {
+            const uint low = FIRE(c, 16);
+            *word++ = low | FIRE(c + 16, 16) << 16;
+        }
+        if (c + 16 <= C) {
+            const uint low = FIRE(c, 16);
+            *word = low | (c + 16 < C ? FIRE(c + 16, C - c - 16) << 16 : 0u);
+        } else if (c < C) {
+            *word = FIRE(c, C - c);
+        }
+    }
+}

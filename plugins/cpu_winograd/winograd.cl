@@ -1,0 +1,417 @@
+//@ plugin:    cpu_winograd 1.0.0
+//@ abi:       1
+//@ op:        conv.backward_input/1
+//@ kernel:    conv_backward_input__winograd_weights
+//@ global:    C/32, ceildiv(O, 64)
+//@ local:     1, 1
+//@ kernel:    conv_backward_input__winograd_blocks
+//@ global:    cu*16
+//@ local:     1
+//@ define:    BACKWARD = 1
+//@ define:    PANELS = 0
+//@ bake:      *
+//@ when:      KH == 3 && KW == 3 && SH == 1 && SW == 1 && DH == 1 && DW == 1 && PH <= 2 && PW <= 2 && C % 32 == 0 && O % 16 == 0 && C*O <= 32768 && 6*ceildiv(H, 4)*ceildiv(W, 4) <= H*W && N*ceildiv(H, 4)*ceildiv(W, 4) >= 8
+//@ workspace: 36*(C*O + 16)
+//@ device:    cpu
+//@ score:     80
+//@ about:     Winograd F(4x4, 3x3): a quarter of the multiplications; a block of tiles stays in the cache
+//@ op:        conv.backward_input/1
+//@ kernel:    conv_backward_input__winograd_input
+//@ global:    cu*16
+//@ local:     1
+//@ kernel:    conv_backward_input__winograd_panels
+//@ global:    C/PANEL*ceildiv(N*ceildiv(H, 4)*ceildiv(W, 4), CHUNK)
+//@ local:     1
+//@ define:    BACKWARD = 1
+//@ define:    PANELS = 1
+//@ define:    PANEL = 32
+//@ define:    CHUNK = 64
+//@ bake:      *
+//@ when:      KH == 3 && KW == 3 && SH == 1 && SW == 1 && DH == 1 && DW == 1 && PH <= 2 && PW <= 2 && C % 32 == 0 && O % 32 == 0 && 6*ceildiv(H, 4)*ceildiv(W, 4) <= H*W && N*ceildiv(H, 4)*ceildiv(W, 4) >= 8
+//@ workspace: ceildiv(N*ceildiv(H, 4)*ceildiv(W, 4), CHUNK)*36*(CHUNK*O + O/2)
+//@ device:    cpu
+//@ score:     79
+//@ about:     the same for many weights and few tiles: a panel of transformed weights stays in the cache
+
+//@ op:        conv.forward/1
+//@ kernel:    conv_forward__winograd_weights
+//@ global:    O/32, ceildiv(C, 64)
+//@ local:     1, 1
+//@ kernel:    conv_forward__winograd_blocks
+//@ global:    cu*16
+//@ local:     1
+//@ define:    BACKWARD = 0
+//@ define:    PANELS = 0
+//@ bake:      *
+//@ when:      KH == 3 && KW == 3 && SH == 1 && SW == 1 && DH == 1 && DW == 1 && PH <= 2 && PW <= 2 && C % 16 == 0 && O % 32 == 0 && C*O <= 32768 && 6*ceildiv(HO, 4)*ceildiv(WO, 4) <= HO*WO && N*ceildiv(HO, 4)*ceildiv(WO, 4) >= 8
+//@ workspace: 36*(C*O + 16)
+//@ device:    cpu
+//@ score:     75
+//@ about:     Winograd F(4x4, 3x3): a quarter of the multiplications; a block of tiles stays in the cache
+//@ op:        conv.forward/1
+//@ kernel:    conv_forward__winograd_input
+//@ global:    cu*16
+//@ local:     1
+//@ kernel:    conv_forward__winograd_panels
+//@ global:    O/PANEL*ceildiv(N*ceildiv(HO, 4)*ceildiv(WO, 4), CHUNK)
+//@ local:     1
+//@ define:    BACKWARD = 0
+//@ define:    PANELS = 1
+//@ define:    PANEL = 32
+//@ define:    CHUNK = 64
+//@ bake:      *
+//@ when:      KH == 3 && KW == 3 && SH == 1 && SW == 1 && DH == 1 && DW == 1 && PH <= 2 && PW <= 2 && C % 32 == 0 && O % 32 == 0 && 6*ceildiv(HO, 4)*ceildiv(WO, 4) <= HO*WO && N*ceildiv(HO, 4)*ceildiv(WO, 4) >= 8
+//@ workspace: ceildiv(N*ceildiv(HO, 4)*ceildiv(WO, 4), CHUNK)*36*(CHUNK*C + C/2)
+//@ device:    cpu
+//@ score:     74
+//@ about:     the same for many weights and few tiles: a panel of transformed weights stays in the cache
+
+/* Output tiles of 4 x 4 from input tiles of 6 x 6: Y = At [(G w Gt) o (Bt d B)] A, where o is, for each of
+ * the 36 components, a product of rows of channels (one a tile) with a matrix. The interpolation points are
+ * 0, +-1/sqrt 2, +-sqrt 2 and infinity: the error is a quarter of that of 0, +-1, +-2.
+ * d: v[component][tile][channel]; w: u[component][panel of 32 outputs][channel][32]; the products:
+ * m[component][tile][32]. With PANELS all of d is transformed first, and a work-item transforms the weights
+ * of PANEL outputs and KB channels at a time; else all weights first, and a work-item's P tiles. */
+
+/* Literal arguments must fold: without the attribute PoCL keeps one copy that tests them. */
+#define INLINE inline __attribute__((always_inline))
+#define MIN(a, b) ((a) < (b) ? (a) : (b))
+#define CEIL(a, b) (((a) + (b) - 1) / (b))
+
+#if BACKWARD /* e with the mirrored, transposed weights */
+#define IH HO
+#define IW WO
+#define OH H
+#define OW W
+#define CI O
+#define CO C
+#define PY (2 - PH)
+#define PX (2 - PW)
+#define LOADED(p) vload16(0, p)
+typedef float in_type;
+#else
+#define IH H
+#define IW W
+#define OH HO
+#define OW WO
+#define CI C
+#define CO O
+#define PY PH
+#define PX PW
+#if X_BITS
+#define LOADED(p) spread((p)[0] >> shift)
+#else
+#define LOADED(p) vload16(0, p)
+#endif
+typedef sp_x in_type;
+#endif
+#if !BACKWARD && X_BITS /* C / 32 words a pixel */
+#define PIXEL_STEP SP_WORDS(CI)
+#else
+#define PIXEL_STEP CI
+#endif
+
+#define TH CEIL(OH, 4)
+#define TW CEIL(OW, 4)
+#define TILES (N * TH * TW)
+#define P 8
+#define EACH8(F) F(0) F(1) F(2) F(3) F(4) F(5) F(6) F(7)
+
+/* Steps from component to component: no powers of two, which would map all of them to few cache sets. */
+#if PANELS
+#if CI % 64 == 0
+#define KB 64
+#else
+#define KB 32
+#endif
+#define ROW KB
+#define V_STEP (CHUNK * KB + 16)
+#define U_STEP (KB * PANEL + 16)
+#define V_BLOCK ((ulong)36 * V_STEP) /* CHUNK tiles, KB channels */
+typedef __global float *v_pointer;
+typedef __global const float *v_input;
+typedef float *u_pointer;
+typedef const float *u_input;
+#else
+#define ROW (CI + 16)
+#define V_STEP (P * ROW)
+#define U_STEP ((ulong)CI * CO + 16)
+typedef float *v_pointer;
+typedef const float *v_input;
+typedef __global float *u_pointer;
+typedef __global const float *u_input;
+#endif
+
+/* Loops over arrays stay loops over memory, so vectors that belong in registers have names. */
+typedef struct {
+    float16 a, b, c, d, e, f;
+} six;
+#define GET6(p, step)                                                                                        \
+    {vload16(0, p), vload16(0, (p) + (step)), vload16(0, (p) + 2 * (step)), vload16(0, (p) + 3 * (step)),   \
+     vload16(0, (p) + 4 * (step)), vload16(0, (p) + 5 * (step))}
+#define PUT6(x, p, step)                                                                                     \
+    vstore16(x.a, 0, p); vstore16(x.b, 0, (p) + (step)); vstore16(x.c, 0, (p) + 2 * (step));                 \
+    vstore16(x.d, 0, (p) + 3 * (step)); vstore16(x.e, 0, (p) + 4 * (step)); vstore16(x.f, 0, (p) + 5 * (step))
+
+#define P1 0.70710678118654752f
+#define P2 1.41421356237309505f
+
+/* y = Bt x: the polynomials of x^i that vanish at all points but one. Macros, because Oclgrind does not know
+ * what the compiler makes of functions that return structures. */
+#define TRANSFORM_INPUT(x, y)                                                                                \
+    six y; {                                                                                                 \
+        const float16 even1 = fma((float16)(-2.0f), x.c, x.e), odd1 = fma((float16)(-2.0f), x.b, x.d);       \
+        const float16 even2 = fma((float16)(-0.5f), x.c, x.e), odd2 = fma((float16)(-0.5f), x.b, x.d);       \
+        y.a = fma((float16)(-2.5f), x.c, x.a + x.e);                                                         \
+        y.b = fma((float16)(P1), odd1, even1); y.c = fma((float16)(-P1), odd1, even1);                       \
+        y.d = fma((float16)(P2), odd2, even2); y.e = fma((float16)(-P2), odd2, even2);                       \
+        y.f = fma((float16)(-2.5f), x.d, x.b + x.f); }
+
+/* y = G (x0, x1, x2): the powers 0 to 2 of the points, divided by the products of their differences. */
+#define TRANSFORM_WEIGHTS(x0, x1, x2, y)                                                                     \
+    six y; {                                                                                                 \
+        y.a = x0; y.b = x1; y.f = x2;                                                                        \
+        const float16 even1 = -1.0f / 1.5f * fma((float16)(0.5f), y.f, y.a), odd1 = -P1 / 1.5f * y.b;        \
+        const float16 even2 = 1.0f / 6.0f * fma((float16)(2.0f), y.f, y.a), odd2 = P2 / 6.0f * y.b;          \
+        y.b = even1 + odd1; y.c = even1 - odd1;                                                              \
+        y.d = even2 + odd2; y.e = even2 - odd2; }
+
+/* At x: the powers 0 to 3 of the points. */
+#define TRANSFORM_OUTPUT(x)                                                                                  \
+    const float16 t = x.b + x.c, u = x.b - x.c, p = x.d + x.e, q = x.d - x.e, y0 = x.a + (t + p),            \
+                  y1 = fma((float16)(P1), u, P2 * q), y2 = fma((float16)(0.5f), t, 2.0f * p),                \
+                  y3 = fma((float16)(0.5f * P1), u, fma((float16)(2.0f * P2), q, x.f))
+
+#if !BACKWARD && X_BITS
+/* One where the bit of the lane is set. */
+INLINE float16 spread(uint bits)
+{
+    const uint16 bit = (uint16)(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768);
+    return select((float16)(0.0f), (float16)(1.0f), ((uint16)(bits) & bit) != (uint16)(0u));
+}
+#endif
+
+/* All channels of a tile to v. Tiles past the last one and pixels outside of the image are zeros. */
+INLINE void load_tile(v_pointer v, __global const in_type *x, int tile)
+{
+    const int n = tile / (TH * TW), y = tile / TW % TH * 4 - PY, x0 = tile % TW * 4 - PX;
+    const int whole = tile < TILES && y >= 0 && x0 >= 0 && y + 6 <= IH && x0 + 6 <= IW;
+    __global const in_type *image = x + (((long)n * IH + y) * IW + x0) * (long)PIXEL_STEP;
+    for (int c = 0; c < CI; c += 16, v += 16) {
+#if !BACKWARD && X_BITS
+        __global const in_type *from = image + c / 32;
+        const int shift = c % 32;
+#else
+        __global const in_type *from = image + c;
+#endif
+        float half_way[36 * 16] __attribute__((aligned(64)));
+        for (int j = 0; j < 6; j++) {
+            __global const in_type *p = from + j * PIXEL_STEP;
+            if (whole) {
+#define ROW_OF(i) LOADED(p + (i) * IW * PIXEL_STEP)
+                const six d = {ROW_OF(0), ROW_OF(1), ROW_OF(2), ROW_OF(3), ROW_OF(4), ROW_OF(5)};
+                TRANSFORM_INPUT(d, t);
+                PUT6(t, half_way + j * 16, 6 * 16);
+            } else {
+                const int in = tile < TILES && x0 + j >= 0 && x0 + j < IW;
+#define PIXEL(i) in && y + i >= 0 && y + i < IH ? ROW_OF(i) : (float16)(0.0f)
+                const six d = {PIXEL(0), PIXEL(1), PIXEL(2), PIXEL(3), PIXEL(4), PIXEL(5)};
+                TRANSFORM_INPUT(d, t);
+                PUT6(t, half_way + j * 16, 6 * 16);
+            }
+        }
+        for (int i = 0; i < 6; i++) {
+            const six d = GET6(half_way + i * 6 * 16, 16);
+            TRANSFORM_INPUT(d, t);
+            PUT6(t, v + i * 6 * V_STEP, V_STEP);
+        }
+#if PANELS
+        if ((c + 16) % KB == 0)
+            v += V_BLOCK - KB;
+#endif
+    }
+}
+
+/* m[P][32] = (+=) P rows of v by `steps` rows of u. */
+INLINE void multiply(float *m, v_input v, u_input u, int steps, int add)
+{
+#define START(i) float16 a##i = 0.0f, b##i = 0.0f;
+    EACH8(START)
+    for (int k = 0; k < steps; k++, u += 32) {
+        const float16 u0 = vload16(0, u), u1 = vload16(1, u);
+#define STEP(i) {                                                                                            \
+        const float16 d = (float16)(v[(i) * ROW + k]);                                                       \
+        a##i = fma(d, u0, a##i); b##i = fma(d, u1, b##i); }
+        EACH8(STEP)
+    }
+    if (add) {
+#define ADD(i) a##i += vload16(2 * (i), m); b##i += vload16(2 * (i) + 1, m);
+        EACH8(ADD)
+    }
+#define KEEP(i) vstore16(a##i, 2 * (i), m); vstore16(b##i, 2 * (i) + 1, m);
+    EACH8(KEEP)
+}
+
+/* 16 channels of a tile; m: its first component, the others `step` apart. */
+INLINE void store_tile(__global float *to, __global const float *bias, const float *m, int step, int tile,
+                       int co)
+{
+    const int n = tile / (TH * TW), y = tile / TW % TH * 4, x0 = tile % TW * 4;
+    float half_way[24 * 16] __attribute__((aligned(64)));
+    for (int j = 0; j < 6; j++) {
+        const six d = GET6(m + j * step, 6 * step);
+        TRANSFORM_OUTPUT(d);
+        vstore16(y0, j, half_way); vstore16(y1, 6 + j, half_way);
+        vstore16(y2, 12 + j, half_way); vstore16(y3, 18 + j, half_way);
+    }
+#if !BACKWARD && BIAS
+    const float16 add = vload16(0, bias + co);
+#else
+    const float16 add = 0.0f;
+#endif
+    to += (((ulong)n * OH + y) * OW + x0) * (ulong)CO + co;
+    for (int i = 0; i < MIN(4, OH - y); i++, to += OW * CO) {
+        const six d = GET6(half_way + i * 6 * 16, 16);
+        TRANSFORM_OUTPUT(d);
+        vstore16(y0 + add, 0, to);
+        if (OW % 4 == 0 || x0 + 1 < OW) vstore16(y1 + add, 0, to + CO);
+        if (OW % 4 == 0 || x0 + 2 < OW) vstore16(y2 + add, 0, to + 2 * CO);
+        if (OW % 4 == 0 || x0 + 3 < OW) vstore16(y3 + add, 0, to + 3 * CO);
+    }
+}
+
+/* Interleaves rows i and i + 8 of 16; four rounds transpose a 16 x 16 block. */
+inline void weave(float16 *to, const float16 *from)
+{
+    for (int i = 0; i < 8; i++) {
+        const float16 p = from[i], q = from[i + 8];
+        to[2 * i] = (float16)(p.s0, q.s0, p.s1, q.s1, p.s2, q.s2, p.s3, q.s3, p.s4, q.s4, p.s5, q.s5, p.s6,
+                              q.s6, p.s7, q.s7);
+        to[2 * i + 1] = (float16)(p.s8, q.s8, p.s9, q.s9, p.sa, q.sa, p.sb, q.sb, p.sc, q.sc, p.sd, q.sd,
+                                  p.se, q.se, p.sf, q.sf);
+    }
+}
+
+/* 16 x 16 weights of all taps, backward mirrored and transposed, to 16 rows of u: of inputs o, outputs c. */
+INLINE void transform_square(u_pointer u, __global const float *w, int c, int o)
+{
+    float g[9 * 16 * 16] __attribute__((aligned(64)));
+    for (int k = 0; k < 9; k++) {
+#if BACKWARD
+        __global const float *from = w + ((ulong)(8 - k) * C + c) * (ulong)O + o;
+        float16 s[16], d[16];
+        for (int i = 0; i < 16; i++)
+            s[i] = vload16(0, from + i * O);
+        weave(d, s); weave(s, d); weave(d, s); weave(s, d);
+        for (int i = 0; i < 16; i++)
+            vstore16(s[i], i * 9 + k, g);
+#else
+        for (int i = 0; i < 16; i++)
+            vstore16(vload16(0, w + ((ulong)k * C + o + i) * (ulong)O + c), i * 9 + k, g);
+#endif
+    }
+    for (int i = 0; i < 16; i++, u += 32) {
+        float half_way[18 * 16] __attribute__((aligned(64)));
+        for (int j = 0; j < 3; j++) {
+            const float *p = g + (i * 9 + j) * 16;
+            TRANSFORM_WEIGHTS(vload16(0, p), vload16(3, p), vload16(6, p), t);
+            PUT6(t, half_way + j * 16, 3 * 16);
+        }
+        for (int a = 0; a < 6; a++) {
+            const float *p = half_way + a * 3 * 16;
+            TRANSFORM_WEIGHTS(vload16(0, p), vload16(1, p), vload16(2, p), t);
+            PUT6(t, u + a * 6 * U_STEP, U_STEP);
+        }
+    }
+}
+
+#if BACKWARD
+#define NAME(how) conv_backward_input__##how
+#define IN_ e
+#define OUT_ g_x
+#define BIAS_ARGUMENT
+#define BIAS_AT
+#define bias 0
+#else
+#define NAME(how) conv_forward__##how
+#define IN_ x
+#define OUT_ y
+#if BIAS
+#define BIAS_ARGUMENT SP_IN(float, bias),
+#define BIAS_AT SP_AT(bias)
+#else
+#define BIAS_ARGUMENT
+#define BIAS_AT
+#define bias 0
+#endif
+#endif
+#define IN_ARGUMENT_(name) SP_IN(in_type, name)
+#define IN_ARGUMENT(name) IN_ARGUMENT_(name)
+#define OUT_ARGUMENT_(name) SP_OUT(float, name)
+#define OUT_ARGUMENT(name) OUT_ARGUMENT_(name)
+#define AT_(name) SP_AT(name)
+#define AT(name) AT_(name)
+
+#if !PANELS
+__kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void NAME(winograd_weights)(SP_IN(float, w), SP_OUT(float, work))
+{
+    SP_AT(w); SP_AT(work);
+    const int c = (int)get_global_id(0) * 32, o0 = (int)get_global_id(1) * 64;
+    for (int o = o0; o < MIN(o0 + 64, CI); o += 16)
+        for (int h = 0; h < 32; h += 16)
+            transform_square(work + ((ulong)c * CI + o * 32 + h), w, c + h, o);
+}
+
+__kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void NAME(winograd_blocks)(IN_ARGUMENT(IN_), SP_IN(float, work), BIAS_ARGUMENT OUT_ARGUMENT(OUT_))
+{
+    AT(IN_); SP_AT(work); AT(OUT_); BIAS_AT;
+    float v[36 * V_STEP] __attribute__((aligned(64))), m[36 * P * 32] __attribute__((aligned(64)));
+    const ulong items = get_global_size(0), item = get_global_id(0), blocks = CEIL(TILES, P);
+    for (ulong b = item * blocks / items; b < (item + 1) * blocks / items; b++) {
+        const int first = (int)b * P, tiles = MIN(P, TILES - first);
+        for (int t = 0; t < P; t++)
+            load_tile(v + t * ROW, IN_, first + t);
+        for (int c = 0; c < CO; c += 32) {
+            for (int k = 0; k < 36; k++)
+                multiply(m + k * P * 32, v + k * V_STEP, work + k * U_STEP + (ulong)c * CI, CI, 0);
+            for (int t = 0; t < tiles; t++)
+                for (int h = 0; h < 32; h += 16)
+                    store_tile(OUT_, bias, m + t * 32 + h, P * 32, first + t, c + h);
+        }
+    }
+}
+#else
+__kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void NAME(winograd_input)(IN_ARGUMENT(IN_), SP_OUT(float, work))
+{
+    AT(IN_); SP_AT(work);
+    const ulong items = get_global_size(0), item = get_global_id(0), rows = CEIL(TILES, P) * P;
+    for (ulong t = item * rows / items; t < (item + 1) * rows / items; t++)
+        load_tile(work + t / CHUNK * V_BLOCK * (CI / KB) + t % CHUNK * KB, IN_, (int)t);
+}
+
+__kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void NAME(winograd_panels)(SP_IN(float, w), SP_IN(float, work), BIAS_ARGUMENT OUT_ARGUMENT(OUT_))
+{
+    SP_AT(w); SP_AT(work); AT(OUT_); BIAS_AT;
+    float u[36 * U_STEP] __attribute__((aligned(64))), m[36 * CHUNK * PANEL] __attribute__((aligned(64)));
+    const int unit = (int)get_global_id(0), chunk = unit % CEIL(TILES, CHUNK), first = chunk * CHUNK;
+    const int c = unit / CEIL(TILES, CHUNK) * PANEL, tiles = MIN(CHUNK, TILES - first);
+    v_input v = work + chunk * V_BLOCK * (CI / KB);
+    for (int k0 = 0; k0 < CI; k0 += KB, v += V_BLOCK) {
+        for (int o = 0; o < KB; o += 16)
+            for (int h = 0; h < PANEL; h += 16)
+                transform_square(u + h / 32 * KB * 32 + o * 32 + h % 32, w, c + h, k0 + o);
+        for (int k = 0; k < 36; k++)
+            for (int t = 0; t < tiles; t += P)
+                for (int h = 0; h < PANEL / 32; h++)
+                    multiply(m + ((k * PANEL / 32 + h) * CHUNK + t) * 32, v + k * V_STEP + t * KB,
+                             u + k * U_STEP + h * KB * 32, KB, k0 > 0);
+    }
+    for (int t = 0; t < tiles; t++)
+        for (int h = 0; h < PANEL; h += 16)
+            store_tile(OUT_, bias, m + (h / 32 * CHUNK + t) * 32 + h % 32, CHUNK * PANEL, first + t, c + h);
+}
+#endif

@@ -1,0 +1,154 @@
+#!/usr/bin/env python3
+"""The same cases by PyTorch autograd: a second implementation that shares nothing with reference_net.py. Needs PyTorch 1.13 or
+later; neither building nor testing needs this file.
+
+  check_torch.py CASE.json...     compares loss, gradients, outputs and statistics to 1e-9 of the largest element
+
+Dense and convolutional networks with every neuron model, recurrent layers and batch norm; bptt (truncated too), sltt, sltt-k.
+Other methods and layers are skipped by name.
+"""
+import json
+import math
+import sys
+
+sys.dont_write_bytecode = True
+import torch  # noqa: E402
+import torch.nn.functional as F  # noqa: E402
+from make_cases import read_tensors  # noqa: E402
+from reference_net import WIDTHS  # noqa: E402
+
+NEURONS = ("lif", "plif", "cuba_lif", "alif")
+LAYERS = NEURONS + ("linear", "conv", "batch_norm", "flatten", "scale")
+
+
+class Spike(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, d, name, a):
+        ctx.save_for_backward(d)
+        ctx.name, ctx.a = name, a
+        return (d >= 0).to(d.dtype)
+
+    @staticmethod
+    def backward(ctx, g):
+        (d,), a = ctx.saved_tensors, ctx.a
+        h = {"triangle": lambda: torch.clamp(a - d.abs(), min=0) / a ** 2,
+             "rectangle": lambda: (d.abs() < a / 2).to(d.dtype) / a,
+             "sigmoid": lambda: a * torch.sigmoid(a * d) * torch.sigmoid(-a * d),
+             "atan": lambda: a / 2 / (1 + (math.pi / 2 * a * d) ** 2),
+             "gaussian": lambda: torch.exp(-d ** 2 / (2 * a ** 2)) / (a * math.sqrt(2 * math.pi)),
+             "erf": lambda: a / math.sqrt(math.pi) * torch.exp(-(a * d) ** 2),
+             "piecewise_exp": lambda: a / 2 * torch.exp(-a * d.abs()),
+             "fast_sigmoid": lambda: 1 / (1 + a * d.abs()) ** 2}[ctx.name]()
+        return g * h, None, None
+
+
+class Net:
+    def __init__(self, case, params):
+        self.case, self.p, self.state = case, params, {}
+
+    def neuron(self, name, layer, x):
+        s = {"model": "lif", "v_reset": 0.0, "decay_input": False, **self.case["neuron"], **layer}
+        model = s["model"] if layer["type"] == "lif" else layer["type"]
+        hard = s["reset"] == "hard"
+        rest = s["v_reset"] if hard else 0.0
+        zero = torch.zeros_like(x)
+        old = self.state.get(name) or {"v": zero + rest, "s": zero, "i": zero, "a": zero}
+        if s.get("recurrent"):
+            x = x + F.linear(old["s"], self.p[name + ".recurrent.weight"])
+        current = 0
+        if model == "cuba_lif":
+            x = current = old["i"] * (1 - 1 / s["tau_syn"]) + x
+        rate = torch.sigmoid(self.p[name + ".w"]) if model == "plif" else 1 / s["tau"]
+        leak = 0 if model == "if" else rate * (old["v"] - rest)
+        u = old["v"] - leak + (rate * x if s["decay_input"] else x)
+        a = old["a"] * (1 - 1 / s["tau_a"]) + old["s"] if model == "alif" else zero
+        threshold = s["v_th"] + (s["beta"] * a if model == "alif" else 0)
+        spikes = Spike.apply(u - threshold, s["surrogate"], WIDTHS[s["surrogate"]] if s["width"] is None else s["width"])
+        cut = spikes.detach() if s["detach_reset"] else spikes
+        v = (1 - cut) * u + cut * rest if hard else u - s["v_th"] * cut
+        self.state[name] = {"v": v, "s": spikes, "i": current + zero, "a": a}
+        return spikes
+
+    def forward(self, x):
+        for i, layer in enumerate(self.case["layers"]):
+            name, kind = str(i), layer["type"]
+            w, b = self.p.get(f"{name}.weight"), self.p.get(f"{name}.bias")
+            if kind in NEURONS:
+                x = self.neuron(name, layer, x)
+            elif kind == "linear":
+                x = F.linear(x, w, b)
+            elif kind == "conv":
+                x = F.conv2d(x, w, b, layer.get("stride", 1), layer.get("padding", 0), layer.get("dilation", 1))
+            elif kind == "batch_norm":
+                settings = self.case["batch_norm"]
+                x = F.batch_norm(x, self.p[name + ".running_mean"], self.p[name + ".running_var"], w, b, True,
+                                 settings["momentum"], settings["eps"])
+            elif kind == "scale":
+                x = x * layer["factor"]
+            else:
+                x = x.flatten(1)
+        return x
+
+    def cut(self):
+        self.state = {n: {k: v.detach() for k, v in s.items()} for n, s in self.state.items()}
+
+
+def run(case, tensors):
+    params = {}
+    for name, (values, shape) in tensors.items():
+        if name.startswith("param."):
+            t = torch.tensor(values, dtype=torch.float64).reshape(shape)
+            params[name[6:]] = t if "running" in name else t.requires_grad_()
+    net, steps = Net(case, params), case["time_steps"]
+    values, shape = tensors["input"]
+    x = torch.tensor(values, dtype=torch.float64).reshape(shape)
+    y = torch.tensor(tensors["target"][0])
+    mix, total, losses, pending = case["loss"], 0, 0.0, []
+    block = case.get("truncate") or steps
+    for t in range(steps):
+        if case["method"] != "bptt" or t % block == 0:
+            if pending:
+                sum(pending).backward()
+                pending = []
+            net.cut()
+        logits = net.forward(x[t] if case["input_is_sequence"] else x)
+        total = total + logits.detach()
+        if case["method"] == "sltt-k" and t not in case["backprop_steps"]:
+            continue
+        target = F.one_hot(y, case["classes"]).to(logits) if mix["mse_target"] == "one_hot" else torch.full_like(logits, mix["mse_target"])
+        loss = (mix["cross_entropy"] * F.cross_entropy(logits, y) + mix["mse"] * F.mse_loss(logits, target)) / steps
+        losses += float(loss)
+        pending.append(loss)
+    sum(pending).backward()
+    ours = {"grad." + n: p.grad for n, p in params.items() if p.requires_grad}
+    ours |= {"after." + n: p for n, p in params.items() if not p.requires_grad}
+    return losses, ours | {"logits_sum": total}
+
+
+def main():
+    bad = 0
+    for path in sys.argv[1:]:
+        with open(path, encoding="utf-8") as f:
+            case = json.load(f)
+        unknown = [layer["type"] for layer in case["layers"] if layer["type"] not in LAYERS]
+        if unknown or case["method"] not in ("bptt", "sltt", "sltt-k"):
+            print(f"{case['name']:28} skipped: {', '.join(unknown) or case['method']}")
+            continue
+        tensors = read_tensors(path[:-5] + ".safetensors")
+        loss, ours = run(case, tensors)
+        largest = max(abs(a) for n, (v, _) in tensors.items() if n.startswith("grad.") for a in v)
+        worst, where = abs(loss - case["loss_value"]) / abs(case["loss_value"]), "loss_value"
+        for name, (want, _) in tensors.items():
+            if name.split(".")[0] not in ("grad", "after", "logits_sum"):
+                continue
+            got = [0.0] * len(want) if ours[name] is None else ours[name].flatten().tolist()
+            top = max(map(abs, want))
+            scale = largest if name.startswith("grad.") and top < 1e-12 * largest else top
+            worst, where = max((worst, where), (max(abs(a - b) for a, b in zip(got, want)) / scale, name))
+        bad += worst > 1e-9
+        print(f"{case['name']:28} {'pass' if worst <= 1e-9 else 'FAIL'}  worst {worst:.1e} ({where})")
+    return bad > 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
