@@ -156,7 +156,7 @@ done:
 static session session_make(sp_registry *reg, sp_device *dev, sp_variant *v, uint64_t seed, sp_check_report *report)
 {
     session s = {.reg = reg, .dev = dev, .variant = v, .seed = seed, .report = report};
-    s.tolerance = fmin(v->tolerance, v->op->tolerance);
+    s.tolerance = v->approximate ? v->tolerance : fmin(v->tolerance, v->op->tolerance);
     sp_check_arena_init(&s.arena, dev);
     return s;
 }

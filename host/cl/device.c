@@ -17,6 +17,41 @@ static void CL_CALLBACK driver_says(const char *text, const void *data, size_t d
     sp_log(SP_LOG_DEBUG, "OpenCL driver: %s", text);
 }
 
+/* Keeps one of the parts the device is cut into, with an equal share of the compute units (the last takes the rest). */
+static sp_status take_part(sp_device *dev, sp_error *err)
+{
+    enum { MOST = 64 };
+    const int parts = dev->options.parts;
+    const cl_uint units = dev->info.compute_units;
+    cl_device_partition_property by_counts[MOST + 3];
+    cl_device_id all[MOST];
+    cl_uint n = 0;
+    if (parts > MOST || (cl_uint)parts > units)
+        return SP_FAIL(err, SP_E_DEVICE, "\"%s\" has %u compute units and cannot be cut into %d parts", dev->info.name, units, parts);
+    by_counts[0] = CL_DEVICE_PARTITION_BY_COUNTS;
+    for (int i = 0; i < parts; i++)
+        by_counts[i + 1] = (cl_device_partition_property)(units / (cl_uint)parts + (i == parts - 1 ? units % (cl_uint)parts : 0));
+    by_counts[parts + 1] = CL_DEVICE_PARTITION_BY_COUNTS_LIST_END;
+    by_counts[parts + 2] = 0;
+    const cl_device_partition_property equally[] = {CL_DEVICE_PARTITION_EQUALLY, (cl_device_partition_property)(units / (cl_uint)parts), 0};
+    cl_int code = clCreateSubDevices(dev->info.device_id, by_counts, MOST, all, &n);
+    if (code != CL_SUCCESS)
+        code = clCreateSubDevices(dev->info.device_id, equally, MOST, all, &n);
+    if (code == CL_SUCCESS && n < (cl_uint)parts)
+        code = CL_DEVICE_PARTITION_FAILED;
+    if (code != CL_SUCCESS)
+        return SP_FAIL_CL(err, code, "\"%s\" cannot be cut into %d sub-devices: %s", dev->info.name, parts, sp_cl_error_name(code));
+    for (cl_uint i = 0; i < n; i++)
+        if (i != (cl_uint)dev->options.part)
+            clReleaseDevice(all[i]);
+    dev->info.device_id = all[dev->options.part];
+    dev->is_part = true;
+    code = clGetDeviceInfo(all[dev->options.part], CL_DEVICE_MAX_COMPUTE_UNITS, sizeof dev->info.compute_units, &dev->info.compute_units,
+                           NULL);
+    return code == CL_SUCCESS ? SP_OK : SP_FAIL_CL(err, code, "a part of \"%s\" does not tell its compute units: %s", dev->info.name,
+                                                   sp_cl_error_name(code));
+}
+
 static sp_status open_queue(sp_device *dev, sp_error *err)
 {
     const cl_context_properties properties[] = {CL_CONTEXT_PLATFORM,
@@ -41,11 +76,16 @@ static sp_status choose(sp_device *dev, const char *selector, sp_error *err)
     sp_device_list list;
     SP_TRY(sp_device_list_init(&list, err));
     size_t chosen = 0;
+    for (size_t i = 0; i < list.n; i++)
+        list.items[i].binaries_only = dev->options.binaries_only;
     sp_status st = sp_device_choose(&list, selector, &chosen, dev->why, sizeof dev->why, err);
     if (st != SP_OK)
         goto done;
     dev->info = list.items[chosen];
     list.items[chosen].extensions = NULL; // now the device's
+    for (int type = SP_DEVICE_CPU; dev->options.as_type && type <= SP_DEVICE_ACCELERATOR; type++)
+        if (strcmp(dev->options.as_type, sp_device_type_name((sp_device_type)type)) == 0)
+            dev->info.type = (sp_device_type)type;
 done:
     sp_device_list_fini(&list);
     return st;
@@ -63,6 +103,8 @@ sp_status sp_device_open(const char *selector, const sp_device_options *options,
     if (sync && strcmp(sync, "1") == 0)
         dev->options.sync_debug = true;
     sp_status st = choose(dev, selector, err);
+    if (st == SP_OK && dev->options.parts > 1)
+        st = take_part(dev, err);
     if (st == SP_OK)
         st = open_queue(dev, err);
     if (st != SP_OK)
@@ -87,6 +129,8 @@ void sp_device_close(sp_device **dev)
         clReleaseCommandQueue(d->queue);
     if (d->context)
         clReleaseContext(d->context);
+    if (d->is_part)
+        clReleaseDevice(d->info.device_id);
     sp_free(d->info.extensions);
     sp_free(d);
     *dev = NULL;
@@ -181,6 +225,12 @@ sp_status sp_device_finish(sp_device *dev, sp_error *err)
         sp_log(SP_LOG_WARNING, "waiting for \"%s\" failed: %s", dev->info.name, sp_cl_error_name(code));
     return SP_FAIL_CL(err, code, "work on \"%s\" failed: %s%s", dev->info.name, sp_cl_error_name(code),
                       late_hint(dev));
+}
+
+sp_status sp_device_flush(sp_device *dev, sp_error *err)
+{
+    cl_int code = clFlush(dev->queue);
+    return code == CL_SUCCESS ? SP_OK : SP_FAIL_CL(err, code, "the device does not start: %s%s", sp_cl_error_name(code), late_hint(dev));
 }
 
 static void print_sizes(char *out, size_t out_size, cl_uint dims, const size_t *sizes)

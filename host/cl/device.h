@@ -37,6 +37,7 @@ typedef struct sp_device_info {
     char *extensions;             /* owned by the list */
     sp_device_type type;
     int cl_major, cl_minor;
+    bool binaries_only; /* asked for with binaries alone, see sp_device_options */
     bool available, compiler_available, fp64, fp16, little_endian;
     uint32_t compute_units, clock_mhz, base_align_bytes;
     size_t max_work_group, max_work_item[3];
@@ -71,6 +72,10 @@ typedef struct sp_device_options {
     bool profiling;      /* queue with profiling events */
     bool sync_debug;     /* finish after every enqueue, so that the kernel that failed is named; also set by
                             SPIKEPORT_SYNC_DEBUG=1 */
+    bool binaries_only;  /* programs come as binaries: no compiler is needed and none is asked, OpenCL 1.0 will do */
+    int part, parts;     /* parts > 1: sub-device number `part` of so many with equal shares of the compute units */
+    bool records;        /* programs are being compiled for use elsewhere: no variant that compiles by itself */
+    const char *as_type; /* "accelerator": kernels are chosen as for this type; NULL: the device's own */
 } sp_device_options;
 
 /* An opened device. Fields may be read; change nothing. */
@@ -82,10 +87,12 @@ typedef struct sp_device {
     cl_command_queue queue;       /* in-order */
     struct sp_program_table *programs; /* built in this process, see program.h */
     struct sp_profiler *profiler; /* NULL when profiling is off */
+    bool is_part;                 /* info.device_id is a sub-device of its own */
     cl_mem staging;               /* only with the quirk WRITE_IN_PART, see staging.c */
     uint64_t live_bytes, peak_bytes, n_allocs; /* device memory through sp_device_alloc */
     uint64_t n_launches, n_builds, n_cached; /* builds from source; programs that the disk cache had */
     bool compiler_hangs;          /* a build ran out of time: no other is tried */
+    uint64_t n_binaries;          /* programs from offline binaries */
 } sp_device;
 
 /* Lists, chooses and opens. Destroy releases everything and nulls the pointer. [setup] [one-thread] */
@@ -105,6 +112,7 @@ typedef struct sp_range {
 sp_status sp_device_write(sp_device *dev, sp_range to, const void *from, size_t bytes, bool blocking, sp_error *err);
 sp_status sp_device_read(sp_device *dev, sp_range from, void *to, size_t bytes, sp_error *err); /* blocking */
 sp_status sp_device_finish(sp_device *dev, sp_error *err); /* err NULL: a failure is a warning in the log */
+sp_status sp_device_flush(sp_device *dev, sp_error *err); /* what is enqueued starts; does not wait */
 
 /* Enqueues a kernel whose arguments are set. `name` is for messages. local NULL lets the driver choose. Counts it;
  * with sync_debug it finishes and names the kernel on failure; with profiling it records the time under name. [hot] */

@@ -19,9 +19,9 @@ const char *sp_device_unusable(const sp_device_info *info)
 {
     if (!info->available)
         return "the driver says it is not available";
-    if (!info->compiler_available)
+    if (!info->binaries_only && !info->compiler_available)
         return "it has no compiler for kernel sources";
-    if (info->cl_major < 1 || (info->cl_major == 1 && info->cl_minor < 2))
+    if (!info->binaries_only && (info->cl_major < 1 || (info->cl_major == 1 && info->cl_minor < 2)))
         return "it is older than OpenCL 1.2";
     if (!info->little_endian)
         return "its byte order is not little-endian";

@@ -5,6 +5,7 @@
 #include "cl/program.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include "base/error.h"
@@ -158,7 +159,11 @@ static sp_status build(sp_device *dev, const char *label, const sp_source *piece
                        const entry *e, cl_program *out, sp_error *err)
 {
     cl_int code;
-    const char *text = e->text;
+    const char *text = e->text, *refuse = getenv("SPIKEPORT_REFUSE_SOURCES");
+    if (dev->options.binaries_only || (refuse && strcmp(refuse, "1") == 0))
+        return SP_FAIL(err, SP_E_BUILD, "%s: a program would be built from source, but %s", label,
+                       dev->options.binaries_only ? "this run is from binaries alone (--programs)"
+                                                  : "SPIKEPORT_REFUSE_SOURCES=1 forbids it");
     if (dev->compiler_hangs)
         return SP_FAIL(err, SP_E_BUILD, "%s is not built: the compiler of \"%s\" hangs", label, dev->info.name);
     bool kept = sp_cache_wanted(dev);

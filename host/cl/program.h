@@ -16,4 +16,12 @@ typedef struct sp_source {
 sp_status sp_program_get(sp_device *dev, const char *label, const sp_source *pieces, size_t n_pieces,
                          const char *options, cl_program *out, sp_error *err);
 
+/* A program from bytes that a driver or a vendor's compiler made; also built, as FPGA runtimes want it. The caller releases
+ * it. Refused bytes are SP_E_BUILD. [setup] */
+sp_status sp_program_from_binary(sp_device *dev, const char *label, const unsigned char *bytes, size_t n, cl_program *out,
+                                 sp_error *err);
+/* The binary of a built program; sp_free. Slow on PoCL. [setup] */
+sp_status sp_program_binary(const sp_device *dev, const char *label, cl_program program, unsigned char **bytes, size_t *n,
+                            sp_error *err);
+
 #endif

@@ -28,6 +28,7 @@ static sp_status evaluate(const char *path, const sp_cli_session *o, bool json, 
     if (st == SP_OK) {
         sp_cli_say_device(s->dev, s->reg);
         st = sp_session_evaluate(s, test, NULL, &scores, err);
+        sp_cli_say_programs(s->dev, s->reg);
     }
     if (st == SP_OK && json)
         st = sp_cli_json_line(json_pack("{s:s, s:s, s:I, s:I, s:f, s:f, s:f}", "checkpoint", c.file.path, "data", test->info.name,
@@ -51,6 +52,7 @@ int sp_cmd_eval(int argc, char **argv)
     const sp_arg args[] = {
         SP_CLI_SET_ARG(o),
         SP_CLI_DEVICE_ARGS(o),
+        SP_CLI_PROGRAMS_ARG(o),
         {"json", 0, SP_ARG_FLAG, &json, NULL, "one JSON object on stdout", 0, 0},
     };
     const sp_args a = {.command = "eval", .synopsis = "CHECKPOINT|DIR [options]",

@@ -136,7 +136,7 @@ static void show_variant(const sp_variant *v)
     show_line("workspace", v->workspace);
     printf("   %-11s %" PRId64 "\n", "score", v->score);
     if (v->tolerance > 0)
-        printf("   %-11s %g\n\n", "tolerance", v->tolerance);
+        printf("   %-11s %g%s\n\n", "tolerance", v->tolerance, v->approximate ? " (approximate: only when forced by name)" : "");
     else
         printf("   %-11s exact\n\n", "tolerance");
 }

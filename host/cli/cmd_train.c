@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/error.h"
 #include "base/trace.h"
 #include "cli/bench.h"
 #include "cli/progress.h"
@@ -31,19 +32,35 @@ static void catch_signals(void)
     signal(SIGXFSZ, SIG_IGN); /* a file size limit is then an error of write, which is reported */
 }
 
+enum { MAX_MEMBERS = 16 };
+
 typedef struct train_options {
     sp_cli_session session;
+    int64_t sub_devices;
     const char *out, *resume, *trace;
     bool json, print_recipe;
     int64_t max_iterations;
 } train_options;
 
-static sp_status run(sp_session *s, const train_options *o, const sp_checkpoint *resume, sp_error *err)
+/* The sessions of a run: one, or one for each device that shares the mini-batches. */
+typedef struct team {
+    sp_session *members[MAX_MEMBERS];
+    size_t n;
+} team;
+
+static void close_team(team *t)
 {
+    while (t->n > 0)
+        sp_session_close(&t->members[--t->n]);
+}
+
+static sp_status run(const team *m, const train_options *o, const sp_checkpoint *resume, sp_error *err)
+{
+    sp_session *s = m->members[0];
     sp_dataset *train = NULL, *test = NULL;
     sp_progress_line line = sp_progress_line_make(o->json);
     sp_train_options t = {.out = o->out, .resume = resume, .stop = &stop_asked, .report = sp_progress_report, .ctx = &line,
-                          .max_iterations = o->max_iterations};
+                          .max_iterations = o->max_iterations, .members = m->members, .n_members = m->n};
     sp_status st = sp_session_dataset(&s->recipe, true, &train, err);
     if (st == SP_OK)
         st = sp_session_dataset(&s->recipe, false, &test, err);
@@ -86,7 +103,7 @@ static void say_start(const sp_session *s, const sp_recipe *r)
 }
 
 /* The shape of a sample comes from the data set itself. */
-static sp_status open_session(sp_recipe *r, const train_options *o, sp_session **s, sp_error *err)
+static sp_status open_session(sp_recipe *r, const sp_session_options *so, sp_session **s, sp_error *err)
 {
     sp_dataset *ds = NULL;
     sp_status st = sp_session_dataset(r, true, &ds, err);
@@ -94,11 +111,53 @@ static sp_status open_session(sp_recipe *r, const train_options *o, sp_session *
         sp_recipe_free(r);
         return st;
     }
-    sp_session_options so = sp_cli_session_options(&o->session);
-    so.device_options.profiling = so.device_options.profiling || o->trace;
     sp_dataset_info info = ds->info;
     sp_dataset_close(&ds);
-    return sp_session_open(r, &info, &so, s, err);
+    return sp_session_open(r, &info, so, s, err);
+}
+
+static sp_status load_recipe(const char *path, const train_options *o, const sp_checkpoint *c, sp_recipe *r, sp_error *err)
+{
+    return o->resume ? sp_checkpoint_recipe(c, o->session.sets.items, o->session.sets.n, r, err)
+                     : sp_recipe_load(path, o->session.sets.items, o->session.sets.n, r, err);
+}
+
+/* A session on each device of --device A,B, or on each part of one device (--sub-devices N). */
+static sp_status open_team(const char *path, const train_options *o, const sp_checkpoint *c, team *t, sp_error *err)
+{
+    sp_session_options so = sp_cli_session_options(&o->session);
+    so.device_options.profiling = so.device_options.profiling || o->trace;
+    char selectors[512];
+    const char *names[MAX_MEMBERS] = {so.device};
+    size_t n = o->sub_devices > 1 ? (size_t)o->sub_devices : 1;
+    if (so.device && strchr(so.device, ',') && o->sub_devices < 2) {
+        snprintf(selectors, sizeof selectors, "%s", so.device);
+        n = 0;
+        for (char *rest = selectors, *name = strtok_r(rest, ",", &rest); name && n < MAX_MEMBERS; name = strtok_r(NULL, ",", &rest))
+            names[n++] = name;
+    }
+    for (size_t i = 0; i < n; i++) {
+        sp_recipe r = {0};
+        SP_TRY(load_recipe(path, o, c, &r, err));
+        so.device = o->sub_devices > 1 ? names[0] : names[i];
+        so.device_options.parts = o->sub_devices > 1 ? (int)n : 0;
+        so.device_options.part = (int)i;
+        so.shares = (int)n;
+        so.share = (int)i;
+        SP_TRY(open_session(&r, &so, &t->members[i], err));
+        t->n++;
+    }
+    return SP_OK;
+}
+
+static void say_team(const team *t)
+{
+    for (size_t i = 0; i < t->n && t->n > 1; i++)
+        fprintf(stderr, "device %zu of %zu: %s%s, %u compute units, %lld samples of each mini-batch\n", i + 1, t->n,
+                t->members[i]->dev->info.name, t->members[i]->dev->is_part ? " (a part)" : "",
+                t->members[i]->dev->info.compute_units, (long long)t->members[i]->train->o.batch);
+    if (t->n > 1)
+        fprintf(stderr, "gradients are summed on the host in this order; batch norms see one device's samples only\n");
 }
 
 enum { TRACE_SPANS = 200000 };
@@ -122,43 +181,41 @@ static int train(const char *recipe_path, const train_options *o)
     sp_error err = {0};
     sp_recipe r = {0};
     sp_checkpoint c = {0};
-    sp_session *s = NULL;
-    sp_status st;
-    if (o->resume) {
-        st = sp_checkpoint_open(o->resume, &c, &err);
-        if (st == SP_OK)
-            st = sp_checkpoint_recipe(&c, o->session.sets.items, o->session.sets.n, &r, &err);
-    } else {
-        st = sp_recipe_load(recipe_path, o->session.sets.items, o->session.sets.n, &r, &err);
-    }
+    team t = {.n = 0};
+    sp_status st = o->resume ? sp_checkpoint_open(o->resume, &c, &err) : SP_OK;
     if (st == SP_OK && o->print_recipe) {
+        st = load_recipe(recipe_path, o, &c, &r, &err);
         sp_text text = {0};
-        sp_recipe_print(&r, &text);
+        if (st == SP_OK)
+            sp_recipe_print(&r, &text);
         fputs(text.s ? text.s : "", stdout);
         sp_text_free(&text);
         sp_recipe_free(&r);
         sp_checkpoint_close(&c);
-        return 0;
+        return st == SP_OK ? 0 : sp_cli_fail("train", &err);
     }
     if (st == SP_OK)
-        st = open_session(&r, o, &s, &err);
+        st = open_team(recipe_path, o, &c, &t, &err);
     if (st == SP_OK) {
+        sp_session *s = t.members[0];
         catch_signals();
         say_start(s, &s->recipe);
+        say_team(&t);
         if (o->trace)
             st = sp_trace_start(TRACE_SPANS, &err);
         if (st == SP_OK)
-            st = run(s, o, o->resume ? &c : NULL, &err);
+            st = run(&t, o, o->resume ? &c : NULL, &err);
         if (st == SP_OK)
             fprintf(stderr, "device memory: %llu bytes planned, %llu bytes at the peak\nwritten: %s/{metrics.jsonl,curves.png,"
                     "checkpoint.safetensors,best.safetensors,recipe.yaml}\n", (unsigned long long)s->planned_bytes,
                     (unsigned long long)s->dev->peak_bytes, o->out);
+        sp_cli_say_programs(s->dev, s->reg);
         if (o->session.profile)
             sp_cli_say_layers(s);
         if (o->trace)
             write_trace(s->dev, o->trace);
     }
-    sp_session_close(&s);
+    close_team(&t);
     sp_checkpoint_close(&c);
     return st == SP_OK ? 0 : sp_cli_fail("train", &err);
 }
@@ -187,6 +244,8 @@ int sp_cmd_train(int argc, char **argv)
         {"resume", 'r', SP_ARG_TEXT, &o.resume, "PATH", "continue the run of a checkpoint or folder, bit for bit", 0, 0},
         SP_CLI_SET_ARG(o.session),
         SP_CLI_DEVICE_ARGS(o.session),
+        SP_CLI_PROGRAMS_ARG(o.session),
+        {"sub-devices", 0, SP_ARG_INTEGER, &o.sub_devices, "N", "cut the device into N parts that share each mini-batch", 2, MAX_MEMBERS},
         {"profile", 0, SP_ARG_FLAG, &o.session.profile, NULL, "print device time by layer and op at the end", 0, 0},
         {"trace", 0, SP_ARG_TEXT, &o.trace, "FILE", "write what ran when, for chrome://tracing or Perfetto", 0, 0},
         {"print-recipe", 0, SP_ARG_FLAG, &o.print_recipe, NULL, "print the recipe with every default and stop", 0, 0},
@@ -196,7 +255,7 @@ int sp_cmd_train(int argc, char **argv)
     const sp_args a = {.command = "train", .synopsis = "RECIPE | --resume PATH [options]",
                        .about = "Trains a network as a recipe says; writes metrics, curves and checkpoints to a folder.",
                        .args = args, .n_args = sizeof args / sizeof *args, .min_rest = 0, .max_rest = 1,
-                       .notes = "Ctrl-C finishes the mini-batch, saves and exits with 130; a second Ctrl-C ends at once."};
+                       .notes = "--device A,B shares each mini-batch between several devices.\nCtrl-C finishes the mini-batch, saves and exits with 130; a second Ctrl-C ends at once."};
     int code;
     char buffer[512];
     if (!sp_args_parse(&a, argc, argv, &rest, &code))

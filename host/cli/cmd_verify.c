@@ -1,90 +1,12 @@
 /* spikeport verify: runs reference cases and compares every tensor. */
-#include <dirent.h>
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/error.h"
-#include "check/check.h"
+#include "cli/case_list.h"
 #include "cli/session_options.h"
 #include "train/verify.h"
-
-typedef struct paths {
-    char **items;
-    size_t n, cap;
-} paths;
-
-static sp_status add_path(paths *p, char *path, sp_error *err)
-{
-    if (path && p->n == p->cap) {
-        size_t cap = p->cap ? 2 * p->cap : 32;
-        char **items = sp_realloc(p->items, cap * sizeof *items);
-        if (items) {
-            p->items = items;
-            p->cap = cap;
-        }
-    }
-    if (!path || p->n == p->cap) {
-        sp_free(path);
-        return SP_FAIL(err, SP_E_MEMORY, "out of memory while listing reference cases");
-    }
-    p->items[p->n++] = path;
-    return SP_OK;
-}
-
-static int by_name(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static bool ends_with(const char *s, const char *tail)
-{
-    size_t n = strlen(s), m = strlen(tail);
-    return n > m && strcmp(s + n - m, tail) == 0;
-}
-
-/* Every NAME.json of a folder that has a NAME.safetensors beside it. */
-static sp_status add_folder(paths *p, const char *folder, sp_error *err)
-{
-    DIR *d = opendir(folder);
-    if (!d)
-        return SP_FAIL(err, SP_E_DATA, "%s: %s", folder, strerror(errno));
-    size_t before = p->n;
-    sp_status st = SP_OK;
-    for (struct dirent *e = readdir(d); e && st == SP_OK; e = readdir(d)) {
-        if (!ends_with(e->d_name, ".json"))
-            continue;
-        char *tensors = sp_format("%s/%.*s.safetensors", folder, (int)strlen(e->d_name) - 5, e->d_name);
-        if (tensors && access(tensors, R_OK) == 0)
-            st = add_path(p, sp_format("%s/%s", folder, e->d_name), err);
-        sp_free(tensors);
-    }
-    closedir(d);
-    if (st == SP_OK && p->n == before)
-        return SP_FAIL(err, SP_E_DATA, "%s: no reference case (NAME.json with NAME.safetensors) in this folder", folder);
-    qsort(p->items + before, p->n - before, sizeof *p->items, by_name);
-    return st;
-}
-
-static sp_status collect(const sp_arg_list *rest, paths *p, sp_error *err)
-{
-    for (size_t i = 0; i < rest->n; i++) {
-        struct stat st;
-        if (stat(rest->items[i], &st) != 0)
-            return SP_FAIL(err, SP_E_DATA, "%s: %s", rest->items[i], strerror(errno));
-        if (S_ISDIR(st.st_mode))
-            SP_TRY(add_folder(p, rest->items[i], err));
-        else if (ends_with(rest->items[i], ".json"))
-            SP_TRY(add_path(p, sp_strdup(rest->items[i]), err));
-        else
-            return SP_FAIL(err, SP_E_USAGE, "%s: a reference case is named by its .json file", rest->items[i]);
-    }
-    return SP_OK;
-}
 
 static void print_case(const sp_verify_case *c, bool all_rows)
 {
@@ -112,7 +34,7 @@ typedef struct verify_options {
     const char *tolerance;
 } verify_options;
 
-static sp_status run_cases(const paths *p, sp_device *dev, sp_registry *reg, const verify_options *o, double tolerance,
+static sp_status run_cases(const sp_case_list *p, sp_device *dev, sp_registry *reg, const verify_options *o, double tolerance,
                            sp_error *err)
 {
     size_t failed = 0;
@@ -138,7 +60,7 @@ static sp_status run_cases(const paths *p, sp_device *dev, sp_registry *reg, con
 
 static sp_status verify(const sp_arg_list *rest, const verify_options *o, sp_error *err)
 {
-    paths p = {0};
+    sp_case_list p = {0};
     sp_device *dev = NULL;
     sp_registry *reg = NULL;
     sp_session_options so = sp_cli_session_options(&o->session);
@@ -150,19 +72,18 @@ static sp_status verify(const sp_arg_list *rest, const verify_options *o, sp_err
         if (*end || !(tolerance > 0))
             return SP_FAIL(err, SP_E_USAGE, "--tolerance must be a positive number, not \"%s\"", o->tolerance);
     }
-    SP_TRY_GOTO(collect(rest, &p, err));
+    SP_TRY_GOTO(sp_case_list_add(&p, rest->items, rest->n, err));
     SP_TRY_GOTO(sp_device_open(so.device, &so.device_options, &dev, err));
     SP_TRY_GOTO(sp_registry_create(so.plugins_path, &reg, err));
-    reg->trust = sp_check_trust;
-    reg->trust_ctx = reg;
     for (size_t i = 0; i < so.n_force; i++)
         SP_TRY_GOTO(sp_registry_force(reg, so.force[i], err));
+    so.no_wisdom = true; /* the same kernels on every machine */
+    SP_TRY_GOTO(sp_session_programs(reg, dev, &so, err));
     sp_cli_say_device(dev, reg);
     st = run_cases(&p, dev, reg, o, tolerance, err);
+    sp_cli_say_programs(dev, reg);
 done:
-    for (size_t i = 0; i < p.n; i++)
-        sp_free(p.items[i]);
-    sp_free(p.items);
+    sp_case_list_free(&p);
     sp_registry_destroy(&reg);
     sp_device_close(&dev);
     return st;
@@ -174,6 +95,7 @@ int sp_cmd_verify(int argc, char **argv)
     sp_arg_list rest = {.n = 0};
     const sp_arg args[] = {
         SP_CLI_DEVICE_ARGS(o.session),
+        SP_CLI_PROGRAMS_ARG(o.session),
         {"tolerance", 't', SP_ARG_TEXT, &o.tolerance, "X", "largest error over the largest value of a tensor (default 1e-4)", 0, 0},
         {"half", 0, SP_ARG_FLAG, &o.half, NULL, "store activations as half (precision.activations of a recipe); then only the cosine "
          "between the gradients and the reference's is judged: at least 1 - tolerance (default 1e-3)", 0, 0},

@@ -5,7 +5,9 @@
 
 sp_session_options sp_cli_session_options(const sp_cli_session *s)
 {
-    return (sp_session_options){.device = s->device, .device_options = {.profiling = s->profile, .sync_debug = s->sync},
+    return (sp_session_options){.device = s->device, .device_options = {.profiling = s->profile, .sync_debug = s->sync,
+                                                                       .binaries_only = s->programs != NULL},
+                                .programs = s->programs,
                                 .plugins_path = s->plugins, .force = s->force.items, .n_force = s->force.n, .no_wisdom = s->no_wisdom};
 }
 
@@ -36,4 +38,11 @@ void sp_cli_say_device(const sp_device *dev, const sp_registry *reg)
     fprintf(stderr, "device: %s (%s, driver %s): %s\n", dev->info.name, dev->info.platform, dev->info.driver, dev->why);
     for (size_t i = 0; i < reg->n_refusals; i++)
         fprintf(stderr, "plugin file %s refused: %s\n", reg->refusals[i].path, reg->refusals[i].reason);
+}
+
+void sp_cli_say_programs(const sp_device *dev, const sp_registry *reg)
+{
+    if (reg->package)
+        fprintf(stderr, "programs: %llu from binaries, %llu from source\n", (unsigned long long)dev->n_binaries,
+                (unsigned long long)dev->n_builds);
 }

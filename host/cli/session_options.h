@@ -6,7 +6,7 @@
 #include "train/session.h"
 
 typedef struct sp_cli_session {
-    const char *device, *plugins;
+    const char *device, *plugins, *programs;
     sp_arg_list force, sets;
     bool sync, profile, no_wisdom;
 } sp_cli_session;
@@ -18,6 +18,8 @@ typedef struct sp_cli_session {
     {"plugins", 0, SP_ARG_TEXT, &(s).plugins, "DIRS", "folders with plugins, colon separated", 0, 0},          \
     {"no-wisdom", 0, SP_ARG_FLAG, &(s).no_wisdom, NULL, "kernels by score, whatever `spikeport tune` has measured", 0, 0}, \
     {"sync", 0, SP_ARG_FLAG, &(s).sync, NULL, "finish after every kernel, so that one that fails is named", 0, 0}
+#define SP_CLI_PROGRAMS_ARG(s)                                                                               \
+    {"programs", 0, SP_ARG_TEXT, &(s).programs, "DIR", "kernels from the binaries of `spikeport compile` alone", 0, 0}
 #define SP_CLI_SET_ARG(s)                                                                                    \
     {"set", 's', SP_ARG_LIST, &(s).sets, "KEY=VALUE", "override a key of the recipe, as optimizer.lr=0.05", 0, 0}
 
@@ -29,5 +31,8 @@ sp_status sp_cli_shape(const sp_recipe *r, bool no_data, sp_dataset_info *out, s
 
 /* Which device and why, and every plugin file that was refused: to stderr. */
 void sp_cli_say_device(const sp_device *dev, const sp_registry *reg);
+
+/* With --programs: how many came from binaries, and that none was built from source; to stderr. */
+void sp_cli_say_programs(const sp_device *dev, const sp_registry *reg);
 
 #endif

@@ -253,7 +253,7 @@ static sp_status allocate(sp_loader *l, sp_error *err)
         ok = (l->scratch = sp_alloc_array(threads * l->frames, l->frame_items * sizeof(float))) != NULL;
     for (size_t i = 0; ok && i < depth; i++) {
         l->slots[i].batch.images = sp_alloc_aligned(bytes, PAGE_BYTES);
-        l->slots[i].batch.labels = sp_alloc_array(l->opt.batch, sizeof(int32_t));
+        l->slots[i].batch.labels = sp_alloc_pages(l->opt.batch, sizeof(int32_t));
         ok = l->slots[i].batch.images && l->slots[i].batch.labels;
     }
     if (!ok)

@@ -75,8 +75,13 @@ static sp_status check_step(search *s, const sp_step *step, int t, sp_error *err
 static sp_status check_inputs(search *s, const sp_exec_batch *batch, sp_error *err)
 {
     sp_plan *p = s->p;
-    uint64_t n = p->values[p->input].bytes / 4 * (p->o.sequence ? (uint64_t)p->o.time_steps : 1);
-    int64_t bad = first_nonfinite(batch->images, n);
+    const uint64_t n = p->values[p->input].bytes / 4;
+    const size_t frame = batch->frame_bytes ? batch->frame_bytes : p->values[p->input].bytes;
+    int64_t bad = -1;
+    for (int64_t t = 0; bad < 0 && t < (p->o.sequence ? p->o.time_steps : 1); t++) {
+        bad = first_nonfinite(batch->images + (size_t)t * frame / 4, n);
+        bad += bad < 0 ? 0 : t * (int64_t)n;
+    }
     if (bad >= 0) {
         snprintf(s->where, s->where_size, "the input data: value %lld of the mini-batch is not finite", (long long)bad);
         s->found = true;

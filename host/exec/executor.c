@@ -30,7 +30,8 @@ static sp_status upload(sp_plan *p, const sp_exec_batch *batch, int t, sp_error 
     const sp_value *in = &p->values[p->input];
     if (t >= 0)
         return p->o.sequence ? sp_device_write(p->dev, sp_plan_value(p, p->input, t),
-                                               (const char *)batch->images + (size_t)t * in->bytes, in->bytes, false, err)
+                                               (const char *)batch->images + (size_t)t * (batch->frame_bytes ? batch->frame_bytes : in->bytes),
+                                               in->bytes, false, err)
                              : SP_OK;
     if (!p->o.sequence)
         SP_TRY(sp_device_write(p->dev, sp_plan_value(p, p->input, 0), batch->images, in->bytes, false, err));
@@ -106,10 +107,16 @@ sp_status sp_exec_gradients_finite(sp_plan *p, bool *finite, sp_error *err)
     return SP_OK;
 }
 
-sp_status sp_exec_update(sp_plan *p, double lr, int64_t n, sp_error *err)
+sp_dynamic spi_exec_update_dynamic(const sp_plan *p, double lr, int64_t n)
 {
     sp_dynamic dyn = {0};
     set_rates(p, lr, n, &dyn);
+    return dyn;
+}
+
+sp_status sp_exec_update(sp_plan *p, double lr, int64_t n, sp_error *err)
+{
+    sp_dynamic dyn = spi_exec_update_dynamic(p, lr, n);
     return run_segment(p, SP_SEGMENT_UPDATE, 0, &dyn, err);
 }
 

@@ -10,6 +10,7 @@ typedef struct sp_exec_batch {
     const int32_t *labels;    /* [B]; -1 = padding */
     const uint8_t *backprop;  /* [T], SLTT-K's draw; NULL: every step */
     int32_t iteration;        /* mini-batch number since the start of training */
+    size_t frame_bytes;       /* from one time step to the next in images, where this is a share of a larger mini-batch; 0: its own */
     double lr;                /* of this mini-batch, for plans with online_update */
 } sp_exec_batch;
 
@@ -41,6 +42,7 @@ sp_status sp_exec_find_nonfinite(sp_plan *p, const sp_exec_batch *batch, char *w
 sp_status spi_exec_step(sp_plan *p, const sp_step *s, int t, const sp_dynamic *dyn, sp_error *err);
 sp_status spi_exec_upload(sp_plan *p, const sp_exec_batch *batch, int t, sp_error *err);
 bool spi_exec_runs(const sp_moment *m, const sp_exec_batch *batch);
+sp_dynamic spi_exec_update_dynamic(const sp_plan *p, double lr, int64_t n); /* of sp_exec_update */
 sp_dynamic spi_exec_dynamic(const sp_plan *p, const sp_exec_batch *batch, int t);
 
 #endif

@@ -135,8 +135,8 @@ static sp_status choose_and_build(sp_builder *b, sp_step *s)
         bool tuned = sp_wisdom_tunes(b->p->reg, s->variant, &s->call, tunes);
         sp_status st = sp_launch_create(b->p->reg, b->p->dev, s->variant, &s->call, tuned ? tunes : NULL, &s->launch, &why);
         if (st == SP_OK)
-            return SP_OK;
-        if (s->variant->origin == SP_ORIGIN_REFERENCE || st == SP_E_MEMORY) {
+            return b->p->reg->recorder ? sp_package_record_launch(b->p->reg->recorder, b->p->reg, s->launch, b->err) : SP_OK;
+        if (s->variant->origin == SP_ORIGIN_REFERENCE || st == SP_E_MEMORY || b->p->reg->package) {
             if (b->err)
                 *b->err = why;
             return sp_error_prefix(b->err, st, "%s: ", s->label);

@@ -17,7 +17,7 @@ sp_status sp_model_create(const sp_graph *g, sp_device *dev, bool adamw, sp_mode
     sp_status st = sp_device_alloc(dev, m->bytes, "the model", &m->mem, err);
     void *zero = NULL;
     if (st == SP_OK) {
-        zero = sp_alloc(m->bytes);
+        zero = sp_alloc_pages(m->bytes, 1);
         st = zero ? sp_device_write(dev, (sp_range){m->mem, 0}, zero, m->bytes, true, err)
                   : SP_FAIL(err, SP_E_MEMORY, "out of memory while clearing the model (%llu bytes)",
                             (unsigned long long)m->bytes);
@@ -59,7 +59,7 @@ static sp_range param_range(const sp_model *m, const sp_param *p, sp_model_range
 sp_status sp_model_write(sp_model *m, const sp_param *p, sp_model_range range, const float *file, sp_error *err)
 {
     size_t bytes = (size_t)p->elems * sizeof(float);
-    float *device = sp_alloc(bytes);
+    float *device = sp_alloc_pages(bytes, 1);
     if (!device)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory while loading %s", p->name);
     sp_param_to_device(p, file, device);
@@ -71,7 +71,7 @@ sp_status sp_model_write(sp_model *m, const sp_param *p, sp_model_range range, c
 sp_status sp_model_read(sp_model *m, const sp_param *p, sp_model_range range, float *file, sp_error *err)
 {
     size_t bytes = (size_t)p->elems * sizeof(float);
-    float *device = sp_alloc(bytes);
+    float *device = sp_alloc_pages(bytes, 1);
     if (!device)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory while reading %s", p->name);
     sp_status st = sp_device_read(m->dev, param_range(m, p, range), device, bytes, err);

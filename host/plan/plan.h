@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "graph/graph.h"
 #include "registry/launch.h"
+#include "registry/package.h"
 
 typedef enum { SP_METHOD_SLTT, SP_METHOD_SLTT_K, SP_METHOD_BPTT, SP_METHOD_OTTT, SP_METHOD_EVAL } sp_method;
 const char *sp_method_name(sp_method m);   /* "sltt", "sltt-k", "bptt", "ottt", "eval" */
@@ -150,6 +151,10 @@ typedef struct sp_half_stats {
     uint64_t bytes;           /* they take, all slots together; as float32 it would be twice as many */
 } sp_half_stats;
 sp_half_stats sp_plan_half(const sp_plan *p);
+/* Hash of what the kernels of a plan depend on: ops, shapes, flags, variants, in order. Two plans with the same one can be
+ * run with the same programs. */
+uint64_t sp_plan_digest(const sp_plan *p);
+
 void sp_plan_print(const sp_plan *p, bool steps, sp_text *out);        /* segments, variants with reasons, arena */
 /* JSON Lines objects are written by the command line from the same structures. */
 

@@ -413,6 +413,37 @@ done:
     return st;
 }
 
+static uint64_t add_text(uint64_t hash, const char *s)
+{
+    for (; *s; s++)
+        hash = (hash ^ (unsigned char)*s) * 1099511628211u;
+    return (hash ^ 0xffu) * 1099511628211u;
+}
+
+uint64_t sp_plan_digest(const sp_plan *p)
+{
+    uint64_t hash = 14695981039346656037u;
+    for (int s = 0; s < SP_SEGMENTS; s++)
+        for (int i = 0; i < p->segments[s].n; i++) {
+            const sp_step *step = &p->segments[s].steps[i];
+            char shape[512];
+            sp_call_describe(&step->call, shape, sizeof shape);
+            hash = add_text(add_text(add_text(hash, step->call.op->id), shape), step->variant->id);
+        }
+    return hash;
+}
+
+/* Programs compiled ahead of time: the plan is noted, or must be one that was. */
+static sp_status meet_package(const sp_plan *p, sp_error *err)
+{
+    char about[96];
+    snprintf(about, sizeof about, "%s, T = %lld, batch %lld", sp_method_name(p->o.method), (long long)p->o.time_steps,
+             (long long)p->o.batch);
+    if (p->reg->recorder)
+        SP_TRY(sp_package_record_plan(p->reg->recorder, sp_plan_digest(p), about, err));
+    return p->reg->package ? sp_package_check_plan(p->reg->package, sp_plan_digest(p), err) : SP_OK;
+}
+
 sp_status sp_plan_create(const sp_graph *g, sp_model *m, sp_registry *reg, const sp_plan_options *o, sp_plan **out,
                          sp_error *err)
 {
@@ -424,6 +455,8 @@ sp_status sp_plan_create(const sp_graph *g, sp_model *m, sp_registry *reg, const
     sp_status st = p->spike_counts ? check_fragments(p, err) : SP_FAIL(err, SP_E_MEMORY, "out of memory while planning");
     if (st == SP_OK)
         st = build(p, err);
+    if (st == SP_OK)
+        st = meet_package(p, err);
     if (st != SP_OK) {
         sp_plan_destroy(&p);
         return st;

@@ -78,14 +78,15 @@ static sp_status compute_sizes(const sp_launch *l, const sp_variant_scope *scope
 static sp_status create_pass(sp_launch *l, cl_program program, const sp_variant_scope *scope,
                              const sp_pass *p, sp_error *err)
 {
-    sp_launch_pass *pass = &l->passes[l->n_passes];
+    const int index = l->n_passes;
+    sp_launch_pass *pass = &l->passes[index];
     cl_int code;
-    pass->kernel = clCreateKernel(program, p->kernel, &code);
+    pass->kernel = clCreateKernel(program, l->packed ? l->packed->kernels[index].name : p->kernel, &code);
     if (!pass->kernel)
         return sp_error_set(err, SP_E_PLUGIN, code, __FILE__, __LINE__, "%s: kernel %s cannot be made: %s",
                             l->variant->path, p->kernel, sp_cl_error_name(code));
     l->n_passes++;
-    SP_TRY(sp_launch_bind(l, pass, p->kernel, err));
+    SP_TRY(sp_launch_bind(l, pass, index, err));
     return compute_sizes(l, scope, p, pass, err);
 }
 
@@ -114,7 +115,9 @@ static sp_status create_kernels(sp_launch *l, sp_registry *reg, const int64_t *t
     if (v->workspace)
         SP_TRY(evaluate(&scope, "workspace", v->workspace, INT64_MAX / 4, &elems, err));
     l->workspace_bytes = (uint64_t)elems * 4;
-    SP_TRY(sp_launch_program(reg, l->dev, v, &l->call, tune_values, &program, err));
+    for (int i = 0; i < v->n_tunes; i++)
+        l->tune_values[i] = tune_values ? tune_values[i] : v->tunes[i].values[0];
+    SP_TRY(sp_launch_program(reg, l, &program, err));
     for (int p = 0; p < v->n_passes; p++)
         SP_TRY(create_pass(l, program, &scope, &v->passes[p], err));
     return check_outputs(l, err);

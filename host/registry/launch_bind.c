@@ -20,6 +20,7 @@ typedef struct binder {
     sp_launch *launch;
     sp_launch_pass *pass;
     const char *kernel_name;
+    const sp_packed_kernel *packed; /* what the manifest says of the kernel: binaries need not know; NULL: ask the driver */
     cl_uint n_args;
     sp_error *err;
 } binder;
@@ -28,11 +29,23 @@ typedef struct binder {
     SP_FAIL((b)->err, SP_E_PLUGIN, "%s: kernel %s, argument \"%s\": " fmt, (b)->launch->variant->path,       \
             (b)->kernel_name, (a)->name, __VA_ARGS__)
 
+static void get_packed_info(const sp_packed_arg *from, arg_info *a)
+{
+    memcpy(a->name, from->name, sizeof a->name);
+    memcpy(a->type, from->type, sizeof a->type);
+    a->space = from->global ? CL_KERNEL_ARG_ADDRESS_GLOBAL : CL_KERNEL_ARG_ADDRESS_PRIVATE;
+    a->qualifiers = (from->constant ? CL_KERNEL_ARG_TYPE_CONST : 0) | (from->restricted ? CL_KERNEL_ARG_TYPE_RESTRICT : 0);
+}
+
 static sp_status get_info(binder *b, cl_uint index, arg_info *a)
 {
     cl_kernel k = b->pass->kernel;
     memset(a, 0, sizeof *a);
     a->index = index;
+    if (b->packed) {
+        get_packed_info(&b->packed->args[index], a);
+        return SP_OK;
+    }
     cl_int code = clGetKernelArgInfo(k, index, CL_KERNEL_ARG_NAME, sizeof a->name, a->name, NULL);
     if (code == CL_SUCCESS)
         code = clGetKernelArgInfo(k, index, CL_KERNEL_ARG_TYPE_NAME, sizeof a->type, a->type, NULL);
@@ -259,13 +272,17 @@ static sp_status bind_one(binder *b, const arg_info *a)
     return companion ? SP_OK : unknown_arg(b, a);
 }
 
-sp_status sp_launch_bind(sp_launch *l, sp_launch_pass *pass, const char *kernel_name, sp_error *err)
+sp_status sp_launch_bind(sp_launch *l, sp_launch_pass *pass, int index, sp_error *err)
 {
-    binder b = {.launch = l, .pass = pass, .kernel_name = kernel_name, .err = err};
+    binder b = {.launch = l, .pass = pass, .kernel_name = l->variant->passes[index].kernel, .err = err,
+                .packed = l->packed ? &l->packed->kernels[index] : NULL};
     cl_int code = clGetKernelInfo(pass->kernel, CL_KERNEL_NUM_ARGS, sizeof b.n_args, &b.n_args, NULL);
     if (code != CL_SUCCESS)
-        return SP_FAIL_CL(err, code, "kernel %s: its number of arguments is unknown: %s", kernel_name,
+        return SP_FAIL_CL(err, code, "kernel %s: its number of arguments is unknown: %s", b.kernel_name,
                           sp_cl_error_name(code));
+    if (b.packed && b.packed->n_args != b.n_args)
+        return SP_FAIL(err, SP_E_BUILD, "%s: kernel %s has %u arguments, its manifest lists %u; the binary is another one",
+                       l->packed->binary, b.packed->name, b.n_args, b.packed->n_args);
     for (cl_uint i = 0; i < b.n_args; i++) {
         arg_info a;
         SP_TRY(get_info(&b, i, &a));

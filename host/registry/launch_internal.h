@@ -2,8 +2,10 @@
 #ifndef SP_REGISTRY_LAUNCH_INTERNAL_H
 #define SP_REGISTRY_LAUNCH_INTERNAL_H
 
+#include "base/mem.h"
 #include "registry/launch.h"
 #include "registry/library.h"
+#include "registry/package.h"
 
 enum { SP_ARG_WORK = -1 }; /* in place of a buffer's index: the workspace */
 
@@ -40,18 +42,24 @@ struct sp_launch {
     sp_device *dev;
     const sp_variant *variant;
     sp_op_call call;
+    int64_t tune_values[SP_VARIANT_MAX_TUNES]; /* what the program was built with */
+    const sp_packed_program *packed;           /* its description where it came as a binary, else NULL */
     uint64_t workspace_bytes;
     sp_launch_pass passes[SP_VARIANT_MAX_PASSES];
     int n_passes;
     sp_library_variant *library; /* instead of passes */
 };
 
-/* The built program of v for call. Belongs to the device. */
-sp_status sp_launch_program(sp_registry *reg, sp_device *dev, const sp_variant *v, const sp_op_call *call,
-                            const int64_t *tune_values, cl_program *out, sp_error *err);
+/* The built program of l's variant for its call; from the registry's package where there is one. */
+sp_status sp_launch_program(sp_registry *reg, sp_launch *l, cl_program *out, sp_error *err);
 
-/* Looks every argument of the pass's kernel up in the contract, sets the static scalars, and notes the others. */
-sp_status sp_launch_bind(sp_launch *l, sp_launch_pass *pass, const char *kernel_name, sp_error *err);
+/* The texts of the program one after the other, and its options. The caller frees both, on failure too. */
+sp_status sp_launch_source(const sp_registry *reg, const sp_launch *l, sp_text *text, sp_text *options, sp_error *err);
+/* Hash of both: what a program compiled ahead of time is found by. */
+sp_status sp_launch_key(const sp_registry *reg, const sp_launch *l, char key[17], sp_error *err);
+
+/* Looks every argument of the pass's kernel (number `index` of the variant) up in the contract, sets the static scalars, and notes the others. */
+sp_status sp_launch_bind(sp_launch *l, sp_launch_pass *pass, int index, sp_error *err);
 
 /* Whether an int of the op is given to the variant as -D. */
 bool sp_launch_is_baked(const sp_variant *v, const char *name);

@@ -1,5 +1,6 @@
 /* The program of a variant for one call: spikeport.clh, the fragments the call names, the file; and what is -D. */
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -64,26 +65,65 @@ static sp_status write_options(const sp_variant *v, const sp_op_call *call, cons
                         call->ints[i]);
     for (int i = 0; i < v->n_tunes; i++)
         sp_text_add(t, "-D%s=%" PRId64 " ", v->tunes[i].name,
-                    tune_values ? tune_values[i] : v->tunes[i].values[0]);
+                    tune_values[i]);
     sp_text_add(t, "%s", v->defines ? v->defines : "");
     return t->failed ? SP_FAIL(err, SP_E_MEMORY, "out of memory while building %s", v->id) : SP_OK;
 }
 
-sp_status sp_launch_program(sp_registry *reg, sp_device *dev, const sp_variant *v, const sp_op_call *call,
-                            const int64_t *tune_values, cl_program *out, sp_error *err)
+static sp_status collect(const sp_registry *reg, const sp_launch *l, sp_source pieces[4], size_t *n, sp_text *options,
+                         sp_error *err)
+{
+    const sp_op_call *call = &l->call;
+    *n = 0;
+    SP_TRY(add_embedded(pieces, n, PRELUDE, err));
+    if (call->op->takes_neuron)
+        SP_TRY(add_fragment(reg, SP_FRAGMENT_NEURON, call->neuron, pieces, n, err));
+    if (call->op->takes_surrogate)
+        SP_TRY(add_fragment(reg, SP_FRAGMENT_SURROGATE, call->surrogate, pieces, n, err));
+    pieces[(*n)++] = (sp_source){l->variant->path, l->variant->source};
+    return write_options(l->variant, call, l->tune_values, options, err);
+}
+
+sp_status sp_launch_source(const sp_registry *reg, const sp_launch *l, sp_text *text, sp_text *options, sp_error *err)
+{
+    sp_source pieces[4];
+    size_t n;
+    SP_TRY(collect(reg, l, pieces, &n, options, err));
+    for (size_t i = 0; i < n; i++)
+        sp_text_add(text, "%s\n", pieces[i].text);
+    return text->failed ? SP_FAIL(err, SP_E_MEMORY, "out of memory for the source of %s", l->variant->id) : SP_OK;
+}
+
+static uint64_t fnv1a(uint64_t hash, const char *s)
+{
+    for (; s && *s; s++)
+        hash = (hash ^ (unsigned char)*s) * 1099511628211u;
+    return (hash ^ 0xffu) * 1099511628211u; // a byte no text has: "a", "b" is not "ab", ""
+}
+
+sp_status sp_launch_key(const sp_registry *reg, const sp_launch *l, char key[17], sp_error *err)
+{
+    sp_text text = {0}, options = {0};
+    sp_status st = sp_launch_source(reg, l, &text, &options, err);
+    snprintf(key, 17, "%016" PRIx64, fnv1a(fnv1a(fnv1a(14695981039346656037u, l->variant->passes[0].kernel), text.s), options.s));
+    sp_text_free(&text);
+    sp_text_free(&options);
+    return st;
+}
+
+sp_status sp_launch_program(sp_registry *reg, sp_launch *l, cl_program *out, sp_error *err)
 {
     sp_status st;
     sp_source pieces[4];
     size_t n = 0;
     sp_text options = {0};
-    SP_TRY_GOTO(add_embedded(pieces, &n, PRELUDE, err));
-    if (call->op->takes_neuron)
-        SP_TRY_GOTO(add_fragment(reg, SP_FRAGMENT_NEURON, call->neuron, pieces, &n, err));
-    if (call->op->takes_surrogate)
-        SP_TRY_GOTO(add_fragment(reg, SP_FRAGMENT_SURROGATE, call->surrogate, pieces, &n, err));
-    pieces[n++] = (sp_source){v->path, v->source};
-    SP_TRY_GOTO(write_options(v, call, tune_values, &options, err));
-    SP_TRY_GOTO(sp_program_get(dev, v->id, pieces, n, options.s, out, err));
+    if (reg->package) {
+        char key[17];
+        SP_TRY(sp_launch_key(reg, l, key, err));
+        return sp_package_program(reg->package, l->dev, l->variant, &l->call, key, &l->packed, out, err);
+    }
+    SP_TRY_GOTO(collect(reg, l, pieces, &n, &options, err));
+    SP_TRY_GOTO(sp_program_get(l->dev, l->variant->id, pieces, n, options.s, out, err));
 done:
     sp_text_free(&options);
     return st;

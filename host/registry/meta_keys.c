@@ -2,6 +2,7 @@
  * cut up. */
 #include <ctype.h>
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -308,6 +309,19 @@ static sp_status key_tol(sp_meta_reader *r, char *value)
     return SP_OK;
 }
 
+static sp_status key_approximate(sp_meta_reader *r, char *value)
+{
+    char *end;
+    double tolerance = strtod(value, &end);
+    if (end == value || *end || !(tolerance > 0) || !(tolerance <= 1))
+        return SP_META_FAIL(r, "approximate is the error allowed, above 0 and at most 1, not \"%s\"", value);
+    if (r->origin == SP_ORIGIN_REFERENCE)
+        return SP_META_FAIL(r, "%s", "a reference kernel cannot be approximate");
+    r->block->tolerance = fmax(tolerance, r->block->op->tolerance);
+    r->block->approximate = true;
+    return SP_OK;
+}
+
 static sp_status key_lower(sp_meta_reader *r, char *value)
 {
     if (!r->is_meta)
@@ -400,6 +414,7 @@ const sp_meta_key sp_meta_keys[] = {
     {"when", SP_IN_BLOCK, false, key_when},    {"device", SP_IN_BLOCK, false, key_device},
     {"needs", SP_IN_BLOCK, false, key_needs},  {"workspace", SP_IN_BLOCK, false, key_workspace},
     {"score", SP_IN_BLOCK, false, key_score},  {"tol", SP_IN_BLOCK, false, key_tol},
+    {"approximate", SP_IN_BLOCK, false, key_approximate},
     {"lower", SP_IN_BLOCK, false, key_lower},  {"library", SP_IN_BLOCK, false, key_library},
     {"about", SP_IN_ANY, false, key_about},    {"param", SP_IN_FRAGMENT, false, key_param},
     {"uses", SP_IN_FRAGMENT, false, key_uses},

@@ -12,6 +12,7 @@
 #include "registry/embedded.h"
 #include "registry/library.h"
 #include "registry/meta.h"
+#include "registry/package.h"
 #include "registry/store.h"
 #include "registry/wisdom.h"
 
@@ -244,6 +245,7 @@ void sp_registry_destroy(sp_registry **out)
     if (!reg)
         return;
     sp_registry_store *store = reg->store;
+    sp_package_destroy(&reg->package);
     sp_wisdom_close(&reg->wisdom);
     for (size_t i = 0; i < reg->n_variants; i++)
         sp_variant_destroy(&reg->variants[i]);

@@ -53,6 +53,7 @@ typedef struct sp_variant {
     const char *source;     /* text of the .cl, owned by the registry */
     int64_t score;          /* reference kernels have 0 */
     double tolerance;       /* <= the op's; 0 with exact set means bit-equal */
+    bool approximate;       /* tolerance is its own, larger than the op's; runs only when forced by name */
     char *refused; /* reason found on a device at run time (build failure, wrong result); NULL none */
 } sp_variant;
 
@@ -90,6 +91,9 @@ typedef struct sp_registry {
     /* asked before a variant that is not a reference kernel is chosen: SP_OK to trust it. Set by the plan (conformance). */
     sp_status (*trust)(void *ctx, sp_device *dev, sp_variant *v, const sp_op_call *call, sp_error *err);
     void *trust_ctx;
+    /* programs compiled ahead of time, see package.h */
+    struct sp_package *package;  /* serves: kernels come from its binaries alone; owned */
+    struct sp_package *recorder; /* records what plans choose and launch; not owned */
     struct sp_wisdom *wisdom; /* what was measured on the device, wisdom.h; NULL: the score decides */
     struct sp_registry_store *store; /* owned texts and handles */
 } sp_registry;

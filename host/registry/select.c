@@ -9,6 +9,7 @@
 #include "base/expr.h"
 #include "base/mem.h"
 #include "registry/force.h"
+#include "registry/package.h"
 #include "registry/wisdom.h"
 
 /* ---- the filter ---- */
@@ -76,11 +77,16 @@ bool sp_variant_knows_half(const sp_variant *v, const sp_op_call *call)
     return !flag || (v->kind == SP_VARIANT_KERNEL && v->source && strstr(v->source, flag));
 }
 
-/* As sp_variant_applies; `any_type`: also where v is meant for another type of device. */
-static bool applies(const sp_variant *v, const sp_device *dev, const sp_op_call *call, const int64_t *tune_values, bool any_type,
-                    char *reason, size_t size)
+/* Whether v can serve the call on dev; else the reason. `forced`: it is named; `any_type`: also where it is meant for another
+ * type of device. */
+static bool is_applicable(const sp_variant *v, const sp_device *dev, const sp_op_call *call, const int64_t *tune_values,
+                          bool any_type, bool forced, char *reason, size_t size)
 {
     sp_variant_scope scope = {.variant = v, .call = call, .dev = dev, .tune_values = tune_values};
+    if (v->approximate && !forced) {
+        snprintf(reason, size, "rejected: approximate (error up to %g); runs only when it is forced by name", v->tolerance);
+        return false;
+    }
     if (v->refused) {
         snprintf(reason, size, "refused: %s", v->refused);
         return false;
@@ -94,6 +100,10 @@ static bool applies(const sp_variant *v, const sp_device *dev, const sp_op_call 
         return false;
     if (!sp_variant_knows_half(v, call)) {
         snprintf(reason, size, "rejected: takes float32, not half (%s=1)", sp_call_half_flag(call));
+        return false;
+    }
+    if (dev->options.records && v->kind == SP_VARIANT_LIBRARY) {
+        snprintf(reason, size, "rejected: a library compiles its kernels itself; these programs are for offline use");
         return false;
     }
     int64_t yes = 1;
@@ -110,10 +120,10 @@ static bool applies(const sp_variant *v, const sp_device *dev, const sp_op_call 
     return yes != 0;
 }
 
-bool sp_variant_applies(const sp_variant *v, const sp_device *dev, const sp_op_call *call, const int64_t *tune_values,
-                        char *reason, size_t size)
+bool sp_variant_applies(const sp_variant *v, const sp_device *dev, const sp_op_call *call,
+                        const int64_t *tune_values, char *reason, size_t size)
 {
-    return applies(v, dev, call, tune_values, false, reason, size);
+    return is_applicable(v, dev, call, tune_values, false, false, reason, size);
 }
 
 /* Trust is asked for outside and built-in variants alike, once each; the reference kernels are what they are compared
@@ -203,13 +213,14 @@ static sp_variant *walk(sp_registry *reg, sp_device *dev, const sp_op_call *call
         sp_variant *v = c.variant;
         if (v->op != call->op)
             continue;
-        c.applicable = v == wise || applies(v, dev, call, NULL, any_type && sp_forced_names(forced, v), c.reason, sizeof c.reason);
+        const bool named = forced && sp_forced_names(forced, v);
+        c.applicable = v == wise || is_applicable(v, dev, call, NULL, any_type && named, named, c.reason, sizeof c.reason);
         if (v == wise) {
             c.chosen = true;
             snprintf(c.reason, sizeof c.reason, "%s", why);
         } else if (c.applicable && wise)
             say_slower(reg, call, v, c.reason, sizeof c.reason);
-        else if (c.applicable && forced && !sp_forced_names(forced, v))
+        else if (c.applicable && forced && !named)
             snprintf(c.reason, sizeof c.reason, "passed over: \"%s\" is forced", forced);
         else if (c.applicable && chosen)
             snprintf(c.reason, sizeof c.reason, "lower score (%" PRId64 ", chosen has %" PRId64 ")", v->score,
@@ -229,6 +240,11 @@ enum { MAX_CANDIDATES = 64 };
 sp_status sp_select(sp_registry *reg, sp_device *dev, const sp_op_call *call, sp_variant **out, char *why,
                     size_t why_size, sp_error *err)
 {
+    if (reg->package) {
+        if (why)
+            snprintf(why, why_size, "chosen: compiled ahead of time");
+        return sp_package_choose(reg->package, reg, call, out, err);
+    }
     sp_candidate *all = sp_alloc_array(MAX_CANDIDATES, sizeof *all);
     if (!all)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory while choosing a variant");
@@ -254,7 +270,7 @@ sp_status sp_select(sp_registry *reg, sp_device *dev, const sp_op_call *call, sp
         st = SP_FAIL(err, SP_E_BUILD, "%s: no variant fits: %s", call->op->id,
                      text[0] ? text : "there is none at all");
     sp_free(all);
-    return st;
+    return st == SP_OK && reg->recorder ? sp_package_record_choice(reg->recorder, call, *out, err) : st;
 }
 
 size_t sp_select_explain(sp_registry *reg, sp_device *dev, const sp_op_call *call, sp_candidate *out,

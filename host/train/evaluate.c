@@ -38,8 +38,8 @@ sp_status sp_session_evaluate(sp_session *s, const sp_dataset *ds, const volatil
 {
     sp_loader *l = NULL;
     size_t batch = (size_t)s->recipe.eval_batch;
-    float *loss = sp_alloc_array(batch, sizeof *loss);
-    uint32_t *correct = sp_alloc_array(batch, sizeof *correct);
+    float *loss = sp_alloc_pages(batch, sizeof *loss);
+    uint32_t *correct = sp_alloc_pages(batch, sizeof *correct);
     uint64_t *spikes = sp_alloc_array((size_t)s->graph->n_nodes, sizeof *spikes), start = sp_clock_ns();
     sp_loader_options lo = {.batch = batch, .seed = (uint64_t)s->recipe.seed, .depth = 3,
                             .threads = (int)s->recipe.data.threads};

@@ -14,6 +14,7 @@
 
 typedef struct trainer {
     sp_session *s;
+    sp_team *team;
     const sp_train_options *o;
     const sp_dataset *test;
     sp_loader *loader;
@@ -69,7 +70,7 @@ static sp_status batch_line(trainer *t, sp_error *err)
     int64_t batches = (int64_t)sp_loader_batches(t->loader);
     double seconds = (double)(sp_clock_ns() - t->line_start_ns) * 1e-9, rate = (double)t->line_seen / seconds;
     int64_t left = (t->s->recipe.epochs - t->p.epoch) * batches - t->p.batch;
-    SP_TRY(sp_exec_spikes(t->s->train, t->spikes, err));
+    SP_TRY(sp_team_spikes(t->team, t->spikes, err));
     sp_session_rates(t->s, t->spikes, t->line_seen, t->rates);
     sp_train_event e = {.kind = SP_EVENT_BATCH, .epoch = t->p.epoch + 1, .batch = t->p.batch,
                         .loss = t->line_loss / (double)t->line_seen,
@@ -85,7 +86,7 @@ static sp_status batch_line(trainer *t, sp_error *err)
 static sp_status not_finite(trainer *t, const sp_exec_batch *e, const char *what, sp_error *err)
 {
     char where[256];
-    SP_TRY(sp_exec_find_nonfinite(t->s->train, e, where, sizeof where, err));
+    SP_TRY(sp_team_find_nonfinite(t->team, e, where, sizeof where, err));
     return SP_FAIL(err, SP_E_NUMERIC,
                    "%s is not finite in epoch %lld, mini-batch %lld. First seen: %s. Training stops%s; the last "
                    "checkpoint is untouched. Try a smaller learning rate (now %g)",
@@ -116,10 +117,10 @@ static sp_status run_batch(trainer *t, const sp_batch *b, sp_error *err)
     if (s->fidelity && t->p.iteration % s->recipe.monitor.every == 0)
         SP_TRY(measure_fidelity(t, &e, err));
     uint64_t at = sp_clock_ns();
-    SP_TRY(sp_exec_run(s->train, &e, err));
+    SP_TRY(sp_team_run(t->team, &e, err));
     sp_trace_host("enqueue", at);
     at = sp_clock_ns();
-    SP_TRY(sp_exec_results(s->train, t->loss, t->correct, err));
+    SP_TRY(sp_team_results(t->team, t->loss, t->correct, err));
     sp_trace_host("read loss", at);
     for (size_t i = 0; i < b->n_valid; i++) {
         sum += (double)t->loss[i];
@@ -127,11 +128,11 @@ static sp_status run_batch(trainer *t, const sp_batch *b, sp_error *err)
         t->p.correct += t->correct[i];
     }
     bool finite;
-    SP_TRY(sp_exec_gradients_finite(s->train, &finite, err));
+    SP_TRY(sp_team_gradients_finite(t->team, &finite, err));
     if (!isfinite(sum) || !finite)
         return not_finite(t, &e, isfinite(sum) ? "a gradient" : "the loss", err);
     SP_TRY(sp_session_learn(s, err));
-    SP_TRY(sp_exec_update(s->train, lr_now(t), t->p.iteration + 1, err));
+    SP_TRY(sp_team_update(t->team, lr_now(t), t->p.iteration + 1, err));
     t->line_loss += sum;
     t->line_seen += (int64_t)b->n_valid;
     t->p.loss_sum += sum;
@@ -216,7 +217,7 @@ static sp_status run_epochs(trainer *t, sp_error *err)
     while (t->p.epoch < t->s->recipe.epochs) {
         t->epoch_start_ns = sp_clock_ns();
         line_reset(t);
-        SP_TRY(sp_exec_clear_spikes(t->s->train, err)); /* evaluation has used the same memory */
+        SP_TRY(sp_team_clear_spikes(t->team, err)); /* evaluation has used the same memory */
         SP_TRY(run_batches(t, err));
         SP_TRY(finish_epoch(t, err));
     }
@@ -274,8 +275,8 @@ static sp_status prepare(trainer *t, const sp_dataset *train, sp_error *err)
     t->checkpoint = sp_format("%s/checkpoint.safetensors", t->o->out);
     t->best = sp_format("%s/best.safetensors", t->o->out);
     t->recipe = sp_format("%s/recipe.yaml", t->o->out);
-    t->loss = sp_alloc_array(batch, sizeof *t->loss);
-    t->correct = sp_alloc_array(batch, sizeof *t->correct);
+    t->loss = sp_alloc_pages(batch, sizeof *t->loss);
+    t->correct = sp_alloc_pages(batch, sizeof *t->correct);
     t->mask = sp_alloc_array((size_t)r->time_steps, sizeof *t->mask);
     t->spikes = sp_alloc_array(nodes, sizeof *t->spikes);
     t->rates = sp_alloc_array(nodes, sizeof *t->rates);
@@ -287,6 +288,9 @@ static sp_status prepare(trainer *t, const sp_dataset *train, sp_error *err)
     }
     if (r->init_from && !t->o->resume)
         SP_TRY(load_weights(t, r->init_from, err));
+    sp_session *const *members = t->o->n_members ? t->o->members : &t->s;
+    SP_TRY(sp_team_create(members, t->o->n_members ? t->o->n_members : 1, &t->team, err));
+    SP_TRY(sp_team_share_weights(t->team, err));
     t->seconds_before = t->p.train_seconds;
     SP_TRY(write_recipe(t, err));
     SP_TRY(sp_loader_create(train, &lo, &t->loader, err));
@@ -295,7 +299,8 @@ static sp_status prepare(trainer *t, const sp_dataset *train, sp_error *err)
 
 static void fini(trainer *t)
 {
-    sp_device_finish(t->s->dev, NULL); /* after an error an upload may still read the loader's memory */
+    sp_team_finish(t->team); /* after an error an upload may still read the loader's memory */
+    sp_team_destroy(&t->team);
     sp_loader_destroy(&t->loader);
     sp_metrics_close(&t->metrics);
     void *all[] = {t->checkpoint, t->best, t->recipe, t->loss, t->correct, t->mask, t->spikes, t->rates};

@@ -46,6 +46,20 @@ static sp_status force_variants(sp_session *s, const sp_session_options *o, sp_e
     return SP_OK;
 }
 
+sp_status sp_session_programs(sp_registry *reg, const sp_device *dev, const sp_session_options *o, sp_error *err)
+{
+    if (o->programs && reg->n_forced)
+        return SP_FAIL(err, SP_E_USAGE, "--plugin (or plugins in the recipe) cannot change programs compiled ahead of time; name "
+                       "it when they are compiled, and leave \"%s=%s\" out here", reg->forced[0].op, reg->forced[0].variant);
+    if (o->programs)
+        return sp_package_open(o->programs, dev, &reg->package, err);
+    reg->recorder = o->recorder;
+    reg->trust = sp_check_trust; /* binaries were checked when they were compiled: a check builds from source */
+    reg->trust_ctx = reg;
+    /* what was measured here says nothing about the device that programs are compiled for */
+    return o->no_wisdom || o->recorder ? SP_OK : sp_wisdom_open(reg, dev, err);
+}
+
 static sp_status load_plugins(sp_session *s, const sp_session_options *o, sp_error *err)
 {
     char *paths = NULL;
@@ -56,11 +70,8 @@ static sp_status load_plugins(sp_session *s, const sp_session_options *o, sp_err
     sp_status st = sp_registry_create(paths, &s->reg, err);
     sp_free(paths);
     SP_TRY(st);
-    s->reg->trust = sp_check_trust;
-    s->reg->trust_ctx = s->reg;
-    if (!o->no_wisdom)
-        SP_TRY(sp_wisdom_open(s->reg, s->dev, err));
-    return force_variants(s, o, err);
+    SP_TRY(force_variants(s, o, err));
+    return sp_session_programs(s->reg, s->dev, o, err);
 }
 
 static sp_status check_classes(const sp_session *s, sp_error *err)
@@ -99,8 +110,13 @@ sp_plan_options sp_session_plan_options(const sp_session *s, bool eval)
                              .count_spikes = true, .step_spikes = !eval && r->method == SP_METHOD_SLTT_K && r->adaptive};
 }
 
-static sp_status make_plans(sp_session *s, bool no_train, bool unlimited, sp_error *err)
+static sp_status make_plans(sp_session *s, const sp_session_options *so, sp_error *err)
 {
+    const bool no_train = so->no_train, unlimited = so->unlimited;
+    const int shares = so->shares, share = so->share;
+    if (shares > 1 && s->recipe.batch % shares != 0)
+        return SP_FAIL(err, SP_E_CONFIG, "%s: a batch of %lld cannot be split evenly on %d devices", s->recipe.doc.file,
+                       (long long)s->recipe.batch, shares);
     sp_plan_options o = sp_session_plan_options(s, true);
     o.unlimited = unlimited;
     SP_TRY(sp_plan_create(s->graph, s->model, s->reg, &o, &s->eval, err));
@@ -111,6 +127,8 @@ static sp_status make_plans(sp_session *s, bool no_train, bool unlimited, sp_err
     }
     o = sp_session_plan_options(s, false);
     o.unlimited = unlimited;
+    o.batch /= shares > 1 ? shares : 1;
+    o.seed += (uint64_t)share << 32;
     SP_TRY(sp_plan_create(s->graph, s->model, s->reg, &o, &s->train, err));
     bool train_larger = s->train->arena_bytes >= s->eval->arena_bytes;
     sp_plan *large = train_larger ? s->train : s->eval, *small = train_larger ? s->eval : s->train;
@@ -164,7 +182,7 @@ sp_status sp_session_open(sp_recipe *recipe, const sp_dataset_info *data, const 
     SP_TRY_GOTO(load_plugins(s, o, err));
     SP_TRY_GOTO(sp_model_create(s->graph, s->dev, s->recipe.adamw, &s->model, err));
     SP_TRY_GOTO(initialise(s, err));
-    SP_TRY_GOTO(make_plans(s, o->no_train, o->unlimited, err));
+    SP_TRY_GOTO(make_plans(s, o, err));
     SP_TRY_GOTO(prepare_adaptive(s, err));
     *out = s;
     return SP_OK;

@@ -12,6 +12,10 @@ typedef struct sp_session_options {
     const char *plugins_path;    /* added before the recipe's and SPIKEPORT_PLUGIN_PATH */
     const char *const *force;    /* "op=variant" */
     size_t n_force;
+    const char *programs;        /* folder of spikeport compile: kernels come from its binaries alone; NULL: from sources */
+    struct sp_package *recorder; /* notes what the plans choose, for spikeport compile; NULL none */
+    int shares;                  /* of a mini-batch that this session trains one of; 0 and 1: all of it */
+    int share;                   /* which; drops out other neurons than its neighbours */
     bool no_wisdom;              /* kernels by score, whatever was measured */
     bool no_train;               /* evaluation only */
     bool unlimited;              /* plans for any amount of device memory; they cannot be run */
@@ -37,6 +41,10 @@ typedef struct sp_session {
 sp_status sp_session_open(sp_recipe *recipe, const sp_dataset_info *data, const sp_session_options *o, sp_session **out,
                           sp_error *err);
 void sp_session_close(sp_session **s);
+
+/* Sets the registry up for programs compiled ahead of time (o->programs), recording (o->recorder), or kernels from source
+ * with the trust check. */
+sp_status sp_session_programs(sp_registry *reg, const sp_device *dev, const sp_session_options *o, sp_error *err);
 
 /* Opens a split of the recipe's data set. */
 sp_status sp_session_dataset(const sp_recipe *r, bool train, sp_dataset **out, sp_error *err);

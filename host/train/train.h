@@ -5,6 +5,7 @@
 #include "train/checkpoint.h"
 #include "train/fidelity.h"
 #include "train/session.h"
+#include "train/team.h"
 
 typedef enum { SP_EVENT_START, SP_EVENT_BATCH, SP_EVENT_EPOCH, SP_EVENT_END, SP_EVENT_FIDELITY } sp_event_kind;
 
@@ -28,6 +29,8 @@ typedef struct sp_train_options {
     const volatile int *stop;        /* set by a signal: save and return SP_E_INTERRUPTED */
     void (*report)(void *ctx, const sp_train_event *e);
     void *ctx;
+    sp_session *const *members;      /* several devices share each mini-batch (team.h); the first is the session itself */
+    size_t n_members;                /* 0: the session alone */
     int64_t max_iterations;          /* stop (as if interrupted, with a checkpoint) after so many; 0 never */
 } sp_train_options;
 

@@ -144,8 +144,8 @@ static sp_status load_batch(running *r, sp_error *err)
                        (long long)r->o.batch);
     float *chw = sp_alloc_array((size_t)n, sizeof *chw);
     double *labels = sp_alloc_array((size_t)r->o.batch, sizeof *labels);
-    r->images = sp_alloc_array((size_t)n, sizeof *r->images);
-    r->labels = sp_alloc_array((size_t)r->o.batch, sizeof *r->labels);
+    r->images = sp_alloc_pages((size_t)n, sizeof *r->images);
+    r->labels = sp_alloc_pages((size_t)r->o.batch, sizeof *r->labels);
     sp_status st = chw && labels && r->images && r->labels ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory for a reference case");
     if (st == SP_OK)
         st = sp_tensor_to_f32(x, chw, err);
@@ -277,7 +277,7 @@ static void judge_direction(running *r)
 static sp_status compare_tensor(running *r, const sp_tensor *t, sp_error *err)
 {
     int64_t n = sp_tensor_elems(t);
-    float *ours = sp_alloc_array((size_t)n + 1, sizeof *ours);
+    float *ours = sp_alloc_pages((size_t)n + 1, sizeof *ours);
     double *ref = sp_alloc_array((size_t)n + 1, sizeof *ref);
     sp_status st = ours && ref ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory for a reference case");
     if (st == SP_OK)
@@ -300,8 +300,8 @@ static bool is_expected(const char *name)
 
 static sp_status compare(running *r, sp_error *err)
 {
-    float *loss = sp_alloc_array((size_t)r->o.batch, sizeof *loss);
-    uint32_t *correct = sp_alloc_array((size_t)r->o.batch, sizeof *correct);
+    float *loss = sp_alloc_pages((size_t)r->o.batch, sizeof *loss);
+    uint32_t *correct = sp_alloc_pages((size_t)r->o.batch, sizeof *correct);
     sp_status st = loss && correct ? sp_exec_results(r->plan, loss, correct, err)
                                    : SP_FAIL(err, SP_E_MEMORY, "out of memory for a reference case");
     double sum = 0;

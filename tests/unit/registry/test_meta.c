@@ -150,6 +150,8 @@ static const struct {
     {KERNEL "//@ score: high\n" CODE, "\"high\" is not an integer", NULL},
     {KERNEL "//@ tol: 1\n" CODE, "looser than the contract's", NULL},
     {KERNEL "//@ tol: -1\n" CODE, "tol is", NULL},
+    {KERNEL "//@ approximate: 0\n" CODE, "approximate is the error allowed", NULL},
+    {KERNEL "//@ approximate: much\n" CODE, "approximate is the error allowed", NULL},
     {KERNEL "//@ lower: im2col_gemm\n" CODE, "stands in .meta files", NULL},
     {KERNEL "//@ library: x\n" CODE, "stands in .meta files", NULL},
     {OP "//@ kernel: k\n", "a .meta file holds no kernels", "p.meta"},

@@ -16,7 +16,7 @@ static const char plugin[] =
     "//@ plugin: t 1.0.0\n//@ abi: 1\n" V("k_gpu", "//@ score: 90\n//@ device: gpu accelerator\n")
         V("k_fp64", "//@ score: 80\n//@ needs: fp64\n")
             V("k_ext", "//@ score: 70\n//@ needs: ext:cl_khr_subgroups\n")
-                V("k_when", "//@ score: 60\n//@ tune: T = 16 8\n//@ define: D = 3\n//@ when: M % T == 0 && D "
+                V("k_near", "//@ score: 15\n//@ approximate: 0.01\n") V("k_when", "//@ score: 60\n//@ tune: T = 16 8\n//@ define: D = 3\n//@ when: M % T == 0 && D "
                             "== 3 && wg >= 64 && cpu\n") V("k_zero", "//@ score: 50\n//@ when: 8 / M > 1\n")
                     V("k_b", "//@ score: 20\n") V("k_a", "//@ score: 20\n")
                         "//@ op: neuron.backward/1\n//@ kernel: k_old\n//@ global: M*C\nkernel void k_old(void) {}\n";
@@ -249,6 +249,14 @@ Test(select, a_kernel_that_does_not_know_half_gets_float32_only)
         cr_assert_eq(sp_select(reg, &dev, &call, &v, NULL, 0, NULL), SP_OK);
         cr_assert(sp_variant_knows_half(v, &call), "%s", v->id);
     }
+}
+
+Test(select, an_approximate_variant_runs_only_when_it_is_forced)
+{
+    cr_assert_str_eq(choose(32), "t:k_when");
+    expect_reason(32, "t:k_near", "rejected: approximate (error up to 0.01); runs only when it is forced by name");
+    force("fill=t:k_near");
+    cr_assert_str_eq(choose(32), "t:k_near");
 }
 
 Test(select, a_pattern_counts_where_the_plugin_has_something)

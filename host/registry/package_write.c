@@ -1,0 +1,214 @@
+/* Writing a package: each program as one self-contained OpenCL C file (constants, common part, fragments, kernels; only the
+ * kernels that are launched, under names of their own, because a vendor's linker puts all files together), and for the
+ * target "offline" its binary. */
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "registry/package_internal.h"
+
+/* ---- files ---- */
+
+static sp_status make_folder(const char *folder, const char *below, sp_error *err)
+{
+    char *path = below ? sp_format("%s/%s", folder, below) : sp_strdup(folder);
+    sp_status st = path ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory for a file name");
+    for (char *at = path ? path + 1 : NULL; at && *at; at++)
+        if (*at == '/') {
+            *at = '\0';
+            mkdir(path, 0777); // what fails shows below
+            *at = '/';
+        }
+    if (path && mkdir(path, 0777) != 0 && errno != EEXIST)
+        st = SP_FAIL(err, SP_E_IO, "cannot make the folder %s: %s", path, strerror(errno));
+    sp_free(path);
+    return st;
+}
+
+sp_status sp_package_write_file(const char *folder, const char *path, const void *bytes, size_t n, sp_error *err)
+{
+    char *full = sp_format("%s/%s", folder, path);
+    FILE *f = full ? fopen(full, "wbe") : NULL;
+    bool ok = f && fwrite(bytes, 1, n, f) == n;
+    if (f)
+        ok = fclose(f) == 0 && ok;
+    sp_status st = ok ? SP_OK : SP_FAIL(err, SP_E_IO, "%s: %s", full ? full : path, strerror(errno));
+    sp_free(full);
+    return st;
+}
+
+/* ---- kernels that are not launched are left out ---- */
+
+/* Past a comment, a line of the preprocessor or one character. */
+static const char *skip_one(const char *s)
+{
+    if (s[0] == '/' && s[1] == '*') {
+        const char *end = strstr(s + 2, "*/");
+        return end ? end + 2 : s + strlen(s);
+    }
+    if (s[0] == '/' && s[1] == '/')
+        return s + strcspn(s, "\n");
+    if (s[0] == '#') {
+        while (*s && *s != '\n')
+            s += s[0] == '\\' && s[1] ? 2 : 1;
+        return s;
+    }
+    return s + 1;
+}
+
+/* From the opening bracket at s to behind its partner. */
+static const char *skip_group(const char *s, char open, char close)
+{
+    int depth = 0;
+    while (*s) {
+        const char c = *s;
+        s = skip_one(s);
+        depth += (c == open) - (c == close);
+        if (depth == 0)
+            return s;
+    }
+    return s;
+}
+
+/* The kernel that starts at s: its name, and where it ends. False for a declaration without a body. */
+static bool read_kernel(const char *s, char *name, size_t size, const char **end)
+{
+    const char *word = s;
+    size_t n = 0;
+    while (*s && *s != '{' && *s != ';') {
+        if (*s == '(') { // the last name in front of a group is the function's
+            snprintf(name, size, "%.*s", (int)n, word);
+            s = skip_group(s, '(', ')');
+        } else if (isalpha((unsigned char)*s) || *s == '_') {
+            word = s;
+            for (n = 0; isalnum((unsigned char)s[n]) || s[n] == '_'; n++)
+                ;
+            s += n;
+        } else {
+            s = skip_one(s);
+        }
+    }
+    *end = *s == '{' ? skip_group(s, '{', '}') : s;
+    return *s == '{';
+}
+
+static bool is_launched(const sp_packed_program *g, const char *name)
+{
+    for (int i = 0; i < g->n_kernels; i++)
+        if (strcmp(g->kernels[i].function, name) == 0)
+            return true;
+    return false;
+}
+
+static void add_kernels(sp_text *t, const sp_packed_program *g)
+{
+    const char *from = g->text, *s = g->text, *end;
+    char name[128];
+    while (*s) {
+        bool starts = strncmp(s, "__kernel", 8) == 0 && (s == g->text || isspace((unsigned char)s[-1]));
+        if (!starts || !read_kernel(s, name, sizeof name, &end)) {
+            s = skip_one(s);
+            continue;
+        }
+        if (!is_launched(g, name)) {
+            sp_text_add(t, "%.*s", (int)(s - from), from);
+            from = end;
+        }
+        s = end;
+    }
+    sp_text_add(t, "%s", from);
+}
+
+/* "-DNAME=value -D..." as lines of #define. */
+static void add_constants(sp_text *t, const char *options)
+{
+    for (const char *at = options; (at = strstr(at, "-D")) != NULL;) {
+        at += 2;
+        size_t name = strcspn(at, "= "), n = strcspn(at, " ");
+        sp_text_add(t, "#define %.*s %.*s\n", (int)name, at, n > name ? (int)(n - name - 1) : 1, n > name ? at + name + 1 : "1");
+        at += n;
+    }
+}
+
+static void add_shapes(sp_text *t, const sp_package *p, const sp_packed_program *g)
+{
+    for (size_t i = 0; i < p->n_calls; i++)
+        if (strcmp(p->calls[i].key, g->key) == 0)
+            sp_text_add(t, " * %s %s: work-items %s\n", p->calls[i].op, p->calls[i].shape, p->calls[i].work);
+}
+
+static sp_status write_source(const sp_package *p, sp_packed_program *g, const sp_package_options *o, sp_error *err)
+{
+    static const char *const defines[] = {"", "#define SP_TARGET_INTEL_FPGA 1\n", "#define SP_TARGET_AMD_FPGA 1\n"};
+    sp_text t = {0};
+    sp_text_add(&t, "/* Written by spikeport compile for %s: %s. Needs no other file; OpenCL C 1.2.\n", sp_target_name(p->target),
+                g->variant);
+    add_shapes(&t, p, g);
+    sp_text_add(&t, " */\n%s", defines[p->target]);
+    add_constants(&t, g->options);
+    for (int i = 0; i < g->n_kernels; i++)
+        sp_text_add(&t, "#define %s %s\n", g->kernels[i].function, g->kernels[i].name);
+    sp_text_add(&t, "\n");
+    add_kernels(&t, g);
+    if (t.failed) {
+        sp_text_free(&t);
+        return SP_FAIL(err, SP_E_MEMORY, "out of memory for %s", g->source);
+    }
+    sp_free(g->text);
+    g->text = t.s;
+    return sp_package_write_file(o->folder, g->source, t.s, t.n, err);
+}
+
+static sp_status write_binary(sp_device *dev, sp_packed_program *g, const sp_package_options *o, uint64_t *total, sp_error *err)
+{
+    const sp_source piece = {g->source, g->text};
+    unsigned char *bytes = NULL;
+    size_t n = 0;
+    cl_program program;
+    SP_TRY(sp_program_get(dev, g->source, &piece, 1, NULL, &program, err));
+    SP_TRY(sp_program_binary(dev, g->source, program, &bytes, &n, err));
+    sp_status st = sp_package_write_file(o->folder, g->binary, bytes, n, err);
+    char *sum = sp_format("%u %zu\n", sp_cksum(bytes, n), n), *path = sp_format("%s.cksum", g->binary);
+    if (st == SP_OK)
+        st = sum && path ? sp_package_write_file(o->folder, path, sum, strlen(sum), err)
+                         : SP_FAIL(err, SP_E_MEMORY, "out of memory for %s", g->binary);
+    *total += n;
+    sp_free(sum);
+    sp_free(path);
+    sp_free(bytes);
+    return st;
+}
+
+sp_status sp_package_write(sp_package *p, sp_device *dev, const sp_package_options *o, sp_package_totals *totals,
+                           sp_error *err)
+{
+    static const char *const images[] = {"", "spikeport.aocx", "spikeport.xclbin"};
+    p->target = o->target;
+    *totals = (sp_package_totals){.programs = p->n_programs, .calls = p->n_calls, .plans = p->n_plans};
+    SP_TRY(make_folder(o->folder, NULL, err));
+    SP_TRY(make_folder(o->folder, "kernels", err));
+    char *old = sp_format("%s/manifest.json", o->folder);
+    if (old)
+        remove(old); // until the new one is written, the folder counts as unfinished
+    sp_free(old);
+    if (o->target == SP_TARGET_OFFLINE)
+        SP_TRY(make_folder(o->folder, "programs", err));
+    for (size_t i = 0; i < p->n_programs; i++) {
+        sp_packed_program *g = &p->programs[i];
+        totals->kernels += (size_t)g->n_kernels;
+        g->binary = o->target == SP_TARGET_OFFLINE ? sp_format("programs/%s.bin", g->kernels[0].name)
+                                                   : sp_strdup(images[o->target]);
+        if (!g->binary)
+            return SP_FAIL(err, SP_E_MEMORY, "out of memory for a file name");
+        SP_TRY(write_source(p, g, o, err));
+        if (o->target == SP_TARGET_OFFLINE)
+            SP_TRY(write_binary(dev, g, o, &totals->binary_bytes, err));
+    }
+    if (o->target != SP_TARGET_OFFLINE)
+        SP_TRY(sp_package_write_scripts(p, o, err));
+    return sp_package_save(p, dev, o, err);
+}

@@ -1,0 +1,185 @@
+/* Data parallel training in one process. With one member every function is that of the executor. */
+#include "train/team.h"
+
+#include <string.h>
+
+#include "base/error.h"
+
+struct sp_team {
+    sp_session *const *members;
+    size_t n;
+    float *sum, *part; /* a model's gradients or weights */
+    uint64_t *spikes;
+    size_t elems;
+};
+
+static sp_status check_member(const sp_session *s, const sp_session *first, size_t n, sp_error *err)
+{
+    const sp_recipe *r = &s->recipe;
+    if (r->batch % (int64_t)n != 0 || s->train->o.batch * (int64_t)n != r->batch)
+        return SP_FAIL(err, SP_E_CONFIG, "%s: a batch of %lld cannot be split evenly on %zu devices", r->doc.file,
+                       (long long)r->batch, n);
+    if (n > 1 && r->online_update)
+        return SP_FAIL(err, SP_E_CONFIG, "%s: schedule.online_update steps at every time step, inside of a device; several devices "
+                       "meet once a mini-batch. Turn it off, or use one device", r->doc.file);
+    if (s->graph->param_elems != first->graph->param_elems)
+        return SP_FAIL(err, SP_E_FAILED, "the members of a team have different networks");
+    return SP_OK;
+}
+
+sp_status sp_team_create(sp_session *const *members, size_t n, sp_team **out, sp_error *err)
+{
+    for (size_t i = 0; i < n; i++)
+        SP_TRY(check_member(members[i], members[0], n, err));
+    sp_team *t = sp_alloc(sizeof *t);
+    if (!t)
+        return SP_FAIL(err, SP_E_MEMORY, "out of memory for several devices");
+    *t = (sp_team){.members = members, .n = n, .elems = (size_t)members[0]->graph->param_elems};
+    t->sum = n > 1 ? sp_alloc_pages(t->elems, sizeof *t->sum) : NULL;
+    t->part = n > 1 ? sp_alloc_pages(t->elems, sizeof *t->part) : NULL;
+    t->spikes = sp_alloc_array((size_t)members[0]->graph->n_nodes, sizeof *t->spikes);
+    if ((n > 1 && (!t->sum || !t->part)) || !t->spikes) {
+        sp_team_destroy(&t);
+        return SP_FAIL(err, SP_E_MEMORY, "out of memory for several devices");
+    }
+    *out = t;
+    return SP_OK;
+}
+
+void sp_team_destroy(sp_team **pt)
+{
+    sp_team *t = pt ? *pt : NULL;
+    if (!t)
+        return;
+    sp_free(t->sum);
+    sp_free(t->part);
+    sp_free(t->spikes);
+    sp_free(t);
+    *pt = NULL;
+}
+
+/* ---- the shares of a mini-batch ---- */
+
+static sp_exec_batch share_of(const sp_team *t, const sp_exec_batch *all, size_t i)
+{
+    const sp_plan *p = t->members[i]->train;
+    const size_t frame = p->values[p->input].bytes; /* of a share */
+    sp_exec_batch e = *all;
+    e.images = (const float *)(const void *)((const char *)all->images + i * frame);
+    e.labels = all->labels + i * (size_t)p->o.batch;
+    e.frame_bytes = frame * t->n;
+    return e;
+}
+
+sp_status sp_team_run(sp_team *t, const sp_exec_batch *batch, sp_error *err)
+{
+    for (size_t i = 0; i < t->n; i++) {
+        sp_exec_batch e = share_of(t, batch, i);
+        SP_TRY(sp_exec_run(t->members[i]->train, &e, err));
+        if (t->n > 1) // or the devices would work one after the other: each starts when it is waited for
+            SP_TRY(sp_device_flush(t->members[i]->dev, err));
+    }
+    return SP_OK;
+}
+
+sp_status sp_team_results(sp_team *t, float *loss, uint32_t *correct, sp_error *err)
+{
+    for (size_t i = 0; i < t->n; i++) {
+        size_t at = i * (size_t)t->members[i]->train->o.batch;
+        SP_TRY(sp_exec_results(t->members[i]->train, loss + at, correct + at, err));
+    }
+    return SP_OK;
+}
+
+sp_status sp_team_gradients_finite(sp_team *t, bool *finite, sp_error *err)
+{
+    *finite = true;
+    for (size_t i = 0; i < t->n && *finite; i++)
+        SP_TRY(sp_exec_gradients_finite(t->members[i]->train, finite, err));
+    return SP_OK;
+}
+
+static sp_range range_of(const sp_model *m, uint64_t at)
+{
+    return (sp_range){m->mem, at * sizeof(float)};
+}
+
+sp_status sp_team_share_weights(sp_team *t, sp_error *err)
+{
+    const sp_model *first = t->members[0]->model;
+    if (t->n < 2)
+        return SP_OK;
+    SP_TRY(sp_device_read(t->members[0]->dev, range_of(first, first->w_at), t->part, t->elems * sizeof(float), err));
+    for (size_t i = 1; i < t->n; i++) {
+        const sp_model *m = t->members[i]->model;
+        SP_TRY(sp_device_write(t->members[i]->dev, range_of(m, m->w_at), t->part, t->elems * sizeof(float), true, err));
+    }
+    return SP_OK;
+}
+
+/* Each member's gradient is the mean over its share: the mean of those is that over the mini-batch. The order of the sum is
+ * that of the members, whichever finished first. */
+static sp_status average_gradients(sp_team *t, sp_error *err)
+{
+    const size_t bytes = t->elems * sizeof(float);
+    memset(t->sum, 0, bytes);
+    for (size_t i = 0; i < t->n; i++) {
+        const sp_model *m = t->members[i]->model;
+        SP_TRY(sp_device_read(t->members[i]->dev, range_of(m, m->g_at), t->part, bytes, err));
+        for (size_t k = 0; k < t->elems; k++)
+            t->sum[k] += t->part[k];
+    }
+    for (size_t k = 0; k < t->elems; k++)
+        t->sum[k] /= (float)t->n;
+    const sp_model *first = t->members[0]->model;
+    return sp_device_write(t->members[0]->dev, range_of(first, first->g_at), t->sum, bytes, true, err);
+}
+
+sp_status sp_team_update(sp_team *t, double lr, int64_t n, sp_error *err)
+{
+    if (t->n > 1)
+        SP_TRY(average_gradients(t, err));
+    SP_TRY(sp_exec_update(t->members[0]->train, lr, n, err));
+    return sp_team_share_weights(t, err);
+}
+
+/* ---- what is told ---- */
+
+sp_status sp_team_clear_spikes(sp_team *t, sp_error *err)
+{
+    for (size_t i = 0; i < t->n; i++)
+        SP_TRY(sp_exec_clear_spikes(t->members[i]->train, err));
+    return SP_OK;
+}
+
+sp_status sp_team_spikes(sp_team *t, uint64_t *spikes, sp_error *err)
+{
+    const int nodes = t->members[0]->graph->n_nodes;
+    SP_TRY(sp_exec_spikes(t->members[0]->train, spikes, err));
+    for (size_t i = 1; i < t->n; i++) {
+        SP_TRY(sp_exec_spikes(t->members[i]->train, t->spikes, err));
+        for (int k = 0; k < nodes; k++)
+            spikes[k] += t->spikes[k];
+    }
+    return SP_OK;
+}
+
+sp_status sp_team_find_nonfinite(sp_team *t, const sp_exec_batch *batch, char *where, size_t where_size, sp_error *err)
+{
+    for (size_t i = 0; i < t->n; i++) {
+        bool finite = true;
+        if (i + 1 < t->n) // the last one is looked at when the others are fine
+            SP_TRY(sp_exec_gradients_finite(t->members[i]->train, &finite, err));
+        if (finite && i + 1 < t->n)
+            continue;
+        sp_exec_batch e = share_of(t, batch, i);
+        return sp_exec_find_nonfinite(t->members[i]->train, &e, where, where_size, err);
+    }
+    return SP_OK;
+}
+
+void sp_team_finish(sp_team *t)
+{
+    for (size_t i = 0; t && i < t->n; i++)
+        sp_device_finish(t->members[i]->dev, NULL);
+}

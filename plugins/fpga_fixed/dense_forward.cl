@@ -1,0 +1,58 @@
+//@ plugin: fpga_fixed 1.0.0
+//@ abi:    1
+//@ op:     gemm/1
+//@ kernel: gemm__fixed
+//@ global: 1
+//@ local:  1
+//@ bake:   *
+//@ define: LANES = 16
+//@ tune:   FRAC = 10 8
+//@ when:   !TA && !TB
+//@ device: accelerator
+//@ score:  1
+//@ approximate: 0.05
+//@ about:  dense forward in fixed point, single work-item: factors int16 with FRAC fraction bits, int32 sums
+
+/* c = a b [+ c] for a dense layer: a activations [M][K], b weights [K][N]. Products keep FRAC + 4 fraction bits in the sum, which
+ * leaves 31 - FRAC - 4 bits for its whole part (Q4.12: sums below 32768). Factors out of range saturate. */
+#define SUM_FRAC (FRAC + 4)
+#define DROP     (2 * FRAC - SUM_FRAC)
+
+inline int to_fixed(float x)
+{
+    return (int)convert_short_sat_rte(x * (float)(1 << FRAC));
+}
+
+__kernel SP_TASK void gemm__fixed(SP_IN(float, a), SP_IN(float, b), SP_OUT(float, c))
+{
+    SP_AT(a); SP_AT(b); SP_AT(c);
+    for (int m = 0; m < M; m++) {
+        for (int n0 = 0; n0 < N; n0 += LANES) {
+            const int lanes = min(LANES, N - n0);
+            int sum[LANES];
+            SP_UNROLL
+            for (int j = 0; j < LANES; j++)
+                sum[j] = 0;
+            SP_PIPELINE
+            for (int k = 0; k < K; k++) {
+                const int left = to_fixed(a[(ulong)m * K + k]);
+                SP_UNROLL
+                for (int j = 0; j < LANES; j++) {
+                    const int right = j < lanes ? to_fixed(b[(ulong)k * N + n0 + j]) : 0;
+                    sum[j] += (left * right + (1 << DROP >> 1)) >> DROP;
+                }
+            }
+            SP_UNROLL
+            for (int j = 0; j < LANES; j++)
+                if (j < lanes) {
+                    const ulong at = (ulong)m * N + n0 + j;
+                    const float result = (float)sum[j] / (float)(1 << SUM_FRAC);
+#if ACC
+                    c[at] += result;
+#else
+                    c[at] = result;
+#endif
+                }
+        }
+    }
+}

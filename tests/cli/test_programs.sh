@@ -1,0 +1,137 @@
+# spikeport compile, and --programs on train, eval and verify: what is written, what runs from it, what is refused and why.
+. "$(dirname "$0")/support.sh"
+root=$(cd "$(dirname "$0")/../.." && pwd)
+recipe=$root/recipes/synthetic_tiny.yaml
+case=$root/tests/golden/max_pool_sltt.json
+SPIKEPORT_REFUSE_SOURCES=0
+export SPIKEPORT_REFUSE_SOURCES
+
+run compile "$recipe" --out "$work/p"
+expect_code 2
+expect_err "--target must be intel-fpga, amd-fpga or offline"
+run compile "$recipe" --target fpga --out "$work/p"
+expect_code 2
+run compile "$recipe" --target offline
+expect_code 2
+expect_err "--out"
+
+need_device
+
+# Vendors' files: every kernel in one file that needs no other, a script, a manifest.
+for target in intel-fpga amd-fpga; do
+    run compile "$recipe" --target $target --out "$work/$target"
+    expect_code 0
+    expect_out "programs with"
+    [ -x "$work/$target/build.sh" ] || fail "no build.sh"
+    sh -n "$work/$target/build.sh" || fail "build.sh is not a script"
+    for file in "$work/$target"/kernels/*.cl; do
+        grep -q "$(basename "$file")" "$work/$target/build.sh" || fail "build.sh lacks $file"
+        grep -q '#include' "$file" && fail "$file includes another file"
+        [ "$(grep -c '^__kernel' "$file")" -ge 1 ] || fail "$file has no kernel"
+        if command -v clang >/dev/null; then
+            clang -x cl -cl-std=CL1.2 -Xclang -finclude-default-header -fsyntax-only -w "$file" 2>"$work/clang" ||
+                fail "$file: $(cat "$work/clang")"
+        fi
+    done
+    ls "$work/$target"/kernels/ | grep -q neuron_backward__task || fail "no single work-item kernel was chosen"
+done
+grep -q "aoc -march=emulator" "$work/intel-fpga/build.sh" || fail "no aoc"
+grep -q "max_global_work_dim(0)" "$work/intel-fpga"/kernels/neuron_forward__task*.cl || fail "no attribute"
+grep -q "SP_TARGET_AMD_FPGA 1" "$work/amd-fpga"/kernels/neuron_forward__task*.cl || fail "no target"
+grep -q "v++ -l" "$work/amd-fpga/build.sh" || fail "no v++"
+grep -q "^nk=neuron_forward__task_" "$work/amd-fpga/link.cfg" || fail "no nk"
+grep -q "^sp=neuron_forward__task_.*\.x:DDR\[0\]" "$work/amd-fpga/link.cfg" || fail "no sp"
+run train "$recipe" --programs "$work/amd-fpga" --out "$work/run"
+expect_code 4
+expect_err '"Xilinx" in its name or platform'
+
+# Binaries of this device. A small network trains, is scored, and a reference case passes, with no source built.
+bin=$work/bin
+run compile "$recipe" --target offline --as accelerator --out "$bin"
+expect_code 0
+run compile "$case" --target offline --as accelerator --out "$work/case" --json
+expect_code 0
+expect_out '"target":"offline"'
+SPIKEPORT_REFUSE_SOURCES=1
+run train "$recipe" --out "$work/run"
+expect_code 5
+expect_err "SPIKEPORT_REFUSE_SOURCES=1 forbids it"
+run train "$recipe" --programs "$bin" --out "$work/run"
+expect_code 0
+expect_err "from binaries, 0 from source"
+expect_err "test accuracy 100.00%"
+run eval "$work/run" --programs "$bin"
+expect_code 0
+expect_out "accuracy 100.00%"
+expect_err "from binaries, 0 from source"
+run verify "$case" --brief --programs "$work/case"
+expect_code 0
+expect_err "from binaries, 0 from source"
+SPIKEPORT_REFUSE_SOURCES=0
+
+# The same kernels from source give the same bits.
+run train "$recipe" --out "$work/source" --plugin '*=reference' --plugin conv=fpga_conv --plugin gemm=fpga_gemm --plugin neuron=fpga_neuron \
+    --plugin batch_norm=fpga_norm
+expect_code 0
+cp "$work/run/checkpoint.safetensors" "$work/a"
+cp "$work/source/checkpoint.safetensors" "$work/b"
+weights() { # the tensors without the header, which holds times and places
+    n=$(od -An -tu8 -N8 "$1" | tr -d ' ')
+    tail -c +$((n + 9)) "$1" | cksum
+}
+[ "$(weights "$work/a")" = "$(weights "$work/b")" ] || fail "binaries and sources train to other weights"
+
+refused() { # CODE TEXT ARGS...: with --programs, nothing built
+    wanted=$1
+    text=$2
+    shift 2
+    run train "$recipe" --out "$work/no" "$@"
+    expect_code "$wanted"
+    expect_err "$text"
+}
+spoil() { # a fresh copy in $bad
+    bad=$work/bad
+    rm -rf "$bad"
+    cp -r "$bin" "$bad"
+}
+
+# Stale: another shape, another plan, another source.
+refused 5 "has no program for" --programs "$bin" -s batch=16
+expect_err "M="
+refused 5 "manifest.json is stale: the plan (hash" --programs "$bin" -s schedule.method=sltt-k -s schedule.backprop_steps=2
+spoil
+sed 's/"hash": "\(.\{15\}\)[0-9a-f]"/"hash": "\1_"/' "$bin/manifest.json" >"$bad/manifest.json"
+refused 5 "is stale: source or options of" --programs "$bad"
+spoil
+sed 's/"format": 1/"format": 2/' "$bin/manifest.json" >"$bad/manifest.json"
+refused 5 "manifest.json has format 2" --programs "$bad"
+spoil
+sed 's/fpga_conv:conv_forward__task/fpga_conv:conv_forward__gone/' "$bin/manifest.json" >"$bad/manifest.json"
+refused 5 "it takes fpga_conv:conv_forward__gone" --programs "$bad"
+head -c 300 "$bin/manifest.json" >"$bad/manifest.json"
+refused 5 "no manifest can be read" --programs "$bad"
+
+# Binaries: truncated, damaged, missing, without checksum, not a binary.
+spoil
+file=$(ls "$bad"/programs/conv_forward*.bin)
+size=$(wc -c <"$file")
+head -c $((size / 2)) "$bin/programs/$(basename "$file")" >"$file"
+refused 5 "$file is truncated: $((size / 2)) bytes, $size were written" --programs "$bad"
+printf 'x' | cat "$bin/programs/$(basename "$file")" - | tail -c "$size" >"$file"
+refused 5 "$file is damaged: its checksum is" --programs "$bad"
+rm "$file"
+refused 5 "$file: missing binary" --programs "$bad"
+echo "not a program" >"$file"
+cksum <"$file" >"$file.cksum"
+refused 5 "$file: \"" --programs "$bad"
+expect_err "refuses the binary"
+rm "$file.cksum"
+refused 5 "$file.cksum is missing" --programs "$bad"
+
+# Another device, another driver, a choice that is made already.
+spoil
+sed 's/"name": "\([^"]*\)",$/"name": "another \1",/;t;' "$bin/manifest.json" >"$bad/manifest.json"
+refused 4 'manifest.json is for the device "another' --programs "$bad"
+sed 's/"driver": "[^"]*"/"driver": "0.0"/' "$bin/manifest.json" >"$bad/manifest.json"
+refused 4 'is for driver "0.0"' --programs "$bad"
+refused 2 "cannot change programs compiled ahead of time" --programs "$bin" --plugin conv=reference
