@@ -97,12 +97,13 @@ __kernel void batch_norm_statistics__naive_combine(SP_IN(float, work), SP_IN(flo
 //@ score:     0
 //@ about:     sums of g and g xhat per group of rows, then per channel, then the input's gradient
 //
-// work: [2][groups][C] partial sums of g and of g xhat, then [2][C] their means over the M rows.
-__kernel void batch_norm_backward__naive(SP_REF(float, g), SP_IN(float, x), SP_IN(float, mean),
+// x is half with X_HALF. work: [2][groups][C] partial sums of g and of g xhat, then [2][C] their means over the
+// M rows.
+__kernel void batch_norm_backward__naive(SP_REF(float, g), SP_IN(sp_xh, x), SP_IN(float, mean),
                                          SP_IN(float, rstd), SP_OUT(float, work), int M, int C)
 {
     SP_AT(g);
-    SP_AT(x);
+    SP_AT_XH(x);
     SP_AT(mean);
     SP_AT(rstd);
     SP_AT(work);
@@ -114,7 +115,7 @@ __kernel void batch_norm_backward__naive(SP_REF(float, g), SP_IN(float, x), SP_I
     for (int m = group_start(group, M); m < end; m++) {
         const ulong i = (ulong)m * columns + c;
         sum_g += g[i];
-        sum_gxhat += g[i] * ((x[i] - mu) * r);
+        sum_gxhat += g[i] * ((SP_XH(x, i) - mu) * r);
     }
     const ulong at = (ulong)group * columns + c;
     work[at] = sum_g;
@@ -141,13 +142,13 @@ __kernel void batch_norm_backward__naive_combine(SP_IO(float, work), SP_IO(float
     work[(ulong)(2 * groups + 1) * columns + c] = sum_gxhat / (float)M;
 }
 
-__kernel void batch_norm_backward__naive_apply(SP_IN(float, work), SP_REF(float, g), SP_IN(float, x),
+__kernel void batch_norm_backward__naive_apply(SP_IN(float, work), SP_REF(float, g), SP_IN(sp_xh, x),
                                                SP_IN(float, mean), SP_IN(float, rstd), SP_IN(float, gamma),
                                                SP_IO(float, g_x), int M, int C)
 {
     SP_AT(work);
     SP_AT(g);
-    SP_AT(x);
+    SP_AT_XH(x);
     SP_AT(mean);
     SP_AT(rstd);
     SP_AT(gamma);
@@ -156,7 +157,7 @@ __kernel void batch_norm_backward__naive_apply(SP_IN(float, work), SP_REF(float,
     const ulong i = get_global_id(1) * columns + c;
     const float mean_g = work[(ulong)(2 * ROW_GROUPS(M)) * columns + c];
     const float mean_gxhat = work[(ulong)(2 * ROW_GROUPS(M) + 1) * columns + c];
-    const float xhat = (x[i] - mean[c]) * rstd[c];
+    const float xhat = (SP_XH(x, i) - mean[c]) * rstd[c];
     g_x[i] = gamma[c] * rstd[c] * (g[i] - mean_g - xhat * mean_gxhat);
 }
 

@@ -143,10 +143,28 @@ static bool has_flag(const sp_op *op, const char *name)
     return false;
 }
 
+/* Flags that make a buffer half stand last; calls with them come after all the others, and in the same number, so that a
+ * variant that does not know half is tried as if there were none. */
+static bool flag_means_half(const sp_op *op, const char *flag)
+{
+    for (int i = 0; i < SP_OP_MAX_BUFFERS && op->buffers[i].name; i++)
+        if (op->buffers[i].half && strcmp(op->buffers[i].half, flag) == 0)
+            return true;
+    return false;
+}
+
+static int n_half_flags(const sp_op *op)
+{
+    int n = 0, flags = n_flags(op);
+    while (n < flags && flag_means_half(op, op->flags[flags - 1 - n]))
+        n++;
+    return n;
+}
+
 /* Flags that are free to choose: the last three of the ops for more than u follow from the model. */
 static int n_free_flags(const sp_op *op)
 {
-    return n_flags(op) - (has_flag(op, "LEARN") ? 3 : 0);
+    return n_flags(op) - n_half_flags(op) - (has_flag(op, "LEARN") ? 3 : 0);
 }
 
 /* How many ways there are to set flags, first, last, neuron and surrogate of an op. */
@@ -262,22 +280,18 @@ static unsigned nth_setting(const sp_op *op, unsigned turn, unsigned settings)
     return turn % n + n * (turn / n * 315 % (settings / n));
 }
 
-size_t sp_check_calls(const sp_op *op, bool quick, sp_op_call *out, size_t max)
+/* Calls of one list of shapes, with the half flags set or not. */
+static size_t add_calls(const sp_op *op, size_t list, bool quick, bool half, sp_op_call *out, size_t n, size_t max)
 {
     enum { MANY = 32, SOME = 8 }; /* settings tried with the first shape marked ALL, and with the others */
-    size_t list = 0, n = 0;
     unsigned most = MANY;
-    while (list < sizeof lists / sizeof *lists && !letters_fit(op, lists[list].names))
-        list++;
-    if (list == sizeof lists / sizeof *lists)
-        return 0;
 
     unsigned settings = n_settings(op), turn = 0;
     for (size_t i = 0; i < lists[list].n; i++) {
         const shape *s = &lists[list].shapes[i];
         if (quick && !(s->tier & QUICK))
             continue;
-        unsigned want = s->tier & ALL ? (quick ? 4 : most) : (quick ? 1 : 2);
+        unsigned want = s->tier & ALL ? (quick ? half ? 1 : 4 : most) : (quick ? 1 : 2);
         most = s->tier & ALL ? SOME : most;
         for (unsigned k = 0; k < want && k < settings && n < max; k++, turn++) {
             sp_op_call c = {.op = op};
@@ -288,8 +302,21 @@ size_t sp_check_calls(const sp_op *op, bool quick, sp_op_call *out, size_t max)
                 set_output_size(&c, "W");
             }
             apply_setting(&c, nth_setting(op, turn, settings), settings > 1 ? turn / 2 : turn);
+            for (int j = 0; half && j < n_half_flags(op); j++)
+                c.flags[n_flags(op) - 1 - j] = 1;
             out[n++] = c;
         }
     }
     return n;
+}
+
+size_t sp_check_calls(const sp_op *op, bool quick, sp_op_call *out, size_t max)
+{
+    size_t list = 0;
+    while (list < sizeof lists / sizeof *lists && !letters_fit(op, lists[list].names))
+        list++;
+    if (list == sizeof lists / sizeof *lists)
+        return 0;
+    size_t n = add_calls(op, list, quick, false, out, 0, max);
+    return n_half_flags(op) ? add_calls(op, list, quick, true, out, n, max) : n;
 }

@@ -6,13 +6,14 @@
 
 /* What an output holds before a launch: a quiet NaN, recognisable. An element that keeps it was not written. */
 #define SP_CHECK_POISON UINT32_C(0x7fc0dead)
+#define SP_CHECK_POISON_HALF UINT32_C(0x7edd7edd) /* two NaN of 16 bits */
 
 typedef struct sp_check_buffer {
     const char *name;
-    bool present, bits;
+    bool present, bits, half;
     sp_access access;
     sp_type type;
-    int64_t rows, cols, words; /* words: 4-byte elements */
+    int64_t rows, cols, words; /* words: 4-byte elements; half: two elements a word */
     uint32_t *initial;         /* what the buffer holds before the launch */
     uint32_t *expected;        /* after the reference */
     uint32_t *got;             /* after the launch */

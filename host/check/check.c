@@ -33,6 +33,8 @@ bool sp_check_applies(const sp_variant *v, const sp_device *dev, const sp_op_cal
             return false;
         at += n + (at[n] == ' ');
     }
+    if (!sp_variant_knows_half(v, call))
+        return false;
     if (!v->when)
         return true;
     sp_variant_scope scope = {.variant = v, .call = call, .dev = dev, .tune_values = tune_values};

@@ -7,12 +7,24 @@
 
 #include "check/case.h"
 #include "op/fragments_ref.h"
+#include "op/half.h"
 
 static float as_float(uint32_t word)
 {
     float f;
     memcpy(&f, &word, sizeof f);
     return f;
+}
+
+/* Element i of a float buffer; `words` is its initial, expected or got. */
+static float value_at(const sp_check_buffer *b, const uint32_t *words, int64_t i)
+{
+    return b->half ? sp_half_to_float(((const uint16_t *)words)[i]) : as_float(words[i]);
+}
+
+static int64_t n_values(const sp_check_buffer *b)
+{
+    return b->half ? b->rows * b->cols : b->words;
 }
 
 static const sp_check_buffer *buffer_named(const sp_check_case *c, const char *name)
@@ -32,7 +44,7 @@ typedef enum { INITIAL, EXPECTED, GOT } content;
 static float element(const sp_check_case *c, const char *buffer, content which, int64_t i)
 {
     const sp_check_buffer *b = buffer_named(c, buffer);
-    return as_float((which == INITIAL ? b->initial : which == EXPECTED ? b->expected : b->got)[i]);
+    return value_at(b, which == INITIAL ? b->initial : which == EXPECTED ? b->expected : b->got, i);
 }
 
 static bool is_neuron_op(const sp_check_case *c, const char *pass)
@@ -57,7 +69,7 @@ static float threshold_of(const sp_check_case *c, content which, int64_t i)
  * distances (powers of two) are not excused. */
 static bool near_kink(const sp_check_case *c, int64_t i)
 {
-    if (!is_neuron_op(c, "neuron.backward") || i >= buffer_named(c, "u")->words)
+    if (!is_neuron_op(c, "neuron.backward") || i >= n_values(buffer_named(c, "u")))
         return false;
     double d = fabs((double)element(c, "u", INITIAL, i) - (double)threshold_of(c, INITIAL, i));
     double width = sp_call_float(&c->call, "width");
@@ -79,11 +91,11 @@ static void append(sp_check_verdict *out, const char *text)
     snprintf(out->text + used, sizeof out->text - used, "%s", text);
 }
 
-/* got as words, with its own text where it is no number. */
-static void float_text(uint32_t word, char *out, size_t size)
+/* got as text, in words where it is no number. */
+static void float_text(const sp_check_buffer *b, int64_t i, char *out, size_t size)
 {
-    float f = as_float(word);
-    if (word == SP_CHECK_POISON)
+    float f = value_at(b, b->got, i);
+    if (b->half ? ((const uint16_t *)b->got)[i] == (SP_CHECK_POISON_HALF & 0xffff) : b->got[i] == SP_CHECK_POISON)
         snprintf(out, size, "not written");
     else if (!isfinite(f))
         snprintf(out, size, "not finite (%g)", (double)f);
@@ -91,9 +103,8 @@ static void float_text(uint32_t word, char *out, size_t size)
         snprintf(out, size, "%.9g", (double)f);
 }
 
-static bool float_is_bad(uint32_t word, float want, double allowed)
+static bool float_is_bad(float got, float want, double allowed)
 {
-    float got = as_float(word);
     if (!isfinite(want))
         return !(isnan(want) ? isnan(got) : got == want);
     return !isfinite(got) || fabs((double)got - (double)want) > allowed;
@@ -102,20 +113,22 @@ static bool float_is_bad(uint32_t word, float want, double allowed)
 static void compare_floats(const sp_check_case *c, const sp_check_buffer *b, double tolerance, sp_check_verdict *out)
 {
     double largest = 0;
-    for (int64_t i = 0; i < b->words; i++)
-        if (isfinite(as_float(b->expected[i])))
-            largest = fmax(largest, fabs((double)as_float(b->expected[i])));
+    for (int64_t i = 0; i < n_values(b); i++)
+        if (isfinite(value_at(b, b->expected, i)))
+            largest = fmax(largest, fabs((double)value_at(b, b->expected, i)));
     double allowed = tolerance > 0 ? tolerance * largest + 1e-30 : 0, worst = 0;
-    for (int64_t i = 0; i < b->words; i++) {
-        float want = as_float(b->expected[i]), got = as_float(b->got[i]);
-        bool bad = float_is_bad(b->got[i], want, allowed);
+    for (int64_t i = 0; i < n_values(b); i++) {
+        float want = value_at(b, b->expected, i), got = value_at(b, b->got, i);
+        /* a last bit of the float may decide which way its half is rounded */
+        double unit = b->half && tolerance > 0 ? fmax(fabs((double)want) / 1024, 5.9604644775390625e-8) : 0;
+        bool bad = float_is_bad(got, want, allowed + unit);
         if (bad && isfinite(got) && near_kink(c, i))
             continue;
         if (isfinite(want) && isfinite(got))
             worst = fmax(worst, fabs((double)got - (double)want));
         if (bad && out->n_bad++ == 0) {
             char text[48], right[48];
-            float_text(b->got[i], text, sizeof text);
+            float_text(b, i, text, sizeof text);
             snprintf(right, sizeof right, "%.9g", (double)want);
             say_first(b, i, text, right, out);
         }
@@ -124,7 +137,7 @@ static void compare_floats(const sp_check_case *c, const sp_check_buffer *b, dou
     if (out->n_bad) {
         char text[160];
         snprintf(text, sizeof text, "; %" PRId64 " of %" PRId64 " differ, worst %.3g of the largest value (%.4g), allowed %.3g",
-                 out->n_bad, b->words, out->error, largest, tolerance);
+                 out->n_bad, n_values(b), out->error, largest, tolerance);
         append(out, text);
     }
 }
@@ -146,7 +159,7 @@ static void compare_integers(const sp_check_buffer *b, sp_check_verdict *out)
 static bool may_flip(const sp_check_case *c, double near, int64_t i)
 {
     double u = (double)element(c, "u", EXPECTED, i);
-    return fabs(u - (double)threshold_of(c, EXPECTED, i)) <= near * fmax(1.0, fabs(u));
+    return fabs(u - (double)threshold_of(c, EXPECTED, i)) <= fmax(near, buffer_named(c, "u")->half ? 1e-3 : 0.0) * fmax(1.0, fabs(u));
 }
 
 /* The potential that is stored decides: the backward pass takes the spike from it. */

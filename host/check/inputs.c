@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "check/case.h"
+#include "op/half.h"
 
 typedef enum {
     UNIFORM,    /* -1..1, one element in ten zero */
@@ -181,15 +182,18 @@ static void fill(const sp_op_call *call, sp_check_buffer *b, uint64_t seed, uint
     kind k = kind_of(call->op, b->name);
     if (b->access == SP_OUT || is_unread(call, b->name)) {
         for (int64_t i = 0; i < b->words; i++)
-            b->initial[i] = SP_CHECK_POISON;
+            b->initial[i] = b->half ? SP_CHECK_POISON_HALF : SP_CHECK_POISON;
     } else if (b->bits) {
         fill_spikes(b, &r);
     } else if (b->type != SP_F32) {
         fill_integers(call, b, k, &r);
     } else {
-        for (int64_t i = 0; i < b->words; i++) {
+        for (int64_t i = 0; i < b->rows * b->cols; i++) {
             float v = draw(call, k, i / b->cols, i % b->cols, &r);
-            memcpy(&b->initial[i], &v, sizeof v);
+            if (b->half)
+                ((uint16_t *)b->initial)[i] = sp_half_from_float(v);
+            else
+                memcpy(&b->initial[i], &v, sizeof v);
         }
     }
     memcpy(b->expected, b->initial, (size_t)b->words * sizeof *b->expected);
@@ -203,6 +207,7 @@ static sp_status buffer_init(sp_check_case *c, int i, uint64_t stream, sp_error 
     if (!b->present)
         return SP_OK;
     b->bits = sp_call_buffer_is_bits(call, i);
+    b->half = sp_call_buffer_is_half(call, i);
     b->access = sp_call_buffer_access(call, i);
     b->type = b->bits ? SP_U32 : call->op->buffers[i].type;
     b->rows = sp_call_buffer_rows(call, i);
@@ -258,5 +263,8 @@ int sp_check_alias_of(const sp_check_case *c, int i)
     int in = alias ? sp_op_buffer_index(c->call.op, alias) : -1;
     if (in < 0 || !c->buffers[i].present || !c->buffers[in].present)
         return -1;
-    return c->buffers[in].words == c->buffers[i].words && c->buffers[in].bits == c->buffers[i].bits ? in : -1;
+    return c->buffers[in].words == c->buffers[i].words && c->buffers[in].bits == c->buffers[i].bits &&
+                   c->buffers[in].half == c->buffers[i].half
+               ? in
+               : -1;
 }

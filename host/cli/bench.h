@@ -45,7 +45,7 @@ void sp_cli_bench_close(sp_cli_bench *b);
 sp_status sp_cli_bench_recipe(const char *path, const sp_cli_bench_options *o, sp_recipe *out, sp_error *err);
 
 /* How often a segment runs in a mini-batch; SLTT-K's by the K that backpropagate. */
-void sp_cli_segment_runs(const sp_plan *p, int64_t backprop_steps, double runs[SP_SEGMENTS]);
+double sp_cli_segment_runs(const sp_plan *p, int64_t backprop_steps, int segment);
 
 /* One step label of a plan: an op of a layer. */
 typedef struct sp_cli_layer {

@@ -7,19 +7,20 @@
 #include "check/timing.h"
 #include "cli/bench.h"
 
-void sp_cli_segment_runs(const sp_plan *p, int64_t backprop_steps, double runs[SP_SEGMENTS])
+double sp_cli_segment_runs(const sp_plan *p, int64_t backprop_steps, int segment)
 {
+    double runs = segment == SP_SEGMENT_UPDATE;
     double part = p->o.time_steps > 0 ? (double)backprop_steps / (double)p->o.time_steps : 1;
     if (p->o.method != SP_METHOD_SLTT_K)
         part = 1;
-    for (int g = 0; g < SP_SEGMENTS; g++)
-        runs[g] = g == SP_SEGMENT_UPDATE;
     for (int i = 0; i < p->n_timeline; i++) {
         const sp_moment *m = &p->timeline[i];
         bool drawn = m->t >= 0 && m->condition != SP_ALWAYS;
         double yes = drawn ? part : 1;
-        runs[m->segment] += m->condition == SP_IF_NOT_BACKPROP ? 1 - yes : yes;
+        if (m->segment == segment)
+            runs += m->condition == SP_IF_NOT_BACKPROP ? 1 - yes : yes;
     }
+    return runs;
 }
 
 static bool op_is(const sp_op_call *c, const char *family)
@@ -80,10 +81,9 @@ static void join_profile(sp_cli_layers *l, sp_device *dev)
 
 sp_status sp_cli_layers_make(const sp_plan *p, int64_t backprop_steps, sp_cli_layers *out, sp_error *err)
 {
-    double runs[SP_SEGMENTS];
-    sp_cli_segment_runs(p, backprop_steps, runs);
     *out = (sp_cli_layers){.n = 0};
-    for (int g = 0; g < SP_SEGMENTS; g++)
+    for (int g = 0; g < p->n_segments; g++) {
+        double runs = sp_cli_segment_runs(p, backprop_steps, g);
         for (int i = 0; i < p->segments[g].n; i++) {
             const sp_step *s = &p->segments[g].steps[i];
             sp_cli_layer *l = layer_of(out, p, s);
@@ -91,10 +91,11 @@ sp_status sp_cli_layers_make(const sp_plan *p, int64_t backprop_steps, sp_cli_la
                 sp_free(out->items);
                 return SP_FAIL(err, SP_E_MEMORY, "out of memory for the table of layers");
             }
-            l->launches += runs[g] * (s->variant->n_passes ? s->variant->n_passes : 1);
-            l->flops += runs[g] * sp_call_flops(&s->call);
-            l->bytes += runs[g] * sp_call_bytes(&s->call);
+            l->launches += runs * (s->variant->n_passes ? s->variant->n_passes : 1);
+            l->flops += runs * sp_call_flops(&s->call);
+            l->bytes += runs * sp_call_bytes(&s->call);
         }
+    }
     join_profile(out, p->dev);
     return SP_OK;
 }

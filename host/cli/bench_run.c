@@ -153,13 +153,13 @@ static sp_status one_step(sp_cli_bench *b, double *ms, sp_error *err)
 static void count_work(sp_cli_bench *b)
 {
     const sp_plan *p = b->s->train;
-    double runs[SP_SEGMENTS];
-    sp_cli_segment_runs(p, b->s->recipe.backprop_steps, runs);
-    for (int g = 0; g < SP_SEGMENTS; g++)
+    for (int g = 0; g < p->n_segments; g++) {
+        double runs = sp_cli_segment_runs(p, b->s->recipe.backprop_steps, g);
         for (int i = 0; i < p->segments[g].n; i++) {
-            b->flops += runs[g] * sp_call_flops(&p->segments[g].steps[i].call);
-            b->bytes += runs[g] * sp_call_bytes(&p->segments[g].steps[i].call);
+            b->flops += runs * sp_call_flops(&p->segments[g].steps[i].call);
+            b->bytes += runs * sp_call_bytes(&p->segments[g].steps[i].call);
         }
+    }
 }
 
 static int ascending(const void *x, const void *y)

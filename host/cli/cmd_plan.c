@@ -24,12 +24,12 @@ static void print_text(const sp_session *s, bool brief)
 static json_t *steps_json(const sp_plan *p)
 {
     json_t *steps = json_array();
-    for (int g = 0; g < SP_SEGMENTS; g++)
+    for (int g = 0; g < p->n_segments; g++)
         for (int i = 0; i < p->segments[g].n; i++) {
             const sp_step *s = &p->segments[g].steps[i];
             char call[512];
             sp_call_describe(&s->call, call, sizeof call);
-            json_array_append_new(steps, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "segment", sp_segment_name(g), "step",
+            json_array_append_new(steps, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "segment", p->segments[g].name, "step",
                                                    s->label, "op", s->call.op->id, "variant", s->variant->id, "why", s->why,
                                                    "shape", call));
         }

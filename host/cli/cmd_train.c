@@ -76,7 +76,7 @@ static sp_status run(const team *m, const train_options *o, const sp_checkpoint 
 static void say_kernels(const sp_plan *p)
 {
     int measured = 0, all = 0;
-    for (int g = 0; g < SP_SEGMENTS; g++)
+    for (int g = 0; g < p->n_segments; g++)
         for (int i = 0; i < p->segments[g].n; i++, all++)
             measured += strncmp(p->segments[g].steps[i].why, "wisdom:", 7) == 0;
     if (measured)
@@ -92,6 +92,11 @@ static void say_start(const sp_session *s, const sp_recipe *r)
     fprintf(stderr, "recipe: %s: %s, T = %lld%s, batch %lld, %lld epochs, seed %lld\n", r->name, sp_method_name(r->method),
             (long long)r->time_steps, r->method == SP_METHOD_SLTT_K ? " (backpropagates at K of them)" : "",
             (long long)r->batch, (long long)r->epochs, (long long)r->seed);
+    if (r->half) {
+        sp_half_stats half = sp_plan_half(s->train);
+        fprintf(stderr, "precision: activations stored as half, %d values of %.2f MiB (float32: %.2f MiB)\n", half.values,
+                (double)half.bytes / 1048576.0, (double)half.bytes / 524288.0);
+    }
     fprintf(stderr, "network: %lld parameters, %lld neurons a sample; device memory %.2f MiB planned\n",
             (long long)s->graph->n_trainable, (long long)sp_graph_neurons(s->graph), (double)s->planned_bytes / 1048576.0);
     say_kernels(s->train);

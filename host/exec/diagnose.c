@@ -15,6 +15,16 @@ typedef struct search {
     bool found;
 } search;
 
+/* Exponent all ones. */
+static int64_t first_nonfinite_half(const void *x, uint64_t n)
+{
+    const uint16_t *h = x;
+    for (uint64_t i = 0; i < n; i++)
+        if ((h[i] & 0x7c00) == 0x7c00)
+            return (int64_t)i;
+    return -1;
+}
+
 static int64_t first_nonfinite(const float *x, uint64_t n)
 {
     for (uint64_t i = 0; i < n; i++)
@@ -23,14 +33,15 @@ static int64_t first_nonfinite(const float *x, uint64_t n)
     return -1;
 }
 
-static sp_status check_range(search *s, sp_range r, uint64_t bytes, const char *who, const char *what, int t, sp_error *err)
+static sp_status check_range(search *s, sp_range r, uint64_t bytes, bool half, const char *who, const char *what, int t,
+                             sp_error *err)
 {
     SP_TRY(sp_device_read(s->p->dev, r, s->host, bytes, err));
-    int64_t i = first_nonfinite(s->host, bytes / 4);
+    int64_t i = half ? first_nonfinite_half(s->host, bytes / 2) : first_nonfinite(s->host, bytes / 4);
     if (i < 0)
         return SP_OK;
     s->found = true;
-    const char *number = isnan(s->host[i]) ? "NaN" : "infinite";
+    const char *number = half ? "not finite as half (at most 65504)" : isnan(s->host[i]) ? "NaN" : "infinite";
     if (t >= 0)
         snprintf(s->where, s->where_size, "%s, time step %d: \"%s\" is %s (element %lld)", who, t, what, number, (long long)i);
     else
@@ -55,7 +66,7 @@ static sp_status check_step(search *s, const sp_step *step, int t, sp_error *err
             sp_call_buffer_is_bits(&step->call, k) || is_statistic(s->p, v))
             continue;
         SP_TRY(check_range(s, sp_plan_range(s->p, &step->operands[k], t), (uint64_t)sp_call_buffer_elems(&step->call, k) * 4,
-                           who, step->call.op->buffers[k].name, t, err));
+                           sp_call_buffer_is_half(&step->call, k), who, step->call.op->buffers[k].name, t, err));
     }
     return SP_OK;
 }
@@ -79,7 +90,7 @@ static sp_status check_inputs(search *s, const sp_exec_batch *batch, sp_error *e
         const sp_param *q = &p->graph->params[i];
         if (q->trainable)
             SP_TRY(check_range(s, (sp_range){p->model->mem, ((uint64_t)q->at + p->model->w_at) * 4}, (uint64_t)q->elems * 4,
-                               "a parameter, before the forward pass", q->name, -1, err));
+                               false, "a parameter, before the forward pass", q->name, -1, err));
     }
     return SP_OK;
 }
@@ -87,8 +98,10 @@ static sp_status check_inputs(search *s, const sp_exec_batch *batch, sp_error *e
 static uint64_t largest_bytes(const sp_plan *p)
 {
     uint64_t n = p->model->bytes;
-    for (int i = 0; i < p->n_values; i++)
-        n = p->values[i].bytes > n ? p->values[i].bytes : n;
+    for (int i = 0; i < p->n_values; i++) {
+        uint64_t bytes = p->values[i].bytes * (p->values[i].joined ? (uint64_t)sp_plan_block(p) : 1);
+        n = bytes > n ? bytes : n;
+    }
     return n;
 }
 

@@ -193,6 +193,7 @@ static sp_status build_batch_norm(builder *b, const sp_layer *l, int *act)
     if (gamma < 0 || beta < 0 || mean < 0 || var < 0)
         return no_memory(b);
     sp_node *node = &g->nodes[n];
+    node->td = l->type == SP_LAYER_TD_BATCH_NORM;
     node->gamma = gamma, node->beta = beta, node->running_mean = mean, node->running_var = var;
     g->acts[node->out].needs_gradient = true;
     *act = node->out;
@@ -318,7 +319,8 @@ static sp_status build_layer(builder *b, const sp_layer *l, int *act)
     case SP_LAYER_CONV:
     case SP_LAYER_WS_CONV: return build_conv(b, l, act);
     case SP_LAYER_LINEAR: return build_linear(b, l, act);
-    case SP_LAYER_BATCH_NORM: return build_batch_norm(b, l, act);
+    case SP_LAYER_BATCH_NORM:
+    case SP_LAYER_TD_BATCH_NORM: return build_batch_norm(b, l, act);
     case SP_LAYER_AVG_POOL:
     case SP_LAYER_MAX_POOL:
     case SP_LAYER_ADAPTIVE_AVG_POOL: return build_pool(b, l, act);

@@ -47,6 +47,7 @@ typedef struct sp_node {
     int out;
     int weight, bias, gain, gamma, beta, skip_gain, running_mean, running_var, w; /* params, -1 where there are none */
     bool standardized;       /* ws_conv */
+    bool td;             /* batch norm over all time steps (td_batch_norm) */
     bool fused;              /* batch norm whose only consumer is a neuron: applied inside it */
     double alpha;            /* residual */
 } sp_node;

@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-enum { SP_LAYER_TYPES = 12, SP_INITS = 4 };
+enum { SP_LAYER_TYPES = 13, SP_INITS = 4 };
 /* Neuron models that are also words for `type`: what they have beyond lif. */
 enum { SP_MODELS = 5 };
 typedef struct sp_model_words {

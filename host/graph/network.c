@@ -16,7 +16,7 @@ static const int64_t max_window = 1 << 12; /* kernels, strides, paddings, pooled
 
 const char *const sp_layer_type_names[SP_LAYER_TYPES] = {
     "conv",     "ws_conv",           "linear",  "batch_norm", "lif",     "avg_pool",
-    "max_pool", "adaptive_avg_pool", "flatten", "scale",      "dropout", "residual"};
+    "max_pool", "adaptive_avg_pool", "flatten", "scale",      "dropout", "residual", "td_batch_norm"};
 const char *const sp_init_names[SP_INITS] = {"fan_in_uniform", "fan_out_normal", "zeros", "normal_0.01"};
 
 const sp_model_words sp_models[SP_MODELS] = {
@@ -130,6 +130,15 @@ static sp_status read_batch_norm(const reader *r, const sp_yaml *map, sp_layer *
     SP_TRY(sp_yaml_read_int(map, "channels", 1, max_size, &layer->channels, r->err));
     SP_TRY(sp_yaml_read_float(map, "eps", 1e-12, 1, &layer->eps, r->err));
     return sp_yaml_read_float(map, "momentum", 0, 1, &layer->momentum, r->err);
+}
+
+/* The threshold is that of the recipe's neurons unless the layer says another. */
+static sp_status read_td_batch_norm(const reader *r, const sp_yaml *map, sp_layer *layer)
+{
+    layer->alpha = 1;
+    SP_TRY(sp_yaml_read_float(map, "alpha", 1e-6, 1e6, &layer->alpha, r->err));
+    SP_TRY(sp_yaml_read_float(map, "v_th", 1e-6, 1e6, &layer->neuron.v_th, r->err));
+    return read_batch_norm(r, map, layer);
 }
 
 /* A fragment's name becomes part of file and program names. */
@@ -349,6 +358,7 @@ static const layer_reader readers[SP_LAYER_TYPES] = {
     [SP_LAYER_DROPOUT] = {{"type", "p"}, read_dropout},
     [SP_LAYER_RESIDUAL] = {{"type", "pre", "branch", "shortcut", "identity_from", "skip_gain", "alpha"},
                            read_residual},
+    [SP_LAYER_TD_BATCH_NORM] = {{"type", "channels", "eps", "momentum", "alpha", "v_th"}, read_td_batch_norm},
 };
 
 /* `type` is a layer, or a neuron model other than the recipe's: plif, cuba_lif, alif, if. Plain `lif` is any neuron. */

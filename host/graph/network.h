@@ -7,7 +7,7 @@
 typedef enum {
     SP_LAYER_CONV, SP_LAYER_WS_CONV, SP_LAYER_LINEAR, SP_LAYER_BATCH_NORM, SP_LAYER_LIF, SP_LAYER_AVG_POOL,
     SP_LAYER_MAX_POOL, SP_LAYER_ADAPTIVE_AVG_POOL, SP_LAYER_FLATTEN, SP_LAYER_SCALE, SP_LAYER_DROPOUT,
-    SP_LAYER_RESIDUAL /* a neuron of any model is SP_LAYER_LIF: `type: plif` is short for `type: lif, model: plif` */
+    SP_LAYER_RESIDUAL, SP_LAYER_TD_BATCH_NORM /* a neuron of any model is SP_LAYER_LIF: `type: plif` is short for `type: lif, model: plif` */
 } sp_layer_type;
 
 /* How weights and biases start. fan_in_uniform is PyTorch's default U(-1/sqrt(fan_in), 1/sqrt(fan_in)). */
@@ -35,7 +35,7 @@ typedef struct sp_layer {
     int64_t output[2];     /* adaptive pool */
     bool bias;
     sp_init weight_init, bias_init;
-    double eps, momentum;  /* batch_norm; eps of ws_conv */
+    double eps, momentum;  /* batch norms; eps of ws_conv */
     double factor;         /* scale */
     double p;              /* dropout */
     sp_neuron neuron;      /* lif */
@@ -43,7 +43,7 @@ typedef struct sp_layer {
     struct sp_layer *pre, *branch, *shortcut;
     size_t n_pre, n_branch, n_shortcut;
     bool has_shortcut, identity_input, skip_gain;
-    double alpha;
+    double alpha;          /* also of td_batch_norm, whose threshold is neuron.v_th */
 } sp_layer;
 
 typedef struct sp_network {

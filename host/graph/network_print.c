@@ -111,6 +111,10 @@ static void print_plain(const sp_layer *l, sp_text *out)
         add_count(out, "out", l->out);
         print_weights(l, out);
         break;
+    case SP_LAYER_TD_BATCH_NORM:
+        add_number(out, "alpha", l->alpha);
+        add_number(out, "v_th", l->neuron.v_th);
+        /* fall through */
     case SP_LAYER_BATCH_NORM:
         add_count(out, "channels", l->channels);
         add_number(out, "eps", l->eps);

@@ -60,6 +60,15 @@ void residual_backward_ref(const sp_op_call *call, void *const *buf)
         g_gain[0] = (float)((double)g_gain[0] + sp_call_float(call, "alpha") * sum);
 }
 
+void half_pack_ref(const sp_op_call *call, void *const *buf)
+{
+    const int64_t n = sp_call_int(call, "M") * sp_call_int(call, "C");
+    const float *x = buf[0];
+
+    for (int64_t i = 0; i < n; i++)
+        ref_store(buf[1], 1, i, x[i]);
+}
+
 void fill_ref(const sp_op_call *call, void *const *buf)
 {
     const int64_t n = sp_call_int(call, "M");

@@ -216,11 +216,10 @@ static sp_neuron_args neuron_args(const sp_op_call *call)
 
 void neuron_forward_ref(const sp_op_call *call, void *const *buf)
 {
-    const float *x = buf[0], *u_prev = buf[1], *scale = buf[2], *shift = buf[3];
-    float *u = buf[4];
+    const float *x = buf[0], *scale = buf[2], *shift = buf[3];
     uint32_t *s = buf[5];
     int64_t M = sp_call_int(call, "M"), C = sp_call_int(call, "C"), W = ref_words(C);
-    int norm = sp_call_flag(call, "NORM");
+    int norm = sp_call_flag(call, "NORM"), half = sp_call_flag(call, "U_HALF");
     bool first = sp_call_int(call, "first") != 0;
     sp_neuron_args p = neuron_args(call);
     const sp_neuron_model *n = sp_neuron_ref_find(call->neuron);
@@ -230,23 +229,24 @@ void neuron_forward_ref(const sp_op_call *call, void *const *buf)
         for (int64_t c = 0; c < C; c++) {
             int64_t i = m * C + c;
             if (!n) { /* a model of an outside plugin: no formula, and no plausible numbers instead */
-                u[i] = NAN;
+                ref_store(buf[4], half, i, NAN);
                 continue;
             }
-            float in = norm ? fmaf(scale[c], x[i], shift[c]) : x[i];
-            float v = first ? p.v_reset : n->reset(u_prev[i], u_prev[i] >= p.v_th ? 1.0f : 0.0f, &p);
-            u[i] = n->charge(v, in, &p);
-            if (u[i] >= p.v_th)
+            float in = norm ? fmaf(scale[c], x[i], shift[c]) : x[i], before = first ? 0 : ref_stored(buf[1], half, i);
+            float v = first ? p.v_reset : n->reset(before, before >= p.v_th ? 1.0f : 0.0f, &p);
+            ref_store(buf[4], half, i, n->charge(v, in, &p));
+            if (ref_stored(buf[4], half, i) >= p.v_th) /* what is stored decides */
                 s[m * W + c / 32] |= UINT32_C(1) << (c % 32);
         }
 }
 
 void neuron_backward_ref(const sp_op_call *call, void *const *buf)
 {
-    const float *g_s = buf[0], *u = buf[1];
+    const float *g_s = buf[0];
     float *carry = buf[2], *g_x = buf[3];
     int64_t MC = sp_call_int(call, "M") * sp_call_int(call, "C");
     int temporal = sp_call_flag(call, "TEMPORAL"), detach = sp_call_flag(call, "DETACH");
+    int half = sp_call_flag(call, "U_HALF");
     bool last = sp_call_int(call, "last") != 0;
     double width = (double)(float)sp_call_float(call, "width");
     sp_neuron_args p = neuron_args(call);
@@ -257,8 +257,9 @@ void neuron_backward_ref(const sp_op_call *call, void *const *buf)
             g_x[i] = NAN;
             continue;
         }
-        double ui = (double)u[i], s = u[i] >= p.v_th ? 1 : 0;
-        double h = sp_surrogate_ref_grad(call->surrogate, (double)(u[i] - p.v_th), width, NULL);
+        float u = ref_stored(buf[1], half, i);
+        double ui = (double)u, s = u >= p.v_th ? 1 : 0;
+        double h = sp_surrogate_ref_grad(call->surrogate, (double)(u - p.v_th), width, NULL);
         double g_u = (double)g_s[i] * h;
         if (temporal && !last)
             g_u +=

@@ -68,22 +68,23 @@ void affine_forward_ref(const sp_op_call *call, void *const *buf)
 
 void batch_norm_backward_ref(const sp_op_call *call, void *const *buf)
 {
-    const float *g = buf[0], *x = buf[1], *mean = buf[2], *rstd = buf[3], *gamma = buf[4];
+    const float *g = buf[0], *mean = buf[2], *rstd = buf[3], *gamma = buf[4];
     float *g_x = buf[5], *g_gamma = buf[6], *g_beta = buf[7];
     int64_t M = sp_call_int(call, "M"), C = sp_call_int(call, "C");
+    int half = sp_call_flag(call, "X_HALF");
 
     for (int64_t c = 0; c < C; c++) {
         double mu = (double)mean[c], r = (double)rstd[c], sum_g = 0, sum_gxhat = 0;
         for (int64_t m = 0; m < M; m++) {
             double gi = (double)g[m * C + c];
             sum_g += gi;
-            sum_gxhat += gi * ((double)x[m * C + c] - mu) * r;
+            sum_gxhat += gi * ((double)ref_stored(buf[1], half, m * C + c) - mu) * r;
         }
         g_gamma[c] = (float)((double)g_gamma[c] + sum_gxhat);
         g_beta[c] = (float)((double)g_beta[c] + sum_g);
         for (int64_t m = 0; m < M; m++) {
             int64_t i = m * C + c;
-            double xhat = ((double)x[i] - mu) * r;
+            double xhat = ((double)ref_stored(buf[1], half, i) - mu) * r;
             g_x[i] = (float)((double)gamma[c] * r *
                              ((double)g[i] - sum_g / (double)M - xhat * sum_gxhat / (double)M));
         }

@@ -206,6 +206,20 @@ bool sp_call_buffer_is_bits(const sp_op_call *c, int i)
     return b->bits && (strcmp(b->bits, "1") == 0 || sp_call_flag(c, b->bits));
 }
 
+bool sp_call_buffer_is_half(const sp_op_call *c, int i)
+{
+    const sp_op_buffer *b = buffer_at(c, i);
+    return b->half && (strcmp(b->half, "1") == 0 || sp_call_flag(c, b->half));
+}
+
+const char *sp_call_half_flag(const sp_op_call *c)
+{
+    for (int i = 0; i < SP_OP_MAX_BUFFERS && c->op->buffers[i].name; i++)
+        if (sp_call_buffer_is_half(c, i) && strcmp(c->op->buffers[i].half, "1") != 0)
+            return c->op->buffers[i].half;
+    return NULL;
+}
+
 sp_access sp_call_buffer_access(const sp_op_call *c, int i)
 {
     const sp_op_buffer *b = buffer_at(c, i);
@@ -231,7 +245,7 @@ int64_t sp_call_buffer_elems(const sp_op_call *c, int i)
         cols = cols / 32 + (cols % 32 != 0);
     if (rows > 0 && cols > INT64_MAX / rows)
         return INT64_MAX;
-    return rows * cols;
+    return sp_call_buffer_is_half(c, i) ? rows * cols / 2 + rows * cols % 2 : rows * cols;
 }
 
 bool sp_op_scalar_is_dynamic(const char *name)

@@ -3,7 +3,8 @@
  *
  * Buffers hold 4-byte elements. A buffer is rows x cols; where its `bits` flag is set it holds spikes: one bit per
  * element, 32 columns to a uint word, ceildiv(cols, 32) words a row, column c in bit c % 32 of word c / 32, bits past
- * cols zero. Everything else is float32 unless `type` says otherwise. */
+ * cols zero. Where its `half` flag is set its elements are IEEE binary16, two to a word without padding between rows: storage
+ * only, kernels compute in float32. Everything else is float32 unless `type` says otherwise. */
 #ifndef SP_OP_OP_H
 #define SP_OP_OP_H
 
@@ -24,6 +25,7 @@ typedef struct sp_op_buffer {
     const char *bits;        /* flag name: spikes as bits when set; "1" always; NULL never */
     const char *when;        /* flag expression: the buffer exists; NULL always */
     const char *acc;         /* flag name: an SP_OUT buffer that is added to when set; NULL none */
+    const char *half;        /* flag name: elements are binary16 when set; "1" always; NULL never */
     const char *alias;       /* name of an input whose memory this output may be, element for element; NULL none */
     sp_type type;
 } sp_op_buffer;
@@ -72,10 +74,13 @@ int sp_call_flag(const sp_op_call *c, const char *name);
 int sp_op_buffer_index(const sp_op *op, const char *name);       /* -1 when there is none */
 bool sp_call_has_buffer(const sp_op_call *c, int i);
 bool sp_call_buffer_is_bits(const sp_op_call *c, int i);
+bool sp_call_buffer_is_half(const sp_op_call *c, int i);
+/* A flag of the call that makes a buffer half; NULL none. What was not written for such a flag does not know that layout. */
+const char *sp_call_half_flag(const sp_op_call *c);
 sp_access sp_call_buffer_access(const sp_op_call *c, int i);     /* acc flag turns SP_OUT into SP_INOUT */
 int64_t sp_call_buffer_rows(const sp_op_call *c, int i);
 int64_t sp_call_buffer_cols(const sp_op_call *c, int i);
-int64_t sp_call_buffer_elems(const sp_op_call *c, int i);        /* 4-byte elements, words for bits */
+int64_t sp_call_buffer_elems(const sp_op_call *c, int i);        /* 4-byte elements, words for bits and halves */
 
 /* sp_expr_lookup over a call: its ints, flags. ctx is the sp_op_call. */
 int sp_call_lookup(void *call, const char *name, int64_t *value);

@@ -4,6 +4,7 @@
 #ifndef SP_OP_REFERENCES_H
 #define SP_OP_REFERENCES_H
 
+#include "op/half.h"
 #include "op/op.h"
 
 #define OP(id, about, buffers, ints, floats, flags, neuron, surrogate, reference, flops, tolerance)          \
@@ -30,6 +31,20 @@ static inline double ref_value(const void *x, int bits, int64_t row, int64_t col
     if (bits)
         return ref_bit(x, row, col, cols);
     return (double)((const float *)x)[row * cols + col];
+}
+
+/* One element of a buffer that is half where its flag is set, else float32. */
+static inline float ref_stored(const void *x, int half, int64_t i)
+{
+    return half ? sp_half_to_float(((const uint16_t *)x)[i]) : ((const float *)x)[i];
+}
+
+static inline void ref_store(void *x, int half, int64_t i, float v)
+{
+    if (half)
+        ((uint16_t *)x)[i] = sp_half_from_float(v);
+    else
+        ((float *)x)[i] = v;
 }
 
 #endif

@@ -20,20 +20,24 @@ sp_status spi_add_gradient(sp_builder *b, int node, int act, int value)
         return SP_OK;
     }
     const sp_activation *a = &b->g->acts[act];
-    int sum;
+    int sum, segment = b->segment;
+    if (b->p->n_stages > 1) /* where the last of the summands comes to be known */
+        b->segment = spi_backward_segment(b->stage[act]);
     SP_TRY(new_gradient(b, act, &sum));
     sp_emit e = spi_step(b, node, "add");
     spi_int(&e, "M", spi_rows(b, a)), spi_int(&e, "C", a->c);
     spi_bind(&e, "a", b->gradient[act]), spi_bind(&e, "b", value), spi_bind(&e, "y", sum);
     b->gradient[act] = sum;
-    return spi_emit(&e);
+    SP_TRY(spi_emit(&e));
+    b->segment = segment;
+    return SP_OK;
 }
 
 /* Whether an activation follows in one or two steps from what BPTT keeps anyway: spikes, and inputs of layers with weights. */
 static bool can_recompute(const sp_builder *b, int act)
 {
     const sp_activation *a = &b->g->acts[act];
-    if (a->bits || a->producer < 0 || spi_node_is_static(b, a->producer))
+    if (a->bits || a->producer < 0 || (b->act[act] >= 0 && b->p->values[b->act[act]].joined) || spi_node_is_static(b, a->producer))
         return false;
     const sp_node *n = &b->g->nodes[a->producer];
     if (n->type == SP_NODE_CONV || n->type == SP_NODE_LINEAR)
@@ -42,11 +46,16 @@ static bool can_recompute(const sp_builder *b, int act)
            (b->g->acts[n->in[1]].bits || can_recompute(b, n->in[1]));
 }
 
+bool spi_is_recomputed(const sp_builder *b, int act)
+{
+    return b->p->o.recompute && b->temporal && can_recompute(b, act);
+}
+
 /* Computes an activation again in the backward segment, by the kernels of the forward pass, so to the same bits: it then needs
  * no slot for every time step. */
 static sp_status recompute(sp_builder *b, int act)
 {
-    if (!b->p->o.recompute || !b->temporal || b->recomputed[act] || !can_recompute(b, act))
+    if (b->recomputed[act] || !spi_is_recomputed(b, act))
         return SP_OK;
     int node = b->g->acts[act].producer;
     const sp_node *n = &b->g->nodes[node];
@@ -63,11 +72,15 @@ static sp_status batch_norm_backward(sp_builder *b, int node, int g)
     const sp_node *n = &b->g->nodes[node];
     const sp_activation *a = &b->g->acts[n->out];
     int g_x;
+    if (n->td)
+        return spi_td_backward(b, node, g);
     SP_TRY(recompute(b, n->in[0]));
     SP_TRY(new_gradient(b, n->in[0], &g_x));
     sp_emit e = spi_step(b, node, "batch_norm.backward");
     spi_int(&e, "M", spi_rows(b, a)), spi_int(&e, "C", a->c);
-    spi_bind(&e, "g", g), spi_bind(&e, "x", b->act[n->in[0]]);
+    int x = b->bn_half[node] >= 0 ? b->bn_half[node] : b->act[n->in[0]];
+    spi_flag(&e, "X_HALF", b->bn_half[node] >= 0);
+    spi_bind(&e, "g", g), spi_bind(&e, "x", x);
     spi_bind(&e, "mean", b->bn[node][BN_MEAN]), spi_bind(&e, "rstd", b->bn[node][BN_RSTD]);
     SP_TRY(spi_bind_param(&e, "gamma", n->gamma, false));
     SP_TRY(spi_bind_param(&e, "g_gamma", n->gamma, true));
@@ -92,6 +105,7 @@ static sp_status neuron_backward(sp_builder *b, int node, int g)
     sp_emit e = spi_step(b, node, spi_neuron_is_extended(b, node) ? "neuron.backward_ext" : "neuron.backward");
     spi_int(&e, "M", spi_rows(b, a)), spi_int(&e, "C", a->c);
     spi_neuron_settings(&e, neuron);
+    spi_store_half(&e, "U_HALF", b->u[node]);
     spi_float(&e, "width", isnan(neuron->width) ? f ? f->width_default : 1.0 : neuron->width);
     spi_flag(&e, "TEMPORAL", b->temporal), spi_flag(&e, "DETACH", neuron->detach_reset);
     e.step.call.surrogate = neuron->surrogate;
@@ -199,7 +213,11 @@ sp_status spi_backward(sp_builder *b)
     for (int i = 0; i < b->g->n_acts; i++)
         b->gradient[i] = -1;
     b->gradient[b->g->logits] = b->g_logits;
-    for (int i = b->g->n_nodes - 1; i >= 0; i--)
+    for (int i = b->g->n_nodes - 1; i >= 0; i--) {
+        const sp_node *n = &b->g->nodes[i];
+        if (b->p->n_stages > 1)
+            b->segment = spi_backward_segment(b->stage[n->td ? n->in[0] : n->out]);
         SP_TRY(backward_node(b, i));
+    }
     return SP_OK;
 }

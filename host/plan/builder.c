@@ -83,6 +83,32 @@ void spi_bind(sp_emit *e, const char *buffer, int value)
     spi_bind_at(e, buffer, value, 0, 0);
 }
 
+void spi_store_half(sp_emit *e, const char *flag, int value)
+{
+    const sp_op *op = e->step.call.op;
+    sp_value *v = &e->b->p->values[value];
+    for (int i = 0; e->b->p->o.half && i < SP_OP_MAX_FLAGS && op->flags[i]; i++)
+        if (strcmp(op->flags[i], flag) == 0) {
+            spi_flag(e, flag, 1);
+            if (!v->half)
+                v->bytes = (v->bytes / 4 + 1) / 2 * 4;
+            v->half = true;
+        }
+}
+
+sp_status spi_pack_half(sp_builder *b, int node, int act, int *out)
+{
+    const sp_activation *a = &b->g->acts[act];
+    char name[64];
+    snprintf(name, sizeof name, "%.40s input as half", b->g->nodes[node].name);
+    SP_TRY(spi_value_new(b, name, (spi_rows(b, a) * a->c + 1) / 2, SP_STORE_LOCAL, out));
+    b->p->values[*out].half = true;
+    sp_emit e = spi_step(b, node, "half.pack");
+    spi_int(&e, "M", spi_rows(b, a)), spi_int(&e, "C", a->c);
+    spi_bind(&e, "x", b->act[act]), spi_bind(&e, "y", *out);
+    return spi_emit(&e);
+}
+
 sp_status spi_bind_param(sp_emit *e, const char *buffer, int param, bool gradient)
 {
     int v = -1;

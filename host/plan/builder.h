@@ -4,6 +4,7 @@
 
 #include "plan/plan.h"
 
+struct sp_emit;
 enum { BN_MEAN, BN_RSTD, BN_SCALE, BN_SHIFT, BN_VALUES };
 
 /* Values that belong to a node or an activation while segments are built. */
@@ -28,8 +29,11 @@ typedef struct sp_builder {
     double *trace_decay;     /* by node: 1 - 1/tau of the neuron before it */
     int *mask;               /* by node: dropout mask */
     int (*bn)[BN_VALUES];    /* by node */
+    int *bn_half;            /* by node: its input as half for the backward pass, -1 where that reads the input itself */
     int *w_hat;              /* by node: standardised weight [w_hat, mean, rstd] x 3 */
     int *g_w_hat;            /* by node */
+    int *stage;              /* by activation */
+    int *td_x, *td_gamma;    /* by node: norm over all time steps: its input, its weight times the threshold */
     int g_logits;
 } sp_builder;
 
@@ -37,6 +41,14 @@ typedef struct sp_builder {
 sp_status spi_value_new(sp_builder *b, const char *name, int64_t elems, sp_store store, int *out);
 sp_status spi_value_fixed(sp_builder *b, const char *name, uint64_t at_elems, int64_t elems, int *out);
 sp_status spi_param_value(sp_builder *b, int param, bool gradient, int *out);
+
+/* With half storage: from here on `value`, an operand of the step, is half, and the step is told by its flag. Nothing
+ * happens where the op has no such flag. */
+void spi_store_half(struct sp_emit *e, const char *flag, int value);
+/* A copy of a float32 activation as half, made in the current segment. */
+sp_status spi_pack_half(sp_builder *b, int node, int act, int *out);
+/* Whether BPTT computes an activation again in its backward pass instead of keeping it. */
+bool spi_is_recomputed(const sp_builder *b, int act);
 
 /* Steps: make a call, bind operands by name, then emit (chooses and builds the kernel). */
 typedef struct sp_emit {
@@ -82,6 +94,16 @@ sp_status spi_backward(sp_builder *b);                /* all nodes, backward, fr
 
 /* Adds `value` to the gradient of an activation (the first contribution is taken as it is). */
 sp_status spi_add_gradient(sp_builder *b, int node, int act, int value);
+
+/* Stages (stages.c). Segments and stages of the graph; segments of a stage; moments of all of them, written to `to`. */
+sp_status spi_stages_begin(sp_builder *b);
+int spi_forward_segment(int stage);
+int spi_backward_segment(int stage);
+int spi_stage_timeline(const sp_plan *p, sp_moment *to);
+int64_t spi_joined_rows(const sp_builder *b, int node); /* of a batch norm: of one time step, or of all */
+/* Norm over all time steps: its input is kept for all of them, and what follows runs between stages. */
+sp_status spi_td_forward(sp_builder *b, int node, int *x, int *gamma);
+sp_status spi_td_backward(sp_builder *b, int node, int g);
 
 /* Convolution and linear layers, direct or lowered to gemm. */
 sp_status spi_weights_forward(sp_builder *b, int node);

@@ -28,28 +28,61 @@ static sp_status bn_values(sp_builder *b, int node)
     return SP_OK;
 }
 
+/* Whether some layer reads an activation itself, as float32, in its backward pass. */
+static bool act_is_kept(const sp_builder *b, int act)
+{
+    for (int i = 0; i < b->g->n_nodes; i++) {
+        const sp_node *n = &b->g->nodes[i];
+        bool reads = n->weight >= 0 || n->type == SP_NODE_POOL_MAX || (n->type == SP_NODE_RESIDUAL && n->skip_gain >= 0);
+        if (reads && n->in[0] == act)
+            return true;
+    }
+    return false;
+}
+
+/* The backward pass of a batch norm reads its input, the largest thing that is kept. What is computed once a mini-batch, or
+ * again in the backward pass, or is read there as float32 by others, stays as it is. */
+static sp_status keep_input_as_half(sp_builder *b, int node)
+{
+    int act = b->g->nodes[node].in[0], producer = b->g->acts[act].producer;
+    bool backward_follows = b->segment == SP_SEGMENT_FULL || b->temporal;
+    b->bn_half[node] = -1;
+    if (!b->p->o.half || !b->training || !backward_follows || act == 0 || (producer >= 0 && spi_node_is_static(b, producer)) ||
+        spi_is_recomputed(b, act) || act_is_kept(b, act))
+        return SP_OK;
+    return spi_pack_half(b, node, act, &b->bn_half[node]);
+}
+
 static sp_status batch_norm_forward(sp_builder *b, int node)
 {
     const sp_node *n = &b->g->nodes[node];
     const sp_activation *a = &b->g->acts[n->out];
+    int x = b->act[n->in[0]], gamma;
     SP_TRY(bn_values(b, node));
+    if (n->td)
+        SP_TRY(spi_td_forward(b, node, &x, &gamma));
+    else
+        SP_TRY(spi_param_value(b, n->gamma, false, &gamma));
     sp_emit e = spi_step(b, node, b->training ? "batch_norm.statistics" : "batch_norm.fold");
     spi_int(&e, "C", a->c);
     spi_float(&e, "eps", n->layer->eps);
-    SP_TRY(spi_bind_param(&e, "gamma", n->gamma, false));
+    spi_bind(&e, "gamma", gamma);
     SP_TRY(spi_bind_param(&e, "beta", n->beta, false));
     SP_TRY(spi_bind_param(&e, "running_mean", n->running_mean, false));
     SP_TRY(spi_bind_param(&e, "running_var", n->running_var, false));
     spi_bind(&e, "scale", b->bn[node][BN_SCALE]), spi_bind(&e, "shift", b->bn[node][BN_SHIFT]);
     if (b->training) {
-        spi_int(&e, "M", spi_rows(b, a));
+        spi_int(&e, "M", spi_joined_rows(b, node));
         spi_float(&e, "momentum", n->layer->momentum);
-        spi_bind(&e, "x", b->act[n->in[0]]);
+        spi_bind(&e, "x", x);
         spi_bind(&e, "mean", b->bn[node][BN_MEAN]), spi_bind(&e, "rstd", b->bn[node][BN_RSTD]);
     }
     SP_TRY(spi_emit(&e));
+    SP_TRY(keep_input_as_half(b, node));
     if (n->fused)
         return SP_OK;
+    if (n->td && b->training)
+        b->segment = spi_forward_segment(b->stage[n->out]);
     int y;
     SP_TRY(new_output(b, n, &y));
     sp_emit m = spi_step(b, node, "affine.forward");
@@ -119,6 +152,7 @@ static sp_status neuron_forward(sp_builder *b, int node)
     sp_emit e = spi_step(b, node, spi_neuron_is_extended(b, node) ? "neuron.forward_ext" : "neuron.forward");
     spi_int(&e, "M", spi_rows(b, a)), spi_int(&e, "C", a->c);
     spi_neuron_settings(&e, &n->layer->neuron);
+    spi_store_half(&e, "U_HALF", b->u[node]);
     spi_flag(&e, "NORM", norm);
     spi_bind(&e, "x", x), spi_bind(&e, "s", s), spi_bind(&e, "u", b->u[node]);
     spi_bind_at(&e, "u_prev", b->u[node], sp_plan_slots(b->p, &b->p->values[b->u[node]]) > 1 ? -1 : 0, 0);
@@ -253,7 +287,11 @@ bool spi_node_is_static(const sp_builder *b, int node)
 sp_status spi_forward(sp_builder *b)
 {
     for (int i = 0; i < b->g->n_nodes; i++)
-        if (!spi_node_is_static(b, i))
+        if (!spi_node_is_static(b, i)) {
+            const sp_node *n = &b->g->nodes[i];
+            if (b->p->n_stages > 1)
+                b->segment = spi_forward_segment(b->stage[n->td ? n->in[0] : n->out]);
             SP_TRY(spi_forward_node(b, i));
+        }
     return SP_OK;
 }

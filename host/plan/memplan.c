@@ -21,7 +21,9 @@ static void note_use(sp_plan *p, int value, int segment, int step)
     if (value < 0)
         return;
     sp_value *v = &p->values[value];
-    v->used_in |= 1u << segment;
+    if (v->segment != segment || v->used_in == 0)
+        v->used_in = v->used_in ? 2 : 1;
+    v->untimed = v->untimed || !p->segments[segment].timed;
     if (v->segment < 0 || v->segment == segment) {
         v->segment = segment;
         v->first = v->first < 0 ? step : v->first;
@@ -31,7 +33,7 @@ static void note_use(sp_plan *p, int value, int segment, int step)
 
 static void scan_uses(sp_plan *p)
 {
-    for (int s = 0; s < SP_SEGMENTS; s++)
+    for (int s = 0; s < p->n_segments; s++)
         for (int i = 0; i < p->segments[s].n; i++) {
             const sp_step *step = &p->segments[s].steps[i];
             for (int k = 0; k < SP_OP_MAX_BUFFERS; k++)
@@ -43,11 +45,10 @@ static void scan_uses(sp_plan *p)
 /* A value made as local that more than one segment uses: BPTT's forward to backward needs every time step. */
 static void settle_stores(sp_plan *p)
 {
-    const uint32_t both = 1u << SP_SEGMENT_FORWARD | 1u << SP_SEGMENT_BACKWARD;
     for (int i = 0; i < p->n_values; i++) {
         sp_value *v = &p->values[i];
-        if (v->store == SP_STORE_LOCAL && (v->used_in & (v->used_in - 1)))
-            v->store = v->used_in == both ? SP_STORE_HISTORY : SP_STORE_STATE;
+        if (v->store == SP_STORE_LOCAL && v->used_in > 1)
+            v->store = v->untimed ? SP_STORE_STATE : SP_STORE_HISTORY;
     }
 }
 
@@ -105,11 +106,12 @@ static uint64_t fit_slab(const sp_plan *p, uint64_t at, uint64_t bytes)
 
 static sp_status check_value(const sp_plan *p, const sp_value *v, sp_error *err)
 {
-    if (v->bytes <= p->slab_bytes)
+    uint64_t bytes = v->bytes * (v->joined ? (uint64_t)sp_plan_block(p) : 1);
+    if (bytes <= p->slab_bytes)
         return SP_OK;
     return SP_FAIL(err, SP_E_DEVICE,
                    "\"%s\" needs %.1f MiB in one piece, but %s gives at most %.1f MiB; use a smaller batch", v->name,
-                   (double)v->bytes / 1048576.0, p->dev->info.name, (double)p->slab_bytes / 1048576.0);
+                   (double)bytes / 1048576.0, p->dev->info.name, (double)p->slab_bytes / 1048576.0);
 }
 
 static sp_status place_states(sp_plan *p, sp_error *err)
@@ -123,6 +125,14 @@ static sp_status place_states(sp_plan *p, sp_error *err)
         if (v->store != SP_STORE_STATE && v->store != SP_STORE_HISTORY)
             continue;
         SP_TRY(check_value(p, v, err));
+        if (v->joined) {
+            uint64_t all = v->bytes * slots;
+            v->at[0] = fit_slab(p, p->state_bytes, all);
+            for (size_t t = 1; t < slots; t++)
+                v->at[t] = v->at[0] + t * v->bytes;
+            p->state_bytes = v->at[0] + round_up(all);
+            continue;
+        }
         for (size_t t = 0; t < slots; t++) {
             v->at[t] = fit_slab(p, p->state_bytes, v->bytes);
             p->state_bytes = v->at[t] + round_up(v->bytes);
@@ -188,11 +198,11 @@ sp_status spi_memory_plan(sp_plan *p, sp_error *err)
     p->slab_bytes = (slab == 0 || slab > most || p->o.unlimited ? most : slab) / ALIGN * ALIGN;
     scan_uses(p);
     settle_stores(p);
-    for (int s = 0; s < SP_SEGMENTS; s++)
+    for (int s = 0; s < p->n_segments; s++)
         for (int i = 0; i < p->segments[s].n; i++)
             share_in_place(p, s, i);
     SP_TRY(place_states(p, err));
-    for (int s = 0; s < SP_SEGMENTS; s++)
+    for (int s = 0; s < p->n_segments; s++)
         SP_TRY(place_locals(p, s, err));
     uint64_t total = p->arena_bytes + p->model->bytes;
     if (p->dev->info.global_bytes && !p->o.unlimited && total > p->dev->info.global_bytes)
@@ -231,7 +241,7 @@ sp_range sp_plan_value(const sp_plan *p, int value, int t)
     if (v->store == SP_STORE_FIXED)
         return (sp_range){p->model->mem, v->fixed_at * 4};
     int64_t slots = sp_plan_slots(p, v);
-    uint64_t at = v->at[(t + slots) % slots]; /* t is -1 or more: before the first step */
+    uint64_t at = v->at[v->joined && t < 0 ? 0 : (t + slots) % slots]; /* t is -1 or more: before the first step; joined: all steps */
     return (sp_range){p->slabs[at / p->slab_bytes], at % p->slab_bytes};
 }
 

@@ -21,6 +21,7 @@ typedef struct sp_plan_options {
     bool online_update;     /* SLTT, OTTT: an optimizer step at every time step, else one a mini-batch */
     bool recompute;         /* BPTT: inputs of batch norms are computed again in the backward pass, not kept for every step */
     int64_t truncate;       /* BPTT: no gradient through v from a block of so many steps to the one before; 0: one block */
+    bool half;              /* potentials, and inputs of batch norms that are kept, are stored as half */
     double w_ce, w_mse, mse_target;
     bool mse_one_hot;
     uint64_t seed;          /* dropout */
@@ -58,9 +59,12 @@ typedef enum {
 typedef struct sp_value {
     char name[64];
     uint64_t bytes;           /* of one slot */
+    bool half;                /* its elements are binary16: half as many bytes as float32 */
     sp_store store;
     uint64_t fixed_at;        /* FIXED: element offset in the model's memory */
-    uint32_t used_in;         /* bit mask of segments */
+    int used_in;              /* segments; 2 stands for more */
+    bool untimed;             /* used in a segment that runs at no or at some time steps only */
+    bool joined;              /* HISTORY: slots lie side by side, to be read as one value with a row for each time step */
     int segment, first, last; /* LOCAL: steps of its segment */
     int shares;               /* LOCAL: value whose memory this one takes over, -1 none */
     int slots;                /* time steps kept side by side, where that is not what the store says; 0 */
@@ -85,10 +89,11 @@ typedef struct sp_step {
 } sp_step;
 
 enum { SP_SEGMENT_BEGIN, SP_SEGMENT_FORWARD, SP_SEGMENT_FULL, SP_SEGMENT_BACKWARD, SP_SEGMENT_END, SP_SEGMENT_UPDATE,
-       SP_SEGMENTS };
-const char *sp_segment_name(int segment);
+       SP_SEGMENTS }; /* those of later stages follow, see stages.c */
 
 typedef struct sp_segment {
+    char name[32];
+    bool timed;               /* runs at every time step, forward or backward of BPTT */
     sp_step *steps;
     int n, cap;
 } sp_segment;
@@ -109,7 +114,8 @@ typedef struct sp_plan {
     sp_plan_options o;
     sp_value *values;
     int n_values, cap_values;
-    sp_segment segments[SP_SEGMENTS];
+    sp_segment *segments;
+    int n_segments, n_stages;
     sp_moment *timeline;      /* up to and with END; UPDATE is run apart */
     int n_timeline;
     int input, labels, loss, logits_sum, correct; /* values the executor fills or reads */
@@ -143,6 +149,12 @@ sp_range sp_plan_value(const sp_plan *p, int value, int t);
  * run with the same programs. */
 uint64_t sp_plan_digest(const sp_plan *p);
 
+/* Bytes that values stored as half save in the arena's states and histories, and in what lives in one segment. */
+typedef struct sp_half_stats {
+    int values;
+    uint64_t bytes;           /* they take, all slots together; as float32 it would be twice as many */
+} sp_half_stats;
+sp_half_stats sp_plan_half(const sp_plan *p);
 void sp_plan_print(const sp_plan *p, bool steps, sp_text *out);        /* segments, variants with reasons, arena */
 /* JSON Lines objects are written by the command line from the same structures. */
 

@@ -9,16 +9,23 @@ static double mib(uint64_t bytes)
     return (double)bytes / 1048576.0;
 }
 
+static void print_segment(const sp_segment *s, sp_text *out)
+{
+    sp_text_add(out, "\nsegment %s: %d launches\n", s->name, s->n);
+    for (int i = 0; i < s->n; i++) {
+        const sp_step *step = &s->steps[i];
+        sp_text_add(out, "  %3d  %-44s %-44s %s\n", i, step->label, step->variant->id, step->why);
+    }
+}
+
 static void print_steps(const sp_plan *p, sp_text *out)
 {
-    for (int s = 0; s < SP_SEGMENTS; s++) {
-        if (p->segments[s].n == 0)
-            continue;
-        sp_text_add(out, "\nsegment %s: %d launches\n", sp_segment_name(s), p->segments[s].n);
-        for (int i = 0; i < p->segments[s].n; i++) {
-            const sp_step *step = &p->segments[s].steps[i];
-            sp_text_add(out, "  %3d  %-44s %-44s %s\n", i, step->label, step->variant->id, step->why);
-        }
+    for (int i = 0; i <= p->n_timeline; i++) { /* in the order in which they run first, the update last */
+        int s = i < p->n_timeline ? p->timeline[i].segment : SP_SEGMENT_UPDATE, before = 0;
+        while (before < i && p->timeline[before].segment != s)
+            before++;
+        if (before == i && p->segments[s].n)
+            print_segment(&p->segments[s], out);
     }
 }
 
@@ -37,8 +44,8 @@ static void print_values(const sp_plan *p, sp_text *out)
             if (v->store == SP_STORE_FIXED || kind_order(v) != k || v->used_in == 0)
                 continue;
             uint64_t slots = (uint64_t)sp_plan_slots(p, v);
-            sp_text_add(out, "%-40s %-18s %12llu  %llu%s\n", v->name, kinds[k], (unsigned long long)(v->bytes * slots),
-                        (unsigned long long)v->at[0], v->shares >= 0 ? " (in place)" : "");
+            sp_text_add(out, "%-40s %-18s %12llu  %llu%s%s\n", v->name, kinds[k], (unsigned long long)(v->bytes * slots),
+                        (unsigned long long)v->at[0], v->half ? " (half)" : "", v->shares >= 0 ? " (in place)" : "");
         }
 }
 
@@ -49,6 +56,19 @@ static int launches_per_batch(const sp_plan *p)
         if (p->timeline[i].condition != SP_IF_NOT_BACKPROP)
             n += p->segments[p->timeline[i].segment].n;
     return n;
+}
+
+sp_half_stats sp_plan_half(const sp_plan *p)
+{
+    sp_half_stats h = {0};
+    for (int i = 0; i < p->n_values; i++) {
+        const sp_value *v = &p->values[i];
+        if (!v->half || v->used_in == 0)
+            continue;
+        h.values++;
+        h.bytes += v->bytes * (uint64_t)sp_plan_slots(p, v);
+    }
+    return h;
 }
 
 void sp_plan_print(const sp_plan *p, bool steps, sp_text *out)
@@ -71,4 +91,8 @@ void sp_plan_print(const sp_plan *p, bool steps, sp_text *out)
                 (unsigned long long)(p->arena_bytes + p->model->bytes), mib(p->arena_bytes + p->model->bytes),
                 mib(p->model->bytes), mib(p->state_bytes - history), (long long)sp_plan_block(p), mib(history),
                 mib(p->arena_bytes - p->state_bytes));
+    sp_half_stats half = sp_plan_half(p);
+    if (p->o.half)
+        sp_text_add(out, "activations stored as half: %d values of %.2f MiB, which as float32 would take %.2f MiB\n",
+                    half.values, mib(half.bytes), mib(2 * half.bytes));
 }

@@ -14,12 +14,6 @@ const char *sp_method_name(sp_method m)
     return names[m];
 }
 
-const char *sp_segment_name(int segment)
-{
-    static const char *const names[] = {"begin", "forward", "forward+backward", "backward", "end", "update"};
-    return names[segment];
-}
-
 int64_t sp_plan_block(const sp_plan *p)
 {
     int64_t T = p->o.time_steps, k = p->o.truncate;
@@ -41,8 +35,8 @@ static int *int_array(int n, int value)
 
 static void builder_fini(sp_builder *b)
 {
-    void *all[] = {b->act, b->gradient, b->recomputed, b->u, b->carry, b->trace, b->trace_decay, b->mask, b->bn, b->w_hat, b->g_w_hat,
-                   b->aux, b->carry_aux, b->spikes, b->g_spikes};
+    void *all[] = {b->act, b->gradient, b->recomputed, b->u, b->carry, b->trace, b->trace_decay, b->mask, b->bn, b->bn_half, b->w_hat,
+                   b->g_w_hat, b->aux, b->carry_aux, b->spikes, b->g_spikes, b->stage, b->td_x, b->td_gamma};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         sp_free(all[i]);
 }
@@ -59,11 +53,14 @@ static sp_status builder_init(sp_builder *b, sp_plan *p, sp_error *err)
     b->recomputed = sp_alloc_array((size_t)p->graph->n_acts, sizeof *b->recomputed);
     b->u = int_array(n, -1), b->carry = int_array(n, -1), b->trace = int_array(n, -1), b->mask = int_array(n, -1);
     b->w_hat = int_array(3 * n, -1), b->g_w_hat = int_array(n, -1);
+    b->bn_half = int_array(n, -1);
     b->aux = int_array(n, -1), b->carry_aux = int_array(n, -1), b->spikes = int_array(n, -1), b->g_spikes = int_array(n, -1);
+    b->stage = int_array(p->graph->n_acts, 0), b->td_x = int_array(n, -1), b->td_gamma = int_array(n, -1);
     b->trace_decay = sp_alloc_array((size_t)n + 1, sizeof(double));
     b->bn = sp_alloc_array((size_t)n + 1, sizeof *b->bn);
     if (!b->act || !b->gradient || !b->recomputed || !b->u || !b->carry || !b->trace || !b->mask || !b->w_hat || !b->g_w_hat ||
-        !b->trace_decay || !b->bn || !b->aux || !b->carry_aux || !b->spikes || !b->g_spikes)
+        !b->trace_decay || !b->bn || !b->bn_half || !b->aux || !b->carry_aux || !b->spikes || !b->g_spikes || !b->stage || !b->td_x ||
+        !b->td_gamma)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory while planning");
     return SP_OK;
 }
@@ -248,6 +245,7 @@ static sp_status build_time_steps(sp_builder *b)
         b->segment = SP_SEGMENT_FORWARD;
         SP_TRY(clear_step_spikes(b));
         SP_TRY(spi_forward(b));
+        b->segment = spi_forward_segment(b->stage[b->g->logits]);
         SP_TRY(emit_outputs(b, m != SP_METHOD_SLTT_K));
     }
     if (m == SP_METHOD_EVAL)
@@ -303,12 +301,14 @@ static sp_status build_end(sp_builder *b)
 static sp_status build_timeline(sp_plan *p, sp_error *err)
 {
     int T = (int)p->o.time_steps, block = (int)sp_plan_block(p);
-    p->timeline = sp_alloc_array((size_t)(2 * T + 2), sizeof *p->timeline);
+    p->timeline = sp_alloc_array((size_t)(2 * p->n_stages * (T + 1) + 2), sizeof *p->timeline);
     if (!p->timeline)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory while planning");
     sp_moment *m = p->timeline;
     *m++ = (sp_moment){SP_SEGMENT_BEGIN, -1, SP_ALWAYS};
-    for (int t = 0; t < T; t++) {
+    if (p->n_stages > 1)
+        m += spi_stage_timeline(p, m);
+    for (int t = 0; t < T && p->n_stages == 1; t++) {
         if (p->o.method == SP_METHOD_EVAL || p->o.method == SP_METHOD_BPTT)
             *m++ = (sp_moment){SP_SEGMENT_FORWARD, t, SP_ALWAYS};
         else if (p->o.method == SP_METHOD_SLTT_K)
@@ -398,6 +398,7 @@ static sp_status build(sp_plan *p, sp_error *err)
     if (st != SP_OK)
         goto done;
     find_trace_decays(&b);
+    SP_TRY_GOTO(spi_stages_begin(&b));
     SP_TRY_GOTO(build_ports(&b));
     SP_TRY_GOTO(build_begin(&b));
     SP_TRY_GOTO(build_time_steps(&b));
@@ -469,7 +470,7 @@ void sp_plan_destroy(sp_plan **pp)
     if (!pp || !*pp)
         return;
     sp_plan *p = *pp;
-    for (int s = 0; s < SP_SEGMENTS; s++) {
+    for (int s = 0; s < p->n_segments; s++) {
         for (int i = 0; i < p->segments[s].n; i++)
             sp_launch_destroy(&p->segments[s].steps[i].launch);
         sp_free(p->segments[s].steps);
@@ -478,6 +479,7 @@ void sp_plan_destroy(sp_plan **pp)
         sp_free(p->values[i].at);
     for (int i = 0; p->owns_slabs && i < p->n_slabs; i++)
         sp_device_free(p->dev, &p->slabs[i]);
+    sp_free(p->segments);
     sp_free(p->slabs);
     sp_free(p->values);
     sp_free(p->timeline);

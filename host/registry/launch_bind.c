@@ -90,6 +90,7 @@ static sp_status check_element_type(binder *b, const arg_info *a, int buffer)
         const sp_op_buffer *c = &call->op->buffers[buffer];
         right = sp_call_buffer_is_bits(call, buffer) || c->type == SP_U32 ? "uint"
                 : c->type == SP_I32                                       ? "int"
+                : sp_call_buffer_is_half(call, buffer)                    ? "half"
                                                                           : right;
         if (strcmp(type, "sp_x") == 0 && c->bits && strcmp(c->bits, "X_BITS") == 0)
             return SP_OK;

@@ -71,6 +71,12 @@ static bool is_meant_for(const sp_variant *v, const sp_device *dev)
     return !v->needs_device || has_word(v->needs_device, sp_device_type_name(dev->info.type));
 }
 
+bool sp_variant_knows_half(const sp_variant *v, const sp_op_call *call)
+{
+    const char *flag = sp_call_half_flag(call);
+    return !flag || (v->kind == SP_VARIANT_KERNEL && v->source && strstr(v->source, flag));
+}
+
 /* Whether v can serve the call on dev; else the reason. `forced`: it is named; `any_type`: also where it is meant for another
  * type of device. */
 static bool is_applicable(const sp_variant *v, const sp_device *dev, const sp_op_call *call, const int64_t *tune_values,
@@ -94,6 +100,10 @@ static bool is_applicable(const sp_variant *v, const sp_device *dev, const sp_op
         return false;
     if (dev->options.records && v->kind == SP_VARIANT_LIBRARY) {
         snprintf(reason, size, "rejected: a library compiles its kernels itself; these programs are for offline use");
+        return false;
+    }
+    if (!sp_variant_knows_half(v, call)) {
+        snprintf(reason, size, "rejected: takes float32, not half (%s=1)", sp_call_half_flag(call));
         return false;
     }
     int64_t yes = 1;

@@ -45,7 +45,7 @@ static char *list_variants(const sp_session *s)
         const sp_variant *v = s->reg->variants[i];
         bool used = false;
         for (int k = 0; k < 2; k++)
-            for (int g = 0; plans[k] && g < SP_SEGMENTS; g++)
+            for (int g = 0; plans[k] && g < plans[k]->n_segments; g++)
                 for (int j = 0; j < plans[k]->segments[g].n; j++)
                     used = used || plans[k]->segments[g].steps[j].variant == v;
         if (used)

@@ -25,8 +25,7 @@ struct sp_fidelity {
 
 bool sp_fidelity_counts(const sp_graph *g, const sp_param *p)
 {
-    const sp_node *n = &g->nodes[p->node];
-    if (p->role != SP_ROLE_WEIGHT || (n->type != SP_NODE_CONV && n->type != SP_NODE_LINEAR))
+    if (p->role != SP_ROLE_WEIGHT)
         return false;
     for (int i = p->node + 1; i < g->n_nodes; i++)
         if (g->nodes[i].type == SP_NODE_NEURON)

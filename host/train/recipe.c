@@ -19,6 +19,7 @@
 static const char *const methods[] = {"sltt", "sltt-k", "bptt", "ottt"};
 static const char *const lr_schedules[] = {"constant", "cosine", "step"};
 static const char *const lr_per[] = {"epoch", "batch"};
+static const char *const precisions[] = {"float", "half"};
 static const char *const optimizers[] = {"sgd", "adamw"};
 static const int64_t most = 1000000000;
 
@@ -113,6 +114,19 @@ static sp_status read_schedule(sp_recipe *r, const sp_yaml *root, sp_error *err)
     return SP_OK;
 }
 
+static sp_status read_precision(sp_recipe *r, const sp_yaml *root, sp_error *err)
+{
+    const sp_yaml *m;
+    int half = 0;
+    SP_TRY(section(root, "precision", &m, err));
+    if (!m)
+        return SP_OK;
+    CHECK_KEYS(m, "precision", "activations");
+    SP_TRY(sp_yaml_read_choice(m, "activations", precisions, COUNT(precisions), &half, err));
+    r->half = half == 1;
+    return SP_OK;
+}
+
 static sp_status read_loss(sp_recipe *r, const sp_yaml *root, sp_error *err)
 {
     const sp_yaml *m, *target;
@@ -184,6 +198,30 @@ static sp_status read_plugins(sp_recipe *r, const sp_yaml *root, sp_error *err)
     return r->plugins ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory while reading a recipe");
 }
 
+static const sp_layer *find_td(const sp_layer *layers, size_t n)
+{
+    const sp_layer *found = NULL;
+    for (size_t i = 0; i < n && !found; i++) {
+        const sp_layer *l = &layers[i];
+        found = l->type == SP_LAYER_TD_BATCH_NORM ? l : find_td(l->pre, l->n_pre);
+        found = found ? found : find_td(l->branch, l->n_branch);
+        found = found ? found : find_td(l->shortcut, l->n_shortcut);
+    }
+    return found;
+}
+
+/* Here as well as in plan/, because here the place is known. */
+static sp_status check_td(const sp_recipe *r, const char *file, sp_error *err)
+{
+    const sp_layer *l = find_td(r->network.layers, r->network.n);
+    if (!l || (r->method == SP_METHOD_BPTT && (r->truncate == 0 || r->truncate >= r->time_steps)))
+        return SP_OK;
+    return SP_FAIL(err, SP_E_CONFIG, "%s:%d:%d: layer %s: td_batch_norm needs schedule.method bptt without truncate, not %s: its "
+                   "statistics are those of all time steps, and must be known before the neurons behind it take their first one; "
+                   "use batch_norm, whose statistics are of one step", file, l->line, l->column, l->name,
+                   r->truncate ? "truncated bptt" : sp_method_name(r->method));
+}
+
 static sp_status read_network(sp_recipe *r, const sp_yaml *root, sp_error *err)
 {
     const sp_yaml *n = sp_yaml_get(root, "network"), *layers = n;
@@ -207,6 +245,7 @@ static sp_status read_network(sp_recipe *r, const sp_yaml *root, sp_error *err)
     if (!layers || layers->kind != SP_YAML_LIST)
         return sp_yaml_fail(n, err, "\"network\" must be a file with \"layers\", or a list of layers");
     SP_TRY(sp_network_parse(layers, &r->neuron, &r->network, err));
+    SP_TRY(check_td(r, layers->file, err));
     sp_text t = {0};
     sp_network_print(&r->network, 2, &t);
     r->network_text = t.s;
@@ -218,7 +257,7 @@ static sp_status read_all(sp_recipe *r, sp_error *err)
     const sp_yaml *root = r->doc.root, *neuron;
     if (!root || root->kind != SP_YAML_MAP)
         return SP_FAIL(err, SP_E_CONFIG, "%s: a recipe is a map of settings", r->doc.file);
-    CHECK_KEYS(root, "the recipe", "name", "about", "data", "network", "neuron", "schedule", "loss", "optimizer",
+    CHECK_KEYS(root, "the recipe", "name", "about", "data", "network", "neuron", "schedule", "precision", "loss", "optimizer",
                "lr_schedule", "batch", "eval_batch", "epochs", "seed", "checkpoint_every", "log_every", "plugins",
                "plugins_path", "base", "init_from", "monitor");
     SP_TRY(sp_yaml_read_string(root, "name", &r->name, err));
@@ -227,6 +266,7 @@ static sp_status read_all(sp_recipe *r, sp_error *err)
     if (neuron)
         SP_TRY(sp_neuron_read(neuron, &r->neuron, err));
     SP_TRY(read_schedule(r, root, err));
+    SP_TRY(read_precision(r, root, err));
     SP_TRY(spi_recipe_read_monitor(r, root, err));
     SP_TRY(read_loss(r, root, err));
     SP_TRY(read_optimizer(r, root, err));
@@ -351,6 +391,8 @@ void sp_recipe_print(const sp_recipe *r, sp_text *t)
         sp_text_add(t, "  recompute: true\n");
     if (r->truncate)
         sp_text_add(t, "  truncate: %lld\n", (long long)r->truncate);
+    if (r->half)
+        sp_text_add(t, "precision:\n  activations: half\n");
     sp_text_add(t, "loss:\n  mse: %.17g\n", r->w_mse);
     if (r->mse_one_hot)
         sp_text_add(t, "  mse_target: one_hot\n");

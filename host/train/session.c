@@ -106,6 +106,7 @@ sp_plan_options sp_session_plan_options(const sp_session *s, bool eval)
                              .seed = (uint64_t)r->seed, .adamw = r->adamw, .momentum = r->momentum,
                              .weight_decay = r->weight_decay, .beta1 = r->beta1, .beta2 = r->beta2, .eps = r->eps,
                              .online_update = r->online_update && !eval, .truncate = eval ? 0 : r->truncate, .recompute = r->recompute,
+                             .half = r->half,
                              .count_spikes = true, .step_spikes = !eval && r->method == SP_METHOD_SLTT_K && r->adaptive};
 }
 

@@ -22,6 +22,7 @@ typedef struct running {
     int32_t *labels;
     double loss_value;           /* NAN when the case does not give it */
     double tolerance, largest_gradient;
+    double dot, ours2, ref2;     /* products of the gradients with each other and themselves */
     sp_verify_case *out;
     size_t cap;
 } running;
@@ -84,7 +85,7 @@ static void set_batch_norm(sp_layer *layers, size_t n, double eps, double moment
 {
     for (size_t i = 0; i < n; i++) {
         sp_layer *l = &layers[i];
-        if (l->type == SP_LAYER_BATCH_NORM)
+        if (l->type == SP_LAYER_BATCH_NORM || l->type == SP_LAYER_TD_BATCH_NORM)
             l->eps = eps, l->momentum = momentum;
         set_batch_norm(l->pre, l->n_pre, eps, momentum);
         set_batch_norm(l->branch, l->n_branch, eps, momentum);
@@ -199,7 +200,7 @@ static sp_status add_row(running *r, const char *name, double error, sp_error *e
         r->cap = cap;
     }
     sp_verify_row *row = &c->rows[c->n_rows++];
-    *row = (sp_verify_row){.error = error, .passed = error <= r->tolerance};
+    *row = (sp_verify_row){.error = error, .passed = error <= r->tolerance || r->o.half};
     snprintf(row->name, sizeof row->name, "%s", name);
     c->passed = c->passed && row->passed;
     c->worst = error > c->worst || isnan(error) ? error : c->worst;
@@ -255,6 +256,24 @@ static sp_status read_ours(running *r, const sp_tensor *t, float *ours, sp_error
     return sp_model_read(r->model, p, strncmp(t->name, "grad.", 5) == 0 ? SP_RANGE_GRADIENTS : SP_RANGE_WEIGHTS, ours, err);
 }
 
+static void add_products(running *r, const float *ours, const double *ref, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        r->dot += (double)ours[i] * ref[i];
+        r->ours2 += (double)ours[i] * (double)ours[i];
+        r->ref2 += ref[i] * ref[i];
+    }
+}
+
+/* Two gradients that are both zero point the same way. */
+static void judge_direction(running *r)
+{
+    bool any = r->ours2 > 0 || r->ref2 > 0;
+    r->out->cosine = any ? r->dot / sqrt(r->ours2 * r->ref2) : (double)NAN;
+    if (r->o.half && any && !(r->out->cosine >= 1 - r->tolerance))
+        r->out->passed = false;
+}
+
 static sp_status compare_tensor(running *r, const sp_tensor *t, sp_error *err)
 {
     int64_t n = sp_tensor_elems(t);
@@ -265,6 +284,8 @@ static sp_status compare_tensor(running *r, const sp_tensor *t, sp_error *err)
         st = sp_tensor_to_f64(t, ref, err);
     if (st == SP_OK)
         st = read_ours(r, t, ours, err);
+    if (st == SP_OK && strncmp(t->name, "grad.", 5) == 0)
+        add_products(r, ours, ref, n);
     if (st == SP_OK)
         st = add_row(r, t->name, relative_error(ours, ref, n, strncmp(t->name, "grad.", 5) == 0 ? r->largest_gradient : 0), err);
     sp_free(ours);
@@ -293,6 +314,7 @@ static sp_status compare(running *r, sp_error *err)
     for (size_t i = 0; i < r->tensors.n && st == SP_OK; i++)
         if (is_expected(r->tensors.items[i].name))
             st = compare_tensor(r, &r->tensors.items[i], err);
+    judge_direction(r);
     sp_free(loss);
     sp_free(correct);
     if (st == SP_OK && r->out->n_rows == 0)
@@ -312,10 +334,10 @@ static void fini(running *r)
     sp_free(r->labels);
 }
 
-sp_status sp_verify_run(const char *json_path, sp_device *dev, sp_registry *reg, double tolerance, sp_verify_case *out,
-                        sp_error *err)
+sp_status sp_verify_run(const char *json_path, sp_device *dev, sp_registry *reg, double tolerance, bool half,
+                        sp_verify_case *out, sp_error *err)
 {
-    running r = {.out = out, .tolerance = tolerance};
+    running r = {.out = out, .tolerance = tolerance, .o = {.half = half}};
     sp_status st = SP_OK;
     size_t stem = strlen(json_path) > 5 ? strlen(json_path) - 5 : 0;
     const char *slash = strrchr(json_path, '/');

@@ -17,12 +17,15 @@ typedef struct sp_verify_case {
     sp_verify_row *rows;
     size_t n_rows;
     double worst;            /* of all rows */
+    double cosine;           /* between all our gradients and the reference's, as one vector; NAN without gradients */
     bool passed;
 } sp_verify_case;
 
-/* Runs one case. SP_OK also when rows fail: look at passed. Another status means that the case could not be run. */
-sp_status sp_verify_run(const char *json_path, sp_device *dev, sp_registry *reg, double tolerance, sp_verify_case *out,
-                        sp_error *err);
+/* `half` stores activations as half: an approximation, which no tensor is then judged by; the cosine must be at least 1 -
+ * tolerance instead.
+ * Runs one case. SP_OK also when rows fail: look at passed. Another status means that the case could not be run. */
+sp_status sp_verify_run(const char *json_path, sp_device *dev, sp_registry *reg, double tolerance, bool half,
+                        sp_verify_case *out, sp_error *err);
 void sp_verify_free(sp_verify_case *c);
 
 #endif

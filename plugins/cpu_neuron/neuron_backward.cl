@@ -28,6 +28,17 @@ INLINE float16 load_lanes(__global const float *p, int lanes)
     return vload16(0, part);
 }
 
+/* The same for u, which is half with U_HALF. */
+INLINE float16 load_u(__global const sp_u *p, int lanes)
+{
+    float part[16];
+    if (lanes >= 16)
+        return SP_UN(16, p, 0);
+    for (int i = 0; i < 16; i++)
+        part[i] = i < lanes ? SP_U(p, i) : 0.0f;
+    return vload16(0, part);
+}
+
 INLINE void store_lanes(float16 v, __global float *p, int lanes)
 {
     float part[16];
@@ -40,10 +51,10 @@ INLINE void store_lanes(float16 v, __global float *p, int lanes)
     }
 }
 
-INLINE void step(__global const float *g_s, __global const float *u, __global float *carry,
+INLINE void step(__global const float *g_s, __global const sp_u *u, __global float *carry,
                  __global float *g_x, int lanes, int last, float width, neuron_args p)
 {
-    const float16 now = load_lanes(u, lanes), h = surrogate_grad(now - (float16)(p.v_th), width);
+    const float16 now = load_u(u, lanes), h = surrogate_grad(now - (float16)(p.v_th), width);
     float16 g_u = load_lanes(g_s, lanes) * h;
 #if TEMPORAL
     if (!last) {
@@ -60,14 +71,14 @@ INLINE void step(__global const float *g_s, __global const float *u, __global fl
 }
 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
-neuron_backward__flat16(SP_REF(float, g_s), SP_IN(float, u),
+neuron_backward__flat16(SP_REF(float, g_s), SP_IN(sp_u, u),
 #if TEMPORAL
                         SP_IO(float, carry), int last,
 #endif
                         SP_IO(float, g_x), int M, int C, float decay, float x_gain, float v_th, float v_reset,
                         float width)
 {
-    SP_AT(g_s); SP_AT(u); SP_AT(g_x);
+    SP_AT(g_s); SP_AT_U(u); SP_AT(g_x);
 #if TEMPORAL
     SP_AT(carry);
 #else

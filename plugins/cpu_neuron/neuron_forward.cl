@@ -28,15 +28,26 @@ INLINE float16 load_lanes(__global const float *p, int lanes)
     return vload16(0, part);
 }
 
-INLINE void store_lanes(float16 v, __global float *p, int lanes)
+/* The same for u, which is half with U_HALF. */
+INLINE float16 load_u(__global const sp_u *p, int lanes)
+{
+    float part[16];
+    if (lanes >= 16)
+        return SP_UN(16, p, 0);
+    for (int i = 0; i < 16; i++)
+        part[i] = i < lanes ? SP_U(p, i) : 0.0f;
+    return vload16(0, part);
+}
+
+INLINE void store_u(float16 v, __global sp_u *p, int lanes)
 {
     float part[16];
     if (lanes >= 16) {
-        vstore16(v, 0, p);
+        SP_UN_PUT(16, v, p, 0);
     } else {
         vstore16(v, 0, part);
         for (int i = 0; i < lanes; i++)
-            p[i] = part[i];
+            SP_U_PUT(part[i], p, i);
     }
 }
 
@@ -54,16 +65,19 @@ inline uint pack(int16 on)
 }
 
 /* One vector of neurons; `in` is the input current. Returns the spikes. */
-INLINE uint fire(float16 in, __global const float *u_prev, __global float *u, int lanes, int first,
+INLINE uint fire(float16 in, __global const sp_u *u_prev, __global sp_u *u, int lanes, int first,
                  neuron_args p)
 {
     float16 v = (float16)(p.v_reset);
     if (!first) {
-        const float16 before = load_lanes(u_prev, lanes);
+        const float16 before = load_u(u_prev, lanes);
         v = neuron_reset(before, select((float16)(0.0f), (float16)(1.0f), before >= (float16)(p.v_th)), p);
     }
-    const float16 now = neuron_charge(v, in, p);
-    store_lanes(now, u, lanes);
+    float16 now = neuron_charge(v, in, p);
+    store_u(now, u, lanes);
+#if U_HALF
+    now = load_u(u, lanes); /* what is stored decides */
+#endif
     return pack(now >= (float16)(p.v_th)) & (lanes >= 16 ? 0xffffu : (1u << lanes) - 1u);
 }
 
@@ -76,14 +90,14 @@ INLINE uint fire(float16 in, __global const float *u_prev, __global float *u, in
 #define FIRE(c, lanes) fire(INPUT(c, lanes), u_prev + row + (c), u + row + (c), lanes, first, p)
 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
-neuron_forward__rows16(SP_IN(float, x), SP_REF(float, u_prev),
+neuron_forward__rows16(SP_IN(float, x), SP_REF(sp_u, u_prev),
 #if NORM
                        SP_IN(float, scale), SP_IN(float, shift),
 #endif
-                       SP_IO(float, u), SP_OUT(uint, s), int M, int C, int first, float decay, float x_gain,
+                       SP_IO(sp_u, u), SP_OUT(uint, s), int M, int C, int first, float decay, float x_gain,
                        float v_th, float v_reset)
 {
-    SP_AT(x); SP_AT(u_prev); SP_AT(u); SP_AT(s);
+    SP_AT(x); SP_AT_U(u_prev); SP_AT_U(u); SP_AT(s);
 #if NORM
     SP_AT(scale); SP_AT(shift);
 #endif

@@ -149,7 +149,18 @@ batch_norm_statistics__combine(SP_IN(float, work), SP_IN(float, gamma), SP_IN(fl
 }
 #else
 
-INLINE void sums(__global const float *g, __global const float *x, __global const float *mean,
+/* The same for x, which is half with X_HALF. */
+INLINE float16 load_x(__global const sp_xh *p, int lanes)
+{
+    float part[16];
+    if (lanes >= 16)
+        return SP_XHN(16, p, 0);
+    for (int i = 0; i < 16; i++)
+        part[i] = i < lanes ? SP_XH(p, i) : 0.0f;
+    return vload16(0, part);
+}
+
+INLINE void sums(__global const float *g, __global const sp_xh *x, __global const float *mean,
                  __global const float *rstd, __global float *work, int rows, int C, int lanes, int vectors)
 {
     float16 mu[MAX_VECTORS], r[MAX_VECTORS], sum_g[MAX_VECTORS], sum_gx[MAX_VECTORS];
@@ -162,7 +173,7 @@ INLINE void sums(__global const float *g, __global const float *x, __global cons
         for (int v = 0; v < vectors; v++) {
             const float16 gv = load_lanes(g + v * 16, lanes);
             sum_g[v] += gv;
-            sum_gx[v] = fma(gv, (load_lanes(x + v * 16, lanes) - mu[v]) * r[v], sum_gx[v]);
+            sum_gx[v] = fma(gv, (load_x(x + v * 16, lanes) - mu[v]) * r[v], sum_gx[v]);
         }
     for (int v = 0; v < vectors; v++) {
         store_lanes(sum_g[v], work + v * 16, lanes);
@@ -171,10 +182,10 @@ INLINE void sums(__global const float *g, __global const float *x, __global cons
 }
 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void batch_norm_backward__slots(SP_REF(float, g), SP_IN(float, x), SP_IN(float, mean), SP_IN(float, rstd),
+void batch_norm_backward__slots(SP_REF(float, g), SP_IN(sp_xh, x), SP_IN(float, mean), SP_IN(float, rstd),
                                 SP_OUT(float, work), int M, int C)
 {
-    SP_AT(g); SP_AT(x); SP_AT(mean); SP_AT(rstd); SP_AT(work);
+    SP_AT(g); SP_AT_XH(x); SP_AT(mean); SP_AT(rstd); SP_AT(work);
     const int slot = (int)get_global_id(0), slots = (int)get_global_size(0);
     const int start = slot_start(slot, slots, M), rows = slot_start(slot + 1, slots, M) - start;
     int c = 0;
@@ -208,22 +219,22 @@ batch_norm_backward__combine(SP_IO(float, work), SP_IO(float, g_gamma), SP_IO(fl
 }
 
 /* One vector of g_x: gamma rstd (g - mean_g - xhat mean_gx). */
-inline void apply(__global const float *g, __global const float *x, __global const float *means,
+inline void apply(__global const float *g, __global const sp_xh *x, __global const float *means,
                   __global const float *mean, __global const float *rstd, __global const float *gamma,
                   __global float *g_x, int C, int c, int lanes)
 {
     const float16 r = load_lanes(rstd + c, lanes),
-                  xhat = (load_lanes(x + c, lanes) - load_lanes(mean + c, lanes)) * r;
+                  xhat = (load_x(x + c, lanes) - load_lanes(mean + c, lanes)) * r;
     const float16 left = load_lanes(g + c, lanes) - load_lanes(means + c, lanes);
     store_lanes(load_lanes(gamma + c, lanes) * r * fma(-xhat, load_lanes(means + C + c, lanes), left),
                 g_x + c, lanes);
 }
 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void batch_norm_backward__apply(SP_REF(float, g), SP_IN(float, x), SP_IN(float, mean), SP_IN(float, rstd),
+void batch_norm_backward__apply(SP_REF(float, g), SP_IN(sp_xh, x), SP_IN(float, mean), SP_IN(float, rstd),
                                 SP_IN(float, gamma), SP_IN(float, work), SP_IO(float, g_x), int M, int C)
 {
-    SP_AT(g); SP_AT(x); SP_AT(mean); SP_AT(rstd); SP_AT(gamma); SP_AT(work); SP_AT(g_x);
+    SP_AT(g); SP_AT_XH(x); SP_AT(mean); SP_AT(rstd); SP_AT(gamma); SP_AT(work); SP_AT(g_x);
     const int slot = (int)get_global_id(0), slots = (int)get_global_size(0);
     const int start = slot_start(slot, slots, M), end = slot_start(slot + 1, slots, M);
     __global const float *means = work + (ulong)slots * 2 * (ulong)C;

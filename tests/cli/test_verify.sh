@@ -35,6 +35,14 @@ expect_code 1
 expect_out "FAIL"
 expect_err "1 of 1 cases differ from the reference by more than 1e-12"
 
+# Stored as half: other numbers, the same direction.
+run verify "$golden/max_pool_sltt.json" --brief --half
+expect_code 0
+expect_out "1 cases pass at 0.001"
+run verify "$golden/max_pool_sltt.json" --brief --half --tolerance 1e-15
+expect_code 1
+expect_err "with activations stored as half, the gradients of 1 of 1 cases point elsewhere"
+
 # A case whose settings are not those that its tensors were made with.
 cp "$golden/max_pool_sltt.json" "$golden/max_pool_sltt.safetensors" "$work"
 sed 's/"time_steps": [0-9]*/"time_steps": 1/' "$work/max_pool_sltt.json" >"$work/other.json"

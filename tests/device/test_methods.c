@@ -279,6 +279,38 @@ Test(methods, recomputing_in_bptt_gives_the_same_bits_in_less_memory)
     }
 }
 
+/* ---- activations stored as half ---- */
+
+static double cosine(const float *a, const float *b, int64_t n)
+{
+    double ab = 0, aa = 0, bb = 0;
+    for (int64_t i = 0; i < n; i++)
+        ab += (double)a[i] * (double)b[i], aa += (double)a[i] * (double)a[i], bb += (double)b[i] * (double)b[i];
+    return ab / sqrt(aa * bb);
+}
+
+/* BPTT's history is potentials and inputs of batch norms: nearly half of it goes. The gradient is not the same (a potential
+ * just below the threshold is rounded up to it), but points the same way. */
+Test(methods, half_storage_saves_memory_and_keeps_the_direction)
+{
+    static const sp_method kinds[] = {SP_METHOD_SLTT, SP_METHOD_BPTT, SP_METHOD_OTTT, SP_METHOD_SLTT_K};
+    for (int m = 0; m < 4; m++) {
+        uint64_t whole, half;
+        sp_plan_options o = options_of(kinds[m], 6, 6);
+        sp_graph *g = graph_of(residual_layers, chw);
+        float *a = gradient_of(residual_layers, &o, &whole);
+        o.half = true;
+        float *b = gradient_of(residual_layers, &o, &half), *again = gradient_of(residual_layers, &o, &half);
+        double c = cosine(a, b, g->n_trainable);
+        cr_assert(c > 0.95 && c < 1, "%s: cosine %.9f", sp_method_name(kinds[m]), c);
+        cr_assert_eq(memcmp(b, again, (size_t)g->n_trainable * sizeof *b), 0, "%s", sp_method_name(kinds[m]));
+        cr_assert_lt(half * 100, whole * (kinds[m] == SP_METHOD_BPTT ? 65 : 95), "%s: %llu bytes instead of %llu",
+                     sp_method_name(kinds[m]), (unsigned long long)half, (unsigned long long)whole);
+        sp_graph_destroy(&g);
+        free(a), free(b), free(again);
+    }
+}
+
 /* ---- spikes by time step, from which adaptive SLTT-K chooses ---- */
 
 Test(methods, spikes_by_time_step_add_up_to_those_of_the_layers)

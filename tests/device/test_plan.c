@@ -134,7 +134,7 @@ static void expect_no_overlap(const sp_plan *p)
             if (has_place(&p->values[a]) && has_place(&p->values[b]) &&
                 (p->values[a].store != SP_STORE_LOCAL || p->values[b].store != SP_STORE_LOCAL))
                 expect_apart(p, a, b);
-    for (int s = 0; s < SP_SEGMENTS; s++) {
+    for (int s = 0; s < p->n_segments; s++) {
         lives_in(p, s, l);
         for (int a = 0; a < p->n_values; a++)
             for (int b = 0; b < a; b++) {
@@ -162,14 +162,16 @@ static void expect_inside(const sp_plan *p)
     }
 }
 
+enum { DIRECT, LOWERED, HALF, WAYS };
 static const sp_method all_methods[] = {SP_METHOD_SLTT, SP_METHOD_SLTT_K, SP_METHOD_BPTT, SP_METHOD_OTTT, SP_METHOD_EVAL};
 
 Test(plan, values_that_are_alive_together_lie_apart)
 {
     for (int m = 0; m < 5; m++)
-        for (int lowered = 0; lowered < 2; lowered++) {
+        for (int way = 0; way < WAYS; way++) {
             sp_plan_options o = options_of(all_methods[m], BATCH, 4);
-            if (lowered)
+            o.half = way == HALF;
+            if (way == LOWERED)
                 force("conv=im2col_gemm");
             rig r = rig_open(EVERY_LAYER, chw, &o);
             expect_no_overlap(r.p);
@@ -191,16 +193,17 @@ static void fill_arena(const sp_plan *p, int byte)
     }
 }
 
-/* With zeros in the arena, and with bytes that are NaN as a float and every spike as bits: the same to the last bit. */
+/* With zeros in the arena, and with bytes that are NaN as a float and as a half, and every spike as bits: the same to the last bit. */
 Test(plan, nothing_is_read_before_it_is_written)
 {
     for (int m = 0; m < 5; m++)
-        for (int lowered = 0; lowered < 2; lowered++) {
+        for (int way = 0; way < WAYS; way++) {
             static const uint8_t some[4] = {0, 1, 0, 1};
             sp_plan_options o = options_of(all_methods[m], BATCH, 4);
             float *g[2];
             double loss[2];
-            if (lowered)
+            o.half = way == HALF;
+            if (way == LOWERED)
                 force("conv=im2col_gemm");
             rig r = rig_open(EVERY_LAYER, chw, &o);
             r.backprop = all_methods[m] == SP_METHOD_SLTT_K ? some : NULL;
@@ -215,6 +218,46 @@ Test(plan, nothing_is_read_before_it_is_written)
             rig_close(&r);
             load_registry();
         }
+}
+
+/* Norms over all time steps: three of them, one read twice, one of the raw input. */
+static const char stages[] = "  - {type: td_batch_norm}\n"
+                             "  - {type: conv, out: 8, kernel: 3, padding: 1}\n"
+                             "  - {type: td_batch_norm}\n"
+                             "  - type: residual\n"
+                             "    pre: [{type: lif}]\n"
+                             "    branch: [{type: conv, out: 8, kernel: 3, padding: 1}, {type: td_batch_norm}]\n"
+                             "    identity_from: input\n"
+                             "  - {type: lif}\n"
+                             "  - {type: flatten}\n"
+                             "  - {type: linear, out: 4}\n";
+
+Test(plan, stages_share_memory_and_keep_apart_what_lives_together)
+{
+    for (int sequence = 0; sequence < 2; sequence++) {
+        sp_plan_options o = options_of(SP_METHOD_BPTT, BATCH, 4);
+        o.sequence = sequence;
+        rig r = rig_open(stages, chw, &o);
+        int joined = 0;
+        cr_assert_eq(r.p->n_stages, 4);
+        expect_no_overlap(r.p);
+        for (int i = 0; i < r.p->n_values; i++) {
+            const sp_value *v = &r.p->values[i];
+            for (int t = 1; v->joined && t < 4; t++, joined++)
+                cr_assert_eq(v->at[t] - v->at[t - 1], v->bytes, "\"%s\" has a gap", v->name);
+            cr_assert(!v->joined || v->at[0] / r.p->slab_bytes == (v->at[3] + v->bytes - 1) / r.p->slab_bytes, "%s", v->name);
+        }
+        cr_assert_eq(joined, 3 * 9, "%d joints", joined); /* of each norm: its input, both gradients */
+        float *g[2];
+        for (int k = 0; k < 2; k++) { /* nothing is read before it is written */
+            fill_arena(r.p, k ? 0xff : 0);
+            cr_assert(isfinite(rig_loss(&r)));
+            g[k] = rig_read(&r, SP_RANGE_GRADIENTS);
+        }
+        cr_assert_eq(memcmp(g[0], g[1], (size_t)r.g->n_trainable * sizeof(float)), 0);
+        free(g[0]), free(g[1]);
+        rig_close(&r);
+    }
 }
 
 /* ---- limits of a device ---- */

@@ -7,7 +7,7 @@ TestSuite(resume, .init = program_setup, .fini = program_teardown);
 static const char *const schedules[] = {
     "schedule: {method: sltt, time_steps: 3}\noptimizer: {lr: 0.1, weight_decay: 0.0005}\n",
     "schedule: {method: sltt-k, time_steps: 4, backprop_steps: 2}\noptimizer: {name: adamw, lr: 0.01, weight_decay: 0.01}\n",
-    "schedule: {method: bptt, time_steps: 3}\noptimizer: {lr: 0.1}\nlr_schedule: {name: step, every: 1, gamma: 0.5}\n",
+    "schedule: {method: bptt, time_steps: 3}\nprecision: {activations: half}\noptimizer: {lr: 0.1}\nlr_schedule: {name: step, every: 1, gamma: 0.5}\n",
     "schedule: {method: ottt, time_steps: 3}\noptimizer: {lr: 0.1}\nlr_schedule: {name: cosine, per: batch}\nloss: {mse: 0.1}\n",
     "schedule: {method: sltt-k, time_steps: 5, backprop_steps: adaptive, spike_share: 0.45}\noptimizer: {lr: 0.1}\n",
 };

@@ -25,6 +25,10 @@ def norm(channels):
     return layer("batch_norm", channels=channels)
 
 
+def td_norm(channels, **keys):
+    return layer("td_batch_norm", channels=channels, **keys)
+
+
 def residual(pre, branch, shortcut=None, **keys):
     return layer("residual", pre=pre, branch=branch, shortcut=shortcut, **keys)
 
@@ -168,6 +172,19 @@ CASES = [
         lif(surrogate="fast_sigmoid", width=5.0, reset="soft", v_reset=0.0), linear(12, 4)],
         [4, 10], 5, "bptt", 4, gain=1.8,
         neuron=neuron(tau=2.0, reset="hard", v_reset=-0.2, width=None, surrogate="triangle")),
+    case("td_norm_bptt", 1, [
+        td_norm(2, alpha=0.9), conv(2, 5, 3), td_norm(5, alpha=1.2), lif(),
+        residual([conv(5, 6, 3, padding=1), td_norm(6, v_th=0.8), layer("scale", factor=1.1)],
+                 [lif(), conv(6, 6, 3, padding=1), norm(6), lif(), conv(6, 6, 1), td_norm(6)], None),
+        lif(), layer("avg_pool", kernel=2), FLATTEN, linear(24, 4)],
+        [2, 2, 6, 6], 3, "bptt", 4, eps=1e-3, momentum=0.3, gain=1.4, neuron=neuron(tau=1.6, v_th=0.6)),
+    case("td_norm_recurrent_bptt", 1, [
+        linear(9, 11), td_norm(11, alpha=1.3), lif(recurrent=True), linear(11, 10), td_norm(10), plif(recurrent=True),
+        linear(10, 4)],
+        [4, 9], 4, "bptt", 4, neuron=neuron(tau=1.8)),
+    case("td_norm_still_image_bptt", 1, [
+        conv(2, 5, 3), td_norm(5, alpha=1.1), lif(), conv(5, 6, 3), td_norm(6), lif(), FLATTEN, linear(24, 4)],
+        [3, 2, 6, 6], 3, "bptt", 4, sequence=False, gain=1.3, mse=0.3, neuron=neuron(tau=2.0)),
     case("wide_channels_bptt", 1, [
         conv(2, 33, 3, padding=1), norm(33), lif(),
         conv(33, 40, [1, 2], stride=2), lif(), layer("avg_pool", kernel=3), FLATTEN, linear(40, 5)],

@@ -73,7 +73,7 @@ def parameters(layers, prefix=""):
                 yield f"{name}.skip_gain", (), 1
             for part in ("pre", "branch", "shortcut"):
                 yield from parameters(layer.get(part) or [], f"{name}.{part}.")
-        elif kind == "batch_norm":
+        elif kind in ("batch_norm", "td_batch_norm"):
             yield f"{name}.weight", (layer["channels"],), 1
             yield f"{name}.bias", (layer["channels"],), 1
         elif kind in ("linear", "conv", "ws_conv"):
@@ -88,7 +88,7 @@ def parameters(layers, prefix=""):
 
 def norms(layers, prefix=""):
     for i, layer in enumerate(layers):
-        if layer["type"] == "batch_norm":
+        if layer["type"] in ("batch_norm", "td_batch_norm"):
             yield f"{prefix}{i}", layer["channels"]
         for part in ("pre", "branch", "shortcut"):
             yield from norms(layer.get(part) or [], f"{prefix}{i}.{part}.")

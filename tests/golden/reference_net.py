@@ -255,6 +255,23 @@ class Tape:
             beta.add_grad(g_beta)
         return self.make(data, x.shape, [x, gamma, beta], pull), means, variances
 
+    def join(self, xs):
+        """Several arrays of one shape, one after the other along the first axis."""
+        size = len(xs[0].data)
+
+        def pull(g):
+            for i, x in enumerate(xs):
+                x.add_grad(g[i * size:(i + 1) * size])
+        return self.make([a for x in xs for a in x.data], (len(xs) * xs[0].shape[0],) + xs[0].shape[1:], xs, pull)
+
+    def part(self, x, i, n):
+        """The i-th of n equal parts along the first axis."""
+        size = len(x.data) // n
+
+        def pull(g):
+            x.add_grad([0.0] * (i * size) + list(g) + [0.0] * ((n - 1 - i) * size))
+        return self.make(x.data[i * size:(i + 1) * size], (x.shape[0] // n,) + x.shape[1:], [x], pull)
+
     # ---- neuron and loss ----
 
     def charge(self, v, x, decay, gain, rest):
@@ -498,9 +515,60 @@ class Network:
             x = getattr(self, layer["type"])(f"{prefix}{i}", layer, x)
         return x
 
+    def td_batch_norm(self, name, layer, xs):
+        """Statistics over samples, places and time steps; xs: one Value for every time step."""
+        factor = layer.get("alpha", 1.0) * layer.get("v_th", self.case["neuron"]["v_th"])
+        gamma = self.tape.scale(self.param(name, "weight"), factor)
+        joined = self.tape.join(xs)
+        y, means, variances = self.tape.batch_norm(joined, gamma, self.param(name, "bias"), self.case["batch_norm"]["eps"])
+        m, keep = len(joined.data) // joined.shape[1], self.case["batch_norm"]["momentum"]
+        old = self.statistics[name]
+        self.statistics[name] = ([(1 - keep) * a + keep * b for a, b in zip(old[0], means)],
+                                 [(1 - keep) * a + keep * b * m / (m - 1) for a, b in zip(old[1], variances)])
+        return [self.tape.part(y, t, len(xs)) for t in range(len(xs))]
+
+    def all_steps(self, layers, prefix, xs):
+        """The same as `layers` at every time step, but layer by layer: each takes all time steps before the next."""
+        for i, layer in enumerate(layers):
+            name = f"{prefix}{i}"
+            if layer["type"] == "td_batch_norm":
+                xs = self.td_batch_norm(name, layer, xs)
+            elif layer["type"] == "residual":
+                xs = self.residual_all_steps(name, layer, xs)
+            else:
+                ys = []
+                for t, x in enumerate(xs):
+                    self.first = t == 0
+                    ys.append(getattr(self, layer["type"])(name, layer, x))
+                xs = ys
+        return xs
+
+    def residual_all_steps(self, name, layer, xs):
+        ps = self.all_steps(layer.get("pre") or [], f"{name}.pre.", xs)
+        ys = self.all_steps(layer["branch"], f"{name}.branch.", ps)
+        identity = xs if layer.get("identity_from") == "input" else ps
+        if layer.get("shortcut"):
+            identity = self.all_steps(layer["shortcut"], f"{name}.shortcut.", ps)
+        if layer.get("skip_gain"):
+            ys = [self.tape.times_scalar(y, self.param(name, "skip_gain")) for y in ys]
+        return [self.tape.add(self.tape.scale(y, layer.get("alpha", 1.0)), i) for y, i in zip(ys, identity)]
+
+    def run_all_steps(self, inputs, labels):
+        """As run, for networks whose layers need all time steps at once; bptt only."""
+        case = self.case
+        assert case["method"] == "bptt"
+        outputs = self.all_steps(case["layers"], "", inputs)
+        losses = [self.tape.loss(o, labels, case["loss"], case["time_steps"]) for o in outputs]
+        for loss in losses:
+            loss.add_grad([1.0])
+        self.tape.backward()
+        return math.fsum(l.data[0] for l in losses), [math.fsum(a) for a in zip(*(o.data for o in outputs))]
+
     def run(self, inputs, labels):
         """inputs: one Value for every time step. Gradients are left in params; returns loss and summed logits."""
         case, total, losses = self.case, None, []
+        if "td_batch_norm" in str(case["layers"]):
+            return self.run_all_steps(inputs, labels)
         steps, block = case["time_steps"], case.get("truncate") or case["time_steps"]
         for t in range(steps):
             self.tape.recording = case["method"] != "sltt-k" or t in case["backprop_steps"]

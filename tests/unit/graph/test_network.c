@@ -191,6 +191,25 @@ Test(network, ws_conv_eps_and_alpha_have_their_defaults)
     sp_network_free(&net);
 }
 
+/* A layer's own threshold is written out, so that a checkpoint does not depend on the recipe's. */
+Test(network, td_batch_norm_takes_the_threshold_of_the_recipe_or_its_own)
+{
+    sp_neuron neuron = sp_neuron_default();
+    sp_network net;
+    sp_text text = {0};
+    neuron.v_th = 0.75;
+    cr_assert_eq(parse_as("layers: [{type: td_batch_norm}, {type: td_batch_norm, alpha: 0.5, v_th: 2, eps: 0.25}]", &neuron, &net),
+                 SP_OK, "%s", err.text);
+    cr_assert(net.layers[0].neuron.v_th == 0.75 && net.layers[0].alpha == 1 && net.layers[0].eps == 1e-5);
+    cr_assert(net.layers[1].neuron.v_th == 2 && net.layers[1].alpha == 0.5 && net.layers[1].momentum == 0.1);
+    sp_network_print(&net, 0, &text);
+    cr_assert_str_eq(text.s, "- {type: td_batch_norm, alpha: 1, v_th: 0.75, eps: 1e-05, momentum: 0.1}\n"
+                             "- {type: td_batch_norm, alpha: 0.5, v_th: 2, eps: 0.25, momentum: 0.1}\n");
+    expect_round_trip(&net, 2);
+    sp_text_free(&text);
+    sp_network_free(&net);
+}
+
 Test(network, prints_what_a_person_would_write)
 {
     sp_network net = parse("layers: [{type: conv, out: 2, kernel: 3}, {type: lif, tau: 2},"
@@ -225,7 +244,8 @@ Test(network, refuses_layers_with_place_and_reason)
     expect_refused(
         "layers:\n- {type: cnov}\n",
         "n.yaml:2:10: \"type\" must be one of conv, ws_conv, linear, batch_norm, lif, avg_pool, max_pool, "
-        "adaptive_avg_pool, flatten, scale, dropout, residual, if, plif, cuba_lif, alif, not \"cnov\"; did you mean \"conv\"?");
+        "adaptive_avg_pool, flatten, scale, dropout, residual, td_batch_norm, if, plif, cuba_lif, alif, not \"cnov\"; did you "
+        "mean \"conv\"?");
     expect_refused("layers:\n- {type: flatten}\n- {type: conv, out: 3, kernal: 3}\n",
                    "n.yaml:3:24: unknown key \"kernal\" in conv layer 1; did you mean \"kernel\"?");
     expect_refused("layers: [{type: scale, factr: 1}]\n",

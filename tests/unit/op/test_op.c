@@ -33,6 +33,8 @@ static void check_buffer(sp_op_call *call, const sp_op_buffer *b)
         check_expression(call, b->when, 0);
     if (b->bits && strcmp(b->bits, "1") != 0)
         cr_assert(has_name(op->flags, SP_OP_MAX_FLAGS, b->bits), "%s.%s: bits %s", op->id, b->name, b->bits);
+    if (b->half && strcmp(b->half, "1") != 0)
+        cr_assert(has_name(op->flags, SP_OP_MAX_FLAGS, b->half), "%s.%s: half %s", op->id, b->name, b->half);
     if (b->acc) {
         cr_assert_eq(b->access, SP_OUT, "%s.%s: acc is for outputs", op->id, b->name);
         cr_assert(has_name(op->flags, SP_OP_MAX_FLAGS, b->acc), "%s.%s: acc %s", op->id, b->name, b->acc);
@@ -187,6 +189,21 @@ Test(op, sizes_of_buffers)
 
     sp_op_call spikes = sp_op_call_make("neuron.forward/1");
     cr_assert(sp_call_buffer_is_bits(&spikes, sp_op_buffer_index(spikes.op, "s")), "always bits");
+}
+
+Test(op, half_takes_two_elements_to_a_word)
+{
+    sp_op_call call = sp_op_call_make("neuron.backward/1");
+    const int u = sp_op_buffer_index(call.op, "u"), g = sp_op_buffer_index(call.op, "g_s");
+    sp_call_set_int(&call, "M", 3);
+    sp_call_set_int(&call, "C", 5);
+    cr_assert_eq(sp_call_buffer_elems(&call, u), 15);
+    cr_assert_null(sp_call_half_flag(&call));
+    sp_call_set_flag(&call, "U_HALF", 1);
+    cr_assert(sp_call_buffer_is_half(&call, u) && !sp_call_buffer_is_half(&call, g));
+    cr_assert_eq(sp_call_buffer_elems(&call, u), 8);
+    cr_assert_eq(sp_call_buffer_elems(&call, g), 15);
+    cr_assert_str_eq(sp_call_half_flag(&call), "U_HALF");
 }
 
 Test(op, sizes_too_large_for_64_bits_saturate)

@@ -18,7 +18,8 @@ static const char plugin[] =
             V("k_ext", "//@ score: 70\n//@ needs: ext:cl_khr_subgroups\n")
                 V("k_near", "//@ score: 15\n//@ approximate: 0.01\n") V("k_when", "//@ score: 60\n//@ tune: T = 16 8\n//@ define: D = 3\n//@ when: M % T == 0 && D "
                             "== 3 && wg >= 64 && cpu\n") V("k_zero", "//@ score: 50\n//@ when: 8 / M > 1\n")
-                    V("k_b", "//@ score: 20\n") V("k_a", "//@ score: 20\n");
+                    V("k_b", "//@ score: 20\n") V("k_a", "//@ score: 20\n")
+                        "//@ op: neuron.backward/1\n//@ kernel: k_old\n//@ global: M*C\nkernel void k_old(void) {}\n";
 
 static sp_registry *reg;
 static sp_device dev;
@@ -113,6 +114,46 @@ Test(select, the_device_decides)
     cr_assert_str_eq(choose(32), "t:k_ext");
 }
 
+static const char *chosen_for(const char *op, const char *const *ints, const int64_t *values, int n)
+{
+    sp_op_call call = sp_op_call_make(op);
+    sp_variant *v = NULL;
+    sp_error err = {0};
+    for (int i = 0; i < n; i++)
+        sp_call_set_int(&call, ints[i], values[i]);
+    if (call.op->takes_neuron)
+        call.neuron = "lif";
+    if (call.op->takes_surrogate)
+        call.surrogate = "triangle";
+    cr_assert_eq(sp_select(reg, &dev, &call, &v, NULL, 0, &err), SP_OK, "%s", err.text);
+    return v->plugin;
+}
+
+/* The built-in plugins: what a GPU and a CPU run, and that a GPU with little local memory or small groups still runs. */
+Test(select, a_gpu_gets_the_kernels_for_gpus)
+{
+    static const char *const conv[] = {"N", "H", "W", "C", "O", "KH", "KW", "SH", "SW", "PH", "PW", "DH", "DW", "HO", "WO"};
+    static const int64_t shape[] = {32, 16, 16, 64, 64, 3, 3, 1, 1, 1, 1, 1, 1, 16, 16};
+    static const char *const rows[] = {"M", "C"};
+    static const int64_t many[] = {4096, 64};
+    static const char *const convs[] = {"conv.forward", "conv.backward_input", "conv.backward_weight"};
+    dev.info.type = SP_DEVICE_GPU;
+    dev.info.max_work_group = 256;
+    dev.info.local_bytes = 32768;
+    for (int i = 0; i < 3; i++)
+        cr_assert_str_eq(chosen_for(convs[i], conv, shape, 15), "gpu_conv");
+    cr_assert_str_eq(chosen_for("neuron.forward", rows, many, 2), "gpu_neuron");
+    cr_assert_str_eq(chosen_for("neuron.backward", rows, many, 2), "gpu_neuron");
+    cr_assert_str_eq(chosen_for("batch_norm.backward", rows, many, 2), "gpu_norm");
+    cr_assert_str_eq(chosen_for("add", rows, many, 2), "reference");
+    dev.info.local_bytes = 4096;
+    cr_assert_str_neq(chosen_for("conv.forward", conv, shape, 15), "gpu_conv");
+    dev.info.max_work_group = 16;
+    cr_assert_str_eq(chosen_for("batch_norm.backward", rows, many, 2), "reference");
+    dev.info.type = SP_DEVICE_CPU;
+    cr_assert_eq(strncmp(chosen_for("conv.forward", conv, shape, 15), "cpu_", 4), 0);
+}
+
 Test(select, ties_go_to_the_name)
 {
     cr_assert_str_eq(choose(1001), "t:k_a");
@@ -200,6 +241,22 @@ Test(select, an_approximate_variant_runs_only_when_it_is_forced)
     expect_reason(32, "t:k_near", "rejected: approximate (error up to 0.01); runs only when it is forced by name");
     force("fill=t:k_near");
     cr_assert_str_eq(choose(32), "t:k_near");
+}
+
+Test(select, a_kernel_that_does_not_know_half_gets_float32_only)
+{
+    sp_op_call call = sp_op_call_make("neuron.backward/1");
+    sp_candidate all[32];
+    for (int half = 0; half < 2; half++) {
+        sp_call_set_flag(&call, "U_HALF", half);
+        size_t n = sp_select_explain(reg, &dev, &call, all, 32);
+        for (size_t i = 0; i < n; i++)
+            if (strcmp(all[i].variant->id, "t:k_old") == 0)
+                cr_assert_eq(strstr(all[i].reason, "rejected: takes float32, not half (U_HALF=1)") != NULL, half, "%s", all[i].reason);
+        sp_variant *v = NULL;
+        cr_assert_eq(sp_select(reg, &dev, &call, &v, NULL, 0, NULL), SP_OK);
+        cr_assert(sp_variant_knows_half(v, &call), "%s", v->id);
+    }
 }
 
 Test(select, a_pattern_counts_where_the_plugin_has_something)

@@ -1,0 +1,84 @@
+//@ plugin:    gpu_norm 1.0.0
+//@ abi:       1
+//@ op:        residual.backward/1
+//@ kernel:    residual_backward__groups
+//@ global:    WGS*min(GROUPS, ceildiv(M*C, WGS*4))
+//@ local:     WGS
+//@ kernel:    residual_backward__join
+//@ global:    WGS
+//@ local:     WGS
+//@ tune:      WGS = 128 64 256
+//@ define:    GROUPS = 128
+//@ workspace: 2*GROUPS
+//@ when:      GAIN && WGS <= wg
+//@ device:    gpu
+//@ score:     50
+//@ about:     up to GROUPS work-groups stride over the elements; trees in local memory join pairs of floats
+
+/* g_branch = alpha gain g; g_gain += alpha sum g branch. Products over a whole layer nearly cancel, therefore sums are
+ * pairs of floats, as in sums.cl. work: [2][GROUPS]. */
+#define INLINE inline __attribute__((always_inline))
+#pragma OPENCL FP_CONTRACT OFF
+
+INLINE float2 add(float2 s, float v)
+{
+    const float t = s.x + v, b = t - s.x;
+    return (float2)(t, s.y + ((s.x - (t - b)) + (v - b)));
+}
+
+/* The sum of v over the work-group, in item 0. */
+INLINE float2 join(__local float2 *part, float2 v)
+{
+    const int lid = (int)get_local_id(0);
+    part[lid] = v;
+    for (int items = WGS / 2; items > 0; items /= 2) {
+        barrier(CLK_LOCAL_MEM_FENCE);
+        if (lid < items) {
+            const float2 other = part[lid + items], sum = add(part[lid], other.x);
+            part[lid] = (float2)(sum.x, sum.y + other.y);
+        }
+    }
+    return part[lid]; /* item 0 joined it itself */
+}
+
+__kernel __attribute__((reqd_work_group_size(WGS, 1, 1))) void
+residual_backward__groups(SP_IN(float, g), SP_IN(float, branch), SP_IN(float, gain), SP_OUT(float, g_branch),
+                          SP_OUT(float, work), const int M, const int C, const float alpha)
+{
+    __local float2 part[WGS];
+    SP_AT(g);
+    SP_AT(branch);
+    SP_AT(gain);
+    SP_AT(g_branch);
+    SP_AT(work);
+    const ulong n = (ulong)M * (ulong)C;
+    const float factor = alpha * gain[0];
+    float2 sum = (float2)(0.0f);
+
+    for (ulong i = get_global_id(0); i < n; i += get_global_size(0)) {
+        sum = add(sum, g[i] * branch[i]);
+        g_branch[i] = factor * g[i];
+    }
+    sum = join(part, sum);
+    if (get_local_id(0) == 0) {
+        work[get_group_id(0)] = sum.x;
+        work[GROUPS + get_group_id(0)] = sum.y;
+    }
+}
+
+__kernel __attribute__((reqd_work_group_size(WGS, 1, 1))) void
+residual_backward__join(SP_IN(float, work), SP_IO(float, g_gain), const int M, const int C, const float alpha)
+{
+    __local float2 part[WGS];
+    SP_AT(work);
+    SP_AT(g_gain);
+    const int groups = (int)min((ulong)GROUPS, ((ulong)M * (ulong)C + WGS * 4 - 1) / (WGS * 4)); /* of the first pass */
+    float2 sum = (float2)(0.0f);
+    for (int group = (int)get_local_id(0); group < groups; group += WGS) {
+        sum = add(sum, work[group]);
+        sum.y += work[GROUPS + group];
+    }
+    sum = join(part, sum);
+    if (get_local_id(0) == 0)
+        g_gain[0] += alpha * (sum.x + sum.y);
+}
