@@ -313,6 +313,9 @@ static sp_status walk(differ *d, const sp_exec_batch *batch)
 
 static sp_status run(differ *d, const sp_exec_batch *batch)
 {
+    if (d->p->o.half)
+        return SP_FAIL(d->err, SP_E_CONFIG, "the recipe stores potentials as half; a comparison reads float32. Turn half storage off with "
+                       "--set");
     d->host_bytes = largest_value(d->p);
     if (d->host_bytes > UINT32_MAX)
         return SP_FAIL(d->err, SP_E_MEMORY, "a value of %" PRIu64 " bytes is too large for a recording; use a smaller batch",
