@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/suggest.h"
@@ -149,7 +150,20 @@ static sp_status open_reader(const known_set *k, const sp_dataset_options *o, sp
     return k->open(o->path, k->classes, o, ds, err);
 }
 
-sp_status sp_dataset_open(const sp_dataset_options *o, sp_dataset **out, sp_error *err)
+/* A path that is not there as it stands may be meant below $SPIKEPORT_DATA. Allocated, or NULL: take it as it stands. */
+static char *below_data_folder(const char *path)
+{
+    const char *env = getenv("SPIKEPORT_DATA");
+    if (!path || !*path || *path == '/' || !env || !*env || access(path, F_OK) == 0)
+        return NULL;
+    char *there = sp_format("%s/%s", env, path);
+    if (there && access(there, F_OK) == 0)
+        return there;
+    sp_free(there);
+    return NULL;
+}
+
+static sp_status open_at(const sp_dataset_options *o, sp_dataset **out, sp_error *err)
 {
     sp_dataset_options full = *o, inner;
     const known_set *k = find_set(o->name);
@@ -180,6 +194,17 @@ sp_status sp_dataset_open(const sp_dataset_options *o, sp_dataset **out, sp_erro
     if (st != SP_OK)
         sp_dataset_close(&ds);
     *out = ds;
+    return st;
+}
+
+sp_status sp_dataset_open(const sp_dataset_options *o, sp_dataset **out, sp_error *err)
+{
+    sp_dataset_options at = *o;
+    char *there = below_data_folder(o->path);
+    if (there)
+        at.path = there;
+    sp_status st = open_at(&at, out, err);
+    sp_free(there);
     return st;
 }
 
