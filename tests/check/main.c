@@ -12,10 +12,11 @@
 
 #include "check/check.h"
 
-enum { EXIT_USAGE = 2, EXIT_NO_DEVICE = 77, MAX_CALLS = 512 };
+enum { EXIT_USAGE = 2, EXIT_NO_DEVICE = 77, MAX_CALLS = 512, MAX_EXCEPT = 8 };
 
 typedef struct options {
-    const char *device, *op, *plugin, *path;
+    const char *device, *op, *plugin, *path, *except[MAX_EXCEPT];
+    int n_except;
     bool list, json, no_library;
     sp_check_options check;
 } options;
@@ -30,6 +31,7 @@ static const char help[] =
     "  --device SELECTOR  as SPIKEPORT_DEVICE: index, cpu, gpu or a part of the name (default: auto)\n"
     "  --op GLOB          only ops whose id or family matches (\"conv.*\"); fragments are \"fragment\"\n"
     "  --plugin GLOB      only plugins whose name, or variants whose id, matches\n"
+    "  --except GLOB      leave these plugins out (may be repeated)\n"
     "  --path DIRS        also load the plugins in these folders (colon separated)\n"
     "  --quick, --full    a handful of shapes, or all of them (default)\n"
     "  --no-library       leave out plugins that are shared objects\n"
@@ -43,17 +45,26 @@ static bool glob_matches(const char *glob, const char *a, const char *b)
     return !glob || fnmatch(glob, a, 0) == 0 || fnmatch(glob, b, 0) == 0;
 }
 
+static bool is_left_out(const options *o, const char *plugin)
+{
+    for (int i = 0; i < o->n_except; i++)
+        if (fnmatch(o->except[i], plugin, 0) == 0)
+            return true;
+    return false;
+}
+
 static bool variant_matches(const options *o, const sp_variant *v)
 {
     char family[64];
     sp_op_family(v->op, family, sizeof family);
     return glob_matches(o->op, v->op->id, family) && glob_matches(o->plugin, v->plugin, v->id) &&
-           !(o->no_library && v->kind == SP_VARIANT_LIBRARY);
+           !(o->no_library && v->kind == SP_VARIANT_LIBRARY) && !is_left_out(o, v->plugin);
 }
 
 static bool fragment_matches(const options *o, const sp_fragment *f)
 {
-    return glob_matches(o->op, "fragment", "fragment") && glob_matches(o->plugin, f->plugin, f->name);
+    return glob_matches(o->op, "fragment", "fragment") && glob_matches(o->plugin, f->plugin, f->name) &&
+           !is_left_out(o, f->plugin);
 }
 
 static double seconds(void)
@@ -153,16 +164,23 @@ static bool read_seed(const char *text, uint64_t *seed)
 /* EXIT_USAGE, or -1 to go on; 0 after --help. */
 static int read_options(int argc, char **argv, options *o)
 {
-    enum { DEVICE = 256, OP, PLUGIN, PATHS, QUICK, FULL, NO_LIBRARY, SEED, LIST, JSON, HELP };
+    enum { DEVICE = 256, OP, PLUGIN, EXCEPT, PATHS, QUICK, FULL, NO_LIBRARY, SEED, LIST, JSON, HELP };
     static const struct option longs[] = {
         {"device", 1, 0, DEVICE}, {"op", 1, 0, OP},       {"plugin", 1, 0, PLUGIN},         {"path", 1, 0, PATHS},
         {"quick", 0, 0, QUICK},   {"full", 0, 0, FULL},   {"no-library", 0, 0, NO_LIBRARY}, {"seed", 1, 0, SEED},
-        {"list", 0, 0, LIST},     {"json", 0, 0, JSON},   {"help", 0, 0, HELP},             {0, 0, 0, 0}};
+        {"list", 0, 0, LIST},     {"json", 0, 0, JSON},     {"except", 1, 0, EXCEPT},   {"help", 0, 0, HELP},             {0, 0, 0, 0}};
     for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) != -1;)
         switch (c) {
         case DEVICE: o->device = optarg; break;
         case OP: o->op = optarg; break;
         case PLUGIN: o->plugin = optarg; break;
+        case EXCEPT:
+            if (o->n_except < MAX_EXCEPT) {
+                o->except[o->n_except++] = optarg;
+                break;
+            }
+            fprintf(stderr, "spikeport-check: at most %d times --except\n", MAX_EXCEPT);
+            return EXIT_USAGE;
         case PATHS: o->path = optarg; break;
         case QUICK: o->check.quick = true; break;
         case FULL: o->check.quick = false; break;

@@ -1,10 +1,11 @@
 #!/bin/sh
-# oclgrind.sh OCLGRIND PROGRAM LOG: the quick check under the simulator. Fails when the check fails or the log is not empty.
+# oclgrind.sh OCLGRIND PROGRAM LOG [OPTIONS]: the quick check under the simulator. Fails when the check fails or the log is not empty.
 oclgrind=$1 program=$2 log=$3
+shift 3
 rm -f "$log"
 # Unoptimised, because Oclgrind 21.10's --uninitialized does not know LLVM's freeze, and takes parts of vectors for
 # uninitialised ones in optimised code.
-"$oclgrind" --build-options -cl-opt-disable --data-races --uninitialized --log "$log" "$program" --quick --no-library --device oclgrind
+"$oclgrind" --build-options -cl-opt-disable --data-races --uninitialized --log "$log" "$program" --quick --no-library --device oclgrind "$@"
 status=$?
 [ "$status" -eq 0 ] || exit "$status"
 if [ -s "$log" ]; then
