@@ -78,7 +78,7 @@ expect_code 1
 run plugins check nonsense
 expect_code 2
 
-run plugins bench scale --shape "M=8 C=8" --ms 5 --plugins "$template"
+run plugins bench scale --shape "M=8 C=8" --ms 5 --plugin scale=my_kernel --plugins "$template"
 expect_code 0
 expect_out "* my_kernel:scale__four"
 expect_out "1.00x"
