@@ -52,6 +52,8 @@ run tune --op scale --shape "M=3 C=5" --plugins "$recipes/../tests/plugin/fixtur
 expect_code 0
 expect_out "refused: "
 
+run tune --op scale --shape "$scale" --plugins "$template" --force --rounds 1 # or the later one may be the fastest, and gone
+expect_code 0
 run plugins why scale --shape "$scale" --plugins "$template"
 expect_code 0
 expect_out "wisdom: "
@@ -101,6 +103,7 @@ run tune "$recipes/synthetic_tiny.yaml" --budget 1 --rounds 1
 expect_code 0
 grep -v '^{"schema":1,.*}$' "$file" && fail "a line of the file is not an entry"
 before=$(wc -l <"$file")
+grep -q " 0 left" "$work/err" && before=$((before - 1)) # a fast machine needs less than the budget
 run tune "$recipes/synthetic_tiny.yaml" --rounds 1
 expect_code 0
 expect_err " 0 left"
