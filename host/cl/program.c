@@ -9,6 +9,7 @@
 #include <string.h>
 #include <strings.h>
 #include "base/error.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -38,13 +39,6 @@ void sp_program_table_free(struct sp_program_table **table)
     sp_free(t->items);
     sp_free(t);
     *table = NULL;
-}
-
-static uint64_t fnv1a(uint64_t hash, const char *s)
-{
-    for (; *s; s++)
-        hash = (hash ^ (unsigned char)*s) * 1099511628211u;
-    return hash;
 }
 
 /* The text the compiler sees. Quotes and backslashes of a name would end the marker early. */
@@ -205,7 +199,7 @@ sp_status sp_program_get(sp_device *dev, const char *label, const sp_source *pie
         st = SP_FAIL(err, SP_E_MEMORY, "out of memory for the source of %s", label);
         goto done;
     }
-    e.hash = fnv1a(fnv1a(14695981039346656037u, e.text), e.options);
+    e.hash = sp_hash_text(sp_hash_text(SP_HASH_START, e.text), e.options);
     const entry *known = find(dev->programs, &e);
     if (known) {
         *out = known->program;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/hash.h"
 #include "plan/builder.h"
 
 const char *sp_method_name(sp_method m)
@@ -413,22 +414,15 @@ done:
     return st;
 }
 
-static uint64_t add_text(uint64_t hash, const char *s)
-{
-    for (; *s; s++)
-        hash = (hash ^ (unsigned char)*s) * 1099511628211u;
-    return (hash ^ 0xffu) * 1099511628211u;
-}
-
 uint64_t sp_plan_digest(const sp_plan *p)
 {
-    uint64_t hash = 14695981039346656037u;
-    for (int s = 0; s < SP_SEGMENTS; s++)
+    uint64_t hash = SP_HASH_START;
+    for (int s = 0; s < p->n_segments; s++)
         for (int i = 0; i < p->segments[s].n; i++) {
             const sp_step *step = &p->segments[s].steps[i];
             char shape[512];
             sp_call_describe(&step->call, shape, sizeof shape);
-            hash = add_text(add_text(add_text(hash, step->call.op->id), shape), step->variant->id);
+            hash = sp_hash_text(sp_hash_text(sp_hash_text(hash, step->call.op->id), shape), step->variant->id);
         }
     return hash;
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/hash.h"
 #include "base/mem.h"
 #include "base/suggest.h"
 #include "registry/embedded.h"
@@ -94,18 +95,11 @@ sp_status sp_launch_source(const sp_registry *reg, const sp_launch *l, sp_text *
     return text->failed ? SP_FAIL(err, SP_E_MEMORY, "out of memory for the source of %s", l->variant->id) : SP_OK;
 }
 
-static uint64_t fnv1a(uint64_t hash, const char *s)
-{
-    for (; s && *s; s++)
-        hash = (hash ^ (unsigned char)*s) * 1099511628211u;
-    return (hash ^ 0xffu) * 1099511628211u; // a byte no text has: "a", "b" is not "ab", ""
-}
-
 sp_status sp_launch_key(const sp_registry *reg, const sp_launch *l, char key[17], sp_error *err)
 {
     sp_text text = {0}, options = {0};
     sp_status st = sp_launch_source(reg, l, &text, &options, err);
-    snprintf(key, 17, "%016" PRIx64, fnv1a(fnv1a(fnv1a(14695981039346656037u, l->variant->passes[0].kernel), text.s), options.s));
+    snprintf(key, 17, "%016" PRIx64, sp_hash_text(sp_hash_text(sp_hash_text(SP_HASH_START, l->variant->passes[0].kernel), text.s), options.s));
     sp_text_free(&text);
     sp_text_free(&options);
     return st;

@@ -129,9 +129,6 @@ size_t sp_select_explain(sp_registry *reg, sp_device *dev, const sp_op_call *cal
 /* Whether v can take a call with half buffers (sp_call_half_flag): its source says the flag's name. What was written
  * without a thought of half sees float32 only. */
 bool sp_variant_knows_half(const sp_variant *v, const sp_op_call *call);
-/* FNV-1a, 64 bits, of n bytes on top of h; start with SP_HASH_START. */
-#define SP_HASH_START UINT64_C(0xcbf29ce484222325)
-uint64_t sp_hash(uint64_t h, const void *bytes, size_t n);
 /* What a variant's results depend on: its text, conditions, the shared object's bytes, the common header of kernels. */
 uint64_t sp_variant_hash(const sp_variant *v);
 /* Whether v can serve the call on dev with these values of its tunables (NULL: the defaults); else the reason. */

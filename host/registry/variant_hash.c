@@ -2,17 +2,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/mem.h"
 #include "registry/embedded.h"
 #include "registry/registry.h"
-
-uint64_t sp_hash(uint64_t h, const void *bytes, size_t n)
-{
-    const unsigned char *b = bytes;
-    for (size_t i = 0; i < n; i++)
-        h = (h ^ b[i]) * UINT64_C(0x100000001b3);
-    return h;
-}
 
 static uint64_t hash_text(uint64_t h, const char *text)
 {

@@ -13,6 +13,7 @@
 
 #include "base/cache.h"
 #include "base/error.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "registry/wisdom_internal.h"

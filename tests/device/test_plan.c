@@ -232,6 +232,25 @@ static const char stages[] = "  - {type: td_batch_norm}\n"
                              "  - {type: flatten}\n"
                              "  - {type: linear, out: 4}\n";
 
+static uint64_t digest_of(const char *pool)
+{
+    char layers[256];
+    snprintf(layers, sizeof layers, "  - {type: td_batch_norm}\n  - {type: lif}\n  - {type: %s, kernel: 2}\n  - {type: flatten}\n"
+             "  - {type: linear, out: 4}\n", pool);
+    sp_plan_options o = options_of(SP_METHOD_BPTT, BATCH, 4);
+    rig r = rig_open(layers, chw, &o);
+    uint64_t digest = sp_plan_digest(r.p);
+    rig_close(&r);
+    return digest;
+}
+
+/* Programs compiled ahead of time are told apart by the digest: it must see what comes after a norm over all time steps. */
+Test(plan, the_digest_sees_every_stage)
+{
+    cr_assert_eq(digest_of("avg_pool"), digest_of("avg_pool"));
+    cr_assert_neq(digest_of("avg_pool"), digest_of("max_pool"));
+}
+
 Test(plan, stages_share_memory_and_keep_apart_what_lives_together)
 {
     for (int sequence = 0; sequence < 2; sequence++) {

@@ -1,0 +1,13 @@
+/* Order statistics of timings. */
+#ifndef SP_BASE_STATS_H
+#define SP_BASE_STATS_H
+
+#include <stddef.h>
+
+/* Ascending. */
+void sp_sort(double *x, size_t n);
+
+/* Value at share q (0..1) of n ascending numbers: the nearest one. NAN where n is 0. */
+double sp_quantile(const double *sorted, size_t n, double q);
+
+#endif
