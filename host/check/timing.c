@@ -10,6 +10,7 @@
 #include "base/expr.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "base/stats.h"
 
 enum { ALIGN_WORDS = 64 };
 static const double min_batch_ms = 2;
@@ -162,14 +163,8 @@ sp_status sp_timing_warm(sp_timing *t, sp_timed *l, double give_up_ms, double *f
     return SP_OK;
 }
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 double sp_timing_median(double *samples, int n)
 {
-    qsort(samples, (size_t)n, sizeof *samples, by_value);
+    sp_sort(samples, (size_t)n);
     return n % 2 ? samples[n / 2] : 0.5 * (samples[n / 2 - 1] + samples[n / 2]);
 }

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "base/stats.h"
 #include "base/trace.h"
 #include "check/timing.h"
 #include "cli/bench.h"
@@ -162,17 +163,6 @@ static void count_work(sp_cli_bench *b)
     }
 }
 
-static int ascending(const void *x, const void *y)
-{
-    double a = *(const double *)x, b = *(const double *)y;
-    return (a > b) - (a < b);
-}
-
-static double quantile(const double *sorted, int64_t n, double q)
-{
-    return sorted[(int64_t)(q * (double)(n - 1) + 0.5)];
-}
-
 /* The rulers before and after, the better of the two: other work on the machine lowers them. */
 static sp_status measure_rulers(sp_cli_bench *b, sp_error *err)
 {
@@ -206,10 +196,10 @@ sp_status sp_cli_bench_run(sp_cli_bench *b, const sp_cli_bench_options *o, sp_er
     sp_trace_stop();
     sp_session_rates(b->s, b->spikes, b->n * b->s->recipe.batch, b->rates);
     count_work(b);
-    qsort(b->ms, (size_t)b->n, sizeof *b->ms, ascending);
-    b->median_ms = quantile(b->ms, b->n, 0.5);
-    b->p5_ms = quantile(b->ms, b->n, 0.05);
-    b->p95_ms = quantile(b->ms, b->n, 0.95);
+    sp_sort(b->ms, (size_t)b->n);
+    b->median_ms = sp_quantile(b->ms, (size_t)b->n, 0.5);
+    b->p5_ms = sp_quantile(b->ms, (size_t)b->n, 0.05);
+    b->p95_ms = sp_quantile(b->ms, (size_t)b->n, 0.95);
     b->min_ms = b->ms[0];
     return o->ruler ? measure_rulers(b, err) : SP_OK;
 }

@@ -61,11 +61,6 @@ static double one_less_cosine(const float *a, const float *b, size_t n)
     return aa > 0 && bb > 0 ? 1 - ab / sqrt(aa * bb) : (double)NAN;
 }
 
-static sp_status load(const char *path, const sp_cli_bench_options *o, sp_recipe *r, sp_error *err)
-{
-    return sp_cli_bench_recipe(path, o, r, err);
-}
-
 /* *error: 1 - cosine between the kernels chosen and the reference kernels, batch 2, at most 2 time steps. */
 static sp_status validate(const char *path, const sp_cli_bench_options *options, double *error, sp_error *err)
 {
@@ -78,12 +73,12 @@ static sp_status validate(const char *path, const sp_cli_bench_options *options,
     o.iterations = o.warmup = 1;
     o.ruler = false;
     o.session.sets.items[o.session.sets.n++] = "eval_batch=2";
-    sp_status st = load(path, &o, &r, err);
+    sp_status st = sp_cli_bench_recipe(path, &o, &r, err);
     if (st == SP_OK)
         st = gradients(&r, &o, &ours, &n, err);
     o.session.force.items[o.session.force.n++] = "*=reference";
     if (st == SP_OK)
-        st = load(path, &o, &r, err);
+        st = sp_cli_bench_recipe(path, &o, &r, err);
     if (st == SP_OK)
         st = gradients(&r, &o, &reference, &m, err);
     if (st == SP_OK)
@@ -116,7 +111,7 @@ static sp_status measure(const char *path, const sp_cli_bench_options *o, json_t
 {
     sp_recipe r = {0};
     sp_cli_bench b;
-    SP_TRY(load(path, o, &r, err));
+    SP_TRY(sp_cli_bench_recipe(path, o, &r, err));
     SP_TRY(sp_cli_bench_open(&r, o, &b, err));
     sp_status st = sp_cli_bench_run(&b, o, err);
     if (st == SP_OK) {
@@ -145,7 +140,7 @@ static sp_status run(sp_cli_suite *s, const char *path, const char *name, const 
     double error = (double)NAN;
     sp_error why = {0};
     sp_recipe r = {0};
-    SP_TRY(load(path, o, &r, err));
+    SP_TRY(sp_cli_bench_recipe(path, o, &r, err));
     const char *method = o->method ? o->method : sp_method_name(r.method);
     snprintf(family, sizeof family, "%.60s %.20s B=%lld", name, method, (long long)r.batch);
     snprintf(problem, sizeof problem, "training step %s T=%lld", family, (long long)r.time_steps);

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <zlib.h>
 #include "base/log.h"
+#include "base/cache.h"
 #include "base/error.h"
 #include "config/file.h"
 #include "data/events.h"
@@ -32,28 +33,9 @@ static const char magic[8] = {'S', 'P', 'F', 'R', 'A', 'M', 'E', 'S'};
 
 static char *cache_folder(const char *set)
 {
-    const char *own = getenv("SPIKEPORT_CACHE_DIR"), *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-    if (own && *own)
-        return sp_format("%s/frames/%s", own, set);
-    if (xdg && *xdg)
-        return sp_format("%s/spikeport/frames/%s", xdg, set);
-    return home && *home ? sp_format("%s/.cache/spikeport/frames/%s", home, set) : NULL;
-}
-
-/* mkdir -p, on a copy: other threads read the name meanwhile. What fails shows when a file is written. */
-static void make_folder(const char *folder)
-{
-    char *path = sp_strdup(folder);
-    for (char *at = path ? path + 1 : NULL; at && *at; at++) {
-        if (*at == '/') {
-            *at = '\0';
-            mkdir(path, 0777);
-            *at = '/';
-        }
-    }
-    if (path)
-        mkdir(path, 0777);
-    sp_free(path);
+    char *folder = sp_cache_folder(), *frames = folder ? sp_format("%s/frames/%s", folder, set) : NULL;
+    sp_free(folder);
+    return frames;
 }
 
 sp_status sp_frame_cache_open(const char *set, sp_frame_cache **out, sp_error *err)
@@ -190,7 +172,7 @@ void sp_frame_cache_put(sp_frame_cache *c, const char *key, const char *sources,
     pthread_mutex_lock(&c->lock);
     if (!c->failed) {
         if (!c->told) {
-            make_folder(c->folder);
+            sp_folder_make(c->folder);
             sp_log(SP_LOG_INFO,
                    "frames are kept in %s for the next time (data.events.cache: false turns this off)",
                    c->folder);

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/stats.h"
 #include "config/file.h"
 #include "report/internal.h"
 
@@ -18,17 +19,6 @@ const char *spi_text(const json_t *o, const char *key)
 double spi_number(const json_t *o, const char *key)
 {
     return json_number_value(json_object_get(o, key));
-}
-
-double sp_report_quantile(const double *sorted, size_t n, double q)
-{
-    return n ? sorted[(size_t)(q * (double)(n - 1) + 0.5)] : (double)NAN;
-}
-
-static int ascending(const void *x, const void *y)
-{
-    double a = *(const double *)x, b = *(const double *)y;
-    return (a > b) - (a < b);
 }
 
 static sp_status statistics(json_t *r, const char *where, sp_error *err)
@@ -47,11 +37,11 @@ static sp_status statistics(json_t *r, const char *where, sp_error *err)
             return SP_FAIL(err, SP_E_DATA, "%s: sample %zu is not a number above 0", where, i + 1);
         }
     }
-    qsort(x, n, sizeof *x, ascending);
+    sp_sort(x, n);
     json_object_set_new(r, "n", json_integer((json_int_t)n));
-    json_object_set_new(r, "median", json_real(sp_report_quantile(x, n, 0.5)));
-    json_object_set_new(r, "p5", json_real(sp_report_quantile(x, n, 0.05)));
-    json_object_set_new(r, "p95", json_real(sp_report_quantile(x, n, 0.95)));
+    json_object_set_new(r, "median", json_real(sp_quantile(x, n, 0.5)));
+    json_object_set_new(r, "p5", json_real(sp_quantile(x, n, 0.05)));
+    json_object_set_new(r, "p95", json_real(sp_quantile(x, n, 0.95)));
     json_object_set_new(r, "min", json_real(x[0]));
     sp_free(x);
     return SP_OK;

@@ -19,9 +19,6 @@ sp_status sp_records_load(const char *const *paths, size_t n, json_t **out, size
 /* One record checked and completed in place, as sp_records_load does; `where` stands in front of messages. */
 sp_status sp_record_check(json_t *record, const char *where, bool *invalid, sp_error *err);
 
-/* Value at share q (0..1) of n ascending numbers: the nearest one. */
-double sp_report_quantile(const double *sorted, size_t n, double q);
-
 /* Pennycook's metric (PMBS 2016): n over the sum of 1/e; 0 when an efficiency is missing (not above 0) or n is 0. */
 double sp_report_phi(const double *efficiency, size_t n);
 
