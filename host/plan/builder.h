@@ -29,6 +29,7 @@ typedef struct sp_builder {
     double *trace_decay;     /* by node: 1 - 1/tau of the neuron before it */
     int *mask;               /* by node: dropout mask */
     int (*bn)[BN_VALUES];    /* by node */
+    int *bn_sums;            /* by node: its sums, where the neuron behind it has made them in the backward pass; -1 */
     int *bn_half;            /* by node: its input as half for the backward pass, -1 where that reads the input itself */
     int *w_hat;              /* by node: standardised weight [w_hat, mean, rstd] x 3 */
     int *g_w_hat;            /* by node */
