@@ -33,40 +33,6 @@ sp_status spi_add_gradient(sp_builder *b, int node, int act, int value)
     return SP_OK;
 }
 
-/* Whether an activation follows in one or two steps from what BPTT keeps anyway: spikes, and inputs of layers with weights. */
-static bool can_recompute(const sp_builder *b, int act)
-{
-    const sp_activation *a = &b->g->acts[act];
-    if (a->bits || a->producer < 0 || (b->act[act] >= 0 && b->p->values[b->act[act]].joined) || spi_node_is_static(b, a->producer))
-        return false;
-    const sp_node *n = &b->g->nodes[a->producer];
-    if (n->type == SP_NODE_CONV || n->type == SP_NODE_LINEAR)
-        return true;
-    return n->type == SP_NODE_RESIDUAL && b->g->nodes[b->g->acts[n->in[0]].producer].type == SP_NODE_CONV &&
-           (b->g->acts[n->in[1]].bits || can_recompute(b, n->in[1]));
-}
-
-bool spi_is_recomputed(const sp_builder *b, int act)
-{
-    return b->p->o.recompute && b->temporal && can_recompute(b, act);
-}
-
-/* Computes an activation again in the backward segment, by the kernels of the forward pass, so to the same bits: it then needs
- * no slot for every time step. */
-static sp_status recompute(sp_builder *b, int act)
-{
-    if (b->recomputed[act] || !spi_is_recomputed(b, act))
-        return SP_OK;
-    int node = b->g->acts[act].producer;
-    const sp_node *n = &b->g->nodes[node];
-    b->recomputed[act] = true;
-    if (n->type == SP_NODE_RESIDUAL) {
-        SP_TRY(recompute(b, n->in[0]));
-        SP_TRY(recompute(b, n->in[1]));
-    }
-    return spi_forward_node(b, node);
-}
-
 /* What the backward pass of a norm reads beside gradients. */
 static void bind_norm(sp_emit *e, int node)
 {
@@ -92,7 +58,7 @@ static sp_status batch_norm_backward(sp_builder *b, int node, int g)
     int g_x;
     if (n->td)
         return spi_td_backward(b, node, g);
-    SP_TRY(recompute(b, n->in[0]));
+    SP_TRY(spi_recompute(b, n->in[0]));
     SP_TRY(new_gradient(b, n->in[0], &g_x));
     bool summed = b->bn_sums[node] >= 0;
     sp_emit e = summed ? apply_step(b, node) : spi_step(b, node, "batch_norm.backward");
@@ -141,7 +107,7 @@ static sp_status fuse_norm(sp_emit *e, int node, int *norm)
     bind_norm(&f, producer);
     if (!sp_select_fuses(b->p->reg, b->p->dev, (const sp_op_call *const[]){&f.step.call, &apply.step.call}, apart))
         return SP_OK;
-    SP_TRY(recompute(b, n->in[0]));
+    SP_TRY(spi_recompute(b, n->in[0]));
     bind_norm(&f, producer);
     SP_TRY(spi_value_new(b, "sums of a norm", 2 * b->g->acts[n->out].c, SP_STORE_LOCAL, &b->bn_sums[producer]));
     spi_bind(&f, "sums", b->bn_sums[producer]);

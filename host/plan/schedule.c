@@ -400,6 +400,7 @@ static sp_status build(sp_plan *p, sp_error *err)
         goto done;
     find_trace_decays(&b);
     SP_TRY_GOTO(spi_stages_begin(&b));
+    SP_TRY_GOTO(spi_recompute_begin(&b));
     SP_TRY_GOTO(build_ports(&b));
     SP_TRY_GOTO(build_begin(&b));
     SP_TRY_GOTO(build_time_steps(&b));
@@ -478,6 +479,7 @@ void sp_plan_destroy(sp_plan **pp)
     sp_free(p->values);
     sp_free(p->timeline);
     sp_free(p->spike_counts);
+    sp_free(p->recomputed);
     sp_free(p);
     *pp = NULL;
 }
