@@ -22,8 +22,8 @@ json_t *sp_cli_suite_record(const sp_cli_suite *s, int level, const char *proble
     struct tm utc;
     gmtime_r(&now, &utc);
     strftime(date, sizeof date, "%Y-%m-%d", &utc);
-    return json_pack("{s:i, s:i, s:s, s:s, s:o, s:o, s:o, s:o, s:s, s:s, s:{s:s, s:s, s:s}}", "schema", SP_RECORD_SCHEMA, "level", level,
-                     "problem", problem, "application", application, "device", sp_cli_json_text(s->info->name), "platform",
+    return json_pack("{s:i, s:i, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:s, s:s, s:{s:s, s:s, s:s}}", "schema", SP_RECORD_SCHEMA, "level", level,
+                     "problem", problem, "sizes", s->small ? "small" : "full", "application", application, "device", sp_cli_json_text(s->info->name), "platform",
                      sp_cli_json_text(s->info->platform), "driver", sp_cli_json_text(s->info->driver), "opencl",
                      sp_cli_json_text(s->info->version), "date", date, "clock", "host, around a wait for the device", "versions",
                      "spikeport", SP_VERSION, "git", SP_GIT, "compiler", __VERSION__);

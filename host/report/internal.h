@@ -17,6 +17,9 @@ json_t *spi_distinct(const json_t *records, const char *key);
 /* Portability rows from the "problems" of a summary. */
 json_t *spi_portability(const json_t *problems, const json_t *devices);
 
+/* Whether a portability row is one of a whole application, not of a kernel that runs a problem or two. */
+bool spi_is_whole(const json_t *row);
+
 /* PNGs of the summary in `folder`: their names in `names`, at most `max`. */
 sp_status spi_charts(const json_t *summary, const json_t *records, const char *folder, const char *names[], size_t max, size_t *n,
                      sp_error *err);

@@ -105,21 +105,31 @@ static json_t *problems(const json_t *records)
     json_array_foreach(names, i, name)
     {
         json_t *rows = json_array();
+        const char *sizes = "full";
         double level = 0;
         json_array_foreach((json_t *)(uintptr_t)records, k, r)
         {
             if (strcmp(spi_text(r, "problem"), json_string_value(name)) == 0 && spi_number(r, "level") > 0) {
                 json_array_append_new(rows, problem_row(records, r));
                 level = spi_number(r, "level");
+                sizes = *spi_text(r, "sizes") ? spi_text(r, "sizes") : sizes;
             }
         }
         if (json_array_size(rows))
-            json_array_append_new(out, json_pack("{s:O, s:i, s:o}", "problem", name, "level", (int)level, "rows", rows));
+            json_array_append_new(out, json_pack("{s:O, s:i, s:s, s:o}", "problem", name, "level", (int)level, "sizes", sizes, "rows", rows));
         else
             json_decref(rows);
     }
     json_decref(names);
     return out;
+}
+
+/* "spikeport 0.1.0 (git 1a2b3c4), 2026-11-26", of the first record. */
+static json_t *made_by(const json_t *records)
+{
+    const json_t *r = json_array_get(records, 0), *v = json_object_get(r, "versions");
+    return *spi_text(v, "spikeport") ? json_sprintf("spikeport %s (git %s), %s", spi_text(v, "spikeport"), spi_text(v, "git"), spi_text(r, "date"))
+                                     : json_string(spi_text(r, "date"));
 }
 
 sp_status sp_report_summary(const json_t *records, json_t **out, sp_error *err)
@@ -130,7 +140,7 @@ sp_status sp_report_summary(const json_t *records, json_t **out, sp_error *err)
         json_array_append_new(devices, device_row(records, json_string_value(name)));
     json_decref(names);
     json_t *list = problems(records), *phi = spi_portability(list, devices);
-    *out = json_pack("{s:i, s:i, s:o, s:o, s:o}", "schema", SP_RECORD_SCHEMA, "records", (int)json_array_size(records), "devices",
+    *out = json_pack("{s:i, s:o, s:i, s:o, s:o, s:o}", "schema", SP_RECORD_SCHEMA, "made_by", made_by(records), "records", (int)json_array_size(records), "devices",
                      devices, "problems", list, "portability", phi);
     return *out ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory for the summary");
 }
