@@ -146,6 +146,10 @@ static sp_status run(sp_cli_suite *s, const char *path, const char *name, const 
     const char *method = o->method ? o->method : sp_method_name(r.method);
     snprintf(family, sizeof family, "%.60s %.20s B=%lld", name, method, (long long)r.batch);
     snprintf(problem, sizeof problem, "training step %s T=%lld", family, (long long)r.time_steps);
+    if (!sp_cli_suite_wanted(s, problem, "spikeport")) {
+        sp_recipe_free(&r);
+        return SP_OK;
+    }
     json_t *record = sp_cli_suite_record(s, 2, problem, "spikeport");
     json_object_set_new(record, "family", json_string(family));
     json_object_set_new(record, "method", json_string(method));
