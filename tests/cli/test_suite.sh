@@ -43,6 +43,17 @@ run bench diff "$work/a/records.jsonl" "$work/d/records.jsonl" --json
 grep -q "validation failed" "$work/out" || fail "the reason is missing"
 grep -q "0.000123\|1.23e-" "$work/out" && fail "the comparison shows the time of a wrong result"
 
+# Going on: nothing is run twice; a problem that is not named is not run.
+run bench suite --small --level 1 --only residual.forward --chosen -n 3 -d auto --resume -o "$work/a"
+expect_code 0
+[ "$(grep -c ruler "$work/a/records.jsonl")" -eq 4 ] || fail "the rulers were measured again"
+[ "$(grep -c residual.forward "$work/a/records.jsonl")" -eq 2 ] || fail "not two records of residual.forward"
+[ "$(wc -l <"$work/a/records.jsonl")" -eq 6 ] || fail "other problems were run"
+cp "$work/a/records.jsonl" "$work/before"
+run bench suite --small --level 1 --only residual.forward --chosen -n 3 -d auto --resume -o "$work/a"
+expect_code 0
+cmp "$work/before" "$work/a/records.jsonl" || fail "something was run twice"
+
 run bench suite -d nothing-like-it -o "$work/c"
 expect_code 4
 expect_err "no device fits --devices nothing-like-it"
