@@ -47,20 +47,6 @@ static int descending(const void *x, const void *y)
     return (a < b) - (a > b);
 }
 
-/* A name of a device that fits a legend: its platform's, where that has no other device. */
-static const char *short_name(const json_t *summary, const char *device)
-{
-    const json_t *devices = json_object_get(summary, "devices");
-    const char *platform = "";
-    int n = 0;
-    for (size_t i = 0; i < json_array_size(devices); i++)
-        if (strcmp(spi_text(json_array_get(devices, i), "device"), device) == 0)
-            platform = spi_text(json_array_get(devices, i), "platform");
-    for (size_t i = 0; i < json_array_size(devices); i++)
-        n += strcmp(spi_text(json_array_get(devices, i), "platform"), platform) == 0;
-    return n == 1 && *platform ? platform : device;
-}
-
 /* Whether a portability row is one that the cascade shows: ops by whole applications, of the full sizes where there are any. */
 static bool in_cascade(const json_t *r, const char *sizes)
 {
@@ -100,7 +86,7 @@ static void roofline(const json_t *summary, const json_t *records, const char *s
             strcmp(of, sizes) != 0)
             continue;
         char name[64];
-        snprintf(name, sizeof name, "%.60s", short_name(summary, spi_text(r, "device")));
+        snprintf(name, sizeof name, "%.60s", spi_short_name(devices, spi_text(r, "device")));
         put(l, name, log2(flops / bytes), log2(flops / ms * 1e-6));
         put(l, name, log2(flops / bytes), (double)NAN);
     }
@@ -109,7 +95,7 @@ static void roofline(const json_t *summary, const json_t *records, const char *s
         const json_t *device = json_array_get(devices, d);
         double peak = spi_number(device, "gflops"), copy = spi_number(device, "gbytes");
         char name[64];
-        const char *of = short_name(summary, spi_text(device, "device"));
+        const char *of = spi_text(device, "short");
         bool has_dots = false;
         for (size_t k = 0; k < with_dots; k++)
             has_dots = has_dots || strncmp(l->names[k], of, 60) == 0;

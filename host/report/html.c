@@ -12,18 +12,18 @@ enum { MAX_PICTURES = 4, MAX_PICTURE_BYTES = 16 << 20 };
 static const char head[] =
     "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">"
     "<title>spikeport benchmark</title>\n<style>\n"
-    "body{font:15px/1.5 system-ui,-apple-system,\"Segoe UI\",\"DejaVu Sans\",sans-serif;max-width:1240px;margin:0 auto;padding:1.5em 1.5em 4em;color:#202020}\n"
+    "body{font:15px/1.5 system-ui,-apple-system,\"Segoe UI\",\"DejaVu Sans\",sans-serif;max-width:1300px;margin:0 auto;padding:1.5em 1.5em 4em;color:#202020}\n"
     "h1{font-size:1.7em;margin:0}h2{font-size:1.2em;margin:2em 0 .3em;padding-top:.6em;border-top:2px solid #0072b2}\n"
     "h3{font-size:1em;margin:1.4em 0 .2em}p{max-width:75em;margin:.4em 0;color:#505050}\n"
     "table{border-collapse:collapse;margin:.5em 0 1em;font-size:.93em}th,td{padding:.28em .8em .28em 0;border-bottom:1px solid #e4e4e4;"
     "text-align:left;vertical-align:top}\n"
     "th{color:#505050;font-weight:600;border-bottom:1px solid #909090;vertical-align:bottom}\n"
     "th.n,td.n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}\n"
-    "td.e{white-space:nowrap;font-variant-numeric:tabular-nums}meter{width:5em;height:.75em;margin-right:.5em;vertical-align:baseline}\n"
+    "td.d{white-space:nowrap}td.v{overflow-wrap:anywhere;min-width:11em}td.e{white-space:nowrap;font-variant-numeric:tabular-nums}meter{width:5em;height:.75em;margin-right:.5em;vertical-align:baseline}\n"
     "meter::-webkit-meter-bar{background:#e8e8e8;border:0;border-radius:2px}\n"
     "meter::-webkit-meter-optimum-value{background:#0072b2;border-radius:2px}meter::-moz-meter-bar{background:#0072b2}\n"
     "tr.no td{color:#767676}tr.top td{border-top:1px solid #909090}.k{color:#505050}\n"
-    "img{max-width:100%;display:block;margin:.3em 0}figure{margin:1em 0}figcaption{color:#505050}\n"
+    "img{max-width:100%;display:block;margin:.3em 0}figure{margin:1em 0}.half{display:inline-block;width:49%;vertical-align:top}figcaption{color:#505050}\n"
     "summary{cursor:pointer;padding:.3em 0}summary:hover{color:#0072b2}\n"
     "</style></head><body>\n<h1>spikeport benchmark</h1>\n";
 
@@ -44,6 +44,13 @@ static void text(sp_text *t, const char *s)
 static void cell(sp_text *t, const char *s)
 {
     sp_text_add(t, "<td>");
+    text(t, s);
+    sp_text_add(t, "</td>");
+}
+
+static void cell_of(sp_text *t, const char *class, const char *s)
+{
+    sp_text_add(t, "<td class=\"%s\">", class);
     text(t, s);
     sp_text_add(t, "</td>");
 }
@@ -95,36 +102,43 @@ static void devices(sp_text *t, const json_t *list)
         figure(t, d, "gbytes");
         figure(t, d, "launch_us");
         figure(t, d, "compile_ms");
-        cell(t, spi_text(d, "date"));
+        cell_of(t, "d", spi_text(d, "date"));
         sp_text_add(t, "</tr>\n");
     }
     sp_text_add(t, "</table>\n");
 }
 
-static void portability_rows(sp_text *t, const json_t *list, bool whole)
+/* Rows of a level and of sizes: both efficiencies of an application one below the other. */
+static void portability_rows(sp_text *t, const json_t *list, int level, const char *sizes, bool whole, const char *title)
 {
-    columns(t, "application|sizes|#level|#problems|efficiency|all devices|supported devices|#how many|not supported");
+    const char *last = "";
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *p = json_array_get(list, i), *missing = json_object_get(p, "missing");
-        if (spi_is_whole(p) != whole)
+        const char *application = spi_text(p, "application");
+        if (spi_is_whole(p) != whole || (int)spi_number(p, "level") != level || strcmp(spi_text(p, "sizes"), sizes) != 0)
             continue;
-        sp_text_add(t, "<tr>");
-        cell(t, spi_text(p, "application"));
-        cell(t, spi_text(p, "sizes"));
-        figure(t, p, "level");
+        if (!*last) {
+            sp_text_add(t, "<h3>%s</h3>\n", title);
+            columns(t, "application|#problems|efficiency|all devices|supported devices|#how many|not supported");
+        }
+        bool first = strcmp(last, application) != 0;
+        last = application;
+        sp_text_add(t, first ? "<tr class=\"top\">" : "<tr>");
+        cell(t, first ? application : "");
         figure(t, p, "problems");
         cell(t, spi_text(p, "efficiency"));
         share(t, p, "phi");
         share(t, p, "phi_supported");
         figure(t, p, "supported");
         sp_text_add(t, "<td class=\"k\">");
-        for (size_t k = 0; k < json_array_size(missing); k++) {
+        for (size_t k = 0; first && k < json_array_size(missing); k++) {
             sp_text_add(t, "%s", k ? "; " : "");
             text(t, json_string_value(json_array_get(missing, k)));
         }
         sp_text_add(t, "</td></tr>\n");
     }
-    sp_text_add(t, "</table>\n");
+    if (*last)
+        sp_text_add(t, "</table>\n");
 }
 
 static void portability(sp_text *t, const json_t *list)
@@ -133,10 +147,14 @@ static void portability(sp_text *t, const json_t *list)
                    "<p>Application efficiency: best time of anybody on that device over this time. Architectural efficiency: share of "
                    "what the roofline of the measured rulers allows; kernels that skip zeros may pass it. Over several problems and "
                    "devices: the harmonic mean. A device or problem that is not supported makes the metric over all devices zero.</p>\n");
-    portability_rows(t, list, true);
-    sp_text_add(t, "<details><summary>The same for single kernels</summary>\n");
-    portability_rows(t, list, false);
-    sp_text_add(t, "</details>\n");
+    for (int whole = 1; whole >= 0; whole--) {
+        sp_text_add(t, whole ? "" : "<details><summary>The same for single kernels</summary>\n");
+        portability_rows(t, list, 2, "full", whole, "Training steps");
+        portability_rows(t, list, 1, "full", whole, "Ops on the shapes of the networks");
+        portability_rows(t, list, 2, "small", whole, "Training steps, small sizes");
+        portability_rows(t, list, 1, "small", whole, "Ops, small sizes");
+        sp_text_add(t, whole ? "" : "</details>\n");
+    }
 }
 
 static void problem_row(sp_text *t, const json_t *p, const json_t *r, bool overview, bool first)
@@ -146,10 +164,10 @@ static void problem_row(sp_text *t, const json_t *p, const json_t *r, bool overv
     sp_text_add(t, ok ? first ? "<tr class=\"top\">" : "<tr>" : first ? "<tr class=\"no top\">" : "<tr class=\"no\">");
     if (overview)
         cell(t, first ? spi_text(p, "problem") : "");
-    cell(t, spi_text(r, "device"));
+    cell_of(t, "d", spi_text(r, "short"));
     if (!overview)
         cell(t, spi_text(r, "application"));
-    cell(t, spi_text(r, "variant"));
+    cell_of(t, "v", spi_text(r, "variant"));
     if (!ok) {
         sp_text_add(t, "<td colspan=\"7\">%s: ", spi_text(r, "status"));
         text(t, spi_text(r, "reason"));
@@ -238,7 +256,7 @@ static sp_status picture(sp_text *t, const char *folder, const char *name, sp_er
     size_t n = 0;
     sp_status st = path ? sp_file_read(path, MAX_PICTURE_BYTES, &bytes, &n, err) : SP_FAIL(err, SP_E_MEMORY, "out of memory");
     if (st == SP_OK) {
-        sp_text_add(t, "<figure><img alt=\"%s\" src=\"data:image/png;base64,", name);
+        sp_text_add(t, "<figure%s><img alt=\"%s\" src=\"data:image/png;base64,", strcmp(name, "cascade.png") == 0 ? "" : " class=\"half\"", name);
         base64(t, (const unsigned char *)bytes, n);
         sp_text_add(t, "\"><figcaption>%s</figcaption></figure>\n", caption(name));
     }

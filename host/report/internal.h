@@ -14,6 +14,9 @@ json_t *spi_rounded(double x);
 /* The distinct texts of a key, in order of appearance. */
 json_t *spi_distinct(const json_t *records, const char *key);
 
+/* A name of a device that fits a table or legend, from the "devices" of a summary. */
+const char *spi_short_name(const json_t *devices, const char *device);
+
 /* Portability rows from the "problems" of a summary. */
 json_t *spi_portability(const json_t *problems, const json_t *devices);
 

@@ -59,7 +59,7 @@ static json_t *row(const json_t *problems, const json_t *devices, const char *ap
         const char *device = spi_text(json_array_get(devices, d), "device");
         for (size_t i = 0; i < n; i++)
             e[i] = efficiency(json_array_get(problems, i), application, device, kind);
-        add_missing(missing, problems, e, device);
+        add_missing(missing, problems, e, spi_short_name(devices, device));
         all[d] = sp_report_phi(e, n);
         if (all[d] > 0)
             supported[n_supported++] = all[d];
