@@ -14,8 +14,14 @@ json_t *spi_rounded(double x);
 /* The distinct texts of a key, in order of appearance. */
 json_t *spi_distinct(const json_t *records, const char *key);
 
+/* A name of a device that fits a table or legend, from the "devices" of a summary. */
+const char *spi_short_name(const json_t *devices, const char *device);
+
 /* Portability rows from the "problems" of a summary. */
 json_t *spi_portability(const json_t *problems, const json_t *devices);
+
+/* Whether a portability row is one of a whole application, not of a kernel that runs a problem or two. */
+bool spi_is_whole(const json_t *row);
 
 /* PNGs of the summary in `folder`: their names in `names`, at most `max`. */
 sp_status spi_charts(const json_t *summary, const json_t *records, const char *folder, const char *names[], size_t max, size_t *n,
