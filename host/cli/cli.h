@@ -15,6 +15,9 @@
 /* Prints "spikeport <command>: error: <text>" to stderr; returns the exit code. */
 int sp_cli_fail(const char *command, const sp_error *err);
 
+/* Version of CLBlast that the program was built with. */
+extern const char sp_cli_clblast[];
+
 /* Prints an object as one line to stdout and frees it. A NULL object (memory ran out) is reported; returns SP_OK or
  * SP_E_MEMORY. */
 sp_status sp_cli_json_line(json_t *object);

@@ -18,16 +18,17 @@
 
 json_t *sp_cli_suite_record(const sp_cli_suite *s, int level, const char *problem, const char *application)
 {
-    char date[16];
+    char date[16], loader[256];
     time_t now = time(NULL);
     struct tm utc;
     gmtime_r(&now, &utc);
     strftime(date, sizeof date, "%Y-%m-%d", &utc);
-    return json_pack("{s:i, s:i, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:s, s:s, s:{s:s, s:s, s:s}}", "schema", SP_RECORD_SCHEMA, "level", level,
+    sp_device_loader(loader, sizeof loader);
+    return json_pack("{s:i, s:i, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:s, s:s, s:{s:s, s:s, s:s, s:s, s:s}}", "schema", SP_RECORD_SCHEMA, "level", level,
                      "problem", problem, "sizes", s->small ? "small" : "full", "application", application, "device", sp_cli_json_text(s->info->name), "platform",
                      sp_cli_json_text(s->info->platform), "driver", sp_cli_json_text(s->info->driver), "opencl",
                      sp_cli_json_text(s->info->version), "date", date, "clock", "host, around a wait for the device", "versions",
-                     "spikeport", SP_VERSION, "git", SP_GIT, "compiler", __VERSION__);
+                     "spikeport", SP_VERSION, "git", SP_GIT, "compiler", __VERSION__, "loader", loader, "clblast", sp_cli_clblast);
 }
 
 void sp_cli_suite_reason(json_t *r, const char *status, const char *reason)
