@@ -195,7 +195,7 @@ int sp_cmd_bench_suite(int argc, char **argv)
         {"small", 0, SP_ARG_FLAG, &s.small, NULL, "sizes for simulators; those get them anyway", 0, 0},
         {"recipe", 'r', SP_ARG_LIST, &s.recipes, "FILE", "one more training step for level 2 (may be repeated)", 0, 0},
         {"only", 0, SP_ARG_LIST, &s.only, "TEXT", "only problems with this in their name, as conv.forward (may be repeated)", 0, 0},
-        {"chosen", 0, SP_ARG_FLAG, &s.chosen, NULL, "of the kernels only those a run would choose, and the reference ones", 0, 0},
+        {"chosen", 0, SP_ARG_FLAG, &s.chosen, NULL, "of the kernels only those a run would choose: a short run", 0, 0},
         {"resume", 0, SP_ARG_FLAG, &resume, NULL, "go on: what OUT/records.jsonl has of a device is not run again", 0, 0},
         {"plugins", 0, SP_ARG_TEXT, &s.plugins, "DIRS", "folders with plugins, colon separated", 0, 0},
         {"report", 0, SP_ARG_FLAG, &again, NULL, "only make the reports again from OUT/records.jsonl", 0, 0},
