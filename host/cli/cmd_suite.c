@@ -18,16 +18,17 @@
 
 json_t *sp_cli_suite_record(const sp_cli_suite *s, int level, const char *problem, const char *application)
 {
-    char date[16];
+    char date[16], loader[256];
     time_t now = time(NULL);
     struct tm utc;
     gmtime_r(&now, &utc);
     strftime(date, sizeof date, "%Y-%m-%d", &utc);
-    return json_pack("{s:i, s:i, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:s, s:s, s:{s:s, s:s, s:s}}", "schema", SP_RECORD_SCHEMA, "level", level,
+    sp_device_loader(loader, sizeof loader);
+    return json_pack("{s:i, s:i, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:s, s:s, s:{s:s, s:s, s:s, s:s, s:s}}", "schema", SP_RECORD_SCHEMA, "level", level,
                      "problem", problem, "sizes", s->small ? "small" : "full", "application", application, "device", sp_cli_json_text(s->info->name), "platform",
                      sp_cli_json_text(s->info->platform), "driver", sp_cli_json_text(s->info->driver), "opencl",
                      sp_cli_json_text(s->info->version), "date", date, "clock", "host, around a wait for the device", "versions",
-                     "spikeport", SP_VERSION, "git", SP_GIT, "compiler", __VERSION__);
+                     "spikeport", SP_VERSION, "git", SP_GIT, "compiler", __VERSION__, "loader", loader, "clblast", sp_cli_clblast);
 }
 
 void sp_cli_suite_reason(json_t *r, const char *status, const char *reason)
@@ -194,7 +195,7 @@ int sp_cmd_bench_suite(int argc, char **argv)
         {"small", 0, SP_ARG_FLAG, &s.small, NULL, "sizes for simulators; those get them anyway", 0, 0},
         {"recipe", 'r', SP_ARG_LIST, &s.recipes, "FILE", "one more training step for level 2 (may be repeated)", 0, 0},
         {"only", 0, SP_ARG_LIST, &s.only, "TEXT", "only problems with this in their name, as conv.forward (may be repeated)", 0, 0},
-        {"chosen", 0, SP_ARG_FLAG, &s.chosen, NULL, "of the kernels only those a run would choose, and the reference ones", 0, 0},
+        {"chosen", 0, SP_ARG_FLAG, &s.chosen, NULL, "of the kernels only those a run would choose: a short run", 0, 0},
         {"resume", 0, SP_ARG_FLAG, &resume, NULL, "go on: what OUT/records.jsonl has of a device is not run again", 0, 0},
         {"plugins", 0, SP_ARG_TEXT, &s.plugins, "DIRS", "folders with plugins, colon separated", 0, 0},
         {"report", 0, SP_ARG_FLAG, &again, NULL, "only make the reports again from OUT/records.jsonl", 0, 0},

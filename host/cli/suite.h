@@ -14,7 +14,7 @@ typedef struct sp_cli_suite {
     int64_t level, samples;   /* levels up to this one; timed executions of each problem */
     sp_arg_list recipes;      /* level 2: beside the known networks */
     sp_arg_list only;         /* parts of names of problems; none: all */
-    bool chosen;              /* of the variants only what a run would choose, and the reference kernels */
+    bool chosen;              /* of the variants only what a run would choose */
     json_t *done;             /* records of a run that goes on; NULL */
     FILE *records;
     const char *path;         /* of the records */
