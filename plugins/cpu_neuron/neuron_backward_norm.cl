@@ -12,7 +12,7 @@
 //@ workspace: min(M, SLOTS)*2*C
 //@ device:    cpu
 //@ score:     50
-//@ about:     16 channels of a few rows at a time; sums per slot of rows in the nearest cache, then over the slots
+//@ about:     row by row, 16 channels at a time; sums per slot of rows in registers or the nearest cache, then over the slots
 
 /* neuron.backward (neuron_backward.cl) on the rows of a slot, whose bounds are fixed; the sums of g_x and
  * g_x xhat lie in work: [slot][2][C]. Rows are walked as they lie in memory. */
@@ -94,31 +94,44 @@ typedef struct {
     __global float *carry, *g_x;
 } maps;
 
-/* Some rows (a literal) from `at`, `lanes` channels; adds to the sums. */
-INLINE void block(maps a, ulong at, int C, int rows, int lanes, __global const float *mean,
-                  __global const float *rstd, __global float *sums, int last, float width, neuron_args p)
+/* One row of 16 channels, of which `lanes` exist; adds to the sums. */
+INLINE void add_row(maps a, ulong at, int lanes, float16 mu, float16 r, float16 *sum_g, float16 *sum_gx, int last,
+                    float width, neuron_args p)
 {
-    const float16 mu = load_lanes(mean, lanes), r = load_lanes(rstd, lanes);
-    float16 sum_g = load_lanes(sums, lanes), sum_gx = load_lanes(sums + C, lanes);
-    for (int k = 0; k < rows; k++, at += (ulong)C) {
-        const float16 xhat = (load_x(a.x + at, lanes) - mu) * r;
-        const float16 g = step(a.g_s + at, a.u + at, a.carry + at, a.g_x + at, lanes, last, width, p);
-        sum_g += g;
-        sum_gx = fma(g, xhat, sum_gx);
+    const float16 xhat = (load_x(a.x + at, lanes) - mu) * r;
+    const float16 g = step(a.g_s + at, a.u + at, a.carry + at, a.g_x + at, lanes, last, width, p);
+    *sum_g += g;
+    *sum_gx = fma(g, xhat, *sum_gx);
+}
+
+/* Rows of `vectors` (a literal) times 16 channels, and no more: their sums stay in registers. */
+INLINE void narrow(maps a, ulong at, int rows, int C, int vectors, __global const float *mean,
+                   __global const float *rstd, __global float *sums, int last, float width, neuron_args p)
+{
+    float16 mu[4], r[4], sum_g[4], sum_gx[4];
+    for (int v = 0; v < vectors; v++) {
+        mu[v] = vload16(v, mean);
+        r[v] = vload16(v, rstd);
+        sum_g[v] = sum_gx[v] = (float16)(0.0f);
     }
+    for (int m = 0; m < rows; m++, at += (ulong)C)
+        for (int v = 0; v < vectors; v++)
+            add_row(a, at + v * 16, 16, mu[v], r[v], &sum_g[v], &sum_gx[v], last, width, p);
+    for (int v = 0; v < vectors; v++) {
+        vstore16(sum_g[v], v, sums);
+        vstore16(sum_gx[v], v, sums + C);
+    }
+}
+
+/* 16 channels of a row; the sums are in memory. */
+INLINE void wide(maps a, ulong at, int C, int lanes, __global const float *mean, __global const float *rstd,
+                 __global float *sums, int last, float width, neuron_args p)
+{
+    float16 sum_g = load_lanes(sums, lanes), sum_gx = load_lanes(sums + C, lanes);
+    add_row(a, at, lanes, load_lanes(mean, lanes), load_lanes(rstd, lanes), &sum_g, &sum_gx, last, width, p);
     store_lanes(sum_g, sums, lanes);
     store_lanes(sum_gx, sums + C, lanes);
 }
-
-/* All channels of some rows. */
-#define ROWS(rows)                                                                                           \
-    {                                                                                                        \
-        int c = 0;                                                                                           \
-        for (; c + 16 <= C; c += 16)                                                                         \
-            block(a, at + c, C, rows, 16, mean + c, rstd + c, work + c, last, width, p);                     \
-        if (c < C)                                                                                           \
-            block(a, at + c, C, rows, C - c, mean + c, rstd + c, work + c, last, width, p);                  \
-    }
 
 /* First row of a slot; none is empty. */
 inline int slot_start(int slot, int slots, int M)
@@ -145,16 +158,30 @@ neuron_backward_norm__slots(SP_REF(float, g_s), SP_IN(sp_u, u), SP_IN(sp_xh, x),
     const neuron_args p = {decay, x_gain, v_th, v_reset};
     const maps a = {g_s, u, x, carry, g_x};
     const int slot = (int)get_global_id(0), slots = (int)get_global_size(0);
-    const int end = slot_start(slot + 1, slots, M);
-    int m = slot_start(slot, slots, M);
-    ulong at = (ulong)m * (ulong)C;
+    const int start = slot_start(slot, slots, M), rows = slot_start(slot + 1, slots, M) - start;
+    ulong at = (ulong)start * (ulong)C;
     work += (ulong)slot * 2 * (ulong)C;
+    if (C == 64) {
+        narrow(a, at, rows, C, 4, mean, rstd, work, last, width, p);
+        return;
+    }
+    if (C == 32) {
+        narrow(a, at, rows, C, 2, mean, rstd, work, last, width, p);
+        return;
+    }
+    if (C == 16) {
+        narrow(a, at, rows, C, 1, mean, rstd, work, last, width, p);
+        return;
+    }
     for (int c = 0; c < 2 * C; c++)
         work[c] = 0.0f;
-    for (; m + 4 <= end; m += 4, at += 4 * (ulong)C)
-        ROWS(4)
-    for (; m < end; m++, at += (ulong)C)
-        ROWS(1)
+    for (int m = 0; m < rows; m++, at += (ulong)C) {
+        int c = 0;
+        for (; c + 16 <= C; c += 16)
+            wide(a, at + c, C, 16, mean + c, rstd + c, work + c, last, width, p);
+        if (c < C)
+            wide(a, at + c, C, C - c, mean + c, rstd + c, work + c, last, width, p);
+    }
 }
 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void

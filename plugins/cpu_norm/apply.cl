@@ -6,7 +6,7 @@
 //@ local:  1
 //@ device: cpu
 //@ score:  50
-//@ about:  a run of rows per work-item, from the last one back: what was written last is still in a cache
+//@ about:  a run of rows per work-item, the last runs first: what was written last is still in a cache
 
 /* g_x = gamma rstd (g - sums[0] / M - xhat sums[1] / M); x - mean is taken first, as it may cancel. g_x may
  * be g. */
@@ -79,15 +79,11 @@ void batch_norm_apply__rows16(SP_REF(float, g), SP_IN(sp_xh, x), SP_IN(float, me
 {
     SP_AT(g); SP_AT_XH(x); SP_AT(mean); SP_AT(rstd); SP_AT(gamma); SP_AT(sums); SP_AT(g_x);
     const long items = (long)get_global_size(0), item = items - 1 - (long)get_global_id(0);
-    const long start = item * M / items;
     const float one_over_m = 1.0f / (float)M;
-    long m = (item + 1) * M / items;
-    for (; m - 4 >= start; ) {
-        m -= 4;
-        ROWS(4)
-    }
-    while (m > start) {
-        m--;
+    const long end = (item + 1) * M / items;
+    long m = item * M / items;
+    for (; m + 2 <= end; m += 2)
+        ROWS(2)
+    for (; m < end; m++)
         ROWS(1)
-    }
 }
