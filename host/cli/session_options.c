@@ -13,6 +13,22 @@ sp_session_options sp_cli_session_options(const sp_cli_session *s)
                                 .plugins_path = s->plugins, .force = s->force.items, .n_force = s->force.n, .no_wisdom = s->no_wisdom};
 }
 
+sp_status sp_cli_session_open(sp_recipe *r, const sp_session_options *so, sp_session **s, sp_dataset **ds, sp_error *err)
+{
+    sp_dataset *own = NULL;
+    sp_status st = sp_session_dataset(r, true, &own, err);
+    if (st != SP_OK) {
+        sp_recipe_free(r);
+        return st;
+    }
+    sp_dataset_info info = own->info;
+    if (ds)
+        *ds = own;
+    else
+        sp_dataset_close(&own);
+    return sp_session_open(r, &info, so, s, err);
+}
+
 sp_status sp_cli_shape(const sp_recipe *r, bool no_data, sp_dataset_info *out, sp_error *err)
 {
     sp_dataset *ds = NULL;

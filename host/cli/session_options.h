@@ -26,6 +26,10 @@ typedef struct sp_cli_session {
 
 sp_session_options sp_cli_session_options(const sp_cli_session *s);
 
+/* A session for the shape of the samples of the recipe's training split; takes the recipe over. ds: the split stays open
+ * there; NULL: it is closed again. */
+sp_status sp_cli_session_open(sp_recipe *r, const sp_session_options *so, sp_session **s, sp_dataset **ds, sp_error *err);
+
 /* The shape of a recipe's samples, from the data set's files or, where they are missing or no_data, from what is known of
  * the set; that is said on stderr. */
 sp_status sp_cli_shape(const sp_recipe *r, bool no_data, sp_dataset_info *out, sp_error *err);

@@ -9,38 +9,6 @@
 #include "data/picture.h"
 #include "report/internal.h"
 
-enum { MAX_SERIES = 6, MAX_POINTS = 512 };
-
-typedef struct lines {
-    sp_series series[MAX_SERIES];
-    char names[MAX_SERIES][64];
-    double x[MAX_SERIES][MAX_POINTS], y[MAX_SERIES][MAX_POINTS];
-    size_t n;
-} lines;
-
-/* The series of that name, made when new; NULL when there are too many. */
-static sp_series *series_of(lines *l, const char *name)
-{
-    for (size_t i = 0; i < l->n; i++)
-        if (strcmp(l->names[i], name) == 0)
-            return &l->series[i];
-    if (l->n == MAX_SERIES)
-        return NULL;
-    snprintf(l->names[l->n], sizeof l->names[0], "%.60s", name);
-    l->series[l->n] = (sp_series){l->names[l->n], l->x[l->n], l->y[l->n], 0};
-    return &l->series[l->n++];
-}
-
-static void put(lines *l, const char *name, double x, double y)
-{
-    sp_series *s = series_of(l, name);
-    if (!s || s->n == MAX_POINTS)
-        return;
-    size_t i = (size_t)(s - l->series);
-    l->x[i][s->n] = x;
-    l->y[i][s->n++] = y;
-}
-
 static int descending(const void *x, const void *y)
 {
     double a = *(const double *)x, b = *(const double *)y;
@@ -55,27 +23,27 @@ static bool in_cascade(const json_t *r, const char *sizes)
 }
 
 /* Best device first; the second panel is Pennycook's metric of the growing set. */
-static void cascade(const json_t *summary, const char *sizes, lines *each, lines *phi)
+static void cascade(const json_t *summary, const char *sizes, spi_lines *each, spi_lines *phi)
 {
     const json_t *rows = json_object_get(summary, "portability");
     for (size_t i = 0; i < json_array_size(rows); i++) {
         const json_t *r = json_array_get(rows, i), *devices = json_object_get(r, "devices");
-        double e[MAX_POINTS];
-        size_t n = json_array_size(devices) < MAX_POINTS ? json_array_size(devices) : MAX_POINTS;
+        double e[SPI_LINES_POINTS];
+        size_t n = json_array_size(devices) < SPI_LINES_POINTS ? json_array_size(devices) : SPI_LINES_POINTS;
         if (!in_cascade(r, sizes))
             continue;
         for (size_t d = 0; d < n; d++)
             e[d] = spi_number(json_array_get(devices, d), "efficiency");
         qsort(e, n, sizeof *e, descending);
         for (size_t d = 0; d < n; d++) {
-            put(each, spi_text(r, "application"), (double)d + 1, e[d]);
-            put(phi, spi_text(r, "application"), (double)d + 1, sp_report_phi(e, d + 1));
+            spi_lines_put(each, spi_text(r, "application"), (double)d + 1, e[d]);
+            spi_lines_put(phi, spi_text(r, "application"), (double)d + 1, sp_report_phi(e, d + 1));
         }
     }
 }
 
 /* Operations a byte against GFLOP/s, as powers of two. A line a device is its roof; dots are what runs would choose. */
-static void roofline(const json_t *summary, const json_t *records, const char *sizes, lines *l)
+static void roofline(const json_t *summary, const json_t *records, const char *sizes, spi_lines *l)
 {
     const json_t *devices = json_object_get(summary, "devices");
     for (size_t i = 0; i < json_array_size(records); i++) {
@@ -87,8 +55,8 @@ static void roofline(const json_t *summary, const json_t *records, const char *s
             continue;
         char name[64];
         snprintf(name, sizeof name, "%.60s", spi_short_name(devices, spi_text(r, "device")));
-        put(l, name, log2(flops / bytes), log2(flops / ms * 1e-6));
-        put(l, name, log2(flops / bytes), (double)NAN);
+        spi_lines_put(l, name, log2(flops / bytes), log2(flops / ms * 1e-6));
+        spi_lines_put(l, name, log2(flops / bytes), (double)NAN);
     }
     size_t with_dots = l->n;
     for (size_t d = 0; d < json_array_size(devices); d++) {
@@ -101,7 +69,7 @@ static void roofline(const json_t *summary, const json_t *records, const char *s
             has_dots = has_dots || strncmp(l->names[k], of, 60) == 0;
         snprintf(name, sizeof name, "roof: %.50s", of);
         for (int k = -4; k <= 10 && peak > 0 && copy > 0 && has_dots; k++)
-            put(l, name, k, log2(fmin(peak, exp2(k) * copy)));
+            spi_lines_put(l, name, k, log2(fmin(peak, exp2(k) * copy)));
     }
 }
 
@@ -126,16 +94,16 @@ static bool has_curve(const json_t *records, const char *family)
 }
 
 /* Device memory of training steps whose records tell family and several T. */
-static void memory(const json_t *records, lines *l)
+static void memory(const json_t *records, spi_lines *l)
 {
     for (size_t i = 0; i < json_array_size(records); i++) {
         const json_t *r = json_array_get(records, i);
         if (spi_number(r, "level") == 2 && spi_number(r, "time_steps") > 0 && spi_number(r, "device_bytes") > 0 &&
             *spi_text(r, "family") && has_curve(records, spi_text(r, "family")))
-            put(l, spi_text(r, "family"), spi_number(r, "time_steps"), spi_number(r, "device_bytes") / 1048576.0);
+            spi_lines_put(l, spi_text(r, "family"), spi_number(r, "time_steps"), spi_number(r, "device_bytes") / 1048576.0);
     }
     for (size_t s = 0; s < l->n; s++) {
-        double pair[MAX_POINTS][2];
+        double pair[SPI_LINES_POINTS][2];
         for (size_t i = 0; i < l->series[s].n; i++)
             pair[i][0] = l->x[s][i], pair[i][1] = l->y[s][i];
         qsort(pair, l->series[s].n, sizeof *pair, by_x);
@@ -162,7 +130,7 @@ static sp_status draw(const char *folder, const char *name, const sp_panel *pane
 sp_status spi_charts(const json_t *summary, const json_t *records, const char *folder, const char *names[], size_t max, size_t *n,
                      sp_error *err)
 {
-    lines *l = sp_alloc_array(4, sizeof *l);
+    spi_lines *l = sp_alloc_array(4, sizeof *l);
     if (!l)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory for the pictures");
     *n = 0;
