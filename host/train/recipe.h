@@ -36,6 +36,7 @@ typedef struct sp_recipe {
         int encoding;            /* sp_encoding: still images as spike trains */
         int64_t train_limit, test_limit;
         int64_t classes, channels, height, width, count, frames; /* synthetic */
+        bool noise;                  /* synthetic: without patterns of classes */
     } data;
     sp_neuron neuron;
     sp_network network;          /* parsed; moved into the graph by sp_session */
