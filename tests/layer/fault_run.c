@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { COLD_LIMIT_S = 900, TIME_LIMIT_S = 120, HANG_LIMIT_S = 35 }; // cold: the driver compiles everything
+enum { COLD_LIMIT_S = 900, TIME_LIMIT_S = 600, HANG_LIMIT_S = 35 }; // cold: the driver compiles everything
 
 sweep_setup sweep;
 
