@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "check/check.h"
+#include "op/fragments_ref.h"
 
 /* QUICK: also part of the quick check. ALL: tried with every setting, not just one or two. */
 enum { QUICK = 1, ALL = 2 };
@@ -214,16 +215,9 @@ static void set_model(sp_op_call *c, unsigned model)
     sp_call_set_flag(c, "LEARN", ext_neurons[model].learn);
 }
 
-static void apply_setting(sp_op_call *c, unsigned setting, unsigned version)
+/* Floats in one of their versions, and the first and last time step by the low bits of `setting`; returns the other bits. */
+static unsigned set_scalars(sp_op_call *c, unsigned setting, unsigned version)
 {
-    int flags = n_free_flags(c->op);
-    if (has_flag(c->op, "LEARN")) { /* first, as it changes fastest: each model meets the other settings in turn */
-        set_model(c, setting % N_EXT_NEURONS);
-        setting /= N_EXT_NEURONS;
-    }
-    for (int i = 0; i < flags; i++)
-        c->flags[i] = setting >> i & 1;
-    setting >>= flags;
     set_floats(c, version);
     if (has_int(c->op, "first") || has_int(c->op, "last") || has_int(c->op, "iteration")) {
         set_int(c, "first", setting & 1);
@@ -234,15 +228,29 @@ static void apply_setting(sp_op_call *c, unsigned setting, unsigned version)
     }
     set_int(c, "seed", 2023 + (int64_t)version);
     set_int(c, "stream", 3);
+    for (int i = 0; i < n_flags(c->op); i++) /* the soft reset has its rest at 0 */
+        if (strcmp(c->op->flags[i], "HARD") == 0 && !c->flags[i])
+            sp_call_set_float(c, "v_reset", 0);
+    return setting;
+}
+
+static void apply_setting(sp_op_call *c, unsigned setting, unsigned version)
+{
+    int flags = n_free_flags(c->op);
+    if (has_flag(c->op, "LEARN")) { /* first, as it changes fastest: each model meets the other settings in turn */
+        set_model(c, setting % N_EXT_NEURONS);
+        setting /= N_EXT_NEURONS;
+    }
+    for (int i = 0; i < flags; i++)
+        c->flags[i] = setting >> i & 1;
+    setting >>= flags;
+    setting = set_scalars(c, setting, version);
     if (c->op->takes_neuron && !c->neuron) {
         c->neuron = neurons[setting % N_NEURONS];
         setting /= N_NEURONS;
     }
     if (c->op->takes_surrogate)
         c->surrogate = surrogates[setting % N_SURROGATES];
-    for (int i = 0; i < flags; i++) /* the soft reset has its rest at 0 */
-        if (strcmp(c->op->flags[i], "HARD") == 0 && !c->flags[i])
-            sp_call_set_float(c, "v_reset", 0);
 }
 
 static void set_output_size(sp_op_call *c, const char *letter)
@@ -280,6 +288,18 @@ static unsigned nth_setting(const sp_op *op, unsigned turn, unsigned settings)
     return turn % n + n * (turn / n * 315 % (settings / n));
 }
 
+static sp_op_call call_of_shape(const sp_op *op, size_t list, const shape *s)
+{
+    sp_op_call c = {.op = op};
+    for (int j = 0; lists[list].names[j]; j++)
+        sp_call_set_int(&c, lists[list].names[j], s->v[j]);
+    if (has_int(op, "KH")) {
+        set_output_size(&c, "H");
+        set_output_size(&c, "W");
+    }
+    return c;
+}
+
 /* Calls of one list of shapes, with the half flags set or not. */
 static size_t add_calls(const sp_op *op, size_t list, bool quick, bool half, sp_op_call *out, size_t n, size_t max)
 {
@@ -294,29 +314,52 @@ static size_t add_calls(const sp_op *op, size_t list, bool quick, bool half, sp_
         unsigned want = s->tier & ALL ? (quick ? half ? 1 : 4 : most) : (quick ? 1 : 2);
         most = s->tier & ALL ? SOME : most;
         for (unsigned k = 0; k < want && k < settings && n < max; k++, turn++) {
-            sp_op_call c = {.op = op};
-            for (int j = 0; lists[list].names[j]; j++)
-                sp_call_set_int(&c, lists[list].names[j], s->v[j]);
-            if (has_int(op, "KH")) {
-                set_output_size(&c, "H");
-                set_output_size(&c, "W");
-            }
+            sp_op_call c = call_of_shape(op, list, s);
             apply_setting(&c, nth_setting(op, turn, settings), settings > 1 ? turn / 2 : turn);
+            unsigned which = 1 + turn % ((1u << n_half_flags(op)) - (half ? 1 : 0)); /* one of them, or several */
             for (int j = 0; half && j < n_half_flags(op); j++)
-                c.flags[n_flags(op) - 1 - j] = 1;
+                c.flags[n_flags(op) - 1 - j] = which >> j & 1;
             out[n++] = c;
         }
     }
     return n;
 }
 
-size_t sp_check_calls(const sp_op *op, bool quick, sp_op_call *out, size_t max)
+/* The list of shapes whose letters the op has; the number of lists where there is none. */
+static size_t list_of(const sp_op *op)
 {
     size_t list = 0;
     while (list < sizeof lists / sizeof *lists && !letters_fit(op, lists[list].names))
         list++;
+    return list;
+}
+
+size_t sp_check_calls(const sp_op *op, bool quick, sp_op_call *out, size_t max)
+{
+    size_t list = list_of(op);
     if (list == sizeof lists / sizeof *lists)
         return 0;
     size_t n = add_calls(op, list, quick, false, out, 0, max);
     return n_half_flags(op) ? add_calls(op, list, quick, true, out, n, max) : n;
+}
+
+size_t sp_check_calls_like(const sp_op_call *like, bool few, sp_op_call *out, size_t max)
+{
+    size_t list = list_of(like->op), n = 0;
+    int known;
+    for (size_t i = 0; list < sizeof lists / sizeof *lists && i < lists[list].n && n < max; i++) {
+        const shape *s = &lists[list].shapes[i];
+        if (!(s->tier & QUICK) || (few && i > 0 && !(s->tier & ALL)))
+            continue;
+        sp_op_call c = call_of_shape(like->op, list, s);
+        memcpy(c.flags, like->flags, sizeof c.flags);
+        c.neuron = like->neuron && !sp_neuron_ref_find(like->neuron) ? neurons[0] : like->neuron;
+        c.surrogate = like->surrogate;
+        sp_surrogate_ref_grad(c.surrogate ? c.surrogate : "", 0, 1, &known);
+        if (c.surrogate && !known)
+            c.surrogate = surrogates[0];
+        set_scalars(&c, (unsigned)n, (unsigned)n / 2);
+        out[n++] = c;
+    }
+    return n;
 }

@@ -173,12 +173,13 @@ static bool too_slow(const session *s, const sp_op_call *calls, size_t n, size_t
     return false;
 }
 
-static sp_status check_calls(session *s, bool quick, const int64_t *tunes, sp_error *err)
+static sp_status check_calls(session *s, const sp_check_options *o, const int64_t *tunes, sp_error *err)
 {
     sp_op_call *calls = sp_alloc_array(MAX_CALLS, sizeof *calls);
     if (!calls)
         return SP_FAIL(err, SP_E_MEMORY, "no memory for the calls of op %s", s->variant->op->id);
-    size_t n = sp_check_calls(s->variant->op, quick, calls, MAX_CALLS);
+    size_t n = o->like ? sp_check_calls_like(o->like, o->few, calls, MAX_CALLS)
+                       : sp_check_calls(s->variant->op, o->quick, calls, MAX_CALLS);
     sp_status st = n ? SP_OK : SP_FAIL(err, SP_E_FAILED, "no shapes are known for op %s: add them to host/check/calls.c",
                                        s->variant->op->id);
     for (size_t i = 0; i < n && st == SP_OK; i++) {
@@ -196,6 +197,7 @@ static sp_status check_calls(session *s, bool quick, const int64_t *tunes, sp_er
 static sp_status check_tunes(session *s, sp_error *err)
 {
     const sp_variant *v = s->variant;
+    const sp_check_options quick = {.quick = true};
     if (v->kind == SP_VARIANT_LIBRARY && v->needs_device && !strstr(v->needs_device, sp_device_type_name(s->dev->info.type)))
         return SP_OK;
     for (int t = 0; t < v->n_tunes; t++)
@@ -203,7 +205,7 @@ static sp_status check_tunes(session *s, sp_error *err)
             int64_t values[SP_VARIANT_MAX_TUNES];
             for (int i = 0; i < v->n_tunes; i++)
                 values[i] = v->tunes[i].values[i == t ? k : 0];
-            sp_status st = check_calls(s, true, values, err);
+            sp_status st = check_calls(s, &quick, values, err);
             if (st != SP_OK)
                 return sp_error_prefix(err, st, "with %s=%lld: ", v->tunes[t].name, (long long)v->tunes[t].values[k]);
         }
@@ -220,7 +222,7 @@ sp_status sp_check_variant(sp_registry *reg, sp_device *dev, sp_variant *v, cons
     if (v->kind == SP_VARIANT_LOWER)
         return SP_OK; /* other ops do its work, and they are checked */
     session s = session_make(reg, dev, v, o->seed, report);
-    sp_status st = check_calls(&s, o->quick, NULL, err);
+    sp_status st = check_calls(&s, o, NULL, err);
     if (st == SP_OK && !o->quick)
         st = check_tunes(&s, err);
     sp_check_arena_fini(&s.arena);

@@ -9,6 +9,8 @@
 typedef struct sp_check_options {
     bool quick;           /* a handful of shapes: what trust costs; full: all of them */
     uint64_t seed;        /* printed with a failure; same seed, same inputs */
+    const sp_op_call *like; /* not NULL: the quick shapes with its flags, neuron and surrogate alone */
+    bool few;             /* with like: an edge shape and a regular one */
 } sp_check_options;
 
 typedef struct sp_check_report {
@@ -25,6 +27,10 @@ sp_status sp_check_variant(sp_registry *reg, sp_device *dev, sp_variant *v, cons
 
 /* The calls that the harness tries for an op; also what `plugins bench` times. Returns how many (at most max). */
 size_t sp_check_calls(const sp_op *op, bool quick, sp_op_call *out, size_t max);
+
+/* The quick shapes with the flags, neuron and surrogate of `like` (a fragment without a C formula is stood in for by a built-in
+ * one), so that its program is also the one of the call where sizes are not baked in; few: an edge shape and a regular one. */
+size_t sp_check_calls_like(const sp_op_call *like, bool few, sp_op_call *out, size_t max);
 
 /* A neuron or surrogate fragment: builds, is finite on -5..5, and surrogate_grad is the derivative of
  * surrogate_smooth; for the built-in names also equal to the C formula. */

@@ -12,12 +12,13 @@
 
 #include "base/cache.h"
 #include "base/error.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "check/case.h"
 #include "registry/wisdom.h"
 
-enum { CHECK_REVISION = 1 };  /* raised when the check finds more than it did: old results no longer count */
+enum { CHECK_REVISION = 2 };  /* raised when the check finds more than it did: old results no longer count */
 static const double large_call_flops = 5e7; /* an actual call above it is tried with fewer samples */
 
 typedef struct verdict {
@@ -187,30 +188,82 @@ static sp_status trust_call(sp_registry *reg, sp_device *dev, sp_variant *v, con
     return result ? answer(result, err) : SP_FAIL(err, SP_E_MEMORY, "out of memory while checking %s", v->id);
 }
 
+/* What the quick shapes are checked with: the call's flags and fragments, as a part of the key. */
+static char *setting_of(const sp_registry *reg, const sp_op_call *call)
+{
+    sp_text t = {0};
+    for (int i = 0; i < SP_OP_MAX_FLAGS && call->op->flags[i]; i++)
+        if (call->flags[i])
+            sp_text_add(&t, " %s", call->op->flags[i]);
+    const char *names[] = {call->neuron, call->surrogate};
+    for (int i = 0; i < 2; i++) {
+        const sp_fragment *f = names[i] ? sp_fragment_find(reg, i ? SP_FRAGMENT_SURROGATE : SP_FRAGMENT_NEURON, names[i]) : NULL;
+        if (names[i])
+            sp_text_add(&t, " %s %016" PRIx64, names[i], sp_hash_text(SP_HASH_START, f && f->source ? f->source : ""));
+    }
+    char *setting = t.failed ? NULL : sp_strdup(t.s ? t.s : "");
+    sp_text_free(&t);
+    return setting;
+}
+
+/* Keys of a variant's verdicts: with the call's setting, that some setting has passed every quick shape, that none fits. */
+typedef struct keys {
+    char *setting, *passed, *none;
+} keys;
+
+static bool keys_make(keys *k, const sp_registry *reg, const sp_device *dev, const sp_variant *v, const sp_op_call *call)
+{
+    char *setting = setting_of(reg, call), *quick = setting ? sp_format("quick%s", setting) : NULL;
+    char *none = setting ? sp_format("quick fits none%s", setting) : NULL;
+    *k = (keys){quick ? make_key(dev, v, quick) : NULL, make_key(dev, v, "passed"), none ? make_key(dev, v, none) : NULL};
+    sp_free(setting);
+    sp_free(quick);
+    sp_free(none);
+    return k->setting && k->passed && k->none;
+}
+
+/* Runs the quick shapes with the call's setting: all of them the first time that the variant is met, few for its further settings,
+ * which differ by flags of the same source. */
+static const verdict *check_setting(sp_registry *reg, sp_device *dev, sp_variant *v, const sp_op_call *call, const keys *k)
+{
+    sp_check_options options = {.quick = true, .seed = 1, .like = call, .few = find(k->passed) != NULL};
+    const verdict *result = NULL, *passed;
+    sp_check_report report;
+    sp_error why = {0};
+    sp_log(SP_LOG_INFO, "checking %s for %s on %s (once per device and driver)", v->id, v->op->id, dev->info.name);
+    sp_status checked = sp_check_variant(reg, dev, v, &options, &report, &why);
+    if (checked == SP_OK && !report.shapes_run && options.few) {
+        options.few = false;
+        checked = sp_check_variant(reg, dev, v, &options, &report, &why);
+    }
+    if (checked == SP_OK && !report.shapes_run) {
+        conclude(k->none, checked, &why, &passed);
+        return NULL;
+    }
+    conclude(k->setting, checked, &why, &result);
+    if (checked == SP_OK && !options.few)
+        conclude(k->passed, checked, &why, &passed);
+    return result;
+}
+
 static sp_status trust_locked(sp_registry *reg, sp_device *dev, sp_variant *v, const sp_op_call *call, sp_error *err)
 {
-    const sp_check_options options = {.quick = true, .seed = 1};
-    char *key = make_key(dev, v, "quick"), *none = make_key(dev, v, "quick fits none");
-    const verdict *result = key ? find(key) : NULL;
+    enum { SEED = 1 };
+    keys k;
     sp_status st = SP_OK;
-    if (!key || !none)
+    if (!keys_make(&k, reg, dev, v, call))
         SP_TRY_GOTO(SP_FAIL(err, SP_E_MEMORY, "out of memory while checking %s", v->id));
-    if (!result && !find(none)) {
-        sp_error why = {0};
-        sp_check_report report;
-        sp_log(SP_LOG_INFO, "checking %s for %s on %s (once per device and driver)", v->id, v->op->id, dev->info.name);
-        sp_status checked = sp_check_variant(reg, dev, v, &options, &report, &why);
-        conclude(checked == SP_OK && !report.shapes_run ? none : key, checked, &why, &result);
-        if (checked == SP_OK && !report.shapes_run)
-            result = NULL;
-    }
-    st = result ? answer(result, err) : trust_call(reg, dev, v, call, NULL, options.seed, err);
+    const verdict *result = find(k.setting);
+    if (!result && !find(k.none))
+        result = check_setting(reg, dev, v, call, &k);
+    st = result ? answer(result, err) : trust_call(reg, dev, v, call, NULL, SEED, err);
     int64_t tunes[SP_VARIANT_MAX_TUNES];
     if (st == SP_OK && sp_wisdom_tunes(reg, v, call, tunes))
-        st = trust_call(reg, dev, v, call, tunes, options.seed, err);
+        st = trust_call(reg, dev, v, call, tunes, SEED, err);
 done:
-    sp_free(key);
-    sp_free(none);
+    sp_free(k.setting);
+    sp_free(k.passed);
+    sp_free(k.none);
     return st;
 }
 

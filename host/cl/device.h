@@ -53,6 +53,8 @@ typedef struct sp_device_list {
 
 /* All devices of all platforms. An empty list is not an error. Release with sp_device_list_fini. [setup] */
 sp_status sp_device_list_init(sp_device_list *list, sp_error *err);
+/* Vendor and version of the OpenCL loader, as "OCL Icd free software 2.3.1"; "unknown" where it does not tell. */
+void sp_device_loader(char *out, size_t size);
 void sp_device_list_fini(sp_device_list *list);
 
 /* Chooses by selector: NULL or "auto" (gpu, then accelerator, then cpu; most compute units), an index "0",

@@ -23,11 +23,13 @@ static bool contains(const char *text, const char *part)
     return false;
 }
 
-/* Higher is better in the automatic choice; 0 is never chosen. */
+/* Higher is better in the automatic choice; 0 is never chosen. A simulator calls itself a GPU, and is slower than any device. */
 static int rank(const sp_device_info *info)
 {
-    static const int by_type[] = {[SP_DEVICE_CPU] = 1, [SP_DEVICE_ACCELERATOR] = 2, [SP_DEVICE_GPU] = 3};
-    return sp_device_unusable(info) || info->type == SP_DEVICE_OTHER ? 0 : by_type[info->type];
+    static const int by_type[] = {[SP_DEVICE_CPU] = 2, [SP_DEVICE_ACCELERATOR] = 3, [SP_DEVICE_GPU] = 4};
+    if (sp_device_unusable(info) || info->type == SP_DEVICE_OTHER)
+        return 0;
+    return info->quirks & SP_QUIRK_SLOW_SIMULATOR ? 1 : by_type[info->type];
 }
 
 /* Best usable device of the type, or of all types for type < 0; list->n when there is none. *others counts rivals. */
@@ -178,7 +180,7 @@ sp_status sp_device_choose(const sp_device_list *list, const char *selector, siz
     const char *how;
     if (type >= -1) {
         i = best_of(list, type, &others);
-        how = type == -1 ? "automatic choice (gpu, accelerator, cpu; most compute units)"
+        how = type == -1 ? "automatic choice (gpu, accelerator, cpu, simulator; most compute units)"
                          : "first by compute units";
     } else if (is_number(selector)) {
         i = by_number(list, selector);

@@ -1,5 +1,6 @@
 /* Listing every device of every platform and asking each for its limits. Believes nothing but what is answered: a
  * question a driver refuses leaves a zero. */
+#define CL_USE_DEPRECATED_OPENCL_1_1_APIS /* clGetExtensionFunctionAddress: the loader has no platform to ask for */
 #include "cl/internal.h"
 
 #include <ctype.h>
@@ -252,4 +253,19 @@ void sp_device_list_fini(sp_device_list *list)
         sp_free(list->items[i].extensions);
     sp_free(list->items);
     *list = (sp_device_list){0};
+}
+
+/* Extension cl_loader_info, which older headers do not declare. */
+void sp_device_loader(char *out, size_t size)
+{
+    typedef cl_int(CL_API_CALL * loader_info)(cl_uint what, size_t bytes, void *value, size_t *needed);
+    enum { VERSION = 2, VENDOR = 4 };
+    char vendor[128] = "", version[64] = "";
+    loader_info ask;
+    void *address = clGetExtensionFunctionAddress("clGetICDLoaderInfoOCLICD");
+    memcpy(&ask, &address, sizeof ask); /* ISO C has no cast between the two */
+    if (address && ask(VENDOR, sizeof vendor - 1, vendor, NULL) == CL_SUCCESS && ask(VERSION, sizeof version - 1, version, NULL) == CL_SUCCESS)
+        snprintf(out, size, "%s %s", vendor, version);
+    else
+        snprintf(out, size, "unknown");
 }

@@ -39,6 +39,8 @@ typedef struct sp_cli_bench {
 /* Takes the recipe over. */
 sp_status sp_cli_bench_open(sp_recipe *r, const sp_cli_bench_options *o, sp_cli_bench *b, sp_error *err);
 sp_status sp_cli_bench_run(sp_cli_bench *b, const sp_cli_bench_options *o, sp_error *err);
+/* One training step; *ms: its time, around waits for the device. */
+sp_status sp_cli_bench_step(sp_cli_bench *b, double *ms, sp_error *err);
 void sp_cli_bench_close(sp_cli_bench *b);
 
 /* The recipe that the options describe: a file, or --network. */

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -27,17 +26,10 @@ typedef struct overhead {
     double bare_cpu, full_cpu; /* processor seconds of all threads, all rounds: less noisy where the device is the CPU */
 } overhead;
 
-static double cpu_seconds(void)
-{
-    struct rusage u;
-    getrusage(RUSAGE_SELF, &u);
-    return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) + 1e-6 * (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
-}
-
 static void start(overhead *h)
 {
     h->start_ns = sp_clock_ns();
-    h->start_cpu = cpu_seconds();
+    h->start_cpu = sp_clock_cpu_seconds();
 }
 
 /* Time counts from the moment when everything is ready. */
@@ -110,9 +102,9 @@ static sp_status measure(overhead *h, sp_error *err)
     SP_TRY(run_bare(h, &ignored, err)); /* warm */
     for (int i = 0; i < ROUNDS; i++) {
         SP_TRY(run_bare(h, &h->bare[i], err));
-        h->bare_cpu += cpu_seconds() - h->start_cpu;
+        h->bare_cpu += sp_clock_cpu_seconds() - h->start_cpu;
         SP_TRY(run_training(h, &h->full[i], err));
-        h->full_cpu += cpu_seconds() - h->start_cpu;
+        h->full_cpu += sp_clock_cpu_seconds() - h->start_cpu;
         h->ratio[i] = h->full[i] / h->bare[i];
     }
     return SP_OK;

@@ -128,7 +128,7 @@ void sp_cli_bench_close(sp_cli_bench *b)
     *b = (sp_cli_bench){.n = 0};
 }
 
-static sp_status one_step(sp_cli_bench *b, double *ms, sp_error *err)
+sp_status sp_cli_bench_step(sp_cli_bench *b, double *ms, sp_error *err)
 {
     b->backprop += sp_session_choose(b->s, b->iteration, b->mask);
     sp_exec_batch e = {.images = b->images, .labels = b->labels, .backprop = b->mask, .iteration = (int32_t)b->iteration,
@@ -176,9 +176,9 @@ static sp_status measure_rulers(sp_cli_bench *b, sp_error *err)
 sp_status sp_cli_bench_run(sp_cli_bench *b, const sp_cli_bench_options *o, sp_error *err)
 {
     double ignored;
-    SP_TRY(one_step(b, &b->first_ms, err));
+    SP_TRY(sp_cli_bench_step(b, &b->first_ms, err));
     for (int64_t i = 1; i < o->warmup; i++)
-        SP_TRY(one_step(b, &ignored, err));
+        SP_TRY(sp_cli_bench_step(b, &ignored, err));
     if (o->ruler)
         SP_TRY(measure_rulers(b, err));
     SP_TRY(sp_exec_clear_spikes(b->s->train, err));
@@ -187,7 +187,7 @@ sp_status sp_cli_bench_run(sp_cli_bench *b, const sp_cli_bench_options *o, sp_er
     if (o->trace)
         SP_TRY(sp_trace_start(200000, err));
     for (int64_t i = 0; i < b->n; i++)
-        SP_TRY(one_step(b, &b->ms[i], err));
+        SP_TRY(sp_cli_bench_step(b, &b->ms[i], err));
     SP_TRY(sp_exec_spikes(b->s->train, b->spikes, err));
     const sp_profile_row *rows;
     sp_device_profile(b->s->dev, &rows); /* gathers the events before the rulers run again */

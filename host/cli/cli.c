@@ -1,8 +1,11 @@
 /* Errors and JSON lines, the same for every command. */
 #include "cli/cli.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 #include "base/mem.h"
 
 int sp_cli_fail(const char *command, const sp_error *err)
@@ -10,6 +13,28 @@ int sp_cli_fail(const char *command, const sp_error *err)
     fprintf(stderr, "spikeport %s: error: %s\n", command,
             err->text[0] ? err->text : sp_status_text(err->status));
     return sp_status_exit_code(err->status);
+}
+
+static volatile int stop_asked;
+
+static void on_signal(int number)
+{
+    (void)number;
+    if (stop_asked)
+        _exit(130);
+    stop_asked = 1;
+}
+
+const volatile int *sp_cli_catch_signals(void)
+{
+    struct sigaction a;
+    memset(&a, 0, sizeof a);
+    a.sa_handler = on_signal;
+    sigemptyset(&a.sa_mask);
+    sigaction(SIGINT, &a, NULL);
+    sigaction(SIGTERM, &a, NULL);
+    signal(SIGXFSZ, SIG_IGN);
+    return &stop_asked;
 }
 
 json_t *sp_cli_json_text(const char *s)

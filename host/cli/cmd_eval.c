@@ -2,45 +2,26 @@
 #include <stdio.h>
 
 #include "cli/session_options.h"
-#include "train/checkpoint.h"
 
 static sp_status evaluate(const char *path, const sp_cli_session *o, bool json, sp_error *err)
 {
-    sp_checkpoint c = {0};
-    sp_recipe r = {0};
-    sp_dataset *test = NULL;
-    sp_session *s = NULL;
+    sp_cli_trained t;
     sp_scores scores = {0};
-    sp_session_options so = sp_cli_session_options(o);
-    so.no_train = true;
-    sp_status st = sp_checkpoint_open(path, &c, err);
-    if (st == SP_OK)
-        st = sp_checkpoint_recipe(&c, o->sets.items, o->sets.n, &r, err);
+    sp_status st = sp_cli_trained_open(path, o, &t, err);
+    const char *file = t.checkpoint.file.path;
     if (st == SP_OK) {
-        st = sp_session_dataset(&r, false, &test, err);
-        if (st != SP_OK)
-            sp_recipe_free(&r);
-    }
-    if (st == SP_OK)
-        st = sp_session_open(&r, &test->info, &so, &s, err);
-    if (st == SP_OK)
-        st = sp_checkpoint_restore(&c, s, false, err);
-    if (st == SP_OK) {
-        sp_cli_say_device(s->dev, s->reg);
-        st = sp_session_evaluate(s, test, NULL, &scores, err);
-        sp_cli_say_programs(s->dev, s->reg);
+        st = sp_session_evaluate(t.s, t.test, NULL, &scores, err);
+        sp_cli_say_programs(t.s->dev, t.s->reg);
     }
     if (st == SP_OK && json)
-        st = sp_cli_json_line(json_pack("{s:s, s:s, s:I, s:I, s:f, s:f, s:f}", "checkpoint", c.file.path, "data", test->info.name,
-                                        "epoch", (json_int_t)c.progress.epoch, "samples", (json_int_t)scores.samples,
+        st = sp_cli_json_line(json_pack("{s:s, s:s, s:I, s:I, s:f, s:f, s:f}", "checkpoint", file, "data", t.test->info.name,
+                                        "epoch", (json_int_t)t.checkpoint.progress.epoch, "samples", (json_int_t)scores.samples,
                                         "loss", scores.loss, "accuracy", scores.accuracy, "seconds", scores.seconds));
     else if (st == SP_OK)
-        printf("%s: %s, %lld samples: accuracy %.2f%%, loss %.4f (%.1f s)\n", c.file.path, test->info.name,
+        printf("%s: %s, %lld samples: accuracy %.2f%%, loss %.4f (%.1f s)\n", file, t.test->info.name,
                (long long)scores.samples, 100.0 * scores.accuracy, scores.loss, scores.seconds);
     sp_free(scores.spike_rate);
-    sp_session_close(&s);
-    sp_dataset_close(&test);
-    sp_checkpoint_close(&c);
+    sp_cli_trained_close(&t);
     return st;
 }
 

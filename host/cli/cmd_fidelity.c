@@ -1,5 +1,4 @@
 /* spikeport fidelity: how near the gradients of the cheaper methods come to BPTT's, over T, tau and training. */
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,15 +7,6 @@
 #include "cli/fidelity_out.h"
 #include "cli/session_options.h"
 #include "train/train.h"
-
-static volatile int stop_asked;
-
-static void on_signal(int number)
-{
-    (void)number;
-    stop_asked = 1;
-    signal(SIGINT, SIG_DFL); /* the second one ends at once */
-}
 
 typedef struct fidelity_options {
     sp_cli_session session;
@@ -149,15 +139,9 @@ static sp_status measure(const char *path, const fidelity_options *o, sp_sweep *
     sp_dataset *ds = NULL;
     sp_session *session = NULL;
     sp_session_options so = sp_cli_session_options(&o->session);
-    sp_fidelity_run run = {.iterations = o->iterations, .stop = &stop_asked, .each = sp_sweep_add, .ctx = s};
+    sp_fidelity_run run = {.iterations = o->iterations, .stop = s->stop, .each = sp_sweep_add, .ctx = s};
     SP_TRY(load_recipe(path, o, s, frames, &r, err));
-    sp_status st = sp_session_dataset(&r, true, &ds, err);
-    if (st != SP_OK) {
-        sp_recipe_free(&r);
-        return st;
-    }
-    sp_dataset_info info = ds->info;
-    st = sp_session_open(&r, &info, &so, &session, err);
+    sp_status st = sp_cli_session_open(&r, &so, &session, &ds, err);
     if (st == SP_OK)
         st = sp_sweep_layers(s, session->graph, err);
     if (st == SP_OK) {
@@ -194,7 +178,7 @@ static sp_status fidelity(const char *path, const fidelity_options *o, sp_sweep 
     SP_TRY(complete_lists(path, o, s, &frames, err));
     SP_TRY(sp_make_folder(o->out, err));
     SP_TRY(sp_sweep_open(s, o->out, err));
-    signal(SIGINT, on_signal);
+    s->stop = sp_cli_catch_signals();
     sp_status st = SP_OK, more;
     for (s->step = 0; s->step < s->n_time_steps && st == SP_OK; s->step++)
         for (s->tau = 0; s->tau < s->n_taus && st == SP_OK; s->tau++)

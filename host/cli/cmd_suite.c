@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/mem.h"
@@ -17,16 +18,17 @@
 
 json_t *sp_cli_suite_record(const sp_cli_suite *s, int level, const char *problem, const char *application)
 {
-    char date[16];
+    char date[16], loader[256];
     time_t now = time(NULL);
     struct tm utc;
     gmtime_r(&now, &utc);
     strftime(date, sizeof date, "%Y-%m-%d", &utc);
-    return json_pack("{s:i, s:i, s:s, s:s, s:o, s:o, s:o, s:o, s:s, s:s, s:{s:s, s:s, s:s}}", "schema", SP_RECORD_SCHEMA, "level", level,
-                     "problem", problem, "application", application, "device", sp_cli_json_text(s->info->name), "platform",
+    sp_device_loader(loader, sizeof loader);
+    return json_pack("{s:i, s:i, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:s, s:s, s:{s:s, s:s, s:s, s:s, s:s}}", "schema", SP_RECORD_SCHEMA, "level", level,
+                     "problem", problem, "sizes", s->small ? "small" : "full", "application", application, "device", sp_cli_json_text(s->info->name), "platform",
                      sp_cli_json_text(s->info->platform), "driver", sp_cli_json_text(s->info->driver), "opencl",
                      sp_cli_json_text(s->info->version), "date", date, "clock", "host, around a wait for the device", "versions",
-                     "spikeport", SP_VERSION, "git", SP_GIT, "compiler", __VERSION__);
+                     "spikeport", SP_VERSION, "git", SP_GIT, "compiler", __VERSION__, "loader", loader, "clblast", sp_cli_clblast);
 }
 
 void sp_cli_suite_reason(json_t *r, const char *status, const char *reason)
@@ -55,6 +57,26 @@ sp_status sp_cli_suite_put(sp_cli_suite *s, json_t *r, sp_error *err)
     s->invalid += invalid;
     json_decref(r);
     return st;
+}
+
+bool sp_cli_suite_named(const sp_cli_suite *s, const char *problem)
+{
+    bool named = s->only.n == 0 || strncmp(problem, "ruler.", 6) == 0; /* without rulers there is no efficiency */
+    for (size_t i = 0; i < s->only.n; i++)
+        named = named || strstr(problem, s->only.items[i]);
+    return named;
+}
+
+bool sp_cli_suite_wanted(const sp_cli_suite *s, const char *problem, const char *application)
+{
+    for (size_t i = 0; i < json_array_size(s->done); i++) {
+        const json_t *r = json_array_get(s->done, i);
+        const char *its = json_string_value(json_object_get(r, "problem")), *by = json_string_value(json_object_get(r, "application"));
+        const char *on = json_string_value(json_object_get(r, "device"));
+        if (strcmp(its, problem) == 0 && strcmp(on, s->info->name) == 0 && (!application || strcmp(by, application) == 0))
+            return false;
+    }
+    return sp_cli_suite_named(s, problem);
 }
 
 /* "all", or selectors separated by commas; a device that cannot run kernels gets a record that says why. */
@@ -136,19 +158,26 @@ done:
     return st;
 }
 
-static sp_status suite(sp_cli_suite *s, const char *devices, bool again, sp_error *err)
+static sp_status suite(sp_cli_suite *s, const char *devices, bool again, bool resume, sp_error *err)
 {
     char path[1024];
+    size_t invalid;
+    const char *file = path;
     if (mkdir(s->out, 0777) != 0 && errno != EEXIST)
         return SP_FAIL(err, SP_E_IO, "%s: %s", s->out, strerror(errno));
     snprintf(path, sizeof path, "%s/records.jsonl", s->out);
     s->path = path;
     if (again)
         return report(path, s->out, err);
-    s->records = fopen(path, "w");
-    if (!s->records)
+    if (resume && access(path, F_OK) == 0)
+        SP_TRY(sp_records_load(&file, 1, &s->done, &invalid, err));
+    s->records = fopen(path, s->done ? "a" : "w");
+    if (!s->records) {
+        json_decref(s->done);
         return SP_FAIL(err, SP_E_IO, "%s: %s", path, strerror(errno));
+    }
     sp_status st = run_all(s, devices, err);
+    json_decref(s->done);
     if (fclose(s->records) != 0 && st == SP_OK)
         st = SP_FAIL(err, SP_E_IO, "%s: %s", path, strerror(errno));
     return st == SP_OK ? report(path, s->out, err) : st;
@@ -158,13 +187,16 @@ int sp_cmd_bench_suite(int argc, char **argv)
 {
     sp_cli_suite s = {.out = "runs/suite", .level = 2, .samples = 20};
     const char *devices = "all";
-    bool again = false;
+    bool again = false, resume = false;
     const sp_arg args[] = {
         {"devices", 'd', SP_ARG_TEXT, &devices, "all|SEL,SEL", "devices, as --device names them elsewhere (default all)", 0, 0},
         {"level", 0, SP_ARG_INTEGER, &s.level, "N", "up to level 0 rulers, 1 ops, 2 training steps (default 2)", 0, 2},
         {"samples", 'n', SP_ARG_INTEGER, &s.samples, "N", "timed samples of each problem (default 20)", 3, 10000},
         {"small", 0, SP_ARG_FLAG, &s.small, NULL, "sizes for simulators; those get them anyway", 0, 0},
         {"recipe", 'r', SP_ARG_LIST, &s.recipes, "FILE", "one more training step for level 2 (may be repeated)", 0, 0},
+        {"only", 0, SP_ARG_LIST, &s.only, "TEXT", "only problems with this in their name, as conv.forward (may be repeated)", 0, 0},
+        {"chosen", 0, SP_ARG_FLAG, &s.chosen, NULL, "of the kernels only those a run would choose: a short run", 0, 0},
+        {"resume", 0, SP_ARG_FLAG, &resume, NULL, "go on: what OUT/records.jsonl has of a device is not run again", 0, 0},
         {"plugins", 0, SP_ARG_TEXT, &s.plugins, "DIRS", "folders with plugins, colon separated", 0, 0},
         {"report", 0, SP_ARG_FLAG, &again, NULL, "only make the reports again from OUT/records.jsonl", 0, 0},
         {"out", 'o', SP_ARG_TEXT, &s.out, "DIR", "where to (default runs/suite)", 0, 0},
@@ -178,7 +210,7 @@ int sp_cmd_bench_suite(int argc, char **argv)
     sp_error err = {0};
     if (!sp_args_parse(&a, argc, argv, NULL, &code))
         return code;
-    return suite(&s, devices, again, &err) == SP_OK ? 0 : sp_cli_fail("bench suite", &err);
+    return suite(&s, devices, again, resume, &err) == SP_OK ? 0 : sp_cli_fail("bench suite", &err);
 }
 
 static void print_diff(const json_t *rows, bool all)

@@ -1,36 +1,12 @@
 /* spikeport train: runs a recipe, or continues a run. */
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/error.h"
 #include "base/trace.h"
 #include "cli/bench.h"
 #include "cli/progress.h"
 #include "cli/session_options.h"
-
-static volatile int stop_asked;
-
-/* The first Ctrl-C finishes the mini-batch and saves; the second ends at once. */
-static void on_signal(int number)
-{
-    (void)number;
-    if (stop_asked)
-        _exit(130);
-    stop_asked = 1;
-}
-
-static void catch_signals(void)
-{
-    struct sigaction a;
-    memset(&a, 0, sizeof a);
-    a.sa_handler = on_signal;
-    sigemptyset(&a.sa_mask);
-    sigaction(SIGINT, &a, NULL);
-    sigaction(SIGTERM, &a, NULL);
-    signal(SIGXFSZ, SIG_IGN); /* a file size limit is then an error of write, which is reported */
-}
 
 enum { MAX_MEMBERS = 16 };
 
@@ -40,6 +16,7 @@ typedef struct train_options {
     const char *out, *resume, *trace;
     bool json, print_recipe;
     int64_t max_iterations;
+    const volatile int *stop;
 } train_options;
 
 /* The sessions of a run: one, or one for each device that shares the mini-batches. */
@@ -59,7 +36,7 @@ static sp_status run(const team *m, const train_options *o, const sp_checkpoint 
     sp_session *s = m->members[0];
     sp_dataset *train = NULL, *test = NULL;
     sp_progress_line line = sp_progress_line_make(o->json);
-    sp_train_options t = {.out = o->out, .resume = resume, .stop = &stop_asked, .report = sp_progress_report, .ctx = &line,
+    sp_train_options t = {.out = o->out, .resume = resume, .stop = o->stop, .report = sp_progress_report, .ctx = &line,
                           .max_iterations = o->max_iterations, .members = m->members, .n_members = m->n};
     sp_status st = sp_session_dataset(&s->recipe, true, &train, err);
     if (st == SP_OK)
@@ -102,20 +79,6 @@ static void say_start(const sp_session *s, const sp_recipe *r)
     say_kernels(s->train);
 }
 
-/* The shape of a sample comes from the data set itself. */
-static sp_status open_session(sp_recipe *r, const sp_session_options *so, sp_session **s, sp_error *err)
-{
-    sp_dataset *ds = NULL;
-    sp_status st = sp_session_dataset(r, true, &ds, err);
-    if (st != SP_OK) {
-        sp_recipe_free(r);
-        return st;
-    }
-    sp_dataset_info info = ds->info;
-    sp_dataset_close(&ds);
-    return sp_session_open(r, &info, so, s, err);
-}
-
 static sp_status load_recipe(const char *path, const train_options *o, const sp_checkpoint *c, sp_recipe *r, sp_error *err)
 {
     return o->resume ? sp_checkpoint_recipe(c, o->session.sets.items, o->session.sets.n, r, err)
@@ -144,7 +107,7 @@ static sp_status open_team(const char *path, const train_options *o, const sp_ch
         so.device_options.part = (int)i;
         so.shares = (int)n;
         so.share = (int)i;
-        SP_TRY(open_session(&r, &so, &t->members[i], err));
+        SP_TRY(sp_cli_session_open(&r, &so, &t->members[i], NULL, err));
         t->n++;
     }
     return SP_OK;
@@ -176,7 +139,7 @@ static void write_trace(sp_device *dev, const char *path)
     sp_trace_stop();
 }
 
-static int train(const char *recipe_path, const train_options *o)
+static int train(const char *recipe_path, train_options *o)
 {
     sp_error err = {0};
     sp_recipe r = {0};
@@ -198,7 +161,7 @@ static int train(const char *recipe_path, const train_options *o)
         st = open_team(recipe_path, o, &c, &t, &err);
     if (st == SP_OK) {
         sp_session *s = t.members[0];
-        catch_signals();
+        o->stop = sp_cli_catch_signals();
         say_start(s, &s->recipe);
         say_team(&t);
         if (o->trace)

@@ -7,7 +7,7 @@
 #define TEXT_OF(x) #x
 #define TEXT(x)    TEXT_OF(x)
 
-static const char clblast[] =
+const char sp_cli_clblast[] =
     TEXT(CLBLAST_VERSION_MAJOR) "." TEXT(CLBLAST_VERSION_MINOR) "." TEXT(CLBLAST_VERSION_PATCH);
 
 int sp_cmd_version(int argc, char **argv)
@@ -28,8 +28,8 @@ int sp_cmd_version(int argc, char **argv)
     if (json)
         return sp_status_exit_code(sp_cli_json_line(json_pack("{s:s, s:s, s:s, s:s}", "spikeport", SP_VERSION,
                                                               "opencl_target", opencl, "clblast_headers",
-                                                              clblast, "jansson_headers", JANSSON_VERSION)));
+                                                              sp_cli_clblast, "jansson_headers", JANSSON_VERSION)));
     printf("spikeport %s\nOpenCL target %s\nCLBlast headers %s\nJansson headers %s\n", SP_VERSION, opencl,
-           clblast, JANSSON_VERSION);
+           sp_cli_clblast, JANSSON_VERSION);
     return 0;
 }

@@ -20,6 +20,7 @@ typedef struct sp_sweep {
     int n_time_steps, n_taus, n_methods;
     sp_method reference;
     int step, tau;               /* being measured */
+    const volatile int *stop;
     const sp_graph *graph;       /* being measured */
     sp_fidelity_record *records;
     size_t n, cap;

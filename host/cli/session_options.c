@@ -3,12 +3,30 @@
 
 #include <stdio.h>
 
+#include "base/error.h"
+
 sp_session_options sp_cli_session_options(const sp_cli_session *s)
 {
     return (sp_session_options){.device = s->device, .device_options = {.profiling = s->profile, .sync_debug = s->sync,
                                                                        .binaries_only = s->programs != NULL},
                                 .programs = s->programs,
                                 .plugins_path = s->plugins, .force = s->force.items, .n_force = s->force.n, .no_wisdom = s->no_wisdom};
+}
+
+sp_status sp_cli_session_open(sp_recipe *r, const sp_session_options *so, sp_session **s, sp_dataset **ds, sp_error *err)
+{
+    sp_dataset *own = NULL;
+    sp_status st = sp_session_dataset(r, true, &own, err);
+    if (st != SP_OK) {
+        sp_recipe_free(r);
+        return st;
+    }
+    sp_dataset_info info = own->info;
+    if (ds)
+        *ds = own;
+    else
+        sp_dataset_close(&own);
+    return sp_session_open(r, &info, so, s, err);
 }
 
 sp_status sp_cli_shape(const sp_recipe *r, bool no_data, sp_dataset_info *out, sp_error *err)
@@ -45,4 +63,30 @@ void sp_cli_say_programs(const sp_device *dev, const sp_registry *reg)
     if (reg->package)
         fprintf(stderr, "programs: %llu from binaries, %llu from source\n", (unsigned long long)dev->n_binaries,
                 (unsigned long long)dev->n_builds);
+}
+
+sp_status sp_cli_trained_open(const char *path, const sp_cli_session *o, sp_cli_trained *out, sp_error *err)
+{
+    sp_recipe r = {0};
+    sp_session_options so = sp_cli_session_options(o);
+    so.no_train = true;
+    *out = (sp_cli_trained){.test = NULL};
+    SP_TRY(sp_checkpoint_open(path, &out->checkpoint, err));
+    SP_TRY(sp_checkpoint_recipe(&out->checkpoint, o->sets.items, o->sets.n, &r, err));
+    sp_status st = sp_session_dataset(&r, false, &out->test, err);
+    if (st != SP_OK) {
+        sp_recipe_free(&r);
+        return st;
+    }
+    SP_TRY(sp_session_open(&r, &out->test->info, &so, &out->s, err));
+    SP_TRY(sp_checkpoint_restore(&out->checkpoint, out->s, false, err));
+    sp_cli_say_device(out->s->dev, out->s->reg);
+    return SP_OK;
+}
+
+void sp_cli_trained_close(sp_cli_trained *t)
+{
+    sp_session_close(&t->s);
+    sp_dataset_close(&t->test);
+    sp_checkpoint_close(&t->checkpoint);
 }

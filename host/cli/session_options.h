@@ -3,6 +3,7 @@
 #define SP_CLI_SESSION_OPTIONS_H
 
 #include "cli/cli.h"
+#include "train/checkpoint.h"
 #include "train/session.h"
 
 typedef struct sp_cli_session {
@@ -25,9 +26,22 @@ typedef struct sp_cli_session {
 
 sp_session_options sp_cli_session_options(const sp_cli_session *s);
 
+/* A session for the shape of the samples of the recipe's training split; takes the recipe over. ds: the split stays open
+ * there; NULL: it is closed again. */
+sp_status sp_cli_session_open(sp_recipe *r, const sp_session_options *so, sp_session **s, sp_dataset **ds, sp_error *err);
+
 /* The shape of a recipe's samples, from the data set's files or, where they are missing or no_data, from what is known of
  * the set; that is said on stderr. */
 sp_status sp_cli_shape(const sp_recipe *r, bool no_data, sp_dataset_info *out, sp_error *err);
+
+/* A checkpoint on its test data, ready to be run: what eval and draw begin with. */
+typedef struct sp_cli_trained {
+    sp_checkpoint checkpoint;
+    sp_dataset *test;
+    sp_session *s;
+} sp_cli_trained;
+sp_status sp_cli_trained_open(const char *path, const sp_cli_session *o, sp_cli_trained *out, sp_error *err);
+void sp_cli_trained_close(sp_cli_trained *t); /* also after a failed open */
 
 /* Which device and why, and every plugin file that was refused: to stderr. */
 void sp_cli_say_device(const sp_device *dev, const sp_registry *reg);

@@ -13,6 +13,9 @@ typedef struct sp_cli_suite {
     bool small;               /* sizes for simulators */
     int64_t level, samples;   /* levels up to this one; timed executions of each problem */
     sp_arg_list recipes;      /* level 2: beside the known networks */
+    sp_arg_list only;         /* parts of names of problems; none: all */
+    bool chosen;              /* of the variants only what a run would choose */
+    json_t *done;             /* records of a run that goes on; NULL */
     FILE *records;
     const char *path;         /* of the records */
     const sp_device_info *info;
@@ -27,6 +30,10 @@ void sp_cli_suite_reason(json_t *record, const char *status, const char *reason)
 void sp_cli_suite_validation(json_t *record, bool passed, double error, double tolerance, const char *text);
 /* Checks and writes the record (docs/BENCHMARK.md) and frees it. */
 sp_status sp_cli_suite_put(sp_cli_suite *s, json_t *record, sp_error *err);
+
+/* Whether a problem is to be run (--only); and not there already (--resume). application NULL: whatever application. */
+bool sp_cli_suite_named(const sp_cli_suite *s, const char *problem);
+bool sp_cli_suite_wanted(const sp_cli_suite *s, const char *problem, const char *application);
 
 /* Level 0: rulers; level 1: every op of the table with every variant. */
 sp_status sp_cli_suite_ops(sp_cli_suite *s, sp_error *err);

@@ -89,6 +89,8 @@ static sp_status compile_time(sp_device *dev, double *x, sp_error *err)
 static sp_status rulers(sp_cli_suite *s, sp_device *dev, sp_registry *reg, sp_error *err)
 {
     double fma[RULER_SAMPLES], copy[RULER_SAMPLES], latency[LAUNCH_SAMPLES], build[BUILD_SAMPLES];
+    if (!sp_cli_suite_wanted(s, "ruler.compile", NULL)) // the last of them
+        return SP_OK;
     for (int i = 0; i < RULER_SAMPLES && !(s->small && i); i++) {
         sp_ruler r;
         SP_TRY(sp_ruler_measure(dev, &r, err));
@@ -176,6 +178,9 @@ static sp_status run_problem(sp_cli_suite *s, sp_device *dev, sp_registry *reg, 
     SP_TRY(sp_cli_plugins_call(&o, &call, err));
     sp_call_describe(&call, text, sizeof text);
     snprintf(problem, sizeof problem, "%s%s%s %s", p->op, p->flag ? " " : "", p->flag ? p->flag : "", o.shape);
+    if (!sp_cli_suite_named(s, problem))
+        return SP_OK;
+    fprintf(stderr, "  %s\n", problem);
     size_t n = sp_select_explain(reg, dev, &call, all, MAX_CANDIDATES);
     SP_TRY(sp_timing_init(&t, dev, &call, 1, 0.15, err));
     sp_status st = SP_OK;
@@ -191,14 +196,15 @@ static sp_status run_problem(sp_cli_suite *s, sp_device *dev, sp_registry *reg, 
             snprintf(application, sizeof application, "spikeport, reference kernels");
         else
             snprintf(application, sizeof application, "spikeport, %s", all[i].variant->id);
-        st = put_variant(s, &t, reg, &all[i], problem, application, err);
-        if (st == SP_OK && !ours && is_reference) // both at once
+        if (sp_cli_suite_wanted(s, problem, application) && (!s->chosen || !ours))
+            st = put_variant(s, &t, reg, &all[i], problem, application, err);
+        if (st == SP_OK && !ours && is_reference && sp_cli_suite_wanted(s, problem, "spikeport, reference kernels")) // both at once
             st = put_variant(s, &t, reg, &all[i], problem, "spikeport, reference kernels", err);
         reference = reference || is_reference;
         ours = true;
     }
     sp_timing_fini(&t);
-    if (st == SP_OK && !ours) {
+    if (st == SP_OK && !ours && sp_cli_suite_wanted(s, problem, "spikeport")) {
         json_t *r = sp_cli_suite_record(s, 1, problem, "spikeport");
         sp_cli_suite_reason(r, "unsupported", n ? all[0].reason : "no variant of the op");
         st = sp_cli_suite_put(s, r, err);
@@ -220,7 +226,6 @@ sp_status sp_cli_suite_ops(sp_cli_suite *s, sp_error *err)
     for (size_t i = 0; i < sizeof problems / sizeof *problems && st == SP_OK && s->level >= 1; i++) {
         if (s->small && !problems[i].small)
             continue;
-        fprintf(stderr, "  %s %s\n", problems[i].op, s->small ? problems[i].small : problems[i].shape);
         st = run_problem(s, dev, reg, &problems[i], err);
     }
     sp_registry_destroy(&reg);

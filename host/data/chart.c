@@ -1,7 +1,8 @@
-/* Line charts: panels side by side, each with title, legend, axes, grid and up to six series in the Okabe-Ito colours.
+/* Charts of lines and bars: panels side by side, each with title, legend, axes, grid and up to six series in the Okabe-Ito colours.
  * The legend has its own rows above the plot and so never covers data. Layout only: drawing is canvas.c, numbers are
  * chart_axes.c. */
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 #include "base/error.h"
 #include "base/mem.h"
@@ -35,6 +36,7 @@ typedef struct layout {
     int scale;      /* of the font: 2, or 1 on small panels */
     int legend_top; /* y of its first row */
     sp_axis x, y;
+    bool bars, powers; /* of sp_chart */
 } layout;
 
 static const char *text_of(const char *s)
@@ -77,38 +79,63 @@ static int legend(sp_canvas *c, const sp_panel *p, const layout *l)
     return rows;
 }
 
-static int widest_label(const sp_axis *a, int scale)
+static void label(const sp_axis *a, bool powers, int k, char *text, size_t size)
+{
+    double v = sp_axis_tick(a, k);
+    if (!powers)
+        sp_axis_label(a, k, text, size);
+    else if (v < 0 && v >= -10)
+        snprintf(text, size, "1/%.3g", exp2(-v));
+    else
+        snprintf(text, size, "%.4g", exp2(v));
+}
+
+static int widest_label(const sp_axis *a, bool powers, int scale)
 {
     int widest = 0;
     for (int k = 0; k < sp_axis_ticks(a); k++) {
         char text[LABEL_BYTES];
         int width;
-        sp_axis_label(a, k, text, sizeof text);
+        label(a, powers, k, text, sizeof text);
         width = sp_canvas_text_width(text, scale);
         widest = width > widest ? width : widest;
     }
     return widest;
 }
 
+static double bar_width(const sp_series *s)
+{
+    return s->n > 1 ? s->x[1] - s->x[0] : 1;
+}
+
 /* Labels of the x axis stand side by side: fewer ticks until they do not touch. */
+static sp_axis x_axis(const sp_panel *p, const layout *l, int ticks)
+{
+    sp_axis a = sp_axis_x(p, ticks);
+    double half = l->bars ? 0.5 * bar_width(&p->series[0]) : 0; /* the whole of the first and last bar */
+    a.low -= half;
+    a.high += half;
+    return a;
+}
+
 static sp_axis fit_x_axis(const sp_panel *p, const layout *l)
 {
     int s = l->scale, width = l->plot.x1 - l->plot.x0;
     for (int ticks = width / (24 * s); ticks > 1; ticks--) {
-        sp_axis a = sp_axis_x(p, ticks);
-        if (a.step / (a.high - a.low) * width >= widest_label(&a, s) + 2 * PAD * s)
+        sp_axis a = x_axis(p, l, ticks);
+        if (a.step / (a.high - a.low) * width >= widest_label(&a, l->powers, s) + 2 * PAD * s)
             return a;
     }
-    return sp_axis_x(p, 1);
+    return x_axis(p, l, 1);
 }
 
-static layout make_layout(const sp_panel *p, sp_rect panel)
+static layout make_layout(const sp_panel *p, sp_rect panel, const sp_chart *h)
 {
-    layout l = {.panel = panel, .plot = panel};
+    layout l = {.panel = panel, .plot = panel, .bars = h->bars && p->n_series > 0, .powers = h->powers};
     int s = l.scale = panel.x1 - panel.x0 >= 420 && panel.y1 - panel.y0 >= 280 ? 2 : 1;
 
     l.y = sp_axis_y(p, (panel.y1 - panel.y0) / (30 * s));
-    l.plot.x0 += PAD * s + (*text_of(p->y_label) ? LINE * s : 0) + widest_label(&l.y, s) + 2 * GAP * s;
+    l.plot.x0 += PAD * s + (*text_of(p->y_label) ? LINE * s : 0) + widest_label(&l.y, l.powers, s) + 2 * GAP * s;
     l.plot.x1 -= 2 * PAD * s;
     if (l.plot.x0 > l.plot.x1 - MIN_PLOT)
         l.plot.x0 = l.plot.x1 - MIN_PLOT;
@@ -130,7 +157,7 @@ static void draw_axes(sp_canvas *c, const layout *l)
         int y = (int)lround(to_y(l, sp_axis_tick(&l->y, k)));
         sp_canvas_fill(c, (sp_rect){r.x0, y, r.x1, y + 1}, GRID);
         sp_canvas_fill(c, (sp_rect){r.x0 - 2 * s, y, r.x0, y + 1}, AXIS);
-        sp_axis_label(&l->y, k, text, sizeof text);
+        label(&l->y, l->powers, k, text, sizeof text);
         sp_canvas_text(c, r.x0 - GAP * s, y - CAPITALS * s / 2, text, s, r.x0 - l->panel.x0, SP_ALIGN_RIGHT,
                        SOFT_INK);
     }
@@ -138,7 +165,7 @@ static void draw_axes(sp_canvas *c, const layout *l)
         int x = (int)lround(to_x(l, sp_axis_tick(&l->x, k)));
         sp_canvas_fill(c, (sp_rect){x, r.y0, x + 1, r.y1}, GRID);
         sp_canvas_fill(c, (sp_rect){x, r.y1, x + 1, r.y1 + 2 * s}, AXIS);
-        sp_axis_label(&l->x, k, text, sizeof text);
+        label(&l->x, l->powers, k, text, sizeof text);
         sp_canvas_text(c, x, r.y1 + (GAP + 2) * s, text, s, r.x1 - r.x0, SP_ALIGN_CENTRE, SOFT_INK);
     }
     sp_canvas_fill(c, (sp_rect){r.x0, r.y0, r.x0 + 1, r.y1}, AXIS);
@@ -173,6 +200,24 @@ static void draw_series(sp_canvas *c, const layout *l, const sp_series *s, uint3
     sp_canvas_paint(c, r, colour);
 }
 
+/* Bars stand side by side, a pixel of paper between those that are wide enough. */
+static void draw_bars(sp_canvas *c, const layout *l, const sp_series *s, uint32_t colour)
+{
+    double half = 0.5 * bar_width(s);
+    int zero = (int)lround(to_y(l, fmax(l->y.low, 0)));
+    for (size_t i = 0; i < s->n; i++) {
+        if (!sp_point_ok(s, i))
+            continue;
+        int left = (int)lround(to_x(l, s->x[i] - half)), right = (int)lround(to_x(l, s->x[i] + half));
+        int top = (int)lround(to_y(l, s->y[i]));
+        right -= right - left > 4;
+        left = left < l->plot.x0 ? l->plot.x0 : left;
+        right = right > l->plot.x1 ? l->plot.x1 : right;
+        if (s->y[i] > 0)
+            sp_canvas_fill(c, (sp_rect){left, top < zero ? top : zero - 1, right, zero}, colour);
+    }
+}
+
 static bool has_points(const sp_panel *p)
 {
     for (size_t k = 0; k < p->n_series; k++) {
@@ -184,15 +229,15 @@ static bool has_points(const sp_panel *p)
     return false;
 }
 
-static void draw_panel(sp_canvas *c, const sp_panel *p, sp_rect panel)
+static void draw_panel(sp_canvas *c, const sp_panel *p, sp_rect panel, const sp_chart *h)
 {
-    layout l = make_layout(p, panel);
+    layout l = make_layout(p, panel, h);
     int s = l.scale, width = l.plot.x1 - l.plot.x0, height = l.plot.y1 - l.plot.y0;
     int middle_x = l.plot.x0 + width / 2, middle_y = l.plot.y0 + height / 2;
 
     draw_axes(c, &l);
     for (size_t k = 0; k < p->n_series; k++)
-        draw_series(c, &l, &p->series[k], palette[k]);
+        (l.bars && k == 0 ? draw_bars : draw_series)(c, &l, &p->series[k], palette[k]);
     if (!has_points(p))
         sp_canvas_text(c, middle_x, middle_y, "no data", s, width, SP_ALIGN_CENTRE, SOFT_INK);
     for (int bold = 0; bold < s; bold++) /* twice, a pixel apart */
@@ -204,36 +249,35 @@ static void draw_panel(sp_canvas *c, const sp_panel *p, sp_rect panel)
     sp_canvas_text_up(c, panel.x0 + PAD * s, middle_y, text_of(p->y_label), s, height, INK);
 }
 
-static sp_status check(const char *path, const sp_panel *panels, size_t n, int width, int height,
-                       sp_error *err)
+static sp_status check(const char *path, const sp_chart *h, sp_error *err)
 {
-    if (n == 0 || n > MAX_PANELS)
-        return SP_FAIL(err, SP_E_FAILED, "%s: a chart of %zu panels; 1 to %d can be drawn", path, n,
+    if (h->n == 0 || h->n > MAX_PANELS || h->columns == 0)
+        return SP_FAIL(err, SP_E_FAILED, "%s: a chart of %zu panels in rows of %zu; 1 to %d can be drawn", path, h->n, h->columns,
                        MAX_PANELS);
-    if (width < MIN_WIDTH || height < MIN_HEIGHT || width > MAX_SIDE || height > MAX_SIDE ||
-        (int)n * width > MAX_WIDTH)
-        return SP_FAIL(
-            err, SP_E_FAILED,
-            "%s: %zu panels of %d x %d pixels; choose at least %d x %d, at most %d x %d and %d wide together",
-            path, n, width, height, MIN_WIDTH, MIN_HEIGHT, MAX_SIDE, MAX_SIDE, MAX_WIDTH);
-    for (size_t i = 0; i < n; i++) {
-        if (panels[i].n_series > MAX_SERIES)
+    if (h->panel_width < MIN_WIDTH || h->panel_height < MIN_HEIGHT || h->panel_width > MAX_SIDE || h->panel_height > MAX_SIDE ||
+        (int)h->columns * h->panel_width > MAX_WIDTH || (int)((h->n + h->columns - 1) / h->columns) * h->panel_height > MAX_WIDTH)
+        return SP_FAIL(err, SP_E_FAILED,
+                       "%s: %zu panels of %d x %d pixels; choose at least %d x %d, at most %d x %d and %d a side together", path, h->n,
+                       h->panel_width, h->panel_height, MIN_WIDTH, MIN_HEIGHT, MAX_SIDE, MAX_SIDE, MAX_WIDTH);
+    for (size_t i = 0; i < h->n; i++) {
+        if (h->panels[i].n_series > MAX_SERIES)
             return SP_FAIL(err, SP_E_FAILED, "%s: panel %zu has %zu series; at most %d can be told apart",
-                           path, i, panels[i].n_series, MAX_SERIES);
+                           path, i, h->panels[i].n_series, MAX_SERIES);
     }
     return SP_OK;
 }
 
-sp_status sp_chart_write(const char *path, const sp_panel *panels, size_t n_panels, int panel_width,
-                         int panel_height, sp_error *err)
+sp_status sp_chart_write_rows(const char *path, const sp_chart *chart, sp_error *err)
 {
+    sp_chart h = *chart;
     sp_canvas c = {0};
     size_t pixels;
     sp_status st;
 
-    SP_TRY(check(path, panels, n_panels, panel_width, panel_height, err));
-    c.width = (int)n_panels * panel_width;
-    c.height = panel_height;
+    h.columns = h.columns > h.n ? h.n : h.columns;
+    SP_TRY(check(path, &h, err));
+    c.width = (int)h.columns * h.panel_width;
+    c.height = (int)((h.n + h.columns - 1) / h.columns) * h.panel_height;
     pixels = (size_t)c.width * (size_t)c.height;
     c.rgb = sp_alloc_array(pixels, 3);
     c.ink = sp_alloc(pixels);
@@ -243,13 +287,20 @@ sp_status sp_chart_write(const char *path, const sp_panel *panels, size_t n_pane
         goto done;
     }
     sp_canvas_fill(&c, (sp_rect){0, 0, c.width, c.height}, WHITE);
-    for (size_t i = 0; i < n_panels; i++) {
-        int left = (int)i * panel_width;
-        draw_panel(&c, &panels[i], (sp_rect){left, 0, left + panel_width, panel_height});
+    for (size_t i = 0; i < h.n; i++) {
+        int left = (int)(i % h.columns) * h.panel_width, top = (int)(i / h.columns) * h.panel_height;
+        draw_panel(&c, &h.panels[i], (sp_rect){left, top, left + h.panel_width, top + h.panel_height}, &h);
     }
     st = sp_png_write_rgb(path, c.width, c.height, c.rgb, err);
 done:
     sp_free(c.rgb);
     sp_free(c.ink);
     return st;
+}
+
+sp_status sp_chart_write(const char *path, const sp_panel *panels, size_t n_panels, int panel_width,
+                         int panel_height, sp_error *err)
+{
+    const sp_chart chart = {panels, n_panels, n_panels, panel_width, panel_height, .bars = false};
+    return sp_chart_write_rows(path, &chart, err);
 }

@@ -2,6 +2,7 @@
 #ifndef SP_DATA_DATASET_H
 #define SP_DATA_DATASET_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "data/event_options.h"
@@ -54,6 +55,7 @@ typedef struct sp_dataset_options {
     int size, resize;       /* images: side of the crop (default 224), and the shorter side before it (default 8/7) */
     size_t limit;           /* first so many samples only; 0 all */
     int classes, channels, height, width, frames; size_t count; uint64_t seed; /* synthetic; classes also idx; 0: default */
+    bool noise;             /* synthetic: nothing but noise, new in every pixel and frame */
     int time_steps;         /* frames of event sets and encoded images where `frames` is 0 */
     sp_event_options events; /* event sets; their `size` is the side of the frames, 0: the sensor's */
     int encoding;           /* sp_encoding: still images as spike trains */
@@ -71,5 +73,7 @@ bool sp_events_known(const char *name);
 /* The shape of a sample without a look at any file; count stays 0, and so do classes that only the files know. False for
  * sets that can be of any shape. */
 bool sp_dataset_shape(const sp_dataset_options *o, sp_dataset_info *out);
+/* A short name of class k of a well-known set; NULL where it has none but its number. */
+const char *sp_dataset_class(const char *name, int k);
 
 #endif

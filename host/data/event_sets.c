@@ -46,8 +46,6 @@ static const event_set sets[] = {
 };
 /* clang-format on */
 
-static const char *const cifar_classes[] = {"airplane", "automobile", "bird",  "cat",  "deer",
-                                            "dog",      "frog",       "horse", "ship", "truck"};
 static const char *const digits[] = {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"};
 
 typedef struct event_state {
@@ -323,7 +321,7 @@ static sp_status list_samples(event_state *s, const sp_dataset_options *o, const
     } else {
         l.split = o->events.split > 0.0 ? o->events.split : 0.9;
         if (set->classes)
-            l.class_names = cifar_classes, l.n_classes = 10;
+            l.class_names = spi_cifar_classes, l.n_classes = 10;
         st = sp_list_classes(folder, &l, &s->list, err);
     }
     sp_free(path);

@@ -1,6 +1,8 @@
-/* Shapes of samples of the well-known sets, for plans and timings on machines without their files. */
+/* Shapes of samples and names of classes of the well-known sets, for plans and timings on machines without their files, and
+ * for pictures. */
 #include <string.h>
 #include "data/dataset.h"
+#include "data/readers.h"
 
 typedef struct known_shape {
     const char *name;
@@ -29,4 +31,27 @@ bool sp_dataset_shape(const sp_dataset_options *o, sp_dataset_info *out)
     if (sp_events_known(o->name) || o->encoding != SP_ENCODE_NONE)
         out->frames = o->frames ? o->frames : o->time_steps;
     return true;
+}
+
+const char *const spi_cifar_classes[] = {"airplane", "automobile", "bird",  "cat",  "deer",
+                                         "dog",      "frog",       "horse", "ship", "truck"};
+static const char *const fashion_classes[] = {"T-shirt", "trouser", "pullover", "dress", "coat",
+                                              "sandal",  "shirt",   "sneaker",  "bag",   "boot"};
+static const char *const gesture_classes[] = {"clapping",   "right wave", "left wave", "right cw",   "right ccw",   "left cw",
+                                              "left ccw",   "arm roll",   "drums",     "guitar",     "other"};
+
+const char *sp_dataset_class(const char *name, int k)
+{
+    static const struct {
+        const char *set;
+        const char *const *names;
+        int n;
+    } sets[] = {{"fashion-mnist", fashion_classes, 10},
+                {"cifar10", spi_cifar_classes, 10},
+                {"cifar10-dvs", spi_cifar_classes, 10},
+                {"dvs128-gesture", gesture_classes, 11}};
+    for (size_t i = 0; i < sizeof sets / sizeof *sets; i++)
+        if (strcmp(name, sets[i].set) == 0 && k >= 0 && k < sets[i].n)
+            return sets[i].names[k];
+    return NULL;
 }

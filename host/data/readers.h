@@ -36,4 +36,7 @@ sp_status sp_events_refuse(const sp_dataset_options *o, sp_error *err);
  * failure *ds is as it was. */
 sp_status sp_encode_wrap(const sp_dataset_options *o, sp_dataset **ds, sp_error *err);
 
+/* known_shape.c: the ten classes of CIFAR-10, in order; the folders of CIFAR10-DVS too. */
+extern const char *const spi_cifar_classes[];
+
 #endif

@@ -1,6 +1,6 @@
 /* A data set made from a seed: for tests, benchmarks and first steps without a download. Each class has a smooth
  * periodic pattern; a sample is its class's pattern, moved by a pixel or two, with noise; every frame of a sequence
- * moves anew. A pure function of (options, i): nothing is stored but the patterns. It says nothing about accuracy on real data. */
+ * moves anew. On request nothing but noise. A pure function of (options, i): nothing is stored but the patterns. It says nothing about accuracy on real data. */
 #include <math.h>
 #include <string.h>
 #include "base/error.h"
@@ -14,7 +14,7 @@
 #define TWO_PI         6.283185307179586
 enum { N_WAVES = 6, MAX_FREQUENCY = 2, MAX_CLASSES = 65536, MAX_SIDE = 65536, MAX_ITEMS = 1 << 30 };
 /* Pixels are GREY + CONTRAST * pattern + NOISE * noise, cut to 0..1 like the pixels of a real image. */
-static const float GREY = 0.5f, CONTRAST = 0.2f, NOISE = 0.15f;
+static const float GREY = 0.5f, CONTRAST = 0.2f, NOISE = 0.15f, NOISE_ALONE = 0.25f; /* the same power as both */
 
 typedef struct synthetic_state {
     float *patterns; /* [classes][H][W][C], zero mean, unit power */
@@ -22,6 +22,7 @@ typedef struct synthetic_state {
     uint64_t stream; /* of sample 0 */
     size_t frame_items;
     int max_shift;
+    float contrast, noise;
     sp_normal normal;
 } synthetic_state;
 
@@ -73,7 +74,7 @@ static float *write_frame(const sp_dataset *ds, const float *pattern, sp_rng *r,
         for (size_t x = 0; x < width; x++) {
             const float *from = row + (x + dx) % width * channels;
             for (size_t c = 0; c < channels; c++) {
-                float v = GREY + CONTRAST * from[c] + NOISE * cheap_noise(sp_rng_u32(r));
+                float v = GREY + s->contrast * from[c] + s->noise * cheap_noise(sp_rng_u32(r));
                 v = v < 0.0f ? 0.0f : v > 1.0f ? 1.0f : v;
                 size_t k = c % (size_t)s->normal.n;
                 *out++ = (v - s->normal.mean[k]) * s->normal.scale[k];
@@ -167,6 +168,8 @@ sp_status sp_synthetic_open(const char *folder, int classes, const sp_dataset_op
     }
     side = info.height < info.width ? info.height : info.width;
     s->max_shift = side >= 28 ? 2 : side / 14; /* about a seventh of the shortest wave */
+    s->contrast = o->noise ? 0 : CONTRAST;
+    s->noise = o->noise ? NOISE_ALONE : NOISE;
     s->seed = o->seed;
     s->stream = o->train ? STREAM_TRAIN : STREAM_TEST;
     s->frame_items = (size_t)items;

@@ -44,7 +44,7 @@ static void make_key(const sp_step *s, int buffer, record *k)
 
 static sp_status put(differ *d, const record *k, const void *bytes)
 {
-    if (fwrite(k, sizeof *k, 1, d->file) != 1 || (k->bytes && fwrite(bytes, k->bytes, 1, d->file) != 1))
+    if (fwrite(k, sizeof *k, 1, d->file) != 1 || (bytes && k->bytes && fwrite(bytes, k->bytes, 1, d->file) != 1))
         return SP_FAIL(d->err, SP_E_IO, "the recording cannot be written (disk full?)");
     return SP_OK;
 }
@@ -255,8 +255,9 @@ static sp_status compare(differ *d, const sp_step *s, int buffer, int t, const r
 
 /* ---- the walk ---- */
 
-static sp_status visit(differ *d, const sp_step *s, int t)
+static sp_status visit(void *ctx, const sp_step *s, int t, sp_error *err)
 {
+    differ *d = ctx;
     for (int i = 0; i < SP_OP_MAX_BUFFERS && s->call.op->buffers[i].name; i++) {
         if (s->operands[i].value < 0 || s->call.op->buffers[i].access == SP_IN)
             continue;
@@ -265,7 +266,7 @@ static sp_status visit(differ *d, const sp_step *s, int t)
         sp_range range = sp_plan_range(d->p, &s->operands[i], t);
         k.t = t;
         k.bytes = (uint32_t)sp_call_buffer_elems(&s->call, i) * 4;
-        SP_TRY(sp_device_read(d->p->dev, range, d->ours, k.bytes, d->err));
+        SP_TRY(sp_device_read(d->p->dev, range, d->ours, k.bytes, err));
         SP_TRY(d->o ? compare(d, s, i, t, &k, range) : put(d, &k, d->ours));
     }
     if (d->r)
@@ -273,31 +274,16 @@ static sp_status visit(differ *d, const sp_step *s, int t)
     return SP_OK;
 }
 
-static sp_status walk_segment(differ *d, int segment, int t, const sp_dynamic *dyn)
-{
-    const sp_segment *g = &d->p->segments[segment];
-    for (int i = 0; i < g->n; i++) {
-        SP_TRY(spi_exec_step(d->p, &g->steps[i], t, dyn, d->err));
-        SP_TRY(visit(d, &g->steps[i], t));
-    }
-    return SP_OK;
-}
-
 static sp_status walk(differ *d, const sp_exec_batch *batch)
 {
     sp_plan *p = d->p;
-    SP_TRY(spi_exec_upload(p, batch, -1, d->err));
-    for (int i = 0; i < p->n_timeline; i++) {
-        const sp_moment *m = &p->timeline[i];
-        if (!spi_exec_runs(m, batch))
-            continue;
-        sp_dynamic dyn = spi_exec_dynamic(p, batch, m->t);
-        if (m->segment == SP_SEGMENT_FORWARD || m->segment == SP_SEGMENT_FULL)
-            SP_TRY(spi_exec_upload(p, batch, m->t, d->err));
-        SP_TRY(walk_segment(d, m->segment, m->t, &dyn));
-    }
+    SP_TRY(spi_exec_walk(p, batch, visit, d, d->err));
     sp_dynamic dyn = spi_exec_update_dynamic(p, batch->lr, batch->iteration + 1);
-    SP_TRY(walk_segment(d, SP_SEGMENT_UPDATE, 0, &dyn));
+    const sp_segment *update = &p->segments[SP_SEGMENT_UPDATE];
+    for (int i = 0; i < update->n; i++) {
+        SP_TRY(spi_exec_step(p, &update->steps[i], 0, &dyn, d->err));
+        SP_TRY(visit(d, &update->steps[i], 0, d->err));
+    }
     record end = {.key = "end"};
     if (!d->o)
         return put(d, &end, NULL);

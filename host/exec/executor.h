@@ -38,6 +38,22 @@ sp_status sp_exec_clear_spikes(sp_plan *p, sp_error *err);
  * first gave a number that is not finite ("2.branch.0 conv.forward, time step 3: output is inf"). */
 sp_status sp_exec_find_nonfinite(sp_plan *p, const sp_exec_batch *batch, char *where, size_t where_size, sp_error *err);
 
+/* What a neuron layer did at one time step: potentials before the reset and spikes, sample after sample. */
+typedef struct sp_exec_seen {
+    int node, t;
+    double v_th;
+    const float *u;           /* [rows][cols]: rows are batch x pixels, cols channels */
+    const uint32_t *spikes;   /* [rows][ceil(cols / 32)] bits */
+    int64_t rows, cols;
+} sp_exec_seen;
+
+/* Runs a mini-batch step by step and shows every neuron layer at every time step. Slow: it reads everything back. */
+sp_status sp_exec_watch(sp_plan *p, const sp_exec_batch *batch, void (*see)(void *ctx, const sp_exec_seen *seen), void *ctx,
+                        sp_error *err);
+
+/* Inside exec/: every step of a mini-batch up to the gradients, `visit` after each. */
+sp_status spi_exec_walk(sp_plan *p, const sp_exec_batch *batch,
+                        sp_status (*visit)(void *ctx, const sp_step *s, int t, sp_error *err), void *ctx, sp_error *err);
 /* Inside exec/: one step at one time step. */
 sp_status spi_exec_step(sp_plan *p, const sp_step *s, int t, const sp_dynamic *dyn, sp_error *err);
 sp_status spi_exec_upload(sp_plan *p, const sp_exec_batch *batch, int t, sp_error *err);

@@ -192,19 +192,25 @@ static sp_status read_paths(sp_wisdom *w, const sp_device *dev, const char *path
     return st;
 }
 
-/* Beside the installed program, or the source tree's while running from the build tree. */
-static sp_status read_own_folder(sp_wisdom *w, const sp_device *dev, sp_error *err)
+char *sp_own_folder(const char *name)
 {
-    char exe[PATH_MAX], folder[PATH_MAX + 64];
+    char exe[PATH_MAX];
     ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
     if (n <= 0)
-        return SP_OK;
+        return NULL;
     exe[n] = '\0';
     if (strncmp(exe, SP_BUILD_DIR "/", sizeof SP_BUILD_DIR) == 0)
-        return read_folder(w, dev, SP_SOURCE_DIR "/wisdom", err);
+        return sp_format(SP_SOURCE_DIR "/%s", name);
     *strrchr(exe, '/') = '\0';
-    snprintf(folder, sizeof folder, "%s/" SP_BIN_TO_DATA "/spikeport/wisdom", exe);
-    return read_folder(w, dev, folder, err);
+    return sp_format("%s/" SP_BIN_TO_DATA "/spikeport/%s", exe, name);
+}
+
+static sp_status read_own_folder(sp_wisdom *w, const sp_device *dev, sp_error *err)
+{
+    char *folder = sp_own_folder("wisdom");
+    sp_status st = folder ? read_folder(w, dev, folder, err) : SP_OK;
+    sp_free(folder);
+    return st;
 }
 
 sp_status sp_wisdom_open(sp_registry *reg, const sp_device *dev, sp_error *err)

@@ -1,6 +1,6 @@
 /* Pennycook's metric of each application over all devices, and over those that it runs on, for both efficiencies. The
  * efficiency of an application on a device is the harmonic mean over the problems; a problem that it does not run there
- * makes it 0 ("not supported"), and is named. */
+ * makes it 0 ("not supported"), and is named. Problems of the small sizes, which simulators get, are a set of their own. */
 #include <string.h>
 
 #include "base/mem.h"
@@ -18,8 +18,8 @@ static double efficiency(const json_t *problem, const char *application, const c
     return 0;
 }
 
-/* Problems of the level that the application has a row for on any device: what it claims to do. */
-static json_t *claimed(const json_t *problems, const char *application, int level)
+/* Problems of the level and sizes that the application has a row for on any device: what it claims to do. */
+static json_t *claimed(const json_t *problems, const char *application, int level, const char *sizes)
 {
     json_t *out = json_array();
     for (size_t i = 0; i < json_array_size(problems); i++) {
@@ -28,13 +28,28 @@ static json_t *claimed(const json_t *problems, const char *application, int leve
         bool has = false;
         for (size_t k = 0; k < json_array_size(rows); k++)
             has = has || strcmp(spi_text(json_array_get(rows, k), "application"), application) == 0;
-        if (has && (int)spi_number(p, "level") == level)
+        if (has && (int)spi_number(p, "level") == level && strcmp(spi_text(p, "sizes"), sizes) == 0)
             json_array_append(out, p);
     }
     return out;
 }
 
-static json_t *row(const json_t *problems, const json_t *devices, const char *application, int level, const char *kind)
+/* "conv.forward N=.., gemm M=.. on A"; where all are missing they need no names. */
+static void add_missing(json_t *missing, const json_t *problems, const double *e, const char *device)
+{
+    size_t n = json_array_size(problems), lost = 0;
+    sp_text names = {0};
+    for (size_t i = 0; i < n; i++)
+        if (!(e[i] > 0))
+            sp_text_add(&names, "%s%s", lost++ ? ", " : "", spi_text(json_array_get(problems, i), "problem"));
+    if (lost == n)
+        json_array_append_new(missing, json_sprintf("all on %s", device));
+    else if (lost)
+        json_array_append_new(missing, json_sprintf("%s on %s", names.s ? names.s : "some", device));
+    sp_text_free(&names);
+}
+
+static json_t *row(const json_t *problems, const json_t *devices, const char *application, int level, const char *sizes, const char *kind)
 {
     size_t n_devices = json_array_size(devices), n = json_array_size(problems), n_supported = 0;
     double *all = sp_alloc_array(n_devices + 1, sizeof *all), *supported = sp_alloc_array(n_devices + 1, sizeof *supported);
@@ -42,17 +57,15 @@ static json_t *row(const json_t *problems, const json_t *devices, const char *ap
     json_t *by_device = json_array(), *missing = json_array();
     for (size_t d = 0; all && supported && e && d < n_devices; d++) {
         const char *device = spi_text(json_array_get(devices, d), "device");
-        for (size_t i = 0; i < n; i++) {
+        for (size_t i = 0; i < n; i++)
             e[i] = efficiency(json_array_get(problems, i), application, device, kind);
-            if (!(e[i] > 0))
-                json_array_append_new(missing, json_sprintf("%s on %s", spi_text(json_array_get(problems, i), "problem"), device));
-        }
+        add_missing(missing, problems, e, spi_short_name(devices, device));
         all[d] = sp_report_phi(e, n);
         if (all[d] > 0)
             supported[n_supported++] = all[d];
         json_array_append_new(by_device, json_pack("{s:s, s:o}", "device", device, "efficiency", spi_rounded(all[d])));
     }
-    json_t *out = json_pack("{s:s, s:i, s:s, s:i, s:o, s:o, s:o, s:i, s:o}", "application", application, "level", level, "efficiency",
+    json_t *out = json_pack("{s:s, s:i, s:s, s:s, s:i, s:o, s:o, s:o, s:i, s:o}", "application", application, "level", level, "sizes", sizes, "efficiency",
                             strcmp(kind, "app_eff") == 0 ? "application" : "architectural", "problems", (int)n, "devices", by_device,
                             "phi", spi_rounded(all ? sp_report_phi(all, n_devices) : 0), "phi_supported",
                             spi_rounded(supported ? sp_report_phi(supported, n_supported) : 0), "supported", (int)n_supported,
@@ -61,6 +74,11 @@ static json_t *row(const json_t *problems, const json_t *devices, const char *ap
     sp_free(supported);
     sp_free(e);
     return out;
+}
+
+bool spi_is_whole(const json_t *row)
+{
+    return strchr(spi_text(row, "application"), ':') == NULL; /* kernels are called plugin:kernel */
 }
 
 static json_t *applications(const json_t *problems)
@@ -75,14 +93,15 @@ static json_t *applications(const json_t *problems)
 
 json_t *spi_portability(const json_t *problems, const json_t *devices)
 {
-    static const char *const kinds[] = {"app_eff", "arch_eff"};
+    static const char *const kinds[] = {"app_eff", "arch_eff"}, *const sizes[] = {"full", "small"};
     json_t *names = applications(problems), *out = json_array();
     for (size_t i = 0; i < json_array_size(names); i++)
-        for (int level = 1; level <= 2; level++) {
-            const char *name = json_string_value(json_array_get(names, i));
-            json_t *its = claimed(problems, name, level);
+        for (int set = 0; set < 4; set++) {
+            const char *name = json_string_value(json_array_get(names, i)), *size = sizes[set % 2];
+            int level = 1 + set / 2;
+            json_t *its = claimed(problems, name, level, size);
             for (size_t k = 0; k < 2 && json_array_size(its); k++)
-                json_array_append_new(out, row(its, devices, name, level, kinds[k]));
+                json_array_append_new(out, row(its, devices, name, level, size, kinds[k]));
             json_decref(its);
         }
     json_decref(names);

@@ -7,6 +7,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include "base/mem.h"
 #include "spikeport/status.h"
 
 #define SP_RECORD_SCHEMA 1
@@ -35,6 +36,10 @@ sp_status sp_report_csv(const json_t *summary, const char *path, sp_error *err);
 
 /* A page that needs no other file; its pictures are PNGs of the one plotting module, inlined. `folder` takes them too. */
 sp_status sp_report_html(const json_t *summary, const json_t *records, const char *folder, const char *path, sp_error *err);
+
+/* What `spikeport reproduce` has gathered (host/cli/reproduce_sum.c) as NAME.json, NAME.csv, NAME.md and, where it has panels,
+ * NAME.png in `folder`; *text takes the Markdown. All four say the same numbers. */
+sp_status sp_report_tables(const json_t *summary, const char *folder, const char *name, sp_text *text, sp_error *err);
 
 /* One line for each problem, application and device in both sets: old and new median, ratio, and whether the change is
  * above `threshold` (0.05: 5 %) and outside both spreads. Array of objects in *out; *slower counts regressions. */

@@ -6,6 +6,32 @@
 #include "data/loader.h"
 #include "train/session.h"
 
+/* The class of the largest output; as op metrics.correct chooses: the first of equal ones, NaN never. -1: all NaN. */
+static int64_t largest(const float *outputs, int64_t n)
+{
+    int64_t best = -1;
+    for (int64_t k = 0; k < n; k++)
+        if (!isnan(outputs[k]) && (best < 0 || outputs[k] > outputs[best]))
+            best = k;
+    return best;
+}
+
+static sp_status count_classes(sp_session *s, const sp_batch *b, uint64_t *confusion, sp_error *err)
+{
+    sp_plan *p = s->eval;
+    int64_t n = s->graph->classes;
+    float *outputs = sp_alloc(p->values[p->logits_sum].bytes);
+    sp_status st = outputs ? sp_device_read(s->dev, sp_plan_value(p, p->logits_sum, 0), outputs, p->values[p->logits_sum].bytes, err)
+                           : SP_FAIL(err, SP_E_MEMORY, "out of memory for the outputs");
+    for (size_t i = 0; st == SP_OK && i < b->n_valid; i++) {
+        int64_t best = largest(outputs + (int64_t)i * n, n);
+        if (best >= 0 && b->labels[i] >= 0 && b->labels[i] < n)
+            confusion[b->labels[i] * n + best]++;
+    }
+    sp_free(outputs);
+    return st;
+}
+
 static sp_status run_batches(sp_session *s, sp_loader *l, const volatile int *stop, float *loss, uint32_t *correct,
                              sp_scores *out, sp_error *err)
 {
@@ -24,6 +50,8 @@ static sp_status run_batches(sp_session *s, sp_loader *l, const volatile int *st
             loss_sum += (double)loss[i];
             hits += correct[i];
         }
+        if (out->confusion)
+            SP_TRY(count_classes(s, b, out->confusion, err));
         out->samples += (int64_t)b->n_valid;
         sp_loader_release(l, b);
         if (stop && *stop)
@@ -43,7 +71,7 @@ sp_status sp_session_evaluate(sp_session *s, const sp_dataset *ds, const volatil
     uint64_t *spikes = sp_alloc_array((size_t)s->graph->n_nodes, sizeof *spikes), start = sp_clock_ns();
     sp_loader_options lo = {.batch = batch, .seed = (uint64_t)s->recipe.seed, .depth = 3,
                             .threads = (int)s->recipe.data.threads};
-    *out = (sp_scores){.spike_rate = sp_alloc_array((size_t)s->graph->n_nodes, sizeof(double))};
+    *out = (sp_scores){.confusion = out->confusion, .spike_rate = sp_alloc_array((size_t)s->graph->n_nodes, sizeof(double))};
     sp_status st = loss && correct && spikes && out->spike_rate ? SP_OK
                                                                  : SP_FAIL(err, SP_E_MEMORY, "out of memory for evaluation");
     if (st != SP_OK)

@@ -29,7 +29,7 @@ typedef struct trainer {
     double line_loss;        /* since the last metrics line */
     int64_t line_correct, line_seen, line_steps, line_batches;
     uint64_t line_start_ns, epoch_start_ns, run_start_ns;
-    double seconds_before;
+    double seconds_before, epoch_start_cpu;
     int64_t run_iterations;
 } trainer;
 
@@ -187,7 +187,8 @@ static sp_status finish_epoch(trainer *t, sp_error *err)
     sp_session *s = t->s;
     sp_train_event e = {.kind = SP_EVENT_EPOCH, .epoch = t->p.epoch + 1, .lr = lr_now(t),
                         .loss = t->p.loss_sum / (double)t->p.seen, .accuracy = (double)t->p.correct / (double)t->p.seen,
-                        .epoch_seconds = (double)(sp_clock_ns() - t->epoch_start_ns) * 1e-9};
+                        .epoch_seconds = (double)(sp_clock_ns() - t->epoch_start_ns) * 1e-9,
+                        .epoch_cpu_seconds = sp_clock_cpu_seconds() - t->epoch_start_cpu};
     e.wait_fraction = e.epoch_seconds > 0 ? sp_loader_wait_seconds(t->loader) / e.epoch_seconds : 0;
     sp_status st = sp_session_evaluate(s, t->test, t->o->stop, &e.test, err);
     if (st == SP_E_INTERRUPTED) {
@@ -216,6 +217,7 @@ static sp_status run_epochs(trainer *t, sp_error *err)
 {
     while (t->p.epoch < t->s->recipe.epochs) {
         t->epoch_start_ns = sp_clock_ns();
+        t->epoch_start_cpu = sp_clock_cpu_seconds();
         line_reset(t);
         SP_TRY(sp_team_clear_spikes(t->team, err)); /* evaluation has used the same memory */
         SP_TRY(run_batches(t, err));

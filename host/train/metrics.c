@@ -158,10 +158,10 @@ static json_t *event_json(const sp_train_event *e)
                          e->loss, "accuracy", e->accuracy, "lr", e->lr, "samples_per_second", e->samples_per_second,
                          "backprop_steps", e->backprop_steps, "spike_rate", rates_json(s, e->spike_rate));
     if (e->kind == SP_EVENT_EPOCH)
-        return json_pack("{s:s, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:o}", "event", "epoch", "iteration",
+        return json_pack("{s:s, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:o}", "event", "epoch", "iteration",
                          (json_int_t)e->iteration, "epoch", (json_int_t)e->epoch, "loss", e->loss, "accuracy", e->accuracy,
                          "test_loss", e->test.loss, "test_accuracy", e->test.accuracy, "lr", e->lr, "seconds",
-                         e->epoch_seconds, "test_seconds", e->test.seconds, "peak_bytes", (json_int_t)s->dev->peak_bytes,
+                         e->epoch_seconds, "cpu_seconds", e->epoch_cpu_seconds, "test_seconds", e->test.seconds, "peak_bytes", (json_int_t)s->dev->peak_bytes,
                          "spike_rate", rates_json(s, e->spike_rate));
     if (e->kind == SP_EVENT_FIDELITY)
         return fidelity_json(e);

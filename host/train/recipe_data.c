@@ -107,7 +107,8 @@ sp_status spi_recipe_read_data(sp_recipe *r, const sp_yaml *m, sp_error *err)
 {
     static const char *const known[] = {
         "name",  "path",  "mean",   "std",     "train_limit", "test_limit", "classes", "channels", "height",
-        "width", "count", "frames", "augment", "size",        "resize",     "threads", "events",   "encode"};
+        "width", "count", "frames", "augment", "size",        "resize",     "threads", "events",   "encode",
+        "noise"};
     SP_TRY(sp_yaml_check_keys(m, known, COUNT(known), "data", err));
     SP_TRY(sp_yaml_read_string(m, "name", &r->data.name, err));
     SP_TRY(sp_yaml_read_string(m, "path", &r->data.path, err));
@@ -125,6 +126,7 @@ sp_status spi_recipe_read_data(sp_recipe *r, const sp_yaml *m, sp_error *err)
     SP_TRY(sp_yaml_read_int(m, "width", 1, 4096, &r->data.width, err));
     SP_TRY(sp_yaml_read_int(m, "count", 1, most, &r->data.count, err));
     SP_TRY(sp_yaml_read_int(m, "frames", 0, 4096, &r->data.frames, err));
+    SP_TRY(sp_yaml_read_bool(m, "noise", &r->data.noise, err));
     if (!r->data.name)
         return sp_yaml_fail(m, err, "\"data\" needs a \"name\"");
     return spi_recipe_read_events(r, m, err);
@@ -158,8 +160,8 @@ void spi_recipe_print_data(const sp_recipe *r, sp_text *t)
     if (strcmp(r->data.name, "synthetic") == 0)
         sp_text_add(t,
                     "  classes: %lld\n  channels: %lld\n  height: %lld\n  width: %lld\n  count: %lld\n  "
-                    "frames: %lld\n",
+                    "frames: %lld\n  noise: %s\n",
                     (long long)r->data.classes, (long long)r->data.channels, (long long)r->data.height,
-                    (long long)r->data.width, (long long)r->data.count, (long long)r->data.frames);
+                    (long long)r->data.width, (long long)r->data.count, (long long)r->data.frames, r->data.noise ? "true" : "false");
     spi_recipe_print_events(r, t);
 }

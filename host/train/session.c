@@ -16,7 +16,7 @@ static sp_dataset_options dataset_options(const sp_recipe *r, bool train)
     sp_dataset_options o = {.name = r->data.name, .path = r->data.path, .train = train, .mean = r->data.mean,
                             .std = r->data.std, .limit = (size_t)limit, .classes = (int)r->data.classes,
                             .channels = (int)r->data.channels, .height = (int)r->data.height,
-                            .width = (int)r->data.width, .frames = (int)r->data.frames, .count = (size_t)r->data.count,
+                            .width = (int)r->data.width, .frames = (int)r->data.frames, .count = (size_t)r->data.count, .noise = r->data.noise,
                             .seed = (uint64_t)r->seed, .augment = r->data.augment, .n_means = r->data.n_means,
                             .n_stds = r->data.n_stds, .size = (int)r->data.size, .resize = (int)r->data.resize,
                             .time_steps = (int)r->time_steps, .events = r->data.events, .encoding = r->data.encoding};

@@ -70,6 +70,7 @@ typedef struct sp_scores {
     int64_t samples;
     double seconds;
     double *spike_rate;          /* by graph node, spikes a neuron and time step; owned, sp_free */
+    uint64_t *confusion;         /* in: room for [class][class] to add samples to, by label and by largest output; NULL: not asked */
 } sp_scores;
 
 /* All of a data set through the evaluation plan. stop (may be NULL): set by a signal. */

@@ -32,6 +32,28 @@ for file in summary.json p3.csv report.html; do
     sed 's/ruler.launch.*//' "$work/b/$file" | grep -n 'planted.*9000' && fail "$file has the time of a wrong result"
 done
 
+# A faster time whose validation failed is no progress: it is lost.
+mkdir "$work/d"
+sed '/ruler.launch/{s/"passed":true/"passed":false/;s/"samples":\[[^]]*\]/"samples":[0.000123,0.000123,0.000123]/}' "$work/a/records.jsonl" >"$work/d/records.jsonl"
+run bench diff "$work/a/records.jsonl" "$work/d/records.jsonl"
+expect_code 1
+expect_out "lost"
+grep -q "0.000123" "$work/out" && fail "the comparison shows the time of a wrong result"
+run bench diff "$work/a/records.jsonl" "$work/d/records.jsonl" --json
+grep -q "validation failed" "$work/out" || fail "the reason is missing"
+grep -q "0.000123\|1.23e-" "$work/out" && fail "the comparison shows the time of a wrong result"
+
+# Going on: nothing is run twice; a problem that is not named is not run.
+run bench suite --small --level 1 --only residual.forward --chosen -n 3 -d auto --resume -o "$work/a"
+expect_code 0
+[ "$(grep -c ruler "$work/a/records.jsonl")" -eq 4 ] || fail "the rulers were measured again"
+[ "$(grep -c residual.forward "$work/a/records.jsonl")" -eq 1 ] || fail "not one record of residual.forward"
+[ "$(wc -l <"$work/a/records.jsonl")" -eq 5 ] || fail "other problems were run"
+cp "$work/a/records.jsonl" "$work/before"
+run bench suite --small --level 1 --only residual.forward --chosen -n 3 -d auto --resume -o "$work/a"
+expect_code 0
+cmp "$work/before" "$work/a/records.jsonl" || fail "something was run twice"
+
 run bench suite -d nothing-like-it -o "$work/c"
 expect_code 4
 expect_err "no device fits --devices nothing-like-it"

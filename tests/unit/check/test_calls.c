@@ -85,7 +85,7 @@ Test(check_calls, full_covers_every_flag_combination)
                 combination |= (unsigned)calls[i].flags[f] << f;
             seen |= 1u << combination;
         }
-        cr_assert_lt(flags, 5);
+        cr_assert_lt(flags, 6);
         cr_assert_eq(seen, (uint32_t)((UINT64_C(1) << (1 << flags)) - 1), "%s: flag combinations %x", op->id, seen);
     }
 }
@@ -165,4 +165,36 @@ Test(check_calls, stops_at_max)
 {
     cr_assert_eq(sp_check_calls(sp_op_find("gemm"), false, calls, 5), 5);
     cr_assert_eq(sp_check_calls(sp_op_find("gemm"), false, calls, 0), 0);
+}
+
+/* What trust costs: the quick shapes with the settings of the call alone, fewer once the variant has passed with others. */
+Test(check_calls, like_a_call_has_its_flags_and_fragments)
+{
+    sp_op_call like = sp_op_call_make("neuron.backward");
+    sp_call_set_flag(&like, "TEMPORAL", true);
+    like.neuron = "if", like.surrogate = "atan";
+    size_t n = sp_check_calls_like(&like, false, calls, MAX);
+    cr_assert_geq(n, 3);
+    int last[2] = {0, 0};
+    for (size_t i = 0; i < n; i++) {
+        cr_assert_eq(memcmp(calls[i].flags, like.flags, sizeof like.flags), 0);
+        cr_assert_str_eq(calls[i].neuron, "if");
+        cr_assert_str_eq(calls[i].surrogate, "atan");
+        last[of(&calls[i], "last", 0) != 0]++;
+    }
+    cr_assert(last[0] && last[1], "both a last time step and another");
+    size_t few = sp_check_calls_like(&like, true, calls, MAX);
+    cr_assert(few >= 1 && few < n);
+}
+
+Test(check_calls, like_a_call_of_an_outside_fragment_takes_one_that_has_a_formula)
+{
+    sp_op_call like = sp_op_call_make("neuron.backward");
+    like.neuron = "mine", like.surrogate = "my_surrogate";
+    size_t n = sp_check_calls_like(&like, false, calls, MAX);
+    cr_assert_geq(n, 3);
+    for (size_t i = 0; i < n; i++) {
+        cr_assert_str_eq(calls[i].neuron, "lif");
+        cr_assert_str_eq(calls[i].surrogate, "triangle");
+    }
 }

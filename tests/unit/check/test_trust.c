@@ -92,9 +92,9 @@ Test(trust, is_remembered_in_the_file)
 {
     use_folder("remembered");
     cr_assert_eq(ask("add__good", 7, NULL), TRUSTED);
-    cr_assert_eq(count_lines(), 1);
+    cr_assert_eq(count_lines(), 2, "one line for the call's setting, one that some setting has passed");
     cr_assert_eq(ask("add__good", 9, NULL), TRUSTED);
-    cr_assert_eq(count_lines(), 1, "the second process must not check again");
+    cr_assert_eq(count_lines(), 2, "the second process must not check again");
     forge("\"ok\"", "\"moon in the seventh house\"");
     cr_assert_eq(ask("add__good", 7, "seventh house"), REFUSED);
 }

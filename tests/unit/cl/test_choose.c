@@ -121,6 +121,21 @@ Test(choose, auto_prefers_accelerator_to_cpu_and_falls_back_to_cpu)
     cr_assert(strstr(err.text, "no usable device"), "%s", err.text);
 }
 
+Test(choose, a_simulator_comes_last)
+{
+    size_t got = 999;
+    items[1] = make(1, 1, 0, SP_DEVICE_GPU, 1, "Oclgrind Simulator", "Oclgrind");
+    items[1].quirks = SP_QUIRK_SLOW_SIMULATOR;
+    list.n = 2;
+    cr_assert_eq(sp_device_choose(&list, "auto", &got, NULL, 0, NULL), SP_OK);
+    cr_assert_eq(got, 0u);
+    cr_assert_eq(sp_device_choose(&list, "gpu", &got, NULL, 0, NULL), SP_OK);
+    cr_assert_eq(got, 1u);
+    items[0].available = false;
+    cr_assert_eq(sp_device_choose(&list, "auto", &got, NULL, 0, NULL), SP_OK);
+    cr_assert_eq(got, 1u);
+}
+
 Test(choose, environment_is_the_default_and_is_named)
 {
     size_t got = 999;

@@ -204,6 +204,96 @@ Test(picture, chart_refuses_impossible_requests)
     cr_assert_neq(access(test_path(), F_OK), 0);
 }
 
+static int count_near(const picture *p, int x0, int y0, int x1, int y1, uint32_t colour)
+{
+    int n = 0;
+    for (int y = y0; y < y1; y++)
+        for (int x = x0; x < x1; x++) {
+            const uint8_t *rgb = p->rgb + 3 * ((size_t)y * (size_t)p->width + (size_t)x);
+            n += rgb[0] == colour >> 16 && rgb[1] == (colour >> 8 & 255) && rgb[2] == (colour & 255);
+        }
+    return n;
+}
+
+/* Two bars, the second three times as high: three times the ink; in rows of two panels. */
+Test(picture, bars_and_rows)
+{
+    double x[2] = {0.5, 1.5}, y[2] = {1, 3}, mark_x[2] = {1, 1}, mark_y[2] = {0, 3};
+    sp_series s[2] = {{NULL, x, y, 2}, {"mark", mark_x, mark_y, 2}};
+    sp_panel panels[3] = {{"a", "x", "y", s, 2, 0, NAN}, {"b", "x", "y", s, 2, 0, NAN}, {"c", "x", "y", s, 2, 0, NAN}};
+    const sp_chart chart = {panels, 3, 2, 480, 340, .bars = true};
+    sp_error err = {0};
+    cr_assert_eq(sp_chart_write_rows(test_path(), &chart, &err), SP_OK, "%s", err.text);
+    picture p = read_back(test_path());
+    cr_assert(p.width == 960 && p.height == 680);
+    for (int k = 0; k < 4; k++) {
+        int left = k % 2 * 480, top = k / 2 * 340;
+        int first = 480, last = 0;
+        for (int i = left; i < left + 480; i++)
+            if (count_near(&p, i, top, i + 1, top + 340, colours[0]) > 5) {
+                first = i < first + left ? i - left : first;
+                last = i - left;
+            }
+        int middle = left + (first + last) / 2;
+        int low = count_near(&p, left, top, middle, top + 340, colours[0]), high = count_near(&p, middle, top, left + 480, top + 340, colours[0]);
+        cr_assert(k == 3 ? low + high == 0 : low > 5000 && fabs(high / (double)low - 3) < 0.15, "panel %d: %d, %d", k, low, high);
+        cr_assert(k == 3 || count_near(&p, left, top, left + 480, top + 340, colours[1]) > 200);
+    }
+    free(p.rgb);
+    unlink(test_path());
+}
+
+/* Cells have the colours of their values, and stand where they should. */
+Test(picture, map_shows_its_cells)
+{
+    static const float values[6] = {0, 1, 0.5f, NAN, 1, 0};
+    static const char *const names[3] = {"first", "second class", "third"};
+    static const char *const texts[6] = {NULL, "17", NULL, NULL, NULL, NULL};
+    const sp_map maps[3] = {{.title = "spikes", .values = values, .rows = 2, .columns = 3, .cell_width = 30, .cell_height = 20, .high = 1,
+                             .colours = SP_COLOURS_INK, .number_columns = true, .x_label = "time step"},
+                            {.title = "weights", .values = values, .rows = 2, .columns = 3, .cell_width = 30, .cell_height = 20, .low = 0,
+                             .high = 1, .colours = SP_COLOURS_SIGNED, .scale = "w"},
+                            {.title = "classes", .values = values, .rows = 2, .columns = 3, .cell_width = 30, .cell_height = 20, .high = 1,
+                             .colours = SP_COLOURS_SHARE, .names = names, .texts = texts, .y_label = "true"}};
+    sp_error err = {0};
+    cr_assert_eq(sp_map_write(test_path(), maps, 3, 3, &err), SP_OK, "%s", err.text);
+    picture p = read_back(test_path());
+    int wide = p.width / 3;
+    cr_assert_eq(p.width, 3 * wide);
+    cr_assert_geq(count_near(&p, 0, 0, wide, p.height, 0x202020), 2 * 600);             // two full cells, and text
+    cr_assert_eq(count_near(&p, 0, 0, wide, p.height, 0xe8e8e8), 600);                  // nothing there
+    cr_assert_eq(count_near(&p, wide, 0, 2 * wide, p.height, 0xe8e8e8), 600);
+    cr_assert_geq(count_near(&p, wide, 0, 2 * wide, p.height, 0xd55e00), 2 * 600);      // the high end
+    cr_assert_geq(count_near(&p, wide, 0, 2 * wide, p.height, 0x0072b2), 2 * 600);      // the low end
+    int blue = count_near(&p, 2 * wide, 0, 3 * wide, p.height, 0x0072b2);
+    cr_assert(blue > 600 && blue < 2 * 600, "the text of a dark cell is not seen: %d", blue);
+    for (int x = 0; x < p.width; x++) /* nothing runs over the edge */
+        cr_assert(p.rgb[3 * x] == 255 && p.rgb[3 * ((p.height - 1) * p.width + x)] == 255);
+    free(p.rgb);
+    unlink(test_path());
+}
+
+Test(picture, map_refuses_impossible_requests)
+{
+    float value = 0;
+    const sp_map good = {.values = &value, .rows = 1, .columns = 1, .cell_width = 1, .cell_height = 1, .high = 1};
+    sp_map bad[4] = {good, good, good, good};
+    sp_error err = {0};
+    bad[0].rows = 0;
+    bad[1].columns = 20000;
+    bad[2].cell_width = 0;
+    for (int i = 0; i < 3; i++)
+        cr_assert_eq(sp_map_write(test_path(), &bad[i], 1, 1, &err), SP_E_FAILED, "case %d", i);
+    cr_assert_eq(sp_map_write(test_path(), &good, 0, 1, &err), SP_E_FAILED);
+    cr_assert_eq(sp_map_write(test_path(), &good, 1, 0, &err), SP_E_FAILED);
+    sp_mem_fail_at(1);
+    cr_assert_eq(sp_map_write(test_path(), &good, 1, 1, &err), SP_E_MEMORY);
+    sp_mem_fail_at(0);
+    cr_assert_neq(access(test_path(), F_OK), 0);
+    cr_assert_eq(sp_map_write(test_path(), &good, 1, 1, &err), SP_OK, "%s", err.text);
+    unlink(test_path());
+}
+
 static void check_ticks(const sp_axis *a, const char *about)
 {
     char text[2][32] = {"", ""};

@@ -1,0 +1,88 @@
+/* A mini-batch step by step, with a look at what each step wrote: for comparisons of devices and for pictures. */
+#include <string.h>
+
+#include "base/error.h"
+#include "exec/executor.h"
+#include "op/half.h"
+
+sp_status spi_exec_walk(sp_plan *p, const sp_exec_batch *batch,
+                        sp_status (*visit)(void *ctx, const sp_step *s, int t, sp_error *err), void *ctx, sp_error *err)
+{
+    SP_TRY(spi_exec_upload(p, batch, -1, err));
+    for (int i = 0; i < p->n_timeline; i++) {
+        const sp_moment *m = &p->timeline[i];
+        const sp_segment *g = &p->segments[m->segment];
+        if (!spi_exec_runs(m, batch))
+            continue;
+        sp_dynamic dyn = spi_exec_dynamic(p, batch, m->t);
+        if (m->segment == SP_SEGMENT_FORWARD || m->segment == SP_SEGMENT_FULL)
+            SP_TRY(spi_exec_upload(p, batch, m->t, err));
+        for (int k = 0; k < g->n; k++) {
+            SP_TRY(spi_exec_step(p, &g->steps[k], m->t, &dyn, err));
+            SP_TRY(visit(ctx, &g->steps[k], m->t, err));
+        }
+    }
+    return SP_OK;
+}
+
+typedef struct watch {
+    sp_plan *p;
+    void (*see)(void *ctx, const sp_exec_seen *seen);
+    void *ctx;
+    float *u;
+    uint32_t *spikes;
+} watch;
+
+static bool is_neuron(const sp_step *s)
+{
+    return s->node >= 0 && (strncmp(s->call.op->id, "neuron.forward/", 15) == 0 ||
+                            strncmp(s->call.op->id, "neuron.forward_ext/", 19) == 0);
+}
+
+static sp_status visit(void *ctx, const sp_step *s, int t, sp_error *err)
+{
+    watch *w = ctx;
+    if (!is_neuron(s))
+        return SP_OK;
+    int u = sp_op_buffer_index(s->call.op, "u"), spikes = sp_op_buffer_index(s->call.op, "s");
+    sp_exec_seen seen = {.node = s->node, .t = t, .v_th = sp_call_float(&s->call, "v_th"), .u = w->u, .spikes = w->spikes,
+                         .rows = sp_call_buffer_rows(&s->call, u), .cols = sp_call_buffer_cols(&s->call, u)};
+    SP_TRY(sp_device_read(w->p->dev, sp_plan_range(w->p, &s->operands[u], t), w->u, (uint64_t)sp_call_buffer_elems(&s->call, u) * 4, err));
+    SP_TRY(sp_device_read(w->p->dev, sp_plan_range(w->p, &s->operands[spikes], t), w->spikes,
+                          (uint64_t)sp_call_buffer_elems(&s->call, spikes) * 4, err));
+    if (sp_call_buffer_is_half(&s->call, u)) { /* widened in place, from the end */
+        const unsigned char *bytes = (const unsigned char *)w->u;
+        for (int64_t i = seen.rows * seen.cols; i-- > 0;) {
+            uint16_t h;
+            memcpy(&h, bytes + 2 * i, 2);
+            w->u[i] = sp_half_to_float(h);
+        }
+    }
+    w->see(w->ctx, &seen);
+    return SP_OK;
+}
+
+sp_status sp_exec_watch(sp_plan *p, const sp_exec_batch *batch, void (*see)(void *ctx, const sp_exec_seen *seen), void *ctx,
+                        sp_error *err)
+{
+    watch w = {.p = p, .see = see, .ctx = ctx};
+    int64_t most = 1, words = 1;
+    for (int i = 0; i < p->n_segments; i++)
+        for (int k = 0; k < p->segments[i].n; k++) {
+            const sp_step *s = &p->segments[i].steps[k];
+            if (!is_neuron(s))
+                continue;
+            int u = sp_op_buffer_index(s->call.op, "u"), spikes = sp_op_buffer_index(s->call.op, "s");
+            int64_t n = sp_call_buffer_rows(&s->call, u) * sp_call_buffer_cols(&s->call, u);
+            most = n > most ? n : most;
+            n = sp_call_buffer_elems(&s->call, spikes);
+            words = n > words ? n : words;
+        }
+    w.u = sp_alloc_array((size_t)most, sizeof *w.u);
+    w.spikes = sp_alloc_array((size_t)words, sizeof *w.spikes);
+    sp_status st = w.u && w.spikes ? spi_exec_walk(p, batch, visit, &w, err) : SP_FAIL(err, SP_E_MEMORY, "out of memory to watch neurons");
+    sp_device_finish(p->dev, NULL); /* the upload reads the batch, which the caller may free now */
+    sp_free(w.u);
+    sp_free(w.spikes);
+    return st;
+}
