@@ -161,6 +161,31 @@ __kernel void batch_norm_backward__naive_apply(SP_IN(float, work), SP_REF(float,
     g_x[i] = gamma[c] * rstd[c] * (g[i] - mean_g - xhat * mean_gxhat);
 }
 
+//@ op:     batch_norm.apply/1
+//@ kernel: batch_norm_apply__naive
+//@ global: C, M
+//@ score:  0
+//@ about:  one work-item one element
+//
+// g_x may be g; x is half with X_HALF.
+__kernel void batch_norm_apply__naive(SP_REF(float, g), SP_IN(sp_xh, x), SP_IN(float, mean),
+                                      SP_IN(float, rstd), SP_IN(float, gamma), SP_IN(float, sums),
+                                      SP_IO(float, g_x), int M, int C)
+{
+    SP_AT(g);
+    SP_AT_XH(x);
+    SP_AT(mean);
+    SP_AT(rstd);
+    SP_AT(gamma);
+    SP_AT(sums);
+    SP_AT(g_x);
+    const ulong c = get_global_id(0), columns = (ulong)C;
+    const ulong i = get_global_id(1) * columns + c;
+    const float xhat = (SP_XH(x, i) - mean[c]) * rstd[c];
+    const float left = g[i] - sums[c] / (float)M;
+    g_x[i] = gamma[c] * rstd[c] * (left - xhat * (sums[columns + c] / (float)M));
+}
+
 //@ op:     batch_norm.fold/1
 //@ kernel: batch_norm_fold__naive
 //@ global: C

@@ -51,8 +51,7 @@ void *sp_alloc_aligned(size_t bytes, size_t align)
 
 void *sp_alloc_pages(size_t n, size_t item_bytes)
 {
-    enum { PAGE_BYTES = 4096 };
-    return item_bytes && n > SIZE_MAX / item_bytes ? NULL : sp_alloc_aligned(n * item_bytes, PAGE_BYTES);
+    return item_bytes && n > SIZE_MAX / item_bytes ? NULL : sp_alloc_aligned(n * item_bytes, SP_PAGE_BYTES);
 }
 
 void sp_free(void *p)

@@ -10,7 +10,8 @@ void *sp_alloc(size_t bytes);                    /* zeroed; NULL when memory is 
 void *sp_alloc_array(size_t n, size_t item_bytes); /* zeroed, checks overflow */
 void *sp_realloc(void *p, size_t bytes);         /* new part is NOT zeroed */
 void *sp_alloc_aligned(size_t bytes, size_t align); /* zeroed; free with sp_free */
-void *sp_alloc_pages(size_t n, size_t item_bytes); /* zeroed, on 4 KiB: FPGA runtimes copy other memory once more */
+enum { SP_PAGE_BYTES = 4096 };                   /* FPGA runtimes copy memory that does not begin on it once more */
+void *sp_alloc_pages(size_t n, size_t item_bytes); /* zeroed, on SP_PAGE_BYTES */
 void sp_free(void *p);                           /* NULL is fine */
 char *sp_strdup(const char *s);
 char *sp_strndup(const char *s, size_t n);

@@ -316,8 +316,9 @@ static size_t add_calls(const sp_op *op, size_t list, bool quick, bool half, sp_
         for (unsigned k = 0; k < want && k < settings && n < max; k++, turn++) {
             sp_op_call c = call_of_shape(op, list, s);
             apply_setting(&c, nth_setting(op, turn, settings), settings > 1 ? turn / 2 : turn);
+            unsigned which = 1 + turn % ((1u << n_half_flags(op)) - (half ? 1 : 0)); /* one of them, or several */
             for (int j = 0; half && j < n_half_flags(op); j++)
-                c.flags[n_flags(op) - 1 - j] = 1;
+                c.flags[n_flags(op) - 1 - j] = which >> j & 1;
             out[n++] = c;
         }
     }

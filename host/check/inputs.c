@@ -42,7 +42,7 @@ static const struct {
 } unread[] = {
     {"neuron.forward", "u_prev", "first"},
     {"neuron.forward_ext", "aux_prev", "first"},
-    {"neuron.backward", "carry", "last"},
+    {"neuron.backward", "carry", "last"}, /* and of those that begin alike */
     {"neuron.backward_ext", "carry_aux", "last"},
     {"neuron.backward_ext", "u_prev", "first"},
     {"neuron.backward_ext", "aux_prev", "first"},

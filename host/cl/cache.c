@@ -183,9 +183,12 @@ static void write_entry(char *path, const header *h, const unsigned char *data)
 {
     char *slash = strrchr(path, '/'), *temp = sp_format("%s.%ld-XXXXXX", path, (long)getpid());
     *slash = '\0';
+    errno = 0;
     sp_folder_make(path);
     *slash = '/';
-    int fd = temp ? mkstemp(temp) : -1;
+    int no_folder = errno, fd = temp ? mkstemp(temp) : -1;
+    if (fd < 0 && errno == ENOENT && no_folder) // "permission denied" says more than that the folder is not there
+        errno = no_folder;
     bool good = fd >= 0 && write_all(fd, h, sizeof *h) && write_all(fd, data, h->bytes) && fsync(fd) == 0;
     if (fd >= 0)
         good = close(fd) == 0 && good;

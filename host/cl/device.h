@@ -43,6 +43,7 @@ typedef struct sp_device_info {
     size_t max_work_group, max_work_item[3];
     uint64_t global_bytes, max_alloc_bytes, local_bytes;
     uint32_t quirks;              /* SP_QUIRK_* */
+    char unanswered[112];         /* which question about it failed and how; "": none */
 } sp_device_info;
 
 typedef struct sp_device_list {

@@ -18,6 +18,8 @@ const char *sp_device_type_name(sp_device_type type)
 
 const char *sp_device_unusable(const sp_device_info *info)
 {
+    if (info->unanswered[0])
+        return info->unanswered;
     if (!info->available)
         return "the driver says it is not available";
     if (!info->binaries_only && !info->compiler_available)
@@ -43,24 +45,40 @@ static void copy_trimmed(char *out, size_t out_size, const char *from)
     out[n] = '\0';
 }
 
+/* A device whose limits are not known is not used: zeros in their place would only fail later, or compute nothing. */
+static cl_int needed(sp_device_info *info, const char *question, cl_int code)
+{
+    if (code != CL_SUCCESS && !info->unanswered[0])
+        snprintf(info->unanswered, sizeof info->unanswered, "its driver does not answer %s (%s)", question, sp_cl_error_name(code));
+    return code;
+}
+#define ASK(info, what, out) needed(info, #what, clGetDeviceInfo((info)->device_id, what, sizeof *(out), out, NULL))
+
 /* A device's string of any length; an empty one if the driver refuses. NULL: out of memory. */
-static char *device_string(cl_device_id id, cl_device_info what)
+static char *device_string(sp_device_info *info, cl_device_info what, const char *question)
 {
     size_t bytes = 0;
-    cl_int code = clGetDeviceInfo(id, what, 0, NULL, &bytes);
+    cl_int code = clGetDeviceInfo(info->device_id, what, 0, NULL, &bytes);
     char *s = sp_alloc(bytes + 1);
-    if (s && (code != CL_SUCCESS || clGetDeviceInfo(id, what, bytes, s, NULL) != CL_SUCCESS))
+    if (s && code == CL_SUCCESS)
+        code = clGetDeviceInfo(info->device_id, what, bytes, s, NULL);
+    if (s && code != CL_SUCCESS)
         s[0] = '\0';
+    if (question)
+        needed(info, question, code);
     return s;
 }
 
-static char *platform_string(cl_platform_id id, cl_platform_info what)
+static char *platform_name(sp_device_info *info)
 {
     size_t bytes = 0;
-    cl_int code = clGetPlatformInfo(id, what, 0, NULL, &bytes);
+    cl_int code = clGetPlatformInfo(info->platform_id, CL_PLATFORM_NAME, 0, NULL, &bytes);
     char *s = sp_alloc(bytes + 1);
-    if (s && (code != CL_SUCCESS || clGetPlatformInfo(id, what, bytes, s, NULL) != CL_SUCCESS))
+    if (s && code == CL_SUCCESS)
+        code = clGetPlatformInfo(info->platform_id, CL_PLATFORM_NAME, bytes, s, NULL);
+    if (s && code != CL_SUCCESS)
         s[0] = '\0';
+    needed(info, "CL_PLATFORM_NAME", code);
     return s;
 }
 
@@ -68,54 +86,38 @@ static bool read_strings(sp_device_info *info)
 {
     const struct {
         cl_device_info what;
+        const char *question; // NULL: OpenCL 1.0 does not know it
         char *out;
         size_t out_size;
     } wanted[] = {
-        {CL_DEVICE_NAME, info->name, sizeof info->name},
-        {CL_DEVICE_VENDOR, info->vendor, sizeof info->vendor},
-        {CL_DEVICE_VERSION, info->version, sizeof info->version},
-        {CL_DRIVER_VERSION, info->driver, sizeof info->driver},
-        {CL_DEVICE_OPENCL_C_VERSION, info->c_version, sizeof info->c_version},
+        {CL_DEVICE_NAME, "CL_DEVICE_NAME", info->name, sizeof info->name},
+        {CL_DEVICE_VENDOR, "CL_DEVICE_VENDOR", info->vendor, sizeof info->vendor},
+        {CL_DEVICE_VERSION, "CL_DEVICE_VERSION", info->version, sizeof info->version},
+        {CL_DRIVER_VERSION, "CL_DRIVER_VERSION", info->driver, sizeof info->driver},
+        {CL_DEVICE_OPENCL_C_VERSION, NULL, info->c_version, sizeof info->c_version},
     };
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
-        char *s = device_string(info->device_id, wanted[i].what);
+        char *s = device_string(info, wanted[i].what, wanted[i].question);
         if (!s)
             return false;
         copy_trimmed(wanted[i].out, wanted[i].out_size, s);
         sp_free(s);
     }
-    char *s = platform_string(info->platform_id, CL_PLATFORM_NAME);
+    char *s = platform_name(info);
     if (!s)
         return false;
     copy_trimmed(info->platform, sizeof info->platform, s);
     sp_free(s);
     if (sscanf(info->version, "OpenCL %d.%d", &info->cl_major, &info->cl_minor) != 2)
         info->cl_major = info->cl_minor = 0;
-    info->extensions = device_string(info->device_id, CL_DEVICE_EXTENSIONS);
+    info->extensions = device_string(info, CL_DEVICE_EXTENSIONS, "CL_DEVICE_EXTENSIONS");
     return info->extensions != NULL;
 }
 
-static cl_uint read_uint(cl_device_id id, cl_device_info what)
+static sp_device_type read_type(sp_device_info *info)
 {
-    cl_uint v = 0;
-    return clGetDeviceInfo(id, what, sizeof v, &v, NULL) == CL_SUCCESS ? v : 0;
-}
-
-static cl_ulong read_ulong(cl_device_id id, cl_device_info what)
-{
-    cl_ulong v = 0;
-    return clGetDeviceInfo(id, what, sizeof v, &v, NULL) == CL_SUCCESS ? v : 0;
-}
-
-static size_t read_size(cl_device_id id, cl_device_info what)
-{
-    size_t v = 0;
-    return clGetDeviceInfo(id, what, sizeof v, &v, NULL) == CL_SUCCESS ? v : 0;
-}
-
-static sp_device_type read_type(cl_device_id id)
-{
-    cl_ulong bits = read_ulong(id, CL_DEVICE_TYPE);
+    cl_device_type bits = 0;
+    ASK(info, CL_DEVICE_TYPE, &bits);
     if (bits & CL_DEVICE_TYPE_GPU)
         return SP_DEVICE_GPU;
     if (bits & CL_DEVICE_TYPE_ACCELERATOR)
@@ -132,29 +134,46 @@ static bool has_word(const char *list, const char *word)
     return false;
 }
 
+static void read_limits(sp_device_info *info)
+{
+    size_t items[16] = {0}; // a device may have more than the three dimensions used here
+    cl_uint dims = 0;
+    ASK(info, CL_DEVICE_MAX_COMPUTE_UNITS, &info->compute_units);
+    info->compute_units = info->compute_units ? info->compute_units : 1; // FPGA runtimes: 0 until an image is loaded
+    ASK(info, CL_DEVICE_MEM_BASE_ADDR_ALIGN, &info->base_align_bytes);
+    info->base_align_bytes /= 8; // asked in bits
+    ASK(info, CL_DEVICE_MAX_WORK_GROUP_SIZE, &info->max_work_group);
+    ASK(info, CL_DEVICE_GLOBAL_MEM_SIZE, &info->global_bytes);
+    ASK(info, CL_DEVICE_MAX_MEM_ALLOC_SIZE, &info->max_alloc_bytes);
+    ASK(info, CL_DEVICE_LOCAL_MEM_SIZE, &info->local_bytes);
+    ASK(info, CL_DEVICE_MAX_WORK_ITEM_DIMENSIONS, &dims);
+    dims = dims < 16 ? dims : 16;
+    needed(info, "CL_DEVICE_MAX_WORK_ITEM_SIZES",
+           clGetDeviceInfo(info->device_id, CL_DEVICE_MAX_WORK_ITEM_SIZES, sizeof items, items, NULL));
+    for (cl_uint i = 0; i < 3 && i < dims; i++)
+        info->max_work_item[i] = items[i];
+}
+
 static void read_numbers(sp_device_info *info)
 {
-    cl_device_id id = info->device_id;
-    size_t items[16] = {0}; // a device may have more than the three dimensions used here
-    info->type = read_type(id);
-    info->available = read_uint(id, CL_DEVICE_AVAILABLE) != 0;
-    info->compiler_available = read_uint(id, CL_DEVICE_COMPILER_AVAILABLE) != 0;
-    info->little_endian = read_uint(id, CL_DEVICE_ENDIAN_LITTLE) != 0;
-    info->fp64 = read_ulong(id, CL_DEVICE_DOUBLE_FP_CONFIG) != 0 || has_word(info->extensions, "cl_khr_fp64");
+    cl_bool available = CL_FALSE, compiler = CL_FALSE, little = CL_FALSE;
+    cl_device_fp_config doubles = 0;
+    cl_device_local_mem_type local = 0;
+    info->type = read_type(info);
+    ASK(info, CL_DEVICE_AVAILABLE, &available);
+    ASK(info, CL_DEVICE_COMPILER_AVAILABLE, &compiler);
+    ASK(info, CL_DEVICE_ENDIAN_LITTLE, &little);
+    info->available = available;
+    info->compiler_available = compiler;
+    info->little_endian = little;
+    clGetDeviceInfo(info->device_id, CL_DEVICE_DOUBLE_FP_CONFIG, sizeof doubles, &doubles, NULL); // OpenCL 1.2
+    info->fp64 = doubles != 0 || has_word(info->extensions, "cl_khr_fp64");
     info->fp16 = has_word(info->extensions, "cl_khr_fp16");
-    info->compute_units = read_uint(id, CL_DEVICE_MAX_COMPUTE_UNITS);
-    info->clock_mhz = read_uint(id, CL_DEVICE_MAX_CLOCK_FREQUENCY);
-    info->base_align_bytes = read_uint(id, CL_DEVICE_MEM_BASE_ADDR_ALIGN) / 8; // asked in bits
-    info->max_work_group = read_size(id, CL_DEVICE_MAX_WORK_GROUP_SIZE);
-    info->global_bytes = read_ulong(id, CL_DEVICE_GLOBAL_MEM_SIZE);
-    info->max_alloc_bytes = read_ulong(id, CL_DEVICE_MAX_MEM_ALLOC_SIZE);
-    info->local_bytes = read_ulong(id, CL_DEVICE_LOCAL_MEM_SIZE);
-    cl_uint dims = read_uint(id, CL_DEVICE_MAX_WORK_ITEM_DIMENSIONS);
-    if (dims <= 16 &&
-        clGetDeviceInfo(id, CL_DEVICE_MAX_WORK_ITEM_SIZES, dims * sizeof *items, items, NULL) == CL_SUCCESS)
-        memcpy(info->max_work_item, items, sizeof info->max_work_item);
+    clGetDeviceInfo(info->device_id, CL_DEVICE_MAX_CLOCK_FREQUENCY, sizeof info->clock_mhz, &info->clock_mhz, NULL);
+    read_limits(info);
     info->quirks = sp_quirks_find(info);
-    if (read_uint(id, CL_DEVICE_LOCAL_MEM_TYPE) == CL_GLOBAL)
+    ASK(info, CL_DEVICE_LOCAL_MEM_TYPE, &local);
+    if (local == CL_GLOBAL)
         info->quirks |= SP_QUIRK_LOCAL_MEMORY_IS_GLOBAL;
 }
 
@@ -177,16 +196,18 @@ static sp_status add_platform(sp_device_list *list, cl_platform_id platform, int
                               sp_error *err)
 {
     cl_uint n = 0;
+    cl_device_id *ids = NULL;
     cl_int code = clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, 0, NULL, &n);
-    if (code != CL_SUCCESS && code != CL_DEVICE_NOT_FOUND)
+    if (code == CL_DEVICE_NOT_FOUND)
+        return SP_OK;
+    if (code == CL_SUCCESS && n > 0) {
+        if (!(ids = sp_alloc_array(n, sizeof *ids)))
+            return SP_FAIL(err, SP_E_MEMORY, "out of memory while listing OpenCL devices");
+        code = clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, n, ids, NULL);
+    }
+    if (code != CL_SUCCESS)
         sp_log(SP_LOG_WARNING, "OpenCL platform %d could not list its devices (%s); it is left out",
                platform_index, sp_cl_error_name(code));
-    if (code != CL_SUCCESS || n == 0)
-        return SP_OK;
-    cl_device_id *ids = sp_alloc_array(n, sizeof *ids);
-    if (!ids)
-        return SP_FAIL(err, SP_E_MEMORY, "out of memory while listing OpenCL devices");
-    code = clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, n, ids, NULL);
     sp_status st = SP_OK;
     for (cl_uint i = 0; i < n && code == CL_SUCCESS && st == SP_OK; i++)
         st = add_device(list,
@@ -205,7 +226,7 @@ sp_status sp_device_list_init(sp_device_list *list, sp_error *err)
     *list = (sp_device_list){0};
     cl_uint n = 0;
     cl_int code = clGetPlatformIDs(0, NULL, &n);
-    if (code == -1001 || n == 0) // CL_PLATFORM_NOT_FOUND_KHR: the loader works, but there is no driver
+    if (code == -1001 || (code == CL_SUCCESS && n == 0)) // CL_PLATFORM_NOT_FOUND_KHR: the loader works, but there is no driver
         return SP_OK;
     if (code != CL_SUCCESS)
         return SP_FAIL_CL(err, code, "the OpenCL loader could not list its platforms: %s",

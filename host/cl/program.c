@@ -154,15 +154,15 @@ static sp_status build(sp_device *dev, const char *label, const sp_source *piece
 {
     cl_int code;
     const char *text = e->text, *refuse = getenv("SPIKEPORT_REFUSE_SOURCES");
+    bool kept = !dev->options.binaries_only && !dev->compiler_hangs && sp_cache_wanted(dev);
+    if (kept && (*out = sp_cache_load(dev, label, text, e->options)) != NULL)
+        return SP_OK;
     if (dev->options.binaries_only || (refuse && strcmp(refuse, "1") == 0))
         return SP_FAIL(err, SP_E_BUILD, "%s: a program would be built from source, but %s", label,
                        dev->options.binaries_only ? "this run is from binaries alone (--programs)"
                                                   : "SPIKEPORT_REFUSE_SOURCES=1 forbids it");
     if (dev->compiler_hangs)
         return SP_FAIL(err, SP_E_BUILD, "%s is not built: the compiler of \"%s\" hangs", label, dev->info.name);
-    bool kept = sp_cache_wanted(dev);
-    if (kept && (*out = sp_cache_load(dev, label, text, e->options)) != NULL)
-        return SP_OK;
     cl_program program = clCreateProgramWithSource(dev->context, 1, &text, NULL, &code);
     if (code != CL_SUCCESS)
         return SP_FAIL_CL(err, code, "%s: no program object: %s", label, sp_cl_error_name(code));

@@ -15,12 +15,12 @@
 /* Prints "spikeport <command>: error: <text>" to stderr; returns the exit code. */
 int sp_cli_fail(const char *command, const sp_error *err);
 
-/* Version of CLBlast that the program was built with. */
-extern const char sp_cli_clblast[];
-
 /* From now on the first Ctrl-C (or SIGTERM) sets the result to 1, so that the command saves and ends; the second ends the
  * program at once with 130. A file size limit becomes an error of write, which is reported. */
 const volatile int *sp_cli_catch_signals(void);
+
+/* Version of CLBlast that the program was built with. */
+extern const char sp_cli_clblast[];
 
 /* Prints an object as one line to stdout and frees it. A NULL object (memory ran out) is reported; returns SP_OK or
  * SP_E_MEMORY. */

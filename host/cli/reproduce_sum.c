@@ -30,6 +30,8 @@ typedef struct gathered {
     double last, best, sum_last, sum_best, low, high, peak;
     double seconds[MOST_SECONDS], cpu[MOST_SECONDS]; /* of every epoch: training and test; training's processor time */
     size_t n, runs;
+    double epoch_end;            /* mini-batches done by then */
+    bool partial;                /* the run went on within this epoch: its seconds are not those of a whole one */
     json_t *accuracy, *cosine;   /* of the first run: [epoch, %], [mini-batches, cosine] */
     char device[256], driver[128], date[16];
 } gathered;
@@ -46,16 +48,19 @@ static void read_event(gathered *g, const json_t *j)
     if (event && strcmp(event, "start") == 0) {
         snprintf(g->device, sizeof g->device, "%s", json_string_value(json_object_get(j, "device")));
         snprintf(g->driver, sizeof g->driver, "%s", json_string_value(json_object_get(j, "driver")));
+        g->partial = number(j, "iteration") > g->epoch_end;
     } else if (event && strcmp(event, "epoch") == 0) {
         g->last = 100 * number(j, "test_accuracy");
         g->best = fmax(g->best, g->last);
         g->peak = fmax(g->peak, number(j, "peak_bytes"));
         if (g->runs == 0)
             add_point(g->accuracy, number(j, "epoch"), g->last);
-        if (g->n < MOST_SECONDS) {
+        if (g->n < MOST_SECONDS && !g->partial) {
             g->seconds[g->n] = number(j, "seconds") + number(j, "test_seconds");
             g->cpu[g->n++] = number(j, "cpu_seconds");
         }
+        g->partial = false;
+        g->epoch_end = number(j, "iteration");
     } else if (event && strcmp(event, "fidelity") == 0 && g->runs == 0) {
         const json_t *sltt = json_object_get(json_object_get(j, "methods"), "sltt");
         add_point(g->cosine, number(j, "iteration") - 1, number(sltt, "cosine"));
@@ -71,6 +76,7 @@ static bool read_run(gathered *g, const char *folder)
     bool end = false;
     struct stat info;
     g->best = g->last = -1;
+    g->epoch_end = 0;
     while (f && getline(&line, &cap, f) > 0) {
         json_t *j = json_loads(line, 0, NULL);
         read_event(g, j);
@@ -94,6 +100,21 @@ static void add_place(json_t *out, const char *device, const char *driver, const
     json_object_set_new(out, "device", sp_cli_json_text(device));
     json_object_set_new(out, "driver", sp_cli_json_text(driver));
     json_object_set_new(out, "date", json_string(date));
+}
+
+static void add_cosines(const json_t *points, json_t *out)
+{
+    size_t n = json_array_size(points);
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        double cosine = json_number_value(json_array_get(json_array_get(points, i), 1));
+        sum += cosine;
+        if (i == 0)
+            put(out, "cosine_first", cosine);
+        if (i + 1 == n)
+            put(out, "cosine_last", cosine);
+    }
+    put(out, "cosine_mean", sum / (double)n); /* without points: not a number, left out */
 }
 
 /* All seeds of a row that have ended; how many. */
@@ -129,11 +150,7 @@ static size_t add_runs(const sp_reproduce *p, const sp_reproduce_row *r, gathere
         put(out, "epoch_cpu_seconds", sp_quantile(g->cpu, g->n, 0.5));
         json_object_set(out, "accuracy_curve", g->accuracy);
         json_object_set(out, "cosine_curve", g->cosine);
-        size_t n = json_array_size(g->cosine);
-        if (n) {
-            put(out, "cosine_first", json_number_value(json_array_get(json_array_get(g->cosine, 0), 1)));
-            put(out, "cosine_last", json_number_value(json_array_get(json_array_get(g->cosine, n - 1), 1)));
-        }
+        add_cosines(g->cosine, out);
         add_place(out, g->device, g->driver, g->date);
     }
     json_decref(g->accuracy);

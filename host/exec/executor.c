@@ -97,7 +97,7 @@ sp_status sp_exec_results(sp_plan *p, float *loss, uint32_t *correct, sp_error *
 
 sp_status sp_exec_gradients_finite(sp_plan *p, bool *finite, sp_error *err)
 {
-    float sums[SP_GRADIENT_SUMS];
+    _Alignas(SP_PAGE_BYTES) float sums[SP_GRADIENT_SUMS];
     sp_status st = sp_device_read(p->dev, sp_plan_value(p, p->gradient_sums, 0), sums, sizeof sums, err);
     if (st != SP_OK)
         return sp_error_prefix(err, st, "sums of gradients: ");
@@ -122,7 +122,7 @@ sp_status sp_exec_update(sp_plan *p, double lr, int64_t n, sp_error *err)
 
 sp_status sp_exec_clear_spikes(sp_plan *p, sp_error *err)
 {
-    static const uint32_t zero[64];
+    static const _Alignas(SP_PAGE_BYTES) uint32_t zero[64];
     for (int i = 0; i < p->graph->n_nodes; i++)
         if (p->spike_counts[i] >= 0)
             if (sp_device_write(p->dev, sp_plan_value(p, p->spike_counts[i], 0), zero, sizeof zero, true, err) != SP_OK)
@@ -133,7 +133,7 @@ sp_status sp_exec_clear_spikes(sp_plan *p, sp_error *err)
 sp_status sp_exec_spikes(sp_plan *p, uint64_t *spikes, sp_error *err)
 {
     for (int i = 0; i < p->graph->n_nodes; i++) {
-        uint32_t part[64];
+        _Alignas(SP_PAGE_BYTES) uint32_t part[64];
         spikes[i] = 0;
         if (p->spike_counts[i] < 0)
             continue;

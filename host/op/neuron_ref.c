@@ -240,33 +240,69 @@ void neuron_forward_ref(const sp_op_call *call, void *const *buf)
         }
 }
 
+/* What the backward pass of a call is made of. */
+typedef struct backward {
+    const sp_neuron_model *n;
+    const char *surrogate;
+    sp_neuron_args p;
+    int temporal, detach, half;
+    bool last;
+    double width;
+} backward;
+
+static backward backward_of(const sp_op_call *call)
+{
+    return (backward){sp_neuron_ref_find(call->neuron),    call->surrogate,
+                      neuron_args(call),                   sp_call_flag(call, "TEMPORAL"),
+                      sp_call_flag(call, "DETACH"),        sp_call_flag(call, "U_HALF"),
+                      sp_call_int(call, "last") != 0,      (double)(float)sp_call_float(call, "width")};
+}
+
+/* g_x of neuron i; carry goes one time step back. */
+static float backward_neuron(const backward *b, const float *g_s, const void *potentials, float *carry, int64_t i)
+{
+    if (!b->n)
+        return NAN;
+    float u = ref_stored(potentials, b->half, i);
+    double ui = (double)u, s = u >= b->p.v_th ? 1 : 0;
+    double h = sp_surrogate_ref_grad(b->surrogate, (double)(u - b->p.v_th), b->width, NULL);
+    double g_u = (double)g_s[i] * h;
+    if (b->temporal && !b->last)
+        g_u += (double)carry[i] * (b->n->d_reset_d_u(ui, s, &b->p) + (b->detach ? 0 : b->n->d_reset_d_s(ui, s, &b->p) * h));
+    if (b->temporal)
+        carry[i] = (float)(g_u * b->n->d_charge_d_v(&b->p));
+    return (float)(g_u * b->n->d_charge_d_x(&b->p));
+}
+
 void neuron_backward_ref(const sp_op_call *call, void *const *buf)
 {
-    const float *g_s = buf[0];
-    float *carry = buf[2], *g_x = buf[3];
+    float *g_x = buf[3];
     int64_t MC = sp_call_int(call, "M") * sp_call_int(call, "C");
-    int temporal = sp_call_flag(call, "TEMPORAL"), detach = sp_call_flag(call, "DETACH");
-    int half = sp_call_flag(call, "U_HALF");
-    bool last = sp_call_int(call, "last") != 0;
-    double width = (double)(float)sp_call_float(call, "width");
-    sp_neuron_args p = neuron_args(call);
-    const sp_neuron_model *n = sp_neuron_ref_find(call->neuron);
+    backward b = backward_of(call);
 
-    for (int64_t i = 0; i < MC; i++) {
-        if (!n) {
-            g_x[i] = NAN;
-            continue;
+    for (int64_t i = 0; i < MC; i++)
+        g_x[i] = backward_neuron(&b, buf[0], buf[1], buf[2], i);
+}
+
+void neuron_backward_norm_ref(const sp_op_call *call, void *const *buf)
+{
+    const float *mean = buf[3], *rstd = buf[4];
+    float *g_x = buf[6], *sums = buf[7], *g_gamma = buf[8], *g_beta = buf[9];
+    int64_t M = sp_call_int(call, "M"), C = sp_call_int(call, "C");
+    int x_half = sp_call_flag(call, "X_HALF");
+    backward b = backward_of(call);
+
+    for (int64_t c = 0; c < C; c++) {
+        double sum_g = 0, sum_gxhat = 0;
+        for (int64_t i = c; i < M * C; i += C) {
+            g_x[i] = backward_neuron(&b, buf[0], buf[1], buf[5], i);
+            sum_g += (double)g_x[i];
+            sum_gxhat += (double)g_x[i] * ((double)ref_stored(buf[2], x_half, i) - (double)mean[c]) * (double)rstd[c];
         }
-        float u = ref_stored(buf[1], half, i);
-        double ui = (double)u, s = u >= p.v_th ? 1 : 0;
-        double h = sp_surrogate_ref_grad(call->surrogate, (double)(u - p.v_th), width, NULL);
-        double g_u = (double)g_s[i] * h;
-        if (temporal && !last)
-            g_u +=
-                (double)carry[i] * (n->d_reset_d_u(ui, s, &p) + (detach ? 0 : n->d_reset_d_s(ui, s, &p) * h));
-        g_x[i] = (float)(g_u * n->d_charge_d_x(&p));
-        if (temporal)
-            carry[i] = (float)(g_u * n->d_charge_d_v(&p));
+        sums[c] = (float)sum_g;
+        sums[C + c] = (float)sum_gxhat;
+        g_gamma[c] = (float)((double)g_gamma[c] + sum_gxhat);
+        g_beta[c] = (float)((double)g_beta[c] + sum_g);
     }
 }
 

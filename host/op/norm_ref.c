@@ -91,6 +91,22 @@ void batch_norm_backward_ref(const sp_op_call *call, void *const *buf)
     }
 }
 
+void batch_norm_apply_ref(const sp_op_call *call, void *const *buf)
+{
+    const float *g = buf[0], *mean = buf[2], *rstd = buf[3], *gamma = buf[4], *sums = buf[5];
+    float *g_x = buf[6];
+    int64_t M = sp_call_int(call, "M"), C = sp_call_int(call, "C");
+    int half = sp_call_flag(call, "X_HALF");
+
+    for (int64_t m = 0; m < M; m++)
+        for (int64_t c = 0; c < C; c++) {
+            int64_t i = m * C + c;
+            double r = (double)rstd[c], xhat = ((double)ref_stored(buf[1], half, i) - (double)mean[c]) * r;
+            double mean_g = (double)sums[c] / (double)M, mean_gxhat = (double)sums[C + c] / (double)M;
+            g_x[i] = (float)((double)gamma[c] * r * ((double)g[i] - mean_g - xhat * mean_gxhat));
+        }
+}
+
 void weight_std_forward_ref(const sp_op_call *call, void *const *buf)
 {
     const float *w = buf[0], *gain = buf[1];

@@ -33,38 +33,22 @@ sp_status spi_add_gradient(sp_builder *b, int node, int act, int value)
     return SP_OK;
 }
 
-/* Whether an activation follows in one or two steps from what BPTT keeps anyway: spikes, and inputs of layers with weights. */
-static bool can_recompute(const sp_builder *b, int act)
+/* What the backward pass of a norm reads beside gradients. */
+static void bind_norm(sp_emit *e, int node)
 {
-    const sp_activation *a = &b->g->acts[act];
-    if (a->bits || a->producer < 0 || (b->act[act] >= 0 && b->p->values[b->act[act]].joined) || spi_node_is_static(b, a->producer))
-        return false;
-    const sp_node *n = &b->g->nodes[a->producer];
-    if (n->type == SP_NODE_CONV || n->type == SP_NODE_LINEAR)
-        return true;
-    return n->type == SP_NODE_RESIDUAL && b->g->nodes[b->g->acts[n->in[0]].producer].type == SP_NODE_CONV &&
-           (b->g->acts[n->in[1]].bits || can_recompute(b, n->in[1]));
+    const sp_builder *b = e->b;
+    spi_flag(e, "X_HALF", b->bn_half[node] >= 0);
+    spi_bind(e, "x", b->bn_half[node] >= 0 ? b->bn_half[node] : b->act[b->g->nodes[node].in[0]]);
+    spi_bind(e, "mean", b->bn[node][BN_MEAN]), spi_bind(e, "rstd", b->bn[node][BN_RSTD]);
 }
 
-bool spi_is_recomputed(const sp_builder *b, int act)
+static sp_emit apply_step(sp_builder *b, int node)
 {
-    return b->p->o.recompute && b->temporal && can_recompute(b, act);
-}
-
-/* Computes an activation again in the backward segment, by the kernels of the forward pass, so to the same bits: it then needs
- * no slot for every time step. */
-static sp_status recompute(sp_builder *b, int act)
-{
-    if (b->recomputed[act] || !spi_is_recomputed(b, act))
-        return SP_OK;
-    int node = b->g->acts[act].producer;
-    const sp_node *n = &b->g->nodes[node];
-    b->recomputed[act] = true;
-    if (n->type == SP_NODE_RESIDUAL) {
-        SP_TRY(recompute(b, n->in[0]));
-        SP_TRY(recompute(b, n->in[1]));
-    }
-    return spi_forward_node(b, node);
+    const sp_activation *a = &b->g->acts[b->g->nodes[node].out];
+    sp_emit e = spi_step(b, node, "batch_norm.apply");
+    spi_int(&e, "M", spi_rows(b, a)), spi_int(&e, "C", a->c);
+    bind_norm(&e, node);
+    return e;
 }
 
 static sp_status batch_norm_backward(sp_builder *b, int node, int g)
@@ -74,45 +58,84 @@ static sp_status batch_norm_backward(sp_builder *b, int node, int g)
     int g_x;
     if (n->td)
         return spi_td_backward(b, node, g);
-    SP_TRY(recompute(b, n->in[0]));
+    SP_TRY(spi_recompute(b, n->in[0]));
     SP_TRY(new_gradient(b, n->in[0], &g_x));
-    sp_emit e = spi_step(b, node, "batch_norm.backward");
-    spi_int(&e, "M", spi_rows(b, a)), spi_int(&e, "C", a->c);
-    int x = b->bn_half[node] >= 0 ? b->bn_half[node] : b->act[n->in[0]];
-    spi_flag(&e, "X_HALF", b->bn_half[node] >= 0);
-    spi_bind(&e, "g", g), spi_bind(&e, "x", x);
-    spi_bind(&e, "mean", b->bn[node][BN_MEAN]), spi_bind(&e, "rstd", b->bn[node][BN_RSTD]);
+    bool summed = b->bn_sums[node] >= 0;
+    sp_emit e = summed ? apply_step(b, node) : spi_step(b, node, "batch_norm.backward");
+    if (summed) {
+        spi_bind(&e, "sums", b->bn_sums[node]);
+    } else {
+        spi_int(&e, "M", spi_rows(b, a)), spi_int(&e, "C", a->c);
+        bind_norm(&e, node);
+        SP_TRY(spi_bind_param(&e, "g_gamma", n->gamma, true));
+        SP_TRY(spi_bind_param(&e, "g_beta", n->beta, true));
+    }
     SP_TRY(spi_bind_param(&e, "gamma", n->gamma, false));
-    SP_TRY(spi_bind_param(&e, "g_gamma", n->gamma, true));
-    SP_TRY(spi_bind_param(&e, "g_beta", n->beta, true));
-    spi_bind(&e, "g_x", g_x);
+    spi_bind(&e, "g", g), spi_bind(&e, "g_x", g_x);
     SP_TRY(spi_emit(&e));
     return spi_add_gradient(b, node, n->in[0], g_x);
+}
+
+/* Settings of the op that goes back through a neuron. */
+static void neuron_call(sp_emit *e, int node)
+{
+    const sp_builder *b = e->b;
+    const sp_activation *a = &b->g->acts[b->g->nodes[node].out];
+    const sp_neuron *neuron = &b->g->nodes[node].layer->neuron;
+    const sp_fragment *f = sp_fragment_find(b->p->reg, SP_FRAGMENT_SURROGATE, neuron->surrogate);
+    spi_int(e, "M", spi_rows(b, a)), spi_int(e, "C", a->c);
+    spi_neuron_settings(e, neuron);
+    spi_store_half(e, "U_HALF", b->u[node]);
+    spi_float(e, "width", isnan(neuron->width) ? f ? f->width_default : 1.0 : neuron->width);
+    spi_flag(e, "TEMPORAL", b->temporal), spi_flag(e, "DETACH", neuron->detach_reset);
+    e->step.call.surrogate = neuron->surrogate;
+}
+
+/* A norm that is applied inside the neuron gets its sums from there too, where that is faster: one walk over the maps instead of
+ * two. e becomes that step; norm: the node. */
+static sp_status fuse_norm(sp_emit *e, int node, int *norm)
+{
+    static const char *const apart[2] = {"neuron.backward", "batch_norm.backward"};
+    sp_builder *b = e->b;
+    int producer = b->g->acts[b->g->nodes[node].in[0]].producer;
+    *norm = -1;
+    if (producer < 0 || !b->g->nodes[producer].fused || b->g->nodes[producer].td || spi_neuron_is_extended(b, node))
+        return SP_OK;
+    const sp_node *n = &b->g->nodes[producer];
+    sp_emit f = spi_step(b, node, "neuron.backward_norm"), apply = apply_step(b, producer);
+    neuron_call(&f, node);
+    bind_norm(&f, producer);
+    if (!sp_select_fuses(b->p->reg, b->p->dev, (const sp_op_call *const[]){&f.step.call, &apply.step.call}, apart))
+        return SP_OK;
+    SP_TRY(spi_recompute(b, n->in[0]));
+    bind_norm(&f, producer);
+    SP_TRY(spi_value_new(b, "sums of a norm", 2 * b->g->acts[n->out].c, SP_STORE_LOCAL, &b->bn_sums[producer]));
+    spi_bind(&f, "sums", b->bn_sums[producer]);
+    SP_TRY(spi_bind_param(&f, "g_gamma", n->gamma, true));
+    SP_TRY(spi_bind_param(&f, "g_beta", n->beta, true));
+    *e = f;
+    *norm = producer;
+    return SP_OK;
 }
 
 static sp_status neuron_backward(sp_builder *b, int node, int g)
 {
     const sp_node *n = &b->g->nodes[node];
     const sp_activation *a = &b->g->acts[n->out];
-    const sp_neuron *neuron = &n->layer->neuron;
-    const sp_fragment *f = sp_fragment_find(b->p->reg, SP_FRAGMENT_SURROGATE, neuron->surrogate);
-    int g_x;
+    int g_x, norm;
     SP_TRY(new_gradient(b, n->in[0], &g_x));
     if (b->temporal && b->carry[node] < 0)
         SP_TRY(spi_value_new(b, "dL/dv between steps", spi_rows(b, a) * a->c, SP_STORE_STATE, &b->carry[node]));
-    if (neuron->recurrent)
+    if (n->layer->neuron.recurrent)
         SP_TRY(spi_recurrent_gradient(b, node, &g));
     sp_emit e = spi_step(b, node, spi_neuron_is_extended(b, node) ? "neuron.backward_ext" : "neuron.backward");
-    spi_int(&e, "M", spi_rows(b, a)), spi_int(&e, "C", a->c);
-    spi_neuron_settings(&e, neuron);
-    spi_store_half(&e, "U_HALF", b->u[node]);
-    spi_float(&e, "width", isnan(neuron->width) ? f ? f->width_default : 1.0 : neuron->width);
-    spi_flag(&e, "TEMPORAL", b->temporal), spi_flag(&e, "DETACH", neuron->detach_reset);
-    e.step.call.surrogate = neuron->surrogate;
+    neuron_call(&e, node);
+    SP_TRY(fuse_norm(&e, node, &norm));
     spi_bind(&e, "g_s", g), spi_bind(&e, "u", b->u[node]), spi_bind(&e, "g_x", g_x);
     if (b->temporal)
         spi_bind(&e, "carry", b->carry[node]);
-    SP_TRY(spi_neuron_extend(&e, node, true));
+    if (norm < 0)
+        SP_TRY(spi_neuron_extend(&e, node, true));
     SP_TRY(spi_emit(&e));
     return b->g->acts[n->in[0]].needs_gradient ? spi_add_gradient(b, node, n->in[0], g_x) : SP_OK;
 }

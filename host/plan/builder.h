@@ -18,7 +18,7 @@ typedef struct sp_builder {
     bool traces;             /* OTTT */
     int *act;                /* by activation: value, -1 not computed (or fused away) */
     int *gradient;           /* by activation: value of its gradient, -1 none */
-    bool *recomputed;        /* by activation: computed again in the backward segment */
+    bool *recomputed;        /* by activation: has been computed again in the backward segment */
     int *u;                  /* by node: membrane potential */
     int *carry;              /* by node: dL/dv between time steps (BPTT) */
     int *aux;                /* by node: second state of a neuron model */
@@ -29,6 +29,7 @@ typedef struct sp_builder {
     double *trace_decay;     /* by node: 1 - 1/tau of the neuron before it */
     int *mask;               /* by node: dropout mask */
     int (*bn)[BN_VALUES];    /* by node */
+    int *bn_sums;            /* by node: its sums, where the neuron behind it has made them in the backward pass; -1 */
     int *bn_half;            /* by node: its input as half for the backward pass, -1 where that reads the input itself */
     int *w_hat;              /* by node: standardised weight [w_hat, mean, rstd] x 3 */
     int *g_w_hat;            /* by node */
@@ -47,8 +48,10 @@ sp_status spi_param_value(sp_builder *b, int param, bool gradient, int *out);
 void spi_store_half(struct sp_emit *e, const char *flag, int value);
 /* A copy of a float32 activation as half, made in the current segment. */
 sp_status spi_pack_half(sp_builder *b, int node, int act, int *out);
-/* Whether BPTT computes an activation again in its backward pass instead of keeping it. */
+/* Which activations BPTT computes again in its backward pass instead of keeping them (recompute.c), and doing so there. */
+sp_status spi_recompute_begin(sp_builder *b);
 bool spi_is_recomputed(const sp_builder *b, int act);
+sp_status spi_recompute(sp_builder *b, int act);
 
 /* Steps: make a call, bind operands by name, then emit (chooses and builds the kernel). */
 typedef struct sp_emit {

@@ -19,7 +19,8 @@ typedef struct sp_plan_options {
     int64_t batch, time_steps;
     bool sequence;          /* an input per time step, else the same one at every step */
     bool online_update;     /* SLTT, OTTT: an optimizer step at every time step, else one a mini-batch */
-    bool recompute;         /* BPTT: inputs of batch norms are computed again in the backward pass, not kept for every step */
+    double recompute;       /* BPTT: inputs of batch norms are computed again in the backward pass, not kept for every step, so
+                               that this share of what they all take is saved; 0 none, 1 all */
     int64_t truncate;       /* BPTT: no gradient through v from a block of so many steps to the one before; 0: one block */
     bool half;              /* potentials, and inputs of batch norms that are kept, are stored as half */
     double w_ce, w_mse, mse_target;
@@ -106,6 +107,13 @@ typedef struct sp_moment {
 
 enum { SP_GRADIENT_SUMS = 64 }; /* divides the parameters' range, which is 64-element aligned */
 
+/* What `recompute` comes to, for the history of a block of time steps. */
+typedef struct sp_recompute_stats {
+    int n, kept;              /* inputs of batch norms: computed again, and all of them */
+    uint64_t bytes, most_bytes, kept_bytes; /* saved; what could be saved; what they all take */
+    double operations;        /* more, a mini-batch; a multiply-add counts 2 */
+} sp_recompute_stats;
+
 typedef struct sp_plan {
     const sp_graph *graph;
     sp_model *model;
@@ -123,6 +131,8 @@ typedef struct sp_plan {
     int *spike_counts;        /* by node: value of its 64 counters, -1 */
     int step_spikes;          /* 64 counters for every neuron layer, a slot for each time step; -1 */
     int n_neuron_layers;
+    bool *recomputed;         /* by activation: computed again in the backward pass */
+    sp_recompute_stats recompute;
     uint64_t state_bytes, arena_bytes; /* arena_bytes: with the largest segment's locals */
     uint64_t slab_bytes;      /* no value crosses a multiple of this */
     cl_mem *slabs;            /* attached memory, see sp_plan_attach */

@@ -71,6 +71,20 @@ sp_half_stats sp_plan_half(const sp_plan *p)
     return h;
 }
 
+/* "recomputed in the backward pass: 0, 1.branch.3 (2 of 9 inputs of batch norms), ..." */
+static void print_recomputed(const sp_plan *p, sp_text *out)
+{
+    const sp_recompute_stats *r = &p->recompute;
+    if (!r->n)
+        return;
+    sp_text_add(out, "recomputed in the backward pass: outputs of");
+    for (int i = 0, n = 0; i < p->graph->n_acts; i++)
+        if (p->recomputed[i])
+            sp_text_add(out, "%s %s", n++ ? "," : "", p->graph->nodes[p->graph->acts[i].producer].name);
+    sp_text_add(out, "\n  %d of %d inputs of batch norms, %.2f of their %.2f MiB (all that can be: %.2f) for %.2f GFLOP more a mini-batch\n",
+                r->n, r->kept, mib(r->bytes), mib(r->kept_bytes), mib(r->most_bytes), r->operations * 1e-9);
+}
+
 void sp_plan_print(const sp_plan *p, bool steps, sp_text *out)
 {
     uint64_t history = 0;
@@ -91,6 +105,7 @@ void sp_plan_print(const sp_plan *p, bool steps, sp_text *out)
                 (unsigned long long)(p->arena_bytes + p->model->bytes), mib(p->arena_bytes + p->model->bytes),
                 mib(p->model->bytes), mib(p->state_bytes - history), (long long)sp_plan_block(p), mib(history),
                 mib(p->arena_bytes - p->state_bytes));
+    print_recomputed(p, out);
     sp_half_stats half = sp_plan_half(p);
     if (p->o.half)
         sp_text_add(out, "activations stored as half: %d values of %.2f MiB, which as float32 would take %.2f MiB\n",

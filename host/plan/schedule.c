@@ -36,7 +36,7 @@ static int *int_array(int n, int value)
 
 static void builder_fini(sp_builder *b)
 {
-    void *all[] = {b->act, b->gradient, b->recomputed, b->u, b->carry, b->trace, b->trace_decay, b->mask, b->bn, b->bn_half, b->w_hat,
+    void *all[] = {b->act, b->gradient, b->recomputed, b->u, b->carry, b->trace, b->trace_decay, b->mask, b->bn, b->bn_half, b->bn_sums, b->w_hat,
                    b->g_w_hat, b->aux, b->carry_aux, b->spikes, b->g_spikes, b->stage, b->td_x, b->td_gamma};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         sp_free(all[i]);
@@ -54,13 +54,13 @@ static sp_status builder_init(sp_builder *b, sp_plan *p, sp_error *err)
     b->recomputed = sp_alloc_array((size_t)p->graph->n_acts, sizeof *b->recomputed);
     b->u = int_array(n, -1), b->carry = int_array(n, -1), b->trace = int_array(n, -1), b->mask = int_array(n, -1);
     b->w_hat = int_array(3 * n, -1), b->g_w_hat = int_array(n, -1);
-    b->bn_half = int_array(n, -1);
+    b->bn_half = int_array(n, -1), b->bn_sums = int_array(n, -1);
     b->aux = int_array(n, -1), b->carry_aux = int_array(n, -1), b->spikes = int_array(n, -1), b->g_spikes = int_array(n, -1);
     b->stage = int_array(p->graph->n_acts, 0), b->td_x = int_array(n, -1), b->td_gamma = int_array(n, -1);
     b->trace_decay = sp_alloc_array((size_t)n + 1, sizeof(double));
     b->bn = sp_alloc_array((size_t)n + 1, sizeof *b->bn);
     if (!b->act || !b->gradient || !b->recomputed || !b->u || !b->carry || !b->trace || !b->mask || !b->w_hat || !b->g_w_hat ||
-        !b->trace_decay || !b->bn || !b->bn_half || !b->aux || !b->carry_aux || !b->spikes || !b->g_spikes || !b->stage || !b->td_x ||
+        !b->trace_decay || !b->bn || !b->bn_half || !b->bn_sums || !b->aux || !b->carry_aux || !b->spikes || !b->g_spikes || !b->stage || !b->td_x ||
         !b->td_gamma)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory while planning");
     return SP_OK;
@@ -400,6 +400,7 @@ static sp_status build(sp_plan *p, sp_error *err)
         goto done;
     find_trace_decays(&b);
     SP_TRY_GOTO(spi_stages_begin(&b));
+    SP_TRY_GOTO(spi_recompute_begin(&b));
     SP_TRY_GOTO(build_ports(&b));
     SP_TRY_GOTO(build_begin(&b));
     SP_TRY_GOTO(build_time_steps(&b));
@@ -478,6 +479,7 @@ void sp_plan_destroy(sp_plan **pp)
     sp_free(p->values);
     sp_free(p->timeline);
     sp_free(p->spike_counts);
+    sp_free(p->recomputed);
     sp_free(p);
     *pp = NULL;
 }

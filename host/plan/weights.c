@@ -276,6 +276,23 @@ static sp_status backward_input(sp_builder *b, int node, const conv_shape *s, in
     return spi_emit(&m);
 }
 
+/* Whether the same number added to all rows of a channel changes nothing: only batch norms read the activation, themselves or
+ * behind sums of residuals, and they take the mean of the mini-batch away. */
+static bool offset_is_removed(const sp_builder *b, int act)
+{
+    bool read = false;
+    for (int i = 0; i < b->g->n_nodes; i++) {
+        const sp_node *n = &b->g->nodes[i];
+        bool sum = n->type == SP_NODE_RESIDUAL;
+        if (n->in[0] != act && !(sum && n->in[1] == act))
+            continue;
+        read = true;
+        if (n->type != SP_NODE_BATCH_NORM && !(sum && offset_is_removed(b, n->out)))
+            return false;
+    }
+    return read && act != b->g->logits;
+}
+
 sp_status spi_weights_backward(sp_builder *b, int node)
 {
     const sp_node *n = &b->g->nodes[node];
@@ -288,7 +305,7 @@ sp_status spi_weights_backward(sp_builder *b, int node)
         SP_TRY(spi_param_value(b, n->weight, true, &g_w));
     SP_TRY(update_trace(b, node, &s, &x, &bits));
     SP_TRY(backward_weight(b, node, &s, x, bits, e, g_w));
-    if (n->bias >= 0) {
+    if (n->bias >= 0 && !offset_is_removed(b, n->out)) {
         int g_bias;
         SP_TRY(spi_param_value(b, n->bias, true, &g_bias));
         sp_emit m = spi_step(b, node, "bias.backward");

@@ -240,6 +240,13 @@ sp_status sp_package_open(const char *folder, const sp_device *dev, sp_package *
     return st;
 }
 
+bool sp_package_has(const sp_package *p, const sp_op_call *call)
+{
+    char shape[512];
+    sp_call_describe(call, shape, sizeof shape);
+    return find_call(p, call->op->id, shape) != NULL;
+}
+
 sp_status sp_package_choose(const sp_package *p, const sp_registry *reg, const sp_op_call *call, sp_variant **out,
                             sp_error *err)
 {

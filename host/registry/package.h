@@ -36,6 +36,7 @@ sp_status sp_package_write(sp_package *p, sp_device *dev, const sp_package_optio
 /* Reads the manifest and compares format and device. */
 sp_status sp_package_open(const char *folder, const sp_device *dev, sp_package **out, sp_error *err);
 void sp_package_destroy(sp_package **p);
+bool sp_package_has(const sp_package *p, const sp_op_call *call); /* a program for it */
 sp_status sp_package_choose(const sp_package *p, const sp_registry *reg, const sp_op_call *call, sp_variant **out,
                             sp_error *err);
 /* A plan must be one of those that were recorded. */

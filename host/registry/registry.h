@@ -122,6 +122,9 @@ typedef struct sp_candidate {
  * does not fit is an error. `why` gets the reason of the choice. Refused candidates are logged once. [setup] */
 sp_status sp_select(sp_registry *reg, sp_device *dev, const sp_op_call *call, sp_variant **out, char *why,
                     size_t why_size, sp_error *err);
+/* Whether two calls take the place of the ops `apart`, which do the same in more passes: where both have something better than
+ * the reference kernel or are forced, unless what is forced is one of `apart`. A package decides as when it was made. */
+bool sp_select_fuses(sp_registry *reg, sp_device *dev, const sp_op_call *const fused[2], const char *const apart[2]);
 /* Every candidate with its reason, best first; returns how many (at most max). */
 size_t sp_select_explain(sp_registry *reg, sp_device *dev, const sp_op_call *call, sp_candidate *out,
                          size_t max);

@@ -273,6 +273,28 @@ sp_status sp_select(sp_registry *reg, sp_device *dev, const sp_op_call *call, sp
     return st == SP_OK && reg->recorder ? sp_package_record_choice(reg->recorder, call, *out, err) : st;
 }
 
+/* Something better than the reference kernel fits, or a variant is forced. */
+static bool beats_reference(sp_registry *reg, sp_device *dev, const sp_op_call *call)
+{
+    sp_candidate *all = sp_alloc_array(MAX_CANDIDATES, sizeof *all);
+    size_t n;
+    const sp_variant *v = all ? walk(reg, dev, call, all, &n, MAX_CANDIDATES) : NULL;
+    bool yes = v && (v->origin != SP_ORIGIN_REFERENCE || sp_forced_find(reg, call->op));
+    sp_free(all);
+    return yes;
+}
+
+bool sp_select_fuses(sp_registry *reg, sp_device *dev, const sp_op_call *const fused[2], const char *const apart[2])
+{
+    for (int i = 0; i < 2; i++) {
+        if (reg->package && !sp_package_has(reg->package, fused[i]))
+            return false;
+        if (!reg->package && sp_forced_find(reg, sp_op_find(apart[i])) && !sp_forced_find(reg, fused[i]->op))
+            return false;
+    }
+    return reg->package || (beats_reference(reg, dev, fused[0]) && beats_reference(reg, dev, fused[1]));
+}
+
 size_t sp_select_explain(sp_registry *reg, sp_device *dev, const sp_op_call *call, sp_candidate *out,
                          size_t max)
 {

@@ -9,7 +9,7 @@
 #include "config/file.h"
 #include "report/internal.h"
 
-typedef enum { TEXT, NUMBER, PERCENT, SPREAD, MEMORY, RATIO, MS, SECONDS, GIGA, HOURS } column_kind;
+typedef enum { TEXT, NUMBER, PERCENT, SPREAD, MEMORY, RATIO, COSINE, MS, SECONDS, GIGA, HOURS } column_kind;
 
 /* A column of both tables. head NULL: in the CSV only. `paper.` looks into the paper's figures. */
 typedef struct column {
@@ -26,7 +26,8 @@ static const column columns[] = {
     {"step_ms_p5", NULL, MS}, {"step_ms_p95", NULL, MS}, {"step_ratio", "of", RATIO}, {"step_ratio_p5", NULL, RATIO},
     {"step_ratio_p95", NULL, RATIO}, {"step_cpu_ms", "CPU ms", MS}, {"step_cpu_ratio", "of", RATIO}, {"rounds", NULL, NUMBER},
     {"epoch_seconds", "epoch, s", SECONDS}, {"epoch_ratio", NULL, RATIO}, {"epoch_cpu_seconds", "CPU s", SECONDS},
-    {"epoch_cpu_ratio", "of", RATIO}, {"cosine_first", "cosine at the start", RATIO}, {"cosine_last", "at the end", RATIO},
+    {"epoch_cpu_ratio", "of", RATIO}, {"cosine_first", "cosine at the start", COSINE}, {"cosine_mean", "mean", COSINE},
+    {"cosine_last", "at the end", COSINE},
     {"paper_size_bytes", "planned at the paper's size", MEMORY}, {"paper_size_ratio", "of", RATIO},
     {"paper.accuracy", "paper: accuracy", PERCENT}, {"paper.memory_gb", "paper: memory", GIGA}, {"paper_memory_ratio", "of", RATIO},
     {"paper.hours", "paper: time", HOURS}, {"paper.epoch_seconds", "paper: epoch, s", SECONDS}, {"paper_time_ratio", "of", RATIO},
@@ -96,6 +97,7 @@ static void add_cell(sp_text *t, const json_t *row, const column *c)
         break;
     case MEMORY: add_memory(t, x); break;
     case RATIO: sp_text_add(t, x < 0.1 ? "%.3f" : "%.2f", x); break;
+    case COSINE: sp_text_add(t, "%.4f", x); break;
     case MS: sp_text_add(t, "%.1f", x); break;
     case SECONDS: sp_text_add(t, x < 10 ? "%.2f" : "%.1f", x); break;
     case GIGA: sp_text_add(t, "%.2f G", x); break;

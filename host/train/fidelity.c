@@ -41,7 +41,7 @@ static sp_status make_plan(sp_fidelity *f, sp_method method, bool unlimited, sp_
     o.online_update = o.count_spikes = false;
     o.truncate = 0;
     o.unlimited = unlimited;
-    o.recompute = o.recompute && method == SP_METHOD_BPTT;
+    o.recompute = method == SP_METHOD_BPTT ? o.recompute : 0;
     sp_status st = sp_plan_create(s->graph, s->model, s->reg, &o, out, err);
     return st == SP_OK ? SP_OK : sp_error_prefix(err, st, "monitor.fidelity (%s): ", sp_method_name(method));
 }

@@ -83,6 +83,20 @@ static sp_status read_backprop_steps(sp_recipe *r, const sp_yaml *m, sp_error *e
     return SP_OK;
 }
 
+/* true, false, or the share of memory that is to be saved. */
+static sp_status read_recompute(sp_recipe *r, const sp_yaml *m, sp_error *err)
+{
+    const sp_yaml *v = sp_yaml_get(m, "recompute");
+    bool all = false;
+    if (v && (v->kind == SP_YAML_INT || v->kind == SP_YAML_FLOAT))
+        return sp_yaml_read_float(m, "recompute", 0, 1, &r->recompute, err);
+    if (v && v->kind != SP_YAML_BOOL)
+        return sp_yaml_fail(v, err, "\"recompute\" must be true, false or a share from 0 to 1");
+    SP_TRY(sp_yaml_read_bool(m, "recompute", &all, err));
+    r->recompute = all ? 1 : 0;
+    return SP_OK;
+}
+
 static sp_status read_schedule(sp_recipe *r, const sp_yaml *root, sp_error *err)
 {
     const sp_yaml *m;
@@ -97,12 +111,12 @@ static sp_status read_schedule(sp_recipe *r, const sp_yaml *root, sp_error *err)
     SP_TRY(read_backprop_steps(r, m, err));
     SP_TRY(sp_yaml_read_bool(m, "online_update", &r->online_update, err));
     SP_TRY(sp_yaml_read_int(m, "truncate", 0, 4096, &r->truncate, err));
-    SP_TRY(sp_yaml_read_bool(m, "recompute", &r->recompute, err));
+    SP_TRY(read_recompute(r, m, err));
     r->method = (sp_method)method;
     if (r->online_update && r->method != SP_METHOD_SLTT && r->method != SP_METHOD_OTTT)
         return sp_yaml_fail(sp_yaml_get(m, "online_update"), err, "\"online_update\" needs method sltt or ottt, not %s: there "
                             "has to be a gradient at every time step", methods[method]);
-    if (r->recompute && r->method != SP_METHOD_BPTT)
+    if (r->recompute > 0 && r->method != SP_METHOD_BPTT)
         return sp_yaml_fail(sp_yaml_get(m, "recompute"), err, "\"recompute\" is about bptt; %s keeps one time step only",
                             methods[r->method]);
     if (r->truncate && r->method != SP_METHOD_BPTT)
@@ -387,8 +401,10 @@ void sp_recipe_print(const sp_recipe *r, sp_text *t)
         sp_text_add(t, "  backprop_steps: %lld\n", (long long)r->backprop_steps);
     if (r->online_update)
         sp_text_add(t, "  online_update: true\n");
-    if (r->recompute)
+    if (r->recompute >= 1)
         sp_text_add(t, "  recompute: true\n");
+    else if (r->recompute > 0)
+        sp_text_add(t, "  recompute: %.17g\n", r->recompute);
     if (r->truncate)
         sp_text_add(t, "  truncate: %lld\n", (long long)r->truncate);
     if (r->half)

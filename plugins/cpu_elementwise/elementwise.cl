@@ -33,6 +33,14 @@
 //@ device: cpu
 //@ score:  50
 //@ about:  16 lanes over a strip per work-item
+//@ op:     fill/1
+//@ kernel: fill__strips
+//@ global: cu*16
+//@ local:  1
+//@ define: FILL = 1
+//@ device: cpu
+//@ score:  50
+//@ about:  16 lanes over a strip per work-item
 //@ op:     dropout.apply/1
 //@ kernel: dropout_apply__strips
 //@ global: cu*16
@@ -151,6 +159,17 @@ void spikes_unpack__strips(SP_IN(uint, x), SP_OUT(float, y), int M, int C)
 {
     SP_AT(x); SP_AT(y);
 #define ELEMENTS(i, piece, lanes) store_lanes(LOAD_X(x, i, piece, lanes), y + (i), lanes)
+    STRIPS
+}
+#endif
+
+#if FILL
+__kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void fill__strips(SP_OUT(float, y), int M, float value)
+{
+    SP_AT(y);
+    const int C = 1;
+#define ELEMENTS(i, piece, lanes) store_lanes((float16)(value), y + (i), lanes)
     STRIPS
 }
 #endif

@@ -71,6 +71,16 @@ inline int slot_start(int slot, int slots, int M)
 #define MAX_VECTORS 4
 
 #if !BACKWARD
+/* A core that only reads gets no more than its prefetchers bring: they follow each of several places at once. */
+#define STREAMS 4
+
+INLINE void add_row(__global const float *p, int lanes, float16 guess, float16 *sum, float16 *square)
+{
+    const float16 d = load_lanes(p, lanes) - guess;
+    *sum += d;
+    *square = fma(d, d, *square);
+}
+
 /* One slot, `vectors` (a literal) times 16 channels from c, of which `lanes` exist. */
 INLINE void moments(__global const float *x, __global float *work, int start, int end, int C, int c,
                     int lanes, int vectors)
@@ -86,12 +96,16 @@ INLINE void moments(__global const float *x, __global float *work, int start, in
             guess[v] += load_lanes(p + (ulong)m * (ulong)C + v * 16, lanes);
     for (int v = 0; v < vectors; v++)
         guess[v] /= (float)first;
-    for (int m = start; m < end; m++, p += C)
-        for (int v = 0; v < vectors; v++) {
-            const float16 d = load_lanes(p + v * 16, lanes) - guess[v];
-            sum[v] += d;
-            square[v] = fma(d, d, square[v]);
-        }
+    const int part = (end - start) / STREAMS;
+    const ulong apart = (ulong)part * (ulong)C;
+    for (int m = 0; m < part; m++, p += C)
+        for (int s = 0; s < STREAMS; s++)
+            for (int v = 0; v < vectors; v++)
+                add_row(p + s * apart + v * 16, lanes, guess[v], &sum[v], &square[v]);
+    p += (STREAMS - 1) * apart;
+    for (int m = start + STREAMS * part; m < end; m++, p += C)
+        for (int v = 0; v < vectors; v++)
+            add_row(p + v * 16, lanes, guess[v], &sum[v], &square[v]);
     for (int v = 0; v < vectors; v++) {
         store_lanes(guess[v] + sum[v] / n, work + c + v * 16, lanes);
         store_lanes(fmax(square[v] - sum[v] * (sum[v] / n), (float16)(0.0f)), work + C + c + v * 16, lanes);

@@ -24,6 +24,8 @@
 #ifndef X_BITS
 #define X_BITS 0
 #endif
+/* A division of 16 lanes takes as long as eight stores. */
+#define PART (1.0f / (float)(KH * KW))
 
 /* Literal arguments (two, lanes, vectors ...) must fold: without the attribute PoCL keeps one copy that
  * tests them. */
@@ -83,7 +85,7 @@ INLINE void window(__global const sp_x *x, __global float *y, int top, int left,
             sum += load_lanes(p + c, lanes);
 #endif
         }
-    store_lanes(convert_float16(sum) / (float)(KH * KW), y + c, lanes);
+    store_lanes(convert_float16(sum) * PART, y + c, lanes);
 }
 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
@@ -116,10 +118,15 @@ INLINE void gather(__global const float *g_y, __global float *g_x, int y0, int y
                    int C, int c, int lanes)
 {
     float16 sum = (float16)(0.0f);
+#if KH <= SH && KW <= SW /* no pixel lies in two windows */
+    if (y0 <= y1 && x0 <= x1)
+        sum = load_lanes(g_y + ((ulong)y0 * WO + x0) * (ulong)C + c, lanes);
+#else
     for (int oy = y0; oy <= y1; oy++)
         for (int ox = x0; ox <= x1; ox++)
             sum += load_lanes(g_y + ((ulong)oy * WO + ox) * (ulong)C + c, lanes);
-    store_lanes(sum / (float)(KH * KW), g_x + c, lanes);
+#endif
+    store_lanes(sum * PART, g_x + c, lanes);
 }
 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void

@@ -266,7 +266,7 @@ Test(methods, recomputing_in_bptt_gives_the_same_bits_in_less_memory)
         sp_plan_options o = options_of(SP_METHOD_BPTT, 6, 4);
         o.sequence = sequence;
         float *a = gradient_of(residual_layers, &o, &kept);
-        o.recompute = true;
+        o.recompute = 1;
         float *b = gradient_of(residual_layers, &o, &again);
         sp_graph *g = graph_of(residual_layers, chw);
         for (int64_t i = 0; i < g->n_trainable; i++)
@@ -277,6 +277,94 @@ Test(methods, recomputing_in_bptt_gives_the_same_bits_in_less_memory)
         free(a);
         free(b);
     }
+}
+
+/* The stage with the larger maps first, as its convolutions cost no more. */
+Test(methods, a_share_of_recomputing_takes_what_saves_most_for_its_operations)
+{
+    static const double shares[4] = {0, 0.3, 0.6, 1};
+    uint64_t bytes[4], unused;
+    double operations = 0;
+    sp_plan_options o = options_of(SP_METHOD_BPTT, 6, 4);
+    sp_graph *g = graph_of(residual_layers, chw);
+    float *whole = gradient_of(residual_layers, &o, &unused);
+    for (int i = 0; i < 4; i++) {
+        o.recompute = shares[i];
+        rig r = rig_open(residual_layers, chw, &o);
+        const sp_recompute_stats *s = &r.p->recompute;
+        float *part = rig_gradient(&r);
+        cr_assert_arr_eq(whole, part, (size_t)g->n_trainable * sizeof *part, "a share of %g", shares[i]);
+        cr_assert((double)s->bytes >= shares[i] * (double)s->most_bytes, "%g: %llu of %llu", shares[i], (unsigned long long)s->bytes,
+                  (unsigned long long)s->most_bytes);
+        cr_assert(i == 0 ? s->n == 0 : s->operations > operations, "%g", shares[i]);
+        operations = s->operations;
+        bytes[i] = r.p->arena_bytes;
+        rig_close(&r);
+        free(part);
+    }
+    cr_assert(bytes[3] < bytes[2] && bytes[2] < bytes[1] && bytes[1] < bytes[0]);
+    sp_graph_destroy(&g);
+    free(whole);
+}
+
+/* ---- a norm inside a neuron, biases before a norm ---- */
+
+static int count_ops(const sp_plan *p, const char *op)
+{
+    int n = 0;
+    for (int s = 0; s < p->n_segments; s++)
+        for (int i = 0; i < p->segments[s].n; i++)
+            n += strncmp(p->segments[s].steps[i].call.op->id, op, strlen(op)) == 0;
+    return n;
+}
+
+Test(methods, one_pass_for_a_neuron_and_its_norm_gives_the_gradient_of_two)
+{
+    static const sp_method kinds[] = {SP_METHOD_SLTT, SP_METHOD_BPTT, SP_METHOD_OTTT};
+    sp_graph *g = graph_of(residual_layers, chw);
+    for (int half = 0; half < 2; half++)
+        for (int m = 0; m < 3; m++) {
+            float *gradient[2];
+            for (int apart = 0; apart < 2; apart++) {
+                load_registry();
+                force(apart ? "neuron.backward=reference" : "neuron.backward_norm=reference");
+                force(apart ? "batch_norm.backward=reference" : "batch_norm.apply=reference");
+                sp_plan_options o = options_of(kinds[m], 4, 3);
+                o.half = half;
+                rig r = rig_open(residual_layers, chw, &o);
+                cr_assert_eq(count_ops(r.p, "neuron.backward_norm/"), apart ? 0 : 5);
+                cr_assert_eq(count_ops(r.p, "batch_norm.apply/"), apart ? 0 : 5);
+                cr_assert_eq(count_ops(r.p, "batch_norm.backward/"), apart ? 5 : 0);
+                gradient[apart] = rig_gradient(&r);
+                rig_close(&r);
+            }
+            expect_same_gradient(g, gradient[0], gradient[1], 1e-5, sp_method_name(kinds[m]));
+            free(gradient[0]), free(gradient[1]);
+        }
+    sp_graph_destroy(&g);
+}
+
+/* All convolutions of this network end in norms, some behind sums of residuals; the linear layer does not. */
+Test(methods, a_bias_that_a_norm_removes_has_no_gradient_and_costs_nothing)
+{
+    sp_plan_options o = options_of(SP_METHOD_SLTT, 4, 3);
+    rig r = rig_open(residual_layers, chw, &o);
+    cr_assert_eq(count_ops(r.p, "bias.backward/"), 2, "the last layer's, and the sums of gradients");
+    float *g = rig_gradient(&r);
+    int64_t at = 0;
+    for (int i = 0; i < r.g->n_params; i++) {
+        const sp_param *p = &r.g->params[i];
+        if (!p->trainable)
+            continue;
+        double sum = 0;
+        for (int64_t k = 0; k < p->elems; k++)
+            sum += fabs((double)g[at + k]);
+        bool removed = r.g->nodes[p->node].bias == i && r.g->nodes[p->node].type == SP_NODE_CONV;
+        cr_assert(removed ? sum == 0 : sum > 0, "%s: %g", p->name, sum);
+        at += p->elems;
+    }
+    free(g);
+    rig_close(&r);
 }
 
 /* ---- activations stored as half ---- */

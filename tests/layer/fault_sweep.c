@@ -1,24 +1,25 @@
 /* Makes the n-th OpenCL call of a training fail, for n = 1, 2, 3, ... until a run passes untouched, and looks at how each
  * run ends: by a documented fall-back, or with an exit code and an error that names what failed; the last checkpoint must
  * be there and continue to the same bits; nothing may leak, crash or hang.
- *   fault_sweep PROGRAM LAYER RECIPE WORK [--every N] [--first N] [--only KIND]
- * Of each kind the first N calls (--first, 3) are all tried, and after them every N-th (--every, 0: some spread out). */
+ *   fault_sweep PROGRAM LAYER RECIPE WORK [--every N] [--first N] [--only KIND] [--except KIND] [--jobs N] [--untrusted]
+ *               [--from-source] [-- arguments of train]
+ * Of each kind the first N calls (--first, 3) are all tried, and after them every N-th (--every, 0: some spread out).
+ * Programs come from spikeport's program cache, filled by a run before; --from-source has the driver build them.
+ * --untrusted: kernels are checked against their C references in each run. */
 #define _XOPEN_SOURCE 700 // realpath
 #include <errno.h>
-#include <signal.h>
 #include <stdbool.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "config/safetensors.h"
+#include "fault_run.h"
 
-enum { TIME_LIMIT_S = 120, HANG_S = 40, SPREAD = 3 };
+enum { SPREAD = 3, MAX_JOBS = 16 };
 
 typedef struct plan {
     const char *kind, *what, *label;
@@ -49,100 +50,8 @@ typedef struct row {
     long injected, survived, errors, silent, unclear, crashes, hangs, leaks, lost;
 } row;
 
-static const char *program, *layer, *recipe;
-static char work[512];
 static sp_tensor_file final; // of the run that nothing happened to
-
-static void die(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
-static void die(const char *fmt, ...)
-{
-    va_list args;
-    va_start(args, fmt);
-    fputs("fault_sweep: ", stderr);
-    vfprintf(stderr, fmt, args);
-    fputc('\n', stderr);
-    exit(1);
-}
-
-static void shell(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-static void shell(const char *fmt, ...)
-{
-    char line[2048];
-    va_list args;
-    va_start(args, fmt);
-    vsnprintf(line, sizeof line, fmt, args);
-    va_end(args);
-    if (system(line) != 0)
-        die("failed: %s", line);
-}
-
-static char *text_of(const char *name)
-{
-    static char text[1 << 16];
-    char path[640];
-    snprintf(path, sizeof path, "%s/%s", work, name);
-    FILE *f = fopen(path, "r");
-    size_t n = f ? fread(text, 1, sizeof text - 1, f) : 0;
-    text[n] = '\0';
-    if (f)
-        fclose(f);
-    return text;
-}
-
-/* A whole number from the layer's report; -1 when there is none (the process did not get to its end). */
-static long reported(const char *key)
-{
-    long value = -1;
-    const char *at = strstr(text_of("report"), key);
-    return at && sscanf(at + strlen(key), "%ld", &value) == 1 ? value : -1;
-}
-
-/* In the child: streams to files, the fault into the environment. */
-static void start(const char *fault, const char *const *argv)
-{
-    char path[640];
-    if (chdir(work) != 0 || !freopen("out", "w", stdout) || !freopen("err", "w", stderr) || !freopen("/dev/null", "r", stdin))
-        _exit(98);
-    snprintf(path, sizeof path, "%s/report", work);
-    setenv("SPIKEPORT_LAYER_REPORT", path, 1);
-    setenv("SPIKEPORT_LAYER_FAULT", fault, 1);
-    setenv("SPIKEPORT_BUILD_TIMEOUT", strstr(fault, "delay=40") ? "3" : "100", 1);
-    setenv("OPENCL_LAYERS", layer, 1);
-    snprintf(path, sizeof path, "%s/cache", work);
-    setenv("SPIKEPORT_CACHE_DIR", path, 1);
-    execv(program, (char *const *)(void *)argv);
-    _exit(98);
-}
-
-/* Runs the program; its exit code, 1000 + N for signal N, 2000 when the time was over. */
-static int run(const char *fault, const char *const *argv)
-{
-    int status;
-    shell("rm -rf '%s/report' '%s/cache' && cp -r '%s/warm' '%s/cache' 2>/dev/null || mkdir -p '%s/cache'", work, work, work, work, work);
-    pid_t child = fork();
-    if (child < 0)
-        die("fork: %s", strerror(errno));
-    if (child == 0)
-        start(fault, argv);
-    for (time_t begin = time(NULL);;) {
-        if (waitpid(child, &status, WNOHANG) == child)
-            return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
-        if (time(NULL) - begin > (strstr(fault, "delay=40") ? HANG_S - 5 : TIME_LIMIT_S)) {
-            kill(child, SIGKILL);
-            waitpid(child, &status, 0);
-            return 2000;
-        }
-        nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
-    }
-}
-
-static int train(const char *fault, const char *folder)
-{
-    char path[640];
-    snprintf(path, sizeof path, "%s/%s", work, folder);
-    shell("rm -rf '%s'", path);
-    return run(fault, (const char *const[]){program, "train", recipe, "--out", path, NULL});
-}
+static int jobs = 1, job;    // as many processes share the calls; this one takes every `jobs`-th, beginning at `job`
 
 /* Tensors and place in training; what was measured in seconds may differ. */
 static bool same(const sp_tensor_file *a, const sp_tensor_file *b)
@@ -166,7 +75,7 @@ static bool open_checkpoint(const char *folder, sp_tensor_file *out)
 {
     char path[640];
     sp_error err = {0};
-    snprintf(path, sizeof path, "%s/%s/checkpoint.safetensors", work, folder);
+    snprintf(path, sizeof path, "%s/%s/checkpoint.safetensors", sweep.work, folder);
     return sp_tensors_read(path, out, &err) == SP_OK;
 }
 
@@ -179,10 +88,8 @@ static bool continues(const sp_tensor_file *c)
     for (size_t i = 0; i < n_known; i++)
         if (same(&known[i], c))
             return true;
-    char path[640];
-    snprintf(path, sizeof path, "%s/run", work);
     sp_tensor_file end;
-    bool ok = run("", (const char *const[]){program, "train", "--resume", path, NULL}) == 0 && open_checkpoint("run", &end);
+    bool ok = resume("run") == 0 && open_checkpoint("run", &end);
     if (!ok)
         return false;
     ok = same(&end, &final);
@@ -248,12 +155,12 @@ static bool try_one(const plan *p, long n, row *r)
     if (injected == 0 && code == 0)
         return false;
     r->injected++;
-    if (code == 2000) {
+    if (code == TIMED_OUT) {
         r->hangs++;
         blame(fault, "hangs", code);
         return true;
     }
-    if (code >= 1000 || code == 98 || code == 99 || leaks < 0) {
+    if (code >= BY_SIGNAL || code == 98 || code == 99 || leaks < 0) {
         r->crashes++;
         blame(fault, "crashed", code);
         return true;
@@ -287,12 +194,12 @@ static bool try_one(const plan *p, long n, row *r)
     return true;
 }
 
-static void sweep(const plan *p, long calls, long first, long every, row *r)
+static void try_all(const plan *p, long calls, long first, long every, row *r)
 {
     long step = every ? every : (calls - first) / (SPREAD + 1) + 1, most = p->most;
     for (long n = 1, tried = 0; n <= calls + 1 && (!most || tried < most); tried++) {
         long at = most ? (calls + 1) / 2 : n; // single ones: in the middle
-        if (!try_one(p, at, r))
+        if (tried % jobs == job && !try_one(p, at, r))
             break;
         n = n < first ? n + 1 : n + step < calls || n >= calls ? n + step : calls;
     }
@@ -315,15 +222,14 @@ static void add(row *a, const row *b)
 /* The run that nothing happens to, twice: the first fills the caches. */
 static void untouched(long calls[N_PLANS])
 {
-    char path[640], key[32];
+    char key[32];
     for (int i = 0; i < 2; i++) {
         int code = train("", "base");
         if (code == 4)
             exit(77);
         if (code != 0)
             die("without a fault the training ends with %d: %s", code, text_of("err"));
-        snprintf(path, sizeof path, "%s/warm", work);
-        shell("rm -rf '%s' && cp -r '%s/cache' '%s'", path, work, path);
+        keep_caches();
     }
     if (reported("leaks ") != 0)
         die("without a fault objects leak:\n%s", text_of("report"));
@@ -335,45 +241,135 @@ static void untouched(long calls[N_PLANS])
     }
 }
 
+typedef struct choice {
+    long first, every;
+    const char *only, *except;
+} choice;
+
+static bool chosen(const choice *c, const plan *p)
+{
+    return (!c->only || strcmp(c->only, p->kind) == 0) && (!c->except || strcmp(c->except, p->kind) != 0);
+}
+
+/* One of several processes, in a folder and with caches of its own; a row for each plan goes to the pipe. */
+static void work_apart(int to, const long *calls, const choice *c)
+{
+    char all[sizeof sweep.work];
+    const char *pocl = getenv("POCL_CACHE_DIR");
+    strcpy(all, sweep.work);
+    if (snprintf(sweep.work, sizeof sweep.work, "%s/job%d", all, job) >= (int)sizeof sweep.work)
+        die("%s: the name is too long", all);
+    shell("rm -rf '%s' && mkdir -p '%s' && cp -r '%s/warm' '%s/warm'", sweep.work, sweep.work, all, sweep.work);
+    if (pocl && *pocl) {
+        char own[sizeof sweep.work + 8];
+        snprintf(own, sizeof own, "%s/pocl", sweep.work);
+        shell("cp -r '%s' '%s'", pocl, own);
+        setenv("POCL_CACHE_DIR", own, 1);
+    }
+    for (int i = 0; i < N_PLANS; i++) {
+        row r = {0};
+        if (!chosen(c, &plans[i]))
+            continue;
+        try_all(&plans[i], calls[i], c->first, c->every, &r);
+        if (write(to, &r, sizeof r) != (ssize_t)sizeof r)
+            die("the pipe: %s", strerror(errno));
+    }
+    _exit(0);
+}
+
+static void start_jobs(int *from, const long *calls, const choice *c)
+{
+    for (job = 0; job < jobs; job++) {
+        int ends[2];
+        if (pipe(ends) != 0)
+            die("pipe: %s", strerror(errno));
+        fflush(stdout);
+        pid_t child = fork();
+        if (child < 0)
+            die("fork: %s", strerror(errno));
+        if (child == 0)
+            work_apart(ends[1], calls, c);
+        close(ends[1]);
+        from[job] = ends[0];
+    }
+}
+
+/* The table, line by line as the kinds are done. */
+static row run_sweep(const long *calls, const choice *c)
+{
+    int from[MAX_JOBS];
+    row all = {0};
+    if (jobs > 1)
+        start_jobs(from, calls, c);
+    for (int i = 0; i < N_PLANS; i++) {
+        char label[96];
+        row sum = {0}, one;
+        if (!chosen(c, &plans[i]))
+            continue;
+        if (jobs == 1)
+            try_all(&plans[i], calls[i], c->first, c->every, &sum);
+        for (int k = 0; jobs > 1 && k < jobs; k++) {
+            if (read(from[k], &one, sizeof one) != (ssize_t)sizeof one)
+                die("job %d ended before its time", k);
+            add(&sum, &one);
+        }
+        snprintf(label, sizeof label, "%s (%ld)", plans[i].label, calls[i]);
+        print(label, &sum);
+        add(&all, &sum);
+    }
+    for (int k = 0; jobs > 1 && k < jobs; k++)
+        close(from[k]), wait(NULL);
+    return all;
+}
+
+static choice read_options(int argc, char **argv)
+{
+    choice c = {.first = 3};
+    for (int i = 5; i < argc; i++) {
+        const char *o = argv[i], *value = i + 1 < argc ? argv[i + 1] : "";
+        if (strcmp(o, "--untrusted") == 0) {
+            sweep.untrusted = true;
+        } else if (strcmp(o, "--from-source") == 0) {
+            sweep.from_source = true;
+        } else if (strcmp(o, "--") == 0) {
+            for (int k = 0; k < MAX_MORE && i + 1 < argc; k++)
+                sweep.more[k] = argv[++i];
+        } else if (i++, strcmp(o, "--every") == 0) {
+            c.every = atol(value);
+        } else if (strcmp(o, "--first") == 0) {
+            c.first = atol(value);
+        } else if (strcmp(o, "--only") == 0) {
+            c.only = value;
+        } else if (strcmp(o, "--except") == 0) {
+            c.except = value;
+        } else if (strcmp(o, "--jobs") == 0) {
+            jobs = atoi(value) < 1 ? 1 : atoi(value) < MAX_JOBS ? atoi(value) : MAX_JOBS;
+        } else {
+            die("unknown option %s", o);
+        }
+    }
+    return c;
+}
+
 int main(int argc, char **argv)
 {
-    long calls[N_PLANS], first = 3, every = 0;
-    const char *only = NULL;
-    row all = {0};
+    long calls[N_PLANS];
     if (argc < 5)
-        die("usage: fault_sweep PROGRAM LAYER RECIPE WORK [--every N] [--first N] [--only KIND]");
-    program = realpath(argv[1], NULL);
-    layer = realpath(argv[2], NULL);
-    recipe = realpath(argv[3], NULL);
+        die("usage: fault_sweep PROGRAM LAYER RECIPE WORK [options] [-- arguments of train]");
+    sweep.program = realpath(argv[1], NULL);
+    sweep.layer = realpath(argv[2], NULL);
+    sweep.recipe = realpath(argv[3], NULL);
     mkdir(argv[4], 0777);
-    if (!program || !layer || !recipe || !realpath(argv[4], work))
+    if (!sweep.program || !sweep.layer || !sweep.recipe || !realpath(argv[4], sweep.work))
         die("%s, %s, %s or %s: %s", argv[1], argv[2], argv[3], argv[4], strerror(errno));
-    for (int i = 5; i + 1 < argc; i += 2) {
-        if (strcmp(argv[i], "--every") == 0)
-            every = atol(argv[i + 1]);
-        else if (strcmp(argv[i], "--first") == 0)
-            first = atol(argv[i + 1]);
-        else if (strcmp(argv[i], "--only") == 0)
-            only = argv[i + 1];
-        else
-            die("unknown option %s", argv[i]);
-    }
+    choice c = read_options(argc, argv);
     unsetenv("SPIKEPORT_LAYER_PROFILE");
     unsetenv("SPIKEPORT_PLUGIN_PATH");
+    shell("rm -rf '%s/warm'", sweep.work);
     untouched(calls);
     printf("%-38s %8s %8s %8s %8s %8s %8s %8s %8s %8s\n", "fault (calls of a whole run)", "injected", "survived", "errors", "silent",
            "unclear", "crashes", "hangs", "leaks", "ckp lost");
-    fflush(stdout); // the children would print it again
-    for (int i = 0; i < N_PLANS; i++) {
-        char label[96];
-        row r = {0};
-        if (only && strcmp(only, plans[i].kind) != 0)
-            continue;
-        sweep(&plans[i], calls[i], first, every, &r);
-        snprintf(label, sizeof label, "%s (%ld)", plans[i].label, calls[i]);
-        print(label, &r);
-        add(&all, &r);
-    }
+    row all = run_sweep(calls, &c);
     print("all", &all);
     for (size_t i = 0; i < n_known; i++)
         sp_tensors_free(&known[i]);

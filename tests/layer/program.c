@@ -1,10 +1,9 @@
 /* Contexts, queues, programs and kernels: counted, made to fail, and refused as the profile says. */
+#define _GNU_SOURCE // memmem
 #include "layer.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-enum { PRELUDE_LINES = 64 };
 
 static cl_context CL_API_CALL create_context(const cl_context_properties *properties, cl_uint n, const cl_device_id *ids,
                                              void(CL_CALLBACK *notify)(const char *, const void *, size_t, void *),
@@ -53,29 +52,36 @@ static cl_command_queue CL_API_CALL create_queue_2(cl_context c, cl_device_id id
     return q;
 }
 
-/* Lines in front of a source that take away what the played device lacks. Always as many lines, so that the driver's
- * own cache knows a program that differs in nothing else; `double` becomes a word that does not compile. */
-static char *prelude(cl_context context)
+/* Whether one of the texts has the word anywhere, in a comment too. */
+static bool has_word(cl_uint n, const char **texts, const size_t *lengths, const char *word)
+{
+    for (cl_uint i = 0; i < n; i++)
+        if (memmem(texts[i], lengths && lengths[i] ? lengths[i] : strlen(texts[i]), word, strlen(word)))
+            return true;
+    return false;
+}
+
+/* Lines in front of a source that take away what the played device lacks; `double` becomes a word that does not compile.
+ * Only words that the source has: one that needs nothing of it stays as it is, and the driver's own cache knows it from
+ * every other device that was played. */
+static char *prelude(cl_context context, cl_uint n, const char **texts, const size_t *lengths)
 {
     static const char no_double[] = "#define double this_device_has_no_double\n#define double2 this_device_has_no_double\n"
                                     "#define double4 this_device_has_no_double\n#define double8 this_device_has_no_double\n"
                                     "#define double16 this_device_has_no_double\n#undef cl_khr_fp64\n#undef __opencl_c_fp64\n";
     char list[8192] = "", *save = NULL, *out = calloc(1, 16384);
     cl_device_id id = NULL;
-    int lines = 0;
     if (!out)
         layer_die("out of memory");
     driver.clGetContextInfo(context, CL_CONTEXT_DEVICES, sizeof id, &id, NULL);
     driver.clGetDeviceInfo(id, CL_DEVICE_EXTENSIONS, sizeof list, list, NULL);
-    if (!rules.fp64)
+    if (!rules.fp64 && (has_word(n, texts, lengths, "double") || has_word(n, texts, lengths, "fp64")))
         strcat(out, no_double);
     for (char *word = strtok_r(list, " ", &save); word; word = strtok_r(NULL, " ", &save))
-        if (!profile_has_extension(word) && strlen(out) + strlen(word) < 16000)
+        if (!profile_has_extension(word) && strlen(out) + strlen(word) < 16000 && has_word(n, texts, lengths, word))
             strcat(strcat(strcat(out, "#undef "), word), "\n");
-    for (const char *c = out; *c; c++)
-        lines += *c == '\n';
-    for (; lines < PRELUDE_LINES; lines++)
-        strcat(out, "\n");
+    if (*out)
+        strcat(out, "#line 1\n"); // messages of the compiler count the source's own lines
     return out;
 }
 
@@ -92,7 +98,7 @@ static cl_program CL_API_CALL program_with_source(cl_context context, cl_uint n,
         size_t *sizes = calloc(n + 1, sizeof *sizes);
         if (!all || !sizes)
             layer_die("out of memory");
-        all[0] = prelude(context);
+        all[0] = prelude(context, n, texts, lengths);
         for (cl_uint i = 0; i < n; i++) {
             all[i + 1] = texts[i];
             sizes[i + 1] = lengths ? lengths[i] : 0;

@@ -154,6 +154,35 @@ Test(select, a_gpu_gets_the_kernels_for_gpus)
     cr_assert_eq(strncmp(chosen_for("conv.forward", conv, shape, 15), "cpu_", 4), 0);
 }
 
+static bool fuses(const char *const *force)
+{
+    static const char *const apart[2] = {"neuron.backward", "batch_norm.backward"};
+    sp_op_call neuron = sp_op_call_make("neuron.backward_norm"), apply = sp_op_call_make("batch_norm.apply");
+    sp_call_set_int(&neuron, "M", 4096), sp_call_set_int(&neuron, "C", 64);
+    sp_call_set_int(&apply, "M", 4096), sp_call_set_int(&apply, "C", 64);
+    sp_registry *built_in;
+    cr_assert_eq(sp_registry_create(NULL, &built_in, NULL), SP_OK);
+    for (int i = 0; force && force[i]; i++)
+        cr_assert_eq(sp_registry_force(built_in, force[i], NULL), SP_OK, "%s", force[i]);
+    bool yes = sp_select_fuses(built_in, &dev, (const sp_op_call *const[]){&neuron, &apply}, apart);
+    sp_registry_destroy(&built_in);
+    return yes;
+}
+
+/* A pass for two ops pays where somebody wrote it for the device; what is forced is never passed by. */
+Test(select, two_ops_are_fused_where_a_kernel_for_the_device_does_both)
+{
+    cr_assert(fuses(NULL));
+    cr_assert(fuses((const char *[]){"*=reference", NULL}));
+    cr_assert(fuses((const char *[]){"neuron=cpu_neuron", NULL}));
+    cr_assert_not(fuses((const char *[]){"neuron.backward=reference", NULL}));
+    cr_assert_not(fuses((const char *[]){"neuron=gpu_neuron", NULL}));
+    cr_assert_not(fuses((const char *[]){"batch_norm.backward=cpu_norm", NULL}));
+    dev.info.type = SP_DEVICE_GPU;
+    cr_assert_not(fuses(NULL));
+    cr_assert(fuses((const char *[]){"neuron.backward_norm=reference", "batch_norm.apply=reference", NULL}));
+}
+
 Test(select, ties_go_to_the_name)
 {
     cr_assert_str_eq(choose(1001), "t:k_a");

@@ -205,6 +205,9 @@ Test(recipe_base, variants_of_the_methods)
         {HEAD "schedule: {method: sltt-k, online_update: true}\n", "not sltt-k"},
         {HEAD "schedule: {method: ottt, truncate: 2}\n", ":3:36: \"truncate\" is about bptt"},
         {HEAD "schedule: {method: bptt, truncate: -1}\n", "\"truncate\" must be a whole number from 0"},
+        {HEAD "schedule: {method: bptt, recompute: some}\n", ":3:37: \"recompute\" must be true, false or a share from 0 to 1"},
+        {HEAD "schedule: {method: bptt, recompute: 1.5}\n", "\"recompute\" must be a number from 0 to 1"},
+        {HEAD "schedule: {method: sltt, recompute: 0.5}\n", ":3:37: \"recompute\" is about bptt"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         put("w.yaml", wrong[i].text);
@@ -212,7 +215,7 @@ Test(recipe_base, variants_of_the_methods)
     }
     static const char *const right[] = {
         HEAD "schedule: {method: ottt, online_update: true}\ninit_from: \"runs/a \\\"b\\\"/best.safetensors\"\n",
-        HEAD "schedule: {method: bptt, truncate: 3, time_steps: 7}\n",
+        HEAD "schedule: {method: bptt, truncate: 3, time_steps: 7, recompute: 0.75}\n",
     };
     for (size_t i = 0; i < 2; i++) {
         sp_recipe a, b;
@@ -222,6 +225,8 @@ Test(recipe_base, variants_of_the_methods)
         cr_assert_eq(sp_recipe_parse("b", t.s, t.n, NULL, 0, &b, &err), SP_OK, "%s\n%s", err.text, t.s);
         cr_assert(a.online_update == (i == 0) && b.online_update == a.online_update);
         cr_assert(a.truncate == (i == 1 ? 3 : 0) && b.truncate == a.truncate);
+        cr_assert_float_eq(a.recompute, i == 1 ? 0.75 : 0, 0);
+        cr_assert_float_eq(b.recompute, a.recompute, 0);
         if (i == 0)
             cr_assert(strcmp(a.init_from, "runs/a \"b\"/best.safetensors") == 0 && strcmp(a.init_from, b.init_from) == 0);
         else

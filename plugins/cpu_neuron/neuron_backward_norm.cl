@@ -1,0 +1,203 @@
+//@ plugin:    cpu_neuron 1.0.0
+//@ abi:       1
+//@ op:        neuron.backward_norm/1
+//@ kernel:    neuron_backward_norm__slots
+//@ global:    min(M, SLOTS)
+//@ local:     1
+//@ kernel:    neuron_backward_norm__combine
+//@ global:    ceildiv(C, 16)
+//@ local:     1
+//@ define:    SLOTS = 64
+//@ define:    SP_REAL_WIDTH = 16
+//@ workspace: min(M, SLOTS)*2*C
+//@ device:    cpu
+//@ score:     50
+//@ about:     row by row, 16 channels at a time; sums per slot of rows in registers or the nearest cache, then over the slots
+
+/* neuron.backward (neuron_backward.cl) on the rows of a slot, whose bounds are fixed; the sums of g_x and
+ * g_x xhat lie in work: [slot][2][C]. Rows are walked as they lie in memory. */
+#pragma OPENCL FP_CONTRACT OFF
+
+/* Literal arguments (two, lanes, vectors ...) must fold: without the attribute PoCL keeps one copy that
+ * tests them. */
+#define INLINE inline __attribute__((always_inline))
+
+INLINE float16 load_lanes(__global const float *p, int lanes)
+{
+    float part[16];
+    if (lanes >= 16)
+        return vload16(0, p);
+    for (int i = 0; i < 16; i++)
+        part[i] = i < lanes ? p[i] : 0.0f;
+    return vload16(0, part);
+}
+
+/* The same for u, which is half with U_HALF, and x, which is half with X_HALF. */
+INLINE float16 load_u(__global const sp_u *p, int lanes)
+{
+    float part[16];
+    if (lanes >= 16)
+        return SP_UN(16, p, 0);
+    for (int i = 0; i < 16; i++)
+        part[i] = i < lanes ? SP_U(p, i) : 0.0f;
+    return vload16(0, part);
+}
+
+INLINE float16 load_x(__global const sp_xh *p, int lanes)
+{
+    float part[16];
+    if (lanes >= 16)
+        return SP_XHN(16, p, 0);
+    for (int i = 0; i < 16; i++)
+        part[i] = i < lanes ? SP_XH(p, i) : 0.0f;
+    return vload16(0, part);
+}
+
+INLINE void store_lanes(float16 v, __global float *p, int lanes)
+{
+    float part[16];
+    if (lanes >= 16) {
+        vstore16(v, 0, p);
+    } else {
+        vstore16(v, 0, part);
+        for (int i = 0; i < lanes; i++)
+            p[i] = part[i];
+    }
+}
+
+/* Returns what it stores in g_x. */
+INLINE float16 step(__global const float *g_s, __global const sp_u *u, __global float *carry,
+                    __global float *g_x, int lanes, int last, float width, neuron_args p)
+{
+    const float16 now = load_u(u, lanes), h = surrogate_grad(now - (float16)(p.v_th), width);
+    float16 g_u = load_lanes(g_s, lanes) * h;
+#if TEMPORAL
+    if (!last) {
+        const float16 s = select((float16)(0.0f), (float16)(1.0f), now >= (float16)(p.v_th));
+        float16 d_v = neuron_d_reset_d_u(now, s, p);
+#if !DETACH
+        d_v = fma(neuron_d_reset_d_s(now, s, p), h, d_v);
+#endif
+        g_u = fma(load_lanes(carry, lanes), d_v, g_u);
+    }
+    store_lanes(g_u * neuron_d_charge_d_v(p), carry, lanes);
+#endif
+    const float16 g = g_u * neuron_d_charge_d_x(p);
+    store_lanes(g, g_x, lanes);
+    return g;
+}
+
+typedef struct {
+    __global const float *g_s;
+    __global const sp_u *u;
+    __global const sp_xh *x;
+    __global float *carry, *g_x;
+} maps;
+
+/* One row of 16 channels, of which `lanes` exist; adds to the sums. */
+INLINE void add_row(maps a, ulong at, int lanes, float16 mu, float16 r, float16 *sum_g, float16 *sum_gx, int last,
+                    float width, neuron_args p)
+{
+    const float16 xhat = (load_x(a.x + at, lanes) - mu) * r;
+    const float16 g = step(a.g_s + at, a.u + at, a.carry + at, a.g_x + at, lanes, last, width, p);
+    *sum_g += g;
+    *sum_gx = fma(g, xhat, *sum_gx);
+}
+
+/* Rows of `vectors` (a literal) times 16 channels, and no more: their sums stay in registers. */
+INLINE void narrow(maps a, ulong at, int rows, int C, int vectors, __global const float *mean,
+                   __global const float *rstd, __global float *sums, int last, float width, neuron_args p)
+{
+    float16 mu[4], r[4], sum_g[4], sum_gx[4];
+    for (int v = 0; v < vectors; v++) {
+        mu[v] = vload16(v, mean);
+        r[v] = vload16(v, rstd);
+        sum_g[v] = sum_gx[v] = (float16)(0.0f);
+    }
+    for (int m = 0; m < rows; m++, at += (ulong)C)
+        for (int v = 0; v < vectors; v++)
+            add_row(a, at + v * 16, 16, mu[v], r[v], &sum_g[v], &sum_gx[v], last, width, p);
+    for (int v = 0; v < vectors; v++) {
+        vstore16(sum_g[v], v, sums);
+        vstore16(sum_gx[v], v, sums + C);
+    }
+}
+
+/* 16 channels of a row; the sums are in memory. */
+INLINE void wide(maps a, ulong at, int C, int lanes, __global const float *mean, __global const float *rstd,
+                 __global float *sums, int last, float width, neuron_args p)
+{
+    float16 sum_g = load_lanes(sums, lanes), sum_gx = load_lanes(sums + C, lanes);
+    add_row(a, at, lanes, load_lanes(mean, lanes), load_lanes(rstd, lanes), &sum_g, &sum_gx, last, width, p);
+    store_lanes(sum_g, sums, lanes);
+    store_lanes(sum_gx, sums + C, lanes);
+}
+
+/* First row of a slot; none is empty. */
+inline int slot_start(int slot, int slots, int M)
+{
+    return (int)((long)M * slot / slots);
+}
+
+__kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
+neuron_backward_norm__slots(SP_REF(float, g_s), SP_IN(sp_u, u), SP_IN(sp_xh, x), SP_IN(float, mean),
+                            SP_IN(float, rstd),
+#if TEMPORAL
+                            SP_IO(float, carry), int last,
+#endif
+                            SP_IO(float, g_x), SP_IO(float, work), int M, int C, float decay, float x_gain,
+                            float v_th, float v_reset, float width)
+{
+    SP_AT(g_s); SP_AT_U(u); SP_AT_XH(x); SP_AT(mean); SP_AT(rstd); SP_AT(g_x); SP_AT(work);
+#if TEMPORAL
+    SP_AT(carry);
+#else
+    __global float *carry = g_x;
+    const int last = 1;
+#endif
+    const neuron_args p = {decay, x_gain, v_th, v_reset};
+    const maps a = {g_s, u, x, carry, g_x};
+    const int slot = (int)get_global_id(0), slots = (int)get_global_size(0);
+    const int start = slot_start(slot, slots, M), rows = slot_start(slot + 1, slots, M) - start;
+    ulong at = (ulong)start * (ulong)C;
+    work += (ulong)slot * 2 * (ulong)C;
+    if (C == 64) {
+        narrow(a, at, rows, C, 4, mean, rstd, work, last, width, p);
+        return;
+    }
+    if (C == 32) {
+        narrow(a, at, rows, C, 2, mean, rstd, work, last, width, p);
+        return;
+    }
+    if (C == 16) {
+        narrow(a, at, rows, C, 1, mean, rstd, work, last, width, p);
+        return;
+    }
+    for (int c = 0; c < 2 * C; c++)
+        work[c] = 0.0f;
+    for (int m = 0; m < rows; m++, at += (ulong)C) {
+        int c = 0;
+        for (; c + 16 <= C; c += 16)
+            wide(a, at + c, C, 16, mean + c, rstd + c, work + c, last, width, p);
+        if (c < C)
+            wide(a, at + c, C, C - c, mean + c, rstd + c, work + c, last, width, p);
+    }
+}
+
+__kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
+neuron_backward_norm__combine(SP_IN(float, work), SP_OUT(float, sums), SP_IO(float, g_gamma),
+                              SP_IO(float, g_beta), int M, int C)
+{
+    SP_AT(work); SP_AT(sums); SP_AT(g_gamma); SP_AT(g_beta);
+    const int c = (int)get_global_id(0) * 16, lanes = C - c, slots = min(M, SLOTS);
+    float16 sum_g = 0.0f, sum_gx = 0.0f;
+    __global const float *p = work + c;
+    for (int s = 0; s < slots; s++, p += 2 * (ulong)C) {
+        sum_g += load_lanes(p, lanes);
+        sum_gx += load_lanes(p + C, lanes);
+    }
+    store_lanes(sum_g, sums + c, lanes);
+    store_lanes(sum_gx, sums + C + c, lanes);
+    store_lanes(load_lanes(g_beta + c, lanes) + sum_g, g_beta + c, lanes);
+    store_lanes(load_lanes(g_gamma + c, lanes) + sum_gx, g_gamma + c, lanes);
+}

@@ -1,0 +1,89 @@
+//@ plugin: cpu_norm 1.0.0
+//@ abi:    1
+//@ op:     batch_norm.apply/1
+//@ kernel: batch_norm_apply__rows16
+//@ global: min(M, cu*32)
+//@ local:  1
+//@ device: cpu
+//@ score:  50
+//@ about:  a run of rows per work-item, the last runs first: what was written last is still in a cache
+
+/* g_x = gamma rstd (g - sums[0] / M - xhat sums[1] / M); x - mean is taken first, as it may cancel. g_x may
+ * be g. */
+
+/* Literal arguments (two, lanes, vectors ...) must fold: without the attribute PoCL keeps one copy that
+ * tests them. */
+#define INLINE inline __attribute__((always_inline))
+
+INLINE float16 load_lanes(__global const float *p, int lanes)
+{
+    float part[16];
+    if (lanes >= 16)
+        return vload16(0, p);
+    for (int i = 0; i < 16; i++)
+        part[i] = i < lanes ? p[i] : 0.0f;
+    return vload16(0, part);
+}
+
+/* The same for x, which is half with X_HALF. */
+INLINE float16 load_x(__global const sp_xh *p, int lanes)
+{
+    float part[16];
+    if (lanes >= 16)
+        return SP_XHN(16, p, 0);
+    for (int i = 0; i < 16; i++)
+        part[i] = i < lanes ? SP_XH(p, i) : 0.0f;
+    return vload16(0, part);
+}
+
+INLINE void store_lanes(float16 v, __global float *p, int lanes)
+{
+    float part[16];
+    if (lanes >= 16) {
+        vstore16(v, 0, p);
+    } else {
+        vstore16(v, 0, part);
+        for (int i = 0; i < lanes; i++)
+            p[i] = part[i];
+    }
+}
+
+/* Some rows (a literal) from `at`, `lanes` channels from c. */
+INLINE void block(__global const float *g, __global const sp_xh *x, __global float *g_x, ulong at, int rows,
+                  int C, int c, int lanes, __global const float *mean, __global const float *rstd,
+                  __global const float *gamma, __global const float *sums, float one_over_m)
+{
+    const float16 mu = load_lanes(mean + c, lanes), r = load_lanes(rstd + c, lanes);
+    const float16 scale = load_lanes(gamma + c, lanes) * r;
+    const float16 mean_g = load_lanes(sums + c, lanes) * one_over_m;
+    const float16 slope = load_lanes(sums + C + c, lanes) * one_over_m * r;
+    for (int k = 0; k < rows; k++, at += (ulong)C) {
+        const float16 left = load_lanes(g + at, lanes) - mean_g;
+        store_lanes(scale * fma(mu - load_x(x + at, lanes), slope, left), g_x + at, lanes);
+    }
+}
+
+#define ROWS(rows)                                                                                           \
+    {                                                                                                        \
+        const ulong at = (ulong)m * (ulong)C;                                                                \
+        int c = 0;                                                                                           \
+        for (; c + 16 <= C; c += 16)                                                                         \
+            block(g, x, g_x, at + c, rows, C, c, 16, mean, rstd, gamma, sums, one_over_m);                   \
+        if (c < C)                                                                                           \
+            block(g, x, g_x, at + c, rows, C, c, C - c, mean, rstd, gamma, sums, one_over_m);                \
+    }
+
+__kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void batch_norm_apply__rows16(SP_REF(float, g), SP_IN(sp_xh, x), SP_IN(float, mean), SP_IN(float, rstd),
+                              SP_IN(float, gamma), SP_IN(float, sums), SP_IO(float, g_x), int M, int C)
+{
+    SP_AT(g); SP_AT_XH(x); SP_AT(mean); SP_AT(rstd); SP_AT(gamma); SP_AT(sums); SP_AT(g_x);
+    const long items = (long)get_global_size(0), item = items - 1 - (long)get_global_id(0);
+    const float one_over_m = 1.0f / (float)M;
+    const long end = (item + 1) * M / items;
+    long m = item * M / items;
+    for (; m + 2 <= end; m += 2)
+        ROWS(2)
+    for (; m < end; m++)
+        ROWS(1)
+}
