@@ -249,8 +249,9 @@ static sp_status draw(const json_t *summary, const char *path, sp_error *err)
         gather(summary, p, &l[i]);
         panels[i] = (sp_panel){spi_text(p, "title"), spi_text(p, "x"), label, l[i].series, l[i].n, from_zero ? 0 : (double)NAN, (double)NAN};
     }
+    const sp_chart chart = {.panels = panels, .n = n, .columns = n < 2 ? n : 2, .panel_width = 560, .panel_height = 400};
     if (st == SP_OK)
-        st = sp_chart_write(path, panels, n, 560, 400, err);
+        st = sp_chart_write_rows(path, &chart, err);
     sp_free(l);
     sp_free(panels);
     return st;
