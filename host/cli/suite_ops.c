@@ -198,7 +198,7 @@ static sp_status run_problem(sp_cli_suite *s, sp_device *dev, sp_registry *reg, 
             snprintf(application, sizeof application, "spikeport, %s", all[i].variant->id);
         if (sp_cli_suite_wanted(s, problem, application) && (!s->chosen || !ours))
             st = put_variant(s, &t, reg, &all[i], problem, application, err);
-        if (st == SP_OK && !ours && is_reference && sp_cli_suite_wanted(s, problem, "spikeport, reference kernels")) // both at once
+        if (st == SP_OK && !ours && is_reference && !s->chosen && sp_cli_suite_wanted(s, problem, "spikeport, reference kernels")) // both at once
             st = put_variant(s, &t, reg, &all[i], problem, "spikeport, reference kernels", err);
         reference = reference || is_reference;
         ours = true;

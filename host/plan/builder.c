@@ -188,9 +188,11 @@ sp_status spi_emit(sp_emit *e)
         seg->cap = cap;
     }
     uint64_t work = sp_launch_workspace(s->launch);
+    char name[64];
+    snprintf(name, sizeof name, "workspace of %.50s", s->label);
     seg->steps[seg->n] = *s; /* the plan owns the launch from here */
     seg->n++;
     if (work)
-        SP_TRY(spi_value_new(b, "workspace", (int64_t)((work + 3) / 4), SP_STORE_LOCAL, &seg->steps[seg->n - 1].work));
+        SP_TRY(spi_value_new(b, name, (int64_t)((work + 3) / 4), SP_STORE_LOCAL, &seg->steps[seg->n - 1].work));
     return SP_OK;
 }

@@ -60,8 +60,8 @@ static void figure(sp_text *t, const json_t *o, const char *key)
 {
     const json_t *v = json_object_get(o, key);
     sp_text_add(t, "<td class=\"n\">");
-    if (json_is_number(v))
-        sp_text_add(t, "%.4g", json_number_value(v));
+    if (json_is_number(v)) /* four digits; no 1.11e+04 */
+        sp_text_add(t, json_number_value(v) >= 1e4 ? "%.0f" : "%.4g", json_number_value(v));
     sp_text_add(t, "</td>");
 }
 

@@ -34,7 +34,7 @@ static json_t *claimed(const json_t *problems, const char *application, int leve
     return out;
 }
 
-/* "conv.forward N=.., gemm M=.. on A"; where all are missing they need no names. */
+/* "conv.forward N=.., gemm M=.. on A"; where many are missing they need no names. */
 static void add_missing(json_t *missing, const json_t *problems, const double *e, const char *device)
 {
     size_t n = json_array_size(problems), lost = 0;
@@ -44,6 +44,8 @@ static void add_missing(json_t *missing, const json_t *problems, const double *e
             sp_text_add(&names, "%s%s", lost++ ? ", " : "", spi_text(json_array_get(problems, i), "problem"));
     if (lost == n)
         json_array_append_new(missing, json_sprintf("all on %s", device));
+    else if (lost > 3)
+        json_array_append_new(missing, json_sprintf("%d of %d on %s", (int)lost, (int)n, device));
     else if (lost)
         json_array_append_new(missing, json_sprintf("%s on %s", names.s ? names.s : "some", device));
     sp_text_free(&names);

@@ -51,3 +51,13 @@ run train "$recipe" --out "$work/pair" -s "$plain" -s epochs=1 -s schedule.metho
 expect_code 0
 run diff "$work/two/checkpoint.safetensors" "$work/pair/checkpoint.safetensors" --within 1e-4
 expect_code 0
+
+# With batch norm each part normalises over its own samples: another training than one device's on the whole mini-batch, and the
+# same as that of one device which takes the two halves one after the other.
+run train "$recipe" --out "$work/halves" -s epochs=1 --device 0,0
+expect_code 0
+run train "$recipe" --out "$work/parts" -s epochs=1 --sub-devices 2
+expect_code 0
+run diff "$work/halves/checkpoint.safetensors" "$work/parts/checkpoint.safetensors" --within 1e-4
+expect_code 0
+tail -1 "$work/out"

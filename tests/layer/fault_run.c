@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { COLD_LIMIT_S = 900, TIME_LIMIT_S = 120, HANG_LIMIT_S = 35 }; // cold: the driver compiles everything
+enum { COLD_LIMIT_S = 900, TIME_LIMIT_S = 600, HANG_LIMIT_S = 35 }; // cold: the driver compiles everything
 
 sweep_setup sweep;
 
@@ -67,7 +67,7 @@ static void start(const char *fault, const char *const *argv)
     snprintf(path, sizeof path, "%s/report", sweep.work);
     setenv("SPIKEPORT_LAYER_REPORT", path, 1);
     setenv("SPIKEPORT_LAYER_FAULT", fault, 1);
-    setenv("SPIKEPORT_BUILD_TIMEOUT", strstr(fault, "delay=40") ? "3" : "100", 1);
+    setenv("SPIKEPORT_BUILD_TIMEOUT", strstr(fault, "delay=40") ? "3" : "500", 1);
     setenv("SPIKEPORT_PROGRAM_CACHE", sweep.from_source ? "off" : "on", 1);
     setenv("OPENCL_LAYERS", sweep.layer, 1);
     snprintf(path, sizeof path, "%s/cache", sweep.work);
