@@ -41,7 +41,7 @@ run bench "$tiny" -n 3 --no-ruler --json --layers --trace "$work/trace.json"
 expect_code 0
 [ "$(wc -l <"$work/out")" -eq 1 ] || fail "one object was expected"
 for key in '"median_ms":' '"cold_first_ms":' '"device_bytes":' '"launches":' '"spike_rate":{"2":' '"layer":"0","op":"conv.forward"' \
-    '"op":"neuron.backward"' '"dense convolutions":{"ms":' '"ruler_share":null'; do
+    '"op":"neuron.backward' '"dense convolutions":{"ms":' '"ruler_share":null'; do
     expect_out "$key"
 done
 grep -q '"name":"0 conv.forward","cat":"device"' "$work/trace.json" || fail "the trace lacks a kernel"

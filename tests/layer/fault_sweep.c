@@ -369,6 +369,7 @@ int main(int argc, char **argv)
     untouched(calls);
     printf("%-38s %8s %8s %8s %8s %8s %8s %8s %8s %8s\n", "fault (calls of a whole run)", "injected", "survived", "errors", "silent",
            "unclear", "crashes", "hangs", "leaks", "ckp lost");
+    fflush(stdout); // the children would print it again
     row all = run_sweep(calls, &c);
     print("all", &all);
     for (size_t i = 0; i < n_known; i++)

@@ -17,8 +17,8 @@ static const char plugin[] =
         V("k_fp64", "//@ score: 80\n//@ needs: fp64\n")
             V("k_ext", "//@ score: 70\n//@ needs: ext:cl_khr_subgroups\n")
                 V("k_near", "//@ score: 15\n//@ approximate: 0.01\n") V("k_when", "//@ score: 60\n//@ tune: T = 16 8\n//@ define: D = 3\n//@ when: M % T == 0 && D "
-                            "== 3 && wg >= 64 && cpu\n") V("k_zero", "//@ score: 50\n//@ when: 8 / M > 1\n")
-                    V("k_b", "//@ score: 20\n") V("k_a", "//@ score: 20\n")
+                            "== 3 && wg >= 64 && cpu\n") V("k_zero", "//@ score: 58\n//@ when: 8 / M > 1\n")
+                    V("k_b", "//@ score: 55\n") V("k_a", "//@ score: 55\n")
                         "//@ op: neuron.backward/1\n//@ kernel: k_old\n//@ global: M*C\nkernel void k_old(void) {}\n";
 
 static sp_registry *reg;
@@ -97,7 +97,7 @@ Test(select, filters_with_reasons)
     expect_reason(32, "t:k_fp64", "rejected: needs cl_khr_fp64");
     expect_reason(32, "t:k_ext", "rejected: needs cl_khr_subgroups");
     expect_reason(32, "t:k_when", "chosen: highest score (60)");
-    expect_reason(32, "t:k_a", "lower score (20, chosen has 60)");
+    expect_reason(32, "t:k_a", "lower score (55, chosen has 60)");
     expect_reason(33, "t:k_when", "is false (M=33, T=16, D=3, wg=64, cpu=1)");
     expect_reason(0, "t:k_zero", "division by zero");
 }
