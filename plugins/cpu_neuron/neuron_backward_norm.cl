@@ -2,14 +2,14 @@
 //@ abi:       1
 //@ op:        neuron.backward_norm/1
 //@ kernel:    neuron_backward_norm__slots
-//@ global:    min(M, SLOTS)
+//@ global:    min(ceildiv(M, 16), SLOTS)
 //@ local:     1
 //@ kernel:    neuron_backward_norm__combine
 //@ global:    ceildiv(C, 16)
 //@ local:     1
 //@ define:    SLOTS = 64
 //@ define:    SP_REAL_WIDTH = 16
-//@ workspace: min(M, SLOTS)*2*C
+//@ workspace: min(ceildiv(M, 16), SLOTS)*2*C
 //@ device:    cpu
 //@ score:     50
 //@ about:     row by row, 16 channels at a time; sums per slot of rows in registers or the nearest cache, then over the slots
@@ -189,7 +189,7 @@ neuron_backward_norm__combine(SP_IN(float, work), SP_OUT(float, sums), SP_IO(flo
                               SP_IO(float, g_beta), int M, int C)
 {
     SP_AT(work); SP_AT(sums); SP_AT(g_gamma); SP_AT(g_beta);
-    const int c = (int)get_global_id(0) * 16, lanes = C - c, slots = min(M, SLOTS);
+    const int c = (int)get_global_id(0) * 16, lanes = C - c, slots = min((M + 15) / 16, SLOTS);
     float16 sum_g = 0.0f, sum_gx = 0.0f;
     __global const float *p = work + c;
     for (int s = 0; s < slots; s++, p += 2 * (ulong)C) {

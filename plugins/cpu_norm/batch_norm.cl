@@ -2,30 +2,30 @@
 //@ abi:       1
 //@ op:        batch_norm.statistics/1
 //@ kernel:    batch_norm_statistics__slots
-//@ global:    min(M, SLOTS)
+//@ global:    min(ceildiv(M, 16), SLOTS)
 //@ local:     1
 //@ kernel:    batch_norm_statistics__combine
 //@ global:    ceildiv(C, 16)
 //@ local:     1
 //@ define:    SLOTS = 64
 //@ define:    BACKWARD = 0
-//@ workspace: min(M, SLOTS)*2*C
+//@ workspace: min(ceildiv(M, 16), SLOTS)*2*C
 //@ device:    cpu
 //@ score:     50
-//@ about:     16 or 64 channels in registers over the rows of a slot, then the slots as one sample
+//@ about:     16, 64 or 128 channels in registers over the rows of a slot, then the slots as one sample
 //@ op:        batch_norm.backward/1
 //@ kernel:    batch_norm_backward__slots
-//@ global:    min(M, SLOTS)
+//@ global:    min(ceildiv(M, 16), SLOTS)
 //@ local:     1
 //@ kernel:    batch_norm_backward__combine
 //@ global:    ceildiv(C, 16)
 //@ local:     1
 //@ kernel:    batch_norm_backward__apply
-//@ global:    min(M, SLOTS)
+//@ global:    min(ceildiv(M, 16), SLOTS)
 //@ local:     1
 //@ define:    SLOTS = 64
 //@ define:    BACKWARD = 1
-//@ workspace: min(M, SLOTS)*2*C + 2*C
+//@ workspace: min(ceildiv(M, 16), SLOTS)*2*C + 2*C
 //@ device:    cpu
 //@ score:     50
 //@ about:     sums of g and g xhat per slot, then per channel, then the gradient of the input
@@ -68,7 +68,7 @@ inline int slot_start(int slot, int slots, int M)
     return (int)((long)M * slot / slots);
 }
 
-#define MAX_VECTORS 4
+#define MAX_VECTORS 8
 
 #if !BACKWARD
 /* A core that only reads gets no more than its prefetchers bring: they follow each of several places at once. */
@@ -120,6 +120,8 @@ void batch_norm_statistics__slots(SP_IN(float, x), SP_OUT(float, work), int M, i
     const int start = slot_start(slot, slots, M), end = slot_start(slot + 1, slots, M);
     int c = 0;
     work += (ulong)slot * 2 * (ulong)C;
+    for (; c + 128 <= C; c += 128)
+        moments(x, work, start, end, C, c, 16, 8);
     for (; c + 64 <= C; c += 64)
         moments(x, work, start, end, C, c, 16, 4);
     for (; c + 16 <= C; c += 16)
@@ -136,7 +138,7 @@ batch_norm_statistics__combine(SP_IN(float, work), SP_IN(float, gamma), SP_IN(fl
 {
     SP_AT(work); SP_AT(gamma); SP_AT(beta); SP_AT(mean); SP_AT(rstd); SP_AT(scale); SP_AT(shift);
     SP_AT(running_mean); SP_AT(running_var);
-    const int c = (int)get_global_id(0) * 16, lanes = C - c, slots = min(M, SLOTS);
+    const int c = (int)get_global_id(0) * 16, lanes = C - c, slots = min((M + 15) / 16, SLOTS);
     const float16 guess = load_lanes(work + c, lanes);
     float16 rest = 0.0f, m2 = 0.0f;
     for (int s = 1; s < slots; s++) {
@@ -219,7 +221,7 @@ __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
 batch_norm_backward__combine(SP_IO(float, work), SP_IO(float, g_gamma), SP_IO(float, g_beta), int M, int C)
 {
     SP_AT(work); SP_AT(g_gamma); SP_AT(g_beta);
-    const int c = (int)get_global_id(0) * 16, lanes = C - c, slots = min(M, SLOTS);
+    const int c = (int)get_global_id(0) * 16, lanes = C - c, slots = min((M + 15) / 16, SLOTS);
     float16 sum_g = 0.0f, sum_gx = 0.0f;
     __global float *p = work + c;
     for (int s = 0; s < slots; s++, p += 2 * (ulong)C) {

@@ -10,14 +10,14 @@
 //@ about:     a run of rows per work-item, 16 channels at a time
 //@ op:        bias.backward/1
 //@ kernel:    bias_backward__slots
-//@ global:    min(M, SLOTS)
+//@ global:    min(ceildiv(M, 16), SLOTS)
 //@ local:     1
 //@ kernel:    bias_backward__sum
 //@ global:    ceildiv(C, 16)
 //@ local:     1
 //@ define:    SLOTS = 64
 //@ define:    BIAS = 1
-//@ workspace: min(M, SLOTS)*C
+//@ workspace: min(ceildiv(M, 16), SLOTS)*C
 //@ device:    cpu
 //@ score:     50
 //@ about:     sums over fixed slots of rows, then over the slots; compensated, because gradients nearly cancel
@@ -96,7 +96,7 @@ __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void bias_backward__sum(SP_IN(float, work), SP_IO(float, g_bias), int M, int C)
 {
     SP_AT(work); SP_AT(g_bias);
-    const int c = (int)get_global_id(0) * 16, slots = min(M, SLOTS);
+    const int c = (int)get_global_id(0) * 16, slots = min((M + 15) / 16, SLOTS);
     float16 sum = load_lanes(g_bias + c, C - c), lost = 0.0f;
     for (int s = 0; s < slots; s++)
         add_to(&sum, &lost, load_lanes(work + (ulong)s * (ulong)C + c, C - c));
