@@ -287,10 +287,11 @@ static bool beats_reference(sp_registry *reg, sp_device *dev, const sp_op_call *
 bool sp_select_fuses(sp_registry *reg, sp_device *dev, const sp_op_call *const fused[2], const char *const apart[2])
 {
     for (int i = 0; i < 2; i++) {
+        const char *one = sp_forced_find(reg, fused[i]->op), *two = sp_forced_find(reg, sp_op_find(apart[i]));
         if (reg->package && !sp_package_has(reg->package, fused[i]))
             return false;
-        if (!reg->package && sp_forced_find(reg, sp_op_find(apart[i])) && !sp_forced_find(reg, fused[i]->op))
-            return false;
+        if (!reg->package && two && (!one || (strcmp(two, "reference") != 0 && strcmp(two, one) != 0)))
+            return false; /* "*=reference" means both; a kernel named for the op apart is wanted there */
     }
     return reg->package || (beats_reference(reg, dev, fused[0]) && beats_reference(reg, dev, fused[1]));
 }

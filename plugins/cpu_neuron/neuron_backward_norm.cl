@@ -12,7 +12,7 @@
 //@ workspace: min(ceildiv(M, 16), SLOTS)*2*C
 //@ device:    cpu
 //@ score:     50
-//@ about:     row by row, 16 channels at a time; sums per slot of rows in registers or the nearest cache, then over the slots
+//@ about:     64 channels of some rows at a time; sums per slot of rows in registers, then over the slots
 
 /* neuron.backward (neuron_backward.cl) on the rows of a slot, whose bounds are fixed; the sums of g_x and
  * g_x xhat lie in work: [slot][2][C]. Rows are walked as they lie in memory. */
@@ -104,33 +104,28 @@ INLINE void add_row(maps a, ulong at, int lanes, float16 mu, float16 r, float16 
     *sum_gx = fma(g, xhat, *sum_gx);
 }
 
-/* Rows of `vectors` (a literal) times 16 channels, and no more: their sums stay in registers. */
-INLINE void narrow(maps a, ulong at, int rows, int C, int vectors, __global const float *mean,
-                   __global const float *rstd, __global float *sums, int last, float width, neuron_args p)
+/* Elements of a map that a core's second cache holds beside those of the others: rows of more channels than a block has are
+ * walked some at a time, so that the next block finds them there. */
+#define CACHED 16384
+
+/* Rows of `vectors` (a literal) times 16 channels, of which `lanes` exist; their sums go on in registers. */
+INLINE void block(maps a, ulong at, int rows, int C, int lanes, int vectors, __global const float *mean,
+                  __global const float *rstd, __global float *sums, int last, float width, neuron_args p)
 {
     float16 mu[4], r[4], sum_g[4], sum_gx[4];
     for (int v = 0; v < vectors; v++) {
-        mu[v] = vload16(v, mean);
-        r[v] = vload16(v, rstd);
-        sum_g[v] = sum_gx[v] = (float16)(0.0f);
+        mu[v] = load_lanes(mean + v * 16, lanes);
+        r[v] = load_lanes(rstd + v * 16, lanes);
+        sum_g[v] = load_lanes(sums + v * 16, lanes);
+        sum_gx[v] = load_lanes(sums + C + v * 16, lanes);
     }
     for (int m = 0; m < rows; m++, at += (ulong)C)
         for (int v = 0; v < vectors; v++)
-            add_row(a, at + v * 16, 16, mu[v], r[v], &sum_g[v], &sum_gx[v], last, width, p);
+            add_row(a, at + v * 16, lanes, mu[v], r[v], &sum_g[v], &sum_gx[v], last, width, p);
     for (int v = 0; v < vectors; v++) {
-        vstore16(sum_g[v], v, sums);
-        vstore16(sum_gx[v], v, sums + C);
+        store_lanes(sum_g[v], sums + v * 16, lanes);
+        store_lanes(sum_gx[v], sums + C + v * 16, lanes);
     }
-}
-
-/* 16 channels of a row; the sums are in memory. */
-INLINE void wide(maps a, ulong at, int C, int lanes, __global const float *mean, __global const float *rstd,
-                 __global float *sums, int last, float width, neuron_args p)
-{
-    float16 sum_g = load_lanes(sums, lanes), sum_gx = load_lanes(sums + C, lanes);
-    add_row(a, at, lanes, load_lanes(mean, lanes), load_lanes(rstd, lanes), &sum_g, &sum_gx, last, width, p);
-    store_lanes(sum_g, sums, lanes);
-    store_lanes(sum_gx, sums + C, lanes);
 }
 
 /* First row of a slot; none is empty. */
@@ -161,26 +156,18 @@ neuron_backward_norm__slots(SP_REF(float, g_s), SP_IN(sp_u, u), SP_IN(sp_xh, x),
     const int start = slot_start(slot, slots, M), rows = slot_start(slot + 1, slots, M) - start;
     ulong at = (ulong)start * (ulong)C;
     work += (ulong)slot * 2 * (ulong)C;
-    if (C == 64) {
-        narrow(a, at, rows, C, 4, mean, rstd, work, last, width, p);
-        return;
-    }
-    if (C == 32) {
-        narrow(a, at, rows, C, 2, mean, rstd, work, last, width, p);
-        return;
-    }
-    if (C == 16) {
-        narrow(a, at, rows, C, 1, mean, rstd, work, last, width, p);
-        return;
-    }
     for (int c = 0; c < 2 * C; c++)
         work[c] = 0.0f;
-    for (int m = 0; m < rows; m++, at += (ulong)C) {
+    const int most = max(16, CACHED / C);
+    for (int m = 0; m < rows; m += most, at += (ulong)most * (ulong)C) {
+        const int n = min(most, rows - m);
         int c = 0;
+        for (; c + 64 <= C; c += 64)
+            block(a, at + c, n, C, 16, 4, mean + c, rstd + c, work + c, last, width, p);
         for (; c + 16 <= C; c += 16)
-            wide(a, at + c, C, 16, mean + c, rstd + c, work + c, last, width, p);
+            block(a, at + c, n, C, 16, 1, mean + c, rstd + c, work + c, last, width, p);
         if (c < C)
-            wide(a, at + c, C, C - c, mean + c, rstd + c, work + c, last, width, p);
+            block(a, at + c, n, C, C - c, 1, mean + c, rstd + c, work + c, last, width, p);
     }
 }
 

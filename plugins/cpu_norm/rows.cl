@@ -78,18 +78,34 @@ inline void add_to(float16 *sum, float16 *lost, float16 v)
     *sum = s;
 }
 
+/* Rows start .. end - 1 of `vectors` (a literal) times 16 channels, of which `lanes` exist; the chains of the compensated sums
+ * do not wait for each other. */
+INLINE void add_rows(__global const float *e, __global float *work, long start, long end, int C, int lanes, int vectors)
+{
+    float16 sum[4], lost[4];
+    for (int v = 0; v < vectors; v++)
+        sum[v] = lost[v] = (float16)(0.0f);
+    for (long m = start; m < end; m++)
+        for (int v = 0; v < vectors; v++)
+            add_to(&sum[v], &lost[v], load_lanes(e + m * C + v * 16, lanes));
+    for (int v = 0; v < vectors; v++)
+        store_lanes(sum[v], work + v * 16, lanes);
+}
+
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void bias_backward__slots(SP_IN(float, e), SP_OUT(float, work), int M, int C)
 {
     SP_AT(e); SP_AT(work);
     const long slot = (long)get_global_id(0), slots = (long)get_global_size(0);
     const long start = slot * M / slots, end = (slot + 1) * M / slots;
-    for (int c = 0; c < C; c += 16) {
-        float16 sum = 0.0f, lost = 0.0f;
-        for (long m = start; m < end; m++)
-            add_to(&sum, &lost, load_lanes(e + m * C + c, C - c));
-        store_lanes(sum, work + slot * C + c, C - c);
-    }
+    int c = 0;
+    work += slot * C;
+    for (; c + 64 <= C; c += 64)
+        add_rows(e + c, work + c, start, end, C, 16, 4);
+    for (; c + 16 <= C; c += 16)
+        add_rows(e + c, work + c, start, end, C, 16, 1);
+    if (c < C)
+        add_rows(e + c, work + c, start, end, C, C - c, 1);
 }
 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))

@@ -66,18 +66,20 @@ inline uint16 spread(uint bits)
 #define ROW C
 #endif
 
-/* Channels c .. c + 15 (of which `lanes` exist) of one output pixel; x is its image. */
+/* Channels c .. c + 15 (of which `lanes` exist) of one output pixel; x is its image. Windows that lie inside (a literal) have
+ * constant bounds, and their loops unroll. */
 INLINE void window(__global const sp_x *x, __global float *y, int top, int left, int H, int W, int C, int c,
-                   int lanes)
+                   int lanes, int inside)
 {
-    const int y1 = min(top + KH, H), x1 = min(left + KW, W);
+    const int y0 = inside ? top : max(top, 0), y1 = inside ? top + KH : min(top + KH, H);
+    const int x0 = inside ? left : max(left, 0), x1 = inside ? left + KW : min(left + KW, W);
 #if X_BITS
     uint16 sum = (uint16)(0u);
 #else
     float16 sum = (float16)(0.0f);
 #endif
-    for (int iy = max(top, 0); iy < y1; iy++)
-        for (int ix = max(left, 0); ix < x1; ix++) {
+    for (int iy = y0; iy < y1; iy++)
+        for (int ix = x0; ix < x1; ix++) {
             __global const sp_x *p = x + ((ulong)iy * W + ix) * (ulong)ROW;
 #if X_BITS
             sum += spread(p[c / 32] >> (c & 16));
@@ -98,11 +100,14 @@ void pool_avg_forward__rows16(SP_IN(sp_x, x), SP_OUT(float, y), int N, int H, in
         for (int ox = 0; ox < WO; ox++) {
             const int top = (int)(r % HO) * SH - PH, left = ox * SW - PW;
             __global float *to = y + (ulong)(r * WO + ox) * C;
+            const int inside = top >= 0 && left >= 0 && top + KH <= H && left + KW <= W;
             int c = 0;
+            for (; inside && c + 16 <= C; c += 16)
+                window(image, to, top, left, H, W, C, c, 16, 1);
             for (; c + 16 <= C; c += 16)
-                window(image, to, top, left, H, W, C, c, 16);
+                window(image, to, top, left, H, W, C, c, 16, 0);
             if (c < C)
-                window(image, to, top, left, H, W, C, c, C - c);
+                window(image, to, top, left, H, W, C, c, C - c, 0);
         }
     }
 }

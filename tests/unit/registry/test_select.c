@@ -177,6 +177,8 @@ Test(select, two_ops_are_fused_where_a_kernel_for_the_device_does_both)
     cr_assert(fuses((const char *[]){"neuron=cpu_neuron", NULL}));
     cr_assert_not(fuses((const char *[]){"neuron.backward=reference", NULL}));
     cr_assert_not(fuses((const char *[]){"neuron=gpu_neuron", NULL}));
+    cr_assert_not(fuses((const char *[]){"*=reference", "neuron=fpga_neuron", NULL}));
+    cr_assert(fuses((const char *[]){"*=reference", "neuron.backward_norm=cpu_neuron", NULL}));
     cr_assert_not(fuses((const char *[]){"batch_norm.backward=cpu_norm", NULL}));
     dev.info.type = SP_DEVICE_GPU;
     cr_assert_not(fuses(NULL));
