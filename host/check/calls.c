@@ -303,7 +303,7 @@ static sp_op_call call_of_shape(const sp_op *op, size_t list, const shape *s)
 /* Calls of one list of shapes, with the half flags set or not. */
 static size_t add_calls(const sp_op *op, size_t list, bool quick, bool half, sp_op_call *out, size_t n, size_t max)
 {
-    enum { MANY = 32, SOME = 8 }; /* settings tried with the first shape marked ALL, and with the others */
+    enum { MANY = 24, SOME = 4 }; /* settings tried with the first shape marked ALL, and with the others */
     unsigned most = MANY;
 
     unsigned settings = n_settings(op), turn = 0;
