@@ -12,7 +12,7 @@
 //@ workspace: min(ceildiv(M, 16), SLOTS)*2*C
 //@ device:    cpu
 //@ score:     50
-//@ about:     64 channels of some rows at a time; sums per slot of rows in registers, then over the slots
+//@ about:     sums per slot of rows, in registers (64 channels at most) or the first cache, then over the slots
 
 /* neuron.backward (neuron_backward.cl) on the rows of a slot, whose bounds are fixed; the sums of g_x and
  * g_x xhat lie in work: [slot][2][C]. Rows are walked as they lie in memory. */
@@ -65,6 +65,16 @@ INLINE void store_lanes(float16 v, __global float *p, int lanes)
     }
 }
 
+/* In one piece, which vstore16 is not with every compiler; no faster for maps that go to memory. */
+typedef float16 __attribute__((aligned(4))) float16_at_any;
+INLINE void store_sums(float16 v, __global float *p, int lanes)
+{
+    if (lanes >= 16)
+        *(__global float16_at_any *)p = v;
+    else
+        store_lanes(v, p, lanes);
+}
+
 /* Returns what it stores in g_x. */
 INLINE float16 step(__global const float *g_s, __global const sp_u *u, __global float *carry,
                     __global float *g_x, int lanes, int last, float width, neuron_args p)
@@ -104,10 +114,6 @@ INLINE void add_row(maps a, ulong at, int lanes, float16 mu, float16 r, float16 
     *sum_gx = fma(g, xhat, *sum_gx);
 }
 
-/* Elements of a map that a core's second cache holds beside those of the others: rows of more channels than a block has are
- * walked some at a time, so that the next block finds them there. */
-#define CACHED 16384
-
 /* Rows of `vectors` (a literal) times 16 channels, of which `lanes` exist; their sums go on in registers. */
 INLINE void block(maps a, ulong at, int rows, int C, int lanes, int vectors, __global const float *mean,
                   __global const float *rstd, __global float *sums, int last, float width, neuron_args p)
@@ -123,8 +129,8 @@ INLINE void block(maps a, ulong at, int rows, int C, int lanes, int vectors, __g
         for (int v = 0; v < vectors; v++)
             add_row(a, at + v * 16, lanes, mu[v], r[v], &sum_g[v], &sum_gx[v], last, width, p);
     for (int v = 0; v < vectors; v++) {
-        store_lanes(sum_g[v], sums + v * 16, lanes);
-        store_lanes(sum_gx[v], sums + C + v * 16, lanes);
+        store_sums(sum_g[v], sums + v * 16, lanes);
+        store_sums(sum_gx[v], sums + C + v * 16, lanes);
     }
 }
 
@@ -158,16 +164,17 @@ neuron_backward_norm__slots(SP_REF(float, g_s), SP_IN(sp_u, u), SP_IN(sp_xh, x),
     work += (ulong)slot * 2 * (ulong)C;
     for (int c = 0; c < 2 * C; c++)
         work[c] = 0.0f;
-    const int most = max(16, CACHED / C);
-    for (int m = 0; m < rows; m += most, at += (ulong)most * (ulong)C) {
-        const int n = min(most, rows - m);
+    /* Sums of up to 64 channels stay in registers over all rows. Wider rows are walked as they lie in memory, which prefetchers
+     * follow, with their sums in the first cache: blocks of 64 channels over many rows take 2.5 times as long at 512. */
+    const int together = C <= 64 ? rows : 1;
+    for (int m = 0; m < rows; m += together, at += (ulong)C) {
         int c = 0;
         for (; c + 64 <= C; c += 64)
-            block(a, at + c, n, C, 16, 4, mean + c, rstd + c, work + c, last, width, p);
+            block(a, at + c, together, C, 16, 4, mean + c, rstd + c, work + c, last, width, p);
         for (; c + 16 <= C; c += 16)
-            block(a, at + c, n, C, 16, 1, mean + c, rstd + c, work + c, last, width, p);
+            block(a, at + c, together, C, 16, 1, mean + c, rstd + c, work + c, last, width, p);
         if (c < C)
-            block(a, at + c, n, C, C - c, 1, mean + c, rstd + c, work + c, last, width, p);
+            block(a, at + c, together, C, C - c, 1, mean + c, rstd + c, work + c, last, width, p);
     }
 }
 

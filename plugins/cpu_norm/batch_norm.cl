@@ -68,6 +68,15 @@ inline int slot_start(int slot, int slots, int M)
     return (int)((long)M * slot / slots);
 }
 
+/* Rows of the slots one after the other, as slot_start has them, without its divisions, which take longer than the rest of a
+ * combining kernel; *over starts at 0. */
+INLINE float slot_rows(int *over, int slots, int M)
+{
+    const int more = *over + M % slots, one = more >= slots;
+    *over = more - one * slots;
+    return (float)(M / slots + one);
+}
+
 #define MAX_VECTORS 8
 
 #if !BACKWARD
@@ -86,8 +95,8 @@ INLINE void moments(__global const float *x, __global float *work, int start, in
                     int lanes, int vectors)
 {
     float16 guess[MAX_VECTORS], sum[MAX_VECTORS], square[MAX_VECTORS];
-    const int first = min(8, end - start);
-    const float n = (float)(end - start);
+    const int first = min(4, end - start);
+    const float one_over_n = 1.0f / (float)(end - start), one_over_first = 1.0f / (float)first;
     __global const float *p = x + (ulong)start * (ulong)C + c;
     for (int v = 0; v < vectors; v++)
         guess[v] = sum[v] = square[v] = (float16)(0.0f);
@@ -95,20 +104,21 @@ INLINE void moments(__global const float *x, __global float *work, int start, in
         for (int v = 0; v < vectors; v++)
             guess[v] += load_lanes(p + (ulong)m * (ulong)C + v * 16, lanes);
     for (int v = 0; v < vectors; v++)
-        guess[v] /= (float)first;
+        guess[v] *= one_over_first;
     const int part = (end - start) / STREAMS;
-    const ulong apart = (ulong)part * (ulong)C;
+    const ulong stride = (ulong)part * (ulong)C;
     for (int m = 0; m < part; m++, p += C)
         for (int s = 0; s < STREAMS; s++)
             for (int v = 0; v < vectors; v++)
-                add_row(p + s * apart + v * 16, lanes, guess[v], &sum[v], &square[v]);
-    p += (STREAMS - 1) * apart;
+                add_row(p + s * stride + v * 16, lanes, guess[v], &sum[v], &square[v]);
+    p += (STREAMS - 1) * stride;
     for (int m = start + STREAMS * part; m < end; m++, p += C)
         for (int v = 0; v < vectors; v++)
             add_row(p + v * 16, lanes, guess[v], &sum[v], &square[v]);
     for (int v = 0; v < vectors; v++) {
-        store_lanes(guess[v] + sum[v] / n, work + c + v * 16, lanes);
-        store_lanes(fmax(square[v] - sum[v] * (sum[v] / n), (float16)(0.0f)), work + C + c + v * 16, lanes);
+        const float16 apart = sum[v] * one_over_n;
+        store_lanes(guess[v] + apart, work + c + v * 16, lanes);
+        store_lanes(fmax(square[v] - sum[v] * apart, (float16)(0.0f)), work + C + c + v * 16, lanes);
     }
 }
 
@@ -140,17 +150,17 @@ batch_norm_statistics__combine(SP_IN(float, work), SP_IN(float, gamma), SP_IN(fl
     SP_AT(running_mean); SP_AT(running_var);
     const int c = (int)get_global_id(0) * 16, lanes = C - c, slots = min((M + 15) / 16, SLOTS);
     const float16 guess = load_lanes(work + c, lanes);
+    __global const float *p = work + c;
     float16 rest = 0.0f, m2 = 0.0f;
-    for (int s = 1; s < slots; s++) {
-        const float n = (float)(slot_start(s + 1, slots, M) - slot_start(s, slots, M));
-        rest += n * (load_lanes(work + (ulong)s * 2 * (ulong)C + c, lanes) - guess);
-    }
+    int over = 0;
+    for (int s = 0; s < slots; s++, p += 2 * (ulong)C)
+        rest += slot_rows(&over, slots, M) * (load_lanes(p, lanes) - guess);
     const float16 mu = guess + rest / (float)M;
-    for (int s = 0; s < slots; s++) {
-        __global const float *p = work + (ulong)s * 2 * (ulong)C + c;
-        const float n = (float)(slot_start(s + 1, slots, M) - slot_start(s, slots, M));
+    p = work + c;
+    over = 0;
+    for (int s = 0; s < slots; s++, p += 2 * (ulong)C) {
         const float16 d = load_lanes(p, lanes) - mu;
-        m2 += fma(n * d, d, load_lanes(p + C, lanes));
+        m2 += fma(slot_rows(&over, slots, M) * d, d, load_lanes(p + C, lanes));
     }
     const float16 r = 1.0f / sqrt(m2 / (float)M + eps), a = load_lanes(gamma + c, lanes) * r;
     store_lanes(mu, mean + c, lanes);

@@ -8,7 +8,7 @@
 //@ define: BACKWARD = 0
 //@ device: cpu
 //@ score:  50
-//@ about:  a run of output rows per work-item, 16 channels at a time; bits are spread over the lanes
+//@ about:  a run of output rows per work-item, 16 channels at a time; bits are counted 32 channels at a time, in binary
 //@ op:     pool.avg.backward/1
 //@ kernel: pool_avg_backward__rows16
 //@ global: min(N*H, cu*16)
@@ -56,38 +56,76 @@ INLINE void store_lanes(float16 v, __global float *p, int lanes)
 #if !BACKWARD
 #if X_BITS
 #define ROW SP_WORDS(C)
-/* Lane i of 16 bits. */
-inline uint16 spread(uint bits)
-{
-    const uint16 lane = (uint16)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    return ((uint16)(bits) >> lane) & (uint16)(1u);
-}
 #else
 #define ROW C
 #endif
 
-/* Channels c .. c + 15 (of which `lanes` exist) of one output pixel; x is its image. Windows that lie inside (a literal) have
- * constant bounds, and their loops unroll. */
+#if X_BITS
+/* What each of 16 bits is worth; integers converted to floats take many times as long. */
+INLINE float16 spread(uint bits, float worth)
+{
+    const uint16 bit = (uint16)(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768);
+    return as_float16((((uint16)(bits) & bit) != (uint16)(0u)) & as_int16((float16)(worth)));
+}
+#endif
+
+#if X_BITS && KH * KW < 16
+/* Windows of 32 channels at a time are counted in binary: bit i of component p is bit p of channel i's count. */
+#define PLANES uint ones = 0, twos = 0, fours = 0, eights = 0
+#define COUNT(bits) {                                                                                        \
+        const uint one = (bits), two = ones & one, four = twos & two;                                        \
+        ones ^= one; twos ^= two; eights ^= fours & four; fours ^= four; }
+
+/* Counts of 16 channels from bit `from` on, times PART. */
+INLINE float16 mean(uint ones, uint twos, uint fours, uint eights, int from)
+{
+    float16 sum = spread(ones >> from, 1.0f) + spread(twos >> from, 2.0f);
+#if KH * KW > 3
+    sum += spread(fours >> from, 4.0f);
+#endif
+#if KH * KW > 7
+    sum += spread(eights >> from, 8.0f);
+#endif
+    return sum * PART;
+}
+#define WIDTH 32
+#else
+#define WIDTH 16
+#endif
+
+/* Channels c .. c + WIDTH - 1 (of which `lanes` exist) of one output pixel; x is its image. Windows that lie inside (a literal)
+ * have constant bounds, and their loops unroll. */
 INLINE void window(__global const sp_x *x, __global float *y, int top, int left, int H, int W, int C, int c,
                    int lanes, int inside)
 {
-    const int y0 = inside ? top : max(top, 0), y1 = inside ? top + KH : min(top + KH, H);
-    const int x0 = inside ? left : max(left, 0), x1 = inside ? left + KW : min(left + KW, W);
-#if X_BITS
-    uint16 sum = (uint16)(0u);
+#if WIDTH == 32
+    PLANES;
 #else
     float16 sum = (float16)(0.0f);
 #endif
-    for (int iy = y0; iy < y1; iy++)
-        for (int ix = x0; ix < x1; ix++) {
+    #pragma unroll
+    for (int ky = 0; ky < KH; ky++)
+        #pragma unroll
+        for (int kx = 0; kx < KW; kx++) {
+            const int iy = top + ky, ix = left + kx;
+            if (!inside && (iy < 0 || iy >= H || ix < 0 || ix >= W))
+                continue;
             __global const sp_x *p = x + ((ulong)iy * W + ix) * (ulong)ROW;
-#if X_BITS
-            sum += spread(p[c / 32] >> (c & 16));
+#if WIDTH == 32
+            COUNT(p[c / 32])
+#elif X_BITS
+            sum += spread(p[c / 32] >> (c & 16), 1.0f);
 #else
             sum += load_lanes(p + c, lanes);
 #endif
         }
-    store_lanes(convert_float16(sum) * PART, y + c, lanes);
+#if WIDTH == 32
+    store_lanes(mean(ones, twos, fours, eights, 0), y + c, lanes);
+    if (lanes > 16)
+        store_lanes(mean(ones, twos, fours, eights, 16), y + c + 16, lanes - 16);
+#else
+    store_lanes(sum * PART, y + c, lanes);
+#endif
 }
 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
@@ -102,10 +140,10 @@ void pool_avg_forward__rows16(SP_IN(sp_x, x), SP_OUT(float, y), int N, int H, in
             __global float *to = y + (ulong)(r * WO + ox) * C;
             const int inside = top >= 0 && left >= 0 && top + KH <= H && left + KW <= W;
             int c = 0;
-            for (; inside && c + 16 <= C; c += 16)
-                window(image, to, top, left, H, W, C, c, 16, 1);
-            for (; c + 16 <= C; c += 16)
-                window(image, to, top, left, H, W, C, c, 16, 0);
+            for (; inside && c + WIDTH <= C; c += WIDTH)
+                window(image, to, top, left, H, W, C, c, WIDTH, 1);
+            for (; c + WIDTH <= C; c += WIDTH)
+                window(image, to, top, left, H, W, C, c, WIDTH, 0);
             if (c < C)
                 window(image, to, top, left, H, W, C, c, C - c, 0);
         }
