@@ -1,4 +1,5 @@
-/* The program of a variant for one call: spikeport.clh, the fragments the call names, the file; and what is -D. */
+/* The program of a variant for one call: spikeport.clh, for CPUs lanes.clh, the fragments the call names, the file; and
+ * what is -D. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,6 +12,8 @@
 #include "registry/launch_internal.h"
 
 #define PRELUDE "cl_kernels/common/spikeport.clh"
+#define PRELUDE_CPU "cl_kernels/common/lanes.clh"
+#define MAX_PIECES 5
 
 bool sp_launch_is_baked(const sp_variant *v, const char *name)
 {
@@ -71,12 +74,14 @@ static sp_status write_options(const sp_variant *v, const sp_op_call *call, cons
     return t->failed ? SP_FAIL(err, SP_E_MEMORY, "out of memory while building %s", v->id) : SP_OK;
 }
 
-static sp_status collect(const sp_registry *reg, const sp_launch *l, sp_source pieces[4], size_t *n, sp_text *options,
-                         sp_error *err)
+static sp_status collect(const sp_registry *reg, const sp_launch *l, sp_source pieces[MAX_PIECES], size_t *n,
+                         sp_text *options, sp_error *err)
 {
     const sp_op_call *call = &l->call;
     *n = 0;
     SP_TRY(add_embedded(pieces, n, PRELUDE, err));
+    if (l->variant->needs_device && strcmp(l->variant->needs_device, "cpu") == 0)
+        SP_TRY(add_embedded(pieces, n, PRELUDE_CPU, err));
     if (call->op->takes_neuron)
         SP_TRY(add_fragment(reg, SP_FRAGMENT_NEURON, call->neuron, pieces, n, err));
     if (call->op->takes_surrogate)
@@ -87,7 +92,7 @@ static sp_status collect(const sp_registry *reg, const sp_launch *l, sp_source p
 
 sp_status sp_launch_source(const sp_registry *reg, const sp_launch *l, sp_text *text, sp_text *options, sp_error *err)
 {
-    sp_source pieces[4];
+    sp_source pieces[MAX_PIECES];
     size_t n;
     SP_TRY(collect(reg, l, pieces, &n, options, err));
     for (size_t i = 0; i < n; i++)
@@ -108,7 +113,7 @@ sp_status sp_launch_key(const sp_registry *reg, const sp_launch *l, char key[17]
 sp_status sp_launch_program(sp_registry *reg, sp_launch *l, cl_program *out, sp_error *err)
 {
     sp_status st;
-    sp_source pieces[4];
+    sp_source pieces[MAX_PIECES];
     size_t n = 0;
     sp_text options = {0};
     if (reg->package) {

@@ -21,10 +21,6 @@
  * that input channels run along the lanes. Strips, padded private copy (of e) and register tiles are those
  * of conv_forward.cl. */
 
-/* Literal arguments (two, lanes, vectors ...) must fold: without the attribute PoCL keeps one copy that
- * tests them. */
-#define INLINE inline __attribute__((always_inline))
-
 #define CAT_(a, b) a##b
 #define CAT(a, b) CAT_(a, b)
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
@@ -198,7 +194,7 @@ inline void pad(float *to, __global const float *e, int n0, int q0)
 
 /* One tile of a class with ty x tx taps: pixels at (n, iy + SH .., ix + SW ..), channels c0.. and, if two,
  * c1... */
-INLINE void tile(e_pointer e, __global const float *w, __global float *g_x, int n, int iy, int ix, int c0,
+SP_INLINE void tile(e_pointer e, __global const float *w, __global float *g_x, int n, int iy, int ix, int c0,
                  int c1, int ty, int tx, int two)
 {
     const int runs = DW == 1 ? 1 : tx, run = DW == 1 ? tx * O : O;
@@ -228,7 +224,7 @@ INLINE void tile(e_pointer e, __global const float *w, __global float *g_x, int 
 }
 
 /* All pixels of class (ry, rx) of a strip. */
-INLINE void class_strip(e_pointer e, __global const float *w, __global float *g_x, int n0, int q0, int ry,
+SP_INLINE void class_strip(e_pointer e, __global const float *w, __global float *g_x, int n0, int q0, int ry,
                         int rx, int c0, int c1, int two)
 {
     const int ty = taps(ry, SH, KH), tx = taps(rx, SW, KW);
@@ -252,7 +248,7 @@ INLINE void class_strip(e_pointer e, __global const float *w, __global float *g_
         }
 }
 
-INLINE void strip(e_pointer e, __global const float *w, __global float *g_x, int n0, int q0, int first,
+SP_INLINE void strip(e_pointer e, __global const float *w, __global float *g_x, int n0, int q0, int first,
                   int last)
 {
     for (int j = first; j < last; j += 2) {

@@ -41,10 +41,6 @@
  * over a zero-padded copy of the strip. Slots have fixed image ranges, so the order of the sums never
  * changes. work: [slot][K][columns], then unpacked x. */
 
-/* Literal arguments (two, lanes, vectors ...) must fold: without the attribute PoCL keeps one copy that
- * tests them. */
-#define INLINE inline __attribute__((always_inline))
-
 #define CAT_(a, b) a##b
 #define CAT(a, b) CAT_(a, b)
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
@@ -175,7 +171,7 @@ inline void pad(float *to, __global const float *x, int n, int oy0)
 }
 
 /* Weights k0 .. k0 + RT - 1, whose first lies at x for the first pixel. */
-INLINE void tile(const float *x, e_pointer e, __global float *at, int rows, int set, int two)
+SP_INLINE void tile(const float *x, e_pointer e, __global float *at, int rows, int set, int two)
 {
     const int skip = 0;
     EACH(START)
@@ -195,7 +191,7 @@ INLINE void tile(const float *x, e_pointer e, __global float *at, int rows, int 
     EACH(PUT)
 }
 
-INLINE void strip(__global const float *x, e_pointer e, __global float *sums, int n, int oy0, int set,
+SP_INLINE void strip(__global const float *x, e_pointer e, __global float *sums, int n, int oy0, int set,
                   int two)
 {
     float padded[XH * ROW];
@@ -217,7 +213,7 @@ inline int last_inside(int offset, int stride, int size)
 }
 
 /* Channels c0 .. c0 + RT - 1 of one tap: `images` planes, `rows` x `cols` pixels. */
-INLINE void tile(__global const float *x, e_pointer e, __global float *at, int images, int rows, int cols,
+SP_INLINE void tile(__global const float *x, e_pointer e, __global float *at, int images, int rows, int cols,
                  int skip, int set, int two)
 {
     EACH(START)
@@ -240,7 +236,7 @@ INLINE void tile(__global const float *x, e_pointer e, __global float *at, int i
     EACH(PUT)
 }
 
-INLINE void strip(__global const float *x, e_pointer e, __global float *sums, int n, int images, int oy0,
+SP_INLINE void strip(__global const float *x, e_pointer e, __global float *sums, int n, int images, int oy0,
                   int set, int two)
 {
     for (int tap = 0; tap < KH * KW; tap++) {
@@ -261,7 +257,7 @@ INLINE void strip(__global const float *x, e_pointer e, __global float *sums, in
 #endif
 
 /* All strips of images n0..n1-1 for vectors j and, if two, j + 1. */
-INLINE void images(__global const float *x, __global const float *e, __global float *sums, int n0, int n1,
+SP_INLINE void images(__global const float *x, __global const float *e, __global float *sums, int n0, int n1,
                    int j, int two)
 {
     int set = 1;
@@ -299,7 +295,6 @@ __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void conv_backward_weight__unpack(SP_IN(uint, x), SP_OUT(float, work))
 {
     SP_AT(x); SP_AT(work);
-    const uint16 lane = (uint16)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     const long item = (long)get_global_id(0), items = (long)get_global_size(0), pixels = (long)N * H * W;
     const long first = item * pixels / items, last = (item + 1) * pixels / items;
     __global float *to = UNPACKED(work) + first * C;
@@ -307,7 +302,7 @@ void conv_backward_weight__unpack(SP_IN(uint, x), SP_OUT(float, work))
         __global const uint *from = x + i * SP_WORDS(C);
         int c = 0;
         for (; c + 16 <= C; c += 16)
-            vstore16(convert_float16(((uint16)(from[c / 32] >> (c & 16)) >> lane) & (uint16)(1u)), 0, to + c);
+            vstore16(sp_spread_bits(from[c / 32] >> (c & 16), 1.0f), 0, to + c);
         for (; c < C; c++)
             to[c] = (float)(from[c / 32] >> (c & 31) & 1u);
     }

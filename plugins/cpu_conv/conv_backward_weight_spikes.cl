@@ -42,9 +42,6 @@
  * all pixels instead. With strides the input is cut in SH x SW classes of pixels, each with taps of its own.
  * Ranges of strips are fixed, so the order of the sums is. */
 
-/* Literal arguments (py, px, step ...) must fold: without the attribute PoCL keeps one copy that tests them. */
-#define INLINE inline __attribute__((always_inline))
-
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
 #define CEIL(a, b) (((a) + (b) - 1) / (b))
@@ -95,7 +92,7 @@
 #define PARTIAL(work) ((work) + (ulong)STRIPS * CLASSES * CHANNELS * (2 * WORDS))
 
 /* One round of a transposition of 32 x 32 bits: those `step` apart change places with rows `step` apart. */
-INLINE void exchange(uint *rows, const int step, const uint low)
+SP_INLINE void exchange(uint *rows, const int step, const uint low)
 {
     for (int i = 0; i < 32; i += 2 * step)
         for (int j = i; j < i + step; j++) {
@@ -105,7 +102,7 @@ INLINE void exchange(uint *rows, const int step, const uint low)
         }
 }
 
-INLINE void transpose(uint *rows)
+SP_INLINE void transpose(uint *rows)
 {
     exchange(rows, 16, 0x0000ffffu);
     exchange(rows, 8, 0x00ff00ffu);
@@ -115,7 +112,7 @@ INLINE void transpose(uint *rows)
 }
 
 /* Words of 32 channels at the positions of one class of one strip, 0 outside the images. */
-INLINE void gather(__global const uint *x, uint *rows, int strip, int class, int word)
+SP_INLINE void gather(__global const uint *x, uint *rows, int strip, int class, int word)
 {
     const int n0 = strip / STRIPS_Y * G, y0 = strip % STRIPS_Y * R, py = class / SW, px = class % SW;
     uint *to = rows;
@@ -163,7 +160,7 @@ void conv_backward_weight__pixel_bits_slots(SP_IN(uint, x), SP_OUT(uint, work))
 #define AT(i) (((SHIFT_Y(i) / SH + TOP) * PITCH + SHIFT_X(i) / SW + LEFT) * COLS + (i) % VECTORS * 16)
 
 /* Adds e of the positions in `words` to the sums of the taps that class (py, px) has. */
-INLINE void add(float16 *sums, const float16 *total, int flip, const ulong *words, const float *e, const int py,
+SP_INLINE void add(float16 *sums, const float16 *total, int flip, const ulong *words, const float *e, const int py,
                 const int px)
 {
 #define START(i) float16 a##i = (float16)(0.0f);                                                             \
@@ -182,7 +179,7 @@ INLINE void add(float16 *sums, const float16 *total, int flip, const ulong *word
 }
 
 /* A channel's words, turned round where most of it fires. */
-INLINE int read(__global const uint *bits, ulong *words)
+SP_INLINE int read(__global const uint *bits, ulong *words)
 {
     uint count = 0;
     for (int k = 0; k < WORDS; k++) {
@@ -197,7 +194,7 @@ INLINE int read(__global const uint *bits, ulong *words)
 }
 
 /* All channels of the work-item for one class; the sum over all positions first, where a channel needs it. */
-INLINE void add_class(float16 *sums, int channels, __global const uint *bits, const float *e, const int py,
+SP_INLINE void add_class(float16 *sums, int channels, __global const uint *bits, const float *e, const int py,
                       const int px)
 {
     float16 total[SUMS];
@@ -220,7 +217,7 @@ INLINE void add_class(float16 *sums, int channels, __global const uint *bits, co
     }
 }
 
-INLINE float16 *zero(float16 *to, int n)
+SP_INLINE float16 *zero(float16 *to, int n)
 {
     for (int i = 0; i < n; i++)
         *to++ = (float16)(0.0f);
@@ -228,7 +225,7 @@ INLINE float16 *zero(float16 *to, int n)
 }
 
 /* e of a strip, with zeros around each image. */
-INLINE void pad(float16 *to, __global const float *e, int strip)
+SP_INLINE void pad(float16 *to, __global const float *e, int strip)
 {
     const int n0 = strip / STRIPS_Y * G, y0 = strip % STRIPS_Y * R;
     int g = 0, oy = y0 - TOP;
@@ -251,7 +248,7 @@ INLINE void pad(float16 *to, __global const float *e, int strip)
 }
 
 /* Sums [channel][tap][vector] over strips first .. last-1. */
-INLINE void sum_strips(float16 *sums, __global const uint *work, __global const float *e, int c0, int channels,
+SP_INLINE void sum_strips(float16 *sums, __global const uint *work, __global const float *e, int c0, int channels,
                        int first, int last)
 {
     float16 padded[E_ROWS * PITCH * VECTORS];

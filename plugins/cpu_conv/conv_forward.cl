@@ -34,10 +34,6 @@
  * would pass O is moved back and computes some outputs twice. Spikes are unpacked by that copy; real
  * inputs without padding and tails are read in place. */
 
-/* Literal arguments (two, lanes, vectors ...) must fold: without the attribute PoCL keeps one copy that
- * tests them. */
-#define INLINE inline __attribute__((always_inline))
-
 #define CAT_(a, b) a##b
 #define CAT(a, b) CAT_(a, b)
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
@@ -186,11 +182,9 @@ inline void zero(float *to, int n)
 inline void copy(float *to, __global const sp_x *from, int width)
 {
 #if X_BITS
-    const uint16 lane = (uint16)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     for (int i = 0; i < width; i++, from += SP_WORDS(C))
         for (int c = 0; c < C; c += 16)
-            vstore16(convert_float16(((uint16)(from[c / 32] >> (c & 16)) >> lane) & (uint16)(1u)), 0,
-                     to + i * C + c);
+            vstore16(sp_spread_bits(from[c / 32] >> (c & 16), 1.0f), 0, to + i * C + c);
 #else
     int i = 0;
     for (; i + 16 <= width * C; i += 16)
@@ -229,7 +223,7 @@ inline void pad(float *to, __global const sp_x *x, int n0, int oy0)
 #define PIXEL_X(i) ((i) % TX)
 
 /* One tile: pixels at (n, oy, ox), outputs o0.. and, if two, o1... */
-INLINE void tile(x_pointer x, __global const float *w0, __global const float *w1, __global const float *bias,
+SP_INLINE void tile(x_pointer x, __global const float *w0, __global const float *w1, __global const float *bias,
                  __global float *y, int n, int oy, int ox, int o0, int o1, int two)
 {
 #if BIAS
@@ -264,7 +258,7 @@ INLINE void tile(x_pointer x, __global const float *w0, __global const float *w1
 }
 
 /* All tiles of one strip with vectors first to last-1 of the outputs. */
-INLINE void strip(x_pointer x, __global const float *w, __global const float *bias, __global float *y, int n0,
+SP_INLINE void strip(x_pointer x, __global const float *w, __global const float *bias, __global float *y, int n0,
                   int oy0, int first, int last)
 {
     const int rows = min(R, HO - oy0), images = min(G, N - n0);
@@ -291,7 +285,7 @@ INLINE void strip(x_pointer x, __global const float *w, __global const float *bi
     }
 }
 
-INLINE void strips(__global const sp_x *x, __global const float *w, __global const float *bias,
+SP_INLINE void strips(__global const sp_x *x, __global const float *w, __global const float *bias,
                    __global float *y)
 {
     const ulong units = (ulong)STRIPS * PANELS, items = get_global_size(0), item = get_global_id(0);

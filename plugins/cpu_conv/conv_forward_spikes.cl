@@ -38,10 +38,6 @@
  *
  * work: [N*H] spikes in the row, [N*H][W + 1] starts (uint), [N*H][W*C] entries (ushort). */
 
-/* Literal arguments (two, lanes, vectors ...) must fold: without the attribute PoCL keeps one copy that
- * tests them. */
-#define INLINE inline __attribute__((always_inline))
-
 #define CAT_(a, b) a##b
 #define CAT(a, b) CAT_(a, b)
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
@@ -130,7 +126,7 @@ void conv_forward__spike_list(SP_IN(uint, x), SP_OUT(float, work))
 }
 
 /* One output pixel and one panel of outputs. */
-INLINE void pixel(__global const float *work, __global const float *w, __global const float *bias,
+SP_INLINE void pixel(__global const float *work, __global const float *w, __global const float *bias,
                   __global float *y, long n, int oy, int ox)
 {
     const int left = ox * SW - PW, first = clamp(left, 0, W), last = clamp(left + KW, 0, W);
@@ -159,7 +155,7 @@ INLINE void pixel(__global const float *work, __global const float *w, __global 
 }
 
 /* Whether less than an eighth of the strip's input fires, and no row much more, which then has no list. */
-INLINE bool is_sparse(__global const float *work, int n0, int images, int oy0, int rows)
+SP_INLINE bool is_sparse(__global const float *work, int n0, int images, int oy0, int rows)
 {
     const int first = max(0, oy0 * SH - PH), last = min(H, (oy0 + rows - 1) * SH - PH + (KH - 1) * DH + 1);
     ulong spikes = 0, all = 0;
@@ -171,7 +167,7 @@ INLINE bool is_sparse(__global const float *work, int n0, int images, int oy0, i
     return spikes * 8 < all;
 }
 
-INLINE void add_lists(__global const float *work, __global const float *w, __global const float *bias,
+SP_INLINE void add_lists(__global const float *work, __global const float *w, __global const float *bias,
                       __global float *y, int n0, int images, int oy0, int rows)
 {
     for (int n = n0; n < n0 + images; n++)
@@ -189,7 +185,7 @@ INLINE void add_lists(__global const float *work, __global const float *w, __glo
 #define XH ((R - 1) * SH + (KH - 1) * DH + 1)
 
 /* Bits of channels c .. of the strip's input, from bit 0 on; zero outside. */
-INLINE void gather(uint *to, __global const uint *x, int n0, int images, int oy0, int c)
+SP_INLINE void gather(uint *to, __global const uint *x, int n0, int images, int oy0, int c)
 {
     for (int g = 0; g < images; g++)
         for (int r = 0; r < XH; r++) {
@@ -201,7 +197,7 @@ INLINE void gather(uint *to, __global const uint *x, int n0, int images, int oy0
 }
 
 /* The sixteen sums of the rows of channels c .. c+3. */
-INLINE void prepare(float16 *table, __global const float *w, int c)
+SP_INLINE void prepare(float16 *table, __global const float *w, int c)
 {
     for (int v = 0; v < PAIR; v++, table++) {
 #define ROW(i) (c + i < C ? vload16(v, w + (ulong)(i) * O) : (float16)(0.0f))
@@ -214,7 +210,7 @@ INLINE void prepare(float16 *table, __global const float *w, int c)
 }
 
 /* One row of output pixels: KW * GROUPS sums each. */
-INLINE void add_row(float16 *sums, const uint *x, const float16 *tables)
+SP_INLINE void add_row(float16 *sums, const uint *x, const float16 *tables)
 {
     for (int ox = 0; ox < WO; ox++) {
         float16 a = sums[ox * PAIR], b = PAIR > 1 ? sums[ox * PAIR + 1] : (float16)(0.0f);
@@ -236,7 +232,7 @@ INLINE void add_row(float16 *sums, const uint *x, const float16 *tables)
 }
 
 /* A strip for PAIR vectors of outputs. */
-INLINE void add_tables(float16 *sums, __global const uint *x, __global const float *w, int n0, int images,
+SP_INLINE void add_tables(float16 *sums, __global const uint *x, __global const float *w, int n0, int images,
                        int oy0, int rows)
 {
     float16 tables[KW * GROUPS * TABLE];
@@ -255,7 +251,7 @@ INLINE void add_tables(float16 *sums, __global const uint *x, __global const flo
     }
 }
 
-INLINE void strip_by_tables(__global const uint *x, __global const float *w, __global const float *bias,
+SP_INLINE void strip_by_tables(__global const uint *x, __global const float *w, __global const float *bias,
                             __global float *y, int n0, int images, int oy0, int rows)
 {
     float16 sums[G * R * WO * PAIR];

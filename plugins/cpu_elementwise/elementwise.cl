@@ -55,44 +55,12 @@
  * is compiled at a time. */
 #pragma OPENCL FP_CONTRACT OFF
 
-/* Literal arguments (lanes) must fold: without the attribute PoCL keeps one copy that tests them. */
-#define INLINE inline __attribute__((always_inline))
-
-INLINE float16 load_lanes(__global const float *p, int lanes)
-{
-    float part[16];
-    if (lanes >= 16)
-        return vload16(0, p);
-    for (int i = 0; i < 16; i++)
-        part[i] = i < lanes ? p[i] : 0.0f;
-    return vload16(0, part);
-}
-
-INLINE void store_lanes(float16 v, __global float *p, int lanes)
-{
-    float part[16];
-    if (lanes >= 16) {
-        vstore16(v, 0, p);
-    } else {
-        vstore16(v, 0, part);
-        for (int i = 0; i < lanes; i++)
-            p[i] = part[i];
-    }
-}
-
-/* One where the bit of the lane is set. */
-INLINE float16 spread(uint piece)
-{
-    const uint16 bit = (uint16)(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768);
-    return select((float16)(0.0f), (float16)(1.0f), ((uint16)(piece) & bit) != (uint16)(0u));
-}
-
 /* 16 elements: `i` counts them, `piece` halves of words. */
 #if X_BITS || RESIDUAL || UNPACK
-#define LOAD_X(p, i, piece, lanes) spread((p)[(piece) >> 1] >> ((piece) & 1) * 16)
+#define LOAD_X(p, i, piece, lanes) sp_spread_bits((p)[(piece) >> 1] >> ((piece) & 1) * 16, 1.0f)
 #define BITS 1
 #else
-#define LOAD_X(p, i, piece, lanes) load_lanes((p) + (i), lanes)
+#define LOAD_X(p, i, piece, lanes) sp_load_lanes((p) + (i), lanes)
 #define BITS 0
 #endif
 #if DROPOUT
@@ -138,7 +106,7 @@ void residual_forward__strips(SP_REF(float, branch), SP_IN(uint, identity),
     const float factor = alpha;
 #endif
 #define ELEMENTS(i, piece, lanes)                                                                            \
-    store_lanes(factor * load_lanes(branch + (i), lanes) + LOAD_X(identity, i, piece, lanes), y + (i), lanes)
+    sp_store_lanes(factor * sp_load_lanes(branch + (i), lanes) + LOAD_X(identity, i, piece, lanes), y + (i), lanes)
     STRIPS
 }
 #endif
@@ -148,7 +116,7 @@ __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void scale__strips(SP_REF(sp_x, x), SP_IO(float, y), int M, int C, float factor)
 {
     SP_AT(x); SP_AT(y);
-#define ELEMENTS(i, piece, lanes) store_lanes(factor * LOAD_X(x, i, piece, lanes), y + (i), lanes)
+#define ELEMENTS(i, piece, lanes) sp_store_lanes(factor * LOAD_X(x, i, piece, lanes), y + (i), lanes)
     STRIPS
 }
 #endif
@@ -158,7 +126,7 @@ __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void spikes_unpack__strips(SP_IN(uint, x), SP_OUT(float, y), int M, int C)
 {
     SP_AT(x); SP_AT(y);
-#define ELEMENTS(i, piece, lanes) store_lanes(LOAD_X(x, i, piece, lanes), y + (i), lanes)
+#define ELEMENTS(i, piece, lanes) sp_store_lanes(LOAD_X(x, i, piece, lanes), y + (i), lanes)
     STRIPS
 }
 #endif
@@ -169,18 +137,18 @@ void fill__strips(SP_OUT(float, y), int M, float value)
 {
     SP_AT(y);
     const int C = 1;
-#define ELEMENTS(i, piece, lanes) store_lanes((float16)(value), y + (i), lanes)
+#define ELEMENTS(i, piece, lanes) sp_store_lanes((float16)(value), y + (i), lanes)
     STRIPS
 }
 #endif
 
 #if TRACE
 /* With first (a constant of the loop) the trace is not read. */
-INLINE float16 trace_of(float16 in, __global const float *trace, int lanes, int first, float decay)
+SP_INLINE float16 trace_of(float16 in, __global const float *trace, int lanes, int first, float decay)
 {
     if (first)
         return in;
-    return fma((float16)(decay), load_lanes(trace, lanes), in);
+    return fma((float16)(decay), sp_load_lanes(trace, lanes), in);
 }
 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
@@ -188,7 +156,7 @@ void trace_update__strips(SP_IN(sp_x, x), SP_IO(float, trace), int M, int C, int
 {
     SP_AT(x); SP_AT(trace);
 #define ELEMENTS(i, piece, lanes)                                                                            \
-    store_lanes(trace_of(LOAD_X(x, i, piece, lanes), trace + (i), lanes, first, decay), trace + (i), lanes)
+    sp_store_lanes(trace_of(LOAD_X(x, i, piece, lanes), trace + (i), lanes, first, decay), trace + (i), lanes)
     STRIPS
 }
 #endif
@@ -199,9 +167,9 @@ __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void dropout_apply__strips(SP_REF(sp_x, x), SP_IN(uint, mask), SP_IO(float, y), int M, int C, float p)
 {
     SP_AT(x); SP_AT(mask); SP_AT(y);
-#define KEPT(piece) (spread(mask[(piece) >> 1] >> ((piece) & 1) * 16) > (float16)(0.0f))
+#define KEPT(piece) (sp_spread_bits(mask[(piece) >> 1] >> ((piece) & 1) * 16, 1.0f) > (float16)(0.0f))
 #define ELEMENTS(i, piece, lanes)                                                                            \
-    store_lanes(select((float16)(0.0f), LOAD_X(x, i, piece, lanes) / (1.0f - p), KEPT(piece)), y + (i), lanes)
+    sp_store_lanes(select((float16)(0.0f), LOAD_X(x, i, piece, lanes) / (1.0f - p), KEPT(piece)), y + (i), lanes)
     STRIPS
 }
 #endif

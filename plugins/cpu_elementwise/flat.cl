@@ -26,31 +26,6 @@
 /* Strips as in elementwise.cl, where nothing is bits. */
 #pragma OPENCL FP_CONTRACT OFF
 
-/* Literal arguments (lanes) must fold: without the attribute PoCL keeps one copy that tests them. */
-#define INLINE inline __attribute__((always_inline))
-
-INLINE float16 load_lanes(__global const float *p, int lanes)
-{
-    float part[16];
-    if (lanes >= 16)
-        return vload16(0, p);
-    for (int i = 0; i < 16; i++)
-        part[i] = i < lanes ? p[i] : 0.0f;
-    return vload16(0, part);
-}
-
-INLINE void store_lanes(float16 v, __global float *p, int lanes)
-{
-    float part[16];
-    if (lanes >= 16) {
-        vstore16(v, 0, p);
-    } else {
-        vstore16(v, 0, part);
-        for (int i = 0; i < lanes; i++)
-            p[i] = part[i];
-    }
-}
-
 /* ELEMENTS(i, lanes) for all of this work-item's n elements. */
 #define STRIPS(n)                                                                                            \
     const long item = (long)get_global_id(0), items = (long)get_global_size(0), vectors = ((n) + 15) / 16;   \
@@ -77,9 +52,9 @@ void residual_backward__sums(SP_IN(float, g), SP_IN(float, branch), SP_IN(float,
     const float factor = alpha * gain[0];
     float16 sum = 0.0f, lost = 0.0f;
 #define ELEMENTS(i, lanes) {                                                                                 \
-        const float16 e = load_lanes(g + (i), lanes);                                                        \
-        ADD_TO(float16, sum, lost, e * load_lanes(branch + (i), lanes))                                      \
-        store_lanes(factor * e, g_branch + (i), lanes); }
+        const float16 e = sp_load_lanes(g + (i), lanes);                                                     \
+        ADD_TO(float16, sum, lost, e * sp_load_lanes(branch + (i), lanes))                                   \
+        sp_store_lanes(factor * e, g_branch + (i), lanes); }
     STRIPS((long)M * C)
     vstore16(sum, 2 * item, work);
     vstore16(lost, 2 * item + 1, work);
@@ -111,12 +86,12 @@ void optimizer_adamw__strips(SP_IO(float, w), SP_IN(float, g), SP_IO(float, m), 
 {
     SP_AT(w); SP_AT(g); SP_AT(m); SP_AT(v);
 #define ELEMENTS(i, lanes) {                                                                                 \
-        const float16 e = load_lanes(g + (i), lanes);                                                        \
-        const float16 m_new = beta1 * load_lanes(m + (i), lanes) + (1.0f - beta1) * e;                       \
-        const float16 v_new = beta2 * load_lanes(v + (i), lanes) + (1.0f - beta2) * e * e;                   \
-        store_lanes(m_new, m + (i), lanes);                                                                  \
-        store_lanes(v_new, v + (i), lanes);                                                                  \
-        store_lanes(load_lanes(w + (i), lanes) * (1.0f - lr * weight_decay) -                                \
+        const float16 e = sp_load_lanes(g + (i), lanes);                                                     \
+        const float16 m_new = beta1 * sp_load_lanes(m + (i), lanes) + (1.0f - beta1) * e;                    \
+        const float16 v_new = beta2 * sp_load_lanes(v + (i), lanes) + (1.0f - beta2) * e * e;                \
+        sp_store_lanes(m_new, m + (i), lanes);                                                               \
+        sp_store_lanes(v_new, v + (i), lanes);                                                               \
+        sp_store_lanes(sp_load_lanes(w + (i), lanes) * (1.0f - lr * weight_decay) -                          \
                         lr * (m_new / bias1) / (sqrt(v_new / bias2) + eps), w + (i), lanes); }
     STRIPS((long)M)
 }

@@ -43,16 +43,6 @@
 #define A_ROW(m) ((ulong)(m) * (ulong)K)
 #endif
 
-inline float16 load_lanes(__global const float *p, int lanes)
-{
-    float part[16];
-    if (lanes >= 16)
-        return vload16(0, p);
-    for (int i = 0; i < 16; i++)
-        part[i] = i < lanes ? p[i] : 0.0f;
-    return vload16(0, part);
-}
-
 /* One tile: rows m.. (at most 8, `rows` of them stored), columns of the panel b (row length ldb), `cols`
  * stored. */
 inline void tile(__global const float *a, __global const float *b, __global float *c, int M, int N, int K,
@@ -141,7 +131,7 @@ void gemm__pack_b(SP_IN(float, b), SP_OUT(float, work), int N, int K)
         for (int k = k0; k < k1; k += 16) {
             float16 s[16], d[16];
             for (int i = 0; i < 16; i++)
-                s[i] = i < have ? load_lanes(b + (ulong)(n + i) * (ulong)K + k, k1 - k) : (float16)(0.0f);
+                s[i] = i < have ? sp_load_lanes(b + (ulong)(n + i) * (ulong)K + k, k1 - k) : (float16)(0.0f);
             weave(d, s); weave(s, d); weave(d, s); weave(s, d);
             for (int i = 0; i < min(16, k1 - k); i++)
                 vstore16(s[i], 0, to + (ulong)(k + i) * 32 + side * 16);
@@ -151,8 +141,8 @@ void gemm__pack_b(SP_IN(float, b), SP_OUT(float, work), int N, int K)
     const int cols = min(32, N - n0);
     for (int k = k0; k < k1; k++) {
         __global const float *from = b + (ulong)k * (ulong)N + n0;
-        vstore16(load_lanes(from, cols), 0, to + (ulong)k * 32);
-        vstore16(cols > 16 ? load_lanes(from + 16, cols - 16) : (float16)(0.0f), 0, to + (ulong)k * 32 + 16);
+        vstore16(sp_load_lanes(from, cols), 0, to + (ulong)k * 32);
+        vstore16(cols > 16 ? sp_load_lanes(from + 16, cols - 16) : (float16)(0.0f), 0, to + (ulong)k * 32 + 16);
     }
 #endif
 }

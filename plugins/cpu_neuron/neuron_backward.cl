@@ -14,48 +14,11 @@
  * g_s. */
 #pragma OPENCL FP_CONTRACT OFF
 
-/* Literal arguments (two, lanes, vectors ...) must fold: without the attribute PoCL keeps one copy that
- * tests them. */
-#define INLINE inline __attribute__((always_inline))
-
-INLINE float16 load_lanes(__global const float *p, int lanes)
-{
-    float part[16];
-    if (lanes >= 16)
-        return vload16(0, p);
-    for (int i = 0; i < 16; i++)
-        part[i] = i < lanes ? p[i] : 0.0f;
-    return vload16(0, part);
-}
-
-/* The same for u, which is half with U_HALF. */
-INLINE float16 load_u(__global const sp_u *p, int lanes)
-{
-    float part[16];
-    if (lanes >= 16)
-        return SP_UN(16, p, 0);
-    for (int i = 0; i < 16; i++)
-        part[i] = i < lanes ? SP_U(p, i) : 0.0f;
-    return vload16(0, part);
-}
-
-INLINE void store_lanes(float16 v, __global float *p, int lanes)
-{
-    float part[16];
-    if (lanes >= 16) {
-        vstore16(v, 0, p);
-    } else {
-        vstore16(v, 0, part);
-        for (int i = 0; i < lanes; i++)
-            p[i] = part[i];
-    }
-}
-
-INLINE void step(__global const float *g_s, __global const sp_u *u, __global float *carry,
+SP_INLINE void step(__global const float *g_s, __global const sp_u *u, __global float *carry,
                  __global float *g_x, int lanes, int last, float width, neuron_args p)
 {
-    const float16 now = load_u(u, lanes), h = surrogate_grad(now - (float16)(p.v_th), width);
-    float16 g_u = load_lanes(g_s, lanes) * h;
+    const float16 now = sp_load_lanes_u(u, lanes), h = surrogate_grad(now - (float16)(p.v_th), width);
+    float16 g_u = sp_load_lanes(g_s, lanes) * h;
 #if TEMPORAL
     if (!last) {
         const float16 s = select((float16)(0.0f), (float16)(1.0f), now >= (float16)(p.v_th));
@@ -63,11 +26,11 @@ INLINE void step(__global const float *g_s, __global const sp_u *u, __global flo
 #if !DETACH
         d_v = fma(neuron_d_reset_d_s(now, s, p), h, d_v);
 #endif
-        g_u = fma(load_lanes(carry, lanes), d_v, g_u);
+        g_u = fma(sp_load_lanes(carry, lanes), d_v, g_u);
     }
-    store_lanes(g_u * neuron_d_charge_d_v(p), carry, lanes);
+    sp_store_lanes(g_u * neuron_d_charge_d_v(p), carry, lanes);
 #endif
-    store_lanes(g_u * neuron_d_charge_d_x(p), g_x, lanes);
+    sp_store_lanes(g_u * neuron_d_charge_d_x(p), g_x, lanes);
 }
 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void

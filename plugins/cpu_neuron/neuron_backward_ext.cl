@@ -28,31 +28,6 @@
  * undefined and are not read. g_x may be g_s. */
 #pragma OPENCL FP_CONTRACT OFF
 
-/* Literal arguments (lanes) must fold: without the attribute PoCL keeps one copy that tests them. */
-#define INLINE inline __attribute__((always_inline))
-
-INLINE float16 load_lanes(__global const float *p, int lanes)
-{
-    float part[16];
-    if (lanes >= 16)
-        return vload16(0, p);
-    for (int i = 0; i < 16; i++)
-        part[i] = i < lanes ? p[i] : 0.0f;
-    return vload16(0, part);
-}
-
-INLINE void store_lanes(float16 v, __global float *p, int lanes)
-{
-    float part[16];
-    if (lanes >= 16) {
-        vstore16(v, 0, p);
-    } else {
-        vstore16(v, 0, part);
-        for (int i = 0; i < lanes; i++)
-            p[i] = part[i];
-    }
-}
-
 /* Everything that a step reads and writes; what a model or method does not have is NULL. */
 typedef struct {
     __global const float *g_s, *u, *u_prev, *aux, *aux_prev;
@@ -63,7 +38,7 @@ typedef struct {
     aux_args q;
 } layer;
 
-INLINE float16 threshold(float16 a, neuron_args p, aux_args q)
+SP_INLINE float16 threshold(float16 a, neuron_args p, aux_args q)
 {
 #if ADAPT
     return neuron_threshold(a, p, q);
@@ -74,42 +49,42 @@ INLINE float16 threshold(float16 a, neuron_args p, aux_args q)
 
 #if LEARN
 /* v[t-1] of the neurons from i on. */
-INLINE float16 v_before(const layer *l, long i, int lanes)
+SP_INLINE float16 v_before(const layer *l, long i, int lanes)
 {
     if (l->first)
         return (float16)(l->p.v_reset);
     float16 a = (float16)(0.0f);
 #if ADAPT
-    a = load_lanes(l->aux_prev + i, lanes);
+    a = sp_load_lanes(l->aux_prev + i, lanes);
 #endif
-    const float16 u = load_lanes(l->u_prev + i, lanes);
+    const float16 u = sp_load_lanes(l->u_prev + i, lanes);
     return neuron_reset(u, select((float16)(0.0f), (float16)(1.0f), u >= threshold(a, l->p, l->q)), l->p);
 }
 #endif
 
 /* The neurons from i on. Returns what they add to dL/dw; lanes past the last neuron add 0, as their g_s is 0. */
-INLINE float16 step(const layer *l, long i, int lanes)
+SP_INLINE float16 step(const layer *l, long i, int lanes)
 {
     const neuron_args p = l->p;
     const aux_args q = l->q;
-    const float16 now = load_lanes(l->u + i, lanes);
-    float16 a = (float16)(0.0f), c_v = (float16)(0.0f), g = load_lanes(l->g_s + i, lanes);
+    const float16 now = sp_load_lanes(l->u + i, lanes);
+    float16 a = (float16)(0.0f), c_v = (float16)(0.0f), g = sp_load_lanes(l->g_s + i, lanes);
 #if AUX
     float16 c_a = (float16)(0.0f);
 #endif
 #if ADAPT
-    a = load_lanes(l->aux + i, lanes);
+    a = sp_load_lanes(l->aux + i, lanes);
 #endif
     const float16 th = threshold(a, p, q), h = surrogate_grad(now - th, l->width);
     const float16 s = select((float16)(0.0f), (float16)(1.0f), now >= th);
 #if TEMPORAL
     if (!l->last) {
-        c_v = load_lanes(l->carry + i, lanes);
+        c_v = sp_load_lanes(l->carry + i, lanes);
 #if !DETACH
         g = fma(c_v, neuron_d_reset_d_s(now, s, p), g);
 #endif
 #if AUX
-        c_a = load_lanes(l->carry_aux + i, lanes);
+        c_a = sp_load_lanes(l->carry_aux + i, lanes);
         g = fma(c_a, neuron_d_aux_d_s(p, q), g);
 #endif
     }
@@ -121,15 +96,15 @@ INLINE float16 step(const layer *l, long i, int lanes)
 #if ADAPT
     g_a = fma(-(g * h), neuron_d_threshold_d_a(p, q), g_a);
 #endif
-    store_lanes(fma(g_current, neuron_d_current_d_x(p, q), g_a * neuron_d_aux_d_x(p, q)), l->g_x + i, lanes);
+    sp_store_lanes(fma(g_current, neuron_d_current_d_x(p, q), g_a * neuron_d_aux_d_x(p, q)), l->g_x + i, lanes);
 #else
-    store_lanes(g_current, l->g_x + i, lanes);
+    sp_store_lanes(g_current, l->g_x + i, lanes);
 #endif
 #if TEMPORAL
-    store_lanes(g_u * neuron_d_charge_d_v(p), l->carry + i, lanes);
+    sp_store_lanes(g_u * neuron_d_charge_d_v(p), l->carry + i, lanes);
 #endif
 #if TEMPORAL && AUX
-    store_lanes(g_a, l->carry_aux + i, lanes);
+    sp_store_lanes(g_a, l->carry_aux + i, lanes);
 #endif
 #if LEARN
     return g_u * neuron_d_charge_d_w(v_before(l, i, lanes), now, p, l->w);

@@ -18,69 +18,22 @@
  * g_x xhat lie in work: [slot][2][C]. Rows are walked as they lie in memory. */
 #pragma OPENCL FP_CONTRACT OFF
 
-/* Literal arguments (two, lanes, vectors ...) must fold: without the attribute PoCL keeps one copy that
- * tests them. */
-#define INLINE inline __attribute__((always_inline))
-
-INLINE float16 load_lanes(__global const float *p, int lanes)
-{
-    float part[16];
-    if (lanes >= 16)
-        return vload16(0, p);
-    for (int i = 0; i < 16; i++)
-        part[i] = i < lanes ? p[i] : 0.0f;
-    return vload16(0, part);
-}
-
-/* The same for u, which is half with U_HALF, and x, which is half with X_HALF. */
-INLINE float16 load_u(__global const sp_u *p, int lanes)
-{
-    float part[16];
-    if (lanes >= 16)
-        return SP_UN(16, p, 0);
-    for (int i = 0; i < 16; i++)
-        part[i] = i < lanes ? SP_U(p, i) : 0.0f;
-    return vload16(0, part);
-}
-
-INLINE float16 load_x(__global const sp_xh *p, int lanes)
-{
-    float part[16];
-    if (lanes >= 16)
-        return SP_XHN(16, p, 0);
-    for (int i = 0; i < 16; i++)
-        part[i] = i < lanes ? SP_XH(p, i) : 0.0f;
-    return vload16(0, part);
-}
-
-INLINE void store_lanes(float16 v, __global float *p, int lanes)
-{
-    float part[16];
-    if (lanes >= 16) {
-        vstore16(v, 0, p);
-    } else {
-        vstore16(v, 0, part);
-        for (int i = 0; i < lanes; i++)
-            p[i] = part[i];
-    }
-}
-
 /* In one piece, which vstore16 is not with every compiler; no faster for maps that go to memory. */
 typedef float16 __attribute__((aligned(4))) float16_at_any;
-INLINE void store_sums(float16 v, __global float *p, int lanes)
+SP_INLINE void store_sums(float16 v, __global float *p, int lanes)
 {
     if (lanes >= 16)
         *(__global float16_at_any *)p = v;
     else
-        store_lanes(v, p, lanes);
+        sp_store_lanes(v, p, lanes);
 }
 
 /* Returns what it stores in g_x. */
-INLINE float16 step(__global const float *g_s, __global const sp_u *u, __global float *carry,
+SP_INLINE float16 step(__global const float *g_s, __global const sp_u *u, __global float *carry,
                     __global float *g_x, int lanes, int last, float width, neuron_args p)
 {
-    const float16 now = load_u(u, lanes), h = surrogate_grad(now - (float16)(p.v_th), width);
-    float16 g_u = load_lanes(g_s, lanes) * h;
+    const float16 now = sp_load_lanes_u(u, lanes), h = surrogate_grad(now - (float16)(p.v_th), width);
+    float16 g_u = sp_load_lanes(g_s, lanes) * h;
 #if TEMPORAL
     if (!last) {
         const float16 s = select((float16)(0.0f), (float16)(1.0f), now >= (float16)(p.v_th));
@@ -88,12 +41,12 @@ INLINE float16 step(__global const float *g_s, __global const sp_u *u, __global 
 #if !DETACH
         d_v = fma(neuron_d_reset_d_s(now, s, p), h, d_v);
 #endif
-        g_u = fma(load_lanes(carry, lanes), d_v, g_u);
+        g_u = fma(sp_load_lanes(carry, lanes), d_v, g_u);
     }
-    store_lanes(g_u * neuron_d_charge_d_v(p), carry, lanes);
+    sp_store_lanes(g_u * neuron_d_charge_d_v(p), carry, lanes);
 #endif
     const float16 g = g_u * neuron_d_charge_d_x(p);
-    store_lanes(g, g_x, lanes);
+    sp_store_lanes(g, g_x, lanes);
     return g;
 }
 
@@ -105,25 +58,25 @@ typedef struct {
 } maps;
 
 /* One row of 16 channels, of which `lanes` exist; adds to the sums. */
-INLINE void add_row(maps a, ulong at, int lanes, float16 mu, float16 r, float16 *sum_g, float16 *sum_gx, int last,
+SP_INLINE void add_row(maps a, ulong at, int lanes, float16 mu, float16 r, float16 *sum_g, float16 *sum_gx, int last,
                     float width, neuron_args p)
 {
-    const float16 xhat = (load_x(a.x + at, lanes) - mu) * r;
+    const float16 xhat = (sp_load_lanes_x(a.x + at, lanes) - mu) * r;
     const float16 g = step(a.g_s + at, a.u + at, a.carry + at, a.g_x + at, lanes, last, width, p);
     *sum_g += g;
     *sum_gx = fma(g, xhat, *sum_gx);
 }
 
 /* Rows of `vectors` (a literal) times 16 channels, of which `lanes` exist; their sums go on in registers. */
-INLINE void block(maps a, ulong at, int rows, int C, int lanes, int vectors, __global const float *mean,
+SP_INLINE void block(maps a, ulong at, int rows, int C, int lanes, int vectors, __global const float *mean,
                   __global const float *rstd, __global float *sums, int last, float width, neuron_args p)
 {
     float16 mu[4], r[4], sum_g[4], sum_gx[4];
     for (int v = 0; v < vectors; v++) {
-        mu[v] = load_lanes(mean + v * 16, lanes);
-        r[v] = load_lanes(rstd + v * 16, lanes);
-        sum_g[v] = load_lanes(sums + v * 16, lanes);
-        sum_gx[v] = load_lanes(sums + C + v * 16, lanes);
+        mu[v] = sp_load_lanes(mean + v * 16, lanes);
+        r[v] = sp_load_lanes(rstd + v * 16, lanes);
+        sum_g[v] = sp_load_lanes(sums + v * 16, lanes);
+        sum_gx[v] = sp_load_lanes(sums + C + v * 16, lanes);
     }
     for (int m = 0; m < rows; m++, at += (ulong)C)
         for (int v = 0; v < vectors; v++)
@@ -187,11 +140,11 @@ neuron_backward_norm__combine(SP_IN(float, work), SP_OUT(float, sums), SP_IO(flo
     float16 sum_g = 0.0f, sum_gx = 0.0f;
     __global const float *p = work + c;
     for (int s = 0; s < slots; s++, p += 2 * (ulong)C) {
-        sum_g += load_lanes(p, lanes);
-        sum_gx += load_lanes(p + C, lanes);
+        sum_g += sp_load_lanes(p, lanes);
+        sum_gx += sp_load_lanes(p + C, lanes);
     }
-    store_lanes(sum_g, sums + c, lanes);
-    store_lanes(sum_gx, sums + C + c, lanes);
-    store_lanes(load_lanes(g_beta + c, lanes) + sum_g, g_beta + c, lanes);
-    store_lanes(load_lanes(g_gamma + c, lanes) + sum_gx, g_gamma + c, lanes);
+    sp_store_lanes(sum_g, sums + c, lanes);
+    sp_store_lanes(sum_gx, sums + C + c, lanes);
+    sp_store_lanes(sp_load_lanes(g_beta + c, lanes) + sum_g, g_beta + c, lanes);
+    sp_store_lanes(sp_load_lanes(g_gamma + c, lanes) + sum_gx, g_gamma + c, lanes);
 }

@@ -14,32 +14,7 @@
  * written by the same work-item. */
 #pragma OPENCL FP_CONTRACT OFF
 
-/* Literal arguments (two, lanes, vectors ...) must fold: without the attribute PoCL keeps one copy that
- * tests them. */
-#define INLINE inline __attribute__((always_inline))
-
-INLINE float16 load_lanes(__global const float *p, int lanes)
-{
-    float part[16];
-    if (lanes >= 16)
-        return vload16(0, p);
-    for (int i = 0; i < 16; i++)
-        part[i] = i < lanes ? p[i] : 0.0f;
-    return vload16(0, part);
-}
-
-/* The same for u, which is half with U_HALF. */
-INLINE float16 load_u(__global const sp_u *p, int lanes)
-{
-    float part[16];
-    if (lanes >= 16)
-        return SP_UN(16, p, 0);
-    for (int i = 0; i < 16; i++)
-        part[i] = i < lanes ? SP_U(p, i) : 0.0f;
-    return vload16(0, part);
-}
-
-INLINE void store_u(float16 v, __global sp_u *p, int lanes)
+SP_INLINE void store_u(float16 v, __global sp_u *p, int lanes)
 {
     float part[16];
     if (lanes >= 16) {
@@ -51,41 +26,28 @@ INLINE void store_u(float16 v, __global sp_u *p, int lanes)
     }
 }
 
-/* Lane i of a comparison becomes bit i. The first halving goes through memory (the compiler takes it out
- * again): Oclgrind takes the upper half of a vector of 16 for uninitialised. */
-inline uint pack(int16 on)
-{
-    const uint16 bit = (uint16)(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768);
-    uint part[16];
-    vstore16(as_uint16(on) & bit, 0, part);
-    const uint8 a = vload8(0, part) | vload8(1, part);
-    const uint4 b = a.lo | a.hi;
-    const uint2 c = b.lo | b.hi;
-    return c.x | c.y;
-}
-
 /* One vector of neurons; `in` is the input current. Returns the spikes. */
-INLINE uint fire(float16 in, __global const sp_u *u_prev, __global sp_u *u, int lanes, int first,
+SP_INLINE uint fire(float16 in, __global const sp_u *u_prev, __global sp_u *u, int lanes, int first,
                  neuron_args p)
 {
     float16 v = (float16)(p.v_reset);
     if (!first) {
-        const float16 before = load_u(u_prev, lanes);
+        const float16 before = sp_load_lanes_u(u_prev, lanes);
         v = neuron_reset(before, select((float16)(0.0f), (float16)(1.0f), before >= (float16)(p.v_th)), p);
     }
     float16 now = neuron_charge(v, in, p);
     store_u(now, u, lanes);
 #if U_HALF
-    now = load_u(u, lanes); /* what is stored decides */
+    now = sp_load_lanes_u(u, lanes); /* what is stored decides */
 #endif
-    return pack(now >= (float16)(p.v_th)) & (lanes >= 16 ? 0xffffu : (1u << lanes) - 1u);
+    return sp_pack_lanes(now >= (float16)(p.v_th)) & (lanes >= 16 ? 0xffffu : (1u << lanes) - 1u);
 }
 
 #if NORM
 #define INPUT(c, lanes)                                                                                      \
-    fma(load_lanes(scale + (c), lanes), load_lanes(x + row + (c), lanes), load_lanes(shift + (c), lanes))
+    fma(sp_load_lanes(scale + (c), lanes), sp_load_lanes(x + row + (c), lanes), sp_load_lanes(shift + (c), lanes))
 #else
-#define INPUT(c, lanes) load_lanes(x + row + (c), lanes)
+#define INPUT(c, lanes) sp_load_lanes(x + row + (c), lanes)
 #endif
 #define FIRE(c, lanes) fire(INPUT(c, lanes), u_prev + row + (c), u + row + (c), lanes, first, p)
 

@@ -15,46 +15,7 @@
  * work-item. */
 #pragma OPENCL FP_CONTRACT OFF
 
-/* Literal arguments (two, lanes, vectors ...) must fold: without the attribute PoCL keeps one copy that
- * tests them. */
-#define INLINE inline __attribute__((always_inline))
-
-INLINE float16 load_lanes(__global const float *p, int lanes)
-{
-    float part[16];
-    if (lanes >= 16)
-        return vload16(0, p);
-    for (int i = 0; i < 16; i++)
-        part[i] = i < lanes ? p[i] : 0.0f;
-    return vload16(0, part);
-}
-
-INLINE void store_lanes(float16 v, __global float *p, int lanes)
-{
-    float part[16];
-    if (lanes >= 16) {
-        vstore16(v, 0, p);
-    } else {
-        vstore16(v, 0, part);
-        for (int i = 0; i < lanes; i++)
-            p[i] = part[i];
-    }
-}
-
-/* Lane i of a comparison becomes bit i. The first halving goes through memory (the compiler takes it out
- * again): Oclgrind takes the upper half of a vector of 16 for uninitialised. */
-inline uint pack(int16 on)
-{
-    const uint16 bit = (uint16)(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768);
-    uint part[16];
-    vstore16(as_uint16(on) & bit, 0, part);
-    const uint8 a = vload8(0, part) | vload8(1, part);
-    const uint4 b = a.lo | a.hi;
-    const uint2 c = b.lo | b.hi;
-    return c.x | c.y;
-}
-
-INLINE float16 threshold(float16 a, neuron_args p, aux_args q)
+SP_INLINE float16 threshold(float16 a, neuron_args p, aux_args q)
 {
 #if ADAPT
     return neuron_threshold(a, p, q);
@@ -64,14 +25,14 @@ INLINE float16 threshold(float16 a, neuron_args p, aux_args q)
 }
 
 /* One vector of neurons; `in` is the input current. Returns the spikes. */
-INLINE uint fire(float16 in, __global const float *u_prev, __global float *u, __global const float *aux_prev,
+SP_INLINE uint fire(float16 in, __global const float *u_prev, __global float *u, __global const float *aux_prev,
                  __global float *aux, int lanes, int first, neuron_args p, aux_args q)
 {
     float16 v = (float16)(p.v_reset), a = (float16)(0.0f), fired = (float16)(0.0f);
     if (!first) {
-        const float16 before = load_lanes(u_prev, lanes);
+        const float16 before = sp_load_lanes(u_prev, lanes);
 #if AUX
-        a = load_lanes(aux_prev, lanes);
+        a = sp_load_lanes(aux_prev, lanes);
 #endif
         fired = select((float16)(0.0f), (float16)(1.0f), before >= threshold(a, p, q));
         v = neuron_reset(before, fired, p);
@@ -79,18 +40,18 @@ INLINE uint fire(float16 in, __global const float *u_prev, __global float *u, __
 #if AUX
     a = neuron_aux(a, in, fired, p, q);
     in = neuron_current(in, a, p, q);
-    store_lanes(a, aux, lanes);
+    sp_store_lanes(a, aux, lanes);
 #endif
     const float16 now = neuron_charge(v, in, p);
-    store_lanes(now, u, lanes);
-    return pack(now >= threshold(a, p, q)) & (lanes >= 16 ? 0xffffu : (1u << lanes) - 1u);
+    sp_store_lanes(now, u, lanes);
+    return sp_pack_lanes(now >= threshold(a, p, q)) & (lanes >= 16 ? 0xffffu : (1u << lanes) - 1u);
 }
 
 #if NORM
 #define INPUT(c, lanes)                                                                                      \
-    fma(load_lanes(scale + (c), lanes), load_lanes(x + row + (c), lanes), load_lanes(shift + (c), lanes))
+    fma(sp_load_lanes(scale + (c), lanes), sp_load_lanes(x + row + (c), lanes), sp_load_lanes(shift + (c), lanes))
 #else
-#define INPUT(c, lanes) load_lanes(x + row + (c), lanes)
+#define INPUT(c, lanes) sp_load_lanes(x + row + (c), lanes)
 #endif
 #define FIRE(c, lanes)                                                                                       \
     fire(INPUT(c, lanes), u_prev + row + (c), u + row + (c), AUX_AT(aux_prev, c), AUX_AT(aux, c), lanes,     \

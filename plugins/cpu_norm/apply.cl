@@ -11,55 +11,18 @@
 /* g_x = gamma rstd (g - sums[0] / M - xhat sums[1] / M); x - mean is taken first, as it may cancel. g_x may
  * be g. */
 
-/* Literal arguments (two, lanes, vectors ...) must fold: without the attribute PoCL keeps one copy that
- * tests them. */
-#define INLINE inline __attribute__((always_inline))
-
-INLINE float16 load_lanes(__global const float *p, int lanes)
-{
-    float part[16];
-    if (lanes >= 16)
-        return vload16(0, p);
-    for (int i = 0; i < 16; i++)
-        part[i] = i < lanes ? p[i] : 0.0f;
-    return vload16(0, part);
-}
-
-/* The same for x, which is half with X_HALF. */
-INLINE float16 load_x(__global const sp_xh *p, int lanes)
-{
-    float part[16];
-    if (lanes >= 16)
-        return SP_XHN(16, p, 0);
-    for (int i = 0; i < 16; i++)
-        part[i] = i < lanes ? SP_XH(p, i) : 0.0f;
-    return vload16(0, part);
-}
-
-INLINE void store_lanes(float16 v, __global float *p, int lanes)
-{
-    float part[16];
-    if (lanes >= 16) {
-        vstore16(v, 0, p);
-    } else {
-        vstore16(v, 0, part);
-        for (int i = 0; i < lanes; i++)
-            p[i] = part[i];
-    }
-}
-
 /* Some rows (a literal) from `at`, `lanes` channels from c. */
-INLINE void block(__global const float *g, __global const sp_xh *x, __global float *g_x, ulong at, int rows,
+SP_INLINE void block(__global const float *g, __global const sp_xh *x, __global float *g_x, ulong at, int rows,
                   int C, int c, int lanes, __global const float *mean, __global const float *rstd,
                   __global const float *gamma, __global const float *sums, float one_over_m)
 {
-    const float16 mu = load_lanes(mean + c, lanes), r = load_lanes(rstd + c, lanes);
-    const float16 scale = load_lanes(gamma + c, lanes) * r;
-    const float16 mean_g = load_lanes(sums + c, lanes) * one_over_m;
-    const float16 slope = load_lanes(sums + C + c, lanes) * one_over_m * r;
+    const float16 mu = sp_load_lanes(mean + c, lanes), r = sp_load_lanes(rstd + c, lanes);
+    const float16 scale = sp_load_lanes(gamma + c, lanes) * r;
+    const float16 mean_g = sp_load_lanes(sums + c, lanes) * one_over_m;
+    const float16 slope = sp_load_lanes(sums + C + c, lanes) * one_over_m * r;
     for (int k = 0; k < rows; k++, at += (ulong)C) {
-        const float16 left = load_lanes(g + at, lanes) - mean_g;
-        store_lanes(scale * fma(mu - load_x(x + at, lanes), slope, left), g_x + at, lanes);
+        const float16 left = sp_load_lanes(g + at, lanes) - mean_g;
+        sp_store_lanes(scale * fma(mu - sp_load_lanes_x(x + at, lanes), slope, left), g_x + at, lanes);
     }
 }
 

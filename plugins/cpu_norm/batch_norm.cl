@@ -36,32 +36,6 @@
  * so that a channel far from zero keeps its variance; slots are then joined as one sample (Chan, Golub,
  * LeVeque 1983). */
 
-/* Literal arguments (two, lanes, vectors ...) must fold: without the attribute PoCL keeps one copy that
- * tests them. */
-#define INLINE inline __attribute__((always_inline))
-
-INLINE float16 load_lanes(__global const float *p, int lanes)
-{
-    float part[16];
-    if (lanes >= 16)
-        return vload16(0, p);
-    for (int i = 0; i < 16; i++)
-        part[i] = i < lanes ? p[i] : 0.0f;
-    return vload16(0, part);
-}
-
-INLINE void store_lanes(float16 v, __global float *p, int lanes)
-{
-    float part[16];
-    if (lanes >= 16) {
-        vstore16(v, 0, p);
-    } else {
-        vstore16(v, 0, part);
-        for (int i = 0; i < lanes; i++)
-            p[i] = part[i];
-    }
-}
-
 /* First row of a slot; none is empty. */
 inline int slot_start(int slot, int slots, int M)
 {
@@ -70,7 +44,7 @@ inline int slot_start(int slot, int slots, int M)
 
 /* Rows of the slots one after the other, as slot_start has them, without its divisions, which take longer than the rest of a
  * combining kernel; *over starts at 0. */
-INLINE float slot_rows(int *over, int slots, int M)
+SP_INLINE float slot_rows(int *over, int slots, int M)
 {
     const int more = *over + M % slots, one = more >= slots;
     *over = more - one * slots;
@@ -83,15 +57,15 @@ INLINE float slot_rows(int *over, int slots, int M)
 /* A core that only reads gets no more than its prefetchers bring: they follow each of several places at once. */
 #define STREAMS 4
 
-INLINE void add_row(__global const float *p, int lanes, float16 guess, float16 *sum, float16 *square)
+SP_INLINE void add_row(__global const float *p, int lanes, float16 guess, float16 *sum, float16 *square)
 {
-    const float16 d = load_lanes(p, lanes) - guess;
+    const float16 d = sp_load_lanes(p, lanes) - guess;
     *sum += d;
     *square = fma(d, d, *square);
 }
 
 /* One slot, `vectors` (a literal) times 16 channels from c, of which `lanes` exist. */
-INLINE void moments(__global const float *x, __global float *work, int start, int end, int C, int c,
+SP_INLINE void moments(__global const float *x, __global float *work, int start, int end, int C, int c,
                     int lanes, int vectors)
 {
     float16 guess[MAX_VECTORS], sum[MAX_VECTORS], square[MAX_VECTORS];
@@ -102,7 +76,7 @@ INLINE void moments(__global const float *x, __global float *work, int start, in
         guess[v] = sum[v] = square[v] = (float16)(0.0f);
     for (int m = 0; m < first; m++)
         for (int v = 0; v < vectors; v++)
-            guess[v] += load_lanes(p + (ulong)m * (ulong)C + v * 16, lanes);
+            guess[v] += sp_load_lanes(p + (ulong)m * (ulong)C + v * 16, lanes);
     for (int v = 0; v < vectors; v++)
         guess[v] *= one_over_first;
     const int part = (end - start) / STREAMS;
@@ -117,8 +91,8 @@ INLINE void moments(__global const float *x, __global float *work, int start, in
             add_row(p + v * 16, lanes, guess[v], &sum[v], &square[v]);
     for (int v = 0; v < vectors; v++) {
         const float16 apart = sum[v] * one_over_n;
-        store_lanes(guess[v] + apart, work + c + v * 16, lanes);
-        store_lanes(fmax(square[v] - sum[v] * apart, (float16)(0.0f)), work + C + c + v * 16, lanes);
+        sp_store_lanes(guess[v] + apart, work + c + v * 16, lanes);
+        sp_store_lanes(fmax(square[v] - sum[v] * apart, (float16)(0.0f)), work + C + c + v * 16, lanes);
     }
 }
 
@@ -149,61 +123,50 @@ batch_norm_statistics__combine(SP_IN(float, work), SP_IN(float, gamma), SP_IN(fl
     SP_AT(work); SP_AT(gamma); SP_AT(beta); SP_AT(mean); SP_AT(rstd); SP_AT(scale); SP_AT(shift);
     SP_AT(running_mean); SP_AT(running_var);
     const int c = (int)get_global_id(0) * 16, lanes = C - c, slots = min((M + 15) / 16, SLOTS);
-    const float16 guess = load_lanes(work + c, lanes);
+    const float16 guess = sp_load_lanes(work + c, lanes);
     __global const float *p = work + c;
     float16 rest = 0.0f, m2 = 0.0f;
     int over = 0;
     for (int s = 0; s < slots; s++, p += 2 * (ulong)C)
-        rest += slot_rows(&over, slots, M) * (load_lanes(p, lanes) - guess);
+        rest += slot_rows(&over, slots, M) * (sp_load_lanes(p, lanes) - guess);
     const float16 mu = guess + rest / (float)M;
     p = work + c;
     over = 0;
     for (int s = 0; s < slots; s++, p += 2 * (ulong)C) {
-        const float16 d = load_lanes(p, lanes) - mu;
-        m2 += fma(slot_rows(&over, slots, M) * d, d, load_lanes(p + C, lanes));
+        const float16 d = sp_load_lanes(p, lanes) - mu;
+        m2 += fma(slot_rows(&over, slots, M) * d, d, sp_load_lanes(p + C, lanes));
     }
-    const float16 r = 1.0f / sqrt(m2 / (float)M + eps), a = load_lanes(gamma + c, lanes) * r;
-    store_lanes(mu, mean + c, lanes);
-    store_lanes(r, rstd + c, lanes);
-    store_lanes(a, scale + c, lanes);
-    store_lanes(load_lanes(beta + c, lanes) - mu * a, shift + c, lanes);
-    store_lanes((1.0f - momentum) * load_lanes(running_mean + c, lanes) + momentum * mu, running_mean + c,
+    const float16 r = 1.0f / sqrt(m2 / (float)M + eps), a = sp_load_lanes(gamma + c, lanes) * r;
+    sp_store_lanes(mu, mean + c, lanes);
+    sp_store_lanes(r, rstd + c, lanes);
+    sp_store_lanes(a, scale + c, lanes);
+    sp_store_lanes(sp_load_lanes(beta + c, lanes) - mu * a, shift + c, lanes);
+    sp_store_lanes((1.0f - momentum) * sp_load_lanes(running_mean + c, lanes) + momentum * mu, running_mean + c,
                 lanes);
-    store_lanes((1.0f - momentum) * load_lanes(running_var + c, lanes) +
+    sp_store_lanes((1.0f - momentum) * sp_load_lanes(running_var + c, lanes) +
                     momentum * (m2 / (float)max(M - 1, 1)),
                 running_var + c, lanes);
 }
 #else
 
-/* The same for x, which is half with X_HALF. */
-INLINE float16 load_x(__global const sp_xh *p, int lanes)
-{
-    float part[16];
-    if (lanes >= 16)
-        return SP_XHN(16, p, 0);
-    for (int i = 0; i < 16; i++)
-        part[i] = i < lanes ? SP_XH(p, i) : 0.0f;
-    return vload16(0, part);
-}
-
-INLINE void sums(__global const float *g, __global const sp_xh *x, __global const float *mean,
+SP_INLINE void sums(__global const float *g, __global const sp_xh *x, __global const float *mean,
                  __global const float *rstd, __global float *work, int rows, int C, int lanes, int vectors)
 {
     float16 mu[MAX_VECTORS], r[MAX_VECTORS], sum_g[MAX_VECTORS], sum_gx[MAX_VECTORS];
     for (int v = 0; v < vectors; v++) {
-        mu[v] = load_lanes(mean + v * 16, lanes);
-        r[v] = load_lanes(rstd + v * 16, lanes);
+        mu[v] = sp_load_lanes(mean + v * 16, lanes);
+        r[v] = sp_load_lanes(rstd + v * 16, lanes);
         sum_g[v] = sum_gx[v] = (float16)(0.0f);
     }
     for (int m = 0; m < rows; m++, g += C, x += C)
         for (int v = 0; v < vectors; v++) {
-            const float16 gv = load_lanes(g + v * 16, lanes);
+            const float16 gv = sp_load_lanes(g + v * 16, lanes);
             sum_g[v] += gv;
-            sum_gx[v] = fma(gv, (load_x(x + v * 16, lanes) - mu[v]) * r[v], sum_gx[v]);
+            sum_gx[v] = fma(gv, (sp_load_lanes_x(x + v * 16, lanes) - mu[v]) * r[v], sum_gx[v]);
         }
     for (int v = 0; v < vectors; v++) {
-        store_lanes(sum_g[v], work + v * 16, lanes);
-        store_lanes(sum_gx[v], work + C + v * 16, lanes);
+        sp_store_lanes(sum_g[v], work + v * 16, lanes);
+        sp_store_lanes(sum_gx[v], work + C + v * 16, lanes);
     }
 }
 
@@ -235,13 +198,13 @@ batch_norm_backward__combine(SP_IO(float, work), SP_IO(float, g_gamma), SP_IO(fl
     float16 sum_g = 0.0f, sum_gx = 0.0f;
     __global float *p = work + c;
     for (int s = 0; s < slots; s++, p += 2 * (ulong)C) {
-        sum_g += load_lanes(p, lanes);
-        sum_gx += load_lanes(p + C, lanes);
+        sum_g += sp_load_lanes(p, lanes);
+        sum_gx += sp_load_lanes(p + C, lanes);
     }
-    store_lanes(load_lanes(g_beta + c, lanes) + sum_g, g_beta + c, lanes);
-    store_lanes(load_lanes(g_gamma + c, lanes) + sum_gx, g_gamma + c, lanes);
-    store_lanes(sum_g / (float)M, p, lanes);
-    store_lanes(sum_gx / (float)M, p + C, lanes);
+    sp_store_lanes(sp_load_lanes(g_beta + c, lanes) + sum_g, g_beta + c, lanes);
+    sp_store_lanes(sp_load_lanes(g_gamma + c, lanes) + sum_gx, g_gamma + c, lanes);
+    sp_store_lanes(sum_g / (float)M, p, lanes);
+    sp_store_lanes(sum_gx / (float)M, p + C, lanes);
 }
 
 /* One vector of g_x: gamma rstd (g - mean_g - xhat mean_gx). */
@@ -249,10 +212,10 @@ inline void apply(__global const float *g, __global const sp_xh *x, __global con
                   __global const float *mean, __global const float *rstd, __global const float *gamma,
                   __global float *g_x, int C, int c, int lanes)
 {
-    const float16 r = load_lanes(rstd + c, lanes),
-                  xhat = (load_x(x + c, lanes) - load_lanes(mean + c, lanes)) * r;
-    const float16 left = load_lanes(g + c, lanes) - load_lanes(means + c, lanes);
-    store_lanes(load_lanes(gamma + c, lanes) * r * fma(-xhat, load_lanes(means + C + c, lanes), left),
+    const float16 r = sp_load_lanes(rstd + c, lanes),
+                  xhat = (sp_load_lanes_x(x + c, lanes) - sp_load_lanes(mean + c, lanes)) * r;
+    const float16 left = sp_load_lanes(g + c, lanes) - sp_load_lanes(means + c, lanes);
+    sp_store_lanes(sp_load_lanes(gamma + c, lanes) * r * fma(-xhat, sp_load_lanes(means + C + c, lanes), left),
                 g_x + c, lanes);
 }
 

@@ -25,32 +25,6 @@
 /* Row-wise kernels: e, x, y: [M][C], channels in the lanes; work: [slot][C]. */
 #pragma OPENCL FP_CONTRACT OFF
 
-/* Literal arguments (two, lanes, vectors ...) must fold: without the attribute PoCL keeps one copy that
- * tests them. */
-#define INLINE inline __attribute__((always_inline))
-
-INLINE float16 load_lanes(__global const float *p, int lanes)
-{
-    float part[16];
-    if (lanes >= 16)
-        return vload16(0, p);
-    for (int i = 0; i < 16; i++)
-        part[i] = i < lanes ? p[i] : 0.0f;
-    return vload16(0, part);
-}
-
-INLINE void store_lanes(float16 v, __global float *p, int lanes)
-{
-    float part[16];
-    if (lanes >= 16) {
-        vstore16(v, 0, p);
-    } else {
-        vstore16(v, 0, part);
-        for (int i = 0; i < lanes; i++)
-            p[i] = part[i];
-    }
-}
-
 #if !BIAS
 __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
 affine_forward__rows16(SP_REF(float, x), SP_IN(float, scale), SP_IN(float, shift), SP_IO(float, y), int M,
@@ -80,16 +54,16 @@ inline void add_to(float16 *sum, float16 *lost, float16 v)
 
 /* Rows start .. end - 1 of `vectors` (a literal) times 16 channels, of which `lanes` exist; the chains of the compensated sums
  * do not wait for each other. */
-INLINE void add_rows(__global const float *e, __global float *work, long start, long end, int C, int lanes, int vectors)
+SP_INLINE void add_rows(__global const float *e, __global float *work, long start, long end, int C, int lanes, int vectors)
 {
     float16 sum[4], lost[4];
     for (int v = 0; v < vectors; v++)
         sum[v] = lost[v] = (float16)(0.0f);
     for (long m = start; m < end; m++)
         for (int v = 0; v < vectors; v++)
-            add_to(&sum[v], &lost[v], load_lanes(e + m * C + v * 16, lanes));
+            add_to(&sum[v], &lost[v], sp_load_lanes(e + m * C + v * 16, lanes));
     for (int v = 0; v < vectors; v++)
-        store_lanes(sum[v], work + v * 16, lanes);
+        sp_store_lanes(sum[v], work + v * 16, lanes);
 }
 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
@@ -113,9 +87,9 @@ void bias_backward__sum(SP_IN(float, work), SP_IO(float, g_bias), int M, int C)
 {
     SP_AT(work); SP_AT(g_bias);
     const int c = (int)get_global_id(0) * 16, slots = min((M + 15) / 16, SLOTS);
-    float16 sum = load_lanes(g_bias + c, C - c), lost = 0.0f;
+    float16 sum = sp_load_lanes(g_bias + c, C - c), lost = 0.0f;
     for (int s = 0; s < slots; s++)
-        add_to(&sum, &lost, load_lanes(work + (ulong)s * (ulong)C + c, C - c));
-    store_lanes(sum, g_bias + c, C - c);
+        add_to(&sum, &lost, sp_load_lanes(work + (ulong)s * (ulong)C + c, C - c));
+    sp_store_lanes(sum, g_bias + c, C - c);
 }
 #endif

@@ -21,31 +21,6 @@
 /* Output a of n_out covers the inputs window_start(a) .. window_end(a) - 1 of n_in. Input i lies in the outputs
  * that the same formula gives with input and output exchanged. */
 
-/* Literal arguments (lanes) must fold: without the attribute PoCL keeps one copy that tests them. */
-#define INLINE inline __attribute__((always_inline))
-
-INLINE float16 load_lanes(__global const float *p, int lanes)
-{
-    float part[16];
-    if (lanes >= 16)
-        return vload16(0, p);
-    for (int i = 0; i < 16; i++)
-        part[i] = i < lanes ? p[i] : 0.0f;
-    return vload16(0, part);
-}
-
-INLINE void store_lanes(float16 v, __global float *p, int lanes)
-{
-    float part[16];
-    if (lanes >= 16) {
-        vstore16(v, 0, p);
-    } else {
-        vstore16(v, 0, part);
-        for (int i = 0; i < lanes; i++)
-            p[i] = part[i];
-    }
-}
-
 inline int window_start(int a, int n_in, int n_out)
 {
     return (int)((long)a * n_in / n_out);
@@ -67,14 +42,14 @@ inline int window_end(int a, int n_in, int n_out)
     }
 
 #if !BACKWARD
-INLINE void mean_of(__global const float *x, __global float *y, int top, int bottom, int left, int right, int W,
+SP_INLINE void mean_of(__global const float *x, __global float *y, int top, int bottom, int left, int right, int W,
                     int C, int lanes)
 {
     float16 sum = (float16)(0.0f);
     for (int h = top; h < bottom; h++)
         for (int i = left; i < right; i++)
-            sum += load_lanes(x + ((ulong)h * W + i) * (ulong)C, lanes);
-    store_lanes(sum * (1.0f / (float)((bottom - top) * (right - left))), y, lanes);
+            sum += sp_load_lanes(x + ((ulong)h * W + i) * (ulong)C, lanes);
+    sp_store_lanes(sum * (1.0f / (float)((bottom - top) * (right - left))), y, lanes);
 }
 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
@@ -96,10 +71,10 @@ pool_adaptive_avg_forward__rows16(SP_IN(float, x), SP_OUT(float, y), int N, int 
 #else
 
 /* Adds a part of an output's gradient; the first one is stored. */
-INLINE void add_part(__global const float *g_y, __global float *g_x, float part, int first, int lanes)
+SP_INLINE void add_part(__global const float *g_y, __global float *g_x, float part, int first, int lanes)
 {
-    const float16 v = load_lanes(g_y, lanes) * part;
-    store_lanes(first ? v : load_lanes(g_x, lanes) + v, g_x, lanes);
+    const float16 v = sp_load_lanes(g_y, lanes) * part;
+    sp_store_lanes(first ? v : sp_load_lanes(g_x, lanes) + v, g_x, lanes);
 }
 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void

@@ -27,46 +27,11 @@
 /* A division of 16 lanes takes as long as eight stores. */
 #define PART (1.0f / (float)(KH * KW))
 
-/* Literal arguments (two, lanes, vectors ...) must fold: without the attribute PoCL keeps one copy that
- * tests them. */
-#define INLINE inline __attribute__((always_inline))
-
-INLINE float16 load_lanes(__global const float *p, int lanes)
-{
-    float part[16];
-    if (lanes >= 16)
-        return vload16(0, p);
-    for (int i = 0; i < 16; i++)
-        part[i] = i < lanes ? p[i] : 0.0f;
-    return vload16(0, part);
-}
-
-INLINE void store_lanes(float16 v, __global float *p, int lanes)
-{
-    float part[16];
-    if (lanes >= 16) {
-        vstore16(v, 0, p);
-    } else {
-        vstore16(v, 0, part);
-        for (int i = 0; i < lanes; i++)
-            p[i] = part[i];
-    }
-}
-
 #if !BACKWARD
 #if X_BITS
 #define ROW SP_WORDS(C)
 #else
 #define ROW C
-#endif
-
-#if X_BITS
-/* What each of 16 bits is worth; integers converted to floats take many times as long. */
-INLINE float16 spread(uint bits, float worth)
-{
-    const uint16 bit = (uint16)(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768);
-    return as_float16((((uint16)(bits) & bit) != (uint16)(0u)) & as_int16((float16)(worth)));
-}
 #endif
 
 #if X_BITS && KH * KW < 16
@@ -77,14 +42,14 @@ INLINE float16 spread(uint bits, float worth)
         ones ^= one; twos ^= two; eights ^= fours & four; fours ^= four; }
 
 /* Counts of 16 channels from bit `from` on, times PART. */
-INLINE float16 mean(uint ones, uint twos, uint fours, uint eights, int from)
+SP_INLINE float16 mean(uint ones, uint twos, uint fours, uint eights, int from)
 {
-    float16 sum = spread(ones >> from, 1.0f) + spread(twos >> from, 2.0f);
+    float16 sum = sp_spread_bits(ones >> from, 1.0f) + sp_spread_bits(twos >> from, 2.0f);
 #if KH * KW > 3
-    sum += spread(fours >> from, 4.0f);
+    sum += sp_spread_bits(fours >> from, 4.0f);
 #endif
 #if KH * KW > 7
-    sum += spread(eights >> from, 8.0f);
+    sum += sp_spread_bits(eights >> from, 8.0f);
 #endif
     return sum * PART;
 }
@@ -95,7 +60,7 @@ INLINE float16 mean(uint ones, uint twos, uint fours, uint eights, int from)
 
 /* Channels c .. c + WIDTH - 1 (of which `lanes` exist) of one output pixel; x is its image. Windows that lie inside (a literal)
  * have constant bounds, and their loops unroll. */
-INLINE void window(__global const sp_x *x, __global float *y, int top, int left, int H, int W, int C, int c,
+SP_INLINE void window(__global const sp_x *x, __global float *y, int top, int left, int H, int W, int C, int c,
                    int lanes, int inside)
 {
 #if WIDTH == 32
@@ -114,17 +79,17 @@ INLINE void window(__global const sp_x *x, __global float *y, int top, int left,
 #if WIDTH == 32
             COUNT(p[c / 32])
 #elif X_BITS
-            sum += spread(p[c / 32] >> (c & 16), 1.0f);
+            sum += sp_spread_bits(p[c / 32] >> (c & 16), 1.0f);
 #else
-            sum += load_lanes(p + c, lanes);
+            sum += sp_load_lanes(p + c, lanes);
 #endif
         }
 #if WIDTH == 32
-    store_lanes(mean(ones, twos, fours, eights, 0), y + c, lanes);
+    sp_store_lanes(mean(ones, twos, fours, eights, 0), y + c, lanes);
     if (lanes > 16)
-        store_lanes(mean(ones, twos, fours, eights, 16), y + c + 16, lanes - 16);
+        sp_store_lanes(mean(ones, twos, fours, eights, 16), y + c + 16, lanes - 16);
 #else
-    store_lanes(sum * PART, y + c, lanes);
+    sp_store_lanes(sum * PART, y + c, lanes);
 #endif
 }
 
@@ -157,19 +122,19 @@ inline int first_window(int i, int k, int s)
     return i < k ? 0 : (i - k) / s + 1;
 }
 
-INLINE void gather(__global const float *g_y, __global float *g_x, int y0, int y1, int x0, int x1, int WO,
+SP_INLINE void gather(__global const float *g_y, __global float *g_x, int y0, int y1, int x0, int x1, int WO,
                    int C, int c, int lanes)
 {
     float16 sum = (float16)(0.0f);
 #if KH <= SH && KW <= SW /* no pixel lies in two windows */
     if (y0 <= y1 && x0 <= x1)
-        sum = load_lanes(g_y + ((ulong)y0 * WO + x0) * (ulong)C + c, lanes);
+        sum = sp_load_lanes(g_y + ((ulong)y0 * WO + x0) * (ulong)C + c, lanes);
 #else
     for (int oy = y0; oy <= y1; oy++)
         for (int ox = x0; ox <= x1; ox++)
-            sum += load_lanes(g_y + ((ulong)oy * WO + ox) * (ulong)C + c, lanes);
+            sum += sp_load_lanes(g_y + ((ulong)oy * WO + ox) * (ulong)C + c, lanes);
 #endif
-    store_lanes(sum * PART, g_x + c, lanes);
+    sp_store_lanes(sum * PART, g_x + c, lanes);
 }
 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void

@@ -73,8 +73,6 @@
  * m[component][tile][32]. With PANELS all of d is transformed first, and a work-item transforms the weights
  * of PANEL outputs and KB channels at a time; else all weights first, and a work-item's P tiles. */
 
-/* Literal arguments must fold: without the attribute PoCL keeps one copy that tests them. */
-#define INLINE inline __attribute__((always_inline))
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define CEIL(a, b) (((a) + (b) - 1) / (b))
 
@@ -99,7 +97,7 @@ typedef float in_type;
 #define PY PH
 #define PX PW
 #if X_BITS
-#define LOADED(p) spread((p)[0] >> shift)
+#define LOADED(p) sp_spread_bits((p)[0] >> shift, 1.0f)
 #else
 #define LOADED(p) vload16(0, p)
 #endif
@@ -182,17 +180,8 @@ typedef struct {
                   y1 = fma((float16)(P1), u, P2 * q), y2 = fma((float16)(0.5f), t, 2.0f * p),                \
                   y3 = fma((float16)(0.5f * P1), u, fma((float16)(2.0f * P2), q, x.f))
 
-#if !BACKWARD && X_BITS
-/* One where the bit of the lane is set. */
-INLINE float16 spread(uint bits)
-{
-    const uint16 bit = (uint16)(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768);
-    return select((float16)(0.0f), (float16)(1.0f), ((uint16)(bits) & bit) != (uint16)(0u));
-}
-#endif
-
 /* All channels of a tile to v. Tiles past the last one and pixels outside of the image are zeros. */
-INLINE void load_tile(v_pointer v, __global const in_type *x, int tile)
+SP_INLINE void load_tile(v_pointer v, __global const in_type *x, int tile)
 {
     const int n = tile / (TH * TW), y = tile / TW % TH * 4 - PY, x0 = tile % TW * 4 - PX;
     const int whole = tile < TILES && y >= 0 && x0 >= 0 && y + 6 <= IH && x0 + 6 <= IW;
@@ -233,7 +222,7 @@ INLINE void load_tile(v_pointer v, __global const in_type *x, int tile)
 }
 
 /* m[P][32] = (+=) P rows of v by `steps` rows of u. */
-INLINE void multiply(float *m, v_input v, u_input u, int steps, int add)
+SP_INLINE void multiply(float *m, v_input v, u_input u, int steps, int add)
 {
 #define START(i) float16 a##i = 0.0f, b##i = 0.0f;
     EACH8(START)
@@ -253,7 +242,7 @@ INLINE void multiply(float *m, v_input v, u_input u, int steps, int add)
 }
 
 /* 16 channels of a tile; m: its first component, the others `step` apart. */
-INLINE void store_tile(__global float *to, __global const float *bias, const float *m, int step, int tile,
+SP_INLINE void store_tile(__global float *to, __global const float *bias, const float *m, int step, int tile,
                        int co)
 {
     const int n = tile / (TH * TW), y = tile / TW % TH * 4, x0 = tile % TW * 4;
@@ -293,7 +282,7 @@ inline void weave(float16 *to, const float16 *from)
 }
 
 /* 16 x 16 weights of all taps, backward mirrored and transposed, to 16 rows of u: of inputs o, outputs c. */
-INLINE void transform_square(u_pointer u, __global const float *w, int c, int o)
+SP_INLINE void transform_square(u_pointer u, __global const float *w, int c, int o)
 {
     float g[9 * 16 * 16] __attribute__((aligned(64)));
     for (int k = 0; k < 9; k++) {

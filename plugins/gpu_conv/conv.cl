@@ -57,7 +57,6 @@
  * read and unpacked into the tile; where no row of the tile has a spike in the slice, weights are not read and nothing is
  * multiplied, and of a slice only those rows of the weights are read that a spike asks for. */
 
-#define INLINE inline __attribute__((always_inline))
 #define CEIL(a, b) (((a) + (b) - 1) / (b))
 #define WG ((BM / TM) * (BN / TN))
 #define VECTORS (TN / 4)
@@ -96,7 +95,7 @@ typedef struct {
 } tile;
 
 /* The products of one slice. Item (tm, tn) has the rows tm*4 + 0..3, then BM/TM*4 further; columns alike. */
-INLINE void multiply(tile t, int row, int col, float4 sum[TM][VECTORS])
+SP_INLINE void multiply(tile t, int row, int col, float4 sum[TM][VECTORS])
 {
     for (int k = 0; k < BK; k++) {
         float4 b[VECTORS];
@@ -118,7 +117,7 @@ INLINE void multiply(tile t, int row, int col, float4 sum[TM][VECTORS])
 }
 
 /* Pixel of the source that row r sees through tap (i, j), -1 outside. */
-INLINE int source(tile t, int r, int i, int j, taps kh, taps kw)
+SP_INLINE int source(tile t, int r, int i, int j, taps kh, taps kw)
 {
     const int h = t.h[r] + i * kh.move, w = t.w[r] + j * kw.move;
     return h >= 0 && h < FROM_H && w >= 0 && w < FROM_W ? t.at[r] + h * FROM_W + w : -1;
@@ -126,7 +125,7 @@ INLINE int source(tile t, int r, int i, int j, taps kh, taps kw)
 
 #if BITS
 #define SLICES CEIL(C, BK) /* of a tap; a slice lies in one word */
-INLINE void load_words(tile t, __global const uint *x, int slice, taps kh, taps kw)
+SP_INLINE void load_words(tile t, __global const uint *x, int slice, taps kh, taps kw)
 {
     const int tap = slice / SLICES, c = slice % SLICES * BK;
     for (int r = (int)get_local_id(0); r < BM; r += WG) {
@@ -139,7 +138,7 @@ INLINE void load_words(tile t, __global const uint *x, int slice, taps kh, taps 
     }
 }
 
-INLINE void load_slice(tile t, __global const float *w, int slice, int col0, uint live)
+SP_INLINE void load_slice(tile t, __global const float *w, int slice, int col0, uint live)
 {
     const int k0 = slice / SLICES * C + slice % SLICES * BK;
     for (int i = (int)get_local_id(0); i < BM * BK; i += WG)
@@ -150,7 +149,7 @@ INLINE void load_slice(tile t, __global const float *w, int slice, int col0, uin
     }
 }
 
-INLINE void product(tile t, __global const uint *x, __global const float *w, int col0, taps kh, taps kw, int row,
+SP_INLINE void product(tile t, __global const uint *x, __global const float *w, int col0, taps kh, taps kw, int row,
                     int col, float4 sum[TM][VECTORS])
 {
     for (int slice = 0; slice < KH * KW * SLICES; slice++) {
@@ -167,7 +166,7 @@ INLINE void product(tile t, __global const uint *x, __global const float *w, int
     }
 }
 #else
-INLINE float weight(__global const float *w, int k, int col, taps kh, taps kw)
+SP_INLINE float weight(__global const float *w, int k, int col, taps kh, taps kw)
 {
 #if PASS == 1
     return w[(ulong)k * COLS + col];
@@ -178,7 +177,7 @@ INLINE float weight(__global const float *w, int k, int col, taps kh, taps kw)
 #endif
 }
 
-INLINE void load_slice(tile t, __global const float *from, __global const float *w, int k0, int K, int col0, taps kh,
+SP_INLINE void load_slice(tile t, __global const float *from, __global const float *w, int k0, int K, int col0, taps kh,
                        taps kw)
 {
     for (int i = (int)get_local_id(0); i < BM * BK; i += WG) {
@@ -196,7 +195,7 @@ INLINE void load_slice(tile t, __global const float *from, __global const float 
     }
 }
 
-INLINE void product(tile t, __global const float *from, __global const float *w, int col0, taps kh, taps kw, int row,
+SP_INLINE void product(tile t, __global const float *from, __global const float *w, int col0, taps kh, taps kw, int row,
                     int col, float4 sum[TM][VECTORS])
 {
     const int K = kh.n * kw.n * FROM_C;
@@ -209,7 +208,7 @@ INLINE void product(tile t, __global const float *from, __global const float *w,
 }
 #endif
 
-INLINE void store(tile t, __global float *y, __global const float *bias, int col0, int row, int col,
+SP_INLINE void store(tile t, __global float *y, __global const float *bias, int col0, int row, int col,
                   float4 sum[TM][VECTORS])
 {
     for (int i = 0; i < TM; i++)
@@ -224,7 +223,7 @@ INLINE void store(tile t, __global float *y, __global const float *bias, int col
 }
 
 /* The group's BM x BN results from their rows, which are in local memory. */
-INLINE void run(tile t, __global const void *from, __global const float *w, __global const float *bias,
+SP_INLINE void run(tile t, __global const void *from, __global const float *w, __global const float *bias,
                 __global float *y, taps kh, taps kw)
 {
     const int lid = (int)get_local_id(0), col0 = (int)get_group_id(1) * BN;
@@ -281,7 +280,7 @@ __kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void NAME(SP_IN(sp_x, x
 #else
 
 /* Of the taps 0..k-1 those with (at - tap*dilation) a multiple of the stride: every step-th. */
-INLINE void find_taps(taps *t, int at, int k, int dilation, int stride)
+SP_INLINE void find_taps(taps *t, int at, int k, int dilation, int stride)
 {
     t->n = t->first = 0;
     t->step = 1;

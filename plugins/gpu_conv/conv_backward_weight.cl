@@ -27,7 +27,6 @@
  * one word is read for 32 rows; where no row has a spike at any of the BK pixels, e is not read and nothing is
  * multiplied, and of a slice only those pixels of e are read at which there is one. */
 
-#define INLINE inline __attribute__((always_inline))
 #define CEIL(a, b) (((a) + (b) - 1) / (b))
 #define WG ((BM / TM) * (BN / TN))
 #define VECTORS (TN / 4)
@@ -55,7 +54,7 @@ typedef struct {
 } tile;
 
 /* The products of one slice. Item (tm, tn) has the rows tm*4 + 0..3, then BM/TM*4 further; columns alike. */
-INLINE void multiply(tile t, int row, int col, float4 sum[TM][VECTORS])
+SP_INLINE void multiply(tile t, int row, int col, float4 sum[TM][VECTORS])
 {
     for (int k = 0; k < BK; k++) {
         float4 b[VECTORS];
@@ -77,14 +76,14 @@ INLINE void multiply(tile t, int row, int col, float4 sum[TM][VECTORS])
 }
 
 /* Pixel of x that output pixel p sees through the tap of row r, -1 outside. */
-INLINE int source(tile t, int r, int p)
+SP_INLINE int source(tile t, int r, int p)
 {
     const int h = p / WO % HO * SH + t.h[r], w = p % WO * SW + t.w[r];
     return h >= 0 && h < H && w >= 0 && w < W ? p / (HO * WO) * (H * W) + h * W + w : -1;
 }
 
 #if X_BITS
-INLINE void load_words(tile t, __global const uint *x, int p0, int end, int turn)
+SP_INLINE void load_words(tile t, __global const uint *x, int p0, int end, int turn)
 {
     for (int i = (int)get_local_id(0); i < BK * (BM / 32); i += WG) {
         const int k = i / (BM / 32), r = i % (BM / 32) * 32;
@@ -97,7 +96,7 @@ INLINE void load_words(tile t, __global const uint *x, int p0, int end, int turn
 }
 #endif
 
-INLINE void load_b(tile t, __global const float *e, int p0, int end, int col0, uint live)
+SP_INLINE void load_b(tile t, __global const float *e, int p0, int end, int col0, uint live)
 {
     for (int i = (int)get_local_id(0); i < BN * BK; i += WG) {
         const int k = i / BN, col = col0 + i % BN;
@@ -106,7 +105,7 @@ INLINE void load_b(tile t, __global const float *e, int p0, int end, int col0, u
     }
 }
 
-INLINE void product(tile t, __global const sp_x *x, __global const float *e, int start, int end, int col0, int row,
+SP_INLINE void product(tile t, __global const sp_x *x, __global const float *e, int start, int end, int col0, int row,
                     int col, float4 sum[TM][VECTORS])
 {
     int turn = 0;

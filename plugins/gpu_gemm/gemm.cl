@@ -26,7 +26,6 @@
  * [part][M][N], and the second pass adds them in order; else the first pass writes c. Barriers are outside of every
  * condition. CLBlast, tuned for the device, has the higher score: this is for where it is missing. */
 
-#define INLINE inline __attribute__((always_inline))
 #define WG ((BM / TM) * (BN / TN))
 #define VECTORS (TN / 4)
 #define A_STEP (BM + 4) /* rows keep the alignment of a float4, and columns fall into other banks */
@@ -34,7 +33,7 @@
 #define CEIL(a, b) (((a) + (b) - 1) / (b))
 
 /* The products of one slice. Item (tm, tn) has the rows tm*4 + 0..3, then BM/TM*4 further; columns alike. */
-INLINE void multiply(__local const float *as, __local const float *bs, int row, int col, float4 sum[TM][VECTORS])
+SP_INLINE void multiply(__local const float *as, __local const float *bs, int row, int col, float4 sum[TM][VECTORS])
 {
     for (int k = 0; k < BK; k++) {
         float4 b[VECTORS];
@@ -55,7 +54,7 @@ INLINE void multiply(__local const float *as, __local const float *bs, int row, 
     }
 }
 
-INLINE void load_a(__local float *as, __global const float *a, int m0, int k0, int end, int M, int K)
+SP_INLINE void load_a(__local float *as, __global const float *a, int m0, int k0, int end, int M, int K)
 {
     for (int i = (int)get_local_id(0); i < BM * BK; i += WG) {
 #if TA
@@ -68,7 +67,7 @@ INLINE void load_a(__local float *as, __global const float *a, int m0, int k0, i
     }
 }
 
-INLINE void load_b(__local float *bs, __global const float *b, int n0, int k0, int end, int N, int K)
+SP_INLINE void load_b(__local float *bs, __global const float *b, int n0, int k0, int end, int N, int K)
 {
     for (int i = (int)get_local_id(0); i < BN * BK; i += WG) {
 #if TB

@@ -39,17 +39,16 @@
  *
  * Distances from a mean, never squares of x; the rest that distances add up to corrects the mean; the slots of a channel
  * are joined as by Chan, Golub, LeVeque (1983): squares within the slots plus squares between them. */
-#define INLINE inline __attribute__((always_inline))
 #define COLS 32
 #define SLOT_COUNT(M) min(SLOTS, ((M) + 31) / 32)
 
-INLINE int slot_start(int slot, int M)
+SP_INLINE int slot_start(int slot, int M)
 {
     return (int)((ulong)M * (ulong)slot / (ulong)SLOT_COUNT(M));
 }
 
 /* The sum of v over the lanes of this item's channel, in every lane. */
-INLINE float join(__local float *part, float v)
+SP_INLINE float join(__local float *part, float v)
 {
     const int col = (int)get_local_id(0), lane = (int)get_local_id(1);
     part[lane * COLS + col] = v;

@@ -17,17 +17,16 @@
 
 /* g_branch = alpha gain g; g_gain += alpha sum g branch. Products over a whole layer nearly cancel, therefore sums are
  * pairs of floats, as in sums.cl. work: [2][GROUPS]. */
-#define INLINE inline __attribute__((always_inline))
 #pragma OPENCL FP_CONTRACT OFF
 
-INLINE float2 add(float2 s, float v)
+SP_INLINE float2 add(float2 s, float v)
 {
     const float t = s.x + v, b = t - s.x;
     return (float2)(t, s.y + ((s.x - (t - b)) + (v - b)));
 }
 
 /* The sum of v over the work-group, in item 0. */
-INLINE float2 join(__local float2 *part, float2 v)
+SP_INLINE float2 join(__local float2 *part, float2 v)
 {
     const int lid = (int)get_local_id(0);
     part[lid] = v;

@@ -37,20 +37,19 @@
 
 /* Column sums whose terms nearly cancel, as pairs of floats (the sum, and what it could not hold): lane l of a work-group
  * adds the rows l, l + LANES, ..., and a tree in local memory joins the lanes' pairs. All orders follow from the shape. */
-#define INLINE inline __attribute__((always_inline))
 #define COLS 32
 #define SLOT_COUNT(M) min(SLOTS, ((M) + 31) / 32)
 #pragma OPENCL FP_CONTRACT OFF
 
 /* s.x + s.y + v without loss but in the last bits of s.y. */
-INLINE float2 add(float2 s, float v)
+SP_INLINE float2 add(float2 s, float v)
 {
     const float t = s.x + v, b = t - s.x;
     return (float2)(t, s.y + ((s.x - (t - b)) + (v - b)));
 }
 
 /* The sum of v over the lanes of this item's column, in every lane. */
-INLINE float2 join(__local float2 *part, float2 v)
+SP_INLINE float2 join(__local float2 *part, float2 v)
 {
     const int col = (int)get_local_id(0), lane = (int)get_local_id(1);
     part[lane * COLS + col] = v;
