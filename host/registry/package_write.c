@@ -104,6 +104,21 @@ static bool is_launched(const sp_packed_program *g, const char *name)
     return false;
 }
 
+/* Whether a line "//@ kernel: NAME" of the file says so. A kernel whose name is a macro is no one's: it stays. */
+static bool is_declared(const char *text, const char *name)
+{
+    static const char key[] = "//@ kernel:";
+    const size_t n = strlen(name);
+    for (const char *at = text; (at = strstr(at, key)) != NULL;) {
+        at += sizeof key - 1;
+        at += strspn(at, " \t");
+        if (strncmp(at, name, n) == 0 && !(isalnum((unsigned char)at[n]) || at[n] == '_'))
+            return true;
+    }
+    return false;
+}
+
+/* The program's text without the kernels of the file's other blocks. */
 static void add_kernels(sp_text *t, const sp_packed_program *g)
 {
     const char *from = g->text, *s = g->text, *end;
@@ -114,7 +129,7 @@ static void add_kernels(sp_text *t, const sp_packed_program *g)
             s = skip_one(s);
             continue;
         }
-        if (!is_launched(g, name)) {
+        if (!is_launched(g, name) && is_declared(g->text, name)) {
             sp_text_add(t, "%.*s", (int)(s - from), from);
             from = end;
         }
