@@ -355,6 +355,42 @@ static void mark_fused(sp_graph *g)
     }
 }
 
+/* Whether all that reads an activation can take a factor over: standardised weights, whose gain it multiplies, also behind
+ * averages and other scales. */
+static bool takes_factor(const sp_graph *g, int act)
+{
+    bool read = false;
+    for (int i = 0; i < g->n_nodes; i++) {
+        const sp_node *n = &g->nodes[i];
+        if (n->in[0] != act && n->in[1] != act)
+            continue;
+        read = true;
+        bool linear = n->type == SP_NODE_POOL_AVG || n->type == SP_NODE_POOL_ADAPTIVE || n->type == SP_NODE_SCALE;
+        if (!n->standardized && !(linear && takes_factor(g, n->out)))
+            return false;
+    }
+    return read && act != g->logits;
+}
+
+/* A scale in front of layers with standardised weights is a factor of their gain: what they read stays spikes. */
+static void take_factors_over(sp_graph *g)
+{
+    for (int i = 0; i < g->n_acts; i++)
+        g->acts[i].factor = 1.0;
+    for (int i = 0; i < g->n_nodes; i++) {
+        sp_node *n = &g->nodes[i];
+        const sp_activation *in = &g->acts[n->in[0]];
+        sp_activation *out = &g->acts[n->out];
+        if (n->type == SP_NODE_SCALE && takes_factor(g, n->out)) {
+            n->taken_over = true;
+            out->bits = in->bits;
+            out->factor = in->factor * n->layer->factor;
+        } else if (n->type == SP_NODE_POOL_AVG || n->type == SP_NODE_POOL_ADAPTIVE) {
+            out->factor = in->factor;
+        }
+    }
+}
+
 sp_status sp_graph_create(sp_network *net, const char *file, int64_t channels, int64_t height, int64_t width,
                           sp_graph **out, sp_error *err)
 {
@@ -384,6 +420,7 @@ sp_status sp_graph_create(sp_network *net, const char *file, int64_t channels, i
     g->logits = act;
     g->classes = sp_act_elems(a);
     mark_fused(g);
+    take_factors_over(g);
     *out = g;
     return SP_OK;
 done:

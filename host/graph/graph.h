@@ -15,6 +15,7 @@ typedef enum {
 typedef struct sp_activation {
     int64_t h, w, c;
     bool bits;           /* spikes */
+    double factor;       /* what is stored times this is the activation: 1, or that of scales that were taken over */
     bool flat;           /* a flatten layer lies between here and the last spatial layer */
     bool needs_gradient; /* some parameter lies before it */
     int producer;        /* node, -1 for the input */
@@ -49,6 +50,7 @@ typedef struct sp_node {
     bool standardized;       /* ws_conv */
     bool td;             /* batch norm over all time steps (td_batch_norm) */
     bool fused;              /* batch norm whose only consumer is a neuron: applied inside it */
+    bool taken_over;         /* scale whose factor the standardised weights behind it take over: nothing is computed */
     double alpha;            /* residual */
 } sp_node;
 

@@ -166,6 +166,8 @@ static sp_status pointwise_backward(sp_builder *b, int node, int g)
     const sp_activation *a = &b->g->acts[n->out];
     bool scale = n->type == SP_NODE_SCALE;
     int g_x;
+    if (n->taken_over)
+        return spi_add_gradient(b, node, n->in[0], g);
     SP_TRY(new_gradient(b, n->in[0], &g_x));
     sp_emit e = spi_step(b, node, scale ? "scale" : "dropout.apply");
     spi_int(&e, "M", spi_rows(b, a)), spi_int(&e, "C", a->c);

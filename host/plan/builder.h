@@ -33,6 +33,7 @@ typedef struct sp_builder {
     int *bn_half;            /* by node: its input as half for the backward pass, -1 where that reads the input itself */
     int *w_hat;              /* by node: standardised weight [w_hat, mean, rstd] x 3 */
     int *g_w_hat;            /* by node */
+    int *w_gain;             /* by node: its gain, times the factor of its input where that has one */
     int *stage;              /* by activation */
     int *td_x, *td_gamma;    /* by node: norm over all time steps: its input, its weight times the threshold */
     int g_logits;
@@ -107,6 +108,11 @@ int64_t spi_joined_rows(const sp_builder *b, int node); /* of a batch norm: of o
 /* Norm over all time steps: its input is kept for all of them, and what follows runs between stages. */
 sp_status spi_td_forward(sp_builder *b, int node, int *x, int *gamma);
 sp_status spi_td_backward(sp_builder *b, int node, int g);
+
+/* Parameters that the network multiplies by a constant: the product, and its gradient (a row) added to that of the parameter. */
+sp_status spi_scaled(sp_builder *b, int node, const char *what, int from, int64_t rows, int64_t cols, double factor, sp_store store,
+                     int *out);
+sp_status spi_add_scaled_gradient(sp_builder *b, int node, int param, int g_scaled, double factor);
 
 /* Convolution and linear layers, direct or lowered to gemm. */
 sp_status spi_weights_forward(sp_builder *b, int node);

@@ -196,6 +196,10 @@ static sp_status scale_forward(sp_builder *b, int node)
     const sp_node *n = &b->g->nodes[node];
     const sp_activation *a = &b->g->acts[n->out];
     int y;
+    if (n->taken_over) {
+        b->act[n->out] = b->act[n->in[0]];
+        return SP_OK;
+    }
     SP_TRY(new_output(b, n, &y));
     sp_emit e = spi_step(b, node, "scale");
     spi_int(&e, "M", spi_rows(b, a)), spi_int(&e, "C", a->c);

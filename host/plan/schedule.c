@@ -37,7 +37,7 @@ static int *int_array(int n, int value)
 static void builder_fini(sp_builder *b)
 {
     void *all[] = {b->act, b->gradient, b->recomputed, b->u, b->carry, b->trace, b->trace_decay, b->mask, b->bn, b->bn_half, b->bn_sums, b->w_hat,
-                   b->g_w_hat, b->aux, b->carry_aux, b->spikes, b->g_spikes, b->stage, b->td_x, b->td_gamma};
+                   b->g_w_hat, b->w_gain, b->aux, b->carry_aux, b->spikes, b->g_spikes, b->stage, b->td_x, b->td_gamma};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         sp_free(all[i]);
 }
@@ -53,13 +53,13 @@ static sp_status builder_init(sp_builder *b, sp_plan *p, sp_error *err)
     b->gradient = int_array(p->graph->n_acts, -1);
     b->recomputed = sp_alloc_array((size_t)p->graph->n_acts, sizeof *b->recomputed);
     b->u = int_array(n, -1), b->carry = int_array(n, -1), b->trace = int_array(n, -1), b->mask = int_array(n, -1);
-    b->w_hat = int_array(3 * n, -1), b->g_w_hat = int_array(n, -1);
+    b->w_hat = int_array(3 * n, -1), b->g_w_hat = int_array(n, -1), b->w_gain = int_array(n, -1);
     b->bn_half = int_array(n, -1), b->bn_sums = int_array(n, -1);
     b->aux = int_array(n, -1), b->carry_aux = int_array(n, -1), b->spikes = int_array(n, -1), b->g_spikes = int_array(n, -1);
     b->stage = int_array(p->graph->n_acts, 0), b->td_x = int_array(n, -1), b->td_gamma = int_array(n, -1);
     b->trace_decay = sp_alloc_array((size_t)n + 1, sizeof(double));
     b->bn = sp_alloc_array((size_t)n + 1, sizeof *b->bn);
-    if (!b->act || !b->gradient || !b->recomputed || !b->u || !b->carry || !b->trace || !b->mask || !b->w_hat || !b->g_w_hat ||
+    if (!b->act || !b->gradient || !b->recomputed || !b->u || !b->carry || !b->trace || !b->mask || !b->w_hat || !b->g_w_hat || !b->w_gain ||
         !b->trace_decay || !b->bn || !b->bn_half || !b->bn_sums || !b->aux || !b->carry_aux || !b->spikes || !b->g_spikes || !b->stage || !b->td_x ||
         !b->td_gamma)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory while planning");
@@ -92,21 +92,54 @@ static sp_status emit_fill(sp_builder *b, int node, const char *what, int value,
     return spi_emit(&e);
 }
 
+sp_status spi_scaled(sp_builder *b, int node, const char *what, int from, int64_t rows, int64_t cols, double factor, sp_store store,
+                     int *out)
+{
+    char name[64];
+    snprintf(name, sizeof name, "%.30s %.30s", b->g->nodes[node].name, what);
+    SP_TRY(spi_value_new(b, name, rows * cols, store, out));
+    sp_emit e = spi_step(b, node, "scale");
+    spi_int(&e, "M", rows), spi_int(&e, "C", cols);
+    spi_float(&e, "factor", factor);
+    spi_bind(&e, "x", from), spi_bind(&e, "y", *out);
+    return spi_emit(&e);
+}
+
+sp_status spi_add_scaled_gradient(sp_builder *b, int node, int param, int g_scaled, double factor)
+{
+    int64_t c = b->g->params[param].elems;
+    int g;
+    SP_TRY(spi_scaled(b, node, "weight gradient", g_scaled, 1, c, factor, SP_STORE_LOCAL, &g));
+    sp_emit e = spi_step(b, node, "bias.backward");
+    spi_int(&e, "M", 1), spi_int(&e, "C", c);
+    spi_bind(&e, "e", g);
+    SP_TRY(spi_bind_param(&e, "g_bias", param, true));
+    return spi_emit(&e);
+}
+
+static bool has_factor(const sp_builder *b, const sp_node *n)
+{
+    double f = b->g->acts[n->in[0]].factor;
+    return f < 1.0 || f > 1.0;
+}
+
 static sp_status standardise_weights(sp_builder *b, int node)
 {
     const sp_node *n = &b->g->nodes[node];
     const sp_param *w = &b->g->params[n->weight];
     int64_t k = w->elems / w->o;
-    int value, gain;
+    int value, *gain = &b->w_gain[node];
     SP_TRY(spi_param_value(b, n->weight, false, &value));
-    SP_TRY(spi_param_value(b, n->gain, false, &gain));
+    SP_TRY(spi_param_value(b, n->gain, false, gain));
+    if (has_factor(b, n))
+        SP_TRY(spi_scaled(b, node, "scaled gain", *gain, 1, w->o, b->g->acts[n->in[0]].factor, SP_STORE_STATE, gain));
     SP_TRY(spi_value_new(b, "standardised weight", w->elems, SP_STORE_STATE, &b->w_hat[3 * node]));
     SP_TRY(spi_value_new(b, "weight mean", w->o, SP_STORE_STATE, &b->w_hat[3 * node + 1]));
     SP_TRY(spi_value_new(b, "weight 1/std", w->o, SP_STORE_STATE, &b->w_hat[3 * node + 2]));
     sp_emit e = spi_step(b, node, "weight_std.forward");
     spi_int(&e, "K", k), spi_int(&e, "O", w->o);
     spi_float(&e, "eps", n->layer->eps);
-    spi_bind(&e, "w", value), spi_bind(&e, "gain", gain), spi_bind(&e, "w_hat", b->w_hat[3 * node]);
+    spi_bind(&e, "w", value), spi_bind(&e, "gain", *gain), spi_bind(&e, "w_hat", b->w_hat[3 * node]);
     spi_bind(&e, "mean", b->w_hat[3 * node + 1]), spi_bind(&e, "rstd", b->w_hat[3 * node + 2]);
     SP_TRY(spi_emit(&e));
     if (!b->training)
@@ -119,15 +152,22 @@ static sp_status destandardise_gradients(sp_builder *b, int node)
 {
     const sp_node *n = &b->g->nodes[node];
     const sp_param *w = &b->g->params[n->weight];
+    int g_gain;
+    SP_TRY(spi_param_value(b, n->gain, true, &g_gain));
+    if (has_factor(b, n)) {
+        SP_TRY(spi_value_new(b, "scaled gain gradient", w->o, SP_STORE_LOCAL, &g_gain));
+        SP_TRY(emit_fill(b, node, "scaled gain gradient", g_gain, w->o));
+    }
     sp_emit e = spi_step(b, node, "weight_std.backward");
     spi_int(&e, "K", w->elems / w->o), spi_int(&e, "O", w->o);
     spi_bind(&e, "g_w_hat", b->g_w_hat[node]);
     spi_bind(&e, "mean", b->w_hat[3 * node + 1]), spi_bind(&e, "rstd", b->w_hat[3 * node + 2]);
     SP_TRY(spi_bind_param(&e, "w", n->weight, false));
-    SP_TRY(spi_bind_param(&e, "gain", n->gain, false));
+    spi_bind(&e, "gain", b->w_gain[node]);
     SP_TRY(spi_bind_param(&e, "g_w", n->weight, true));
-    SP_TRY(spi_bind_param(&e, "g_gain", n->gain, true));
-    return spi_emit(&e);
+    spi_bind(&e, "g_gain", g_gain);
+    SP_TRY(spi_emit(&e));
+    return has_factor(b, n) ? spi_add_scaled_gradient(b, node, n->gain, g_gain, b->g->acts[n->in[0]].factor) : SP_OK;
 }
 
 static sp_status draw_mask(sp_builder *b, int node)

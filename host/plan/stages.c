@@ -108,18 +108,6 @@ static void join(sp_builder *b, int value)
     b->p->values[value].joined = true;
 }
 
-static sp_status scaled(sp_builder *b, int node, const char *what, int from, int64_t rows, int64_t cols, double factor, int *out)
-{
-    char name[64];
-    snprintf(name, sizeof name, "%.30s %.30s", b->g->nodes[node].name, what);
-    SP_TRY(spi_value_new(b, name, rows * cols, SP_STORE_LOCAL, out));
-    sp_emit e = spi_step(b, node, "scale");
-    spi_int(&e, "M", rows), spi_int(&e, "C", cols);
-    spi_float(&e, "factor", factor);
-    spi_bind(&e, "x", from), spi_bind(&e, "y", *out);
-    return spi_emit(&e);
-}
-
 static double threshold_factor(const sp_node *n)
 {
     return n->layer->alpha * n->layer->neuron.v_th;
@@ -133,29 +121,15 @@ sp_status spi_td_forward(sp_builder *b, int node, int *x, int *gamma)
     if (b->training) {
         /* what is there once a mini-batch only is copied for every step */
         if (in->producer < 0 || spi_node_is_static(b, in->producer))
-            SP_TRY(scaled(b, node, "input", *x, spi_rows(b, in), in->c, 1.0, x));
+            SP_TRY(spi_scaled(b, node, "input", *x, spi_rows(b, in), in->c, 1.0, SP_STORE_LOCAL, x));
         join(b, *x);
         b->td_x[node] = *x;
         b->segment = at_cut(b->stage[n->in[0]], FORWARD_JOIN);
     }
     SP_TRY(spi_param_value(b, n->gamma, false, &unscaled));
-    SP_TRY(scaled(b, node, "scaled weight", unscaled, 1, in->c, threshold_factor(n), gamma));
+    SP_TRY(spi_scaled(b, node, "scaled weight", unscaled, 1, in->c, threshold_factor(n), SP_STORE_LOCAL, gamma));
     b->td_gamma[node] = *gamma;
     return SP_OK;
-}
-
-/* The gradient of the scaled weight, times the factor, is added to that of the weight. */
-static sp_status add_gamma_gradient(sp_builder *b, int node, int g_scaled)
-{
-    const sp_node *n = &b->g->nodes[node];
-    int64_t c = b->g->acts[n->out].c;
-    int g;
-    SP_TRY(scaled(b, node, "weight gradient", g_scaled, 1, c, threshold_factor(n), &g));
-    sp_emit e = spi_step(b, node, "bias.backward");
-    spi_int(&e, "M", 1), spi_int(&e, "C", c);
-    spi_bind(&e, "e", g);
-    SP_TRY(spi_bind_param(&e, "g_bias", n->gamma, true));
-    return spi_emit(&e);
 }
 
 sp_status spi_td_backward(sp_builder *b, int node, int g)
@@ -181,7 +155,7 @@ sp_status spi_td_backward(sp_builder *b, int node, int g)
     SP_TRY(spi_bind_param(&e, "g_beta", n->beta, true));
     spi_bind(&e, "g_x", g_x);
     SP_TRY(spi_emit(&e));
-    SP_TRY(add_gamma_gradient(b, node, g_gamma));
+    SP_TRY(spi_add_scaled_gradient(b, node, n->gamma, g_gamma, threshold_factor(n)));
     b->segment = spi_backward_segment(b->stage[n->in[0]]);
     return spi_add_gradient(b, node, n->in[0], g_x);
 }
