@@ -44,32 +44,43 @@ typedef struct {
     float16 hi, lo;
 } pair;
 
+/* Pairs travel by pointer: what returns a struct leaves marks in LLVM's code that Oclgrind 21.10 does not know. */
+SP_INLINE void clear(pair *s)
+{
+    s->hi = s->lo = (float16)(0.0f);
+}
+
 /* s + v; what hi cannot hold goes to lo (Knuth's sum, no assumption on which is larger). */
-SP_INLINE pair add(pair s, float16 v)
+SP_INLINE void add(pair *s, float16 v)
 {
-    const float16 t = s.hi + v, b = t - s.hi;
-    return (pair){t, s.lo + ((s.hi - (t - b)) + (v - b))};
+    const float16 t = s->hi + v, b = t - s->hi;
+    s->lo += (s->hi - (t - b)) + (v - b);
+    s->hi = t;
 }
 
-SP_INLINE pair load_pair(__global const float *p, int O, int lanes)
+SP_INLINE void load_pair(pair *v, __global const float *p, int O, int lanes)
 {
-    return (pair){sp_load_lanes(p, lanes), sp_load_lanes(p + O, lanes)};
+    v->hi = sp_load_lanes(p, lanes);
+    v->lo = sp_load_lanes(p + O, lanes);
 }
 
-SP_INLINE void store_pair(pair v, __global float *p, int O, int lanes)
+SP_INLINE void store_pair(const pair *v, __global float *p, int O, int lanes)
 {
-    sp_store_lanes(v.hi, p, lanes);
-    sp_store_lanes(v.lo, p + O, lanes);
+    sp_store_lanes(v->hi, p, lanes);
+    sp_store_lanes(v->lo, p + O, lanes);
 }
 
 /* Both sums of 16 channels over the slots, in their order. */
 SP_INLINE void join(__global const float *work, int slots, int O, int lanes, pair *a, pair *b)
 {
-    *a = *b = (pair){(float16)(0.0f), (float16)(0.0f)};
+    pair x, y;
+    clear(a);
+    clear(b);
     for (int s = 0; s < slots; s++, work += 4 * (ulong)O) {
-        const pair x = load_pair(work, O, lanes), y = load_pair(work + 2 * (ulong)O, O, lanes);
-        *a = add(*a, x.hi);
-        *b = add(*b, y.hi);
+        load_pair(&x, work, O, lanes);
+        load_pair(&y, work + 2 * (ulong)O, O, lanes);
+        add(a, x.hi);
+        add(b, y.hi);
         a->lo += x.lo;
         b->lo += y.lo;
     }
@@ -97,19 +108,20 @@ SP_INLINE void moments(__global const float *w, __global float *work, int start,
     pair sum[BLOCK], square[BLOCK];
     for (int v = 0; v < vectors; v++) {
         guess[v] = sp_load_lanes(w + v * 16, lanes);
-        sum[v] = square[v] = (pair){(float16)(0.0f), (float16)(0.0f)};
+        clear(&sum[v]);
+        clear(&square[v]);
     }
     w += (ulong)start * (ulong)O;
     for (int k = start; k < end; k++, w += O)
         for (int v = 0; v < vectors; v++) {
             const float16 d = sp_load_lanes(w + v * 16, lanes) - guess[v], d2 = d * d;
-            sum[v] = add(sum[v], d);
-            square[v] = add(square[v], d2);
+            add(&sum[v], d);
+            add(&square[v], d2);
             square[v].lo += fma(d, d, -d2);
         }
     for (int v = 0; v < vectors; v++) {
-        store_pair(sum[v], work + v * 16, O, lanes);
-        store_pair(square[v], work + 2 * (ulong)O + v * 16, O, lanes);
+        store_pair(&sum[v], work + v * 16, O, lanes);
+        store_pair(&square[v], work + 2 * (ulong)O + v * 16, O, lanes);
     }
 }
 
@@ -136,33 +148,39 @@ void weight_std_forward__combine(SP_IN(float, w), SP_IN(float, gain), SP_IO(floa
     join(work + c, slots, O, lanes, &sum, &q);
     /* d = mean - guess, a pair; mean = guess + d, a pair */
     const float16 d = (sum.hi + sum.lo) / n, d_lo = (fma(-d, (float16)(n), sum.hi) + sum.lo) / n;
-    pair mu = add((pair){guess, d_lo}, d);
+    pair mu = {guess, d_lo};
+    add(&mu, d);
     const float16 mu_hi = mu.hi + mu.lo;
-    mu = (pair){mu_hi, (mu.hi - mu_hi) + mu.lo};
+    mu.lo += mu.hi - mu_hi;
+    mu.hi = mu_hi;
     /* squares of distances from the mean: q - n d^2, of which the high parts may cancel */
     const float16 s = sum.hi + sum.lo, s_lo = (sum.hi - s) + sum.lo;
     const float16 p = s * d, p_lo = fma(s, d, -p) + (s * d_lo + s_lo * d);
-    q = add(q, -p);
+    add(&q, -p);
     q.lo -= p_lo;
     const float16 m2 = fmax(q.hi + q.lo, (float16)(0.0f)), m2_lo = (q.hi - (q.hi + q.lo)) + q.lo;
     /* var K = m2 n / (n - 1), as a pair, and a Newton step for the low part of 1 / sqrt */
     const float16 qn = m2 * n, qn_lo = fma(m2, (float16)(n), -qn) + m2_lo * n;
     const float16 t = qn / n1, t_lo = (fma(-t, (float16)(n1), qn) + qn_lo) / n1;
-    const pair v = add((pair){t, t_lo}, (float16)(eps));
+    pair v = {t, t_lo};
+    add(&v, (float16)(eps));
     const float16 r = 1.0f / sqrt(v.hi), r2 = r * r;
     const float16 r_lo = -0.5f * r * (fma(v.hi, r2, (float16)(-1.0f)) + fma(v.hi, fma(r, r, -r2), v.lo * r2));
     const float16 g = sp_load_lanes(gain + c, lanes), scale = g * r;
     sp_store_lanes(mu.hi, mean + c, lanes);
     sp_store_lanes(r + r_lo, rstd + c, lanes);
     work += (ulong)slots * 4 * (ulong)O + c;
-    store_pair(mu, work, O, lanes);
-    store_pair((pair){scale, fma(g, r, -scale) + g * r_lo}, work + 2 * (ulong)O, O, lanes);
+    store_pair(&mu, work, O, lanes);
+    sp_store_lanes(scale, work + 2 * (ulong)O, lanes);
+    sp_store_lanes(fma(g, r, -scale) + g * r_lo, work + 3 * (ulong)O, lanes);
 }
 
 /* w_hat = gain rstd (w - mean) */
 SP_INLINE void standardise(__global const float *w, __global float *w_hat, __global const float *last, int O, int lanes)
 {
-    const pair mu = load_pair(last, O, lanes), scale = load_pair(last + 2 * (ulong)O, O, lanes);
+    pair mu, scale;
+    load_pair(&mu, last, O, lanes);
+    load_pair(&scale, last + 2 * (ulong)O, O, lanes);
     const float16 d = (sp_load_lanes(w, lanes) - mu.hi) - mu.lo;
     sp_store_lanes(fma(d, scale.hi, d * scale.lo), w_hat, lanes);
 }
@@ -193,17 +211,18 @@ SP_INLINE void sums(__global const float *g, __global const float *w, __global c
     for (int v = 0; v < vectors; v++) {
         mu[v] = sp_load_lanes(mean + v * 16, lanes);
         r[v] = sp_load_lanes(rstd + v * 16, lanes);
-        sum_g[v] = sum_gz[v] = (pair){(float16)(0.0f), (float16)(0.0f)};
+        clear(&sum_g[v]);
+        clear(&sum_gz[v]);
     }
     for (int k = 0; k < rows; k++, g += O, w += O)
         for (int v = 0; v < vectors; v++) {
             const float16 e = sp_load_lanes(g + v * 16, lanes);
-            sum_g[v] = add(sum_g[v], e);
-            sum_gz[v] = add(sum_gz[v], e * ((sp_load_lanes(w + v * 16, lanes) - mu[v]) * r[v]));
+            add(&sum_g[v], e);
+            add(&sum_gz[v], e * ((sp_load_lanes(w + v * 16, lanes) - mu[v]) * r[v]));
         }
     for (int v = 0; v < vectors; v++) {
-        store_pair(sum_g[v], work + v * 16, O, lanes);
-        store_pair(sum_gz[v], work + 2 * (ulong)O + v * 16, O, lanes);
+        store_pair(&sum_g[v], work + v * 16, O, lanes);
+        store_pair(&sum_gz[v], work + 2 * (ulong)O + v * 16, O, lanes);
     }
 }
 
