@@ -556,8 +556,10 @@ void sp_graph_print(const sp_graph *g, sp_text *out)
         char shape[64];
         snprintf(shape, sizeof shape, "%lld,%lld,%lld%s", (long long)a->c, (long long)a->h, (long long)a->w,
                  a->bits ? " bits" : "");
-        const char *type = n->standardized ? "ws_conv" : n->type == SP_NODE_NEURON ? n->layer->neuron.model
-                                                                                   : node_names[n->type];
+        const char *type = n->standardized             ? "ws_conv"
+                           : n->taken_over             ? "scale (in a gain)"
+                           : n->type == SP_NODE_NEURON ? n->layer->neuron.model
+                                                       : node_names[n->type];
         sp_text_add(out, "%-22s %-18s %-16s %12lld %14lld\n", n->name, type, shape, (long long)params,
                     (long long)sp_graph_macs(g, i));
         macs += sp_graph_macs(g, i);

@@ -195,7 +195,7 @@ inline void pad(float *to, __global const float *e, int n0, int q0)
 /* One tile of a class with ty x tx taps: pixels at (n, iy + SH .., ix + SW ..), channels c0.. and, if two,
  * c1... */
 SP_INLINE void tile(e_pointer e, __global const float *w, __global float *g_x, int n, int iy, int ix, int c0,
-                 int c1, int ty, int tx, int two)
+                    int c1, int ty, int tx, int two)
 {
     const int runs = DW == 1 ? 1 : tx, run = DW == 1 ? tx * O : O;
 #define START(i) vec u##i = (vec)(0.0f), v##i = (vec)(0.0f);
@@ -225,7 +225,7 @@ SP_INLINE void tile(e_pointer e, __global const float *w, __global float *g_x, i
 
 /* All pixels of class (ry, rx) of a strip. */
 SP_INLINE void class_strip(e_pointer e, __global const float *w, __global float *g_x, int n0, int q0, int ry,
-                        int rx, int c0, int c1, int two)
+                           int rx, int c0, int c1, int two)
 {
     const int ty = taps(ry, SH, KH), tx = taps(rx, SW, KW);
     /* First q with a pixel in the image; PH / SH is the smallest of all classes, others are at most one
@@ -249,7 +249,7 @@ SP_INLINE void class_strip(e_pointer e, __global const float *w, __global float 
 }
 
 SP_INLINE void strip(e_pointer e, __global const float *w, __global float *g_x, int n0, int q0, int first,
-                  int last)
+                     int last)
 {
     for (int j = first; j < last; j += 2) {
         __global const float *wj = w + (ulong)j * VW * (ulong)(KH * KW * O);

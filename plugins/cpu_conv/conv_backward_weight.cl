@@ -192,7 +192,7 @@ SP_INLINE void tile(const float *x, e_pointer e, __global float *at, int rows, i
 }
 
 SP_INLINE void strip(__global const float *x, e_pointer e, __global float *sums, int n, int oy0, int set,
-                  int two)
+                     int two)
 {
     float padded[XH * ROW];
     pad(padded, x, n, oy0);
@@ -214,7 +214,7 @@ inline int last_inside(int offset, int stride, int size)
 
 /* Channels c0 .. c0 + RT - 1 of one tap: `images` planes, `rows` x `cols` pixels. */
 SP_INLINE void tile(__global const float *x, e_pointer e, __global float *at, int images, int rows, int cols,
-                 int skip, int set, int two)
+                    int skip, int set, int two)
 {
     EACH(START)
     for (int n = 0; n < images; n++)
@@ -237,7 +237,7 @@ SP_INLINE void tile(__global const float *x, e_pointer e, __global float *at, in
 }
 
 SP_INLINE void strip(__global const float *x, e_pointer e, __global float *sums, int n, int images, int oy0,
-                  int set, int two)
+                     int set, int two)
 {
     for (int tap = 0; tap < KH * KW; tap++) {
         const int dy = tap / KW * DH - PH, dx = tap % KW * DW - PW;
@@ -258,7 +258,7 @@ SP_INLINE void strip(__global const float *x, e_pointer e, __global float *sums,
 
 /* All strips of images n0..n1-1 for vectors j and, if two, j + 1. */
 SP_INLINE void images(__global const float *x, __global const float *e, __global float *sums, int n0, int n1,
-                   int j, int two)
+                      int j, int two)
 {
     int set = 1;
 #if !E_IN_PLACE

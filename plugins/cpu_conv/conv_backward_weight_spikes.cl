@@ -161,7 +161,7 @@ void conv_backward_weight__pixel_bits_slots(SP_IN(uint, x), SP_OUT(uint, work))
 
 /* Adds e of the positions in `words` to the sums of the taps that class (py, px) has. */
 SP_INLINE void add(float16 *sums, const float16 *total, int flip, const ulong *words, const float *e, const int py,
-                const int px)
+                   const int px)
 {
 #define START(i) float16 a##i = (float16)(0.0f);                                                             \
     if (USED(i)) a##i = flip ? -(sums[i] + total[i]) : sums[i];
@@ -195,7 +195,7 @@ SP_INLINE int read(__global const uint *bits, ulong *words)
 
 /* All channels of the work-item for one class; the sum over all positions first, where a channel needs it. */
 SP_INLINE void add_class(float16 *sums, int channels, __global const uint *bits, const float *e, const int py,
-                      const int px)
+                         const int px)
 {
     float16 total[SUMS];
     ulong words[WORDS];
@@ -249,7 +249,7 @@ SP_INLINE void pad(float16 *to, __global const float *e, int strip)
 
 /* Sums [channel][tap][vector] over strips first .. last-1. */
 SP_INLINE void sum_strips(float16 *sums, __global const uint *work, __global const float *e, int c0, int channels,
-                       int first, int last)
+                          int first, int last)
 {
     float16 padded[E_ROWS * PITCH * VECTORS];
     zero(sums, channels * SUMS);

@@ -224,7 +224,7 @@ inline void pad(float *to, __global const sp_x *x, int n0, int oy0)
 
 /* One tile: pixels at (n, oy, ox), outputs o0.. and, if two, o1... */
 SP_INLINE void tile(x_pointer x, __global const float *w0, __global const float *w1, __global const float *bias,
-                 __global float *y, int n, int oy, int ox, int o0, int o1, int two)
+                    __global float *y, int n, int oy, int ox, int o0, int o1, int two)
 {
 #if BIAS
     const vec b0 = VLOAD(bias + o0), b1 = two ? VLOAD(bias + o1) : (vec)(0.0f);
@@ -259,7 +259,7 @@ SP_INLINE void tile(x_pointer x, __global const float *w0, __global const float 
 
 /* All tiles of one strip with vectors first to last-1 of the outputs. */
 SP_INLINE void strip(x_pointer x, __global const float *w, __global const float *bias, __global float *y, int n0,
-                  int oy0, int first, int last)
+                     int oy0, int first, int last)
 {
     const int rows = min(R, HO - oy0), images = min(G, N - n0);
     for (int j = first; j < last; j += 2) {
@@ -286,7 +286,7 @@ SP_INLINE void strip(x_pointer x, __global const float *w, __global const float 
 }
 
 SP_INLINE void strips(__global const sp_x *x, __global const float *w, __global const float *bias,
-                   __global float *y)
+                      __global float *y)
 {
     const ulong units = (ulong)STRIPS * PANELS, items = get_global_size(0), item = get_global_id(0);
 #if !IN_PLACE

@@ -127,7 +127,7 @@ void conv_forward__spike_list(SP_IN(uint, x), SP_OUT(float, work))
 
 /* One output pixel and one panel of outputs. */
 SP_INLINE void pixel(__global const float *work, __global const float *w, __global const float *bias,
-                  __global float *y, long n, int oy, int ox)
+                     __global float *y, long n, int oy, int ox)
 {
     const int left = ox * SW - PW, first = clamp(left, 0, W), last = clamp(left + KW, 0, W);
 #if BIAS
@@ -168,7 +168,7 @@ SP_INLINE bool is_sparse(__global const float *work, int n0, int images, int oy0
 }
 
 SP_INLINE void add_lists(__global const float *work, __global const float *w, __global const float *bias,
-                      __global float *y, int n0, int images, int oy0, int rows)
+                         __global float *y, int n0, int images, int oy0, int rows)
 {
     for (int n = n0; n < n0 + images; n++)
         for (int oy = oy0; oy < oy0 + rows; oy++)
@@ -233,7 +233,7 @@ SP_INLINE void add_row(float16 *sums, const uint *x, const float16 *tables)
 
 /* A strip for PAIR vectors of outputs. */
 SP_INLINE void add_tables(float16 *sums, __global const uint *x, __global const float *w, int n0, int images,
-                       int oy0, int rows)
+                          int oy0, int rows)
 {
     float16 tables[KW * GROUPS * TABLE];
     uint bits[G * XH * XW];
@@ -252,7 +252,7 @@ SP_INLINE void add_tables(float16 *sums, __global const uint *x, __global const 
 }
 
 SP_INLINE void strip_by_tables(__global const uint *x, __global const float *w, __global const float *bias,
-                            __global float *y, int n0, int images, int oy0, int rows)
+                               __global float *y, int n0, int images, int oy0, int rows)
 {
     float16 sums[G * R * WO * PAIR];
     for (int i = 0; i < G * R * WO; i++)

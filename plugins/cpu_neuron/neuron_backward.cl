@@ -15,7 +15,7 @@
 #pragma OPENCL FP_CONTRACT OFF
 
 SP_INLINE void step(__global const float *g_s, __global const sp_u *u, __global float *carry,
-                 __global float *g_x, int lanes, int last, float width, neuron_args p)
+                    __global float *g_x, int lanes, int last, float width, neuron_args p)
 {
     const float16 now = sp_load_lanes_u(u, lanes), h = surrogate_grad(now - (float16)(p.v_th), width);
     float16 g_u = sp_load_lanes(g_s, lanes) * h;

@@ -30,7 +30,7 @@ SP_INLINE void store_sums(float16 v, __global float *p, int lanes)
 
 /* Returns what it stores in g_x. */
 SP_INLINE float16 step(__global const float *g_s, __global const sp_u *u, __global float *carry,
-                    __global float *g_x, int lanes, int last, float width, neuron_args p)
+                       __global float *g_x, int lanes, int last, float width, neuron_args p)
 {
     const float16 now = sp_load_lanes_u(u, lanes), h = surrogate_grad(now - (float16)(p.v_th), width);
     float16 g_u = sp_load_lanes(g_s, lanes) * h;
@@ -59,7 +59,7 @@ typedef struct {
 
 /* One row of 16 channels, of which `lanes` exist; adds to the sums. */
 SP_INLINE void add_row(maps a, ulong at, int lanes, float16 mu, float16 r, float16 *sum_g, float16 *sum_gx, int last,
-                    float width, neuron_args p)
+                       float width, neuron_args p)
 {
     const float16 xhat = (sp_load_lanes_x(a.x + at, lanes) - mu) * r;
     const float16 g = step(a.g_s + at, a.u + at, a.carry + at, a.g_x + at, lanes, last, width, p);
@@ -69,7 +69,7 @@ SP_INLINE void add_row(maps a, ulong at, int lanes, float16 mu, float16 r, float
 
 /* Rows of `vectors` (a literal) times 16 channels, of which `lanes` exist; their sums go on in registers. */
 SP_INLINE void block(maps a, ulong at, int rows, int C, int lanes, int vectors, __global const float *mean,
-                  __global const float *rstd, __global float *sums, int last, float width, neuron_args p)
+                     __global const float *rstd, __global float *sums, int last, float width, neuron_args p)
 {
     float16 mu[4], r[4], sum_g[4], sum_gx[4];
     for (int v = 0; v < vectors; v++) {

@@ -28,7 +28,7 @@ SP_INLINE void store_u(float16 v, __global sp_u *p, int lanes)
 
 /* One vector of neurons; `in` is the input current. Returns the spikes. */
 SP_INLINE uint fire(float16 in, __global const sp_u *u_prev, __global sp_u *u, int lanes, int first,
-                 neuron_args p)
+                    neuron_args p)
 {
     float16 v = (float16)(p.v_reset);
     if (!first) {

@@ -26,7 +26,7 @@ SP_INLINE float16 threshold(float16 a, neuron_args p, aux_args q)
 
 /* One vector of neurons; `in` is the input current. Returns the spikes. */
 SP_INLINE uint fire(float16 in, __global const float *u_prev, __global float *u, __global const float *aux_prev,
-                 __global float *aux, int lanes, int first, neuron_args p, aux_args q)
+                    __global float *aux, int lanes, int first, neuron_args p, aux_args q)
 {
     float16 v = (float16)(p.v_reset), a = (float16)(0.0f), fired = (float16)(0.0f);
     if (!first) {

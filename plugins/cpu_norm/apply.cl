@@ -13,8 +13,8 @@
 
 /* Some rows (a literal) from `at`, `lanes` channels from c. */
 SP_INLINE void block(__global const float *g, __global const sp_xh *x, __global float *g_x, ulong at, int rows,
-                  int C, int c, int lanes, __global const float *mean, __global const float *rstd,
-                  __global const float *gamma, __global const float *sums, float one_over_m)
+                     int C, int c, int lanes, __global const float *mean, __global const float *rstd,
+                     __global const float *gamma, __global const float *sums, float one_over_m)
 {
     const float16 mu = sp_load_lanes(mean + c, lanes), r = sp_load_lanes(rstd + c, lanes);
     const float16 scale = sp_load_lanes(gamma + c, lanes) * r;

@@ -42,8 +42,8 @@ inline int slot_start(int slot, int slots, int M)
     return (int)((long)M * slot / slots);
 }
 
-/* Rows of the slots one after the other, as slot_start has them, without its divisions, which take longer than the rest of a
- * combining kernel; *over starts at 0. */
+/* Rows of the slots one after the other, as slot_start has them, without its divisions: there would be four for each slot and
+ * 16 channels. *over starts at 0. */
 SP_INLINE float slot_rows(int *over, int slots, int M)
 {
     const int more = *over + M % slots, one = more >= slots;
@@ -66,7 +66,7 @@ SP_INLINE void add_row(__global const float *p, int lanes, float16 guess, float1
 
 /* One slot, `vectors` (a literal) times 16 channels from c, of which `lanes` exist. */
 SP_INLINE void moments(__global const float *x, __global float *work, int start, int end, int C, int c,
-                    int lanes, int vectors)
+                       int lanes, int vectors)
 {
     float16 guess[MAX_VECTORS], sum[MAX_VECTORS], square[MAX_VECTORS];
     const int first = min(4, end - start);
@@ -150,7 +150,7 @@ batch_norm_statistics__combine(SP_IN(float, work), SP_IN(float, gamma), SP_IN(fl
 #else
 
 SP_INLINE void sums(__global const float *g, __global const sp_xh *x, __global const float *mean,
-                 __global const float *rstd, __global float *work, int rows, int C, int lanes, int vectors)
+                    __global const float *rstd, __global float *work, int rows, int C, int lanes, int vectors)
 {
     float16 mu[MAX_VECTORS], r[MAX_VECTORS], sum_g[MAX_VECTORS], sum_gx[MAX_VECTORS];
     for (int v = 0; v < vectors; v++) {

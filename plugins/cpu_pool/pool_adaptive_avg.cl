@@ -43,7 +43,7 @@ inline int window_end(int a, int n_in, int n_out)
 
 #if !BACKWARD
 SP_INLINE void mean_of(__global const float *x, __global float *y, int top, int bottom, int left, int right, int W,
-                    int C, int lanes)
+                       int C, int lanes)
 {
     float16 sum = (float16)(0.0f);
     for (int h = top; h < bottom; h++)

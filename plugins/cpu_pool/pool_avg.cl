@@ -35,8 +35,7 @@
 #endif
 
 #if X_BITS && KH * KW < 16
-/* Windows of 32 channels at a time are counted in binary: bit i of component p is bit p of channel i's count. */
-#define PLANES uint ones = 0, twos = 0, fours = 0, eights = 0
+/* Windows of 32 channels at a time are counted in binary: bit i of ones, twos, fours and eights is channel i's count. */
 #define COUNT(bits) {                                                                                        \
         const uint one = (bits), two = ones & one, four = twos & two;                                        \
         ones ^= one; twos ^= two; eights ^= fours & four; fours ^= four; }
@@ -61,10 +60,10 @@ SP_INLINE float16 mean(uint ones, uint twos, uint fours, uint eights, int from)
 /* Channels c .. c + WIDTH - 1 (of which `lanes` exist) of one output pixel; x is its image. Windows that lie inside (a literal)
  * have constant bounds, and their loops unroll. */
 SP_INLINE void window(__global const sp_x *x, __global float *y, int top, int left, int H, int W, int C, int c,
-                   int lanes, int inside)
+                      int lanes, int inside)
 {
 #if WIDTH == 32
-    PLANES;
+    uint ones = 0, twos = 0, fours = 0, eights = 0;
 #else
     float16 sum = (float16)(0.0f);
 #endif
@@ -123,7 +122,7 @@ inline int first_window(int i, int k, int s)
 }
 
 SP_INLINE void gather(__global const float *g_y, __global float *g_x, int y0, int y1, int x0, int x1, int WO,
-                   int C, int c, int lanes)
+                      int C, int c, int lanes)
 {
     float16 sum = (float16)(0.0f);
 #if KH <= SH && KW <= SW /* no pixel lies in two windows */

@@ -243,7 +243,7 @@ SP_INLINE void multiply(float *m, v_input v, u_input u, int steps, int add)
 
 /* 16 channels of a tile; m: its first component, the others `step` apart. */
 SP_INLINE void store_tile(__global float *to, __global const float *bias, const float *m, int step, int tile,
-                       int co)
+                          int co)
 {
     const int n = tile / (TH * TW), y = tile / TW % TH * 4, x0 = tile % TW * 4;
     float half_way[24 * 16] __attribute__((aligned(64)));

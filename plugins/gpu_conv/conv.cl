@@ -150,7 +150,7 @@ SP_INLINE void load_slice(tile t, __global const float *w, int slice, int col0, 
 }
 
 SP_INLINE void product(tile t, __global const uint *x, __global const float *w, int col0, taps kh, taps kw, int row,
-                    int col, float4 sum[TM][VECTORS])
+                       int col, float4 sum[TM][VECTORS])
 {
     for (int slice = 0; slice < KH * KW * SLICES; slice++) {
         load_words(t, x, slice, kh, kw);
@@ -178,7 +178,7 @@ SP_INLINE float weight(__global const float *w, int k, int col, taps kh, taps kw
 }
 
 SP_INLINE void load_slice(tile t, __global const float *from, __global const float *w, int k0, int K, int col0, taps kh,
-                       taps kw)
+                          taps kw)
 {
     for (int i = (int)get_local_id(0); i < BM * BK; i += WG) {
         const int k = k0 + i % BK, tap = k / FROM_C;
@@ -196,7 +196,7 @@ SP_INLINE void load_slice(tile t, __global const float *from, __global const flo
 }
 
 SP_INLINE void product(tile t, __global const float *from, __global const float *w, int col0, taps kh, taps kw, int row,
-                    int col, float4 sum[TM][VECTORS])
+                       int col, float4 sum[TM][VECTORS])
 {
     const int K = kh.n * kw.n * FROM_C;
     for (int k0 = 0; k0 < K; k0 += BK) {
@@ -209,7 +209,7 @@ SP_INLINE void product(tile t, __global const float *from, __global const float 
 #endif
 
 SP_INLINE void store(tile t, __global float *y, __global const float *bias, int col0, int row, int col,
-                  float4 sum[TM][VECTORS])
+                     float4 sum[TM][VECTORS])
 {
     for (int i = 0; i < TM; i++)
         for (int v = 0; v < VECTORS; v++) {
@@ -224,7 +224,7 @@ SP_INLINE void store(tile t, __global float *y, __global const float *bias, int 
 
 /* The group's BM x BN results from their rows, which are in local memory. */
 SP_INLINE void run(tile t, __global const void *from, __global const float *w, __global const float *bias,
-                __global float *y, taps kh, taps kw)
+                   __global float *y, taps kh, taps kw)
 {
     const int lid = (int)get_local_id(0), col0 = (int)get_group_id(1) * BN;
     const int row = lid / (BN / TN) * 4, col = lid % (BN / TN) * 4;

@@ -106,7 +106,7 @@ SP_INLINE void load_b(tile t, __global const float *e, int p0, int end, int col0
 }
 
 SP_INLINE void product(tile t, __global const sp_x *x, __global const float *e, int start, int end, int col0, int row,
-                    int col, float4 sum[TM][VECTORS])
+                       int col, float4 sum[TM][VECTORS])
 {
     int turn = 0;
     for (int p0 = start; p0 < end; p0 += BK, turn ^= 1) {
