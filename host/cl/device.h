@@ -18,7 +18,8 @@ typedef enum { SP_DEVICE_CPU, SP_DEVICE_GPU, SP_DEVICE_ACCELERATOR, SP_DEVICE_OT
     X(NO_RELAXED_MATH, "relaxed math gives wrong numbers")                                                   \
     X(CLBLAST_DIRECT, "CLBlast's direct GEMM kernel is the faster one")                                      \
     X(SLOW_SIMULATOR, "an interpreter: keep shapes small")                                                   \
-    X(WRITE_IN_PART, "a checker that loses track of buffers written in part: written by a kernel")
+    X(WRITE_IN_PART, "a checker that loses track of buffers written in part: written by a kernel")           \
+    X(GRAPHICS_ON_CPU, "a graphics driver that computes on the CPU: chosen after drivers made for CPUs")
 enum {
 #define SP_QUIRK_BIT(name, text) SP_QUIRK_BIT_##name,
     SP_QUIRKS(SP_QUIRK_BIT)

@@ -23,13 +23,14 @@ static bool contains(const char *text, const char *part)
     return false;
 }
 
-/* Higher is better in the automatic choice; 0 is never chosen. A simulator calls itself a GPU, and is slower than any device. */
+/* Higher is better in the automatic choice; 0 is never chosen. A simulator calls itself a GPU, and is slower than any device;
+ * a graphics driver on the CPU claims more compute units than there are cores. */
 static int rank(const sp_device_info *info)
 {
-    static const int by_type[] = {[SP_DEVICE_CPU] = 2, [SP_DEVICE_ACCELERATOR] = 3, [SP_DEVICE_GPU] = 4};
+    static const int by_type[] = {[SP_DEVICE_CPU] = 3, [SP_DEVICE_ACCELERATOR] = 4, [SP_DEVICE_GPU] = 5};
     if (sp_device_unusable(info) || info->type == SP_DEVICE_OTHER)
         return 0;
-    return info->quirks & SP_QUIRK_SLOW_SIMULATOR ? 1 : by_type[info->type];
+    return info->quirks & SP_QUIRK_SLOW_SIMULATOR ? 1 : info->quirks & SP_QUIRK_GRAPHICS_ON_CPU ? 2 : by_type[info->type];
 }
 
 /* Best usable device of the type, or of all types for type < 0; list->n when there is none. *others counts rivals. */

@@ -172,6 +172,21 @@ Test(choose, empty_list_names_packages_and_the_environment)
     cr_assert(strstr(err.text, "2 OpenCL platforms were found, but no device"), "%s", err.text);
 }
 
+Test(choose, a_graphics_driver_on_the_cpu_comes_after_drivers_for_cpus)
+{
+    sp_device_info two[] = {make(0, 0, 0, SP_DEVICE_CPU, 8, "llvmpipe", "rusticl"),
+                            make(1, 1, 0, SP_DEVICE_CPU, 2, "pthread-skylake", "Portable Computing Language")};
+    sp_device_list cpus = {.items = two, .n = 2, .n_platforms = 2};
+    size_t got = 999;
+    sp_error err = {0};
+    two[0].quirks = sp_quirks_find(&two[0]);
+    cr_assert_eq(sp_device_choose(&cpus, NULL, &got, NULL, 0, &err), SP_OK, "%s", err.text);
+    cr_assert_eq(got, 1u);
+    cpus.n = 1; // better than none
+    cr_assert_eq(sp_device_choose(&cpus, "cpu", &got, NULL, 0, &err), SP_OK, "%s", err.text);
+    cr_assert_eq(got, 0u);
+}
+
 Test(choose, a_long_selector_is_harmless)
 {
     char selector[10000];
@@ -204,6 +219,7 @@ Test(quirks, rules_match_platform_and_type_not_vendor_alone)
                  (uint32_t)SP_QUIRK_NO_RELAXED_MATH);
     cr_assert_eq(quirks_of("Oclgrind", SP_DEVICE_OTHER, ""), (uint32_t)(SP_QUIRK_SLOW_SIMULATOR | SP_QUIRK_WRITE_IN_PART));
     cr_assert_eq(quirks_of("rusticl", SP_DEVICE_GPU, "Intel"), 0u);
+    cr_assert_eq(quirks_of("rusticl", SP_DEVICE_CPU, "Mesa"), (uint32_t)SP_QUIRK_GRAPHICS_ON_CPU);
 }
 
 Test(quirks, names_and_evidence)
