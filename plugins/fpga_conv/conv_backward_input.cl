@@ -23,19 +23,20 @@ __kernel SP_TASK void conv_backward_input__task(SP_IN(float, e), SP_IN(float, w)
             SP_UNROLL
             for (int j = 0; j < LANES; j++)
                 sum[j] = 0.0f;
-            for (int tap = 0; tap < KH * KW; tap++) {
-                const int up = h + PH - tap / KW * DH, left = i + PW - tap % KW * DW;
-                if (up < 0 || up % SH != 0 || up / SH >= HO || left < 0 || left % SW != 0 || left / SW >= WO)
-                    continue;
-                const ulong e_row = (((ulong)n * HO + up / SH) * WO + left / SW) * O;
-                const ulong w_row = ((ulong)tap * C + c) * O;
-                SP_PIPELINE
-                for (int o0 = 0; o0 < O; o0 += LANES) {
-                    SP_UNROLL
-                    for (int j = 0; j < LANES; j++)
-                        sum[j] += o0 + j < O ? e[e_row + o0 + j] * w[w_row + o0 + j] : 0.0f;
+            for (int kh = 0; kh < KH; kh++)
+                for (int kw = 0; kw < KW; kw++) { /* not one loop over taps: LLVM 21 (PoCL 7.1) loses taps with a stride there */
+                    const int up = h + PH - kh * DH, left = i + PW - kw * DW;
+                    if (up < 0 || up % SH != 0 || up / SH >= HO || left < 0 || left % SW != 0 || left / SW >= WO)
+                        continue;
+                    const ulong e_row = (((ulong)n * HO + up / SH) * WO + left / SW) * O;
+                    const ulong w_row = ((ulong)(kh * KW + kw) * C + c) * O;
+                    SP_PIPELINE
+                    for (int o0 = 0; o0 < O; o0 += LANES) {
+                        SP_UNROLL
+                        for (int j = 0; j < LANES; j++)
+                            sum[j] += o0 + j < O ? e[e_row + o0 + j] * w[w_row + o0 + j] : 0.0f;
+                    }
                 }
-            }
             SP_UNROLL
             for (int half_ = LANES / 2; half_ > 0; half_ /= 2) {
                 SP_UNROLL
