@@ -24,6 +24,7 @@ static const double large_call_flops = 5e7; /* an actual call above it is tried 
 typedef struct verdict {
     char *key;
     char *reason;   /* NULL: conforms */
+    int cl_code;    /* of the failure, 0: none */
     struct verdict *next;
 } verdict;
 
@@ -48,7 +49,7 @@ static const verdict *find(const char *key)
     return NULL;
 }
 
-static const verdict *remember(const char *key, const char *reason)
+static const verdict *remember(const char *key, const char *reason, int cl_code)
 {
     verdict *v = sp_alloc(sizeof *v);
     char *k = sp_strdup(key), *r = reason ? sp_strdup(reason) : NULL;
@@ -58,7 +59,7 @@ static const verdict *remember(const char *key, const char *reason)
         sp_free(r);
         return NULL;
     }
-    *v = (verdict){k, r, known};
+    *v = (verdict){k, r, cl_code, known};
     known = v;
     return v;
 }
@@ -70,7 +71,7 @@ static void read_line(const char *line)
     const char *key = json_string_value(json_object_get(row, "key"));
     const char *result = json_string_value(json_object_get(row, "result"));
     if (key && result)
-        remember(key, strcmp(result, "ok") == 0 ? NULL : result);
+        remember(key, strcmp(result, "ok") == 0 ? NULL : result, (int)json_integer_value(json_object_get(row, "cl_code")));
     json_decref(row);
 }
 
@@ -101,10 +102,12 @@ static void append_line(const char *path, const char *line)
         close(fd);
 }
 
-static void write_verdict(const char *key, const char *reason)
+static void write_verdict(const char *key, const char *reason, int cl_code)
 {
     char *folder = sp_cache_folder(), *path = folder ? sp_format("%s/conformance.jsonl", folder) : NULL;
     json_t *row = json_pack("{s:s, s:s}", "key", key, "result", reason ? reason : "ok");
+    if (row && cl_code)
+        json_object_set_new(row, "cl_code", json_integer(cl_code));
     char *text = row ? json_dumps(row, JSON_COMPACT) : NULL;
     char *line = text ? sp_format("%s\n", text) : NULL;
     if (path && line) {
@@ -120,8 +123,14 @@ static void write_verdict(const char *key, const char *reason)
 
 static char *make_key(const sp_device *dev, const sp_variant *v, const char *shape)
 {
-    return sp_format("%d|%s|%s|%s %s|%016" PRIx64 "|%s|%s", CHECK_REVISION, dev->info.name, dev->info.driver, v->id,
-                     v->version, sp_variant_hash(v), v->op->id, shape);
+    sp_text t = {0};
+    sp_text_add(&t, "%d|%s|%s|%s %s|%016" PRIx64 "|%s|%s", CHECK_REVISION, dev->info.name, dev->info.driver, v->id,
+                v->version, sp_variant_hash(v), v->op->id, shape);
+    for (int i = 0; i < v->n_tunes; i++) /* the defaults: smaller ones take their place where groups are too large */
+        sp_text_add(&t, "%c%s=%" PRId64, i ? ' ' : '|', v->tunes[i].name, v->tunes[i].values[0]);
+    char *key = t.failed ? NULL : sp_strdup(t.s);
+    sp_text_free(&t);
+    return key;
 }
 
 static double flops_of(const sp_op_call *c)
@@ -150,10 +159,10 @@ sp_op_call sp_check_shrink(const sp_variant *v, const sp_device *dev, const sp_o
  * is out. */
 static sp_status conclude(const char *key, sp_status st, sp_error *why, const verdict **out)
 {
-    *out = remember(key, st == SP_OK ? NULL : why->text);
+    *out = remember(key, st == SP_OK ? NULL : why->text, why->cl_code);
     bool lasts = st == SP_OK || st == SP_E_MISMATCH || st == SP_E_BUILD || st == SP_E_PLUGIN;
     if (lasts && (st == SP_OK || !sp_cl_error_is_passing(why->cl_code)))
-        write_verdict(key, st == SP_OK ? NULL : why->text);
+        write_verdict(key, st == SP_OK ? NULL : why->text, why->cl_code);
     return st;
 }
 
@@ -161,7 +170,7 @@ static sp_status answer(const verdict *v, sp_error *err)
 {
     if (!v->reason)
         return SP_OK;
-    return SP_FAIL(err, SP_E_PLUGIN, "%s", v->reason);
+    return sp_error_set(err, SP_E_PLUGIN, v->cl_code, __FILE__, __LINE__, "%s", v->reason);
 }
 
 /* The call itself, for a variant that none of the quick calls fits, and for values of tunables that wisdom names. */

@@ -51,9 +51,9 @@ static sp_status check_local(const sp_launch *l, const sp_pass *p, const sp_laun
                            p->kernel, pass->global[d], pass->local[d], d, p->local[d]);
     }
     if (items > most)
-        return SP_FAIL(err, SP_E_PLUGIN,
-                       "kernel %s: work-groups of %zu items, this device takes at most %zu of this kernel",
-                       p->kernel, items, most);
+        return sp_error_set(err, SP_E_PLUGIN, CL_INVALID_WORK_GROUP_SIZE, __FILE__, __LINE__,
+                            "kernel %s: work-groups of %zu items, this device takes at most %zu of this kernel",
+                            p->kernel, items, most);
     return SP_OK;
 }
 

@@ -141,6 +141,9 @@ bool sp_variant_applies(const sp_variant *v, const sp_device *dev, const sp_op_c
 /* Takes a variant out of the choice for the life of the registry (its build or its check failed); logs it once as a
  * warning. A second reason changes nothing. [setup] */
 void sp_variant_refuse(sp_variant *v, const char *reason);
+/* Where the driver takes smaller groups of this kernel than of others: makes those values of its tunables the defaults that give
+ * the next smaller group (of those the largest that `when` allows). False: there are none. */
+bool sp_variant_shrink_groups(sp_variant *v, const sp_device *dev, const sp_op_call *call);
 
 /* Lookup for `when`, `global`, `workspace`: ints and flags of the call, tunes and defines of the variant, device
  * limits (wg, cu, local_bytes, fp16, fp64, gpu, cpu, accelerator). ctx is an sp_variant_scope. */

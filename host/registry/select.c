@@ -133,9 +133,12 @@ static bool is_trusted(sp_registry *reg, sp_device *dev, sp_variant *v, const sp
 {
     if (!reg->trust || v->origin == SP_ORIGIN_REFERENCE || v->kind == SP_VARIANT_LOWER)
         return true;
-    sp_error err = {0};
-    if (reg->trust(reg->trust_ctx, dev, v, call, &err) == SP_OK)
-        return true;
+    sp_error err;
+    do {
+        err = (sp_error){0};
+        if (reg->trust(reg->trust_ctx, dev, v, call, &err) == SP_OK)
+            return true;
+    } while (err.cl_code == CL_INVALID_WORK_GROUP_SIZE && sp_variant_shrink_groups(v, dev, call));
     sp_variant_refuse(v, err.text[0] ? err.text : "its check failed");
     snprintf(reason, size, "refused: %s", v->refused ? v->refused : "its check failed");
     return false;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/expr.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "registry/meta.h"
@@ -63,6 +64,55 @@ int sp_variant_lookup(void *scope, const char *name, int64_t *value)
     if (sp_variant_define(s->variant, name, value))
         return 0;
     return device_lookup(s->dev, name, value);
+}
+
+/* Items of the largest work-group of the variant's passes; 0 where the driver chooses. */
+static int64_t group_items(const sp_variant *v, sp_variant_scope *scope)
+{
+    int64_t most = 0;
+    for (int p = 0; p < v->n_passes; p++) {
+        int64_t items = 1, value;
+        for (int d = 0; d < v->passes[p].dims && v->passes[p].local[d]; d++)
+            items *= sp_expr_eval(v->passes[p].local[d], sp_variant_lookup, scope, &value, NULL) == SP_OK ? value : 0;
+        if (v->passes[p].local[0] && items > most)
+            most = items;
+    }
+    return most;
+}
+
+static void move_to_front(sp_tune *t, int i)
+{
+    const int64_t value = t->values[i];
+    memmove(t->values + 1, t->values, (size_t)i * sizeof *t->values);
+    t->values[0] = value;
+}
+
+bool sp_variant_shrink_groups(sp_variant *v, const sp_device *dev, const sp_op_call *call)
+{
+    int at[SP_VARIANT_MAX_TUNES] = {0}, best[SP_VARIANT_MAX_TUNES] = {0}, i = 0;
+    int64_t values[SP_VARIANT_MAX_TUNES], most = 0;
+    char reason[256];
+    sp_variant_scope scope = {.variant = v, .call = call, .dev = dev, .tune_values = values};
+    for (int k = 0; k < v->n_tunes; k++)
+        values[k] = v->tunes[k].values[0];
+    const int64_t now = group_items(v, &scope);
+    while (i < v->n_tunes) { /* all combinations, the first tunable fastest */
+        for (int k = 0; k < v->n_tunes; k++)
+            values[k] = v->tunes[k].values[at[k]];
+        const int64_t items = group_items(v, &scope);
+        if (items > most && items < now && sp_variant_applies(v, dev, call, values, reason, sizeof reason)) {
+            most = items;
+            memcpy(best, at, sizeof best);
+        }
+        for (i = 0; i < v->n_tunes && ++at[i] == v->tunes[i].n_values; i++)
+            at[i] = 0;
+    }
+    for (int k = 0; most && k < v->n_tunes; k++)
+        move_to_front(&v->tunes[k], best[k]);
+    if (most)
+        sp_log(SP_LOG_INFO, "%s: groups of %" PRId64 " items are too many for this device's build of the kernel; trying %" PRId64,
+               v->id, now, most);
+    return most != 0;
 }
 
 void sp_variant_refuse(sp_variant *v, const char *reason)

@@ -19,6 +19,7 @@ static const char plugin[] =
                 V("k_near", "//@ score: 15\n//@ approximate: 0.01\n") V("k_when", "//@ score: 60\n//@ tune: T = 16 8\n//@ define: D = 3\n//@ when: M % T == 0 && D "
                             "== 3 && wg >= 64 && cpu\n") V("k_zero", "//@ score: 58\n//@ when: 8 / M > 1\n")
                     V("k_b", "//@ score: 55\n") V("k_a", "//@ score: 55\n")
+                        V("k_group", "//@ score: 2\n//@ tune: T = 64 16 32\n//@ local: T\n//@ when: M % T == 0\n")
                         "//@ op: neuron.backward/1\n//@ kernel: k_old\n//@ global: M*C\nkernel void k_old(void) {}\n";
 
 static sp_registry *reg;
@@ -210,6 +211,35 @@ Test(select, an_untrusted_variant_is_passed_over_and_logged_once)
     cr_assert_eq(asked, 4, "what was refused is not tried again");
     cr_assert_eq(warnings, 2);
     expect_reason(32, "t:k_when", "refused: element 3 differs");
+}
+
+/* A driver that takes groups of *ctx items of k_group, though the device takes more of other kernels. */
+static sp_status distrust_groups(void *ctx, sp_device *d, sp_variant *v, const sp_op_call *call, sp_error *err)
+{
+    (void)d, (void)call;
+    if (v->tunes[0].values[0] <= *(int *)ctx)
+        return SP_OK;
+    return sp_error_set(err, SP_E_PLUGIN, CL_INVALID_WORK_GROUP_SIZE, __FILE__, __LINE__, "at most %d", *(int *)ctx);
+}
+
+Test(select, groups_that_are_too_large_for_a_kernel_give_way_to_smaller_ones)
+{
+    int most = 20;
+    sp_error err = {0};
+    reg->trust = distrust_groups;
+    reg->trust_ctx = &most;
+    cr_assert_eq(sp_registry_force(reg, "fill=t:k_group", &err), SP_OK, "%s", err.text);
+    cr_assert_str_eq(choose(64), "t:k_group");
+    cr_assert_eq(warnings, 0);
+    for (size_t i = 0; i < reg->n_variants; i++)
+        if (strcmp(reg->variants[i]->id, "t:k_group") == 0)
+            cr_assert_eq(reg->variants[i]->tunes[0].values[0], 16);
+    most = 8; /* there is none so small */
+    sp_op_call call = fill_of(64);
+    sp_variant *v = NULL;
+    cr_assert_eq(sp_select(reg, &dev, &call, &v, NULL, 0, &err), SP_E_PLUGIN);
+    cr_assert(strstr(err.text, "at most 8"), "%s", err.text);
+    cr_assert_eq(warnings, 1);
 }
 
 Test(select, refusal_by_hand_lasts)
