@@ -122,8 +122,8 @@ int64_t spi_rows(const sp_builder *b, const sp_activation *a)
     return b->p->o.batch * a->h * a->w;
 }
 
-/* Chooses a kernel and builds it; one that cannot be built is refused with the reason and the next one is tried. Of a
- * variant that lowers there is nothing to build: s->launch stays NULL. */
+/* Chooses a kernel and builds it; one that cannot be built is refused with the reason (after smaller groups, where its groups were
+ * too large) and the next one is tried. Of a variant that lowers there is nothing to build: s->launch stays NULL. */
 static sp_status choose_and_build(sp_builder *b, sp_step *s)
 {
     for (;;) {
@@ -141,6 +141,8 @@ static sp_status choose_and_build(sp_builder *b, sp_step *s)
                 *b->err = why;
             return sp_error_prefix(b->err, st, "%s: ", s->label);
         }
+        if (why.cl_code == CL_INVALID_WORK_GROUP_SIZE && sp_variant_shrink_groups(s->variant, b->p->dev, &s->call))
+            continue;
         sp_log(SP_LOG_WARNING, "plugin %s refused: %s", s->variant->id, why.text);
         sp_variant_refuse(s->variant, why.text);
     }
