@@ -67,10 +67,7 @@ static int list_of_variant(sp_tuner *t, sp_variant *v, const sp_op_call *call, i
         if ((k == 0 || stage > 0 || v->kind != SP_VARIANT_LIBRARY) &&
             sp_variant_applies(v, t->dev, call, c.tunes, reason, sizeof reason))
             out[n++] = c;
-        int i = 0;
-        while (i < v->n_tunes && ++at[i] == v->tunes[i].n_values)
-            at[i++] = 0;
-        if (i == v->n_tunes)
+        if (!sp_variant_next_tunes(v, at))
             return n;
     }
     return n;

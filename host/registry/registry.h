@@ -141,6 +141,8 @@ bool sp_variant_applies(const sp_variant *v, const sp_device *dev, const sp_op_c
 /* Takes a variant out of the choice for the life of the registry (its build or its check failed); logs it once as a
  * warning. A second reason changes nothing. [setup] */
 void sp_variant_refuse(sp_variant *v, const char *reason);
+/* Places of the values of v's tunables: the next combination, the first tunable fastest; all 0 are the defaults. False: it was the last. */
+bool sp_variant_next_tunes(const sp_variant *v, int at[SP_VARIANT_MAX_TUNES]);
 /* Where the driver takes smaller groups of this kernel than of others: makes those values of its tunables the defaults that give
  * the next smaller group (of those the largest that `when` allows). False: there are none. */
 bool sp_variant_shrink_groups(sp_variant *v, const sp_device *dev, const sp_op_call *call);

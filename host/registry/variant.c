@@ -87,16 +87,24 @@ static void move_to_front(sp_tune *t, int i)
     t->values[0] = value;
 }
 
+bool sp_variant_next_tunes(const sp_variant *v, int at[SP_VARIANT_MAX_TUNES])
+{
+    int i = 0;
+    while (i < v->n_tunes && ++at[i] == v->tunes[i].n_values)
+        at[i++] = 0;
+    return i < v->n_tunes;
+}
+
 bool sp_variant_shrink_groups(sp_variant *v, const sp_device *dev, const sp_op_call *call)
 {
-    int at[SP_VARIANT_MAX_TUNES] = {0}, best[SP_VARIANT_MAX_TUNES] = {0}, i = 0;
+    int at[SP_VARIANT_MAX_TUNES] = {0}, best[SP_VARIANT_MAX_TUNES] = {0};
     int64_t values[SP_VARIANT_MAX_TUNES], most = 0;
     char reason[256];
     sp_variant_scope scope = {.variant = v, .call = call, .dev = dev, .tune_values = values};
     for (int k = 0; k < v->n_tunes; k++)
         values[k] = v->tunes[k].values[0];
     const int64_t now = group_items(v, &scope);
-    while (i < v->n_tunes) { /* all combinations, the first tunable fastest */
+    while (sp_variant_next_tunes(v, at)) { /* beside the defaults */
         for (int k = 0; k < v->n_tunes; k++)
             values[k] = v->tunes[k].values[at[k]];
         const int64_t items = group_items(v, &scope);
@@ -104,8 +112,6 @@ bool sp_variant_shrink_groups(sp_variant *v, const sp_device *dev, const sp_op_c
             most = items;
             memcpy(best, at, sizeof best);
         }
-        for (i = 0; i < v->n_tunes && ++at[i] == v->tunes[i].n_values; i++)
-            at[i] = 0;
     }
     for (int k = 0; most && k < v->n_tunes; k++)
         move_to_front(&v->tunes[k], best[k]);
