@@ -2,8 +2,8 @@
 #ifndef SP_BASE_CACHE_H
 #define SP_BASE_CACHE_H
 
-/* SPIKEPORT_CACHE_DIR, else $XDG_CACHE_HOME/spikeport, else ~/.cache/spikeport; NULL where no variable names one or
- * memory is out. Release with sp_free. The folder need not exist. */
+/* SPIKEPORT_CACHE_DIR, else $XDG_CACHE_HOME/spikeport, else ~/.cache/spikeport; NULL where no variable names
+ * one or memory is out. Release with sp_free. The folder need not exist. */
 char *sp_cache_folder(void);
 
 /* mkdir -p; what fails shows when a file in it is opened. */

@@ -12,11 +12,13 @@ static inline uint64_t sp_clock_ns(void)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-/* Processor seconds of this process, all threads: where the device is a CPU, less noisy than the clock on a busy machine. */
+/* Processor seconds of this process, all threads: where the device is a CPU, less noisy than the clock on a
+ * busy machine. */
 static inline double sp_clock_cpu_seconds(void)
 {
     struct rusage u;
     getrusage(RUSAGE_SELF, &u);
-    return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) + 1e-6 * (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
+    return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
+           1e-6 * (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
 }
 #endif

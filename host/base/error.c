@@ -1,4 +1,5 @@
-/* Filling in sp_error. Texts are formatted aside first, because a caller may pass err->text itself as an argument. */
+/* Filling in sp_error. Texts are formatted aside first, because a caller may pass err->text itself as an
+ * argument. */
 #include "base/error.h"
 
 #include <stdarg.h>

@@ -4,14 +4,17 @@
 
 #include "spikeport/status.h"
 
-/* Fills *err (may be NULL) and returns status, so that `return SP_FAIL(err, SP_E_DATA, "...", ...)` reads well. */
-sp_status sp_error_set(sp_error *err, sp_status status, int cl_code, const char *file, int line, const char *fmt, ...)
-    __attribute__((format(printf, 6, 7)));
+/* Fills *err (may be NULL) and returns status, so that `return SP_FAIL(err, SP_E_DATA, "...", ...)` reads
+ * well. */
+sp_status sp_error_set(sp_error *err, sp_status status, int cl_code, const char *file, int line,
+                       const char *fmt, ...) __attribute__((format(printf, 6, 7)));
 
-/* Puts text in front of an error that is already set: "while loading a.yaml: " + old text. Returns err's status. */
-sp_status sp_error_prefix(sp_error *err, sp_status status, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* Puts text in front of an error that is already set: "while loading a.yaml: " + old text. Returns err's
+ * status. */
+sp_status sp_error_prefix(sp_error *err, sp_status status, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 
-#define SP_FAIL(err, status, ...) sp_error_set((err), (status), 0, __FILE__, __LINE__, __VA_ARGS__)
+#define SP_FAIL(err, status, ...)  sp_error_set((err), (status), 0, __FILE__, __LINE__, __VA_ARGS__)
 #define SP_FAIL_CL(err, code, ...) sp_error_set((err), SP_E_OPENCL, (code), __FILE__, __LINE__, __VA_ARGS__)
 
 /* Returns the status of expr if it is not SP_OK. */

@@ -1,4 +1,5 @@
-/* Integer expressions: one recursive descent that evaluates as it reads. Nothing is kept, so nothing is allocated.
+/* Integer expressions: one recursive descent that evaluates as it reads. Nothing is kept, so nothing is
+ * allocated.
  *
  *   or      = and { "||" and }                 unary   = ("!" | "-" | "+") unary | primary
  *   and     = compare { "&&" compare }         primary = integer | name | "(" or ")"
@@ -6,8 +7,8 @@
  *   sum     = product { ("+"|"-") product }
  *   product = unary { ("*"|"/"|"%") unary }
  *
- * The right side of && and || that does not count is still read and its names looked up (a typing error there is an
- * error), but its arithmetic cannot fail: `K != 0 && C % K == 0` is fine for K = 0. */
+ * The right side of && and || that does not count is still read and its names looked up (a typing error there
+ * is an error), but its arithmetic cannot fail: `K != 0 && C % K == 0` is fine for K = 0. */
 #include "base/expr.h"
 
 #include <ctype.h>

@@ -1,6 +1,6 @@
 /* Integer expressions of plugin metadata and op contracts: integers, names, + - * / %, comparisons
- * (== != < <= > >=), && || !, parentheses, and min max ceildiv roundup of two arguments. Evaluated in int64 with
- * overflow and division by zero reported. */
+ * (== != < <= > >=), && || !, parentheses, and min max ceildiv roundup of two arguments. Evaluated in int64
+ * with overflow and division by zero reported. */
 #ifndef SP_BASE_EXPR_H
 #define SP_BASE_EXPR_H
 
@@ -10,7 +10,8 @@
 /* Looks a name up; returns 0 and sets *value, or non-zero when there is no such name. */
 typedef int (*sp_expr_lookup)(void *ctx, const char *name, int64_t *value);
 
-/* Evaluates text. The error names the column in text and the nearest reason. [any-thread], allocates nothing. */
+/* Evaluates text. The error names the column in text and the nearest reason. [any-thread], allocates nothing.
+ */
 sp_status sp_expr_eval(const char *text, sp_expr_lookup lookup, void *ctx, int64_t *value, sp_error *err);
 
 #endif

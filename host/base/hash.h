@@ -1,4 +1,5 @@
-/* FNV-1a, 64 bits: short keys of what is kept in memory or on disk. Not for checking what may have been tampered with. */
+/* FNV-1a, 64 bits: short keys of what is kept in memory or on disk. Not for checking what may have been
+ * tampered with. */
 #ifndef SP_BASE_HASH_H
 #define SP_BASE_HASH_H
 

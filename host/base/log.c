@@ -1,4 +1,5 @@
-/* One place through which the library speaks. The function is called outside the lock, so it may log itself. */
+/* One place through which the library speaks. The function is called outside the lock, so it may log itself.
+ */
 #include "base/log.h"
 
 #include <pthread.h>

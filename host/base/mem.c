@@ -1,5 +1,5 @@
-/* Counted allocation with fault injection. Blocks are plain malloc blocks, so sp_free is free; counting and failing
- * happen in one place, grant(). */
+/* Counted allocation with fault injection. Blocks are plain malloc blocks, so sp_free is free; counting and
+ * failing happen in one place, grant(). */
 #include "base/mem.h"
 
 #include <stdarg.h>

@@ -1,30 +1,30 @@
-/* Host memory: every allocation of the library goes through here, so that a test can count them (none in a training
- * step) and make the k-th one fail. */
+/* Host memory: every allocation of the library goes through here, so that a test can count them (none in a
+ * training step) and make the k-th one fail. */
 #ifndef SP_BASE_MEM_H
 #define SP_BASE_MEM_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-void *sp_alloc(size_t bytes);                    /* zeroed; NULL when memory is out. bytes 0 gives a valid pointer */
-void *sp_alloc_array(size_t n, size_t item_bytes); /* zeroed, checks overflow */
-void *sp_realloc(void *p, size_t bytes);         /* new part is NOT zeroed */
+void *sp_alloc(size_t bytes); /* zeroed; NULL when memory is out. bytes 0 gives a valid pointer */
+void *sp_alloc_array(size_t n, size_t item_bytes);  /* zeroed, checks overflow */
+void *sp_realloc(void *p, size_t bytes);            /* new part is NOT zeroed */
 void *sp_alloc_aligned(size_t bytes, size_t align); /* zeroed; free with sp_free */
-enum { SP_PAGE_BYTES = 4096 };                   /* FPGA runtimes copy memory that does not begin on it once more */
+enum { SP_PAGE_BYTES = 4096 }; /* FPGA runtimes copy memory that does not begin on it once more */
 void *sp_alloc_pages(size_t n, size_t item_bytes); /* zeroed, on SP_PAGE_BYTES */
-void sp_free(void *p);                           /* NULL is fine */
+void sp_free(void *p);                             /* NULL is fine */
 char *sp_strdup(const char *s);
 char *sp_strndup(const char *s, size_t n);
 char *sp_format(const char *fmt, ...) __attribute__((format(printf, 1, 2))); /* malloc'd string or NULL */
 
-uint64_t sp_mem_count(void);                     /* allocations so far, all threads */
-void sp_mem_fail_at(int64_t k);                  /* the k-th allocation from now returns NULL (1 = next); 0 turns it off */
+uint64_t sp_mem_count(void);    /* allocations so far, all threads */
+void sp_mem_fail_at(int64_t k); /* the k-th allocation from now returns NULL (1 = next); 0 turns it off */
 
 /* Growing text, for reports: */
 typedef struct sp_text {
-    char *s;      /* NUL-terminated, never NULL after the first sp_text_add (NULL before) */
+    char *s; /* NUL-terminated, never NULL after the first sp_text_add (NULL before) */
     size_t n, cap;
-    int failed;   /* memory ran out; s holds what fitted */
+    int failed; /* memory ran out; s holds what fitted */
 } sp_text;
 void sp_text_add(sp_text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void sp_text_free(sp_text *t);

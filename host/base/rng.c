@@ -1,4 +1,5 @@
-/* Philox4x32-10: ten rounds of two 32x32->64 multiplications on a counter of four words, keyed by the seed. */
+/* Philox4x32-10: ten rounds of two 32x32->64 multiplications on a counter of four words, keyed by the seed.
+ */
 #include "base/rng.h"
 
 #include <math.h>

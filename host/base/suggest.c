@@ -1,5 +1,5 @@
-/* Nearest name by edit distance, where swapping two neighbours counts as one edit ("tua" for "tau"). Case is ignored.
- * Works in fixed rows: a name longer than they are is nobody's typing error. */
+/* Nearest name by edit distance, where swapping two neighbours counts as one edit ("tua" for "tau"). Case is
+ * ignored. Works in fixed rows: a name longer than they are is nobody's typing error. */
 #include "base/suggest.h"
 
 #include <ctype.h>

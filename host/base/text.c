@@ -1,5 +1,5 @@
-/* sp_text: text that grows as reports are written. Failure is remembered in the text, so that a report is written in
- * one go and looked at once. */
+/* sp_text: text that grows as reports are written. Failure is remembered in the text, so that a report is
+ * written in one go and looked at once. */
 #include "base/mem.h"
 
 #include <stdarg.h>

@@ -82,15 +82,16 @@ sp_status sp_trace_write(const char *path, size_t *dropped, sp_error *err)
         zero = spans[i].start_ns < zero ? spans[i].start_ns : zero;
     fputs("{\"displayTimeUnit\":\"ms\",\"traceEvents\":[\n", f);
     for (int t = 0; t < SP_TRACE_TRACKS; t++)
-        fprintf(f, "{\"name\":\"thread_name\",\"ph\":\"M\",\"pid\":1,\"tid\":%d,\"args\":{\"name\":\"%s\"}}%s\n", t + 1, rows[t],
-                t + 1 < SP_TRACE_TRACKS || n ? "," : "");
+        fprintf(f,
+                "{\"name\":\"thread_name\",\"ph\":\"M\",\"pid\":1,\"tid\":%d,\"args\":{\"name\":\"%s\"}}%s\n",
+                t + 1, rows[t], t + 1 < SP_TRACE_TRACKS || n ? "," : "");
     for (size_t i = 0; i < n; i++) {
         fputs("{\"name\":\"", f);
         print_name(f, spans[i].name);
         fprintf(f, "\",\"cat\":\"%s\",\"ph\":\"X\",\"pid\":1,\"tid\":%d,\"ts\":%.3f,\"dur\":%.3f}%s\n",
                 spans[i].track == SP_TRACE_DEVICE ? "device" : "host", (int)spans[i].track + 1,
-                (double)(spans[i].start_ns - zero) * 1e-3, (double)(spans[i].end_ns - spans[i].start_ns) * 1e-3,
-                i + 1 < n ? "," : "");
+                (double)(spans[i].start_ns - zero) * 1e-3,
+                (double)(spans[i].end_ns - spans[i].start_ns) * 1e-3, i + 1 < n ? "," : "");
     }
     fputs("]}\n", f);
     bool ok = !ferror(f);

@@ -1,5 +1,5 @@
-/* Trace: what ran when, for chrome://tracing and Perfetto. Off until started; then a fixed number of spans is kept, so that
- * recording allocates nothing. One per process. */
+/* Trace: what ran when, for chrome://tracing and Perfetto. Off until started; then a fixed number of spans is
+ * kept, so that recording allocates nothing. One per process. */
 #ifndef SP_BASE_TRACE_H
 #define SP_BASE_TRACE_H
 
@@ -14,7 +14,8 @@ sp_status sp_trace_start(size_t capacity, sp_error *err);
 void sp_trace_stop(void);
 bool sp_trace_is_on(void);
 
-/* A span, times of sp_clock_ns. Those past the capacity are counted, not kept. Not from two threads at once. [hot] */
+/* A span, times of sp_clock_ns. Those past the capacity are counted, not kept. Not from two threads at once.
+ * [hot] */
 void sp_trace_add(sp_trace_track track, const char *name, uint64_t start_ns, uint64_t end_ns);
 /* From start_ns to now, on the host's row. [hot] */
 void sp_trace_host(const char *name, uint64_t start_ns);

@@ -1,5 +1,6 @@
-/* Device memory of a case: every buffer of the call and the workspace in one cl_mem, each at an odd multiple of 256
- * bytes (never better aligned than a plan's ranges are), with guard zones of at least 256 bytes on both sides. */
+/* Device memory of a case: every buffer of the call and the workspace in one cl_mem, each at an odd multiple
+ * of 256 bytes (never better aligned than a plan's ranges are), with guard zones of at least 256 bytes on
+ * both sides. */
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
@@ -57,7 +58,8 @@ static sp_status reserve(sp_check_arena *a, sp_error *err)
     return SP_OK;
 }
 
-static sp_status lay_out(sp_check_arena *a, const sp_check_case *c, uint64_t workspace_bytes, bool shared, sp_error *err)
+static sp_status lay_out(sp_check_arena *a, const sp_check_case *c, uint64_t workspace_bytes, bool shared,
+                         sp_error *err)
 {
     a->words = GUARD_WORDS;
     for (int i = 0; i < c->n_buffers; i++)
@@ -151,7 +153,8 @@ static sp_dynamic dynamic_of(const sp_op_call *call)
     return d;
 }
 
-sp_status sp_check_arena_run(sp_check_arena *a, sp_check_case *c, sp_launch *launch, bool shared, sp_error *err)
+sp_status sp_check_arena_run(sp_check_arena *a, sp_check_case *c, sp_launch *launch, bool shared,
+                             sp_error *err)
 {
     SP_TRY(lay_out(a, c, sp_launch_workspace(launch), shared, err));
     sp_range ranges[SP_OP_MAX_BUFFERS] = {0}, work = {0}, all = {a->mem, 0};

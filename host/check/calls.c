@@ -1,5 +1,6 @@
-/* The calls that an op is checked with: shapes by the letters the op has, and settings (flags, first and last time
- * step, neuron, surrogate) spread over them. A new op with known letters gets its calls from here without an edit. */
+/* The calls that an op is checked with: shapes by the letters the op has, and settings (flags, first and last
+ * time step, neuron, surrogate) spread over them. A new op with known letters gets its calls from here
+ * without an edit. */
 #include <string.h>
 
 #include "check/check.h"
@@ -19,62 +20,63 @@ static const shape conv_shapes[] = {
     {QUICK, {1, 5, 5, 3, 4, 3, 3, 1, 1, 1, 1, 1, 1}},
     {QUICK, {2, 7, 6, 10, 17, 3, 3, 2, 2, 1, 1, 1, 1}},
     {QUICK | ALL, {2, 8, 8, 32, 32, 3, 3, 1, 1, 1, 1, 1, 1}},
-    {QUICK, {3, 4, 4, 2, 33, 4, 4, 1, 1, 0, 0, 1, 1}},     /* kernel = whole input */
-    {QUICK, {1, 6, 7, 33, 5, 3, 3, 1, 1, 2, 2, 2, 2}},     /* dilated */
-    {QUICK, {2, 1, 1, 64, 64, 1, 1, 1, 1, 0, 0, 1, 1}},    /* linear */
-    {QUICK, {1, 2, 2, 8, 512, 3, 3, 1, 1, 1, 1, 1, 1}},    /* many outputs */
+    {QUICK, {3, 4, 4, 2, 33, 4, 4, 1, 1, 0, 0, 1, 1}},  /* kernel = whole input */
+    {QUICK, {1, 6, 7, 33, 5, 3, 3, 1, 1, 2, 2, 2, 2}},  /* dilated */
+    {QUICK, {2, 1, 1, 64, 64, 1, 1, 1, 1, 0, 0, 1, 1}}, /* linear */
+    {QUICK, {1, 2, 2, 8, 512, 3, 3, 1, 1, 1, 1, 1, 1}}, /* many outputs */
     {0, {1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 1, 1}},
-    {0, {1, 15, 15, 3, 10, 7, 7, 2, 2, 3, 3, 1, 1}},       /* ImageNet's stem */
-    {0, {3, 11, 13, 13, 31, 3, 3, 1, 1, 1, 1, 1, 1}},      /* primes */
-    {0, {1, 5, 9, 33, 15, 5, 3, 2, 1, 2, 0, 1, 2}},        /* nothing square */
+    {0, {1, 15, 15, 3, 10, 7, 7, 2, 2, 3, 3, 1, 1}},  /* ImageNet's stem */
+    {0, {3, 11, 13, 13, 31, 3, 3, 1, 1, 1, 1, 1, 1}}, /* primes */
+    {0, {1, 5, 9, 33, 15, 5, 3, 2, 1, 2, 0, 1, 2}},   /* nothing square */
     {0, {5, 7, 7, 1, 33, 3, 3, 1, 1, 0, 0, 1, 1}},
-    {0, {17, 1, 1, 100, 10, 1, 1, 1, 1, 0, 0, 1, 1}},      /* classifier */
-    {0, {1, 6, 6, 5, 6, 2, 2, 3, 3, 0, 0, 1, 1}},          /* stride past the kernel: gaps in the gradient */
+    {0, {17, 1, 1, 100, 10, 1, 1, 1, 1, 0, 0, 1, 1}}, /* classifier */
+    {0, {1, 6, 6, 5, 6, 2, 2, 3, 3, 0, 0, 1, 1}},     /* stride past the kernel: gaps in the gradient */
     {ALL, {2, 14, 14, 32, 64, 3, 3, 1, 1, 1, 1, 1, 1}},
     {0, {1, 28, 28, 3, 32, 3, 3, 1, 1, 1, 1, 1, 1}},
     {0, {1, 28, 28, 32, 32, 3, 3, 1, 1, 1, 1, 1, 1}},
     {0, {2, 16, 15, 16, 16, 3, 3, 1, 1, 1, 1, 1, 1}},
     {ALL, {2, 8, 8, 64, 128, 3, 3, 1, 1, 1, 1, 1, 1}},
-    {ALL, {2, 8, 8, 64, 128, 1, 1, 2, 2, 0, 0, 1, 1}},     /* ResNet's shortcut */
+    {ALL, {2, 8, 8, 64, 128, 1, 1, 2, 2, 0, 0, 1, 1}}, /* ResNet's shortcut */
     {0, {2, 16, 16, 32, 64, 3, 3, 2, 2, 1, 1, 1, 1}},
     {0, {1, 4, 4, 64, 256, 3, 3, 1, 1, 1, 1, 1, 1}},
-    {0, {2, 12, 12, 2, 64, 3, 3, 1, 1, 1, 1, 1, 1}},       /* DVS */
+    {0, {2, 12, 12, 2, 64, 3, 3, 1, 1, 1, 1, 1, 1}}, /* DVS */
     {0, {4, 4, 4, 96, 48, 3, 3, 1, 1, 1, 1, 1, 1}},
     {ALL, {2, 4, 4, 16, 512, 1, 1, 1, 1, 0, 0, 1, 1}},
     {ALL, {1, 5, 6, 9, 544, 3, 3, 2, 2, 1, 1, 1, 1}},
-    {0, {9, 3, 3, 33, 32, 3, 3, 1, 1, 1, 1, 1, 1}},        /* several small images together, and some left over */
-    {0, {2, 9, 11, 40, 48, 5, 5, 2, 1, 2, 1, 1, 2}},       /* many taps, another stride and dilation on each axis */
+    {0, {9, 3, 3, 33, 32, 3, 3, 1, 1, 1, 1, 1, 1}},  /* several small images together, and some left over */
+    {0, {2, 9, 11, 40, 48, 5, 5, 2, 1, 2, 1, 1, 2}}, /* many taps, another stride and dilation on each axis */
 };
 
 static const char *const pool_names[] = {"N", "H", "W", "C", "KH", "KW", "SH", "SW", "PH", "PW", NULL};
 static const shape pool_shapes[] = {
-    {QUICK, {1, 5, 5, 3, 2, 2, 2, 2, 0, 0}},    {QUICK | ALL, {2, 8, 8, 32, 2, 2, 2, 2, 0, 0}},
-    {QUICK, {2, 7, 6, 10, 3, 3, 2, 2, 1, 1}},   {0, {1, 1, 1, 1, 1, 1, 1, 1, 0, 0}},
-    {0, {1, 4, 4, 128, 4, 4, 1, 1, 0, 0}},      {0, {1, 9, 7, 33, 3, 2, 1, 2, 1, 0}},
-    {ALL, {2, 14, 14, 64, 2, 2, 2, 2, 0, 0}},   {0, {3, 16, 16, 17, 2, 2, 2, 2, 0, 0}},
-    {0, {1, 6, 6, 16, 3, 3, 1, 1, 1, 1}},       {0, {2, 7, 7, 5, 2, 2, 3, 3, 0, 0}},
+    {QUICK, {1, 5, 5, 3, 2, 2, 2, 2, 0, 0}},  {QUICK | ALL, {2, 8, 8, 32, 2, 2, 2, 2, 0, 0}},
+    {QUICK, {2, 7, 6, 10, 3, 3, 2, 2, 1, 1}}, {0, {1, 1, 1, 1, 1, 1, 1, 1, 0, 0}},
+    {0, {1, 4, 4, 128, 4, 4, 1, 1, 0, 0}},    {0, {1, 9, 7, 33, 3, 2, 1, 2, 1, 0}},
+    {ALL, {2, 14, 14, 64, 2, 2, 2, 2, 0, 0}}, {0, {3, 16, 16, 17, 2, 2, 2, 2, 0, 0}},
+    {0, {1, 6, 6, 16, 3, 3, 1, 1, 1, 1}},     {0, {2, 7, 7, 5, 2, 2, 3, 3, 0, 0}},
 };
 
 static const char *const adaptive_names[] = {"N", "H", "W", "C", "HO", "WO", NULL};
 static const shape adaptive_shapes[] = {
-    {QUICK, {1, 5, 5, 3, 2, 2}}, {QUICK | ALL, {2, 8, 8, 32, 1, 1}}, {0, {1, 1, 1, 1, 1, 1}},
-    {QUICK, {1, 7, 9, 10, 3, 4}}, {0, {2, 4, 4, 33, 4, 4}},          {0, {1, 3, 2, 5, 5, 3}},
+    {QUICK, {1, 5, 5, 3, 2, 2}},  {QUICK | ALL, {2, 8, 8, 32, 1, 1}}, {0, {1, 1, 1, 1, 1, 1}},
+    {QUICK, {1, 7, 9, 10, 3, 4}}, {0, {2, 4, 4, 33, 4, 4}},           {0, {1, 3, 2, 5, 5, 3}},
     {0, {1, 4, 4, 256, 1, 1}},
 };
 
 static const char *const gemm_names[] = {"M", "N", "K", NULL};
 static const shape gemm_shapes[] = {
-    {QUICK, {1, 1, 1}},    {QUICK | ALL, {17, 33, 31}}, {QUICK, {32, 64, 32}}, {QUICK, {16, 16, 16}},
-    {0, {15, 17, 16}},     {0, {31, 32, 33}},           {0, {33, 15, 1}},      {0, {1, 10, 128}},
-    {0, {128, 1, 7}},      {0, {5, 512, 64}},           {0, {100, 10, 65}},    {ALL, {64, 64, 288}},
-    {0, {7, 3, 1000}},     {0, {128, 128, 128}},        {0, {13, 97, 61}},     {0, {24, 96, 48}},
+    {QUICK, {1, 1, 1}}, {QUICK | ALL, {17, 33, 31}}, {QUICK, {32, 64, 32}}, {QUICK, {16, 16, 16}},
+    {0, {15, 17, 16}},  {0, {31, 32, 33}},           {0, {33, 15, 1}},      {0, {1, 10, 128}},
+    {0, {128, 1, 7}},   {0, {5, 512, 64}},           {0, {100, 10, 65}},    {ALL, {64, 64, 288}},
+    {0, {7, 3, 1000}},  {0, {128, 128, 128}},        {0, {13, 97, 61}},     {0, {24, 96, 48}},
 };
 
 static const char *const rows_names[] = {"M", "C", NULL};
 static const shape rows_shapes[] = {
-    {QUICK | ALL, {3, 5}}, {QUICK, {17, 33}}, {QUICK, {64, 32}}, {QUICK, {20, 64}}, {0, {2, 1}},   {0, {2, 33}},
-    {0, {127, 31}},        {0, {15, 16}},     {0, {16, 15}},     {0, {31, 17}},     {0, {32, 10}}, {0, {256, 64}},
-    {0, {1000, 10}},       {0, {2, 1024}},    {0, {4096, 3}},    {ALL, {196, 128}}, {0, {49, 512}}, {0, {1031, 96}},
+    {QUICK | ALL, {3, 5}}, {QUICK, {17, 33}}, {QUICK, {64, 32}}, {QUICK, {20, 64}}, {0, {2, 1}},
+    {0, {2, 33}},          {0, {127, 31}},    {0, {15, 16}},     {0, {16, 15}},     {0, {31, 17}},
+    {0, {32, 10}},         {0, {256, 64}},    {0, {1000, 10}},   {0, {2, 1024}},    {0, {4096, 3}},
+    {ALL, {196, 128}},     {0, {49, 512}},    {0, {1031, 96}},
 };
 
 static const char *const channels_names[] = {"C", NULL};
@@ -84,20 +86,20 @@ static const shape channels_shapes[] = {
 
 static const char *const flat_names[] = {"M", NULL};
 static const shape flat_shapes[] = {
-    {QUICK, {7}}, {QUICK, {64}}, {QUICK, {1000}}, {0, {1}},   {0, {15}},
-    {0, {16}},    {0, {17}},     {0, {4097}},     {0, {31}},  {0, {65536}},
+    {QUICK, {7}}, {QUICK, {64}}, {QUICK, {1000}}, {0, {1}},  {0, {15}},
+    {0, {16}},    {0, {17}},     {0, {4097}},     {0, {31}}, {0, {65536}},
 };
 
 static const char *const weight_names[] = {"K", "O", NULL};
 static const shape weight_shapes[] = {
-    {QUICK, {9, 5}}, {QUICK | ALL, {27, 32}}, {QUICK, {72, 33}}, {0, {2, 1}},  {0, {288, 64}},
+    {QUICK, {9, 5}}, {QUICK | ALL, {27, 32}}, {QUICK, {72, 33}}, {0, {2, 1}},     {0, {288, 64}},
     {0, {75, 10}},   {0, {576, 17}},          {0, {31, 128}},    {0, {1152, 16}},
 };
 
 static const char *const samples_names[] = {"N", "K", NULL};
 static const shape samples_shapes[] = {
-    {QUICK | ALL, {5, 10}}, {QUICK, {17, 11}}, {QUICK, {33, 100}}, {0, {1, 10}},
-    {0, {1, 2}},            {0, {128, 10}},    {0, {31, 101}},     {0, {7, 1000}},
+    {QUICK | ALL, {5, 10}}, {QUICK, {17, 11}}, {QUICK, {33, 100}}, {0, {1, 10}}, {0, {1, 2}},
+    {0, {128, 10}},         {0, {31, 101}},    {0, {7, 1000}},
 };
 
 #define LIST(letters) letters##_names, letters##_shapes, sizeof letters##_shapes / sizeof *letters##_shapes
@@ -105,9 +107,10 @@ static const struct {
     const char *const *names;
     const shape *shapes;
     size_t n;
-} lists[] = { /* the first whose letters the op has */
-    {LIST(conv)},     {LIST(pool)}, {LIST(adaptive)}, {LIST(gemm)}, {LIST(rows)},
-    {LIST(weight)}, {LIST(samples)},  {LIST(channels)}, {LIST(flat)},
+} lists[] = {
+    /* the first whose letters the op has */
+    {LIST(conv)},   {LIST(pool)},    {LIST(adaptive)}, {LIST(gemm)}, {LIST(rows)},
+    {LIST(weight)}, {LIST(samples)}, {LIST(channels)}, {LIST(flat)},
 };
 
 static const char *const neurons[] = {"lif", "if"};
@@ -116,7 +119,7 @@ static const struct {
     const char *name;
     int aux, adapt, learn;
 } ext_neurons[] = {{"plif", 0, 0, 1}, {"cuba_lif", 1, 0, 0}, {"alif", 1, 1, 0}};
-static const char *const surrogates[] = {"triangle", "rectangle",     "sigmoid",  "atan",
+static const char *const surrogates[] = {"triangle", "rectangle",    "sigmoid",  "atan",
                                          "erf",      "fast_sigmoid", "gaussian", "piecewise_exp"};
 enum { N_NEURONS = 2, N_EXT_NEURONS = 3, N_SURROGATES = 8 };
 
@@ -144,8 +147,8 @@ static bool has_flag(const sp_op *op, const char *name)
     return false;
 }
 
-/* Flags that make a buffer half stand last; calls with them come after all the others, and in the same number, so that a
- * variant that does not know half is tried as if there were none. */
+/* Flags that make a buffer half stand last; calls with them come after all the others, and in the same
+ * number, so that a variant that does not know half is tried as if there were none. */
 static bool flag_means_half(const sp_op *op, const char *flag)
 {
     for (int i = 0; i < SP_OP_MAX_BUFFERS && op->buffers[i].name; i++)
@@ -184,8 +187,8 @@ static void set_int(sp_op_call *c, const char *name, int64_t v)
         sp_call_set_int(c, name, v);
 }
 
-/* Settings of people, in two versions. Every value is exact in float or rounded to it, so that kernel and reference
- * compare with the same threshold. */
+/* Settings of people, in two versions. Every value is exact in float or rounded to it, so that kernel and
+ * reference compare with the same threshold. */
 static void set_floats(sp_op_call *c, unsigned version)
 {
     static const struct {
@@ -215,7 +218,8 @@ static void set_model(sp_op_call *c, unsigned model)
     sp_call_set_flag(c, "LEARN", ext_neurons[model].learn);
 }
 
-/* Floats in one of their versions, and the first and last time step by the low bits of `setting`; returns the other bits. */
+/* Floats in one of their versions, and the first and last time step by the low bits of `setting`; returns the
+ * other bits. */
 static unsigned set_scalars(sp_op_call *c, unsigned setting, unsigned version)
 {
     set_floats(c, version);
@@ -237,7 +241,8 @@ static unsigned set_scalars(sp_op_call *c, unsigned setting, unsigned version)
 static void apply_setting(sp_op_call *c, unsigned setting, unsigned version)
 {
     int flags = n_free_flags(c->op);
-    if (has_flag(c->op, "LEARN")) { /* first, as it changes fastest: each model meets the other settings in turn */
+    if (has_flag(c->op,
+                 "LEARN")) { /* first, as it changes fastest: each model meets the other settings in turn */
         set_model(c, setting % N_EXT_NEURONS);
         setting /= N_EXT_NEURONS;
     }
@@ -259,7 +264,8 @@ static void set_output_size(sp_op_call *c, const char *letter)
     for (int i = 1; i < 5; i++)
         names[i][1] = letter[0];
     int64_t d = has_int(c->op, names[4]) ? sp_call_int(c, names[4]) : 1;
-    int64_t span = sp_call_int(c, letter) + 2 * sp_call_int(c, names[3]) - d * (sp_call_int(c, names[1]) - 1) - 1;
+    int64_t span =
+        sp_call_int(c, letter) + 2 * sp_call_int(c, names[3]) - d * (sp_call_int(c, names[1]) - 1) - 1;
     const char out[3] = {letter[0], 'O', '\0'};
     sp_call_set_int(c, out, span / sp_call_int(c, names[2]) + 1);
 }
@@ -278,8 +284,8 @@ static bool letters_fit(const sp_op *op, const char *const *names)
     return sizes == known + (computed ? 2 : 0);
 }
 
-/* An odd step visits every setting of a power of two once before it repeats. Where there are three models each takes its
- * turn, with a step whose bits are mixed: their settings are many more than the calls. */
+/* An odd step visits every setting of a power of two once before it repeats. Where there are three models
+ * each takes its turn, with a step whose bits are mixed: their settings are many more than the calls. */
 static unsigned nth_setting(const sp_op *op, unsigned turn, unsigned settings)
 {
     unsigned n = N_EXT_NEURONS;
@@ -301,7 +307,8 @@ static sp_op_call call_of_shape(const sp_op *op, size_t list, const shape *s)
 }
 
 /* Calls of one list of shapes, with the half flags set or not. */
-static size_t add_calls(const sp_op *op, size_t list, bool quick, bool half, sp_op_call *out, size_t n, size_t max)
+static size_t add_calls(const sp_op *op, size_t list, bool quick, bool half, sp_op_call *out, size_t n,
+                        size_t max)
 {
     enum { MANY = 24, SOME = 4 }; /* settings tried with the first shape marked ALL, and with the others */
     unsigned most = MANY;
@@ -316,7 +323,8 @@ static size_t add_calls(const sp_op *op, size_t list, bool quick, bool half, sp_
         for (unsigned k = 0; k < want && k < settings && n < max; k++, turn++) {
             sp_op_call c = call_of_shape(op, list, s);
             apply_setting(&c, nth_setting(op, turn, settings), settings > 1 ? turn / 2 : turn);
-            unsigned which = 1 + turn % ((1u << n_half_flags(op)) - (half ? 1 : 0)); /* one of them, or several */
+            unsigned which =
+                1 + turn % ((1u << n_half_flags(op)) - (half ? 1 : 0)); /* one of them, or several */
             for (int j = 0; half && j < n_half_flags(op); j++)
                 c.flags[n_flags(op) - 1 - j] = which >> j & 1;
             out[n++] = c;

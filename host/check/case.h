@@ -1,11 +1,13 @@
-/* Inside of host/check: one call with inputs and expected outputs, the device memory it runs in, and the verdict. */
+/* Inside of host/check: one call with inputs and expected outputs, the device memory it runs in, and the
+ * verdict. */
 #ifndef SP_CHECK_CASE_H
 #define SP_CHECK_CASE_H
 
 #include "check/check.h"
 
-/* What an output holds before a launch: a quiet NaN, recognisable. An element that keeps it was not written. */
-#define SP_CHECK_POISON UINT32_C(0x7fc0dead)
+/* What an output holds before a launch: a quiet NaN, recognisable. An element that keeps it was not written.
+ */
+#define SP_CHECK_POISON      UINT32_C(0x7fc0dead)
 #define SP_CHECK_POISON_HALF UINT32_C(0x7edd7edd) /* two NaN of 16 bits */
 
 typedef struct sp_check_buffer {
@@ -26,8 +28,8 @@ typedef struct sp_check_case {
     sp_check_buffer buffers[SP_OP_MAX_BUFFERS];
 } sp_check_case;
 
-/* Draws the inputs (a function of seed and call alone) and runs the reference. `expected` stays as drawn where the op
- * has no reference. */
+/* Draws the inputs (a function of seed and call alone) and runs the reference. `expected` stays as drawn
+ * where the op has no reference. */
 sp_status sp_check_case_init(sp_check_case *c, const sp_op_call *call, uint64_t seed, sp_error *err);
 void sp_check_case_fini(sp_check_case *c);
 
@@ -40,9 +42,9 @@ int sp_check_alias_of(const sp_check_case *c, int i);
 /* How one output compares with the reference. */
 typedef struct sp_check_verdict {
     bool ok;
-    double error;    /* largest |got - expected| / largest |expected| */
+    double error; /* largest |got - expected| / largest |expected| */
     int64_t n_bad;
-    char text[320];  /* the first difference, in words */
+    char text[320]; /* the first difference, in words */
 } sp_check_verdict;
 
 /* Judges output i of c, whose got is filled; tolerance 0 asks for equal values. */
@@ -53,29 +55,32 @@ typedef struct sp_check_arena {
     sp_device *dev;
     cl_mem mem;
     uint64_t capacity_words, words;
-    uint32_t *image, *back;              /* what is written to the device, what is read back */
-    uint64_t at[SP_OP_MAX_BUFFERS];      /* offset of each buffer, words */
+    uint32_t *image, *back;         /* what is written to the device, what is read back */
+    uint64_t at[SP_OP_MAX_BUFFERS]; /* offset of each buffer, words */
     uint64_t work_at, work_words;
 } sp_check_arena;
 
 void sp_check_arena_init(sp_check_arena *a, sp_device *dev);
 void sp_check_arena_fini(sp_check_arena *a);
 
-/* Lays the case out (outputs over the inputs they may alias where shared is set), launches, fills `got` of every
- * present buffer, and checks guard zones and inputs: SP_E_MISMATCH says what was overwritten. */
-sp_status sp_check_arena_run(sp_check_arena *a, sp_check_case *c, sp_launch *launch, bool shared, sp_error *err);
+/* Lays the case out (outputs over the inputs they may alias where shared is set), launches, fills `got` of
+ * every present buffer, and checks guard zones and inputs: SP_E_MISMATCH says what was overwritten. */
+sp_status sp_check_arena_run(sp_check_arena *a, sp_check_case *c, sp_launch *launch, bool shared,
+                             sp_error *err);
 
-/* A variant's `when` and extensions on this device; the device types it is meant for do not matter here, so that a
- * GPU's kernel is checked on a CPU. */
-bool sp_check_applies(const sp_variant *v, const sp_device *dev, const sp_op_call *call, const int64_t *tune_values);
+/* A variant's `when` and extensions on this device; the device types it is meant for do not matter here, so
+ * that a GPU's kernel is checked on a CPU. */
+bool sp_check_applies(const sp_variant *v, const sp_device *dev, const sp_op_call *call,
+                      const int64_t *tune_values);
 
 /* Checks one call; used for calls that are not in sp_check_calls. */
 /* tune_values NULL: the defaults. */
-sp_status sp_check_call(sp_registry *reg, sp_device *dev, sp_variant *v, const sp_op_call *call, const int64_t *tune_values,
-                        uint64_t seed, sp_check_report *report, sp_error *err);
+sp_status sp_check_call(sp_registry *reg, sp_device *dev, sp_variant *v, const sp_op_call *call,
+                        const int64_t *tune_values, uint64_t seed, sp_check_report *report, sp_error *err);
 
-/* The call with its leading letter (samples or rows) halved while it is large and the variant still takes it: what the C
- * reference computes in reasonable time. */
-sp_op_call sp_check_shrink(const sp_variant *v, const sp_device *dev, const sp_op_call *call, const int64_t *tune_values);
+/* The call with its leading letter (samples or rows) halved while it is large and the variant still takes it:
+ * what the C reference computes in reasonable time. */
+sp_op_call sp_check_shrink(const sp_variant *v, const sp_device *dev, const sp_op_call *call,
+                           const int64_t *tune_values);
 
 #endif

@@ -1,5 +1,5 @@
-/* A variant against the C reference: for every call that applies, launch, compare, launch again for equal bits, and
- * launch with outputs in the memory of the inputs that they may alias. */
+/* A variant against the C reference: for every call that applies, launch, compare, launch again for equal
+ * bits, and launch with outputs in the memory of the inputs that they may alias. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -23,7 +23,8 @@ typedef struct session {
     double tolerance;
 } session;
 
-bool sp_check_applies(const sp_variant *v, const sp_device *dev, const sp_op_call *call, const int64_t *tune_values)
+bool sp_check_applies(const sp_variant *v, const sp_device *dev, const sp_op_call *call,
+                      const int64_t *tune_values)
 {
     for (const char *at = v->needs_extensions; at && *at;) {
         size_t n = strcspn(at, " ");
@@ -65,8 +66,8 @@ static sp_status blame(const session *s, const sp_op_call *call, sp_status statu
     sp_check_describe(call, text, sizeof text);
     snprintf(what, sizeof what, "%.310s", err->text);
     return sp_error_set(err, status, err->cl_code, err->file, err->line,
-                        "%s for %s: %s; call %s. Repeat with `spikeport plugins check %s --seed %" PRIu64 "`", s->variant->id,
-                        s->variant->op->id, what, text, s->variant->plugin, s->seed);
+                        "%s for %s: %s; call %s. Repeat with `spikeport plugins check %s --seed %" PRIu64 "`",
+                        s->variant->id, s->variant->op->id, what, text, s->variant->plugin, s->seed);
 }
 
 static void note_error(session *s, const sp_check_case *c, const sp_check_verdict *v)
@@ -111,7 +112,8 @@ static sp_status repeat(session *s, sp_check_case *c, sp_launch *launch, sp_erro
     for (int i = 0; i < c->n_buffers; i++)
         for (int64_t k = 0; first[i] && k < c->buffers[i].words; k++)
             if (first[i][k] != c->buffers[i].got[k])
-                SP_TRY_GOTO(SP_FAIL(err, SP_E_MISMATCH, "a second launch gave other bits in %s, element %" PRId64,
+                SP_TRY_GOTO(SP_FAIL(err, SP_E_MISMATCH,
+                                    "a second launch gave other bits in %s, element %" PRId64,
                                     c->buffers[i].name, k));
 done:
     for (int i = 0; i < c->n_buffers; i++)
@@ -153,7 +155,8 @@ done:
     return st;
 }
 
-static session session_make(sp_registry *reg, sp_device *dev, sp_variant *v, uint64_t seed, sp_check_report *report)
+static session session_make(sp_registry *reg, sp_device *dev, sp_variant *v, uint64_t seed,
+                            sp_check_report *report)
 {
     session s = {.reg = reg, .dev = dev, .variant = v, .seed = seed, .report = report};
     s.tolerance = v->approximate ? v->tolerance : fmin(v->tolerance, v->op->tolerance);
@@ -180,8 +183,10 @@ static sp_status check_calls(session *s, const sp_check_options *o, const int64_
         return SP_FAIL(err, SP_E_MEMORY, "no memory for the calls of op %s", s->variant->op->id);
     size_t n = o->like ? sp_check_calls_like(o->like, o->few, calls, MAX_CALLS)
                        : sp_check_calls(s->variant->op, o->quick, calls, MAX_CALLS);
-    sp_status st = n ? SP_OK : SP_FAIL(err, SP_E_FAILED, "no shapes are known for op %s: add them to host/check/calls.c",
-                                       s->variant->op->id);
+    sp_status st =
+        n ? SP_OK
+          : SP_FAIL(err, SP_E_FAILED, "no shapes are known for op %s: add them to host/check/calls.c",
+                    s->variant->op->id);
     for (size_t i = 0; i < n && st == SP_OK; i++) {
         if (!sp_check_applies(s->variant, s->dev, &calls[i], tunes) || too_slow(s, calls, n, i, tunes))
             s->report->shapes_not_applicable++;
@@ -192,13 +197,14 @@ static sp_status check_calls(session *s, const sp_check_options *o, const int64_
     return st;
 }
 
-/* Each further value of each tunable, the others at their defaults, on the quick calls. A library compiles for each value,
- * so there only on devices that it is meant for. */
+/* Each further value of each tunable, the others at their defaults, on the quick calls. A library compiles
+ * for each value, so there only on devices that it is meant for. */
 static sp_status check_tunes(session *s, sp_error *err)
 {
     const sp_variant *v = s->variant;
     const sp_check_options quick = {.quick = true};
-    if (v->kind == SP_VARIANT_LIBRARY && v->needs_device && !strstr(v->needs_device, sp_device_type_name(s->dev->info.type)))
+    if (v->kind == SP_VARIANT_LIBRARY && v->needs_device &&
+        !strstr(v->needs_device, sp_device_type_name(s->dev->info.type)))
         return SP_OK;
     for (int t = 0; t < v->n_tunes; t++)
         for (int k = 1; k < v->tunes[t].n_values; k++) {
@@ -207,7 +213,8 @@ static sp_status check_tunes(session *s, sp_error *err)
                 values[i] = v->tunes[i].values[i == t ? k : 0];
             sp_status st = check_calls(s, &quick, values, err);
             if (st != SP_OK)
-                return sp_error_prefix(err, st, "with %s=%lld: ", v->tunes[t].name, (long long)v->tunes[t].values[k]);
+                return sp_error_prefix(err, st, "with %s=%lld: ", v->tunes[t].name,
+                                       (long long)v->tunes[t].values[k]);
         }
     return SP_OK;
 }
@@ -229,8 +236,8 @@ sp_status sp_check_variant(sp_registry *reg, sp_device *dev, sp_variant *v, cons
     return st;
 }
 
-sp_status sp_check_call(sp_registry *reg, sp_device *dev, sp_variant *v, const sp_op_call *call, const int64_t *tune_values,
-                        uint64_t seed, sp_check_report *report, sp_error *err)
+sp_status sp_check_call(sp_registry *reg, sp_device *dev, sp_variant *v, const sp_op_call *call,
+                        const int64_t *tune_values, uint64_t seed, sp_check_report *report, sp_error *err)
 {
     session s = session_make(reg, dev, v, seed, report);
     sp_status st = check_call(&s, call, tune_values, err);

@@ -1,5 +1,6 @@
-/* Comparators: floats against the largest value of the buffer, integers and bits exactly, spikes of a neuron with room
- * for a last-bit difference at the threshold, and consistency of the spikes with the potentials beside them. */
+/* Comparators: floats against the largest value of the buffer, integers and bits exactly, spikes of a neuron
+ * with room for a last-bit difference at the threshold, and consistency of the spikes with the potentials
+ * beside them. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -51,7 +52,8 @@ static bool is_neuron_op(const sp_check_case *c, const char *pass)
 {
     char ext[64];
     snprintf(ext, sizeof ext, "%s_ext", pass);
-    return op_is(c, pass) || op_is(c, ext) || (op_is(c, "neuron.backward_norm") && strcmp(pass, "neuron.backward") == 0);
+    return op_is(c, pass) || op_is(c, ext) ||
+           (op_is(c, "neuron.backward_norm") && strcmp(pass, "neuron.backward") == 0);
 }
 
 /* v_th, or where the threshold follows a second state, what it makes of that. */
@@ -65,8 +67,8 @@ static float threshold_of(const sp_check_case *c, content which, int64_t i)
     return sp_neuron_ref_threshold(sp_neuron_ref_find(c->call.neuron), element(c, "aux", which, i), &p, &q);
 }
 
-/* A surrogate that jumps may be evaluated on either side of the jump where the distance to it was rounded. Exact
- * distances (powers of two) are not excused. */
+/* A surrogate that jumps may be evaluated on either side of the jump where the distance to it was rounded.
+ * Exact distances (powers of two) are not excused. */
 static bool near_kink(const sp_check_case *c, const sp_check_buffer *b, int64_t i)
 {
     if (!is_neuron_op(c, "neuron.backward") || n_values(b) != n_values(buffer_named(c, "u")))
@@ -79,10 +81,12 @@ static bool near_kink(const sp_check_case *c, const sp_check_buffer *b, int64_t 
     return !exact && (to_half < 1e-6 || to_whole < 1e-6);
 }
 
-static void say_first(const sp_check_buffer *b, int64_t i, const char *got, const char *want, sp_check_verdict *out)
+static void say_first(const sp_check_buffer *b, int64_t i, const char *got, const char *want,
+                      sp_check_verdict *out)
 {
-    snprintf(out->text, sizeof out->text, "%s[%" PRId64 "][%" PRId64 "] (of %" PRId64 " x %" PRId64 ") is %s, should be %s",
-             b->name, i / b->cols, i % b->cols, b->rows, b->cols, got, want);
+    snprintf(out->text, sizeof out->text,
+             "%s[%" PRId64 "][%" PRId64 "] (of %" PRId64 " x %" PRId64 ") is %s, should be %s", b->name,
+             i / b->cols, i % b->cols, b->rows, b->cols, got, want);
 }
 
 static void append(sp_check_verdict *out, const char *text)
@@ -95,7 +99,8 @@ static void append(sp_check_verdict *out, const char *text)
 static void float_text(const sp_check_buffer *b, int64_t i, char *out, size_t size)
 {
     float f = value_at(b, b->got, i);
-    if (b->half ? ((const uint16_t *)b->got)[i] == (SP_CHECK_POISON_HALF & 0xffff) : b->got[i] == SP_CHECK_POISON)
+    if (b->half ? ((const uint16_t *)b->got)[i] == (SP_CHECK_POISON_HALF & 0xffff)
+                : b->got[i] == SP_CHECK_POISON)
         snprintf(out, size, "not written");
     else if (!isfinite(f))
         snprintf(out, size, "not finite (%g)", (double)f);
@@ -110,7 +115,8 @@ static bool float_is_bad(float got, float want, double allowed)
     return !isfinite(got) || fabs((double)got - (double)want) > allowed;
 }
 
-static void compare_floats(const sp_check_case *c, const sp_check_buffer *b, double tolerance, sp_check_verdict *out)
+static void compare_floats(const sp_check_case *c, const sp_check_buffer *b, double tolerance,
+                           sp_check_verdict *out)
 {
     double largest = 0;
     for (int64_t i = 0; i < n_values(b); i++)
@@ -136,7 +142,8 @@ static void compare_floats(const sp_check_case *c, const sp_check_buffer *b, dou
     out->error = largest > 0 ? worst / largest : worst;
     if (out->n_bad) {
         char text[160];
-        snprintf(text, sizeof text, "; %" PRId64 " of %" PRId64 " differ, worst %.3g of the largest value (%.4g), allowed %.3g",
+        snprintf(text, sizeof text,
+                 "; %" PRId64 " of %" PRId64 " differ, worst %.3g of the largest value (%.4g), allowed %.3g",
                  out->n_bad, n_values(b), out->error, largest, tolerance);
         append(out, text);
     }
@@ -147,19 +154,21 @@ static void compare_integers(const sp_check_buffer *b, sp_check_verdict *out)
     for (int64_t i = 0; i < b->words; i++)
         if (b->got[i] != b->expected[i] && out->n_bad++ == 0) {
             char got[24], want[24];
-            snprintf(got, sizeof got, b->got[i] == SP_CHECK_POISON ? "not written" : "%" PRId32, (int32_t)b->got[i]);
+            snprintf(got, sizeof got, b->got[i] == SP_CHECK_POISON ? "not written" : "%" PRId32,
+                     (int32_t)b->got[i]);
             snprintf(want, sizeof want, "%" PRId32, (int32_t)b->expected[i]);
             say_first(b, i, got, want, out);
         }
     out->error = out->n_bad ? 1 : 0;
 }
 
-/* A spike may differ from the reference only where the reference's potential is near the threshold: rounding, or the error an
- * approximate variant states. */
+/* A spike may differ from the reference only where the reference's potential is near the threshold: rounding,
+ * or the error an approximate variant states. */
 static bool may_flip(const sp_check_case *c, double near, int64_t i)
 {
     double u = (double)element(c, "u", EXPECTED, i);
-    return fabs(u - (double)threshold_of(c, EXPECTED, i)) <= fmax(near, buffer_named(c, "u")->half ? 1e-3 : 0) * fmax(1.0, fabs(u));
+    return fabs(u - (double)threshold_of(c, EXPECTED, i)) <=
+           fmax(near, buffer_named(c, "u")->half ? 1e-3 : 0) * fmax(1.0, fabs(u));
 }
 
 /* The potential that is stored decides: the backward pass takes the spike from it. */
@@ -168,7 +177,8 @@ static bool follows_from_u(const sp_check_case *c, int64_t i, unsigned spike)
     return spike == (element(c, "u", GOT, i) >= threshold_of(c, GOT, i) ? 1u : 0u);
 }
 
-static void compare_bits(const sp_check_case *c, const sp_check_buffer *b, double tolerance, sp_check_verdict *out)
+static void compare_bits(const sp_check_case *c, const sp_check_buffer *b, double tolerance,
+                         sp_check_verdict *out)
 {
     const bool approximate = tolerance > c->call.op->tolerance;
     const double near = approximate ? tolerance : 4e-6;
@@ -180,18 +190,24 @@ static void compare_bits(const sp_check_case *c, const sp_check_buffer *b, doubl
             unsigned got = b->got[word] >> (bit % 32) & 1, want = b->expected[word] >> (bit % 32) & 1;
             if (bit >= b->cols) {
                 if (got && out->n_bad++ == 0)
-                    snprintf(out->text, sizeof out->text, "%s: row %" PRId64 " has a bit set past its last column", b->name, m);
+                    snprintf(out->text, sizeof out->text,
+                             "%s: row %" PRId64 " has a bit set past its last column", b->name, m);
                 continue;
             }
             bool flip = got != want, allowed = neuron && flip && may_flip(c, near, i);
             flips += allowed;
             if (flip && !allowed && out->n_bad++ == 0)
-                say_first(b, i, b->got[word] == SP_CHECK_POISON ? "not written" : got ? "1" : "0", want ? "1" : "0", out);
+                say_first(b, i,
+                          b->got[word] == SP_CHECK_POISON ? "not written"
+                          : got                           ? "1"
+                                                          : "0",
+                          want ? "1" : "0", out);
             else if (neuron && !follows_from_u(c, i, got) && out->n_bad++ == 0)
                 say_first(b, i, got ? "1" : "0", "what u >= v_th says of the u beside it", out);
         }
     if (!approximate && flips > 2 + b->rows * b->cols / 50 && out->n_bad++ == 0)
-        snprintf(out->text, sizeof out->text, "%s: %" PRId64 " of %" PRId64 " spikes flipped at the threshold; rounding cannot do that",
+        snprintf(out->text, sizeof out->text,
+                 "%s: %" PRId64 " of %" PRId64 " spikes flipped at the threshold; rounding cannot do that",
                  b->name, flips, b->rows * b->cols);
     out->error = out->n_bad ? 1 : 0;
 }

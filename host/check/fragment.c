@@ -1,5 +1,6 @@
-/* Fragments: a small kernel evaluates the functions at many points, as scalars and as vectors, through the same launch
- * path as every op. The host then compares values with the C formulas (built-in names) and derivatives with differences. */
+/* Fragments: a small kernel evaluates the functions at many points, as scalars and as vectors, through the
+ * same launch path as every op. The host then compares values with the C formulas (built-in names) and
+ * derivatives with differences. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -10,32 +11,46 @@
 #include "check/fragment.h"
 #include "op/fragments_ref.h"
 
-#define POINTS(n, way) {.name = n, .access = way, .rows = "1", .cols = "M"}
+#define POINTS(n, way)                                                                                       \
+    {                                                                                                        \
+        .name = n, .access = way, .rows = "1", .cols = "M"                                                   \
+    }
 
-static const sp_op surrogate_op = {
-    .id = "fragment.surrogate/1", .takes_surrogate = true, .floats = {"width"},
-    .ints = {"M"}, .buffers = {POINTS("d", SP_IN), POINTS("grad", SP_OUT), POINTS("smooth", SP_OUT)}};
+static const sp_op surrogate_op = {.id = "fragment.surrogate/1",
+                                   .takes_surrogate = true,
+                                   .floats = {"width"},
+                                   .ints = {"M"},
+                                   .buffers = {POINTS("d", SP_IN), POINTS("grad", SP_OUT),
+                                               POINTS("smooth", SP_OUT)}};
 
-static const sp_op neuron_op = {
-    .id = "fragment.neuron/1", .takes_neuron = true, .flags = {"HARD"}, .floats = {"decay", "x_gain", "v_th", "v_reset"},
-    .ints = {"M"}, .buffers = {POINTS("v", SP_IN), POINTS("x", SP_IN), POINTS("u", SP_IN), POINTS("s", SP_IN), POINTS("charge", SP_OUT),
-              POINTS("reset", SP_OUT), POINTS("d_v", SP_OUT), POINTS("d_x", SP_OUT), POINTS("d_u", SP_OUT),
-              POINTS("d_s", SP_OUT)}};
+static const sp_op neuron_op = {.id = "fragment.neuron/1",
+                                .takes_neuron = true,
+                                .flags = {"HARD"},
+                                .floats = {"decay", "x_gain", "v_th", "v_reset"},
+                                .ints = {"M"},
+                                .buffers = {POINTS("v", SP_IN), POINTS("x", SP_IN), POINTS("u", SP_IN),
+                                            POINTS("s", SP_IN), POINTS("charge", SP_OUT),
+                                            POINTS("reset", SP_OUT), POINTS("d_v", SP_OUT),
+                                            POINTS("d_x", SP_OUT), POINTS("d_u", SP_OUT),
+                                            POINTS("d_s", SP_OUT)}};
 
-static const char surrogate_source[] = SP_REAL_ACCESS
-    "__kernel void check_surrogate(SP_IN(float, d), SP_OUT(float, grad), SP_OUT(float, smooth), float width)\n"
-    "{\n"
-    "    SP_AT(d);\n    SP_AT(grad);\n    SP_AT(smooth);\n"
-    "    real x = LOAD(d);\n"
-    "    real g = surrogate_grad(x, width), a = surrogate_smooth(x, width);\n"
-    "    STORE(g, grad);\n"
-    "    STORE(a, smooth);\n"
-    "}\n";
+static const char surrogate_source[] =
+    SP_REAL_ACCESS "__kernel void check_surrogate(SP_IN(float, d), SP_OUT(float, grad), SP_OUT(float, "
+                   "smooth), float width)\n"
+                   "{\n"
+                   "    SP_AT(d);\n    SP_AT(grad);\n    SP_AT(smooth);\n"
+                   "    real x = LOAD(d);\n"
+                   "    real g = surrogate_grad(x, width), a = surrogate_smooth(x, width);\n"
+                   "    STORE(g, grad);\n"
+                   "    STORE(a, smooth);\n"
+                   "}\n";
 
 static const char neuron_source[] = SP_REAL_ACCESS
     "__kernel void check_neuron(SP_IN(float, v), SP_IN(float, x), SP_IN(float, u), SP_IN(float, s),\n"
-    "                           SP_OUT(float, charge), SP_OUT(float, reset), SP_OUT(float, d_v), SP_OUT(float, d_x),\n"
-    "                           SP_OUT(float, d_u), SP_OUT(float, d_s), float decay, float x_gain, float v_th,\n"
+    "                           SP_OUT(float, charge), SP_OUT(float, reset), SP_OUT(float, d_v), "
+    "SP_OUT(float, d_x),\n"
+    "                           SP_OUT(float, d_u), SP_OUT(float, d_s), float decay, float x_gain, float "
+    "v_th,\n"
     "                           float v_reset)\n"
     "{\n"
     "    SP_AT(v);\n    SP_AT(x);\n    SP_AT(u);\n    SP_AT(s);\n    SP_AT(charge);\n    SP_AT(reset);\n"
@@ -77,16 +92,23 @@ sp_status sp_point_check_finite(const sp_check_case *c, const char *input, sp_er
     return SP_OK;
 }
 
-/* The outputs at one vector width; the first width's results stay in expected, the others must agree with them. */
-static sp_status run_width(sp_registry *reg, sp_device *dev, sp_check_case *c, const char *kernel, const char *source,
-                           int width, sp_error *err)
+/* The outputs at one vector width; the first width's results stay in expected, the others must agree with
+ * them. */
+static sp_status run_width(sp_registry *reg, sp_device *dev, sp_check_case *c, const char *kernel,
+                           const char *source, int width, sp_error *err)
 {
     char define[40], points[32], name[40], plugin[] = "check", version[] = "1", path[] = "fragment check";
     snprintf(define, sizeof define, "-DSP_REAL_WIDTH=%d", width);
     snprintf(points, sizeof points, "M/%d", width);
     snprintf(name, sizeof name, "%s", kernel);
-    sp_variant v = {.plugin = plugin, .version = version, .id = name, .op = c->call.op, .n_passes = 1, .defines = define,
-                    .path = path, .source = source};
+    sp_variant v = {.plugin = plugin,
+                    .version = version,
+                    .id = name,
+                    .op = c->call.op,
+                    .n_passes = 1,
+                    .defines = define,
+                    .path = path,
+                    .source = source};
     v.passes[0] = (sp_pass){.kernel = name, .global = {points}, .dims = 1};
     sp_launch *launch = NULL;
     sp_check_arena arena;
@@ -110,8 +132,8 @@ static sp_status run_width(sp_registry *reg, sp_device *dev, sp_check_case *c, c
     return st;
 }
 
-sp_status sp_fragment_run(sp_registry *reg, sp_device *dev, sp_check_case *c, const char *kernel, const char *source,
-                            sp_error *err)
+sp_status sp_fragment_run(sp_registry *reg, sp_device *dev, sp_check_case *c, const char *kernel,
+                          const char *source, sp_error *err)
 {
     for (size_t i = 0; i < sizeof widths / sizeof *widths; i++)
         SP_TRY(run_width(reg, dev, c, kernel, source, widths[i], err));
@@ -146,8 +168,8 @@ static void put_surrogate_points(sp_check_case *c, float width)
     }
 }
 
-static sp_status check_surrogate_formula(const sp_check_case *c, const char *name, float width, sp_check_report *report,
-                                         sp_error *err)
+static sp_status check_surrogate_formula(const sp_check_case *c, const char *name, float width,
+                                         sp_check_report *report, sp_error *err)
 {
     double largest = 0;
     int known = 0;
@@ -162,8 +184,10 @@ static sp_status check_surrogate_formula(const sp_check_case *c, const char *nam
             return SP_OK;
         sp_fragment_note(report, fmax(fabs(g - right_g) / fmax(largest, 1e-30), fabs(s - right_s)), 1e-5);
         if (fabs(g - right_g) > 1e-5 * largest || fabs(s - right_s) > 1e-5)
-            return SP_FAIL(err, SP_E_MISMATCH, "at d = %.9g, width %g: surrogate_grad is %.9g, should be %.9g; surrogate_smooth "
-                           "is %.9g, should be %.9g", d, (double)width, g, right_g, s, right_s);
+            return SP_FAIL(err, SP_E_MISMATCH,
+                           "at d = %.9g, width %g: surrogate_grad is %.9g, should be %.9g; surrogate_smooth "
+                           "is %.9g, should be %.9g",
+                           d, (double)width, g, right_g, s, right_s);
     }
     return SP_OK;
 }
@@ -175,16 +199,18 @@ static sp_status check_surrogate_slope(const sp_check_case *c, float width, sp_e
         double run = (double)sp_point_get(c, "d", k + 2) - (double)sp_point_get(c, "d", k + 1);
         double rise = (double)sp_point_get(c, "smooth", k + 2) - (double)sp_point_get(c, "smooth", k + 1);
         double g = (double)sp_point_get(c, "grad", k);
-        if (!sp_point_between(rise / run, g, (double)sp_point_get(c, "grad", k + 1), (double)sp_point_get(c, "grad", k + 2),
-                              slack * fmax(1, fabs(g))))
-            return SP_FAIL(err, SP_E_MISMATCH, "surrogate_grad is not the derivative of surrogate_smooth: at d = %.9g, width %g "
-                           "it is %.6g, the slope %.6g", (double)sp_point_get(c, "d", k), (double)width, g, rise / run);
+        if (!sp_point_between(rise / run, g, (double)sp_point_get(c, "grad", k + 1),
+                              (double)sp_point_get(c, "grad", k + 2), slack * fmax(1, fabs(g))))
+            return SP_FAIL(err, SP_E_MISMATCH,
+                           "surrogate_grad is not the derivative of surrogate_smooth: at d = %.9g, width %g "
+                           "it is %.6g, the slope %.6g",
+                           (double)sp_point_get(c, "d", k), (double)width, g, rise / run);
     }
     return SP_OK;
 }
 
-static sp_status check_surrogate(sp_registry *reg, sp_device *dev, const sp_fragment *f, sp_check_report *report,
-                                 sp_error *err)
+static sp_status check_surrogate(sp_registry *reg, sp_device *dev, const sp_fragment *f,
+                                 sp_check_report *report, sp_error *err)
 {
     for (int half = 0; half < 2; half++) {
         float width = (float)f->width_default * (half ? 0.5f : 1.0f);
@@ -210,8 +236,8 @@ done:
 
 /* ---- neurons ---- */
 
-/* Point i and its neighbours: 0 the point, 1 and 2 with u and one of v and x moved down and up. Points 4j and 4j+2
- * differ in s alone. */
+/* Point i and its neighbours: 0 the point, 1 and 2 with u and one of v and x moved down and up. Points 4j and
+ * 4j+2 differ in s alone. */
 static void put_neuron_points(sp_check_case *c)
 {
     for (int i = 0; i < N_NEURON_POINTS; i++)
@@ -225,15 +251,17 @@ static void put_neuron_points(sp_check_case *c)
         }
 }
 
-static sp_status differs(const sp_check_case *c, const char *what, int i, double got, double right, sp_error *err)
+static sp_status differs(const sp_check_case *c, const char *what, int i, double got, double right,
+                         sp_error *err)
 {
-    return SP_FAIL(err, SP_E_MISMATCH, "%s is %.9g, should be %.9g at v=%g x=%g u=%g s=%g%s", what, got, right,
-                   (double)sp_point_get(c, "v", i), (double)sp_point_get(c, "x", i), (double)sp_point_get(c, "u", i),
-                   (double)sp_point_get(c, "s", i),
+    return SP_FAIL(err, SP_E_MISMATCH, "%s is %.9g, should be %.9g at v=%g x=%g u=%g s=%g%s", what, got,
+                   right, (double)sp_point_get(c, "v", i), (double)sp_point_get(c, "x", i),
+                   (double)sp_point_get(c, "u", i), (double)sp_point_get(c, "s", i),
                    sp_call_flag(&c->call, "HARD") ? ", hard reset" : ", soft reset");
 }
 
-static sp_status check_neuron_formula(const sp_check_case *c, const char *name, sp_check_report *report, sp_error *err)
+static sp_status check_neuron_formula(const sp_check_case *c, const char *name, sp_check_report *report,
+                                      sp_error *err)
 {
     const sp_neuron_model *n = sp_neuron_ref_find(name);
     sp_neuron_args p = {(float)sp_call_float(&c->call, "decay"), (float)sp_call_float(&c->call, "x_gain"),
@@ -245,7 +273,8 @@ static sp_status check_neuron_formula(const sp_check_case *c, const char *name, 
             const char *buffer, *what;
             double right;
         } values[] = {
-            {"charge", "neuron_charge", (double)n->charge(sp_point_get(c, "v", i), sp_point_get(c, "x", i), &p)},
+            {"charge", "neuron_charge",
+             (double)n->charge(sp_point_get(c, "v", i), sp_point_get(c, "x", i), &p)},
             {"reset", "neuron_reset", (double)n->reset(u, s, &p)},
             {"d_v", "neuron_d_charge_d_v", n->d_charge_d_v(&p)},
             {"d_x", "neuron_d_charge_d_x", n->d_charge_d_x(&p)},
@@ -262,15 +291,16 @@ static sp_status check_neuron_formula(const sp_check_case *c, const char *name, 
     return SP_OK;
 }
 
-static sp_status check_slope(const sp_check_case *c, const char *function, const char *input, const char *derivative,
-                             int i, sp_error *err)
+static sp_status check_slope(const sp_check_case *c, const char *function, const char *input,
+                             const char *derivative, int i, sp_error *err)
 {
     int k = i * SHIFTS;
     double run = (double)sp_point_get(c, input, k + 2) - (double)sp_point_get(c, input, k + 1);
-    double slope = ((double)sp_point_get(c, function, k + 2) - (double)sp_point_get(c, function, k + 1)) / run;
+    double slope =
+        ((double)sp_point_get(c, function, k + 2) - (double)sp_point_get(c, function, k + 1)) / run;
     double g = (double)sp_point_get(c, derivative, k);
-    if (sp_point_between(slope, g, (double)sp_point_get(c, derivative, k + 1), (double)sp_point_get(c, derivative, k + 2),
-                         slack * fmax(1, fabs(g))))
+    if (sp_point_between(slope, g, (double)sp_point_get(c, derivative, k + 1),
+                         (double)sp_point_get(c, derivative, k + 2), slack * fmax(1, fabs(g))))
         return SP_OK;
     char what[96];
     snprintf(what, sizeof what, "neuron_d_%s_%s", function, derivative);
@@ -299,7 +329,8 @@ static sp_status check_neuron_slopes(const sp_check_case *c, sp_error *err)
     return SP_OK;
 }
 
-static sp_status check_neuron(sp_registry *reg, sp_device *dev, const sp_fragment *f, sp_check_report *report, sp_error *err)
+static sp_status check_neuron(sp_registry *reg, sp_device *dev, const sp_fragment *f, sp_check_report *report,
+                              sp_error *err)
 {
     for (int hard = 0; hard < 2; hard++) {
         sp_op_call call = {.op = &neuron_op, .neuron = f->name};
@@ -326,7 +357,8 @@ done:
     return SP_OK;
 }
 
-sp_status sp_check_fragment(sp_registry *reg, sp_device *dev, sp_fragment *f, sp_check_report *report, sp_error *err)
+sp_status sp_check_fragment(sp_registry *reg, sp_device *dev, sp_fragment *f, sp_check_report *report,
+                            sp_error *err)
 {
     sp_check_report own = {0};
     if (!report)
@@ -337,7 +369,8 @@ sp_status sp_check_fragment(sp_registry *reg, sp_device *dev, sp_fragment *f, sp
     if (st == SP_OK && f->uses)
         st = sp_check_neuron_extra(reg, dev, f, report, err);
     if (st != SP_OK)
-        return sp_error_prefix(err, st, "%s %s (plugin %s): ", f->kind == SP_FRAGMENT_NEURON ? "neuron" : "surrogate",
+        return sp_error_prefix(err, st,
+                               "%s %s (plugin %s): ", f->kind == SP_FRAGMENT_NEURON ? "neuron" : "surrogate",
                                f->name, f->plugin);
     return SP_OK;
 }

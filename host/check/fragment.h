@@ -1,13 +1,13 @@
-/* Inside of host/check: what the checks of fragments share. A case has triples of points: one, and its neighbours below and
- * above in one input. */
+/* Inside of host/check: what the checks of fragments share. A case has triples of points: one, and its
+ * neighbours below and above in one input. */
 #ifndef SP_CHECK_FRAGMENT_H
 #define SP_CHECK_FRAGMENT_H
 
 #include "check/case.h"
 
 enum { SP_NEURON_POINTS = 256, SP_POINT_SHIFTS = 3 }; /* multiples of 16 together */
-#define SP_POINT_STEP (1.0f / 256) /* of the central differences: exact, and far above rounding */
-#define SP_POINT_SLACK 2e-3        /* what rounding and curvature may make of a difference */
+#define SP_POINT_STEP  (1.0f / 256) /* of the central differences: exact, and far above rounding */
+#define SP_POINT_SLACK 2e-3         /* what rounding and curvature may make of a difference */
 
 /* vload and vstore of `real`, whatever its width. */
 #define SP_REAL_ACCESS                                                                                       \
@@ -26,14 +26,16 @@ void sp_point_put(sp_check_case *c, const char *buffer, int i, float f);
 sp_status sp_point_check_finite(const sp_check_case *c, const char *input, sp_error *err);
 
 /* Runs the kernel as float, float4, float8 and float16; all must agree. The results are in `got`. */
-sp_status sp_fragment_run(sp_registry *reg, sp_device *dev, sp_check_case *c, const char *kernel, const char *source,
-                          sp_error *err);
+sp_status sp_fragment_run(sp_registry *reg, sp_device *dev, sp_check_case *c, const char *kernel,
+                          const char *source, sp_error *err);
 
-/* A difference must lie between the derivatives at both ends and the middle (mean value), whatever jumps there are. */
+/* A difference must lie between the derivatives at both ends and the middle (mean value), whatever jumps
+ * there are. */
 bool sp_point_between(double difference, double a, double b, double c, double allowed);
 void sp_fragment_note(sp_check_report *report, double error, double allowed);
 
 /* What a model has beyond u (fragment_ext.c). */
-sp_status sp_check_neuron_extra(sp_registry *reg, sp_device *dev, const sp_fragment *f, sp_check_report *report, sp_error *err);
+sp_status sp_check_neuron_extra(sp_registry *reg, sp_device *dev, const sp_fragment *f,
+                                sp_check_report *report, sp_error *err);
 
 #endif

@@ -1,5 +1,6 @@
-/* Fragments of neuron models that keep more than u: the functions of a second state, of a threshold that follows it and of a
- * learnable scalar, compared with the C formulas (built-in names) and with differences. */
+/* Fragments of neuron models that keep more than u: the functions of a second state, of a threshold that
+ * follows it and of a learnable scalar, compared with the C formulas (built-in names) and with differences.
+ */
 #include <math.h>
 #include <stdio.h>
 
@@ -7,18 +8,27 @@
 #include "check/fragment.h"
 #include "op/fragments_ref.h"
 
-#define POINTS(n, way, condition) {.name = n, .access = way, .rows = "1", .cols = "M", .when = condition}
+#define POINTS(n, way, condition)                                                                            \
+    {                                                                                                        \
+        .name = n, .access = way, .rows = "1", .cols = "M", .when = condition                                \
+    }
 
-static const sp_op extra_op = {
-    .id = "fragment.neuron_ext/1", .takes_neuron = true, .flags = {"HARD", "SCALED", "AUX", "ADAPT", "LEARN"},
-    .floats = {"decay", "x_gain", "v_th", "v_reset", "aux_decay", "aux_gain", "w"}, .ints = {"M"},
-    .buffers = {POINTS("a", SP_IN, NULL), POINTS("x", SP_IN, NULL), POINTS("s", SP_IN, NULL), POINTS("aux", SP_OUT, "AUX"),
-                POINTS("current", SP_OUT, "AUX"), POINTS("threshold", SP_OUT, "ADAPT"), POINTS("slopes", SP_OUT, "AUX"),
-                POINTS("slope_th", SP_OUT, "ADAPT"), POINTS("charge", SP_OUT, "LEARN"), POINTS("down", SP_OUT, "LEARN"),
-                POINTS("up", SP_OUT, "LEARN"), POINTS("d_w", SP_OUT, "LEARN")}};
+static const sp_op extra_op = {.id = "fragment.neuron_ext/1",
+                               .takes_neuron = true,
+                               .flags = {"HARD", "SCALED", "AUX", "ADAPT", "LEARN"},
+                               .floats = {"decay", "x_gain", "v_th", "v_reset", "aux_decay", "aux_gain", "w"},
+                               .ints = {"M"},
+                               .buffers = {POINTS("a", SP_IN, NULL), POINTS("x", SP_IN, NULL),
+                                           POINTS("s", SP_IN, NULL), POINTS("aux", SP_OUT, "AUX"),
+                                           POINTS("current", SP_OUT, "AUX"),
+                                           POINTS("threshold", SP_OUT, "ADAPT"),
+                                           POINTS("slopes", SP_OUT, "AUX"),
+                                           POINTS("slope_th", SP_OUT, "ADAPT"),
+                                           POINTS("charge", SP_OUT, "LEARN"), POINTS("down", SP_OUT, "LEARN"),
+                                           POINTS("up", SP_OUT, "LEARN"), POINTS("d_w", SP_OUT, "LEARN")}};
 
-/* The five slopes of aux and current are the same everywhere: one for each run of 128 elements. `a` serves as the potential of
- * the charge. */
+/* The five slopes of aux and current are the same everywhere: one for each run of 128 elements. `a` serves as
+ * the potential of the charge. */
 static const char source[] = SP_REAL_ACCESS
     "__kernel void check_neuron_ext(SP_IN(float, a), SP_IN(float, x), SP_IN(float, s),\n"
     "#if AUX\n"
@@ -78,19 +88,21 @@ static void put_points(sp_check_case *c)
         }
 }
 
-static sp_status differs(const sp_check_case *c, const char *what, int i, double got, double right, sp_error *err)
+static sp_status differs(const sp_check_case *c, const char *what, int i, double got, double right,
+                         sp_error *err)
 {
-    return SP_FAIL(err, SP_E_MISMATCH, "%s is %.9g, should be %.9g at a or v = %g, x = %g, s = %g%s", what, got, right,
-                   (double)sp_point_get(c, "a", i), (double)sp_point_get(c, "x", i), (double)sp_point_get(c, "s", i),
-                   sp_call_flag(&c->call, "SCALED") ? ", scaled input" : "");
+    return SP_FAIL(err, SP_E_MISMATCH, "%s is %.9g, should be %.9g at a or v = %g, x = %g, s = %g%s", what,
+                   got, right, (double)sp_point_get(c, "a", i), (double)sp_point_get(c, "x", i),
+                   (double)sp_point_get(c, "s", i), sp_call_flag(&c->call, "SCALED") ? ", scaled input" : "");
 }
 
-static sp_status check_slope(const sp_check_case *c, const char *function, const char *input, const char *name, double g, int i,
-                             sp_error *err)
+static sp_status check_slope(const sp_check_case *c, const char *function, const char *input,
+                             const char *name, double g, int i, sp_error *err)
 {
     int k = i * SP_POINT_SHIFTS;
     double run = (double)sp_point_get(c, input, k + 2) - (double)sp_point_get(c, input, k + 1);
-    double slope = ((double)sp_point_get(c, function, k + 2) - (double)sp_point_get(c, function, k + 1)) / run;
+    double slope =
+        ((double)sp_point_get(c, function, k + 2) - (double)sp_point_get(c, function, k + 1)) / run;
     return fabs(slope - g) <= SP_POINT_SLACK * fmax(1, fabs(g)) ? SP_OK : differs(c, name, k, g, slope, err);
 }
 
@@ -101,14 +113,17 @@ static sp_status check_aux(const sp_check_case *c, sp_error *err)
         slope[i] = (double)sp_point_get(c, "slopes", i * 128);
     for (int i = 0; i < SP_NEURON_POINTS; i++) {
         bool x = i % 2;
-        SP_TRY(check_slope(c, "aux", x ? "x" : "a", slope_names[x ? D_AUX_X : D_AUX_A], slope[x ? D_AUX_X : D_AUX_A], i, err));
+        SP_TRY(check_slope(c, "aux", x ? "x" : "a", slope_names[x ? D_AUX_X : D_AUX_A],
+                           slope[x ? D_AUX_X : D_AUX_A], i, err));
         SP_TRY(check_slope(c, "current", x ? "x" : "a", slope_names[x ? D_CURRENT_X : D_CURRENT_A],
                            slope[x ? D_CURRENT_X : D_CURRENT_A], i, err));
         if (!x && sp_call_flag(&c->call, "ADAPT"))
-            SP_TRY(check_slope(c, "threshold", "a", "neuron_d_threshold_d_a", (double)sp_point_get(c, "slope_th", i), i, err));
+            SP_TRY(check_slope(c, "threshold", "a", "neuron_d_threshold_d_a",
+                               (double)sp_point_get(c, "slope_th", i), i, err));
         int silent = i * SP_POINT_SHIFTS, spiking = (i + 2) * SP_POINT_SHIFTS;
-        double rise = i % 4 ? slope[D_AUX_S]
-                            : (double)sp_point_get(c, "aux", spiking) - (double)sp_point_get(c, "aux", silent);
+        double rise = i % 4
+                          ? slope[D_AUX_S]
+                          : (double)sp_point_get(c, "aux", spiking) - (double)sp_point_get(c, "aux", silent);
         if (fabs(rise - slope[D_AUX_S]) > SP_POINT_SLACK * fmax(1, fabs(rise)))
             return differs(c, slope_names[D_AUX_S], silent, slope[D_AUX_S], rise, err);
     }
@@ -135,7 +150,8 @@ static sp_status compare(const sp_check_case *c, const char *buffer, const char 
     return fabs(got - right) <= 1e-6 ? SP_OK : differs(c, what, i, got, right, err);
 }
 
-static sp_status check_formula(const sp_check_case *c, const char *name, sp_check_report *report, sp_error *err)
+static sp_status check_formula(const sp_check_case *c, const char *name, sp_check_report *report,
+                               sp_error *err)
 {
     const sp_neuron_model *n = sp_neuron_ref_find(name);
     const sp_neuron_extra *x = n ? n->extra : NULL;
@@ -152,12 +168,14 @@ static sp_status check_formula(const sp_check_case *c, const char *name, sp_chec
             SP_TRY(compare(c, "current", "neuron_current", i, (double)x->current(in, a), report, err));
         }
         if (x->threshold)
-            SP_TRY(compare(c, "threshold", "neuron_threshold", i, (double)x->threshold(a, &p, &q), report, err));
+            SP_TRY(
+                compare(c, "threshold", "neuron_threshold", i, (double)x->threshold(a, &p, &q), report, err));
         if (x->learn) {
             sp_neuron_args learned = x->learn(&p, w, scaled);
             double u = (double)n->charge(a, in, &learned);
             SP_TRY(compare(c, "charge", "neuron_charge after neuron_learn", i, u, report, err));
-            SP_TRY(compare(c, "d_w", "neuron_d_charge_d_w", i, x->d_charge_d_w((double)a, u, &learned, w, scaled), report, err));
+            SP_TRY(compare(c, "d_w", "neuron_d_charge_d_w", i,
+                           x->d_charge_d_w((double)a, u, &learned, w, scaled), report, err));
         }
     }
     return SP_OK;
@@ -168,15 +186,19 @@ static sp_op_call make_call(const sp_fragment *f, int setting)
     sp_op_call call = {.op = &extra_op, .neuron = f->name};
     sp_call_set_int(&call, "M", SP_NEURON_POINTS * SP_POINT_SHIFTS);
     sp_call_set_flag(&call, "HARD", setting & 1), sp_call_set_flag(&call, "SCALED", setting >> 1);
-    sp_call_set_flag(&call, "AUX", f->uses & SP_USES_AUX), sp_call_set_flag(&call, "ADAPT", f->uses & SP_USES_THRESHOLD);
+    sp_call_set_flag(&call, "AUX", f->uses & SP_USES_AUX),
+        sp_call_set_flag(&call, "ADAPT", f->uses & SP_USES_THRESHOLD);
     sp_call_set_flag(&call, "LEARN", f->uses & SP_USES_LEARN);
-    sp_call_set_float(&call, "decay", 0.75), sp_call_set_float(&call, "x_gain", 0.5), sp_call_set_float(&call, "v_th", 1);
+    sp_call_set_float(&call, "decay", 0.75), sp_call_set_float(&call, "x_gain", 0.5),
+        sp_call_set_float(&call, "v_th", 1);
     sp_call_set_float(&call, "v_reset", setting & 1 ? -0.25 : 0);
-    sp_call_set_float(&call, "aux_decay", 0.625), sp_call_set_float(&call, "aux_gain", 0.375), sp_call_set_float(&call, "w", -0.75);
+    sp_call_set_float(&call, "aux_decay", 0.625), sp_call_set_float(&call, "aux_gain", 0.375),
+        sp_call_set_float(&call, "w", -0.75);
     return call;
 }
 
-sp_status sp_check_neuron_extra(sp_registry *reg, sp_device *dev, const sp_fragment *f, sp_check_report *report, sp_error *err)
+sp_status sp_check_neuron_extra(sp_registry *reg, sp_device *dev, const sp_fragment *f,
+                                sp_check_report *report, sp_error *err)
 {
     for (int setting = 0; setting < 4; setting++) {
         sp_op_call call = make_call(f, setting);

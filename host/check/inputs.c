@@ -1,5 +1,5 @@
-/* Inputs of a case, and what the reference makes of them. Random numbers are a function of (seed, call, buffer), so
- * that a failing call draws the same inputs when it is repeated alone. */
+/* Inputs of a case, and what the reference makes of them. Random numbers are a function of (seed, call,
+ * buffer), so that a failing call draws the same inputs when it is repeated alone. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -29,24 +29,31 @@ static const struct {
     const char *op, *buffer; /* start of the op's id, NULL any */
     kind kind;
 } kinds[] = {
-    {NULL, "gamma", AROUND_ONE},       {NULL, "gain", AROUND_ONE},   {NULL, "scale", AROUND_ONE},
-    {NULL, "running_var", POSITIVE},   {NULL, "rstd", POSITIVE},     {"optimizer.adamw", "v", SMALL},
-    {NULL, "labels", LABELS},          {NULL, "count", COUNTS},      {"neuron.", "u", MEMBRANE},
-    {"neuron.", "u_prev", MEMBRANE},   {"neuron.forward", "x", CURRENT}, {"pool.max", "x", STEPS},
-    {"metrics.correct", "sum", STEPS}, {"loss", "logits", LOGITS},   {"batch_norm.statistics", "x", OFFSET},
+    {NULL, "gamma", AROUND_ONE},
+    {NULL, "gain", AROUND_ONE},
+    {NULL, "scale", AROUND_ONE},
+    {NULL, "running_var", POSITIVE},
+    {NULL, "rstd", POSITIVE},
+    {"optimizer.adamw", "v", SMALL},
+    {NULL, "labels", LABELS},
+    {NULL, "count", COUNTS},
+    {"neuron.", "u", MEMBRANE},
+    {"neuron.", "u_prev", MEMBRANE},
+    {"neuron.forward", "x", CURRENT},
+    {"pool.max", "x", STEPS},
+    {"metrics.correct", "sum", STEPS},
+    {"loss", "logits", LOGITS},
+    {"batch_norm.statistics", "x", OFFSET},
 };
 
 /* Contents that the contract says are not read when the scalar is set: they are NaN then. */
 static const struct {
     const char *op, *buffer, *scalar;
 } unread[] = {
-    {"neuron.forward", "u_prev", "first"},
-    {"neuron.forward_ext", "aux_prev", "first"},
+    {"neuron.forward", "u_prev", "first"},        {"neuron.forward_ext", "aux_prev", "first"},
     {"neuron.backward", "carry", "last"}, /* and of those that begin alike */
-    {"neuron.backward_ext", "carry_aux", "last"},
-    {"neuron.backward_ext", "u_prev", "first"},
-    {"neuron.backward_ext", "aux_prev", "first"},
-    {"trace.update", "trace", "first"},
+    {"neuron.backward_ext", "carry_aux", "last"}, {"neuron.backward_ext", "u_prev", "first"},
+    {"neuron.backward_ext", "aux_prev", "first"}, {"trace.update", "trace", "first"},
     {"logits.accumulate", "sum", "first"},
 };
 
@@ -98,18 +105,12 @@ static float draw_membrane(const sp_op_call *call, sp_rng *r)
 {
     float v_th = number_of(call, "v_th", 1), width = number_of(call, "width", 1);
     switch (sp_rng_below(r, 20)) {
-    case 0:
-        return v_th;
-    case 1:
-        return one_up_or_down(v_th, r);
-    case 2:
-        return v_th + (sp_rng_below(r, 2) ? width : -width) * 0.5f;
-    case 3:
-        return v_th + (sp_rng_below(r, 2) ? width : -width);
-    case 4:
-        return 20 * v_th * (2 * sp_rng_uniform(r) - 1);
-    default:
-        return v_th * (3 * sp_rng_uniform(r) - 1);
+    case 0: return v_th;
+    case 1: return one_up_or_down(v_th, r);
+    case 2: return v_th + (sp_rng_below(r, 2) ? width : -width) * 0.5f;
+    case 3: return v_th + (sp_rng_below(r, 2) ? width : -width);
+    case 4: return 20 * v_th * (2 * sp_rng_uniform(r) - 1);
+    default: return v_th * (3 * sp_rng_uniform(r) - 1);
     }
 }
 
@@ -117,14 +118,10 @@ static float draw_current(const sp_op_call *call, sp_rng *r)
 {
     float tie = number_of(call, "v_th", 1) / number_of(call, "x_gain", 1);
     switch (sp_rng_below(r, 20)) {
-    case 0:
-        return tie;
-    case 1:
-        return one_up_or_down(tie, r);
-    case 2:
-        return 0;
-    default:
-        return tie * (4 * sp_rng_uniform(r) - 2);
+    case 0: return tie;
+    case 1: return one_up_or_down(tie, r);
+    case 2: return 0;
+    default: return tie * (4 * sp_rng_uniform(r) - 2);
     }
 }
 
@@ -132,29 +129,21 @@ static float draw(const sp_op_call *call, kind k, int64_t row, int64_t col, sp_r
 {
     static const float logit_range[3] = {1, 5, 60};
     switch (k) {
-    case POSITIVE:
-        return 0.05f + 1.95f * sp_rng_uniform(r);
-    case SMALL:
-        return sp_rng_below(r, 8) ? 0.01f * sp_rng_uniform(r) : 0;
-    case AROUND_ONE:
-        return 0.5f + sp_rng_uniform(r);
-    case OFFSET:
-        return 2 * sp_rng_uniform(r) - (col % 3 == 1 ? -1.0f : 1.0f);
-    case STEPS:
-        return 0.25f * (float)sp_rng_below(r, 9) - 1;
-    case LOGITS:
-        return logit_range[row % 3] * (2 * sp_rng_uniform(r) - 1);
-    case MEMBRANE:
-        return draw_membrane(call, r);
-    case CURRENT:
-        return draw_current(call, r);
-    default:
-        return sp_rng_below(r, 10) ? 2 * sp_rng_uniform(r) - 1 : 0;
+    case POSITIVE: return 0.05f + 1.95f * sp_rng_uniform(r);
+    case SMALL: return sp_rng_below(r, 8) ? 0.01f * sp_rng_uniform(r) : 0;
+    case AROUND_ONE: return 0.5f + sp_rng_uniform(r);
+    case OFFSET: return 2 * sp_rng_uniform(r) - (col % 3 == 1 ? -1.0f : 1.0f);
+    case STEPS: return 0.25f * (float)sp_rng_below(r, 9) - 1;
+    case LOGITS: return logit_range[row % 3] * (2 * sp_rng_uniform(r) - 1);
+    case MEMBRANE: return draw_membrane(call, r);
+    case CURRENT: return draw_current(call, r);
+    default: return sp_rng_below(r, 10) ? 2 * sp_rng_uniform(r) - 1 : 0;
     }
 }
 
-/* Spikes: every other buffer has rows of no, few, some and all spikes; else few or most neurons fire everywhere, or some
- * channels fire and others do not, because kernels choose their way by such rates. Bits past the last column stay zero. */
+/* Spikes: every other buffer has rows of no, few, some and all spikes; else few or most neurons fire
+ * everywhere, or some channels fire and others do not, because kernels choose their way by such rates. Bits
+ * past the last column stay zero. */
 static void fill_spikes(sp_check_buffer *b, sp_rng *r)
 {
     static const uint32_t mixed[8] = {30, 5, 100, 30, 0, 5, 30, 50}, few[8] = {5, 0, 8, 5, 5, 3, 0, 5},
@@ -221,8 +210,8 @@ static sp_status buffer_init(sp_check_case *c, int i, uint64_t stream, sp_error 
     b->expected = sp_alloc_array((size_t)b->words, 4);
     b->got = sp_alloc_array((size_t)b->words, 4);
     if (!b->initial || !b->expected || !b->got)
-        return SP_FAIL(err, SP_E_MEMORY, "no memory for buffer %s of op %s (%lld elements)", b->name, call->op->id,
-                       (long long)b->words);
+        return SP_FAIL(err, SP_E_MEMORY, "no memory for buffer %s of op %s (%lld elements)", b->name,
+                       call->op->id, (long long)b->words);
     fill(call, b, c->seed, stream);
     return SP_OK;
 }

@@ -13,9 +13,12 @@ static const char source[] =
     "    float16 v[12];\n"
     "    for (int i = 0; i < 12; i++) v[i] = (float16)(a + (float)i);\n"
     "    for (int k = 0; k < rounds; k++) {\n"
-    "        v[0] = fma(v[0], a, b); v[1] = fma(v[1], a, b); v[2] = fma(v[2], a, b); v[3] = fma(v[3], a, b);\n"
-    "        v[4] = fma(v[4], a, b); v[5] = fma(v[5], a, b); v[6] = fma(v[6], a, b); v[7] = fma(v[7], a, b);\n"
-    "        v[8] = fma(v[8], a, b); v[9] = fma(v[9], a, b); v[10] = fma(v[10], a, b); v[11] = fma(v[11], a, b);\n"
+    "        v[0] = fma(v[0], a, b); v[1] = fma(v[1], a, b); v[2] = fma(v[2], a, b); v[3] = fma(v[3], a, "
+    "b);\n"
+    "        v[4] = fma(v[4], a, b); v[5] = fma(v[5], a, b); v[6] = fma(v[6], a, b); v[7] = fma(v[7], a, "
+    "b);\n"
+    "        v[8] = fma(v[8], a, b); v[9] = fma(v[9], a, b); v[10] = fma(v[10], a, b); v[11] = fma(v[11], a, "
+    "b);\n"
     "    }\n"
     "    float16 s = v[0];\n"
     "    for (int i = 1; i < 12; i++) s += v[i];\n"
@@ -27,7 +30,8 @@ static const char source[] =
     "    for (int i = 0; i < n; i += 16) vstore16(vload16(0, x + at + i), 0, y + at + i);\n"
     "}\n";
 
-static sp_status run(sp_device *dev, cl_kernel k, const char *name, size_t global, double *seconds, sp_error *err)
+static sp_status run(sp_device *dev, cl_kernel k, const char *name, size_t global, double *seconds,
+                     sp_error *err)
 {
     const size_t local = 1;
     for (int i = 0; i < TRIES; i++) {
@@ -51,7 +55,8 @@ static sp_status measure(sp_device *dev, cl_program p, cl_mem x, cl_mem y, sp_ru
     double seconds = 1;
     sp_status st = SP_OK;
     if (code != CL_SUCCESS || code2 != CL_SUCCESS)
-        SP_TRY_GOTO(SP_FAIL_CL(err, code ? code : code2, "the rulers' kernels: %s", sp_cl_error_name(code ? code : code2)));
+        SP_TRY_GOTO(SP_FAIL_CL(err, code ? code : code2, "the rulers' kernels: %s",
+                               sp_cl_error_name(code ? code : code2)));
     clSetKernelArg(fma, 0, sizeof y, &y);
     clSetKernelArg(fma, 1, sizeof a, &a);
     clSetKernelArg(fma, 2, sizeof b, &b);

@@ -1,12 +1,13 @@
-/* Rulers: what a device reaches at best on plain code, measured now; achieved figures are told as shares of them. */
+/* Rulers: what a device reaches at best on plain code, measured now; achieved figures are told as shares of
+ * them. */
 #ifndef SP_CHECK_RULER_H
 #define SP_CHECK_RULER_H
 
 #include "cl/device.h"
 
 typedef struct sp_ruler {
-    double gflops;   /* float32 multiply-adds on registers, 2 operations each */
-    double gbytes;   /* copy of 64 MiB: bytes read and written, 1e9 a second */
+    double gflops; /* float32 multiply-adds on registers, 2 operations each */
+    double gbytes; /* copy of 64 MiB: bytes read and written, 1e9 a second */
 } sp_ruler;
 
 /* Best of five runs of each. About a second. [setup] */

@@ -1,5 +1,5 @@
-/* Wall clock around batches of launches and a finish: drivers' event times differ in what they count, and a schedule
- * pays for the launch as well. */
+/* Wall clock around batches of launches and a finish: drivers' event times differ in what they count, and a
+ * schedule pays for the launch as well. */
 #include "check/timing.h"
 
 #include <stdlib.h>
@@ -20,7 +20,8 @@ double sp_call_bytes(const sp_op_call *call)
     double bytes = 0;
     for (int i = 0; i < SP_OP_MAX_BUFFERS && call->op->buffers[i].name; i++)
         if (sp_call_has_buffer(call, i))
-            bytes += (double)sp_call_buffer_elems(call, i) * (sp_call_buffer_access(call, i) == SP_INOUT ? 8 : 4);
+            bytes +=
+                (double)sp_call_buffer_elems(call, i) * (sp_call_buffer_access(call, i) == SP_INOUT ? 8 : 4);
     return bytes;
 }
 
@@ -28,11 +29,13 @@ double sp_call_flops(const sp_op_call *call)
 {
     sp_op_call copy = *call;
     int64_t flops = 0;
-    bool counted = call->op->flops && sp_expr_eval(call->op->flops, sp_call_lookup, &copy, &flops, NULL) == SP_OK;
+    bool counted =
+        call->op->flops && sp_expr_eval(call->op->flops, sp_call_lookup, &copy, &flops, NULL) == SP_OK;
     return counted ? (double)flops : 0;
 }
 
-/* Bits at random, labels and counts small, floats -1 to 1: speed must not depend on them, but denormals would. */
+/* Bits at random, labels and counts small, floats -1 to 1: speed must not depend on them, but denormals
+ * would. */
 static void fill(uint32_t *words, int64_t n, sp_type type, int64_t labels, sp_rng *rng)
 {
     for (int64_t i = 0; i < n; i++) {
@@ -80,15 +83,16 @@ static uint64_t lay_out(sp_timing *t)
     return words;
 }
 
-sp_status sp_timing_init(sp_timing *t, sp_device *dev, const sp_op_call *call, uint64_t seed, double density, sp_error *err)
+sp_status sp_timing_init(sp_timing *t, sp_device *dev, const sp_op_call *call, uint64_t seed, double density,
+                         sp_error *err)
 {
     *t = (sp_timing){.dev = dev, .call = *call, .bytes = sp_call_bytes(call), .flops = sp_call_flops(call)};
     uint64_t words = lay_out(t);
     char text[512];
     sp_call_describe(call, text, sizeof text);
     if (!words || words * 4 > dev->info.max_alloc_bytes)
-        return SP_FAIL(err, SP_E_USAGE, "%s %s needs %.1f MB, the device gives at most %.1f MB in one buffer", call->op->id,
-                       text, t->bytes / 1e6, (double)dev->info.max_alloc_bytes / 1e6);
+        return SP_FAIL(err, SP_E_USAGE, "%s %s needs %.1f MB, the device gives at most %.1f MB in one buffer",
+                       call->op->id, text, t->bytes / 1e6, (double)dev->info.max_alloc_bytes / 1e6);
     uint32_t *image = sp_alloc_array(words, sizeof *image);
     if (!image)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory: %.1f MB", (double)words * 4e-6);
@@ -119,8 +123,8 @@ void sp_timing_fini(sp_timing *t)
         sp_device_free(t->dev, &t->mem);
 }
 
-sp_status sp_timing_prepare(sp_timing *t, sp_registry *reg, sp_variant *v, const int64_t *tune_values, sp_timed *out,
-                            sp_error *err)
+sp_status sp_timing_prepare(sp_timing *t, sp_registry *reg, sp_variant *v, const int64_t *tune_values,
+                            sp_timed *out, sp_error *err)
 {
     *out = (sp_timed){.batch = 1};
     sp_status st = sp_launch_create(reg, t->dev, v, &t->call, tune_values, &out->launch, err);

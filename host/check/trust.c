@@ -1,5 +1,5 @@
-/* Trust: a variant that no person vouches for on this device is checked before it is chosen, once per device, driver and
- * source. Results are kept in conformance.jsonl of the user's cache folder and in the process. */
+/* Trust: a variant that no person vouches for on this device is checked before it is chosen, once per device,
+ * driver and source. Results are kept in conformance.jsonl of the user's cache folder and in the process. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -18,13 +18,13 @@
 #include "check/case.h"
 #include "registry/wisdom.h"
 
-enum { CHECK_REVISION = 2 };  /* raised when the check finds more than it did: old results no longer count */
+enum { CHECK_REVISION = 2 }; /* raised when the check finds more than it did: old results no longer count */
 static const double large_call_flops = 5e7; /* an actual call above it is tried with fewer samples */
 
 typedef struct verdict {
     char *key;
-    char *reason;   /* NULL: conforms */
-    int cl_code;    /* of the failure, 0: none */
+    char *reason; /* NULL: conforms */
+    int cl_code;  /* of the failure, 0: none */
     struct verdict *next;
 } verdict;
 
@@ -36,8 +36,10 @@ static bool file_read, file_warned;
 static void warn_once(const char *path)
 {
     if (!file_warned)
-        sp_log(SP_LOG_WARNING, "%s: %s; conformance results are not remembered, every run checks again (set "
-               "SPIKEPORT_CACHE_DIR to a folder that can be written)", path, strerror(errno));
+        sp_log(SP_LOG_WARNING,
+               "%s: %s; conformance results are not remembered, every run checks again (set "
+               "SPIKEPORT_CACHE_DIR to a folder that can be written)",
+               path, strerror(errno));
     file_warned = true;
 }
 
@@ -71,7 +73,8 @@ static void read_line(const char *line)
     const char *key = json_string_value(json_object_get(row, "key"));
     const char *result = json_string_value(json_object_get(row, "result"));
     if (key && result)
-        remember(key, strcmp(result, "ok") == 0 ? NULL : result, (int)json_integer_value(json_object_get(row, "cl_code")));
+        remember(key, strcmp(result, "ok") == 0 ? NULL : result,
+                 (int)json_integer_value(json_object_get(row, "cl_code")));
     json_decref(row);
 }
 
@@ -124,9 +127,10 @@ static void write_verdict(const char *key, const char *reason, int cl_code)
 static char *make_key(const sp_device *dev, const sp_variant *v, const char *shape)
 {
     sp_text t = {0};
-    sp_text_add(&t, "%d|%s|%s|%s %s|%016" PRIx64 "|%s|%s", CHECK_REVISION, dev->info.name, dev->info.driver, v->id,
-                v->version, sp_variant_hash(v), v->op->id, shape);
-    for (int i = 0; i < v->n_tunes; i++) /* the defaults: smaller ones take their place where groups are too large */
+    sp_text_add(&t, "%d|%s|%s|%s %s|%016" PRIx64 "|%s|%s", CHECK_REVISION, dev->info.name, dev->info.driver,
+                v->id, v->version, sp_variant_hash(v), v->op->id, shape);
+    for (int i = 0; i < v->n_tunes;
+         i++) /* the defaults: smaller ones take their place where groups are too large */
         sp_text_add(&t, "%c%s=%" PRId64, i ? ' ' : '|', v->tunes[i].name, v->tunes[i].values[0]);
     char *key = t.failed ? NULL : sp_strdup(t.s);
     sp_text_free(&t);
@@ -142,7 +146,8 @@ static double flops_of(const sp_op_call *c)
     return work * (sp_op_buffer_index(c->op, "w") >= 0 ? 1000 : 100);
 }
 
-sp_op_call sp_check_shrink(const sp_variant *v, const sp_device *dev, const sp_op_call *call, const int64_t *tune_values)
+sp_op_call sp_check_shrink(const sp_variant *v, const sp_device *dev, const sp_op_call *call,
+                           const int64_t *tune_values)
 {
     sp_op_call c = *call;
     while (flops_of(&c) > large_call_flops && c.ints[0] > 1) {
@@ -155,8 +160,8 @@ sp_op_call sp_check_shrink(const sp_variant *v, const sp_device *dev, const sp_o
     return c;
 }
 
-/* Checks, and keeps what will be the same next time: a failed allocation or a lost device is not. *out is NULL when memory
- * is out. */
+/* Checks, and keeps what will be the same next time: a failed allocation or a lost device is not. *out is
+ * NULL when memory is out. */
 static sp_status conclude(const char *key, sp_status st, sp_error *why, const verdict **out)
 {
     *out = remember(key, st == SP_OK ? NULL : why->text, why->cl_code);
@@ -173,9 +178,10 @@ static sp_status answer(const verdict *v, sp_error *err)
     return sp_error_set(err, SP_E_PLUGIN, v->cl_code, __FILE__, __LINE__, "%s", v->reason);
 }
 
-/* The call itself, for a variant that none of the quick calls fits, and for values of tunables that wisdom names. */
-static sp_status trust_call(sp_registry *reg, sp_device *dev, sp_variant *v, const sp_op_call *call, const int64_t *tunes,
-                            uint64_t seed, sp_error *err)
+/* The call itself, for a variant that none of the quick calls fits, and for values of tunables that wisdom
+ * names. */
+static sp_status trust_call(sp_registry *reg, sp_device *dev, sp_variant *v, const sp_op_call *call,
+                            const int64_t *tunes, uint64_t seed, sp_error *err)
 {
     sp_op_call small = sp_check_shrink(v, dev, call, tunes);
     char shape[768];
@@ -206,40 +212,47 @@ static char *setting_of(const sp_registry *reg, const sp_op_call *call)
             sp_text_add(&t, " %s", call->op->flags[i]);
     const char *names[] = {call->neuron, call->surrogate};
     for (int i = 0; i < 2; i++) {
-        const sp_fragment *f = names[i] ? sp_fragment_find(reg, i ? SP_FRAGMENT_SURROGATE : SP_FRAGMENT_NEURON, names[i]) : NULL;
+        const sp_fragment *f =
+            names[i] ? sp_fragment_find(reg, i ? SP_FRAGMENT_SURROGATE : SP_FRAGMENT_NEURON, names[i]) : NULL;
         if (names[i])
-            sp_text_add(&t, " %s %016" PRIx64, names[i], sp_hash_text(SP_HASH_START, f && f->source ? f->source : ""));
+            sp_text_add(&t, " %s %016" PRIx64, names[i],
+                        sp_hash_text(SP_HASH_START, f && f->source ? f->source : ""));
     }
     char *setting = t.failed ? NULL : sp_strdup(t.s ? t.s : "");
     sp_text_free(&t);
     return setting;
 }
 
-/* Keys of a variant's verdicts: with the call's setting, that some setting has passed every quick shape, that none fits. */
+/* Keys of a variant's verdicts: with the call's setting, that some setting has passed every quick shape, that
+ * none fits. */
 typedef struct keys {
     char *setting, *passed, *none;
 } keys;
 
-static bool keys_make(keys *k, const sp_registry *reg, const sp_device *dev, const sp_variant *v, const sp_op_call *call)
+static bool keys_make(keys *k, const sp_registry *reg, const sp_device *dev, const sp_variant *v,
+                      const sp_op_call *call)
 {
     char *setting = setting_of(reg, call), *quick = setting ? sp_format("quick%s", setting) : NULL;
     char *none = setting ? sp_format("quick fits none%s", setting) : NULL;
-    *k = (keys){quick ? make_key(dev, v, quick) : NULL, make_key(dev, v, "passed"), none ? make_key(dev, v, none) : NULL};
+    *k = (keys){quick ? make_key(dev, v, quick) : NULL, make_key(dev, v, "passed"),
+                none ? make_key(dev, v, none) : NULL};
     sp_free(setting);
     sp_free(quick);
     sp_free(none);
     return k->setting && k->passed && k->none;
 }
 
-/* Runs the quick shapes with the call's setting: all of them the first time that the variant is met, few for its further settings,
- * which differ by flags of the same source. */
-static const verdict *check_setting(sp_registry *reg, sp_device *dev, sp_variant *v, const sp_op_call *call, const keys *k)
+/* Runs the quick shapes with the call's setting: all of them the first time that the variant is met, few for
+ * its further settings, which differ by flags of the same source. */
+static const verdict *check_setting(sp_registry *reg, sp_device *dev, sp_variant *v, const sp_op_call *call,
+                                    const keys *k)
 {
     sp_check_options options = {.quick = true, .seed = 1, .like = call, .few = find(k->passed) != NULL};
     const verdict *result = NULL, *passed;
     sp_check_report report;
     sp_error why = {0};
-    sp_log(SP_LOG_INFO, "checking %s for %s on %s (once per device and driver)", v->id, v->op->id, dev->info.name);
+    sp_log(SP_LOG_INFO, "checking %s for %s on %s (once per device and driver)", v->id, v->op->id,
+           dev->info.name);
     sp_status checked = sp_check_variant(reg, dev, v, &options, &report, &why);
     if (checked == SP_OK && !report.shapes_run && options.few) {
         options.few = false;
@@ -255,7 +268,8 @@ static const verdict *check_setting(sp_registry *reg, sp_device *dev, sp_variant
     return result;
 }
 
-static sp_status trust_locked(sp_registry *reg, sp_device *dev, sp_variant *v, const sp_op_call *call, sp_error *err)
+static sp_status trust_locked(sp_registry *reg, sp_device *dev, sp_variant *v, const sp_op_call *call,
+                              sp_error *err)
 {
     enum { SEED = 1 };
     keys k;

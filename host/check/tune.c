@@ -1,5 +1,6 @@
-/* One call: list the candidates, compare each with the C reference, time it in alternation with the best so far. Times are
- * kept as ratios to the incumbent, so that a machine that slows down meanwhile does not favour what came first. */
+/* One call: list the candidates, compare each with the C reference, time it in alternation with the best so
+ * far. Times are kept as ratios to the incumbent, so that a machine that slows down meanwhile does not favour
+ * what came first. */
 #include "check/tune.h"
 
 #include <math.h>
@@ -15,8 +16,9 @@
 #include "op/lowered.h"
 
 enum { MAX_CONFIGS = 256, MAX_OF_VARIANT = 64, MAX_ROUNDS = 31 };
-static const double hopeless = 4;    /* times slower than the incumbent: one launch tells enough */
-static const double worthwhile = 0.98; /* a candidate must be this much of the incumbent's time to take its place */
+static const double hopeless = 4; /* times slower than the incumbent: one launch tells enough */
+static const double worthwhile =
+    0.98; /* a candidate must be this much of the incumbent's time to take its place */
 
 typedef struct config {
     sp_variant *v;
@@ -37,7 +39,7 @@ typedef struct tuning {
     sp_timing timing;
     bool can_time;
     char cannot[160]; /* why not */
-    sp_timed best; /* the incumbent; launch NULL where there is none, or it is a lowering */
+    sp_timed best;    /* the incumbent; launch NULL where there is none, or it is a lowering */
     int best_row;
 } tuning;
 
@@ -56,7 +58,8 @@ bool sp_tune_is_over(const sp_tuner *t)
 /* ---- candidates ---- */
 
 /* Every combination of the values of v's tunables that fits the call, the defaults first. */
-static int list_of_variant(sp_tuner *t, sp_variant *v, const sp_op_call *call, int stage, config *out, int room)
+static int list_of_variant(sp_tuner *t, sp_variant *v, const sp_op_call *call, int stage, config *out,
+                           int room)
 {
     int at[SP_VARIANT_MAX_TUNES] = {0}, n = 0;
     for (int k = 0; k < MAX_OF_VARIANT && n < room; k++) {
@@ -148,14 +151,16 @@ static bool is_left_out(sp_tuner *t, const config *c, char *reason, size_t size)
     const struct sp_tune_history *h = history_of(t, c);
     if (t->o.thorough || !h || h->calls < 2 || h->slow < h->calls)
         return false;
-    snprintf(reason, size, "left out: at least %g times slower for %d other calls (--thorough times it)", hopeless, h->calls);
+    snprintf(reason, size, "left out: at least %g times slower for %d other calls (--thorough times it)",
+             hopeless, h->calls);
     return true;
 }
 
 /* Other values of the tunables are not tried where the defaults are hopeless on this call already. */
 static bool has_hopeless_defaults(const tuning *g, const config *c, char *reason, size_t size)
 {
-    const sp_wisdom_row *r = c->is_default || g->t->o.thorough || g->best_row < 0 ? NULL : sp_wisdom_row_of(g->e, c->v, NULL);
+    const sp_wisdom_row *r =
+        c->is_default || g->t->o.thorough || g->best_row < 0 ? NULL : sp_wisdom_row_of(g->e, c->v, NULL);
     double ratio = r && r->ms > 0 ? r->ms / g->e->rows[g->best_row].ms : 0;
     if (ratio < hopeless)
         return false;
@@ -210,7 +215,8 @@ static sp_status time_lowering(tuning *g, double *ms, sp_error *err)
 /* Pairs of batches, incumbent first. With no incumbent to run beside it: plain medians. */
 static sp_status time_beside(tuning *g, sp_timed *l, double *ms, sp_error *err)
 {
-    double own[MAX_ROUNDS], ratio[MAX_ROUNDS], incumbent = g->best_row >= 0 ? g->e->rows[g->best_row].ms : 0, first;
+    double own[MAX_ROUNDS], ratio[MAX_ROUNDS], incumbent = g->best_row >= 0 ? g->e->rows[g->best_row].ms : 0,
+                                               first;
     SP_TRY(sp_timing_warm(&g->timing, l, incumbent > 0 ? hopeless * incumbent : HUGE_VAL, &first, err));
     if (incumbent > 0 && first > hopeless * incumbent) {
         *ms = first;
@@ -223,7 +229,8 @@ static sp_status time_beside(tuning *g, sp_timed *l, double *ms, sp_error *err)
         SP_TRY(sp_timing_once(&g->timing, l, &own[i], err));
         ratio[i] = other > 0 ? own[i] / other : 0;
     }
-    *ms = g->best.launch ? incumbent * sp_timing_median(ratio, g->t->o.rounds) : sp_timing_median(own, g->t->o.rounds);
+    *ms = g->best.launch ? incumbent * sp_timing_median(ratio, g->t->o.rounds)
+                         : sp_timing_median(own, g->t->o.rounds);
     return SP_OK;
 }
 
@@ -244,8 +251,8 @@ static void compete(tuning *g, int row, double ms, sp_timed *l)
 /* Errors that say something of the candidate and not of the device. */
 static bool is_candidates_fault(sp_status st)
 {
-    return st == SP_E_MISMATCH || st == SP_E_BUILD || st == SP_E_PLUGIN || st == SP_E_USAGE || st == SP_E_OPENCL ||
-           st == SP_E_FAILED;
+    return st == SP_E_MISMATCH || st == SP_E_BUILD || st == SP_E_PLUGIN || st == SP_E_USAGE ||
+           st == SP_E_OPENCL || st == SP_E_FAILED;
 }
 
 static sp_status verify(tuning *g, const config *c, sp_error *err)
@@ -300,12 +307,14 @@ static sp_status try_config(tuning *g, const config *c, sp_error *err)
             *err = why;
         return st;
     }
-    snprintf(g->e->rows[row].reason, sizeof r->reason, "%s%.180s", st == SP_E_MISMATCH ? "wrong: " : "", why.text);
+    snprintf(g->e->rows[row].reason, sizeof r->reason, "%s%.180s", st == SP_E_MISMATCH ? "wrong: " : "",
+             why.text);
     return SP_OK;
 }
 
 /* Rows measured before. The incumbent is made ready again, so that new candidates run beside it. */
-static sp_status take_known(tuning *g, const sp_wisdom_entry *known, const config *c, int n, bool *done, sp_error *err)
+static sp_status take_known(tuning *g, const sp_wisdom_entry *known, const config *c, int n, bool *done,
+                            sp_error *err)
 {
     const config *best = NULL;
     for (int i = 0; i < n && known; i++) {
@@ -334,8 +343,9 @@ static void add_refused(tuning *g)
 {
     for (size_t i = 0; i < g->t->reg->n_variants; i++) {
         const sp_variant *v = g->t->reg->variants[i];
-        sp_wisdom_row *r = v->op == g->call.op && v->refused && !sp_wisdom_row_of(g->e, v, NULL) ? sp_wisdom_add_row(g->e, v, NULL)
-                                                                                               : NULL;
+        sp_wisdom_row *r = v->op == g->call.op && v->refused && !sp_wisdom_row_of(g->e, v, NULL)
+                               ? sp_wisdom_add_row(g->e, v, NULL)
+                               : NULL;
         if (r)
             snprintf(r->reason, sizeof r->reason, "refused: %.180s", v->refused);
     }
@@ -355,8 +365,8 @@ static void conclude(tuning *g)
     add_refused(g);
 }
 
-sp_status sp_tune_call(sp_tuner *t, const sp_op_call *call, const sp_wisdom_entry *known, int stage, sp_wisdom_entry **out,
-                       sp_error *err)
+sp_status sp_tune_call(sp_tuner *t, const sp_op_call *call, const sp_wisdom_entry *known, int stage,
+                       sp_wisdom_entry **out, sp_error *err)
 {
     tuning g = {.t = t, .call = *call, .best_row = -1, .e = sp_wisdom_entry_new(t->dev, call)};
     config *c = sp_alloc_array(MAX_CONFIGS, sizeof *c);

@@ -1,14 +1,16 @@
-/* Program binaries: from a driver, and back to it. The only place that asks a driver for binaries; on PoCL the question
- * compiles everything once more, so it is asked only when programs are written for offline use. */
+/* Program binaries: from a driver, and back to it. The only place that asks a driver for binaries; on PoCL
+ * the question compiles everything once more, so it is asked only when programs are written for offline use.
+ */
 #include "base/error.h"
 #include "base/mem.h"
 #include "cl/program.h"
 
-sp_status sp_program_from_binary(sp_device *dev, const char *label, const unsigned char *bytes, size_t n, cl_program *out,
-                                 sp_error *err)
+sp_status sp_program_from_binary(sp_device *dev, const char *label, const unsigned char *bytes, size_t n,
+                                 cl_program *out, sp_error *err)
 {
     cl_int code, status = CL_SUCCESS;
-    cl_program program = clCreateProgramWithBinary(dev->context, 1, &dev->info.device_id, &n, &bytes, &status, &code);
+    cl_program program =
+        clCreateProgramWithBinary(dev->context, 1, &dev->info.device_id, &n, &bytes, &status, &code);
     if (code == CL_SUCCESS && status != CL_SUCCESS)
         code = status;
     if (code == CL_SUCCESS) /* asked for even where the binary is final: the emulators of FPGAs need it */
@@ -17,16 +19,18 @@ sp_status sp_program_from_binary(sp_device *dev, const char *label, const unsign
         if (program)
             clReleaseProgram(program);
         return sp_error_set(err, SP_E_BUILD, code, __FILE__, __LINE__,
-                            "%s: \"%s\" (driver %s) refuses the binary: %s; it was made for another device or driver, or is "
-                            "damaged", label, dev->info.name, dev->info.driver, sp_cl_error_name(code));
+                            "%s: \"%s\" (driver %s) refuses the binary: %s; it was made for another device "
+                            "or driver, or is "
+                            "damaged",
+                            label, dev->info.name, dev->info.driver, sp_cl_error_name(code));
     }
     dev->n_binaries++;
     *out = program;
     return SP_OK;
 }
 
-sp_status sp_program_binary(const sp_device *dev, const char *label, cl_program program, unsigned char **bytes, size_t *n,
-                            sp_error *err)
+sp_status sp_program_binary(const sp_device *dev, const char *label, cl_program program,
+                            unsigned char **bytes, size_t *n, sp_error *err)
 {
     *bytes = NULL;
     cl_int code = clGetProgramInfo(program, CL_PROGRAM_BINARY_SIZES, sizeof *n, n, NULL);
@@ -40,5 +44,6 @@ sp_status sp_program_binary(const sp_device *dev, const char *label, cl_program 
         return SP_OK;
     sp_free(*bytes);
     *bytes = NULL;
-    return SP_FAIL_CL(err, code, "%s: \"%s\" gives no binary: %s", label, dev->info.name, sp_cl_error_name(code));
+    return SP_FAIL_CL(err, code, "%s: \"%s\" gives no binary: %s", label, dev->info.name,
+                      sp_cl_error_name(code));
 }

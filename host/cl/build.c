@@ -1,5 +1,5 @@
-/* Building with a time limit: a compiler that hangs must end in words, not in a process that never returns. The driver's
- * call cannot be stopped, so it runs in a thread that is left behind when the time is over. */
+/* Building with a time limit: a compiler that hangs must end in words, not in a process that never returns.
+ * The driver's call cannot be stopped, so it runs in a thread that is left behind when the time is over. */
 #include "cl/internal.h"
 
 #include <pthread.h>
@@ -88,7 +88,8 @@ static bool wait_for(job *j, long seconds, cl_int *code)
     return done;
 }
 
-sp_status sp_build_program(sp_device *dev, cl_program program, const char *options, const char *label, cl_int *code, sp_error *err)
+sp_status sp_build_program(sp_device *dev, cl_program program, const char *options, const char *label,
+                           cl_int *code, sp_error *err)
 {
     pthread_t thread;
     long seconds = limit_seconds();
@@ -105,6 +106,8 @@ sp_status sp_build_program(sp_device *dev, cl_program program, const char *optio
     if (wait_for(j, seconds, code))
         return SP_OK;
     dev->compiler_hangs = true;
-    return SP_FAIL(err, SP_E_BUILD, "%s: the compiler of \"%s\" has not answered for %ld seconds; is the driver in order? "
-                   "SPIKEPORT_BUILD_TIMEOUT=SECONDS gives it longer (0: no limit)", label, dev->info.name, seconds);
+    return SP_FAIL(err, SP_E_BUILD,
+                   "%s: the compiler of \"%s\" has not answered for %ld seconds; is the driver in order? "
+                   "SPIKEPORT_BUILD_TIMEOUT=SECONDS gives it longer (0: no limit)",
+                   label, dev->info.name, seconds);
 }

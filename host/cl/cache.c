@@ -1,6 +1,7 @@
-/* Compiled programs on disk, for drivers that keep none themselves. A file is believed only when its length, its key and
- * its checksum are right and the driver takes it; whatever else, the program is built from source again. Written to a
- * temporary file and renamed, so that processes that start together see a whole file or none. */
+/* Compiled programs on disk, for drivers that keep none themselves. A file is believed only when its length,
+ * its key and its checksum are right and the driver takes it; whatever else, the program is built from source
+ * again. Written to a temporary file and renamed, so that processes that start together see a whole file or
+ * none. */
 #include "cl/internal.h"
 
 #include <errno.h>
@@ -32,14 +33,22 @@ bool sp_cache_wanted(const sp_device *dev)
         return true;
     if (set && strcmp(set, "off") == 0)
         return false;
-    return !(dev->info.quirks & (SP_QUIRK_HAS_PROGRAM_CACHE | SP_QUIRK_NO_BINARY_QUERY | SP_QUIRK_SLOW_SIMULATOR));
+    return !(dev->info.quirks &
+             (SP_QUIRK_HAS_PROGRAM_CACHE | SP_QUIRK_NO_BINARY_QUERY | SP_QUIRK_SLOW_SIMULATOR));
 }
 
 /* The plugin's version is in the source: its //@ lines are part of it. */
 static void make_key(const sp_device *dev, const char *text, const char *options, unsigned char key[32])
 {
-    const char *parts[] = {FORMAT, dev->info.platform, dev->info.name, dev->info.vendor, dev->info.version, dev->info.driver,
-                           dev->info.c_version, options, text};
+    const char *parts[] = {FORMAT,
+                           dev->info.platform,
+                           dev->info.name,
+                           dev->info.vendor,
+                           dev->info.version,
+                           dev->info.driver,
+                           dev->info.c_version,
+                           options,
+                           text};
     sp_sha256 h;
     sp_sha256_init(&h);
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
@@ -61,8 +70,10 @@ static void warn_once(const char *path)
 {
     static atomic_flag warned = ATOMIC_FLAG_INIT;
     if (!atomic_flag_test_and_set(&warned))
-        sp_log(SP_LOG_WARNING, "%s: %s; compiled programs are not kept, every start compiles again (set SPIKEPORT_CACHE_DIR "
-               "to a folder that can be written, or SPIKEPORT_PROGRAM_CACHE=off)", path, strerror(errno));
+        sp_log(SP_LOG_WARNING,
+               "%s: %s; compiled programs are not kept, every start compiles again (set SPIKEPORT_CACHE_DIR "
+               "to a folder that can be written, or SPIKEPORT_PROGRAM_CACHE=off)",
+               path, strerror(errno));
 }
 
 /* The payload of a file that is what it says; NULL otherwise. */
@@ -75,9 +86,10 @@ static unsigned char *read_entry(const char *path, const unsigned char key[32], 
     FILE *f = fopen(path, "rbe");
     if (!f)
         return NULL;
-    bool good = fstat(fileno(f), &info) == 0 && fread(&h, sizeof h, 1, f) == 1 && memcmp(h.format, FORMAT, sizeof FORMAT) == 0 &&
-                memcmp(h.key, key, 32) == 0 && h.bytes > 0 && (uint64_t)info.st_size == sizeof h + h.bytes &&
-                (data = sp_alloc(h.bytes)) != NULL && fread(data, 1, h.bytes, f) == h.bytes;
+    bool good = fstat(fileno(f), &info) == 0 && fread(&h, sizeof h, 1, f) == 1 &&
+                memcmp(h.format, FORMAT, sizeof FORMAT) == 0 && memcmp(h.key, key, 32) == 0 && h.bytes > 0 &&
+                (uint64_t)info.st_size == sizeof h + h.bytes && (data = sp_alloc(h.bytes)) != NULL &&
+                fread(data, 1, h.bytes, f) == h.bytes;
     fclose(f);
     if (good) {
         sp_sha256_init(&hash);
@@ -105,7 +117,8 @@ static bool knows_names(cl_program program)
     bool good = kernels && clCreateKernelsInProgram(program, n, kernels, NULL) == CL_SUCCESS;
     for (cl_uint i = 0; good && i < n; i++) {
         good = clGetKernelInfo(kernels[i], CL_KERNEL_NUM_ARGS, sizeof args, &args, NULL) == CL_SUCCESS &&
-               (args == 0 || clGetKernelArgInfo(kernels[i], 0, CL_KERNEL_ARG_NAME, sizeof name, name, NULL) == CL_SUCCESS);
+               (args == 0 ||
+                clGetKernelArgInfo(kernels[i], 0, CL_KERNEL_ARG_NAME, sizeof name, name, NULL) == CL_SUCCESS);
         for (cl_uint k = 0; !good && k < n; k++)
             clReleaseKernel(kernels[k]);
     }
@@ -115,11 +128,13 @@ static bool knows_names(cl_program program)
     return good;
 }
 
-static cl_program make(sp_device *dev, const unsigned char *data, size_t bytes, const char *options, const char *label)
+static cl_program make(sp_device *dev, const unsigned char *data, size_t bytes, const char *options,
+                       const char *label)
 {
     cl_int status = CL_SUCCESS, code;
     sp_error err = {0};
-    cl_program program = clCreateProgramWithBinary(dev->context, 1, &dev->info.device_id, &bytes, &data, &status, &code);
+    cl_program program =
+        clCreateProgramWithBinary(dev->context, 1, &dev->info.device_id, &bytes, &data, &status, &code);
     if (!program)
         return NULL;
     if (code == CL_SUCCESS && status == CL_SUCCESS) {
@@ -141,7 +156,8 @@ cl_program sp_cache_load(sp_device *dev, const char *label, const char *text, co
     unsigned char *data = path ? read_entry(path, key, &bytes) : NULL;
     cl_program program = data ? make(dev, data, bytes, options, label) : NULL;
     if (data && !program)
-        sp_log(SP_LOG_DEBUG, "%s: the driver does not take the kept program of %s; it is built anew", path, label);
+        sp_log(SP_LOG_DEBUG, "%s: the driver does not take the kept program of %s; it is built anew", path,
+               label);
     dev->n_cached += program != NULL;
     sp_free(data);
     sp_free(path);
@@ -154,8 +170,8 @@ static unsigned char *binary_of(cl_program program, size_t *bytes)
     unsigned char *data = NULL;
     *bytes = 0;
     knows_names(program); // Mali compiles at clCreateKernel: a binary fetched earlier has nothing in it
-    if (clGetProgramInfo(program, CL_PROGRAM_BINARY_SIZES, sizeof *bytes, bytes, NULL) != CL_SUCCESS || *bytes == 0 ||
-        !(data = sp_alloc(*bytes)))
+    if (clGetProgramInfo(program, CL_PROGRAM_BINARY_SIZES, sizeof *bytes, bytes, NULL) != CL_SUCCESS ||
+        *bytes == 0 || !(data = sp_alloc(*bytes)))
         return NULL;
     if (clGetProgramInfo(program, CL_PROGRAM_BINARIES, sizeof data, &data, NULL) != CL_SUCCESS) {
         sp_free(data);
@@ -187,7 +203,8 @@ static void write_entry(char *path, const header *h, const unsigned char *data)
     sp_folder_make(path);
     *slash = '/';
     int no_folder = errno, fd = temp ? mkstemp(temp) : -1;
-    if (fd < 0 && errno == ENOENT && no_folder) // "permission denied" says more than that the folder is not there
+    if (fd < 0 && errno == ENOENT &&
+        no_folder) // "permission denied" says more than that the folder is not there
         errno = no_folder;
     bool good = fd >= 0 && write_all(fd, h, sizeof *h) && write_all(fd, data, h->bytes) && fsync(fd) == 0;
     if (fd >= 0)

@@ -1,5 +1,6 @@
-/* Names of OpenCL and CLBlast codes. CLBlast's ranges (-1007..-1024, -2039..-2050) overlap the extensions' one; its
- * meaning is given there, because the extensions in question (sharing with graphics interfaces) are not used here. */
+/* Names of OpenCL and CLBlast codes. CLBlast's ranges (-1007..-1024, -2039..-2050) overlap the extensions'
+ * one; its meaning is given there, because the extensions in question (sharing with graphics interfaces) are
+ * not used here. */
 #include "cl/device.h"
 
 #include <stddef.h>
@@ -113,6 +114,6 @@ const char *sp_cl_error_name(int code)
 
 bool sp_cl_error_is_passing(int code)
 {
-    return code == CL_DEVICE_NOT_AVAILABLE || code == CL_MEM_OBJECT_ALLOCATION_FAILURE || code == CL_OUT_OF_RESOURCES ||
-           code == CL_OUT_OF_HOST_MEMORY;
+    return code == CL_DEVICE_NOT_AVAILABLE || code == CL_MEM_OBJECT_ALLOCATION_FAILURE ||
+           code == CL_OUT_OF_RESOURCES || code == CL_OUT_OF_HOST_MEMORY;
 }

@@ -1,5 +1,6 @@
-/* An opened device: context, in-order queue, counted buffers, launches. Everything that can fail says which buffer or
- * kernel it was about; drivers report a failing kernel late, hence the synchronous debugging mode. */
+/* An opened device: context, in-order queue, counted buffers, launches. Everything that can fail says which
+ * buffer or kernel it was about; drivers report a failing kernel late, hence the synchronous debugging mode.
+ */
 #define _DEFAULT_SOURCE /* madvise */
 #include "cl/internal.h"
 
@@ -19,7 +20,8 @@ static void CL_CALLBACK driver_says(const char *text, const void *data, size_t d
     sp_log(SP_LOG_DEBUG, "OpenCL driver: %s", text);
 }
 
-/* Keeps one of the parts the device is cut into, with an equal share of the compute units (the last takes the rest). */
+/* Keeps one of the parts the device is cut into, with an equal share of the compute units (the last takes the
+ * rest). */
 static sp_status take_part(sp_device *dev, sp_error *err)
 {
     enum { MOST = 64 };
@@ -29,29 +31,35 @@ static sp_status take_part(sp_device *dev, sp_error *err)
     cl_device_id all[MOST];
     cl_uint n = 0;
     if (parts > MOST || (cl_uint)parts > units)
-        return SP_FAIL(err, SP_E_DEVICE, "\"%s\" has %u compute units and cannot be cut into %d parts", dev->info.name, units, parts);
+        return SP_FAIL(err, SP_E_DEVICE, "\"%s\" has %u compute units and cannot be cut into %d parts",
+                       dev->info.name, units, parts);
     by_counts[0] = CL_DEVICE_PARTITION_BY_COUNTS;
     for (int i = 0; i < parts; i++)
-        by_counts[i + 1] = (cl_device_partition_property)(units / (cl_uint)parts + (i == parts - 1 ? units % (cl_uint)parts : 0));
+        by_counts[i + 1] = (cl_device_partition_property)(units / (cl_uint)parts +
+                                                          (i == parts - 1 ? units % (cl_uint)parts : 0));
     by_counts[parts + 1] = CL_DEVICE_PARTITION_BY_COUNTS_LIST_END;
     by_counts[parts + 2] = 0;
-    const cl_device_partition_property equally[] = {CL_DEVICE_PARTITION_EQUALLY, (cl_device_partition_property)(units / (cl_uint)parts), 0};
+    const cl_device_partition_property equally[] = {CL_DEVICE_PARTITION_EQUALLY,
+                                                    (cl_device_partition_property)(units / (cl_uint)parts),
+                                                    0};
     cl_int code = clCreateSubDevices(dev->info.device_id, by_counts, MOST, all, &n);
     if (code != CL_SUCCESS)
         code = clCreateSubDevices(dev->info.device_id, equally, MOST, all, &n);
     if (code == CL_SUCCESS && n < (cl_uint)parts)
         code = CL_DEVICE_PARTITION_FAILED;
     if (code != CL_SUCCESS)
-        return SP_FAIL_CL(err, code, "\"%s\" cannot be cut into %d sub-devices: %s", dev->info.name, parts, sp_cl_error_name(code));
+        return SP_FAIL_CL(err, code, "\"%s\" cannot be cut into %d sub-devices: %s", dev->info.name, parts,
+                          sp_cl_error_name(code));
     for (cl_uint i = 0; i < n; i++)
         if (i != (cl_uint)dev->options.part)
             clReleaseDevice(all[i]);
     dev->info.device_id = all[dev->options.part];
     dev->is_part = true;
-    code = clGetDeviceInfo(all[dev->options.part], CL_DEVICE_MAX_COMPUTE_UNITS, sizeof dev->info.compute_units, &dev->info.compute_units,
-                           NULL);
-    return code == CL_SUCCESS ? SP_OK : SP_FAIL_CL(err, code, "a part of \"%s\" does not tell its compute units: %s", dev->info.name,
-                                                   sp_cl_error_name(code));
+    code = clGetDeviceInfo(all[dev->options.part], CL_DEVICE_MAX_COMPUTE_UNITS,
+                           sizeof dev->info.compute_units, &dev->info.compute_units, NULL);
+    return code == CL_SUCCESS ? SP_OK
+                              : SP_FAIL_CL(err, code, "a part of \"%s\" does not tell its compute units: %s",
+                                           dev->info.name, sp_cl_error_name(code));
 }
 
 static sp_status open_queue(sp_device *dev, sp_error *err)
@@ -143,8 +151,9 @@ static double mib(uint64_t bytes)
     return (double)bytes / (1024.0 * 1024.0);
 }
 
-/* A CPU walks several maps at once: with pages of 4 KiB it spends much of its time looking addresses up. Where Linux gives large
- * pages to those who ask, ask for them; the driver's memory is where a mapped buffer lies. Only speed hangs on it. */
+/* A CPU walks several maps at once: with pages of 4 KiB it spends much of its time looking addresses up.
+ * Where Linux gives large pages to those who ask, ask for them; the driver's memory is where a mapped buffer
+ * lies. Only speed hangs on it. */
 static cl_int ask_for_large_pages(sp_device *dev, cl_mem mem, size_t bytes)
 {
 #ifdef MADV_HUGEPAGE
@@ -152,7 +161,8 @@ static cl_int ask_for_large_pages(sp_device *dev, cl_mem mem, size_t bytes)
     cl_int code;
     if (dev->info.type != SP_DEVICE_CPU || bytes < 2 * page)
         return CL_SUCCESS;
-    void *p = clEnqueueMapBuffer(dev->queue, mem, CL_TRUE, CL_MAP_READ | CL_MAP_WRITE, 0, bytes, 0, NULL, NULL, &code);
+    void *p = clEnqueueMapBuffer(dev->queue, mem, CL_TRUE, CL_MAP_READ | CL_MAP_WRITE, 0, bytes, 0, NULL,
+                                 NULL, &code);
     if (code != CL_SUCCESS)
         return CL_SUCCESS;
     uintptr_t from = ((uintptr_t)p + page - 1) / page * page, to = ((uintptr_t)p + bytes) / page * page;
@@ -169,10 +179,10 @@ sp_status sp_device_alloc(sp_device *dev, uint64_t bytes, const char *what, cl_m
     if (bytes == 0)
         return SP_FAIL(err, SP_E_FAILED, "%s: a device buffer of 0 bytes was asked for", what);
     if (bytes > dev->info.max_alloc_bytes || bytes > SIZE_MAX)
-        return SP_FAIL(
-            err, SP_E_MEMORY,
-            "%s needs %.1f MiB in one buffer, but \"%s\" allows %.1f MiB; use a smaller batch or network",
-            what, mib(bytes), dev->info.name, mib(dev->info.max_alloc_bytes));
+        return SP_FAIL(err, SP_E_MEMORY,
+                       "%s needs %.1f MiB in one buffer, but \"%s\" allows %.1f MiB; use a smaller batch or "
+                       "network",
+                       what, mib(bytes), dev->info.name, mib(dev->info.max_alloc_bytes));
     if (dev->live_bytes + bytes > dev->info.global_bytes)
         return SP_FAIL(err, SP_E_MEMORY,
                        "%s needs %.1f MiB more, but %.1f of the %.1f MiB of \"%s\" are in use; use a smaller "
@@ -187,7 +197,8 @@ sp_status sp_device_alloc(sp_device *dev, uint64_t bytes, const char *what, cl_m
     code = ask_for_large_pages(dev, mem, (size_t)bytes);
     if (code != CL_SUCCESS) {
         clReleaseMemObject(mem);
-        return SP_FAIL_CL(err, code, "%s: giving a mapped buffer back to \"%s\" failed: %s", what, dev->info.name, sp_cl_error_name(code));
+        return SP_FAIL_CL(err, code, "%s: giving a mapped buffer back to \"%s\" failed: %s", what,
+                          dev->info.name, sp_cl_error_name(code));
     }
     dev->live_bytes += bytes;
     if (dev->live_bytes > dev->peak_bytes)
@@ -212,9 +223,9 @@ void sp_device_free(sp_device *dev, cl_mem *mem)
 /* An asynchronous failure surfaces in whatever call comes next; say so instead of blaming that call. */
 static const char *late_hint(const sp_device *dev)
 {
-    return dev->options.sync_debug
-               ? ""
-               : "; the cause may be an earlier launch: SPIKEPORT_SYNC_DEBUG=1 finds out which";
+    return dev->options.sync_debug ? ""
+                                   : "; the cause may be an earlier launch: SPIKEPORT_SYNC_DEBUG=1 finds out "
+                                     "which";
 }
 
 sp_status sp_device_write(sp_device *dev, sp_range to, const void *from, size_t bytes, bool blocking,
@@ -258,7 +269,9 @@ sp_status sp_device_finish(sp_device *dev, sp_error *err)
 sp_status sp_device_flush(sp_device *dev, sp_error *err)
 {
     cl_int code = clFlush(dev->queue);
-    return code == CL_SUCCESS ? SP_OK : SP_FAIL_CL(err, code, "the device does not start: %s%s", sp_cl_error_name(code), late_hint(dev));
+    return code == CL_SUCCESS ? SP_OK
+                              : SP_FAIL_CL(err, code, "the device does not start: %s%s",
+                                           sp_cl_error_name(code), late_hint(dev));
 }
 
 static void print_sizes(char *out, size_t out_size, cl_uint dims, const size_t *sizes)

@@ -1,4 +1,5 @@
-/* OpenCL devices: list, choose, open. One context and one in-order queue per opened device. No SNN words here. */
+/* OpenCL devices: list, choose, open. One context and one in-order queue per opened device. No SNN words
+ * here. */
 #ifndef SP_CL_DEVICE_H
 #define SP_CL_DEVICE_H
 
@@ -25,17 +26,17 @@ enum {
     SP_QUIRKS(SP_QUIRK_BIT)
 #undef SP_QUIRK_BIT
 #define SP_QUIRK_ENUM(name, text) SP_QUIRK_##name = 1 << SP_QUIRK_BIT_##name,
-    SP_QUIRKS(SP_QUIRK_ENUM)
+        SP_QUIRKS(SP_QUIRK_ENUM)
 #undef SP_QUIRK_ENUM
 };
 
 typedef struct sp_device_info {
-    int index;                    /* position in the list, platform by platform */
+    int index;                        /* position in the list, platform by platform */
     int platform_index, device_index; /* "platform:device", empty platforms counted */
     cl_platform_id platform_id;
     cl_device_id device_id;
     char platform[128], name[256], vendor[128], version[128], driver[128], c_version[64];
-    char *extensions;             /* owned by the list */
+    char *extensions; /* owned by the list */
     sp_device_type type;
     int cl_major, cl_minor;
     bool binaries_only; /* asked for with binaries alone, see sp_device_options */
@@ -43,8 +44,8 @@ typedef struct sp_device_info {
     uint32_t compute_units, clock_mhz, base_align_bytes;
     size_t max_work_group, max_work_item[3];
     uint64_t global_bytes, max_alloc_bytes, local_bytes;
-    uint32_t quirks;              /* SP_QUIRK_* */
-    char unanswered[112];         /* which question about it failed and how; "": none */
+    uint32_t quirks;      /* SP_QUIRK_* */
+    char unanswered[112]; /* which question about it failed and how; "": none */
 } sp_device_info;
 
 typedef struct sp_device_list {
@@ -54,15 +55,17 @@ typedef struct sp_device_list {
 
 /* All devices of all platforms. An empty list is not an error. Release with sp_device_list_fini. [setup] */
 sp_status sp_device_list_init(sp_device_list *list, sp_error *err);
-/* Vendor and version of the OpenCL loader, as "OCL Icd free software 2.3.1"; "unknown" where it does not tell. */
+/* Vendor and version of the OpenCL loader, as "OCL Icd free software 2.3.1"; "unknown" where it does not
+ * tell. */
 void sp_device_loader(char *out, size_t size);
 void sp_device_list_fini(sp_device_list *list);
 
 /* Chooses by selector: NULL or "auto" (gpu, then accelerator, then cpu; most compute units), an index "0",
- * "platform:device" as "0:1", a type (gpu, cpu, accelerator) or a part of the device or platform name, any case.
- * A name that fits several takes the first and says so. NULL takes SPIKEPORT_DEVICE first. A device that cannot run
- * kernels (too old, no compiler) is never chosen. `why` receives the reason in words. No match: SP_E_DEVICE, with the
- * list of what there is and hints (OCL_ICD_VENDORS, RUSTICL_ENABLE, missing ICD packages). */
+ * "platform:device" as "0:1", a type (gpu, cpu, accelerator) or a part of the device or platform name, any
+ * case. A name that fits several takes the first and says so. NULL takes SPIKEPORT_DEVICE first. A device
+ * that cannot run kernels (too old, no compiler) is never chosen. `why` receives the reason in words. No
+ * match: SP_E_DEVICE, with the list of what there is and hints (OCL_ICD_VENDORS, RUSTICL_ENABLE, missing ICD
+ * packages). */
 sp_status sp_device_choose(const sp_device_list *list, const char *selector, size_t *chosen, char *why,
                            size_t why_size, sp_error *err);
 
@@ -73,34 +76,37 @@ const char *sp_device_quirk_evidence(const sp_device_info *info, uint32_t quirk)
 const char *sp_device_type_name(sp_device_type type); /* "cpu", "gpu", "accelerator", "other" */
 
 typedef struct sp_device_options {
-    bool profiling;      /* queue with profiling events */
-    bool sync_debug;     /* finish after every enqueue, so that the kernel that failed is named; also set by
-                            SPIKEPORT_SYNC_DEBUG=1 */
-    bool binaries_only;  /* programs come as binaries: no compiler is needed and none is asked, OpenCL 1.0 will do */
-    int part, parts;     /* parts > 1: sub-device number `part` of so many with equal shares of the compute units */
-    bool records;        /* programs are being compiled for use elsewhere: no variant that compiles by itself */
+    bool profiling;     /* queue with profiling events */
+    bool sync_debug;    /* finish after every enqueue, so that the kernel that failed is named; also set by
+                           SPIKEPORT_SYNC_DEBUG=1 */
+    bool binaries_only; /* programs come as binaries: no compiler is needed and none is asked, OpenCL 1.0 will
+                           do */
+    int part,
+        parts;    /* parts > 1: sub-device number `part` of so many with equal shares of the compute units */
+    bool records; /* programs are being compiled for use elsewhere: no variant that compiles by itself */
     const char *as_type; /* "accelerator": kernels are chosen as for this type; NULL: the device's own */
 } sp_device_options;
 
 /* An opened device. Fields may be read; change nothing. */
 typedef struct sp_device {
-    sp_device_info info;          /* extensions string copied */
+    sp_device_info info; /* extensions string copied */
     sp_device_options options;
-    char why[256];                /* reason of the choice */
+    char why[256]; /* reason of the choice */
     cl_context context;
-    cl_command_queue queue;       /* in-order */
-    struct sp_program_table *programs; /* built in this process, see program.h */
-    struct sp_profiler *profiler; /* NULL when profiling is off */
-    bool is_part;                 /* info.device_id is a sub-device of its own */
-    cl_mem staging;               /* only with the quirk WRITE_IN_PART, see staging.c */
+    cl_command_queue queue;                    /* in-order */
+    struct sp_program_table *programs;         /* built in this process, see program.h */
+    struct sp_profiler *profiler;              /* NULL when profiling is off */
+    bool is_part;                              /* info.device_id is a sub-device of its own */
+    cl_mem staging;                            /* only with the quirk WRITE_IN_PART, see staging.c */
     uint64_t live_bytes, peak_bytes, n_allocs; /* device memory through sp_device_alloc */
-    uint64_t n_launches, n_builds, n_cached; /* builds from source; programs that the disk cache had */
-    bool compiler_hangs;          /* a build ran out of time: no other is tried */
-    uint64_t n_binaries;          /* programs from offline binaries */
+    uint64_t n_launches, n_builds, n_cached;   /* builds from source; programs that the disk cache had */
+    bool compiler_hangs;                       /* a build ran out of time: no other is tried */
+    uint64_t n_binaries;                       /* programs from offline binaries */
 } sp_device;
 
 /* Lists, chooses and opens. Destroy releases everything and nulls the pointer. [setup] [one-thread] */
-sp_status sp_device_open(const char *selector, const sp_device_options *options, sp_device **out, sp_error *err);
+sp_status sp_device_open(const char *selector, const sp_device_options *options, sp_device **out,
+                         sp_error *err);
 void sp_device_close(sp_device **dev);
 
 /* Device buffer; counted. host may be NULL. [setup] */
@@ -110,21 +116,23 @@ void sp_device_free(sp_device *dev, cl_mem *mem);
 /* A range in a buffer: what every kernel argument is bound to. */
 typedef struct sp_range {
     cl_mem mem;
-    uint64_t at_bytes;    /* offset, a multiple of 4 */
+    uint64_t at_bytes; /* offset, a multiple of 4 */
 } sp_range;
 
-sp_status sp_device_write(sp_device *dev, sp_range to, const void *from, size_t bytes, bool blocking, sp_error *err);
+sp_status sp_device_write(sp_device *dev, sp_range to, const void *from, size_t bytes, bool blocking,
+                          sp_error *err);
 sp_status sp_device_read(sp_device *dev, sp_range from, void *to, size_t bytes, sp_error *err); /* blocking */
 sp_status sp_device_finish(sp_device *dev, sp_error *err); /* err NULL: a failure is a warning in the log */
-sp_status sp_device_flush(sp_device *dev, sp_error *err); /* what is enqueued starts; does not wait */
+sp_status sp_device_flush(sp_device *dev, sp_error *err);  /* what is enqueued starts; does not wait */
 
-/* Enqueues a kernel whose arguments are set. `name` is for messages. local NULL lets the driver choose. Counts it;
- * with sync_debug it finishes and names the kernel on failure; with profiling it records the time under name. [hot] */
-sp_status sp_device_enqueue(sp_device *dev, cl_kernel kernel, const char *name, cl_uint dims, const size_t *global,
-                            const size_t *local, sp_error *err);
+/* Enqueues a kernel whose arguments are set. `name` is for messages. local NULL lets the driver choose.
+ * Counts it; with sync_debug it finishes and names the kernel on failure; with profiling it records the time
+ * under name. [hot] */
+sp_status sp_device_enqueue(sp_device *dev, cl_kernel kernel, const char *name, cl_uint dims,
+                            const size_t *global, const size_t *local, sp_error *err);
 
-/* For commands that a library enqueues by itself: begin, give *event to the last of them (or leave it NULL), end. Without
- * profiling event is NULL and nothing happens. [hot] */
+/* For commands that a library enqueues by itself: begin, give *event to the last of them (or leave it NULL),
+ * end. Without profiling event is NULL and nothing happens. [hot] */
 typedef struct sp_device_span {
     cl_event *event;
     size_t row;

@@ -1,5 +1,5 @@
-/* Choosing one device of a list by a person's words, and saying why, or what there is instead. Works on the list alone:
- * no OpenCL call is made here. */
+/* Choosing one device of a list by a person's words, and saying why, or what there is instead. Works on the
+ * list alone: no OpenCL call is made here. */
 #include "cl/internal.h"
 
 #include <ctype.h>
@@ -23,17 +23,20 @@ static bool contains(const char *text, const char *part)
     return false;
 }
 
-/* Higher is better in the automatic choice; 0 is never chosen. A simulator calls itself a GPU, and is slower than any device;
- * a graphics driver on the CPU claims more compute units than there are cores. */
+/* Higher is better in the automatic choice; 0 is never chosen. A simulator calls itself a GPU, and is slower
+ * than any device; a graphics driver on the CPU claims more compute units than there are cores. */
 static int rank(const sp_device_info *info)
 {
     static const int by_type[] = {[SP_DEVICE_CPU] = 3, [SP_DEVICE_ACCELERATOR] = 4, [SP_DEVICE_GPU] = 5};
     if (sp_device_unusable(info) || info->type == SP_DEVICE_OTHER)
         return 0;
-    return info->quirks & SP_QUIRK_SLOW_SIMULATOR ? 1 : info->quirks & SP_QUIRK_GRAPHICS_ON_CPU ? 2 : by_type[info->type];
+    return info->quirks & SP_QUIRK_SLOW_SIMULATOR    ? 1
+           : info->quirks & SP_QUIRK_GRAPHICS_ON_CPU ? 2
+                                                     : by_type[info->type];
 }
 
-/* Best usable device of the type, or of all types for type < 0; list->n when there is none. *others counts rivals. */
+/* Best usable device of the type, or of all types for type < 0; list->n when there is none. *others counts
+ * rivals. */
 static size_t best_of(const sp_device_list *list, int type, size_t *others)
 {
     size_t best = list->n, n = 0;
@@ -113,11 +116,11 @@ static sp_status nothing_there(const sp_device_list *list, sp_error *err)
     else
         sp_text_add(&t, "%zu OpenCL platform%s, but no device", list->n_platforms,
                     list->n_platforms == 1 ? " was found" : "s were found");
-    sp_text_add(
-        &t,
-        "; install a driver (Debian packages: pocl-opencl-icd for any CPU, intel-opencl-icd for Intel GPUs, "
-        "mesa-opencl-icd for AMD and others, which shows a GPU only with RUSTICL_ENABLE=<driver>, or the "
-        "vendor's own)");
+    sp_text_add(&t, "; install a driver (Debian packages: pocl-opencl-icd for any CPU, intel-opencl-icd for "
+                    "Intel GPUs, "
+                    "mesa-opencl-icd for AMD and others, which shows a GPU only with "
+                    "RUSTICL_ENABLE=<driver>, or the "
+                    "vendor's own)");
     add_environment(&t);
     sp_status st = SP_FAIL(err, SP_E_DEVICE, "%s", t.s ? t.s : "no OpenCL device was found");
     sp_text_free(&t);

@@ -1,6 +1,7 @@
-/* Listing every device of every platform and asking each for its limits. Believes nothing but what is answered: a
- * question a driver refuses leaves a zero. */
-#define CL_USE_DEPRECATED_OPENCL_1_1_APIS /* clGetExtensionFunctionAddress: the loader has no platform to ask for */
+/* Listing every device of every platform and asking each for its limits. Believes nothing but what is
+ * answered: a question a driver refuses leaves a zero. */
+#define CL_USE_DEPRECATED_OPENCL_1_1_APIS    /* clGetExtensionFunctionAddress: the loader has no platform to \
+                                                ask for */
 #include "cl/internal.h"
 
 #include <ctype.h>
@@ -45,14 +46,17 @@ static void copy_trimmed(char *out, size_t out_size, const char *from)
     out[n] = '\0';
 }
 
-/* A device whose limits are not known is not used: zeros in their place would only fail later, or compute nothing. */
+/* A device whose limits are not known is not used: zeros in their place would only fail later, or compute
+ * nothing. */
 static cl_int needed(sp_device_info *info, const char *question, cl_int code)
 {
     if (code != CL_SUCCESS && !info->unanswered[0])
-        snprintf(info->unanswered, sizeof info->unanswered, "its driver does not answer %s (%s)", question, sp_cl_error_name(code));
+        snprintf(info->unanswered, sizeof info->unanswered, "its driver does not answer %s (%s)", question,
+                 sp_cl_error_name(code));
     return code;
 }
-#define ASK(info, what, out) needed(info, #what, clGetDeviceInfo((info)->device_id, what, sizeof *(out), out, NULL))
+#define ASK(info, what, out)                                                                                 \
+    needed(info, #what, clGetDeviceInfo((info)->device_id, what, sizeof *(out), out, NULL))
 
 /* A device's string of any length; an empty one if the driver refuses. NULL: out of memory. */
 static char *device_string(sp_device_info *info, cl_device_info what, const char *question)
@@ -139,7 +143,8 @@ static void read_limits(sp_device_info *info)
     size_t items[16] = {0}; // a device may have more than the three dimensions used here
     cl_uint dims = 0;
     ASK(info, CL_DEVICE_MAX_COMPUTE_UNITS, &info->compute_units);
-    info->compute_units = info->compute_units ? info->compute_units : 1; // FPGA runtimes: 0 until an image is loaded
+    info->compute_units =
+        info->compute_units ? info->compute_units : 1; // FPGA runtimes: 0 until an image is loaded
     ASK(info, CL_DEVICE_MEM_BASE_ADDR_ALIGN, &info->base_align_bytes);
     info->base_align_bytes /= 8; // asked in bits
     ASK(info, CL_DEVICE_MAX_WORK_GROUP_SIZE, &info->max_work_group);
@@ -166,10 +171,12 @@ static void read_numbers(sp_device_info *info)
     info->available = available;
     info->compiler_available = compiler;
     info->little_endian = little;
-    clGetDeviceInfo(info->device_id, CL_DEVICE_DOUBLE_FP_CONFIG, sizeof doubles, &doubles, NULL); // OpenCL 1.2
+    clGetDeviceInfo(info->device_id, CL_DEVICE_DOUBLE_FP_CONFIG, sizeof doubles, &doubles,
+                    NULL); // OpenCL 1.2
     info->fp64 = doubles != 0 || has_word(info->extensions, "cl_khr_fp64");
     info->fp16 = has_word(info->extensions, "cl_khr_fp16");
-    clGetDeviceInfo(info->device_id, CL_DEVICE_MAX_CLOCK_FREQUENCY, sizeof info->clock_mhz, &info->clock_mhz, NULL);
+    clGetDeviceInfo(info->device_id, CL_DEVICE_MAX_CLOCK_FREQUENCY, sizeof info->clock_mhz, &info->clock_mhz,
+                    NULL);
     read_limits(info);
     info->quirks = sp_quirks_find(info);
     ASK(info, CL_DEVICE_LOCAL_MEM_TYPE, &local);
@@ -226,7 +233,8 @@ sp_status sp_device_list_init(sp_device_list *list, sp_error *err)
     *list = (sp_device_list){0};
     cl_uint n = 0;
     cl_int code = clGetPlatformIDs(0, NULL, &n);
-    if (code == -1001 || (code == CL_SUCCESS && n == 0)) // CL_PLATFORM_NOT_FOUND_KHR: the loader works, but there is no driver
+    if (code == -1001 ||
+        (code == CL_SUCCESS && n == 0)) // CL_PLATFORM_NOT_FOUND_KHR: the loader works, but there is no driver
         return SP_OK;
     if (code != CL_SUCCESS)
         return SP_FAIL_CL(err, code, "the OpenCL loader could not list its platforms: %s",
@@ -264,7 +272,8 @@ void sp_device_loader(char *out, size_t size)
     loader_info ask;
     void *address = clGetExtensionFunctionAddress("clGetICDLoaderInfoOCLICD");
     memcpy(&ask, &address, sizeof ask); /* ISO C has no cast between the two */
-    if (address && ask(VENDOR, sizeof vendor - 1, vendor, NULL) == CL_SUCCESS && ask(VERSION, sizeof version - 1, version, NULL) == CL_SUCCESS)
+    if (address && ask(VENDOR, sizeof vendor - 1, vendor, NULL) == CL_SUCCESS &&
+        ask(VERSION, sizeof version - 1, version, NULL) == CL_SUCCESS)
         snprintf(out, size, "%s %s", vendor, version);
     else
         snprintf(out, size, "unknown");

@@ -10,11 +10,13 @@ uint32_t sp_quirks_find(const sp_device_info *info);
 /* Why a device cannot run kernels, or NULL when it can. */
 const char *sp_device_unusable(const sp_device_info *info);
 
-/* clBuildProgram with a time limit (SPIKEPORT_BUILD_TIMEOUT, 600 seconds). SP_OK: it answered, with *code. Otherwise the
- * program still belongs to the compiler and must not be released. */
-sp_status sp_build_program(sp_device *dev, cl_program program, const char *options, const char *label, cl_int *code, sp_error *err);
+/* clBuildProgram with a time limit (SPIKEPORT_BUILD_TIMEOUT, 600 seconds). SP_OK: it answered, with *code.
+ * Otherwise the program still belongs to the compiler and must not be released. */
+sp_status sp_build_program(sp_device *dev, cl_program program, const char *options, const char *label,
+                           cl_int *code, sp_error *err);
 
-/* Compiled programs on disk (cache.c): whether this device's are kept; a program that was, or NULL; keeping one. */
+/* Compiled programs on disk (cache.c): whether this device's are kept; a program that was, or NULL; keeping
+ * one. */
 bool sp_cache_wanted(const sp_device *dev);
 cl_program sp_cache_load(sp_device *dev, const char *label, const char *text, const char *options);
 void sp_cache_store(sp_device *dev, cl_program program, const char *text, const char *options);
@@ -39,7 +41,8 @@ void sp_profiler_end(sp_profiler *p, sp_profiler_slot slot);
 sp_profiler_slot sp_profiler_begin_span(sp_profiler *p, const char *name);
 void sp_profiler_end_span(sp_profiler *p, sp_profiler_slot slot);
 
-/* Time by the host's clock from here on; the profiler does so itself when the driver's times make no sense. */
+/* Time by the host's clock from here on; the profiler does so itself when the driver's times make no sense.
+ */
 void sp_profiler_use_host_clock(sp_profiler *p);
 
 /* Do the four timestamps of an event make sense? Some drivers mix clocks. */

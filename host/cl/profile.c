@@ -1,6 +1,7 @@
-/* Device time by kernel name. Events come from a pool that is filled, then waited for and emptied, so that recording
- * allocates nothing and no event outlives its use (some drivers keep memory pinned for as long as one does).
- * If a driver's timestamps make no sense, every launch is timed by the host's clock around a finish instead. */
+/* Device time by kernel name. Events come from a pool that is filled, then waited for and emptied, so that
+ * recording allocates nothing and no event outlives its use (some drivers keep memory pinned for as long as
+ * one does). If a driver's timestamps make no sense, every launch is timed by the host's clock around a
+ * finish instead. */
 #include "cl/internal.h"
 
 #include <stdio.h>
@@ -18,7 +19,8 @@ struct sp_profiler {
     bool host_clock; // timestamps of this driver are not to be trusted
     cl_event events[POOL];
     cl_event before[POOL]; // of a span: the marker in front of it; NULL for a single launch
-    uint64_t clock_offset; // what the host's clock is ahead of the device's, for the trace; from the first event held
+    uint64_t clock_offset; // what the host's clock is ahead of the device's, for the trace; from the first
+                           // event held
     bool clock_known;
     uint64_t first_host_ns; // when the first event held was enqueued
     uint16_t event_row[POOL];
@@ -157,7 +159,8 @@ sp_profiler_slot sp_profiler_begin_span(sp_profiler *p, const char *name)
 /* A library need not give an event: a marker behind its commands does as well. */
 void sp_profiler_end_span(sp_profiler *p, sp_profiler_slot slot)
 {
-    if (slot.event && !*slot.event && clEnqueueMarkerWithWaitList(p->queue, 0, NULL, slot.event) != CL_SUCCESS)
+    if (slot.event && !*slot.event &&
+        clEnqueueMarkerWithWaitList(p->queue, 0, NULL, slot.event) != CL_SUCCESS)
         *slot.event = NULL;
     sp_profiler_end(p, slot);
 }

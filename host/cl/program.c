@@ -1,6 +1,6 @@
-/* Programs: pieces of source put together with #line markers, built once per device and options, kept until the device
- * is closed. cache.c keeps them on disk where the driver does not; elsewhere no binary is ever asked for (on PoCL the
- * question alone compiles all). */
+/* Programs: pieces of source put together with #line markers, built once per device and options, kept until
+ * the device is closed. cache.c keeps them on disk where the driver does not; elsewhere no binary is ever
+ * asked for (on PoCL the question alone compiles all). */
 #include "cl/internal.h"
 #include "cl/program.h"
 
@@ -162,7 +162,8 @@ static sp_status build(sp_device *dev, const char *label, const sp_source *piece
                        dev->options.binaries_only ? "this run is from binaries alone (--programs)"
                                                   : "SPIKEPORT_REFUSE_SOURCES=1 forbids it");
     if (dev->compiler_hangs)
-        return SP_FAIL(err, SP_E_BUILD, "%s is not built: the compiler of \"%s\" hangs", label, dev->info.name);
+        return SP_FAIL(err, SP_E_BUILD, "%s is not built: the compiler of \"%s\" hangs", label,
+                       dev->info.name);
     cl_program program = clCreateProgramWithSource(dev->context, 1, &text, NULL, &code);
     if (code != CL_SUCCESS)
         return SP_FAIL_CL(err, code, "%s: no program object: %s", label, sp_cl_error_name(code));

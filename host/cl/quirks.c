@@ -1,4 +1,5 @@
-/* Matching a device against quirks.inc. Quirks are data: nothing else in the code asks for a vendor's name. */
+/* Matching a device against quirks.inc. Quirks are data: nothing else in the code asks for a vendor's name.
+ */
 #include "cl/internal.h"
 
 #include <stdio.h>

@@ -1,18 +1,19 @@
-/* Writes to a part of a buffer through a kernel, for devices with the quirk WRITE_IN_PART. Oclgrind's check for
- * uninitialised reads keeps one shadow a buffer and makes a new one, of the size written, at every host write: after a
- * write to a part all the rest counts as never written. Stores of a kernel are followed one by one. The staging buffer
- * lives as long as the device, because a buffer that takes a freed one's place keeps the shadow of that one's size. */
+/* Writes to a part of a buffer through a kernel, for devices with the quirk WRITE_IN_PART. Oclgrind's check
+ * for uninitialised reads keeps one shadow a buffer and makes a new one, of the size written, at every host
+ * write: after a write to a part all the rest counts as never written. Stores of a kernel are followed one by
+ * one. The staging buffer lives as long as the device, because a buffer that takes a freed one's place keeps
+ * the shadow of that one's size. */
 #include "base/error.h"
 #include "cl/internal.h"
 #include "cl/program.h"
 
 enum { STAGING_BYTES = 65536 };
 
-static const char source[] =
-    "__kernel void write_in_part(__global const uint *from, __global uint *to, ulong at)\n"
-    "{\n"
-    "    to[at + get_global_id(0)] = from[get_global_id(0)];\n"
-    "}\n";
+static const char source[] = "__kernel void write_in_part(__global const uint *from, __global uint *to, "
+                             "ulong at)\n"
+                             "{\n"
+                             "    to[at + get_global_id(0)] = from[get_global_id(0)];\n"
+                             "}\n";
 
 bool sp_write_needs_staging(const sp_device *dev, sp_range to, size_t bytes)
 {

@@ -1,5 +1,5 @@
-/* Reading options against a table. getopt_long is not used: it accepts abbreviations, cannot suggest a name, and its
- * messages say neither what is allowed nor what to do. */
+/* Reading options against a table. getopt_long is not used: it accepts abbreviations, cannot suggest a name,
+ * and its messages say neither what is allowed nor what to do. */
 #include "cli/args.h"
 
 #include <errno.h>

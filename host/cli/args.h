@@ -1,6 +1,8 @@
-/* Options of a command, described by a table. `--name value` and `--name=value` are the same; a switch has --no-name;
- * `--` ends the options; options and positional arguments may be mixed. Nothing is abbreviated: a name that is wrong is
- * an error with the nearest one suggested. Every command also has --help, --verbose and --quiet. */
+/* Options of a command, described by a table. `--name value` and `--name=value` are the same; a switch has
+ * --no-name;
+ * `--` ends the options; options and positional arguments may be mixed. Nothing is abbreviated: a name that
+ * is wrong is an error with the nearest one suggested. Every command also has --help, --verbose and --quiet.
+ */
 #ifndef SP_CLI_ARGS_H
 #define SP_CLI_ARGS_H
 
@@ -25,30 +27,31 @@ typedef struct sp_arg_list {
 } sp_arg_list;
 
 typedef struct sp_arg {
-    const char *name;        /* "device" for --device */
-    char letter;             /* 'd' for -d, 0 none */
+    const char *name; /* "device" for --device */
+    char letter;      /* 'd' for -d, 0 none */
     sp_arg_kind kind;
     void *out;               /* by kind; keeps its value when the option is not given */
     const char *placeholder; /* "SEL", for the help; NULL for flags */
     const char *help;
-    int64_t low, high;       /* of SP_ARG_INTEGER */
+    int64_t low, high; /* of SP_ARG_INTEGER */
 } sp_arg;
 
 typedef struct sp_args {
-    const char *command;     /* "devices" */
-    const char *synopsis;    /* "[--json] [--device SEL]" */
-    const char *about;       /* a sentence or a paragraph */
+    const char *command;  /* "devices" */
+    const char *synopsis; /* "[--json] [--device SEL]" */
+    const char *about;    /* a sentence or a paragraph */
     const sp_arg *args;
     size_t n_args;
     size_t min_rest, max_rest; /* how many positional arguments */
-    const char *notes;       /* after the options, or NULL */
+    const char *notes;         /* after the options, or NULL */
 } sp_args;
 
-/* Reads argv (argv[0] is the command). True: go on. False: help was printed or the use was wrong; end with *exit_code.
- * `rest` takes the positional arguments; NULL where there are none. */
+/* Reads argv (argv[0] is the command). True: go on. False: help was printed or the use was wrong; end with
+ * *exit_code. `rest` takes the positional arguments; NULL where there are none. */
 bool sp_args_parse(const sp_args *a, int argc, char **argv, sp_arg_list *rest, int *exit_code);
 
-/* Wrong use found by the command itself: prints the message and where the help is, returns the exit code (2). */
+/* Wrong use found by the command itself: prints the message and where the help is, returns the exit code (2).
+ */
 int sp_args_wrong(const sp_args *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -1,5 +1,6 @@
-/* The parts of `spikeport bench`: cmd_bench.c reads options and prints, bench_run.c measures, bench_layers.c makes the table
- * by layer (also train's --profile), bench_network.c writes a recipe for --network, bench_sweep.c draws curves. */
+/* The parts of `spikeport bench`: cmd_bench.c reads options and prints, bench_run.c measures, bench_layers.c
+ * makes the table by layer (also train's --profile), bench_network.c writes a recipe for --network,
+ * bench_sweep.c draws curves. */
 #ifndef SP_CLI_BENCH_H
 #define SP_CLI_BENCH_H
 
@@ -26,14 +27,14 @@ typedef struct sp_cli_bench {
     uint32_t *correct;
     uint8_t *mask;
     uint64_t *spikes;
-    double *ms, *rates;        /* samples, ascending after the run; by node */
+    double *ms, *rates; /* samples, ascending after the run; by node */
     int64_t n, iteration;
-    int64_t backprop;          /* time steps with a backward pass, over the n mini-batches */
-    uint64_t launches;         /* of the last mini-batch */
-    double open_s, first_ms;   /* cold: planning and building; the first mini-batch */
+    int64_t backprop;        /* time steps with a backward pass, over the n mini-batches */
+    uint64_t launches;       /* of the last mini-batch */
+    double open_s, first_ms; /* cold: planning and building; the first mini-batch */
     double median_ms, p5_ms, p95_ms, min_ms;
-    double flops, bytes;       /* of one mini-batch, as the contracts count: dense */
-    sp_ruler ruler;            /* zero: not measured */
+    double flops, bytes; /* of one mini-batch, as the contracts count: dense */
+    sp_ruler ruler;      /* zero: not measured */
 } sp_cli_bench;
 
 /* Takes the recipe over. */
@@ -53,9 +54,10 @@ double sp_cli_segment_runs(const sp_plan *p, int64_t backprop_steps, int segment
 typedef struct sp_cli_layer {
     const char *label, *layer;
     char op[48], shape[96];
-    bool spikes;               /* a convolution that reads bits: kernels may skip zeros, so dense rates may pass the ruler */
+    bool
+        spikes; /* a convolution that reads bits: kernels may skip zeros, so dense rates may pass the ruler */
     double launches, flops, bytes; /* of a mini-batch */
-    double ms, calls;          /* of a mini-batch; in the whole profile */
+    double ms, calls;              /* of a mini-batch; in the whole profile */
 } sp_cli_layer;
 typedef struct sp_cli_layers {
     sp_cli_layer *items;
@@ -65,11 +67,19 @@ typedef struct sp_cli_layers {
 sp_status sp_cli_layers_make(const sp_plan *p, int64_t backprop_steps, sp_cli_layers *out, sp_error *err);
 
 /* The kinds of work whose share of the rulers is told. */
-enum { SP_WORK_FORWARD, SP_WORK_SPIKES, SP_WORK_BACKWARD_INPUT, SP_WORK_BACKWARD_WEIGHT, SP_WORK_DENSE, SP_WORK_PRODUCT,
-       SP_WORK_ELEMENTWISE, SP_WORKS };
+enum {
+    SP_WORK_FORWARD,
+    SP_WORK_SPIKES,
+    SP_WORK_BACKWARD_INPUT,
+    SP_WORK_BACKWARD_WEIGHT,
+    SP_WORK_DENSE,
+    SP_WORK_PRODUCT,
+    SP_WORK_ELEMENTWISE,
+    SP_WORKS
+};
 const char *sp_cli_work_name(int work);
 typedef struct sp_cli_work {
-    double ms, rate, share;    /* of a mini-batch; GFLOP/s or GB/s; of the ruler, 0 where there is none */
+    double ms, rate, share; /* of a mini-batch; GFLOP/s or GB/s; of the ruler, 0 where there is none */
 } sp_cli_work;
 void sp_cli_layers_works(const sp_cli_layers *l, const sp_ruler *ruler, sp_cli_work out[SP_WORKS]);
 

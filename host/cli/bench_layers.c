@@ -38,17 +38,18 @@ static long long letter(const sp_op_call *c, const char *name)
 static void describe_shape(const sp_op_call *c, char *out, size_t size)
 {
     if (op_is(c, "conv") || op_is(c, "im2col") || op_is(c, "col2im"))
-        snprintf(out, size, "%lldx%lldx%lldx%lld > %lld, %lldx%lld /%lld", letter(c, "N"), letter(c, "H"), letter(c, "W"),
-                 letter(c, "C"), op_is(c, "conv") ? letter(c, "O") : letter(c, "C"), letter(c, "KH"), letter(c, "KW"),
-                 letter(c, "SH"));
+        snprintf(out, size, "%lldx%lldx%lldx%lld > %lld, %lldx%lld /%lld", letter(c, "N"), letter(c, "H"),
+                 letter(c, "W"), letter(c, "C"), op_is(c, "conv") ? letter(c, "O") : letter(c, "C"),
+                 letter(c, "KH"), letter(c, "KW"), letter(c, "SH"));
     else if (op_is(c, "gemm"))
         snprintf(out, size, "%lldx%lld, K %lld%s%s", letter(c, "M"), letter(c, "N"), letter(c, "K"),
                  sp_call_flag(c, "TA") ? " TA" : "", sp_call_flag(c, "TB") ? " TB" : "");
     else if (op_is(c, "pool"))
-        snprintf(out, size, "%lldx%lldx%lldx%lld > %lldx%lld", letter(c, "N"), letter(c, "H"), letter(c, "W"), letter(c, "C"),
-                 letter(c, "HO"), letter(c, "WO"));
+        snprintf(out, size, "%lldx%lldx%lldx%lld > %lldx%lld", letter(c, "N"), letter(c, "H"), letter(c, "W"),
+                 letter(c, "C"), letter(c, "HO"), letter(c, "WO"));
     else
-        snprintf(out, size, "%lldx%lld", (long long)sp_call_buffer_rows(c, 0), (long long)sp_call_buffer_cols(c, 0));
+        snprintf(out, size, "%lldx%lld", (long long)sp_call_buffer_rows(c, 0),
+                 (long long)sp_call_buffer_cols(c, 0));
 }
 
 static sp_cli_layer *layer_of(sp_cli_layers *l, const sp_plan *p, const sp_step *s)
@@ -60,8 +61,10 @@ static sp_cli_layer *layer_of(sp_cli_layers *l, const sp_plan *p, const sp_step 
     if (!grown)
         return NULL;
     l->items = grown;
-    grown[l->n] = (sp_cli_layer){.label = s->label, .layer = s->node >= 0 ? p->graph->nodes[s->node].name : "-",
-                                 .spikes = op_is(&s->call, "conv.forward") && sp_call_flag(&s->call, "X_BITS")};
+    grown[l->n] = (sp_cli_layer){.label = s->label,
+                                 .layer = s->node >= 0 ? p->graph->nodes[s->node].name : "-",
+                                 .spikes = op_is(&s->call, "conv.forward") && sp_call_flag(&s->call, "X_"
+                                                                                                     "BITS")};
     sp_op_family(s->call.op, grown[l->n].op, sizeof grown[l->n].op);
     describe_shape(&s->call, grown[l->n].shape, sizeof grown[l->n].shape);
     return &grown[l->n++];
@@ -102,9 +105,13 @@ sp_status sp_cli_layers_make(const sp_plan *p, int64_t backprop_steps, sp_cli_la
 
 const char *sp_cli_work_name(int work)
 {
-    static const char *const names[SP_WORKS] = {"conv forward, real input", "conv forward, spikes (dense count)",
-                                                "conv input gradient", "conv weight gradient", "dense convolutions",
-                                                "matrix products", "elementwise passes"};
+    static const char *const names[SP_WORKS] = {"conv forward, real input",
+                                                "conv forward, spikes (dense count)",
+                                                "conv input gradient",
+                                                "conv weight gradient",
+                                                "dense convolutions",
+                                                "matrix products",
+                                                "elementwise passes"};
     return names[work];
 }
 
@@ -159,15 +166,16 @@ void sp_cli_layers_print(FILE *to, const sp_cli_layers *l, const sp_ruler *ruler
     double total = 0, share;
     for (size_t i = 0; i < l->n; i++)
         total += l->items[i].ms;
-    fprintf(to, "%-22s %-24s %-32s %8s %10s %7s %18s %6s\n", "layer", "op", "shape", "launches", "ms", "of time", "rate",
-            ruler ? "ruler" : "");
+    fprintf(to, "%-22s %-24s %-32s %8s %10s %7s %18s %6s\n", "layer", "op", "shape", "launches", "ms",
+            "of time", "rate", ruler ? "ruler" : "");
     for (size_t i = 0; i < l->n; i++) {
         const sp_cli_layer *x = &l->items[i];
         double rate = rate_of(x, ruler, &share);
         if (x->ms <= 0)
             continue;
-        fprintf(to, "%-22s %-24s %-32s %8.0f %10.3f %6.1f%% %10.2f %-7s", x->layer, x->op, x->shape, x->launches, x->ms,
-                total > 0 ? 100 * x->ms / total : 0, rate, x->flops > 0 ? "GFLOP/s" : "GB/s");
+        fprintf(to, "%-22s %-24s %-32s %8.0f %10.3f %6.1f%% %10.2f %-7s", x->layer, x->op, x->shape,
+                x->launches, x->ms, total > 0 ? 100 * x->ms / total : 0, rate,
+                x->flops > 0 ? "GFLOP/s" : "GB/s");
         fprintf(to, ruler ? " %5.0f%%%s\n" : "\n", 100 * share, x->spikes ? " (spikes, dense count)" : "");
     }
     fprintf(to, "%-22s %-57s %8s %10.3f\n\nmean by time:\n", "all", "", "", total);
@@ -175,7 +183,8 @@ void sp_cli_layers_print(FILE *to, const sp_cli_layers *l, const sp_ruler *ruler
     for (int w = 0; w < SP_WORKS; w++)
         if (works[w].ms > 0) {
             fprintf(to, "  %-36s %10.3f ms %5.1f%% of the time %10.2f %-7s", sp_cli_work_name(w), works[w].ms,
-                    total > 0 ? 100 * works[w].ms / total : 0, works[w].rate, w == SP_WORK_ELEMENTWISE ? "GB/s" : "GFLOP/s");
+                    total > 0 ? 100 * works[w].ms / total : 0, works[w].rate,
+                    w == SP_WORK_ELEMENTWISE ? "GB/s" : "GFLOP/s");
             fprintf(to, ruler ? " %5.1f%% of the ruler\n" : "\n", 100 * works[w].share);
         }
 }
@@ -186,10 +195,11 @@ json_t *sp_cli_layers_json(const sp_cli_layers *l, const sp_ruler *ruler)
     for (size_t i = 0; i < l->n; i++) {
         const sp_cli_layer *x = &l->items[i];
         double share, rate = rate_of(x, ruler, &share);
-        json_array_append_new(a, json_pack("{s:s, s:s, s:s, s:f, s:f, s:f, s:f, s:f, s:s, s:o, s:b}", "layer", x->layer, "op",
-                                           x->op, "shape", x->shape, "launches", x->launches, "ms", x->ms, "flops", x->flops,
-                                           "bytes", x->bytes, "rate", rate, "unit", x->flops > 0 ? "GFLOP/s" : "GB/s",
-                                           "ruler_share", share > 0 ? json_real(share) : json_null(), "spikes", x->spikes));
+        json_array_append_new(a, json_pack("{s:s, s:s, s:s, s:f, s:f, s:f, s:f, s:f, s:s, s:o, s:b}", "layer",
+                                           x->layer, "op", x->op, "shape", x->shape, "launches", x->launches,
+                                           "ms", x->ms, "flops", x->flops, "bytes", x->bytes, "rate", rate,
+                                           "unit", x->flops > 0 ? "GFLOP/s" : "GB/s", "ruler_share",
+                                           share > 0 ? json_real(share) : json_null(), "spikes", x->spikes));
     }
     return a;
 }
@@ -200,10 +210,10 @@ json_t *sp_cli_works_json(const sp_cli_layers *l, const sp_ruler *ruler)
     json_t *o = json_object();
     sp_cli_layers_works(l, ruler, works);
     for (int w = 0; w < SP_WORKS; w++)
-        json_object_set_new(o, sp_cli_work_name(w), json_pack("{s:f, s:f, s:s, s:o}", "ms", works[w].ms, "rate", works[w].rate,
-                                                              "unit", w == SP_WORK_ELEMENTWISE ? "GB/s" : "GFLOP/s",
-                                                              "ruler_share", works[w].share > 0 ? json_real(works[w].share)
-                                                                                                : json_null()));
+        json_object_set_new(o, sp_cli_work_name(w),
+                            json_pack("{s:f, s:f, s:s, s:o}", "ms", works[w].ms, "rate", works[w].rate,
+                                      "unit", w == SP_WORK_ELEMENTWISE ? "GB/s" : "GFLOP/s", "ruler_share",
+                                      works[w].share > 0 ? json_real(works[w].share) : json_null()));
     return o;
 }
 

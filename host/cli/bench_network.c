@@ -15,9 +15,10 @@ static sp_status input_of(const sp_cli_bench_options *o, int shape[3], sp_error 
     shape[0] = grey ? 1 : events ? 2 : 3;
     shape[1] = shape[2] = large ? 224 : grey ? 28 : events ? 48 : 32;
     char end;
-    if (o->input && (sscanf(o->input, "%dx%dx%d%c", &shape[0], &shape[1], &shape[2], &end) != 3 || shape[0] < 1 ||
-                     shape[1] < 1 || shape[2] < 1))
-        return SP_FAIL(err, SP_E_USAGE, "--input %s: write CHANNELSxHEIGHTxWIDTH, for example 3x32x32", o->input);
+    if (o->input && (sscanf(o->input, "%dx%dx%d%c", &shape[0], &shape[1], &shape[2], &end) != 3 ||
+                     shape[0] < 1 || shape[1] < 1 || shape[2] < 1))
+        return SP_FAIL(err, SP_E_USAGE, "--input %s: write CHANNELSxHEIGHTxWIDTH, for example 3x32x32",
+                       o->input);
     return SP_OK;
 }
 
@@ -58,8 +59,10 @@ static void gather_sets(const sp_cli_bench_options *o, all_sets *s)
     const struct {
         const char *key, *text;
         long long number;
-    } all[4] = {{"schedule.method", o->method ? method : NULL, 0}, {"schedule.backprop_steps", NULL, k},
-                {"schedule.time_steps", NULL, o->time_steps}, {"batch", NULL, o->batch}};
+    } all[4] = {{"schedule.method", o->method ? method : NULL, 0},
+                {"schedule.backprop_steps", NULL, k},
+                {"schedule.time_steps", NULL, o->time_steps},
+                {"batch", NULL, o->batch}};
     for (int i = 0; i < 4; i++) {
         if (!all[i].text && !all[i].number)
             continue;
@@ -71,7 +74,8 @@ static void gather_sets(const sp_cli_bench_options *o, all_sets *s)
     }
 }
 
-static sp_status parse_network(const sp_cli_bench_options *o, const all_sets *sets, sp_recipe *out, sp_error *err)
+static sp_status parse_network(const sp_cli_bench_options *o, const all_sets *sets, sp_recipe *out,
+                               sp_error *err)
 {
     int shape[3];
     sp_text network = {0}, text = {0};
@@ -79,10 +83,14 @@ static sp_status parse_network(const sp_cli_bench_options *o, const all_sets *se
     SP_TRY(input_of(o, shape, err));
     sp_status st = sp_zoo_write(o->network, &zoo, &network, err);
     if (st == SP_OK) {
-        sp_text_add(&text, "name: %s\ndata: {name: synthetic, classes: 10, channels: %d, height: %d, width: %d, count: 256, "
-                    "train_limit: 256, test_limit: 64}\nneuron: {tau: 1.1}\nschedule: {method: sltt, time_steps: 6}\n"
+        sp_text_add(&text,
+                    "name: %s\ndata: {name: synthetic, classes: 10, channels: %d, height: %d, width: %d, "
+                    "count: 256, "
+                    "train_limit: 256, test_limit: 64}\nneuron: {tau: 1.1}\nschedule: {method: sltt, "
+                    "time_steps: 6}\n"
                     "optimizer: {name: sgd, lr: 0.01}\nbatch: 32\neval_batch: %lld\nepochs: 1\nnetwork:\n",
-                    o->network, shape[0], shape[1], shape[2], (long long)(o->batch && o->batch < 32 ? o->batch : 32));
+                    o->network, shape[0], shape[1], shape[2],
+                    (long long)(o->batch && o->batch < 32 ? o->batch : 32));
         add_indented(&text, network.s);
         st = text.failed ? SP_FAIL(err, SP_E_MEMORY, "out of memory for the recipe")
                          : sp_recipe_parse(o->network, text.s, text.n, sets->items, sets->n, out, err);
@@ -96,5 +104,6 @@ sp_status sp_cli_bench_recipe(const char *path, const sp_cli_bench_options *o, s
 {
     all_sets sets;
     gather_sets(o, &sets);
-    return o->network ? parse_network(o, &sets, out, err) : sp_recipe_load(path, sets.items, sets.n, out, err);
+    return o->network ? parse_network(o, &sets, out, err)
+                      : sp_recipe_load(path, sets.items, sets.n, out, err);
 }

@@ -1,5 +1,5 @@
-/* Training as it is run (loader, metrics, looking at loss and gradients, checkpoint) beside the bare step on one mini-batch
- * in memory, in alternation: what everything around the device costs. */
+/* Training as it is run (loader, metrics, looking at loss and gradients, checkpoint) beside the bare step on
+ * one mini-batch in memory, in alternation: what everything around the device costs. */
 #include <dirent.h>
 #include <math.h>
 #include <stdio.h>
@@ -21,9 +21,10 @@ typedef struct overhead {
     char folder[512];
     uint64_t start_ns;
     double start_cpu;
-    int64_t n; /* mini-batches of a round */
+    int64_t n;                                        /* mini-batches of a round */
     double bare[ROUNDS], full[ROUNDS], ratio[ROUNDS]; /* samples a second; full of bare */
-    double bare_cpu, full_cpu; /* processor seconds of all threads, all rounds: less noisy where the device is the CPU */
+    double bare_cpu,
+        full_cpu; /* processor seconds of all threads, all rounds: less noisy where the device is the CPU */
 } overhead;
 
 static void start(overhead *h)
@@ -52,7 +53,10 @@ static sp_status run_bare(overhead *h, double *rate, sp_error *err)
     start(h);
     for (int64_t i = 0; i < h->n; i++) {
         sp_session_draw(&s->recipe, i, h->b.mask);
-        sp_exec_batch e = {.images = h->b.images, .labels = h->b.labels, .backprop = h->b.mask, .iteration = (int32_t)i,
+        sp_exec_batch e = {.images = h->b.images,
+                           .labels = h->b.labels,
+                           .backprop = h->b.mask,
+                           .iteration = (int32_t)i,
                            .lr = s->recipe.lr};
         SP_TRY(sp_exec_run(s->train, &e, err));
         SP_TRY(sp_exec_results(s->train, h->b.loss, h->b.correct, err));
@@ -116,17 +120,18 @@ static sp_status print(overhead *h, const sp_cli_bench_options *o)
     double ratio = sp_timing_median(h->ratio, ROUNDS);
     const sp_recipe *r = &h->b.s->recipe;
     if (o->json)
-        return sp_cli_json_line(json_pack("{s:s, s:o, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f}", "name", r->name, "device",
-                                          sp_cli_json_text(h->b.s->dev->info.name), "batch", (json_int_t)r->batch, "iterations",
-                                          (json_int_t)h->n, "bare_samples_per_second", bare, "training_samples_per_second", full,
-                                          "ratio", ratio, "ratio_min", h->ratio[0], "ratio_max", h->ratio[ROUNDS - 1],
-                                          "cpu_ratio", h->bare_cpu / h->full_cpu));
+        return sp_cli_json_line(json_pack("{s:s, s:o, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f}", "name",
+                                          r->name, "device", sp_cli_json_text(h->b.s->dev->info.name),
+                                          "batch", (json_int_t)r->batch, "iterations", (json_int_t)h->n,
+                                          "bare_samples_per_second", bare, "training_samples_per_second",
+                                          full, "ratio", ratio, "ratio_min", h->ratio[0], "ratio_max",
+                                          h->ratio[ROUNDS - 1], "cpu_ratio", h->bare_cpu / h->full_cpu));
     printf("%s: batch %lld on %s; %d rounds of %lld mini-batches, in alternation\n"
            "bare step                                  %10.1f samples/s\n"
            "training with loader, metrics, checkpoint  %10.1f samples/s: %.1f %% of it (%.1f to %.1f)\n"
            "processor time of all threads              %10.1f %% of it by that count\n",
-           r->name, (long long)r->batch, h->b.s->dev->info.name, ROUNDS, (long long)h->n, bare, full, 100 * ratio,
-           100 * h->ratio[0], 100 * h->ratio[ROUNDS - 1], 100 * h->bare_cpu / h->full_cpu);
+           r->name, (long long)r->batch, h->b.s->dev->info.name, ROUNDS, (long long)h->n, bare, full,
+           100 * ratio, 100 * h->ratio[0], 100 * h->ratio[ROUNDS - 1], 100 * h->bare_cpu / h->full_cpu);
     return SP_OK;
 }
 
@@ -140,7 +145,8 @@ sp_status sp_cli_bench_overhead(const char *path, const sp_cli_bench_options *o,
         return st;
     real.real_input = true;
     const char *temporary = getenv("TMPDIR");
-    snprintf(h->folder, sizeof h->folder, "%.400s/spikeport-overhead-XXXXXX", temporary && *temporary ? temporary : "/tmp");
+    snprintf(h->folder, sizeof h->folder, "%.400s/spikeport-overhead-XXXXXX",
+             temporary && *temporary ? temporary : "/tmp");
     SP_TRY_GOTO(mkdtemp(h->folder) ? SP_OK : SP_FAIL(err, SP_E_IO, "%s cannot be made", h->folder));
     SP_TRY_GOTO(sp_cli_bench_recipe(path, &real, &r, err));
     SP_TRY_GOTO(sp_cli_bench_open(&r, &real, &h->b, err));

@@ -50,7 +50,10 @@ static void make_up(sp_cli_bench *b)
 static sp_status load_batch(sp_cli_bench *b, sp_error *err)
 {
     const sp_recipe *r = &b->s->recipe;
-    sp_loader_options lo = {.batch = (size_t)r->batch, .shuffle = true, .seed = (uint64_t)r->seed, .threads = (int)r->data.threads};
+    sp_loader_options lo = {.batch = (size_t)r->batch,
+                            .shuffle = true,
+                            .seed = (uint64_t)r->seed,
+                            .threads = (int)r->data.threads};
     sp_dataset *ds = NULL;
     sp_loader *l = NULL;
     const sp_batch *batch = NULL;
@@ -74,10 +77,18 @@ static sp_status save_input(const sp_cli_bench *b, const char *path, sp_error *e
     const sp_plan *p = b->s->train;
     const sp_dataset_info *d = &b->s->data;
     char images[] = "images", labels[] = "labels";
-    sp_tensor t[2] = {{.name = images, .dtype = "F32", .n_dims = 5,
-                       .shape = {p->o.sequence ? p->o.time_steps : 1, p->o.batch, d->height, d->width, d->channels},
-                       .data = b->images, .bytes = input_items(p) * 4},
-                      {.name = labels, .dtype = "I32", .n_dims = 1, .shape = {p->o.batch}, .data = b->labels,
+    sp_tensor t[2] = {{.name = images,
+                       .dtype = "F32",
+                       .n_dims = 5,
+                       .shape = {p->o.sequence ? p->o.time_steps : 1, p->o.batch, d->height, d->width,
+                                 d->channels},
+                       .data = b->images,
+                       .bytes = input_items(p) * 4},
+                      {.name = labels,
+                       .dtype = "I32",
+                       .n_dims = 1,
+                       .shape = {p->o.batch},
+                       .data = b->labels,
                        .bytes = (size_t)p->o.batch * 4}};
     return sp_tensors_write(path, t, 2, NULL, NULL, 0, err);
 }
@@ -131,7 +142,10 @@ void sp_cli_bench_close(sp_cli_bench *b)
 sp_status sp_cli_bench_step(sp_cli_bench *b, double *ms, sp_error *err)
 {
     b->backprop += sp_session_choose(b->s, b->iteration, b->mask);
-    sp_exec_batch e = {.images = b->images, .labels = b->labels, .backprop = b->mask, .iteration = (int32_t)b->iteration,
+    sp_exec_batch e = {.images = b->images,
+                       .labels = b->labels,
+                       .backprop = b->mask,
+                       .iteration = (int32_t)b->iteration,
                        .lr = b->s->recipe.lr};
     SP_TRY(sp_device_finish(b->s->dev, err));
     uint64_t start = sp_clock_ns(), at = start, launches = b->s->dev->n_launches;
@@ -147,10 +161,13 @@ sp_status sp_cli_bench_step(sp_cli_bench *b, double *ms, sp_error *err)
     sp_trace_host("update", at);
     *ms = (double)(sp_clock_ns() - start) * 1e-6;
     b->launches = b->s->dev->n_launches - launches;
-    return isfinite((double)b->loss[0]) ? SP_OK : SP_FAIL(err, SP_E_NUMERIC, "the loss is not finite; choose a smaller optimizer.lr");
+    return isfinite((double)b->loss[0])
+               ? SP_OK
+               : SP_FAIL(err, SP_E_NUMERIC, "the loss is not finite; choose a smaller optimizer.lr");
 }
 
-/* Operations and bytes of a mini-batch as the op contracts count them: dense, whatever the spikes let a kernel skip. */
+/* Operations and bytes of a mini-batch as the op contracts count them: dense, whatever the spikes let a
+ * kernel skip. */
 static void count_work(sp_cli_bench *b)
 {
     const sp_plan *p = b->s->train;

@@ -18,9 +18,9 @@ enum { MAX_VALUES = 32, MAX_METHODS = 6 };
 typedef struct sweep {
     const sp_cli_bench_options *o;
     const char *path;
-    char what[16];                        /* time_steps, batch, width or k */
+    char what[16]; /* time_steps, batch, width or k */
     double values[MAX_VALUES];
-    char methods[MAX_METHODS][24];        /* "sltt", "sltt-1", "bptt", ...; "sltt-k": K is the value */
+    char methods[MAX_METHODS][24]; /* "sltt", "sltt-1", "bptt", ...; "sltt-k": K is the value */
     size_t n_values, n_methods;
     double ms[MAX_METHODS][MAX_VALUES], mib[MAX_METHODS][MAX_VALUES]; /* NAN: left out */
     FILE *csv;
@@ -38,8 +38,10 @@ static sp_status read_values(sweep *s, sp_error *err)
         char word[40];
         snprintf(word, sizeof word, "%.*s", (int)(n < 39 ? n : 39), text);
         const char *near = sp_suggest(word, names, 4);
-        return SP_FAIL(err, SP_E_USAGE, "--sweep %s: write time_steps=1,2,4 or batch=..., width=..., k=...%s%s%s", text,
-                       near && known == 4 ? "; did you mean \"" : "", near && known == 4 ? near : "", near && known == 4 ? "\"?" : "");
+        return SP_FAIL(err, SP_E_USAGE,
+                       "--sweep %s: write time_steps=1,2,4 or batch=..., width=..., k=...%s%s%s", text,
+                       near && known == 4 ? "; did you mean \"" : "", near && known == 4 ? near : "",
+                       near && known == 4 ? "\"?" : "");
     }
     snprintf(s->what, sizeof s->what, "%s", names[known]);
     for (const char *at = equals + 1; *at;) {
@@ -47,7 +49,9 @@ static sp_status read_values(sweep *s, sp_error *err)
         double v = strtod(at, &end);
         bool whole = v == floor(v) || known == 2;
         if (end == at || (*end && *end != ',') || !(v > 0 && v < 1e6) || !whole || s->n_values == MAX_VALUES)
-            return SP_FAIL(err, SP_E_USAGE, "--sweep %s: \"%s\" is not a list of 1 to %d %snumbers above 0, separated by commas",
+            return SP_FAIL(err, SP_E_USAGE,
+                           "--sweep %s: \"%s\" is not a list of 1 to %d %snumbers above 0, separated by "
+                           "commas",
                            text, at, MAX_VALUES, known == 2 ? "" : "whole ");
         s->values[s->n_values++] = v;
         at = *end ? end + 1 : end;
@@ -62,7 +66,8 @@ static sp_status read_methods(sweep *s, sp_error *err)
     for (const char *at = text; *at;) {
         size_t n = strcspn(at, ",");
         if (s->n_methods == MAX_METHODS || n == 0 || n >= sizeof s->methods[0])
-            return SP_FAIL(err, SP_E_USAGE, "--schedule %s: 1 to %d names, separated by commas", text, MAX_METHODS);
+            return SP_FAIL(err, SP_E_USAGE, "--schedule %s: 1 to %d names, separated by commas", text,
+                           MAX_METHODS);
         snprintf(s->methods[s->n_methods++], sizeof s->methods[0], "%.*s", (int)n, at);
         at += n + (at[n] == ',');
     }
@@ -93,8 +98,10 @@ static const sp_layer *last_linear(const sp_network *net)
     return NULL;
 }
 
-/* The recipe as it stands, for what the point depends on: whether K fits, and whether made-up data are sequences. */
-static sp_status look(const sweep *s, const sp_cli_bench_options *o, bool *fits, bool *sequence, sp_error *err)
+/* The recipe as it stands, for what the point depends on: whether K fits, and whether made-up data are
+ * sequences. */
+static sp_status look(const sweep *s, const sp_cli_bench_options *o, bool *fits, bool *sequence,
+                      sp_error *err)
 {
     sp_recipe plain = {0};
     sp_cli_bench_options bare = {.session = o->session, .network = o->network, .input = o->input};
@@ -145,15 +152,18 @@ static void write_row(sweep *s, size_t m, size_t v, const sp_cli_bench *b)
     if (gmtime_r(&now, &utc))
         strftime(date, sizeof date, "%Y-%m-%d", &utc);
     snprintf(s->device, sizeof s->device, "%s", b->s->dev->info.name);
-    fprintf(s->csv, "\"%s\",%g,%s,%s,%lld,%lld,%lld,%g,%.4f,%.4f,%.4f,%.4f,%.2f,%llu,%llu,\"%s\",\"%s\",%s\n", r->name, s->values[v],
-            s->methods[m], sp_method_name(r->method), (long long)(r->method == SP_METHOD_SLTT_K ? r->backprop_steps : r->time_steps),
-            (long long)r->time_steps, (long long)r->batch, strcmp(s->what, "width") == 0 ? s->values[v] : 1.0, b->median_ms,
-            b->p5_ms, b->p95_ms, b->min_ms, (double)r->batch / b->median_ms * 1e3, (unsigned long long)b->s->planned_bytes,
-            (unsigned long long)b->launches, b->s->dev->info.name, b->s->dev->info.driver, date);
+    fprintf(s->csv, "\"%s\",%g,%s,%s,%lld,%lld,%lld,%g,%.4f,%.4f,%.4f,%.4f,%.2f,%llu,%llu,\"%s\",\"%s\",%s\n",
+            r->name, s->values[v], s->methods[m], sp_method_name(r->method),
+            (long long)(r->method == SP_METHOD_SLTT_K ? r->backprop_steps : r->time_steps),
+            (long long)r->time_steps, (long long)r->batch, strcmp(s->what, "width") == 0 ? s->values[v] : 1.0,
+            b->median_ms, b->p5_ms, b->p95_ms, b->min_ms, (double)r->batch / b->median_ms * 1e3,
+            (unsigned long long)b->s->planned_bytes, (unsigned long long)b->launches, b->s->dev->info.name,
+            b->s->dev->info.driver, date);
     fflush(s->csv);
     s->ms[m][v] = b->median_ms;
     s->mib[m][v] = (double)b->s->planned_bytes / 1048576.0;
-    fprintf(stderr, "%s=%g %-8s %10.2f ms  %10.2f MiB\n", s->what, s->values[v], s->methods[m], s->ms[m][v], s->mib[m][v]);
+    fprintf(stderr, "%s=%g %-8s %10.2f ms  %10.2f MiB\n", s->what, s->values[v], s->methods[m], s->ms[m][v],
+            s->mib[m][v]);
 }
 
 static sp_status measure_point(sweep *s, size_t m, size_t v, sp_error *err)
@@ -163,7 +173,8 @@ static sp_status measure_point(sweep *s, size_t m, size_t v, sp_error *err)
     bool fits = true;
     SP_TRY(load_point(s, m, v, &r, &fits, err));
     if (!fits) {
-        fprintf(stderr, "%s=%g %-8s left out: more steps to backpropagate than time steps\n", s->what, s->values[v], s->methods[m]);
+        fprintf(stderr, "%s=%g %-8s left out: more steps to backpropagate than time steps\n", s->what,
+                s->values[v], s->methods[m]);
         return SP_OK;
     }
     SP_TRY(sp_cli_bench_open(&r, s->o, &b, err));
@@ -178,7 +189,10 @@ static sp_status draw(const sweep *s, const char *path, sp_error *err)
 {
     static const struct {
         const char *what, *label;
-    } labels[] = {{"time_steps", "time steps T"}, {"batch", "batch"}, {"width", "width"}, {"k", "K of SLTT-K"}};
+    } labels[] = {{"time_steps", "time steps T"},
+                  {"batch", "batch"},
+                  {"width", "width"},
+                  {"k", "K of SLTT-K"}};
     const char *x = s->what;
     sp_series ms[MAX_METHODS], mib[MAX_METHODS];
     for (size_t i = 0; i < sizeof labels / sizeof *labels; i++)
@@ -194,8 +208,10 @@ static sp_status draw(const sweep *s, const char *path, sp_error *err)
 
 static sp_status measure_all(sweep *s, sp_error *err)
 {
-    fputs("name,value,series,method,backprop_steps,time_steps,batch,width,median_ms,p5_ms,p95_ms,min_ms,samples_per_second,"
-          "device_bytes,launches,device,driver,date\n", s->csv);
+    fputs("name,value,series,method,backprop_steps,time_steps,batch,width,median_ms,p5_ms,p95_ms,min_ms,"
+          "samples_per_second,"
+          "device_bytes,launches,device,driver,date\n",
+          s->csv);
     for (size_t v = 0; v < s->n_values; v++)
         for (size_t m = 0; m < s->n_methods; m++) {
             bool flat = strcmp(s->what, "k") == 0 && strcmp(s->methods[m], "sltt-k") != 0 && v > 0;

@@ -58,7 +58,8 @@ static sp_status add_folder(sp_case_list *p, const char *folder, sp_error *err)
     }
     closedir(d);
     if (st == SP_OK && p->n == before)
-        return SP_FAIL(err, SP_E_DATA, "%s: no reference case (NAME.json with NAME.safetensors) in this folder", folder);
+        return SP_FAIL(err, SP_E_DATA,
+                       "%s: no reference case (NAME.json with NAME.safetensors) in this folder", folder);
     qsort(p->items + before, p->n - before, sizeof *p->items, by_name);
     return st;
 }

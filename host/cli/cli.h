@@ -1,5 +1,5 @@
-/* What the commands of the program share. Results go to stdout, everything else to stderr; the exit code is that of the
- * sp_status (spikeport/status.h). */
+/* What the commands of the program share. Results go to stdout, everything else to stderr; the exit code is
+ * that of the sp_status (spikeport/status.h). */
 #ifndef SP_CLI_CLI_H
 #define SP_CLI_CLI_H
 
@@ -15,15 +15,16 @@
 /* Prints "spikeport <command>: error: <text>" to stderr; returns the exit code. */
 int sp_cli_fail(const char *command, const sp_error *err);
 
-/* From now on the first Ctrl-C (or SIGTERM) sets the result to 1, so that the command saves and ends; the second ends the
- * program at once with 130. A file size limit becomes an error of write, which is reported. */
+/* From now on the first Ctrl-C (or SIGTERM) sets the result to 1, so that the command saves and ends; the
+ * second ends the program at once with 130. A file size limit becomes an error of write, which is reported.
+ */
 const volatile int *sp_cli_catch_signals(void);
 
 /* Version of CLBlast that the program was built with. */
 extern const char sp_cli_clblast[];
 
-/* Prints an object as one line to stdout and frees it. A NULL object (memory ran out) is reported; returns SP_OK or
- * SP_E_MEMORY. */
+/* Prints an object as one line to stdout and frees it. A NULL object (memory ran out) is reported; returns
+ * SP_OK or SP_E_MEMORY. */
 sp_status sp_cli_json_line(json_t *object);
 
 /* A JSON string of any bytes: what is not UTF-8 becomes '?' (drivers' names). NULL gives null. */

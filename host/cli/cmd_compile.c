@@ -1,4 +1,5 @@
-/* spikeport compile: the kernels that a recipe's plans launch, as files and binaries for devices without a compiler. */
+/* spikeport compile: the kernels that a recipe's plans launch, as files and binaries for devices without a
+ * compiler. */
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -24,8 +25,8 @@ static bool is_case(const char *path)
 }
 
 /* Plans of a recipe: training and evaluation. */
-static sp_status plan_recipe(const char *path, const compile_options *o, const sp_session_options *so, sp_session **s,
-                             sp_error *err)
+static sp_status plan_recipe(const char *path, const compile_options *o, const sp_session_options *so,
+                             sp_session **s, sp_error *err)
 {
     sp_recipe r = {0};
     sp_dataset_info info = {.count = 0};
@@ -39,7 +40,8 @@ static sp_status plan_recipe(const char *path, const compile_options *o, const s
 }
 
 /* Reference cases are run as well: what is written then has been compared. */
-static sp_status plan_cases(const sp_arg_list *rest, const sp_session_options *so, sp_device *dev, sp_registry *reg, sp_error *err)
+static sp_status plan_cases(const sp_arg_list *rest, const sp_session_options *so, sp_device *dev,
+                            sp_registry *reg, sp_error *err)
 {
     sp_case_list cases = {0};
     sp_status st = SP_OK;
@@ -51,8 +53,10 @@ static sp_status plan_cases(const sp_arg_list *rest, const sp_session_options *s
         bool passed = c.passed;
         sp_verify_free(&c);
         if (!passed)
-            SP_TRY_GOTO(SP_FAIL(err, SP_E_MISMATCH, "%s differs from its reference on this device; nothing is written "
-                                "(spikeport verify shows more)", cases.items[i]));
+            SP_TRY_GOTO(SP_FAIL(err, SP_E_MISMATCH,
+                                "%s differs from its reference on this device; nothing is written "
+                                "(spikeport verify shows more)",
+                                cases.items[i]));
     }
 done:
     sp_case_list_free(&cases);
@@ -65,16 +69,20 @@ static sp_status write_package(sp_package *p, sp_device *dev, const compile_opti
     sp_package_totals t;
     SP_TRY(sp_package_write(p, dev, &po, &t, err));
     if (o->json)
-        return sp_cli_json_line(json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "folder", o->out, "target", sp_target_name(o->to),
-                                          "programs", (json_int_t)t.programs, "kernels", (json_int_t)t.kernels, "calls",
-                                          (json_int_t)t.calls, "plans", (json_int_t)t.plans, "binary_bytes",
+        return sp_cli_json_line(json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "folder", o->out, "target",
+                                          sp_target_name(o->to), "programs", (json_int_t)t.programs,
+                                          "kernels", (json_int_t)t.kernels, "calls", (json_int_t)t.calls,
+                                          "plans", (json_int_t)t.plans, "binary_bytes",
                                           (json_int_t)t.binary_bytes));
-    printf("%s: %zu programs with %zu kernels for %zu calls of %zu plans", o->out, t.programs, t.kernels, t.calls, t.plans);
+    printf("%s: %zu programs with %zu kernels for %zu calls of %zu plans", o->out, t.programs, t.kernels,
+           t.calls, t.plans);
     if (o->to == SP_TARGET_OFFLINE)
         printf("; %.1f MiB of binaries for %s\nrun them: spikeport train|eval|verify ... --programs %s\n",
                (double)t.binary_bytes / 1048576.0, o->runs_on ? o->runs_on : dev->info.name, o->out);
     else
-        printf("\nnow run %s/build.sh where the vendor's tools are, then spikeport train|eval ... --programs %s\n", o->out, o->out);
+        printf("\nnow run %s/build.sh where the vendor's tools are, then spikeport train|eval ... --programs "
+               "%s\n",
+               o->out, o->out);
     return SP_OK;
 }
 
@@ -125,32 +133,44 @@ int sp_cmd_compile(int argc, char **argv)
     compile_options o = {.json = false};
     sp_arg_list rest = {.n = 0};
     const sp_arg args[] = {
-        {"target", 't', SP_ARG_TEXT, &o.target, "NAME", "intel-fpga, amd-fpga, or offline: binaries of the device at hand", 0, 0},
+        {"target", 't', SP_ARG_TEXT, &o.target, "NAME",
+         "intel-fpga, amd-fpga, or offline: binaries of the device at hand", 0, 0},
         {"out", 'o', SP_ARG_TEXT, &o.out, "DIR", "folder to write", 0, 0},
-        {"as", 0, SP_ARG_TEXT, &o.as_type, "TYPE", "choose kernels as for cpu, gpu or accelerator (FPGA targets: accelerator)", 0, 0},
-        {"runs-on", 0, SP_ARG_TEXT, &o.runs_on, "TEXT", "a part of the name or platform of the device that will run it", 0, 0},
+        {"as", 0, SP_ARG_TEXT, &o.as_type, "TYPE",
+         "choose kernels as for cpu, gpu or accelerator (FPGA targets: accelerator)", 0, 0},
+        {"runs-on", 0, SP_ARG_TEXT, &o.runs_on, "TEXT",
+         "a part of the name or platform of the device that will run it", 0, 0},
         SP_CLI_SET_ARG(o.session),
         SP_CLI_DEVICE_ARGS(o.session),
-        {"no-data", 0, SP_ARG_FLAG, &o.no_data, NULL, "do not look for the data set's files; known sets only", 0, 0},
+        {"no-data", 0, SP_ARG_FLAG, &o.no_data, NULL, "do not look for the data set's files; known sets only",
+         0, 0},
         {"json", 0, SP_ARG_FLAG, &o.json, NULL, "one JSON object on stdout", 0, 0},
     };
-    const sp_args a = {.command = "compile", .synopsis = "RECIPE|CASE... --target NAME --out DIR [options]",
-                       .about = "Writes every kernel that training and evaluating a recipe (or running reference cases) needs as "
-                                "self-contained OpenCL C with all constants, a manifest, and binaries or the vendor's build "
+    const sp_args a = {.command = "compile",
+                       .synopsis = "RECIPE|CASE... --target NAME --out DIR [options]",
+                       .about = "Writes every kernel that training and evaluating a recipe (or running "
+                                "reference cases) needs as "
+                                "self-contained OpenCL C with all constants, a manifest, and binaries or the "
+                                "vendor's build "
                                 "script. train, eval and verify run from them with --programs DIR.",
-                       .args = args, .n_args = sizeof args / sizeof *args, .min_rest = 1, .max_rest = SP_ARGS_MAX,
-                       .notes = "Kernels are built, and checked where they never were, on --device; the target's own tools are "
+                       .args = args,
+                       .n_args = sizeof args / sizeof *args,
+                       .min_rest = 1,
+                       .max_rest = SP_ARGS_MAX,
+                       .notes = "Kernels are built, and checked where they never were, on --device; the "
+                                "target's own tools are "
                                 "not needed. docs/FPGA.md has the whole path."};
     int code;
     sp_error err = {0};
     if (!sp_args_parse(&a, argc, argv, &rest, &code))
         return code;
     if (!read_target(&o))
-        return sp_args_wrong(&a, "--target must be intel-fpga, amd-fpga or offline%s%s%s", o.target ? ", not \"" : "",
-                             o.target ? o.target : "", o.target ? "\"" : "");
+        return sp_args_wrong(&a, "--target must be intel-fpga, amd-fpga or offline%s%s%s",
+                             o.target ? ", not \"" : "", o.target ? o.target : "", o.target ? "\"" : "");
     if (!o.out)
         return sp_args_wrong(&a, "name the folder to write with --out");
-    if (o.as_type && strcmp(o.as_type, "cpu") != 0 && strcmp(o.as_type, "gpu") != 0 && strcmp(o.as_type, "accelerator") != 0)
+    if (o.as_type && strcmp(o.as_type, "cpu") != 0 && strcmp(o.as_type, "gpu") != 0 &&
+        strcmp(o.as_type, "accelerator") != 0)
         return sp_args_wrong(&a, "--as must be cpu, gpu or accelerator, not \"%s\"", o.as_type);
     if (rest.n > 1 && !is_case(rest.items[0]))
         return sp_args_wrong(&a, "one recipe at a time (or several reference cases)");

@@ -18,7 +18,8 @@ static sp_status split(const char *text, char **name, const char **folder, sp_er
     size_t from = n;
     while (from > 0 && text[from - 1] != '/')
         from--;
-    *name = equals ? sp_format("%.*s", (int)(equals - text), text) : sp_format("%.*s", (int)(n - from), text + from);
+    *name = equals ? sp_format("%.*s", (int)(equals - text), text)
+                   : sp_format("%.*s", (int)(n - from), text + from);
     return *name ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory");
 }
 
@@ -30,11 +31,17 @@ int sp_cmd_curves(int argc, char **argv)
         {"out", 'o', SP_ARG_TEXT, &out, "FILE.png", "where to (default curves.png)", 0, 0},
         {"title", 't', SP_ARG_TEXT, &title, "TEXT", "stands above the first panel", 0, 0},
     };
-    const sp_args a = {.command = "curves", .synopsis = "[NAME=]RUN... [options]",
-                       .about = "Draws test accuracy, test loss and training loss of up to six runs (folders that `spikeport train` "
+    const sp_args a = {.command = "curves",
+                       .synopsis = "[NAME=]RUN... [options]",
+                       .about = "Draws test accuracy, test loss and training loss of up to six runs (folders "
+                                "that `spikeport train` "
                                 "made) into one PNG.",
-                       .args = args, .n_args = sizeof args / sizeof *args, .min_rest = 1, .max_rest = SP_COMPARE_RUNS,
-                       .notes = "NAME is the run's name in the legend (default: its folder). The training loss is a moving mean."};
+                       .args = args,
+                       .n_args = sizeof args / sizeof *args,
+                       .min_rest = 1,
+                       .max_rest = SP_COMPARE_RUNS,
+                       .notes = "NAME is the run's name in the legend (default: its folder). The training "
+                                "loss is a moving mean."};
     sp_error err = {0};
     int code;
     if (!sp_args_parse(&a, argc, argv, &rest, &code))

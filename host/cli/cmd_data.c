@@ -1,4 +1,5 @@
-/* spikeport data: looks at the data of a recipe without training: what is there, what it looks like, how fast it comes. */
+/* spikeport data: looks at the data of a recipe without training: what is there, what it looks like, how fast
+ * it comes. */
 #include <stdio.h>
 #include <string.h>
 
@@ -32,10 +33,13 @@ static sp_status read_for(const sp_cli_data *o, sp_loader *l, double seconds, in
     }
 }
 
-/* Samples a second that the training step of the recipe takes; 0 where it cannot be run here, which is said. */
+/* Samples a second that the training step of the recipe takes; 0 where it cannot be run here, which is said.
+ */
 static double consumption(const sp_cli_data *o)
 {
-    sp_cli_bench_options b = {.iterations = 7, .warmup = 2, .session = {.device = o->device, .sets = *o->sets}};
+    sp_cli_bench_options b = {.iterations = 7,
+                              .warmup = 2,
+                              .session = {.device = o->device, .sets = *o->sets}};
     sp_cli_bench bench = {.n = 0};
     sp_recipe r = {0};
     sp_error err = {0};
@@ -73,10 +77,10 @@ static sp_status bench(const sp_cli_data *o, sp_error *err)
          (ds->info.frames ? ds->info.frames : 1);
     double step = st == SP_OK ? consumption(o) : 0, rate = (double)samples / spent;
     if (st == SP_OK && o->json)
-        st = sp_cli_json_line(json_pack("{s:s, s:s, s:I, s:I, s:i, s:f, s:f, s:f, s:o, s:o}", "data", ds->info.name,
-                                        "split", o->test ? "test" : "train", "samples", (json_int_t)samples,
-                                        "batch", (json_int_t)r->batch, "threads", sp_loader_threads(l),
-                                        "seconds", spent, "samples_per_second", rate,
+        st = sp_cli_json_line(json_pack("{s:s, s:s, s:I, s:I, s:i, s:f, s:f, s:f, s:o, s:o}", "data",
+                                        ds->info.name, "split", o->test ? "test" : "train", "samples",
+                                        (json_int_t)samples, "batch", (json_int_t)r->batch, "threads",
+                                        sp_loader_threads(l), "seconds", spent, "samples_per_second", rate,
                                         "megabytes_per_second", mb / spent, "step_samples_per_second",
                                         step > 0 ? json_real(step) : json_null(), "loader_over_step",
                                         step > 0 ? json_real(rate / step) : json_null()));
@@ -85,7 +89,8 @@ static sp_status bench(const sp_cli_data *o, sp_error *err)
                ds->info.name, o->test ? "test" : "training", (long long)samples, spent, sp_loader_threads(l),
                sp_loader_threads(l) == 1 ? "" : "s", rate, mb / spent);
     if (st == SP_OK && !o->json && step > 0)
-        printf("the training step takes %.0f samples/s: the loader has %.1f times that%s\n", step, rate / step,
+        printf("the training step takes %.0f samples/s: the loader has %.1f times that%s\n", step,
+               rate / step,
                rate / step < 2 ? "; less than 2 may hold training up: try --set data.threads=N" : "");
     sp_loader_destroy(&l);
     sp_dataset_close(&ds);
@@ -135,12 +140,16 @@ static sp_status cache(const sp_cli_data *o, sp_error *err)
 static const struct {
     const char *name;
     sp_status (*run)(const sp_cli_data *, sp_error *);
-} verbs[] = {
-    {"inspect", sp_cli_data_inspect}, {"preview", sp_cli_data_preview}, {"cache", cache}, {"bench", bench}};
+} verbs[] = {{"inspect", sp_cli_data_inspect},
+             {"preview", sp_cli_data_preview},
+             {"cache", cache},
+             {"bench", bench}};
 enum { N_VERBS = sizeof verbs / sizeof *verbs };
 
-/* A recipe file, or the name of a data set: then a recipe with nothing but its name, to be changed with --set. */
-static sp_status load(const char *what, const sp_arg_list *sets, sp_recipe *out, const char **path, sp_error *err)
+/* A recipe file, or the name of a data set: then a recipe with nothing but its name, to be changed with
+ * --set. */
+static sp_status load(const char *what, const sp_arg_list *sets, sp_recipe *out, const char **path,
+                      sp_error *err)
 {
     const char *const *names;
     size_t n = sp_dataset_names(&names);
@@ -193,23 +202,27 @@ int sp_cmd_data(int argc, char **argv)
          "preview, bench: epoch whose augmentation is drawn (default 0)", 0, INT32_MAX},
         {"seconds", 0, SP_ARG_INTEGER, &o.seconds, "S", "bench: how long (default 5; 0: one epoch)", 0,
          86400},
-        {"step", 0, SP_ARG_SWITCH, &o.step, NULL, "bench: time the recipe's training step too, to compare (default on)", 0, 0},
+        {"step", 0, SP_ARG_SWITCH, &o.step, NULL,
+         "bench: time the recipe's training step too, to compare (default on)", 0, 0},
         {"device", 'd', SP_ARG_TEXT, &o.device, "SEL", "bench: device of the training step", 0, 0},
         {"json", 0, SP_ARG_FLAG, &o.json, NULL, "JSON Lines on stdout", 0, 0},
     };
-    const sp_args a = {
-        .command = "data",
-        .synopsis = "inspect|preview|cache|bench RECIPE|NAME [options]",
-        .about = "Looks at the data of a recipe, or of a data set by its name (then --set data.path=... and "
-                 "so on).",
-        .args = args,
-        .n_args = sizeof args / sizeof *args,
-        .min_rest = 2,
-        .max_rest = 2,
-        .notes = "inspect  counts, shape, classes, values, check sum of both splits, without augmentation\n"
-                 "preview  a PNG of samples as the network gets them, with labels\n"
-                 "cache    decodes every recording once, so that training finds the frames on disk\n"
-                 "bench    samples a second that the loader delivers (threads: --set data.threads=N), and that training takes"};
+    const sp_args a = {.command = "data",
+                       .synopsis = "inspect|preview|cache|bench RECIPE|NAME [options]",
+                       .about = "Looks at the data of a recipe, or of a data set by its name (then --set "
+                                "data.path=... and "
+                                "so on).",
+                       .args = args,
+                       .n_args = sizeof args / sizeof *args,
+                       .min_rest = 2,
+                       .max_rest = 2,
+                       .notes = "inspect  counts, shape, classes, values, check sum of both splits, without "
+                                "augmentation\n"
+                                "preview  a PNG of samples as the network gets them, with labels\n"
+                                "cache    decodes every recording once, so that training finds the frames on "
+                                "disk\n"
+                                "bench    samples a second that the loader delivers (threads: --set "
+                                "data.threads=N), and that training takes"};
     int code;
     if (!sp_args_parse(&a, argc, argv, &rest, &code))
         return code;

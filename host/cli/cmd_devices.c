@@ -1,4 +1,5 @@
-/* spikeport devices: what OpenCL devices there are, what is known about each, and which one would be used and why. */
+/* spikeport devices: what OpenCL devices there are, what is known about each, and which one would be used and
+ * why. */
 #include "cli/cli.h"
 
 #include <stdio.h>
@@ -99,13 +100,14 @@ static json_t *device_json(const sp_device_info *d, bool chosen, const char *why
                   "platform", sp_cli_json_text(d->platform), "vendor", sp_cli_json_text(d->vendor), "version",
                   sp_cli_json_text(d->version), "c_version", sp_cli_json_text(d->c_version), "driver",
                   sp_cli_json_text(d->driver), "type", sp_device_type_name(d->type));
-    json_t *limits = json_pack(
-        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:[I,I,I]}", "compute_units", (json_int_t)d->compute_units,
-        "clock_mhz", (json_int_t)d->clock_mhz, "base_align_bytes", (json_int_t)d->base_align_bytes,
-        "global_bytes", (json_int_t)d->global_bytes, "max_alloc_bytes", (json_int_t)d->max_alloc_bytes,
-        "local_bytes", (json_int_t)d->local_bytes, "max_work_group", (json_int_t)d->max_work_group,
-        "max_work_item", (json_int_t)d->max_work_item[0], (json_int_t)d->max_work_item[1],
-        (json_int_t)d->max_work_item[2]);
+    json_t *limits =
+        json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:[I,I,I]}", "compute_units",
+                  (json_int_t)d->compute_units, "clock_mhz", (json_int_t)d->clock_mhz, "base_align_bytes",
+                  (json_int_t)d->base_align_bytes, "global_bytes", (json_int_t)d->global_bytes,
+                  "max_alloc_bytes", (json_int_t)d->max_alloc_bytes, "local_bytes",
+                  (json_int_t)d->local_bytes, "max_work_group", (json_int_t)d->max_work_group,
+                  "max_work_item", (json_int_t)d->max_work_item[0], (json_int_t)d->max_work_item[1],
+                  (json_int_t)d->max_work_item[2]);
     json_t *more = json_pack("{s:b, s:b, s:b, s:b, s:o, s:o, s:b, s:o}", "available", d->available,
                              "compiler_available", d->compiler_available, "fp64", d->fp64, "fp16", d->fp16,
                              "quirks", quirks_json(d), "extensions", extensions_json(d), "chosen", chosen,

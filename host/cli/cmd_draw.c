@@ -17,8 +17,9 @@ typedef struct picture {
 } picture;
 
 static const picture pictures[] = {
-    {"raster", true, sp_draw_raster},    {"membrane", true, sp_draw_membrane},      {"rates", true, sp_draw_rates},
-    {"filters", false, sp_draw_filters}, {"confusion", false, sp_draw_confusion},
+    {"raster", true, sp_draw_raster},        {"membrane", true, sp_draw_membrane},
+    {"rates", true, sp_draw_rates},          {"filters", false, sp_draw_filters},
+    {"confusion", false, sp_draw_confusion},
 };
 enum { N_PICTURES = sizeof pictures / sizeof *pictures };
 
@@ -46,7 +47,8 @@ static void see(void *ctx, const sp_exec_seen *seen)
             l->n_potentials++;
         }
     for (int i = 0; i < l->shown; i++) {
-        int64_t neuron = i * l->neurons / l->shown, row = d->sample * pixels + neuron / seen->cols, c = neuron % seen->cols;
+        int64_t neuron = i * l->neurons / l->shown, row = d->sample * pixels + neuron / seen->cols,
+                c = neuron % seen->cols;
         l->raster[i * T + seen->t] = (float)(seen->spikes[row * words + c / 32] >> (c % 32) & 1);
     }
 }
@@ -74,11 +76,15 @@ static sp_status make_layers(sp_drawing *d, sp_error *err)
 static sp_status watch(sp_drawing *d, const sp_dataset *test, int64_t sample, sp_error *err)
 {
     const sp_recipe *r = &d->s->recipe;
-    sp_loader_options lo = {.batch = (size_t)r->eval_batch, .seed = (uint64_t)r->seed, .depth = 1, .threads = (int)r->data.threads};
+    sp_loader_options lo = {.batch = (size_t)r->eval_batch,
+                            .seed = (uint64_t)r->seed,
+                            .depth = 1,
+                            .threads = (int)r->data.threads};
     sp_loader *l = NULL;
     const sp_batch *b = NULL;
     if (sample >= (int64_t)test->info.count)
-        return SP_FAIL(err, SP_E_CONFIG, "--sample %lld: the test split has %zu samples, the first is 0", (long long)sample, test->info.count);
+        return SP_FAIL(err, SP_E_CONFIG, "--sample %lld: the test split has %zu samples, the first is 0",
+                       (long long)sample, test->info.count);
     SP_TRY(make_layers(d, err));
     SP_TRY(sp_loader_create(test, &lo, &l, err));
     sp_status st = sp_loader_start(l, 0, (size_t)(sample / r->eval_batch), err);
@@ -111,8 +117,9 @@ static json_t *layer_json(const sp_drawing *d, const sp_draw_layer *l)
     json_t *bins = json_array();
     for (int i = 0; i < SP_DRAW_BINS; i++)
         json_array_append_new(bins, json_integer((json_int_t)l->bins[i]));
-    return json_pack("{s:s, s:I, s:f, s:f, s:f, s:o}", "name", d->s->graph->nodes[l->node].name, "neurons", (json_int_t)l->neurons, "rate",
-                     sp_draw_rate(d, l), "silent", sp_draw_silent(l), "above_threshold", sp_draw_above(l), "potentials", bins);
+    return json_pack("{s:s, s:I, s:f, s:f, s:f, s:o}", "name", d->s->graph->nodes[l->node].name, "neurons",
+                     (json_int_t)l->neurons, "rate", sp_draw_rate(d, l), "silent", sp_draw_silent(l),
+                     "above_threshold", sp_draw_above(l), "potentials", bins);
 }
 
 /* The numbers behind the pictures. */
@@ -128,8 +135,8 @@ static sp_status print_json(const sp_drawing *d)
             json_array_append_new(row, json_integer((json_int_t)d->confusion[i * n + k]));
         json_array_append_new(confusion, row);
     }
-    json_t *out = json_pack("{s:s, s:o, s:I, s:o}", "folder", d->folder, "layers", layers, "watched_samples", (json_int_t)d->samples,
-                            "confusion", confusion);
+    json_t *out = json_pack("{s:s, s:o, s:I, s:o}", "folder", d->folder, "layers", layers, "watched_samples",
+                            (json_int_t)d->samples, "confusion", confusion);
     if (d->confusion) {
         json_object_set_new(out, "accuracy", json_real(d->scores.accuracy));
         json_object_set_new(out, "samples", json_integer((json_int_t)d->scores.samples));
@@ -137,7 +144,8 @@ static sp_status print_json(const sp_drawing *d)
     return sp_cli_json_line(out);
 }
 
-static sp_status draw_all(sp_session *s, const sp_dataset *test, const draw_options *o, const char *folder, sp_error *err)
+static sp_status draw_all(sp_session *s, const sp_dataset *test, const draw_options *o, const char *folder,
+                          sp_error *err)
 {
     sp_drawing d = {.s = s, .folder = folder};
     bool watched = false, confusion = false;
@@ -173,7 +181,9 @@ static sp_status draw_all(sp_session *s, const sp_dataset *test, const draw_opti
 static char *folder_of(const char *checkpoint, const char *out)
 {
     const char *slash = strrchr(checkpoint, '/');
-    return out ? sp_strdup(out) : slash ? sp_format("%.*s/pictures", (int)(slash - checkpoint), checkpoint) : sp_strdup("pictures");
+    return out     ? sp_strdup(out)
+           : slash ? sp_format("%.*s/pictures", (int)(slash - checkpoint), checkpoint)
+                   : sp_strdup("pictures");
 }
 
 static sp_status draw(const char *path, const draw_options *o, sp_error *err)
@@ -211,25 +221,38 @@ int sp_cmd_draw(int argc, char **argv)
     draw_options o = {.out = NULL};
     sp_arg_list rest = {.n = 0};
     const sp_arg args[] = {
-        {"out", 'o', SP_ARG_TEXT, &o.out, "DIR", "folder of the pictures (default: pictures, beside the checkpoint)", 0, 0},
-        {"sample", 0, SP_ARG_INTEGER, &o.sample, "N", "test sample of the raster (default 0); its mini-batch is what is counted", 0, 1000000000},
-        {"json", 0, SP_ARG_FLAG, &o.json, NULL, "the numbers behind the pictures, as one JSON object on stdout", 0, 0},
+        {"out", 'o', SP_ARG_TEXT, &o.out, "DIR",
+         "folder of the pictures (default: pictures, beside the checkpoint)", 0, 0},
+        {"sample", 0, SP_ARG_INTEGER, &o.sample, "N",
+         "test sample of the raster (default 0); its mini-batch is what is counted", 0, 1000000000},
+        {"json", 0, SP_ARG_FLAG, &o.json, NULL,
+         "the numbers behind the pictures, as one JSON object on stdout", 0, 0},
         SP_CLI_SET_ARG(o.session),
         SP_CLI_DEVICE_ARGS(o.session),
         SP_CLI_PROGRAMS_ARG(o.session),
     };
-    const sp_args a = {.command = "draw", .synopsis = "CHECKPOINT|DIR [raster|membrane|rates|filters|confusion]... [options]",
-                       .about = "Draws what a trained network does with test data: spikes of a sample by layer and time step, histograms "
-                                "of membrane potential and of firing rates, the filters of the first layer, the confusion matrix.",
-                       .args = args, .n_args = sizeof args / sizeof *args, .min_rest = 1, .max_rest = 1 + N_PICTURES,
-                       .notes = "Raster, membrane and rates come from one mini-batch of evaluation (eval_batch); the confusion matrix from "
-                                "the whole test split. Curves of training: curves.png of a run, and spikeport curves."};
+    const sp_args a = {.command = "draw",
+                       .synopsis = "CHECKPOINT|DIR [raster|membrane|rates|filters|confusion]... [options]",
+                       .about = "Draws what a trained network does with test data: spikes of a sample by "
+                                "layer and time step, histograms "
+                                "of membrane potential and of firing rates, the filters of the first layer, "
+                                "the confusion matrix.",
+                       .args = args,
+                       .n_args = sizeof args / sizeof *args,
+                       .min_rest = 1,
+                       .max_rest = 1 + N_PICTURES,
+                       .notes = "Raster, membrane and rates come from one mini-batch of evaluation "
+                                "(eval_batch); the confusion matrix from "
+                                "the whole test split. Curves of training: curves.png of a run, and "
+                                "spikeport curves."};
     int code;
     sp_error err = {0};
     if (!sp_args_parse(&a, argc, argv, &rest, &code))
         return code;
     const char *unknown = choose(&o, &rest);
     if (unknown)
-        return sp_args_wrong(&a, "\"%s\" is no picture; there are: raster, membrane, rates, filters, confusion", unknown);
+        return sp_args_wrong(&a,
+                             "\"%s\" is no picture; there are: raster, membrane, rates, filters, confusion",
+                             unknown);
     return draw(rest.items[0], &o, &err) == SP_OK ? 0 : sp_cli_fail("draw", &err);
 }

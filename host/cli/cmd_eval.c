@@ -14,9 +14,10 @@ static sp_status evaluate(const char *path, const sp_cli_session *o, bool json, 
         sp_cli_say_programs(t.s->dev, t.s->reg);
     }
     if (st == SP_OK && json)
-        st = sp_cli_json_line(json_pack("{s:s, s:s, s:I, s:I, s:f, s:f, s:f}", "checkpoint", file, "data", t.test->info.name,
-                                        "epoch", (json_int_t)t.checkpoint.progress.epoch, "samples", (json_int_t)scores.samples,
-                                        "loss", scores.loss, "accuracy", scores.accuracy, "seconds", scores.seconds));
+        st = sp_cli_json_line(json_pack("{s:s, s:s, s:I, s:I, s:f, s:f, s:f}", "checkpoint", file, "data",
+                                        t.test->info.name, "epoch", (json_int_t)t.checkpoint.progress.epoch,
+                                        "samples", (json_int_t)scores.samples, "loss", scores.loss,
+                                        "accuracy", scores.accuracy, "seconds", scores.seconds));
     else if (st == SP_OK)
         printf("%s: %s, %lld samples: accuracy %.2f%%, loss %.4f (%.1f s)\n", file, t.test->info.name,
                (long long)scores.samples, 100.0 * scores.accuracy, scores.loss, scores.seconds);
@@ -36,9 +37,14 @@ int sp_cmd_eval(int argc, char **argv)
         SP_CLI_PROGRAMS_ARG(o),
         {"json", 0, SP_ARG_FLAG, &json, NULL, "one JSON object on stdout", 0, 0},
     };
-    const sp_args a = {.command = "eval", .synopsis = "CHECKPOINT|DIR [options]",
-                       .about = "Scores a checkpoint on the test split: argmax of the outputs summed over the time steps.",
-                       .args = args, .n_args = sizeof args / sizeof *args, .min_rest = 1, .max_rest = 1};
+    const sp_args a = {.command = "eval",
+                       .synopsis = "CHECKPOINT|DIR [options]",
+                       .about = "Scores a checkpoint on the test split: argmax of the outputs summed over "
+                                "the time steps.",
+                       .args = args,
+                       .n_args = sizeof args / sizeof *args,
+                       .min_rest = 1,
+                       .max_rest = 1};
     int code;
     sp_error err = {0};
     if (!sp_args_parse(&a, argc, argv, &rest, &code))

@@ -30,14 +30,22 @@ int sp_cmd_network(int argc, char **argv)
     bool names = false;
     const sp_arg args[] = {
         {"list", 0, SP_ARG_FLAG, &names, NULL, "name the networks and stop", 0, 0},
-        {"classes", 0, SP_ARG_INTEGER, &o.classes, "N", "outputs (default 10, or 1000 for 224x224 networks)", 2, 1 << 20},
-        {"channels", 0, SP_ARG_INTEGER, &o.channels, "N", "input channels to insist on (default: what the data has)", 1, 1 << 20},
-        {"dropout", 0, SP_ARG_TEXT, &dropout, "P", "dropout after the neurons, where the network has a place for it", 0, 0},
+        {"classes", 0, SP_ARG_INTEGER, &o.classes, "N", "outputs (default 10, or 1000 for 224x224 networks)",
+         2, 1 << 20},
+        {"channels", 0, SP_ARG_INTEGER, &o.channels, "N",
+         "input channels to insist on (default: what the data has)", 1, 1 << 20},
+        {"dropout", 0, SP_ARG_TEXT, &dropout, "P",
+         "dropout after the neurons, where the network has a place for it", 0, 0},
         {"width", 0, SP_ARG_TEXT, &width, "W", "all channel counts times W", 0, 0},
     };
-    const sp_args a = {.command = "network", .synopsis = "NAME [options] | --list",
-                       .about = "Prints the file of a known network: layers, strides and starting values as published.",
-                       .args = args, .n_args = sizeof args / sizeof *args, .min_rest = 0, .max_rest = 1,
+    const sp_args a = {.command = "network",
+                       .synopsis = "NAME [options] | --list",
+                       .about = "Prints the file of a known network: layers, strides and starting values as "
+                                "published.",
+                       .args = args,
+                       .n_args = sizeof args / sizeof *args,
+                       .min_rest = 0,
+                       .max_rest = 1,
                        .notes = "A recipe names such a file: network: networks/resnet18.yaml"};
     sp_error err = {0};
     sp_text text = {0};

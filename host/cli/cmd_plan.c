@@ -1,4 +1,5 @@
-/* spikeport plan: what a recipe would do on a device, without training: graph, steps, kernels with reasons, memory. */
+/* spikeport plan: what a recipe would do on a device, without training: graph, steps, kernels with reasons,
+ * memory. */
 #include <stdio.h>
 
 #include "cli/session_options.h"
@@ -12,7 +13,8 @@ static void print_text(const sp_session *s, bool brief)
     sp_plan_print(s->train, !brief, &t);
     sp_text_add(&t, "\n");
     sp_plan_print(s->eval, false, &t);
-    sp_text_add(&t, "\ntraining and evaluation share memory: %llu bytes planned", (unsigned long long)s->planned_bytes);
+    sp_text_add(&t, "\ntraining and evaluation share memory: %llu bytes planned",
+                (unsigned long long)s->planned_bytes);
     if (s->train->slabs)
         sp_text_add(&t, ", %llu bytes allocated\n", (unsigned long long)s->dev->peak_bytes);
     else
@@ -29,9 +31,10 @@ static json_t *steps_json(const sp_plan *p)
             const sp_step *s = &p->segments[g].steps[i];
             char call[512];
             sp_call_describe(&s->call, call, sizeof call);
-            json_array_append_new(steps, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "segment", p->segments[g].name, "step",
-                                                   s->label, "op", s->call.op->id, "variant", s->variant->id, "why", s->why,
-                                                   "shape", call));
+            json_array_append_new(steps,
+                                  json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "segment", p->segments[g].name,
+                                            "step", s->label, "op", s->call.op->id, "variant", s->variant->id,
+                                            "why", s->why, "shape", call));
         }
     return steps;
 }
@@ -39,12 +42,13 @@ static json_t *steps_json(const sp_plan *p)
 static sp_status print_json(const sp_session *s)
 {
     const sp_plan *p = s->train;
-    return sp_cli_json_line(json_pack(
-        "{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "device", s->dev->info.name, "method",
-        sp_method_name(p->o.method), "time_steps", (json_int_t)p->o.time_steps, "batch", (json_int_t)p->o.batch, "parameters",
-        (json_int_t)s->graph->n_trainable, "model_bytes", (json_int_t)s->model->bytes, "arena_bytes",
-        (json_int_t)p->arena_bytes, "planned_bytes", (json_int_t)s->planned_bytes, "allocated_bytes",
-        (json_int_t)s->dev->peak_bytes, "steps", steps_json(p)));
+    return sp_cli_json_line(json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "device",
+                                      s->dev->info.name, "method", sp_method_name(p->o.method), "time_steps",
+                                      (json_int_t)p->o.time_steps, "batch", (json_int_t)p->o.batch,
+                                      "parameters", (json_int_t)s->graph->n_trainable, "model_bytes",
+                                      (json_int_t)s->model->bytes, "arena_bytes", (json_int_t)p->arena_bytes,
+                                      "planned_bytes", (json_int_t)s->planned_bytes, "allocated_bytes",
+                                      (json_int_t)s->dev->peak_bytes, "steps", steps_json(p)));
 }
 
 typedef struct plan_options {
@@ -86,14 +90,20 @@ int sp_cmd_plan(int argc, char **argv)
         SP_CLI_SET_ARG(o.session),
         SP_CLI_DEVICE_ARGS(o.session),
         {"brief", 0, SP_ARG_FLAG, &o.brief, NULL, "totals only", 0, 0},
-        {"no-data", 0, SP_ARG_FLAG, &o.no_data, NULL, "do not look for the data set's files; known sets only", 0, 0},
+        {"no-data", 0, SP_ARG_FLAG, &o.no_data, NULL, "do not look for the data set's files; known sets only",
+         0, 0},
         {"unlimited", 0, SP_ARG_FLAG, &o.unlimited, NULL, "as if the device had any amount of memory", 0, 0},
         {"json", 0, SP_ARG_FLAG, &o.json, NULL, "one JSON object on stdout", 0, 0},
     };
-    const sp_args a = {.command = "plan", .synopsis = "RECIPE [options]",
-                       .about = "Prints what training a recipe would do on a device: layers, steps, the kernel of each step and "
+    const sp_args a = {.command = "plan",
+                       .synopsis = "RECIPE [options]",
+                       .about = "Prints what training a recipe would do on a device: layers, steps, the "
+                                "kernel of each step and "
                                 "why, and every byte of device memory. Refuses what does not fit.",
-                       .args = args, .n_args = sizeof args / sizeof *args, .min_rest = 1, .max_rest = 1};
+                       .args = args,
+                       .n_args = sizeof args / sizeof *args,
+                       .min_rest = 1,
+                       .max_rest = 1};
     int code;
     sp_error err = {0};
     if (!sp_args_parse(&a, argc, argv, &rest, &code))

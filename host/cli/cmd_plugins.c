@@ -1,5 +1,6 @@
-/* spikeport plugins: what kernels and fragments there are, why one is chosen, whether they are right, how fast they are.
- * This file reads the options and has list and show; the other subcommands are in plugins_*.c. */
+/* spikeport plugins: what kernels and fragments there are, why one is chosen, whether they are right, how
+ * fast they are. This file reads the options and has list and show; the other subcommands are in plugins_*.c.
+ */
 #include "cli/plugins.h"
 
 #include <inttypes.h>
@@ -40,8 +41,8 @@ static json_t *variant_json(const sp_variant *v)
 /* What a neuron model has beyond its potential, as its file says it. */
 static const char *uses_of(const sp_fragment *f, char out[32])
 {
-    snprintf(out, 32, "%s%s%s", f->uses & SP_USES_AUX ? "aux " : "", f->uses & SP_USES_THRESHOLD ? "threshold " : "",
-             f->uses & SP_USES_LEARN ? "learn " : "");
+    snprintf(out, 32, "%s%s%s", f->uses & SP_USES_AUX ? "aux " : "",
+             f->uses & SP_USES_THRESHOLD ? "threshold " : "", f->uses & SP_USES_LEARN ? "learn " : "");
     if (*out)
         out[strlen(out) - 1] = '\0';
     return out;
@@ -136,7 +137,8 @@ static void show_variant(const sp_variant *v)
     show_line("workspace", v->workspace);
     printf("   %-11s %" PRId64 "\n", "score", v->score);
     if (v->tolerance > 0)
-        printf("   %-11s %g%s\n\n", "tolerance", v->tolerance, v->approximate ? " (approximate: only when forced by name)" : "");
+        printf("   %-11s %g%s\n\n", "tolerance", v->tolerance,
+               v->approximate ? " (approximate: only when forced by name)" : "");
     else
         printf("   %-11s exact\n\n", "tolerance");
 }
@@ -257,11 +259,13 @@ int sp_cmd_plugins(int argc, char **argv)
          0},
         {"surrogate", 0, SP_ARG_TEXT, &o.surrogate, "NAME", "why, bench: for ops with one (default triangle)",
          0, 0},
-        {"no-wisdom", 0, SP_ARG_FLAG, &o.no_wisdom, NULL, "why, bench: as if nothing had been measured", 0, 0},
+        {"no-wisdom", 0, SP_ARG_FLAG, &o.no_wisdom, NULL, "why, bench: as if nothing had been measured", 0,
+         0},
         {"full", 0, SP_ARG_FLAG, &o.full, NULL, "check: all shapes, not a handful", 0, 0},
         {"seed", 0, SP_ARG_INTEGER, &o.seed, "N", "check, bench: of the inputs (default 1)", 0, INT64_MAX},
         {"ms", 0, SP_ARG_INTEGER, &o.ms, "N", "bench: time per candidate (default 300)", 1, 600000},
-        {"density", 0, SP_ARG_INTEGER, &o.density, "PERCENT", "bench: neurons that fire (default 25)", 0, 100},
+        {"density", 0, SP_ARG_INTEGER, &o.density, "PERCENT", "bench: neurons that fire (default 25)", 0,
+         100},
     };
     const sp_args a = {.command = "plugins",
                        .synopsis = "list | show NAME | why OP | check [PATH|NAME] | bench OP [options]",

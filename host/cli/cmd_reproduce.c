@@ -1,5 +1,5 @@
-/* spikeport reproduce: runs the rows behind a table or figure and writes them beside the paper's own figures. Targets are the
- * YAML files of recipes/reproduce; nothing about the paper is in here. */
+/* spikeport reproduce: runs the rows behind a table or figure and writes them beside the paper's own figures.
+ * Targets are the YAML files of recipes/reproduce; nothing about the paper is in here. */
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,7 +41,8 @@ static json_t *to_json(const sp_yaml *y)
 static const char *const scale_names[] = {"cpu", "full"};
 
 /* Texts of a list, each one of `names` where there are names. */
-static sp_status check_list(const sp_yaml *map, const char *key, const char *const *names, size_t n, sp_yaml_kind kind, sp_error *err)
+static sp_status check_list(const sp_yaml *map, const char *key, const char *const *names, size_t n,
+                            sp_yaml_kind kind, sp_error *err)
 {
     const sp_yaml *list = sp_yaml_get(map, key);
     if (list && (list->kind != SP_YAML_LIST || list->n == 0))
@@ -51,8 +52,10 @@ static sp_status check_list(const sp_yaml *map, const char *key, const char *con
         while (k < n && list->items[i]->text && strcmp(names[k], list->items[i]->text) != 0)
             k++;
         if (list->items[i]->kind != kind || (n && k == n))
-            return sp_yaml_fail(list->items[i], err, "%s: %s", key, n ? "train, step and memory can be measured"
-                                : kind == SP_YAML_INT ? "whole numbers are wanted" : "texts KEY=VALUE are wanted");
+            return sp_yaml_fail(list->items[i], err, "%s: %s", key,
+                                n                     ? "train, step and memory can be measured"
+                                : kind == SP_YAML_INT ? "whole numbers are wanted"
+                                                      : "texts KEY=VALUE are wanted");
     }
     return SP_OK;
 }
@@ -120,8 +123,9 @@ static sp_status check_target(const sp_yaml *root, sp_error *err)
 {
     static const char *const known[] = {"title", "says", "baseline", "at", "scales", "groups", "panels"};
     static const char *const in_panel[] = {"title", "group", "x", "y"};
-    static const char *const curves[] = {"accuracy", "accuracy_curve", "cosine_curve", "step_ms", "step_cpu_ms", "step_ratio",
-                                         "step_cpu_ratio", "memory_mib", "memory_ratio"};
+    static const char *const curves[] = {"accuracy",       "accuracy_curve", "cosine_curve",
+                                         "step_ms",        "step_cpu_ms",    "step_ratio",
+                                         "step_cpu_ratio", "memory_mib",     "memory_ratio"};
     const sp_yaml *groups = sp_yaml_get(root, "groups"), *panels = sp_yaml_get(root, "panels");
     const char *title = NULL;
     int y;
@@ -143,7 +147,8 @@ static void complete(json_t *doc)
 {
     json_t *group, *groups = json_object_get(doc, "groups");
     size_t i;
-    json_array_foreach(groups, i, group) {
+    json_array_foreach(groups, i, group)
+    {
         static const char *const inherited[] = {"baseline", "at"};
         for (size_t k = 0; k < 2; k++)
             if (!json_object_get(group, inherited[k]) && json_object_get(doc, inherited[k]))
@@ -190,7 +195,8 @@ static size_t list_targets(const char *folder, char *names[MOST_TARGETS])
     DIR *d = opendir(folder);
     for (struct dirent *e; d && n < MOST_TARGETS && (e = readdir(d)) != NULL;) {
         size_t length = strlen(e->d_name);
-        if (length > 5 && strcmp(e->d_name + length - 5, ".yaml") == 0 && (names[n] = sp_strndup(e->d_name, length - 5)) != NULL)
+        if (length > 5 && strcmp(e->d_name + length - 5, ".yaml") == 0 &&
+            (names[n] = sp_strndup(e->d_name, length - 5)) != NULL)
             n++;
     }
     if (d)
@@ -218,9 +224,10 @@ static sp_status find_target(const char *word, char **path, char **name, sp_erro
     }
     *name = sp_strdup(word);
     const char *near = sp_suggest(word, (const char *const *)names, n);
-    sp_status st = *path ? SP_OK
+    sp_status st = *path  ? SP_OK
                    : near ? SP_FAIL(err, SP_E_USAGE, "no target \"%s\"; did you mean \"%s\"?", word, near)
-                          : SP_FAIL(err, SP_E_USAGE, "no target \"%s\"; there are %s; or name a YAML file", word, all.s ? all.s : "none");
+                          : SP_FAIL(err, SP_E_USAGE, "no target \"%s\"; there are %s; or name a YAML file",
+                                    word, all.s ? all.s : "none");
     for (size_t i = 0; i < n; i++)
         sp_free(names[i]);
     sp_text_free(&all);
@@ -233,8 +240,9 @@ static sp_status find_target(const char *word, char **path, char **name, sp_erro
 /* Timed together: a group, or its rows of one `at` where the baseline stands at several. */
 static bool same_place(const sp_reproduce_row *a, const sp_reproduce_row *b)
 {
-    return a->group == b->group && (sp_reproduce_one_baseline(a->group) ||
-                                    json_number_value(json_object_get(a->row, "at")) == json_number_value(json_object_get(b->row, "at")));
+    return a->group == b->group &&
+           (sp_reproduce_one_baseline(a->group) || json_number_value(json_object_get(a->row, "at")) ==
+                                                       json_number_value(json_object_get(b->row, "at")));
 }
 
 static sp_status run_rows(sp_reproduce *p, sp_error *err)
@@ -278,7 +286,8 @@ static sp_status reproduce(sp_reproduce *p, const char *path, const char *name, 
     sp_error why = {0};
     json_t *summary = sp_reproduce_summary(p);
     sp_text text = {0};
-    sp_status written = sp_report_tables(summary, p->out, name, &text, &why); /* also of what was measured before an error */
+    sp_status written =
+        sp_report_tables(summary, p->out, name, &text, &why); /* also of what was measured before an error */
     if (written == SP_OK) {
         fputs(text.s, stdout);
         fprintf(stderr, "written: %s/%s.{json,csv,md,png}\n", p->out, name);
@@ -291,29 +300,43 @@ static sp_status reproduce(sp_reproduce *p, const char *path, const char *name, 
     return st == SP_OK ? verdict(p, err) : st;
 }
 
-static const char notes[] =
-    "Targets: table1, table2, table3, figure1, figure3, figure4 of the SLTT paper (Meng et al., ICCV 2023), methods (four methods on\n"
-    "four data sets), or a YAML file of your own: recipes/README.md. --scale cpu stands in other data and smaller networks; the\n"
-    "output says which. A row that has ended is not run again, one that was stopped goes on from its checkpoint, one that was changed\n"
-    "is a new row; a run that several targets need is made once. Rows whose data are not there are listed with the reason. For another\n"
-    "device name another --out.";
+static const char notes[] = "Targets: table1, table2, table3, figure1, figure3, figure4 of the SLTT paper "
+                            "(Meng et al., ICCV 2023), methods (four methods on\n"
+                            "four data sets), or a YAML file of your own: recipes/README.md. --scale cpu "
+                            "stands in other data and smaller networks; the\n"
+                            "output says which. A row that has ended is not run again, one that was stopped "
+                            "goes on from its checkpoint, one that was changed\n"
+                            "is a new row; a run that several targets need is made once. Rows whose data are "
+                            "not there are listed with the reason. For another\n"
+                            "device name another --out.";
 
 int sp_cmd_reproduce(int argc, char **argv)
 {
     sp_reproduce p = {.scale = "cpu", .root = "runs/reproduce"};
     sp_arg_list rest = {.n = 0};
     const sp_arg args[] = {
-        {"scale", 0, SP_ARG_TEXT, &p.scale, "cpu|full", "sized for a processor with a few cores (default), or the paper's", 0, 0},
-        {"out", 'o', SP_ARG_TEXT, &p.root, "DIR", "folder: tables in DIR/TARGET-SCALE, runs in DIR/runs (default runs/reproduce)", 0, 0},
-        {"table", 0, SP_ARG_FLAG, &p.table_only, NULL, "run nothing, only write the tables and pictures again", 0, 0},
-        {"paper-memory", 0, SP_ARG_FLAG, &p.paper_memory, NULL, "plan the device memory of the paper's own recipes too; needs no data", 0, 0},
+        {"scale", 0, SP_ARG_TEXT, &p.scale, "cpu|full",
+         "sized for a processor with a few cores (default), or the paper's", 0, 0},
+        {"out", 'o', SP_ARG_TEXT, &p.root, "DIR",
+         "folder: tables in DIR/TARGET-SCALE, runs in DIR/runs (default runs/reproduce)", 0, 0},
+        {"table", 0, SP_ARG_FLAG, &p.table_only, NULL,
+         "run nothing, only write the tables and pictures again", 0, 0},
+        {"paper-memory", 0, SP_ARG_FLAG, &p.paper_memory, NULL,
+         "plan the device memory of the paper's own recipes too; needs no data", 0, 0},
         SP_CLI_SET_ARG(p.session),
         SP_CLI_DEVICE_ARGS(p.session),
     };
-    const sp_args a = {.command = "reproduce", .synopsis = "TARGET [options]",
-                       .about = "Runs the recipes behind a table or figure of the paper, row by row, and writes accuracy, device memory, "
-                                "time and ratios beside the paper's own figures as JSON, CSV, Markdown and PNG.",
-                       .args = args, .n_args = sizeof args / sizeof *args, .min_rest = 1, .max_rest = 1, .notes = notes};
+    const sp_args a = {.command = "reproduce",
+                       .synopsis = "TARGET [options]",
+                       .about = "Runs the recipes behind a table or figure of the paper, row by row, and "
+                                "writes accuracy, device memory, "
+                                "time and ratios beside the paper's own figures as JSON, CSV, Markdown and "
+                                "PNG.",
+                       .args = args,
+                       .n_args = sizeof args / sizeof *args,
+                       .min_rest = 1,
+                       .max_rest = 1,
+                       .notes = notes};
     sp_error err = {0};
     char *path = NULL, *name = NULL;
     int code;

@@ -1,5 +1,5 @@
-/* spikeport bench suite, spikeport bench diff: levels of benchmarks on every device, records as JSON Lines, and what is made of
- * them. */
+/* spikeport bench suite, spikeport bench diff: levels of benchmarks on every device, records as JSON Lines,
+ * and what is made of them. */
 #include <CL/cl.h>
 #include <errno.h>
 #include <stdio.h>
@@ -24,11 +24,14 @@ json_t *sp_cli_suite_record(const sp_cli_suite *s, int level, const char *proble
     gmtime_r(&now, &utc);
     strftime(date, sizeof date, "%Y-%m-%d", &utc);
     sp_device_loader(loader, sizeof loader);
-    return json_pack("{s:i, s:i, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:s, s:s, s:{s:s, s:s, s:s, s:s, s:s}}", "schema", SP_RECORD_SCHEMA, "level", level,
-                     "problem", problem, "sizes", s->small ? "small" : "full", "application", application, "device", sp_cli_json_text(s->info->name), "platform",
-                     sp_cli_json_text(s->info->platform), "driver", sp_cli_json_text(s->info->driver), "opencl",
-                     sp_cli_json_text(s->info->version), "date", date, "clock", "host, around a wait for the device", "versions",
-                     "spikeport", SP_VERSION, "git", SP_GIT, "compiler", __VERSION__, "loader", loader, "clblast", sp_cli_clblast);
+    return json_pack("{s:i, s:i, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:s, s:s, s:{s:s, s:s, s:s, s:s, s:s}}",
+                     "schema", SP_RECORD_SCHEMA, "level", level, "problem", problem, "sizes",
+                     s->small ? "small" : "full", "application", application, "device",
+                     sp_cli_json_text(s->info->name), "platform", sp_cli_json_text(s->info->platform),
+                     "driver", sp_cli_json_text(s->info->driver), "opencl",
+                     sp_cli_json_text(s->info->version), "date", date, "clock",
+                     "host, around a wait for the device", "versions", "spikeport", SP_VERSION, "git", SP_GIT,
+                     "compiler", __VERSION__, "loader", loader, "clblast", sp_cli_clblast);
 }
 
 void sp_cli_suite_reason(json_t *r, const char *status, const char *reason)
@@ -50,8 +53,10 @@ void sp_cli_suite_validation(json_t *r, bool passed, double error, double tolera
 sp_status sp_cli_suite_put(sp_cli_suite *s, json_t *r, sp_error *err)
 {
     bool invalid = false;
-    sp_status st = r ? sp_record_check(r, "record", &invalid, err) : SP_FAIL(err, SP_E_MEMORY, "out of memory for a record");
-    if (st == SP_OK && (json_dumpf(r, s->records, JSON_COMPACT) != 0 || fputc('\n', s->records) == EOF || fflush(s->records) != 0))
+    sp_status st = r ? sp_record_check(r, "record", &invalid, err)
+                     : SP_FAIL(err, SP_E_MEMORY, "out of memory for a record");
+    if (st == SP_OK && (json_dumpf(r, s->records, JSON_COMPACT) != 0 || fputc('\n', s->records) == EOF ||
+                        fflush(s->records) != 0))
         st = SP_FAIL(err, SP_E_IO, "%s: %s", s->path, strerror(errno));
     s->written += st == SP_OK;
     s->invalid += invalid;
@@ -61,7 +66,8 @@ sp_status sp_cli_suite_put(sp_cli_suite *s, json_t *r, sp_error *err)
 
 bool sp_cli_suite_named(const sp_cli_suite *s, const char *problem)
 {
-    bool named = s->only.n == 0 || strncmp(problem, "ruler.", 6) == 0; /* without rulers there is no efficiency */
+    bool named =
+        s->only.n == 0 || strncmp(problem, "ruler.", 6) == 0; /* without rulers there is no efficiency */
     for (size_t i = 0; i < s->only.n; i++)
         named = named || strstr(problem, s->only.items[i]);
     return named;
@@ -71,9 +77,11 @@ bool sp_cli_suite_wanted(const sp_cli_suite *s, const char *problem, const char 
 {
     for (size_t i = 0; i < json_array_size(s->done); i++) {
         const json_t *r = json_array_get(s->done, i);
-        const char *its = json_string_value(json_object_get(r, "problem")), *by = json_string_value(json_object_get(r, "application"));
+        const char *its = json_string_value(json_object_get(r, "problem")),
+                   *by = json_string_value(json_object_get(r, "application"));
         const char *on = json_string_value(json_object_get(r, "device"));
-        if (strcmp(its, problem) == 0 && strcmp(on, s->info->name) == 0 && (!application || strcmp(by, application) == 0))
+        if (strcmp(its, problem) == 0 && strcmp(on, s->info->name) == 0 &&
+            (!application || strcmp(by, application) == 0))
             return false;
     }
     return sp_cli_suite_named(s, problem);
@@ -101,7 +109,8 @@ static sp_status run_device(sp_cli_suite *s, const sp_device_info *info, sp_erro
     sp_error why = {0};
     one.info = info;
     one.small = s->small || (info->quirks & SP_QUIRK_SLOW_SIMULATOR);
-    fprintf(stderr, "%s (%s, driver %s)%s\n", info->name, info->platform, info->driver, one.small ? ", small sizes" : "");
+    fprintf(stderr, "%s (%s, driver %s)%s\n", info->name, info->platform, info->driver,
+            one.small ? ", small sizes" : "");
     sp_status st = sp_cli_suite_ops(&one, &why);
     if (st == SP_OK && s->level >= 2)
         st = sp_cli_suite_steps(&one, &why);
@@ -128,26 +137,30 @@ static sp_status run_all(sp_cli_suite *s, const char *selectors, sp_error *err)
         st = run_device(s, &list.items[i], err);
     }
     sp_device_list_fini(&list);
-    return st == SP_OK && n == 0 ? SP_FAIL(err, SP_E_DEVICE, "no device fits --devices %s; see spikeport devices", selectors) : st;
+    return st == SP_OK && n == 0
+               ? SP_FAIL(err, SP_E_DEVICE, "no device fits --devices %s; see spikeport devices", selectors)
+               : st;
 }
 
 static sp_status report(const char *records_path, const char *out, sp_error *err)
 {
     json_t *records = NULL, *summary = NULL;
     size_t invalid = 0;
-    char *json = sp_format("%s/summary.json", out), *csv = sp_format("%s/p3.csv", out), *html = sp_format("%s/report.html", out), *text = NULL;
+    char *json = sp_format("%s/summary.json", out), *csv = sp_format("%s/p3.csv", out),
+         *html = sp_format("%s/report.html", out), *text = NULL;
     sp_status st = json && csv && html ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory");
     SP_TRY_GOTO(st);
     SP_TRY_GOTO(sp_records_load(&records_path, 1, &records, &invalid, err));
     SP_TRY_GOTO(sp_report_summary(records, &summary, err));
     text = json_dumps(summary, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
     const sp_bytes part = {text, text ? strlen(text) : 0};
-    st = text ? sp_file_replace(json, &part, 1, err) : SP_FAIL(err, SP_E_MEMORY, "out of memory for %s", json);
+    st =
+        text ? sp_file_replace(json, &part, 1, err) : SP_FAIL(err, SP_E_MEMORY, "out of memory for %s", json);
     SP_TRY_GOTO(st);
     SP_TRY_GOTO(sp_report_csv(summary, csv, err));
     SP_TRY_GOTO(sp_report_html(summary, records, out, html, err));
-    printf("%zu records, %zu without a time because their result was wrong or not compared\n%s\n%s\n%s\n%s\n", json_array_size(records),
-           invalid, records_path, json, csv, html);
+    printf("%zu records, %zu without a time because their result was wrong or not compared\n%s\n%s\n%s\n%s\n",
+           json_array_size(records), invalid, records_path, json, csv, html);
 done:
     free(text);
     json_decref(summary);
@@ -189,23 +202,37 @@ int sp_cmd_bench_suite(int argc, char **argv)
     const char *devices = "all";
     bool again = false, resume = false;
     const sp_arg args[] = {
-        {"devices", 'd', SP_ARG_TEXT, &devices, "all|SEL,SEL", "devices, as --device names them elsewhere (default all)", 0, 0},
-        {"level", 0, SP_ARG_INTEGER, &s.level, "N", "up to level 0 rulers, 1 ops, 2 training steps (default 2)", 0, 2},
-        {"samples", 'n', SP_ARG_INTEGER, &s.samples, "N", "timed samples of each problem (default 20)", 3, 10000},
+        {"devices", 'd', SP_ARG_TEXT, &devices, "all|SEL,SEL",
+         "devices, as --device names them elsewhere (default all)", 0, 0},
+        {"level", 0, SP_ARG_INTEGER, &s.level, "N",
+         "up to level 0 rulers, 1 ops, 2 training steps (default 2)", 0, 2},
+        {"samples", 'n', SP_ARG_INTEGER, &s.samples, "N", "timed samples of each problem (default 20)", 3,
+         10000},
         {"small", 0, SP_ARG_FLAG, &s.small, NULL, "sizes for simulators; those get them anyway", 0, 0},
-        {"recipe", 'r', SP_ARG_LIST, &s.recipes, "FILE", "one more training step for level 2 (may be repeated)", 0, 0},
-        {"only", 0, SP_ARG_LIST, &s.only, "TEXT", "only problems with this in their name, as conv.forward (may be repeated)", 0, 0},
-        {"chosen", 0, SP_ARG_FLAG, &s.chosen, NULL, "of the kernels only those a run would choose: a short run", 0, 0},
-        {"resume", 0, SP_ARG_FLAG, &resume, NULL, "go on: what OUT/records.jsonl has of a device is not run again", 0, 0},
+        {"recipe", 'r', SP_ARG_LIST, &s.recipes, "FILE",
+         "one more training step for level 2 (may be repeated)", 0, 0},
+        {"only", 0, SP_ARG_LIST, &s.only, "TEXT",
+         "only problems with this in their name, as conv.forward (may be repeated)", 0, 0},
+        {"chosen", 0, SP_ARG_FLAG, &s.chosen, NULL,
+         "of the kernels only those a run would choose: a short run", 0, 0},
+        {"resume", 0, SP_ARG_FLAG, &resume, NULL,
+         "go on: what OUT/records.jsonl has of a device is not run again", 0, 0},
         {"plugins", 0, SP_ARG_TEXT, &s.plugins, "DIRS", "folders with plugins, colon separated", 0, 0},
         {"report", 0, SP_ARG_FLAG, &again, NULL, "only make the reports again from OUT/records.jsonl", 0, 0},
         {"out", 'o', SP_ARG_TEXT, &s.out, "DIR", "where to (default runs/suite)", 0, 0},
     };
-    const sp_args a = {.command = "bench suite", .synopsis = "[options]",
-                       .about = "Rulers, ops and training steps on every device; every result is compared with the references before its "
-                                "time counts. Writes records.jsonl, summary.json, p3.csv (P3 analysis library) and report.html.",
-                       .args = args, .n_args = sizeof args / sizeof *args, .min_rest = 0, .max_rest = 0,
-                       .notes = "docs/BENCHMARK.md describes records and figures. Two sets: spikeport bench diff OLD NEW."};
+    const sp_args a = {.command = "bench suite",
+                       .synopsis = "[options]",
+                       .about = "Rulers, ops and training steps on every device; every result is compared "
+                                "with the references before its "
+                                "time counts. Writes records.jsonl, summary.json, p3.csv (P3 analysis "
+                                "library) and report.html.",
+                       .args = args,
+                       .n_args = sizeof args / sizeof *args,
+                       .min_rest = 0,
+                       .max_rest = 0,
+                       .notes = "docs/BENCHMARK.md describes records and figures. Two sets: spikeport bench "
+                                "diff OLD NEW."};
     int code;
     sp_error err = {0};
     if (!sp_args_parse(&a, argc, argv, NULL, &code))
@@ -220,9 +247,11 @@ static void print_diff(const json_t *rows, bool all)
         const char *verdict = json_string_value(json_object_get(r, "verdict"));
         if (!all && (strcmp(verdict, "same") == 0 || strcmp(verdict, "neither ran") == 0))
             continue;
-        printf("%-7s %8.4g -> %8.4g  x %-6.3g %s | %s | %s\n", verdict, json_number_value(json_object_get(r, "old")),
-               json_number_value(json_object_get(r, "new")), json_number_value(json_object_get(r, "ratio")),
-               json_string_value(json_object_get(r, "problem")), json_string_value(json_object_get(r, "application")),
+        printf("%-7s %8.4g -> %8.4g  x %-6.3g %s | %s | %s\n", verdict,
+               json_number_value(json_object_get(r, "old")), json_number_value(json_object_get(r, "new")),
+               json_number_value(json_object_get(r, "ratio")),
+               json_string_value(json_object_get(r, "problem")),
+               json_string_value(json_object_get(r, "application")),
                json_string_value(json_object_get(r, "device")));
     }
 }
@@ -233,14 +262,21 @@ int sp_cmd_bench_diff(int argc, char **argv)
     bool all = false, json = false;
     sp_arg_list rest = {.n = 0};
     const sp_arg args[] = {
-        {"threshold", 't', SP_ARG_INTEGER, &percent, "PERCENT", "changes up to this do not count (default 5)", 0, 1000},
+        {"threshold", 't', SP_ARG_INTEGER, &percent, "PERCENT", "changes up to this do not count (default 5)",
+         0, 1000},
         {"all", 0, SP_ARG_FLAG, &all, NULL, "what stayed the same too", 0, 0},
         {"json", 0, SP_ARG_FLAG, &json, NULL, "one JSON object a line", 0, 0},
     };
-    const sp_args a = {.command = "bench diff", .synopsis = "OLD NEW [options]",
-                       .about = "Compares two records.jsonl of `spikeport bench suite`. A change counts when it is above the threshold and "
-                                "the ranges from 5 % to 95 % do not overlap. Exit code 1 when something became slower or was lost.",
-                       .args = args, .n_args = sizeof args / sizeof *args, .min_rest = 2, .max_rest = 2};
+    const sp_args a = {.command = "bench diff",
+                       .synopsis = "OLD NEW [options]",
+                       .about = "Compares two records.jsonl of `spikeport bench suite`. A change counts when "
+                                "it is above the threshold and "
+                                "the ranges from 5 % to 95 % do not overlap. Exit code 1 when something "
+                                "became slower or was lost.",
+                       .args = args,
+                       .n_args = sizeof args / sizeof *args,
+                       .min_rest = 2,
+                       .max_rest = 2};
     int code;
     sp_error err = {0};
     json_t *old_records = NULL, *new_records = NULL, *rows = NULL;
@@ -259,7 +295,8 @@ int sp_cmd_bench_diff(int argc, char **argv)
         printf("%zu compared, %zu slower or lost\n", json_array_size(rows), slower);
     }
     if (st == SP_OK && slower)
-        st = SP_FAIL(&err, SP_E_MISMATCH, "%zu of %zu became slower or were lost", slower, json_array_size(rows));
+        st = SP_FAIL(&err, SP_E_MISMATCH, "%zu of %zu became slower or were lost", slower,
+                     json_array_size(rows));
     json_decref(rows);
     json_decref(old_records);
     json_decref(new_records);

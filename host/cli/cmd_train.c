@@ -36,8 +36,14 @@ static sp_status run(const team *m, const train_options *o, const sp_checkpoint 
     sp_session *s = m->members[0];
     sp_dataset *train = NULL, *test = NULL;
     sp_progress_line line = sp_progress_line_make(o->json);
-    sp_train_options t = {.out = o->out, .resume = resume, .stop = o->stop, .report = sp_progress_report, .ctx = &line,
-                          .max_iterations = o->max_iterations, .members = m->members, .n_members = m->n};
+    sp_train_options t = {.out = o->out,
+                          .resume = resume,
+                          .stop = o->stop,
+                          .report = sp_progress_report,
+                          .ctx = &line,
+                          .max_iterations = o->max_iterations,
+                          .members = m->members,
+                          .n_members = m->n};
     sp_status st = sp_session_dataset(&s->recipe, true, &train, err);
     if (st == SP_OK)
         st = sp_session_dataset(&s->recipe, false, &test, err);
@@ -57,8 +63,11 @@ static void say_kernels(const sp_plan *p)
         for (int i = 0; i < p->segments[g].n; i++, all++)
             measured += strncmp(p->segments[g].steps[i].why, "wisdom:", 7) == 0;
     if (measured)
-        fprintf(stderr, "kernels: %d of %d launches by wisdom (measured on this device; --no-wisdom turns it off), the others by "
-                "score; `spikeport plan` has each\n", measured, all);
+        fprintf(stderr,
+                "kernels: %d of %d launches by wisdom (measured on this device; --no-wisdom turns it off), "
+                "the others by "
+                "score; `spikeport plan` has each\n",
+                measured, all);
     else
         fprintf(stderr, "kernels: by score; `spikeport tune` measures which are the fastest here\n");
 }
@@ -66,27 +75,31 @@ static void say_kernels(const sp_plan *p)
 static void say_start(const sp_session *s, const sp_recipe *r)
 {
     sp_cli_say_device(s->dev, s->reg);
-    fprintf(stderr, "recipe: %s: %s, T = %lld%s, batch %lld, %lld epochs, seed %lld\n", r->name, sp_method_name(r->method),
-            (long long)r->time_steps, r->method == SP_METHOD_SLTT_K ? " (backpropagates at K of them)" : "",
-            (long long)r->batch, (long long)r->epochs, (long long)r->seed);
+    fprintf(stderr, "recipe: %s: %s, T = %lld%s, batch %lld, %lld epochs, seed %lld\n", r->name,
+            sp_method_name(r->method), (long long)r->time_steps,
+            r->method == SP_METHOD_SLTT_K ? " (backpropagates at K of them)" : "", (long long)r->batch,
+            (long long)r->epochs, (long long)r->seed);
     if (r->half) {
         sp_half_stats half = sp_plan_half(s->train);
-        fprintf(stderr, "precision: activations stored as half, %d values of %.2f MiB (float32: %.2f MiB)\n", half.values,
-                (double)half.bytes / 1048576.0, (double)half.bytes / 524288.0);
+        fprintf(stderr, "precision: activations stored as half, %d values of %.2f MiB (float32: %.2f MiB)\n",
+                half.values, (double)half.bytes / 1048576.0, (double)half.bytes / 524288.0);
     }
     fprintf(stderr, "network: %lld parameters, %lld neurons a sample; device memory %.2f MiB planned\n",
-            (long long)s->graph->n_trainable, (long long)sp_graph_neurons(s->graph), (double)s->planned_bytes / 1048576.0);
+            (long long)s->graph->n_trainable, (long long)sp_graph_neurons(s->graph),
+            (double)s->planned_bytes / 1048576.0);
     say_kernels(s->train);
 }
 
-static sp_status load_recipe(const char *path, const train_options *o, const sp_checkpoint *c, sp_recipe *r, sp_error *err)
+static sp_status load_recipe(const char *path, const train_options *o, const sp_checkpoint *c, sp_recipe *r,
+                             sp_error *err)
 {
     return o->resume ? sp_checkpoint_recipe(c, o->session.sets.items, o->session.sets.n, r, err)
                      : sp_recipe_load(path, o->session.sets.items, o->session.sets.n, r, err);
 }
 
 /* A session on each device of --device A,B, or on each part of one device (--sub-devices N). */
-static sp_status open_team(const char *path, const train_options *o, const sp_checkpoint *c, team *t, sp_error *err)
+static sp_status open_team(const char *path, const train_options *o, const sp_checkpoint *c, team *t,
+                           sp_error *err)
 {
     sp_session_options so = sp_cli_session_options(&o->session);
     so.device_options.profiling = so.device_options.profiling || o->trace;
@@ -96,7 +109,8 @@ static sp_status open_team(const char *path, const train_options *o, const sp_ch
     if (so.device && strchr(so.device, ',') && o->sub_devices < 2) {
         snprintf(selectors, sizeof selectors, "%s", so.device);
         n = 0;
-        for (char *rest = selectors, *name = strtok_r(rest, ",", &rest); name && n < MAX_MEMBERS; name = strtok_r(NULL, ",", &rest))
+        for (char *rest = selectors, *name = strtok_r(rest, ",", &rest); name && n < MAX_MEMBERS;
+             name = strtok_r(NULL, ",", &rest))
             names[n++] = name;
     }
     for (size_t i = 0; i < n; i++) {
@@ -116,11 +130,12 @@ static sp_status open_team(const char *path, const train_options *o, const sp_ch
 static void say_team(const team *t)
 {
     for (size_t i = 0; i < t->n && t->n > 1; i++)
-        fprintf(stderr, "device %zu of %zu: %s%s, %u compute units, %lld samples of each mini-batch\n", i + 1, t->n,
-                t->members[i]->dev->info.name, t->members[i]->dev->is_part ? " (a part)" : "",
+        fprintf(stderr, "device %zu of %zu: %s%s, %u compute units, %lld samples of each mini-batch\n", i + 1,
+                t->n, t->members[i]->dev->info.name, t->members[i]->dev->is_part ? " (a part)" : "",
                 t->members[i]->dev->info.compute_units, (long long)t->members[i]->train->o.batch);
     if (t->n > 1)
-        fprintf(stderr, "gradients are summed on the host in this order; batch norms see one device's samples only\n");
+        fprintf(stderr, "gradients are summed on the host in this order; batch norms see one device's "
+                        "samples only\n");
 }
 
 enum { TRACE_SPANS = 200000 };
@@ -169,9 +184,11 @@ static int train(const char *recipe_path, train_options *o)
         if (st == SP_OK)
             st = run(&t, o, o->resume ? &c : NULL, &err);
         if (st == SP_OK)
-            fprintf(stderr, "device memory: %llu bytes planned, %llu bytes at the peak\nwritten: %s/{metrics.jsonl,curves.png,"
-                    "checkpoint.safetensors,best.safetensors,recipe.yaml}\n", (unsigned long long)s->planned_bytes,
-                    (unsigned long long)s->dev->peak_bytes, o->out);
+            fprintf(stderr,
+                    "device memory: %llu bytes planned, %llu bytes at the peak\nwritten: "
+                    "%s/{metrics.jsonl,curves.png,"
+                    "checkpoint.safetensors,best.safetensors,recipe.yaml}\n",
+                    (unsigned long long)s->planned_bytes, (unsigned long long)s->dev->peak_bytes, o->out);
         sp_cli_say_programs(s->dev, s->reg);
         if (o->session.profile)
             sp_cli_say_layers(s);
@@ -204,28 +221,43 @@ int sp_cmd_train(int argc, char **argv)
     sp_arg_list rest = {.n = 0};
     const sp_arg args[] = {
         {"out", 'o', SP_ARG_TEXT, &o.out, "DIR", "folder of the run (default runs/<recipe>)", 0, 0},
-        {"resume", 'r', SP_ARG_TEXT, &o.resume, "PATH", "continue the run of a checkpoint or folder, bit for bit", 0, 0},
+        {"resume", 'r', SP_ARG_TEXT, &o.resume, "PATH",
+         "continue the run of a checkpoint or folder, bit for bit", 0, 0},
         SP_CLI_SET_ARG(o.session),
         SP_CLI_DEVICE_ARGS(o.session),
         SP_CLI_PROGRAMS_ARG(o.session),
-        {"sub-devices", 0, SP_ARG_INTEGER, &o.sub_devices, "N", "cut the device into N parts that share each mini-batch", 2, MAX_MEMBERS},
-        {"profile", 0, SP_ARG_FLAG, &o.session.profile, NULL, "print device time by layer and op at the end", 0, 0},
-        {"trace", 0, SP_ARG_TEXT, &o.trace, "FILE", "write what ran when, for chrome://tracing or Perfetto", 0, 0},
-        {"print-recipe", 0, SP_ARG_FLAG, &o.print_recipe, NULL, "print the recipe with every default and stop", 0, 0},
-        {"max-iterations", 0, SP_ARG_INTEGER, &o.max_iterations, "N", "stop after N mini-batches, as Ctrl-C would", 1, INT64_MAX},
+        {"sub-devices", 0, SP_ARG_INTEGER, &o.sub_devices, "N",
+         "cut the device into N parts that share each mini-batch", 2, MAX_MEMBERS},
+        {"profile", 0, SP_ARG_FLAG, &o.session.profile, NULL, "print device time by layer and op at the end",
+         0, 0},
+        {"trace", 0, SP_ARG_TEXT, &o.trace, "FILE", "write what ran when, for chrome://tracing or Perfetto",
+         0, 0},
+        {"print-recipe", 0, SP_ARG_FLAG, &o.print_recipe, NULL,
+         "print the recipe with every default and stop", 0, 0},
+        {"max-iterations", 0, SP_ARG_INTEGER, &o.max_iterations, "N",
+         "stop after N mini-batches, as Ctrl-C would", 1, INT64_MAX},
         {"json", 0, SP_ARG_FLAG, &o.json, NULL, "events as JSON Lines on stdout", 0, 0},
     };
-    const sp_args a = {.command = "train", .synopsis = "RECIPE | --resume PATH [options]",
-                       .about = "Trains a network as a recipe says; writes metrics, curves and checkpoints to a folder.",
-                       .args = args, .n_args = sizeof args / sizeof *args, .min_rest = 0, .max_rest = 1,
-                       .notes = "--device A,B shares each mini-batch between several devices.\nCtrl-C finishes the mini-batch, saves and exits with 130; a second Ctrl-C ends at once."};
+    const sp_args a = {.command = "train",
+                       .synopsis = "RECIPE | --resume PATH [options]",
+                       .about = "Trains a network as a recipe says; writes metrics, curves and checkpoints "
+                                "to a folder.",
+                       .args = args,
+                       .n_args = sizeof args / sizeof *args,
+                       .min_rest = 0,
+                       .max_rest = 1,
+                       .notes = "--device A,B shares each mini-batch between several devices.\nCtrl-C "
+                                "finishes the mini-batch, saves and exits with 130; a second Ctrl-C ends at "
+                                "once."};
     int code;
     char buffer[512];
     if (!sp_args_parse(&a, argc, argv, &rest, &code))
         return code;
     if ((rest.n == 1) == (o.resume != NULL))
-        return sp_args_wrong(&a, rest.n ? "a recipe and --resume exclude each other: a checkpoint carries its recipe (change it "
-                                          "with --set)" : "name a recipe, or --resume a run");
+        return sp_args_wrong(&a, rest.n ? "a recipe and --resume exclude each other: a checkpoint carries "
+                                          "its recipe (change it "
+                                          "with --set)"
+                                        : "name a recipe, or --resume a run");
     if (!o.out)
         o.out = default_out(&o, rest.n ? rest.items[0] : NULL, buffer, sizeof buffer);
     return train(rest.n ? rest.items[0] : NULL, &o);

@@ -1,4 +1,5 @@
-/* spikeport tune: measures which kernel is the fastest for each call of a recipe on this device, and remembers it. */
+/* spikeport tune: measures which kernel is the fastest for each call of a recipe on this device, and
+ * remembers it. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +15,8 @@
 
 static volatile int stop_asked;
 
-/* What was measured is on disk already; the first Ctrl-C ends after the candidate at hand, the second at once. */
+/* What was measured is on disk already; the first Ctrl-C ends after the candidate at hand, the second at
+ * once. */
 static void on_signal(int number)
 {
     (void)number;
@@ -52,11 +54,12 @@ static sp_status print_entry(const tune *t, const sp_wisdom_entry *e)
         json_t *tunes = json_object();
         for (int i = 0; best && i < best->n_tunes; i++)
             json_object_set_new(tunes, best->tunes[i].name, json_integer((json_int_t)best->tunes[i].value));
-        return sp_cli_json_line(json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:i, s:i}", "op", e->op, "call", e->call,
-                                          "variant", best ? json_string(best->variant) : json_null(), "tunes", tunes, "ms",
-                                          best ? json_real(best->ms) : json_null(), "score_choice",
-                                          base ? json_string(base->variant) : json_null(), "times_faster",
-                                          gain > 0 ? json_real(gain) : json_null(), "candidates", e->n_rows, "timed", timed));
+        return sp_cli_json_line(
+            json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:i, s:i}", "op", e->op, "call", e->call,
+                      "variant", best ? json_string(best->variant) : json_null(), "tunes", tunes, "ms",
+                      best ? json_real(best->ms) : json_null(), "score_choice",
+                      base ? json_string(base->variant) : json_null(), "times_faster",
+                      gain > 0 ? json_real(gain) : json_null(), "candidates", e->n_rows, "timed", timed));
     }
     printf("%s %s\n", e->op, e->call);
     if (!best)
@@ -67,10 +70,12 @@ static sp_status print_entry(const tune *t, const sp_wisdom_entry *e)
         snprintf(name, sizeof name, "%s", r->variant);
         for (int k = 0; k < r->n_tunes; k++) {
             size_t used = strlen(name);
-            snprintf(name + used, sizeof name - used, " %s=%lld", r->tunes[k].name, (long long)r->tunes[k].value);
+            snprintf(name + used, sizeof name - used, " %s=%lld", r->tunes[k].name,
+                     (long long)r->tunes[k].value);
         }
         if (r->ms > 0)
-            printf("  %c %-60s %10.4f ms%s\n", i == e->best ? '*' : ' ', name, r->ms, i == e->baseline ? "  (score's choice)" : "");
+            printf("  %c %-60s %10.4f ms%s\n", i == e->best ? '*' : ' ', name, r->ms,
+                   i == e->baseline ? "  (score's choice)" : "");
         else
             printf("    %-60s %s\n", name, r->reason);
     }
@@ -109,9 +114,15 @@ static sp_status tune_all(tune *t, sp_error *err)
     sigemptyset(&a.sa_mask);
     sigaction(SIGINT, &a, NULL);
     sigaction(SIGTERM, &a, NULL);
-    t->tuner = (sp_tuner){.reg = t->reg, .dev = t->dev, .o = {.seed = (uint64_t)t->o->seed,
-                          .density = 0.01 * (double)t->o->density, .rounds = (int)t->o->rounds, .thorough = t->o->thorough,
-                          .deadline_ns = t->o->budget ? start + (uint64_t)t->o->budget * 1000000000u : 0, .stop = &stop_asked}};
+    t->tuner =
+        (sp_tuner){.reg = t->reg,
+                   .dev = t->dev,
+                   .o = {.seed = (uint64_t)t->o->seed,
+                         .density = 0.01 * (double)t->o->density,
+                         .rounds = (int)t->o->rounds,
+                         .thorough = t->o->thorough,
+                         .deadline_ns = t->o->budget ? start + (uint64_t)t->o->budget * 1000000000u : 0,
+                         .stop = &stop_asked}};
     sp_status st = SP_OK;
     size_t left = 0;
     for (int stage = 0; stage < SP_TUNE_STAGES && st == SP_OK; stage++)
@@ -121,12 +132,17 @@ static sp_status tune_all(tune *t, sp_error *err)
             else
                 left += stage == 0;
         }
-    fprintf(stderr, "%zu calls: %zu measured (%zu found a faster kernel), %zu known already, %zu left; %lld candidates timed in %.1f s\n"
-            "wisdom: %s\n", t->calls.n, t->n_measured, t->n_gained, t->n_known, left, (long long)t->tuner.n_timed,
-            (double)(sp_clock_ns() - start) * 1e-9, t->reg->wisdom->path ? t->reg->wisdom->path : "(no cache folder)");
+    fprintf(stderr,
+            "%zu calls: %zu measured (%zu found a faster kernel), %zu known already, %zu left; %lld "
+            "candidates timed in %.1f s\n"
+            "wisdom: %s\n",
+            t->calls.n, t->n_measured, t->n_gained, t->n_known, left, (long long)t->tuner.n_timed,
+            (double)(sp_clock_ns() - start) * 1e-9,
+            t->reg->wisdom->path ? t->reg->wisdom->path : "(no cache folder)");
     sp_tuner_fini(&t->tuner);
     if (st == SP_OK && stop_asked)
-        st = SP_FAIL(err, SP_E_INTERRUPTED, "interrupted; what was measured is kept, the same command goes on");
+        st = SP_FAIL(err, SP_E_INTERRUPTED,
+                     "interrupted; what was measured is kept, the same command goes on");
     return st;
 }
 
@@ -140,7 +156,8 @@ static sp_status import_tune_export(tune *t, sp_error *err)
     return t->o->export_to ? sp_cli_wisdom_export(t->reg->wisdom, t->o->export_to, err) : SP_OK;
 }
 
-static sp_status open_session(const char *recipe, const tune_options *o, bool direct, sp_session **s, sp_error *err)
+static sp_status open_session(const char *recipe, const tune_options *o, bool direct, sp_session **s,
+                              sp_error *err)
 {
     sp_recipe r = {0};
     sp_dataset_info info = {.count = 0};
@@ -168,7 +185,8 @@ static sp_status gather(tune *t, const sp_session *s, sp_error *err)
     return sp_cli_calls_of_plan(s->eval, &t->calls, err);
 }
 
-/* Where convolutions are lowered, the plan lacks their own calls: a second one, with the lowering passed over, has them. */
+/* Where convolutions are lowered, the plan lacks their own calls: a second one, with the lowering passed
+ * over, has them. */
 static sp_status tune_recipe(tune *t, const char *recipe, sp_error *err)
 {
     sp_session *s = NULL, *direct = NULL;
@@ -196,7 +214,11 @@ static sp_status tune_recipe(tune *t, const char *recipe, sp_error *err)
 static sp_status tune_op(tune *t, sp_error *err)
 {
     const tune_options *o = t->o;
-    sp_cli_plugins p = {.target = o->op, .shape = o->shape, .flags = o->flags, .neuron = o->neuron, .surrogate = o->surrogate};
+    sp_cli_plugins p = {.target = o->op,
+                        .shape = o->shape,
+                        .flags = o->flags,
+                        .neuron = o->neuron,
+                        .surrogate = o->surrogate};
     sp_op_call call;
     if (o->op)
         SP_TRY(sp_cli_plugins_call(&p, &call, err));
@@ -242,26 +264,41 @@ int sp_cmd_tune(int argc, char **argv)
         {"flag", 0, SP_ARG_LIST, &o.flags, "NAME", "a flag of the op that is set", 0, 0},
         {"neuron", 0, SP_ARG_TEXT, &o.neuron, "NAME", "for ops with a neuron (default lif)", 0, 0},
         {"surrogate", 0, SP_ARG_TEXT, &o.surrogate, "NAME", "for ops with one (default triangle)", 0, 0},
-        {"budget", 0, SP_ARG_INTEGER, &o.budget, "SECONDS", "stop after so long; the calls with most work come first", 1, 1 << 30},
+        {"budget", 0, SP_ARG_INTEGER, &o.budget, "SECONDS",
+         "stop after so long; the calls with most work come first", 1, 1 << 30},
         {"force", 0, SP_ARG_FLAG, &o.force, NULL, "measure again what is known; --import: replace it", 0, 0},
         {"thorough", 0, SP_ARG_FLAG, &o.thorough, NULL, "time what was slow for other calls too", 0, 0},
-        {"density", 0, SP_ARG_INTEGER, &o.density, "PERCENT", "spikes in the made-up input (default 15)", 0, 100},
+        {"density", 0, SP_ARG_INTEGER, &o.density, "PERCENT", "spikes in the made-up input (default 15)", 0,
+         100},
         {"rounds", 0, SP_ARG_INTEGER, &o.rounds, "N", "pairs of batches a candidate (default 7)", 1, 31},
         {"seed", 0, SP_ARG_INTEGER, &o.seed, "N", "of the inputs (default 1)", 0, INT64_MAX},
-        {"export", 0, SP_ARG_TEXT, &o.export_to, "FILE", "write what is known of this device to a file, at the end", 0, 0},
-        {"import", 0, SP_ARG_TEXT, &o.import_from, "FILE", "take the entries of a file, before anything else", 0, 0},
+        {"export", 0, SP_ARG_TEXT, &o.export_to, "FILE",
+         "write what is known of this device to a file, at the end", 0, 0},
+        {"import", 0, SP_ARG_TEXT, &o.import_from, "FILE", "take the entries of a file, before anything else",
+         0, 0},
         SP_CLI_SET_ARG(o.session),
         SP_CLI_DEVICE_ARGS(o.session),
         {"json", 0, SP_ARG_FLAG, &o.json, NULL, "one JSON object a call", 0, 0},
     };
-    const sp_args a = {.command = "tune", .synopsis = "RECIPE | --op OP --shape \"...\" | --import FILE | --export FILE [options]",
-                       .about = "For each distinct call of a recipe: compares every kernel that fits, with every value of its "
-                                "tunables, with the C reference, times those that conform, and remembers the fastest. Later "
-                                "runs on the same device and driver use it; `spikeport plan` and `plugins why` say so.",
-                       .args = args, .n_args = sizeof args / sizeof *args, .min_rest = 0, .max_rest = 1,
-                       .notes = "Results are kept in wisdom/ of the cache folder (SPIKEPORT_CACHE_DIR), one file a device and driver;\n"
-                                "Ctrl-C and --budget leave a valid file, and the same command goes on where it stopped. A kernel whose\n"
-                                "source changed is measured again. train, eval, bench and plugins take --no-wisdom."};
+    const sp_args a = {.command = "tune",
+                       .synopsis = "RECIPE | --op OP --shape \"...\" | --import FILE | --export FILE "
+                                   "[options]",
+                       .about = "For each distinct call of a recipe: compares every kernel that fits, with "
+                                "every value of its "
+                                "tunables, with the C reference, times those that conform, and remembers the "
+                                "fastest. Later "
+                                "runs on the same device and driver use it; `spikeport plan` and `plugins "
+                                "why` say so.",
+                       .args = args,
+                       .n_args = sizeof args / sizeof *args,
+                       .min_rest = 0,
+                       .max_rest = 1,
+                       .notes = "Results are kept in wisdom/ of the cache folder (SPIKEPORT_CACHE_DIR), one "
+                                "file a device and driver;\n"
+                                "Ctrl-C and --budget leave a valid file, and the same command goes on where "
+                                "it stopped. A kernel whose\n"
+                                "source changed is measured again. train, eval, bench and plugins take "
+                                "--no-wisdom."};
     int code;
     if (!sp_args_parse(&a, argc, argv, &rest, &code))
         return code;

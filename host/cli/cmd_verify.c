@@ -16,15 +16,18 @@ static void print_case(const sp_verify_case *c, bool all_rows)
     printf("\n");
     for (size_t i = 0; i < c->n_rows; i++)
         if (all_rows || !c->rows[i].passed)
-            printf("    %-36s %.2e%s\n", c->rows[i].name, c->rows[i].error, c->rows[i].passed ? "" : "  FAIL");
+            printf("    %-36s %.2e%s\n", c->rows[i].name, c->rows[i].error,
+                   c->rows[i].passed ? "" : "  FAIL");
 }
 
 static sp_status case_json(const sp_verify_case *c)
 {
     json_t *rows = json_object();
     for (size_t i = 0; i < c->n_rows; i++)
-        json_object_set_new(rows, c->rows[i].name, isfinite(c->rows[i].error) ? json_real(c->rows[i].error) : json_null());
-    return sp_cli_json_line(json_pack("{s:s, s:b, s:o, s:o}", "case", c->name, "passed", c->passed, "errors", rows, "cosine",
+        json_object_set_new(rows, c->rows[i].name,
+                            isfinite(c->rows[i].error) ? json_real(c->rows[i].error) : json_null());
+    return sp_cli_json_line(json_pack("{s:s, s:b, s:o, s:o}", "case", c->name, "passed", c->passed, "errors",
+                                      rows, "cosine",
                                       isfinite(c->cosine) ? json_real(c->cosine) : json_null()));
 }
 
@@ -34,8 +37,8 @@ typedef struct verify_options {
     const char *tolerance;
 } verify_options;
 
-static sp_status run_cases(const sp_case_list *p, sp_device *dev, sp_registry *reg, const verify_options *o, double tolerance,
-                           sp_error *err)
+static sp_status run_cases(const sp_case_list *p, sp_device *dev, sp_registry *reg, const verify_options *o,
+                           double tolerance, sp_error *err)
 {
     size_t failed = 0;
     for (size_t i = 0; i < p->n; i++) {
@@ -49,10 +52,13 @@ static sp_status run_cases(const sp_case_list *p, sp_device *dev, sp_registry *r
         sp_verify_free(&c);
     }
     if (failed && o->half)
-        return SP_FAIL(err, SP_E_MISMATCH, "with activations stored as half, the gradients of %zu of %zu cases point elsewhere: "
-                       "cosine below 1 - %g", failed, p->n, tolerance);
+        return SP_FAIL(err, SP_E_MISMATCH,
+                       "with activations stored as half, the gradients of %zu of %zu cases point elsewhere: "
+                       "cosine below 1 - %g",
+                       failed, p->n, tolerance);
     if (failed)
-        return SP_FAIL(err, SP_E_MISMATCH, "%zu of %zu cases differ from the reference by more than %g", failed, p->n, tolerance);
+        return SP_FAIL(err, SP_E_MISMATCH, "%zu of %zu cases differ from the reference by more than %g",
+                       failed, p->n, tolerance);
     if (!o->json)
         printf("%zu cases pass at %g on %s\n", p->n, tolerance, dev->info.name);
     return SP_OK;
@@ -70,7 +76,8 @@ static sp_status verify(const sp_arg_list *rest, const verify_options *o, sp_err
     if (o->tolerance) {
         tolerance = strtod(o->tolerance, &end);
         if (*end || !(tolerance > 0))
-            return SP_FAIL(err, SP_E_USAGE, "--tolerance must be a positive number, not \"%s\"", o->tolerance);
+            return SP_FAIL(err, SP_E_USAGE, "--tolerance must be a positive number, not \"%s\"",
+                           o->tolerance);
     }
     SP_TRY_GOTO(sp_case_list_add(&p, rest->items, rest->n, err));
     SP_TRY_GOTO(sp_device_open(so.device, &so.device_options, &dev, err));
@@ -96,16 +103,24 @@ int sp_cmd_verify(int argc, char **argv)
     const sp_arg args[] = {
         SP_CLI_DEVICE_ARGS(o.session),
         SP_CLI_PROGRAMS_ARG(o.session),
-        {"tolerance", 't', SP_ARG_TEXT, &o.tolerance, "X", "largest error over the largest value of a tensor (default 1e-4)", 0, 0},
-        {"half", 0, SP_ARG_FLAG, &o.half, NULL, "store activations as half (precision.activations of a recipe); then only the cosine "
-         "between the gradients and the reference's is judged: at least 1 - tolerance (default 1e-3)", 0, 0},
+        {"tolerance", 't', SP_ARG_TEXT, &o.tolerance, "X",
+         "largest error over the largest value of a tensor (default 1e-4)", 0, 0},
+        {"half", 0, SP_ARG_FLAG, &o.half, NULL,
+         "store activations as half (precision.activations of a recipe); then only the cosine "
+         "between the gradients and the reference's is judged: at least 1 - tolerance (default 1e-3)",
+         0, 0},
         {"brief", 0, SP_ARG_FLAG, &o.brief, NULL, "one line a case", 0, 0},
         {"json", 0, SP_ARG_FLAG, &o.json, NULL, "one JSON object a case and line", 0, 0},
     };
-    const sp_args a = {.command = "verify", .synopsis = "PATH... [options]",
-                       .about = "Runs reference cases (NAME.json with NAME.safetensors, or folders of them) on a device and "
+    const sp_args a = {.command = "verify",
+                       .synopsis = "PATH... [options]",
+                       .about = "Runs reference cases (NAME.json with NAME.safetensors, or folders of them) "
+                                "on a device and "
                                 "compares gradients, outputs and running statistics.",
-                       .args = args, .n_args = sizeof args / sizeof *args, .min_rest = 1, .max_rest = SP_ARGS_MAX,
+                       .args = args,
+                       .n_args = sizeof args / sizeof *args,
+                       .min_rest = 1,
+                       .max_rest = SP_ARGS_MAX,
                        .notes = "Exit code 0: all cases pass; 1: a difference."};
     int code;
     sp_error err = {0};

@@ -26,9 +26,9 @@ int sp_cmd_version(int argc, char **argv)
     snprintf(opencl, sizeof opencl, "%d.%d", CL_TARGET_OPENCL_VERSION / 100,
              CL_TARGET_OPENCL_VERSION / 10 % 10);
     if (json)
-        return sp_status_exit_code(sp_cli_json_line(json_pack("{s:s, s:s, s:s, s:s}", "spikeport", SP_VERSION,
-                                                              "opencl_target", opencl, "clblast_headers",
-                                                              sp_cli_clblast, "jansson_headers", JANSSON_VERSION)));
+        return sp_status_exit_code(sp_cli_json_line(
+            json_pack("{s:s, s:s, s:s, s:s}", "spikeport", SP_VERSION, "opencl_target", opencl,
+                      "clblast_headers", sp_cli_clblast, "jansson_headers", JANSSON_VERSION)));
     printf("spikeport %s\nOpenCL target %s\nCLBlast headers %s\nJansson headers %s\n", SP_VERSION, opencl,
            sp_cli_clblast, JANSSON_VERSION);
     return 0;

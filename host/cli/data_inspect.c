@@ -1,5 +1,6 @@
-/* spikeport data inspect: counts, shapes, classes, values and a check sum of both splits, without augmentation. The check
- * sum is the CRC-32 of all samples as the network gets them, [T][H][W][C] in float32, each followed by its label. */
+/* spikeport data inspect: counts, shapes, classes, values and a check sum of both splits, without
+ * augmentation. The check sum is the CRC-32 of all samples as the network gets them, [T][H][W][C] in float32,
+ * each followed by its label. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -90,11 +91,12 @@ static sp_status print_json(const findings *f)
         json_array_append_new(means, json_real(mean));
         json_array_append_new(stds, json_real(std));
     }
-    return sp_cli_json_line(json_pack(
-        "{s:s, s:s, s:I, s:i, s:i, s:i, s:i, s:i, s:o, s:f, s:f, s:o, s:o, s:s}", "data", f->info.name,
-        "split", f->split, "samples", (json_int_t)f->info.count, "classes", f->info.classes, "frames",
-        f->info.frames, "channels", f->info.channels, "height", f->info.height, "width", f->info.width,
-        "per_class", classes, "min", f->low, "max", f->high, "mean", means, "std", stds, "crc32", crc));
+    return sp_cli_json_line(
+        json_pack("{s:s, s:s, s:I, s:i, s:i, s:i, s:i, s:i, s:o, s:f, s:f, s:o, s:o, s:s}", "data",
+                  f->info.name, "split", f->split, "samples", (json_int_t)f->info.count, "classes",
+                  f->info.classes, "frames", f->info.frames, "channels", f->info.channels, "height",
+                  f->info.height, "width", f->info.width, "per_class", classes, "min", f->low, "max", f->high,
+                  "mean", means, "std", stds, "crc32", crc));
 }
 
 static void print_histogram(const findings *f)

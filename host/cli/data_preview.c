@@ -1,5 +1,6 @@
-/* spikeport data preview: a sheet of samples as the network gets them, augmentation included, with their labels. Still
- * images fill a grid; a sequence is a row of its frames; spike trains without a picture are a raster, time to the right. */
+/* spikeport data preview: a sheet of samples as the network gets them, augmentation included, with their
+ * labels. Still images fill a grid; a sequence is a row of its frames; spike trains without a picture are a
+ * raster, time to the right. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -42,8 +43,8 @@ static void put(uint8_t *rgb, double r, double g, double b)
     rgb[2] = (uint8_t)byte_of(b);
 }
 
-/* Two polarities on white: the first blue, the second red, darker where there were more events; roots, so that single
- * events beside busy pixels can be seen. */
+/* Two polarities on white: the first blue, the second red, darker where there were more events; roots, so
+ * that single events beside busy pixels can be seen. */
 static void draw_polarities(const float *from, size_t pixels, double most, uint8_t *rgb)
 {
     for (size_t i = 0; i < pixels; i++) {

@@ -47,7 +47,8 @@ static FILE *open_metrics(const char *run)
     return f;
 }
 
-/* The first logged mini-batch with another loss; its iteration, 0 when all are equal, -1 when a run has no metrics. */
+/* The first logged mini-batch with another loss; its iteration, 0 when all are equal, -1 when a run has no
+ * metrics. */
 static int64_t first_loss(const char *a, const char *b, double within, double loss[2], int64_t *compared)
 {
     FILE *fa = open_metrics(a), *fb = open_metrics(b);
@@ -77,9 +78,11 @@ static sp_status compare_tensor(const sp_tensor *x, const sp_tensor *y, row *out
     int64_t n = sp_tensor_elems(x);
     *out = (row){.name = x->name, .elems = n, .first = -1};
     if (!y || sp_tensor_elems(y) != n)
-        return SP_FAIL(err, SP_E_MISMATCH, "tensor \"%s\" is %s in the second run", x->name, y ? "of another shape" : "missing");
+        return SP_FAIL(err, SP_E_MISMATCH, "tensor \"%s\" is %s in the second run", x->name,
+                       y ? "of another shape" : "missing");
     double *a = sp_alloc_array((size_t)n + 1, sizeof *a), *b = sp_alloc_array((size_t)n + 1, sizeof *b);
-    sp_status st = a && b ? sp_tensor_to_f64(x, a, err) : SP_FAIL(err, SP_E_MEMORY, "out of memory for a comparison");
+    sp_status st =
+        a && b ? sp_tensor_to_f64(x, a, err) : SP_FAIL(err, SP_E_MEMORY, "out of memory for a comparison");
     if (st == SP_OK)
         st = sp_tensor_to_f64(y, b, err);
     for (int64_t i = 0; st == SP_OK && i < n; i++) {
@@ -99,17 +102,19 @@ static sp_status say_row(const row *r, bool json)
 {
     double relative = r->largest > 0 ? r->worst / r->largest : r->worst;
     if (json)
-        return sp_cli_json_line(json_pack("{s:s, s:I, s:I, s:I, s:f, s:f}", "tensor", r->name, "elements", (json_int_t)r->elems,
-                                          "differing", (json_int_t)r->differing, "first", (json_int_t)r->first, "worst", r->worst,
-                                          "relative", relative));
+        return sp_cli_json_line(json_pack("{s:s, s:I, s:I, s:I, s:f, s:f}", "tensor", r->name, "elements",
+                                          (json_int_t)r->elems, "differing", (json_int_t)r->differing,
+                                          "first", (json_int_t)r->first, "worst", r->worst, "relative",
+                                          relative));
     if (r->differing)
-        printf("%-40s %" PRId64 " of %" PRId64 " differ, first element %" PRId64 ", by at most %.3g (%.2g of the largest)\n", r->name,
-               r->differing, r->elems, r->first, r->worst, relative);
+        printf("%-40s %" PRId64 " of %" PRId64 " differ, first element %" PRId64 ", by at most %.3g (%.2g of "
+               "the largest)\n",
+               r->name, r->differing, r->elems, r->first, r->worst, relative);
     return SP_OK;
 }
 
-static sp_status compare_tensors(const sp_checkpoint *a, const sp_checkpoint *b, double within, bool json, size_t *differing,
-                                 sp_error *err)
+static sp_status compare_tensors(const sp_checkpoint *a, const sp_checkpoint *b, double within, bool json,
+                                 size_t *differing, sp_error *err)
 {
     for (size_t i = 0; i < a->file.n; i++) {
         row r;
@@ -118,7 +123,8 @@ static sp_status compare_tensors(const sp_checkpoint *a, const sp_checkpoint *b,
         *differing += r.differing > 0 && !(r.worst <= within * r.largest);
     }
     if (b->file.n != a->file.n)
-        return SP_FAIL(err, SP_E_MISMATCH, "%s has %zu tensors, %s has %zu", a->file.path, a->file.n, b->file.path, b->file.n);
+        return SP_FAIL(err, SP_E_MISMATCH, "%s has %zu tensors, %s has %zu", a->file.path, a->file.n,
+                       b->file.path, b->file.n);
     return SP_OK;
 }
 
@@ -134,14 +140,17 @@ sp_status sp_diff_runs(const char *a, const char *b, double within, bool json, s
     if (st == SP_OK && first > 0 && !json)
         printf("loss: first differs at mini-batch %" PRId64 ": %.9g and %.9g\n", first, loss[0], loss[1]);
     else if (st == SP_OK && first == 0 && !json)
-        printf("loss: %s at all %" PRId64 " logged mini-batches\n", within > 0 ? "near enough" : "equal", compared);
+        printf("loss: %s at all %" PRId64 " logged mini-batches\n", within > 0 ? "near enough" : "equal",
+               compared);
     if (st == SP_OK && x.progress.iteration != y.progress.iteration && !json)
-        printf("checkpoints are of mini-batch %" PRId64 " and %" PRId64 "\n", x.progress.iteration, y.progress.iteration);
+        printf("checkpoints are of mini-batch %" PRId64 " and %" PRId64 "\n", x.progress.iteration,
+               y.progress.iteration);
     if (st == SP_OK)
         st = compare_tensors(&x, &y, within, json, &differing, err);
     if (st == SP_OK && !json)
-        printf(within > 0 ? "%zu of %zu tensors differ by more than %g of their largest number\n" : "%zu of %zu tensors differ\n", differing,
-               x.file.n, within);
+        printf(within > 0 ? "%zu of %zu tensors differ by more than %g of their largest number\n"
+                          : "%zu of %zu tensors differ\n",
+               differing, x.file.n, within);
     if (st == SP_OK && (differing || first > 0))
         st = SP_FAIL(err, SP_E_MISMATCH, "the runs differ: %zu of %zu tensors%s", differing, x.file.n,
                      first > 0 ? ", and the losses" : "");

@@ -5,8 +5,8 @@
 #include <stdbool.h>
 #include "spikeport/status.h"
 
-/* a, b: checkpoints or folders of runs. SP_E_MISMATCH when something differs by more than `within` (of a tensor's or loss's
- * largest number; 0: bit by bit); the findings go to stdout. */
+/* a, b: checkpoints or folders of runs. SP_E_MISMATCH when something differs by more than `within` (of a
+ * tensor's or loss's largest number; 0: bit by bit); the findings go to stdout. */
 sp_status sp_diff_runs(const char *a, const char *b, double within, bool json, sp_error *err);
 
 #endif

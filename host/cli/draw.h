@@ -1,4 +1,5 @@
-/* The parts of `spikeport draw`: cmd_draw.c runs the network and counts, draw_pictures.c draws what was counted. */
+/* The parts of `spikeport draw`: cmd_draw.c runs the network and counts, draw_pictures.c draws what was
+ * counted. */
 #ifndef SP_CLI_DRAW_H
 #define SP_CLI_DRAW_H
 
@@ -6,17 +7,18 @@
 #include "exec/executor.h"
 #include "train/session.h"
 
-/* Potentials are counted in units of the threshold: bins of 1/64 from -8 to 8, those beyond in the bins at the ends. */
+/* Potentials are counted in units of the threshold: bins of 1/64 from -8 to 8, those beyond in the bins at
+ * the ends. */
 enum { SP_DRAW_BINS = 1024, SP_DRAW_PER_UNIT = 64, SP_DRAW_ROWS = 64 };
 
 typedef struct sp_draw_layer {
     int node;
     int64_t neurons;
-    uint32_t *spikes;               /* by neuron, of all samples and time steps */
+    uint32_t *spikes; /* by neuron, of all samples and time steps */
     uint64_t bins[SP_DRAW_BINS];
     uint64_t n_potentials;
-    int shown;                      /* neurons of the raster, evenly spaced */
-    float *raster;                  /* [shown][T] of one sample: 1 where it fires */
+    int shown;     /* neurons of the raster, evenly spaced */
+    float *raster; /* [shown][T] of one sample: 1 where it fires */
 } sp_draw_layer;
 
 typedef struct sp_drawing {
@@ -25,7 +27,7 @@ typedef struct sp_drawing {
     int64_t samples, sample, label; /* watched; whose raster; its class */
     sp_draw_layer *layers;
     int n_layers;
-    uint64_t *confusion;            /* [class][class]: by label, by largest output; NULL: the test set was not run */
+    uint64_t *confusion; /* [class][class]: by label, by largest output; NULL: the test set was not run */
     sp_scores scores;
 } sp_drawing;
 

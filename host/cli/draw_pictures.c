@@ -9,7 +9,14 @@
 #include "cli/draw.h"
 #include "data/picture.h"
 
-enum { TITLE = 96, RATE_BARS = 20, POTENTIAL_BARS = 64, MAX_PANELS = 64, MOST_FILTERS = 64, TEXT_CLASSES = 20 };
+enum {
+    TITLE = 96,
+    RATE_BARS = 20,
+    POTENTIAL_BARS = 64,
+    MAX_PANELS = 64,
+    MOST_FILTERS = 64,
+    TEXT_CLASSES = 20
+};
 
 /* "layer 2.branch.1" */
 static const char *layer_name(const sp_drawing *d, const sp_draw_layer *l, char *out, size_t size)
@@ -49,7 +56,8 @@ static sp_status no_memory(const char *name, sp_error *err)
 
 static sp_status need_layers(const sp_drawing *d, const char *name, sp_error *err)
 {
-    return d->n_layers ? SP_OK : SP_FAIL(err, SP_E_CONFIG, "%s: the network has no neuron layer to draw", name);
+    return d->n_layers ? SP_OK
+                       : SP_FAIL(err, SP_E_CONFIG, "%s: the network has no neuron layer to draw", name);
 }
 
 /* So many panels side by side that a picture is about as wide as high. */
@@ -59,7 +67,8 @@ static size_t columns_for(int n, int most)
     return (size_t)(columns < most ? columns : most);
 }
 
-static sp_status write_maps(const sp_drawing *d, const char *name, const sp_map *maps, size_t n, size_t columns, sp_error *err)
+static sp_status write_maps(const sp_drawing *d, const char *name, const sp_map *maps, size_t n,
+                            size_t columns, sp_error *err)
 {
     char *path = sp_format("%s/%s.png", d->folder, name);
     sp_status st = path ? sp_map_write(path, maps, n, columns, err) : no_memory(name, err);
@@ -72,16 +81,26 @@ sp_status sp_draw_raster(const sp_drawing *d, sp_error *err)
     int64_t T = d->s->recipe.time_steps;
     size_t n = (size_t)d->n_layers;
     sp_map *maps = sp_alloc_array(n + 1, sizeof *maps);
-    char (*texts)[2][TITLE] = sp_alloc_array(n + 1, sizeof *texts);
+    char(*texts)[2][TITLE] = sp_alloc_array(n + 1, sizeof *texts);
     sp_status st = maps && texts ? need_layers(d, "raster", err) : no_memory("raster", err);
     int width = T < 10 ? 28 : T < 100 ? (int)(280 / T) : 3;
     for (size_t i = 0; st == SP_OK && i < n; i++) {
         const sp_draw_layer *l = &d->layers[i];
         layer_name(d, l, texts[i][0], TITLE);
-        snprintf(texts[i][1], TITLE, l->shown < l->neurons ? "%d of %" PRId64 " neurons" : "%d neurons", l->shown, l->neurons);
-        maps[i] = (sp_map){.title = texts[i][0], .x_label = "time step", .y_label = texts[i][1], .values = l->raster, .rows = l->shown,
-                           .columns = (int)T, .cell_width = width < 3 ? 3 : width, .cell_height = l->shown > 16 ? 6 : 20, .low = 0,
-                           .high = 1, .colours = SP_COLOURS_INK, .number_columns = true};
+        snprintf(texts[i][1], TITLE, l->shown < l->neurons ? "%d of %" PRId64 " neurons" : "%d neurons",
+                 l->shown, l->neurons);
+        maps[i] = (sp_map){.title = texts[i][0],
+                           .x_label = "time step",
+                           .y_label = texts[i][1],
+                           .values = l->raster,
+                           .rows = l->shown,
+                           .columns = (int)T,
+                           .cell_width = width < 3 ? 3 : width,
+                           .cell_height = l->shown > 16 ? 6 : 20,
+                           .low = 0,
+                           .high = 1,
+                           .colours = SP_COLOURS_INK,
+                           .number_columns = true};
     }
     if (st == SP_OK)
         st = write_maps(d, "raster", maps, n, columns_for((int)n, 8), err);
@@ -97,8 +116,10 @@ typedef struct histogram {
     sp_series series[2];
 } histogram;
 
-static sp_status write_histograms(const sp_drawing *d, const char *name, const char *x_label, const char *y_label,
-                                  void (*fill)(const sp_drawing *d, const sp_draw_layer *l, histogram *h), sp_error *err)
+static sp_status write_histograms(const sp_drawing *d, const char *name, const char *x_label,
+                                  const char *y_label,
+                                  void (*fill)(const sp_drawing *d, const sp_draw_layer *l, histogram *h),
+                                  sp_error *err)
 {
     size_t n = (size_t)d->n_layers < MAX_PANELS ? (size_t)d->n_layers : MAX_PANELS;
     histogram *h = sp_alloc_array(n + 1, sizeof *h);
@@ -107,7 +128,8 @@ static sp_status write_histograms(const sp_drawing *d, const char *name, const c
     sp_status st = h && panels && path ? need_layers(d, name, err) : no_memory(name, err);
     for (size_t i = 0; st == SP_OK && i < n; i++) {
         fill(d, &d->layers[i], &h[i]);
-        panels[i] = (sp_panel){h[i].title, x_label, y_label, h[i].series, h[i].series[1].n ? 2 : 1, 0, (double)NAN};
+        panels[i] =
+            (sp_panel){h[i].title, x_label, y_label, h[i].series, h[i].series[1].n ? 2 : 1, 0, (double)NAN};
     }
     if (st == SP_OK) {
         const sp_chart chart = {panels, n, columns_for((int)n, 6), 480, 340, .bars = true};
@@ -150,7 +172,8 @@ static void fill_potentials(const sp_drawing *d, const sp_draw_layer *l, histogr
     h->mark_x[0] = h->mark_x[1] = 1;
     h->mark_y[1] = most;
     char name[TITLE];
-    snprintf(h->title, TITLE, "%.28s: %.1f %% fire", layer_name(d, l, name, sizeof name), 100 * sp_draw_above(l));
+    snprintf(h->title, TITLE, "%.28s: %.1f %% fire", layer_name(d, l, name, sizeof name),
+             100 * sp_draw_above(l));
     h->series[0] = (sp_series){"potentials", h->x, h->y, (size_t)n};
     h->series[1] = (sp_series){"threshold", h->mark_x, h->mark_y, 2};
 }
@@ -170,7 +193,8 @@ static void fill_rates(const sp_drawing *d, const sp_draw_layer *l, histogram *h
         h->y[bar < RATE_BARS ? bar : RATE_BARS - 1] += 100.0 / (double)l->neurons;
     }
     char name[TITLE];
-    snprintf(h->title, TITLE, "%.20s: mean %.2f, silent %.0f %%", layer_name(d, l, name, sizeof name), sp_draw_rate(d, l), 100 * sp_draw_silent(l));
+    snprintf(h->title, TITLE, "%.20s: mean %.2f, silent %.0f %%", layer_name(d, l, name, sizeof name),
+             sp_draw_rate(d, l), 100 * sp_draw_silent(l));
     h->series[0] = (sp_series){NULL, h->x, h->y, RATE_BARS};
 }
 
@@ -179,8 +203,8 @@ sp_status sp_draw_rates(const sp_drawing *d, sp_error *err)
     return write_histograms(d, "rates", "spikes a neuron and step", "% of neurons", fill_rates, err);
 }
 
-/* Filters as tiles of h x w, those of the input channels of one filter in a row, a cell of paper between tiles. Weights of a
- * linear layer behind a picture have its shape. */
+/* Filters as tiles of h x w, those of the input channels of one filter in a row, a cell of paper between
+ * tiles. Weights of a linear layer behind a picture have its shape. */
 typedef struct filters {
     const sp_param *p;
     int n, channels, h, w, per_row;
@@ -189,7 +213,11 @@ typedef struct filters {
 
 static filters lay_out(const sp_graph *g, const sp_param *p)
 {
-    filters f = {.p = p, .n = (int)(p->o < MOST_FILTERS ? p->o : MOST_FILTERS), .channels = (int)p->c, .h = (int)p->kh, .w = (int)p->kw};
+    filters f = {.p = p,
+                 .n = (int)(p->o < MOST_FILTERS ? p->o : MOST_FILTERS),
+                 .channels = (int)p->c,
+                 .h = (int)p->kh,
+                 .w = (int)p->kw};
     const sp_activation *in = &g->acts[g->nodes[p->node].in[0]];
     if (p->kh * p->kw == 1 && in->h * in->w > 1 && p->c == sp_act_elems(in))
         f.channels = (int)in->c, f.h = (int)in->h, f.w = (int)in->w;
@@ -208,7 +236,8 @@ static filters lay_out(const sp_graph *g, const sp_param *p)
             }
     }
     f.rows = (f.n + f.per_row - 1) / f.per_row * (f.h + 1) + 1;
-    f.columns = f.per_row * (f.channels * (f.w + 1) + 1); /* filters stand two cells apart, one from the frame */
+    f.columns =
+        f.per_row * (f.channels * (f.w + 1) + 1); /* filters stand two cells apart, one from the frame */
     return f;
 }
 
@@ -239,18 +268,29 @@ sp_status sp_draw_filters(const sp_drawing *d, sp_error *err)
         return SP_FAIL(err, SP_E_CONFIG, "filters: the network has no layer with weights");
     filters f = lay_out(g, p);
     size_t cells = (size_t)f.rows * (size_t)f.columns;
-    float *weights = sp_alloc_array((size_t)p->elems, sizeof *weights), *values = sp_alloc_array(cells, sizeof *values);
+    float *weights = sp_alloc_array((size_t)p->elems, sizeof *weights),
+          *values = sp_alloc_array(cells, sizeof *values);
     char title[160];
-    sp_status st = weights && values ? sp_model_read(d->s->model, p, SP_RANGE_WEIGHTS, weights, err) : no_memory("filters", err);
+    sp_status st = weights && values ? sp_model_read(d->s->model, p, SP_RANGE_WEIGHTS, weights, err)
+                                     : no_memory("filters", err);
     for (size_t i = 0; st == SP_OK && i < cells; i++)
         values[i] = (float)NAN;
     if (st == SP_OK) {
         double most = place_filters(&f, weights, values);
         int zoom = 900 / f.columns;
-        snprintf(title, sizeof title, "%.60s: %s%d filters of %d x %d x %d", p->name, f.n < p->o ? "the first " : "", f.n, f.channels, f.h, f.w);
+        snprintf(title, sizeof title, "%.60s: %s%d filters of %d x %d x %d", p->name,
+                 f.n < p->o ? "the first " : "", f.n, f.channels, f.h, f.w);
         zoom = zoom > 16 ? 16 : zoom < 2 ? 2 : zoom;
-        sp_map m = {.title = title, .scale = "weight", .values = values, .rows = f.rows, .columns = f.columns, .cell_width = zoom,
-                    .cell_height = zoom, .low = -most, .high = most, .colours = SP_COLOURS_SIGNED};
+        sp_map m = {.title = title,
+                    .scale = "weight",
+                    .values = values,
+                    .rows = f.rows,
+                    .columns = f.columns,
+                    .cell_width = zoom,
+                    .cell_height = zoom,
+                    .low = -most,
+                    .high = most,
+                    .colours = SP_COLOURS_SIGNED};
         st = write_maps(d, "filters", &m, 1, 1, err);
     }
     sp_free(weights);
@@ -259,7 +299,7 @@ sp_status sp_draw_filters(const sp_drawing *d, sp_error *err)
 }
 
 typedef struct matrix {
-    float *share;              /* [n][n] of the true class */
+    float *share; /* [n][n] of the true class */
     const char **texts, **names;
     char (*room)[24], (*numbers)[24];
 } matrix;
@@ -297,13 +337,24 @@ sp_status sp_draw_confusion(const sp_drawing *d, sp_error *err)
     char title[160];
     sp_status st = fill_matrix(d, n, &m) ? SP_OK : no_memory("confusion", err);
     bool few = n <= TEXT_CLASSES;
-    snprintf(title, sizeof title, "%.40s: %.2f %% of %" PRId64 " test samples right", d->s->data.name, 100 * d->scores.accuracy,
-             d->scores.samples);
+    snprintf(title, sizeof title, "%.40s: %.2f %% of %" PRId64 " test samples right", d->s->data.name,
+             100 * d->scores.accuracy, d->scores.samples);
     if (st == SP_OK) {
         int cell = few ? 64 : n <= 40 ? 24 : n <= 200 ? 8 : 2;
-        sp_map map = {.title = title, .x_label = "class by the network", .y_label = "true class", .scale = n < 6 ? "share" : "share of true class",
-                      .values = m.share, .rows = (int)n, .columns = (int)n, .cell_width = cell, .cell_height = few ? 44 : cell, .low = 0,
-                      .high = 1, .colours = SP_COLOURS_SHARE, .names = n <= 40 ? m.names : NULL, .texts = few ? m.texts : NULL};
+        sp_map map = {.title = title,
+                      .x_label = "class by the network",
+                      .y_label = "true class",
+                      .scale = n < 6 ? "share" : "share of true class",
+                      .values = m.share,
+                      .rows = (int)n,
+                      .columns = (int)n,
+                      .cell_width = cell,
+                      .cell_height = few ? 44 : cell,
+                      .low = 0,
+                      .high = 1,
+                      .colours = SP_COLOURS_SHARE,
+                      .names = n <= 40 ? m.names : NULL,
+                      .texts = few ? m.texts : NULL};
         st = write_maps(d, "confusion", &map, 1, 1, err);
     }
     sp_free(m.share);

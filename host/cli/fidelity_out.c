@@ -41,12 +41,14 @@ sp_status sp_sweep_layers(sp_sweep *s, const sp_graph *g, sp_error *err)
             s->layers[s->n_layers] = sp_strdup(g->params[i].name);
             s->failed = s->failed || !s->layers[s->n_layers++];
         }
-    s->layer_sums = sp_alloc_array((size_t)s->n_layers * SP_SWEEP_STEPS * SP_SWEEP_TAUS * SP_COMPARED_MOST + 1,
-                                   sizeof *s->layer_sums);
+    s->layer_sums =
+        sp_alloc_array((size_t)s->n_layers * SP_SWEEP_STEPS * SP_SWEEP_TAUS * SP_COMPARED_MOST + 1,
+                       sizeof *s->layer_sums);
     if (!s->layers || !s->layer_sums || s->failed)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory for the results");
     if (s->n_layers == 0)
-        return SP_FAIL(err, SP_E_CONFIG, "the network has no layer with weights before its last neuron layer: every method has "
+        return SP_FAIL(err, SP_E_CONFIG,
+                       "the network has no layer with weights before its last neuron layer: every method has "
                        "the same gradient there");
     return SP_OK;
 }
@@ -101,8 +103,8 @@ static void add_record(sp_sweep *s, const sp_fidelity_record *r)
     }
     s->records[s->n++] = *r;
     sp_compared_name(&s->methods[r->method], name, sizeof name);
-    fprintf(s->means, "%lld,%.9g,%lld,%s,%lld", (long long)s->time_steps[r->step], s->taus[r->tau], (long long)r->updates, name,
-            (long long)r->steps);
+    fprintf(s->means, "%lld,%.9g,%lld,%s,%lld", (long long)s->time_steps[r->step], s->taus[r->tau],
+            (long long)r->updates, name, (long long)r->steps);
     put(s->means, r->loss);
     put(s->means, r->cosine);
     put(s->means, r->least);
@@ -115,8 +117,15 @@ void sp_sweep_add(void *sweep, int64_t updates, double loss, const sp_fidelity_r
 {
     sp_sweep *s = sweep;
     for (int m = 0; m < r->n_methods; m++) {
-        sp_fidelity_record x = {.step = s->step, .tau = s->tau, .method = m, .updates = updates, .steps = r->steps[m],
-                                .loss = loss, .cosine = r->cosine[m], .least = r->least[m], .norm_ratio = r->norm_ratio[m]};
+        sp_fidelity_record x = {.step = s->step,
+                                .tau = s->tau,
+                                .method = m,
+                                .updates = updates,
+                                .steps = r->steps[m],
+                                .loss = loss,
+                                .cosine = r->cosine[m],
+                                .least = r->least[m],
+                                .norm_ratio = r->norm_ratio[m]};
         add_parameters(s, updates, m, r);
         add_record(s, &x);
     }
@@ -150,7 +159,8 @@ static summary summarise(const sp_sweep *s, int step, int tau, int method)
 
 static void print_layers(const sp_sweep *s, int step, int tau)
 {
-    printf("\nT %lld, tau %g: cosine by layer, mean of the measurements\n%-40s", (long long)s->time_steps[step], s->taus[tau], "");
+    printf("\nT %lld, tau %g: cosine by layer, mean of the measurements\n%-40s",
+           (long long)s->time_steps[step], s->taus[tau], "");
     for (int m = 0; m < s->n_methods; m++) {
         char name[32];
         sp_compared_name(&s->methods[m], name, sizeof name);
@@ -167,9 +177,10 @@ static void print_layers(const sp_sweep *s, int step, int tau)
 
 void sp_sweep_print(const sp_sweep *s, bool by_layer)
 {
-    printf("cosine of each method's gradient with %s's, mean of %d layers\n", sp_method_name(s->reference), s->n_layers);
-    printf("%4s %7s  %-10s %6s %9s %9s %9s %9s %13s %11s\n", "T", "tau", "method", "steps", "measured", "first", "mean", "last",
-           "lowest layer", "norm ratio");
+    printf("cosine of each method's gradient with %s's, mean of %d layers\n", sp_method_name(s->reference),
+           s->n_layers);
+    printf("%4s %7s  %-10s %6s %9s %9s %9s %9s %13s %11s\n", "T", "tau", "method", "steps", "measured",
+           "first", "mean", "last", "lowest layer", "norm ratio");
     for (int t = 0; t < s->n_time_steps; t++)
         for (int u = 0; u < s->n_taus; u++)
             for (int m = 0; m < s->n_methods; m++) {
@@ -177,8 +188,9 @@ void sp_sweep_print(const sp_sweep *s, bool by_layer)
                 summary x = summarise(s, t, u, m);
                 sp_compared_name(&s->methods[m], name, sizeof name);
                 if (x.n)
-                    printf("%4lld %7g  %-10s %6.2f %9d %9.4f %9.4f %9.4f %13.4f %11.4f\n", (long long)s->time_steps[t],
-                           s->taus[u], name, x.steps, x.n, x.first, x.mean, x.last, x.least, x.ratio);
+                    printf("%4lld %7g  %-10s %6.2f %9d %9.4f %9.4f %9.4f %13.4f %11.4f\n",
+                           (long long)s->time_steps[t], s->taus[u], name, x.steps, x.n, x.first, x.mean,
+                           x.last, x.least, x.ratio);
             }
     for (int t = 0; by_layer && t < s->n_time_steps; t++)
         for (int u = 0; u < s->n_taus; u++)
@@ -186,7 +198,8 @@ void sp_sweep_print(const sp_sweep *s, bool by_layer)
                 print_layers(s, t, u);
 }
 
-/* The numbers behind a picture: one method and T; panels over updates and by layer, a series for every tau. */
+/* The numbers behind a picture: one method and T; panels over updates and by layer, a series for every tau.
+ */
 typedef struct panel_pair {
     double *x[2][SP_SWEEP_TAUS], *y[2][SP_SWEEP_TAUS];
     sp_series series[2][SP_SWEEP_TAUS];
@@ -198,7 +211,8 @@ static bool fill_pair(const sp_sweep *s, int step, int method, panel_pair *p)
     char name[32];
     sp_compared_name(&s->methods[method], name, sizeof name);
     for (int k = 0; k < 2; k++)
-        snprintf(p->titles[k], sizeof p->titles[k], "%s, T = %lld%s", name, (long long)s->time_steps[step], k ? ": layers" : "");
+        snprintf(p->titles[k], sizeof p->titles[k], "%s, T = %lld%s", name, (long long)s->time_steps[step],
+                 k ? ": layers" : "");
     for (int u = 0; u < s->n_taus; u++) {
         size_t n = 0, count = (size_t)summarise(s, step, u, method).n;
         for (int k = 0; k < 2; k++) {
@@ -248,9 +262,11 @@ static sp_status chart_method(const sp_sweep *s, int method, const char *folder,
     for (int t = 0; ok && t < s->n_time_steps; t++) {
         ok = fill_pair(s, t, method, &pairs[t]);
         for (int k = 0; k < 2; k++)
-            panels[n++] = (sp_panel){pairs[t].titles[k], x_labels[k], "cosine", pairs[t].series[k], (size_t)s->n_taus, NAN, NAN};
+            panels[n++] = (sp_panel){pairs[t].titles[k], x_labels[k], "cosine", pairs[t].series[k],
+                                     (size_t)s->n_taus,  NAN,         NAN};
     }
-    sp_status st = ok ? sp_chart_write(path, panels, n, 480, 400, err) : SP_FAIL(err, SP_E_MEMORY, "out of memory for the picture");
+    sp_status st = ok ? sp_chart_write(path, panels, n, 480, 400, err)
+                      : SP_FAIL(err, SP_E_MEMORY, "out of memory for the picture");
     for (int i = 0; pairs && i < SP_SWEEP_STEPS; i++)
         free_pair(&pairs[i]);
     sp_free(pairs);

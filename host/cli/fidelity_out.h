@@ -8,7 +8,7 @@
 enum { SP_SWEEP_STEPS = 5, SP_SWEEP_TAUS = 6 }; /* what a picture can show */
 
 typedef struct sp_fidelity_record {
-    int step, tau, method;       /* of the sweep's lists */
+    int step, tau, method; /* of the sweep's lists */
     int64_t updates, steps;
     double loss, cosine, least, norm_ratio;
 } sp_fidelity_record;
@@ -19,16 +19,16 @@ typedef struct sp_sweep {
     sp_compared methods[SP_COMPARED_MOST];
     int n_time_steps, n_taus, n_methods;
     sp_method reference;
-    int step, tau;               /* being measured */
+    int step, tau; /* being measured */
     const volatile int *stop;
-    const sp_graph *graph;       /* being measured */
+    const sp_graph *graph; /* being measured */
     sp_fidelity_record *records;
     size_t n, cap;
-    char **layers;               /* that count in the means */
+    char **layers; /* that count in the means */
     int n_layers;
-    double *layer_sums;          /* [step][tau][method][layer] */
-    FILE *parameters, *means;    /* fidelity.csv, means.csv */
-    bool failed;                 /* memory ran out */
+    double *layer_sums;       /* [step][tau][method][layer] */
+    FILE *parameters, *means; /* fidelity.csv, means.csv */
+    bool failed;              /* memory ran out */
 } sp_sweep;
 
 sp_status sp_sweep_open(sp_sweep *s, const char *folder, sp_error *err);
@@ -36,7 +36,8 @@ sp_status sp_sweep_open(sp_sweep *s, const char *folder, sp_error *err);
 sp_status sp_sweep_layers(sp_sweep *s, const sp_graph *g, sp_error *err);
 void sp_sweep_add(void *sweep, int64_t updates, double loss, const sp_fidelity_report *r);
 void sp_sweep_print(const sp_sweep *s, bool by_layer);
-sp_status sp_sweep_charts(const sp_sweep *s, const char *folder, sp_error *err); /* METHOD.png, one for each */
+sp_status sp_sweep_charts(const sp_sweep *s, const char *folder,
+                          sp_error *err); /* METHOD.png, one for each */
 sp_status sp_sweep_close(sp_sweep *s, sp_error *err);
 
 #endif

@@ -1,4 +1,5 @@
-/* The parts of `spikeport plugins`: cmd_plugins.c reads the options and lists, the others do one subcommand each. */
+/* The parts of `spikeport plugins`: cmd_plugins.c reads the options and lists, the others do one subcommand
+ * each. */
 #ifndef SP_CLI_PLUGINS_H
 #define SP_CLI_PLUGINS_H
 
@@ -19,8 +20,8 @@ typedef struct sp_cli_plugins {
     sp_device *dev; /* NULL for list and show */
 } sp_cli_plugins;
 
-/* The call that OP, --shape and --flag describe. What can be derived (HO, WO) or has a usual value (strides 1, padding
- * 0, the floats) may be left out; anything else missing or unknown is SP_E_USAGE. */
+/* The call that OP, --shape and --flag describe. What can be derived (HO, WO) or has a usual value (strides
+ * 1, padding 0, the floats) may be left out; anything else missing or unknown is SP_E_USAGE. */
 sp_status sp_cli_plugins_call(const sp_cli_plugins *o, sp_op_call *call, sp_error *err);
 
 sp_status sp_cli_plugins_why(const sp_cli_plugins *o, sp_error *err);

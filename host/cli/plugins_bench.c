@@ -1,5 +1,5 @@
-/* spikeport plugins bench: checks every candidate for a call, then times those that conform. What is wrong is not timed.
- * Wall clock around batches of launches and a finish, after warm-up; the median batch counts. */
+/* spikeport plugins bench: checks every candidate for a call, then times those that conform. What is wrong is
+ * not timed. Wall clock around batches of launches and a finish, after warm-up; the median batch counts. */
 #include "cli/plugins.h"
 
 #include <inttypes.h>

@@ -1,5 +1,5 @@
-/* From `OP --shape "N=32 H=28 ..." --flag X_BITS` to a call. Takes what sp_call_describe prints, so that a line of a plan
- * can be pasted. */
+/* From `OP --shape "N=32 H=28 ..." --flag X_BITS` to a call. Takes what sp_call_describe prints, so that a
+ * line of a plan can be pasted. */
 #include "cli/plugins.h"
 
 #include <inttypes.h>
@@ -96,7 +96,8 @@ static int64_t value_or(const sp_op_call *c, const char *name, int64_t otherwise
     return i < 0 ? otherwise : c->ints[i];
 }
 
-/* Output size of a window over one axis: in = "H", kernel = "KH" and so on. 0 when the window does not fit. */
+/* Output size of a window over one axis: in = "H", kernel = "KH" and so on. 0 when the window does not fit.
+ */
 static int64_t window_outputs(const sp_op_call *c, char axis)
 {
     char k[3] = {'K', axis, 0}, s[3] = {'S', axis, 0}, p[3] = {'P', axis, 0}, d[3] = {'D', axis, 0},

@@ -53,12 +53,13 @@ static sp_status print_row(const sp_cli_plugins *o, const char *subject, const c
         fflush(stdout);
         return SP_OK;
     }
-    return sp_cli_json_line(json_pack(
-        "{s:o, s:s, s:o, s:s, s:i, s:i, s:f, s:f, s:s, s:f, s:I, s:o}", "device",
-        sp_cli_json_text(o->dev->info.name), "op", subject, "variant", sp_cli_json_text(id), "result", result,
-        "calls", r->shapes_run, "not_applicable", r->shapes_not_applicable, "worst_error", r->worst_error,
-        "worst_margin", r->worst_margin, "worst_call", r->worst_shape, "seconds", seconds, "seed",
-        (json_int_t)o->seed, "text", sp_cli_json_text(text)));
+    return sp_cli_json_line(json_pack("{s:o, s:s, s:o, s:s, s:i, s:i, s:f, s:f, s:s, s:f, s:I, s:o}",
+                                      "device", sp_cli_json_text(o->dev->info.name), "op", subject, "variant",
+                                      sp_cli_json_text(id), "result", result, "calls", r->shapes_run,
+                                      "not_applicable", r->shapes_not_applicable, "worst_error",
+                                      r->worst_error, "worst_margin", r->worst_margin, "worst_call",
+                                      r->worst_shape, "seconds", seconds, "seed", (json_int_t)o->seed, "text",
+                                      sp_cli_json_text(text)));
 }
 
 static sp_status judge(const sp_cli_plugins *o, const char *subject, const char *id, sp_status st,

@@ -12,7 +12,8 @@
 sp_progress_line sp_progress_line_make(bool json)
 {
     const char *term = getenv("TERM");
-    return (sp_progress_line){.terminal = isatty(STDERR_FILENO) && !(term && strcmp(term, "dumb") == 0), .json = json};
+    return (sp_progress_line){.terminal = isatty(STDERR_FILENO) && !(term && strcmp(term, "dumb") == 0),
+                              .json = json};
 }
 
 void sp_progress_line_end(sp_progress_line *p)
@@ -46,8 +47,10 @@ static void batch_line(sp_progress_line *p, const sp_train_event *e)
     char rates[128], left[32], line[400];
     rates_text(e, rates, sizeof rates);
     duration(e->seconds_left, left, sizeof left);
-    int n = snprintf(line, sizeof line, "epoch %lld/%lld  %lld/%lld  loss %.4f  accuracy %.2f%%  %.0f samples/s  firing %s  "
-                     "left %s", (long long)e->epoch, (long long)e->epochs, (long long)e->batch, (long long)e->batches,
+    int n = snprintf(line, sizeof line,
+                     "epoch %lld/%lld  %lld/%lld  loss %.4f  accuracy %.2f%%  %.0f samples/s  firing %s  "
+                     "left %s",
+                     (long long)e->epoch, (long long)e->epochs, (long long)e->batch, (long long)e->batches,
                      e->loss, 100.0 * e->accuracy, e->samples_per_second, rates, left);
     if (p->terminal) {
         fprintf(stderr, "\r%s%*s", line, p->width > n ? p->width - n : 0, "");
@@ -62,9 +65,12 @@ static void epoch_line(sp_progress_line *p, const sp_train_event *e)
     char rates[128];
     rates_text(e, rates, sizeof rates);
     sp_progress_line_end(p);
-    fprintf(stderr, "epoch %lld/%lld  loss %.4f  accuracy %.2f%%  test loss %.4f  test accuracy %.2f%%  (%.1f s + %.1f s "
-            "test, lr %.4g, firing %s%s)\n", (long long)e->epoch, (long long)e->epochs, e->loss, 100.0 * e->accuracy,
-            e->test.loss, 100.0 * e->test.accuracy, e->epoch_seconds, e->test.seconds, e->lr, rates,
+    fprintf(stderr,
+            "epoch %lld/%lld  loss %.4f  accuracy %.2f%%  test loss %.4f  test accuracy %.2f%%  (%.1f s + "
+            "%.1f s "
+            "test, lr %.4g, firing %s%s)\n",
+            (long long)e->epoch, (long long)e->epochs, e->loss, 100.0 * e->accuracy, e->test.loss,
+            100.0 * e->test.accuracy, e->epoch_seconds, e->test.seconds, e->lr, rates,
             e->wait_fraction > 0.05 ? ", the loader is the bottleneck" : "");
 }
 
@@ -72,8 +78,8 @@ static void fidelity_line(sp_progress_line *p, const sp_train_event *e)
 {
     const sp_fidelity_report *r = e->fidelity;
     sp_progress_line_end(p);
-    fprintf(stderr, "fidelity  epoch %lld, mini-batch %lld: cosine with %s, mean of layers (lowest):", (long long)e->epoch,
-            (long long)e->batch, sp_method_name(r->reference));
+    fprintf(stderr, "fidelity  epoch %lld, mini-batch %lld: cosine with %s, mean of layers (lowest):",
+            (long long)e->epoch, (long long)e->batch, sp_method_name(r->reference));
     for (int i = 0; i < r->n_methods; i++) {
         char name[32];
         sp_compared_name(&r->methods[i], name, sizeof name);
@@ -85,8 +91,8 @@ static void fidelity_line(sp_progress_line *p, const sp_train_event *e)
 static void json_event(const sp_train_event *e)
 {
     static const char *const kinds[] = {"start", "batch", "epoch", "end", "fidelity"};
-    json_t *o = json_pack("{s:s, s:I, s:I, s:I}", "event", kinds[e->kind], "epoch", (json_int_t)e->epoch, "batch",
-                          (json_int_t)e->batch, "iteration", (json_int_t)e->iteration);
+    json_t *o = json_pack("{s:s, s:I, s:I, s:I}", "event", kinds[e->kind], "epoch", (json_int_t)e->epoch,
+                          "batch", (json_int_t)e->batch, "iteration", (json_int_t)e->iteration);
     if (o && (e->kind == SP_EVENT_BATCH || e->kind == SP_EVENT_EPOCH)) {
         json_object_set_new(o, "loss", json_real(e->loss));
         json_object_set_new(o, "accuracy", json_real(e->accuracy));
@@ -99,7 +105,9 @@ static void json_event(const sp_train_event *e)
     for (int i = 0; o && e->kind == SP_EVENT_FIDELITY && i < e->fidelity->n_methods; i++) {
         char name[32];
         sp_compared_name(&e->fidelity->methods[i], name, sizeof name);
-        json_object_set_new(o, name, isfinite(e->fidelity->cosine[i]) ? json_real(e->fidelity->cosine[i]) : json_null());
+        json_object_set_new(o, name,
+                            isfinite(e->fidelity->cosine[i]) ? json_real(e->fidelity->cosine[i])
+                                                             : json_null());
     }
     if (o && e->kind == SP_EVENT_END)
         json_object_set_new(o, "best_accuracy", json_real(e->best_accuracy));

@@ -12,6 +12,6 @@ typedef struct sp_progress_line {
 sp_progress_line sp_progress_line_make(bool json);
 /* An sp_train_options.report; ctx is the sp_progress_line. */
 void sp_progress_report(void *ctx, const sp_train_event *e);
-void sp_progress_line_end(sp_progress_line *p);   /* leaves the cursor on a new line */
+void sp_progress_line_end(sp_progress_line *p); /* leaves the cursor on a new line */
 
 #endif

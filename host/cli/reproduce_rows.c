@@ -1,5 +1,5 @@
-/* Rows of `spikeport reproduce`: what one is, and running what is missing of it. Training continues from the run's checkpoint;
- * times and memory are kept in a file for each row. */
+/* Rows of `spikeport reproduce`: what one is, and running what is missing of it. Training continues from the
+ * run's checkpoint; times and memory are kept in a file for each row. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,7 +71,8 @@ static void add_own(sets *s, int slot, const char *key, double value)
     s->items[s->n++] = s->own[slot];
 }
 
-sp_status sp_reproduce_load(const sp_reproduce *p, const sp_reproduce_row *r, int64_t seed, bool still, sp_recipe *out, sp_error *err)
+sp_status sp_reproduce_load(const sp_reproduce *p, const sp_reproduce_row *r, int64_t seed, bool still,
+                            sp_recipe *out, sp_error *err)
 {
     sets s = {.n = 0};
     const json_t *epochs = json_object_get(r->scale, "epochs");
@@ -112,7 +113,8 @@ static sp_status name_row(const sp_reproduce *p, sp_reproduce_row *r, sp_error *
         h = sp_hash_text(h, text.s);
         sp_text_free(&text);
         const char *slash = strrchr(r->recipe, '/'), *file = slash ? slash + 1 : r->recipe;
-        r->run = sp_format("%.*s-%012llx", (int)strcspn(file, "."), file, (unsigned long long)(h & 0xffffffffffffu));
+        r->run = sp_format("%.*s-%012llx", (int)strcspn(file, "."), file,
+                           (unsigned long long)(h & 0xffffffffffffu));
     }
     if (json_object_get(r->row, "at"))
         snprintf(at, sizeof at, "-%g", json_number_value(json_object_get(r->row, "at")));
@@ -130,7 +132,8 @@ static char *path_of(const sp_reproduce *p, const json_t *o, const char *key)
     return *path == '/' ? sp_strdup(path) : *path ? sp_format("%s/%s", p->base, path) : NULL;
 }
 
-static sp_status make_row(const sp_reproduce *p, json_t *group, json_t *row, sp_reproduce_row *r, sp_error *err)
+static sp_status make_row(const sp_reproduce *p, json_t *group, json_t *row, sp_reproduce_row *r,
+                          sp_error *err)
 {
     *r = (sp_reproduce_row){.group = group, .row = row, .scale = json_object_get(group, p->scale)};
     r->recipe = path_of(p, row, p->scale);
@@ -147,7 +150,8 @@ static sp_status make_row(const sp_reproduce *p, json_t *group, json_t *row, sp_
 static bool is_part(const sp_reproduce *p, const json_t *group, const json_t *row)
 {
     const json_t *scale = json_object_get(group, p->scale);
-    return scale && (json_object_get(row, p->scale) || json_object_get(row, "external") || json_object_get(scale, "skip"));
+    return scale && (json_object_get(row, p->scale) || json_object_get(row, "external") ||
+                     json_object_get(scale, "skip"));
 }
 
 sp_status sp_reproduce_rows(sp_reproduce *p, sp_error *err)
@@ -185,8 +189,8 @@ void sp_reproduce_free(sp_reproduce *p)
 
 /* ---- what has been measured ---- */
 
-sp_status sp_reproduce_keep(const sp_reproduce *p, sp_reproduce_row *r, const char *name, json_t *result, const sp_device *dev,
-                      sp_error *err)
+sp_status sp_reproduce_keep(const sp_reproduce *p, sp_reproduce_row *r, const char *name, json_t *result,
+                            const sp_device *dev, sp_error *err)
 {
     char date[16] = "";
     time_t now = time(NULL);
@@ -199,7 +203,8 @@ sp_status sp_reproduce_keep(const sp_reproduce *p, sp_reproduce_row *r, const ch
     json_object_set_new(r->state, name, result);
     char *folder = sp_format("%s/rows", p->out), *file = sp_format("%s/rows/%s.json", p->out, r->key);
     char *text = json_dumps(r->state, JSON_INDENT(1));
-    sp_status st = folder && file && text ? sp_make_folder(folder, err) : SP_FAIL(err, SP_E_MEMORY, "out of memory for a row");
+    sp_status st = folder && file && text ? sp_make_folder(folder, err)
+                                          : SP_FAIL(err, SP_E_MEMORY, "out of memory for a row");
     const sp_bytes part = {text, text ? strlen(text) : 0};
     if (st == SP_OK)
         st = sp_file_replace(file, &part, 1, err);
@@ -237,8 +242,8 @@ static bool is_finished(const char *folder)
     return end;
 }
 
-static sp_status open_run(const sp_reproduce *p, const sp_reproduce_row *r, int64_t seed, const char *folder, sp_checkpoint *c,
-                          bool *resumes, sp_recipe *recipe, sp_error *err)
+static sp_status open_run(const sp_reproduce *p, const sp_reproduce_row *r, int64_t seed, const char *folder,
+                          sp_checkpoint *c, bool *resumes, sp_recipe *recipe, sp_error *err)
 {
     char *path = sp_format("%s/checkpoint.safetensors", folder);
     *resumes = path && access(path, F_OK) == 0;
@@ -266,7 +271,11 @@ static sp_status train_seed(sp_reproduce *p, sp_reproduce_row *r, int64_t seed, 
     SP_TRY_GOTO(sp_cli_session_open(&recipe, &so, &s, &train, err));
     SP_TRY_GOTO(sp_session_dataset(&s->recipe, false, &test, err));
     fprintf(stderr, "%s, seed %lld%s\n", r->key, (long long)seed, resumes ? ", from its checkpoint" : "");
-    sp_train_options t = {.out = folder, .resume = resumes ? &c : NULL, .stop = p->stop, .report = sp_progress_report, .ctx = &line};
+    sp_train_options t = {.out = folder,
+                          .resume = resumes ? &c : NULL,
+                          .stop = p->stop,
+                          .report = sp_progress_report,
+                          .ctx = &line};
     st = sp_train(s, train, test, &t, err);
     if (st == SP_E_INTERRUPTED)
         SP_FAIL(err, st, "interrupted in %s; saved. The same command goes on from there", r->key);
@@ -284,14 +293,16 @@ sp_status sp_reproduce_train(sp_reproduce *p, sp_reproduce_row *r, sp_error *err
 {
     const json_t *seeds = sp_reproduce_seeds(r);
     for (size_t i = 0; sp_reproduce_wants(r, "train") && !r->why.status && i < json_array_size(seeds); i++)
-        SP_TRY(sp_reproduce_about(r, train_seed(p, r, json_integer_value(json_array_get(seeds, i)), err), err));
+        SP_TRY(
+            sp_reproduce_about(r, train_seed(p, r, json_integer_value(json_array_get(seeds, i)), err), err));
     return SP_OK;
 }
 
 /* ---- memory ---- */
 
 /* As planned on this device, whether or not it has so much; the recipe's data need not be there. */
-static sp_status plan_bytes(sp_reproduce *p, sp_reproduce_row *r, sp_recipe *recipe, const char *name, sp_error *err)
+static sp_status plan_bytes(sp_reproduce *p, sp_reproduce_row *r, sp_recipe *recipe, const char *name,
+                            sp_error *err)
 {
     sp_dataset_info info = {.count = 0};
     sp_session *s = NULL;
@@ -303,7 +314,8 @@ static sp_status plan_bytes(sp_reproduce *p, sp_reproduce_row *r, sp_recipe *rec
     else
         st = sp_session_open(recipe, &info, &so, &s, err);
     if (st == SP_OK)
-        st = sp_reproduce_keep(p, r, name, json_pack("{s:I}", "bytes", (json_int_t)s->planned_bytes), s->dev, err);
+        st = sp_reproduce_keep(p, r, name, json_pack("{s:I}", "bytes", (json_int_t)s->planned_bytes), s->dev,
+                               err);
     sp_session_close(&s);
     return st;
 }
@@ -319,8 +331,10 @@ sp_status sp_reproduce_memory(sp_reproduce *p, sp_reproduce_row *r, sp_error *er
         fprintf(stderr, "%s: memory at the paper's size\n", r->key);
         SP_TRY(sp_recipe_load(r->paper_recipe, NULL, 0, &recipe, err));
         sp_error why = {0};
-        if (plan_bytes(p, r, &recipe, "paper_size", &why) != SP_OK) /* an addition: the row itself is measured */
+        if (plan_bytes(p, r, &recipe, "paper_size", &why) !=
+            SP_OK) /* an addition: the row itself is measured */
             fprintf(stderr, "%s: %s\n", r->key, why.text);
     }
-    return p->stop && *p->stop ? SP_FAIL(err, SP_E_INTERRUPTED, "interrupted; the same command goes on") : SP_OK;
+    return p->stop && *p->stop ? SP_FAIL(err, SP_E_INTERRUPTED, "interrupted; the same command goes on")
+                               : SP_OK;
 }

@@ -1,5 +1,5 @@
-/* Times of `spikeport reproduce`: a training step of the rows of a group, in alternation, so that whatever else the machine does
- * falls on all of them. */
+/* Times of `spikeport reproduce`: a training step of the rows of a group, in alternation, so that whatever
+ * else the machine does falls on all of them. */
 #include <stdio.h>
 #include <string.h>
 
@@ -14,10 +14,11 @@ enum { MOST_TOGETHER = 8, MOST_ROUNDS = 1000 };
 typedef struct timed {
     sp_reproduce_row *row;
     sp_cli_bench b;
-    double *ms, *cpu;            /* of every round */
+    double *ms, *cpu; /* of every round */
 } timed;
 
-/* With the weights that the first seed reached, on a mini-batch of the recipe's data: what firing rates cost is in it. */
+/* With the weights that the first seed reached, on a mini-batch of the recipe's data: what firing rates cost
+ * is in it. */
 static sp_status open_timed(const sp_reproduce *p, timed *t, size_t rounds, sp_error *err)
 {
     sp_recipe recipe = {0};
@@ -25,10 +26,14 @@ static sp_status open_timed(const sp_reproduce *p, timed *t, size_t rounds, sp_e
     int64_t seed = json_integer_value(json_array_get(sp_reproduce_seeds(t->row), 0));
     bool trained = sp_reproduce_wants(t->row, "train");
     char *folder = sp_reproduce_folder(p, t->row, seed);
-    sp_cli_bench_options o = {.session = p->session, .iterations = 1, .real_input = true, .checkpoint = trained ? folder : NULL};
+    sp_cli_bench_options o = {.session = p->session,
+                              .iterations = 1,
+                              .real_input = true,
+                              .checkpoint = trained ? folder : NULL};
     t->ms = sp_alloc_array(rounds, sizeof *t->ms);
     t->cpu = sp_alloc_array(rounds, sizeof *t->cpu);
-    sp_status st = folder && t->ms && t->cpu ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory for the times");
+    sp_status st =
+        folder && t->ms && t->cpu ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory for the times");
     if (st == SP_OK)
         st = sp_reproduce_load(p, t->row, seed, trained, &recipe, err);
     if (st == SP_OK)
@@ -51,13 +56,17 @@ static sp_status keep_times(const sp_reproduce *p, timed *t, size_t n, size_t ro
     double ratio[2][MOST_ROUNDS];
     json_t *all[MOST_TOGETHER];
     for (size_t i = 0; i < n; i++)
-        base = json_equal(json_object_get(t[i].row->row, "method"), json_object_get(t->row->group, "baseline")) ? &t[i] : base;
+        base = json_equal(json_object_get(t[i].row->row, "method"), json_object_get(t->row->group, "baselin"
+                                                                                                   "e"))
+                   ? &t[i]
+                   : base;
     for (size_t i = 0; i < n; i++) {
         for (size_t k = 0; base && k < rounds; k++) {
             ratio[0][k] = t[i].ms[k] / base->ms[k];
             ratio[1][k] = t[i].cpu[k] / base->cpu[k];
         }
-        all[i] = json_pack("{s:I, s:I}", "rounds", (json_int_t)rounds, "device_bytes", (json_int_t)t[i].b.s->dev->peak_bytes);
+        all[i] = json_pack("{s:I, s:I}", "rounds", (json_int_t)rounds, "device_bytes",
+                           (json_int_t)t[i].b.s->dev->peak_bytes);
         if (base) { /* of the same round, so that other work on the machine falls on both */
             json_object_set_new(all[i], "ratio", quantiles(ratio[0], rounds));
             json_object_set_new(all[i], "cpu_ratio", quantiles(ratio[1], rounds));
@@ -91,7 +100,8 @@ sp_status sp_reproduce_steps(sp_reproduce *p, sp_reproduce_row *rows, size_t n, 
     bool missing = false;
     sp_status st = SP_OK;
     for (size_t i = 0; i < n; i++)
-        missing = missing || (sp_reproduce_wants(&rows[i], "step") && !rows[i].why.status && !json_object_get(rows[i].state, "step"));
+        missing = missing || (sp_reproduce_wants(&rows[i], "step") && !rows[i].why.status &&
+                              !json_object_get(rows[i].state, "step"));
     for (size_t i = 0; missing && i < n; i++) {
         if (!sp_reproduce_wants(&rows[i], "step") || rows[i].why.status || together == MOST_TOGETHER)
             continue;

@@ -1,4 +1,5 @@
-/* Results of `spikeport reproduce`: what runs and row files hold, put together with ratios, beside the paper's figures. */
+/* Results of `spikeport reproduce`: what runs and row files hold, put together with ratios, beside the
+ * paper's figures. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,11 +29,12 @@ static void put(json_t *o, const char *key, double x)
 
 typedef struct gathered {
     double last, best, sum_last, sum_best, low, high, peak;
-    double seconds[MOST_SECONDS], cpu[MOST_SECONDS]; /* of every epoch: training and test; training's processor time */
+    double seconds[MOST_SECONDS],
+        cpu[MOST_SECONDS]; /* of every epoch: training and test; training's processor time */
     size_t n, runs;
-    double epoch_end;            /* mini-batches done by then */
-    bool partial;                /* the run went on within this epoch: its seconds are not those of a whole one */
-    json_t *accuracy, *cosine;   /* of the first run: [epoch, %], [mini-batches, cosine] */
+    double epoch_end; /* mini-batches done by then */
+    bool partial;     /* the run went on within this epoch: its seconds are not those of a whole one */
+    json_t *accuracy, *cosine; /* of the first run: [epoch, %], [mini-batches, cosine] */
     char device[256], driver[128], date[16];
 } gathered;
 
@@ -188,7 +190,8 @@ static void add_state(const sp_reproduce_row *r, json_t *out)
         put(out, "device_bytes", number(memory, "bytes"));
     const json_t *from = step ? step : memory;
     if (from && !json_object_get(out, "device"))
-        add_place(out, json_string_value(json_object_get(from, "device")), json_string_value(json_object_get(from, "driver")),
+        add_place(out, json_string_value(json_object_get(from, "device")),
+                  json_string_value(json_object_get(from, "driver")),
                   json_string_value(json_object_get(from, "date")));
 }
 
@@ -204,8 +207,8 @@ static bool add_external(const sp_reproduce *p, const json_t *external, json_t *
     while (f && getline(&line, &cap, f) > 0) {
         json_t *j = json_loads(line, 0, NULL);
         bool fits = j != NULL;
-        json_object_foreach(json_object_get(external, "match"), key, want)
-            fits = fits && json_equal(want, json_object_get(j, key));
+        json_object_foreach(json_object_get(external, "match"), key, want) fits =
+            fits && json_equal(want, json_object_get(j, key));
         if (fits) {
             const char *program = json_string_value(json_object_get(external, "program"));
             const char *version = json_string_value(json_object_get(j, "pytorch"));
@@ -276,12 +279,14 @@ static void add_ratios(json_t *rows, const char *baseline, bool one)
 {
     json_t *row, *other;
     size_t i, k;
-    json_array_foreach(rows, i, row) {
+    json_array_foreach(rows, i, row)
+    {
         const json_t *base = NULL;
-        json_array_foreach(rows, k, other)
-            if (strcmp(json_string_value(json_object_get(other, "method")), baseline) == 0 &&
-                (one || json_number_value(json_object_get(row, "at")) == json_number_value(json_object_get(other, "at"))))
-                base = other;
+        json_array_foreach(rows, k, other) if (strcmp(json_string_value(json_object_get(other, "method")),
+                                                      baseline) == 0 &&
+                                               (one || json_number_value(json_object_get(row, "at")) ==
+                                                           json_number_value(json_object_get(other, "at"))))
+            base = other;
         if (!base)
             continue;
         add_ratio(row, base, "device_bytes", "memory_ratio");
@@ -314,9 +319,10 @@ json_t *sp_reproduce_summary(const sp_reproduce *p)
         if (r->group != last) {
             last = r->group;
             rows = json_array();
-            group = json_pack("{s:O, s:O, s:O*, s:O*, s:O*, s:o}", "name", json_object_get(r->group, "name"), "title",
-                              json_object_get(r->group, "title"), "baseline", json_object_get(r->group, "baseline"), "at",
-                              json_object_get(r->group, "at"), "stands", json_object_get(r->scale, "stands"), "rows", rows);
+            group = json_pack("{s:O, s:O, s:O*, s:O*, s:O*, s:o}", "name", json_object_get(r->group, "name"),
+                              "title", json_object_get(r->group, "title"), "baseline",
+                              json_object_get(r->group, "baseline"), "at", json_object_get(r->group, "at"),
+                              "stands", json_object_get(r->scale, "stands"), "rows", rows);
             json_array_append_new(groups, group);
         }
         json_array_append_new(rows, row_summary(p, r));

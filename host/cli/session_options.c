@@ -7,13 +7,19 @@
 
 sp_session_options sp_cli_session_options(const sp_cli_session *s)
 {
-    return (sp_session_options){.device = s->device, .device_options = {.profiling = s->profile, .sync_debug = s->sync,
-                                                                       .binaries_only = s->programs != NULL},
+    return (sp_session_options){.device = s->device,
+                                .device_options = {.profiling = s->profile,
+                                                   .sync_debug = s->sync,
+                                                   .binaries_only = s->programs != NULL},
                                 .programs = s->programs,
-                                .plugins_path = s->plugins, .force = s->force.items, .n_force = s->force.n, .no_wisdom = s->no_wisdom};
+                                .plugins_path = s->plugins,
+                                .force = s->force.items,
+                                .n_force = s->force.n,
+                                .no_wisdom = s->no_wisdom};
 }
 
-sp_status sp_cli_session_open(sp_recipe *r, const sp_session_options *so, sp_session **s, sp_dataset **ds, sp_error *err)
+sp_status sp_cli_session_open(sp_recipe *r, const sp_session_options *so, sp_session **s, sp_dataset **ds,
+                              sp_error *err)
 {
     sp_dataset *own = NULL;
     sp_status st = sp_session_dataset(r, true, &own, err);
@@ -44,7 +50,9 @@ sp_status sp_cli_shape(const sp_recipe *r, bool no_data, sp_dataset_info *out, s
     sp_dataset_close(&ds);
     if (st != SP_E_DATA || !is_known)
         return st;
-    fprintf(stderr, "%s\ngoing on without the files, with what is known of the set: %dx%dx%d (channels x height x width)\n",
+    fprintf(stderr,
+            "%s\ngoing on without the files, with what is known of the set: %dx%dx%d (channels x height x "
+            "width)\n",
             err->text, known.channels, known.height, known.width);
     *err = (sp_error){.status = SP_OK};
     *out = known;
@@ -53,7 +61,8 @@ sp_status sp_cli_shape(const sp_recipe *r, bool no_data, sp_dataset_info *out, s
 
 void sp_cli_say_device(const sp_device *dev, const sp_registry *reg)
 {
-    fprintf(stderr, "device: %s (%s, driver %s): %s\n", dev->info.name, dev->info.platform, dev->info.driver, dev->why);
+    fprintf(stderr, "device: %s (%s, driver %s): %s\n", dev->info.name, dev->info.platform, dev->info.driver,
+            dev->why);
     for (size_t i = 0; i < reg->n_refusals; i++)
         fprintf(stderr, "plugin file %s refused: %s\n", reg->refusals[i].path, reg->refusals[i].reason);
 }
@@ -61,8 +70,8 @@ void sp_cli_say_device(const sp_device *dev, const sp_registry *reg)
 void sp_cli_say_programs(const sp_device *dev, const sp_registry *reg)
 {
     if (reg->package)
-        fprintf(stderr, "programs: %llu from binaries, %llu from source\n", (unsigned long long)dev->n_binaries,
-                (unsigned long long)dev->n_builds);
+        fprintf(stderr, "programs: %llu from binaries, %llu from source\n",
+                (unsigned long long)dev->n_binaries, (unsigned long long)dev->n_builds);
 }
 
 sp_status sp_cli_trained_open(const char *path, const sp_cli_session *o, sp_cli_trained *out, sp_error *err)

@@ -14,24 +14,42 @@ typedef struct sp_cli_session {
 
 /* The rows of an sp_arg table; `s` is an sp_cli_session variable. */
 #define SP_CLI_DEVICE_ARGS(s)                                                                                \
-    {"device", 'd', SP_ARG_TEXT, &(s).device, "SEL", "device: number, type, or part of a name (default auto)", 0, 0}, \
-    {"plugin", 'p', SP_ARG_LIST, &(s).force, "OP=NAME", "use this variant for an op; \"*=reference\" for all", 0, 0}, \
-    {"plugins", 0, SP_ARG_TEXT, &(s).plugins, "DIRS", "folders with plugins, colon separated", 0, 0},          \
-    {"no-wisdom", 0, SP_ARG_FLAG, &(s).no_wisdom, NULL, "kernels by score, whatever `spikeport tune` has measured", 0, 0}, \
-    {"sync", 0, SP_ARG_FLAG, &(s).sync, NULL, "finish after every kernel, so that one that fails is named", 0, 0}
+    {                                                                                                        \
+        "device",    'd',   SP_ARG_TEXT,                                                                     \
+        &(s).device, "SEL", "device: number, type, or part of a name (default auto)",                        \
+        0,           0},                                                                                     \
+        {"plugin",   'p',       SP_ARG_LIST,                                                                 \
+         &(s).force, "OP=NAME", "use this variant for an op; \"*=reference\" for all",                       \
+         0,          0},                                                                                     \
+        {"plugins", 0, SP_ARG_TEXT, &(s).plugins, "DIRS", "folders with plugins, colon separated", 0, 0},    \
+        {"no-wisdom", 0,                                                                                     \
+         SP_ARG_FLAG, &(s).no_wisdom,                                                                        \
+         NULL,        "kernels by score, whatever `spikeport tune` has measured",                            \
+         0,           0},                                                                                    \
+    {                                                                                                        \
+        "sync", 0, SP_ARG_FLAG, &(s).sync, NULL,                                                             \
+            "finish after every kernel, so that one that fails is named", 0, 0                               \
+    }
 #define SP_CLI_PROGRAMS_ARG(s)                                                                               \
-    {"programs", 0, SP_ARG_TEXT, &(s).programs, "DIR", "kernels from the binaries of `spikeport compile` alone", 0, 0}
+    {                                                                                                        \
+        "programs", 0, SP_ARG_TEXT, &(s).programs, "DIR",                                                    \
+            "kernels from the binaries of `spikeport compile` alone", 0, 0                                   \
+    }
 #define SP_CLI_SET_ARG(s)                                                                                    \
-    {"set", 's', SP_ARG_LIST, &(s).sets, "KEY=VALUE", "override a key of the recipe, as optimizer.lr=0.05", 0, 0}
+    {                                                                                                        \
+        "set", 's', SP_ARG_LIST, &(s).sets, "KEY=VALUE",                                                     \
+            "override a key of the recipe, as optimizer.lr=0.05", 0, 0                                       \
+    }
 
 sp_session_options sp_cli_session_options(const sp_cli_session *s);
 
-/* A session for the shape of the samples of the recipe's training split; takes the recipe over. ds: the split stays open
- * there; NULL: it is closed again. */
-sp_status sp_cli_session_open(sp_recipe *r, const sp_session_options *so, sp_session **s, sp_dataset **ds, sp_error *err);
+/* A session for the shape of the samples of the recipe's training split; takes the recipe over. ds: the split
+ * stays open there; NULL: it is closed again. */
+sp_status sp_cli_session_open(sp_recipe *r, const sp_session_options *so, sp_session **s, sp_dataset **ds,
+                              sp_error *err);
 
-/* The shape of a recipe's samples, from the data set's files or, where they are missing or no_data, from what is known of
- * the set; that is said on stderr. */
+/* The shape of a recipe's samples, from the data set's files or, where they are missing or no_data, from what
+ * is known of the set; that is said on stderr. */
 sp_status sp_cli_shape(const sp_recipe *r, bool no_data, sp_dataset_info *out, sp_error *err);
 
 /* A checkpoint on its test data, ready to be run: what eval and draw begin with. */

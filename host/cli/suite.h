@@ -1,5 +1,5 @@
-/* The parts of `spikeport bench suite`: cmd_suite.c reads options, writes records and reports; suite_ops.c has levels 0 and 1,
- * suite_steps.c level 2. docs/BENCHMARK.md describes a record. */
+/* The parts of `spikeport bench suite`: cmd_suite.c reads options, writes records and reports; suite_ops.c
+ * has levels 0 and 1, suite_steps.c level 2. docs/BENCHMARK.md describes a record. */
 #ifndef SP_CLI_SUITE_H
 #define SP_CLI_SUITE_H
 
@@ -10,14 +10,14 @@
 
 typedef struct sp_cli_suite {
     const char *out, *plugins;
-    bool small;               /* sizes for simulators */
-    int64_t level, samples;   /* levels up to this one; timed executions of each problem */
-    sp_arg_list recipes;      /* level 2: beside the known networks */
-    sp_arg_list only;         /* parts of names of problems; none: all */
-    bool chosen;              /* of the variants only what a run would choose */
-    json_t *done;             /* records of a run that goes on; NULL */
+    bool small;             /* sizes for simulators */
+    int64_t level, samples; /* levels up to this one; timed executions of each problem */
+    sp_arg_list recipes;    /* level 2: beside the known networks */
+    sp_arg_list only;       /* parts of names of problems; none: all */
+    bool chosen;            /* of the variants only what a run would choose */
+    json_t *done;           /* records of a run that goes on; NULL */
     FILE *records;
-    const char *path;         /* of the records */
+    const char *path; /* of the records */
     const sp_device_info *info;
     size_t written, invalid;
 } sp_cli_suite;
@@ -31,7 +31,8 @@ void sp_cli_suite_validation(json_t *record, bool passed, double error, double t
 /* Checks and writes the record (docs/BENCHMARK.md) and frees it. */
 sp_status sp_cli_suite_put(sp_cli_suite *s, json_t *record, sp_error *err);
 
-/* Whether a problem is to be run (--only); and not there already (--resume). application NULL: whatever application. */
+/* Whether a problem is to be run (--only); and not there already (--resume). application NULL: whatever
+ * application. */
 bool sp_cli_suite_named(const sp_cli_suite *s, const char *problem);
 bool sp_cli_suite_wanted(const sp_cli_suite *s, const char *problem, const char *application);
 

@@ -1,5 +1,6 @@
-/* Levels 0 and 1 of the suite: what the device can do at best, and the ops on the shapes of the networks. Every variant is
- * compared with the C reference before it is timed; what differs gets a record without a time. */
+/* Levels 0 and 1 of the suite: what the device can do at best, and the ops on the shapes of the networks.
+ * Every variant is compared with the C reference before it is timed; what differs gets a record without a
+ * time. */
 #include <stdio.h>
 #include <string.h>
 
@@ -20,9 +21,12 @@ typedef struct op_problem {
 } op_problem;
 
 static const op_problem problems[] = {
-    {"conv.forward", "X_BITS", "N=32 H=32 W=32 C=64 O=64 KH=3 KW=3 PH=1 PW=1", "N=1 H=5 W=5 C=32 O=16 KH=3 KW=3 PH=1 PW=1", "ResNet-18"},
-    {"conv.backward_input", NULL, "N=32 H=32 W=32 C=64 O=64 KH=3 KW=3 PH=1 PW=1", "N=1 H=5 W=5 C=32 O=16 KH=3 KW=3 PH=1 PW=1", "ResNet-18"},
-    {"conv.backward_weight", "X_BITS", "N=32 H=32 W=32 C=64 O=64 KH=3 KW=3 PH=1 PW=1", "N=1 H=5 W=5 C=32 O=16 KH=3 KW=3 PH=1 PW=1", "ResNet-18"},
+    {"conv.forward", "X_BITS", "N=32 H=32 W=32 C=64 O=64 KH=3 KW=3 PH=1 PW=1",
+     "N=1 H=5 W=5 C=32 O=16 KH=3 KW=3 PH=1 PW=1", "ResNet-18"},
+    {"conv.backward_input", NULL, "N=32 H=32 W=32 C=64 O=64 KH=3 KW=3 PH=1 PW=1",
+     "N=1 H=5 W=5 C=32 O=16 KH=3 KW=3 PH=1 PW=1", "ResNet-18"},
+    {"conv.backward_weight", "X_BITS", "N=32 H=32 W=32 C=64 O=64 KH=3 KW=3 PH=1 PW=1",
+     "N=1 H=5 W=5 C=32 O=16 KH=3 KW=3 PH=1 PW=1", "ResNet-18"},
     {"conv.forward", "X_BITS", "N=32 H=8 W=8 C=256 O=256 KH=3 KW=3 PH=1 PW=1", NULL, "ResNet-18"},
     {"conv.backward_input", NULL, "N=32 H=8 W=8 C=256 O=256 KH=3 KW=3 PH=1 PW=1", NULL, "ResNet-18"},
     {"conv.backward_weight", "X_BITS", "N=32 H=8 W=8 C=256 O=256 KH=3 KW=3 PH=1 PW=1", NULL, "ResNet-18"},
@@ -31,13 +35,14 @@ static const op_problem problems[] = {
     {"neuron.backward", NULL, "M=32768 C=64", "M=20 C=48", "ResNet-18"},
     {"batch_norm.statistics", NULL, "M=32768 C=64", "M=20 C=48", "ResNet-18"},
     {"batch_norm.backward", NULL, "M=32768 C=64", "M=20 C=48", "ResNet-18"},
-    {"pool.avg.forward", "X_BITS", "N=128 H=28 W=28 C=32 KH=2 KW=2 SH=2 SW=2", "N=1 H=4 W=4 C=32 KH=2 KW=2 SH=2 SW=2", "the demo"},
+    {"pool.avg.forward", "X_BITS", "N=128 H=28 W=28 C=32 KH=2 KW=2 SH=2 SW=2",
+     "N=1 H=4 W=4 C=32 KH=2 KW=2 SH=2 SW=2", "the demo"},
     {"residual.forward", NULL, "M=32768 C=64", "M=20 C=48", "ResNet-18"},
     {"optimizer.sgd", NULL, "M=11176906", "M=777", "ResNet-18"},
 };
 
-static sp_status put_samples(sp_cli_suite *s, const char *problem, const char *unit, const double *x, int n, const char *text,
-                             sp_error *err)
+static sp_status put_samples(sp_cli_suite *s, const char *problem, const char *unit, const double *x, int n,
+                             const char *text, sp_error *err)
 {
     json_t *r = sp_cli_suite_record(s, 0, problem, "rulers"), *samples = json_array();
     for (int i = 0; i < n; i++)
@@ -76,7 +81,9 @@ static sp_status compile_time(sp_device *dev, double *x, sp_error *err)
     for (int i = 0; i < BUILD_SAMPLES; i++) {
         char text[256];
         cl_program program;
-        snprintf(text, sizeof text, "__kernel void k(__global float *y, float a) { size_t i = get_global_id(0); y[i] = a * %llu.0f + y[i]; }\n",
+        snprintf(text, sizeof text,
+                 "__kernel void k(__global float *y, float a) { size_t i = get_global_id(0); y[i] = a * "
+                 "%llu.0f + y[i]; }\n",
                  (unsigned long long)(sp_clock_ns() % 1000000007 + (uint64_t)i));
         const sp_source piece = {"suite", text};
         uint64_t start = sp_clock_ns();
@@ -100,10 +107,14 @@ static sp_status rulers(sp_cli_suite *s, sp_device *dev, sp_registry *reg, sp_er
     int n = s->small ? 1 : RULER_SAMPLES;
     SP_TRY(launch_latency(dev, reg, latency, err));
     SP_TRY(compile_time(dev, build, err));
-    SP_TRY(put_samples(s, "ruler.fma", "GFLOP/s", fma, n, "a rate of the device itself: nothing to compare with", err));
-    SP_TRY(put_samples(s, "ruler.copy", "GB/s", copy, n, "a rate of the device itself: nothing to compare with", err));
-    SP_TRY(put_samples(s, "ruler.launch", "ms", latency, LAUNCH_SAMPLES, "fill of 64 numbers, launched and waited for", err));
-    return put_samples(s, "ruler.compile", "ms", build, BUILD_SAMPLES, "a kernel of one line that no cache has seen", err);
+    SP_TRY(put_samples(s, "ruler.fma", "GFLOP/s", fma, n,
+                       "a rate of the device itself: nothing to compare with", err));
+    SP_TRY(put_samples(s, "ruler.copy", "GB/s", copy, n,
+                       "a rate of the device itself: nothing to compare with", err));
+    SP_TRY(put_samples(s, "ruler.launch", "ms", latency, LAUNCH_SAMPLES,
+                       "fill of 64 numbers, launched and waited for", err));
+    return put_samples(s, "ruler.compile", "ms", build, BUILD_SAMPLES,
+                       "a kernel of one line that no cache has seen", err);
 }
 
 static void add_tunables(json_t *r, const sp_variant *v)
@@ -119,7 +130,8 @@ static void add_tunables(json_t *r, const sp_variant *v)
     json_object_set_new(r, "tunables", t);
 }
 
-static sp_status time_variant(sp_cli_suite *s, sp_timing *t, sp_registry *reg, sp_variant *v, json_t *r, sp_error *err)
+static sp_status time_variant(sp_cli_suite *s, sp_timing *t, sp_registry *reg, sp_variant *v, json_t *r,
+                              sp_error *err)
 {
     sp_timed l;
     uint64_t start = sp_clock_ns();
@@ -140,8 +152,8 @@ static sp_status time_variant(sp_cli_suite *s, sp_timing *t, sp_registry *reg, s
 }
 
 /* One record: the variant checked, then timed. */
-static sp_status put_variant(sp_cli_suite *s, sp_timing *t, sp_registry *reg, const sp_candidate *c, const char *problem,
-                             const char *application, sp_error *err)
+static sp_status put_variant(sp_cli_suite *s, sp_timing *t, sp_registry *reg, const sp_candidate *c,
+                             const char *problem, const char *application, sp_error *err)
 {
     sp_error why = {0};
     sp_check_report report = {0};
@@ -153,10 +165,12 @@ static sp_status put_variant(sp_cli_suite *s, sp_timing *t, sp_registry *reg, co
     json_object_set_new(r, "bytes", json_real(t->bytes));
     sp_status st = sp_check_variant(reg, t->dev, c->variant, &quick, &report, &why);
     if (st == SP_OK && report.shapes_run == 0) {
-        sp_cli_suite_reason(r, "invalid", "no shape of the quick check fits this variant: not compared, not timed");
+        sp_cli_suite_reason(r, "invalid",
+                            "no shape of the quick check fits this variant: not compared, not timed");
         return sp_cli_suite_put(s, r, err);
     }
-    sp_cli_suite_validation(r, st == SP_OK, report.worst_margin, 1.0, st == SP_OK ? "largest error as a share of the tolerance" : why.text);
+    sp_cli_suite_validation(r, st == SP_OK, report.worst_margin, 1.0,
+                            st == SP_OK ? "largest error as a share of the tolerance" : why.text);
     if (st == SP_OK) {
         st = time_variant(s, t, reg, c->variant, r, &why);
         json_object_set_new(r, "status", json_string("ok"));
@@ -166,9 +180,15 @@ static sp_status put_variant(sp_cli_suite *s, sp_timing *t, sp_registry *reg, co
     return sp_cli_suite_put(s, r, err);
 }
 
-static sp_status run_problem(sp_cli_suite *s, sp_device *dev, sp_registry *reg, const op_problem *p, sp_error *err)
+static sp_status run_problem(sp_cli_suite *s, sp_device *dev, sp_registry *reg, const op_problem *p,
+                             sp_error *err)
 {
-    sp_cli_plugins o = {.target = p->op, .shape = s->small ? p->small : p->shape, .neuron = "lif", .surrogate = "triangle", .reg = reg, .dev = dev};
+    sp_cli_plugins o = {.target = p->op,
+                        .shape = s->small ? p->small : p->shape,
+                        .neuron = "lif",
+                        .surrogate = "triangle",
+                        .reg = reg,
+                        .dev = dev};
     sp_candidate all[MAX_CANDIDATES];
     char problem[400], text[320];
     sp_op_call call;
@@ -177,7 +197,8 @@ static sp_status run_problem(sp_cli_suite *s, sp_device *dev, sp_registry *reg, 
         o.flags.items[o.flags.n++] = p->flag;
     SP_TRY(sp_cli_plugins_call(&o, &call, err));
     sp_call_describe(&call, text, sizeof text);
-    snprintf(problem, sizeof problem, "%s%s%s %s", p->op, p->flag ? " " : "", p->flag ? p->flag : "", o.shape);
+    snprintf(problem, sizeof problem, "%s%s%s %s", p->op, p->flag ? " " : "", p->flag ? p->flag : "",
+             o.shape);
     if (!sp_cli_suite_named(s, problem))
         return SP_OK;
     fprintf(stderr, "  %s\n", problem);
@@ -198,7 +219,8 @@ static sp_status run_problem(sp_cli_suite *s, sp_device *dev, sp_registry *reg, 
             snprintf(application, sizeof application, "spikeport, %s", all[i].variant->id);
         if (sp_cli_suite_wanted(s, problem, application) && (!s->chosen || !ours))
             st = put_variant(s, &t, reg, &all[i], problem, application, err);
-        if (st == SP_OK && !ours && is_reference && !s->chosen && sp_cli_suite_wanted(s, problem, "spikeport, reference kernels")) // both at once
+        if (st == SP_OK && !ours && is_reference && !s->chosen &&
+            sp_cli_suite_wanted(s, problem, "spikeport, reference kernels")) // both at once
             st = put_variant(s, &t, reg, &all[i], problem, "spikeport, reference kernels", err);
         reference = reference || is_reference;
         ours = true;

@@ -1,6 +1,6 @@
-/* Level 2 of the suite: training steps. Before a time counts, the gradients of one small mini-batch are compared with those of
- * the reference kernels on the same device: a cosine over all parameters, because a spike within rounding of the threshold may
- * fall on either side and move single gradients. */
+/* Level 2 of the suite: training steps. Before a time counts, the gradients of one small mini-batch are
+ * compared with those of the reference kernels on the same device: a cosine over all parameters, because a
+ * spike within rounding of the threshold may fall on either side and move single gradients. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,16 +13,22 @@
 typedef struct step_problem {
     const char *network, *method, *input; /* of the zoo */
     int64_t batch, time_steps;
-    bool small;                           /* belongs to --small */
+    bool small; /* belongs to --small */
 } step_problem;
 
 static const step_problem problems[] = {
-    {"conv_16_32_128", "sltt", "1x28x28", 128, 4, false}, {"conv_16_32_128", "bptt", "1x28x28", 128, 4, false},
-    {"conv_16_32_128", "sltt", "1x28x28", 128, 8, false}, {"conv_16_32_128", "bptt", "1x28x28", 128, 8, false},
-    {"conv_16_32_128", "sltt", "1x28x28", 128, 16, false}, {"conv_16_32_128", "bptt", "1x28x28", 128, 16, false},
-    {"conv_16_32_128", "sltt-1", "1x28x28", 128, 4, false}, {"resnet18", "sltt", "3x32x32", 32, 6, false},
-    {"resnet18", "bptt", "3x32x32", 32, 6, false},        {"resnet18", "sltt-1", "3x32x32", 32, 6, false},
-    {"vgg11_bn", "sltt", "2x48x48", 16, 10, false}, {"conv_16_32_128", "sltt", "1x12x12", 2, 2, true},
+    {"conv_16_32_128", "sltt", "1x28x28", 128, 4, false},
+    {"conv_16_32_128", "bptt", "1x28x28", 128, 4, false},
+    {"conv_16_32_128", "sltt", "1x28x28", 128, 8, false},
+    {"conv_16_32_128", "bptt", "1x28x28", 128, 8, false},
+    {"conv_16_32_128", "sltt", "1x28x28", 128, 16, false},
+    {"conv_16_32_128", "bptt", "1x28x28", 128, 16, false},
+    {"conv_16_32_128", "sltt-1", "1x28x28", 128, 4, false},
+    {"resnet18", "sltt", "3x32x32", 32, 6, false},
+    {"resnet18", "bptt", "3x32x32", 32, 6, false},
+    {"resnet18", "sltt-1", "3x32x32", 32, 6, false},
+    {"vgg11_bn", "sltt", "2x48x48", 16, 10, false},
+    {"conv_16_32_128", "sltt", "1x12x12", 2, 2, true},
 };
 
 static const double tolerance = 1e-3; /* of 1 - cosine */
@@ -62,8 +68,10 @@ static double one_less_cosine(const float *a, const float *b, size_t n)
     return aa > 0 && bb > 0 ? 1 - ab / sqrt(aa * bb) : (double)NAN;
 }
 
-/* frames: of a synthetic sequence, which has as many as there are time steps. *error: 1 - cosine between the kernels chosen and the reference kernels, batch 2, at most 2 time steps. */
-static sp_status validate(const char *path, const sp_cli_bench_options *options, bool frames, double *error, sp_error *err)
+/* frames: of a synthetic sequence, which has as many as there are time steps. *error: 1 - cosine between the
+ * kernels chosen and the reference kernels, batch 2, at most 2 time steps. */
+static sp_status validate(const char *path, const sp_cli_bench_options *options, bool frames, double *error,
+                          sp_error *err)
 {
     float *ours = NULL, *reference = NULL;
     size_t n = 0, m = 0;
@@ -91,7 +99,8 @@ static sp_status validate(const char *path, const sp_cli_bench_options *options,
     return st;
 }
 
-/* NeuroBench's fields. Synaptic operations as dense multiply-accumulates; what the spikes leave of them needs the firing rates. */
+/* NeuroBench's fields. Synaptic operations as dense multiply-accumulates; what the spikes leave of them needs
+ * the firing rates. */
 static json_t *neurobench(const sp_cli_bench *b)
 {
     const sp_graph *g = b->s->graph;
@@ -105,9 +114,10 @@ static json_t *neurobench(const sp_cli_bench *b)
         }
     }
     double T = (double)b->s->recipe.time_steps;
-    return json_pack("{s:I, s:f, s:f, s:f, s:f}", "footprint_bytes", (json_int_t)(g->param_elems * 4), "connection_sparsity", 0.0,
-                     "activation_sparsity", layers ? silent / layers : 0.0, "synaptic_operations_dense", macs * T,
-                     "membrane_updates", (double)sp_graph_neurons(g) * T);
+    return json_pack("{s:I, s:f, s:f, s:f, s:f}", "footprint_bytes", (json_int_t)(g->param_elems * 4),
+                     "connection_sparsity", 0.0, "activation_sparsity", layers ? silent / layers : 0.0,
+                     "synaptic_operations_dense", macs * T, "membrane_updates",
+                     (double)sp_graph_neurons(g) * T);
 }
 
 static sp_status measure(const char *path, const sp_cli_bench_options *o, json_t *record, sp_error *err)
@@ -137,7 +147,8 @@ static sp_status measure(const char *path, const sp_cli_bench_options *o, json_t
     return st;
 }
 
-static sp_status run(sp_cli_suite *s, const char *path, const char *name, const sp_cli_bench_options *o, sp_error *err)
+static sp_status run(sp_cli_suite *s, const char *path, const char *name, const sp_cli_bench_options *o,
+                     sp_error *err)
 {
     const bool too_large = path && s->small; /* recipes have one size */
     char problem[256], family[128];
@@ -173,7 +184,8 @@ static sp_status run(sp_cli_suite *s, const char *path, const char *name, const 
     sp_status st = validate(path, o, frames, &error, &why);
     bool right = st == SP_OK && error <= tolerance;
     if (st == SP_OK)
-        sp_cli_suite_validation(record, right, error, tolerance, "1 - cosine of all gradients to those of the reference kernels, small batch");
+        sp_cli_suite_validation(record, right, error, tolerance,
+                                "1 - cosine of all gradients to those of the reference kernels, small batch");
     if (st == SP_OK && !right)
         sp_cli_suite_reason(record, "invalid", "the gradients differ from those of the reference kernels");
     if (right)
@@ -189,7 +201,9 @@ sp_status sp_cli_suite_steps(sp_cli_suite *s, sp_error *err)
 {
     char index[16];
     snprintf(index, sizeof index, "%d", s->info->index);
-    sp_cli_bench_options base = {.iterations = s->samples, .warmup = 2, .session = {.device = index, .plugins = s->plugins}};
+    sp_cli_bench_options base = {.iterations = s->samples,
+                                 .warmup = 2,
+                                 .session = {.device = index, .plugins = s->plugins}};
     for (size_t i = 0; i < sizeof problems / sizeof *problems; i++) {
         const step_problem *p = &problems[i];
         if (p->small != s->small)

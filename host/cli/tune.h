@@ -1,5 +1,5 @@
-/* The parts of `spikeport tune`: cmd_tune.c reads the options and runs, tune_calls.c gathers what is to be tuned,
- * tune_files.c imports and exports. */
+/* The parts of `spikeport tune`: cmd_tune.c reads the options and runs, tune_calls.c gathers what is to be
+ * tuned, tune_files.c imports and exports. */
 #ifndef SP_CLI_TUNE_H
 #define SP_CLI_TUNE_H
 
@@ -11,7 +11,7 @@ typedef struct sp_cli_calls {
     struct sp_cli_call {
         sp_op_call call;
         double weight; /* launches in a mini-batch times operations, or bytes */
-    } *items;
+    } * items;
     size_t n;
 } sp_cli_calls;
 void sp_cli_calls_free(sp_cli_calls *c);

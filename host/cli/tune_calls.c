@@ -72,7 +72,8 @@ void sp_cli_calls_sort(sp_cli_calls *c)
 bool sp_cli_calls_lowered(const sp_cli_calls *c)
 {
     for (size_t i = 0; i < c->n; i++)
-        if (strncmp(c->items[i].call.op->id, "im2col/", 7) == 0 || strncmp(c->items[i].call.op->id, "col2im/", 7) == 0)
+        if (strncmp(c->items[i].call.op->id, "im2col/", 7) == 0 ||
+            strncmp(c->items[i].call.op->id, "col2im/", 7) == 0)
             return true;
     return false;
 }

@@ -63,7 +63,8 @@ sp_status sp_cli_wisdom_import(sp_wisdom *w, const char *path, bool force, sp_er
     l.n = 0;
     sp_wisdom_list_free(&l);
     if (st == SP_OK)
-        fprintf(stderr, "imported: %zu entries from %s; %zu were known already%s; %zu lines were not entries\n", taken, path,
-                kept, kept ? " (--force replaces them)" : "", bad);
+        fprintf(stderr,
+                "imported: %zu entries from %s; %zu were known already%s; %zu lines were not entries\n",
+                taken, path, kept, kept ? " (--force replaces them)" : "", bad);
     return st;
 }

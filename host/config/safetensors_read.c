@@ -174,15 +174,16 @@ static sp_status check_spans(const char *path, const sp_tensor_file *f, span *sp
         const char *name = f->items[spans[i].item].name;
         if (spans[i].begin != end)
             return SP_FAIL(err, SP_E_DATA,
-                           "%s: tensor \"%.80s\" starts at data offset %" PRIu64
-                           ", %s the one before ends (%" PRIu64 ")",
+                           "%s: tensor \"%.80s\" starts at data offset %" PRIu64 ", %s the one before ends "
+                           "(%" PRIu64 ")",
                            path, name, spans[i].begin,
                            spans[i].begin < end ? "before" : "leaving a hole after where", end);
         end = spans[i].end;
         if (end > data_bytes)
             return SP_FAIL(err, SP_E_DATA,
-                           "%s: cut off: tensor \"%.80s\" ends at data offset %" PRIu64
-                           ", the file holds %" PRIu64 " bytes of data",
+                           "%s: cut off: tensor \"%.80s\" ends at data offset %" PRIu64 ", the file holds "
+                           "%" PRIu64 " bytes "
+                           "of data",
                            path, name, end, data_bytes);
     }
     if (end != data_bytes)
@@ -254,8 +255,9 @@ static sp_status read_header(int fd, sp_tensor_file *out, uint64_t *data_bytes, 
     SP_TRY(read_exactly(fd, out->path, &header_bytes, LENGTH_BYTES, err));
     if (header_bytes > sp_tensors_max_header_bytes)
         return SP_FAIL(err, SP_E_DATA,
-                       "%s: header length %" PRIu64 " (offset 0) is above the limit of %" PRIu64
-                       ": not a safetensors file",
+                       "%s: header length %" PRIu64 " (offset 0) is above the limit of %" PRIu64 ": not a "
+                       "safetensors"
+                       " file",
                        out->path, header_bytes, sp_tensors_max_header_bytes);
     if (header_bytes > file_bytes - LENGTH_BYTES)
         return SP_FAIL(err, SP_E_DATA,

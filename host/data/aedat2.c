@@ -1,6 +1,7 @@
-/* AEDAT 2.0 as jAER writes it for a DVS128: lines that begin with '#', then big-endian pairs of a 32-bit address and a
- * 32-bit time in microseconds. Newer files close the header with a line of its own, older ones with the first byte
- * that is not '#'. Chips with another address layout (DAVIS) are refused rather than read as noise. */
+/* AEDAT 2.0 as jAER writes it for a DVS128: lines that begin with '#', then big-endian pairs of a 32-bit
+ * address and a 32-bit time in microseconds. Newer files close the header with a line of its own, older ones
+ * with the first byte that is not '#'. Chips with another address layout (DAVIS) are refused rather than read
+ * as noise. */
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -37,19 +38,19 @@ static sp_status check_magic(const char *name, const uint8_t *bytes, size_t n, s
     if (begins(bytes, n, "#!AER-DAT2"))
         return SP_OK;
     if (begins(bytes, n, "#!AER-DAT4"))
-        return SP_FAIL(
-            err, SP_E_DATA,
-            "%s: byte 0: an AEDAT 4 file, which is not read here; write it out as AEDAT 2.0 or 3.1 (dv "
-            "and the dv-processing library can), or take the original distribution of the set",
-            name);
+        return SP_FAIL(err, SP_E_DATA,
+                       "%s: byte 0: an AEDAT 4 file, which is not read here; write it out as AEDAT 2.0 or "
+                       "3.1 (dv "
+                       "and the dv-processing library can), or take the original distribution of the set",
+                       name);
     if (begins(bytes, n, "#!AER-DAT") && n > MAGIC_BYTES + 2)
         return SP_FAIL(err, SP_E_DATA, "%s: byte %d: AEDAT version \"%c%c%c\"; only 2.0 and 3.1 are read",
                        name, MAGIC_BYTES, bytes[MAGIC_BYTES], bytes[MAGIC_BYTES + 1], bytes[MAGIC_BYTES + 2]);
-    return SP_FAIL(
-        err, SP_E_DATA,
-        "%s: byte 0: does not begin with \"#!AER-DAT2.0\": not an AEDAT file; is it another file under "
-        "this name?",
-        name);
+    return SP_FAIL(err, SP_E_DATA,
+                   "%s: byte 0: does not begin with \"#!AER-DAT2.0\": not an AEDAT file; is it another file "
+                   "under "
+                   "this name?",
+                   name);
 }
 
 /* Where the events begin. */
@@ -68,11 +69,11 @@ static sp_status read_header(const char *name, const uint8_t *bytes, size_t n, s
                            "%s: byte %zu: the header goes on past %d bytes; the file is damaged; " AGAIN,
                            name, at, MOST_HEADER_BYTES);
         if (contains_word(line, length, "AEChip:") && contains_word(line, length, "davis"))
-            return SP_FAIL(
-                err, SP_E_DATA,
-                "%s: byte %zu: recorded with a DAVIS camera, whose addresses are laid out in another way; "
-                "only DVS128 recordings are read from AEDAT 2.0",
-                name, at);
+            return SP_FAIL(err, SP_E_DATA,
+                           "%s: byte %zu: recorded with a DAVIS camera, whose addresses are laid out in "
+                           "another way; "
+                           "only DVS128 recordings are read from AEDAT 2.0",
+                           name, at);
         at += length + 1;
         if (begins(line, length, "#End Of ASCII Header"))
             break;
@@ -85,12 +86,10 @@ static sp_event decode(uint32_t address, sp_orientation orientation)
 {
     unsigned x = address >> 1 & 127, y = address >> 8 & 127, p = address & 1;
     switch (orientation) {
-    case SP_ORIENT_PLAIN:
-        return (sp_event){.x = (uint16_t)x, .y = (uint16_t)y, .p = (uint16_t)p};
+    case SP_ORIENT_PLAIN: return (sp_event){.x = (uint16_t)x, .y = (uint16_t)y, .p = (uint16_t)p};
     case SP_ORIENT_SPIKINGJELLY:
         return (sp_event){.x = (uint16_t)(SIDE_1 - y), .y = (uint16_t)(SIDE_1 - x), .p = (uint16_t)(1 - p)};
-    default:
-        return (sp_event){.x = (uint16_t)(SIDE_1 - x), .y = (uint16_t)y, .p = (uint16_t)(1 - p)};
+    default: return (sp_event){.x = (uint16_t)(SIDE_1 - x), .y = (uint16_t)y, .p = (uint16_t)(1 - p)};
     }
 }
 
@@ -120,11 +119,11 @@ sp_status sp_aedat2_parse(const char *name, const uint8_t *bytes, size_t n, sp_o
     for (; at < n; at += RECORD_BYTES) {
         uint32_t address = big_endian(bytes + at), t = big_endian(bytes + at + 4);
         if (address >> 16)
-            return SP_FAIL(
-                err, SP_E_DATA,
-                "%s: byte %zu: address 0x%08x has bits that no DVS128 sets; recorded with another camera, "
-                "or damaged",
-                name, at, (unsigned)address);
+            return SP_FAIL(err, SP_E_DATA,
+                           "%s: byte %zu: address 0x%08x has bits that no DVS128 sets; recorded with another "
+                           "camera, "
+                           "or damaged",
+                           name, at, (unsigned)address);
         if (t < before && before - t > 1u << 31)
             wraps += (int64_t)1 << 32; /* the camera's clock has 32 bits: 71.6 minutes */
         before = t;

@@ -1,5 +1,5 @@
-/* AEDAT 3.1: header lines up to "#!END-HEADER", then little-endian packets. Polarity packets are read, all others
- * skipped by their length. The valid bit of an event is not looked at: some writers never set it. */
+/* AEDAT 3.1: header lines up to "#!END-HEADER", then little-endian packets. Polarity packets are read, all
+ * others skipped by their length. The valid bit of an event is not looked at: some writers never set it. */
 #include <stdio.h>
 #include <string.h>
 #include "base/error.h"
@@ -29,10 +29,10 @@ static sp_status check_line(const char *name, const uint8_t *line, size_t length
     while (length && (line[length - 1] == '\r' || line[length - 1] == ' '))
         length--;
     if (begins(line, length, "#Format:") && !(length >= 3 && memcmp(line + length - 3, "RAW", 3) == 0))
-        return SP_FAIL(
-            err, SP_E_DATA,
-            "%s: byte %zu: \"%.*s\": only uncompressed AEDAT 3.1 (RAW) is read; write it out as RAW", name,
-            at, length < 80 ? (int)length : 80, (const char *)line);
+        return SP_FAIL(err, SP_E_DATA,
+                       "%s: byte %zu: \"%.*s\": only uncompressed AEDAT 3.1 (RAW) is read; write it out as "
+                       "RAW",
+                       name, at, length < 80 ? (int)length : 80, (const char *)line);
     return SP_OK;
 }
 
@@ -70,10 +70,10 @@ static sp_status read_header(const char *name, const uint8_t *bytes, size_t n, s
 static sp_status check_polarity(const char *name, const packet *p, size_t at, sp_error *err)
 {
     if (p->event_bytes != EVENT_BYTES || p->time_at != 4)
-        return SP_FAIL(
-            err, SP_E_DATA,
-            "%s: byte %zu: polarity events of %u bytes with the time at %u, not %d and 4; damaged; " AGAIN,
-            name, at, (unsigned)p->event_bytes, (unsigned)p->time_at, EVENT_BYTES);
+        return SP_FAIL(err, SP_E_DATA,
+                       "%s: byte %zu: polarity events of %u bytes with the time at %u, not %d and 4; "
+                       "damaged; " AGAIN,
+                       name, at, (unsigned)p->event_bytes, (unsigned)p->time_at, EVENT_BYTES);
     if (p->number > p->capacity)
         return SP_FAIL(err, SP_E_DATA, "%s: byte %zu: a packet of %u events in room for %u; damaged; " AGAIN,
                        name, at, (unsigned)p->number, (unsigned)p->capacity);
@@ -99,11 +99,11 @@ static sp_status read_packet(const char *name, const uint8_t *bytes, size_t n, s
     length = (uint64_t)p->event_bytes * p->capacity;
     if (p->event_bytes > INT32_MAX || p->capacity > INT32_MAX || p->overflow > INT32_MAX ||
         length > n - at - PACKET_BYTES)
-        return SP_FAIL(
-            err, SP_E_DATA,
-            "%s: byte %zu: a packet of %u events of %u bytes, but the file has %zu bytes left: truncated or "
-            "damaged; " AGAIN,
-            name, at, (unsigned)p->capacity, (unsigned)p->event_bytes, n - at - PACKET_BYTES);
+        return SP_FAIL(err, SP_E_DATA,
+                       "%s: byte %zu: a packet of %u events of %u bytes, but the file has %zu bytes left: "
+                       "truncated or "
+                       "damaged; " AGAIN,
+                       name, at, (unsigned)p->capacity, (unsigned)p->event_bytes, n - at - PACKET_BYTES);
     if (p->type == POLARITY)
         SP_TRY(check_polarity(name, p, at, err));
     *body = (size_t)length;

@@ -1,5 +1,6 @@
-/* Augmentation and normalisation of 8-bit images: see augment.h. Crop, cutout and flip only move pixels, so a sample is
- * gathered in one pass over its output; the part and resize of resized_crop are image_resize.c's. */
+/* Augmentation and normalisation of 8-bit images: see augment.h. Crop, cutout and flip only move pixels, so a
+ * sample is gathered in one pass over its output; the part and resize of resized_crop are image_resize.c's.
+ */
 #include "data/augment.h"
 #include <math.h>
 #include <string.h>

@@ -1,5 +1,5 @@
-/* From stored pixels to a sample: random augmentation and normalisation. What is drawn is a pure function of (seed, epoch,
- * index). Inside the folder only. */
+/* From stored pixels to a sample: random augmentation and normalisation. What is drawn is a pure function of
+ * (seed, epoch, index). Inside the folder only. */
 #ifndef SP_DATA_AUGMENT_H
 #define SP_DATA_AUGMENT_H
 
@@ -34,9 +34,10 @@ typedef struct sp_pixels {
     int height, width, channels; /* 1 to SP_MEANS */
     sp_augment augment;          /* all 0 for the test split */
     uint64_t seed;
-    float value[SP_MEANS][256];  /* byte of a channel -> normalised */
+    float value[SP_MEANS][256]; /* byte of a channel -> normalised */
 } sp_pixels;
-sp_status sp_pixels_init(sp_pixels *p, const sp_dataset_options *o, int height, int width, int channels, sp_error *err);
+sp_status sp_pixels_init(sp_pixels *p, const sp_dataset_options *o, int height, int width, int channels,
+                         sp_error *err);
 
 /* Channel c of pixel (y, x) is at bytes[(y * width + x) * pixel + c * channel]. */
 typedef struct sp_pixel_source {
@@ -46,7 +47,7 @@ typedef struct sp_pixel_source {
 
 /* Random crop, cutout and flip, as drawn from r: */
 typedef struct sp_pixel_draw {
-    int dy, dx;                   /* the source pixel of (y, x) is (y + dy, x + dx); zeros outside */
+    int dy, dx; /* the source pixel of (y, x) is (y + dy, x + dx); zeros outside */
     bool cut, flip;
     int top, left, bottom, right; /* of the cutout box in the cropped image, the last two excluded */
     uint8_t colour;               /* of its first channel, the others are 0: what the published Cutout does */
@@ -54,8 +55,8 @@ typedef struct sp_pixel_draw {
 sp_pixel_draw sp_pixels_draw(const sp_pixels *p, sp_rng *r);
 void sp_pixels_write(const sp_pixels *p, sp_pixel_source from, const sp_pixel_draw *d, float *out);
 
-/* A random part of a height x width image for resized_crop: area share uniform in least..1, log of the aspect ratio
- * uniform in 3/4..4/3, ten tries, else the largest middle part within those ratios (as torchvision). */
+/* A random part of a height x width image for resized_crop: area share uniform in least..1, log of the aspect
+ * ratio uniform in 3/4..4/3, ten tries, else the largest middle part within those ratios (as torchvision). */
 typedef struct sp_part {
     int top, left, height, width;
 } sp_part;

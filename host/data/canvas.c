@@ -1,5 +1,5 @@
-/* Drawing of charts: see canvas.h. Lines are painted by distance to the segment, which gives smooth edges at any slope;
- * text is a 5x7 bitmap font (font.inc) whose stairs are rounded when it is doubled. */
+/* Drawing of charts: see canvas.h. Lines are painted by distance to the segment, which gives smooth edges at
+ * any slope; text is a 5x7 bitmap font (font.inc) whose stairs are rounded when it is doubled. */
 #include <math.h>
 #include <stdbool.h>
 #include <string.h>
@@ -53,7 +53,8 @@ void sp_canvas_fill(sp_canvas *c, sp_rect r, uint32_t colour)
     }
 }
 
-/* Keeps the part of the segment that lies in r (Liang-Barsky), so that wild values cost nothing; false: no part. */
+/* Keeps the part of the segment that lies in r (Liang-Barsky), so that wild values cost nothing; false: no
+ * part. */
 static bool clip_segment(sp_rect r, double from[2], double to[2])
 {
     double start[2] = {from[0], from[1]}, d[2] = {to[0] - from[0], to[1] - from[1]};
@@ -170,9 +171,10 @@ static int ink_at(const char *glyph, int row, int column)
     return i < strlen(glyph) && glyph[i] == '#';
 }
 
-/* Ink of pixel (x, y) of a glyph drawn `scale` times as large. In an even scale a quarter of a cell follows the two
- * neighbours that it touches where these agree and the opposite ones do not (the Scale2x rule), which takes the stairs
- * off diagonals; the inner corner of a joint, whose diagonal cell is ink too, stays empty. */
+/* Ink of pixel (x, y) of a glyph drawn `scale` times as large. In an even scale a quarter of a cell follows
+ * the two neighbours that it touches where these agree and the opposite ones do not (the Scale2x rule), which
+ * takes the stairs off diagonals; the inner corner of a joint, whose diagonal cell is ink too, stays empty.
+ */
 static int scaled_ink(const char *glyph, int x, int y, int scale)
 {
     int column = x / scale, row = y / scale, self = ink_at(glyph, row, column);

@@ -1,5 +1,5 @@
-/* A picture in memory to draw a chart on: filled rectangles, anti-aliased poly-lines, text. Inside the folder only.
- * Coordinates are pixels, y downwards; a pixel's centre is at +0.5. Everything outside is cut off. */
+/* A picture in memory to draw a chart on: filled rectangles, anti-aliased poly-lines, text. Inside the folder
+ * only. Coordinates are pixels, y downwards; a pixel's centre is at +0.5. Everything outside is cut off. */
 #ifndef SP_DATA_CANVAS_H
 #define SP_DATA_CANVAS_H
 
@@ -21,13 +21,14 @@ typedef enum { SP_ALIGN_LEFT, SP_ALIGN_CENTRE, SP_ALIGN_RIGHT } sp_align;
 /* Colours are 0xRRGGBB. */
 void sp_canvas_fill(sp_canvas *c, sp_rect r, uint32_t colour);
 
-/* Lines gather cover in `ink`, so that the joints of a poly-line are not painted twice; paint puts them down. */
+/* Lines gather cover in `ink`, so that the joints of a poly-line are not painted twice; paint puts them down.
+ */
 void sp_canvas_line(sp_canvas *c, sp_rect clip, const double from[2], const double to[2], double thickness);
 void sp_canvas_dot(sp_canvas *c, sp_rect clip, const double at[2], double radius);
 void sp_canvas_paint(sp_canvas *c, sp_rect clip, uint32_t colour);
 
-/* Text of at most `fit` pixels (cut off with ".."), its capitals scale * 7 pixels high. (x, y) is the top of the
- * capitals, at the left, centre or right of the text. */
+/* Text of at most `fit` pixels (cut off with ".."), its capitals scale * 7 pixels high. (x, y) is the top of
+ * the capitals, at the left, centre or right of the text. */
 void sp_canvas_text(sp_canvas *c, int x, int y, const char *text, int scale, int fit, sp_align align,
                     uint32_t colour);
 /* The same, turned to be read from the bottom up; y is its centre, x the top of the capitals. */

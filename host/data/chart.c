@@ -1,6 +1,6 @@
-/* Charts of lines and bars: panels side by side, each with title, legend, axes, grid and up to six series in the Okabe-Ito colours.
- * The legend has its own rows above the plot and so never covers data. Layout only: drawing is canvas.c, numbers are
- * chart_axes.c. */
+/* Charts of lines and bars: panels side by side, each with title, legend, axes, grid and up to six series in
+ * the Okabe-Ito colours. The legend has its own rows above the plot and so never covers data. Layout only:
+ * drawing is canvas.c, numbers are chart_axes.c. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -54,7 +54,8 @@ static double to_y(const layout *l, double v)
     return l->plot.y1 - (v - l->y.low) / (l->y.high - l->y.low) * (l->plot.y1 - l->plot.y0);
 }
 
-/* Walks through the legend, wrapping at the plot's width; draws when c is not NULL. Returns the number of rows. */
+/* Walks through the legend, wrapping at the plot's width; draws when c is not NULL. Returns the number of
+ * rows. */
 static int legend(sp_canvas *c, const sp_panel *p, const layout *l)
 {
     int s = l->scale, text_at = (SWATCH + GAP) * s, room = l->plot.x1 - l->plot.x0, x = 0, rows = 0;
@@ -135,7 +136,8 @@ static layout make_layout(const sp_panel *p, sp_rect panel, const sp_chart *h)
     int s = l.scale = panel.x1 - panel.x0 >= 420 && panel.y1 - panel.y0 >= 280 ? 2 : 1;
 
     l.y = sp_axis_y(p, (panel.y1 - panel.y0) / (30 * s));
-    l.plot.x0 += PAD * s + (*text_of(p->y_label) ? LINE * s : 0) + widest_label(&l.y, l.powers, s) + 2 * GAP * s;
+    l.plot.x0 +=
+        PAD * s + (*text_of(p->y_label) ? LINE * s : 0) + widest_label(&l.y, l.powers, s) + 2 * GAP * s;
     l.plot.x1 -= 2 * PAD * s;
     if (l.plot.x0 > l.plot.x1 - MIN_PLOT)
         l.plot.x0 = l.plot.x1 - MIN_PLOT;
@@ -252,13 +254,16 @@ static void draw_panel(sp_canvas *c, const sp_panel *p, sp_rect panel, const sp_
 static sp_status check(const char *path, const sp_chart *h, sp_error *err)
 {
     if (h->n == 0 || h->n > MAX_PANELS || h->columns == 0)
-        return SP_FAIL(err, SP_E_FAILED, "%s: a chart of %zu panels in rows of %zu; 1 to %d can be drawn", path, h->n, h->columns,
-                       MAX_PANELS);
-    if (h->panel_width < MIN_WIDTH || h->panel_height < MIN_HEIGHT || h->panel_width > MAX_SIDE || h->panel_height > MAX_SIDE ||
-        (int)h->columns * h->panel_width > MAX_WIDTH || (int)((h->n + h->columns - 1) / h->columns) * h->panel_height > MAX_WIDTH)
+        return SP_FAIL(err, SP_E_FAILED, "%s: a chart of %zu panels in rows of %zu; 1 to %d can be drawn",
+                       path, h->n, h->columns, MAX_PANELS);
+    if (h->panel_width < MIN_WIDTH || h->panel_height < MIN_HEIGHT || h->panel_width > MAX_SIDE ||
+        h->panel_height > MAX_SIDE || (int)h->columns * h->panel_width > MAX_WIDTH ||
+        (int)((h->n + h->columns - 1) / h->columns) * h->panel_height > MAX_WIDTH)
         return SP_FAIL(err, SP_E_FAILED,
-                       "%s: %zu panels of %d x %d pixels; choose at least %d x %d, at most %d x %d and %d a side together", path, h->n,
-                       h->panel_width, h->panel_height, MIN_WIDTH, MIN_HEIGHT, MAX_SIDE, MAX_SIDE, MAX_WIDTH);
+                       "%s: %zu panels of %d x %d pixels; choose at least %d x %d, at most %d x %d and %d a "
+                       "side together",
+                       path, h->n, h->panel_width, h->panel_height, MIN_WIDTH, MIN_HEIGHT, MAX_SIDE, MAX_SIDE,
+                       MAX_WIDTH);
     for (size_t i = 0; i < h->n; i++) {
         if (h->panels[i].n_series > MAX_SERIES)
             return SP_FAIL(err, SP_E_FAILED, "%s: panel %zu has %zu series; at most %d can be told apart",

@@ -1,4 +1,5 @@
-/* Ranges and tick marks of a chart's axes. Inside the folder only; apart from the drawing so that it can be tested. */
+/* Ranges and tick marks of a chart's axes. Inside the folder only; apart from the drawing so that it can be
+ * tested. */
 #ifndef SP_DATA_CHART_AXES_H
 #define SP_DATA_CHART_AXES_H
 

@@ -1,6 +1,7 @@
-/* CIFAR-10 and CIFAR-100 in the binary version: records of one label byte (CIFAR-100: coarse, then fine; the fine one is
- * used) and 32x32 red, green and blue planes, nothing else. Files are read whole and checked at open, so that reading a
- * sample later cannot fail. The count comes from the size, so a part of a batch is a good file. */
+/* CIFAR-10 and CIFAR-100 in the binary version: records of one label byte (CIFAR-100: coarse, then fine; the
+ * fine one is used) and 32x32 red, green and blue planes, nothing else. Files are read whole and checked at
+ * open, so that reading a sample later cannot fail. The count comes from the size, so a part of a batch is a
+ * good file. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,11 +22,11 @@ typedef struct layout {
     size_t label_bytes; /* the last one counts */
 } layout;
 
-static const layout cifar10 = {
-    "cifar-10-batches-bin",
-    {"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin"},
-    "test_batch.bin",
-    1};
+static const layout cifar10 = {"cifar-10-batches-bin",
+                               {"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin",
+                                "data_batch_4.bin", "data_batch_5.bin"},
+                               "test_batch.bin",
+                               1};
 static const layout cifar100 = {"cifar-100-binary", {"train.bin"}, "test.bin", 2};
 
 typedef struct cifar_state {
@@ -101,10 +102,11 @@ static sp_status count_records(const char *path, FILE *f, size_t record_bytes, s
                        path, (unsigned long long)bytes, record_bytes,
                        (unsigned long long)(bytes - bytes % record_bytes));
     if (bytes / record_bytes > MAX_RECORDS)
-        return SP_FAIL(
-            err, SP_E_DATA,
-            "%s: %llu bytes are more than %d records (byte %llu); is it another file under this name?", path,
-            (unsigned long long)bytes, MAX_RECORDS, (unsigned long long)MAX_RECORDS * record_bytes);
+        return SP_FAIL(err, SP_E_DATA,
+                       "%s: %llu bytes are more than %d records (byte %llu); is it another file under this "
+                       "name?",
+                       path, (unsigned long long)bytes, MAX_RECORDS,
+                       (unsigned long long)MAX_RECORDS * record_bytes);
     *n = (size_t)(bytes / record_bytes);
     return SP_OK;
 }

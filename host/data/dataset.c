@@ -1,5 +1,6 @@
-/* sp_dataset_open: which names exist, where their files may be, and what to tell a person when they are not there.
- * Reading a format is the business of the readers (readers.h); checksums that of datasets/verify.sh. */
+/* sp_dataset_open: which names exist, where their files may be, and what to tell a person when they are not
+ * there. Reading a format is the business of the readers (readers.h); checksums that of datasets/verify.sh.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,11 +93,11 @@ static sp_status missing(const known_set *k, bool train, const char *looked, sp_
     if (!k->get)
         return SP_FAIL(err, SP_E_DATA, "data set \"%s\": no %s split in %s; the folder must hold %s", k->name,
                        train ? "training" : "test", looked, k->files);
-    return SP_FAIL(
-        err, SP_E_DATA,
-        "data set \"%s\": no %s split in %s: its folder holds %s. To get it: %s, then name its folder as "
-        "the data path, or put it at $SPIKEPORT_DATA/%s",
-        k->name, train ? "training" : "test", looked, k->files, k->get, k->name);
+    return SP_FAIL(err, SP_E_DATA,
+                   "data set \"%s\": no %s split in %s: its folder holds %s. To get it: %s, then name its "
+                   "folder as "
+                   "the data path, or put it at $SPIKEPORT_DATA/%s",
+                   k->name, train ? "training" : "test", looked, k->files, k->get, k->name);
 }
 
 /* The first of $SPIKEPORT_DATA/NAME and the system's folder that holds the split. */
@@ -150,7 +151,8 @@ static sp_status open_reader(const known_set *k, const sp_dataset_options *o, sp
     return k->open(o->path, k->classes, o, ds, err);
 }
 
-/* A path that is not there as it stands may be meant below $SPIKEPORT_DATA. Allocated, or NULL: take it as it stands. */
+/* A path that is not there as it stands may be meant below $SPIKEPORT_DATA. Allocated, or NULL: take it as it
+ * stands. */
 static char *below_data_folder(const char *path)
 {
     const char *env = getenv("SPIKEPORT_DATA");

@@ -8,7 +8,8 @@
 #include "data/event_options.h"
 #include "spikeport/status.h"
 
-/* Shape of one sample: static images have frames = 0 (the same input at every time step); sequences have frames = T. */
+/* Shape of one sample: static images have frames = 0 (the same input at every time step); sequences have
+ * frames = T. */
 typedef struct sp_dataset_info {
     char name[64];
     size_t count;
@@ -26,10 +27,11 @@ typedef struct sp_sample_request {
 typedef struct sp_dataset sp_dataset;
 struct sp_dataset {
     sp_dataset_info info;
-    /* Writes a sample as float32 [frames][H][W][C] (channels last), augmented and normalised as the options ask, and its
-     * label. May be called from several threads. Never reads outside its file: damage was found at open, or is an
-     * error that names the sample's own file. [any-thread] */
-    sp_status (*get)(const sp_dataset *ds, sp_sample_request want, float *image, int32_t *label, sp_error *err);
+    /* Writes a sample as float32 [frames][H][W][C] (channels last), augmented and normalised as the options
+     * ask, and its label. May be called from several threads. Never reads outside its file: damage was found
+     * at open, or is an error that names the sample's own file. [any-thread] */
+    sp_status (*get)(const sp_dataset *ds, sp_sample_request want, float *image, int32_t *label,
+                     sp_error *err);
     void (*close)(sp_dataset *ds);
     void *state;
 };
@@ -46,19 +48,24 @@ typedef struct sp_augment {
 enum { SP_MEANS = 4 };
 
 typedef struct sp_dataset_options {
-    const char *name;       /* one of sp_dataset_names() */
-    const char *path;       /* folder, as it stands or below $SPIKEPORT_DATA; NULL: $SPIKEPORT_DATA/NAME, then /usr/share/datasets/NAME */
-    int train;              /* 1 training split, 0 test split */
-    double mean, std;       /* pixel/255, minus mean, over std; defaults 0 and 1 */
-    double means[SP_MEANS], stds[SP_MEANS]; int n_means, n_stds; /* by channel; n 0: mean, std for all */
-    sp_augment augment;     /* of the training split only; the test split ignores it */
-    int size, resize;       /* images: side of the crop (default 224), and the shorter side before it (default 8/7) */
-    size_t limit;           /* first so many samples only; 0 all */
-    int classes, channels, height, width, frames; size_t count; uint64_t seed; /* synthetic; classes also idx; 0: default */
-    bool noise;             /* synthetic: nothing but noise, new in every pixel and frame */
-    int time_steps;         /* frames of event sets and encoded images where `frames` is 0 */
+    const char *name; /* one of sp_dataset_names() */
+    const char *path; /* folder, as it stands or below $SPIKEPORT_DATA; NULL: $SPIKEPORT_DATA/NAME, then
+                         /usr/share/datasets/NAME */
+    int train;        /* 1 training split, 0 test split */
+    double mean, std; /* pixel/255, minus mean, over std; defaults 0 and 1 */
+    double means[SP_MEANS], stds[SP_MEANS];
+    int n_means, n_stds; /* by channel; n 0: mean, std for all */
+    sp_augment augment;  /* of the training split only; the test split ignores it */
+    int size,
+        resize;   /* images: side of the crop (default 224), and the shorter side before it (default 8/7) */
+    size_t limit; /* first so many samples only; 0 all */
+    int classes, channels, height, width, frames;
+    size_t count;
+    uint64_t seed;           /* synthetic; classes also idx; 0: default */
+    bool noise;              /* synthetic: nothing but noise, new in every pixel and frame */
+    int time_steps;          /* frames of event sets and encoded images where `frames` is 0 */
     sp_event_options events; /* event sets; their `size` is the side of the frames, 0: the sensor's */
-    int encoding;           /* sp_encoding: still images as spike trains */
+    int encoding;            /* sp_encoding: still images as spike trains */
 } sp_dataset_options;
 
 /* Opens by name. Missing: SP_E_DATA saying where it looked and how to get it (Debian package, or download).
@@ -70,8 +77,8 @@ void sp_dataset_close(sp_dataset **ds);
 size_t sp_dataset_names(const char *const **names);
 /* Whether a set of that name is made of events, so that `events` and `time_steps` tell how. */
 bool sp_events_known(const char *name);
-/* The shape of a sample without a look at any file; count stays 0, and so do classes that only the files know. False for
- * sets that can be of any shape. */
+/* The shape of a sample without a look at any file; count stays 0, and so do classes that only the files
+ * know. False for sets that can be of any shape. */
 bool sp_dataset_shape(const sp_dataset_options *o, sp_dataset_info *out);
 /* A short name of class k of a well-known set; NULL where it has none but its number. */
 const char *sp_dataset_class(const char *name, int k);

@@ -1,6 +1,5 @@
-/* Still images as spike trains: a data set in front of another one. Pixels must lie in 0..1, so no mean or std goes
- * with an encoding.
- * rate:    at every step a pixel spikes with probability v, drawn anew each time
+/* Still images as spike trains: a data set in front of another one. Pixels must lie in 0..1, so no mean or
+ * std goes with an encoding. rate:    at every step a pixel spikes with probability v, drawn anew each time
  * latency: one spike, at step (T - 1)(1 - v) rounded to the nearest; a black pixel (v = 0) never spikes */
 #include <math.h>
 #include <string.h>
@@ -34,7 +33,8 @@ static void write_latency(const float *pixels, size_t n, int t, int frames, floa
     }
 }
 
-/* The image is read to where the last frame goes; that frame is written last, and both encoders go pixel by pixel. */
+/* The image is read to where the last frame goes; that frame is written last, and both encoders go pixel by
+ * pixel. */
 static sp_status encode_get(const sp_dataset *ds, sp_sample_request want, float *image, int32_t *label,
                             sp_error *err)
 {

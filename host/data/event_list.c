@@ -1,5 +1,5 @@
-/* Which recordings make up a split: class folders, or DVS128 Gesture's lists. Names and sizes only; what is in a
- * recording shows when it is read. */
+/* Which recordings make up a split: class folders, or DVS128 Gesture's lists. Names and sizes only; what is
+ * in a recording shows when it is read. */
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>

@@ -1,14 +1,14 @@
-/* What a recipe may ask of event-camera data and of encoded images. Zero is the default of every member, and the first
- * name of a list is the one that 0 stands for. */
+/* What a recipe may ask of event-camera data and of encoded images. Zero is the default of every member, and
+ * the first name of a list is the one that 0 stands for. */
 #ifndef SP_DATA_EVENT_OPTIONS_H
 #define SP_DATA_EVENT_OPTIONS_H
 
 #include <stdbool.h>
 
 /* How AEDAT 2.0 addresses become coordinates (readers in use disagree); other formats know no such choice.
- * SLTT:         x = 127 - x_raw, y = y_raw,       p = 1 - p_raw    (the default: the published SLTT and OTTT results)
- * SPIKINGJELLY: x = 127 - y_raw, y = 127 - x_raw, p = 1 - p_raw
- * PLAIN:        x = x_raw,       y = y_raw,       p = p_raw */
+ * SLTT:         x = 127 - x_raw, y = y_raw,       p = 1 - p_raw    (the default: the published SLTT and OTTT
+ * results) SPIKINGJELLY: x = 127 - y_raw, y = 127 - x_raw, p = 1 - p_raw PLAIN:        x = x_raw,       y =
+ * y_raw,       p = p_raw */
 typedef enum { SP_ORIENT_DEFAULT, SP_ORIENT_SLTT, SP_ORIENT_SPIKINGJELLY, SP_ORIENT_PLAIN } sp_orientation;
 #define SP_ORIENTATION_NAMES "default", "sltt", "spikingjelly", "plain"
 
@@ -19,8 +19,8 @@ typedef enum { SP_ORIENT_DEFAULT, SP_ORIENT_SLTT, SP_ORIENT_SPIKINGJELLY, SP_ORI
 typedef enum { SP_BY_DEFAULT, SP_BY_COUNT, SP_BY_TIME, SP_BY_COUNT_EQUAL } sp_event_by;
 #define SP_EVENT_BY_NAMES "default", "count", "time", "count-equal"
 
-/* How frames are brought to another size: antialiased bilinear on the counts, or the round trip through 8-bit LA
- * images that published DVS-CIFAR10 results went through (frame_resize.c says what it does to counts). */
+/* How frames are brought to another size: antialiased bilinear on the counts, or the round trip through 8-bit
+ * LA images that published DVS-CIFAR10 results went through (frame_resize.c says what it does to counts). */
 typedef enum { SP_RESIZE_BILINEAR, SP_RESIZE_PIL } sp_frame_resize_kind;
 #define SP_RESIZE_NAMES "bilinear", "pil"
 

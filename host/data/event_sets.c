@@ -1,5 +1,5 @@
-/* Event data sets: which there are, what their folders look like, and how a sample comes about: read the recording (or
- * the cache), frames, resize, augment, normalise. Nothing of a recording is kept in memory. */
+/* Event data sets: which there are, what their folders look like, and how a sample comes about: read the
+ * recording (or the cache), frames, resize, augment, normalise. Nothing of a recording is kept in memory. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,12 +31,14 @@ typedef struct event_set {
 /* clang-format off */
 static const event_set sets[] = {
     {"cifar10-dvs", AEDAT_CLASSES, 10, SP_DVS128_SIDE, CAN_FRAMES, {"airplane", "airplane"}, NULL,
-     "download its ten archives from https://doi.org/10.6084/m9.figshare.4724671 and unpack them into one folder"},
+     "download its ten archives from https://doi.org/10.6084/m9.figshare.4724671 and unpack them into one "
+      "folder"},
     {"dvs128-gesture", GESTURES, 11, SP_DVS128_SIDE, CAN_FRAMES,
      {"trials_to_test.txt", "trials_to_train.txt"}, "DvsGesture",
      "download DvsGesture.tar.gz from https://research.ibm.com/interactive/dvsgesture/ and unpack it"},
     {"n-mnist", NMNIST, 10, SP_NMNIST_SIDE, CAN_FRAMES, {"Test", "Train"}, NULL,
-     "download Train.zip and Test.zip from https://www.garrickorchard.com/datasets/n-mnist and unpack both into "
+     "download Train.zip and Test.zip from https://www.garrickorchard.com/datasets/n-mnist and unpack both "
+      "into "
      "one folder"},
     {"shd", SPIKE_TRAINS, 20, 1, 0, {"shd_test.h5", "shd_train.h5"}, NULL,
      "download shd_train.h5.zip and shd_test.h5.zip from https://zenkelab.org/datasets/ and unpack both"},
@@ -238,11 +240,11 @@ static void event_close(sp_dataset *ds)
 
 static sp_status missing(const event_set *set, const sp_dataset_options *o, const char *looked, sp_error *err)
 {
-    return SP_FAIL(
-        err, SP_E_DATA,
-        "data set \"%s\": no %s in %s; to get it: %s, then name its folder as the data path, or put it at "
-        "$SPIKEPORT_DATA/%s",
-        set->name, set->marker[o->train != 0], looked, set->get, set->name);
+    return SP_FAIL(err, SP_E_DATA,
+                   "data set \"%s\": no %s in %s; to get it: %s, then name its folder as the data path, or "
+                   "put it at "
+                   "$SPIKEPORT_DATA/%s",
+                   set->name, set->marker[o->train != 0], looked, set->get, set->name);
 }
 
 /* FOLDER, or FOLDER/<what the archive makes>, if it holds the split; *out stays NULL when neither does. */

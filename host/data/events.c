@@ -1,5 +1,5 @@
-/* Events into frames, and what may be done to frames: normalise, roll, mirror. Where events come from is the readers'
- * business, other sizes that of frame_resize.c. */
+/* Events into frames, and what may be done to frames: normalise, roll, mirror. Where events come from is the
+ * readers' business, other sizes that of frame_resize.c. */
 #include "data/events.h"
 #include <stdio.h>
 #include <string.h>
@@ -69,7 +69,8 @@ typedef struct time_axis {
     bool whole;      /* length is the window's: frame = (t - from) * T / length */
 } time_axis;
 
-/* Without a window every frame lasts (last - first)/T, rounded down to a microsecond, as other readers have it. */
+/* Without a window every frame lasts (last - first)/T, rounded down to a microsecond, as other readers have
+ * it. */
 static time_axis find_axis(const sp_event *e, size_t n, size_t frames, int64_t origin_us, int64_t window_us)
 {
     int64_t first = n ? e[0].t : 0, last = first;

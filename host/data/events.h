@@ -1,5 +1,6 @@
 /* Events and frames: the pieces between a recording and a sample. Readers take bytes in memory and a name for
- * messages, check every count and coordinate, and never read past the end; their errors name file and byte. */
+ * messages, check every count and coordinate, and never read past the end; their errors name file and byte.
+ */
 #ifndef SP_DATA_EVENTS_H
 #define SP_DATA_EVENTS_H
 
@@ -30,8 +31,8 @@ sp_status sp_events_reserve(sp_events *e, size_t n, const char *name, sp_error *
 /* aedat2.c: AEDAT 2.0 of a DVS128 (CIFAR10-DVS). */
 sp_status sp_aedat2_parse(const char *name, const uint8_t *bytes, size_t n, sp_orientation orientation,
                           sp_events *out, sp_error *err);
-/* aedat31.c: AEDAT 3.1 (DVS128 Gesture); range NULL: all, else start <= t < end. Events keep the file's order.
- * `packets`, where given, counts all packets and the polarity ones. */
+/* aedat31.c: AEDAT 3.1 (DVS128 Gesture); range NULL: all, else start <= t < end. Events keep the file's
+ * order. `packets`, where given, counts all packets and the polarity ones. */
 typedef struct sp_time_range {
     int64_t start, end;
 } sp_time_range;
@@ -72,9 +73,10 @@ typedef struct sp_recordings {
     int classes;
 } sp_recordings;
 void sp_recordings_free(sp_recordings *list);
-/* FOLDER/CLASS/<files that end in `ending`>, in the order of the numbers in their names. class_names NULL: every folder
- * with such files is a class, in the order of names. The first `split` of each class train, the others test. Sample k is
- * of class k modulo the number of classes as long as all of them have files left, so that any beginning is balanced. */
+/* FOLDER/CLASS/<files that end in `ending`>, in the order of the numbers in their names. class_names NULL:
+ * every folder with such files is a class, in the order of names. The first `split` of each class train, the
+ * others test. Sample k is of class k modulo the number of classes as long as all of them have files left, so
+ * that any beginning is balanced. */
 typedef struct sp_class_layout {
     const char *const *class_names;
     size_t n_classes;
@@ -105,8 +107,8 @@ typedef struct sp_frame_shape {
     int frames, height, width, polarities;
 } sp_frame_shape;
 
-/* Counts into frames [T][H][W][P], which it zeroes first. by: COUNT, TIME or COUNT_EQUAL. window_us > 0: TIME covers
- * [origin_us, origin_us + window_us); 0: first to last event. Events must lie inside the frame. */
+/* Counts into frames [T][H][W][P], which it zeroes first. by: COUNT, TIME or COUNT_EQUAL. window_us > 0: TIME
+ * covers [origin_us, origin_us + window_us); 0: first to last event. Events must lie inside the frame. */
 void sp_events_to_frames(const sp_event *e, size_t n, const sp_frame_shape *shape, sp_event_by by,
                          int64_t origin_us, int64_t window_us, float *frames);
 /* Each frame over its own largest value; an empty frame stays 0. */
@@ -132,15 +134,17 @@ void sp_resize_run(const sp_resize *r, int frames, const float *in, void *scratc
 
 /* ---- frame_cache.c ---- */
 
-/* The frames of one sample on disk. `key` names what was asked (the file is called after it), `sources` the files that
- * it was made from, with sizes and times. What does not agree in every point, its check sum included, is a miss. */
+/* The frames of one sample on disk. `key` names what was asked (the file is called after it), `sources` the
+ * files that it was made from, with sizes and times. What does not agree in every point, its check sum
+ * included, is a miss. */
 typedef struct sp_frame_cache sp_frame_cache;
 sp_status sp_frame_cache_open(const char *set, sp_frame_cache **out,
                               sp_error *err); /* NULL: no folder to be had */
 void sp_frame_cache_close(sp_frame_cache **c);
 bool sp_frame_cache_get(const sp_frame_cache *c, const char *key, const char *sources, float *frames,
                         size_t n);
-/* A failure is said once and is none of the caller's: without a cache everything is decoded again. [any-thread] */
+/* A failure is said once and is none of the caller's: without a cache everything is decoded again.
+ * [any-thread] */
 void sp_frame_cache_put(sp_frame_cache *c, const char *key, const char *sources, const float *frames,
                         size_t n);
 /* Appends "PATH SIZE MTIME" to a text; false when the file cannot be looked at. */

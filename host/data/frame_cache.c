@@ -1,6 +1,7 @@
-/* The frame cache: one file for the frames of one sample, in the user's cache folder. A file says what made it: the
- * recording with its size and time, the options, the version of this code. It is read again only if all of that, its
- * lengths and its check sum agree; otherwise the frames are made anew and the file replaced. */
+/* The frame cache: one file for the frames of one sample, in the user's cache folder. A file says what made
+ * it: the recording with its size and time, the options, the version of this code. It is read again only if
+ * all of that, its lengths and its check sum agree; otherwise the frames are made anew and the file replaced.
+ */
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>

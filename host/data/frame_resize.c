@@ -1,11 +1,11 @@
-/* Frames of two polarities in another size, by antialiased bilinear filtering: every output pixel is the mean of the
- * input under a triangle as wide as two output pixels.
+/* Frames of two polarities in another size, by antialiased bilinear filtering: every output pixel is the mean
+ * of the input under a triangle as wide as two output pixels.
  *
- * The "pil" kind repeats, to the bit, what published DVS-CIFAR10 results did to their frames by turning each into an
- * 8-bit image of luminance (polarity 0) and alpha (polarity 1) and resizing that with Pillow:
+ * The "pil" kind repeats, to the bit, what published DVS-CIFAR10 results did to their frames by turning each
+ * into an 8-bit image of luminance (polarity 0) and alpha (polarity 1) and resizing that with Pillow:
  *   - a value v becomes the byte 255 v modulo 256, so that counts 0, 1, 2, 3 become 0, 255, 254, 253;
- *   - luminance is multiplied by alpha before and divided by it after, so that events of polarity 0 count only as far
- *     as there are events of polarity 1 nearby;
+ *   - luminance is multiplied by alpha before and divided by it after, so that events of polarity 0 count
+ * only as far as there are events of polarity 1 nearby;
  *   - weights have 22 bits after the point, and both passes round to bytes;
  *   - the result is the byte over 255. */
 #include <math.h>
@@ -86,8 +86,8 @@ size_t sp_resize_scratch_bytes(const sp_resize *r)
                                     : 2 * side * out * sizeof(float);
 }
 
-/* One pass along lines of pairs: line j of out[lines][out] from line j of in[lines][side]. The steps say how far the
- * next pixel of a line and the next line are, so that the same code goes along rows and columns. */
+/* One pass along lines of pairs: line j of out[lines][out] from line j of in[lines][side]. The steps say how
+ * far the next pixel of a line and the next line are, so that the same code goes along rows and columns. */
 typedef struct steps {
     size_t in_pixel, in_line, out_pixel, out_line;
     int lines;

@@ -1,5 +1,5 @@
-/* The text files beside the recordings of DVS128 Gesture: trials_to_train.txt and trials_to_test.txt name recordings,
- * one a line; NAME_labels.csv says from when to when each gesture lasts. */
+/* The text files beside the recordings of DVS128 Gesture: trials_to_train.txt and trials_to_test.txt name
+ * recordings, one a line; NAME_labels.csv says from when to when each gesture lasts. */
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>

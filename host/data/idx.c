@@ -1,6 +1,7 @@
-/* IDX files (MNIST, Fashion-MNIST and kin), plain or gzip: big-endian magic, one 32-bit size per dimension, bytes.
- * Both files of a split are read whole and checked at open, so that reading a sample later cannot fail. Byte offsets
- * in messages count uncompressed bytes. Only unsigned byte images of rank 3 and labels of rank 1 are read. */
+/* IDX files (MNIST, Fashion-MNIST and kin), plain or gzip: big-endian magic, one 32-bit size per dimension,
+ * bytes. Both files of a split are read whole and checked at open, so that reading a sample later cannot
+ * fail. Byte offsets in messages count uncompressed bytes. Only unsigned byte images of rank 3 and labels of
+ * rank 1 are read. */
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -186,7 +187,8 @@ static sp_status read_file(idx_file *f, uint32_t magic, size_t rank, sp_error *e
     return SP_OK;
 }
 
-/* Classes: what the set or the person says, else the largest label, but 10 at least (every set of the family has). */
+/* Classes: what the set or the person says, else the largest label, but 10 at least (every set of the family
+ * has). */
 static sp_status check_labels(const idx_file *f, int family_classes, const sp_dataset_options *o,
                               int *classes, sp_error *err)
 {
@@ -206,15 +208,16 @@ static sp_status check_labels(const idx_file *f, int family_classes, const sp_da
     return SP_OK;
 }
 
-static sp_status idx_get(const sp_dataset *ds, sp_sample_request want, float *image, int32_t *label, sp_error *err)
+static sp_status idx_get(const sp_dataset *ds, sp_sample_request want, float *image, int32_t *label,
+                         sp_error *err)
 {
     const idx_state *s = ds->state;
     size_t bytes = (size_t)ds->info.height * (size_t)ds->info.width;
     sp_rng r = sp_augment_rng(s->form.seed, want);
     sp_pixel_draw d = sp_pixels_draw(&s->form, &r);
     if (want.index >= ds->info.count)
-        return SP_FAIL(err, SP_E_DATA, "sample %zu of data set \"%s\", which has %zu", want.index, ds->info.name,
-                       ds->info.count);
+        return SP_FAIL(err, SP_E_DATA, "sample %zu of data set \"%s\", which has %zu", want.index,
+                       ds->info.name, ds->info.count);
     sp_pixels_write(&s->form, (sp_pixel_source){s->pixels + want.index * bytes, 1, 0}, &d, image);
     *label = s->labels[want.index];
     return SP_OK;

@@ -1,7 +1,7 @@
-/* Photos in folders: FOLDER/train/CLASS/x.jpg and FOLDER/val/CLASS/x.jpg (or test/). Classes are the folders of train/ by
- * name, for both splits. Samples are ordered as the first of every class, the second of every class and so on, so that
- * a limit keeps all classes. Only names are looked at when the set is opened; a file is decoded each time it is asked
- * for, and one that is damaged is an error then. */
+/* Photos in folders: FOLDER/train/CLASS/x.jpg and FOLDER/val/CLASS/x.jpg (or test/). Classes are the folders
+ * of train/ by name, for both splits. Samples are ordered as the first of every class, the second of every
+ * class and so on, so that a limit keeps all classes. Only names are looked at when the set is opened; a file
+ * is decoded each time it is asked for, and one that is damaged is an error then. */
 #include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
@@ -94,7 +94,8 @@ static sp_status add_name(name_list *l, const char *name, sp_error *err)
     return SP_OK;
 }
 
-/* The names in a folder that `wanted` takes, without hidden ones, sorted. The caller frees the list, also after an error. */
+/* The names in a folder that `wanted` takes, without hidden ones, sorted. The caller frees the list, also
+ * after an error. */
 static sp_status list_folder(const char *folder, bool (*wanted)(int, const char *), name_list *out,
                              sp_error *err)
 {
@@ -227,10 +228,10 @@ static sp_status read_sizes(images_state *s, const sp_dataset_options *o, sp_err
     s->size = o->size ? o->size : DEFAULT_SIZE;
     s->resize = o->resize ? o->resize : (s->size * 8 + 3) / 7; /* 256 for 224 */
     if (s->resize < s->size)
-        return SP_FAIL(
-            err, SP_E_CONFIG,
-            "data set \"images\": resize is %d, less than size, which is %d: the crop would not fit",
-            s->resize, s->size);
+        return SP_FAIL(err, SP_E_CONFIG,
+                       "data set \"images\": resize is %d, less than size, which is %d: the crop would not "
+                       "fit",
+                       s->resize, s->size);
     return sp_pixels_init(&s->form, o, s->size, s->size, 3, err);
 }
 

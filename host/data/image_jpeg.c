@@ -1,5 +1,6 @@
-/* JPEG files to 8-bit RGB through TurboJPEG, with the slow accurate transform and smooth chroma, as Pillow and
- * torchvision use it. Without libjpeg-turbo this file refuses. Does not look at EXIF or colour profiles. */
+/* JPEG files to 8-bit RGB through TurboJPEG, with the slow accurate transform and smooth chroma, as Pillow
+ * and torchvision use it. Without libjpeg-turbo this file refuses. Does not look at EXIF or colour profiles.
+ */
 #include <string.h>
 #include "base/error.h"
 #include "data/image.h"
@@ -13,7 +14,8 @@ const char *sp_jpeg_support(void)
     return "libjpeg-turbo";
 }
 
-/* Padding before a marker is common in old photos and costs no pixel; every other warning means lost pixels. */
+/* Padding before a marker is common in old photos and costs no pixel; every other warning means lost pixels.
+ */
 static bool harmless(tjhandle decoder)
 {
     return strstr(tjGetErrorStr2(decoder), "extraneous bytes before marker") != NULL;
@@ -96,12 +98,13 @@ const char *sp_jpeg_support(void)
 sp_status sp_jpeg_decode(sp_image *im, const char *name, const uint8_t *bytes, size_t n, sp_error *err)
 {
     (void)im, (void)bytes;
-    return SP_FAIL(
-        err, SP_E_DATA,
-        "%s: a JPEG file of %zu bytes, but this spikeport was built without JPEG; install libjpeg-turbo "
-        "(Debian: "
-        "libturbojpeg0-dev) and configure again with -DSPIKEPORT_WITH_JPEG=ON, or convert the images to PNG",
-        name, n);
+    return SP_FAIL(err, SP_E_DATA,
+                   "%s: a JPEG file of %zu bytes, but this spikeport was built without JPEG; install "
+                   "libjpeg-turbo "
+                   "(Debian: "
+                   "libturbojpeg0-dev) and configure again with -DSPIKEPORT_WITH_JPEG=ON, or convert the "
+                   "images to PNG",
+                   name, n);
 }
 
 void sp_jpeg_close(sp_image *im)

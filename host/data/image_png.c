@@ -1,5 +1,6 @@
-/* PNG files to 8-bit RGB through libpng's row interface: its simplified one would apply gamma, which the loaders of the
- * published experiments do not. libpng reports errors by longjmp; what must survive one lives in `reader`. */
+/* PNG files to 8-bit RGB through libpng's row interface: its simplified one would apply gamma, which the
+ * loaders of the published experiments do not. libpng reports errors by longjmp; what must survive one lives
+ * in `reader`. */
 #include <png.h>
 #include <setjmp.h>
 #include <stdio.h>

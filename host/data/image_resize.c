@@ -1,6 +1,6 @@
-/* Resampling of 8-bit RGB images, as Pillow does it, so that a network sees the same pixels as in the published
- * experiments: triangle filter as wide as the scale, weights of 22 bits after the point, rows first, rounded to bytes,
- * then columns. Only what the window needs is computed. */
+/* Resampling of 8-bit RGB images, as Pillow does it, so that a network sees the same pixels as in the
+ * published experiments: triangle filter as wide as the scale, weights of 22 bits after the point, rows
+ * first, rounded to bytes, then columns. Only what the window needs is computed. */
 #include <math.h>
 #include <string.h>
 #include "base/error.h"

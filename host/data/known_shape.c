@@ -1,5 +1,5 @@
-/* Shapes of samples and names of classes of the well-known sets, for plans and timings on machines without their files, and
- * for pictures. */
+/* Shapes of samples and names of classes of the well-known sets, for plans and timings on machines without
+ * their files, and for pictures. */
 #include <string.h>
 #include "data/dataset.h"
 #include "data/readers.h"
@@ -10,10 +10,17 @@ typedef struct known_shape {
 } known_shape;
 
 static const known_shape shapes[] = {
-    {"fashion-mnist", 10, 1, 28, 28}, {"mnist", 10, 1, 28, 28},   {"cifar10", 10, 3, 32, 32},
-    {"cifar100", 100, 3, 32, 32},     {"images", 0, 3, 224, 224}, {"cifar10-dvs", 10, 2, 128, 128},
-    {"dvs128-gesture", 11, 2, 128, 128}, {"n-mnist", 10, 2, 34, 34}, {"aedat-folder", 0, 2, 128, 128},
-    {"shd", 20, 700, 1, 1},           {"ssc", 35, 700, 1, 1},
+    {"fashion-mnist", 10, 1, 28, 28},
+    {"mnist", 10, 1, 28, 28},
+    {"cifar10", 10, 3, 32, 32},
+    {"cifar100", 100, 3, 32, 32},
+    {"images", 0, 3, 224, 224},
+    {"cifar10-dvs", 10, 2, 128, 128},
+    {"dvs128-gesture", 11, 2, 128, 128},
+    {"n-mnist", 10, 2, 34, 34},
+    {"aedat-folder", 0, 2, 128, 128},
+    {"shd", 20, 700, 1, 1},
+    {"ssc", 35, 700, 1, 1},
 };
 
 bool sp_dataset_shape(const sp_dataset_options *o, sp_dataset_info *out)
@@ -24,7 +31,10 @@ bool sp_dataset_shape(const sp_dataset_options *o, sp_dataset_info *out)
             k = &shapes[i];
     if (!k)
         return false;
-    *out = (sp_dataset_info){.classes = k->classes, .channels = k->channels, .height = k->height, .width = k->width};
+    *out = (sp_dataset_info){.classes = k->classes,
+                             .channels = k->channels,
+                             .height = k->height,
+                             .width = k->width};
     strcpy(out->name, k->name);
     if (o->size > 0 && k->height > 1)
         out->height = out->width = o->size;
@@ -37,8 +47,9 @@ const char *const spi_cifar_classes[] = {"airplane", "automobile", "bird",  "cat
                                          "dog",      "frog",       "horse", "ship", "truck"};
 static const char *const fashion_classes[] = {"T-shirt", "trouser", "pullover", "dress", "coat",
                                               "sandal",  "shirt",   "sneaker",  "bag",   "boot"};
-static const char *const gesture_classes[] = {"clapping",   "right wave", "left wave", "right cw",   "right ccw",   "left cw",
-                                              "left ccw",   "arm roll",   "drums",     "guitar",     "other"};
+static const char *const gesture_classes[] = {"clapping",  "right wave", "left wave", "right cw",
+                                              "right ccw", "left cw",    "left ccw",  "arm roll",
+                                              "drums",     "guitar",     "other"};
 
 const char *sp_dataset_class(const char *name, int k)
 {

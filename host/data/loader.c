@@ -1,9 +1,11 @@
-/* The loader: threads fill a ring of batches ahead of the consumer. Batch i of an epoch is a pure function of (data set,
- * seed, epoch, i), whatever the threads, so a run that stops anywhere can go on with the same batches. One consumer.
+/* The loader: threads fill a ring of batches ahead of the consumer. Batch i of an epoch is a pure function of
+ * (data set, seed, epoch, i), whatever the threads, so a run that stops anywhere can go on with the same
+ * batches. One consumer.
  *
- * The ring is counted, not flagged: claimed, made, given and freed count batches since start(); batch k lives in slot
- * k % depth. freed <= given <= made <= claimed <= freed + depth. Threads claim a few samples at a time, in order: an
- * error stops the claiming, and once the rest has come in, the first of the errors is the epoch's. */
+ * The ring is counted, not flagged: claimed, made, given and freed count batches since start(); batch k lives
+ * in slot k % depth. freed <= given <= made <= claimed <= freed + depth. Threads claim a few samples at a
+ * time, in order: an error stops the claiming, and once the rest has come in, the first of the errors is the
+ * epoch's. */
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -74,7 +76,8 @@ static slot *slot_of(const sp_loader *l, size_t k)
     return &l->slots[k % (size_t)l->opt.depth];
 }
 
-/* Reads the sample at `place` of the epoch into place i of the batch; sequences are spread out so that time comes first. */
+/* Reads the sample at `place` of the epoch into place i of the batch; sequences are spread out so that time
+ * comes first. */
 static sp_status fill_sample(const sp_loader *l, const task *t, sp_batch *b, size_t i, float *scratch,
                              sp_error *err)
 {
@@ -88,7 +91,8 @@ static sp_status fill_sample(const sp_loader *l, const task *t, sp_batch *b, siz
     return SP_OK;
 }
 
-/* Past the last sample of the epoch: sample 0 of the batch again, so that the network sees ordinary numbers. */
+/* Past the last sample of the epoch: sample 0 of the batch again, so that the network sees ordinary numbers.
+ */
 static void pad(const sp_loader *l, sp_batch *b)
 {
     size_t n = l->frame_items, batch = l->opt.batch;
@@ -128,7 +132,8 @@ static bool claim(sp_loader *l, task *t)
     return true;
 }
 
-/* Reads the samples of a task; *i is the place in the batch where an error or a drop ended it, t->to: nowhere. */
+/* Reads the samples of a task; *i is the place in the batch where an error or a drop ended it, t->to:
+ * nowhere. */
 static sp_status read_samples(sp_loader *l, const task *t, float *scratch, size_t *i, sp_error *err)
 {
     for (*i = t->from; *i < t->to; ++*i) {

@@ -1,4 +1,5 @@
-/* Matrices as coloured cells, with title, names of rows and columns, texts in the cells and a colour scale: see picture.h. */
+/* Matrices as coloured cells, with title, names of rows and columns, texts in the cells and a colour scale:
+ * see picture.h. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -44,12 +45,9 @@ static uint32_t colour_at(sp_colours colours, double at)
 {
     at = at < 0 ? 0 : at > 1 ? 1 : at;
     switch (colours) {
-    case SP_COLOURS_INK:
-        return mix(PAPER, INK, at);
-    case SP_COLOURS_SHARE:
-        return mix(PAPER, BLUE, at);
-    default:
-        return at < 0.5 ? mix(BLUE, PAPER, 2 * at) : mix(PAPER, RED, 2 * at - 1);
+    case SP_COLOURS_INK: return mix(PAPER, INK, at);
+    case SP_COLOURS_SHARE: return mix(PAPER, BLUE, at);
+    default: return at < 0.5 ? mix(BLUE, PAPER, 2 * at) : mix(PAPER, RED, 2 * at - 1);
     }
 }
 
@@ -86,7 +84,9 @@ static room measure(const sp_map *m)
     r.left += m->names ? widest(m, m->rows) + GAP : 0;
     r.top += *text_of(m->title) ? LINE + GAP : 0;
     r.bottom += *text_of(m->x_label) ? LINE : 0;
-    r.bottom += m->names && upright(m) ? widest(m, m->columns) + GAP : m->names || m->number_columns ? LINE : 0;
+    r.bottom += m->names && upright(m)          ? widest(m, m->columns) + GAP
+                : m->names || m->number_columns ? LINE
+                                                : 0;
     if (m->scale) {
         int most = 0;
         for (int k = 0; k < BAR_TICKS; k++) {
@@ -115,8 +115,8 @@ static void draw_cells(sp_canvas *c, const sp_map *m, int left, int top)
             uint32_t colour = isnan(m->values[at]) ? NOTHING : colour_at(m->colours, v);
             sp_canvas_fill(c, (sp_rect){x, y, x + m->cell_width, y + m->cell_height}, colour);
             if (m->texts && m->texts[at])
-                sp_canvas_text(c, x + m->cell_width / 2, y + (m->cell_height - CAPITALS) / 2, m->texts[at], SCALE, m->cell_width,
-                               SP_ALIGN_CENTRE, v > 0.55 ? PAPER : INK);
+                sp_canvas_text(c, x + m->cell_width / 2, y + (m->cell_height - CAPITALS) / 2, m->texts[at],
+                               SCALE, m->cell_width, SP_ALIGN_CENTRE, v > 0.55 ? PAPER : INK);
         }
 }
 
@@ -132,14 +132,16 @@ static void draw_names(sp_canvas *c, const sp_map *m, sp_rect cells)
 {
     bool up = upright(m);
     for (int i = 0; i < m->rows; i++)
-        sp_canvas_text(c, cells.x0 - GAP, cells.y0 + i * m->cell_height + (m->cell_height - CAPITALS) / 2, m->names[i], SCALE,
-                       cells.x0, SP_ALIGN_RIGHT, SOFT_INK);
+        sp_canvas_text(c, cells.x0 - GAP, cells.y0 + i * m->cell_height + (m->cell_height - CAPITALS) / 2,
+                       m->names[i], SCALE, cells.x0, SP_ALIGN_RIGHT, SOFT_INK);
     for (int k = 0; k < m->columns; k++) {
         int x = cells.x0 + k * m->cell_width, w = sp_canvas_text_width(m->names[k], SCALE);
         if (up)
-            sp_canvas_text_up(c, x + (m->cell_width - CAPITALS) / 2, cells.y1 + GAP + w / 2, m->names[k], SCALE, w + 2, SOFT_INK);
+            sp_canvas_text_up(c, x + (m->cell_width - CAPITALS) / 2, cells.y1 + GAP + w / 2, m->names[k],
+                              SCALE, w + 2, SOFT_INK);
         else
-            sp_canvas_text(c, x + m->cell_width / 2, cells.y1 + GAP, m->names[k], SCALE, m->cell_width, SP_ALIGN_CENTRE, SOFT_INK);
+            sp_canvas_text(c, x + m->cell_width / 2, cells.y1 + GAP, m->names[k], SCALE, m->cell_width,
+                           SP_ALIGN_CENTRE, SOFT_INK);
     }
 }
 
@@ -155,7 +157,8 @@ static void draw_numbers(sp_canvas *c, const sp_map *m, sp_rect cells)
             step = steps[i];
     for (int k = step > 1 ? step : 1; step && k <= m->columns; k += step) {
         snprintf(text, sizeof text, "%d", k);
-        sp_canvas_text(c, cells.x0 + (2 * k - 1) * m->cell_width / 2, cells.y1 + GAP, text, SCALE, 100, SP_ALIGN_CENTRE, SOFT_INK);
+        sp_canvas_text(c, cells.x0 + (2 * k - 1) * m->cell_width / 2, cells.y1 + GAP, text, SCALE, 100,
+                       SP_ALIGN_CENTRE, SOFT_INK);
     }
 }
 
@@ -163,7 +166,8 @@ static void draw_scale(sp_canvas *c, const sp_map *m, sp_rect cells)
 {
     int x = cells.x1 + 2 * PAD, n = cells.y1 - cells.y0, widest_tick = 0;
     for (int i = 0; i < n; i++)
-        sp_canvas_fill(c, (sp_rect){x, cells.y1 - 1 - i, x + BAR, cells.y1 - i}, colour_at(m->colours, n > 1 ? (double)i / (n - 1) : 0));
+        sp_canvas_fill(c, (sp_rect){x, cells.y1 - 1 - i, x + BAR, cells.y1 - i},
+                       colour_at(m->colours, n > 1 ? (double)i / (n - 1) : 0));
     draw_frame(c, (sp_rect){x, cells.y0, x + BAR, cells.y1});
     for (int k = 0; k < BAR_TICKS; k++) {
         char text[32];
@@ -182,7 +186,8 @@ static void draw_map(sp_canvas *c, const sp_map *m, int left, int top)
     sp_rect cells = {left + r.left, top + r.top, left + r.left + m->columns * m->cell_width,
                      top + r.top + m->rows * m->cell_height};
     for (int bold = 0; bold < SCALE; bold++) /* twice, a pixel apart */
-        sp_canvas_text(c, left + PAD + bold, top + PAD, text_of(m->title), SCALE, r.width - PAD, SP_ALIGN_LEFT, INK);
+        sp_canvas_text(c, left + PAD + bold, top + PAD, text_of(m->title), SCALE, r.width - PAD,
+                       SP_ALIGN_LEFT, INK);
     draw_cells(c, m, cells.x0, cells.y0);
     draw_frame(c, cells);
     if (m->names)
@@ -192,8 +197,8 @@ static void draw_map(sp_canvas *c, const sp_map *m, int left, int top)
     if (m->scale)
         draw_scale(c, m, cells);
     int foot = top + r.height - PAD - CAPITALS;
-    sp_canvas_text(c, (cells.x0 + cells.x1) / 2, foot, text_of(m->x_label), SCALE, 2 * (cells.x1 - cells.x0) + MIN_WIDTH / 2,
-                   SP_ALIGN_CENTRE, INK);
+    sp_canvas_text(c, (cells.x0 + cells.x1) / 2, foot, text_of(m->x_label), SCALE,
+                   2 * (cells.x1 - cells.x0) + MIN_WIDTH / 2, SP_ALIGN_CENTRE, INK);
     sp_canvas_text_up(c, left + PAD, (cells.y0 + cells.y1) / 2, text_of(m->y_label), SCALE, r.height, INK);
 }
 
@@ -203,24 +208,30 @@ sp_status sp_map_write(const char *path, const sp_map *maps, size_t n_maps, size
     columns = columns > n_maps ? n_maps : columns;
     for (size_t i = 0; i < n_maps; i++) {
         const sp_map *m = &maps[i];
-        if (m->rows < 1 || m->columns < 1 || m->cell_width < 1 || m->cell_height < 1 || m->rows > MAX_SIDE / m->cell_height ||
-            m->columns > MAX_SIDE / m->cell_width)
-            return SP_FAIL(err, SP_E_FAILED, "%s: %d x %d cells of %d x %d pixels; up to %d pixels a side are drawn", path, m->rows,
-                           m->columns, m->cell_width, m->cell_height, MAX_SIDE);
+        if (m->rows < 1 || m->columns < 1 || m->cell_width < 1 || m->cell_height < 1 ||
+            m->rows > MAX_SIDE / m->cell_height || m->columns > MAX_SIDE / m->cell_width)
+            return SP_FAIL(err, SP_E_FAILED,
+                           "%s: %d x %d cells of %d x %d pixels; up to %d pixels a side are drawn", path,
+                           m->rows, m->columns, m->cell_width, m->cell_height, MAX_SIDE);
         room r = measure(m);
         width = r.width > width ? r.width : width;
         height = r.height > height ? r.height : height;
     }
     int64_t rows = columns ? ((int64_t)n_maps + (int64_t)columns - 1) / (int64_t)columns : 0;
     sp_canvas c = {0};
-    if (n_maps == 0 || n_maps > MAX_MAPS || columns == 0 || width * (int64_t)columns > MAX_SIDE || height * rows > MAX_SIDE)
-        return SP_FAIL(err, SP_E_FAILED, "%s: %zu maps in rows of %zu would be %lld x %lld pixels; 1 to %d maps and %d pixels a side are drawn",
-                       path, n_maps, columns, (long long)(width * (int64_t)columns), (long long)(height * rows), MAX_MAPS, MAX_SIDE);
+    if (n_maps == 0 || n_maps > MAX_MAPS || columns == 0 || width * (int64_t)columns > MAX_SIDE ||
+        height * rows > MAX_SIDE)
+        return SP_FAIL(err, SP_E_FAILED,
+                       "%s: %zu maps in rows of %zu would be %lld x %lld pixels; 1 to %d maps and %d pixels "
+                       "a side are drawn",
+                       path, n_maps, columns, (long long)(width * (int64_t)columns),
+                       (long long)(height * rows), MAX_MAPS, MAX_SIDE);
     c.width = (int)(width * (int64_t)columns);
     c.height = (int)(height * rows);
     c.rgb = sp_alloc_array((size_t)c.width * (size_t)c.height, 3);
     if (!c.rgb)
-        return SP_FAIL(err, SP_E_MEMORY, "%s: no memory for a picture of %d x %d pixels", path, c.width, c.height);
+        return SP_FAIL(err, SP_E_MEMORY, "%s: no memory for a picture of %d x %d pixels", path, c.width,
+                       c.height);
     sp_canvas_fill(&c, (sp_rect){0, 0, c.width, c.height}, PAPER);
     for (size_t i = 0; i < n_maps; i++)
         draw_map(&c, &maps[i], (int)(i % columns) * (int)width, (int)(i / columns) * (int)height);

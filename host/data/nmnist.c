@@ -1,5 +1,6 @@
-/* N-MNIST: no header, 5 bytes an event: x, y, then polarity (1 bit) and microseconds (23 bits), big-endian. A record
- * with y = 240 is no event: it moves the clock on by 2^13 microseconds (in the files of the set none was found). */
+/* N-MNIST: no header, 5 bytes an event: x, y, then polarity (1 bit) and microseconds (23 bits), big-endian. A
+ * record with y = 240 is no event: it moves the clock on by 2^13 microseconds (in the files of the set none
+ * was found). */
 #include <stdio.h>
 #include "base/error.h"
 #include "data/events.h"
@@ -24,11 +25,11 @@ sp_status sp_nmnist_parse(const char *name, const uint8_t *bytes, size_t n, sp_e
             continue;
         }
         if (b[0] >= SP_NMNIST_SIDE || b[1] >= SP_NMNIST_SIDE)
-            return SP_FAIL(
-                err, SP_E_DATA,
-                "%s: byte %zu: an event at x %d, y %d, outside of N-MNIST's %d x %d pixels; damaged, or "
-                "of another set",
-                name, at, b[0], b[1], SP_NMNIST_SIDE, SP_NMNIST_SIDE);
+            return SP_FAIL(err, SP_E_DATA,
+                           "%s: byte %zu: an event at x %d, y %d, outside of N-MNIST's %d x %d pixels; "
+                           "damaged, or "
+                           "of another set",
+                           name, at, b[0], b[1], SP_NMNIST_SIDE, SP_NMNIST_SIDE);
         out->items[out->n++] =
             (sp_event){.t = clock + ((int64_t)(b[2] & 127) << 16 | (int64_t)b[3] << 8 | b[4]),
                        .x = b[0],

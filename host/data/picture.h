@@ -1,4 +1,5 @@
-/* Pictures: PNG files through libpng, and the one plotting module (lines, histograms and coloured cells with axes, units, legend). */
+/* Pictures: PNG files through libpng, and the one plotting module (lines, histograms and coloured cells with
+ * axes, units, legend). */
 #ifndef SP_DATA_PICTURE_H
 #define SP_DATA_PICTURE_H
 
@@ -25,46 +26,46 @@ typedef struct sp_sheet {
 sp_status sp_sheet_write(const char *path, const sp_sheet *s, sp_error *err);
 
 typedef struct sp_series {
-    const char *name;         /* legend */
-    const double *x, *y;      /* NAN y: gap */
+    const char *name;    /* legend */
+    const double *x, *y; /* NAN y: gap */
     size_t n;
 } sp_series;
 
 typedef struct sp_panel {
     const char *title, *x_label, *y_label;
-    const sp_series *series;  /* at most 6 */
+    const sp_series *series; /* at most 6 */
     size_t n_series;
-    double y_min, y_max;      /* NAN: from the data */
+    double y_min, y_max; /* NAN: from the data */
 } sp_panel;
 
-/* Panels side by side in one PNG; readable at a glance: ticks at round numbers, axis labels, legend, built-in bitmap
- * font, colours that colour-blind people can tell apart. */
-sp_status sp_chart_write(const char *path, const sp_panel *panels, size_t n_panels, int panel_width, int panel_height,
-                         sp_error *err);
+/* Panels side by side in one PNG; readable at a glance: ticks at round numbers, axis labels, legend, built-in
+ * bitmap font, colours that colour-blind people can tell apart. */
+sp_status sp_chart_write(const char *path, const sp_panel *panels, size_t n_panels, int panel_width,
+                         int panel_height, sp_error *err);
 
 /* The same in rows. */
 typedef struct sp_chart {
     const sp_panel *panels;
     size_t n, columns;
     int panel_width, panel_height;
-    bool bars;                /* the first series of a panel is a histogram: bars from 0 to y, as wide as its x are apart */
-    bool powers;              /* x and y are logarithms to base 2: ticks say the numbers themselves */
+    bool bars; /* the first series of a panel is a histogram: bars from 0 to y, as wide as its x are apart */
+    bool powers; /* x and y are logarithms to base 2: ticks say the numbers themselves */
 } sp_chart;
 sp_status sp_chart_write_rows(const char *path, const sp_chart *chart, sp_error *err);
 
 typedef enum {
-    SP_COLOURS_INK,           /* white to black: spikes */
-    SP_COLOURS_SHARE,         /* white to blue: shares */
-    SP_COLOURS_SIGNED         /* blue, white at the middle, red: weights */
+    SP_COLOURS_INK,   /* white to black: spikes */
+    SP_COLOURS_SHARE, /* white to blue: shares */
+    SP_COLOURS_SIGNED /* blue, white at the middle, red: weights */
 } sp_colours;
 
 /* A matrix as coloured cells: rasters, filters, confusion matrices. */
 typedef struct sp_map {
     const char *title, *x_label, *y_label;
-    const char *scale;        /* name of the colour scale, which is then drawn; NULL: none */
-    const float *values;      /* [rows][columns]; NAN: nothing there, grey */
+    const char *scale;   /* name of the colour scale, which is then drawn; NULL: none */
+    const float *values; /* [rows][columns]; NAN: nothing there, grey */
     int rows, columns, cell_width, cell_height;
-    double low, high;         /* ends of the colour scale */
+    double low, high; /* ends of the colour scale */
     sp_colours colours;
     bool number_columns;      /* 1, 2, 3 .. below */
     const char *const *names; /* of rows and columns, NULL none */

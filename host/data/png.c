@@ -1,5 +1,5 @@
-/* PNG files through libpng's simplified interface (no longjmp): encoded in memory, then the file is replaced as a
- * whole, so that a reader never sees half a picture. */
+/* PNG files through libpng's simplified interface (no longjmp): encoded in memory, then the file is replaced
+ * as a whole, so that a reader never sees half a picture. */
 #include <png.h>
 #include "base/error.h"
 #include "base/mem.h"

@@ -1,7 +1,9 @@
-/* SHD and SSC: HDF5 files with /spikes/times and /spikes/units (one array of any length per sample) and /labels. Any
- * float or integer element type is taken. libhdf5 is optional: without it every open fails and says so.
+/* SHD and SSC: HDF5 files with /spikes/times and /spikes/units (one array of any length per sample) and
+ * /labels. Any float or integer element type is taken. libhdf5 is optional: without it every open fails and
+ * says so.
  *
- * The library is not used by two threads at once (most builds of it cannot be), so one lock guards all of it. */
+ * The library is not used by two threads at once (most builds of it cannot be), so one lock guards all of it.
+ */
 #include <math.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -38,11 +40,11 @@ static void leave(void)
 
 static sp_status not_as_known(const sp_shd *s, const char *what, sp_error *err)
 {
-    return SP_FAIL(
-        err, SP_E_DATA,
-        "%s: %s; an SHD or SSC file has /spikes/times and /spikes/units, an array for every sample, and "
-        "/labels; fetch it again, and unpack it",
-        s->path, what);
+    return SP_FAIL(err, SP_E_DATA,
+                   "%s: %s; an SHD or SSC file has /spikes/times and /spikes/units, an array for every "
+                   "sample, and "
+                   "/labels; fetch it again, and unpack it",
+                   s->path, what);
 }
 
 /* The number of entries of a one-dimensional data set, 0 when it is another thing. */
@@ -116,8 +118,9 @@ static sp_status open_parts(sp_shd *s, int classes, sp_error *err)
         return not_as_known(s, "/spikes/times or /spikes/units is not of arrays of numbers", err);
     s->n = entries(s->times);
     if (s->n == 0 || entries(s->units) != s->n)
-        return not_as_known(
-            s, "/spikes/times and /spikes/units have no samples, or different numbers of them", err);
+        return not_as_known(s,
+                            "/spikes/times and /spikes/units have no samples, or different numbers of them",
+                            err);
     return read_labels(s, classes, err);
 }
 
@@ -258,11 +261,11 @@ struct sp_shd {
 
 static sp_status without(const char *path, sp_error *err)
 {
-    return SP_FAIL(
-        err, SP_E_CONFIG,
-        "%s: this program was built without HDF5; install libhdf5 (Debian: libhdf5-dev) and build with "
-        "-DSPIKEPORT_WITH_HDF5=ON",
-        path);
+    return SP_FAIL(err, SP_E_CONFIG,
+                   "%s: this program was built without HDF5; install libhdf5 (Debian: libhdf5-dev) and build "
+                   "with "
+                   "-DSPIKEPORT_WITH_HDF5=ON",
+                   path);
 }
 
 sp_status sp_shd_open(const char *path, int classes, sp_shd **out, sp_error *err)

@@ -32,11 +32,11 @@ sp_status sp_sheet_write(const char *path, const sp_sheet *s, sp_error *err)
     sp_status st;
     if (s->n == 0 || s->width < 1 || s->height < 1 || s->zoom < 1 || columns < 1 || width > MAX_SIDE ||
         height > MAX_SIDE)
-        return SP_FAIL(
-            err, SP_E_FAILED,
-            "%s: a sheet of %zu pictures in rows of %lld would be %lld x %lld pixels; up to %d are drawn: "
-            "show fewer",
-            path, s->n, (long long)columns, (long long)width, (long long)height, MAX_SIDE);
+        return SP_FAIL(err, SP_E_FAILED,
+                       "%s: a sheet of %zu pictures in rows of %lld would be %lld x %lld pixels; up to %d "
+                       "are drawn: "
+                       "show fewer",
+                       path, s->n, (long long)columns, (long long)width, (long long)height, MAX_SIDE);
     c.width = (int)width;
     c.height = (int)height;
     c.rgb = sp_alloc_array((size_t)width * (size_t)height, 3);

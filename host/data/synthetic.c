@@ -1,6 +1,7 @@
-/* A data set made from a seed: for tests, benchmarks and first steps without a download. Each class has a smooth
- * periodic pattern; a sample is its class's pattern, moved by a pixel or two, with noise; every frame of a sequence
- * moves anew. On request nothing but noise. A pure function of (options, i): nothing is stored but the patterns. It says nothing about accuracy on real data. */
+/* A data set made from a seed: for tests, benchmarks and first steps without a download. Each class has a
+ * smooth periodic pattern; a sample is its class's pattern, moved by a pixel or two, with noise; every frame
+ * of a sequence moves anew. On request nothing but noise. A pure function of (options, i): nothing is stored
+ * but the patterns. It says nothing about accuracy on real data. */
 #include <math.h>
 #include <string.h>
 #include "base/error.h"
@@ -14,7 +15,8 @@
 #define TWO_PI         6.283185307179586
 enum { N_WAVES = 6, MAX_FREQUENCY = 2, MAX_CLASSES = 65536, MAX_SIDE = 65536, MAX_ITEMS = 1 << 30 };
 /* Pixels are GREY + CONTRAST * pattern + NOISE * noise, cut to 0..1 like the pixels of a real image. */
-static const float GREY = 0.5f, CONTRAST = 0.2f, NOISE = 0.15f, NOISE_ALONE = 0.25f; /* the same power as both */
+static const float GREY = 0.5f, CONTRAST = 0.2f, NOISE = 0.15f,
+                   NOISE_ALONE = 0.25f; /* the same power as both */
 
 typedef struct synthetic_state {
     float *patterns; /* [classes][H][W][C], zero mean, unit power */
@@ -26,7 +28,8 @@ typedef struct synthetic_state {
     sp_normal normal;
 } synthetic_state;
 
-/* Sum of a few waves with whole periods over the image, so that a shifted image wraps around without a seam. */
+/* Sum of a few waves with whole periods over the image, so that a shifted image wraps around without a seam.
+ */
 static void make_pattern(float *pattern, const sp_dataset_info *info, sp_rng *r)
 {
     size_t n = (size_t)info->height * (size_t)info->width * (size_t)info->channels;
@@ -54,7 +57,8 @@ static void make_pattern(float *pattern, const sp_dataset_info *info, sp_rng *r)
         pattern[i] = (float)((double)pattern[i] / power);
 }
 
-/* Sum of four bytes: close enough to normal, and one random word per pixel keeps the loader ahead of a GPU. */
+/* Sum of four bytes: close enough to normal, and one random word per pixel keeps the loader ahead of a GPU.
+ */
 static float cheap_noise(uint32_t word)
 {
     int sum = (int)(word & 255u) + (int)(word >> 8 & 255u) + (int)(word >> 16 & 255u) + (int)(word >> 24);
@@ -84,7 +88,8 @@ static float *write_frame(const sp_dataset *ds, const float *pattern, sp_rng *r,
     return out;
 }
 
-static sp_status synthetic_get(const sp_dataset *ds, sp_sample_request want, float *image, int32_t *label, sp_error *err)
+static sp_status synthetic_get(const sp_dataset *ds, sp_sample_request want, float *image, int32_t *label,
+                               sp_error *err)
 {
     const synthetic_state *s = ds->state;
     size_t i = want.index;
@@ -135,7 +140,8 @@ static sp_status read_options(const sp_dataset_options *o, sp_dataset_info *info
     return SP_OK;
 }
 
-sp_status sp_synthetic_open(const char *folder, int classes, const sp_dataset_options *o, sp_dataset *ds, sp_error *err)
+sp_status sp_synthetic_open(const char *folder, int classes, const sp_dataset_options *o, sp_dataset *ds,
+                            sp_error *err)
 {
     sp_dataset_info info = {0};
     synthetic_state *s;
@@ -149,11 +155,11 @@ sp_status sp_synthetic_open(const char *folder, int classes, const sp_dataset_op
     items = (uint64_t)info.height * (uint64_t)info.width * (uint64_t)info.channels; /* below 2^48 */
     if (items > MAX_ITEMS || items * (uint64_t)info.classes > MAX_ITEMS ||
         items * (uint64_t)info.frames > MAX_ITEMS)
-        return SP_FAIL(
-            err, SP_E_CONFIG,
-            "data set \"synthetic\": %d classes of %d frames of %dx%dx%d are too large; keep channels x "
-            "height x width x classes, and x frames, below 2^30",
-            info.classes, info.frames, info.channels, info.height, info.width);
+        return SP_FAIL(err, SP_E_CONFIG,
+                       "data set \"synthetic\": %d classes of %d frames of %dx%dx%d are too large; keep "
+                       "channels x "
+                       "height x width x classes, and x frames, below 2^30",
+                       info.classes, info.frames, info.channels, info.height, info.width);
     s = sp_alloc(sizeof *s);
     if (s)
         s->patterns = sp_alloc_array((size_t)items * (size_t)info.classes, sizeof(float));

@@ -1,4 +1,5 @@
-/* Where did the first number that is not finite come from? Runs after training has failed, so it may be slow. */
+/* Where did the first number that is not finite come from? Runs after training has failed, so it may be slow.
+ */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -33,8 +34,8 @@ static int64_t first_nonfinite(const float *x, uint64_t n)
     return -1;
 }
 
-static sp_status check_range(search *s, sp_range r, uint64_t bytes, bool half, const char *who, const char *what, int t,
-                             sp_error *err)
+static sp_status check_range(search *s, sp_range r, uint64_t bytes, bool half, const char *who,
+                             const char *what, int t, sp_error *err)
 {
     SP_TRY(sp_device_read(s->p->dev, r, s->host, bytes, err));
     int64_t i = half ? first_nonfinite_half(s->host, bytes / 2) : first_nonfinite(s->host, bytes / 4);
@@ -43,14 +44,15 @@ static sp_status check_range(search *s, sp_range r, uint64_t bytes, bool half, c
     s->found = true;
     const char *number = half ? "not finite as half (at most 65504)" : isnan(s->host[i]) ? "NaN" : "infinite";
     if (t >= 0)
-        snprintf(s->where, s->where_size, "%s, time step %d: \"%s\" is %s (element %lld)", who, t, what, number, (long long)i);
+        snprintf(s->where, s->where_size, "%s, time step %d: \"%s\" is %s (element %lld)", who, t, what,
+                 number, (long long)i);
     else
         snprintf(s->where, s->where_size, "%s: \"%s\" is %s (element %lld)", who, what, number, (long long)i);
     return SP_OK;
 }
 
-/* Running statistics: training writes them and reads them nowhere, so they follow from a bad number and are never its
- * cause; and the mini-batch that failed has left its own in them. */
+/* Running statistics: training writes them and reads them nowhere, so they follow from a bad number and are
+ * never its cause; and the mini-batch that failed has left its own in them. */
 static bool is_statistic(const sp_plan *p, int value)
 {
     return p->values[value].store == SP_STORE_FIXED && p->values[value].fixed_at >= p->model->buffers_at;
@@ -65,8 +67,10 @@ static sp_status check_step(search *s, const sp_step *step, int t, sp_error *err
         if (v < 0 || step->call.op->buffers[k].access == SP_IN || step->call.op->buffers[k].type != SP_F32 ||
             sp_call_buffer_is_bits(&step->call, k) || is_statistic(s->p, v))
             continue;
-        SP_TRY(check_range(s, sp_plan_range(s->p, &step->operands[k], t), (uint64_t)sp_call_buffer_elems(&step->call, k) * 4,
-                           sp_call_buffer_is_half(&step->call, k), who, step->call.op->buffers[k].name, t, err));
+        SP_TRY(check_range(s, sp_plan_range(s->p, &step->operands[k], t),
+                           (uint64_t)sp_call_buffer_elems(&step->call, k) * 4,
+                           sp_call_buffer_is_half(&step->call, k), who, step->call.op->buffers[k].name, t,
+                           err));
     }
     return SP_OK;
 }
@@ -83,14 +87,16 @@ static sp_status check_inputs(search *s, const sp_exec_batch *batch, sp_error *e
         bad += bad < 0 ? 0 : t * (int64_t)n;
     }
     if (bad >= 0) {
-        snprintf(s->where, s->where_size, "the input data: value %lld of the mini-batch is not finite", (long long)bad);
+        snprintf(s->where, s->where_size, "the input data: value %lld of the mini-batch is not finite",
+                 (long long)bad);
         s->found = true;
     }
     for (int i = 0; i < p->graph->n_params && !s->found; i++) {
         const sp_param *q = &p->graph->params[i];
         if (q->trainable)
-            SP_TRY(check_range(s, (sp_range){p->model->mem, ((uint64_t)q->at + p->model->w_at) * 4}, (uint64_t)q->elems * 4,
-                               false, "a parameter, before the forward pass", q->name, -1, err));
+            SP_TRY(check_range(s, (sp_range){p->model->mem, ((uint64_t)q->at + p->model->w_at) * 4},
+                               (uint64_t)q->elems * 4, false, "a parameter, before the forward pass", q->name,
+                               -1, err));
     }
     return SP_OK;
 }
@@ -105,7 +111,8 @@ static uint64_t largest_bytes(const sp_plan *p)
     return n;
 }
 
-sp_status sp_exec_find_nonfinite(sp_plan *p, const sp_exec_batch *batch, char *where, size_t where_size, sp_error *err)
+sp_status sp_exec_find_nonfinite(sp_plan *p, const sp_exec_batch *batch, char *where, size_t where_size,
+                                 sp_error *err)
 {
     search s = {.p = p, .where = where, .where_size = where_size, .host = sp_alloc(largest_bytes(p))};
     sp_status st = SP_OK;

@@ -1,5 +1,5 @@
-/* A recording is a stream of records: key, time step, bytes, data; "end" closes a mini-batch. Records of one device only are
- * skipped: the order of those that both have is the same. */
+/* A recording is a stream of records: key, time step, bytes, data; "end" closes a mini-batch. Records of one
+ * device only are skipped: the order of those that both have is the same. */
 #include "exec/diff.h"
 
 #include <inttypes.h>
@@ -44,7 +44,8 @@ static void make_key(const sp_step *s, int buffer, record *k)
 
 static sp_status put(differ *d, const record *k, const void *bytes)
 {
-    if (fwrite(k, sizeof *k, 1, d->file) != 1 || (bytes && k->bytes && fwrite(bytes, k->bytes, 1, d->file) != 1))
+    if (fwrite(k, sizeof *k, 1, d->file) != 1 ||
+        (bytes && k->bytes && fwrite(bytes, k->bytes, 1, d->file) != 1))
         return SP_FAIL(d->err, SP_E_IO, "the recording cannot be written (disk full?)");
     return SP_OK;
 }
@@ -55,14 +56,15 @@ static sp_status read_ahead(differ *d)
         return SP_OK;
     if (fread(&d->next, sizeof d->next, 1, d->file) != 1 || d->next.bytes > d->host_bytes ||
         !memchr(d->next.key, 0, sizeof d->next.key))
-        return SP_FAIL(d->err, SP_E_DATA, "the recording ends early or is of another recipe (made with the same recipe, --set "
+        return SP_FAIL(d->err, SP_E_DATA,
+                       "the recording ends early or is of another recipe (made with the same recipe, --set "
                        "and --batches?)");
     d->have_next = true;
     return SP_OK;
 }
 
-/* Data of the record with this key; *found false when the recording has none before the mini-batch's end. A step of the
- * other device only is looked past, and the place kept when the key is not found. */
+/* Data of the record with this key; *found false when the recording has none before the mini-batch's end. A
+ * step of the other device only is looked past, and the place kept when the key is not found. */
 static sp_status take(differ *d, const record *wanted, bool *found)
 {
     long place = ftell(d->file);
@@ -83,7 +85,9 @@ static sp_status take(differ *d, const record *wanted, bool *found)
         d->next = kept;
         d->have_next = had;
         d->r->unmatched++;
-        return fseek(d->file, place, SEEK_SET) == 0 ? SP_OK : SP_FAIL(d->err, SP_E_IO, "the recording cannot be read");
+        return fseek(d->file, place, SEEK_SET) == 0
+                   ? SP_OK
+                   : SP_FAIL(d->err, SP_E_IO, "the recording cannot be read");
     }
     d->r->unmatched += skipped;
     d->have_next = false;
@@ -96,7 +100,8 @@ static sp_status take(differ *d, const record *wanted, bool *found)
 /* ---- comparing ---- */
 
 /* "layer 2 neuron.forward, time step 1, sample 3, row 5, column 2, channel 7: u" */
-static void say_where(const differ *d, const sp_step *s, int buffer, int t, int64_t row, int64_t col, char *out, size_t size)
+static void say_where(const differ *d, const sp_step *s, int buffer, int t, int64_t row, int64_t col,
+                      char *out, size_t size)
 {
     const sp_graph *g = d->p->graph;
     int64_t batch = d->p->o.batch, rows = sp_call_buffer_rows(&s->call, buffer), pixel = 0, width = 1;
@@ -111,10 +116,12 @@ static void say_where(const differ *d, const sp_step *s, int buffer, int t, int6
     if (n < 0 || (size_t)n >= size)
         return;
     if (pixel > 0 && s->node >= 0)
-        snprintf(out + n, size - (size_t)n, ", sample %" PRId64 ", neuron (%" PRId64 ", %" PRId64 ", %" PRId64 "), %s", row / pixel,
+        snprintf(out + n, size - (size_t)n,
+                 ", sample %" PRId64 ", neuron (%" PRId64 ", %" PRId64 ", %" PRId64 "), %s", row / pixel,
                  row % pixel / width, row % pixel % width, col, s->call.op->buffers[buffer].name);
     else
-        snprintf(out + n, size - (size_t)n, ", %s[%" PRId64 "][%" PRId64 "]", s->call.op->buffers[buffer].name, row, col);
+        snprintf(out + n, size - (size_t)n, ", %s[%" PRId64 "][%" PRId64 "]",
+                 s->call.op->buffers[buffer].name, row, col);
 }
 
 static void note(char *place, size_t size, const char *where, const char *what)
@@ -123,8 +130,8 @@ static void note(char *place, size_t size, const char *where, const char *what)
         snprintf(place, size, "%.200s: %s", where, what);
 }
 
-/* A sum over rows may cancel to nothing (the bias before a batch norm), and then has no scale of its own: the largest number
- * that was summed is its scale. 0 for other results. */
+/* A sum over rows may cancel to nothing (the bias before a batch norm), and then has no scale of its own: the
+ * largest number that was summed is its scale. 0 for other results. */
 static sp_status summed_scale(differ *d, const sp_step *s, int buffer, int t, double *scale)
 {
     const sp_op *op = s->call.op;
@@ -169,8 +176,8 @@ static void compare_floats(differ *d, const sp_step *s, int buffer, int t, uint6
     snprintf(what, sizeof what, "%.9g and %.9g", (double)d->theirs[first], (double)d->ours[first]);
     note(d->r->first, sizeof d->r->first, where, what);
     say_where(d, s, buffer, t, (int64_t)(at / cols), (int64_t)(at % cols), where, sizeof where);
-    snprintf(what, sizeof what, "%.9g and %.9g, %.2g of the largest, allowed %.2g", (double)d->theirs[at], (double)d->ours[at],
-             relative, allowed);
+    snprintf(what, sizeof what, "%.9g and %.9g, %.2g of the largest, allowed %.2g", (double)d->theirs[at],
+             (double)d->ours[at], relative, allowed);
     if (relative > d->r->worst) {
         d->r->worst = relative;
         snprintf(d->r->worst_at, sizeof d->r->worst_at, "%.200s: %s", where, what);
@@ -186,8 +193,10 @@ static void compare_floats(differ *d, const sp_step *s, int buffer, int t, uint6
 /* Spikes of a neuron step, whose recorded potentials are in d->u. */
 static void compare_spikes(differ *d, const sp_step *s, int buffer, int t)
 {
-    int64_t rows = sp_call_buffer_rows(&s->call, buffer), cols = sp_call_buffer_cols(&s->call, buffer), words = (cols + 31) / 32;
-    const uint32_t *a = (const uint32_t *)(const void *)d->theirs, *b = (const uint32_t *)(const void *)d->ours;
+    int64_t rows = sp_call_buffer_rows(&s->call, buffer), cols = sp_call_buffer_cols(&s->call, buffer),
+            words = (cols + 31) / 32;
+    const uint32_t *a = (const uint32_t *)(const void *)d->theirs,
+                   *b = (const uint32_t *)(const void *)d->ours;
     double v_th = sp_call_float(&s->call, "v_th");
     d->r->spikes += (uint64_t)(rows * cols);
     for (int64_t w = 0; w < rows * words; w++)
@@ -198,7 +207,8 @@ static void compare_spikes(differ *d, const sp_step *s, int buffer, int t)
             double u = (double)d->u[row * cols + col], distance = fabs(u - v_th);
             char where[256], what[112];
             say_where(d, s, buffer, t, row, col, where, sizeof where);
-            snprintf(what, sizeof what, "u = %.9g, v_th = %.9g, |u - v_th| = %.3g, bound %.3g", u, v_th, distance, d->o->bound);
+            snprintf(what, sizeof what, "u = %.9g, v_th = %.9g, |u - v_th| = %.3g, bound %.3g", u, v_th,
+                     distance, d->o->bound);
             d->r->flips++;
             d->r->farthest = distance > d->r->farthest ? distance : d->r->farthest;
             note(d->r->first_flip, sizeof d->r->first_flip, where, what);
@@ -300,16 +310,21 @@ static sp_status walk(differ *d, const sp_exec_batch *batch)
 static sp_status run(differ *d, const sp_exec_batch *batch)
 {
     if (d->p->o.half)
-        return SP_FAIL(d->err, SP_E_CONFIG, "the recipe stores potentials as half; a comparison reads float32. Turn half storage off with "
+        return SP_FAIL(d->err, SP_E_CONFIG,
+                       "the recipe stores potentials as half; a comparison reads float32. Turn half storage "
+                       "off with "
                        "--set");
     d->host_bytes = largest_value(d->p);
     if (d->host_bytes > UINT32_MAX)
-        return SP_FAIL(d->err, SP_E_MEMORY, "a value of %" PRIu64 " bytes is too large for a recording; use a smaller batch",
+        return SP_FAIL(d->err, SP_E_MEMORY,
+                       "a value of %" PRIu64 " bytes is too large for a recording; use a smaller batch",
                        d->host_bytes);
     d->ours = sp_alloc_pages(d->host_bytes, 1);
     d->theirs = sp_alloc_pages(d->host_bytes, 1);
     d->u = sp_alloc(d->host_bytes);
-    sp_status st = d->ours && d->theirs && d->u ? walk(d, batch) : SP_FAIL(d->err, SP_E_MEMORY, "out of memory for a comparison");
+    sp_status st = d->ours && d->theirs && d->u
+                       ? walk(d, batch)
+                       : SP_FAIL(d->err, SP_E_MEMORY, "out of memory for a comparison");
     sp_device_finish(d->p->dev, NULL); /* the upload reads the batch, which the caller may free now */
     sp_free(d->ours);
     sp_free(d->theirs);
@@ -323,8 +338,8 @@ sp_status sp_diff_record(sp_plan *p, const sp_exec_batch *batch, FILE *to, sp_er
     return run(&d, batch);
 }
 
-sp_status sp_diff_compare(sp_plan *p, const sp_exec_batch *batch, FILE *from, const sp_diff_options *o, sp_diff_report *r,
-                          sp_error *err)
+sp_status sp_diff_compare(sp_plan *p, const sp_exec_batch *batch, FILE *from, const sp_diff_options *o,
+                          sp_diff_report *r, sp_error *err)
 {
     differ d = {.p = p, .file = from, .o = o, .r = r, .err = err};
     return run(&d, batch);

@@ -29,13 +29,16 @@ static sp_status upload(sp_plan *p, const sp_exec_batch *batch, int t, sp_error 
 {
     const sp_value *in = &p->values[p->input];
     if (t >= 0)
-        return p->o.sequence ? sp_device_write(p->dev, sp_plan_value(p, p->input, t),
-                                               (const char *)batch->images + (size_t)t * (batch->frame_bytes ? batch->frame_bytes : in->bytes),
-                                               in->bytes, false, err)
-                             : SP_OK;
+        return p->o.sequence
+                   ? sp_device_write(p->dev, sp_plan_value(p, p->input, t),
+                                     (const char *)batch->images +
+                                         (size_t)t * (batch->frame_bytes ? batch->frame_bytes : in->bytes),
+                                     in->bytes, false, err)
+                   : SP_OK;
     if (!p->o.sequence)
         SP_TRY(sp_device_write(p->dev, sp_plan_value(p, p->input, 0), batch->images, in->bytes, false, err));
-    return sp_device_write(p->dev, sp_plan_value(p, p->labels, 0), batch->labels, p->values[p->labels].bytes, false, err);
+    return sp_device_write(p->dev, sp_plan_value(p, p->labels, 0), batch->labels, p->values[p->labels].bytes,
+                           false, err);
 }
 
 sp_status spi_exec_upload(sp_plan *p, const sp_exec_batch *batch, int t, sp_error *err)
@@ -61,7 +64,9 @@ static void set_rates(const sp_plan *p, double lr, int64_t n, sp_dynamic *dyn)
 sp_dynamic spi_exec_dynamic(const sp_plan *p, const sp_exec_batch *batch, int t)
 {
     int T = (int)p->o.time_steps;
-    sp_dynamic dyn = {.first = t <= 0, .last = t == T - 1 || (t + 1) % sp_plan_block(p) == 0, .iteration = batch->iteration};
+    sp_dynamic dyn = {.first = t <= 0,
+                      .last = t == T - 1 || (t + 1) % sp_plan_block(p) == 0,
+                      .iteration = batch->iteration};
     if (p->o.online_update && t >= 0)
         set_rates(p, batch->lr, (int64_t)batch->iteration * T + t + 1, &dyn);
     return dyn;
@@ -91,7 +96,8 @@ sp_status sp_exec_results(sp_plan *p, float *loss, uint32_t *correct, sp_error *
 {
     sp_status st = sp_device_read(p->dev, sp_plan_value(p, p->loss, 0), loss, p->values[p->loss].bytes, err);
     if (st == SP_OK)
-        st = sp_device_read(p->dev, sp_plan_value(p, p->correct, 0), correct, p->values[p->correct].bytes, err);
+        st = sp_device_read(p->dev, sp_plan_value(p, p->correct, 0), correct, p->values[p->correct].bytes,
+                            err);
     return st == SP_OK ? SP_OK : sp_error_prefix(err, st, "the loss: ");
 }
 
@@ -125,7 +131,8 @@ sp_status sp_exec_clear_spikes(sp_plan *p, sp_error *err)
     static const _Alignas(SP_PAGE_BYTES) uint32_t zero[64];
     for (int i = 0; i < p->graph->n_nodes; i++)
         if (p->spike_counts[i] >= 0)
-            if (sp_device_write(p->dev, sp_plan_value(p, p->spike_counts[i], 0), zero, sizeof zero, true, err) != SP_OK)
+            if (sp_device_write(p->dev, sp_plan_value(p, p->spike_counts[i], 0), zero, sizeof zero, true,
+                                err) != SP_OK)
                 return sp_error_prefix(err, SP_E_OPENCL, "spike counts: ");
     return SP_OK;
 }
@@ -148,7 +155,8 @@ sp_status sp_exec_spikes(sp_plan *p, uint64_t *spikes, sp_error *err)
 sp_status sp_exec_step_spikes(sp_plan *p, uint64_t *spikes, uint32_t *part, sp_error *err)
 {
     for (int t = 0; t < (int)p->o.time_steps && p->step_spikes >= 0; t++) {
-        SP_TRY(sp_device_read(p->dev, sp_plan_value(p, p->step_spikes, t), part, p->values[p->step_spikes].bytes, err));
+        SP_TRY(sp_device_read(p->dev, sp_plan_value(p, p->step_spikes, t), part,
+                              p->values[p->step_spikes].bytes, err));
         for (int i = 0; i < p->n_neuron_layers; i++) {
             uint64_t *sum = &spikes[t * p->n_neuron_layers + i];
             *sum = 0;

@@ -6,12 +6,14 @@
 
 /* One mini-batch as the host holds it. */
 typedef struct sp_exec_batch {
-    const float *images;      /* [B][H][W][C], or [T][B][H][W][C] for sequences; must stay until results are read */
-    const int32_t *labels;    /* [B]; -1 = padding */
-    const uint8_t *backprop;  /* [T], SLTT-K's draw; NULL: every step */
-    int32_t iteration;        /* mini-batch number since the start of training */
-    size_t frame_bytes;       /* from one time step to the next in images, where this is a share of a larger mini-batch; 0: its own */
-    double lr;                /* of this mini-batch, for plans with online_update */
+    const float
+        *images; /* [B][H][W][C], or [T][B][H][W][C] for sequences; must stay until results are read */
+    const int32_t *labels;   /* [B]; -1 = padding */
+    const uint8_t *backprop; /* [T], SLTT-K's draw; NULL: every step */
+    int32_t iteration;       /* mini-batch number since the start of training */
+    size_t frame_bytes;      /* from one time step to the next in images, where this is a share of a larger
+                                mini-batch; 0: its own */
+    double lr;               /* of this mini-batch, for plans with online_update */
 } sp_exec_batch;
 
 /* Uploads the batch and enqueues everything up to the gradients. Does not wait. [hot] */
@@ -23,37 +25,41 @@ sp_status sp_exec_results(sp_plan *p, float *loss, uint32_t *correct, sp_error *
 /* Waits; false when some gradient is not finite. [hot] */
 sp_status sp_exec_gradients_finite(sp_plan *p, bool *finite, sp_error *err);
 
-/* The optimizer step. n is its number from 1 on (AdamW's bias correction). Does not wait. With online_update the steps are
- * part of sp_exec_run, and this does nothing. [hot] */
+/* The optimizer step. n is its number from 1 on (AdamW's bias correction). Does not wait. With online_update
+ * the steps are part of sp_exec_run, and this does nothing. [hot] */
 sp_status sp_exec_update(sp_plan *p, double lr, int64_t n, sp_error *err);
 
 /* Spikes since the last call, by graph node (zero where there is no neuron), and clears the counters. */
 sp_status sp_exec_spikes(sp_plan *p, uint64_t *spikes, sp_error *err);
-/* Waits. Spikes of the last mini-batch, [time steps][neuron layers in order], for plans with step_spikes; `part` is room
- * for 64 counters a layer. [hot] */
+/* Waits. Spikes of the last mini-batch, [time steps][neuron layers in order], for plans with step_spikes;
+ * `part` is room for 64 counters a layer. [hot] */
 sp_status sp_exec_step_spikes(sp_plan *p, uint64_t *spikes, uint32_t *part, sp_error *err);
 sp_status sp_exec_clear_spikes(sp_plan *p, sp_error *err);
 
-/* After a loss that is not finite: runs the batch again step by step and says in `where` which layer, op and time step
- * first gave a number that is not finite ("2.branch.0 conv.forward, time step 3: output is inf"). */
-sp_status sp_exec_find_nonfinite(sp_plan *p, const sp_exec_batch *batch, char *where, size_t where_size, sp_error *err);
+/* After a loss that is not finite: runs the batch again step by step and says in `where` which layer, op and
+ * time step first gave a number that is not finite ("2.branch.0 conv.forward, time step 3: output is inf").
+ */
+sp_status sp_exec_find_nonfinite(sp_plan *p, const sp_exec_batch *batch, char *where, size_t where_size,
+                                 sp_error *err);
 
 /* What a neuron layer did at one time step: potentials before the reset and spikes, sample after sample. */
 typedef struct sp_exec_seen {
     int node, t;
     double v_th;
-    const float *u;           /* [rows][cols]: rows are batch x pixels, cols channels */
-    const uint32_t *spikes;   /* [rows][ceil(cols / 32)] bits */
+    const float *u;         /* [rows][cols]: rows are batch x pixels, cols channels */
+    const uint32_t *spikes; /* [rows][ceil(cols / 32)] bits */
     int64_t rows, cols;
 } sp_exec_seen;
 
-/* Runs a mini-batch step by step and shows every neuron layer at every time step. Slow: it reads everything back. */
-sp_status sp_exec_watch(sp_plan *p, const sp_exec_batch *batch, void (*see)(void *ctx, const sp_exec_seen *seen), void *ctx,
-                        sp_error *err);
+/* Runs a mini-batch step by step and shows every neuron layer at every time step. Slow: it reads everything
+ * back. */
+sp_status sp_exec_watch(sp_plan *p, const sp_exec_batch *batch,
+                        void (*see)(void *ctx, const sp_exec_seen *seen), void *ctx, sp_error *err);
 
 /* Inside exec/: every step of a mini-batch up to the gradients, `visit` after each. */
 sp_status spi_exec_walk(sp_plan *p, const sp_exec_batch *batch,
-                        sp_status (*visit)(void *ctx, const sp_step *s, int t, sp_error *err), void *ctx, sp_error *err);
+                        sp_status (*visit)(void *ctx, const sp_step *s, int t, sp_error *err), void *ctx,
+                        sp_error *err);
 /* Inside exec/: one step at one time step. */
 sp_status spi_exec_step(sp_plan *p, const sp_step *s, int t, const sp_dynamic *dyn, sp_error *err);
 sp_status spi_exec_upload(sp_plan *p, const sp_exec_batch *batch, int t, sp_error *err);

@@ -1,4 +1,5 @@
-/* A mini-batch step by step, with a look at what each step wrote: for comparisons of devices and for pictures. */
+/* A mini-batch step by step, with a look at what each step wrote: for comparisons of devices and for
+ * pictures. */
 #include <string.h>
 
 #include "base/error.h"
@@ -6,7 +7,8 @@
 #include "op/half.h"
 
 sp_status spi_exec_walk(sp_plan *p, const sp_exec_batch *batch,
-                        sp_status (*visit)(void *ctx, const sp_step *s, int t, sp_error *err), void *ctx, sp_error *err)
+                        sp_status (*visit)(void *ctx, const sp_step *s, int t, sp_error *err), void *ctx,
+                        sp_error *err)
 {
     SP_TRY(spi_exec_upload(p, batch, -1, err));
     for (int i = 0; i < p->n_timeline; i++) {
@@ -45,9 +47,15 @@ static sp_status visit(void *ctx, const sp_step *s, int t, sp_error *err)
     if (!is_neuron(s))
         return SP_OK;
     int u = sp_op_buffer_index(s->call.op, "u"), spikes = sp_op_buffer_index(s->call.op, "s");
-    sp_exec_seen seen = {.node = s->node, .t = t, .v_th = sp_call_float(&s->call, "v_th"), .u = w->u, .spikes = w->spikes,
-                         .rows = sp_call_buffer_rows(&s->call, u), .cols = sp_call_buffer_cols(&s->call, u)};
-    SP_TRY(sp_device_read(w->p->dev, sp_plan_range(w->p, &s->operands[u], t), w->u, (uint64_t)sp_call_buffer_elems(&s->call, u) * 4, err));
+    sp_exec_seen seen = {.node = s->node,
+                         .t = t,
+                         .v_th = sp_call_float(&s->call, "v_th"),
+                         .u = w->u,
+                         .spikes = w->spikes,
+                         .rows = sp_call_buffer_rows(&s->call, u),
+                         .cols = sp_call_buffer_cols(&s->call, u)};
+    SP_TRY(sp_device_read(w->p->dev, sp_plan_range(w->p, &s->operands[u], t), w->u,
+                          (uint64_t)sp_call_buffer_elems(&s->call, u) * 4, err));
     SP_TRY(sp_device_read(w->p->dev, sp_plan_range(w->p, &s->operands[spikes], t), w->spikes,
                           (uint64_t)sp_call_buffer_elems(&s->call, spikes) * 4, err));
     if (sp_call_buffer_is_half(&s->call, u)) { /* widened in place, from the end */
@@ -62,8 +70,8 @@ static sp_status visit(void *ctx, const sp_step *s, int t, sp_error *err)
     return SP_OK;
 }
 
-sp_status sp_exec_watch(sp_plan *p, const sp_exec_batch *batch, void (*see)(void *ctx, const sp_exec_seen *seen), void *ctx,
-                        sp_error *err)
+sp_status sp_exec_watch(sp_plan *p, const sp_exec_batch *batch,
+                        void (*see)(void *ctx, const sp_exec_seen *seen), void *ctx, sp_error *err)
 {
     watch w = {.p = p, .see = see, .ctx = ctx};
     int64_t most = 1, words = 1;
@@ -80,7 +88,8 @@ sp_status sp_exec_watch(sp_plan *p, const sp_exec_batch *batch, void (*see)(void
         }
     w.u = sp_alloc_array((size_t)most, sizeof *w.u);
     w.spikes = sp_alloc_array((size_t)words, sizeof *w.spikes);
-    sp_status st = w.u && w.spikes ? spi_exec_walk(p, batch, visit, &w, err) : SP_FAIL(err, SP_E_MEMORY, "out of memory to watch neurons");
+    sp_status st = w.u && w.spikes ? spi_exec_walk(p, batch, visit, &w, err)
+                                   : SP_FAIL(err, SP_E_MEMORY, "out of memory to watch neurons");
     sp_device_finish(p->dev, NULL); /* the upload reads the batch, which the caller may free now */
     sp_free(w.u);
     sp_free(w.spikes);

@@ -1,4 +1,5 @@
-/* Network to graph: shape inference, parameters with their names and places, checks. Knows nothing of devices. */
+/* Network to graph: shape inference, parameters with their names and places, checks. Knows nothing of
+ * devices. */
 #include "graph/graph.h"
 
 #include <math.h>
@@ -19,7 +20,8 @@ typedef struct builder {
     int cap_acts, cap_nodes, cap_params;
 } builder;
 
-static sp_status fail_at(builder *b, const sp_layer *l, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+static sp_status fail_at(builder *b, const sp_layer *l, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 static sp_status fail_at(builder *b, const sp_layer *l, const char *fmt, ...)
 {
     char text[512];
@@ -94,8 +96,20 @@ static int add_node(builder *b, sp_node_type type, const sp_layer *l, int in, in
     if (act < 0)
         return -1;
     p = &g->nodes[g->n_nodes];
-    *p = (sp_node){.type = type, .layer = l, .in = {in, in1}, .out = act, .weight = -1, .bias = -1, .gain = -1,
-                   .gamma = -1, .beta = -1, .skip_gain = -1, .running_mean = -1, .running_var = -1, .w = -1, .alpha = 1};
+    *p = (sp_node){.type = type,
+                   .layer = l,
+                   .in = {in, in1},
+                   .out = act,
+                   .weight = -1,
+                   .bias = -1,
+                   .gain = -1,
+                   .gamma = -1,
+                   .beta = -1,
+                   .skip_gain = -1,
+                   .running_mean = -1,
+                   .running_var = -1,
+                   .w = -1,
+                   .alpha = 1};
     snprintf(p->name, sizeof p->name, "%s", l->name);
     g->acts[in].n_consumers++;
     if (in1 >= 0)
@@ -122,9 +136,11 @@ static sp_status build_conv(builder *b, const sp_layer *l, int *act)
     if (a.flat)
         return fail_at(b, l, "a convolution cannot follow flatten");
     if (l->in && l->in != a.c)
-        return fail_at(b, l, "\"in\" is %lld, but its input has %lld channels", (long long)l->in, (long long)a.c);
+        return fail_at(b, l, "\"in\" is %lld, but its input has %lld channels", (long long)l->in,
+                       (long long)a.c);
     sp_activation o = {.h = window_out(a.h, l->padding[0], l->dilation[0], l->kernel[0], l->stride[0]),
-                       .w = window_out(a.w, l->padding[1], l->dilation[1], l->kernel[1], l->stride[1]), .c = l->out};
+                       .w = window_out(a.w, l->padding[1], l->dilation[1], l->kernel[1], l->stride[1]),
+                       .c = l->out};
     if (o.h < 1 || o.w < 1 || o.h > MAX_SIDE || o.w > MAX_SIDE)
         return fail_at(b, l, "a %lldx%lld kernel does not fit its %lldx%lld input", (long long)l->kernel[0],
                        (long long)l->kernel[1], (long long)a.h, (long long)a.w);
@@ -157,7 +173,8 @@ static sp_status build_linear(builder *b, const sp_layer *l, int *act)
         return fail_at(b, l, "its input is %lldx%lldx%lld; put a flatten layer before it", (long long)a.c,
                        (long long)a.h, (long long)a.w);
     if (l->in && l->in != in)
-        return fail_at(b, l, "\"in\" is %lld, but its input has %lld values", (long long)l->in, (long long)in);
+        return fail_at(b, l, "\"in\" is %lld, but its input has %lld values", (long long)l->in,
+                       (long long)in);
     int n = add_node(b, SP_NODE_LINEAR, l, *act, -1, (sp_activation){.h = 1, .w = 1, .c = l->out});
     if (n < 0)
         return no_memory(b);
@@ -179,7 +196,8 @@ static sp_status build_batch_norm(builder *b, const sp_layer *l, int *act)
     sp_graph *g = b->g;
     sp_activation a = g->acts[*act];
     if (l->channels && l->channels != a.c)
-        return fail_at(b, l, "\"channels\" is %lld, but its input has %lld", (long long)l->channels, (long long)a.c);
+        return fail_at(b, l, "\"channels\" is %lld, but its input has %lld", (long long)l->channels,
+                       (long long)a.c);
     if (a.bits)
         return fail_at(b, l, "batch norm of spikes is not supported; put it before the neuron");
     if (a.flat && (a.h > 1 || a.w > 1))
@@ -187,7 +205,8 @@ static sp_status build_batch_norm(builder *b, const sp_layer *l, int *act)
     int n = add_node(b, SP_NODE_BATCH_NORM, l, *act, -1, a);
     if (n < 0)
         return no_memory(b);
-    int gamma = add_param(b, n, SP_ROLE_GAMMA, "weight", 1, &a.c), beta = add_param(b, n, SP_ROLE_BETA, "bias", 1, &a.c);
+    int gamma = add_param(b, n, SP_ROLE_GAMMA, "weight", 1, &a.c),
+        beta = add_param(b, n, SP_ROLE_BETA, "bias", 1, &a.c);
     int mean = add_param(b, n, SP_ROLE_RUNNING_MEAN, "running_mean", 1, &a.c);
     int var = add_param(b, n, SP_ROLE_RUNNING_VAR, "running_var", 1, &a.c);
     if (gamma < 0 || beta < 0 || mean < 0 || var < 0)
@@ -215,8 +234,8 @@ static sp_status build_pool(builder *b, const sp_layer *l, int *act)
         o.h = window_out(a.h, l->padding[0], 1, l->kernel[0], l->stride[0]);
         o.w = window_out(a.w, l->padding[1], 1, l->kernel[1], l->stride[1]);
         if (o.h < 1 || o.w < 1)
-            return fail_at(b, l, "a %lldx%lld window does not fit its %lldx%lld input", (long long)l->kernel[0],
-                           (long long)l->kernel[1], (long long)a.h, (long long)a.w);
+            return fail_at(b, l, "a %lldx%lld window does not fit its %lldx%lld input",
+                           (long long)l->kernel[0], (long long)l->kernel[1], (long long)a.h, (long long)a.w);
     }
     int n = add_node(b, type, l, *act, -1, o);
     if (n < 0)
@@ -236,13 +255,16 @@ static sp_status build_simple(builder *b, const sp_layer *l, sp_node_type type, 
     return SP_OK;
 }
 
-/* The dense matrix that a recurrent neuron's spikes of the step before go through: a node of its own before the neuron. */
+/* The dense matrix that a recurrent neuron's spikes of the step before go through: a node of its own before
+ * the neuron. */
 static sp_status build_recurrent(builder *b, const sp_layer *l, int *act)
 {
     sp_graph *g = b->g;
     sp_activation a = g->acts[*act];
     if (a.h > 1 || a.w > 1)
-        return fail_at(b, l, "\"recurrent\" needs one number a neuron, its input is %lldx%lldx%lld; put a linear layer before it",
+        return fail_at(b, l,
+                       "\"recurrent\" needs one number a neuron, its input is %lldx%lldx%lld; put a linear "
+                       "layer before it",
                        (long long)a.c, (long long)a.h, (long long)a.w);
     int n = add_node(b, SP_NODE_RECURRENT, l, *act, -1, a);
     if (n < 0)
@@ -293,8 +315,11 @@ static sp_status build_residual(builder *b, const sp_layer *l, int *act)
     }
     const sp_activation *x = &g->acts[branch], *y = &g->acts[identity];
     if (x->h != y->h || x->w != y->w || x->c != y->c)
-        return fail_at(b, l, "the branch gives %lldx%lldx%lld and the identity path %lldx%lldx%lld (channels x height x width)",
-                       (long long)x->c, (long long)x->h, (long long)x->w, (long long)y->c, (long long)y->h, (long long)y->w);
+        return fail_at(b, l,
+                       "the branch gives %lldx%lldx%lld and the identity path %lldx%lldx%lld (channels x "
+                       "height x width)",
+                       (long long)x->c, (long long)x->h, (long long)x->w, (long long)y->c, (long long)y->h,
+                       (long long)y->w);
     sp_activation o = *x;
     o.bits = false; /* a sum of spikes is a count */
     o.flat = x->flat || y->flat;
@@ -328,9 +353,7 @@ static sp_status build_layer(builder *b, const sp_layer *l, int *act)
     case SP_LAYER_DROPOUT: return l->p > 0 ? build_simple(b, l, SP_NODE_DROPOUT, false, act) : SP_OK;
     case SP_LAYER_RESIDUAL: return build_residual(b, l, act);
     case SP_LAYER_LIF: return build_neuron(b, l, act);
-    case SP_LAYER_FLATTEN:
-        b->g->acts[*act].flat = true;
-        return SP_OK;
+    case SP_LAYER_FLATTEN: b->g->acts[*act].flat = true; return SP_OK;
     }
     return fail_at(b, l, "unknown layer type %d", (int)l->type);
 }
@@ -355,8 +378,8 @@ static void mark_fused(sp_graph *g)
     }
 }
 
-/* Whether all that reads an activation can take a factor over: standardised weights, whose gain it multiplies, also behind
- * averages and other scales. */
+/* Whether all that reads an activation can take a factor over: standardised weights, whose gain it
+ * multiplies, also behind averages and other scales. */
 static bool takes_factor(const sp_graph *g, int act)
 {
     bool read = false;
@@ -365,14 +388,16 @@ static bool takes_factor(const sp_graph *g, int act)
         if (n->in[0] != act && n->in[1] != act)
             continue;
         read = true;
-        bool linear = n->type == SP_NODE_POOL_AVG || n->type == SP_NODE_POOL_ADAPTIVE || n->type == SP_NODE_SCALE;
+        bool linear =
+            n->type == SP_NODE_POOL_AVG || n->type == SP_NODE_POOL_ADAPTIVE || n->type == SP_NODE_SCALE;
         if (!n->standardized && !(linear && takes_factor(g, n->out)))
             return false;
     }
     return read && act != g->logits;
 }
 
-/* A scale in front of layers with standardised weights is a factor of their gain: what they read stays spikes. */
+/* A scale in front of layers with standardised weights is a factor of their gain: what they read stays
+ * spikes. */
 static void take_factors_over(sp_graph *g)
 {
     for (int i = 0; i < g->n_acts; i++)
@@ -411,10 +436,11 @@ sp_status sp_graph_create(sp_network *net, const char *file, int64_t channels, i
     if (g->n_nodes == 0)
         SP_TRY_GOTO(SP_FAIL(err, SP_E_CONFIG, "%s: the network has no layers", file));
     if (a->bits || (!a->flat && (a->h != 1 || a->w != 1)))
-        SP_TRY_GOTO(SP_FAIL(err, SP_E_CONFIG,
-                            "%s: the network must end in real-valued logits, one per class (a linear layer); it ends "
-                            "in %s of %lldx%lldx%lld", file, a->bits ? "spikes" : "a map", (long long)a->c,
-                            (long long)a->h, (long long)a->w));
+        SP_TRY_GOTO(
+            SP_FAIL(err, SP_E_CONFIG,
+                    "%s: the network must end in real-valued logits, one per class (a linear layer); it ends "
+                    "in %s of %lldx%lldx%lld",
+                    file, a->bits ? "spikes" : "a map", (long long)a->c, (long long)a->h, (long long)a->w));
     if (!a->needs_gradient)
         SP_TRY_GOTO(SP_FAIL(err, SP_E_CONFIG, "%s: the network has no parameters to train", file));
     g->logits = act;
@@ -540,13 +566,15 @@ void sp_param_initialise(const sp_graph *g, const sp_param *p, uint64_t seed, fl
     }
 }
 
-static const char *const node_names[] = {"conv", "linear", "batch_norm", "neuron", "avg_pool", "max_pool",
-                                         "adaptive_avg_pool", "scale", "dropout", "residual", "recurrent"};
+static const char *const node_names[] = {"conv",     "linear",   "batch_norm",        "neuron",
+                                         "avg_pool", "max_pool", "adaptive_avg_pool", "scale",
+                                         "dropout",  "residual", "recurrent"};
 
 void sp_graph_print(const sp_graph *g, sp_text *out)
 {
     int64_t macs = 0;
-    sp_text_add(out, "%-22s %-18s %-16s %12s %14s\n", "layer", "type", "output C,H,W", "parameters", "MACs/step");
+    sp_text_add(out, "%-22s %-18s %-16s %12s %14s\n", "layer", "type", "output C,H,W", "parameters",
+                "MACs/step");
     for (int i = 0; i < g->n_nodes; i++) {
         const sp_node *n = &g->nodes[i];
         const sp_activation *a = &g->acts[n->out];

@@ -1,42 +1,59 @@
-/* Graph: the network with every shape and parameter known. Immutable once built. Residual layers are flattened into
- * nodes; `flatten` makes no node: memory is N,H,W,C already, and the linear layer's weight is permuted when loaded. */
+/* Graph: the network with every shape and parameter known. Immutable once built. Residual layers are
+ * flattened into nodes; `flatten` makes no node: memory is N,H,W,C already, and the linear layer's weight is
+ * permuted when loaded. */
 #ifndef SP_GRAPH_GRAPH_H
 #define SP_GRAPH_GRAPH_H
 
 #include "graph/network.h"
 
 typedef enum {
-    SP_NODE_CONV, SP_NODE_LINEAR, SP_NODE_BATCH_NORM, SP_NODE_NEURON, SP_NODE_POOL_AVG, SP_NODE_POOL_MAX,
-    SP_NODE_POOL_ADAPTIVE, SP_NODE_SCALE, SP_NODE_DROPOUT, SP_NODE_RESIDUAL,
+    SP_NODE_CONV,
+    SP_NODE_LINEAR,
+    SP_NODE_BATCH_NORM,
+    SP_NODE_NEURON,
+    SP_NODE_POOL_AVG,
+    SP_NODE_POOL_MAX,
+    SP_NODE_POOL_ADAPTIVE,
+    SP_NODE_SCALE,
+    SP_NODE_DROPOUT,
+    SP_NODE_RESIDUAL,
     SP_NODE_RECURRENT /* y = x + W s[t-1], s of the neuron that is the next node */
 } sp_node_type;
 
 /* One activation, per sample: [h][w][c]. */
 typedef struct sp_activation {
     int64_t h, w, c;
-    bool bits;           /* spikes */
-    double factor;       /* what is stored times this is the activation: 1, or that of scales that were taken over */
-    bool flat;           /* a flatten layer lies between here and the last spatial layer */
+    bool bits; /* spikes */
+    double
+        factor; /* what is stored times this is the activation: 1, or that of scales that were taken over */
+    bool flat;  /* a flatten layer lies between here and the last spatial layer */
     bool needs_gradient; /* some parameter lies before it */
     int producer;        /* node, -1 for the input */
     int n_consumers;
 } sp_activation;
 
 typedef enum {
-    SP_ROLE_WEIGHT, SP_ROLE_BIAS, SP_ROLE_GAIN, SP_ROLE_GAMMA, SP_ROLE_BETA, SP_ROLE_SKIP_GAIN,
-    SP_ROLE_RUNNING_MEAN, SP_ROLE_RUNNING_VAR, SP_ROLE_NEURON /* w of a neuron model: 1/tau = sigmoid(w) at the start */
+    SP_ROLE_WEIGHT,
+    SP_ROLE_BIAS,
+    SP_ROLE_GAIN,
+    SP_ROLE_GAMMA,
+    SP_ROLE_BETA,
+    SP_ROLE_SKIP_GAIN,
+    SP_ROLE_RUNNING_MEAN,
+    SP_ROLE_RUNNING_VAR,
+    SP_ROLE_NEURON /* w of a neuron model: 1/tau = sigmoid(w) at the start */
 } sp_role;
 
 /* A parameter or a running statistic. File layout is PyTorch's; the device's is KH,KW,C,O for weights. */
 typedef struct sp_param {
-    char name[112];          /* "2.branch.0.weight", as PyTorch would name it */
+    char name[112]; /* "2.branch.0.weight", as PyTorch would name it */
     sp_role role;
     int node;
     int n_dims;
-    int64_t shape[4];        /* in files */
-    int64_t o, c, kh, kw;    /* weights: permutation between [o][c][kh][kw] and [kh][kw][c][o] */
+    int64_t shape[4];     /* in files */
+    int64_t o, c, kh, kw; /* weights: permutation between [o][c][kh][kw] and [kh][kw][c][o] */
     int64_t elems;
-    int64_t at;              /* first element in the device range of its kind; 64-element aligned */
+    int64_t at; /* first element in the device range of its kind; 64-element aligned */
     bool trainable;
 } sp_param;
 
@@ -44,29 +61,31 @@ typedef struct sp_node {
     sp_node_type type;
     const sp_layer *layer;
     char name[112];
-    int in[2];               /* activations; residual: branch, identity */
+    int in[2]; /* activations; residual: branch, identity */
     int out;
-    int weight, bias, gain, gamma, beta, skip_gain, running_mean, running_var, w; /* params, -1 where there are none */
-    bool standardized;       /* ws_conv */
-    bool td;             /* batch norm over all time steps (td_batch_norm) */
-    bool fused;              /* batch norm whose only consumer is a neuron: applied inside it */
-    bool taken_over;         /* scale whose factor the standardised weights behind it take over: nothing is computed */
-    double alpha;            /* residual */
+    int weight, bias, gain, gamma, beta, skip_gain, running_mean, running_var,
+        w;             /* params, -1 where there are none */
+    bool standardized; /* ws_conv */
+    bool td;           /* batch norm over all time steps (td_batch_norm) */
+    bool fused;        /* batch norm whose only consumer is a neuron: applied inside it */
+    bool
+        taken_over; /* scale whose factor the standardised weights behind it take over: nothing is computed */
+    double alpha;   /* residual */
 } sp_node;
 
 typedef struct sp_graph {
-    sp_network network;      /* owned */
+    sp_network network; /* owned */
     sp_activation *acts;
     int n_acts;
     sp_node *nodes;
     int n_nodes;
     sp_param *params;
     int n_params;
-    int logits;              /* activation */
+    int logits; /* activation */
     int64_t classes;
-    int64_t param_elems;     /* trainable range, padding included */
-    int64_t buffer_elems;    /* running statistics */
-    int64_t n_trainable;     /* parameters as people count them */
+    int64_t param_elems;  /* trainable range, padding included */
+    int64_t buffer_elems; /* running statistics */
+    int64_t n_trainable;  /* parameters as people count them */
 } sp_graph;
 
 /* Takes the network over (also on failure). Shapes that do not fit are SP_E_CONFIG at the layer's line. */
@@ -74,9 +93,9 @@ sp_status sp_graph_create(sp_network *net, const char *file, int64_t channels, i
                           sp_graph **out, sp_error *err);
 void sp_graph_destroy(sp_graph **g);
 
-int64_t sp_act_elems(const sp_activation *a);              /* h*w*c */
-int64_t sp_graph_macs(const sp_graph *g, int node);        /* multiply-accumulates per sample and time step */
-int64_t sp_graph_neurons(const sp_graph *g);               /* per sample */
+int64_t sp_act_elems(const sp_activation *a);       /* h*w*c */
+int64_t sp_graph_macs(const sp_graph *g, int node); /* multiply-accumulates per sample and time step */
+int64_t sp_graph_neurons(const sp_graph *g);        /* per sample */
 const sp_param *sp_graph_param(const sp_graph *g, const char *name);
 
 /* Between file layout and device layout; n elements = p->elems. */

@@ -13,7 +13,7 @@ typedef struct sp_model_words {
     bool learn;
 } sp_model_words;
 extern const sp_model_words sp_models[SP_MODELS];
-const sp_model_words *sp_model_words_of(const char *model); /* NULL: a plugin's */
+const sp_model_words *sp_model_words_of(const char *model);   /* NULL: a plugin's */
 extern const char *const sp_layer_type_names[SP_LAYER_TYPES]; /* by sp_layer_type */
 extern const char *const sp_init_names[SP_INITS];             /* by sp_init */
 

@@ -15,12 +15,13 @@ static const int64_t max_size = 1 << 24;   /* channels and features */
 static const int64_t max_window = 1 << 12; /* kernels, strides, paddings, pooled sizes */
 
 const char *const sp_layer_type_names[SP_LAYER_TYPES] = {
-    "conv",     "ws_conv",           "linear",  "batch_norm", "lif",     "avg_pool",
-    "max_pool", "adaptive_avg_pool", "flatten", "scale",      "dropout", "residual", "td_batch_norm"};
+    "conv",         "ws_conv",           "linear",  "batch_norm", "lif",     "avg_pool",
+    "max_pool",     "adaptive_avg_pool", "flatten", "scale",      "dropout", "residual",
+    "td_batch_norm"};
 const char *const sp_init_names[SP_INITS] = {"fan_in_uniform", "fan_out_normal", "zeros", "normal_0.01"};
 
 const sp_model_words sp_models[SP_MODELS] = {
-    {"lif", NULL, NULL, false},        {"if", NULL, NULL, false},       {"plif", NULL, NULL, true},
+    {"lif", NULL, NULL, false},           {"if", NULL, NULL, false},        {"plif", NULL, NULL, true},
     {"cuba_lif", "tau_syn", NULL, false}, {"alif", "tau_a", "beta", false},
 };
 
@@ -177,8 +178,8 @@ static void set_model(sp_neuron *n, const char *model)
 }
 
 /* One of the words for a second state's setting, where the model has it. */
-static sp_status read_aux_key(const sp_yaml *map, const char *key, const char *model, bool known, double lo, double *out,
-                              sp_error *err)
+static sp_status read_aux_key(const sp_yaml *map, const char *key, const char *model, bool known, double lo,
+                              double *out, sp_error *err)
 {
     const sp_yaml *v = sp_yaml_get(map, key);
     if (!v)
@@ -197,11 +198,13 @@ static sp_status read_extra_keys(const sp_yaml *map, sp_neuron *n, sp_error *err
     for (int i = 0; i < 3; i++)
         SP_TRY(read_aux_key(map, taus[i], n->model, tau && strcmp(tau, taus[i]) == 0, 1, &n->aux_tau, err));
     for (int i = 0; i < 2; i++)
-        SP_TRY(read_aux_key(map, gains[i], n->model, gain && strcmp(gain, gains[i]) == 0, -1e9, &n->aux_gain, err));
+        SP_TRY(read_aux_key(map, gains[i], n->model, gain && strcmp(gain, gains[i]) == 0, -1e9, &n->aux_gain,
+                            err));
     const sp_yaml *learn = sp_yaml_get(map, "learn");
     if (m && learn && (learn->kind != SP_YAML_BOOL || (learn->integer != 0) != m->learn))
-        return sp_yaml_fail(learn, err, "\"learn\" is about models of plugins; %s", m->learn ? "plif always learns its tau"
-                            : "the model that learns its tau is plif");
+        return sp_yaml_fail(learn, err, "\"learn\" is about models of plugins; %s",
+                            m->learn ? "plif always learns its tau"
+                                     : "the model that learns its tau is plif");
     n->learn = m ? m->learn : n->learn;
     return m ? SP_OK : sp_yaml_read_bool(map, "learn", &n->learn, err);
 }
@@ -242,11 +245,16 @@ static sp_status check_neuron(const reader *r, const sp_yaml *map, const sp_laye
                           : m && m->gain_key && isnan(n->aux_gain) ? m->gain_key
                                                                    : NULL;
     if (missing)
-        return sp_yaml_fail(map, r->err, "%s layer %s has no \"%s\", and no \"neuron\" of the recipe gives it; it is "
-                            "required", n->model, layer->name, missing);
+        return sp_yaml_fail(map, r->err,
+                            "%s layer %s has no \"%s\", and no \"neuron\" of the recipe gives it; it is "
+                            "required",
+                            n->model, layer->name, missing);
     if (n->learn && n->tau <= 1)
-        return sp_yaml_fail(map, r->err, "tau of layer %s is learnt, as 1/tau = sigmoid(w), and starts at %g; it must start "
-                            "above 1", layer->name, n->tau);
+        return sp_yaml_fail(map, r->err,
+                            "tau of layer %s is learnt, as 1/tau = sigmoid(w), and starts at %g; it must "
+                            "start "
+                            "above 1",
+                            layer->name, n->tau);
     return SP_OK;
 }
 
@@ -320,8 +328,9 @@ static sp_status read_residual(const reader *r, const sp_yaml *map, sp_layer *la
     if (shortcut && shortcut->kind == SP_YAML_LIST && !layer->has_shortcut)
         return sp_yaml_fail(shortcut, r->err, "\"shortcut\" is an empty list; write null for the identity");
     if (layer->n_branch == 0)
-        return sp_yaml_fail(
-            map, r->err, "residual layer %s has no layers in \"branch\"; it needs one or more", layer->name);
+        return sp_yaml_fail(map, r->err,
+                            "residual layer %s has no layers in \"branch\"; it needs one or more",
+                            layer->name);
     SP_TRY(sp_yaml_read_choice(map, "identity_from", sources, 2, &source, r->err));
     SP_TRY(sp_yaml_read_bool(map, "skip_gain", &layer->skip_gain, r->err));
     layer->alpha = 1;
@@ -333,8 +342,8 @@ static sp_status read_residual(const reader *r, const sp_yaml *map, sp_layer *la
 /* ---- lists ---- */
 
 #define NEURON_KEYS                                                                                          \
-    "model", "tau", "v_th", "v_reset", "reset", "detach_reset", "decay_input", "surrogate", "width", "tau_syn",   \
-        "tau_a", "beta", "aux_tau", "aux_gain", "learn"
+    "model", "tau", "v_th", "v_reset", "reset", "detach_reset", "decay_input", "surrogate", "width",         \
+        "tau_syn", "tau_a", "beta", "aux_tau", "aux_gain", "learn"
 #define CONV_KEYS                                                                                            \
     "type", "in", "out", "kernel", "stride", "padding", "dilation", "groups", "bias", "weight_init",         \
         "bias_init"
@@ -361,7 +370,8 @@ static const layer_reader readers[SP_LAYER_TYPES] = {
     [SP_LAYER_TD_BATCH_NORM] = {{"type", "channels", "eps", "momentum", "alpha", "v_th"}, read_td_batch_norm},
 };
 
-/* `type` is a layer, or a neuron model other than the recipe's: plif, cuba_lif, alif, if. Plain `lif` is any neuron. */
+/* `type` is a layer, or a neuron model other than the recipe's: plif, cuba_lif, alif, if. Plain `lif` is any
+ * neuron. */
 static sp_status read_type(const reader *r, const sp_yaml *map, int *type, const char **model)
 {
     const char *words[SP_LAYER_TYPES + SP_MODELS];
@@ -374,8 +384,10 @@ static sp_status read_type(const reader *r, const sp_yaml *map, int *type, const
     *model = words[*type];
     *type = SP_LAYER_LIF;
     if (sp_yaml_get(map, "model"))
-        return sp_yaml_fail(sp_yaml_get(map, "model"), r->err, "\"type: %s\" names the model already; use \"type: lif\" with "
-                            "\"model\"", *model);
+        return sp_yaml_fail(sp_yaml_get(map, "model"), r->err,
+                            "\"type: %s\" names the model already; use \"type: lif\" with "
+                            "\"model\"",
+                            *model);
     return SP_OK;
 }
 
@@ -430,8 +442,13 @@ static sp_status read_list(const reader *r, const sp_yaml *list, const char *pre
 
 sp_neuron sp_neuron_default(void)
 {
-    return (sp_neuron){.model = "lif", .tau = 1.1, .v_th = 1, .surrogate = "triangle", .width = (double)NAN,
-                       .aux_tau = (double)NAN, .aux_gain = (double)NAN};
+    return (sp_neuron){.model = "lif",
+                       .tau = 1.1,
+                       .v_th = 1,
+                       .surrogate = "triangle",
+                       .width = (double)NAN,
+                       .aux_tau = (double)NAN,
+                       .aux_gain = (double)NAN};
 }
 
 sp_status sp_neuron_read(const sp_yaml *map, sp_neuron *n, sp_error *err)

@@ -5,9 +5,20 @@
 #include "config/yaml.h"
 
 typedef enum {
-    SP_LAYER_CONV, SP_LAYER_WS_CONV, SP_LAYER_LINEAR, SP_LAYER_BATCH_NORM, SP_LAYER_LIF, SP_LAYER_AVG_POOL,
-    SP_LAYER_MAX_POOL, SP_LAYER_ADAPTIVE_AVG_POOL, SP_LAYER_FLATTEN, SP_LAYER_SCALE, SP_LAYER_DROPOUT,
-    SP_LAYER_RESIDUAL, SP_LAYER_TD_BATCH_NORM /* a neuron of any model is SP_LAYER_LIF: `type: plif` is short for `type: lif, model: plif` */
+    SP_LAYER_CONV,
+    SP_LAYER_WS_CONV,
+    SP_LAYER_LINEAR,
+    SP_LAYER_BATCH_NORM,
+    SP_LAYER_LIF,
+    SP_LAYER_AVG_POOL,
+    SP_LAYER_MAX_POOL,
+    SP_LAYER_ADAPTIVE_AVG_POOL,
+    SP_LAYER_FLATTEN,
+    SP_LAYER_SCALE,
+    SP_LAYER_DROPOUT,
+    SP_LAYER_RESIDUAL,
+    SP_LAYER_TD_BATCH_NORM /* a neuron of any model is SP_LAYER_LIF: `type: plif` is short for `type: lif,
+                              model: plif` */
 } sp_layer_type;
 
 /* How weights and biases start. fan_in_uniform is PyTorch's default U(-1/sqrt(fan_in), 1/sqrt(fan_in)). */
@@ -15,35 +26,37 @@ typedef enum { SP_INIT_FAN_IN_UNIFORM, SP_INIT_FAN_OUT_NORMAL, SP_INIT_ZEROS, SP
 
 /* A neuron's settings; the recipe gives defaults, a `lif` layer may override each. */
 typedef struct sp_neuron {
-    char model[48];        /* fragment name: "lif", "if", "plif", "cuba_lif", "alif", or a plugin's */
+    char model[48]; /* fragment name: "lif", "if", "plif", "cuba_lif", "alif", or a plugin's */
     double tau, v_th, v_reset;
     bool hard_reset, detach_reset, decay_input; /* decay_input: x scaled by 1/tau */
     char surrogate[48];
-    double width;          /* NAN: the surrogate's default */
-    double aux_tau, aux_gain; /* of a second state: tau_syn of cuba_lif, tau_a and beta of alif; NAN: not given */
-    bool learn;            /* the layer has a learnable scalar w (plif, and plugins' models that `uses: learn`) */
-    bool recurrent;        /* its spikes of the time step before go through a dense matrix into its input */
+    double width; /* NAN: the surrogate's default */
+    double aux_tau,
+        aux_gain;   /* of a second state: tau_syn of cuba_lif, tau_a and beta of alif; NAN: not given */
+    bool learn;     /* the layer has a learnable scalar w (plif, and plugins' models that `uses: learn`) */
+    bool recurrent; /* its spikes of the time step before go through a dense matrix into its input */
 } sp_neuron;
 
 typedef struct sp_layer {
     sp_layer_type type;
-    char name[96];         /* position path: "0", "2.branch.0" */
+    char name[96]; /* position path: "0", "2.branch.0" */
     int line, column;
-    int64_t in, out;       /* conv, linear: 0 means inferred for `in` */
+    int64_t in, out;                                       /* conv, linear: 0 means inferred for `in` */
     int64_t kernel[2], stride[2], padding[2], dilation[2]; /* y, x */
-    int64_t channels;      /* batch_norm; 0 inferred */
-    int64_t output[2];     /* adaptive pool */
+    int64_t channels;                                      /* batch_norm; 0 inferred */
+    int64_t output[2];                                     /* adaptive pool */
     bool bias;
     sp_init weight_init, bias_init;
-    double eps, momentum;  /* batch norms; eps of ws_conv */
-    double factor;         /* scale */
-    double p;              /* dropout */
-    sp_neuron neuron;      /* lif */
-    /* residual: y = branch(pre(x)) [* skip_gain] * alpha + (shortcut(p), else p, or x where identity_input) */
+    double eps, momentum; /* batch norms; eps of ws_conv */
+    double factor;        /* scale */
+    double p;             /* dropout */
+    sp_neuron neuron;     /* lif */
+    /* residual: y = branch(pre(x)) [* skip_gain] * alpha + (shortcut(p), else p, or x where identity_input)
+     */
     struct sp_layer *pre, *branch, *shortcut;
     size_t n_pre, n_branch, n_shortcut;
     bool has_shortcut, identity_input, skip_gain;
-    double alpha;          /* also of td_batch_norm, whose threshold is neuron.v_th */
+    double alpha; /* also of td_batch_norm, whose threshold is neuron.v_th */
 } sp_layer;
 
 typedef struct sp_network {
@@ -53,11 +66,12 @@ typedef struct sp_network {
 
 /* Defaults of a neuron: lif, tau 1.1, v_th 1, soft reset, triangle, width NAN, as the SLTT paper's. */
 sp_neuron sp_neuron_default(void);
-/* Reads neuron keys (model tau v_th v_reset reset detach_reset decay_input surrogate width tau_syn tau_a beta aux_tau
- * aux_gain learn) over *n. */
+/* Reads neuron keys (model tau v_th v_reset reset detach_reset decay_input surrogate width tau_syn tau_a beta
+ * aux_tau aux_gain learn) over *n. */
 sp_status sp_neuron_read(const sp_yaml *map, sp_neuron *n, sp_error *err);
 
-/* Parses `layers` (a YAML list, the format of the reference cases) into a tree. neuron: defaults for `lif` layers. */
+/* Parses `layers` (a YAML list, the format of the reference cases) into a tree. neuron: defaults for `lif`
+ * layers. */
 sp_status sp_network_parse(const sp_yaml *layers, const sp_neuron *neuron, sp_network *out, sp_error *err);
 void sp_network_free(sp_network *net);
 /* The network written out again as YAML with every default, indented by `indent` spaces. */

@@ -103,9 +103,7 @@ static void print_plain(const sp_layer *l, sp_text *out)
     sp_text_add(out, "{type: %s", sp_layer_type_names[l->type]);
     switch (l->type) {
     case SP_LAYER_CONV:
-    case SP_LAYER_WS_CONV:
-        print_conv(l, out);
-        break;
+    case SP_LAYER_WS_CONV: print_conv(l, out); break;
     case SP_LAYER_LINEAR:
         add_count(out, "in", l->in);
         add_count(out, "out", l->out);
@@ -120,27 +118,18 @@ static void print_plain(const sp_layer *l, sp_text *out)
         add_number(out, "eps", l->eps);
         add_number(out, "momentum", l->momentum);
         break;
-    case SP_LAYER_LIF:
-        print_neuron(&l->neuron, out);
-        break;
+    case SP_LAYER_LIF: print_neuron(&l->neuron, out); break;
     case SP_LAYER_AVG_POOL:
     case SP_LAYER_MAX_POOL:
         add_pair(out, "kernel", l->kernel);
         add_pair(out, "stride", l->stride);
         add_pair(out, "padding", l->padding);
         break;
-    case SP_LAYER_ADAPTIVE_AVG_POOL:
-        add_pair(out, "output", l->output);
-        break;
-    case SP_LAYER_SCALE:
-        add_number(out, "factor", l->factor);
-        break;
-    case SP_LAYER_DROPOUT:
-        add_number(out, "p", l->p);
-        break;
+    case SP_LAYER_ADAPTIVE_AVG_POOL: add_pair(out, "output", l->output); break;
+    case SP_LAYER_SCALE: add_number(out, "factor", l->factor); break;
+    case SP_LAYER_DROPOUT: add_number(out, "p", l->p); break;
     case SP_LAYER_FLATTEN:
-    case SP_LAYER_RESIDUAL: /* not plain: print_residual */
-        break;
+    case SP_LAYER_RESIDUAL: /* not plain: print_residual */ break;
     }
     sp_text_add(out, "}\n");
 }

@@ -1,5 +1,6 @@
-/* Writers of network files. Layers, strides, biases and starting values are those of the papers' public code; where two
- * layers differ (ResNet-18's convolution biases start as PyTorch's default, VGG's at zero), so do the files. */
+/* Writers of network files. Layers, strides, biases and starting values are those of the papers' public code;
+ * where two layers differ (ResNet-18's convolution biases start as PyTorch's default, VGG's at zero), so do
+ * the files. */
 #include "graph/zoo.h"
 
 #include <math.h>
@@ -51,7 +52,8 @@ static void conv(writer *w, const char *type, int64_t out, int kernel, int strid
         n = snprintf(geometry, sizeof geometry, ", stride: %d", stride);
     if (kernel > 1)
         snprintf(geometry + n, sizeof geometry - (size_t)n, ", padding: %d", kernel / 2);
-    layer(w, "%s%s, out: %lld, kernel: %d%s, weight_init: fan_out_normal%s", type, in, (long long)out, kernel, geometry, rest);
+    layer(w, "%s%s, out: %lld, kernel: %d%s, weight_init: fan_out_normal%s", type, in, (long long)out, kernel,
+          geometry, rest);
 }
 
 static void dropout(writer *w)
@@ -180,7 +182,8 @@ static void vgg9_small(writer *w)
     layer(w, "linear, out: %lld", (long long)w->o.classes);
 }
 
-/* ---- NF-ResNet: weight standardisation and a learnt gain at the end of each branch in place of batch norm ---- */
+/* ---- NF-ResNet: weight standardisation and a learnt gain at the end of each branch in place of batch norm
+ * ---- */
 
 typedef struct nf_shape {
     int blocks[4];
@@ -190,7 +193,8 @@ typedef struct nf_shape {
 static const double nf_alpha = 0.2;
 
 /* variance: what the block's input is expected to have; its root is divided out before the first neuron. */
-static void nf_block(writer *w, int64_t mid, int64_t out, int stride, bool shortcut, double variance, bool bottleneck)
+static void nf_block(writer *w, int64_t mid, int64_t out, int stride, bool shortcut, double variance,
+                     bool bottleneck)
 {
     const char *rest = ", bias_init: zeros";
     residual_begin(w);
@@ -210,8 +214,8 @@ static void nf_block(writer *w, int64_t mid, int64_t out, int stride, bool short
         path(w, "shortcut");
         conv(w, "ws_conv", out, 1, stride, rest);
     }
-    sp_text_add(w->out, "%*sidentity_from: input\n%*sskip_gain: true\n%*salpha: %.9g\n", w->indent - 2, "", w->indent - 2, "",
-                w->indent - 2, "", nf_alpha);
+    sp_text_add(w->out, "%*sidentity_from: input\n%*sskip_gain: true\n%*salpha: %.9g\n", w->indent - 2, "",
+                w->indent - 2, "", w->indent - 2, "", nf_alpha);
     residual_end(w);
 }
 
@@ -324,17 +328,23 @@ typedef struct entry {
 } entry;
 
 static const entry entries[] = {
-    {"resnet18", "pre-activation ResNet-18 with batch norm, for 32x32 images (SLTT: CIFAR)", resnet18, 10, 0, 1},
-    {"vgg11_bn", "VGG-11 with batch norm, five average pools (SLTT: DVS-CIFAR10, DVS-Gesture)", vgg11_bn, 10, 0, 1},
+    {"resnet18", "pre-activation ResNet-18 with batch norm, for 32x32 images (SLTT: CIFAR)", resnet18, 10, 0,
+     1},
+    {"vgg11_bn", "VGG-11 with batch norm, five average pools (SLTT: DVS-CIFAR10, DVS-Gesture)", vgg11_bn, 10,
+     0, 1},
     {"vgg11_ws", "VGG-11 with weight standardisation, three average pools (OTTT)", vgg11_ws, 10, 0, 1},
     {"nf_resnet34", "normaliser-free ResNet-34 (SLTT: ImageNet)", nf_resnet34, 1000, 0, 1},
     {"nf_resnet50", "normaliser-free ResNet-50 (SLTT: ImageNet)", nf_resnet50, 1000, 0, 1},
     {"nf_resnet101", "normaliser-free ResNet-101 (SLTT: ImageNet)", nf_resnet101, 1000, 0, 1},
-    {"sew_resnet18", "ResNet-18 whose blocks add spikes (SEW, ADD), for 224x224 images", sew_resnet18, 1000, 0, 1},
-    {"sew_resnet34", "ResNet-34 whose blocks add spikes (SEW, ADD), for 224x224 images", sew_resnet34, 1000, 0, 1},
-    {"vgg9_small", "seven convolutions of 16 to 64 channels and two linear layers: minutes on a CPU", vgg9_small, 10, 0, 1},
+    {"sew_resnet18", "ResNet-18 whose blocks add spikes (SEW, ADD), for 224x224 images", sew_resnet18, 1000,
+     0, 1},
+    {"sew_resnet34", "ResNet-34 whose blocks add spikes (SEW, ADD), for 224x224 images", sew_resnet34, 1000,
+     0, 1},
+    {"vgg9_small", "seven convolutions of 16 to 64 channels and two linear layers: minutes on a CPU",
+     vgg9_small, 10, 0, 1},
     {"resnet18_small", "resnet18 of a quarter of the width", resnet18, 10, 0, 0.25},
-    {"conv_16_32_128", "two convolutions and 128 hidden neurons, for 28x28 grey images: the demo", conv_16_32_128, 10, 0, 1},
+    {"conv_16_32_128", "two convolutions and 128 hidden neurons, for 28x28 grey images: the demo",
+     conv_16_32_128, 10, 0, 1},
 };
 enum { N_ENTRIES = sizeof entries / sizeof entries[0] };
 
@@ -365,7 +375,8 @@ static sp_status find(const char *name, const entry **out, sp_error *err)
     const char *near = sp_suggest(name, names, N_ENTRIES);
     if (near)
         return SP_FAIL(err, SP_E_USAGE, "there is no network \"%.64s\"; did you mean \"%s\"?", name, near);
-    return SP_FAIL(err, SP_E_USAGE, "there is no network \"%.64s\"; \"spikeport network --list\" names them all", name);
+    return SP_FAIL(err, SP_E_USAGE,
+                   "there is no network \"%.64s\"; \"spikeport network --list\" names them all", name);
 }
 
 static sp_status settle(const entry *e, const sp_zoo_options *given, sp_zoo_options *o, sp_error *err)
@@ -376,9 +387,11 @@ static sp_status settle(const entry *e, const sp_zoo_options *given, sp_zoo_opti
     o->dropout = o->dropout < 0 ? e->dropout : o->dropout;
     o->width = fpclassify(o->width) == FP_ZERO ? e->width : o->width;
     if (o->classes < 2 || o->classes > most)
-        return SP_FAIL(err, SP_E_USAGE, "classes is %lld; choose 2 to %lld", (long long)o->classes, (long long)most);
+        return SP_FAIL(err, SP_E_USAGE, "classes is %lld; choose 2 to %lld", (long long)o->classes,
+                       (long long)most);
     if (o->channels < 0 || o->channels > most)
-        return SP_FAIL(err, SP_E_USAGE, "channels is %lld; choose 1 to %lld", (long long)o->channels, (long long)most);
+        return SP_FAIL(err, SP_E_USAGE, "channels is %lld; choose 1 to %lld", (long long)o->channels,
+                       (long long)most);
     if (!(o->dropout <= 0.999))
         return SP_FAIL(err, SP_E_USAGE, "dropout is %g; choose 0 to 0.999", o->dropout);
     if (!(o->width > 0 && o->width <= 64))

@@ -1,5 +1,5 @@
-/* Zoo: the networks of the SLTT and OTTT papers, and small relatives of them, written out as network files (YAML).
- * A network file is the only form a network has in this program; the zoo only saves the typing. */
+/* Zoo: the networks of the SLTT and OTTT papers, and small relatives of them, written out as network files
+ * (YAML). A network file is the only form a network has in this program; the zoo only saves the typing. */
 #ifndef SP_GRAPH_ZOO_H
 #define SP_GRAPH_ZOO_H
 

@@ -1,6 +1,6 @@
-/* C references of the convolution family: cross-correlation of N,H,W,C activations with KH,KW,C,O weights, its two
- * gradients, im2col and col2im, and the bias. Input pixel h of output pixel ho and tap kh is
- * h = ho * SH - PH + kh * DH; outside 0..H-1 the input is zero. */
+/* C references of the convolution family: cross-correlation of N,H,W,C activations with KH,KW,C,O weights,
+ * its two gradients, im2col and col2im, and the bias. Input pixel h of output pixel ho and tap kh is h = ho *
+ * SH - PH + kh * DH; outside 0..H-1 the input is zero. */
 #include "op/references.h"
 
 typedef struct shape {
@@ -46,8 +46,8 @@ static int64_t output_row(const shape *s, int64_t n, int64_t h, int64_t w, int64
     return (n * s->HO + y / s->SH) * s->WO + x / s->SW;
 }
 
-/* Channels are summed in strips so that the inner loop walks along memory: the order of the additions to one sum is
- * the plain one. */
+/* Channels are summed in strips so that the inner loop walks along memory: the order of the additions to one
+ * sum is the plain one. */
 enum { STRIP = 64 };
 
 static int64_t strip_end(int64_t start, int64_t n)

@@ -1,5 +1,5 @@
-/* C references of the elementwise family: scale, add, residual, fill. An output may be the same memory as the input
- * that its contract names as alias. */
+/* C references of the elementwise family: scale, add, residual, fill. An output may be the same memory as the
+ * input that its contract names as alias. */
 #include "op/references.h"
 
 void scale_ref(const sp_op_call *call, void *const *buf)

@@ -1,10 +1,11 @@
-/* C formulas of the built-in fragments (cl_kernels/neuron/{lif,if,plif,cuba_lif,alif}.cl, cl_kernels/surrogate): what they must
- * compute.
- * Fragments of outside plugins have no formula here; they are checked by their own derivative. */
+/* C formulas of the built-in fragments (cl_kernels/neuron/{lif,if,plif,cuba_lif,alif}.cl,
+ * cl_kernels/surrogate): what they must compute. Fragments of outside plugins have no formula here; they are
+ * checked by their own derivative. */
 #ifndef SP_OP_FRAGMENTS_REF_H
 #define SP_OP_FRAGMENTS_REF_H
 
-/* Surrogates, d = u - v_th; *known (may be NULL) is 0, and the result NaN, where the name is not a built-in one. */
+/* Surrogates, d = u - v_th; *known (may be NULL) is 0, and the result NaN, where the name is not a built-in
+ * one. */
 double sp_surrogate_ref_grad(const char *name, double d, double width, int *known);
 double sp_surrogate_ref_smooth(const char *name, double d, double width, int *known); /* its antiderivative */
 
@@ -19,10 +20,11 @@ typedef struct sp_aux_args {
     float decay, gain;
 } sp_aux_args;
 
-/* What a model has beyond u; functions of a part that it does not use are NULL. docs/NUMERICS.md, "More than u". */
+/* What a model has beyond u; functions of a part that it does not use are NULL. docs/NUMERICS.md, "More than
+ * u". */
 typedef struct sp_neuron_extra {
-    float (*aux)(float a, float x, float s, const sp_aux_args *q);      /* a[t] of a[t-1], x[t], s[t-1] */
-    float (*current)(float x, float a);                                 /* what the charge sees */
+    float (*aux)(float a, float x, float s, const sp_aux_args *q); /* a[t] of a[t-1], x[t], s[t-1] */
+    float (*current)(float x, float a);                            /* what the charge sees */
     double (*d_aux_d_a)(const sp_aux_args *q);
     double d_aux_d_x, d_aux_d_s, d_current_d_x, d_current_d_a;
     float (*threshold)(float a, const sp_neuron_args *p, const sp_aux_args *q);
@@ -31,8 +33,8 @@ typedef struct sp_neuron_extra {
     double (*d_charge_d_w)(double v, double u, const sp_neuron_args *learned, float w, int scaled);
 } sp_neuron_extra;
 
-/* Neuron models round like the kernels (float, fma in a stated order), because a spike is discontinuous: a device with
- * IEEE float gives the same bits. NULL where the name is not a built-in one. */
+/* Neuron models round like the kernels (float, fma in a stated order), because a spike is discontinuous: a
+ * device with IEEE float gives the same bits. NULL where the name is not a built-in one. */
 typedef struct sp_neuron_model {
     const char *name;
     float (*charge)(float v, float x, const sp_neuron_args *p);
@@ -47,7 +49,8 @@ typedef struct sp_neuron_model {
 extern const sp_neuron_extra sp_plif_extra, sp_cuba_lif_extra, sp_alif_extra; /* neuron_ext_ref.c */
 
 /* Threshold of one neuron, as kernels round it: v_th, or what the model makes of its second state. */
-float sp_neuron_ref_threshold(const sp_neuron_model *n, float a, const sp_neuron_args *p, const sp_aux_args *q);
+float sp_neuron_ref_threshold(const sp_neuron_model *n, float a, const sp_neuron_args *p,
+                              const sp_aux_args *q);
 
 const sp_neuron_model *sp_neuron_ref_find(const char *name);
 

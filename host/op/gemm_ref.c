@@ -1,5 +1,5 @@
-/* C reference of gemm: c = op(a) op(b) [+ c], row-major. Where TA is set a is stored [K][M], where TB is set b is
- * stored [N][K]. */
+/* C reference of gemm: c = op(a) op(b) [+ c], row-major. Where TA is set a is stored [K][M], where TB is set
+ * b is stored [N][K]. */
 #include "op/references.h"
 
 void gemm_ref(const sp_op_call *call, void *const *buf)

@@ -10,13 +10,16 @@ uint16_t sp_half_from_float(float f)
     memcpy(&bits, &f, sizeof bits);
     uint32_t sign = bits >> 16 & 0x8000u, magnitude = bits & 0x7fffffffu;
     if (magnitude > 0x7f800000u)
-        return (uint16_t)(sign | 0x7e00u | (magnitude >> 13 & 0x1ffu)); /* quiet, the upper part of the payload */
-    if (magnitude >= 0x47800000u) /* 2^16 and more */
+        return (uint16_t)(sign | 0x7e00u |
+                          (magnitude >> 13 & 0x1ffu)); /* quiet, the upper part of the payload */
+    if (magnitude >= 0x47800000u)                      /* 2^16 and more */
         return (uint16_t)(sign | 0x7c00u);
-    if (magnitude < 0x38800000u) /* below 2^-14: a multiple of 2^-24; the product is exact, rint rounds ties to even */
+    if (magnitude <
+        0x38800000u) /* below 2^-14: a multiple of 2^-24; the product is exact, rint rounds ties to even */
         return (uint16_t)(sign | (uint32_t)rintf(fabsf(f) * 16777216.0f));
     uint32_t h = (magnitude - 0x38000000u) >> 13, rest = magnitude & 0x1fffu;
-    h += rest > 0x1000u || (rest == 0x1000u && (h & 1u)); /* carries into the exponent, at the top to infinity */
+    h += rest > 0x1000u ||
+         (rest == 0x1000u && (h & 1u)); /* carries into the exponent, at the top to infinity */
     return (uint16_t)(sign | h);
 }
 
@@ -29,7 +32,7 @@ float sp_half_to_float(uint16_t h)
         return h & 0x8000u ? -f : f;
     }
     bits = (uint32_t)(h & 0x8000u) << 16 | (magnitude >= 0x7c00u ? 0x7f800000u | (magnitude & 0x3ffu) << 13
-                                                                  : (magnitude << 13) + 0x38000000u);
+                                                                 : (magnitude << 13) + 0x38000000u);
     memcpy(&f, &bits, sizeof f);
     return f;
 }

@@ -1,4 +1,5 @@
-/* The calls of a lowered convolution, for whoever wants to know what they cost; plan/weights.c emits the steps. */
+/* The calls of a lowered convolution, for whoever wants to know what they cost; plan/weights.c emits the
+ * steps. */
 #include "op/lowered.h"
 
 #include <string.h>
@@ -44,7 +45,8 @@ size_t sp_op_lowered(const sp_op_call *call, sp_lowered_part out[SP_LOWERED_MAX_
     if (!forward && !input && !weight)
         return 0;
     int64_t images = sp_call_int(call, "N"), rows = sp_call_int(call, "HO") * sp_call_int(call, "WO");
-    int64_t o = sp_call_int(call, "O"), k = sp_call_int(call, "KH") * sp_call_int(call, "KW") * sp_call_int(call, "C");
+    int64_t o = sp_call_int(call, "O"),
+            k = sp_call_int(call, "KH") * sp_call_int(call, "KW") * sp_call_int(call, "C");
     int64_t chunk = sp_lowered_images(images, rows * k), rest = images % chunk;
     bool bias = forward && sp_call_flag(call, "BIAS");
     if (bias) {
@@ -57,9 +59,11 @@ size_t sp_op_lowered(const sp_op_call *call, sp_lowered_part out[SP_LOWERED_MAX_
         if (!each || !times)
             continue;
         n = add(out, n, patches(input ? "col2im/1" : "im2col/1", call, each), times);
-        n = add(out, n, forward ? product(each * rows, o, k, 0, 0, bias)
-                        : input ? product(each * rows, k, o, 0, 1, 0)
-                                : product(k, o, each * rows, 1, 0, 1), times);
+        n = add(out, n,
+                forward ? product(each * rows, o, k, 0, 0, bias)
+                : input ? product(each * rows, k, o, 0, 1, 0)
+                        : product(k, o, each * rows, 1, 0, 1),
+                times);
     }
     return n;
 }

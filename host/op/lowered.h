@@ -1,4 +1,5 @@
-/* What a convolution becomes where it is lowered to matrix products: im2col or col2im and gemm over chunks of images. */
+/* What a convolution becomes where it is lowered to matrix products: im2col or col2im and gemm over chunks of
+ * images. */
 #ifndef SP_OP_LOWERED_H
 #define SP_OP_LOWERED_H
 

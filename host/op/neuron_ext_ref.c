@@ -1,5 +1,5 @@
-/* C references of neuron.forward_ext and neuron.backward_ext: models with a second state, a threshold that follows it, or a
- * learnable scalar. Equations: docs/NUMERICS.md, "More than u". */
+/* C references of neuron.forward_ext and neuron.backward_ext: models with a second state, a threshold that
+ * follows it, or a learnable scalar. Equations: docs/NUMERICS.md, "More than u". */
 #include <math.h>
 #include <string.h>
 
@@ -72,10 +72,16 @@ static double aux_gain(const sp_aux_args *q)
     return (double)q->gain;
 }
 
-const sp_neuron_extra sp_alif_extra = {.aux = alif_aux, .current = alif_current, .d_aux_d_a = aux_decay, .d_aux_d_s = 1,
-                                       .d_current_d_x = 1, .threshold = alif_threshold, .d_threshold_d_a = aux_gain};
+const sp_neuron_extra sp_alif_extra = {.aux = alif_aux,
+                                       .current = alif_current,
+                                       .d_aux_d_a = aux_decay,
+                                       .d_aux_d_s = 1,
+                                       .d_current_d_x = 1,
+                                       .threshold = alif_threshold,
+                                       .d_threshold_d_a = aux_gain};
 
-float sp_neuron_ref_threshold(const sp_neuron_model *n, float a, const sp_neuron_args *p, const sp_aux_args *q)
+float sp_neuron_ref_threshold(const sp_neuron_model *n, float a, const sp_neuron_args *p,
+                              const sp_aux_args *q)
 {
     return n && n->extra && n->extra->threshold ? n->extra->threshold(a, p, q) : p->v_th;
 }
@@ -91,8 +97,10 @@ typedef struct setting {
 
 static setting read_setting(const sp_op_call *call, const float *w)
 {
-    setting s = {.n = sp_neuron_ref_find(call->neuron), .scaled = sp_call_flag(call, "SCALED"),
-                 .aux = sp_call_flag(call, "AUX"), .adapt = sp_call_flag(call, "ADAPT")};
+    setting s = {.n = sp_neuron_ref_find(call->neuron),
+                 .scaled = sp_call_flag(call, "SCALED"),
+                 .aux = sp_call_flag(call, "AUX"),
+                 .adapt = sp_call_flag(call, "ADAPT")};
     s.p = (sp_neuron_args){(float)sp_call_float(call, "decay"), (float)sp_call_float(call, "x_gain"),
                            (float)sp_call_float(call, "v_th"), (float)sp_call_float(call, "v_reset"),
                            sp_call_flag(call, "HARD")};
@@ -103,7 +111,8 @@ static setting read_setting(const sp_op_call *call, const float *w)
 }
 
 /* v[t-1], and the spike s[t-1] in *s. */
-static float state_before(const setting *k, bool first, const float *u_prev, const float *aux_prev, int64_t i, float *s)
+static float state_before(const setting *k, bool first, const float *u_prev, const float *aux_prev, int64_t i,
+                          float *s)
 {
     *s = 0;
     if (first)
@@ -163,19 +172,23 @@ void neuron_backward_ext_ref(const sp_op_call *call, void *const *buf)
         float th = sp_neuron_ref_threshold(k.n, k.adapt ? aux[i] : 0, &k.p, &k.q), before;
         double ui = (double)u[i], s = u[i] >= th ? 1 : 0;
         double h = sp_surrogate_ref_grad(call->surrogate, (double)(u[i] - th), width, NULL);
-        double c_v = temporal && !last ? (double)carry[i] : 0, c_a = temporal && k.aux && !last ? (double)carry_aux[i] : 0;
-        double g = (double)g_s[i] + (detach ? 0 : c_v * k.n->d_reset_d_s(ui, s, &k.p)) + c_a * x->d_aux_d_s; /* dL/ds */
+        double c_v = temporal && !last ? (double)carry[i] : 0,
+               c_a = temporal && k.aux && !last ? (double)carry_aux[i] : 0;
+        double g = (double)g_s[i] + (detach ? 0 : c_v * k.n->d_reset_d_s(ui, s, &k.p)) +
+                   c_a * x->d_aux_d_s; /* dL/ds */
         double g_u = g * h + c_v * k.n->d_reset_d_u(ui, s, &k.p);
         double g_current = g_u * k.n->d_charge_d_x(&k.p), g_a = 0;
         if (k.aux)
-            g_a = c_a * x->d_aux_d_a(&k.q) + g_current * x->d_current_d_a - (k.adapt ? g * h * x->d_threshold_d_a(&k.q) : 0);
+            g_a = c_a * x->d_aux_d_a(&k.q) + g_current * x->d_current_d_a -
+                  (k.adapt ? g * h * x->d_threshold_d_a(&k.q) : 0);
         g_x[i] = (float)(k.aux ? g_current * x->d_current_d_x + g_a * x->d_aux_d_x : g_current);
         if (temporal)
             carry[i] = (float)(g_u * k.n->d_charge_d_v(&k.p));
         if (temporal && k.aux)
             carry_aux[i] = (float)g_a;
         if (w)
-            sum_w += g_u * x->d_charge_d_w((double)state_before(&k, first, u_prev, aux_prev, i, &before), ui, &k.p, w[0], k.scaled);
+            sum_w += g_u * x->d_charge_d_w((double)state_before(&k, first, u_prev, aux_prev, i, &before), ui,
+                                           &k.p, w[0], k.scaled);
     }
     if (w)
         g_w[0] = (float)((double)g_w[0] + sum_w);

@@ -187,7 +187,8 @@ static double any_d_reset_d_s(double u, double s, const sp_neuron_args *p)
 }
 
 static const sp_neuron_model models[] = {
-    {"lif", lif_charge, any_reset, lif_d_charge_d_v, any_d_charge_d_x, any_d_reset_d_u, any_d_reset_d_s, NULL},
+    {"lif", lif_charge, any_reset, lif_d_charge_d_v, any_d_charge_d_x, any_d_reset_d_u, any_d_reset_d_s,
+     NULL},
     {"if", if_charge, any_reset, if_d_charge_d_v, any_d_charge_d_x, any_d_reset_d_u, any_d_reset_d_s, NULL},
     {"plif", lif_charge, any_reset, lif_d_charge_d_v, any_d_charge_d_x, any_d_reset_d_u, any_d_reset_d_s,
      &sp_plif_extra},
@@ -232,7 +233,8 @@ void neuron_forward_ref(const sp_op_call *call, void *const *buf)
                 ref_store(buf[4], half, i, NAN);
                 continue;
             }
-            float in = norm ? fmaf(scale[c], x[i], shift[c]) : x[i], before = first ? 0 : ref_stored(buf[1], half, i);
+            float in = norm ? fmaf(scale[c], x[i], shift[c]) : x[i],
+                  before = first ? 0 : ref_stored(buf[1], half, i);
             float v = first ? p.v_reset : n->reset(before, before >= p.v_th ? 1.0f : 0.0f, &p);
             ref_store(buf[4], half, i, n->charge(v, in, &p));
             if (ref_stored(buf[4], half, i) >= p.v_th) /* what is stored decides */
@@ -252,14 +254,19 @@ typedef struct backward {
 
 static backward backward_of(const sp_op_call *call)
 {
-    return (backward){sp_neuron_ref_find(call->neuron),    call->surrogate,
-                      neuron_args(call),                   sp_call_flag(call, "TEMPORAL"),
-                      sp_call_flag(call, "DETACH"),        sp_call_flag(call, "U_HALF"),
-                      sp_call_int(call, "last") != 0,      (double)(float)sp_call_float(call, "width")};
+    return (backward){sp_neuron_ref_find(call->neuron),
+                      call->surrogate,
+                      neuron_args(call),
+                      sp_call_flag(call, "TEMPORAL"),
+                      sp_call_flag(call, "DETACH"),
+                      sp_call_flag(call, "U_HALF"),
+                      sp_call_int(call, "last") != 0,
+                      (double)(float)sp_call_float(call, "width")};
 }
 
 /* g_x of neuron i; carry goes one time step back. */
-static float backward_neuron(const backward *b, const float *g_s, const void *potentials, float *carry, int64_t i)
+static float backward_neuron(const backward *b, const float *g_s, const void *potentials, float *carry,
+                             int64_t i)
 {
     if (!b->n)
         return NAN;
@@ -268,7 +275,8 @@ static float backward_neuron(const backward *b, const float *g_s, const void *po
     double h = sp_surrogate_ref_grad(b->surrogate, (double)(u - b->p.v_th), b->width, NULL);
     double g_u = (double)g_s[i] * h;
     if (b->temporal && !b->last)
-        g_u += (double)carry[i] * (b->n->d_reset_d_u(ui, s, &b->p) + (b->detach ? 0 : b->n->d_reset_d_s(ui, s, &b->p) * h));
+        g_u += (double)carry[i] *
+               (b->n->d_reset_d_u(ui, s, &b->p) + (b->detach ? 0 : b->n->d_reset_d_s(ui, s, &b->p) * h));
     if (b->temporal)
         carry[i] = (float)(g_u * b->n->d_charge_d_v(&b->p));
     return (float)(g_u * b->n->d_charge_d_x(&b->p));
@@ -297,7 +305,8 @@ void neuron_backward_norm_ref(const sp_op_call *call, void *const *buf)
         for (int64_t i = c; i < M * C; i += C) {
             g_x[i] = backward_neuron(&b, buf[0], buf[1], buf[5], i);
             sum_g += (double)g_x[i];
-            sum_gxhat += (double)g_x[i] * ((double)ref_stored(buf[2], x_half, i) - (double)mean[c]) * (double)rstd[c];
+            sum_gxhat +=
+                (double)g_x[i] * ((double)ref_stored(buf[2], x_half, i) - (double)mean[c]) * (double)rstd[c];
         }
         sums[c] = (float)sum_g;
         sums[C + c] = (float)sum_gxhat;

@@ -1,5 +1,6 @@
-/* The table of op contracts and the calls made from it. Shapes are expressions over a call's ints and flags; a wrong
- * name is a mistake in our own code and aborts with a message, because no person's input can cause it. */
+/* The table of op contracts and the calls made from it. Shapes are expressions over a call's ints and flags;
+ * a wrong name is a mistake in our own code and aborts with a message, because no person's input can cause
+ * it. */
 #include "op/op.h"
 
 #include <stdarg.h>
@@ -183,8 +184,8 @@ int sp_call_lookup(void *call, const char *name, int64_t *value)
     return 0;
 }
 
-/* Names in the table are proven by tests/unit/op, so the one thing that can fail here is a shape too large for 64
- * bits: it counts as INT64_MAX, which every memory limit refuses. */
+/* Names in the table are proven by tests/unit/op, so the one thing that can fail here is a shape too large
+ * for 64 bits: it counts as INT64_MAX, which every memory limit refuses. */
 static int64_t evaluate(const sp_op_call *c, const char *text)
 {
     sp_op_call copy = *c; /* the lookup takes a pointer that is not const */

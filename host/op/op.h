@@ -1,10 +1,11 @@
-/* Op contracts. An op is what a step of a schedule does: named buffers, integers, floats and flags, and a C reference
- * that defines its meaning. The table is op_table.inc; kernels and plugins implement entries of it.
+/* Op contracts. An op is what a step of a schedule does: named buffers, integers, floats and flags, and a C
+ * reference that defines its meaning. The table is op_table.inc; kernels and plugins implement entries of it.
  *
- * Buffers hold 4-byte elements. A buffer is rows x cols; where its `bits` flag is set it holds spikes: one bit per
- * element, 32 columns to a uint word, ceildiv(cols, 32) words a row, column c in bit c % 32 of word c / 32, bits past
- * cols zero. Where its `half` flag is set its elements are IEEE binary16, two to a word without padding between rows: storage
- * only, kernels compute in float32. Everything else is float32 unless `type` says otherwise. */
+ * Buffers hold 4-byte elements. A buffer is rows x cols; where its `bits` flag is set it holds spikes: one
+ * bit per element, 32 columns to a uint word, ceildiv(cols, 32) words a row, column c in bit c % 32 of word c
+ * / 32, bits past cols zero. Where its `half` flag is set its elements are IEEE binary16, two to a word
+ * without padding between rows: storage only, kernels compute in float32. Everything else is float32 unless
+ * `type` says otherwise. */
 #ifndef SP_OP_OP_H
 #define SP_OP_OP_H
 
@@ -26,7 +27,7 @@ typedef struct sp_op_buffer {
     const char *when;        /* flag expression: the buffer exists; NULL always */
     const char *acc;         /* flag name: an SP_OUT buffer that is added to when set; NULL none */
     const char *half;        /* flag name: elements are binary16 when set; "1" always; NULL never */
-    const char *alias;       /* name of an input whose memory this output may be, element for element; NULL none */
+    const char *alias; /* name of an input whose memory this output may be, element for element; NULL none */
     sp_type type;
 } sp_op_buffer;
 
@@ -35,34 +36,36 @@ typedef struct sp_op sp_op;
 /* One use of an op: its shape, settings and flags; no memory. */
 typedef struct sp_op_call {
     const sp_op *op;
-    int64_t ints[SP_OP_MAX_INTS];       /* order of sp_op.ints */
-    double floats[SP_OP_MAX_FLOATS];    /* order of sp_op.floats */
-    int flags[SP_OP_MAX_FLAGS];         /* 0 or 1, order of sp_op.flags */
-    const char *neuron, *surrogate;     /* fragment names, where the op takes them */
+    int64_t ints[SP_OP_MAX_INTS];    /* order of sp_op.ints */
+    double floats[SP_OP_MAX_FLOATS]; /* order of sp_op.floats */
+    int flags[SP_OP_MAX_FLAGS];      /* 0 or 1, order of sp_op.flags */
+    const char *neuron, *surrogate;  /* fragment names, where the op takes them */
 } sp_op_call;
 
-/* buf[i] belongs to op->buffers[i]; NULL when absent. References are written to be read and accumulate in double. */
+/* buf[i] belongs to op->buffers[i]; NULL when absent. References are written to be read and accumulate in
+ * double. */
 typedef void (*sp_op_reference)(const sp_op_call *call, void *const *buf);
 
 struct sp_op {
-    const char *id;          /* "conv.forward/1": family.pass/revision */
-    const char *about;       /* one line, with the equation's place in docs/NUMERICS.md */
+    const char *id;    /* "conv.forward/1": family.pass/revision */
+    const char *about; /* one line, with the equation's place in docs/NUMERICS.md */
     sp_op_buffer buffers[SP_OP_MAX_BUFFERS];
     const char *ints[SP_OP_MAX_INTS];
     const char *floats[SP_OP_MAX_FLOATS];
     const char *flags[SP_OP_MAX_FLAGS];
     bool takes_neuron, takes_surrogate;
     sp_op_reference reference;
-    const char *flops;       /* expression: multiply-adds counted as 2; NULL for data movement */
-    double tolerance;        /* max |a - ref| <= tolerance * max(|ref|); 0 = exact */
+    const char *flops; /* expression: multiply-adds counted as 2; NULL for data movement */
+    double tolerance;  /* max |a - ref| <= tolerance * max(|ref|); 0 = exact */
 };
 
-const sp_op *sp_op_find(const char *id);          /* "conv.forward/1" or "conv.forward" (newest); NULL when unknown */
+const sp_op *sp_op_find(const char *id); /* "conv.forward/1" or "conv.forward" (newest); NULL when unknown */
 size_t sp_op_count(void);
 const sp_op *sp_op_at(size_t i);
 void sp_op_family(const sp_op *op, char *out, size_t size); /* id without "/rev" */
 
-/* A call with every int, float and flag zero. Setting an unknown name is a programming error (abort with a message). */
+/* A call with every int, float and flag zero. Setting an unknown name is a programming error (abort with a
+ * message). */
 sp_op_call sp_op_call_make(const char *id);
 void sp_call_set_int(sp_op_call *c, const char *name, int64_t v);
 void sp_call_set_float(sp_op_call *c, const char *name, double v);
@@ -71,23 +74,24 @@ int64_t sp_call_int(const sp_op_call *c, const char *name);
 double sp_call_float(const sp_op_call *c, const char *name);
 int sp_call_flag(const sp_op_call *c, const char *name);
 
-int sp_op_buffer_index(const sp_op *op, const char *name);       /* -1 when there is none */
+int sp_op_buffer_index(const sp_op *op, const char *name); /* -1 when there is none */
 bool sp_call_has_buffer(const sp_op_call *c, int i);
 bool sp_call_buffer_is_bits(const sp_op_call *c, int i);
 bool sp_call_buffer_is_half(const sp_op_call *c, int i);
-/* A flag of the call that makes a buffer half; NULL none. What was not written for such a flag does not know that layout. */
+/* A flag of the call that makes a buffer half; NULL none. What was not written for such a flag does not know
+ * that layout. */
 const char *sp_call_half_flag(const sp_op_call *c);
-sp_access sp_call_buffer_access(const sp_op_call *c, int i);     /* acc flag turns SP_OUT into SP_INOUT */
+sp_access sp_call_buffer_access(const sp_op_call *c, int i); /* acc flag turns SP_OUT into SP_INOUT */
 int64_t sp_call_buffer_rows(const sp_op_call *c, int i);
 int64_t sp_call_buffer_cols(const sp_op_call *c, int i);
-int64_t sp_call_buffer_elems(const sp_op_call *c, int i);        /* 4-byte elements, words for bits and halves */
+int64_t sp_call_buffer_elems(const sp_op_call *c, int i); /* 4-byte elements, words for bits and halves */
 
 /* sp_expr_lookup over a call: its ints, flags. ctx is the sp_op_call. */
 int sp_call_lookup(void *call, const char *name, int64_t *value);
 
 /* Dynamic scalars: ints and floats whose value changes between launches of one step. The executor sets them:
- * "first" (1 at the first time step), "last" (1 at the last), "iteration" (mini-batch number), and the floats "lr",
- * "bias1", "bias2" (1 - beta^n of AdamW). Kernels never bake them. */
+ * "first" (1 at the first time step), "last" (1 at the last), "iteration" (mini-batch number), and the floats
+ * "lr", "bias1", "bias2" (1 - beta^n of AdamW). Kernels never bake them. */
 bool sp_op_scalar_is_dynamic(const char *name);
 
 /* "N=128 H=28 ... X_BITS=1" for messages and wisdom keys. */

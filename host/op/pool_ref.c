@@ -1,6 +1,7 @@
-/* C references of the pooling family: average (padding counted as zeros), maximum (padding never wins, the first
- * maximum in row order takes the gradient, a NaN is a maximum) and adaptive average. Windows do not dilate. Backward
- * passes ask, for each input pixel, which windows hold it, so that every sum is one double. */
+/* C references of the pooling family: average (padding counted as zeros), maximum (padding never wins, the
+ * first maximum in row order takes the gradient, a NaN is a maximum) and adaptive average. Windows do not
+ * dilate. Backward passes ask, for each input pixel, which windows hold it, so that every sum is one double.
+ */
 #include <math.h>
 
 #include "op/references.h"

@@ -1,6 +1,6 @@
-/* The C references of all ops, declared from op_table.inc so that table and prototypes cannot part, and the few
- * helpers they share. A reference defines the meaning of its op: it is written to be read, accumulates in double,
- * and takes its buffers in the order of the contract (NULL where a buffer is absent). */
+/* The C references of all ops, declared from op_table.inc so that table and prototypes cannot part, and the
+ * few helpers they share. A reference defines the meaning of its op: it is written to be read, accumulates in
+ * double, and takes its buffers in the order of the contract (NULL where a buffer is absent). */
 #ifndef SP_OP_REFERENCES_H
 #define SP_OP_REFERENCES_H
 

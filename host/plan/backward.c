@@ -9,7 +9,8 @@ static sp_status new_gradient(sp_builder *b, int act, int *out)
 {
     const sp_activation *a = &b->g->acts[act];
     char name[64];
-    snprintf(name, sizeof name, "gradient of %.30s", a->producer >= 0 ? b->g->nodes[a->producer].name : "input");
+    snprintf(name, sizeof name, "gradient of %.30s",
+             a->producer >= 0 ? b->g->nodes[a->producer].name : "input");
     return spi_value_new(b, name, spi_rows(b, a) * a->c, SP_STORE_LOCAL, out);
 }
 
@@ -91,25 +92,28 @@ static void neuron_call(sp_emit *e, int node)
     e->step.call.surrogate = neuron->surrogate;
 }
 
-/* A norm that is applied inside the neuron gets its sums from there too, where that is faster: one walk over the maps instead of
- * two. e becomes that step; norm: the node. */
+/* A norm that is applied inside the neuron gets its sums from there too, where that is faster: one walk over
+ * the maps instead of two. e becomes that step; norm: the node. */
 static sp_status fuse_norm(sp_emit *e, int node, int *norm)
 {
     static const char *const apart[2] = {"neuron.backward", "batch_norm.backward"};
     sp_builder *b = e->b;
     int producer = b->g->acts[b->g->nodes[node].in[0]].producer;
     *norm = -1;
-    if (producer < 0 || !b->g->nodes[producer].fused || b->g->nodes[producer].td || spi_neuron_is_extended(b, node))
+    if (producer < 0 || !b->g->nodes[producer].fused || b->g->nodes[producer].td ||
+        spi_neuron_is_extended(b, node))
         return SP_OK;
     const sp_node *n = &b->g->nodes[producer];
     sp_emit f = spi_step(b, node, "neuron.backward_norm"), apply = apply_step(b, producer);
     neuron_call(&f, node);
     bind_norm(&f, producer);
-    if (!sp_select_fuses(b->p->reg, b->p->dev, (const sp_op_call *const[]){&f.step.call, &apply.step.call}, apart))
+    if (!sp_select_fuses(b->p->reg, b->p->dev, (const sp_op_call *const[]){&f.step.call, &apply.step.call},
+                         apart))
         return SP_OK;
     SP_TRY(spi_recompute(b, n->in[0]));
     bind_norm(&f, producer);
-    SP_TRY(spi_value_new(b, "sums of a norm", 2 * b->g->acts[n->out].c, SP_STORE_LOCAL, &b->bn_sums[producer]));
+    SP_TRY(
+        spi_value_new(b, "sums of a norm", 2 * b->g->acts[n->out].c, SP_STORE_LOCAL, &b->bn_sums[producer]));
     spi_bind(&f, "sums", b->bn_sums[producer]);
     SP_TRY(spi_bind_param(&f, "g_gamma", n->gamma, true));
     SP_TRY(spi_bind_param(&f, "g_beta", n->beta, true));
@@ -125,10 +129,12 @@ static sp_status neuron_backward(sp_builder *b, int node, int g)
     int g_x, norm;
     SP_TRY(new_gradient(b, n->in[0], &g_x));
     if (b->temporal && b->carry[node] < 0)
-        SP_TRY(spi_value_new(b, "dL/dv between steps", spi_rows(b, a) * a->c, SP_STORE_STATE, &b->carry[node]));
+        SP_TRY(
+            spi_value_new(b, "dL/dv between steps", spi_rows(b, a) * a->c, SP_STORE_STATE, &b->carry[node]));
     if (n->layer->neuron.recurrent)
         SP_TRY(spi_recurrent_gradient(b, node, &g));
-    sp_emit e = spi_step(b, node, spi_neuron_is_extended(b, node) ? "neuron.backward_ext" : "neuron.backward");
+    sp_emit e =
+        spi_step(b, node, spi_neuron_is_extended(b, node) ? "neuron.backward_ext" : "neuron.backward");
     neuron_call(&e, node);
     SP_TRY(fuse_norm(&e, node, &norm));
     spi_bind(&e, "g_s", g), spi_bind(&e, "u", b->u[node]), spi_bind(&e, "g_x", g_x);

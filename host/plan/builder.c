@@ -1,4 +1,5 @@
-/* Values and steps: the vocabulary of the schedule builders. Every emitted step has its kernel chosen and built. */
+/* Values and steps: the vocabulary of the schedule builders. Every emitted step has its kernel chosen and
+ * built. */
 #include "plan/builder.h"
 
 #include <stdio.h>
@@ -20,7 +21,8 @@ sp_status spi_value_new(sp_builder *b, const char *name, int64_t elems, sp_store
         p->cap_values = cap;
     }
     sp_value *v = &p->values[p->n_values];
-    *v = (sp_value){.bytes = (uint64_t)elems * 4, .store = store, .segment = -1, .first = -1, .last = -1, .shares = -1};
+    *v = (sp_value){
+        .bytes = (uint64_t)elems * 4, .store = store, .segment = -1, .first = -1, .last = -1, .shares = -1};
     snprintf(v->name, sizeof v->name, "%.63s", name);
     *out = p->n_values++;
     return SP_OK;
@@ -51,8 +53,9 @@ sp_emit spi_step(sp_builder *b, int node, const char *op)
         e.step.operands[i].value = -1;
     char family[64];
     sp_op_family(e.step.call.op, family, sizeof family);
-    snprintf(e.step.label, sizeof e.step.label, "%s%s%s%s", node >= 0 ? b->g->nodes[node].name : "", node >= 0 ? " " : "",
-             family, b->p->o.method == SP_METHOD_EVAL ? " (eval)" : ""); /* both plans share a profile */
+    snprintf(e.step.label, sizeof e.step.label, "%s%s%s%s", node >= 0 ? b->g->nodes[node].name : "",
+             node >= 0 ? " " : "", family,
+             b->p->o.method == SP_METHOD_EVAL ? " (eval)" : ""); /* both plans share a profile */
     return e;
 }
 
@@ -122,8 +125,9 @@ int64_t spi_rows(const sp_builder *b, const sp_activation *a)
     return b->p->o.batch * a->h * a->w;
 }
 
-/* Chooses a kernel and builds it; one that cannot be built is refused with the reason (after smaller groups, where its groups were
- * too large) and the next one is tried. Of a variant that lowers there is nothing to build: s->launch stays NULL. */
+/* Chooses a kernel and builds it; one that cannot be built is refused with the reason (after smaller groups,
+ * where its groups were too large) and the next one is tried. Of a variant that lowers there is nothing to
+ * build: s->launch stays NULL. */
 static sp_status choose_and_build(sp_builder *b, sp_step *s)
 {
     for (;;) {
@@ -133,15 +137,19 @@ static sp_status choose_and_build(sp_builder *b, sp_step *s)
         sp_error why = {0};
         int64_t tunes[SP_VARIANT_MAX_TUNES];
         bool tuned = sp_wisdom_tunes(b->p->reg, s->variant, &s->call, tunes);
-        sp_status st = sp_launch_create(b->p->reg, b->p->dev, s->variant, &s->call, tuned ? tunes : NULL, &s->launch, &why);
+        sp_status st = sp_launch_create(b->p->reg, b->p->dev, s->variant, &s->call, tuned ? tunes : NULL,
+                                        &s->launch, &why);
         if (st == SP_OK)
-            return b->p->reg->recorder ? sp_package_record_launch(b->p->reg->recorder, b->p->reg, s->launch, b->err) : SP_OK;
+            return b->p->reg->recorder
+                       ? sp_package_record_launch(b->p->reg->recorder, b->p->reg, s->launch, b->err)
+                       : SP_OK;
         if (s->variant->origin == SP_ORIGIN_REFERENCE || st == SP_E_MEMORY || b->p->reg->package) {
             if (b->err)
                 *b->err = why;
             return sp_error_prefix(b->err, st, "%s: ", s->label);
         }
-        if (why.cl_code == CL_INVALID_WORK_GROUP_SIZE && sp_variant_shrink_groups(s->variant, b->p->dev, &s->call))
+        if (why.cl_code == CL_INVALID_WORK_GROUP_SIZE &&
+            sp_variant_shrink_groups(s->variant, b->p->dev, &s->call))
             continue;
         sp_log(SP_LOG_WARNING, "plugin %s refused: %s", s->variant->id, why.text);
         sp_variant_refuse(s->variant, why.text);
@@ -160,7 +168,8 @@ static sp_status check_operands(sp_builder *b, const sp_step *s)
 {
     for (int i = 0; i < SP_OP_MAX_BUFFERS && s->call.op->buffers[i].name; i++)
         if (sp_call_has_buffer(&s->call, i) != (s->operands[i].value >= 0))
-            return SP_FAIL(b->err, SP_E_FAILED, "%s: internal: operand %s %s", s->label, s->call.op->buffers[i].name,
+            return SP_FAIL(b->err, SP_E_FAILED, "%s: internal: operand %s %s", s->label,
+                           s->call.op->buffers[i].name,
                            s->operands[i].value >= 0 ? "is bound but not used" : "is missing");
     return SP_OK;
 }
@@ -195,6 +204,7 @@ sp_status spi_emit(sp_emit *e)
     seg->steps[seg->n] = *s; /* the plan owns the launch from here */
     seg->n++;
     if (work)
-        SP_TRY(spi_value_new(b, name, (int64_t)((work + 3) / 4), SP_STORE_LOCAL, &seg->steps[seg->n - 1].work));
+        SP_TRY(
+            spi_value_new(b, name, (int64_t)((work + 3) / 4), SP_STORE_LOCAL, &seg->steps[seg->n - 1].work));
     return SP_OK;
 }

@@ -33,22 +33,24 @@ static bool act_is_kept(const sp_builder *b, int act)
 {
     for (int i = 0; i < b->g->n_nodes; i++) {
         const sp_node *n = &b->g->nodes[i];
-        bool reads = n->weight >= 0 || n->type == SP_NODE_POOL_MAX || (n->type == SP_NODE_RESIDUAL && n->skip_gain >= 0);
+        bool reads = n->weight >= 0 || n->type == SP_NODE_POOL_MAX ||
+                     (n->type == SP_NODE_RESIDUAL && n->skip_gain >= 0);
         if (reads && n->in[0] == act)
             return true;
     }
     return false;
 }
 
-/* The backward pass of a batch norm reads its input, the largest thing that is kept. What is computed once a mini-batch, or
- * again in the backward pass, or is read there as float32 by others, stays as it is. */
+/* The backward pass of a batch norm reads its input, the largest thing that is kept. What is computed once a
+ * mini-batch, or again in the backward pass, or is read there as float32 by others, stays as it is. */
 static sp_status keep_input_as_half(sp_builder *b, int node)
 {
     int act = b->g->nodes[node].in[0], producer = b->g->acts[act].producer;
     bool backward_follows = b->segment == SP_SEGMENT_FULL || b->temporal;
     b->bn_half[node] = -1;
-    if (!b->p->o.half || !b->training || !backward_follows || act == 0 || (producer >= 0 && spi_node_is_static(b, producer)) ||
-        spi_is_recomputed(b, act) || act_is_kept(b, act))
+    if (!b->p->o.half || !b->training || !backward_follows || act == 0 ||
+        (producer >= 0 && spi_node_is_static(b, producer)) || spi_is_recomputed(b, act) ||
+        act_is_kept(b, act))
         return SP_OK;
     return spi_pack_half(b, node, act, &b->bn_half[node]);
 }
@@ -138,13 +140,15 @@ static sp_status neuron_forward(sp_builder *b, int node)
     const sp_node *n = &b->g->nodes[node];
     const sp_activation *a = &b->g->acts[n->out];
     int producer = b->g->acts[n->in[0]].producer, x = b->act[n->in[0]], s;
-    bool norm = producer >= 0 && b->g->nodes[producer].type == SP_NODE_BATCH_NORM && b->g->nodes[producer].fused;
+    bool norm =
+        producer >= 0 && b->g->nodes[producer].type == SP_NODE_BATCH_NORM && b->g->nodes[producer].fused;
     if (norm)
         x = b->act[b->g->nodes[producer].in[0]];
     if (b->u[node] < 0) {
         char name[64];
         snprintf(name, sizeof name, "%.40s membrane", n->name);
-        SP_TRY(spi_value_new(b, name, spi_rows(b, a) * a->c, b->temporal ? SP_STORE_HISTORY : SP_STORE_STATE, &b->u[node]));
+        SP_TRY(spi_value_new(b, name, spi_rows(b, a) * a->c, b->temporal ? SP_STORE_HISTORY : SP_STORE_STATE,
+                             &b->u[node]));
         b->p->values[b->u[node]].slots = spi_neuron_slots(b, node);
     }
     SP_TRY(n->layer->neuron.recurrent ? spi_recurrent_spikes(b, node, &s) : new_output(b, n, &s));
@@ -209,8 +213,8 @@ static sp_status scale_forward(sp_builder *b, int node)
     return spi_emit(&e);
 }
 
-/* In training: the mask of this mini-batch is drawn before its first time step. In evaluation: nothing to do, and the
- * activation is taken over (spikes are unpacked, since what follows expects real values). */
+/* In training: the mask of this mini-batch is drawn before its first time step. In evaluation: nothing to do,
+ * and the activation is taken over (spikes are unpacked, since what follows expects real values). */
 static sp_status dropout_forward(sp_builder *b, int node)
 {
     const sp_node *n = &b->g->nodes[node];
@@ -281,7 +285,8 @@ sp_status spi_forward_node(sp_builder *b, int node)
     return SP_FAIL(b->err, SP_E_FAILED, "internal: unknown node type");
 }
 
-/* Whether a node is computed once per mini-batch: a layer with weights that reads an input that does not change. */
+/* Whether a node is computed once per mini-batch: a layer with weights that reads an input that does not
+ * change. */
 bool spi_node_is_static(const sp_builder *b, int node)
 {
     const sp_node *n = &b->g->nodes[node];

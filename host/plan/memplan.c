@@ -1,8 +1,8 @@
 /* Memory plan: where each value lies in the arena.
  *
- * Values used in one segment live from their first to their last step there and share memory with those they do not
- * meet; everything else has a place of its own, once, or once for every time step (BPTT's history). The arena is cut in
- * slabs no larger than the device's largest allocation; no value crosses a cut. */
+ * Values used in one segment live from their first to their last step there and share memory with those they
+ * do not meet; everything else has a place of its own, once, or once for every time step (BPTT's history).
+ * The arena is cut in slabs no larger than the device's largest allocation; no value crosses a cut. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -78,8 +78,9 @@ static void share_in_place(sp_plan *p, int segment, int i)
         if (to < 0 || from < 0 || to == from || bound_elsewhere(s, from, in))
             continue;
         sp_value *a = &p->values[from], *b = &p->values[to];
-        if (a->store != SP_STORE_LOCAL || b->store != SP_STORE_LOCAL || a->bytes != b->bytes || a->last != i ||
-            b->first != i || b->shares >= 0 || sp_call_buffer_is_bits(&s->call, in) != sp_call_buffer_is_bits(&s->call, k))
+        if (a->store != SP_STORE_LOCAL || b->store != SP_STORE_LOCAL || a->bytes != b->bytes ||
+            a->last != i || b->first != i || b->shares >= 0 ||
+            sp_call_buffer_is_bits(&s->call, in) != sp_call_buffer_is_bits(&s->call, k))
             continue;
         int root = root_of(p, from);
         b->shares = root;
@@ -101,7 +102,8 @@ static int by_place(const void *x, const void *y)
 /* Lowest place >= at where bytes do not cross a slab. */
 static uint64_t fit_slab(const sp_plan *p, uint64_t at, uint64_t bytes)
 {
-    return at / p->slab_bytes == (at + bytes - 1) / p->slab_bytes ? at : (at / p->slab_bytes + 1) * p->slab_bytes;
+    return at / p->slab_bytes == (at + bytes - 1) / p->slab_bytes ? at
+                                                                  : (at / p->slab_bytes + 1) * p->slab_bytes;
 }
 
 static sp_status check_value(const sp_plan *p, const sp_value *v, sp_error *err)
@@ -110,8 +112,8 @@ static sp_status check_value(const sp_plan *p, const sp_value *v, sp_error *err)
     if (bytes <= p->slab_bytes)
         return SP_OK;
     return SP_FAIL(err, SP_E_DEVICE,
-                   "\"%s\" needs %.1f MiB in one piece, but %s gives at most %.1f MiB; use a smaller batch", v->name,
-                   (double)bytes / 1048576.0, p->dev->info.name, (double)p->slab_bytes / 1048576.0);
+                   "\"%s\" needs %.1f MiB in one piece, but %s gives at most %.1f MiB; use a smaller batch",
+                   v->name, (double)bytes / 1048576.0, p->dev->info.name, (double)p->slab_bytes / 1048576.0);
 }
 
 static sp_status place_states(sp_plan *p, sp_error *err)
@@ -169,7 +171,8 @@ static sp_status place_locals(sp_plan *p, int segment, sp_error *err)
     block *placed = sp_alloc_array((size_t)p->n_values + 1, sizeof *placed);
     sp_status st = order && placed ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory while planning");
     for (int i = 0; st == SP_OK && i < p->n_values; i++)
-        if (p->values[i].store == SP_STORE_LOCAL && p->values[i].segment == segment && p->values[i].shares < 0)
+        if (p->values[i].store == SP_STORE_LOCAL && p->values[i].segment == segment &&
+            p->values[i].shares < 0)
             order[n++] = i;
     sort_values = p->values;
     if (n > 0)
@@ -207,10 +210,14 @@ sp_status spi_memory_plan(sp_plan *p, sp_error *err)
     uint64_t total = p->arena_bytes + p->model->bytes;
     if (p->dev->info.global_bytes && !p->o.unlimited && total > p->dev->info.global_bytes)
         return SP_FAIL(err, SP_E_DEVICE,
-                       "the plan needs %.1f MiB on the device (%.1f MiB of it parameters and optimizer), but %s has %.1f "
-                       "MiB; use a smaller batch%s", (double)total / 1048576.0, (double)p->model->bytes / 1048576.0,
-                       p->dev->info.name, (double)p->dev->info.global_bytes / 1048576.0,
-                       p->o.method == SP_METHOD_BPTT ? ", fewer time steps, or sltt, whose memory does not grow with them" : "");
+                       "the plan needs %.1f MiB on the device (%.1f MiB of it parameters and optimizer), but "
+                       "%s has %.1f "
+                       "MiB; use a smaller batch%s",
+                       (double)total / 1048576.0, (double)p->model->bytes / 1048576.0, p->dev->info.name,
+                       (double)p->dev->info.global_bytes / 1048576.0,
+                       p->o.method == SP_METHOD_BPTT ? ", fewer time steps, or sltt, whose memory does not "
+                                                       "grow with them"
+                                                     : "");
     return SP_OK;
 }
 
@@ -228,8 +235,8 @@ sp_status sp_plan_attach(sp_plan *p, sp_plan *share, sp_error *err)
     p->owns_slabs = true;
     for (int i = 0; i < n; i++) {
         uint64_t left = p->arena_bytes - (uint64_t)i * p->slab_bytes;
-        SP_TRY(sp_device_alloc(p->dev, left < p->slab_bytes ? left : p->slab_bytes, "the arena of activations and states",
-                               &p->slabs[i], err));
+        SP_TRY(sp_device_alloc(p->dev, left < p->slab_bytes ? left : p->slab_bytes,
+                               "the arena of activations and states", &p->slabs[i], err));
         p->n_slabs++;
     }
     return SP_OK;
@@ -241,7 +248,8 @@ sp_range sp_plan_value(const sp_plan *p, int value, int t)
     if (v->store == SP_STORE_FIXED)
         return (sp_range){p->model->mem, v->fixed_at * 4};
     int64_t slots = sp_plan_slots(p, v);
-    uint64_t at = v->at[v->joined && t < 0 ? 0 : (t + slots) % slots]; /* t is -1 or more: before the first step; joined: all steps */
+    uint64_t at = v->at[v->joined && t < 0 ? 0 : (t + slots) % slots]; /* t is -1 or more: before the first
+                                                                          step; joined: all steps */
     return (sp_range){p->slabs[at / p->slab_bytes], at % p->slab_bytes};
 }
 

@@ -1,4 +1,5 @@
-/* Model: the device memory that outlives plans. One buffer: weights, gradients, optimizer moments, running statistics. */
+/* Model: the device memory that outlives plans. One buffer: weights, gradients, optimizer moments, running
+ * statistics. */
 #include <string.h>
 
 #include "base/error.h"
@@ -10,7 +11,12 @@ sp_status sp_model_create(const sp_graph *g, sp_device *dev, bool adamw, sp_mode
     if (!m)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory for the model");
     uint64_t n = (uint64_t)g->param_elems;
-    *m = (sp_model){.graph = g, .dev = dev, .adamw = adamw, .w_at = 0, .g_at = n, .m_at = 2 * n,
+    *m = (sp_model){.graph = g,
+                    .dev = dev,
+                    .adamw = adamw,
+                    .w_at = 0,
+                    .g_at = n,
+                    .m_at = 2 * n,
                     .v_at = adamw ? 3 * n : 2 * n};
     m->buffers_at = (adamw ? 4 : 3) * n;
     m->bytes = (m->buffers_at + (uint64_t)g->buffer_elems) * sizeof(float);
@@ -56,7 +62,8 @@ static sp_range param_range(const sp_model *m, const sp_param *p, sp_model_range
     return (sp_range){m->mem, (at + (uint64_t)p->at) * sizeof(float)};
 }
 
-sp_status sp_model_write(sp_model *m, const sp_param *p, sp_model_range range, const float *file, sp_error *err)
+sp_status sp_model_write(sp_model *m, const sp_param *p, sp_model_range range, const float *file,
+                         sp_error *err)
 {
     size_t bytes = (size_t)p->elems * sizeof(float);
     float *device = sp_alloc_pages(bytes, 1);

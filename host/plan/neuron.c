@@ -1,5 +1,6 @@
-/* Neuron models that keep more than u: a second state, a threshold that follows it, a learnable scalar. They run on the ops
- * neuron.forward_ext and neuron.backward_ext; all other models on neuron.forward and neuron.backward. */
+/* Neuron models that keep more than u: a second state, a threshold that follows it, a learnable scalar. They
+ * run on the ops neuron.forward_ext and neuron.backward_ext; all other models on neuron.forward and
+ * neuron.backward. */
 #include <math.h>
 #include <stdio.h>
 
@@ -8,7 +9,8 @@
 
 static int uses_of(const sp_builder *b, int node)
 {
-    const sp_fragment *f = sp_fragment_find(b->p->reg, SP_FRAGMENT_NEURON, b->g->nodes[node].layer->neuron.model);
+    const sp_fragment *f =
+        sp_fragment_find(b->p->reg, SP_FRAGMENT_NEURON, b->g->nodes[node].layer->neuron.model);
     return f ? f->uses : 0;
 }
 
@@ -17,7 +19,8 @@ bool spi_neuron_is_extended(const sp_builder *b, int node)
     return uses_of(b, node) != 0;
 }
 
-/* The gradient of a learnable scalar needs v[t-1] after u[t] is known: one more place than there are steps to go back over. */
+/* The gradient of a learnable scalar needs v[t-1] after u[t] is known: one more place than there are steps to
+ * go back over. */
 int spi_neuron_slots(const sp_builder *b, int node)
 {
     if (!b->training || !(uses_of(b, node) & SP_USES_LEARN))
@@ -35,7 +38,8 @@ static sp_status new_value(sp_builder *b, int node, const char *what, sp_store s
     return spi_value_new(b, name, spi_rows(b, a) * a->c, store, out);
 }
 
-/* The backward pass reads the second state only where the threshold follows it; else one map is enough for all steps. */
+/* The backward pass reads the second state only where the threshold follows it; else one map is enough for
+ * all steps. */
 static sp_status make_aux(sp_builder *b, int node, int uses)
 {
     bool known = b->aux[node] >= 0, history = b->temporal && (uses & SP_USES_THRESHOLD);

@@ -1,7 +1,7 @@
 /* Plan: a graph and a schedule made into steps with chosen kernels and places in memory.
  *
- * Steps lie in segments; a timeline says which segment runs at which time step. Within a segment a value is written
- * once (states excepted). The executor walks the timeline and knows nothing of schedules. */
+ * Steps lie in segments; a timeline says which segment runs at which time step. Within a segment a value is
+ * written once (states excepted). The executor walks the timeline and knows nothing of schedules. */
 #ifndef SP_PLAN_PLAN_H
 #define SP_PLAN_PLAN_H
 
@@ -11,26 +11,27 @@
 #include "registry/package.h"
 
 typedef enum { SP_METHOD_SLTT, SP_METHOD_SLTT_K, SP_METHOD_BPTT, SP_METHOD_OTTT, SP_METHOD_EVAL } sp_method;
-const char *sp_method_name(sp_method m);   /* "sltt", "sltt-k", "bptt", "ottt", "eval" */
+const char *sp_method_name(sp_method m); /* "sltt", "sltt-k", "bptt", "ottt", "eval" */
 
 /* What a plan is made for. */
 typedef struct sp_plan_options {
     sp_method method;
     int64_t batch, time_steps;
-    bool sequence;          /* an input per time step, else the same one at every step */
-    bool online_update;     /* SLTT, OTTT: an optimizer step at every time step, else one a mini-batch */
-    double recompute;       /* BPTT: inputs of batch norms are computed again in the backward pass, not kept for every step, so
-                               that this share of what they all take is saved; 0 none, 1 all */
-    int64_t truncate;       /* BPTT: no gradient through v from a block of so many steps to the one before; 0: one block */
-    bool half;              /* potentials, and inputs of batch norms that are kept, are stored as half */
+    bool sequence;      /* an input per time step, else the same one at every step */
+    bool online_update; /* SLTT, OTTT: an optimizer step at every time step, else one a mini-batch */
+    double recompute;   /* BPTT: inputs of batch norms are computed again in the backward pass, not kept for
+                           every step, so   that this share of what they all take is saved; 0 none, 1 all */
+    int64_t truncate;   /* BPTT: no gradient through v from a block of so many steps to the one before; 0: one
+                           block */
+    bool half;          /* potentials, and inputs of batch norms that are kept, are stored as half */
     double w_ce, w_mse, mse_target;
     bool mse_one_hot;
-    uint64_t seed;          /* dropout */
-    bool adamw;             /* else SGD */
+    uint64_t seed; /* dropout */
+    bool adamw;    /* else SGD */
     double momentum, weight_decay, beta1, beta2, eps;
     bool count_spikes;
-    bool step_spikes;       /* also by time step: sp_exec_step_spikes */
-    bool unlimited;         /* as if the device had any amount of memory: to look at, not to attach */
+    bool step_spikes; /* also by time step: sp_exec_step_spikes */
+    bool unlimited;   /* as if the device had any amount of memory: to look at, not to attach */
 } sp_plan_options;
 
 /* Device memory that plans of one model share: parameters, gradients, optimizer state, running statistics. */
@@ -39,33 +40,35 @@ typedef struct sp_model {
     sp_device *dev;
     cl_mem mem;
     uint64_t bytes;
-    uint64_t w_at, g_at, m_at, v_at, buffers_at;  /* element offsets of the ranges in mem */
+    uint64_t w_at, g_at, m_at, v_at, buffers_at; /* element offsets of the ranges in mem */
     bool adamw;
 } sp_model;
 
 sp_status sp_model_create(const sp_graph *g, sp_device *dev, bool adamw, sp_model **out, sp_error *err);
 void sp_model_destroy(sp_model **m);
 typedef enum { SP_RANGE_WEIGHTS, SP_RANGE_GRADIENTS, SP_RANGE_MOMENT1, SP_RANGE_MOMENT2 } sp_model_range;
-/* One parameter (file layout, host) to and from the device; running statistics use SP_RANGE_WEIGHTS. Blocking. */
-sp_status sp_model_write(sp_model *m, const sp_param *p, sp_model_range range, const float *file, sp_error *err);
+/* One parameter (file layout, host) to and from the device; running statistics use SP_RANGE_WEIGHTS.
+ * Blocking. */
+sp_status sp_model_write(sp_model *m, const sp_param *p, sp_model_range range, const float *file,
+                         sp_error *err);
 sp_status sp_model_read(sp_model *m, const sp_param *p, sp_model_range range, float *file, sp_error *err);
 
 typedef enum {
-    SP_STORE_FIXED,    /* in the model's memory */
-    SP_STORE_LOCAL,    /* lives in one segment */
-    SP_STORE_STATE,    /* lives as long as the plan */
-    SP_STORE_HISTORY   /* one slot for every time step of a block (BPTT) */
+    SP_STORE_FIXED,  /* in the model's memory */
+    SP_STORE_LOCAL,  /* lives in one segment */
+    SP_STORE_STATE,  /* lives as long as the plan */
+    SP_STORE_HISTORY /* one slot for every time step of a block (BPTT) */
 } sp_store;
 
 typedef struct sp_value {
     char name[64];
-    uint64_t bytes;           /* of one slot */
-    bool half;                /* its elements are binary16: half as many bytes as float32 */
+    uint64_t bytes; /* of one slot */
+    bool half;      /* its elements are binary16: half as many bytes as float32 */
     sp_store store;
-    uint64_t fixed_at;        /* FIXED: element offset in the model's memory */
-    int used_in;              /* segments; 2 stands for more */
-    bool untimed;             /* used in a segment that runs at no or at some time steps only */
-    bool joined;              /* HISTORY: slots lie side by side, to be read as one value with a row for each time step */
+    uint64_t fixed_at; /* FIXED: element offset in the model's memory */
+    int used_in;       /* segments; 2 stands for more */
+    bool untimed;      /* used in a segment that runs at no or at some time steps only */
+    bool joined; /* HISTORY: slots lie side by side, to be read as one value with a row for each time step */
     int segment, first, last; /* LOCAL: steps of its segment */
     int shares;               /* LOCAL: value whose memory this one takes over, -1 none */
     int slots;                /* time steps kept side by side, where that is not what the store says; 0 */
@@ -73,45 +76,52 @@ typedef struct sp_value {
 } sp_value;
 
 typedef struct sp_operand {
-    int value;                /* -1: absent */
-    int dt;                   /* HISTORY: 0 this time step, -1 the one before */
-    uint64_t at_elems;        /* added offset */
+    int value;         /* -1: absent */
+    int dt;            /* HISTORY: 0 this time step, -1 the one before */
+    uint64_t at_elems; /* added offset */
 } sp_operand;
 
 typedef struct sp_step {
     sp_op_call call;
     sp_operand operands[SP_OP_MAX_BUFFERS];
-    int work;                 /* value of the workspace, -1 none */
-    int node;                 /* graph node, -1 none */
-    char label[184];          /* "2.branch.0 conv.forward" */
+    int work;        /* value of the workspace, -1 none */
+    int node;        /* graph node, -1 none */
+    char label[184]; /* "2.branch.0 conv.forward" */
     sp_variant *variant;
     char why[128];
     sp_launch *launch;
 } sp_step;
 
-enum { SP_SEGMENT_BEGIN, SP_SEGMENT_FORWARD, SP_SEGMENT_FULL, SP_SEGMENT_BACKWARD, SP_SEGMENT_END, SP_SEGMENT_UPDATE,
-       SP_SEGMENTS }; /* those of later stages follow, see stages.c */
+enum {
+    SP_SEGMENT_BEGIN,
+    SP_SEGMENT_FORWARD,
+    SP_SEGMENT_FULL,
+    SP_SEGMENT_BACKWARD,
+    SP_SEGMENT_END,
+    SP_SEGMENT_UPDATE,
+    SP_SEGMENTS
+}; /* those of later stages follow, see stages.c */
 
 typedef struct sp_segment {
     char name[32];
-    bool timed;               /* runs at every time step, forward or backward of BPTT */
+    bool timed; /* runs at every time step, forward or backward of BPTT */
     sp_step *steps;
     int n, cap;
 } sp_segment;
 
 typedef enum { SP_ALWAYS, SP_IF_BACKPROP, SP_IF_NOT_BACKPROP } sp_condition;
 typedef struct sp_moment {
-    int segment, t;           /* t is -1 outside of time */
-    sp_condition condition;   /* of the mini-batch's backprop[t] */
+    int segment, t;         /* t is -1 outside of time */
+    sp_condition condition; /* of the mini-batch's backprop[t] */
 } sp_moment;
 
 enum { SP_GRADIENT_SUMS = 64 }; /* divides the parameters' range, which is 64-element aligned */
 
 /* What `recompute` comes to, for the history of a block of time steps. */
 typedef struct sp_recompute_stats {
-    int n, kept;              /* inputs of batch norms: computed again, and all of them */
+    int n, kept;                            /* inputs of batch norms: computed again, and all of them */
     uint64_t bytes, most_bytes, kept_bytes; /* saved; what could be saved; what they all take */
-    double operations;        /* more, a mini-batch; a multiply-add counts 2 */
+    double operations;                      /* more, a mini-batch; a multiply-add counts 2 */
 } sp_recompute_stats;
 
 typedef struct sp_plan {
@@ -124,48 +134,51 @@ typedef struct sp_plan {
     int n_values, cap_values;
     sp_segment *segments;
     int n_segments, n_stages;
-    sp_moment *timeline;      /* up to and with END; UPDATE is run apart */
+    sp_moment *timeline; /* up to and with END; UPDATE is run apart */
     int n_timeline;
     int input, labels, loss, logits_sum, correct; /* values the executor fills or reads */
-    int gradient_sums;        /* SP_GRADIENT_SUMS numbers that are finite when all gradients are; -1 in evaluation */
-    int *spike_counts;        /* by node: value of its 64 counters, -1 */
-    int step_spikes;          /* 64 counters for every neuron layer, a slot for each time step; -1 */
+    int gradient_sums; /* SP_GRADIENT_SUMS numbers that are finite when all gradients are; -1 in evaluation */
+    int *spike_counts; /* by node: value of its 64 counters, -1 */
+    int step_spikes;   /* 64 counters for every neuron layer, a slot for each time step; -1 */
     int n_neuron_layers;
-    bool *recomputed;         /* by activation: computed again in the backward pass */
+    bool *recomputed; /* by activation: computed again in the backward pass */
     sp_recompute_stats recompute;
     uint64_t state_bytes, arena_bytes; /* arena_bytes: with the largest segment's locals */
-    uint64_t slab_bytes;      /* no value crosses a multiple of this */
-    cl_mem *slabs;            /* attached memory, see sp_plan_attach */
+    uint64_t slab_bytes;               /* no value crosses a multiple of this */
+    cl_mem *slabs;                     /* attached memory, see sp_plan_attach */
     int n_slabs;
     bool owns_slabs;
 } sp_plan;
 
 /* Builds steps, chooses and builds kernels, lays out memory. Refuses what does not fit the device. [setup] */
-sp_status sp_plan_create(const sp_graph *g, sp_model *m, sp_registry *reg, const sp_plan_options *o, sp_plan **out,
-                         sp_error *err);
+sp_status sp_plan_create(const sp_graph *g, sp_model *m, sp_registry *reg, const sp_plan_options *o,
+                         sp_plan **out, sp_error *err);
 void sp_plan_destroy(sp_plan **p);
 
-/* Allocates the arena. `share` (may be NULL): an attached plan whose memory is taken when it is large enough. */
+/* Allocates the arena. `share` (may be NULL): an attached plan whose memory is taken when it is large enough.
+ */
 sp_status sp_plan_attach(sp_plan *p, sp_plan *share, sp_error *err);
 
 /* Time steps that run forward before the gradients of all of them are computed. */
 int64_t sp_plan_block(const sp_plan *p);
-/* Places that a value has: HISTORY sp_plan_block, else 1, or its own number. Step t lies in place t modulo that. */
+/* Places that a value has: HISTORY sp_plan_block, else 1, or its own number. Step t lies in place t modulo
+ * that. */
 int64_t sp_plan_slots(const sp_plan *p, const sp_value *v);
 sp_range sp_plan_range(const sp_plan *p, const sp_operand *o, int t);
 sp_range sp_plan_value(const sp_plan *p, int value, int t);
 
-/* Bytes that values stored as half save in the arena's states and histories, and in what lives in one segment. */
+/* Bytes that values stored as half save in the arena's states and histories, and in what lives in one
+ * segment. */
 typedef struct sp_half_stats {
     int values;
-    uint64_t bytes;           /* they take, all slots together; as float32 it would be twice as many */
+    uint64_t bytes; /* they take, all slots together; as float32 it would be twice as many */
 } sp_half_stats;
 sp_half_stats sp_plan_half(const sp_plan *p);
-/* Hash of what the kernels of a plan depend on: ops, shapes, flags, variants, in order. Two plans with the same one can be
- * run with the same programs. */
+/* Hash of what the kernels of a plan depend on: ops, shapes, flags, variants, in order. Two plans with the
+ * same one can be run with the same programs. */
 uint64_t sp_plan_digest(const sp_plan *p);
 
-void sp_plan_print(const sp_plan *p, bool steps, sp_text *out);        /* segments, variants with reasons, arena */
+void sp_plan_print(const sp_plan *p, bool steps, sp_text *out); /* segments, variants with reasons, arena */
 /* JSON Lines objects are written by the command line from the same structures. */
 
 #endif

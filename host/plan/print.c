@@ -44,8 +44,9 @@ static void print_values(const sp_plan *p, sp_text *out)
             if (v->store == SP_STORE_FIXED || kind_order(v) != k || v->used_in == 0)
                 continue;
             uint64_t slots = (uint64_t)sp_plan_slots(p, v);
-            sp_text_add(out, "%-40s %-18s %12llu  %llu%s%s\n", v->name, kinds[k], (unsigned long long)(v->bytes * slots),
-                        (unsigned long long)v->at[0], v->half ? " (half)" : "", v->shares >= 0 ? " (in place)" : "");
+            sp_text_add(out, "%-40s %-18s %12llu  %llu%s%s\n", v->name, kinds[k],
+                        (unsigned long long)(v->bytes * slots), (unsigned long long)v->at[0],
+                        v->half ? " (half)" : "", v->shares >= 0 ? " (in place)" : "");
         }
 }
 
@@ -81,7 +82,9 @@ static void print_recomputed(const sp_plan *p, sp_text *out)
     for (int i = 0, n = 0; i < p->graph->n_acts; i++)
         if (p->recomputed[i])
             sp_text_add(out, "%s %s", n++ ? "," : "", p->graph->nodes[p->graph->acts[i].producer].name);
-    sp_text_add(out, "\n  %d of %d inputs of batch norms, %.2f of their %.2f MiB (all that can be: %.2f) for %.2f GFLOP more a mini-batch\n",
+    sp_text_add(out,
+                "\n  %d of %d inputs of batch norms, %.2f of their %.2f MiB (all that can be: %.2f) for %.2f "
+                "GFLOP more a mini-batch\n",
                 r->n, r->kept, mib(r->bytes), mib(r->kept_bytes), mib(r->most_bytes), r->operations * 1e-9);
 }
 
@@ -100,14 +103,18 @@ void sp_plan_print(const sp_plan *p, bool steps, sp_text *out)
     }
     sp_text_add(out, "launches a mini-batch: %d%s\n", launches_per_batch(p),
                 p->o.method == SP_METHOD_SLTT_K ? " at most" : "");
-    sp_text_add(out, "device memory: %llu bytes (%.2f MiB) = parameters, gradients, optimizer %.2f + states %.2f + history "
+    sp_text_add(out,
+                "device memory: %llu bytes (%.2f MiB) = parameters, gradients, optimizer %.2f + states %.2f "
+                "+ history "
                 "of %lld steps %.2f + working memory %.2f MiB\n",
                 (unsigned long long)(p->arena_bytes + p->model->bytes), mib(p->arena_bytes + p->model->bytes),
-                mib(p->model->bytes), mib(p->state_bytes - history), (long long)sp_plan_block(p), mib(history),
-                mib(p->arena_bytes - p->state_bytes));
+                mib(p->model->bytes), mib(p->state_bytes - history), (long long)sp_plan_block(p),
+                mib(history), mib(p->arena_bytes - p->state_bytes));
     print_recomputed(p, out);
     sp_half_stats half = sp_plan_half(p);
     if (p->o.half)
-        sp_text_add(out, "activations stored as half: %d values of %.2f MiB, which as float32 would take %.2f MiB\n",
+        sp_text_add(out,
+                    "activations stored as half: %d values of %.2f MiB, which as float32 would take %.2f "
+                    "MiB\n",
                     half.values, mib(half.bytes), mib(2 * half.bytes));
 }

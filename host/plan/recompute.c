@@ -1,9 +1,11 @@
-/* BPTT with `recompute`: inputs of batch norms that are computed again in the backward pass instead of kept for every time step.
- * Which ones: those that save most bytes for an operation, until they save the share asked for of what all would save. */
+/* BPTT with `recompute`: inputs of batch norms that are computed again in the backward pass instead of kept
+ * for every time step. Which ones: those that save most bytes for an operation, until they save the share
+ * asked for of what all would save. */
 #include "base/error.h"
 #include "plan/builder.h"
 
-/* Whether an activation follows in one or two steps from what BPTT keeps anyway: spikes, and inputs of layers with weights. */
+/* Whether an activation follows in one or two steps from what BPTT keeps anyway: spikes, and inputs of layers
+ * with weights. */
 static bool can_recompute(const sp_builder *b, int act)
 {
     const sp_activation *a = &b->g->acts[act];
@@ -27,7 +29,8 @@ static bool is_kept_for_norm(const sp_builder *b, int act)
     return false;
 }
 
-/* What has to be computed for a residual before it: an identity that is kept for a norm of its own is there (but as half). */
+/* What has to be computed for a residual before it: an identity that is kept for a norm of its own is there
+ * (but as half). */
 static bool needs_identity(const sp_builder *b, const sp_node *residual)
 {
     int act = residual->in[1];
@@ -60,7 +63,8 @@ static uint64_t bytes_of(const sp_builder *b, int act)
     return (uint64_t)(spi_rows(b, a) * a->c) * (b->p->o.half ? 2 : 4) * (uint64_t)sp_plan_block(b->p);
 }
 
-/* The one that saves most for its operations of those that are left; the later of two, as it lives shorter. -1: none. */
+/* The one that saves most for its operations of those that are left; the later of two, as it lives shorter.
+ * -1: none. */
 static int best_left(const sp_builder *b)
 {
     int best = -1;

@@ -1,6 +1,7 @@
-/* Recurrent layers: a dense matrix takes the spikes that a neuron layer fired at the time step before into its input current,
- * y[t] = x[t] + W s[t-1], s = 0 before the first step. SLTT and its kin take s[t-1] as a constant: W has its gradient at every
- * step, the path through time is dropped. BPTT hands dL/ds[t-1] to the step before. */
+/* Recurrent layers: a dense matrix takes the spikes that a neuron layer fired at the time step before into
+ * its input current, y[t] = x[t] + W s[t-1], s = 0 before the first step. SLTT and its kin take s[t-1] as a
+ * constant: W has its gradient at every step, the path through time is dropped. BPTT hands dL/ds[t-1] to the
+ * step before. */
 #include <stdio.h>
 
 #include "base/error.h"
@@ -23,13 +24,14 @@ static sp_status clear(sp_builder *b, int node, const char *what, int value)
     return spi_emit(&e);
 }
 
-/* One place more than the steps that run forward before they are gone back over: that of the step before the first of them. */
+/* One place more than the steps that run forward before they are gone back over: that of the step before the
+ * first of them. */
 sp_status spi_recurrent_spikes(sp_builder *b, int neuron, int *out)
 {
     const sp_activation *a = &b->g->acts[b->g->nodes[neuron].out];
     if (b->spikes[neuron] < 0) {
-        SP_TRY(new_value(b, neuron, "spikes", spi_rows(b, a) * ((a->c + 31) / 32), b->temporal ? SP_STORE_HISTORY : SP_STORE_STATE,
-                         &b->spikes[neuron]));
+        SP_TRY(new_value(b, neuron, "spikes", spi_rows(b, a) * ((a->c + 31) / 32),
+                         b->temporal ? SP_STORE_HISTORY : SP_STORE_STATE, &b->spikes[neuron]));
         b->p->values[b->spikes[neuron]].slots = b->temporal ? (int)sp_plan_block(b->p) + 1 : 2;
     }
     *out = b->spikes[neuron];
@@ -83,7 +85,8 @@ sp_status spi_recurrent_forward(sp_builder *b, int node)
     int64_t rows = spi_rows(b, a), c = a->c;
     int neuron = node + 1, s, w, r, y;
     if (b->temporal && b->g_spikes[neuron] < 0)
-        SP_TRY(new_value(b, node, "gradient of the step before", rows * c, SP_STORE_STATE, &b->g_spikes[neuron]));
+        SP_TRY(new_value(b, node, "gradient of the step before", rows * c, SP_STORE_STATE,
+                         &b->g_spikes[neuron]));
     if (b->temporal) /* the last step of a block has nothing after it */
         SP_TRY(clear(b, node, "gradient of spikes", b->g_spikes[neuron]));
     SP_TRY(unpack_before(b, node, rows, c, &s));
@@ -110,10 +113,13 @@ sp_status spi_recurrent_backward(sp_builder *b, int node, int g)
     else
         SP_TRY(unpack_before(b, node, rows, c, &x));
     SP_TRY(spi_param_value(b, n->weight, true, &g_w));
-    SP_TRY(emit_gemm(b, node, &(product){.m = c, .n = c, .k = rows, .ta = 1, .acc = 1, .a = x, .b = g, .c = g_w}));
+    SP_TRY(emit_gemm(b, node,
+                     &(product){.m = c, .n = c, .k = rows, .ta = 1, .acc = 1, .a = x, .b = g, .c = g_w}));
     if (b->temporal) {
         SP_TRY(spi_param_value(b, n->weight, false, &w));
-        SP_TRY(emit_gemm(b, node, &(product){.m = rows, .n = c, .k = c, .tb = 1, .a = g, .b = w, .c = b->g_spikes[neuron]}));
+        SP_TRY(emit_gemm(
+            b, node,
+            &(product){.m = rows, .n = c, .k = c, .tb = 1, .a = g, .b = w, .c = b->g_spikes[neuron]}));
     }
     return b->g->acts[n->in[0]].needs_gradient ? spi_add_gradient(b, node, n->in[0], g) : SP_OK;
 }

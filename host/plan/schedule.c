@@ -1,6 +1,6 @@
-/* Schedules: which steps lie in which segment, and in what order segments run. SLTT and its kin backpropagate each time
- * step right after its forward pass; BPTT runs all forward steps of a block first, and all steps are one block unless it is
- * truncated. */
+/* Schedules: which steps lie in which segment, and in what order segments run. SLTT and its kin backpropagate
+ * each time step right after its forward pass; BPTT runs all forward steps of a block first, and all steps
+ * are one block unless it is truncated. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -36,8 +36,9 @@ static int *int_array(int n, int value)
 
 static void builder_fini(sp_builder *b)
 {
-    void *all[] = {b->act, b->gradient, b->recomputed, b->u, b->carry, b->trace, b->trace_decay, b->mask, b->bn, b->bn_half, b->bn_sums, b->w_hat,
-                   b->g_w_hat, b->w_gain, b->aux, b->carry_aux, b->spikes, b->g_spikes, b->stage, b->td_x, b->td_gamma};
+    void *all[] = {b->act,  b->gradient,  b->recomputed, b->u,        b->carry, b->trace,   b->trace_decay,
+                   b->mask, b->bn,        b->bn_half,    b->bn_sums,  b->w_hat, b->g_w_hat, b->w_gain,
+                   b->aux,  b->carry_aux, b->spikes,     b->g_spikes, b->stage, b->td_x,    b->td_gamma};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         sp_free(all[i]);
 }
@@ -52,16 +53,18 @@ static sp_status builder_init(sp_builder *b, sp_plan *p, sp_error *err)
     b->act = int_array(p->graph->n_acts, -1);
     b->gradient = int_array(p->graph->n_acts, -1);
     b->recomputed = sp_alloc_array((size_t)p->graph->n_acts, sizeof *b->recomputed);
-    b->u = int_array(n, -1), b->carry = int_array(n, -1), b->trace = int_array(n, -1), b->mask = int_array(n, -1);
+    b->u = int_array(n, -1), b->carry = int_array(n, -1), b->trace = int_array(n, -1),
+    b->mask = int_array(n, -1);
     b->w_hat = int_array(3 * n, -1), b->g_w_hat = int_array(n, -1), b->w_gain = int_array(n, -1);
     b->bn_half = int_array(n, -1), b->bn_sums = int_array(n, -1);
-    b->aux = int_array(n, -1), b->carry_aux = int_array(n, -1), b->spikes = int_array(n, -1), b->g_spikes = int_array(n, -1);
+    b->aux = int_array(n, -1), b->carry_aux = int_array(n, -1), b->spikes = int_array(n, -1),
+    b->g_spikes = int_array(n, -1);
     b->stage = int_array(p->graph->n_acts, 0), b->td_x = int_array(n, -1), b->td_gamma = int_array(n, -1);
     b->trace_decay = sp_alloc_array((size_t)n + 1, sizeof(double));
     b->bn = sp_alloc_array((size_t)n + 1, sizeof *b->bn);
-    if (!b->act || !b->gradient || !b->recomputed || !b->u || !b->carry || !b->trace || !b->mask || !b->w_hat || !b->g_w_hat || !b->w_gain ||
-        !b->trace_decay || !b->bn || !b->bn_half || !b->bn_sums || !b->aux || !b->carry_aux || !b->spikes || !b->g_spikes || !b->stage || !b->td_x ||
-        !b->td_gamma)
+    if (!b->act || !b->gradient || !b->recomputed || !b->u || !b->carry || !b->trace || !b->mask ||
+        !b->w_hat || !b->g_w_hat || !b->w_gain || !b->trace_decay || !b->bn || !b->bn_half || !b->bn_sums ||
+        !b->aux || !b->carry_aux || !b->spikes || !b->g_spikes || !b->stage || !b->td_x || !b->td_gamma)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory while planning");
     return SP_OK;
 }
@@ -92,8 +95,8 @@ static sp_status emit_fill(sp_builder *b, int node, const char *what, int value,
     return spi_emit(&e);
 }
 
-sp_status spi_scaled(sp_builder *b, int node, const char *what, int from, int64_t rows, int64_t cols, double factor, sp_store store,
-                     int *out)
+sp_status spi_scaled(sp_builder *b, int node, const char *what, int from, int64_t rows, int64_t cols,
+                     double factor, sp_store store, int *out)
 {
     char name[64];
     snprintf(name, sizeof name, "%.30s %.30s", b->g->nodes[node].name, what);
@@ -132,7 +135,8 @@ static sp_status standardise_weights(sp_builder *b, int node)
     SP_TRY(spi_param_value(b, n->weight, false, &value));
     SP_TRY(spi_param_value(b, n->gain, false, gain));
     if (has_factor(b, n))
-        SP_TRY(spi_scaled(b, node, "scaled gain", *gain, 1, w->o, b->g->acts[n->in[0]].factor, SP_STORE_STATE, gain));
+        SP_TRY(spi_scaled(b, node, "scaled gain", *gain, 1, w->o, b->g->acts[n->in[0]].factor, SP_STORE_STATE,
+                          gain));
     SP_TRY(spi_value_new(b, "standardised weight", w->elems, SP_STORE_STATE, &b->w_hat[3 * node]));
     SP_TRY(spi_value_new(b, "weight mean", w->o, SP_STORE_STATE, &b->w_hat[3 * node + 1]));
     SP_TRY(spi_value_new(b, "weight 1/std", w->o, SP_STORE_STATE, &b->w_hat[3 * node + 2]));
@@ -167,7 +171,8 @@ static sp_status destandardise_gradients(sp_builder *b, int node)
     SP_TRY(spi_bind_param(&e, "g_w", n->weight, true));
     spi_bind(&e, "g_gain", g_gain);
     SP_TRY(spi_emit(&e));
-    return has_factor(b, n) ? spi_add_scaled_gradient(b, node, n->gain, g_gain, b->g->acts[n->in[0]].factor) : SP_OK;
+    return has_factor(b, n) ? spi_add_scaled_gradient(b, node, n->gain, g_gain, b->g->acts[n->in[0]].factor)
+                            : SP_OK;
 }
 
 static sp_status draw_mask(sp_builder *b, int node)
@@ -235,7 +240,8 @@ static sp_status emit_outputs(sp_builder *b, bool with_loss)
     SP_TRY(spi_value_new(b, "gradient of the logits", o->batch * k, SP_STORE_LOCAL, &b->g_logits));
     sp_emit e = spi_step(b, -1, "loss");
     spi_int(&e, "N", o->batch), spi_int(&e, "K", k);
-    spi_float(&e, "w_t", 1.0 / (double)o->time_steps), spi_float(&e, "w_ce", o->w_ce), spi_float(&e, "w_mse", o->w_mse);
+    spi_float(&e, "w_t", 1.0 / (double)o->time_steps), spi_float(&e, "w_ce", o->w_ce),
+        spi_float(&e, "w_mse", o->w_mse);
     spi_float(&e, "mse_target", o->mse_target);
     spi_flag(&e, "ONE_HOT", o->mse_one_hot);
     spi_bind(&e, "logits", logits), spi_bind(&e, "labels", b->p->labels);
@@ -276,7 +282,9 @@ static void forget_activations(sp_builder *b)
 static sp_status clear_step_spikes(sp_builder *b)
 {
     sp_plan *p = b->p;
-    return p->step_spikes < 0 ? SP_OK : emit_fill(b, -1, "spikes of the step", p->step_spikes, 64 * p->n_neuron_layers);
+    return p->step_spikes < 0
+               ? SP_OK
+               : emit_fill(b, -1, "spikes of the step", p->step_spikes, 64 * p->n_neuron_layers);
 }
 
 static sp_status build_time_steps(sp_builder *b)
@@ -309,8 +317,8 @@ static sp_status build_time_steps(sp_builder *b)
     return emit_update(b);
 }
 
-/* 64 sums over all gradients: finite as long as every gradient is. A neuron may hide a number that is not finite from the
- * loss (it does not fire), never from the gradients. */
+/* 64 sums over all gradients: finite as long as every gradient is. A neuron may hide a number that is not
+ * finite from the loss (it does not fire), never from the gradients. */
 static sp_status sum_gradients(sp_builder *b)
 {
     sp_plan *p = b->p;
@@ -335,7 +343,8 @@ static sp_status build_end(sp_builder *b)
         SP_TRY(sum_gradients(b));
     sp_emit e = spi_step(b, -1, "metrics.correct");
     spi_int(&e, "N", o->batch), spi_int(&e, "K", b->g->classes);
-    spi_bind(&e, "sum", b->p->logits_sum), spi_bind(&e, "labels", b->p->labels), spi_bind(&e, "correct", b->p->correct);
+    spi_bind(&e, "sum", b->p->logits_sum), spi_bind(&e, "labels", b->p->labels),
+        spi_bind(&e, "correct", b->p->correct);
     return spi_emit(&e);
 }
 
@@ -355,7 +364,8 @@ static sp_status build_timeline(sp_plan *p, sp_error *err)
         else if (p->o.method == SP_METHOD_SLTT_K)
             *m++ = (sp_moment){SP_SEGMENT_FORWARD, t, SP_IF_NOT_BACKPROP};
         if (p->o.method != SP_METHOD_EVAL && p->o.method != SP_METHOD_BPTT)
-            *m++ = (sp_moment){SP_SEGMENT_FULL, t, p->o.method == SP_METHOD_SLTT_K ? SP_IF_BACKPROP : SP_ALWAYS};
+            *m++ =
+                (sp_moment){SP_SEGMENT_FULL, t, p->o.method == SP_METHOD_SLTT_K ? SP_IF_BACKPROP : SP_ALWAYS};
         bool block_ends = (t + 1) % block == 0 || t + 1 == T;
         for (int back = t; block_ends && back >= t / block * block && p->o.method == SP_METHOD_BPTT; back--)
             *m++ = (sp_moment){SP_SEGMENT_BACKWARD, back, SP_ALWAYS};
@@ -371,7 +381,8 @@ static sp_status build_ports(sp_builder *b)
     sp_plan *p = b->p;
     const sp_activation *in = &b->g->acts[0];
     bool history = p->o.sequence && p->o.method == SP_METHOD_BPTT;
-    SP_TRY(spi_value_new(b, "input", p->o.batch * sp_act_elems(in), history ? SP_STORE_HISTORY : SP_STORE_STATE, &p->input));
+    SP_TRY(spi_value_new(b, "input", p->o.batch * sp_act_elems(in),
+                         history ? SP_STORE_HISTORY : SP_STORE_STATE, &p->input));
     SP_TRY(spi_value_new(b, "labels", p->o.batch, SP_STORE_STATE, &p->labels));
     SP_TRY(spi_value_new(b, "loss", p->o.batch, SP_STORE_STATE, &p->loss));
     SP_TRY(spi_value_new(b, "sum of logits", p->o.batch * b->g->classes, SP_STORE_STATE, &p->logits_sum));
@@ -380,7 +391,8 @@ static sp_status build_ports(sp_builder *b)
     for (int i = 0; i < b->g->n_nodes; i++)
         p->n_neuron_layers += b->g->nodes[i].type == SP_NODE_NEURON;
     if (p->o.step_spikes && p->n_neuron_layers)
-        SP_TRY(spi_value_new(b, "spikes by time step", 64 * p->n_neuron_layers, SP_STORE_HISTORY, &p->step_spikes));
+        SP_TRY(spi_value_new(b, "spikes by time step", 64 * p->n_neuron_layers, SP_STORE_HISTORY,
+                             &p->step_spikes));
     return SP_OK;
 }
 
@@ -390,15 +402,21 @@ static sp_status check_model(const sp_plan *p, const sp_node *n, const sp_fragme
     const sp_neuron *u = &n->layer->neuron;
     bool learns = (f->uses & SP_USES_LEARN) != 0;
     if (learns != u->learn)
-        return SP_FAIL(err, SP_E_CONFIG, "layer %s: neuron model \"%s\" has %s; write learn: %s", n->name, u->model,
-                       learns ? "a learnable scalar" : "nothing to learn", learns ? "true" : "false");
+        return SP_FAIL(err, SP_E_CONFIG, "layer %s: neuron model \"%s\" has %s; write learn: %s", n->name,
+                       u->model, learns ? "a learnable scalar" : "nothing to learn",
+                       learns ? "true" : "false");
     if ((f->uses & SP_USES_AUX) && isnan(u->aux_tau))
-        return SP_FAIL(err, SP_E_CONFIG, "layer %s: neuron model \"%s\" has a second state and needs \"aux_tau\"", n->name,
+        return SP_FAIL(err, SP_E_CONFIG,
+                       "layer %s: neuron model \"%s\" has a second state and needs \"aux_tau\"", n->name,
                        u->model);
     if (p->o.method == SP_METHOD_OTTT && f->uses)
-        return SP_FAIL(err, SP_E_CONFIG, "layer %s: ottt is not defined for neuron model \"%s\": its trace stands for du[t]/dx[s], "
-                       "which decays by one fixed factor only where u is the only state and its leak is not learnt; use sltt or "
-                       "bptt, or models lif and if", n->name, u->model);
+        return SP_FAIL(err, SP_E_CONFIG,
+                       "layer %s: ottt is not defined for neuron model \"%s\": its trace stands for "
+                       "du[t]/dx[s], "
+                       "which decays by one fixed factor only where u is the only state and its leak is not "
+                       "learnt; use sltt or "
+                       "bptt, or models lif and if",
+                       n->name, u->model);
     return SP_OK;
 }
 
@@ -409,8 +427,11 @@ static sp_status check_fragments(const sp_plan *p, sp_error *err)
         if (n->type != SP_NODE_NEURON)
             continue;
         const sp_neuron *u = &n->layer->neuron;
-        const struct { sp_fragment_kind kind; const char *name, *what; } need[2] = {
-            {SP_FRAGMENT_NEURON, u->model, "neuron model"}, {SP_FRAGMENT_SURROGATE, u->surrogate, "surrogate"}};
+        const struct {
+            sp_fragment_kind kind;
+            const char *name, *what;
+        } need[2] = {{SP_FRAGMENT_NEURON, u->model, "neuron model"},
+                     {SP_FRAGMENT_SURROGATE, u->surrogate, "surrogate"}};
         for (int k = 0; k < 2; k++) {
             const sp_fragment *f = sp_fragment_find(p->reg, need[k].kind, need[k].name);
             if (f && k == 0)
@@ -422,9 +443,10 @@ static sp_status check_fragments(const sp_plan *p, sp_error *err)
             sp_text list = {0};
             for (size_t j = 0; j < count && j < 64; j++)
                 sp_text_add(&list, "%s%s", j ? ", " : "", names[j]);
-            sp_status st = SP_FAIL(err, SP_E_CONFIG, "layer %s: there is no %s \"%s\"; known: %s. A plugin folder is named "
-                                   "by --plugins DIR or SPIKEPORT_PLUGIN_PATH", n->name, need[k].what, need[k].name,
-                                   list.s ? list.s : "none");
+            sp_status st = SP_FAIL(err, SP_E_CONFIG,
+                                   "layer %s: there is no %s \"%s\"; known: %s. A plugin folder is named "
+                                   "by --plugins DIR or SPIKEPORT_PLUGIN_PATH",
+                                   n->name, need[k].what, need[k].name, list.s ? list.s : "none");
             sp_text_free(&list);
             return st;
         }
@@ -463,7 +485,8 @@ uint64_t sp_plan_digest(const sp_plan *p)
             const sp_step *step = &p->segments[s].steps[i];
             char shape[512];
             sp_call_describe(&step->call, shape, sizeof shape);
-            hash = sp_hash_text(sp_hash_text(sp_hash_text(hash, step->call.op->id), shape), step->variant->id);
+            hash =
+                sp_hash_text(sp_hash_text(sp_hash_text(hash, step->call.op->id), shape), step->variant->id);
         }
     return hash;
 }
@@ -472,22 +495,24 @@ uint64_t sp_plan_digest(const sp_plan *p)
 static sp_status meet_package(const sp_plan *p, sp_error *err)
 {
     char about[96];
-    snprintf(about, sizeof about, "%s, T = %lld, batch %lld", sp_method_name(p->o.method), (long long)p->o.time_steps,
-             (long long)p->o.batch);
+    snprintf(about, sizeof about, "%s, T = %lld, batch %lld", sp_method_name(p->o.method),
+             (long long)p->o.time_steps, (long long)p->o.batch);
     if (p->reg->recorder)
         SP_TRY(sp_package_record_plan(p->reg->recorder, sp_plan_digest(p), about, err));
     return p->reg->package ? sp_package_check_plan(p->reg->package, sp_plan_digest(p), err) : SP_OK;
 }
 
-sp_status sp_plan_create(const sp_graph *g, sp_model *m, sp_registry *reg, const sp_plan_options *o, sp_plan **out,
-                         sp_error *err)
+sp_status sp_plan_create(const sp_graph *g, sp_model *m, sp_registry *reg, const sp_plan_options *o,
+                         sp_plan **out, sp_error *err)
 {
     sp_plan *p = sp_alloc(sizeof *p);
     if (!p)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory while planning");
-    *p = (sp_plan){.graph = g, .model = m, .dev = m->dev, .reg = reg, .o = *o, .gradient_sums = -1, .step_spikes = -1};
+    *p = (sp_plan){
+        .graph = g, .model = m, .dev = m->dev, .reg = reg, .o = *o, .gradient_sums = -1, .step_spikes = -1};
     p->spike_counts = int_array(g->n_nodes, -1);
-    sp_status st = p->spike_counts ? check_fragments(p, err) : SP_FAIL(err, SP_E_MEMORY, "out of memory while planning");
+    sp_status st =
+        p->spike_counts ? check_fragments(p, err) : SP_FAIL(err, SP_E_MEMORY, "out of memory while planning");
     if (st == SP_OK)
         st = build(p, err);
     if (st == SP_OK)

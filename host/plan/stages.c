@@ -1,13 +1,15 @@
-/* Stages: threshold-dependent batch norm takes its statistics over all time steps, so all steps of the layers before it run
- * first. The forward pass is cut there: stage by stage, each through all time steps; the backward pass the same in
- * reverse. Between two stages run the norms alone, on all time steps as one value of T times the rows: its slots lie side
- * by side (sp_value.joined), and the kernels are those of batch norm. Without such a layer there is one stage. */
+/* Stages: threshold-dependent batch norm takes its statistics over all time steps, so all steps of the layers
+ * before it run first. The forward pass is cut there: stage by stage, each through all time steps; the
+ * backward pass the same in reverse. Between two stages run the norms alone, on all time steps as one value
+ * of T times the rows: its slots lie side by side (sp_value.joined), and the kernels are those of batch norm.
+ * Without such a layer there is one stage. */
 #include <stdio.h>
 
 #include "base/error.h"
 #include "plan/builder.h"
 
-/* Behind the common segments, for each cut: its forward join, the next stage forward, that stage backward, the backward join. */
+/* Behind the common segments, for each cut: its forward join, the next stage forward, that stage backward,
+ * the backward join. */
 enum { FORWARD_JOIN, NEXT_FORWARD, NEXT_BACKWARD, BACKWARD_JOIN, PER_CUT };
 
 static int at_cut(int cut, int which)
@@ -30,10 +32,12 @@ static sp_status refuse_other_methods(const sp_builder *b, const sp_node *n)
     const sp_plan_options *o = &b->p->o;
     if (b->temporal && sp_plan_block(b->p) == o->time_steps)
         return SP_OK;
-    return SP_FAIL(b->err, SP_E_CONFIG, "layer %s: td_batch_norm needs schedule.method bptt without truncate, not %s: its "
-                   "statistics are those of all time steps, and must be known before the neurons behind it take their first "
-                   "one; use batch_norm, whose statistics are of one step", n->name,
-                   b->temporal ? "truncated bptt" : sp_method_name(o->method));
+    return SP_FAIL(b->err, SP_E_CONFIG,
+                   "layer %s: td_batch_norm needs schedule.method bptt without truncate, not %s: its "
+                   "statistics are those of all time steps, and must be known before the neurons behind it "
+                   "take their first "
+                   "one; use batch_norm, whose statistics are of one step",
+                   n->name, b->temporal ? "truncated bptt" : sp_method_name(o->method));
 }
 
 /* A node's stage is that of its output, but for the norms that cut: they end the stage of their input. */
@@ -127,7 +131,8 @@ sp_status spi_td_forward(sp_builder *b, int node, int *x, int *gamma)
         b->segment = at_cut(b->stage[n->in[0]], FORWARD_JOIN);
     }
     SP_TRY(spi_param_value(b, n->gamma, false, &unscaled));
-    SP_TRY(spi_scaled(b, node, "scaled weight", unscaled, 1, in->c, threshold_factor(n), SP_STORE_LOCAL, gamma));
+    SP_TRY(
+        spi_scaled(b, node, "scaled weight", unscaled, 1, in->c, threshold_factor(n), SP_STORE_LOCAL, gamma));
     b->td_gamma[node] = *gamma;
     return SP_OK;
 }

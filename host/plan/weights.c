@@ -1,7 +1,7 @@
 /* Layers with weights: convolution and linear, direct kernels or lowered to matrix products.
  *
- * A linear layer is a product [N][K] x [K][O]. A lowered convolution goes over images in chunks, so that its patches
- * stay small (op/lowered.h, which tells what they cost). */
+ * A linear layer is a product [N][K] x [K][O]. A lowered convolution goes over images in chunks, so that its
+ * patches stay small (op/lowered.h, which tells what they cost). */
 #include <stdio.h>
 #include <string.h>
 
@@ -10,20 +10,23 @@
 #include "plan/builder.h"
 
 typedef struct conv_shape {
-    int64_t n, h, w, c, o, ho, wo, k;  /* k: kh*kw*c */
+    int64_t n, h, w, c, o, ho, wo, k; /* k: kh*kw*c */
     const sp_layer *l;
 } conv_shape;
 
 static conv_shape shape_of(const sp_builder *b, const sp_node *n)
 {
     const sp_activation *x = &b->g->acts[n->in[0]], *y = &b->g->acts[n->out];
-    return (conv_shape){b->p->o.batch, x->h, x->w, x->c, y->c, y->h, y->w, b->g->params[n->weight].elems / y->c, n->layer};
+    return (conv_shape){b->p->o.batch, x->h, x->w, x->c,
+                        y->c,          y->h, y->w, b->g->params[n->weight].elems / y->c,
+                        n->layer};
 }
 
 static void conv_ints(sp_emit *e, const conv_shape *s, int64_t images)
 {
     const sp_layer *l = s->l;
-    spi_int(e, "N", images), spi_int(e, "H", s->h), spi_int(e, "W", s->w), spi_int(e, "C", s->c), spi_int(e, "O", s->o);
+    spi_int(e, "N", images), spi_int(e, "H", s->h), spi_int(e, "W", s->w), spi_int(e, "C", s->c),
+        spi_int(e, "O", s->o);
     spi_int(e, "KH", l->kernel[0]), spi_int(e, "KW", l->kernel[1]);
     spi_int(e, "SH", l->stride[0]), spi_int(e, "SW", l->stride[1]);
     spi_int(e, "PH", l->padding[0]), spi_int(e, "PW", l->padding[1]);
@@ -96,7 +99,8 @@ static int64_t chunk_images(const conv_shape *s)
     return sp_lowered_images(s->n, s->ho * s->wo * s->k);
 }
 
-static sp_status emit_im2col(sp_builder *b, int node, const conv_shape *s, int x, bool bits, int64_t at, int64_t images, int *col)
+static sp_status emit_im2col(sp_builder *b, int node, const conv_shape *s, int x, bool bits, int64_t at,
+                             int64_t images, int *col)
 {
     SP_TRY(new_local(b, &b->g->nodes[node], "patches", images * s->ho * s->wo * s->k, col));
     sp_emit e = spi_step(b, node, "im2col");
@@ -107,7 +111,8 @@ static sp_status emit_im2col(sp_builder *b, int node, const conv_shape *s, int x
     return spi_emit(&e);
 }
 
-static sp_status lowered_forward(sp_builder *b, int node, const conv_shape *s, int x, bool bits, int w, int bias, int y)
+static sp_status lowered_forward(sp_builder *b, int node, const conv_shape *s, int x, bool bits, int w,
+                                 int bias, int y)
 {
     int64_t rows = s->ho * s->wo, step = chunk_images(s);
     if (bias >= 0)
@@ -116,22 +121,34 @@ static sp_status lowered_forward(sp_builder *b, int node, const conv_shape *s, i
         int64_t images = at + step > s->n ? s->n - at : step;
         int col;
         SP_TRY(emit_im2col(b, node, s, x, bits, at, images, &col));
-        product p = {.m = images * rows, .n = s->o, .k = s->k, .acc = bias >= 0, .a = {col, 0, 0}, .b = {w, 0, 0},
+        product p = {.m = images * rows,
+                     .n = s->o,
+                     .k = s->k,
+                     .acc = bias >= 0,
+                     .a = {col, 0, 0},
+                     .b = {w, 0, 0},
                      .c = {y, 0, (uint64_t)(at * rows * s->o)}};
         SP_TRY(emit_gemm(b, node, &p));
     }
     return SP_OK;
 }
 
-static sp_status lowered_backward_weight(sp_builder *b, int node, const conv_shape *s, int x, bool bits, int e, int g_w)
+static sp_status lowered_backward_weight(sp_builder *b, int node, const conv_shape *s, int x, bool bits,
+                                         int e, int g_w)
 {
     int64_t rows = s->ho * s->wo, step = chunk_images(s);
     for (int64_t at = 0; at < s->n; at += step) {
         int64_t images = at + step > s->n ? s->n - at : step;
         int col;
         SP_TRY(emit_im2col(b, node, s, x, bits, at, images, &col));
-        product p = {.m = s->k, .n = s->o, .k = images * rows, .ta = 1, .acc = 1, .a = {col, 0, 0},
-                     .b = {e, 0, (uint64_t)(at * rows * s->o)}, .c = {g_w, 0, 0}};
+        product p = {.m = s->k,
+                     .n = s->o,
+                     .k = images * rows,
+                     .ta = 1,
+                     .acc = 1,
+                     .a = {col, 0, 0},
+                     .b = {e, 0, (uint64_t)(at * rows * s->o)},
+                     .c = {g_w, 0, 0}};
         SP_TRY(emit_gemm(b, node, &p));
     }
     return SP_OK;
@@ -144,8 +161,13 @@ static sp_status lowered_backward_input(sp_builder *b, int node, const conv_shap
         int64_t images = at + step > s->n ? s->n - at : step;
         int col;
         SP_TRY(new_local(b, &b->g->nodes[node], "patch gradients", images * rows * s->k, &col));
-        product p = {.m = images * rows, .n = s->k, .k = s->o, .tb = 1, .a = {e, 0, (uint64_t)(at * rows * s->o)},
-                     .b = {w, 0, 0}, .c = {col, 0, 0}};
+        product p = {.m = images * rows,
+                     .n = s->k,
+                     .k = s->o,
+                     .tb = 1,
+                     .a = {e, 0, (uint64_t)(at * rows * s->o)},
+                     .b = {w, 0, 0},
+                     .c = {col, 0, 0}};
         SP_TRY(emit_gemm(b, node, &p));
         sp_emit m = spi_step(b, node, "col2im");
         conv_ints(&m, s, images);
@@ -176,17 +198,20 @@ static sp_status weight_value(sp_builder *b, int node, int *w)
     return spi_param_value(b, n->weight, false, w);
 }
 
-static sp_status linear_forward(sp_builder *b, int node, const conv_shape *s, int x, bool bits, int w, int bias, int y)
+static sp_status linear_forward(sp_builder *b, int node, const conv_shape *s, int x, bool bits, int w,
+                                int bias, int y)
 {
     if (bits)
         SP_TRY(unpack(b, node, s, x, &x));
     if (bias >= 0)
         SP_TRY(emit_bias_broadcast(b, node, s->n, s->o, bias, y));
-    product p = {.m = s->n, .n = s->o, .k = s->k, .acc = bias >= 0, .a = {x, 0, 0}, .b = {w, 0, 0}, .c = {y, 0, 0}};
+    product p = {
+        .m = s->n, .n = s->o, .k = s->k, .acc = bias >= 0, .a = {x, 0, 0}, .b = {w, 0, 0}, .c = {y, 0, 0}};
     return emit_gemm(b, node, &p);
 }
 
-static sp_status conv_forward(sp_builder *b, int node, const conv_shape *s, int x, bool bits, int w, int bias, int y)
+static sp_status conv_forward(sp_builder *b, int node, const conv_shape *s, int x, bool bits, int w, int bias,
+                              int y)
 {
     sp_emit e = spi_step(b, node, "conv.forward");
     conv_ints(&e, s, s->n);
@@ -216,7 +241,8 @@ sp_status spi_weights_forward(sp_builder *b, int node)
                                      : conv_forward(b, node, &s, x, bits, w, bias, y);
 }
 
-sp_status spi_trace(sp_builder *b, int node, int64_t rows, int64_t cols, const sp_operand *x, bool bits, int *out)
+sp_status spi_trace(sp_builder *b, int node, int64_t rows, int64_t cols, const sp_operand *x, bool bits,
+                    int *out)
 {
     if (b->trace[node] < 0)
         SP_TRY(spi_value_new(b, "presynaptic trace", rows * cols, SP_STORE_STATE, &b->trace[node]));
@@ -230,7 +256,8 @@ sp_status spi_trace(sp_builder *b, int node, int64_t rows, int64_t cols, const s
     return SP_OK;
 }
 
-/* OTTT: the trace stands for the input in the weight gradient, except for the layer that reads the raw input. */
+/* OTTT: the trace stands for the input in the weight gradient, except for the layer that reads the raw input.
+ */
 static sp_status update_trace(sp_builder *b, int node, const conv_shape *s, int *x, bool *bits)
 {
     const sp_node *n = &b->g->nodes[node];
@@ -241,12 +268,20 @@ static sp_status update_trace(sp_builder *b, int node, const conv_shape *s, int 
     return SP_OK;
 }
 
-static sp_status backward_weight(sp_builder *b, int node, const conv_shape *s, int x, bool bits, int e, int g_w)
+static sp_status backward_weight(sp_builder *b, int node, const conv_shape *s, int x, bool bits, int e,
+                                 int g_w)
 {
     if (b->g->nodes[node].type == SP_NODE_LINEAR) {
         if (bits)
             SP_TRY(unpack(b, node, s, x, &x));
-        product p = {.m = s->k, .n = s->o, .k = s->n, .ta = 1, .acc = 1, .a = {x, 0, 0}, .b = {e, 0, 0}, .c = {g_w, 0, 0}};
+        product p = {.m = s->k,
+                     .n = s->o,
+                     .k = s->n,
+                     .ta = 1,
+                     .acc = 1,
+                     .a = {x, 0, 0},
+                     .b = {e, 0, 0},
+                     .c = {g_w, 0, 0}};
         return emit_gemm(b, node, &p);
     }
     sp_emit m = spi_step(b, node, "conv.backward_weight");
@@ -263,7 +298,8 @@ static sp_status backward_weight(sp_builder *b, int node, const conv_shape *s, i
 static sp_status backward_input(sp_builder *b, int node, const conv_shape *s, int e, int w, int g_x)
 {
     if (b->g->nodes[node].type == SP_NODE_LINEAR) {
-        product p = {.m = s->n, .n = s->k, .k = s->o, .tb = 1, .a = {e, 0, 0}, .b = {w, 0, 0}, .c = {g_x, 0, 0}};
+        product p = {
+            .m = s->n, .n = s->k, .k = s->o, .tb = 1, .a = {e, 0, 0}, .b = {w, 0, 0}, .c = {g_x, 0, 0}};
         return emit_gemm(b, node, &p);
     }
     sp_emit m = spi_step(b, node, "conv.backward_input");
@@ -276,8 +312,8 @@ static sp_status backward_input(sp_builder *b, int node, const conv_shape *s, in
     return spi_emit(&m);
 }
 
-/* Whether the same number added to all rows of a channel changes nothing: only batch norms read the activation, themselves or
- * behind sums of residuals, and they take the mean of the mini-batch away. */
+/* Whether the same number added to all rows of a channel changes nothing: only batch norms read the
+ * activation, themselves or behind sums of residuals, and they take the mean of the mini-batch away. */
 static bool offset_is_removed(const sp_builder *b, int act)
 {
     bool read = false;

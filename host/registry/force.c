@@ -29,8 +29,8 @@ static bool op_has(const sp_registry *reg, const sp_op *op, const char *name)
     return false;
 }
 
-/* The variant name forced for op, NULL none. The longest pattern wins, then the last given. A pattern for several ops
- * counts only where the named plugin has something, except that "reference" always counts. */
+/* The variant name forced for op, NULL none. The longest pattern wins, then the last given. A pattern for
+ * several ops counts only where the named plugin has something, except that "reference" always counts. */
 const char *sp_forced_find(const sp_registry *reg, const sp_op *op)
 {
     const char *name = NULL;

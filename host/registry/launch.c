@@ -1,4 +1,5 @@
-/* Launches: making one (program, kernels, sizes) and the hot path that enqueues it. Allocates in create only. */
+/* Launches: making one (program, kernels, sizes) and the hot path that enqueues it. Allocates in create only.
+ */
 #include "registry/launch.h"
 
 #include <inttypes.h>
@@ -29,7 +30,8 @@ static sp_status evaluate(const sp_variant_scope *s, const char *what, const cha
     return SP_OK;
 }
 
-/* The driver's own limit for this kernel: a local size above it would fail at the first enqueue of a training step. */
+/* The driver's own limit for this kernel: a local size above it would fail at the first enqueue of a training
+ * step. */
 static sp_status check_local(const sp_launch *l, const sp_pass *p, const sp_launch_pass *pass, sp_error *err)
 {
     size_t most = 0, items = 1;
@@ -52,7 +54,8 @@ static sp_status check_local(const sp_launch *l, const sp_pass *p, const sp_laun
     }
     if (items > most)
         return sp_error_set(err, SP_E_PLUGIN, CL_INVALID_WORK_GROUP_SIZE, __FILE__, __LINE__,
-                            "kernel %s: work-groups of %zu items, this device takes at most %zu of this kernel",
+                            "kernel %s: work-groups of %zu items, this device takes at most %zu of this "
+                            "kernel",
                             p->kernel, items, most);
     return SP_OK;
 }
@@ -172,7 +175,8 @@ uint64_t sp_launch_workspace(const sp_launch *l)
 
 /* ---- hot path ---- */
 
-/* A launch keeps the handles it was given last: they must stay alive as long as the launch (a plan's arenas do). */
+/* A launch keeps the handles it was given last: they must stay alive as long as the launch (a plan's arenas
+ * do). */
 static cl_int set_range(cl_kernel kernel, sp_range_arg *a, sp_range range)
 {
     cl_int code = CL_SUCCESS;

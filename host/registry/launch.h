@@ -6,9 +6,9 @@
 
 typedef struct sp_launch sp_launch;
 
-/* Builds the kernels of v for call. Cross-checks each kernel argument with the contract (name, pointer or scalar):
- * an unknown argument name is SP_E_PLUGIN. tune_values NULL: defaults. Library variants are created and prepared
- * through their factory. [setup] */
+/* Builds the kernels of v for call. Cross-checks each kernel argument with the contract (name, pointer or
+ * scalar): an unknown argument name is SP_E_PLUGIN. tune_values NULL: defaults. Library variants are created
+ * and prepared through their factory. [setup] */
 sp_status sp_launch_create(sp_registry *reg, sp_device *dev, sp_variant *v, const sp_op_call *call,
                            const int64_t *tune_values, sp_launch **out, sp_error *err);
 void sp_launch_destroy(sp_launch **l);
@@ -22,8 +22,9 @@ typedef struct sp_dynamic {
     float lr, bias1, bias2;
 } sp_dynamic;
 
-/* Binds the ranges (buffers[i] belongs to call->op->buffers[i]; mem NULL where absent) and enqueues every pass.
- * name is for messages and the profile. Sets only the arguments that changed since the last call. [hot] */
+/* Binds the ranges (buffers[i] belongs to call->op->buffers[i]; mem NULL where absent) and enqueues every
+ * pass. name is for messages and the profile. Sets only the arguments that changed since the last call. [hot]
+ */
 sp_status sp_launch_enqueue(sp_launch *l, const sp_range *buffers, sp_range work, const sp_dynamic *dyn,
                             const char *name, sp_error *err);
 

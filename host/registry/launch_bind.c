@@ -1,5 +1,6 @@
-/* Binds kernel arguments by name. The contract owns names and types, the kernel takes those it needs in any order; this
- * file compares both and refuses what does not fit, before a wrong type can become a wrong number. */
+/* Binds kernel arguments by name. The contract owns names and types, the kernel takes those it needs in any
+ * order; this file compares both and refuses what does not fit, before a wrong type can become a wrong
+ * number. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,7 +21,8 @@ typedef struct binder {
     sp_launch *launch;
     sp_launch_pass *pass;
     const char *kernel_name;
-    const sp_packed_kernel *packed; /* what the manifest says of the kernel: binaries need not know; NULL: ask the driver */
+    const sp_packed_kernel
+        *packed; /* what the manifest says of the kernel: binaries need not know; NULL: ask the driver */
     cl_uint n_args;
     sp_error *err;
 } binder;
@@ -34,7 +36,8 @@ static void get_packed_info(const sp_packed_arg *from, arg_info *a)
     memcpy(a->name, from->name, sizeof a->name);
     memcpy(a->type, from->type, sizeof a->type);
     a->space = from->global ? CL_KERNEL_ARG_ADDRESS_GLOBAL : CL_KERNEL_ARG_ADDRESS_PRIVATE;
-    a->qualifiers = (from->constant ? CL_KERNEL_ARG_TYPE_CONST : 0) | (from->restricted ? CL_KERNEL_ARG_TYPE_RESTRICT : 0);
+    a->qualifiers = (from->constant ? CL_KERNEL_ARG_TYPE_CONST : 0) |
+                    (from->restricted ? CL_KERNEL_ARG_TYPE_RESTRICT : 0);
 }
 
 static sp_status get_info(binder *b, cl_uint index, arg_info *a)
@@ -99,7 +102,8 @@ static sp_status check_element_type(binder *b, const arg_info *a, int buffer)
         return SP_OK;
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         size_t n = strlen(wrong[i]);
-        // also vectors (float4): offsets count 4-byte elements, so the argument itself must be a scalar pointer
+        // also vectors (float4): offsets count 4-byte elements, so the argument itself must be a scalar
+        // pointer
         if (strncmp(type, wrong[i], n) == 0 && type[n + strspn(type + n, "0123456789")] == '\0')
             return BIND_FAIL(b, a, "is %s, the contract has %s*; use vload and vstore for vectors", a->type,
                              right);
@@ -107,8 +111,8 @@ static sp_status check_element_type(binder *b, const arg_info *a, int buffer)
     return SP_OK; // a typedef of the plugin's own: the compiler has seen through it, we cannot
 }
 
-/* restrict promises that no other argument is the same memory: wrong where the contract allows it and the kernel takes
- * both. */
+/* restrict promises that no other argument is the same memory: wrong where the contract allows it and the
+ * kernel takes both. */
 static sp_status check_alias(binder *b, const arg_info *a, const sp_op_buffer *c)
 {
     const sp_op *op = b->launch->call.op;
@@ -143,8 +147,9 @@ static sp_status bind_range(binder *b, const arg_info *a, int buffer)
     char at_name[sizeof a->name + 3];
     arg_info at;
     if (a->space != CL_KERNEL_ARG_ADDRESS_GLOBAL)
-        return BIND_FAIL(
-            b, a, "(%s) must be a __global pointer; declare it with SP_IN, SP_OUT, SP_IO or SP_REF", a->type);
+        return BIND_FAIL(b, a,
+                         "(%s) must be a __global pointer; declare it with SP_IN, SP_OUT, SP_IO or SP_REF",
+                         a->type);
     SP_TRY(check_element_type(b, a, buffer));
     if (buffer != SP_ARG_WORK)
         SP_TRY(check_access(b, a, buffer));
@@ -185,8 +190,10 @@ static sp_status bind_dynamic(binder *b, const arg_info *a, bool is_float)
     bool wide = strcmp(a->type, "long") == 0 || strcmp(a->type, "ulong") == 0;
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
         if (strcmp(fields[i].name, a->name) == 0) {
-            b->pass->dynamics[b->pass->n_dynamics++] = (sp_dynamic_arg){
-                .arg = a->index, .offset = fields[i].offset, .arg_bytes = wide && !is_float ? 8 : 4};
+            b->pass->dynamics[b->pass->n_dynamics++] =
+                (sp_dynamic_arg){.arg = a->index,
+                                 .offset = fields[i].offset,
+                                 .arg_bytes = wide && !is_float ? 8 : 4};
             return SP_OK;
         }
     return BIND_FAIL(b, a, "%s", "is dynamic, but the launch has no value of that name");
@@ -274,14 +281,18 @@ static sp_status bind_one(binder *b, const arg_info *a)
 
 sp_status sp_launch_bind(sp_launch *l, sp_launch_pass *pass, int index, sp_error *err)
 {
-    binder b = {.launch = l, .pass = pass, .kernel_name = l->variant->passes[index].kernel, .err = err,
+    binder b = {.launch = l,
+                .pass = pass,
+                .kernel_name = l->variant->passes[index].kernel,
+                .err = err,
                 .packed = l->packed ? &l->packed->kernels[index] : NULL};
     cl_int code = clGetKernelInfo(pass->kernel, CL_KERNEL_NUM_ARGS, sizeof b.n_args, &b.n_args, NULL);
     if (code != CL_SUCCESS)
         return SP_FAIL_CL(err, code, "kernel %s: its number of arguments is unknown: %s", b.kernel_name,
                           sp_cl_error_name(code));
     if (b.packed && b.packed->n_args != b.n_args)
-        return SP_FAIL(err, SP_E_BUILD, "%s: kernel %s has %u arguments, its manifest lists %u; the binary is another one",
+        return SP_FAIL(err, SP_E_BUILD,
+                       "%s: kernel %s has %u arguments, its manifest lists %u; the binary is another one",
                        l->packed->binary, b.packed->name, b.n_args, b.packed->n_args);
     for (cl_uint i = 0; i < b.n_args; i++) {
         arg_info a;

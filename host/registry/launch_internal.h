@@ -54,11 +54,13 @@ struct sp_launch {
 sp_status sp_launch_program(sp_registry *reg, sp_launch *l, cl_program *out, sp_error *err);
 
 /* The texts of the program one after the other, and its options. The caller frees both, on failure too. */
-sp_status sp_launch_source(const sp_registry *reg, const sp_launch *l, sp_text *text, sp_text *options, sp_error *err);
+sp_status sp_launch_source(const sp_registry *reg, const sp_launch *l, sp_text *text, sp_text *options,
+                           sp_error *err);
 /* Hash of both: what a program compiled ahead of time is found by. */
 sp_status sp_launch_key(const sp_registry *reg, const sp_launch *l, char key[17], sp_error *err);
 
-/* Looks every argument of the pass's kernel (number `index` of the variant) up in the contract, sets the static scalars, and notes the others. */
+/* Looks every argument of the pass's kernel (number `index` of the variant) up in the contract, sets the
+ * static scalars, and notes the others. */
 sp_status sp_launch_bind(sp_launch *l, sp_launch_pass *pass, int index, sp_error *err);
 
 /* Whether an int of the op is given to the variant as -D. */

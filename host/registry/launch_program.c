@@ -1,5 +1,5 @@
-/* The program of a variant for one call: spikeport.clh, for CPUs lanes.clh, the fragments the call names, the file; and
- * what is -D. */
+/* The program of a variant for one call: spikeport.clh, for CPUs lanes.clh, the fragments the call names, the
+ * file; and what is -D. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,9 +11,9 @@
 #include "registry/embedded.h"
 #include "registry/launch_internal.h"
 
-#define PRELUDE "cl_kernels/common/spikeport.clh"
+#define PRELUDE     "cl_kernels/common/spikeport.clh"
 #define PRELUDE_CPU "cl_kernels/common/lanes.clh"
-#define MAX_PIECES 5
+#define MAX_PIECES  5
 
 bool sp_launch_is_baked(const sp_variant *v, const char *name)
 {
@@ -68,8 +68,7 @@ static sp_status write_options(const sp_variant *v, const sp_op_call *call, cons
             sp_text_add(t, call->ints[i] < 0 ? "-D%s=(%" PRId64 ") " : "-D%s=%" PRId64 " ", op->ints[i],
                         call->ints[i]);
     for (int i = 0; i < v->n_tunes; i++)
-        sp_text_add(t, "-D%s=%" PRId64 " ", v->tunes[i].name,
-                    tune_values[i]);
+        sp_text_add(t, "-D%s=%" PRId64 " ", v->tunes[i].name, tune_values[i]);
     sp_text_add(t, "%s", v->defines ? v->defines : "");
     return t->failed ? SP_FAIL(err, SP_E_MEMORY, "out of memory while building %s", v->id) : SP_OK;
 }
@@ -90,21 +89,25 @@ static sp_status collect(const sp_registry *reg, const sp_launch *l, sp_source p
     return write_options(l->variant, call, l->tune_values, options, err);
 }
 
-sp_status sp_launch_source(const sp_registry *reg, const sp_launch *l, sp_text *text, sp_text *options, sp_error *err)
+sp_status sp_launch_source(const sp_registry *reg, const sp_launch *l, sp_text *text, sp_text *options,
+                           sp_error *err)
 {
     sp_source pieces[MAX_PIECES];
     size_t n;
     SP_TRY(collect(reg, l, pieces, &n, options, err));
     for (size_t i = 0; i < n; i++)
         sp_text_add(text, "%s\n", pieces[i].text);
-    return text->failed ? SP_FAIL(err, SP_E_MEMORY, "out of memory for the source of %s", l->variant->id) : SP_OK;
+    return text->failed ? SP_FAIL(err, SP_E_MEMORY, "out of memory for the source of %s", l->variant->id)
+                        : SP_OK;
 }
 
 sp_status sp_launch_key(const sp_registry *reg, const sp_launch *l, char key[17], sp_error *err)
 {
     sp_text text = {0}, options = {0};
     sp_status st = sp_launch_source(reg, l, &text, &options, err);
-    snprintf(key, 17, "%016" PRIx64, sp_hash_text(sp_hash_text(sp_hash_text(SP_HASH_START, l->variant->passes[0].kernel), text.s), options.s));
+    snprintf(key, 17, "%016" PRIx64,
+             sp_hash_text(sp_hash_text(sp_hash_text(SP_HASH_START, l->variant->passes[0].kernel), text.s),
+                          options.s));
     sp_text_free(&text);
     sp_text_free(&options);
     return st;

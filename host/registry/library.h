@@ -6,7 +6,8 @@
 #include "registry/store.h"
 #include "spikeport/plugin.h"
 
-/* The opened library of v: opened on first use, kept by the registry. Whatever is wrong with it is SP_E_PLUGIN. [setup] */
+/* The opened library of v: opened on first use, kept by the registry. Whatever is wrong with it is
+ * SP_E_PLUGIN. [setup] */
 sp_status sp_library_get(sp_registry *reg, const sp_variant *v, sp_library **out, sp_error *err);
 /* deinit. The object stays mapped: driver threads may still run its code. */
 void sp_library_close(sp_library **lib);

@@ -1,5 +1,5 @@
-/* One variant of a library plugin for one call: describes the call over the border, checks what comes back, and
- * translates ranges at every enqueue. */
+/* One variant of a library plugin for one call: describes the call over the border, checks what comes back,
+ * and translates ranges at every enqueue. */
 #include <stdio.h>
 #include <string.h>
 

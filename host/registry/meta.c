@@ -1,6 +1,7 @@
-/* Reads the `//@` lines of one file into variants or a fragment. Everything is checked here that can be checked
- * without a device, so that a typing error is a message with a line when the file is found, not a surprise later.
- * The keys themselves are in meta_keys.c; what must hold for a whole block is in meta_block.c. */
+/* Reads the `//@` lines of one file into variants or a fragment. Everything is checked here that can be
+ * checked without a device, so that a typing error is a message with a line when the file is found, not a
+ * surprise later. The keys themselves are in meta_keys.c; what must hold for a whole block is in
+ * meta_block.c. */
 #include "registry/meta.h"
 
 #include <ctype.h>
@@ -97,9 +98,10 @@ static sp_status read_lines(sp_meta_reader *r)
     }
     SP_TRY(sp_meta_finish_block(r));
     if (!r->out->plugin || !r->abi_seen)
-        return SP_META_FAIL(
-            r, "no \"//@ plugin: NAME VERSION\" and \"//@ abi: %d\" lines; see docs/PLUGIN_HOWTO.md",
-            SP_META_ABI);
+        return SP_META_FAIL(r,
+                            "no \"//@ plugin: NAME VERSION\" and \"//@ abi: %d\" lines; see "
+                            "docs/PLUGIN_HOWTO.md",
+                            SP_META_ABI);
     if (!r->out->n_variants && !r->out->fragment)
         return SP_META_FAIL(r, "neither an \"op:\" nor a \"fragment:\" line: the file declares nothing");
     return SP_OK;

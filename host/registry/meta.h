@@ -14,15 +14,16 @@ typedef struct sp_meta {
     sp_fragment *fragment;
 } sp_meta;
 
-/* Reads and checks the metadata of text, which must outlive the result. Whatever is wrong refuses the whole file:
- * SP_E_PLUGIN with "path:line: ...". On failure *out is empty. [setup] */
+/* Reads and checks the metadata of text, which must outlive the result. Whatever is wrong refuses the whole
+ * file: SP_E_PLUGIN with "path:line: ...". On failure *out is empty. [setup] */
 sp_status sp_meta_read(const char *path, const char *text, sp_origin origin, sp_meta *out, sp_error *err);
 void sp_meta_fini(sp_meta *m);
 
 void sp_variant_destroy(sp_variant **v);
 void sp_fragment_destroy(sp_fragment **f);
 
-/* The `-DNAME=VALUE` of a variant's defines as an integer; false when there is no such name or it is not an integer. */
+/* The `-DNAME=VALUE` of a variant's defines as an integer; false when there is no such name or it is not an
+ * integer. */
 bool sp_variant_define(const sp_variant *v, const char *name, int64_t *value);
 
 #endif

@@ -1,4 +1,5 @@
-/* Starting and finishing one block of metadata (one variant): defaults, id, and the checks that need all its keys. */
+/* Starting and finishing one block of metadata (one variant): defaults, id, and the checks that need all its
+ * keys. */
 #include <string.h>
 
 #include "base/error.h"
@@ -33,8 +34,8 @@ static int lookup_one(void *ctx, const char *name, int64_t *value)
     return 0;
 }
 
-/* Syntax and names of an expression. Its arithmetic may fail for made-up values (C / (W - 1)), which is no error:
- * behind "0 &&" names are still looked up, but nothing is computed. */
+/* Syntax and names of an expression. Its arithmetic may fail for made-up values (C / (W - 1)), which is no
+ * error: behind "0 &&" names are still looked up, but nothing is computed. */
 static sp_status check_expression(sp_meta_reader *r, const char *key, const char *text)
 {
     if (!text)
@@ -80,9 +81,9 @@ static sp_status check_kind(sp_meta_reader *r)
     if (v->kind == SP_VARIANT_LOWER && v->library)
         return SP_META_FAIL(r, "\"lower:\" and \"library:\" exclude each other");
     if (v->n_bakes || v->defines || v->workspace || (v->n_tunes && !v->library))
-        return SP_META_FAIL(
-            r, "bake, define and workspace belong to kernels, tune to kernels and libraries; a library says "
-               "its own workspace");
+        return SP_META_FAIL(r, "bake, define and workspace belong to kernels, tune to kernels and libraries; "
+                               "a library says "
+                               "its own workspace");
     return SP_OK;
 }
 

@@ -1,5 +1,5 @@
-/* The keys of the `//@` grammar: one function each, and the table that names them. A value comes as a copy that may be
- * cut up. */
+/* The keys of the `//@` grammar: one function each, and the table that names them. A value comes as a copy
+ * that may be cut up. */
 #include <ctype.h>
 #include <errno.h>
 #include <math.h>
@@ -88,11 +88,11 @@ static sp_status key_abi(sp_meta_reader *r, char *value)
     int64_t abi = 0;
     SP_TRY(read_integer(r, value, &abi));
     if (abi != SP_META_ABI)
-        return SP_META_FAIL(
-            r,
-            "metadata grammar abi %lld, but this spikeport reads abi %d; get a version of the "
-            "plugin (or of spikeport) that matches",
-            (long long)abi, SP_META_ABI);
+        return SP_META_FAIL(r,
+                            "metadata grammar abi %lld, but this spikeport reads abi %d; get a version of "
+                            "the "
+                            "plugin (or of spikeport) that matches",
+                            (long long)abi, SP_META_ABI);
     r->abi_seen = true;
     return SP_OK;
 }
@@ -106,9 +106,10 @@ static sp_status unknown_op(sp_meta_reader *r, const char *id)
         family[n] = '\0';
         const sp_op *known = sp_op_find(family);
         if (known)
-            return SP_META_FAIL(
-                r, "this spikeport has %s but not revision \"%s\"; get a matching version of the plugin",
-                known->id, id);
+            return SP_META_FAIL(r,
+                                "this spikeport has %s but not revision \"%s\"; get a matching version of "
+                                "the plugin",
+                                known->id, id);
     } else if (sp_op_find(id)) {
         return SP_META_FAIL(r, "name the revision of the op: \"%s\"", sp_op_find(id)->id);
     }
@@ -206,9 +207,10 @@ static sp_status check_new_name(sp_meta_reader *r, const char *name)
     sp_op_call call = {.op = r->block->op};
     sp_variant_scope scope = {.variant = r->block, .call = &call};
     if (sp_variant_lookup(&scope, name, &unused) == 0)
-        return SP_META_FAIL(
-            r, "\"%s\" is taken already: an int or flag of %s, a tune, a define or a device limit", name,
-            r->block->op->id);
+        return SP_META_FAIL(r,
+                            "\"%s\" is taken already: an int or flag of %s, a tune, a define or a device "
+                            "limit",
+                            name, r->block->op->id);
     return SP_OK;
 }
 
@@ -401,22 +403,33 @@ static sp_status key_uses(sp_meta_reader *r, char *value)
     if (!f->uses)
         return SP_META_FAIL(r, "name what the model uses: aux, threshold, learn");
     if ((f->uses & SP_USES_THRESHOLD) && !(f->uses & SP_USES_AUX))
-        return SP_META_FAIL(r, "a threshold that follows a second state needs one: write \"uses: aux threshold\"");
+        return SP_META_FAIL(r, "a threshold that follows a second state needs one: write \"uses: aux "
+                               "threshold\"");
     return SP_OK;
 }
 
 const sp_meta_key sp_meta_keys[] = {
-    {"plugin", SP_IN_FILE, false, key_plugin}, {"abi", SP_IN_FILE, false, key_abi},
-    {"op", SP_IN_FILE, true, key_op},          {"fragment", SP_IN_FILE, false, key_fragment},
-    {"kernel", SP_IN_BLOCK, true, key_kernel}, {"global", SP_IN_PASS, false, key_global},
-    {"local", SP_IN_PASS, false, key_local},   {"bake", SP_IN_BLOCK, false, key_bake},
-    {"tune", SP_IN_BLOCK, true, key_tune},     {"define", SP_IN_BLOCK, true, key_define},
-    {"when", SP_IN_BLOCK, false, key_when},    {"device", SP_IN_BLOCK, false, key_device},
-    {"needs", SP_IN_BLOCK, false, key_needs},  {"workspace", SP_IN_BLOCK, false, key_workspace},
-    {"score", SP_IN_BLOCK, false, key_score},  {"tol", SP_IN_BLOCK, false, key_tol},
+    {"plugin", SP_IN_FILE, false, key_plugin},
+    {"abi", SP_IN_FILE, false, key_abi},
+    {"op", SP_IN_FILE, true, key_op},
+    {"fragment", SP_IN_FILE, false, key_fragment},
+    {"kernel", SP_IN_BLOCK, true, key_kernel},
+    {"global", SP_IN_PASS, false, key_global},
+    {"local", SP_IN_PASS, false, key_local},
+    {"bake", SP_IN_BLOCK, false, key_bake},
+    {"tune", SP_IN_BLOCK, true, key_tune},
+    {"define", SP_IN_BLOCK, true, key_define},
+    {"when", SP_IN_BLOCK, false, key_when},
+    {"device", SP_IN_BLOCK, false, key_device},
+    {"needs", SP_IN_BLOCK, false, key_needs},
+    {"workspace", SP_IN_BLOCK, false, key_workspace},
+    {"score", SP_IN_BLOCK, false, key_score},
+    {"tol", SP_IN_BLOCK, false, key_tol},
     {"approximate", SP_IN_BLOCK, false, key_approximate},
-    {"lower", SP_IN_BLOCK, false, key_lower},  {"library", SP_IN_BLOCK, false, key_library},
-    {"about", SP_IN_ANY, false, key_about},    {"param", SP_IN_FRAGMENT, false, key_param},
+    {"lower", SP_IN_BLOCK, false, key_lower},
+    {"library", SP_IN_BLOCK, false, key_library},
+    {"about", SP_IN_ANY, false, key_about},
+    {"param", SP_IN_FRAGMENT, false, key_param},
     {"uses", SP_IN_FRAGMENT, false, key_uses},
 };
 const int sp_meta_n_keys = sizeof sp_meta_keys / sizeof *sp_meta_keys;

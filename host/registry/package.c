@@ -1,5 +1,5 @@
-/* A package in memory: what a recording plan puts in, what a serving one takes out. Files are package_json.c's and
- * package_write.c's. */
+/* A package in memory: what a recording plan puts in, what a serving one takes out. Files are
+ * package_json.c's and package_write.c's. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -155,7 +155,8 @@ static sp_status record_args(sp_packed_kernel *k, cl_kernel kernel, sp_error *er
                                            sp_cl_error_name(code));
 }
 
-static sp_status record_program(sp_package *p, sp_registry *reg, const sp_launch *l, const char *key, sp_error *err)
+static sp_status record_program(sp_package *p, sp_registry *reg, const sp_launch *l, const char *key,
+                                sp_error *err)
 {
     if (!sp_package_grow((void **)&p->programs, p->n_programs, sizeof *p->programs))
         return out_of_memory(err);
@@ -196,8 +197,10 @@ sp_status sp_package_record_launch(sp_package *p, sp_registry *reg, const sp_lau
 {
     char shape[512], key[17];
     if (l->library)
-        return SP_FAIL(err, SP_E_PLUGIN, "%s compiles its kernels itself and cannot be written to files; choose another "
-                       "variant with --plugin", l->variant->id);
+        return SP_FAIL(err, SP_E_PLUGIN,
+                       "%s compiles its kernels itself and cannot be written to files; choose another "
+                       "variant with --plugin",
+                       l->variant->id);
     SP_TRY(sp_launch_key(reg, l, key, err));
     sp_call_describe(&l->call, shape, sizeof shape);
     sp_packed_call *c = find_call(p, l->call.op->id, shape);
@@ -247,8 +250,8 @@ bool sp_package_has(const sp_package *p, const sp_op_call *call)
     return find_call(p, call->op->id, shape) != NULL;
 }
 
-sp_status sp_package_choose(const sp_package *p, const sp_registry *reg, const sp_op_call *call, sp_variant **out,
-                            sp_error *err)
+sp_status sp_package_choose(const sp_package *p, const sp_registry *reg, const sp_op_call *call,
+                            sp_variant **out, sp_error *err)
 {
     char shape[512];
     sp_call_describe(call, shape, sizeof shape);
@@ -257,18 +260,20 @@ sp_status sp_package_choose(const sp_package *p, const sp_registry *reg, const s
         const char *other = NULL;
         for (size_t i = 0; i < p->n_calls && !other; i++)
             other = strcmp(p->calls[i].op, call->op->id) == 0 ? p->calls[i].shape : NULL;
-        return SP_FAIL(err, SP_E_BUILD, "%s/manifest.json has no program for %s %s%s%s" STALE, p->folder, call->op->id,
-                       shape, other ? "; for this op it has " : "", other ? other : "", sp_target_name(p->target),
-                       p->folder);
+        return SP_FAIL(err, SP_E_BUILD, "%s/manifest.json has no program for %s %s%s%s" STALE, p->folder,
+                       call->op->id, shape, other ? "; for this op it has " : "", other ? other : "",
+                       sp_target_name(p->target), p->folder);
     }
     for (size_t i = 0; i < reg->n_variants; i++) {
         sp_variant *v = reg->variants[i];
-        if (v->op == call->op && strcmp(v->id, c->variant) == 0 && strcmp(v->when ? v->when : "", c->when) == 0) {
+        if (v->op == call->op && strcmp(v->id, c->variant) == 0 &&
+            strcmp(v->when ? v->when : "", c->when) == 0) {
             *out = v;
             return SP_OK;
         }
     }
-    return SP_FAIL(err, SP_E_BUILD, "%s/manifest.json is stale: it takes %s for %s, which this spikeport does not have" STALE,
+    return SP_FAIL(err, SP_E_BUILD,
+                   "%s/manifest.json is stale: it takes %s for %s, which this spikeport does not have" STALE,
                    p->folder, c->variant, c->op, sp_target_name(p->target), p->folder);
 }
 
@@ -279,13 +284,17 @@ sp_status sp_package_check_plan(const sp_package *p, uint64_t digest, sp_error *
     for (size_t i = 0; i < p->n_plans; i++)
         if (strcmp(p->plans[i].digest, text) == 0)
             return SP_OK;
-    return SP_FAIL(err, SP_E_BUILD, "%s/manifest.json is stale: the plan (hash %s) is none of the %zu it was written for (%s "
-                   "%s%s)" STALE, p->folder, text, p->n_plans, p->n_plans ? p->plans[0].about : "none",
-                   p->n_plans ? p->plans[0].digest : "", p->n_plans > 1 ? ", ..." : "", sp_target_name(p->target), p->folder);
+    return SP_FAIL(err, SP_E_BUILD,
+                   "%s/manifest.json is stale: the plan (hash %s) is none of the %zu it was written for (%s "
+                   "%s%s)" STALE,
+                   p->folder, text, p->n_plans, p->n_plans ? p->plans[0].about : "none",
+                   p->n_plans ? p->plans[0].digest : "", p->n_plans > 1 ? ", ..." : "",
+                   sp_target_name(p->target), p->folder);
 }
 
 /* The whole file; what the checksum beside it says is compared. */
-static sp_status read_binary(const sp_package *p, const char *path, unsigned char **bytes, size_t *n, sp_error *err)
+static sp_status read_binary(const sp_package *p, const char *path, unsigned char **bytes, size_t *n,
+                             sp_error *err)
 {
     char *sum_path = sp_format("%s.cksum", path);
     unsigned long long crc = 0, size = 0;
@@ -294,9 +303,12 @@ static sp_status read_binary(const sp_package *p, const char *path, unsigned cha
     *bytes = NULL;
     if (!f)
         st = SP_FAIL(err, SP_E_BUILD, "%s: missing binary (%s)%s", path, strerror(errno),
-                     p->target == SP_TARGET_OFFLINE ? "" : "; run build.sh of that folder with the vendor's tools");
+                     p->target == SP_TARGET_OFFLINE ? ""
+                                                    : "; run build.sh of that folder with the vendor's "
+                                                      "tools");
     else if (!sum || fscanf(sum, "%llu %llu", &crc, &size) != 2 || size == 0)
-        st = SP_FAIL(err, SP_E_BUILD, "%s.cksum is missing or unreadable, so %s cannot be trusted; make it with `cksum`", path,
+        st = SP_FAIL(err, SP_E_BUILD,
+                     "%s.cksum is missing or unreadable, so %s cannot be trusted; make it with `cksum`", path,
                      path);
     else if (!(*bytes = sp_alloc((size_t)size + 1)))
         st = out_of_memory(err);
@@ -304,8 +316,9 @@ static sp_status read_binary(const sp_package *p, const char *path, unsigned cha
         *n = fread(*bytes, 1, (size_t)size + 1, f);
         if (*n != (size_t)size)
             st = SP_FAIL(err, SP_E_BUILD, "%s is %s: %s%zu bytes, %llu were written" STALE, path,
-                         *n < size ? "truncated" : "not the file that was written", *n < size ? "" : "more than ",
-                         *n < size ? *n : (size_t)size, size, sp_target_name(p->target), p->folder);
+                         *n < size ? "truncated" : "not the file that was written",
+                         *n < size ? "" : "more than ", *n < size ? *n : (size_t)size, size,
+                         sp_target_name(p->target), p->folder);
         else if (sp_cksum(*bytes, *n) != (uint32_t)crc)
             st = SP_FAIL(err, SP_E_BUILD, "%s is damaged: its checksum is %u, %llu was written" STALE, path,
                          sp_cksum(*bytes, *n), crc, sp_target_name(p->target), p->folder);
@@ -328,7 +341,9 @@ static sp_status load_binary(sp_package *p, sp_device *dev, const char *file, cl
     char *path = sp_format("%s/%s", p->folder, file);
     unsigned char *bytes = NULL;
     size_t n = 0;
-    sp_status st = path && sp_package_grow((void **)&p->binaries, p->n_binaries, sizeof *p->binaries) ? SP_OK : out_of_memory(err);
+    sp_status st = path && sp_package_grow((void **)&p->binaries, p->n_binaries, sizeof *p->binaries)
+                       ? SP_OK
+                       : out_of_memory(err);
     if (st == SP_OK)
         st = read_binary(p, path, &bytes, &n, err);
     if (st == SP_OK)
@@ -342,16 +357,20 @@ static sp_status load_binary(sp_package *p, sp_device *dev, const char *file, cl
     return st;
 }
 
-sp_status sp_package_program(sp_package *p, sp_device *dev, const sp_variant *v, const sp_op_call *call, const char *key,
-                             const sp_packed_program **packed, cl_program *program, sp_error *err)
+sp_status sp_package_program(sp_package *p, sp_device *dev, const sp_variant *v, const sp_op_call *call,
+                             const char *key, const sp_packed_program **packed, cl_program *program,
+                             sp_error *err)
 {
     const sp_packed_program *g = find_program(p, key);
     if (!g)
-        return SP_FAIL(err, SP_E_BUILD, "%s/manifest.json is stale: source or options of %s for %s have changed since (hash %s "
-                       "is not in it)" STALE, p->folder, v->id, call->op->id, key, sp_target_name(p->target), p->folder);
+        return SP_FAIL(err, SP_E_BUILD,
+                       "%s/manifest.json is stale: source or options of %s for %s have changed since (hash "
+                       "%s "
+                       "is not in it)" STALE,
+                       p->folder, v->id, call->op->id, key, sp_target_name(p->target), p->folder);
     if (g->n_kernels != v->n_passes)
-        return SP_FAIL(err, SP_E_BUILD, "%s/manifest.json: program %s of %s has %d kernels, %d are needed", p->folder, key,
-                       v->id, g->n_kernels, v->n_passes);
+        return SP_FAIL(err, SP_E_BUILD, "%s/manifest.json: program %s of %s has %d kernels, %d are needed",
+                       p->folder, key, v->id, g->n_kernels, v->n_passes);
     *packed = g;
     return load_binary(p, dev, g->binary, program, err);
 }

@@ -1,5 +1,6 @@
-/* Programs compiled ahead of time: a folder with kernels as files, their binaries and manifest.json. A plan that is made
- * while a package records fills it; a plan that is made while a package serves takes kernels from its binaries alone. */
+/* Programs compiled ahead of time: a folder with kernels as files, their binaries and manifest.json. A plan
+ * that is made while a package records fills it; a plan that is made while a package serves takes kernels
+ * from its binaries alone. */
 #ifndef SP_REGISTRY_PACKAGE_H
 #define SP_REGISTRY_PACKAGE_H
 
@@ -18,27 +19,28 @@ sp_status sp_package_record_launch(sp_package *p, sp_registry *reg, const sp_lau
 sp_status sp_package_record_plan(sp_package *p, uint64_t digest, const char *about, sp_error *err);
 
 typedef struct sp_package_options {
-    const char *folder;  /* made when missing */
+    const char *folder; /* made when missing */
     sp_target target;
-    const char *runs_on; /* part of the name or platform of the device that is to run it; NULL: this device and driver
-                            (offline), the vendor's platform (FPGA) */
+    const char *runs_on; /* part of the name or platform of the device that is to run it; NULL: this device
+                            and driver (offline), the vendor's platform (FPGA) */
     const char *version; /* of spikeport */
 } sp_package_options;
 typedef struct sp_package_totals {
     size_t programs, kernels, calls, plans;
     uint64_t binary_bytes; /* 0 for FPGA targets: the build script makes those */
 } sp_package_totals;
-/* Kernels as self-contained OpenCL C, binaries (offline) or a build script (FPGA), and at last the manifest. */
-sp_status sp_package_write(sp_package *p, sp_device *dev, const sp_package_options *o, sp_package_totals *totals,
-                           sp_error *err);
+/* Kernels as self-contained OpenCL C, binaries (offline) or a build script (FPGA), and at last the manifest.
+ */
+sp_status sp_package_write(sp_package *p, sp_device *dev, const sp_package_options *o,
+                           sp_package_totals *totals, sp_error *err);
 
 /* ---- running: set reg->package; the registry destroys it ---- */
 /* Reads the manifest and compares format and device. */
 sp_status sp_package_open(const char *folder, const sp_device *dev, sp_package **out, sp_error *err);
 void sp_package_destroy(sp_package **p);
 bool sp_package_has(const sp_package *p, const sp_op_call *call); /* a program for it */
-sp_status sp_package_choose(const sp_package *p, const sp_registry *reg, const sp_op_call *call, sp_variant **out,
-                            sp_error *err);
+sp_status sp_package_choose(const sp_package *p, const sp_registry *reg, const sp_op_call *call,
+                            sp_variant **out, sp_error *err);
 /* A plan must be one of those that were recorded. */
 sp_status sp_package_check_plan(const sp_package *p, uint64_t digest, sp_error *err);
 
@@ -55,14 +57,15 @@ typedef struct sp_packed_kernel {
 } sp_packed_kernel;
 
 typedef struct sp_packed_program {
-    char key[17];          /* of source and options, as the running program knows them */
+    char key[17]; /* of source and options, as the running program knows them */
     char *op, *variant, *options, *text, *source, *binary;
     sp_packed_kernel kernels[SP_VARIANT_MAX_PASSES];
     int n_kernels;
 } sp_packed_program;
 
 /* The program with this key, its binary loaded; an error names the file and the reason. */
-sp_status sp_package_program(sp_package *p, sp_device *dev, const sp_variant *v, const sp_op_call *call, const char *key,
-                             const sp_packed_program **packed, cl_program *program, sp_error *err);
+sp_status sp_package_program(sp_package *p, sp_device *dev, const sp_variant *v, const sp_op_call *call,
+                             const char *key, const sp_packed_program **packed, cl_program *program,
+                             sp_error *err);
 
 #endif

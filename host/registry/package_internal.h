@@ -39,13 +39,15 @@ bool sp_package_grow(void **items, size_t n, size_t item_bytes);
 uint32_t sp_cksum(const unsigned char *bytes, size_t n);
 
 /* manifest.json */
-sp_status sp_package_save(const sp_package *p, const sp_device *dev, const sp_package_options *o, sp_error *err);
+sp_status sp_package_save(const sp_package *p, const sp_device *dev, const sp_package_options *o,
+                          sp_error *err);
 sp_status sp_package_load(sp_package *p, const sp_device *dev, sp_error *err);
 
 /* build.sh, and link.cfg for v++ */
 sp_status sp_package_write_scripts(const sp_package *p, const sp_package_options *o, sp_error *err);
 
 /* Writes a file of the package; `path` is relative to the folder. */
-sp_status sp_package_write_file(const char *folder, const char *path, const void *bytes, size_t n, sp_error *err);
+sp_status sp_package_write_file(const char *folder, const char *path, const void *bytes, size_t n,
+                                sp_error *err);
 
 #endif

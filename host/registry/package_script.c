@@ -1,5 +1,5 @@
-/* build.sh of a package for FPGAs: the vendor's commands from the files to one image, and link.cfg for v++. The image is one
- * for all kernels, because changing it on the device costs seconds. */
+/* build.sh of a package for FPGAs: the vendor's commands from the files to one image, and link.cfg for v++.
+ * The image is one for all kernels, because changing it on the device costs seconds. */
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -29,7 +29,8 @@ static void add_intel(sp_text *t, const sp_package *p)
                    "hardware) aoc -report $board ${AOCFLAGS:-} $files -o spikeport.aocx ;;\n"
                    "*) echo \"usage: build.sh emulator|report|hardware\" >&2; exit 2 ;;\n"
                    "esac\n"
-                   "cksum <spikeport.aocx >spikeport.aocx.cksum # a run refuses an image without its checksum\n");
+                   "cksum <spikeport.aocx >spikeport.aocx.cksum # a run refuses an image without its "
+                   "checksum\n");
 }
 
 static void add_amd(sp_text *t, const sp_package *p)
@@ -44,18 +45,22 @@ static void add_amd(sp_text *t, const sp_package *p)
                    ": \"${PLATFORM:?set PLATFORM to the name or .xpfm file of the platform}\"\n"
                    "mkdir -p xo\n"
                    "kernel() { # NAME FILE\n"
-                   "    v++ -c -t \"$target\" --platform \"$PLATFORM\" ${VPPFLAGS:-} -k \"$1\" -o \"xo/$1.xo\" \"$2\"\n"
+                   "    v++ -c -t \"$target\" --platform \"$PLATFORM\" ${VPPFLAGS:-} -k \"$1\" -o "
+                   "\"xo/$1.xo\" \"$2\"\n"
                    "}\n");
     for (size_t i = 0; i < p->n_programs; i++)
         for (int k = 0; k < p->programs[i].n_kernels; k++)
             sp_text_add(t, "kernel %s %s\n", p->programs[i].kernels[k].name, p->programs[i].source);
-    sp_text_add(t, "v++ -l -t \"$target\" --platform \"$PLATFORM\" ${VPPFLAGS:-} --config link.cfg -o spikeport.xclbin xo/*.xo\n"
-                   "[ \"$target\" = hw ] || emconfigutil --platform \"$PLATFORM\" --nd 1 # emconfig.json, for XCL_EMULATION_MODE\n"
-                   "cksum <spikeport.xclbin >spikeport.xclbin.cksum # a run refuses an image without its checksum\n");
+    sp_text_add(t, "v++ -l -t \"$target\" --platform \"$PLATFORM\" ${VPPFLAGS:-} --config link.cfg -o "
+                   "spikeport.xclbin xo/*.xo\n"
+                   "[ \"$target\" = hw ] || emconfigutil --platform \"$PLATFORM\" --nd 1 # emconfig.json, "
+                   "for XCL_EMULATION_MODE\n"
+                   "cksum <spikeport.xclbin >spikeport.xclbin.cksum # a run refuses an image without its "
+                   "checksum\n");
 }
 
-/* One instance of each kernel, all in the first bank: replace DDR[0] where a platform has others (HBM[n], PLRAM[n]). Buffers
- * are ranges of one arena, so every argument of a run must see the same bank. */
+/* One instance of each kernel, all in the first bank: replace DDR[0] where a platform has others (HBM[n],
+ * PLRAM[n]). Buffers are ranges of one arena, so every argument of a run must see the same bank. */
 static void add_link(sp_text *t, const sp_package *p)
 {
     sp_text_add(t, "[connectivity]\n");
@@ -80,7 +85,9 @@ sp_status sp_package_write_scripts(const sp_package *p, const sp_package_options
         add_intel(&script, p);
     }
     char *path = sp_format("%s/build.sh", o->folder);
-    sp_status st = script.failed || link.failed || !path ? SP_FAIL(err, SP_E_MEMORY, "out of memory for build.sh") : SP_OK;
+    sp_status st = script.failed || link.failed || !path
+                       ? SP_FAIL(err, SP_E_MEMORY, "out of memory for build.sh")
+                       : SP_OK;
     if (st == SP_OK)
         st = sp_package_write_file(o->folder, "build.sh", script.s, script.n, err);
     if (st == SP_OK && amd)

@@ -1,6 +1,6 @@
-/* Writing a package: each program as one self-contained OpenCL C file (constants, common part, fragments, kernels; only the
- * kernels that are launched, under names of their own, because a vendor's linker puts all files together), and for the
- * target "offline" its binary. */
+/* Writing a package: each program as one self-contained OpenCL C file (constants, common part, fragments,
+ * kernels; only the kernels that are launched, under names of their own, because a vendor's linker puts all
+ * files together), and for the target "offline" its binary. */
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
@@ -29,7 +29,8 @@ static sp_status make_folder(const char *folder, const char *below, sp_error *er
     return st;
 }
 
-sp_status sp_package_write_file(const char *folder, const char *path, const void *bytes, size_t n, sp_error *err)
+sp_status sp_package_write_file(const char *folder, const char *path, const void *bytes, size_t n,
+                                sp_error *err)
 {
     char *full = sp_format("%s/%s", folder, path);
     FILE *f = full ? fopen(full, "wbe") : NULL;
@@ -104,7 +105,8 @@ static bool is_launched(const sp_packed_program *g, const char *name)
     return false;
 }
 
-/* Whether a line "//@ kernel: NAME" of the file says so. A kernel whose name is a macro is no one's: it stays. */
+/* Whether a line "//@ kernel: NAME" of the file says so. A kernel whose name is a macro is no one's: it
+ * stays. */
 static bool is_declared(const char *text, const char *name)
 {
     static const char key[] = "//@ kernel:";
@@ -144,7 +146,8 @@ static void add_constants(sp_text *t, const char *options)
     for (const char *at = options; (at = strstr(at, "-D")) != NULL;) {
         at += 2;
         size_t name = strcspn(at, "= "), n = strcspn(at, " ");
-        sp_text_add(t, "#define %.*s %.*s\n", (int)name, at, n > name ? (int)(n - name - 1) : 1, n > name ? at + name + 1 : "1");
+        sp_text_add(t, "#define %.*s %.*s\n", (int)name, at, n > name ? (int)(n - name - 1) : 1,
+                    n > name ? at + name + 1 : "1");
         at += n;
     }
 }
@@ -156,12 +159,14 @@ static void add_shapes(sp_text *t, const sp_package *p, const sp_packed_program 
             sp_text_add(t, " * %s %s: work-items %s\n", p->calls[i].op, p->calls[i].shape, p->calls[i].work);
 }
 
-static sp_status write_source(const sp_package *p, sp_packed_program *g, const sp_package_options *o, sp_error *err)
+static sp_status write_source(const sp_package *p, sp_packed_program *g, const sp_package_options *o,
+                              sp_error *err)
 {
-    static const char *const defines[] = {"", "#define SP_TARGET_INTEL_FPGA 1\n", "#define SP_TARGET_AMD_FPGA 1\n"};
+    static const char *const defines[] = {"", "#define SP_TARGET_INTEL_FPGA 1\n",
+                                          "#define SP_TARGET_AMD_FPGA 1\n"};
     sp_text t = {0};
-    sp_text_add(&t, "/* Written by spikeport compile for %s: %s. Needs no other file; OpenCL C 1.2.\n", sp_target_name(p->target),
-                g->variant);
+    sp_text_add(&t, "/* Written by spikeport compile for %s: %s. Needs no other file; OpenCL C 1.2.\n",
+                sp_target_name(p->target), g->variant);
     add_shapes(&t, p, g);
     sp_text_add(&t, " */\n%s", defines[p->target]);
     add_constants(&t, g->options);
@@ -178,7 +183,8 @@ static sp_status write_source(const sp_package *p, sp_packed_program *g, const s
     return sp_package_write_file(o->folder, g->source, t.s, t.n, err);
 }
 
-static sp_status write_binary(sp_device *dev, sp_packed_program *g, const sp_package_options *o, uint64_t *total, sp_error *err)
+static sp_status write_binary(sp_device *dev, sp_packed_program *g, const sp_package_options *o,
+                              uint64_t *total, sp_error *err)
 {
     const sp_source piece = {g->source, g->text};
     unsigned char *bytes = NULL;
@@ -198,8 +204,8 @@ static sp_status write_binary(sp_device *dev, sp_packed_program *g, const sp_pac
     return st;
 }
 
-sp_status sp_package_write(sp_package *p, sp_device *dev, const sp_package_options *o, sp_package_totals *totals,
-                           sp_error *err)
+sp_status sp_package_write(sp_package *p, sp_device *dev, const sp_package_options *o,
+                           sp_package_totals *totals, sp_error *err)
 {
     static const char *const images[] = {"", "spikeport.aocx", "spikeport.xclbin"};
     p->target = o->target;

@@ -1,4 +1,5 @@
-/* The list of variants and fragments: filling it, forcing choices, finding fragments. Choosing is in select.c. */
+/* The list of variants and fragments: filling it, forcing choices, finding fragments. Choosing is in
+ * select.c. */
 #include "registry/registry.h"
 
 #include <stdio.h>
@@ -43,7 +44,8 @@ sp_status sp_registry_add_refusal(sp_registry *reg, const char *path, const char
     return SP_OK;
 }
 
-/* Metadata errors read "path:line: what"; the record holds the path already, so the reason becomes "line 3: what". */
+/* Metadata errors read "path:line: what"; the record holds the path already, so the reason becomes "line 3:
+ * what". */
 static sp_status add_meta_refusal(sp_registry *reg, const char *path, const char *text, sp_error *err)
 {
     char reason[sizeof((sp_error *)0)->text + 8];
@@ -55,7 +57,8 @@ static sp_status add_meta_refusal(sp_registry *reg, const char *path, const char
     return sp_registry_add_refusal(reg, path, reason, err);
 }
 
-/* Position of a variant of the same op and id, or of a fragment of the same kind and name, from another file. */
+/* Position of a variant of the same op and id, or of a fragment of the same kind and name, from another file.
+ */
 static size_t find_variant(const sp_registry *reg, const sp_variant *v)
 {
     for (size_t i = 0; i < reg->n_variants; i++)
@@ -72,8 +75,8 @@ static size_t find_fragment(const sp_registry *reg, sp_fragment_kind kind, const
     return reg->n_fragments;
 }
 
-/* What a new file may do with a name that is there already: an outside file replaces a built-in plugin (an author at
- * work on it), nothing replaces the reference, and two outside files must not fight over a name. */
+/* What a new file may do with a name that is there already: an outside file replaces a built-in plugin (an
+ * author at work on it), nothing replaces the reference, and two outside files must not fight over a name. */
 typedef enum { CLASH_NONE, CLASH_SAME, CLASH_REPLACE, CLASH_REFUSE } clash;
 
 static clash judge(sp_origin old_origin, const char *old_text, sp_origin new_origin, const char *new_text)

@@ -1,4 +1,5 @@
-/* Plugins: variants of ops and fragments, read from `//@` metadata; built-in ones and outside ones by one loader. */
+/* Plugins: variants of ops and fragments, read from `//@` metadata; built-in ones and outside ones by one
+ * loader. */
 #ifndef SP_REGISTRY_REGISTRY_H
 #define SP_REGISTRY_REGISTRY_H
 
@@ -58,8 +59,8 @@ typedef struct sp_variant {
 } sp_variant;
 
 typedef enum { SP_FRAGMENT_NEURON, SP_FRAGMENT_SURROGATE } sp_fragment_kind;
-/* What a neuron model has beyond u ("//@ uses: aux threshold learn"): a second state, a threshold that follows it, a learnable
- * scalar. 0: the six functions of docs/PLUGIN_HOWTO.md are all. */
+/* What a neuron model has beyond u ("//@ uses: aux threshold learn"): a second state, a threshold that
+ * follows it, a learnable scalar. 0: the six functions of docs/PLUGIN_HOWTO.md are all. */
 enum { SP_USES_AUX = 1, SP_USES_THRESHOLD = 2, SP_USES_LEARN = 4 };
 
 typedef struct sp_fragment {
@@ -88,23 +89,24 @@ typedef struct sp_registry {
         char *op, *variant;
     } * forced;
     size_t n_forced;
-    /* asked before a variant that is not a reference kernel is chosen: SP_OK to trust it. Set by the plan (conformance). */
+    /* asked before a variant that is not a reference kernel is chosen: SP_OK to trust it. Set by the plan
+     * (conformance). */
     sp_status (*trust)(void *ctx, sp_device *dev, sp_variant *v, const sp_op_call *call, sp_error *err);
     void *trust_ctx;
     /* programs compiled ahead of time, see package.h */
-    struct sp_package *package;  /* serves: kernels come from its binaries alone; owned */
-    struct sp_package *recorder; /* records what plans choose and launch; not owned */
-    struct sp_wisdom *wisdom; /* what was measured on the device, wisdom.h; NULL: the score decides */
+    struct sp_package *package;      /* serves: kernels come from its binaries alone; owned */
+    struct sp_package *recorder;     /* records what plans choose and launch; not owned */
+    struct sp_wisdom *wisdom;        /* what was measured on the device, wisdom.h; NULL: the score decides */
     struct sp_registry_store *store; /* owned texts and handles */
 } sp_registry;
 
-/* Loads the built-in files, then those in the folders of `paths` (colon separated), then SPIKEPORT_PLUGIN_PATH. A bad
- * file is recorded in refusals and never stops the load. [setup] */
+/* Loads the built-in files, then those in the folders of `paths` (colon separated), then
+ * SPIKEPORT_PLUGIN_PATH. A bad file is recorded in refusals and never stops the load. [setup] */
 sp_status sp_registry_create(const char *paths, sp_registry **out, sp_error *err);
 void sp_registry_destroy(sp_registry **reg);
 
-/* "--plugin conv.forward=cpu_conv": op id or family, variant id or plugin name or "reference". Unknown names are
- * SP_E_USAGE with the nearest. op "*" with "reference" forces the reference kernels everywhere. */
+/* "--plugin conv.forward=cpu_conv": op id or family, variant id or plugin name or "reference". Unknown names
+ * are SP_E_USAGE with the nearest. op "*" with "reference" forces the reference kernels everywhere. */
 sp_status sp_registry_force(sp_registry *reg, const char *op_equals_variant, sp_error *err);
 
 const sp_fragment *sp_fragment_find(const sp_registry *reg, sp_fragment_kind kind, const char *name);
@@ -118,37 +120,44 @@ typedef struct sp_candidate {
     char reason[256]; /* "chosen: highest score", "rejected: O % 16 == 0 is false (O=10)", "lower score" */
 } sp_candidate;
 
-/* Chooses the variant for a call: forced, else filter (device, when, trust), then wisdom, then score, then id. A forced choice that
- * does not fit is an error. `why` gets the reason of the choice. Refused candidates are logged once. [setup] */
+/* Chooses the variant for a call: forced, else filter (device, when, trust), then wisdom, then score, then
+ * id. A forced choice that does not fit is an error. `why` gets the reason of the choice. Refused candidates
+ * are logged once. [setup] */
 sp_status sp_select(sp_registry *reg, sp_device *dev, const sp_op_call *call, sp_variant **out, char *why,
                     size_t why_size, sp_error *err);
-/* Whether two calls take the place of the ops `apart`, which do the same in more passes: where both have something better than
- * the reference kernel or are forced, unless what is forced is one of `apart`. A package decides as when it was made. */
-bool sp_select_fuses(sp_registry *reg, sp_device *dev, const sp_op_call *const fused[2], const char *const apart[2]);
+/* Whether two calls take the place of the ops `apart`, which do the same in more passes: where both have
+ * something better than the reference kernel or are forced, unless what is forced is one of `apart`. A
+ * package decides as when it was made. */
+bool sp_select_fuses(sp_registry *reg, sp_device *dev, const sp_op_call *const fused[2],
+                     const char *const apart[2]);
 /* Every candidate with its reason, best first; returns how many (at most max). */
 size_t sp_select_explain(sp_registry *reg, sp_device *dev, const sp_op_call *call, sp_candidate *out,
                          size_t max);
 
-/* Whether v can take a call with half buffers (sp_call_half_flag): its source says the flag's name. What was written
- * without a thought of half sees float32 only. */
+/* Whether v can take a call with half buffers (sp_call_half_flag): its source says the flag's name. What was
+ * written without a thought of half sees float32 only. */
 bool sp_variant_knows_half(const sp_variant *v, const sp_op_call *call);
-/* What a variant's results depend on: its text, conditions, the shared object's bytes, the common header of kernels. */
+/* What a variant's results depend on: its text, conditions, the shared object's bytes, the common header of
+ * kernels. */
 uint64_t sp_variant_hash(const sp_variant *v);
-/* Whether v can serve the call on dev with these values of its tunables (NULL: the defaults); else the reason. */
-bool sp_variant_applies(const sp_variant *v, const sp_device *dev, const sp_op_call *call, const int64_t *tune_values,
-                        char *reason, size_t size);
+/* Whether v can serve the call on dev with these values of its tunables (NULL: the defaults); else the
+ * reason. */
+bool sp_variant_applies(const sp_variant *v, const sp_device *dev, const sp_op_call *call,
+                        const int64_t *tune_values, char *reason, size_t size);
 
-/* Takes a variant out of the choice for the life of the registry (its build or its check failed); logs it once as a
- * warning. A second reason changes nothing. [setup] */
+/* Takes a variant out of the choice for the life of the registry (its build or its check failed); logs it
+ * once as a warning. A second reason changes nothing. [setup] */
 void sp_variant_refuse(sp_variant *v, const char *reason);
-/* Places of the values of v's tunables: the next combination, the first tunable fastest; all 0 are the defaults. False: it was the last. */
+/* Places of the values of v's tunables: the next combination, the first tunable fastest; all 0 are the
+ * defaults. False: it was the last. */
 bool sp_variant_next_tunes(const sp_variant *v, int at[SP_VARIANT_MAX_TUNES]);
-/* Where the driver takes smaller groups of this kernel than of others: makes those values of its tunables the defaults that give
- * the next smaller group (of those the largest that `when` allows). False: there are none. */
+/* Where the driver takes smaller groups of this kernel than of others: makes those values of its tunables the
+ * defaults that give the next smaller group (of those the largest that `when` allows). False: there are none.
+ */
 bool sp_variant_shrink_groups(sp_variant *v, const sp_device *dev, const sp_op_call *call);
 
-/* Lookup for `when`, `global`, `workspace`: ints and flags of the call, tunes and defines of the variant, device
- * limits (wg, cu, local_bytes, fp16, fp64, gpu, cpu, accelerator). ctx is an sp_variant_scope. */
+/* Lookup for `when`, `global`, `workspace`: ints and flags of the call, tunes and defines of the variant,
+ * device limits (wg, cu, local_bytes, fp16, fp64, gpu, cpu, accelerator). ctx is an sp_variant_scope. */
 typedef struct sp_variant_scope {
     const sp_variant *variant;
     const sp_op_call *call;

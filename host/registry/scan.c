@@ -1,5 +1,5 @@
-/* Finds plugin files in folders and reads them as text. Nothing of a plugin is executed here: shared objects are opened
- * only when chosen (library.c). */
+/* Finds plugin files in folders and reads them as text. Nothing of a plugin is executed here: shared objects
+ * are opened only when chosen (library.c). */
 #define _XOPEN_SOURCE 700 // realpath
 #include <dirent.h>
 #include <errno.h>

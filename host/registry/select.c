@@ -77,14 +77,15 @@ bool sp_variant_knows_half(const sp_variant *v, const sp_op_call *call)
     return !flag || (v->kind == SP_VARIANT_KERNEL && v->source && strstr(v->source, flag));
 }
 
-/* Whether v can serve the call on dev; else the reason. `forced`: it is named; `any_type`: also where it is meant for another
- * type of device. */
-static bool is_applicable(const sp_variant *v, const sp_device *dev, const sp_op_call *call, const int64_t *tune_values,
-                          bool any_type, bool forced, char *reason, size_t size)
+/* Whether v can serve the call on dev; else the reason. `forced`: it is named; `any_type`: also where it is
+ * meant for another type of device. */
+static bool is_applicable(const sp_variant *v, const sp_device *dev, const sp_op_call *call,
+                          const int64_t *tune_values, bool any_type, bool forced, char *reason, size_t size)
 {
     sp_variant_scope scope = {.variant = v, .call = call, .dev = dev, .tune_values = tune_values};
     if (v->approximate && !forced) {
-        snprintf(reason, size, "rejected: approximate (error up to %g); runs only when it is forced by name", v->tolerance);
+        snprintf(reason, size, "rejected: approximate (error up to %g); runs only when it is forced by name",
+                 v->tolerance);
         return false;
     }
     if (v->refused) {
@@ -103,7 +104,8 @@ static bool is_applicable(const sp_variant *v, const sp_device *dev, const sp_op
         return false;
     }
     if (dev->options.records && v->kind == SP_VARIANT_LIBRARY) {
-        snprintf(reason, size, "rejected: a library compiles its kernels itself; these programs are for offline use");
+        snprintf(reason, size,
+                 "rejected: a library compiles its kernels itself; these programs are for offline use");
         return false;
     }
     int64_t yes = 1;
@@ -126,8 +128,8 @@ bool sp_variant_applies(const sp_variant *v, const sp_device *dev, const sp_op_c
     return is_applicable(v, dev, call, tune_values, false, false, reason, size);
 }
 
-/* Trust is asked for outside and built-in variants alike, once each; the reference kernels are what they are compared
- * with, and a lowering is made of ops that are checked themselves. */
+/* Trust is asked for outside and built-in variants alike, once each; the reference kernels are what they are
+ * compared with, and a lowering is made of ops that are checked themselves. */
 static bool is_trusted(sp_registry *reg, sp_device *dev, sp_variant *v, const sp_op_call *call, char *reason,
                        size_t size)
 {
@@ -152,9 +154,10 @@ static void add_candidate(sp_candidate *out, size_t *n, size_t max, const sp_can
         out[(*n)++] = *c;
 }
 
-/* "device:" says what a variant is fast on, not where it is right. Where all that is forced by name is made for another type
- * of device, the user (or a test of a GPU's kernels on a CPU) is taken at the word. */
-static bool forces_other_type(const sp_registry *reg, const sp_device *dev, const sp_op *op, const char *forced)
+/* "device:" says what a variant is fast on, not where it is right. Where all that is forced by name is made
+ * for another type of device, the user (or a test of a GPU's kernels on a CPU) is taken at the word. */
+static bool forces_other_type(const sp_registry *reg, const sp_device *dev, const sp_op *op,
+                              const char *forced)
 {
     bool meant = !forced;
     for (size_t i = 0; i < reg->n_variants; i++)
@@ -166,14 +169,17 @@ static bool forces_other_type(const sp_registry *reg, const sp_device *dev, cons
 static void say_chosen(const sp_variant *v, const sp_device *dev, bool forced, char *reason, size_t size)
 {
     if (forced && !is_meant_for(v, dev))
-        snprintf(reason, size, "chosen: forced, though made for device type %s (score %" PRId64 ")", v->needs_device,
-                 v->score);
+        snprintf(reason, size, "chosen: forced, though made for device type %s (score %" PRId64 ")",
+                 v->needs_device, v->score);
     else
-        snprintf(reason, size, forced ? "chosen: forced (score %" PRId64 ")" : "chosen: highest score (%" PRId64 ")", v->score);
+        snprintf(reason, size,
+                 forced ? "chosen: forced (score %" PRId64 ")" : "chosen: highest score (%" PRId64 ")",
+                 v->score);
 }
 
 /* The variant that was measured to be the fastest, where that still holds; why: the reason. */
-static sp_variant *wise_choice(sp_registry *reg, sp_device *dev, const sp_op_call *call, char *why, size_t size)
+static sp_variant *wise_choice(sp_registry *reg, sp_device *dev, const sp_op_call *call, char *why,
+                               size_t size)
 {
     sp_variant *v = NULL;
     int64_t tunes[SP_VARIANT_MAX_TUNES];
@@ -201,8 +207,8 @@ static void say_slower(const sp_registry *reg, const sp_op_call *call, const sp_
         snprintf(reason, size, "passed over: not timed when wisdom was made (%s)", e->date);
 }
 
-/* Judges every variant of the op in order of preference and marks the first that fits. Returns it, or NULL. The
- * registry's order is the order of preference: score, then id; what was measured comes before. */
+/* Judges every variant of the op in order of preference and marks the first that fits. Returns it, or NULL.
+ * The registry's order is the order of preference: score, then id; what was measured comes before. */
 static sp_variant *walk(sp_registry *reg, sp_device *dev, const sp_op_call *call, sp_candidate *out,
                         size_t *n, size_t max)
 {
@@ -217,7 +223,8 @@ static sp_variant *walk(sp_registry *reg, sp_device *dev, const sp_op_call *call
         if (v->op != call->op)
             continue;
         const bool named = forced && sp_forced_names(forced, v);
-        c.applicable = v == wise || is_applicable(v, dev, call, NULL, any_type && named, named, c.reason, sizeof c.reason);
+        c.applicable = v == wise ||
+                       is_applicable(v, dev, call, NULL, any_type && named, named, c.reason, sizeof c.reason);
         if (v == wise) {
             c.chosen = true;
             snprintf(c.reason, sizeof c.reason, "%s", why);
@@ -287,7 +294,8 @@ static bool beats_reference(sp_registry *reg, sp_device *dev, const sp_op_call *
     return yes;
 }
 
-bool sp_select_fuses(sp_registry *reg, sp_device *dev, const sp_op_call *const fused[2], const char *const apart[2])
+bool sp_select_fuses(sp_registry *reg, sp_device *dev, const sp_op_call *const fused[2],
+                     const char *const apart[2])
 {
     for (int i = 0; i < 2; i++) {
         const char *one = sp_forced_find(reg, fused[i]->op), *two = sp_forced_find(reg, sp_op_find(apart[i]));

@@ -1,5 +1,5 @@
-/* Opens the shared object of a library plugin when it is chosen, and checks every number at the border before a function
- * of it is called. Never unloads one. */
+/* Opens the shared object of a library plugin when it is chosen, and checks every number at the border before
+ * a function of it is called. Never unloads one. */
 #include <dlfcn.h>
 #include <limits.h>
 #include <stdio.h>

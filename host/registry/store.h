@@ -20,12 +20,13 @@ sp_status sp_registry_add_text(sp_registry *reg, const char *path, const char *t
                                sp_error *err);
 sp_status sp_registry_add_refusal(sp_registry *reg, const char *path, const char *reason, sp_error *err);
 
-/* Reads a file, or the *.cl and *.meta of a folder and of the folders in it, in order of name. A path that is not
- * there is a refusal when must_exist, else nothing. Fails only when memory runs out. */
+/* Reads a file, or the *.cl and *.meta of a folder and of the folders in it, in order of name. A path that is
+ * not there is a refusal when must_exist, else nothing. Fails only when memory runs out. */
 sp_status sp_registry_scan(sp_registry *reg, const char *path, sp_origin origin, bool must_exist,
                            sp_error *err);
 
-/* The folders that come with the program: beside the installed executable, and the build tree's while running from it. */
+/* The folders that come with the program: beside the installed executable, and the build tree's while running
+ * from it. */
 sp_status sp_registry_scan_own_folders(sp_registry *reg, sp_error *err);
 
 #endif

@@ -73,7 +73,9 @@ static int64_t group_items(const sp_variant *v, sp_variant_scope *scope)
     for (int p = 0; p < v->n_passes; p++) {
         int64_t items = 1, value;
         for (int d = 0; d < v->passes[p].dims && v->passes[p].local[d]; d++)
-            items *= sp_expr_eval(v->passes[p].local[d], sp_variant_lookup, scope, &value, NULL) == SP_OK ? value : 0;
+            items *= sp_expr_eval(v->passes[p].local[d], sp_variant_lookup, scope, &value, NULL) == SP_OK
+                         ? value
+                         : 0;
         if (v->passes[p].local[0] && items > most)
             most = items;
     }
@@ -116,7 +118,9 @@ bool sp_variant_shrink_groups(sp_variant *v, const sp_device *dev, const sp_op_c
     for (int k = 0; most && k < v->n_tunes; k++)
         move_to_front(&v->tunes[k], best[k]);
     if (most)
-        sp_log(SP_LOG_INFO, "%s: groups of %" PRId64 " items are too many for this device's build of the kernel; trying %" PRId64,
+        sp_log(SP_LOG_INFO,
+               "%s: groups of %" PRId64 " items are too many for this device's build of the kernel; trying "
+               "%" PRId64,
                v->id, now, most);
     return most != 0;
 }

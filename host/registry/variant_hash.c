@@ -16,7 +16,8 @@ static uint64_t hash_text(uint64_t h, const char *text)
 static uint64_t hash_object(uint64_t h, const sp_variant *v)
 {
     const char *slash = strrchr(v->path, '/');
-    char *path = sp_format("%.*s/%s.so", slash ? (int)(slash - v->path) : 1, slash ? v->path : ".", v->library);
+    char *path =
+        sp_format("%.*s/%s.so", slash ? (int)(slash - v->path) : 1, slash ? v->path : ".", v->library);
     FILE *f = path ? fopen(path, "rbe") : NULL;
     unsigned char block[4096];
     for (size_t n; f && (n = fread(block, 1, sizeof block, f)) > 0;)

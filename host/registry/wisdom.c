@@ -63,12 +63,14 @@ static bool row_tunes(const sp_wisdom_row *r, const sp_variant *v, int64_t *tune
     return true;
 }
 
-const sp_wisdom_row *sp_wisdom_row_of(const sp_wisdom_entry *e, const sp_variant *v, const int64_t *tune_values)
+const sp_wisdom_row *sp_wisdom_row_of(const sp_wisdom_entry *e, const sp_variant *v,
+                                      const int64_t *tune_values)
 {
     uint64_t hash = sp_variant_hash(v);
     for (int i = 0; i < e->n_rows; i++) {
         int64_t tunes[SP_VARIANT_MAX_TUNES];
-        bool same = strcmp(e->rows[i].variant, v->id) == 0 && e->rows[i].hash == hash && row_tunes(&e->rows[i], v, tunes);
+        bool same = strcmp(e->rows[i].variant, v->id) == 0 && e->rows[i].hash == hash &&
+                    row_tunes(&e->rows[i], v, tunes);
         for (int t = 0; t < v->n_tunes && same; t++)
             same = tunes[t] == (tune_values ? tune_values[t] : v->tunes[t].values[0]);
         if (same)
@@ -90,7 +92,8 @@ sp_wisdom_entry *sp_wisdom_find(const sp_registry *reg, const sp_op_call *call)
     return NULL;
 }
 
-bool sp_wisdom_resolve(const sp_registry *reg, const sp_wisdom_entry *e, const sp_op *op, sp_variant **v, int64_t *tunes)
+bool sp_wisdom_resolve(const sp_registry *reg, const sp_wisdom_entry *e, const sp_op *op, sp_variant **v,
+                       int64_t *tunes)
 {
     if (e->best < 0)
         return false;
@@ -104,7 +107,8 @@ bool sp_wisdom_resolve(const sp_registry *reg, const sp_wisdom_entry *e, const s
     return false;
 }
 
-/* What the winner is told to be faster than: the choice of the score, or where it is that itself, the runner-up. */
+/* What the winner is told to be faster than: the choice of the score, or where it is that itself, the
+ * runner-up. */
 static const sp_wisdom_row *rival(const sp_wisdom_entry *e)
 {
     if (e->baseline >= 0 && e->baseline != e->best && e->rows[e->baseline].ms > 0)
@@ -122,7 +126,8 @@ static void explain(const sp_wisdom_entry *e, char *why, size_t size)
     char tunes[160] = "", times[240] = "the only candidate";
     for (int i = 0; i < best->n_tunes; i++) {
         size_t used = strlen(tunes);
-        snprintf(tunes + used, sizeof tunes - used, " %s=%" PRId64, best->tunes[i].name, best->tunes[i].value);
+        snprintf(tunes + used, sizeof tunes - used, " %s=%" PRId64, best->tunes[i].name,
+                 best->tunes[i].value);
     }
     bool defaults = other && strcmp(other->variant, best->variant) == 0;
     if (other && best->ms > 0)
@@ -131,15 +136,18 @@ static void explain(const sp_wisdom_entry *e, char *why, size_t size)
     snprintf(why, size, "wisdom: %s, measured on %s%s%s", times, e->date, tunes[0] ? " with" : "", tunes);
 }
 
-bool sp_wisdom_choice(sp_registry *reg, const sp_op_call *call, sp_variant **v, int64_t *tunes, char *why, size_t why_size)
+bool sp_wisdom_choice(sp_registry *reg, const sp_op_call *call, sp_variant **v, int64_t *tunes, char *why,
+                      size_t why_size)
 {
     sp_wisdom_entry *e = sp_wisdom_find(reg, call);
     if (!e || e->best < 0)
         return false;
     if (!sp_wisdom_resolve(reg, e, call->op, v, tunes)) {
         if (!e->said_stale)
-            sp_log(SP_LOG_INFO, "wisdom for %s (%s) is not used: %s is gone or its source has changed; `spikeport tune` "
-                   "measures again", e->op, e->call, e->rows[e->best].variant);
+            sp_log(SP_LOG_INFO,
+                   "wisdom for %s (%s) is not used: %s is gone or its source has changed; `spikeport tune` "
+                   "measures again",
+                   e->op, e->call, e->rows[e->best].variant);
         e->said_stale = true;
         return false;
     }

@@ -1,5 +1,5 @@
-/* Files of wisdom: the user's own, shared folders with an index by device name, and writing without a moment at which a
- * reader or Ctrl-C would find half a file. */
+/* Files of wisdom: the user's own, shared folders with an index by device name, and writing without a moment
+ * at which a reader or Ctrl-C would find half a file. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -101,8 +101,9 @@ sp_status sp_wisdom_write(const char *path, sp_wisdom_entry *const *entries, siz
     if (f)
         ok = fclose(f) == 0 && ok;
     ok = ok && rename(temporary, path) == 0;
-    sp_status st = ok ? SP_OK : SP_FAIL(err, SP_E_IO, "%s: wisdom cannot be written: %s", path,
-                                        temporary ? strerror(code ? code : errno) : "out of memory");
+    sp_status st = ok ? SP_OK
+                      : SP_FAIL(err, SP_E_IO, "%s: wisdom cannot be written: %s", path,
+                                temporary ? strerror(code ? code : errno) : "out of memory");
     if (!ok && f)
         unlink(temporary);
     sp_free(temporary);
@@ -121,7 +122,8 @@ char *sp_wisdom_path(const char *device, const char *driver)
     }
     name[n] = '\0';
     char *folder = sp_cache_folder();
-    char *path = folder ? sp_format("%s/wisdom/%s-%08" PRIx32 ".jsonl", folder, name, (uint32_t)(h ^ h >> 32)) : NULL;
+    char *path =
+        folder ? sp_format("%s/wisdom/%s-%08" PRIx32 ".jsonl", folder, name, (uint32_t)(h ^ h >> 32)) : NULL;
     sp_free(folder);
     return path;
 }
@@ -165,10 +167,12 @@ static sp_status read_folder(sp_wisdom *w, const sp_device *dev, const char *fol
     sp_status st = index ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory while reading wisdom");
     size_t i;
     if (st == SP_OK && !names && access(index, F_OK) == 0)
-        sp_log(SP_LOG_WARNING, "%s:%d:%d: %s; shared wisdom of this folder is not used", index, at.line, at.column, at.text);
+        sp_log(SP_LOG_WARNING, "%s:%d:%d: %s; shared wisdom of this folder is not used", index, at.line,
+               at.column, at.text);
     json_array_foreach(json_object_get(names, dev->info.name), i, name)
     {
-        char *path = json_is_string(name) && st == SP_OK ? sp_format("%s/%s", folder, json_string_value(name)) : NULL;
+        char *path =
+            json_is_string(name) && st == SP_OK ? sp_format("%s/%s", folder, json_string_value(name)) : NULL;
         if (path)
             st = read_into(w, dev, path, false, err);
         sp_free(path);

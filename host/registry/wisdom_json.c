@@ -25,7 +25,8 @@ static json_t *row_json(const sp_wisdom_row *r)
 {
     char hash[24];
     snprintf(hash, sizeof hash, "%016" PRIx64, r->hash);
-    json_t *o = json_pack("{s:o, s:o, s:s}", "variant", text_json(r->variant), "version", text_json(r->version), "hash", hash);
+    json_t *o = json_pack("{s:o, s:o, s:s}", "variant", text_json(r->variant), "version",
+                          text_json(r->version), "hash", hash);
     json_t *tunes = r->n_tunes ? json_object() : NULL;
     for (int i = 0; i < r->n_tunes; i++)
         json_object_set_new(tunes, r->tunes[i].name, json_integer((json_int_t)r->tunes[i].value));
@@ -43,9 +44,10 @@ char *spi_wisdom_line(const sp_wisdom_entry *e)
     json_t *rows = json_array();
     for (int i = 0; i < e->n_rows; i++)
         json_array_append_new(rows, row_json(&e->rows[i]));
-    json_t *o = json_pack("{s:i, s:o, s:o, s:s, s:s, s:s, s:f, s:i, s:i, s:o}", "schema", SPI_WISDOM_SCHEMA, "device",
-                          text_json(e->device), "driver", text_json(e->driver), "op", e->op, "call", e->call, "date", e->date,
-                          "density", e->density, "best", e->best, "baseline", e->baseline, "candidates", rows);
+    json_t *o = json_pack("{s:i, s:o, s:o, s:s, s:s, s:s, s:f, s:i, s:i, s:o}", "schema", SPI_WISDOM_SCHEMA,
+                          "device", text_json(e->device), "driver", text_json(e->driver), "op", e->op, "call",
+                          e->call, "date", e->date, "density", e->density, "best", e->best, "baseline",
+                          e->baseline, "candidates", rows);
     char *text = o ? json_dumps(o, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(6)) : NULL;
     json_decref(o);
     return text; /* Jansson's own malloc */
@@ -70,7 +72,8 @@ static bool read_tunes(const json_t *tunes, sp_wisdom_row *r)
         return false;
     json_object_foreach((json_t *)(uintptr_t)tunes, name, value)
     {
-        if (r->n_tunes == SP_VARIANT_MAX_TUNES || !json_is_integer(value) || strlen(name) >= sizeof r->tunes[0].name)
+        if (r->n_tunes == SP_VARIANT_MAX_TUNES || !json_is_integer(value) ||
+            strlen(name) >= sizeof r->tunes[0].name)
             return false;
         snprintf(r->tunes[r->n_tunes].name, sizeof r->tunes[0].name, "%s", name);
         r->tunes[r->n_tunes++].value = json_integer_value(value);
@@ -83,7 +86,8 @@ static bool read_row(const json_t *o, sp_wisdom_row *r, const char **wrong)
     char hash[24], *end;
     const json_t *ms = json_object_get(o, "ms");
     if (!copy_text(o, "variant", r->variant, sizeof r->variant, wrong) ||
-        !copy_text(o, "version", r->version, sizeof r->version, wrong) || !copy_text(o, "hash", hash, sizeof hash, wrong))
+        !copy_text(o, "version", r->version, sizeof r->version, wrong) ||
+        !copy_text(o, "hash", hash, sizeof hash, wrong))
         return false;
     r->hash = strtoull(hash, &end, 16);
     const char *reason = json_string_value(json_object_get(o, "reason"));
@@ -119,8 +123,10 @@ static bool read_entry(const json_t *o, sp_wisdom_entry *e, const char **wrong)
         return false;
     }
     if (!copy_text(o, "device", e->device, sizeof e->device, wrong) ||
-        !copy_text(o, "driver", e->driver, sizeof e->driver, wrong) || !copy_text(o, "op", e->op, sizeof e->op, wrong) ||
-        !copy_text(o, "call", e->call, sizeof e->call, wrong) || !copy_text(o, "date", e->date, sizeof e->date, wrong))
+        !copy_text(o, "driver", e->driver, sizeof e->driver, wrong) ||
+        !copy_text(o, "op", e->op, sizeof e->op, wrong) ||
+        !copy_text(o, "call", e->call, sizeof e->call, wrong) ||
+        !copy_text(o, "date", e->date, sizeof e->date, wrong))
         return false;
     e->density = json_number_value(json_object_get(o, "density"));
     json_array_foreach((json_t *)(uintptr_t)rows, i, row)
@@ -129,7 +135,8 @@ static bool read_entry(const json_t *o, sp_wisdom_entry *e, const char **wrong)
         if (!r || !read_row(row, r, wrong))
             return false;
     }
-    return read_index(o, "best", e->n_rows, &e->best, wrong) && read_index(o, "baseline", e->n_rows, &e->baseline, wrong);
+    return read_index(o, "best", e->n_rows, &e->best, wrong) &&
+           read_index(o, "baseline", e->n_rows, &e->baseline, wrong);
 }
 
 sp_wisdom_entry *spi_wisdom_parse(const char *line, char *why, size_t size)

@@ -15,7 +15,8 @@ static int descending(const void *x, const void *y)
     return (a < b) - (a > b);
 }
 
-/* Whether a portability row is one that the cascade shows: ops by whole applications, of the full sizes where there are any. */
+/* Whether a portability row is one that the cascade shows: ops by whole applications, of the full sizes where
+ * there are any. */
 static bool in_cascade(const json_t *r, const char *sizes)
 {
     return strcmp(spi_text(r, "efficiency"), "architectural") == 0 && (int)spi_number(r, "level") == 1 &&
@@ -42,7 +43,8 @@ static void cascade(const json_t *summary, const char *sizes, spi_lines *each, s
     }
 }
 
-/* Operations a byte against GFLOP/s, as powers of two. A line a device is its roof; dots are what runs would choose. */
+/* Operations a byte against GFLOP/s, as powers of two. A line a device is its roof; dots are what runs would
+ * choose. */
 static void roofline(const json_t *summary, const json_t *records, const char *sizes, spi_lines *l)
 {
     const json_t *devices = json_object_get(summary, "devices");
@@ -50,8 +52,8 @@ static void roofline(const json_t *summary, const json_t *records, const char *s
         const json_t *r = json_array_get(records, i);
         double flops = spi_number(r, "flops"), bytes = spi_number(r, "bytes"), ms = spi_number(r, "median");
         const char *of = *spi_text(r, "sizes") ? spi_text(r, "sizes") : "full";
-        if (spi_number(r, "level") != 1 || !(flops > 0) || !(bytes > 0) || !(ms > 0) || strcmp(spi_text(r, "application"), "spikeport") != 0 ||
-            strcmp(of, sizes) != 0)
+        if (spi_number(r, "level") != 1 || !(flops > 0) || !(bytes > 0) || !(ms > 0) ||
+            strcmp(spi_text(r, "application"), "spikeport") != 0 || strcmp(of, sizes) != 0)
             continue;
         char name[64];
         snprintf(name, sizeof name, "%.60s", spi_short_name(devices, spi_text(r, "device")));
@@ -85,7 +87,9 @@ static bool has_curve(const json_t *records, const char *family)
     double first = 0;
     for (size_t i = 0; i < json_array_size(records); i++) {
         const json_t *r = json_array_get(records, i);
-        double T = spi_number(r, "device_bytes") > 0 && strcmp(spi_text(r, "family"), family) == 0 ? spi_number(r, "time_steps") : 0;
+        double T = spi_number(r, "device_bytes") > 0 && strcmp(spi_text(r, "family"), family) == 0
+                       ? spi_number(r, "time_steps")
+                       : 0;
         if (T > 0 && first > 0 && T != first)
             return true;
         first = T > 0 ? T : first;
@@ -98,9 +102,11 @@ static void memory(const json_t *records, spi_lines *l)
 {
     for (size_t i = 0; i < json_array_size(records); i++) {
         const json_t *r = json_array_get(records, i);
-        if (spi_number(r, "level") == 2 && spi_number(r, "time_steps") > 0 && spi_number(r, "device_bytes") > 0 &&
-            *spi_text(r, "family") && has_curve(records, spi_text(r, "family")))
-            spi_lines_put(l, spi_text(r, "family"), spi_number(r, "time_steps"), spi_number(r, "device_bytes") / 1048576.0);
+        if (spi_number(r, "level") == 2 && spi_number(r, "time_steps") > 0 &&
+            spi_number(r, "device_bytes") > 0 && *spi_text(r, "family") &&
+            has_curve(records, spi_text(r, "family")))
+            spi_lines_put(l, spi_text(r, "family"), spi_number(r, "time_steps"),
+                          spi_number(r, "device_bytes") / 1048576.0);
     }
     for (size_t s = 0; s < l->n; s++) {
         double pair[SPI_LINES_POINTS][2];
@@ -112,23 +118,24 @@ static void memory(const json_t *records, spi_lines *l)
     }
 }
 
-static sp_status draw(const char *folder, const char *name, const sp_panel *panels, size_t n, bool powers, const char *names[], size_t max,
-                      size_t *count, sp_error *err)
+static sp_status draw(const char *folder, const char *name, const sp_panel *panels, size_t n, bool powers,
+                      const char *names[], size_t max, size_t *count, sp_error *err)
 {
     for (size_t i = 0; i < n; i++)
         if (panels[i].n_series == 0)
             return SP_OK; // nothing of this kind was measured
     char *path = sp_format("%s/%s", folder, name);
     const sp_chart chart = {panels, n, n, 640, 440, .powers = powers};
-    sp_status st = path ? sp_chart_write_rows(path, &chart, err) : SP_FAIL(err, SP_E_MEMORY, "out of memory for %s", name);
+    sp_status st = path ? sp_chart_write_rows(path, &chart, err)
+                        : SP_FAIL(err, SP_E_MEMORY, "out of memory for %s", name);
     sp_free(path);
     if (st == SP_OK && *count < max)
         names[(*count)++] = name;
     return st;
 }
 
-sp_status spi_charts(const json_t *summary, const json_t *records, const char *folder, const char *names[], size_t max, size_t *n,
-                     sp_error *err)
+sp_status spi_charts(const json_t *summary, const json_t *records, const char *folder, const char *names[],
+                     size_t max, size_t *n, sp_error *err)
 {
     spi_lines *l = sp_alloc_array(4, sizeof *l);
     if (!l)
@@ -143,10 +150,12 @@ sp_status spi_charts(const json_t *summary, const json_t *records, const char *f
         roofline(summary, records, sizes, &l[2]);
     }
     memory(records, &l[3]);
-    const sp_panel c[] = {
-        {"share of the roofline, ops", "devices, best first", "efficiency", l[0].series, l[0].n, 0, (double)NAN},
-        {"Pennycook's metric of the growing set", "number of devices", "metric", l[1].series, l[1].n, 0, (double)NAN}};
-    const sp_panel r = {"roofline, ops as a run chooses them", "operations a byte", "GFLOP/s", l[2].series, l[2].n, NAN, NAN};
+    const sp_panel c[] = {{"share of the roofline, ops", "devices, best first", "efficiency", l[0].series,
+                           l[0].n, 0, (double)NAN},
+                          {"Pennycook's metric of the growing set", "number of devices", "metric",
+                           l[1].series, l[1].n, 0, (double)NAN}};
+    const sp_panel r = {
+        "roofline, ops as a run chooses them", "operations a byte", "GFLOP/s", l[2].series, l[2].n, NAN, NAN};
     const sp_panel m = {"device memory of a training step", "time steps", "MiB", l[3].series, l[3].n, 0, NAN};
     sp_status st = draw(folder, "cascade.png", c, 2, false, names, max, n, err);
     if (st == SP_OK)

@@ -1,5 +1,5 @@
-/* Two sets of records: what became slower. A change counts when it is larger than the threshold and the spreads (5 % to 95 %)
- * do not overlap. */
+/* Two sets of records: what became slower. A change counts when it is larger than the threshold and the
+ * spreads (5 % to 95 %) do not overlap. */
 #include <string.h>
 
 #include "base/error.h"
@@ -39,8 +39,9 @@ static const char *verdict(const json_t *a, const json_t *b, double threshold)
 static json_t *row(const json_t *a, const json_t *b, double threshold)
 {
     bool was = strcmp(spi_text(a, "status"), "ok") == 0, is = b && strcmp(spi_text(b, "status"), "ok") == 0;
-    json_t *o = json_pack("{s:s, s:s, s:s, s:s}", "problem", spi_text(a, "problem"), "application", spi_text(a, "application"), "variant",
-                          spi_text(a, "variant"), "device", spi_text(a, "device"));
+    json_t *o = json_pack("{s:s, s:s, s:s, s:s}", "problem", spi_text(a, "problem"), "application",
+                          spi_text(a, "application"), "variant", spi_text(a, "variant"), "device",
+                          spi_text(a, "device"));
     const char *text = was && is ? verdict(a, b, threshold) : was ? "lost" : is ? "gained" : "neither ran";
     json_object_set_new(o, "verdict", json_string(text));
     if (was)
@@ -54,8 +55,8 @@ static json_t *row(const json_t *a, const json_t *b, double threshold)
     return o;
 }
 
-sp_status sp_report_diff(const json_t *old_records, const json_t *new_records, double threshold, json_t **out, size_t *slower,
-                         sp_error *err)
+sp_status sp_report_diff(const json_t *old_records, const json_t *new_records, double threshold, json_t **out,
+                         size_t *slower, sp_error *err)
 {
     json_t *rows = json_array();
     *slower = 0;

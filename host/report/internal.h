@@ -35,7 +35,7 @@ typedef struct spi_lines {
 void spi_lines_put(spi_lines *l, const char *name, double x, double y);
 
 /* PNGs of the summary in `folder`: their names in `names`, at most `max`. */
-sp_status spi_charts(const json_t *summary, const json_t *records, const char *folder, const char *names[], size_t max, size_t *n,
-                     sp_error *err);
+sp_status spi_charts(const json_t *summary, const json_t *records, const char *folder, const char *names[],
+                     size_t max, size_t *n, sp_error *err);
 
 #endif

@@ -1,6 +1,7 @@
-/* Pennycook's metric of each application over all devices, and over those that it runs on, for both efficiencies. The
- * efficiency of an application on a device is the harmonic mean over the problems; a problem that it does not run there
- * makes it 0 ("not supported"), and is named. Problems of the small sizes, which simulators get, are a set of their own. */
+/* Pennycook's metric of each application over all devices, and over those that it runs on, for both
+ * efficiencies. The efficiency of an application on a device is the harmonic mean over the problems; a
+ * problem that it does not run there makes it 0 ("not supported"), and is named. Problems of the small sizes,
+ * which simulators get, are a set of their own. */
 #include <string.h>
 
 #include "base/mem.h"
@@ -12,7 +13,8 @@ static double efficiency(const json_t *problem, const char *application, const c
     const json_t *rows = json_object_get(problem, "rows");
     for (size_t i = 0; i < json_array_size(rows); i++) {
         const json_t *r = json_array_get(rows, i);
-        if (strcmp(spi_text(r, "application"), application) == 0 && strcmp(spi_text(r, "device"), device) == 0)
+        if (strcmp(spi_text(r, "application"), application) == 0 &&
+            strcmp(spi_text(r, "device"), device) == 0)
             return spi_number(r, kind);
     }
     return 0;
@@ -51,10 +53,12 @@ static void add_missing(json_t *missing, const json_t *problems, const double *e
     sp_text_free(&names);
 }
 
-static json_t *row(const json_t *problems, const json_t *devices, const char *application, int level, const char *sizes, const char *kind)
+static json_t *row(const json_t *problems, const json_t *devices, const char *application, int level,
+                   const char *sizes, const char *kind)
 {
     size_t n_devices = json_array_size(devices), n = json_array_size(problems), n_supported = 0;
-    double *all = sp_alloc_array(n_devices + 1, sizeof *all), *supported = sp_alloc_array(n_devices + 1, sizeof *supported);
+    double *all = sp_alloc_array(n_devices + 1, sizeof *all),
+           *supported = sp_alloc_array(n_devices + 1, sizeof *supported);
     double *e = sp_alloc_array(n + 1, sizeof *e);
     json_t *by_device = json_array(), *missing = json_array();
     for (size_t d = 0; all && supported && e && d < n_devices; d++) {
@@ -65,13 +69,16 @@ static json_t *row(const json_t *problems, const json_t *devices, const char *ap
         all[d] = sp_report_phi(e, n);
         if (all[d] > 0)
             supported[n_supported++] = all[d];
-        json_array_append_new(by_device, json_pack("{s:s, s:o}", "device", device, "efficiency", spi_rounded(all[d])));
+        json_array_append_new(by_device,
+                              json_pack("{s:s, s:o}", "device", device, "efficiency", spi_rounded(all[d])));
     }
-    json_t *out = json_pack("{s:s, s:i, s:s, s:s, s:i, s:o, s:o, s:o, s:i, s:o}", "application", application, "level", level, "sizes", sizes, "efficiency",
-                            strcmp(kind, "app_eff") == 0 ? "application" : "architectural", "problems", (int)n, "devices", by_device,
-                            "phi", spi_rounded(all ? sp_report_phi(all, n_devices) : 0), "phi_supported",
-                            spi_rounded(supported ? sp_report_phi(supported, n_supported) : 0), "supported", (int)n_supported,
-                            "missing", missing);
+    json_t *out =
+        json_pack("{s:s, s:i, s:s, s:s, s:i, s:o, s:o, s:o, s:i, s:o}", "application", application, "level",
+                  level, "sizes", sizes, "efficiency",
+                  strcmp(kind, "app_eff") == 0 ? "application" : "architectural", "problems", (int)n,
+                  "devices", by_device, "phi", spi_rounded(all ? sp_report_phi(all, n_devices) : 0),
+                  "phi_supported", spi_rounded(supported ? sp_report_phi(supported, n_supported) : 0),
+                  "supported", (int)n_supported, "missing", missing);
     sp_free(all);
     sp_free(supported);
     sp_free(e);

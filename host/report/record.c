@@ -26,7 +26,8 @@ static sp_status statistics(json_t *r, const char *where, sp_error *err)
     const json_t *samples = json_object_get(r, "samples");
     size_t n = json_array_size(samples);
     if (n == 0)
-        return SP_FAIL(err, SP_E_DATA, "%s: status is \"ok\", but \"samples\" is no list with numbers", where);
+        return SP_FAIL(err, SP_E_DATA, "%s: status is \"ok\", but \"samples\" is no list with numbers",
+                       where);
     double *x = sp_alloc_array(n, sizeof *x);
     if (!x)
         return SP_FAIL(err, SP_E_MEMORY, "%s: out of memory", where);
@@ -55,7 +56,8 @@ static bool validated(const json_t *r, char *why, size_t why_bytes)
     if (!json_is_object(v))
         snprintf(why, why_bytes, "the record has a time, but no \"validation\"");
     else if (!json_is_true(json_object_get(v, "passed")))
-        snprintf(why, why_bytes, "validation failed: %.200s", *spi_text(v, "text") ? spi_text(v, "text") : "no text given");
+        snprintf(why, why_bytes, "validation failed: %.200s",
+                 *spi_text(v, "text") ? spi_text(v, "text") : "no text given");
     else if (json_is_number(error) && json_is_number(tolerance) &&
              !(json_number_value(error) <= json_number_value(tolerance)))
         snprintf(why, why_bytes, "validation says passed, but the error %g is above the tolerance %g",
@@ -76,7 +78,8 @@ static void drop_time(json_t *r, const char *why)
 
 sp_status sp_record_check(json_t *r, const char *where, bool *invalid, sp_error *err)
 {
-    static const char *const texts[] = {"problem", "application", "device", "driver", "platform", "date", "status"};
+    static const char *const texts[] = {"problem",  "application", "device", "driver",
+                                        "platform", "date",        "status"};
     char why[320];
     *invalid = false;
     if (!json_is_object(r))
@@ -92,7 +95,8 @@ sp_status sp_record_check(json_t *r, const char *where, bool *invalid, sp_error 
     bool has_time = json_object_get(r, "samples") || json_object_get(r, "median");
     if (strcmp(status, "ok") != 0 && strcmp(status, "unsupported") != 0 && strcmp(status, "invalid") != 0 &&
         strcmp(status, "failed") != 0)
-        return SP_FAIL(err, SP_E_DATA, "%s: status \"%s\" is not ok, unsupported, invalid or failed", where, status);
+        return SP_FAIL(err, SP_E_DATA, "%s: status \"%s\" is not ok, unsupported, invalid or failed", where,
+                       status);
     if (strcmp(status, "ok") == 0 || has_time) {
         if (!validated(r, why, sizeof why)) {
             drop_time(r, why);

@@ -46,8 +46,9 @@ static const char *short_name(const json_t *records, const char *device, const c
     size_t i;
     json_t *r;
     bool alone = *platform != 0 && strlen(platform) < strlen(device);
-    json_array_foreach((json_t *)(uintptr_t)records, i, r)
-        alone = alone && (strcmp(spi_text(r, "platform"), platform) != 0 || strcmp(spi_text(r, "device"), device) == 0);
+    json_array_foreach((json_t *)(uintptr_t)records, i, r) alone =
+        alone &&
+        (strcmp(spi_text(r, "platform"), platform) != 0 || strcmp(spi_text(r, "device"), device) == 0);
     return alone ? platform : device;
 }
 
@@ -61,10 +62,11 @@ static json_t *device_row(const json_t *records, const char *device)
             first = r;
     }
     return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "device", device, "short",
-                     short_name(records, device, spi_text(first, "platform")), "platform", spi_text(first, "platform"),
-                     "driver", spi_text(first, "driver"), "date", spi_text(first, "date"), "gflops",
-                     spi_rounded(ruler(records, device, "ruler.fma")), "gbytes", spi_rounded(ruler(records, device, "ruler.copy")),
-                     "launch_us", spi_rounded(1000 * ruler(records, device, "ruler.launch")), "compile_ms",
+                     short_name(records, device, spi_text(first, "platform")), "platform",
+                     spi_text(first, "platform"), "driver", spi_text(first, "driver"), "date",
+                     spi_text(first, "date"), "gflops", spi_rounded(ruler(records, device, "ruler.fma")),
+                     "gbytes", spi_rounded(ruler(records, device, "ruler.copy")), "launch_us",
+                     spi_rounded(1000 * ruler(records, device, "ruler.launch")), "compile_ms",
                      spi_rounded(ruler(records, device, "ruler.compile")));
 }
 
@@ -84,8 +86,8 @@ static double best(const json_t *records, const char *problem, const char *devic
     json_t *r;
     json_array_foreach((json_t *)(uintptr_t)records, i, r)
     {
-        if (is_ok(r) && strcmp(spi_text(r, "problem"), problem) == 0 && strcmp(spi_text(r, "device"), device) == 0 &&
-            (least == 0 || spi_number(r, "median") < least))
+        if (is_ok(r) && strcmp(spi_text(r, "problem"), problem) == 0 &&
+            strcmp(spi_text(r, "device"), device) == 0 && (least == 0 || spi_number(r, "median") < least))
             least = spi_number(r, "median");
     }
     return least;
@@ -94,9 +96,9 @@ static double best(const json_t *records, const char *problem, const char *devic
 static json_t *problem_row(const json_t *records, const json_t *r, const json_t *devices)
 {
     const char *device = spi_text(r, "device");
-    json_t *row = json_pack("{s:s, s:s, s:s, s:s}", "device", device, "short", spi_short_name(devices, device), "application",
-                            spi_text(r, "application"), "status",
-                            spi_text(r, "status"));
+    json_t *row =
+        json_pack("{s:s, s:s, s:s, s:s}", "device", device, "short", spi_short_name(devices, device),
+                  "application", spi_text(r, "application"), "status", spi_text(r, "status"));
     if (*spi_text(r, "variant"))
         json_object_set_new(row, "variant", json_string(spi_text(r, "variant")));
     if (!is_ok(r)) {
@@ -137,7 +139,8 @@ static json_t *problems(const json_t *records, const json_t *devices)
             }
         }
         if (json_array_size(rows))
-            json_array_append_new(out, json_pack("{s:O, s:i, s:s, s:o}", "problem", name, "level", (int)level, "sizes", sizes, "rows", rows));
+            json_array_append_new(out, json_pack("{s:O, s:i, s:s, s:o}", "problem", name, "level", (int)level,
+                                                 "sizes", sizes, "rows", rows));
         else
             json_decref(rows);
     }
@@ -149,7 +152,8 @@ static json_t *problems(const json_t *records, const json_t *devices)
 static json_t *made_by(const json_t *records)
 {
     const json_t *r = json_array_get(records, 0), *v = json_object_get(r, "versions");
-    return *spi_text(v, "spikeport") ? json_sprintf("spikeport %s (git %s), %s", spi_text(v, "spikeport"), spi_text(v, "git"), spi_text(r, "date"))
+    return *spi_text(v, "spikeport") ? json_sprintf("spikeport %s (git %s), %s", spi_text(v, "spikeport"),
+                                                    spi_text(v, "git"), spi_text(r, "date"))
                                      : json_string(spi_text(r, "date"));
 }
 
@@ -161,7 +165,8 @@ sp_status sp_report_summary(const json_t *records, json_t **out, sp_error *err)
         json_array_append_new(devices, device_row(records, json_string_value(name)));
     json_decref(names);
     json_t *list = problems(records, devices), *phi = spi_portability(list, devices);
-    *out = json_pack("{s:i, s:o, s:i, s:o, s:o, s:o}", "schema", SP_RECORD_SCHEMA, "made_by", made_by(records), "records", (int)json_array_size(records), "devices",
-                     devices, "problems", list, "portability", phi);
+    *out = json_pack("{s:i, s:o, s:i, s:o, s:o, s:o}", "schema", SP_RECORD_SCHEMA, "made_by",
+                     made_by(records), "records", (int)json_array_size(records), "devices", devices,
+                     "problems", list, "portability", phi);
     return *out ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory for the summary");
 }

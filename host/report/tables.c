@@ -18,25 +18,52 @@ typedef struct column {
 } column;
 
 /* "of" stands for the group's baseline. */
-static const column columns[] = {
-    {"group", NULL, TEXT}, {"method", "method", TEXT}, {"at", "at", NUMBER}, {"status", NULL, TEXT}, {"reason", NULL, TEXT},
-    {"recipe", NULL, TEXT}, {"seeds", NULL, NUMBER}, {"accuracy", "accuracy after the last epoch", SPREAD},
-    {"accuracy_min", NULL, PERCENT}, {"accuracy_max", NULL, PERCENT}, {"best_accuracy", "best epoch", PERCENT},
-    {"device_bytes", "device memory", MEMORY}, {"memory_ratio", "of", RATIO}, {"step_ms", "step, ms", MS},
-    {"step_ms_p5", NULL, MS}, {"step_ms_p95", NULL, MS}, {"step_ratio", "of", RATIO}, {"step_ratio_p5", NULL, RATIO},
-    {"step_ratio_p95", NULL, RATIO}, {"step_cpu_ms", "CPU ms", MS}, {"step_cpu_ratio", "of", RATIO}, {"rounds", NULL, NUMBER},
-    {"epoch_seconds", "epoch, s", SECONDS}, {"epoch_ratio", NULL, RATIO}, {"epoch_cpu_seconds", "CPU s", SECONDS},
-    {"epoch_cpu_ratio", "of", RATIO}, {"cosine_first", "cosine at the start", COSINE}, {"cosine_mean", "mean", COSINE},
-    {"cosine_last", "at the end", COSINE},
-    {"paper_size_bytes", "planned at the paper's size", MEMORY}, {"paper_size_ratio", "of", RATIO},
-    {"paper.accuracy", "paper: accuracy", PERCENT}, {"paper.memory_gb", "paper: memory", GIGA}, {"paper_memory_ratio", "of", RATIO},
-    {"paper.hours", "paper: time", HOURS}, {"paper.epoch_seconds", "paper: epoch, s", SECONDS}, {"paper_time_ratio", "of", RATIO},
-    {"device", NULL, TEXT}, {"driver", NULL, TEXT}, {"date", NULL, TEXT}};
+static const column columns[] = {{"group", NULL, TEXT},
+                                 {"method", "method", TEXT},
+                                 {"at", "at", NUMBER},
+                                 {"status", NULL, TEXT},
+                                 {"reason", NULL, TEXT},
+                                 {"recipe", NULL, TEXT},
+                                 {"seeds", NULL, NUMBER},
+                                 {"accuracy", "accuracy after the last epoch", SPREAD},
+                                 {"accuracy_min", NULL, PERCENT},
+                                 {"accuracy_max", NULL, PERCENT},
+                                 {"best_accuracy", "best epoch", PERCENT},
+                                 {"device_bytes", "device memory", MEMORY},
+                                 {"memory_ratio", "of", RATIO},
+                                 {"step_ms", "step, ms", MS},
+                                 {"step_ms_p5", NULL, MS},
+                                 {"step_ms_p95", NULL, MS},
+                                 {"step_ratio", "of", RATIO},
+                                 {"step_ratio_p5", NULL, RATIO},
+                                 {"step_ratio_p95", NULL, RATIO},
+                                 {"step_cpu_ms", "CPU ms", MS},
+                                 {"step_cpu_ratio", "of", RATIO},
+                                 {"rounds", NULL, NUMBER},
+                                 {"epoch_seconds", "epoch, s", SECONDS},
+                                 {"epoch_ratio", NULL, RATIO},
+                                 {"epoch_cpu_seconds", "CPU s", SECONDS},
+                                 {"epoch_cpu_ratio", "of", RATIO},
+                                 {"cosine_first", "cosine at the start", COSINE},
+                                 {"cosine_mean", "mean", COSINE},
+                                 {"cosine_last", "at the end", COSINE},
+                                 {"paper_size_bytes", "planned at the paper's size", MEMORY},
+                                 {"paper_size_ratio", "of", RATIO},
+                                 {"paper.accuracy", "paper: accuracy", PERCENT},
+                                 {"paper.memory_gb", "paper: memory", GIGA},
+                                 {"paper_memory_ratio", "of", RATIO},
+                                 {"paper.hours", "paper: time", HOURS},
+                                 {"paper.epoch_seconds", "paper: epoch, s", SECONDS},
+                                 {"paper_time_ratio", "of", RATIO},
+                                 {"device", NULL, TEXT},
+                                 {"driver", NULL, TEXT},
+                                 {"date", NULL, TEXT}};
 enum { N_COLUMNS = sizeof columns / sizeof *columns };
 
 static const json_t *field(const json_t *row, const column *c)
 {
-    return strncmp(c->key, "paper.", 6) == 0 ? json_object_get(json_object_get(row, "paper"), c->key + 6) : json_object_get(row, c->key);
+    return strncmp(c->key, "paper.", 6) == 0 ? json_object_get(json_object_get(row, "paper"), c->key + 6)
+                                             : json_object_get(row, c->key);
 }
 
 /* ---- CSV ---- */
@@ -93,7 +120,8 @@ static void add_cell(sp_text *t, const json_t *row, const column *c)
     case SPREAD:
         sp_text_add(t, "%.2f %%", x);
         if (spi_number(row, "seeds") > 1)
-            sp_text_add(t, " (%.2f to %.2f)", spi_number(row, "accuracy_min"), spi_number(row, "accuracy_max"));
+            sp_text_add(t, " (%.2f to %.2f)", spi_number(row, "accuracy_min"),
+                        spi_number(row, "accuracy_max"));
         break;
     case MEMORY: add_memory(t, x); break;
     case RATIO: sp_text_add(t, x < 0.1 ? "%.3f" : "%.2f", x); break;
@@ -176,8 +204,8 @@ static void add_places(const json_t *groups, sp_text *t)
         for (size_t i = 0; i < json_array_size(rows); i++) {
             const json_t *r = json_array_get(rows, i);
             char line[512];
-            snprintf(line, sizeof line, "%s (%s)%s%s", spi_text(r, "device"), spi_text(r, "driver"), *spi_text(r, "date") ? ", " : "",
-                     spi_text(r, "date"));
+            snprintf(line, sizeof line, "%s (%s)%s%s", spi_text(r, "device"), spi_text(r, "driver"),
+                     *spi_text(r, "date") ? ", " : "", spi_text(r, "date"));
             if (*spi_text(r, "device") && !json_object_get(seen, line)) {
                 sp_text_add(t, "%s%s", json_object_size(seen) ? "; " : "\nMeasured on: ", line);
                 json_object_set_new(seen, line, json_true());
@@ -208,7 +236,8 @@ static void add_curve(spi_lines *l, const char *name, const json_t *points)
 {
     for (size_t i = 0; i < json_array_size(points); i++) {
         const json_t *p = json_array_get(points, i);
-        spi_lines_put(l, name, json_number_value(json_array_get(p, 0)), json_number_value(json_array_get(p, 1)));
+        spi_lines_put(l, name, json_number_value(json_array_get(p, 0)),
+                      json_number_value(json_array_get(p, 1)));
     }
 }
 
@@ -219,7 +248,9 @@ static void gather(const json_t *summary, const json_t *panel, spi_lines *l)
     const char *y = spi_text(panel, "y"), *key = strcmp(y, "memory_mib") == 0 ? "device_bytes" : y;
     for (size_t g = 0; g < json_array_size(groups); g++) {
         const json_t *group = json_array_get(groups, g), *rows = json_object_get(group, "rows");
-        for (size_t i = 0; strcmp(spi_text(group, "name"), spi_text(panel, "group")) == 0 && i < json_array_size(rows); i++) {
+        for (size_t i = 0;
+             strcmp(spi_text(group, "name"), spi_text(panel, "group")) == 0 && i < json_array_size(rows);
+             i++) {
             const json_t *r = json_array_get(rows, i), *v = json_object_get(r, key);
             const char *name = *spi_text(r, "series") ? spi_text(r, "series") : spi_text(r, "method");
             if (json_is_array(v))
@@ -232,9 +263,12 @@ static void gather(const json_t *summary, const json_t *panel, spi_lines *l)
 
 static sp_status draw(const json_t *summary, const char *path, sp_error *err)
 {
-    static const char *const labels[][2] = {{"accuracy", "accuracy in %"}, {"accuracy_curve", "accuracy in %"},
-        {"cosine_curve", "cosine"}, {"step_ms", "ms"}, {"step_cpu_ms", "CPU ms"}, {"memory_mib", "MiB"}, {"memory_ratio", "ratio"},
-        {"step_ratio", "ratio"}, {"step_cpu_ratio", "ratio"}};
+    static const char *const labels[][2] = {
+        {"accuracy", "accuracy in %"}, {"accuracy_curve", "accuracy in %"},
+        {"cosine_curve", "cosine"},    {"step_ms", "ms"},
+        {"step_cpu_ms", "CPU ms"},     {"memory_mib", "MiB"},
+        {"memory_ratio", "ratio"},     {"step_ratio", "ratio"},
+        {"step_cpu_ratio", "ratio"}};
     const json_t *all = json_object_get(summary, "panels");
     size_t n = json_array_size(all);
     spi_lines *l = sp_alloc_array(n, sizeof *l);
@@ -247,9 +281,11 @@ static sp_status draw(const json_t *summary, const char *path, sp_error *err)
         for (size_t k = 0; k < sizeof labels / sizeof *labels; k++)
             label = strcmp(labels[k][0], y) == 0 ? labels[k][1] : label;
         gather(summary, p, &l[i]);
-        panels[i] = (sp_panel){spi_text(p, "title"), spi_text(p, "x"), label, l[i].series, l[i].n, from_zero ? 0 : (double)NAN, (double)NAN};
+        panels[i] = (sp_panel){spi_text(p, "title"),        spi_text(p, "x"), label, l[i].series, l[i].n,
+                               from_zero ? 0 : (double)NAN, (double)NAN};
     }
-    const sp_chart chart = {.panels = panels, .n = n, .columns = n < 2 ? n : 2, .panel_width = 560, .panel_height = 400};
+    const sp_chart chart = {
+        .panels = panels, .n = n, .columns = n < 2 ? n : 2, .panel_width = 560, .panel_height = 400};
     if (st == SP_OK)
         st = sp_chart_write_rows(path, &chart, err);
     sp_free(l);
@@ -259,16 +295,19 @@ static sp_status draw(const json_t *summary, const char *path, sp_error *err)
 
 /* ---- files ---- */
 
-static sp_status write_text(const char *folder, const char *name, const char *end, const char *text, sp_error *err)
+static sp_status write_text(const char *folder, const char *name, const char *end, const char *text,
+                            sp_error *err)
 {
     char *path = sp_format("%s/%s.%s", folder, name, end);
     const sp_bytes part = {text, text ? strlen(text) : 0};
-    sp_status st = path && text ? sp_file_replace(path, &part, 1, err) : SP_FAIL(err, SP_E_MEMORY, "out of memory for %s.%s", name, end);
+    sp_status st = path && text ? sp_file_replace(path, &part, 1, err)
+                                : SP_FAIL(err, SP_E_MEMORY, "out of memory for %s.%s", name, end);
     sp_free(path);
     return st;
 }
 
-sp_status sp_report_tables(const json_t *summary, const char *folder, const char *name, sp_text *text, sp_error *err)
+sp_status sp_report_tables(const json_t *summary, const char *folder, const char *name, sp_text *text,
+                           sp_error *err)
 {
     bool picture = json_array_size(json_object_get(summary, "panels")) > 0;
     sp_text csv = {0};
@@ -276,13 +315,15 @@ sp_status sp_report_tables(const json_t *summary, const char *folder, const char
     sp_status st;
     make_csv(summary, &csv);
     make_markdown(summary, name, picture, text);
-    SP_TRY_GOTO(csv.failed || text->failed ? SP_FAIL(err, SP_E_MEMORY, "out of memory for the tables") : SP_OK);
+    SP_TRY_GOTO(csv.failed || text->failed ? SP_FAIL(err, SP_E_MEMORY, "out of memory for the tables")
+                                           : SP_OK);
     SP_TRY_GOTO(write_text(folder, name, "json", json, err));
     SP_TRY_GOTO(write_text(folder, name, "csv", csv.s, err));
     SP_TRY_GOTO(write_text(folder, name, "md", text->s, err));
     png = sp_format("%s/%s.png", folder, name);
     if (picture)
-        SP_TRY_GOTO(png ? draw(summary, png, err) : SP_FAIL(err, SP_E_MEMORY, "out of memory for the picture"));
+        SP_TRY_GOTO(png ? draw(summary, png, err)
+                        : SP_FAIL(err, SP_E_MEMORY, "out of memory for the picture"));
 done:
     free(json);
     sp_free(png);

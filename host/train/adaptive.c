@@ -1,13 +1,13 @@
-/* Choosing the time steps of adaptive SLTT-K. Doubles in a fixed order of operations: the same on every machine with IEEE
- * arithmetic, and the state survives a checkpoint to the bit. */
+/* Choosing the time steps of adaptive SLTT-K. Doubles in a fixed order of operations: the same on every
+ * machine with IEEE arithmetic, and the state survives a checkpoint to the bit. */
 #include "train/adaptive.h"
 
 #include "base/rng.h"
 
 enum { DRAW_STREAM = 0x2001 };
-static const double KEPT = 0.9;       /* of the mass, by each mini-batch */
-static const double EVEN = 0.1;       /* of the mass is spread evenly: no step dies out for good */
-static const double ROUNDING = 1e-9;  /* 3 of 6 equal steps do hold a half */
+static const double KEPT = 0.9;      /* of the mass, by each mini-batch */
+static const double EVEN = 0.1;      /* of the mass is spread evenly: no step dies out for good */
+static const double ROUNDING = 1e-9; /* 3 of 6 equal steps do hold a half */
 
 void sp_adaptive_start(double *mass, int64_t T)
 {
@@ -54,8 +54,8 @@ static int64_t step_at(const double *mass, int64_t T, const uint8_t *mask, doubl
     return last;
 }
 
-int64_t sp_adaptive_draw(const double *mass, int64_t T, double share, int64_t least, int64_t most, uint64_t seed,
-                         int64_t iteration, uint8_t *mask)
+int64_t sp_adaptive_draw(const double *mass, int64_t T, double share, int64_t least, int64_t most,
+                         uint64_t seed, int64_t iteration, uint8_t *mask)
 {
     sp_rng rng = sp_rng_make(seed, DRAW_STREAM + ((uint64_t)iteration << 16));
     double total = 0, held = 0;

@@ -20,8 +20,8 @@ const char *sp_version(void)
     return SPIKEPORT_VERSION;
 }
 
-sp_status sp_run_open(const char *recipe, const char *const *sets, size_t n_sets, const char *device, sp_run **out,
-                      sp_error *err)
+sp_status sp_run_open(const char *recipe, const char *const *sets, size_t n_sets, const char *device,
+                      sp_run **out, sp_error *err)
 {
     sp_recipe r = {0};
     sp_session_options o = {.device = device};
@@ -52,9 +52,15 @@ static void pass_on(void *ctx, const sp_train_event *e)
     if (!b->report || (e->kind != SP_EVENT_BATCH && e->kind != SP_EVENT_EPOCH))
         return;
     bool epoch = e->kind == SP_EVENT_EPOCH;
-    sp_run_progress p = {.epoch = e->epoch, .epochs = e->epochs, .batch = e->batch, .batches = e->batches, .loss = e->loss,
-                         .accuracy = e->accuracy, .test_loss = epoch ? e->test.loss : -1,
-                         .test_accuracy = epoch ? e->test.accuracy : -1, .samples_per_second = e->samples_per_second};
+    sp_run_progress p = {.epoch = e->epoch,
+                         .epochs = e->epochs,
+                         .batch = e->batch,
+                         .batches = e->batches,
+                         .loss = e->loss,
+                         .accuracy = e->accuracy,
+                         .test_loss = epoch ? e->test.loss : -1,
+                         .test_accuracy = epoch ? e->test.accuracy : -1,
+                         .samples_per_second = e->samples_per_second};
     if (b->report(b->ctx, &p) != 0)
         b->stop = 1;
 }

@@ -72,8 +72,11 @@ static sp_status restore_mass(const sp_checkpoint *c, sp_session *s, sp_error *e
         char *end = NULL;
         double x = at ? strtod(at, &end) : -1;
         if (!at || end == at || !(x >= 0 && x <= 1))
-            return SP_FAIL(err, SP_E_DATA, "%s: \"step_mass\" in its metadata, which backprop_steps: adaptive continues from, is "
-                           "missing or not one number for each of %" PRId64 " time steps", c->file.path, s->recipe.time_steps);
+            return SP_FAIL(err, SP_E_DATA,
+                           "%s: \"step_mass\" in its metadata, which backprop_steps: adaptive continues "
+                           "from, is "
+                           "missing or not one number for each of %" PRId64 " time steps",
+                           c->file.path, s->recipe.time_steps);
         s->step_mass[i] = x;
         at = end;
     }
@@ -98,7 +101,9 @@ static void fill_metadata(metadata *m, sp_session *s, const sp_progress *p)
     put(m, "train_seconds", sp_format("%a", p->train_seconds));
     if (s->step_mass)
         put(m, "step_mass", list_mass(s));
-    put(m, "rng", sp_format("philox4x32-10 seed %" PRId64 ": counters follow from epoch, batch and iteration", s->recipe.seed));
+    put(m, "rng",
+        sp_format("philox4x32-10 seed %" PRId64 ": counters follow from epoch, batch and iteration",
+                  s->recipe.seed));
     put(m, "data", sp_strdup(s->data.name));
     put(m, "device", sp_strdup(s->dev->info.name));
     put(m, "platform", sp_strdup(s->dev->info.platform));
@@ -125,14 +130,15 @@ static sp_status check_finite(const char *name, const float *x, int64_t n, sp_er
 {
     for (int64_t i = 0; i < n; i++)
         if (!isfinite(x[i]))
-            return SP_FAIL(err, SP_E_NUMERIC, "%s is %s (element %" PRId64 ") after the last mini-batch; no checkpoint of it is "
-                           "written, the one from before stays. Try a smaller learning rate", name,
-                           isnan(x[i]) ? "NaN" : "infinite", i);
+            return SP_FAIL(err, SP_E_NUMERIC,
+                           "%s is %s (element %" PRId64 ") after the last mini-batch; no checkpoint of it is "
+                           "written, the one from before stays. Try a smaller learning rate",
+                           name, isnan(x[i]) ? "NaN" : "infinite", i);
     return SP_OK;
 }
 
-static sp_status add_tensor(tensor_list *l, sp_session *s, const sp_param *p, sp_model_range range, const char *prefix,
-                            sp_error *err)
+static sp_status add_tensor(tensor_list *l, sp_session *s, const sp_param *p, sp_model_range range,
+                            const char *prefix, sp_error *err)
 {
     sp_tensor *t = &l->items[l->n];
     float *x = sp_alloc_array((size_t)p->elems, sizeof *x);
@@ -174,8 +180,8 @@ sp_status sp_checkpoint_save(const char *path, sp_session *s, const sp_progress 
     if (st == SP_OK) {
         fill_metadata(&m, s, p);
         st = m.failed ? SP_FAIL(err, SP_E_MEMORY, "out of memory while saving a checkpoint")
-                      : sp_tensors_write(path, l.items, l.n, (const char *const *)m.keys, (const char *const *)m.values,
-                                         m.n, err);
+                      : sp_tensors_write(path, l.items, l.n, (const char *const *)m.keys,
+                                         (const char *const *)m.values, m.n, err);
     }
     metadata_free(&m);
     tensors_free(&l);
@@ -204,7 +210,8 @@ sp_status sp_checkpoint_open(const char *path, sp_checkpoint *out, sp_error *err
     *out = (sp_checkpoint){0};
     if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
         char *file = sp_format("%s/checkpoint.safetensors", path);
-        sp_status s = file ? sp_tensors_read(file, &out->file, err) : SP_FAIL(err, SP_E_MEMORY, "out of memory");
+        sp_status s =
+            file ? sp_tensors_read(file, &out->file, err) : SP_FAIL(err, SP_E_MEMORY, "out of memory");
         sp_free(file);
         SP_TRY(s);
     } else {
@@ -214,10 +221,16 @@ sp_status sp_checkpoint_open(const char *path, sp_checkpoint *out, sp_error *err
     sp_progress *p = &out->progress;
     sp_status s = SP_OK;
     if (!format || strcmp(format, FORMAT) != 0)
-        s = SP_FAIL(err, SP_E_DATA, "%s: not a checkpoint of this program (format is %s, expected %s)", out->file.path,
-                    format ? format : "not given", FORMAT);
-    const struct { const char *key; int64_t *to; } ints[] = {{"epoch", &p->epoch}, {"batch", &p->batch},
-        {"iteration", &p->iteration}, {"correct", &p->correct}, {"seen", &p->seen}};
+        s = SP_FAIL(err, SP_E_DATA, "%s: not a checkpoint of this program (format is %s, expected %s)",
+                    out->file.path, format ? format : "not given", FORMAT);
+    const struct {
+        const char *key;
+        int64_t *to;
+    } ints[] = {{"epoch", &p->epoch},
+                {"batch", &p->batch},
+                {"iteration", &p->iteration},
+                {"correct", &p->correct},
+                {"seen", &p->seen}};
     for (size_t i = 0; i < sizeof ints / sizeof *ints && s == SP_OK; i++)
         s = meta_int(&out->file, ints[i].key, ints[i].to, err);
     p->loss_sum = meta_double(&out->file, "loss_sum");
@@ -234,7 +247,8 @@ void sp_checkpoint_close(sp_checkpoint *c)
     memset(c, 0, sizeof *c);
 }
 
-sp_status sp_checkpoint_recipe(const sp_checkpoint *c, const char *const *sets, size_t n_sets, sp_recipe *out, sp_error *err)
+sp_status sp_checkpoint_recipe(const sp_checkpoint *c, const char *const *sets, size_t n_sets, sp_recipe *out,
+                               sp_error *err)
 {
     const char *text = sp_tensors_meta(&c->file, "recipe");
     if (!text)
@@ -256,7 +270,8 @@ static sp_status shape_differs(const sp_checkpoint *c, const sp_tensor *t, const
     add_shape(&text, t->shape, t->n_dims);
     sp_text_add(&text, ", the network's is ");
     add_shape(&text, p->shape, p->n_dims);
-    sp_status st = SP_FAIL(err, SP_E_DATA, "%s: tensor %s; was it made for another network or another number of classes?",
+    sp_status st = SP_FAIL(err, SP_E_DATA,
+                           "%s: tensor %s; was it made for another network or another number of classes?",
                            c->file.path, text.s ? text.s : t->name);
     sp_text_free(&text);
     return st;
@@ -269,7 +284,8 @@ static sp_status restore_one(const sp_checkpoint *c, sp_session *s, const sp_par
     snprintf(name, sizeof name, "%s%s", prefix, p->name);
     const sp_tensor *t = sp_tensors_find(&c->file, name);
     if (!t)
-        return SP_FAIL(err, SP_E_DATA, "%s: tensor \"%s\" is missing; was it made for another network?", c->file.path, name);
+        return SP_FAIL(err, SP_E_DATA, "%s: tensor \"%s\" is missing; was it made for another network?",
+                       c->file.path, name);
     bool same = t->n_dims == p->n_dims;
     for (int i = 0; same && i < p->n_dims; i++)
         same = t->shape[i] == p->shape[i];

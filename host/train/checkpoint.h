@@ -1,5 +1,6 @@
-/* Checkpoints: safetensors files with parameters under their PyTorch names, optimizer state, and in the metadata the
- * whole recipe, the place in training, and where it was made. Written atomically: a failure leaves the old file. */
+/* Checkpoints: safetensors files with parameters under their PyTorch names, optimizer state, and in the
+ * metadata the whole recipe, the place in training, and where it was made. Written atomically: a failure
+ * leaves the old file. */
 #ifndef SP_TRAIN_CHECKPOINT_H
 #define SP_TRAIN_CHECKPOINT_H
 
@@ -8,24 +9,26 @@
 
 /* The place in training; everything that a bit-exact continuation needs beside the tensors. */
 typedef struct sp_progress {
-    int64_t epoch, batch;        /* the next mini-batch to run */
-    int64_t iteration;           /* mini-batches done since the start */
-    double loss_sum;             /* over the samples of this epoch so far */
+    int64_t epoch, batch; /* the next mini-batch to run */
+    int64_t iteration;    /* mini-batches done since the start */
+    double loss_sum;      /* over the samples of this epoch so far */
     int64_t correct, seen;
     double best_accuracy;
-    double train_seconds;        /* spent in training, all runs of it together */
+    double train_seconds; /* spent in training, all runs of it together */
 } sp_progress;
 
 sp_status sp_checkpoint_save(const char *path, sp_session *s, const sp_progress *p, sp_error *err);
 
-/* Opens a checkpoint (a file, or a folder with checkpoint.safetensors) and reads its recipe; `sets` are applied to it. */
+/* Opens a checkpoint (a file, or a folder with checkpoint.safetensors) and reads its recipe; `sets` are
+ * applied to it. */
 typedef struct sp_checkpoint {
     sp_tensor_file file;
     sp_progress progress;
 } sp_checkpoint;
 sp_status sp_checkpoint_open(const char *path, sp_checkpoint *out, sp_error *err);
 void sp_checkpoint_close(sp_checkpoint *c);
-sp_status sp_checkpoint_recipe(const sp_checkpoint *c, const char *const *sets, size_t n_sets, sp_recipe *out, sp_error *err);
+sp_status sp_checkpoint_recipe(const sp_checkpoint *c, const char *const *sets, size_t n_sets, sp_recipe *out,
+                               sp_error *err);
 /* Copies the tensors into a session; optimizer state too when asked. Names and shapes must fit exactly. */
 sp_status sp_checkpoint_restore(const sp_checkpoint *c, sp_session *s, bool optimizer, sp_error *err);
 

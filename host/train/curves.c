@@ -117,9 +117,11 @@ sp_status sp_curves_write(const char *folder, const char *title, sp_error *err)
 {
     spi_curves c = {.n_layers = 0};
     char *out = sp_format("%s/curves.png", folder), *accuracy = sp_format("%.60s: accuracy", title);
-    sp_status st = out && accuracy ? spi_curves_read(&c, folder, err) : SP_FAIL(err, SP_E_MEMORY, "out of memory for the curves");
+    sp_status st = out && accuracy ? spi_curves_read(&c, folder, err)
+                                   : SP_FAIL(err, SP_E_MEMORY, "out of memory for the curves");
     if (st == SP_OK) {
-        sp_series loss[] = {{"training", c.loss.x, c.loss.y, c.loss.n}, {"test", c.test_loss.x, c.test_loss.y, c.test_loss.n}};
+        sp_series loss[] = {{"training", c.loss.x, c.loss.y, c.loss.n},
+                            {"test", c.test_loss.x, c.test_loss.y, c.test_loss.n}};
         sp_series acc[] = {{"training", c.accuracy.x, c.accuracy.y, c.accuracy.n},
                            {"test", c.test_accuracy.x, c.test_accuracy.y, c.test_accuracy.n}};
         sp_series rate[SPI_CURVE_LAYERS];

@@ -18,7 +18,7 @@ typedef struct spi_curves {
     spi_points loss, accuracy, test_loss, test_accuracy, rate[SPI_CURVE_LAYERS];
     char *layer[SPI_CURVE_LAYERS];
     int n_layers;
-    double batches;   /* of an epoch, from the epoch lines */
+    double batches; /* of an epoch, from the epoch lines */
     bool failed;
 } spi_curves;
 

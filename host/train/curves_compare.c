@@ -21,7 +21,8 @@ static void smooth(spi_points *p, double *out)
     }
 }
 
-static sp_status draw(const char *path, const char *title, spi_curves *c, const char *const *names, size_t n, sp_error *err)
+static sp_status draw(const char *path, const char *title, spi_curves *c, const char *const *names, size_t n,
+                      sp_error *err)
 {
     sp_series accuracy[SP_COMPARE_RUNS], test_loss[SP_COMPARE_RUNS], loss[SP_COMPARE_RUNS];
     double *smoothed[SP_COMPARE_RUNS] = {NULL};
@@ -50,8 +51,8 @@ static sp_status draw(const char *path, const char *title, spi_curves *c, const 
     return st;
 }
 
-sp_status sp_curves_compare(const char *path, const char *title, const char *const *folders, const char *const *names, size_t n,
-                            sp_error *err)
+sp_status sp_curves_compare(const char *path, const char *title, const char *const *folders,
+                            const char *const *names, size_t n, sp_error *err)
 {
     if (n == 0 || n > SP_COMPARE_RUNS)
         return SP_FAIL(err, SP_E_CONFIG, "%zu runs; a picture holds 1 to %d", n, SP_COMPARE_RUNS);

@@ -6,7 +6,8 @@
 #include "data/loader.h"
 #include "train/session.h"
 
-/* The class of the largest output; as op metrics.correct chooses: the first of equal ones, NaN never. -1: all NaN. */
+/* The class of the largest output; as op metrics.correct chooses: the first of equal ones, NaN never. -1: all
+ * NaN. */
 static int64_t largest(const float *outputs, int64_t n)
 {
     int64_t best = -1;
@@ -21,7 +22,8 @@ static sp_status count_classes(sp_session *s, const sp_batch *b, uint64_t *confu
     sp_plan *p = s->eval;
     int64_t n = s->graph->classes;
     float *outputs = sp_alloc(p->values[p->logits_sum].bytes);
-    sp_status st = outputs ? sp_device_read(s->dev, sp_plan_value(p, p->logits_sum, 0), outputs, p->values[p->logits_sum].bytes, err)
+    sp_status st = outputs ? sp_device_read(s->dev, sp_plan_value(p, p->logits_sum, 0), outputs,
+                                            p->values[p->logits_sum].bytes, err)
                            : SP_FAIL(err, SP_E_MEMORY, "out of memory for the outputs");
     for (size_t i = 0; st == SP_OK && i < b->n_valid; i++) {
         int64_t best = largest(outputs + (int64_t)i * n, n);
@@ -32,8 +34,8 @@ static sp_status count_classes(sp_session *s, const sp_batch *b, uint64_t *confu
     return st;
 }
 
-static sp_status run_batches(sp_session *s, sp_loader *l, const volatile int *stop, float *loss, uint32_t *correct,
-                             sp_scores *out, sp_error *err)
+static sp_status run_batches(sp_session *s, sp_loader *l, const volatile int *stop, float *loss,
+                             uint32_t *correct, sp_scores *out, sp_error *err)
 {
     double loss_sum = 0;
     int64_t hits = 0;
@@ -62,18 +64,23 @@ static sp_status run_batches(sp_session *s, sp_loader *l, const volatile int *st
     return SP_OK;
 }
 
-sp_status sp_session_evaluate(sp_session *s, const sp_dataset *ds, const volatile int *stop, sp_scores *out, sp_error *err)
+sp_status sp_session_evaluate(sp_session *s, const sp_dataset *ds, const volatile int *stop, sp_scores *out,
+                              sp_error *err)
 {
     sp_loader *l = NULL;
     size_t batch = (size_t)s->recipe.eval_batch;
     float *loss = sp_alloc_pages(batch, sizeof *loss);
     uint32_t *correct = sp_alloc_pages(batch, sizeof *correct);
     uint64_t *spikes = sp_alloc_array((size_t)s->graph->n_nodes, sizeof *spikes), start = sp_clock_ns();
-    sp_loader_options lo = {.batch = batch, .seed = (uint64_t)s->recipe.seed, .depth = 3,
+    sp_loader_options lo = {.batch = batch,
+                            .seed = (uint64_t)s->recipe.seed,
+                            .depth = 3,
                             .threads = (int)s->recipe.data.threads};
-    *out = (sp_scores){.confusion = out->confusion, .spike_rate = sp_alloc_array((size_t)s->graph->n_nodes, sizeof(double))};
-    sp_status st = loss && correct && spikes && out->spike_rate ? SP_OK
-                                                                 : SP_FAIL(err, SP_E_MEMORY, "out of memory for evaluation");
+    *out = (sp_scores){.confusion = out->confusion,
+                       .spike_rate = sp_alloc_array((size_t)s->graph->n_nodes, sizeof(double))};
+    sp_status st = loss && correct && spikes && out->spike_rate
+                       ? SP_OK
+                       : SP_FAIL(err, SP_E_MEMORY, "out of memory for evaluation");
     if (st != SP_OK)
         goto done;
     SP_TRY_GOTO(sp_loader_create(ds, &lo, &l, err));

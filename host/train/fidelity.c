@@ -1,4 +1,5 @@
-/* Measuring fidelity. Gradients stay in the device's layout: cosines and norms do not depend on the order of elements. */
+/* Measuring fidelity. Gradients stay in the device's layout: cosines and norms do not depend on the order of
+ * elements. */
 #include "train/fidelity.h"
 
 #include <math.h>
@@ -94,9 +95,15 @@ sp_status sp_fidelity_create(sp_session *s, bool unlimited, sp_fidelity **out, s
         sp_fidelity_destroy(&f);
         return st;
     }
-    f->report = (sp_fidelity_report){.n_methods = f->n_methods, .n_params = s->graph->n_params, .methods = f->methods,
-                                     .reference = s->recipe.monitor.reference, .scores = f->scores, .cosine = f->cosine,
-                                     .least = f->least, .norm_ratio = f->norm_ratio, .steps = f->steps};
+    f->report = (sp_fidelity_report){.n_methods = f->n_methods,
+                                     .n_params = s->graph->n_params,
+                                     .methods = f->methods,
+                                     .reference = s->recipe.monitor.reference,
+                                     .scores = f->scores,
+                                     .cosine = f->cosine,
+                                     .least = f->least,
+                                     .norm_ratio = f->norm_ratio,
+                                     .steps = f->steps};
     *out = f;
     return SP_OK;
 }
@@ -122,7 +129,8 @@ uint64_t sp_fidelity_bytes(const sp_fidelity *f)
         return 0;
     for (int i = 0; i <= f->n_methods; i++)
         most = f->plans[i]->arena_bytes > most ? f->plans[i]->arena_bytes : most;
-    shared = f->s->train->arena_bytes >= f->s->eval->arena_bytes ? f->s->train->arena_bytes : f->s->eval->arena_bytes;
+    shared = f->s->train->arena_bytes >= f->s->eval->arena_bytes ? f->s->train->arena_bytes
+                                                                 : f->s->eval->arena_bytes;
     return most > shared ? most : 0;
 }
 
@@ -146,7 +154,8 @@ static sp_status keep_state(sp_fidelity *f, bool restore, sp_error *err)
     return SP_OK;
 }
 
-static sp_status run_plan(sp_fidelity *f, sp_plan *p, const sp_exec_batch *batch, const uint8_t *mask, float *out, sp_error *err)
+static sp_status run_plan(sp_fidelity *f, sp_plan *p, const sp_exec_batch *batch, const uint8_t *mask,
+                          float *out, sp_error *err)
 {
     sp_model *m = f->s->model;
     sp_exec_batch b = *batch;
@@ -212,7 +221,8 @@ static const uint8_t *steps_of(sp_fidelity *f, int method, const sp_exec_batch *
     return mask;
 }
 
-sp_status sp_fidelity_measure(sp_fidelity *f, const sp_exec_batch *batch, const sp_fidelity_report **out, sp_error *err)
+sp_status sp_fidelity_measure(sp_fidelity *f, const sp_exec_batch *batch, const sp_fidelity_report **out,
+                              sp_error *err)
 {
     SP_TRY(keep_state(f, false, err));
     SP_TRY(run_plan(f, f->plans[0], batch, NULL, f->reference, err));

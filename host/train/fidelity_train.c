@@ -23,7 +23,11 @@ static sp_status one_batch(loop *l, const sp_batch *b, sp_error *err)
     double lr = sp_recipe_lr(&s->recipe, l->epoch, l->batch, (int64_t)sp_loader_batches(l->loader)), sum = 0;
     bool finite;
     sp_session_choose(s, l->updates, l->mask);
-    sp_exec_batch e = {.images = b->images, .labels = b->labels, .backprop = l->mask, .iteration = (int32_t)l->updates, .lr = lr};
+    sp_exec_batch e = {.images = b->images,
+                       .labels = b->labels,
+                       .backprop = l->mask,
+                       .iteration = (int32_t)l->updates,
+                       .lr = lr};
     if (l->updates % s->recipe.monitor.every == 0)
         SP_TRY(sp_fidelity_measure(s->fidelity, &e, &report, err));
     SP_TRY(sp_exec_run(s->train, &e, err));
@@ -32,7 +36,8 @@ static sp_status one_batch(loop *l, const sp_batch *b, sp_error *err)
     for (size_t i = 0; i < b->n_valid; i++)
         sum += (double)l->loss[i];
     if (!isfinite(sum) || !finite)
-        return SP_FAIL(err, SP_E_NUMERIC, "%s is not finite after %lld mini-batches; choose a smaller optimizer.lr (now %g)",
+        return SP_FAIL(err, SP_E_NUMERIC,
+                       "%s is not finite after %lld mini-batches; choose a smaller optimizer.lr (now %g)",
                        isfinite(sum) ? "a gradient" : "the loss", (long long)l->updates, lr);
     SP_TRY(sp_session_learn(s, err));
     if (report)
@@ -48,7 +53,8 @@ static sp_status run(loop *l, sp_error *err)
     while (l->updates < l->o->iterations) {
         const sp_batch *b;
         if (l->o->stop && *l->o->stop)
-            return SP_FAIL(err, SP_E_INTERRUPTED, "interrupted after %lld mini-batches", (long long)l->updates);
+            return SP_FAIL(err, SP_E_INTERRUPTED, "interrupted after %lld mini-batches",
+                           (long long)l->updates);
         SP_TRY(sp_loader_next(l->loader, &b, err));
         if (!b) {
             l->batch = 0;
@@ -65,12 +71,16 @@ sp_status sp_fidelity_train(sp_session *s, const sp_dataset *ds, const sp_fideli
 {
     const sp_recipe *r = &s->recipe;
     loop l = {.s = s, .o = o};
-    sp_loader_options lo = {.batch = (size_t)r->batch, .shuffle = true, .drop_last = true, .seed = (uint64_t)r->seed, .depth = 3,
+    sp_loader_options lo = {.batch = (size_t)r->batch,
+                            .shuffle = true,
+                            .drop_last = true,
+                            .seed = (uint64_t)r->seed,
+                            .depth = 3,
                             .threads = (int)r->data.threads};
     sp_status st = SP_OK;
     if (ds->info.count < (size_t)r->batch)
-        return SP_FAIL(err, SP_E_CONFIG, "%s: batch is %lld, but there are only %zu training samples", r->doc.file,
-                       (long long)r->batch, ds->info.count);
+        return SP_FAIL(err, SP_E_CONFIG, "%s: batch is %lld, but there are only %zu training samples",
+                       r->doc.file, (long long)r->batch, ds->info.count);
     l.loss = sp_alloc_array((size_t)r->batch, sizeof *l.loss);
     l.correct = sp_alloc_array((size_t)r->batch, sizeof *l.correct);
     l.mask = sp_alloc_array((size_t)r->time_steps, sizeof *l.mask);

@@ -21,12 +21,12 @@ typedef struct trainer {
     sp_metrics *metrics;
     sp_progress p;
     char *checkpoint, *best, *recipe;
-    float *loss;             /* [B] */
-    uint32_t *correct;       /* [B] */
-    uint8_t *mask;           /* [T] */
+    float *loss;       /* [B] */
+    uint32_t *correct; /* [B] */
+    uint8_t *mask;     /* [T] */
     uint64_t *spikes;
     double *rates;
-    double line_loss;        /* since the last metrics line */
+    double line_loss; /* since the last metrics line */
     int64_t line_correct, line_seen, line_steps, line_batches;
     uint64_t line_start_ns, epoch_start_ns, run_start_ns;
     double seconds_before, epoch_start_cpu;
@@ -72,12 +72,16 @@ static sp_status batch_line(trainer *t, sp_error *err)
     int64_t left = (t->s->recipe.epochs - t->p.epoch) * batches - t->p.batch;
     SP_TRY(sp_team_spikes(t->team, t->spikes, err));
     sp_session_rates(t->s, t->spikes, t->line_seen, t->rates);
-    sp_train_event e = {.kind = SP_EVENT_BATCH, .epoch = t->p.epoch + 1, .batch = t->p.batch,
+    sp_train_event e = {.kind = SP_EVENT_BATCH,
+                        .epoch = t->p.epoch + 1,
+                        .batch = t->p.batch,
                         .loss = t->line_loss / (double)t->line_seen,
                         .accuracy = (double)t->line_correct / (double)t->line_seen,
                         .backprop_steps = (double)t->line_steps / (double)t->line_batches,
-                        .lr = lr_now(t), .samples_per_second = rate,
-                        .seconds_left = (double)(left * t->s->recipe.batch) / rate, .spike_rate = t->rates};
+                        .lr = lr_now(t),
+                        .samples_per_second = rate,
+                        .seconds_left = (double)(left * t->s->recipe.batch) / rate,
+                        .spike_rate = t->rates};
     SP_TRY(report(t, &e, err));
     line_reset(t);
     return SP_OK;
@@ -88,7 +92,8 @@ static sp_status not_finite(trainer *t, const sp_exec_batch *e, const char *what
     char where[256];
     SP_TRY(sp_team_find_nonfinite(t->team, e, where, sizeof where, err));
     return SP_FAIL(err, SP_E_NUMERIC,
-                   "%s is not finite in epoch %lld, mini-batch %lld. First seen: %s. Training stops%s; the last "
+                   "%s is not finite in epoch %lld, mini-batch %lld. First seen: %s. Training stops%s; the "
+                   "last "
                    "checkpoint is untouched. Try a smaller learning rate (now %g)",
                    what, (long long)t->p.epoch + 1, (long long)t->p.batch + 1, where,
                    t->s->recipe.online_update ? "" : " before this mini-batch changes anything", lr_now(t));
@@ -111,7 +116,10 @@ static sp_status run_batch(trainer *t, const sp_batch *b, sp_error *err)
     sp_session *s = t->s;
     t->line_steps += sp_session_choose(s, t->p.iteration, t->mask);
     t->line_batches++;
-    sp_exec_batch e = {.images = b->images, .labels = b->labels, .backprop = t->mask, .iteration = (int32_t)t->p.iteration,
+    sp_exec_batch e = {.images = b->images,
+                       .labels = b->labels,
+                       .backprop = t->mask,
+                       .iteration = (int32_t)t->p.iteration,
                        .lr = lr_now(t)};
     double sum = 0;
     if (s->fidelity && t->p.iteration % s->recipe.monitor.every == 0)
@@ -151,8 +159,10 @@ static bool must_stop(const trainer *t)
 static sp_status interrupted(trainer *t, sp_error *err)
 {
     SP_TRY(save(t, t->checkpoint, err));
-    return SP_FAIL(err, SP_E_INTERRUPTED, "interrupted in epoch %lld after mini-batch %lld; saved. Continue with: spikeport "
-                   "train --resume %s", (long long)t->p.epoch + 1, (long long)t->p.batch, t->o->out);
+    return SP_FAIL(err, SP_E_INTERRUPTED,
+                   "interrupted in epoch %lld after mini-batch %lld; saved. Continue with: spikeport "
+                   "train --resume %s",
+                   (long long)t->p.epoch + 1, (long long)t->p.batch, t->o->out);
 }
 
 static sp_status run_batches(trainer *t, sp_error *err)
@@ -168,7 +178,8 @@ static sp_status run_batches(trainer *t, sp_error *err)
             return t->line_seen ? batch_line(t, err) : SP_OK;
         sp_status st = run_batch(t, b, err);
         if (st == SP_E_OPENCL || st == SP_E_MEMORY)
-            sp_error_prefix(err, st, "epoch %lld, mini-batch %lld: ", (long long)t->p.epoch + 1, (long long)t->p.batch + 1);
+            sp_error_prefix(err, st, "epoch %lld, mini-batch %lld: ", (long long)t->p.epoch + 1,
+                            (long long)t->p.batch + 1);
         SP_TRY(st);
         sp_loader_release(t->loader, b);
         if (t->p.iteration % r->log_every == 0)
@@ -180,13 +191,16 @@ static sp_status run_batches(trainer *t, sp_error *err)
     }
 }
 
-/* Evaluation and the epoch's line and checkpoints. A stop during evaluation counts as before it: the checkpoint is then
- * that of the finished training epoch, and resuming evaluates again. */
+/* Evaluation and the epoch's line and checkpoints. A stop during evaluation counts as before it: the
+ * checkpoint is then that of the finished training epoch, and resuming evaluates again. */
 static sp_status finish_epoch(trainer *t, sp_error *err)
 {
     sp_session *s = t->s;
-    sp_train_event e = {.kind = SP_EVENT_EPOCH, .epoch = t->p.epoch + 1, .lr = lr_now(t),
-                        .loss = t->p.loss_sum / (double)t->p.seen, .accuracy = (double)t->p.correct / (double)t->p.seen,
+    sp_train_event e = {.kind = SP_EVENT_EPOCH,
+                        .epoch = t->p.epoch + 1,
+                        .lr = lr_now(t),
+                        .loss = t->p.loss_sum / (double)t->p.seen,
+                        .accuracy = (double)t->p.correct / (double)t->p.seen,
                         .epoch_seconds = (double)(sp_clock_ns() - t->epoch_start_ns) * 1e-9,
                         .epoch_cpu_seconds = sp_clock_cpu_seconds() - t->epoch_start_cpu};
     e.wait_fraction = e.epoch_seconds > 0 ? sp_loader_wait_seconds(t->loader) / e.epoch_seconds : 0;
@@ -268,11 +282,15 @@ static sp_status prepare(trainer *t, const sp_dataset *train, sp_error *err)
 {
     const sp_recipe *r = &t->s->recipe;
     size_t batch = (size_t)r->batch, nodes = (size_t)t->s->graph->n_nodes;
-    sp_loader_options lo = {.batch = batch, .shuffle = true, .drop_last = true, .seed = (uint64_t)r->seed, .depth = 3,
+    sp_loader_options lo = {.batch = batch,
+                            .shuffle = true,
+                            .drop_last = true,
+                            .seed = (uint64_t)r->seed,
+                            .depth = 3,
                             .threads = (int)r->data.threads};
     if (train->info.count < batch)
-        return SP_FAIL(err, SP_E_CONFIG, "%s: batch is %zu, but there are only %zu training samples", r->doc.file, batch,
-                       train->info.count);
+        return SP_FAIL(err, SP_E_CONFIG, "%s: batch is %zu, but there are only %zu training samples",
+                       r->doc.file, batch, train->info.count);
     SP_TRY(sp_make_folder(t->o->out, err));
     t->checkpoint = sp_format("%s/checkpoint.safetensors", t->o->out);
     t->best = sp_format("%s/best.safetensors", t->o->out);
@@ -282,7 +300,8 @@ static sp_status prepare(trainer *t, const sp_dataset *train, sp_error *err)
     t->mask = sp_alloc_array((size_t)r->time_steps, sizeof *t->mask);
     t->spikes = sp_alloc_array(nodes, sizeof *t->spikes);
     t->rates = sp_alloc_array(nodes, sizeof *t->rates);
-    if (!t->checkpoint || !t->best || !t->recipe || !t->loss || !t->correct || !t->mask || !t->spikes || !t->rates)
+    if (!t->checkpoint || !t->best || !t->recipe || !t->loss || !t->correct || !t->mask || !t->spikes ||
+        !t->rates)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory for training");
     if (t->o->resume) {
         t->p = t->o->resume->progress;
@@ -310,7 +329,8 @@ static void fini(trainer *t)
         sp_free(all[i]);
 }
 
-sp_status sp_train(sp_session *s, const sp_dataset *train, const sp_dataset *test, const sp_train_options *o, sp_error *err)
+sp_status sp_train(sp_session *s, const sp_dataset *train, const sp_dataset *test, const sp_train_options *o,
+                   sp_error *err)
 {
     trainer t = {.s = s, .o = o, .test = test, .run_start_ns = sp_clock_ns()};
     sp_status st = SP_OK;

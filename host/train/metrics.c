@@ -1,5 +1,5 @@
-/* metrics.jsonl: appended during training, flushed by line. On resume the lines after the checkpoint are dropped, so
- * that the file reads as if the run had never stopped. */
+/* metrics.jsonl: appended during training, flushed by line. On resume the lines after the checkpoint are
+ * dropped, so that the file reads as if the run had never stopped. */
 #include <errno.h>
 #include <jansson.h>
 #include <math.h>
@@ -26,7 +26,8 @@ static bool keep_line(const char *line, const sp_progress *p)
 {
     json_t *j = json_loads(line, 0, NULL);
     const char *event = json_string_value(json_object_get(j, "event"));
-    bool ok = event && json_integer_value(json_object_get(j, "iteration")) <= p->iteration && strcmp(event, "end") != 0 &&
+    bool ok = event && json_integer_value(json_object_get(j, "iteration")) <= p->iteration &&
+              strcmp(event, "end") != 0 &&
               (strcmp(event, "epoch") != 0 || json_integer_value(json_object_get(j, "epoch")) <= p->epoch);
     json_decref(j);
     return ok;
@@ -103,12 +104,13 @@ static json_t *rates_json(const sp_session *s, const double *rates)
 static json_t *start_json(const sp_train_event *e)
 {
     const sp_session *s = e->session;
-    return json_pack("{s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "event", "start", "schema",
-                     "spikeport-metrics/1", "spikeport", SPIKEPORT_VERSION, "iteration", (json_int_t)e->iteration, "name",
-                     s->recipe.name, "device", s->dev->info.name, "driver", s->dev->info.driver, "method",
-                     sp_method_name(s->recipe.method), "time_steps", (json_int_t)s->recipe.time_steps, "batch",
-                     (json_int_t)s->recipe.batch, "parameters", (json_int_t)s->graph->n_trainable, "planned_bytes",
-                     (json_int_t)s->planned_bytes, "epochs", (json_int_t)e->epochs);
+    return json_pack("{s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "event", "start",
+                     "schema", "spikeport-metrics/1", "spikeport", SPIKEPORT_VERSION, "iteration",
+                     (json_int_t)e->iteration, "name", s->recipe.name, "device", s->dev->info.name, "driver",
+                     s->dev->info.driver, "method", sp_method_name(s->recipe.method), "time_steps",
+                     (json_int_t)s->recipe.time_steps, "batch", (json_int_t)s->recipe.batch, "parameters",
+                     (json_int_t)s->graph->n_trainable, "planned_bytes", (json_int_t)s->planned_bytes,
+                     "epochs", (json_int_t)e->epochs);
 }
 
 /* JSON has no NaN: what has no meaning is null. */
@@ -124,12 +126,14 @@ static json_t *layers_json(const sp_session *s, const sp_fidelity_report *r, int
         const sp_fidelity_score *x = &r->scores[(size_t)method * (size_t)r->n_params + (size_t)i];
         if (s->graph->params[i].trainable)
             json_object_set_new(o, s->graph->params[i].name,
-                                json_pack("[o, o]", number_or_null(x->cosine), number_or_null(x->norm_ratio)));
+                                json_pack("[o, o]", number_or_null(x->cosine),
+                                          number_or_null(x->norm_ratio)));
     }
     return o;
 }
 
-/* "iteration" is that of the mini-batch that is about to run, so that resuming keeps or repeats the line as it should. */
+/* "iteration" is that of the mini-batch that is about to run, so that resuming keeps or repeats the line as
+ * it should. */
 static json_t *fidelity_json(const sp_train_event *e)
 {
     const sp_fidelity_report *r = e->fidelity;
@@ -137,14 +141,15 @@ static json_t *fidelity_json(const sp_train_event *e)
     for (int i = 0; i < r->n_methods; i++) {
         char name[32];
         sp_compared_name(&r->methods[i], name, sizeof name);
-        json_object_set_new(methods, name, json_pack("{s:o, s:o, s:o, s:I, s:o}", "cosine", number_or_null(r->cosine[i]),
-                                                     "least_cosine", number_or_null(r->least[i]), "norm_ratio",
-                                                     number_or_null(r->norm_ratio[i]), "steps", (json_int_t)r->steps[i],
-                                                     "parameters", layers_json(e->session, r, i)));
+        json_object_set_new(methods, name,
+                            json_pack("{s:o, s:o, s:o, s:I, s:o}", "cosine", number_or_null(r->cosine[i]),
+                                      "least_cosine", number_or_null(r->least[i]), "norm_ratio",
+                                      number_or_null(r->norm_ratio[i]), "steps", (json_int_t)r->steps[i],
+                                      "parameters", layers_json(e->session, r, i)));
     }
-    return json_pack("{s:s, s:I, s:I, s:I, s:s, s:o}", "event", "fidelity", "iteration", (json_int_t)e->iteration + 1, "epoch",
-                     (json_int_t)e->epoch, "batch", (json_int_t)e->batch, "reference", sp_method_name(r->reference), "methods",
-                     methods);
+    return json_pack("{s:s, s:I, s:I, s:I, s:s, s:o}", "event", "fidelity", "iteration",
+                     (json_int_t)e->iteration + 1, "epoch", (json_int_t)e->epoch, "batch",
+                     (json_int_t)e->batch, "reference", sp_method_name(r->reference), "methods", methods);
 }
 
 static json_t *event_json(const sp_train_event *e)
@@ -154,19 +159,21 @@ static json_t *event_json(const sp_train_event *e)
         return start_json(e);
     if (e->kind == SP_EVENT_BATCH)
         return json_pack("{s:s, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:o}", "event", "batch", "iteration",
-                         (json_int_t)e->iteration, "epoch", (json_int_t)e->epoch, "batch", (json_int_t)e->batch, "loss",
-                         e->loss, "accuracy", e->accuracy, "lr", e->lr, "samples_per_second", e->samples_per_second,
-                         "backprop_steps", e->backprop_steps, "spike_rate", rates_json(s, e->spike_rate));
-    if (e->kind == SP_EVENT_EPOCH)
-        return json_pack("{s:s, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:o}", "event", "epoch", "iteration",
-                         (json_int_t)e->iteration, "epoch", (json_int_t)e->epoch, "loss", e->loss, "accuracy", e->accuracy,
-                         "test_loss", e->test.loss, "test_accuracy", e->test.accuracy, "lr", e->lr, "seconds",
-                         e->epoch_seconds, "cpu_seconds", e->epoch_cpu_seconds, "test_seconds", e->test.seconds, "peak_bytes", (json_int_t)s->dev->peak_bytes,
+                         (json_int_t)e->iteration, "epoch", (json_int_t)e->epoch, "batch",
+                         (json_int_t)e->batch, "loss", e->loss, "accuracy", e->accuracy, "lr", e->lr,
+                         "samples_per_second", e->samples_per_second, "backprop_steps", e->backprop_steps,
                          "spike_rate", rates_json(s, e->spike_rate));
+    if (e->kind == SP_EVENT_EPOCH)
+        return json_pack("{s:s, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:o}", "event",
+                         "epoch", "iteration", (json_int_t)e->iteration, "epoch", (json_int_t)e->epoch,
+                         "loss", e->loss, "accuracy", e->accuracy, "test_loss", e->test.loss, "test_accuracy",
+                         e->test.accuracy, "lr", e->lr, "seconds", e->epoch_seconds, "cpu_seconds",
+                         e->epoch_cpu_seconds, "test_seconds", e->test.seconds, "peak_bytes",
+                         (json_int_t)s->dev->peak_bytes, "spike_rate", rates_json(s, e->spike_rate));
     if (e->kind == SP_EVENT_FIDELITY)
         return fidelity_json(e);
-    return json_pack("{s:s, s:I, s:f}", "event", "end", "iteration", (json_int_t)e->iteration, "best_accuracy",
-                     e->best_accuracy);
+    return json_pack("{s:s, s:I, s:f}", "event", "end", "iteration", (json_int_t)e->iteration,
+                     "best_accuracy", e->best_accuracy);
 }
 
 sp_status sp_metrics_event(sp_metrics *m, const sp_train_event *e, sp_error *err)

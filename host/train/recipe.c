@@ -56,7 +56,8 @@ static sp_status read_data(sp_recipe *r, const sp_yaml *root, sp_error *err)
     const sp_yaml *m;
     SP_TRY(section(root, "data", &m, err));
     if (!m)
-        return sp_yaml_fail(root, err, "a recipe needs \"data\" with a \"name\", such as data: {name: fashion-mnist}");
+        return sp_yaml_fail(root, err,
+                            "a recipe needs \"data\" with a \"name\", such as data: {name: fashion-mnist}");
     return spi_recipe_read_data(r, m, err);
 }
 
@@ -68,7 +69,8 @@ static sp_status read_backprop_steps(sp_recipe *r, const sp_yaml *m, sp_error *e
     r->adaptive = k && k->kind == SP_YAML_STRING && strcmp(k->text, "adaptive") == 0;
     for (size_t i = 0; i < COUNT(about) && !r->adaptive; i++)
         if (sp_yaml_get(m, about[i]))
-            return sp_yaml_fail(sp_yaml_get(m, about[i]), err, "\"%s\" is about backprop_steps: adaptive", about[i]);
+            return sp_yaml_fail(sp_yaml_get(m, about[i]), err, "\"%s\" is about backprop_steps: adaptive",
+                                about[i]);
     if (!r->adaptive && k && k->kind == SP_YAML_STRING)
         return sp_yaml_fail(k, err, "\"backprop_steps\" must be a number of time steps, or adaptive");
     if (!r->adaptive)
@@ -78,8 +80,9 @@ static sp_status read_backprop_steps(sp_recipe *r, const sp_yaml *m, sp_error *e
     SP_TRY(sp_yaml_read_int(m, "min_steps", 1, r->time_steps, &r->min_steps, err));
     SP_TRY(sp_yaml_read_int(m, "max_steps", 1, r->time_steps, &r->max_steps, err));
     if (r->min_steps > r->max_steps)
-        return sp_yaml_fail(sp_yaml_get(m, "min_steps"), err, "\"min_steps\" is %lld, but \"max_steps\" is %lld",
-                            (long long)r->min_steps, (long long)r->max_steps);
+        return sp_yaml_fail(sp_yaml_get(m, "min_steps"), err,
+                            "\"min_steps\" is %lld, but \"max_steps\" is %lld", (long long)r->min_steps,
+                            (long long)r->max_steps);
     return SP_OK;
 }
 
@@ -104,8 +107,8 @@ static sp_status read_schedule(sp_recipe *r, const sp_yaml *root, sp_error *err)
     SP_TRY(section(root, "schedule", &m, err));
     if (!m)
         return SP_OK;
-    CHECK_KEYS(m, "schedule", "method", "time_steps", "backprop_steps", "online_update", "truncate", "recompute", "spike_share",
-               "min_steps", "max_steps");
+    CHECK_KEYS(m, "schedule", "method", "time_steps", "backprop_steps", "online_update", "truncate",
+               "recompute", "spike_share", "min_steps", "max_steps");
     SP_TRY(sp_yaml_read_choice(m, "method", methods, COUNT(methods), &method, err));
     SP_TRY(sp_yaml_read_int(m, "time_steps", 1, 4096, &r->time_steps, err));
     SP_TRY(read_backprop_steps(r, m, err));
@@ -114,14 +117,16 @@ static sp_status read_schedule(sp_recipe *r, const sp_yaml *root, sp_error *err)
     SP_TRY(read_recompute(r, m, err));
     r->method = (sp_method)method;
     if (r->online_update && r->method != SP_METHOD_SLTT && r->method != SP_METHOD_OTTT)
-        return sp_yaml_fail(sp_yaml_get(m, "online_update"), err, "\"online_update\" needs method sltt or ottt, not %s: there "
-                            "has to be a gradient at every time step", methods[method]);
-    if (r->recompute > 0 && r->method != SP_METHOD_BPTT)
-        return sp_yaml_fail(sp_yaml_get(m, "recompute"), err, "\"recompute\" is about bptt; %s keeps one time step only",
-                            methods[r->method]);
-    if (r->truncate && r->method != SP_METHOD_BPTT)
-        return sp_yaml_fail(sp_yaml_get(m, "truncate"), err, "\"truncate\" is about bptt; %s has no gradient through time",
+        return sp_yaml_fail(sp_yaml_get(m, "online_update"), err,
+                            "\"online_update\" needs method sltt or ottt, not %s: there "
+                            "has to be a gradient at every time step",
                             methods[method]);
+    if (r->recompute > 0 && r->method != SP_METHOD_BPTT)
+        return sp_yaml_fail(sp_yaml_get(m, "recompute"), err,
+                            "\"recompute\" is about bptt; %s keeps one time step only", methods[r->method]);
+    if (r->truncate && r->method != SP_METHOD_BPTT)
+        return sp_yaml_fail(sp_yaml_get(m, "truncate"), err,
+                            "\"truncate\" is about bptt; %s has no gradient through time", methods[method]);
     if (r->method == SP_METHOD_SLTT_K && !r->adaptive && r->backprop_steps > r->time_steps)
         return sp_yaml_fail(m, err, "\"backprop_steps\" is %lld, but there are only %lld time steps",
                             (long long)r->backprop_steps, (long long)r->time_steps);
@@ -153,7 +158,8 @@ static sp_status read_loss(sp_recipe *r, const sp_yaml *root, sp_error *err)
     if (!target || (target->kind == SP_YAML_STRING && strcmp(target->text, "one_hot") == 0))
         return SP_OK;
     if (target->kind != SP_YAML_INT && target->kind != SP_YAML_FLOAT)
-        return sp_yaml_fail(target, err, "\"mse_target\" must be one_hot or a number, the target of every class");
+        return sp_yaml_fail(target, err,
+                            "\"mse_target\" must be one_hot or a number, the target of every class");
     r->mse_one_hot = false;
     r->mse_target = target->number;
     return SP_OK;
@@ -204,7 +210,9 @@ static sp_status read_plugins(sp_recipe *r, const sp_yaml *root, sp_error *err)
     r->plugins = sp_alloc_array(m->n, sizeof *r->plugins);
     for (size_t i = 0; r->plugins && i < m->n; i++) {
         if (m->items[i]->kind != SP_YAML_STRING)
-            return sp_yaml_fail(m->items[i], err, "\"plugins\" maps an op to the name of a variant, such as gemm: gemm_clblast");
+            return sp_yaml_fail(m->items[i], err,
+                                "\"plugins\" maps an op to the name of a variant, such as gemm: "
+                                "gemm_clblast");
         r->plugins[r->n_plugins] = sp_format("%s=%s", m->keys[i], m->items[i]->text);
         if (!r->plugins[r->n_plugins++])
             return SP_FAIL(err, SP_E_MEMORY, "out of memory while reading a recipe");
@@ -230,9 +238,13 @@ static sp_status check_td(const sp_recipe *r, const char *file, sp_error *err)
     const sp_layer *l = find_td(r->network.layers, r->network.n);
     if (!l || (r->method == SP_METHOD_BPTT && (r->truncate == 0 || r->truncate >= r->time_steps)))
         return SP_OK;
-    return SP_FAIL(err, SP_E_CONFIG, "%s:%d:%d: layer %s: td_batch_norm needs schedule.method bptt without truncate, not %s: its "
-                   "statistics are those of all time steps, and must be known before the neurons behind it take their first one; "
-                   "use batch_norm, whose statistics are of one step", file, l->line, l->column, l->name,
+    return SP_FAIL(err, SP_E_CONFIG,
+                   "%s:%d:%d: layer %s: td_batch_norm needs schedule.method bptt without truncate, not %s: "
+                   "its "
+                   "statistics are those of all time steps, and must be known before the neurons behind it "
+                   "take their first one; "
+                   "use batch_norm, whose statistics are of one step",
+                   file, l->line, l->column, l->name,
                    r->truncate ? "truncated bptt" : sp_method_name(r->method));
 }
 
@@ -271,9 +283,9 @@ static sp_status read_all(sp_recipe *r, sp_error *err)
     const sp_yaml *root = r->doc.root, *neuron;
     if (!root || root->kind != SP_YAML_MAP)
         return SP_FAIL(err, SP_E_CONFIG, "%s: a recipe is a map of settings", r->doc.file);
-    CHECK_KEYS(root, "the recipe", "name", "about", "data", "network", "neuron", "schedule", "precision", "loss", "optimizer",
-               "lr_schedule", "batch", "eval_batch", "epochs", "seed", "checkpoint_every", "log_every", "plugins",
-               "plugins_path", "base", "init_from", "monitor");
+    CHECK_KEYS(root, "the recipe", "name", "about", "data", "network", "neuron", "schedule", "precision",
+               "loss", "optimizer", "lr_schedule", "batch", "eval_batch", "epochs", "seed",
+               "checkpoint_every", "log_every", "plugins", "plugins_path", "base", "init_from", "monitor");
     SP_TRY(sp_yaml_read_string(root, "name", &r->name, err));
     SP_TRY(read_data(r, root, err));
     SP_TRY(section(root, "neuron", &neuron, err));
@@ -314,7 +326,8 @@ static sp_status finish(sp_recipe *r, const char *const *sets, size_t n_sets, sp
     return st;
 }
 
-sp_status sp_recipe_load(const char *path, const char *const *sets, size_t n_sets, sp_recipe *out, sp_error *err)
+sp_status sp_recipe_load(const char *path, const char *const *sets, size_t n_sets, sp_recipe *out,
+                         sp_error *err)
 {
     memset(out, 0, sizeof *out);
     set_defaults(out);
@@ -322,8 +335,8 @@ sp_status sp_recipe_load(const char *path, const char *const *sets, size_t n_set
     return finish(out, sets, n_sets, err);
 }
 
-sp_status sp_recipe_parse(const char *name, const char *text, size_t n, const char *const *sets, size_t n_sets,
-                          sp_recipe *out, sp_error *err)
+sp_status sp_recipe_parse(const char *name, const char *text, size_t n, const char *const *sets,
+                          size_t n_sets, sp_recipe *out, sp_error *err)
 {
     memset(out, 0, sizeof *out);
     set_defaults(out);
@@ -363,10 +376,10 @@ static void add_quoted(sp_text *t, const char *s)
 
 static void print_neuron(const sp_neuron *n, sp_text *t)
 {
-    sp_text_add(t, "neuron:\n  model: %s\n  tau: %.17g\n  v_th: %.17g\n  v_reset: %.17g\n  reset: %s\n", n->model, n->tau,
-                n->v_th, n->v_reset, n->hard_reset ? "hard" : "soft");
-    sp_text_add(t, "  detach_reset: %s\n  decay_input: %s\n  surrogate: %s\n", n->detach_reset ? "true" : "false",
-                n->decay_input ? "true" : "false", n->surrogate);
+    sp_text_add(t, "neuron:\n  model: %s\n  tau: %.17g\n  v_th: %.17g\n  v_reset: %.17g\n  reset: %s\n",
+                n->model, n->tau, n->v_th, n->v_reset, n->hard_reset ? "hard" : "soft");
+    sp_text_add(t, "  detach_reset: %s\n  decay_input: %s\n  surrogate: %s\n",
+                n->detach_reset ? "true" : "false", n->decay_input ? "true" : "false", n->surrogate);
     if (isnan(n->width))
         sp_text_add(t, "  width: null\n");
     else
@@ -393,10 +406,13 @@ void sp_recipe_print(const sp_recipe *r, sp_text *t)
     sp_text_add(t, "\n");
     print_data(r, t);
     print_neuron(&r->neuron, t);
-    sp_text_add(t, "schedule:\n  method: %s\n  time_steps: %lld\n", sp_method_name(r->method), (long long)r->time_steps);
+    sp_text_add(t, "schedule:\n  method: %s\n  time_steps: %lld\n", sp_method_name(r->method),
+                (long long)r->time_steps);
     if (r->method == SP_METHOD_SLTT_K && r->adaptive)
-        sp_text_add(t, "  backprop_steps: adaptive\n  spike_share: %.17g\n  min_steps: %lld\n  max_steps: %lld\n", r->spike_share,
-                    (long long)r->min_steps, (long long)r->max_steps);
+        sp_text_add(t,
+                    "  backprop_steps: adaptive\n  spike_share: %.17g\n  min_steps: %lld\n  max_steps: "
+                    "%lld\n",
+                    r->spike_share, (long long)r->min_steps, (long long)r->max_steps);
     else if (r->method == SP_METHOD_SLTT_K)
         sp_text_add(t, "  backprop_steps: %lld\n", (long long)r->backprop_steps);
     if (r->online_update)
@@ -414,13 +430,17 @@ void sp_recipe_print(const sp_recipe *r, sp_text *t)
         sp_text_add(t, "  mse_target: one_hot\n");
     else
         sp_text_add(t, "  mse_target: %.17g\n", r->mse_target);
-    sp_text_add(t, "optimizer:\n  name: %s\n  lr: %.17g\n  momentum: %.17g\n  weight_decay: %.17g\n", optimizers[r->adamw],
-                r->lr, r->momentum, r->weight_decay);
+    sp_text_add(t, "optimizer:\n  name: %s\n  lr: %.17g\n  momentum: %.17g\n  weight_decay: %.17g\n",
+                optimizers[r->adamw], r->lr, r->momentum, r->weight_decay);
     sp_text_add(t, "  beta1: %.17g\n  beta2: %.17g\n  eps: %.17g\n", r->beta1, r->beta2, r->eps);
-    sp_text_add(t, "lr_schedule:\n  name: %s\n  epochs: %lld\n  every: %lld\n  gamma: %.17g\n  min: %.17g\n  per: %s\n",
-                lr_schedules[r->lr_schedule], (long long)r->lr_period, (long long)r->lr_step, r->lr_gamma, r->lr_min,
-                lr_per[r->lr_per_batch]);
-    sp_text_add(t, "batch: %lld\neval_batch: %lld\nepochs: %lld\nseed: %lld\ncheckpoint_every: %lld\nlog_every: %lld\n",
+    sp_text_add(t,
+                "lr_schedule:\n  name: %s\n  epochs: %lld\n  every: %lld\n  gamma: %.17g\n  min: %.17g\n  "
+                "per: %s\n",
+                lr_schedules[r->lr_schedule], (long long)r->lr_period, (long long)r->lr_step, r->lr_gamma,
+                r->lr_min, lr_per[r->lr_per_batch]);
+    sp_text_add(t,
+                "batch: %lld\neval_batch: %lld\nepochs: %lld\nseed: %lld\ncheckpoint_every: %lld\nlog_every: "
+                "%lld\n",
                 (long long)r->batch, (long long)r->eval_batch, (long long)r->epochs, (long long)r->seed,
                 (long long)r->checkpoint_every, (long long)r->log_every);
     spi_recipe_print_monitor(r, t);
@@ -438,7 +458,8 @@ void sp_recipe_print(const sp_recipe *r, sp_text *t)
         sp_text_add(t, "plugins:\n");
     for (size_t i = 0; i < r->n_plugins; i++) {
         const char *eq = strchr(r->plugins[i], '=');
-        sp_text_add(t, "  \"%.*s\": ", (int)(eq - r->plugins[i]), r->plugins[i]); /* quoted: "*" alone is YAML's alias */
+        sp_text_add(t, "  \"%.*s\": ", (int)(eq - r->plugins[i]),
+                    r->plugins[i]); /* quoted: "*" alone is YAML's alias */
         add_quoted(t, eq + 1);
         sp_text_add(t, "\n");
     }
@@ -450,7 +471,8 @@ double sp_recipe_lr(const sp_recipe *r, int64_t epoch, int64_t batch, int64_t ba
     const double pi = 3.14159265358979323846;
     double at = (double)epoch + (r->lr_per_batch && batches > 0 ? (double)batch / (double)batches : 0.0);
     switch (r->lr_schedule) {
-    case SP_LR_COSINE: return r->lr_min + (r->lr - r->lr_min) * 0.5 * (1.0 + cos(pi * at / (double)r->lr_period));
+    case SP_LR_COSINE:
+        return r->lr_min + (r->lr - r->lr_min) * 0.5 * (1.0 + cos(pi * at / (double)r->lr_period));
     case SP_LR_STEP: return r->lr * pow(r->lr_gamma, (double)(epoch / r->lr_step));
     default: return r->lr;
     }

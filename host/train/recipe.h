@@ -10,23 +10,24 @@
 
 enum { SP_RECIPE_BASES = 8, SP_COMPARED_MOST = 6 };
 
-/* A method whose gradient is compared with another's. k is about sltt-k: so many steps, 0 those that the run draws. */
+/* A method whose gradient is compared with another's. k is about sltt-k: so many steps, 0 those that the run
+ * draws. */
 typedef struct sp_compared {
     sp_method method;
     int64_t k;
 } sp_compared;
-bool sp_compared_parse(const char *text, sp_compared *out);               /* "sltt", "sltt-k:2", "sltt-k", "ottt", "bptt" */
+bool sp_compared_parse(const char *text, sp_compared *out); /* "sltt", "sltt-k:2", "sltt-k", "ottt", "bptt" */
 void sp_compared_name(const sp_compared *c, char *out, size_t out_size);
 
 typedef struct sp_recipe {
-    sp_yaml_doc doc;             /* keeps the strings alive */
-    sp_yaml_doc network_doc;     /* where `network` names a file */
+    sp_yaml_doc doc;                    /* keeps the strings alive */
+    sp_yaml_doc network_doc;            /* where `network` names a file */
     sp_yaml_doc bases[SP_RECIPE_BASES]; /* what `base` names, nearest first; their nodes are in doc */
     size_t n_bases;
     const char *name;
     struct {
         const char *name, *path;
-        double mean, std;        /* of all channels, unless there is one for each: */
+        double mean, std; /* of all channels, unless there is one for each: */
         double means[SP_MEANS], stds[SP_MEANS];
         int n_means, n_stds;
         sp_augment augment;      /* of the training split */
@@ -36,54 +37,57 @@ typedef struct sp_recipe {
         int encoding;            /* sp_encoding: still images as spike trains */
         int64_t train_limit, test_limit;
         int64_t classes, channels, height, width, count, frames; /* synthetic */
-        bool noise;                  /* synthetic: without patterns of classes */
+        bool noise;                                              /* synthetic: without patterns of classes */
     } data;
     sp_neuron neuron;
-    sp_network network;          /* parsed; moved into the graph by sp_session */
-    char *network_text;          /* the network as YAML with every default, for checkpoints */
-    char *network_file;          /* for messages */
+    sp_network network; /* parsed; moved into the graph by sp_session */
+    char *network_text; /* the network as YAML with every default, for checkpoints */
+    char *network_file; /* for messages */
     sp_method method;
-    int64_t time_steps, backprop_steps;  /* K of sltt-k */
-    bool adaptive;               /* sltt-k: K follows from the spikes, see adaptive.h */
+    int64_t time_steps, backprop_steps; /* K of sltt-k */
+    bool adaptive;                      /* sltt-k: K follows from the spikes, see adaptive.h */
     double spike_share;
     int64_t min_steps, max_steps;
-    bool online_update;          /* sltt, ottt: an optimizer step at every time step */
-    int64_t truncate;            /* bptt: steps of a block, 0 all */
-    double recompute;            /* BPTT: share of the kept inputs of batch norms that is computed again instead; true is 1 */
-    bool half;                   /* activations kept for the backward pass, and potentials, are stored as half */
+    bool online_update; /* sltt, ottt: an optimizer step at every time step */
+    int64_t truncate;   /* bptt: steps of a block, 0 all */
+    double recompute; /* BPTT: share of the kept inputs of batch norms that is computed again instead; true is
+                         1 */
+    bool half;        /* activations kept for the backward pass, and potentials, are stored as half */
     double w_mse, mse_target;
     bool mse_one_hot;
     bool adamw;
     double lr, momentum, weight_decay, beta1, beta2, eps;
-    int lr_schedule;             /* sp_lr_kind */
-    int64_t lr_period, lr_step;  /* cosine: epochs of the half wave; step: epochs between drops */
+    int lr_schedule;            /* sp_lr_kind */
+    int64_t lr_period, lr_step; /* cosine: epochs of the half wave; step: epochs between drops */
     double lr_gamma, lr_min;
-    bool lr_per_batch;           /* cosine: every mini-batch, else every epoch as the paper's scripts */
+    bool lr_per_batch; /* cosine: every mini-batch, else every epoch as the paper's scripts */
     int64_t batch, eval_batch, epochs, seed;
-    int64_t checkpoint_every;    /* mini-batches; 0: only at the end of an epoch */
-    int64_t log_every;           /* mini-batches between metric lines */
+    int64_t checkpoint_every; /* mini-batches; 0: only at the end of an epoch */
+    int64_t log_every;        /* mini-batches between metric lines */
     struct {
-        int64_t every;           /* mini-batches between measurements of the gradients' fidelity; 0 never */
-        sp_method reference;     /* bptt or sltt */
+        int64_t every;       /* mini-batches between measurements of the gradients' fidelity; 0 never */
+        sp_method reference; /* bptt or sltt */
         sp_compared methods[SP_COMPARED_MOST];
         int n_methods;
     } monitor;
-    const char *init_from;       /* checkpoint that training starts from, NULL: from the seed */
-    const char *plugins_path;    /* folders of plugins, as written: relative to the current folder */
-    char **plugins;              /* "op=variant" */
+    const char *init_from;    /* checkpoint that training starts from, NULL: from the seed */
+    const char *plugins_path; /* folders of plugins, as written: relative to the current folder */
+    char **plugins;           /* "op=variant" */
     size_t n_plugins;
 } sp_recipe;
 
 enum { SP_LR_CONSTANT, SP_LR_COSINE, SP_LR_STEP };
 
 /* Loads a recipe, applies `sets` ("a.b=c"), checks every key and value. */
-sp_status sp_recipe_load(const char *path, const char *const *sets, size_t n_sets, sp_recipe *out, sp_error *err);
-sp_status sp_recipe_parse(const char *name, const char *text, size_t n, const char *const *sets, size_t n_sets,
-                          sp_recipe *out, sp_error *err);
+sp_status sp_recipe_load(const char *path, const char *const *sets, size_t n_sets, sp_recipe *out,
+                         sp_error *err);
+sp_status sp_recipe_parse(const char *name, const char *text, size_t n, const char *const *sets,
+                          size_t n_sets, sp_recipe *out, sp_error *err);
 void sp_recipe_free(sp_recipe *r);
 /* The whole recipe as YAML that parses back to the same run (network inline). */
 void sp_recipe_print(const sp_recipe *r, sp_text *out);
-/* Learning rate in an epoch (0-based) at mini-batch `batch` of `batches`: cosine as CosineAnnealingLR, step as StepLR. */
+/* Learning rate in an epoch (0-based) at mini-batch `batch` of `batches`: cosine as CosineAnnealingLR, step
+ * as StepLR. */
 double sp_recipe_lr(const sp_recipe *r, int64_t epoch, int64_t batch, int64_t batches);
 
 #endif

@@ -27,7 +27,8 @@ static sp_status check_circle(const sp_recipe *r, const sp_yaml *base, const cha
     if (met)
         return sp_yaml_fail(base, err, "base: %s is based on itself", path);
     if (r->n_bases == SP_RECIPE_BASES)
-        return sp_yaml_fail(base, err, "base: more than %d recipes, each based on the next; is it a circle?", SP_RECIPE_BASES);
+        return sp_yaml_fail(base, err, "base: more than %d recipes, each based on the next; is it a circle?",
+                            SP_RECIPE_BASES);
     return SP_OK;
 }
 
@@ -59,7 +60,8 @@ sp_status spi_recipe_bases(sp_recipe *r, sp_error *err)
         SP_TRY(load_base(r, base, err));
         at = r->bases[r->n_bases - 1].root;
         if (!at || at->kind != SP_YAML_MAP)
-            return SP_FAIL(err, SP_E_CONFIG, "%s: a recipe is a map of settings", r->bases[r->n_bases - 1].file);
+            return SP_FAIL(err, SP_E_CONFIG, "%s: a recipe is a map of settings",
+                           r->bases[r->n_bases - 1].file);
         SP_TRY(sp_yaml_inherit(root, at, err)); /* leaves `base` in place: root has one */
     }
     return SP_OK;

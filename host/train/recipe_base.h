@@ -4,8 +4,8 @@
 
 #include "train/recipe.h"
 
-/* Puts what `base` names, and what that names in turn, under r->doc: keys of a recipe replace those of its base, maps are
- * joined. */
+/* Puts what `base` names, and what that names in turn, under r->doc: keys of a recipe replace those of its
+ * base, maps are joined. */
 sp_status spi_recipe_bases(sp_recipe *r, sp_error *err);
 
 /* A path as a recipe means it: relative to the folder of the file it stands in. NULL when memory is out. */

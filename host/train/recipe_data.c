@@ -15,21 +15,11 @@ static const double augment_usual[] = {0.08, 4, 0.5, 0.5, 5}, augment_most[] = {
 static void set_augment(sp_augment *a, size_t which, double value)
 {
     switch (which) {
-    case 0:
-        a->resized_crop = value;
-        break;
-    case 1:
-        a->crop = (int)value;
-        break;
-    case 2:
-        a->cutout = value;
-        break;
-    case 3:
-        a->flip = value;
-        break;
-    default:
-        a->roll = (int)value;
-        break;
+    case 0: a->resized_crop = value; break;
+    case 1: a->crop = (int)value; break;
+    case 2: a->cutout = value; break;
+    case 3: a->flip = value; break;
+    default: a->roll = (int)value; break;
     }
 }
 
@@ -38,8 +28,9 @@ static sp_status find_augment(const sp_yaml *at, const char *name, size_t *which
     for (*which = 0; *which < COUNT(augment_names); ++*which)
         if (strcmp(name, augment_names[*which]) == 0)
             return SP_OK;
-    return sp_yaml_fail(
-        at, err, "unknown augmentation \"%s\"; there are: resized_crop, crop, cutout, flip, roll", name);
+    return sp_yaml_fail(at, err,
+                        "unknown augmentation \"%s\"; there are: resized_crop, crop, cutout, flip, roll",
+                        name);
 }
 
 /* A number, or true for the usual one. */
@@ -64,9 +55,9 @@ static sp_status read_augment(const sp_yaml *data, sp_augment *a, sp_error *err)
     if (!v || v->kind == SP_YAML_NULL)
         return SP_OK;
     if (v->kind != SP_YAML_LIST && v->kind != SP_YAML_MAP)
-        return sp_yaml_fail(
-            v, err,
-            "\"augment\" must be a list such as [crop, cutout, flip], or a map such as {crop: 4, flip: 0.5}");
+        return sp_yaml_fail(v, err,
+                            "\"augment\" must be a list such as [crop, cutout, flip], or a map such as "
+                            "{crop: 4, flip: 0.5}");
     for (size_t i = 0; i < v->n; i++) {
         if (v->kind == SP_YAML_MAP) {
             SP_TRY(find_augment(v->items[i], v->keys[i], &which, err));
@@ -105,10 +96,10 @@ static sp_status read_by_channel(const sp_yaml *data, const char *key, double lo
 
 sp_status spi_recipe_read_data(sp_recipe *r, const sp_yaml *m, sp_error *err)
 {
-    static const char *const known[] = {
-        "name",  "path",  "mean",   "std",     "train_limit", "test_limit", "classes", "channels", "height",
-        "width", "count", "frames", "augment", "size",        "resize",     "threads", "events",   "encode",
-        "noise"};
+    static const char *const known[] = {"name",       "path",    "mean",     "std",    "train_limit",
+                                        "test_limit", "classes", "channels", "height", "width",
+                                        "count",      "frames",  "augment",  "size",   "resize",
+                                        "threads",    "events",  "encode",   "noise"};
     SP_TRY(sp_yaml_check_keys(m, known, COUNT(known), "data", err));
     SP_TRY(sp_yaml_read_string(m, "name", &r->data.name, err));
     SP_TRY(sp_yaml_read_string(m, "path", &r->data.path, err));
@@ -162,6 +153,7 @@ void spi_recipe_print_data(const sp_recipe *r, sp_text *t)
                     "  classes: %lld\n  channels: %lld\n  height: %lld\n  width: %lld\n  count: %lld\n  "
                     "frames: %lld\n  noise: %s\n",
                     (long long)r->data.classes, (long long)r->data.channels, (long long)r->data.height,
-                    (long long)r->data.width, (long long)r->data.count, (long long)r->data.frames, r->data.noise ? "true" : "false");
+                    (long long)r->data.width, (long long)r->data.count, (long long)r->data.frames,
+                    r->data.noise ? "true" : "false");
     spi_recipe_print_events(r, t);
 }

@@ -28,9 +28,10 @@ sp_status spi_recipe_read_events(sp_recipe *r, const sp_yaml *data, sp_error *er
     if (m->kind != SP_YAML_MAP)
         return sp_yaml_fail(m, err, "\"events\" must be a map of settings, such as {by: count, resize: pil}");
     if (!sp_events_known(r->data.name))
-        return sp_yaml_fail(
-            m, err, "\"events\" is about event cameras and spike trains, not about \"%s\"; leave it out",
-            r->data.name);
+        return sp_yaml_fail(m, err,
+                            "\"events\" is about event cameras and spike trains, not about \"%s\"; leave it "
+                            "out",
+                            r->data.name);
     SP_TRY(sp_yaml_check_keys(m, known, COUNT(known), "events", err));
     SP_TRY(sp_yaml_read_choice(m, "by", bys, COUNT(bys), &e->by, err));
     SP_TRY(sp_yaml_read_choice(m, "orientation", orientations, COUNT(orientations), &e->orientation, err));

@@ -40,14 +40,19 @@ static sp_status add_method(sp_recipe *r, const sp_yaml *item, sp_error *err)
 {
     sp_compared *c = &r->monitor.methods[r->monitor.n_methods];
     if (item->kind != SP_YAML_STRING || !sp_compared_parse(item->text, c))
-        return sp_yaml_fail(item, err, "a method to compare is sltt, sltt-k:K with a number of steps K, sltt-k for the steps that "
+        return sp_yaml_fail(item, err,
+                            "a method to compare is sltt, sltt-k:K with a number of steps K, sltt-k for the "
+                            "steps that "
                             "this run draws, ottt, or bptt");
     if (c->method == SP_METHOD_SLTT_K && c->k > r->time_steps)
-        return sp_yaml_fail(item, err, "%s wants %lld steps, but there are only %lld time steps", item->text, (long long)c->k,
-                            (long long)r->time_steps);
+        return sp_yaml_fail(item, err, "%s wants %lld steps, but there are only %lld time steps", item->text,
+                            (long long)c->k, (long long)r->time_steps);
     if (c->method == SP_METHOD_SLTT_K && c->k == 0 && r->method != SP_METHOD_SLTT_K)
-        return sp_yaml_fail(item, err, "\"sltt-k\" stands for the steps that this run draws, but its method is %s; write "
-                            "sltt-k:K", sp_method_name(r->method));
+        return sp_yaml_fail(item, err,
+                            "\"sltt-k\" stands for the steps that this run draws, but its method is %s; "
+                            "write "
+                            "sltt-k:K",
+                            sp_method_name(r->method));
     r->monitor.n_methods++;
     return SP_OK;
 }
@@ -72,7 +77,9 @@ static sp_status read_fidelity(sp_recipe *r, const sp_yaml *m, sp_error *err)
         return SP_OK;
     }
     if (m->kind != SP_YAML_MAP)
-        return sp_yaml_fail(m, err, "\"fidelity\" is a number of mini-batches, or a map such as {every: 100, methods: [sltt, "
+        return sp_yaml_fail(m, err,
+                            "\"fidelity\" is a number of mini-batches, or a map such as {every: 100, "
+                            "methods: [sltt, "
                             "\"sltt-k:2\"]}");
     r->monitor.every = 100;
     SP_TRY(sp_yaml_check_keys(m, known, COUNT(known), "fidelity", err));
@@ -85,7 +92,8 @@ static sp_status read_fidelity(sp_recipe *r, const sp_yaml *m, sp_error *err)
         return SP_OK;
     }
     if (list->kind != SP_YAML_LIST || list->n == 0 || list->n > SP_COMPARED_MOST)
-        return sp_yaml_fail(list, err, "\"methods\" is a list of one to %d methods, such as [sltt, \"sltt-k:2\", ottt]",
+        return sp_yaml_fail(list, err,
+                            "\"methods\" is a list of one to %d methods, such as [sltt, \"sltt-k:2\", ottt]",
                             SP_COMPARED_MOST);
     for (size_t i = 0; i < list->n; i++)
         SP_TRY(add_method(r, list->items[i], err));
@@ -110,8 +118,8 @@ void spi_recipe_print_monitor(const sp_recipe *r, sp_text *t)
 {
     if (r->monitor.every == 0)
         return;
-    sp_text_add(t, "monitor:\n  fidelity:\n    every: %lld\n    reference: %s\n    methods: [", (long long)r->monitor.every,
-                sp_method_name(r->monitor.reference));
+    sp_text_add(t, "monitor:\n  fidelity:\n    every: %lld\n    reference: %s\n    methods: [",
+                (long long)r->monitor.every, sp_method_name(r->monitor.reference));
     for (int i = 0; i < r->monitor.n_methods; i++) {
         char name[32];
         sp_compared_name(&r->monitor.methods[i], name, sizeof name);

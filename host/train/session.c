@@ -13,13 +13,28 @@
 static sp_dataset_options dataset_options(const sp_recipe *r, bool train)
 {
     int64_t limit = train ? r->data.train_limit : r->data.test_limit;
-    sp_dataset_options o = {.name = r->data.name, .path = r->data.path, .train = train, .mean = r->data.mean,
-                            .std = r->data.std, .limit = (size_t)limit, .classes = (int)r->data.classes,
-                            .channels = (int)r->data.channels, .height = (int)r->data.height,
-                            .width = (int)r->data.width, .frames = (int)r->data.frames, .count = (size_t)r->data.count, .noise = r->data.noise,
-                            .seed = (uint64_t)r->seed, .augment = r->data.augment, .n_means = r->data.n_means,
-                            .n_stds = r->data.n_stds, .size = (int)r->data.size, .resize = (int)r->data.resize,
-                            .time_steps = (int)r->time_steps, .events = r->data.events, .encoding = r->data.encoding};
+    sp_dataset_options o = {.name = r->data.name,
+                            .path = r->data.path,
+                            .train = train,
+                            .mean = r->data.mean,
+                            .std = r->data.std,
+                            .limit = (size_t)limit,
+                            .classes = (int)r->data.classes,
+                            .channels = (int)r->data.channels,
+                            .height = (int)r->data.height,
+                            .width = (int)r->data.width,
+                            .frames = (int)r->data.frames,
+                            .count = (size_t)r->data.count,
+                            .noise = r->data.noise,
+                            .seed = (uint64_t)r->seed,
+                            .augment = r->data.augment,
+                            .n_means = r->data.n_means,
+                            .n_stds = r->data.n_stds,
+                            .size = (int)r->data.size,
+                            .resize = (int)r->data.resize,
+                            .time_steps = (int)r->time_steps,
+                            .events = r->data.events,
+                            .encoding = r->data.encoding};
     memcpy(o.means, r->data.means, sizeof o.means);
     memcpy(o.stds, r->data.stds, sizeof o.stds);
     return o;
@@ -46,15 +61,20 @@ static sp_status force_variants(sp_session *s, const sp_session_options *o, sp_e
     return SP_OK;
 }
 
-sp_status sp_session_programs(sp_registry *reg, const sp_device *dev, const sp_session_options *o, sp_error *err)
+sp_status sp_session_programs(sp_registry *reg, const sp_device *dev, const sp_session_options *o,
+                              sp_error *err)
 {
     if (o->programs && reg->n_forced)
-        return SP_FAIL(err, SP_E_USAGE, "--plugin (or plugins in the recipe) cannot change programs compiled ahead of time; name "
-                       "it when they are compiled, and leave \"%s=%s\" out here", reg->forced[0].op, reg->forced[0].variant);
+        return SP_FAIL(err, SP_E_USAGE,
+                       "--plugin (or plugins in the recipe) cannot change programs compiled ahead of time; "
+                       "name "
+                       "it when they are compiled, and leave \"%s=%s\" out here",
+                       reg->forced[0].op, reg->forced[0].variant);
     if (o->programs)
         return sp_package_open(o->programs, dev, &reg->package, err);
     reg->recorder = o->recorder;
-    reg->trust = sp_check_trust; /* binaries were checked when they were compiled: a check builds from source */
+    reg->trust =
+        sp_check_trust; /* binaries were checked when they were compiled: a check builds from source */
     reg->trust_ctx = reg;
     /* what was measured here says nothing about the device that programs are compiled for */
     return o->no_wisdom || o->recorder ? SP_OK : sp_wisdom_open(reg, dev, err);
@@ -100,14 +120,27 @@ static sp_status initialise(sp_session *s, sp_error *err)
 sp_plan_options sp_session_plan_options(const sp_session *s, bool eval)
 {
     const sp_recipe *r = &s->recipe;
-    return (sp_plan_options){.method = eval ? SP_METHOD_EVAL : r->method, .batch = eval ? r->eval_batch : r->batch,
-                             .time_steps = r->time_steps, .sequence = s->data.frames > 0, .w_ce = 1.0 - r->w_mse,
-                             .w_mse = r->w_mse, .mse_target = r->mse_target, .mse_one_hot = r->mse_one_hot,
-                             .seed = (uint64_t)r->seed, .adamw = r->adamw, .momentum = r->momentum,
-                             .weight_decay = r->weight_decay, .beta1 = r->beta1, .beta2 = r->beta2, .eps = r->eps,
-                             .online_update = r->online_update && !eval, .truncate = eval ? 0 : r->truncate, .recompute = r->recompute,
+    return (sp_plan_options){.method = eval ? SP_METHOD_EVAL : r->method,
+                             .batch = eval ? r->eval_batch : r->batch,
+                             .time_steps = r->time_steps,
+                             .sequence = s->data.frames > 0,
+                             .w_ce = 1.0 - r->w_mse,
+                             .w_mse = r->w_mse,
+                             .mse_target = r->mse_target,
+                             .mse_one_hot = r->mse_one_hot,
+                             .seed = (uint64_t)r->seed,
+                             .adamw = r->adamw,
+                             .momentum = r->momentum,
+                             .weight_decay = r->weight_decay,
+                             .beta1 = r->beta1,
+                             .beta2 = r->beta2,
+                             .eps = r->eps,
+                             .online_update = r->online_update && !eval,
+                             .truncate = eval ? 0 : r->truncate,
+                             .recompute = r->recompute,
                              .half = r->half,
-                             .count_spikes = true, .step_spikes = !eval && r->method == SP_METHOD_SLTT_K && r->adaptive};
+                             .count_spikes = true,
+                             .step_spikes = !eval && r->method == SP_METHOD_SLTT_K && r->adaptive};
 }
 
 static sp_status make_plans(sp_session *s, const sp_session_options *so, sp_error *err)
@@ -115,8 +148,8 @@ static sp_status make_plans(sp_session *s, const sp_session_options *so, sp_erro
     const bool no_train = so->no_train, unlimited = so->unlimited;
     const int shares = so->shares, share = so->share;
     if (shares > 1 && s->recipe.batch % shares != 0)
-        return SP_FAIL(err, SP_E_CONFIG, "%s: a batch of %lld cannot be split evenly on %d devices", s->recipe.doc.file,
-                       (long long)s->recipe.batch, shares);
+        return SP_FAIL(err, SP_E_CONFIG, "%s: a batch of %lld cannot be split evenly on %d devices",
+                       s->recipe.doc.file, (long long)s->recipe.batch, shares);
     sp_plan_options o = sp_session_plan_options(s, true);
     o.unlimited = unlimited;
     SP_TRY(sp_plan_create(s->graph, s->model, s->reg, &o, &s->eval, err));
@@ -142,7 +175,8 @@ static sp_status make_plans(sp_session *s, const sp_session_options *so, sp_erro
     s->planned_bytes += sp_fidelity_bytes(s->fidelity);
     if (unlimited)
         return SP_OK;
-    s->dev->peak_bytes = s->dev->live_bytes; /* from here on: kernels checked for the first time took memory too */
+    s->dev->peak_bytes =
+        s->dev->live_bytes; /* from here on: kernels checked for the first time took memory too */
     return sp_exec_clear_spikes(s->train, err);
 }
 
@@ -160,8 +194,8 @@ static sp_status prepare_adaptive(sp_session *s, sp_error *err)
     return SP_OK;
 }
 
-sp_status sp_session_open(sp_recipe *recipe, const sp_dataset_info *data, const sp_session_options *o, sp_session **out,
-                          sp_error *err)
+sp_status sp_session_open(sp_recipe *recipe, const sp_dataset_info *data, const sp_session_options *o,
+                          sp_session **out, sp_error *err)
 {
     sp_session *s = sp_alloc(sizeof *s);
     sp_status st = SP_OK;
@@ -173,10 +207,11 @@ sp_status sp_session_open(sp_recipe *recipe, const sp_dataset_info *data, const 
     memset(recipe, 0, sizeof *recipe);
     s->data = *data;
     if (data->frames > 0 && data->frames != s->recipe.time_steps)
-        SP_TRY_GOTO(SP_FAIL(err, SP_E_CONFIG, "%s: schedule.time_steps is %lld, but a sample of %s has %d frames",
+        SP_TRY_GOTO(SP_FAIL(err, SP_E_CONFIG,
+                            "%s: schedule.time_steps is %lld, but a sample of %s has %d frames",
                             s->recipe.doc.file, (long long)s->recipe.time_steps, data->name, data->frames));
-    SP_TRY_GOTO(sp_graph_create(&s->recipe.network, s->recipe.network_file, data->channels, data->height, data->width,
-                                &s->graph, err));
+    SP_TRY_GOTO(sp_graph_create(&s->recipe.network, s->recipe.network_file, data->channels, data->height,
+                                data->width, &s->graph, err));
     SP_TRY_GOTO(check_classes(s, err));
     SP_TRY_GOTO(sp_device_open(o->device, &o->device_options, &s->dev, err));
     SP_TRY_GOTO(load_plugins(s, o, err));
@@ -228,7 +263,8 @@ void sp_session_draw_steps(const sp_recipe *r, int64_t iteration, int64_t k, uin
 
 void sp_session_draw(const sp_recipe *r, int64_t iteration, uint8_t *mask)
 {
-    sp_session_draw_steps(r, iteration, r->method == SP_METHOD_SLTT_K ? r->backprop_steps : r->time_steps, mask);
+    sp_session_draw_steps(r, iteration, r->method == SP_METHOD_SLTT_K ? r->backprop_steps : r->time_steps,
+                          mask);
 }
 
 int64_t sp_session_choose(sp_session *s, int64_t iteration, uint8_t *mask)
@@ -236,8 +272,8 @@ int64_t sp_session_choose(sp_session *s, int64_t iteration, uint8_t *mask)
     const sp_recipe *r = &s->recipe;
     int64_t n = 0;
     if (s->step_mass)
-        return sp_adaptive_draw(s->step_mass, r->time_steps, r->spike_share, r->min_steps, r->max_steps, (uint64_t)r->seed,
-                                iteration, mask);
+        return sp_adaptive_draw(s->step_mass, r->time_steps, r->spike_share, r->min_steps, r->max_steps,
+                                (uint64_t)r->seed, iteration, mask);
     sp_session_draw(r, iteration, mask);
     for (int64_t t = 0; t < r->time_steps; t++)
         n += mask[t];

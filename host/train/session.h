@@ -1,4 +1,5 @@
-/* Session: a recipe on a device, ready to run. Graph, model, training plan and evaluation plan share one device memory. */
+/* Session: a recipe on a device, ready to run. Graph, model, training plan and evaluation plan share one
+ * device memory. */
 #ifndef SP_TRAIN_SESSION_H
 #define SP_TRAIN_SESSION_H
 
@@ -7,12 +8,13 @@
 #include "train/recipe.h"
 
 typedef struct sp_session_options {
-    const char *device;          /* selector, NULL auto */
+    const char *device; /* selector, NULL auto */
     sp_device_options device_options;
-    const char *plugins_path;    /* added before the recipe's and SPIKEPORT_PLUGIN_PATH */
-    const char *const *force;    /* "op=variant" */
+    const char *plugins_path; /* added before the recipe's and SPIKEPORT_PLUGIN_PATH */
+    const char *const *force; /* "op=variant" */
     size_t n_force;
-    const char *programs;        /* folder of spikeport compile: kernels come from its binaries alone; NULL: from sources */
+    const char
+        *programs; /* folder of spikeport compile: kernels come from its binaries alone; NULL: from sources */
     struct sp_package *recorder; /* notes what the plans choose, for spikeport compile; NULL none */
     int shares;                  /* of a mini-batch that this session trains one of; 0 and 1: all of it */
     int share;                   /* which; drops out other neurons than its neighbours */
@@ -22,29 +24,30 @@ typedef struct sp_session_options {
 } sp_session_options;
 
 typedef struct sp_session {
-    sp_recipe recipe;            /* owned */
-    sp_dataset_info data;        /* shapes only */
+    sp_recipe recipe;     /* owned */
+    sp_dataset_info data; /* shapes only */
     sp_device *dev;
     sp_registry *reg;
     sp_graph *graph;
     sp_model *model;
-    sp_plan *train, *eval;       /* train NULL with no_train */
+    sp_plan *train, *eval;        /* train NULL with no_train */
     struct sp_fidelity *fidelity; /* monitor.fidelity: train/fidelity.h; else NULL */
-    uint64_t planned_bytes;      /* device memory of everything */
-    double *step_mass;           /* [T] adaptive SLTT-K: state of adaptive.h; else NULL */
-    uint64_t *step_spikes;       /* [T][neuron layers], scratch */
+    uint64_t planned_bytes;       /* device memory of everything */
+    double *step_mass;            /* [T] adaptive SLTT-K: state of adaptive.h; else NULL */
+    uint64_t *step_spikes;        /* [T][neuron layers], scratch */
     uint32_t *step_counters;
 } sp_session;
 
-/* Takes the recipe over (also on failure). data: channels, height, width, frames, classes of a sample. Parameters start
- * from the recipe's seed. [setup] */
-sp_status sp_session_open(sp_recipe *recipe, const sp_dataset_info *data, const sp_session_options *o, sp_session **out,
-                          sp_error *err);
+/* Takes the recipe over (also on failure). data: channels, height, width, frames, classes of a sample.
+ * Parameters start from the recipe's seed. [setup] */
+sp_status sp_session_open(sp_recipe *recipe, const sp_dataset_info *data, const sp_session_options *o,
+                          sp_session **out, sp_error *err);
 void sp_session_close(sp_session **s);
 
-/* Sets the registry up for programs compiled ahead of time (o->programs), recording (o->recorder), or kernels from source
- * with the trust check. */
-sp_status sp_session_programs(sp_registry *reg, const sp_device *dev, const sp_session_options *o, sp_error *err);
+/* Sets the registry up for programs compiled ahead of time (o->programs), recording (o->recorder), or kernels
+ * from source with the trust check. */
+sp_status sp_session_programs(sp_registry *reg, const sp_device *dev, const sp_session_options *o,
+                              sp_error *err);
 
 /* Opens a split of the recipe's data set. */
 sp_status sp_session_dataset(const sp_recipe *r, bool train, sp_dataset **out, sp_error *err);
@@ -55,7 +58,8 @@ bool sp_session_known_shape(const sp_recipe *r, sp_dataset_info *out);
 /* What a plan of this session is made for; eval: another batch size, no training. */
 sp_plan_options sp_session_plan_options(const sp_session *s, bool eval);
 
-/* K of T steps for a mini-batch, every set of them equally likely: a pure function of (seed, iteration). mask[T]. */
+/* K of T steps for a mini-batch, every set of them equally likely: a pure function of (seed, iteration).
+ * mask[T]. */
 void sp_session_draw_steps(const sp_recipe *r, int64_t iteration, int64_t k, uint8_t *mask);
 /* As the recipe's method says: all of them, or SLTT-K's draw where K is fixed. */
 void sp_session_draw(const sp_recipe *r, int64_t iteration, uint8_t *mask);
@@ -66,15 +70,17 @@ int64_t sp_session_choose(sp_session *s, int64_t iteration, uint8_t *mask);
 sp_status sp_session_learn(sp_session *s, sp_error *err);
 
 typedef struct sp_scores {
-    double loss, accuracy;       /* means over samples */
+    double loss, accuracy; /* means over samples */
     int64_t samples;
     double seconds;
-    double *spike_rate;          /* by graph node, spikes a neuron and time step; owned, sp_free */
-    uint64_t *confusion;         /* in: room for [class][class] to add samples to, by label and by largest output; NULL: not asked */
+    double *spike_rate;  /* by graph node, spikes a neuron and time step; owned, sp_free */
+    uint64_t *confusion; /* in: room for [class][class] to add samples to, by label and by largest output;
+                            NULL: not asked */
 } sp_scores;
 
 /* All of a data set through the evaluation plan. stop (may be NULL): set by a signal. */
-sp_status sp_session_evaluate(sp_session *s, const sp_dataset *ds, const volatile int *stop, sp_scores *out, sp_error *err);
+sp_status sp_session_evaluate(sp_session *s, const sp_dataset *ds, const volatile int *stop, sp_scores *out,
+                              sp_error *err);
 
 /* Spikes a neuron and time step, by node, from counts over `samples` samples. */
 void sp_session_rates(const sp_session *s, const uint64_t *spikes, int64_t samples, double *rates);

@@ -17,11 +17,14 @@ static sp_status check_member(const sp_session *s, const sp_session *first, size
 {
     const sp_recipe *r = &s->recipe;
     if (r->batch % (int64_t)n != 0 || s->train->o.batch * (int64_t)n != r->batch)
-        return SP_FAIL(err, SP_E_CONFIG, "%s: a batch of %lld cannot be split evenly on %zu devices", r->doc.file,
-                       (long long)r->batch, n);
+        return SP_FAIL(err, SP_E_CONFIG, "%s: a batch of %lld cannot be split evenly on %zu devices",
+                       r->doc.file, (long long)r->batch, n);
     if (n > 1 && r->online_update)
-        return SP_FAIL(err, SP_E_CONFIG, "%s: schedule.online_update steps at every time step, inside of a device; several devices "
-                       "meet once a mini-batch. Turn it off, or use one device", r->doc.file);
+        return SP_FAIL(err, SP_E_CONFIG,
+                       "%s: schedule.online_update steps at every time step, inside of a device; several "
+                       "devices "
+                       "meet once a mini-batch. Turn it off, or use one device",
+                       r->doc.file);
     if (s->graph->param_elems != first->graph->param_elems)
         return SP_FAIL(err, SP_E_FAILED, "the members of a team have different networks");
     return SP_OK;
@@ -109,16 +112,18 @@ sp_status sp_team_share_weights(sp_team *t, sp_error *err)
     const sp_model *first = t->members[0]->model;
     if (t->n < 2)
         return SP_OK;
-    SP_TRY(sp_device_read(t->members[0]->dev, range_of(first, first->w_at), t->part, t->elems * sizeof(float), err));
+    SP_TRY(sp_device_read(t->members[0]->dev, range_of(first, first->w_at), t->part, t->elems * sizeof(float),
+                          err));
     for (size_t i = 1; i < t->n; i++) {
         const sp_model *m = t->members[i]->model;
-        SP_TRY(sp_device_write(t->members[i]->dev, range_of(m, m->w_at), t->part, t->elems * sizeof(float), true, err));
+        SP_TRY(sp_device_write(t->members[i]->dev, range_of(m, m->w_at), t->part, t->elems * sizeof(float),
+                               true, err));
     }
     return SP_OK;
 }
 
-/* Each member's gradient is the mean over its share: the mean of those is that over the mini-batch. The order of the sum is
- * that of the members, whichever finished first. */
+/* Each member's gradient is the mean over its share: the mean of those is that over the mini-batch. The order
+ * of the sum is that of the members, whichever finished first. */
 static sp_status average_gradients(sp_team *t, sp_error *err)
 {
     const size_t bytes = t->elems * sizeof(float);
@@ -164,7 +169,8 @@ sp_status sp_team_spikes(sp_team *t, uint64_t *spikes, sp_error *err)
     return SP_OK;
 }
 
-sp_status sp_team_find_nonfinite(sp_team *t, const sp_exec_batch *batch, char *where, size_t where_size, sp_error *err)
+sp_status sp_team_find_nonfinite(sp_team *t, const sp_exec_batch *batch, char *where, size_t where_size,
+                                 sp_error *err)
 {
     for (size_t i = 0; i < t->n; i++) {
         bool finite = true;

@@ -17,12 +17,12 @@ typedef struct running {
     sp_graph *graph;
     sp_model *model;
     sp_plan *plan;
-    uint8_t *mask;               /* [T] */
+    uint8_t *mask; /* [T] */
     float *images;
     int32_t *labels;
-    double loss_value;           /* NAN when the case does not give it */
+    double loss_value; /* NAN when the case does not give it */
     double tolerance, largest_gradient;
-    double dot, ours2, ref2;     /* products of the gradients with each other and themselves */
+    double dot, ours2, ref2; /* products of the gradients with each other and themselves */
     sp_verify_case *out;
     size_t cap;
 } running;
@@ -32,7 +32,9 @@ static const sp_yaml *need(running *r, const char *key, sp_yaml_kind kind, sp_er
     const sp_yaml *n = sp_yaml_get(r->doc.root, key);
     if (!n || n->kind != kind) {
         sp_yaml_fail(n ? n : r->doc.root, err, "a reference case needs \"%s\"%s", key,
-                     kind == SP_YAML_LIST ? ", a list" : kind == SP_YAML_MAP ? ", a map" : "");
+                     kind == SP_YAML_LIST  ? ", a list"
+                     : kind == SP_YAML_MAP ? ", a map"
+                                           : "");
         return NULL;
     }
     return n;
@@ -77,7 +79,8 @@ static sp_status read_loss(running *r, sp_error *err)
     if (!r->o.mse_one_hot)
         r->o.mse_target = target->number;
     const sp_yaml *value = sp_yaml_get(r->doc.root, "loss_value");
-    r->loss_value = value && (value->kind == SP_YAML_FLOAT || value->kind == SP_YAML_INT) ? value->number : (double)NAN;
+    r->loss_value =
+        value && (value->kind == SP_YAML_FLOAT || value->kind == SP_YAML_INT) ? value->number : (double)NAN;
     return SP_OK;
 }
 
@@ -115,7 +118,8 @@ static sp_status read_graph(running *r, sp_error *err)
 {
     sp_network net = {0};
     int64_t chw[3] = {0};
-    const sp_yaml *neuron = sp_yaml_get(r->doc.root, "neuron"), *layers = need(r, "layers", SP_YAML_LIST, err);
+    const sp_yaml *neuron = sp_yaml_get(r->doc.root, "neuron"),
+                  *layers = need(r, "layers", SP_YAML_LIST, err);
     const sp_yaml *bn = sp_yaml_get(r->doc.root, "batch_norm");
     double eps = 1e-5, momentum = 0.1;
     if (!layers)
@@ -138,15 +142,18 @@ static sp_status load_batch(running *r, sp_error *err)
 {
     const sp_tensor *x = sp_tensors_find(&r->tensors, "input"), *y = sp_tensors_find(&r->tensors, "target");
     const sp_activation *a = &r->graph->acts[0];
-    int64_t images = r->o.batch * (r->o.sequence ? r->o.time_steps : 1), n = sp_tensor_elems(x), hw = a->h * a->w;
+    int64_t images = r->o.batch * (r->o.sequence ? r->o.time_steps : 1), n = sp_tensor_elems(x),
+            hw = a->h * a->w;
     if (!y || sp_tensor_elems(y) != r->o.batch)
-        return SP_FAIL(err, SP_E_DATA, "%s: \"target\" must have one label for each of the %lld samples", r->tensors.path,
-                       (long long)r->o.batch);
+        return SP_FAIL(err, SP_E_DATA, "%s: \"target\" must have one label for each of the %lld samples",
+                       r->tensors.path, (long long)r->o.batch);
     float *chw = sp_alloc_array((size_t)n, sizeof *chw);
     double *labels = sp_alloc_array((size_t)r->o.batch, sizeof *labels);
     r->images = sp_alloc_pages((size_t)n, sizeof *r->images);
     r->labels = sp_alloc_pages((size_t)r->o.batch, sizeof *r->labels);
-    sp_status st = chw && labels && r->images && r->labels ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory for a reference case");
+    sp_status st = chw && labels && r->images && r->labels
+                       ? SP_OK
+                       : SP_FAIL(err, SP_E_MEMORY, "out of memory for a reference case");
     if (st == SP_OK)
         st = sp_tensor_to_f32(x, chw, err);
     if (st == SP_OK)
@@ -177,8 +184,8 @@ static sp_status load_parameters(running *r, uint64_t seed, sp_error *err)
         if (t && sp_tensor_elems(t) == p->elems)
             st = sp_tensor_to_f32(t, x, err);
         else if (p->trainable)
-            st = SP_FAIL(err, SP_E_DATA, "%s: tensor \"%s\" with %lld elements is missing", r->tensors.path, name,
-                         (long long)p->elems);
+            st = SP_FAIL(err, SP_E_DATA, "%s: tensor \"%s\" with %lld elements is missing", r->tensors.path,
+                         name, (long long)p->elems);
         else
             sp_param_initialise(r->graph, p, seed, x);
         if (st == SP_OK)
@@ -207,8 +214,8 @@ static sp_status add_row(running *r, const char *name, double error, sp_error *e
     return SP_OK;
 }
 
-/* A gradient that is zero but for the reference's own float64 rounding (a bias before batch norm) has no scale of its
- * own: it is judged against the largest gradient of the case. */
+/* A gradient that is zero but for the reference's own float64 rounding (a bias before batch norm) has no
+ * scale of its own: it is judged against the largest gradient of the case. */
 static double relative_error(const float *ours, const double *ref, int64_t n, double largest_gradient)
 {
     const double zero = 1e-12;
@@ -232,7 +239,8 @@ static sp_status find_largest_gradient(running *r, sp_error *err)
         if (strncmp(t->name, "grad.", 5) != 0)
             continue;
         double *x = sp_alloc_array((size_t)n + 1, sizeof *x);
-        sp_status st = x ? sp_tensor_to_f64(t, x, err) : SP_FAIL(err, SP_E_MEMORY, "out of memory for a reference case");
+        sp_status st =
+            x ? sp_tensor_to_f64(t, x, err) : SP_FAIL(err, SP_E_MEMORY, "out of memory for a reference case");
         for (int64_t k = 0; st == SP_OK && k < n; k++)
             r->largest_gradient = fabs(x[k]) > r->largest_gradient ? fabs(x[k]) : r->largest_gradient;
         sp_free(x);
@@ -247,13 +255,18 @@ static sp_status read_ours(running *r, const sp_tensor *t, float *ours, sp_error
     if (strcmp(t->name, "logits_sum") == 0) {
         int64_t n = r->o.batch * r->graph->classes;
         if (sp_tensor_elems(t) != n)
-            return SP_FAIL(err, SP_E_DATA, "%s: logits_sum has another shape than the network's", r->tensors.path);
-        return sp_device_read(r->plan->dev, sp_plan_value(r->plan, r->plan->logits_sum, 0), ours, (size_t)n * sizeof *ours, err);
+            return SP_FAIL(err, SP_E_DATA, "%s: logits_sum has another shape than the network's",
+                           r->tensors.path);
+        return sp_device_read(r->plan->dev, sp_plan_value(r->plan, r->plan->logits_sum, 0), ours,
+                              (size_t)n * sizeof *ours, err);
     }
     const sp_param *p = dot ? sp_graph_param(r->graph, dot + 1) : NULL;
     if (!p || p->elems != sp_tensor_elems(t))
-        return SP_FAIL(err, SP_E_DATA, "%s: the network has no parameter for \"%s\"", r->tensors.path, t->name);
-    return sp_model_read(r->model, p, strncmp(t->name, "grad.", 5) == 0 ? SP_RANGE_GRADIENTS : SP_RANGE_WEIGHTS, ours, err);
+        return SP_FAIL(err, SP_E_DATA, "%s: the network has no parameter for \"%s\"", r->tensors.path,
+                       t->name);
+    return sp_model_read(r->model, p,
+                         strncmp(t->name, "grad.", 5) == 0 ? SP_RANGE_GRADIENTS : SP_RANGE_WEIGHTS, ours,
+                         err);
 }
 
 static void add_products(running *r, const float *ours, const double *ref, int64_t n)
@@ -287,7 +300,10 @@ static sp_status compare_tensor(running *r, const sp_tensor *t, sp_error *err)
     if (st == SP_OK && strncmp(t->name, "grad.", 5) == 0)
         add_products(r, ours, ref, n);
     if (st == SP_OK)
-        st = add_row(r, t->name, relative_error(ours, ref, n, strncmp(t->name, "grad.", 5) == 0 ? r->largest_gradient : 0), err);
+        st =
+            add_row(r, t->name,
+                    relative_error(ours, ref, n, strncmp(t->name, "grad.", 5) == 0 ? r->largest_gradient : 0),
+                    err);
     sp_free(ours);
     sp_free(ref);
     return st;
@@ -295,7 +311,8 @@ static sp_status compare_tensor(running *r, const sp_tensor *t, sp_error *err)
 
 static bool is_expected(const char *name)
 {
-    return strncmp(name, "grad.", 5) == 0 || strncmp(name, "after.", 6) == 0 || strcmp(name, "logits_sum") == 0;
+    return strncmp(name, "grad.", 5) == 0 || strncmp(name, "after.", 6) == 0 ||
+           strcmp(name, "logits_sum") == 0;
 }
 
 static sp_status compare(running *r, sp_error *err)
@@ -308,7 +325,8 @@ static sp_status compare(running *r, sp_error *err)
     for (int64_t i = 0; st == SP_OK && i < r->o.batch; i++)
         sum += (double)loss[i];
     if (st == SP_OK && !isnan(r->loss_value))
-        st = add_row(r, "loss_value", fabs(sum / (double)r->o.batch - r->loss_value) / fabs(r->loss_value), err);
+        st = add_row(r, "loss_value", fabs(sum / (double)r->o.batch - r->loss_value) / fabs(r->loss_value),
+                     err);
     if (st == SP_OK)
         st = find_largest_gradient(r, err);
     for (size_t i = 0; i < r->tensors.n && st == SP_OK; i++)
@@ -318,7 +336,8 @@ static sp_status compare(running *r, sp_error *err)
     sp_free(loss);
     sp_free(correct);
     if (st == SP_OK && r->out->n_rows == 0)
-        st = SP_FAIL(err, SP_E_DATA, "%s: nothing to compare with (no grad.*, logits_sum or after.*)", r->tensors.path);
+        st = SP_FAIL(err, SP_E_DATA, "%s: nothing to compare with (no grad.*, logits_sum or after.*)",
+                     r->tensors.path);
     return st;
 }
 

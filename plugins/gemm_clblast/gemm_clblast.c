@@ -1,5 +1,6 @@
-/* Matrix product through CLBlast (gemm/1). A shared object because CLBlast is a host library that chooses and builds its
- * kernels itself; this file is the border and the call, tuning.c and self_test.c keep a faulty CLBlast away. */
+/* Matrix product through CLBlast (gemm/1). A shared object because CLBlast is a host library that chooses and
+ * builds its kernels itself; this file is the border and the call, tuning.c and self_test.c keep a faulty
+ * CLBlast away. */
 #include "gemm_clblast.h"
 
 #include <stdarg.h>
@@ -50,8 +51,8 @@ const char *gemm_code_name(int code)
     return "see clblast_c.h for the code";
 }
 
-/* The transposed product in column-major order: the same memory, and one hidden copy less inside CLBlast than the
- * row-major call in every combination of TA and TB. */
+/* The transposed product in column-major order: the same memory, and one hidden copy less inside CLBlast than
+ * the row-major call in every combination of TA and TB. */
 static void column_major(const gemm_shape *s, CLBlastTranspose *tb, size_t *ldb, CLBlastTranspose *ta,
                          size_t *lda)
 {
@@ -76,8 +77,8 @@ CLBlastStatusCode gemm_call(const gemm_shape *s, sp_plugin_range a, sp_plugin_ra
                         a.at_elems, lda, beta, c.mem, c.at_elems, s->n, &queue, event);
 }
 
-/* Offsets are not known yet and a non-zero one costs CLBlast a copy, so the larger answer counts. CLBlast may be asked
- * only after gemm_make_safe, which therefore runs here, before prepare. */
+/* Offsets are not known yet and a non-zero one costs CLBlast a copy, so the larger answer counts. CLBlast may
+ * be asked only after gemm_make_safe, which therefore runs here, before prepare. */
 static int32_t workspace(sp_plugin_variant *v, uint64_t *bytes, sp_plugin_error *err)
 {
     gemm *g = v->data;
@@ -96,8 +97,8 @@ static int32_t workspace(sp_plugin_variant *v, uint64_t *bytes, sp_plugin_error 
     CLBlastStatusCode code = CLBlastSuccess;
     for (size_t at = 0; at < 2; at++) {
         size_t need = 0;
-        code = CLBlastSGemmTempBufferSize(CLBlastLayoutColMajor, tb, ta, g->shape.n, g->shape.m, g->shape.k, at,
-                                          ldb, at, lda, at, g->shape.n, &queue, &need);
+        code = CLBlastSGemmTempBufferSize(CLBlastLayoutColMajor, tb, ta, g->shape.n, g->shape.m, g->shape.k,
+                                          at, ldb, at, lda, at, g->shape.n, &queue, &need);
         if (need > *bytes)
             *bytes = need;
     }
@@ -108,8 +109,9 @@ static int32_t workspace(sp_plugin_variant *v, uint64_t *bytes, sp_plugin_error 
     return SP_OK;
 }
 
-/* CLBlast takes a temporary buffer without an offset, so the workspace range becomes a sub-buffer; made again only when
- * the range changes, which within a plan it does not. Where the driver refuses, CLBlast allocates for itself. */
+/* CLBlast takes a temporary buffer without an offset, so the workspace range becomes a sub-buffer; made again
+ * only when the range changes, which within a plan it does not. Where the driver refuses, CLBlast allocates
+ * for itself. */
 static void take_work(gemm *g, sp_plugin_range work)
 {
     if (g->work.mem == work.mem && g->work.at_elems == work.at_elems)
@@ -129,10 +131,10 @@ static int32_t enqueue(sp_plugin_variant *v, const sp_plugin_launch *launch, sp_
     const uint64_t elems[3] = {s->m * s->k, s->k * s->n, s->m * s->n};
     for (int i = 0; i < 3; i++)
         if (b[i].at_elems + elems[i] > INT32_MAX)
-            return gemm_fail(
-                err, 0,
-                "a matrix ends beyond 2^31 elements of its buffer, which CLBlast cannot address; "
-                "force another variant: --plugin gemm=reference");
+            return gemm_fail(err, 0,
+                             "a matrix ends beyond 2^31 elements of its buffer, which CLBlast cannot "
+                             "address; "
+                             "force another variant: --plugin gemm=reference");
     if (g->work_bytes && launch->work.mem)
         take_work(g, launch->work);
     int fallback;
@@ -214,8 +216,9 @@ static uint32_t count(void)
 
 static const sp_plugin_descriptor *get_descriptor(uint32_t i)
 {
-    static const sp_plugin_descriptor gemm_descriptor = {
-        .struct_size = sizeof gemm_descriptor, .op = "gemm/1", .about = "SGEMM of CLBlast"};
+    static const sp_plugin_descriptor gemm_descriptor = {.struct_size = sizeof gemm_descriptor,
+                                                         .op = "gemm/1",
+                                                         .about = "SGEMM of CLBlast"};
     return i == 0 ? &gemm_descriptor : NULL;
 }
 
@@ -228,8 +231,10 @@ static int32_t init(const sp_plugin_host *host, sp_plugin_error *err)
 
 static const void *get_factory(const char *id)
 {
-    static const sp_plugin_factory factory = {
-        .struct_size = sizeof factory, .count = count, .get_descriptor = get_descriptor, .create = create};
+    static const sp_plugin_factory factory = {.struct_size = sizeof factory,
+                                              .count = count,
+                                              .get_descriptor = get_descriptor,
+                                              .create = create};
     return strcmp(id, SP_PLUGIN_VARIANT_FACTORY) == 0 ? &factory : NULL;
 }
 

@@ -1,5 +1,6 @@
-/* CLBlast's products against sums in double: all combinations of transposition and accumulation, with offsets, on
- * shapes that are neither square nor multiples of a tile. The outside of c must stay as it was. */
+/* CLBlast's products against sums in double: all combinations of transposition and accumulation, with
+ * offsets, on shapes that are neither square nor multiples of a tile. The outside of c must stay as it was.
+ */
 #include "gemm_clblast.h"
 
 #include <math.h>
@@ -89,11 +90,11 @@ static int32_t compare(const gemm_shape *s, const matrices *h, sp_plugin_error *
         size_t row = i / s->n, col = i % s->n;
         double want = expected(s, h, row, col), got = (double)h->result[AT + i];
         if (!(fabs(got - want) <= tolerance))
-            return gemm_fail(
-                err, 0,
-                "CLBlast is wrong on this device: M=%zu N=%zu K=%zu TA=%d TB=%d ACC=%d, c[%zu][%zu] "
-                "is %g, must be %g",
-                s->m, s->n, s->k, s->ta, s->tb, s->acc, row, col, got, want);
+            return gemm_fail(err, 0,
+                             "CLBlast is wrong on this device: M=%zu N=%zu K=%zu TA=%d TB=%d ACC=%d, "
+                             "c[%zu][%zu] "
+                             "is %g, must be %g",
+                             s->m, s->n, s->k, s->ta, s->tb, s->acc, row, col, got, want);
     }
     if (memcmp(h->result, h->c, AT * sizeof(float)) != 0 ||
         memcmp(h->result + AT + total, h->c + AT + total, TAIL * sizeof(float)) != 0)

@@ -1,10 +1,12 @@
-/* Which of CLBlast's kernels a device gets, and whether it gets CLBlast at all. Known faults defended against:
+/* Which of CLBlast's kernels a device gets, and whether it gets CLBlast at all. Known faults defended
+ * against:
  *  - the first use in a process fills a table without a lock: all first calls happen here, under one;
- *  - before 1.6.3, parameter sets with GEMMK=1 and MWG != NWG give wrong results or crash (CLBlast issue 543). Its
- *    database has them for some Intel devices: Intel GPUs get a plain GEMMK=0 set with an old CLBlast, other devices if
- *    the self-test fails. The header tells the version; a newer library may lie under it, hence the test in any case;
- *  - on CPUs the indirect kernel is slower than the direct one and takes long to build: its threshold is set out of
- *    reach. */
+ *  - before 1.6.3, parameter sets with GEMMK=1 and MWG != NWG give wrong results or crash (CLBlast issue
+ * 543). Its database has them for some Intel devices: Intel GPUs get a plain GEMMK=0 set with an old CLBlast,
+ * other devices if the self-test fails. The header tells the version; a newer library may lie under it, hence
+ * the test in any case;
+ *  - on CPUs the indirect kernel is slower than the direct one and takes long to build: its threshold is set
+ * out of reach. */
 #include "gemm_clblast.h"
 
 #include <pthread.h>
@@ -18,7 +20,7 @@ static struct {
     cl_device_id device;
     int32_t status;
     sp_plugin_error why;
-    int set;        /* that the device has now; 0 none was chosen yet */
+    int set;          /* that the device has now; 0 none was chosen yet */
 } known[MAX_DEVICES]; /* guarded by lock */
 static int n_known;
 
@@ -100,8 +102,8 @@ int32_t gemm_make_safe(const sp_plugin_cl *cl, const sp_plugin_log *log, const s
 /* ---- sets to choose from ---- */
 
 /* Direct kernel: one launch, any shape. WGD, KWID, MDIMAD, MDIMCD, NDIMBD, NDIMCD, PADA, PADB, VWMD, VWND. */
-static const char *const direct_names[] = {"WGD",    "KWID",   "MDIMAD", "MDIMCD", "NDIMBD",
-                                           "NDIMCD", "PADA",   "PADB",   "VWMD",   "VWND"};
+static const char *const direct_names[] = {"WGD",    "KWID", "MDIMAD", "MDIMCD", "NDIMBD",
+                                           "NDIMCD", "PADA", "PADB",   "VWMD",   "VWND"};
 static const size_t direct_sets[][10] = {{8, 2, 8, 8, 8, 8, 1, 1, 1, 1},
                                          {16, 2, 8, 8, 8, 8, 1, 1, 1, 1},
                                          {32, 2, 16, 16, 8, 8, 1, 1, 2, 2},

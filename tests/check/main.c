@@ -1,5 +1,5 @@
-/* spikeport-check: conformance of every variant and fragment of the registry on one device. Prints one line each;
- * exits 0 when all conform, 1 when one does not, 2 on wrong use, 77 when there is no device. */
+/* spikeport-check: conformance of every variant and fragment of the registry on one device. Prints one line
+ * each; exits 0 when all conform, 1 when one does not, 2 on wrong use, 77 when there is no device. */
 #include <errno.h>
 #include <fnmatch.h>
 #include <getopt.h>
@@ -79,33 +79,34 @@ static void print_result(const options *o, const char *subject, const char *id, 
                          const sp_check_report *r, double took, const char *text)
 {
     if (o->json) {
-        json_t *row = json_pack("{s:s, s:s, s:s, s:i, s:i, s:f, s:s, s:f, s:I}", "op", subject, "variant", id, "result",
-                                result, "calls", r->shapes_run, "not_applicable", r->shapes_not_applicable, "worst_error",
-                                r->worst_error, "worst_call", r->worst_shape, "seconds", took, "seed",
-                                (json_int_t)o->check.seed);
+        json_t *row = json_pack("{s:s, s:s, s:s, s:i, s:i, s:f, s:s, s:f, s:I}", "op", subject, "variant", id,
+                                "result", result, "calls", r->shapes_run, "not_applicable",
+                                r->shapes_not_applicable, "worst_error", r->worst_error, "worst_call",
+                                r->worst_shape, "seconds", took, "seed", (json_int_t)o->check.seed);
         if (text)
             json_object_set_new(row, "text", json_string(text));
         json_dumpf(row, stdout, 0);
         putchar('\n');
         json_decref(row);
     } else {
-        printf("%-30s %-48s %-8s %3d calls  worst %8.2g  %6.2f s\n", subject, id, result, r->shapes_run, r->worst_error,
-               took);
+        printf("%-30s %-48s %-8s %3d calls  worst %8.2g  %6.2f s\n", subject, id, result, r->shapes_run,
+               r->worst_error, took);
         if (text)
             printf("    %s\n", text);
     }
     fflush(stdout);
 }
 
-static void judge(const options *o, const char *subject, const char *id, sp_status st, const sp_check_report *r,
-                  double took, const sp_error *err, tally *t)
+static void judge(const options *o, const char *subject, const char *id, sp_status st,
+                  const sp_check_report *r, double took, const sp_error *err, tally *t)
 {
     if (st != SP_OK) {
         t->failed++;
         print_result(o, subject, id, "FAILED", r, took, err->text);
     } else if (r->shapes_run == 0) {
         t->untested++;
-        print_result(o, subject, id, "untested", r, took, "no call of the check fits this variant on this device");
+        print_result(o, subject, id, "untested", r, took,
+                     "no call of the check fits this variant on this device");
     } else {
         t->passed++;
         print_result(o, subject, id, "ok", r, took, NULL);
@@ -144,12 +145,13 @@ static void list_all(const options *o, const sp_registry *reg)
         if (!variant_matches(o, v))
             continue;
         size_t n = v->kind == SP_VARIANT_LOWER ? 0 : sp_check_calls(v->op, o->check.quick, calls, MAX_CALLS);
-        printf("%-30s %-48s score %3" PRId64 "  %3zu calls%s%s\n", v->op->id, v->id, v->score, n, v->when ? "  when " : "",
-               v->when ? v->when : "");
+        printf("%-30s %-48s score %3" PRId64 "  %3zu calls%s%s\n", v->op->id, v->id, v->score, n,
+               v->when ? "  when " : "", v->when ? v->when : "");
     }
     for (size_t i = 0; i < reg->n_fragments; i++)
         if (fragment_matches(o, reg->fragments[i]))
-            printf("%-30s %s\n", reg->fragments[i]->kind == SP_FRAGMENT_NEURON ? "fragment neuron" : "fragment surrogate",
+            printf("%-30s %s\n",
+                   reg->fragments[i]->kind == SP_FRAGMENT_NEURON ? "fragment neuron" : "fragment surrogate",
                    reg->fragments[i]->name);
 }
 
@@ -165,10 +167,19 @@ static bool read_seed(const char *text, uint64_t *seed)
 static int read_options(int argc, char **argv, options *o)
 {
     enum { DEVICE = 256, OP, PLUGIN, EXCEPT, PATHS, QUICK, FULL, NO_LIBRARY, SEED, LIST, JSON, HELP };
-    static const struct option longs[] = {
-        {"device", 1, 0, DEVICE}, {"op", 1, 0, OP},       {"plugin", 1, 0, PLUGIN},         {"path", 1, 0, PATHS},
-        {"quick", 0, 0, QUICK},   {"full", 0, 0, FULL},   {"no-library", 0, 0, NO_LIBRARY}, {"seed", 1, 0, SEED},
-        {"list", 0, 0, LIST},     {"json", 0, 0, JSON},     {"except", 1, 0, EXCEPT},   {"help", 0, 0, HELP},             {0, 0, 0, 0}};
+    static const struct option longs[] = {{"device", 1, 0, DEVICE},
+                                          {"op", 1, 0, OP},
+                                          {"plugin", 1, 0, PLUGIN},
+                                          {"path", 1, 0, PATHS},
+                                          {"quick", 0, 0, QUICK},
+                                          {"full", 0, 0, FULL},
+                                          {"no-library", 0, 0, NO_LIBRARY},
+                                          {"seed", 1, 0, SEED},
+                                          {"list", 0, 0, LIST},
+                                          {"json", 0, 0, JSON},
+                                          {"except", 1, 0, EXCEPT},
+                                          {"help", 0, 0, HELP},
+                                          {0, 0, 0, 0}};
     for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) != -1;)
         switch (c) {
         case DEVICE: o->device = optarg; break;
@@ -209,14 +220,14 @@ static int run(const options *o, sp_registry *reg)
         fprintf(stderr, "spikeport-check: skipped, no device: %s\n", err.text);
         return EXIT_NO_DEVICE;
     }
-    fprintf(stderr, "device: %s, driver %s (%s); seed %" PRIu64 "\n", dev->info.name, dev->info.driver, dev->why,
-            o->check.seed);
+    fprintf(stderr, "device: %s, driver %s (%s); seed %" PRIu64 "\n", dev->info.name, dev->info.driver,
+            dev->why, o->check.seed);
     tally t = {0};
     double start = seconds();
     check_all(o, reg, dev, &t);
     sp_device_close(&dev);
-    fprintf(stderr, "%d conform, %d differ, %d untested, %zu files refused; %.1f s\n", t.passed, t.failed, t.untested,
-            reg->n_refusals, seconds() - start);
+    fprintf(stderr, "%d conform, %d differ, %d untested, %zu files refused; %.1f s\n", t.passed, t.failed,
+            t.untested, reg->n_refusals, seconds() - start);
     if (t.passed + t.failed + t.untested == 0) {
         fprintf(stderr, "spikeport-check: nothing matches; --list shows what there is\n");
         return EXIT_USAGE;

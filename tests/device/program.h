@@ -19,13 +19,14 @@
 
 static char work[512];
 
-/* Runs `before` (shell, such as "ulimit -f 1;") and the program with arguments in the folder; streams go to the files
- * out and err. Returns the exit code, 1000 + N for signal N. */
+/* Runs `before` (shell, such as "ulimit -f 1;") and the program with arguments in the folder; streams go to
+ * the files out and err. Returns the exit code, 1000 + N for signal N. */
 static inline int run_after(const char *before, const char *fmt, va_list args)
 {
     char what[1024], line[2048];
     vsnprintf(what, sizeof what, fmt, args);
-    snprintf(line, sizeof line, "cd '%s' && %s exec '%s' %s >out 2>err </dev/null", work, before, SP_PROGRAM, what);
+    snprintf(line, sizeof line, "cd '%s' && %s exec '%s' %s >out 2>err </dev/null", work, before, SP_PROGRAM,
+             what);
     int rc = system(line);
     return WIFEXITED(rc) ? WEXITSTATUS(rc) : 1000 + WTERMSIG(rc);
 }
@@ -82,7 +83,7 @@ static inline void write_text(const char *name, const char *text)
 #define EXPECT_CODE(wanted, call)                                                                            \
     do {                                                                                                     \
         int code_ = (call);                                                                                  \
-        cr_assert_eq(code_, (wanted), "exit code %d, not %d: %s", code_, (wanted), text_of("err"));         \
+        cr_assert_eq(code_, (wanted), "exit code %d, not %d: %s", code_, (wanted), text_of("err"));          \
     } while (0)
 #define EXPECT_SAID(part)                                                                                    \
     cr_assert(strstr(text_of("err"), (part)), "\"%s\" is not in: %s", (part), text_of("err"))
@@ -118,17 +119,19 @@ static inline sp_tensor_file tensors_of(const char *name)
 /* Every tensor of two checkpoints bit for bit, optimizer state too, and the place in training. */
 static inline void expect_same_checkpoint(const char *a, const char *b)
 {
-    static const char *const keys[] = {"epoch", "batch", "iteration", "loss_sum", "correct", "seen", "best_accuracy", "recipe"};
+    static const char *const keys[] = {"epoch",   "batch", "iteration",     "loss_sum",
+                                       "correct", "seen",  "best_accuracy", "recipe"};
     sp_tensor_file x = tensors_of(a), y = tensors_of(b);
     cr_assert(x.n == y.n && x.n > 4, "%s has %zu tensors, %s has %zu", a, x.n, b, y.n);
     for (size_t i = 0; i < x.n; i++) {
         cr_assert_str_eq(x.items[i].name, y.items[i].name);
         cr_assert_eq(x.items[i].bytes, y.items[i].bytes, "%s", x.items[i].name);
-        cr_assert_eq(memcmp(x.items[i].data, y.items[i].data, x.items[i].bytes), 0, "%s differs between %s and %s",
-                     x.items[i].name, a, b);
+        cr_assert_eq(memcmp(x.items[i].data, y.items[i].data, x.items[i].bytes), 0,
+                     "%s differs between %s and %s", x.items[i].name, a, b);
     }
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
-        cr_assert_str_eq(sp_tensors_meta(&x, keys[i]), sp_tensors_meta(&y, keys[i]), "%s of %s and %s", keys[i], a, b);
+        cr_assert_str_eq(sp_tensors_meta(&x, keys[i]), sp_tensors_meta(&y, keys[i]), "%s of %s and %s",
+                         keys[i], a, b);
     sp_tensors_free(&x);
     sp_tensors_free(&y);
 }

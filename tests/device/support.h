@@ -1,5 +1,6 @@
-/* What the device tests share: a device with a registry, and a rig: a network in YAML made into a plan that holds one
- * mini-batch of random data. No trust here: the kernels themselves are the business of spikeport-check. */
+/* What the device tests share: a device with a registry, and a rig: a network in YAML made into a plan that
+ * holds one mini-batch of random data. No trust here: the kernels themselves are the business of
+ * spikeport-check. */
 #ifndef TESTS_DEVICE_SUPPORT_H
 #define TESTS_DEVICE_SUPPORT_H
 
@@ -58,8 +59,17 @@ typedef struct rig {
 
 static inline sp_plan_options options_of(sp_method method, int64_t batch, int64_t time_steps)
 {
-    return (sp_plan_options){.method = method, .batch = batch, .time_steps = time_steps, .w_ce = 1, .mse_one_hot = true,
-                             .seed = 5, .momentum = 0.9, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .count_spikes = true};
+    return (sp_plan_options){.method = method,
+                             .batch = batch,
+                             .time_steps = time_steps,
+                             .w_ce = 1,
+                             .mse_one_hot = true,
+                             .seed = 5,
+                             .momentum = 0.9,
+                             .beta1 = 0.9,
+                             .beta2 = 0.999,
+                             .eps = 1e-8,
+                             .count_spikes = true};
 }
 
 static inline sp_graph *graph_of(const char *layers, const int64_t chw[3])
@@ -71,7 +81,8 @@ static inline sp_graph *graph_of(const char *layers, const int64_t chw[3])
     sp_neuron neuron = sp_neuron_default();
     char *text = sp_format("layers:\n%s", layers);
     cr_assert_eq(sp_yaml_parse("test", text, strlen(text), &doc, &err), SP_OK, "%s\n%s", err.text, text);
-    cr_assert_eq(sp_network_parse(sp_yaml_get(doc.root, "layers"), &neuron, &net, &err), SP_OK, "%s", err.text);
+    cr_assert_eq(sp_network_parse(sp_yaml_get(doc.root, "layers"), &neuron, &net, &err), SP_OK, "%s",
+                 err.text);
     cr_assert_eq(sp_graph_create(&net, "test", chw[0], chw[1], chw[2], &g, &err), SP_OK, "%s", err.text);
     sp_yaml_free(&doc);
     sp_free(text);
@@ -136,7 +147,10 @@ static inline void rig_close(rig *r)
 static inline void rig_run(rig *r)
 {
     sp_error err = {0};
-    sp_exec_batch b = {.images = r->images, .labels = r->labels, .backprop = r->backprop, .iteration = r->iteration};
+    sp_exec_batch b = {.images = r->images,
+                       .labels = r->labels,
+                       .backprop = r->backprop,
+                       .iteration = r->iteration};
     cr_assert_eq(sp_exec_run(r->p, &b, &err), SP_OK, "%s", err.text);
 }
 
@@ -186,9 +200,10 @@ static inline double largest(const float *x, int64_t n)
     return most;
 }
 
-/* By tensor: largest difference over the tensor's largest value (of the whole gradient where the tensor is zero but for
- * rounding, as a bias before a batch norm is). */
-static inline void expect_same_gradient(const sp_graph *g, const float *a, const float *b, double tolerance, const char *what)
+/* By tensor: largest difference over the tensor's largest value (of the whole gradient where the tensor is
+ * zero but for rounding, as a bias before a batch norm is). */
+static inline void expect_same_gradient(const sp_graph *g, const float *a, const float *b, double tolerance,
+                                        const char *what)
 {
     double all = largest(b, g->n_trainable);
     cr_assert(all > 1e-4 && isfinite(all), "%s: no gradient to compare (%g)", what, all);
@@ -202,7 +217,8 @@ static inline void expect_same_gradient(const sp_graph *g, const float *a, const
             worst = d > worst || isnan(d) ? d : worst;
         }
         double scale = most > 1e-5 * all ? most : all;
-        cr_assert(worst <= tolerance * scale, "%s: %s differs by %g (largest value %g)", what, p->name, worst, most);
+        cr_assert(worst <= tolerance * scale, "%s: %s differs by %g (largest value %g)", what, p->name, worst,
+                  most);
         a += p->elems;
         b += p->elems;
     }

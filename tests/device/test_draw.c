@@ -77,7 +77,8 @@ static void expect_pictures(const char *folder, unsigned which)
 Test(draw, numbers_agree_with_eval)
 {
     static const char *const schedules[] = {"schedule: {method: sltt, time_steps: 3}\n",
-                                            "schedule: {method: bptt, time_steps: 5}\nprecision: {activations: half}\n"};
+                                            "schedule: {method: bptt, time_steps: 5}\nprecision: "
+                                            "{activations: half}\n"};
     for (int i = 0; i < 2; i++) {
         train(schedules[i]);
         EXPECT_CODE(0, run("eval run --json"));

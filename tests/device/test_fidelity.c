@@ -1,4 +1,5 @@
-/* The fidelity of gradients: the monitor inside a run changes nothing, and the command measures what is known. */
+/* The fidelity of gradients: the monitor inside a run changes nothing, and the command measures what is
+ * known. */
 #include "program.h"
 
 TestSuite(fidelity, .init = program_setup, .fini = program_teardown);
@@ -23,7 +24,8 @@ static void expect_same_tensors(const char *a, const char *b)
     sp_tensor_file x = tensors_of(a), y = tensors_of(b);
     cr_assert(x.n == y.n && x.n > 4);
     for (size_t i = 0; i < x.n; i++)
-        cr_assert_eq(memcmp(x.items[i].data, y.items[i].data, x.items[i].bytes), 0, "%s differs", x.items[i].name);
+        cr_assert_eq(memcmp(x.items[i].data, y.items[i].data, x.items[i].bytes), 0, "%s differs",
+                     x.items[i].name);
     cr_assert_str_eq(sp_tensors_meta(&x, "loss_sum"), sp_tensors_meta(&y, "loss_sum"));
     sp_tensors_free(&x);
     sp_tensors_free(&y);
@@ -43,7 +45,8 @@ static void expect_measurements(const char *folder)
         cr_assert_eq(number_of(e, "iteration"), 3 * n + 1);
         cr_assert_float_eq(method_number(e, "bptt", "cosine"), 1, 1e-9);
         cr_assert_float_eq(method_number(e, "bptt", "norm_ratio"), 1, 1e-9);
-        cr_assert(method_number(e, "sltt", "cosine") < 0.9999999, "the temporal part of the gradient is not seen");
+        cr_assert(method_number(e, "sltt", "cosine") < 0.9999999, "the temporal part of the gradient is not "
+                                                                  "seen");
         cr_assert(method_number(e, "sltt-k:1", "cosine") < method_number(e, "sltt", "cosine"));
         cr_assert_eq(method_number(e, "sltt-k:1", "steps"), 1);
         json_decref(e);
@@ -71,11 +74,14 @@ Test(fidelity, a_run_with_the_monitor_ends_as_one_without)
         expect_measurements(b);
         for (int n = 0; n < 6; n++) { /* spike counters too */
             json_t *x = metrics_event(a, "batch", n), *y = metrics_event(b, "batch", n);
-            cr_assert(x && y && json_equal(json_object_get(x, "spike_rate"), json_object_get(y, "spike_rate")), "line %d", n);
+            cr_assert(x && y &&
+                          json_equal(json_object_get(x, "spike_rate"), json_object_get(y, "spike_rate")),
+                      "line %d", n);
             json_decref(x), json_decref(y);
         }
     }
-    EXPECT_CODE(130, run("train watched.yaml --out parts --max-iterations 3")); /* where a measurement is next */
+    EXPECT_CODE(130,
+                run("train watched.yaml --out parts --max-iterations 3")); /* where a measurement is next */
     EXPECT_CODE(0, run("train --resume parts"));
     expect_measurements("parts");
 }
@@ -97,22 +103,29 @@ static double field(const char *file, int line, int column)
 Test(fidelity, the_command_measures_over_time_steps_tau_and_training)
 {
     write_recipe("r.yaml", schedules[0], "");
-    EXPECT_CODE(0, run("fidelity r.yaml --time-steps 1,4 --tau 1.1,2 --methods sltt,sltt-k:1 --iterations 5 --every 4 --out f"));
+    EXPECT_CODE(0, run("fidelity r.yaml --time-steps 1,4 --tau 1.1,2 --methods sltt,sltt-k:1 --iterations 5 "
+                       "--every 4 --out f"));
     cr_assert(exists("f/fidelity.csv") && exists("f/sltt.png") && exists("f/sltt-k-1.png"));
     enum { T = 0, TAU = 1, UPDATES = 2, COSINE = 6, RATIO = 8 };
     cr_assert_float_eq(field("f/means.csv", 1, COSINE), 1, 1e-6, "one time step has no temporal part");
     cr_assert_float_eq(field("f/means.csv", 2, RATIO), 1, 1e-6);
-    cr_assert(field("f/means.csv", 9, T) == 4 && field("f/means.csv", 9, TAU) == 1.1 && field("f/means.csv", 11, UPDATES) == 4);
+    cr_assert(field("f/means.csv", 9, T) == 4 && field("f/means.csv", 9, TAU) == 1.1 &&
+              field("f/means.csv", 11, UPDATES) == 4);
     double short_memory = field("f/means.csv", 9, COSINE), long_memory = field("f/means.csv", 13, COSINE);
-    cr_assert(field("f/means.csv", 13, TAU) == 2 && long_memory < short_memory && short_memory < 1, "%g, %g", long_memory,
-              short_memory);
-    EXPECT_CODE(0, run("fidelity r.yaml --reference sltt --methods sltt-k:3 --train sltt --iterations 1 --out g"));
+    cr_assert(field("f/means.csv", 13, TAU) == 2 && long_memory < short_memory && short_memory < 1, "%g, %g",
+              long_memory, short_memory);
+    EXPECT_CODE(0, run("fidelity r.yaml --reference sltt --methods sltt-k:3 --train sltt --iterations 1 "
+                       "--out g"));
     cr_assert_float_eq(field("g/means.csv", 1, COSINE), 1, 1e-6, "all steps of sltt-k are sltt");
 }
 
 Test(fidelity, wrong_use_is_told)
 {
-    static const struct { const char *arguments; int code; const char *said; } cases[] = {
+    static const struct {
+        const char *arguments;
+        int code;
+        const char *said;
+    } cases[] = {
         {"--time-steps 2,x", 2, "--time-steps 2,x: one to"},
         {"--time-steps 2.5", 2, "2.5 is not a whole number"},
         {"--tau 0.5", 2, "--tau 0.5"},

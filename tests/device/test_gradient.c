@@ -1,5 +1,5 @@
-/* Gradients of whole networks: SLTT against BPTT where they are the same, a batch against its halves, kernels against
- * other kernels, and against finite differences where the loss is smooth. */
+/* Gradients of whole networks: SLTT against BPTT where they are the same, a batch against its halves, kernels
+ * against other kernels, and against finite differences where the loss is smooth. */
 #include "support.h"
 
 TestSuite(gradient, .init = setup, .fini = teardown);
@@ -117,8 +117,8 @@ static void write_moved(rig *r, const sp_param *p, const float *w, const float *
     free(x);
 }
 
-/* Along the gradient itself, and along random parts of it (so that every element counts and none can hide behind
- * another): the derivative of the loss is the product of direction and gradient. */
+/* Along the gradient itself, and along random parts of it (so that every element counts and none can hide
+ * behind another): the derivative of the loss is the product of direction and gradient. */
 static int check_parameter(rig *r, const sp_param *p, const float *g)
 {
     sp_error err = {0};
@@ -145,8 +145,9 @@ static int check_parameter(rig *r, const sp_param *p, const float *g)
         double up = rig_loss(r);
         write_moved(r, p, w, direction, -step);
         double down = rig_loss(r), slope = (up - down) / (2 * step);
-        cr_assert(fabs(slope - expected) <= 0.01 * expected + 1e-4, "%s, direction %d: the loss changes by %g, the gradient says %g",
-                  p->name, k, slope, expected);
+        cr_assert(fabs(slope - expected) <= 0.01 * expected + 1e-4,
+                  "%s, direction %d: the loss changes by %g, the gradient says %g", p->name, k, slope,
+                  expected);
         checked++;
     }
     cr_assert_eq(sp_model_write(r->m, p, SP_RANGE_WEIGHTS, w, &err), SP_OK, "%s", err.text);
@@ -164,16 +165,19 @@ static const struct smooth {
      "  - {type: batch_norm}\n"
      "  - {type: avg_pool, kernel: 3, stride: 2, padding: 1}\n"
      "  - {type: flatten}\n"
-     "  - {type: linear, out: 3}\n", 1, 0, 0, true, 5},
+     "  - {type: linear, out: 3}\n",
+     1, 0, 0, true, 5},
     {"  - {type: conv, out: 5, kernel: [3, 2], stride: [2, 1], padding: [1, 2], dilation: [2, 1]}\n"
      "  - {type: max_pool, kernel: 3, stride: 2, padding: 1}\n"
      "  - {type: conv, out: 3, kernel: 2}\n"
      "  - {type: flatten}\n"
-     "  - {type: linear, out: 4}\n", 0, 1, 0, true, 6},
+     "  - {type: linear, out: 4}\n",
+     0, 1, 0, true, 6},
     {"  - {type: conv, out: 4, kernel: 1}\n"
      "  - type: residual\n"
      "    pre: [{type: batch_norm}, {type: scale, factor: 1.3}]\n"
-     "    branch: [{type: ws_conv, out: 6, kernel: 3, padding: 1, stride: 2}, {type: batch_norm}, {type: ws_conv, out: 6, kernel: 3, padding: 1}]\n"
+     "    branch: [{type: ws_conv, out: 6, kernel: 3, padding: 1, stride: 2}, {type: batch_norm}, {type: "
+     "ws_conv, out: 6, kernel: 3, padding: 1}]\n"
      "    shortcut: [{type: avg_pool, kernel: 2}, {type: conv, out: 6, kernel: 1}]\n"
      "    skip_gain: true\n"
      "    alpha: 0.7\n"
@@ -182,12 +186,14 @@ static const struct smooth {
      "    identity_from: input\n"
      "  - {type: adaptive_avg_pool, output: [3, 2]}\n"
      "  - {type: flatten}\n"
-     "  - {type: linear, out: 3}\n", 0.7, 0.3, 0.4, false, 15},
+     "  - {type: linear, out: 3}\n",
+     0.7, 0.3, 0.4, false, 15},
     {"  - {type: flatten}\n"
      "  - {type: linear, out: 10}\n"
      "  - {type: batch_norm}\n"
      "  - {type: dropout, p: 0.3}\n"
-     "  - {type: linear, out: 5}\n", 0.5, 0.5, 0, true, 5},
+     "  - {type: linear, out: 5}\n",
+     0.5, 0.5, 0, true, 5},
 };
 
 static void check_smooth(const struct smooth *c, sp_method method)
@@ -222,7 +228,8 @@ Test(gradient, is_the_slope_of_the_loss_for_bptt)
         check_smooth(&smooth[i], SP_METHOD_BPTT);
 }
 
-/* Padding of the last batch: label -1 neither counts as correct nor changes the gradient of the others' sum. */
+/* Padding of the last batch: label -1 neither counts as correct nor changes the gradient of the others' sum.
+ */
 Test(gradient, of_samples_without_label_is_nothing)
 {
     const char *layers = "  - {type: flatten}\n  - {type: linear, out: 4}\n";

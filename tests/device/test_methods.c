@@ -1,5 +1,6 @@
-/* Variants of the methods: BPTT cut into blocks, an optimizer step at every time step, residual branches that end in
- * spikes. Compared with a small network written out in double precision, and with plans that must come to the same. */
+/* Variants of the methods: BPTT cut into blocks, an optimizer step at every time step, residual branches that
+ * end in spikes. Compared with a small network written out in double precision, and with plans that must come
+ * to the same. */
 #include "support.h"
 
 TestSuite(methods, .init = setup, .fini = teardown);
@@ -79,11 +80,12 @@ Test(methods, truncated_bptt_drops_the_gradient_between_blocks)
         float *g = rig_gradient(&r);
         double expected[3] = {n.g_w, n.g_out[0], n.g_out[1]};
         for (int i = 0; i < 3; i++)
-            cr_assert(fabs((double)g[i] - expected[i]) < 1e-6, "blocks of %d: gradient %d is %g, expected %g", block, i,
-                      (double)g[i], expected[i]);
+            cr_assert(fabs((double)g[i] - expected[i]) < 1e-6, "blocks of %d: gradient %d is %g, expected %g",
+                      block, i, (double)g[i], expected[i]);
         seen[block] = n.g_w;
         for (int k = 1; k < block; k++)
-            cr_assert(fabs(seen[k] - seen[block]) > 1e-4, "blocks of %d and %d do not differ: the test could not fail", k, block);
+            cr_assert(fabs(seen[k] - seen[block]) > 1e-4,
+                      "blocks of %d and %d do not differ: the test could not fail", k, block);
         free(g);
         rig_close(&r);
     }
@@ -122,8 +124,8 @@ Test(methods, blocks_of_one_step_are_sltt_and_cost_no_more_memory_than_one_step)
         o.time_steps = 6;
         o.truncate = 2;
         free(gradient_of(EVERY_LAYER, &o, &unused));
-        cr_assert_eq(unused, at_2, "six steps in blocks of two take %llu bytes, two steps %llu", (unsigned long long)unused,
-                     (unsigned long long)at_2);
+        cr_assert_eq(unused, at_2, "six steps in blocks of two take %llu bytes, two steps %llu",
+                     (unsigned long long)unused, (unsigned long long)at_2);
         cr_assert(at_1 < at_2 && at_2 < whole);
     }
     sp_graph_destroy(&g);
@@ -136,7 +138,8 @@ static const char forgetful[] = "  - {type: ws_conv, out: 8, kernel: 3, padding:
                                 "  - {type: batch_norm}\n"
                                 "  - {type: lif, tau: 1}\n"
                                 "  - type: residual\n"
-                                "    branch: [{type: ws_conv, out: 8, kernel: 3, padding: 1}, {type: batch_norm}]\n"
+                                "    branch: [{type: ws_conv, out: 8, kernel: 3, padding: 1}, {type: "
+                                "batch_norm}]\n"
                                 "    skip_gain: true\n"
                                 "  - {type: lif, tau: 1}\n"
                                 "  - {type: dropout, p: 0.2}\n"
@@ -184,8 +187,10 @@ Test(methods, online_updates_are_small_mini_batches_when_neurons_forget)
         float *c = rig_read(&once, SP_RANGE_WEIGHTS);
         int64_t n = online.g->n_trainable;
         double moved = difference(a, before, n), worst = difference(a, b, n);
-        cr_assert(worst < 1e-4 * moved, "%s: online differs by %g of %g", sp_method_name(o.method), worst, moved);
-        cr_assert(difference(a, c, n) > 1e-2 * moved, "one step for all differs too little: the test could not fail");
+        cr_assert(worst < 1e-4 * moved, "%s: online differs by %g of %g", sp_method_name(o.method), worst,
+                  moved);
+        cr_assert(difference(a, c, n) > 1e-2 * moved, "one step for all differs too little: the test could "
+                                                      "not fail");
         free(before), free(a), free(b), free(c);
         rig_close(&online), rig_close(&one), rig_close(&once);
     }
@@ -219,8 +224,9 @@ Test(methods, online_update_of_one_step_is_the_ordinary_one)
     "  - {type: conv, out: 8, kernel: 3, padding: 1}\n"                                                      \
     "  - {type: lif, v_th: 0.5}\n"                                                                           \
     "  - type: residual\n"                                                                                   \
-    "    branch: [{type: conv, out: 40, kernel: 3, stride: 2, padding: 1}, {type: batch_norm}, {type: lif}" last "]\n" \
-    "    shortcut: [{type: conv, out: 40, kernel: 1, stride: 2}, {type: batch_norm}, {type: lif}]\n" gain     \
+    "    branch: [{type: conv, out: 40, kernel: 3, stride: 2, padding: 1}, {type: batch_norm}, {type: "      \
+    "lif}" last "]\n"                                                                                        \
+    "    shortcut: [{type: conv, out: 40, kernel: 1, stride: 2}, {type: batch_norm}, {type: lif}]\n" gain    \
     "  - type: residual\n"                                                                                   \
     "    branch: [{type: conv, out: 40, kernel: 3, padding: 1}, {type: batch_norm}, {type: lif}" last "]\n"  \
     "  - {type: adaptive_avg_pool, output: 1}\n"                                                             \
@@ -229,9 +235,13 @@ Test(methods, online_update_of_one_step_is_the_ordinary_one)
 
 Test(methods, a_branch_of_spikes_is_the_same_branch_in_real_numbers)
 {
-    static const struct { const char *spikes, *real; } nets[] = {
+    static const struct {
+        const char *spikes, *real;
+    } nets[] = {
         {SEW("", ""), SEW(", {type: scale, factor: 1}", "")},
-        {SEW("", "    skip_gain: true\n    alpha: 0.7\n"), SEW(", {type: scale, factor: 1}", "    skip_gain: true\n    alpha: 0.7\n")},
+        {SEW("", "    skip_gain: true\n    alpha: 0.7\n"), SEW(", {type: scale, factor: 1}", "    skip_gain: "
+                                                                                             "true\n    "
+                                                                                             "alpha: 0.7\n")},
     };
     static const sp_method kinds[] = {SP_METHOD_SLTT, SP_METHOD_SLTT_K, SP_METHOD_BPTT, SP_METHOD_OTTT};
     for (int net = 0; net < 2; net++)
@@ -239,7 +249,8 @@ Test(methods, a_branch_of_spikes_is_the_same_branch_in_real_numbers)
             uint64_t unused;
             sp_plan_options o = options_of(kinds[m], 4, 3);
             sp_graph *g = graph_of(nets[net].spikes, chw);
-            float *a = gradient_of(nets[net].spikes, &o, &unused), *b = gradient_of(nets[net].real, &o, &unused);
+            float *a = gradient_of(nets[net].spikes, &o, &unused),
+                  *b = gradient_of(nets[net].real, &o, &unused);
             expect_same_gradient(g, a, b, 1e-6, sp_method_name(kinds[m]));
             free(a), free(b);
             sp_graph_destroy(&g);
@@ -252,10 +263,12 @@ static const char residual_layers[] =
     "  - {type: conv, out: 8, kernel: 3, padding: 1}\n"
     "  - type: residual\n"
     "    pre: [{type: batch_norm}, {type: lif}]\n"
-    "    branch: [{type: conv, out: 8, kernel: 3, padding: 1}, {type: batch_norm}, {type: lif}, {type: conv, out: 8, kernel: 3, padding: 1}]\n"
+    "    branch: [{type: conv, out: 8, kernel: 3, padding: 1}, {type: batch_norm}, {type: lif}, {type: conv, "
+    "out: 8, kernel: 3, padding: 1}]\n"
     "  - type: residual\n"
     "    pre: [{type: batch_norm}, {type: lif}]\n"
-    "    branch: [{type: conv, out: 16, kernel: 3, stride: 2, padding: 1}, {type: batch_norm}, {type: lif}, {type: conv, out: 16, kernel: 3, padding: 1}]\n"
+    "    branch: [{type: conv, out: 16, kernel: 3, stride: 2, padding: 1}, {type: batch_norm}, {type: lif}, "
+    "{type: conv, out: 16, kernel: 3, padding: 1}]\n"
     "    shortcut: [{type: conv, out: 16, kernel: 1, stride: 2}]\n"
     "  - {type: batch_norm}\n  - {type: lif}\n  - {type: flatten}\n  - {type: linear, out: 4}\n";
 
@@ -270,9 +283,11 @@ Test(methods, recomputing_in_bptt_gives_the_same_bits_in_less_memory)
         float *b = gradient_of(residual_layers, &o, &again);
         sp_graph *g = graph_of(residual_layers, chw);
         for (int64_t i = 0; i < g->n_trainable; i++)
-            cr_assert_eq(memcmp(a + i, b + i, sizeof *a), 0, "recomputing changed gradient %lld from %g to %g (sequence %d)", (long long)i,
+            cr_assert_eq(memcmp(a + i, b + i, sizeof *a), 0,
+                         "recomputing changed gradient %lld from %g to %g (sequence %d)", (long long)i,
                          (double)a[i], (double)b[i], sequence);
-        cr_assert_lt(again * 10, kept * 9, "%llu bytes instead of %llu", (unsigned long long)again, (unsigned long long)kept);
+        cr_assert_lt(again * 10, kept * 9, "%llu bytes instead of %llu", (unsigned long long)again,
+                     (unsigned long long)kept);
         sp_graph_destroy(&g);
         free(a);
         free(b);
@@ -294,8 +309,8 @@ Test(methods, a_share_of_recomputing_takes_what_saves_most_for_its_operations)
         const sp_recompute_stats *s = &r.p->recompute;
         float *part = rig_gradient(&r);
         cr_assert_arr_eq(whole, part, (size_t)g->n_trainable * sizeof *part, "a share of %g", shares[i]);
-        cr_assert((double)s->bytes >= shares[i] * (double)s->most_bytes, "%g: %llu of %llu", shares[i], (unsigned long long)s->bytes,
-                  (unsigned long long)s->most_bytes);
+        cr_assert((double)s->bytes >= shares[i] * (double)s->most_bytes, "%g: %llu of %llu", shares[i],
+                  (unsigned long long)s->bytes, (unsigned long long)s->most_bytes);
         cr_assert(i == 0 ? s->n == 0 : s->operations > operations, "%g", shares[i]);
         operations = s->operations;
         bytes[i] = r.p->arena_bytes;
@@ -373,12 +388,13 @@ static double cosine(const float *a, const float *b, int64_t n)
 {
     double ab = 0, aa = 0, bb = 0;
     for (int64_t i = 0; i < n; i++)
-        ab += (double)a[i] * (double)b[i], aa += (double)a[i] * (double)a[i], bb += (double)b[i] * (double)b[i];
+        ab += (double)a[i] * (double)b[i], aa += (double)a[i] * (double)a[i],
+            bb += (double)b[i] * (double)b[i];
     return ab / sqrt(aa * bb);
 }
 
-/* BPTT's history is potentials and inputs of batch norms: nearly half of it goes. The gradient is not the same (a potential
- * just below the threshold is rounded up to it), but points the same way. */
+/* BPTT's history is potentials and inputs of batch norms: nearly half of it goes. The gradient is not the
+ * same (a potential just below the threshold is rounded up to it), but points the same way. */
 Test(methods, half_storage_saves_memory_and_keeps_the_direction)
 {
     static const sp_method kinds[] = {SP_METHOD_SLTT, SP_METHOD_BPTT, SP_METHOD_OTTT, SP_METHOD_SLTT_K};
@@ -392,8 +408,9 @@ Test(methods, half_storage_saves_memory_and_keeps_the_direction)
         double c = cosine(a, b, g->n_trainable);
         cr_assert(c > 0.95 && c < 1, "%s: cosine %.9f", sp_method_name(kinds[m]), c);
         cr_assert_eq(memcmp(b, again, (size_t)g->n_trainable * sizeof *b), 0, "%s", sp_method_name(kinds[m]));
-        cr_assert_lt(half * 100, whole * (kinds[m] == SP_METHOD_BPTT ? 65 : 95), "%s: %llu bytes instead of %llu",
-                     sp_method_name(kinds[m]), (unsigned long long)half, (unsigned long long)whole);
+        cr_assert_lt(half * 100, whole * (kinds[m] == SP_METHOD_BPTT ? 65 : 95),
+                     "%s: %llu bytes instead of %llu", sp_method_name(kinds[m]), (unsigned long long)half,
+                     (unsigned long long)whole);
         sp_graph_destroy(&g);
         free(a), free(b), free(again);
     }
@@ -424,8 +441,8 @@ Test(methods, spikes_by_time_step_add_up_to_those_of_the_layers)
             continue;
         for (int t = 0; t < 5; t++)
             sum += by_step[t * r.p->n_neuron_layers + layer];
-        cr_assert_eq(2 * sum, of_nodes[i], "layer %d: %llu by step, %llu in two runs", layer, (unsigned long long)sum,
-                     (unsigned long long)of_nodes[i]);
+        cr_assert_eq(2 * sum, of_nodes[i], "layer %d: %llu by step, %llu in two runs", layer,
+                     (unsigned long long)sum, (unsigned long long)of_nodes[i]);
         total += sum;
         layer++;
     }

@@ -1,5 +1,6 @@
-/* Networks of neuron models that keep more than u, and of recurrent layers: schedules against each other, memory, what is
- * refused, and a model of a plugin that must do what PLIF does. Their gradients are those of tests/golden. */
+/* Networks of neuron models that keep more than u, and of recurrent layers: schedules against each other,
+ * memory, what is refused, and a model of a plugin that must do what PLIF does. Their gradients are those of
+ * tests/golden. */
 #include "support.h"
 
 TestSuite(models, .init = setup, .fini = teardown);
@@ -50,18 +51,26 @@ Test(models, memory_does_not_grow_with_time_steps_but_for_bptt)
     static const sp_method methods[] = {SP_METHOD_SLTT, SP_METHOD_SLTT_K, SP_METHOD_EVAL};
     uint64_t at[3];
     for (int m = 0; m < 3; m++)
-        cr_assert_eq(bytes_of(methods[m], 20, 0), bytes_of(methods[m], 5, 0), "%s", sp_method_name(methods[m]));
+        cr_assert_eq(bytes_of(methods[m], 20, 0), bytes_of(methods[m], 5, 0), "%s",
+                     sp_method_name(methods[m]));
     for (int i = 0; i < 3; i++)
         at[i] = bytes_of(SP_METHOD_BPTT, 5 + 5 * i, 0);
     cr_assert(at[1] > at[0] && at[2] - at[1] == at[1] - at[0]);
     cr_assert_eq(bytes_of(SP_METHOD_BPTT, 20, 5), bytes_of(SP_METHOD_BPTT, 10, 5), "blocks of five steps");
 }
 
-/* The first step has nothing before it, the last of a block nothing after it: contents of the arena must not matter. */
+/* The first step has nothing before it, the last of a block nothing after it: contents of the arena must not
+ * matter. */
 Test(models, nothing_is_read_before_it_is_written)
 {
-    static const struct { sp_method method; int truncate; } cases[] = {
-        {SP_METHOD_SLTT, 0}, {SP_METHOD_SLTT_K, 0}, {SP_METHOD_BPTT, 0}, {SP_METHOD_BPTT, 2}, {SP_METHOD_EVAL, 0}};
+    static const struct {
+        sp_method method;
+        int truncate;
+    } cases[] = {{SP_METHOD_SLTT, 0},
+                 {SP_METHOD_SLTT_K, 0},
+                 {SP_METHOD_BPTT, 0},
+                 {SP_METHOD_BPTT, 2},
+                 {SP_METHOD_EVAL, 0}};
     static const uint8_t some[5] = {0, 1, 0, 1, 0};
     for (int c = 0; c < 5; c++) {
         sp_plan_options o = options_of(cases[c].method, 4, 5);
@@ -74,14 +83,16 @@ Test(models, nothing_is_read_before_it_is_written)
             void *x = malloc(r.p->arena_bytes);
             memset(x, k ? 0xff : 0, r.p->arena_bytes);
             cr_assert_eq(r.p->n_slabs, 1);
-            cr_assert_eq(sp_device_write(dev, (sp_range){r.p->slabs[0], 0}, x, r.p->arena_bytes, true, &err), SP_OK, "%s", err.text);
+            cr_assert_eq(sp_device_write(dev, (sp_range){r.p->slabs[0], 0}, x, r.p->arena_bytes, true, &err),
+                         SP_OK, "%s", err.text);
             free(x);
             rig_run(&r);
             g[k] = rig_read(&r, SP_RANGE_GRADIENTS);
         }
         for (int64_t i = 0; i < r.g->n_trainable; i++)
             cr_assert(isfinite(g[1][i]), "%s: gradient %lld", sp_method_name(o.method), (long long)i);
-        cr_assert_eq(memcmp(g[0], g[1], (size_t)r.g->n_trainable * sizeof(float)), 0, "%s", sp_method_name(o.method));
+        cr_assert_eq(memcmp(g[0], g[1], (size_t)r.g->n_trainable * sizeof(float)), 0, "%s",
+                     sp_method_name(o.method));
         free(g[0]), free(g[1]);
         rig_close(&r);
     }
@@ -101,13 +112,17 @@ static void expect_refused(const char *layers, sp_method method, const char *wor
     sp_graph_destroy(&g);
 }
 
-#define AROUND(neuron) "  - {type: flatten}\n  - {type: linear, out: 24}\n  - {" neuron "}\n  - {type: linear, out: 4}\n"
+#define AROUND(neuron)                                                                                       \
+    "  - {type: flatten}\n  - {type: linear, out: 24}\n  - {" neuron "}\n  - {type: linear, out: 4}\n"
 
 Test(models, ottt_refuses_by_name_what_it_does_not_define)
 {
-    expect_refused(AROUND("type: plif, tau: 2"), SP_METHOD_OTTT, "layer 2: ottt is not defined for neuron model \"plif\"");
-    expect_refused(AROUND("type: cuba_lif, tau_syn: 2"), SP_METHOD_OTTT, "layer 2: ottt is not defined for neuron model \"cuba_lif\"");
-    expect_refused(AROUND("type: alif, tau_a: 2, beta: 1"), SP_METHOD_OTTT, "layer 2: ottt is not defined for neuron model \"alif\"");
+    expect_refused(AROUND("type: plif, tau: 2"), SP_METHOD_OTTT,
+                   "layer 2: ottt is not defined for neuron model \"plif\"");
+    expect_refused(AROUND("type: cuba_lif, tau_syn: 2"), SP_METHOD_OTTT,
+                   "layer 2: ottt is not defined for neuron model \"cuba_lif\"");
+    expect_refused(AROUND("type: alif, tau_a: 2, beta: 1"), SP_METHOD_OTTT,
+                   "layer 2: ottt is not defined for neuron model \"alif\"");
     sp_plan_options o = options_of(SP_METHOD_OTTT, 4, 3);
     rig r = rig_open(AROUND("type: lif, recurrent: true"), chw, &o); /* recurrent layers it does */
     cr_assert(isfinite(rig_loss(&r)));
@@ -127,20 +142,27 @@ Test(models, of_a_plugin_say_what_they_need)
     load_model();
     expect_refused(AROUND("type: lif, model: plif_and_threshold, aux_tau: 2, tau: 2"), SP_METHOD_SLTT,
                    "neuron model \"plif_and_threshold\" has a learnable scalar; write learn: true");
-    expect_refused(AROUND("type: lif, model: plif_and_threshold, learn: true, tau: 2"), SP_METHOD_SLTT, "needs \"aux_tau\"");
+    expect_refused(AROUND("type: lif, model: plif_and_threshold, learn: true, tau: 2"), SP_METHOD_SLTT,
+                   "needs \"aux_tau\"");
 }
 
-/* A model with everything at once: with a threshold that follows a state which is multiplied by 0 it is PLIF, to the bit. */
+/* A model with everything at once: with a threshold that follows a state which is multiplied by 0 it is PLIF,
+ * to the bit. */
 Test(models, of_a_plugin_use_all_that_there_is)
 {
-    static const struct { sp_method method; int truncate; } cases[] = {{SP_METHOD_SLTT, 0}, {SP_METHOD_BPTT, 0}, {SP_METHOD_BPTT, 2}};
+    static const struct {
+        sp_method method;
+        int truncate;
+    } cases[] = {{SP_METHOD_SLTT, 0}, {SP_METHOD_BPTT, 0}, {SP_METHOD_BPTT, 2}};
     load_model();
     for (int c = 0; c < 3; c++) {
         sp_plan_options o = options_of(cases[c].method, 6, 5);
         o.truncate = cases[c].truncate;
         const char *plif = AROUND("type: plif, tau: 2, v_th: 0.3"),
-                   *same = AROUND("type: lif, model: plif_and_threshold, tau: 2, v_th: 0.3, learn: true, aux_tau: 3, aux_gain: 0"),
-                   *other = AROUND("type: lif, model: plif_and_threshold, tau: 2, v_th: 0.3, learn: true, aux_tau: 3, aux_gain: 0.5");
+                   *same = AROUND("type: lif, model: plif_and_threshold, tau: 2, v_th: 0.3, learn: true, "
+                                  "aux_tau: 3, aux_gain: 0"),
+                   *other = AROUND("type: lif, model: plif_and_threshold, tau: 2, v_th: 0.3, learn: true, "
+                                   "aux_tau: 3, aux_gain: 0.5");
         float *a = gradient_of(plif, &o), *b = gradient_of(same, &o), *d = gradient_of(other, &o);
         sp_graph *g = graph_of(plif, chw);
         size_t bytes = (size_t)g->n_trainable * sizeof *a;

@@ -1,5 +1,5 @@
-/* Plans: memory in the number of time steps, planned against allocated, values that must not meet, limits of a device,
- * and what lies in which segment. */
+/* Plans: memory in the number of time steps, planned against allocated, values that must not meet, limits of
+ * a device, and what lies in which segment. */
 #include "support.h"
 
 TestSuite(plan, .init = setup, .fini = teardown);
@@ -18,8 +18,9 @@ static uint64_t bytes_of(sp_method method, int64_t time_steps, bool sequence, bo
     uint64_t planned = r.p->arena_bytes + r.m->bytes;
     if (method != SP_METHOD_EVAL)
         cr_assert(isfinite(rig_loss(&r)));
-    cr_assert_eq(dev->peak_bytes, planned, "%s, T = %lld: %llu bytes planned, %llu at the peak", sp_method_name(method),
-                 (long long)time_steps, (unsigned long long)planned, (unsigned long long)dev->peak_bytes);
+    cr_assert_eq(dev->peak_bytes, planned, "%s, T = %lld: %llu bytes planned, %llu at the peak",
+                 sp_method_name(method), (long long)time_steps, (unsigned long long)planned,
+                 (unsigned long long)dev->peak_bytes);
     rig_close(&r);
     return planned;
 }
@@ -50,7 +51,8 @@ Test(plan, memory_of_bptt_grows_by_the_same_number_of_bytes_with_every_step)
 
 Test(plan, memory_of_bptt_at_one_step_is_near_that_of_sltt)
 {
-    uint64_t bptt = bytes_of(SP_METHOD_BPTT, 1, false, false), sltt = bytes_of(SP_METHOD_SLTT, 1, false, false);
+    uint64_t bptt = bytes_of(SP_METHOD_BPTT, 1, false, false),
+             sltt = bytes_of(SP_METHOD_SLTT, 1, false, false);
     cr_assert_lt(bptt, 2 * sltt, "%llu, %llu", (unsigned long long)bptt, (unsigned long long)sltt);
 }
 
@@ -90,7 +92,8 @@ static bool in_place(const sp_step *s, int from, int to)
 {
     for (int k = 0; k < SP_OP_MAX_BUFFERS && s->call.op->buffers[k].name; k++) {
         const char *alias = s->call.op->buffers[k].alias;
-        if (s->operands[k].value == to && alias && s->operands[sp_op_buffer_index(s->call.op, alias)].value == from)
+        if (s->operands[k].value == to && alias &&
+            s->operands[sp_op_buffer_index(s->call.op, alias)].value == from)
             return true;
     }
     return false;
@@ -116,8 +119,8 @@ static void expect_apart(const sp_plan *p, int a, int b)
 {
     for (int i = 0; i < slots(p, &p->values[a]); i++)
         for (int k = 0; k < slots(p, &p->values[b]); k++)
-            cr_assert(!ranges_meet(&p->values[a], i, &p->values[b], k), "\"%s\" and \"%s\" overlap", p->values[a].name,
-                      p->values[b].name);
+            cr_assert(!ranges_meet(&p->values[a], i, &p->values[b], k), "\"%s\" and \"%s\" overlap",
+                      p->values[a].name, p->values[b].name);
 }
 
 static bool has_place(const sp_value *v)
@@ -139,7 +142,8 @@ static void expect_no_overlap(const sp_plan *p)
         for (int a = 0; a < p->n_values; a++)
             for (int b = 0; b < a; b++) {
                 const sp_value *x = &p->values[a], *y = &p->values[b];
-                if (!l[a].segments || !l[b].segments || x->store != SP_STORE_LOCAL || y->store != SP_STORE_LOCAL)
+                if (!l[a].segments || !l[b].segments || x->store != SP_STORE_LOCAL ||
+                    y->store != SP_STORE_LOCAL)
                     continue;
                 if (may_share(p, s, l, a, b))
                     shared += ranges_meet(x, 0, y, 0);
@@ -157,13 +161,15 @@ static void expect_inside(const sp_plan *p)
         const sp_value *v = &p->values[i];
         for (int t = 0; has_place(v) && t < slots(p, v); t++) {
             cr_assert(v->at[t] + v->bytes <= p->arena_bytes && v->at[t] % 256 == 0, "\"%s\"", v->name);
-            cr_assert_eq(v->at[t] / p->slab_bytes, (v->at[t] + v->bytes - 1) / p->slab_bytes, "\"%s\" crosses a slab", v->name);
+            cr_assert_eq(v->at[t] / p->slab_bytes, (v->at[t] + v->bytes - 1) / p->slab_bytes,
+                         "\"%s\" crosses a slab", v->name);
         }
     }
 }
 
 enum { DIRECT, LOWERED, HALF, WAYS };
-static const sp_method all_methods[] = {SP_METHOD_SLTT, SP_METHOD_SLTT_K, SP_METHOD_BPTT, SP_METHOD_OTTT, SP_METHOD_EVAL};
+static const sp_method all_methods[] = {SP_METHOD_SLTT, SP_METHOD_SLTT_K, SP_METHOD_BPTT, SP_METHOD_OTTT,
+                                        SP_METHOD_EVAL};
 
 Test(plan, values_that_are_alive_together_lie_apart)
 {
@@ -185,15 +191,18 @@ static void fill_arena(const sp_plan *p, int byte)
 {
     sp_error err = {0};
     for (int i = 0; i < p->n_slabs; i++) {
-        uint64_t left = p->arena_bytes - (uint64_t)i * p->slab_bytes, n = left < p->slab_bytes ? left : p->slab_bytes;
+        uint64_t left = p->arena_bytes - (uint64_t)i * p->slab_bytes,
+                 n = left < p->slab_bytes ? left : p->slab_bytes;
         void *x = malloc(n);
         memset(x, byte, n);
-        cr_assert_eq(sp_device_write(dev, (sp_range){p->slabs[i], 0}, x, n, true, &err), SP_OK, "%s", err.text);
+        cr_assert_eq(sp_device_write(dev, (sp_range){p->slabs[i], 0}, x, n, true, &err), SP_OK, "%s",
+                     err.text);
         free(x);
     }
 }
 
-/* With zeros in the arena, and with bytes that are NaN as a float and as a half, and every spike as bits: the same to the last bit. */
+/* With zeros in the arena, and with bytes that are NaN as a float and as a half, and every spike as bits: the
+ * same to the last bit. */
 Test(plan, nothing_is_read_before_it_is_written)
 {
     for (int m = 0; m < 5; m++)
@@ -212,8 +221,10 @@ Test(plan, nothing_is_read_before_it_is_written)
                 loss[k] = rig_loss(&r);
                 g[k] = rig_read(&r, SP_RANGE_GRADIENTS);
             }
-            cr_assert(isfinite(loss[0]) && loss[0] == loss[1], "%s: %g, %g", sp_method_name(all_methods[m]), loss[0], loss[1]);
-            cr_assert_eq(memcmp(g[0], g[1], (size_t)r.g->n_trainable * sizeof(float)), 0, "%s", sp_method_name(all_methods[m]));
+            cr_assert(isfinite(loss[0]) && loss[0] == loss[1], "%s: %g, %g", sp_method_name(all_methods[m]),
+                      loss[0], loss[1]);
+            cr_assert_eq(memcmp(g[0], g[1], (size_t)r.g->n_trainable * sizeof(float)), 0, "%s",
+                         sp_method_name(all_methods[m]));
             free(g[0]), free(g[1]);
             rig_close(&r);
             load_registry();
@@ -226,7 +237,8 @@ static const char stages[] = "  - {type: td_batch_norm}\n"
                              "  - {type: td_batch_norm}\n"
                              "  - type: residual\n"
                              "    pre: [{type: lif}]\n"
-                             "    branch: [{type: conv, out: 8, kernel: 3, padding: 1}, {type: td_batch_norm}]\n"
+                             "    branch: [{type: conv, out: 8, kernel: 3, padding: 1}, {type: "
+                             "td_batch_norm}]\n"
                              "    identity_from: input\n"
                              "  - {type: lif}\n"
                              "  - {type: flatten}\n"
@@ -235,8 +247,10 @@ static const char stages[] = "  - {type: td_batch_norm}\n"
 static uint64_t digest_of(const char *pool)
 {
     char layers[256];
-    snprintf(layers, sizeof layers, "  - {type: td_batch_norm}\n  - {type: lif}\n  - {type: %s, kernel: 2}\n  - {type: flatten}\n"
-             "  - {type: linear, out: 4}\n", pool);
+    snprintf(layers, sizeof layers,
+             "  - {type: td_batch_norm}\n  - {type: lif}\n  - {type: %s, kernel: 2}\n  - {type: flatten}\n"
+             "  - {type: linear, out: 4}\n",
+             pool);
     sp_plan_options o = options_of(SP_METHOD_BPTT, BATCH, 4);
     rig r = rig_open(layers, chw, &o);
     uint64_t digest = sp_plan_digest(r.p);
@@ -244,7 +258,8 @@ static uint64_t digest_of(const char *pool)
     return digest;
 }
 
-/* Programs compiled ahead of time are told apart by the digest: it must see what comes after a norm over all time steps. */
+/* Programs compiled ahead of time are told apart by the digest: it must see what comes after a norm over all
+ * time steps. */
 Test(plan, the_digest_sees_every_stage)
 {
     cr_assert_eq(digest_of("avg_pool"), digest_of("avg_pool"));
@@ -264,7 +279,8 @@ Test(plan, stages_share_memory_and_keep_apart_what_lives_together)
             const sp_value *v = &r.p->values[i];
             for (int t = 1; v->joined && t < 4; t++, joined++)
                 cr_assert_eq(v->at[t] - v->at[t - 1], v->bytes, "\"%s\" has a gap", v->name);
-            cr_assert(!v->joined || v->at[0] / r.p->slab_bytes == (v->at[3] + v->bytes - 1) / r.p->slab_bytes, "%s", v->name);
+            cr_assert(!v->joined || v->at[0] / r.p->slab_bytes == (v->at[3] + v->bytes - 1) / r.p->slab_bytes,
+                      "%s", v->name);
         }
         cr_assert_eq(joined, 3 * 9, "%d joints", joined); /* of each norm: its input, both gradients */
         float *g[2];
@@ -285,7 +301,8 @@ Test(plan, small_allocations_of_a_device_change_nothing_but_the_number_of_buffer
 {
     float *grads[2];
     int64_t n = 0;
-    force("*=reference"); // kernels for other devices want larger pieces; of these the sums of gradients want 64 KiB
+    force("*=reference"); // kernels for other devices want larger pieces; of these the sums of gradients want
+                          // 64 KiB
     for (int small = 0; small < 2; small++) {
         sp_plan_options o = options_of(SP_METHOD_BPTT, BATCH, 4);
         if (small)
@@ -302,7 +319,8 @@ Test(plan, small_allocations_of_a_device_change_nothing_but_the_number_of_buffer
     free(grads[0]), free(grads[1]);
 }
 
-static void expect_refused(sp_method method, uint64_t one_buffer, uint64_t whole, const char *a, const char *b)
+static void expect_refused(sp_method method, uint64_t one_buffer, uint64_t whole, const char *a,
+                           const char *b)
 {
     sp_error err = {0};
     sp_model *m = NULL;
@@ -333,11 +351,14 @@ Test(plan, what_does_not_fit_is_refused_with_a_way_out)
 
 Test(plan, unknown_fragments_are_refused_with_the_known_ones)
 {
-    static const struct { const char *layers, *message; } cases[] = {
-        {"  - {type: flatten}\n  - {type: linear, out: 4}\n  - {type: lif, surrogate: triangel}\n  - {type: linear, out: 4}\n",
-         "layer 2: there is no surrogate \"triangel\"; known: "},
-        {"  - {type: flatten}\n  - {type: linear, out: 4}\n  - {type: lif, model: izhikevich}\n  - {type: linear, out: 4}\n",
-         "layer 2: there is no neuron model \"izhikevich\"; known: "}};
+    static const struct {
+        const char *layers, *message;
+    } cases[] = {{"  - {type: flatten}\n  - {type: linear, out: 4}\n  - {type: lif, surrogate: triangel}\n  "
+                  "- {type: linear, out: 4}\n",
+                  "layer 2: there is no surrogate \"triangel\"; known: "},
+                 {"  - {type: flatten}\n  - {type: linear, out: 4}\n  - {type: lif, model: izhikevich}\n  - "
+                  "{type: linear, out: 4}\n",
+                  "layer 2: there is no neuron model \"izhikevich\"; known: "}};
     for (int i = 0; i < 2; i++) {
         sp_error err = {0};
         sp_model *m = NULL;
@@ -410,15 +431,17 @@ static uint64_t launches_with(rig *r, const uint8_t *mask)
 
 Test(plan, sltt_k_leaves_out_the_backward_steps_of_what_was_not_drawn)
 {
-    static const uint8_t none[5] = {0}, one[5] = {0, 0, 1, 0, 0}, three[5] = {1, 0, 1, 0, 1}, every[5] = {1, 1, 1, 1, 1};
+    static const uint8_t none[5] = {0}, one[5] = {0, 0, 1, 0, 0}, three[5] = {1, 0, 1, 0, 1},
+                         every[5] = {1, 1, 1, 1, 1};
     sp_plan_options o = options_of(SP_METHOD_SLTT_K, BATCH, 5);
     rig r = rig_open(EVERY_LAYER, chw, &o);
     cr_assert_eq(count_backward(r.p, SP_SEGMENT_FORWARD), 0);
     cr_assert_eq(count_ops(r.p, SP_SEGMENT_FORWARD, "loss"), 0);
-    cr_assert_eq(count_ops(r.p, SP_SEGMENT_FORWARD, "batch_norm.statistics"), 2); /* training mode at every step */
+    cr_assert_eq(count_ops(r.p, SP_SEGMENT_FORWARD, "batch_norm.statistics"),
+                 2); /* training mode at every step */
     uint64_t n0 = launches_with(&r, none), n1 = launches_with(&r, one), n3 = launches_with(&r, three);
-    cr_assert(n1 > n0 && n3 - n0 == 3 * (n1 - n0), "%llu %llu %llu", (unsigned long long)n0, (unsigned long long)n1,
-              (unsigned long long)n3);
+    cr_assert(n1 > n0 && n3 - n0 == 3 * (n1 - n0), "%llu %llu %llu", (unsigned long long)n0,
+              (unsigned long long)n1, (unsigned long long)n3);
     float *all = (launches_with(&r, every), rig_read(&r, SP_RANGE_GRADIENTS));
     rig_close(&r);
     o.method = SP_METHOD_SLTT;

@@ -1,15 +1,19 @@
-/* A run that was stopped and continued ends as one that was not: weights, optimizer and metrics, bit for bit. The same
- * seed gives the same run. */
+/* A run that was stopped and continued ends as one that was not: weights, optimizer and metrics, bit for bit.
+ * The same seed gives the same run. */
 #include "program.h"
 
 TestSuite(resume, .init = program_setup, .fini = program_teardown);
 
 static const char *const schedules[] = {
     "schedule: {method: sltt, time_steps: 3}\noptimizer: {lr: 0.1, weight_decay: 0.0005}\n",
-    "schedule: {method: sltt-k, time_steps: 4, backprop_steps: 2}\noptimizer: {name: adamw, lr: 0.01, weight_decay: 0.01}\n",
-    "schedule: {method: bptt, time_steps: 3}\nprecision: {activations: half}\noptimizer: {lr: 0.1}\nlr_schedule: {name: step, every: 1, gamma: 0.5}\n",
-    "schedule: {method: ottt, time_steps: 3}\noptimizer: {lr: 0.1}\nlr_schedule: {name: cosine, per: batch}\nloss: {mse: 0.1}\n",
-    "schedule: {method: sltt-k, time_steps: 5, backprop_steps: adaptive, spike_share: 0.45}\noptimizer: {lr: 0.1}\n",
+    "schedule: {method: sltt-k, time_steps: 4, backprop_steps: 2}\noptimizer: {name: adamw, lr: 0.01, "
+    "weight_decay: 0.01}\n",
+    "schedule: {method: bptt, time_steps: 3}\nprecision: {activations: half}\noptimizer: {lr: "
+    "0.1}\nlr_schedule: {name: step, every: 1, gamma: 0.5}\n",
+    "schedule: {method: ottt, time_steps: 3}\noptimizer: {lr: 0.1}\nlr_schedule: {name: cosine, per: "
+    "batch}\nloss: {mse: 0.1}\n",
+    "schedule: {method: sltt-k, time_steps: 5, backprop_steps: adaptive, spike_share: 0.45}\noptimizer: {lr: "
+    "0.1}\n",
 };
 
 static void write_recipe(const char *schedule)
@@ -21,10 +25,12 @@ static void write_recipe(const char *schedule)
 
 static void expect_same_epochs(const char *a, const char *b)
 {
-    static const char *const keys[] = {"loss", "accuracy", "test_loss", "test_accuracy", "lr", "iteration", "epoch"};
+    static const char *const keys[] = {"loss", "accuracy",  "test_loss", "test_accuracy",
+                                       "lr",   "iteration", "epoch"};
     for (int n = 0;; n++) {
         json_t *x = metrics_event(a, "epoch", n), *y = metrics_event(b, "epoch", n);
-        cr_assert((x == NULL) == (y == NULL), "%s and %s have another number of epochs in their metrics", a, b);
+        cr_assert((x == NULL) == (y == NULL), "%s and %s have another number of epochs in their metrics", a,
+                  b);
         if (!x) {
             cr_assert_eq(n, 2, "%d epochs in the metrics", n);
             return;
@@ -67,8 +73,10 @@ Test(resume, networks_of_every_neuron_model)
     static const char *const methods[] = {"sltt", "bptt"};
     for (int i = 0; i < 2; i++) {
         char text[2048], a[64], b[64];
-        snprintf(text, sizeof text, "%sschedule: {method: %s, time_steps: 4}\noptimizer: {lr: 0.1, weight_decay: 0.01}\n%s", TINY,
-                 methods[i], "network:\n"
+        snprintf(text, sizeof text,
+                 "%sschedule: {method: %s, time_steps: 4}\noptimizer: {lr: 0.1, weight_decay: 0.01}\n%s",
+                 TINY, methods[i],
+                 "network:\n"
                  "  - {type: conv, out: 8, kernel: 3, stride: 2}\n"
                  "  - {type: batch_norm}\n"
                  "  - {type: plif, tau: 2}\n"
@@ -112,7 +120,8 @@ Test(resume, the_same_seed_gives_the_same_run_and_another_another)
     sp_tensors_free(&c);
 }
 
-/* Starts the program, waits for the n-th event of that name on its stdout, sends the signal; the wait status. */
+/* Starts the program, waits for the n-th event of that name on its stdout, sends the signal; the wait status.
+ */
 static int signal_at(int number, const char *event, int n, const char *arguments)
 {
     int to[2];
@@ -162,10 +171,13 @@ Test(resume, after_kill_9)
     write_recipe(schedules[0]);
     EXPECT_CODE(0, run("train r.yaml --out whole -s checkpoint_every=1 " LONG));
     for (int n = 0; n < 4; n++) {
-        const char *start = n ? "train --resume parts" : "train r.yaml --out parts -s checkpoint_every=1 " LONG;
+        const char *start =
+            n ? "train --resume parts" : "train r.yaml --out parts -s checkpoint_every=1 " LONG;
         /* the last two times between an epoch's line in the metrics and its checkpoint */
-        int status = n < 2 ? signal_at(SIGKILL, "batch", 4 + 7 * n, start) : signal_at(SIGKILL, "epoch", n, start);
-        cr_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, "status %x: %s", status, text_of("err"));
+        int status =
+            n < 2 ? signal_at(SIGKILL, "batch", 4 + 7 * n, start) : signal_at(SIGKILL, "epoch", n, start);
+        cr_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, "status %x: %s", status,
+                  text_of("err"));
         EXPECT_CODE(0, run("eval parts")); /* there is a whole checkpoint at every moment */
     }
     EXPECT_CODE(0, run("train --resume parts"));
@@ -192,8 +204,8 @@ Test(resume, spike_rates_are_shares)
             return;
         }
         json_object_foreach(json_object_get(e, "spike_rate"), layer, rate)
-            cr_assert(json_number_value(rate) > 0.01 && json_number_value(rate) < 0.9, "layer %s fires %g times a step in line %d",
-                      layer, json_number_value(rate), n);
+            cr_assert(json_number_value(rate) > 0.01 && json_number_value(rate) < 0.9,
+                      "layer %s fires %g times a step in line %d", layer, json_number_value(rate), n);
         cr_assert_eq(json_object_size(json_object_get(e, "spike_rate")), 2);
         json_decref(e);
     }

@@ -1,5 +1,5 @@
-/* Threshold-dependent batch norm: training by stages, its memory, evaluation, and what is refused. The gradients are the
- * business of tests/golden. */
+/* Threshold-dependent batch norm: training by stages, its memory, evaluation, and what is refused. The
+ * gradients are the business of tests/golden. */
 #include "program.h"
 
 TestSuite(stages, .init = program_setup, .fini = program_teardown);
@@ -15,7 +15,8 @@ TestSuite(stages, .init = program_setup, .fini = program_teardown);
     "  - {type: avg_pool, kernel: 2}\n"                                                                      \
     "  - {type: flatten}\n"                                                                                  \
     "  - {type: linear, out: 4}\n"
-#define SCHEDULE "schedule: {method: bptt, time_steps: 3}\noptimizer: {lr: 0.1}\nneuron: {v_th: 0.5, tau: 1.5}\n"
+#define SCHEDULE                                                                                             \
+    "schedule: {method: bptt, time_steps: 3}\noptimizer: {lr: 0.1}\nneuron: {v_th: 0.5, tau: 1.5}\n"
 
 static void write_recipe(const char *schedule)
 {
@@ -38,8 +39,8 @@ Test(stages, training_learns_resumes_and_evaluates)
     write_recipe(SCHEDULE);
     EXPECT_CODE(0, run("train r.yaml --out whole -s epochs=4"));
     json_t *last = metrics_event("whole", "epoch", 3);
-    cr_assert(number_of(last, "test_accuracy") > 0.9, "%g: evaluation does not see the network that was trained",
-              number_of(last, "test_accuracy"));
+    cr_assert(number_of(last, "test_accuracy") > 0.9,
+              "%g: evaluation does not see the network that was trained", number_of(last, "test_accuracy"));
     json_decref(last);
     EXPECT_CODE(130, run("train r.yaml --out parts --max-iterations 5 -s epochs=4"));
     EXPECT_CODE(0, run("train --resume parts"));
@@ -58,11 +59,19 @@ Test(stages, memory_is_as_planned_and_grows_evenly)
         bytes[i] = plan_number("planned_bytes");
         cr_assert_eq(bytes[i], plan_number("allocated_bytes"));
     }
-    cr_assert(bytes[1] > bytes[0] && bytes[2] - bytes[1] == bytes[1] - bytes[0], "%g, %g, %g", bytes[0], bytes[1], bytes[2]);
+    cr_assert(bytes[1] > bytes[0] && bytes[2] - bytes[1] == bytes[1] - bytes[0], "%g, %g, %g", bytes[0],
+              bytes[1], bytes[2]);
     EXPECT_CODE(0, run("plan r.yaml"));
-    static const char *const order[] = {"segment forward:", "segment statistics 1:", "segment forward 2:", "segment statistics 2:",
-                                        "segment forward 3:", "segment backward 3:", "segment sums of gradients 2:",
-                                        "segment backward 2:", "segment sums of gradients 1:", "segment backward:"};
+    static const char *const order[] = {"segment forward:",
+                                        "segment statistics 1:",
+                                        "segment forward 2:",
+                                        "segment statistics 2:",
+                                        "segment forward 3:",
+                                        "segment backward 3:",
+                                        "segment sums of gradients 2:",
+                                        "segment backward 2:",
+                                        "segment sums of gradients 1:",
+                                        "segment backward:"};
     const char *at = text_of("out");
     for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
         const char *next = strstr(at, order[i]);
@@ -77,7 +86,8 @@ Test(stages, recomputing_gives_the_same_run)
     write_recipe(SCHEDULE);
     EXPECT_CODE(0, run("train r.yaml --out kept"));
     EXPECT_CODE(0, run("train r.yaml --out again -s schedule.recompute=true"));
-    sp_tensor_file x = tensors_of("kept/checkpoint.safetensors"), y = tensors_of("again/checkpoint.safetensors");
+    sp_tensor_file x = tensors_of("kept/checkpoint.safetensors"), y = tensors_of("again/"
+                                                                                 "checkpoint.safetensors");
     for (size_t i = 0; i < x.n; i++)
         cr_assert_eq(memcmp(x.items[i].data, y.items[i].data, x.items[i].bytes), 0, "%s", x.items[i].name);
     sp_tensors_free(&x);
@@ -86,8 +96,11 @@ Test(stages, recomputing_gives_the_same_run)
 
 Test(stages, other_methods_are_refused_with_the_place_and_the_reason)
 {
-    static const struct { const char *set, *said; } cases[] = {
-        {"schedule.method=sltt", "r.yaml:13:5: layer 1: td_batch_norm needs schedule.method bptt without truncate, not sltt"},
+    static const struct {
+        const char *set, *said;
+    } cases[] = {
+        {"schedule.method=sltt", "r.yaml:13:5: layer 1: td_batch_norm needs schedule.method bptt without "
+                                 "truncate, not sltt"},
         {"schedule.method=sltt-k", "not sltt-k: its statistics are those of all time steps"},
         {"schedule.method=ottt", "not ottt"},
         {"schedule.truncate=2", "not truncated bptt"},

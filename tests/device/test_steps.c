@@ -1,4 +1,5 @@
-/* Training steps through the library: no allocations once planned, and where the first number that is not finite is. */
+/* Training steps through the library: no allocations once planned, and where the first number that is not
+ * finite is. */
 #include "data/loader.h"
 #include "support.h"
 #include "train/train.h"
@@ -12,8 +13,16 @@ static sp_dataset *open_data(int frames)
 {
     sp_error err = {0};
     sp_dataset *ds = NULL;
-    sp_dataset_options o = {.name = "synthetic", .train = 1, .classes = 4, .channels = 3, .height = 8, .width = 8,
-                            .frames = frames, .count = 60, .seed = 3, .std = 1};
+    sp_dataset_options o = {.name = "synthetic",
+                            .train = 1,
+                            .classes = 4,
+                            .channels = 3,
+                            .height = 8,
+                            .width = 8,
+                            .frames = frames,
+                            .count = 60,
+                            .seed = 3,
+                            .std = 1};
     cr_assert_eq(sp_dataset_open(&o, &ds, &err), SP_OK, "%s", err.text);
     return ds;
 }
@@ -136,7 +145,8 @@ Test(steps, the_first_number_that_is_not_finite_is_found_by_layer_and_time_step)
 
 static sp_dataset *inner;
 
-static sp_status get_with_nan(const sp_dataset *ds, sp_sample_request want, float *image, int32_t *label, sp_error *err)
+static sp_status get_with_nan(const sp_dataset *ds, sp_sample_request want, float *image, int32_t *label,
+                              sp_error *err)
 {
     sp_status st = inner->get(inner, want, image, label, err);
     if (*(const int *)ds->state && want.index == 40)
@@ -149,8 +159,10 @@ static sp_session *open_session(const char *layers)
     sp_error err = {0};
     sp_recipe r;
     sp_session *s = NULL;
-    char *text = sp_format("data: {name: synthetic, classes: 4, channels: 3, height: 8, width: 8, count: 60}\n"
-                           "schedule: {time_steps: 4}\nbatch: 6\nepochs: 2\ncheckpoint_every: 1\nnetwork:\n%s", layers);
+    char *text =
+        sp_format("data: {name: synthetic, classes: 4, channels: 3, height: 8, width: 8, count: 60}\n"
+                  "schedule: {time_steps: 4}\nbatch: 6\nepochs: 2\ncheckpoint_every: 1\nnetwork:\n%s",
+                  layers);
     sp_session_options o = {.force = (const char *const[]){"*=reference"}, .n_force = 1};
     cr_assert_eq(sp_recipe_parse("test", text, strlen(text), NULL, 0, &r, &err), SP_OK, "%s", err.text);
     cr_assert_eq(sp_session_open(&r, &inner->info, &o, &s, &err), SP_OK, "%s", err.text);
@@ -188,10 +200,12 @@ static void expect_stop_and_recovery(const char *layers, const char *said)
 
 Test(steps, a_bad_sample_that_reaches_the_loss_stops_training)
 {
-    expect_stop_and_recovery("  - {type: flatten}\n  - {type: linear, out: 4}\n", "First seen: the input data: value ");
+    expect_stop_and_recovery("  - {type: flatten}\n  - {type: linear, out: 4}\n", "First seen: the input "
+                                                                                  "data: value ");
 }
 
-/* A neuron with a potential that is not a number does not fire, so that the loss stays finite: the gradients tell. */
+/* A neuron with a potential that is not a number does not fire, so that the loss stays finite: the gradients
+ * tell. */
 Test(steps, a_bad_sample_that_a_neuron_hides_from_the_loss_stops_training)
 {
     expect_stop_and_recovery(EVERY_LAYER, "First seen: the input data: value ");

@@ -1,5 +1,5 @@
-/* What stops training, and what it leaves behind: numbers that are not finite, a full disk, sequences of the wrong
- * length. And evaluation of a checkpoint against what training said of it. */
+/* What stops training, and what it leaves behind: numbers that are not finite, a full disk, sequences of the
+ * wrong length. And evaluation of a checkpoint against what training said of it. */
 #include "program.h"
 
 TestSuite(training, .init = program_setup, .fini = program_teardown);
@@ -27,7 +27,8 @@ Test(training, evaluation_of_a_checkpoint_gives_what_the_metrics_say)
     for (int i = 0; i < 2; i++) {
         write_recipe(schedules[i], TINY_NETWORK);
         EXPECT_CODE(0, run("train r.yaml --out run"));
-        json_t *last = metrics_event("run", "epoch", 1), *e = evaluated("run"), *end = metrics_event("run", "end", 0);
+        json_t *last = metrics_event("run", "epoch", 1), *e = evaluated("run"),
+               *end = metrics_event("run", "end", 0);
         cr_assert_eq(number_of(e, "samples"), 40);
         cr_assert_eq(number_of(e, "accuracy"), number_of(last, "test_accuracy"));
         cr_assert_eq(number_of(e, "loss"), number_of(last, "test_loss"));
@@ -49,7 +50,8 @@ Test(training, evaluation_of_a_checkpoint_gives_what_the_metrics_say)
 /* Memory at the peak is what was planned, also where evaluation needs the larger part. */
 Test(training, memory_at_the_peak_is_the_plan)
 {
-    static const char *const sets[] = {"", "-s eval_batch=64", "-s schedule.method=bptt -s optimizer.name=adamw"};
+    static const char *const sets[] = {"", "-s eval_batch=64",
+                                       "-s schedule.method=bptt -s optimizer.name=adamw"};
     write_recipe("", TINY_NETWORK);
     for (int i = 0; i < 3; i++) {
         EXPECT_CODE(0, run("train r.yaml --out run -s epochs=1 %s", sets[i]));
@@ -64,7 +66,8 @@ Test(training, a_learning_rate_that_is_too_high_stops_with_layer_and_time_step)
 {
     /* no neurons: the product of the weights is beyond float32 in the second mini-batch */
     write_recipe("optimizer: {lr: 1000000, momentum: 0, weight_decay: 1000}\nlr_schedule: {name: constant}\n",
-                 "network: [{type: flatten}, {type: linear, out: 8}, {type: linear, out: 8}, {type: linear, out: 8}, "
+                 "network: [{type: flatten}, {type: linear, out: 8}, {type: linear, out: 8}, {type: linear, "
+                 "out: 8}, "
                  "{type: linear, out: 8}, {type: linear, out: 4}]\n");
     EXPECT_CODE(6, run("train r.yaml --out run -s checkpoint_every=1"));
     EXPECT_SAID("the loss is not finite in epoch 1, mini-batch 2. First seen: layer ");
@@ -88,18 +91,21 @@ Test(training, a_checkpoint_before_the_bad_learning_rate_survives)
     sp_tensor_file before = tensors_of("run/checkpoint.safetensors");
     EXPECT_CODE(6, run("train --resume run -s optimizer.lr=1000000 -s optimizer.weight_decay=1000 "
                        "-s lr_schedule.name=constant -s loss.mse=1"));
-    cr_assert(strstr(text_of("err"), "time step") || strstr(text_of("err"), "a parameter, before"), "%s", text_of("err"));
+    cr_assert(strstr(text_of("err"), "time step") || strstr(text_of("err"), "a parameter, before"), "%s",
+              text_of("err"));
     sp_tensor_file after = tensors_of("run/checkpoint.safetensors");
     for (size_t i = 0; i < before.n; i++)
-        cr_assert_eq(memcmp(before.items[i].data, after.items[i].data, before.items[i].bytes), 0, "%s", before.items[i].name);
+        cr_assert_eq(memcmp(before.items[i].data, after.items[i].data, before.items[i].bytes), 0, "%s",
+                     before.items[i].name);
     sp_tensors_free(&before);
     sp_tensors_free(&after);
     json_decref(evaluated("run"));
     EXPECT_CODE(0, run("train --resume run"));
 }
 
-/* Loss and gradients can be finite when a parameter is not: nothing unusable takes the checkpoint's place. Weights grow a thousand
- * million times with each update; without a norm no kernel squares them, so that they overflow first on every device. */
+/* Loss and gradients can be finite when a parameter is not: nothing unusable takes the checkpoint's place.
+ * Weights grow a thousand million times with each update; without a norm no kernel squares them, so that they
+ * overflow first on every device. */
 Test(training, parameters_that_are_not_finite_are_not_saved)
 {
     write_recipe("optimizer: {lr: 1000000, momentum: 0, weight_decay: 1000}\nlr_schedule: {name: constant}\n",
@@ -119,8 +125,10 @@ static bool leftovers(const char *folder)
 /* A limit on file sizes plays the full disk: write fails in the middle of the checkpoint. */
 Test(training, a_full_disk_is_said_and_the_old_checkpoint_stays)
 {
-    write_recipe("", "network: [{type: flatten}, {type: linear, out: 4096}, {type: lif, v_th: 0.3}, {type: linear, out: 4}]\n");
-    EXPECT_CODE(130, run("train r.yaml --out run --max-iterations 2")); /* kernels are in the driver's cache now */
+    write_recipe("", "network: [{type: flatten}, {type: linear, out: 4096}, {type: lif, v_th: 0.3}, {type: "
+                     "linear, out: 4}]\n");
+    EXPECT_CODE(130,
+                run("train r.yaml --out run --max-iterations 2")); /* kernels are in the driver's cache now */
     sp_tensor_file before = tensors_of("run/checkpoint.safetensors");
     /* blocks of 512 bytes: 3 MB for a checkpoint of 4; a driver's own files are smaller */
     EXPECT_CODE(1, run_with("ulimit -f 6000;", "train --resume run -s checkpoint_every=1"));
@@ -130,7 +138,8 @@ Test(training, a_full_disk_is_said_and_the_old_checkpoint_stays)
     sp_tensor_file after = tensors_of("run/checkpoint.safetensors");
     cr_assert_str_eq(sp_tensors_meta(&after, "iteration"), "2");
     for (size_t i = 0; i < before.n; i++)
-        cr_assert_eq(memcmp(before.items[i].data, after.items[i].data, before.items[i].bytes), 0, "%s", before.items[i].name);
+        cr_assert_eq(memcmp(before.items[i].data, after.items[i].data, before.items[i].bytes), 0, "%s",
+                     before.items[i].name);
     sp_tensors_free(&before);
     sp_tensors_free(&after);
     json_decref(evaluated("run"));
@@ -150,9 +159,13 @@ Test(training, sequences_train_with_every_method)
     static const char *const methods[] = {"sltt", "bptt", "ottt"};
     for (int i = 0; i < 3; i++) {
         write_recipe("schedule: {time_steps: 3}\n", TINY_NETWORK);
-        EXPECT_CODE(0, run("train r.yaml --out run -s data.frames=3 -s epochs=4 -s schedule.method=%s -s optimizer.lr=0.2", methods[i]));
-        json_t *first = metrics_event("run", "epoch", 0), *last = metrics_event("run", "epoch", 3), *e = evaluated("run");
-        cr_assert_lt(number_of(last, "loss"), 0.7 * number_of(first, "loss"), "%s does not learn", methods[i]);
+        EXPECT_CODE(0, run("train r.yaml --out run -s data.frames=3 -s epochs=4 -s schedule.method=%s -s "
+                           "optimizer.lr=0.2",
+                           methods[i]));
+        json_t *first = metrics_event("run", "epoch", 0), *last = metrics_event("run", "epoch", 3),
+               *e = evaluated("run");
+        cr_assert_lt(number_of(last, "loss"), 0.7 * number_of(first, "loss"), "%s does not learn",
+                     methods[i]);
         cr_assert_gt(number_of(last, "test_accuracy"), 0.5, "%s", methods[i]);
         cr_assert_eq(number_of(e, "accuracy"), number_of(last, "test_accuracy"));
         json_decref(first), json_decref(last), json_decref(e);

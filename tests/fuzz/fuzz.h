@@ -1,5 +1,5 @@
-/* What the fuzz targets share. A target is one parser: it must take any bytes without a crash, a hang or a leak, and an
- * error must have a text. replay.c runs a target without libFuzzer. */
+/* What the fuzz targets share. A target is one parser: it must take any bytes without a crash, a hang or a
+ * leak, and an error must have a text. replay.c runs a target without libFuzzer. */
 #ifndef TEST_FUZZ_H
 #define TEST_FUZZ_H
 

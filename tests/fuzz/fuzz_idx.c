@@ -1,4 +1,5 @@
-/* IDX files, packed or not: the first byte is the length of the labels file that follows it, the rest the images file. */
+/* IDX files, packed or not: the first byte is the length of the labels file that follows it, the rest the
+ * images file. */
 #include "data/dataset.h"
 #include "fuzz.h"
 

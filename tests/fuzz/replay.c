@@ -1,5 +1,6 @@
-/* Runs a fuzz target without libFuzzer: every file of the folders and files named, cut short everywhere, with bytes changed,
- * and random bytes. A short stand-in for scripts/fuzz where there is no clang, and a regression test for what it found. */
+/* Runs a fuzz target without libFuzzer: every file of the folders and files named, cut short everywhere, with
+ * bytes changed, and random bytes. A short stand-in for scripts/fuzz where there is no clang, and a
+ * regression test for what it found. */
 #include <dirent.h>
 #include <string.h>
 #include <sys/stat.h>

@@ -26,8 +26,8 @@ static const answer device_answers[] = {
     {CL_DEVICE_PREFERRED_VECTOR_WIDTH_FLOAT, "vector_float", UINT},
     {CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT, "vector_float", UINT},
     {CL_DEVICE_MAX_CONSTANT_ARGS, "constant_args", UINT},
-    {0x4038, "amd_board", STRING},    // CL_DEVICE_BOARD_NAME_AMD: CLBlast asks it of AMD's GPUs
-    {0x4000, "nv_major", UINT},       // CL_DEVICE_COMPUTE_CAPABILITY_MAJOR_NV, _MINOR_NV
+    {0x4038, "amd_board", STRING}, // CL_DEVICE_BOARD_NAME_AMD: CLBlast asks it of AMD's GPUs
+    {0x4000, "nv_major", UINT},    // CL_DEVICE_COMPUTE_CAPABILITY_MAJOR_NV, _MINOR_NV
     {0x4001, "nv_minor", UINT},
     {CL_DEVICE_GLOBAL_MEM_SIZE, "global_bytes", ULONG},
     {CL_DEVICE_MAX_MEM_ALLOC_SIZE, "max_alloc_bytes", ULONG},
@@ -42,8 +42,10 @@ static const answer device_answers[] = {
 };
 
 static const answer platform_answers[] = {
-    {CL_PLATFORM_NAME, "name", STRING},       {CL_PLATFORM_VENDOR, "vendor", STRING},
-    {CL_PLATFORM_VERSION, "version", STRING}, {CL_PLATFORM_PROFILE, "profile", STRING},
+    {CL_PLATFORM_NAME, "name", STRING},
+    {CL_PLATFORM_VENDOR, "vendor", STRING},
+    {CL_PLATFORM_VERSION, "version", STRING},
+    {CL_PLATFORM_PROFILE, "profile", STRING},
     {CL_PLATFORM_EXTENSIONS, "extensions", STRING},
 };
 
@@ -62,16 +64,11 @@ static cl_int give_answer(const answer *a, const sp_yaml *y, size_t size, void *
 {
     size_t three[3];
     switch (a->kind) {
-    case STRING:
-        return give(y->text, strlen(y->text) + 1, size, value, size_ret);
-    case UINT:
-        return give(&(cl_uint){(cl_uint)y->integer}, sizeof(cl_uint), size, value, size_ret);
-    case ULONG:
-        return give(&(cl_ulong){(cl_ulong)y->integer}, sizeof(cl_ulong), size, value, size_ret);
-    case SIZE:
-        return give(&(size_t){(size_t)y->integer}, sizeof(size_t), size, value, size_ret);
-    case FLAG:
-        return give(&(cl_bool){y->integer != 0}, sizeof(cl_bool), size, value, size_ret);
+    case STRING: return give(y->text, strlen(y->text) + 1, size, value, size_ret);
+    case UINT: return give(&(cl_uint){(cl_uint)y->integer}, sizeof(cl_uint), size, value, size_ret);
+    case ULONG: return give(&(cl_ulong){(cl_ulong)y->integer}, sizeof(cl_ulong), size, value, size_ret);
+    case SIZE: return give(&(size_t){(size_t)y->integer}, sizeof(size_t), size, value, size_ret);
+    case FLAG: return give(&(cl_bool){y->integer != 0}, sizeof(cl_bool), size, value, size_ret);
     case SIZES:
         for (int i = 0; i < 3; i++)
             three[i] = (size_t)rules.max_work_item[i];
@@ -85,7 +82,9 @@ static cl_device_type type_of(const sp_yaml *y)
     static const struct {
         const char *name;
         cl_device_type type;
-    } types[] = {{"cpu", CL_DEVICE_TYPE_CPU}, {"gpu", CL_DEVICE_TYPE_GPU}, {"accelerator", CL_DEVICE_TYPE_ACCELERATOR}};
+    } types[] = {{"cpu", CL_DEVICE_TYPE_CPU},
+                 {"gpu", CL_DEVICE_TYPE_GPU},
+                 {"accelerator", CL_DEVICE_TYPE_ACCELERATOR}};
     for (size_t i = 0; i < 3; i++)
         if (strcmp(y->text, types[i].name) == 0)
             return types[i].type;
@@ -93,7 +92,8 @@ static cl_device_type type_of(const sp_yaml *y)
 }
 
 /* Answers that are made of a flag of the profile. */
-static bool derived(cl_device_id id, cl_device_info what, size_t size, void *value, size_t *size_ret, cl_int *code)
+static bool derived(cl_device_id id, cl_device_info what, size_t size, void *value, size_t *size_ret,
+                    cl_int *code)
 {
     const sp_yaml *y;
     cl_ulong bits = 0;
@@ -114,14 +114,16 @@ static bool derived(cl_device_id id, cl_device_info what, size_t size, void *val
     } else if (what == CL_DEVICE_IL_VERSION && rules.on && !profile_has_extension("cl_khr_il_program")) {
         *code = rules.cl_major < 2 ? CL_INVALID_VALUE : give("", 1, size, value, size_ret);
     } else if (what == CL_DEVICE_MAX_NUM_SUB_GROUPS && rules.on && !rules.sub_groups) {
-        *code = rules.cl_major < 2 ? CL_INVALID_VALUE : give(&(cl_uint){0}, sizeof(cl_uint), size, value, size_ret);
+        *code = rules.cl_major < 2 ? CL_INVALID_VALUE
+                                   : give(&(cl_uint){0}, sizeof(cl_uint), size, value, size_ret);
     } else {
         return false;
     }
     return true;
 }
 
-static cl_int CL_API_CALL get_device_info(cl_device_id id, cl_device_info what, size_t size, void *value, size_t *size_ret)
+static cl_int CL_API_CALL get_device_info(cl_device_id id, cl_device_info what, size_t size, void *value,
+                                          size_t *size_ret)
 {
     cl_int code = fault_now(FAULT_INFO, "clGetDeviceInfo");
     if (code != CL_SUCCESS || derived(id, what, size, value, size_ret, &code))
@@ -134,13 +136,15 @@ static cl_int CL_API_CALL get_device_info(cl_device_id id, cl_device_info what, 
     return driver.clGetDeviceInfo(id, what, size, value, size_ret);
 }
 
-static cl_int CL_API_CALL get_platform_info(cl_platform_id id, cl_platform_info what, size_t size, void *value, size_t *size_ret)
+static cl_int CL_API_CALL get_platform_info(cl_platform_id id, cl_platform_info what, size_t size,
+                                            void *value, size_t *size_ret)
 {
     cl_int code = fault_now(FAULT_INFO, "clGetPlatformInfo");
     if (code != CL_SUCCESS)
         return code;
     for (size_t i = 0; i < sizeof platform_answers / sizeof *platform_answers; i++) {
-        const sp_yaml *y = platform_answers[i].what == what ? profile_platform(platform_answers[i].key) : NULL;
+        const sp_yaml *y =
+            platform_answers[i].what == what ? profile_platform(platform_answers[i].key) : NULL;
         if (y)
             return give_answer(&platform_answers[i], y, size, value, size_ret);
     }
@@ -148,7 +152,8 @@ static cl_int CL_API_CALL get_platform_info(cl_platform_id id, cl_platform_info 
 }
 
 /* The driver lists by its own types; the played type decides which devices there are. */
-static cl_int CL_API_CALL get_device_ids(cl_platform_id id, cl_device_type type, cl_uint n, cl_device_id *out, cl_uint *n_ret)
+static cl_int CL_API_CALL get_device_ids(cl_platform_id id, cl_device_type type, cl_uint n, cl_device_id *out,
+                                         cl_uint *n_ret)
 {
     cl_int code = fault_now(FAULT_INFO, "clGetDeviceIDs");
     const sp_yaml *played = profile_get("type");
@@ -168,8 +173,8 @@ static cl_int CL_API_CALL get_platform_ids(cl_uint n, cl_platform_id *out, cl_ui
     return code != CL_SUCCESS ? code : driver.clGetPlatformIDs(n, out, n_ret);
 }
 
-static cl_int CL_API_CALL get_group_info(cl_kernel kernel, cl_device_id id, cl_kernel_work_group_info what, size_t size,
-                                         void *value, size_t *size_ret)
+static cl_int CL_API_CALL get_group_info(cl_kernel kernel, cl_device_id id, cl_kernel_work_group_info what,
+                                         size_t size, void *value, size_t *size_ret)
 {
     cl_int code = fault_now(FAULT_INFO, "clGetKernelWorkGroupInfo");
     if (code != CL_SUCCESS)
@@ -178,12 +183,14 @@ static cl_int CL_API_CALL get_group_info(cl_kernel kernel, cl_device_id id, cl_k
         return give(&(size_t){(size_t)rules.preferred_multiple}, sizeof(size_t), size, value, size_ret);
     code = driver.clGetKernelWorkGroupInfo(kernel, id, what, size, value, size_ret);
     int64_t most = rules.kernel_max_work_group ? rules.kernel_max_work_group : rules.max_work_group;
-    if (code == CL_SUCCESS && what == CL_KERNEL_WORK_GROUP_SIZE && value && most && *(size_t *)value > (size_t)most)
+    if (code == CL_SUCCESS && what == CL_KERNEL_WORK_GROUP_SIZE && value && most &&
+        *(size_t *)value > (size_t)most)
         *(size_t *)value = (size_t)most;
     return code;
 }
 
-static cl_int CL_API_CALL get_arg_info(cl_kernel kernel, cl_uint i, cl_kernel_arg_info what, size_t size, void *value, size_t *size_ret)
+static cl_int CL_API_CALL get_arg_info(cl_kernel kernel, cl_uint i, cl_kernel_arg_info what, size_t size,
+                                       void *value, size_t *size_ret)
 {
     cl_int code = fault_now(FAULT_INFO, "clGetKernelArgInfo");
     if (code != CL_SUCCESS)
@@ -193,19 +200,22 @@ static cl_int CL_API_CALL get_arg_info(cl_kernel kernel, cl_uint i, cl_kernel_ar
     return driver.clGetKernelArgInfo(kernel, i, what, size, value, size_ret);
 }
 
-static cl_int CL_API_CALL get_kernel_info(cl_kernel kernel, cl_kernel_info what, size_t size, void *value, size_t *size_ret)
+static cl_int CL_API_CALL get_kernel_info(cl_kernel kernel, cl_kernel_info what, size_t size, void *value,
+                                          size_t *size_ret)
 {
     cl_int code = fault_now(FAULT_INFO, "clGetKernelInfo");
     return code != CL_SUCCESS ? code : driver.clGetKernelInfo(kernel, what, size, value, size_ret);
 }
 
-static cl_int CL_API_CALL get_mem_info(cl_mem mem, cl_mem_info what, size_t size, void *value, size_t *size_ret)
+static cl_int CL_API_CALL get_mem_info(cl_mem mem, cl_mem_info what, size_t size, void *value,
+                                       size_t *size_ret)
 {
     cl_int code = fault_now(FAULT_INFO, "clGetMemObjectInfo");
     return code != CL_SUCCESS ? code : driver.clGetMemObjectInfo(mem, what, size, value, size_ret);
 }
 
-static cl_int CL_API_CALL get_event_times(cl_event event, cl_profiling_info what, size_t size, void *value, size_t *size_ret)
+static cl_int CL_API_CALL get_event_times(cl_event event, cl_profiling_info what, size_t size, void *value,
+                                          size_t *size_ret)
 {
     cl_int code = fault_now(FAULT_INFO, "clGetEventProfilingInfo");
     return code != CL_SUCCESS ? code : driver.clGetEventProfilingInfo(event, what, size, value, size_ret);
@@ -217,8 +227,9 @@ static void *CL_API_CALL get_extension(cl_platform_id id, const char *name)
     return rules.on && rules.extensions ? NULL : driver.clGetExtensionFunctionAddressForPlatform(id, name);
 }
 
-static cl_int CL_API_CALL get_sub_group_info(cl_kernel kernel, cl_device_id id, cl_kernel_sub_group_info what, size_t in_size,
-                                             const void *in, size_t size, void *value, size_t *size_ret)
+static cl_int CL_API_CALL get_sub_group_info(cl_kernel kernel, cl_device_id id, cl_kernel_sub_group_info what,
+                                             size_t in_size, const void *in, size_t size, void *value,
+                                             size_t *size_ret)
 {
     if (rules.on && !rules.sub_groups)
         return refuse(CL_INVALID_OPERATION, "clGetKernelSubGroupInfo", "this device has no sub-groups");

@@ -1,6 +1,7 @@
-/* Faults on demand: SPIKEPORT_LAYER_FAULT=KIND:N:WHAT makes the N-th call of a kind fail. WHAT is a code by name or
- * number ("CL_OUT_OF_RESOURCES", "-5"), with "+" behind it for that call and all after it; "lost" (every call from
- * then on fails with CL_DEVICE_NOT_AVAILABLE); or "delay=SECONDS". Also the counts and the report of the process. */
+/* Faults on demand: SPIKEPORT_LAYER_FAULT=KIND:N:WHAT makes the N-th call of a kind fail. WHAT is a code by
+ * name or number ("CL_OUT_OF_RESOURCES", "-5"), with "+" behind it for that call and all after it; "lost"
+ * (every call from then on fails with CL_DEVICE_NOT_AVAILABLE); or "delay=SECONDS". Also the counts and the
+ * report of the process. */
 #include "layer.h"
 
 #include <stdarg.h>
@@ -10,8 +11,10 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *const fault_names[N_FAULTS] = {"create", "alloc", "build", "arg", "enqueue", "write", "read", "finish", "info", "any"};
-static const char *const object_names[N_OBJECTS] = {"contexts", "queues", "buffers", "programs", "kernels", "events"};
+static const char *const fault_names[N_FAULTS] = {"create", "alloc", "build",  "arg",  "enqueue",
+                                                  "write",  "read",  "finish", "info", "any"};
+static const char *const object_names[N_OBJECTS] = {"contexts", "queues",  "buffers",
+                                                    "programs", "kernels", "events"};
 
 static struct {
     bool on, stays, lost;
@@ -29,9 +32,9 @@ static cl_int code_of(const char *text)
         const char *name;
         cl_int code;
     } codes[] = {
-        {"CL_DEVICE_NOT_FOUND", -1},     {"CL_DEVICE_NOT_AVAILABLE", -2},
+        {"CL_DEVICE_NOT_FOUND", -1},       {"CL_DEVICE_NOT_AVAILABLE", -2},
         {"CL_COMPILER_NOT_AVAILABLE", -3}, {"CL_MEM_OBJECT_ALLOCATION_FAILURE", -4},
-        {"CL_OUT_OF_RESOURCES", -5},     {"CL_OUT_OF_HOST_MEMORY", -6},
+        {"CL_OUT_OF_RESOURCES", -5},       {"CL_OUT_OF_HOST_MEMORY", -6},
         {"CL_BUILD_PROGRAM_FAILURE", -11}, {"CL_INVALID_VALUE", -30},
         {"CL_INVALID_COMMAND_QUEUE", -36}, {"CL_INVALID_KERNEL", -48},
         {"CL_INVALID_OPERATION", -59},
@@ -42,7 +45,9 @@ static cl_int code_of(const char *text)
             return codes[i].code;
     long code = strtol(text, &end, 10);
     if (*end || code >= 0)
-        layer_die("SPIKEPORT_LAYER_FAULT: \"%s\" is no code that the layer knows; write it as a negative number", text);
+        layer_die("SPIKEPORT_LAYER_FAULT: \"%s\" is no code that the layer knows; write it as a negative "
+                  "number",
+                  text);
     return (cl_int)code;
 }
 
@@ -142,9 +147,11 @@ __attribute__((destructor)) static void report(void)
     for (int i = 0; i < N_FAULTS; i++)
         fprintf(f, "calls %s %ld\n", fault_names[i], (long)calls[i]);
     for (int i = 0; i < N_OBJECTS; i++) {
-        fprintf(f, "made %s %ld\nlive %s %ld\n", object_names[i], (long)made[i], object_names[i], (long)live[i]);
+        fprintf(f, "made %s %ld\nlive %s %ld\n", object_names[i], (long)made[i], object_names[i],
+                (long)live[i]);
         leaks += live[i] < 0 ? -live[i] : live[i];
     }
-    fprintf(f, "injected %ld\nrefused %ld\nunaligned_host %ld\nleaks %ld\n", (long)injected, (long)refused, (long)unaligned, leaks);
+    fprintf(f, "injected %ld\nrefused %ld\nunaligned_host %ld\nleaks %ld\n", (long)injected, (long)refused,
+            (long)unaligned, leaks);
     fclose(f);
 }

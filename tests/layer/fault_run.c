@@ -62,7 +62,8 @@ long reported(const char *key)
 static void start(const char *fault, const char *const *argv)
 {
     char path[640];
-    if (chdir(sweep.work) != 0 || !freopen("out", "w", stdout) || !freopen("err", "w", stderr) || !freopen("/dev/null", "r", stdin))
+    if (chdir(sweep.work) != 0 || !freopen("out", "w", stdout) || !freopen("err", "w", stderr) ||
+        !freopen("/dev/null", "r", stdin))
         _exit(98);
     snprintf(path, sizeof path, "%s/report", sweep.work);
     setenv("SPIKEPORT_LAYER_REPORT", path, 1);
@@ -126,5 +127,6 @@ int resume(const char *folder)
 
 void keep_caches(void)
 {
-    shell("cd '%s' && rm -rf warm && cp -r cache warm%s", sweep.work, sweep.untrusted ? " && rm -f warm/conformance.jsonl" : "");
+    shell("cd '%s' && rm -rf warm && cp -r cache warm%s", sweep.work,
+          sweep.untrusted ? " && rm -f warm/conformance.jsonl" : "");
 }

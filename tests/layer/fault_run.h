@@ -8,7 +8,8 @@ enum { MAX_MORE = 8, TIMED_OUT = 2000, BY_SIGNAL = 1000 };
 
 /* What is the same for all runs of a sweep. */
 typedef struct sweep_setup {
-    const char *program, *layer, *recipe, *more[MAX_MORE + 1]; /* more: arguments of train, NULL behind the last */
+    const char *program, *layer, *recipe,
+        *more[MAX_MORE + 1]; /* more: arguments of train, NULL behind the last */
     char work[512];
     bool untrusted;   /* no run knows of the checks that passed before it */
     bool from_source; /* programs are built from source, not taken from the program cache */
@@ -21,8 +22,8 @@ void shell(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 char *text_of(const char *name);
 /* A whole number from the layer's report; -1 when there is none (the process did not get to its end). */
 long reported(const char *key);
-/* A training into a new folder of the work folder, or the continuing of one. Its exit code, BY_SIGNAL + N for signal N,
- * TIMED_OUT when the time was over. */
+/* A training into a new folder of the work folder, or the continuing of one. Its exit code, BY_SIGNAL + N for
+ * signal N, TIMED_OUT when the time was over. */
 int train(const char *fault, const char *folder);
 int resume(const char *folder);
 /* The caches as they are after a run are what every later run begins with. */

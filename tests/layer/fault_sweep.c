@@ -1,10 +1,12 @@
-/* Makes the n-th OpenCL call of a training fail, for n = 1, 2, 3, ... until a run passes untouched, and looks at how each
- * run ends: by a documented fall-back, or with an exit code and an error that names what failed; the last checkpoint must
- * be there and continue to the same bits; nothing may leak, crash or hang.
- *   fault_sweep PROGRAM LAYER RECIPE WORK [--every N] [--first N] [--only KIND] [--except KIND] [--jobs N] [--untrusted]
+/* Makes the n-th OpenCL call of a training fail, for n = 1, 2, 3, ... until a run passes untouched, and looks
+ * at how each run ends: by a documented fall-back, or with an exit code and an error that names what failed;
+ * the last checkpoint must be there and continue to the same bits; nothing may leak, crash or hang.
+ *   fault_sweep PROGRAM LAYER RECIPE WORK [--every N] [--first N] [--only KIND] [--except KIND] [--jobs N]
+ * [--untrusted]
  *               [--from-source] [-- arguments of train]
- * Of each kind the first N calls (--first, 3) are all tried, and after them every N-th (--every, 0: some spread out).
- * Programs come from spikeport's program cache, filled by a run before; --from-source has the driver build them.
+ * Of each kind the first N calls (--first, 3) are all tried, and after them every N-th (--every, 0: some
+ * spread out). Programs come from spikeport's program cache, filled by a run before; --from-source has the
+ * driver build them.
  * --untrusted: kernels are checked against their C references in each run. */
 #define _XOPEN_SOURCE 700 // realpath
 #include <errno.h>
@@ -51,12 +53,14 @@ typedef struct row {
 } row;
 
 static sp_tensor_file final; // of the run that nothing happened to
-static int jobs = 1, job;    // as many processes share the calls; this one takes every `jobs`-th, beginning at `job`
+static int jobs = 1,
+           job; // as many processes share the calls; this one takes every `jobs`-th, beginning at `job`
 
 /* Tensors and place in training; what was measured in seconds may differ. */
 static bool same(const sp_tensor_file *a, const sp_tensor_file *b)
 {
-    static const char *const keys[] = {"epoch", "batch", "iteration", "loss_sum", "correct", "seen", "best_accuracy"};
+    static const char *const keys[] = {"epoch",   "batch", "iteration",    "loss_sum",
+                                       "correct", "seen",  "best_accuracy"};
     if (a->n != b->n)
         return false;
     for (size_t i = 0; i < a->n; i++)
@@ -101,7 +105,8 @@ static bool continues(const sp_tensor_file *c)
 static long iterations_said(void)
 {
     long n = 0;
-    for (const char *at = text_of("run/metrics.jsonl"); (at = strstr(at, "\"event\":\"batch\"")) != NULL; at++)
+    for (const char *at = text_of("run/metrics.jsonl"); (at = strstr(at, "\"event\":\"batch\"")) != NULL;
+         at++)
         n++;
     return n;
 }
@@ -136,7 +141,8 @@ static bool error_is_clear(int code)
     for (size_t i = 0; i < 3; i++)
         if (strncmp(e + 7, bare[i], strlen(bare[i])) == 0)
             return false;
-    return strstr(e, "CL_") || strstr(e, "has not answered") || strstr(e, "no usable device") || strstr(e, "compiler");
+    return strstr(e, "CL_") || strstr(e, "has not answered") || strstr(e, "no usable device") ||
+           strstr(e, "compiler");
 }
 
 static void blame(const char *fault, const char *what, int code)
@@ -207,8 +213,8 @@ static void try_all(const plan *p, long calls, long first, long every, row *r)
 
 static void print(const char *label, const row *r)
 {
-    printf("%-38s %8ld %8ld %8ld %8ld %8ld %8ld %8ld %8ld %8ld\n", label, r->injected, r->survived, r->errors, r->silent, r->unclear,
-           r->crashes, r->hangs, r->leaks, r->lost);
+    printf("%-38s %8ld %8ld %8ld %8ld %8ld %8ld %8ld %8ld %8ld\n", label, r->injected, r->survived, r->errors,
+           r->silent, r->unclear, r->crashes, r->hangs, r->leaks, r->lost);
     fflush(stdout);
 }
 
@@ -259,7 +265,8 @@ static void work_apart(int to, const long *calls, const choice *c)
     strcpy(all, sweep.work);
     if (snprintf(sweep.work, sizeof sweep.work, "%s/job%d", all, job) >= (int)sizeof sweep.work)
         die("%s: the name is too long", all);
-    shell("rm -rf '%s' && mkdir -p '%s' && cp -r '%s/warm' '%s/warm'", sweep.work, sweep.work, all, sweep.work);
+    shell("rm -rf '%s' && mkdir -p '%s' && cp -r '%s/warm' '%s/warm'", sweep.work, sweep.work, all,
+          sweep.work);
     if (pocl && *pocl) {
         char own[sizeof sweep.work + 8];
         snprintf(own, sizeof own, "%s/pocl", sweep.work);
@@ -367,15 +374,16 @@ int main(int argc, char **argv)
     unsetenv("SPIKEPORT_PLUGIN_PATH");
     shell("rm -rf '%s/warm'", sweep.work);
     untouched(calls);
-    printf("%-38s %8s %8s %8s %8s %8s %8s %8s %8s %8s\n", "fault (calls of a whole run)", "injected", "survived", "errors", "silent",
-           "unclear", "crashes", "hangs", "leaks", "ckp lost");
+    printf("%-38s %8s %8s %8s %8s %8s %8s %8s %8s %8s\n", "fault (calls of a whole run)", "injected",
+           "survived", "errors", "silent", "unclear", "crashes", "hangs", "leaks", "ckp lost");
     fflush(stdout); // the children would print it again
     row all = run_sweep(calls, &c);
     print("all", &all);
     for (size_t i = 0; i < n_known; i++)
         sp_tensors_free(&known[i]);
     sp_tensors_free(&final);
-    bool good = all.injected > 0 && all.survived + all.errors == all.injected && !all.silent && !all.unclear && !all.leaks && !all.lost;
+    bool good = all.injected > 0 && all.survived + all.errors == all.injected && !all.silent &&
+                !all.unclear && !all.leaks && !all.lost;
     puts(good ? "every fault ended in words or in a fall-back" : "FAILED");
     return good ? 0 : 1;
 }

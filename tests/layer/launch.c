@@ -1,13 +1,18 @@
 /* Kernels in the queue and waiting: work-group limits, local and constant memory, counts, faults. */
 #include "layer.h"
 
-/* The driver would choose for itself, and more than the played device takes: largest divisors, first dimension first. */
-static void choose_local(cl_kernel kernel, cl_device_id id, cl_uint dims, const size_t *global, size_t most, size_t *local)
+/* The driver would choose for itself, and more than the played device takes: largest divisors, first
+ * dimension first. */
+static void choose_local(cl_kernel kernel, cl_device_id id, cl_uint dims, const size_t *global, size_t most,
+                         size_t *local)
 {
     size_t wanted[3] = {0};
-    driver.clGetKernelWorkGroupInfo(kernel, id, CL_KERNEL_COMPILE_WORK_GROUP_SIZE, sizeof wanted, wanted, NULL);
+    driver.clGetKernelWorkGroupInfo(kernel, id, CL_KERNEL_COMPILE_WORK_GROUP_SIZE, sizeof wanted, wanted,
+                                    NULL);
     for (cl_uint d = 0; d < dims; d++) {
-        size_t limit = rules.max_work_item[d] && most > (size_t)rules.max_work_item[d] ? (size_t)rules.max_work_item[d] : most;
+        size_t limit = rules.max_work_item[d] && most > (size_t)rules.max_work_item[d]
+                           ? (size_t)rules.max_work_item[d]
+                           : most;
         local[d] = wanted[0] ? wanted[d] : limit < global[d] ? limit : global[d];
         while (local[d] > 1 && global[d] % local[d])
             local[d]--;
@@ -15,31 +20,36 @@ static void choose_local(cl_kernel kernel, cl_device_id id, cl_uint dims, const 
     }
 }
 
-static cl_int wrong_groups(cl_kernel kernel, cl_device_id id, cl_uint dims, const size_t *local, size_t most, const char *call)
+static cl_int wrong_groups(cl_kernel kernel, cl_device_id id, cl_uint dims, const size_t *local, size_t most,
+                           const char *call)
 {
     size_t items = 1;
     cl_ulong bytes = 0;
     for (cl_uint d = 0; d < dims; d++) {
         items *= local[d];
         if (rules.max_work_item[d] && local[d] > (size_t)rules.max_work_item[d])
-            return refuse(CL_INVALID_WORK_ITEM_SIZE, call, "%zu items in dimension %u, the device takes %lld", local[d], d,
-                          (long long)rules.max_work_item[d]);
+            return refuse(CL_INVALID_WORK_ITEM_SIZE, call, "%zu items in dimension %u, the device takes %lld",
+                          local[d], d, (long long)rules.max_work_item[d]);
     }
     if (most && items > most)
-        return refuse(CL_INVALID_WORK_GROUP_SIZE, call, "groups of %zu items, the device takes %zu", items, most);
+        return refuse(CL_INVALID_WORK_GROUP_SIZE, call, "groups of %zu items, the device takes %zu", items,
+                      most);
     if (rules.local_bytes &&
-        driver.clGetKernelWorkGroupInfo(kernel, id, CL_KERNEL_LOCAL_MEM_SIZE, sizeof bytes, &bytes, NULL) == CL_SUCCESS &&
+        driver.clGetKernelWorkGroupInfo(kernel, id, CL_KERNEL_LOCAL_MEM_SIZE, sizeof bytes, &bytes, NULL) ==
+            CL_SUCCESS &&
         bytes > (cl_ulong)rules.local_bytes)
-        return refuse(CL_OUT_OF_RESOURCES, call, "%llu bytes of local memory, the device has %lld", (unsigned long long)bytes,
-                      (long long)rules.local_bytes);
+        return refuse(CL_OUT_OF_RESOURCES, call, "%llu bytes of local memory, the device has %lld",
+                      (unsigned long long)bytes, (long long)rules.local_bytes);
     return CL_SUCCESS;
 }
 
-static cl_int CL_API_CALL enqueue_kernel(cl_command_queue q, cl_kernel kernel, cl_uint dims, const size_t *offset, const size_t *global,
-                                         const size_t *local, cl_uint n, const cl_event *waits, cl_event *event)
+static cl_int CL_API_CALL enqueue_kernel(cl_command_queue q, cl_kernel kernel, cl_uint dims,
+                                         const size_t *offset, const size_t *global, const size_t *local,
+                                         cl_uint n, const cl_event *waits, cl_event *event)
 {
     static const char call[] = "clEnqueueNDRangeKernel";
-    size_t most = (size_t)(rules.kernel_max_work_group ? rules.kernel_max_work_group : rules.max_work_group), chosen[3];
+    size_t most = (size_t)(rules.kernel_max_work_group ? rules.kernel_max_work_group : rules.max_work_group),
+           chosen[3];
     cl_int code = fault_now(FAULT_ENQUEUE, call);
     if (code != CL_SUCCESS)
         return code;
@@ -70,18 +80,21 @@ static cl_int CL_API_CALL set_arg(cl_kernel kernel, cl_uint i, size_t size, cons
     if (code != CL_SUCCESS)
         return code;
     if (rules.constant_bytes && size == sizeof(cl_mem) && value && *(const cl_mem *)value &&
-        driver.clGetKernelArgInfo(kernel, i, CL_KERNEL_ARG_ADDRESS_QUALIFIER, sizeof space, &space, NULL) == CL_SUCCESS &&
+        driver.clGetKernelArgInfo(kernel, i, CL_KERNEL_ARG_ADDRESS_QUALIFIER, sizeof space, &space, NULL) ==
+            CL_SUCCESS &&
         space == CL_KERNEL_ARG_ADDRESS_CONSTANT &&
-        driver.clGetMemObjectInfo(*(const cl_mem *)value, CL_MEM_SIZE, sizeof bytes, &bytes, NULL) == CL_SUCCESS &&
+        driver.clGetMemObjectInfo(*(const cl_mem *)value, CL_MEM_SIZE, sizeof bytes, &bytes, NULL) ==
+            CL_SUCCESS &&
         bytes > (size_t)rules.constant_bytes)
-        return refuse(CL_OUT_OF_RESOURCES, call, "a constant buffer of %zu bytes, the device takes %lld", bytes,
-                      (long long)rules.constant_bytes);
+        return refuse(CL_OUT_OF_RESOURCES, call, "a constant buffer of %zu bytes, the device takes %lld",
+                      bytes, (long long)rules.constant_bytes);
     return driver.clSetKernelArg(kernel, i, size, value);
 }
 
 static cl_int CL_API_CALL finish(cl_command_queue q)
 {
-    cl_int code = fault_now(FAULT_FINISH, "clFinish"), real = driver.clFinish(q); // a lost device waits for nothing
+    cl_int code = fault_now(FAULT_FINISH, "clFinish"),
+           real = driver.clFinish(q); // a lost device waits for nothing
     return code != CL_SUCCESS ? code : real;
 }
 

@@ -1,4 +1,5 @@
-/* The loader's side: clGetLayerInfo and clInitLayer. The loader calls these by name when OPENCL_LAYERS names this file. */
+/* The loader's side: clGetLayerInfo and clInitLayer. The loader calls these by name when OPENCL_LAYERS names
+ * this file. */
 #include "layer.h"
 
 #include <stdarg.h>
@@ -21,8 +22,10 @@ void layer_die(const char *fmt, ...)
     _exit(99);
 }
 
-__attribute__((visibility("default"))) CL_API_ENTRY cl_int CL_API_CALL clGetLayerInfo(cl_layer_info what, size_t size,
-                                                                                      void *value, size_t *size_ret)
+__attribute__((visibility("default"))) CL_API_ENTRY cl_int CL_API_CALL clGetLayerInfo(cl_layer_info what,
+                                                                                      size_t size,
+                                                                                      void *value,
+                                                                                      size_t *size_ret)
 {
     static const cl_layer_api_version version = CL_LAYER_API_VERSION_100;
     static const char name[] = "spikeport test layer";
@@ -39,8 +42,8 @@ __attribute__((visibility("default"))) CL_API_ENTRY cl_int CL_API_CALL clGetLaye
     return CL_SUCCESS;
 }
 
-__attribute__((visibility("default"))) CL_API_ENTRY cl_int CL_API_CALL clInitLayer(
-    cl_uint n, const cl_icd_dispatch *target, cl_uint *n_ret, const cl_icd_dispatch **out)
+__attribute__((visibility("default"))) CL_API_ENTRY cl_int CL_API_CALL
+clInitLayer(cl_uint n, const cl_icd_dispatch *target, cl_uint *n_ret, const cl_icd_dispatch **out)
 {
     size_t bytes = n * sizeof(void *); // an older loader has fewer entries; those it has come first
     memcpy(&driver, target, bytes < sizeof driver ? bytes : sizeof driver);

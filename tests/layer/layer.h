@@ -1,6 +1,6 @@
-/* A layer under the OpenCL loader that plays another device on top of the real one, refuses what that device would
- * refuse, makes calls fail on demand, and counts objects. What the files of this folder share; docs/TESTING.md says how
- * to use it. */
+/* A layer under the OpenCL loader that plays another device on top of the real one, refuses what that device
+ * would refuse, makes calls fail on demand, and counts objects. What the files of this folder share;
+ * docs/TESTING.md says how to use it. */
 #ifndef TESTS_LAYER_LAYER_H
 #define TESTS_LAYER_LAYER_H
 
@@ -23,16 +23,17 @@
 /* The driver underneath. */
 extern cl_icd_dispatch driver;
 
-/* What is wrong with the layer's own settings ends the process: a layer that is not on must not look like a test that
- * passes. */
+/* What is wrong with the layer's own settings ends the process: a layer that is not on must not look like a
+ * test that passes. */
 void layer_die(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
 
 /* ---- profile.c: the device that is played ---- */
 
 /* Rules that are enforced and no single answer of clGetDeviceInfo; 0 or NULL where the profile is silent. */
 typedef struct layer_rules {
-    bool on;                /* there is a profile */
-    bool compiler, refuse_at_create; /* sources: taken; refused by clCreateProgramWithSource instead of clBuildProgram */
+    bool on; /* there is a profile */
+    bool compiler,
+        refuse_at_create; /* sources: taken; refused by clCreateProgramWithSource instead of clBuildProgram */
     bool fp64, out_of_order, profiling, arg_info, binaries, sub_groups;
     int64_t max_work_group, kernel_max_work_group, preferred_multiple, max_work_item[3];
     int64_t max_alloc_bytes, global_bytes, local_bytes, constant_bytes, base_align_bits, host_align_bytes;
@@ -59,8 +60,28 @@ void launch_install(cl_icd_dispatch *table);   /* launch.c: kernels in the queue
 
 /* ---- fault.c: the n-th call fails, and objects are counted ---- */
 
-typedef enum { FAULT_CREATE, FAULT_ALLOC, FAULT_BUILD, FAULT_ARG, FAULT_ENQUEUE, FAULT_WRITE, FAULT_READ, FAULT_FINISH, FAULT_INFO, FAULT_ANY, N_FAULTS } fault_kind;
-typedef enum { OBJECT_CONTEXT, OBJECT_QUEUE, OBJECT_BUFFER, OBJECT_PROGRAM, OBJECT_KERNEL, OBJECT_EVENT, N_OBJECTS } object_kind;
+typedef enum {
+    FAULT_CREATE,
+    FAULT_ALLOC,
+    FAULT_BUILD,
+    FAULT_ARG,
+    FAULT_ENQUEUE,
+    FAULT_WRITE,
+    FAULT_READ,
+    FAULT_FINISH,
+    FAULT_INFO,
+    FAULT_ANY,
+    N_FAULTS
+} fault_kind;
+typedef enum {
+    OBJECT_CONTEXT,
+    OBJECT_QUEUE,
+    OBJECT_BUFFER,
+    OBJECT_PROGRAM,
+    OBJECT_KERNEL,
+    OBJECT_EVENT,
+    N_OBJECTS
+} object_kind;
 
 /* Reads SPIKEPORT_LAYER_FAULT and SPIKEPORT_LAYER_REPORT. */
 void fault_load(void);

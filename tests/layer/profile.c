@@ -1,4 +1,5 @@
-/* The profile: a YAML file whose keys are answers of the played device. Absent keys leave what the driver says. */
+/* The profile: a YAML file whose keys are answers of the played device. Absent keys leave what the driver
+ * says. */
 #include "layer.h"
 
 #include <stdio.h>
@@ -10,13 +11,46 @@ static sp_yaml_doc doc;
 static const sp_yaml *platform;
 
 static const char *const keys[] = {
-    "about",        "platform",        "name",          "vendor",          "vendor_id",         "version",
-    "driver",       "c_version",       "profile",       "type",            "extensions",        "compute_units",
-    "clock_mhz",    "max_work_group",  "max_work_item", "kernel_max_work_group", "preferred_multiple", "vector_float",
-    "global_bytes", "max_alloc_bytes", "local_bytes",   "local_type",      "constant_bytes",    "constant_args",
-    "parameter_bytes", "base_align_bits", "host_align_bytes", "unified", "compiler",      "refuse_source_at",
-    "fp64",         "out_of_order",    "profiling",     "arg_info",        "binaries",          "sub_groups",
-    "refuse",       "amd_board",       "nv_major",      "nv_minor",
+    "about",
+    "platform",
+    "name",
+    "vendor",
+    "vendor_id",
+    "version",
+    "driver",
+    "c_version",
+    "profile",
+    "type",
+    "extensions",
+    "compute_units",
+    "clock_mhz",
+    "max_work_group",
+    "max_work_item",
+    "kernel_max_work_group",
+    "preferred_multiple",
+    "vector_float",
+    "global_bytes",
+    "max_alloc_bytes",
+    "local_bytes",
+    "local_type",
+    "constant_bytes",
+    "constant_args",
+    "parameter_bytes",
+    "base_align_bits",
+    "host_align_bytes",
+    "unified",
+    "compiler",
+    "refuse_source_at",
+    "fp64",
+    "out_of_order",
+    "profiling",
+    "arg_info",
+    "binaries",
+    "sub_groups",
+    "refuse",
+    "amd_board",
+    "nv_major",
+    "nv_minor",
 };
 static const char *const platform_keys[] = {"name", "vendor", "version", "profile", "extensions"};
 
@@ -65,8 +99,14 @@ static void read_rules(void)
     sp_error err = {0};
     int moment = 0;
     const char *version = "";
-    rules = (layer_rules){.on = true, .compiler = true, .fp64 = true, .out_of_order = true, .profiling = true,
-                          .arg_info = true, .binaries = true, .sub_groups = true};
+    rules = (layer_rules){.on = true,
+                          .compiler = true,
+                          .fp64 = true,
+                          .out_of_order = true,
+                          .profiling = true,
+                          .arg_info = true,
+                          .binaries = true,
+                          .sub_groups = true};
     read_flag("compiler", &rules.compiler);
     read_flag("fp64", &rules.fp64);
     read_flag("out_of_order", &rules.out_of_order);
@@ -108,10 +148,13 @@ void profile_load(void)
     if (!doc.root || doc.root->kind != SP_YAML_MAP)
         layer_die("%s: a profile is a map of keys", path);
     apply_settings();
-    must(sp_yaml_check_keys(doc.root, keys, sizeof keys / sizeof *keys, "a profile of the test layer", &err), &err);
+    must(sp_yaml_check_keys(doc.root, keys, sizeof keys / sizeof *keys, "a profile of the test layer", &err),
+         &err);
     platform = sp_yaml_get(doc.root, "platform");
     if (platform)
-        must(sp_yaml_check_keys(platform, platform_keys, sizeof platform_keys / sizeof *platform_keys, "a platform", &err), &err);
+        must(sp_yaml_check_keys(platform, platform_keys, sizeof platform_keys / sizeof *platform_keys,
+                                "a platform", &err),
+             &err);
     read_rules();
 }
 

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static cl_context CL_API_CALL create_context(const cl_context_properties *properties, cl_uint n, const cl_device_id *ids,
-                                             void(CL_CALLBACK *notify)(const char *, const void *, size_t, void *),
-                                             void *user, cl_int *code)
+static cl_context CL_API_CALL create_context(
+    const cl_context_properties *properties, cl_uint n, const cl_device_id *ids,
+    void(CL_CALLBACK *notify)(const char *, const void *, size_t, void *), void *user, cl_int *code)
 {
     cl_int fault = fault_now(FAULT_CREATE, "clCreateContext");
     if (fault != CL_SUCCESS)
@@ -26,7 +26,8 @@ static cl_int wrong_queue(cl_command_queue_properties wanted, const char *call)
     return fault_now(FAULT_CREATE, call);
 }
 
-static cl_command_queue CL_API_CALL create_queue(cl_context c, cl_device_id id, cl_command_queue_properties wanted, cl_int *code)
+static cl_command_queue CL_API_CALL create_queue(cl_context c, cl_device_id id,
+                                                 cl_command_queue_properties wanted, cl_int *code)
 {
     cl_int wrong = wrong_queue(wanted, "clCreateCommandQueue");
     if (wrong != CL_SUCCESS)
@@ -36,15 +37,17 @@ static cl_command_queue CL_API_CALL create_queue(cl_context c, cl_device_id id, 
     return q;
 }
 
-static cl_command_queue CL_API_CALL create_queue_2(cl_context c, cl_device_id id, const cl_queue_properties *list, cl_int *code)
+static cl_command_queue CL_API_CALL create_queue_2(cl_context c, cl_device_id id,
+                                                   const cl_queue_properties *list, cl_int *code)
 {
     static const char call[] = "clCreateCommandQueueWithProperties";
     cl_command_queue_properties wanted = 0;
     for (const cl_queue_properties *p = list; p && *p; p += 2)
         if (*p == CL_QUEUE_PROPERTIES)
             wanted = p[1];
-    cl_int wrong = rules.on && rules.cl_major == 1 ? refuse(CL_INVALID_OPERATION, call, "this device is OpenCL 1.%d", rules.cl_minor)
-                                                   : wrong_queue(wanted, call);
+    cl_int wrong = rules.on && rules.cl_major == 1
+                       ? refuse(CL_INVALID_OPERATION, call, "this device is OpenCL 1.%d", rules.cl_minor)
+                       : wrong_queue(wanted, call);
     if (wrong != CL_SUCCESS)
         return give_code(code, wrong);
     cl_command_queue q = driver.clCreateCommandQueueWithProperties(c, id, list, code);
@@ -61,14 +64,15 @@ static bool has_word(cl_uint n, const char **texts, const size_t *lengths, const
     return false;
 }
 
-/* Lines in front of a source that take away what the played device lacks; `double` becomes a word that does not compile.
- * Only words that the source has: one that needs nothing of it stays as it is, and the driver's own cache knows it from
- * every other device that was played. */
+/* Lines in front of a source that take away what the played device lacks; `double` becomes a word that does
+ * not compile. Only words that the source has: one that needs nothing of it stays as it is, and the driver's
+ * own cache knows it from every other device that was played. */
 static char *prelude(cl_context context, cl_uint n, const char **texts, const size_t *lengths)
 {
-    static const char no_double[] = "#define double this_device_has_no_double\n#define double2 this_device_has_no_double\n"
-                                    "#define double4 this_device_has_no_double\n#define double8 this_device_has_no_double\n"
-                                    "#define double16 this_device_has_no_double\n#undef cl_khr_fp64\n#undef __opencl_c_fp64\n";
+    static const char no_double[] =
+        "#define double this_device_has_no_double\n#define double2 this_device_has_no_double\n"
+        "#define double4 this_device_has_no_double\n#define double8 this_device_has_no_double\n"
+        "#define double16 this_device_has_no_double\n#undef cl_khr_fp64\n#undef __opencl_c_fp64\n";
     char list[8192] = "", *save = NULL, *out = calloc(1, 16384);
     cl_device_id id = NULL;
     if (!out)
@@ -78,18 +82,21 @@ static char *prelude(cl_context context, cl_uint n, const char **texts, const si
     if (!rules.fp64 && (has_word(n, texts, lengths, "double") || has_word(n, texts, lengths, "fp64")))
         strcat(out, no_double);
     for (char *word = strtok_r(list, " ", &save); word; word = strtok_r(NULL, " ", &save))
-        if (!profile_has_extension(word) && strlen(out) + strlen(word) < 16000 && has_word(n, texts, lengths, word))
+        if (!profile_has_extension(word) && strlen(out) + strlen(word) < 16000 &&
+            has_word(n, texts, lengths, word))
             strcat(strcat(strcat(out, "#undef "), word), "\n");
     if (*out)
         strcat(out, "#line 1\n"); // messages of the compiler count the source's own lines
     return out;
 }
 
-static cl_program CL_API_CALL program_with_source(cl_context context, cl_uint n, const char **texts, const size_t *lengths, cl_int *code)
+static cl_program CL_API_CALL program_with_source(cl_context context, cl_uint n, const char **texts,
+                                                  const size_t *lengths, cl_int *code)
 {
     static const char call[] = "clCreateProgramWithSource";
-    cl_int fault = rules.on && !rules.compiler && rules.refuse_at_create ? refuse(CL_INVALID_OPERATION, call, "this device takes binaries only")
-                                                                         : fault_now(FAULT_CREATE, call);
+    cl_int fault = rules.on && !rules.compiler && rules.refuse_at_create
+                       ? refuse(CL_INVALID_OPERATION, call, "this device takes binaries only")
+                       : fault_now(FAULT_CREATE, call);
     if (fault != CL_SUCCESS)
         return give_code(code, fault);
     cl_program p;
@@ -114,8 +121,9 @@ static cl_program CL_API_CALL program_with_source(cl_context context, cl_uint n,
     return p;
 }
 
-static cl_program CL_API_CALL program_with_binary(cl_context context, cl_uint n, const cl_device_id *ids, const size_t *lengths,
-                                                  const unsigned char **binaries, cl_int *status, cl_int *code)
+static cl_program CL_API_CALL program_with_binary(cl_context context, cl_uint n, const cl_device_id *ids,
+                                                  const size_t *lengths, const unsigned char **binaries,
+                                                  cl_int *status, cl_int *code)
 {
     cl_int fault = fault_now(FAULT_CREATE, "clCreateProgramWithBinary");
     if (fault == CL_SUCCESS && rules.on && !rules.binaries)
@@ -155,17 +163,21 @@ static cl_int CL_API_CALL build_program(cl_program p, cl_uint n, const cl_device
     return fault != CL_SUCCESS ? fault : driver.clBuildProgram(p, n, ids, options, notify, user);
 }
 
-static cl_int CL_API_CALL compile_program(cl_program p, cl_uint n, const cl_device_id *ids, const char *options, cl_uint n_headers,
-                                          const cl_program *headers, const char **names,
-                                          void(CL_CALLBACK *notify)(cl_program, void *), void *user)
+static cl_int CL_API_CALL compile_program(cl_program p, cl_uint n, const cl_device_id *ids,
+                                          const char *options, cl_uint n_headers, const cl_program *headers,
+                                          const char **names, void(CL_CALLBACK *notify)(cl_program, void *),
+                                          void *user)
 {
     if (rules.on && !rules.compiler)
         return refuse(CL_COMPILER_NOT_AVAILABLE, "clCompileProgram", "this device has no compiler");
     cl_int fault = fault_now(FAULT_BUILD, "clCompileProgram");
-    return fault != CL_SUCCESS ? fault : driver.clCompileProgram(p, n, ids, options, n_headers, headers, names, notify, user);
+    return fault != CL_SUCCESS
+               ? fault
+               : driver.clCompileProgram(p, n, ids, options, n_headers, headers, names, notify, user);
 }
 
-static cl_int CL_API_CALL get_program_info(cl_program p, cl_program_info what, size_t size, void *value, size_t *size_ret)
+static cl_int CL_API_CALL get_program_info(cl_program p, cl_program_info what, size_t size, void *value,
+                                           size_t *size_ret)
 {
     cl_int code = fault_now(FAULT_INFO, "clGetProgramInfo");
     return code != CL_SUCCESS ? code : driver.clGetProgramInfo(p, what, size, value, size_ret);

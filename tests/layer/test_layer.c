@@ -1,5 +1,6 @@
-/* The layer's own promises, through plain OpenCL calls: what a profile says is answered and enforced, faults hit the call
- * they are meant for, what is not released is seen. Each Test() is a process, so each has a layer of its own. */
+/* The layer's own promises, through plain OpenCL calls: what a profile says is answered and enforced, faults
+ * hit the call they are meant for, what is not released is seen. Each Test() is a process, so each has a
+ * layer of its own. */
 #include <CL/cl.h>
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -71,7 +72,8 @@ Test(layer, answers_are_the_profiles)
 Test(layer, groups_over_the_limit_are_refused)
 {
     cl_int code;
-    size_t global[3] = {1024, 1, 1}, big[3] = {512, 1, 1}, deep[3] = {1, 1, 128}, deep_global[3] = {1, 1, 128}, most;
+    size_t global[3] = {1024, 1, 1}, big[3] = {512, 1, 1}, deep[3] = {1, 1, 128},
+           deep_global[3] = {1, 1, 128}, most;
     play("amd_rocm", "max_work_item=[1024, 1024, 64]", "");
     cl_kernel k = kernel_of(plain, &code);
     cr_assert_eq(code, CL_SUCCESS);
@@ -79,8 +81,10 @@ Test(layer, groups_over_the_limit_are_refused)
     clSetKernelArg(k, 0, sizeof m, &m);
     clGetKernelWorkGroupInfo(k, device, CL_KERNEL_WORK_GROUP_SIZE, sizeof most, &most, NULL);
     cr_assert_eq(most, 256u);
-    cr_assert_eq(clEnqueueNDRangeKernel(queue, k, 1, NULL, global, big, 0, NULL, NULL), CL_INVALID_WORK_GROUP_SIZE);
-    cr_assert_eq(clEnqueueNDRangeKernel(queue, k, 3, NULL, deep_global, deep, 0, NULL, NULL), CL_INVALID_WORK_ITEM_SIZE);
+    cr_assert_eq(clEnqueueNDRangeKernel(queue, k, 1, NULL, global, big, 0, NULL, NULL),
+                 CL_INVALID_WORK_GROUP_SIZE);
+    cr_assert_eq(clEnqueueNDRangeKernel(queue, k, 3, NULL, deep_global, deep, 0, NULL, NULL),
+                 CL_INVALID_WORK_ITEM_SIZE);
     cr_assert_eq(clEnqueueNDRangeKernel(queue, k, 1, NULL, global, NULL, 0, NULL, NULL), CL_SUCCESS);
     float x[1024];
     clEnqueueReadBuffer(queue, m, CL_TRUE, 0, sizeof x, x, 0, NULL, NULL);
@@ -126,7 +130,9 @@ Test(layer, double_does_not_compile_where_there_is_none)
     play("rusticl", "", "");
     kernel_of("kernel void f(global float *x) { double y = x[0]; x[1] = (float)y; }", &code);
     cr_assert_eq(code, CL_BUILD_PROGRAM_FAILURE);
-    kernel_of("#ifdef cl_khr_fp64\n#error it says it has\n#endif\nkernel void f(global float *x) { x[1] = 1; }", &code);
+    kernel_of("#ifdef cl_khr_fp64\n#error it says it has\n#endif\nkernel void f(global float *x) { x[1] = 1; "
+              "}",
+              &code);
     cr_assert_eq(code, CL_SUCCESS);
 }
 
@@ -137,10 +143,13 @@ Test(layer, queues_local_memory_and_constants)
     play("amd_rocm", "local_bytes=1024;constant_bytes=4096", "");
     cr_assert_null(clCreateCommandQueue(context, device, CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE, &code));
     cr_assert_eq(code, CL_INVALID_QUEUE_PROPERTIES);
-    cl_kernel k = kernel_of("kernel void f(constant float *c, global float *x) { local float t[512]; t[get_local_id(0)] = c[0];"
-                            " barrier(CLK_LOCAL_MEM_FENCE); x[0] = t[0]; }", &code);
+    cl_kernel k = kernel_of("kernel void f(constant float *c, global float *x) { local float t[512]; "
+                            "t[get_local_id(0)] = c[0];"
+                            " barrier(CLK_LOCAL_MEM_FENCE); x[0] = t[0]; }",
+                            &code);
     cr_assert_eq(code, CL_SUCCESS);
-    cl_mem large = clCreateBuffer(context, CL_MEM_READ_ONLY, 8192, NULL, &code), m = clCreateBuffer(context, 0, 4096, NULL, &code);
+    cl_mem large = clCreateBuffer(context, CL_MEM_READ_ONLY, 8192, NULL, &code),
+           m = clCreateBuffer(context, 0, 4096, NULL, &code);
     cr_assert_eq(clSetKernelArg(k, 0, sizeof large, &large), CL_OUT_OF_RESOURCES);
     cr_assert_eq(clSetKernelArg(k, 0, sizeof m, &m), CL_SUCCESS);
     cr_assert_eq(clSetKernelArg(k, 1, sizeof m, &m), CL_SUCCESS);

@@ -1,4 +1,5 @@
-/* CLBlast's GEMM through the border: all transpositions and accumulation, at offsets, against the C reference. */
+/* CLBlast's GEMM through the border: all transpositions and accumulation, at offsets, against the C
+ * reference. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -81,8 +82,9 @@ Test(clblast, agrees_with_the_reference)
             run_case(v, shapes[i][0], shapes[i][1], shapes[i][2], combo & 1, combo >> 1 & 1, combo >> 2);
 }
 
-/* Sets of parameters that the tuner tries, and the default after them: CLBlast cannot give back what it had. Each takes PoCL's
- * compiler half a minute: the first and the last of them, and all with SPIKEPORT_TEST_ALL_SETS (slow tier). */
+/* Sets of parameters that the tuner tries, and the default after them: CLBlast cannot give back what it had.
+ * Each takes PoCL's compiler half a minute: the first and the last of them, and all with
+ * SPIKEPORT_TEST_ALL_SETS (slow tier). */
 Test(clblast, agrees_with_every_set_of_parameters)
 {
     load(NULL);

@@ -1,16 +1,17 @@
-/* The binary border between spikeport and a library plugin (a .meta file beside a shared object). docs/PLUGIN_HOWTO.md
- * tells when one is needed; most plugins are a .cl file and never see this header.
+/* The binary border between spikeport and a library plugin (a .meta file beside a shared object).
+ * docs/PLUGIN_HOWTO.md tells when one is needed; most plugins are a .cl file and never see this header.
  *
  * The object exports one symbol, the const struct sp_plugin_entry. Rules of the border:
- *  - Plain C: fixed-width integers, float, double, pointers, functions. No bool, long, FILE or struct by value.
+ *  - Plain C: fixed-width integers, float, double, pointers, functions. No bool, long, FILE or struct by
+ * value.
  *  - Structs only grow at the end. Whoever reads a struct checks struct_size before a member that came later
  *    (SP_PLUGIN_HAS). `reserved` members are zero.
  *  - Who makes it frees it. Strings and descriptors belong to their side and live until deinit.
- *  - A variant owns no device memory that lasts (it asks for workspace), and in enqueue it never waits, reads back or
- *    changes the queue. State of the library must be safe when two threads use two devices.
- *  - Return an sp_status (0 is success, negative fails) and say why in sp_plugin_error. A failure in create, workspace
- *    or prepare drops the variant with that reason, and the next candidate is taken; one in enqueue ends the run.
- * [setup]: may allocate, build and block. [hot]: inside a training step, enqueues only. */
+ *  - A variant owns no device memory that lasts (it asks for workspace), and in enqueue it never waits, reads
+ * back or changes the queue. State of the library must be safe when two threads use two devices.
+ *  - Return an sp_status (0 is success, negative fails) and say why in sp_plugin_error. A failure in create,
+ * workspace or prepare drops the variant with that reason, and the next candidate is taken; one in enqueue
+ * ends the run. [setup]: may allocate, build and block. [hot]: inside a training step, enqueues only. */
 #ifndef SPIKEPORT_PLUGIN_H
 #define SPIKEPORT_PLUGIN_H
 
@@ -47,18 +48,21 @@ typedef struct sp_plugin_error {
 typedef struct sp_plugin_host sp_plugin_host;
 struct sp_plugin_host {
     uint32_t struct_size, abi_major, abi_minor, reserved;
-    /* A service by id, NULL when this host has none of that name. Valid as long as the host struct. [setup] */
+    /* A service by id, NULL when this host has none of that name. Valid as long as the host struct. [setup]
+     */
     const void *(*get_extension)(const sp_plugin_host *host, const char *id);
 };
 
-/* Messages for the person at the keyboard: level 0 error, 1 warning, 2 information, 3 debugging. [any-thread] */
+/* Messages for the person at the keyboard: level 0 error, 1 warning, 2 information, 3 debugging. [any-thread]
+ */
 #define SP_PLUGIN_EXT_LOG "spikeport.host.log/1"
 typedef struct sp_plugin_log {
     uint32_t struct_size, reserved;
     void (*write)(const sp_plugin_host *host, int32_t level, const char *text);
 } sp_plugin_log;
 
-/* The device that the variant is made for. Absent (NULL) from the host given to init, which knows no device yet. */
+/* The device that the variant is made for. Absent (NULL) from the host given to init, which knows no device
+ * yet. */
 #define SP_PLUGIN_EXT_CL       "spikeport.host.cl/1"
 #define SP_PLUGIN_CL_SIMULATOR 1u /* flags: an interpreter, keep self-tests small */
 typedef struct sp_plugin_cl {
@@ -119,7 +123,8 @@ struct sp_plugin_variant {
     void *data; /* the plugin's own */
     /* Bytes of device memory that enqueue needs. NULL: none. [setup] */
     int32_t (*workspace)(sp_plugin_variant *v, uint64_t *bytes, sp_plugin_error *err);
-    /* Everything slow: building kernels, self-tests. Called once, before the first enqueue. NULL: nothing. [setup] */
+    /* Everything slow: building kernels, self-tests. Called once, before the first enqueue. NULL: nothing.
+     * [setup] */
     int32_t (*prepare)(sp_plugin_variant *v, sp_plugin_error *err);
     /* [hot] */
     int32_t (*enqueue)(sp_plugin_variant *v, const sp_plugin_launch *launch, sp_plugin_error *err);
@@ -139,8 +144,8 @@ typedef struct sp_plugin_factory {
     uint32_t struct_size, reserved;
     uint32_t (*count)(void);
     const sp_plugin_descriptor *(*get_descriptor)(uint32_t i);
-    /* Makes the variant that descriptor i tells of, for one call on the host's device. host outlives the variant, call
-     * does not outlive create. *out is written on success only. [setup] */
+    /* Makes the variant that descriptor i tells of, for one call on the host's device. host outlives the
+     * variant, call does not outlive create. *out is written on success only. [setup] */
     int32_t (*create)(uint32_t i, const sp_plugin_host *host, const sp_plugin_call *call,
                       sp_plugin_variant **out, sp_plugin_error *err);
 } sp_plugin_factory;
@@ -160,7 +165,8 @@ typedef struct sp_plugin_interface {
 #define SP_PLUGIN_EXPORT
 #endif
 
-/* The one symbol: `const sp_plugin_interface sp_plugin_entry = {.struct_size = sizeof sp_plugin_entry, ...};` */
+/* The one symbol: `const sp_plugin_interface sp_plugin_entry = {.struct_size = sizeof sp_plugin_entry, ...};`
+ */
 SP_PLUGIN_EXPORT extern const sp_plugin_interface sp_plugin_entry;
 
 #ifdef __cplusplus

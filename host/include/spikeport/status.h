@@ -1,7 +1,7 @@
 /* Status codes and the error record that every function that can fail fills in.
  *
- * 0 is success, everything else is negative. The library never prints and never exits: it returns a status and, when
- * the caller passed an sp_error, says what was wrong, where, and what to do about it. */
+ * 0 is success, everything else is negative. The library never prints and never exits: it returns a status
+ * and, when the caller passed an sp_error, says what was wrong, where, and what to do about it. */
 #ifndef SPIKEPORT_STATUS_H
 #define SPIKEPORT_STATUS_H
 
@@ -41,11 +41,11 @@ enum {
 typedef int sp_status;
 
 typedef struct sp_error {
-    sp_status status;   /* SP_OK when nothing failed */
-    int cl_code;        /* OpenCL or CLBlast code behind it, 0 if none */
-    const char *file;   /* source file and line where the error was raised */
+    sp_status status; /* SP_OK when nothing failed */
+    int cl_code;      /* OpenCL or CLBlast code behind it, 0 if none */
+    const char *file; /* source file and line where the error was raised */
     int line;
-    char text[768];     /* what was wrong, where, what to do; no final newline */
+    char text[768]; /* what was wrong, where, what to do; no final newline */
 } sp_error;
 
 /* "SP_E_CONFIG", the sentence of the map, and the exit code of the program. [any-thread] */

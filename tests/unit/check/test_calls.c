@@ -1,4 +1,5 @@
-/* The calls that ops are checked with: every op has some, they are possible, small, and cover the settings. No device. */
+/* The calls that ops are checked with: every op has some, they are possible, small, and cover the settings.
+ * No device. */
 #include <criterion/criterion.h>
 #include <string.h>
 
@@ -86,14 +87,18 @@ Test(check_calls, full_covers_every_flag_combination)
             seen |= 1u << combination;
         }
         cr_assert_lt(flags, 6);
-        cr_assert_eq(seen, (uint32_t)((UINT64_C(1) << (1 << flags)) - 1), "%s: flag combinations %x", op->id, seen);
+        cr_assert_eq(seen, (uint32_t)((UINT64_C(1) << (1 << flags)) - 1), "%s: flag combinations %x", op->id,
+                     seen);
     }
 }
 
-/* For each model with more than u: each other flag both ways (SCALED matters to what is learnt only), and the model's own flags as it needs them. */
+/* For each model with more than u: each other flag both ways (SCALED matters to what is learnt only), and the
+ * model's own flags as it needs them. */
 Test(check_calls, extended_models_meet_every_flag)
 {
-    static const char *const ops[] = {"neuron.forward_ext", "neuron.backward_ext"}, *const own[] = {"AUX", "ADAPT", "LEARN"};
+    static const char *const ops[] = {"neuron.forward_ext", "neuron.backward_ext"}, *const own[] = {"AUX",
+                                                                                                    "ADAPT",
+                                                                                                    "LEARN"};
     static const struct {
         const char *name;
         int own[3];
@@ -106,22 +111,25 @@ Test(check_calls, extended_models_meet_every_flag)
                 if (strcmp(calls[i].neuron, models[m].name) != 0)
                     continue;
                 for (int f = 0; f < 3; f++)
-                    cr_assert_eq(sp_call_flag(&calls[i], own[f]), models[m].own[f], "%s %s", ops[k], models[m].name);
+                    cr_assert_eq(sp_call_flag(&calls[i], own[f]), models[m].own[f], "%s %s", ops[k],
+                                 models[m].name);
                 for (int f = 0; calls[i].op->flags[f] && strcmp(calls[i].op->flags[f], "AUX") != 0; f++)
                     seen[f][calls[i].flags[f]]++;
                 edge[2 * of(&calls[i], "first", 0) + of(&calls[i], "last", 0)]++;
             }
             for (int f = 0; strcmp(sp_op_find(ops[k])->flags[f], "AUX") != 0; f++)
-                cr_assert((seen[f][0] && seen[f][1]) || (!models[m].own[2] && strcmp(sp_op_find(ops[k])->flags[f], "SCALED") == 0),
+                cr_assert((seen[f][0] && seen[f][1]) ||
+                              (!models[m].own[2] && strcmp(sp_op_find(ops[k])->flags[f], "SCALED") == 0),
                           "%s %s: %s", ops[k], models[m].name, sp_op_find(ops[k])->flags[f]);
-            cr_assert(edge[0] && edge[2] && (k == 0 || (edge[1] && edge[3])), "%s %s", ops[k], models[m].name);
+            cr_assert(edge[0] && edge[2] && (k == 0 || (edge[1] && edge[3])), "%s %s", ops[k],
+                      models[m].name);
         }
     }
 }
 
 Test(check_calls, neuron_backward_meets_every_surrogate_neuron_and_step)
 {
-    static const char *const names[] = {"triangle", "rectangle",     "sigmoid",  "atan",
+    static const char *const names[] = {"triangle", "rectangle",    "sigmoid",  "atan",
                                         "erf",      "fast_sigmoid", "gaussian", "piecewise_exp"};
     size_t n = sp_check_calls(sp_op_find("neuron.backward"), false, calls, MAX);
     for (size_t s = 0; s < sizeof names / sizeof *names; s++) {
@@ -156,7 +164,8 @@ Test(check_calls, settings_of_people_are_not_left_at_zero)
             int some = 0;
             for (size_t i = 0; i < n; i++)
                 some |= calls[i].floats[f] != 0;
-            cr_assert(some, "%s: %s is always 0; give it values in host/check/calls.c", op->id, op->floats[f]);
+            cr_assert(some, "%s: %s is always 0; give it values in host/check/calls.c", op->id,
+                      op->floats[f]);
         }
     }
 }
@@ -167,7 +176,8 @@ Test(check_calls, stops_at_max)
     cr_assert_eq(sp_check_calls(sp_op_find("gemm"), false, calls, 0), 0);
 }
 
-/* What trust costs: the quick shapes with the settings of the call alone, fewer once the variant has passed with others. */
+/* What trust costs: the quick shapes with the settings of the call alone, fewer once the variant has passed
+ * with others. */
 Test(check_calls, like_a_call_has_its_flags_and_fragments)
 {
     sp_op_call like = sp_op_call_make("neuron.backward");

@@ -146,7 +146,8 @@ static void place(int i, float expected_u, float got_u)
     const int word = i / C * 2 + i % C / 32, bit = i % C % 32;
     memcpy(&buffer("u")->expected[i], &expected_u, sizeof expected_u);
     set("u", i, got_u);
-    buffer("s")->expected[word] = (buffer("s")->expected[word] & ~(1u << bit)) | (expected_u >= 1 ? 1u << bit : 0);
+    buffer("s")->expected[word] =
+        (buffer("s")->expected[word] & ~(1u << bit)) | (expected_u >= 1 ? 1u << bit : 0);
     buffer("s")->got[word] = (buffer("s")->got[word] & ~(1u << bit)) | (got_u >= 1 ? 1u << bit : 0);
 }
 
@@ -202,7 +203,8 @@ Test(compare, inputs_are_a_function_of_seed_and_call, .fini = end)
     c.n_buffers = 0; /* begin must not free what first holds */
     begin("add", NULL);
     cr_assert_eq(memcmp(first.buffers[0].initial, c.buffers[0].initial, M * C * 4), 0);
-    cr_assert_neq(memcmp(c.buffers[0].initial, c.buffers[1].initial, M * C * 4), 0, "two inputs are not the same numbers");
+    cr_assert_neq(memcmp(c.buffers[0].initial, c.buffers[1].initial, M * C * 4), 0,
+                  "two inputs are not the same numbers");
     sp_check_case other;
     cr_assert_eq(sp_check_case_init(&other, &c.call, 2, NULL), SP_OK);
     cr_assert_neq(memcmp(other.buffers[0].initial, c.buffers[0].initial, M * C * 4), 0);

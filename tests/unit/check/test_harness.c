@@ -1,4 +1,5 @@
-/* The check finds what is broken and passes what is not: fixtures with one defect each, on whatever device there is. */
+/* The check finds what is broken and passes what is not: fixtures with one defect each, on whatever device
+ * there is. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <string.h>
@@ -149,8 +150,8 @@ Test(harness, fragments)
         if (!cases[i].words)
             cr_expect_eq(st, SP_OK, "%s: %s", cases[i].name, err.text);
         else
-            cr_expect(st == SP_E_MISMATCH && strstr(err.text, cases[i].words), "%s: status %d, %s", cases[i].name, st,
-                      err.text);
+            cr_expect(st == SP_E_MISMATCH && strstr(err.text, cases[i].words), "%s: status %d, %s",
+                      cases[i].name, st, err.text);
     }
     end();
 }

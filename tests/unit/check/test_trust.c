@@ -1,5 +1,5 @@
-/* Trust and its memory: the file is written once, read again, forgives garbage, and is not needed. Every step is a
- * process of its own, because results are also kept in the process. */
+/* Trust and its memory: the file is written once, read again, forgives garbage, and is not needed. Every step
+ * is a process of its own, because results are also kept in the process. */
 #include <criterion/criterion.h>
 #include <fcntl.h>
 #include <stdio.h>

@@ -111,7 +111,8 @@ Test(cache, whatever_is_wrong_with_a_file_the_program_is_built_again)
     expect(7, 1, 0, "first");
     cr_assert_eq(files(path, sizeof path), 1);
     cr_assert_eq(stat(path, &info), 0);
-    const long at[] = {3, 30, 40, 80, info.st_size / 2, info.st_size - 1}; // format, length, key, sum, payload
+    const long at[] = {
+        3, 30, 40, 80, info.st_size / 2, info.st_size - 1}; // format, length, key, sum, payload
     for (size_t i = 0; i < sizeof at / sizeof *at; i++) {
         FILE *f = fopen(path, "r+b");
         fseek(f, at[i], SEEK_SET);
@@ -155,7 +156,8 @@ Test(processes, four_with_one_empty_cache_all_finish, .fini = teardown, .timeout
         int status;
         cr_assert_eq(waitpid(child[i], &status, 0), child[i]);
         none = none || (WIFEXITED(status) && WEXITSTATUS(status) == 77);
-        cr_assert(none || (WIFEXITED(status) && WEXITSTATUS(status) == 0), "process %d: %x", i, (unsigned)status);
+        cr_assert(none || (WIFEXITED(status) && WEXITSTATUS(status) == 0), "process %d: %x", i,
+                  (unsigned)status);
     }
     if (none)
         cr_skip_test("no OpenCL device");
@@ -208,7 +210,8 @@ Test(sha256, known_answers)
     } known[] = {
         {"", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},
         {"abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"},
-        {"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq", "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"},
+        {"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq", "248d6a61d20638b8e5c026930c3e6039a33ce45"
+                                                                     "964ff2167f6ecedd419db06c1"},
     };
     for (size_t i = 0; i < 3; i++) {
         unsigned char sum[32];

@@ -175,7 +175,8 @@ Test(choose, empty_list_names_packages_and_the_environment)
 Test(choose, a_graphics_driver_on_the_cpu_comes_after_drivers_for_cpus)
 {
     sp_device_info two[] = {make(0, 0, 0, SP_DEVICE_CPU, 8, "llvmpipe", "rusticl"),
-                            make(1, 1, 0, SP_DEVICE_CPU, 2, "pthread-skylake", "Portable Computing Language")};
+                            make(1, 1, 0, SP_DEVICE_CPU, 2, "pthread-skylake",
+                                 "Portable Computing Language")};
     sp_device_list cpus = {.items = two, .n = 2, .n_platforms = 2};
     size_t got = 999;
     sp_error err = {0};
@@ -217,7 +218,8 @@ Test(quirks, rules_match_platform_and_type_not_vendor_alone)
     cr_assert_eq(quirks_of("AMD Accelerated Parallel Processing", SP_DEVICE_CPU, ""), 0u);
     cr_assert_eq(quirks_of("Intel(R) OpenCL Graphics", SP_DEVICE_GPU, "Intel"),
                  (uint32_t)SP_QUIRK_NO_RELAXED_MATH);
-    cr_assert_eq(quirks_of("Oclgrind", SP_DEVICE_OTHER, ""), (uint32_t)(SP_QUIRK_SLOW_SIMULATOR | SP_QUIRK_WRITE_IN_PART));
+    cr_assert_eq(quirks_of("Oclgrind", SP_DEVICE_OTHER, ""),
+                 (uint32_t)(SP_QUIRK_SLOW_SIMULATOR | SP_QUIRK_WRITE_IN_PART));
     cr_assert_eq(quirks_of("rusticl", SP_DEVICE_GPU, "Intel"), 0u);
     cr_assert_eq(quirks_of("rusticl", SP_DEVICE_CPU, "Mesa"), (uint32_t)SP_QUIRK_GRAPHICS_ON_CPU);
 }
@@ -235,8 +237,8 @@ Test(quirks, names_and_evidence)
     sp_device_info d = make(0, 0, 0, SP_DEVICE_CPU, 1, "x", "Portable Computing Language");
     d.quirks = sp_quirks_find(&d) | SP_QUIRK_LOCAL_MEMORY_IS_GLOBAL;
     cr_assert(strstr(sp_device_quirk_evidence(&d, SP_QUIRK_NO_BINARY_QUERY), "pyopencl#731"));
-    cr_assert(
-        strstr(sp_device_quirk_evidence(&d, SP_QUIRK_LOCAL_MEMORY_IS_GLOBAL), "CL_DEVICE_LOCAL_MEM_TYPE"));
+    cr_assert(strstr(sp_device_quirk_evidence(&d, SP_QUIRK_LOCAL_MEMORY_IS_GLOBAL), "CL_DEVICE_LOCAL_MEM_"
+                                                                                    "TYPE"));
     cr_assert_null(sp_device_quirk_evidence(&d, SP_QUIRK_SLOW_SIMULATOR));
 }
 

@@ -17,8 +17,8 @@ static sp_device *open_device(void)
 }
 
 static const char helper[] = "inline int helped(int x)\n{\n    return x + 1;\n}";
-static const char good[] =
-    "__kernel void k(__global int *out, const int n) { out[0] = helped(n) * SCALE; }\n";
+static const char good[] = "__kernel void k(__global int *out, const int n) { out[0] = helped(n) * SCALE; "
+                           "}\n";
 
 Test(program, same_text_and_options_build_once)
 {
@@ -75,9 +75,9 @@ Test(program, argument_names_can_be_asked_for)
 Test(program, a_build_failure_names_label_file_and_line)
 {
     sp_device *dev = open_device();
-    const sp_source pieces[] = {
-        {"helper.clh", helper},
-        {"plugins/\"odd\\name\".cl", "\n\n__kernel void k(__global int *out) { out[0] = wrong_word; }\n"}};
+    const sp_source pieces[] = {{"helper.clh", helper},
+                                {"plugins/\"odd\\name\".cl", "\n\n__kernel void k(__global int *out) { "
+                                                             "out[0] = wrong_word; }\n"}};
     cl_program p = NULL;
     sp_error err = {0};
     cr_assert_eq(sp_program_get(dev, "odd:k", pieces, 2, NULL, &p, &err), SP_E_BUILD);

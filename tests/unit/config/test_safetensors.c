@@ -399,8 +399,8 @@ Test(safetensors, refuses_places_it_cannot_write_to)
     struct stat at;
     char into[160];
     cr_assert_eq(sp_tensors_write("/no/such/folder/x", some, 5, NULL, NULL, 0, &err), SP_E_IO);
-    cr_assert_str_eq(
-        err.text, "/no/such/folder/x: cannot be created: No such file or directory; create the folder first");
+    cr_assert_str_eq(err.text, "/no/such/folder/x: cannot be created: No such file or directory; create the "
+                               "folder first");
     cr_assert_eq(sp_tensors_write(folder, some, 5, NULL, NULL, 0, &err), SP_E_IO);
     cr_assert(strstr(err.text, "is not a regular file") != NULL, "%s", err.text);
     cr_assert_eq(sp_tensors_write("/dev/null", some, 5, NULL, NULL, 0, &err), SP_E_IO);

@@ -146,29 +146,28 @@ Test(yaml, an_empty_file_is_null)
 
 Test(yaml, refuses_with_place_and_reason)
 {
-    expect_refused("a: 1\nb:\n  c: 2\na: 3\n",
-                   "f.yaml:4:1: key \"a\" is already given at 1:1; keep one of them");
-    expect_refused("{\"a\": 1, \"\\u0061\": 2}",
-                   "f.yaml:1:10: key \"a\" is already given at 1:2; keep one of them");
+    expect_refused("a: 1\nb:\n  c: 2\na: 3\n", "f.yaml:4:1: key \"a\" is already given at 1:1; keep one of "
+                                               "them");
+    expect_refused("{\"a\": 1, \"\\u0061\": 2}", "f.yaml:1:10: key \"a\" is already given at 1:2; keep one "
+                                                 "of them");
     expect_refused("a: &x 1\n", "f.yaml:1:4: anchors (&name) and tags (!name) are not supported; remove it");
     expect_refused("a: 1\nb: *x\n", "f.yaml:2:4: aliases (*name) are not supported; write the value out");
-    expect_refused("a: !!str 1\n",
-                   "f.yaml:1:4: anchors (&name) and tags (!name) are not supported; remove it");
+    expect_refused("a: !!str 1\n", "f.yaml:1:4: anchors (&name) and tags (!name) are not supported; remove "
+                                   "it");
     expect_refused("&x a: 1\n", "f.yaml:1:1: anchors and tags are not supported");
     expect_refused("? [a]\n: 1\n", "f.yaml:1:3: a key must be a plain word, not a list, a map or an alias");
     expect_refused("a: 1\n---\nb: 2\n", "f.yaml:2:1: a second document starts here; only one is allowed");
     expect_refused("a: \"x\\0y\"\n", "f.yaml:1:4: the text contains a NUL character");
     expect_refused("\"x\\0y\": 1\n", "f.yaml:1:1: a key contains a NUL character");
-    expect_refused(
-        "a:\n\tb: 1\n",
-        "f.yaml:2:1: not valid YAML: while scanning for the next token, found character that cannot start "
-        "any token; the line starts with a tab, indent with spaces");
-    expect_refused("a: 1\n  b: 2\n",
-                   "f.yaml:2:4: not valid YAML: mapping values are not allowed in this context; "
-                   "check the indentation, and quote text with \": \" in it");
-    expect_refused("a: [1, 2\n",
-                   "f.yaml:2:1: not valid YAML: while parsing a flow sequence, did not find expected "
-                   "',' or ']'");
+    expect_refused("a:\n\tb: 1\n", "f.yaml:2:1: not valid YAML: while scanning for the next token, found "
+                                   "character that cannot start "
+                                   "any token; the line starts with a tab, indent with spaces");
+    expect_refused("a: 1\n  b: 2\n", "f.yaml:2:4: not valid YAML: mapping values are not allowed in this "
+                                     "context; "
+                                     "check the indentation, and quote text with \": \" in it");
+    expect_refused("a: [1, 2\n", "f.yaml:2:1: not valid YAML: while parsing a flow sequence, did not find "
+                                 "expected "
+                                 "',' or ']'");
     expect_refused("ok: 1\nbad: \377\n", "f.yaml:2:6: invalid leading UTF-8 octet");
     expect_refused("ok: 1\nbad: x\001\n", "f.yaml:2:7: control characters are not allowed");
 }
@@ -217,8 +216,8 @@ Test(yaml, hostile_depth_width_and_size_are_refused)
 /* Every prefix of a document, and every document with one byte changed, is read or refused, never worse. */
 Test(yaml, survives_cut_and_damaged_text)
 {
-    const char *text =
-        "a: [1, {b: 'x', \"c\\n\": 2.5}]\n# c\nd:\n  - |\n    text\n  - >-\n    fold\n  - ? k\n    : v\n";
+    const char *text = "a: [1, {b: 'x', \"c\\n\": 2.5}]\n# c\nd:\n  - |\n    text\n  - >-\n    fold\n  - ? "
+                       "k\n    : v\n";
     size_t n = strlen(text);
     char copy[256];
     int refused = 0;
@@ -297,26 +296,26 @@ Test(yaml, set_refuses_with_reason)
 {
     static const struct {
         const char *set, *message;
-    } cases[] = {
-        {"lr", "--set lr: no \"=\" in it; write it as key.key=value"},
-        {"=1", "--set =1: no key before \"=\"; write it as key.key=value"},
-        {"", "--set : no \"=\" in it; write it as key.key=value"},
-        {"a..b=1", "--set a..b=1: a part of the key is empty or has a space in it"},
-        {"a.=1", "--set a.=1: a part of the key is empty or has a space in it"},
-        {"a b=1", "--set a b=1: a part of the key is empty or has a space in it"},
-        {"lr.x=1", "--set lr.x=1: there is no \"x\" in the plain value at f.yaml:1:5"},
-        {"layers.2=1",
-         "--set layers.2=1: \"2\" is not an item of the list at f.yaml:2:9; it has 2, counted from 0"},
-        {"layers.-1=1",
-         "--set layers.-1=1: \"-1\" is not an item of the list at f.yaml:2:9; it has 2, counted from 0"},
-        {"layers.99999999999999999999=1", "--set layers.99999999999999999999=1: \"99999999999999999999\" is "
-                                          "not an item of the list at f.yaml:2:9; it "
-                                          "has 2, counted from 0"},
-        {"lr=[1",
-         "--set:1:6: not valid YAML: while parsing a flow sequence, did not find expected ',' or ']'"},
-        {"lr=a: b", "--set:1:4: only a plain value, a list [a, b] or a map {a: b} can stand here"},
-        {"lr=- a", "--set:1:4: only a plain value, a list [a, b] or a map {a: b} can stand here"},
-        {"lr=*a", "--set:1:4: aliases (*name) are not supported; write the value out"}};
+    } cases[] = {{"lr", "--set lr: no \"=\" in it; write it as key.key=value"},
+                 {"=1", "--set =1: no key before \"=\"; write it as key.key=value"},
+                 {"", "--set : no \"=\" in it; write it as key.key=value"},
+                 {"a..b=1", "--set a..b=1: a part of the key is empty or has a space in it"},
+                 {"a.=1", "--set a.=1: a part of the key is empty or has a space in it"},
+                 {"a b=1", "--set a b=1: a part of the key is empty or has a space in it"},
+                 {"lr.x=1", "--set lr.x=1: there is no \"x\" in the plain value at f.yaml:1:5"},
+                 {"layers.2=1", "--set layers.2=1: \"2\" is not an item of the list at f.yaml:2:9; it has 2, "
+                                "counted from 0"},
+                 {"layers.-1=1", "--set layers.-1=1: \"-1\" is not an item of the list at f.yaml:2:9; it has "
+                                 "2, counted from 0"},
+                 {"layers.99999999999999999999=1", "--set layers.99999999999999999999=1: "
+                                                   "\"99999999999999999999\" is "
+                                                   "not an item of the list at f.yaml:2:9; it "
+                                                   "has 2, counted from 0"},
+                 {"lr=[1", "--set:1:6: not valid YAML: while parsing a flow sequence, did not find expected "
+                           "',' or ']'"},
+                 {"lr=a: b", "--set:1:4: only a plain value, a list [a, b] or a map {a: b} can stand here"},
+                 {"lr=- a", "--set:1:4: only a plain value, a list [a, b] or a map {a: b} can stand here"},
+                 {"lr=*a", "--set:1:4: aliases (*name) are not supported; write the value out"}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         sp_yaml_doc doc = parse("lr: 1\nlayers: [1, 2]\n");
         sp_error err = {0};

@@ -48,8 +48,8 @@ Test(yaml_read, absent_keys_leave_the_default)
 Test(yaml_read, whole_numbers)
 {
     int64_t v = 0;
-    const sp_yaml *map =
-        load("a: 1\nb: 100000\nc: 0\nd: ten\ne: 2.0\nf: [1]\ng:\nh: {x: 1}\ni: '5'\nj: null\n");
+    const sp_yaml *map = load("a: 1\nb: 100000\nc: 0\nd: ten\ne: 2.0\nf: [1]\ng:\nh: {x: 1}\ni: '5'\nj: "
+                              "null\n");
     cr_assert_eq(sp_yaml_read_int(map, "a", 1, 100000, &v, &err), SP_OK);
     cr_assert_eq(v, 1);
     cr_assert_eq(sp_yaml_read_int(map, "b", 1, 100000, &v, &err), SP_OK);
@@ -67,10 +67,10 @@ Test(yaml_read, whole_numbers)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         expect_error(sp_yaml_read_int(map, cases[i].key, 1, 100000, &v, &err), cases[i].message);
     cr_assert_eq(v, 100000);
-    expect_error(sp_yaml_read_int(map, "c", 1, INT64_MAX, &v, &err),
-                 "f.yaml:3:4: \"c\" must be a whole number of at least 1, not \"0\"");
-    expect_error(sp_yaml_read_int(map, "a", INT64_MIN, 0, &v, &err),
-                 "f.yaml:1:4: \"a\" must be a whole number of at most 0, not \"1\"");
+    expect_error(sp_yaml_read_int(map, "c", 1, INT64_MAX, &v, &err), "f.yaml:3:4: \"c\" must be a whole "
+                                                                     "number of at least 1, not \"0\"");
+    expect_error(sp_yaml_read_int(map, "a", INT64_MIN, 0, &v, &err), "f.yaml:1:4: \"a\" must be a whole "
+                                                                     "number of at most 0, not \"1\"");
 }
 
 Test(yaml_read, numbers)
@@ -81,16 +81,16 @@ Test(yaml_read, numbers)
     cr_assert_eq(v, 0.5);
     cr_assert_eq(sp_yaml_read_float(map, "b", 0, 2, &v, &err), SP_OK);
     cr_assert_eq(v, 2);
-    expect_error(sp_yaml_read_float(map, "b", 0, 1, &v, &err),
-                 "f.yaml:2:4: \"b\" must be a number from 0 to 1, not \"2\"");
-    expect_error(sp_yaml_read_float(map, "c", -INFINITY, INFINITY, &v, &err),
-                 "f.yaml:3:4: \"c\" must be a number, not \".nan\"");
-    expect_error(sp_yaml_read_float(map, "d", 0, 1, &v, &err),
-                 "f.yaml:4:4: \"d\" must be a number from 0 to 1, not \".inf\"");
-    expect_error(sp_yaml_read_float(map, "e", 0, 1e300, &v, &err),
-                 "f.yaml:5:4: \"e\" must be a number from 0 to 1e+300, not \"1e400\"");
-    expect_error(sp_yaml_read_float(map, "f", 0, INFINITY, &v, &err),
-                 "f.yaml:6:4: \"f\" must be a number of at least 0, not \"x\"");
+    expect_error(sp_yaml_read_float(map, "b", 0, 1, &v, &err), "f.yaml:2:4: \"b\" must be a number from 0 to "
+                                                               "1, not \"2\"");
+    expect_error(sp_yaml_read_float(map, "c", -INFINITY, INFINITY, &v, &err), "f.yaml:3:4: \"c\" must be a "
+                                                                              "number, not \".nan\"");
+    expect_error(sp_yaml_read_float(map, "d", 0, 1, &v, &err), "f.yaml:4:4: \"d\" must be a number from 0 to "
+                                                               "1, not \".inf\"");
+    expect_error(sp_yaml_read_float(map, "e", 0, 1e300, &v, &err), "f.yaml:5:4: \"e\" must be a number from "
+                                                                   "0 to 1e+300, not \"1e400\"");
+    expect_error(sp_yaml_read_float(map, "f", 0, INFINITY, &v, &err), "f.yaml:6:4: \"f\" must be a number of "
+                                                                      "at least 0, not \"x\"");
 }
 
 Test(yaml_read, bools_and_text)
@@ -100,14 +100,14 @@ Test(yaml_read, bools_and_text)
     const sp_yaml *map = load("a: true\nb: yes\nc: hello\nd: 2024\ne: ''\nf: [x]\n");
     cr_assert_eq(sp_yaml_read_bool(map, "a", &b, &err), SP_OK);
     cr_assert(b);
-    expect_error(sp_yaml_read_bool(map, "b", &b, &err),
-                 "f.yaml:2:4: \"b\" must be true or false, not \"yes\"");
+    expect_error(sp_yaml_read_bool(map, "b", &b, &err), "f.yaml:2:4: \"b\" must be true or false, not "
+                                                        "\"yes\"");
     cr_assert_eq(sp_yaml_read_string(map, "c", &s, &err), SP_OK);
     cr_assert_str_eq(s, "hello");
     cr_assert_eq(sp_yaml_read_string(map, "e", &s, &err), SP_OK);
     cr_assert_str_eq(s, "");
-    expect_error(sp_yaml_read_string(map, "d", &s, &err),
-                 "f.yaml:4:4: \"d\" must be text (put it in quotes), not \"2024\"");
+    expect_error(sp_yaml_read_string(map, "d", &s, &err), "f.yaml:4:4: \"d\" must be text (put it in "
+                                                          "quotes), not \"2024\"");
     expect_error(sp_yaml_read_string(map, "f", &s, &err), "f.yaml:6:4: \"f\" must be text, not a list");
 }
 
@@ -120,12 +120,13 @@ Test(yaml_read, choices)
     cr_assert_eq(c, 1);
     cr_assert_eq(sp_yaml_read_choice(map, "c", names, 3, &c, &err), SP_OK);
     cr_assert_eq(c, 2);
-    expect_error(sp_yaml_read_choice(map, "b", names, 3, &c, &err),
-                 "f.yaml:2:4: \"b\" must be one of soft, hard, null, not \"sotf\"; did you mean \"soft\"?");
-    expect_error(sp_yaml_read_choice(map, "d", names, 3, &c, &err),
-                 "f.yaml:4:4: \"d\" must be one of soft, hard, null, not \"99999\"");
-    expect_error(sp_yaml_read_choice(map, "e", names, 3, &c, &err),
-                 "f.yaml:5:4: \"e\" must be one of soft, hard, null, not a list");
+    expect_error(sp_yaml_read_choice(map, "b", names, 3, &c, &err), "f.yaml:2:4: \"b\" must be one of soft, "
+                                                                    "hard, null, not \"sotf\"; did you mean "
+                                                                    "\"soft\"?");
+    expect_error(sp_yaml_read_choice(map, "d", names, 3, &c, &err), "f.yaml:4:4: \"d\" must be one of soft, "
+                                                                    "hard, null, not \"99999\"");
+    expect_error(sp_yaml_read_choice(map, "e", names, 3, &c, &err), "f.yaml:5:4: \"e\" must be one of soft, "
+                                                                    "hard, null, not a list");
     cr_assert_eq(c, 2);
 }
 
@@ -138,14 +139,15 @@ Test(yaml_read, unknown_keys)
                  "f.yaml:4:1: unknown key \"tua\" in recipe; did you mean \"tau\"?");
     expect_error(sp_yaml_check_keys(load("{tau: 1, batch_size: 2}"), known, 2, "recipe", &err),
                  "f.yaml:1:10: unknown key \"batch_size\" in recipe; known keys: tau, v_th");
-    expect_error(sp_yaml_check_keys(load("- 1\n"), known, 2, "recipe", &err),
-                 "f.yaml:1:1: recipe must be a map of keys and values, not a list");
-    expect_error(sp_yaml_check_keys(load(""), known, 2, "recipe", &err),
-                 "f.yaml:1:1: recipe must be a map of keys and values, not empty");
+    expect_error(sp_yaml_check_keys(load("- 1\n"), known, 2, "recipe", &err), "f.yaml:1:1: recipe must be a "
+                                                                              "map of keys and values, not a "
+                                                                              "list");
+    expect_error(sp_yaml_check_keys(load(""), known, 2, "recipe", &err), "f.yaml:1:1: recipe must be a map "
+                                                                         "of keys and values, not empty");
     load("tau: 1\n");
     cr_assert_eq(sp_yaml_set(&doc, "v_ht=2", &err), SP_OK);
-    expect_error(sp_yaml_check_keys(doc.root, known, 2, "recipe", &err),
-                 "--set:1:1: unknown key \"v_ht\" in recipe; did you mean \"v_th\"?");
+    expect_error(sp_yaml_check_keys(doc.root, known, 2, "recipe", &err), "--set:1:1: unknown key \"v_ht\" in "
+                                                                         "recipe; did you mean \"v_th\"?");
 }
 
 Test(yaml_read, long_and_odd_text_is_made_fit_for_a_message)

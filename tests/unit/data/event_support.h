@@ -1,5 +1,5 @@
-/* What the tests of event data share: SHA-256, the real recordings beside the project (when they are there), a scratch
- * folder, and files made byte by byte. */
+/* What the tests of event data share: SHA-256, the real recordings beside the project (when they are there),
+ * a scratch folder, and files made byte by byte. */
 #ifndef SP_TEST_EVENT_SUPPORT_H
 #define SP_TEST_EVENT_SUPPORT_H
 
@@ -31,7 +31,8 @@ static inline uint32_t rotate(uint32_t x, int by)
     return x >> by | x << (32 - by);
 }
 
-/* The round constants are the first 32 bits of the fractions of the cube roots of primes, found here by bisection. */
+/* The round constants are the first 32 bits of the fractions of the cube roots of primes, found here by
+ * bisection. */
 static inline uint32_t fraction_of_root(unsigned prime, int power)
 {
     __uint128_t low = 0, high = (__uint128_t)20 << 36; /* the root times 2^36 */
@@ -250,8 +251,8 @@ static inline void made_aedat2(made *m, unsigned x, unsigned y, unsigned p, uint
     made_big(m, t, 4);
 }
 
-static inline void made_packet(made *m, unsigned type, uint32_t event_bytes, uint32_t overflow, uint32_t capacity,
-                               uint32_t number)
+static inline void made_packet(made *m, unsigned type, uint32_t event_bytes, uint32_t overflow,
+                               uint32_t capacity, uint32_t number)
 {
     made_little(m, type, 2);
     made_little(m, 1, 2);

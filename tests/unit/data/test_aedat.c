@@ -1,5 +1,5 @@
-/* AEDAT 2.0 and 3.1: real recordings to the counts and sums that an independent parser found, files made here to their
- * events, and every kind of damage to an error that names file and byte. */
+/* AEDAT 2.0 and 3.1: real recordings to the counts and sums that an independent parser found, files made here
+ * to their events, and every kind of damage to an error that names file and byte. */
 #include "event_support.h"
 
 /* ---- real recordings ---- */
@@ -44,7 +44,8 @@ Test(aedat, reads_real_dvs128_recordings)
     NEEDS_SHARED("aedat2");
     t = table_open(SHARED "/aedat2/EVENTS.tsv");
     while (table_next(&t)) {
-        /* DAVIS addresses are refused (next test); one file has set bit 15 of some addresses, which is not kept */
+        /* DAVIS addresses are refused (next test); one file has set bit 15 of some addresses, which is not
+         * kept */
         if (strncmp(t.column[0], "davis", 5) == 0 || strncmp(t.column[0], "synth", 5) == 0)
             continue;
         check_aedat2(SHARED "/aedat2", &t, strcmp(t.column[0], "rewritten_rotated.aedat") != 0);
@@ -113,7 +114,8 @@ static void check_aedat31(const table *t)
         row = label_row(t->column[0], strtoull(t->column[1], NULL, 10));
         cr_assert_eq(row.label + 1, atoi(t->column[2]));
     }
-    cr_assert_eq(sp_aedat31_parse(path, bytes, n, whole ? NULL : &row.range, &e, packets, &err), SP_OK, "%s", err.text);
+    cr_assert_eq(sp_aedat31_parse(path, bytes, n, whole ? NULL : &row.range, &e, packets, &err), SP_OK, "%s",
+                 err.text);
     for (size_t k = 0; k < e.n; k++)
         on += e.items[k].p;
     cr_assert_eq(e.n, strtoull(t->column[3], NULL, 10), "%s: %zu", path, e.n);
@@ -145,7 +147,8 @@ static const char *const header2 = "#!AER-DAT2.0\r\n# made by a test\r\n";
 
 Test(aedat, orientations)
 {
-    static const sp_orientation kinds[] = {SP_ORIENT_DEFAULT, SP_ORIENT_SLTT, SP_ORIENT_SPIKINGJELLY, SP_ORIENT_PLAIN};
+    static const sp_orientation kinds[] = {SP_ORIENT_DEFAULT, SP_ORIENT_SLTT, SP_ORIENT_SPIKINGJELLY,
+                                           SP_ORIENT_PLAIN};
     static const sp_event expect[][2] = {{{10, 124, 100, 0}, {11, 127, 0, 1}},
                                          {{10, 124, 100, 0}, {11, 127, 0, 1}},
                                          {{10, 27, 124, 0}, {11, 127, 127, 1}},
@@ -161,7 +164,8 @@ Test(aedat, orientations)
         cr_assert_eq(e.n, 2);
         for (int k = 0; k < 2; k++) {
             const sp_event *g = &e.items[k], *w = &expect[i][k];
-            cr_assert(g->t == w->t && g->x == w->x && g->y == w->y && g->p == w->p, "%d %d: %d %d %d", i, k, g->x, g->y, g->p);
+            cr_assert(g->t == w->t && g->x == w->x && g->y == w->y && g->p == w->p, "%d %d: %d %d %d", i, k,
+                      g->x, g->y, g->p);
         }
         sp_events_free(&e);
     }
@@ -308,7 +312,8 @@ Test(aedat, damaged_packets)
             m.b[base + d->at + (size_t)i] = (uint8_t)(d->value >> 8 * i);
         cr_assert_eq(parse_copy(m.b, m.n, &err), SP_E_DATA, "%s", d->about);
         snprintf(byte, sizeof byte, "byte %zu:", base + (d->at == 28 ? 28 : 0));
-        cr_assert(strstr(err.text, d->expect[0]) && strstr(err.text, d->expect[1]), "%s: %s", d->about, err.text);
+        cr_assert(strstr(err.text, d->expect[0]) && strstr(err.text, d->expect[1]), "%s: %s", d->about,
+                  err.text);
         cr_assert_not_null(strstr(err.text, byte), "%s: no \"%s\" in %s", d->about, byte, err.text);
     }
 }
@@ -330,14 +335,16 @@ Test(aedat, damaged_headers)
         {"#!AER-DAT2.0\r\n12345678", "byte 14: address 0x31323334"},
         {"#!AER-DAT2.0\r\n# no end of this line", "byte 35: the file ends inside a line"},
         {"#!AER-DAT3.1\r\nrubbish", "byte 14: the header has no #!END-HEADER"},
-        {"#!AER-DAT3.1\r\n#Format: Serial-TS,Compressed\r\n#!END-HEADER\r\n", "byte 14: \"#Format: Serial-TS,Compressed\""},
+        {"#!AER-DAT3.1\r\n#Format: Serial-TS,Compressed\r\n#!END-HEADER\r\n", "byte 14: \"#Format: "
+                                                                              "Serial-TS,Compressed\""},
         {"#!AER-DAT3.1\r\n#!END-HEADER\r\n", "byte 28: the file ends after its header"},
         {"#!AER-DAT3.1\r\n# more", "byte 20: the file ends inside its header"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         sp_error err;
         cr_assert_eq(parse_copy((const uint8_t *)cases[i].text, strlen(cases[i].text), &err), SP_E_DATA);
-        cr_assert_not_null(strstr(err.text, cases[i].expect), "no \"%s\" in \"%s\"", cases[i].expect, err.text);
+        cr_assert_not_null(strstr(err.text, cases[i].expect), "no \"%s\" in \"%s\"", cases[i].expect,
+                           err.text);
     }
 }
 
@@ -382,7 +389,8 @@ Test(aedat, random_bytes_and_random_changes)
 
 Test(aedat, gesture_labels)
 {
-    static const char good[] = "class,startTime_usec,endTime_usec\r\n1,80048239,85092709\r\n\r\n 11 , 5,6\n3,4000000000000,4000000000001";
+    static const char good[] = "class,startTime_usec,endTime_usec\r\n1,80048239,85092709\r\n\r\n 11 , "
+                               "5,6\n3,4000000000000,4000000000001";
     static const struct {
         const char *text, *expect;
     } bad[] = {{"", "byte 0: no row"},
@@ -398,16 +406,19 @@ Test(aedat, gesture_labels)
     sp_gesture_row *rows = NULL;
     size_t n = 0;
     sp_error err = {0};
-    cr_assert_eq(sp_gesture_labels_parse("l.csv", good, sizeof good - 1, &rows, &n, &err), SP_OK, "%s", err.text);
+    cr_assert_eq(sp_gesture_labels_parse("l.csv", good, sizeof good - 1, &rows, &n, &err), SP_OK, "%s",
+                 err.text);
     cr_assert_eq(n, 3);
     cr_assert(rows[0].label == 0 && rows[0].range.start == 80048239 && rows[0].range.end == 85092709);
     cr_assert(rows[1].label == 10 && rows[1].range.end == 6);
     cr_assert(rows[2].range.start == 4000000000000);
     sp_free(rows);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        cr_assert_eq(sp_gesture_labels_parse("l.csv", bad[i].text, strlen(bad[i].text), &rows, &n, &err), SP_E_DATA);
+        cr_assert_eq(sp_gesture_labels_parse("l.csv", bad[i].text, strlen(bad[i].text), &rows, &n, &err),
+                     SP_E_DATA);
         cr_assert_null(rows);
-        cr_assert(strstr(err.text, bad[i].expect) && strstr(err.text, "l.csv"), "no \"%s\" in \"%s\"", bad[i].expect, err.text);
+        cr_assert(strstr(err.text, bad[i].expect) && strstr(err.text, "l.csv"), "no \"%s\" in \"%s\"",
+                  bad[i].expect, err.text);
     }
 }
 
@@ -424,7 +435,8 @@ static void make_gestures(const char *trials)
 
 static sp_status open_events(const char *name, const char *path, int train, sp_dataset **ds, sp_error *err)
 {
-    sp_dataset_options o = {.name = name, .path = path, .train = train, .frames = 2, .events = {.no_cache = true}};
+    sp_dataset_options o = {
+        .name = name, .path = path, .train = train, .frames = 2, .events = {.no_cache = true}};
     memset(err, 0, sizeof *err);
     return sp_dataset_open(&o, ds, err);
 }
@@ -447,18 +459,21 @@ Test(aedat, gesture_lists)
     }
     make_gestures("user01_x.aedat\r\n\r\n");
     cr_assert_eq(open_events("dvs128-gesture", scratch_path("set"), 0, &ds, &err), SP_E_DATA);
-    cr_assert(strstr(err.text, "trials_to_test.txt") && strstr(err.text, "DvsGesture.tar.gz"), "%s", err.text);
+    cr_assert(strstr(err.text, "trials_to_test.txt") && strstr(err.text, "DvsGesture.tar.gz"), "%s",
+              err.text);
     cr_assert_eq(open_events("dvs128-gesture", scratch_path("set"), 1, &ds, &err), SP_OK, "%s", err.text);
-    cr_assert(ds->info.count == 2 && ds->info.classes == 11 && ds->info.frames == 2 && ds->info.channels == 2 &&
-              ds->info.height == 128 && ds->info.width == 128);
+    cr_assert(ds->info.count == 2 && ds->info.classes == 11 && ds->info.frames == 2 &&
+              ds->info.channels == 2 && ds->info.height == 128 && ds->info.width == 128);
     {
         static float frames[2 * 128 * 128 * 2];
         int32_t label;
-        cr_assert_eq(ds->get(ds, (sp_sample_request){.index = 0}, frames, &label, &err), SP_OK, "%s", err.text);
+        cr_assert_eq(ds->get(ds, (sp_sample_request){.index = 0}, frames, &label, &err), SP_OK, "%s",
+                     err.text);
         cr_assert_eq(label, 1);
         /* one event for two frames: the last one takes it */
         cr_assert_eq(frames[128 * 128 * 2 + (6 * 128 + 5) * 2 + 1], 1.0f);
-        cr_assert_eq(ds->get(ds, (sp_sample_request){.index = 1}, frames, &label, &err), SP_OK, "%s", err.text);
+        cr_assert_eq(ds->get(ds, (sp_sample_request){.index = 1}, frames, &label, &err), SP_OK, "%s",
+                     err.text);
         cr_assert_eq(label, 10);
         cr_assert_eq(frames[127 * 2], 1.0f);
         cr_assert_eq(frames[128 * 128 * 2 + 127 * 128 * 2 + 1], 1.0f);
@@ -493,7 +508,8 @@ Test(aedat, real_gesture_folder)
     int rows = 0;
     NEEDS_SHARED("aedat31");
     for (int train = 0; train < 2; train++) {
-        cr_assert_eq(open_events("dvs128-gesture", SHARED "/aedat31", train, &ds[train], &err), SP_OK, "%s", err.text);
+        cr_assert_eq(open_events("dvs128-gesture", SHARED "/aedat31", train, &ds[train], &err), SP_OK, "%s",
+                     err.text);
         cr_assert_eq(ds[train]->info.count, 6);
     }
     t = table_open(SHARED "/aedat31/EVENTS.tsv");
@@ -618,7 +634,8 @@ Test(aedat, options_that_do_not_go_together)
         sp_dataset_options o;
         const char *expect;
     } cases[] = {
-        {{.name = "dvs128-gesture", .frames = 4, .events = {.orientation = SP_ORIENT_SLTT}}, "events.orientation"},
+        {{.name = "dvs128-gesture", .frames = 4, .events = {.orientation = SP_ORIENT_SLTT}},
+         "events.orientation"},
         {{.name = "n-mnist", .frames = 4, .events = {.split = 0.5}}, "events.split"},
         {{.name = "cifar10-dvs", .frames = 4, .events = {.split = 1.5}}, "events.split is 1.5"},
         {{.name = "cifar10-dvs", .frames = 4, .events = {.window = 0.1}}, "by: time"},
@@ -638,6 +655,7 @@ Test(aedat, options_that_do_not_go_together)
         sp_error err = {0};
         cr_assert_eq(sp_dataset_open(&cases[i].o, &ds, &err), SP_E_CONFIG, "%zu: %s", i, err.text);
         cr_assert_null(ds);
-        cr_assert_not_null(strstr(err.text, cases[i].expect), "no \"%s\" in \"%s\"", cases[i].expect, err.text);
+        cr_assert_not_null(strstr(err.text, cases[i].expect), "no \"%s\" in \"%s\"", cases[i].expect,
+                           err.text);
     }
 }

@@ -1,5 +1,5 @@
-/* Augmentation: against pad, crop, paste and mirror done one after the other; distributions of what is drawn; the same
- * result whatever the threads; normalisation by channel. */
+/* Augmentation: against pad, crop, paste and mirror done one after the other; distributions of what is drawn;
+ * the same result whatever the threads; normalisation by channel. */
 #include <math.h>
 #include "data/augment.h"
 #include "data/loader.h"
@@ -14,7 +14,8 @@ static sp_pixels pixels(int height, int width, int channels, sp_augment a)
     return p;
 }
 
-/* The published order of operations, each on whole images: zeros around, a part of the old size, paste, mirror. */
+/* The published order of operations, each on whole images: zeros around, a part of the old size, paste,
+ * mirror. */
 static void by_steps(const sp_pixels *p, const uint8_t *in, const sp_pixel_draw *d, uint8_t *out)
 {
     int h = p->height, w = p->width, n = p->channels, pad = p->augment.crop, wide = w + 2 * pad;
@@ -102,8 +103,8 @@ Test(augment, draws_have_the_published_distributions)
     cr_assert(abs(flip - N / 2) < 500 && abs(cut - N / 2) < 500, "%d %d", flip, cut);
     for (int k = 0; k < 4; k++)
         cr_assert(abs(colours[k] - cut / 4) < 300);
-    /* Mean area share 0.21 of 1024, less what two roundings down take; 0.4 at most. Aspect h/w uniform in 0.4..2.5: under
-     * a third of the boxes are wider than high. */
+    /* Mean area share 0.21 of 1024, less what two roundings down take; 0.4 at most. Aspect h/w uniform in
+     * 0.4..2.5: under a third of the boxes are wider than high. */
     cr_assert(area / cut > 185 && area / cut < 215, "%f", area / cut);
     cr_assert(smallest <= 20 && smallest >= 9 && largest <= 409 && largest > 385, "%d %d", smallest, largest);
     cr_assert(wide > cut / 5 && wide < cut / 3, "%d of %d", wide, cut);
@@ -224,10 +225,10 @@ static uint64_t hash_epoch(sp_dataset *ds, int threads, uint64_t epoch, size_t f
     sp_error err = {0};
     const sp_batch *b;
     uint64_t hash = 1469598103934665603u;
-    cr_assert_eq(
-        sp_loader_create(
-            ds, &(sp_loader_options){.batch = 24, .shuffle = true, .seed = 9, .threads = threads}, &l, &err),
-        SP_OK, "%s", err.text);
+    cr_assert_eq(sp_loader_create(
+                     ds, &(sp_loader_options){.batch = 24, .shuffle = true, .seed = 9, .threads = threads},
+                     &l, &err),
+                 SP_OK, "%s", err.text);
     cr_assert_eq(sp_loader_start(l, epoch, first, &err), SP_OK);
     for (;;) {
         const uint8_t *bytes;

@@ -1,4 +1,5 @@
-/* The CIFAR readers: layout of a record, labels, files in parts, every kind of damage, and the real files where they are. */
+/* The CIFAR readers: layout of a record, labels, files in parts, every kind of damage, and the real files
+ * where they are. */
 #include "support.h"
 
 enum { RECORD10 = 3073, RECORD100 = 3074 };

@@ -15,11 +15,13 @@ static sp_dataset *open_encoded(sp_dataset_options o)
 static void read_sample(const sp_dataset *ds, size_t i, uint64_t epoch, float *x, int32_t *label)
 {
     sp_error err = {0};
-    cr_assert_eq(ds->get(ds, (sp_sample_request){.index = i, .epoch = epoch}, x, label, &err), SP_OK, "%s", err.text);
+    cr_assert_eq(ds->get(ds, (sp_sample_request){.index = i, .epoch = epoch}, x, label, &err), SP_OK, "%s",
+                 err.text);
 }
 
 enum { SIDE = 12, ITEMS = SIDE * SIDE * 2, T = 400 };
-static const sp_dataset_options still = {.channels = 2, .height = SIDE, .width = SIDE, .count = 20, .train = 1, .seed = 9};
+static const sp_dataset_options still = {
+    .channels = 2, .height = SIDE, .width = SIDE, .count = 20, .train = 1, .seed = 9};
 
 Test(encode, rate_is_the_pixel)
 {
@@ -31,7 +33,8 @@ Test(encode, rate_is_the_pixel)
     o.encoding = SP_ENCODE_RATE;
     o.time_steps = T;
     rate = open_encoded(o);
-    cr_assert(rate->info.frames == T && rate->info.channels == 2 && rate->info.count == 20 && rate->info.classes == 10);
+    cr_assert(rate->info.frames == T && rate->info.channels == 2 && rate->info.count == 20 &&
+              rate->info.classes == 10);
     cr_assert_str_eq(rate->info.name, "synthetic");
     read_sample(plain, 3, 0, image, &label);
     read_sample(rate, 3, 5, spikes, &spike_label);
@@ -106,14 +109,16 @@ Test(encode, refuses_what_is_not_a_picture_in_0_to_1)
         {{.name = "synthetic", .time_steps = 5000, .encoding = SP_ENCODE_RATE}, "5000 frames"},
         {{.name = "synthetic", .time_steps = 4, .mean = 0.5, .encoding = SP_ENCODE_LATENCY}, "mean and std"},
         {{.name = "synthetic", .time_steps = 4, .std = 2.0, .encoding = SP_ENCODE_LATENCY}, "mean and std"},
-        {{.name = "synthetic", .time_steps = 4, .n_means = 1, .means = {0.1}, .encoding = SP_ENCODE_LATENCY}, "mean and std"},
+        {{.name = "synthetic", .time_steps = 4, .n_means = 1, .means = {0.1}, .encoding = SP_ENCODE_LATENCY},
+         "mean and std"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         sp_dataset *ds = NULL;
         sp_error err = {0};
         cr_assert_eq(sp_dataset_open(&cases[i].o, &ds, &err), SP_E_CONFIG, "%zu", i);
         cr_assert_null(ds);
-        cr_assert_not_null(strstr(err.text, cases[i].expect), "no \"%s\" in \"%s\"", cases[i].expect, err.text);
+        cr_assert_not_null(strstr(err.text, cases[i].expect), "no \"%s\" in \"%s\"", cases[i].expect,
+                           err.text);
     }
 }
 

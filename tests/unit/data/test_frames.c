@@ -1,5 +1,5 @@
-/* Events into frames, other sizes, random changes, and the frame cache. Values of the resize tests were made with
- * Pillow 13.0 from the same pattern. */
+/* Events into frames, other sizes, random changes, and the frame cache. Values of the resize tests were made
+ * with Pillow 13.0 from the same pattern. */
 #include "event_support.h"
 #include <fcntl.h>
 #include <pthread.h>
@@ -14,17 +14,21 @@ static sp_event *make_events(size_t n, const sp_frame_shape *s, uint64_t seed)
     int64_t t = 1000;
     for (size_t k = 0; k < n; k++) {
         t += noise(&seed) % 7;
-        e[k] = (sp_event){t, (uint16_t)(noise(&seed) % (unsigned)s->width), (uint16_t)(noise(&seed) % (unsigned)s->height),
+        e[k] = (sp_event){t, (uint16_t)(noise(&seed) % (unsigned)s->width),
+                          (uint16_t)(noise(&seed) % (unsigned)s->height),
                           (uint16_t)(noise(&seed) % (unsigned)s->polarities)};
     }
     return e;
 }
 
 /* Adds events from..to of a frame, the long way. */
-static void count_into(float *frames, const sp_frame_shape *s, int frame, const sp_event *e, size_t from, size_t to)
+static void count_into(float *frames, const sp_frame_shape *s, int frame, const sp_event *e, size_t from,
+                       size_t to)
 {
     for (size_t k = from; k < to; k++)
-        frames[(((size_t)frame * (size_t)s->height + e[k].y) * (size_t)s->width + e[k].x) * (size_t)s->polarities + e[k].p] += 1.0f;
+        frames[(((size_t)frame * (size_t)s->height + e[k].y) * (size_t)s->width + e[k].x) *
+                   (size_t)s->polarities +
+               e[k].p] += 1.0f;
 }
 
 Test(frames, parts_of_equal_count)
@@ -77,7 +81,8 @@ Test(frames, windows_of_equal_time)
         sp_events_to_frames(e, (size_t)cases[c].n, &s, SP_BY_TIME, cases[c].origin, cases[c].window, got);
         for (int f = 0; f < cases[c].frames; f++)
             for (int k = 0; k < 6; k++)
-                cr_assert_eq(got[f * 6 + k], k < cases[c].n && cases[c].expect[k] == f ? 1.0f : 0.0f, "case %zu, frame %d, event %d", c, f, k);
+                cr_assert_eq(got[f * 6 + k], k < cases[c].n && cases[c].expect[k] == f ? 1.0f : 0.0f,
+                             "case %zu, frame %d, event %d", c, f, k);
     }
 }
 
@@ -137,7 +142,9 @@ Test(frames, draws_cover_their_range)
     cr_assert(flips > 1850 && flips < 2150, "%d", flips);
     r = sp_rng_make(1, 2);
     a = (sp_augment){0};
-    cr_assert_eq(memcmp(&(sp_frame_draw){0}, &(sp_frame_draw){.flip = sp_frame_draw_from(&a, &r).flip}, sizeof(sp_frame_draw)), 0);
+    cr_assert_eq(memcmp(&(sp_frame_draw){0}, &(sp_frame_draw){.flip = sp_frame_draw_from(&a, &r).flip},
+                        sizeof(sp_frame_draw)),
+                 0);
 }
 
 /* ---- resizing ---- */
@@ -299,15 +306,18 @@ static sp_dataset *open_set(sp_dataset_options o)
 
 static float *get(const sp_dataset *ds, size_t i, uint64_t epoch)
 {
-    size_t n = (size_t)ds->info.frames * (size_t)ds->info.height * (size_t)ds->info.width * (size_t)ds->info.channels;
+    size_t n = (size_t)ds->info.frames * (size_t)ds->info.height * (size_t)ds->info.width *
+               (size_t)ds->info.channels;
     float *x = malloc(n * sizeof *x);
     int32_t label;
     sp_error err = {0};
-    cr_assert_eq(ds->get(ds, (sp_sample_request){.index = i, .epoch = epoch}, x, &label, &err), SP_OK, "%s", err.text);
+    cr_assert_eq(ds->get(ds, (sp_sample_request){.index = i, .epoch = epoch}, x, &label, &err), SP_OK, "%s",
+                 err.text);
     return x;
 }
 
-static bool same(const sp_dataset *a, size_t i, uint64_t i_epoch, const sp_dataset *b, size_t k, uint64_t k_epoch)
+static bool same(const sp_dataset *a, size_t i, uint64_t i_epoch, const sp_dataset *b, size_t k,
+                 uint64_t k_epoch)
 {
     size_t n = (size_t)a->info.frames * (size_t)a->info.height * (size_t)a->info.width * 2;
     float *x = get(a, i, i_epoch), *y = get(b, k, k_epoch);
@@ -349,8 +359,10 @@ Test(frames, sizes_means_and_normalising)
     raw = open_set((sp_dataset_options){.train = 1});
     pil = open_set((sp_dataset_options){.train = 1, .size = 48, .events = {.resize = SP_RESIZE_PIL}});
     max = open_set((sp_dataset_options){.train = 1, .size = 40, .events = {.normalise = SP_NORMALISE_MAX}});
-    mean = open_set((sp_dataset_options){.train = 1, .n_means = 2, .means = {0.5, 2.0}, .n_stds = 2, .stds = {1.0, 4.0}});
-    cr_assert(raw->info.height == 128 && pil->info.height == 48 && pil->info.width == 48 && max->info.width == 40);
+    mean = open_set(
+        (sp_dataset_options){.train = 1, .n_means = 2, .means = {0.5, 2.0}, .n_stds = 2, .stds = {1.0, 4.0}});
+    cr_assert(raw->info.height == 128 && pil->info.height == 48 && pil->info.width == 48 &&
+              max->info.width == 40);
     x = get(raw, 4, 0);
     y = get(pil, 4, 0);
     z = resized(SP_RESIZE_PIL, 3, 128, 48, x);
@@ -382,7 +394,8 @@ static int cache_files(char last[1024])
     char command[1200];
     int n = 0;
     FILE *p;
-    snprintf(command, sizeof command, "find '%s' -name '*.frames' -type f 2>/dev/null", scratch_path("cache"));
+    snprintf(command, sizeof command, "find '%s' -name '*.frames' -type f 2>/dev/null",
+             scratch_path("cache"));
     p = popen(command, "r");
     while (fgets(last, 1024, p)) {
         last[strcspn(last, "\n")] = '\0';

@@ -1,4 +1,5 @@
-/* IDX files: good ones in every spelling, and every kind of damage with the file and byte that the message must name. */
+/* IDX files: good ones in every spelling, and every kind of damage with the file and byte that the message
+ * must name. */
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdio.h>
@@ -148,7 +149,8 @@ Test(idx, names_file_and_byte_of_damage)
                   d->of_labels ? IMAGE_BYTES : d->n);
             write(packed ? "train-labels-idx1-ubyte.gz" : "train-labels-idx1-ubyte", labels,
                   d->of_labels ? d->n : LABEL_BYTES);
-            /* gzip of no bytes and a file of no bytes read alike; a packed "huge size" still exceeds what can unpack */
+            /* gzip of no bytes and a file of no bytes read alike; a packed "huge size" still exceeds what can
+             * unpack */
             cr_assert_eq(open_folder("idx", &ds, &err), SP_E_DATA, "%s", d->about);
             cr_assert_null(ds);
             for (int e = 0; e < 3; e++)

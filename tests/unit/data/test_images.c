@@ -1,5 +1,5 @@
-/* Photos: decoding to the same pixels as Pillow, resampling to the same bytes, folders as data sets, and every kind of
- * damage. The check sums were made with Pillow 9.4. */
+/* Photos: decoding to the same pixels as Pillow, resampling to the same bytes, folders as data sets, and
+ * every kind of damage. The check sums were made with Pillow 9.4. */
 #include <zlib.h>
 #include "base/mem.h"
 #include "data/image.h"
@@ -154,9 +154,10 @@ static uint8_t *small_png(uint32_t width, uint32_t height, size_t *n)
 
 Test(images, damaged_png_is_an_error)
 {
-    static const uint32_t sizes[][2] = {
-        {0, 16},         {16, 0},  {32769, 16}, {16, 32769},  {32768, 32768}, {0x7fffffff, 0x7fffffff},
-        {0xffffffff, 1}, {17, 16}, {16, 17},    {32768, 2048}};
+    static const uint32_t sizes[][2] = {{0, 16},         {16, 0},        {32769, 16},
+                                        {16, 32769},     {32768, 32768}, {0x7fffffff, 0x7fffffff},
+                                        {0xffffffff, 1}, {17, 16},       {16, 17},
+                                        {32768, 2048}};
     sp_image im = {0};
     sp_error err = {0};
     size_t n;
@@ -234,10 +235,11 @@ Test(images, resize_and_centre_crop_as_pillow)
     static const struct {
         int width, height, shorter, side;
         uint32_t crc;
-    } cases[] = {
-        {50, 37, 28, 24, 0x149dcdfau},   {37, 50, 28, 24, 0xe0918bb4u}, {20, 20, 64, 57, 0x846f8414u},
-        {333, 100, 32, 32, 0x84c16b96u}, {5, 200, 9, 8, 0x7ad64c2au},   {64, 64, 64, 64, 0x00fb676bu},
-        {401, 299, 25, 25, 0xf5669ea3u}, {1, 1, 3, 3, 0x171d23a7u},     {600, 7, 7, 7, 0x3830ab1cu}};
+    } cases[] = {{50, 37, 28, 24, 0x149dcdfau},   {37, 50, 28, 24, 0xe0918bb4u},
+                 {20, 20, 64, 57, 0x846f8414u},   {333, 100, 32, 32, 0x84c16b96u},
+                 {5, 200, 9, 8, 0x7ad64c2au},     {64, 64, 64, 64, 0x00fb676bu},
+                 {401, 299, 25, 25, 0xf5669ea3u}, {1, 1, 3, 3, 0x171d23a7u},
+                 {600, 7, 7, 7, 0x3830ab1cu}};
     sp_image im = {0};
     sp_resampler r = {0};
     uint8_t out[64 * 64 * 3];
@@ -495,9 +497,9 @@ Test(images, real_photos_through_the_loader)
                                 .augment = {.resized_crop = 0.08, .flip = 0.5}};
         cr_assert_eq(open_set(o, &ds, &err), SP_OK, "%s", err.text);
         cr_assert(ds->info.classes == 10 && ds->info.count == 60);
-        cr_assert_eq(
-            sp_loader_create(ds, &(sp_loader_options){.batch = 16, .shuffle = train, .threads = 3}, &l, &err),
-            SP_OK);
+        cr_assert_eq(sp_loader_create(ds, &(sp_loader_options){.batch = 16, .shuffle = train, .threads = 3},
+                                      &l, &err),
+                     SP_OK);
         cr_assert_eq(sp_loader_start(l, 0, 0, &err), SP_OK);
         for (;;) {
             cr_assert_eq(sp_loader_next(l, &b, &err), SP_OK, "%s", err.text);

@@ -1,4 +1,5 @@
-/* datasets/: index.json agrees with the reader's table, and verify.sh and fetch.sh notice what they are there to notice. */
+/* datasets/: index.json agrees with the reader's table, and verify.sh and fetch.sh notice what they are there
+ * to notice. */
 #include <criterion/criterion.h>
 #include <jansson.h>
 #include <stdarg.h>
@@ -71,16 +72,24 @@ Test(index, an_archive_with_another_sum_is_not_unpacked)
     char folder[512];
     snprintf(folder, sizeof folder, "%s/fetch-XXXXXX", SP_TEST_BINARY_DIR);
     cr_assert_not_null(mkdtemp(folder));
-    cr_assert_eq(run("cd '%s' && mkdir cifar-10-batches-bin from && touch cifar-10-batches-bin/data_batch_1.bin && tar -czf "
+    cr_assert_eq(run("cd '%s' && mkdir cifar-10-batches-bin from && touch "
+                     "cifar-10-batches-bin/data_batch_1.bin && tar -czf "
                      "from/cifar-10-binary.tar.gz cifar-10-batches-bin",
                      folder),
                  0);
     if (run("command -v curl >/dev/null") == 0) {
-        cr_assert_eq(run("%s/fetch.sh cifar10 '%s/to' 'file://%s/from' 2>&1 | grep -q 'sha256 differs'", DATASETS, folder, folder), 0);
-        cr_assert_eq(run("%s/fetch.sh cifar10 '%s/to' 'file://%s/from' >/dev/null 2>&1", DATASETS, folder, folder), 1);
+        cr_assert_eq(run("%s/fetch.sh cifar10 '%s/to' 'file://%s/from' 2>&1 | grep -q 'sha256 differs'",
+                         DATASETS, folder, folder),
+                     0);
+        cr_assert_eq(run("%s/fetch.sh cifar10 '%s/to' 'file://%s/from' >/dev/null 2>&1", DATASETS, folder,
+                         folder),
+                     1);
         cr_assert_eq(run("test -z \"$(ls '%s/to')\"", folder), 0, "nothing is left behind");
     }
-    cr_assert_eq(run("%s/verify.sh cifar10 '%s' | grep -q '^DIFFERENT.*cifar-10-batches-bin/data_batch_1.bin'", DATASETS, folder), 0);
+    cr_assert_eq(run("%s/verify.sh cifar10 '%s' | grep -q "
+                     "'^DIFFERENT.*cifar-10-batches-bin/data_batch_1.bin'",
+                     DATASETS, folder),
+                 0);
     cr_assert_eq(run("%s/verify.sh cifar10 '%s' | grep -q '^MISSING.*test_batch.bin'", DATASETS, folder), 0);
     cr_assert_eq(run("rm -r '%s'", folder), 0);
 }

@@ -30,9 +30,12 @@ Test(known_shape, options_change_it_as_they_change_the_samples)
     cr_assert(i.classes == 100 && i.channels == 3 && i.height == 32 && i.width == 32 && i.frames == 0);
     cr_assert(sp_dataset_shape(&(sp_dataset_options){.name = "images", .size = 160}, &i));
     cr_assert(i.channels == 3 && i.height == 160 && i.width == 160 && i.classes == 0);
-    cr_assert(sp_dataset_shape(&(sp_dataset_options){.name = "cifar10-dvs", .size = 48, .time_steps = 10, .frames = 5}, &i));
+    cr_assert(sp_dataset_shape(
+        &(sp_dataset_options){.name = "cifar10-dvs", .size = 48, .time_steps = 10, .frames = 5}, &i));
     cr_assert(i.classes == 10 && i.channels == 2 && i.height == 48 && i.width == 48 && i.frames == 5);
-    cr_assert(sp_dataset_shape(&(sp_dataset_options){.name = "mnist", .time_steps = 6, .encoding = SP_ENCODE_RATE}, &i));
+    cr_assert(
+        sp_dataset_shape(&(sp_dataset_options){.name = "mnist", .time_steps = 6, .encoding = SP_ENCODE_RATE},
+                         &i));
     cr_assert(i.channels == 1 && i.height == 28 && i.frames == 6);
     cr_assert(sp_dataset_shape(&(sp_dataset_options){.name = "shd", .time_steps = 4}, &i));
     cr_assert(i.channels == 700 && i.height == 1 && i.width == 1 && i.frames == 4 && i.classes == 20);
@@ -48,7 +51,8 @@ Test(known_shape, is_that_of_the_files)
     cr_assert(sp_dataset_shape(&o, &known));
     if (sp_dataset_open(&o, &ds, &err) != SP_OK)
         cr_skip_test("Fashion-MNIST is not installed");
-    cr_assert(known.channels == ds->info.channels && known.height == ds->info.height && known.width == ds->info.width &&
-              known.frames == ds->info.frames && known.classes == ds->info.classes);
+    cr_assert(known.channels == ds->info.channels && known.height == ds->info.height &&
+              known.width == ds->info.width && known.frames == ds->info.frames &&
+              known.classes == ds->info.classes);
     sp_dataset_close(&ds);
 }

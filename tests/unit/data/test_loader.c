@@ -1,4 +1,5 @@
-/* The loader: order, restart, layout, padding, errors, shutdown in any state, and no allocation after create. */
+/* The loader: order, restart, layout, padding, errors, shutdown in any state, and no allocation after create.
+ */
 #include <criterion/criterion.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -338,9 +339,10 @@ Test(loader, can_be_destroyed_in_any_state)
     fake_init(&f, 64, 2);
     f.delay_ns = 20000;
     for (int state = 0; state < 60; state++) {
-        sp_loader *l =
-            make(&f, (sp_loader_options){
-                         .batch = 16, .shuffle = true, .depth = 1 + state % 4, .threads = 1 + state % 5});
+        sp_loader *l = make(&f, (sp_loader_options){.batch = 16,
+                                                    .shuffle = true,
+                                                    .depth = 1 + state % 4,
+                                                    .threads = 1 + state % 5});
         if (state % 6 > 0)
             start(l, 0, 0);
         if (state % 6 > 1)

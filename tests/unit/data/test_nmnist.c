@@ -1,4 +1,5 @@
-/* N-MNIST: real recordings to the counts and sums of an independent parser, made ones to their events, damage. */
+/* N-MNIST: real recordings to the counts and sums of an independent parser, made ones to their events,
+ * damage. */
 #include "event_support.h"
 
 static sp_status parse(const char *path, sp_events *e, sp_error *err)
@@ -48,16 +49,18 @@ Test(nmnist, real_folder_as_a_set)
         int32_t label;
         cr_assert_eq(sp_dataset_open(&o, &ds, &err), SP_OK, "%s", err.text);
         cr_assert_eq(ds->info.count, o.train ? 620 : 60);
-        cr_assert(ds->info.classes == 10 && ds->info.frames == 5 && ds->info.channels == 2 && ds->info.height == 34 &&
-                  ds->info.width == 34);
-        cr_assert_eq(ds->get(ds, (sp_sample_request){.index = 0}, frames, &label, &err), SP_OK, "%s", err.text);
+        cr_assert(ds->info.classes == 10 && ds->info.frames == 5 && ds->info.channels == 2 &&
+                  ds->info.height == 34 && ds->info.width == 34);
+        cr_assert_eq(ds->get(ds, (sp_sample_request){.index = 0}, frames, &label, &err), SP_OK, "%s",
+                     err.text);
         cr_assert_eq(label, 0);
         for (size_t k = 0; k < 5 * 34 * 34 * 2; k++)
             sum += (double)frames[k];
         if (!o.train)
             cr_assert_eq(sum, 5293.0, "Test/0/00004.bin: %g", sum);
         for (size_t i = 0; i < ds->info.count; i += 7)
-            cr_assert_eq(ds->get(ds, (sp_sample_request){.index = i}, frames, &label, &err), SP_OK, "%s", err.text);
+            cr_assert_eq(ds->get(ds, (sp_sample_request){.index = i}, frames, &label, &err), SP_OK, "%s",
+                         err.text);
         sp_dataset_close(&ds);
     }
 }
@@ -91,8 +94,10 @@ Test(nmnist, damage)
         uint8_t *copy = malloc(n + 1);
         memset(&err, 0, sizeof err);
         memcpy(copy, good.b, n);
-        cr_assert_eq(sp_nmnist_parse("a/b.bin", copy, n, &e, &err), n && n % 5 == 0 ? SP_OK : SP_E_DATA, "%zu", n);
-        cr_assert((n && n % 5 == 0) || (strstr(err.text, "a/b.bin") && strstr(err.text, "byte ")), "%s", err.text);
+        cr_assert_eq(sp_nmnist_parse("a/b.bin", copy, n, &e, &err), n && n % 5 == 0 ? SP_OK : SP_E_DATA,
+                     "%zu", n);
+        cr_assert((n && n % 5 == 0) || (strstr(err.text, "a/b.bin") && strstr(err.text, "byte ")), "%s",
+                  err.text);
         free(copy);
     }
     for (int k = 0; k < 2; k++) {

@@ -220,7 +220,9 @@ Test(picture, bars_and_rows)
 {
     double x[2] = {0.5, 1.5}, y[2] = {1, 3}, mark_x[2] = {1, 1}, mark_y[2] = {0, 3};
     sp_series s[2] = {{NULL, x, y, 2}, {"mark", mark_x, mark_y, 2}};
-    sp_panel panels[3] = {{"a", "x", "y", s, 2, 0, NAN}, {"b", "x", "y", s, 2, 0, NAN}, {"c", "x", "y", s, 2, 0, NAN}};
+    sp_panel panels[3] = {{"a", "x", "y", s, 2, 0, NAN},
+                          {"b", "x", "y", s, 2, 0, NAN},
+                          {"c", "x", "y", s, 2, 0, NAN}};
     const sp_chart chart = {panels, 3, 2, 480, 340, .bars = true};
     sp_error err = {0};
     cr_assert_eq(sp_chart_write_rows(test_path(), &chart, &err), SP_OK, "%s", err.text);
@@ -235,8 +237,10 @@ Test(picture, bars_and_rows)
                 last = i - left;
             }
         int middle = left + (first + last) / 2;
-        int low = count_near(&p, left, top, middle, top + 340, colours[0]), high = count_near(&p, middle, top, left + 480, top + 340, colours[0]);
-        cr_assert(k == 3 ? low + high == 0 : low > 5000 && fabs(high / (double)low - 3) < 0.15, "panel %d: %d, %d", k, low, high);
+        int low = count_near(&p, left, top, middle, top + 340, colours[0]),
+            high = count_near(&p, middle, top, left + 480, top + 340, colours[0]);
+        cr_assert(k == 3 ? low + high == 0 : low > 5000 && fabs(high / (double)low - 3) < 0.15,
+                  "panel %d: %d, %d", k, low, high);
         cr_assert(k == 3 || count_near(&p, left, top, left + 480, top + 340, colours[1]) > 200);
     }
     free(p.rgb);
@@ -249,22 +253,47 @@ Test(picture, map_shows_its_cells)
     static const float values[6] = {0, 1, 0.5f, NAN, 1, 0};
     static const char *const names[3] = {"first", "second class", "third"};
     static const char *const texts[6] = {NULL, "17", NULL, NULL, NULL, NULL};
-    const sp_map maps[3] = {{.title = "spikes", .values = values, .rows = 2, .columns = 3, .cell_width = 30, .cell_height = 20, .high = 1,
-                             .colours = SP_COLOURS_INK, .number_columns = true, .x_label = "time step"},
-                            {.title = "weights", .values = values, .rows = 2, .columns = 3, .cell_width = 30, .cell_height = 20, .low = 0,
-                             .high = 1, .colours = SP_COLOURS_SIGNED, .scale = "w"},
-                            {.title = "classes", .values = values, .rows = 2, .columns = 3, .cell_width = 30, .cell_height = 20, .high = 1,
-                             .colours = SP_COLOURS_SHARE, .names = names, .texts = texts, .y_label = "true"}};
+    const sp_map maps[3] = {{.title = "spikes",
+                             .values = values,
+                             .rows = 2,
+                             .columns = 3,
+                             .cell_width = 30,
+                             .cell_height = 20,
+                             .high = 1,
+                             .colours = SP_COLOURS_INK,
+                             .number_columns = true,
+                             .x_label = "time step"},
+                            {.title = "weights",
+                             .values = values,
+                             .rows = 2,
+                             .columns = 3,
+                             .cell_width = 30,
+                             .cell_height = 20,
+                             .low = 0,
+                             .high = 1,
+                             .colours = SP_COLOURS_SIGNED,
+                             .scale = "w"},
+                            {.title = "classes",
+                             .values = values,
+                             .rows = 2,
+                             .columns = 3,
+                             .cell_width = 30,
+                             .cell_height = 20,
+                             .high = 1,
+                             .colours = SP_COLOURS_SHARE,
+                             .names = names,
+                             .texts = texts,
+                             .y_label = "true"}};
     sp_error err = {0};
     cr_assert_eq(sp_map_write(test_path(), maps, 3, 3, &err), SP_OK, "%s", err.text);
     picture p = read_back(test_path());
     int wide = p.width / 3;
     cr_assert_eq(p.width, 3 * wide);
-    cr_assert_geq(count_near(&p, 0, 0, wide, p.height, 0x202020), 2 * 600);             // two full cells, and text
-    cr_assert_eq(count_near(&p, 0, 0, wide, p.height, 0xe8e8e8), 600);                  // nothing there
+    cr_assert_geq(count_near(&p, 0, 0, wide, p.height, 0x202020), 2 * 600); // two full cells, and text
+    cr_assert_eq(count_near(&p, 0, 0, wide, p.height, 0xe8e8e8), 600);      // nothing there
     cr_assert_eq(count_near(&p, wide, 0, 2 * wide, p.height, 0xe8e8e8), 600);
-    cr_assert_geq(count_near(&p, wide, 0, 2 * wide, p.height, 0xd55e00), 2 * 600);      // the high end
-    cr_assert_geq(count_near(&p, wide, 0, 2 * wide, p.height, 0x0072b2), 2 * 600);      // the low end
+    cr_assert_geq(count_near(&p, wide, 0, 2 * wide, p.height, 0xd55e00), 2 * 600); // the high end
+    cr_assert_geq(count_near(&p, wide, 0, 2 * wide, p.height, 0x0072b2), 2 * 600); // the low end
     int blue = count_near(&p, 2 * wide, 0, 3 * wide, p.height, 0x0072b2);
     cr_assert(blue > 600 && blue < 2 * 600, "the text of a dark cell is not seen: %d", blue);
     for (int x = 0; x < p.width; x++) /* nothing runs over the edge */
@@ -276,7 +305,8 @@ Test(picture, map_shows_its_cells)
 Test(picture, map_refuses_impossible_requests)
 {
     float value = 0;
-    const sp_map good = {.values = &value, .rows = 1, .columns = 1, .cell_width = 1, .cell_height = 1, .high = 1};
+    const sp_map good = {
+        .values = &value, .rows = 1, .columns = 1, .cell_width = 1, .cell_height = 1, .high = 1};
     sp_map bad[4] = {good, good, good, good};
     sp_error err = {0};
     bad[0].rows = 0;

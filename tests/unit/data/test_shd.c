@@ -1,5 +1,5 @@
-/* SHD and SSC: files by several writers of HDF5 to the spikes that were put in, files made here, damage; and without
- * libhdf5 an error that says so. */
+/* SHD and SSC: files by several writers of HDF5 to the spikes that were put in, files made here, damage; and
+ * without libhdf5 an error that says so. */
 #include "event_support.h"
 #include <math.h>
 #include <pthread.h>
@@ -82,8 +82,8 @@ Test(shd, real_structure_as_a_set)
     double sum = 0.0, first = 0.0;
     NEEDS_SHARED("shd-synthetic");
     cr_assert_eq(sp_dataset_open(&o, &ds, &err), SP_OK, "%s", err.text);
-    cr_assert(ds->info.classes == 20 && ds->info.frames == 100 && ds->info.channels == 700 && ds->info.height == 1 &&
-              ds->info.width == 1);
+    cr_assert(ds->info.classes == 20 && ds->info.frames == 100 && ds->info.channels == 700 &&
+              ds->info.height == 1 && ds->info.width == 1);
     cr_assert_eq(ds->get(ds, (sp_sample_request){.index = 5}, frames, &label, &err), SP_OK, "%s", err.text);
     o.frames = 10;
     cr_assert_eq(sp_dataset_open(&o, &few, &err), SP_OK, "%s", err.text);
@@ -110,7 +110,9 @@ typedef struct spikes {
     int32_t u[4];
 } spikes;
 
-static const spikes three[3] = {{2, {0.0f, 0.5f}, {0, 699}}, {0, {0}, {0}}, {4, {0.1f, 0.1f, 1.39f, 2.0f}, {7, 7, 8, 9}}};
+static const spikes three[3] = {{2, {0.0f, 0.5f}, {0, 699}},
+                                {0, {0}, {0}},
+                                {4, {0.1f, 0.1f, 1.39f, 2.0f}, {7, 7, 8, 9}}};
 
 static void put(hid_t file, const char *name, hid_t type, size_t n, const void *data)
 {
@@ -139,7 +141,19 @@ static void put_arrays(hid_t file, const spikes *s, size_t n, bool with_times)
 }
 
 /* kind: what is wrong with the file. */
-enum { GOOD, NO_TIMES, NO_LABELS, FEW_LABELS, BAD_LABEL, BAD_UNIT, BAD_TIME, NAN_TIME, NEGATIVE_UNIT, FLAT, N_KINDS };
+enum {
+    GOOD,
+    NO_TIMES,
+    NO_LABELS,
+    FEW_LABELS,
+    BAD_LABEL,
+    BAD_UNIT,
+    BAD_TIME,
+    NAN_TIME,
+    NEGATIVE_UNIT,
+    FLAT,
+    N_KINDS
+};
 
 static const char *make_file(int kind)
 {
@@ -160,7 +174,8 @@ static const char *make_file(int kind)
         put_arrays(file, s, 3, kind != NO_TIMES);
     }
     if (kind != NO_LABELS)
-        put(file, "/labels", H5T_NATIVE_INT64, kind == FEW_LABELS ? 2 : 3, kind == BAD_LABEL ? bad_labels : labels);
+        put(file, "/labels", H5T_NATIVE_INT64, kind == FEW_LABELS ? 2 : 3,
+            kind == BAD_LABEL ? bad_labels : labels);
     H5Fclose(file);
     return path;
 }
@@ -181,7 +196,8 @@ Test(shd, bins)
     cr_assert_eq(ds->info.count, 3);
     for (size_t i = 0; i < 3; i++) {
         double sum = 0.0;
-        cr_assert_eq(ds->get(ds, (sp_sample_request){.index = i}, frames, &label, &err), SP_OK, "%s", err.text);
+        cr_assert_eq(ds->get(ds, (sp_sample_request){.index = i}, frames, &label, &err), SP_OK, "%s",
+                     err.text);
         cr_assert_eq(label, i == 0 ? 19 : i == 1 ? 0 : 3);
         for (int k = 0; k < 14 * 700; k++)
             sum += (double)frames[k] * 0.5;
@@ -189,7 +205,8 @@ Test(shd, bins)
         if (i == 0)
             cr_assert(frames[0] == 2.0f && frames[5 * 700 + 699] == 2.0f);
         if (i == 2) /* 0.1 s opens the second bin; what comes after 1.4 s is in the last */
-            cr_assert(frames[700 + 7] == 4.0f && frames[13 * 700 + 8] == 2.0f && frames[13 * 700 + 9] == 2.0f);
+            cr_assert(frames[700 + 7] == 4.0f && frames[13 * 700 + 8] == 2.0f &&
+                      frames[13 * 700 + 9] == 2.0f);
     }
     sp_dataset_close(&ds);
     o.events.window = 2.8;
@@ -239,7 +256,9 @@ Test(shd, files_of_another_form)
 Test(shd, damaged_files)
 {
     static uint8_t good[1 << 16], bad[1 << 16];
-    static const char *const not_hdf5[2] = {"byte 0", "not an HDF5 file"}, *const cut[2] = {"truncated or damaged", ""};
+    static const char *const not_hdf5[2] = {"byte 0", "not an HDF5 file"}, *const cut[2] = {"truncated or "
+                                                                                            "damaged",
+                                                                                            ""};
     uint64_t state = 11;
     const char *path;
     size_t n;
@@ -260,7 +279,8 @@ Test(shd, damaged_files)
     }
     for (size_t keep = 8; keep < n; keep += n / 37) {
         scratch_write("set/cut.h5", good, keep);
-        expect_error(scratch_path("set/cut.h5"), keep < 512 ? (const char *const[2]){"cut.h5", ""} : cut, "cut");
+        expect_error(scratch_path("set/cut.h5"), keep < 512 ? (const char *const[2]){"cut.h5", ""} : cut,
+                     "cut");
     }
     scratch_remove();
 }
@@ -282,7 +302,8 @@ static void *reader(void *arg)
             float x[5 * 700];
             int32_t label;
             sp_error err = {0};
-            cr_assert_eq(ds->get(ds, (sp_sample_request){.index = i}, x, &label, &err), SP_OK, "%s", err.text);
+            cr_assert_eq(ds->get(ds, (sp_sample_request){.index = i}, x, &label, &err), SP_OK, "%s",
+                         err.text);
         }
     }
     return NULL;

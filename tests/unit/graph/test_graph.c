@@ -1,4 +1,5 @@
-/* Graphs: shapes, parameter names and places, counts, file and device layout, starting values, and what is refused. */
+/* Graphs: shapes, parameter names and places, counts, file and device layout, starting values, and what is
+ * refused. */
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdlib.h>
@@ -30,8 +31,9 @@ static sp_graph *make(const char *text, int64_t c, int64_t h, int64_t w)
 static void expect_act(const sp_graph *g, int node, int64_t c, int64_t h, int64_t w, bool bits)
 {
     const sp_activation *a = &g->acts[g->nodes[node].out];
-    cr_assert(a->c == c && a->h == h && a->w == w && a->bits == bits, "node %d (%s) is %lld,%lld,%lld%s", node,
-              g->nodes[node].name, (long long)a->c, (long long)a->h, (long long)a->w, a->bits ? " bits" : "");
+    cr_assert(a->c == c && a->h == h && a->w == w && a->bits == bits, "node %d (%s) is %lld,%lld,%lld%s",
+              node, g->nodes[node].name, (long long)a->c, (long long)a->h, (long long)a->w,
+              a->bits ? " bits" : "");
 }
 
 static const char conv_net[] = "layers:\n"
@@ -39,7 +41,8 @@ static const char conv_net[] = "layers:\n"
                                "  - {type: batch_norm}\n"
                                "  - {type: lif}\n"
                                "  - {type: avg_pool, kernel: 2}\n"
-                               "  - {type: conv, out: 32, kernel: [3, 2], stride: [2, 1], padding: [0, 1], dilation: [1, 2]}\n"
+                               "  - {type: conv, out: 32, kernel: [3, 2], stride: [2, 1], padding: [0, 1], "
+                               "dilation: [1, 2]}\n"
                                "  - {type: lif}\n"
                                "  - {type: flatten}\n"
                                "  - {type: linear, out: 10}\n";
@@ -65,7 +68,8 @@ Test(graph, shapes_names_and_counts)
     cr_assert_eq(sp_graph_macs(g, 6), 10 * 1920);
     cr_assert_eq(sp_graph_macs(g, 2), 0);
     const sp_param *p = sp_graph_param(g, "4.weight");
-    cr_assert(p && p->n_dims == 4 && p->shape[0] == 32 && p->shape[1] == 16 && p->shape[2] == 3 && p->shape[3] == 2);
+    cr_assert(p && p->n_dims == 4 && p->shape[0] == 32 && p->shape[1] == 16 && p->shape[2] == 3 &&
+              p->shape[3] == 2);
     p = sp_graph_param(g, "1.running_var");
     cr_assert(p && !p->trainable && p->elems == 16 && p->role == SP_ROLE_RUNNING_VAR);
     p = sp_graph_param(g, "7.weight");
@@ -85,8 +89,8 @@ Test(graph, places_of_parameters)
         cr_assert(a->at % 64 == 0 && a->at + a->elems <= end, "%s", a->name);
         for (int j = 0; j < i; j++) {
             const sp_param *b = &g->params[j];
-            cr_assert(a->trainable != b->trainable || a->at >= b->at + b->elems || b->at >= a->at + a->elems, "%s and %s",
-                      a->name, b->name);
+            cr_assert(a->trainable != b->trainable || a->at >= b->at + b->elems || b->at >= a->at + a->elems,
+                      "%s and %s", a->name, b->name);
         }
     }
     sp_graph_destroy(&g);
@@ -98,8 +102,10 @@ Test(graph, the_recipes_network_has_the_parameters_that_pytorch_would_count)
     sp_network net;
     sp_graph *g;
     sp_neuron neuron = sp_neuron_default();
-    cr_assert_eq(sp_yaml_load(SP_TEST_SOURCE_DIR "/recipes/networks/conv_16_32_128.yaml", &doc, &err), SP_OK, "%s", err.text);
-    cr_assert_eq(sp_network_parse(sp_yaml_get(doc.root, "layers"), &neuron, &net, &err), SP_OK, "%s", err.text);
+    cr_assert_eq(sp_yaml_load(SP_TEST_SOURCE_DIR "/recipes/networks/conv_16_32_128.yaml", &doc, &err), SP_OK,
+                 "%s", err.text);
+    cr_assert_eq(sp_network_parse(sp_yaml_get(doc.root, "layers"), &neuron, &net, &err), SP_OK, "%s",
+                 err.text);
     cr_assert_eq(sp_graph_create(&net, "c.yaml", 1, 28, 28, &g, &err), SP_OK, "%s", err.text);
     /* conv 160 + bn 32 + conv 4640 + bn 64 + linear 1568*128+128 + linear 1290 */
     cr_assert_eq(g->n_trainable, 160 + 32 + 4640 + 64 + 200832 + 1290);
@@ -112,26 +118,34 @@ Test(graph, the_recipes_network_has_the_parameters_that_pytorch_would_count)
     sp_yaml_free(&doc);
 }
 
-static const char residual_net[] =
-    "layers:\n"
-    "  - {type: ws_conv, out: 4, kernel: 3, padding: 1}\n"
-    "  - type: residual\n"
-    "    pre: [{type: lif}]\n"
-    "    branch: [{type: ws_conv, out: 8, kernel: 3, padding: 1, stride: 2}, {type: lif}, {type: ws_conv, out: 8, kernel: 3, padding: 1}]\n"
-    "    shortcut: [{type: avg_pool, kernel: 2}, {type: ws_conv, out: 8, kernel: 1, bias: false}]\n"
-    "    skip_gain: true\n"
-    "    alpha: 0.2\n"
-    "  - type: residual\n"
-    "    branch: [{type: lif}, {type: conv, out: 8, kernel: 1, bias: false}]\n"
-    "  - {type: adaptive_avg_pool, output: 1}\n"
-    "  - {type: flatten}\n"
-    "  - {type: linear, out: 3}\n";
+static const char residual_net[] = "layers:\n"
+                                   "  - {type: ws_conv, out: 4, kernel: 3, padding: 1}\n"
+                                   "  - type: residual\n"
+                                   "    pre: [{type: lif}]\n"
+                                   "    branch: [{type: ws_conv, out: 8, kernel: 3, padding: 1, stride: 2}, "
+                                   "{type: lif}, {type: ws_conv, out: 8, kernel: 3, padding: 1}]\n"
+                                   "    shortcut: [{type: avg_pool, kernel: 2}, {type: ws_conv, out: 8, "
+                                   "kernel: 1, bias: false}]\n"
+                                   "    skip_gain: true\n"
+                                   "    alpha: 0.2\n"
+                                   "  - type: residual\n"
+                                   "    branch: [{type: lif}, {type: conv, out: 8, kernel: 1, bias: false}]\n"
+                                   "  - {type: adaptive_avg_pool, output: 1}\n"
+                                   "  - {type: flatten}\n"
+                                   "  - {type: linear, out: 3}\n";
 
 Test(graph, residuals_are_flattened_and_named_as_pytorch_would)
 {
     sp_graph *g = make(residual_net, 2, 8, 8);
-    static const char *const names[] = {"0.weight", "0.gain", "1.branch.0.weight", "1.branch.2.gain", "1.shortcut.1.weight",
-                                        "1.skip_gain", "2.branch.1.weight", "5.weight", "5.bias"};
+    static const char *const names[] = {"0.weight",
+                                        "0.gain",
+                                        "1.branch.0.weight",
+                                        "1.branch.2.gain",
+                                        "1.shortcut.1.weight",
+                                        "1.skip_gain",
+                                        "2.branch.1.weight",
+                                        "5.weight",
+                                        "5.bias"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         cr_assert_not_null(sp_graph_param(g, names[i]), "%s", names[i]);
     cr_assert_null(sp_graph_param(g, "1.shortcut.1.bias"));
@@ -146,7 +160,8 @@ Test(graph, residuals_are_flattened_and_named_as_pytorch_would)
     cr_assert_eq(second->type, SP_NODE_RESIDUAL);
     cr_assert_eq(second->in[1], sum->out);
     cr_assert_eq(g->acts[sum->out].n_consumers, 2);
-    cr_assert_eq(g->n_trainable, (4 * 2 * 9 + 4 + 4) + (8 * 4 * 9 + 8 + 8) + (8 * 8 * 9 + 8 + 8) + (8 * 4 + 8) + 1 + 64 + 27);
+    cr_assert_eq(g->n_trainable,
+                 (4 * 2 * 9 + 4 + 4) + (8 * 4 * 9 + 8 + 8) + (8 * 8 * 9 + 8 + 8) + (8 * 4 + 8) + 1 + 64 + 27);
     sp_graph_destroy(&g);
 }
 
@@ -158,7 +173,8 @@ Test(graph, a_batch_norm_that_others_read_is_not_fused)
                        "  - type: residual\n"
                        "    branch: [{type: lif}, {type: conv, out: 4, kernel: 1}]\n"
                        "  - {type: adaptive_avg_pool, output: 1}\n"
-                       "  - {type: linear, out: 2}\n", 1, 4, 4);
+                       "  - {type: linear, out: 2}\n",
+                       1, 4, 4);
     cr_assert(!g->nodes[1].fused);
     sp_graph_destroy(&g);
 }
@@ -180,8 +196,10 @@ Test(graph, factors_are_taken_over_by_standardised_weights_alone)
                        "  - type: residual\n"
                        "    branch: [{type: ws_conv, out: 4, kernel: 1}]\n"
                        "  - {type: adaptive_avg_pool, output: 1}\n"
-                       "  - {type: linear, out: 2}\n", 1, 4, 4);
-    cr_assert(g->nodes[2].taken_over && g->nodes[4].taken_over, "behind an average too, and one after the other");
+                       "  - {type: linear, out: 2}\n",
+                       1, 4, 4);
+    cr_assert(g->nodes[2].taken_over && g->nodes[4].taken_over, "behind an average too, and one after the "
+                                                                "other");
     expect_act(g, 2, 4, 4, 4, true);
     expect_act(g, 3, 4, 2, 2, false);
     cr_assert_float_eq(g->acts[g->nodes[3].out].factor, 2, 1e-12);
@@ -195,7 +213,8 @@ Test(graph, factors_are_taken_over_by_standardised_weights_alone)
 Test(graph, what_needs_a_gradient)
 {
     sp_graph *g = make("layers:\n  - {type: avg_pool, kernel: 2}\n  - {type: lif}\n  - {type: flatten}\n"
-                       "  - {type: linear, out: 2}\n", 1, 4, 4);
+                       "  - {type: linear, out: 2}\n",
+                       1, 4, 4);
     cr_assert(!g->acts[0].needs_gradient && !g->acts[g->nodes[1].out].needs_gradient);
     cr_assert(g->acts[g->logits].needs_gradient);
     sp_graph_destroy(&g);
@@ -209,7 +228,8 @@ Test(graph, weights_are_permuted_for_the_device)
     for (size_t k = 0; k < 3; k++) {
         const sp_param *p = sp_graph_param(g, names[k]);
         size_t n = (size_t)p->elems;
-        float *file = malloc(n * sizeof *file), *device = malloc(n * sizeof *device), *again = malloc(n * sizeof *again);
+        float *file = malloc(n * sizeof *file), *device = malloc(n * sizeof *device),
+              *again = malloc(n * sizeof *again);
         for (size_t i = 0; i < n; i++)
             file[i] = (float)i;
         sp_param_to_device(p, file, device);
@@ -257,7 +277,8 @@ Test(graph, starting_values)
                        "  - {type: batch_norm}\n"
                        "  - {type: conv, out: 64, kernel: 3, weight_init: fan_out_normal, bias_init: zeros}\n"
                        "  - {type: flatten}\n"
-                       "  - {type: linear, out: 10, weight_init: normal_0.01}\n", 16, 12, 12);
+                       "  - {type: linear, out: 10, weight_init: normal_0.01}\n",
+                       16, 12, 12);
     double mean, deviation, most, bound = 1 / sqrt(16.0 * 9);
     float *w = start(g, "0.weight", 5), *again = start(g, "0.weight", 5), *other = start(g, "0.weight", 6);
     size_t bytes = 64 * 16 * 9 * sizeof *w;
@@ -275,7 +296,10 @@ Test(graph, starting_values)
     moments(w, 10 * 64 * 64, &mean, &deviation, &most);
     cr_assert_float_eq(deviation, 0.01, 0.0003);
     free(w);
-    static const struct { const char *name; float value; } constants[] = {
+    static const struct {
+        const char *name;
+        float value;
+    } constants[] = {
         {"1.weight", 1}, {"1.bias", 0}, {"1.running_mean", 0}, {"1.running_var", 1}, {"2.bias", 0}};
     for (size_t k = 0; k < sizeof constants / sizeof *constants; k++) {
         w = start(g, constants[k].name, 5);
@@ -288,34 +312,47 @@ Test(graph, starting_values)
 
 Test(graph, refuses_what_does_not_fit_and_says_where)
 {
-    static const struct { const char *text; int64_t c, h, w; const char *message; } cases[] = {
-        {"layers:\n  - {type: conv, out: 4, kernel: 9}\n  - {type: flatten}\n  - {type: linear, out: 2}\n", 1, 8, 8,
-         "n.yaml:2:5: layer 0: a 9x9 kernel does not fit its 8x8 input"},
-        {"layers:\n  - {type: conv, in: 3, out: 4, kernel: 3}\n  - {type: flatten}\n  - {type: linear, out: 2}\n", 1, 8, 8,
-         "n.yaml:2:5: layer 0: \"in\" is 3, but its input has 1 channels"},
-        {"layers:\n  - {type: linear, out: 2}\n", 1, 8, 8, "n.yaml:2:5: layer 0: its input is 1x8x8; put a flatten layer before it"},
+    static const struct {
+        const char *text;
+        int64_t c, h, w;
+        const char *message;
+    } cases[] = {
+        {"layers:\n  - {type: conv, out: 4, kernel: 9}\n  - {type: flatten}\n  - {type: linear, out: 2}\n", 1,
+         8, 8, "n.yaml:2:5: layer 0: a 9x9 kernel does not fit its 8x8 input"},
+        {"layers:\n  - {type: conv, in: 3, out: 4, kernel: 3}\n  - {type: flatten}\n  - {type: linear, out: "
+         "2}\n",
+         1, 8, 8, "n.yaml:2:5: layer 0: \"in\" is 3, but its input has 1 channels"},
+        {"layers:\n  - {type: linear, out: 2}\n", 1, 8, 8,
+         "n.yaml:2:5: layer 0: its input is 1x8x8; put a flatten layer before it"},
         {"layers:\n  - {type: flatten}\n  - {type: linear, in: 63, out: 2}\n", 1, 8, 8,
          "n.yaml:3:5: layer 1: \"in\" is 63, but its input has 64 values"},
         {"layers:\n  - {type: flatten}\n  - {type: conv, out: 2, kernel: 1}\n", 1, 8, 8,
          "n.yaml:3:5: layer 1: a convolution cannot follow flatten"},
-        {"layers:\n  - {type: flatten}\n  - {type: max_pool, kernel: 2}\n", 1, 8, 8, "n.yaml:3:5: layer 1: pooling cannot follow flatten"},
-        {"layers:\n  - {type: avg_pool, kernel: 9}\n", 1, 8, 8, "n.yaml:2:5: layer 0: a 9x9 window does not fit its 8x8 input"},
-        {"layers:\n  - {type: lif}\n  - {type: lif}\n", 1, 8, 8, "n.yaml:3:5: layer 1: a neuron directly after a neuron"},
-        {"layers:\n  - {type: lif}\n  - {type: batch_norm}\n", 1, 8, 8, "n.yaml:3:5: layer 1: batch norm of spikes is not supported"},
+        {"layers:\n  - {type: flatten}\n  - {type: max_pool, kernel: 2}\n", 1, 8, 8,
+         "n.yaml:3:5: layer 1: pooling cannot follow flatten"},
+        {"layers:\n  - {type: avg_pool, kernel: 9}\n", 1, 8, 8,
+         "n.yaml:2:5: layer 0: a 9x9 window does not fit its 8x8 input"},
+        {"layers:\n  - {type: lif}\n  - {type: lif}\n", 1, 8, 8,
+         "n.yaml:3:5: layer 1: a neuron directly after a neuron"},
+        {"layers:\n  - {type: lif}\n  - {type: batch_norm}\n", 1, 8, 8,
+         "n.yaml:3:5: layer 1: batch norm of spikes is not supported"},
         {"layers:\n  - {type: conv, out: 4, kernel: 1}\n  - {type: batch_norm, channels: 5}\n", 1, 8, 8,
          "n.yaml:3:5: layer 1: \"channels\" is 5, but its input has 4"},
-        {"layers:\n  - {type: flatten}\n  - {type: linear, out: 2}\n  - {type: lif}\n", 1, 8, 8, "it ends in spikes of 2x1x1"},
+        {"layers:\n  - {type: flatten}\n  - {type: linear, out: 2}\n  - {type: lif}\n", 1, 8, 8,
+         "it ends in spikes of 2x1x1"},
         {"layers:\n  - {type: conv, out: 4, kernel: 1}\n", 1, 8, 8, "it ends in a map of 4x8x8"},
         {"layers:\n  - {type: flatten}\n", 1, 8, 8, "the network has no layers"},
         {"layers:\n  - {type: flatten}\n  - {type: scale, factor: 2}\n", 1, 8, 8, "no parameters to train"},
         {"layers:\n  - type: residual\n    branch: [{type: conv, out: 5, kernel: 1}]\n", 4, 8, 8,
          "n.yaml:2:5: layer 0: the branch gives 5x8x8 and the identity path 4x8x8"},
-        {"layers:\n  - type: residual\n    branch: [{type: scale, factor: 1}, {type: conv, out: 4, kernel: 11}]\n", 4, 8, 8,
-         "n.yaml:3:40: layer 0.branch.1: a 11x11 kernel"},
+        {"layers:\n  - type: residual\n    branch: [{type: scale, factor: 1}, {type: conv, out: 4, kernel: "
+         "11}]\n",
+         4, 8, 8, "n.yaml:3:40: layer 0.branch.1: a 11x11 kernel"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         sp_graph *g = NULL;
-        cr_assert_eq(build(cases[i].text, cases[i].c, cases[i].h, cases[i].w, &g), SP_E_CONFIG, "accepted: %s", cases[i].text);
+        cr_assert_eq(build(cases[i].text, cases[i].c, cases[i].h, cases[i].w, &g), SP_E_CONFIG,
+                     "accepted: %s", cases[i].text);
         cr_assert(strstr(err.text, cases[i].message), "\"%s\" lacks \"%s\"", err.text, cases[i].message);
         cr_assert_null(g);
     }
@@ -326,7 +363,8 @@ Test(graph, a_branch_may_end_in_spikes)
 {
     sp_graph *g = make("layers:\n  - {type: conv, out: 4, kernel: 1}\n  - {type: lif}\n  - type: residual\n"
                        "    branch: [{type: conv, out: 4, kernel: 1}, {type: lif}]\n  - {type: flatten}\n"
-                       "  - {type: linear, out: 2}\n", 4, 8, 8);
+                       "  - {type: linear, out: 2}\n",
+                       4, 8, 8);
     cr_assert_eq(g->nodes[4].type, SP_NODE_RESIDUAL);
     expect_act(g, 3, 4, 8, 8, true);
     expect_act(g, 4, 4, 8, 8, false);
@@ -335,7 +373,9 @@ Test(graph, a_branch_may_end_in_spikes)
 
 Test(graph, a_dropout_of_nothing_makes_no_node)
 {
-    sp_graph *g = make("layers:\n  - {type: flatten}\n  - {type: dropout, p: 0}\n  - {type: linear, out: 2}\n", 1, 2, 2);
+    sp_graph *g = make("layers:\n  - {type: flatten}\n  - {type: dropout, p: 0}\n  - {type: linear, out: "
+                       "2}\n",
+                       1, 2, 2);
     cr_assert_eq(g->n_nodes, 1);
     sp_graph_destroy(&g);
 }

@@ -48,8 +48,8 @@ static int same_neuron(const sp_neuron *a, const sp_neuron *b)
            a->decay_input == b->decay_input && !strcmp(a->surrogate, b->surrogate) &&
            (a->width == b->width || (isnan(a->width) && isnan(b->width))) &&
            (a->aux_tau == b->aux_tau || (isnan(a->aux_tau) && isnan(b->aux_tau))) &&
-           (a->aux_gain == b->aux_gain || (isnan(a->aux_gain) && isnan(b->aux_gain))) && a->learn == b->learn &&
-           a->recurrent == b->recurrent;
+           (a->aux_gain == b->aux_gain || (isnan(a->aux_gain) && isnan(b->aux_gain))) &&
+           a->learn == b->learn && a->recurrent == b->recurrent;
 }
 
 static void expect_same(const sp_layer *a, size_t na, const sp_layer *b, size_t nb)
@@ -183,8 +183,8 @@ Test(network, defaults_and_given_values)
 
 Test(network, ws_conv_eps_and_alpha_have_their_defaults)
 {
-    sp_network net =
-        parse("layers: [{type: ws_conv, out: 1, kernel: 1}, {type: residual, branch: [{type: flatten}]}]");
+    sp_network net = parse("layers: [{type: ws_conv, out: 1, kernel: 1}, {type: residual, branch: [{type: "
+                           "flatten}]}]");
     cr_assert(net.layers[0].eps == 1e-4 && net.layers[1].alpha == 1 && !net.layers[1].skip_gain);
     cr_assert(net.layers[1].pre == NULL && net.layers[1].n_pre == 0);
     expect_round_trip(&net, 2);
@@ -198,7 +198,9 @@ Test(network, td_batch_norm_takes_the_threshold_of_the_recipe_or_its_own)
     sp_network net;
     sp_text text = {0};
     neuron.v_th = 0.75;
-    cr_assert_eq(parse_as("layers: [{type: td_batch_norm}, {type: td_batch_norm, alpha: 0.5, v_th: 2, eps: 0.25}]", &neuron, &net),
+    cr_assert_eq(parse_as("layers: [{type: td_batch_norm}, {type: td_batch_norm, alpha: 0.5, v_th: 2, eps: "
+                          "0.25}]",
+                          &neuron, &net),
                  SP_OK, "%s", err.text);
     cr_assert(net.layers[0].neuron.v_th == 0.75 && net.layers[0].alpha == 1 && net.layers[0].eps == 1e-5);
     cr_assert(net.layers[1].neuron.v_th == 2 && net.layers[1].alpha == 0.5 && net.layers[1].momentum == 0.1);
@@ -216,20 +218,20 @@ Test(network, prints_what_a_person_would_write)
                            "{type: residual, branch: [{type: batch_norm, channels: 2}]}]");
     sp_text text = {0};
     sp_network_print(&net, 2, &text);
-    cr_assert_str_eq(
-        text.s,
-        "  - {type: conv, out: 2, kernel: [3, 3], stride: [1, 1], padding: [0, 0], dilation: [1, 1], "
-        "bias: true, weight_init: fan_in_uniform, bias_init: fan_in_uniform}\n"
-        "  - {type: lif, model: \"lif\", tau: 2, v_th: 1, v_reset: 0, reset: soft, detach_reset: false, "
-        "decay_input: false, surrogate: \"triangle\", width: null}\n"
-        "  - type: residual\n"
-        "    pre: []\n"
-        "    branch:\n"
-        "      - {type: batch_norm, channels: 2, eps: 1e-05, momentum: 0.1}\n"
-        "    shortcut: null\n"
-        "    identity_from: pre\n"
-        "    skip_gain: false\n"
-        "    alpha: 1\n");
+    cr_assert_str_eq(text.s, "  - {type: conv, out: 2, kernel: [3, 3], stride: [1, 1], padding: [0, 0], "
+                             "dilation: [1, 1], "
+                             "bias: true, weight_init: fan_in_uniform, bias_init: fan_in_uniform}\n"
+                             "  - {type: lif, model: \"lif\", tau: 2, v_th: 1, v_reset: 0, reset: soft, "
+                             "detach_reset: false, "
+                             "decay_input: false, surrogate: \"triangle\", width: null}\n"
+                             "  - type: residual\n"
+                             "    pre: []\n"
+                             "    branch:\n"
+                             "      - {type: batch_norm, channels: 2, eps: 1e-05, momentum: 0.1}\n"
+                             "    shortcut: null\n"
+                             "    identity_from: pre\n"
+                             "    skip_gain: false\n"
+                             "    alpha: 1\n");
     sp_text_free(&text);
     sp_network_free(&net);
 }
@@ -241,26 +243,27 @@ Test(network, refuses_layers_with_place_and_reason)
     expect_refused("layers: conv\n", "n.yaml:1:9: \"layers\" must be a list");
     expect_refused("layers:\n- conv\n", "n.yaml:2:3: layer 0 must be a map such as {type: flatten}");
     expect_refused("layers:\n- {out: 3}\n", "n.yaml:2:3: layer 0 has no \"type\"; it is required");
-    expect_refused(
-        "layers:\n- {type: cnov}\n",
-        "n.yaml:2:10: \"type\" must be one of conv, ws_conv, linear, batch_norm, lif, avg_pool, max_pool, "
-        "adaptive_avg_pool, flatten, scale, dropout, residual, td_batch_norm, if, plif, cuba_lif, alif, not \"cnov\"; did you "
-        "mean \"conv\"?");
+    expect_refused("layers:\n- {type: cnov}\n", "n.yaml:2:10: \"type\" must be one of conv, ws_conv, linear, "
+                                                "batch_norm, lif, avg_pool, max_pool, "
+                                                "adaptive_avg_pool, flatten, scale, dropout, residual, "
+                                                "td_batch_norm, if, plif, cuba_lif, alif, not \"cnov\"; did "
+                                                "you "
+                                                "mean \"conv\"?");
     expect_refused("layers:\n- {type: flatten}\n- {type: conv, out: 3, kernal: 3}\n",
                    "n.yaml:3:24: unknown key \"kernal\" in conv layer 1; did you mean \"kernel\"?");
-    expect_refused("layers: [{type: scale, factr: 1}]\n",
-                   "n.yaml:1:24: unknown key \"factr\" in scale layer 0; did you mean \"factor\"?");
-    expect_refused("layers: [{type: flatten, xxxxxx: 1}]\n",
-                   "n.yaml:1:26: unknown key \"xxxxxx\" in flatten layer 0; known keys: type");
-    static const char *const missing[][2] = {
-        {"conv, kernel: 1", "conv layer 0 has no \"out\""},
-        {"ws_conv, out: 1", "ws_conv layer 0 has no \"kernel\""},
-        {"linear, in: 3", "linear layer 0 has no \"out\""},
-        {"avg_pool", "avg_pool layer 0 has no \"kernel\""},
-        {"max_pool", "max_pool layer 0 has no \"kernel\""},
-        {"adaptive_avg_pool", "adaptive_avg_pool layer 0 has no \"output\""},
-        {"scale", "scale layer 0 has no \"factor\""},
-        {"dropout", "dropout layer 0 has no \"p\""}};
+    expect_refused("layers: [{type: scale, factr: 1}]\n", "n.yaml:1:24: unknown key \"factr\" in scale layer "
+                                                          "0; did you mean \"factor\"?");
+    expect_refused("layers: [{type: flatten, xxxxxx: 1}]\n", "n.yaml:1:26: unknown key \"xxxxxx\" in flatten "
+                                                             "layer 0; known keys: type");
+    static const char *const missing[][2] = {{"conv, kernel: 1", "conv layer 0 has no \"out\""},
+                                             {"ws_conv, out: 1", "ws_conv layer 0 has no \"kernel\""},
+                                             {"linear, in: 3", "linear layer 0 has no \"out\""},
+                                             {"avg_pool", "avg_pool layer 0 has no \"kernel\""},
+                                             {"max_pool", "max_pool layer 0 has no \"kernel\""},
+                                             {"adaptive_avg_pool", "adaptive_avg_pool layer 0 has no "
+                                                                   "\"output\""},
+                                             {"scale", "scale layer 0 has no \"factor\""},
+                                             {"dropout", "dropout layer 0 has no \"p\""}};
     for (size_t i = 0; i < sizeof missing / sizeof missing[0]; i++) {
         char text[100], message[120];
         snprintf(text, sizeof text, "layers: [{type: %s}]", missing[i][0]);
@@ -272,58 +275,61 @@ Test(network, refuses_layers_with_place_and_reason)
 Test(network, refuses_values_with_place_and_reason)
 {
     static const char *const cases[][2] = {
-        {"conv, out: 4, kernel: 3, groups: 2",
-         "n.yaml:1:50: grouped convolutions are not supported; \"groups\" can only be 1"},
-        {"conv, out: 0, kernel: 3",
-         "n.yaml:1:28: \"out\" must be a whole number from 1 to 16777216, not \"0\""},
-        {"conv, in: 0, out: 1, kernel: 3",
-         "n.yaml:1:27: \"in\" must be a whole number from 1 to 16777216, not \"0\""},
-        {"conv, out: 4, kernel: 0",
-         "n.yaml:1:39: \"kernel\" must be a whole number from 1 to 4096, not \"0\""},
-        {"conv, out: 4, kernel: a",
-         "n.yaml:1:39: \"kernel\" must be a whole number from 1 to 4096, not \"a\""},
-        {"conv, out: 4, kernel: [3]",
-         "n.yaml:1:39: \"kernel\" must be one whole number or a list [y, x] of two, not of 1"},
-        {"conv, out: 4, kernel: [3, 1.5]",
-         "n.yaml:1:43: \"kernel\": the x of [y, x] must be a whole number from 1 to 4096"},
-        {"conv, out: 4, kernel: 3, padding: [-1, 0]",
-         "n.yaml:1:52: \"padding\": the y of [y, x] must be a whole number from 0 to 4096"},
+        {"conv, out: 4, kernel: 3, groups: 2", "n.yaml:1:50: grouped convolutions are not supported; "
+                                               "\"groups\" can only be 1"},
+        {"conv, out: 0, kernel: 3", "n.yaml:1:28: \"out\" must be a whole number from 1 to 16777216, not "
+                                    "\"0\""},
+        {"conv, in: 0, out: 1, kernel: 3", "n.yaml:1:27: \"in\" must be a whole number from 1 to 16777216, "
+                                           "not \"0\""},
+        {"conv, out: 4, kernel: 0", "n.yaml:1:39: \"kernel\" must be a whole number from 1 to 4096, not "
+                                    "\"0\""},
+        {"conv, out: 4, kernel: a", "n.yaml:1:39: \"kernel\" must be a whole number from 1 to 4096, not "
+                                    "\"a\""},
+        {"conv, out: 4, kernel: [3]", "n.yaml:1:39: \"kernel\" must be one whole number or a list [y, x] of "
+                                      "two, not of 1"},
+        {"conv, out: 4, kernel: [3, 1.5]", "n.yaml:1:43: \"kernel\": the x of [y, x] must be a whole number "
+                                           "from 1 to 4096"},
+        {"conv, out: 4, kernel: 3, padding: [-1, 0]", "n.yaml:1:52: \"padding\": the y of [y, x] must be a "
+                                                      "whole number from 0 to 4096"},
         {"conv, out: 4, kernel: 3, bias: 1", "n.yaml:1:48: \"bias\" must be true or false, not \"1\""},
-        {"conv, out: 4, kernel: 3, eps: 1",
-         "n.yaml:1:42: unknown key \"eps\" in conv layer 0; known keys: type, in, out, "
-         "kernel, stride, padding, dilation, groups, bias, weight_init, bias_init"},
-        {"ws_conv, out: 4, kernel: 3, gain: false",
-         "n.yaml:1:51: a ws_conv always has a gain; \"gain\" can only be true"},
-        {"linear, out: 4, bias: false, bias_init: zeros",
-         "n.yaml:1:57: \"bias_init\" in a layer with bias: false; remove one of them"},
+        {"conv, out: 4, kernel: 3, eps: 1", "n.yaml:1:42: unknown key \"eps\" in conv layer 0; known keys: "
+                                            "type, in, out, "
+                                            "kernel, stride, padding, dilation, groups, bias, weight_init, "
+                                            "bias_init"},
+        {"ws_conv, out: 4, kernel: 3, gain: false", "n.yaml:1:51: a ws_conv always has a gain; \"gain\" can "
+                                                    "only be true"},
+        {"linear, out: 4, bias: false, bias_init: zeros", "n.yaml:1:57: \"bias_init\" in a layer with bias: "
+                                                          "false; remove one of them"},
         {"linear, out: 4, weight_init: zero", "n.yaml:1:46: \"weight_init\" must be one of fan_in_uniform, "
                                               "fan_out_normal, zeros, normal_0.01, not \"zero\"; "
                                               "did you mean \"zeros\"?"},
-        {"avg_pool, kernel: 3, padding: 2",
-         "n.yaml:1:47: \"padding\" of a pool can be at most half its kernel (1)"},
+        {"avg_pool, kernel: 3, padding: 2", "n.yaml:1:47: \"padding\" of a pool can be at most half its "
+                                            "kernel (1)"},
         {"dropout, p: 1", "n.yaml:1:29: \"p\" must be a number from 0 to 0.999, not \"1\""},
-        {"scale, factor: .nan",
-         "n.yaml:1:32: \"factor\" must be a number from -3.40282347e+38 to 3.40282347e+38, not \".nan\""},
+        {"scale, factor: .nan", "n.yaml:1:32: \"factor\" must be a number from -3.40282347e+38 to "
+                                "3.40282347e+38, not \".nan\""},
         {"lif, tau: 0.5", "n.yaml:1:27: \"tau\" must be a number from 1 to 1e+09, not \"0.5\""},
-        {"lif, reset: sotf",
-         "n.yaml:1:29: \"reset\" must be one of soft, hard, not \"sotf\"; did you mean \"soft\"?"},
-        {"lif, v_reset: 0.1",
-         "n.yaml:1:10: v_reset is 0.1, but a soft reset subtracts v_th; use reset: hard or v_reset: 0"},
+        {"lif, reset: sotf", "n.yaml:1:29: \"reset\" must be one of soft, hard, not \"sotf\"; did you mean "
+                             "\"soft\"?"},
+        {"lif, v_reset: 0.1", "n.yaml:1:10: v_reset is 0.1, but a soft reset subtracts v_th; use reset: hard "
+                              "or v_reset: 0"},
         {"lif, reset: hard, v_reset: 1", "n.yaml:1:10: v_reset (1) must be below v_th (1)"},
-        {"lif, model: ../lif",
-         "n.yaml:1:29: \"model\" must be a name of 1 to 47 small letters, digits and underscores"},
-        {"lif, surrogate: ''",
-         "n.yaml:1:33: \"surrogate\" must be a name of 1 to 47 small letters, digits and underscores"},
+        {"lif, model: ../lif", "n.yaml:1:29: \"model\" must be a name of 1 to 47 small letters, digits and "
+                               "underscores"},
+        {"lif, surrogate: ''", "n.yaml:1:33: \"surrogate\" must be a name of 1 to 47 small letters, digits "
+                               "and underscores"},
         {"residual", "n.yaml:1:10: residual layer 0 has no layers in \"branch\"; it needs one or more"},
-        {"residual, branch: []",
-         "n.yaml:1:10: residual layer 0 has no layers in \"branch\"; it needs one or more"},
+        {"residual, branch: []", "n.yaml:1:10: residual layer 0 has no layers in \"branch\"; it needs one or "
+                                 "more"},
         {"residual, branch: {type: lif}", "n.yaml:1:35: \"branch\" of residual layer 0 must be a list"},
-        {"residual, branch: [{type: lif}], shortcut: []",
-         "n.yaml:1:60: \"shortcut\" is an empty list; write null for the identity"},
-        {"residual, branch: [{type: lif}], identity_from: x",
-         "n.yaml:1:65: \"identity_from\" must be one of pre, input, not \"x\""},
-        {"residual, pre: [{type: lif}, {type: lif, tua: 2}], branch: [{type: lif}]",
-         "n.yaml:1:58: unknown key \"tua\" in lif layer 0.pre.1; did you mean \"tau\"?"}};
+        {"residual, branch: [{type: lif}], shortcut: []", "n.yaml:1:60: \"shortcut\" is an empty list; write "
+                                                          "null for the identity"},
+        {"residual, branch: [{type: lif}], identity_from: x", "n.yaml:1:65: \"identity_from\" must be one of "
+                                                              "pre, input, not \"x\""},
+        {"residual, pre: [{type: lif}, {type: lif, tua: 2}], branch: [{type: lif}]", "n.yaml:1:58: unknown "
+                                                                                     "key \"tua\" in lif "
+                                                                                     "layer 0.pre.1; did you "
+                                                                                     "mean \"tau\"?"}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char text[160];
         snprintf(text, sizeof text, "layers: [{type: %s}]", cases[i][0]);
@@ -355,9 +361,10 @@ Test(network, neuron_settings_of_a_recipe)
     const char *text = "{tau: 2, surrogate: sigmoid, width: 4, type: lif}";
     cr_assert_eq(sp_yaml_parse("n.yaml", text, strlen(text), &doc, &err), SP_OK);
     cr_assert_eq(sp_neuron_read(doc.root, &n, &err), SP_E_CONFIG);
-    cr_assert_str_eq(err.text,
-                     "n.yaml:1:40: unknown key \"type\" in neuron; known keys: model, tau, v_th, v_reset, "
-                     "reset, detach_reset, decay_input, surrogate, width, tau_syn, tau_a, beta, aux_tau, aux_gain, learn");
+    cr_assert_str_eq(err.text, "n.yaml:1:40: unknown key \"type\" in neuron; known keys: model, tau, v_th, "
+                               "v_reset, "
+                               "reset, detach_reset, decay_input, surrogate, width, tau_syn, tau_a, beta, "
+                               "aux_tau, aux_gain, learn");
     sp_yaml_free(&doc);
     text = "{tau: 2, surrogate: sigmoid, width: 4}";
     cr_assert_eq(sp_yaml_parse("n.yaml", text, strlen(text), &doc, &err), SP_OK);
@@ -373,20 +380,25 @@ Test(network, neuron_settings_of_a_recipe)
     sp_network_free(&net);
 }
 
-/* `type: plif` is a neuron of that model; the rest comes from the recipe's neuron, but for the second state of another model. */
+/* `type: plif` is a neuron of that model; the rest comes from the recipe's neuron, but for the second state
+ * of another model. */
 Test(network, neuron_models_by_type)
 {
     sp_neuron n = sp_neuron_default();
     n.tau = 2.5;
     sp_network net;
-    cr_assert_eq(parse_as("layers: [{type: plif, tau: 2}, {type: cuba_lif, tau_syn: 3, recurrent: true}, {type: alif, tau_a: 20, "
-                          "beta: 1.5}, {type: if}, {type: lif, model: mine, aux_tau: 4, aux_gain: -2, learn: true}, {type: lif}]",
-                          &n, &net), SP_OK, "%s", err.text);
+    cr_assert_eq(parse_as("layers: [{type: plif, tau: 2}, {type: cuba_lif, tau_syn: 3, recurrent: true}, "
+                          "{type: alif, tau_a: 20, "
+                          "beta: 1.5}, {type: if}, {type: lif, model: mine, aux_tau: 4, aux_gain: -2, learn: "
+                          "true}, {type: lif}]",
+                          &n, &net),
+                 SP_OK, "%s", err.text);
     const sp_layer *l = net.layers;
     for (int i = 0; i < 6; i++)
         cr_assert_eq(l[i].type, SP_LAYER_LIF);
     cr_assert(!strcmp(l[0].neuron.model, "plif") && l[0].neuron.learn && l[0].neuron.tau == 2);
-    cr_assert(!strcmp(l[1].neuron.model, "cuba_lif") && l[1].neuron.aux_tau == 3 && l[1].neuron.recurrent && l[1].neuron.tau == 2.5);
+    cr_assert(!strcmp(l[1].neuron.model, "cuba_lif") && l[1].neuron.aux_tau == 3 && l[1].neuron.recurrent &&
+              l[1].neuron.tau == 2.5);
     cr_assert(!strcmp(l[2].neuron.model, "alif") && l[2].neuron.aux_tau == 20 && l[2].neuron.aux_gain == 1.5);
     cr_assert(!strcmp(l[3].neuron.model, "if") && !l[3].neuron.learn && !l[3].neuron.recurrent);
     cr_assert(l[4].neuron.aux_tau == 4 && l[4].neuron.aux_gain == -2 && l[4].neuron.learn);
@@ -396,27 +408,36 @@ Test(network, neuron_models_by_type)
 
     memcpy(n.model, "cuba_lif", sizeof "cuba_lif");
     n.aux_tau = 5;
-    cr_assert_eq(parse_as("layers: [{type: lif}, {type: lif, model: cuba_lif}, {type: cuba_lif}]", &n, &net), SP_OK, "%s", err.text);
+    cr_assert_eq(parse_as("layers: [{type: lif}, {type: lif, model: cuba_lif}, {type: cuba_lif}]", &n, &net),
+                 SP_OK, "%s", err.text);
     for (int i = 0; i < 3; i++)
         cr_assert(net.layers[i].neuron.aux_tau == 5, "layer %d", i);
     sp_network_free(&net);
-    cr_assert_eq(parse_as("layers: [{type: alif, beta: 1}]", &n, &net), SP_E_CONFIG, "took tau_syn for tau_a");
-    cr_assert_str_eq(err.text, "n.yaml:1:10: alif layer 0 has no \"tau_a\", and no \"neuron\" of the recipe gives it; it is required");
+    cr_assert_eq(parse_as("layers: [{type: alif, beta: 1}]", &n, &net), SP_E_CONFIG,
+                 "took tau_syn for tau_a");
+    cr_assert_str_eq(err.text, "n.yaml:1:10: alif layer 0 has no \"tau_a\", and no \"neuron\" of the recipe "
+                               "gives it; it is required");
 }
 
 Test(network, refuses_what_a_model_does_not_have)
 {
     static const char *const cases[][2] = {
-        {"{type: cuba_lif}", "10: cuba_lif layer 0 has no \"tau_syn\", and no \"neuron\" of the recipe gives it; it is required"},
-        {"{type: alif, tau_a: 2}", "10: alif layer 0 has no \"beta\", and no \"neuron\" of the recipe gives it; it is required"},
+        {"{type: cuba_lif}", "10: cuba_lif layer 0 has no \"tau_syn\", and no \"neuron\" of the recipe gives "
+                             "it; it is required"},
+        {"{type: alif, tau_a: 2}", "10: alif layer 0 has no \"beta\", and no \"neuron\" of the recipe gives "
+                                   "it; it is required"},
         {"{type: lif, tau_syn: 2}", "31: a neuron of model \"lif\" has no \"tau_syn\""},
         {"{type: cuba_lif, tau_syn: 2, beta: 1}", "45: a neuron of model \"cuba_lif\" has no \"beta\""},
         {"{type: alif, aux_tau: 2, beta: 1}", "32: a neuron of model \"alif\" has no \"aux_tau\""},
         {"{type: cuba_lif, tau_syn: 0.5}", "36: \"tau_syn\" must be a number from 1 to 1e+09, not \"0.5\""},
-        {"{type: lif, learn: true}", "29: \"learn\" is about models of plugins; the model that learns its tau is plif"},
-        {"{type: plif, learn: false}", "30: \"learn\" is about models of plugins; plif always learns its tau"},
-        {"{type: plif, tau: 1}", "10: tau of layer 0 is learnt, as 1/tau = sigmoid(w), and starts at 1; it must start above 1"},
-        {"{type: plif, model: lif}", "30: \"type: plif\" names the model already; use \"type: lif\" with \"model\""},
+        {"{type: lif, learn: true}", "29: \"learn\" is about models of plugins; the model that learns its "
+                                     "tau is plif"},
+        {"{type: plif, learn: false}", "30: \"learn\" is about models of plugins; plif always learns its "
+                                       "tau"},
+        {"{type: plif, tau: 1}", "10: tau of layer 0 is learnt, as 1/tau = sigmoid(w), and starts at 1; it "
+                                 "must start above 1"},
+        {"{type: plif, model: lif}", "30: \"type: plif\" names the model already; use \"type: lif\" with "
+                                     "\"model\""},
         {"{type: plif, recurrent: 3}", "34: \"recurrent\" must be true or false, not \"3\""},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

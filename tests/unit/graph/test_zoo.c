@@ -1,5 +1,5 @@
-/* The zoo: parameter, MAC and neuron counts of the published networks, exactly; starting values; scales of the NF-ResNets;
- * what is refused. */
+/* The zoo: parameter, MAC and neuron counts of the published networks, exactly; starting values; scales of
+ * the NF-ResNets; what is refused. */
 #include <criterion/criterion.h>
 #include <math.h>
 #include <string.h>
@@ -18,7 +18,8 @@ static sp_graph *make(const char *name, const sp_zoo_options *o, int64_t c, int6
     sp_neuron neuron = sp_neuron_default();
     cr_assert_eq(sp_zoo_write(name, o, &t, &err), SP_OK, "%s: %s", name, err.text);
     cr_assert_eq(sp_yaml_parse(name, t.s, t.n, &doc, &err), SP_OK, "%s", err.text);
-    cr_assert_eq(sp_network_parse(sp_yaml_get(doc.root, "layers"), &neuron, &net, &err), SP_OK, "%s", err.text);
+    cr_assert_eq(sp_network_parse(sp_yaml_get(doc.root, "layers"), &neuron, &net, &err), SP_OK, "%s",
+                 err.text);
     cr_assert_eq(sp_graph_create(&net, name, c, side, side, &g, &err), SP_OK, "%s", err.text);
     sp_yaml_free(&doc);
     sp_text_free(&t);
@@ -41,7 +42,8 @@ static int neuron_layers(const sp_graph *g)
     return n;
 }
 
-/* Counted on the papers' public code; MACs in units of 100,000. The SEW counts are those of the ResNets without biases. */
+/* Counted on the papers' public code; MACs in units of 100,000. The SEW counts are those of the ResNets
+ * without biases. */
 Test(zoo, counts_are_those_of_the_papers)
 {
     static const struct {
@@ -67,10 +69,14 @@ Test(zoo, counts_are_those_of_the_papers)
     for (size_t i = 0; i < sizeof nets / sizeof *nets; i++) {
         sp_zoo_options o = {.classes = nets[i].classes, .channels = nets[i].channels, .dropout = -1};
         sp_graph *g = make(nets[i].name, &o, nets[i].channels, nets[i].side);
-        cr_assert_eq(g->n_trainable, nets[i].parameters, "%s: %lld parameters", nets[i].name, (long long)g->n_trainable);
-        cr_assert_eq((macs(g) + 50000) / 100000, nets[i].macs_100k, "%s: %lld MACs", nets[i].name, (long long)macs(g));
-        cr_assert_eq(neuron_layers(g), nets[i].layers, "%s: %d neuron layers", nets[i].name, neuron_layers(g));
-        cr_assert_eq(sp_graph_neurons(g), nets[i].neurons, "%s: %lld neurons", nets[i].name, (long long)sp_graph_neurons(g));
+        cr_assert_eq(g->n_trainable, nets[i].parameters, "%s: %lld parameters", nets[i].name,
+                     (long long)g->n_trainable);
+        cr_assert_eq((macs(g) + 50000) / 100000, nets[i].macs_100k, "%s: %lld MACs", nets[i].name,
+                     (long long)macs(g));
+        cr_assert_eq(neuron_layers(g), nets[i].layers, "%s: %d neuron layers", nets[i].name,
+                     neuron_layers(g));
+        cr_assert_eq(sp_graph_neurons(g), nets[i].neurons, "%s: %lld neurons", nets[i].name,
+                     (long long)sp_graph_neurons(g));
         cr_assert_eq(g->classes, nets[i].classes);
         sp_graph_destroy(&g);
     }
@@ -108,21 +114,25 @@ static void start(const sp_graph *g, const char *name, double *largest, double *
     sp_free(x);
 }
 
-/* uniform: values lie within +-bound and fill it; else normal with deviation `bound`; bound 0: zeros; 1: ones. */
+/* uniform: values lie within +-bound and fill it; else normal with deviation `bound`; bound 0: zeros; 1:
+ * ones. */
 static void expect_start(const sp_graph *g, const char *name, bool uniform, double bound)
 {
     double largest, rms;
     start(g, name, &largest, &rms);
     double expected = uniform ? bound / sqrt(3) : bound;
-    bool fits = fabs(rms - expected) <= 0.25 * expected && (!uniform || largest <= bound) && (uniform || bound <= 0 || bound >= 1 || largest > 1.5 * bound);
-    cr_assert(fits, "%s starts with rms %g, largest %g; expected %s of %g", name, rms, largest, uniform ? "uniform" : "normal", bound);
+    bool fits = fabs(rms - expected) <= 0.25 * expected && (!uniform || largest <= bound) &&
+                (uniform || bound <= 0 || bound >= 1 || largest > 1.5 * bound);
+    cr_assert(fits, "%s starts with rms %g, largest %g; expected %s of %g", name, rms, largest,
+              uniform ? "uniform" : "normal", bound);
 }
 
 Test(zoo, starting_values_are_those_of_the_papers)
 {
     sp_graph *g = make("resnet18", &(sp_zoo_options){.dropout = -1}, 3, 32);
     expect_start(g, "0.weight", false, sqrt(2.0 / (64 * 9)));
-    expect_start(g, "1.branch.0.bias", true, 1 / sqrt(64 * 9.0)); /* not zero: the public code leaves PyTorch's default */
+    expect_start(g, "1.branch.0.bias", true,
+                 1 / sqrt(64 * 9.0)); /* not zero: the public code leaves PyTorch's default */
     expect_start(g, "3.shortcut.0.weight", false, sqrt(2.0 / 128));
     expect_start(g, "3.shortcut.0.bias", true, 1 / sqrt(64.0));
     expect_start(g, "13.weight", true, 1 / sqrt(512.0));
@@ -152,8 +162,10 @@ Test(zoo, starting_values_are_those_of_the_papers)
 /* Each block divides its input by its expected deviation: NF-ResNet's analytic variance. */
 Test(zoo, nf_resnets_divide_by_the_expected_deviation)
 {
-    static const struct { const char *name; int blocks, layer4; } nets[] = {{"nf_resnet34", 16, 13}, {"nf_resnet50", 16, 13},
-                                                                          {"nf_resnet101", 33, 30}};
+    static const struct {
+        const char *name;
+        int blocks, layer4;
+    } nets[] = {{"nf_resnet34", 16, 13}, {"nf_resnet50", 16, 13}, {"nf_resnet101", 33, 30}};
     static const double common[] = {1, 1.019804, 1.039230, 1.058301, 1.019804, 1.039230, 1.058301, 1.077033};
     for (size_t i = 0; i < sizeof nets / sizeof *nets; i++) {
         sp_graph *g = make(nets[i].name, &(sp_zoo_options){.dropout = -1}, 3, 224);
@@ -171,7 +183,8 @@ Test(zoo, nf_resnets_divide_by_the_expected_deviation)
                 expected = sqrt(1.04 + 0.04 * (nets[i].layer4 - 8));
             else
                 expected = sqrt(1 + 0.04 * (block - nets[i].layer4));
-            cr_assert(fabs(beta - expected) < 1e-6, "%s, block %d: %.9g, expected %.9g", nets[i].name, block, beta, expected);
+            cr_assert(fabs(beta - expected) < 1e-6, "%s, block %d: %.9g, expected %.9g", nets[i].name, block,
+                      beta, expected);
             cr_assert(l->identity_input && l->skip_gain && fabs(l->alpha - 0.2) < 1e-12);
             block++;
         }
@@ -196,7 +209,11 @@ Test(zoo, options)
     cr_assert_eq(sp_graph_param(g, "0.weight")->shape[0], 32);
     cr_assert_eq(sp_graph_param(g, "13.weight")->shape[1], 256);
     sp_graph_destroy(&g);
-    static const struct { const char *name; sp_zoo_options o; const char *says; } wrong[] = {
+    static const struct {
+        const char *name;
+        sp_zoo_options o;
+        const char *says;
+    } wrong[] = {
         {"resnet17", {.dropout = -1}, "did you mean \"resnet18\"?"},
         {"qqqqqqqqqqqq", {.dropout = -1}, "spikeport network --list"},
         {"resnet18", {.classes = 1, .dropout = -1}, "classes is 1"},

@@ -1,6 +1,6 @@
-/* The neuron family's C references: golden numbers of one neuron over six time steps (PyTorch autograd, float64, of the
- * SLTT paper's public code), surrogates against their antiderivatives, resets against finite differences, dropout
- * against the generator. */
+/* The neuron family's C references: golden numbers of one neuron over six time steps (PyTorch autograd,
+ * float64, of the SLTT paper's public code), surrogates against their antiderivatives, resets against finite
+ * differences, dropout against the generator. */
 #include <criterion/criterion.h>
 #include <math.h>
 #include <string.h>
@@ -399,11 +399,13 @@ Test(neuron_ref, currents_and_thresholds_by_hand)
     sp_call_set_int(&c, "first", 0);
     ext_step(c, 1.125f, NULL, &u, &aux, &s); /* v = 0; a = 1, threshold 1.25: silent */
     cr_assert(u == 1.125f && aux == 1 && s == 0);
-    ext_step(c, 0.5625f, NULL, &u, &aux, &s); /* v = 1.125; u = 0.5625 + 0.5625; a = 0.5, threshold 1.125: fires */
+    ext_step(c, 0.5625f, NULL, &u, &aux,
+             &s); /* v = 1.125; u = 0.5625 + 0.5625; a = 0.5, threshold 1.125: fires */
     cr_assert(u == 1.125f && aux == 0.5f && s == 1);
 }
 
-/* du/dw of the learnable leak against a difference of the loss, with the surrogate's slope taken out (triangle at d = 0 is 1). */
+/* du/dw of the learnable leak against a difference of the loss, with the surrogate's slope taken out
+ * (triangle at d = 0 is 1). */
 Test(neuron_ref, the_gradient_of_the_leak_by_hand)
 {
     sp_op_call back = ext_call("neuron.backward_ext", "plif");
@@ -416,11 +418,13 @@ Test(neuron_ref, the_gradient_of_the_leak_by_hand)
         back.op->reference(&back, buf);
         cr_assert_float_eq(g_x, scaled ? 1 : 2, 1e-6, "scaled %d: %g", scaled, (double)g_x);
         /* -v/4 times 2, or (u - v)/2 times 2; added to what was there */
-        cr_assert_float_eq(g_w, 0.125f + (scaled ? 0.5f : -0.25f), 1e-6, "scaled %d: %g", scaled, (double)g_w);
+        cr_assert_float_eq(g_w, 0.125f + (scaled ? 0.5f : -0.25f), 1e-6, "scaled %d: %g", scaled,
+                           (double)g_w);
         sp_call_set_int(&back, "first", 1); /* v = 0 */
         u_prev = NAN;
         back.op->reference(&back, buf);
-        cr_assert_float_eq(g_w, 0.125f + (scaled ? 1.5f : -0.25f), 1e-6, "scaled %d at first: %g", scaled, (double)g_w);
+        cr_assert_float_eq(g_w, 0.125f + (scaled ? 1.5f : -0.25f), 1e-6, "scaled %d at first: %g", scaled,
+                           (double)g_w);
         sp_call_set_int(&back, "first", 0);
     }
 }
@@ -439,6 +443,8 @@ Test(neuron_ref, the_gradient_of_a_threshold_by_hand)
     sp_call_set_int(&back, "last", 0);
     g_s = 0, u = 1, aux = 0;
     back.op->reference(&back, buf);
-    /* dL/ds = carry (-1) + carry_aux = -0.75; h = 1; g_u = -0.75 + carry = -0.25; dL/da = -0.125 + 0.75 / 4 */
-    cr_assert(g_x == -0.25f && carry == -0.125f && carry_aux == 0.0625f, "%g %g %g", (double)g_x, (double)carry, (double)carry_aux);
+    /* dL/ds = carry (-1) + carry_aux = -0.75; h = 1; g_u = -0.75 + carry = -0.25; dL/da = -0.125 + 0.75 / 4
+     */
+    cr_assert(g_x == -0.25f && carry == -0.125f && carry_aux == 0.0625f, "%g %g %g", (double)g_x,
+              (double)carry, (double)carry_aux);
 }

@@ -1,5 +1,5 @@
-/* The normalisation family's C references: values by hand, PyTorch's rules for running statistics, gradients against
- * finite differences of the forward references. */
+/* The normalisation family's C references: values by hand, PyTorch's rules for running statistics, gradients
+ * against finite differences of the forward references. */
 #include <criterion/criterion.h>
 #include <math.h>
 #include <string.h>
@@ -157,7 +157,8 @@ Test(norm_ref, batch_norm_backward_is_the_derivative)
 Test(norm_ref, a_neuron_that_sums_for_its_norm_is_both_ops_apart)
 {
     sp_rng r = sp_rng_make(12, 0);
-    float g_s[MC], u[MC], x[MC], gamma[C], beta[C] = {0}, carry[2][MC], g[2][MC], g_x[2][MC], g_gamma[2][C], g_beta[2][C], sums[2 * C];
+    float g_s[MC], u[MC], x[MC], gamma[C], beta[C] = {0}, carry[2][MC], g[2][MC], g_x[2][MC], g_gamma[2][C],
+                                           g_beta[2][C], sums[2 * C];
     fill(g_s, MC, &r, 1, 0);
     fill(u, MC, &r, 1, 1);
     fill(x, MC, &r, 1, 2);
@@ -176,17 +177,20 @@ Test(norm_ref, a_neuron_that_sums_for_its_norm_is_both_ops_apart)
         sp_call_set_float(&neuron[k], "decay", 0.5), sp_call_set_float(&neuron[k], "x_gain", 1);
         sp_call_set_float(&neuron[k], "v_th", 1), sp_call_set_float(&neuron[k], "width", 1);
     }
-    sp_op_call norm = shaped("batch_norm.backward", "M", M, "C", C), apply = shaped("batch_norm.apply", "M", M, "C", C);
+    sp_op_call norm = shaped("batch_norm.backward", "M", M, "C", C),
+               apply = shaped("batch_norm.apply", "M", M, "C", C);
     neuron[0].op->reference(&neuron[0], (void *[]){g_s, u, carry[0], g[0]});
     norm.op->reference(&norm, (void *[]){g[0], x, s.mean, s.rstd, gamma, g_x[0], g_gamma[0], g_beta[0]});
-    neuron[1].op->reference(&neuron[1], (void *[]){g_s, u, x, s.mean, s.rstd, carry[1], g[1], sums, g_gamma[1], g_beta[1]});
+    neuron[1].op->reference(&neuron[1], (void *[]){g_s, u, x, s.mean, s.rstd, carry[1], g[1], sums,
+                                                   g_gamma[1], g_beta[1]});
     apply.op->reference(&apply, (void *[]){g[1], x, s.mean, s.rstd, gamma, sums, g_x[1]});
     cr_assert_arr_eq(g[0], g[1], sizeof g[0]);
     cr_assert_arr_eq(carry[0], carry[1], sizeof carry[0]);
     cr_assert_arr_eq(g_gamma[0], g_gamma[1], sizeof g_gamma[0]);
     cr_assert_arr_eq(g_beta[0], g_beta[1], sizeof g_beta[0]);
     for (int i = 0; i < MC; i++)
-        cr_assert_float_eq((double)g_x[0][i], (double)g_x[1][i], 1e-6, "g_x[%d] %g and %g", i, (double)g_x[0][i], (double)g_x[1][i]);
+        cr_assert_float_eq((double)g_x[0][i], (double)g_x[1][i], 1e-6, "g_x[%d] %g and %g", i,
+                           (double)g_x[0][i], (double)g_x[1][i]);
     for (int i = 0; i < C; i++)
         cr_assert_float_eq((double)sums[i], (double)g_beta[1][i] - 1, 1e-6);
 }

@@ -1,4 +1,5 @@
-/* The op table itself (every entry is complete and its expressions mean something) and the calls made from it. */
+/* The op table itself (every entry is complete and its expressions mean something) and the calls made from
+ * it. */
 #include <criterion/criterion.h>
 #include <signal.h>
 #include <stdlib.h>

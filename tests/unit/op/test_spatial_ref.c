@@ -1,5 +1,6 @@
-/* C references of gemm, convolution, pooling and the elementwise ops: small cases computed by hand, and properties
- * that need no second implementation (linearity, backward as the adjoint of forward, im2col and gemm as conv). */
+/* C references of gemm, convolution, pooling and the elementwise ops: small cases computed by hand, and
+ * properties that need no second implementation (linearity, backward as the adjoint of forward, im2col and
+ * gemm as conv). */
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdio.h>
@@ -86,7 +87,8 @@ static void expect_close(double got, double want, double scale, const char *what
     cr_assert_leq(fabs(got - want), 1e-5 * (scale + 1.0), "%s: %.9g, expected %.9g", what, got, want);
 }
 
-/* Strides, padding, dilation, windows that skip pixels, kernels over the whole input, more than 32 channels. */
+/* Strides, padding, dilation, windows that skip pixels, kernels over the whole input, more than 32 channels.
+ */
 static const char *const convolutions[] = {
     "N=1 H=1 W=1 C=1 O=1 KH=1 KW=1 SH=1 SW=1 PH=0 PW=0 DH=1 DW=1 HO=1 WO=1",
     "N=2 H=5 W=4 C=3 O=2 KH=3 KW=3 SH=1 SW=1 PH=1 PW=1 DH=1 DW=1 HO=5 WO=4",
@@ -219,8 +221,8 @@ Test(conv_ref, bits_and_floats_agree)
 
 Test(conv_ref, weight_gradient_is_added)
 {
-    sp_op_call c =
-        make("conv.backward_weight", "N=1 H=1 W=2 C=1 O=2 KH=1 KW=1 SH=1 SW=1 DH=1 DW=1 HO=1 WO=2");
+    sp_op_call c = make("conv.backward_weight", "N=1 H=1 W=2 C=1 O=2 KH=1 KW=1 SH=1 SW=1 DH=1 DW=1 HO=1 "
+                                                "WO=2");
     float in[] = {2, 3}, grad[] = {1, 10, 100, 1000}, sum[] = {0.5f, -0.5f};
     const float want[] = {302.5f, 3019.5f};
     run(&c, in, grad, sum, NULL);
@@ -289,7 +291,8 @@ Test(pool_ref, average_by_hand_counts_the_padding)
     expect(y, padded, 4, "padded");
 }
 
-/* <forward(x), g> == <x, backward(g)>; for the maximum y is the sum of the pixels that won, so it holds too. */
+/* <forward(x), g> == <x, backward(g)>; for the maximum y is the sum of the pixels that won, so it holds too.
+ */
 static void check_pool_adjoint(const char *kind, const char *shape, int with_bits)
 {
     char id[64];

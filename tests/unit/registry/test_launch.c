@@ -1,5 +1,5 @@
-/* Launches on a device: results, offsets, dynamic scalars, argument checks, sizes; and a library plugin. Every case is
- * small: this is about binding, the conformance harness is about numbers. */
+/* Launches on a device: results, offsets, dynamic scalars, argument checks, sizes; and a library plugin.
+ * Every case is small: this is about binding, the conformance harness is about numbers. */
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdio.h>
@@ -255,8 +255,9 @@ static const struct {
     {SCALE("//@ global: M - 100", GOOD), "gives -96, must be 0 to"},
     {SCALE("//@ global: M / (C - 4)", GOOD), "division by zero"},
     {SCALE(G "\n//@ workspace: 0 - 1", GOOD), "workspace \"0 - 1\" gives -1"},
-    {"//@ plugin: b 1.0.0\n//@ abi: 1\n//@ op: scale/1\n//@ kernel: k\n" G "\n__kernel void other(" GOOD
-     ") {}\n",
+    {"//@ plugin: b 1.0.0\n//@ abi: 1\n//@ op: scale/1\n//@ kernel: k\n" G "\n__kernel void other(" GOOD ") "
+     "{}"
+     "\n",
      "kernel k cannot be made"},
 };
 

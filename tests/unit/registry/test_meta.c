@@ -1,4 +1,5 @@
-/* The metadata grammar: one good file read whole, and every way to get it wrong with the words that must be said. */
+/* The metadata grammar: one good file read whole, and every way to get it wrong with the words that must be
+ * said. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <string.h>
@@ -77,10 +78,12 @@ Test(meta, reads_fragments)
     cr_assert_eq(m.fragment->kind, SP_FRAGMENT_SURROGATE);
     cr_assert_float_eq(m.fragment->width_default, 2.5, 1e-12);
     sp_meta_fini(&m);
-    cr_assert_eq(sp_meta_read("p.cl", HEAD "//@ fragment: neuron n\n", SP_ORIGIN_OUTSIDE, &m, &err), SP_OK, "%s", err.text);
+    cr_assert_eq(sp_meta_read("p.cl", HEAD "//@ fragment: neuron n\n", SP_ORIGIN_OUTSIDE, &m, &err), SP_OK,
+                 "%s", err.text);
     cr_assert_eq(m.fragment->uses, 0, "a model of six functions uses nothing more");
     sp_meta_fini(&m);
-    cr_assert_eq(sp_meta_read("p.cl", HEAD "//@ fragment: neuron n\n//@ uses: learn aux threshold\n", SP_ORIGIN_OUTSIDE, &m, &err),
+    cr_assert_eq(sp_meta_read("p.cl", HEAD "//@ fragment: neuron n\n//@ uses: learn aux threshold\n",
+                              SP_ORIGIN_OUTSIDE, &m, &err),
                  SP_OK, "%s", err.text);
     cr_assert_eq(m.fragment->uses, SP_USES_AUX | SP_USES_THRESHOLD | SP_USES_LEARN);
     sp_meta_fini(&m);

@@ -166,8 +166,8 @@ Test(registry, outside_files_replace_built_in_plugins_but_not_the_reference)
     const sp_variant *old = find(reg, "im2col_gemm:lower");
     cr_assert_not_null(old);
     sp_registry_destroy(&reg);
-    write_file("x.meta",
-               "//@ plugin: im2col_gemm 9.9.9\n//@ abi: 1\n//@ op: conv.forward/1\n//@ lower: im2col_gemm\n");
+    write_file("x.meta", "//@ plugin: im2col_gemm 9.9.9\n//@ abi: 1\n//@ op: conv.forward/1\n//@ lower: "
+                         "im2col_gemm\n");
     reg = load(folder);
     int seen = 0;
     for (size_t i = 0; i < reg->n_variants; i++)

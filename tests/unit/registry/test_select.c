@@ -1,4 +1,5 @@
-/* Choosing: filter with reasons, score, trust, force. No OpenCL: the choice looks only at the device's facts. */
+/* Choosing: filter with reasons, score, trust, force. No OpenCL: the choice looks only at the device's facts.
+ */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,15 +13,17 @@
 #define V(kernel, keys)                                                                                      \
     "//@ op: fill/1\n//@ kernel: " kernel "\n//@ global: M\n" keys "kernel void " kernel "(void) {}\n"
 
-static const char plugin[] =
-    "//@ plugin: t 1.0.0\n//@ abi: 1\n" V("k_gpu", "//@ score: 90\n//@ device: gpu accelerator\n")
-        V("k_fp64", "//@ score: 80\n//@ needs: fp64\n")
-            V("k_ext", "//@ score: 70\n//@ needs: ext:cl_khr_subgroups\n")
-                V("k_near", "//@ score: 15\n//@ approximate: 0.01\n") V("k_when", "//@ score: 60\n//@ tune: T = 16 8\n//@ define: D = 3\n//@ when: M % T == 0 && D "
-                            "== 3 && wg >= 64 && cpu\n") V("k_zero", "//@ score: 58\n//@ when: 8 / M > 1\n")
-                    V("k_b", "//@ score: 55\n") V("k_a", "//@ score: 55\n")
-                        V("k_group", "//@ score: 2\n//@ tune: T = 64 16 32\n//@ local: T\n//@ when: M % T == 0\n")
-                        "//@ op: neuron.backward/1\n//@ kernel: k_old\n//@ global: M*C\nkernel void k_old(void) {}\n";
+static const char plugin[] = "//@ plugin: t 1.0.0\n//@ abi: 1\n" V("k_gpu", "//@ score: 90\n//@ device: gpu "
+                                                                            "accelerator\n")
+    V("k_fp64", "//@ score: 80\n//@ needs: fp64\n")
+        V("k_ext", "//@ score: 70\n//@ needs: ext:cl_khr_subgroups\n") V("k_near", "//@ score: 15\n//@ "
+                                                                                   "approximate: 0.01\n")
+            V("k_when", "//@ score: 60\n//@ tune: T = 16 8\n//@ define: D = 3\n//@ when: M % T == 0 && D "
+                        "== 3 && wg >= 64 && cpu\n") V("k_zero", "//@ score: 58\n//@ when: 8 / M > 1\n")
+                V("k_b", "//@ score: 55\n") V("k_a", "//@ score: 55\n")
+                    V("k_group", "//@ score: 2\n//@ tune: T = 64 16 32\n//@ local: T\n//@ when: M % T == "
+                                 "0\n") "//@ op: neuron.backward/1\n//@ kernel: k_old\n//@ global: "
+                                        "M*C\nkernel void k_old(void) {}\n";
 
 static sp_registry *reg;
 static sp_device dev;
@@ -130,10 +133,12 @@ static const char *chosen_for(const char *op, const char *const *ints, const int
     return v->plugin;
 }
 
-/* The built-in plugins: what a GPU and a CPU run, and that a GPU with little local memory or small groups still runs. */
+/* The built-in plugins: what a GPU and a CPU run, and that a GPU with little local memory or small groups
+ * still runs. */
 Test(select, a_gpu_gets_the_kernels_for_gpus)
 {
-    static const char *const conv[] = {"N", "H", "W", "C", "O", "KH", "KW", "SH", "SW", "PH", "PW", "DH", "DW", "HO", "WO"};
+    static const char *const conv[] = {"N",  "H",  "W",  "C",  "O",  "KH", "KW", "SH",
+                                       "SW", "PH", "PW", "DH", "DW", "HO", "WO"};
     static const int64_t shape[] = {32, 16, 16, 64, 64, 3, 3, 1, 1, 1, 1, 1, 1, 16, 16};
     static const char *const rows[] = {"M", "C"};
     static const int64_t many[] = {4096, 64};
@@ -214,12 +219,14 @@ Test(select, an_untrusted_variant_is_passed_over_and_logged_once)
 }
 
 /* A driver that takes groups of *ctx items of k_group, though the device takes more of other kernels. */
-static sp_status distrust_groups(void *ctx, sp_device *d, sp_variant *v, const sp_op_call *call, sp_error *err)
+static sp_status distrust_groups(void *ctx, sp_device *d, sp_variant *v, const sp_op_call *call,
+                                 sp_error *err)
 {
     (void)d, (void)call;
     if (v->tunes[0].values[0] <= *(int *)ctx)
         return SP_OK;
-    return sp_error_set(err, SP_E_PLUGIN, CL_INVALID_WORK_GROUP_SIZE, __FILE__, __LINE__, "at most %d", *(int *)ctx);
+    return sp_error_set(err, SP_E_PLUGIN, CL_INVALID_WORK_GROUP_SIZE, __FILE__, __LINE__, "at most %d",
+                        *(int *)ctx);
 }
 
 Test(select, groups_that_are_too_large_for_a_kernel_give_way_to_smaller_ones)
@@ -305,7 +312,8 @@ Test(select, a_kernel_that_does_not_know_half_gets_float32_only)
         size_t n = sp_select_explain(reg, &dev, &call, all, 32);
         for (size_t i = 0; i < n; i++)
             if (strcmp(all[i].variant->id, "t:k_old") == 0)
-                cr_assert_eq(strstr(all[i].reason, "rejected: takes float32, not half (U_HALF=1)") != NULL, half, "%s", all[i].reason);
+                cr_assert_eq(strstr(all[i].reason, "rejected: takes float32, not half (U_HALF=1)") != NULL,
+                             half, "%s", all[i].reason);
         sp_variant *v = NULL;
         cr_assert_eq(sp_select(reg, &dev, &call, &v, NULL, 0, NULL), SP_OK);
         cr_assert(sp_variant_knows_half(v, &call), "%s", v->id);
@@ -315,7 +323,8 @@ Test(select, a_kernel_that_does_not_know_half_gets_float32_only)
 Test(select, an_approximate_variant_runs_only_when_it_is_forced)
 {
     cr_assert_str_eq(choose(32), "t:k_when");
-    expect_reason(32, "t:k_near", "rejected: approximate (error up to 0.01); runs only when it is forced by name");
+    expect_reason(32, "t:k_near",
+                  "rejected: approximate (error up to 0.01); runs only when it is forced by name");
     force("fill=t:k_near");
     cr_assert_str_eq(choose(32), "t:k_near");
 }

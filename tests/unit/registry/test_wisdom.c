@@ -1,4 +1,5 @@
-/* Wisdom: what is written is read back and chosen; what no longer holds is not; damaged files are told by line. */
+/* Wisdom: what is written is read back and chosen; what no longer holds is not; damaged files are told by
+ * line. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -133,12 +134,15 @@ Test(wisdom, explanation_tells_what_was_measured)
     size_t n = sp_select_explain(reg, &dev, &call, all, 8);
     for (size_t i = 0; i < n; i++) {
         const char *expected = strcmp(all[i].variant->id, "t:k_fast") == 0    ? "wisdom: 2.50 times"
-                               : strcmp(all[i].variant->id, "t:k_score") == 0 ? "2.50 times slower (5 ms, measured on"
+                               : strcmp(all[i].variant->id, "t:k_score") == 0 ? "2.50 times slower (5 ms, "
+                                                                                "measured on"
                                                                               : "passed over: not timed";
-        cr_assert(strncmp(all[i].reason, expected, strlen(expected)) == 0, "%s: %s", all[i].variant->id, all[i].reason);
+        cr_assert(strncmp(all[i].reason, expected, strlen(expected)) == 0, "%s: %s", all[i].variant->id,
+                  all[i].reason);
         cr_assert_eq(all[i].chosen, strcmp(all[i].variant->id, "t:k_fast") == 0);
     }
-    cr_assert_eq(sp_registry_force(reg, "fill=reference", NULL), SP_OK); /* what a person forces comes first */
+    cr_assert_eq(sp_registry_force(reg, "fill=reference", NULL),
+                 SP_OK); /* what a person forces comes first */
     cr_assert_str_eq(chosen(NULL, 0), "reference:fill__naive");
 }
 
@@ -163,7 +167,8 @@ Test(wisdom, of_another_driver_is_another_file)
 
 Test(wisdom, damaged_lines_are_told_and_skipped)
 {
-    static const char *const bad[] = {"not json", "{\"schema\":1}", "[]", "{\"schema\":99}", "{\"schema\":1,\"schema\":1}", "{"};
+    static const char *const bad[] = {
+        "not json", "{\"schema\":1}", "[]", "{\"schema\":99}", "{\"schema\":1,\"schema\":1}", "{"};
     cr_assert_eq(sp_wisdom_put(reg->wisdom, entry(), NULL), SP_OK);
     char *path = sp_wisdom_path(dev.info.name, dev.info.driver);
     FILE *f = fopen(path, "r");
@@ -202,7 +207,8 @@ Test(wisdom, users_own_wins_over_shared_and_shared_over_score)
     snprintf(shared, sizeof shared, "%s/shared.jsonl", folder);
     strcpy(e->driver, "0.9"); /* shared files need not be of the same driver */
     cr_assert_eq(sp_wisdom_write(shared, &e, 1, NULL), SP_OK);
-    write_file(index, "{\"a device, 3 GHz\": [\"shared.jsonl\", \"missing.jsonl\"], \"other\": [\"x\"]}", "w");
+    write_file(index, "{\"a device, 3 GHz\": [\"shared.jsonl\", \"missing.jsonl\"], \"other\": [\"x\"]}",
+               "w");
     setenv("SPIKEPORT_WISDOM_PATH", folder, 1);
     load(SLOW_AND_FAST(""));
     cr_assert(strstr(last, "missing.jsonl"), "%s", last);

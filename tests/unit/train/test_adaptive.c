@@ -1,5 +1,5 @@
-/* Adaptive SLTT-K: the draw holds its bounds and its share, follows the mass, and is a pure function; the mass follows
- * the spikes. */
+/* Adaptive SLTT-K: the draw holds its bounds and its share, follows the mass, and is a pure function; the
+ * mass follows the spikes. */
 #include <criterion/criterion.h>
 #include <math.h>
 #include <string.h>
@@ -78,7 +78,8 @@ Test(adaptive, a_draw_is_a_pure_function)
 /* Two layers of very different size count alike; one that is silent says nothing; every step keeps a part. */
 Test(adaptive, the_mass_follows_the_spikes)
 {
-    static const uint64_t spikes[T][3] = {{1000000, 0, 0}, {0, 0, 0}, {0, 0, 0}, {0, 7, 0}, {0, 0, 0}, {0, 0, 0}};
+    static const uint64_t spikes[T][3] = {{1000000, 0, 0}, {0, 0, 0}, {0, 0, 0},
+                                          {0, 7, 0},       {0, 0, 0}, {0, 0, 0}};
     static const uint64_t silent[T][3] = {{0}};
     double mass[T], before[T], sum = 0;
     sp_adaptive_start(mass, T);

@@ -1,5 +1,5 @@
-/* Recipes: defaults, what is refused with place and nearest name, --set, printing back, learning rates, and SLTT-K's
- * draw of time steps. */
+/* Recipes: defaults, what is refused with place and nearest name, --set, printing back, learning rates, and
+ * SLTT-K's draw of time steps. */
 #include <criterion/criterion.h>
 #include <math.h>
 #include <string.h>
@@ -9,7 +9,7 @@
 #include "train/session.h"
 
 #define NETWORK "network: [{type: flatten}, {type: linear, out: 4}, {type: lif}, {type: linear, out: 3}]\n"
-#define DATA "data: {name: synthetic}\n"
+#define DATA    "data: {name: synthetic}\n"
 
 static sp_error err;
 
@@ -49,7 +49,9 @@ static void expect_refused(const char *text, const char *message)
 
 Test(recipe, typos_are_refused_with_line_column_and_the_nearest_name)
 {
-    static const struct { const char *text, *message; } cases[] = {
+    static const struct {
+        const char *text, *message;
+    } cases[] = {
         {DATA NETWORK "bacth: 3\n", "r.yaml:3:1: unknown key \"bacth\""},
         {DATA NETWORK "bacth: 3\n", "did you mean \"batch\"?"},
         {"data: {nmae: synthetic}\n" NETWORK, "r.yaml:1:8: unknown key \"nmae\""},
@@ -73,7 +75,9 @@ Test(recipe, typos_are_refused_with_line_column_and_the_nearest_name)
 
 Test(recipe, wrong_types_and_ranges_are_refused_with_their_place)
 {
-    static const struct { const char *text, *message; } cases[] = {
+    static const struct {
+        const char *text, *message;
+    } cases[] = {
         {DATA NETWORK "batch: many\n", "r.yaml:3:8: "},
         {DATA NETWORK "batch: 0\n", "r.yaml:3:8: "},
         {DATA NETWORK "batch: 1.5\n", "r.yaml:3:8: "},
@@ -84,17 +88,23 @@ Test(recipe, wrong_types_and_ranges_are_refused_with_their_place)
         {DATA NETWORK "optimizer: {momentum: 2}\n", "r.yaml:3:23: "},
         {DATA NETWORK "optimizer: 3\n", "r.yaml:3:12: \"optimizer\" must be a map of settings"},
         {DATA NETWORK "loss: {mse_target: [1]}\n", "r.yaml:3:20: \"mse_target\" must be one_hot or a number"},
-        {DATA NETWORK "schedule: {method: sltt-k, time_steps: 3, backprop_steps: 4}\n",
-         "\"backprop_steps\" is 4, but there are only 3 time steps"},
-        {DATA NETWORK "schedule: {method: sltt-k, backprop_steps: adptive}\n",
-         "r.yaml:3:44: \"backprop_steps\" must be a number of time steps, or adaptive"},
-        {DATA NETWORK "schedule: {method: sltt-k, spike_share: 0.5}\n",
-         "r.yaml:3:41: \"spike_share\" is about backprop_steps: adaptive"},
-        {DATA NETWORK "schedule: {method: sltt-k, backprop_steps: adaptive, spike_share: 1.5}\n", "r.yaml:3:67: "},
-        {DATA NETWORK "schedule: {method: sltt-k, backprop_steps: adaptive, min_steps: 5}\n", "r.yaml:3:65: "},
+        {DATA NETWORK "schedule: {method: sltt-k, time_steps: 3, backprop_steps: 4}\n", "\"backprop_steps\" "
+                                                                                        "is 4, but there are "
+                                                                                        "only 3 time steps"},
+        {DATA NETWORK "schedule: {method: sltt-k, backprop_steps: adptive}\n", "r.yaml:3:44: "
+                                                                               "\"backprop_steps\" must be a "
+                                                                               "number of time steps, or "
+                                                                               "adaptive"},
+        {DATA NETWORK "schedule: {method: sltt-k, spike_share: 0.5}\n", "r.yaml:3:41: \"spike_share\" is "
+                                                                        "about backprop_steps: adaptive"},
+        {DATA NETWORK "schedule: {method: sltt-k, backprop_steps: adaptive, spike_share: 1.5}\n", "r.yaml:3:"
+                                                                                                  "67: "},
+        {DATA NETWORK "schedule: {method: sltt-k, backprop_steps: adaptive, min_steps: 5}\n", "r.yaml:3:65:"
+                                                                                              " "},
         {DATA NETWORK "schedule: {method: sltt-k, backprop_steps: adaptive, min_steps: 3, max_steps: 2}\n",
          "r.yaml:3:65: \"min_steps\" is 3, but \"max_steps\" is 2"},
-        {DATA NETWORK "monitor: {fidelity: {methods: [rtrl]}}\n", "r.yaml:3:32: a method to compare is sltt, sltt-k:K"},
+        {DATA NETWORK "monitor: {fidelity: {methods: [rtrl]}}\n", "r.yaml:3:32: a method to compare is sltt, "
+                                                                  "sltt-k:K"},
         {DATA NETWORK "monitor: {fidelity: {methods: [\"sltt-k:5\"]}}\n", "sltt-k:5 wants 5 steps"},
         {DATA NETWORK "plugins: {gemm: [1]}\n", "r.yaml:3:17: \"plugins\" maps an op"},
         {DATA NETWORK "neuron: {tau: 0.5}\n", "r.yaml:3:15: "},
@@ -114,7 +124,8 @@ Test(recipe, wrong_types_and_ranges_are_refused_with_their_place)
 Test(recipe, a_network_file_is_found_beside_the_recipe_and_its_errors_name_both)
 {
     sp_recipe r;
-    cr_assert_eq(sp_recipe_load(SP_TEST_SOURCE_DIR "/recipes/fashion_mnist_sltt.yaml", NULL, 0, &r, &err), SP_OK, "%s", err.text);
+    cr_assert_eq(sp_recipe_load(SP_TEST_SOURCE_DIR "/recipes/fashion_mnist_sltt.yaml", NULL, 0, &r, &err),
+                 SP_OK, "%s", err.text);
     cr_assert_gt(r.network.n, 5);
     sp_recipe_free(&r);
     const char *text = DATA "network: there_is_no_such.yaml\n";
@@ -135,12 +146,18 @@ Test(recipe, set_overrides_and_is_checked_like_the_file)
     cr_assert(fabs(r.lr - 0.25) < 1e-12 && r.method == SP_METHOD_BPTT && r.time_steps == 9 && r.batch == 5);
     cr_assert_eq(r.network.layers[1].out, 17);
     sp_recipe_free(&r);
-    static const struct { const char *set, *message; } bad[] = {
-        {"optimizer.lrr=0.1", "did you mean \"lr\"?"}, {"optimizer.lr=big", "--set"}, {"batch", "no \"=\""},
-        {"network.9.out=1", "--set"}, {"schedule.time_steps=0", "--set"}, {"bathc=1", "did you mean \"batch\"?"}};
+    static const struct {
+        const char *set, *message;
+    } bad[] = {{"optimizer.lrr=0.1", "did you mean \"lr\"?"},
+               {"optimizer.lr=big", "--set"},
+               {"batch", "no \"=\""},
+               {"network.9.out=1", "--set"},
+               {"schedule.time_steps=0", "--set"},
+               {"bathc=1", "did you mean \"batch\"?"}};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         cr_assert_eq(parse_with(DATA NETWORK, &bad[i].set, 1, &r), SP_E_CONFIG, "accepted: %s", bad[i].set);
-        cr_assert(strstr(err.text, bad[i].message), "%s: \"%s\" lacks \"%s\"", bad[i].set, err.text, bad[i].message);
+        cr_assert(strstr(err.text, bad[i].message), "%s: \"%s\" lacks \"%s\"", bad[i].set, err.text,
+                  bad[i].message);
     }
 }
 
@@ -151,12 +168,15 @@ static void expect_round_trip(sp_recipe *r)
     sp_recipe again;
     sp_recipe_print(r, &a);
     cr_assert_eq(a.failed, 0);
-    cr_assert_eq(sp_recipe_parse("printed", a.s, strlen(a.s), NULL, 0, &again, &err), SP_OK, "%s\n%s", a.s, err.text);
+    cr_assert_eq(sp_recipe_parse("printed", a.s, strlen(a.s), NULL, 0, &again, &err), SP_OK, "%s\n%s", a.s,
+                 err.text);
     sp_recipe_print(&again, &b);
     cr_assert_str_eq(a.s, b.s);
     cr_assert_str_eq(again.name, r->name);
-    cr_assert(again.lr == r->lr && again.lr_gamma == r->lr_gamma && again.seed == r->seed && again.eps == r->eps);
-    cr_assert(again.method == r->method && again.backprop_steps == r->backprop_steps && again.n_plugins == r->n_plugins);
+    cr_assert(again.lr == r->lr && again.lr_gamma == r->lr_gamma && again.seed == r->seed &&
+              again.eps == r->eps);
+    cr_assert(again.method == r->method && again.backprop_steps == r->backprop_steps &&
+              again.n_plugins == r->n_plugins);
     for (size_t i = 0; i < r->n_plugins; i++)
         cr_assert_str_eq(again.plugins[i], r->plugins[i]);
     cr_assert((again.plugins_path == NULL) == (r->plugins_path == NULL));
@@ -173,16 +193,25 @@ Test(recipe, printed_recipes_read_back_to_the_same_text)
 {
     static const char *const texts[] = {
         DATA NETWORK,
-        "name: \"quotes \\\" and \\\\ and \\t: #\"\ndata: {name: idx, path: \"a b: c\", mean: 0.1307, std: 0.3081}\n" NETWORK,
-        DATA NETWORK "schedule: {method: sltt-k, time_steps: 6, backprop_steps: 2}\noptimizer: {name: adamw, lr: 1e-3}\n",
-        DATA NETWORK "schedule: {method: sltt-k, time_steps: 6, backprop_steps: adaptive, spike_share: 0.3, max_steps: 4}\n"
-                     "monitor: {fidelity: {every: 7, reference: sltt, methods: [sltt-k, \"sltt-k:3\", ottt]}}\n",
+        "name: \"quotes \\\" and \\\\ and \\t: #\"\ndata: {name: idx, path: \"a b: c\", mean: 0.1307, std: "
+        "0.3081}\n" NETWORK,
+        DATA NETWORK "schedule: {method: sltt-k, time_steps: 6, backprop_steps: 2}\noptimizer: {name: adamw, "
+                     "lr: 1e-3}\n",
+        DATA NETWORK "schedule: {method: sltt-k, time_steps: 6, backprop_steps: adaptive, spike_share: 0.3, "
+                     "max_steps: 4}\n"
+                     "monitor: {fidelity: {every: 7, reference: sltt, methods: [sltt-k, \"sltt-k:3\", "
+                     "ottt]}}\n",
         DATA NETWORK "monitor: {fidelity: 9}\n",
-        DATA NETWORK "loss: {mse: 0.05, mse_target: 0.2}\nlr_schedule: {name: step, every: 2, gamma: 0.3}\nseed: 0\n",
-        DATA NETWORK "neuron: {model: if, surrogate: atan, width: 3, reset: hard, v_reset: -0.1, detach_reset: true}\n",
-        DATA NETWORK "plugins: {conv.forward: reference, gemm: gemm_clblast, \"*\": reference}\nplugins_path: \"x: y\"\n",
-        DATA NETWORK "plugins: {neuron.forward: \"cpu_neuron:neuron_forward__rows16\"}\nlog_every: 1\ncheckpoint_every: 7\n",
-        "data: {name: synthetic, frames: 3, classes: 3, height: 9, width: 5, channels: 2, count: 77, train_limit: 5}\n" NETWORK,
+        DATA NETWORK "loss: {mse: 0.05, mse_target: 0.2}\nlr_schedule: {name: step, every: 2, gamma: "
+                     "0.3}\nseed: 0\n",
+        DATA NETWORK "neuron: {model: if, surrogate: atan, width: 3, reset: hard, v_reset: -0.1, "
+                     "detach_reset: true}\n",
+        DATA NETWORK "plugins: {conv.forward: reference, gemm: gemm_clblast, \"*\": "
+                     "reference}\nplugins_path: \"x: y\"\n",
+        DATA NETWORK "plugins: {neuron.forward: \"cpu_neuron:neuron_forward__rows16\"}\nlog_every: "
+                     "1\ncheckpoint_every: 7\n",
+        "data: {name: synthetic, frames: 3, classes: 3, height: 9, width: 5, channels: 2, count: 77, "
+        "train_limit: 5}\n" NETWORK,
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         sp_recipe r = parse(texts[i]);
@@ -192,7 +221,8 @@ Test(recipe, printed_recipes_read_back_to_the_same_text)
 
 Test(recipe, recipes_of_the_repository_print_and_read_back)
 {
-    static const char *const files[] = {"fashion_mnist_sltt", "fashion_mnist_sltt_1", "fashion_mnist_bptt", "synthetic_tiny"};
+    static const char *const files[] = {"fashion_mnist_sltt", "fashion_mnist_sltt_1", "fashion_mnist_bptt",
+                                        "synthetic_tiny"};
     for (size_t i = 0; i < 4; i++) {
         sp_recipe r;
         char *path = sp_format("%s/recipes/%s.yaml", SP_TEST_SOURCE_DIR, files[i]);
@@ -222,22 +252,26 @@ Test(recipe, every_allocation_may_fail)
 
 Test(recipe, learning_rates_follow_pytorchs_schedulers)
 {
-    sp_recipe r = parse(DATA NETWORK "epochs: 4\noptimizer: {lr: 0.1}\nlr_schedule: {name: cosine, min: 0.02}\n");
+    sp_recipe r = parse(DATA NETWORK "epochs: 4\noptimizer: {lr: 0.1}\nlr_schedule: {name: cosine, min: "
+                                     "0.02}\n");
     static const double cosine[] = {0.1, 0.08828427124746191, 0.06, 0.03171572875253810, 0.02};
     for (int i = 0; i < 5; i++)
-        cr_assert_float_eq(sp_recipe_lr(&r, i, 3, 10), cosine[i], 1e-12, "epoch %d: %.17g", i, sp_recipe_lr(&r, i, 3, 10));
+        cr_assert_float_eq(sp_recipe_lr(&r, i, 3, 10), cosine[i], 1e-12, "epoch %d: %.17g", i,
+                           sp_recipe_lr(&r, i, 3, 10));
     sp_recipe_free(&r);
     r = parse(DATA NETWORK "epochs: 4\noptimizer: {lr: 0.1}\nlr_schedule: {name: cosine, per: batch}\n");
     cr_assert_float_eq(sp_recipe_lr(&r, 1, 0, 8), 0.08535533905932738, 1e-12);
     cr_assert_float_eq(sp_recipe_lr(&r, 1, 4, 8), 0.06913417161825449, 1e-12); /* half an epoch further */
     sp_recipe_free(&r);
-    r = parse(DATA NETWORK "epochs: 9\noptimizer: {lr: 0.1}\nlr_schedule: {name: step, every: 3, gamma: 0.5}\n");
+    r = parse(DATA NETWORK "epochs: 9\noptimizer: {lr: 0.1}\nlr_schedule: {name: step, every: 3, gamma: "
+                           "0.5}\n");
     static const double step[] = {0.1, 0.1, 0.1, 0.05, 0.05, 0.05, 0.025};
     for (int i = 0; i < 7; i++)
         cr_assert_float_eq(sp_recipe_lr(&r, i, 5, 10), step[i], 1e-15);
     sp_recipe_free(&r);
     r = parse(DATA NETWORK "epochs: 9\noptimizer: {lr: 0.3}\nlr_schedule: {name: constant}\n");
-    cr_assert(fabs(sp_recipe_lr(&r, 0, 0, 10) - 0.3) < 1e-15 && fabs(sp_recipe_lr(&r, 8, 9, 10) - 0.3) < 1e-15);
+    cr_assert(fabs(sp_recipe_lr(&r, 0, 0, 10) - 0.3) < 1e-15 &&
+              fabs(sp_recipe_lr(&r, 8, 9, 10) - 0.3) < 1e-15);
     sp_recipe_free(&r);
 }
 
@@ -266,14 +300,17 @@ Test(draw, is_uniform_over_all_sets_of_k_steps)
             chi2 += (seen[k] - expected) * (seen[k] - expected) / expected;
         }
     cr_assert_eq(sets, SETS);
-    cr_assert_lt(chi2, 27.9, "chi-squared %g with 9 degrees of freedom", chi2); /* p = 0.001; the draw is a fixed one */
+    cr_assert_lt(chi2, 27.9, "chi-squared %g with 9 degrees of freedom",
+                 chi2); /* p = 0.001; the draw is a fixed one */
     sp_recipe_free(&r);
 }
 
 Test(draw, is_a_pure_function_of_seed_and_iteration)
 {
-    sp_recipe a = parse(DATA NETWORK "schedule: {method: sltt-k, time_steps: 50, backprop_steps: 10}\nseed: 1\n");
-    sp_recipe b = parse(DATA NETWORK "schedule: {method: sltt-k, time_steps: 50, backprop_steps: 10}\nseed: 2\n");
+    sp_recipe a = parse(DATA NETWORK "schedule: {method: sltt-k, time_steps: 50, backprop_steps: 10}\nseed: "
+                                     "1\n");
+    sp_recipe b = parse(DATA NETWORK "schedule: {method: sltt-k, time_steps: 50, backprop_steps: 10}\nseed: "
+                                     "2\n");
     uint8_t x[50], y[50];
     sp_session_draw(&a, 123456789, x);
     for (int64_t i = 0; i < 5; i++)

@@ -1,5 +1,5 @@
-/* Recipes based on other recipes: what is joined and what is replaced, whose folder paths count from, where errors point;
- * and the keys of the methods' variants. */
+/* Recipes based on other recipes: what is joined and what is replaced, whose folder paths count from, where
+ * errors point; and the keys of the methods' variants. */
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdio.h>
@@ -64,7 +64,8 @@ static const char whole[] = "name: whole\n"
                             "schedule: {method: bptt, time_steps: 5}\n"
                             "optimizer: {name: sgd, lr: 0.25, momentum: 0.5}\n"
                             "batch: 9\n";
-static const char net[] = "layers: [{type: flatten}, {type: linear, out: 4}, {type: lif}, {type: linear, out: 3}]\n";
+static const char net[] = "layers: [{type: flatten}, {type: linear, out: 4}, {type: lif}, {type: linear, "
+                          "out: 3}]\n";
 
 Test(recipe_base, maps_are_joined_and_values_replaced)
 {
@@ -83,7 +84,8 @@ Test(recipe_base, maps_are_joined_and_values_replaced)
     sp_text t = {0};
     sp_recipe again;
     sp_recipe_print(&r, &t);
-    cr_assert_eq(sp_recipe_parse("again.yaml", t.s, t.n, NULL, 0, &again, &err), SP_OK, "%s\n%s", err.text, t.s);
+    cr_assert_eq(sp_recipe_parse("again.yaml", t.s, t.n, NULL, 0, &again, &err), SP_OK, "%s\n%s", err.text,
+                 t.s);
     cr_assert(again.batch == 11 && again.time_steps == 6 && again.network.n == 4 && again.n_bases == 0);
     sp_text_free(&t);
     sp_recipe_free(&again);
@@ -96,7 +98,8 @@ Test(recipe_base, lists_are_replaced_whole)
     put("whole.yaml", whole);
     put("net.yaml", net);
     put("leaf.yaml", "base: whole.yaml\nnetwork: [{type: flatten}, {type: linear, out: 3}]\n");
-    put("list.yaml", "base: leaf.yaml\nnetwork: [{type: flatten}, {type: linear, out: 8}, {type: linear, out: 5}]\n");
+    put("list.yaml", "base: leaf.yaml\nnetwork: [{type: flatten}, {type: linear, out: 8}, {type: linear, "
+                     "out: 5}]\n");
     cr_assert_eq(load("leaf.yaml", NULL, &r), SP_OK, "%s", err.text);
     cr_assert_eq(r.network.n, 2);
     sp_recipe_free(&r);
@@ -159,7 +162,8 @@ Test(recipe_base, what_is_no_base_is_refused)
     cr_assert_neq(load("c.yaml", NULL, &r), SP_OK);
     cr_assert(strstr(err.text, "/c.yaml:2:7: base: ") && strstr(err.text, "nowhere.yaml"), "%s", err.text);
     put("c.yaml", "base: 3\n");
-    expect_refused("c.yaml", NULL, SP_E_CONFIG, "/c.yaml:1:7: \"base\" must be the file name of another recipe");
+    expect_refused("c.yaml", NULL, SP_E_CONFIG,
+                   "/c.yaml:1:7: \"base\" must be the file name of another recipe");
     put("c.yaml", "base: d.yaml\n");
     put("d.yaml", "- 1\n- 2\n");
     expect_refused("c.yaml", NULL, SP_E_CONFIG, "/d.yaml: a recipe is a map of settings");
@@ -200,12 +204,16 @@ Test(recipe_base, survives_running_out_of_memory)
 Test(recipe_base, variants_of_the_methods)
 {
 #define HEAD "data: {name: synthetic}\nnetwork: [{type: flatten}, {type: linear, out: 10}]\n"
-    static const struct { const char *text, *message; } wrong[] = {
-        {HEAD "schedule: {method: bptt, online_update: true}\n", ":3:41: \"online_update\" needs method sltt or ottt"},
+    static const struct {
+        const char *text, *message;
+    } wrong[] = {
+        {HEAD "schedule: {method: bptt, online_update: true}\n", ":3:41: \"online_update\" needs method sltt "
+                                                                 "or ottt"},
         {HEAD "schedule: {method: sltt-k, online_update: true}\n", "not sltt-k"},
         {HEAD "schedule: {method: ottt, truncate: 2}\n", ":3:36: \"truncate\" is about bptt"},
         {HEAD "schedule: {method: bptt, truncate: -1}\n", "\"truncate\" must be a whole number from 0"},
-        {HEAD "schedule: {method: bptt, recompute: some}\n", ":3:37: \"recompute\" must be true, false or a share from 0 to 1"},
+        {HEAD "schedule: {method: bptt, recompute: some}\n", ":3:37: \"recompute\" must be true, false or a "
+                                                             "share from 0 to 1"},
         {HEAD "schedule: {method: bptt, recompute: 1.5}\n", "\"recompute\" must be a number from 0 to 1"},
         {HEAD "schedule: {method: sltt, recompute: 0.5}\n", ":3:37: \"recompute\" is about bptt"},
     };
@@ -214,13 +222,15 @@ Test(recipe_base, variants_of_the_methods)
         expect_refused("w.yaml", NULL, SP_E_CONFIG, wrong[i].message);
     }
     static const char *const right[] = {
-        HEAD "schedule: {method: ottt, online_update: true}\ninit_from: \"runs/a \\\"b\\\"/best.safetensors\"\n",
+        HEAD "schedule: {method: ottt, online_update: true}\ninit_from: \"runs/a "
+             "\\\"b\\\"/best.safetensors\"\n",
         HEAD "schedule: {method: bptt, truncate: 3, time_steps: 7, recompute: 0.75}\n",
     };
     for (size_t i = 0; i < 2; i++) {
         sp_recipe a, b;
         sp_text t = {0};
-        cr_assert_eq(sp_recipe_parse("a", right[i], strlen(right[i]), NULL, 0, &a, &err), SP_OK, "%s", err.text);
+        cr_assert_eq(sp_recipe_parse("a", right[i], strlen(right[i]), NULL, 0, &a, &err), SP_OK, "%s",
+                     err.text);
         sp_recipe_print(&a, &t);
         cr_assert_eq(sp_recipe_parse("b", t.s, t.n, NULL, 0, &b, &err), SP_OK, "%s\n%s", err.text, t.s);
         cr_assert(a.online_update == (i == 0) && b.online_update == a.online_update);
@@ -228,7 +238,8 @@ Test(recipe_base, variants_of_the_methods)
         cr_assert_float_eq(a.recompute, i == 1 ? 0.75 : 0, 0);
         cr_assert_float_eq(b.recompute, a.recompute, 0);
         if (i == 0)
-            cr_assert(strcmp(a.init_from, "runs/a \"b\"/best.safetensors") == 0 && strcmp(a.init_from, b.init_from) == 0);
+            cr_assert(strcmp(a.init_from, "runs/a \"b\"/best.safetensors") == 0 &&
+                      strcmp(a.init_from, b.init_from) == 0);
         else
             cr_assert_null(b.init_from);
         sp_text_free(&t);

@@ -1,4 +1,5 @@
-/* The "data" section of a recipe: every form of augment, mean and std, what is refused, and the round trip. */
+/* The "data" section of a recipe: every form of augment, mean and std, what is refused, and the round trip.
+ */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <string.h>
@@ -73,10 +74,11 @@ Test(recipe_data, refuses_with_the_place)
 
 Test(recipe_data, prints_what_parses_to_the_same)
 {
-    static const char *const texts[] = {
-        "", "mean: 0.1, std: 0.3",
-        "mean: [0.4914, 0.4822, 0.4465], std: [0.2023, 0.1994, 0.2010], augment: [crop, cutout, flip]",
-        "augment: {resized_crop: 0.1, roll: 3}, size: 176, resize: 200, threads: 7, train_limit: 5"};
+    static const char *const texts[] = {"", "mean: 0.1, std: 0.3",
+                                        "mean: [0.4914, 0.4822, 0.4465], std: [0.2023, 0.1994, 0.2010], "
+                                        "augment: [crop, cutout, flip]",
+                                        "augment: {resized_crop: 0.1, roll: 3}, size: 176, resize: 200, "
+                                        "threads: 7, train_limit: 5"};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         sp_recipe a, b;
         sp_error err;

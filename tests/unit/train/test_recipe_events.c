@@ -35,16 +35,20 @@ static void check_print(const sp_recipe *r)
 Test(recipe_events, read_and_printed)
 {
     sp_recipe r;
-    cr_assert_eq(parse("data:\n  name: cifar10-dvs\n  frames: 10\n  size: 48\n  augment: [flip, roll]\n  events: {by: count-equal, "
-                       "orientation: spikingjelly, resize: pil, normalise: max, split: 0.8, window: 0, cache: false}\n" NETWORK,
+    cr_assert_eq(parse("data:\n  name: cifar10-dvs\n  frames: 10\n  size: 48\n  augment: [flip, roll]\n  "
+                       "events: {by: count-equal, "
+                       "orientation: spikingjelly, resize: pil, normalise: max, split: 0.8, window: 0, "
+                       "cache: false}\n" NETWORK,
                        &r),
                  SP_OK, "%s", err.text);
     cr_assert(r.data.events.by == SP_BY_COUNT_EQUAL && r.data.events.orientation == SP_ORIENT_SPIKINGJELLY);
     cr_assert(r.data.events.resize == SP_RESIZE_PIL && r.data.events.normalise == SP_NORMALISE_MAX);
-    cr_assert(r.data.events.no_cache && r.data.events.split > 0.79 && r.data.frames == 10 && r.data.size == 48);
+    cr_assert(r.data.events.no_cache && r.data.events.split > 0.79 && r.data.frames == 10 &&
+              r.data.size == 48);
     check_print(&r);
     sp_recipe_free(&r);
-    cr_assert_eq(parse("data: {name: shd, events: {by: time, window: 1.25}}\n" NETWORK, &r), SP_OK, "%s", err.text);
+    cr_assert_eq(parse("data: {name: shd, events: {by: time, window: 1.25}}\n" NETWORK, &r), SP_OK, "%s",
+                 err.text);
     cr_assert(r.data.events.by == SP_BY_TIME && r.data.events.window > 1.24 && !r.data.events.no_cache);
     check_print(&r);
     sp_recipe_free(&r);
@@ -86,6 +90,7 @@ Test(recipe_events, refused_with_a_place)
         sp_recipe r;
         snprintf(text, sizeof text, "%s" NETWORK, cases[i].text);
         cr_assert_eq(parse(text, &r), SP_E_CONFIG, "%s", text);
-        cr_assert_not_null(strstr(err.text, cases[i].message), "no \"%s\" in \"%s\"", cases[i].message, err.text);
+        cr_assert_not_null(strstr(err.text, cases[i].message), "no \"%s\" in \"%s\"", cases[i].message,
+                           err.text);
     }
 }

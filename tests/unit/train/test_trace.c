@@ -1,4 +1,5 @@
-/* The trace of a training step: JSON that a viewer reads, device spans in order on one row, host phases on the other. */
+/* The trace of a training step: JSON that a viewer reads, device spans in order on one row, host phases on
+ * the other. */
 #include <criterion/criterion.h>
 #include <jansson.h>
 #include <math.h>
@@ -61,7 +62,8 @@ Test(trace, names_times_and_rows)
 static void launch_some(sp_device *dev)
 {
     static const char text[] = "__kernel void work(__global float *y) { const size_t i = get_global_id(0);"
-                               "float x = y[i]; for (int k = 0; k < 2000; k++) x = x * 0.5f + 1.0f; y[i] = x; }\n";
+                               "float x = y[i]; for (int k = 0; k < 2000; k++) x = x * 0.5f + 1.0f; y[i] = "
+                               "x; }\n";
     const sp_source piece = {"work.cl", text};
     const size_t global = 4096;
     cl_program p;
@@ -74,7 +76,8 @@ static void launch_some(sp_device *dev)
         uint64_t start = sp_clock_ns();
         sp_device_span span = sp_device_span_begin(dev, "library");
         if (i % 2) /* as a library does it: with an event of its own, or none */
-            clEnqueueNDRangeKernel(dev->queue, k, 1, NULL, &global, NULL, 0, NULL, i % 4 == 1 ? span.event : NULL);
+            clEnqueueNDRangeKernel(dev->queue, k, 1, NULL, &global, NULL, 0, NULL,
+                                   i % 4 == 1 ? span.event : NULL);
         sp_device_span_end(dev, span);
         cr_assert_eq(sp_device_enqueue(dev, k, "work", 1, &global, NULL, NULL), SP_OK);
         cr_assert_eq(sp_device_finish(dev, NULL), SP_OK);
@@ -122,8 +125,8 @@ Test(trace, device_and_host_share_a_clock)
     }
     cr_assert_eq(n_host, 20u);
     cr_assert_eq(n_device, 40u);
-    cr_assert(first > host_first - 5000 && last < host_last + 5000, "device %g..%g us, host %g..%g us", first, last, host_first,
-              host_last);
+    cr_assert(first > host_first - 5000 && last < host_last + 5000, "device %g..%g us, host %g..%g us", first,
+              last, host_first, host_last);
     json_decref(j);
     sp_trace_stop();
     sp_device_close(&dev);
