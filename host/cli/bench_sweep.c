@@ -11,7 +11,7 @@
 #include "base/mem.h"
 #include "base/suggest.h"
 #include "cli/bench.h"
-#include "data/picture.h"
+#include "plot/picture.h"
 
 enum { MAX_VALUES = 32, MAX_METHODS = 6 };
 

@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 #include "cli/data.h"
-#include "data/picture.h"
+#include "plot/picture.h"
 
 enum { TILE_PIXELS = 96, MAX_FRAMES = 32, SHEET_WIDTH = 1600 };
 

@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "cli/draw.h"
-#include "data/picture.h"
+#include "plot/picture.h"
 
 enum {
     TITLE = 96,

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "data/picture.h"
+#include "plot/picture.h"
 
 static FILE *open_csv(const char *folder, const char *name, const char *head, sp_error *err)
 {

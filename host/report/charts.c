@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
-#include "data/picture.h"
+#include "plot/picture.h"
 #include "report/internal.h"
 
 static int descending(const void *x, const void *y)

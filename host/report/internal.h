@@ -2,7 +2,7 @@
 #ifndef SP_REPORT_INTERNAL_H
 #define SP_REPORT_INTERNAL_H
 
-#include "data/picture.h"
+#include "plot/picture.h"
 #include "report/report.h"
 
 /* Text or number of an object; "" and 0 when it is not there. */

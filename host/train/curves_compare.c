@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
-#include "data/picture.h"
+#include "plot/picture.h"
 #include "train/curves.h"
 #include "train/train.h"
 

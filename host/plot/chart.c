@@ -6,8 +6,8 @@
 #include <string.h>
 #include "base/error.h"
 #include "base/mem.h"
-#include "data/canvas.h"
-#include "data/chart_axes.h"
+#include "plot/canvas.h"
+#include "plot/chart_axes.h"
 
 enum {
     MAX_SERIES = 6,

@@ -1,7 +1,7 @@
 /* Pictures: PNG files through libpng, and the one plotting module (lines, histograms and coloured cells with
  * axes, units, legend). */
-#ifndef SP_DATA_PICTURE_H
-#define SP_DATA_PICTURE_H
+#ifndef SP_PLOT_PICTURE_H
+#define SP_PLOT_PICTURE_H
 
 #include <stdbool.h>
 #include <stddef.h>

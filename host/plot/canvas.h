@@ -1,7 +1,7 @@
 /* A picture in memory to draw a chart on: filled rectangles, anti-aliased poly-lines, text. Inside the folder
  * only. Coordinates are pixels, y downwards; a pixel's centre is at +0.5. Everything outside is cut off. */
-#ifndef SP_DATA_CANVAS_H
-#define SP_DATA_CANVAS_H
+#ifndef SP_PLOT_CANVAS_H
+#define SP_PLOT_CANVAS_H
 
 #include <stddef.h>
 #include <stdint.h>

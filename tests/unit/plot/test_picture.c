@@ -8,9 +8,9 @@
 #include <string.h>
 #include <unistd.h>
 #include "base/mem.h"
-#include "data/canvas.h"
-#include "data/chart_axes.h"
-#include "data/picture.h"
+#include "plot/canvas.h"
+#include "plot/chart_axes.h"
+#include "plot/picture.h"
 
 typedef struct picture {
     int width, height;

@@ -1,8 +1,8 @@
 /* A sheet of small pictures with a line of text below each, as a PNG: to look at what a data set holds. */
 #include "base/error.h"
 #include "base/mem.h"
-#include "data/canvas.h"
-#include "data/picture.h"
+#include "plot/canvas.h"
+#include "plot/picture.h"
 
 enum { GAP = 6, TEXT_SCALE = 1, TEXT_ROOM = 14, MAX_SIDE = 16384 };
 static const uint32_t PAPER = 0xffffff, INK = 0x202020;

@@ -4,7 +4,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "config/file.h"
-#include "data/picture.h"
+#include "plot/picture.h"
 
 enum { MAX_SIDE = 65535 };
 

@@ -1,10 +1,10 @@
 /* Ranges and tick marks of a chart's axes. Inside the folder only; apart from the drawing so that it can be
  * tested. */
-#ifndef SP_DATA_CHART_AXES_H
-#define SP_DATA_CHART_AXES_H
+#ifndef SP_PLOT_CHART_AXES_H
+#define SP_PLOT_CHART_AXES_H
 
 #include <stdbool.h>
-#include "data/picture.h"
+#include "plot/picture.h"
 
 typedef struct sp_axis {
     double low, high; /* high > low, finite */

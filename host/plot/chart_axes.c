@@ -1,7 +1,7 @@
 /* Axes of a chart: from the data to a range with ticks at round numbers. No drawing here. */
 #include <math.h>
 #include <stdio.h>
-#include "data/chart_axes.h"
+#include "plot/chart_axes.h"
 
 #define HUGE_VALUE 1e300
 #define TINY_RANGE 1e-290

@@ -5,8 +5,8 @@
 #include <string.h>
 #include "base/error.h"
 #include "base/mem.h"
-#include "data/canvas.h"
-#include "data/picture.h"
+#include "plot/canvas.h"
+#include "plot/picture.h"
 
 /* Text is twice its bitmap's size. */
 enum { SCALE = 2, CAPITALS = 7 * SCALE, LINE = 24, PAD = 14, GAP = 8, BAR = 18, BAR_TICKS = 5 };

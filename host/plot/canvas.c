@@ -3,12 +3,12 @@
 #include <math.h>
 #include <stdbool.h>
 #include <string.h>
-#include "data/canvas.h"
+#include "plot/canvas.h"
 
 enum { GLYPH_W = 5, GLYPH_H = 9, ADVANCE = 6, FIRST = 32, N_GLYPHS = 95 };
 
 static const char *const font[N_GLYPHS] = {
-#include "data/font.inc"
+#include "plot/font.inc"
 };
 
 static int imax(int a, int b)
