@@ -31,6 +31,7 @@ typedef struct sp_cli_bench {
     int64_t n, iteration;
     int64_t backprop;        /* time steps with a backward pass, over the n mini-batches */
     uint64_t launches;       /* of the last mini-batch */
+    double loss_mean;        /* mean of the first mini-batch, as the program's loss is: over its time steps */
     double open_s, first_ms; /* cold: planning and building; the first mini-batch */
     double median_ms, p5_ms, p95_ms, min_ms;
     double flops, bytes; /* of one mini-batch, as the contracts count: dense */

@@ -194,6 +194,8 @@ sp_status sp_cli_bench_run(sp_cli_bench *b, const sp_cli_bench_options *o, sp_er
 {
     double ignored;
     SP_TRY(sp_cli_bench_step(b, &b->first_ms, err));
+    for (int64_t i = 0; i < b->s->recipe.batch; i++)
+        b->loss_mean += (double)b->loss[i] / (double)b->s->recipe.batch;
     for (int64_t i = 1; i < o->warmup; i++)
         SP_TRY(sp_cli_bench_step(b, &ignored, err));
     if (o->ruler)

@@ -30,19 +30,20 @@ static sp_status print_json(const sp_cli_bench *b, const sp_cli_bench_options *o
     json_t *raw = json_array();
     for (int64_t i = 0; i < b->n; i++)
         json_array_append_new(raw, json_real(b->ms[i]));
-    json_t *j =
-        json_pack("{s:s, s:o, s:o, s:s, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:I, s:I, "
-                  "s:f, s:f, s:f, s:f, s:o, s:o}",
-                  "name", r->name, "device", sp_cli_json_text(b->s->dev->info.name), "driver",
-                  sp_cli_json_text(b->s->dev->info.driver), "method", sp_method_name(r->method), "batch",
-                  (json_int_t)r->batch, "time_steps", (json_int_t)r->time_steps, "median_ms", b->median_ms,
-                  "p5_ms", b->p5_ms, "p95_ms", b->p95_ms, "min_ms", b->min_ms, "cold_first_ms", b->first_ms,
-                  "open_s", b->open_s, "samples_per_second", (double)r->batch / b->median_ms * 1e3,
-                  "device_bytes", (json_int_t)b->s->planned_bytes, "parameter_bytes",
-                  (json_int_t)b->s->model->bytes, "resident_kib", (json_int_t)resident_kib(), "launches",
-                  (json_int_t)b->launches, "gflops_dense", b->flops / b->median_ms * 1e-6, "gbytes",
-                  b->bytes / b->median_ms * 1e-6, "ruler_gflops", b->ruler.gflops, "ruler_gbytes",
-                  b->ruler.gbytes, "spike_rate", rates_json(b), "samples_ms", raw);
+    json_t *j = json_pack("{s:s, s:o, s:o, s:s, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:I, "
+                          "s:I, "
+                          "s:f, s:f, s:f, s:f, s:f, s:o, s:o}",
+                          "name", r->name, "device", sp_cli_json_text(b->s->dev->info.name), "driver",
+                          sp_cli_json_text(b->s->dev->info.driver), "method", sp_method_name(r->method),
+                          "batch", (json_int_t)r->batch, "time_steps", (json_int_t)r->time_steps, "median_ms",
+                          b->median_ms, "p5_ms", b->p5_ms, "p95_ms", b->p95_ms, "min_ms", b->min_ms,
+                          "cold_first_ms", b->first_ms, "open_s", b->open_s, "samples_per_second",
+                          (double)r->batch / b->median_ms * 1e3, "device_bytes",
+                          (json_int_t)b->s->planned_bytes, "parameter_bytes", (json_int_t)b->s->model->bytes,
+                          "resident_kib", (json_int_t)resident_kib(), "launches", (json_int_t)b->launches,
+                          "loss", b->loss_mean, "gflops_dense", b->flops / b->median_ms * 1e-6, "gbytes",
+                          b->bytes / b->median_ms * 1e-6, "ruler_gflops", b->ruler.gflops, "ruler_gbytes",
+                          b->ruler.gbytes, "spike_rate", rates_json(b), "samples_ms", raw);
     if (l) {
         json_object_set_new(j, "layers", sp_cli_layers_json(l, ruler));
         json_object_set_new(j, "work", sp_cli_works_json(l, ruler));
