@@ -41,18 +41,22 @@ void sp_program_table_free(struct sp_program_table **table)
     *table = NULL;
 }
 
-/* The text the compiler sees. Quotes and backslashes of a name would end the marker early. */
+void sp_source_add(sp_text *t, const char *name, const char *text)
+{
+    char plain[256]; // quotes and backslashes of a name would end the marker early
+    snprintf(plain, sizeof plain, "%s", name);
+    for (char *c = plain; *c; c++)
+        if (*c == '"' || *c == '\\' || *c == '\n')
+            *c = '/';
+    sp_text_add(t, "#line 1 \"%s\"\n%s\n", plain, text);
+}
+
+/* The text the compiler sees. */
 static char *assemble(const sp_source *pieces, size_t n_pieces)
 {
     sp_text t = {0};
-    for (size_t i = 0; i < n_pieces; i++) {
-        char name[256];
-        snprintf(name, sizeof name, "%s", pieces[i].name);
-        for (char *c = name; *c; c++)
-            if (*c == '"' || *c == '\\' || *c == '\n')
-                *c = '/';
-        sp_text_add(&t, "#line 1 \"%s\"\n%s\n", name, pieces[i].text);
-    }
+    for (size_t i = 0; i < n_pieces; i++)
+        sp_source_add(&t, pieces[i].name, pieces[i].text);
     if (t.failed || !t.s) {
         sp_text_free(&t);
         return NULL;

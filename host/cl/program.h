@@ -2,9 +2,13 @@
 #ifndef SP_CL_PROGRAM_H
 #define SP_CL_PROGRAM_H
 
+#include "base/mem.h"
 #include "cl/device.h"
 
 /* One piece of source and the file it came from, for #line markers and messages. */
+/* Adds text behind a #line that names it. */
+void sp_source_add(sp_text *t, const char *name, const char *text);
+
 typedef struct sp_source {
     const char *name; /* "plugins/lif_vec4/lif_vec4.cl" */
     const char *text;

@@ -5,7 +5,7 @@
 #include <stddef.h>
 
 typedef enum {
-    SP_EMBEDDED_COMMON,    /* cl_kernels/common: put in front of kernels, no metadata */
+    SP_EMBEDDED_COMMON,    /* *.clh: included by others, no metadata */
     SP_EMBEDDED_REFERENCE, /* cl_kernels */
     SP_EMBEDDED_BUILTIN    /* plugins */
 } sp_embedded_origin;
@@ -18,5 +18,8 @@ typedef struct sp_embedded {
 
 extern const sp_embedded sp_embedded_files[];
 extern const size_t sp_embedded_count;
+
+/* The text of an embedded file, NULL where there is none of that path. */
+const char *sp_embedded_text(const char *path);
 
 #endif

@@ -1,5 +1,5 @@
-/* The program of a variant for one call: spikeport.clh, for CPUs lanes.clh, the fragments the call names, the
- * file; and what is -D. */
+/* The program of a variant for one call: spikeport.clh, the fragments the call names, the file (both with
+ * what they include); and what is -D. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,9 +11,8 @@
 #include "registry/embedded.h"
 #include "registry/launch_internal.h"
 
-#define PRELUDE     "cl_kernels/common/spikeport.clh"
-#define PRELUDE_CPU "cl_kernels/common/lanes.clh"
-#define MAX_PIECES  5
+#define PRELUDE    "cl_kernels/common/spikeport.clh"
+#define MAX_PIECES 4
 
 bool sp_launch_is_baked(const sp_variant *v, const char *name)
 {
@@ -23,16 +22,6 @@ bool sp_launch_is_baked(const sp_variant *v, const char *name)
         if (strcmp(v->bake[i], "*") == 0 || strcmp(v->bake[i], name) == 0)
             return true;
     return false;
-}
-
-static sp_status add_embedded(sp_source *pieces, size_t *n, const char *path, sp_error *err)
-{
-    for (size_t i = 0; i < sp_embedded_count; i++)
-        if (strcmp(sp_embedded_files[i].path, path) == 0) {
-            pieces[(*n)++] = (sp_source){path, sp_embedded_files[i].text};
-            return SP_OK;
-        }
-    return SP_FAIL(err, SP_E_FAILED, "%s is missing from this build of spikeport", path);
 }
 
 static sp_status add_fragment(const sp_registry *reg, sp_fragment_kind kind, const char *name,
@@ -78,9 +67,7 @@ static sp_status collect(const sp_registry *reg, const sp_launch *l, sp_source p
 {
     const sp_op_call *call = &l->call;
     *n = 0;
-    SP_TRY(add_embedded(pieces, n, PRELUDE, err));
-    if (l->variant->needs_device && strcmp(l->variant->needs_device, "cpu") == 0)
-        SP_TRY(add_embedded(pieces, n, PRELUDE_CPU, err));
+    pieces[(*n)++] = (sp_source){PRELUDE, sp_embedded_text(PRELUDE)};
     if (call->op->takes_neuron)
         SP_TRY(add_fragment(reg, SP_FRAGMENT_NEURON, call->neuron, pieces, n, err));
     if (call->op->takes_surrogate)

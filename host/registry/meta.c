@@ -102,6 +102,8 @@ static sp_status read_lines(sp_meta_reader *r)
                             "no \"//@ plugin: NAME VERSION\" and \"//@ abi: %d\" lines; see "
                             "docs/PLUGIN_HOWTO.md",
                             SP_META_ABI);
+    if (r->out->fragment && (r->n_alls || r->n_lets))
+        return SP_META_FAIL(r, "\"all:\" and \"let:\" are for files with \"op:\" lines, not for a fragment");
     if (!r->out->n_variants && !r->out->fragment)
         return SP_META_FAIL(r, "neither an \"op:\" nor a \"fragment:\" line: the file declares nothing");
     return SP_OK;
@@ -114,6 +116,7 @@ sp_status sp_meta_read(const char *path, const char *text, sp_origin origin, sp_
     sp_meta_reader r = {.path = path, .text = text, .origin = origin, .out = out, .err = err};
     r.is_meta = n > 5 && strcmp(path + n - 5, ".meta") == 0;
     sp_status st = read_lines(&r);
+    sp_meta_shared_fini(&r);
     sp_variant_destroy(&r.block); // NULL unless a line failed in the middle of it
     if (st != SP_OK)
         sp_meta_fini(out);
@@ -124,6 +127,7 @@ void sp_meta_fini(sp_meta *m)
 {
     sp_free(m->plugin);
     sp_free(m->version);
+    sp_free(m->includes);
     for (size_t i = 0; i < m->n_variants; i++)
         sp_variant_destroy(&m->variants[i]);
     sp_free(m->variants);

@@ -12,6 +12,8 @@ typedef struct sp_meta {
     sp_variant **variants;
     size_t n_variants;
     sp_fragment *fragment;
+    char *includes; /* names of files to put in front of the text, space separated; NULL none */
+    int include_line;
 } sp_meta;
 
 /* Reads and checks the metadata of text, which must outlive the result. Whatever is wrong refuses the whole

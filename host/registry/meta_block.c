@@ -94,6 +94,7 @@ sp_status sp_meta_finish_block(sp_meta_reader *r)
         return SP_OK;
     int line = r->line;
     r->line = r->block_line; // what is missing is missing from the block, not from the line that ended it
+    SP_TRY(sp_meta_apply_all(r));
     SP_TRY(check_kind(r));
     SP_TRY(check_passes(r));
     r->line = line;

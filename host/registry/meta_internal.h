@@ -4,6 +4,15 @@
 
 #include "registry/meta.h"
 
+enum { SP_META_MAX_SHARED = 16 };
+typedef struct sp_meta_all { /* "all: KEY: VALUE" */
+    int key, line;
+    char *value;
+} sp_meta_all;
+typedef struct sp_meta_let { /* "let: NAME = EXPRESSION" */
+    char *name, *value;
+} sp_meta_let;
+
 typedef struct sp_meta_reader {
     const char *path, *text;
     sp_origin origin;
@@ -15,6 +24,9 @@ typedef struct sp_meta_reader {
     sp_pass *pass; /* last kernel line of block */
     bool abi_seen, kind_seen;
     uint32_t file_seen, block_seen, pass_seen; /* bit i: sp_meta_keys[i] was read */
+    sp_meta_all alls[SP_META_MAX_SHARED];
+    sp_meta_let lets[SP_META_MAX_SHARED];
+    int n_alls, n_lets;
     sp_error *err;
 } sp_meta_reader;
 
@@ -34,6 +46,16 @@ extern const int sp_meta_n_keys;
 
 /* Replaces *out by a copy of value. */
 sp_status sp_meta_copy(sp_meta_reader *r, const char *value, char **out);
+
+/* The same with the names of `let` lines replaced by what they stand for. */
+sp_status sp_meta_expression(sp_meta_reader *r, const char *text, char **out);
+
+/* What blocks share (meta_shared.c): three keys, and the defaults for what the block at hand does not say. */
+sp_status sp_meta_key_all(sp_meta_reader *r, char *value);
+sp_status sp_meta_key_let(sp_meta_reader *r, char *value);
+sp_status sp_meta_key_include(sp_meta_reader *r, char *value);
+sp_status sp_meta_apply_all(sp_meta_reader *r);
+void sp_meta_shared_fini(sp_meta_reader *r);
 
 sp_status sp_meta_start_block(sp_meta_reader *r, const sp_op *op);
 /* Checks the block as a whole, names it and moves it to r->out. No block: nothing. */

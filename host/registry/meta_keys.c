@@ -161,7 +161,7 @@ static sp_status read_sizes(sp_meta_reader *r, char *value, char *out[3], int *n
             return SP_META_FAIL(r, "a size is missing before or after a comma");
         if (*n == 3)
             return SP_META_FAIL(r, "more than three dimensions");
-        SP_TRY(sp_meta_copy(r, at, &out[(*n)++]));
+        SP_TRY(sp_meta_expression(r, at, &out[(*n)++]));
         at = next;
     }
     return SP_OK;
@@ -251,12 +251,12 @@ static sp_status key_define(sp_meta_reader *r, char *value)
 
 static sp_status key_when(sp_meta_reader *r, char *value)
 {
-    return sp_meta_copy(r, value, &r->block->when);
+    return sp_meta_expression(r, value, &r->block->when);
 }
 
 static sp_status key_workspace(sp_meta_reader *r, char *value)
 {
-    return sp_meta_copy(r, value, &r->block->workspace);
+    return sp_meta_expression(r, value, &r->block->workspace);
 }
 
 static sp_status key_device(sp_meta_reader *r, char *value)
@@ -412,6 +412,9 @@ const sp_meta_key sp_meta_keys[] = {
     {"plugin", SP_IN_FILE, false, key_plugin},
     {"abi", SP_IN_FILE, false, key_abi},
     {"op", SP_IN_FILE, true, key_op},
+    {"include", SP_IN_FILE, false, sp_meta_key_include},
+    {"all", SP_IN_FILE, true, sp_meta_key_all},
+    {"let", SP_IN_FILE, true, sp_meta_key_let},
     {"fragment", SP_IN_FILE, false, key_fragment},
     {"kernel", SP_IN_BLOCK, true, key_kernel},
     {"global", SP_IN_PASS, false, key_global},

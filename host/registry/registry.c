@@ -121,6 +121,25 @@ static void drop_replaced(sp_registry *reg, const sp_meta *m)
     }
 }
 
+/* Puts what the file includes in front of its text. */
+static sp_status include(sp_registry *reg, const char *path, const char *text, sp_meta *m, sp_error *err)
+{
+    char *all = NULL;
+    if (!m->includes)
+        return SP_OK;
+    sp_status st = sp_include_expand(path, text, m->includes, &all, err);
+    if (st != SP_OK)
+        return sp_error_prefix(err, st, "%s:%d: ", path, m->include_line);
+    SP_TRY(sp_registry_keep_text(reg, all, err));
+    for (size_t i = 0; i < m->n_variants; i++) {
+        m->variants[i]->source = all;
+        m->variants[i]->own = all + strlen(all) - strlen(text) - 1; /* a line end follows */
+    }
+    if (m->fragment)
+        m->fragment->source = all;
+    return SP_OK;
+}
+
 /* Moves the records of m to the registry. */
 static sp_status take(sp_registry *reg, sp_meta *m, sp_error *err)
 {
@@ -149,10 +168,12 @@ sp_status sp_registry_add_text(sp_registry *reg, const char *path, const char *t
     sp_meta m;
     sp_error why = {0};
     sp_status st = sp_meta_read(path, text, origin, &m, &why);
-    if (st == SP_E_MEMORY)
-        return out_of_memory(err);
-    if (st != SP_OK)
-        return add_meta_refusal(reg, path, why.text, err);
+    if (st == SP_OK)
+        st = include(reg, path, text, &m, &why);
+    if (st != SP_OK) {
+        sp_meta_fini(&m);
+        return st == SP_E_MEMORY ? out_of_memory(err) : add_meta_refusal(reg, path, why.text, err);
+    }
     const char *name = "", *old_path = "";
     clash c = find_clash(reg, &m, &name, &old_path);
     if (c == CLASH_REFUSE) {

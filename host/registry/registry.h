@@ -51,7 +51,8 @@ typedef struct sp_variant {
     char *workspace;        /* expression: 4-byte elements of the argument `work`, NULL none */
     char *library;          /* file name without path, for SP_VARIANT_LIBRARY */
     char *about, *path;     /* path of the file, "builtin:..." for embedded ones */
-    const char *source;     /* text of the .cl, owned by the registry */
+    const char *source;     /* text of the .cl with what it includes in front, owned by the registry */
+    const char *own;        /* in source: where the file itself begins, NULL where it includes nothing */
     int64_t score;          /* reference kernels have 0 */
     double tolerance;       /* <= the op's; 0 with exact set means bit-equal */
     bool approximate;       /* tolerance is its own, larger than the op's; runs only when forced by name */

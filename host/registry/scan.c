@@ -22,6 +22,11 @@ static bool ends_with(const char *s, const char *ending)
     return n > m && strcmp(s + n - m, ending) == 0;
 }
 
+bool sp_path_exists(const char *path)
+{
+    return access(path, F_OK) == 0;
+}
+
 static bool is_folder(const char *path)
 {
     struct stat s;
@@ -46,8 +51,7 @@ static sp_status keep(char ***list, size_t *n, char *s, sp_error *err)
     return SP_OK;
 }
 
-/* The file's text, or NULL with the reason in `why`. */
-static char *read_text(const char *path, char *why, size_t why_size)
+char *sp_text_file_read(const char *path, char *why, size_t why_size)
 {
     struct stat s;
     FILE *f = fopen(path, "rb");
@@ -77,6 +81,11 @@ static bool left_out(const char *path)
     return set && strcmp(set, "1") == 0 && ends_with(path, ".meta");
 }
 
+sp_status sp_registry_keep_text(sp_registry *reg, char *text, sp_error *err)
+{
+    return keep(&reg->store->texts, &reg->store->n_texts, text, err);
+}
+
 static sp_status scan_file(sp_registry *reg, const char *path, sp_origin origin, sp_error *err)
 {
     sp_registry_store *store = reg->store;
@@ -89,10 +98,10 @@ static sp_status scan_file(sp_registry *reg, const char *path, sp_origin origin,
         if (strcmp(store->seen[i], real) == 0)
             return SP_OK;
     SP_TRY(keep(&store->seen, &store->n_seen, sp_strdup(real), err));
-    char *text = read_text(path, why, sizeof why);
+    char *text = sp_text_file_read(path, why, sizeof why);
     if (!text)
         return sp_registry_add_refusal(reg, path, why, err);
-    SP_TRY(keep(&store->texts, &store->n_texts, text, err));
+    SP_TRY(sp_registry_keep_text(reg, text, err));
     return sp_registry_add_text(reg, path, text, origin, err);
 }
 
@@ -139,7 +148,7 @@ sp_status sp_registry_scan(sp_registry *reg, const char *path, sp_origin origin,
 {
     if (is_folder(path))
         return scan_folder(reg, path, origin, 1, err);
-    if (access(path, F_OK) != 0)
+    if (!sp_path_exists(path))
         return must_exist ? sp_registry_add_refusal(reg, path, "there is no such file or folder", err)
                           : SP_OK;
     if (!ends_with(path, ".cl") && !ends_with(path, ".meta"))

@@ -74,7 +74,7 @@ static bool is_meant_for(const sp_variant *v, const sp_device *dev)
 bool sp_variant_knows_half(const sp_variant *v, const sp_op_call *call)
 {
     const char *flag = sp_call_half_flag(call);
-    return !flag || (v->kind == SP_VARIANT_KERNEL && v->source && strstr(v->source, flag));
+    return !flag || (v->kind == SP_VARIANT_KERNEL && v->source && strstr(v->own ? v->own : v->source, flag));
 }
 
 /* Whether v can serve the call on dev; else the reason. `forced`: it is named; `any_type`: also where it is

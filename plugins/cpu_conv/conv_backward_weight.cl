@@ -1,5 +1,6 @@
 //@ plugin:    cpu_conv 1.0.0
 //@ abi:       1
+//@ include:   lanes.clh
 //@ op:        conv.backward_weight/1
 //@ kernel:    conv_backward_weight__slots
 //@ global:    ceildiv(O, 32), min(N, max(1, SLOT_ITEMS/ceildiv(O, 32)))

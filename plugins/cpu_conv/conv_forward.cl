@@ -1,5 +1,6 @@
 //@ plugin:    cpu_conv 1.0.0
 //@ abi:       1
+//@ include:   lanes.clh
 //@ op:        conv.forward/1
 //@ kernel:    conv_forward__tiles
 //@ global:    cu*16

@@ -1,5 +1,6 @@
 //@ plugin: cpu_elementwise 1.0.0
 //@ abi:    1
+//@ include: lanes.clh
 //@ op:     residual.backward/1
 //@ kernel: residual_backward__sums
 //@ global: SLOTS

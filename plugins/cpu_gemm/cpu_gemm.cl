@@ -1,5 +1,6 @@
 //@ plugin:    cpu_gemm 1.0.0
 //@ abi:       1
+//@ include:   lanes.clh
 //@ op:        gemm/1
 //@ kernel:    gemm__direct
 //@ global:    ceildiv(M, 8*TILES), ceildiv(N, 32)

@@ -1,5 +1,6 @@
 //@ plugin: cpu_neuron 1.0.0
 //@ abi:    1
+//@ include: lanes.clh
 //@ op:     neuron.backward/1
 //@ kernel: neuron_backward__flat16
 //@ global: min(ceildiv(M*C, 16), cu*16)

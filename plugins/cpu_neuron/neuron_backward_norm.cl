@@ -1,5 +1,6 @@
 //@ plugin:    cpu_neuron 1.0.0
 //@ abi:       1
+//@ include:   lanes.clh
 //@ op:        neuron.backward_norm/1
 //@ kernel:    neuron_backward_norm__slots
 //@ global:    min(ceildiv(M, 16), SLOTS)

@@ -1,5 +1,6 @@
 //@ plugin: cpu_neuron 1.0.0
 //@ abi:    1
+//@ include: lanes.clh
 //@ op:     neuron.forward/1
 //@ kernel: neuron_forward__rows16
 //@ global: min(M, cu*16)

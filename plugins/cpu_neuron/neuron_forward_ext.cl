@@ -1,5 +1,6 @@
 //@ plugin: cpu_neuron 1.0.0
 //@ abi:    1
+//@ include: lanes.clh
 //@ op:     neuron.forward_ext/1
 //@ kernel: neuron_forward_ext__rows16
 //@ global: min(M, cu*16)

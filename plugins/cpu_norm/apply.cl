@@ -1,5 +1,6 @@
 //@ plugin: cpu_norm 1.0.0
 //@ abi:    1
+//@ include: lanes.clh
 //@ op:     batch_norm.apply/1
 //@ kernel: batch_norm_apply__rows16
 //@ global: min(M, cu*32)

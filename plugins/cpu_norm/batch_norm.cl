@@ -1,5 +1,6 @@
 //@ plugin:    cpu_norm 1.0.0
 //@ abi:       1
+//@ include:   lanes.clh
 //@ op:        batch_norm.statistics/1
 //@ kernel:    batch_norm_statistics__slots
 //@ global:    min(ceildiv(M, 16), SLOTS)

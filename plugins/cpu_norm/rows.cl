@@ -1,5 +1,6 @@
 //@ plugin:    cpu_norm 1.0.0
 //@ abi:       1
+//@ include:   lanes.clh
 //@ op:        affine.forward/1
 //@ kernel:    affine_forward__rows16
 //@ global:    min(M, cu*16)

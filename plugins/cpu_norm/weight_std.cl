@@ -1,5 +1,6 @@
 //@ plugin:    cpu_norm 1.0.0
 //@ abi:       1
+//@ include:   lanes.clh
 //@ op:        weight_std.forward/1
 //@ kernel:    weight_std_forward__slots
 //@ global:    min(ceildiv(K, 16), SLOTS)

@@ -1,5 +1,6 @@
 //@ plugin: cpu_pool 1.0.0
 //@ abi:    1
+//@ include: lanes.clh
 //@ op:     pool.avg.forward/1
 //@ kernel: pool_avg_forward__rows16
 //@ global: min(N*HO, cu*16)

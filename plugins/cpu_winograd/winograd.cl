@@ -1,5 +1,6 @@
 //@ plugin:    cpu_winograd 1.0.0
 //@ abi:       1
+//@ include:   lanes.clh
 //@ op:        conv.backward_input/1
 //@ kernel:    conv_backward_input__winograd_weights
 //@ global:    C/32, ceildiv(O, 64)
