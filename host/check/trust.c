@@ -82,7 +82,7 @@ static void read_file(void)
 {
     file_read = true;
     char *folder = sp_cache_folder(), *path = folder ? sp_format("%s/conformance.jsonl", folder) : NULL;
-    FILE *f = path ? fopen(path, "re") : NULL;
+    FILE *f = path ? sp_cache_open(path) : NULL;
     char *line = NULL;
     size_t capacity = 0;
     while (f && getline(&line, &capacity, f) > 0)
@@ -97,7 +97,7 @@ static void read_file(void)
 /* One write of one line to a file opened for appending: lines of two processes do not mix. */
 static void append_line(const char *path, const char *line)
 {
-    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     size_t n = strlen(line);
     if (fd < 0 || write(fd, line, n) != (ssize_t)n)
         warn_once(path);

@@ -83,7 +83,7 @@ static unsigned char *read_entry(const char *path, const unsigned char key[32], 
     struct stat info;
     unsigned char sum[32], *data = NULL;
     sp_sha256 hash;
-    FILE *f = fopen(path, "rbe");
+    FILE *f = sp_cache_open(path);
     if (!f)
         return NULL;
     bool good = fstat(fileno(f), &info) == 0 && fread(&h, sizeof h, 1, f) == 1 &&

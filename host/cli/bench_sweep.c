@@ -6,12 +6,12 @@
 #include <string.h>
 #include <time.h>
 
-#include "base/cache.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/suggest.h"
 #include "cli/bench.h"
 #include "plot/picture.h"
+#include "train/train.h"
 
 enum { MAX_VALUES = 32, MAX_METHODS = 6 };
 
@@ -162,8 +162,8 @@ static void write_row(sweep *s, size_t m, size_t v, const sp_cli_bench *b)
     fflush(s->csv);
     s->ms[m][v] = b->median_ms;
     s->mib[m][v] = (double)b->s->planned_bytes / 1048576.0;
-    fprintf(stderr, "%s=%g %-8s %10.2f ms  %10.2f MiB\n", s->what, s->values[v], s->methods[m], s->ms[m][v],
-            s->mib[m][v]);
+    sp_cli_say("%s=%g %-8s %10.2f ms  %10.2f MiB\n", s->what, s->values[v], s->methods[m], s->ms[m][v],
+               s->mib[m][v]);
 }
 
 static sp_status measure_point(sweep *s, size_t m, size_t v, sp_error *err)
@@ -173,8 +173,8 @@ static sp_status measure_point(sweep *s, size_t m, size_t v, sp_error *err)
     bool fits = true;
     SP_TRY(load_point(s, m, v, &r, &fits, err));
     if (!fits) {
-        fprintf(stderr, "%s=%g %-8s left out: more steps to backpropagate than time steps\n", s->what,
-                s->values[v], s->methods[m]);
+        sp_cli_say("%s=%g %-8s left out: more steps to backpropagate than time steps\n", s->what,
+                   s->values[v], s->methods[m]);
         return SP_OK;
     }
     SP_TRY(sp_cli_bench_open(&r, s->o, &b, err));
@@ -243,7 +243,7 @@ sp_status sp_cli_bench_sweep(const char *path, const sp_cli_bench_options *o, sp
     csv = sp_format("%s/sweep_%s.csv", o->out, s->what);
     png = sp_format("%s/sweep_%s.png", o->out, s->what);
     SP_TRY_GOTO(csv && png ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory for the sweep"));
-    sp_folder_make(o->out);
+    SP_TRY_GOTO(sp_make_folder(o->out, err));
     s->csv = fopen(csv, "w");
     SP_TRY_GOTO(s->csv ? SP_OK : SP_FAIL(err, SP_E_IO, "%s: %s", csv, strerror(errno)));
     SP_TRY_GOTO(measure_all(s, err));

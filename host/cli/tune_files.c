@@ -18,7 +18,7 @@ sp_status sp_cli_wisdom_export(const sp_wisdom *w, const char *path, sp_error *e
     sp_status st = sp_wisdom_write(path, own, n, err);
     sp_free(own);
     if (st == SP_OK)
-        fprintf(stderr, "exported: %zu entries to %s\n", n, path);
+        sp_cli_say("exported: %zu entries to %s\n", n, path);
     return st;
 }
 
@@ -35,7 +35,7 @@ static bool is_there(const sp_wisdom_entry *e)
 {
     char *path = sp_wisdom_path(e->device, e->driver);
     sp_wisdom_list l = {0};
-    bool there = path && sp_wisdom_read(path, &l, NULL) == SP_OK && is_known(&l, e);
+    bool there = path && sp_wisdom_read(path, true, &l, NULL) == SP_OK && is_known(&l, e);
     sp_wisdom_list_free(&l);
     sp_free(path);
     return there;
@@ -45,7 +45,7 @@ sp_status sp_cli_wisdom_import(sp_wisdom *w, const char *path, bool force, sp_er
 {
     sp_wisdom_list l = {0};
     size_t taken = 0, kept = 0;
-    sp_status st = sp_wisdom_read(path, &l, err);
+    sp_status st = sp_wisdom_read(path, false, &l, err);
     for (size_t i = 0; i < l.n && st == SP_OK; i++) {
         if (!force && is_there(l.items[i])) {
             kept++;
@@ -63,8 +63,7 @@ sp_status sp_cli_wisdom_import(sp_wisdom *w, const char *path, bool force, sp_er
     l.n = 0;
     sp_wisdom_list_free(&l);
     if (st == SP_OK)
-        fprintf(stderr,
-                "imported: %zu entries from %s; %zu were known already%s; %zu lines were not entries\n",
-                taken, path, kept, kept ? " (--force replaces them)" : "", bad);
+        sp_cli_say("imported: %zu entries from %s; %zu were known already%s; %zu lines were not entries\n",
+                   taken, path, kept, kept ? " (--force replaces them)" : "", bad);
     return st;
 }

@@ -120,12 +120,15 @@ bool sp_frame_cache_get(const sp_frame_cache *c, const char *key, const char *so
                         size_t n)
 {
     char *path = file_of(c, key), *text = sp_format("%s%s", key, sources), *bytes = NULL;
-    size_t length = 0, most = n * sizeof *frames + n + SLACK_BYTES;
+    size_t most = n * sizeof *frames + n + SLACK_BYTES, length = 0;
+    FILE *f = path && text ? sp_cache_open(path) : NULL;
     struct stat info;
-    bool hit = false;
-    if (path && text && stat(path, &info) == 0 && S_ISREG(info.st_mode) &&
-        sp_file_read(path, most, &bytes, &length, NULL) == SP_OK)
-        hit = unpack(bytes, length, text, frames, n);
+    if (f && fstat(fileno(f), &info) == 0 && S_ISREG(info.st_mode) && (uint64_t)info.st_size <= most &&
+        (bytes = sp_alloc((size_t)info.st_size)) != NULL)
+        length = fread(bytes, 1, (size_t)info.st_size, f);
+    bool hit = length > 0 && unpack(bytes, length, text, frames, n);
+    if (f)
+        fclose(f);
     sp_free(bytes);
     sp_free(text);
     sp_free(path);
@@ -159,6 +162,7 @@ static sp_status write_file(const sp_frame_cache *c, const char *key, const char
     parts[0] = (sp_bytes){&h, sizeof h};
     parts[1] = (sp_bytes){bytes, text_bytes + packed};
     st = sp_file_replace(path, parts, 2, err);
+    chmod(path, 0600); // sp_cache_open refuses what a group may write
 done:
     sp_free(bytes);
     sp_free(text);

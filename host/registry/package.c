@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -230,11 +231,23 @@ sp_status sp_package_record_plan(sp_package *p, uint64_t digest, const char *abo
 
 #define STALE "; compile again with `spikeport compile ... --target %s --out %s`"
 
+/* The user named the folder, so it is used; but whoever can write there decides what runs. */
+static void warn_of_others(const char *folder)
+{
+    struct stat s;
+    if (stat(folder, &s) == 0 && s.st_mode & (S_IWGRP | S_IWOTH))
+        sp_log(SP_LOG_WARNING,
+               "%s: other users may write there, and its binaries run as they are (chmod go-w makes it yours "
+               "alone)",
+               folder);
+}
+
 sp_status sp_package_open(const char *folder, const sp_device *dev, sp_package **out, sp_error *err)
 {
     sp_package *p;
     SP_TRY(sp_package_create(&p, err));
     p->folder = sp_strdup(folder);
+    warn_of_others(folder);
     sp_status st = p->folder ? sp_package_load(p, dev, err) : out_of_memory(err);
     if (st != SP_OK)
         sp_package_destroy(&p);

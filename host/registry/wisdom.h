@@ -84,8 +84,8 @@ typedef struct sp_wisdom_list {
 } sp_wisdom_list;
 void sp_wisdom_list_free(sp_wisdom_list *l);
 /* Adds the entries of a file; a line that is none is a warning with its number. A file that is not there is
- * SP_E_IO. */
-sp_status sp_wisdom_read(const char *path, sp_wisdom_list *l, sp_error *err);
+ * SP_E_IO, and so is a file of the user's own cache that others could have written (own). */
+sp_status sp_wisdom_read(const char *path, bool own, sp_wisdom_list *l, sp_error *err);
 /* Puts e into l in place of one for the same device, driver and call; returns whether there was one. l owns
  * e. When memory is out e is freed and the list stays as it is. */
 bool sp_wisdom_list_put(sp_wisdom_list *l, sp_wisdom_entry *e);

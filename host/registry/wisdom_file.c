@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cache.h"
@@ -56,9 +57,9 @@ bool sp_wisdom_list_put(sp_wisdom_list *l, sp_wisdom_entry *e)
     return false;
 }
 
-sp_status sp_wisdom_read(const char *path, sp_wisdom_list *l, sp_error *err)
+sp_status sp_wisdom_read(const char *path, bool own, sp_wisdom_list *l, sp_error *err)
 {
-    FILE *f = fopen(path, "re");
+    FILE *f = own ? sp_cache_open(path) : fopen(path, "re");
     char *line = NULL;
     size_t capacity = 0;
     if (!f)
@@ -150,9 +151,9 @@ static sp_status read_into(sp_wisdom *w, const sp_device *dev, const char *path,
     sp_wisdom_list l = {0};
     sp_error why = {0};
     sp_status st = SP_OK;
-    if (sp_wisdom_read(path, &l, &why) == SP_OK)
+    if (sp_wisdom_read(path, own, &l, &why) == SP_OK)
         st = take(w, dev, &l, own, err);
-    else if (!own || access(path, F_OK) == 0)
+    else if (!own)
         sp_log(SP_LOG_WARNING, "wisdom: %s", why.text);
     sp_wisdom_list_free(&l);
     return st;
@@ -245,16 +246,17 @@ static sp_status merge(const char *path, sp_wisdom_entry *e, sp_error *err)
     sp_wisdom_list l = {0};
     sp_error missing = {0};
     char *lock_path = sp_format("%s.lock", path), why[200];
-    int lock = lock_path ? open(lock_path, O_CREAT | O_RDWR | O_CLOEXEC, 0666) : -1;
+    int lock = lock_path ? open(lock_path, O_CREAT | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600) : -1;
     if (lock >= 0)
         flock(lock, LOCK_EX);
-    sp_wisdom_read(path, &l, &missing);
+    sp_wisdom_read(path, true, &l, &missing);
     char *line = spi_wisdom_line(e); /* a copy that the list can own */
     sp_wisdom_entry *copy = line ? spi_wisdom_parse(line, why, sizeof why) : NULL;
     sp_status st = copy ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory while writing wisdom");
     if (copy) {
         sp_wisdom_list_put(&l, copy);
         st = sp_wisdom_write(path, l.items, l.n, err);
+        chmod(path, 0600); // sp_cache_open refuses what a group may write
     }
     free(line);
     if (lock >= 0)

@@ -53,6 +53,7 @@ static void setup(void)
     setenv("SPIKEPORT_CACHE_DIR", folder, 1);
     unsetenv("SPIKEPORT_WISDOM_PATH");
     sp_log_install(keep, NULL);
+    sp_log_set_level(SP_LOG_INFO);
     memset(&dev, 0, sizeof dev);
     dev.info.type = SP_DEVICE_CPU;
     dev.info.extensions = (char *)"";
