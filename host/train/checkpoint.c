@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 
 #include "base/error.h"
+#include "base/log.h"
+#include "config/yaml.h"
 #include "spikeport/version.h"
 
 #define FORMAT "spikeport-checkpoint/1"
@@ -247,13 +249,46 @@ void sp_checkpoint_close(sp_checkpoint *c)
     memset(c, 0, sizeof *c);
 }
 
+/* A checkpoint may come from anywhere: its recipe must be whole in itself, as sp_recipe_print writes it. */
+static sp_status check_whole(const char *path, const char *text, sp_error *err)
+{
+    sp_yaml_doc doc = {0};
+    SP_TRY(sp_yaml_parse(path, text, strlen(text), &doc, err));
+    const sp_yaml *base = sp_yaml_get(doc.root, "base"), *network = sp_yaml_get(doc.root, "network");
+    sp_status st = SP_OK;
+    if (base || (network && network->kind == SP_YAML_STRING))
+        st = sp_yaml_fail(base ? base : network, err,
+                          "the recipe in a checkpoint names another file (%s: %s); it must be whole in "
+                          "itself",
+                          base ? "base" : "network", (base ? base : network)->text);
+    sp_yaml_free(&doc);
+    return st;
+}
+
+/* Plugins are code: only the command line and the user's own recipes name them. */
+static void drop_plugins(sp_recipe *r, const char *path)
+{
+    const sp_yaml *named = sp_yaml_get(r->doc.root, "plugins_path");
+    if (!r->plugins_path || strcmp(named->file, "--set") == 0)
+        return;
+    sp_log(SP_LOG_WARNING,
+           "%s: plugins_path: %s: a checkpoint cannot load plugins, so these folders are not used; if you "
+           "trust "
+           "them, name them with --plugins or --set plugins_path=...",
+           path, r->plugins_path);
+    r->plugins_path = NULL;
+}
+
 sp_status sp_checkpoint_recipe(const sp_checkpoint *c, const char *const *sets, size_t n_sets, sp_recipe *out,
                                sp_error *err)
 {
     const char *text = sp_tensors_meta(&c->file, "recipe");
     if (!text)
         return SP_FAIL(err, SP_E_DATA, "%s: no recipe in its metadata", c->file.path);
-    return sp_recipe_parse(c->file.path, text, strlen(text), sets, n_sets, out, err);
+    SP_TRY(check_whole(c->file.path, text, err));
+    SP_TRY(sp_recipe_parse(c->file.path, text, strlen(text), sets, n_sets, out, err));
+    drop_plugins(out, c->file.path);
+    return SP_OK;
 }
 
 static void add_shape(sp_text *t, const int64_t *shape, int n)
