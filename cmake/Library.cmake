@@ -11,6 +11,7 @@ set_target_properties(spikeport_library PROPERTIES OUTPUT_NAME spikeport EXPORT_
     VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR} LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib)
 target_sources(spikeport_library PUBLIC FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR}/host/include FILES
     ${PROJECT_SOURCE_DIR}/host/include/spikeport/spikeport.h
+    ${PROJECT_SOURCE_DIR}/host/include/spikeport/log.h
     ${PROJECT_SOURCE_DIR}/host/include/spikeport/status.h
     ${PROJECT_SOURCE_DIR}/host/include/spikeport/version.h
     ${PROJECT_SOURCE_DIR}/host/include/spikeport/plugin.h)

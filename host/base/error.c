@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/mem.h"
+
 /* A cut text ends in "...", so that nobody takes half a sentence for the whole. */
 __attribute__((format(printf, 3, 0))) static void format_text(char *out, size_t out_bytes, const char *fmt,
                                                               va_list args)
@@ -15,6 +17,7 @@ __attribute__((format(printf, 3, 0))) static void format_text(char *out, size_t 
         out[0] = '\0';
     else if ((size_t)n >= out_bytes)
         memcpy(out + out_bytes - 4, "...", 4);
+    sp_text_make_printable(out, strlen(out), 0);
 }
 
 sp_status sp_error_set(sp_error *err, sp_status status, int cl_code, const char *file, int line,

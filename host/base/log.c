@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/mem.h"
+
 static void to_stderr(void *ctx, sp_log_level level, const char *text)
 {
     static const char *const head[] = {"error: ", "warning: ", "", "debug: "};
@@ -17,7 +19,7 @@ static void to_stderr(void *ctx, sp_log_level level, const char *text)
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static sp_log_fn log_fn = to_stderr;
 static void *log_ctx;
-static sp_log_level log_level = SP_LOG_INFO;
+static sp_log_level log_level = SP_LOG_WARNING;
 
 void sp_log_install(sp_log_fn fn, void *ctx)
 {
@@ -32,6 +34,14 @@ void sp_log_set_level(sp_log_level level)
     pthread_mutex_lock(&lock);
     log_level = level;
     pthread_mutex_unlock(&lock);
+}
+
+bool sp_log_wants(sp_log_level level)
+{
+    pthread_mutex_lock(&lock);
+    bool wanted = level <= log_level;
+    pthread_mutex_unlock(&lock);
+    return wanted;
 }
 
 void sp_log(sp_log_level level, const char *fmt, ...)
@@ -51,5 +61,6 @@ void sp_log(sp_log_level level, const char *fmt, ...)
         return;
     if ((size_t)n >= sizeof text)
         memcpy(text + sizeof text - 4, "...", 4);
+    sp_text_make_printable(text, strlen(text), 0);
     fn(ctx, level, text);
 }

@@ -29,4 +29,8 @@ typedef struct sp_text {
 void sp_text_add(sp_text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void sp_text_free(sp_text *t);
 
+/* Text that may come from a file, before a person sees it: control characters other than line feed and tab
+ * become '?', so that no file can steer the terminal. `before` is the byte in front of s, 0 at the start. */
+void sp_text_make_printable(char *s, size_t n, char before);
+
 #endif

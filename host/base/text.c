@@ -3,6 +3,7 @@
 #include "base/mem.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 
 static int reserve(sp_text *t, size_t more)
@@ -36,6 +37,16 @@ void sp_text_add(sp_text *t, const char *fmt, ...)
     vsnprintf(t->s + t->n, (size_t)n + 1, fmt, args);
     va_end(args);
     t->n += (size_t)n;
+}
+
+void sp_text_make_printable(char *s, size_t n, char before)
+{
+    for (size_t i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)s[i], last = (unsigned char)(i ? s[i - 1] : before);
+        bool control = (c < 0x20 && c != '\n' && c != '\t') || c == 0x7f;
+        if (control || (last == 0xc2 && c >= 0x80 && c < 0xa0)) // the second range: U+0080 to U+009F in UTF-8
+            s[i] = '?';
+    }
 }
 
 void sp_text_free(sp_text *t)

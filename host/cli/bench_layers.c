@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "check/timing.h"
 #include "cli/bench.h"
@@ -220,11 +221,11 @@ json_t *sp_cli_works_json(const sp_cli_layers *l, const sp_ruler *ruler)
 void sp_cli_say_layers(const sp_session *s)
 {
     const sp_plan *plans[] = {s->train, s->eval};
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 2 && sp_log_wants(SP_LOG_INFO); i++) {
         sp_cli_layers l;
         if (!plans[i] || sp_cli_layers_make(plans[i], s->recipe.backprop_steps, &l, NULL) != SP_OK)
             continue;
-        fprintf(stderr, "\n%s, device time of a mini-batch:\n", i ? "evaluation" : "training");
+        sp_cli_say("\n%s, device time of a mini-batch:\n", i ? "evaluation" : "training");
         sp_cli_layers_print(stderr, &l, NULL);
         sp_free(l.items);
     }

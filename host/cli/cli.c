@@ -2,10 +2,12 @@
 #include "cli/cli.h"
 
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "base/log.h"
 #include "base/mem.h"
 
 int sp_cli_fail(const char *command, const sp_error *err)
@@ -15,25 +17,38 @@ int sp_cli_fail(const char *command, const sp_error *err)
     return sp_status_exit_code(err->status);
 }
 
+void sp_cli_say(const char *fmt, ...)
+{
+    if (!sp_log_wants(SP_LOG_INFO))
+        return;
+    va_list args;
+    va_start(args, fmt);
+    vfprintf(stderr, fmt, args);
+    va_end(args);
+}
+
 static volatile int stop_asked;
 
+/* A program whose reader has gone gets SIGPIPE for each line that it still writes: that is no second wish. */
 static void on_signal(int number)
 {
-    (void)number;
-    if (stop_asked)
+    if (stop_asked && number != SIGPIPE)
         _exit(130);
     stop_asked = 1;
 }
 
 const volatile int *sp_cli_catch_signals(void)
 {
-    struct sigaction a;
-    memset(&a, 0, sizeof a);
-    a.sa_handler = on_signal;
-    sigemptyset(&a.sa_mask);
-    sigaction(SIGINT, &a, NULL);
-    sigaction(SIGTERM, &a, NULL);
-    signal(SIGXFSZ, SIG_IGN);
+    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        struct sigaction a, before;
+        memset(&a, 0, sizeof a);
+        a.sa_handler = on_signal;
+        sigemptyset(&a.sa_mask);
+        sigaction(numbers[i], &a, &before);
+        if (numbers[i] == SIGHUP && before.sa_handler == SIG_IGN)
+            sigaction(SIGHUP, &before, NULL);
+    }
     return &stop_asked;
 }
 

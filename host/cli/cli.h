@@ -15,9 +15,16 @@
 /* Prints "spikeport <command>: error: <text>" to stderr; returns the exit code. */
 int sp_cli_fail(const char *command, const sp_error *err);
 
-/* From now on the first Ctrl-C (or SIGTERM) sets the result to 1, so that the command saves and ends; the
- * second ends the program at once with 130. A file size limit becomes an error of write, which is reported.
- */
+/* For the start of main: opens the null device in place of standard streams that are closed, so that no file
+ * gets their text; a too large file becomes an error of write; and text that goes to stdout and stderr loses
+ * its control characters. */
+void sp_cli_start(void);
+
+/* What a person may want to know while a command runs: to stderr, dropped with --quiet. */
+void sp_cli_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* From now on the first Ctrl-C, SIGTERM, SIGHUP (unless nohup ignores it) or SIGPIPE sets the result to 1, so
+ * that the command saves and ends; the second ends the program at once with 130. */
 const volatile int *sp_cli_catch_signals(void);
 
 /* Version of CLBlast that the program was built with. */

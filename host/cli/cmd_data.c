@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "base/suggest.h"
 #include "cli/bench.h"
 #include "cli/data.h"
@@ -53,7 +54,7 @@ static double consumption(const sp_cli_data *o)
     double rate = st == SP_OK ? (double)bench.s->recipe.batch / bench.median_ms * 1e3 : 0;
     sp_cli_bench_close(&bench);
     if (st != SP_OK)
-        fprintf(stderr, "the training step was not timed: %s\n", err.text);
+        sp_log(SP_LOG_WARNING, "the training step was not timed: %s", err.text);
     return rate;
 }
 

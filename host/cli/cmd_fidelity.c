@@ -162,10 +162,10 @@ static sp_status measure(const char *path, const fidelity_options *o, sp_sweep *
     if (st == SP_OK) {
         if (s->step == 0 && s->tau == 0)
             sp_cli_say_device(session->dev, session->reg);
-        fprintf(stderr, "T = %lld, tau = %g: %s, %lld mini-batches of %lld; device memory %.2f MiB\n",
-                (long long)s->time_steps[s->step], s->taus[s->tau], sp_method_name(session->recipe.method),
-                (long long)o->iterations, (long long)session->recipe.batch,
-                (double)session->planned_bytes / 1048576.0);
+        sp_cli_say("T = %lld, tau = %g: %s, %lld mini-batches of %lld; device memory %.2f MiB\n",
+                   (long long)s->time_steps[s->step], s->taus[s->tau], sp_method_name(session->recipe.method),
+                   (long long)o->iterations, (long long)session->recipe.batch,
+                   (double)session->planned_bytes / 1048576.0);
         st = sp_fidelity_train(session, ds, &run, err);
     }
     sp_dataset_close(&ds);
@@ -205,7 +205,7 @@ static sp_status fidelity(const char *path, const fidelity_options *o, sp_sweep 
         sp_sweep_print(s, o->by_layer);
         more = sp_sweep_charts(s, o->out, st == SP_OK ? err : &ignored);
         st = st == SP_OK ? more : st;
-        fprintf(stderr, "written: %s/{fidelity.csv,means.csv,METHOD.png}\n", o->out);
+        sp_cli_say("written: %s/{fidelity.csv,means.csv,METHOD.png}\n", o->out);
     }
     return st;
 }

@@ -290,7 +290,7 @@ static sp_status reproduce(sp_reproduce *p, const char *path, const char *name, 
         sp_report_tables(summary, p->out, name, &text, &why); /* also of what was measured before an error */
     if (written == SP_OK) {
         fputs(text.s, stdout);
-        fprintf(stderr, "written: %s/%s.{json,csv,md,png}\n", p->out, name);
+        sp_cli_say("written: %s/%s.{json,csv,md,png}\n", p->out, name);
     }
     sp_text_free(&text);
     json_decref(summary);

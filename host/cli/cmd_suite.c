@@ -10,11 +10,14 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "cl/device.h"
+#include "cli/session_options.h"
 #include "cli/suite.h"
 #include "config/file.h"
 #include "report/report.h"
+#include "train/train.h"
 
 json_t *sp_cli_suite_record(const sp_cli_suite *s, int level, const char *problem, const char *application)
 {
@@ -66,6 +69,10 @@ sp_status sp_cli_suite_put(sp_cli_suite *s, json_t *r, sp_error *err)
 
 bool sp_cli_suite_named(const sp_cli_suite *s, const char *problem)
 {
+    if (s->names)
+        sp_text_add(s->names, "%s\n", problem);
+    if (s->names)
+        return false;
     bool named =
         s->only.n == 0 || strncmp(problem, "ruler.", 6) == 0; /* without rulers there is no efficiency */
     for (size_t i = 0; i < s->only.n; i++)
@@ -87,20 +94,22 @@ bool sp_cli_suite_wanted(const sp_cli_suite *s, const char *problem, const char 
     return sp_cli_suite_named(s, problem);
 }
 
-/* "all", or selectors separated by commas; a device that cannot run kernels gets a record that says why. */
-static bool is_chosen(const char *selectors, const sp_device_list *list, size_t i)
+/* "all", or selectors separated by commas. */
+static sp_status choose_devices(const char *selectors, const sp_device_list *list, bool *chosen,
+                                sp_error *err)
 {
-    char copy[512], why[512];
-    sp_error ignored = {0};
-    if (strcmp(selectors, "all") == 0)
-        return true;
-    snprintf(copy, sizeof copy, "%s", selectors);
-    for (char *rest = copy, *one = strtok_r(rest, ",", &rest); one; one = strtok_r(NULL, ",", &rest)) {
-        size_t chosen;
-        if (sp_device_choose(list, one, &chosen, why, sizeof why, &ignored) == SP_OK && chosen == i)
-            return true;
-    }
-    return false;
+    const char *names[SP_CLI_MAX_DEVICES];
+    char *text = NULL, why[512];
+    bool all = strcmp(selectors, "all") == 0;
+    size_t n = 0, index;
+    for (size_t i = 0; i < list->n; i++)
+        chosen[i] = all;
+    sp_status st = all ? SP_OK : sp_cli_device_names("--devices", selectors, &text, names, &n, err);
+    for (size_t i = 0; i < n && st == SP_OK; i++)
+        if ((st = sp_device_choose(list, names[i], &index, why, sizeof why, err)) == SP_OK)
+            chosen[index] = true;
+    sp_free(text);
+    return st;
 }
 
 static sp_status run_device(sp_cli_suite *s, const sp_device_info *info, sp_error *err)
@@ -109,8 +118,8 @@ static sp_status run_device(sp_cli_suite *s, const sp_device_info *info, sp_erro
     sp_error why = {0};
     one.info = info;
     one.small = s->small || (info->quirks & SP_QUIRK_SLOW_SIMULATOR);
-    fprintf(stderr, "%s (%s, driver %s)%s\n", info->name, info->platform, info->driver,
-            one.small ? ", small sizes" : "");
+    sp_cli_say("%s (%s, driver %s)%s\n", info->name, info->platform, info->driver,
+               one.small ? ", small sizes" : "");
     sp_status st = sp_cli_suite_ops(&one, &why);
     if (st == SP_OK && s->level >= 2)
         st = sp_cli_suite_steps(&one, &why);
@@ -120,26 +129,68 @@ static sp_status run_device(sp_cli_suite *s, const sp_device_info *info, sp_erro
         return SP_OK;
     json_t *r = sp_cli_suite_record(&one, 1, "the suite", "spikeport");
     sp_cli_suite_reason(r, st == SP_E_DEVICE ? "unsupported" : "failed", why.text);
-    fprintf(stderr, "  %s\n", why.text);
+    sp_log(SP_LOG_WARNING, "%s", why.text);
     return sp_cli_suite_put(s, r, err);
+}
+
+/* Names without their sizes, each once: "conv.forward X_BITS, gemm". */
+static void short_names(const char *names, char *out, size_t size)
+{
+    size_t used = 0;
+    for (const char *at = names, *end; (end = strchr(at, '\n')) != NULL; at = end + 1) {
+        int n = (int)strcspn(at, "=\n");
+        while (n > 0 && at[n] == '=' && at[n - 1] != ' ')
+            n--;
+        char name[128];
+        snprintf(name, sizeof name, "%.*s", at[n] == '\n' ? n : n - 1, at);
+        if (!strstr(out, name) && used + strlen(name) + 2 < size)
+            used += (size_t)snprintf(out + used, size - used, "%s%s", used ? ", " : "", name);
+    }
+}
+
+/* Every --only must be part of the name of a problem of either size. */
+static sp_status check_only(const sp_cli_suite *s, sp_error *err)
+{
+    sp_text names = {0};
+    sp_cli_suite dry = *s;
+    sp_status st = SP_OK;
+    char all[640] = "";
+    dry.names = &names;
+    for (int small = 0; small < 2 && st == SP_OK; small++) {
+        dry.small = small;
+        SP_TRY_GOTO(sp_cli_suite_ops(&dry, err));
+        if (s->level >= 2)
+            SP_TRY_GOTO(sp_cli_suite_steps(&dry, err));
+    }
+    sp_text_add(&names, "ruler.*\n");
+    SP_TRY_GOTO(names.failed ? SP_FAIL(err, SP_E_MEMORY, "out of memory for names") : SP_OK);
+    for (size_t i = 0; i < s->only.n && st == SP_OK; i++)
+        if (strchr(s->only.items[i], '\n') || !strstr(names.s, s->only.items[i])) {
+            short_names(names.s, all, sizeof all);
+            st = SP_FAIL(err, SP_E_USAGE,
+                         "--only %s: no problem up to level %lld has this in its name; there are: %s",
+                         s->only.items[i], (long long)s->level, all);
+        }
+done:
+    sp_text_free(&names);
+    return st;
 }
 
 static sp_status run_all(sp_cli_suite *s, const char *selectors, sp_error *err)
 {
     sp_device_list list;
-    size_t n = 0;
     SP_TRY(sp_device_list_init(&list, err));
-    sp_status st = SP_OK;
-    for (size_t i = 0; i < list.n && st == SP_OK; i++) {
-        if (!is_chosen(selectors, &list, i))
-            continue;
-        n++;
-        st = run_device(s, &list.items[i], err);
-    }
+    bool *chosen = sp_alloc_array(list.n + 1, sizeof *chosen);
+    sp_status st = chosen ? choose_devices(selectors, &list, chosen, err)
+                          : SP_FAIL(err, SP_E_MEMORY, "out of memory for the list of devices");
+    for (size_t i = 0; i < list.n && st == SP_OK; i++)
+        if (chosen[i])
+            st = run_device(s, &list.items[i], err);
+    sp_free(chosen);
     sp_device_list_fini(&list);
-    return st == SP_OK && n == 0
-               ? SP_FAIL(err, SP_E_DEVICE, "no device fits --devices %s; see spikeport devices", selectors)
-               : st;
+    if (st == SP_OK && list.n == 0)
+        st = SP_FAIL(err, SP_E_DEVICE, "there is no OpenCL device; see spikeport devices");
+    return st;
 }
 
 static sp_status report(const char *records_path, const char *out, sp_error *err)
@@ -176,8 +227,8 @@ static sp_status suite(sp_cli_suite *s, const char *devices, bool again, bool re
     char path[1024];
     size_t invalid;
     const char *file = path;
-    if (mkdir(s->out, 0777) != 0 && errno != EEXIST)
-        return SP_FAIL(err, SP_E_IO, "%s: %s", s->out, strerror(errno));
+    SP_TRY(check_only(s, err));
+    SP_TRY(sp_make_folder(s->out, err));
     snprintf(path, sizeof path, "%s/records.jsonl", s->out);
     s->path = path;
     if (again)
@@ -240,6 +291,20 @@ int sp_cmd_bench_suite(int argc, char **argv)
     return suite(&s, devices, again, resume, &err) == SP_OK ? 0 : sp_cli_fail("bench suite", &err);
 }
 
+/* The records of a file, or of the folder that `bench suite` wrote. */
+static sp_status load_records(const char *path, json_t **out, sp_error *err)
+{
+    struct stat info;
+    size_t invalid;
+    bool is_folder = stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+    char *file = is_folder ? sp_format("%s/records.jsonl", path) : sp_strdup(path);
+    const char *name = file;
+    sp_status st =
+        file ? sp_records_load(&name, 1, out, &invalid, err) : SP_FAIL(err, SP_E_MEMORY, "out of memory");
+    sp_free(file);
+    return st;
+}
+
 static void print_diff(const json_t *rows, bool all)
 {
     for (size_t i = 0; i < json_array_size(rows); i++) {
@@ -269,7 +334,8 @@ int sp_cmd_bench_diff(int argc, char **argv)
     };
     const sp_args a = {.command = "bench diff",
                        .synopsis = "OLD NEW [options]",
-                       .about = "Compares two records.jsonl of `spikeport bench suite`. A change counts when "
+                       .about = "Compares two records.jsonl of `spikeport bench suite`, or the folders they "
+                                "lie in. A change counts when "
                                 "it is above the threshold and "
                                 "the ranges from 5 % to 95 % do not overlap. Exit code 1 when something "
                                 "became slower or was lost.",
@@ -280,12 +346,12 @@ int sp_cmd_bench_diff(int argc, char **argv)
     int code;
     sp_error err = {0};
     json_t *old_records = NULL, *new_records = NULL, *rows = NULL;
-    size_t invalid, slower = 0;
+    size_t slower = 0;
     if (!sp_args_parse(&a, argc, argv, &rest, &code))
         return code;
-    sp_status st = sp_records_load(&rest.items[0], 1, &old_records, &invalid, &err);
+    sp_status st = load_records(rest.items[0], &old_records, &err);
     if (st == SP_OK)
-        st = sp_records_load(&rest.items[1], 1, &new_records, &invalid, &err);
+        st = load_records(rest.items[1], &new_records, &err);
     if (st == SP_OK)
         st = sp_report_diff(old_records, new_records, 0.01 * (double)percent, &rows, &slower, &err);
     for (size_t i = 0; st == SP_OK && json && i < json_array_size(rows); i++)

@@ -3,12 +3,12 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/log.h"
+#include "base/mem.h"
 #include "base/trace.h"
 #include "cli/bench.h"
 #include "cli/progress.h"
 #include "cli/session_options.h"
-
-enum { MAX_MEMBERS = 16 };
 
 typedef struct train_options {
     sp_cli_session session;
@@ -21,7 +21,7 @@ typedef struct train_options {
 
 /* The sessions of a run: one, or one for each device that shares the mini-batches. */
 typedef struct team {
-    sp_session *members[MAX_MEMBERS];
+    sp_session *members[SP_CLI_MAX_DEVICES];
     size_t n;
 } team;
 
@@ -63,30 +63,30 @@ static void say_kernels(const sp_plan *p)
         for (int i = 0; i < p->segments[g].n; i++, all++)
             measured += strncmp(p->segments[g].steps[i].why, "wisdom:", 7) == 0;
     if (measured)
-        fprintf(stderr,
-                "kernels: %d of %d launches by wisdom (measured on this device; --no-wisdom turns it off), "
-                "the others by "
-                "score; `spikeport plan` has each\n",
-                measured, all);
+        sp_cli_say("kernels: %d of %d launches by wisdom (measured on this device; --no-wisdom turns it "
+                   "off), "
+                   "the others by "
+                   "score; `spikeport plan` has each\n",
+                   measured, all);
     else
-        fprintf(stderr, "kernels: by score; `spikeport tune` measures which are the fastest here\n");
+        sp_cli_say("kernels: by score; `spikeport tune` measures which are the fastest here\n");
 }
 
 static void say_start(const sp_session *s, const sp_recipe *r)
 {
     sp_cli_say_device(s->dev, s->reg);
-    fprintf(stderr, "recipe: %s: %s, T = %lld%s, batch %lld, %lld epochs, seed %lld\n", r->name,
-            sp_method_name(r->method), (long long)r->time_steps,
-            r->method == SP_METHOD_SLTT_K ? " (backpropagates at K of them)" : "", (long long)r->batch,
-            (long long)r->epochs, (long long)r->seed);
+    sp_cli_say("recipe: %s: %s, T = %lld%s, batch %lld, %lld epochs, seed %lld\n", r->name,
+               sp_method_name(r->method), (long long)r->time_steps,
+               r->method == SP_METHOD_SLTT_K ? " (backpropagates at K of them)" : "", (long long)r->batch,
+               (long long)r->epochs, (long long)r->seed);
     if (r->half) {
         sp_half_stats half = sp_plan_half(s->train);
-        fprintf(stderr, "precision: activations stored as half, %d values of %.2f MiB (float32: %.2f MiB)\n",
-                half.values, (double)half.bytes / 1048576.0, (double)half.bytes / 524288.0);
+        sp_cli_say("precision: activations stored as half, %d values of %.2f MiB (float32: %.2f MiB)\n",
+                   half.values, (double)half.bytes / 1048576.0, (double)half.bytes / 524288.0);
     }
-    fprintf(stderr, "network: %lld parameters, %lld neurons a sample; device memory %.2f MiB planned\n",
-            (long long)s->graph->n_trainable, (long long)sp_graph_neurons(s->graph),
-            (double)s->planned_bytes / 1048576.0);
+    sp_cli_say("network: %lld parameters, %lld neurons a sample; device memory %.2f MiB planned\n",
+               (long long)s->graph->n_trainable, (long long)sp_graph_neurons(s->graph),
+               (double)s->planned_bytes / 1048576.0);
     say_kernels(s->train);
 }
 
@@ -98,21 +98,11 @@ static sp_status load_recipe(const char *path, const train_options *o, const sp_
 }
 
 /* A session on each device of --device A,B, or on each part of one device (--sub-devices N). */
-static sp_status open_team(const char *path, const train_options *o, const sp_checkpoint *c, team *t,
-                           sp_error *err)
+static sp_status open_members(const char *path, const train_options *o, const sp_checkpoint *c,
+                              const char *const *names, size_t n, team *t, sp_error *err)
 {
     sp_session_options so = sp_cli_session_options(&o->session);
     so.device_options.profiling = so.device_options.profiling || o->trace;
-    char selectors[512];
-    const char *names[MAX_MEMBERS] = {so.device};
-    size_t n = o->sub_devices > 1 ? (size_t)o->sub_devices : 1;
-    if (so.device && strchr(so.device, ',') && o->sub_devices < 2) {
-        snprintf(selectors, sizeof selectors, "%s", so.device);
-        n = 0;
-        for (char *rest = selectors, *name = strtok_r(rest, ",", &rest); name && n < MAX_MEMBERS;
-             name = strtok_r(NULL, ",", &rest))
-            names[n++] = name;
-    }
     for (size_t i = 0; i < n; i++) {
         sp_recipe r = {0};
         SP_TRY(load_recipe(path, o, c, &r, err));
@@ -127,15 +117,30 @@ static sp_status open_team(const char *path, const train_options *o, const sp_ch
     return SP_OK;
 }
 
+static sp_status open_team(const char *path, const train_options *o, const sp_checkpoint *c, team *t,
+                           sp_error *err)
+{
+    const char *list = o->session.device, *names[SP_CLI_MAX_DEVICES] = {list};
+    char *text = NULL;
+    size_t n = o->sub_devices > 1 ? (size_t)o->sub_devices : 1;
+    sp_status st = SP_OK;
+    if (list && strchr(list, ',') && o->sub_devices < 2)
+        st = sp_cli_device_names("--device", list, &text, names, &n, err);
+    if (st == SP_OK)
+        st = open_members(path, o, c, names, n, t, err);
+    sp_free(text);
+    return st;
+}
+
 static void say_team(const team *t)
 {
     for (size_t i = 0; i < t->n && t->n > 1; i++)
-        fprintf(stderr, "device %zu of %zu: %s%s, %u compute units, %lld samples of each mini-batch\n", i + 1,
-                t->n, t->members[i]->dev->info.name, t->members[i]->dev->is_part ? " (a part)" : "",
-                t->members[i]->dev->info.compute_units, (long long)t->members[i]->train->o.batch);
+        sp_cli_say("device %zu of %zu: %s%s, %u compute units, %lld samples of each mini-batch\n", i + 1,
+                   t->n, t->members[i]->dev->info.name, t->members[i]->dev->is_part ? " (a part)" : "",
+                   t->members[i]->dev->info.compute_units, (long long)t->members[i]->train->o.batch);
     if (t->n > 1)
-        fprintf(stderr, "gradients are summed on the host in this order; batch norms see one device's "
-                        "samples only\n");
+        sp_cli_say("gradients are summed on the host in this order; batch norms see one device's "
+                   "samples only\n");
 }
 
 enum { TRACE_SPANS = 200000 };
@@ -147,10 +152,10 @@ static void write_trace(sp_device *dev, const char *path)
     const sp_profile_row *rows;
     sp_device_profile(dev, &rows); /* the events that are still held */
     if (sp_trace_write(path, &dropped, &err) != SP_OK)
-        fprintf(stderr, "%s\n", err.text);
+        sp_log(SP_LOG_WARNING, "%s", err.text);
     else
-        fprintf(stderr, "trace: %s (open it in chrome://tracing or Perfetto)%s\n", path,
-                dropped ? "; it ends early, at its limit of 200000 spans" : "");
+        sp_cli_say("trace: %s (open it in chrome://tracing or Perfetto)%s\n", path,
+                   dropped ? "; it ends early, at its limit of 200000 spans" : "");
     sp_trace_stop();
 }
 
@@ -184,11 +189,10 @@ static int train(const char *recipe_path, train_options *o)
         if (st == SP_OK)
             st = run(&t, o, o->resume ? &c : NULL, &err);
         if (st == SP_OK)
-            fprintf(stderr,
-                    "device memory: %llu bytes planned, %llu bytes at the peak\nwritten: "
-                    "%s/{metrics.jsonl,curves.png,"
-                    "checkpoint.safetensors,best.safetensors,recipe.yaml}\n",
-                    (unsigned long long)s->planned_bytes, (unsigned long long)s->dev->peak_bytes, o->out);
+            sp_cli_say("device memory: %llu bytes planned, %llu bytes at the peak\nwritten: "
+                       "%s/{metrics.jsonl,curves.png,"
+                       "checkpoint.safetensors,best.safetensors,recipe.yaml}\n",
+                       (unsigned long long)s->planned_bytes, (unsigned long long)s->dev->peak_bytes, o->out);
         sp_cli_say_programs(s->dev, s->reg);
         if (o->session.profile)
             sp_cli_say_layers(s);
@@ -227,7 +231,7 @@ int sp_cmd_train(int argc, char **argv)
         SP_CLI_DEVICE_ARGS(o.session),
         SP_CLI_PROGRAMS_ARG(o.session),
         {"sub-devices", 0, SP_ARG_INTEGER, &o.sub_devices, "N",
-         "cut the device into N parts that share each mini-batch", 2, MAX_MEMBERS},
+         "cut the device into N parts that share each mini-batch", 2, SP_CLI_MAX_DEVICES},
         {"profile", 0, SP_ARG_FLAG, &o.session.profile, NULL, "print device time by layer and op at the end",
          0, 0},
         {"trace", 0, SP_ARG_TEXT, &o.trace, "FILE", "write what ran when, for chrome://tracing or Perfetto",

@@ -1,10 +1,8 @@
 /* spikeport tune: measures which kernel is the fastest for each call of a recipe on this device, and
  * remembers it. */
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -12,18 +10,6 @@
 #include "check/check.h"
 #include "cli/plugins.h"
 #include "cli/tune.h"
-
-static volatile int stop_asked;
-
-/* What was measured is on disk already; the first Ctrl-C ends after the candidate at hand, the second at
- * once. */
-static void on_signal(int number)
-{
-    (void)number;
-    if (stop_asked)
-        _exit(130);
-    stop_asked = 1;
-}
 
 typedef struct tune_options {
     sp_cli_session session;
@@ -107,13 +93,8 @@ static sp_status tune_one(tune *t, const sp_op_call *call, int stage, sp_error *
 
 static sp_status tune_all(tune *t, sp_error *err)
 {
-    struct sigaction a;
     uint64_t start = sp_clock_ns();
-    memset(&a, 0, sizeof a);
-    a.sa_handler = on_signal;
-    sigemptyset(&a.sa_mask);
-    sigaction(SIGINT, &a, NULL);
-    sigaction(SIGTERM, &a, NULL);
+    const volatile int *stop = sp_cli_catch_signals(); // what was measured is on disk already
     t->tuner =
         (sp_tuner){.reg = t->reg,
                    .dev = t->dev,
@@ -122,7 +103,7 @@ static sp_status tune_all(tune *t, sp_error *err)
                          .rounds = (int)t->o->rounds,
                          .thorough = t->o->thorough,
                          .deadline_ns = t->o->budget ? start + (uint64_t)t->o->budget * 1000000000u : 0,
-                         .stop = &stop_asked}};
+                         .stop = stop}};
     sp_status st = SP_OK;
     size_t left = 0;
     for (int stage = 0; stage < SP_TUNE_STAGES && st == SP_OK; stage++)
@@ -132,15 +113,14 @@ static sp_status tune_all(tune *t, sp_error *err)
             else
                 left += stage == 0;
         }
-    fprintf(stderr,
-            "%zu calls: %zu measured (%zu found a faster kernel), %zu known already, %zu left; %lld "
-            "candidates timed in %.1f s\n"
-            "wisdom: %s\n",
-            t->calls.n, t->n_measured, t->n_gained, t->n_known, left, (long long)t->tuner.n_timed,
-            (double)(sp_clock_ns() - start) * 1e-9,
-            t->reg->wisdom->path ? t->reg->wisdom->path : "(no cache folder)");
+    sp_cli_say("%zu calls: %zu measured (%zu found a faster kernel), %zu known already, %zu left; %lld "
+               "candidates timed in %.1f s\n"
+               "wisdom: %s\n",
+               t->calls.n, t->n_measured, t->n_gained, t->n_known, left, (long long)t->tuner.n_timed,
+               (double)(sp_clock_ns() - start) * 1e-9,
+               t->reg->wisdom->path ? t->reg->wisdom->path : "(no cache folder)");
     sp_tuner_fini(&t->tuner);
-    if (st == SP_OK && stop_asked)
+    if (st == SP_OK && *stop)
         st = SP_FAIL(err, SP_E_INTERRUPTED,
                      "interrupted; what was measured is kept, the same command goes on");
     return st;

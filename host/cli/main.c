@@ -80,6 +80,7 @@ static int run(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+    sp_cli_start();
     int code = run(argc, argv);
     // A full disk shows here at the latest; a result that did not arrive is not a success.
     if (fflush(stdout) != 0 || ferror(stdout)) {

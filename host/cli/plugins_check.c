@@ -136,8 +136,8 @@ sp_status sp_cli_plugins_check(const sp_cli_plugins *o, sp_error *err)
                        "nothing is called \"%s\": name a folder or file with plugins, a plugin, a "
                        "variant, a fragment or an op (`spikeport plugins list` shows them)",
                        o->target ? o->target : "");
-    fprintf(stderr, "%d good, %d bad, %d untested, on %s; seed %" PRId64 "\n", t.passed, t.failed, t.untested,
-            o->dev->info.name, o->seed);
+    sp_cli_say("%d good, %d bad, %d untested, on %s; seed %" PRId64 "\n", t.passed, t.failed, t.untested,
+               o->dev->info.name, o->seed);
     return t.failed
                ? SP_FAIL(err, SP_E_MISMATCH, "%d of %d failed", t.failed, t.passed + t.failed + t.untested)
                : SP_OK;

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "cli/cli.h"
 
 sp_progress_line sp_progress_line_make(bool json)
@@ -119,6 +120,8 @@ void sp_progress_report(void *ctx, const sp_train_event *e)
     sp_progress_line *p = ctx;
     if (p->json)
         json_event(e);
+    else if (!sp_log_wants(SP_LOG_INFO))
+        return;
     else if (e->kind == SP_EVENT_BATCH)
         batch_line(p, e);
     else if (e->kind == SP_EVENT_EPOCH)

@@ -5,8 +5,8 @@
 #include "train/train.h"
 
 typedef struct sp_progress_line {
-    bool terminal, quiet, json; /* json: events as JSON Lines on stdout instead */
-    int width;                  /* characters of the rewriting line now on screen */
+    bool terminal, json; /* json: events as JSON Lines on stdout instead */
+    int width;           /* characters of the rewriting line now on screen */
 } sp_progress_line;
 
 sp_progress_line sp_progress_line_make(bool json);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "base/hash.h"
 #include "cli/progress.h"
 #include "cli/reproduce.h"
@@ -220,7 +221,7 @@ sp_status sp_reproduce_about(sp_reproduce_row *r, sp_status st, sp_error *err)
         return st;
     r->why = *err;
     r->why.status = st;
-    fprintf(stderr, "%s: %s\n", r->key, err->text);
+    sp_log(SP_LOG_WARNING, "%s: %s", r->key, err->text);
     *err = (sp_error){.status = SP_OK};
     return SP_OK;
 }
@@ -270,7 +271,7 @@ static sp_status train_seed(sp_reproduce *p, sp_reproduce_row *r, int64_t seed, 
     SP_TRY_GOTO(open_run(p, r, seed, folder, &c, &resumes, &recipe, err));
     SP_TRY_GOTO(sp_cli_session_open(&recipe, &so, &s, &train, err));
     SP_TRY_GOTO(sp_session_dataset(&s->recipe, false, &test, err));
-    fprintf(stderr, "%s, seed %lld%s\n", r->key, (long long)seed, resumes ? ", from its checkpoint" : "");
+    sp_cli_say("%s, seed %lld%s\n", r->key, (long long)seed, resumes ? ", from its checkpoint" : "");
     sp_train_options t = {.out = folder,
                           .resume = resumes ? &c : NULL,
                           .stop = p->stop,
@@ -328,12 +329,12 @@ sp_status sp_reproduce_memory(sp_reproduce *p, sp_reproduce_row *r, sp_error *er
         SP_TRY(sp_reproduce_about(r, plan_bytes(p, r, &recipe, "memory", err), err));
     }
     if (p->paper_memory && r->paper_recipe && !json_object_get(r->state, "paper_size")) {
-        fprintf(stderr, "%s: memory at the paper's size\n", r->key);
+        sp_cli_say("%s: memory at the paper's size\n", r->key);
         SP_TRY(sp_recipe_load(r->paper_recipe, NULL, 0, &recipe, err));
         sp_error why = {0};
         if (plan_bytes(p, r, &recipe, "paper_size", &why) !=
             SP_OK) /* an addition: the row itself is measured */
-            fprintf(stderr, "%s: %s\n", r->key, why.text);
+            sp_log(SP_LOG_WARNING, "%s: %s", r->key, why.text);
     }
     return p->stop && *p->stop ? SP_FAIL(err, SP_E_INTERRUPTED, "interrupted; the same command goes on")
                                : SP_OK;

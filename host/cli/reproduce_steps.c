@@ -105,7 +105,7 @@ sp_status sp_reproduce_steps(sp_reproduce *p, sp_reproduce_row *rows, size_t n, 
     for (size_t i = 0; missing && i < n; i++) {
         if (!sp_reproduce_wants(&rows[i], "step") || rows[i].why.status || together == MOST_TOGETHER)
             continue;
-        fprintf(stderr, "%s: preparing the times\n", rows[i].key);
+        sp_cli_say("%s: preparing the times\n", rows[i].key);
         t[together].row = &rows[i];
         SP_TRY_GOTO(sp_reproduce_about(&rows[i], open_timed(p, &t[together], rounds, err), err));
         together += !rows[i].why.status; /* one that failed is cleaned up below and leaves its place */

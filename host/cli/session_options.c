@@ -1,9 +1,11 @@
 /* What plan, train, eval and verify have in common. */
 #include "cli/session_options.h"
 
-#include <stdio.h>
+#include <string.h>
 
 #include "base/error.h"
+#include "base/log.h"
+#include "base/mem.h"
 
 sp_session_options sp_cli_session_options(const sp_cli_session *s)
 {
@@ -50,28 +52,48 @@ sp_status sp_cli_shape(const sp_recipe *r, bool no_data, sp_dataset_info *out, s
     sp_dataset_close(&ds);
     if (st != SP_E_DATA || !is_known)
         return st;
-    fprintf(stderr,
-            "%s\ngoing on without the files, with what is known of the set: %dx%dx%d (channels x height x "
-            "width)\n",
-            err->text, known.channels, known.height, known.width);
+    sp_log(SP_LOG_WARNING,
+           "%s\ngoing on without the files, with what is known of the set: %dx%dx%d "
+           "(channels x height x width)",
+           err->text, known.channels, known.height, known.width);
     *err = (sp_error){.status = SP_OK};
     *out = known;
     return SP_OK;
 }
 
+sp_status sp_cli_device_names(const char *option, const char *list, char **text, const char **names,
+                              size_t *n, sp_error *err)
+{
+    char *at = *text = sp_strdup(list);
+    *n = 0;
+    while (at) {
+        char *comma = strchr(at, ',');
+        if (*at == ',' || *at == '\0')
+            return SP_FAIL(err, SP_E_USAGE, "%s \"%s\": name %zu of the list is empty", option, list, *n + 1);
+        if (*n == SP_CLI_MAX_DEVICES)
+            return SP_FAIL(err, SP_E_USAGE, "%s \"%s\": more than %d devices", option, list,
+                           SP_CLI_MAX_DEVICES);
+        names[(*n)++] = at;
+        if (comma)
+            *comma++ = '\0';
+        at = comma;
+    }
+    return *text ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory for the list of devices");
+}
+
 void sp_cli_say_device(const sp_device *dev, const sp_registry *reg)
 {
-    fprintf(stderr, "device: %s (%s, driver %s): %s\n", dev->info.name, dev->info.platform, dev->info.driver,
-            dev->why);
+    sp_cli_say("device: %s (%s, driver %s): %s\n", dev->info.name, dev->info.platform, dev->info.driver,
+               dev->why);
     for (size_t i = 0; i < reg->n_refusals; i++)
-        fprintf(stderr, "plugin file %s refused: %s\n", reg->refusals[i].path, reg->refusals[i].reason);
+        sp_log(SP_LOG_WARNING, "plugin file %s refused: %s", reg->refusals[i].path, reg->refusals[i].reason);
 }
 
 void sp_cli_say_programs(const sp_device *dev, const sp_registry *reg)
 {
     if (reg->package)
-        fprintf(stderr, "programs: %llu from binaries, %llu from source\n",
-                (unsigned long long)dev->n_binaries, (unsigned long long)dev->n_builds);
+        sp_cli_say("programs: %llu from binaries, %llu from source\n", (unsigned long long)dev->n_binaries,
+                   (unsigned long long)dev->n_builds);
 }
 
 sp_status sp_cli_trained_open(const char *path, const sp_cli_session *o, sp_cli_trained *out, sp_error *err)

@@ -61,6 +61,12 @@ typedef struct sp_cli_trained {
 sp_status sp_cli_trained_open(const char *path, const sp_cli_session *o, sp_cli_trained *out, sp_error *err);
 void sp_cli_trained_close(sp_cli_trained *t); /* also after a failed open */
 
+/* The names of a list of devices, "A,B": an empty name and a name too many are errors. The names lie in
+ * *text, which is released with sp_free. */
+enum { SP_CLI_MAX_DEVICES = 16 };
+sp_status sp_cli_device_names(const char *option, const char *list, char **text, const char **names,
+                              size_t *n, sp_error *err);
+
 /* Which device and why, and every plugin file that was refused: to stderr. */
 void sp_cli_say_device(const sp_device *dev, const sp_registry *reg);
 

@@ -5,6 +5,7 @@
 
 #include <jansson.h>
 #include <stdio.h>
+#include "base/mem.h"
 #include "cli/cli.h"
 #include "registry/registry.h"
 
@@ -20,6 +21,7 @@ typedef struct sp_cli_suite {
     const char *path; /* of the records */
     const sp_device_info *info;
     size_t written, invalid;
+    sp_text *names; /* not NULL: nothing runs, each problem adds its name as a line */
 } sp_cli_suite;
 
 /* A record with what all of a device share; to be completed and given to sp_cli_suite_put. */

@@ -201,7 +201,7 @@ static sp_status run_problem(sp_cli_suite *s, sp_device *dev, sp_registry *reg, 
              o.shape);
     if (!sp_cli_suite_named(s, problem))
         return SP_OK;
-    fprintf(stderr, "  %s\n", problem);
+    sp_cli_say("  %s\n", problem);
     size_t n = sp_select_explain(reg, dev, &call, all, MAX_CANDIDATES);
     SP_TRY(sp_timing_init(&t, dev, &call, 1, 0.15, err));
     sp_status st = SP_OK;
@@ -234,17 +234,20 @@ static sp_status run_problem(sp_cli_suite *s, sp_device *dev, sp_registry *reg, 
     return st;
 }
 
+static sp_status open_device(sp_cli_suite *s, sp_registry **reg, sp_device **dev, sp_error *err)
+{
+    char index[16];
+    snprintf(index, sizeof index, "%d", s->info->index);
+    SP_TRY(sp_registry_create(s->plugins, reg, err));
+    SP_TRY(sp_device_open(index, NULL, dev, err));
+    return rulers(s, *dev, *reg, err);
+}
+
 sp_status sp_cli_suite_ops(sp_cli_suite *s, sp_error *err)
 {
     sp_registry *reg = NULL;
     sp_device *dev = NULL;
-    char index[16];
-    snprintf(index, sizeof index, "%d", s->info->index);
-    sp_status st = sp_registry_create(s->plugins, &reg, err);
-    if (st == SP_OK)
-        st = sp_device_open(index, NULL, &dev, err);
-    if (st == SP_OK)
-        st = rulers(s, dev, reg, err);
+    sp_status st = s->names ? SP_OK : open_device(s, &reg, &dev, err);
     for (size_t i = 0; i < sizeof problems / sizeof *problems && st == SP_OK && s->level >= 1; i++) {
         if (s->small && !problems[i].small)
             continue;

@@ -157,6 +157,8 @@ static sp_status run(sp_cli_suite *s, const char *path, const char *name, const 
     sp_recipe r = {0};
     if (sp_cli_bench_recipe(path, o, &r, &why) != SP_OK) {
         snprintf(problem, sizeof problem, "training step %.200s", name);
+        if (!sp_cli_suite_named(s, problem))
+            return SP_OK;
         json_t *record = sp_cli_suite_record(s, 2, problem, "spikeport");
         sp_cli_suite_reason(record, "failed", why.text);
         return sp_cli_suite_put(s, record, err);
@@ -180,7 +182,7 @@ static sp_status run(sp_cli_suite *s, const char *path, const char *name, const 
         sp_cli_suite_reason(record, "unsupported", "not run: this device gets small sizes");
         return sp_cli_suite_put(s, record, err);
     }
-    fprintf(stderr, "  %s\n", problem);
+    sp_cli_say("  %s\n", problem);
     sp_status st = validate(path, o, frames, &error, &why);
     bool right = st == SP_OK && error <= tolerance;
     if (st == SP_OK)
@@ -200,7 +202,7 @@ static sp_status run(sp_cli_suite *s, const char *path, const char *name, const 
 sp_status sp_cli_suite_steps(sp_cli_suite *s, sp_error *err)
 {
     char index[16];
-    snprintf(index, sizeof index, "%d", s->info->index);
+    snprintf(index, sizeof index, "%d", s->info ? s->info->index : 0);
     sp_cli_bench_options base = {.iterations = s->samples,
                                  .warmup = 2,
                                  .session = {.device = index, .plugins = s->plugins}};

@@ -12,14 +12,16 @@
  *     sp_run_close(&run);
  *
  * Functions return an sp_status (status.h) and fill in *err, which may be NULL. The library prints only
- * through its log (default: warnings to stderr) and never exits. Plugins with host code include plugin.h,
- * nothing else. Phases: [setup] may allocate, build kernels and block; one thread at a time for one sp_run.
+ * through its log (log.h; default: warnings to stderr) and never exits. Plugins with host code include
+ * plugin.h, nothing else. Phases: [setup] may allocate, build kernels and block; one thread at a time for one
+ * sp_run.
  */
 #ifndef SPIKEPORT_SPIKEPORT_H
 #define SPIKEPORT_SPIKEPORT_H
 
 #include <stddef.h>
 #include <stdint.h>
+#include "spikeport/log.h"
 #include "spikeport/status.h"
 #include "spikeport/version.h"
 

@@ -1,0 +1,97 @@
+# The program as a process: closed streams, --quiet, signals, lists of devices, texts that would steer a terminal.
+. "$(dirname "$0")/support.sh"
+need_device
+recipe=$(dirname "$0")/../../recipes/synthetic_tiny.yaml
+escape=$(printf '\033')
+
+# A closed stream is the null device: no file gets its text, and a result that cannot be written is an error.
+"$program" train "$recipe" --set epochs=1 --out "$work/closed" 2>&- </dev/null
+grep -v '^{' "$work/closed/metrics.jsonl" && fail "metrics.jsonl has lines that are not JSON"
+called="devices >&-" code=0
+"$program" devices >&- 2>"$work/err" || code=$?
+expect_code 1
+
+# --quiet
+run train "$recipe" --set epochs=1 --out "$work/quiet" -q
+expect_code 0
+expect_silent err
+for command in "eval $work/quiet" "plan $recipe" "tune $recipe --budget 1" "draw $work/quiet --out $work/pictures" \
+    "bench $recipe --iterations 1" "train $recipe --set epochs=1 --out $work/profile --profile --trace $work/trace"; do
+    run $command -q
+    expect_code 0
+    expect_silent err
+done
+
+# lists of devices
+seventeen=0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0
+for list in , 0, ,0 0,,0 $seventeen; do
+    run train "$recipe" --device "$list" --out "$work/list"
+    expect_code 2
+    expect_err --device
+    run bench suite --devices "$list" --out "$work/list"
+    expect_code 2
+done
+
+# Signals that end a session or a pipe save like Ctrl-C; nohup keeps its word.
+for signal in HUP PIPE TERM; do
+    rm -rf "$work/signal"
+    "$program" train "$recipe" --set data.count=16000 --set data.train_limit=16000 --set epochs=9 --out "$work/signal" \
+        >/dev/null 2>&1 </dev/null &
+    pid=$!
+    for _ in $(seq 600); do
+        sleep 0.1
+        [ "$(cat "$work/signal/metrics.jsonl" 2>/dev/null | wc -l)" -gt 3 ] && break
+    done
+    kill -$signal $pid
+    called="train, SIG$signal" code=0
+    wait $pid || code=$?
+    expect_code 130
+    [ -f "$work/signal/checkpoint.safetensors" ] || fail "no checkpoint"
+done
+
+# The reader of the pipe goes: the run is saved, although more lines follow.
+"$program" train "$recipe" --set data.count=16000 --set data.train_limit=16000 --set epochs=9 --json \
+    --out "$work/pipe" 2>/dev/null </dev/null | head -n 2 >/dev/null
+[ -f "$work/pipe/checkpoint.safetensors" ] || fail "no checkpoint when the reader of the pipe goes"
+
+# A too large file is an error of write, in every command.
+called="network resnet18 with ulimit -f" code=0
+(ulimit -f 1 && exec "$program" network resnet18) >"$work/out" 2>/dev/null || code=$?
+expect_code 1
+
+# A checkpoint loads no plugins and no other files; the command line does.
+mkdir "$work/plugins"
+echo 'no plugin' >"$work/plugins/x.cl"
+run train "$recipe" --set epochs=1 --set plugins_path="$work/plugins" --out "$work/plugged"
+expect_code 0
+expect_err "plugins/x.cl refused"
+for options in "eval $work/plugged" "train --resume $work/plugged --set epochs=2"; do
+    run $options
+    expect_code 0
+    expect_err plugins_path
+    grep -q "x.cl refused" "$work/err" && fail "the plugins that a checkpoint names were looked at"
+    run $options --plugins "$work/plugins"
+    expect_err "plugins/x.cl refused"
+done
+grep -q plugins_path "$work/plugged/recipe.yaml" && fail "plugins of a checkpoint came into a recipe of this user"
+LC_ALL=C sed 's/checkpoint_every: 0/base: elsewhere    /' "$work/plugged/best.safetensors" >"$work/based.safetensors"
+cmp -s "$work/plugged/best.safetensors" "$work/based.safetensors" && fail "the test needs another line to replace"
+run eval "$work/based.safetensors"
+expect_code 3
+expect_err base
+
+# Control characters of files
+printf '"k\\e[31mey": 1\nnetwork: []\n' >"$work/key.yaml"
+printf '"k\xc2\x9b31mey": 1\nnetwork: []\n' >"$work/c1.yaml"
+printf '{"problem": "\\u001b[31m"}\n' >"$work/records.jsonl"
+{ printf '\114\0\0\0\0\0\0\0{"a\\u001b[31m":{"dtype":"F32","shape":[1],"data_offsets":[0,99]}}'; printf '%20s' ' '; } \
+    >"$work/name.safetensors"
+sed "s/^name:.*/name: \"a\\\\e[31mb\"/" "$recipe" >"$work/name.yaml"
+for command in "plan $work/key.yaml" "plan $work/c1.yaml" "plan $work/name.yaml" "eval $work/name.safetensors" \
+    "bench diff $work/records.jsonl $work/records.jsonl" "train $work/name.yaml --set epochs=1 --out $work/name" \
+    "train --resume $work/name --print-recipe" "train $work/k${escape}[31m.yaml"; do
+    run $command
+    grep -q "$escape\[31m" "$work/out" "$work/err" && fail "an escape sequence of a file reached the terminal"
+    LC_ALL=C grep -q "$(printf '\302\233')" "$work/out" "$work/err" && fail "a C1 control character reached the terminal"
+done
+exit 0
