@@ -1,4 +1,4 @@
-/* Where the cache folder is, making folders in it, and which of its files may be believed. */
+/* Where the cache folder is, and which of its files may be believed. */
 #define _XOPEN_SOURCE 700 // S_ISVTX
 #include "base/cache.h"
 
@@ -54,18 +54,4 @@ FILE *sp_cache_open(const char *path)
                "them, or set SPIKEPORT_CACHE_DIR to a folder of your own); this is said once",
                path);
     return NULL;
-}
-
-void sp_folder_make(const char *folder)
-{
-    char *path = sp_strdup(folder);
-    for (char *at = path && *path ? path + 1 : NULL; at && *at; at++)
-        if (*at == '/') {
-            *at = '\0';
-            mkdir(path, 0700);
-            *at = '/';
-        }
-    if (path)
-        mkdir(path, 0700);
-    sp_free(path);
 }

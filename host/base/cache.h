@@ -13,7 +13,4 @@ char *sp_cache_folder(void);
  * said once a process. */
 FILE *sp_cache_open(const char *path);
 
-/* mkdir -p for this user alone; what fails shows when a file in it is opened. */
-void sp_folder_make(const char *path);
-
 #endif

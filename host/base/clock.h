@@ -1,4 +1,4 @@
-/* Monotonic time, and processor time. */
+/* Monotonic time, processor time, dates. */
 #ifndef SP_BASE_CLOCK_H
 #define SP_BASE_CLOCK_H
 #include <stdint.h>
@@ -20,5 +20,18 @@ static inline double sp_clock_cpu_seconds(void)
     getrusage(RUSAGE_SELF, &u);
     return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
            1e-6 * (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
+}
+
+/* "2026-11-29", the date in UTC. */
+typedef struct sp_date {
+    char text[16];
+} sp_date;
+static inline sp_date sp_date_of(time_t when)
+{
+    sp_date d = {""};
+    struct tm utc;
+    if (gmtime_r(&when, &utc))
+        strftime(d.text, sizeof d.text, "%Y-%m-%d", &utc);
+    return d;
 }
 #endif

@@ -12,6 +12,7 @@
 
 #include "base/cache.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -66,30 +67,22 @@ static const verdict *remember(const char *key, const char *reason, int cl_code)
     return v;
 }
 
-/* A line of the file; anything that is not one is skipped, other versions' lines among them. */
-static void read_line(const char *line)
-{
-    json_t *row = json_loads(line, 0, NULL);
-    const char *key = json_string_value(json_object_get(row, "key"));
-    const char *result = json_string_value(json_object_get(row, "result"));
-    if (key && result)
-        remember(key, strcmp(result, "ok") == 0 ? NULL : result,
-                 (int)json_integer_value(json_object_get(row, "cl_code")));
-    json_decref(row);
-}
-
+/* What is not an entry is skipped, those of other versions among them. */
 static void read_file(void)
 {
     file_read = true;
+    sp_lines lines = {0};
     char *folder = sp_cache_folder(), *path = folder ? sp_format("%s/conformance.jsonl", folder) : NULL;
-    FILE *f = path ? sp_cache_open(path) : NULL;
-    char *line = NULL;
-    size_t capacity = 0;
-    while (f && getline(&line, &capacity, f) > 0)
-        read_line(line);
-    free(line);
-    if (f)
-        fclose(f);
+    if (path)
+        lines.f = sp_cache_open(path);
+    for (json_t *row; (row = sp_lines_json(&lines)) != NULL; json_decref(row)) {
+        const char *key = json_string_value(json_object_get(row, "key"));
+        const char *result = json_string_value(json_object_get(row, "result"));
+        if (key && result)
+            remember(key, strcmp(result, "ok") == 0 ? NULL : result,
+                     (int)json_integer_value(json_object_get(row, "cl_code")));
+    }
+    sp_lines_close(&lines);
     sp_free(path);
     sp_free(folder);
 }
@@ -114,7 +107,7 @@ static void write_verdict(const char *key, const char *reason, int cl_code)
     char *text = row ? json_dumps(row, JSON_COMPACT) : NULL;
     char *line = text ? sp_format("%s\n", text) : NULL;
     if (path && line) {
-        sp_folder_make(folder);
+        sp_folder_make(folder, 0700, NULL); /* what fails shows when the file is opened */
         append_line(path, line);
     }
     sp_free(line);

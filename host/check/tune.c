@@ -355,13 +355,10 @@ static void conclude(tuning *g)
 {
     const sp_variant *first = choice_of_score(g->t, &g->call);
     const sp_wisdom_row *r = first ? sp_wisdom_row_of(g->e, first, NULL) : NULL;
-    time_t now = time(NULL);
-    struct tm date;
     g->e->best = g->best_row;
     g->e->baseline = r ? (int)(r - g->e->rows) : -1;
     g->e->density = g->t->o.density;
-    if (gmtime_r(&now, &date))
-        strftime(g->e->date, sizeof g->e->date, "%Y-%m-%d", &date);
+    snprintf(g->e->date, sizeof g->e->date, "%s", sp_date_of(time(NULL)).text);
     add_refused(g);
 }
 

@@ -1,19 +1,16 @@
 /* Compiled programs on disk, for drivers that keep none themselves. A file is believed only when its length,
  * its key and its checksum are right and the driver takes it; whatever else, the program is built from source
- * again. Written to a temporary file and renamed, so that processes that start together see a whole file or
- * none. */
+ * again. */
 #include "cl/internal.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 #include "base/cache.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/sha256.h"
@@ -66,14 +63,14 @@ static char *path_of(const unsigned char key[32])
     return path;
 }
 
-static void warn_once(const char *path)
+static void warn_once(const char *why)
 {
     static atomic_flag warned = ATOMIC_FLAG_INIT;
     if (!atomic_flag_test_and_set(&warned))
         sp_log(SP_LOG_WARNING,
-               "%s: %s; compiled programs are not kept, every start compiles again (set SPIKEPORT_CACHE_DIR "
+               "%s; compiled programs are not kept, every start compiles again (set SPIKEPORT_CACHE_DIR "
                "to a folder that can be written, or SPIKEPORT_PROGRAM_CACHE=off)",
-               path, strerror(errno));
+               why);
 }
 
 /* The payload of a file that is what it says; NULL otherwise. */
@@ -180,43 +177,6 @@ static unsigned char *binary_of(cl_program program, size_t *bytes)
     return data;
 }
 
-static bool write_all(int fd, const void *data, size_t n)
-{
-    const char *at = data;
-    while (n > 0) {
-        ssize_t done = write(fd, at, n);
-        if (done < 0 && errno == EINTR)
-            continue;
-        if (done <= 0)
-            return false;
-        at += done;
-        n -= (size_t)done;
-    }
-    return true;
-}
-
-static void write_entry(char *path, const header *h, const unsigned char *data)
-{
-    char *slash = strrchr(path, '/'), *temp = sp_format("%s.%ld-XXXXXX", path, (long)getpid());
-    *slash = '\0';
-    errno = 0;
-    sp_folder_make(path);
-    *slash = '/';
-    int no_folder = errno, fd = temp ? mkstemp(temp) : -1;
-    if (fd < 0 && errno == ENOENT &&
-        no_folder) // "permission denied" says more than that the folder is not there
-        errno = no_folder;
-    bool good = fd >= 0 && write_all(fd, h, sizeof *h) && write_all(fd, data, h->bytes) && fsync(fd) == 0;
-    if (fd >= 0)
-        good = close(fd) == 0 && good;
-    if (!good || rename(temp, path) != 0) {
-        warn_once(path);
-        if (fd >= 0)
-            unlink(temp);
-    }
-    sp_free(temp);
-}
-
 void sp_cache_store(sp_device *dev, cl_program program, const char *text, const char *options)
 {
     header h = {.format = FORMAT};
@@ -230,7 +190,10 @@ void sp_cache_store(sp_device *dev, cl_program program, const char *text, const 
         sp_sha256_init(&hash);
         sp_sha256_add(&hash, data, bytes);
         sp_sha256_finish(&hash, h.sum);
-        write_entry(path, &h, data);
+        const sp_bytes parts[] = {{&h, sizeof h}, {data, bytes}};
+        sp_error why = {0};
+        if (sp_folder_make_of(path, 0700, &why) != SP_OK || sp_file_replace(path, parts, 2, &why) != SP_OK)
+            warn_once(why.text);
     }
     sp_free(data);
     sp_free(path);

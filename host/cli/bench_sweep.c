@@ -6,7 +6,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/suggest.h"
 #include "cli/bench.h"
@@ -146,11 +148,6 @@ static sp_status load_point(const sweep *s, size_t m, size_t v, sp_recipe *out, 
 static void write_row(sweep *s, size_t m, size_t v, const sp_cli_bench *b)
 {
     const sp_recipe *r = &b->s->recipe;
-    char date[16] = "";
-    time_t now = time(NULL);
-    struct tm utc;
-    if (gmtime_r(&now, &utc))
-        strftime(date, sizeof date, "%Y-%m-%d", &utc);
     snprintf(s->device, sizeof s->device, "%s", b->s->dev->info.name);
     fprintf(s->csv, "\"%s\",%g,%s,%s,%lld,%lld,%lld,%g,%.4f,%.4f,%.4f,%.4f,%.2f,%llu,%llu,\"%s\",\"%s\",%s\n",
             r->name, s->values[v], s->methods[m], sp_method_name(r->method),
@@ -158,7 +155,7 @@ static void write_row(sweep *s, size_t m, size_t v, const sp_cli_bench *b)
             (long long)r->time_steps, (long long)r->batch, strcmp(s->what, "width") == 0 ? s->values[v] : 1.0,
             b->median_ms, b->p5_ms, b->p95_ms, b->min_ms, (double)r->batch / b->median_ms * 1e3,
             (unsigned long long)b->s->planned_bytes, (unsigned long long)b->launches, b->s->dev->info.name,
-            b->s->dev->info.driver, date);
+            b->s->dev->info.driver, sp_date_of(time(NULL)).text);
     fflush(s->csv);
     s->ms[m][v] = b->median_ms;
     s->mib[m][v] = (double)b->s->planned_bytes / 1048576.0;
@@ -243,7 +240,7 @@ sp_status sp_cli_bench_sweep(const char *path, const sp_cli_bench_options *o, sp
     csv = sp_format("%s/sweep_%s.csv", o->out, s->what);
     png = sp_format("%s/sweep_%s.png", o->out, s->what);
     SP_TRY_GOTO(csv && png ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory for the sweep"));
-    SP_TRY_GOTO(sp_make_folder(o->out, err));
+    SP_TRY_GOTO(sp_folder_make(o->out, 0777, err));
     s->csv = fopen(csv, "w");
     SP_TRY_GOTO(s->csv ? SP_OK : SP_FAIL(err, SP_E_IO, "%s: %s", csv, strerror(errno)));
     SP_TRY_GOTO(measure_all(s, err));

@@ -2,9 +2,9 @@
  * compiler. */
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "cli/case_list.h"
 #include "cli/session_options.h"
 #include "registry/package.h"
@@ -20,8 +20,7 @@ typedef struct compile_options {
 static bool is_case(const char *path)
 {
     size_t n = strlen(path);
-    struct stat st;
-    return (n > 5 && strcmp(path + n - 5, ".json") == 0) || (stat(path, &st) == 0 && S_ISDIR(st.st_mode));
+    return (n > 5 && strcmp(path + n - 5, ".json") == 0) || sp_path_is_folder(path);
 }
 
 /* Plans of a recipe: training and evaluation. */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "cli/draw.h"
 #include "cli/session_options.h"
@@ -153,7 +154,7 @@ static sp_status draw_all(sp_session *s, const sp_dataset *test, const draw_opti
         watched = watched || (o->wanted[i] && pictures[i].watched);
         confusion = confusion || (o->wanted[i] && pictures[i].draw == sp_draw_confusion);
     }
-    sp_status st = sp_make_folder(folder, err);
+    sp_status st = sp_folder_make(folder, 0777, err);
     if (st == SP_OK && watched)
         st = watch(&d, test, o->sample, err);
     if (st == SP_OK && confusion)

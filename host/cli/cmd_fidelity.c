@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "cli/fidelity_out.h"
 #include "cli/session_options.h"
 #include "train/train.h"
@@ -193,7 +194,7 @@ static sp_status fidelity(const char *path, const fidelity_options *o, sp_sweep 
 {
     bool frames;
     SP_TRY(complete_lists(path, o, s, &frames, err));
-    SP_TRY(sp_make_folder(o->out, err));
+    SP_TRY(sp_folder_make(o->out, 0777, err));
     SP_TRY(sp_sweep_open(s, o->out, err));
     s->stop = sp_cli_catch_signals();
     sp_status st = SP_OK, more;

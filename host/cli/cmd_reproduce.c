@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/suggest.h"
 #include "cli/reproduce.h"
 #include "config/yaml.h"
@@ -279,7 +280,7 @@ static sp_status reproduce(sp_reproduce *p, const char *path, const char *name, 
 {
     SP_TRY(read_target(path, p, err));
     SP_TRY(sp_reproduce_rows(p, err));
-    SP_TRY(sp_make_folder(p->out, err));
+    SP_TRY(sp_folder_make(p->out, 0777, err));
     if (!p->table_only)
         p->stop = sp_cli_catch_signals();
     sp_status st = p->table_only ? SP_OK : run_rows(p, err);

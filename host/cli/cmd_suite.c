@@ -9,30 +9,27 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "cl/device.h"
 #include "cli/session_options.h"
 #include "cli/suite.h"
-#include "config/file.h"
+#include "base/file.h"
 #include "report/report.h"
 #include "train/train.h"
 
 json_t *sp_cli_suite_record(const sp_cli_suite *s, int level, const char *problem, const char *application)
 {
-    char date[16], loader[256];
-    time_t now = time(NULL);
-    struct tm utc;
-    gmtime_r(&now, &utc);
-    strftime(date, sizeof date, "%Y-%m-%d", &utc);
+    char loader[256];
     sp_device_loader(loader, sizeof loader);
     return json_pack("{s:i, s:i, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:s, s:s, s:{s:s, s:s, s:s, s:s, s:s}}",
                      "schema", SP_RECORD_SCHEMA, "level", level, "problem", problem, "sizes",
                      s->small ? "small" : "full", "application", application, "device",
                      sp_cli_json_text(s->info->name), "platform", sp_cli_json_text(s->info->platform),
                      "driver", sp_cli_json_text(s->info->driver), "opencl",
-                     sp_cli_json_text(s->info->version), "date", date, "clock",
+                     sp_cli_json_text(s->info->version), "date", sp_date_of(time(NULL)).text, "clock",
                      "host, around a wait for the device", "versions", "spikeport", SP_VERSION, "git", SP_GIT,
                      "compiler", __VERSION__, "loader", loader, "clblast", sp_cli_clblast);
 }
@@ -204,10 +201,7 @@ static sp_status report(const char *records_path, const char *out, sp_error *err
     SP_TRY_GOTO(sp_records_load(&records_path, 1, &records, &invalid, err));
     SP_TRY_GOTO(sp_report_summary(records, &summary, err));
     text = json_dumps(summary, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
-    const sp_bytes part = {text, text ? strlen(text) : 0};
-    st =
-        text ? sp_file_replace(json, &part, 1, err) : SP_FAIL(err, SP_E_MEMORY, "out of memory for %s", json);
-    SP_TRY_GOTO(st);
+    SP_TRY_GOTO(sp_file_replace_text(json, text, err));
     SP_TRY_GOTO(sp_report_csv(summary, csv, err));
     SP_TRY_GOTO(sp_report_html(summary, records, out, html, err));
     printf("%zu records, %zu without a time because their result was wrong or not compared\n%s\n%s\n%s\n%s\n",
@@ -228,12 +222,12 @@ static sp_status suite(sp_cli_suite *s, const char *devices, bool again, bool re
     size_t invalid;
     const char *file = path;
     SP_TRY(check_only(s, err));
-    SP_TRY(sp_make_folder(s->out, err));
+    SP_TRY(sp_folder_make(s->out, 0777, err));
     snprintf(path, sizeof path, "%s/records.jsonl", s->out);
     s->path = path;
     if (again)
         return report(path, s->out, err);
-    if (resume && access(path, F_OK) == 0)
+    if (resume && sp_path_exists(path))
         SP_TRY(sp_records_load(&file, 1, &s->done, &invalid, err));
     s->records = fopen(path, s->done ? "a" : "w");
     if (!s->records) {

@@ -5,11 +5,10 @@
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "cli/cli.h"
 #include "train/checkpoint.h"
@@ -21,40 +20,26 @@ typedef struct row {
 } row;
 
 /* Next line of a metrics file that is a mini-batch; NULL at the end. */
-static json_t *next_batch(FILE *f)
+static json_t *next_batch(sp_lines *lines)
 {
-    char *line = NULL;
-    size_t cap = 0;
-    json_t *found = NULL;
-    while (!found && getline(&line, &cap, f) > 0) {
-        json_t *j = json_loads(line, 0, NULL);
+    for (json_t *j; (j = sp_lines_json(lines)) != NULL; json_decref(j)) {
         const char *event = json_string_value(json_object_get(j, "event"));
         if (event && strcmp(event, "batch") == 0)
-            found = j;
-        else
-            json_decref(j);
+            return j;
     }
-    free(line);
-    return found;
-}
-
-static FILE *open_metrics(const char *run)
-{
-    struct stat st;
-    char *path = stat(run, &st) == 0 && S_ISDIR(st.st_mode) ? sp_format("%s/metrics.jsonl", run) : NULL;
-    FILE *f = path ? fopen(path, "re") : NULL;
-    sp_free(path);
-    return f;
+    return NULL;
 }
 
 /* The first logged mini-batch with another loss; its iteration, 0 when all are equal, -1 when a run has no
  * metrics. */
 static int64_t first_loss(const char *a, const char *b, double within, double loss[2], int64_t *compared)
 {
-    FILE *fa = open_metrics(a), *fb = open_metrics(b);
-    int64_t first = fa && fb ? 0 : -1;
+    sp_lines fa, fb;
+    bool there = sp_lines_open(&fa, a, "metrics.jsonl");
+    there = sp_lines_open(&fb, b, "metrics.jsonl") && there;
+    int64_t first = there ? 0 : -1;
     while (first == 0) {
-        json_t *x = next_batch(fa), *y = next_batch(fb);
+        json_t *x = next_batch(&fa), *y = next_batch(&fb);
         loss[0] = json_number_value(json_object_get(x, "loss"));
         loss[1] = json_number_value(json_object_get(y, "loss"));
         bool more = x && y;
@@ -66,10 +51,8 @@ static int64_t first_loss(const char *a, const char *b, double within, double lo
         if (!more)
             break;
     }
-    if (fa)
-        fclose(fa);
-    if (fb)
-        fclose(fb);
+    sp_lines_close(&fa);
+    sp_lines_close(&fb);
     return first;
 }
 

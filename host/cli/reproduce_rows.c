@@ -6,12 +6,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/hash.h"
 #include "cli/progress.h"
 #include "cli/reproduce.h"
-#include "config/file.h"
+#include "base/file.h"
 #include "train/train.h"
 
 enum { MOST_SETS = 2 * SP_ARGS_MAX };
@@ -193,24 +194,16 @@ void sp_reproduce_free(sp_reproduce *p)
 sp_status sp_reproduce_keep(const sp_reproduce *p, sp_reproduce_row *r, const char *name, json_t *result,
                             const sp_device *dev, sp_error *err)
 {
-    char date[16] = "";
-    time_t now = time(NULL);
-    struct tm utc;
-    if (gmtime_r(&now, &utc))
-        strftime(date, sizeof date, "%Y-%m-%d", &utc);
     json_object_set_new(result, "device", sp_cli_json_text(dev->info.name));
     json_object_set_new(result, "driver", sp_cli_json_text(dev->info.driver));
-    json_object_set_new(result, "date", json_string(date));
+    json_object_set_new(result, "date", json_string(sp_date_of(time(NULL)).text));
     json_object_set_new(r->state, name, result);
-    char *folder = sp_format("%s/rows", p->out), *file = sp_format("%s/rows/%s.json", p->out, r->key);
-    char *text = json_dumps(r->state, JSON_INDENT(1));
-    sp_status st = folder && file && text ? sp_make_folder(folder, err)
-                                          : SP_FAIL(err, SP_E_MEMORY, "out of memory for a row");
-    const sp_bytes part = {text, text ? strlen(text) : 0};
+    char *file = sp_format("%s/rows/%s.json", p->out, r->key), *text = json_dumps(r->state, JSON_INDENT(1));
+    sp_status st =
+        file ? sp_folder_make_of(file, 0777, err) : SP_FAIL(err, SP_E_MEMORY, "out of memory for a row");
     if (st == SP_OK)
-        st = sp_file_replace(file, &part, 1, err);
+        st = sp_file_replace_text(file, text, err);
     free(text);
-    sp_free(folder);
     sp_free(file);
     return st;
 }
@@ -230,16 +223,12 @@ sp_status sp_reproduce_about(sp_reproduce_row *r, sp_status st, sp_error *err)
 
 static bool is_finished(const char *folder)
 {
-    char *path = sp_format("%s/metrics.jsonl", folder), *line = NULL;
-    FILE *f = path ? fopen(path, "r") : NULL;
-    size_t cap = 0;
+    sp_lines lines;
     bool end = false;
-    while (f && getline(&line, &cap, f) > 0)
-        end = end || strncmp(line, "{\"event\":\"end\"", 14) == 0;
-    if (f)
-        fclose(f);
-    free(line);
-    sp_free(path);
+    sp_lines_open(&lines, folder, "metrics.jsonl");
+    for (json_t *j; (j = sp_lines_json(&lines)) != NULL; json_decref(j))
+        end = end || json_object_get(j, "best_accuracy"); /* only the event "end" has it */
+    sp_lines_close(&lines);
     return end;
 }
 
@@ -247,7 +236,7 @@ static sp_status open_run(const sp_reproduce *p, const sp_reproduce_row *r, int6
                           sp_checkpoint *c, bool *resumes, sp_recipe *recipe, sp_error *err)
 {
     char *path = sp_format("%s/checkpoint.safetensors", folder);
-    *resumes = path && access(path, F_OK) == 0;
+    *resumes = path && sp_path_exists(path);
     sp_free(path);
     if (!*resumes)
         return sp_reproduce_load(p, r, seed, false, recipe, err);

@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "base/clock.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/stats.h"
 #include "cli/reproduce.h"
@@ -72,28 +74,19 @@ static void read_event(gathered *g, const json_t *j)
 /* False: the run has not ended. */
 static bool read_run(gathered *g, const char *folder)
 {
-    char *path = sp_format("%s/metrics.jsonl", folder), *line = NULL;
-    FILE *f = path ? fopen(path, "r") : NULL;
-    size_t cap = 0;
+    sp_lines lines;
     bool end = false;
     struct stat info;
     g->best = g->last = -1;
     g->epoch_end = 0;
-    while (f && getline(&line, &cap, f) > 0) {
-        json_t *j = json_loads(line, 0, NULL);
+    sp_lines_open(&lines, folder, "metrics.jsonl");
+    for (json_t *j; (j = sp_lines_json(&lines)) != NULL; json_decref(j)) {
         read_event(g, j);
-        end = end || strncmp(line, "{\"event\":\"end\"", 14) == 0;
-        json_decref(j);
+        end = end || json_object_get(j, "best_accuracy"); /* only the event "end" has it */
     }
-    if (f && fstat(fileno(f), &info) == 0) {
-        struct tm utc;
-        gmtime_r(&info.st_mtime, &utc);
-        strftime(g->date, sizeof g->date, "%Y-%m-%d", &utc);
-    }
-    if (f)
-        fclose(f);
-    free(line);
-    sp_free(path);
+    if (lines.f && fstat(fileno(lines.f), &info) == 0)
+        snprintf(g->date, sizeof g->date, "%s", sp_date_of(info.st_mtime).text);
+    sp_lines_close(&lines);
     return end;
 }
 
@@ -199,14 +192,12 @@ static void add_state(const sp_reproduce_row *r, json_t *out)
 static bool add_external(const sp_reproduce *p, const json_t *external, json_t *out)
 {
     const char *name = json_string_value(json_object_get(external, "file")), *key;
-    char *path = sp_format("%s/%s", p->root, name ? name : ""), *line = NULL;
-    FILE *f = path ? fopen(path, "r") : NULL;
-    size_t cap = 0;
+    sp_lines lines;
     bool found = false;
     json_t *want;
-    while (f && getline(&line, &cap, f) > 0) {
-        json_t *j = json_loads(line, 0, NULL);
-        bool fits = j != NULL;
+    sp_lines_open(&lines, p->root, name ? name : "");
+    for (json_t *j; (j = sp_lines_json(&lines)) != NULL; json_decref(j)) {
+        bool fits = true;
         json_object_foreach(json_object_get(external, "match"), key, want) fits =
             fits && json_equal(want, json_object_get(j, key));
         if (fits) {
@@ -218,12 +209,8 @@ static bool add_external(const sp_reproduce *p, const json_t *external, json_t *
                 json_object_set(out, "date", json_object_get(j, "date"));
         }
         found = found || fits;
-        json_decref(j);
     }
-    if (f)
-        fclose(f);
-    free(line);
-    sp_free(path);
+    sp_lines_close(&lines);
     return found;
 }
 

@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
-#include "config/file.h"
+#include "base/file.h"
 #include "config/yaml_build.h"
 
 typedef struct builder {

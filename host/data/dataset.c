@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "base/error.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/suggest.h"
 #include "data/augment.h"
@@ -156,10 +157,10 @@ static sp_status open_reader(const known_set *k, const sp_dataset_options *o, sp
 static char *below_data_folder(const char *path)
 {
     const char *env = getenv("SPIKEPORT_DATA");
-    if (!path || !*path || *path == '/' || !env || !*env || access(path, F_OK) == 0)
+    if (!path || !*path || *path == '/' || !env || !*env || sp_path_exists(path))
         return NULL;
     char *there = sp_format("%s/%s", env, path);
-    if (there && access(there, F_OK) == 0)
+    if (there && sp_path_exists(there))
         return there;
     sp_free(there);
     return NULL;

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include "base/error.h"
-#include "config/file.h"
+#include "base/file.h"
 #include "data/events.h"
 
 enum { MOST_CLASSES = 65536, MOST_TEXT_BYTES = 1 << 24 };
@@ -44,12 +44,6 @@ static bool ends_in(const char *name, const char *ending)
 {
     size_t n = strlen(name), m = strlen(ending);
     return n > m && strcmp(name + n - m, ending) == 0;
-}
-
-static bool is_folder(const char *path)
-{
-    struct stat info;
-    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
 }
 
 typedef struct names {
@@ -152,11 +146,11 @@ static sp_status find_classes(const char *folder, const char *ending, names *out
         names files = {0};
         if (!path)
             st = SP_FAIL(err, SP_E_MEMORY, "out of memory while listing a folder");
-        else if (is_folder(path))
+        else if (sp_path_is_folder(path))
             st = read_folder(path, ending, &files, err);
         if (st == SP_OK && files.n)
             st = names_add(out, all.items[i], err);
-        else if (st == SP_OK && is_folder(path) && has_aedat4(path))
+        else if (st == SP_OK && sp_path_is_folder(path) && has_aedat4(path))
             st = refuse_aedat4(path, err);
         names_free(&files);
         sp_free(path);

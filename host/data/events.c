@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include "base/error.h"
-#include "config/file.h"
+#include "base/file.h"
 
 static const size_t most_bytes = (size_t)1
                                  << 32; /* of a recording; those of DVS128 Gesture have up to 0.1 GiB */

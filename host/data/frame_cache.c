@@ -12,15 +12,14 @@
 #include "base/log.h"
 #include "base/cache.h"
 #include "base/error.h"
-#include "config/file.h"
+#include "base/file.h"
 #include "data/events.h"
 
 enum { VERSION = 1, ORDER_MARK = 0x01020304, SLACK_BYTES = 1 << 16 };
 
 struct sp_frame_cache {
     char *folder;
-    pthread_mutex_t
-        lock; /* one writer at a time: sp_file_replace names its temporary file after the process */
+    pthread_mutex_t lock; /* of the flags, and one writer at a time */
     bool told, failed;
 };
 
@@ -162,7 +161,6 @@ static sp_status write_file(const sp_frame_cache *c, const char *key, const char
     parts[0] = (sp_bytes){&h, sizeof h};
     parts[1] = (sp_bytes){bytes, text_bytes + packed};
     st = sp_file_replace(path, parts, 2, err);
-    chmod(path, 0600); // sp_cache_open refuses what a group may write
 done:
     sp_free(bytes);
     sp_free(text);
@@ -177,7 +175,7 @@ void sp_frame_cache_put(sp_frame_cache *c, const char *key, const char *sources,
     pthread_mutex_lock(&c->lock);
     if (!c->failed) {
         if (!c->told) {
-            sp_folder_make(c->folder);
+            sp_folder_make(c->folder, 0700, NULL); /* what fails shows when a file in it is written */
             sp_log(SP_LOG_INFO,
                    "frames are kept in %s for the next time (data.events.cache: false turns this off)",
                    c->folder);

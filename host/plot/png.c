@@ -3,7 +3,7 @@
 #include <png.h>
 #include "base/error.h"
 #include "base/mem.h"
-#include "config/file.h"
+#include "base/file.h"
 #include "plot/picture.h"
 
 enum { MAX_SIDE = 65535 };

@@ -2,42 +2,22 @@
  * kernels; only the kernels that are launched, under names of their own, because a vendor's linker puts all
  * files together), and for the target "offline" its binary. */
 #include <ctype.h>
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "registry/package_internal.h"
-
-/* ---- files ---- */
-
-static sp_status make_folder(const char *folder, const char *below, sp_error *err)
-{
-    char *path = below ? sp_format("%s/%s", folder, below) : sp_strdup(folder);
-    sp_status st = path ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory for a file name");
-    for (char *at = path ? path + 1 : NULL; at && *at; at++)
-        if (*at == '/') {
-            *at = '\0';
-            mkdir(path, 0777); // what fails shows below
-            *at = '/';
-        }
-    if (path && mkdir(path, 0777) != 0 && errno != EEXIST)
-        st = SP_FAIL(err, SP_E_IO, "cannot make the folder %s: %s", path, strerror(errno));
-    sp_free(path);
-    return st;
-}
 
 sp_status sp_package_write_file(const char *folder, const char *path, const void *bytes, size_t n,
                                 sp_error *err)
 {
     char *full = sp_format("%s/%s", folder, path);
-    FILE *f = full ? fopen(full, "wbe") : NULL;
-    bool ok = f && fwrite(bytes, 1, n, f) == n;
-    if (f)
-        ok = fclose(f) == 0 && ok;
-    sp_status st = ok ? SP_OK : SP_FAIL(err, SP_E_IO, "%s: %s", full ? full : path, strerror(errno));
+    sp_status st =
+        full ? sp_folder_make_of(full, 0777, err) : SP_FAIL(err, SP_E_MEMORY, "out of memory for %s", path);
+    if (st == SP_OK)
+        st = sp_file_replace(full, &(sp_bytes){bytes, n}, 1, err);
     sp_free(full);
     return st;
 }
@@ -210,14 +190,10 @@ sp_status sp_package_write(sp_package *p, sp_device *dev, const sp_package_optio
     static const char *const images[] = {"", "spikeport.aocx", "spikeport.xclbin"};
     p->target = o->target;
     *totals = (sp_package_totals){.programs = p->n_programs, .calls = p->n_calls, .plans = p->n_plans};
-    SP_TRY(make_folder(o->folder, NULL, err));
-    SP_TRY(make_folder(o->folder, "kernels", err));
     char *old = sp_format("%s/manifest.json", o->folder);
     if (old)
         remove(old); // until the new one is written, the folder counts as unfinished
     sp_free(old);
-    if (o->target == SP_TARGET_OFFLINE)
-        SP_TRY(make_folder(o->folder, "programs", err));
     for (size_t i = 0; i < p->n_programs; i++) {
         sp_packed_program *g = &p->programs[i];
         totals->kernels += (size_t)g->n_kernels;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "registry/store.h"
 
@@ -20,17 +21,6 @@ static bool ends_with(const char *s, const char *ending)
 {
     size_t n = strlen(s), m = strlen(ending);
     return n > m && strcmp(s + n - m, ending) == 0;
-}
-
-bool sp_path_exists(const char *path)
-{
-    return access(path, F_OK) == 0;
-}
-
-static bool is_folder(const char *path)
-{
-    struct stat s;
-    return stat(path, &s) == 0 && S_ISDIR(s.st_mode);
 }
 
 static sp_status out_of_memory(sp_error *err)
@@ -132,7 +122,7 @@ static sp_status scan_folder(sp_registry *reg, const char *path, sp_origin origi
     size_t n = 0;
     sp_status st = list_folder(path, &names, &n, err);
     for (size_t i = 0; i < n && st == SP_OK; i++) {
-        if (is_folder(names[i]) && levels_below > 0)
+        if (sp_path_is_folder(names[i]) && levels_below > 0)
             st = scan_folder(reg, names[i], origin, levels_below - 1, err);
         else if (ends_with(names[i], ".cl") || ends_with(names[i], ".meta"))
             st = scan_file(reg, names[i], origin, err);
@@ -146,7 +136,7 @@ static sp_status scan_folder(sp_registry *reg, const char *path, sp_origin origi
 sp_status sp_registry_scan(sp_registry *reg, const char *path, sp_origin origin, bool must_exist,
                            sp_error *err)
 {
-    if (is_folder(path))
+    if (sp_path_is_folder(path))
         return scan_folder(reg, path, origin, 1, err);
     if (!sp_path_exists(path))
         return must_exist ? sp_registry_add_refusal(reg, path, "there is no such file or folder", err)

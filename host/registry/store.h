@@ -29,7 +29,6 @@ sp_status sp_registry_scan(sp_registry *reg, const char *path, sp_origin origin,
 
 /* The text of a file of at most 1 MiB, or NULL with the reason in `why`. The caller frees it. */
 char *sp_text_file_read(const char *path, char *why, size_t why_size);
-bool sp_path_exists(const char *path);
 
 /* The text of the file `path` with the files `names` (space separated) in front, each with a #line. The
  * caller frees *out. */

@@ -1,19 +1,18 @@
 /* Files of wisdom: the user's own, shared folders with an index by device name, and writing without a moment
  * at which a reader or Ctrl-C would find half a file. */
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cache.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -59,55 +58,36 @@ bool sp_wisdom_list_put(sp_wisdom_list *l, sp_wisdom_entry *e)
 
 sp_status sp_wisdom_read(const char *path, bool own, sp_wisdom_list *l, sp_error *err)
 {
-    FILE *f = own ? sp_cache_open(path) : fopen(path, "re");
-    char *line = NULL;
-    size_t capacity = 0;
-    if (!f)
+    sp_lines lines = {.f = own ? sp_cache_open(path) : fopen(path, "re")};
+    char why[200];
+    if (!lines.f)
         return SP_FAIL(err, SP_E_IO, "%s: %s", path, strerror(errno));
-    for (int number = 1; getline(&line, &capacity, f) > 0; number++) {
-        char why[200];
-        if (line[strspn(line, " \t\r\n")] == '\0')
-            continue;
-        sp_wisdom_entry *e = spi_wisdom_parse(line, why, sizeof why);
+    while (sp_lines_next(&lines)) {
+        sp_wisdom_entry *e = spi_wisdom_parse(lines.text, why, sizeof why);
         if (e) {
             sp_wisdom_list_put(l, e);
             continue;
         }
         l->bad_lines++;
-        sp_log(SP_LOG_WARNING, "%s:%d: not an entry of wisdom (%s); the line is ignored", path, number, why);
+        sp_log(SP_LOG_WARNING, "%s:%d: not an entry of wisdom (%s); the line is ignored", path, lines.number,
+               why);
     }
-    free(line);
-    fclose(f);
+    sp_lines_close(&lines);
     return SP_OK;
-}
-
-static bool write_lines(FILE *f, sp_wisdom_entry *const *entries, size_t n)
-{
-    bool ok = true;
-    for (size_t i = 0; i < n && ok; i++) {
-        char *line = spi_wisdom_line(entries[i]);
-        ok = line && fprintf(f, "%s\n", line) > 0;
-        free(line);
-    }
-    ok = fflush(f) == 0 && ok;
-    return ok && fsync(fileno(f)) == 0;
 }
 
 sp_status sp_wisdom_write(const char *path, sp_wisdom_entry *const *entries, size_t n, sp_error *err)
 {
-    char *temporary = sp_format("%s.tmp.%ld", path, (long)getpid());
-    FILE *f = temporary ? fopen(temporary, "we") : NULL;
-    bool ok = f && write_lines(f, entries, n);
-    int code = errno;
-    if (f)
-        ok = fclose(f) == 0 && ok;
-    ok = ok && rename(temporary, path) == 0;
-    sp_status st = ok ? SP_OK
-                      : SP_FAIL(err, SP_E_IO, "%s: wisdom cannot be written: %s", path,
-                                temporary ? strerror(code ? code : errno) : "out of memory");
-    if (!ok && f)
-        unlink(temporary);
-    sp_free(temporary);
+    sp_text t = {0};
+    sp_text_add(&t, "%s", "");
+    for (size_t i = 0; i < n; i++) {
+        char *line = spi_wisdom_line(entries[i]);
+        sp_text_add(&t, "%s\n", line ? line : "");
+        t.failed |= !line;
+        free(line);
+    }
+    sp_status st = sp_file_replace_text(path, t.failed ? NULL : t.s, err);
+    sp_text_free(&t);
     return st;
 }
 
@@ -164,10 +144,10 @@ static sp_status read_folder(sp_wisdom *w, const sp_device *dev, const char *fol
 {
     char *index = sp_format("%s/index.json", folder);
     json_error_t at;
-    json_t *names = index && access(index, F_OK) == 0 ? json_load_file(index, 0, &at) : NULL, *name;
+    json_t *names = index && sp_path_exists(index) ? json_load_file(index, 0, &at) : NULL, *name;
     sp_status st = index ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory while reading wisdom");
     size_t i;
-    if (st == SP_OK && !names && access(index, F_OK) == 0)
+    if (st == SP_OK && !names && sp_path_exists(index))
         sp_log(SP_LOG_WARNING, "%s:%d:%d: %s; shared wisdom of this folder is not used", index, at.line,
                at.column, at.text);
     json_array_foreach(json_object_get(names, dev->info.name), i, name)
@@ -246,9 +226,7 @@ static sp_status merge(const char *path, sp_wisdom_entry *e, sp_error *err)
     sp_wisdom_list l = {0};
     sp_error missing = {0};
     char *lock_path = sp_format("%s.lock", path), why[200];
-    int lock = lock_path ? open(lock_path, O_CREAT | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600) : -1;
-    if (lock >= 0)
-        flock(lock, LOCK_EX);
+    int lock = lock_path ? sp_file_lock(lock_path, true) : -1;
     sp_wisdom_read(path, true, &l, &missing);
     char *line = spi_wisdom_line(e); /* a copy that the list can own */
     sp_wisdom_entry *copy = line ? spi_wisdom_parse(line, why, sizeof why) : NULL;
@@ -268,16 +246,14 @@ static sp_status merge(const char *path, sp_wisdom_entry *e, sp_error *err)
 
 sp_status sp_wisdom_put(sp_wisdom *w, sp_wisdom_entry *e, sp_error *err)
 {
-    char *path = sp_wisdom_path(e->device, e->driver), *slash = path ? strrchr(path, '/') : NULL;
-    sp_status st = SP_OK;
-    if (slash) {
-        *slash = '\0';
-        sp_folder_make(path);
-        *slash = '/';
+    char *path = sp_wisdom_path(e->device, e->driver);
+    sp_status st =
+        path ? sp_folder_make_of(path, 0700, err)
+             : SP_FAIL(err, SP_E_IO, "there is no cache folder for wisdom: set SPIKEPORT_CACHE_DIR or HOME");
+    if (st == SP_OK)
         st = merge(path, e, err);
-    } else {
-        st = SP_FAIL(err, SP_E_IO, "there is no cache folder for wisdom: set SPIKEPORT_CACHE_DIR or HOME");
-    }
+    if (path && st != SP_OK)
+        sp_error_prefix(err, st, "wisdom cannot be written: ");
     bool ours = st == SP_OK && w->path && strcmp(path, w->path) == 0;
     sp_free(path);
     if (!ours) {

@@ -3,7 +3,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
-#include "config/file.h"
+#include "base/file.h"
 #include "report/internal.h"
 
 static void field(sp_text *t, const char *s)
@@ -48,10 +48,7 @@ sp_status sp_report_csv(const json_t *summary, const char *path, sp_error *err)
             number(&t, r, "arch_eff", "\n");
         }
     }
-    sp_status st = t.failed ? SP_FAIL(err, SP_E_MEMORY, "%s: out of memory", path) : SP_OK;
-    const sp_bytes part = {t.s, t.n};
-    if (st == SP_OK)
-        st = sp_file_replace(path, &part, 1, err);
+    sp_status st = sp_file_replace_text(path, t.failed ? NULL : t.s, err);
     sp_text_free(&t);
     return st;
 }

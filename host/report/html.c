@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
-#include "config/file.h"
+#include "base/file.h"
 #include "report/internal.h"
 
 enum { MAX_PICTURES = 4, MAX_PICTURE_BYTES = 16 << 20 };
@@ -307,11 +307,8 @@ sp_status sp_report_html(const json_t *summary, const json_t *records, const cha
     sp_text_add(&t, "<p>docs/BENCHMARK.md says how this was measured and what the figures mean; summary.json "
                     "has every figure of this "
                     "page, records.jsonl every sample.</p>\n</body></html>\n");
-    if (st == SP_OK && t.failed)
-        st = SP_FAIL(err, SP_E_MEMORY, "%s: out of memory", path);
-    const sp_bytes part = {t.s, t.n};
     if (st == SP_OK)
-        st = sp_file_replace(path, &part, 1, err);
+        st = sp_file_replace_text(path, t.failed ? NULL : t.s, err);
     sp_text_free(&t);
     return st;
 }

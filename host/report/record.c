@@ -1,4 +1,5 @@
 /* Records: one JSON object a line. What is not checked has no time. */
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,7 +8,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/stats.h"
-#include "config/file.h"
+#include "base/file.h"
 #include "report/internal.h"
 
 const char *spi_text(const json_t *o, const char *key)
@@ -113,19 +114,16 @@ sp_status sp_record_check(json_t *r, const char *where, bool *invalid, sp_error 
 
 static sp_status load_file(const char *path, json_t *out, size_t *n_invalid, sp_error *err)
 {
-    FILE *f = fopen(path, "r");
-    if (!f)
-        return SP_FAIL(err, SP_E_IO, "%s: cannot be opened", path);
-    char *line = NULL, where[512];
-    size_t cap = 0;
+    sp_lines lines;
+    char where[512];
+    if (!sp_lines_open(&lines, NULL, path))
+        return SP_FAIL(err, SP_E_IO, "%s: %s", path, strerror(errno));
     sp_status st = SP_OK;
-    for (int number = 1; st == SP_OK && getline(&line, &cap, f) > 0; number++) {
+    while (st == SP_OK && sp_lines_next(&lines)) {
         json_error_t je;
         bool invalid = false;
-        if (strspn(line, " \t\r\n") == strlen(line))
-            continue;
-        snprintf(where, sizeof where, "%.400s:%d", path, number);
-        json_t *r = json_loads(line, 0, &je);
+        snprintf(where, sizeof where, "%.400s:%d", path, lines.number);
+        json_t *r = json_loads(lines.text, 0, &je);
         st = r ? sp_record_check(r, where, &invalid, err)
                : SP_FAIL(err, SP_E_DATA, "%s:%d: %s", where, je.column, je.text);
         *n_invalid += invalid;
@@ -133,8 +131,7 @@ static sp_status load_file(const char *path, json_t *out, size_t *n_invalid, sp_
             json_array_append(out, r);
         json_decref(r);
     }
-    free(line);
-    fclose(f);
+    sp_lines_close(&lines);
     return st;
 }
 

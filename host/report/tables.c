@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "config/file.h"
+#include "base/file.h"
 #include "report/internal.h"
 
 typedef enum { TEXT, NUMBER, PERCENT, SPREAD, MEMORY, RATIO, COSINE, MS, SECONDS, GIGA, HOURS } column_kind;
@@ -299,9 +299,8 @@ static sp_status write_text(const char *folder, const char *name, const char *en
                             sp_error *err)
 {
     char *path = sp_format("%s/%s.%s", folder, name, end);
-    const sp_bytes part = {text, text ? strlen(text) : 0};
-    sp_status st = path && text ? sp_file_replace(path, &part, 1, err)
-                                : SP_FAIL(err, SP_E_MEMORY, "out of memory for %s.%s", name, end);
+    sp_status st = path ? sp_file_replace_text(path, text, err)
+                        : SP_FAIL(err, SP_E_MEMORY, "out of memory for %s.%s", name, end);
     sp_free(path);
     return st;
 }

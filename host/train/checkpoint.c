@@ -6,11 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/error.h"
 #include "base/log.h"
 #include "config/yaml.h"
+#include "base/file.h"
 #include "spikeport/version.h"
 
 #define FORMAT "spikeport-checkpoint/1"
@@ -208,9 +208,8 @@ static double meta_double(const sp_tensor_file *f, const char *key)
 
 sp_status sp_checkpoint_open(const char *path, sp_checkpoint *out, sp_error *err)
 {
-    struct stat st;
     *out = (sp_checkpoint){0};
-    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
+    if (sp_path_is_folder(path)) {
         char *file = sp_format("%s/checkpoint.safetensors", path);
         sp_status s =
             file ? sp_tensors_read(file, &out->file, err) : SP_FAIL(err, SP_E_MEMORY, "out of memory");

@@ -2,11 +2,10 @@
 #include <errno.h>
 #include <jansson.h>
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "plot/picture.h"
 #include "train/curves.h"
@@ -51,9 +50,8 @@ static void add_rates(spi_curves *c, const json_t *rates, double x)
     }
 }
 
-static void read_line(spi_curves *c, const char *line, double batches)
+static void read_event(spi_curves *c, const json_t *j, double batches)
 {
-    json_t *j = json_loads(line, 0, NULL);
     const char *event = json_string_value(json_object_get(j, "event"));
     if (event && strcmp(event, "epoch") == 0) {
         double x = number(j, "epoch");
@@ -67,36 +65,22 @@ static void read_line(spi_curves *c, const char *line, double batches)
         add(c, &c->accuracy, x, 100.0 * number(j, "accuracy"));
         add_rates(c, json_object_get(j, "spike_rate"), x);
     }
-    json_decref(j);
 }
 
 /* Twice over the file: the number of mini-batches of an epoch first. */
-static sp_status read_file(spi_curves *c, const char *path, sp_error *err)
-{
-    char *line = NULL;
-    size_t cap = 0;
-    for (int pass = 0; pass < 2; pass++) {
-        FILE *f = fopen(path, "r");
-        if (!f)
-            return SP_FAIL(err, SP_E_IO, "%s: %s", path, strerror(errno));
-        double batches = c->batches;
-        c->test_loss.n = c->test_accuracy.n = 0;
-        while (getline(&line, &cap, f) > 0)
-            read_line(c, line, pass ? batches : 0);
-        fclose(f);
-    }
-    free(line);
-    return SP_OK;
-}
-
 sp_status spi_curves_read(spi_curves *c, const char *folder, sp_error *err)
 {
-    char *path = sp_format("%s/metrics.jsonl", folder);
-    sp_status st = path ? read_file(c, path, err) : SP_FAIL(err, SP_E_MEMORY, "out of memory for the curves");
-    sp_free(path);
-    if (st == SP_OK && c->failed)
-        st = SP_FAIL(err, SP_E_MEMORY, "out of memory for the curves");
-    return st;
+    for (int pass = 0; pass < 2; pass++) {
+        sp_lines lines;
+        if (!sp_lines_open(&lines, folder, "metrics.jsonl"))
+            return SP_FAIL(err, SP_E_IO, "%s/metrics.jsonl: %s", folder, strerror(errno));
+        double batches = c->batches;
+        c->test_loss.n = c->test_accuracy.n = 0;
+        for (json_t *j; (j = sp_lines_json(&lines)) != NULL; json_decref(j))
+            read_event(c, j, pass ? batches : 0);
+        sp_lines_close(&lines);
+    }
+    return c->failed ? SP_FAIL(err, SP_E_MEMORY, "out of memory for the curves") : SP_OK;
 }
 
 void spi_curves_free(spi_curves *c)

@@ -1,12 +1,11 @@
 /* The training loop: batch, gradients, look at the loss, optimizer step; metrics, checkpoints, evaluation. */
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/trace.h"
 #include "data/loader.h"
@@ -244,27 +243,9 @@ static sp_status write_recipe(trainer *t, sp_error *err)
 {
     sp_text text = {0};
     sp_recipe_print(&t->s->recipe, &text);
-    FILE *f = fopen(t->recipe, "w");
-    bool ok = f && !text.failed && fputs(text.s, f) >= 0;
-    if (f)
-        ok = fclose(f) == 0 && ok;
+    sp_status st = sp_file_replace_text(t->recipe, text.failed ? NULL : text.s, err);
     sp_text_free(&text);
-    return ok ? SP_OK : SP_FAIL(err, SP_E_IO, "%s: %s", t->recipe, strerror(errno));
-}
-
-sp_status sp_make_folder(const char *path, sp_error *err)
-{
-    char part[4096];
-    snprintf(part, sizeof part, "%s", path);
-    for (char *p = part + 1; *p; p++)
-        if (*p == '/') {
-            *p = 0;
-            mkdir(part, 0777);
-            *p = '/';
-        }
-    if (mkdir(path, 0777) != 0 && errno != EEXIST)
-        return SP_FAIL(err, SP_E_IO, "cannot make the folder %s: %s", path, strerror(errno));
-    return SP_OK;
+    return st;
 }
 
 /* The weights of another run; optimizer and epochs start anew. */
@@ -291,7 +272,7 @@ static sp_status prepare(trainer *t, const sp_dataset *train, sp_error *err)
     if (train->info.count < batch)
         return SP_FAIL(err, SP_E_CONFIG, "%s: batch is %zu, but there are only %zu training samples",
                        r->doc.file, batch, train->info.count);
-    SP_TRY(sp_make_folder(t->o->out, err));
+    SP_TRY(sp_folder_make(t->o->out, 0777, err));
     t->checkpoint = sp_format("%s/checkpoint.safetensors", t->o->out);
     t->best = sp_format("%s/best.safetensors", t->o->out);
     t->recipe = sp_format("%s/recipe.yaml", t->o->out);

@@ -5,9 +5,10 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/error.h"
+#include "base/file.h"
+#include "base/mem.h"
 #include "spikeport/version.h"
 #include "train/train.h"
 
@@ -33,29 +34,20 @@ static bool keep_line(const char *line, const sp_progress *p)
     return ok;
 }
 
-/* Copies the lines to keep into a new file and puts it in place of the old one. */
+/* Puts the lines to keep, none for a run that starts, in place of the old file. */
 static sp_status truncate_metrics(const char *path, const sp_progress *p, sp_error *err)
 {
-    FILE *in = fopen(path, "r");
-    if (!in)
-        return SP_OK; /* resumed into another folder: the metrics start anew */
-    char *temp = sp_format("%s.tmp", path), *line = NULL;
-    size_t cap = 0;
-    FILE *out = temp ? fopen(temp, "w") : NULL;
-    bool ok = out != NULL;
-    while (ok && getline(&line, &cap, in) > 0)
-        if (keep_line(line, p))
-            ok = fputs(line, out) >= 0;
-    ok = ok && fflush(out) == 0;
-    if (out)
-        ok = fclose(out) == 0 && ok;
-    fclose(in);
-    free(line);
-    ok = ok && rename(temp, path) == 0;
-    sp_status st = ok ? SP_OK : io_error(path, err);
-    if (!ok && temp)
-        unlink(temp);
-    sp_free(temp);
+    sp_lines lines = {0};
+    sp_text kept = {0};
+    sp_text_add(&kept, "%s", "");
+    if (p) /* resumed into another folder there is no file: the metrics start anew */
+        sp_lines_open(&lines, NULL, path);
+    while (sp_lines_next(&lines))
+        if (keep_line(lines.text, p))
+            sp_text_add(&kept, "%s", lines.text);
+    sp_lines_close(&lines);
+    sp_status st = sp_file_replace_text(path, kept.failed ? NULL : kept.s, err);
+    sp_text_free(&kept);
     return st;
 }
 
@@ -64,21 +56,15 @@ sp_status sp_metrics_open(const char *folder, const sp_progress *resume, sp_metr
     sp_metrics *m = sp_alloc(sizeof *m);
     if (m)
         m->path = sp_format("%s/metrics.jsonl", folder);
-    if (!m || !m->path) {
+    sp_status st = m && m->path ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory for the metrics");
+    if (st == SP_OK)
+        st = truncate_metrics(m->path, resume, err);
+    if (st == SP_OK && !(m->f = fopen(m->path, "ae")))
+        st = io_error(m->path, err);
+    if (st != SP_OK)
         sp_metrics_close(&m);
-        return SP_FAIL(err, SP_E_MEMORY, "out of memory for the metrics");
-    }
-    sp_status st = resume ? truncate_metrics(m->path, resume, err) : SP_OK;
-    if (st == SP_OK) {
-        m->f = fopen(m->path, resume ? "a" : "w");
-        st = m->f ? SP_OK : io_error(m->path, err);
-    }
-    if (st != SP_OK) {
-        sp_metrics_close(&m);
-        return st;
-    }
     *out = m;
-    return SP_OK;
+    return st;
 }
 
 void sp_metrics_close(sp_metrics **pm)

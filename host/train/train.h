@@ -47,9 +47,6 @@ typedef struct sp_train_options {
 sp_status sp_train(sp_session *s, const sp_dataset *train, const sp_dataset *test, const sp_train_options *o,
                    sp_error *err);
 
-/* A folder with those above it; one that is there is fine. */
-sp_status sp_make_folder(const char *path, sp_error *err);
-
 /* metrics.jsonl: one JSON object a line, "event" first; the first line of a run has "schema". */
 typedef struct sp_metrics sp_metrics;
 sp_status sp_metrics_open(const char *folder, const sp_progress *resume, sp_metrics **out,

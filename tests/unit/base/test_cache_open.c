@@ -8,6 +8,7 @@
 
 #include "base/cache.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -67,7 +68,7 @@ Test(cache_open, folders_are_made_for_the_user_alone)
     cr_assert_not_null(mkdtemp(folder));
     snprintf(path, sizeof path, "%s/a", folder);
     mode_t before = umask(0);
-    sp_folder_make(path);
+    sp_folder_make(path, 0700, NULL);
     umask(before);
     cr_assert_eq(stat(path, &s), 0);
     cr_expect_eq(s.st_mode & 0777, 0700);

@@ -384,7 +384,7 @@ Test(safetensors, a_full_disk_leaves_the_old_file)
 Test(safetensors, replaces_the_old_file_and_a_stale_temporary_one)
 {
     char temp[160];
-    snprintf(temp, sizeof temp, "%s.tmp.%ld", path, (long)getpid());
+    snprintf(temp, sizeof temp, "%s.tmp", path);
     put("old", 3);
     FILE *f = fopen(temp, "w");
     fputs("left by a crash", f);

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
-#include "config/file.h"
+#include "base/file.h"
 #include "report/report.h"
 
 static char folder[] = "/tmp/sp-report-XXXXXX";
