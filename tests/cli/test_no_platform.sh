@@ -1,4 +1,4 @@
-# A machine without any OpenCL driver: an empty folder of drivers plays it.
+# A machine without any OpenCL driver: an empty folder of drivers emulates it.
 . "$(dirname "$0")/support.sh"
 
 mkdir "$work/vendors"

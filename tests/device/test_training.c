@@ -122,7 +122,7 @@ static bool leftovers(const char *folder)
     return system(line) == 0;
 }
 
-/* A limit on file sizes plays the full disk: write fails in the middle of the checkpoint. */
+/* A limit on file sizes emulates the full disk: write fails in the middle of the checkpoint. */
 Test(training, a_full_disk_is_said_and_the_old_checkpoint_stays)
 {
     write_recipe("", "network: [{type: flatten}, {type: linear, out: 4096}, {type: lif, v_th: 0.3}, {type: "

@@ -151,16 +151,16 @@ static cl_int CL_API_CALL get_platform_info(cl_platform_id id, cl_platform_info 
     return driver.clGetPlatformInfo(id, what, size, value, size_ret);
 }
 
-/* The driver lists by its own types; the played type decides which devices there are. */
+/* The driver lists by its own types; the emulated type decides which devices there are. */
 static cl_int CL_API_CALL get_device_ids(cl_platform_id id, cl_device_type type, cl_uint n, cl_device_id *out,
                                          cl_uint *n_ret)
 {
     cl_int code = fault_now(FAULT_INFO, "clGetDeviceIDs");
-    const sp_yaml *played = profile_get("type");
+    const sp_yaml *emulated = profile_get("type");
     if (code != CL_SUCCESS)
         return code;
-    if (played && type != CL_DEVICE_TYPE_ALL && type != CL_DEVICE_TYPE_DEFAULT) {
-        if (!(type & type_of(played)))
+    if (emulated && type != CL_DEVICE_TYPE_ALL && type != CL_DEVICE_TYPE_DEFAULT) {
+        if (!(type & type_of(emulated)))
             return CL_DEVICE_NOT_FOUND;
         type = CL_DEVICE_TYPE_ALL;
     }
@@ -221,7 +221,7 @@ static cl_int CL_API_CALL get_event_times(cl_event event, cl_profiling_info what
     return code != CL_SUCCESS ? code : driver.clGetEventProfilingInfo(event, what, size, value, size_ret);
 }
 
-/* Extensions that are not played have no functions. */
+/* Extensions that are not emulated have no functions. */
 static void *CL_API_CALL get_extension(cl_platform_id id, const char *name)
 {
     return rules.on && rules.extensions ? NULL : driver.clGetExtensionFunctionAddressForPlatform(id, name);

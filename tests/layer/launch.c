@@ -1,7 +1,7 @@
 /* Kernels in the queue and waiting: work-group limits, local and constant memory, counts, faults. */
 #include "layer.h"
 
-/* The driver would choose for itself, and more than the played device takes: largest divisors, first
+/* The driver would choose for itself, and more than the emulated device takes: largest divisors, first
  * dimension first. */
 static void choose_local(cl_kernel kernel, cl_device_id id, cl_uint dims, const size_t *global, size_t most,
                          size_t *local)

@@ -1,5 +1,5 @@
-/* A layer under the OpenCL loader that plays another device on top of the real one, refuses what that device
- * would refuse, makes calls fail on demand, and counts objects. What the files of this folder share;
+/* A layer under the OpenCL loader that emulates another device on top of the real one, refuses what that
+ * device would refuse, makes calls fail on demand, and counts objects. What the files of this folder share;
  * docs/TESTING.md says how to use it. */
 #ifndef TESTS_LAYER_LAYER_H
 #define TESTS_LAYER_LAYER_H
@@ -27,7 +27,7 @@ extern cl_icd_dispatch driver;
  * test that passes. */
 void layer_die(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
 
-/* ---- profile.c: the device that is played ---- */
+/* ---- profile.c: the device that is emulated ---- */
 
 /* Rules that are enforced and no single answer of clGetDeviceInfo; 0 or NULL where the profile is silent. */
 typedef struct layer_rules {

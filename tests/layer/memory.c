@@ -1,4 +1,4 @@
-/* Buffers and transfers: limits of the played device, counts, faults. */
+/* Buffers and transfers: limits of the emulated device, counts, faults. */
 #include "layer.h"
 
 static _Atomic long long live_bytes; // of all buffers, sub-buffers not counted twice

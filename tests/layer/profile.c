@@ -1,4 +1,4 @@
-/* The profile: a YAML file whose keys are answers of the played device. Absent keys leave what the driver
+/* The profile: a YAML file whose keys are answers of the emulated device. Absent keys leave what the driver
  * says. */
 #include "layer.h"
 

@@ -1,7 +1,7 @@
 #!/bin/sh
-# profiles.sh PROGRAM LAYER PROFILE: the program on a played device: it is listed, small reference cases pass, a training
+# profiles.sh PROGRAM LAYER PROFILE: the program on a emulated device: it is listed, small reference cases pass, a training
 # runs, and no call breaks a limit of the device. A device without a compiler must be refused in words; then a compiler is
-# lent to it, so that its other limits are met too. 77: no device underneath.
+# enabled on it, so that its other limits are met too. 77: no device underneath.
 program=$1 layer=$2 profile=$3
 here=$(cd "$(dirname "$0")" && pwd)
 root=$here/../..
@@ -40,7 +40,7 @@ if grep -q '^compiler: false' "$SPIKEPORT_LAYER_PROFILE"; then
     run train "$root/recipes/synthetic_tiny.yaml" -o "$work/none"
     expect 4
     grep -q "compiler" "$work/err" || fail "it does not say that there is no compiler"
-    export SPIKEPORT_LAYER_SET='compiler=true;version=OpenCL 1.2 with a compiler lent'
+    export SPIKEPORT_LAYER_SET='compiler=true;version=OpenCL 1.2 with a compiler enabled'
 fi
 for case in first_layers_ottt max_pool_sltt decay_input_hard_reset_bptt; do
     set -- "$@" "$root/tests/golden/$case.json"

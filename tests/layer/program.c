@@ -64,9 +64,9 @@ static bool has_word(cl_uint n, const char **texts, const size_t *lengths, const
     return false;
 }
 
-/* Lines in front of a source that take away what the played device lacks; `double` becomes a word that does
+/* Lines in front of a source that take away what the emulated device lacks; `double` becomes a word that does
  * not compile. Only words that the source has: one that needs nothing of it stays as it is, and the driver's
- * own cache knows it from every other device that was played. */
+ * own cache knows it from every other device that was emulated. */
 static char *prelude(cl_context context, cl_uint n, const char **texts, const size_t *lengths)
 {
     static const char no_double[] =

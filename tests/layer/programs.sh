@@ -1,5 +1,5 @@
 #!/bin/sh
-# programs.sh PROGRAM LAYER PROFILE OTHER PATH...: the way of a device without a compiler. A compiler is lent to the device
+# programs.sh PROGRAM LAYER PROFILE OTHER PATH...: the way of a device without a compiler. A compiler is enabled on the device
 # of PROFILE while the reference cases of the paths and a small network are compiled; then it is taken away again, and the
 # cases pass and the network trains from the binaries alone. What does not fit is refused with the reason: no binaries, a
 # stale manifest, a truncated binary, the device of profile OTHER. 77: no device underneath.
@@ -18,7 +18,7 @@ unset SPIKEPORT_DEVICE SPIKEPORT_PLUGIN_PATH
 "$program" devices >/dev/null 2>&1
 [ $? -eq 4 ] && { echo "skipped: no OpenCL device"; exit 77; }
 export OPENCL_LAYERS="$layer" SPIKEPORT_LAYER_REPORT="$work/report" SPIKEPORT_LAYER_VERBOSE=1 SPIKEPORT_PROGRAM_CACHE=off
-lent='compiler=true;version=OpenCL 1.2 with a compiler lent'
+enabled='compiler=true;version=OpenCL 1.2 with a compiler enabled'
 
 fail() {
     echo "FAILED: $profile: $*"
@@ -26,11 +26,11 @@ fail() {
     exit 1
 }
 run() { # PROFILE SETTINGS CODE ARGS...: the exit code, nothing leaked
-    played=$1 set=$2 wanted=$3
+    emulated=$1 set=$2 wanted=$3
     shift 3
     code=0
     rm -f "$work/report"
-    SPIKEPORT_LAYER_PROFILE="$here/profiles/$played.yaml" SPIKEPORT_LAYER_SET="$set" \
+    SPIKEPORT_LAYER_PROFILE="$here/profiles/$emulated.yaml" SPIKEPORT_LAYER_SET="$set" \
         "$program" "$@" >"$work/out" 2>"$work/err" </dev/null || code=$?
     [ "$code" -eq "$wanted" ] || fail "exit code $code, not $wanted: $*"
     grep -q '^leaks 0$' "$work/report" || fail "objects were not released, or the layer was not on: $*"
@@ -45,9 +45,9 @@ refused() { # CODE TEXT FOLDER [PROFILE]
     grep -qF -- "$2" "$work/err" || fail "it does not say: $2"
 }
 
-run "$profile" "$lent" 0 compile "$@" --target offline --out "$work/cases"
+run "$profile" "$enabled" 0 compile "$@" --target offline --out "$work/cases"
 echo "$profile: $(head -1 "$work/out")"
-run "$profile" "$lent" 0 compile "$recipe" $small --target offline --out "$work/net"
+run "$profile" "$enabled" 0 compile "$recipe" $small --target offline --out "$work/net"
 from_binaries verify "$@" --brief --programs "$work/cases"
 echo "$profile, source programs refused: $(tail -1 "$work/out")"
 from_binaries train "$recipe" $small -o "$work/run" --programs "$work/net"
