@@ -46,7 +46,7 @@ static sp_status add_batch(findings *f, const sp_batch *b, sp_error *err)
         int32_t label = b->labels[k];
         if (label < 0 || label >= f->info.classes)
             return SP_FAIL(err, SP_E_DATA, "sample %zu has label %d, but there are %d classes",
-                           b->index * BATCH + k, (int)label, f->info.classes);
+                           b->index * BATCH + k + 1, (int)label, f->info.classes);
         for (size_t t = 0; t < frames; t++)
             add_frame(f, b->images + (t * BATCH + k) * items, items);
         f->crc = (uint32_t)crc32(f->crc, (const unsigned char *)&label, sizeof label);

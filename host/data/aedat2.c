@@ -1,14 +1,20 @@
 /* AEDAT 2.0 as jAER writes it for a DVS128: lines that begin with '#', then big-endian pairs of a 32-bit
  * address and a 32-bit time in microseconds. Newer files close the header with a line of its own, older ones
- * with the first byte that is not '#'. Chips with another address layout (DAVIS) are refused rather than read
- * as noise. */
+ * with the first byte that is not '#'. Special events (bit 15: the external input) belong to no pixel and are
+ * left out. Chips with another address layout (DAVIS) are refused rather than read as noise. */
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include "base/error.h"
 #include "data/events.h"
 
-enum { RECORD_BYTES = 8, MOST_HEADER_BYTES = 16 << 20, SIDE_1 = SP_DVS128_SIDE - 1, MAGIC_BYTES = 9 };
+enum {
+    RECORD_BYTES = 8,
+    MOST_HEADER_BYTES = 16 << 20,
+    SIDE_1 = SP_DVS128_SIDE - 1,
+    MAGIC_BYTES = 9,
+    SPECIAL = 0x8000
+};
 #define AGAIN "fetch the file again"
 
 static uint32_t big_endian(const uint8_t *b)
@@ -109,9 +115,9 @@ static sp_status check_size(const char *name, size_t n, size_t data_at, sp_error
 sp_status sp_aedat2_parse(const char *name, const uint8_t *bytes, size_t n, sp_orientation orientation,
                           sp_events *out, sp_error *err)
 {
-    size_t at = 0;
-    int64_t wraps = 0;
-    uint32_t before = 0;
+    size_t at = 0, n_before = out->n;
+    int64_t now = 0;
+    bool first = true;
     SP_TRY(check_magic(name, bytes, n, err));
     SP_TRY(read_header(name, bytes, n, &at, err));
     SP_TRY(check_size(name, n, at, err));
@@ -124,11 +130,17 @@ sp_status sp_aedat2_parse(const char *name, const uint8_t *bytes, size_t n, sp_o
                            "camera, "
                            "or damaged",
                            name, at, (unsigned)address);
-        if (t < before && before - t > 1u << 31)
-            wraps += (int64_t)1 << 32; /* the camera's clock has 32 bits: 71.6 minutes */
-        before = t;
+        /* The clock wraps after 71.6 minutes: the time is the one with these 32 bits that is nearest to the
+         * event before, so that an event that arrives late, behind a wrap, stays in front of it. */
+        now = first ? t : now + (int32_t)(t - (uint32_t)now);
+        first = false;
+        if (address & SPECIAL)
+            continue;
         out->items[out->n] = decode(address, orientation);
-        out->items[out->n++].t = (int64_t)t + wraps;
+        out->items[out->n++].t = now;
     }
+    if (out->n == n_before)
+        return SP_FAIL(err, SP_E_DATA, "%s: byte %zu: special events only, none of a pixel; remove the file",
+                       name, n);
     return SP_OK;
 }

@@ -1,5 +1,6 @@
 /* AEDAT 3.1: header lines up to "#!END-HEADER", then little-endian packets. Polarity packets are read, all
- * others skipped by their length. The valid bit of an event is not looked at: some writers never set it. */
+ * others skipped by their length. Of a packet that has valid events only those count. Some writers never set
+ * the valid bit: of a packet without a valid event all count, and the caller is told. */
 #include <stdio.h>
 #include <string.h>
 #include "base/error.h"
@@ -110,14 +111,27 @@ static sp_status read_packet(const char *name, const uint8_t *bytes, size_t n, s
     return SP_OK;
 }
 
+static bool is_valid(const uint8_t *event)
+{
+    return event[0] & 1;
+}
+
+static bool any_valid(const uint8_t *event, const packet *p)
+{
+    for (uint32_t k = 0; k < p->number; k++)
+        if (is_valid(event + (size_t)k * EVENT_BYTES))
+            return true;
+    return false;
+}
+
 static sp_status read_events(const char *name, const uint8_t *bytes, size_t at, const packet *p,
-                             const sp_time_range *range, sp_events *out, sp_error *err)
+                             const sp_time_range *range, bool all, sp_events *out, sp_error *err)
 {
     for (uint32_t k = 0; k < p->number; k++, at += EVENT_BYTES) {
         uint32_t data = little_endian(bytes + at);
         int64_t t = (int64_t)little_endian(bytes + at + 4) | (int64_t)p->overflow << 31;
         unsigned x = data >> 17, y = data >> 2 & 0x7fff;
-        if (range && (t < range->start || t >= range->end))
+        if ((!all && !is_valid(bytes + at)) || (range && (t < range->start || t >= range->end)))
             continue;
         if (x >= SP_DVS128_SIDE || y >= SP_DVS128_SIDE)
             return SP_FAIL(err, SP_E_DATA,
@@ -131,9 +145,9 @@ static sp_status read_events(const char *name, const uint8_t *bytes, size_t at, 
 }
 
 sp_status sp_aedat31_parse(const char *name, const uint8_t *bytes, size_t n, const sp_time_range *range,
-                           sp_events *out, size_t packets[2], sp_error *err)
+                           sp_events *out, sp_packet_counts *counts, sp_error *err)
 {
-    size_t at = 0, counts[2] = {0, 0}, body = 0;
+    size_t at = 0, body = 0;
     packet p = {0};
     SP_TRY(read_header(name, bytes, n, &at, err));
     if (at == n)
@@ -142,14 +156,14 @@ sp_status sp_aedat31_parse(const char *name, const uint8_t *bytes, size_t n, con
     while (at < n) {
         SP_TRY(read_packet(name, bytes, n, at, &p, &body, err));
         at += PACKET_BYTES;
-        counts[0]++;
+        counts->all++;
         if (p.type == POLARITY) {
-            counts[1]++;
-            SP_TRY(read_events(name, bytes, at, &p, range, out, err));
+            bool none_valid = !any_valid(bytes + at, &p);
+            counts->polarity++;
+            counts->none_valid += none_valid && p.number;
+            SP_TRY(read_events(name, bytes, at, &p, range, none_valid, out, err));
         }
         at += body;
     }
-    if (packets)
-        memcpy(packets, counts, sizeof counts);
     return SP_OK;
 }

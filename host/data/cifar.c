@@ -79,10 +79,10 @@ static sp_status check_labels(const char *path, const uint8_t *records, size_t n
         int label = records[i * record_bytes + label_at];
         if (label >= classes)
             return SP_FAIL(err, SP_E_DATA,
-                           "%s: byte %zu: label %d of record %zu is not in 0..%d: not a binary CIFAR-%d "
+                           "%s: byte %zu: label %d of sample %zu is not in 0..%d: not a binary CIFAR-%d "
                            "file, or a damaged "
                            "one; " AGAIN,
-                           path, i * record_bytes + label_at, label, i, classes - 1, classes);
+                           path, i * record_bytes + label_at, label, i + 1, classes - 1, classes);
     }
     return SP_OK;
 }
@@ -156,6 +156,16 @@ static sp_status read_file(const char *folder, const layout *l, const char *name
     return st;
 }
 
+static const uint8_t *pixels_of(const cifar_state *s, size_t i)
+{
+    return s->records + (i + 1) * s->record_bytes - 3 * PLANE;
+}
+
+static int32_t cifar_label(const sp_dataset *ds, size_t i)
+{
+    return pixels_of(ds->state, i)[-1];
+}
+
 static sp_status cifar_get(const sp_dataset *ds, sp_sample_request want, float *image, int32_t *label,
                            sp_error *err)
 {
@@ -166,8 +176,8 @@ static sp_status cifar_get(const sp_dataset *ds, sp_sample_request want, float *
     if (want.index >= ds->info.count)
         return SP_FAIL(err, SP_E_DATA, "sample %zu of data set \"%s\", which has %zu", want.index,
                        ds->info.name, ds->info.count);
-    pixels = s->records + (want.index + 1) * s->record_bytes - 3 * PLANE;
-    *label = pixels[-1];
+    pixels = pixels_of(s, want.index);
+    *label = cifar_label(ds, want.index);
     sp_pixels_write(&s->form, (sp_pixel_source){pixels, 1, PLANE}, &d, image);
     return SP_OK;
 }
@@ -206,6 +216,7 @@ sp_status sp_cifar_open(const char *folder, int classes, const sp_dataset_option
         (sp_dataset_info){.count = count, .classes = classes, .channels = 3, .height = SIDE, .width = SIDE};
     ds->state = s;
     ds->get = cifar_get;
+    ds->label = cifar_label;
     ds->close = cifar_close;
     return SP_OK;
 }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include "base/error.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/suggest.h"
 #include "data/augment.h"
@@ -166,6 +167,39 @@ static char *below_data_folder(const char *path)
     return NULL;
 }
 
+static void add_class(const sp_dataset *ds, int k, int n, sp_text *list)
+{
+    const char *name = sp_dataset_class(ds->info.name, k);
+    sp_text_add(list, n ? ", %d" : "%d", k);
+    if (name)
+        sp_text_add(list, " (%s)", name);
+}
+
+/* A network cannot learn a class that no training sample has; most often a file is missing, or a limit is
+ * low. */
+static sp_status say_missing_classes(const sp_dataset *ds, sp_error *err)
+{
+    enum { MOST_NAMED = 20 };
+    char *seen = sp_alloc((size_t)ds->info.classes);
+    sp_text list = {0};
+    int n = 0;
+    if (!seen)
+        return SP_FAIL(err, SP_E_MEMORY, "out of memory while opening data set \"%s\"", ds->info.name);
+    for (size_t i = 0; i < ds->info.count; i++)
+        seen[ds->label(ds, i)] = 1;
+    for (int k = 0; k < ds->info.classes; k++) {
+        if (!seen[k] && n < MOST_NAMED)
+            add_class(ds, k, n, &list);
+        n += !seen[k];
+    }
+    if (n)
+        sp_log(SP_LOG_WARNING, "data set \"%s\": %d of %d classes have no training sample: %s%s",
+               ds->info.name, n, ds->info.classes, list.s ? list.s : "", n > MOST_NAMED ? " .." : "");
+    sp_text_free(&list);
+    sp_free(seen);
+    return SP_OK;
+}
+
 static sp_status open_at(const sp_dataset_options *o, sp_dataset **out, sp_error *err)
 {
     sp_dataset_options full = *o, inner;
@@ -193,7 +227,9 @@ static sp_status open_at(const sp_dataset_options *o, sp_dataset **out, sp_error
     snprintf(ds->info.name, sizeof ds->info.name, "%s", k->name);
     if (full.limit > 0 && full.limit < ds->info.count)
         ds->info.count = full.limit;
-    st = full.encoding == SP_ENCODE_NONE ? SP_OK : sp_encode_wrap(&full, &ds, err);
+    st = full.train ? say_missing_classes(ds, err) : SP_OK;
+    if (st == SP_OK && full.encoding != SP_ENCODE_NONE)
+        st = sp_encode_wrap(&full, &ds, err);
     if (st != SP_OK)
         sp_dataset_close(&ds);
     *out = ds;

@@ -32,6 +32,7 @@ struct sp_dataset {
      * at open, or is an error that names the sample's own file. [any-thread] */
     sp_status (*get)(const sp_dataset *ds, sp_sample_request want, float *image, int32_t *label,
                      sp_error *err);
+    int32_t (*label)(const sp_dataset *ds, size_t index); /* the label alone, without a look at the sample */
     void (*close)(sp_dataset *ds);
     void *state;
 };

@@ -59,6 +59,12 @@ static sp_status encode_get(const sp_dataset *ds, sp_sample_request want, float 
     return SP_OK;
 }
 
+static int32_t encode_label(const sp_dataset *ds, size_t i)
+{
+    const encode_state *s = ds->state;
+    return s->inner->label(s->inner, i);
+}
+
 static void encode_close(sp_dataset *ds)
 {
     encode_state *s = ds->state;
@@ -101,6 +107,7 @@ sp_status sp_encode_wrap(const sp_dataset_options *o, sp_dataset **ds, sp_error 
     outer->info = (*ds)->info;
     outer->info.frames = frames;
     outer->get = encode_get;
+    outer->label = encode_label;
     outer->close = encode_close;
     outer->state = s;
     *ds = outer;

@@ -5,9 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include "base/error.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "data/events.h"
 
 enum { MOST_CLASSES = 65536, MOST_TEXT_BYTES = 1 << 24 };
@@ -43,7 +45,7 @@ static sp_status add(sp_recordings *list, sp_recording r, sp_error *err)
 static bool ends_in(const char *name, const char *ending)
 {
     size_t n = strlen(name), m = strlen(ending);
-    return n > m && strcmp(name + n - m, ending) == 0;
+    return n > m && strcasecmp(name + n - m, ending) == 0;
 }
 
 typedef struct names {
@@ -78,7 +80,7 @@ static sp_status names_add(names *list, const char *name, sp_error *err)
     return SP_OK;
 }
 
-/* Names in a folder that end in `ending`; NULL: all. Hidden ones are left out. */
+/* Names in a folder that end in `ending`, in any case; NULL: all. Hidden ones are left out. */
 static sp_status read_folder(const char *path, const char *ending, names *out, sp_error *err)
 {
     DIR *d = opendir(path);
@@ -137,8 +139,10 @@ static sp_status refuse_aedat4(const char *path, sp_error *err)
 }
 
 /* Folders inside `folder` that hold files of the ending. */
-static sp_status find_classes(const char *folder, const char *ending, names *out, sp_error *err)
+static sp_status find_classes(const char *folder, const sp_class_layout *layout, names *out, sp_error *err)
 {
+    const char *ending = layout->ending;
+    sp_text empty = {0};
     names all = {0};
     sp_status st = read_folder(folder, NULL, &all, err);
     for (size_t i = 0; st == SP_OK && i < all.n; i++) {
@@ -152,9 +156,14 @@ static sp_status find_classes(const char *folder, const char *ending, names *out
             st = names_add(out, all.items[i], err);
         else if (st == SP_OK && sp_path_is_folder(path) && has_aedat4(path))
             st = refuse_aedat4(path, err);
+        else if (st == SP_OK && sp_path_is_folder(path))
+            sp_text_add(&empty, empty.n ? ", %s" : "%s", all.items[i]);
         names_free(&files);
         sp_free(path);
     }
+    if (st == SP_OK && empty.n && out->n && layout->train)
+        sp_log(SP_LOG_WARNING, "%s: folders without %s files are no classes: %s", folder, ending, empty.s);
+    sp_text_free(&empty);
     names_free(&all);
     if (out->n)
         qsort(out->items, out->n, sizeof *out->items, by_name);
@@ -226,7 +235,7 @@ sp_status sp_list_classes(const char *folder, const sp_class_layout *layout, sp_
     class_files *classes = NULL;
     sp_status st = SP_OK;
     if (!layout->class_names)
-        st = find_classes(folder, layout->ending, &class_names, err);
+        st = find_classes(folder, layout, &class_names, err);
     for (size_t k = 0; st == SP_OK && layout->class_names && k < layout->n_classes; k++)
         st = names_add(&class_names, layout->class_names[k], err);
     SP_TRY_GOTO(st);
@@ -276,7 +285,8 @@ static sp_status add_trial(const char *folder, const char *trial, sp_recordings 
     SP_TRY_GOTO(read_text(labels, &text, &n, err));
     SP_TRY_GOTO(sp_gesture_labels_parse(labels, text, n, &rows, &n_rows, err));
     for (size_t i = 0; i < n_rows; i++)
-        SP_TRY_GOTO(add(out, (sp_recording){sp_strdup(path), rows[i].label, true, rows[i].range}, err));
+        SP_TRY_GOTO(
+            add(out, (sp_recording){sp_strdup(path), rows[i].label, rows[i].line, rows[i].range}, err));
 done:
     sp_free(rows);
     sp_free(text);

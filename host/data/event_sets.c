@@ -1,11 +1,13 @@
 /* Event data sets: which there are, what their folders look like, and how a sample comes about: read the
  * recording (or the cache), frames, resize, augment, normalise. Nothing of a recording is kept in memory. */
 #include <math.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include "base/error.h"
+#include "base/log.h"
 #include "data/augment.h"
 #include "data/events.h"
 #include "data/readers.h"
@@ -65,6 +67,9 @@ typedef struct event_state {
     sp_augment augment;
     sp_normal normal;
     uint64_t seed;
+    atomic_bool told_valid, told_empty; /* each is said once a data set */
+    atomic_bool some;                   /* a sample with events was read */
+    atomic_size_t empty;                /* samples without, as long as there was none with */
 } event_state;
 
 static const event_set *find_set(const char *name)
@@ -88,30 +93,77 @@ static size_t items_of(const sp_frame_shape *shape)
 
 /* ---- a sample ---- */
 
-static sp_status read_events(const event_state *s, size_t i, sp_events *out, sp_error *err)
+/* A sample without events would be a black image with a label. Of one file it is an error; a file of spike
+ * trains has thousands of samples, of which some may be silent, but not all. */
+static sp_status check_some(event_state *s, size_t i, const sp_events *e, sp_error *err)
 {
     const sp_recording *r = s->shd ? NULL : &s->list.items[i];
+    bool too_few = s->by == SP_BY_COUNT_EQUAL && e->n < (size_t)s->sensor.frames;
+    if (e->n && !too_few) {
+        s->some = true;
+        return SP_OK;
+    }
+    if (e->n)
+        return SP_FAIL(err, SP_E_DATA,
+                       "%s: %zu events, fewer than the %d frames, so that count-equal would drop all of "
+                       "them; "
+                       "choose events.by: count or fewer frames",
+                       r ? r->path : s->set->name, e->n, s->sensor.frames);
+    if (r && r->line)
+        return SP_FAIL(err, SP_E_DATA,
+                       "%.*s_labels.csv:%d: %s has no event from %lld to %lld microseconds; correct or "
+                       "remove "
+                       "the row",
+                       (int)(strlen(r->path) - strlen(".aedat")), r->path, (int)r->line, r->path,
+                       (long long)r->range.start, (long long)r->range.end);
+    if (r)
+        return SP_FAIL(err, SP_E_DATA, "%s: a recording without any event; remove it or fetch it again",
+                       r->path);
+    if (!s->some && ++s->empty >= sp_shd_count(s->shd))
+        return SP_FAIL(err, SP_E_DATA, "data set \"%s\": none of its %zu samples has a spike", s->set->name,
+                       sp_shd_count(s->shd));
+    if (!atomic_exchange(&s->told_empty, true))
+        sp_log(SP_LOG_WARNING,
+               "data set \"%s\": sample %zu has no spikes: an empty input with a label (further ones are not "
+               "named)",
+               s->set->name, i + 1);
+    return SP_OK;
+}
+
+static sp_status read_recording(event_state *s, const sp_recording *r, sp_events *out, sp_error *err)
+{
+    sp_packet_counts counts = {0};
     uint8_t *bytes = NULL;
     size_t n = 0;
     sp_status st;
-    if (!r)
-        return sp_shd_events(s->shd, i, out, err);
     SP_TRY(sp_recording_read(r->path, &bytes, &n, err));
     if (s->set->layout == NMNIST)
         st = sp_nmnist_parse(r->path, bytes, n, out, err);
     else if (s->set->layout == GESTURES)
-        st = sp_aedat31_parse(r->path, bytes, n, r->timed ? &r->range : NULL, out, NULL, err);
+        st = sp_aedat31_parse(r->path, bytes, n, r->line ? &r->range : NULL, out, &counts, err);
     else
-        st = sp_aedat_parse(r->path, bytes, n, s->orientation, out, err);
+        st = sp_aedat_parse(r->path, bytes, n, s->orientation, out, &counts, err);
     sp_free(bytes);
+    if (st == SP_OK && counts.none_valid && !atomic_exchange(&s->told_valid, true))
+        sp_log(SP_LOG_WARNING,
+               "%s: %zu of %zu packets mark all of their events as invalid; such events are taken as they "
+               "are, "
+               "in this and the other recordings of the set",
+               r->path, counts.none_valid, counts.polarity);
     return st;
+}
+
+static sp_status read_events(event_state *s, size_t i, sp_events *out, sp_error *err)
+{
+    SP_TRY(s->shd ? sp_shd_events(s->shd, i, out, err) : read_recording(s, &s->list.items[i], out, err));
+    return check_some(s, i, out, err);
 }
 
 static int64_t origin_of(const event_state *s, size_t i, const sp_events *e)
 {
     if (s->shd)
         return 0;
-    return s->list.items[i].timed ? s->list.items[i].range.start : e->n ? e->items[0].t : 0;
+    return s->list.items[i].line ? s->list.items[i].range.start : e->n ? e->items[0].t : 0;
 }
 
 static sp_status no_memory(const event_state *s, sp_error *err)
@@ -120,7 +172,7 @@ static sp_status no_memory(const event_state *s, sp_error *err)
 }
 
 /* Frames of the sensor's size, by way of `work` where they are resized. */
-static sp_status decode(const event_state *s, size_t i, float *frames, sp_error *err)
+static sp_status decode(event_state *s, size_t i, float *frames, sp_error *err)
 {
     size_t n = (size_t)s->sensor.frames * items_of(&s->sensor);
     sp_events events = {0};
@@ -148,7 +200,7 @@ static void describe(const event_state *s, size_t i, sp_text *key, sp_text *sour
 {
     const sp_recording *r = &s->list.items[i];
     sp_text_add(key, "recording %s\n", r->path);
-    if (r->timed)
+    if (r->line)
         sp_text_add(key, "from %lld to %lld\n", (long long)r->range.start, (long long)r->range.end);
     sp_text_add(key,
                 "frames %d of %d, sensor %d, by %d in %lld us, orientation %d, normalise %d, resize %d\n",
@@ -159,7 +211,7 @@ static void describe(const event_state *s, size_t i, sp_text *key, sp_text *sour
 }
 
 /* The frames of sample i before augmentation, from the cache when it has them. */
-static sp_status get_frames(const event_state *s, size_t i, float *frames, sp_error *err)
+static sp_status get_frames(event_state *s, size_t i, float *frames, sp_error *err)
 {
     size_t n = (size_t)s->out.frames * items_of(&s->out);
     sp_text key = {0}, source = {0};
@@ -206,17 +258,23 @@ static void normalise(const event_state *s, float *frames)
     }
 }
 
+static int32_t event_label(const sp_dataset *ds, size_t i)
+{
+    const event_state *s = ds->state;
+    return s->shd ? sp_shd_label(s->shd, i) : s->list.items[i].label;
+}
+
 static sp_status event_get(const sp_dataset *ds, sp_sample_request want, float *image, int32_t *label,
                            sp_error *err)
 {
-    const event_state *s = ds->state;
+    event_state *s = ds->state;
     if (want.index >= ds->info.count)
         return SP_FAIL(err, SP_E_DATA, "sample %zu of data set \"%s\", which has %zu", want.index,
                        ds->info.name, ds->info.count);
     SP_TRY(get_frames(s, want.index, image, err));
     SP_TRY(augment(s, want, image, err));
     normalise(s, image);
-    *label = s->shd ? sp_shd_label(s->shd, want.index) : s->list.items[want.index].label;
+    *label = event_label(ds, want.index);
     return SP_OK;
 }
 
@@ -443,6 +501,7 @@ sp_status sp_events_open(const sp_dataset_options *o, sp_dataset *ds, sp_error *
                                  .cached = s->cache != NULL};
     ds->state = s;
     ds->get = event_get;
+    ds->label = event_label;
     ds->close = event_close;
 done:
     sp_free(folder);

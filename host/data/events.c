@@ -44,7 +44,7 @@ sp_status sp_recording_read(const char *path, uint8_t **bytes, size_t *n, sp_err
 }
 
 sp_status sp_aedat_parse(const char *name, const uint8_t *bytes, size_t n, sp_orientation orientation,
-                         sp_events *out, sp_error *err)
+                         sp_events *out, sp_packet_counts *counts, sp_error *err)
 {
     static const char v31[] = "#!AER-DAT3.1";
     if (n < sizeof v31 - 1 || memcmp(bytes, v31, sizeof v31 - 1) != 0)
@@ -53,7 +53,7 @@ sp_status sp_aedat_parse(const char *name, const uint8_t *bytes, size_t n, sp_or
         return SP_FAIL(err, SP_E_CONFIG,
                        "%s: an AEDAT 3.1 file, which says its own coordinates; leave \"orientation\" away",
                        name);
-    return sp_aedat31_parse(name, bytes, n, NULL, out, NULL, err);
+    return sp_aedat31_parse(name, bytes, n, NULL, out, counts, err);
 }
 
 /* Frame of event k, T for "none". */

@@ -32,17 +32,20 @@ sp_status sp_events_reserve(sp_events *e, size_t n, const char *name, sp_error *
 sp_status sp_aedat2_parse(const char *name, const uint8_t *bytes, size_t n, sp_orientation orientation,
                           sp_events *out, sp_error *err);
 /* aedat31.c: AEDAT 3.1 (DVS128 Gesture); range NULL: all, else start <= t < end. Events keep the file's
- * order. `packets`, where given, counts all packets and the polarity ones. */
+ * order. `counts` is added to. */
+typedef struct sp_packet_counts {
+    size_t all, polarity, none_valid; /* none_valid: polarity packets whose events are all marked invalid */
+} sp_packet_counts;
 typedef struct sp_time_range {
     int64_t start, end;
 } sp_time_range;
 sp_status sp_aedat31_parse(const char *name, const uint8_t *bytes, size_t n, const sp_time_range *range,
-                           sp_events *out, size_t packets[2], sp_error *err);
+                           sp_events *out, sp_packet_counts *counts, sp_error *err);
 /* nmnist.c: 5-byte events of N-MNIST. */
 sp_status sp_nmnist_parse(const char *name, const uint8_t *bytes, size_t n, sp_events *out, sp_error *err);
 /* events.c: any of the two AEDAT formats, by the first line; refuses AEDAT 4 and others by name. */
 sp_status sp_aedat_parse(const char *name, const uint8_t *bytes, size_t n, sp_orientation orientation,
-                         sp_events *out, sp_error *err);
+                         sp_events *out, sp_packet_counts *counts, sp_error *err);
 /* A regular file as a whole, SP_E_DATA when there is none. Free *bytes with sp_free. */
 sp_status sp_recording_read(const char *path, uint8_t **bytes, size_t *n, sp_error *err);
 
@@ -50,6 +53,7 @@ sp_status sp_recording_read(const char *path, uint8_t **bytes, size_t *n, sp_err
 
 typedef struct sp_gesture_row {
     int32_t label; /* 0-based */
+    int32_t line;  /* of the labels file, counted from 1 */
     sp_time_range range;
 } sp_gesture_row;
 /* Rows of a labels file; *rows is freed with sp_free. */
@@ -64,7 +68,7 @@ sp_status sp_gesture_next_trial(const char *name, const char *text, size_t n, si
 typedef struct sp_recording {
     char *path;
     int32_t label;
-    bool timed; /* only the events of range */
+    int32_t line; /* > 0: of NAME_labels.csv, and only the events of range belong to the sample */
     sp_time_range range;
 } sp_recording;
 typedef struct sp_recordings {

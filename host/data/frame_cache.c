@@ -15,7 +15,7 @@
 #include "base/file.h"
 #include "data/events.h"
 
-enum { VERSION = 1, ORDER_MARK = 0x01020304, SLACK_BYTES = 1 << 16 };
+enum { VERSION = 2, ORDER_MARK = 0x01020304, SLACK_BYTES = 1 << 16 };
 
 struct sp_frame_cache {
     char *folder;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include "base/error.h"
 #include "data/events.h"
 
@@ -14,10 +15,13 @@ typedef struct line {
     size_t n;
 } line;
 
-/* The next line without its end and the blanks around it; false after the last. */
+/* The next line without its end, the blanks around it and a byte order mark at the beginning of the text;
+ * false after the last. */
 static bool next_line(const char *text, size_t n, size_t *at, line *out)
 {
     const char *end;
+    if (*at == 0 && n >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0)
+        *at = 3;
     if (*at >= n)
         return false;
     out->at = text + *at;
@@ -62,6 +66,18 @@ static bool read_row(const line *l, int64_t number[3])
     return at == l->n;
 }
 
+/* "class,startTime_usec,endTime_usec": words without numbers. */
+static bool is_heading(const line *l)
+{
+    bool letters = false;
+    for (size_t i = 0; i < l->n; i++) {
+        if (isdigit((unsigned char)l->at[i]))
+            return false;
+        letters = letters || isalpha((unsigned char)l->at[i]);
+    }
+    return letters;
+}
+
 static sp_status add_row(const char *name, const line *l, size_t line_number, sp_gesture_row **rows,
                          size_t *n_rows, sp_error *err)
 {
@@ -80,7 +96,7 @@ static sp_status add_row(const char *name, const line *l, size_t line_number, sp
     if (!grown)
         return SP_FAIL(err, SP_E_MEMORY, "%s: out of memory", name);
     *rows = grown;
-    grown[(*n_rows)++] = (sp_gesture_row){(int32_t)v[0] - 1, {v[1], v[2]}};
+    grown[(*n_rows)++] = (sp_gesture_row){(int32_t)v[0] - 1, (int32_t)line_number, {v[1], v[2]}};
     return SP_OK;
 }
 
@@ -88,15 +104,16 @@ sp_status sp_gesture_labels_parse(const char *name, const char *text, size_t n, 
                                   size_t *n_rows, sp_error *err)
 {
     size_t at = 0, number = 0;
+    bool first = true;
     line l;
     sp_status st = SP_OK;
     *rows = NULL;
     *n_rows = 0;
     while (st == SP_OK && next_line(text, n, &at, &l)) {
         number++;
-        if (l.n == 0 || (number == 1 && !isdigit((unsigned char)*l.at))) /* the heading */
-            continue;
-        st = add_row(name, &l, number, rows, n_rows, err);
+        if (l.n && !(first && is_heading(&l)))
+            st = add_row(name, &l, number, rows, n_rows, err);
+        first = first && l.n == 0;
     }
     if (st == SP_OK && *n_rows == 0)
         st = SP_FAIL(err, SP_E_DATA, "%s: byte %zu: no row of class,startTime_usec,endTime_usec", name, n);
@@ -117,7 +134,7 @@ sp_status sp_gesture_next_trial(const char *name, const char *text, size_t n, si
             return SP_OK;
     } while (l.n == 0);
     if (l.n > MOST_LINE || memchr(l.at, '/', l.n) || memchr(l.at, '\0', l.n) || l.n < 7 ||
-        memcmp(l.at + l.n - 6, ".aedat", 6) != 0)
+        strncasecmp(l.at + l.n - 6, ".aedat", 6) != 0)
         return SP_FAIL(err, SP_E_DATA,
                        "%s: byte %zu: \"%.*s\": not the name of an .aedat file in this folder", name,
                        (size_t)(l.at - text), l.n < 80 ? (int)l.n : 80, l.at);

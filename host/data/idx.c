@@ -187,25 +187,50 @@ static sp_status read_file(idx_file *f, uint32_t magic, size_t rank, sp_error *e
     return SP_OK;
 }
 
-/* Classes: what the set or the person says, else the largest label, but 10 at least (every set of the family
- * has). */
 static sp_status check_labels(const idx_file *f, int family_classes, const sp_dataset_options *o,
                               int *classes, sp_error *err)
 {
     int fixed = family_classes > 0 ? family_classes : o->classes;
-    int most = 10;
     for (size_t i = 0; i < f->dims[0]; i++) {
         int label = f->bytes[i];
         if (fixed > 0 && label >= fixed)
-            return SP_FAIL(err, SP_E_DATA,
-                           "%s: byte %zu: label %d of sample %zu is not in 0..%d; the file is damaged or "
-                           "of another set",
-                           f->path, i + LABELS_AT, label, i, fixed - 1);
-        if (label >= most)
-            most = label + 1;
+            return SP_FAIL(err, SP_E_DATA, "%s: byte %zu: label %d of sample %zu is not in 0..%d; %s",
+                           f->path, i + LABELS_AT, label, i + 1, fixed - 1,
+                           family_classes > 0 ? "the file is damaged or of another set"
+                                              : "set data.classes to more than the largest label, or leave "
+                                                "it "
+                                                "out");
+        if (label >= *classes)
+            *classes = label + 1;
     }
-    *classes = fixed > 0 ? fixed : most;
+    if (fixed > 0)
+        *classes = fixed;
     return SP_OK;
+}
+
+/* Classes: what the set or the person says, else from the labels of both splits, so that they agree, but 10
+ * at least (every set of the family has). */
+static sp_status find_classes(const char *folder, const idx_file *labels, int family_classes,
+                              const sp_dataset_options *o, int *classes, sp_error *err)
+{
+    idx_file other = {0};
+    sp_status st;
+    *classes = 10;
+    SP_TRY(check_labels(labels, family_classes, o, classes, err));
+    if (family_classes > 0 || o->classes > 0 ||
+        file_open(&other, folder, !o->train, "labels", "idx1", NULL) != SP_OK)
+        return SP_OK;
+    st = read_file(&other, MAGIC_LABELS, 1, err);
+    if (st == SP_OK)
+        st = check_labels(&other, family_classes, o, classes, err);
+    file_fini(&other);
+    return st;
+}
+
+static int32_t idx_label(const sp_dataset *ds, size_t i)
+{
+    const idx_state *s = ds->state;
+    return s->labels[i];
 }
 
 static sp_status idx_get(const sp_dataset *ds, sp_sample_request want, float *image, int32_t *label,
@@ -219,7 +244,7 @@ static sp_status idx_get(const sp_dataset *ds, sp_sample_request want, float *im
         return SP_FAIL(err, SP_E_DATA, "sample %zu of data set \"%s\", which has %zu", want.index,
                        ds->info.name, ds->info.count);
     sp_pixels_write(&s->form, (sp_pixel_source){s->pixels + want.index * bytes, 1, 0}, &d, image);
-    *label = s->labels[want.index];
+    *label = idx_label(ds, want.index);
     return SP_OK;
 }
 
@@ -252,6 +277,7 @@ static sp_status adopt(idx_file *images, idx_file *labels, int classes, const sp
                                  .width = (int)images->dims[2]};
     ds->state = s;
     ds->get = idx_get;
+    ds->label = idx_label;
     ds->close = idx_close;
     return SP_OK;
 }
@@ -269,7 +295,7 @@ sp_status sp_idx_open(const char *folder, int family_classes, const sp_dataset_o
     SP_TRY_GOTO(file_open(&labels, folder, o->train, "labels", "idx1", err));
     SP_TRY_GOTO(file_open(&images, folder, o->train, "images", "idx3", err));
     SP_TRY_GOTO(read_file(&labels, MAGIC_LABELS, 1, err));
-    SP_TRY_GOTO(check_labels(&labels, family_classes, o, &classes, err));
+    SP_TRY_GOTO(find_classes(folder, &labels, family_classes, o, &classes, err));
     SP_TRY_GOTO(read_file(&images, MAGIC_IMAGES, 3, err));
     if (images.dims[0] != labels.dims[0]) {
         st = SP_FAIL(err, SP_E_DATA,

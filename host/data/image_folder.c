@@ -296,6 +296,12 @@ static sp_status load(const images_state *s, workspace *w, const char *path, sp_
     return sp_image_resize(&w->resampler, &w->image, &window, w->sized, err);
 }
 
+static int32_t images_label(const sp_dataset *ds, size_t i)
+{
+    const images_state *s = ds->state;
+    return s->entries[i].label;
+}
+
 static sp_status images_get(const sp_dataset *ds, sp_sample_request want, float *image, int32_t *label,
                             sp_error *err)
 {
@@ -313,7 +319,7 @@ static sp_status images_get(const sp_dataset *ds, sp_sample_request want, float 
     if (st == SP_OK) {
         sp_pixel_draw d = sp_pixels_draw(&s->form, &r);
         sp_pixels_write(&s->form, (sp_pixel_source){w->sized, 3, 1}, &d, image);
-        *label = s->entries[want.index].label;
+        *label = images_label(ds, want.index);
     }
     give_workspace(s, w);
     return st;
@@ -360,6 +366,7 @@ sp_status sp_images_open(const char *folder, int classes, const sp_dataset_optio
         .count = s->n, .classes = classes, .channels = 3, .height = s->size, .width = s->size};
     ds->state = s;
     ds->get = images_get;
+    ds->label = images_label;
     ds->close = images_close;
     return SP_OK;
 }

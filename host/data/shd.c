@@ -239,8 +239,8 @@ sp_status sp_shd_read(const sp_shd *s, size_t i, float **times, int32_t **units,
         st = read_array(s, s->units, "/spikes/units", H5T_NATIVE_INT32, i, &u, &n_units, err);
     leave();
     if (st == SP_OK && n_units != *n)
-        st = SP_FAIL(err, SP_E_DATA, "%s: sample %zu has %zu times, but %zu units; damaged", s->path, i, *n,
-                     n_units);
+        st = SP_FAIL(err, SP_E_DATA, "%s: sample %zu has %zu times, but %zu units; damaged", s->path, i + 1,
+                     *n, n_units);
     if (st == SP_OK)
         st = check_spikes(s, i, t, u, *n, err);
     if (st != SP_OK) {

@@ -88,20 +88,24 @@ static float *write_frame(const sp_dataset *ds, const float *pattern, sp_rng *r,
     return out;
 }
 
+static int32_t synthetic_label(const sp_dataset *ds, size_t i)
+{
+    return (int32_t)(i % (size_t)ds->info.classes);
+}
+
 static sp_status synthetic_get(const sp_dataset *ds, sp_sample_request want, float *image, int32_t *label,
                                sp_error *err)
 {
     const synthetic_state *s = ds->state;
     size_t i = want.index;
     sp_rng r = sp_rng_make(s->seed, s->stream + i);
-    size_t class_ = i % (size_t)ds->info.classes;
 
+    *label = synthetic_label(ds, i);
     if (i >= ds->info.count)
         return SP_FAIL(err, SP_E_DATA, "sample %zu of data set \"synthetic\", which has %zu", i,
                        ds->info.count);
     for (int t = 0; t < (ds->info.frames ? ds->info.frames : 1); t++)
-        image = write_frame(ds, s->patterns + class_ * s->frame_items, &r, image);
-    *label = (int32_t)class_;
+        image = write_frame(ds, s->patterns + (size_t)*label * s->frame_items, &r, image);
     return SP_OK;
 }
 
@@ -183,6 +187,7 @@ sp_status sp_synthetic_open(const char *folder, int classes, const sp_dataset_op
     ds->info = info;
     ds->state = s;
     ds->get = synthetic_get;
+    ds->label = synthetic_label;
     ds->close = synthetic_close;
     return SP_OK;
 }

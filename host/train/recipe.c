@@ -27,7 +27,7 @@ static void set_defaults(sp_recipe *r)
 {
     r->name = "unnamed";
     r->data.std = 1;
-    r->data.classes = 10, r->data.channels = 1, r->data.height = 16, r->data.width = 16, r->data.count = 2000;
+    r->data.channels = 1, r->data.height = 16, r->data.width = 16, r->data.count = 2000;
     r->neuron = sp_neuron_default();
     r->method = SP_METHOD_SLTT;
     r->time_steps = 4, r->backprop_steps = 1;

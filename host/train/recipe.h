@@ -36,8 +36,9 @@ typedef struct sp_recipe {
         sp_event_options events; /* event sets */
         int encoding;            /* sp_encoding: still images as spike trains */
         int64_t train_limit, test_limit;
-        int64_t classes, channels, height, width, count, frames; /* synthetic */
-        bool noise;                                              /* synthetic: without patterns of classes */
+        int64_t classes;                                /* synthetic, idx; 0: the files tell */
+        int64_t channels, height, width, count, frames; /* synthetic */
+        bool noise;                                     /* synthetic: without patterns of classes */
     } data;
     sp_neuron neuron;
     sp_network network; /* parsed; moved into the graph by sp_session */

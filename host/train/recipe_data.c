@@ -120,6 +120,8 @@ sp_status spi_recipe_read_data(sp_recipe *r, const sp_yaml *m, sp_error *err)
     SP_TRY(sp_yaml_read_bool(m, "noise", &r->data.noise, err));
     if (!r->data.name)
         return sp_yaml_fail(m, err, "\"data\" needs a \"name\"");
+    if (!r->data.classes && strcmp(r->data.name, "synthetic") == 0)
+        r->data.classes = 10; /* of other sets 0: the files tell */
     return spi_recipe_read_events(r, m, err);
 }
 
@@ -155,5 +157,7 @@ void spi_recipe_print_data(const sp_recipe *r, sp_text *t)
                     (long long)r->data.classes, (long long)r->data.channels, (long long)r->data.height,
                     (long long)r->data.width, (long long)r->data.count, (long long)r->data.frames,
                     r->data.noise ? "true" : "false");
+    else if (r->data.classes)
+        sp_text_add(t, "  classes: %lld\n", (long long)r->data.classes);
     spi_recipe_print_events(r, t);
 }

@@ -10,7 +10,7 @@ static int64_t address_of(const sp_event *e)
     return (int64_t)e->y << 8 | (int64_t)e->x << 1 | e->p;
 }
 
-static void check_aedat2(const char *folder, const table *t, bool hashed)
+static void check_aedat2(const char *folder, const table *t, size_t special)
 {
     char path[1024];
     uint8_t *bytes = NULL;
@@ -20,8 +20,9 @@ static void check_aedat2(const char *folder, const table *t, bool hashed)
     sha256 s;
     snprintf(path, sizeof path, "%s/%s", folder, t->column[0]);
     cr_assert_eq(sp_recording_read(path, &bytes, &n, &err), SP_OK, "%s", err.text);
-    cr_assert_eq(sp_aedat_parse(path, bytes, n, SP_ORIENT_PLAIN, &e, &err), SP_OK, "%s", err.text);
-    cr_assert_eq(e.n, strtoull(t->column[2], NULL, 10), "%s: %zu events", path, e.n);
+    cr_assert_eq(sp_aedat_parse(path, bytes, n, SP_ORIENT_PLAIN, &e, &(sp_packet_counts){0}, &err), SP_OK,
+                 "%s", err.text);
+    cr_assert_eq(e.n + special, strtoull(t->column[2], NULL, 10), "%s: %zu events", path, e.n);
     cr_assert_eq(e.items[0].t, strtoll(t->column[3], NULL, 10), "%s", path);
     cr_assert_eq(e.items[e.n - 1].t, strtoll(t->column[4], NULL, 10), "%s", path);
     sha256_init(&s);
@@ -30,8 +31,8 @@ static void check_aedat2(const char *folder, const table *t, bool hashed)
         sha256_add64(&s, address_of(&e.items[k]));
         sha256_add64(&s, e.items[k].t);
     }
-    cr_assert_eq(on, strtoull(t->column[5], NULL, 10), "%s", path);
-    if (hashed)
+    cr_assert_eq(on + special, strtoull(t->column[5], NULL, 10), "%s", path);
+    if (!special)
         cr_assert_str_eq(sha256_end(&s), t->column[6], "%s", path);
     sp_events_free(&e);
     sp_free(bytes);
@@ -44,17 +45,17 @@ Test(aedat, reads_real_dvs128_recordings)
     NEEDS_SHARED("aedat2");
     t = table_open(SHARED "/aedat2/EVENTS.tsv");
     while (table_next(&t)) {
-        /* DAVIS addresses are refused (next test); one file has set bit 15 of some addresses, which is not
-         * kept */
+        /* DAVIS addresses are refused (next test); bit 15 of 318 addresses of one file marks special events
+         */
         if (strncmp(t.column[0], "davis", 5) == 0 || strncmp(t.column[0], "synth", 5) == 0)
             continue;
-        check_aedat2(SHARED "/aedat2", &t, strcmp(t.column[0], "rewritten_rotated.aedat") != 0);
+        check_aedat2(SHARED "/aedat2", &t, strcmp(t.column[0], "rewritten_rotated.aedat") == 0 ? 318 : 0);
         n++;
     }
     cr_assert_eq(n, 8);
     t = table_open(SHARED "/dvs128-objects/EVENTS.tsv");
     for (n = 0; table_next(&t); n++)
-        check_aedat2(SHARED "/dvs128-objects", &t, true);
+        check_aedat2(SHARED "/dvs128-objects", &t, 0);
     cr_assert_eq(n, 6 * 24);
 }
 
@@ -72,7 +73,9 @@ Test(aedat, refuses_other_cameras_and_versions)
         sp_events e = {0};
         sp_error err = {0};
         cr_assert_eq(sp_recording_read(files[i].path, &bytes, &n, &err), SP_OK, "%s", err.text);
-        cr_assert_eq(sp_aedat_parse(files[i].path, bytes, n, SP_ORIENT_DEFAULT, &e, &err), SP_E_DATA);
+        cr_assert_eq(sp_aedat_parse(files[i].path, bytes, n, SP_ORIENT_DEFAULT, &e, &(sp_packet_counts){0},
+                                    &err),
+                     SP_E_DATA);
         cr_assert_not_null(strstr(err.text, files[i].expect), "%s", err.text);
         cr_assert_not_null(strstr(err.text, files[i].path), "%s", err.text);
         sp_events_free(&e);
@@ -103,7 +106,8 @@ static void check_aedat31(const table *t)
 {
     char path[1024];
     uint8_t *bytes = NULL;
-    size_t n = 0, on = 0, packets[2];
+    size_t n = 0, on = 0;
+    sp_packet_counts packets = {0};
     bool whole = t->n == 9;
     sp_gesture_row row = {0};
     sp_events e = {0};
@@ -114,7 +118,7 @@ static void check_aedat31(const table *t)
         row = label_row(t->column[0], strtoull(t->column[1], NULL, 10));
         cr_assert_eq(row.label + 1, atoi(t->column[2]));
     }
-    cr_assert_eq(sp_aedat31_parse(path, bytes, n, whole ? NULL : &row.range, &e, packets, &err), SP_OK, "%s",
+    cr_assert_eq(sp_aedat31_parse(path, bytes, n, whole ? NULL : &row.range, &e, &packets, &err), SP_OK, "%s",
                  err.text);
     for (size_t k = 0; k < e.n; k++)
         on += e.items[k].p;
@@ -122,8 +126,8 @@ static void check_aedat31(const table *t)
     cr_assert_eq(on, strtoull(t->column[whole ? 5 : 4], NULL, 10), "%s", path);
     cr_assert_str_eq(hash_of_events(&e), t->column[whole ? 8 : 5], "%s", path);
     if (whole) {
-        cr_assert_eq(packets[0], strtoull(t->column[1], NULL, 10), "%s", path);
-        cr_assert_eq(packets[1], strtoull(t->column[2], NULL, 10), "%s", path);
+        cr_assert_eq(packets.all, strtoull(t->column[1], NULL, 10), "%s", path);
+        cr_assert_eq(packets.polarity, strtoull(t->column[2], NULL, 10), "%s", path);
         cr_assert_eq(e.items[0].t, strtoll(t->column[6], NULL, 10), "%s", path);
     }
     sp_events_free(&e);
@@ -160,7 +164,8 @@ Test(aedat, orientations)
     for (int i = 0; i < 4; i++) {
         sp_events e = {0};
         sp_error err = {0};
-        cr_assert_eq(sp_aedat_parse("made", m.b, m.n, kinds[i], &e, &err), SP_OK, "%s", err.text);
+        cr_assert_eq(sp_aedat_parse("made", m.b, m.n, kinds[i], &e, &(sp_packet_counts){0}, &err), SP_OK,
+                     "%s", err.text);
         cr_assert_eq(e.n, 2);
         for (int k = 0; k < 2; k++) {
             const sp_event *g = &e.items[k], *w = &expect[i][k];
@@ -192,6 +197,55 @@ Test(aedat, header_ends_where_it_ends_and_the_clock_wraps)
     }
 }
 
+static sp_status parse2(const made *m, sp_events *e, sp_error *err)
+{
+    *e = (sp_events){0};
+    *err = (sp_error){0};
+    return sp_aedat2_parse("made", m->b, m->n, SP_ORIENT_PLAIN, e, err);
+}
+
+/* Events a few microseconds late belong to the time in front of the wrap, also when they come first. */
+Test(aedat, late_events_do_not_wrap_the_clock)
+{
+    static const uint32_t times[] = {0xffffff00u, 0xfffffff0u, 0x10, 0xfffffffbu, 0x20, 0xfffffffcu, 0x30};
+    static const int64_t expect[] = {0xffffff00,  0xfffffff0, 0x100000010, 0xfffffffb,
+                                     0x100000020, 0xfffffffc, 0x100000030};
+    made m = {.n = 0}, first = {.n = 0};
+    sp_events e;
+    sp_error err;
+    made_text(&m, header2);
+    for (size_t k = 0; k < 7; k++)
+        made_aedat2(&m, 1, 2, 0, times[k]);
+    cr_assert_eq(parse2(&m, &e, &err), SP_OK, "%s", err.text);
+    for (size_t k = 0; k < 7; k++)
+        cr_assert_eq(e.items[k].t, expect[k], "event %zu at %lld", k, (long long)e.items[k].t);
+    sp_events_free(&e);
+    made_text(&first, header2);
+    made_aedat2(&first, 1, 2, 0, 3);
+    made_aedat2(&first, 1, 2, 0, 0xfffffffeu);
+    made_aedat2(&first, 1, 2, 0, 4);
+    cr_assert_eq(parse2(&first, &e, &err), SP_OK, "%s", err.text);
+    cr_assert(e.items[0].t == 3 && e.items[1].t == -2 && e.items[2].t == 4);
+    sp_events_free(&e);
+}
+
+Test(aedat, special_events_are_no_pixels)
+{
+    made m = {.n = 0};
+    sp_events e;
+    sp_error err;
+    made_text(&m, header2);
+    made_aedat2(&m, 0, 128, 0, 5); /* bit 15 */
+    cr_assert_eq(parse2(&m, &e, &err), SP_E_DATA);
+    cr_assert_not_null(strstr(err.text, "special events only"), "%s", err.text);
+    sp_events_free(&e);
+    made_aedat2(&m, 3, 4, 1, 6);
+    made_aedat2(&m, 1, 255, 1, 7);
+    cr_assert_eq(parse2(&m, &e, &err), SP_OK, "%s", err.text);
+    cr_assert(e.n == 1 && e.items[0].x == 3 && e.items[0].y == 4 && e.items[0].t == 6);
+    sp_events_free(&e);
+}
+
 static const char *const header31 = "#!AER-DAT3.1\r\n#Format: RAW\r\n#Source 1: DVS128\r\n#!END-HEADER\r\n";
 
 /* Two polarity packets, the second after an overflow and with unused room, and others between them. */
@@ -215,20 +269,41 @@ static void make31(made *m)
 Test(aedat, skips_packets_and_joins_the_clock)
 {
     made m = {.n = 0};
-    size_t packets[2];
+    sp_packet_counts packets = {0};
     sp_events e = {0};
     sp_error err = {0};
     sp_time_range range = {0x7fffffff, 0x80000005ll};
     make31(&m);
-    cr_assert_eq(sp_aedat31_parse("made", m.b, m.n, NULL, &e, packets, &err), SP_OK, "%s", err.text);
-    cr_assert(e.n == 3 && packets[0] == 4 && packets[1] == 2);
+    cr_assert_eq(sp_aedat31_parse("made", m.b, m.n, NULL, &e, &packets, &err), SP_OK, "%s", err.text);
+    cr_assert(e.n == 3 && packets.all == 4 && packets.polarity == 2);
     cr_assert(e.items[0].t == 0x7ffffff0 && e.items[0].x == 5 && e.items[0].y == 6 && e.items[0].p == 1);
     cr_assert(e.items[1].t == 0x7fffffff && e.items[1].x == 127 && e.items[1].p == 0);
     cr_assert(e.items[2].t == 0x80000005ll && e.items[2].y == 127);
     e.n = 0;
-    cr_assert_eq(sp_aedat31_parse("made", m.b, m.n, &range, &e, NULL, &err), SP_OK);
+    cr_assert_eq(sp_aedat31_parse("made", m.b, m.n, &range, &e, &packets, &err), SP_OK);
     cr_assert_eq(e.n, 1, "the start is in, the end is out");
     cr_assert_eq(e.items[0].t, 0x7fffffff);
+    sp_events_free(&e);
+}
+
+/* x tells which events were taken: the packets have valid and invalid ones, invalid ones alone, none. */
+Test(aedat, valid_bits_count_where_a_packet_has_some)
+{
+    made m = {.n = 0};
+    sp_packet_counts packets = {0};
+    sp_events e = {0};
+    sp_error err = {0};
+    made_text(&m, header31);
+    made_packet(&m, 1, 8, 0, 3, 3);
+    for (unsigned x = 0; x < 3; x++)
+        made_little(&m, (uint64_t)x << 17 | (x == 1), 4), made_little(&m, x, 4);
+    made_packet(&m, 1, 8, 0, 2, 2);
+    for (unsigned x = 3; x < 5; x++)
+        made_little(&m, (uint64_t)x << 17, 4), made_little(&m, x, 4);
+    made_packet(&m, 1, 8, 0, 0, 0);
+    cr_assert_eq(sp_aedat31_parse("made", m.b, m.n, NULL, &e, &packets, &err), SP_OK, "%s", err.text);
+    cr_assert(e.n == 3 && e.items[0].x == 1 && e.items[1].x == 3 && e.items[2].x == 4);
+    cr_assert(packets.polarity == 3 && packets.none_valid == 1);
     sp_events_free(&e);
 }
 
@@ -243,7 +318,7 @@ static sp_status parse_copy(const uint8_t *bytes, size_t n, sp_error *err)
     cr_assert_not_null(copy);
     memcpy(copy, bytes, n);
     memset(err, 0, sizeof *err);
-    st = sp_aedat_parse("some/file.aedat", copy, n, SP_ORIENT_DEFAULT, &e, err);
+    st = sp_aedat_parse("some/file.aedat", copy, n, SP_ORIENT_DEFAULT, &e, &(sp_packet_counts){0}, err);
     cr_assert((st == SP_OK) == (err->text[0] == '\0'));
     cr_assert(st == SP_OK || strstr(err->text, "some/file.aedat"), "%s", err->text);
     cr_assert(st == SP_OK || strstr(err->text, "byte "), "%s", err->text);
@@ -298,8 +373,8 @@ Test(aedat, damaged_packets)
         {"events of no bytes", 4, 4, 0, {"polarity events of 0 bytes", "damaged"}},
         {"time elsewhere", 8, 4, 0, {"time at 0", "damaged"}},
         {"more events than room", 20, 4, 3, {"3 events in room for 2", "damaged"}},
-        {"x outside", 28, 4, 128u << 17, {"x 128", "outside"}},
-        {"y outside", 28, 4, 200u << 2, {"y 200", "outside"}},
+        {"x outside", 28, 4, 128u << 17 | 1, {"x 128", "outside"}},
+        {"y outside", 28, 4, 200u << 2 | 1, {"y 200", "outside"}},
     };
     for (size_t k = 0; k < sizeof damages / sizeof *damages; k++) {
         const damage *d = &damages[k];
@@ -402,7 +477,11 @@ Test(aedat, gesture_labels)
                {"class,s,e\n1,5,6,7\n", ":2: \"1,5,6,7\""},
                {"class,s,e\n1,-5,6\n", ":2: \"1,-5,6\""},
                {"class,s,e\n1,99999999999999999999,6\n", ":2:"},
-               {"class,s,e\n\x01\x02\xff\n", ":2:"}};
+               {"class,s,e\n\x01\x02\xff\n", ":2:"},
+               {"\"1\",0,4\n2,4,8\n", ":1: \"\"1\",0,4\""},
+               {"-1,0,4\n2,4,8\n", ":1: \"-1,0,4\""},
+               {"1,0,4x\n2,4,8\n", ":1: \"1,0,4x\""},
+               {"class,s,e\nclass,s,e\n1,5,6\n", ":2: \"class,s,e\""}};
     sp_gesture_row *rows = NULL;
     size_t n = 0;
     sp_error err = {0};
@@ -422,9 +501,29 @@ Test(aedat, gesture_labels)
     }
 }
 
+/* A byte order mark, blank lines and a heading take no row away. */
+Test(aedat, gesture_labels_keep_their_first_row)
+{
+    static const char *const texts[] = {"1,0,4\n2,4,8\n",
+                                        "\xef\xbb\xbf"
+                                        "1,0,4\n2,4,8\n",
+                                        "\xef\xbb\xbf\"class\",\"start\",\"end\"\r\n1,0,4\n2,4,8\n",
+                                        "\n\nclass,s,e\n1,0,4\n2,4,8\n"};
+    static const int lines[] = {1, 1, 2, 4};
+    for (size_t i = 0; i < 4; i++) {
+        sp_gesture_row *rows = NULL;
+        size_t n = 0;
+        sp_error err = {0};
+        cr_assert_eq(sp_gesture_labels_parse("l.csv", texts[i], strlen(texts[i]), &rows, &n, &err), SP_OK,
+                     "%s", err.text);
+        cr_assert(n == 2 && rows[0].label == 0 && rows[0].line == lines[i] && rows[1].label == 1, "%zu", i);
+        sp_free(rows);
+    }
+}
+
 static void make_gestures(const char *trials)
 {
-    static const char *const labels = "class,s,e\n2,2147483632,2147483647\n11,2147483647,2147483654\n";
+    static const char *const labels = "class,s,e\n2,2147483632,2147483647\n11,2147483647,2147483654\n3,1,2\n";
     made m = {.n = 0};
     scratch_make();
     make31(&m);
@@ -457,12 +556,12 @@ Test(aedat, gesture_lists)
         cr_assert_not_null(strstr(err.text, bad[i].expect), "no \"%s\" in \"%s\"", bad[i].expect, err.text);
         scratch_remove();
     }
-    make_gestures("user01_x.aedat\r\n\r\n");
+    make_gestures("\xef\xbb\xbfuser01_x.aedat\r\n\r\n");
     cr_assert_eq(open_events("dvs128-gesture", scratch_path("set"), 0, &ds, &err), SP_E_DATA);
     cr_assert(strstr(err.text, "trials_to_test.txt") && strstr(err.text, "DvsGesture.tar.gz"), "%s",
               err.text);
     cr_assert_eq(open_events("dvs128-gesture", scratch_path("set"), 1, &ds, &err), SP_OK, "%s", err.text);
-    cr_assert(ds->info.count == 2 && ds->info.classes == 11 && ds->info.frames == 2 &&
+    cr_assert(ds->info.count == 3 && ds->info.classes == 11 && ds->info.frames == 2 &&
               ds->info.channels == 2 && ds->info.height == 128 && ds->info.width == 128);
     {
         static float frames[2 * 128 * 128 * 2];
@@ -478,6 +577,9 @@ Test(aedat, gesture_lists)
         cr_assert_eq(frames[127 * 2], 1.0f);
         cr_assert_eq(frames[128 * 128 * 2 + 127 * 128 * 2 + 1], 1.0f);
         cr_assert_eq(ds->get(ds, (sp_sample_request){.index = 2}, frames, &label, &err), SP_E_DATA);
+        cr_assert(strstr(err.text, "user01_x_labels.csv:4: ") && strstr(err.text, "no event from 1 to 2"),
+                  "%s", err.text);
+        cr_assert_eq(ds->get(ds, (sp_sample_request){.index = 3}, frames, &label, &err), SP_E_DATA);
         scratch_write("set/DvsGesture/user01_x.aedat", "#!AER-DAT3.1\n#", 14);
         cr_assert_eq(ds->get(ds, (sp_sample_request){.index = 0}, frames, &label, &err), SP_E_DATA);
         cr_assert(strstr(err.text, "user01_x.aedat") && strstr(err.text, "byte 14"), "%s", err.text);
@@ -553,6 +655,62 @@ Test(aedat, real_class_folders)
     free(get_sample(ds, 0, &label, sums)); /* box_21 */
     cr_assert_eq(sums[0] + sums[1], 4901.0, "%g", sums[0] + sums[1]);
     sp_dataset_close(&ds);
+}
+
+static char heard[4096];
+
+static void listen(void *ctx, sp_log_level level, const char *text)
+{
+    (void)ctx;
+    if (level == SP_LOG_WARNING)
+        snprintf(heard + strlen(heard), sizeof heard - strlen(heard), "%s\n", text);
+}
+
+/* Endings in capitals, invalid events and special ones, a folder without recordings, a class too small to
+ * train. */
+Test(aedat, folders_of_all_sorts)
+{
+    static float frames[2 * 128 * 128 * 2];
+    char folder[600];
+    int32_t label;
+    made old = {.n = 0}, invalid = {.n = 0}, silent = {.n = 0};
+    sp_dataset *ds;
+    sp_error err;
+    made_text(&old, header2);
+    for (uint32_t k = 0; k < 4; k++)
+        made_aedat2(&old, k, 0, 0, k);
+    made_text(&invalid, header31);
+    made_packet(&invalid, 1, 8, 0, 2, 2);
+    made_little(&invalid, 0, 8);
+    made_little(&invalid, 0, 8);
+    made_text(&silent, header31);
+    made_packet(&silent, 1, 8, 0, 0, 0);
+    scratch_make();
+    snprintf(folder, sizeof folder, "%s", scratch_path("set"));
+    scratch_write("set/a/0.AEDAT", old.b, old.n);
+    scratch_write("set/a/1.Aedat", invalid.b, invalid.n);
+    scratch_write("set/a/2.aedat", invalid.b, invalid.n);
+    scratch_write("set/a/3.aedat", silent.b, silent.n);
+    scratch_write("set/a/4.aedat", old.b, old.n);
+    scratch_write("set/b/0.AEDAT", old.b, old.n);
+    scratch_write("set/c/readme.txt", "x", 1);
+    sp_log_install(listen, NULL);
+    cr_assert_eq(open_events("aedat-folder", folder, 1, &ds, &err), SP_OK, "%s", err.text);
+    cr_assert(ds->info.count == 4 && ds->info.classes == 2, "%zu", ds->info.count);
+    cr_assert(strstr(heard, "no classes: c\n") && strstr(heard, "1 of 2 classes have no training sample: 1"),
+              "%s", heard);
+    heard[0] = '\0';
+    for (size_t i = 0; i < 3; i++)
+        cr_assert_eq(ds->get(ds, (sp_sample_request){.index = i}, frames, &label, &err), SP_OK, "%s",
+                     err.text);
+    cr_assert_not_null(strstr(heard, "1.Aedat: 1 of 1 packets mark all of their events as invalid"), "%s",
+                       heard);
+    cr_assert_null(strstr(heard, "2.aedat:"), "said once: %s", heard);
+    cr_assert_eq(ds->get(ds, (sp_sample_request){.index = 3}, frames, &label, &err), SP_E_DATA);
+    cr_assert_not_null(strstr(err.text, "a/3.aedat: a recording without any event"), "%s", err.text);
+    sp_dataset_close(&ds);
+    sp_log_install(NULL, NULL);
+    scratch_remove();
 }
 
 static void make_classes(int per_class)

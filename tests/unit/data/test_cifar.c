@@ -151,7 +151,7 @@ Test(cifar, damage_names_file_and_byte)
     bytes = make_records(0, 3, 10);
     bytes[2 * RECORD10] = 10;
     cr_assert_neq(parse(&ten, bytes, 3 * RECORD10, &err), SP_OK);
-    cr_assert_not_null(strstr(err.text, "byte 6146: label 10 of record 2"), "%s", err.text);
+    cr_assert_not_null(strstr(err.text, "byte 6146: label 10 of sample 3"), "%s", err.text);
     cr_assert_neq(parse(&ten, bytes, 2 * RECORD10 + 5, &err), SP_OK);
     cr_assert_not_null(strstr(err.text, "byte 6146 is cut off"), "%s", err.text);
     cr_assert_neq(parse(&ten, bytes, 0, &err), SP_OK);

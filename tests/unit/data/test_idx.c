@@ -214,18 +214,42 @@ Test(idx, checks_labels)
     cr_assert_eq(ds->info.classes, 26);
     sp_dataset_close(&ds);
     cr_assert_eq(open_folder("mnist", &ds, &err), SP_E_DATA);
-    cr_assert_not_null(strstr(err.text, "byte 9: label 25 of sample 1"), "%s", err.text);
+    cr_assert_not_null(strstr(err.text, "byte 9: label 25 of sample 2"), "%s", err.text);
     o.path = folder;
     labels[9] = 0;
     write_plain("train-labels-idx1-ubyte", labels, LABEL_BYTES);
     cr_assert_eq(sp_dataset_open(&o, &ds, &err), SP_E_DATA);
-    cr_assert_not_null(strstr(err.text, "byte 10: label 9 of sample 2 is not in 0..7"), "%s", err.text);
+    cr_assert_not_null(strstr(err.text, "byte 10: label 9 of sample 3 is not in 0..7"), "%s", err.text);
+    cr_assert_not_null(strstr(err.text, "data.classes"), "%s", err.text);
     o.classes = 257;
     cr_assert_eq(sp_dataset_open(&o, &ds, &err), SP_E_CONFIG);
     o.classes = 40;
     cr_assert_eq(sp_dataset_open(&o, &ds, &err), SP_OK, "%s", err.text);
     cr_assert_eq(ds->info.classes, 40);
     sp_dataset_close(&ds);
+    remove_folder();
+}
+
+/* A class that only one split has is a class of both, or a checkpoint would not fit the other split. */
+Test(idx, classes_are_those_of_both_splits)
+{
+    uint8_t images[IMAGE_BYTES], labels[LABEL_BYTES];
+    sp_error err = {0};
+    make_folder();
+    good_images(images);
+    memcpy(labels, label_file, LABEL_BYTES);
+    write_plain("train-images-idx3-ubyte", images, IMAGE_BYTES);
+    write_plain("train-labels-idx1-ubyte", labels, LABEL_BYTES);
+    labels[9] = 12;
+    write_plain("t10k-images-idx3-ubyte", images, IMAGE_BYTES);
+    write_packed("t10k-labels-idx1-ubyte.gz", labels, LABEL_BYTES);
+    for (int train = 0; train < 2; train++) {
+        sp_dataset_options o = {.name = "idx", .path = folder, .train = train};
+        sp_dataset *ds = NULL;
+        cr_assert_eq(sp_dataset_open(&o, &ds, &err), SP_OK, "%s", err.text);
+        cr_assert_eq(ds->info.classes, 13);
+        sp_dataset_close(&ds);
+    }
     remove_folder();
 }
 

@@ -152,7 +152,9 @@ enum {
     NAN_TIME,
     NEGATIVE_UNIT,
     FLAT,
-    N_KINDS
+
+    N_KINDS,
+    SILENT /* good, but for its spikes */
 };
 
 static const char *make_file(int kind)
@@ -162,6 +164,8 @@ static const char *make_file(int kind)
     hid_t file = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
     spikes s[3];
     memcpy(s, three, sizeof s);
+    for (int i = 0; kind == SILENT && i < 3; i++)
+        s[i].n = 0;
     if (kind == BAD_UNIT || kind == NEGATIVE_UNIT)
         s[2].u[1] = kind == BAD_UNIT ? 700 : -1;
     if (kind == BAD_TIME || kind == NAN_TIME)
@@ -214,6 +218,42 @@ Test(shd, bins)
     cr_assert_eq(ds->get(ds, (sp_sample_request){.index = 2}, frames, &label, &err), SP_OK, "%s", err.text);
     cr_assert(frames[7] == 4.0f && frames[6 * 700 + 8] == 2.0f && frames[10 * 700 + 9] == 2.0f);
     sp_dataset_close(&ds);
+    scratch_remove();
+}
+
+static int heard;
+
+static void listen(void *ctx, sp_log_level level, const char *text)
+{
+    (void)ctx;
+    heard += level == SP_LOG_WARNING && strstr(text, "sample 2 has no spikes") != NULL;
+}
+
+Test(shd, samples_without_spikes)
+{
+    sp_dataset_options o = {.name = "shd", .train = 1, .frames = 2};
+    static float frames[2 * 700];
+    char folder[600];
+    scratch_make();
+    snprintf(folder, sizeof folder, "%s", scratch_path("set"));
+    o.path = folder;
+    sp_log_install(listen, NULL);
+    for (int silent = 0; silent < 2; silent++) {
+        sp_dataset *ds = NULL;
+        sp_error err = {0};
+        sp_status st = SP_OK;
+        int32_t label;
+        make_file(silent ? SILENT : GOOD);
+        cr_assert_eq(sp_dataset_open(&o, &ds, &err), SP_OK, "%s", err.text);
+        heard = 0;
+        for (size_t k = 0; k < 6 && st == SP_OK; k++)
+            st = ds->get(ds, (sp_sample_request){.index = k % 3}, frames, &label, &err);
+        cr_assert_eq(st, silent ? SP_E_DATA : SP_OK, "%s", err.text);
+        cr_assert(silent ? strstr(err.text, "none of its 3 samples has a spike") != NULL : heard == 1, "%s",
+                  err.text);
+        sp_dataset_close(&ds);
+    }
+    sp_log_install(NULL, NULL);
     scratch_remove();
 }
 
