@@ -106,6 +106,18 @@ static sp_status report_guard(const sp_check_arena *a, const sp_check_case *c, u
                    after ? "past the end of" : "before the start of", name);
 }
 
+/* Whether the device holds anything at all of what it was given. A kernel that writes where it should not
+ * leaves most of the guard words alone; transfers that do nothing leave none. */
+static sp_status check_transfers(const sp_check_arena *a, sp_error *err)
+{
+    for (uint64_t w = 0; w < GUARD_WORDS; w++)
+        if (a->back[w] == a->image[w] || a->back[a->words - 1 - w] == a->image[a->words - 1 - w])
+            return SP_OK;
+    return SP_FAIL(err, SP_E_MISMATCH,
+                   "nothing was written: the device gives back none of what was sent to it, so its driver's "
+                   "transfers do nothing (or not what they should)");
+}
+
 /* Words that no buffer owns, and inputs that no output shares, must be as they were. */
 static sp_status check_untouched(const sp_check_arena *a, const sp_check_case *c, sp_error *err)
 {
@@ -167,7 +179,9 @@ sp_status sp_check_arena_run(sp_check_arena *a, sp_check_case *c, sp_launch *lau
     SP_TRY(sp_device_write(a->dev, all, a->image, a->words * 4, true, err));
     SP_TRY(sp_launch_enqueue(launch, ranges, work, &dyn, c->call.op->id, err));
     SP_TRY(sp_device_finish(a->dev, err));
+    memset(a->back, 0, a->words * 4); /* a read that does nothing must not leave an earlier answer there */
     SP_TRY(sp_device_read(a->dev, all, a->back, a->words * 4, err));
+    SP_TRY(check_transfers(a, err));
     for (int i = 0; i < c->n_buffers; i++)
         if (c->buffers[i].present)
             memcpy(c->buffers[i].got, a->back + a->at[i], (size_t)c->buffers[i].words * 4);

@@ -118,10 +118,14 @@ static const char *const neurons[] = {"lif", "if"};
 static const struct {
     const char *name;
     int aux, adapt, learn;
-} ext_neurons[] = {{"plif", 0, 0, 1}, {"cuba_lif", 1, 0, 0}, {"alif", 1, 1, 0}};
+} ext_neurons[] = {{"plif", 0, 0, 1},
+                   {"cuba_lif", 1, 0, 0},
+                   {"alif", 1, 1, 0},
+                   {"cuba_plif", 1, 0, 1},
+                   {"palif", 1, 1, 1}}; /* every combination that `uses:` allows */
 static const char *const surrogates[] = {"triangle", "rectangle",    "sigmoid",  "atan",
                                          "erf",      "fast_sigmoid", "gaussian", "piecewise_exp"};
-enum { N_NEURONS = 2, N_EXT_NEURONS = 3, N_SURROGATES = 8 };
+enum { N_NEURONS = 2, N_EXT_NEURONS = 5, N_SURROGATES = 8 };
 
 static bool has_int(const sp_op *op, const char *name)
 {
@@ -284,7 +288,7 @@ static bool letters_fit(const sp_op *op, const char *const *names)
     return sizes == known + (computed ? 2 : 0);
 }
 
-/* An odd step visits every setting of a power of two once before it repeats. Where there are three models
+/* An odd step visits every setting of a power of two once before it repeats. Where there are several models
  * each takes its turn, with a step whose bits are mixed: their settings are many more than the calls. */
 static unsigned nth_setting(const sp_op *op, unsigned turn, unsigned settings)
 {
@@ -351,6 +355,19 @@ size_t sp_check_calls(const sp_op *op, bool quick, sp_op_call *out, size_t max)
     return n_half_flags(op) ? add_calls(op, list, quick, true, out, n, max) : n;
 }
 
+/* The model itself where it has a C formula, else one that has and that uses the same. */
+static const char *stand_in_of(const sp_op_call *like)
+{
+    if (!like->neuron || sp_neuron_ref_find(like->neuron))
+        return like->neuron;
+    for (int i = 0; i < N_EXT_NEURONS && has_flag(like->op, "LEARN"); i++)
+        if (ext_neurons[i].aux == sp_call_flag(like, "AUX") &&
+            ext_neurons[i].adapt == sp_call_flag(like, "ADAPT") &&
+            ext_neurons[i].learn == sp_call_flag(like, "LEARN"))
+            return ext_neurons[i].name;
+    return neurons[0];
+}
+
 size_t sp_check_calls_like(const sp_op_call *like, bool few, sp_op_call *out, size_t max)
 {
     size_t list = list_of(like->op), n = 0;
@@ -361,7 +378,7 @@ size_t sp_check_calls_like(const sp_op_call *like, bool few, sp_op_call *out, si
             continue;
         sp_op_call c = call_of_shape(like->op, list, s);
         memcpy(c.flags, like->flags, sizeof c.flags);
-        c.neuron = like->neuron && !sp_neuron_ref_find(like->neuron) ? neurons[0] : like->neuron;
+        c.neuron = stand_in_of(like);
         c.surrogate = like->surrogate;
         sp_surrogate_ref_grad(c.surrogate ? c.surrogate : "", 0, 1, &known);
         if (c.surrogate && !known)

@@ -68,11 +68,6 @@ void sp_check_arena_fini(sp_check_arena *a);
 sp_status sp_check_arena_run(sp_check_arena *a, sp_check_case *c, sp_launch *launch, bool shared,
                              sp_error *err);
 
-/* A variant's `when` and extensions on this device; the device types it is meant for do not matter here, so
- * that a GPU's kernel is checked on a CPU. */
-bool sp_check_applies(const sp_variant *v, const sp_device *dev, const sp_op_call *call,
-                      const int64_t *tune_values);
-
 /* Checks one call; used for calls that are not in sp_check_calls. */
 /* tune_values NULL: the defaults. */
 sp_status sp_check_call(sp_registry *reg, sp_device *dev, sp_variant *v, const sp_op_call *call,

@@ -23,24 +23,10 @@ typedef struct session {
     double tolerance;
 } session;
 
-bool sp_check_applies(const sp_variant *v, const sp_device *dev, const sp_op_call *call,
-                      const int64_t *tune_values)
+/* The device types it is meant for do not matter here, so that a GPU's kernel is checked on a CPU. */
+static bool applies(const session *s, const sp_op_call *call, const int64_t *tunes)
 {
-    for (const char *at = v->needs_extensions; at && *at;) {
-        size_t n = strcspn(at, " ");
-        char name[128];
-        snprintf(name, sizeof name, "%.*s", (int)n, at);
-        if (n && (!dev->info.extensions || !strstr(dev->info.extensions, name)))
-            return false;
-        at += n + (at[n] == ' ');
-    }
-    if (!sp_variant_knows_half(v, call))
-        return false;
-    if (!v->when)
-        return true;
-    sp_variant_scope scope = {.variant = v, .call = call, .dev = dev, .tune_values = tune_values};
-    int64_t value = 0;
-    return sp_expr_eval(v->when, sp_variant_lookup, &scope, &value, NULL) == SP_OK && value != 0;
+    return sp_variant_can_run(s->variant, s->dev, call, tunes, NULL, 0);
 }
 
 /* Work of a call: its flops, or the elements it touches. */
@@ -170,7 +156,7 @@ static bool too_slow(const session *s, const sp_op_call *calls, size_t n, size_t
     if (!(s->dev->info.quirks & SP_QUIRK_SLOW_SIMULATOR) || cost_of(&calls[i]) <= slow_simulator_flops)
         return false;
     for (size_t k = 0; k < n; k++)
-        if (sp_check_applies(s->variant, s->dev, &calls[k], tunes) &&
+        if (applies(s, &calls[k], tunes) &&
             (cost_of(&calls[k]) < cost_of(&calls[i]) || (k < i && cost_of(&calls[k]) <= cost_of(&calls[i]))))
             return true;
     return false;
@@ -188,7 +174,7 @@ static sp_status check_calls(session *s, const sp_check_options *o, const int64_
           : SP_FAIL(err, SP_E_FAILED, "no shapes are known for op %s: add them to host/check/calls.c",
                     s->variant->op->id);
     for (size_t i = 0; i < n && st == SP_OK; i++) {
-        if (!sp_check_applies(s->variant, s->dev, &calls[i], tunes) || too_slow(s, calls, n, i, tunes))
+        if (!applies(s, &calls[i], tunes) || too_slow(s, calls, n, i, tunes))
             s->report->shapes_not_applicable++;
         else
             st = check_call(s, &calls[i], tunes, err);

@@ -39,7 +39,12 @@ size_t sp_check_calls_like(const sp_op_call *like, bool few, sp_op_call *out, si
 sp_status sp_check_fragment(sp_registry *reg, sp_device *dev, sp_fragment *f, sp_check_report *report,
                             sp_error *err);
 
-/* An sp_registry.trust: quick check, remembered per device, driver and source in the user's cache folder. */
+/* Makes reg ask the check before it chooses: sp_check_trust and sp_check_trust_fragment. */
+void sp_check_install(sp_registry *reg);
+/* An sp_registry.trust: quick check, remembered per device, driver and source in the user's cache folder. Of
+ * the reference kernels one of each op family is checked, where no variant of the family has passed. */
 sp_status sp_check_trust(void *ctx, sp_device *dev, sp_variant *v, const sp_op_call *call, sp_error *err);
+/* The same for a fragment: sp_check_fragment, remembered. */
+sp_status sp_check_trust_fragment(void *ctx, sp_device *dev, sp_fragment *f, sp_error *err);
 
 #endif

@@ -254,10 +254,11 @@ static void put_neuron_points(sp_check_case *c)
 static sp_status differs(const sp_check_case *c, const char *what, int i, double got, double right,
                          sp_error *err)
 {
-    return SP_FAIL(err, SP_E_MISMATCH, "%s is %.9g, should be %.9g at v=%g x=%g u=%g s=%g%s", what, got,
+    return SP_FAIL(err, SP_E_MISMATCH, "%s is %.9g, should be %.9g at v=%g x=%g u=%g s=%g%s%s", what, got,
                    right, (double)sp_point_get(c, "v", i), (double)sp_point_get(c, "x", i),
                    (double)sp_point_get(c, "u", i), (double)sp_point_get(c, "s", i),
-                   sp_call_flag(&c->call, "HARD") ? ", hard reset" : ", soft reset");
+                   sp_call_flag(&c->call, "HARD") ? ", hard reset" : ", soft reset",
+                   strncmp(what, "neuron_d_charge", 15) == 0 ? SP_CHARGE_IS_LINEAR : "");
 }
 
 static sp_status check_neuron_formula(const sp_check_case *c, const char *name, sp_check_report *report,
@@ -364,8 +365,10 @@ sp_status sp_check_fragment(sp_registry *reg, sp_device *dev, sp_fragment *f, sp
     if (!report)
         report = &own;
     *report = own;
-    sp_status st = f->kind == SP_FRAGMENT_NEURON ? check_neuron(reg, dev, f, report, err)
-                                                 : check_surrogate(reg, dev, f, report, err);
+    sp_status st = sp_check_signatures(f, err);
+    if (st == SP_OK)
+        st = f->kind == SP_FRAGMENT_NEURON ? check_neuron(reg, dev, f, report, err)
+                                           : check_surrogate(reg, dev, f, report, err);
     if (st == SP_OK && f->uses)
         st = sp_check_neuron_extra(reg, dev, f, report, err);
     if (st != SP_OK)

@@ -34,6 +34,15 @@ sp_status sp_fragment_run(sp_registry *reg, sp_device *dev, sp_check_case *c, co
 bool sp_point_between(double difference, double a, double b, double c, double allowed);
 void sp_fragment_note(sp_check_report *report, double error, double allowed);
 
+/* Why: between time steps the kernels keep u alone, so neither v nor x is there when a gradient is computed.
+ */
+#define SP_CHARGE_IS_LINEAR                                                                                  \
+    "; the charge of a neuron must be linear in v and x: its slopes may depend on the settings alone"
+
+/* SP_E_MISMATCH names the first function that is defined with another number of arguments than it is called
+ * with. */
+sp_status sp_check_signatures(const sp_fragment *f, sp_error *err);
+
 /* What a model has beyond u (fragment_ext.c). */
 sp_status sp_check_neuron_extra(sp_registry *reg, sp_device *dev, const sp_fragment *f,
                                 sp_check_report *report, sp_error *err);

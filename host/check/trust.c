@@ -146,7 +146,7 @@ sp_op_call sp_check_shrink(const sp_variant *v, const sp_device *dev, const sp_o
     while (flops_of(&c) > large_call_flops && c.ints[0] > 1) {
         sp_op_call half = c;
         half.ints[0] = c.ints[0] / 2;
-        if (!sp_check_applies(v, dev, &half, tune_values))
+        if (!sp_variant_can_run(v, dev, &half, tune_values, NULL, 0))
             break;
         c = half;
     }
@@ -208,8 +208,7 @@ static char *setting_of(const sp_registry *reg, const sp_op_call *call)
         const sp_fragment *f =
             names[i] ? sp_fragment_find(reg, i ? SP_FRAGMENT_SURROGATE : SP_FRAGMENT_NEURON, names[i]) : NULL;
         if (names[i])
-            sp_text_add(&t, " %s %016" PRIx64, names[i],
-                        sp_hash_text(SP_HASH_START, f && f->source ? f->source : ""));
+            sp_text_add(&t, " %s %016" PRIx64, names[i], f ? sp_fragment_hash(f) : 0);
     }
     char *setting = t.failed ? NULL : sp_strdup(t.s ? t.s : "");
     sp_text_free(&t);
@@ -241,6 +240,7 @@ static const verdict *check_setting(sp_registry *reg, sp_device *dev, sp_variant
                                     const keys *k)
 {
     sp_check_options options = {.quick = true, .seed = 1, .like = call, .few = find(k->passed) != NULL};
+    options.few |= v->origin == SP_ORIGIN_REFERENCE;
     const verdict *result = NULL, *passed;
     sp_check_report report;
     sp_error why = {0};
@@ -283,14 +283,62 @@ done:
     return st;
 }
 
+/* A reference kernel is what the others are compared with, but a device may compute nothing at all: one of a
+ * family is compared with C where no variant of the family has passed in this process. */
+static sp_status trust_family(sp_registry *reg, sp_device *dev, sp_variant *v, const sp_op_call *call,
+                              sp_error *err)
+{
+    char family[64];
+    sp_op_family(v->op, family, sizeof family);
+    char *key =
+        sp_format("family|%s|%s|%.*s", dev->info.name, dev->info.driver, (int)strcspn(family, "."), family);
+    if (!key)
+        return SP_FAIL(err, SP_E_MEMORY, "out of memory while checking %s", v->id);
+    const bool vouched = find(key) != NULL;
+    sp_status st = v->origin == SP_ORIGIN_REFERENCE && vouched ? SP_OK : trust_locked(reg, dev, v, call, err);
+    if (st == SP_OK && !vouched && !v->approximate)
+        remember(key, NULL, 0);
+    sp_free(key);
+    return st;
+}
+
+static void start(void)
+{
+    pthread_mutex_lock(&lock);
+    if (!file_read)
+        read_file();
+}
+
 sp_status sp_check_trust(void *ctx, sp_device *dev, sp_variant *v, const sp_op_call *call, sp_error *err)
 {
     if (v->kind == SP_VARIANT_LOWER)
         return SP_OK; /* no code of its own */
-    pthread_mutex_lock(&lock);
-    if (!file_read)
-        read_file();
-    sp_status st = trust_locked(ctx, dev, v, call, err);
+    start();
+    sp_status st = trust_family(ctx, dev, v, call, err);
     pthread_mutex_unlock(&lock);
     return st;
+}
+
+sp_status sp_check_trust_fragment(void *ctx, sp_device *dev, sp_fragment *f, sp_error *err)
+{
+    char *key = sp_format("%d|%s|%s|fragment %d %s %s|%016" PRIx64, CHECK_REVISION, dev->info.name,
+                          dev->info.driver, f->kind, f->name, f->version, sp_fragment_hash(f));
+    start();
+    const verdict *result = key ? find(key) : NULL;
+    if (key && !result) {
+        sp_error why = {0};
+        sp_log(SP_LOG_INFO, "checking %s on %s (once per device and driver)", f->name, dev->info.name);
+        conclude(key, sp_check_fragment(ctx, dev, f, NULL, &why), &why, &result);
+    }
+    pthread_mutex_unlock(&lock);
+    sp_free(key);
+    return result ? answer(result, err)
+                  : SP_FAIL(err, SP_E_MEMORY, "out of memory while checking %s", f->name);
+}
+
+void sp_check_install(sp_registry *reg)
+{
+    reg->trust = sp_check_trust;
+    reg->trust_fragment = sp_check_trust_fragment;
+    reg->trust_ctx = reg;
 }

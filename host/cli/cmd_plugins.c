@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/suggest.h"
@@ -209,18 +210,19 @@ static const struct {
 };
 enum { N_SUBCOMMANDS = sizeof subcommands / sizeof *subcommands };
 
-/* A path as the target of check is loaded like a folder of --plugins. */
+/* A path as the target of check is loaded like a folder of --plugins: whatever exists, and what looks like
+ * one. */
 static sp_status load(sp_cli_plugins *o, bool target_may_be_path, sp_error *err)
 {
     char folders[4096];
-    bool is_path = target_may_be_path && o->target && (strchr(o->target, '/') || strchr(o->target, '.')) &&
-                   !sp_op_find(o->target);
+    bool looks_like_path =
+        o->target && (strchr(o->target, '/') || strchr(o->target, '.')) && !sp_op_find(o->target);
+    bool is_path = target_may_be_path && o->target && (looks_like_path || access(o->target, F_OK) == 0);
     snprintf(folders, sizeof folders, "%s:%s", o->folders ? o->folders : "", is_path ? o->target : "");
     SP_TRY(sp_registry_create(folders, &o->reg, err));
     for (size_t i = 0; i < o->force.n; i++)
         SP_TRY(sp_registry_force(o->reg, o->force.items[i], err));
-    o->reg->trust = sp_check_trust;
-    o->reg->trust_ctx = o->reg;
+    sp_check_install(o->reg);
     return SP_OK;
 }
 

@@ -208,8 +208,7 @@ static sp_status tune_op(tune *t, sp_error *err)
     if (st == SP_OK)
         st = sp_device_open(o->session.device, NULL, &t->dev, err);
     if (st == SP_OK && o->op) {
-        t->reg->trust = sp_check_trust;
-        t->reg->trust_ctx = t->reg;
+        sp_check_install(t->reg);
         t->calls.items = sp_alloc_array(1, sizeof *t->calls.items);
         t->calls.n = t->calls.items ? 1 : 0;
         st = t->calls.items ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory");

@@ -1,4 +1,4 @@
-/* C formulas of the built-in fragments (cl_kernels/neuron/{lif,if,plif,cuba_lif,alif}.cl,
+/* C formulas of the built-in fragments (cl_kernels/neuron/{lif,if,plif,cuba_lif,alif,...}.cl,
  * cl_kernels/surrogate): what they must compute. Fragments of outside plugins have no formula here; they are
  * checked by their own derivative. */
 #ifndef SP_OP_FRAGMENTS_REF_H
@@ -46,7 +46,9 @@ typedef struct sp_neuron_model {
     const sp_neuron_extra *extra; /* NULL: the model keeps u alone */
 } sp_neuron_model;
 
-extern const sp_neuron_extra sp_plif_extra, sp_cuba_lif_extra, sp_alif_extra; /* neuron_ext_ref.c */
+/* neuron_ext_ref.c */
+extern const sp_neuron_extra sp_plif_extra, sp_cuba_lif_extra, sp_alif_extra, sp_cuba_plif_extra,
+    sp_palif_extra;
 
 /* Threshold of one neuron, as kernels round it: v_th, or what the model makes of its second state. */
 float sp_neuron_ref_threshold(const sp_neuron_model *n, float a, const sp_neuron_args *p,

@@ -28,7 +28,8 @@ static double plif_d_charge_d_w(double v, double u, const sp_neuron_args *learne
     return scaled ? (1 - rate) * (u - v) : rate * (1 - rate) * (rest - v);
 }
 
-const sp_neuron_extra sp_plif_extra = {.learn = plif_learn, .d_charge_d_w = plif_d_charge_d_w};
+#define LEARN .learn = plif_learn, .d_charge_d_w = plif_d_charge_d_w
+const sp_neuron_extra sp_plif_extra = {LEARN};
 
 static float cuba_aux(float a, float x, float s, const sp_aux_args *q)
 {
@@ -47,8 +48,9 @@ static double aux_decay(const sp_aux_args *q)
     return (double)q->decay;
 }
 
-const sp_neuron_extra sp_cuba_lif_extra = {
-    .aux = cuba_aux, .current = cuba_current, .d_aux_d_a = aux_decay, .d_aux_d_x = 1, .d_current_d_a = 1};
+#define CURRENT                                                                                              \
+    .aux = cuba_aux, .current = cuba_current, .d_aux_d_a = aux_decay, .d_aux_d_x = 1, .d_current_d_a = 1
+const sp_neuron_extra sp_cuba_lif_extra = {CURRENT}, sp_cuba_plif_extra = {CURRENT, LEARN};
 
 static float alif_aux(float a, float x, float s, const sp_aux_args *q)
 {
@@ -72,13 +74,10 @@ static double aux_gain(const sp_aux_args *q)
     return (double)q->gain;
 }
 
-const sp_neuron_extra sp_alif_extra = {.aux = alif_aux,
-                                       .current = alif_current,
-                                       .d_aux_d_a = aux_decay,
-                                       .d_aux_d_s = 1,
-                                       .d_current_d_x = 1,
-                                       .threshold = alif_threshold,
-                                       .d_threshold_d_a = aux_gain};
+#define THRESHOLD                                                                                            \
+    .aux = alif_aux, .current = alif_current, .d_aux_d_a = aux_decay, .d_aux_d_s = 1, .d_current_d_x = 1,    \
+    .threshold = alif_threshold, .d_threshold_d_a = aux_gain
+const sp_neuron_extra sp_alif_extra = {THRESHOLD}, sp_palif_extra = {THRESHOLD, LEARN};
 
 float sp_neuron_ref_threshold(const sp_neuron_model *n, float a, const sp_neuron_args *p,
                               const sp_aux_args *q)

@@ -196,6 +196,10 @@ static const sp_neuron_model models[] = {
      &sp_cuba_lif_extra},
     {"alif", lif_charge, any_reset, lif_d_charge_d_v, any_d_charge_d_x, any_d_reset_d_u, any_d_reset_d_s,
      &sp_alif_extra},
+    {"cuba_plif", lif_charge, any_reset, lif_d_charge_d_v, any_d_charge_d_x, any_d_reset_d_u, any_d_reset_d_s,
+     &sp_cuba_plif_extra},
+    {"palif", lif_charge, any_reset, lif_d_charge_d_v, any_d_charge_d_x, any_d_reset_d_u, any_d_reset_d_s,
+     &sp_palif_extra},
 };
 
 const sp_neuron_model *sp_neuron_ref_find(const char *name)

@@ -90,9 +90,10 @@ typedef struct sp_registry {
         char *op, *variant;
     } * forced;
     size_t n_forced;
-    /* asked before a variant that is not a reference kernel is chosen: SP_OK to trust it. Set by the plan
-     * (conformance). */
+    /* asked before a variant is chosen, and before a fragment of an outside plugin is used: SP_OK to trust
+     * it. Set by the session (sp_check_install). */
     sp_status (*trust)(void *ctx, sp_device *dev, sp_variant *v, const sp_op_call *call, sp_error *err);
+    sp_status (*trust_fragment)(void *ctx, sp_device *dev, sp_fragment *f, sp_error *err);
     void *trust_ctx;
     /* programs compiled ahead of time, see package.h */
     struct sp_package *package;      /* serves: kernels come from its binaries alone; owned */
@@ -141,9 +142,15 @@ bool sp_variant_knows_half(const sp_variant *v, const sp_op_call *call);
 /* What a variant's results depend on: its text, conditions, the shared object's bytes, the common header of
  * kernels. */
 uint64_t sp_variant_hash(const sp_variant *v);
+uint64_t sp_fragment_hash(const sp_fragment *f);
 /* Whether v can serve the call on dev with these values of its tunables (NULL: the defaults); else the
  * reason. */
 bool sp_variant_applies(const sp_variant *v, const sp_device *dev, const sp_op_call *call,
+                        const int64_t *tune_values, char *reason, size_t size);
+
+/* The part of it that is about where v is right, not about where it is fast, allowed or refused: what it
+ * needs, half buffers, `when`. What the check tries is what this lets through. */
+bool sp_variant_can_run(const sp_variant *v, const sp_device *dev, const sp_op_call *call,
                         const int64_t *tune_values, char *reason, size_t size);
 
 /* Takes a variant out of the choice for the life of the registry (its build or its check failed); logs it

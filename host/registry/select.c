@@ -77,35 +77,14 @@ bool sp_variant_knows_half(const sp_variant *v, const sp_op_call *call)
     return !flag || (v->kind == SP_VARIANT_KERNEL && v->source && strstr(v->own ? v->own : v->source, flag));
 }
 
-/* Whether v can serve the call on dev; else the reason. `forced`: it is named; `any_type`: also where it is
- * meant for another type of device. */
-static bool is_applicable(const sp_variant *v, const sp_device *dev, const sp_op_call *call,
-                          const int64_t *tune_values, bool any_type, bool forced, char *reason, size_t size)
+bool sp_variant_can_run(const sp_variant *v, const sp_device *dev, const sp_op_call *call,
+                        const int64_t *tune_values, char *reason, size_t size)
 {
     sp_variant_scope scope = {.variant = v, .call = call, .dev = dev, .tune_values = tune_values};
-    if (v->approximate && !forced) {
-        snprintf(reason, size, "rejected: approximate (error up to %g); runs only when it is forced by name",
-                 v->tolerance);
-        return false;
-    }
-    if (v->refused) {
-        snprintf(reason, size, "refused: %s", v->refused);
-        return false;
-    }
-    if (!any_type && !is_meant_for(v, dev)) {
-        snprintf(reason, size, "rejected: made for device type %s, this is %s", v->needs_device,
-                 sp_device_type_name(dev->info.type));
-        return false;
-    }
     if (!needs_met(v, dev, reason, size))
         return false;
     if (!sp_variant_knows_half(v, call)) {
         snprintf(reason, size, "rejected: takes float32, not half (%s=1)", sp_call_half_flag(call));
-        return false;
-    }
-    if (dev->options.records && v->kind == SP_VARIANT_LIBRARY) {
-        snprintf(reason, size,
-                 "rejected: a library compiles its kernels itself; these programs are for offline use");
         return false;
     }
     int64_t yes = 1;
@@ -122,18 +101,45 @@ static bool is_applicable(const sp_variant *v, const sp_device *dev, const sp_op
     return yes != 0;
 }
 
+/* Whether v may be chosen for the call on dev; else the reason. `forced`: it is named; `any_type`: also where
+ * it is meant for another type of device. */
+static bool is_applicable(const sp_variant *v, const sp_device *dev, const sp_op_call *call,
+                          const int64_t *tune_values, bool any_type, bool forced, char *reason, size_t size)
+{
+    if (v->approximate && !forced) {
+        snprintf(reason, size, "rejected: approximate (error up to %g); runs only when it is forced by name",
+                 v->tolerance);
+        return false;
+    }
+    if (v->refused) {
+        snprintf(reason, size, "refused: %s", v->refused);
+        return false;
+    }
+    if (!any_type && !is_meant_for(v, dev)) {
+        snprintf(reason, size, "rejected: made for device type %s, this is %s", v->needs_device,
+                 sp_device_type_name(dev->info.type));
+        return false;
+    }
+    if (dev->options.records && v->kind == SP_VARIANT_LIBRARY) {
+        snprintf(reason, size,
+                 "rejected: a library compiles its kernels itself; these programs are for offline use");
+        return false;
+    }
+    return sp_variant_can_run(v, dev, call, tune_values, reason, size);
+}
+
 bool sp_variant_applies(const sp_variant *v, const sp_device *dev, const sp_op_call *call,
                         const int64_t *tune_values, char *reason, size_t size)
 {
     return is_applicable(v, dev, call, tune_values, false, false, reason, size);
 }
 
-/* Trust is asked for outside and built-in variants alike, once each; the reference kernels are what they are
- * compared with, and a lowering is made of ops that are checked themselves. */
+/* Trust is asked for every variant, reference kernels too: which of them are compared is the matter of who is
+ * asked. A lowering is made of ops that are checked themselves. */
 static bool is_trusted(sp_registry *reg, sp_device *dev, sp_variant *v, const sp_op_call *call, char *reason,
                        size_t size)
 {
-    if (!reg->trust || v->origin == SP_ORIGIN_REFERENCE || v->kind == SP_VARIANT_LOWER)
+    if (!reg->trust || v->kind == SP_VARIANT_LOWER)
         return true;
     sp_error err;
     do {
@@ -247,6 +253,25 @@ static sp_variant *walk(sp_registry *reg, sp_device *dev, const sp_op_call *call
 
 enum { MAX_CANDIDATES = 64 };
 
+/* The neuron and the surrogate of the call, where they are an outside plugin's: there is nothing to take in
+ * their place, so what fails its check is an error. */
+static sp_status trust_fragments(sp_registry *reg, sp_device *dev, const sp_op_call *call, sp_error *err)
+{
+    for (size_t i = 0; reg->trust_fragment && i < reg->n_fragments; i++) {
+        sp_fragment *f = reg->fragments[i];
+        const char *name = f->kind == SP_FRAGMENT_NEURON ? call->neuron : call->surrogate;
+        if (f->origin != SP_ORIGIN_OUTSIDE || !name || strcmp(f->name, name) != 0)
+            continue;
+        sp_error why = {0};
+        if (!f->refused && reg->trust_fragment(reg->trust_ctx, dev, f, &why) != SP_OK)
+            f->refused = sp_strdup(why.text[0] ? why.text : "its check failed");
+        if (f->refused)
+            return SP_FAIL(err, SP_E_PLUGIN, "refused: %s; `spikeport plugins check %s` repeats the check",
+                           f->refused, f->path);
+    }
+    return SP_OK;
+}
+
 sp_status sp_select(sp_registry *reg, sp_device *dev, const sp_op_call *call, sp_variant **out, char *why,
                     size_t why_size, sp_error *err)
 {
@@ -255,6 +280,7 @@ sp_status sp_select(sp_registry *reg, sp_device *dev, const sp_op_call *call, sp
             snprintf(why, why_size, "chosen: compiled ahead of time");
         return sp_package_choose(reg->package, reg, call, out, err);
     }
+    SP_TRY(trust_fragments(reg, dev, call, err));
     sp_candidate *all = sp_alloc_array(MAX_CANDIDATES, sizeof *all);
     if (!all)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory while choosing a variant");

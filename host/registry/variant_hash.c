@@ -28,10 +28,19 @@ static uint64_t hash_object(uint64_t h, const sp_variant *v)
     return h;
 }
 
+static uint64_t hash_with_prelude(const char *source)
+{
+    return hash_text(hash_text(SP_HASH_START, sp_embedded_text("cl_kernels/common/spikeport.clh")), source);
+}
+
+uint64_t sp_fragment_hash(const sp_fragment *f)
+{
+    return hash_with_prelude(f->source);
+}
+
 uint64_t sp_variant_hash(const sp_variant *v)
 {
-    uint64_t h = hash_text(SP_HASH_START, sp_embedded_text("cl_kernels/common/spikeport.clh"));
-    h = hash_text(h, v->source);
+    uint64_t h = hash_with_prelude(v->source);
     h = hash_text(h, v->when); /* two blocks of one file may share an id */
     h = hash_text(h, v->defines);
     return v->kind == SP_VARIANT_LIBRARY && v->path && v->library ? hash_object(h, v) : h;

@@ -34,6 +34,7 @@ typedef struct layer_rules {
     bool on; /* there is a profile */
     bool compiler,
         refuse_at_create; /* sources: taken; refused by clCreateProgramWithSource instead of clBuildProgram */
+    bool idle_kernels, idle_transfers; /* what is enqueued does nothing, and says that it went well */
     bool fp64, out_of_order, profiling, arg_info, binaries, sub_groups;
     int64_t max_work_group, kernel_max_work_group, preferred_multiple, max_work_item[3];
     int64_t max_alloc_bytes, global_bytes, local_bytes, constant_bytes, base_align_bits, host_align_bytes;
@@ -45,6 +46,8 @@ extern layer_rules rules;
 
 /* Reads SPIKEPORT_LAYER_PROFILE and SPIKEPORT_LAYER_SET. */
 void profile_load(void);
+/* In place of a command of a device that does nothing. */
+cl_int do_nothing(cl_command_queue q, cl_uint n, const cl_event *waits, cl_event *event);
 /* The profile's value of a key, or NULL; keys of the platform are under "platform". */
 const sp_yaml *profile_get(const char *key);
 const sp_yaml *profile_platform(const char *key);

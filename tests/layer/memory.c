@@ -80,7 +80,8 @@ static cl_int CL_API_CALL enqueue_read(cl_command_queue q, cl_mem m, cl_bool blo
     if (code != CL_SUCCESS)
         return code;
     check_host(to);
-    code = driver.clEnqueueReadBuffer(q, m, blocking, at, bytes, to, n, waits, event);
+    code = rules.idle_transfers ? do_nothing(q, n, waits, event)
+                                : driver.clEnqueueReadBuffer(q, m, blocking, at, bytes, to, n, waits, event);
     count_object(OBJECT_EVENT, event && code == CL_SUCCESS);
     return code;
 }
@@ -93,7 +94,9 @@ static cl_int CL_API_CALL enqueue_write(cl_command_queue q, cl_mem m, cl_bool bl
     if (code != CL_SUCCESS)
         return code;
     check_host(from);
-    code = driver.clEnqueueWriteBuffer(q, m, blocking, at, bytes, from, n, waits, event);
+    code = rules.idle_transfers
+               ? do_nothing(q, n, waits, event)
+               : driver.clEnqueueWriteBuffer(q, m, blocking, at, bytes, from, n, waits, event);
     count_object(OBJECT_EVENT, event && code == CL_SUCCESS);
     return code;
 }
@@ -104,7 +107,9 @@ static cl_int CL_API_CALL enqueue_copy(cl_command_queue q, cl_mem from, cl_mem t
 {
     cl_int code = fault_now(FAULT_ENQUEUE, "clEnqueueCopyBuffer");
     if (code == CL_SUCCESS)
-        code = driver.clEnqueueCopyBuffer(q, from, to, from_at, to_at, bytes, n, waits, event);
+        code = rules.idle_transfers
+                   ? do_nothing(q, n, waits, event)
+                   : driver.clEnqueueCopyBuffer(q, from, to, from_at, to_at, bytes, n, waits, event);
     count_object(OBJECT_EVENT, event && code == CL_SUCCESS);
     return code;
 }
@@ -118,7 +123,9 @@ static cl_int CL_API_CALL enqueue_fill(cl_command_queue q, cl_mem m, const void 
     cl_int code = old ? refuse(CL_INVALID_OPERATION, call, "this device is OpenCL 1.%d", rules.cl_minor)
                       : fault_now(FAULT_ENQUEUE, call);
     if (code == CL_SUCCESS)
-        code = driver.clEnqueueFillBuffer(q, m, pattern, pattern_bytes, at, bytes, n, waits, event);
+        code = rules.idle_transfers
+                   ? do_nothing(q, n, waits, event)
+                   : driver.clEnqueueFillBuffer(q, m, pattern, pattern_bytes, at, bytes, n, waits, event);
     count_object(OBJECT_EVENT, event && code == CL_SUCCESS);
     return code;
 }

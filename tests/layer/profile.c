@@ -41,6 +41,7 @@ static const char *const keys[] = {
     "unified",
     "compiler",
     "refuse_source_at",
+    "idle",
     "fp64",
     "out_of_order",
     "profiling",
@@ -95,9 +96,9 @@ static void apply_settings(void)
 
 static void read_rules(void)
 {
-    static const char *const moments[] = {"build", "create"};
+    static const char *const moments[] = {"build", "create"}, *const idle[] = {"nothing", "kernels", "all"};
     sp_error err = {0};
-    int moment = 0;
+    int moment = 0, idles = 0;
     const char *version = "";
     rules = (layer_rules){.on = true,
                           .compiler = true,
@@ -125,6 +126,8 @@ static void read_rules(void)
     read_whole("host_align_bytes", &rules.host_align_bytes);
     must(sp_yaml_read_choice(doc.root, "refuse_source_at", moments, 2, &moment, &err), &err);
     rules.refuse_at_create = moment == 1;
+    must(sp_yaml_read_choice(doc.root, "idle", idle, 3, &idles, &err), &err);
+    rules.idle_kernels = idles >= 1, rules.idle_transfers = idles == 2;
     must(sp_yaml_read_string(doc.root, "extensions", &rules.extensions, &err), &err);
     must(sp_yaml_read_string(doc.root, "version", &version, &err), &err);
     if (sscanf(version, "OpenCL %d.%d", &rules.cl_major, &rules.cl_minor) != 2 && *version)

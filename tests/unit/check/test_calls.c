@@ -102,10 +102,14 @@ Test(check_calls, extended_models_meet_every_flag)
     static const struct {
         const char *name;
         int own[3];
-    } models[] = {{"plif", {0, 0, 1}}, {"cuba_lif", {1, 0, 0}}, {"alif", {1, 1, 0}}};
+    } models[] = {{"plif", {0, 0, 1}},
+                  {"cuba_lif", {1, 0, 0}},
+                  {"alif", {1, 1, 0}},
+                  {"cuba_plif", {1, 0, 1}},
+                  {"palif", {1, 1, 1}}};
     for (int k = 0; k < 2; k++) {
         size_t n = sp_check_calls(sp_op_find(ops[k]), false, calls, MAX);
-        for (int m = 0; m < 3; m++) {
+        for (int m = 0; m < 5; m++) {
             int seen[SP_OP_MAX_FLAGS][2] = {{0}}, edge[4] = {0};
             for (size_t i = 0; i < n; i++) {
                 if (strcmp(calls[i].neuron, models[m].name) != 0)
@@ -125,6 +129,34 @@ Test(check_calls, extended_models_meet_every_flag)
                       models[m].name);
         }
     }
+}
+
+/* A model of an outside plugin has no C formula: one that uses the same stands in, whatever the combination.
+ */
+Test(check_calls, outside_models_have_a_stand_in_that_uses_the_same)
+{
+    static const char *const ops[] = {"neuron.forward_ext", "neuron.backward_ext"};
+    static const struct {
+        int aux, adapt, learn;
+        const char *stands_in;
+    } models[] = {{0, 0, 1, "plif"},
+                  {1, 0, 0, "cuba_lif"},
+                  {1, 1, 0, "alif"},
+                  {1, 0, 1, "cuba_plif"},
+                  {1, 1, 1, "palif"}};
+    for (int k = 0; k < 2; k++)
+        for (size_t m = 0; m < sizeof models / sizeof *models; m++) {
+            sp_op_call like = sp_op_call_make(ops[k]);
+            like.neuron = "of_a_plugin";
+            like.surrogate = like.op->takes_surrogate ? "of_a_plugin" : NULL;
+            sp_call_set_flag(&like, "AUX", models[m].aux);
+            sp_call_set_flag(&like, "ADAPT", models[m].adapt);
+            sp_call_set_flag(&like, "LEARN", models[m].learn);
+            size_t n = sp_check_calls_like(&like, false, calls, MAX);
+            cr_assert_gt(n, 0);
+            for (size_t i = 0; i < n; i++)
+                cr_assert_str_eq(calls[i].neuron, models[m].stands_in);
+        }
 }
 
 Test(check_calls, neuron_backward_meets_every_surrogate_neuron_and_step)

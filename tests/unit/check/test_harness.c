@@ -130,7 +130,13 @@ Test(harness, fragments)
         {SP_FRAGMENT_NEURON, "wrong_d_v", "neuron_d_charge_d_v"},
         {SP_FRAGMENT_NEURON, "wrong_d_u", "neuron_d_reset_d_u"},
         {SP_FRAGMENT_NEURON, "wrong_d_s", "neuron_d_reset_d_s"},
+        {SP_FRAGMENT_NEURON, "quadratic",
+         "neuron_d_charge_d_v takes (neuron_args p), but is defined with 2 "
+         "arguments; the charge of a neuron must be linear in v and x"},
+        {SP_FRAGMENT_NEURON, "wrong_d_v", "must be linear in v and x"},
         {SP_FRAGMENT_NEURON, "plif", NULL},
+        {SP_FRAGMENT_NEURON, "cuba_plif", NULL},
+        {SP_FRAGMENT_NEURON, "palif", NULL},
         {SP_FRAGMENT_NEURON, "everything", NULL},
         {SP_FRAGMENT_NEURON, "wrong_aux_a", "neuron_d_aux_d_a"},
         {SP_FRAGMENT_NEURON, "wrong_aux_x", "neuron_d_aux_d_x"},

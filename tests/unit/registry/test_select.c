@@ -349,3 +349,28 @@ Test(select, nothing_that_fits_says_why)
     cr_assert_eq(sp_select(reg, &dev, &call, &v, NULL, 0, &err), SP_E_BUILD);
     cr_assert_not_null(strstr(err.text, "t:k_a refused: test"), "%s", err.text);
 }
+
+static bool can_run(const char *id)
+{
+    sp_op_call call = sp_op_call_make("fill");
+    sp_call_set_int(&call, "M", 16);
+    for (size_t i = 0; i < reg->n_variants; i++)
+        if (strcmp(reg->variants[i]->id, id) == 0)
+            return sp_variant_can_run(reg->variants[i], &dev, &call, NULL, NULL, 0);
+    cr_assert_fail("there is no %s", id);
+    return false;
+}
+
+/* What the check tries: what the choice lets through. fp64 may be there without its word (OpenCL 1.2 made it
+ * a part of the core), and a word is not the start of a longer one. */
+Test(select, the_check_tries_what_the_choice_takes, .init = setup, .fini = teardown)
+{
+    cr_assert_not(can_run("t:k_fp64"));
+    dev.info.fp64 = true;
+    cr_assert(can_run("t:k_fp64"));
+    cr_assert_not(can_run("t:k_ext"));
+    dev.info.extensions = (char *)"cl_khr_icd cl_khr_subgroups";
+    cr_assert(can_run("t:k_ext"));
+    cr_assert(can_run("t:k_gpu")); /* on a CPU too: a GPU's kernels are checked there */
+    cr_assert_not(can_run("t:k_zero"));
+}
