@@ -18,41 +18,51 @@
 typedef struct known_set {
     const char *name;
     sp_dataset_opener open;
-    bool (*present)(const char *folder, bool train); /* NULL: made from the options, there are no files */
+    bool (*present)(const char *folder, bool train); /* NULL: sp_events_present, or there are no files */
     int classes;                                     /* fixed by the set; 0: from the files */
+    int channels, height, width;                     /* 0: of any shape */
     unsigned augment;                                /* SP_CAN_* of augment.h */
-    const char *files;                               /* what its folder holds */
-    const char *get; /* how to get it; NULL: the person's own, found by path only */
+    const char *files; /* what its folder holds; NULL: none, made from the options */
+    const char *get;   /* how to get it; NULL: the person's own, found by path only */
 } known_set;
 
+#define IDX_FILES                                                                                            \
+    "train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, "  \
+    "each may end in .gz"
+#define CAN_FRAMES (SP_CAN_CROP | SP_CAN_FLIP | SP_CAN_ROLL)
+
 /* Same names as datasets/index.json, but for the bare formats (tested). */
+/* clang-format off */
 static const known_set known_sets[] = {
-    {"fashion-mnist", sp_idx_open, sp_idx_present, 10, SP_CAN_PIXELS,
-     "train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, "
-     "each may "
-     "end in .gz",
+    {"fashion-mnist", sp_idx_open, sp_idx_present, 10, 1, 28, 28, SP_CAN_PIXELS, IDX_FILES,
      "on Debian and Ubuntu `apt-get install dataset-fashion-mnist`"},
-    {"mnist", sp_idx_open, sp_idx_present, 10, SP_CAN_PIXELS,
-     "train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, "
-     "each may "
-     "end in .gz",
+    {"mnist", sp_idx_open, sp_idx_present, 10, 1, 28, 28, SP_CAN_PIXELS, IDX_FILES,
      "run datasets/fetch.sh mnist FOLDER"},
-    {"cifar10", sp_cifar_open, sp_cifar10_present, 10, SP_CAN_PIXELS,
+    {"cifar10", sp_cifar_open, sp_cifar10_present, 10, 3, 32, 32, SP_CAN_PIXELS,
      "data_batch_1.bin to data_batch_5.bin and test_batch.bin", "run datasets/fetch.sh cifar10 FOLDER"},
-    {"cifar100", sp_cifar_open, sp_cifar100_present, 100, SP_CAN_PIXELS, "train.bin and test.bin",
+    {"cifar100", sp_cifar_open, sp_cifar100_present, 100, 3, 32, 32, SP_CAN_PIXELS, "train.bin and test.bin",
      "run datasets/fetch.sh cifar100 FOLDER"},
-    {"images", sp_images_open, sp_images_present, 0, SP_CAN_RESIZED_CROP | SP_CAN_PIXELS,
+    {"images", sp_images_open, sp_images_present, 0, 3, 224, 224, SP_CAN_RESIZED_CROP | SP_CAN_PIXELS,
      "train/CLASS/*.jpg or .png and val/CLASS (or test/CLASS)", NULL},
-    {"idx", sp_idx_open, sp_idx_present, 0, SP_CAN_PIXELS,
-     "train-images-idx3-ubyte, train-labels-idx1-ubyte and the two t10k files, each may end in .gz", NULL},
-    {"synthetic", sp_synthetic_open, NULL, 0, 0, NULL, NULL},
-    {"cifar10-dvs", NULL, NULL, 10, 0, NULL, NULL}, /* this and the next: event_sets.c knows all about them */
-    {"dvs128-gesture", NULL, NULL, 11, 0, NULL, NULL},
-    {"n-mnist", NULL, NULL, 10, 0, NULL, NULL},
-    {"shd", NULL, NULL, 20, 0, NULL, NULL},
-    {"ssc", NULL, NULL, 35, 0, NULL, NULL},
-    {"aedat-folder", NULL, NULL, 0, 0, NULL, NULL},
+    {"idx", sp_idx_open, sp_idx_present, 0, 0, 0, 0, SP_CAN_PIXELS, IDX_FILES, NULL},
+    {"synthetic", sp_synthetic_open, NULL, 0, 0, 0, 0, 0, NULL, NULL},
+    {"cifar10-dvs", sp_events_open, NULL, 10, 2, 128, 128, CAN_FRAMES, "airplane/*.aedat to truck/*.aedat",
+     "download its ten archives from https://doi.org/10.6084/m9.figshare.4724671 and unpack them into one "
+     "folder"},
+    {"dvs128-gesture", sp_events_open, NULL, 11, 2, 128, 128, CAN_FRAMES,
+     "trials_to_train.txt, trials_to_test.txt and the recordings that they name",
+     "download DvsGesture.tar.gz from https://research.ibm.com/interactive/dvsgesture/ and unpack it"},
+    {"n-mnist", sp_events_open, NULL, 10, 2, 34, 34, CAN_FRAMES, "Train/0 to Train/9 and Test/0 to Test/9",
+     "download Train.zip and Test.zip from https://www.garrickorchard.com/datasets/n-mnist and unpack both "
+     "into one folder"},
+    {"shd", sp_events_open, NULL, 20, 700, 1, 1, 0, "shd_train.h5 and shd_test.h5",
+     "download shd_train.h5.zip and shd_test.h5.zip from https://zenkelab.org/datasets/ and unpack both"},
+    {"ssc", sp_events_open, NULL, 35, 700, 1, 1, 0, "ssc_train.h5 and ssc_test.h5",
+     "download ssc_train.h5.zip and ssc_test.h5.zip from https://zenkelab.org/datasets/ and unpack both"},
+    {"aedat-folder", sp_events_open, NULL, 0, 2, 128, 128, CAN_FRAMES,
+     "a folder of .aedat files per class", NULL},
 };
+/* clang-format on */
 enum { N_KNOWN = sizeof(known_sets) / sizeof(known_sets[0]) };
 
 size_t sp_dataset_names(const char *const **names)
@@ -71,6 +81,34 @@ static const known_set *find_set(const char *name)
             return &known_sets[i];
     }
     return NULL;
+}
+
+bool sp_events_known(const char *name)
+{
+    const known_set *k = find_set(name);
+    return k && k->open == sp_events_open;
+}
+
+bool sp_dataset_shape(const sp_dataset_options *o, sp_dataset_info *out)
+{
+    const known_set *k = find_set(o->name);
+    if (!k || !k->channels)
+        return false;
+    *out = (sp_dataset_info){.classes = k->classes,
+                             .channels = k->channels,
+                             .height = k->height,
+                             .width = k->width};
+    strcpy(out->name, k->name);
+    if (o->size > 0 && k->height > 1)
+        out->height = out->width = o->size;
+    if (k->open == sp_events_open || o->encoding != SP_ENCODE_NONE)
+        out->frames = o->frames ? o->frames : o->time_steps;
+    return true;
+}
+
+static bool present(const known_set *k, const char *folder, bool train)
+{
+    return k->present ? k->present(folder, train) : sp_events_present(k->name, folder, train);
 }
 
 static sp_status unknown_name(const char *name, sp_error *err)
@@ -119,7 +157,7 @@ static sp_status open_known(const known_set *k, const sp_dataset_options *o, sp_
         goto done;
     }
     for (size_t i = 0; i < n; i++) {
-        if (k->present(places[i], o->train)) {
+        if (present(k, places[i], o->train)) {
             st = k->open(places[i], k->classes, o, ds, err);
             goto done;
         }
@@ -137,18 +175,16 @@ done:
 static sp_status open_reader(const known_set *k, const sp_dataset_options *o, sp_dataset *ds, sp_error *err)
 {
     bool named = o->path && *o->path;
-    if (!k->open)
-        return sp_events_open(o, ds, err);
-    SP_TRY(sp_events_refuse(o, err));
+    SP_TRY(sp_events_check(o, err));
     SP_TRY(sp_augment_check(k->name, &o->augment, k->augment, err));
-    if (!k->present)
+    if (!k->files)
         return k->open(NULL, k->classes, o, ds, err);
     if (!named && !k->get)
         return SP_FAIL(err, SP_E_CONFIG, "data set \"%s\" needs a path: the folder with %s", k->name,
                        k->files);
     if (!named)
         return open_known(k, o, ds, err);
-    if (!k->present(o->path, o->train))
+    if (!present(k, o->path, o->train))
         return missing(k, o->train, o->path, err);
     return k->open(o->path, k->classes, o, ds, err);
 }

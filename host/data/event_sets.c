@@ -7,13 +7,13 @@
 #include <string.h>
 #include <sys/stat.h>
 #include "base/error.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "data/augment.h"
 #include "data/events.h"
 #include "data/readers.h"
 
-#define SYSTEM_FOLDER "/usr/share/datasets"
-#define SHD_SECONDS   1.4
+#define SHD_SECONDS 1.4
 enum { MAX_FRAMES = 4096, MAX_SIDE = 1024, MAX_ITEMS = 1 << 30 };
 
 typedef enum { AEDAT_CLASSES, GESTURES, NMNIST, SPIKE_TRAINS } layout;
@@ -21,34 +21,20 @@ typedef enum { AEDAT_CLASSES, GESTURES, NMNIST, SPIKE_TRAINS } layout;
 typedef struct event_set {
     const char *name;
     layout layout;
-    int classes; /* 0: from the folders */
-    int side;    /* of the sensor */
-    unsigned can;
+    int side;              /* of the sensor */
     const char *marker[2]; /* what a folder of the set holds: for the test and the training split */
     const char *inner;     /* folder that its archive makes, looked into as well; NULL none */
-    const char *get;       /* how to get it; NULL: one's own */
 } event_set;
 
-#define CAN_FRAMES (SP_CAN_CROP | SP_CAN_FLIP | SP_CAN_ROLL)
-/* clang-format off */
+/* The form of the sets; dataset.c has what is known of them besides. */
 static const event_set sets[] = {
-    {"cifar10-dvs", AEDAT_CLASSES, 10, SP_DVS128_SIDE, CAN_FRAMES, {"airplane", "airplane"}, NULL,
-     "download its ten archives from https://doi.org/10.6084/m9.figshare.4724671 and unpack them into one "
-      "folder"},
-    {"dvs128-gesture", GESTURES, 11, SP_DVS128_SIDE, CAN_FRAMES,
-     {"trials_to_test.txt", "trials_to_train.txt"}, "DvsGesture",
-     "download DvsGesture.tar.gz from https://research.ibm.com/interactive/dvsgesture/ and unpack it"},
-    {"n-mnist", NMNIST, 10, SP_NMNIST_SIDE, CAN_FRAMES, {"Test", "Train"}, NULL,
-     "download Train.zip and Test.zip from https://www.garrickorchard.com/datasets/n-mnist and unpack both "
-      "into "
-     "one folder"},
-    {"shd", SPIKE_TRAINS, 20, 1, 0, {"shd_test.h5", "shd_train.h5"}, NULL,
-     "download shd_train.h5.zip and shd_test.h5.zip from https://zenkelab.org/datasets/ and unpack both"},
-    {"ssc", SPIKE_TRAINS, 35, 1, 0, {"ssc_test.h5", "ssc_train.h5"}, NULL,
-     "download ssc_train.h5.zip and ssc_test.h5.zip from https://zenkelab.org/datasets/ and unpack both"},
-    {"aedat-folder", AEDAT_CLASSES, 0, SP_DVS128_SIDE, CAN_FRAMES, {".", "."}, NULL, NULL},
+    {"cifar10-dvs", AEDAT_CLASSES, SP_DVS128_SIDE, {"airplane", "airplane"}, NULL},
+    {"dvs128-gesture", GESTURES, SP_DVS128_SIDE, {"trials_to_test.txt", "trials_to_train.txt"}, "DvsGesture"},
+    {"n-mnist", NMNIST, SP_NMNIST_SIDE, {"Test", "Train"}, NULL},
+    {"shd", SPIKE_TRAINS, 1, {"shd_test.h5", "shd_train.h5"}, NULL},
+    {"ssc", SPIKE_TRAINS, 1, {"ssc_test.h5", "ssc_train.h5"}, NULL},
+    {"aedat-folder", AEDAT_CLASSES, SP_DVS128_SIDE, {".", "."}, NULL},
 };
-/* clang-format on */
 
 static const char *const digits[] = {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"};
 
@@ -79,11 +65,6 @@ static const event_set *find_set(const char *name)
             return &sets[i];
     }
     return NULL;
-}
-
-bool sp_events_known(const char *name)
-{
-    return find_set(name) != NULL;
 }
 
 static size_t items_of(const sp_frame_shape *shape)
@@ -296,73 +277,30 @@ static void event_close(sp_dataset *ds)
 
 /* ---- opening ---- */
 
-static sp_status missing(const event_set *set, const sp_dataset_options *o, const char *looked, sp_error *err)
+/* FOLDER, or FOLDER/<what the archive makes>, whichever holds the split; NULL: neither, or no memory. */
+static char *find_folder(const event_set *set, const char *folder, bool train)
 {
-    return SP_FAIL(err, SP_E_DATA,
-                   "data set \"%s\": no %s in %s; to get it: %s, then name its folder as the data path, or "
-                   "put it at "
-                   "$SPIKEPORT_DATA/%s",
-                   set->name, set->marker[o->train != 0], looked, set->get, set->name);
-}
-
-/* FOLDER, or FOLDER/<what the archive makes>, if it holds the split; *out stays NULL when neither does. */
-static sp_status try_folder(const event_set *set, bool train, const char *folder, char **out, sp_error *err)
-{
-    for (int inner = 0; inner < (set->inner ? 2 : 1) && !*out; inner++) {
+    for (int inner = 0; inner < (set->inner ? 2 : 1); inner++) {
         char *at = inner ? sp_format("%s/%s", folder, set->inner) : sp_strdup(folder);
         char *marker = at ? sp_format("%s/%s", at, set->marker[train]) : NULL;
-        struct stat info;
-        bool found = marker && stat(marker, &info) == 0;
-        if (!marker) {
-            sp_free(at);
-            return SP_FAIL(err, SP_E_MEMORY, "out of memory while looking for data set \"%s\"", set->name);
-        }
+        bool found = marker && sp_path_exists(marker);
         sp_free(marker);
         if (found)
-            *out = at;
-        else
-            sp_free(at);
+            return at;
+        sp_free(at);
     }
-    return SP_OK;
+    return NULL;
 }
 
-static sp_status find_folder(const event_set *set, const sp_dataset_options *o, char **out, sp_error *err)
+bool sp_events_present(const char *name, const char *folder, bool train)
 {
-    const char *env = getenv("SPIKEPORT_DATA"), *places[2] = {SYSTEM_FOLDER, NULL};
-    bool train = o->train != 0;
-    char *looked = NULL;
-    sp_status st = SP_OK;
-    if (o->path && *o->path) {
-        SP_TRY(try_folder(set, train, o->path, out, err));
-        if (*out)
-            return SP_OK;
-        return set->get ? missing(set, o, o->path, err)
-                        : SP_FAIL(err, SP_E_DATA, "data set \"%s\": %s: no such folder", set->name, o->path);
-    }
-    if (!set->get)
-        return SP_FAIL(err, SP_E_CONFIG,
-                       "data set \"%s\" needs a path: a folder with a folder of .aedat files per class",
-                       set->name);
-    if (env && *env)
-        places[0] = env, places[1] = SYSTEM_FOLDER;
-    for (int i = 0; i < 2 && places[i] && !*out && st == SP_OK; i++) {
-        char *place = sp_format("%s/%s", places[i], set->name);
-        st = place ? try_folder(set, train, place, out, err)
-                   : SP_FAIL(err, SP_E_MEMORY, "out of memory while looking for data set \"%s\"", set->name);
-        sp_free(place);
-    }
-    SP_TRY(st);
-    if (*out)
-        return SP_OK;
-    looked = places[1] ? sp_format("%s/%s or %s/%s", env, set->name, SYSTEM_FOLDER, set->name)
-                       : sp_format("%s/%s (SPIKEPORT_DATA is not set)", SYSTEM_FOLDER, set->name);
-    st = missing(set, o, looked ? looked : SYSTEM_FOLDER, err);
-    sp_free(looked);
-    return st;
+    char *at = find_folder(find_set(name), folder, train);
+    sp_free(at);
+    return at != NULL;
 }
 
-static sp_status list_samples(event_state *s, const sp_dataset_options *o, const char *folder, size_t *count,
-                              int *classes, sp_error *err)
+static sp_status list_samples(event_state *s, const sp_dataset_options *o, const char *folder, int *classes,
+                              sp_error *err)
 {
     const event_set *set = s->set;
     bool train = o->train != 0;
@@ -372,7 +310,7 @@ static sp_status list_samples(event_state *s, const sp_dataset_options *o, const
     if (!path)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory while opening data set \"%s\"", set->name);
     if (set->layout == SPIKE_TRAINS) {
-        st = sp_shd_open(path, set->classes, &s->shd, err);
+        st = sp_shd_open(path, *classes, &s->shd, err);
     } else if (set->layout == GESTURES) {
         st = sp_list_gestures(folder, path, &s->list, err);
     } else if (set->layout == NMNIST) {
@@ -380,15 +318,14 @@ static sp_status list_samples(event_state *s, const sp_dataset_options *o, const
         st = sp_list_classes(path, &l, &s->list, err);
     } else {
         l.split = o->events.split > 0.0 ? o->events.split : 0.9;
-        if (set->classes)
+        if (*classes)
             l.class_names = spi_cifar_classes, l.n_classes = 10;
         st = sp_list_classes(folder, &l, &s->list, err);
     }
     sp_free(path);
-    SP_TRY(st);
-    *count = s->shd ? sp_shd_count(s->shd) : s->list.n;
-    *classes = set->classes ? set->classes : s->list.classes;
-    return SP_OK;
+    if (st == SP_OK && !*classes)
+        *classes = s->list.classes;
+    return st;
 }
 
 static sp_status refuse(const event_set *set, const char *option, const char *why, sp_error *err)
@@ -422,12 +359,12 @@ static sp_status check_choices(const event_set *set, const sp_dataset_options *o
         return SP_FAIL(err, SP_E_CONFIG,
                        "data set \"%s\": events.resize is pil, but no size is given; such as size: 48",
                        set->name);
-    return sp_augment_check(set->name, &o->augment, set->can, err);
+    return SP_OK;
 }
 
-static sp_status check_sizes(event_state *s, const sp_dataset_options *o, sp_error *err)
+static sp_status find_shapes(const event_set *set, const sp_dataset_options *o, sp_frame_shape *sensor,
+                             sp_frame_shape *out, sp_error *err)
 {
-    const event_set *set = s->set;
     int frames = o->frames ? o->frames : o->time_steps;
     if (frames < 1 || frames > MAX_FRAMES)
         return SP_FAIL(err, SP_E_CONFIG,
@@ -437,17 +374,32 @@ static sp_status check_sizes(event_state *s, const sp_dataset_options *o, sp_err
         return SP_FAIL(err, SP_E_CONFIG,
                        "data set \"%s\": size is %d; choose 1 to %d, or 0 for the sensor's %d", set->name,
                        o->size, MAX_SIDE, set->side);
-    s->sensor = (sp_frame_shape){frames, set->side, set->side, 2};
+    *sensor = (sp_frame_shape){frames, set->side, set->side, 2};
     if (set->layout ==
         SPIKE_TRAINS) /* the units are channels, which lie in memory as the pixels of a row do */
-        s->sensor = (sp_frame_shape){frames, 1, SP_SHD_UNITS, 1};
-    s->out = s->sensor;
+        *sensor = (sp_frame_shape){frames, 1, SP_SHD_UNITS, 1};
+    *out = *sensor;
     if (o->size)
-        s->out.height = s->out.width = o->size;
-    if (items_of(&s->out) > MAX_ITEMS / (size_t)frames)
+        out->height = out->width = o->size;
+    if (items_of(out) > MAX_ITEMS / (size_t)frames)
         return SP_FAIL(err, SP_E_CONFIG,
                        "data set \"%s\": %d frames of %d x %d are too large; ask for fewer or smaller",
-                       set->name, frames, s->out.height, s->out.width);
+                       set->name, frames, out->height, out->width);
+    return SP_OK;
+}
+
+sp_status sp_events_check(const sp_dataset_options *o, sp_error *err)
+{
+    const event_set *set = find_set(o->name);
+    const sp_event_options *e = &o->events;
+    sp_frame_shape sensor, out;
+    if (set) {
+        SP_TRY(check_choices(set, o, err));
+        return find_shapes(set, o, &sensor, &out, err);
+    }
+    if (e->orientation || e->by || e->resize || e->normalise || e->no_cache || e->split > 0.0 ||
+        e->window > 0.0)
+        return SP_FAIL(err, SP_E_CONFIG, "data set \"%s\" has no events; leave \"events\" out", o->name);
     return SP_OK;
 }
 
@@ -456,8 +408,7 @@ static sp_status set_up(event_state *s, const sp_dataset_options *o, sp_error *e
     const sp_event_options *e = &o->events;
     bool trains = s->set->layout == SPIKE_TRAINS;
     double window = e->window > 0.0 ? e->window : trains ? SHD_SECONDS : 0.0;
-    SP_TRY(check_choices(s->set, o, err));
-    SP_TRY(check_sizes(s, o, err));
+    SP_TRY(find_shapes(s->set, o, &s->sensor, &s->out, err));
     SP_TRY(sp_normal_init(&s->normal, o, trains ? SP_SHD_UNITS : 2, err));
     s->by = e->by != SP_BY_DEFAULT ? (sp_event_by)e->by : trains ? SP_BY_TIME : SP_BY_COUNT;
     s->window_us = (int64_t)llround(window * 1e6);
@@ -479,20 +430,21 @@ static sp_status set_up(event_state *s, const sp_dataset_options *o, sp_error *e
     return SP_OK;
 }
 
-sp_status sp_events_open(const sp_dataset_options *o, sp_dataset *ds, sp_error *err)
+sp_status sp_events_open(const char *folder, int classes, const sp_dataset_options *o, sp_dataset *ds,
+                         sp_error *err)
 {
     event_state *s = sp_alloc(sizeof *s);
-    char *folder = NULL;
-    size_t count = 0;
-    int classes = 0;
+    char *at = NULL;
     sp_status st;
     if (!s)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory while opening data set \"%s\"", o->name);
     s->set = find_set(o->name);
     SP_TRY_GOTO(set_up(s, o, err));
-    SP_TRY_GOTO(find_folder(s->set, o, &folder, err));
-    SP_TRY_GOTO(list_samples(s, o, folder, &count, &classes, err));
-    ds->info = (sp_dataset_info){.count = count,
+    at = find_folder(s->set, folder, o->train);
+    if (!at)
+        SP_TRY_GOTO(SP_FAIL(err, SP_E_MEMORY, "out of memory while opening data set \"%s\"", o->name));
+    SP_TRY_GOTO(list_samples(s, o, at, &classes, err));
+    ds->info = (sp_dataset_info){.count = s->shd ? sp_shd_count(s->shd) : s->list.n,
                                  .classes = classes,
                                  .frames = s->out.frames,
                                  .channels = s->shd ? s->out.width : s->out.polarities,
@@ -504,18 +456,8 @@ sp_status sp_events_open(const sp_dataset_options *o, sp_dataset *ds, sp_error *
     ds->label = event_label;
     ds->close = event_close;
 done:
-    sp_free(folder);
+    sp_free(at);
     if (st != SP_OK)
         state_free(s);
     return st;
-}
-
-sp_status sp_events_refuse(const sp_dataset_options *o, sp_error *err)
-{
-    const sp_event_options *e = &o->events;
-    bool asked = e->orientation || e->by || e->resize || e->normalise || e->no_cache || e->split > 0.0 ||
-                 e->window > 0.0;
-    if (asked)
-        return SP_FAIL(err, SP_E_CONFIG, "data set \"%s\" has no events; leave \"events\" out", o->name);
-    return SP_OK;
 }

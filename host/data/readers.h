@@ -31,16 +31,19 @@ bool sp_images_present(const char *folder, bool train);
 sp_status sp_synthetic_open(const char *folder, int classes, const sp_dataset_options *o, sp_dataset *ds,
                             sp_error *err);
 
-/* event_sets.c: recordings of event cameras and spike trains, as frames. */
-sp_status sp_events_open(const sp_dataset_options *o, sp_dataset *ds, sp_error *err);
-/* For all other sets: an error if options for events are given. */
-sp_status sp_events_refuse(const sp_dataset_options *o, sp_error *err);
+/* event_sets.c: recordings of event cameras and spike trains, as frames; one reader for several sets, by
+ * name. */
+sp_status sp_events_open(const char *folder, int classes, const sp_dataset_options *o, sp_dataset *ds,
+                         sp_error *err);
+bool sp_events_present(const char *name, const char *folder, bool train);
+/* Whether options fit a set of events, or, for all other sets, none for events are given. */
+sp_status sp_events_check(const sp_dataset_options *o, sp_error *err);
 
 /* encode.c: puts the encoder of o->encoding in front of *ds, an opened set of still images, which it takes
  * over. On failure *ds is as it was. */
 sp_status sp_encode_wrap(const sp_dataset_options *o, sp_dataset **ds, sp_error *err);
 
-/* known_shape.c: the ten classes of CIFAR-10, in order; the folders of CIFAR10-DVS too. */
+/* class_names.c: the ten classes of CIFAR-10, in order; the folders of CIFAR10-DVS too. */
 extern const char *const spi_cifar_classes[];
 
 #endif

@@ -138,7 +138,7 @@ Test(nmnist, folder_with_a_damaged_file)
     snprintf(folder, sizeof folder, "%s", scratch_path("set"));
     o.path = folder;
     cr_assert_eq(sp_dataset_open(&o, &ds, &err), SP_E_DATA);
-    cr_assert(strstr(err.text, "no Test in") && strstr(err.text, "Test.zip"), "%s", err.text);
+    cr_assert(strstr(err.text, "no test split in") && strstr(err.text, "Test.zip"), "%s", err.text);
     made_nmnist(&m, 1, 2, 1, 6);
     for (int digit = 0; digit < 10; digit++) {
         char name[64];
