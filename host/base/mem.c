@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { FIRST_ITEMS = 8 }; // of a growing array; a power of two
+
 static atomic_uint_fast64_t count;
 static atomic_int_fast64_t countdown; // > 0: allocations left until the one that fails
 
@@ -36,6 +38,20 @@ void *sp_alloc_array(size_t n, size_t item_bytes)
 void *sp_realloc(void *p, size_t bytes)
 {
     return grant() ? realloc(p, bytes ? bytes : 1) : NULL;
+}
+
+void *sp_array_push(void *array, size_t n, size_t item_bytes)
+{
+    char *items;
+    memcpy(&items, array, sizeof items); /* whatever type of pointer it is */
+    size_t room = n == 0 ? FIRST_ITEMS : n >= FIRST_ITEMS && (n & (n - 1)) == 0 ? 2 * n : 0;
+    if (room) {
+        items = room <= SIZE_MAX / item_bytes ? sp_realloc(items, room * item_bytes) : NULL;
+        if (!items)
+            return NULL;
+        memcpy(array, &items, sizeof items);
+    }
+    return memset(items + n * item_bytes, 0, item_bytes);
 }
 
 void *sp_alloc_aligned(size_t bytes, size_t align)

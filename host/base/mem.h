@@ -7,8 +7,12 @@
 #include <stdint.h>
 
 void *sp_alloc(size_t bytes); /* zeroed; NULL when memory is out. bytes 0 gives a valid pointer */
-void *sp_alloc_array(size_t n, size_t item_bytes);  /* zeroed, checks overflow */
-void *sp_realloc(void *p, size_t bytes);            /* new part is NOT zeroed */
+void *sp_alloc_array(size_t n, size_t item_bytes); /* zeroed, checks overflow */
+void *sp_realloc(void *p, size_t bytes);           /* new part is NOT zeroed */
+/* One more item for a growing array: its address, zeroed, or NULL when memory is out (the array then stays).
+ * `array` is the address of the pointer to the items, of which there are n; the caller counts the new one.
+ * Room grows in powers of two, so no capacity is stored; the array must have grown by this function only. */
+void *sp_array_push(void *array, size_t n, size_t item_bytes);
 void *sp_alloc_aligned(size_t bytes, size_t align); /* zeroed; free with sp_free */
 enum { SP_PAGE_BYTES = 4096 }; /* FPGA runtimes copy memory that does not begin on it once more */
 void *sp_alloc_pages(size_t n, size_t item_bytes); /* zeroed, on SP_PAGE_BYTES */

@@ -138,12 +138,12 @@ static struct sp_tune_history *history_of(sp_tuner *t, const config *c)
         if (h->c.v == c->v && memcmp(h->c.tunes, c->tunes, sizeof c->tunes) == 0)
             return h;
     }
-    struct sp_tune_history *grown = sp_realloc(t->history, (t->n_history + 1) * sizeof *grown);
-    if (!grown)
+    struct sp_tune_history *added = sp_array_push(&t->history, t->n_history, sizeof *added);
+    if (!added)
         return NULL;
-    t->history = grown;
-    grown[t->n_history] = (struct sp_tune_history){.c = *c};
-    return &grown[t->n_history++];
+    added->c = *c;
+    t->n_history++;
+    return added;
 }
 
 static bool is_left_out(sp_tuner *t, const config *c, char *reason, size_t size)

@@ -189,13 +189,13 @@ static sp_status add_device(sp_device_list *list, sp_device_info info, sp_error 
     if (!read_strings(&info))
         return SP_FAIL(err, SP_E_MEMORY, "out of memory while listing OpenCL devices");
     read_numbers(&info);
-    sp_device_info *items = sp_realloc(list->items, (list->n + 1) * sizeof *items);
-    if (!items) {
+    sp_device_info *item = sp_array_push(&list->items, list->n, sizeof *item);
+    if (!item) {
         sp_free(info.extensions);
         return SP_FAIL(err, SP_E_MEMORY, "out of memory while listing OpenCL devices");
     }
-    list->items = items;
-    list->items[list->n++] = info;
+    *item = info;
+    list->n++;
     return SP_OK;
 }
 

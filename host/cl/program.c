@@ -23,7 +23,7 @@ typedef struct entry {
 
 struct sp_program_table {
     entry *items;
-    size_t n, cap;
+    size_t n;
 };
 
 void sp_program_table_free(struct sp_program_table **table)
@@ -142,15 +142,9 @@ static sp_status reserve(sp_device *dev, sp_error *err)
     struct sp_program_table *t = dev->programs;
     if (!t && !(t = dev->programs = sp_alloc(sizeof *t)))
         return SP_FAIL(err, SP_E_MEMORY, "out of memory for the table of programs");
-    if (t->n < t->cap)
-        return SP_OK;
-    size_t cap = t->cap ? 2 * t->cap : 32;
-    entry *items = sp_realloc(t->items, cap * sizeof *items);
-    if (!items)
-        return SP_FAIL(err, SP_E_MEMORY, "out of memory for the table of programs");
-    t->items = items;
-    t->cap = cap;
-    return SP_OK;
+    return sp_array_push(&t->items, t->n, sizeof *t->items)
+               ? SP_OK
+               : SP_FAIL(err, SP_E_MEMORY, "out of memory for the table of programs");
 }
 
 static sp_status build(sp_device *dev, const char *label, const sp_source *pieces, size_t n_pieces,

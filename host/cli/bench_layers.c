@@ -58,17 +58,16 @@ static sp_cli_layer *layer_of(sp_cli_layers *l, const sp_plan *p, const sp_step 
     for (size_t i = 0; i < l->n; i++)
         if (strcmp(l->items[i].label, s->label) == 0)
             return &l->items[i];
-    sp_cli_layer *grown = sp_realloc(l->items, (l->n + 1) * sizeof *grown);
-    if (!grown)
+    sp_cli_layer *added = sp_array_push(&l->items, l->n, sizeof *added);
+    if (!added)
         return NULL;
-    l->items = grown;
-    grown[l->n] = (sp_cli_layer){.label = s->label,
-                                 .layer = s->node >= 0 ? p->graph->nodes[s->node].name : "-",
-                                 .spikes = op_is(&s->call, "conv.forward") && sp_call_flag(&s->call, "X_"
-                                                                                                     "BITS")};
-    sp_op_family(s->call.op, grown[l->n].op, sizeof grown[l->n].op);
-    describe_shape(&s->call, grown[l->n].shape, sizeof grown[l->n].shape);
-    return &grown[l->n++];
+    *added = (sp_cli_layer){.label = s->label,
+                            .layer = s->node >= 0 ? p->graph->nodes[s->node].name : "-",
+                            .spikes = op_is(&s->call, "conv.forward") && sp_call_flag(&s->call, "X_BITS")};
+    sp_op_family(s->call.op, added->op, sizeof added->op);
+    describe_shape(&s->call, added->shape, sizeof added->shape);
+    l->n++;
+    return added;
 }
 
 static void join_profile(sp_cli_layers *l, sp_device *dev)

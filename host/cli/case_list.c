@@ -13,19 +13,13 @@
 
 static sp_status add_path(sp_case_list *p, char *path, sp_error *err)
 {
-    if (path && p->n == p->cap) {
-        size_t cap = p->cap ? 2 * p->cap : 32;
-        char **items = sp_realloc(p->items, cap * sizeof *items);
-        if (items) {
-            p->items = items;
-            p->cap = cap;
-        }
-    }
-    if (!path || p->n == p->cap) {
+    char **added = path ? sp_array_push(&p->items, p->n, sizeof *added) : NULL;
+    if (!added) {
         sp_free(path);
         return SP_FAIL(err, SP_E_MEMORY, "out of memory while listing reference cases");
     }
-    p->items[p->n++] = path;
+    *added = path;
+    p->n++;
     return SP_OK;
 }
 

@@ -8,7 +8,7 @@
 
 typedef struct sp_case_list {
     char **items; /* paths of .json files */
-    size_t n, cap;
+    size_t n;
 } sp_case_list;
 
 /* Files as they are, of folders every case in order of name. Free it after a failure too. */

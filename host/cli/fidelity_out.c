@@ -91,17 +91,13 @@ static void add_parameters(sp_sweep *s, int64_t updates, int method, const sp_fi
 static void add_record(sp_sweep *s, const sp_fidelity_record *r)
 {
     char name[32];
-    if (s->n == s->cap) {
-        size_t cap = s->cap ? 2 * s->cap : 256;
-        sp_fidelity_record *more = sp_realloc(s->records, cap * sizeof *more);
-        if (!more) {
-            s->failed = true;
-            return;
-        }
-        s->records = more;
-        s->cap = cap;
+    sp_fidelity_record *added = sp_array_push(&s->records, s->n, sizeof *added);
+    if (!added) {
+        s->failed = true;
+        return;
     }
-    s->records[s->n++] = *r;
+    *added = *r;
+    s->n++;
     sp_compared_name(&s->methods[r->method], name, sizeof name);
     fprintf(s->means, "%lld,%.9g,%lld,%s,%lld", (long long)s->time_steps[r->step], s->taus[r->tau],
             (long long)r->updates, name, (long long)r->steps);

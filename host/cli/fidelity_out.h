@@ -23,7 +23,7 @@ typedef struct sp_sweep {
     const volatile int *stop;
     const sp_graph *graph; /* being measured */
     sp_fidelity_record *records;
-    size_t n, cap;
+    size_t n;
     char **layers; /* that count in the means */
     int n_layers;
     double *layer_sums;       /* [step][tau][method][layer] */

@@ -24,11 +24,11 @@ static sp_status add(sp_cli_calls *c, const sp_op_call *call, double weight, sp_
             return SP_OK;
         }
     }
-    struct sp_cli_call *grown = sp_realloc(c->items, (c->n + 1) * sizeof *grown);
-    if (!grown)
+    struct sp_cli_call *added = sp_array_push(&c->items, c->n, sizeof *added);
+    if (!added)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory while gathering the calls of a plan");
-    c->items = grown;
-    grown[c->n++] = (struct sp_cli_call){*call, weight};
+    *added = (struct sp_cli_call){*call, weight};
+    c->n++;
     return SP_OK;
 }
 

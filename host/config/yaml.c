@@ -72,29 +72,16 @@ void sp_yaml_node_destroy(sp_yaml **node)
     *node = NULL;
 }
 
-/* *array has room for n items; gives it room for one more. Capacities are powers of two, so none is stored.
- */
-static int grow(void **array, size_t n, size_t item_bytes)
-{
-    if (n & (n - 1)) /* neither 0 nor a power of two: room is left */
-        return 0;
-    void *grown = sp_realloc(*array, (n ? n * 2 : 1) * item_bytes);
-    if (!grown)
-        return -1;
-    *array = grown;
-    return 0;
-}
-
 sp_status sp_yaml_append(sp_yaml *to, const char *key, int key_line, int key_column, sp_yaml *item,
                          sp_error *err)
 {
-    if (grow((void **)&to->items, to->n, sizeof *to->items))
+    if (!sp_array_push(&to->items, to->n, sizeof *to->items))
         return fail_memory(err);
     if (to->kind == SP_YAML_MAP) {
         char *copy = sp_strdup(key);
-        if (!copy || grow((void **)&to->keys, to->n, sizeof *to->keys) ||
-            grow((void **)&to->key_lines, to->n, sizeof *to->key_lines) ||
-            grow((void **)&to->key_columns, to->n, sizeof *to->key_columns)) {
+        if (!copy || !sp_array_push(&to->keys, to->n, sizeof *to->keys) ||
+            !sp_array_push(&to->key_lines, to->n, sizeof *to->key_lines) ||
+            !sp_array_push(&to->key_columns, to->n, sizeof *to->key_columns)) {
             sp_free(copy);
             return fail_memory(err);
         }

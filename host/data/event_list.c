@@ -25,20 +25,13 @@ void sp_recordings_free(sp_recordings *list)
 /* Takes path over. */
 static sp_status add(sp_recordings *list, sp_recording r, sp_error *err)
 {
-    if (r.path && list->n == list->cap) {
-        size_t cap = list->cap ? 2 * list->cap : 64;
-        sp_recording *grown = sp_realloc(list->items, cap * sizeof *grown);
-        if (!grown) {
-            sp_free(r.path);
-            r.path = NULL;
-        } else {
-            list->items = grown;
-            list->cap = cap;
-        }
-    }
-    if (!r.path)
+    sp_recording *added = r.path ? sp_array_push(&list->items, list->n, sizeof *added) : NULL;
+    if (!added) {
+        sp_free(r.path);
         return SP_FAIL(err, SP_E_MEMORY, "out of memory while listing recordings");
-    list->items[list->n++] = r;
+    }
+    *added = r;
+    list->n++;
     return SP_OK;
 }
 
@@ -50,7 +43,7 @@ static bool ends_in(const char *name, const char *ending)
 
 typedef struct names {
     char **items;
-    size_t n, cap;
+    size_t n;
 } names;
 
 static void names_free(names *list)
@@ -63,20 +56,13 @@ static void names_free(names *list)
 
 static sp_status names_add(names *list, const char *name, sp_error *err)
 {
-    char *copy = sp_strdup(name);
-    if (copy && list->n == list->cap) {
-        size_t cap = list->cap ? 2 * list->cap : 64;
-        char **grown = sp_realloc(list->items, cap * sizeof *grown);
-        if (grown) {
-            list->items = grown;
-            list->cap = cap;
-        }
-    }
-    if (!copy || list->n == list->cap) {
+    char *copy = sp_strdup(name), **added = copy ? sp_array_push(&list->items, list->n, sizeof *added) : NULL;
+    if (!added) {
         sp_free(copy);
         return SP_FAIL(err, SP_E_MEMORY, "out of memory while listing a folder");
     }
-    list->items[list->n++] = copy;
+    *added = copy;
+    list->n++;
     return SP_OK;
 }
 

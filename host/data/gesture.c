@@ -82,7 +82,7 @@ static sp_status add_row(const char *name, const line *l, size_t line_number, sp
                          size_t *n_rows, sp_error *err)
 {
     int64_t v[3];
-    sp_gesture_row *grown;
+    sp_gesture_row *added;
     if (!read_row(l, v))
         return SP_FAIL(err, SP_E_DATA, "%s:%zu: \"%.*s\": not class,startTime_usec,endTime_usec", name,
                        line_number, l->n < 80 ? (int)l->n : 80, l->at);
@@ -92,11 +92,11 @@ static sp_status add_row(const char *name, const line *l, size_t line_number, sp
     if (v[1] >= v[2])
         return SP_FAIL(err, SP_E_DATA, "%s:%zu: the gesture ends at %lld, not after its start at %lld", name,
                        line_number, (long long)v[2], (long long)v[1]);
-    grown = sp_realloc(*rows, (*n_rows + 1) * sizeof **rows);
-    if (!grown)
+    added = sp_array_push(rows, *n_rows, sizeof *added);
+    if (!added)
         return SP_FAIL(err, SP_E_MEMORY, "%s: out of memory", name);
-    *rows = grown;
-    grown[(*n_rows)++] = (sp_gesture_row){(int32_t)v[0] - 1, (int32_t)line_number, {v[1], v[2]}};
+    ++*n_rows;
+    *added = (sp_gesture_row){(int32_t)v[0] - 1, (int32_t)line_number, {v[1], v[2]}};
     return SP_OK;
 }
 

@@ -20,7 +20,7 @@ static const size_t most_file_bytes = (size_t)256 << 20;
 
 typedef struct name_list {
     char **items; /* sorted */
-    size_t n, cap;
+    size_t n;
 } name_list;
 
 typedef struct entry {
@@ -41,7 +41,7 @@ typedef struct workspace {
 typedef struct images_state {
     sp_text paths; /* one after the other, each with its NUL */
     entry *entries;
-    size_t n, cap;
+    size_t n;
     int size, resize;
     sp_pixels form;
     pthread_mutex_t lock; /* guards idle */
@@ -79,16 +79,8 @@ static bool is_image(int at, const char *name)
 
 static sp_status add_name(name_list *l, const char *name, sp_error *err)
 {
-    if (l->n == l->cap) {
-        size_t cap = l->cap ? 2 * l->cap : 64;
-        char **grown = sp_realloc(l->items, cap * sizeof *grown);
-        if (!grown)
-            return SP_FAIL(err, SP_E_MEMORY, "out of memory while listing image files");
-        l->items = grown;
-        l->cap = cap;
-    }
-    l->items[l->n] = sp_strdup(name);
-    if (!l->items[l->n])
+    char **added = sp_array_push(&l->items, l->n, sizeof *added);
+    if (!added || !(*added = sp_strdup(name)))
         return SP_FAIL(err, SP_E_MEMORY, "out of memory while listing image files");
     l->n++;
     return SP_OK;
@@ -138,15 +130,11 @@ bool sp_images_present(const char *folder, bool train)
 static sp_status add_entry(images_state *s, const char *folder, const char *name, uint32_t rank,
                            int32_t label, sp_error *err)
 {
-    if (s->n == s->cap) {
-        size_t cap = s->cap ? 2 * s->cap : 1024;
-        entry *grown = sp_realloc(s->entries, cap * sizeof *grown);
-        if (!grown)
-            return SP_FAIL(err, SP_E_MEMORY, "out of memory while listing image files");
-        s->entries = grown;
-        s->cap = cap;
-    }
-    s->entries[s->n++] = (entry){.path = s->paths.n, .rank = rank, .label = label};
+    entry *added = sp_array_push(&s->entries, s->n, sizeof *added);
+    if (!added)
+        return SP_FAIL(err, SP_E_MEMORY, "out of memory while listing image files");
+    s->n++;
+    *added = (entry){.path = s->paths.n, .rank = rank, .label = label};
     sp_text_add(&s->paths, "%s/%s%c", folder, name, '\0');
     return s->paths.failed ? SP_FAIL(err, SP_E_MEMORY, "out of memory while listing image files") : SP_OK;
 }

@@ -17,7 +17,6 @@ typedef struct builder {
     sp_graph *g;
     const char *file;
     sp_error *err;
-    int cap_acts, cap_nodes, cap_params;
 } builder;
 
 static sp_status fail_at(builder *b, const sp_layer *l, const char *fmt, ...)
@@ -32,37 +31,22 @@ static sp_status fail_at(builder *b, const sp_layer *l, const char *fmt, ...)
     return SP_FAIL(b->err, SP_E_CONFIG, "%s:%d:%d: layer %s: %s", b->file, l->line, l->column, l->name, text);
 }
 
-static void *grow(void *items, int n, int *cap, size_t item_bytes)
-{
-    if (n < *cap)
-        return items;
-    int wanted = *cap ? *cap * 2 : 32;
-    void *p = sp_realloc(items, (size_t)wanted * item_bytes);
-    if (p)
-        *cap = wanted;
-    return p;
-}
-
 static int add_act(builder *b, sp_activation a)
 {
     sp_graph *g = b->g;
-    sp_activation *p = grow(g->acts, g->n_acts, &b->cap_acts, sizeof *p);
+    sp_activation *p = sp_array_push(&g->acts, (size_t)g->n_acts, sizeof *p);
     if (!p)
         return -1;
-    g->acts = p;
-    g->acts[g->n_acts] = a;
+    *p = a;
     return g->n_acts++;
 }
 
 static int add_param(builder *b, int node, sp_role role, const char *suffix, int n_dims, const int64_t *shape)
 {
     sp_graph *g = b->g;
-    sp_param *p = grow(g->params, g->n_params, &b->cap_params, sizeof *p);
+    sp_param *p = sp_array_push(&g->params, (size_t)g->n_params, sizeof *p);
     if (!p)
         return -1;
-    g->params = p;
-    p = &g->params[g->n_params];
-    memset(p, 0, sizeof *p);
     snprintf(p->name, sizeof p->name, "%.95s.%s", g->nodes[node].name, suffix);
     p->role = role;
     p->node = node;
@@ -85,17 +69,15 @@ static int add_param(builder *b, int node, sp_role role, const char *suffix, int
 static int add_node(builder *b, sp_node_type type, const sp_layer *l, int in, int in1, sp_activation out)
 {
     sp_graph *g = b->g;
-    sp_node *p = grow(g->nodes, g->n_nodes, &b->cap_nodes, sizeof *p);
+    sp_node *p = sp_array_push(&g->nodes, (size_t)g->n_nodes, sizeof *p);
     if (!p)
         return -1;
-    g->nodes = p;
     out.producer = g->n_nodes;
     out.n_consumers = 0;
     out.needs_gradient = g->acts[in].needs_gradient || (in1 >= 0 && g->acts[in1].needs_gradient);
     int act = add_act(b, out);
     if (act < 0)
         return -1;
-    p = &g->nodes[g->n_nodes];
     *p = (sp_node){.type = type,
                    .layer = l,
                    .in = {in, in1},

@@ -12,15 +12,9 @@
 sp_status spi_value_new(sp_builder *b, const char *name, int64_t elems, sp_store store, int *out)
 {
     sp_plan *p = b->p;
-    if (p->n_values == p->cap_values) {
-        int cap = p->cap_values ? 2 * p->cap_values : 64;
-        sp_value *v = sp_realloc(p->values, (size_t)cap * sizeof *v);
-        if (!v)
-            return SP_FAIL(b->err, SP_E_MEMORY, "out of memory while planning");
-        p->values = v;
-        p->cap_values = cap;
-    }
-    sp_value *v = &p->values[p->n_values];
+    sp_value *v = sp_array_push(&p->values, (size_t)p->n_values, sizeof *v);
+    if (!v)
+        return SP_FAIL(b->err, SP_E_MEMORY, "out of memory while planning");
     *v = (sp_value){
         .bytes = (uint64_t)elems * 4, .store = store, .segment = -1, .first = -1, .last = -1, .shares = -1};
     snprintf(v->name, sizeof v->name, "%.63s", name);
@@ -188,15 +182,9 @@ sp_status spi_emit(sp_emit *e)
         SP_TRY(choose_and_build(b, s));
     if (!s->launch)
         return SP_FAIL(b->err, SP_E_FAILED, "%s: internal: a lowered op reached the emitter", s->label);
-    if (seg->n == seg->cap) {
-        int cap = seg->cap ? 2 * seg->cap : 64;
-        sp_step *steps = sp_realloc(seg->steps, (size_t)cap * sizeof *steps);
-        if (!steps) {
-            sp_launch_destroy(&s->launch);
-            return SP_FAIL(b->err, SP_E_MEMORY, "out of memory while planning");
-        }
-        seg->steps = steps;
-        seg->cap = cap;
+    if (!sp_array_push(&seg->steps, (size_t)seg->n, sizeof *seg->steps)) {
+        sp_launch_destroy(&s->launch);
+        return SP_FAIL(b->err, SP_E_MEMORY, "out of memory while planning");
     }
     uint64_t work = sp_launch_workspace(s->launch);
     char name[64];

@@ -106,7 +106,7 @@ typedef struct sp_segment {
     char name[32];
     bool timed; /* runs at every time step, forward or backward of BPTT */
     sp_step *steps;
-    int n, cap;
+    int n;
 } sp_segment;
 
 typedef enum { SP_ALWAYS, SP_IF_BACKPROP, SP_IF_NOT_BACKPROP } sp_condition;
@@ -131,7 +131,7 @@ typedef struct sp_plan {
     sp_registry *reg;
     sp_plan_options o;
     sp_value *values;
-    int n_values, cap_values;
+    int n_values;
     sp_segment *segments;
     int n_segments, n_stages;
     sp_moment *timeline; /* up to and with END; UPDATE is run apart */

@@ -87,10 +87,8 @@ sp_status sp_registry_force(sp_registry *reg, const char *op_equals_variant, sp_
                        op_equals_variant);
     char *op = sp_strndup(op_equals_variant, (size_t)(equals - op_equals_variant)),
          *variant = sp_strdup(equals + 1);
-    struct sp_forced *grown = sp_realloc(reg->forced, (reg->n_forced + 1) * sizeof *grown);
-    sp_status st = op && variant && grown ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory");
-    if (grown)
-        reg->forced = grown;
+    struct sp_forced *added = sp_array_push(&reg->forced, reg->n_forced, sizeof *added);
+    sp_status st = op && variant && added ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory");
     if (st == SP_OK) {
         bool op_known = false, variant_known = false;
         for (size_t i = 0; i < sp_op_count(); i++)
@@ -105,6 +103,7 @@ sp_status sp_registry_force(sp_registry *reg, const char *op_equals_variant, sp_
         sp_free(variant);
         return st;
     }
-    grown[reg->n_forced++] = (struct sp_forced){op, variant};
+    *added = (struct sp_forced){op, variant};
+    reg->n_forced++;
     return SP_OK;
 }

@@ -100,13 +100,11 @@ sp_status sp_meta_finish_block(sp_meta_reader *r)
     r->line = line;
     const char *how = v->kind == SP_VARIANT_LOWER ? "lower" : v->library ? v->library : v->passes[0].kernel;
     v->id = sp_format("%s:%s", v->plugin, how);
-    size_t n = r->out->n_variants;
-    sp_variant **grown = v->id ? sp_realloc(r->out->variants, (n + 1) * sizeof *grown) : NULL;
-    if (!grown)
+    sp_variant **added = v->id ? sp_array_push(&r->out->variants, r->out->n_variants, sizeof *added) : NULL;
+    if (!added)
         return SP_FAIL(r->err, SP_E_MEMORY, "out of memory while reading %s", r->path);
-    grown[n] = v;
-    r->out->variants = grown;
-    r->out->n_variants = n + 1;
+    *added = v;
+    r->out->n_variants++;
     r->block = NULL;
     r->pass = NULL;
     return SP_OK;

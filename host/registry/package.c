@@ -24,16 +24,6 @@ const char *sp_target_name(sp_target t)
     return names[t];
 }
 
-bool sp_package_grow(void **items, size_t n, size_t item_bytes)
-{
-    void *grown = sp_realloc(*items, (n + 1) * item_bytes);
-    if (!grown)
-        return false;
-    *items = grown;
-    memset((char *)grown + n * item_bytes, 0, item_bytes);
-    return true;
-}
-
 uint32_t sp_cksum(const unsigned char *bytes, size_t n)
 {
     uint32_t crc = 0;
@@ -117,7 +107,7 @@ sp_status sp_package_record_choice(sp_package *p, const sp_op_call *call, const 
     sp_call_describe(call, shape, sizeof shape);
     sp_packed_call *c = find_call(p, call->op->id, shape);
     if (!c) {
-        if (!sp_package_grow((void **)&p->calls, p->n_calls, sizeof *p->calls))
+        if (!sp_array_push(&p->calls, p->n_calls, sizeof *p->calls))
             return out_of_memory(err);
         c = &p->calls[p->n_calls++];
         c->op = sp_strdup(call->op->id);
@@ -159,7 +149,7 @@ static sp_status record_args(sp_packed_kernel *k, cl_kernel kernel, sp_error *er
 static sp_status record_program(sp_package *p, sp_registry *reg, const sp_launch *l, const char *key,
                                 sp_error *err)
 {
-    if (!sp_package_grow((void **)&p->programs, p->n_programs, sizeof *p->programs))
+    if (!sp_array_push(&p->programs, p->n_programs, sizeof *p->programs))
         return out_of_memory(err);
     sp_packed_program *g = &p->programs[p->n_programs++];
     sp_text text = {0}, options = {0};
@@ -219,7 +209,7 @@ sp_status sp_package_record_plan(sp_package *p, uint64_t digest, const char *abo
     for (size_t i = 0; i < p->n_plans; i++)
         if (strcmp(p->plans[i].digest, text) == 0)
             return SP_OK;
-    if (!sp_package_grow((void **)&p->plans, p->n_plans, sizeof *p->plans))
+    if (!sp_array_push(&p->plans, p->n_plans, sizeof *p->plans))
         return out_of_memory(err);
     sp_packed_plan *plan = &p->plans[p->n_plans++];
     memcpy(plan->digest, text, sizeof text);
@@ -354,9 +344,8 @@ static sp_status load_binary(sp_package *p, sp_device *dev, const char *file, cl
     char *path = sp_format("%s/%s", p->folder, file);
     unsigned char *bytes = NULL;
     size_t n = 0;
-    sp_status st = path && sp_package_grow((void **)&p->binaries, p->n_binaries, sizeof *p->binaries)
-                       ? SP_OK
-                       : out_of_memory(err);
+    sp_status st =
+        path && sp_array_push(&p->binaries, p->n_binaries, sizeof *p->binaries) ? SP_OK : out_of_memory(err);
     if (st == SP_OK)
         st = read_binary(p, path, &bytes, &n, err);
     if (st == SP_OK)

@@ -33,7 +33,6 @@ struct sp_package {
 };
 
 /* Room for one more item of `*items`; false when memory is out. */
-bool sp_package_grow(void **items, size_t n, size_t item_bytes);
 
 /* The checksum of the POSIX tool `cksum`, so that a build script can make it. */
 uint32_t sp_cksum(const unsigned char *bytes, size_t n);

@@ -122,7 +122,7 @@ static sp_status read_kernel(const sp_package *p, const json_t *row, sp_packed_k
 
 static sp_status read_program(sp_package *p, const json_t *row, sp_error *err)
 {
-    if (!sp_package_grow((void **)&p->programs, p->n_programs, sizeof *p->programs))
+    if (!sp_array_push(&p->programs, p->n_programs, sizeof *p->programs))
         return SP_FAIL(err, SP_E_MEMORY, "out of memory for manifest.json");
     sp_packed_program *g = &p->programs[p->n_programs++];
     const json_t *kernels = json_object_get(row, "kernels");
@@ -139,7 +139,7 @@ static sp_status read_program(sp_package *p, const json_t *row, sp_error *err)
 
 static sp_status read_call(sp_package *p, const json_t *row, sp_error *err)
 {
-    if (!sp_package_grow((void **)&p->calls, p->n_calls, sizeof *p->calls))
+    if (!sp_array_push(&p->calls, p->n_calls, sizeof *p->calls))
         return SP_FAIL(err, SP_E_MEMORY, "out of memory for manifest.json");
     sp_packed_call *c = &p->calls[p->n_calls++];
     c->op = member(row, "op");
@@ -152,7 +152,7 @@ static sp_status read_call(sp_package *p, const json_t *row, sp_error *err)
 
 static sp_status read_plan(sp_package *p, const json_t *row, sp_error *err)
 {
-    if (!sp_package_grow((void **)&p->plans, p->n_plans, sizeof *p->plans))
+    if (!sp_array_push(&p->plans, p->n_plans, sizeof *p->plans))
         return SP_FAIL(err, SP_E_MEMORY, "out of memory for manifest.json");
     sp_packed_plan *plan = &p->plans[p->n_plans++];
     plan->about = member(row, "about");

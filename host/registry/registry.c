@@ -17,12 +17,6 @@
 #include "registry/store.h"
 #include "registry/wisdom.h"
 
-/* Room for one more item in an array of pointers or records; NULL when memory is out (the array stays). */
-static void *grow(void *array, size_t n, size_t item_bytes)
-{
-    return sp_realloc(array, (n + 1) * item_bytes);
-}
-
 static sp_status out_of_memory(sp_error *err)
 {
     return SP_FAIL(err, SP_E_MEMORY, "out of memory while loading plugins");
@@ -30,11 +24,9 @@ static sp_status out_of_memory(sp_error *err)
 
 sp_status sp_registry_add_refusal(sp_registry *reg, const char *path, const char *reason, sp_error *err)
 {
-    sp_refusal *grown = grow(reg->refusals, reg->n_refusals, sizeof *grown);
-    if (!grown)
+    sp_refusal *r = sp_array_push(&reg->refusals, reg->n_refusals, sizeof *r);
+    if (!r)
         return out_of_memory(err);
-    reg->refusals = grown;
-    sp_refusal *r = &grown[reg->n_refusals];
     r->path = sp_strdup(path);
     r->reason = sp_strdup(reason);
     reg->n_refusals++;
@@ -144,19 +136,19 @@ static sp_status include(sp_registry *reg, const char *path, const char *text, s
 static sp_status take(sp_registry *reg, sp_meta *m, sp_error *err)
 {
     for (size_t i = 0; i < m->n_variants; i++) {
-        sp_variant **grown = grow(reg->variants, reg->n_variants, sizeof *grown);
-        if (!grown)
+        sp_variant **added = sp_array_push(&reg->variants, reg->n_variants, sizeof *added);
+        if (!added)
             return out_of_memory(err);
-        reg->variants = grown;
-        grown[reg->n_variants++] = m->variants[i];
+        *added = m->variants[i];
+        reg->n_variants++;
         m->variants[i] = NULL;
     }
     if (m->fragment) {
-        sp_fragment **grown = grow(reg->fragments, reg->n_fragments, sizeof *grown);
-        if (!grown)
+        sp_fragment **added = sp_array_push(&reg->fragments, reg->n_fragments, sizeof *added);
+        if (!added)
             return out_of_memory(err);
-        reg->fragments = grown;
-        grown[reg->n_fragments++] = m->fragment;
+        *added = m->fragment;
+        reg->n_fragments++;
         m->fragment = NULL;
     }
     return SP_OK;

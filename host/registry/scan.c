@@ -31,13 +31,13 @@ static sp_status out_of_memory(sp_error *err)
 /* Adds s, which it takes over, to a list of strings. */
 static sp_status keep(char ***list, size_t *n, char *s, sp_error *err)
 {
-    char **grown = s ? sp_realloc(*list, (*n + 1) * sizeof *grown) : NULL;
-    if (!grown) {
+    char **added = s ? sp_array_push(list, *n, sizeof *added) : NULL;
+    if (!added) {
         sp_free(s);
         return out_of_memory(err);
     }
-    *list = grown;
-    grown[(*n)++] = s;
+    *added = s;
+    ++*n;
     return SP_OK;
 }
 

@@ -118,10 +118,10 @@ sp_status sp_library_get(sp_registry *reg, const sp_variant *v, sp_library **out
             return SP_OK;
         }
     SP_TRY_GOTO(open_library(lib, err));
-    sp_library **grown = sp_realloc(store->libraries, (store->n_libraries + 1) * sizeof *grown);
-    SP_TRY_GOTO(grown ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory while opening %s", lib->path));
-    store->libraries = grown;
-    grown[store->n_libraries++] = *out = lib;
+    sp_library **added = sp_array_push(&store->libraries, store->n_libraries, sizeof *added);
+    SP_TRY_GOTO(added ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory while opening %s", lib->path));
+    *added = *out = lib;
+    store->n_libraries++;
     lib = NULL;
 done:
     sp_library_close(&lib);

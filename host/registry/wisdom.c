@@ -31,13 +31,9 @@ void sp_wisdom_entry_free(sp_wisdom_entry **e)
 
 sp_wisdom_row *sp_wisdom_add_row(sp_wisdom_entry *e, const sp_variant *v, const int64_t *tune_values)
 {
-    sp_wisdom_row *grown = sp_realloc(e->rows, (size_t)(e->n_rows + 1) * sizeof *grown);
-    if (!grown)
-        return NULL;
-    e->rows = grown;
-    sp_wisdom_row *r = &grown[e->n_rows++];
-    memset(r, 0, sizeof *r);
-    if (!v)
+    sp_wisdom_row *r = sp_array_push(&e->rows, (size_t)e->n_rows, sizeof *r);
+    e->n_rows += r != NULL;
+    if (!r || !v)
         return r;
     snprintf(r->variant, sizeof r->variant, "%s", v->id);
     snprintf(r->version, sizeof r->version, "%s", v->version);

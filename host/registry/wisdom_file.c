@@ -34,13 +34,13 @@ static bool same_key(const sp_wisdom_entry *a, const sp_wisdom_entry *b)
 
 static bool append(sp_wisdom_entry ***items, size_t *n, sp_wisdom_entry *e)
 {
-    sp_wisdom_entry **grown = sp_realloc(*items, (*n + 1) * sizeof *grown);
-    if (!grown) {
+    sp_wisdom_entry **added = sp_array_push(items, *n, sizeof *added);
+    if (!added) {
         sp_wisdom_entry_free(&e);
         return false;
     }
-    *items = grown;
-    grown[(*n)++] = e;
+    *added = e;
+    ++*n;
     return true;
 }
 

@@ -13,18 +13,13 @@
 
 static void add(spi_curves *c, spi_points *p, double x, double y)
 {
-    if (p->n == p->cap) {
-        size_t cap = p->cap ? 2 * p->cap : 64;
-        double *nx = sp_realloc(p->x, cap * sizeof *nx), *ny = sp_realloc(p->y, cap * sizeof *ny);
-        p->x = nx ? nx : p->x;
-        p->y = ny ? ny : p->y;
-        c->failed = c->failed || !nx || !ny;
-        if (!nx || !ny)
-            return;
-        p->cap = cap;
-    }
-    p->x[p->n] = x;
-    p->y[p->n++] = y;
+    double *px = sp_array_push(&p->x, p->n, sizeof x), *py = sp_array_push(&p->y, p->n, sizeof y);
+    c->failed = c->failed || !px || !py;
+    if (!px || !py)
+        return;
+    *px = x;
+    *py = y;
+    p->n++;
 }
 
 static double number(const json_t *j, const char *key)

@@ -10,7 +10,7 @@ enum { SPI_CURVE_LAYERS = 6 };
 
 typedef struct spi_points {
     double *x, *y;
-    size_t n, cap;
+    size_t n;
 } spi_points;
 
 /* x counts epochs; accuracies in %. */

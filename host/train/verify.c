@@ -24,7 +24,6 @@ typedef struct running {
     double tolerance, largest_gradient;
     double dot, ours2, ref2; /* products of the gradients with each other and themselves */
     sp_verify_case *out;
-    size_t cap;
 } running;
 
 static const sp_yaml *need(running *r, const char *key, sp_yaml_kind kind, sp_error *err)
@@ -198,15 +197,10 @@ static sp_status load_parameters(running *r, uint64_t seed, sp_error *err)
 static sp_status add_row(running *r, const char *name, double error, sp_error *err)
 {
     sp_verify_case *c = r->out;
-    if (c->n_rows == r->cap) {
-        size_t cap = r->cap ? 2 * r->cap : 32;
-        sp_verify_row *rows = sp_realloc(c->rows, cap * sizeof *rows);
-        if (!rows)
-            return SP_FAIL(err, SP_E_MEMORY, "out of memory for a reference case");
-        c->rows = rows;
-        r->cap = cap;
-    }
-    sp_verify_row *row = &c->rows[c->n_rows++];
+    sp_verify_row *row = sp_array_push(&c->rows, c->n_rows, sizeof *row);
+    if (!row)
+        return SP_FAIL(err, SP_E_MEMORY, "out of memory for a reference case");
+    c->n_rows++;
     *row = (sp_verify_row){.error = error, .passed = error <= r->tolerance || r->o.half};
     snprintf(row->name, sizeof row->name, "%s", name);
     c->passed = c->passed && row->passed;

@@ -94,6 +94,34 @@ Test(mem, counts_and_fails_exactly_once_over_threads)
     cr_assert_eq(failures[0] + failures[1] + failures[2] + failures[3], 1);
 }
 
+Test(mem, array_grows_zeroed_and_stays_when_memory_runs_out)
+{
+    int *items = NULL;
+    size_t n = 0, taken_out = 200;
+    while (n < 700) {
+        int *added = sp_array_push(&items, n, sizeof *added);
+        cr_assert(added == items + n && *added == 0);
+        *added = (int)n++;
+        if (n == 500) { /* what was taken out may be put in again */
+            n -= taken_out;
+            taken_out = 0;
+        }
+    }
+    for (size_t i = 0; i < n; i++)
+        cr_assert_eq(items[i], (int)i);
+    while (n & (n - 1)) { /* the next one needs room */
+        sp_array_push(&items, n, sizeof *items);
+        items[n] = (int)n;
+        n++;
+    }
+    sp_mem_fail_at(1);
+    cr_assert_null(sp_array_push(&items, n, sizeof *items));
+    sp_mem_fail_at(0);
+    cr_assert_eq(items[n - 1], (int)n - 1);
+    cr_assert_null(sp_array_push(&items, n, SIZE_MAX / n));
+    sp_free(items);
+}
+
 Test(mem, text_grows)
 {
     sp_text t = {0};
