@@ -1,5 +1,6 @@
 //@ plugin: reference 1.0.0
 //@ abi:    1
+//@ include: compensated.clh threshold.clh
 //@ op:     neuron.backward_ext/1
 //@ kernel: neuron_backward_ext__naive
 //@ global: M*C
@@ -29,29 +30,12 @@
 // may be g_s.
 #pragma OPENCL FP_CONTRACT OFF
 
-inline float threshold(float a, neuron_args p, aux_args q)
-{
-#if ADAPT
-    return neuron_threshold(a, p, q);
-#else
-    return p.v_th;
-#endif
-}
-
 #if LEARN
 #ifndef GROUPS
 #define ITEMS 4096 // the other block of this file is built without them, and has no use for what follows
 #define GROUPS 64
 #endif
 
-// Compensated (Kahan) sums: what a whole layer contributes nearly cancels.
-inline void add_to(float *sum, float *lost, float v)
-{
-    const float t = v - *lost;
-    const float s = *sum + t;
-    *lost = (s - *sum) - t;
-    *sum = s;
-}
 #endif
 
 #if LEARN

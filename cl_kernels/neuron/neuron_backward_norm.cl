@@ -1,5 +1,6 @@
 //@ plugin:    reference 1.0.0
 //@ abi:       1
+//@ include:   row_groups.clh
 //@ op:        neuron.backward_norm/1
 //@ kernel:    neuron_backward_norm__naive
 //@ global:    C, min(256, ceildiv(M, 64))
@@ -12,13 +13,6 @@
 // As neuron_backward__naive and the sums of batch_norm_backward__naive: one work-item takes a channel of a
 // group of rows. u is half with U_HALF, x with X_HALF. work: [2][groups][C].
 #pragma OPENCL FP_CONTRACT OFF
-#define ROW_GROUPS(M) min(256, ((M) + 63) / 64)
-
-// First row of a group; groups differ by one row at most and none is empty.
-inline int group_start(int group, int M)
-{
-    return (int)((ulong)M * (ulong)group / (ulong)ROW_GROUPS(M));
-}
 
 __kernel void neuron_backward_norm__naive(SP_REF(float, g_s), SP_IN(sp_u, u), SP_IN(sp_xh, x),
                                           SP_IN(float, mean), SP_IN(float, rstd),

@@ -1,5 +1,6 @@
 //@ plugin: reference 1.0.0
 //@ abi:    1
+//@ include: threshold.clh
 //@ op:     neuron.forward_ext/1
 //@ kernel: neuron_forward_ext__naive
 //@ global: ceildiv(C, 32), M
@@ -10,15 +11,6 @@
 // u = charge(v, current(x, aux)); s = u >= threshold(aux). At first v = v_reset, aux_prev = 0, s[t-1] = 0.
 // u may be u_prev and aux may be aux_prev: the same work-item reads an element before it writes it.
 #pragma OPENCL FP_CONTRACT OFF
-
-inline float threshold(float a, neuron_args p, aux_args q)
-{
-#if ADAPT
-    return neuron_threshold(a, p, q);
-#else
-    return p.v_th;
-#endif
-}
 
 __kernel void neuron_forward_ext__naive(SP_IN(float, x), SP_REF(float, u_prev),
 #if NORM

@@ -1,5 +1,6 @@
 //@ plugin:    reference 1.0.0
 //@ abi:       1
+//@ include:   row_groups.clh
 //@ op:        batch_norm.statistics/1
 //@ kernel:    batch_norm_statistics__naive
 //@ global:    C, min(256, ceildiv(M, 64))
@@ -12,13 +13,6 @@
 // work: [2][groups][C]: mean of the group, sum of squared distances from it. Distances from the mean, not
 // squares of x: a channel far from zero keeps its variance. The rest that the distances add up to corrects
 // the mean (corrected two-pass algorithm).
-#define ROW_GROUPS(M) min(256, ((M) + 63) / 64)
-
-// First row of a group; groups differ by one row at most and none is empty.
-inline int group_start(int group, int M)
-{
-    return (int)((ulong)M * (ulong)group / (ulong)ROW_GROUPS(M));
-}
 
 __kernel void batch_norm_statistics__naive(SP_IN(float, x), SP_OUT(float, work), int M, int C)
 {

@@ -1,5 +1,6 @@
 //@ plugin: reference 1.0.0
 //@ abi:    1
+//@ include: compensated.clh
 //@ op:     bias.broadcast/1
 //@ kernel: bias_broadcast__naive
 //@ global: M*C
@@ -27,14 +28,6 @@ __kernel void bias_broadcast__naive(SP_IN(float, bias), SP_OUT(float, y), const 
 #ifndef GROUPS
 #define GROUPS 256 // bias.broadcast, in the same file, is built without it
 #endif
-
-inline void add_to(float *sum, float *lost, float v)
-{
-    const float t = v - *lost;
-    const float s = *sum + t;
-    *lost = (s - *sum) - t;
-    *sum = s;
-}
 
 __kernel void bias_backward__rows(SP_IN(float, e), SP_OUT(float, work), const int M, const int C)
 {

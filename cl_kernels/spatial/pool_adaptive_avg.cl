@@ -1,5 +1,6 @@
 //@ plugin: reference 1.0.0
 //@ abi:    1
+//@ include: adaptive_window.clh
 //@ op:     pool.adaptive_avg.forward/1
 //@ kernel: pool_adaptive_avg_forward__naive
 //@ global: C, WO, N*HO
@@ -7,16 +8,6 @@
 //@ about:  one work-item per output pixel and channel
 // y[n][ho][wo][c] = mean of x[n][h][i][c] over the window; output a of n_out covers the inputs
 // window_start(a) .. window_end(a) - 1 of n_in.
-
-inline int window_start(int a, int n_in, int n_out)
-{
-    return (int)((long)a * n_in / n_out);
-}
-
-inline int window_end(int a, int n_in, int n_out)
-{
-    return (int)((((long)a + 1) * n_in + n_out - 1) / n_out);
-}
 
 __kernel void pool_adaptive_avg_forward__naive(SP_IN(sp_x, x), SP_OUT(float, y), const int H, const int W,
                                                const int C, const int HO, const int WO)

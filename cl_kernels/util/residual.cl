@@ -1,5 +1,6 @@
 //@ plugin: reference 1.0.0
 //@ abi:    1
+//@ include: compensated.clh
 //@ op:     residual.forward/1
 //@ kernel: residual_forward__naive
 //@ global: M*C
@@ -66,14 +67,6 @@ __kernel void residual_backward__plain(SP_IN(float, g), SP_OUT(float, g_branch),
 #ifndef GROUPS
 #define GROUPS 1024 // the other ops of this file are built without it
 #endif
-
-inline void add_to(float *sum, float *lost, float v)
-{
-    const float t = v - *lost;
-    const float s = *sum + t;
-    *lost = (s - *sum) - t;
-    *sum = s;
-}
 
 __kernel void residual_backward__gain(SP_IN(float, g), SP_IN(float, branch), SP_IN(float, gain),
                                       SP_OUT(float, g_branch), SP_OUT(float, work), const int M, const int C,

@@ -1,5 +1,6 @@
 //@ plugin:    cpu_conv 1.0.0
 //@ abi:       1
+//@ include:   macros.clh vectors.clh tiles.clh weave.clh
 //@ op:        conv.backward_input/1
 //@ kernel:    conv_backward_input__pack
 //@ global:    ceildiv(C, 32), KH*KW
@@ -8,6 +9,7 @@
 //@ global:    cu*16
 //@ local:     1
 //@ bake:      *
+//@ define:    TRANSPOSED = 1
 //@ when:      C >= 4 && (SH == 1 || DH == 1) && (SW == 1 || DW == 1)
 //@ workspace: roundup(C, 32)*KH*KW*O
 //@ device:    cpu
@@ -21,24 +23,6 @@
  * that input channels run along the lanes. Strips, padded private copy (of e) and register tiles are those
  * of conv_forward.cl. */
 
-#define CAT_(a, b) a##b
-#define CAT(a, b) CAT_(a, b)
-#define MIN(a, b) ((a) < (b) ? (a) : (b))
-#define MAX(a, b) ((a) > (b) ? (a) : (b))
-#define CEIL(a, b) (((a) + (b) - 1) / (b))
-
-#if C >= 16
-#define VW 16
-#elif C >= 8
-#define VW 8
-#else
-#define VW 4
-#endif
-typedef CAT(float, VW) vec;
-#define VLOAD(p) CAT(vload, VW)(0, p)
-#define VSTORE(v, p) CAT(vstore, VW)(v, 0, p)
-#define VECS CEIL(C, VW)
-#define VEC_AT(j) MIN((j) * VW, C - VW)
 #define W_STEP (2 * VW)
 
 /* Taps of class r of a stride s, and of the classes before it. */
@@ -54,80 +38,6 @@ inline int taps_before(int r, int s, int k)
         n += taps(i, s, k);
     return n;
 }
-
-/* The tile: TX divides QW where it can. QH x QW input pixels of one class. */
-#define QH CEIL(H, SH)
-#define QW CEIL(W, SW)
-#if QW == 1 && QH == 1
-#define P 8
-#define TX 1
-#define TY 1
-#elif QW == 1
-#define P 8
-#define TX 1
-#define TY 8
-#elif QW == 2
-#define P 8
-#define TX 2
-#define TY 2
-#elif QW == 3
-#define P 9
-#define TX 3
-#define TY 3
-#elif QW == 4
-#define P 8
-#define TX 4
-#define TY 2
-#elif QW == 5
-#define P 10
-#define TX 5
-#define TY 2
-#elif QW == 6
-#define P 12
-#define TX 6
-#define TY 2
-#elif QW == 7 && QH % 2 == 0
-#define P 14
-#define TX 7
-#define TY 2
-#else
-#define TY 1
-#if QW == 7
-#define P 7
-#elif QW % 14 == 0
-#define P 14
-#elif QW % 12 == 0
-#define P 12
-#elif QW % 8 == 0
-#define P 8
-#elif QW % 13 == 0
-#define P 13
-#elif QW % 11 == 0
-#define P 11
-#elif QW % 10 == 0
-#define P 10
-#elif QW % 9 == 0
-#define P 9
-#elif QW % 14 > 8
-#define P 14
-#elif QW % 12 > 6
-#define P 12
-#else
-#define P 8
-#endif
-#define TX P
-#endif
-#define TN (P / (TX * TY))
-
-#define EACH7(F) F(0) F(1) F(2) F(3) F(4) F(5) F(6)
-#define EACH8(F) EACH7(F) F(7)
-#define EACH9(F) EACH8(F) F(8)
-#define EACH10(F) EACH9(F) F(9)
-#define EACH11(F) EACH10(F) F(10)
-#define EACH12(F) EACH11(F) F(11)
-#define EACH13(F) EACH12(F) F(12)
-#define EACH14(F) EACH13(F) F(13)
-#define EACH CAT(EACH, P)
 
 /* The strip of e and its padded copy: row r is oy = PH / SH + q0 - HALO_Y + r. */
 #define HALO_Y ((TAPS(0, SH, KH) - 1) * DH)
@@ -158,12 +68,6 @@ typedef __private const float *e_pointer;
 #define PANELS CEIL(VECS, PANEL)
 
 #if !IN_PLACE
-inline void zero(float *to, int n)
-{
-    for (int i = 0; i < n; i++)
-        to[i] = 0.0f;
-}
-
 inline void pad(float *to, __global const float *e, int n0, int q0)
 {
     /* column r is ox = PW / SW - HALO_X + r */
@@ -187,10 +91,6 @@ inline void pad(float *to, __global const float *e, int n0, int q0)
         }
 }
 #endif
-
-#define PIXEL_N(i) ((i) / (TX * TY))
-#define PIXEL_Y(i) ((i) / TX % TY)
-#define PIXEL_X(i) ((i) % TX)
 
 /* One tile of a class with ty x tx taps: pixels at (n, iy + SH .., ix + SW ..), channels c0.. and, if two,
  * c1... */
@@ -284,18 +184,6 @@ void conv_backward_input__tiles(SP_IN(float, e), SP_IN(float, work), SP_OUT(floa
         pad(padded, e, n0, q0);
 #endif
         strip(at, work, g_x, n0, q0, panel * PANEL, min(VECS, (panel + 1) * PANEL));
-    }
-}
-
-/* Interleaves rows i and i + 8 of 16; four rounds transpose a 16 x 16 block. */
-inline void weave(float16 *to, const float16 *from)
-{
-    for (int i = 0; i < 8; i++) {
-        const float16 p = from[i], q = from[i + 8];
-        to[2 * i] = (float16)(p.s0, q.s0, p.s1, q.s1, p.s2, q.s2, p.s3, q.s3, p.s4, q.s4, p.s5, q.s5, p.s6,
-                              q.s6, p.s7, q.s7);
-        to[2 * i + 1] = (float16)(p.s8, q.s8, p.s9, q.s9, p.sa, q.sa, p.sb, q.sb, p.sc, q.sc, p.sd, q.sd,
-                                  p.se, q.se, p.sf, q.sf);
     }
 }
 

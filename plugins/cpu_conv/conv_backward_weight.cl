@@ -1,6 +1,6 @@
 //@ plugin:    cpu_conv 1.0.0
 //@ abi:       1
-//@ include:   lanes.clh
+//@ include:   lanes.clh macros.clh vectors.clh
 //@ op:        conv.backward_weight/1
 //@ kernel:    conv_backward_weight__slots
 //@ global:    ceildiv(O, 32), min(N, max(1, SLOT_ITEMS/ceildiv(O, 32)))
@@ -42,24 +42,6 @@
  * over a zero-padded copy of the strip. Slots have fixed image ranges, so the order of the sums never
  * changes. work: [slot][K][columns], then unpacked x. */
 
-#define CAT_(a, b) a##b
-#define CAT(a, b) CAT_(a, b)
-#define MIN(a, b) ((a) < (b) ? (a) : (b))
-#define MAX(a, b) ((a) > (b) ? (a) : (b))
-#define CEIL(a, b) (((a) + (b) - 1) / (b))
-
-#if O >= 16
-#define VW 16
-#elif O >= 8
-#define VW 8
-#else
-#define VW 4
-#endif
-typedef CAT(float, VW) vec;
-#define VLOAD(p) CAT(vload, VW)(0, p)
-#define VSTORE(v, p) CAT(vstore, VW)(v, 0, p)
-#define VECS CEIL(O, VW)
-#define VEC_AT(j) MIN((j) * VW, O - VW)
 #define K (KH * KW * C)
 
 #define FEW_CHANNELS (C < 8)
@@ -96,20 +78,6 @@ typedef CAT(float, VW) vec;
 #define RT 1
 #endif
 
-#define EACH1(F) F(0)
-#define EACH2(F) EACH1(F) F(1)
-#define EACH3(F) EACH2(F) F(2)
-#define EACH4(F) EACH3(F) F(3)
-#define EACH5(F) EACH4(F) F(4)
-#define EACH6(F) EACH5(F) F(5)
-#define EACH7(F) EACH6(F) F(6)
-#define EACH8(F) EACH7(F) F(7)
-#define EACH9(F) EACH8(F) F(8)
-#define EACH10(F) EACH9(F) F(9)
-#define EACH11(F) EACH10(F) F(10)
-#define EACH12(F) EACH11(F) F(11)
-#define EACH13(F) EACH12(F) F(12)
-#define EACH14(F) EACH13(F) F(13)
 #define EACH CAT(EACH, RT)
 
 /* The strip: rows of one image, or G images where they are small. e of the work-item's columns lies
@@ -146,12 +114,6 @@ typedef __private const float *e_pointer;
 #define XW ((WO - 1) * SW + (KW - 1) * DW + 1)
 #define ROW (XW * C)
 #define XH ((R - 1) * SH + (KH - 1) * DH + 1)
-
-inline void zero(float *to, int n)
-{
-    for (int i = 0; i < n; i++)
-        to[i] = 0.0f;
-}
 
 /* Rows oy0*SH - PH ... of image n into the padded buffer. */
 inline void pad(float *to, __global const float *x, int n, int oy0)

@@ -1,5 +1,6 @@
 //@ plugin:    cpu_conv 1.0.0
 //@ abi:       1
+//@ include:   macros.clh
 //@ op:        conv.backward_weight/1
 //@ kernel:    conv_backward_weight__pixel_bits
 //@ global:    min(N*H, cu*16)
@@ -42,9 +43,6 @@
  * all pixels instead. With strides the input is cut in SH x SW classes of pixels, each with taps of its own.
  * Ranges of strips are fixed, so the order of the sums is. */
 
-#define MIN(a, b) ((a) < (b) ? (a) : (b))
-#define MAX(a, b) ((a) > (b) ? (a) : (b))
-#define CEIL(a, b) (((a) + (b) - 1) / (b))
 /* Rounded down; a may be negative. */
 #define FLOOR(a, b) (((a) + 1024 * (b)) / (b) - 1024)
 

@@ -1,6 +1,6 @@
 //@ plugin:    cpu_conv 1.0.0
 //@ abi:       1
-//@ include:   lanes.clh
+//@ include:   lanes.clh macros.clh vectors.clh tiles.clh
 //@ op:        conv.forward/1
 //@ kernel:    conv_forward__tiles
 //@ global:    cu*16
@@ -34,97 +34,6 @@
  * over it. Within a kernel row taps and channels are one contiguous run. A last vector of outputs that
  * would pass O is moved back and computes some outputs twice. Spikes are unpacked by that copy; real
  * inputs without padding and tails are read in place. */
-
-#define CAT_(a, b) a##b
-#define CAT(a, b) CAT_(a, b)
-#define MIN(a, b) ((a) < (b) ? (a) : (b))
-#define MAX(a, b) ((a) > (b) ? (a) : (b))
-#define CEIL(a, b) (((a) + (b) - 1) / (b))
-
-#if O >= 16
-#define VW 16
-#elif O >= 8
-#define VW 8
-#else
-#define VW 4
-#endif
-typedef CAT(float, VW) vec;
-#define VLOAD(p) CAT(vload, VW)(0, p)
-#define VSTORE(v, p) CAT(vstore, VW)(v, 0, p)
-#define VECS CEIL(O, VW)
-#define VEC_AT(j) MIN((j) * VW, O - VW)
-
-/* The tile: TX divides WO where it can. */
-#if WO == 1 && HO == 1
-#define P 8
-#define TX 1
-#define TY 1
-#elif WO == 1
-#define P 8
-#define TX 1
-#define TY 8
-#elif WO == 2
-#define P 8
-#define TX 2
-#define TY 2
-#elif WO == 3
-#define P 9
-#define TX 3
-#define TY 3
-#elif WO == 4
-#define P 8
-#define TX 4
-#define TY 2
-#elif WO == 5
-#define P 10
-#define TX 5
-#define TY 2
-#elif WO == 6
-#define P 12
-#define TX 6
-#define TY 2
-#elif WO == 7 && HO % 2 == 0
-#define P 14
-#define TX 7
-#define TY 2
-#else
-#define TY 1
-#if WO == 7
-#define P 7
-#elif WO % 14 == 0
-#define P 14
-#elif WO % 12 == 0
-#define P 12
-#elif WO % 8 == 0
-#define P 8
-#elif WO % 13 == 0
-#define P 13
-#elif WO % 11 == 0
-#define P 11
-#elif WO % 10 == 0
-#define P 10
-#elif WO % 9 == 0
-#define P 9
-#elif WO % 14 > 8
-#define P 14
-#elif WO % 12 > 6
-#define P 12
-#else
-#define P 8
-#endif
-#define TX P
-#endif
-#define TN (P / (TX * TY))
-
-#define EACH7(F) F(0) F(1) F(2) F(3) F(4) F(5) F(6)
-#define EACH8(F) EACH7(F) F(7)
-#define EACH9(F) EACH8(F) F(8)
-#define EACH10(F) EACH9(F) F(9)
-#define EACH11(F) EACH10(F) F(10)
-#define EACH12(F) EACH11(F) F(11)
-#define EACH13(F) EACH12(F) F(12)
-#define EACH14(F) EACH13(F) F(13)
-#define EACH CAT(EACH, P)
 
 /* The strip and its padded copy. */
 #define IN_PLACE (!X_BITS && PH == 0 && PW == 0 && WO % TX == 0 && HO % TY == 0 && N % TN == 0)
@@ -172,12 +81,6 @@ typedef __private const float *x_pointer;
 #endif
 
 #if !IN_PLACE
-inline void zero(float *to, int n)
-{
-    for (int i = 0; i < n; i++)
-        to[i] = 0.0f;
-}
-
 /* `width` pixels of one row. Spikes are stored 16 at a time, past the last channel too: the next pixel (or
  * the slack at the end of the buffer) lies there. */
 inline void copy(float *to, __global const sp_x *from, int width)
@@ -218,10 +121,6 @@ inline void pad(float *to, __global const sp_x *x, int n0, int oy0)
         }
 }
 #endif
-
-#define PIXEL_N(i) ((i) / (TX * TY))
-#define PIXEL_Y(i) ((i) / TX % TY)
-#define PIXEL_X(i) ((i) % TX)
 
 /* One tile: pixels at (n, oy, ox), outputs o0.. and, if two, o1... */
 SP_INLINE void tile(x_pointer x, __global const float *w0, __global const float *w1, __global const float *bias,

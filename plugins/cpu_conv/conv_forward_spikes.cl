@@ -1,5 +1,6 @@
 //@ plugin:    cpu_conv 1.0.0
 //@ abi:       1
+//@ include:   macros.clh
 //@ op:        conv.forward/1
 //@ kernel:    conv_forward__spike_list
 //@ global:    min(N*H, cu*16)
@@ -38,12 +39,6 @@
  *
  * work: [N*H] spikes in the row, [N*H][W + 1] starts (uint), [N*H][W*C] entries (ushort). */
 
-#define CAT_(a, b) a##b
-#define CAT(a, b) CAT_(a, b)
-#define MIN(a, b) ((a) < (b) ? (a) : (b))
-#define MAX(a, b) ((a) > (b) ? (a) : (b))
-#define CEIL(a, b) (((a) + (b) - 1) / (b))
-
 /* A strip: R output rows of one image, or G images where they are small. */
 #define PIXELS 1024
 #if HO * WO <= PIXELS / 2
@@ -77,14 +72,6 @@
 #endif
 #define PANELS (VECS / VECTORS)
 
-#define EACH1(F) F(0)
-#define EACH2(F) EACH1(F) F(1)
-#define EACH3(F) EACH2(F) F(2)
-#define EACH4(F) EACH3(F) F(3)
-#define EACH5(F) EACH4(F) F(4)
-#define EACH6(F) EACH5(F) F(5)
-#define EACH7(F) EACH6(F) F(6)
-#define EACH8(F) EACH7(F) F(7)
 #define EACH CAT(EACH, VECTORS)
 
 #define PAIR (VECTORS % 2 ? 1 : 2)

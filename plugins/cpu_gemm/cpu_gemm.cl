@@ -1,6 +1,6 @@
 //@ plugin:    cpu_gemm 1.0.0
 //@ abi:       1
-//@ include:   lanes.clh
+//@ include:   lanes.clh macros.clh weave.clh
 //@ op:        gemm/1
 //@ kernel:    gemm__direct
 //@ global:    ceildiv(M, 8*TILES), ceildiv(N, 32)
@@ -33,8 +33,6 @@
  * large N as row length would map a panel to few cache sets. */
 
 #define KC 2048
-
-#define EACH8(F) F(0) F(1) F(2) F(3) F(4) F(5) F(6) F(7)
 
 #if TA
 #define A_STEP M
@@ -105,18 +103,6 @@ void gemm__direct(SP_IN(float, a), SP_IN(float, b), SP_IO(float, c), int M, int 
     tiles(a, b + (int)get_global_id(1) * 32, c, M, N, K, N);
 }
 #else
-
-/* Interleaves rows i and i + 8 of 16; four rounds transpose a 16 x 16 block. */
-inline void weave(float16 *to, const float16 *from)
-{
-    for (int i = 0; i < 8; i++) {
-        const float16 p = from[i], q = from[i + 8];
-        to[2 * i] = (float16)(p.s0, q.s0, p.s1, q.s1, p.s2, q.s2, p.s3, q.s3, p.s4, q.s4, p.s5, q.s5, p.s6,
-                              q.s6, p.s7, q.s7);
-        to[2 * i + 1] = (float16)(p.s8, q.s8, p.s9, q.s9, p.sa, q.sa, p.sb, q.sb, p.sc, q.sc, p.sd, q.sd,
-                                  p.se, q.se, p.sf, q.sf);
-    }
-}
 
 /* 64 rows of one panel. */
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))

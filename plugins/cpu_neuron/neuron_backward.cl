@@ -1,6 +1,6 @@
 //@ plugin: cpu_neuron 1.0.0
 //@ abi:    1
-//@ include: lanes.clh
+//@ include: lanes.clh backward_step.clh
 //@ op:     neuron.backward/1
 //@ kernel: neuron_backward__flat16
 //@ global: min(ceildiv(M*C, 16), cu*16)
@@ -9,30 +9,6 @@
 //@ device: cpu
 //@ score:  50
 //@ about:  a run of neurons per work-item, 16 at a time; rows do not matter here
-
-/* h = surrogate'(u - v_th); g_u = g_s h [+ carry (d_reset/d_u + d_reset/d_s h)]; g_x = g_u d_charge/d_x;
- * carry = g_u d_charge/d_v. At the last time step carry comes in undefined and is not read. g_x may be
- * g_s. */
-#pragma OPENCL FP_CONTRACT OFF
-
-SP_INLINE void step(__global const float *g_s, __global const sp_u *u, __global float *carry,
-                    __global float *g_x, int lanes, int last, float width, neuron_args p)
-{
-    const float16 now = sp_load_lanes_u(u, lanes), h = surrogate_grad(now - (float16)(p.v_th), width);
-    float16 g_u = sp_load_lanes(g_s, lanes) * h;
-#if TEMPORAL
-    if (!last) {
-        const float16 s = select((float16)(0.0f), (float16)(1.0f), now >= (float16)(p.v_th));
-        float16 d_v = neuron_d_reset_d_u(now, s, p);
-#if !DETACH
-        d_v = fma(neuron_d_reset_d_s(now, s, p), h, d_v);
-#endif
-        g_u = fma(sp_load_lanes(carry, lanes), d_v, g_u);
-    }
-    sp_store_lanes(g_u * neuron_d_charge_d_v(p), carry, lanes);
-#endif
-    sp_store_lanes(g_u * neuron_d_charge_d_x(p), g_x, lanes);
-}
 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
 neuron_backward__flat16(SP_REF(float, g_s), SP_IN(sp_u, u),

@@ -1,6 +1,6 @@
 //@ plugin: cpu_neuron 1.0.0
 //@ abi:    1
-//@ include: lanes.clh
+//@ include: lanes.clh threshold.clh
 //@ op:     neuron.backward_ext/1
 //@ kernel: neuron_backward_ext__flat16
 //@ global: min(ceildiv(M*C, 16), cu*16)
@@ -38,15 +38,6 @@ typedef struct {
     neuron_args p;
     aux_args q;
 } layer;
-
-SP_INLINE float16 threshold(float16 a, neuron_args p, aux_args q)
-{
-#if ADAPT
-    return neuron_threshold(a, p, q);
-#else
-    return (float16)(p.v_th);
-#endif
-}
 
 #if LEARN
 /* v[t-1] of the neurons from i on. */

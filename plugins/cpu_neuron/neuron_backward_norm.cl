@@ -1,6 +1,6 @@
 //@ plugin:    cpu_neuron 1.0.0
 //@ abi:       1
-//@ include:   lanes.clh
+//@ include:   lanes.clh slots.clh backward_step.clh
 //@ op:        neuron.backward_norm/1
 //@ kernel:    neuron_backward_norm__slots
 //@ global:    min(ceildiv(M, 16), SLOTS)
@@ -27,28 +27,6 @@ SP_INLINE void store_sums(float16 v, __global float *p, int lanes)
         *(__global float16_at_any *)p = v;
     else
         sp_store_lanes(v, p, lanes);
-}
-
-/* Returns what it stores in g_x. */
-SP_INLINE float16 step(__global const float *g_s, __global const sp_u *u, __global float *carry,
-                       __global float *g_x, int lanes, int last, float width, neuron_args p)
-{
-    const float16 now = sp_load_lanes_u(u, lanes), h = surrogate_grad(now - (float16)(p.v_th), width);
-    float16 g_u = sp_load_lanes(g_s, lanes) * h;
-#if TEMPORAL
-    if (!last) {
-        const float16 s = select((float16)(0.0f), (float16)(1.0f), now >= (float16)(p.v_th));
-        float16 d_v = neuron_d_reset_d_u(now, s, p);
-#if !DETACH
-        d_v = fma(neuron_d_reset_d_s(now, s, p), h, d_v);
-#endif
-        g_u = fma(sp_load_lanes(carry, lanes), d_v, g_u);
-    }
-    sp_store_lanes(g_u * neuron_d_charge_d_v(p), carry, lanes);
-#endif
-    const float16 g = g_u * neuron_d_charge_d_x(p);
-    sp_store_lanes(g, g_x, lanes);
-    return g;
 }
 
 typedef struct {
@@ -86,12 +64,6 @@ SP_INLINE void block(maps a, ulong at, int rows, int C, int lanes, int vectors, 
         store_sums(sum_g[v], sums + v * 16, lanes);
         store_sums(sum_gx[v], sums + C + v * 16, lanes);
     }
-}
-
-/* First row of a slot; none is empty. */
-inline int slot_start(int slot, int slots, int M)
-{
-    return (int)((long)M * slot / slots);
 }
 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void

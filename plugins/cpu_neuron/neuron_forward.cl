@@ -1,6 +1,6 @@
 //@ plugin: cpu_neuron 1.0.0
 //@ abi:    1
-//@ include: lanes.clh
+//@ include: lanes.clh forward_rows.clh
 //@ op:     neuron.forward/1
 //@ kernel: neuron_forward__rows16
 //@ global: min(M, cu*16)
@@ -44,12 +44,6 @@ SP_INLINE uint fire(float16 in, __global const sp_u *u_prev, __global sp_u *u, i
     return sp_pack_lanes(now >= (float16)(p.v_th)) & (lanes >= 16 ? 0xffffu : (1u << lanes) - 1u);
 }
 
-#if NORM
-#define INPUT(c, lanes)                                                                                      \
-    fma(sp_load_lanes(scale + (c), lanes), sp_load_lanes(x + row + (c), lanes), sp_load_lanes(shift + (c), lanes))
-#else
-#define INPUT(c, lanes) sp_load_lanes(x + row + (c), lanes)
-#endif
 #define FIRE(c, lanes) fire(INPUT(c, lanes), u_prev + row + (c), u + row + (c), lanes, first, p)
 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
@@ -65,20 +59,5 @@ neuron_forward__rows16(SP_IN(float, x), SP_REF(sp_u, u_prev),
     SP_AT(scale); SP_AT(shift);
 #endif
     const neuron_args p = {decay, x_gain, v_th, v_reset};
-    const long item = (long)get_global_id(0), items = (long)get_global_size(0);
-    for (long m = item * M / items; m < (item + 1) * M / items; m++) {
-        const long row = m * C;
-        __global uint *word = s + m * SP_WORDS(C);
-        int c = 0;
-        for (; c + 32 <= C; c += 32) {
-            const uint low = FIRE(c, 16);
-            *word++ = low | FIRE(c + 16, 16) << 16;
-        }
-        if (c + 16 <= C) {
-            const uint low = FIRE(c, 16);
-            *word = low | (c + 16 < C ? FIRE(c + 16, C - c - 16) << 16 : 0u);
-        } else if (c < C) {
-            *word = FIRE(c, C - c);
-        }
-    }
+    FIRE_ROWS
 }

@@ -1,6 +1,6 @@
 //@ plugin: cpu_neuron 1.0.0
 //@ abi:    1
-//@ include: lanes.clh
+//@ include: lanes.clh threshold.clh forward_rows.clh
 //@ op:     neuron.forward_ext/1
 //@ kernel: neuron_forward_ext__rows16
 //@ global: min(M, cu*16)
@@ -15,15 +15,6 @@
  * s[t-1] = 0. u may be u_prev and aux may be aux_prev: a vector is read before it is written by the same
  * work-item. */
 #pragma OPENCL FP_CONTRACT OFF
-
-SP_INLINE float16 threshold(float16 a, neuron_args p, aux_args q)
-{
-#if ADAPT
-    return neuron_threshold(a, p, q);
-#else
-    return (float16)(p.v_th);
-#endif
-}
 
 /* One vector of neurons; `in` is the input current. Returns the spikes. */
 SP_INLINE uint fire(float16 in, __global const float *u_prev, __global float *u, __global const float *aux_prev,
@@ -48,12 +39,6 @@ SP_INLINE uint fire(float16 in, __global const float *u_prev, __global float *u,
     return sp_pack_lanes(now >= threshold(a, p, q)) & (lanes >= 16 ? 0xffffu : (1u << lanes) - 1u);
 }
 
-#if NORM
-#define INPUT(c, lanes)                                                                                      \
-    fma(sp_load_lanes(scale + (c), lanes), sp_load_lanes(x + row + (c), lanes), sp_load_lanes(shift + (c), lanes))
-#else
-#define INPUT(c, lanes) sp_load_lanes(x + row + (c), lanes)
-#endif
 #define FIRE(c, lanes)                                                                                       \
     fire(INPUT(c, lanes), u_prev + row + (c), u + row + (c), AUX_AT(aux_prev, c), AUX_AT(aux, c), lanes,     \
          first, p, q)
@@ -90,20 +75,5 @@ neuron_forward_ext__rows16(SP_IN(float, x), SP_REF(float, u_prev),
     SP_AT(w);
     p = neuron_learn(p, w[0]);
 #endif
-    const long item = (long)get_global_id(0), items = (long)get_global_size(0);
-    for (long m = item * M / items; m < (item + 1) * M / items; m++) {
-        const long row = m * C;
-        __global uint *word = s + m * SP_WORDS(C);
-        int c = 0;
-        for (; c + 32 <= C; c += 32) {
-            const uint low = FIRE(c, 16);
-            *word++ = low | FIRE(c + 16, 16) << 16;
-        }
-        if (c + 16 <= C) {
-            const uint low = FIRE(c, 16);
-            *word = low | (c + 16 < C ? FIRE(c + 16, C - c - 16) << 16 : 0u);
-        } else if (c < C) {
-            *word = FIRE(c, C - c);
-        }
-    }
+    FIRE_ROWS
 }

@@ -1,6 +1,6 @@
 //@ plugin:    cpu_norm 1.0.0
 //@ abi:       1
-//@ include:   lanes.clh
+//@ include:   lanes.clh slots.clh
 //@ op:        batch_norm.statistics/1
 //@ kernel:    batch_norm_statistics__slots
 //@ global:    min(ceildiv(M, 16), SLOTS)
@@ -36,12 +36,6 @@
  * backward pass [2][C]. Squares are taken of distances from a guess (the mean of the slot's first rows),
  * so that a channel far from zero keeps its variance; slots are then joined as one sample (Chan, Golub,
  * LeVeque 1983). */
-
-/* First row of a slot; none is empty. */
-inline int slot_start(int slot, int slots, int M)
-{
-    return (int)((long)M * slot / slots);
-}
 
 /* Rows of the slots one after the other, as slot_start has them, without its divisions: there would be four for each slot and
  * 16 channels. *over starts at 0. */

@@ -1,6 +1,6 @@
 //@ plugin: cpu_pool 1.0.0
 //@ abi:    1
-//@ include: lanes.clh
+//@ include: lanes.clh adaptive_window.clh
 //@ op:     pool.adaptive_avg.forward/1
 //@ kernel: pool_adaptive_avg_forward__rows16
 //@ global: min(N*HO, cu*16)
@@ -21,16 +21,6 @@
 
 /* Output a of n_out covers the inputs window_start(a) .. window_end(a) - 1 of n_in. Input i lies in the outputs
  * that the same formula gives with input and output exchanged. */
-
-inline int window_start(int a, int n_in, int n_out)
-{
-    return (int)((long)a * n_in / n_out);
-}
-
-inline int window_end(int a, int n_in, int n_out)
-{
-    return (int)((((long)a + 1) * n_in + n_out - 1) / n_out);
-}
 
 /* All channels of one pixel. */
 #define CHANNELS(pixel)                                                                                      \

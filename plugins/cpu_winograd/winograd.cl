@@ -1,6 +1,6 @@
 //@ plugin:    cpu_winograd 1.0.0
 //@ abi:       1
-//@ include:   lanes.clh
+//@ include:   lanes.clh macros.clh weave.clh
 //@ op:        conv.backward_input/1
 //@ kernel:    conv_backward_input__winograd_weights
 //@ global:    C/32, ceildiv(O, 64)
@@ -74,9 +74,6 @@
  * m[component][tile][32]. With PANELS all of d is transformed first, and a work-item transforms the weights
  * of PANEL outputs and KB channels at a time; else all weights first, and a work-item's P tiles. */
 
-#define MIN(a, b) ((a) < (b) ? (a) : (b))
-#define CEIL(a, b) (((a) + (b) - 1) / (b))
-
 #if BACKWARD /* e with the mirrored, transposed weights */
 #define IH HO
 #define IW WO
@@ -114,7 +111,6 @@ typedef sp_x in_type;
 #define TW CEIL(OW, 4)
 #define TILES (N * TH * TW)
 #define P 8
-#define EACH8(F) F(0) F(1) F(2) F(3) F(4) F(5) F(6) F(7)
 
 /* Steps from component to component: no powers of two, which would map all of them to few cache sets. */
 #if PANELS
@@ -267,18 +263,6 @@ SP_INLINE void store_tile(__global float *to, __global const float *bias, const 
         if (OW % 4 == 0 || x0 + 1 < OW) vstore16(y1 + add, 0, to + CO);
         if (OW % 4 == 0 || x0 + 2 < OW) vstore16(y2 + add, 0, to + 2 * CO);
         if (OW % 4 == 0 || x0 + 3 < OW) vstore16(y3 + add, 0, to + 3 * CO);
-    }
-}
-
-/* Interleaves rows i and i + 8 of 16; four rounds transpose a 16 x 16 block. */
-inline void weave(float16 *to, const float16 *from)
-{
-    for (int i = 0; i < 8; i++) {
-        const float16 p = from[i], q = from[i + 8];
-        to[2 * i] = (float16)(p.s0, q.s0, p.s1, q.s1, p.s2, q.s2, p.s3, q.s3, p.s4, q.s4, p.s5, q.s5, p.s6,
-                              q.s6, p.s7, q.s7);
-        to[2 * i + 1] = (float16)(p.s8, q.s8, p.s9, q.s9, p.sa, q.sa, p.sb, q.sb, p.sc, q.sc, p.sd, q.sd,
-                                  p.se, q.se, p.sf, q.sf);
     }
 }
 

@@ -1,5 +1,6 @@
 //@ plugin: fpga_fixed 1.0.0
 //@ abi:    1
+//@ include: fixed.clh
 //@ op:     gemm/1
 //@ kernel: gemm__fixed
 //@ global: 1
@@ -17,11 +18,6 @@
  * leaves 31 - FRAC - 4 bits for its whole part (Q4.12: sums below 32768). Factors out of range saturate. */
 #define SUM_FRAC (FRAC + 4)
 #define DROP     (2 * FRAC - SUM_FRAC)
-
-inline int to_fixed(float x)
-{
-    return (int)convert_short_sat_rte(x * (float)(1 << FRAC));
-}
 
 __kernel SP_TASK void gemm__fixed(SP_IN(float, a), SP_IN(float, b), SP_OUT(float, c))
 {

@@ -1,5 +1,6 @@
 //@ plugin: fpga_fixed 1.0.0
 //@ abi:    1
+//@ include: fixed.clh
 //@ op:     neuron.forward/1
 //@ kernel: neuron_forward__fixed
 //@ global: 1
@@ -16,11 +17,6 @@
  * next step and the backward pass read what was computed. s = u >= v_th of the stored u. Out of range saturates. */
 #pragma OPENCL FP_CONTRACT OFF
 #define COEF 14
-
-inline int to_fixed(float x)
-{
-    return (int)convert_short_sat_rte(x * (float)(1 << FRAC));
-}
 
 inline int coefficient(float x)
 {

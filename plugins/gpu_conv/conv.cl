@@ -1,5 +1,6 @@
 //@ plugin: gpu_conv 1.0.0
 //@ abi:    1
+//@ include: macros.clh gpu_tile.clh
 //@ op:     conv.forward/1
 //@ kernel: conv_forward__tile
 //@ global: ceildiv(N*HO*WO, BM)*(BM/TM)*(BN/TN), ceildiv(O, BN)
@@ -57,11 +58,6 @@
  * read and unpacked into the tile; where no row of the tile has a spike in the slice, weights are not read and nothing is
  * multiplied, and of a slice only those rows of the weights are read that a spike asks for. */
 
-#define CEIL(a, b) (((a) + (b) - 1) / (b))
-#define WG ((BM / TM) * (BN / TN))
-#define VECTORS (TN / 4)
-#define A_STEP (BM + 4) /* rows keep the alignment of a float4, and columns fall into other banks */
-#define B_STEP (BN + 4)
 #define OUTSIDE (-(1 << 29)) /* a coordinate that no tap brings into the picture */
 
 #if PASS == 1
@@ -93,28 +89,6 @@ typedef struct {
     __local int *h, *w, *at, *out; /* of each row: source coordinates at the first tap, first pixel, result row or -1 */
     __local uint *words, *live;    /* spikes of each row; which steps of the slice have any, for this slice and the next */
 } tile;
-
-/* The products of one slice. Item (tm, tn) has the rows tm*4 + 0..3, then BM/TM*4 further; columns alike. */
-SP_INLINE void multiply(tile t, int row, int col, float4 sum[TM][VECTORS])
-{
-    for (int k = 0; k < BK; k++) {
-        float4 b[VECTORS];
-#pragma unroll
-        for (int v = 0; v < VECTORS; v++)
-            b[v] = vload4(0, t.b + k * B_STEP + col + v * (BN / VECTORS));
-#pragma unroll
-        for (int i = 0; i < TM; i += 4) {
-            const float4 a = vload4(0, t.a + k * A_STEP + row + i * (BM / TM));
-#pragma unroll
-            for (int v = 0; v < VECTORS; v++) {
-                sum[i][v] += a.x * b[v];
-                sum[i + 1][v] += a.y * b[v];
-                sum[i + 2][v] += a.z * b[v];
-                sum[i + 3][v] += a.w * b[v];
-            }
-        }
-    }
-}
 
 /* Pixel of the source that row r sees through tap (i, j), -1 outside. */
 SP_INLINE int source(tile t, int r, int i, int j, taps kh, taps kw)
@@ -162,7 +136,7 @@ SP_INLINE void product(tile t, __global const uint *x, __global const float *w, 
             load_slice(t, w, slice, col0, live);
         barrier(CLK_LOCAL_MEM_FENCE);
         if (live)
-            multiply(t, row, col, sum);
+            multiply(t.a, t.b, row, col, sum);
     }
 }
 #else
@@ -202,7 +176,7 @@ SP_INLINE void product(tile t, __global const float *from, __global const float 
     for (int k0 = 0; k0 < K; k0 += BK) {
         load_slice(t, from, w, k0, K, col0, kh, kw);
         barrier(CLK_LOCAL_MEM_FENCE);
-        multiply(t, row, col, sum);
+        multiply(t.a, t.b, row, col, sum);
         barrier(CLK_LOCAL_MEM_FENCE);
     }
 }

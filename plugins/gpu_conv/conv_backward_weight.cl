@@ -1,5 +1,6 @@
 //@ plugin:    gpu_conv 1.0.0
 //@ abi:       1
+//@ include:   macros.clh gpu_tile.clh
 //@ op:        conv.backward_weight/1
 //@ kernel:    conv_backward_weight__slots
 //@ global:    ceildiv(KH*KW*roundup(C, 1 + 31*X_BITS), BM)*(BM/TM)*(BN/TN), ceildiv(O, BN), max(1, min(ceildiv(N*HO*WO, 256), GROUPS/(ceildiv(KH*KW*C, BM)*ceildiv(O, BN))))
@@ -27,11 +28,6 @@
  * one word is read for 32 rows; where no row has a spike at any of the BK pixels, e is not read and nothing is
  * multiplied, and of a slice only those pixels of e are read at which there is one. */
 
-#define CEIL(a, b) (((a) + (b) - 1) / (b))
-#define WG ((BM / TM) * (BN / TN))
-#define VECTORS (TN / 4)
-#define A_STEP (BM + 4) /* rows keep the alignment of a float4, and columns fall into other banks */
-#define B_STEP (BN + 4)
 #define OUTSIDE (-(1 << 29)) /* an offset that brings no pixel into the picture */
 #define PIXELS (N * HO * WO)
 #define K (KH * KW * C)
@@ -52,28 +48,6 @@ typedef struct {
     __local int *h, *w, *c;     /* of each row: kh DH - PH, kw DW - PW, channel */
     __local uint *words, *live; /* [BK][BM/32] spikes; which pixels of the slice have any, for this slice and the next */
 } tile;
-
-/* The products of one slice. Item (tm, tn) has the rows tm*4 + 0..3, then BM/TM*4 further; columns alike. */
-SP_INLINE void multiply(tile t, int row, int col, float4 sum[TM][VECTORS])
-{
-    for (int k = 0; k < BK; k++) {
-        float4 b[VECTORS];
-#pragma unroll
-        for (int v = 0; v < VECTORS; v++)
-            b[v] = vload4(0, t.b + k * B_STEP + col + v * (BN / VECTORS));
-#pragma unroll
-        for (int i = 0; i < TM; i += 4) {
-            const float4 a = vload4(0, t.a + k * A_STEP + row + i * (BM / TM));
-#pragma unroll
-            for (int v = 0; v < VECTORS; v++) {
-                sum[i][v] += a.x * b[v];
-                sum[i + 1][v] += a.y * b[v];
-                sum[i + 2][v] += a.z * b[v];
-                sum[i + 3][v] += a.w * b[v];
-            }
-        }
-    }
-}
 
 /* Pixel of x that output pixel p sees through the tap of row r, -1 outside. */
 SP_INLINE int source(tile t, int r, int p)
@@ -122,7 +96,7 @@ SP_INLINE void product(tile t, __global const sp_x *x, __global const float *e, 
             load_b(t, e, p0, end, col0, live);
         barrier(CLK_LOCAL_MEM_FENCE);
         if (live)
-            multiply(t, row, col, sum);
+            multiply(t.a, t.b, row, col, sum);
 #else
         for (int i = (int)get_local_id(0); i < BM * BK; i += WG) {
             const int pixel = p0 + i / BM < end ? source(t, i % BM, p0 + i / BM) : -1;
@@ -130,7 +104,7 @@ SP_INLINE void product(tile t, __global const sp_x *x, __global const float *e, 
         }
         load_b(t, e, p0, end, col0, 0xffffffffu);
         barrier(CLK_LOCAL_MEM_FENCE);
-        multiply(t, row, col, sum);
+        multiply(t.a, t.b, row, col, sum);
         barrier(CLK_LOCAL_MEM_FENCE);
 #endif
     }

@@ -1,5 +1,6 @@
 //@ plugin:    gpu_gemm 1.0.0
 //@ abi:       1
+//@ include:   macros.clh gpu_tile.clh
 //@ op:        gemm/1
 //@ kernel:    gemm__tile
 //@ global:    ceildiv(M, BM)*(BM/TM)*(BN/TN), ceildiv(N, BN), max(1, min(ceildiv(K, 256), GROUPS/(ceildiv(M, BM)*ceildiv(N, BN))))
@@ -25,34 +26,6 @@
  * tiles and a long sum (a linear layer over a batch) is cut into get_num_groups(2) parts of the sum, which lie in work,
  * [part][M][N], and the second pass adds them in order; else the first pass writes c. Barriers are outside of every
  * condition. CLBlast, tuned for the device, has the higher score: this is for where it is missing. */
-
-#define WG ((BM / TM) * (BN / TN))
-#define VECTORS (TN / 4)
-#define A_STEP (BM + 4) /* rows keep the alignment of a float4, and columns fall into other banks */
-#define B_STEP (BN + 4)
-#define CEIL(a, b) (((a) + (b) - 1) / (b))
-
-/* The products of one slice. Item (tm, tn) has the rows tm*4 + 0..3, then BM/TM*4 further; columns alike. */
-SP_INLINE void multiply(__local const float *as, __local const float *bs, int row, int col, float4 sum[TM][VECTORS])
-{
-    for (int k = 0; k < BK; k++) {
-        float4 b[VECTORS];
-#pragma unroll
-        for (int v = 0; v < VECTORS; v++)
-            b[v] = vload4(0, bs + k * B_STEP + col + v * (BN / VECTORS));
-#pragma unroll
-        for (int i = 0; i < TM; i += 4) {
-            const float4 a = vload4(0, as + k * A_STEP + row + i * (BM / TM));
-#pragma unroll
-            for (int v = 0; v < VECTORS; v++) {
-                sum[i][v] += a.x * b[v];
-                sum[i + 1][v] += a.y * b[v];
-                sum[i + 2][v] += a.z * b[v];
-                sum[i + 3][v] += a.w * b[v];
-            }
-        }
-    }
-}
 
 SP_INLINE void load_a(__local float *as, __global const float *a, int m0, int k0, int end, int M, int K)
 {

@@ -1,5 +1,6 @@
 //@ plugin:    gpu_norm 1.0.0
 //@ abi:       1
+//@ include:   columns.clh
 //@ op:        batch_norm.statistics/1
 //@ kernel:    batch_norm_statistics__slots
 //@ global:    roundup(C, 32), LANES*min(SLOTS, ceildiv(M, 32))
@@ -39,8 +40,6 @@
  *
  * Distances from a mean, never squares of x; the rest that distances add up to corrects the mean; the slots of a channel
  * are joined as by Chan, Golub, LeVeque (1983): squares within the slots plus squares between them. */
-#define COLS 32
-#define SLOT_COUNT(M) min(SLOTS, ((M) + 31) / 32)
 
 SP_INLINE int slot_start(int slot, int M)
 {

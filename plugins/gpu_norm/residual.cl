@@ -1,5 +1,6 @@
 //@ plugin:    gpu_norm 1.0.0
 //@ abi:       1
+//@ include:   pair.clh
 //@ op:        residual.backward/1
 //@ kernel:    residual_backward__groups
 //@ global:    WGS*min(GROUPS, ceildiv(M*C, WGS*4))
@@ -17,13 +18,6 @@
 
 /* g_branch = alpha gain g; g_gain += alpha sum g branch. Products over a whole layer nearly cancel, therefore sums are
  * pairs of floats, as in sums.cl. work: [2][GROUPS]. */
-#pragma OPENCL FP_CONTRACT OFF
-
-SP_INLINE float2 add(float2 s, float v)
-{
-    const float t = s.x + v, b = t - s.x;
-    return (float2)(t, s.y + ((s.x - (t - b)) + (v - b)));
-}
 
 /* The sum of v over the work-group, in item 0. */
 SP_INLINE float2 join(__local float2 *part, float2 v)

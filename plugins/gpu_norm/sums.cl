@@ -1,5 +1,6 @@
 //@ plugin:    gpu_norm 1.0.0
 //@ abi:       1
+//@ include:   pair.clh columns.clh
 //@ op:        bias.backward/1
 //@ kernel:    bias_backward__slots
 //@ global:    roundup(C, 32), LANES*min(SLOTS, ceildiv(M, 32))
@@ -37,16 +38,6 @@
 
 /* Column sums whose terms nearly cancel, as pairs of floats (the sum, and what it could not hold): lane l of a work-group
  * adds the rows l, l + LANES, ..., and a tree in local memory joins the lanes' pairs. All orders follow from the shape. */
-#define COLS 32
-#define SLOT_COUNT(M) min(SLOTS, ((M) + 31) / 32)
-#pragma OPENCL FP_CONTRACT OFF
-
-/* s.x + s.y + v without loss but in the last bits of s.y. */
-SP_INLINE float2 add(float2 s, float v)
-{
-    const float t = s.x + v, b = t - s.x;
-    return (float2)(t, s.y + ((s.x - (t - b)) + (v - b)));
-}
 
 /* The sum of v over the lanes of this item's column, in every lane. */
 SP_INLINE float2 join(__local float2 *part, float2 v)
