@@ -1,6 +1,10 @@
 //@ plugin:    cpu_conv 1.0.0
 //@ abi:       1
 //@ include:   lanes.clh macros.clh vectors.clh
+//@ all:       device: cpu
+//@ all:       bake: *
+//@ all:       score: 50
+//@ all:       define: SLOT_ITEMS = 32
 //@ op:        conv.backward_weight/1
 //@ kernel:    conv_backward_weight__slots
 //@ global:    ceildiv(O, 32), min(N, max(1, SLOT_ITEMS/ceildiv(O, 32)))
@@ -8,12 +12,8 @@
 //@ kernel:    conv_backward_weight__sum
 //@ global:    ceildiv(KH*KW*C, 8)
 //@ local:     1
-//@ bake:      *
-//@ define:    SLOT_ITEMS = 32
 //@ when:      !X_BITS && O >= 4 && (C >= 8 || DW == 1 || KH*KW*C <= 14)
 //@ workspace: min(N, max(1, SLOT_ITEMS/ceildiv(O, 32)))*KH*KW*C*roundup(O, 16)
-//@ device:    cpu
-//@ score:     50
 //@ about:     register tiles over strips of pixels; a partial sum per group of images, then their sum
 //@ op:        conv.backward_weight/1
 //@ kernel:    conv_backward_weight__unpack
@@ -25,12 +25,8 @@
 //@ kernel:    conv_backward_weight__sum
 //@ global:    ceildiv(KH*KW*C, 8)
 //@ local:     1
-//@ bake:      *
-//@ define:    SLOT_ITEMS = 32
 //@ when:      X_BITS && O >= 4 && (C >= 8 || DW == 1 || KH*KW*C <= 14)
 //@ workspace: min(N, max(1, SLOT_ITEMS/ceildiv(O, 32)))*KH*KW*C*roundup(O, 16) + N*H*W*C
-//@ device:    cpu
-//@ score:     50
 //@ about:     spikes unpacked first, then register tiles over strips of pixels; a partial sum per group of images, and their sum
 
 /* g_w[tap][c][o] += sum over output pixels of x[pixel moved by the tap][c] e[pixel][o].

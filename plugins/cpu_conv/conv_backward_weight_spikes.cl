@@ -1,18 +1,21 @@
 //@ plugin:    cpu_conv 1.0.0
 //@ abi:       1
 //@ include:   macros.clh
+//@ let:       FITS = X_BITS && C >= 8 && O % 16 == 0 && KH*KW > 2 && KH*KW <= 25 && SH <= 2 && SW <= 2 && W <= 512
+//@ let:       COLUMNS = O/(16 + 16*(KH*KW <= 12 && O % 32 == 0))
+//@ let:       BITS = N*ceildiv(ceildiv(H, SH), max(1, 256/ceildiv(W, SW)))*max(8, 2*ceildiv(ceildiv(W, SW), 64))*SH*SW*roundup(C, 32)
+//@ all:       device: cpu
+//@ all:       bake: *
 //@ op:        conv.backward_weight/1
 //@ kernel:    conv_backward_weight__pixel_bits
 //@ global:    min(N*H, cu*16)
 //@ local:     1
 //@ kernel:    conv_backward_weight__spikes
-//@ global:    O/(16 + 16*(KH*KW <= 12 && O % 32 == 0)), ceildiv(C, 64)
+//@ global:    COLUMNS, ceildiv(C, 64)
 //@ local:     1, 1
-//@ bake:      *
 //@ define:    SLOTS = 1
-//@ when:      X_BITS && C >= 8 && O % 16 == 0 && KH*KW > 2 && KH*KW <= 25 && SH <= 2 && SW <= 2 && W <= 512 && O/(16 + 16*(KH*KW <= 12 && O % 32 == 0))*ceildiv(C, 64) >= 8
-//@ workspace: N*ceildiv(ceildiv(H, SH), max(1, 256/ceildiv(W, SW)))*max(8, 2*ceildiv(ceildiv(W, SW), 64))*SH*SW*roundup(C, 32)
-//@ device:    cpu
+//@ when:      FITS && COLUMNS*ceildiv(C, 64) >= 8
+//@ workspace: BITS
 //@ score:     80
 //@ about:     adds e of each spike for all taps at once: no multiplication, work in proportion to the firing rate
 //@ op:        conv.backward_weight/1
@@ -20,16 +23,14 @@
 //@ global:    min(N*H, cu*16)
 //@ local:     1
 //@ kernel:    conv_backward_weight__spikes_slots
-//@ global:    O/(16 + 16*(KH*KW <= 12 && O % 32 == 0)), ceildiv(C, 64), min(N, 4)
+//@ global:    COLUMNS, ceildiv(C, 64), min(N, 4)
 //@ local:     1, 1, 1
 //@ kernel:    conv_backward_weight__slot_sum
 //@ global:    KH*KW*ceildiv(C, 8)
 //@ local:     1
-//@ bake:      *
 //@ define:    SLOTS = 4
-//@ when:      X_BITS && C >= 8 && O % 16 == 0 && KH*KW > 2 && KH*KW <= 25 && SH <= 2 && SW <= 2 && W <= 512
-//@ workspace: N*ceildiv(ceildiv(H, SH), max(1, 256/ceildiv(W, SW)))*max(8, 2*ceildiv(ceildiv(W, SW), 64))*SH*SW*roundup(C, 32) + min(N, 4)*KH*KW*C*O
-//@ device:    cpu
+//@ when:      FITS
+//@ workspace: BITS + min(N, 4)*KH*KW*C*O
 //@ score:     70
 //@ about:     the same with a partial sum per group of images, for layers with few weights
 

@@ -1,14 +1,14 @@
 //@ plugin:    cpu_conv 1.0.0
 //@ abi:       1
 //@ include:   lanes.clh macros.clh vectors.clh tiles.clh
+//@ all:       device: cpu
+//@ all:       bake: *
 //@ op:        conv.forward/1
 //@ kernel:    conv_forward__tiles
 //@ global:    cu*16
 //@ local:     1
-//@ bake:      *
 //@ define:    PACKED = 0
 //@ when:      O >= 4 && (O < 16 || KH*KW*C*O <= 40000)
-//@ device:    cpu
 //@ score:     60
 //@ about:     up to 14 pixels x 32 outputs in registers, weights read where they lie
 //@ op:        conv.forward/1
@@ -18,11 +18,9 @@
 //@ kernel:    conv_forward__packed_tiles
 //@ global:    cu*16
 //@ local:     1
-//@ bake:      *
 //@ define:    PACKED = 1
 //@ when:      O >= 16
 //@ workspace: roundup(O, 32)*KH*KW*C
-//@ device:    cpu
 //@ score:     50
 //@ about:     the same with the weights packed into panels of 32 outputs first
 

@@ -1,6 +1,8 @@
 //@ plugin:    cpu_conv 1.0.0
 //@ abi:       1
 //@ include:   macros.clh
+//@ all:       device: cpu
+//@ all:       bake: *
 //@ op:        conv.forward/1
 //@ kernel:    conv_forward__spike_list
 //@ global:    min(N*H, cu*16)
@@ -8,21 +10,17 @@
 //@ kernel:    conv_forward__spikes
 //@ global:    cu*16
 //@ local:     1
-//@ bake:      *
 //@ define:    LISTS = 1
 //@ when:      X_BITS && O % 16 == 0 && O >= 64 && DW == 1 && KH*KW > 1 && KW <= 8 && W*C <= 65536
 //@ workspace: N*H*(W + 2 + ceildiv(W*C, 2))
-//@ device:    cpu
 //@ score:     80
 //@ about:     adds the weights of each spike where few neurons fire, else prepared sums of four weights
 //@ op:        conv.forward/1
 //@ kernel:    conv_forward__spike_tables
 //@ global:    cu*16
 //@ local:     1
-//@ bake:      *
 //@ define:    LISTS = 0
 //@ when:      X_BITS && O % 16 == 0 && KW <= 8
-//@ device:    cpu
 //@ score:     70
 //@ about:     adds prepared sums of four weights: no multiplication, the same time at any firing rate
 

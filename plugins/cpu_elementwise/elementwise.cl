@@ -1,54 +1,44 @@
 //@ plugin: cpu_elementwise 1.0.0
 //@ abi:    1
 //@ include: lanes.clh
+//@ all:    device: cpu
+//@ all:    score: 50
 //@ op:     residual.forward/1
 //@ kernel: residual_forward__strips
 //@ global: cu*16
 //@ local:  1
 //@ define: RESIDUAL = 1
 //@ when:   ID_BITS
-//@ device: cpu
-//@ score:  50
 //@ about:  16 lanes over a strip per work-item
 //@ op:     scale/1
 //@ kernel: scale__strips
 //@ global: cu*16
 //@ local:  1
 //@ define: SCALE = 1
-//@ device: cpu
-//@ score:  50
 //@ about:  16 lanes over a strip per work-item
 //@ op:     spikes.unpack/1
 //@ kernel: spikes_unpack__strips
 //@ global: cu*16
 //@ local:  1
 //@ define: UNPACK = 1
-//@ device: cpu
-//@ score:  50
 //@ about:  16 lanes over a strip per work-item
 //@ op:     trace.update/1
 //@ kernel: trace_update__strips
 //@ global: cu*16
 //@ local:  1
 //@ define: TRACE = 1
-//@ device: cpu
-//@ score:  50
 //@ about:  16 lanes over a strip per work-item
 //@ op:     fill/1
 //@ kernel: fill__strips
 //@ global: cu*16
 //@ local:  1
 //@ define: FILL = 1
-//@ device: cpu
-//@ score:  50
 //@ about:  16 lanes over a strip per work-item
 //@ op:     dropout.apply/1
 //@ kernel: dropout_apply__strips
 //@ global: cu*16
 //@ local:  1
 //@ define: DROPOUT = 1
-//@ device: cpu
-//@ score:  50
 //@ about:  16 lanes over a strip per work-item
 
 /* Elementwise ops on [M][C]: a work-item (one per group) walks a strip, 16 elements at a time. Where an

@@ -1,6 +1,8 @@
 //@ plugin: cpu_elementwise 1.0.0
 //@ abi:    1
 //@ include: lanes.clh
+//@ all:    device: cpu
+//@ all:    score: 50
 //@ op:     residual.backward/1
 //@ kernel: residual_backward__sums
 //@ global: SLOTS
@@ -12,16 +14,12 @@
 //@ define: ADAMW = 0
 //@ workspace: SLOTS*32
 //@ when:   GAIN
-//@ device: cpu
-//@ score:  50
 //@ about:  compensated sums of 16 lanes over a strip, then over strips and lanes
 //@ op:     optimizer.adamw/1
 //@ kernel: optimizer_adamw__strips
 //@ global: cu*16
 //@ local:  1
 //@ define: ADAMW = 1
-//@ device: cpu
-//@ score:  50
 //@ about:  16 lanes over a strip per work-item
 
 /* Strips as in elementwise.cl, where nothing is bits. */

@@ -1,14 +1,14 @@
 //@ plugin:    cpu_gemm 1.0.0
 //@ abi:       1
 //@ include:   lanes.clh macros.clh weave.clh
+//@ all:       device: cpu
+//@ all:       define: TILES = 4
 //@ op:        gemm/1
 //@ kernel:    gemm__direct
 //@ global:    ceildiv(M, 8*TILES), ceildiv(N, 32)
 //@ local:     1, 1
-//@ define:    TILES = 4
 //@ define:    PACKED = 0
 //@ when:      !TB && N % 32 == 0 && (N <= 128 || M <= 32)
-//@ device:    cpu
 //@ score:     60
 //@ about:     8 x 32 register tiles, b read where it lies
 //@ op:        gemm/1
@@ -18,10 +18,8 @@
 //@ kernel:    gemm__packed
 //@ global:    ceildiv(M, 8*TILES), ceildiv(N, 32)
 //@ local:     1, 1
-//@ define:    TILES = 4
 //@ define:    PACKED = 1
 //@ workspace: roundup(N, 32)*K + 16
-//@ device:    cpu
 //@ score:     50
 //@ about:     the same with b packed (and transposed) into panels of 32 columns first
 

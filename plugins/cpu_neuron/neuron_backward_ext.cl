@@ -1,18 +1,17 @@
 //@ plugin: cpu_neuron 1.0.0
 //@ abi:    1
 //@ include: lanes.clh threshold.clh
+//@ all:    device: cpu
+//@ all:    score: 50
+//@ all:    define: SP_REAL_WIDTH = 16
 //@ op:     neuron.backward_ext/1
 //@ kernel: neuron_backward_ext__flat16
 //@ global: min(ceildiv(M*C, 16), cu*16)
 //@ local:  1
-//@ define: SP_REAL_WIDTH = 16
 //@ when:   !LEARN
-//@ device: cpu
-//@ score:  50
 //@ about:  a run of neurons per work-item, 16 at a time; rows do not matter here
 //
 //@ op:        neuron.backward_ext/1
-//@ define:    SP_REAL_WIDTH = 16
 //@ workspace: cu*16 + 1
 //@ kernel:    neuron_backward_ext__learn16
 //@ global:    min(ceildiv(M*C, 16), cu*16)
@@ -21,8 +20,6 @@
 //@ global:    1
 //@ local:     1
 //@ when:      LEARN
-//@ device:    cpu
-//@ score:     50
 //@ about:     the same, and a sum of dL/dw per work-item, added in order by one
 
 /* The equations are those of cl_kernels/neuron/neuron_backward_ext.cl. At the last time step carry and carry_aux come in

@@ -1,6 +1,9 @@
 //@ plugin:    cpu_norm 1.0.0
 //@ abi:       1
 //@ include:   lanes.clh slots.clh
+//@ all:       device: cpu
+//@ all:       score: 50
+//@ all:       define: SLOTS = 64
 //@ op:        batch_norm.statistics/1
 //@ kernel:    batch_norm_statistics__slots
 //@ global:    min(ceildiv(M, 16), SLOTS)
@@ -8,11 +11,8 @@
 //@ kernel:    batch_norm_statistics__combine
 //@ global:    ceildiv(C, 16)
 //@ local:     1
-//@ define:    SLOTS = 64
 //@ define:    BACKWARD = 0
 //@ workspace: min(ceildiv(M, 16), SLOTS)*2*C
-//@ device:    cpu
-//@ score:     50
 //@ about:     16, 64 or 128 channels in registers over the rows of a slot, then the slots as one sample
 //@ op:        batch_norm.backward/1
 //@ kernel:    batch_norm_backward__slots
@@ -24,11 +24,8 @@
 //@ kernel:    batch_norm_backward__apply
 //@ global:    min(ceildiv(M, 16), SLOTS)
 //@ local:     1
-//@ define:    SLOTS = 64
 //@ define:    BACKWARD = 1
 //@ workspace: min(ceildiv(M, 16), SLOTS)*2*C + 2*C
-//@ device:    cpu
-//@ score:     50
 //@ about:     sums of g and g xhat per slot, then per channel, then the gradient of the input
 
 /* Rows are split into slots of fixed bounds: a work-item (one per group) walks over a slot's rows with the

@@ -1,13 +1,13 @@
 //@ plugin:    cpu_norm 1.0.0
 //@ abi:       1
 //@ include:   lanes.clh
+//@ all:       device: cpu
+//@ all:       score: 50
 //@ op:        affine.forward/1
 //@ kernel:    affine_forward__rows16
 //@ global:    min(M, cu*16)
 //@ local:     1
 //@ define:    BIAS = 0
-//@ device:    cpu
-//@ score:     50
 //@ about:     a run of rows per work-item, 16 channels at a time
 //@ op:        bias.backward/1
 //@ kernel:    bias_backward__slots
@@ -19,8 +19,6 @@
 //@ define:    SLOTS = 64
 //@ define:    BIAS = 1
 //@ workspace: min(ceildiv(M, 16), SLOTS)*C
-//@ device:    cpu
-//@ score:     50
 //@ about:     sums over fixed slots of rows, then over the slots; compensated, because gradients nearly cancel
 
 /* Row-wise kernels: e, x, y: [M][C], channels in the lanes; work: [slot][C]. */

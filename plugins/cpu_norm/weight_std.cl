@@ -1,6 +1,9 @@
 //@ plugin:    cpu_norm 1.0.0
 //@ abi:       1
 //@ include:   lanes.clh
+//@ all:       device: cpu
+//@ all:       score: 50
+//@ all:       define: SLOTS = 64
 //@ op:        weight_std.forward/1
 //@ kernel:    weight_std_forward__slots
 //@ global:    min(ceildiv(K, 16), SLOTS)
@@ -11,11 +14,8 @@
 //@ kernel:    weight_std_forward__apply
 //@ global:    min(K, cu*16)
 //@ local:     1
-//@ define:    SLOTS = 64
 //@ define:    BACKWARD = 0
 //@ workspace: min(ceildiv(K, 16), SLOTS)*4*O + 4*O
-//@ device:    cpu
-//@ score:     50
 //@ about:     rows as they lie in memory: pairs of floats per slot of rows, then per output channel, then the weights
 //@ op:        weight_std.backward/1
 //@ kernel:    weight_std_backward__slots
@@ -27,11 +27,8 @@
 //@ kernel:    weight_std_backward__apply
 //@ global:    min(K, cu*16)
 //@ local:     1
-//@ define:    SLOTS = 64
 //@ define:    BACKWARD = 1
 //@ workspace: min(ceildiv(K, 16), SLOTS)*4*O + 2*O
-//@ device:    cpu
-//@ score:     50
 //@ about:     rows as they lie in memory: two compensated sums per slot of rows, then the gradient of the weights
 
 /* Weights [K][O], output channels in the lanes. work: [slot][4][O], two sums as pairs of floats (high, low) of the slot's rows, and

@@ -1,22 +1,20 @@
 //@ plugin: cpu_pool 1.0.0
 //@ abi:    1
 //@ include: lanes.clh adaptive_window.clh
+//@ all:    device: cpu
+//@ all:    score: 50
 //@ op:     pool.adaptive_avg.forward/1
 //@ kernel: pool_adaptive_avg_forward__rows16
 //@ global: min(N*HO, cu*16)
 //@ local:  1
 //@ define: BACKWARD = 0
 //@ when:   !X_BITS
-//@ device: cpu
-//@ score:  50
 //@ about:  a run of output rows per work-item, 16 channels at a time
 //@ op:     pool.adaptive_avg.backward/1
 //@ kernel: pool_adaptive_avg_backward__rows16
 //@ global: min(N*H, cu*16)
 //@ local:  1
 //@ define: BACKWARD = 1
-//@ device: cpu
-//@ score:  50
 //@ about:  a run of input rows per work-item, 16 channels at a time
 
 /* Output a of n_out covers the inputs window_start(a) .. window_end(a) - 1 of n_in. Input i lies in the outputs

@@ -1,23 +1,20 @@
 //@ plugin: cpu_pool 1.0.0
 //@ abi:    1
 //@ include: lanes.clh
+//@ all:    device: cpu
+//@ all:    bake: KH KW SH SW PH PW
+//@ all:    score: 50
 //@ op:     pool.avg.forward/1
 //@ kernel: pool_avg_forward__rows16
 //@ global: min(N*HO, cu*16)
 //@ local:  1
-//@ bake:   KH KW SH SW PH PW
 //@ define: BACKWARD = 0
-//@ device: cpu
-//@ score:  50
 //@ about:  a run of output rows per work-item, 16 channels at a time; bits are counted 32 channels at a time, in binary
 //@ op:     pool.avg.backward/1
 //@ kernel: pool_avg_backward__rows16
 //@ global: min(N*H, cu*16)
 //@ local:  1
-//@ bake:   KH KW SH SW PH PW
 //@ define: BACKWARD = 1
-//@ device: cpu
-//@ score:  50
 //@ about:  a run of input rows per work-item, 16 channels at a time
 
 /* Forward: y[n][oy][ox][c] = sum of the window / (KH KW), padding counts as zeros.

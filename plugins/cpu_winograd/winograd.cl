@@ -1,6 +1,13 @@
 //@ plugin:    cpu_winograd 1.0.0
 //@ abi:       1
 //@ include:   lanes.clh macros.clh weave.clh
+//@ let:       NINE_TAPS = KH == 3 && KW == 3 && SH == 1 && SW == 1 && DH == 1 && DW == 1 && PH <= 2 && PW <= 2
+//@ let:       TILES_IN = N*ceildiv(H, 4)*ceildiv(W, 4)
+//@ let:       TILES_OUT = N*ceildiv(HO, 4)*ceildiv(WO, 4)
+//@ let:       FILLS_IN = 6*ceildiv(H, 4)*ceildiv(W, 4) <= H*W && TILES_IN >= 8
+//@ let:       FILLS_OUT = 6*ceildiv(HO, 4)*ceildiv(WO, 4) <= HO*WO && TILES_OUT >= 8
+//@ all:       device: cpu
+//@ all:       bake: *
 //@ op:        conv.backward_input/1
 //@ kernel:    conv_backward_input__winograd_weights
 //@ global:    C/32, ceildiv(O, 64)
@@ -10,10 +17,8 @@
 //@ local:     1
 //@ define:    BACKWARD = 1
 //@ define:    PANELS = 0
-//@ bake:      *
-//@ when:      KH == 3 && KW == 3 && SH == 1 && SW == 1 && DH == 1 && DW == 1 && PH <= 2 && PW <= 2 && C % 32 == 0 && O % 16 == 0 && C*O <= 32768 && 6*ceildiv(H, 4)*ceildiv(W, 4) <= H*W && N*ceildiv(H, 4)*ceildiv(W, 4) >= 8
+//@ when:      NINE_TAPS && C % 32 == 0 && O % 16 == 0 && C*O <= 32768 && FILLS_IN
 //@ workspace: 36*(C*O + 16)
-//@ device:    cpu
 //@ score:     80
 //@ about:     Winograd F(4x4, 3x3): a quarter of the multiplications; a block of tiles stays in the cache
 //@ op:        conv.backward_input/1
@@ -21,16 +26,14 @@
 //@ global:    cu*16
 //@ local:     1
 //@ kernel:    conv_backward_input__winograd_panels
-//@ global:    C/PANEL*ceildiv(N*ceildiv(H, 4)*ceildiv(W, 4), CHUNK)
+//@ global:    C/PANEL*ceildiv(TILES_IN, CHUNK)
 //@ local:     1
 //@ define:    BACKWARD = 1
 //@ define:    PANELS = 1
 //@ define:    PANEL = 32
 //@ define:    CHUNK = 64
-//@ bake:      *
-//@ when:      KH == 3 && KW == 3 && SH == 1 && SW == 1 && DH == 1 && DW == 1 && PH <= 2 && PW <= 2 && C % 32 == 0 && O % 32 == 0 && 6*ceildiv(H, 4)*ceildiv(W, 4) <= H*W && N*ceildiv(H, 4)*ceildiv(W, 4) >= 8
-//@ workspace: ceildiv(N*ceildiv(H, 4)*ceildiv(W, 4), CHUNK)*36*(CHUNK*O + O/2)
-//@ device:    cpu
+//@ when:      NINE_TAPS && C % 32 == 0 && O % 32 == 0 && FILLS_IN
+//@ workspace: ceildiv(TILES_IN, CHUNK)*36*(CHUNK*O + O/2)
 //@ score:     79
 //@ about:     the same for many weights and few tiles: a panel of transformed weights stays in the cache
 
@@ -43,10 +46,8 @@
 //@ local:     1
 //@ define:    BACKWARD = 0
 //@ define:    PANELS = 0
-//@ bake:      *
-//@ when:      KH == 3 && KW == 3 && SH == 1 && SW == 1 && DH == 1 && DW == 1 && PH <= 2 && PW <= 2 && C % 16 == 0 && O % 32 == 0 && C*O <= 32768 && 6*ceildiv(HO, 4)*ceildiv(WO, 4) <= HO*WO && N*ceildiv(HO, 4)*ceildiv(WO, 4) >= 8
+//@ when:      NINE_TAPS && C % 16 == 0 && O % 32 == 0 && C*O <= 32768 && FILLS_OUT
 //@ workspace: 36*(C*O + 16)
-//@ device:    cpu
 //@ score:     75
 //@ about:     Winograd F(4x4, 3x3): a quarter of the multiplications; a block of tiles stays in the cache
 //@ op:        conv.forward/1
@@ -54,16 +55,14 @@
 //@ global:    cu*16
 //@ local:     1
 //@ kernel:    conv_forward__winograd_panels
-//@ global:    O/PANEL*ceildiv(N*ceildiv(HO, 4)*ceildiv(WO, 4), CHUNK)
+//@ global:    O/PANEL*ceildiv(TILES_OUT, CHUNK)
 //@ local:     1
 //@ define:    BACKWARD = 0
 //@ define:    PANELS = 1
 //@ define:    PANEL = 32
 //@ define:    CHUNK = 64
-//@ bake:      *
-//@ when:      KH == 3 && KW == 3 && SH == 1 && SW == 1 && DH == 1 && DW == 1 && PH <= 2 && PW <= 2 && C % 32 == 0 && O % 32 == 0 && 6*ceildiv(HO, 4)*ceildiv(WO, 4) <= HO*WO && N*ceildiv(HO, 4)*ceildiv(WO, 4) >= 8
-//@ workspace: ceildiv(N*ceildiv(HO, 4)*ceildiv(WO, 4), CHUNK)*36*(CHUNK*C + C/2)
-//@ device:    cpu
+//@ when:      NINE_TAPS && C % 32 == 0 && O % 32 == 0 && FILLS_OUT
+//@ workspace: ceildiv(TILES_OUT, CHUNK)*36*(CHUNK*C + C/2)
 //@ score:     74
 //@ about:     the same for many weights and few tiles: a panel of transformed weights stays in the cache
 

@@ -1,12 +1,12 @@
 //@ plugin: fpga_norm 1.0.0
 //@ abi:    1
+//@ all:    device: accelerator
+//@ all:    bake: *
+//@ all:    score: 40
 //@ op:     batch_norm.statistics/1
 //@ kernel: batch_norm_statistics__task
 //@ global: 1
 //@ local:  1
-//@ bake:   *
-//@ device: accelerator
-//@ score:  40
 //@ about:  single work-item: 16 channels side by side, rows in bursts, two passes over x
 
 /* 16 channels have an accumulator each, so that neighbours in memory are summed together; sums are cut into blocks of
@@ -86,9 +86,6 @@ __kernel SP_TASK void batch_norm_statistics__task(SP_IN(float, x), SP_IN(float, 
 //@ kernel: batch_norm_backward__task
 //@ global: 1
 //@ local:  1
-//@ bake:   *
-//@ device: accelerator
-//@ score:  40
 //@ about:  single work-item: sums of g and g xhat for 16 channels, then their gradients; g_x may be g
 __kernel SP_TASK void batch_norm_backward__task(SP_REF(float, g), SP_IN(float, x), SP_IN(float, mean),
                                                 SP_IN(float, rstd), SP_IN(float, gamma), SP_IO(float, g_x),

@@ -1,26 +1,27 @@
 //@ plugin: gpu_conv 1.0.0
 //@ abi:    1
 //@ include: macros.clh gpu_tile.clh
+//@ let:    GROUP_FITS = BM*BN <= min(wg, 256)*TM*TN && (BM + BN + 8)*BK*4 + BM*20 + 8 <= local_bytes
+//@ let:    ITEMS = (BM/TM)*(BN/TN)
+//@ all:    device: gpu
+//@ all:    bake: *
 //@ op:     conv.forward/1
 //@ kernel: conv_forward__tile
-//@ global: ceildiv(N*HO*WO, BM)*(BM/TM)*(BN/TN), ceildiv(O, BN)
-//@ local:  (BM/TM)*(BN/TN), 1
-//@ bake:   *
+//@ global: ceildiv(N*HO*WO, BM)*ITEMS, ceildiv(O, BN)
+//@ local:  ITEMS, 1
 //@ tune:   BM = 64 32 128
 //@ tune:   BN = 64 32
 //@ tune:   BK = 16 32
 //@ tune:   TM = 8 4
 //@ tune:   TN = 4 8
 //@ define: PASS = 1
-//@ when:   BM*BN <= min(wg, 256)*TM*TN && (BM + BN + 8)*BK*4 + BM*20 + 8 <= local_bytes && N*HO*WO < 2147483648 - 128
-//@ device: gpu
+//@ when:   GROUP_FITS && N*HO*WO < 2147483648 - 128
 //@ score:  40
 //@ about:  implicit GEMM in local memory: no patches in memory; slices of the sum without a spike are skipped
 //@ op:     conv.forward/1
 //@ kernel: conv_forward__narrow
-//@ global: ceildiv(N*HO*WO, BM)*(BM/TM)*(BN/TN), ceildiv(O, BN)
-//@ local:  (BM/TM)*(BN/TN), 1
-//@ bake:   *
+//@ global: ceildiv(N*HO*WO, BM)*ITEMS, ceildiv(O, BN)
+//@ local:  ITEMS, 1
 //@ tune:   BM = 128 64
 //@ tune:   BK = 16 32
 //@ tune:   TM = 8 4
@@ -28,23 +29,20 @@
 //@ define: TN = 4
 //@ define: PASS = 1
 //@ define: NARROW = 1
-//@ when:   O <= 32 && BM*BN <= min(wg, 256)*TM*TN && (BM + BN + 8)*BK*4 + BM*20 + 8 <= local_bytes && N*HO*WO < 2147483648 - 128
-//@ device: gpu
+//@ when:   O <= 32 && GROUP_FITS && N*HO*WO < 2147483648 - 128
 //@ score:  45
 //@ about:  the same with tiles for few output channels
 //@ op:     conv.backward_input/1
 //@ kernel: conv_backward_input__tile
-//@ global: ceildiv(N*ceildiv(H, SH)*ceildiv(W, SW), BM)*(BM/TM)*(BN/TN), ceildiv(C, BN), SH*SW
-//@ local:  (BM/TM)*(BN/TN), 1, 1
-//@ bake:   *
+//@ global: ceildiv(N*ceildiv(H, SH)*ceildiv(W, SW), BM)*ITEMS, ceildiv(C, BN), SH*SW
+//@ local:  ITEMS, 1, 1
 //@ tune:   BM = 64 32 128
 //@ tune:   BN = 64 32
 //@ tune:   BK = 16 32
 //@ tune:   TM = 8 4
 //@ tune:   TN = 4 8
 //@ define: PASS = 2
-//@ when:   BM*BN <= min(wg, 256)*TM*TN && (BM + BN + 8)*BK*4 + BM*20 + 8 <= local_bytes && N*H*W < 2147483648 - 128
-//@ device: gpu
+//@ when:   GROUP_FITS && N*H*W < 2147483648 - 128
 //@ score:  40
 //@ about:  implicit GEMM; with a stride each group has pixels of one remainder, so that no product with nothing is made
 

@@ -1,10 +1,12 @@
 //@ plugin:    gpu_conv 1.0.0
 //@ abi:       1
 //@ include:   macros.clh gpu_tile.clh
+//@ let:       SLOTS = max(1, min(ceildiv(N*HO*WO, 256), GROUPS/(ceildiv(KH*KW*C, BM)*ceildiv(O, BN))))
+//@ let:       ITEMS = (BM/TM)*(BN/TN)
 //@ op:        conv.backward_weight/1
 //@ kernel:    conv_backward_weight__slots
-//@ global:    ceildiv(KH*KW*roundup(C, 1 + 31*X_BITS), BM)*(BM/TM)*(BN/TN), ceildiv(O, BN), max(1, min(ceildiv(N*HO*WO, 256), GROUPS/(ceildiv(KH*KW*C, BM)*ceildiv(O, BN))))
-//@ local:     (BM/TM)*(BN/TN), 1, 1
+//@ global:    ceildiv(KH*KW*roundup(C, 1 + 31*X_BITS), BM)*ITEMS, ceildiv(O, BN), SLOTS
+//@ local:     ITEMS, 1, 1
 //@ kernel:    conv_backward_weight__add
 //@ global:    KH*KW*C*O
 //@ bake:      *
@@ -14,7 +16,7 @@
 //@ tune:      TM = 8 4
 //@ tune:      TN = 4 8
 //@ define:    GROUPS = 1024
-//@ workspace: KH*KW*C*O*max(1, min(ceildiv(N*HO*WO, 256), GROUPS/(ceildiv(KH*KW*C, BM)*ceildiv(O, BN))))
+//@ workspace: KH*KW*C*O*SLOTS
 //@ when:      BM*BN <= min(wg, 256)*TM*TN && (BM + BN + 8)*BK*4 + BM*12 + BK*BM/8 + 8 <= local_bytes && N*HO*WO < 2147483648 - 128
 //@ device:    gpu
 //@ score:     40

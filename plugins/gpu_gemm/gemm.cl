@@ -1,19 +1,21 @@
 //@ plugin:    gpu_gemm 1.0.0
 //@ abi:       1
 //@ include:   macros.clh gpu_tile.clh
+//@ let:       PARTS = min(ceildiv(K, 256), GROUPS/(ceildiv(M, BM)*ceildiv(N, BN)))
+//@ let:       ITEMS = (BM/TM)*(BN/TN)
 //@ op:        gemm/1
 //@ kernel:    gemm__tile
-//@ global:    ceildiv(M, BM)*(BM/TM)*(BN/TN), ceildiv(N, BN), max(1, min(ceildiv(K, 256), GROUPS/(ceildiv(M, BM)*ceildiv(N, BN))))
-//@ local:     (BM/TM)*(BN/TN), 1, 1
+//@ global:    ceildiv(M, BM)*ITEMS, ceildiv(N, BN), max(1, PARTS)
+//@ local:     ITEMS, 1, 1
 //@ kernel:    gemm__add
-//@ global:    M*N*(min(ceildiv(K, 256), GROUPS/(ceildiv(M, BM)*ceildiv(N, BN))) > 1)
+//@ global:    M*N*(PARTS > 1)
 //@ tune:      BM = 64 32 128
 //@ tune:      BN = 64 32
 //@ tune:      BK = 16 8 32
 //@ tune:      TM = 8 4
 //@ tune:      TN = 4 8
 //@ define:    GROUPS = 256
-//@ workspace: 1 + M*N*max(1, min(ceildiv(K, 256), GROUPS/(ceildiv(M, BM)*ceildiv(N, BN))))*(min(ceildiv(K, 256), GROUPS/(ceildiv(M, BM)*ceildiv(N, BN))) > 1)
+//@ workspace: 1 + M*N*max(1, PARTS)*(PARTS > 1)
 //@ when:      BM*BN <= min(wg, 256)*TM*TN && (BM + BN + 8)*BK*4 <= local_bytes && max(M, max(N, K)) < 2147483648 - 128
 //@ device:    gpu
 //@ score:     20

@@ -1,18 +1,17 @@
 //@ plugin: gpu_neuron 1.0.0
 //@ abi:    1
+//@ all:    device: gpu
 //@ op:     neuron.backward/1
 //@ kernel: neuron_backward__vec4
 //@ global: M*C/4
 //@ define: SP_REAL_WIDTH = 4
 //@ when:   M*C % 4 == 0
-//@ device: gpu
 //@ score:  50
 //@ about:  four neurons a work-item, whatever the number of channels
 //@ op:     neuron.backward/1
 //@ kernel: neuron_backward__flat
 //@ global: M*C
 //@ define: SP_REAL_WIDTH = 1
-//@ device: gpu
 //@ score:  40
 //@ about:  one neuron a work-item, where their number is not a multiple of four
 

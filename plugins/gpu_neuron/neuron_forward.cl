@@ -1,5 +1,6 @@
 //@ plugin: gpu_neuron 1.0.0
 //@ abi:    1
+//@ all:    device: gpu
 //@ op:     neuron.forward/1
 //@ kernel: neuron_forward__words4
 //@ global: roundup(M*ceildiv(C, 32)*8, WGS)
@@ -7,7 +8,6 @@
 //@ tune:   WGS = 128 64 256
 //@ define: SP_REAL_WIDTH = 4
 //@ when:   C % 4 == 0 && WGS <= wg && M*ceildiv(C, 32)*32 < 2147483648
-//@ device: gpu
 //@ score:  50
 //@ about:  four neurons a work-item; eight items put a word of spikes together in local memory
 //@ op:     neuron.forward/1
@@ -17,7 +17,6 @@
 //@ tune:   WGS = 128 64 256
 //@ define: SP_REAL_WIDTH = 1
 //@ when:   WGS <= wg && M*ceildiv(C, 32)*32 < 2147483648
-//@ device: gpu
 //@ score:  40
 //@ about:  one neuron a work-item; 32 items put a word of spikes together in local memory
 

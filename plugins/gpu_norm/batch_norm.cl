@@ -1,6 +1,10 @@
 //@ plugin:    gpu_norm 1.0.0
 //@ abi:       1
 //@ include:   columns.clh
+//@ all:       device: gpu
+//@ all:       score: 50
+//@ all:       when: LANES*32 <= wg
+//@ all:       define: SLOTS = 128
 //@ op:        batch_norm.statistics/1
 //@ kernel:    batch_norm_statistics__slots
 //@ global:    roundup(C, 32), LANES*min(SLOTS, ceildiv(M, 32))
@@ -9,11 +13,7 @@
 //@ global:    roundup(C, 32), LANES
 //@ local:     32, LANES
 //@ tune:      LANES = 8 4 2
-//@ define:    SLOTS = 128
 //@ workspace: 2*C*min(SLOTS, ceildiv(M, 32))
-//@ when:      LANES*32 <= wg
-//@ device:    gpu
-//@ score:     50
 //@ about:     32 channels x LANES rows a work-group; trees over the lanes, then over fixed slots of rows
 //@ op:        batch_norm.backward/1
 //@ kernel:    batch_norm_backward__slots
@@ -25,11 +25,7 @@
 //@ kernel:    batch_norm_backward__apply
 //@ global:    C, M
 //@ tune:      LANES = 8 4 2
-//@ define:    SLOTS = 128
 //@ workspace: 2*C*min(SLOTS, ceildiv(M, 32)) + 2*C
-//@ when:      LANES*32 <= wg
-//@ device:    gpu
-//@ score:     50
 //@ about:     sums of g and g xhat as above, then one work-item an element
 
 /* Sums over the rows of a channel. A work-group has 32 neighbouring channels (a whole line of memory) and LANES rows at

@@ -1,6 +1,9 @@
 //@ plugin:    gpu_norm 1.0.0
 //@ abi:       1
 //@ include:   pair.clh columns.clh
+//@ all:       device: gpu
+//@ all:       score: 50
+//@ all:       when: LANES*32 <= wg
 //@ op:        bias.backward/1
 //@ kernel:    bias_backward__slots
 //@ global:    roundup(C, 32), LANES*min(SLOTS, ceildiv(M, 32))
@@ -11,9 +14,6 @@
 //@ tune:      LANES = 8 4 2
 //@ define:    SLOTS = 128
 //@ workspace: 2*C*min(SLOTS, ceildiv(M, 32))
-//@ when:      LANES*32 <= wg
-//@ device:    gpu
-//@ score:     50
 //@ about:     32 channels x LANES rows a work-group; trees over the lanes, then over fixed slots of rows; exact pairs of floats
 //@ op:        weight_std.forward/1
 //@ kernel:    weight_std_forward__columns
@@ -21,9 +21,6 @@
 //@ local:     32, LANES
 //@ tune:      LANES = 8 4 2
 //@ define:    SLOTS = 1
-//@ when:      LANES*32 <= wg
-//@ device:    gpu
-//@ score:     50
 //@ about:     32 output channels x LANES rows a work-group instead of one work-item an output channel
 //@ op:        weight_std.backward/1
 //@ kernel:    weight_std_backward__columns
@@ -31,9 +28,6 @@
 //@ local:     32, LANES
 //@ tune:      LANES = 8 4 2
 //@ define:    SLOTS = 1
-//@ when:      LANES*32 <= wg
-//@ device:    gpu
-//@ score:     50
 //@ about:     32 output channels x LANES rows a work-group instead of one work-item an output channel
 
 /* Column sums whose terms nearly cancel, as pairs of floats (the sum, and what it could not hold): lane l of a work-group
