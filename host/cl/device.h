@@ -20,6 +20,7 @@ typedef enum { SP_DEVICE_CPU, SP_DEVICE_GPU, SP_DEVICE_ACCELERATOR, SP_DEVICE_OT
     X(CLBLAST_DIRECT, "CLBlast's direct GEMM kernel is the faster one")                                      \
     X(SLOW_SIMULATOR, "an interpreter: keep shapes small")                                                   \
     X(WRITE_IN_PART, "a checker that loses track of buffers written in part: written by a kernel")           \
+    X(INLINE_ASSEMBLY, "kernels run in this process and may hold assembly of its processor")                 \
     X(GRAPHICS_ON_CPU, "a graphics driver that computes on the CPU: chosen after drivers made for CPUs")
 enum {
 #define SP_QUIRK_BIT(name, text) SP_QUIRK_BIT_##name,
@@ -41,6 +42,7 @@ typedef struct sp_device_info {
     int cl_major, cl_minor;
     bool binaries_only; /* asked for with binaries alone, see sp_device_options */
     bool available, compiler_available, fp64, fp16, little_endian;
+    bool amx_bf16; /* a CPU with AMX tiles, which kernels in this process may use */
     uint32_t compute_units, clock_mhz, base_align_bytes;
     size_t max_work_group, max_work_item[3];
     uint64_t global_bytes, max_alloc_bytes, local_bytes;
@@ -68,6 +70,9 @@ void sp_device_list_fini(sp_device_list *list);
  * packages). */
 sp_status sp_device_choose(const sp_device_list *list, const char *selector, size_t *chosen, char *why,
                            size_t why_size, sp_error *err);
+
+/* Whether it has an extension, or a feature by its name in `needs:`: amx_bf16. */
+bool sp_device_has(const sp_device_info *info, const char *name);
 
 /* Names of the quirks that are set, comma separated. */
 void sp_device_quirk_names(uint32_t quirks, char *out, size_t out_size);

@@ -138,6 +138,15 @@ static bool has_word(const char *list, const char *word)
     return false;
 }
 
+bool sp_device_has(const sp_device_info *info, const char *name)
+{
+    if (strcmp(name, "amx_bf16") == 0)
+        return info->amx_bf16;
+    return (info->extensions && has_word(info->extensions, name)) ||
+           (info->fp64 && strcmp(name, "cl_khr_fp64") == 0) ||
+           (info->fp16 && strcmp(name, "cl_khr_fp16") == 0);
+}
+
 static void read_limits(sp_device_info *info)
 {
     size_t items[16] = {0}; // a device may have more than the three dimensions used here
@@ -179,6 +188,7 @@ static void read_numbers(sp_device_info *info)
                     NULL);
     read_limits(info);
     info->quirks = sp_quirks_find(info);
+    info->amx_bf16 = (info->quirks & SP_QUIRK_INLINE_ASSEMBLY) && sp_cpu_has_amx_bf16();
     ASK(info, CL_DEVICE_LOCAL_MEM_TYPE, &local);
     if (local == CL_GLOBAL)
         info->quirks |= SP_QUIRK_LOCAL_MEMORY_IS_GLOBAL;

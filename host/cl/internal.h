@@ -6,6 +6,8 @@
 
 /* Flags of the quirk table for a device whose other fields are filled in. */
 uint32_t sp_quirks_find(const sp_device_info *info);
+/* Whether this process may use AMX tiles: asks the processor, and the system for permission. */
+bool sp_cpu_has_amx_bf16(void);
 
 /* Why a device cannot run kernels, or NULL when it can. */
 const char *sp_device_unusable(const sp_device_info *info);

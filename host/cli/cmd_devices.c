@@ -61,8 +61,8 @@ static void print_detail(const sp_device_info *d)
            alloc, d->base_align_bytes, local);
     printf("   work group  at most %zu items, by dimension %zu x %zu x %zu\n", d->max_work_group,
            d->max_work_item[0], d->max_work_item[1], d->max_work_item[2]);
-    printf("   supports    fp64 %s, fp16 %s, compiler %s, available %s\n", yes_no(d->fp64), yes_no(d->fp16),
-           yes_no(d->compiler_available), yes_no(d->available));
+    printf("   supports    fp64 %s, fp16 %s, compiler %s, available %s%s\n", yes_no(d->fp64), yes_no(d->fp16),
+           yes_no(d->compiler_available), yes_no(d->available), d->amx_bf16 ? ", AMX tiles of bf16" : "");
     for (size_t i = 0; i < N_QUIRKS; i++)
         if (d->quirks & quirks[i].bit)
             printf("   quirk       %s: %s\n               because %s\n", quirks[i].name, quirks[i].text,
@@ -108,10 +108,11 @@ static json_t *device_json(const sp_device_info *d, bool chosen, const char *why
                   (json_int_t)d->local_bytes, "max_work_group", (json_int_t)d->max_work_group,
                   "max_work_item", (json_int_t)d->max_work_item[0], (json_int_t)d->max_work_item[1],
                   (json_int_t)d->max_work_item[2]);
-    json_t *more = json_pack("{s:b, s:b, s:b, s:b, s:o, s:o, s:b, s:o}", "available", d->available,
-                             "compiler_available", d->compiler_available, "fp64", d->fp64, "fp16", d->fp16,
-                             "quirks", quirks_json(d), "extensions", extensions_json(d), "chosen", chosen,
-                             "why", sp_cli_json_text(chosen ? why : NULL));
+    json_t *more =
+        json_pack("{s:b, s:b, s:b, s:b, s:b, s:o, s:o, s:b, s:o}", "available", d->available,
+                  "compiler_available", d->compiler_available, "fp64", d->fp64, "fp16", d->fp16, "amx_bf16",
+                  d->amx_bf16, "quirks", quirks_json(d), "extensions", extensions_json(d), "chosen", chosen,
+                  "why", sp_cli_json_text(chosen ? why : NULL));
     if (!o || !limits || !more || json_object_update(o, limits) != 0 || json_object_update(o, more) != 0) {
         json_decref(o);
         o = NULL;

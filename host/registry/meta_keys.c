@@ -275,10 +275,11 @@ static sp_status key_needs(sp_meta_reader *r, char *value)
         const char *name = strncmp(word, "ext:", 4) == 0 && is_identifier(word + 4) ? word + 4
                            : strcmp(word, "fp64") == 0                              ? "cl_khr_fp64"
                            : strcmp(word, "fp16") == 0                              ? "cl_khr_fp16"
+                           : strcmp(word, "amx_bf16") == 0                          ? "amx_bf16"
                                                                                     : NULL;
         if (!name) {
             sp_free(all);
-            return SP_META_FAIL(r, "needs \"%s\": there are fp16, fp64 and ext:NAME", word);
+            return SP_META_FAIL(r, "needs \"%s\": there are fp16, fp64, amx_bf16 and ext:NAME", word);
         }
         char *longer = sp_format("%s%s%s", all, *all ? " " : "", name);
         sp_free(all);

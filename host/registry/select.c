@@ -48,17 +48,14 @@ static void describe_names(const char *text, sp_variant_scope *scope, char *out,
     }
 }
 
-static bool needs_met(const sp_variant *v, const sp_device *dev, char *reason, size_t size)
+bool sp_variant_needs_met(const sp_variant *v, const sp_device *dev, char *reason, size_t size)
 {
     for (const char *at = v->needs_extensions; at && *at;) {
         char name[128];
         size_t n = strcspn(at, " ");
         snprintf(name, sizeof name, "%.*s", (int)n, at);
         at += n + (at[n] == ' ');
-        bool have = has_word(dev->info.extensions, name) ||
-                    (strcmp(name, "cl_khr_fp64") == 0 && dev->info.fp64) ||
-                    (strcmp(name, "cl_khr_fp16") == 0 && dev->info.fp16);
-        if (!have) {
+        if (!sp_device_has(&dev->info, name)) {
             snprintf(reason, size, "rejected: needs %s, which this device lacks", name);
             return false;
         }
@@ -81,7 +78,7 @@ bool sp_variant_can_run(const sp_variant *v, const sp_device *dev, const sp_op_c
                         const int64_t *tune_values, char *reason, size_t size)
 {
     sp_variant_scope scope = {.variant = v, .call = call, .dev = dev, .tune_values = tune_values};
-    if (!needs_met(v, dev, reason, size))
+    if (!sp_variant_needs_met(v, dev, reason, size))
         return false;
     if (!sp_variant_knows_half(v, call)) {
         snprintf(reason, size, "rejected: takes float32, not half (%s=1)", sp_call_half_flag(call));

@@ -1,5 +1,6 @@
 /* spikeport-check: conformance of every variant and fragment of the registry on one device. Prints one line
- * each; exits 0 when all conform, 1 when one does not, 2 on wrong use, 77 when there is no device. */
+ * each; exits 0 when all conform, 1 when one does not, 2 on wrong use, 77 when there is no device or
+ * nothing that can run on it. */
 #include <errno.h>
 #include <fnmatch.h>
 #include <getopt.h>
@@ -12,7 +13,7 @@
 
 #include "check/check.h"
 
-enum { EXIT_USAGE = 2, EXIT_NO_DEVICE = 77, MAX_CALLS = 512, MAX_EXCEPT = 8 };
+enum { EXIT_USAGE = 2, EXIT_NO_DEVICE = 77, EXIT_UNTESTED = 77, MAX_CALLS = 512, MAX_EXCEPT = 8 };
 
 typedef struct options {
     const char *device, *op, *plugin, *path, *except[MAX_EXCEPT];
@@ -38,7 +39,7 @@ static const char help[] =
     "  --seed N           of the inputs (default 1)\n"
     "  --list             what would be checked, and with how many calls\n"
     "  --json             one JSON object a line instead of text\n"
-    "exit: 0 all conform, 1 a difference, 2 wrong use, 77 no device\n";
+    "exit: 0 all conform, 1 a difference, 2 wrong use, 77 no device, or nothing that can run on it\n";
 
 static bool glob_matches(const char *glob, const char *a, const char *b)
 {
@@ -106,7 +107,7 @@ static void judge(const options *o, const char *subject, const char *id, sp_stat
     } else if (r->shapes_run == 0) {
         t->untested++;
         print_result(o, subject, id, "untested", r, took,
-                     "no call of the check fits this variant on this device");
+                     err->text[0] ? err->text : "no call of the check fits");
     } else {
         t->passed++;
         print_result(o, subject, id, "ok", r, took, NULL);
@@ -133,6 +134,8 @@ static void check_all(const options *o, sp_registry *reg, sp_device *dev, tally 
         sp_error err = {0};
         double start = seconds();
         sp_status st = sp_check_variant(reg, dev, v, &o->check, &r, &err);
+        if (st == SP_OK && r.shapes_run == 0)
+            sp_variant_needs_met(v, dev, err.text, sizeof err.text);
         judge(o, v->op->id, v->id, st, &r, seconds() - start, &err, t);
     }
 }
@@ -231,6 +234,10 @@ static int run(const options *o, sp_registry *reg)
     if (t.passed + t.failed + t.untested == 0) {
         fprintf(stderr, "spikeport-check: nothing matches; --list shows what there is\n");
         return EXIT_USAGE;
+    }
+    if (t.passed + t.failed == 0) {
+        fprintf(stderr, "spikeport-check: skipped, nothing that matches can run on this device\n");
+        return EXIT_UNTESTED;
     }
     return t.failed || reg->n_refusals ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -1,6 +1,8 @@
 #!/bin/sh
 # usage.sh PROGRAM: exit codes and outputs of spikeport-check that scripts rely on.
 program=$1
+plugins=$(mktemp -d)
+trap 'rm -rf "$plugins"' EXIT
 fail() { echo "FAILED: $1"; exit 1; }
 expect() { # STATUS ARGUMENTS...
     want=$1; shift
@@ -22,5 +24,16 @@ echo "$out" | grep -q "conv.forward/1" && fail "--op gemm lists conv.forward"
 expect 0 --quick --op fill
 expect 0 --quick --op fill --json --seed 7
 echo "$out" | grep -q '"result": *"ok"' || fail "--json prints no result: $out"
+cat > "$plugins/needy.cl" <<'END'
+//@ plugin: needy 1.0.0
+//@ abi:    1
+//@ op:     fill/1
+//@ kernel: fill__needy
+//@ global: M
+//@ needs:  ext:cl_nobody_has_this
+__kernel void fill__needy(SP_OUT(float, y), float value) { SP_AT(y); y[get_global_id(0)] = value; }
+END
+expect 77 --quick --path "$plugins" --plugin needy
+echo "$out" | grep -q "needs cl_nobody_has_this" || fail "what the device lacks is not named: $out"
 expect 2 --quick --op no.such.op
 exit 0

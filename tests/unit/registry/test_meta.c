@@ -24,7 +24,7 @@ static const char good[] = HEAD "//@ op:     gemm/1\n"
                                 "//@ define: NAME = abc\n"
                                 "//@ when:   K % TILE == 0 && !TA\n"
                                 "//@ device: cpu gpu\n"
-                                "//@ needs:  ext:cl_khr_fp16 fp64\n"
+                                "//@ needs:  ext:cl_khr_fp16 fp64 amx_bf16\n"
                                 "//@ workspace: M*N\n"
                                 "//@ score:  20\n"
                                 "//@ tol:    exact\n"
@@ -54,7 +54,7 @@ Test(meta, reads_every_key)
     cr_assert_eq(v->tunes[0].n_values, 3);
     cr_assert_eq(v->tunes[0].values[2], 16);
     cr_assert_str_eq(v->defines, "-DVW=4 -DNAME=abc ");
-    cr_assert_str_eq(v->needs_extensions, "cl_khr_fp16 cl_khr_fp64");
+    cr_assert_str_eq(v->needs_extensions, "cl_khr_fp16 cl_khr_fp64 amx_bf16");
     cr_assert_eq(v->score, 20);
     cr_assert_eq(v->tolerance, 0);
     cr_assert_str_eq(v->about, "words, more words: and these");

@@ -15,7 +15,7 @@
 
 static const char plugin[] = "//@ plugin: t 1.0.0\n//@ abi: 1\n" V("k_gpu", "//@ score: 90\n//@ device: gpu "
                                                                             "accelerator\n")
-    V("k_fp64", "//@ score: 80\n//@ needs: fp64\n")
+    V("k_fp64", "//@ score: 80\n//@ needs: fp64\n") V("k_amx", "//@ score: 85\n//@ needs: amx_bf16\n")
         V("k_ext", "//@ score: 70\n//@ needs: ext:cl_khr_subgroups\n") V("k_near", "//@ score: 15\n//@ "
                                                                                    "approximate: 0.01\n")
             V("k_when", "//@ score: 60\n//@ tune: T = 16 8\n//@ define: D = 3\n//@ when: M % T == 0 && D "
@@ -99,6 +99,7 @@ Test(select, filters_with_reasons)
     cr_assert_str_eq(choose(32), "t:k_when");
     expect_reason(32, "t:k_gpu", "rejected: made for device type gpu accelerator, this is cpu");
     expect_reason(32, "t:k_fp64", "rejected: needs cl_khr_fp64");
+    expect_reason(32, "t:k_amx", "rejected: needs amx_bf16");
     expect_reason(32, "t:k_ext", "rejected: needs cl_khr_subgroups");
     expect_reason(32, "t:k_when", "chosen: highest score (60)");
     expect_reason(32, "t:k_a", "lower score (55, chosen has 60)");
@@ -113,7 +114,9 @@ Test(select, the_device_decides)
     dev.info.type = SP_DEVICE_OTHER;
     dev.info.fp64 = true;
     cr_assert_str_eq(choose(32), "t:k_fp64");
-    dev.info.fp64 = false;
+    dev.info.amx_bf16 = true;
+    cr_assert_str_eq(choose(32), "t:k_amx");
+    dev.info.amx_bf16 = dev.info.fp64 = false;
     dev.info.extensions = (char *)"cl_khr_icd cl_khr_subgroups";
     cr_assert_str_eq(choose(32), "t:k_ext");
 }

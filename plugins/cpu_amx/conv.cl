@@ -1,0 +1,379 @@
+//@ plugin:    cpu_amx 1.0.0
+//@ abi:       1
+//@ include:   lanes.clh amx.clh
+//@ op:        conv.forward/1
+//@ kernel:    conv_forward__amx_weights
+//@ global:    ceildiv(O, 32), ceildiv(C, 32)
+//@ local:     1, 1
+//@ kernel:    conv_forward__amx
+//@ global:    cu*8
+//@ local:     1
+//@ define:    BACKWARD = 0
+//@ bake:      *
+//@ when:      C >= 8 && O >= 8
+//@ needs:     amx_bf16
+//@ workspace: ceildiv(O, 32)*ceildiv(C, 32)*KH*KW*1024
+//@ device:    cpu
+//@ score:     120
+//@ about:     spikes are exact in bf16 and weights are split into two parts: products of AMX tiles within float32's tolerance
+//@ op:        conv.backward_input/1
+//@ kernel:    conv_backward_input__amx_weights
+//@ global:    ceildiv(C, 32), ceildiv(O, 32)
+//@ local:     1, 1
+//@ kernel:    conv_backward_input__amx
+//@ global:    cu*8
+//@ local:     1
+//@ define:    BACKWARD = 1
+//@ bake:      *
+//@ when:      C >= 8 && O >= 16 && (SH == 1 || DH == 1) && (SW == 1 || DW == 1)
+//@ needs:     amx_bf16
+//@ workspace: ceildiv(O, 32)*ceildiv(C, 32)*KH*KW*1024
+//@ device:    cpu
+//@ score:     120
+//@ about:     a convolution of e with the transposed weights, both in two parts of bf16: three products of AMX tiles
+
+/* Both are convolutions of a map of CI channels to CO channels. Backward, input pixels whose padded position leaves the
+ * same remainders (ry, rx) by the stride meet the same taps: each such class is a convolution of stride 1 (see cpu_conv).
+ *
+ * A work-item takes a block of output pixels: R rows of one image, or G whole images. It writes what their windows read
+ * to `a` in bf16, in steps of 32 channels: a[step][part][copy][image][row][column][32], so that the 16 pixels of a tile
+ * are 1 KB on end for every tap. Where all pixels of a tile lie in one row, a tap is an offset in one padded copy;
+ * where they may be in several rows of one image, there is a copy for each column of the kernel; else one for each tap.
+ *
+ * work: weights as tiles, [class][32 outputs][step][tap][part][2][16 pairs of inputs][16 outputs][2]. */
+
+#if BACKWARD
+#define CI O
+#define CO C
+#define IH HO
+#define IW WO
+#define OH CEIL(H, SH)
+#define OW CEIL(W, SW)
+#define SY 1
+#define SX 1
+#define TY CEIL(KH, SH)
+#define TX CEIL(KW, SW)
+#define CLASSES (SH * SW)
+#define PARTS 2
+#define WITH_BIAS 0
+#else
+#define CI C
+#define CO O
+#define IH H
+#define IW W
+#define OH HO
+#define OW WO
+#define SY SH
+#define SX SW
+#define TY KH
+#define TX KW
+#define CLASSES 1
+#define PARTS (X_BITS ? 1 : 2)
+#define WITH_BIAS BIAS
+#endif
+
+#define STEPS CEIL(CI, 32)
+#define PANELS CEIL(CO, 32)
+#if OH * OW >= 256
+#define G 1
+#define R MIN(OH, MAX(1, 256 / OW))
+#else
+#define G MIN(N, CEIL(256, OH * OW))
+#define R OH
+#endif
+#define STRIPS CEIL(OH, R)
+#define BLOCKS (CEIL(N, G) * STRIPS)
+#define ONE_COLUMN (SX == 1 && CLASSES == 1 && OW % 16 == 0)
+#define ONE_ROW (SY == 1 && CLASSES == 1 && (G == 1 || OH * OW % 16 == 0))
+#define COPIES_X (ONE_COLUMN ? 1 : TX)
+#define COPIES_Y (ONE_ROW ? 1 : TY)
+#define PITCH (OW + (ONE_COLUMN ? (TX - 1) * DW : 0))
+#define QH (R + (ONE_ROW ? (TY - 1) * DH : 0))
+#define COPY (G * QH * PITCH)
+#define PART ((COPIES_X * COPIES_Y * COPY + 16) * 32)
+#define CHUNK MIN(STEPS, MAX(1, 524288 / (PARTS * PART * 2))) /* steps in `a` at a time */
+
+/* One class of the convolution: its taps, its pixels, and what their first tap reads. */
+typedef struct {
+    int ty, tx, oh, ow, top, left, y0, x0;
+    ulong weights; /* tiles of the classes before */
+} grid;
+
+#if BACKWARD
+inline int taps(int r, int s, int k)
+{
+    return r < k ? (k - r + s - 1) / s : 0;
+}
+
+SP_INLINE grid class_grid(int class)
+{
+    const int ry = class / SW, rx = class % SW;
+    grid g = {.ty = taps(ry, SH, KH), .tx = taps(rx, SW, KW)};
+    const int sy = CEIL(MAX(PH - ry, 0), SH), sx = CEIL(MAX(PW - rx, 0), SW);
+    g.y0 = SH * sy + ry - PH, g.x0 = SW * sx + rx - PW;
+    g.oh = g.y0 < H ? (H - 1 - g.y0) / SH + 1 : 0, g.ow = g.x0 < W ? (W - 1 - g.x0) / SW + 1 : 0;
+    g.top = sy - (g.ty - 1) * DH, g.left = sx - (g.tx - 1) * DW;
+    for (int i = 0; i < class; i++)
+        g.weights += taps(i / SW, SH, KH) * taps(i % SW, SW, KW) * PANELS * STEPS;
+    return g;
+}
+#define ROW_OF(g, n, y, x) ((((ulong)(n) * H + (g).y0 + (y) * SH) * W + (g).x0 + (x) * SW) * CO)
+#else
+SP_INLINE grid class_grid(int class)
+{
+    return (grid){.ty = TY, .tx = TX, .oh = OH, .ow = OW, .top = -PH, .left = -PW};
+}
+#define ROW_OF(g, n, y, x) ((((ulong)(n) * OH + (y)) * OW + (x)) * CO)
+#endif
+#define LINEAR (CLASSES == 1) /* neighbours in a tile are neighbours in the result */
+
+#if !BACKWARD && X_BITS
+#define PIXEL SP_WORDS(CI)
+#define STEP_AT(step) (step)
+#define PUT(to, from, step) *(uint16 *)(to) = amx_spread(*(from))
+typedef __global const uint *map;
+#else
+#define PIXEL CI
+#define STEP_AT(step) ((step) * 32)
+#define PUT(to, from, step) any |= amx_split(to, (to) + PART, from, CI - (step) * 32)
+typedef __global const float *map;
+#endif
+
+/* One row of a copy: pixels x SX + left, of which those from `first` to before `last` lie in the image. */
+#define FILL_ROW(to, row, first, last, columns)                                                              \
+    for (int q = 0; q < (columns); q++, to += 32)                                                            \
+        if (q < (first) || q >= (last)) {                                                                    \
+            *(uint16 *)(to) = (uint16)(0u);                                                     \
+            if (PARTS == 2)                                                                                  \
+                *(uint16 *)((to) + PART) = (uint16)(0u);                                        \
+        } else                                                                                               \
+            PUT(to, (row) + (long)q * SX * PIXEL, step)
+
+/* Steps c0 to before c1 of a block. Returns whether any second part is not zero. */
+SP_INLINE uint fill(ushort *a, map x, const grid *g, int n0, int oy0, int rows, int c0, int c1)
+{
+    const int height = ONE_ROW ? rows + (TY - 1) * DH : rows, columns = ONE_COLUMN ? PITCH : g->ow;
+    uint16 any = 0u;
+    for (int step = c0; step < c1; step++)
+        for (int copy = 0; copy < (ONE_ROW ? 1 : g->ty) * (ONE_COLUMN ? 1 : g->tx); copy++) {
+            const int cx = ONE_COLUMN ? 0 : copy % g->tx, cy = ONE_COLUMN ? copy : copy / g->tx;
+            const int left = g->left + cx * DW;
+            const int first = left < 0 ? CEIL(-left, SX) : 0;
+            const int last = left < IW ? (IW - 1 - left) / SX + 1 : 0;
+            ushort *to = a + (step - c0) * PARTS * PART + copy * COPY * 32;
+            for (int i = 0; i < G; i++)
+                for (int q = 0; q < height; q++) {
+                    const int iy = (oy0 + q) * SY + g->top + cy * DH, in = n0 + i < N && iy >= 0 && iy < IH;
+                    map row = x + (((long)(n0 + i) * IH + iy) * IW + left) * PIXEL + STEP_AT(step);
+                    FILL_ROW(to, row, first, in ? last : 0, columns);
+                }
+        }
+    return amx_any(any);
+}
+
+/* Four tiles of results: 32 pixels by 32 outputs, `steps` of the sum. */
+SP_INLINE void multiply(const ushort *a0, const ushort *a1, __global const ushort *b, const int *offset, int n_taps,
+                        int steps, int low)
+{
+    for (int step = 0; step < steps; step++, a0 += PARTS * PART, a1 += PARTS * PART)
+        for (int t = 0; t < n_taps; t++, b += 4 * AMX_TILE) {
+            const ushort *p0 = a0 + offset[t], *p1 = a1 + offset[t];
+            AMX_LOAD(6, b, 64);
+            AMX_LOAD(7, b + AMX_TILE, 64);
+            if (low) {
+                AMX_LOAD(4, p0 + PART, 64);
+                AMX_LOAD(5, p1 + PART, 64);
+                AMX_MULTIPLY_4;
+            }
+            AMX_LOAD(4, p0, 64);
+            AMX_LOAD(5, p1, 64);
+            AMX_MULTIPLY_4;
+            AMX_LOAD(6, b + 2 * AMX_TILE, 64);
+            AMX_LOAD(7, b + 3 * AMX_TILE, 64);
+            AMX_MULTIPLY_4;
+        }
+}
+
+/* 16 pixels from p on, 16 outputs from o on, that are not one whole block of the result: through `part`. */
+SP_INLINE void exchange(float *part, __global float *y, const grid *g, int n0, int oy0, int rows, int p, int pixels, int o,
+                        int store)
+{
+    for (int i = 0; i < 16 && p + i < pixels; i++) {
+        const int image = (p + i) / (rows * g->ow), at = (p + i) % (rows * g->ow);
+        __global float *to = y + ROW_OF(*g, n0 + image, oy0 + at / g->ow, at % g->ow) + o;
+        if (store)
+            sp_store_lanes(vload16(i, part), to, CO - o);
+        else
+            vstore16(sp_load_lanes(to, CO - o), i, part);
+    }
+}
+
+#define WHOLE(p, o) (LINEAR && (p) + 16 <= pixels && (o) + 16 <= CO)
+#define START(tile, p, o)                                                                                    \
+    if (c0 == 0 && !WITH_BIAS)                                                                               \
+        AMX_ZERO(tile);                                                                                      \
+    else if (c0 == 0)                                                                                        \
+        AMX_LOAD(tile, bias_of + (o) % 32, 0);                                                               \
+    else if (WHOLE(p, o))                                                                                    \
+        AMX_LOAD(tile, y + ROW_OF(g, n0, oy0, 0) + (ulong)(p) * CO + (o), CO * 4);                           \
+    else {                                                                                                   \
+        exchange(part, y, &g, n0, oy0, rows, p, pixels, o, 0);                                               \
+        AMX_LOAD(tile, part, 64);                                                                            \
+    }
+#define FINISH(tile, p, o)                                                                                   \
+    if (WHOLE(p, o))                                                                                         \
+        AMX_STORE(tile, y + ROW_OF(g, n0, oy0, 0) + (ulong)(p) * CO + (o), CO * 4);                          \
+    else if ((o) < CO) {                                                                                     \
+        AMX_STORE(tile, part, 64);                                                                           \
+        exchange(part, y, &g, n0, oy0, rows, p, pixels, o, 1);                                               \
+    }
+
+SP_INLINE void block(ushort *a, map x, __global const ushort *weights, __global const float *bias, __global float *y,
+                     int class, int n0, int oy0, int first, int last)
+{
+    const grid g = class_grid(class);
+    const int rows = MIN(R, g.oh - oy0), pixels = MIN(G, N - n0) * rows * g.ow, n_taps = g.ty * g.tx;
+    const int height = ONE_ROW ? rows + (TY - 1) * DH : rows, columns = ONE_COLUMN ? PITCH : g.ow;
+    float part[256] __attribute__((aligned(64))), bias_of[32] __attribute__((aligned(64)));
+    int offset[MAX(1, TY * TX)];
+    if (rows <= 0 || pixels <= 0)
+        return;
+    for (int t = 0; t < n_taps; t++) {
+        const int iy = t / g.tx, ix = t % g.tx;
+        const int copy = (ONE_ROW ? 0 : iy) * (ONE_COLUMN ? 1 : g.tx) + (ONE_COLUMN ? 0 : ix);
+        offset[t] = (copy * COPY + (ONE_ROW ? iy * DH * columns : 0) + (ONE_COLUMN ? ix * DW : 0)) * 32;
+    }
+    for (int c0 = 0; c0 < STEPS; c0 += CHUNK) {
+        const int steps = MIN(CHUNK, STEPS - c0), low = fill(a, x, &g, n0, oy0, rows, c0, c0 + steps) != 0;
+        for (int panel = first; panel < last; panel++) {
+            const int o = panel * 32;
+            __global const ushort *b = weights + (g.weights + (ulong)(panel * STEPS + c0) * n_taps) * (4 * AMX_TILE);
+            for (int i = 0; WITH_BIAS && i < 32; i++)
+                bias_of[i] = o + i < CO ? bias[o + i] : 0.0f;
+            for (int p = 0; p < pixels; p += 32) {
+                const int p1 = p + 16 < pixels ? p + 16 : p;
+#define AT(p) (a + ((p) / (rows * g.ow) * height * columns + (p) % (rows * g.ow) / g.ow * columns + (p) % g.ow) * 32)
+                START(0, p, o) START(1, p, o + 16) START(2, p1, o) START(3, p1, o + 16)
+                multiply(AT(p), AT(p1), b, offset, n_taps, steps, low);
+                FINISH(0, p, o) FINISH(1, p, o + 16) FINISH(2, p1, o) FINISH(3, p1, o + 16)
+            }
+        }
+    }
+}
+
+/* A pair of rows of a tile: inputs 2 i and 2 i + 1 of 16 outputs, first and second parts. */
+SP_INLINE void put_pair(__global ushort *to, int i, float16 u, float16 v)
+{
+    const uint16 u1 = amx_round(u), v1 = amx_round(v);
+    const uint16 u2 = amx_round(u - as_float16(u1)), v2 = amx_round(v - as_float16(v1));
+    vstore16(u1 >> 16 | v1, i, (__global uint *)to);
+    vstore16(u2 >> 16 | v2, i, (__global uint *)(to + 2 * AMX_TILE));
+}
+
+#if BACKWARD
+/* Interleaves rows i and i + 8 of 16; four rounds transpose a 16 x 16 block. */
+inline void weave(uint16 *to, const uint16 *from)
+{
+    for (int i = 0; i < 8; i++) {
+        const uint16 p = from[i], q = from[i + 8];
+        to[2 * i] = (uint16)(p.s0, q.s0, p.s1, q.s1, p.s2, q.s2, p.s3, q.s3, p.s4, q.s4, p.s5, q.s5, p.s6, q.s6, p.s7,
+                             q.s7);
+        to[2 * i + 1] = (uint16)(p.s8, q.s8, p.s9, q.s9, p.sa, q.sa, p.sb, q.sb, p.sc, q.sc, p.sd, q.sd, p.se, q.se,
+                                 p.sf, q.sf);
+    }
+}
+
+SP_INLINE void put_transposed(__global ushort *to, uint16 *s)
+{
+    uint16 d[16];
+    weave(d, s); weave(s, d); weave(d, s); weave(s, d);
+    for (int i = 0; i < 16; i++)
+        vstore16(s[i], i, (__global uint *)to);
+}
+
+SP_INLINE void pack(__global ushort *to, __global const float *w, int tap, int panel, int step)
+{
+    for (int half_ = 0; half_ < 2; half_++, to += AMX_TILE) {
+        uint16 first[16], second[16];
+        for (int i = 0; i < 16; i++) {
+            const int c = panel * 32 + half_ * 16 + i;
+            ushort u[32] __attribute__((aligned(64))), v[32] __attribute__((aligned(64)));
+            amx_split(u, v, w + ((ulong)tap * C + MIN(c, C - 1)) * O + step * 32, c < C ? O - step * 32 : 0);
+            first[i] = *(uint16 *)u;
+            second[i] = *(uint16 *)v;
+        }
+        put_transposed(to, first);
+        put_transposed(to + 2 * AMX_TILE, second);
+    }
+}
+#define NAME(how) conv_backward_input__##how
+#define X e
+#define Y g_x
+#else
+SP_INLINE void pack(__global ushort *to, __global const float *w, int tap, int panel, int step)
+{
+    for (int half_ = 0; half_ < 2; half_++, to += AMX_TILE)
+        for (int i = 0; i < 16; i++) {
+            const int c = step * 32 + 2 * i, o = panel * 32 + half_ * 16;
+            __global const float *from = w + ((ulong)tap * C + c) * O + o;
+            put_pair(to, i, sp_load_lanes(from, c < C ? O - o : 0), sp_load_lanes(from + O, c + 1 < C ? O - o : 0));
+        }
+}
+#define NAME(how) conv_forward__##how
+#define X x
+#define Y y
+#endif
+
+__kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void NAME(amx_weights)(SP_IN(float, w), SP_OUT(float, work))
+{
+    SP_AT(w); SP_AT(work);
+    const int panel = (int)get_global_id(0), step = (int)get_global_id(1);
+    for (int tap = 0; tap < KH * KW; tap++) {
+#if BACKWARD
+        const int ky = tap / KW, kx = tap % KW;
+        const grid g = class_grid(ky % SH * SW + kx % SW);
+        const int t = (g.ty - 1 - ky / SH) * g.tx + g.tx - 1 - kx / SW;
+#else
+        const grid g = class_grid(0);
+        const int t = tap;
+#endif
+        const ulong at = g.weights + (ulong)(panel * STEPS + step) * (g.ty * g.tx) + t;
+        pack((__global ushort *)work + at * (4 * AMX_TILE), w, tap, panel, step);
+    }
+}
+
+#define IN_(type, name) SP_IN(type, name)
+#define OUT_(type, name) SP_OUT(type, name)
+#define AT_(name) SP_AT(name)
+__kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+#if !BACKWARD && X_BITS
+void NAME(amx)(IN_(uint, X), SP_IN(float, work),
+#else
+void NAME(amx)(IN_(float, X), SP_IN(float, work),
+#endif
+#if WITH_BIAS
+               SP_IN(float, bias),
+#endif
+               OUT_(float, Y))
+{
+    AT_(X); SP_AT(work); AT_(Y);
+#if WITH_BIAS
+    SP_AT(bias);
+#else
+    __global const float *bias = work;
+#endif
+    ushort a[CHUNK * PARTS * PART] __attribute__((aligned(64)));
+    /* Where there are few blocks, their outputs are shared out too: two units for each compute unit. */
+    const int items = (int)get_global_size(0), item = (int)get_global_id(0);
+    const int groups = MIN(PANELS, CEIL(items / 4, BLOCKS * CLASSES));
+    const long units = (long)groups * BLOCKS * CLASSES;
+    amx_begin();
+    for (long unit = item * units / items; unit < (item + 1) * units / items; unit++) {
+        const int group = (int)(unit / (BLOCKS * CLASSES)), at = (int)(unit % (BLOCKS * CLASSES));
+        const int block_ = at / CLASSES;
+        block(a, X, (__global const ushort *)work, bias, Y, at % CLASSES, block_ / STRIPS * G, block_ % STRIPS * R,
+              group * PANELS / groups, (group + 1) * PANELS / groups);
+    }
+    amx_end();
+}
