@@ -350,6 +350,9 @@ void sp_yaml_free(sp_yaml_doc *doc)
     if (!doc)
         return;
     sp_yaml_node_destroy(&doc->root);
+    for (size_t i = 0; i < doc->n_sets; i++)
+        sp_free(doc->sets[i]);
+    sp_free(doc->sets);
     sp_free(doc->file);
-    doc->file = NULL;
+    memset(doc, 0, sizeof *doc);
 }

@@ -35,6 +35,8 @@ typedef struct sp_yaml {
 typedef struct sp_yaml_doc {
     sp_yaml *root;
     char *file;
+    char **sets; /* names for messages about nodes that sp_yaml_set made: "--set KEY" */
+    size_t n_sets;
 } sp_yaml_doc;
 
 sp_status sp_yaml_load(const char *path, sp_yaml_doc *out, sp_error *err);
@@ -44,8 +46,13 @@ void sp_yaml_free(sp_yaml_doc *doc);
 sp_yaml *sp_yaml_get(const sp_yaml *map, const char *key); /* NULL when absent */
 
 /* "--set a.b.c=value" or "layers.2.out=32": parses value as YAML and puts it there; creates maps on the way.
- */
-sp_status sp_yaml_set(sp_yaml_doc *doc, const char *assignment, sp_error *err);
+ * plain_text: the key is a text, and the value is taken as it stands unless it is empty or in quotes. */
+sp_status sp_yaml_set(sp_yaml_doc *doc, const char *assignment, bool plain_text, sp_error *err);
+/* Whether a node came from sp_yaml_set. */
+bool sp_yaml_from_set(const sp_yaml *node);
+/* Appends a string as a double-quoted scalar. */
+struct sp_text;
+void sp_yaml_quote(struct sp_text *out, const char *s);
 
 /* Gives `map` every key of `from` that it lacks. Maps that both have are joined in turn; lists and plain
  * values of `map` stay as they are. Nodes move over with their places, so the document of `from` has to
@@ -66,6 +73,8 @@ sp_status sp_yaml_read_int(const sp_yaml *map, const char *key, int64_t lo, int6
                            sp_error *err);
 sp_status sp_yaml_read_float(const sp_yaml *map, const char *key, double lo, double hi, double *out,
                              sp_error *err);
+sp_status sp_yaml_to_float(const sp_yaml *value, const char *key, double lo, double hi, double *out,
+                           sp_error *err);
 sp_status sp_yaml_read_bool(const sp_yaml *map, const char *key, bool *out, sp_error *err);
 sp_status sp_yaml_read_string(const sp_yaml *map, const char *key, const char **out,
                               sp_error *err); /* borrowed */

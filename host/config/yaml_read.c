@@ -132,8 +132,12 @@ sp_status sp_yaml_read_float(const sp_yaml *map, const char *key, double lo, dou
                              sp_error *err)
 {
     const sp_yaml *v = sp_yaml_get(map, key);
-    if (!v)
-        return SP_OK;
+    return v ? sp_yaml_to_float(v, key, lo, hi, out, err) : SP_OK;
+}
+
+sp_status sp_yaml_to_float(const sp_yaml *v, const char *key, double lo, double hi, double *out,
+                           sp_error *err)
+{
     if ((v->kind == SP_YAML_INT || v->kind == SP_YAML_FLOAT) && v->number >= lo && v->number <= hi) {
         *out = v->number;
         return SP_OK;

@@ -8,14 +8,44 @@
 #include "base/mem.h"
 #include "config/yaml_build.h"
 
-static const char *const set_file = "--set"; /* the file name of nodes that came this way */
-
 typedef struct path {
     char *text; /* cut into parts */
     const char *parts[SP_YAML_MAX_DEPTH];
     int columns[SP_YAML_MAX_DEPTH];
     int n;
+    const char *file; /* "--set KEY", the file name of nodes that come this way */
 } path;
+
+bool sp_yaml_from_set(const sp_yaml *node)
+{
+    return strncmp(node->file, "--set ", 6) == 0;
+}
+
+void sp_yaml_quote(sp_text *out, const char *s)
+{
+    sp_text_add(out, "\"");
+    for (; *s; s++) {
+        if (*s == '"' || *s == '\\')
+            sp_text_add(out, "\\%c", *s);
+        else if ((unsigned char)*s < 0x20)
+            sp_text_add(out, "\\x%02x", (unsigned)(unsigned char)*s);
+        else
+            sp_text_add(out, "%c", *s);
+    }
+    sp_text_add(out, "\"");
+}
+
+/* The document keeps the name as long as its nodes. */
+static sp_status name_set(sp_yaml_doc *doc, path *p, int key_bytes, const char *assignment, sp_error *err)
+{
+    char **sets = sp_realloc(doc->sets, (doc->n_sets + 1) * sizeof *sets);
+    if (sets)
+        doc->sets = sets, sets[doc->n_sets] = sp_format("--set %.*s", key_bytes, assignment);
+    if (!sets || !sets[doc->n_sets])
+        return SP_FAIL(err, SP_E_MEMORY, "out of memory while reading --set");
+    p->file = sets[doc->n_sets++];
+    return SP_OK;
+}
 
 static sp_status fail_set(sp_error *err, const char *assignment, const char *what)
 {
@@ -67,7 +97,8 @@ static sp_status list_slot(sp_yaml *list, const char *part, const char *assignme
 }
 
 /* The slot of key `part`; a new key gets a null value first. */
-static sp_status map_slot(sp_yaml *map, const char *part, int column, sp_yaml ***slot, sp_error *err)
+static sp_status map_slot(sp_yaml *map, const char *part, int column, const char *file, sp_yaml ***slot,
+                          sp_error *err)
 {
     size_t i = 0;
     while (i < map->n && strcmp(map->keys[i], part) != 0)
@@ -75,7 +106,7 @@ static sp_status map_slot(sp_yaml *map, const char *part, int column, sp_yaml **
     if (i == map->n) {
         if (map->n >= SP_YAML_MAX_KEYS)
             return SP_FAIL(err, SP_E_CONFIG, "--set %s: too many keys in one map (4096 at most)", part);
-        sp_yaml *item = sp_yaml_node_create(SP_YAML_NULL, set_file, 1, column);
+        sp_yaml *item = sp_yaml_node_create(SP_YAML_NULL, file, 1, column);
         if (!item || !(item->text = sp_strdup("")) ||
             sp_yaml_append(map, part, 1, column, item, err) != SP_OK) {
             sp_yaml_node_destroy(&item);
@@ -87,12 +118,12 @@ static sp_status map_slot(sp_yaml *map, const char *part, int column, sp_yaml **
 }
 
 /* An absent or empty value on the way becomes a map. */
-static void make_map(sp_yaml *node, int column)
+static void make_map(sp_yaml *node, const char *file, int column)
 {
     sp_free(node->text);
     node->text = NULL;
     node->kind = SP_YAML_MAP;
-    node->file = set_file;
+    node->file = file;
     node->line = 1;
     node->column = column;
 }
@@ -104,11 +135,11 @@ static sp_status find_slot(sp_yaml_doc *doc, const path *p, const char *assignme
     for (int i = 0; i < p->n; i++) {
         sp_yaml *in = *at;
         if (in->kind == SP_YAML_NULL)
-            make_map(in, p->columns[i]);
+            make_map(in, p->file, p->columns[i]);
         if (in->kind == SP_YAML_LIST) {
             SP_TRY(list_slot(in, p->parts[i], assignment, &at, err));
         } else if (in->kind == SP_YAML_MAP) {
-            SP_TRY(map_slot(in, p->parts[i], p->columns[i], &at, err));
+            SP_TRY(map_slot(in, p->parts[i], p->columns[i], p->file, &at, err));
             /* An error about this key now has to point at --set, not at the file. */
             size_t k = (size_t)(at - in->items);
             if (i == p->n - 1) {
@@ -126,21 +157,39 @@ static sp_status find_slot(sp_yaml_doc *doc, const path *p, const char *assignme
     return SP_OK;
 }
 
-sp_status sp_yaml_set(sp_yaml_doc *doc, const char *assignment, sp_error *err)
+/* The value of a text, as it stands. */
+static sp_status make_text(const char *text, const char *file, int column, sp_yaml **out, sp_error *err)
+{
+    *out = sp_yaml_node_create(SP_YAML_STRING, file, 1, column);
+    if (*out && ((*out)->text = sp_strdup(text)))
+        return SP_OK;
+    return SP_FAIL(err, SP_E_MEMORY, "out of memory while reading --set");
+}
+
+static bool in_quotes(const char *s)
+{
+    size_t n = strlen(s);
+    return n == 0 || (n > 1 && (s[0] == '"' || s[0] == '\'') && s[n - 1] == s[0]);
+}
+
+sp_status sp_yaml_set(sp_yaml_doc *doc, const char *assignment, bool plain_text, sp_error *err)
 {
     path p = {0};
     size_t value_at = 0;
     sp_yaml *value = NULL, **slot = NULL;
     sp_status st = SP_OK;
     SP_TRY_GOTO(split(assignment, &p, &value_at, err));
-    sp_yaml_source source = {.file = set_file,
-                             .text = assignment + value_at,
-                             .n = strlen(assignment + value_at),
+    SP_TRY_GOTO(name_set(doc, &p, (int)value_at - 1, assignment, err));
+    const char *text = assignment + value_at;
+    sp_yaml_source source = {.file = p.file,
+                             .text = text,
+                             .n = strlen(text),
                              .depth = p.n,
                              .column = (int)value_at,
                              .no_block = true};
-    SP_TRY_GOTO(sp_yaml_build(&source, &value, err));
-    if (!doc->root && !(doc->root = sp_yaml_node_create(SP_YAML_MAP, set_file, 1, 1)))
+    SP_TRY_GOTO(plain_text && !in_quotes(text) ? make_text(text, p.file, (int)value_at + 1, &value, err)
+                                               : sp_yaml_build(&source, &value, err));
+    if (!doc->root && !(doc->root = sp_yaml_node_create(SP_YAML_MAP, p.file, 1, 1)))
         SP_TRY_GOTO(SP_FAIL(err, SP_E_MEMORY, "out of memory while reading --set"));
     SP_TRY_GOTO(find_slot(doc, &p, assignment, &slot, err));
     sp_yaml_node_destroy(slot);

@@ -139,101 +139,9 @@ static sp_status read_td_batch_norm(const reader *r, const sp_yaml *map, sp_laye
     layer->alpha = 1;
     SP_TRY(sp_yaml_read_float(map, "alpha", 1e-6, 1e6, &layer->alpha, r->err));
     SP_TRY(sp_yaml_read_float(map, "v_th", 1e-6, 1e6, &layer->neuron.v_th, r->err));
+    if (sp_yaml_get(map, "v_th"))
+        layer->neuron.given |= sp_neuron_bit("v_th");
     return read_batch_norm(r, map, layer);
-}
-
-/* A fragment's name becomes part of file and program names. */
-static sp_status read_fragment(const sp_yaml *map, const char *key, char out[48], sp_error *err)
-{
-    const char *name = NULL;
-    SP_TRY(sp_yaml_read_string(map, key, &name, err));
-    if (!name)
-        return SP_OK;
-    size_t n = strlen(name);
-    if (n == 0 || n >= 48 || strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_") != n)
-        return sp_yaml_fail(sp_yaml_get(map, key), err,
-                            "\"%s\" must be a name of 1 to 47 small letters, digits and underscores", key);
-    memcpy(out, name, n + 1);
-    return SP_OK;
-}
-
-static sp_status read_width(const sp_yaml *map, double *width, sp_error *err)
-{
-    const sp_yaml *v = sp_yaml_get(map, "width");
-    if (v && v->kind == SP_YAML_NULL) {
-        *width = (double)NAN;
-        return SP_OK;
-    }
-    return sp_yaml_read_float(map, "width", 1e-6, 1e6, width, err);
-}
-
-/* Another model than the one that was inherited does not take over what its second state was given. */
-static void set_model(sp_neuron *n, const char *model)
-{
-    if (strcmp(n->model, model) == 0)
-        return;
-    snprintf(n->model, sizeof n->model, "%s", model);
-    n->aux_tau = n->aux_gain = (double)NAN;
-    n->learn = false;
-}
-
-/* One of the words for a second state's setting, where the model has it. */
-static sp_status read_aux_key(const sp_yaml *map, const char *key, const char *model, bool known, double lo,
-                              double *out, sp_error *err)
-{
-    const sp_yaml *v = sp_yaml_get(map, key);
-    if (!v)
-        return SP_OK;
-    if (!known)
-        return sp_yaml_fail(v, err, "a neuron of model \"%s\" has no \"%s\"", model, key);
-    return sp_yaml_read_float(map, key, lo, 1e9, out, err);
-}
-
-/* tau_syn, tau_a, beta belong to models of ours; a plugin's model has aux_tau, aux_gain, learn. */
-static sp_status read_extra_keys(const sp_yaml *map, sp_neuron *n, sp_error *err)
-{
-    static const char *const taus[] = {"tau_syn", "tau_a", "aux_tau"}, *const gains[] = {"beta", "aux_gain"};
-    const sp_model_words *m = sp_model_words_of(n->model);
-    const char *tau = m ? m->tau_key : "aux_tau", *gain = m ? m->gain_key : "aux_gain";
-    for (int i = 0; i < 3; i++)
-        SP_TRY(read_aux_key(map, taus[i], n->model, tau && strcmp(tau, taus[i]) == 0, 1, &n->aux_tau, err));
-    for (int i = 0; i < 2; i++)
-        SP_TRY(read_aux_key(map, gains[i], n->model, gain && strcmp(gain, gains[i]) == 0, -1e9, &n->aux_gain,
-                            err));
-    const sp_yaml *learn = sp_yaml_get(map, "learn");
-    if (m && learn && (learn->kind != SP_YAML_BOOL || (learn->integer != 0) != m->learn))
-        return sp_yaml_fail(learn, err, "\"learn\" is about models of plugins; %s",
-                            m->learn ? "plif always learns its tau"
-                                     : "the model that learns its tau is plif");
-    n->learn = m ? m->learn : n->learn;
-    return m ? SP_OK : sp_yaml_read_bool(map, "learn", &n->learn, err);
-}
-
-static sp_status read_neuron_keys(const sp_yaml *map, sp_neuron *n, sp_error *err)
-{
-    static const char *const resets[] = {"soft", "hard"};
-    int reset = n->hard_reset;
-    char model[sizeof n->model];
-    snprintf(model, sizeof model, "%s", n->model);
-    SP_TRY(read_fragment(map, "model", model, err));
-    set_model(n, model);
-    SP_TRY(sp_yaml_read_float(map, "tau", 1, 1e9, &n->tau, err));
-    SP_TRY(sp_yaml_read_float(map, "v_th", 1e-6, 1e6, &n->v_th, err));
-    SP_TRY(sp_yaml_read_float(map, "v_reset", -1e6, 1e6, &n->v_reset, err));
-    SP_TRY(sp_yaml_read_choice(map, "reset", resets, 2, &reset, err));
-    SP_TRY(sp_yaml_read_bool(map, "detach_reset", &n->detach_reset, err));
-    SP_TRY(sp_yaml_read_bool(map, "decay_input", &n->decay_input, err));
-    SP_TRY(read_fragment(map, "surrogate", n->surrogate, err));
-    SP_TRY(read_width(map, &n->width, err));
-    SP_TRY(read_extra_keys(map, n, err));
-    n->hard_reset = reset == 1;
-    if (!n->hard_reset && n->v_reset != 0.0)
-        return sp_yaml_fail(map, err,
-                            "v_reset is %g, but a soft reset subtracts v_th; use reset: hard or v_reset: 0",
-                            n->v_reset);
-    if (n->v_reset >= n->v_th)
-        return sp_yaml_fail(map, err, "v_reset (%g) must be below v_th (%g)", n->v_reset, n->v_th);
-    return SP_OK;
 }
 
 /* What a layer cannot do without; a recipe's "neuron" may leave it to the layers. */
@@ -260,8 +168,9 @@ static sp_status check_neuron(const reader *r, const sp_yaml *map, const sp_laye
 
 static sp_status read_lif(const reader *r, const sp_yaml *map, sp_layer *layer)
 {
-    SP_TRY(read_neuron_keys(map, &layer->neuron, r->err));
-    SP_TRY(sp_yaml_read_bool(map, "recurrent", &layer->neuron.recurrent, r->err));
+    char what[128];
+    snprintf(what, sizeof what, "lif layer %s", layer->name);
+    SP_TRY(sp_neuron_read_layer(map, what, &layer->neuron, r->err));
     return check_neuron(r, map, layer);
 }
 
@@ -341,9 +250,6 @@ static sp_status read_residual(const reader *r, const sp_yaml *map, sp_layer *la
 
 /* ---- lists ---- */
 
-#define NEURON_KEYS                                                                                          \
-    "model", "tau", "v_th", "v_reset", "reset", "detach_reset", "decay_input", "surrogate", "width",         \
-        "tau_syn", "tau_a", "beta", "aux_tau", "aux_gain", "learn"
 #define CONV_KEYS                                                                                            \
     "type", "in", "out", "kernel", "stride", "padding", "dilation", "groups", "bias", "weight_init",         \
         "bias_init"
@@ -358,7 +264,7 @@ static const layer_reader readers[SP_LAYER_TYPES] = {
     [SP_LAYER_WS_CONV] = {{CONV_KEYS, "gain", "eps"}, read_conv},
     [SP_LAYER_LINEAR] = {{"type", "in", "out", "bias", "weight_init", "bias_init"}, read_linear},
     [SP_LAYER_BATCH_NORM] = {{"type", "channels", "eps", "momentum"}, read_batch_norm},
-    [SP_LAYER_LIF] = {{"type", NEURON_KEYS, "recurrent"}, read_lif},
+    [SP_LAYER_LIF] = {{NULL}, read_lif},
     [SP_LAYER_AVG_POOL] = {{"type", "kernel", "stride", "padding"}, read_pool},
     [SP_LAYER_MAX_POOL] = {{"type", "kernel", "stride", "padding"}, read_pool},
     [SP_LAYER_ADAPTIVE_AVG_POOL] = {{"type", "output"}, read_adaptive},
@@ -406,8 +312,9 @@ static sp_status read_layer(const reader *r, const sp_yaml *map, sp_layer *layer
     layer->column = map->column;
     layer->bias = true;
     layer->neuron = *r->neuron;
+    layer->neuron.given = 0;
     if (model)
-        set_model(&layer->neuron, model);
+        sp_neuron_set_model(&layer->neuron, model);
     for (int i = 0; i < 2; i++)
         layer->kernel[i] = layer->stride[i] = layer->dilation[i] = 1;
     const layer_reader *how = &readers[type];
@@ -415,7 +322,8 @@ static sp_status read_layer(const reader *r, const sp_yaml *map, sp_layer *layer
     while (how->keys[n_keys])
         n_keys++;
     snprintf(what, sizeof what, "%s layer %s", sp_layer_type_names[type], layer->name);
-    SP_TRY(sp_yaml_check_keys(map, how->keys, n_keys, what, r->err));
+    if (n_keys) /* a neuron checks its own */
+        SP_TRY(sp_yaml_check_keys(map, how->keys, n_keys, what, r->err));
     return how->read(r, map, layer);
 }
 
@@ -439,24 +347,6 @@ static sp_status read_list(const reader *r, const sp_yaml *list, const char *pre
 }
 
 /* ---- entry points ---- */
-
-sp_neuron sp_neuron_default(void)
-{
-    return (sp_neuron){.model = "lif",
-                       .tau = 1.1,
-                       .v_th = 1,
-                       .surrogate = "triangle",
-                       .width = (double)NAN,
-                       .aux_tau = (double)NAN,
-                       .aux_gain = (double)NAN};
-}
-
-sp_status sp_neuron_read(const sp_yaml *map, sp_neuron *n, sp_error *err)
-{
-    static const char *const known[] = {NEURON_KEYS};
-    SP_TRY(sp_yaml_check_keys(map, known, sizeof known / sizeof known[0], "neuron", err));
-    return read_neuron_keys(map, n, err);
-}
 
 sp_status sp_network_parse(const sp_yaml *layers, const sp_neuron *neuron, sp_network *out, sp_error *err)
 {

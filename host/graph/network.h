@@ -2,7 +2,7 @@
 #ifndef SP_GRAPH_NETWORK_H
 #define SP_GRAPH_NETWORK_H
 
-#include "config/yaml.h"
+#include "config/fields.h"
 
 typedef enum {
     SP_LAYER_CONV,
@@ -34,6 +34,8 @@ typedef struct sp_neuron {
     double aux_tau,
         aux_gain;   /* of a second state: tau_syn of cuba_lif, tau_a and beta of alif; NAN: not given */
     bool learn;     /* the layer has a learnable scalar w (plif, and plugins' models that `uses: learn`) */
+    uint64_t given; /* bits of the rows of sp_neuron_fields that were written here, in the recipe or the
+                       layer; the others of a layer follow the recipe */
     bool recurrent; /* its spikes of the time step before go through a dense matrix into its input */
 } sp_neuron;
 
@@ -66,18 +68,21 @@ typedef struct sp_network {
 
 /* Defaults of a neuron: lif, tau 1.1, v_th 1, soft reset, triangle, width NAN, as the SLTT paper's. */
 sp_neuron sp_neuron_default(void);
-/* Reads neuron keys (model tau v_th v_reset reset detach_reset decay_input surrogate width tau_syn tau_a beta
- * aux_tau aux_gain learn) over *n. */
+extern const sp_fields sp_neuron_fields;
+uint64_t sp_neuron_bit(const char *key); /* its bit in `given` */
+/* Reads the keys of a "neuron" section over *n. */
 sp_status sp_neuron_read(const sp_yaml *map, sp_neuron *n, sp_error *err);
+/* Those of a layer; `what` names it in messages. */
+sp_status sp_neuron_read_layer(const sp_yaml *map, const char *what, sp_neuron *n, sp_error *err);
+void sp_neuron_print_layer(const sp_neuron *n, sp_text *out);
+void sp_neuron_set_model(sp_neuron *n, const char *model);
 
 /* Parses `layers` (a YAML list, the format of the reference cases) into a tree. neuron: defaults for `lif`
  * layers. */
 sp_status sp_network_parse(const sp_yaml *layers, const sp_neuron *neuron, sp_network *out, sp_error *err);
 void sp_network_free(sp_network *net);
-/* The network written out again as YAML with every default, indented by `indent` spaces. */
+/* The network written out again as YAML with every default but those of the recipe's neurons, indented by
+ * `indent` spaces. */
 struct sp_text;
 void sp_network_print(const sp_network *net, int indent, struct sp_text *out);
-/* The keys that only some models have, each between `before` and `after`. */
-void sp_neuron_print_extra(const sp_neuron *n, const char *before, const char *after, struct sp_text *out);
-
 #endif

@@ -1,31 +1,19 @@
-/* A network written out again as YAML with every default; network.c reads it back to the same network. */
+/* A network written out again as YAML with every default but those of the recipe's neurons; network.c reads
+ * it back to the same network. */
 #include "graph/network.h"
 
 #include <inttypes.h>
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include <string.h>
 
-#include "base/mem.h"
+#include "base/number.h"
 #include "graph/layer_names.h"
 
 static void print_list(const sp_layer *layers, size_t n, int indent, sp_text *out);
 
-/* The shortest text that reads back as the same double. */
-static const char *shortest(double value, char text[40])
-{
-    for (int digits = 15; digits <= 17; digits++) {
-        snprintf(text, 40, "%.*g", digits, value);
-        if (strtod(text, NULL) == value)
-            break;
-    }
-    return text;
-}
-
 static void add_number(sp_text *out, const char *key, double value)
 {
-    char text[40];
-    sp_text_add(out, ", %s: %s", key, shortest(value, text));
+    sp_text_add(out, ", %s: ", key);
+    sp_text_number(out, value);
 }
 
 static void add_pair(sp_text *out, const char *key, const int64_t pair[2])
@@ -65,39 +53,6 @@ static void print_conv(const sp_layer *l, sp_text *out)
     print_weights(l, out);
 }
 
-void sp_neuron_print_extra(const sp_neuron *n, const char *before, const char *after, sp_text *out)
-{
-    const sp_model_words *m = sp_model_words_of(n->model);
-    const char *tau = m ? m->tau_key : "aux_tau", *gain = m ? m->gain_key : "aux_gain";
-    char text[40];
-    if (tau && !isnan(n->aux_tau))
-        sp_text_add(out, "%s%s: %s%s", before, tau, shortest(n->aux_tau, text), after);
-    if (gain && !isnan(n->aux_gain))
-        sp_text_add(out, "%s%s: %s%s", before, gain, shortest(n->aux_gain, text), after);
-    if (!m && n->learn)
-        sp_text_add(out, "%slearn: true%s", before, after);
-}
-
-static void print_neuron(const sp_neuron *n, sp_text *out)
-{
-    /* Quoted: a fragment may be called `null`. */
-    sp_text_add(out, ", model: \"%s\"", n->model);
-    add_number(out, "tau", n->tau);
-    add_number(out, "v_th", n->v_th);
-    add_number(out, "v_reset", n->v_reset);
-    sp_text_add(out, ", reset: %s", n->hard_reset ? "hard" : "soft");
-    add_flag(out, "detach_reset", n->detach_reset);
-    add_flag(out, "decay_input", n->decay_input);
-    sp_text_add(out, ", surrogate: \"%s\"", n->surrogate);
-    if (isnan(n->width))
-        sp_text_add(out, ", width: null");
-    else
-        add_number(out, "width", n->width);
-    sp_neuron_print_extra(n, ", ", "", out);
-    if (n->recurrent)
-        add_flag(out, "recurrent", true);
-}
-
 static void print_plain(const sp_layer *l, sp_text *out)
 {
     sp_text_add(out, "{type: %s", sp_layer_type_names[l->type]);
@@ -111,18 +66,20 @@ static void print_plain(const sp_layer *l, sp_text *out)
         break;
     case SP_LAYER_TD_BATCH_NORM:
         add_number(out, "alpha", l->alpha);
-        add_number(out, "v_th", l->neuron.v_th);
+        if (l->neuron.given) /* v_th, of the recipe's neurons unless the layer has its own */
+            add_number(out, "v_th", l->neuron.v_th);
         /* fall through */
     case SP_LAYER_BATCH_NORM:
         add_count(out, "channels", l->channels);
         add_number(out, "eps", l->eps);
         add_number(out, "momentum", l->momentum);
         break;
-    case SP_LAYER_LIF: print_neuron(&l->neuron, out); break;
+    case SP_LAYER_LIF: sp_neuron_print_layer(&l->neuron, out); break;
     case SP_LAYER_AVG_POOL:
     case SP_LAYER_MAX_POOL:
         add_pair(out, "kernel", l->kernel);
-        add_pair(out, "stride", l->stride);
+        if (memcmp(l->stride, l->kernel, sizeof l->stride) != 0) /* else it follows the kernel */
+            add_pair(out, "stride", l->stride);
         add_pair(out, "padding", l->padding);
         break;
     case SP_LAYER_ADAPTIVE_AVG_POOL: add_pair(out, "output", l->output); break;
@@ -143,14 +100,15 @@ static void print_path(const char *key, const sp_layer *layers, size_t n, const 
 
 static void print_residual(const sp_layer *l, int indent, sp_text *out)
 {
-    char alpha[40];
     sp_text_add(out, "type: residual\n");
     print_path("pre", l->pre, l->n_pre, " []", indent, out);
     print_path("branch", l->branch, l->n_branch, " []", indent, out);
     print_path("shortcut", l->shortcut, l->n_shortcut, " null", indent, out);
     sp_text_add(out, "%*sidentity_from: %s\n", indent, "", l->identity_input ? "input" : "pre");
     sp_text_add(out, "%*sskip_gain: %s\n", indent, "", l->skip_gain ? "true" : "false");
-    sp_text_add(out, "%*salpha: %s\n", indent, "", shortest(l->alpha, alpha));
+    sp_text_add(out, "%*salpha: ", indent, "");
+    sp_text_number(out, l->alpha);
+    sp_text_add(out, "\n");
 }
 
 static void print_list(const sp_layer *layers, size_t n, int indent, sp_text *out)

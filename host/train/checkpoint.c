@@ -268,7 +268,7 @@ static sp_status check_whole(const char *path, const char *text, sp_error *err)
 static void drop_plugins(sp_recipe *r, const char *path)
 {
     const sp_yaml *named = sp_yaml_get(r->doc.root, "plugins_path");
-    if (!r->plugins_path || strcmp(named->file, "--set") == 0)
+    if (!r->plugins_path || sp_yaml_from_set(named))
         return;
     sp_log(SP_LOG_WARNING,
            "%s: plugins_path: %s: a checkpoint cannot load plugins, so these folders are not used; if you "

@@ -70,11 +70,16 @@ typedef struct sp_recipe {
         sp_method reference; /* bptt or sltt */
         sp_compared methods[SP_COMPARED_MOST];
         int n_methods;
+        bool given; /* methods: else they follow schedule.method */
     } monitor;
     const char *init_from;    /* checkpoint that training starts from, NULL: from the seed */
     const char *plugins_path; /* folders of plugins, as written: relative to the current folder */
     char **plugins;           /* "op=variant" */
     size_t n_plugins;
+    struct { /* by section: a bit for each key that was written, so that only those are stored where the
+                default follows another key */
+        uint64_t root, data, events, schedule, precision, monitor, loss, optimizer, lr_schedule;
+    } given;
 } sp_recipe;
 
 enum { SP_LR_CONSTANT, SP_LR_COSINE, SP_LR_STEP };
@@ -85,6 +90,8 @@ sp_status sp_recipe_load(const char *path, const char *const *sets, size_t n_set
 sp_status sp_recipe_parse(const char *name, const char *text, size_t n, const char *const *sets,
                           size_t n_sets, sp_recipe *out, sp_error *err);
 void sp_recipe_free(sp_recipe *r);
+/* Every key with its type, default and meaning, as Markdown: docs/RECIPE.md. */
+void sp_recipe_document(sp_text *out);
 /* The whole recipe as YAML that parses back to the same run (network inline). */
 void sp_recipe_print(const sp_recipe *r, sp_text *out);
 /* Learning rate in an epoch (0-based) at mini-batch `batch` of `batches`: cosine as CosineAnnealingLR, step

@@ -8,7 +8,7 @@
 /* A path that came with --set has no file; it counts from the recipe that was named. */
 static const char *file_of(const sp_recipe *r, const sp_yaml *node)
 {
-    return strcmp(node->file, "--set") == 0 ? r->doc.file : node->file;
+    return sp_yaml_from_set(node) ? r->doc.file : node->file;
 }
 
 char *spi_recipe_beside(const sp_recipe *r, const sp_yaml *path)

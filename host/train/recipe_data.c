@@ -1,13 +1,13 @@
 /* The "data" section of a recipe: which data set, how much of it, normalisation, augmentation, sizes. */
-#include "train/recipe_data.h"
+#include "train/recipe_keys.h"
 
 #include <string.h>
 
 #include "base/error.h"
+#include "base/number.h"
 
 #define COUNT(a) (sizeof(a) / sizeof *(a))
 
-static const int64_t most = 1000000000;
 /* In the order of sp_augment, which is that of doing. */
 static const char *const augment_names[] = {"resized_crop", "crop", "cutout", "flip", "roll"};
 static const double augment_usual[] = {0.08, 4, 0.5, 0.5, 5}, augment_most[] = {1, 4096, 1, 1, 4096};
@@ -48,11 +48,11 @@ static sp_status read_strength(const sp_yaml *v, size_t which, sp_augment *a, sp
     return SP_OK;
 }
 
-static sp_status read_augment(const sp_yaml *data, sp_augment *a, sp_error *err)
+static sp_status read_augment(void *r, const sp_yaml *v, sp_error *err)
 {
-    const sp_yaml *v = sp_yaml_get(data, "augment");
+    sp_augment *a = &((sp_recipe *)r)->data.augment;
     size_t which;
-    if (!v || v->kind == SP_YAML_NULL)
+    if (v->kind == SP_YAML_NULL)
         return SP_OK;
     if (v->kind != SP_YAML_LIST && v->kind != SP_YAML_MAP)
         return sp_yaml_fail(v, err,
@@ -74,12 +74,11 @@ static sp_status read_augment(const sp_yaml *data, sp_augment *a, sp_error *err)
 }
 
 /* One number for all channels, or a list with one for each. */
-static sp_status read_by_channel(const sp_yaml *data, const char *key, double low, double *all,
+static sp_status read_by_channel(const sp_yaml *v, const char *key, double low, double *all,
                                  double list[SP_MEANS], int *n, sp_error *err)
 {
-    const sp_yaml *v = sp_yaml_get(data, key);
-    if (!v || v->kind != SP_YAML_LIST)
-        return sp_yaml_read_float(data, key, low, 1e6, all, err);
+    if (v->kind != SP_YAML_LIST)
+        return sp_yaml_to_float(v, key, low, 1e6, all, err);
     if (v->n < 1 || v->n > SP_MEANS)
         return sp_yaml_fail(v, err, "\"%s\" must be a number, or a list of 1 to %d, one for each channel",
                             key, SP_MEANS);
@@ -94,70 +93,134 @@ static sp_status read_by_channel(const sp_yaml *data, const char *key, double lo
     return SP_OK;
 }
 
-sp_status spi_recipe_read_data(sp_recipe *r, const sp_yaml *m, sp_error *err)
+static sp_status read_mean(void *base, const sp_yaml *v, sp_error *err)
 {
-    static const char *const known[] = {"name",       "path",    "mean",     "std",    "train_limit",
-                                        "test_limit", "classes", "channels", "height", "width",
-                                        "count",      "frames",  "augment",  "size",   "resize",
-                                        "threads",    "events",  "encode",   "noise"};
-    SP_TRY(sp_yaml_check_keys(m, known, COUNT(known), "data", err));
-    SP_TRY(sp_yaml_read_string(m, "name", &r->data.name, err));
-    SP_TRY(sp_yaml_read_string(m, "path", &r->data.path, err));
-    SP_TRY(read_by_channel(m, "mean", -1e6, &r->data.mean, r->data.means, &r->data.n_means, err));
-    SP_TRY(read_by_channel(m, "std", 1e-6, &r->data.std, r->data.stds, &r->data.n_stds, err));
-    SP_TRY(read_augment(m, &r->data.augment, err));
-    SP_TRY(sp_yaml_read_int(m, "size", 1, 4096, &r->data.size, err));
-    SP_TRY(sp_yaml_read_int(m, "resize", 1, 4096, &r->data.resize, err));
-    SP_TRY(sp_yaml_read_int(m, "threads", 0, 64, &r->data.threads, err));
-    SP_TRY(sp_yaml_read_int(m, "train_limit", 0, most, &r->data.train_limit, err));
-    SP_TRY(sp_yaml_read_int(m, "test_limit", 0, most, &r->data.test_limit, err));
-    SP_TRY(sp_yaml_read_int(m, "classes", 2, 100000, &r->data.classes, err));
-    SP_TRY(sp_yaml_read_int(m, "channels", 1, 4096, &r->data.channels, err));
-    SP_TRY(sp_yaml_read_int(m, "height", 1, 4096, &r->data.height, err));
-    SP_TRY(sp_yaml_read_int(m, "width", 1, 4096, &r->data.width, err));
-    SP_TRY(sp_yaml_read_int(m, "count", 1, most, &r->data.count, err));
-    SP_TRY(sp_yaml_read_int(m, "frames", 0, 4096, &r->data.frames, err));
-    SP_TRY(sp_yaml_read_bool(m, "noise", &r->data.noise, err));
-    if (!r->data.name)
-        return sp_yaml_fail(m, err, "\"data\" needs a \"name\"");
-    if (!r->data.classes && strcmp(r->data.name, "synthetic") == 0)
-        r->data.classes = 10; /* of other sets 0: the files tell */
-    return spi_recipe_read_events(r, m, err);
+    sp_recipe *r = base;
+    return read_by_channel(v, "mean", -1e6, &r->data.mean, r->data.means, &r->data.n_means, err);
 }
 
-static void print_by_channel(const char *key, double all, const double *list, int n, sp_text *t)
+static sp_status read_std(void *base, const sp_yaml *v, sp_error *err)
 {
-    if (n == 0) {
-        sp_text_add(t, "  %s: %.17g\n", key, all);
-        return;
+    sp_recipe *r = base;
+    return read_by_channel(v, "std", 1e-6, &r->data.std, r->data.stds, &r->data.n_stds, err);
+}
+
+static void print_by_channel(double all, const double *list, int n, sp_text *t)
+{
+    if (n == 0)
+        sp_text_number(t, all);
+    for (int i = 0; i < n; i++) {
+        sp_text_add(t, i ? ", " : "[");
+        sp_text_number(t, list[i]);
     }
-    sp_text_add(t, "  %s: [", key);
-    for (int i = 0; i < n; i++)
-        sp_text_add(t, "%s%.17g", i ? ", " : "", list[i]);
-    sp_text_add(t, "]\n");
+    sp_text_add(t, n ? "]" : "");
 }
 
-void spi_recipe_print_data(const sp_recipe *r, sp_text *t)
+static void print_mean(const void *base, sp_text *t)
 {
-    const sp_augment *a = &r->data.augment;
-    print_by_channel("mean", r->data.mean, r->data.means, r->data.n_means, t);
-    print_by_channel("std", r->data.std, r->data.stds, r->data.n_stds, t);
-    sp_text_add(t, "  augment: {resized_crop: %.17g, crop: %d, cutout: %.17g, flip: %.17g, roll: %d}\n",
-                a->resized_crop, a->crop, a->cutout, a->flip, a->roll);
-    if (r->data.size)
-        sp_text_add(t, "  size: %lld\n", (long long)r->data.size);
-    if (r->data.resize)
-        sp_text_add(t, "  resize: %lld\n", (long long)r->data.resize);
-    sp_text_add(t, "  threads: %lld\n  train_limit: %lld\n  test_limit: %lld\n", (long long)r->data.threads,
-                (long long)r->data.train_limit, (long long)r->data.test_limit);
-    if (strcmp(r->data.name, "synthetic") == 0)
-        sp_text_add(t,
-                    "  classes: %lld\n  channels: %lld\n  height: %lld\n  width: %lld\n  count: %lld\n  "
-                    "frames: %lld\n  noise: %s\n",
-                    (long long)r->data.classes, (long long)r->data.channels, (long long)r->data.height,
-                    (long long)r->data.width, (long long)r->data.count, (long long)r->data.frames,
-                    r->data.noise ? "true" : "false");
-    else if (r->data.classes)
-        sp_text_add(t, "  classes: %lld\n", (long long)r->data.classes);
-    spi_recipe_print_events(r, t);
+    const sp_recipe *r = base;
+    print_by_channel(r->data.mean, r->data.means, r->data.n_means, t);
 }
+
+static void print_std(const void *base, sp_text *t)
+{
+    const sp_recipe *r = base;
+    print_by_channel(r->data.std, r->data.stds, r->data.n_stds, t);
+}
+
+static void print_augment(const void *base, sp_text *t)
+{
+    const sp_augment *a = &((const sp_recipe *)base)->data.augment;
+    const double values[] = {a->resized_crop, a->crop, a->cutout, a->flip, a->roll};
+    for (size_t i = 0; i < COUNT(values); i++) {
+        sp_text_add(t, "%s%s: ", i ? ", " : "{", augment_names[i]);
+        sp_text_number(t, values[i]);
+    }
+    sp_text_add(t, "}");
+}
+
+static bool synthetic(const void *r)
+{
+    return strcmp(((const sp_recipe *)r)->data.name, "synthetic") == 0;
+}
+static bool has_classes(const void *r)
+{
+    return synthetic(r) || strcmp(((const sp_recipe *)r)->data.name, "idx") == 0;
+}
+static bool events(const void *r)
+{
+    return sp_events_known(((const sp_recipe *)r)->data.name);
+}
+static bool images(const void *r)
+{
+    return !events(r);
+}
+static bool has_frames(const void *r)
+{
+    return synthetic(r) || events(r) || ((const sp_recipe *)r)->data.encoding != SP_ENCODE_NONE;
+}
+
+static const sp_field event_rows[] = {
+    {SPI_CHOICE("by", data.events.by, SP_EVENT_BY_NAMES), .initial = "default",
+     .help = "How a recording is cut into frames."},
+    {SPI_CHOICE("orientation", data.events.orientation, SP_ORIENTATION_NAMES), .initial = "default",
+     .help = "How AEDAT 2.0 addresses become coordinates."},
+    {SPI_CHOICE("resize", data.events.resize, SP_RESIZE_NAMES), .initial = "bilinear",
+     .help = "How frames are brought to another size."},
+    {SPI_CHOICE("normalise", data.events.normalise, SP_NORMALISE_NAMES), .initial = "none",
+     .help = "Counts as they are, or each frame over its largest."},
+    {SPI_FLOAT("split", data.events.split, 0, 1), .initial = "0",
+     .help = "Part of each class that trains, where a set has no split; 0: 0.9."},
+    {SPI_FLOAT("window", data.events.window, 0, 1e6), .initial = "0",
+     .help = "Seconds of a recording that are cut by time; 0: all, and 1.4 for SHD and SSC."},
+    {SPI_CHOICE("cache", data.events.no_cache, "true", "false"), .initial = "true",
+     .help = "Decoded recordings are kept on disk."},
+};
+static const sp_fields event_fields = SPI_FIELDS("events", events, event_rows);
+
+#define SYNTHETIC .applies = synthetic, .needs = "data.name: synthetic"
+static const sp_field rows[] = {
+    {SPI_TEXT("name", data.name), .sample = "idx",
+     .help = "The data set; datasets/README.md lists them. Required."},
+    {SPI_TEXT("path", data.path), .help = "Its folder; otherwise it is looked for in $SPIKEPORT_DATA and "
+                                          "/usr/share/datasets."},
+    {SPI_OTHER("mean", read_mean, print_mean, "number, or list of one for each channel"), .initial = "0",
+     .sample = "[0.1, 0.3]", .help = "Subtracted from pixel / 255."},
+    {SPI_OTHER("std", read_std, print_std, "number, or list of one for each channel"), .initial = "1",
+     .sample = "0.3", .help = "Divides pixel / 255 minus mean."},
+    {SPI_OTHER("augment", read_augment, print_augment,
+               "list or map of `resized_crop`, `crop`, `cutout`, `flip`, `roll`"),
+     .initial = "none", .sample = "{crop: 3, flip: 0.3}", .help = "Random changes of training samples."},
+    {SPI_INT("size", data.size, 1, 4096), .help = "Side of the images or frames; otherwise 224 for photos, "
+                                                  "and the sensor's."},
+    {SPI_INT("resize", data.resize, 1, 4096), .help = "Photos: the shorter side before the crop; otherwise "
+                                                      "8/7 of size."},
+    {SPI_INT("threads", data.threads, 0, 64), .initial = "0",
+     .help = "Threads that read; 0: the program chooses."},
+    {SPI_INT("train_limit", data.train_limit, 0, 1000000000), .initial = "0",
+     .help = "Use the first so many training samples only; 0: all."},
+    {SPI_INT("test_limit", data.test_limit, 0, 1000000000), .initial = "0",
+     .help = "Use the first so many test samples only; 0: all."},
+    {SPI_INT("classes", data.classes, 2, 100000), .applies = has_classes,
+     .needs = "data.name: synthetic or idx",
+     .help = "Classes; otherwise 10 for synthetic, and the labels tell."},
+    {SPI_INT("channels", data.channels, 1, 4096), .initial = "1", SYNTHETIC, .help = "Channels of a sample."},
+    {SPI_INT("height", data.height, 1, 4096), .initial = "16", SYNTHETIC, .help = "Height of a sample."},
+    {SPI_INT("width", data.width, 1, 4096), .initial = "16", SYNTHETIC, .help = "Width of a sample."},
+    {SPI_INT("count", data.count, 1, 1000000000), .initial = "2000", SYNTHETIC,
+     .help = "Training samples; a fifth of them are added for the test."},
+    {SPI_INT("frames", data.frames, 0, 4096), .initial = "0", .applies = has_frames,
+     .needs = "data.name: synthetic, event data, or data.encode",
+     .help = "Frames of a sample; 0: time_steps for events and encoded images, and still images for "
+             "synthetic."},
+    {SPI_BOOL("noise", data.noise), .initial = "false", SYNTHETIC,
+     .help = "Noise without patterns of classes."},
+    {SPI_CHOICE("encode", data.encoding, SP_ENCODING_NAMES), .initial = "none", .applies = images,
+     .needs = "still images", .help = "Still images as spike trains."},
+    {.key = "events",
+     .kind = SP_FIELD_TABLE,
+     .table = &event_fields,
+     .applies = events,
+     .needs = "event data"},
+};
+const sp_fields spi_recipe_data_fields = SPI_FIELDS("data", data, rows);

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "train/recipe_data.h"
+#include "train/recipe_keys.h"
 
 #define COUNT(a) (sizeof(a) / sizeof *(a))
 
@@ -65,10 +65,13 @@ static void default_methods(sp_recipe *r)
         r->monitor.methods[r->monitor.n_methods++] = (sp_compared){.method = r->method};
 }
 
-static sp_status read_fidelity(sp_recipe *r, const sp_yaml *m, sp_error *err)
+sp_status spi_recipe_read_fidelity(void *base, const sp_yaml *m, sp_error *err)
 {
+    sp_recipe *r = base;
     static const char *const known[] = {"every", "methods", "reference"};
     int reference = 0;
+    if (m->kind == SP_YAML_NULL)
+        return SP_OK;
     if (m->kind == SP_YAML_INT) { /* fidelity: 100 */
         if (m->integer < 0 || m->integer > 1000000000)
             return sp_yaml_fail(m, err, "\"fidelity\" is a number of mini-batches, 0 to 1000000000");
@@ -95,35 +98,21 @@ static sp_status read_fidelity(sp_recipe *r, const sp_yaml *m, sp_error *err)
         return sp_yaml_fail(list, err,
                             "\"methods\" is a list of one to %d methods, such as [sltt, \"sltt-k:2\", ottt]",
                             SP_COMPARED_MOST);
+    r->monitor.given = true;
     for (size_t i = 0; i < list->n; i++)
         SP_TRY(add_method(r, list->items[i], err));
     return SP_OK;
 }
 
-sp_status spi_recipe_read_monitor(sp_recipe *r, const sp_yaml *root, sp_error *err)
+void spi_recipe_print_fidelity(const void *base, sp_text *t)
 {
-    static const char *const known[] = {"fidelity"};
-    const sp_yaml *m = sp_yaml_get(root, "monitor"), *f;
-    r->monitor.reference = SP_METHOD_BPTT;
-    if (!m || m->kind == SP_YAML_NULL)
-        return SP_OK;
-    if (m->kind != SP_YAML_MAP)
-        return sp_yaml_fail(m, err, "\"monitor\" must be a map of settings");
-    SP_TRY(sp_yaml_check_keys(m, known, COUNT(known), "monitor", err));
-    f = sp_yaml_get(m, "fidelity");
-    return f && f->kind != SP_YAML_NULL ? read_fidelity(r, f, err) : SP_OK;
-}
-
-void spi_recipe_print_monitor(const sp_recipe *r, sp_text *t)
-{
-    if (r->monitor.every == 0)
-        return;
-    sp_text_add(t, "monitor:\n  fidelity:\n    every: %lld\n    reference: %s\n    methods: [",
-                (long long)r->monitor.every, sp_method_name(r->monitor.reference));
-    for (int i = 0; i < r->monitor.n_methods; i++) {
+    const sp_recipe *r = base;
+    sp_text_add(t, "{every: %lld, reference: %s", (long long)r->monitor.every,
+                sp_method_name(r->monitor.reference));
+    for (int i = 0; i < r->monitor.n_methods && r->monitor.given; i++) {
         char name[32];
         sp_compared_name(&r->monitor.methods[i], name, sizeof name);
-        sp_text_add(t, "%s\"%s\"", i ? ", " : "", name);
+        sp_text_add(t, "%s\"%s\"", i ? ", " : ", methods: [", name);
     }
-    sp_text_add(t, "]\n");
+    sp_text_add(t, r->monitor.given ? "]}" : "}");
 }

@@ -90,7 +90,7 @@ static void apply_settings(void)
     const char *set = getenv("SPIKEPORT_LAYER_SET");
     char *copy = set ? strdup(set) : NULL, *save = NULL;
     for (char *one = copy ? strtok_r(copy, ";", &save) : NULL; one; one = strtok_r(NULL, ";", &save))
-        must(sp_yaml_set(&doc, one, &err), &err);
+        must(sp_yaml_set(&doc, one, false, &err), &err);
     free(copy);
 }
 

@@ -270,11 +270,11 @@ Test(yaml, set_puts_values_where_told)
                                        "new.a.b=[1, 2]",    "empty.x={y: 3}",     "text=a=b",
                                        "nothing="};
     for (size_t i = 0; i < sizeof sets / sizeof sets[0]; i++)
-        cr_assert_eq(sp_yaml_set(&doc, sets[i], &err), SP_OK, "%s: %s", sets[i], err.text);
+        cr_assert_eq(sp_yaml_set(&doc, sets[i], false, &err), SP_OK, "%s: %s", sets[i], err.text);
     const sp_yaml *optimizer = sp_yaml_get(doc.root, "optimizer"), *lr = sp_yaml_get(optimizer, "lr");
     cr_assert_eq(optimizer->n, 2);
     cr_assert_eq(lr->number, 0.05);
-    cr_assert_str_eq(lr->file, "--set");
+    cr_assert_str_eq(lr->file, "--set optimizer.lr");
     expect_place(lr, 1, 14);
     cr_assert_str_eq(sp_yaml_get(optimizer, "name")->text, "sgd");
     const sp_yaml *layers = sp_yaml_get(doc.root, "layers");
@@ -287,7 +287,7 @@ Test(yaml, set_puts_values_where_told)
     sp_yaml_free(&doc);
 
     doc = parse("");
-    cr_assert_eq(sp_yaml_set(&doc, "a.b=1", &err), SP_OK, "%s", err.text);
+    cr_assert_eq(sp_yaml_set(&doc, "a.b=1", false, &err), SP_OK, "%s", err.text);
     cr_assert_eq(sp_yaml_get(sp_yaml_get(doc.root, "a"), "b")->integer, 1);
     sp_yaml_free(&doc);
 }
@@ -311,15 +311,17 @@ Test(yaml, set_refuses_with_reason)
                                                    "\"99999999999999999999\" is "
                                                    "not an item of the list at f.yaml:2:9; it "
                                                    "has 2, counted from 0"},
-                 {"lr=[1", "--set:1:6: not valid YAML: while parsing a flow sequence, did not find expected "
+                 {"lr=[1", "--set lr:1:6: not valid YAML: while parsing a flow sequence, did not find "
+                           "expected "
                            "',' or ']'"},
-                 {"lr=a: b", "--set:1:4: only a plain value, a list [a, b] or a map {a: b} can stand here"},
-                 {"lr=- a", "--set:1:4: only a plain value, a list [a, b] or a map {a: b} can stand here"},
-                 {"lr=*a", "--set:1:4: aliases (*name) are not supported; write the value out"}};
+                 {"lr=a: b", "--set lr:1:4: only a plain value, a list [a, b] or a map {a: b} can stand "
+                             "here"},
+                 {"lr=- a", "--set lr:1:4: only a plain value, a list [a, b] or a map {a: b} can stand here"},
+                 {"lr=*a", "--set lr:1:4: aliases (*name) are not supported; write the value out"}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         sp_yaml_doc doc = parse("lr: 1\nlayers: [1, 2]\n");
         sp_error err = {0};
-        cr_assert_eq(sp_yaml_set(&doc, cases[i].set, &err), SP_E_CONFIG, "accepted: %s", cases[i].set);
+        cr_assert_eq(sp_yaml_set(&doc, cases[i].set, false, &err), SP_E_CONFIG, "accepted: %s", cases[i].set);
         cr_assert_str_eq(err.text, cases[i].message);
         cr_assert_eq(sp_yaml_get(doc.root, "lr")->integer, 1);
         sp_yaml_free(&doc);
@@ -330,7 +332,7 @@ Test(yaml, set_refuses_with_reason)
     strcat(deep, "=1");
     sp_yaml_doc doc = parse("");
     sp_error err = {0};
-    cr_assert_eq(sp_yaml_set(&doc, deep, &err), SP_E_CONFIG);
+    cr_assert_eq(sp_yaml_set(&doc, deep, false, &err), SP_E_CONFIG);
     sp_yaml_free(&doc);
 }
 
@@ -344,7 +346,7 @@ Test(yaml, every_allocation_may_fail)
         sp_mem_fail_at(k);
         sp_status st = sp_yaml_parse("f", text, strlen(text), &doc, &err);
         if (st == SP_OK)
-            st = sp_yaml_set(&doc, "e.f=1", &err);
+            st = sp_yaml_set(&doc, "e.f=1", false, &err);
         sp_mem_fail_at(0);
         sp_yaml_free(&doc);
         if (st == SP_OK)

@@ -145,8 +145,9 @@ Test(yaml_read, unknown_keys)
     expect_error(sp_yaml_check_keys(load(""), known, 2, "recipe", &err), "f.yaml:1:1: recipe must be a map "
                                                                          "of keys and values, not empty");
     load("tau: 1\n");
-    cr_assert_eq(sp_yaml_set(&doc, "v_ht=2", &err), SP_OK);
-    expect_error(sp_yaml_check_keys(doc.root, known, 2, "recipe", &err), "--set:1:1: unknown key \"v_ht\" in "
+    cr_assert_eq(sp_yaml_set(&doc, "v_ht=2", false, &err), SP_OK);
+    expect_error(sp_yaml_check_keys(doc.root, known, 2, "recipe", &err), "--set v_ht:1:1: unknown key "
+                                                                         "\"v_ht\" in "
                                                                          "recipe; did you mean \"v_th\"?");
 }
 

@@ -1,0 +1,16 @@
+/* Numbers as text that reads back as the same number. */
+#include "base/number.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+void sp_text_number(sp_text *t, double value)
+{
+    char text[40];
+    for (int digits = 15; digits <= 17; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, value);
+        if (strtod(text, NULL) == value)
+            break;
+    }
+    sp_text_add(t, "%s", text);
+}

@@ -1,0 +1,199 @@
+/* The settings of a neuron: those of a recipe's "neuron" section, which a layer may replace one by one. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/number.h"
+#include "graph/layer_names.h"
+#include "graph/network.h"
+
+/* Another model than the one that was inherited does not take over what its second state was given. */
+void sp_neuron_set_model(sp_neuron *n, const char *model)
+{
+    n->given |= sp_neuron_bit("model");
+    if (strcmp(n->model, model) == 0)
+        return;
+    const sp_model_words *m = sp_model_words_of(model);
+    snprintf(n->model, sizeof n->model, "%s", model);
+    n->aux_tau = n->aux_gain = (double)NAN;
+    n->learn = m && m->learn;
+}
+
+static sp_status read_model(void *n, const sp_yaml *v, sp_error *err)
+{
+    char model[SP_FIELD_NAME_BYTES];
+    SP_TRY(sp_field_read_name(v, "model", model, err));
+    sp_neuron_set_model(n, model);
+    return SP_OK;
+}
+
+static void print_model(const void *n, sp_text *out)
+{
+    sp_text_add(out, "\"%s\"", ((const sp_neuron *)n)->model); /* a fragment may be called `null` */
+}
+
+static sp_status read_width(void *n, const sp_yaml *v, sp_error *err)
+{
+    double *width = &((sp_neuron *)n)->width;
+    *width = (double)NAN;
+    return v->kind == SP_YAML_NULL ? SP_OK : sp_yaml_to_float(v, "width", 1e-6, 1e6, width, err);
+}
+
+static void print_width(const void *base, sp_text *out)
+{
+    const sp_neuron *n = base;
+    if (isnan(n->width))
+        sp_text_add(out, "null");
+    else
+        sp_text_number(out, n->width);
+}
+
+/* A word for a second state's setting, where the model has it. tau_syn, tau_a, beta belong to models of ours;
+ * a plugin's model has aux_tau and aux_gain. */
+static sp_status read_aux(sp_neuron *n, const sp_yaml *v, const char *key, bool gain, sp_error *err)
+{
+    const sp_model_words *m = sp_model_words_of(n->model);
+    const char *word = m ? (gain ? m->gain_key : m->tau_key) : gain ? "aux_gain" : "aux_tau";
+    double lo = gain ? -1e9 : 1;
+    if (!word || strcmp(word, key) != 0)
+        return sp_yaml_fail(v, err, "a neuron of model \"%s\" has no \"%s\"", n->model, key);
+    return sp_yaml_to_float(v, key, lo, 1e9, gain ? &n->aux_gain : &n->aux_tau, err);
+}
+
+#define AUX(key, gain)                                                                                       \
+    static sp_status read_##key(void *n, const sp_yaml *v, sp_error *err)                                    \
+    {                                                                                                        \
+        return read_aux(n, v, #key, gain, err);                                                              \
+    }
+AUX(tau_syn, false)
+AUX(tau_a, false)
+AUX(aux_tau, false)
+AUX(beta, true)
+AUX(aux_gain, true)
+
+static void print_aux_tau(const void *n, sp_text *out)
+{
+    sp_text_number(out, ((const sp_neuron *)n)->aux_tau);
+}
+
+static void print_aux_gain(const void *n, sp_text *out)
+{
+    sp_text_number(out, ((const sp_neuron *)n)->aux_gain);
+}
+
+static sp_status read_learn(void *base, const sp_yaml *v, sp_error *err)
+{
+    sp_neuron *n = base;
+    const sp_model_words *m = sp_model_words_of(n->model);
+    if (m && (v->kind != SP_YAML_BOOL || (v->integer != 0) != m->learn))
+        return sp_yaml_fail(v, err, "\"learn\" is about models of plugins; %s",
+                            m->learn ? "plif always learns its tau"
+                                     : "the model that learns its tau is plif");
+    if (v->kind != SP_YAML_BOOL)
+        return sp_yaml_fail(v, err, "\"learn\" must be true or false");
+    n->learn = v->integer != 0;
+    return SP_OK;
+}
+
+static void print_learn(const void *n, sp_text *out)
+{
+    sp_text_add(out, "%s", ((const sp_neuron *)n)->learn ? "true" : "false");
+}
+
+#define AT(member)     .at = offsetof(sp_neuron, member), .size = sizeof(((sp_neuron *)0)->member)
+#define FLOAT(k, l, h) .key = #k, .kind = SP_FIELD_FLOAT, AT(k), .low = l, .high = h
+#define BOOL(k)        .key = #k, .kind = SP_FIELD_BOOL, AT(k)
+#define OTHER(k, p, f) .key = #k, .kind = SP_FIELD_OTHER, .read = read_##k, .print = p, .form = f
+static const sp_field rows[] = {
+    {OTHER(model, print_model, "name"), .initial = "lif", .sample = "if",
+     .help = "The neuron model: lif, if, plif, cuba_lif, alif, or a plugin's."},
+    {FLOAT(tau, 1, 1e9), .initial = "1.1", .help = "Time constant of the potential, in time steps."},
+    {FLOAT(v_th, 1e-6, 1e6), .initial = "1", .help = "Threshold."},
+    {FLOAT(v_reset, -1e6, 1e6), .initial = "0", .help = "Potential after a spike; of hard resets only."},
+    {.key = "reset",
+     .kind = SP_FIELD_CHOICE,
+     AT(hard_reset),
+     .names = (const char *const[]){"soft", "hard", NULL},
+     .initial = "soft",
+     .help = "soft subtracts v_th, hard goes to v_reset."},
+    {BOOL(detach_reset), .initial = "false", .help = "Whether gradients ignore the reset."},
+    {BOOL(decay_input), .initial = "false", .help = "Whether the input is divided by tau."},
+    {.key = "surrogate",
+     .kind = SP_FIELD_NAME,
+     AT(surrogate),
+     .initial = "triangle",
+     .help = "Surrogate of the derivative of a spike."},
+    {OTHER(width, print_width, "number, 1e-06 to 1e+06, or null"), .initial = "null", .sample = "0.3",
+     .help = "Width of the surrogate; null: its own default."},
+    {OTHER(tau_syn, print_aux_tau, "number, 1 to 1e+09"), .sample = "3",
+     .help = "cuba_lif: time constant of the synapse."},
+    {OTHER(tau_a, print_aux_tau, "number, 1 to 1e+09"), .sample = "3",
+     .help = "alif: time constant of the threshold."},
+    {OTHER(beta, print_aux_gain, "number, -1e+09 to 1e+09"), .sample = "0.3",
+     .help = "alif: rise of the threshold at a spike."},
+    {OTHER(aux_tau, print_aux_tau, "number, 1 to 1e+09"), .sample = "3",
+     .help = "Plugins' models: time constant of the second state."},
+    {OTHER(aux_gain, print_aux_gain, "number, -1e+09 to 1e+09"), .sample = "0.3",
+     .help = "Plugins' models: gain of the second state."},
+    {OTHER(learn, print_learn, "true or false"), .sample = "true",
+     .help = "Plugins' models: a learnable scalar in each layer."},
+};
+const sp_fields sp_neuron_fields = {.what = "neuron",
+                                    .items = rows,
+                                    .n = sizeof rows / sizeof *rows,
+                                    .given = offsetof(sp_neuron, given)};
+
+/* A layer has two keys more. */
+enum { LAYER_ROWS = sizeof rows / sizeof *rows + 2 };
+
+uint64_t sp_neuron_bit(const char *key)
+{
+    return UINT64_C(1) << (sp_fields_find(&sp_neuron_fields, key) - rows);
+}
+
+sp_neuron sp_neuron_default(void)
+{
+    sp_neuron n = {.model = "lif", .width = (double)NAN, .aux_tau = (double)NAN, .aux_gain = (double)NAN};
+    sp_fields_defaults(&sp_neuron_fields, &n);
+    return n;
+}
+
+static sp_status check(const sp_yaml *map, const sp_neuron *n, sp_error *err)
+{
+    if (!n->hard_reset && n->v_reset != 0.0)
+        return sp_yaml_fail(map, err,
+                            "v_reset is %g, but a soft reset subtracts v_th; use reset: hard or v_reset: 0",
+                            n->v_reset);
+    if (n->v_reset >= n->v_th)
+        return sp_yaml_fail(map, err, "v_reset (%g) must be below v_th (%g)", n->v_reset, n->v_th);
+    return SP_OK;
+}
+
+sp_status sp_neuron_read(const sp_yaml *map, sp_neuron *n, sp_error *err)
+{
+    SP_TRY(sp_fields_read(&sp_neuron_fields, map, n, err));
+    return check(map, n, err);
+}
+
+sp_status sp_neuron_read_layer(const sp_yaml *map, const char *what, sp_neuron *n, sp_error *err)
+{
+    sp_field all[LAYER_ROWS];
+    memcpy(all, rows, sizeof rows);
+    all[LAYER_ROWS - 2] = (sp_field){.key = "type", .kind = SP_FIELD_OTHER};
+    all[LAYER_ROWS - 1] = (sp_field){BOOL(recurrent)};
+    const sp_fields table = {what, all, LAYER_ROWS, offsetof(sp_neuron, given)};
+    SP_TRY(sp_fields_read(&table, map, n, err));
+    return check(map, n, err);
+}
+
+void sp_neuron_print_layer(const sp_neuron *n, sp_text *out)
+{
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (n->given >> i & 1) {
+            sp_text_add(out, ", %s: ", rows[i].key);
+            sp_field_print(&rows[i], n, out);
+        }
+    if (n->recurrent)
+        sp_text_add(out, ", recurrent: true");
+}

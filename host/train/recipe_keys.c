@@ -1,0 +1,260 @@
+/* Every key of a recipe outside its "data" and "neuron" sections. */
+#include "train/recipe_keys.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/number.h"
+
+static bool adamw(const void *r)
+{
+    return ((const sp_recipe *)r)->adamw;
+}
+static bool sgd(const void *r)
+{
+    return !adamw(r);
+}
+static bool cosine(const void *r)
+{
+    return ((const sp_recipe *)r)->lr_schedule == SP_LR_COSINE;
+}
+static bool step(const void *r)
+{
+    return ((const sp_recipe *)r)->lr_schedule == SP_LR_STEP;
+}
+static bool sltt_k(const void *r)
+{
+    return ((const sp_recipe *)r)->method == SP_METHOD_SLTT_K;
+}
+static bool adaptive(const void *r)
+{
+    return sltt_k(r) && ((const sp_recipe *)r)->adaptive;
+}
+static bool online(const void *r)
+{
+    sp_method m = ((const sp_recipe *)r)->method;
+    return m == SP_METHOD_SLTT || m == SP_METHOD_OTTT;
+}
+static bool bptt(const void *r)
+{
+    return ((const sp_recipe *)r)->method == SP_METHOD_BPTT;
+}
+static bool has_mse(const void *r)
+{
+    return ((const sp_recipe *)r)->w_mse > 0;
+}
+
+/* A number, or "adaptive" with spike_share, min_steps, max_steps. */
+static sp_status read_backprop_steps(void *base, const sp_yaml *v, sp_error *err)
+{
+    sp_recipe *r = base;
+    r->adaptive = v->kind == SP_YAML_STRING && strcmp(v->text, "adaptive") == 0;
+    if (!r->adaptive && (v->kind != SP_YAML_INT || v->integer < 1 || v->integer > 4096))
+        return sp_yaml_fail(v, err,
+                            "\"backprop_steps\" must be a number of time steps, or adaptive; the number is 1 "
+                            "to 4096");
+    r->backprop_steps = r->adaptive ? r->backprop_steps : v->integer;
+    return SP_OK;
+}
+
+static void print_backprop_steps(const void *base, sp_text *out)
+{
+    const sp_recipe *r = base;
+    if (r->adaptive)
+        sp_text_add(out, "adaptive");
+    else
+        sp_text_add(out, "%lld", (long long)r->backprop_steps);
+}
+
+/* true, false, or the share of memory that is to be saved. */
+static sp_status read_recompute(void *base, const sp_yaml *v, sp_error *err)
+{
+    double *share = &((sp_recipe *)base)->recompute;
+    bool number = v->kind == SP_YAML_INT || v->kind == SP_YAML_FLOAT;
+    if (!number && v->kind != SP_YAML_BOOL)
+        return sp_yaml_fail(v, err, "\"recompute\" must be true, false or a share from 0 to 1");
+    *share = (double)v->integer;
+    return number ? sp_yaml_to_float(v, "recompute", 0, 1, share, err) : SP_OK;
+}
+
+static void print_recompute(const void *base, sp_text *out)
+{
+    double share = ((const sp_recipe *)base)->recompute;
+    if (share > 0 && share < 1)
+        sp_text_number(out, share);
+    else
+        sp_text_add(out, "%s", share > 0 ? "true" : "false");
+}
+
+static sp_status read_mse_target(void *base, const sp_yaml *v, sp_error *err)
+{
+    sp_recipe *r = base;
+    r->mse_one_hot = v->kind == SP_YAML_STRING && strcmp(v->text, "one_hot") == 0;
+    if (r->mse_one_hot)
+        return SP_OK;
+    if (v->kind != SP_YAML_INT && v->kind != SP_YAML_FLOAT)
+        return sp_yaml_fail(v, err, "\"mse_target\" must be one_hot or a number, the target of every class");
+    return sp_yaml_to_float(v, "mse_target", -1e6, 1e6, &r->mse_target, err);
+}
+
+static void print_mse_target(const void *base, sp_text *out)
+{
+    const sp_recipe *r = base;
+    if (r->mse_one_hot)
+        sp_text_add(out, "one_hot");
+    else
+        sp_text_number(out, r->mse_target);
+}
+
+static const sp_field schedule[] = {
+    {SPI_CHOICE("method", method, "sltt", "sltt-k", "bptt", "ottt"), .initial = "sltt",
+     .help = "How gradients are computed: at every time step, at K drawn ones, through time, or with "
+             "traces."},
+    {SPI_INT("time_steps", time_steps, 1, 4096), .initial = "4", .help = "Time steps of a sample, T."},
+    {SPI_OTHER("backprop_steps", read_backprop_steps, print_backprop_steps,
+               "whole number, 1 to 4096, or `adaptive`"),
+     .initial = "1", .sample = "2", .applies = sltt_k, .needs = "schedule.method: sltt-k",
+     .help = "The K of SLTT-K; adaptive: K follows from the spikes."},
+    {SPI_BOOL("online_update", online_update), .initial = "false", .applies = online,
+     .needs = "schedule.method: sltt or ottt", .help = "An optimizer step at every time step."},
+    {SPI_INT("truncate", truncate, 0, 4096), .initial = "0", .applies = bptt,
+     .needs = "schedule.method: bptt", .help = "Time steps of a block of truncated BPTT; 0: all."},
+    {SPI_OTHER("recompute", read_recompute, print_recompute, "true, false, or number, 0 to 1"),
+     .initial = "false", .sample = "0.25", .applies = bptt, .needs = "schedule.method: bptt",
+     .help = "Share of the inputs of batch norms that is computed again instead of kept."},
+    {SPI_FLOAT("spike_share", spike_share, 0, 1), .initial = "0.5", .applies = adaptive,
+     .needs = "schedule.backprop_steps: adaptive",
+     .help = "Share of the spikes that the drawn time steps are to cover."},
+    {SPI_INT("min_steps", min_steps, 1, 4096), .initial = "1", .applies = adaptive,
+     .needs = "schedule.backprop_steps: adaptive", .help = "The smallest K."},
+    {SPI_INT("max_steps", max_steps, 1, 4096), .follows = "time_steps", .applies = adaptive,
+     .needs = "schedule.backprop_steps: adaptive", .help = "The largest K."},
+};
+static const sp_fields schedule_fields = SPI_FIELDS("schedule", schedule, schedule);
+
+static const sp_field precision[] = {
+    {SPI_CHOICE("activations", half, "float", "half"), .initial = "float",
+     .help = "Storage of potentials and of activations that are kept for the backward pass."},
+};
+static const sp_fields precision_fields = SPI_FIELDS("precision", precision, precision);
+
+static const sp_field monitor[] = {
+    {SPI_OTHER("fidelity", spi_recipe_read_fidelity, spi_recipe_print_fidelity,
+               "whole number, or map with `every`, `reference`, `methods`"),
+     .sample = "{every: 7, reference: sltt, methods: [bptt, \"sltt-k:1\"]}",
+     .help = "Mini-batches between comparisons of gradients: those of `methods` with those of `reference` "
+             "(bptt or sltt)."},
+};
+static const sp_fields monitor_fields = SPI_FIELDS("monitor", monitor, monitor);
+
+static const sp_field loss[] = {
+    {SPI_FLOAT("mse", w_mse, 0, 1), .initial = "0",
+     .help = "Weight of the squared error; that of the cross entropy is 1 minus this."},
+    {SPI_OTHER("mse_target", read_mse_target, print_mse_target, "`one_hot`, or number, -1e6 to 1e6"),
+     .initial = "one_hot", .sample = "0.3", .applies = has_mse, .needs = "loss.mse above 0",
+     .help = "Target of the squared error."},
+};
+static const sp_fields loss_fields = SPI_FIELDS("loss", loss, loss);
+
+static const sp_field optimizer[] = {
+    {SPI_CHOICE("name", adamw, "sgd", "adamw"), .initial = "sgd", .help = "The optimizer."},
+    {SPI_FLOAT("lr", lr, 0, 1e6), .follows = "name",
+     .help = "Learning rate; 0.1 for sgd and 0.001 for adamw unless it is given."},
+    {SPI_FLOAT("momentum", momentum, 0, 1), .initial = "0.9", .applies = sgd, .needs = "optimizer.name: sgd",
+     .help = "Momentum of SGD."},
+    {SPI_FLOAT("weight_decay", weight_decay, 0, 1e3), .initial = "0", .help = "Weight decay."},
+    {SPI_FLOAT("beta1", beta1, 0, 0.9999999), .initial = "0.9", .applies = adamw,
+     .needs = "optimizer.name: adamw", .help = "Decay of the first moment."},
+    {SPI_FLOAT("beta2", beta2, 0, 0.9999999), .initial = "0.999", .applies = adamw,
+     .needs = "optimizer.name: adamw", .help = "Decay of the second moment."},
+    {SPI_FLOAT("eps", eps, 1e-30, 1), .initial = "1e-8", .applies = adamw, .needs = "optimizer.name: adamw",
+     .help = "Added to the root of the second moment."},
+};
+static const sp_fields optimizer_fields = SPI_FIELDS("optimizer", optimizer, optimizer);
+
+static const sp_field lr_schedule[] = {
+    {SPI_CHOICE("name", lr_schedule, "constant", "cosine", "step"), .initial = "cosine",
+     .help = "How the learning rate changes."},
+    {SPI_INT("epochs", lr_period, 1, 1000000), .follows = "epochs of the recipe", .applies = cosine,
+     .needs = "lr_schedule.name: cosine",
+     .help = "Epochs of the half wave of a cosine; after them the rate stays at its minimum."},
+    {SPI_INT("every", lr_step, 1, 1000000), .initial = "30", .applies = step,
+     .needs = "lr_schedule.name: step", .help = "Epochs between drops."},
+    {SPI_FLOAT("gamma", lr_gamma, 0, 1), .initial = "0.1", .applies = step, .needs = "lr_schedule.name: step",
+     .help = "Factor of a drop."},
+    {SPI_FLOAT("min", lr_min, 0, 1e6), .initial = "0", .applies = cosine, .needs = "lr_schedule.name: cosine",
+     .help = "The smallest learning rate."},
+    {SPI_CHOICE("per", lr_per_batch, "epoch", "batch"), .initial = "epoch", .applies = cosine,
+     .needs = "lr_schedule.name: cosine", .help = "When a cosine changes the rate."},
+};
+static const sp_fields lr_schedule_fields = SPI_FIELDS("lr_schedule", lr_schedule, lr_schedule);
+
+#define TABLE(k, t) .key = k, .kind = SP_FIELD_TABLE, .table = t
+static const sp_field recipe[] = {
+    {SPI_TEXT("name", name), .initial = "unnamed", .help = "Name of the run."},
+    {SPI_OTHER("about", NULL, NULL, "text"), .help = "A description for the reader."},
+    {SPI_OTHER("base", NULL, NULL, "file name"), .help = "Another recipe, from which every key is taken that "
+                                                         "this one does not have."},
+    {TABLE("data", &spi_recipe_data_fields)},
+    {TABLE("neuron", &sp_neuron_fields), .at = offsetof(sp_recipe, neuron)},
+    {TABLE("schedule", &schedule_fields)},
+    {TABLE("precision", &precision_fields)},
+    {TABLE("monitor", &monitor_fields)},
+    {TABLE("loss", &loss_fields)},
+    {TABLE("optimizer", &optimizer_fields)},
+    {TABLE("lr_schedule", &lr_schedule_fields)},
+    {SPI_INT("batch", batch, 1, 1 << 20), .initial = "128", .help = "Samples of a mini-batch."},
+    {SPI_INT("eval_batch", eval_batch, 1, 1 << 20), .follows = "batch",
+     .help = "Samples of a mini-batch of the test data."},
+    {SPI_INT("epochs", epochs, 1, 1000000), .initial = "1", .help = "Passes over the training data."},
+    {SPI_INT("seed", seed, 0, 0x7fffffff), .initial = "2022", .help = "Seed of everything that is drawn."},
+    {SPI_INT("checkpoint_every", checkpoint_every, 0, 1000000000), .initial = "0",
+     .help = "Mini-batches between checkpoints; 0: at the end of each epoch only."},
+    {SPI_INT("log_every", log_every, 1, 1000000000), .initial = "50",
+     .help = "Mini-batches between lines of metrics.jsonl."},
+    {SPI_TEXT("init_from", init_from), .help = "Weights that training starts from, a safetensors file."},
+    {SPI_TEXT("plugins_path", plugins_path), .help = "Folders of plugins, separated by colons."},
+    {SPI_OTHER("plugins", spi_recipe_read_plugins, spi_recipe_print_plugins, "map of op to variant"),
+     .sample = "{\"*\": reference}", .help = "Kernels to use, such as gemm: gemm_clblast."},
+    {SPI_OTHER("network", NULL, NULL, "file name, or list of layers"), .help = "The network; "
+                                                                               "recipes/README.md lists the "
+                                                                               "layers and their keys."},
+};
+const sp_fields spi_recipe_fields = SPI_FIELDS("the recipe", root, recipe);
+
+static void document(const sp_fields *table, const char *prefix, sp_text *out)
+{
+    for (size_t i = 0; i < table->n; i++) {
+        const sp_field *f = &table->items[i];
+        if (f->kind == SP_FIELD_TABLE) {
+            char inner[64];
+            snprintf(inner, sizeof inner, "%s%s.", prefix, f->key);
+            document(f->table, inner, out);
+            continue;
+        }
+        sp_text_add(out, "| `%s%s` | ", prefix, f->key);
+        sp_field_type(f, out);
+        sp_text_add(out,
+                    f->follows   ? " | follows `%s` | "
+                    : f->initial ? " | `%s` | "
+                                 : " | %s | ",
+                    f->follows   ? f->follows
+                    : f->initial ? f->initial
+                                 : "");
+        sp_text_add(out, "%s", f->help);
+        sp_text_add(out, f->needs ? " Needs `%s`.|\n" : " |\n", f->needs);
+    }
+}
+
+void sp_recipe_document(sp_text *out)
+{
+    sp_text_add(out, "# Keys of a recipe\n\n"
+                     "This page is written by `spikeport recipe`, from the table that recipes are read with. "
+                     "A key is written in its section or set as `--set SECTION.KEY=VALUE`. "
+                     "A default that follows another key is not stored with a run, so that it keeps "
+                     "following "
+                     "that key.\n\n"
+                     "| key | type | default | meaning |\n| --- | --- | --- | --- |\n");
+    document(&spi_recipe_fields, "", out);
+}

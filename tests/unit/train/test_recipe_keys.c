@@ -1,0 +1,240 @@
+/* Every key of a recipe, driven from the tables: a new row is covered without an edit here. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "train/recipe_keys.h"
+
+static sp_error err;
+static const char *const base = "data: {name: synthetic}\n"
+                                "network: [{type: flatten}, {type: linear, out: 4}, {type: lif}, {type: "
+                                "linear, out: 10}]\n";
+
+/* What some keys need beside them. */
+static const char *const contexts[][3] = {
+    {NULL},
+    {"schedule.method=sltt-k", "schedule.time_steps=6"},
+    {"schedule.method=sltt-k", "schedule.time_steps=6", "schedule.backprop_steps=adaptive"},
+    {"schedule.method=bptt"},
+    {"optimizer.name=adamw"},
+    {"lr_schedule.name=step"},
+    {"loss.mse=0.5"},
+    {"neuron.reset=hard"},
+    {"neuron.model=cuba_lif", "neuron.tau_syn=2"},
+    {"neuron.model=alif", "neuron.tau_a=2", "neuron.beta=1"},
+    {"neuron.model=other"},
+    {"data.name=cifar10-dvs"},
+};
+enum { CONTEXTS = sizeof contexts / sizeof *contexts };
+
+static sp_status load(const char *text, const char *const *context, const char *set, sp_recipe *r)
+{
+    const char *sets[4];
+    size_t n = 0;
+    while (n < 3 && context && context[n])
+        sets[n] = context[n], n++;
+    if (set)
+        sets[n++] = set;
+    memset(&err, 0, sizeof err);
+    return sp_recipe_parse("r.yaml", text, strlen(text), sets, n, r, &err);
+}
+
+/* The k-th value to try for a row; false: there are no more. */
+static bool value_of(const sp_field *f, int k, char *out, size_t size)
+{
+    double low = f->low;
+    if (f->sample || f->kind == SP_FIELD_TEXT || f->kind == SP_FIELD_NAME)
+        snprintf(out, size, "%s", f->sample ? f->sample : f->kind == SP_FIELD_NAME ? "atan" : "/a b #1: *x");
+    else if (f->kind == SP_FIELD_INT)
+        snprintf(out, size, "%.0f", f->initial && strtod(f->initial, NULL) == low + 1 ? low + 2 : low + 1);
+    else if (f->kind == SP_FIELD_FLOAT)
+        snprintf(out, size, "%.17g", low <= 0.3 && f->high >= 0.3 ? 0.3 : low * 1.5);
+    else if (f->kind == SP_FIELD_BOOL)
+        snprintf(out, size, "%s", strcmp(f->initial, "true") == 0 ? "false" : "true");
+    else if (f->kind == SP_FIELD_CHOICE) {
+        int i = 0, left = k;
+        while (f->names[i] && (strcmp(f->names[i], f->initial) == 0 || left-- > 0))
+            i++;
+        snprintf(out, size, "%s", f->names[i] ? f->names[i] : "");
+        return f->names[i] != NULL;
+    } else
+        cr_assert_fail("key \"%s\" has a form of its own, and no sample for this test", f->key);
+    return k == 0;
+}
+
+static void expect_equal(const sp_fields *table, const void *a, const void *b)
+{
+    for (size_t i = 0; i < table->n; i++) {
+        const sp_field *f = &table->items[i];
+        const char *at = (const char *)a + f->at, *bt = (const char *)b + f->at;
+        cr_assert(!f->follows || sp_fields_given(table, a, f->key) == sp_fields_given(table, b, f->key), "%s",
+                  f->key);
+        if (f->kind == SP_FIELD_TABLE)
+            expect_equal(f->table, at, bt);
+        else if (f->kind == SP_FIELD_TEXT) {
+            const char *s = *(const char *const *)at, *t = *(const char *const *)bt;
+            cr_assert(s == t || (s && t && strcmp(s, t) == 0), "%s", f->key);
+        } else if (f->kind != SP_FIELD_OTHER)
+            cr_assert(memcmp(at, bt, f->size) == 0, "%s", f->key);
+        else if (f->print) {
+            sp_text s = {0}, t = {0};
+            f->print(a, &s);
+            f->print(b, &t);
+            cr_assert_str_eq(s.s, t.s);
+            sp_text_free(&s);
+            sp_text_free(&t);
+        }
+    }
+}
+
+static char *print(const sp_recipe *r)
+{
+    sp_text t = {0};
+    sp_recipe_print(r, &t);
+    cr_assert(!t.failed);
+    return t.s;
+}
+
+static void expect_round_trip(const sp_recipe *r, const char *path)
+{
+    sp_recipe again;
+    char *text = print(r);
+    cr_assert_eq(load(text, NULL, NULL, &again), SP_OK, "%s: %s\n%s", path, err.text, text);
+    expect_equal(&spi_recipe_fields, r, &again);
+    cr_assert_str_eq(r->network_text, again.network_text);
+    sp_recipe_free(&again);
+    sp_free(text);
+}
+
+/* One key set to another value than its default, in the first context that takes it. */
+static void check_key(const sp_field *f, const char *path)
+{
+    sp_recipe r, plain;
+    char value[128], set[256];
+    bool taken = false;
+    for (int k = 0; value_of(f, k, value, sizeof value); k++)
+        for (int c = 0; c < CONTEXTS; c++) {
+            snprintf(set, sizeof set, "%s=%s", path, value);
+            if (load(base, contexts[c], set, &r) != SP_OK)
+                continue;
+            cr_assert_eq(load(base, contexts[c], NULL, &plain), SP_OK);
+            char *with = print(&r), *without = print(&plain);
+            taken = taken || strcmp(with, without) != 0;
+            expect_round_trip(&r, set);
+            sp_free(with);
+            sp_free(without);
+            sp_recipe_free(&r);
+            sp_recipe_free(&plain);
+        }
+    cr_assert(taken, "%s is refused in every context, or read and not written; last: %s", set, err.text);
+}
+
+static void check_keys(const sp_fields *table, const char *prefix)
+{
+    for (size_t i = 0; i < table->n; i++) {
+        const sp_field *f = &table->items[i];
+        char *path = sp_format("%s%s%s", prefix, *prefix ? "." : "", f->key);
+        if (f->kind == SP_FIELD_TABLE)
+            check_keys(f->table, path);
+        else if (f->kind != SP_FIELD_OTHER || f->print)
+            check_key(f, path);
+        sp_free(path);
+    }
+}
+
+Test(recipe_keys, every_key_is_read_printed_and_read_again)
+{
+    check_keys(&spi_recipe_fields, "");
+}
+
+Test(recipe_keys, a_printed_recipe_with_a_setting_is_the_short_one_with_it)
+{
+    static const char *const sets[] = {
+        "epochs=5",        "batch=3",      "schedule.time_steps=7", "optimizer.name=adamw",
+        "neuron.v_th=0.3", "neuron.tau=2", "neuron.surrogate=atan", "network.2.tau=3",
+        "data.classes=4"};
+    for (int c = 0; c < CONTEXTS; c++)
+        for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
+            sp_recipe shorter, full, changed;
+            if (load(base, contexts[c], sets[i], &changed) != SP_OK)
+                continue;
+            cr_assert_eq(load(base, contexts[c], NULL, &shorter), SP_OK, "%s", err.text);
+            char *text = print(&shorter);
+            cr_assert_eq(load(text, NULL, sets[i], &full), SP_OK, "%s", err.text);
+            expect_equal(&spi_recipe_fields, &full, &changed);
+            expect_equal(&sp_neuron_fields, &full.network.layers[2].neuron,
+                         &changed.network.layers[2].neuron);
+            sp_recipe_free(&shorter);
+            sp_recipe_free(&changed);
+            sp_recipe_free(&full);
+            sp_free(text);
+        }
+}
+
+Test(recipe_keys, a_cosine_stays_at_its_end)
+{
+    sp_recipe r;
+    static const char *const longer[] = {"epochs=6", "lr_schedule.epochs=2", "lr_schedule.min=0.01"};
+    cr_assert_eq(load(base, longer, NULL, &r), SP_OK, "%s", err.text);
+    cr_assert_float_eq(sp_recipe_lr(&r, 2, 0, 1), 0.01, 1e-12);
+    cr_assert_float_eq(sp_recipe_lr(&r, 3, 0, 1), 0.01, 1e-12);
+    cr_assert_float_eq(sp_recipe_lr(&r, 5, 0, 1), 0.01, 1e-12);
+    sp_recipe_free(&r);
+}
+
+Test(recipe_keys, what_would_have_no_effect_is_refused_from_the_command_line)
+{
+    static const char *const vain[][2] = {
+        {"optimizer.beta1=0.5", "--set optimizer.beta1:1:17: \"beta1\" would have no effect"},
+        {"lr_schedule.gamma=0.5", "lr_schedule.name: step"},
+        {"schedule.backprop_steps=2", "schedule.method: sltt-k"},
+        {"neuron.surrogate=atan", "network.N.surrogate"},
+        {"loss.mse_target=.nan", "--set loss.mse_target:1:17: "},
+        {"neuron.tau=.inf", "--set neuron.tau:1:12: "},
+        {"lr_schedule.epochs=x", "--set lr_schedule.epochs:1:20: \"epochs\" must be a whole number"},
+    };
+    static const char *const own = "data: {name: synthetic}\n"
+                                   "network: [{type: flatten}, {type: lif, surrogate: triangle}, {type: "
+                                   "linear, out: 10}]\n";
+    sp_recipe r;
+    for (size_t i = 0; i < sizeof vain / sizeof *vain; i++) {
+        cr_assert_eq(load(own, NULL, vain[i][0], &r), SP_E_CONFIG, "accepted: %s", vain[i][0]);
+        cr_assert(strstr(err.text, vain[i][1]), "%s: %s", vain[i][0], err.text);
+    }
+    static const char *const cifar = "data: {name: cifar10}\nnetwork: [{type: flatten}, {type: linear, out: "
+                                     "10}]\n";
+    cr_assert_eq(load(cifar, NULL, "data.classes=7", &r), SP_E_CONFIG);
+    cr_assert_eq(load(cifar, NULL, "neuron.v_th=2", &r), SP_E_CONFIG);
+}
+
+Test(recipe_keys, text_is_taken_as_it_stands)
+{
+    static const char *const values[][2] = {{"/data/run #3", "/data/run #3"},
+                                            {"/data/a: b", "/data/a: b"},
+                                            {"*x", "*x"},
+                                            {"12", "12"},
+                                            {"\"/a #b\"", "/a #b"},
+                                            {"[a]", "[a]"}};
+    sp_recipe r;
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+        char set[64];
+        snprintf(set, sizeof set, "data.path=%s", values[i][0]);
+        cr_assert_eq(load(base, NULL, set, &r), SP_OK, "%s", err.text);
+        cr_assert_str_eq(r.data.path, values[i][1]);
+        sp_recipe_free(&r);
+    }
+}
+
+Test(recipe_keys, the_documentation_is_generated)
+{
+    sp_text t = {0};
+    char *page = NULL;
+    size_t n = 0;
+    sp_recipe_document(&t);
+    cr_assert_eq(sp_file_read(SP_TEST_SOURCE_DIR "/docs/RECIPE.md", 1 << 20, &page, &n, &err), SP_OK, "%s",
+                 err.text);
+    cr_assert_str_eq(page, t.s, "docs/RECIPE.md is not of this table: spikeport recipe > docs/RECIPE.md");
+    sp_free(page);
+    sp_text_free(&t);
+}
