@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/paths.h"
 #include "base/suggest.h"
 #include "cli/reproduce.h"
 #include "config/yaml.h"
@@ -215,7 +216,7 @@ static sp_status find_target(const char *word, char **path, char **name, sp_erro
         *name = sp_strndup(from, strcspn(from, "."));
         return *path && *name ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory");
     }
-    char *folder = sp_own_folder("recipes/reproduce"), *names[MOST_TARGETS];
+    char *folder = sp_own_data("recipes/reproduce"), *names[MOST_TARGETS];
     size_t n = folder ? list_targets(folder, names) : 0;
     sp_text all = {0};
     for (size_t i = 0; i < n; i++) {

@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/paths.h"
 #include "registry/store.h"
 
 enum { MAX_FILE_BYTES = 1 << 20 };
@@ -148,15 +149,8 @@ sp_status sp_registry_scan(sp_registry *reg, const char *path, sp_origin origin,
 
 sp_status sp_registry_scan_own_folders(sp_registry *reg, sp_error *err)
 {
-    char exe[PATH_MAX], folder[PATH_MAX + 64];
-    ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
-    if (n <= 0)
-        return SP_OK; // no /proc: paths and SPIKEPORT_PLUGIN_PATH remain
-    exe[n] = '\0';
-    bool in_build_tree = strncmp(exe, SP_BUILD_DIR "/", sizeof SP_BUILD_DIR) == 0;
-    if (in_build_tree)
-        return sp_registry_scan(reg, SP_BUILD_DIR "/lib/spikeport/plugins", SP_ORIGIN_BUILTIN, false, err);
-    *strrchr(exe, '/') = '\0';
-    snprintf(folder, sizeof folder, "%s/" SP_BIN_TO_LIB "/spikeport/plugins", exe);
-    return sp_registry_scan(reg, folder, SP_ORIGIN_BUILTIN, false, err);
+    char *folder = sp_own_plugins();
+    sp_status st = folder ? sp_registry_scan(reg, folder, SP_ORIGIN_BUILTIN, false, err) : SP_OK;
+    sp_free(folder);
+    return st;
 }

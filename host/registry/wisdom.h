@@ -43,10 +43,6 @@ void sp_wisdom_entry_free(sp_wisdom_entry **e);
 /* Adds a row and returns it; NULL when memory is out. tune_values NULL: the defaults. */
 sp_wisdom_row *sp_wisdom_add_row(sp_wisdom_entry *e, const sp_variant *v, const int64_t *tune_values);
 
-/* The folder of that name beside the installed program's data, or of the source tree while running from the
- * build tree; sp_free; NULL where it cannot be told. */
-char *sp_own_folder(const char *name);
-
 /* Reads what there is for dev into reg->wisdom: SPIKEPORT_WISDOM_PATH's folders, those that come with the
  * program, the user's own file. Whatever is wrong in a file is a warning with its line. Fails only when
  * memory runs out. [setup] */

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +15,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/paths.h"
 #include "registry/wisdom_internal.h"
 
 void sp_wisdom_list_free(sp_wisdom_list *l)
@@ -177,22 +177,9 @@ static sp_status read_paths(sp_wisdom *w, const sp_device *dev, const char *path
     return st;
 }
 
-char *sp_own_folder(const char *name)
-{
-    char exe[PATH_MAX];
-    ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
-    if (n <= 0)
-        return NULL;
-    exe[n] = '\0';
-    if (strncmp(exe, SP_BUILD_DIR "/", sizeof SP_BUILD_DIR) == 0)
-        return sp_format(SP_SOURCE_DIR "/%s", name);
-    *strrchr(exe, '/') = '\0';
-    return sp_format("%s/" SP_BIN_TO_DATA "/spikeport/%s", exe, name);
-}
-
 static sp_status read_own_folder(sp_wisdom *w, const sp_device *dev, sp_error *err)
 {
-    char *folder = sp_own_folder("wisdom");
+    char *folder = sp_own_data("wisdom");
     sp_status st = folder ? read_folder(w, dev, folder, err) : SP_OK;
     sp_free(folder);
     return st;
