@@ -16,6 +16,8 @@
 #include "op/lowered.h"
 
 enum { MAX_CONFIGS = 256, MAX_OF_VARIANT = 64, MAX_ROUNDS = 31 };
+static const uint64_t library_ns =
+    15000000000u;                 /* what a library may need to compile, and no one can stop it */
 static const double hopeless = 4; /* times slower than the incumbent: one launch tells enough */
 static const double worthwhile =
     0.98; /* a candidate must be this much of the incumbent's time to take its place */
@@ -50,9 +52,14 @@ void sp_tuner_fini(sp_tuner *t)
     t->n_history = 0;
 }
 
+static bool is_too_late(const sp_tuner *t, uint64_t need_ns)
+{
+    return t->o.deadline_ns && sp_clock_ns() + need_ns >= t->o.deadline_ns;
+}
+
 bool sp_tune_is_over(const sp_tuner *t)
 {
-    return (t->o.stop && *t->o.stop) || (t->o.deadline_ns && sp_clock_ns() >= t->o.deadline_ns);
+    return (t->o.stop && *t->o.stop) || is_too_late(t, t->longest_ns);
 }
 
 /* ---- candidates ---- */
@@ -76,13 +83,16 @@ static int list_of_variant(sp_tuner *t, sp_variant *v, const sp_op_call *call, i
     return n;
 }
 
+/* Without the check before use: every candidate is compared when its turn comes. */
 static sp_variant *choice_of_score(sp_tuner *t, const sp_op_call *call)
 {
-    struct sp_wisdom *w = t->reg->wisdom;
+    sp_registry before = *t->reg;
     sp_variant *v = NULL;
     t->reg->wisdom = NULL;
+    t->reg->trust = NULL;
     sp_select(t->reg, t->dev, call, &v, NULL, 0, NULL);
-    t->reg->wisdom = w;
+    t->reg->wisdom = before.wisdom;
+    t->reg->trust = before.trust;
     return v;
 }
 
@@ -131,13 +141,21 @@ bool sp_tune_is_complete(sp_tuner *t, const sp_op_call *call, const sp_wisdom_en
 
 /* ---- what was slow elsewhere ---- */
 
-static struct sp_tune_history *history_of(sp_tuner *t, const config *c)
+static struct sp_tune_history *find_history(sp_tuner *t, const config *c)
 {
     for (size_t i = 0; i < t->n_history; i++) {
         struct sp_tune_history *h = &t->history[i];
         if (h->c.v == c->v && memcmp(h->c.tunes, c->tunes, sizeof c->tunes) == 0)
             return h;
     }
+    return NULL;
+}
+
+static struct sp_tune_history *history_of(sp_tuner *t, const config *c)
+{
+    struct sp_tune_history *found = find_history(t, c);
+    if (found)
+        return found;
     struct sp_tune_history *added = sp_array_push(&t->history, t->n_history, sizeof *added);
     if (!added)
         return NULL;
@@ -292,14 +310,18 @@ static sp_status try_config(tuning *g, const config *c, sp_error *err)
     sp_error why = {0};
     if (!r)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory while tuning");
-    if (sp_tune_is_over(g->t)) {
+    bool is_new_library = c->v->kind == SP_VARIANT_LIBRARY && !find_history(g->t, c);
+    if (sp_tune_is_over(g->t) || (is_new_library && is_too_late(g->t, library_ns))) {
         snprintf(r->reason, sizeof r->reason, "%s: the time was over", not_timed);
         return SP_OK;
     }
     if ((g->best_row >= 0 && is_left_out(g->t, c, r->reason, sizeof r->reason)) ||
         has_hopeless_defaults(g, c, r->reason, sizeof r->reason))
         return SP_OK;
+    uint64_t start = sp_clock_ns();
     sp_status st = measure(g, c, row, &why);
+    uint64_t took = sp_clock_ns() - start;
+    g->t->longest_ns = took > g->t->longest_ns ? took : g->t->longest_ns;
     if (st == SP_OK)
         return SP_OK;
     if (!is_candidates_fault(st)) {
@@ -307,6 +329,8 @@ static sp_status try_config(tuning *g, const config *c, sp_error *err)
             *err = why;
         return st;
     }
+    if (st == SP_E_MISMATCH && c->is_default)
+        sp_variant_refuse(c->v, why.text); // nor is it the score's choice
     snprintf(g->e->rows[row].reason, sizeof r->reason, "%s%.180s", st == SP_E_MISMATCH ? "wrong: " : "",
              why.text);
     return SP_OK;

@@ -21,11 +21,12 @@ typedef struct sp_tuner {
     sp_tune_options o;
     struct sp_tune_history *history;
     size_t n_history;
-    int64_t n_timed; /* candidates */
+    int64_t n_timed;     /* candidates */
+    uint64_t longest_ns; /* that a candidate took, its compilation included */
 } sp_tuner;
 void sp_tuner_fini(sp_tuner *t);
 
-/* Whether time is over or the person wants to stop. */
+/* Whether the person wants to stop, or the time left is shorter than the longest candidate so far. */
 bool sp_tune_is_over(const sp_tuner *t);
 
 /* Libraries keep their settings for the whole process, so values of their tunables other than the defaults

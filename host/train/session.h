@@ -20,6 +20,7 @@ typedef struct sp_session_options {
     int share;                   /* which; drops out other neurons than its neighbours */
     bool no_wisdom;              /* kernels by score, whatever was measured */
     bool no_train;               /* evaluation only */
+    bool unchecked;              /* kernels are not compared with the references before they are chosen */
     bool unlimited;              /* plans for any amount of device memory; they cannot be run */
 } sp_session_options;
 

@@ -50,7 +50,7 @@ expect_err "1 candidates timed"
 # What is wrong is not timed.
 run tune --op scale --shape "M=3 C=5" --plugins "$recipes/../tests/plugin/fixtures/wrong_result.cl" --rounds 1
 expect_code 0
-expect_out "refused: "
+expect_out "wrong: "
 
 run tune --op scale --shape "$scale" --plugins "$template" --force --rounds 1 # or the later one may be the fastest, and gone
 expect_code 0
@@ -97,6 +97,14 @@ run plugins why scale --shape "$scale" --plugins "$template"
 expect_code 0
 expect_err "$file:1: not an entry of wisdom"
 expect_out "wisdom: "
+
+# The budget holds with nothing compiled so far: opening the recipe and compiling candidates count.
+start=$(date +%s)
+called="tune --budget 15" code=0
+POCL_CACHE_DIR="$work/cold" SPIKEPORT_CACHE_DIR="$work/cold-cache" "$program" tune "$recipes/synthetic_tiny.yaml" --budget 15 \
+    >"$work/out" 2>"$work/err" </dev/null || code=$?
+expect_code 0
+[ $(($(date +%s) - start)) -le 18 ] || fail "$(($(date +%s) - start)) s instead of 15 s"
 
 # A recipe within a budget: what was begun is finished or noted, the file stays valid, the next run goes on.
 run tune "$recipes/synthetic_tiny.yaml" --budget 1 --rounds 1
