@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 #include "base/log.h"
 #include "base/suggest.h"
 #include "spikeport/status.h"
@@ -38,25 +40,74 @@ static bool takes_value(const sp_arg *arg)
     return arg->kind != SP_ARG_FLAG && arg->kind != SP_ARG_SWITCH;
 }
 
+/* COLUMNS, else the terminal's, else 80. */
+static int width(void)
+{
+    const char *set = getenv("COLUMNS");
+    struct winsize size = {0};
+    int columns = set ? atoi(set) : 0;
+    if (columns <= 0 && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0)
+        columns = size.ws_col;
+    return columns <= 0 ? 80 : columns < 40 ? 40 : columns;
+}
+
+/* Words of text from column `at` on; further lines begin at `indent`. A line feed in the text is kept. */
+static void print_wrapped(FILE *to, const char *text, int at, int indent)
+{
+    const int right = width();
+    for (bool first = true; *text; first = false) {
+        int n = (int)strcspn(text, " \n");
+        if (!first && at + 1 + n > right) {
+            fprintf(to, "\n%*s", indent, "");
+            at = indent;
+        } else if (!first && at > indent) {
+            fputc(' ', to);
+            at++;
+        }
+        fwrite(text, 1, (size_t)n, to);
+        at += n;
+        text += n;
+        if (*text == '\n') {
+            fprintf(to, "\n%*s", indent, "");
+            at = indent;
+        }
+        text += *text != '\0';
+    }
+    fputc('\n', to);
+}
+
+void sp_args_print_row(FILE *to, const char *left, int column, const char *text)
+{
+    int at = fprintf(to, "  %-*s ", column, left);
+    print_wrapped(to, text, at, column + 3);
+}
+
 static void print_option(const sp_arg *arg)
 {
-    char left[64];
+    char left[64], text[400];
     snprintf(left, sizeof left, "%c%c%c --%s%s%s%s", arg->letter ? '-' : ' ', arg->letter ? arg->letter : ' ',
              arg->letter ? ',' : ' ', arg->kind == SP_ARG_SWITCH ? "[no-]" : "", arg->name,
              arg->placeholder ? " " : "", arg->placeholder ? arg->placeholder : "");
-    printf("  %-28s %s%s\n", left, arg->help, arg->kind == SP_ARG_LIST ? " (may be repeated)" : "");
+    snprintf(text, sizeof text, "%s%s", arg->help, arg->kind == SP_ARG_LIST ? " (may be repeated)" : "");
+    sp_args_print_row(stdout, left, 28, text);
 }
 
 static void print_help(const reading *r)
 {
     const sp_args *a = r->a;
-    printf("usage: spikeport %s %s\n\n%s\n\noptions:\n", a->command, a->synopsis, a->about);
+    printf("usage: spikeport %s ", a->command);
+    print_wrapped(stdout, a->synopsis, (int)strlen(a->command) + 18, 7);
+    putchar('\n');
+    print_wrapped(stdout, a->about, 0, 0);
+    puts("\noptions:");
     for (size_t i = 0; i < a->n_args; i++)
         print_option(&a->args[i]);
     for (size_t i = 0; i < 3; i++)
         print_option(&r->common[i]);
-    if (a->notes)
-        printf("\n%s\n", a->notes);
+    if (a->notes) {
+        putchar('\n');
+        print_wrapped(stdout, a->notes, 0, 0);
+    }
 }
 
 static const sp_arg *arg_at(const reading *r, size_t i)

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 enum { SP_ARGS_MAX = 64 };
 
@@ -49,6 +50,10 @@ typedef struct sp_args {
 /* Reads argv (argv[0] is the command). True: go on. False: help was printed or the use was wrong; end with
  * *exit_code. `rest` takes the positional arguments; NULL where there are none. */
 bool sp_args_parse(const sp_args *a, int argc, char **argv, sp_arg_list *rest, int *exit_code);
+
+/* A row of a table of help: `left` in a column of that width, and the text beside it, wrapped at the width of
+ * the terminal (COLUMNS, else what the terminal says, else 80). */
+void sp_args_print_row(FILE *to, const char *left, int column, const char *text);
 
 /* Wrong use found by the command itself: prints the message and where the help is, returns the exit code (2).
  */

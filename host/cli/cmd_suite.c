@@ -178,6 +178,7 @@ static sp_status run_all(sp_cli_suite *s, const char *selectors, sp_error *err)
     sp_device_list list;
     SP_TRY(sp_device_list_init(&list, err));
     bool *chosen = sp_alloc_array(list.n + 1, sizeof *chosen);
+    bool none = list.n == 0;
     sp_status st = chosen ? choose_devices(selectors, &list, chosen, err)
                           : SP_FAIL(err, SP_E_MEMORY, "out of memory for the list of devices");
     for (size_t i = 0; i < list.n && st == SP_OK; i++)
@@ -185,7 +186,7 @@ static sp_status run_all(sp_cli_suite *s, const char *selectors, sp_error *err)
             st = run_device(s, &list.items[i], err);
     sp_free(chosen);
     sp_device_list_fini(&list);
-    if (st == SP_OK && list.n == 0)
+    if (st == SP_OK && none)
         st = SP_FAIL(err, SP_E_DEVICE, "there is no OpenCL device; see spikeport devices");
     return st;
 }

@@ -23,8 +23,8 @@ static void print_help(FILE *to)
           "Trains spiking neural networks on any OpenCL device.\n\ncommands:\n",
           to);
     for (size_t i = 0; i < N_COMMANDS; i++)
-        fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].line);
-    fputs("\n\"spikeport COMMAND --help\" tells more about one. Results go to stdout, everything else to "
+        sp_args_print_row(to, commands[i].name, 10, commands[i].line);
+    fputs("\n\"spikeport COMMAND --help\" tells more about one. Results go to stdout,\neverything else to "
           "stderr.\n",
           to);
 }

@@ -150,7 +150,8 @@ static void note_failure(sp_loader *l, const task *t, size_t i, sp_status st, sp
     uint64_t place = (uint64_t)index * l->opt.batch + i;
     if (place >= l->failed_at)
         return;
-    sp_error_prefix(err, st, "while reading batch %zu of epoch %llu: ", index, (unsigned long long)t->epoch);
+    sp_error_prefix(err, st, "while reading batch %zu of epoch %llu: ", index + 1,
+                    (unsigned long long)t->epoch + 1);
     l->failed_at = place;
     l->failure = *err;
     l->failure.status = st; /* also when a reader forgot to fill in the record */

@@ -22,6 +22,26 @@ for command in "eval $work/quiet" "plan $recipe" "tune $recipe --budget 1" "draw
     expect_silent err
 done
 
+# Help fits the terminal.
+for command in "" devices train tune plan eval bench draw diff data plugins compile reproduce fidelity verify network curves; do
+    run $command --help
+    expect_code 0
+    awk 'length > 80 { exit 1 }' "$work/out" || fail "a line of help is longer than 80 columns"
+    called="$command --help with COLUMNS=60"
+    COLUMNS=60 "$program" ${command:-devices} --help | awk 'length > 60 && / [^ ]+ [^ ]+ [^ ]+$/ { exit 1 }' || fail "a line is too long"
+done
+
+# bench suite and diff
+run bench suite --only nosuch --out "$work/a/b"
+expect_code 2
+expect_err "conv.forward"
+run bench suite --level 0 --small --out "$work/a/b" --device 0
+expect_code 2
+run bench suite --level 0 --small --out "$work/a/b" --devices 0
+expect_code 0
+run bench diff "$work/a/b" "$work/a/b/records.jsonl"
+expect_code 0
+
 # lists of devices
 seventeen=0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0
 for list in , 0, ,0 0,,0 $seventeen; do
