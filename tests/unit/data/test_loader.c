@@ -244,7 +244,7 @@ Test(loader, an_error_comes_in_its_place_and_a_start_clears_it)
         cr_assert_eq(sp_loader_next(l, &b, &err), SP_E_DATA);
         cr_assert_null(b);
         cr_assert_eq(err.status, SP_E_DATA);
-        cr_assert_not_null(strstr(err.text, "batch 2 of epoch 7"), "%s", err.text);
+        cr_assert_not_null(strstr(err.text, "batch 3 of epoch 8"), "%s", err.text);
         cr_assert_not_null(strstr(err.text, "sample 9 is bad"), "%s", err.text);
     }
     cr_assert_eq(sp_loader_next(l, &b, NULL), SP_E_DATA);
@@ -274,7 +274,7 @@ Test(loader, the_first_error_in_order_counts_whatever_the_threads)
             sp_loader_release(l, b);
         }
         cr_assert_eq(good, 2);
-        cr_assert_not_null(strstr(err.text, "batch 2 of epoch 1: fake.bin: sample 47 is bad"), "%s",
+        cr_assert_not_null(strstr(err.text, "batch 3 of epoch 2: fake.bin: sample 47 is bad"), "%s",
                            err.text);
         start(l, 2, 4);
         b = next(l);
