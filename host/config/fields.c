@@ -158,6 +158,16 @@ sp_status sp_fields_read(const sp_fields *table, const sp_yaml *map, void *base,
     return SP_OK;
 }
 
+/* Whether a value is the default: setting that is never in vain. */
+static bool is_default(const sp_field *f, const void *base)
+{
+    sp_text text = {0};
+    sp_field_print(f, base, &text);
+    bool same = f->initial && text.s && strcmp(text.s, f->initial) == 0;
+    sp_text_free(&text);
+    return same;
+}
+
 sp_status sp_fields_check_sets(const sp_fields *table, const sp_yaml *map, const void *base, sp_error *err)
 {
     for (size_t i = 0; i < table->n; i++) {
@@ -167,7 +177,7 @@ sp_status sp_fields_check_sets(const sp_fields *table, const sp_yaml *map, const
             continue;
         if (f->kind == SP_FIELD_TABLE)
             SP_TRY(sp_fields_check_sets(f->table, value, (const char *)base + f->at, err));
-        else if (f->applies && sp_yaml_from_set(value) && !f->applies(base))
+        else if (f->applies && sp_yaml_from_set(value) && !f->applies(base) && !is_default(f, base))
             return sp_yaml_fail(value, err, "\"%s\" would have no effect; it needs %s", f->key, f->needs);
     }
     return SP_OK;

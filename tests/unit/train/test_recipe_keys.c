@@ -202,6 +202,12 @@ Test(recipe_keys, what_would_have_no_effect_is_refused_from_the_command_line)
         cr_assert_eq(load(own, NULL, vain[i][0], &r), SP_E_CONFIG, "accepted: %s", vain[i][0]);
         cr_assert(strstr(err.text, vain[i][1]), "%s: %s", vain[i][0], err.text);
     }
+    static const char *const neutral[] = {"schedule.truncate=0", "schedule.recompute=false",
+                                          "optimizer.beta1=0.9"};
+    for (size_t i = 0; i < sizeof neutral / sizeof *neutral; i++) {
+        cr_assert_eq(load(own, NULL, neutral[i], &r), SP_OK, "%s: %s", neutral[i], err.text);
+        sp_recipe_free(&r);
+    }
     static const char *const cifar = "data: {name: cifar10}\nnetwork: [{type: flatten}, {type: linear, out: "
                                      "10}]\n";
     cr_assert_eq(load(cifar, NULL, "data.classes=7", &r), SP_E_CONFIG);
