@@ -1,16 +1,14 @@
 /* Which recordings make up a split: class folders, or DVS128 Gesture's lists. Names and sizes only; what is
  * in a recording shows when it is read. */
-#include <dirent.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "data/events.h"
+#include "data/folder.h"
 
 enum { MOST_CLASSES = 65536, MOST_TEXT_BYTES = 1 << 24 };
 
@@ -35,53 +33,6 @@ static sp_status add(sp_recordings *list, sp_recording r, sp_error *err)
     return SP_OK;
 }
 
-static bool ends_in(const char *name, const char *ending)
-{
-    size_t n = strlen(name), m = strlen(ending);
-    return n > m && strcasecmp(name + n - m, ending) == 0;
-}
-
-typedef struct names {
-    char **items;
-    size_t n;
-} names;
-
-static void names_free(names *list)
-{
-    for (size_t i = 0; i < list->n; i++)
-        sp_free(list->items[i]);
-    sp_free(list->items);
-    *list = (names){0};
-}
-
-static sp_status names_add(names *list, const char *name, sp_error *err)
-{
-    char *copy = sp_strdup(name), **added = copy ? sp_array_push(&list->items, list->n, sizeof *added) : NULL;
-    if (!added) {
-        sp_free(copy);
-        return SP_FAIL(err, SP_E_MEMORY, "out of memory while listing a folder");
-    }
-    *added = copy;
-    list->n++;
-    return SP_OK;
-}
-
-/* Names in a folder that end in `ending`, in any case; NULL: all. Hidden ones are left out. */
-static sp_status read_folder(const char *path, const char *ending, names *out, sp_error *err)
-{
-    DIR *d = opendir(path);
-    const struct dirent *e;
-    sp_status st = SP_OK;
-    if (!d)
-        return SP_FAIL(err, SP_E_DATA, "%s: this folder cannot be listed: %s", path, strerror(errno));
-    while (st == SP_OK && (e = readdir(d)) != NULL) {
-        if (e->d_name[0] != '.' && (!ending || ends_in(e->d_name, ending)))
-            st = names_add(out, e->d_name, err);
-    }
-    closedir(d);
-    return st;
-}
-
 /* The last run of digits in a name: 12 of "cifar10_dog_12.aedat". Without digits 0. */
 static unsigned long long number_in(const char *name)
 {
@@ -101,17 +52,12 @@ static int by_number(const void *a, const void *b)
     return i < j ? -1 : i > j ? 1 : strcmp(x, y);
 }
 
-static int by_name(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 /* AEDAT 4 is not read; better said here than "no files". */
 static bool has_aedat4(const char *path)
 {
-    names files = {0};
-    bool found = read_folder(path, ".aedat4", &files, NULL) == SP_OK && files.n > 0;
-    names_free(&files);
+    sp_names files = {0};
+    bool found = sp_folder_list(path, sp_name_ends_in, ".aedat4", &files, NULL) == SP_OK && files.n > 0;
+    sp_names_free(&files);
     return found;
 }
 
@@ -125,34 +71,32 @@ static sp_status refuse_aedat4(const char *path, sp_error *err)
 }
 
 /* Folders inside `folder` that hold files of the ending. */
-static sp_status find_classes(const char *folder, const sp_class_layout *layout, names *out, sp_error *err)
+static sp_status find_classes(const char *folder, const sp_class_layout *layout, sp_names *out, sp_error *err)
 {
     const char *ending = layout->ending;
     sp_text empty = {0};
-    names all = {0};
-    sp_status st = read_folder(folder, NULL, &all, err);
+    sp_names all = {0};
+    sp_status st = sp_folder_list(folder, sp_name_is_folder, NULL, &all, err);
     for (size_t i = 0; st == SP_OK && i < all.n; i++) {
         char *path = sp_format("%s/%s", folder, all.items[i]);
-        names files = {0};
+        sp_names files = {0};
         if (!path)
             st = SP_FAIL(err, SP_E_MEMORY, "out of memory while listing a folder");
-        else if (sp_path_is_folder(path))
-            st = read_folder(path, ending, &files, err);
+        else
+            st = sp_folder_list(path, sp_name_ends_in, ending, &files, err);
         if (st == SP_OK && files.n)
-            st = names_add(out, all.items[i], err);
-        else if (st == SP_OK && sp_path_is_folder(path) && has_aedat4(path))
+            st = sp_names_add(out, all.items[i], err);
+        else if (st == SP_OK && has_aedat4(path))
             st = refuse_aedat4(path, err);
-        else if (st == SP_OK && sp_path_is_folder(path))
+        else if (st == SP_OK)
             sp_text_add(&empty, empty.n ? ", %s" : "%s", all.items[i]);
-        names_free(&files);
+        sp_names_free(&files);
         sp_free(path);
     }
     if (st == SP_OK && empty.n && out->n && layout->train)
         sp_log(SP_LOG_WARNING, "%s: folders without %s files are no classes: %s", folder, ending, empty.s);
     sp_text_free(&empty);
-    names_free(&all);
-    if (out->n)
-        qsort(out->items, out->n, sizeof *out->items, by_name);
+    sp_names_free(&all);
     if (st == SP_OK && out->n == 0 && has_aedat4(folder))
         st = refuse_aedat4(folder, err);
     if (st == SP_OK && (out->n < 2 || out->n > MOST_CLASSES))
@@ -165,7 +109,7 @@ static sp_status find_classes(const char *folder, const sp_class_layout *layout,
 }
 
 typedef struct class_files {
-    names files;
+    sp_names files;
     size_t first, end; /* of the split */
 } class_files;
 
@@ -177,7 +121,7 @@ static sp_status read_class(const char *folder, const char *name, const sp_class
     sp_status st;
     if (!path)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory while listing a folder");
-    st = read_folder(path, layout->ending, &c->files, err);
+    st = sp_folder_list(path, sp_name_ends_in, layout->ending, &c->files, err);
     if (st == SP_OK && c->files.n == 0)
         st = has_aedat4(path) ? refuse_aedat4(path, err)
                               : SP_FAIL(err, SP_E_DATA, "%s: no %s files in this folder; unpack the set anew",
@@ -217,13 +161,13 @@ static sp_status interleave(const char *folder, char *const *class_names, const 
 sp_status sp_list_classes(const char *folder, const sp_class_layout *layout, sp_recordings *out,
                           sp_error *err)
 {
-    names class_names = {0};
+    sp_names class_names = {0};
     class_files *classes = NULL;
     sp_status st = SP_OK;
     if (!layout->class_names)
         st = find_classes(folder, layout, &class_names, err);
     for (size_t k = 0; st == SP_OK && layout->class_names && k < layout->n_classes; k++)
-        st = names_add(&class_names, layout->class_names[k], err);
+        st = sp_names_add(&class_names, layout->class_names[k], err);
     SP_TRY_GOTO(st);
     classes = sp_alloc_array(class_names.n, sizeof *classes);
     if (!classes)
@@ -238,9 +182,9 @@ sp_status sp_list_classes(const char *folder, const sp_class_layout *layout, sp_
                      layout->split, layout->train ? "train" : "test");
 done:
     for (size_t k = 0; classes && k < class_names.n; k++)
-        names_free(&classes[k].files);
+        sp_names_free(&classes[k].files);
     sp_free(classes);
-    names_free(&class_names);
+    sp_names_free(&class_names);
     if (st != SP_OK)
         sp_recordings_free(out);
     return st;

@@ -12,16 +12,12 @@
 #include <sys/stat.h>
 #include "base/error.h"
 #include "base/mem.h"
+#include "data/folder.h"
 #include "data/image.h"
 #include "data/readers.h"
 
 enum { DEFAULT_SIZE = 224, MAX_SIZE = 4096, MAX_CLASSES = 65536 };
 static const size_t most_file_bytes = (size_t)256 << 20;
-
-typedef struct name_list {
-    char **items; /* sorted */
-    size_t n;
-} name_list;
 
 typedef struct entry {
     size_t path; /* in paths */
@@ -50,59 +46,12 @@ typedef struct images_state {
 
 /* ---- what is there ---- */
 
-static void names_free(name_list *l)
-{
-    for (size_t i = 0; i < l->n; i++)
-        sp_free(l->items[i]);
-    sp_free(l->items);
-    *l = (name_list){0};
-}
-
-static int by_name(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static bool is_folder(int at, const char *name)
-{
-    struct stat info;
-    return fstatat(at, name, &info, 0) == 0 && S_ISDIR(info.st_mode);
-}
-
-static bool is_image(int at, const char *name)
+static bool is_image(int at, const char *name, const void *ctx)
 {
     const char *dot = strrchr(name, '.');
-    (void)at;
+    (void)at, (void)ctx;
     return dot &&
            (strcasecmp(dot, ".jpg") == 0 || strcasecmp(dot, ".jpeg") == 0 || strcasecmp(dot, ".png") == 0);
-}
-
-static sp_status add_name(name_list *l, const char *name, sp_error *err)
-{
-    char **added = sp_array_push(&l->items, l->n, sizeof *added);
-    if (!added || !(*added = sp_strdup(name)))
-        return SP_FAIL(err, SP_E_MEMORY, "out of memory while listing image files");
-    l->n++;
-    return SP_OK;
-}
-
-/* The names in a folder that `wanted` takes, without hidden ones, sorted. The caller frees the list, also
- * after an error. */
-static sp_status list_folder(const char *folder, bool (*wanted)(int, const char *), name_list *out,
-                             sp_error *err)
-{
-    DIR *d = opendir(folder);
-    const struct dirent *e;
-    sp_status st = SP_OK;
-    if (!d)
-        return SP_FAIL(err, SP_E_DATA, "%s: cannot be listed: %s", folder, strerror(errno));
-    while (st == SP_OK && (e = readdir(d)) != NULL)
-        if (e->d_name[0] != '.' && wanted(dirfd(d), e->d_name))
-            st = add_name(out, e->d_name, err);
-    closedir(d);
-    if (out->n > 1)
-        qsort(out->items, out->n, sizeof *out->items, by_name);
-    return st;
 }
 
 /* The name of the split's folder, or NULL. */
@@ -113,9 +62,11 @@ static const char *find_split(const char *folder, bool train)
     if (!d)
         return NULL;
     if (train)
-        name = is_folder(dirfd(d), "train") ? "train" : NULL;
+        name = sp_name_is_folder(dirfd(d), "train", NULL) ? "train" : NULL;
     else
-        name = is_folder(dirfd(d), "val") ? "val" : is_folder(dirfd(d), "test") ? "test" : NULL;
+        name = sp_name_is_folder(dirfd(d), "val", NULL)    ? "val"
+               : sp_name_is_folder(dirfd(d), "test", NULL) ? "test"
+                                                           : NULL;
     closedir(d);
     return name;
 }
@@ -141,27 +92,28 @@ static sp_status add_entry(images_state *s, const char *folder, const char *name
 
 static sp_status add_class(images_state *s, const char *split, const char *name, int32_t label, sp_error *err)
 {
-    name_list files = {0};
+    sp_names files = {0};
     char *folder = sp_format("%s/%s", split, name);
-    sp_status st =
-        folder ? list_folder(folder, is_image, &files, err) : SP_FAIL(err, SP_E_MEMORY, "out of memory");
+    sp_status st = folder ? sp_folder_list(folder, is_image, NULL, &files, err)
+                          : SP_FAIL(err, SP_E_MEMORY, "out of memory");
     if (st == SP_OK && files.n == 0)
         st = SP_FAIL(err, SP_E_DATA,
                      "%s: no .jpg, .jpeg or .png file in this class; fill the folder or remove it", folder);
     for (size_t i = 0; st == SP_OK && i < files.n; i++)
         st = add_entry(s, folder, files.items[i], (uint32_t)i, label, err);
-    names_free(&files);
+    sp_names_free(&files);
     sp_free(folder);
     return st;
 }
 
 /* Every class folder of the split, labelled by its place among the classes. */
-static sp_status add_split(images_state *s, const char *split, const name_list *classes, sp_error *err)
+static sp_status add_split(images_state *s, const char *split, const sp_names *classes, sp_error *err)
 {
-    name_list found = {0};
-    sp_status st = list_folder(split, is_folder, &found, err);
+    sp_names found = {0};
+    sp_status st = sp_folder_list(split, sp_name_is_folder, NULL, &found, err);
     for (size_t i = 0; st == SP_OK && i < found.n; i++) {
-        char **class_ = bsearch(&found.items[i], classes->items, classes->n, sizeof *classes->items, by_name);
+        char **class_ =
+            bsearch(&found.items[i], classes->items, classes->n, sizeof *classes->items, sp_names_compare);
         st = class_ ? add_class(s, split, *class_, (int32_t)(class_ - classes->items), err)
                     : SP_FAIL(err, SP_E_DATA, "%s/%s: the training split has no class of this name", split,
                               found.items[i]);
@@ -169,7 +121,7 @@ static sp_status add_split(images_state *s, const char *split, const name_list *
     if (st == SP_OK && s->n == 0)
         st = SP_FAIL(err, SP_E_DATA,
                      "%s: no class folders with images in it; it must hold CLASS/*.jpg or .png", split);
-    names_free(&found);
+    sp_names_free(&found);
     return st;
 }
 
@@ -183,7 +135,7 @@ static int by_rank(const void *a, const void *b)
 
 static sp_status scan(images_state *s, const char *folder, bool train, int *n_classes, sp_error *err)
 {
-    name_list classes = {0};
+    sp_names classes = {0};
     const char *name = find_split(folder, train), *names_from = find_split(folder, true) ? "train" : name;
     char *split = NULL, *class_folder = NULL;
     sp_status st;
@@ -193,7 +145,7 @@ static sp_status scan(images_state *s, const char *folder, bool train, int *n_cl
     class_folder = sp_format("%s/%s", folder, names_from);
     if (!split || !class_folder)
         SP_TRY_GOTO(SP_FAIL(err, SP_E_MEMORY, "%s: out of memory", folder));
-    SP_TRY_GOTO(list_folder(class_folder, is_folder, &classes, err));
+    SP_TRY_GOTO(sp_folder_list(class_folder, sp_name_is_folder, NULL, &classes, err));
     if (classes.n == 0 || classes.n > MAX_CLASSES)
         SP_TRY_GOTO(SP_FAIL(err, SP_E_DATA, "%s: %zu class folders; there must be 1 to %d", class_folder,
                             classes.n, MAX_CLASSES));
@@ -201,7 +153,7 @@ static sp_status scan(images_state *s, const char *folder, bool train, int *n_cl
     qsort(s->entries, s->n, sizeof *s->entries, by_rank);
     *n_classes = (int)classes.n;
 done:
-    names_free(&classes);
+    sp_names_free(&classes);
     sp_free(split);
     sp_free(class_folder);
     return st;
