@@ -29,20 +29,6 @@ static bool applies(const session *s, const sp_op_call *call, const int64_t *tun
     return sp_variant_can_run(s->variant, s->dev, call, tunes, NULL, 0);
 }
 
-/* Work of a call: its flops, or the elements it touches. */
-static double cost_of(const sp_op_call *call)
-{
-    sp_op_call copy = *call;
-    int64_t flops = 0;
-    if (call->op->flops && sp_expr_eval(call->op->flops, sp_call_lookup, &copy, &flops, NULL) == SP_OK)
-        return (double)flops;
-    double elems = 0;
-    for (int i = 0; i < SP_OP_MAX_BUFFERS && call->op->buffers[i].name; i++)
-        if (sp_call_has_buffer(call, i))
-            elems += (double)sp_call_buffer_elems(call, i);
-    return elems;
-}
-
 /* "plugin x: variant y of op z: <what>; at <call>. Repeat with ...", in front of what err says. */
 static sp_status blame(const session *s, const sp_op_call *call, sp_status status, sp_error *err)
 {
@@ -153,11 +139,11 @@ static session session_make(sp_registry *reg, sp_device *dev, sp_variant *v, uin
 /* Too slow for this device; the cheapest applicable call runs all the same, so that something does. */
 static bool too_slow(const session *s, const sp_op_call *calls, size_t n, size_t i, const int64_t *tunes)
 {
-    if (!(s->dev->info.quirks & SP_QUIRK_SLOW_SIMULATOR) || cost_of(&calls[i]) <= slow_simulator_flops)
+    if (!(s->dev->info.quirks & SP_QUIRK_SLOW_SIMULATOR) || sp_call_work(&calls[i]) <= slow_simulator_flops)
         return false;
     for (size_t k = 0; k < n; k++)
-        if (applies(s, &calls[k], tunes) &&
-            (cost_of(&calls[k]) < cost_of(&calls[i]) || (k < i && cost_of(&calls[k]) <= cost_of(&calls[i]))))
+        if (applies(s, &calls[k], tunes) && (sp_call_work(&calls[k]) < sp_call_work(&calls[i]) ||
+                                             (k < i && sp_call_work(&calls[k]) <= sp_call_work(&calls[i]))))
             return true;
     return false;
 }

@@ -7,32 +7,12 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "base/expr.h"
 #include "base/mem.h"
 #include "base/rng.h"
 #include "base/stats.h"
 
 enum { ALIGN_WORDS = 64 };
 static const double min_batch_ms = 2;
-
-double sp_call_bytes(const sp_op_call *call)
-{
-    double bytes = 0;
-    for (int i = 0; i < SP_OP_MAX_BUFFERS && call->op->buffers[i].name; i++)
-        if (sp_call_has_buffer(call, i))
-            bytes +=
-                (double)sp_call_buffer_elems(call, i) * (sp_call_buffer_access(call, i) == SP_INOUT ? 8 : 4);
-    return bytes;
-}
-
-double sp_call_flops(const sp_op_call *call)
-{
-    sp_op_call copy = *call;
-    int64_t flops = 0;
-    bool counted =
-        call->op->flops && sp_expr_eval(call->op->flops, sp_call_lookup, &copy, &flops, NULL) == SP_OK;
-    return counted ? (double)flops : 0;
-}
 
 /* Bits at random, labels and counts small, floats -1 to 1: speed must not depend on them, but denormals
  * would. */

@@ -13,10 +13,6 @@ typedef struct sp_timing {
         flops; /* of a launch, by the contract, not by what a variant does; flops 0: data movement */
 } sp_timing;
 
-/* What the contract counts for a call: bytes read and written, multiply-adds as 2. */
-double sp_call_bytes(const sp_op_call *call);
-double sp_call_flops(const sp_op_call *call);
-
 /* density: share of spikes among bits. SP_E_USAGE when the device cannot hold the buffers. */
 sp_status sp_timing_init(sp_timing *t, sp_device *dev, const sp_op_call *call, uint64_t seed, double density,
                          sp_error *err);

@@ -20,7 +20,8 @@
 #include "registry/wisdom.h"
 
 enum { CHECK_REVISION = 2 }; /* raised when the check finds more than it did: old results no longer count */
-static const double large_call_flops = 5e7; /* an actual call above it is tried with fewer samples */
+/* An actual call above these is tried with fewer samples. */
+static const double large_call_flops = 5e7, large_call_bytes = 8e6;
 
 typedef struct verdict {
     char *key;
@@ -130,20 +131,11 @@ static char *make_key(const sp_device *dev, const sp_variant *v, const char *sha
     return key;
 }
 
-static double flops_of(const sp_op_call *c)
-{
-    double work = 1;
-    for (int i = 0; i < SP_OP_MAX_BUFFERS && c->op->buffers[i].name; i++)
-        if (sp_call_has_buffer(c, i))
-            work = work > (double)sp_call_buffer_elems(c, i) ? work : (double)sp_call_buffer_elems(c, i);
-    return work * (sp_op_buffer_index(c->op, "w") >= 0 ? 1000 : 100);
-}
-
 sp_op_call sp_check_shrink(const sp_variant *v, const sp_device *dev, const sp_op_call *call,
                            const int64_t *tune_values)
 {
     sp_op_call c = *call;
-    while (flops_of(&c) > large_call_flops && c.ints[0] > 1) {
+    while ((sp_call_flops(&c) > large_call_flops || sp_call_bytes(&c) > large_call_bytes) && c.ints[0] > 1) {
         sp_op_call half = c;
         half.ints[0] = c.ints[0] / 2;
         if (!sp_variant_can_run(v, dev, &half, tune_values, NULL, 0))

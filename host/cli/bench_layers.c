@@ -15,7 +15,7 @@ double sp_cli_segment_runs(const sp_plan *p, int64_t backprop_steps, int segment
     if (p->o.method != SP_METHOD_SLTT_K)
         part = 1;
     for (int i = 0; i < p->n_timeline; i++) {
-        const sp_moment *m = &p->timeline[i];
+        const sp_timeline_entry *m = &p->timeline[i];
         bool drawn = m->t >= 0 && m->condition != SP_ALWAYS;
         double yes = drawn ? part : 1;
         if (m->segment == segment)

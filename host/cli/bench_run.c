@@ -15,7 +15,7 @@
 
 static size_t input_items(const sp_plan *p)
 {
-    return (size_t)(p->values[p->input].bytes / 4) * (p->o.sequence ? (size_t)p->o.time_steps : 1);
+    return (size_t)(p->tensors[p->input].bytes / 4) * (p->o.sequence ? (size_t)p->o.time_steps : 1);
 }
 
 static sp_status allocate(sp_cli_bench *b, sp_error *err)

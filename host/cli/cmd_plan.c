@@ -2,6 +2,7 @@
  * memory. */
 #include <stdio.h>
 
+#include "base/error.h"
 #include "cli/session_options.h"
 
 static void print_text(const sp_session *s, bool brief)
@@ -15,7 +16,13 @@ static void print_text(const sp_session *s, bool brief)
     sp_plan_print(s->eval, false, &t);
     sp_text_add(&t, "\ntraining and evaluation share memory: %llu bytes planned",
                 (unsigned long long)s->planned_bytes);
-    if (s->train->slabs)
+    if (!s->dev)
+        sp_text_add(&t,
+                    "; tensors begin at multiples of %d bytes, and none is larger than %llu. Kernels may "
+                    "need "
+                    "working memory of their own on a device\n",
+                    SP_PLAN_ALIGN, (unsigned long long)s->train->slab_bytes);
+    else if (s->train->slabs)
         sp_text_add(&t, ", %llu bytes allocated\n", (unsigned long long)s->dev->peak_bytes);
     else
         sp_text_add(&t, "; the device has %llu\n", (unsigned long long)s->dev->info.global_bytes);
@@ -32,9 +39,10 @@ static json_t *steps_json(const sp_plan *p)
             char call[512];
             sp_call_describe(&s->call, call, sizeof call);
             json_array_append_new(steps,
-                                  json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "segment", p->segments[g].name,
-                                            "step", s->label, "op", s->call.op->id, "variant", s->variant->id,
-                                            "why", s->why, "shape", call));
+                                  json_pack("{s:s, s:s, s:s, s:s?, s:s?, s:s}", "segment",
+                                            p->segments[g].name, "step", s->label, "op", s->call.op->id,
+                                            "variant", s->variant ? s->variant->id : NULL, "why",
+                                            s->variant ? s->why : NULL, "shape", call));
         }
     return steps;
 }
@@ -42,18 +50,18 @@ static json_t *steps_json(const sp_plan *p)
 static sp_status print_json(const sp_session *s)
 {
     const sp_plan *p = s->train;
-    return sp_cli_json_line(json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "device",
-                                      s->dev->info.name, "method", sp_method_name(p->o.method), "time_steps",
-                                      (json_int_t)p->o.time_steps, "batch", (json_int_t)p->o.batch,
-                                      "parameters", (json_int_t)s->graph->n_trainable, "model_bytes",
-                                      (json_int_t)s->model->bytes, "arena_bytes", (json_int_t)p->arena_bytes,
-                                      "planned_bytes", (json_int_t)s->planned_bytes, "allocated_bytes",
-                                      (json_int_t)s->dev->peak_bytes, "steps", steps_json(p)));
+    return sp_cli_json_line(
+        json_pack("{s:s?, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "device",
+                  s->dev ? s->dev->info.name : NULL, "method", sp_method_name(p->o.method), "time_steps",
+                  (json_int_t)p->o.time_steps, "batch", (json_int_t)p->o.batch, "parameters",
+                  (json_int_t)s->graph->n_trainable, "model_bytes", (json_int_t)s->model->bytes,
+                  "arena_bytes", (json_int_t)p->arena_bytes, "planned_bytes", (json_int_t)s->planned_bytes,
+                  "allocated_bytes", s->dev ? (json_int_t)s->dev->peak_bytes : 0, "steps", steps_json(p)));
 }
 
 typedef struct plan_options {
     sp_cli_session session;
-    bool json, brief, no_data, unlimited;
+    bool json, brief, no_data, no_device, unlimited;
 } plan_options;
 
 static sp_status plan(const char *path, const plan_options *o, sp_error *err)
@@ -63,6 +71,11 @@ static sp_status plan(const char *path, const plan_options *o, sp_error *err)
     sp_session *s = NULL;
     sp_session_options so = sp_cli_session_options(&o->session);
     so.unlimited = o->unlimited;
+    so.no_device = o->no_device;
+    if (o->no_device && (o->session.device || o->session.programs))
+        return SP_FAIL(err, SP_E_USAGE,
+                       "--no-device plans without a device; leave --device and --programs out, or "
+                       "--no-device");
     sp_status st = sp_recipe_load(path, o->session.sets.items, o->session.sets.n, &r, err);
     if (st == SP_OK) {
         st = sp_cli_shape(&r, o->no_data, &info, err);
@@ -72,7 +85,8 @@ static sp_status plan(const char *path, const plan_options *o, sp_error *err)
     if (st == SP_OK)
         st = sp_session_open(&r, &info, &so, &s, err);
     if (st == SP_OK) {
-        sp_cli_say_device(s->dev, s->reg);
+        if (s->dev)
+            sp_cli_say_device(s->dev, s->reg);
         if (o->json)
             st = print_json(s);
         else
@@ -92,6 +106,8 @@ int sp_cmd_plan(int argc, char **argv)
         {"brief", 0, SP_ARG_FLAG, &o.brief, NULL, "totals only", 0, 0},
         {"no-data", 0, SP_ARG_FLAG, &o.no_data, NULL, "do not look for the data set's files; known sets only",
          0, 0},
+        {"no-device", 0, SP_ARG_FLAG, &o.no_device, NULL,
+         "without any device: layers, steps and memory; no kernels are chosen", 0, 0},
         {"unlimited", 0, SP_ARG_FLAG, &o.unlimited, NULL, "as if the device had any amount of memory", 0, 0},
         {"json", 0, SP_ARG_FLAG, &o.json, NULL, "one JSON object on stdout", 0, 0},
     };

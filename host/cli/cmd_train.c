@@ -81,8 +81,8 @@ static void say_start(const sp_session *s, const sp_recipe *r)
                (long long)r->epochs, (long long)r->seed);
     if (r->half) {
         sp_half_stats half = sp_plan_half(s->train);
-        sp_cli_say("precision: activations stored as half, %d values of %.2f MiB (float32: %.2f MiB)\n",
-                   half.values, (double)half.bytes / 1048576.0, (double)half.bytes / 524288.0);
+        sp_cli_say("precision: activations stored as half, %d tensors of %.2f MiB (float32: %.2f MiB)\n",
+                   half.tensors, (double)half.bytes / 1048576.0, (double)half.bytes / 524288.0);
     }
     sp_cli_say("network: %lld parameters, %lld neurons a sample; device memory %.2f MiB planned\n",
                (long long)s->graph->n_trainable, (long long)sp_graph_neurons(s->graph),

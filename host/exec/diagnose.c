@@ -55,15 +55,17 @@ static sp_status check_range(search *s, sp_range r, uint64_t bytes, bool half, c
  * never its cause; and the mini-batch that failed has left its own in them. */
 static bool is_statistic(const sp_plan *p, int value)
 {
-    return p->values[value].store == SP_STORE_FIXED && p->values[value].fixed_at >= p->model->buffers_at;
+    return p->tensors[value].lifetime == SP_LIFETIME_MODEL &&
+           p->tensors[value].fixed_at >= p->model->buffers_at;
 }
 
-static sp_status check_step(search *s, const sp_step *step, int t, sp_error *err)
+static sp_status check_step(void *ctx, const sp_step *step, int t, bool *go_on, sp_error *err)
 {
+    search *s = ctx;
     char who[200];
     snprintf(who, sizeof who, "%s%s", step->node >= 0 ? "layer " : "", step->label);
     for (int k = 0; k < SP_OP_MAX_BUFFERS && !s->found; k++) {
-        int v = step->operands[k].value;
+        int v = step->operands[k].tensor;
         if (v < 0 || step->call.op->buffers[k].access == SP_IN || step->call.op->buffers[k].type != SP_F32 ||
             sp_call_buffer_is_bits(&step->call, k) || is_statistic(s->p, v))
             continue;
@@ -72,6 +74,7 @@ static sp_status check_step(search *s, const sp_step *step, int t, sp_error *err
                            sp_call_buffer_is_half(&step->call, k), who, step->call.op->buffers[k].name, t,
                            err));
     }
+    *go_on = !s->found;
     return SP_OK;
 }
 
@@ -79,8 +82,8 @@ static sp_status check_step(search *s, const sp_step *step, int t, sp_error *err
 static sp_status check_inputs(search *s, const sp_exec_batch *batch, sp_error *err)
 {
     sp_plan *p = s->p;
-    const uint64_t n = p->values[p->input].bytes / 4;
-    const size_t frame = batch->frame_bytes ? batch->frame_bytes : p->values[p->input].bytes;
+    const uint64_t n = p->tensors[p->input].bytes / 4;
+    const size_t frame = batch->frame_bytes ? batch->frame_bytes : p->tensors[p->input].bytes;
     int64_t bad = -1;
     for (int64_t t = 0; bad < 0 && t < (p->o.sequence ? p->o.time_steps : 1); t++) {
         bad = first_nonfinite(batch->images + (size_t)t * frame / 4, n);
@@ -104,8 +107,8 @@ static sp_status check_inputs(search *s, const sp_exec_batch *batch, sp_error *e
 static uint64_t largest_bytes(const sp_plan *p)
 {
     uint64_t n = p->model->bytes;
-    for (int i = 0; i < p->n_values; i++) {
-        uint64_t bytes = p->values[i].bytes * (p->values[i].joined ? (uint64_t)sp_plan_block(p) : 1);
+    for (int i = 0; i < p->n_tensors; i++) {
+        uint64_t bytes = p->tensors[i].bytes * (p->tensors[i].contiguous ? (uint64_t)sp_plan_block(p) : 1);
         n = bytes > n ? bytes : n;
     }
     return n;
@@ -121,20 +124,7 @@ sp_status sp_exec_find_nonfinite(sp_plan *p, const sp_exec_batch *batch, char *w
         return SP_FAIL(err, SP_E_MEMORY, "out of memory while looking for the number that is not finite");
     SP_TRY_GOTO(check_inputs(&s, batch, err));
     if (!s.found)
-        SP_TRY_GOTO(spi_exec_upload(p, batch, -1, err));
-    for (int i = 0; i < p->n_timeline && !s.found; i++) {
-        const sp_moment *m = &p->timeline[i];
-        if (!spi_exec_runs(m, batch))
-            continue;
-        sp_dynamic dyn = spi_exec_dynamic(p, batch, m->t);
-        if (m->segment == SP_SEGMENT_FORWARD || m->segment == SP_SEGMENT_FULL)
-            SP_TRY_GOTO(spi_exec_upload(p, batch, m->t, err));
-        for (int k = 0; k < p->segments[m->segment].n && !s.found; k++) {
-            const sp_step *step = &p->segments[m->segment].steps[k];
-            SP_TRY_GOTO(spi_exec_step(p, step, m->t, &dyn, err));
-            SP_TRY_GOTO(check_step(&s, step, m->t, err));
-        }
-    }
+        SP_TRY_GOTO(spi_exec_walk(p, batch, check_step, &s, err));
 done:
     sp_device_finish(p->dev, NULL); /* the upload reads the batch, which the caller may free now */
     sp_free(s.host);

@@ -26,11 +26,11 @@ typedef struct differ {
     sp_error *err;
 } differ;
 
-static uint64_t largest_value(const sp_plan *p)
+static uint64_t largest_tensor(const sp_plan *p)
 {
     uint64_t n = p->model->bytes;
-    for (int i = 0; i < p->n_values; i++)
-        n = p->values[i].bytes > n ? p->values[i].bytes : n;
+    for (int i = 0; i < p->n_tensors; i++)
+        n = p->tensors[i].bytes > n ? p->tensors[i].bytes : n;
     return n;
 }
 
@@ -139,7 +139,7 @@ static sp_status summed_scale(differ *d, const sp_step *s, int buffer, int t, do
     if (sp_call_buffer_rows(&s->call, buffer) != 1)
         return SP_OK;
     for (int i = 0; i < SP_OP_MAX_BUFFERS && op->buffers[i].name; i++) {
-        if (op->buffers[i].access != SP_IN || s->operands[i].value < 0 || op->buffers[i].type != SP_F32 ||
+        if (op->buffers[i].access != SP_IN || s->operands[i].tensor < 0 || op->buffers[i].type != SP_F32 ||
             sp_call_buffer_is_bits(&s->call, i) || sp_call_buffer_rows(&s->call, i) < 2 ||
             sp_call_buffer_cols(&s->call, i) != sp_call_buffer_cols(&s->call, buffer))
             continue;
@@ -265,11 +265,12 @@ static sp_status compare(differ *d, const sp_step *s, int buffer, int t, const r
 
 /* ---- the walk ---- */
 
-static sp_status visit(void *ctx, const sp_step *s, int t, sp_error *err)
+static sp_status visit(void *ctx, const sp_step *s, int t, bool *go_on, sp_error *err)
 {
     differ *d = ctx;
+    (void)go_on;
     for (int i = 0; i < SP_OP_MAX_BUFFERS && s->call.op->buffers[i].name; i++) {
-        if (s->operands[i].value < 0 || s->call.op->buffers[i].access == SP_IN)
+        if (s->operands[i].tensor < 0 || s->call.op->buffers[i].access == SP_IN)
             continue;
         record k;
         make_key(s, i, &k);
@@ -287,12 +288,13 @@ static sp_status visit(void *ctx, const sp_step *s, int t, sp_error *err)
 static sp_status walk(differ *d, const sp_exec_batch *batch)
 {
     sp_plan *p = d->p;
+    bool go_on = true;
     SP_TRY(spi_exec_walk(p, batch, visit, d, d->err));
     sp_dynamic dyn = spi_exec_update_dynamic(p, batch->lr, batch->iteration + 1);
     const sp_segment *update = &p->segments[SP_SEGMENT_UPDATE];
     for (int i = 0; i < update->n; i++) {
         SP_TRY(spi_exec_step(p, &update->steps[i], 0, &dyn, d->err));
-        SP_TRY(visit(d, &update->steps[i], 0, d->err));
+        SP_TRY(visit(d, &update->steps[i], 0, &go_on, d->err));
     }
     record end = {.key = "end"};
     if (!d->o)
@@ -314,7 +316,7 @@ static sp_status run(differ *d, const sp_exec_batch *batch)
                        "the recipe stores potentials as half; a comparison reads float32. Turn half storage "
                        "off with "
                        "--set");
-    d->host_bytes = largest_value(d->p);
+    d->host_bytes = largest_tensor(d->p);
     if (d->host_bytes > UINT32_MAX)
         return SP_FAIL(d->err, SP_E_MEMORY,
                        "a value of %" PRIu64 " bytes is too large for a recording; use a smaller batch",

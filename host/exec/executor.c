@@ -12,45 +12,43 @@ sp_status spi_exec_step(sp_plan *p, const sp_step *s, int t, const sp_dynamic *d
     for (int i = 0; i < SP_OP_MAX_BUFFERS; i++)
         ranges[i] = sp_plan_range(p, &s->operands[i], t);
     if (s->work >= 0)
-        work = sp_plan_value(p, s->work, t);
+        work = sp_plan_tensor_range(p, s->work, t);
     return sp_launch_enqueue(s->launch, ranges, work, dyn, s->label, err);
-}
-
-static sp_status run_segment(sp_plan *p, int segment, int t, const sp_dynamic *dyn, sp_error *err)
-{
-    const sp_segment *s = &p->segments[segment];
-    for (int i = 0; i < s->n; i++)
-        SP_TRY(spi_exec_step(p, &s->steps[i], t, dyn, err));
-    return SP_OK;
 }
 
 /* t < 0: what is written once a mini-batch; t >= 0: the frame of that time step. */
 static sp_status upload(sp_plan *p, const sp_exec_batch *batch, int t, sp_error *err)
 {
-    const sp_value *in = &p->values[p->input];
+    const sp_plan_tensor *in = &p->tensors[p->input];
     if (t >= 0)
         return p->o.sequence
-                   ? sp_device_write(p->dev, sp_plan_value(p, p->input, t),
+                   ? sp_device_write(p->dev, sp_plan_tensor_range(p, p->input, t),
                                      (const char *)batch->images +
                                          (size_t)t * (batch->frame_bytes ? batch->frame_bytes : in->bytes),
                                      in->bytes, false, err)
                    : SP_OK;
     if (!p->o.sequence)
-        SP_TRY(sp_device_write(p->dev, sp_plan_value(p, p->input, 0), batch->images, in->bytes, false, err));
-    return sp_device_write(p->dev, sp_plan_value(p, p->labels, 0), batch->labels, p->values[p->labels].bytes,
-                           false, err);
+        SP_TRY(sp_device_write(p->dev, sp_plan_tensor_range(p, p->input, 0), batch->images, in->bytes, false,
+                               err));
+    return sp_device_write(p->dev, sp_plan_tensor_range(p, p->labels, 0), batch->labels,
+                           p->tensors[p->labels].bytes, false, err);
 }
 
-sp_status spi_exec_upload(sp_plan *p, const sp_exec_batch *batch, int t, sp_error *err)
+static sp_status upload_batch(sp_plan *p, const sp_exec_batch *batch, int t, sp_error *err)
 {
     sp_status st = upload(p, batch, t, err);
     return st == SP_OK ? SP_OK : sp_error_prefix(err, st, "input and labels: ");
 }
 
-bool spi_exec_runs(const sp_moment *m, const sp_exec_batch *batch)
+const sp_timeline_entry *spi_exec_next(const sp_plan *p, const sp_exec_batch *batch, int *i)
 {
-    bool backprop = m->t < 0 || !batch->backprop || batch->backprop[m->t];
-    return m->condition == SP_ALWAYS || (m->condition == SP_IF_BACKPROP) == backprop;
+    for (; *i < p->n_timeline; ++*i) {
+        const sp_timeline_entry *m = &p->timeline[*i];
+        bool backprop = m->t < 0 || !batch->backprop || batch->backprop[m->t];
+        if (m->condition == SP_ALWAYS || (m->condition == SP_IF_BACKPROP) == backprop)
+            return m;
+    }
+    return NULL;
 }
 
 /* n: number of the optimizer step, from 1. */
@@ -61,7 +59,7 @@ static void set_rates(const sp_plan *p, double lr, int64_t n, sp_dynamic *dyn)
     dyn->bias2 = (float)(1.0 - pow(p->o.beta2, (double)n));
 }
 
-sp_dynamic spi_exec_dynamic(const sp_plan *p, const sp_exec_batch *batch, int t)
+static sp_dynamic dynamic_scalars(const sp_plan *p, const sp_exec_batch *batch, int t)
 {
     int T = (int)p->o.time_steps;
     sp_dynamic dyn = {.first = t <= 0,
@@ -77,34 +75,48 @@ static bool is_forward(int segment)
     return segment == SP_SEGMENT_FORWARD || segment == SP_SEGMENT_FULL;
 }
 
-sp_status sp_exec_run(sp_plan *p, const sp_exec_batch *batch, sp_error *err)
+sp_status spi_exec_walk(sp_plan *p, const sp_exec_batch *batch, spi_exec_visit *visit, void *ctx,
+                        sp_error *err)
 {
-    SP_TRY(spi_exec_upload(p, batch, -1, err));
-    for (int i = 0; i < p->n_timeline; i++) {
-        const sp_moment *m = &p->timeline[i];
-        if (!spi_exec_runs(m, batch))
-            continue;
-        sp_dynamic dyn = spi_exec_dynamic(p, batch, m->t);
+    bool go_on = true;
+    SP_TRY(upload_batch(p, batch, -1, err));
+    const sp_timeline_entry *m;
+    for (int i = 0; (m = spi_exec_next(p, batch, &i)); i++) {
+        const sp_segment *g = &p->segments[m->segment];
+        sp_dynamic dyn = dynamic_scalars(p, batch, m->t);
         if (is_forward(m->segment))
-            SP_TRY(spi_exec_upload(p, batch, m->t, err));
-        SP_TRY(run_segment(p, m->segment, m->t, &dyn, err));
+            SP_TRY(upload_batch(p, batch, m->t, err));
+        for (int k = 0; k < g->n; k++) {
+            SP_TRY(spi_exec_step(p, &g->steps[k], m->t, &dyn, err));
+            if (visit)
+                SP_TRY(visit(ctx, &g->steps[k], m->t, &go_on, err));
+            if (!go_on)
+                return SP_OK;
+        }
     }
     return SP_OK;
 }
 
+sp_status sp_exec_run(sp_plan *p, const sp_exec_batch *batch, sp_error *err)
+{
+    return spi_exec_walk(p, batch, NULL, NULL, err);
+}
+
 sp_status sp_exec_results(sp_plan *p, float *loss, uint32_t *correct, sp_error *err)
 {
-    sp_status st = sp_device_read(p->dev, sp_plan_value(p, p->loss, 0), loss, p->values[p->loss].bytes, err);
+    sp_status st =
+        sp_device_read(p->dev, sp_plan_tensor_range(p, p->loss, 0), loss, p->tensors[p->loss].bytes, err);
     if (st == SP_OK)
-        st = sp_device_read(p->dev, sp_plan_value(p, p->correct, 0), correct, p->values[p->correct].bytes,
-                            err);
+        st = sp_device_read(p->dev, sp_plan_tensor_range(p, p->correct, 0), correct,
+                            p->tensors[p->correct].bytes, err);
     return st == SP_OK ? SP_OK : sp_error_prefix(err, st, "the loss: ");
 }
 
 sp_status sp_exec_gradients_finite(sp_plan *p, bool *finite, sp_error *err)
 {
     _Alignas(SP_PAGE_BYTES) float sums[SP_GRADIENT_SUMS];
-    sp_status st = sp_device_read(p->dev, sp_plan_value(p, p->gradient_sums, 0), sums, sizeof sums, err);
+    sp_status st =
+        sp_device_read(p->dev, sp_plan_tensor_range(p, p->gradient_sums, 0), sums, sizeof sums, err);
     if (st != SP_OK)
         return sp_error_prefix(err, st, "sums of gradients: ");
     *finite = true;
@@ -123,7 +135,10 @@ sp_dynamic spi_exec_update_dynamic(const sp_plan *p, double lr, int64_t n)
 sp_status sp_exec_update(sp_plan *p, double lr, int64_t n, sp_error *err)
 {
     sp_dynamic dyn = spi_exec_update_dynamic(p, lr, n);
-    return run_segment(p, SP_SEGMENT_UPDATE, 0, &dyn, err);
+    const sp_segment *g = &p->segments[SP_SEGMENT_UPDATE];
+    for (int i = 0; i < g->n; i++)
+        SP_TRY(spi_exec_step(p, &g->steps[i], 0, &dyn, err));
+    return SP_OK;
 }
 
 sp_status sp_exec_clear_spikes(sp_plan *p, sp_error *err)
@@ -131,8 +146,8 @@ sp_status sp_exec_clear_spikes(sp_plan *p, sp_error *err)
     static const _Alignas(SP_PAGE_BYTES) uint32_t zero[64];
     for (int i = 0; i < p->graph->n_nodes; i++)
         if (p->spike_counts[i] >= 0)
-            if (sp_device_write(p->dev, sp_plan_value(p, p->spike_counts[i], 0), zero, sizeof zero, true,
-                                err) != SP_OK)
+            if (sp_device_write(p->dev, sp_plan_tensor_range(p, p->spike_counts[i], 0), zero, sizeof zero,
+                                true, err) != SP_OK)
                 return sp_error_prefix(err, SP_E_OPENCL, "spike counts: ");
     return SP_OK;
 }
@@ -144,7 +159,8 @@ sp_status sp_exec_spikes(sp_plan *p, uint64_t *spikes, sp_error *err)
         spikes[i] = 0;
         if (p->spike_counts[i] < 0)
             continue;
-        if (sp_device_read(p->dev, sp_plan_value(p, p->spike_counts[i], 0), part, sizeof part, err) != SP_OK)
+        if (sp_device_read(p->dev, sp_plan_tensor_range(p, p->spike_counts[i], 0), part, sizeof part, err) !=
+            SP_OK)
             return sp_error_prefix(err, SP_E_OPENCL, "spike counts: ");
         for (int k = 0; k < 64; k++)
             spikes[i] += part[k];
@@ -155,8 +171,8 @@ sp_status sp_exec_spikes(sp_plan *p, uint64_t *spikes, sp_error *err)
 sp_status sp_exec_step_spikes(sp_plan *p, uint64_t *spikes, uint32_t *part, sp_error *err)
 {
     for (int t = 0; t < (int)p->o.time_steps && p->step_spikes >= 0; t++) {
-        SP_TRY(sp_device_read(p->dev, sp_plan_value(p, p->step_spikes, t), part,
-                              p->values[p->step_spikes].bytes, err));
+        SP_TRY(sp_device_read(p->dev, sp_plan_tensor_range(p, p->step_spikes, t), part,
+                              p->tensors[p->step_spikes].bytes, err));
         for (int i = 0; i < p->n_neuron_layers; i++) {
             uint64_t *sum = &spikes[t * p->n_neuron_layers + i];
             *sum = 0;

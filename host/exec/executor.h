@@ -56,15 +56,16 @@ typedef struct sp_exec_seen {
 sp_status sp_exec_watch(sp_plan *p, const sp_exec_batch *batch,
                         void (*see)(void *ctx, const sp_exec_seen *seen), void *ctx, sp_error *err);
 
-/* Inside exec/: every step of a mini-batch up to the gradients, `visit` after each. */
-sp_status spi_exec_walk(sp_plan *p, const sp_exec_batch *batch,
-                        sp_status (*visit)(void *ctx, const sp_step *s, int t, sp_error *err), void *ctx,
+/* Inside exec/: the walk over the timeline. Every step of a mini-batch up to the gradients, `visit` (may be
+ * NULL) after each until it clears *go_on. [hot] */
+typedef sp_status spi_exec_visit(void *ctx, const sp_step *s, int t, bool *go_on, sp_error *err);
+sp_status spi_exec_walk(sp_plan *p, const sp_exec_batch *batch, spi_exec_visit *visit, void *ctx,
                         sp_error *err);
+/* Inside exec/: the first entry of the timeline from number *i on that runs for this mini-batch; NULL: no
+ * more. */
+const sp_timeline_entry *spi_exec_next(const sp_plan *p, const sp_exec_batch *batch, int *i);
 /* Inside exec/: one step at one time step. */
 sp_status spi_exec_step(sp_plan *p, const sp_step *s, int t, const sp_dynamic *dyn, sp_error *err);
-sp_status spi_exec_upload(sp_plan *p, const sp_exec_batch *batch, int t, sp_error *err);
-bool spi_exec_runs(const sp_moment *m, const sp_exec_batch *batch);
 sp_dynamic spi_exec_update_dynamic(const sp_plan *p, double lr, int64_t n); /* of sp_exec_update */
-sp_dynamic spi_exec_dynamic(const sp_plan *p, const sp_exec_batch *batch, int t);
 
 #endif

@@ -6,27 +6,6 @@
 #include "exec/executor.h"
 #include "op/half.h"
 
-sp_status spi_exec_walk(sp_plan *p, const sp_exec_batch *batch,
-                        sp_status (*visit)(void *ctx, const sp_step *s, int t, sp_error *err), void *ctx,
-                        sp_error *err)
-{
-    SP_TRY(spi_exec_upload(p, batch, -1, err));
-    for (int i = 0; i < p->n_timeline; i++) {
-        const sp_moment *m = &p->timeline[i];
-        const sp_segment *g = &p->segments[m->segment];
-        if (!spi_exec_runs(m, batch))
-            continue;
-        sp_dynamic dyn = spi_exec_dynamic(p, batch, m->t);
-        if (m->segment == SP_SEGMENT_FORWARD || m->segment == SP_SEGMENT_FULL)
-            SP_TRY(spi_exec_upload(p, batch, m->t, err));
-        for (int k = 0; k < g->n; k++) {
-            SP_TRY(spi_exec_step(p, &g->steps[k], m->t, &dyn, err));
-            SP_TRY(visit(ctx, &g->steps[k], m->t, err));
-        }
-    }
-    return SP_OK;
-}
-
 typedef struct watch {
     sp_plan *p;
     void (*see)(void *ctx, const sp_exec_seen *seen);
@@ -41,9 +20,10 @@ static bool is_neuron(const sp_step *s)
                             strncmp(s->call.op->id, "neuron.forward_ext/", 19) == 0);
 }
 
-static sp_status visit(void *ctx, const sp_step *s, int t, sp_error *err)
+static sp_status visit(void *ctx, const sp_step *s, int t, bool *go_on, sp_error *err)
 {
     watch *w = ctx;
+    (void)go_on;
     if (!is_neuron(s))
         return SP_OK;
     int u = sp_op_buffer_index(s->call.op, "u"), spikes = sp_op_buffer_index(s->call.op, "s");

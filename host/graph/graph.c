@@ -360,9 +360,9 @@ static void mark_fused(sp_graph *g)
     }
 }
 
-/* Whether all that reads an activation can take a factor over: standardised weights, whose gain it
- * multiplies, also behind averages and other scales. */
-static bool takes_factor(const sp_graph *g, int act)
+/* Whether a scale of this activation can be folded into everything that reads it: into the gain of
+ * standardised weights, also behind averages and other scales. */
+static bool can_fold_scale(const sp_graph *g, int act)
 {
     bool read = false;
     for (int i = 0; i < g->n_nodes; i++) {
@@ -372,15 +372,15 @@ static bool takes_factor(const sp_graph *g, int act)
         read = true;
         bool linear =
             n->type == SP_NODE_POOL_AVG || n->type == SP_NODE_POOL_ADAPTIVE || n->type == SP_NODE_SCALE;
-        if (!n->standardized && !(linear && takes_factor(g, n->out)))
+        if (!n->standardized && !(linear && can_fold_scale(g, n->out)))
             return false;
     }
     return read && act != g->logits;
 }
 
-/* A scale in front of layers with standardised weights is a factor of their gain: what they read stays
- * spikes. */
-static void take_factors_over(sp_graph *g)
+/* Scales in front of weight-standardised layers are folded into those layers' gain, so that their input
+ * remains a spike bitmap. */
+static void fold_scales(sp_graph *g)
 {
     for (int i = 0; i < g->n_acts; i++)
         g->acts[i].factor = 1.0;
@@ -388,8 +388,8 @@ static void take_factors_over(sp_graph *g)
         sp_node *n = &g->nodes[i];
         const sp_activation *in = &g->acts[n->in[0]];
         sp_activation *out = &g->acts[n->out];
-        if (n->type == SP_NODE_SCALE && takes_factor(g, n->out)) {
-            n->taken_over = true;
+        if (n->type == SP_NODE_SCALE && can_fold_scale(g, n->out)) {
+            n->scale_folded = true;
             out->bits = in->bits;
             out->factor = in->factor * n->layer->factor;
         } else if (n->type == SP_NODE_POOL_AVG || n->type == SP_NODE_POOL_ADAPTIVE) {
@@ -428,7 +428,7 @@ sp_status sp_graph_create(sp_network *net, const char *file, int64_t channels, i
     g->logits = act;
     g->classes = sp_act_elems(a);
     mark_fused(g);
-    take_factors_over(g);
+    fold_scales(g);
     *out = g;
     return SP_OK;
 done:
@@ -567,7 +567,7 @@ void sp_graph_print(const sp_graph *g, sp_text *out)
         snprintf(shape, sizeof shape, "%lld,%lld,%lld%s", (long long)a->c, (long long)a->h, (long long)a->w,
                  a->bits ? " bits" : "");
         const char *type = n->standardized             ? "ws_conv"
-                           : n->taken_over             ? "scale (in a gain)"
+                           : n->scale_folded           ? "scale (in a gain)"
                            : n->type == SP_NODE_NEURON ? n->layer->neuron.model
                                                        : node_names[n->type];
         sp_text_add(out, "%-22s %-18s %-16s %12lld %14lld\n", n->name, type, shape, (long long)params,

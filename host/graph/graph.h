@@ -23,10 +23,9 @@ typedef enum {
 /* One activation, per sample: [h][w][c]. */
 typedef struct sp_activation {
     int64_t h, w, c;
-    bool bits; /* spikes */
-    double
-        factor; /* what is stored times this is the activation: 1, or that of scales that were taken over */
-    bool flat;  /* a flatten layer lies between here and the last spatial layer */
+    bool bits;     /* spikes */
+    double factor; /* what is stored times this is the activation: 1, or that of the scales folded into it */
+    bool flat;     /* a flatten layer lies between here and the last spatial layer */
     bool needs_gradient; /* some parameter lies before it */
     int producer;        /* node, -1 for the input */
     int n_consumers;
@@ -68,9 +67,8 @@ typedef struct sp_node {
     bool standardized; /* ws_conv */
     bool td;           /* batch norm over all time steps (td_batch_norm) */
     bool fused;        /* batch norm whose only consumer is a neuron: applied inside it */
-    bool
-        taken_over; /* scale whose factor the standardised weights behind it take over: nothing is computed */
-    double alpha;   /* residual */
+    bool scale_folded; /* a scale that is folded into the gain of standardised weights: nothing is computed */
+    double alpha;      /* residual */
 } sp_node;
 
 typedef struct sp_graph {

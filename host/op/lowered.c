@@ -1,5 +1,4 @@
-/* The calls of a lowered convolution, for whoever wants to know what they cost; plan/weights.c emits the
- * steps. */
+/* The calls of a lowered convolution: plan/rewrite.c makes steps of them, check/ knows what they cost. */
 #include "op/lowered.h"
 
 #include <string.h>
@@ -22,7 +21,7 @@ static sp_op_call patches(const char *op, const sp_op_call *conv, int64_t images
     return c;
 }
 
-static sp_op_call product(int64_t m, int64_t n, int64_t k, int ta, int tb, int acc)
+sp_op_call sp_gemm_call(int64_t m, int64_t n, int64_t k, int ta, int tb, int acc)
 {
     sp_op_call c = sp_op_call_make("gemm/1");
     sp_call_set_int(&c, "M", m), sp_call_set_int(&c, "N", n), sp_call_set_int(&c, "K", k);
@@ -60,9 +59,9 @@ size_t sp_op_lowered(const sp_op_call *call, sp_lowered_part out[SP_LOWERED_MAX_
             continue;
         n = add(out, n, patches(input ? "col2im/1" : "im2col/1", call, each), times);
         n = add(out, n,
-                forward ? product(each * rows, o, k, 0, 0, bias)
-                : input ? product(each * rows, k, o, 0, 1, 0)
-                        : product(k, o, each * rows, 1, 0, 1),
+                forward ? sp_gemm_call(each * rows, o, k, 0, 0, bias)
+                : input ? sp_gemm_call(each * rows, k, o, 0, 1, 0)
+                        : sp_gemm_call(k, o, each * rows, 1, 0, 1),
                 times);
     }
     return n;

@@ -249,6 +249,36 @@ int64_t sp_call_buffer_elems(const sp_op_call *c, int i)
     return sp_call_buffer_is_half(c, i) ? rows * cols / 2 + rows * cols % 2 : rows * cols;
 }
 
+double sp_call_bytes(const sp_op_call *call)
+{
+    double bytes = 0;
+    for (int i = 0; i < SP_OP_MAX_BUFFERS && call->op->buffers[i].name; i++)
+        if (sp_call_has_buffer(call, i))
+            bytes +=
+                (double)sp_call_buffer_elems(call, i) * (sp_call_buffer_access(call, i) == SP_INOUT ? 8 : 4);
+    return bytes;
+}
+
+double sp_call_flops(const sp_op_call *call)
+{
+    sp_op_call copy = *call;
+    int64_t flops = 0;
+    bool counted =
+        call->op->flops && sp_expr_eval(call->op->flops, sp_call_lookup, &copy, &flops, NULL) == SP_OK;
+    return counted ? (double)flops : 0;
+}
+
+double sp_call_work(const sp_op_call *call)
+{
+    double elems = 0;
+    if (call->op->flops)
+        return sp_call_flops(call);
+    for (int i = 0; i < SP_OP_MAX_BUFFERS && call->op->buffers[i].name; i++)
+        if (sp_call_has_buffer(call, i))
+            elems += (double)sp_call_buffer_elems(call, i);
+    return elems;
+}
+
 bool sp_op_scalar_is_dynamic(const char *name)
 {
     static const char *const names[] = {"first", "last", "iteration", "lr", "bias1", "bias2"};

@@ -86,6 +86,12 @@ int64_t sp_call_buffer_rows(const sp_op_call *c, int i);
 int64_t sp_call_buffer_cols(const sp_op_call *c, int i);
 int64_t sp_call_buffer_elems(const sp_op_call *c, int i); /* 4-byte elements, words for bits and halves */
 
+/* What a call costs: multiply-adds counted as 2 (0 where the op moves data), bytes that its buffers are read
+ * and written, and work to compare calls by: flops, or elements where an op has none. */
+double sp_call_flops(const sp_op_call *call);
+double sp_call_bytes(const sp_op_call *call);
+double sp_call_work(const sp_op_call *call);
+
 /* sp_expr_lookup over a call: its ints, flags. ctx is the sp_op_call. */
 int sp_call_lookup(void *call, const char *name, int64_t *value);
 

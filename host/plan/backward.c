@@ -11,24 +11,24 @@ static sp_status new_gradient(sp_builder *b, int act, int *out)
     char name[64];
     snprintf(name, sizeof name, "gradient of %.30s",
              a->producer >= 0 ? b->g->nodes[a->producer].name : "input");
-    return spi_value_new(b, name, spi_rows(b, a) * a->c, SP_STORE_LOCAL, out);
+    return spi_tensor_new(b, name, spi_rows(b, a) * a->c, SP_LIFETIME_SEGMENT, out);
 }
 
-sp_status spi_add_gradient(sp_builder *b, int node, int act, int value)
+sp_status spi_add_gradient(sp_builder *b, int node, int act, int tensor)
 {
-    if (b->gradient[act] < 0) {
-        b->gradient[act] = value;
+    if (b->act[act].gradient < 0) {
+        b->act[act].gradient = tensor;
         return SP_OK;
     }
     const sp_activation *a = &b->g->acts[act];
     int sum, segment = b->segment;
     if (b->p->n_stages > 1) /* where the last of the summands comes to be known */
-        b->segment = spi_backward_segment(b->stage[act]);
+        b->segment = spi_backward_segment(b->act[act].stage);
     SP_TRY(new_gradient(b, act, &sum));
     sp_emit e = spi_step(b, node, "add");
     spi_int(&e, "M", spi_rows(b, a)), spi_int(&e, "C", a->c);
-    spi_bind(&e, "a", b->gradient[act]), spi_bind(&e, "b", value), spi_bind(&e, "y", sum);
-    b->gradient[act] = sum;
+    spi_bind(&e, "a", b->act[act].gradient), spi_bind(&e, "b", tensor), spi_bind(&e, "y", sum);
+    b->act[act].gradient = sum;
     SP_TRY(spi_emit(&e));
     b->segment = segment;
     return SP_OK;
@@ -38,18 +38,10 @@ sp_status spi_add_gradient(sp_builder *b, int node, int act, int value)
 static void bind_norm(sp_emit *e, int node)
 {
     const sp_builder *b = e->b;
-    spi_flag(e, "X_HALF", b->bn_half[node] >= 0);
-    spi_bind(e, "x", b->bn_half[node] >= 0 ? b->bn_half[node] : b->act[b->g->nodes[node].in[0]]);
-    spi_bind(e, "mean", b->bn[node][BN_MEAN]), spi_bind(e, "rstd", b->bn[node][BN_RSTD]);
-}
-
-static sp_emit apply_step(sp_builder *b, int node)
-{
-    const sp_activation *a = &b->g->acts[b->g->nodes[node].out];
-    sp_emit e = spi_step(b, node, "batch_norm.apply");
-    spi_int(&e, "M", spi_rows(b, a)), spi_int(&e, "C", a->c);
-    bind_norm(&e, node);
-    return e;
+    spi_flag(e, "X_HALF", b->node[node].norm_half >= 0);
+    spi_bind(e, "x",
+             b->node[node].norm_half >= 0 ? b->node[node].norm_half : b->act[b->g->nodes[node].in[0]].tensor);
+    spi_bind(e, "mean", b->node[node].norm[NORM_MEAN]), spi_bind(e, "rstd", b->node[node].norm[NORM_RSTD]);
 }
 
 static sp_status batch_norm_backward(sp_builder *b, int node, int g)
@@ -61,16 +53,11 @@ static sp_status batch_norm_backward(sp_builder *b, int node, int g)
         return spi_td_backward(b, node, g);
     SP_TRY(spi_recompute(b, n->in[0]));
     SP_TRY(new_gradient(b, n->in[0], &g_x));
-    bool summed = b->bn_sums[node] >= 0;
-    sp_emit e = summed ? apply_step(b, node) : spi_step(b, node, "batch_norm.backward");
-    if (summed) {
-        spi_bind(&e, "sums", b->bn_sums[node]);
-    } else {
-        spi_int(&e, "M", spi_rows(b, a)), spi_int(&e, "C", a->c);
-        bind_norm(&e, node);
-        SP_TRY(spi_bind_param(&e, "g_gamma", n->gamma, true));
-        SP_TRY(spi_bind_param(&e, "g_beta", n->beta, true));
-    }
+    sp_emit e = spi_step(b, node, "batch_norm.backward");
+    spi_int(&e, "M", spi_rows(b, a)), spi_int(&e, "C", a->c);
+    bind_norm(&e, node);
+    SP_TRY(spi_bind_param(&e, "g_gamma", n->gamma, true));
+    SP_TRY(spi_bind_param(&e, "g_beta", n->beta, true));
     SP_TRY(spi_bind_param(&e, "gamma", n->gamma, false));
     spi_bind(&e, "g", g), spi_bind(&e, "g_x", g_x);
     SP_TRY(spi_emit(&e));
@@ -86,62 +73,30 @@ static void neuron_call(sp_emit *e, int node)
     const sp_fragment *f = sp_fragment_find(b->p->reg, SP_FRAGMENT_SURROGATE, neuron->surrogate);
     spi_int(e, "M", spi_rows(b, a)), spi_int(e, "C", a->c);
     spi_neuron_settings(e, neuron);
-    spi_store_half(e, "U_HALF", b->u[node]);
+    spi_store_half(e, "U_HALF", b->node[node].u);
     spi_float(e, "width", isnan(neuron->width) ? f ? f->width_default : 1.0 : neuron->width);
     spi_flag(e, "TEMPORAL", b->temporal), spi_flag(e, "DETACH", neuron->detach_reset);
     e->step.call.surrogate = neuron->surrogate;
-}
-
-/* A norm that is applied inside the neuron gets its sums from there too, where that is faster: one walk over
- * the maps instead of two. e becomes that step; norm: the node. */
-static sp_status fuse_norm(sp_emit *e, int node, int *norm)
-{
-    static const char *const apart[2] = {"neuron.backward", "batch_norm.backward"};
-    sp_builder *b = e->b;
-    int producer = b->g->acts[b->g->nodes[node].in[0]].producer;
-    *norm = -1;
-    if (producer < 0 || !b->g->nodes[producer].fused || b->g->nodes[producer].td ||
-        spi_neuron_is_extended(b, node))
-        return SP_OK;
-    const sp_node *n = &b->g->nodes[producer];
-    sp_emit f = spi_step(b, node, "neuron.backward_norm"), apply = apply_step(b, producer);
-    neuron_call(&f, node);
-    bind_norm(&f, producer);
-    if (!sp_select_fuses(b->p->reg, b->p->dev, (const sp_op_call *const[]){&f.step.call, &apply.step.call},
-                         apart))
-        return SP_OK;
-    SP_TRY(spi_recompute(b, n->in[0]));
-    bind_norm(&f, producer);
-    SP_TRY(
-        spi_value_new(b, "sums of a norm", 2 * b->g->acts[n->out].c, SP_STORE_LOCAL, &b->bn_sums[producer]));
-    spi_bind(&f, "sums", b->bn_sums[producer]);
-    SP_TRY(spi_bind_param(&f, "g_gamma", n->gamma, true));
-    SP_TRY(spi_bind_param(&f, "g_beta", n->beta, true));
-    *e = f;
-    *norm = producer;
-    return SP_OK;
 }
 
 static sp_status neuron_backward(sp_builder *b, int node, int g)
 {
     const sp_node *n = &b->g->nodes[node];
     const sp_activation *a = &b->g->acts[n->out];
-    int g_x, norm;
+    int g_x;
     SP_TRY(new_gradient(b, n->in[0], &g_x));
-    if (b->temporal && b->carry[node] < 0)
-        SP_TRY(
-            spi_value_new(b, "dL/dv between steps", spi_rows(b, a) * a->c, SP_STORE_STATE, &b->carry[node]));
+    if (b->temporal && b->node[node].adjoint_v < 0)
+        SP_TRY(spi_tensor_new(b, "dL/dv between steps", spi_rows(b, a) * a->c, SP_LIFETIME_PLAN,
+                              &b->node[node].adjoint_v));
     if (n->layer->neuron.recurrent)
         SP_TRY(spi_recurrent_gradient(b, node, &g));
     sp_emit e =
         spi_step(b, node, spi_neuron_is_extended(b, node) ? "neuron.backward_ext" : "neuron.backward");
     neuron_call(&e, node);
-    SP_TRY(fuse_norm(&e, node, &norm));
-    spi_bind(&e, "g_s", g), spi_bind(&e, "u", b->u[node]), spi_bind(&e, "g_x", g_x);
+    spi_bind(&e, "g_s", g), spi_bind(&e, "u", b->node[node].u), spi_bind(&e, "g_x", g_x);
     if (b->temporal)
-        spi_bind(&e, "carry", b->carry[node]);
-    if (norm < 0)
-        SP_TRY(spi_neuron_extend(&e, node, true));
+        spi_bind(&e, "carry", b->node[node].adjoint_v);
+    SP_TRY(spi_neuron_extend(&e, node, true));
     SP_TRY(spi_emit(&e));
     return b->g->acts[n->in[0]].needs_gradient ? spi_add_gradient(b, node, n->in[0], g_x) : SP_OK;
 }
@@ -159,7 +114,7 @@ static sp_status pool_backward(sp_builder *b, int node, int g)
     spi_bind(&e, "g_y", g), spi_bind(&e, "g_x", g_x);
     if (n->type == SP_NODE_POOL_MAX) {
         spi_flag(&e, "X_BITS", b->g->acts[n->in[0]].bits);
-        spi_bind(&e, "x", b->act[n->in[0]]);
+        spi_bind(&e, "x", b->act[n->in[0]].tensor);
     }
     SP_TRY(spi_emit(&e));
     return spi_add_gradient(b, node, n->in[0], g_x);
@@ -172,7 +127,7 @@ static sp_status pointwise_backward(sp_builder *b, int node, int g)
     const sp_activation *a = &b->g->acts[n->out];
     bool scale = n->type == SP_NODE_SCALE;
     int g_x;
-    if (n->taken_over)
+    if (n->scale_folded)
         return spi_add_gradient(b, node, n->in[0], g);
     SP_TRY(new_gradient(b, n->in[0], &g_x));
     sp_emit e = spi_step(b, node, scale ? "scale" : "dropout.apply");
@@ -180,7 +135,7 @@ static sp_status pointwise_backward(sp_builder *b, int node, int g)
     spi_float(&e, scale ? "factor" : "p", scale ? n->layer->factor : n->layer->p);
     spi_bind(&e, "x", g), spi_bind(&e, "y", g_x);
     if (!scale)
-        spi_bind(&e, "mask", b->mask[node]);
+        spi_bind(&e, "mask", b->node[node].mask);
     SP_TRY(spi_emit(&e));
     return spi_add_gradient(b, node, n->in[0], g_x);
 }
@@ -189,7 +144,7 @@ static sp_status residual_backward(sp_builder *b, int node, int g)
 {
     const sp_node *n = &b->g->nodes[node];
     const sp_activation *a = &b->g->acts[n->out];
-    int g_branch = g, branch = b->act[n->in[0]];
+    int g_branch = g, branch = b->act[n->in[0]].tensor;
     bool gain = n->skip_gain >= 0;
     if (gain && b->g->acts[n->in[0]].bits)
         SP_TRY(spi_unpack(b, node, n->in[0], &branch));
@@ -217,7 +172,7 @@ static sp_status residual_backward(sp_builder *b, int node, int g)
 static sp_status backward_node(sp_builder *b, int node)
 {
     const sp_node *n = &b->g->nodes[node];
-    int g = b->gradient[n->out];
+    int g = b->act[n->out].gradient;
     if (g < 0)
         return SP_OK; /* nothing below depends on it */
     switch (n->type) {
@@ -242,12 +197,12 @@ static sp_status backward_node(sp_builder *b, int node)
 sp_status spi_backward(sp_builder *b)
 {
     for (int i = 0; i < b->g->n_acts; i++)
-        b->gradient[i] = -1;
-    b->gradient[b->g->logits] = b->g_logits;
+        b->act[i].gradient = -1;
+    b->act[b->g->logits].gradient = b->g_logits;
     for (int i = b->g->n_nodes - 1; i >= 0; i--) {
         const sp_node *n = &b->g->nodes[i];
         if (b->p->n_stages > 1)
-            b->segment = spi_backward_segment(b->stage[n->td ? n->in[0] : n->out]);
+            b->segment = spi_backward_segment(b->act[n->td ? n->in[0] : n->out].stage);
         SP_TRY(backward_node(b, i));
     }
     return SP_OK;

@@ -1,52 +1,68 @@
-/* Inside plan/: what the schedule builders share. */
+/* Inside plan/: what the passes share.
+ *
+ * A plan is made in passes, each of which leaves plain data to the next one:
+ *   emit     graph and method become steps and tensors (spi_emit_plan and the files it calls); needs no
+ * device rewrite  pairs of steps are fused, convolutions are lowered, where the device has kernels for that
+ * (rewrite.c) select   every step gets a variant and the reason (kernels.c) place    every tensor gets its
+ * place in the arena (memplan.c); needs no device build    kernels are compiled (kernels.c); a variant that
+ * cannot be built sends its step back to select
+ */
 #ifndef SP_PLAN_BUILDER_H
 #define SP_PLAN_BUILDER_H
 
 #include "plan/plan.h"
 
 struct sp_emit;
-enum { BN_MEAN, BN_RSTD, BN_SCALE, BN_SHIFT, BN_VALUES };
+enum { NORM_MEAN, NORM_RSTD, NORM_SCALE, NORM_SHIFT, NORM_TENSORS };
 
-/* Values that belong to a node or an activation while segments are built. */
+/* Tensors of a node while segments are emitted; -1 where there are none. */
+typedef struct sp_node_tensors {
+    int u;                  /* membrane potential */
+    int aux;                /* second state of a neuron model */
+    int adjoint_v;          /* dL/dv between time steps (BPTT) */
+    int adjoint_aux;        /* dL/daux between time steps (BPTT) */
+    int spikes;             /* of a recurrent neuron, kept for the next time step */
+    int g_spikes;           /* gradient of those, from the next time step (BPTT) */
+    int trace;              /* presynaptic trace (OTTT) */
+    int mask;               /* of dropout */
+    int norm[NORM_TENSORS]; /* of a batch norm */
+    int norm_half;      /* its input as half for the backward pass, -1 where that reads the input itself */
+    int td_x, td_gamma; /* norm over all time steps: its input, its weight times the threshold */
+    int w_hat[3];       /* standardised weight, mean, 1/std */
+    int g_w_hat;        /* gradient of the standardised weight */
+    int w_gain;         /* its gain, times the scale folded into its input where there is one */
+    double trace_decay; /* 1 - 1/tau of the neuron before it */
+} sp_node_tensors;
+
+typedef struct sp_act_tensors {
+    int tensor;   /* -1 not computed (or fused away) */
+    int gradient; /* -1 none */
+    int stage;
+    bool recomputed;                               /* has been computed again in the backward segment */
+    bool kept_for_norm, read_by_td, can_recompute; /* see recompute.c */
+} sp_act_tensors;
+
 typedef struct sp_builder {
     sp_plan *p;
     const sp_graph *g;
     sp_error *err;
     int segment; /* steps go here */
     bool training;
-    bool temporal;        /* BPTT: the gradient goes through v */
-    bool traces;          /* OTTT */
-    int *act;             /* by activation: value, -1 not computed (or fused away) */
-    int *gradient;        /* by activation: value of its gradient, -1 none */
-    bool *recomputed;     /* by activation: has been computed again in the backward segment */
-    int *u;               /* by node: membrane potential */
-    int *carry;           /* by node: dL/dv between time steps (BPTT) */
-    int *aux;             /* by node: second state of a neuron model */
-    int *carry_aux;       /* by node: dL/daux between time steps (BPTT) */
-    int *spikes;          /* by node: spikes of a recurrent neuron, kept for the next time step */
-    int *g_spikes;        /* by node: gradient of those, from the next time step (BPTT) */
-    int *trace;           /* by node: presynaptic trace (OTTT) */
-    double *trace_decay;  /* by node: 1 - 1/tau of the neuron before it */
-    int *mask;            /* by node: dropout mask */
-    int (*bn)[BN_VALUES]; /* by node */
-    int *bn_sums; /* by node: its sums, where the neuron behind it has made them in the backward pass; -1 */
-    int *bn_half; /* by node: its input as half for the backward pass, -1 where that reads the input itself */
-    int *w_hat;   /* by node: standardised weight [w_hat, mean, rstd] x 3 */
-    int *g_w_hat; /* by node */
-    int *w_gain;  /* by node: its gain, times the factor of its input where that has one */
-    int *stage;   /* by activation */
-    int *td_x, *td_gamma; /* by node: norm over all time steps: its input, its weight times the threshold */
+    bool temporal; /* BPTT: the gradient goes through v */
+    bool traces;   /* OTTT */
+    sp_node_tensors *node;
+    sp_act_tensors *act;
     int g_logits;
 } sp_builder;
 
-/* Values. `name` is copied. */
-sp_status spi_value_new(sp_builder *b, const char *name, int64_t elems, sp_store store, int *out);
-sp_status spi_value_fixed(sp_builder *b, const char *name, uint64_t at_elems, int64_t elems, int *out);
-sp_status spi_param_value(sp_builder *b, int param, bool gradient, int *out);
+/* Tensors. `name` is copied. */
+sp_status spi_tensor_new(sp_builder *b, const char *name, int64_t elems, sp_lifetime lifetime, int *out);
+sp_status spi_tensor_fixed(sp_builder *b, const char *name, uint64_t at_elems, int64_t elems, int *out);
+sp_status spi_param_tensor(sp_builder *b, int param, bool gradient, int *out);
 
-/* With half storage: from here on `value`, an operand of the step, is half, and the step is told by its flag.
- * Nothing happens where the op has no such flag. */
-void spi_store_half(struct sp_emit *e, const char *flag, int value);
+/* With half storage: from here on `tensor`, an operand of the step, is half, and the step is told by its
+ * flag. Nothing happens where the op has no such flag. */
+void spi_store_half(struct sp_emit *e, const char *flag, int tensor);
 /* A copy of a float32 activation as half, made in the current segment. */
 sp_status spi_pack_half(sp_builder *b, int node, int act, int *out);
 /* Which activations BPTT computes again in its backward pass instead of keeping them (recompute.c), and doing
@@ -55,7 +71,7 @@ sp_status spi_recompute_begin(sp_builder *b);
 bool spi_is_recomputed(const sp_builder *b, int act);
 sp_status spi_recompute(sp_builder *b, int act);
 
-/* Steps: make a call, bind operands by name, then emit (chooses and builds the kernel). */
+/* Steps: make a call, bind operands by name, then emit. */
 typedef struct sp_emit {
     sp_builder *b;
     sp_step step;
@@ -64,14 +80,17 @@ sp_emit spi_step(sp_builder *b, int node, const char *op);
 void spi_int(sp_emit *e, const char *name, int64_t v);
 void spi_float(sp_emit *e, const char *name, double v);
 void spi_flag(sp_emit *e, const char *name, int v);
-void spi_bind(sp_emit *e, const char *buffer, int value);
-void spi_bind_at(sp_emit *e, const char *buffer, int value, int dt, uint64_t at_elems);
+void spi_bind(sp_emit *e, const char *buffer, int tensor);
+void spi_bind_at(sp_emit *e, const char *buffer, int tensor, int dt, uint64_t at_elems);
 sp_status spi_bind_param(sp_emit *e, const char *buffer, int param, bool gradient);
 int64_t spi_rows(const sp_builder *b, const sp_activation *a); /* N*H*W */
+sp_emit spi_step_of(sp_builder *b, int node, const sp_op_call *call);
 sp_status spi_emit(sp_emit *e);
-/* Chooses and builds ahead of spi_emit, which must follow with the same call unless the op is to be lowered.
- */
-sp_status spi_choose(sp_builder *b, sp_step *step, bool *lowers);
+sp_status spi_append(sp_builder *b, sp_segment *segment,
+                     const sp_step *step); /* the segment owns its launch */
+/* c = a b, or added to c. */
+sp_status spi_gemm(sp_builder *b, int node, const sp_op_call *call, sp_operand m1, sp_operand m2,
+                   sp_operand c);
 
 sp_status spi_forward(sp_builder *b); /* all nodes but the static ones, in the current segment */
 sp_status spi_forward_node(sp_builder *b, int node);
@@ -87,7 +106,7 @@ sp_status spi_neuron_extend(sp_emit *e, int node, bool backward);
 /* Recurrent layers (recurrent.c). */
 sp_status spi_recurrent_begin(sp_builder *b);
 sp_status spi_recurrent_spikes(sp_builder *b, int neuron,
-                               int *out); /* value that a recurrent neuron fires into */
+                               int *out); /* tensor that a recurrent neuron fires into */
 sp_status spi_recurrent_forward(sp_builder *b, int node);
 sp_status spi_recurrent_backward(sp_builder *b, int node, int g);
 sp_status spi_recurrent_gradient(sp_builder *b, int neuron,
@@ -97,21 +116,21 @@ sp_status spi_trace(sp_builder *b, int node, int64_t rows, int64_t cols, const s
                     int *out);
 
 void spi_neuron_settings(sp_emit *e, const sp_neuron *n);
-/* The value of a spiking activation as float32, in the current segment. */
+/* The tensor of a spiking activation as float32, in the current segment. */
 sp_status spi_unpack(sp_builder *b, int node, int act, int *out);
 void spi_pool_ints(sp_emit *e, const sp_builder *b, const sp_node *n);
 sp_status spi_backward(sp_builder *b); /* all nodes, backward, from b->g_logits */
 
-/* Adds `value` to the gradient of an activation (the first contribution is taken as it is). */
-sp_status spi_add_gradient(sp_builder *b, int node, int act, int value);
+/* Adds `tensor` to the gradient of an activation (the first contribution is taken as it is). */
+sp_status spi_add_gradient(sp_builder *b, int node, int act, int tensor);
 
-/* Stages (stages.c). Segments and stages of the graph; segments of a stage; moments of all of them, written
- * to `to`. */
+/* Stages (stages.c). Segments and stages of the graph; segments of a stage; the timeline of all of them,
+ * written to `to`. */
 sp_status spi_stages_begin(sp_builder *b);
 int spi_forward_segment(int stage);
 int spi_backward_segment(int stage);
-int spi_stage_timeline(const sp_plan *p, sp_moment *to);
-int64_t spi_joined_rows(const sp_builder *b, int node); /* of a batch norm: of one time step, or of all */
+int spi_stage_timeline(const sp_plan *p, sp_timeline_entry *to);
+int64_t spi_norm_rows(const sp_builder *b, int node); /* of a batch norm: of one time step, or of all */
 /* Norm over all time steps: its input is kept for all of them, and what follows runs between stages. */
 sp_status spi_td_forward(sp_builder *b, int node, int *x, int *gamma);
 sp_status spi_td_backward(sp_builder *b, int node, int g);
@@ -119,13 +138,31 @@ sp_status spi_td_backward(sp_builder *b, int node, int g);
 /* Parameters that the network multiplies by a constant: the product, and its gradient (a row) added to that
  * of the parameter. */
 sp_status spi_scaled(sp_builder *b, int node, const char *what, int from, int64_t rows, int64_t cols,
-                     double factor, sp_store store, int *out);
+                     double factor, sp_lifetime lifetime, int *out);
 sp_status spi_add_scaled_gradient(sp_builder *b, int node, int param, int g_scaled, double factor);
 
 /* Convolution and linear layers, direct or lowered to gemm. */
 sp_status spi_weights_forward(sp_builder *b, int node);
 sp_status spi_weights_backward(sp_builder *b, int node);
 
-sp_status spi_memory_plan(sp_plan *p, sp_error *err);
+/* Passes. */
+sp_status spi_fuse(sp_builder *b);
+sp_status spi_lower(sp_builder *b);
+sp_status spi_choose(sp_plan *p, sp_step *step,
+                     sp_error *err); /* nothing where a variant is chosen already */
+sp_status spi_select(sp_plan *p, sp_error *err);
+sp_status spi_place(sp_plan *p, sp_error *err); /* again where tensors were added since */
+/* *changed: a step is to be lowered after all, or a kernel needs a workspace: select and place again. */
+sp_status spi_build(sp_builder *b, bool *changed);
+
+/* A piece of memory that is used from step `first` to `last`. */
+typedef struct sp_block {
+    uint64_t at, bytes;
+    int first, last, id;
+} sp_block;
+/* Gives each block a place at or after `from` so that blocks that are used at the same time do not meet and
+ * none crosses a multiple of `slab`; returns the end of the last. Puts the blocks in the order of their
+ * places. */
+uint64_t spi_place_blocks(sp_block *blocks, int n, uint64_t from, uint64_t slab);
 
 #endif

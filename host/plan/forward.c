@@ -11,19 +11,20 @@ static sp_status new_output(sp_builder *b, const sp_node *n, int *out)
     const sp_activation *a = &b->g->acts[n->out];
     char name[64];
     snprintf(name, sizeof name, "%.40s %s", n->name, a->bits ? "spikes" : "output");
-    SP_TRY(spi_value_new(b, name, spi_rows(b, a) * (a->bits ? (a->c + 31) / 32 : a->c), SP_STORE_LOCAL, out));
-    b->act[n->out] = *out;
+    SP_TRY(spi_tensor_new(b, name, spi_rows(b, a) * (a->bits ? (a->c + 31) / 32 : a->c), SP_LIFETIME_SEGMENT,
+                          out));
+    b->act[n->out].tensor = *out;
     return SP_OK;
 }
 
-static sp_status bn_values(sp_builder *b, int node)
+static sp_status norm_tensors(sp_builder *b, int node)
 {
-    static const char *const names[BN_VALUES] = {"mean", "1/std", "scale", "shift"};
+    static const char *const names[NORM_TENSORS] = {"mean", "1/std", "scale", "shift"};
     const sp_node *n = &b->g->nodes[node];
-    for (int i = 0; i < BN_VALUES; i++) {
+    for (int i = 0; i < NORM_TENSORS; i++) {
         char name[64];
         snprintf(name, sizeof name, "%.40s %s", n->name, names[i]);
-        SP_TRY(spi_value_new(b, name, b->g->acts[n->out].c, SP_STORE_LOCAL, &b->bn[node][i]));
+        SP_TRY(spi_tensor_new(b, name, b->g->acts[n->out].c, SP_LIFETIME_SEGMENT, &b->node[node].norm[i]));
     }
     return SP_OK;
 }
@@ -47,24 +48,24 @@ static sp_status keep_input_as_half(sp_builder *b, int node)
 {
     int act = b->g->nodes[node].in[0], producer = b->g->acts[act].producer;
     bool backward_follows = b->segment == SP_SEGMENT_FULL || b->temporal;
-    b->bn_half[node] = -1;
+    b->node[node].norm_half = -1;
     if (!b->p->o.half || !b->training || !backward_follows || act == 0 ||
         (producer >= 0 && spi_node_is_static(b, producer)) || spi_is_recomputed(b, act) ||
         act_is_kept(b, act))
         return SP_OK;
-    return spi_pack_half(b, node, act, &b->bn_half[node]);
+    return spi_pack_half(b, node, act, &b->node[node].norm_half);
 }
 
 static sp_status batch_norm_forward(sp_builder *b, int node)
 {
     const sp_node *n = &b->g->nodes[node];
     const sp_activation *a = &b->g->acts[n->out];
-    int x = b->act[n->in[0]], gamma;
-    SP_TRY(bn_values(b, node));
+    int x = b->act[n->in[0]].tensor, gamma;
+    SP_TRY(norm_tensors(b, node));
     if (n->td)
         SP_TRY(spi_td_forward(b, node, &x, &gamma));
     else
-        SP_TRY(spi_param_value(b, n->gamma, false, &gamma));
+        SP_TRY(spi_param_tensor(b, n->gamma, false, &gamma));
     sp_emit e = spi_step(b, node, b->training ? "batch_norm.statistics" : "batch_norm.fold");
     spi_int(&e, "C", a->c);
     spi_float(&e, "eps", n->layer->eps);
@@ -72,25 +73,27 @@ static sp_status batch_norm_forward(sp_builder *b, int node)
     SP_TRY(spi_bind_param(&e, "beta", n->beta, false));
     SP_TRY(spi_bind_param(&e, "running_mean", n->running_mean, false));
     SP_TRY(spi_bind_param(&e, "running_var", n->running_var, false));
-    spi_bind(&e, "scale", b->bn[node][BN_SCALE]), spi_bind(&e, "shift", b->bn[node][BN_SHIFT]);
+    spi_bind(&e, "scale", b->node[node].norm[NORM_SCALE]),
+        spi_bind(&e, "shift", b->node[node].norm[NORM_SHIFT]);
     if (b->training) {
-        spi_int(&e, "M", spi_joined_rows(b, node));
+        spi_int(&e, "M", spi_norm_rows(b, node));
         spi_float(&e, "momentum", n->layer->momentum);
         spi_bind(&e, "x", x);
-        spi_bind(&e, "mean", b->bn[node][BN_MEAN]), spi_bind(&e, "rstd", b->bn[node][BN_RSTD]);
+        spi_bind(&e, "mean", b->node[node].norm[NORM_MEAN]),
+            spi_bind(&e, "rstd", b->node[node].norm[NORM_RSTD]);
     }
     SP_TRY(spi_emit(&e));
     SP_TRY(keep_input_as_half(b, node));
     if (n->fused)
         return SP_OK;
     if (n->td && b->training)
-        b->segment = spi_forward_segment(b->stage[n->out]);
+        b->segment = spi_forward_segment(b->act[n->out].stage);
     int y;
     SP_TRY(new_output(b, n, &y));
     sp_emit m = spi_step(b, node, "affine.forward");
     spi_int(&m, "M", spi_rows(b, a)), spi_int(&m, "C", a->c);
-    spi_bind(&m, "x", b->act[n->in[0]]), spi_bind(&m, "scale", b->bn[node][BN_SCALE]);
-    spi_bind(&m, "shift", b->bn[node][BN_SHIFT]), spi_bind(&m, "y", y);
+    spi_bind(&m, "x", b->act[n->in[0]].tensor), spi_bind(&m, "scale", b->node[node].norm[NORM_SCALE]);
+    spi_bind(&m, "shift", b->node[node].norm[NORM_SHIFT]), spi_bind(&m, "y", y);
     return spi_emit(&m);
 }
 
@@ -131,7 +134,7 @@ static sp_status count_spikes(sp_builder *b, int node, int spikes)
     if (!b->p->o.count_spikes)
         return SP_OK;
     if (*count < 0)
-        SP_TRY(spi_value_new(b, "spike counters", 64, SP_STORE_STATE, count));
+        SP_TRY(spi_tensor_new(b, "spike counters", 64, SP_LIFETIME_PLAN, count));
     return count_into(b, node, spikes, *count, 0);
 }
 
@@ -139,30 +142,32 @@ static sp_status neuron_forward(sp_builder *b, int node)
 {
     const sp_node *n = &b->g->nodes[node];
     const sp_activation *a = &b->g->acts[n->out];
-    int producer = b->g->acts[n->in[0]].producer, x = b->act[n->in[0]], s;
+    int producer = b->g->acts[n->in[0]].producer, x = b->act[n->in[0]].tensor, s;
     bool norm =
         producer >= 0 && b->g->nodes[producer].type == SP_NODE_BATCH_NORM && b->g->nodes[producer].fused;
     if (norm)
-        x = b->act[b->g->nodes[producer].in[0]];
-    if (b->u[node] < 0) {
+        x = b->act[b->g->nodes[producer].in[0]].tensor;
+    if (b->node[node].u < 0) {
         char name[64];
         snprintf(name, sizeof name, "%.40s membrane", n->name);
-        SP_TRY(spi_value_new(b, name, spi_rows(b, a) * a->c, b->temporal ? SP_STORE_HISTORY : SP_STORE_STATE,
-                             &b->u[node]));
-        b->p->values[b->u[node]].slots = spi_neuron_slots(b, node);
+        SP_TRY(spi_tensor_new(b, name, spi_rows(b, a) * a->c,
+                              b->temporal ? SP_LIFETIME_HISTORY : SP_LIFETIME_PLAN, &b->node[node].u));
+        b->p->tensors[b->node[node].u].slots = spi_neuron_slots(b, node);
     }
     SP_TRY(n->layer->neuron.recurrent ? spi_recurrent_spikes(b, node, &s) : new_output(b, n, &s));
-    b->act[n->out] = s;
+    b->act[n->out].tensor = s;
     sp_emit e = spi_step(b, node, spi_neuron_is_extended(b, node) ? "neuron.forward_ext" : "neuron.forward");
     spi_int(&e, "M", spi_rows(b, a)), spi_int(&e, "C", a->c);
     spi_neuron_settings(&e, &n->layer->neuron);
-    spi_store_half(&e, "U_HALF", b->u[node]);
+    spi_store_half(&e, "U_HALF", b->node[node].u);
     spi_flag(&e, "NORM", norm);
-    spi_bind(&e, "x", x), spi_bind(&e, "s", s), spi_bind(&e, "u", b->u[node]);
-    spi_bind_at(&e, "u_prev", b->u[node], sp_plan_slots(b->p, &b->p->values[b->u[node]]) > 1 ? -1 : 0, 0);
+    spi_bind(&e, "x", x), spi_bind(&e, "s", s), spi_bind(&e, "u", b->node[node].u);
+    spi_bind_at(&e, "u_prev", b->node[node].u,
+                sp_plan_slots(b->p, &b->p->tensors[b->node[node].u]) > 1 ? -1 : 0, 0);
     SP_TRY(spi_neuron_extend(&e, node, false));
     if (norm)
-        spi_bind(&e, "scale", b->bn[producer][BN_SCALE]), spi_bind(&e, "shift", b->bn[producer][BN_SHIFT]);
+        spi_bind(&e, "scale", b->node[producer].norm[NORM_SCALE]),
+            spi_bind(&e, "shift", b->node[producer].norm[NORM_SHIFT]);
     SP_TRY(spi_emit(&e));
     return count_spikes(b, node, s);
 }
@@ -191,7 +196,7 @@ static sp_status pool_forward(sp_builder *b, int node)
     sp_emit e = spi_step(b, node, op);
     spi_pool_ints(&e, b, n);
     spi_flag(&e, "X_BITS", b->g->acts[n->in[0]].bits);
-    spi_bind(&e, "x", b->act[n->in[0]]), spi_bind(&e, "y", y);
+    spi_bind(&e, "x", b->act[n->in[0]].tensor), spi_bind(&e, "y", y);
     return spi_emit(&e);
 }
 
@@ -200,8 +205,8 @@ static sp_status scale_forward(sp_builder *b, int node)
     const sp_node *n = &b->g->nodes[node];
     const sp_activation *a = &b->g->acts[n->out];
     int y;
-    if (n->taken_over) {
-        b->act[n->out] = b->act[n->in[0]];
+    if (n->scale_folded) {
+        b->act[n->out].tensor = b->act[n->in[0]].tensor;
         return SP_OK;
     }
     SP_TRY(new_output(b, n, &y));
@@ -209,7 +214,7 @@ static sp_status scale_forward(sp_builder *b, int node)
     spi_int(&e, "M", spi_rows(b, a)), spi_int(&e, "C", a->c);
     spi_float(&e, "factor", n->layer->factor);
     spi_flag(&e, "X_BITS", b->g->acts[n->in[0]].bits);
-    spi_bind(&e, "x", b->act[n->in[0]]), spi_bind(&e, "y", y);
+    spi_bind(&e, "x", b->act[n->in[0]].tensor), spi_bind(&e, "y", y);
     return spi_emit(&e);
 }
 
@@ -222,17 +227,17 @@ static sp_status dropout_forward(sp_builder *b, int node)
     bool bits = b->g->acts[n->in[0]].bits;
     int y;
     if (!b->training && !bits) {
-        b->act[n->out] = b->act[n->in[0]];
+        b->act[n->out].tensor = b->act[n->in[0]].tensor;
         return SP_OK;
     }
     SP_TRY(new_output(b, n, &y));
     sp_emit e = spi_step(b, node, b->training ? "dropout.apply" : "spikes.unpack");
     spi_int(&e, "M", spi_rows(b, a)), spi_int(&e, "C", a->c);
-    spi_bind(&e, "x", b->act[n->in[0]]), spi_bind(&e, "y", y);
+    spi_bind(&e, "x", b->act[n->in[0]].tensor), spi_bind(&e, "y", y);
     if (b->training) {
         spi_float(&e, "p", n->layer->p);
         spi_flag(&e, "X_BITS", bits);
-        spi_bind(&e, "mask", b->mask[node]);
+        spi_bind(&e, "mask", b->node[node].mask);
     }
     return spi_emit(&e);
 }
@@ -242,10 +247,10 @@ sp_status spi_unpack(sp_builder *b, int node, int act, int *out)
     const sp_activation *a = &b->g->acts[act];
     char name[64];
     snprintf(name, sizeof name, "%.40s unpacked", b->g->nodes[node].name);
-    SP_TRY(spi_value_new(b, name, spi_rows(b, a) * a->c, SP_STORE_LOCAL, out));
+    SP_TRY(spi_tensor_new(b, name, spi_rows(b, a) * a->c, SP_LIFETIME_SEGMENT, out));
     sp_emit e = spi_step(b, node, "spikes.unpack");
     spi_int(&e, "M", spi_rows(b, a)), spi_int(&e, "C", a->c);
-    spi_bind(&e, "x", b->act[act]), spi_bind(&e, "y", *out);
+    spi_bind(&e, "x", b->act[act].tensor), spi_bind(&e, "y", *out);
     return spi_emit(&e);
 }
 
@@ -253,7 +258,7 @@ static sp_status residual_forward(sp_builder *b, int node)
 {
     const sp_node *n = &b->g->nodes[node];
     const sp_activation *a = &b->g->acts[n->out];
-    int y, branch = b->act[n->in[0]];
+    int y, branch = b->act[n->in[0]].tensor;
     if (b->g->acts[n->in[0]].bits) /* SEW: the branch ends in a neuron */
         SP_TRY(spi_unpack(b, node, n->in[0], &branch));
     SP_TRY(new_output(b, n, &y));
@@ -261,7 +266,7 @@ static sp_status residual_forward(sp_builder *b, int node)
     spi_int(&e, "M", spi_rows(b, a)), spi_int(&e, "C", a->c);
     spi_float(&e, "alpha", n->alpha);
     spi_flag(&e, "ID_BITS", b->g->acts[n->in[1]].bits), spi_flag(&e, "GAIN", n->skip_gain >= 0);
-    spi_bind(&e, "branch", branch), spi_bind(&e, "identity", b->act[n->in[1]]), spi_bind(&e, "y", y);
+    spi_bind(&e, "branch", branch), spi_bind(&e, "identity", b->act[n->in[1]].tensor), spi_bind(&e, "y", y);
     if (n->skip_gain >= 0)
         SP_TRY(spi_bind_param(&e, "gain", n->skip_gain, false));
     return spi_emit(&e);
@@ -299,7 +304,7 @@ sp_status spi_forward(sp_builder *b)
         if (!spi_node_is_static(b, i)) {
             const sp_node *n = &b->g->nodes[i];
             if (b->p->n_stages > 1)
-                b->segment = spi_forward_segment(b->stage[n->td ? n->in[0] : n->out]);
+                b->segment = spi_forward_segment(b->act[n->td ? n->in[0] : n->out].stage);
             SP_TRY(spi_forward_node(b, i));
         }
     return SP_OK;

@@ -1,26 +1,24 @@
-/* Memory plan: where each value lies in the arena.
+/* The pass that places tensors: where each of them lies in the arena.
  *
- * Values used in one segment live from their first to their last step there and share memory with those they
+ * Tensors used in one segment live from their first to their last step there and share memory with those they
  * do not meet; everything else has a place of its own, once, or once for every time step (BPTT's history).
- * The arena is cut in slabs no larger than the device's largest allocation; no value crosses a cut. */
+ * The arena is cut in slabs no larger than the device's largest allocation; no tensor crosses a cut. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "plan/builder.h"
 
-enum { ALIGN = 256 };
-
 static uint64_t round_up(uint64_t n)
 {
-    return (n + ALIGN - 1) / ALIGN * ALIGN;
+    return (n + SP_PLAN_ALIGN - 1) / SP_PLAN_ALIGN * SP_PLAN_ALIGN;
 }
 
-static void note_use(sp_plan *p, int value, int segment, int step)
+static void note_use(sp_plan *p, int tensor, int segment, int step)
 {
-    if (value < 0)
+    if (tensor < 0)
         return;
-    sp_value *v = &p->values[value];
+    sp_plan_tensor *v = &p->tensors[tensor];
     if (v->segment != segment || v->used_in == 0)
         v->used_in = v->used_in ? 2 : 1;
     v->untimed = v->untimed || !p->segments[segment].timed;
@@ -33,36 +31,42 @@ static void note_use(sp_plan *p, int value, int segment, int step)
 
 static void scan_uses(sp_plan *p)
 {
+    for (int i = 0; i < p->n_tensors; i++) {
+        sp_plan_tensor *v = &p->tensors[i];
+        v->used_in = 0, v->untimed = false;
+        v->segment = v->first = v->last = v->shares = -1;
+    }
     for (int s = 0; s < p->n_segments; s++)
         for (int i = 0; i < p->segments[s].n; i++) {
             const sp_step *step = &p->segments[s].steps[i];
             for (int k = 0; k < SP_OP_MAX_BUFFERS; k++)
-                note_use(p, step->operands[k].value, s, i);
+                note_use(p, step->operands[k].tensor, s, i);
             note_use(p, step->work, s, i);
         }
 }
 
-/* A value made as local that more than one segment uses: BPTT's forward to backward needs every time step. */
-static void settle_stores(sp_plan *p)
+/* A tensor of one segment that others use too: what BPTT's backward pass reads is kept for every time step.
+ */
+static void assign_lifetimes(sp_plan *p)
 {
-    for (int i = 0; i < p->n_values; i++) {
-        sp_value *v = &p->values[i];
-        if (v->store == SP_STORE_LOCAL && v->used_in > 1)
-            v->store = v->untimed ? SP_STORE_STATE : SP_STORE_HISTORY;
+    for (int i = 0; i < p->n_tensors; i++) {
+        sp_plan_tensor *v = &p->tensors[i];
+        if (v->lifetime == SP_LIFETIME_SEGMENT && v->used_in > 1)
+            v->lifetime = v->untimed ? SP_LIFETIME_PLAN : SP_LIFETIME_HISTORY;
     }
 }
 
-static int root_of(const sp_plan *p, int value)
+static int root_of(const sp_plan *p, int tensor)
 {
-    while (p->values[value].shares >= 0)
-        value = p->values[value].shares;
-    return value;
+    while (p->tensors[tensor].shares >= 0)
+        tensor = p->tensors[tensor].shares;
+    return tensor;
 }
 
-static bool bound_elsewhere(const sp_step *s, int value, int operand)
+static bool bound_elsewhere(const sp_step *s, int tensor, int operand)
 {
     for (int k = 0; k < SP_OP_MAX_BUFFERS; k++)
-        if (k != operand && s->operands[k].value == value)
+        if (k != operand && s->operands[k].tensor == tensor)
             return true;
     return false;
 }
@@ -74,69 +78,59 @@ static void share_in_place(sp_plan *p, int segment, int i)
     for (int k = 0; k < SP_OP_MAX_BUFFERS && s->call.op->buffers[k].name; k++) {
         const char *alias = s->call.op->buffers[k].alias;
         int in = alias ? sp_op_buffer_index(s->call.op, alias) : -1;
-        int to = s->operands[k].value, from = in >= 0 ? s->operands[in].value : -1;
+        int to = s->operands[k].tensor, from = in >= 0 ? s->operands[in].tensor : -1;
         if (to < 0 || from < 0 || to == from || bound_elsewhere(s, from, in))
             continue;
-        sp_value *a = &p->values[from], *b = &p->values[to];
-        if (a->store != SP_STORE_LOCAL || b->store != SP_STORE_LOCAL || a->bytes != b->bytes ||
-            a->last != i || b->first != i || b->shares >= 0 ||
+        sp_plan_tensor *a = &p->tensors[from], *b = &p->tensors[to];
+        if (a->lifetime != SP_LIFETIME_SEGMENT || b->lifetime != SP_LIFETIME_SEGMENT ||
+            a->bytes != b->bytes || a->last != i || b->first != i || b->shares >= 0 ||
             sp_call_buffer_is_bits(&s->call, in) != sp_call_buffer_is_bits(&s->call, k))
             continue;
         int root = root_of(p, from);
         b->shares = root;
-        p->values[root].last = b->last > p->values[root].last ? b->last : p->values[root].last;
+        p->tensors[root].last = b->last > p->tensors[root].last ? b->last : p->tensors[root].last;
     }
 }
 
-typedef struct block {
-    uint64_t at, bytes;
-    int first, last;
-} block;
-
-static int by_place(const void *x, const void *y)
-{
-    const block *a = x, *b = y;
-    return a->at < b->at ? -1 : a->at > b->at;
-}
-
 /* Lowest place >= at where bytes do not cross a slab. */
-static uint64_t fit_slab(const sp_plan *p, uint64_t at, uint64_t bytes)
+static uint64_t fit_slab(uint64_t slab, uint64_t at, uint64_t bytes)
 {
-    return at / p->slab_bytes == (at + bytes - 1) / p->slab_bytes ? at
-                                                                  : (at / p->slab_bytes + 1) * p->slab_bytes;
+    return at / slab == (at + bytes - 1) / slab ? at : (at / slab + 1) * slab;
 }
 
-static sp_status check_value(const sp_plan *p, const sp_value *v, sp_error *err)
+static sp_status check_tensor(const sp_plan *p, const sp_plan_tensor *v, sp_error *err)
 {
-    uint64_t bytes = v->bytes * (v->joined ? (uint64_t)sp_plan_block(p) : 1);
+    uint64_t bytes = v->bytes * (v->contiguous ? (uint64_t)sp_plan_block(p) : 1);
     if (bytes <= p->slab_bytes)
         return SP_OK;
     return SP_FAIL(err, SP_E_DEVICE,
                    "\"%s\" needs %.1f MiB in one piece, but %s gives at most %.1f MiB; use a smaller batch",
-                   v->name, (double)bytes / 1048576.0, p->dev->info.name, (double)p->slab_bytes / 1048576.0);
+                   v->name, (double)bytes / 1048576.0, p->dev ? p->dev->info.name : "a device",
+                   (double)p->slab_bytes / 1048576.0);
 }
 
 static sp_status place_states(sp_plan *p, sp_error *err)
 {
-    for (int i = 0; i < p->n_values; i++) {
-        sp_value *v = &p->values[i];
+    for (int i = 0; i < p->n_tensors; i++) {
+        sp_plan_tensor *v = &p->tensors[i];
         size_t slots = (size_t)sp_plan_slots(p, v);
+        sp_free(v->at);
         v->at = sp_alloc_array(slots, sizeof *v->at);
         if (!v->at)
             return SP_FAIL(err, SP_E_MEMORY, "out of memory while planning");
-        if (v->store != SP_STORE_STATE && v->store != SP_STORE_HISTORY)
+        if (v->lifetime != SP_LIFETIME_PLAN && v->lifetime != SP_LIFETIME_HISTORY)
             continue;
-        SP_TRY(check_value(p, v, err));
-        if (v->joined) {
+        SP_TRY(check_tensor(p, v, err));
+        if (v->contiguous) {
             uint64_t all = v->bytes * slots;
-            v->at[0] = fit_slab(p, p->state_bytes, all);
+            v->at[0] = fit_slab(p->slab_bytes, p->state_bytes, all);
             for (size_t t = 1; t < slots; t++)
                 v->at[t] = v->at[0] + t * v->bytes;
             p->state_bytes = v->at[0] + round_up(all);
             continue;
         }
         for (size_t t = 0; t < slots; t++) {
-            v->at[t] = fit_slab(p, p->state_bytes, v->bytes);
+            v->at[t] = fit_slab(p->slab_bytes, p->state_bytes, v->bytes);
             p->state_bytes = v->at[t] + round_up(v->bytes);
         }
     }
@@ -144,81 +138,105 @@ static sp_status place_states(sp_plan *p, sp_error *err)
     return SP_OK;
 }
 
-static const sp_value *sort_values; /* qsort has no context; planning is one-threaded */
 static int by_size(const void *x, const void *y)
 {
-    int a = *(const int *)x, b = *(const int *)y;
-    uint64_t m = sort_values[a].bytes, n = sort_values[b].bytes;
-    return m > n ? -1 : m < n ? 1 : a - b;
+    const sp_block *a = x, *b = y;
+    return a->bytes > b->bytes ? -1 : a->bytes < b->bytes ? 1 : a->id - b->id;
 }
 
-/* First fit, largest first, among the blocks already placed that are alive at the same time. */
-static uint64_t first_fit(const sp_plan *p, const block *placed, int n, const sp_value *v)
+/* placed[0..n) lie in the order of their places. A block that is not alive at the same time is passed over.
+ */
+static uint64_t first_fit(const sp_block *placed, int n, const sp_block *v, uint64_t from, uint64_t slab)
 {
-    uint64_t at = fit_slab(p, p->state_bytes, v->bytes);
-    for (int i = 0; i < n; i++) {
-        const block *b = &placed[i];
-        bool meets = b->first <= v->last && v->first <= b->last;
-        if (meets && b->at < at + v->bytes && at < b->at + b->bytes)
-            at = fit_slab(p, b->at + b->bytes, v->bytes);
+    uint64_t at = fit_slab(slab, from, v->bytes);
+    for (int i = 0; i < n && placed[i].at < at + v->bytes; i++) {
+        const sp_block *b = &placed[i];
+        if (b->first <= v->last && v->first <= b->last && at < b->at + round_up(b->bytes))
+            at = fit_slab(slab, b->at + round_up(b->bytes), v->bytes);
     }
     return at;
 }
 
-static sp_status place_locals(sp_plan *p, int segment, sp_error *err)
+/* First fit, largest first. The blocks are placed one by one in front of the array, where they are kept in
+ * the order of their places; the search for a gap ends at the first block beyond it. */
+uint64_t spi_place_blocks(sp_block *blocks, int n, uint64_t from, uint64_t slab)
 {
-    int *order = sp_alloc_array((size_t)p->n_values + 1, sizeof *order), n = 0, n_placed = 0;
-    block *placed = sp_alloc_array((size_t)p->n_values + 1, sizeof *placed);
-    sp_status st = order && placed ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory while planning");
-    for (int i = 0; st == SP_OK && i < p->n_values; i++)
-        if (p->values[i].store == SP_STORE_LOCAL && p->values[i].segment == segment &&
-            p->values[i].shares < 0)
-            order[n++] = i;
-    sort_values = p->values;
+    uint64_t end = from;
     if (n > 0)
-        qsort(order, (size_t)n, sizeof *order, by_size);
-    for (int k = 0; st == SP_OK && k < n; k++) {
-        sp_value *v = &p->values[order[k]];
-        st = check_value(p, v, err);
-        v->at[0] = first_fit(p, placed, n_placed, v);
-        placed[n_placed++] = (block){v->at[0], round_up(v->bytes), v->first, v->last};
-        qsort(placed, (size_t)n_placed, sizeof *placed, by_place);
-        uint64_t end = v->at[0] + round_up(v->bytes);
-        p->arena_bytes = end > p->arena_bytes ? end : p->arena_bytes;
+        qsort(blocks, (size_t)n, sizeof *blocks, by_size);
+    for (int k = 0; k < n; k++) {
+        sp_block v = blocks[k];
+        v.at = first_fit(blocks, k, &v, from, slab);
+        int low = 0, high = k;
+        while (low < high) {
+            int middle = low + (high - low) / 2;
+            if (blocks[middle].at <= v.at)
+                low = middle + 1;
+            else
+                high = middle;
+        }
+        memmove(&blocks[low + 1], &blocks[low], (size_t)(k - low) * sizeof *blocks);
+        blocks[low] = v;
+        end = v.at + round_up(v.bytes) > end ? v.at + round_up(v.bytes) : end;
     }
-    for (int i = 0; st == SP_OK && i < p->n_values; i++)
-        if (p->values[i].shares >= 0 && p->values[i].segment == segment)
-            p->values[i].at[0] = p->values[root_of(p, i)].at[0];
-    sp_free(order);
-    sp_free(placed);
-    return st;
+    return end;
 }
 
-sp_status spi_memory_plan(sp_plan *p, sp_error *err)
+static sp_status place_segment(sp_plan *p, int segment, sp_block *blocks, sp_error *err)
+{
+    int n = 0;
+    for (int i = 0; i < p->n_tensors; i++) {
+        const sp_plan_tensor *v = &p->tensors[i];
+        if (v->lifetime != SP_LIFETIME_SEGMENT || v->segment != segment || v->shares >= 0)
+            continue;
+        SP_TRY(check_tensor(p, v, err));
+        blocks[n++] = (sp_block){.bytes = v->bytes, .first = v->first, .last = v->last, .id = i};
+    }
+    uint64_t end = spi_place_blocks(blocks, n, p->state_bytes, p->slab_bytes);
+    p->arena_bytes = end > p->arena_bytes ? end : p->arena_bytes;
+    for (int i = 0; i < n; i++)
+        p->tensors[blocks[i].id].at[0] = blocks[i].at;
+    for (int i = 0; i < p->n_tensors; i++)
+        if (p->tensors[i].shares >= 0 && p->tensors[i].segment == segment)
+            p->tensors[i].at[0] = p->tensors[root_of(p, i)].at[0];
+    return SP_OK;
+}
+
+static sp_status check_total(const sp_plan *p, sp_error *err)
+{
+    uint64_t total = p->arena_bytes + p->model->bytes, have = p->dev ? p->dev->info.global_bytes : 0;
+    if (!have || p->o.unlimited || total <= have)
+        return SP_OK;
+    return SP_FAIL(err, SP_E_DEVICE,
+                   "the plan needs %.1f MiB on the device (%.1f MiB of it parameters and optimizer), but "
+                   "%s has %.1f "
+                   "MiB; use a smaller batch%s",
+                   (double)total / 1048576.0, (double)p->model->bytes / 1048576.0, p->dev->info.name,
+                   (double)have / 1048576.0,
+                   p->o.method == SP_METHOD_BPTT ? ", fewer time steps, or sltt, whose memory does not "
+                                                   "grow with them"
+                                                 : "");
+}
+
+sp_status spi_place(sp_plan *p, sp_error *err)
 {
     const uint64_t most = (uint64_t)1 << 32; /* CLBlast counts elements in int */
-    uint64_t slab = p->dev->info.max_alloc_bytes;
-    p->slab_bytes = (slab == 0 || slab > most || p->o.unlimited ? most : slab) / ALIGN * ALIGN;
+    uint64_t slab = p->dev ? p->dev->info.max_alloc_bytes : 0;
+    p->slab_bytes =
+        (slab == 0 || slab > most || p->o.unlimited ? most : slab) / SP_PLAN_ALIGN * SP_PLAN_ALIGN;
+    p->state_bytes = 0;
     scan_uses(p);
-    settle_stores(p);
+    assign_lifetimes(p);
     for (int s = 0; s < p->n_segments; s++)
         for (int i = 0; i < p->segments[s].n; i++)
             share_in_place(p, s, i);
     SP_TRY(place_states(p, err));
-    for (int s = 0; s < p->n_segments; s++)
-        SP_TRY(place_locals(p, s, err));
-    uint64_t total = p->arena_bytes + p->model->bytes;
-    if (p->dev->info.global_bytes && !p->o.unlimited && total > p->dev->info.global_bytes)
-        return SP_FAIL(err, SP_E_DEVICE,
-                       "the plan needs %.1f MiB on the device (%.1f MiB of it parameters and optimizer), but "
-                       "%s has %.1f "
-                       "MiB; use a smaller batch%s",
-                       (double)total / 1048576.0, (double)p->model->bytes / 1048576.0, p->dev->info.name,
-                       (double)p->dev->info.global_bytes / 1048576.0,
-                       p->o.method == SP_METHOD_BPTT ? ", fewer time steps, or sltt, whose memory does not "
-                                                       "grow with them"
-                                                     : "");
-    return SP_OK;
+    sp_block *blocks = sp_alloc_array((size_t)p->n_tensors + 1, sizeof *blocks);
+    sp_status st = blocks ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory while planning");
+    for (int s = 0; st == SP_OK && s < p->n_segments; s++)
+        st = place_segment(p, s, blocks, err);
+    sp_free(blocks);
+    return st == SP_OK ? check_total(p, err) : st;
 }
 
 sp_status sp_plan_attach(sp_plan *p, sp_plan *share, sp_error *err)
@@ -242,22 +260,22 @@ sp_status sp_plan_attach(sp_plan *p, sp_plan *share, sp_error *err)
     return SP_OK;
 }
 
-sp_range sp_plan_value(const sp_plan *p, int value, int t)
+sp_range sp_plan_tensor_range(const sp_plan *p, int tensor, int t)
 {
-    const sp_value *v = &p->values[value];
-    if (v->store == SP_STORE_FIXED)
+    const sp_plan_tensor *v = &p->tensors[tensor];
+    if (v->lifetime == SP_LIFETIME_MODEL)
         return (sp_range){p->model->mem, v->fixed_at * 4};
     int64_t slots = sp_plan_slots(p, v);
-    uint64_t at = v->at[v->joined && t < 0 ? 0 : (t + slots) % slots]; /* t is -1 or more: before the first
-                                                                          step; joined: all steps */
+    uint64_t at = v->at[v->contiguous && t < 0 ? 0 : (t + slots) % slots]; /* t is -1 or more: before the
+                                                                          first step; contiguous: all steps */
     return (sp_range){p->slabs[at / p->slab_bytes], at % p->slab_bytes};
 }
 
 sp_range sp_plan_range(const sp_plan *p, const sp_operand *o, int t)
 {
-    if (o->value < 0)
+    if (o->tensor < 0)
         return (sp_range){NULL, 0};
-    sp_range r = sp_plan_value(p, o->value, t + o->dt);
+    sp_range r = sp_plan_tensor_range(p, o->tensor, t + o->dt);
     r.at_bytes += o->at_elems * 4;
     return r;
 }

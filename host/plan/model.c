@@ -20,9 +20,9 @@ sp_status sp_model_create(const sp_graph *g, sp_device *dev, bool adamw, sp_mode
                     .v_at = adamw ? 3 * n : 2 * n};
     m->buffers_at = (adamw ? 4 : 3) * n;
     m->bytes = (m->buffers_at + (uint64_t)g->buffer_elems) * sizeof(float);
-    sp_status st = sp_device_alloc(dev, m->bytes, "the model", &m->mem, err);
+    sp_status st = dev ? sp_device_alloc(dev, m->bytes, "the model", &m->mem, err) : SP_OK;
     void *zero = NULL;
-    if (st == SP_OK) {
+    if (st == SP_OK && dev) {
         zero = sp_alloc_pages(m->bytes, 1);
         st = zero ? sp_device_write(dev, (sp_range){m->mem, 0}, zero, m->bytes, true, err)
                   : SP_FAIL(err, SP_E_MEMORY, "out of memory while clearing the model (%llu bytes)",

@@ -28,30 +28,31 @@ int spi_neuron_slots(const sp_builder *b, int node)
     return b->temporal ? (int)sp_plan_block(b->p) + (sp_plan_block(b->p) < b->p->o.time_steps) : 2;
 }
 
-static sp_status new_value(sp_builder *b, int node, const char *what, sp_store store, int *out)
+static sp_status new_tensor(sp_builder *b, int node, const char *what, sp_lifetime lifetime, int *out)
 {
     const sp_activation *a = &b->g->acts[b->g->nodes[node].out];
     char name[64];
     if (*out >= 0)
         return SP_OK;
     snprintf(name, sizeof name, "%.40s %s", b->g->nodes[node].name, what);
-    return spi_value_new(b, name, spi_rows(b, a) * a->c, store, out);
+    return spi_tensor_new(b, name, spi_rows(b, a) * a->c, lifetime, out);
 }
 
 /* The backward pass reads the second state only where the threshold follows it; else one map is enough for
  * all steps. */
 static sp_status make_aux(sp_builder *b, int node, int uses)
 {
-    bool known = b->aux[node] >= 0, history = b->temporal && (uses & SP_USES_THRESHOLD);
-    SP_TRY(new_value(b, node, "second state", history ? SP_STORE_HISTORY : SP_STORE_STATE, &b->aux[node]));
+    bool known = b->node[node].aux >= 0, history = b->temporal && (uses & SP_USES_THRESHOLD);
+    SP_TRY(new_tensor(b, node, "second state", history ? SP_LIFETIME_HISTORY : SP_LIFETIME_PLAN,
+                      &b->node[node].aux));
     if (!known && (uses & SP_USES_THRESHOLD))
-        b->p->values[b->aux[node]].slots = spi_neuron_slots(b, node);
+        b->p->tensors[b->node[node].aux].slots = spi_neuron_slots(b, node);
     return SP_OK;
 }
 
-static int step_before(const sp_builder *b, int value)
+static int step_before(const sp_builder *b, int tensor)
 {
-    return sp_plan_slots(b->p, &b->p->values[value]) > 1 ? -1 : 0;
+    return sp_plan_slots(b->p, &b->p->tensors[tensor]) > 1 ? -1 : 0;
 }
 
 static sp_status extend_forward(sp_emit *e, int node, int uses)
@@ -59,8 +60,8 @@ static sp_status extend_forward(sp_emit *e, int node, int uses)
     sp_builder *b = e->b;
     if (uses & SP_USES_AUX) {
         SP_TRY(make_aux(b, node, uses));
-        spi_bind(e, "aux", b->aux[node]);
-        spi_bind_at(e, "aux_prev", b->aux[node], step_before(b, b->aux[node]), 0);
+        spi_bind(e, "aux", b->node[node].aux);
+        spi_bind_at(e, "aux_prev", b->node[node].aux, step_before(b, b->node[node].aux), 0);
     }
     return SP_OK;
 }
@@ -69,16 +70,16 @@ static sp_status extend_backward(sp_emit *e, int node, int uses)
 {
     sp_builder *b = e->b;
     if (uses & SP_USES_THRESHOLD)
-        spi_bind(e, "aux", b->aux[node]);
+        spi_bind(e, "aux", b->node[node].aux);
     if (uses & SP_USES_LEARN) {
-        spi_bind_at(e, "u_prev", b->u[node], -1, 0);
+        spi_bind_at(e, "u_prev", b->node[node].u, -1, 0);
         if (uses & SP_USES_THRESHOLD)
-            spi_bind_at(e, "aux_prev", b->aux[node], -1, 0);
+            spi_bind_at(e, "aux_prev", b->node[node].aux, -1, 0);
         SP_TRY(spi_bind_param(e, "g_w", b->g->nodes[node].w, true));
     }
     if (b->temporal && (uses & SP_USES_AUX)) {
-        SP_TRY(new_value(b, node, "dL/daux between steps", SP_STORE_STATE, &b->carry_aux[node]));
-        spi_bind(e, "carry_aux", b->carry_aux[node]);
+        SP_TRY(new_tensor(b, node, "dL/daux between steps", SP_LIFETIME_PLAN, &b->node[node].adjoint_aux));
+        spi_bind(e, "carry_aux", b->node[node].adjoint_aux);
     }
     return SP_OK;
 }

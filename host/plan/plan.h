@@ -1,6 +1,6 @@
 /* Plan: a graph and a schedule made into steps with chosen kernels and places in memory.
  *
- * Steps lie in segments; a timeline says which segment runs at which time step. Within a segment a value is
+ * Steps lie in segments; a timeline says which segment runs at which time step. Within a segment a tensor is
  * written once (states excepted). The executor walks the timeline and knows nothing of schedules. */
 #ifndef SP_PLAN_PLAN_H
 #define SP_PLAN_PLAN_H
@@ -32,6 +32,7 @@ typedef struct sp_plan_options {
     bool count_spikes;
     bool step_spikes; /* also by time step: sp_exec_step_spikes */
     bool unlimited;   /* as if the device had any amount of memory: to look at, not to attach */
+    bool unbuilt; /* kernels are chosen and not built: to look at; the device may be a description alone */
 } sp_plan_options;
 
 /* Device memory that plans of one model share: parameters, gradients, optimizer state, running statistics. */
@@ -44,6 +45,7 @@ typedef struct sp_model {
     bool adamw;
 } sp_model;
 
+/* Without a device (NULL) there is the layout and no memory. */
 sp_status sp_model_create(const sp_graph *g, sp_device *dev, bool adamw, sp_model **out, sp_error *err);
 void sp_model_destroy(sp_model **m);
 typedef enum { SP_RANGE_WEIGHTS, SP_RANGE_GRADIENTS, SP_RANGE_MOMENT1, SP_RANGE_MOMENT2 } sp_model_range;
@@ -54,29 +56,30 @@ sp_status sp_model_write(sp_model *m, const sp_param *p, sp_model_range range, c
 sp_status sp_model_read(sp_model *m, const sp_param *p, sp_model_range range, float *file, sp_error *err);
 
 typedef enum {
-    SP_STORE_FIXED,  /* in the model's memory */
-    SP_STORE_LOCAL,  /* lives in one segment */
-    SP_STORE_STATE,  /* lives as long as the plan */
-    SP_STORE_HISTORY /* one slot for every time step of a block (BPTT) */
-} sp_store;
+    SP_LIFETIME_MODEL,   /* in the model's memory */
+    SP_LIFETIME_SEGMENT, /* from its first to its last step in one segment */
+    SP_LIFETIME_PLAN,    /* as long as the plan */
+    SP_LIFETIME_HISTORY  /* as long as the plan, with one slot for every time step of a block (BPTT) */
+} sp_lifetime;
 
-typedef struct sp_value {
+typedef struct sp_plan_tensor {
     char name[64];
     uint64_t bytes; /* of one slot */
     bool half;      /* its elements are binary16: half as many bytes as float32 */
-    sp_store store;
-    uint64_t fixed_at; /* FIXED: element offset in the model's memory */
+    sp_lifetime lifetime;
+    uint64_t fixed_at; /* MODEL: element offset in the model's memory */
     int used_in;       /* segments; 2 stands for more */
     bool untimed;      /* used in a segment that runs at no or at some time steps only */
-    bool joined; /* HISTORY: slots lie side by side, to be read as one value with a row for each time step */
-    int segment, first, last; /* LOCAL: steps of its segment */
-    int shares;               /* LOCAL: value whose memory this one takes over, -1 none */
-    int slots;                /* time steps kept side by side, where that is not what the store says; 0 */
+    bool contiguous;   /* HISTORY: slots lie side by side, to be read as one tensor with a row for each time
+                          step */
+    int segment, first, last; /* SEGMENT: steps of its segment */
+    int shares;               /* SEGMENT: tensor whose memory this one takes over, -1 none */
+    int slots;                /* time steps kept side by side, where that is not what its lifetime says; 0 */
     uint64_t *at;             /* byte offset in the arena, by slot (sp_plan_slots) */
-} sp_value;
+} sp_plan_tensor;
 
 typedef struct sp_operand {
-    int value;         /* -1: absent */
+    int tensor;        /* -1: absent */
     int dt;            /* HISTORY: 0 this time step, -1 the one before */
     uint64_t at_elems; /* added offset */
 } sp_operand;
@@ -84,12 +87,12 @@ typedef struct sp_operand {
 typedef struct sp_step {
     sp_op_call call;
     sp_operand operands[SP_OP_MAX_BUFFERS];
-    int work;        /* value of the workspace, -1 none */
-    int node;        /* graph node, -1 none */
-    char label[184]; /* "2.branch.0 conv.forward" */
-    sp_variant *variant;
+    int work;            /* tensor of the workspace, -1 none */
+    int node;            /* graph node, -1 none */
+    char label[184];     /* "2.branch.0 conv.forward" */
+    sp_variant *variant; /* NULL: none chosen */
     char why[128];
-    sp_launch *launch;
+    sp_launch *launch; /* NULL: not built */
 } sp_step;
 
 enum {
@@ -110,11 +113,12 @@ typedef struct sp_segment {
 } sp_segment;
 
 typedef enum { SP_ALWAYS, SP_IF_BACKPROP, SP_IF_NOT_BACKPROP } sp_condition;
-typedef struct sp_moment {
+typedef struct sp_timeline_entry {
     int segment, t;         /* t is -1 outside of time */
     sp_condition condition; /* of the mini-batch's backprop[t] */
-} sp_moment;
+} sp_timeline_entry;
 
+enum { SP_PLAN_ALIGN = 256 };   /* bytes: tensors begin at multiples of it */
 enum { SP_GRADIENT_SUMS = 64 }; /* divides the parameters' range, which is 64-element aligned */
 
 /* What `recompute` comes to, for the history of a block of time steps. */
@@ -127,30 +131,32 @@ typedef struct sp_recompute_stats {
 typedef struct sp_plan {
     const sp_graph *graph;
     sp_model *model;
-    sp_device *dev;
+    sp_device *dev; /* NULL: made without one */
     sp_registry *reg;
     sp_plan_options o;
-    sp_value *values;
-    int n_values;
+    sp_plan_tensor *tensors;
+    int n_tensors;
     sp_segment *segments;
     int n_segments, n_stages;
-    sp_moment *timeline; /* up to and with END; UPDATE is run apart */
+    sp_timeline_entry *timeline; /* up to and with END; UPDATE is run apart */
     int n_timeline;
-    int input, labels, loss, logits_sum, correct; /* values the executor fills or reads */
+    int input, labels, loss, logits_sum, correct; /* tensors the executor fills or reads */
     int gradient_sums; /* SP_GRADIENT_SUMS numbers that are finite when all gradients are; -1 in evaluation */
-    int *spike_counts; /* by node: value of its 64 counters, -1 */
+    int *spike_counts; /* by node: tensor of its 64 counters, -1 */
     int step_spikes;   /* 64 counters for every neuron layer, a slot for each time step; -1 */
     int n_neuron_layers;
     bool *recomputed; /* by activation: computed again in the backward pass */
     sp_recompute_stats recompute;
     uint64_t state_bytes, arena_bytes; /* arena_bytes: with the largest segment's locals */
-    uint64_t slab_bytes;               /* no value crosses a multiple of this */
+    uint64_t slab_bytes;               /* no tensor crosses a multiple of this */
     cl_mem *slabs;                     /* attached memory, see sp_plan_attach */
     int n_slabs;
     bool owns_slabs;
 } sp_plan;
 
-/* Builds steps, chooses and builds kernels, lays out memory. Refuses what does not fit the device. [setup] */
+/* Makes steps, chooses and builds kernels, lays out memory. Refuses what does not fit the device. A model
+ * without a device gives a plan to look at: no kernels are chosen, and the memory is that of tensors alone.
+ * [setup] */
 sp_status sp_plan_create(const sp_graph *g, sp_model *m, sp_registry *reg, const sp_plan_options *o,
                          sp_plan **out, sp_error *err);
 void sp_plan_destroy(sp_plan **p);
@@ -161,16 +167,16 @@ sp_status sp_plan_attach(sp_plan *p, sp_plan *share, sp_error *err);
 
 /* Time steps that run forward before the gradients of all of them are computed. */
 int64_t sp_plan_block(const sp_plan *p);
-/* Places that a value has: HISTORY sp_plan_block, else 1, or its own number. Step t lies in place t modulo
+/* Places that a tensor has: HISTORY sp_plan_block, else 1, or its own number. Step t lies in place t modulo
  * that. */
-int64_t sp_plan_slots(const sp_plan *p, const sp_value *v);
+int64_t sp_plan_slots(const sp_plan *p, const sp_plan_tensor *v);
 sp_range sp_plan_range(const sp_plan *p, const sp_operand *o, int t);
-sp_range sp_plan_value(const sp_plan *p, int value, int t);
+sp_range sp_plan_tensor_range(const sp_plan *p, int tensor, int t);
 
-/* Bytes that values stored as half save in the arena's states and histories, and in what lives in one
+/* Bytes that tensors stored as half save in the arena's states and histories, and in what lives in one
  * segment. */
 typedef struct sp_half_stats {
-    int values;
+    int tensors;
     uint64_t bytes; /* they take, all slots together; as float32 it would be twice as many */
 } sp_half_stats;
 sp_half_stats sp_plan_half(const sp_plan *p);

@@ -14,7 +14,8 @@ static void print_segment(const sp_segment *s, sp_text *out)
     sp_text_add(out, "\nsegment %s: %d launches\n", s->name, s->n);
     for (int i = 0; i < s->n; i++) {
         const sp_step *step = &s->steps[i];
-        sp_text_add(out, "  %3d  %-44s %-44s %s\n", i, step->label, step->variant->id, step->why);
+        sp_text_add(out, "  %3d  %-44s %-44s %s\n", i, step->label,
+                    step->variant ? step->variant->id : "none chosen", step->why);
     }
 }
 
@@ -29,19 +30,36 @@ static void print_steps(const sp_plan *p, sp_text *out)
     }
 }
 
-static int kind_order(const sp_value *v)
+/* "timeline: begin, forward 0 to 5, backward 5 to 0, end, then update" */
+static void print_timeline(const sp_plan *p, sp_text *out)
 {
-    return v->store == SP_STORE_HISTORY ? 0 : v->store == SP_STORE_STATE ? 1 : 2;
+    for (int i = 0, last; i < p->n_timeline; i = last + 1) {
+        const sp_timeline_entry *m = &p->timeline[i];
+        for (last = i; last + 1 < p->n_timeline && p->timeline[last + 1].segment == m->segment;)
+            last++;
+        sp_text_add(out, "%s %s", i ? "," : "\ntimeline:", p->segments[m->segment].name);
+        if (m->t >= 0)
+            sp_text_add(out, last > i ? " %d to %d" : " %d", m->t, p->timeline[last].t);
+        if (m->condition != SP_ALWAYS)
+            sp_text_add(out, " (%s)",
+                        m->condition == SP_IF_BACKPROP ? "if it is drawn" : "if it is not drawn");
+    }
+    sp_text_add(out, "%s\n", p->segments[SP_SEGMENT_UPDATE].n ? ", then update" : "");
+}
+
+static int kind_order(const sp_plan_tensor *v)
+{
+    return v->lifetime == SP_LIFETIME_HISTORY ? 0 : v->lifetime == SP_LIFETIME_PLAN ? 1 : 2;
 }
 
 static void print_values(const sp_plan *p, sp_text *out)
 {
     static const char *const kinds[] = {"every time step", "whole mini-batch", "one segment"};
-    sp_text_add(out, "\n%-40s %-18s %12s  %s\n", "value", "lives", "bytes", "offset in the arena");
+    sp_text_add(out, "\n%-40s %-18s %12s  %s\n", "tensor", "lives", "bytes", "offset in the arena");
     for (int k = 0; k < 3; k++)
-        for (int i = 0; i < p->n_values; i++) {
-            const sp_value *v = &p->values[i];
-            if (v->store == SP_STORE_FIXED || kind_order(v) != k || v->used_in == 0)
+        for (int i = 0; i < p->n_tensors; i++) {
+            const sp_plan_tensor *v = &p->tensors[i];
+            if (v->lifetime == SP_LIFETIME_MODEL || kind_order(v) != k || v->used_in == 0)
                 continue;
             uint64_t slots = (uint64_t)sp_plan_slots(p, v);
             sp_text_add(out, "%-40s %-18s %12llu  %llu%s%s\n", v->name, kinds[k],
@@ -62,11 +80,11 @@ static int launches_per_batch(const sp_plan *p)
 sp_half_stats sp_plan_half(const sp_plan *p)
 {
     sp_half_stats h = {0};
-    for (int i = 0; i < p->n_values; i++) {
-        const sp_value *v = &p->values[i];
+    for (int i = 0; i < p->n_tensors; i++) {
+        const sp_plan_tensor *v = &p->tensors[i];
         if (!v->half || v->used_in == 0)
             continue;
-        h.values++;
+        h.tensors++;
         h.bytes += v->bytes * (uint64_t)sp_plan_slots(p, v);
     }
     return h;
@@ -91,12 +109,14 @@ static void print_recomputed(const sp_plan *p, sp_text *out)
 void sp_plan_print(const sp_plan *p, bool steps, sp_text *out)
 {
     uint64_t history = 0;
-    for (int i = 0; i < p->n_values; i++)
-        if (p->values[i].store == SP_STORE_HISTORY)
-            history += p->values[i].bytes * (uint64_t)sp_plan_slots(p, &p->values[i]);
-    sp_text_add(out, "plan: %s, %lld time steps, batch %lld, on %s\n", sp_method_name(p->o.method),
-                (long long)p->o.time_steps, (long long)p->o.batch, p->dev->info.name);
+    for (int i = 0; i < p->n_tensors; i++)
+        if (p->tensors[i].lifetime == SP_LIFETIME_HISTORY)
+            history += p->tensors[i].bytes * (uint64_t)sp_plan_slots(p, &p->tensors[i]);
+    sp_text_add(out, "plan: %s, %lld time steps, batch %lld, %s%s\n", sp_method_name(p->o.method),
+                (long long)p->o.time_steps, (long long)p->o.batch, p->dev ? "on " : "without a device",
+                p->dev ? p->dev->info.name : "");
     if (steps) {
+        print_timeline(p, out);
         print_steps(p, out);
         print_values(p, out);
         sp_text_add(out, "\n");
@@ -114,7 +134,7 @@ void sp_plan_print(const sp_plan *p, bool steps, sp_text *out)
     sp_half_stats half = sp_plan_half(p);
     if (p->o.half)
         sp_text_add(out,
-                    "activations stored as half: %d values of %.2f MiB, which as float32 would take %.2f "
+                    "activations stored as half: %d tensors of %.2f MiB, which as float32 would take %.2f "
                     "MiB\n",
-                    half.values, mib(half.bytes), mib(2 * half.bytes));
+                    half.tensors, mib(half.bytes), mib(2 * half.bytes));
 }

@@ -4,29 +4,27 @@
 #include "base/error.h"
 #include "plan/builder.h"
 
-/* Whether an activation follows in one or two steps from what BPTT keeps anyway: spikes, and inputs of layers
- * with weights. */
-static bool can_recompute(const sp_builder *b, int act)
+/* Which activations norms read, and which follow in one or two steps from what BPTT keeps anyway: spikes, and
+ * inputs of layers with weights. Producers come before what they feed, so one walk is enough. */
+static void find_candidates(sp_builder *b)
 {
-    const sp_activation *a = &b->g->acts[act];
-    if (a->bits || a->producer < 0 || spi_node_is_static(b, a->producer))
-        return false;
-    for (int i = 0; i < b->g->n_nodes; i++)
-        if (b->g->nodes[i].td && b->g->nodes[i].in[0] == act)
-            return false;
-    const sp_node *n = &b->g->nodes[a->producer];
-    if (n->type == SP_NODE_CONV || n->type == SP_NODE_LINEAR)
-        return true;
-    return n->type == SP_NODE_RESIDUAL && b->g->nodes[b->g->acts[n->in[0]].producer].type == SP_NODE_CONV &&
-           (b->g->acts[n->in[1]].bits || can_recompute(b, n->in[1]));
-}
-
-static bool is_kept_for_norm(const sp_builder *b, int act)
-{
-    for (int i = 0; i < b->g->n_nodes; i++)
-        if (b->g->nodes[i].type == SP_NODE_BATCH_NORM && b->g->nodes[i].in[0] == act)
-            return true;
-    return false;
+    const sp_graph *g = b->g;
+    for (int i = 0; i < g->n_nodes; i++) {
+        sp_act_tensors *in = &b->act[g->nodes[i].in[0]];
+        in->kept_for_norm = in->kept_for_norm || g->nodes[i].type == SP_NODE_BATCH_NORM;
+        in->read_by_td = in->read_by_td || g->nodes[i].td;
+    }
+    for (int i = 0; i < g->n_nodes; i++) {
+        const sp_node *n = &g->nodes[i];
+        sp_act_tensors *out = &b->act[n->out];
+        if (g->acts[n->out].bits || out->read_by_td || spi_node_is_static(b, i))
+            continue;
+        out->can_recompute = n->type == SP_NODE_CONV || n->type == SP_NODE_LINEAR;
+        if (n->type == SP_NODE_RESIDUAL)
+            out->can_recompute = g->acts[n->in[0]].producer >= 0 &&
+                                 g->nodes[g->acts[n->in[0]].producer].type == SP_NODE_CONV &&
+                                 (g->acts[n->in[1]].bits || b->act[n->in[1]].can_recompute);
+    }
 }
 
 /* What has to be computed for a residual before it: an identity that is kept for a norm of its own is there
@@ -34,7 +32,7 @@ static bool is_kept_for_norm(const sp_builder *b, int act)
 static bool needs_identity(const sp_builder *b, const sp_node *residual)
 {
     int act = residual->in[1];
-    return can_recompute(b, act) && (b->p->o.half || !is_kept_for_norm(b, act));
+    return b->act[act].can_recompute && (b->p->o.half || !b->act[act].kept_for_norm);
 }
 
 static double operations(const sp_builder *b, int act)
@@ -70,7 +68,7 @@ static int best_left(const sp_builder *b)
     int best = -1;
     double most = 0;
     for (int i = 0; i < b->g->n_acts; i++) {
-        if (b->p->recomputed[i] || !is_kept_for_norm(b, i) || !can_recompute(b, i))
+        if (b->p->recomputed[i] || !b->act[i].kept_for_norm || !b->act[i].can_recompute)
             continue;
         double gain = (double)bytes_of(b, i) / operations(b, i);
         best = gain >= most ? i : best;
@@ -88,17 +86,18 @@ sp_status spi_recompute_begin(sp_builder *b)
         return SP_FAIL(b->err, SP_E_MEMORY, "out of memory while planning");
     if (!b->temporal)
         return SP_OK;
+    find_candidates(b);
     for (int i = 0; i < b->g->n_acts; i++)
-        if (is_kept_for_norm(b, i)) {
+        if (b->act[i].kept_for_norm) {
             s->kept++;
             s->kept_bytes += bytes_of(b, i);
-            s->most_bytes += can_recompute(b, i) ? bytes_of(b, i) : 0;
+            s->most_bytes += b->act[i].can_recompute ? bytes_of(b, i) : 0;
         }
     for (int next; (double)s->bytes < p->o.recompute * (double)s->most_bytes && (next = best_left(b)) >= 0;) {
         mark(b, next);
         s->n = 0, s->bytes = 0;
         for (int i = 0; i < b->g->n_acts; i++)
-            if (p->recomputed[i] && is_kept_for_norm(b, i))
+            if (p->recomputed[i] && b->act[i].kept_for_norm)
                 s->n++, s->bytes += bytes_of(b, i);
     }
     for (int i = 0; i < b->g->n_acts; i++) /* of convolutions and linear layers: the rest is little */
@@ -115,11 +114,11 @@ bool spi_is_recomputed(const sp_builder *b, int act)
 /* By the kernels of the forward pass, so to the same bits. */
 sp_status spi_recompute(sp_builder *b, int act)
 {
-    if (b->recomputed[act] || !spi_is_recomputed(b, act))
+    if (b->act[act].recomputed || !spi_is_recomputed(b, act))
         return SP_OK;
     int node = b->g->acts[act].producer;
     const sp_node *n = &b->g->nodes[node];
-    b->recomputed[act] = true;
+    b->act[act].recomputed = true;
     if (n->type == SP_NODE_RESIDUAL) {
         SP_TRY(spi_recompute(b, n->in[0]));
         SP_TRY(spi_recompute(b, n->in[1]));

@@ -5,22 +5,24 @@
 #include <stdio.h>
 
 #include "base/error.h"
+#include "op/lowered.h"
 #include "plan/builder.h"
 
-static sp_status new_value(sp_builder *b, int node, const char *what, int64_t elems, sp_store store, int *out)
+static sp_status new_tensor(sp_builder *b, int node, const char *what, int64_t elems, sp_lifetime lifetime,
+                            int *out)
 {
     char name[64];
     snprintf(name, sizeof name, "%.30s %.32s", b->g->nodes[node].name, what);
-    return spi_value_new(b, name, elems, store, out);
+    return spi_tensor_new(b, name, elems, lifetime, out);
 }
 
-static sp_status clear(sp_builder *b, int node, const char *what, int value)
+static sp_status clear(sp_builder *b, int node, const char *what, int tensor)
 {
     sp_emit e = spi_step(b, node, "fill");
     snprintf(e.step.label, sizeof e.step.label, "%.100s clear %s", b->g->nodes[node].name, what);
-    spi_int(&e, "M", (int64_t)(b->p->values[value].bytes / 4));
+    spi_int(&e, "M", (int64_t)(b->p->tensors[tensor].bytes / 4));
     spi_float(&e, "value", 0);
-    spi_bind(&e, "y", value);
+    spi_bind(&e, "y", tensor);
     return spi_emit(&e);
 }
 
@@ -29,12 +31,12 @@ static sp_status clear(sp_builder *b, int node, const char *what, int value)
 sp_status spi_recurrent_spikes(sp_builder *b, int neuron, int *out)
 {
     const sp_activation *a = &b->g->acts[b->g->nodes[neuron].out];
-    if (b->spikes[neuron] < 0) {
-        SP_TRY(new_value(b, neuron, "spikes", spi_rows(b, a) * ((a->c + 31) / 32),
-                         b->temporal ? SP_STORE_HISTORY : SP_STORE_STATE, &b->spikes[neuron]));
-        b->p->values[b->spikes[neuron]].slots = b->temporal ? (int)sp_plan_block(b->p) + 1 : 2;
+    if (b->node[neuron].spikes < 0) {
+        SP_TRY(new_tensor(b, neuron, "spikes", spi_rows(b, a) * ((a->c + 31) / 32),
+                          b->temporal ? SP_LIFETIME_HISTORY : SP_LIFETIME_PLAN, &b->node[neuron].spikes));
+        b->p->tensors[b->node[neuron].spikes].slots = b->temporal ? (int)sp_plan_block(b->p) + 1 : 2;
     }
-    *out = b->spikes[neuron];
+    *out = b->node[neuron].spikes;
     return SP_OK;
 }
 
@@ -56,26 +58,16 @@ static sp_status unpack_before(sp_builder *b, int node, int64_t rows, int64_t co
 {
     int s;
     SP_TRY(spi_recurrent_spikes(b, node + 1, &s));
-    SP_TRY(new_value(b, node, "spikes of the step before", rows * cols, SP_STORE_LOCAL, out));
+    SP_TRY(new_tensor(b, node, "spikes of the step before", rows * cols, SP_LIFETIME_SEGMENT, out));
     sp_emit e = spi_step(b, node, "spikes.unpack");
     spi_int(&e, "M", rows), spi_int(&e, "C", cols);
     spi_bind_at(&e, "x", s, -1, 0), spi_bind(&e, "y", *out);
     return spi_emit(&e);
 }
 
-typedef struct product {
-    int64_t m, n, k;
-    int ta, tb, acc;
-    int a, b, c;
-} product;
-
-static sp_status emit_gemm(sp_builder *b, int node, const product *p)
+static sp_operand whole(int tensor)
 {
-    sp_emit e = spi_step(b, node, "gemm");
-    spi_int(&e, "M", p->m), spi_int(&e, "N", p->n), spi_int(&e, "K", p->k);
-    spi_flag(&e, "TA", p->ta), spi_flag(&e, "TB", p->tb), spi_flag(&e, "ACC", p->acc);
-    spi_bind(&e, "a", p->a), spi_bind(&e, "b", p->b), spi_bind(&e, "c", p->c);
-    return spi_emit(&e);
+    return (sp_operand){.tensor = tensor};
 }
 
 sp_status spi_recurrent_forward(sp_builder *b, int node)
@@ -84,20 +76,21 @@ sp_status spi_recurrent_forward(sp_builder *b, int node)
     const sp_activation *a = &b->g->acts[n->out];
     int64_t rows = spi_rows(b, a), c = a->c;
     int neuron = node + 1, s, w, r, y;
-    if (b->temporal && b->g_spikes[neuron] < 0)
-        SP_TRY(new_value(b, node, "gradient of the step before", rows * c, SP_STORE_STATE,
-                         &b->g_spikes[neuron]));
+    if (b->temporal && b->node[neuron].g_spikes < 0)
+        SP_TRY(new_tensor(b, node, "gradient of the step before", rows * c, SP_LIFETIME_PLAN,
+                          &b->node[neuron].g_spikes));
     if (b->temporal) /* the last step of a block has nothing after it */
-        SP_TRY(clear(b, node, "gradient of spikes", b->g_spikes[neuron]));
+        SP_TRY(clear(b, node, "gradient of spikes", b->node[neuron].g_spikes));
     SP_TRY(unpack_before(b, node, rows, c, &s));
-    SP_TRY(spi_param_value(b, n->weight, false, &w));
-    SP_TRY(new_value(b, node, "product", rows * c, SP_STORE_LOCAL, &r));
-    SP_TRY(emit_gemm(b, node, &(product){.m = rows, .n = c, .k = c, .a = s, .b = w, .c = r}));
-    SP_TRY(new_value(b, node, "output", rows * c, SP_STORE_LOCAL, &y));
+    SP_TRY(spi_param_tensor(b, n->weight, false, &w));
+    SP_TRY(new_tensor(b, node, "product", rows * c, SP_LIFETIME_SEGMENT, &r));
+    sp_op_call call = sp_gemm_call(rows, c, c, 0, 0, 0);
+    SP_TRY(spi_gemm(b, node, &call, whole(s), whole(w), whole(r)));
+    SP_TRY(new_tensor(b, node, "output", rows * c, SP_LIFETIME_SEGMENT, &y));
     sp_emit e = spi_step(b, node, "add");
     spi_int(&e, "M", rows), spi_int(&e, "C", c);
-    spi_bind(&e, "a", r), spi_bind(&e, "b", b->act[n->in[0]]), spi_bind(&e, "y", y);
-    b->act[n->out] = y;
+    spi_bind(&e, "a", r), spi_bind(&e, "b", b->act[n->in[0]].tensor), spi_bind(&e, "y", y);
+    b->act[n->out].tensor = y;
     return spi_emit(&e);
 }
 
@@ -109,17 +102,16 @@ sp_status spi_recurrent_backward(sp_builder *b, int node, int g)
     int64_t rows = spi_rows(b, a), c = a->c;
     int neuron = node + 1, x, g_w, w;
     if (b->traces)
-        SP_TRY(spi_trace(b, node, rows, c, &(sp_operand){b->spikes[neuron], -1, 0}, true, &x));
+        SP_TRY(spi_trace(b, node, rows, c, &(sp_operand){b->node[neuron].spikes, -1, 0}, true, &x));
     else
         SP_TRY(unpack_before(b, node, rows, c, &x));
-    SP_TRY(spi_param_value(b, n->weight, true, &g_w));
-    SP_TRY(emit_gemm(b, node,
-                     &(product){.m = c, .n = c, .k = rows, .ta = 1, .acc = 1, .a = x, .b = g, .c = g_w}));
+    SP_TRY(spi_param_tensor(b, n->weight, true, &g_w));
+    sp_op_call call = sp_gemm_call(c, c, rows, 1, 0, 1);
+    SP_TRY(spi_gemm(b, node, &call, whole(x), whole(g), whole(g_w)));
     if (b->temporal) {
-        SP_TRY(spi_param_value(b, n->weight, false, &w));
-        SP_TRY(emit_gemm(
-            b, node,
-            &(product){.m = rows, .n = c, .k = c, .tb = 1, .a = g, .b = w, .c = b->g_spikes[neuron]}));
+        SP_TRY(spi_param_tensor(b, n->weight, false, &w));
+        call = sp_gemm_call(rows, c, c, 0, 1, 0);
+        SP_TRY(spi_gemm(b, node, &call, whole(g), whole(w), whole(b->node[neuron].g_spikes)));
     }
     return b->g->acts[n->in[0]].needs_gradient ? spi_add_gradient(b, node, n->in[0], g) : SP_OK;
 }
@@ -130,10 +122,10 @@ sp_status spi_recurrent_gradient(sp_builder *b, int neuron, int *g)
     int sum;
     if (!b->temporal)
         return SP_OK;
-    SP_TRY(new_value(b, neuron, "gradient of the spikes", spi_rows(b, a) * a->c, SP_STORE_LOCAL, &sum));
+    SP_TRY(new_tensor(b, neuron, "gradient of the spikes", spi_rows(b, a) * a->c, SP_LIFETIME_SEGMENT, &sum));
     sp_emit e = spi_step(b, neuron, "add");
     spi_int(&e, "M", spi_rows(b, a)), spi_int(&e, "C", a->c);
-    spi_bind(&e, "a", *g), spi_bind(&e, "b", b->g_spikes[neuron]), spi_bind(&e, "y", sum);
+    spi_bind(&e, "a", *g), spi_bind(&e, "b", b->node[neuron].g_spikes), spi_bind(&e, "y", sum);
     SP_TRY(spi_emit(&e));
     *g = sum;
     return SP_OK;

@@ -21,63 +21,45 @@ int64_t sp_plan_block(const sp_plan *p)
     return k > 0 && k < T ? k : T;
 }
 
-int64_t sp_plan_slots(const sp_plan *p, const sp_value *v)
+int64_t sp_plan_slots(const sp_plan *p, const sp_plan_tensor *v)
 {
-    return v->slots > 0 ? v->slots : v->store == SP_STORE_HISTORY ? sp_plan_block(p) : 1;
-}
-
-static int *int_array(int n, int value)
-{
-    int *a = sp_alloc_array((size_t)(n > 0 ? n : 1), sizeof *a);
-    for (int i = 0; a && i < n; i++)
-        a[i] = value;
-    return a;
+    return v->slots > 0 ? v->slots : v->lifetime == SP_LIFETIME_HISTORY ? sp_plan_block(p) : 1;
 }
 
 static void builder_fini(sp_builder *b)
 {
-    void *all[] = {b->act,  b->gradient,  b->recomputed, b->u,        b->carry, b->trace,   b->trace_decay,
-                   b->mask, b->bn,        b->bn_half,    b->bn_sums,  b->w_hat, b->g_w_hat, b->w_gain,
-                   b->aux,  b->carry_aux, b->spikes,     b->g_spikes, b->stage, b->td_x,    b->td_gamma};
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        sp_free(all[i]);
+    sp_free(b->node);
+    sp_free(b->act);
 }
 
 static sp_status builder_init(sp_builder *b, sp_plan *p, sp_error *err)
 {
-    int n = p->graph->n_nodes;
+    const sp_node_tensors none = {-1, -1, -1, -1,           -1, -1, -1, -1, {-1, -1, -1, -1},
+                                  -1, -1, -1, {-1, -1, -1}, -1, -1, 0};
     *b = (sp_builder){.p = p, .g = p->graph, .err = err};
     b->training = p->o.method != SP_METHOD_EVAL;
     b->temporal = p->o.method == SP_METHOD_BPTT;
     b->traces = p->o.method == SP_METHOD_OTTT;
-    b->act = int_array(p->graph->n_acts, -1);
-    b->gradient = int_array(p->graph->n_acts, -1);
-    b->recomputed = sp_alloc_array((size_t)p->graph->n_acts, sizeof *b->recomputed);
-    b->u = int_array(n, -1), b->carry = int_array(n, -1), b->trace = int_array(n, -1),
-    b->mask = int_array(n, -1);
-    b->w_hat = int_array(3 * n, -1), b->g_w_hat = int_array(n, -1), b->w_gain = int_array(n, -1);
-    b->bn_half = int_array(n, -1), b->bn_sums = int_array(n, -1);
-    b->aux = int_array(n, -1), b->carry_aux = int_array(n, -1), b->spikes = int_array(n, -1),
-    b->g_spikes = int_array(n, -1);
-    b->stage = int_array(p->graph->n_acts, 0), b->td_x = int_array(n, -1), b->td_gamma = int_array(n, -1);
-    b->trace_decay = sp_alloc_array((size_t)n + 1, sizeof(double));
-    b->bn = sp_alloc_array((size_t)n + 1, sizeof *b->bn);
-    if (!b->act || !b->gradient || !b->recomputed || !b->u || !b->carry || !b->trace || !b->mask ||
-        !b->w_hat || !b->g_w_hat || !b->w_gain || !b->trace_decay || !b->bn || !b->bn_half || !b->bn_sums ||
-        !b->aux || !b->carry_aux || !b->spikes || !b->g_spikes || !b->stage || !b->td_x || !b->td_gamma)
+    b->node = sp_alloc_array((size_t)p->graph->n_nodes + 1, sizeof *b->node);
+    b->act = sp_alloc_array((size_t)p->graph->n_acts, sizeof *b->act);
+    if (!b->node || !b->act)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory while planning");
+    for (int i = 0; i < p->graph->n_nodes; i++)
+        b->node[i] = none;
+    for (int i = 0; i < p->graph->n_acts; i++)
+        b->act[i] = (sp_act_tensors){.tensor = -1, .gradient = -1};
     return SP_OK;
 }
 
 /* The leak of the neuron nearest before each layer with weights: its spikes are what the trace follows. */
-static void find_trace_decays(sp_builder *b)
+static void compute_trace_decays(sp_builder *b)
 {
     for (int i = 0; i < b->g->n_nodes; i++) {
         int act = b->g->nodes[i].type == SP_NODE_RECURRENT ? b->g->nodes[i + 1].out : b->g->nodes[i].in[0];
         while (b->g->acts[act].producer >= 0) {
             const sp_node *n = &b->g->nodes[b->g->acts[act].producer];
             if (n->type == SP_NODE_NEURON) {
-                b->trace_decay[i] = spi_neuron_decay(&n->layer->neuron);
+                b->node[i].trace_decay = spi_neuron_decay(&n->layer->neuron);
                 break;
             }
             act = n->in[0];
@@ -85,22 +67,22 @@ static void find_trace_decays(sp_builder *b)
     }
 }
 
-static sp_status emit_fill(sp_builder *b, int node, const char *what, int value, int64_t elems)
+static sp_status emit_fill(sp_builder *b, int node, const char *what, int tensor, int64_t elems)
 {
     sp_emit e = spi_step(b, node, "fill");
     snprintf(e.step.label, sizeof e.step.label, "clear %s", what);
     spi_int(&e, "M", elems);
     spi_float(&e, "value", 0);
-    spi_bind(&e, "y", value);
+    spi_bind(&e, "y", tensor);
     return spi_emit(&e);
 }
 
 sp_status spi_scaled(sp_builder *b, int node, const char *what, int from, int64_t rows, int64_t cols,
-                     double factor, sp_store store, int *out)
+                     double factor, sp_lifetime lifetime, int *out)
 {
     char name[64];
     snprintf(name, sizeof name, "%.30s %.30s", b->g->nodes[node].name, what);
-    SP_TRY(spi_value_new(b, name, rows * cols, store, out));
+    SP_TRY(spi_tensor_new(b, name, rows * cols, lifetime, out));
     sp_emit e = spi_step(b, node, "scale");
     spi_int(&e, "M", rows), spi_int(&e, "C", cols);
     spi_float(&e, "factor", factor);
@@ -112,7 +94,7 @@ sp_status spi_add_scaled_gradient(sp_builder *b, int node, int param, int g_scal
 {
     int64_t c = b->g->params[param].elems;
     int g;
-    SP_TRY(spi_scaled(b, node, "weight gradient", g_scaled, 1, c, factor, SP_STORE_LOCAL, &g));
+    SP_TRY(spi_scaled(b, node, "weight gradient", g_scaled, 1, c, factor, SP_LIFETIME_SEGMENT, &g));
     sp_emit e = spi_step(b, node, "bias.backward");
     spi_int(&e, "M", 1), spi_int(&e, "C", c);
     spi_bind(&e, "e", g);
@@ -131,25 +113,26 @@ static sp_status standardise_weights(sp_builder *b, int node)
     const sp_node *n = &b->g->nodes[node];
     const sp_param *w = &b->g->params[n->weight];
     int64_t k = w->elems / w->o;
-    int value, *gain = &b->w_gain[node];
-    SP_TRY(spi_param_value(b, n->weight, false, &value));
-    SP_TRY(spi_param_value(b, n->gain, false, gain));
+    int weight, *gain = &b->node[node].w_gain;
+    SP_TRY(spi_param_tensor(b, n->weight, false, &weight));
+    SP_TRY(spi_param_tensor(b, n->gain, false, gain));
     if (has_factor(b, n))
-        SP_TRY(spi_scaled(b, node, "scaled gain", *gain, 1, w->o, b->g->acts[n->in[0]].factor, SP_STORE_STATE,
-                          gain));
-    SP_TRY(spi_value_new(b, "standardised weight", w->elems, SP_STORE_STATE, &b->w_hat[3 * node]));
-    SP_TRY(spi_value_new(b, "weight mean", w->o, SP_STORE_STATE, &b->w_hat[3 * node + 1]));
-    SP_TRY(spi_value_new(b, "weight 1/std", w->o, SP_STORE_STATE, &b->w_hat[3 * node + 2]));
+        SP_TRY(spi_scaled(b, node, "scaled gain", *gain, 1, w->o, b->g->acts[n->in[0]].factor,
+                          SP_LIFETIME_PLAN, gain));
+    SP_TRY(spi_tensor_new(b, "standardised weight", w->elems, SP_LIFETIME_PLAN, &b->node[node].w_hat[0]));
+    SP_TRY(spi_tensor_new(b, "weight mean", w->o, SP_LIFETIME_PLAN, &b->node[node].w_hat[1]));
+    SP_TRY(spi_tensor_new(b, "weight 1/std", w->o, SP_LIFETIME_PLAN, &b->node[node].w_hat[2]));
     sp_emit e = spi_step(b, node, "weight_std.forward");
     spi_int(&e, "K", k), spi_int(&e, "O", w->o);
     spi_float(&e, "eps", n->layer->eps);
-    spi_bind(&e, "w", value), spi_bind(&e, "gain", *gain), spi_bind(&e, "w_hat", b->w_hat[3 * node]);
-    spi_bind(&e, "mean", b->w_hat[3 * node + 1]), spi_bind(&e, "rstd", b->w_hat[3 * node + 2]);
+    spi_bind(&e, "w", weight), spi_bind(&e, "gain", *gain), spi_bind(&e, "w_hat", b->node[node].w_hat[0]);
+    spi_bind(&e, "mean", b->node[node].w_hat[1]), spi_bind(&e, "rstd", b->node[node].w_hat[2]);
     SP_TRY(spi_emit(&e));
     if (!b->training)
         return SP_OK;
-    SP_TRY(spi_value_new(b, "standardised weight gradient", w->elems, SP_STORE_STATE, &b->g_w_hat[node]));
-    return emit_fill(b, node, "standardised weight gradient", b->g_w_hat[node], w->elems);
+    SP_TRY(spi_tensor_new(b, "standardised weight gradient", w->elems, SP_LIFETIME_PLAN,
+                          &b->node[node].g_w_hat));
+    return emit_fill(b, node, "standardised weight gradient", b->node[node].g_w_hat, w->elems);
 }
 
 static sp_status destandardise_gradients(sp_builder *b, int node)
@@ -157,17 +140,17 @@ static sp_status destandardise_gradients(sp_builder *b, int node)
     const sp_node *n = &b->g->nodes[node];
     const sp_param *w = &b->g->params[n->weight];
     int g_gain;
-    SP_TRY(spi_param_value(b, n->gain, true, &g_gain));
+    SP_TRY(spi_param_tensor(b, n->gain, true, &g_gain));
     if (has_factor(b, n)) {
-        SP_TRY(spi_value_new(b, "scaled gain gradient", w->o, SP_STORE_LOCAL, &g_gain));
+        SP_TRY(spi_tensor_new(b, "scaled gain gradient", w->o, SP_LIFETIME_SEGMENT, &g_gain));
         SP_TRY(emit_fill(b, node, "scaled gain gradient", g_gain, w->o));
     }
     sp_emit e = spi_step(b, node, "weight_std.backward");
     spi_int(&e, "K", w->elems / w->o), spi_int(&e, "O", w->o);
-    spi_bind(&e, "g_w_hat", b->g_w_hat[node]);
-    spi_bind(&e, "mean", b->w_hat[3 * node + 1]), spi_bind(&e, "rstd", b->w_hat[3 * node + 2]);
+    spi_bind(&e, "g_w_hat", b->node[node].g_w_hat);
+    spi_bind(&e, "mean", b->node[node].w_hat[1]), spi_bind(&e, "rstd", b->node[node].w_hat[2]);
     SP_TRY(spi_bind_param(&e, "w", n->weight, false));
-    spi_bind(&e, "gain", b->w_gain[node]);
+    spi_bind(&e, "gain", b->node[node].w_gain);
     SP_TRY(spi_bind_param(&e, "g_w", n->weight, true));
     spi_bind(&e, "g_gain", g_gain);
     SP_TRY(spi_emit(&e));
@@ -180,21 +163,22 @@ static sp_status draw_mask(sp_builder *b, int node)
     const sp_node *n = &b->g->nodes[node];
     const sp_activation *a = &b->g->acts[n->out];
     int64_t rows = spi_rows(b, a);
-    SP_TRY(spi_value_new(b, "dropout mask", rows * ((a->c + 31) / 32), SP_STORE_STATE, &b->mask[node]));
+    SP_TRY(
+        spi_tensor_new(b, "dropout mask", rows * ((a->c + 31) / 32), SP_LIFETIME_PLAN, &b->node[node].mask));
     sp_emit e = spi_step(b, node, "dropout.mask");
     spi_int(&e, "M", rows), spi_int(&e, "C", a->c);
     spi_int(&e, "seed", (int64_t)(b->p->o.seed & 0x7fffffff)), spi_int(&e, "stream", node);
     spi_float(&e, "p", n->layer->p);
-    spi_bind(&e, "mask", b->mask[node]);
+    spi_bind(&e, "mask", b->node[node].mask);
     return spi_emit(&e);
 }
 
 /* What has to be done once after every change of the parameters. */
-static sp_status take_parameters(sp_builder *b)
+static sp_status emit_weight_preamble(sp_builder *b)
 {
     if (b->training) {
         int gradients;
-        SP_TRY(spi_value_fixed(b, "gradients", b->p->model->g_at, b->g->param_elems, &gradients));
+        SP_TRY(spi_tensor_fixed(b, "gradients", b->p->model->g_at, b->g->param_elems, &gradients));
         SP_TRY(emit_fill(b, -1, "gradients", gradients, b->g->param_elems));
     }
     for (int i = 0; i < b->g->n_nodes; i++)
@@ -206,7 +190,7 @@ static sp_status take_parameters(sp_builder *b)
     return SP_OK;
 }
 
-static sp_status build_begin(sp_builder *b)
+static sp_status emit_begin(sp_builder *b)
 {
     b->segment = SP_SEGMENT_BEGIN;
     SP_TRY(emit_fill(b, -1, "loss", b->p->loss, b->p->o.batch));
@@ -214,7 +198,7 @@ static sp_status build_begin(sp_builder *b)
         if (b->g->nodes[i].type == SP_NODE_DROPOUT && b->training)
             SP_TRY(draw_mask(b, i));
     SP_TRY(spi_recurrent_begin(b));
-    return b->p->o.online_update ? SP_OK : take_parameters(b);
+    return b->p->o.online_update ? SP_OK : emit_weight_preamble(b);
 }
 
 static sp_status finish_gradients(sp_builder *b)
@@ -229,7 +213,7 @@ static sp_status finish_gradients(sp_builder *b)
 static sp_status emit_outputs(sp_builder *b, bool with_loss)
 {
     const sp_plan_options *o = &b->p->o;
-    int logits = b->act[b->g->logits];
+    int logits = b->act[b->g->logits].tensor;
     int64_t k = b->g->classes;
     sp_emit s = spi_step(b, -1, "logits.accumulate");
     spi_int(&s, "N", o->batch), spi_int(&s, "K", k);
@@ -237,7 +221,7 @@ static sp_status emit_outputs(sp_builder *b, bool with_loss)
     SP_TRY(spi_emit(&s));
     if (!with_loss)
         return SP_OK;
-    SP_TRY(spi_value_new(b, "gradient of the logits", o->batch * k, SP_STORE_LOCAL, &b->g_logits));
+    SP_TRY(spi_tensor_new(b, "gradient of the logits", o->batch * k, SP_LIFETIME_SEGMENT, &b->g_logits));
     sp_emit e = spi_step(b, -1, "loss");
     spi_int(&e, "N", o->batch), spi_int(&e, "K", k);
     spi_float(&e, "w_t", 1.0 / (double)o->time_steps), spi_float(&e, "w_ce", o->w_ce),
@@ -255,15 +239,15 @@ static sp_status emit_update(sp_builder *b)
     const sp_model *m = b->p->model;
     int64_t n = b->g->param_elems;
     int w, g, m1, m2;
-    SP_TRY(spi_value_fixed(b, "weights", m->w_at, n, &w));
-    SP_TRY(spi_value_fixed(b, "gradients", m->g_at, n, &g));
-    SP_TRY(spi_value_fixed(b, "first moments", m->m_at, n, &m1));
+    SP_TRY(spi_tensor_fixed(b, "weights", m->w_at, n, &w));
+    SP_TRY(spi_tensor_fixed(b, "gradients", m->g_at, n, &g));
+    SP_TRY(spi_tensor_fixed(b, "first moments", m->m_at, n, &m1));
     sp_emit e = spi_step(b, -1, o->adamw ? "optimizer.adamw" : "optimizer.sgd");
     spi_int(&e, "M", n);
     spi_float(&e, "weight_decay", o->weight_decay);
     spi_bind(&e, "w", w), spi_bind(&e, "g", g), spi_bind(&e, "m", m1);
     if (o->adamw) {
-        SP_TRY(spi_value_fixed(b, "second moments", m->v_at, n, &m2));
+        SP_TRY(spi_tensor_fixed(b, "second moments", m->v_at, n, &m2));
         spi_bind(&e, "v", m2);
         spi_float(&e, "beta1", o->beta1), spi_float(&e, "beta2", o->beta2), spi_float(&e, "eps", o->eps);
     } else {
@@ -276,7 +260,7 @@ static void forget_activations(sp_builder *b)
 {
     for (int i = 1; i < b->g->n_acts; i++)
         if (!spi_node_is_static(b, b->g->acts[i].producer))
-            b->act[i] = -1;
+            b->act[i].tensor = -1;
 }
 
 static sp_status clear_step_spikes(sp_builder *b)
@@ -287,14 +271,14 @@ static sp_status clear_step_spikes(sp_builder *b)
                : emit_fill(b, -1, "spikes of the step", p->step_spikes, 64 * p->n_neuron_layers);
 }
 
-static sp_status build_time_steps(sp_builder *b)
+static sp_status emit_time_steps(sp_builder *b)
 {
     sp_method m = b->p->o.method;
     if (m == SP_METHOD_EVAL || m == SP_METHOD_BPTT || m == SP_METHOD_SLTT_K) {
         b->segment = SP_SEGMENT_FORWARD;
         SP_TRY(clear_step_spikes(b));
         SP_TRY(spi_forward(b));
-        b->segment = spi_forward_segment(b->stage[b->g->logits]);
+        b->segment = spi_forward_segment(b->act[b->g->logits].stage);
         SP_TRY(emit_outputs(b, m != SP_METHOD_SLTT_K));
     }
     if (m == SP_METHOD_EVAL)
@@ -306,7 +290,7 @@ static sp_status build_time_steps(sp_builder *b)
     forget_activations(b);
     b->segment = SP_SEGMENT_FULL;
     if (b->p->o.online_update)
-        SP_TRY(take_parameters(b));
+        SP_TRY(emit_weight_preamble(b));
     SP_TRY(clear_step_spikes(b));
     SP_TRY(spi_forward(b));
     SP_TRY(emit_outputs(b, true));
@@ -323,8 +307,8 @@ static sp_status sum_gradients(sp_builder *b)
 {
     sp_plan *p = b->p;
     int gradients;
-    SP_TRY(spi_value_fixed(b, "gradients", p->model->g_at, b->g->param_elems, &gradients));
-    SP_TRY(spi_value_new(b, "sums of gradients", SP_GRADIENT_SUMS, SP_STORE_STATE, &p->gradient_sums));
+    SP_TRY(spi_tensor_fixed(b, "gradients", p->model->g_at, b->g->param_elems, &gradients));
+    SP_TRY(spi_tensor_new(b, "sums of gradients", SP_GRADIENT_SUMS, SP_LIFETIME_PLAN, &p->gradient_sums));
     SP_TRY(emit_fill(b, -1, "sums of gradients", p->gradient_sums, SP_GRADIENT_SUMS));
     sp_emit e = spi_step(b, -1, "bias.backward");
     snprintf(e.step.label, sizeof e.step.label, "sums of gradients");
@@ -333,7 +317,7 @@ static sp_status sum_gradients(sp_builder *b)
     return spi_emit(&e);
 }
 
-static sp_status build_end(sp_builder *b)
+static sp_status emit_end(sp_builder *b)
 {
     const sp_plan_options *o = &b->p->o;
     b->segment = SP_SEGMENT_END;
@@ -348,51 +332,51 @@ static sp_status build_end(sp_builder *b)
     return spi_emit(&e);
 }
 
-static sp_status build_timeline(sp_plan *p, sp_error *err)
+static sp_status emit_timeline(sp_plan *p, sp_error *err)
 {
     int T = (int)p->o.time_steps, block = (int)sp_plan_block(p);
     p->timeline = sp_alloc_array((size_t)(2 * p->n_stages * (T + 1) + 2), sizeof *p->timeline);
     if (!p->timeline)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory while planning");
-    sp_moment *m = p->timeline;
-    *m++ = (sp_moment){SP_SEGMENT_BEGIN, -1, SP_ALWAYS};
+    sp_timeline_entry *m = p->timeline;
+    *m++ = (sp_timeline_entry){SP_SEGMENT_BEGIN, -1, SP_ALWAYS};
     if (p->n_stages > 1)
         m += spi_stage_timeline(p, m);
     for (int t = 0; t < T && p->n_stages == 1; t++) {
         if (p->o.method == SP_METHOD_EVAL || p->o.method == SP_METHOD_BPTT)
-            *m++ = (sp_moment){SP_SEGMENT_FORWARD, t, SP_ALWAYS};
+            *m++ = (sp_timeline_entry){SP_SEGMENT_FORWARD, t, SP_ALWAYS};
         else if (p->o.method == SP_METHOD_SLTT_K)
-            *m++ = (sp_moment){SP_SEGMENT_FORWARD, t, SP_IF_NOT_BACKPROP};
+            *m++ = (sp_timeline_entry){SP_SEGMENT_FORWARD, t, SP_IF_NOT_BACKPROP};
         if (p->o.method != SP_METHOD_EVAL && p->o.method != SP_METHOD_BPTT)
-            *m++ =
-                (sp_moment){SP_SEGMENT_FULL, t, p->o.method == SP_METHOD_SLTT_K ? SP_IF_BACKPROP : SP_ALWAYS};
+            *m++ = (sp_timeline_entry){SP_SEGMENT_FULL, t,
+                                       p->o.method == SP_METHOD_SLTT_K ? SP_IF_BACKPROP : SP_ALWAYS};
         bool block_ends = (t + 1) % block == 0 || t + 1 == T;
         for (int back = t; block_ends && back >= t / block * block && p->o.method == SP_METHOD_BPTT; back--)
-            *m++ = (sp_moment){SP_SEGMENT_BACKWARD, back, SP_ALWAYS};
+            *m++ = (sp_timeline_entry){SP_SEGMENT_BACKWARD, back, SP_ALWAYS};
     }
-    *m++ = (sp_moment){SP_SEGMENT_END, -1, SP_ALWAYS};
+    *m++ = (sp_timeline_entry){SP_SEGMENT_END, -1, SP_ALWAYS};
     p->n_timeline = (int)(m - p->timeline);
     return SP_OK;
 }
 
-/* Values that the executor writes or reads. */
-static sp_status build_ports(sp_builder *b)
+/* Tensors that the executor writes or reads. */
+static sp_status emit_ports(sp_builder *b)
 {
     sp_plan *p = b->p;
     const sp_activation *in = &b->g->acts[0];
     bool history = p->o.sequence && p->o.method == SP_METHOD_BPTT;
-    SP_TRY(spi_value_new(b, "input", p->o.batch * sp_act_elems(in),
-                         history ? SP_STORE_HISTORY : SP_STORE_STATE, &p->input));
-    SP_TRY(spi_value_new(b, "labels", p->o.batch, SP_STORE_STATE, &p->labels));
-    SP_TRY(spi_value_new(b, "loss", p->o.batch, SP_STORE_STATE, &p->loss));
-    SP_TRY(spi_value_new(b, "sum of logits", p->o.batch * b->g->classes, SP_STORE_STATE, &p->logits_sum));
-    SP_TRY(spi_value_new(b, "correct", p->o.batch, SP_STORE_STATE, &p->correct));
-    b->act[0] = p->input;
+    SP_TRY(spi_tensor_new(b, "input", p->o.batch * sp_act_elems(in),
+                          history ? SP_LIFETIME_HISTORY : SP_LIFETIME_PLAN, &p->input));
+    SP_TRY(spi_tensor_new(b, "labels", p->o.batch, SP_LIFETIME_PLAN, &p->labels));
+    SP_TRY(spi_tensor_new(b, "loss", p->o.batch, SP_LIFETIME_PLAN, &p->loss));
+    SP_TRY(spi_tensor_new(b, "sum of logits", p->o.batch * b->g->classes, SP_LIFETIME_PLAN, &p->logits_sum));
+    SP_TRY(spi_tensor_new(b, "correct", p->o.batch, SP_LIFETIME_PLAN, &p->correct));
+    b->act[0].tensor = p->input;
     for (int i = 0; i < b->g->n_nodes; i++)
         p->n_neuron_layers += b->g->nodes[i].type == SP_NODE_NEURON;
     if (p->o.step_spikes && p->n_neuron_layers)
-        SP_TRY(spi_value_new(b, "spikes by time step", 64 * p->n_neuron_layers, SP_STORE_HISTORY,
-                             &p->step_spikes));
+        SP_TRY(spi_tensor_new(b, "spikes by time step", 64 * p->n_neuron_layers, SP_LIFETIME_HISTORY,
+                              &p->step_spikes));
     return SP_OK;
 }
 
@@ -454,27 +438,40 @@ static sp_status check_fragments(const sp_plan *p, sp_error *err)
     return SP_OK;
 }
 
-static sp_status build(sp_plan *p, sp_error *err)
+/* The first pass: the graph and the method become steps and tensors. Asks no device. */
+static sp_status emit(sp_builder *b)
 {
-    sp_builder b;
-    sp_status st = builder_init(&b, p, err);
-    if (st != SP_OK)
-        goto done;
-    find_trace_decays(&b);
-    SP_TRY_GOTO(spi_stages_begin(&b));
-    SP_TRY_GOTO(spi_recompute_begin(&b));
-    SP_TRY_GOTO(build_ports(&b));
-    SP_TRY_GOTO(build_begin(&b));
-    SP_TRY_GOTO(build_time_steps(&b));
-    SP_TRY_GOTO(build_end(&b));
-    b.segment = SP_SEGMENT_UPDATE;
-    if (b.training && !p->o.online_update)
-        SP_TRY_GOTO(emit_update(&b));
-    SP_TRY_GOTO(build_timeline(p, err));
-    st = spi_memory_plan(p, err);
-done:
-    builder_fini(&b);
-    return st;
+    sp_plan *p = b->p;
+    compute_trace_decays(b);
+    SP_TRY(spi_stages_begin(b));
+    SP_TRY(spi_recompute_begin(b));
+    SP_TRY(emit_ports(b));
+    SP_TRY(emit_begin(b));
+    SP_TRY(emit_time_steps(b));
+    SP_TRY(emit_end(b));
+    b->segment = SP_SEGMENT_UPDATE;
+    if (b->training && !p->o.online_update)
+        SP_TRY(emit_update(b));
+    return emit_timeline(p, b->err);
+}
+
+/* What does not fit the device is refused before kernels are compiled. A kernel that cannot be built, or that
+ * needs a workspace, asks for one more round. */
+static sp_status make_passes(sp_builder *b)
+{
+    bool changed = false;
+    SP_TRY(emit(b));
+    if (!b->p->dev)
+        return spi_place(b->p, b->err);
+    SP_TRY(spi_fuse(b));
+    do {
+        SP_TRY(spi_lower(b));
+        SP_TRY(spi_select(b->p, b->err));
+        SP_TRY(spi_place(b->p, b->err));
+        if (!b->p->o.unbuilt)
+            SP_TRY(spi_build(b, &changed));
+    } while (changed);
+    return SP_OK;
 }
 
 uint64_t sp_plan_digest(const sp_plan *p)
@@ -491,8 +488,8 @@ uint64_t sp_plan_digest(const sp_plan *p)
     return hash;
 }
 
-/* Programs compiled ahead of time: the plan is noted, or must be one that was. */
-static sp_status meet_package(const sp_plan *p, sp_error *err)
+/* When a package records, this plan is added to it; when one serves, it must contain this plan. */
+static sp_status record_or_check_package(const sp_plan *p, sp_error *err)
 {
     char about[96];
     snprintf(about, sizeof about, "%s, T = %lld, batch %lld", sp_method_name(p->o.method),
@@ -500,6 +497,17 @@ static sp_status meet_package(const sp_plan *p, sp_error *err)
     if (p->reg->recorder)
         SP_TRY(sp_package_record_plan(p->reg->recorder, sp_plan_digest(p), about, err));
     return p->reg->package ? sp_package_check_plan(p->reg->package, sp_plan_digest(p), err) : SP_OK;
+}
+
+static sp_status make(sp_plan *p, sp_error *err)
+{
+    sp_builder b;
+    SP_TRY(check_fragments(p, err));
+    sp_status st = builder_init(&b, p, err);
+    if (st == SP_OK)
+        st = make_passes(&b);
+    builder_fini(&b);
+    return st == SP_OK && p->dev ? record_or_check_package(p, err) : st;
 }
 
 sp_status sp_plan_create(const sp_graph *g, sp_model *m, sp_registry *reg, const sp_plan_options *o,
@@ -510,13 +518,10 @@ sp_status sp_plan_create(const sp_graph *g, sp_model *m, sp_registry *reg, const
         return SP_FAIL(err, SP_E_MEMORY, "out of memory while planning");
     *p = (sp_plan){
         .graph = g, .model = m, .dev = m->dev, .reg = reg, .o = *o, .gradient_sums = -1, .step_spikes = -1};
-    p->spike_counts = int_array(g->n_nodes, -1);
-    sp_status st =
-        p->spike_counts ? check_fragments(p, err) : SP_FAIL(err, SP_E_MEMORY, "out of memory while planning");
-    if (st == SP_OK)
-        st = build(p, err);
-    if (st == SP_OK)
-        st = meet_package(p, err);
+    p->spike_counts = sp_alloc_array((size_t)g->n_nodes + 1, sizeof *p->spike_counts);
+    for (int i = 0; p->spike_counts && i < g->n_nodes; i++)
+        p->spike_counts[i] = -1;
+    sp_status st = p->spike_counts ? make(p, err) : SP_FAIL(err, SP_E_MEMORY, "out of memory while planning");
     if (st != SP_OK) {
         sp_plan_destroy(&p);
         return st;
@@ -535,13 +540,13 @@ void sp_plan_destroy(sp_plan **pp)
             sp_launch_destroy(&p->segments[s].steps[i].launch);
         sp_free(p->segments[s].steps);
     }
-    for (int i = 0; i < p->n_values; i++)
-        sp_free(p->values[i].at);
+    for (int i = 0; i < p->n_tensors; i++)
+        sp_free(p->tensors[i].at);
     for (int i = 0; p->owns_slabs && i < p->n_slabs; i++)
         sp_device_free(p->dev, &p->slabs[i]);
     sp_free(p->segments);
     sp_free(p->slabs);
-    sp_free(p->values);
+    sp_free(p->tensors);
     sp_free(p->timeline);
     sp_free(p->spike_counts);
     sp_free(p->recomputed);

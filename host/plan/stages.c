@@ -1,8 +1,8 @@
 /* Stages: threshold-dependent batch norm takes its statistics over all time steps, so all steps of the layers
  * before it run first. The forward pass is cut there: stage by stage, each through all time steps; the
- * backward pass the same in reverse. Between two stages run the norms alone, on all time steps as one value
- * of T times the rows: its slots lie side by side (sp_value.joined), and the kernels are those of batch norm.
- * Without such a layer there is one stage. */
+ * backward pass the same in reverse. Between two stages run the norms alone, on all time steps as one tensor
+ * of T times the rows: its slots lie side by side (sp_plan_tensor.contiguous), and the kernels are those of
+ * batch norm. Without such a layer there is one stage. */
 #include <stdio.h>
 
 #include "base/error.h"
@@ -46,14 +46,14 @@ static sp_status find_stages(sp_builder *b)
     b->p->n_stages = 1;
     for (int i = 0; i < b->g->n_nodes; i++) {
         const sp_node *n = &b->g->nodes[i];
-        int stage = b->stage[n->in[0]];
-        if (n->type == SP_NODE_RESIDUAL && b->stage[n->in[1]] > stage)
-            stage = b->stage[n->in[1]];
+        int stage = b->act[n->in[0]].stage;
+        if (n->type == SP_NODE_RESIDUAL && b->act[n->in[1]].stage > stage)
+            stage = b->act[n->in[1]].stage;
         if (n->td && b->training) {
             SP_TRY(refuse_other_methods(b, n));
             stage++;
         }
-        b->stage[n->out] = stage;
+        b->act[n->out].stage = stage;
         b->p->n_stages = stage + 1 > b->p->n_stages ? stage + 1 : b->p->n_stages;
     }
     return SP_OK;
@@ -82,34 +82,34 @@ sp_status spi_stages_begin(sp_builder *b)
     return SP_OK;
 }
 
-int spi_stage_timeline(const sp_plan *p, sp_moment *to)
+int spi_stage_timeline(const sp_plan *p, sp_timeline_entry *to)
 {
     int T = (int)p->o.time_steps, n = 0;
     for (int s = 0; s < p->n_stages; s++) {
         for (int t = 0; t < T; t++)
-            to[n++] = (sp_moment){spi_forward_segment(s), t, SP_ALWAYS};
+            to[n++] = (sp_timeline_entry){spi_forward_segment(s), t, SP_ALWAYS};
         if (s + 1 < p->n_stages)
-            to[n++] = (sp_moment){at_cut(s, FORWARD_JOIN), -1, SP_ALWAYS};
+            to[n++] = (sp_timeline_entry){at_cut(s, FORWARD_JOIN), -1, SP_ALWAYS};
     }
     for (int s = p->n_stages - 1; s >= 0; s--) {
         for (int t = T - 1; t >= 0; t--)
-            to[n++] = (sp_moment){spi_backward_segment(s), t, SP_ALWAYS};
+            to[n++] = (sp_timeline_entry){spi_backward_segment(s), t, SP_ALWAYS};
         if (s > 0)
-            to[n++] = (sp_moment){at_cut(s - 1, BACKWARD_JOIN), -1, SP_ALWAYS};
+            to[n++] = (sp_timeline_entry){at_cut(s - 1, BACKWARD_JOIN), -1, SP_ALWAYS};
     }
     return n;
 }
 
-int64_t spi_joined_rows(const sp_builder *b, int node)
+int64_t spi_norm_rows(const sp_builder *b, int node)
 {
     const sp_node *n = &b->g->nodes[node];
     return spi_rows(b, &b->g->acts[n->out]) * (n->td && b->training ? b->p->o.time_steps : 1);
 }
 
-static void join(sp_builder *b, int value)
+static void make_contiguous(sp_builder *b, int tensor)
 {
-    b->p->values[value].store = SP_STORE_HISTORY;
-    b->p->values[value].joined = true;
+    b->p->tensors[tensor].lifetime = SP_LIFETIME_HISTORY;
+    b->p->tensors[tensor].contiguous = true;
 }
 
 static double threshold_factor(const sp_node *n)
@@ -125,15 +125,15 @@ sp_status spi_td_forward(sp_builder *b, int node, int *x, int *gamma)
     if (b->training) {
         /* what is there once a mini-batch only is copied for every step */
         if (in->producer < 0 || spi_node_is_static(b, in->producer))
-            SP_TRY(spi_scaled(b, node, "input", *x, spi_rows(b, in), in->c, 1.0, SP_STORE_LOCAL, x));
-        join(b, *x);
-        b->td_x[node] = *x;
-        b->segment = at_cut(b->stage[n->in[0]], FORWARD_JOIN);
+            SP_TRY(spi_scaled(b, node, "input", *x, spi_rows(b, in), in->c, 1.0, SP_LIFETIME_SEGMENT, x));
+        make_contiguous(b, *x);
+        b->node[node].td_x = *x;
+        b->segment = at_cut(b->act[n->in[0]].stage, FORWARD_JOIN);
     }
-    SP_TRY(spi_param_value(b, n->gamma, false, &unscaled));
-    SP_TRY(
-        spi_scaled(b, node, "scaled weight", unscaled, 1, in->c, threshold_factor(n), SP_STORE_LOCAL, gamma));
-    b->td_gamma[node] = *gamma;
+    SP_TRY(spi_param_tensor(b, n->gamma, false, &unscaled));
+    SP_TRY(spi_scaled(b, node, "scaled weight", unscaled, 1, in->c, threshold_factor(n), SP_LIFETIME_SEGMENT,
+                      gamma));
+    b->node[node].td_gamma = *gamma;
     return SP_OK;
 }
 
@@ -142,25 +142,25 @@ sp_status spi_td_backward(sp_builder *b, int node, int g)
     const sp_node *n = &b->g->nodes[node];
     const sp_activation *a = &b->g->acts[n->out];
     int g_gamma, g_x;
-    join(b, g);
-    b->segment = at_cut(b->stage[n->in[0]], BACKWARD_JOIN);
-    SP_TRY(spi_value_new(b, "scaled weight gradient", a->c, SP_STORE_LOCAL, &g_gamma));
-    SP_TRY(spi_value_new(b, "gradient between stages", spi_rows(b, a) * a->c, SP_STORE_HISTORY, &g_x));
-    join(b, g_x);
+    make_contiguous(b, g);
+    b->segment = at_cut(b->act[n->in[0]].stage, BACKWARD_JOIN);
+    SP_TRY(spi_tensor_new(b, "scaled weight gradient", a->c, SP_LIFETIME_SEGMENT, &g_gamma));
+    SP_TRY(spi_tensor_new(b, "gradient between stages", spi_rows(b, a) * a->c, SP_LIFETIME_HISTORY, &g_x));
+    make_contiguous(b, g_x);
     sp_emit f = spi_step(b, node, "fill");
     spi_int(&f, "M", a->c);
     spi_float(&f, "value", 0);
     spi_bind(&f, "y", g_gamma);
     SP_TRY(spi_emit(&f));
     sp_emit e = spi_step(b, node, "batch_norm.backward");
-    spi_int(&e, "M", spi_joined_rows(b, node)), spi_int(&e, "C", a->c);
-    spi_bind(&e, "g", g), spi_bind(&e, "x", b->td_x[node]);
-    spi_bind(&e, "mean", b->bn[node][BN_MEAN]), spi_bind(&e, "rstd", b->bn[node][BN_RSTD]);
-    spi_bind(&e, "gamma", b->td_gamma[node]), spi_bind(&e, "g_gamma", g_gamma);
+    spi_int(&e, "M", spi_norm_rows(b, node)), spi_int(&e, "C", a->c);
+    spi_bind(&e, "g", g), spi_bind(&e, "x", b->node[node].td_x);
+    spi_bind(&e, "mean", b->node[node].norm[NORM_MEAN]), spi_bind(&e, "rstd", b->node[node].norm[NORM_RSTD]);
+    spi_bind(&e, "gamma", b->node[node].td_gamma), spi_bind(&e, "g_gamma", g_gamma);
     SP_TRY(spi_bind_param(&e, "g_beta", n->beta, true));
     spi_bind(&e, "g_x", g_x);
     SP_TRY(spi_emit(&e));
     SP_TRY(spi_add_scaled_gradient(b, node, n->gamma, g_gamma, threshold_factor(n)));
-    b->segment = spi_backward_segment(b->stage[n->in[0]]);
+    b->segment = spi_backward_segment(b->act[n->in[0]].stage);
     return spi_add_gradient(b, node, n->in[0], g_x);
 }

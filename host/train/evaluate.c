@@ -21,9 +21,9 @@ static sp_status count_classes(sp_session *s, const sp_batch *b, uint64_t *confu
 {
     sp_plan *p = s->eval;
     int64_t n = s->graph->classes;
-    float *outputs = sp_alloc(p->values[p->logits_sum].bytes);
-    sp_status st = outputs ? sp_device_read(s->dev, sp_plan_value(p, p->logits_sum, 0), outputs,
-                                            p->values[p->logits_sum].bytes, err)
+    float *outputs = sp_alloc(p->tensors[p->logits_sum].bytes);
+    sp_status st = outputs ? sp_device_read(s->dev, sp_plan_tensor_range(p, p->logits_sum, 0), outputs,
+                                            p->tensors[p->logits_sum].bytes, err)
                            : SP_FAIL(err, SP_E_MEMORY, "out of memory for the outputs");
     for (size_t i = 0; st == SP_OK && i < b->n_valid; i++) {
         int64_t best = largest(outputs + (int64_t)i * n, n);

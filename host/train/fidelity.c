@@ -146,7 +146,7 @@ static sp_status keep_state(sp_fidelity *f, bool restore, sp_error *err)
     for (int i = 0; i < s->graph->n_nodes; i++) {
         if (s->train->spike_counts[i] < 0)
             continue;
-        sp_range r = sp_plan_value(s->train, s->train->spike_counts[i], 0);
+        sp_range r = sp_plan_tensor_range(s->train, s->train->spike_counts[i], 0);
         uint32_t *part = f->counters + (size_t)i * COUNTERS;
         SP_TRY(restore ? sp_device_write(s->dev, r, part, COUNTERS * sizeof *part, true, err)
                        : sp_device_read(s->dev, r, part, COUNTERS * sizeof *part, err));

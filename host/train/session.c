@@ -90,7 +90,7 @@ static sp_status load_plugins(sp_session *s, const sp_session_options *o, sp_err
     sp_free(paths);
     SP_TRY(st);
     SP_TRY(force_variants(s, o, err));
-    return sp_session_programs(s->reg, s->dev, o, err);
+    return s->dev ? sp_session_programs(s->reg, s->dev, o, err) : SP_OK;
 }
 
 static sp_status check_classes(const sp_session *s, sp_error *err)
@@ -144,7 +144,7 @@ sp_plan_options sp_session_plan_options(const sp_session *s, bool eval)
 
 static sp_status make_plans(sp_session *s, const sp_session_options *so, sp_error *err)
 {
-    const bool no_train = so->no_train, unlimited = so->unlimited;
+    const bool no_train = so->no_train, unlimited = so->unlimited || so->no_device;
     const int shares = so->shares, share = so->share;
     if (shares > 1 && s->recipe.batch % shares != 0)
         return SP_FAIL(err, SP_E_CONFIG, "%s: a batch of %lld cannot be split evenly on %d devices",
@@ -212,10 +212,12 @@ sp_status sp_session_open(sp_recipe *recipe, const sp_dataset_info *data, const 
     SP_TRY_GOTO(sp_graph_create(&s->recipe.network, s->recipe.network_file, data->channels, data->height,
                                 data->width, &s->graph, err));
     SP_TRY_GOTO(check_classes(s, err));
-    SP_TRY_GOTO(sp_device_open(o->device, &o->device_options, &s->dev, err));
+    if (!o->no_device)
+        SP_TRY_GOTO(sp_device_open(o->device, &o->device_options, &s->dev, err));
     SP_TRY_GOTO(load_plugins(s, o, err));
     SP_TRY_GOTO(sp_model_create(s->graph, s->dev, s->recipe.adamw, &s->model, err));
-    SP_TRY_GOTO(initialise(s, err));
+    if (s->dev)
+        SP_TRY_GOTO(initialise(s, err));
     SP_TRY_GOTO(make_plans(s, o, err));
     SP_TRY_GOTO(prepare_adaptive(s, err));
     *out = s;

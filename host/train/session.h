@@ -22,12 +22,13 @@ typedef struct sp_session_options {
     bool no_train;               /* evaluation only */
     bool unchecked;              /* kernels are not compared with the references before they are chosen */
     bool unlimited;              /* plans for any amount of device memory; they cannot be run */
+    bool no_device;              /* plans without a device, to look at: dev is NULL, no kernels are chosen */
 } sp_session_options;
 
 typedef struct sp_session {
     sp_recipe recipe;     /* owned */
     sp_dataset_info data; /* shapes only */
-    sp_device *dev;
+    sp_device *dev;       /* NULL with no_device */
     sp_registry *reg;
     sp_graph *graph;
     sp_model *model;

@@ -66,7 +66,7 @@ void sp_team_destroy(sp_team **pt)
 static sp_exec_batch share_of(const sp_team *t, const sp_exec_batch *all, size_t i)
 {
     const sp_plan *p = t->members[i]->train;
-    const size_t frame = p->values[p->input].bytes; /* of a share */
+    const size_t frame = p->tensors[p->input].bytes; /* of a share */
     sp_exec_batch e = *all;
     e.images = (const float *)(const void *)((const char *)all->images + i * frame);
     e.labels = all->labels + i * (size_t)p->o.batch;

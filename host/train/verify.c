@@ -251,7 +251,7 @@ static sp_status read_ours(running *r, const sp_tensor *t, float *ours, sp_error
         if (sp_tensor_elems(t) != n)
             return SP_FAIL(err, SP_E_DATA, "%s: logits_sum has another shape than the network's",
                            r->tensors.path);
-        return sp_device_read(r->plan->dev, sp_plan_value(r->plan, r->plan->logits_sum, 0), ours,
+        return sp_device_read(r->plan->dev, sp_plan_tensor_range(r->plan, r->plan->logits_sum, 0), ours,
                               (size_t)n * sizeof *ours, err);
     }
     const sp_param *p = dot ? sp_graph_param(r->graph, dot + 1) : NULL;

@@ -8,6 +8,20 @@ run plan "$recipe" --set batc=3
 expect_code 3
 expect_err 'did you mean "batch"?'
 
+# without a device, also where no OpenCL platform is found
+OCL_ICD_VENDORS=/nonexistent run plan "$recipe" --no-device
+expect_code 0
+expect_out "plan: sltt, 3 time steps, batch 32, without a device"
+expect_out "none chosen"
+expect_out "timeline: begin, forward+backward 0 to 2, end, then update"
+expect_out "2 membrane"
+run plan "$recipe" --no-device --json
+expect_code 0
+expect_out '"device":null'
+expect_out '"variant":null'
+run plan "$recipe" --no-device --device 0
+expect_code 2
+
 need_device
 run plan "$recipe"
 expect_code 0

@@ -73,16 +73,16 @@ static void note(life *l, int value, int step)
 
 static void lives_in(const sp_plan *p, int segment, life *l)
 {
-    memset(l, 0, (size_t)p->n_values * sizeof *l);
+    memset(l, 0, (size_t)p->n_tensors * sizeof *l);
     for (int i = 0; i < p->segments[segment].n; i++) {
         const sp_step *s = &p->segments[segment].steps[i];
         for (int k = 0; k < SP_OP_MAX_BUFFERS; k++)
-            note(l, s->operands[k].value, i);
+            note(l, s->operands[k].tensor, i);
         note(l, s->work, i);
     }
 }
 
-static bool ranges_meet(const sp_value *a, int ta, const sp_value *b, int tb)
+static bool ranges_meet(const sp_plan_tensor *a, int ta, const sp_plan_tensor *b, int tb)
 {
     return a->at[ta] < b->at[tb] + b->bytes && b->at[tb] < a->at[ta] + a->bytes;
 }
@@ -92,8 +92,8 @@ static bool in_place(const sp_step *s, int from, int to)
 {
     for (int k = 0; k < SP_OP_MAX_BUFFERS && s->call.op->buffers[k].name; k++) {
         const char *alias = s->call.op->buffers[k].alias;
-        if (s->operands[k].value == to && alias &&
-            s->operands[sp_op_buffer_index(s->call.op, alias)].value == from)
+        if (s->operands[k].tensor == to && alias &&
+            s->operands[sp_op_buffer_index(s->call.op, alias)].tensor == from)
             return true;
     }
     return false;
@@ -110,40 +110,41 @@ static bool may_share(const sp_plan *p, int segment, const life *l, int a, int b
     return false;
 }
 
-static int slots(const sp_plan *p, const sp_value *v)
+static int slots(const sp_plan *p, const sp_plan_tensor *v)
 {
     return (int)sp_plan_slots(p, v);
 }
 
 static void expect_apart(const sp_plan *p, int a, int b)
 {
-    for (int i = 0; i < slots(p, &p->values[a]); i++)
-        for (int k = 0; k < slots(p, &p->values[b]); k++)
-            cr_assert(!ranges_meet(&p->values[a], i, &p->values[b], k), "\"%s\" and \"%s\" overlap",
-                      p->values[a].name, p->values[b].name);
+    for (int i = 0; i < slots(p, &p->tensors[a]); i++)
+        for (int k = 0; k < slots(p, &p->tensors[b]); k++)
+            cr_assert(!ranges_meet(&p->tensors[a], i, &p->tensors[b], k), "\"%s\" and \"%s\" overlap",
+                      p->tensors[a].name, p->tensors[b].name);
 }
 
-static bool has_place(const sp_value *v)
+static bool has_place(const sp_plan_tensor *v)
 {
-    return v->store != SP_STORE_FIXED && v->used_in;
+    return v->lifetime != SP_LIFETIME_MODEL && v->used_in;
 }
 
 static void expect_no_overlap(const sp_plan *p)
 {
-    life *l = calloc((size_t)p->n_values, sizeof *l);
+    life *l = calloc((size_t)p->n_tensors, sizeof *l);
     int shared = 0;
-    for (int a = 0; a < p->n_values; a++)
+    for (int a = 0; a < p->n_tensors; a++)
         for (int b = 0; b < a; b++)
-            if (has_place(&p->values[a]) && has_place(&p->values[b]) &&
-                (p->values[a].store != SP_STORE_LOCAL || p->values[b].store != SP_STORE_LOCAL))
+            if (has_place(&p->tensors[a]) && has_place(&p->tensors[b]) &&
+                (p->tensors[a].lifetime != SP_LIFETIME_SEGMENT ||
+                 p->tensors[b].lifetime != SP_LIFETIME_SEGMENT))
                 expect_apart(p, a, b);
     for (int s = 0; s < p->n_segments; s++) {
         lives_in(p, s, l);
-        for (int a = 0; a < p->n_values; a++)
+        for (int a = 0; a < p->n_tensors; a++)
             for (int b = 0; b < a; b++) {
-                const sp_value *x = &p->values[a], *y = &p->values[b];
-                if (!l[a].segments || !l[b].segments || x->store != SP_STORE_LOCAL ||
-                    y->store != SP_STORE_LOCAL)
+                const sp_plan_tensor *x = &p->tensors[a], *y = &p->tensors[b];
+                if (!l[a].segments || !l[b].segments || x->lifetime != SP_LIFETIME_SEGMENT ||
+                    y->lifetime != SP_LIFETIME_SEGMENT)
                     continue;
                 if (may_share(p, s, l, a, b))
                     shared += ranges_meet(x, 0, y, 0);
@@ -157,8 +158,8 @@ static void expect_no_overlap(const sp_plan *p)
 
 static void expect_inside(const sp_plan *p)
 {
-    for (int i = 0; i < p->n_values; i++) {
-        const sp_value *v = &p->values[i];
+    for (int i = 0; i < p->n_tensors; i++) {
+        const sp_plan_tensor *v = &p->tensors[i];
         for (int t = 0; has_place(v) && t < slots(p, v); t++) {
             cr_assert(v->at[t] + v->bytes <= p->arena_bytes && v->at[t] % 256 == 0, "\"%s\"", v->name);
             cr_assert_eq(v->at[t] / p->slab_bytes, (v->at[t] + v->bytes - 1) / p->slab_bytes,
@@ -272,17 +273,19 @@ Test(plan, stages_share_memory_and_keep_apart_what_lives_together)
         sp_plan_options o = options_of(SP_METHOD_BPTT, BATCH, 4);
         o.sequence = sequence;
         rig r = rig_open(stages, chw, &o);
-        int joined = 0;
+        int contiguous = 0;
         cr_assert_eq(r.p->n_stages, 4);
         expect_no_overlap(r.p);
-        for (int i = 0; i < r.p->n_values; i++) {
-            const sp_value *v = &r.p->values[i];
-            for (int t = 1; v->joined && t < 4; t++, joined++)
+        for (int i = 0; i < r.p->n_tensors; i++) {
+            const sp_plan_tensor *v = &r.p->tensors[i];
+            for (int t = 1; v->contiguous && t < 4; t++, contiguous++)
                 cr_assert_eq(v->at[t] - v->at[t - 1], v->bytes, "\"%s\" has a gap", v->name);
-            cr_assert(!v->joined || v->at[0] / r.p->slab_bytes == (v->at[3] + v->bytes - 1) / r.p->slab_bytes,
+            cr_assert(!v->contiguous ||
+                          v->at[0] / r.p->slab_bytes == (v->at[3] + v->bytes - 1) / r.p->slab_bytes,
                       "%s", v->name);
         }
-        cr_assert_eq(joined, 3 * 9, "%d joints", joined); /* of each norm: its input, both gradients */
+        cr_assert_eq(contiguous, 3 * 9, "%d joints",
+                     contiguous); /* of each norm: its input, both gradients */
         float *g[2];
         for (int k = 0; k < 2; k++) { /* nothing is read before it is written */
             fill_arena(r.p, k ? 0xff : 0);

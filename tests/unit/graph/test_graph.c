@@ -179,7 +179,7 @@ Test(graph, a_batch_norm_that_others_read_is_not_fused)
     sp_graph_destroy(&g);
 }
 
-Test(graph, factors_are_taken_over_by_standardised_weights_alone)
+Test(graph, scales_are_folded_into_standardised_weights_alone)
 {
     sp_graph *g = make("layers:\n"
                        "  - {type: ws_conv, out: 4, kernel: 1}\n"
@@ -198,14 +198,15 @@ Test(graph, factors_are_taken_over_by_standardised_weights_alone)
                        "  - {type: adaptive_avg_pool, output: 1}\n"
                        "  - {type: linear, out: 2}\n",
                        1, 4, 4);
-    cr_assert(g->nodes[2].taken_over && g->nodes[4].taken_over, "behind an average too, and one after the "
-                                                                "other");
+    cr_assert(g->nodes[2].scale_folded && g->nodes[4].scale_folded, "behind an average too, and one after "
+                                                                    "the "
+                                                                    "other");
     expect_act(g, 2, 4, 4, 4, true);
     expect_act(g, 3, 4, 2, 2, false);
     cr_assert_float_eq(g->acts[g->nodes[3].out].factor, 2, 1e-12);
     cr_assert_float_eq(g->acts[g->nodes[4].out].factor, 6, 1e-12);
-    cr_assert(!g->nodes[7].taken_over, "plain weights are not scaled");
-    cr_assert(!g->nodes[10].taken_over, "the identity reads it too");
+    cr_assert(!g->nodes[7].scale_folded, "plain weights are not scaled");
+    cr_assert(!g->nodes[10].scale_folded, "the identity reads it too");
     expect_act(g, 10, 4, 2, 2, false);
     sp_graph_destroy(&g);
 }

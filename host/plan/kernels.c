@@ -1,0 +1,82 @@
+/* The passes that give steps their kernels: select chooses a variant for each, build compiles it. */
+#include <stdio.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "plan/builder.h"
+#include "registry/wisdom.h"
+
+sp_status spi_choose(sp_plan *p, sp_step *s, sp_error *err)
+{
+    return s->variant ? SP_OK : sp_select(p->reg, p->dev, &s->call, &s->variant, s->why, sizeof s->why, err);
+}
+
+sp_status spi_select(sp_plan *p, sp_error *err)
+{
+    for (int g = 0; g < p->n_segments; g++)
+        for (int i = 0; i < p->segments[g].n; i++)
+            SP_TRY(spi_choose(p, &p->segments[g].steps[i], err));
+    return SP_OK;
+}
+
+static sp_status create_launch(sp_plan *p, sp_step *s, sp_error *why)
+{
+    int64_t tunes[SP_VARIANT_MAX_TUNES];
+    bool tuned = sp_wisdom_tunes(p->reg, s->variant, &s->call, tunes);
+    return sp_launch_create(p->reg, p->dev, s->variant, &s->call, tuned ? tunes : NULL, &s->launch, why);
+}
+
+/* A variant that cannot be built is refused with the reason (after smaller groups, where its groups were too
+ * large), and the next one is chosen; that may be one that lowers, of which there is nothing to build. */
+static sp_status build_step(sp_plan *p, sp_step *s, sp_error *err)
+{
+    while (s->variant->kind != SP_VARIANT_LOWER) {
+        sp_error why = {0};
+        sp_status st = create_launch(p, s, &why);
+        if (st == SP_OK)
+            return p->reg->recorder ? sp_package_record_launch(p->reg->recorder, p->reg, s->launch, err)
+                                    : SP_OK;
+        if (s->variant->origin == SP_ORIGIN_REFERENCE || st == SP_E_MEMORY || p->reg->package) {
+            if (err)
+                *err = why;
+            return sp_error_prefix(err, st, "%s: ", s->label);
+        }
+        if (why.cl_code != CL_INVALID_WORK_GROUP_SIZE ||
+            !sp_variant_shrink_groups(s->variant, p->dev, &s->call)) {
+            sp_log(SP_LOG_WARNING, "plugin %s refused: %s", s->variant->id, why.text);
+            sp_variant_refuse(s->variant, why.text);
+        }
+        s->variant = NULL;
+        SP_TRY(spi_choose(p, s, err));
+    }
+    return SP_OK;
+}
+
+static sp_status add_workspace(sp_builder *b, sp_step *s, bool *added)
+{
+    char name[64];
+    uint64_t bytes = sp_launch_workspace(s->launch);
+    if (!bytes)
+        return SP_OK;
+    *added = true;
+    snprintf(name, sizeof name, "workspace of %.50s", s->label);
+    return spi_tensor_new(b, name, (int64_t)((bytes + 3) / 4), SP_LIFETIME_SEGMENT, &s->work);
+}
+
+sp_status spi_build(sp_builder *b, bool *changed)
+{
+    sp_plan *p = b->p;
+    *changed = false;
+    for (int g = 0; g < p->n_segments; g++)
+        for (int i = 0; i < p->segments[g].n; i++) {
+            sp_step *s = &p->segments[g].steps[i];
+            if (s->launch)
+                continue;
+            SP_TRY(build_step(p, s, b->err));
+            if (s->launch)
+                SP_TRY(add_workspace(b, s, changed));
+            else
+                *changed = true;
+        }
+    return SP_OK;
+}

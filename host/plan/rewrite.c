@@ -1,0 +1,199 @@
+/* The passes that replace steps by others that do the same, where the device has kernels for that: a norm's
+ * backward pass goes into its neuron's, and convolutions are lowered to matrix products. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "op/lowered.h"
+#include "plan/builder.h"
+
+static bool is_op(const sp_step *s, const char *family)
+{
+    size_t n = strlen(family);
+    return strncmp(s->call.op->id, family, n) == 0 && s->call.op->id[n] == '/';
+}
+
+static sp_operand operand(const sp_step *s, const char *buffer)
+{
+    int i = sp_op_buffer_index(s->call.op, buffer);
+    return i >= 0 ? s->operands[i] : (sp_operand){-1, 0, 0};
+}
+
+/* What a step has in common with another one by name: settings, flags, operands. */
+static void take_settings(sp_step *to, const sp_step *from)
+{
+    const sp_op *a = to->call.op, *b = from->call.op;
+    for (int i = 0; i < SP_OP_MAX_INTS && a->ints[i]; i++)
+        for (int k = 0; k < SP_OP_MAX_INTS && b->ints[k]; k++)
+            if (strcmp(a->ints[i], b->ints[k]) == 0)
+                to->call.ints[i] = from->call.ints[k];
+    for (int i = 0; i < SP_OP_MAX_FLOATS && a->floats[i]; i++)
+        for (int k = 0; k < SP_OP_MAX_FLOATS && b->floats[k]; k++)
+            if (strcmp(a->floats[i], b->floats[k]) == 0)
+                to->call.floats[i] = from->call.floats[k];
+    for (int i = 0; i < SP_OP_MAX_FLAGS && a->flags[i]; i++)
+        for (int k = 0; k < SP_OP_MAX_FLAGS && b->flags[k]; k++)
+            if (strcmp(a->flags[i], b->flags[k]) == 0)
+                to->call.flags[i] = from->call.flags[k];
+    for (int i = 0; i < SP_OP_MAX_BUFFERS && a->buffers[i].name; i++)
+        if (sp_op_buffer_index(b, a->buffers[i].name) >= 0)
+            to->operands[i] = operand(from, a->buffers[i].name);
+    to->call.neuron = from->call.neuron ? from->call.neuron : to->call.neuron;
+    to->call.surrogate = from->call.surrogate ? from->call.surrogate : to->call.surrogate;
+}
+
+/* ---- fuse ---- */
+
+/* The step that goes back through the norm whose output the neuron of step i reads; -1 where there is none.
+ */
+static int norm_behind(const sp_builder *b, const sp_segment *g, int i)
+{
+    const sp_step *s = &g->steps[i];
+    int producer = is_op(s, "neuron.backward") ? b->g->acts[b->g->nodes[s->node].in[0]].producer : -1;
+    if (producer < 0 || !b->g->nodes[producer].fused)
+        return -1;
+    for (int k = i + 1; k < g->n; k++)
+        if (g->steps[k].node == producer && is_op(&g->steps[k], "batch_norm.backward"))
+            return operand(&g->steps[k], "g").tensor == operand(s, "g_x").tensor ? k : -1;
+    return -1;
+}
+
+/* A norm that is applied inside the neuron gets its sums from there too, where that is faster: one walk over
+ * the maps instead of two. What lies between the two steps computes the norm's input again, so it goes first.
+ */
+static sp_status fuse_norm(sp_builder *b, sp_segment *g, int i, int k)
+{
+    static const char *const apart[2] = {"neuron.backward", "batch_norm.backward"};
+    sp_step *neuron = &g->steps[i], *norm = &g->steps[k];
+    sp_emit fused = spi_step(b, neuron->node, "neuron.backward_norm");
+    sp_emit apply = spi_step(b, norm->node, "batch_norm.apply");
+    int sums;
+    take_settings(&fused.step, norm), take_settings(&fused.step, neuron), take_settings(&apply.step, norm);
+    if (!sp_select_fuses(b->p->reg, b->p->dev,
+                         (const sp_op_call *const[]){&fused.step.call, &apply.step.call}, apart))
+        return SP_OK;
+    SP_TRY(
+        spi_tensor_new(b, "sums of a norm", 2 * sp_call_int(&norm->call, "C"), SP_LIFETIME_SEGMENT, &sums));
+    spi_bind(&fused, "sums", sums), spi_bind(&apply, "sums", sums);
+    memmove(neuron, neuron + 1, (size_t)(k - i - 1) * sizeof *neuron);
+    g->steps[k - 1] = fused.step;
+    g->steps[k] = apply.step;
+    return SP_OK;
+}
+
+sp_status spi_fuse(sp_builder *b)
+{
+    for (int s = 0; s < b->p->n_segments; s++) {
+        sp_segment *g = &b->p->segments[s];
+        for (int i = 0; i < g->n; i++) {
+            int k = norm_behind(b, g, i);
+            if (k >= 0)
+                SP_TRY(fuse_norm(b, g, i, k));
+        }
+    }
+    return SP_OK;
+}
+
+/* ---- lower ---- */
+
+/* A GEMM variant that was asked for by name must do the work: convolutions are then lowered to it. */
+static bool gemm_is_forced(const sp_registry *reg)
+{
+    bool gemm = false;
+    for (size_t i = 0; i < reg->n_forced; i++) {
+        if (strncmp(reg->forced[i].op, "conv", 4) == 0)
+            return false;
+        gemm = gemm || strncmp(reg->forced[i].op, "gemm", 4) == 0;
+    }
+    return gemm;
+}
+
+static sp_status is_lowered(sp_plan *p, sp_step *s, bool *out, sp_error *err)
+{
+    sp_lowered_part parts[SP_LOWERED_MAX_PARTS];
+    *out = false;
+    if (s->launch || sp_op_lowered(&s->call, parts) == 0)
+        return SP_OK;
+    if (!gemm_is_forced(p->reg))
+        SP_TRY(spi_choose(p, s, err));
+    *out = !s->variant || s->variant->kind == SP_VARIANT_LOWER;
+    return SP_OK;
+}
+
+static void bind_from(sp_emit *e, const char *buffer, sp_operand o, int64_t at)
+{
+    spi_bind_at(e, buffer, o.tensor, o.dt, o.at_elems + (uint64_t)at);
+}
+
+static sp_operand moved(sp_operand o, int64_t at)
+{
+    o.at_elems += (uint64_t)at;
+    return o;
+}
+
+/* One chunk, from image `at` on: its patches and its product. y is the output or its gradient. */
+static sp_status lower_chunk(sp_builder *b, const sp_step *s, const sp_lowered_part *part, int64_t at)
+{
+    const sp_op_call *c = &s->call;
+    const bool input = is_op(s, "conv.backward_input"), forward = is_op(s, "conv.forward");
+    const char *x = input ? "g_x" : "x";
+    int64_t x_at = at * (sp_call_buffer_elems(c, sp_op_buffer_index(c->op, x)) / sp_call_int(c, "N"));
+    int64_t y_at = at * sp_call_int(c, "HO") * sp_call_int(c, "WO") * sp_call_int(c, "O");
+    char name[64];
+    sp_operand col = {.tensor = -1};
+    snprintf(name, sizeof name, "%.40s %s", b->g->nodes[s->node].name, input ? "patch gradients" : "patches");
+    sp_emit e = spi_step_of(b, s->node, &part[0].call);
+    int64_t elems = sp_call_buffer_elems(&part[0].call, sp_op_buffer_index(part[0].call.op, "col"));
+    SP_TRY(spi_tensor_new(b, name, elems, SP_LIFETIME_SEGMENT, &col.tensor));
+    bind_from(&e, "col", col, 0), bind_from(&e, x, operand(s, x), x_at);
+    if (!input)
+        SP_TRY(spi_emit(&e));
+    SP_TRY(forward ? spi_gemm(b, s->node, &part[1].call, col, operand(s, "w"), moved(operand(s, "y"), y_at))
+           : input
+               ? spi_gemm(b, s->node, &part[1].call, moved(operand(s, "e"), y_at), operand(s, "w"), col)
+               : spi_gemm(b, s->node, &part[1].call, col, moved(operand(s, "e"), y_at), operand(s, "g_w")));
+    return input ? spi_emit(&e) : SP_OK;
+}
+
+static sp_status lower_step(sp_builder *b, const sp_step *s)
+{
+    sp_lowered_part parts[SP_LOWERED_MAX_PARTS];
+    size_t n = sp_op_lowered(&s->call, parts), k = 0;
+    int64_t at = 0;
+    if (operand(s, "bias").tensor >= 0) {
+        sp_emit e = spi_step_of(b, s->node, &parts[k++].call);
+        bind_from(&e, "bias", operand(s, "bias"), 0), bind_from(&e, "y", operand(s, "y"), 0);
+        SP_TRY(spi_emit(&e));
+    }
+    for (; k < n; k += 2)
+        for (int64_t i = 0; i < parts[k].times; i++, at += sp_call_int(&parts[k].call, "N"))
+            SP_TRY(lower_chunk(b, s, &parts[k], at));
+    return SP_OK;
+}
+
+/* The steps move to a new array; those that are lowered come as several. */
+static sp_status lower_segment(sp_builder *b, int segment)
+{
+    sp_segment *g = &b->p->segments[segment], old = *g;
+    sp_status st = SP_OK;
+    b->segment = segment;
+    g->steps = NULL, g->n = 0;
+    for (int i = 0; i < old.n; i++) {
+        bool lower = false;
+        if (st == SP_OK)
+            st = is_lowered(b->p, &old.steps[i], &lower, b->err);
+        if (st == SP_OK)
+            st = lower ? lower_step(b, &old.steps[i]) : spi_append(b, g, &old.steps[i]);
+        if (st != SP_OK)
+            sp_launch_destroy(&old.steps[i].launch);
+    }
+    sp_free(old.steps);
+    return st;
+}
+
+sp_status spi_lower(sp_builder *b)
+{
+    for (int s = 0; s < b->p->n_segments; s++)
+        SP_TRY(lower_segment(b, s));
+    return SP_OK;
+}

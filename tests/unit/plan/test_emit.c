@@ -1,0 +1,196 @@
+/* What each schedule emits, without any device: ops by segment, lifetimes of tensors, the timeline. */
+#include "plans.h"
+
+static const char net[] = "layers:\n"
+                          "  - {type: conv, out: 4, kernel: 3, padding: 1}\n"
+                          "  - {type: batch_norm}\n"
+                          "  - {type: lif}\n"
+                          "  - {type: conv, out: 4, kernel: 3, padding: 1}\n"
+                          "  - {type: batch_norm}\n"
+                          "  - {type: lif}\n"
+                          "  - {type: flatten}\n"
+                          "  - {type: linear, out: 5}\n";
+
+#define FORWARD                                                                                              \
+    "batch_norm.statistics neuron.forward conv.forward batch_norm.statistics neuron.forward spikes.unpack "  \
+    "bias.broadcast gemm"
+#define BACKWARD                                                                                             \
+    "spikes.unpack gemm bias.backward gemm neuron.backward batch_norm.backward conv.backward_weight "        \
+    "conv.backward_input neuron.backward batch_norm.backward conv.backward_weight"
+
+Test(emit, sltt_goes_forward_and_back_in_one_segment)
+{
+    sp_plan_options o = options_of(SP_METHOD_SLTT, 3);
+    planned r = plan_of(net, &o);
+    EXPECT_OPS(r.p, SP_SEGMENT_BEGIN, "fill fill conv.forward"); /* the input is the same at every step */
+    EXPECT_OPS(r.p, SP_SEGMENT_FORWARD, "");
+    EXPECT_OPS(r.p, SP_SEGMENT_FULL, FORWARD " logits.accumulate loss " BACKWARD);
+    EXPECT_OPS(r.p, SP_SEGMENT_END, "fill bias.backward metrics.correct");
+    EXPECT_OPS(r.p, SP_SEGMENT_UPDATE, "optimizer.sgd");
+    cr_assert_eq(r.p->n_timeline, 1 + 3 + 1);
+    cr_assert_eq(tensor_of(r.p, "2 membrane")->lifetime, SP_LIFETIME_PLAN);
+    cr_assert_eq(tensor_of(r.p, "2 spikes")->lifetime, SP_LIFETIME_SEGMENT);
+    cr_assert_eq(tensor_of(r.p, "0 output")->lifetime, SP_LIFETIME_PLAN);
+    for (int s = 0; s < r.p->n_segments; s++)
+        for (int i = 0; i < r.p->segments[s].n; i++)
+            cr_assert(!r.p->segments[s].steps[i].variant && !r.p->segments[s].steps[i].launch);
+    planned_free(&r);
+}
+
+Test(emit, memory_of_sltt_does_not_grow_with_time_steps_and_that_of_bptt_does)
+{
+    uint64_t bytes[2][2];
+    for (int m = 0; m < 2; m++)
+        for (int k = 0; k < 2; k++) {
+            sp_plan_options o = options_of(m ? SP_METHOD_BPTT : SP_METHOD_SLTT, k ? 9 : 4);
+            planned r = plan_of(net, &o);
+            bytes[m][k] = r.p->arena_bytes;
+            planned_free(&r);
+        }
+    cr_assert_eq(bytes[0][0], bytes[0][1]);
+    cr_assert_lt(bytes[1][0], bytes[1][1]);
+}
+
+Test(emit, sltt_k_has_a_segment_for_steps_without_gradients)
+{
+    sp_plan_options o = options_of(SP_METHOD_SLTT_K, 2);
+    planned r = plan_of(net, &o);
+    EXPECT_OPS(r.p, SP_SEGMENT_FORWARD, FORWARD " logits.accumulate");
+    EXPECT_OPS(r.p, SP_SEGMENT_FULL, FORWARD " logits.accumulate loss " BACKWARD);
+    cr_assert_eq(r.p->timeline[1].condition, SP_IF_NOT_BACKPROP);
+    cr_assert_eq(r.p->timeline[2].condition, SP_IF_BACKPROP);
+    planned_free(&r);
+}
+
+Test(emit, adaptive_sltt_k_counts_spikes_by_time_step)
+{
+    sp_plan_options o = options_of(SP_METHOD_SLTT_K, 3);
+    o.step_spikes = true;
+    planned r = plan_of(net, &o);
+    cr_assert_eq(strncmp(ops_of(r.p, SP_SEGMENT_FULL),
+                         "fill batch_norm.statistics neuron.forward spikes.count", 54),
+                 0);
+    cr_assert_eq(strncmp(ops_of(r.p, SP_SEGMENT_FORWARD),
+                         "fill batch_norm.statistics neuron.forward spikes.count", 54),
+                 0);
+    cr_assert_eq(sp_plan_slots(r.p, tensor_of(r.p, "spikes by time step")), 3);
+    planned_free(&r);
+}
+
+Test(emit, bptt_keeps_what_its_backward_segment_reads)
+{
+    sp_plan_options o = options_of(SP_METHOD_BPTT, 3);
+    planned r = plan_of(net, &o);
+    EXPECT_OPS(r.p, SP_SEGMENT_FORWARD, FORWARD " logits.accumulate loss");
+    EXPECT_OPS(r.p, SP_SEGMENT_BACKWARD, BACKWARD);
+    cr_assert_eq(tensor_of(r.p, "2 spikes")->lifetime, SP_LIFETIME_HISTORY);
+    cr_assert_eq(tensor_of(r.p, "3 output")->lifetime, SP_LIFETIME_HISTORY);
+    cr_assert_eq(sp_plan_slots(r.p, tensor_of(r.p, "5 membrane")), 3);
+    cr_assert_eq(tensor_of(r.p, "dL/dv between steps")->lifetime, SP_LIFETIME_PLAN);
+    cr_assert_eq(r.p->n_timeline, 1 + 3 + 3 + 1);
+    cr_assert(r.p->timeline[3].segment == SP_SEGMENT_FORWARD && r.p->timeline[3].t == 2);
+    cr_assert(r.p->timeline[4].segment == SP_SEGMENT_BACKWARD && r.p->timeline[4].t == 2);
+    planned_free(&r);
+}
+
+Test(emit, truncated_bptt_goes_back_after_each_block)
+{
+    static const int segment[] = {0, 1, 1, 3, 3, 1, 3, 4}, t[] = {-1, 0, 1, 1, 0, 2, 2, -1};
+    sp_plan_options o = options_of(SP_METHOD_BPTT, 3);
+    o.truncate = 2;
+    planned r = plan_of(net, &o);
+    cr_assert_eq(r.p->n_timeline, 8);
+    for (int i = 0; i < 8; i++)
+        cr_assert(r.p->timeline[i].segment == segment[i] && r.p->timeline[i].t == t[i], "entry %d", i);
+    cr_assert_eq(sp_plan_slots(r.p, tensor_of(r.p, "3 output")), 2);
+    planned_free(&r);
+}
+
+Test(emit, bptt_with_recompute_runs_the_convolution_again_before_its_norm)
+{
+    sp_plan_options o = options_of(SP_METHOD_BPTT, 3);
+    o.recompute = 1;
+    planned r = plan_of(net, &o);
+    EXPECT_OPS(r.p, SP_SEGMENT_BACKWARD,
+               "spikes.unpack gemm bias.backward gemm neuron.backward conv.forward batch_norm.backward "
+               "conv.backward_weight conv.backward_input neuron.backward batch_norm.backward "
+               "conv.backward_weight");
+    cr_assert_eq(tensor_of(r.p, "3 output")->lifetime, SP_LIFETIME_SEGMENT);
+    cr_assert_eq(r.p->recompute.n, 1);
+    planned_free(&r);
+}
+
+Test(emit, ottt_follows_inputs_by_traces_and_may_update_at_every_step)
+{
+    sp_plan_options o = options_of(SP_METHOD_OTTT, 3);
+    o.online_update = o.adamw = true;
+    planned r = plan_of(net, &o);
+    EXPECT_OPS(r.p, SP_SEGMENT_BEGIN, "fill");
+    EXPECT_OPS(r.p, SP_SEGMENT_FULL,
+               "fill conv.forward " FORWARD " logits.accumulate loss trace.update gemm bias.backward gemm "
+               "neuron.backward batch_norm.backward trace.update conv.backward_weight conv.backward_input "
+               "neuron.backward batch_norm.backward conv.backward_weight optimizer.adamw");
+    EXPECT_OPS(r.p, SP_SEGMENT_UPDATE, "");
+    cr_assert_eq(tensor_of(r.p, "presynaptic trace")->lifetime, SP_LIFETIME_PLAN);
+    planned_free(&r);
+}
+
+Test(emit, evaluation_folds_norms_and_has_no_gradients)
+{
+    sp_plan_options o = options_of(SP_METHOD_EVAL, 3);
+    planned r = plan_of(net, &o);
+    EXPECT_OPS(r.p, SP_SEGMENT_FORWARD,
+               "batch_norm.fold neuron.forward conv.forward batch_norm.fold neuron.forward spikes.unpack "
+               "bias.broadcast gemm logits.accumulate loss");
+    cr_assert_eq(r.p->gradient_sums, -1);
+    planned_free(&r);
+}
+
+Test(emit, recurrent_layers_read_the_spikes_of_the_step_before)
+{
+    static const char recurrent[] = "layers:\n"
+                                    "  - {type: flatten}\n"
+                                    "  - {type: linear, out: 6}\n"
+                                    "  - {type: lif, recurrent: true}\n"
+                                    "  - {type: linear, out: 5}\n";
+    for (int bptt = 0; bptt < 2; bptt++) {
+        sp_plan_options o = options_of(bptt ? SP_METHOD_BPTT : SP_METHOD_SLTT, 3);
+        o.sequence = true;
+        planned r = plan_of(recurrent, &o);
+        const sp_segment *g = &r.p->segments[bptt ? SP_SEGMENT_FORWARD : SP_SEGMENT_FULL];
+        int before = 0;
+        for (int i = 0; i < g->n; i++)
+            for (int k = 0; k < SP_OP_MAX_BUFFERS; k++)
+                before += g->steps[i].operands[k].tensor >= 0 && g->steps[i].operands[k].dt == -1 &&
+                          strstr(g->steps[i].label, "spikes.unpack") != NULL;
+        cr_assert_eq(before, bptt ? 1 : 2, "%d reads", before); /* SLTT also for the gradient of the matrix */
+        planned_free(&r);
+    }
+}
+
+Test(emit, td_batch_norm_cuts_the_graph_into_stages)
+{
+    static const char td[] = "layers:\n"
+                             "  - {type: conv, out: 4, kernel: 3, padding: 1}\n"
+                             "  - {type: td_batch_norm}\n"
+                             "  - {type: lif}\n"
+                             "  - {type: flatten}\n"
+                             "  - {type: linear, out: 5}\n";
+    sp_plan_options o = options_of(SP_METHOD_BPTT, 2);
+    o.sequence = true;
+    planned r = plan_of(td, &o);
+    static const char *const names[] = {"begin",        "forward",    "forward",
+                                        "statistics 1", "forward 2",  "forward 2",
+                                        "backward 2",   "backward 2", "sums of gradients 1",
+                                        "backward",     "backward",   "end"};
+    static const int t[] = {-1, 0, 1, -1, 0, 1, 1, 0, -1, 1, 0, -1};
+    cr_assert_eq(r.p->n_stages, 2);
+    cr_assert_eq(r.p->n_timeline, 12);
+    for (int i = 0; i < 12; i++) {
+        cr_assert_str_eq(r.p->segments[r.p->timeline[i].segment].name, names[i], "entry %d", i);
+        cr_assert_eq(r.p->timeline[i].t, t[i], "entry %d", i);
+    }
+    cr_assert(tensor_of(r.p, "0 output")->contiguous);
+    EXPECT_OPS(r.p, SP_SEGMENT_FORWARD, "conv.forward");
+    planned_free(&r);
+}
