@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/suggest.h"
 #include "plan/builder.h"
 
 const char *sp_method_name(sp_method m)
@@ -427,10 +428,15 @@ static sp_status check_fragments(const sp_plan *p, sp_error *err)
             sp_text list = {0};
             for (size_t j = 0; j < count && j < 64; j++)
                 sp_text_add(&list, "%s%s", j ? ", " : "", names[j]);
+            const char *near = sp_suggest(need[k].name, names, count < 64 ? count : 64);
             sp_status st = SP_FAIL(err, SP_E_CONFIG,
-                                   "layer %s: there is no %s \"%s\"; known: %s. A plugin folder is named "
-                                   "by --plugins DIR or SPIKEPORT_PLUGIN_PATH",
-                                   n->name, need[k].what, need[k].name, list.s ? list.s : "none");
+                                   "layer %s: there is no %s \"%s\"; known: %s.%s%s%s The layer is at line "
+                                   "%d, column %d of the "
+                                   "network. A plugin folder is named by --plugins DIR or "
+                                   "SPIKEPORT_PLUGIN_PATH",
+                                   n->name, need[k].what, need[k].name, list.s ? list.s : "none",
+                                   near ? " Did you mean \"" : "", near ? near : "", near ? "\"?" : "",
+                                   n->layer->line, n->layer->column);
             sp_text_free(&list);
             return st;
         }

@@ -176,6 +176,7 @@ expect_err 'no variant of "conv.forward" is called "nothing"'
 run train "$recipes/synthetic_tiny.yaml" -o "$work/none" -s neuron.surrogate=triangel
 expect_code 3
 expect_err 'there is no surrogate "triangel"; known: '
+expect_err 'Did you mean "triangle"? The layer is at line '
 
 run eval "$work/deep/run"
 expect_code 0
