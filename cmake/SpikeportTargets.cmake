@@ -1,7 +1,8 @@
-# sp_folder(NAME SOURCES ... [DEPENDS ...] [LIBRARIES ...])
+# sp_folder(NAME [PROGRAM] SOURCES ... [DEPENDS ...] [LIBRARIES ...])
 # One static library per folder of host/, so that the dependency rule of docs/ARCHITECTURE.md is what the linker sees.
+# PROGRAM: a part of the program spikeport, not of libspikeport.
 function(sp_folder name)
-    cmake_parse_arguments(A "" "" "SOURCES;DEPENDS;LIBRARIES" ${ARGN})
+    cmake_parse_arguments(A "PROGRAM" "" "SOURCES;DEPENDS;LIBRARIES" ${ARGN})
     add_library(sp_${name} STATIC ${A_SOURCES})
     target_include_directories(sp_${name} PUBLIC
         $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/host>
@@ -12,5 +13,7 @@ function(sp_folder name)
         target_link_libraries(sp_${name} PUBLIC sp_${d})
     endforeach()
     target_link_libraries(sp_${name} PUBLIC ${A_LIBRARIES} m)
-    set_property(GLOBAL APPEND PROPERTY SP_FOLDERS sp_${name})
+    if(NOT A_PROGRAM)
+        set_property(GLOBAL APPEND PROPERTY SP_FOLDERS sp_${name})
+    endif()
 endfunction()

@@ -8,7 +8,7 @@
 #include "cli/case_list.h"
 #include "cli/session_options.h"
 #include "registry/package.h"
-#include "train/verify.h"
+#include "cli/verify.h"
 
 typedef struct compile_options {
     sp_cli_session session;

@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "cli/case_list.h"
 #include "cli/session_options.h"
-#include "train/verify.h"
+#include "cli/verify.h"
 
 static void print_case(const sp_verify_case *c, bool all_rows)
 {

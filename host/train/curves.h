@@ -1,4 +1,4 @@
-/* What a run's metrics.jsonl holds, as points to draw. Inside the folder only. */
+/* What a run's metrics.jsonl holds, as points to draw. */
 #ifndef SP_TRAIN_CURVES_H
 #define SP_TRAIN_CURVES_H
 

@@ -40,15 +40,4 @@ sp_status sp_fidelity_measure(sp_fidelity *f, const sp_exec_batch *batch, const 
 /* Whether a parameter counts in the means. */
 bool sp_fidelity_counts(const sp_graph *g, const sp_param *p);
 
-/* The loop of `spikeport fidelity`: trains for so many mini-batches and measures every monitor.every-th of
- * them; no evaluation, no files. `each` hears of every measurement: updates done so far and loss of the
- * mini-batch. */
-typedef struct sp_fidelity_run {
-    int64_t iterations;
-    const volatile int *stop; /* may be NULL */
-    void (*each)(void *ctx, int64_t updates, double loss, const sp_fidelity_report *r);
-    void *ctx;
-} sp_fidelity_run;
-sp_status sp_fidelity_train(sp_session *s, const sp_dataset *ds, const sp_fidelity_run *o, sp_error *err);
-
 #endif

@@ -57,9 +57,4 @@ void sp_metrics_close(sp_metrics **m);
 /* curves.png from metrics.jsonl: loss, accuracy, spike rate against epochs. */
 sp_status sp_curves_write(const char *folder, const char *title, sp_error *err);
 
-/* One picture of several runs' metrics.jsonl: test accuracy, test loss, training loss against epochs. */
-enum { SP_COMPARE_RUNS = 6 };
-sp_status sp_curves_compare(const char *path, const char *title, const char *const *folders,
-                            const char *const *names, size_t n, sp_error *err);
-
 #endif

@@ -1,0 +1,226 @@
+/* spikeport diff: two devices step by step, or two runs by their metrics and weights. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "lab/diff_runs.h"
+#include "cli/session_options.h"
+#include "data/loader.h"
+#include "lab/device_diff.h"
+
+typedef struct diff_options {
+    sp_cli_session session;
+    sp_arg_list devices;
+    const char *recipe, *record, *against, *bound, *within;
+    int64_t batches;
+    bool json, free_run;
+} diff_options;
+
+/* One mini-batch after the other through `file`; report NULL: recording. */
+static sp_status run_batches(sp_session *s, const sp_dataset *train, const diff_options *o, FILE *file,
+                             sp_diff_report *r, sp_error *err)
+{
+    const sp_diff_options d = {.bound = o->bound ? strtod(o->bound, NULL) : 4e-6,
+                               .scale = 2,
+                               .free_run = o->free_run};
+    const sp_recipe *q = &s->recipe;
+    sp_loader_options lo = {.batch = (size_t)q->batch,
+                            .shuffle = true,
+                            .drop_last = true,
+                            .seed = (uint64_t)q->seed,
+                            .depth = 3,
+                            .threads = (int)q->data.threads};
+    sp_loader *l = NULL;
+    const sp_batch *b;
+    uint8_t *mask = sp_alloc_array((size_t)q->time_steps, 1);
+    sp_status st = mask ? sp_loader_create(train, &lo, &l, err)
+                        : SP_FAIL(err, SP_E_MEMORY, "out of memory for a comparison");
+    if (st == SP_OK)
+        st = sp_loader_start(l, 0, 0, err);
+    for (int64_t i = 0; st == SP_OK && i < o->batches; i++) {
+        st = sp_loader_next(l, &b, err);
+        if (st != SP_OK || !b)
+            break;
+        sp_session_draw(q, i, mask);
+        sp_exec_batch e = {.images = b->images,
+                           .labels = b->labels,
+                           .backprop = mask,
+                           .iteration = (int32_t)i,
+                           .lr = sp_recipe_lr(q, 0, i, (int64_t)sp_loader_batches(l))};
+        st = r ? sp_diff_compare(s->train, &e, file, &d, r, err) : sp_diff_record(s->train, &e, file, err);
+        sp_loader_release(l, b);
+    }
+    sp_loader_destroy(&l);
+    sp_free(mask);
+    return st;
+}
+
+static sp_status run_device(const char *device, const diff_options *o, FILE *file, sp_diff_report *report,
+                            char *name, size_t size, sp_error *err)
+{
+    sp_recipe r = {0};
+    sp_dataset *train = NULL;
+    sp_session *s = NULL;
+    sp_session_options so = sp_cli_session_options(&o->session);
+    so.device = device;
+    SP_TRY(sp_recipe_load(o->recipe, o->session.sets.items, o->session.sets.n, &r, err));
+    sp_status st = sp_session_dataset(&r, true, &train, err);
+    if (st != SP_OK) {
+        sp_recipe_free(&r);
+        return st;
+    }
+    st = sp_session_open(&r, &train->info, &so, &s, err);
+    if (st == SP_OK) {
+        snprintf(name, size, "%s (%s, driver %s)", s->dev->info.name, s->dev->info.platform,
+                 s->dev->info.driver);
+        st = run_batches(s, train, o, file, report, err);
+    }
+    sp_session_close(&s);
+    sp_dataset_close(&train);
+    return st;
+}
+
+static void print_report(const sp_diff_report *r, const diff_options *o, double bound)
+{
+    printf("compared: %llu steps, %llu numbers, %llu spikes, %s\n", (unsigned long long)r->steps,
+           (unsigned long long)r->values, (unsigned long long)r->spikes,
+           o->free_run ? "each device on its own trajectory" : "each step from the first device's values");
+    if (r->unmatched)
+        printf("on one device only (other kernels): %llu results\n", (unsigned long long)r->unmatched);
+    printf("numbers that differ: %llu%s%s\n", (unsigned long long)r->differing,
+           r->first[0] ? "; the first: " : "", r->first);
+    if (r->worst > 0)
+        printf("largest difference: %.2g of the buffer's largest number, %.2g of what is allowed: %s\n",
+               r->worst, r->worst_margin, r->worst_at);
+    printf("spikes that differ: %llu, bound on |u - v_th| %.3g, largest %.3g%s%s\n",
+           (unsigned long long)r->flips, bound, r->farthest, r->first_flip[0] ? "; the first: " : "",
+           r->first_flip);
+}
+
+static sp_status conclude(const sp_diff_report *r, const diff_options *o, const char *a, const char *b,
+                          sp_error *err)
+{
+    double bound = o->bound ? strtod(o->bound, NULL) : 4e-6;
+    bool failed = r->too_far || r->flips_too_far;
+    if (o->json)
+        SP_TRY(sp_cli_json_line(
+            json_pack("{s:o, s:o, s:b, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:I, s:f, s:f, s:s, s:s, s:s}", "a",
+                      sp_cli_json_text(a), "b", sp_cli_json_text(b), "agree", !failed, "steps",
+                      (json_int_t)r->steps, "numbers", (json_int_t)r->values, "differing",
+                      (json_int_t)r->differing, "too_far", (json_int_t)r->too_far, "spikes",
+                      (json_int_t)r->spikes, "worst", r->worst, "worst_margin", r->worst_margin, "flips",
+                      (json_int_t)r->flips, "farthest", r->farthest, "bound", bound, "first", r->first,
+                      "first_flip", r->first_flip, "first_failure", r->first_failure)));
+    else
+        print_report(r, o, bound);
+    if (failed)
+        return SP_FAIL(err, SP_E_MISMATCH,
+                       "%llu results and %llu spikes differ by more than is allowed; the first: %s",
+                       (unsigned long long)r->too_far, (unsigned long long)r->flips_too_far,
+                       r->first_failure);
+    if (!o->json)
+        printf("agree\n");
+    return SP_OK;
+}
+
+static FILE *open_recording(const char *path, const char *mode, sp_error *err)
+{
+    FILE *f = path ? fopen(path, mode) : tmpfile();
+    if (!f)
+        SP_FAIL(err, *mode == 'r' ? SP_E_DATA : SP_E_IO, "%s: the recording cannot be opened",
+                path ? path : "temporary file");
+    return f;
+}
+
+static sp_status diff_devices(const diff_options *o, sp_error *err)
+{
+    char a[528] = "", b[528] = "";
+    sp_diff_report report = {0};
+    FILE *f = open_recording(o->against ? o->against : o->record, o->against ? "rbe" : "w+be", err);
+    if (!f)
+        return err->status;
+    sp_status st = SP_OK;
+    if (o->against)
+        snprintf(a, sizeof a, "%s", o->against);
+    else
+        st = run_device(o->devices.n ? o->devices.items[0] : NULL, o, f, NULL, a, sizeof a, err);
+    if (st == SP_OK && !o->json)
+        printf("A: %s%s%s\n", a, o->record ? ", recorded in " : "", o->record ? o->record : "");
+    if (st == SP_OK && (o->against || o->devices.n == 2)) {
+        rewind(f);
+        st = run_device(o->devices.n ? o->devices.items[o->devices.n - 1] : NULL, o, f, &report, b, sizeof b,
+                        err);
+        if (st == SP_OK && !o->json)
+            printf("B: %s\n", b);
+        if (st == SP_OK)
+            st = conclude(&report, o, a, b, err);
+    }
+    if (fclose(f) != 0 && st == SP_OK)
+        st = SP_FAIL(err, SP_E_IO, "%s: the recording could not be written",
+                     o->record ? o->record : "temporary file");
+    return st;
+}
+
+int sp_cmd_diff(int argc, char **argv)
+{
+    diff_options o = {.batches = 1};
+    sp_arg_list rest = {.n = 0};
+    const sp_arg args[] = {
+        {"recipe", 'r', SP_ARG_TEXT, &o.recipe, "RECIPE",
+         "compare devices: mini-batches of this recipe, step by step", 0, 0},
+        {"device", 'd', SP_ARG_LIST, &o.devices, "SEL",
+         "a device: number, type or part of a name; give it twice", 0, 0},
+        {"record", 0, SP_ARG_TEXT, &o.record, "FILE", "keep what the (first) device computed", 0, 0},
+        {"against", 0, SP_ARG_TEXT, &o.against, "FILE", "compare one device with a recording", 0, 0},
+        {"batches", 0, SP_ARG_INTEGER, &o.batches, "N", "mini-batches, each with its update (default 1)", 1,
+         1000000},
+        {"bound", 0, SP_ARG_TEXT, &o.bound, "X",
+         "spikes may differ where |u - v_th| is at most X (default 4e-6)", 0, 0},
+        {"within", 0, SP_ARG_TEXT, &o.within, "X",
+         "runs: tensors and losses may differ by X of their largest number (default 0)", 0, 0},
+        {"free", 0, SP_ARG_FLAG, &o.free_run, NULL, "every device goes on from its own values", 0, 0},
+        SP_CLI_SET_ARG(o.session),
+        {"plugin", 'p', SP_ARG_LIST, &o.session.force, "OP=NAME", "use this variant for an op, on both", 0,
+         0},
+        {"plugins", 0, SP_ARG_TEXT, &o.session.plugins, "DIRS", "folders with plugins, colon separated", 0,
+         0},
+        {"json", 0, SP_ARG_FLAG, &o.json, NULL, "one JSON object on stdout", 0, 0},
+    };
+    const sp_args a = {.command = "diff",
+                       .synopsis = "RUN_A RUN_B | --recipe RECIPE --device A --device B [options]",
+                       .about = "Names the first layer, time step and neuron in which two devices differ, "
+                                "and by how much: the "
+                                "second device goes on from the first one's values after every step, so that "
+                                "each difference is "
+                                "the step's own. With two runs or checkpoints: the first mini-batch whose "
+                                "loss differs, and every "
+                                "tensor.",
+                       .args = args,
+                       .n_args = sizeof args / sizeof *args,
+                       .min_rest = 0,
+                       .max_rest = 2,
+                       .notes = "Exit code 0: they agree (devices: within twice the tolerance of each op, "
+                                "spikes within the bound; "
+                                "runs: bit by bit); 1: they do not."};
+    int code;
+    sp_error err = {0};
+    char *end = NULL;
+    if (!sp_args_parse(&a, argc, argv, &rest, &code))
+        return code;
+    if (o.bound && (!(strtod(o.bound, &end) >= 0) || *end))
+        return sp_args_wrong(&a, "--bound must be a number, not \"%s\"", o.bound);
+    if (o.within && (!(strtod(o.within, &end) >= 0) || *end))
+        return sp_args_wrong(&a, "--within must be a number, not \"%s\"", o.within);
+    if (rest.n == 2 && !o.recipe)
+        return sp_diff_runs(rest.items[0], rest.items[1], o.within ? strtod(o.within, NULL) : 0, o.json,
+                            &err) == SP_OK
+                   ? 0
+                   : sp_cli_fail("diff", &err);
+    if (rest.n || !o.recipe)
+        return sp_args_wrong(&a, "name two runs, or a --recipe with devices");
+    if (o.against ? o.record || o.devices.n > 1 : o.devices.n != 2 && !(o.record && o.devices.n < 2))
+        return sp_args_wrong(&a, "two times --device, or one with --record FILE or --against FILE");
+    return diff_devices(&o, &err) == SP_OK ? 0 : sp_cli_fail("diff", &err);
+}

@@ -1,0 +1,259 @@
+/* spikeport draw: pictures of what a trained network does with test data. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "lab/draw.h"
+#include "cli/session_options.h"
+#include "data/loader.h"
+#include "train/train.h"
+
+typedef struct picture {
+    const char *name;
+    bool watched; /* needs neurons of a mini-batch; else the whole test set, or nothing */
+    sp_status (*draw)(const sp_drawing *d, sp_error *err);
+} picture;
+
+static const picture pictures[] = {
+    {"raster", true, sp_draw_raster},        {"membrane", true, sp_draw_membrane},
+    {"rates", true, sp_draw_rates},          {"filters", false, sp_draw_filters},
+    {"confusion", false, sp_draw_confusion},
+};
+enum { N_PICTURES = sizeof pictures / sizeof *pictures };
+
+typedef struct draw_options {
+    sp_cli_session session;
+    const char *out;
+    int64_t sample;
+    bool json, wanted[N_PICTURES];
+} draw_options;
+
+static void see(void *ctx, const sp_exec_seen *seen)
+{
+    sp_drawing *d = ctx;
+    sp_draw_layer *l = d->layers;
+    while (l->node != seen->node)
+        l++;
+    int64_t words = (seen->cols + 31) / 32, pixels = l->neurons / seen->cols, T = d->s->recipe.time_steps;
+    double per_unit = SP_DRAW_PER_UNIT / (seen->v_th > 0 ? seen->v_th : 1);
+    for (int64_t row = 0; row < d->samples * pixels; row++)
+        for (int64_t c = 0; c < seen->cols; c++) {
+            uint32_t fires = seen->spikes[row * words + c / 32] >> (c % 32) & 1;
+            double bin = floor((double)seen->u[row * seen->cols + c] * per_unit) + SP_DRAW_BINS / 2;
+            l->spikes[row % pixels * seen->cols + c] += fires;
+            l->bins[bin >= SP_DRAW_BINS ? SP_DRAW_BINS - 1 : bin >= 0 ? (int)bin : 0]++;
+            l->n_potentials++;
+        }
+    for (int i = 0; i < l->shown; i++) {
+        int64_t neuron = i * l->neurons / l->shown, row = d->sample * pixels + neuron / seen->cols,
+                c = neuron % seen->cols;
+        l->raster[i * T + seen->t] = (float)(seen->spikes[row * words + c / 32] >> (c % 32) & 1);
+    }
+}
+
+static sp_status make_layers(sp_drawing *d, sp_error *err)
+{
+    const sp_graph *g = d->s->graph;
+    d->layers = sp_alloc_array((size_t)g->n_nodes + 1, sizeof *d->layers);
+    bool failed = !d->layers;
+    for (int i = 0; !failed && i < g->n_nodes; i++) {
+        if (g->nodes[i].type != SP_NODE_NEURON)
+            continue;
+        sp_draw_layer *l = &d->layers[d->n_layers++];
+        l->node = i;
+        l->neurons = sp_act_elems(&g->acts[g->nodes[i].out]);
+        l->shown = l->neurons < SP_DRAW_ROWS ? (int)l->neurons : SP_DRAW_ROWS;
+        l->spikes = sp_alloc_array((size_t)l->neurons, sizeof *l->spikes);
+        l->raster = sp_alloc_array((size_t)l->shown * (size_t)d->s->recipe.time_steps, sizeof *l->raster);
+        failed = !l->spikes || !l->raster;
+    }
+    return failed ? SP_FAIL(err, SP_E_MEMORY, "out of memory for what the neurons do") : SP_OK;
+}
+
+/* The mini-batch of the test set with the sample whose raster is wanted. */
+static sp_status watch(sp_drawing *d, const sp_dataset *test, int64_t sample, sp_error *err)
+{
+    const sp_recipe *r = &d->s->recipe;
+    sp_loader_options lo = {.batch = (size_t)r->eval_batch,
+                            .seed = (uint64_t)r->seed,
+                            .depth = 1,
+                            .threads = (int)r->data.threads};
+    sp_loader *l = NULL;
+    const sp_batch *b = NULL;
+    if (sample >= (int64_t)test->info.count)
+        return SP_FAIL(err, SP_E_CONFIG, "--sample %lld: the test split has %zu samples, the first is 0",
+                       (long long)sample, test->info.count);
+    SP_TRY(make_layers(d, err));
+    SP_TRY(sp_loader_create(test, &lo, &l, err));
+    sp_status st = sp_loader_start(l, 0, (size_t)(sample / r->eval_batch), err);
+    if (st == SP_OK)
+        st = sp_loader_next(l, &b, err);
+    if (st == SP_OK) {
+        sp_exec_batch e = {.images = b->images, .labels = b->labels};
+        d->samples = (int64_t)b->n_valid;
+        d->sample = sample % r->eval_batch;
+        d->label = b->labels[d->sample];
+        st = sp_exec_watch(d->s->eval, &e, see, d, err);
+        sp_loader_release(l, b);
+    }
+    sp_loader_destroy(&l);
+    return st;
+}
+
+static sp_status score(sp_drawing *d, sp_session *s, const sp_dataset *test, sp_error *err)
+{
+    size_t n = (size_t)s->graph->classes;
+    d->confusion = sp_alloc_array(n * n, sizeof *d->confusion);
+    if (!d->confusion)
+        return SP_FAIL(err, SP_E_MEMORY, "out of memory for the confusion matrix");
+    d->scores.confusion = d->confusion;
+    return sp_session_evaluate(s, test, NULL, &d->scores, err);
+}
+
+static json_t *layer_json(const sp_drawing *d, const sp_draw_layer *l)
+{
+    json_t *bins = json_array();
+    for (int i = 0; i < SP_DRAW_BINS; i++)
+        json_array_append_new(bins, json_integer((json_int_t)l->bins[i]));
+    return json_pack("{s:s, s:I, s:f, s:f, s:f, s:o}", "name", d->s->graph->nodes[l->node].name, "neurons",
+                     (json_int_t)l->neurons, "rate", sp_draw_rate(d, l), "silent", sp_draw_silent(l),
+                     "above_threshold", sp_draw_above(l), "potentials", bins);
+}
+
+/* The numbers behind the pictures. */
+static sp_status print_json(const sp_drawing *d)
+{
+    json_t *layers = json_array(), *confusion = json_array();
+    size_t n = d->confusion ? (size_t)d->s->graph->classes : 0;
+    for (int i = 0; i < d->n_layers; i++)
+        json_array_append_new(layers, layer_json(d, &d->layers[i]));
+    for (size_t i = 0; i < n; i++) {
+        json_t *row = json_array();
+        for (size_t k = 0; k < n; k++)
+            json_array_append_new(row, json_integer((json_int_t)d->confusion[i * n + k]));
+        json_array_append_new(confusion, row);
+    }
+    json_t *out = json_pack("{s:s, s:o, s:I, s:o}", "folder", d->folder, "layers", layers, "watched_samples",
+                            (json_int_t)d->samples, "confusion", confusion);
+    if (d->confusion) {
+        json_object_set_new(out, "accuracy", json_real(d->scores.accuracy));
+        json_object_set_new(out, "samples", json_integer((json_int_t)d->scores.samples));
+    }
+    return sp_cli_json_line(out);
+}
+
+static sp_status draw_all(sp_session *s, const sp_dataset *test, const draw_options *o, const char *folder,
+                          sp_error *err)
+{
+    sp_drawing d = {.s = s, .folder = folder};
+    bool watched = false, confusion = false;
+    for (int i = 0; i < N_PICTURES; i++) {
+        watched = watched || (o->wanted[i] && pictures[i].watched);
+        confusion = confusion || (o->wanted[i] && pictures[i].draw == sp_draw_confusion);
+    }
+    sp_status st = sp_folder_make(folder, 0777, err);
+    if (st == SP_OK && watched)
+        st = watch(&d, test, o->sample, err);
+    if (st == SP_OK && confusion)
+        st = score(&d, s, test, err);
+    for (int i = 0; i < N_PICTURES && st == SP_OK; i++) {
+        if (!o->wanted[i])
+            continue;
+        st = pictures[i].draw(&d, err);
+        if (st == SP_OK && !o->json)
+            printf("%s/%s.png\n", folder, pictures[i].name);
+    }
+    if (st == SP_OK && o->json)
+        st = print_json(&d);
+    for (int i = 0; i < d.n_layers; i++) {
+        sp_free(d.layers[i].spikes);
+        sp_free(d.layers[i].raster);
+    }
+    sp_free(d.layers);
+    sp_free(d.confusion);
+    sp_free(d.scores.spike_rate);
+    return st;
+}
+
+/* Beside the checkpoint, where no folder is named. */
+static char *folder_of(const char *checkpoint, const char *out)
+{
+    const char *slash = strrchr(checkpoint, '/');
+    return out     ? sp_strdup(out)
+           : slash ? sp_format("%.*s/pictures", (int)(slash - checkpoint), checkpoint)
+                   : sp_strdup("pictures");
+}
+
+static sp_status draw(const char *path, const draw_options *o, sp_error *err)
+{
+    sp_cli_trained t;
+    sp_status st = sp_cli_trained_open(path, &o->session, &t, err);
+    char *folder = st == SP_OK ? folder_of(t.checkpoint.file.path, o->out) : NULL;
+    if (st == SP_OK)
+        st = folder ? draw_all(t.s, t.test, o, folder, err) : SP_FAIL(err, SP_E_MEMORY, "out of memory");
+    sp_free(folder);
+    sp_cli_trained_close(&t);
+    return st;
+}
+
+/* Which pictures: those named, or all. */
+static const char *choose(draw_options *o, const sp_arg_list *rest)
+{
+    for (int k = 0; k < N_PICTURES; k++)
+        o->wanted[k] = rest->n == 1;
+    for (size_t i = 1; i < rest->n; i++) {
+        bool known = false;
+        for (int k = 0; k < N_PICTURES; k++) {
+            bool is = strcmp(rest->items[i], pictures[k].name) == 0;
+            o->wanted[k] = o->wanted[k] || is;
+            known = known || is;
+        }
+        if (!known)
+            return rest->items[i];
+    }
+    return NULL;
+}
+
+int sp_cmd_draw(int argc, char **argv)
+{
+    draw_options o = {.out = NULL};
+    sp_arg_list rest = {.n = 0};
+    const sp_arg args[] = {
+        {"out", 'o', SP_ARG_TEXT, &o.out, "DIR",
+         "folder of the pictures (default: pictures, beside the checkpoint)", 0, 0},
+        {"sample", 0, SP_ARG_INTEGER, &o.sample, "N",
+         "test sample of the raster (default 0); its mini-batch is what is counted", 0, 1000000000},
+        {"json", 0, SP_ARG_FLAG, &o.json, NULL,
+         "the numbers behind the pictures, as one JSON object on stdout", 0, 0},
+        SP_CLI_SET_ARG(o.session),
+        SP_CLI_DEVICE_ARGS(o.session),
+        SP_CLI_PROGRAMS_ARG(o.session),
+    };
+    const sp_args a = {.command = "draw",
+                       .synopsis = "CHECKPOINT|DIR [raster|membrane|rates|filters|confusion]... [options]",
+                       .about = "Draws what a trained network does with test data: spikes of a sample by "
+                                "layer and time step, histograms "
+                                "of membrane potential and of firing rates, the filters of the first layer, "
+                                "the confusion matrix.",
+                       .args = args,
+                       .n_args = sizeof args / sizeof *args,
+                       .min_rest = 1,
+                       .max_rest = 1 + N_PICTURES,
+                       .notes = "Raster, membrane and rates come from one mini-batch of evaluation "
+                                "(eval_batch); the confusion matrix from "
+                                "the whole test split. Curves of training: curves.png of a run, and "
+                                "spikeport curves."};
+    int code;
+    sp_error err = {0};
+    if (!sp_args_parse(&a, argc, argv, &rest, &code))
+        return code;
+    const char *unknown = choose(&o, &rest);
+    if (unknown)
+        return sp_args_wrong(&a,
+                             "\"%s\" is no picture; there are: raster, membrane, rates, filters, confusion",
+                             unknown);
+    return draw(rest.items[0], &o, &err) == SP_OK ? 0 : sp_cli_fail("draw", &err);
+}
