@@ -261,32 +261,10 @@ SP_INLINE void block(ushort *a, map x, __global const ushort *weights, __global 
     }
 }
 
-/* A pair of rows of a tile: inputs 2 i and 2 i + 1 of 16 outputs, first and second parts. */
-SP_INLINE void put_pair(__global ushort *to, int i, float16 u, float16 v)
-{
-    const uint16 u1 = amx_round(u), v1 = amx_round(v);
-    const uint16 u2 = amx_round(u - as_float16(u1)), v2 = amx_round(v - as_float16(v1));
-    vstore16(u1 >> 16 | v1, i, (__global uint *)to);
-    vstore16(u2 >> 16 | v2, i, (__global uint *)(to + 2 * AMX_TILE));
-}
-
 #if BACKWARD
-/* Interleaves rows i and i + 8 of 16; four rounds transpose a 16 x 16 block. */
-inline void weave(uint16 *to, const uint16 *from)
-{
-    for (int i = 0; i < 8; i++) {
-        const uint16 p = from[i], q = from[i + 8];
-        to[2 * i] = (uint16)(p.s0, q.s0, p.s1, q.s1, p.s2, q.s2, p.s3, q.s3, p.s4, q.s4, p.s5, q.s5, p.s6, q.s6, p.s7,
-                             q.s7);
-        to[2 * i + 1] = (uint16)(p.s8, q.s8, p.s9, q.s9, p.sa, q.sa, p.sb, q.sb, p.sc, q.sc, p.sd, q.sd, p.se, q.se,
-                                 p.sf, q.sf);
-    }
-}
-
 SP_INLINE void put_transposed(__global ushort *to, uint16 *s)
 {
-    uint16 d[16];
-    weave(d, s); weave(s, d); weave(d, s); weave(s, d);
+    amx_transpose(s);
     for (int i = 0; i < 16; i++)
         vstore16(s[i], i, (__global uint *)to);
 }
@@ -316,7 +294,8 @@ SP_INLINE void pack(__global ushort *to, __global const float *w, int tap, int p
         for (int i = 0; i < 16; i++) {
             const int c = step * 32 + 2 * i, o = panel * 32 + half_ * 16;
             __global const float *from = w + ((ulong)tap * C + c) * O + o;
-            put_pair(to, i, sp_load_lanes(from, c < C ? O - o : 0), sp_load_lanes(from + O, c + 1 < C ? O - o : 0));
+            AMX_PUT_PAIR(__global uint *, to, i, sp_load_lanes(from, c < C ? O - o : 0),
+                         sp_load_lanes(from + O, c + 1 < C ? O - o : 0));
         }
 }
 #define NAME(how) conv_forward__##how

@@ -1,0 +1,312 @@
+//@ plugin:    cpu_amx 1.0.0
+//@ abi:       1
+//@ include:   lanes.clh amx.clh
+//@ all:       needs: amx_bf16
+//@ all:       device: cpu
+//@ all:       bake: *
+//@ all:       score: 120
+//@ let:       FEW = KH*KW*C*O <= 300000 && O <= 256
+//@ let:       LARGE = HO*WO >= 512
+//@ let:       TARGET = 512 + 512*(SH == 1 && (HO*WO % 32 == 0 || LARGE))
+//@ let:       IMAGES = LARGE + !LARGE*min(N, ceildiv(TARGET, HO*WO))
+//@ let:       ROWS = LARGE*min(HO, max(1, TARGET/WO)) + !LARGE*HO
+//@ op:        conv.backward_weight/1
+//@ kernel:    conv_backward_weight__amx
+//@ global:    cu*2
+//@ local:     1
+//@ kernel:    conv_backward_weight__amx_sum
+//@ global:    cu*2
+//@ local:     1
+//@ define:    SLOTS = 1
+//@ when:      C >= 8 && O >= 8 && FEW
+//@ workspace: cu*2*KH*KW*C*O
+//@ about:     few weights: pixels are shared out, sums in slots; spikes are exact in bf16, e is split into two parts
+//@ op:        conv.backward_weight/1
+//@ kernel:    conv_backward_weight__amx_errors
+//@ global:    cu*8
+//@ local:     1
+//@ kernel:    conv_backward_weight__amx_channels
+//@ global:    cu*4
+//@ local:     1
+//@ define:    SLOTS = 0
+//@ when:      C >= 8 && O >= 8 && !FEW
+//@ workspace: ceildiv(N, IMAGES)*ceildiv(HO, ROWS)*roundup(IMAGES*ROWS*WO, 32)*roundup(O, 32)
+//@ about:     many weights: input channels are shared out; spikes are exact in bf16, e is split into two parts
+
+/* The sum runs over pixels: the left factor is x with channels in the rows, for each tap shifted, the right one e with pairs of
+ * pixels interleaved. A block of pixels is R rows of one image, or G whole images:
+ *   a[part][copy][32 channels][LINE pixels], for one word of channels at a time. A tap is an offset into one padded copy where
+ *   32 pixels of the sum lie in one row, else into a copy for its column of the kernel; with strides, or where images are so
+ *   small that 32 pixels lie in several, it is a copy of its own.
+ *   b[32 outputs][32 pixels][part][2][16 pairs][16 outputs][2], for the block, or in `work` for all blocks. */
+
+#define TAPS (KH * KW)
+#define PARTS (X_BITS ? 1 : 2)
+#define PANELS CEIL(O, 32)
+#define SHARED_ROWS (SH == 1 && (HO * WO % 32 == 0 || HO * WO >= 512))
+#define TARGET MIN(SHARED_ROWS ? 1024 : 512, MAX(64, SLOTS ? 131072 / (PANELS * 32) : 1024))
+#if HO * WO >= 512
+#define G 1
+#define R MIN(HO, MAX(1, TARGET / WO))
+#else
+#define G MIN(N, CEIL(TARGET, HO * WO))
+#define R HO
+#endif
+#define STRIPS CEIL(HO, R)
+#define BLOCKS (CEIL(N, G) * STRIPS)
+#define ONE_COLUMN (SW == 1 && WO % 32 == 0)
+#define ONE_ROW SHARED_ROWS
+#define COPIES_X (ONE_COLUMN ? 1 : KW)
+#define COPIES_Y (ONE_ROW ? 1 : KH)
+#define PITCH (WO + (ONE_COLUMN ? (KW - 1) * DW : 0))
+#define QH (R + (ONE_ROW ? (KH - 1) * DH : 0))
+#define LINE ((CEIL(G * QH * PITCH, 32) + 1 | 1) * 32) /* an odd number of cache lines */
+#define COPY (32 * LINE)
+#define PART (COPIES_X * COPIES_Y * COPY)
+#define RUNS CEIL(G * R * WO, 32) /* 32 pixels of the sum */
+#define RUN (4 * AMX_TILE)
+
+#if SLOTS
+typedef ushort *tiles;
+typedef const ushort *tiles_in;
+#define TILE_POINTER uint *
+#else
+typedef __global ushort *tiles;
+typedef __global const ushort *tiles_in;
+#define TILE_POINTER __global uint *
+#endif
+
+typedef struct {
+    int n0, oy0, rows, images, pixels, runs;
+} pixels;
+
+SP_INLINE pixels block_of(int at)
+{
+    pixels b = {.n0 = at / STRIPS * G, .oy0 = at % STRIPS * R};
+    b.rows = MIN(R, HO - b.oy0), b.images = MIN(G, N - b.n0);
+    b.pixels = b.images * b.rows * WO, b.runs = CEIL(b.pixels, 32);
+    return b;
+}
+
+/* e of a block for 32 outputs and 32 pixels; zeros past the last ones. */
+SP_INLINE void put_errors(tiles to, __global const float *e, const pixels *b, int panel, int run)
+{
+    __global const float *from = e + (((ulong)b->n0 * HO + b->oy0) * WO + run * 32) * O + panel * 32;
+    const int rest = b->pixels - run * 32;
+    for (int h = 0; h < 2; h++, to += AMX_TILE, from += 16)
+        for (int i = 0; i < 16; i++) {
+            const int lanes = O - panel * 32 - h * 16;
+            AMX_PUT_PAIR(TILE_POINTER, to, i, sp_load_lanes(from + 2 * i * O, 2 * i < rest ? lanes : 0),
+                         sp_load_lanes(from + (2 * i + 1) * O, 2 * i + 1 < rest ? lanes : 0));
+        }
+}
+
+#if X_BITS
+#define PIXEL SP_WORDS(C)
+typedef uint element; /* 32 channels of a pixel */
+typedef __global const uint *map;
+
+/* 32 pixels of a copy: channels to the rows. Bit 31 of each word is the sign that makes a mask. */
+SP_INLINE void put_run(ushort *to, const uint *word)
+{
+    uint16 first = vload16(0, word), second = vload16(1, word), row;
+    for (int c = 31; c >= 0; c--, first += first, second += second) {
+        __asm__("vpmovd2m %1, %%k1\n\tvpmovd2m %2, %%k2\n\tkunpckwd %%k1, %%k2, %%k1\n\t"
+                "vmovdqu16 %3, %0 %{%%k1%}%{z%}"
+                : "=v"(row)
+                : "v"(first), "v"(second), "v"((uint16)(0x3f803f80u))
+                : "k1", "k2");
+        *(uint16 *)(to + c * LINE) = row;
+    }
+}
+#else
+#define PIXEL C
+typedef float element;
+typedef __global const float *map;
+
+/* The same for floats word[32 pixels][32 channels], in two parts. */
+SP_INLINE void put_run(ushort *to, const float *word)
+{
+    for (int h = 0; h < 2; h++) {
+        uint16 first[16], second[16];
+        for (int i = 0; i < 16; i++) {
+            const float16 u = vload16(4 * i + h, word), v = vload16(4 * i + 2 + h, word);
+            const uint16 u1 = amx_round(u), v1 = amx_round(v);
+            first[i] = u1 >> 16 | v1;
+            second[i] = amx_round(u - as_float16(u1)) >> 16 | amx_round(v - as_float16(v1));
+        }
+        amx_transpose(first);
+        amx_transpose(second);
+        for (int i = 0; i < 16; i++) {
+            *(uint16 *)(to + (h * 16 + i) * LINE) = first[i];
+            *(uint16 *)(to + PART + (h * 16 + i) * LINE) = second[i];
+        }
+    }
+}
+#endif
+#define ELEMENTS (X_BITS ? 1 : 32)
+
+/* 32 channels of a block, all copies. */
+SP_INLINE void fill(ushort *a, map x, const pixels *b, int c)
+{
+    const int height = ONE_ROW ? b->rows + (KH - 1) * DH : b->rows;
+    element word[32 * ELEMENTS] __attribute__((aligned(64)));
+    for (int copy = 0; copy < COPIES_X * COPIES_Y; copy++) {
+        const int cx = ONE_COLUMN ? 0 : copy % KW, cy = ONE_ROW ? 0 : ONE_COLUMN ? copy : copy / KW;
+        ushort *to = a + copy * COPY;
+        int n = 0;
+        for (int q = 0; q < b->images * height * PITCH; q++) {
+            const int row = q / PITCH, n_of = b->n0 + row / height;
+            const int iy = (b->oy0 + row % height) * SH + cy * DH - PH, ix = q % PITCH * SW + cx * DW - PW;
+            const int in = iy >= 0 && iy < H && ix >= 0 && ix < W;
+            map from = x + (((long)n_of * H + iy) * W + ix) * PIXEL + c * ELEMENTS;
+#if X_BITS
+            word[n++] = in ? *from : 0u;
+#else
+            vstore16(sp_load_lanes(from, in ? C - c * 32 : 0), 2 * n, word);
+            vstore16(sp_load_lanes(from + 16, in ? C - c * 32 - 16 : 0), 2 * n++ + 1, word);
+#endif
+            if (n == 32) {
+                put_run(to, word);
+                to += 32, n = 0;
+            }
+        }
+        for (; to < a + copy * COPY + LINE; to += 32, n = 0) { /* finite numbers for the last run, whose e is zero */
+            for (int i = n * ELEMENTS; i < 32 * ELEMENTS; i++)
+                word[i] = 0;
+            put_run(to, word);
+        }
+    }
+}
+
+/* 16 channels by 16 outputs that are not whole: through `part`. */
+SP_INLINE void exchange(float *part, __global float *to, int c, int o, int store)
+{
+    for (int i = 0; i < 16 && c + i < C; i++, to += O)
+        if (store)
+            sp_store_lanes(vload16(i, part), to, O - o);
+        else
+            vstore16(sp_load_lanes(to, O - o), i, part);
+}
+
+#define WHOLE(c, o) ((c) + 16 <= C && (o) + 16 <= O)
+#define START(tile, c, o)                                                                                    \
+    if (zero)                                                                                                \
+        AMX_ZERO(tile);                                                                                      \
+    else if (WHOLE(c, o))                                                                                    \
+        AMX_LOAD(tile, to + (ulong)(c) * O + (o), O * 4);                                                    \
+    else {                                                                                                   \
+        exchange(part, to + (ulong)(c) * O + (o), c, o, 0);                                                  \
+        AMX_LOAD(tile, part, 64);                                                                            \
+    }
+#define FINISH(tile, c, o)                                                                                   \
+    if (WHOLE(c, o))                                                                                         \
+        AMX_STORE(tile, to + (ulong)(c) * O + (o), O * 4);                                                   \
+    else if ((c) < C && (o) < O) {                                                                           \
+        AMX_STORE(tile, part, 64);                                                                           \
+        exchange(part, to + (ulong)(c) * O + (o), c, o, 1);                                                  \
+    }
+
+/* Adds one tap of a block for 32 channels and 32 outputs to `to`, that tap's [C][O]. */
+SP_INLINE void add_tap(__global float *to, const ushort *a, tiles_in e, const pixels *b, int tap, int c, int o, int zero)
+{
+    const int ky = tap / KW, kx = tap % KW, height = ONE_ROW ? b->rows + (KH - 1) * DH : b->rows;
+    float part[256] __attribute__((aligned(64)));
+    a += ((ONE_ROW ? 0 : ky) * COPIES_X + (ONE_COLUMN ? 0 : kx)) * COPY;
+    a += (ONE_ROW ? ky * DH * PITCH : 0) + (ONE_COLUMN ? kx * DW : 0);
+    START(0, c, o) START(1, c, o + 16) START(2, c + 16, o) START(3, c + 16, o + 16)
+    for (int run = 0; run < b->runs; run++, e += RUN) {
+        const int p = run * 32, image = p / (b->rows * WO), q = p % (b->rows * WO);
+        const ushort *at = a + image * height * PITCH + q / WO * PITCH + q % WO;
+        AMX_LOAD(6, e, 64);
+        AMX_LOAD(7, e + AMX_TILE, 64);
+        if (PARTS == 2) {
+            AMX_LOAD(4, at + PART, LINE * 2);
+            AMX_LOAD(5, at + PART + 16 * LINE, LINE * 2);
+            AMX_MULTIPLY_4;
+        }
+        AMX_LOAD(4, at, LINE * 2);
+        AMX_LOAD(5, at + 16 * LINE, LINE * 2);
+        AMX_MULTIPLY_4;
+        AMX_LOAD(6, e + 2 * AMX_TILE, 64);
+        AMX_LOAD(7, e + 3 * AMX_TILE, 64);
+        AMX_MULTIPLY_4;
+    }
+    FINISH(0, c, o) FINISH(1, c, o + 16) FINISH(2, c + 16, o) FINISH(3, c + 16, o + 16)
+}
+
+#if SLOTS
+#define USED MIN((int)get_global_size(0), BLOCKS) /* slots with pixels */
+
+__kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void conv_backward_weight__amx(SP_IN(element, x), SP_IN(float, e), SP_OUT(float, work))
+{
+    SP_AT(x); SP_AT(e); SP_AT(work);
+    ushort a[PARTS * PART] __attribute__((aligned(64))), b[PANELS * RUNS * RUN] __attribute__((aligned(64)));
+    const int item = (int)get_global_id(0), first = (int)((long)item * BLOCKS / USED);
+    __global float *slot = work + (ulong)item * (TAPS * C) * O;
+    if (item >= USED)
+        return;
+    amx_begin();
+    for (int at = first; at < (int)((item + 1L) * BLOCKS / USED); at++) {
+        const pixels block = block_of(at);
+        for (int i = 0; i < PANELS * block.runs; i++)
+            put_errors(b + i * RUN, e, &block, i / block.runs, i % block.runs);
+        for (int c = 0; c < CEIL(C, 32); c++) {
+            fill(a, x, &block, c);
+            for (int i = 0; i < PANELS * TAPS; i++)
+                add_tap(slot + (ulong)(i % TAPS) * C * O, a, b + i / TAPS * block.runs * RUN, &block, i % TAPS, c * 32,
+                        i / TAPS * 32, at == first);
+        }
+    }
+    amx_end();
+}
+
+__kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void conv_backward_weight__amx_sum(SP_IN(float, work), SP_IO(float, g_w))
+{
+    SP_AT(work); SP_AT(g_w);
+    const long weights = (long)TAPS * C * O, items = (long)get_global_size(0), item = (long)get_global_id(0);
+    const long end = (item + 1) * weights / items;
+    for (long i = item * weights / items; i < end; i += 16) {
+        float16 sum = sp_load_lanes(g_w + i, (int)MIN(16, end - i));
+        for (int slot = 0; slot < USED; slot++)
+            sum += sp_load_lanes(work + slot * weights + i, (int)MIN(16, end - i));
+        sp_store_lanes(sum, g_w + i, (int)MIN(16, end - i));
+    }
+}
+#else
+__kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void conv_backward_weight__amx_errors(SP_IN(float, e), SP_OUT(float, work))
+{
+    SP_AT(e); SP_AT(work);
+    const long units = (long)BLOCKS * PANELS, items = (long)get_global_size(0), item = (long)get_global_id(0);
+    for (long unit = item * units / items; unit < (item + 1) * units / items; unit++) {
+        const pixels block = block_of((int)(unit / PANELS));
+        tiles to = (tiles)work + (ulong)unit * RUNS * RUN;
+        for (int run = 0; run < block.runs; run++)
+            put_errors(to + run * RUN, e, &block, (int)(unit % PANELS), run);
+    }
+}
+
+__kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void conv_backward_weight__amx_channels(SP_IN(element, x), SP_IN(float, work), SP_IO(float, g_w))
+{
+    SP_AT(x); SP_AT(work); SP_AT(g_w);
+    ushort a[PARTS * PART] __attribute__((aligned(64)));
+    const int items = (int)get_global_size(0), item = (int)get_global_id(0), words = CEIL(C, 32);
+    const int groups = MIN(PANELS, CEIL(items, words)); /* of outputs, where there are few words of channels */
+    amx_begin();
+    for (int unit = item * words * groups / items; unit < (item + 1) * words * groups / items; unit++)
+        for (int at = 0; at < BLOCKS; at++) {
+            const int c = unit / groups, group = unit % groups;
+            const pixels block = block_of(at);
+            fill(a, x, &block, c);
+            for (int panel = group * PANELS / groups; panel < (group + 1) * PANELS / groups; panel++)
+                for (int tap = 0; tap < TAPS; tap++)
+                    add_tap(g_w + (ulong)tap * C * O, a, (tiles_in)work + ((ulong)at * PANELS + panel) * RUNS * RUN, &block,
+                            tap, c * 32, panel * 32, 0);
+        }
+    amx_end();
+}
+#endif
