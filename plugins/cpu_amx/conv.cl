@@ -33,7 +33,8 @@
 //@ about:     a convolution of e with the transposed weights, both in two parts of bf16: three products of AMX tiles
 
 /* Both are convolutions of a map of CI channels to CO channels. Backward, input pixels whose padded position leaves the
- * same remainders (ry, rx) by the stride meet the same taps: each such class is a convolution of stride 1 (see cpu_conv).
+ * same remainders (ry, rx) by the stride meet the same taps: each such class is a convolution of stride 1 (see cpu_conv),
+ * and all of them read the same part of e.
  *
  * A work-item takes a block of output pixels: R rows of one image, or G whole images. It writes what their windows read
  * to `a` in bf16, in steps of 32 channels: a[step][part][copy][image][row][column][32], so that the 16 pixels of a tile
@@ -53,6 +54,10 @@
 #define SX 1
 #define TY CEIL(KH, SH)
 #define TX CEIL(KW, SW)
+#define MORE_Y (SH > 1) /* classes may begin one pixel apart */
+#define MORE_X (SW > 1)
+#define TOP (PH / SH - (TY - 1) * DH)
+#define LEFT (PW / SW - (TX - 1) * DW)
 #define CLASSES (SH * SW)
 #define PARTS 2
 #define WITH_BIAS 0
@@ -67,6 +72,10 @@
 #define SX SW
 #define TY KH
 #define TX KW
+#define MORE_Y 0
+#define MORE_X 0
+#define TOP (-PH)
+#define LEFT (-PW)
 #define CLASSES 1
 #define PARTS (X_BITS ? 1 : 2)
 #define WITH_BIAS BIAS
@@ -83,20 +92,21 @@
 #endif
 #define STRIPS CEIL(OH, R)
 #define BLOCKS (CEIL(N, G) * STRIPS)
-#define ONE_COLUMN (SX == 1 && CLASSES == 1 && OW % 16 == 0)
-#define ONE_ROW (SY == 1 && CLASSES == 1 && (G == 1 || OH * OW % 16 == 0))
-#define COPIES_X (ONE_COLUMN ? 1 : TX)
-#define COPIES_Y (ONE_ROW ? 1 : TY)
-#define PITCH (OW + (ONE_COLUMN ? (TX - 1) * DW : 0))
-#define QH (R + (ONE_ROW ? (TY - 1) * DH : 0))
-#define COPY (G * QH * PITCH)
+#define ONE_COLUMN (SX == 1 && OW % 16 == 0)
+#define ONE_ROW (SY == 1 && (G == 1 || OH * OW % 16 == 0))
+#define COPIES_X (ONE_COLUMN ? 1 : TX + MORE_X)
+#define COPIES_Y (ONE_ROW ? 1 : TY + MORE_Y)
+#define PITCH (OW + (ONE_COLUMN ? (TX - 1) * DW + MORE_X : 0))
+#define HALO (ONE_ROW ? (TY - 1) * DH + MORE_Y : 0)
+#define COPY (G * (R + HALO) * PITCH)
 #define PART ((COPIES_X * COPIES_Y * COPY + 16) * 32)
-#define CHUNK MIN(STEPS, MAX(1, 524288 / (PARTS * PART * 2))) /* steps in `a` at a time */
+#define CHUNK CEIL(STEPS, CEIL(STEPS, MAX(1, 524288 / (PARTS * PART * 2)))) /* steps in `a` at a time */
 
-/* One class of the convolution: its taps, its pixels, and what their first tap reads. */
+/* One class of the convolution: its taps, its pixels, where their windows begin in the copy, and the tiles of the weights
+ * of the classes before. */
 typedef struct {
-    int ty, tx, oh, ow, top, left, y0, x0;
-    ulong weights; /* tiles of the classes before */
+    int ty, tx, oh, ow, dy, dx, y0, x0;
+    ulong weights;
 } grid;
 
 #if BACKWARD
@@ -112,20 +122,21 @@ SP_INLINE grid class_grid(int class)
     const int sy = CEIL(MAX(PH - ry, 0), SH), sx = CEIL(MAX(PW - rx, 0), SW);
     g.y0 = SH * sy + ry - PH, g.x0 = SW * sx + rx - PW;
     g.oh = g.y0 < H ? (H - 1 - g.y0) / SH + 1 : 0, g.ow = g.x0 < W ? (W - 1 - g.x0) / SW + 1 : 0;
-    g.top = sy - (g.ty - 1) * DH, g.left = sx - (g.tx - 1) * DW;
+    g.dy = sy - MAX(g.ty - 1, 0) * DH - TOP, g.dx = sx - MAX(g.tx - 1, 0) * DW - LEFT;
     for (int i = 0; i < class; i++)
         g.weights += taps(i / SW, SH, KH) * taps(i % SW, SW, KW) * PANELS * STEPS;
     return g;
 }
 #define ROW_OF(g, n, y, x) ((((ulong)(n) * H + (g).y0 + (y) * SH) * W + (g).x0 + (x) * SW) * CO)
+#define STRIDE (SW * CO * 4)
 #else
 SP_INLINE grid class_grid(int class)
 {
-    return (grid){.ty = TY, .tx = TX, .oh = OH, .ow = OW, .top = -PH, .left = -PW};
+    return (grid){.ty = TY, .tx = TX, .oh = OH, .ow = OW};
 }
 #define ROW_OF(g, n, y, x) ((((ulong)(n) * OH + (y)) * OW + (x)) * CO)
+#define STRIDE (CO * 4)
 #endif
-#define LINEAR (CLASSES == 1) /* neighbours in a tile are neighbours in the result */
 
 #if !BACKWARD && X_BITS
 #define PIXEL SP_WORDS(CI)
@@ -150,22 +161,20 @@ typedef __global const float *map;
             PUT(to, (row) + (long)q * SX * PIXEL, step)
 
 /* Steps c0 to before c1 of a block. Returns whether any second part is not zero. */
-SP_INLINE uint fill(ushort *a, map x, const grid *g, int n0, int oy0, int rows, int c0, int c1)
+SP_INLINE uint fill(ushort *a, map x, int n0, int oy0, int rows, int c0, int c1)
 {
-    const int height = ONE_ROW ? rows + (TY - 1) * DH : rows, columns = ONE_COLUMN ? PITCH : g->ow;
     uint16 any = 0u;
     for (int step = c0; step < c1; step++)
-        for (int copy = 0; copy < (ONE_ROW ? 1 : g->ty) * (ONE_COLUMN ? 1 : g->tx); copy++) {
-            const int cx = ONE_COLUMN ? 0 : copy % g->tx, cy = ONE_COLUMN ? copy : copy / g->tx;
-            const int left = g->left + cx * DW;
+        for (int copy = 0; copy < COPIES_Y * COPIES_X; copy++) {
+            const int left = LEFT + copy % COPIES_X * DW, top = oy0 * SY + TOP + copy / COPIES_X * DH;
             const int first = left < 0 ? CEIL(-left, SX) : 0;
             const int last = left < IW ? (IW - 1 - left) / SX + 1 : 0;
             ushort *to = a + (step - c0) * PARTS * PART + copy * COPY * 32;
             for (int i = 0; i < G; i++)
-                for (int q = 0; q < height; q++) {
-                    const int iy = (oy0 + q) * SY + g->top + cy * DH, in = n0 + i < N && iy >= 0 && iy < IH;
+                for (int q = 0; q < rows + HALO; q++) {
+                    const int iy = top + q * SY, in = n0 + i < N && iy >= 0 && iy < IH;
                     map row = x + (((long)(n0 + i) * IH + iy) * IW + left) * PIXEL + STEP_AT(step);
-                    FILL_ROW(to, row, first, in ? last : 0, columns);
+                    FILL_ROW(to, row, first, in ? last : 0, PITCH);
                 }
         }
     return amx_any(any);
@@ -194,69 +203,74 @@ SP_INLINE void multiply(const ushort *a0, const ushort *a1, __global const ushor
         }
 }
 
-/* 16 pixels from p on, 16 outputs from o on, that are not one whole block of the result: through `part`. */
+/* 16 pixels from p on, 16 outputs from o on, that are no tile of the result: through `part`. */
 SP_INLINE void exchange(float *part, __global float *y, const grid *g, int n0, int oy0, int rows, int p, int pixels, int o,
                         int store)
 {
+    int n = n0 + p / (rows * OW), qy = oy0 + p % (rows * OW) / OW, qx = p % OW;
     for (int i = 0; i < 16 && p + i < pixels; i++) {
-        const int image = (p + i) / (rows * g->ow), at = (p + i) % (rows * g->ow);
-        __global float *to = y + ROW_OF(*g, n0 + image, oy0 + at / g->ow, at % g->ow) + o;
-        if (store)
+        __global float *to = y + ROW_OF(*g, n, qy, qx) + o;
+        if (qy < g->oh && qx < g->ow && store)
             sp_store_lanes(vload16(i, part), to, CO - o);
-        else
+        else if (qy < g->oh && qx < g->ow)
             vstore16(sp_load_lanes(to, CO - o), i, part);
+        if (++qx == OW) {
+            qx = 0;
+            if (++qy == oy0 + rows)
+                qy = oy0, n++;
+        }
     }
 }
 
-#define WHOLE(p, o) (LINEAR && (p) + 16 <= pixels && (o) + 16 <= CO)
+/* Whether the pixels of a tile lie at equal distances in the result, and where. */
+#define WHOLE(p, o)                                                                                          \
+    ((o) + 16 <= CO && (p) + 16 <= pixels &&                                                                 \
+     (CLASSES == 1 || (ONE_COLUMN && g.ow == OW && oy0 + (p) % (rows * OW) / OW < g.oh)))
+#define RESULT(p, o)                                                                                         \
+    (y + ROW_OF(g, n0 + (p) / (rows * OW), oy0 + (p) % (rows * OW) / OW, (p) % OW) + (o))
 #define START(tile, p, o)                                                                                    \
     if (c0 == 0 && !WITH_BIAS)                                                                               \
         AMX_ZERO(tile);                                                                                      \
     else if (c0 == 0)                                                                                        \
         AMX_LOAD(tile, bias_of + (o) % 32, 0);                                                               \
     else if (WHOLE(p, o))                                                                                    \
-        AMX_LOAD(tile, y + ROW_OF(g, n0, oy0, 0) + (ulong)(p) * CO + (o), CO * 4);                           \
+        AMX_LOAD(tile, RESULT(p, o), STRIDE);                                                                \
     else {                                                                                                   \
         exchange(part, y, &g, n0, oy0, rows, p, pixels, o, 0);                                               \
         AMX_LOAD(tile, part, 64);                                                                            \
     }
 #define FINISH(tile, p, o)                                                                                   \
     if (WHOLE(p, o))                                                                                         \
-        AMX_STORE(tile, y + ROW_OF(g, n0, oy0, 0) + (ulong)(p) * CO + (o), CO * 4);                          \
+        AMX_STORE(tile, RESULT(p, o), STRIDE);                                                               \
     else if ((o) < CO) {                                                                                     \
         AMX_STORE(tile, part, 64);                                                                           \
         exchange(part, y, &g, n0, oy0, rows, p, pixels, o, 1);                                               \
     }
 
-SP_INLINE void block(ushort *a, map x, __global const ushort *weights, __global const float *bias, __global float *y,
-                     int class, int n0, int oy0, int first, int last)
+/* One class of a block, steps from c0 on, outputs of some panels. */
+SP_INLINE void multiply_class(const ushort *a, __global const ushort *weights, __global const float *bias,
+                              __global float *y, int class, int n0, int oy0, int c0, int steps, int low, int first,
+                              int last)
 {
     const grid g = class_grid(class);
-    const int rows = MIN(R, g.oh - oy0), pixels = MIN(G, N - n0) * rows * g.ow, n_taps = g.ty * g.tx;
-    const int height = ONE_ROW ? rows + (TY - 1) * DH : rows, columns = ONE_COLUMN ? PITCH : g.ow;
+    const int rows = MIN(R, OH - oy0), pixels = MIN(G, N - n0) * rows * OW, n_taps = g.ty * g.tx;
     float part[256] __attribute__((aligned(64))), bias_of[32] __attribute__((aligned(64)));
-    int offset[MAX(1, TY * TX)];
-    if (rows <= 0 || pixels <= 0)
-        return;
+    int offset[TY * TX];
     for (int t = 0; t < n_taps; t++) {
-        const int iy = t / g.tx, ix = t % g.tx;
-        const int copy = (ONE_ROW ? 0 : iy) * (ONE_COLUMN ? 1 : g.tx) + (ONE_COLUMN ? 0 : ix);
-        offset[t] = (copy * COPY + (ONE_ROW ? iy * DH * columns : 0) + (ONE_COLUMN ? ix * DW : 0)) * 32;
+        const int iy = t / g.tx * DH + g.dy, ix = t % g.tx * DW + g.dx;
+        offset[t] = ((ONE_ROW ? iy * PITCH : iy / DH * COPIES_X * COPY) + (ONE_COLUMN ? ix : ix / DW * COPY)) * 32;
     }
-    for (int c0 = 0; c0 < STEPS; c0 += CHUNK) {
-        const int steps = MIN(CHUNK, STEPS - c0), low = fill(a, x, &g, n0, oy0, rows, c0, c0 + steps) != 0;
-        for (int panel = first; panel < last; panel++) {
-            const int o = panel * 32;
-            __global const ushort *b = weights + (g.weights + (ulong)(panel * STEPS + c0) * n_taps) * (4 * AMX_TILE);
-            for (int i = 0; WITH_BIAS && i < 32; i++)
-                bias_of[i] = o + i < CO ? bias[o + i] : 0.0f;
-            for (int p = 0; p < pixels; p += 32) {
-                const int p1 = p + 16 < pixels ? p + 16 : p;
-#define AT(p) (a + ((p) / (rows * g.ow) * height * columns + (p) % (rows * g.ow) / g.ow * columns + (p) % g.ow) * 32)
-                START(0, p, o) START(1, p, o + 16) START(2, p1, o) START(3, p1, o + 16)
-                multiply(AT(p), AT(p1), b, offset, n_taps, steps, low);
-                FINISH(0, p, o) FINISH(1, p, o + 16) FINISH(2, p1, o) FINISH(3, p1, o + 16)
-            }
+    for (int panel = first; panel < last; panel++) {
+        const int o = panel * 32;
+        __global const ushort *b = weights + (g.weights + (ulong)(panel * STEPS + c0) * n_taps) * (4 * AMX_TILE);
+        for (int i = 0; WITH_BIAS && i < 32; i++)
+            bias_of[i] = o + i < CO ? bias[o + i] : 0.0f;
+        for (int p = 0; p < pixels; p += 32) {
+            const int p1 = p + 16 < pixels ? p + 16 : p;
+#define AT(p) (a + ((p) / (rows * OW) * (rows + HALO) * PITCH + (p) % (rows * OW) / OW * PITCH + (p) % OW) * 32)
+            START(0, p, o) START(1, p, o + 16) START(2, p1, o) START(3, p1, o + 16)
+            multiply(AT(p), AT(p1), b, offset, n_taps, steps, low);
+            FINISH(0, p, o) FINISH(1, p, o + 16) FINISH(2, p1, o) FINISH(3, p1, o + 16)
         }
     }
 }
@@ -345,14 +359,18 @@ void NAME(amx)(IN_(float, X), SP_IN(float, work),
     ushort a[CHUNK * PARTS * PART] __attribute__((aligned(64)));
     /* Where there are few blocks, their outputs are shared out too: two units for each compute unit. */
     const int items = (int)get_global_size(0), item = (int)get_global_id(0);
-    const int groups = MIN(PANELS, CEIL(items / 4, BLOCKS * CLASSES));
-    const long units = (long)groups * BLOCKS * CLASSES;
+    const int groups = MIN(PANELS, CEIL(items / 4, BLOCKS));
+    const long units = (long)groups * BLOCKS;
     amx_begin();
     for (long unit = item * units / items; unit < (item + 1) * units / items; unit++) {
-        const int group = (int)(unit / (BLOCKS * CLASSES)), at = (int)(unit % (BLOCKS * CLASSES));
-        const int block_ = at / CLASSES;
-        block(a, X, (__global const ushort *)work, bias, Y, at % CLASSES, block_ / STRIPS * G, block_ % STRIPS * R,
-              group * PANELS / groups, (group + 1) * PANELS / groups);
+        const int group = (int)(unit / BLOCKS), at = (int)(unit % BLOCKS), n0 = at / STRIPS * G, oy0 = at % STRIPS * R;
+        for (int c0 = 0; c0 < STEPS; c0 += CHUNK) {
+            const int steps = MIN(CHUNK, STEPS - c0);
+            const uint low = fill(a, X, n0, oy0, MIN(R, OH - oy0), c0, c0 + steps);
+            for (int class = 0; class < CLASSES; class++)
+                multiply_class(a, (__global const ushort *)work, bias, Y, class, n0, oy0, c0, steps, low != 0,
+                               group * PANELS / groups, (group + 1) * PANELS / groups);
+        }
     }
     amx_end();
 }
