@@ -88,6 +88,12 @@ sp_emit spi_step_of(sp_builder *b, int node, const sp_op_call *call);
 sp_status spi_emit(sp_emit *e);
 sp_status spi_append(sp_builder *b, sp_segment *segment,
                      const sp_step *step); /* the segment owns its launch */
+static inline sp_operand whole(int tensor)
+{
+    return (sp_operand){.tensor = tensor};
+}
+/* Clears a tensor; the label is "clear WHAT". */
+sp_status spi_clear(sp_builder *b, int node, const char *what, int tensor);
 /* c = a b, or added to c. */
 sp_status spi_gemm(sp_builder *b, int node, const sp_op_call *call, sp_operand m1, sp_operand m2,
                    sp_operand c);

@@ -16,16 +16,6 @@ static sp_status new_tensor(sp_builder *b, int node, const char *what, int64_t e
     return spi_tensor_new(b, name, elems, lifetime, out);
 }
 
-static sp_status clear(sp_builder *b, int node, const char *what, int tensor)
-{
-    sp_emit e = spi_step(b, node, "fill");
-    snprintf(e.step.label, sizeof e.step.label, "%.100s clear %s", b->g->nodes[node].name, what);
-    spi_int(&e, "M", (int64_t)(b->p->tensors[tensor].bytes / 4));
-    spi_float(&e, "value", 0);
-    spi_bind(&e, "y", tensor);
-    return spi_emit(&e);
-}
-
 /* One place more than the steps that run forward before they are gone back over: that of the step before the
  * first of them. */
 sp_status spi_recurrent_spikes(sp_builder *b, int neuron, int *out)
@@ -48,7 +38,7 @@ sp_status spi_recurrent_begin(sp_builder *b)
         if (b->g->nodes[i].type != SP_NODE_RECURRENT)
             continue;
         SP_TRY(spi_recurrent_spikes(b, i + 1, &s));
-        SP_TRY(clear(b, i, "spikes", s));
+        SP_TRY(spi_clear(b, i, "spikes", s));
     }
     return SP_OK;
 }
@@ -65,11 +55,6 @@ static sp_status unpack_before(sp_builder *b, int node, int64_t rows, int64_t co
     return spi_emit(&e);
 }
 
-static sp_operand whole(int tensor)
-{
-    return (sp_operand){.tensor = tensor};
-}
-
 sp_status spi_recurrent_forward(sp_builder *b, int node)
 {
     const sp_node *n = &b->g->nodes[node];
@@ -80,7 +65,7 @@ sp_status spi_recurrent_forward(sp_builder *b, int node)
         SP_TRY(new_tensor(b, node, "gradient of the step before", rows * c, SP_LIFETIME_PLAN,
                           &b->node[neuron].g_spikes));
     if (b->temporal) /* the last step of a block has nothing after it */
-        SP_TRY(clear(b, node, "gradient of spikes", b->node[neuron].g_spikes));
+        SP_TRY(spi_clear(b, node, "gradient of spikes", b->node[neuron].g_spikes));
     SP_TRY(unpack_before(b, node, rows, c, &s));
     SP_TRY(spi_param_tensor(b, n->weight, false, &w));
     SP_TRY(new_tensor(b, node, "product", rows * c, SP_LIFETIME_SEGMENT, &r));

@@ -120,15 +120,15 @@ static sp_status is_lowered(sp_plan *p, sp_step *s, bool *out, sp_error *err)
     return SP_OK;
 }
 
-static void bind_from(sp_emit *e, const char *buffer, sp_operand o, int64_t at)
-{
-    spi_bind_at(e, buffer, o.tensor, o.dt, o.at_elems + (uint64_t)at);
-}
-
 static sp_operand moved(sp_operand o, int64_t at)
 {
     o.at_elems += (uint64_t)at;
     return o;
+}
+
+static void bind(sp_emit *e, const char *buffer, sp_operand o)
+{
+    spi_bind_at(e, buffer, o.tensor, o.dt, o.at_elems);
 }
 
 /* One chunk, from image `at` on: its patches and its product. y is the output or its gradient. */
@@ -145,7 +145,7 @@ static sp_status lower_chunk(sp_builder *b, const sp_step *s, const sp_lowered_p
     sp_emit e = spi_step_of(b, s->node, &part[0].call);
     int64_t elems = sp_call_buffer_elems(&part[0].call, sp_op_buffer_index(part[0].call.op, "col"));
     SP_TRY(spi_tensor_new(b, name, elems, SP_LIFETIME_SEGMENT, &col.tensor));
-    bind_from(&e, "col", col, 0), bind_from(&e, x, operand(s, x), x_at);
+    spi_bind(&e, "col", col.tensor), bind(&e, x, moved(operand(s, x), x_at));
     if (!input)
         SP_TRY(spi_emit(&e));
     SP_TRY(forward ? spi_gemm(b, s->node, &part[1].call, col, operand(s, "w"), moved(operand(s, "y"), y_at))
@@ -162,7 +162,7 @@ static sp_status lower_step(sp_builder *b, const sp_step *s)
     int64_t at = 0;
     if (operand(s, "bias").tensor >= 0) {
         sp_emit e = spi_step_of(b, s->node, &parts[k++].call);
-        bind_from(&e, "bias", operand(s, "bias"), 0), bind_from(&e, "y", operand(s, "y"), 0);
+        bind(&e, "bias", operand(s, "bias")), bind(&e, "y", operand(s, "y"));
         SP_TRY(spi_emit(&e));
     }
     for (; k < n; k += 2)

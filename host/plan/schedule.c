@@ -68,11 +68,12 @@ static void compute_trace_decays(sp_builder *b)
     }
 }
 
-static sp_status emit_fill(sp_builder *b, int node, const char *what, int tensor, int64_t elems)
+sp_status spi_clear(sp_builder *b, int node, const char *what, int tensor)
 {
     sp_emit e = spi_step(b, node, "fill");
-    snprintf(e.step.label, sizeof e.step.label, "clear %s", what);
-    spi_int(&e, "M", elems);
+    snprintf(e.step.label, sizeof e.step.label, "%s%sclear %s", node >= 0 ? b->g->nodes[node].name : "",
+             node >= 0 ? " " : "", what);
+    spi_int(&e, "M", (int64_t)(b->p->tensors[tensor].bytes / 4));
     spi_float(&e, "value", 0);
     spi_bind(&e, "y", tensor);
     return spi_emit(&e);
@@ -133,7 +134,7 @@ static sp_status standardise_weights(sp_builder *b, int node)
         return SP_OK;
     SP_TRY(spi_tensor_new(b, "standardised weight gradient", w->elems, SP_LIFETIME_PLAN,
                           &b->node[node].g_w_hat));
-    return emit_fill(b, node, "standardised weight gradient", b->node[node].g_w_hat, w->elems);
+    return spi_clear(b, node, "standardised weight gradient", b->node[node].g_w_hat);
 }
 
 static sp_status destandardise_gradients(sp_builder *b, int node)
@@ -144,7 +145,7 @@ static sp_status destandardise_gradients(sp_builder *b, int node)
     SP_TRY(spi_param_tensor(b, n->gain, true, &g_gain));
     if (has_factor(b, n)) {
         SP_TRY(spi_tensor_new(b, "scaled gain gradient", w->o, SP_LIFETIME_SEGMENT, &g_gain));
-        SP_TRY(emit_fill(b, node, "scaled gain gradient", g_gain, w->o));
+        SP_TRY(spi_clear(b, node, "scaled gain gradient", g_gain));
     }
     sp_emit e = spi_step(b, node, "weight_std.backward");
     spi_int(&e, "K", w->elems / w->o), spi_int(&e, "O", w->o);
@@ -180,7 +181,7 @@ static sp_status emit_weight_preamble(sp_builder *b)
     if (b->training) {
         int gradients;
         SP_TRY(spi_tensor_fixed(b, "gradients", b->p->model->g_at, b->g->param_elems, &gradients));
-        SP_TRY(emit_fill(b, -1, "gradients", gradients, b->g->param_elems));
+        SP_TRY(spi_clear(b, -1, "gradients", gradients));
     }
     for (int i = 0; i < b->g->n_nodes; i++)
         if (b->g->nodes[i].standardized)
@@ -194,7 +195,7 @@ static sp_status emit_weight_preamble(sp_builder *b)
 static sp_status emit_begin(sp_builder *b)
 {
     b->segment = SP_SEGMENT_BEGIN;
-    SP_TRY(emit_fill(b, -1, "loss", b->p->loss, b->p->o.batch));
+    SP_TRY(spi_clear(b, -1, "loss", b->p->loss));
     for (int i = 0; i < b->g->n_nodes; i++)
         if (b->g->nodes[i].type == SP_NODE_DROPOUT && b->training)
             SP_TRY(draw_mask(b, i));
@@ -267,9 +268,7 @@ static void forget_activations(sp_builder *b)
 static sp_status clear_step_spikes(sp_builder *b)
 {
     sp_plan *p = b->p;
-    return p->step_spikes < 0
-               ? SP_OK
-               : emit_fill(b, -1, "spikes of the step", p->step_spikes, 64 * p->n_neuron_layers);
+    return p->step_spikes < 0 ? SP_OK : spi_clear(b, -1, "spikes of the step", p->step_spikes);
 }
 
 static sp_status emit_time_steps(sp_builder *b)
@@ -310,7 +309,7 @@ static sp_status sum_gradients(sp_builder *b)
     int gradients;
     SP_TRY(spi_tensor_fixed(b, "gradients", p->model->g_at, b->g->param_elems, &gradients));
     SP_TRY(spi_tensor_new(b, "sums of gradients", SP_GRADIENT_SUMS, SP_LIFETIME_PLAN, &p->gradient_sums));
-    SP_TRY(emit_fill(b, -1, "sums of gradients", p->gradient_sums, SP_GRADIENT_SUMS));
+    SP_TRY(spi_clear(b, -1, "sums of gradients", p->gradient_sums));
     sp_emit e = spi_step(b, -1, "bias.backward");
     snprintf(e.step.label, sizeof e.step.label, "sums of gradients");
     spi_int(&e, "M", b->g->param_elems / SP_GRADIENT_SUMS), spi_int(&e, "C", SP_GRADIENT_SUMS);

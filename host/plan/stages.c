@@ -147,11 +147,7 @@ sp_status spi_td_backward(sp_builder *b, int node, int g)
     SP_TRY(spi_tensor_new(b, "scaled weight gradient", a->c, SP_LIFETIME_SEGMENT, &g_gamma));
     SP_TRY(spi_tensor_new(b, "gradient between stages", spi_rows(b, a) * a->c, SP_LIFETIME_HISTORY, &g_x));
     make_contiguous(b, g_x);
-    sp_emit f = spi_step(b, node, "fill");
-    spi_int(&f, "M", a->c);
-    spi_float(&f, "value", 0);
-    spi_bind(&f, "y", g_gamma);
-    SP_TRY(spi_emit(&f));
+    SP_TRY(spi_clear(b, node, "scaled weight gradient", g_gamma));
     sp_emit e = spi_step(b, node, "batch_norm.backward");
     spi_int(&e, "M", spi_norm_rows(b, node)), spi_int(&e, "C", a->c);
     spi_bind(&e, "g", g), spi_bind(&e, "x", b->node[node].td_x);

@@ -46,16 +46,6 @@ static sp_status emit_bias_broadcast(sp_builder *b, int node, int64_t rows, int6
     return spi_emit(&e);
 }
 
-/* Spikes as float32 rows, for a matrix product. */
-static sp_status unpack(sp_builder *b, int node, const conv_shape *s, int x, int *out)
-{
-    SP_TRY(new_local(b, &b->g->nodes[node], "unpacked", s->n * s->h * s->w * s->c, out));
-    sp_emit e = spi_step(b, node, "spikes.unpack");
-    spi_int(&e, "M", s->n * s->h * s->w), spi_int(&e, "C", s->c);
-    spi_bind(&e, "x", x), spi_bind(&e, "y", *out);
-    return spi_emit(&e);
-}
-
 static sp_status weight_value(sp_builder *b, int node, int *w)
 {
     const sp_node *n = &b->g->nodes[node];
@@ -66,16 +56,11 @@ static sp_status weight_value(sp_builder *b, int node, int *w)
     return spi_param_tensor(b, n->weight, false, w);
 }
 
-static sp_operand whole(int tensor)
-{
-    return (sp_operand){.tensor = tensor};
-}
-
 static sp_status linear_forward(sp_builder *b, int node, const conv_shape *s, int x, bool bits, int w,
                                 int bias, int y)
 {
     if (bits)
-        SP_TRY(unpack(b, node, s, x, &x));
+        SP_TRY(spi_unpack(b, node, b->g->nodes[node].in[0], &x));
     if (bias >= 0)
         SP_TRY(emit_bias_broadcast(b, node, s->n, s->o, bias, y));
     sp_op_call call = sp_gemm_call(s->n, s->o, s->k, 0, 0, bias >= 0);
@@ -141,7 +126,7 @@ static sp_status backward_weight(sp_builder *b, int node, const conv_shape *s, i
 {
     if (b->g->nodes[node].type == SP_NODE_LINEAR) {
         if (bits)
-            SP_TRY(unpack(b, node, s, x, &x));
+            SP_TRY(spi_unpack(b, node, b->g->nodes[node].in[0], &x));
         sp_op_call call = sp_gemm_call(s->k, s->o, s->n, 1, 0, 1);
         return spi_gemm(b, node, &call, whole(x), whole(e), whole(g_w));
     }
