@@ -48,7 +48,7 @@ static sp_status encode_get(const sp_dataset *ds, sp_sample_request want, float 
         if (!(pixels[k] >= 0.0f && pixels[k] <= 1.0f))
             return SP_FAIL(err, SP_E_DATA,
                            "data set \"%s\": sample %zu has a value of %g; only 0 to 1 can be encoded",
-                           ds->info.name, want.index, (double)pixels[k]);
+                           ds->info.name, want.index + 1, (double)pixels[k]);
     }
     for (int t = 0; t < frames; t++, image += s->items) {
         if (s->encoding == SP_ENCODE_RATE)

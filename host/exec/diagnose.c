@@ -44,7 +44,7 @@ static sp_status check_range(search *s, sp_range r, uint64_t bytes, bool half, c
     s->found = true;
     const char *number = half ? "not finite as half (at most 65504)" : isnan(s->host[i]) ? "NaN" : "infinite";
     if (t >= 0)
-        snprintf(s->where, s->where_size, "%s, time step %d: \"%s\" is %s (element %lld)", who, t, what,
+        snprintf(s->where, s->where_size, "%s, time step %d: \"%s\" is %s (element %lld)", who, t + 1, what,
                  number, (long long)i);
     else
         snprintf(s->where, s->where_size, "%s: \"%s\" is %s (element %lld)", who, what, number, (long long)i);

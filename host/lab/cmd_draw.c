@@ -84,8 +84,8 @@ static sp_status watch(sp_drawing *d, const sp_dataset *test, int64_t sample, sp
     sp_loader *l = NULL;
     const sp_batch *b = NULL;
     if (sample >= (int64_t)test->info.count)
-        return SP_FAIL(err, SP_E_CONFIG, "--sample %lld: the test split has %zu samples, the first is 0",
-                       (long long)sample, test->info.count);
+        return SP_FAIL(err, SP_E_CONFIG, "--sample %lld: the test split has %zu samples",
+                       (long long)sample + 1, test->info.count);
     SP_TRY(make_layers(d, err));
     SP_TRY(sp_loader_create(test, &lo, &l, err));
     sp_status st = sp_loader_start(l, 0, (size_t)(sample / r->eval_batch), err);
@@ -156,7 +156,7 @@ static sp_status draw_all(sp_session *s, const sp_dataset *test, const draw_opti
     }
     sp_status st = sp_folder_make(folder, 0777, err);
     if (st == SP_OK && watched)
-        st = watch(&d, test, o->sample, err);
+        st = watch(&d, test, o->sample - 1, err);
     if (st == SP_OK && confusion)
         st = score(&d, s, test, err);
     for (int i = 0; i < N_PICTURES && st == SP_OK; i++) {
@@ -219,13 +219,14 @@ static const char *choose(draw_options *o, const sp_arg_list *rest)
 
 int sp_cmd_draw(int argc, char **argv)
 {
-    draw_options o = {.out = NULL};
+    draw_options o = {.sample = 1};
     sp_arg_list rest = {.n = 0};
     const sp_arg args[] = {
         {"out", 'o', SP_ARG_TEXT, &o.out, "DIR",
          "folder of the pictures (default: pictures, beside the checkpoint)", 0, 0},
         {"sample", 0, SP_ARG_INTEGER, &o.sample, "N",
-         "test sample of the raster (default 0); its mini-batch is what is counted", 0, 1000000000},
+         "test sample of the raster, counted from 1 (default 1); its mini-batch is what is counted", 1,
+         1000000000},
         {"json", 0, SP_ARG_FLAG, &o.json, NULL,
          "the numbers behind the pictures, as one JSON object on stdout", 0, 0},
         SP_CLI_SET_ARG(o.session),

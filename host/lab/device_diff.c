@@ -112,12 +112,12 @@ static void say_where(const differ *d, const sp_step *s, int buffer, int t, int6
     }
     int n = snprintf(out, size, "%s%s", s->node >= 0 ? "layer " : "", s->label);
     if (t >= 0 && n > 0 && (size_t)n < size)
-        n += snprintf(out + n, size - (size_t)n, ", time step %d", t);
+        n += snprintf(out + n, size - (size_t)n, ", time step %d", t + 1);
     if (n < 0 || (size_t)n >= size)
         return;
     if (pixel > 0 && s->node >= 0)
         snprintf(out + n, size - (size_t)n,
-                 ", sample %" PRId64 ", neuron (%" PRId64 ", %" PRId64 ", %" PRId64 "), %s", row / pixel,
+                 ", sample %" PRId64 ", neuron (%" PRId64 ", %" PRId64 ", %" PRId64 "), %s", row / pixel + 1,
                  row % pixel / width, row % pixel % width, col, s->call.op->buffers[buffer].name);
     else
         snprintf(out + n, size - (size_t)n, ", %s[%" PRId64 "][%" PRId64 "]",

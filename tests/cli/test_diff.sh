@@ -33,7 +33,7 @@ expect_out '"flips":'
 run diff --recipe "$recipe" --device 0 --against "$work/rec" -s seed=8
 expect_code 1
 expect_err "the first: layer 0 conv.forward"
-expect_out "the first: layer 0 conv.forward, sample 0, neuron (0, 0, 0)"
+expect_out "the first: layer 0 conv.forward, sample 1, neuron (0, 0, 0)"
 network() { # THRESHOLD
     echo "network=[{type: conv, out: 8, kernel: 3, padding: 1}, {type: batch_norm}, {type: lif, v_th: $1}, {type: avg_pool, kernel: 2}, {type: flatten}, {type: linear, out: 4}]"
 }

@@ -92,7 +92,7 @@ Test(draw, numbers_agree_with_eval)
         expect_layers(drawn, i ? 5 : 3);
         expect_pictures("run/pictures", 31);
         json_decref(drawn);
-        EXPECT_CODE(0, run("draw run raster --sample 30 --json -o p%d", i));
+        EXPECT_CODE(0, run("draw run raster --sample 31 --json -o p%d", i));
         drawn = answer();
         cr_assert_eq(number_of(drawn, "watched_samples"), 16); // the second mini-batch, padding left out
         expect_layers(drawn, i ? 5 : 3);
@@ -108,8 +108,8 @@ Test(draw, wrong_use_is_told)
     train("schedule: {method: sltt, time_steps: 2}\n");
     EXPECT_CODE(2, run("draw run rasters"));
     EXPECT_SAID("\"rasters\" is no picture; there are: raster, membrane, rates, filters, confusion");
-    EXPECT_CODE(3, run("draw run raster --sample 40"));
-    EXPECT_SAID("--sample 40: the test split has 40 samples, the first is 0");
+    EXPECT_CODE(3, run("draw run raster --sample 41"));
+    EXPECT_SAID("--sample 41: the test split has 40 samples");
     EXPECT_CODE(1, run("draw nowhere"));
     EXPECT_SAID("nowhere: cannot be opened");
     cr_assert(!exists("pictures"));

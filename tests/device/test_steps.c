@@ -127,7 +127,7 @@ Test(steps, the_first_number_that_is_not_finite_is_found_by_layer_and_time_step)
         set_parameter(&r, "0.weight", 1.0f); /* 27 inputs of 3e38: the sum is infinite */
         for (size_t i = 0; i < frame; i++)
             r.images[2 * frame + i] = 3e38f;
-        expect_where(&r, "layer 0 conv.forward, time step 2: \"y\" is infinite");
+        expect_where(&r, "layer 0 conv.forward, time step 3: \"y\" is infinite");
 
         r.images[frame + 77] = (float)NAN;
         char input[64];
