@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/size.h"
 
 typedef double (*element_fn)(const unsigned char *at);
 
@@ -73,9 +74,8 @@ static element_fn find_element(const sp_tensor *t, size_t *element_bytes)
 
 int64_t sp_tensor_elems(const sp_tensor *t)
 {
-    int64_t n = 1;
-    for (int i = 0; i < t->n_dims; i++)
-        n *= t->shape[i]; /* the reader checked that it cannot overflow */
+    int64_t n = 0;
+    sp_size_product(t->shape, (size_t)t->n_dims, &n); /* sp_tensor_count_bytes checked that it fits */
     return n;
 }
 

@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/size.h"
 #include "config/safetensors_dtype.h"
 
 enum { ALIGN_BYTES = 64, LENGTH_BYTES = 8 };
@@ -44,11 +45,8 @@ unsigned sp_tensor_dtype_bits(const char *dtype)
 
 bool sp_tensor_count_bytes(const int64_t *shape, int n_dims, unsigned bits, size_t *bytes)
 {
-    uint64_t n = 1;
-    for (int i = 0; i < n_dims; i++)
-        if (shape[i] < 0 || __builtin_mul_overflow(n, (uint64_t)shape[i], &n))
-            return false;
-    if (__builtin_mul_overflow(n, (uint64_t)bits, &n) || n % 8 || n / 8 > SIZE_MAX)
+    int64_t n;
+    if (!sp_size_product(shape, (size_t)n_dims, &n) || !SP_SIZE_MUL(&n, n, bits) || n % 8)
         return false;
     *bytes = (size_t)(n / 8);
     return true;

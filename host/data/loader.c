@@ -14,6 +14,7 @@
 #include <unistd.h>
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/size.h"
 #include "base/rng.h"
 #include "data/loader.h"
 
@@ -234,15 +235,14 @@ static sp_status check_options(const sp_dataset *ds, const sp_loader_options *o,
 /* Bytes of a batch, a whole number of pages; false when it does not fit size_t. */
 static bool batch_bytes(const sp_loader *l, size_t *bytes)
 {
-    size_t factors[] = {l->frames, l->opt.batch, (size_t)l->ds->info.height, (size_t)l->ds->info.width,
-                        (size_t)l->ds->info.channels};
-    size_t n = sizeof(float);
-    for (size_t i = 0; i < sizeof factors / sizeof *factors; i++) {
-        if (n > (SIZE_MAX - PAGE_BYTES) / factors[i])
-            return false;
-        n *= factors[i];
-    }
-    *bytes = (n + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
+    const sp_dataset_info *i = &l->ds->info;
+    int64_t n;
+    if (l->opt.batch > INT64_MAX ||
+        !SP_SIZE_MUL(&n, (int64_t)l->frames, (int64_t)l->opt.batch, i->height, i->width, i->channels,
+                     sizeof(float)) ||
+        n > INT64_MAX - PAGE_BYTES)
+        return false;
+    *bytes = ((size_t)n + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
     return true;
 }
 

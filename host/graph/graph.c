@@ -10,13 +10,18 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "base/size.h"
 
 enum { MAX_SIDE = 1 << 16, PARAM_ALIGN = 64 };
+/* Of parameters, and of an activation of one sample: what is made of them, such as bytes, gradients and
+ * moments, can then be counted without a check. */
+static const int64_t MOST_ELEMS = (int64_t)1 << 56;
 
 typedef struct builder {
     sp_graph *g;
     const char *file;
     sp_error *err;
+    bool too_large; /* the error is set */
 } builder;
 
 static sp_status fail_at(builder *b, const sp_layer *l, const char *fmt, ...)
@@ -41,6 +46,17 @@ static int add_act(builder *b, sp_activation a)
     return g->n_acts++;
 }
 
+static void fail_weights(builder *b, const sp_param *p)
+{
+    char shape[128] = "";
+    for (int i = 0, used = 0; i < p->n_dims; i++)
+        used += snprintf(shape + used, sizeof shape - (size_t)used, "%s%lld", i ? " x " : "",
+                         (long long)p->shape[i]);
+    b->too_large = true;
+    fail_at(b, b->g->nodes[p->node].layer, "%s has %s numbers, more than a network can have (2^56)", p->name,
+            shape);
+}
+
 static int add_param(builder *b, int node, sp_role role, const char *suffix, int n_dims, const int64_t *shape)
 {
     sp_graph *g = b->g;
@@ -51,24 +67,39 @@ static int add_param(builder *b, int node, sp_role role, const char *suffix, int
     p->role = role;
     p->node = node;
     p->n_dims = n_dims;
-    p->elems = 1;
-    for (int i = 0; i < n_dims; i++) {
+    for (int i = 0; i < n_dims; i++)
         p->shape[i] = shape[i];
-        p->elems *= shape[i];
-    }
     p->trainable = role != SP_ROLE_RUNNING_MEAN && role != SP_ROLE_RUNNING_VAR;
     int64_t *range = p->trainable ? &g->param_elems : &g->buffer_elems;
     p->at = *range;
+    if (!sp_size_product(shape, (size_t)n_dims, &p->elems) || p->elems > MOST_ELEMS - *range) {
+        fail_weights(b, p);
+        return -1;
+    }
     *range += (p->elems + PARAM_ALIGN - 1) / PARAM_ALIGN * PARAM_ALIGN;
     if (p->trainable)
         g->n_trainable += p->elems;
     return g->n_params++;
 }
 
+static bool too_many(const sp_activation *a)
+{
+    int64_t elems;
+    return !SP_SIZE_MUL(&elems, a->c, a->h, a->w) || elems > MOST_ELEMS;
+}
+
 /* A new node reading activation `in` (and in1 for a residual), writing an activation of the given shape. */
 static int add_node(builder *b, sp_node_type type, const sp_layer *l, int in, int in1, sp_activation out)
 {
     sp_graph *g = b->g;
+    if (too_many(&out)) {
+        b->too_large = true;
+        fail_at(b, l,
+                "its output of %lld x %lld x %lld numbers (channels, height, width) is more than a layer can "
+                "have (2^56)",
+                (long long)out.c, (long long)out.h, (long long)out.w);
+        return -1;
+    }
     sp_node *p = sp_array_push(&g->nodes, (size_t)g->n_nodes, sizeof *p);
     if (!p)
         return -1;
@@ -99,9 +130,10 @@ static int add_node(builder *b, sp_node_type type, const sp_layer *l, int in, in
     return g->n_nodes++;
 }
 
-static sp_status no_memory(builder *b)
+static sp_status fail_add(builder *b)
 {
-    return SP_FAIL(b->err, SP_E_MEMORY, "out of memory while building the network's graph");
+    return b->too_large ? SP_E_CONFIG
+                        : SP_FAIL(b->err, SP_E_MEMORY, "out of memory while building the network's graph");
 }
 
 /* Output side of a window, or <= 0. */
@@ -128,7 +160,7 @@ static sp_status build_conv(builder *b, const sp_layer *l, int *act)
                        (long long)l->kernel[1], (long long)a.h, (long long)a.w);
     int n = add_node(b, SP_NODE_CONV, l, *act, -1, o);
     if (n < 0)
-        return no_memory(b);
+        return fail_add(b);
     int64_t shape[4] = {l->out, a.c, l->kernel[0], l->kernel[1]};
     int w = add_param(b, n, SP_ROLE_WEIGHT, "weight", 4, shape);
     int bias = l->bias ? add_param(b, n, SP_ROLE_BIAS, "bias", 1, &l->out) : -1;
@@ -136,7 +168,7 @@ static sp_status build_conv(builder *b, const sp_layer *l, int *act)
     int64_t gain_shape[4] = {l->out, 1, 1, 1};
     int gain = ws ? add_param(b, n, SP_ROLE_GAIN, "gain", 4, gain_shape) : -1;
     if (w < 0 || (l->bias && bias < 0) || (ws && gain < 0))
-        return no_memory(b);
+        return fail_add(b);
     sp_param *p = &g->params[w];
     p->o = l->out, p->c = a.c, p->kh = l->kernel[0], p->kw = l->kernel[1];
     sp_node *node = &g->nodes[n];
@@ -159,12 +191,12 @@ static sp_status build_linear(builder *b, const sp_layer *l, int *act)
                        (long long)in);
     int n = add_node(b, SP_NODE_LINEAR, l, *act, -1, (sp_activation){.h = 1, .w = 1, .c = l->out});
     if (n < 0)
-        return no_memory(b);
+        return fail_add(b);
     int64_t shape[2] = {l->out, in};
     int w = add_param(b, n, SP_ROLE_WEIGHT, "weight", 2, shape);
     int bias = l->bias ? add_param(b, n, SP_ROLE_BIAS, "bias", 1, &l->out) : -1;
     if (w < 0 || (l->bias && bias < 0))
-        return no_memory(b);
+        return fail_add(b);
     sp_param *p = &g->params[w];
     p->o = l->out, p->c = a.c, p->kh = a.h, p->kw = a.w; /* flatten is c,h,w in files and h,w,c here */
     g->nodes[n].weight = w, g->nodes[n].bias = bias;
@@ -186,13 +218,13 @@ static sp_status build_batch_norm(builder *b, const sp_layer *l, int *act)
         return fail_at(b, l, "batch norm after flatten is not supported; put it before flatten");
     int n = add_node(b, SP_NODE_BATCH_NORM, l, *act, -1, a);
     if (n < 0)
-        return no_memory(b);
+        return fail_add(b);
     int gamma = add_param(b, n, SP_ROLE_GAMMA, "weight", 1, &a.c),
         beta = add_param(b, n, SP_ROLE_BETA, "bias", 1, &a.c);
     int mean = add_param(b, n, SP_ROLE_RUNNING_MEAN, "running_mean", 1, &a.c);
     int var = add_param(b, n, SP_ROLE_RUNNING_VAR, "running_var", 1, &a.c);
     if (gamma < 0 || beta < 0 || mean < 0 || var < 0)
-        return no_memory(b);
+        return fail_add(b);
     sp_node *node = &g->nodes[n];
     node->td = l->type == SP_LAYER_TD_BATCH_NORM;
     node->gamma = gamma, node->beta = beta, node->running_mean = mean, node->running_var = var;
@@ -221,7 +253,7 @@ static sp_status build_pool(builder *b, const sp_layer *l, int *act)
     }
     int n = add_node(b, type, l, *act, -1, o);
     if (n < 0)
-        return no_memory(b);
+        return fail_add(b);
     *act = b->g->nodes[n].out;
     return SP_OK;
 }
@@ -232,7 +264,7 @@ static sp_status build_simple(builder *b, const sp_layer *l, sp_node_type type, 
     o.bits = bits;
     int n = add_node(b, type, l, *act, -1, o);
     if (n < 0)
-        return no_memory(b);
+        return fail_add(b);
     *act = b->g->nodes[n].out;
     return SP_OK;
 }
@@ -250,12 +282,12 @@ static sp_status build_recurrent(builder *b, const sp_layer *l, int *act)
                        (long long)a.c, (long long)a.h, (long long)a.w);
     int n = add_node(b, SP_NODE_RECURRENT, l, *act, -1, a);
     if (n < 0)
-        return no_memory(b);
+        return fail_add(b);
     snprintf(g->nodes[n].name, sizeof g->nodes[n].name, "%.95s.recurrent", l->name);
     int64_t shape[2] = {a.c, a.c};
     int w = add_param(b, n, SP_ROLE_WEIGHT, "weight", 2, shape);
     if (w < 0)
-        return no_memory(b);
+        return fail_add(b);
     sp_param *p = &g->params[w];
     p->o = p->c = a.c, p->kh = p->kw = 1;
     g->nodes[n].weight = w;
@@ -276,7 +308,7 @@ static sp_status build_neuron(builder *b, const sp_layer *l, int *act)
         return SP_OK;
     int n = g->acts[*act].producer, w = add_param(b, n, SP_ROLE_NEURON, "w", 0, NULL);
     if (w < 0)
-        return no_memory(b);
+        return fail_add(b);
     g->nodes[n].w = w;
     g->acts[*act].needs_gradient = true;
     return SP_OK;
@@ -307,12 +339,12 @@ static sp_status build_residual(builder *b, const sp_layer *l, int *act)
     o.flat = x->flat || y->flat;
     int n = add_node(b, SP_NODE_RESIDUAL, l, branch, identity, o);
     if (n < 0)
-        return no_memory(b);
+        return fail_add(b);
     g->nodes[n].alpha = l->alpha;
     if (l->skip_gain) {
         int gain = add_param(b, n, SP_ROLE_SKIP_GAIN, "skip_gain", 0, NULL);
         if (gain < 0)
-            return no_memory(b);
+            return fail_add(b);
         g->nodes[n].skip_gain = gain;
         g->acts[g->nodes[n].out].needs_gradient = true;
     }
@@ -398,6 +430,24 @@ static void fold_scales(sp_graph *g)
     }
 }
 
+/* Multiply-accumulates and neurons can be counted, by layer and together. */
+static sp_status check_work(builder *b)
+{
+    sp_graph *g = b->g;
+    int64_t sum = 0, neurons = 0, macs;
+    for (int i = 0; i < g->n_nodes; i++) {
+        const sp_node *n = &g->nodes[i];
+        const sp_activation *o = &g->acts[n->out];
+        if (n->weight >= 0 &&
+            (!SP_SIZE_MUL(&macs, g->params[n->weight].elems, o->h, o->w) || !sp_size_add(&sum, macs)))
+            return fail_at(b, n->layer, "its multiply-accumulates, %.3g, are more than can be counted",
+                           (double)g->params[n->weight].elems * (double)o->h * (double)o->w);
+        if (!sp_size_add(&neurons, sp_act_elems(o)))
+            return fail_at(b, n->layer, "the network has more neurons than can be counted");
+    }
+    return SP_OK;
+}
+
 sp_status sp_graph_create(sp_network *net, const char *file, int64_t channels, int64_t height, int64_t width,
                           sp_graph **out, sp_error *err)
 {
@@ -412,7 +462,13 @@ sp_status sp_graph_create(sp_network *net, const char *file, int64_t channels, i
     sp_status st = SP_OK;
     int act = add_act(&b, (sp_activation){.h = height, .w = width, .c = channels, .producer = -1});
     if (act < 0)
-        SP_TRY_GOTO(no_memory(&b));
+        SP_TRY_GOTO(fail_add(&b));
+    if (too_many(&g->acts[act]))
+        SP_TRY_GOTO(SP_FAIL(err, SP_E_CONFIG,
+                            "%s: an input of %lld x %lld x %lld numbers (channels, height, width) is more "
+                            "than "
+                            "a network can take (2^56)",
+                            file, (long long)channels, (long long)height, (long long)width));
     SP_TRY_GOTO(build_layers(&b, g->network.layers, g->network.n, &act));
     const sp_activation *a = &g->acts[act];
     if (g->n_nodes == 0)
@@ -427,6 +483,7 @@ sp_status sp_graph_create(sp_network *net, const char *file, int64_t channels, i
         SP_TRY_GOTO(SP_FAIL(err, SP_E_CONFIG, "%s: the network has no parameters to train", file));
     g->logits = act;
     g->classes = sp_act_elems(a);
+    SP_TRY_GOTO(check_work(&b));
     mark_fused(g);
     fold_scales(g);
     *out = g;

@@ -194,7 +194,8 @@ static sp_status run(sp_cli_suite *s, const char *path, const char *name, const 
         st = measure(path, o, record, &why);
     if (st != SP_OK) {
         json_object_del(record, "samples");
-        sp_cli_suite_reason(record, st == SP_E_MEMORY ? "unsupported" : "failed", why.text);
+        bool large = st == SP_E_MEMORY || st == SP_E_DEVICE;
+        sp_cli_suite_reason(record, large ? "unsupported" : "failed", why.text);
     }
     return sp_cli_suite_put(s, record, err);
 }

@@ -55,6 +55,9 @@ typedef struct sp_builder {
     int g_logits;
 } sp_builder;
 
+/* That all sizes of the plan can be counted, and that batch norms get more than one value (limits.c). */
+sp_status spi_check_limits(const sp_plan *p, sp_error *err);
+
 /* Tensors. `name` is copied. */
 sp_status spi_tensor_new(sp_builder *b, const char *name, int64_t elems, sp_lifetime lifetime, int *out);
 sp_status spi_tensor_fixed(sp_builder *b, const char *name, uint64_t at_elems, int64_t elems, int *out);

@@ -508,6 +508,7 @@ static sp_status make(sp_plan *p, sp_error *err)
 {
     sp_builder b;
     SP_TRY(check_fragments(p, err));
+    SP_TRY(spi_check_limits(p, err));
     sp_status st = builder_init(&b, p, err);
     if (st == SP_OK)
         st = make_passes(&b);

@@ -79,3 +79,30 @@ planned bptt 35
 at35=$bytes
 planned bptt 50
 [ "$at35" -gt "$at20" ] && [ $((bytes - at35)) -eq $((at35 - at20)) ] || fail "bptt: $at20, $at35, $bytes bytes at 20, 35, 50 steps"
+
+# Sizes that do not fit: 3 where the description itself cannot be counted, 4 where the device cannot hold it.
+plan_network() { # EXPECTED BATCH SIDE LAYERS...
+    expected=$1
+    printf '%s\n' "data: {name: synthetic, classes: 4, channels: 1, height: $3, width: $3, count: 4194304}" \
+        "batch: $2" "schedule: {time_steps: 2}" "network:" >"$work/size.yaml"
+    shift 3
+    for layer in "$@" "{type: flatten}" "{type: linear, out: 4}"; do echo "  - $layer" >>"$work/size.yaml"; done
+    run plan "$work/size.yaml"
+    expect_code "$expected"
+}
+wide="{type: conv, out: 16777216, kernel: 1, bias: false}"
+plan_network 3 4 1 "$wide" "{type: conv, out: 16777216, kernel: 4096, padding: 2048, stride: 4096, bias: false}"
+expect_err "layer 1: 1.weight has 16777216 x 16777216 x 4096 x 4096 numbers"
+plan_network 4 1048576 1 "{type: conv, out: 262144, kernel: 2, padding: 2048, bias: false}" \
+    "{type: conv, out: 4, kernel: 1, stride: 4096, bias: false}"
+expect_err '"0 output"'
+plan_network 4 512 4096 "{type: conv, out: 4, kernel: 3, stride: 4096}"
+expect_err "use a smaller batch"
+plan_network 4 4 1 "{type: linear, out: 16777216}" "{type: linear, out: 16777216}"
+expect_err "needs"
+
+# Batch norm over one value a channel has no deviation: refused for training, also as a share of a batch.
+plan_network 3 1 1 "{type: conv, out: 8, kernel: 1}" "{type: batch_norm}"
+expect_err "layer 1: batch norm needs more than one value per channel"
+plan_network 0 2 1 "{type: conv, out: 8, kernel: 1}" "{type: batch_norm}"
+plan_network 0 1 2 "{type: conv, out: 8, kernel: 1}" "{type: batch_norm}"

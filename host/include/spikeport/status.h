@@ -21,7 +21,7 @@ extern "C" {
     X(E_FAILED, -1, 1, "run-time failure")                                                                   \
     X(E_USAGE, -2, 2, "wrong use of the command line")                                                       \
     X(E_CONFIG, -3, 3, "recipe or network file is invalid")                                                  \
-    X(E_DEVICE, -4, 4, "no usable OpenCL device")                                                            \
+    X(E_DEVICE, -4, 4, "no usable OpenCL device, or too large for it")                                       \
     X(E_BUILD, -5, 5, "no kernel could be built or chosen")                                                  \
     X(E_NUMERIC, -6, 6, "a number is not finite")                                                            \
     X(E_DATA, -7, 7, "data missing or damaged")                                                              \

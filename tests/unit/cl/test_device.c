@@ -110,7 +110,7 @@ Test(device, buffers_are_counted_and_bounded)
     cr_assert_eq(dev->live_bytes, 1024u);
     cr_assert_eq(dev->peak_bytes, 5120u);
     cr_assert_eq(dev->n_allocs, 2u);
-    cr_assert_eq(sp_device_alloc(dev, UINT64_MAX, "the arena", &c, &err), SP_E_MEMORY);
+    cr_assert_eq(sp_device_alloc(dev, UINT64_MAX, "the arena", &c, &err), SP_E_DEVICE);
     cr_assert(strstr(err.text, "the arena") && strstr(err.text, "MiB"), "%s", err.text);
     cr_assert_eq(sp_device_alloc(dev, 0, "nothing", &c, &err), SP_E_FAILED);
     cr_assert_null(c);
@@ -126,7 +126,7 @@ Test(device, a_full_device_says_how_full_it_is)
     sp_error err = {0};
     cl_mem mem = NULL;
     dev->live_bytes = dev->info.global_bytes - 10;
-    cr_assert_eq(sp_device_alloc(dev, 64, "the history", &mem, &err), SP_E_MEMORY);
+    cr_assert_eq(sp_device_alloc(dev, 64, "the history", &mem, &err), SP_E_DEVICE);
     cr_assert(strstr(err.text, "the history") && strstr(err.text, "in use"), "%s", err.text);
     cr_assert_null(mem);
     sp_device_close(&dev);

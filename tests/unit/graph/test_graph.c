@@ -381,6 +381,32 @@ Test(graph, a_dropout_of_nothing_makes_no_node)
     sp_graph_destroy(&g);
 }
 
+Test(graph, sizes_that_cannot_be_counted_are_refused)
+{
+    static const struct {
+        const char *text;
+        int64_t c, h, w;
+        const char *message;
+    } cases[] = {{"layers:\n  - {type: conv, out: 16777216, kernel: 1}\n  - {type: conv, out: 16777216, "
+                  "kernel: 4096, "
+                  "padding: 2048}\n  - {type: flatten}\n  - {type: linear, out: 4}\n",
+                  1, 1, 1, "layer 1: 1.weight has 16777216 x 16777216 x 4096 x 4096 numbers"},
+                 {"layers:\n  - {type: flatten}\n  - {type: linear, out: 4}\n", INT32_MAX, INT32_MAX,
+                  INT32_MAX, "an input of 2147483647 x 2147483647 x 2147483647 numbers"},
+                 {"layers:\n  - {type: conv, out: 16777216, kernel: 1}\n  - {type: conv, out: 16777216, "
+                  "kernel: 1}\n"
+                  "  - {type: conv, out: 4096, kernel: 1, stride: 4096}\n  - {type: flatten}\n  - {type: "
+                  "linear, out: 4}\n",
+                  1, 4096, 4096, "layer 1: its multiply-accumulates"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        sp_graph *g = NULL;
+        cr_assert_eq(build(cases[i].text, cases[i].c, cases[i].h, cases[i].w, &g), SP_E_CONFIG, "%s",
+                     cases[i].text);
+        cr_assert(strstr(err.text, cases[i].message), "%s", err.text);
+        cr_assert_null(g);
+    }
+}
+
 Test(graph, every_allocation_may_fail)
 {
     sp_yaml_doc doc;
