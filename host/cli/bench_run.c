@@ -93,15 +93,6 @@ static sp_status save_input(const sp_cli_bench *b, const char *path, sp_error *e
     return sp_tensors_write(path, t, 2, NULL, NULL, 0, err);
 }
 
-static sp_status load_weights(sp_cli_bench *b, const char *path, sp_error *err)
-{
-    sp_checkpoint c;
-    SP_TRY(sp_checkpoint_open(path, &c, err));
-    sp_status st = sp_checkpoint_restore(&c, b->s, false, err);
-    sp_checkpoint_close(&c);
-    return st;
-}
-
 sp_status sp_cli_bench_open(sp_recipe *r, const sp_cli_bench_options *o, sp_cli_bench *b, sp_error *err)
 {
     sp_dataset_info info = {.count = 0};
@@ -123,7 +114,7 @@ sp_status sp_cli_bench_open(sp_recipe *r, const sp_cli_bench_options *o, sp_cli_
     if (o->save_input)
         SP_TRY_GOTO(save_input(b, o->save_input, err));
     if (o->checkpoint)
-        SP_TRY_GOTO(load_weights(b, o->checkpoint, err));
+        SP_TRY_GOTO(sp_weights_load(o->checkpoint, b->s, err));
 done:
     if (st != SP_OK)
         sp_cli_bench_close(b);

@@ -162,7 +162,11 @@ static sp_status load_batch(running *r, sp_error *err)
             for (int64_t p = 0; p < hw; p++)
                 r->images[(i * hw + p) * a->c + c] = chw[(i * a->c + c) * hw + p];
     for (int64_t i = 0; st == SP_OK && i < r->o.batch; i++)
-        r->labels[i] = (int32_t)labels[i];
+        if (labels[i] < 0 || labels[i] >= (double)r->graph->classes)
+            st = SP_FAIL(err, SP_E_DATA, "%s: \"target\": label %g of sample %lld is not from 0 to %lld",
+                         r->tensors.path, labels[i], (long long)i, (long long)r->graph->classes - 1);
+        else
+            r->labels[i] = (int32_t)labels[i];
     sp_free(chw);
     sp_free(labels);
     return st;
@@ -362,6 +366,7 @@ sp_status sp_verify_run(const char *json_path, sp_device *dev, sp_registry *reg,
         return SP_FAIL(err, SP_E_MEMORY, "out of memory for a reference case");
     SP_TRY_GOTO(sp_yaml_load(json_path, &r.doc, err));
     SP_TRY_GOTO(sp_tensors_read(tensors, &r.tensors, err));
+    SP_TRY_GOTO(sp_tensors_check_finite(&r.tensors, err));
     SP_TRY_GOTO(read_method(&r, err));
     SP_TRY_GOTO(read_loss(&r, err));
     SP_TRY_GOTO(read_graph(&r, err));

@@ -38,6 +38,10 @@ int64_t sp_tensor_elems(const sp_tensor *t);
 sp_status sp_tensor_to_f32(const sp_tensor *t, float *out, sp_error *err);
 sp_status sp_tensor_to_f64(const sp_tensor *t, double *out, sp_error *err);
 
+/* SP_E_NUMERIC where a number of a tensor is NaN or infinite, with its name and place. Types that cannot be
+ * converted are left to who reads them. */
+sp_status sp_tensors_check_finite(const sp_tensor_file *f, sp_error *err);
+
 /* Atomic: writes PATH.tmp.<pid> beside it, fsync, rename, fsync of the folder. On any failure (full disk,
  * permission) the old file is untouched and the temporary one removed. */
 sp_status sp_tensors_write(const char *path, const sp_tensor *items, size_t n, const char *const *meta_keys,

@@ -106,3 +106,19 @@ sp_status sp_tensor_to_f64(const sp_tensor *t, double *out, sp_error *err)
         out[i] = fn((const unsigned char *)t->data + i * step);
     return SP_OK;
 }
+
+sp_status sp_tensors_check_finite(const sp_tensor_file *f, sp_error *err)
+{
+    for (size_t k = 0; k < f->n; k++) {
+        const sp_tensor *t = &f->items[k];
+        size_t step = 0;
+        element_fn fn = find_element(t, &step);
+        for (size_t i = 0; fn && i < t->bytes / step; i++) {
+            double x = fn((const unsigned char *)t->data + i * step);
+            if (!isfinite(x))
+                return SP_FAIL(err, SP_E_NUMERIC, "%s: tensor \"%.80s\": element %zu is %s", f->path, t->name,
+                               i, isnan(x) ? "NaN" : "infinite");
+        }
+    }
+    return SP_OK;
+}

@@ -59,20 +59,24 @@ static bool is_statistic(const sp_plan *p, int value)
            p->tensors[value].fixed_at >= p->model->buffers_at;
 }
 
+static sp_status check_operand(search *s, const sp_step *step, int k, int t, sp_error *err)
+{
+    char who[200];
+    snprintf(who, sizeof who, "%s%s", step->node >= 0 ? "layer " : "", step->label);
+    return check_range(s, sp_plan_range(s->p, &step->operands[k], t),
+                       (uint64_t)sp_call_buffer_elems(&step->call, k) * 4,
+                       sp_call_buffer_is_half(&step->call, k), who, step->call.op->buffers[k].name, t, err);
+}
+
 static sp_status check_step(void *ctx, const sp_step *step, int t, bool *go_on, sp_error *err)
 {
     search *s = ctx;
-    char who[200];
-    snprintf(who, sizeof who, "%s%s", step->node >= 0 ? "layer " : "", step->label);
     for (int k = 0; k < SP_OP_MAX_BUFFERS && !s->found; k++) {
         int v = step->operands[k].tensor;
         if (v < 0 || step->call.op->buffers[k].access == SP_IN || step->call.op->buffers[k].type != SP_F32 ||
             sp_call_buffer_is_bits(&step->call, k) || is_statistic(s->p, v))
             continue;
-        SP_TRY(check_range(s, sp_plan_range(s->p, &step->operands[k], t),
-                           (uint64_t)sp_call_buffer_elems(&step->call, k) * 4,
-                           sp_call_buffer_is_half(&step->call, k), who, step->call.op->buffers[k].name, t,
-                           err));
+        SP_TRY(check_operand(s, step, k, t, err));
     }
     *go_on = !s->found;
     return SP_OK;
@@ -129,4 +133,20 @@ done:
     sp_device_finish(p->dev, NULL); /* the upload reads the batch, which the caller may free now */
     sp_free(s.host);
     return st;
+}
+
+sp_status sp_exec_check_potentials(sp_plan *p, sp_error *err)
+{
+    char where[320];
+    search s = {.p = p, .where = where, .where_size = sizeof where, .host = sp_alloc(largest_bytes(p))};
+    const sp_segment *forward = &p->segments[SP_SEGMENT_FORWARD];
+    sp_status st = s.host ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory for the potentials");
+    for (int i = 0; st == SP_OK && !s.found && i < forward->n; i++) {
+        const sp_step *step = &forward->steps[i];
+        int u = sp_op_buffer_index(step->call.op, "u");
+        if (u >= 0 && step->call.op->buffers[u].access != SP_IN)
+            st = check_operand(&s, step, u, (int)p->o.time_steps - 1, err);
+    }
+    sp_free(s.host);
+    return st == SP_OK && s.found ? SP_FAIL(err, SP_E_NUMERIC, "%s", where) : st;
 }

@@ -42,6 +42,10 @@ sp_status sp_exec_clear_spikes(sp_plan *p, sp_error *err);
 sp_status sp_exec_find_nonfinite(sp_plan *p, const sp_exec_batch *batch, char *where, size_t where_size,
                                  sp_error *err);
 
+/* Waits. SP_E_NUMERIC where a potential of the last mini-batch's last time step is not finite: it reaches no
+ * threshold, so the layer would only be silent, and the loss finite. */
+sp_status sp_exec_check_potentials(sp_plan *p, sp_error *err);
+
 /* What a neuron layer did at one time step: potentials before the reset and spikes, sample after sample. */
 typedef struct sp_exec_seen {
     int node, t;

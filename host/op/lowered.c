@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "base/size.h"
+
 int64_t sp_lowered_images(int64_t images, int64_t patch_elems)
 {
     int64_t n = (INT64_C(64) << 20) / (patch_elems > 0 ? 4 * patch_elems : 1);
@@ -43,9 +45,11 @@ size_t sp_op_lowered(const sp_op_call *call, sp_lowered_part out[SP_LOWERED_MAX_
     size_t n = 0;
     if (!forward && !input && !weight)
         return 0;
-    int64_t images = sp_call_int(call, "N"), rows = sp_call_int(call, "HO") * sp_call_int(call, "WO");
-    int64_t o = sp_call_int(call, "O"),
-            k = sp_call_int(call, "KH") * sp_call_int(call, "KW") * sp_call_int(call, "C");
+    int64_t images = sp_call_int(call, "N"), o = sp_call_int(call, "O"), rows, k, bytes;
+    if (!SP_SIZE_MUL(&rows, sp_call_int(call, "HO"), sp_call_int(call, "WO")) ||
+        !SP_SIZE_MUL(&k, sp_call_int(call, "KH"), sp_call_int(call, "KW"), sp_call_int(call, "C")) ||
+        !SP_SIZE_MUL(&bytes, images, rows, k, 4))
+        return 0;
     int64_t chunk = sp_lowered_images(images, rows * k), rest = images % chunk;
     bool bias = forward && sp_call_flag(call, "BIAS");
     if (bias) {

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/expr.h"
+#include "base/size.h"
 #include "op/references.h"
 
 #define BUFFERS(...)                                                                                         \
@@ -244,9 +245,10 @@ int64_t sp_call_buffer_elems(const sp_op_call *c, int i)
     int64_t rows = sp_call_buffer_rows(c, i), cols = sp_call_buffer_cols(c, i);
     if (sp_call_buffer_is_bits(c, i))
         cols = cols / 32 + (cols % 32 != 0);
-    if (rows > 0 && cols > INT64_MAX / rows)
+    int64_t elems;
+    if (!SP_SIZE_MUL(&elems, rows, cols))
         return INT64_MAX;
-    return sp_call_buffer_is_half(c, i) ? rows * cols / 2 + rows * cols % 2 : rows * cols;
+    return sp_call_buffer_is_half(c, i) ? elems / 2 + elems % 2 : elems;
 }
 
 double sp_call_bytes(const sp_op_call *call)

@@ -86,11 +86,7 @@ sp_status sp_run_evaluate(sp_run *run, double *loss, double *accuracy, sp_error 
 
 sp_status sp_run_load(sp_run *run, const char *checkpoint, sp_error *err)
 {
-    sp_checkpoint c;
-    SP_TRY(sp_checkpoint_open(checkpoint, &c, err));
-    sp_status st = sp_checkpoint_restore(&c, run->session, false, err);
-    sp_checkpoint_close(&c);
-    return st;
+    return sp_weights_load(checkpoint, run->session, err);
 }
 
 void sp_run_close(sp_run **prun)

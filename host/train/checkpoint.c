@@ -67,24 +67,6 @@ static char *list_mass(const sp_session *s)
     return t.s;
 }
 
-static sp_status restore_mass(const sp_checkpoint *c, sp_session *s, sp_error *err)
-{
-    const char *at = sp_tensors_meta(&c->file, "step_mass");
-    for (int64_t i = 0; s->step_mass && i < s->recipe.time_steps; i++) {
-        char *end = NULL;
-        double x = at ? strtod(at, &end) : -1;
-        if (!at || end == at || !(x >= 0 && x <= 1))
-            return SP_FAIL(err, SP_E_DATA,
-                           "%s: \"step_mass\" in its metadata, which backprop_steps: adaptive continues "
-                           "from, is "
-                           "missing or not one number for each of %" PRId64 " time steps",
-                           c->file.path, s->recipe.time_steps);
-        s->step_mass[i] = x;
-        at = end;
-    }
-    return SP_OK;
-}
-
 static void fill_metadata(metadata *m, sp_session *s, const sp_progress *p)
 {
     sp_text recipe = {0};
@@ -190,56 +172,71 @@ sp_status sp_checkpoint_save(const char *path, sp_session *s, const sp_progress 
     return st;
 }
 
-static sp_status meta_int(const sp_tensor_file *f, const char *key, int64_t *out, sp_error *err)
+/* Counts that training goes on from; the largest stay countable when they grow. */
+static sp_status meta_int(const sp_tensor_file *f, const char *key, int64_t most, int64_t *out, sp_error *err)
 {
     const char *s = sp_tensors_meta(f, key);
     char *end = NULL;
-    *out = s ? strtoll(s, &end, 10) : -1;
-    if (!s || !end || *end || *out < 0)
-        return SP_FAIL(err, SP_E_DATA, "%s: \"%s\" in its metadata is missing or not a number", f->path, key);
+    *out = s ? strtoll(s, &end, 10) : -1; /* saturates, which is above `most` */
+    if (!s || end == s || *end || *out < 0 || *out > most)
+        return SP_FAIL(err, SP_E_DATA,
+                       "%s: \"%s\" in its metadata is %s, but it must be a whole number from 0 to %" PRId64,
+                       f->path, key, s ? s : "missing", most);
     return SP_OK;
 }
 
-static double meta_double(const sp_tensor_file *f, const char *key)
+static sp_status meta_double(const sp_tensor_file *f, const char *key, double most, double *out,
+                             sp_error *err)
 {
     const char *s = sp_tensors_meta(f, key);
-    return s ? strtod(s, NULL) : 0.0;
+    char *end = NULL;
+    *out = s ? strtod(s, &end) : -1;
+    if (!s || end == s || *end || !(*out >= 0 && *out <= most))
+        return SP_FAIL(err, SP_E_DATA,
+                       "%s: \"%s\" in its metadata is %s, but it must be a number from 0 to %g", f->path, key,
+                       s ? s : "missing", most);
+    return SP_OK;
+}
+
+static sp_status read_progress(const sp_tensor_file *f, sp_progress *p, sp_error *err)
+{
+    const int64_t most = (int64_t)1 << 53; /* what JSON keeps exactly */
+    SP_TRY(meta_int(f, "epoch", INT32_MAX, &p->epoch, err));
+    SP_TRY(meta_int(f, "batch", INT32_MAX, &p->batch, err));
+    SP_TRY(meta_int(f, "iteration", INT32_MAX, &p->iteration, err));
+    SP_TRY(meta_int(f, "seen", most, &p->seen, err));
+    SP_TRY(meta_int(f, "correct", p->seen, &p->correct, err));
+    SP_TRY(meta_double(f, "loss_sum", 1e300, &p->loss_sum, err));
+    SP_TRY(meta_double(f, "best_accuracy", 1, &p->best_accuracy, err));
+    return meta_double(f, "train_seconds", 1e12, &p->train_seconds, err);
+}
+
+sp_status sp_weights_open(const char *path, sp_checkpoint *out, sp_error *err)
+{
+    *out = (sp_checkpoint){0};
+    char *file = sp_path_is_folder(path) ? sp_format("%s/checkpoint.safetensors", path) : sp_strdup(path);
+    sp_status st = file ? sp_tensors_read(file, &out->file, err) : SP_FAIL(err, SP_E_MEMORY, "out of memory");
+    sp_free(file);
+    if (st == SP_OK)
+        st = sp_tensors_check_finite(&out->file, err);
+    if (st != SP_OK)
+        sp_checkpoint_close(out);
+    return st;
 }
 
 sp_status sp_checkpoint_open(const char *path, sp_checkpoint *out, sp_error *err)
 {
-    *out = (sp_checkpoint){0};
-    if (sp_path_is_folder(path)) {
-        char *file = sp_format("%s/checkpoint.safetensors", path);
-        sp_status s =
-            file ? sp_tensors_read(file, &out->file, err) : SP_FAIL(err, SP_E_MEMORY, "out of memory");
-        sp_free(file);
-        SP_TRY(s);
-    } else {
-        SP_TRY(sp_tensors_read(path, &out->file, err));
-    }
+    SP_TRY(sp_weights_open(path, out, err));
     const char *format = sp_tensors_meta(&out->file, "format");
-    sp_progress *p = &out->progress;
-    sp_status s = SP_OK;
+    sp_status st = SP_OK;
     if (!format || strcmp(format, FORMAT) != 0)
-        s = SP_FAIL(err, SP_E_DATA, "%s: not a checkpoint of this program (format is %s, expected %s)",
-                    out->file.path, format ? format : "not given", FORMAT);
-    const struct {
-        const char *key;
-        int64_t *to;
-    } ints[] = {{"epoch", &p->epoch},
-                {"batch", &p->batch},
-                {"iteration", &p->iteration},
-                {"correct", &p->correct},
-                {"seen", &p->seen}};
-    for (size_t i = 0; i < sizeof ints / sizeof *ints && s == SP_OK; i++)
-        s = meta_int(&out->file, ints[i].key, ints[i].to, err);
-    p->loss_sum = meta_double(&out->file, "loss_sum");
-    p->best_accuracy = meta_double(&out->file, "best_accuracy");
-    p->train_seconds = meta_double(&out->file, "train_seconds");
-    if (s != SP_OK)
+        st = SP_FAIL(err, SP_E_DATA, "%s: not a checkpoint of this program (format is %s, expected %s)",
+                     out->file.path, format ? format : "not given", FORMAT);
+    if (st == SP_OK)
+        st = read_progress(&out->file, &out->progress, err);
+    if (st != SP_OK)
         sp_checkpoint_close(out);
-    return s;
+    return st;
 }
 
 void sp_checkpoint_close(sp_checkpoint *c)
@@ -288,65 +285,4 @@ sp_status sp_checkpoint_recipe(const sp_checkpoint *c, const char *const *sets, 
     SP_TRY(sp_recipe_parse(c->file.path, text, strlen(text), sets, n_sets, out, err));
     drop_plugins(out, c->file.path);
     return SP_OK;
-}
-
-static void add_shape(sp_text *t, const int64_t *shape, int n)
-{
-    for (int i = 0; i < n; i++)
-        sp_text_add(t, "%s%" PRId64, i ? "x" : "", shape[i]);
-    sp_text_add(t, "%s", n ? "" : "one number");
-}
-
-static sp_status shape_differs(const sp_checkpoint *c, const sp_tensor *t, const sp_param *p, sp_error *err)
-{
-    sp_text text = {0};
-    sp_text_add(&text, "\"%s\" is ", t->name);
-    add_shape(&text, t->shape, t->n_dims);
-    sp_text_add(&text, ", the network's is ");
-    add_shape(&text, p->shape, p->n_dims);
-    sp_status st = SP_FAIL(err, SP_E_DATA,
-                           "%s: tensor %s; was it made for another network or another number of classes?",
-                           c->file.path, text.s ? text.s : t->name);
-    sp_text_free(&text);
-    return st;
-}
-
-static sp_status restore_one(const sp_checkpoint *c, sp_session *s, const sp_param *p, sp_model_range range,
-                             const char *prefix, float *x, sp_error *err)
-{
-    char name[160];
-    snprintf(name, sizeof name, "%s%s", prefix, p->name);
-    const sp_tensor *t = sp_tensors_find(&c->file, name);
-    if (!t)
-        return SP_FAIL(err, SP_E_DATA, "%s: tensor \"%s\" is missing; was it made for another network?",
-                       c->file.path, name);
-    bool same = t->n_dims == p->n_dims;
-    for (int i = 0; same && i < p->n_dims; i++)
-        same = t->shape[i] == p->shape[i];
-    if (!same || sp_tensor_elems(t) != p->elems)
-        return shape_differs(c, t, p, err);
-    SP_TRY(sp_tensor_to_f32(t, x, err));
-    return sp_model_write(s->model, p, range, x, err);
-}
-
-sp_status sp_checkpoint_restore(const sp_checkpoint *c, sp_session *s, bool optimizer, sp_error *err)
-{
-    int64_t most = 1;
-    for (int i = 0; i < s->graph->n_params; i++)
-        most = s->graph->params[i].elems > most ? s->graph->params[i].elems : most;
-    if (optimizer)
-        SP_TRY(restore_mass(c, s, err));
-    float *x = sp_alloc_array((size_t)most, sizeof *x);
-    sp_status st = x ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory while restoring a checkpoint");
-    for (int i = 0; i < s->graph->n_params && st == SP_OK; i++) {
-        const sp_param *p = &s->graph->params[i];
-        SP_TRY_GOTO(restore_one(c, s, p, SP_RANGE_WEIGHTS, "", x, err));
-        if (optimizer && p->trainable)
-            SP_TRY_GOTO(restore_one(c, s, p, SP_RANGE_MOMENT1, "optimizer.m.", x, err));
-        if (optimizer && p->trainable && s->model->adamw)
-            SP_TRY_GOTO(restore_one(c, s, p, SP_RANGE_MOMENT2, "optimizer.v.", x, err));
-    }
-done:
-    sp_free(x);
-    return st;
 }

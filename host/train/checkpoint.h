@@ -29,6 +29,11 @@ sp_status sp_checkpoint_open(const char *path, sp_checkpoint *out, sp_error *err
 void sp_checkpoint_close(sp_checkpoint *c);
 sp_status sp_checkpoint_recipe(const sp_checkpoint *c, const char *const *sets, size_t n_sets, sp_recipe *out,
                                sp_error *err);
+/* Any safetensors file (or a run's folder) without a look at its metadata; numbers that are not finite are
+ * SP_E_NUMERIC. sp_weights_load copies its weights into a session: all of the network's, and nothing else but
+ * optimizer state and PyTorch's num_batches_tracked, which are left out. */
+sp_status sp_weights_open(const char *path, sp_checkpoint *out, sp_error *err);
+sp_status sp_weights_load(const char *path, sp_session *s, sp_error *err);
 /* Copies the tensors into a session; optimizer state too when asked. Names and shapes must fit exactly. */
 sp_status sp_checkpoint_restore(const sp_checkpoint *c, sp_session *s, bool optimizer, sp_error *err);
 

@@ -48,6 +48,7 @@ static sp_status run_batches(sp_session *s, sp_loader *l, const volatile int *st
         sp_exec_batch e = {.images = b->images, .labels = b->labels};
         SP_TRY(sp_exec_run(s->eval, &e, err));
         SP_TRY(sp_exec_results(s->eval, loss, correct, err));
+        SP_TRY(sp_exec_check_potentials(s->eval, err));
         for (size_t i = 0; i < b->n_valid; i++) {
             loss_sum += (double)loss[i];
             hits += correct[i];

@@ -251,11 +251,7 @@ static sp_status write_recipe(trainer *t, sp_error *err)
 /* The weights of another run; optimizer and epochs start anew. */
 static sp_status load_weights(trainer *t, const char *path, sp_error *err)
 {
-    sp_checkpoint c;
-    sp_status st = sp_checkpoint_open(path, &c, err);
-    if (st == SP_OK)
-        st = sp_checkpoint_restore(&c, t->s, false, err);
-    sp_checkpoint_close(&c);
+    sp_status st = sp_weights_load(path, t->s, err);
     return st == SP_OK ? SP_OK : sp_error_prefix(err, st, "init_from: ");
 }
 

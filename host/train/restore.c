@@ -1,0 +1,153 @@
+/* Tensors of a file into a session: a checkpoint that training goes on from, or the weights of any
+ * safetensors file, such as a state_dict of PyTorch, whose names and shapes are those of the network. */
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "base/suggest.h"
+#include "train/checkpoint.h"
+
+static sp_status restore_mass(const sp_checkpoint *c, sp_session *s, sp_error *err)
+{
+    const char *at = sp_tensors_meta(&c->file, "step_mass");
+    for (int64_t i = 0; s->step_mass && i < s->recipe.time_steps; i++) {
+        char *end = NULL;
+        double x = at ? strtod(at, &end) : -1;
+        if (!at || end == at || !(x >= 0 && x <= 1))
+            return SP_FAIL(err, SP_E_DATA,
+                           "%s: \"step_mass\" in its metadata, which backprop_steps: adaptive continues "
+                           "from, is "
+                           "missing or not one number for each of %" PRId64 " time steps",
+                           c->file.path, s->recipe.time_steps);
+        s->step_mass[i] = x;
+        at = end;
+    }
+    return SP_OK;
+}
+
+static void add_shape(sp_text *t, const int64_t *shape, int n)
+{
+    for (int i = 0; i < n; i++)
+        sp_text_add(t, "%s%" PRId64, i ? "x" : "", shape[i]);
+    sp_text_add(t, "%s", n ? "" : "one number");
+}
+
+static sp_status shape_differs(const sp_checkpoint *c, const sp_tensor *t, const sp_param *p, sp_error *err)
+{
+    sp_text text = {0};
+    sp_text_add(&text, "\"%s\" is ", t->name);
+    add_shape(&text, t->shape, t->n_dims);
+    sp_text_add(&text, ", the network's is ");
+    add_shape(&text, p->shape, p->n_dims);
+    sp_status st = SP_FAIL(err, SP_E_DATA,
+                           "%s: tensor %s; was it made for another network or another number of classes?",
+                           c->file.path, text.s ? text.s : t->name);
+    sp_text_free(&text);
+    return st;
+}
+
+static const char *nearest(const char *name, const char *const *names, size_t n)
+{
+    const char *near = names ? sp_suggest(name, names, n) : NULL;
+    return near ? near : "";
+}
+
+static sp_status missing(const sp_checkpoint *c, const char *name, sp_error *err)
+{
+    const char **names = sp_alloc_array(c->file.n + 1, sizeof *names);
+    for (size_t i = 0; names && i < c->file.n; i++)
+        names[i] = c->file.items[i].name;
+    const char *near = nearest(name, names, c->file.n);
+    sp_status st = SP_FAIL(err, SP_E_DATA,
+                           "%s: tensor \"%s\" of the network is missing%s%s%s; was it made for another "
+                           "network?",
+                           c->file.path, name, *near ? "; the nearest name in the file is \"" : "", near,
+                           *near ? "\"" : "");
+    sp_free(names);
+    return st;
+}
+
+static bool is_ignored(const char *name)
+{
+    const char *dot = strrchr(name, '.');
+    return strncmp(name, "optimizer.", 10) == 0 || strcmp(dot ? dot + 1 : name, "num_batches_tracked") == 0;
+}
+
+/* A tensor that the network has no parameter for means that the file was made for another one. */
+static sp_status check_extra(const sp_checkpoint *c, const sp_graph *g, sp_error *err)
+{
+    const char **names = sp_alloc_array((size_t)g->n_params + 1, sizeof *names);
+    sp_status st = names ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory while reading weights");
+    for (int i = 0; names && i < g->n_params; i++)
+        names[i] = g->params[i].name;
+    for (size_t i = 0; st == SP_OK && i < c->file.n; i++) {
+        const char *name = c->file.items[i].name;
+        if (is_ignored(name) || sp_graph_param(g, name))
+            continue;
+        const char *near = nearest(name, names, (size_t)g->n_params);
+        st = SP_FAIL(err, SP_E_DATA,
+                     "%s: the network has no parameter \"%s\"%s%s%s; was the file made for another network?",
+                     c->file.path, name, *near ? "; its nearest name is \"" : "", near, *near ? "\"" : "");
+    }
+    sp_free(names);
+    return st;
+}
+
+static sp_status restore_one(const sp_checkpoint *c, sp_session *s, const sp_param *p, sp_model_range range,
+                             const char *prefix, float *x, sp_error *err)
+{
+    char name[160];
+    snprintf(name, sizeof name, "%s%s", prefix, p->name);
+    const sp_tensor *t = sp_tensors_find(&c->file, name);
+    if (!t)
+        return missing(c, name, err);
+    bool same = t->n_dims == p->n_dims;
+    for (int i = 0; same && i < p->n_dims; i++)
+        same = t->shape[i] == p->shape[i];
+    if (!same || sp_tensor_elems(t) != p->elems)
+        return shape_differs(c, t, p, err);
+    SP_TRY(sp_tensor_to_f32(t, x, err));
+    for (int64_t i = 0; i < p->elems; i++)
+        if (!isfinite(x[i])) /* finite as float64 */
+            return SP_FAIL(err, SP_E_NUMERIC,
+                           "%s: tensor \"%s\": element %" PRId64 " is too large for float32", c->file.path,
+                           name, i);
+    return sp_model_write(s->model, p, range, x, err);
+}
+
+sp_status sp_checkpoint_restore(const sp_checkpoint *c, sp_session *s, bool optimizer, sp_error *err)
+{
+    int64_t most = 1;
+    for (int i = 0; i < s->graph->n_params; i++)
+        most = s->graph->params[i].elems > most ? s->graph->params[i].elems : most;
+    if (optimizer)
+        SP_TRY(restore_mass(c, s, err));
+    float *x = sp_alloc_array((size_t)most, sizeof *x);
+    sp_status st = x ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory while restoring a checkpoint");
+    for (int i = 0; i < s->graph->n_params && st == SP_OK; i++) {
+        const sp_param *p = &s->graph->params[i];
+        SP_TRY_GOTO(restore_one(c, s, p, SP_RANGE_WEIGHTS, "", x, err));
+        if (optimizer && p->trainable)
+            SP_TRY_GOTO(restore_one(c, s, p, SP_RANGE_MOMENT1, "optimizer.m.", x, err));
+        if (optimizer && p->trainable && s->model->adamw)
+            SP_TRY_GOTO(restore_one(c, s, p, SP_RANGE_MOMENT2, "optimizer.v.", x, err));
+    }
+done:
+    sp_free(x);
+    return st;
+}
+
+sp_status sp_weights_load(const char *path, sp_session *s, sp_error *err)
+{
+    sp_checkpoint c;
+    SP_TRY(sp_weights_open(path, &c, err));
+    sp_status st = sp_checkpoint_restore(&c, s, false, err);
+    if (st == SP_OK)
+        st = check_extra(&c, s->graph, err);
+    sp_checkpoint_close(&c);
+    return st;
+}
