@@ -97,7 +97,7 @@ spoil() { # a fresh copy in $bad
 
 # Stale: another shape, another plan, another source.
 refused 5 "has no program for" --programs "$bin" -s batch=16
-expect_err "M="
+expect_err "N=16"
 refused 5 "manifest.json is stale: the plan (hash" --programs "$bin" -s schedule.method=sltt-k -s schedule.backprop_steps=2
 spoil
 sed 's/"hash": "\(.\{15\}\)[0-9a-f]"/"hash": "\1_"/' "$bin/manifest.json" >"$bad/manifest.json"
