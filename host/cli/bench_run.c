@@ -204,7 +204,7 @@ sp_status sp_cli_bench_run(sp_cli_bench *b, const sp_cli_bench_options *o, sp_er
     if (o->trace)
         SP_TRY(sp_trace_write(o->trace, NULL, err));
     sp_trace_stop();
-    sp_session_rates(b->s, b->spikes, b->n * b->s->recipe.batch, b->rates);
+    SP_TRY(sp_session_rates(b->s, b->spikes, b->n * b->s->recipe.batch, b->rates, err));
     count_work(b);
     sp_sort(b->ms, (size_t)b->n);
     b->median_ms = sp_quantile(b->ms, (size_t)b->n, 0.5);

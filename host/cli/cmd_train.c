@@ -9,12 +9,14 @@
 #include "cli/bench.h"
 #include "cli/progress.h"
 #include "cli/session_options.h"
+#include "train/run_folder.h"
 
 typedef struct train_options {
     sp_cli_session session;
     int64_t sub_devices;
     const char *out, *resume, *trace;
-    bool json, print_recipe;
+    bool json, print_recipe, overwrite;
+    int lock;
     int64_t max_iterations;
     const volatile int *stop;
 } train_options;
@@ -37,6 +39,8 @@ static sp_status run(const team *m, const train_options *o, const sp_checkpoint 
     sp_dataset *train = NULL, *test = NULL;
     sp_progress_line line = sp_progress_line_make(o->json);
     sp_train_options t = {.out = o->out,
+                          .overwrite = o->overwrite,
+                          .lock = o->lock,
                           .resume = resume,
                           .stop = o->stop,
                           .report = sp_progress_report,
@@ -177,6 +181,8 @@ static int train(const char *recipe_path, train_options *o)
         sp_checkpoint_close(&c);
         return st == SP_OK ? 0 : sp_cli_fail("train", &err);
     }
+    if (st == SP_OK) /* before kernels are built */
+        st = sp_run_folder_open(o->out, o->resume ? c.file.path : NULL, o->overwrite, &o->lock, &err);
     if (st == SP_OK)
         st = open_team(recipe_path, o, &c, &t, &err);
     if (st == SP_OK) {
@@ -201,10 +207,13 @@ static int train(const char *recipe_path, train_options *o)
     }
     close_team(&t);
     sp_checkpoint_close(&c);
+    if (o->lock > 0)
+        sp_run_folder_close(o->out, o->lock);
     return st == SP_OK ? 0 : sp_cli_fail("train", &err);
 }
 
-/* Without --out: beside the checkpoint when resuming, else runs/<recipe file without extension>. */
+/* Without --out: beside the checkpoint when resuming, else runs/<recipe file without extension>, with a
+ * number where a run lies there. */
 static const char *default_out(const train_options *o, const char *recipe, char *buffer, size_t size)
 {
     if (o->resume) {
@@ -215,7 +224,10 @@ static const char *default_out(const train_options *o, const char *recipe, char 
         return buffer;
     }
     const char *slash = strrchr(recipe, '/'), *name = slash ? slash + 1 : recipe, *dot = strrchr(name, '.');
-    snprintf(buffer, size, "runs/%.*s", dot ? (int)(dot - name) : (int)strlen(name), name);
+    const int n = dot ? (int)(dot - name) : (int)strlen(name);
+    snprintf(buffer, size, "runs/%.*s", n, name);
+    for (int k = 2; !o->overwrite && sp_run_folder_taken(buffer); k++)
+        snprintf(buffer, size, "runs/%.*s-%d", n, name, k);
     return buffer;
 }
 
@@ -224,7 +236,10 @@ int sp_cmd_train(int argc, char **argv)
     train_options o = {.out = NULL};
     sp_arg_list rest = {.n = 0};
     const sp_arg args[] = {
-        {"out", 'o', SP_ARG_TEXT, &o.out, "DIR", "folder of the run (default runs/<recipe>)", 0, 0},
+        {"out", 'o', SP_ARG_TEXT, &o.out, "DIR",
+         "folder of the run (default runs/<recipe>, or runs/<recipe>-2 and so on)", 0, 0},
+        {"overwrite", 0, SP_ARG_FLAG, &o.overwrite, NULL,
+         "where another run lies in the folder, rename its files to NAME.old", 0, 0},
         {"resume", 'r', SP_ARG_TEXT, &o.resume, "PATH",
          "continue the run of a checkpoint or folder, bit for bit", 0, 0},
         SP_CLI_SET_ARG(o.session),
@@ -262,6 +277,8 @@ int sp_cmd_train(int argc, char **argv)
                                           "its recipe (change it "
                                           "with --set)"
                                         : "name a recipe, or --resume a run");
+    if (o.resume && o.overwrite && !o.out)
+        return sp_args_wrong(&a, "--overwrite starts a run anew; --resume continues one");
     if (!o.out)
         o.out = default_out(&o, rest.n ? rest.items[0] : NULL, buffer, sizeof buffer);
     return train(rest.n ? rest.items[0] : NULL, &o);

@@ -94,7 +94,7 @@ static sp_status fill_sample(const sp_loader *l, const task *t, sp_batch *b, siz
 
 /* Past the last sample of the epoch: sample 0 of the batch again, so that the network sees ordinary numbers.
  */
-static void pad(const sp_loader *l, sp_batch *b)
+void sp_loader_pad(const sp_loader *l, sp_batch *b)
 {
     size_t n = l->frame_items, batch = l->opt.batch;
     for (size_t k = b->n_valid; k < batch; k++) {
@@ -165,7 +165,7 @@ static void finish_task(sp_loader *l, const task *t)
     size_t n = t->to - t->from;
     if (s->done + n == s->batch.n_valid && s->batch.n_valid < l->opt.batch) {
         pthread_mutex_unlock(&l->lock);
-        pad(l, &s->batch);
+        sp_loader_pad(l, &s->batch);
         pthread_mutex_lock(&l->lock);
     }
     s->done += n;

@@ -36,6 +36,8 @@ sp_status sp_loader_start(sp_loader *l, uint64_t epoch, size_t first, sp_error *
 /* Next batch, waiting for the threads; *out = NULL after the last. An error of a sample ends the epoch here.
  * [hot] */
 sp_status sp_loader_next(sp_loader *l, const sp_batch **out, sp_error *err);
+/* Fills the batch behind its valid samples with copies of sample 0. */
+void sp_loader_pad(const sp_loader *l, sp_batch *b);
 void sp_loader_release(sp_loader *l, const sp_batch *b); /* give it back for reuse; in the order of next() */
 double sp_loader_wait_seconds(const sp_loader *l); /* time next() has waited: 0 means the loader keeps up */
 

@@ -70,7 +70,8 @@ static sp_status run_bare(overhead *h, double *rate, sp_error *err)
 /* Up to max_iterations, then the checkpoint of an interrupted run is written: it is within the time. */
 static sp_status run_training(overhead *h, double *rate, sp_error *err)
 {
-    sp_train_options o = {.out = h->folder, .report = on_event, .ctx = h, .max_iterations = h->n};
+    sp_train_options o = {
+        .out = h->folder, .overwrite = true, .report = on_event, .ctx = h, .max_iterations = h->n};
     sp_error why = {0};
     sp_status st = sp_train(h->b.s, h->train, h->test, &o, &why);
     *rate = samples_per_second(h);

@@ -262,6 +262,7 @@ static sp_status train_seed(sp_reproduce *p, sp_reproduce_row *r, int64_t seed, 
     SP_TRY_GOTO(sp_session_dataset(&s->recipe, false, &test, err));
     sp_cli_say("%s, seed %lld%s\n", r->key, (long long)seed, resumes ? ", from its checkpoint" : "");
     sp_train_options t = {.out = folder,
+                          .overwrite = true, /* a run that was killed before its first checkpoint */
                           .resume = resumes ? &c : NULL,
                           .stop = p->stop,
                           .report = sp_progress_report,

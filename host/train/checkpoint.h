@@ -14,7 +14,8 @@ typedef struct sp_progress {
     double loss_sum;      /* over the samples of this epoch so far */
     int64_t correct, seen;
     double best_accuracy;
-    double train_seconds; /* spent in training, all runs of it together */
+    double train_seconds;  /* spent in training, all runs of it together */
+    const char *open_line; /* sums of the metrics line that is not written yet; NULL: none */
 } sp_progress;
 
 sp_status sp_checkpoint_save(const char *path, sp_session *s, const sp_progress *p, sp_error *err);

@@ -17,14 +17,36 @@ static int64_t largest(const float *outputs, int64_t n)
     return best;
 }
 
+/* Allocates *out, also where reading fails. */
+static sp_status read_outputs(sp_plan *p, float **out, sp_error *err)
+{
+    size_t bytes = p->tensors[p->logits_sum].bytes;
+    *out = sp_alloc(bytes);
+    return *out ? sp_device_read(p->dev, sp_plan_tensor_range(p, p->logits_sum, 0), *out, bytes, err)
+                : SP_FAIL(err, SP_E_MEMORY, "out of memory for the outputs");
+}
+
+sp_status sp_session_check_computes(sp_session *s, sp_error *err)
+{
+    size_t n = s->train->tensors[s->train->logits_sum].bytes / sizeof(float), i = 0;
+    float *outputs;
+    sp_status st = read_outputs(s->train, &outputs, err);
+    while (st == SP_OK && i < n && outputs[i] == 0)
+        i++;
+    sp_free(outputs);
+    return st != SP_OK || i < n ? st
+                                : SP_FAIL(err, SP_E_FAILED,
+                                          "the loss and all outputs are exactly 0: the device %s computes "
+                                          "nothing; `spikeport "
+                                          "verify` tests it",
+                                          s->dev->info.name);
+}
+
 static sp_status count_classes(sp_session *s, const sp_batch *b, uint64_t *confusion, sp_error *err)
 {
-    sp_plan *p = s->eval;
     int64_t n = s->graph->classes;
-    float *outputs = sp_alloc(p->tensors[p->logits_sum].bytes);
-    sp_status st = outputs ? sp_device_read(s->dev, sp_plan_tensor_range(p, p->logits_sum, 0), outputs,
-                                            p->tensors[p->logits_sum].bytes, err)
-                           : SP_FAIL(err, SP_E_MEMORY, "out of memory for the outputs");
+    float *outputs;
+    sp_status st = read_outputs(s->eval, &outputs, err);
     for (size_t i = 0; st == SP_OK && i < b->n_valid; i++) {
         int64_t best = largest(outputs + (int64_t)i * n, n);
         if (best >= 0 && b->labels[i] >= 0 && b->labels[i] < n)
@@ -34,8 +56,30 @@ static sp_status count_classes(sp_session *s, const sp_batch *b, uint64_t *confu
     return st;
 }
 
+/* Padding repeats sample 0 of the batch. A mini-batch of nothing but it tells what to take off. */
+static sp_status drop_padding(sp_session *s, const sp_loader *l, const sp_batch *b, uint64_t *spikes,
+                              sp_error *err)
+{
+    uint64_t batch = (uint64_t)s->recipe.eval_batch, padding = batch - b->n_valid;
+    uint64_t *copies = sp_alloc_array((size_t)s->graph->n_nodes, sizeof *copies);
+    sp_batch one = *b;
+    one.n_valid = 1;
+    sp_loader_pad(l, &one);
+    sp_exec_batch e = {.images = one.images, .labels = one.labels};
+    sp_status st = copies ? sp_exec_spikes(s->eval, spikes, err)
+                          : SP_FAIL(err, SP_E_MEMORY, "out of memory for evaluation");
+    if (st == SP_OK)
+        st = sp_exec_run(s->eval, &e, err);
+    if (st == SP_OK)
+        st = sp_exec_spikes(s->eval, copies, err);
+    for (int i = 0; st == SP_OK && i < s->graph->n_nodes; i++)
+        spikes[i] -= copies[i] * padding / batch;
+    sp_free(copies);
+    return st;
+}
+
 static sp_status run_batches(sp_session *s, sp_loader *l, const volatile int *stop, float *loss,
-                             uint32_t *correct, sp_scores *out, sp_error *err)
+                             uint32_t *correct, uint64_t *spikes, sp_scores *out, sp_error *err)
 {
     double loss_sum = 0;
     int64_t hits = 0;
@@ -56,6 +100,10 @@ static sp_status run_batches(sp_session *s, sp_loader *l, const volatile int *st
         if (out->confusion)
             SP_TRY(count_classes(s, b, out->confusion, err));
         out->samples += (int64_t)b->n_valid;
+        bool last = b->index + 1 == sp_loader_batches(l);
+        if (last)
+            SP_TRY(b->n_valid < (size_t)s->recipe.eval_batch ? drop_padding(s, l, b, spikes, err)
+                                                             : sp_exec_spikes(s->eval, spikes, err));
         sp_loader_release(l, b);
         if (stop && *stop)
             return SP_FAIL(err, SP_E_INTERRUPTED, "interrupted during evaluation");
@@ -86,10 +134,8 @@ sp_status sp_session_evaluate(sp_session *s, const sp_dataset *ds, const volatil
         goto done;
     SP_TRY_GOTO(sp_loader_create(ds, &lo, &l, err));
     SP_TRY_GOTO(sp_exec_clear_spikes(s->eval, err));
-    SP_TRY_GOTO(run_batches(s, l, stop, loss, correct, out, err));
-    SP_TRY_GOTO(sp_exec_spikes(s->eval, spikes, err));
-    /* the padding of the last batch fires too, so rates are over whole batches */
-    sp_session_rates(s, spikes, (int64_t)(sp_loader_batches(l) * batch), out->spike_rate);
+    SP_TRY_GOTO(run_batches(s, l, stop, loss, correct, spikes, out, err));
+    SP_TRY_GOTO(sp_session_rates(s, spikes, out->samples, out->spike_rate, err));
     if (!isfinite(out->loss))
         st = SP_FAIL(err, SP_E_NUMERIC, "the loss on the test data is not finite");
     out->seconds = (double)(sp_clock_ns() - start) * 1e-9;

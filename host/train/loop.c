@@ -1,14 +1,16 @@
 /* The training loop: batch, gradients, look at the loss, optimizer step; metrics, checkpoints, evaluation. */
 #include <math.h>
-#include <stdio.h>
-#include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/trace.h"
 #include "data/loader.h"
+#include "train/line.h"
+#include "train/run_folder.h"
 #include "train/train.h"
 
 typedef struct trainer {
@@ -25,11 +27,11 @@ typedef struct trainer {
     uint8_t *mask;     /* [T] */
     uint64_t *spikes;
     double *rates;
-    double line_loss; /* since the last metrics line */
-    int64_t line_correct, line_seen, line_steps, line_batches;
+    sp_line line; /* the next metrics line */
     uint64_t line_start_ns, epoch_start_ns, run_start_ns;
     double seconds_before, epoch_start_cpu;
     int64_t run_iterations;
+    int lock; /* of the run's folder */
 } trainer;
 
 static sp_status report(trainer *t, sp_train_event *e, sp_error *err)
@@ -50,39 +52,53 @@ static double lr_now(const trainer *t)
     return sp_recipe_lr(&t->s->recipe, t->p.epoch, t->p.batch, (int64_t)sp_loader_batches(t->loader));
 }
 
-static void line_reset(trainer *t)
+/* Moves what the device has counted to the sums of the line. */
+static sp_status gather_spikes(trainer *t, sp_error *err)
 {
-    t->line_loss = 0;
-    t->line_correct = t->line_seen = t->line_steps = t->line_batches = 0;
-    t->line_start_ns = sp_clock_ns();
+    SP_TRY(sp_team_spikes(t->team, t->spikes, err));
+    for (int i = 0; i < t->line.n; i++)
+        t->line.spikes[i] += t->spikes[i];
+    return SP_OK;
 }
 
 static sp_status save(trainer *t, const char *path, sp_error *err)
 {
+    sp_text line = {0};
+    sp_status st = SP_OK;
+    if (t->line.seen) { /* between two epochs no line is open */
+        st = gather_spikes(t, err);
+        sp_line_print(&t->line, &line);
+    }
     t->p.train_seconds = t->seconds_before + (double)(sp_clock_ns() - t->run_start_ns) * 1e-9;
-    sp_status st = sp_checkpoint_save(path, t->s, &t->p, err);
+    t->p.open_line = line.s;
+    if (st == SP_OK)
+        st = sp_checkpoint_save(path, t->s, &t->p, err);
+    t->p.open_line = NULL;
+    sp_text_free(&line);
     return st == SP_E_OPENCL ? sp_error_prefix(err, st, "saving %s: ", path) : st;
 }
 
 static sp_status batch_line(trainer *t, sp_error *err)
 {
     int64_t batches = (int64_t)sp_loader_batches(t->loader);
-    double seconds = (double)(sp_clock_ns() - t->line_start_ns) * 1e-9, rate = (double)t->line_seen / seconds;
+    double seconds = (double)(sp_clock_ns() - t->line_start_ns) * 1e-9,
+           rate = (double)(t->line.seen - t->line.restored) / seconds;
     int64_t left = (t->s->recipe.epochs - t->p.epoch) * batches - t->p.batch;
-    SP_TRY(sp_team_spikes(t->team, t->spikes, err));
-    sp_session_rates(t->s, t->spikes, t->line_seen, t->rates);
+    SP_TRY(gather_spikes(t, err));
+    SP_TRY(sp_session_rates(t->s, t->line.spikes, t->line.seen, t->rates, err));
     sp_train_event e = {.kind = SP_EVENT_BATCH,
                         .epoch = t->p.epoch + 1,
                         .batch = t->p.batch,
-                        .loss = t->line_loss / (double)t->line_seen,
-                        .accuracy = (double)t->line_correct / (double)t->line_seen,
-                        .backprop_steps = (double)t->line_steps / (double)t->line_batches,
+                        .loss = t->line.loss / (double)t->line.seen,
+                        .accuracy = (double)t->line.correct / (double)t->line.seen,
+                        .backprop_steps = (double)t->line.steps / (double)t->line.batches,
                         .lr = lr_now(t),
                         .samples_per_second = rate,
                         .seconds_left = (double)(left * t->s->recipe.batch) / rate,
                         .spike_rate = t->rates};
     SP_TRY(report(t, &e, err));
-    line_reset(t);
+    sp_line_reset(&t->line);
+    t->line_start_ns = sp_clock_ns();
     return SP_OK;
 }
 
@@ -113,8 +129,8 @@ static sp_status measure_fidelity(trainer *t, const sp_exec_batch *b, sp_error *
 static sp_status run_batch(trainer *t, const sp_batch *b, sp_error *err)
 {
     sp_session *s = t->s;
-    t->line_steps += sp_session_choose(s, t->p.iteration, t->mask);
-    t->line_batches++;
+    t->line.steps += sp_session_choose(s, t->p.iteration, t->mask);
+    t->line.batches++;
     sp_exec_batch e = {.images = b->images,
                        .labels = b->labels,
                        .backprop = t->mask,
@@ -131,17 +147,19 @@ static sp_status run_batch(trainer *t, const sp_batch *b, sp_error *err)
     sp_trace_host("read loss", at);
     for (size_t i = 0; i < b->n_valid; i++) {
         sum += (double)t->loss[i];
-        t->line_correct += t->correct[i];
+        t->line.correct += t->correct[i];
         t->p.correct += t->correct[i];
     }
+    if (sum == 0)
+        SP_TRY(sp_session_check_computes(t->s, err));
     bool finite;
     SP_TRY(sp_team_gradients_finite(t->team, &finite, err));
     if (!isfinite(sum) || !finite)
         return not_finite(t, &e, isfinite(sum) ? "a gradient" : "the loss", err);
     SP_TRY(sp_session_learn(s, err));
     SP_TRY(sp_team_update(t->team, lr_now(t), t->p.iteration + 1, err));
-    t->line_loss += sum;
-    t->line_seen += (int64_t)b->n_valid;
+    t->line.loss += sum;
+    t->line.seen += (int64_t)b->n_valid;
     t->p.loss_sum += sum;
     t->p.seen += (int64_t)b->n_valid;
     t->p.iteration++;
@@ -174,7 +192,7 @@ static sp_status run_batches(trainer *t, sp_error *err)
         SP_TRY(sp_loader_next(t->loader, &b, err));
         sp_trace_host("wait for data", at);
         if (!b)
-            return t->line_seen ? batch_line(t, err) : SP_OK;
+            return t->line.seen ? batch_line(t, err) : SP_OK;
         sp_status st = run_batch(t, b, err);
         if (st == SP_E_OPENCL || st == SP_E_MEMORY)
             sp_error_prefix(err, st, "epoch %lld, mini-batch %lld: ", (long long)t->p.epoch + 1,
@@ -188,6 +206,21 @@ static sp_status run_batches(trainer *t, sp_error *err)
         if (r->checkpoint_every && t->p.iteration % r->checkpoint_every == 0)
             SP_TRY(save(t, t->checkpoint, err));
     }
+}
+
+static void warn_silent(const trainer *t, const double *rates)
+{
+    sp_text names = {0};
+    for (int i = 0; i < t->s->graph->n_nodes; i++)
+        if (t->s->graph->nodes[i].type == SP_NODE_NEURON && rates[i] == 0)
+            sp_text_add(&names, "%s%s", names.n ? ", " : "", t->s->graph->nodes[i].name);
+    if (names.n)
+        sp_log(SP_LOG_WARNING,
+               "epoch %lld: no neuron of layer %s fires on the test data; nothing passes there (a lower "
+               "v_th, or "
+               "larger inputs or weights in front of it, may help)",
+               (long long)t->p.epoch + 1, names.s);
+    sp_text_free(&names);
 }
 
 /* Evaluation and the epoch's line and checkpoints. A stop during evaluation counts as before it: the
@@ -212,6 +245,7 @@ static sp_status finish_epoch(trainer *t, sp_error *err)
         bool better = e.test.accuracy > t->p.best_accuracy;
         t->p.best_accuracy = better ? e.test.accuracy : t->p.best_accuracy;
         e.spike_rate = e.test.spike_rate;
+        warn_silent(t, e.spike_rate);
         st = report(t, &e, err);
         t->p.epoch++;
         t->p.batch = 0;
@@ -231,10 +265,12 @@ static sp_status run_epochs(trainer *t, sp_error *err)
     while (t->p.epoch < t->s->recipe.epochs) {
         t->epoch_start_ns = sp_clock_ns();
         t->epoch_start_cpu = sp_clock_cpu_seconds();
-        line_reset(t);
+        t->line_start_ns = sp_clock_ns();
         SP_TRY(sp_team_clear_spikes(t->team, err)); /* evaluation has used the same memory */
         SP_TRY(run_batches(t, err));
         SP_TRY(finish_epoch(t, err));
+        if (t->p.epoch < t->s->recipe.epochs && must_stop(t))
+            return interrupted(t, err);
     }
     return SP_OK;
 }
@@ -242,6 +278,7 @@ static sp_status run_epochs(trainer *t, sp_error *err)
 static sp_status write_recipe(trainer *t, sp_error *err)
 {
     sp_text text = {0};
+    sp_text_add(&text, "%s", SP_RUN_RECIPE_HEAD);
     sp_recipe_print(&t->s->recipe, &text);
     sp_status st = sp_file_replace_text(t->recipe, text.failed ? NULL : text.s, err);
     sp_text_free(&text);
@@ -253,6 +290,33 @@ static sp_status load_weights(trainer *t, const char *path, sp_error *err)
 {
     sp_status st = sp_weights_load(path, t->s, err);
     return st == SP_OK ? SP_OK : sp_error_prefix(err, st, "init_from: ");
+}
+
+static sp_status take_folder(trainer *t, sp_error *err)
+{
+    const char *from = t->o->resume ? t->o->resume->file.path : NULL;
+    if (t->o->lock <= 0)
+        SP_TRY(sp_run_folder_open(t->o->out, from, t->o->overwrite, &t->lock, err));
+    if (!from || !sp_run_folder_has(t->o->out, from))
+        return sp_run_folder_clear(t->o->out, err);
+    sp_run_folder_compare(t->o->out, &t->s->recipe);
+    return SP_OK;
+}
+
+/* With another batch than before, the epoch continues at the same sample. */
+static sp_status restore(trainer *t, sp_error *err)
+{
+    int64_t batch = t->s->recipe.batch;
+    t->p = t->o->resume->progress;
+    if (t->p.seen % batch)
+        return SP_FAIL(err, SP_E_CONFIG,
+                       "%s: this epoch has seen %lld samples, which is no whole number of mini-batches of "
+                       "%lld; "
+                       "choose a batch that divides it, or change the batch between two epochs",
+                       t->o->resume->file.path, (long long)t->p.seen, (long long)batch);
+    t->p.batch = t->p.seen / batch;
+    SP_TRY(sp_checkpoint_restore(t->o->resume, t->s, true, err));
+    return sp_line_restore(&t->line, t->p.open_line, t->o->resume->file.path, err);
 }
 
 static sp_status prepare(trainer *t, const sp_dataset *train, sp_error *err)
@@ -268,7 +332,11 @@ static sp_status prepare(trainer *t, const sp_dataset *train, sp_error *err)
     if (train->info.count < batch)
         return SP_FAIL(err, SP_E_CONFIG, "%s: batch is %zu, but there are only %zu training samples",
                        r->doc.file, batch, train->info.count);
-    SP_TRY(sp_folder_make(t->o->out, 0777, err));
+    if (train->info.count % batch)
+        sp_log(SP_LOG_INFO,
+               "%zu of %zu training samples, other ones in every epoch, are left out: they do not fill a "
+               "mini-batch of %zu",
+               train->info.count % batch, train->info.count, batch);
     t->checkpoint = sp_format("%s/checkpoint.safetensors", t->o->out);
     t->best = sp_format("%s/best.safetensors", t->o->out);
     t->recipe = sp_format("%s/recipe.yaml", t->o->out);
@@ -276,20 +344,21 @@ static sp_status prepare(trainer *t, const sp_dataset *train, sp_error *err)
     t->correct = sp_alloc_pages(batch, sizeof *t->correct);
     t->mask = sp_alloc_array((size_t)r->time_steps, sizeof *t->mask);
     t->spikes = sp_alloc_array(nodes, sizeof *t->spikes);
+    t->line.n = t->s->graph->n_nodes;
+    t->line.spikes = sp_alloc_array(nodes, sizeof *t->line.spikes);
     t->rates = sp_alloc_array(nodes, sizeof *t->rates);
     if (!t->checkpoint || !t->best || !t->recipe || !t->loss || !t->correct || !t->mask || !t->spikes ||
-        !t->rates)
+        !t->line.spikes || !t->rates)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory for training");
-    if (t->o->resume) {
-        t->p = t->o->resume->progress;
-        SP_TRY(sp_checkpoint_restore(t->o->resume, t->s, true, err));
-    }
+    if (t->o->resume)
+        SP_TRY(restore(t, err));
     if (r->init_from && !t->o->resume)
         SP_TRY(load_weights(t, r->init_from, err));
     sp_session *const *members = t->o->n_members ? t->o->members : &t->s;
     SP_TRY(sp_team_create(members, t->o->n_members ? t->o->n_members : 1, &t->team, err));
     SP_TRY(sp_team_share_weights(t->team, err));
     t->seconds_before = t->p.train_seconds;
+    SP_TRY(take_folder(t, err));
     SP_TRY(write_recipe(t, err));
     SP_TRY(sp_loader_create(train, &lo, &t->loader, err));
     return sp_metrics_open(t->o->out, t->o->resume ? &t->p : NULL, &t->metrics, err);
@@ -301,7 +370,10 @@ static void fini(trainer *t)
     sp_team_destroy(&t->team);
     sp_loader_destroy(&t->loader);
     sp_metrics_close(&t->metrics);
-    void *all[] = {t->checkpoint, t->best, t->recipe, t->loss, t->correct, t->mask, t->spikes, t->rates};
+    if (t->lock > 0)
+        sp_run_folder_close(t->o->out, t->lock);
+    void *all[] = {t->checkpoint, t->best,   t->recipe,      t->loss, t->correct,
+                   t->mask,       t->spikes, t->line.spikes, t->rates};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         sp_free(all[i]);
 }

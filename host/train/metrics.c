@@ -15,6 +15,7 @@
 struct sp_metrics {
     FILE *f;
     char *path;
+    json_t *start; /* the last start that is in the file already */
 };
 
 static sp_status io_error(const char *path, sp_error *err)
@@ -23,30 +24,34 @@ static sp_status io_error(const char *path, sp_error *err)
 }
 
 /* The line of an epoch is written before its checkpoint: one that has no checkpoint yet will come again. */
-static bool keep_line(const char *line, const sp_progress *p)
+static bool keep_line(sp_metrics *m, const char *line, const sp_progress *p)
 {
     json_t *j = json_loads(line, 0, NULL);
     const char *event = json_string_value(json_object_get(j, "event"));
     bool ok = event && json_integer_value(json_object_get(j, "iteration")) <= p->iteration &&
               strcmp(event, "end") != 0 &&
               (strcmp(event, "epoch") != 0 || json_integer_value(json_object_get(j, "epoch")) <= p->epoch);
+    if (ok && strcmp(event, "start") == 0) {
+        json_decref(m->start);
+        m->start = json_incref(j);
+    }
     json_decref(j);
     return ok;
 }
 
 /* Puts the lines to keep, none for a run that starts, in place of the old file. */
-static sp_status truncate_metrics(const char *path, const sp_progress *p, sp_error *err)
+static sp_status truncate_metrics(sp_metrics *m, const sp_progress *p, sp_error *err)
 {
     sp_lines lines = {0};
     sp_text kept = {0};
     sp_text_add(&kept, "%s", "");
     if (p) /* resumed into another folder there is no file: the metrics start anew */
-        sp_lines_open(&lines, NULL, path);
+        sp_lines_open(&lines, NULL, m->path);
     while (sp_lines_next(&lines))
-        if (keep_line(lines.text, p))
+        if (keep_line(m, lines.text, p))
             sp_text_add(&kept, "%s", lines.text);
     sp_lines_close(&lines);
-    sp_status st = sp_file_replace_text(path, kept.failed ? NULL : kept.s, err);
+    sp_status st = sp_file_replace_text(m->path, kept.failed ? NULL : kept.s, err);
     sp_text_free(&kept);
     return st;
 }
@@ -58,7 +63,7 @@ sp_status sp_metrics_open(const char *folder, const sp_progress *resume, sp_metr
         m->path = sp_format("%s/metrics.jsonl", folder);
     sp_status st = m && m->path ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory for the metrics");
     if (st == SP_OK)
-        st = truncate_metrics(m->path, resume, err);
+        st = truncate_metrics(m, resume, err);
     if (st == SP_OK && !(m->f = fopen(m->path, "ae")))
         st = io_error(m->path, err);
     if (st != SP_OK)
@@ -74,6 +79,7 @@ void sp_metrics_close(sp_metrics **pm)
     if ((*pm)->f)
         fclose((*pm)->f);
     sp_free((*pm)->path);
+    json_decref((*pm)->start);
     sp_free(*pm);
     *pm = NULL;
 }
@@ -165,6 +171,13 @@ static json_t *event_json(const sp_train_event *e)
 sp_status sp_metrics_event(sp_metrics *m, const sp_train_event *e, sp_error *err)
 {
     json_t *j = event_json(e);
+    if (e->kind == SP_EVENT_START && m->start) { /* a run that goes on as it started has one start */
+        json_object_set(m->start, "iteration", json_object_get(j, "iteration"));
+        if (json_equal(m->start, j)) {
+            json_decref(j);
+            return SP_OK;
+        }
+    }
     char *text = j ? json_dumps(j, JSON_COMPACT | JSON_REAL_PRECISION(17)) : NULL;
     json_decref(j);
     if (!text)

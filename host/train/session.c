@@ -290,11 +290,19 @@ sp_status sp_session_learn(sp_session *s, sp_error *err)
     return SP_OK;
 }
 
-void sp_session_rates(const sp_session *s, const uint64_t *spikes, int64_t samples, double *rates)
+sp_status sp_session_rates(const sp_session *s, const uint64_t *spikes, int64_t samples, double *rates,
+                           sp_error *err)
 {
     for (int i = 0; i < s->graph->n_nodes; i++) {
         double n = (double)sp_act_elems(&s->graph->acts[s->graph->nodes[i].out]) * (double)samples *
                    (double)s->recipe.time_steps;
         rates[i] = n > 0 ? (double)spikes[i] / n : 0.0;
+        if (rates[i] > 1)
+            return SP_FAIL(err, SP_E_FAILED,
+                           "layer %s: %g spikes a neuron and time step, where 1 is the most: the device %s "
+                           "computes "
+                           "something else than it was asked; `spikeport verify` tests it",
+                           s->graph->nodes[i].name, rates[i], s->dev->info.name);
     }
+    return SP_OK;
 }

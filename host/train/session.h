@@ -80,11 +80,16 @@ typedef struct sp_scores {
                             NULL: not asked */
 } sp_scores;
 
+/* For a loss of exactly 0: an error where all outputs of the training plan are 0 as well, which no network
+ * with a label has; a device that computes nothing does. */
+sp_status sp_session_check_computes(sp_session *s, sp_error *err);
+
 /* All of a data set through the evaluation plan. stop (may be NULL): set by a signal. */
 sp_status sp_session_evaluate(sp_session *s, const sp_dataset *ds, const volatile int *stop, sp_scores *out,
                               sp_error *err);
 
 /* Spikes a neuron and time step, by node, from counts over `samples` samples. */
-void sp_session_rates(const sp_session *s, const uint64_t *spikes, int64_t samples, double *rates);
+sp_status sp_session_rates(const sp_session *s, const uint64_t *spikes, int64_t samples, double *rates,
+                           sp_error *err);
 
 #endif

@@ -31,6 +31,8 @@ typedef struct sp_train_event {
 
 typedef struct sp_train_options {
     const char *out;             /* folder; made when missing */
+    bool overwrite;              /* where another run lies in the folder: rename its files to NAME.old */
+    int lock;                    /* of the folder, from sp_run_folder_open; 0: training locks it itself */
     const sp_checkpoint *resume; /* NULL: from the start */
     const volatile int *stop;    /* set by a signal: save and return SP_E_INTERRUPTED */
     void (*report)(void *ctx, const sp_train_event *e);

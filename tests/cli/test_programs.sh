@@ -56,7 +56,7 @@ SPIKEPORT_REFUSE_SOURCES=1
 run train "$recipe" --out "$work/run"
 expect_code 5
 expect_err "SPIKEPORT_REFUSE_SOURCES=1 forbids it"
-run train "$recipe" --programs "$bin" --out "$work/run"
+run train "$recipe" --programs "$bin" --out "$work/run" --overwrite
 expect_code 0
 expect_err "from binaries, 0 from source"
 expect_err "test accuracy 100.00%"

@@ -26,7 +26,7 @@ Test(training, evaluation_of_a_checkpoint_gives_what_the_metrics_say)
                                             "schedule: {method: bptt, time_steps: 2}\nloss: {mse: 0.3}\n"};
     for (int i = 0; i < 2; i++) {
         write_recipe(schedules[i], TINY_NETWORK);
-        EXPECT_CODE(0, run("train r.yaml --out run"));
+        EXPECT_CODE(0, run("train r.yaml --out run --overwrite"));
         json_t *last = metrics_event("run", "epoch", 1), *e = evaluated("run"),
                *end = metrics_event("run", "end", 0);
         cr_assert_eq(number_of(e, "samples"), 40);
@@ -54,7 +54,7 @@ Test(training, memory_at_the_peak_is_the_plan)
                                        "-s schedule.method=bptt -s optimizer.name=adamw"};
     write_recipe("", TINY_NETWORK);
     for (int i = 0; i < 3; i++) {
-        EXPECT_CODE(0, run("train r.yaml --out run -s epochs=1 %s", sets[i]));
+        EXPECT_CODE(0, run("train r.yaml --out run --overwrite -s epochs=1 %s", sets[i]));
         json_t *start = metrics_event("run", "start", 0), *epoch = metrics_event("run", "epoch", 0);
         cr_assert_gt(number_of(start, "planned_bytes"), 1000.0);
         cr_assert_eq(number_of(start, "planned_bytes"), number_of(epoch, "peak_bytes"));
@@ -159,7 +159,8 @@ Test(training, sequences_train_with_every_method)
     static const char *const methods[] = {"sltt", "bptt", "ottt"};
     for (int i = 0; i < 3; i++) {
         write_recipe("schedule: {time_steps: 3}\n", TINY_NETWORK);
-        EXPECT_CODE(0, run("train r.yaml --out run -s data.frames=3 -s epochs=4 -s schedule.method=%s -s "
+        EXPECT_CODE(0, run("train r.yaml --out run --overwrite -s data.frames=3 -s epochs=4 -s "
+                           "schedule.method=%s -s "
                            "optimizer.lr=0.2",
                            methods[i]));
         json_t *first = metrics_event("run", "epoch", 0), *last = metrics_event("run", "epoch", 3),

@@ -56,7 +56,7 @@ typedef struct sp_run_progress {
 typedef int (*sp_run_report)(void *ctx, const sp_run_progress *progress);
 
 /* Trains as the recipe says; writes metrics.jsonl, checkpoint.safetensors, best.safetensors, curves.png and
- * recipe.yaml to the folder `out`. report may be NULL. [setup] */
+ * recipe.yaml to the folder `out`, which must not hold another run. report may be NULL. [setup] */
 SP_API sp_status sp_run_train(sp_run *run, const char *out, sp_run_report report, void *ctx, sp_error *err);
 
 /* Mean loss and accuracy on the test split, with the parameters as they are now. Either pointer may be NULL.

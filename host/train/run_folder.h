@@ -1,0 +1,33 @@
+/* The folder of a run: it belongs to one process at a time, and a new run never takes the place of another
+ * one unasked. */
+#ifndef SP_TRAIN_RUN_FOLDER_H
+#define SP_TRAIN_RUN_FOLDER_H
+
+#include <stdbool.h>
+#include "train/recipe.h"
+
+/* First line of a recipe.yaml that training wrote. */
+#define SP_RUN_RECIPE_HEAD "# Written by spikeport train. Edits have no effect: use --resume with --set.\n"
+
+/* Whether files of a run lie in the folder. */
+bool sp_run_folder_taken(const char *folder);
+
+/* Makes the folder and locks it until *lock is closed or the process ends. `checkpoint` is the file that the
+ * run continues from, NULL for a new run. Refused (SP_E_USAGE) while another process has the lock, and where
+ * another run lies in the folder unless `overwrite`. */
+sp_status sp_run_folder_open(const char *folder, const char *checkpoint, bool overwrite, int *lock,
+                             sp_error *err);
+
+/* Gives the lock back, and removes the folder where no run came to be in it. */
+void sp_run_folder_close(const char *folder, int lock);
+
+/* Whether the checkpoint lies in the folder. */
+bool sp_run_folder_has(const char *folder, const char *checkpoint);
+
+/* Renames what an earlier run left to NAME.old, so that nobody resumes it by mistake. */
+sp_status sp_run_folder_clear(const char *folder, sp_error *err);
+
+/* Warns of every key of the folder's recipe.yaml that is not what the run continues with. */
+void sp_run_folder_compare(const char *folder, const sp_recipe *used);
+
+#endif

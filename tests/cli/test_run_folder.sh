@@ -1,0 +1,109 @@
+# The life of a run: one run a folder, one process a folder; what is said and written when it stops and goes on.
+. "$(dirname "$0")/support.sh"
+recipe=$(cd "$(dirname "$0")/../../recipes" && pwd)/synthetic_tiny.yaml
+need_device
+cd "$work" || exit 1
+
+# Metrics without what depends on the clock.
+lines() {
+    sed -E 's/"(samples_per_second|seconds|cpu_seconds|test_seconds|peak_bytes)":[^,}]*,?//g' "$1/metrics.jsonl"
+}
+
+# ---- a run is never replaced unasked ----
+run train "$recipe" --out run -s epochs=1
+expect_code 0
+cp run/checkpoint.safetensors first
+run train "$recipe" --out run -s seed=99 -s epochs=1
+expect_code 2
+for way in "--resume run" --overwrite "another folder with --out"; do expect_err "$way"; done
+cmp -s first run/checkpoint.safetensors || fail "the first run was changed"
+run train "$recipe" --out run -s seed=99 -s epochs=1 --overwrite --max-iterations 1
+expect_code 130
+cmp -s first run/checkpoint.safetensors.old || fail "the first run is not kept beside the new one"
+run train --resume run --overwrite
+expect_code 2
+run train --resume first.safetensors --out run
+expect_code 1
+cp first.safetensors other.safetensors 2>/dev/null || cp first other.safetensors
+run train --resume other.safetensors --out run
+expect_code 2
+run train "$recipe" -s epochs=1 --max-iterations 1
+expect_code 130
+run train "$recipe" -s epochs=1 --max-iterations 1
+expect_code 130
+[ -f runs/synthetic_tiny-2/checkpoint.safetensors ] || fail "the default folder has no number"
+
+# A recipe of the user's is not a run's.
+mkdir mine && cp "$recipe" mine/recipe.yaml
+for flag in "" --overwrite; do
+    run train mine/recipe.yaml --out mine $flag
+    expect_code 2
+    cmp -s "$recipe" mine/recipe.yaml || fail "the user's recipe was replaced"
+done
+
+# ---- one process a folder, until it dies ----
+"$program" train "$recipe" --out alive -s data.count=16000 -s data.train_limit=16000 -s epochs=50 -s checkpoint_every=5 \
+    >/dev/null 2>&1 &
+pid=$!
+tries=0
+while [ ! -f alive/checkpoint.safetensors ] && [ $tries -lt 600 ]; do sleep 0.1; tries=$((tries + 1)); done
+for start in "$recipe --out alive" "$recipe --out alive --overwrite" "--resume alive"; do
+    run train $start
+    expect_code 2
+    expect_err "going on"
+done
+kill -9 $pid
+wait $pid 2>/dev/null
+run train --resume alive --max-iterations 1
+expect_code 130
+
+# ---- edits of recipe.yaml are not undone without a word ----
+run train "$recipe" --out edited --max-iterations 1
+expect_code 130
+sed 's/ lr: 0.1/ lr: 0.5/' edited/recipe.yaml >changed && mv changed edited/recipe.yaml
+run train --resume edited --max-iterations 1
+expect_code 130
+expect_err "optimizer.lr is 0.5"
+expect_err "--set optimizer.lr=0.5"
+run train --resume edited --max-iterations 1
+grep -q "there, but" "$work/err" && fail "a warning about a recipe that nobody edited"
+
+# ---- another batch goes on at the same sample ----
+run train "$recipe" --out batch -s log_every=1 --max-iterations 5
+expect_code 130
+run train --resume batch -s batch=64
+expect_code 3
+expect_err "160 samples"
+run train --resume batch -s batch=16 --max-iterations 1
+expect_code 130
+grep -q '"iteration":6,"epoch":1,"batch":11,' batch/metrics.jsonl || fail "the run went on at another sample"
+
+# ---- the metrics of a run that was stopped are those of one that was not ----
+run train "$recipe" --out whole
+expect_code 0
+run train "$recipe" --out parts --max-iterations 5
+expect_code 130
+run train --resume parts --max-iterations 9
+expect_code 130
+run train --resume parts
+expect_code 0
+lines whole >a
+lines parts >b
+cmp a b || fail "the metrics differ"
+run diff whole parts
+expect_code 0
+
+# ---- padding is not counted ----
+for size in 33 32 128 1000; do
+    run train "$recipe" --out "eval$size" -s epochs=1 -s data.test_limit=33 -s eval_batch=$size
+    expect_code 0
+    grep '"event":"epoch"' "eval$size/metrics.jsonl" | grep -o '"spike_rate.*' >"rates$size"
+    cmp rates33 "rates$size" || fail "the firing rate depends on eval_batch"
+done
+
+# ---- what is chosen for the user is said ----
+run train "$recipe" --out left -s data.train_limit=500 --max-iterations 1
+expect_err "20 of 500 training samples"
+run train "$recipe" --out silent -s epochs=1 -s neuron.v_th=1000
+expect_err "no neuron of layer"
+exit 0
