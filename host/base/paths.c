@@ -8,7 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/error.h"
+#include "base/file.h"
 #include "base/mem.h"
+#include "base/suggest.h"
 
 /* The file with this code. What dladdr calls the program itself is argv[0], which may be anything. */
 static bool own_file(char path[PATH_MAX])
@@ -45,6 +48,45 @@ char *sp_own_data(const char *name)
                                  : NULL;
     sp_free(at);
     return folder;
+}
+
+sp_status sp_own_names(const char *folder, sp_names *out, sp_error *err)
+{
+    char *path = sp_own_data(folder);
+    if (!path)
+        return SP_FAIL(err, SP_E_IO,
+                       "the folder %s of this installation cannot be told; set SPIKEPORT_PREFIX", folder);
+    sp_status st = sp_folder_list(path, sp_name_ends_in, ".yaml", out, err);
+    for (size_t i = 0; i < out->n; i++)
+        out->items[i][strlen(out->items[i]) - 5] = '\0';
+    sp_free(path);
+    return st;
+}
+
+sp_status sp_own_file(const char *folder, const char *what, const char *word, char **path, sp_error *err)
+{
+    sp_names names = {0};
+    sp_text all = {0};
+    bool known = strpbrk(word, "./") != NULL;
+    char *own = known ? NULL : sp_own_data(folder);
+    sp_status st = known ? SP_OK : sp_own_names(folder, &names, err);
+    for (size_t i = 0; i < names.n; i++) {
+        known = known || strcmp(names.items[i], word) == 0;
+        sp_text_add(&all, "%s%s", i ? ", " : "", names.items[i]);
+    }
+    const char *near = sp_suggest(word, (const char *const *)names.items, names.n);
+    if (st == SP_OK && !known && near)
+        st = SP_FAIL(err, SP_E_USAGE, "there is no %s \"%.64s\"; did you mean \"%s\"?", what, word, near);
+    else if (st == SP_OK && !known)
+        st = SP_FAIL(err, SP_E_USAGE, "there is no %s \"%.64s\"; there are %s; or name a YAML file", what,
+                     word, all.s ? all.s : "none");
+    *path = st != SP_OK ? NULL : own ? sp_format("%s/%s.yaml", own, word) : sp_strdup(word);
+    if (st == SP_OK && !*path)
+        st = SP_FAIL(err, SP_E_MEMORY, "out of memory");
+    sp_names_free(&names);
+    sp_text_free(&all);
+    sp_free(own);
+    return st;
 }
 
 char *sp_own_plugins(void)

@@ -5,8 +5,15 @@
 #ifndef SP_BASE_PATHS_H
 #define SP_BASE_PATHS_H
 
+#include "base/folder.h"
+
 char *
 sp_own_data(const char *name); /* "wisdom", "recipes/reproduce"; sp_free; NULL where it cannot be told */
-char *sp_own_plugins(void);    /* plugins that are shared objects; likewise */
+/* A file NAME.yaml of such a folder by its name, or any file by a path with a dot or a slash. `what` the
+ * files are is for messages. sp_free(*path). */
+sp_status sp_own_file(const char *folder, const char *what, const char *word, char **path, sp_error *err);
+/* The names of a folder's YAML files, without the ending, sorted; sp_names_free. */
+sp_status sp_own_names(const char *folder, sp_names *out, sp_error *err);
+char *sp_own_plugins(void); /* plugins that are shared objects; likewise */
 
 #endif

@@ -1,11 +1,11 @@
-/* A recipe for `bench --network NAME`: a network of the zoo on made-up data. */
+/* A recipe for `bench --network NAME`: a network of recipes/networks on made-up data. */
 #include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/paths.h"
 #include "cli/bench.h"
-#include "graph/zoo.h"
 
 /* What the network was made for, unless --input says otherwise. */
 static sp_status input_of(const sp_cli_bench_options *o, int shape[3], sp_error *err)
@@ -30,15 +30,6 @@ static void read_method(const char *text, char method[40], long long *k)
     if (sscanf(text, "sltt-%lld%c", k, &end) == 1)
         text = "sltt-k";
     snprintf(method, 40, "%s", text);
-}
-
-static void add_indented(sp_text *to, const char *text)
-{
-    for (const char *at = text; *at;) {
-        size_t n = strcspn(at, "\n");
-        sp_text_add(to, "  %.*s\n", (int)n, at);
-        at += n + (at[n] == '\n');
-    }
 }
 
 /* --set of the person first, then what the options say: a swept value must not be overridden. */
@@ -78,25 +69,23 @@ static sp_status parse_network(const sp_cli_bench_options *o, const all_sets *se
                                sp_error *err)
 {
     int shape[3];
-    sp_text network = {0}, text = {0};
-    sp_zoo_options zoo = {.classes = 10, .dropout = -1};
+    char *path = NULL;
+    sp_text text = {0};
     SP_TRY(input_of(o, shape, err));
-    sp_status st = sp_zoo_write(o->network, &zoo, &network, err);
-    if (st == SP_OK) {
-        sp_text_add(&text,
-                    "name: %s\ndata: {name: synthetic, classes: 10, channels: %d, height: %d, width: %d, "
-                    "count: 256, "
-                    "train_limit: 256, test_limit: 64}\nneuron: {tau: 1.1}\nschedule: {method: sltt, "
-                    "time_steps: 6}\n"
-                    "optimizer: {name: sgd, lr: 0.01}\nbatch: 32\neval_batch: %lld\nepochs: 1\nnetwork:\n",
-                    o->network, shape[0], shape[1], shape[2],
-                    (long long)(o->batch && o->batch < 32 ? o->batch : 32));
-        add_indented(&text, network.s);
-        st = text.failed ? SP_FAIL(err, SP_E_MEMORY, "out of memory for the recipe")
-                         : sp_recipe_parse(o->network, text.s, text.n, sets->items, sets->n, out, err);
-    }
-    sp_text_free(&network);
+    SP_TRY(sp_own_file("recipes/networks", "network", o->network, &path, err));
+    sp_text_add(&text,
+                "name: %s\ndata: {name: synthetic, classes: 10, channels: %d, height: %d, width: %d, "
+                "count: 256, train_limit: 256, test_limit: 64}\nneuron: {tau: 1.1}\n"
+                "schedule: {method: sltt, time_steps: 6}\noptimizer: {name: sgd, lr: 0.01}\n"
+                "batch: 32\neval_batch: %lld\nepochs: 1\nnetwork: {classes: 10, file: ",
+                o->network, shape[0], shape[1], shape[2],
+                (long long)(o->batch && o->batch < 32 ? o->batch : 32));
+    sp_yaml_quote(&text, path);
+    sp_text_add(&text, "}\n");
+    sp_status st = text.failed ? SP_FAIL(err, SP_E_MEMORY, "out of memory for the recipe")
+                               : sp_recipe_parse("--network", text.s, text.n, sets->items, sets->n, out, err);
     sp_text_free(&text);
+    sp_free(path);
     return st;
 }
 

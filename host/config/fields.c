@@ -60,10 +60,15 @@ const sp_field *sp_fields_find(const sp_fields *table, const char *path)
     return f->kind == SP_FIELD_TABLE ? sp_fields_find(f->table, path + n + 1) : NULL;
 }
 
-bool sp_fields_given(const sp_fields *table, const void *base, const char *key)
+uint64_t sp_fields_bit(const sp_fields *table, const char *key)
 {
     const sp_field *f = find(table, key, strlen(key));
-    return f && *given_bits(table, base) >> (f - table->items) & 1;
+    return f ? UINT64_C(1) << (f - table->items) : 0;
+}
+
+bool sp_fields_given(const sp_fields *table, const void *base, const char *key)
+{
+    return (*given_bits(table, base) & sp_fields_bit(table, key)) != 0;
 }
 
 void sp_fields_defaults(const sp_fields *table, void *base)
@@ -77,6 +82,8 @@ void sp_fields_defaults(const sp_fields *table, void *base)
             continue;
         else if (f->kind == SP_FIELD_INT)
             set_whole(f, base, strtoll(f->initial, NULL, 10));
+        else if (f->kind == SP_FIELD_PAIR)
+            ((int64_t *)(void *)at)[0] = ((int64_t *)(void *)at)[1] = strtoll(f->initial, NULL, 10);
         else if (f->kind == SP_FIELD_BOOL)
             set_whole(f, base, strcmp(f->initial, "true") == 0);
         else if (f->kind == SP_FIELD_FLOAT)
@@ -104,6 +111,30 @@ sp_status sp_field_read_name(const sp_yaml *value, const char *key, char out[SP_
     return SP_OK;
 }
 
+static sp_status read_pair(const sp_field *f, const sp_yaml *map, const sp_yaml *v, int64_t pair[2],
+                           sp_error *err)
+{
+    const int64_t low = (int64_t)f->low, high = (int64_t)f->high;
+    if (v->kind != SP_YAML_LIST) {
+        SP_TRY(sp_yaml_read_int(map, f->key, low, high, &pair[0], err));
+        pair[1] = pair[0];
+        return SP_OK;
+    }
+    if (v->n != 2)
+        return sp_yaml_fail(v, err, "\"%s\" must be one whole number or a list [y, x] of two, not of %zu",
+                            f->key, v->n);
+    for (int i = 0; i < 2; i++) {
+        const sp_yaml *part = v->items[i];
+        if (part->kind != SP_YAML_INT || part->integer < low || part->integer > high)
+            return sp_yaml_fail(part, err,
+                                "\"%s\": the %s of [y, x] must be a whole number from %" PRId64 " to "
+                                "%" PRId64,
+                                f->key, i ? "x" : "y", low, high);
+        pair[i] = part->integer;
+    }
+    return SP_OK;
+}
+
 static sp_status read_field(const sp_field *f, const sp_yaml *map, const sp_yaml *value, void *base,
                             sp_error *err)
 {
@@ -116,6 +147,7 @@ static sp_status read_field(const sp_field *f, const sp_yaml *map, const sp_yaml
         if (value->kind != SP_YAML_MAP)
             return sp_yaml_fail(value, err, "\"%s\" must be a map of settings", f->key);
         return sp_fields_read(f->table, value, at, err);
+    case SP_FIELD_PAIR: return read_pair(f, map, value, (int64_t *)(void *)at, err);
     case SP_FIELD_OTHER: return f->read ? f->read(base, value, err) : SP_OK;
     case SP_FIELD_TEXT: return sp_yaml_read_string(map, f->key, (const char **)at, err);
     case SP_FIELD_NAME: return sp_field_read_name(value, f->key, at, err);
@@ -150,6 +182,8 @@ sp_status sp_fields_read(const sp_fields *table, const sp_yaml *map, void *base,
     for (size_t i = 0; i < table->n; i++) {
         const sp_field *f = &table->items[i];
         const sp_yaml *value = sp_yaml_get(map, f->key);
+        if (!value && f->required)
+            return sp_yaml_fail(map, err, "%s has no \"%s\"; it is required", table->what, f->key);
         if (!value || (value->kind == SP_YAML_NULL && f->kind == SP_FIELD_TABLE))
             continue;
         SP_TRY(read_field(f, map, value, base, err));
@@ -192,6 +226,11 @@ void sp_field_print(const sp_field *f, const void *base, sp_text *out)
     case SP_FIELD_BOOL: sp_text_add(out, "%s", get_whole(f, base) ? "true" : "false"); break;
     case SP_FIELD_CHOICE: sp_text_add(out, "%s", f->names[get_whole(f, base)]); break;
     case SP_FIELD_TEXT: sp_yaml_quote(out, *(const char *const *)at); break;
+    case SP_FIELD_PAIR: {
+        const int64_t *pair = (const int64_t *)(const void *)at;
+        sp_text_add(out, pair[0] == pair[1] ? "%" PRId64 : "[%" PRId64 ", %" PRId64 "]", pair[0], pair[1]);
+        break;
+    }
     case SP_FIELD_NAME: sp_yaml_quote(out, at); break; /* a fragment may be called `null` */
     case SP_FIELD_OTHER: f->print(base, out); break;
     case SP_FIELD_TABLE: break;
@@ -208,6 +247,17 @@ static void print_table(const sp_field *f, const void *base, int indent, sp_text
     sp_text_free(&inner);
 }
 
+/* Whether a line, or part of one, stands for the key: it has a value that is known here. */
+static bool is_printed(const sp_fields *table, size_t i, const void *base)
+{
+    const sp_field *f = &table->items[i];
+    if (f->kind == SP_FIELD_TABLE || (f->kind == SP_FIELD_OTHER && !f->print) ||
+        (f->kind == SP_FIELD_TEXT && !*(const char *const *)((const char *)base + f->at)))
+        return false;
+    bool given = *given_bits(table, base) >> i & 1;
+    return given || ((!f->applies || f->applies(base)) && (f->initial || f->follows));
+}
+
 void sp_fields_print(const sp_fields *table, const void *base, int indent, sp_text *out)
 {
     for (size_t i = 0; i < table->n; i++) {
@@ -215,9 +265,7 @@ void sp_fields_print(const sp_fields *table, const void *base, int indent, sp_te
         bool given = *given_bits(table, base) >> i & 1;
         if (f->kind == SP_FIELD_TABLE && (given || !f->applies || f->applies(base)))
             print_table(f, base, indent, out);
-        if (f->kind == SP_FIELD_TABLE || (f->kind == SP_FIELD_OTHER && !f->print) ||
-            (f->kind == SP_FIELD_TEXT && !*(const char *const *)((const char *)base + f->at)) ||
-            (!given && ((f->applies && !f->applies(base)) || (!f->initial && !f->follows))))
+        if (!is_printed(table, i, base))
             continue;
         sp_text_add(out, "%*s%s%s: ", indent, "", !given && f->follows ? "# " : "", f->key);
         sp_field_print(f, base, out);
@@ -225,10 +273,22 @@ void sp_fields_print(const sp_fields *table, const void *base, int indent, sp_te
     }
 }
 
+void sp_fields_print_inline(const sp_fields *table, const void *base, sp_text *out)
+{
+    for (size_t i = 0; i < table->n; i++) {
+        const sp_field *f = &table->items[i];
+        if (!is_printed(table, i, base) || (f->follows && !sp_fields_given(table, base, f->key)))
+            continue;
+        sp_text_add(out, ", %s: ", f->key);
+        sp_field_print(f, base, out);
+    }
+}
+
 void sp_field_type(const sp_field *f, sp_text *out)
 {
     switch (f->kind) {
     case SP_FIELD_INT: sp_text_add(out, "whole number, %.10g to %.10g", f->low, f->high); break;
+    case SP_FIELD_PAIR: sp_text_add(out, "whole number or [y, x], %.10g to %.10g", f->low, f->high); break;
     case SP_FIELD_FLOAT: sp_text_add(out, "number, %.9g to %.9g", f->low, f->high); break;
     case SP_FIELD_BOOL: sp_text_add(out, "true or false"); break;
     case SP_FIELD_CHOICE:

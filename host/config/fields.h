@@ -12,11 +12,14 @@ typedef enum {
     SP_FIELD_CHOICE,
     SP_FIELD_TEXT,  /* const char *, borrowed from the document */
     SP_FIELD_NAME,  /* char[48] of small letters, digits and underscores */
+    SP_FIELD_PAIR,  /* int64_t[2]: N, or [y, x] */
     SP_FIELD_TABLE, /* a map with a table of its own, whose struct begins at `at` */
     SP_FIELD_OTHER  /* has its own `read` and `print` */
 } sp_field_kind;
 
 enum { SP_FIELD_NAME_BYTES = 48 };
+
+#define SP_FIELD_AT(type, member) .at = offsetof(type, member), .size = sizeof(((type *)0)->member)
 
 typedef struct sp_fields sp_fields;
 typedef struct sp_field {
@@ -25,7 +28,8 @@ typedef struct sp_field {
     size_t at, size;          /* of the member in the struct */
     double low, high;         /* of numbers */
     const char *const *names; /* of choices, up to NULL */
-    const char *initial;      /* the default as written in YAML; NULL: not printed unless it was given */
+    bool required;
+    const char *initial; /* the default as written in YAML; NULL: not printed unless it was given */
     const char *follows; /* the default is what this key says; printed as a comment unless it was given */
     const char *help;
     const sp_fields *table;
@@ -49,9 +53,12 @@ void sp_fields_defaults(const sp_fields *table, void *base);
 sp_status sp_fields_read(const sp_fields *table, const sp_yaml *map, void *base, sp_error *err);
 /* Refuses a key that came with --set but does nothing beside the other settings. */
 sp_status sp_fields_check_sets(const sp_fields *table, const sp_yaml *map, const void *base, sp_error *err);
+uint64_t sp_fields_bit(const sp_fields *table, const char *key); /* of `given`; 0: there is no such key */
 bool sp_fields_given(const sp_fields *table, const void *base, const char *key);
 /* As a block of YAML lines. Keys that follow another are comments unless they were given. */
 void sp_fields_print(const sp_fields *table, const void *base, int indent, sp_text *out);
+/* The same keys without those comments, each as ", key: value", for a map in one line. */
+void sp_fields_print_inline(const sp_fields *table, const void *base, sp_text *out);
 /* One value as YAML. */
 void sp_field_print(const sp_field *f, const void *base, sp_text *out);
 /* A name of small letters, digits and underscores, as it becomes part of file and program names. */

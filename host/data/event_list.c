@@ -8,7 +8,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "data/events.h"
-#include "data/folder.h"
+#include "base/folder.h"
 
 enum { MOST_CLASSES = 65536, MOST_TEXT_BYTES = 1 << 24 };
 

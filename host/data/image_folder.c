@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include "base/error.h"
 #include "base/mem.h"
-#include "data/folder.h"
+#include "base/folder.h"
 #include "data/image.h"
 #include "data/readers.h"
 

@@ -1,10 +1,10 @@
-/* Words of the network format, shared by the parser (network.c) and the printer (network_print.c). */
+/* The keys and words of the network format, for what reads it (network.c) and prints it (network_print.c). */
 #ifndef SP_GRAPH_LAYER_NAMES_H
 #define SP_GRAPH_LAYER_NAMES_H
 
-#include <stdbool.h>
+#include "config/fields.h"
 
-enum { SP_LAYER_TYPES = 13, SP_INITS = 4 };
+enum { SP_LAYER_TYPES = 13 };
 /* Neuron models that are also words for `type`: what they have beyond lif. */
 enum { SP_MODELS = 5 };
 typedef struct sp_model_words {
@@ -13,8 +13,9 @@ typedef struct sp_model_words {
     bool learn;
 } sp_model_words;
 extern const sp_model_words sp_models[SP_MODELS];
-const sp_model_words *sp_model_words_of(const char *model);   /* NULL: a plugin's */
-extern const char *const sp_layer_type_names[SP_LAYER_TYPES]; /* by sp_layer_type */
-extern const char *const sp_init_names[SP_INITS];             /* by sp_init */
+const sp_model_words *sp_model_words_of(const char *model); /* NULL: a plugin's */
+
+/* By sp_layer_type; `what` is the word for `type`. That of a neuron has no rows: sp_neuron_read_layer. */
+extern const sp_fields sp_layer_fields[SP_LAYER_TYPES];
 
 #endif

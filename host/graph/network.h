@@ -43,7 +43,8 @@ typedef struct sp_layer {
     sp_layer_type type;
     char name[96]; /* position path: "0", "2.branch.0" */
     int line, column;
-    int64_t in, out;                                       /* conv, linear: 0 means inferred for `in` */
+    uint64_t given;  /* bits of the rows of its table; for lif, see neuron.given */
+    int64_t in, out; /* conv, linear: 0 means inferred for `in` */
     int64_t kernel[2], stride[2], padding[2], dilation[2]; /* y, x */
     int64_t channels;                                      /* batch_norm; 0 inferred */
     int64_t output[2];                                     /* adaptive pool */
@@ -64,7 +65,10 @@ typedef struct sp_layer {
 typedef struct sp_network {
     sp_layer *layers;
     size_t n;
+    char *file; /* where the layers stand, for messages; owned; NULL after sp_network_parse */
 } sp_network;
+
+enum { SP_LAYER_MOST = 1 << 24 }; /* channels and features */
 
 /* Defaults of a neuron: lif, tau 1.1, v_th 1, soft reset, triangle, width NAN, as the SLTT paper's. */
 sp_neuron sp_neuron_default(void);
@@ -81,8 +85,22 @@ void sp_neuron_set_model(sp_neuron *n, const char *model);
  * layers. */
 sp_status sp_network_parse(const sp_yaml *layers, const sp_neuron *neuron, sp_network *out, sp_error *err);
 void sp_network_free(sp_network *net);
+
+/* What a recipe has under "network", and what a network file holds: the name of a file, a list of layers, or
+ * a map with either and with changes to it. */
+typedef struct sp_network_options {
+    const char *file;
+    double width, dropout;     /* NAN: as the file says */
+    int64_t classes, channels; /* 0: as the file says */
+    uint64_t given;
+} sp_network_options;
+extern const sp_fields sp_network_fields; /* of the map */
+/* A file's name is relative to the file of its own node, or to `beside` where it came with --set. */
+sp_status sp_network_read(const sp_yaml *value, const char *beside, const sp_neuron *neuron, sp_network *out,
+                          sp_error *err);
+/* A network of recipes/networks by its name, or a file by its path, with neurons as they are by default. */
+sp_status sp_network_load(const sp_network_options *o, sp_network *out, sp_error *err);
 /* The network written out again as YAML with every default but those of the recipe's neurons, indented by
  * `indent` spaces. */
-struct sp_text;
-void sp_network_print(const sp_network *net, int indent, struct sp_text *out);
+void sp_network_print(const sp_network *net, int indent, sp_text *out);
 #endif

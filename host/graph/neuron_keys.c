@@ -101,7 +101,7 @@ static void print_learn(const void *n, sp_text *out)
     sp_text_add(out, "%s", ((const sp_neuron *)n)->learn ? "true" : "false");
 }
 
-#define AT(member)     .at = offsetof(sp_neuron, member), .size = sizeof(((sp_neuron *)0)->member)
+#define AT(member)     SP_FIELD_AT(sp_neuron, member)
 #define FLOAT(k, l, h) .key = #k, .kind = SP_FIELD_FLOAT, AT(k), .low = l, .high = h
 #define BOOL(k)        .key = #k, .kind = SP_FIELD_BOOL, AT(k)
 #define OTHER(k, p, f) .key = #k, .kind = SP_FIELD_OTHER, .read = read_##k, .print = p, .form = f
@@ -144,12 +144,9 @@ const sp_fields sp_neuron_fields = {.what = "neuron",
                                     .n = sizeof rows / sizeof *rows,
                                     .given = offsetof(sp_neuron, given)};
 
-/* A layer has two keys more. */
-enum { LAYER_ROWS = sizeof rows / sizeof *rows + 2 };
-
 uint64_t sp_neuron_bit(const char *key)
 {
-    return UINT64_C(1) << (sp_fields_find(&sp_neuron_fields, key) - rows);
+    return sp_fields_bit(&sp_neuron_fields, key);
 }
 
 sp_neuron sp_neuron_default(void)
@@ -176,24 +173,31 @@ sp_status sp_neuron_read(const sp_yaml *map, sp_neuron *n, sp_error *err)
     return check(map, n, err);
 }
 
-sp_status sp_neuron_read_layer(const sp_yaml *map, const char *what, sp_neuron *n, sp_error *err)
+/* Those of a layer are printed where they were given, as the others are the recipe's; and there are two more.
+ */
+enum { LAYER_ROWS = sizeof rows / sizeof *rows + 2 };
+
+static sp_fields layer_table(const char *what, sp_field all[LAYER_ROWS])
 {
-    sp_field all[LAYER_ROWS];
     memcpy(all, rows, sizeof rows);
     all[LAYER_ROWS - 2] = (sp_field){.key = "type", .kind = SP_FIELD_OTHER};
     all[LAYER_ROWS - 1] = (sp_field){BOOL(recurrent)};
-    const sp_fields table = {what, all, LAYER_ROWS, offsetof(sp_neuron, given)};
+    for (size_t i = 0; i < LAYER_ROWS; i++)
+        all[i].initial = NULL;
+    return (sp_fields){what, all, LAYER_ROWS, offsetof(sp_neuron, given)};
+}
+
+sp_status sp_neuron_read_layer(const sp_yaml *map, const char *what, sp_neuron *n, sp_error *err)
+{
+    sp_field all[LAYER_ROWS];
+    const sp_fields table = layer_table(what, all);
     SP_TRY(sp_fields_read(&table, map, n, err));
     return check(map, n, err);
 }
 
 void sp_neuron_print_layer(const sp_neuron *n, sp_text *out)
 {
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        if (n->given >> i & 1) {
-            sp_text_add(out, ", %s: ", rows[i].key);
-            sp_field_print(&rows[i], n, out);
-        }
-    if (n->recurrent)
-        sp_text_add(out, ", recurrent: true");
+    sp_field all[LAYER_ROWS];
+    const sp_fields table = layer_table("", all);
+    sp_fields_print_inline(&table, n, out);
 }

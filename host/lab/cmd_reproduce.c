@@ -1,6 +1,5 @@
 /* spikeport reproduce: runs the rows behind a table or figure and writes them beside the paper's own figures.
  * Targets are the YAML files of recipes/reproduce; nothing about the paper is in here. */
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,14 +7,13 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/paths.h"
-#include "base/suggest.h"
 #include "lab/reproduce.h"
 #include "config/yaml.h"
 #include "registry/wisdom.h"
 #include "lab/report.h"
 #include "train/train.h"
 
-enum { MOST_TARGETS = 64, MOST_ROUNDS = 1000 };
+enum { MOST_ROUNDS = 1000 };
 
 /* ---- the target's file ---- */
 
@@ -186,55 +184,13 @@ static sp_status read_target(const char *path, sp_reproduce *p, sp_error *err)
 
 /* ---- finding it ---- */
 
-static int in_order(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static size_t list_targets(const char *folder, char *names[MOST_TARGETS])
-{
-    size_t n = 0;
-    DIR *d = opendir(folder);
-    for (struct dirent *e; d && n < MOST_TARGETS && (e = readdir(d)) != NULL;) {
-        size_t length = strlen(e->d_name);
-        if (length > 5 && strcmp(e->d_name + length - 5, ".yaml") == 0 &&
-            (names[n] = sp_strndup(e->d_name, length - 5)) != NULL)
-            n++;
-    }
-    if (d)
-        closedir(d);
-    qsort(names, n, sizeof *names, in_order);
-    return n;
-}
-
 /* A name of recipes/reproduce, or a file (a word with a dot or a slash). *path and *name have to be freed. */
 static sp_status find_target(const char *word, char **path, char **name, sp_error *err)
 {
-    if (strpbrk(word, "./")) {
-        const char *slash = strrchr(word, '/'), *from = slash ? slash + 1 : word;
-        *path = sp_strdup(word);
-        *name = sp_strndup(from, strcspn(from, "."));
-        return *path && *name ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory");
-    }
-    char *folder = sp_own_data("recipes/reproduce"), *names[MOST_TARGETS];
-    size_t n = folder ? list_targets(folder, names) : 0;
-    sp_text all = {0};
-    for (size_t i = 0; i < n; i++) {
-        sp_text_add(&all, "%s%s", i ? ", " : "", names[i]);
-        if (strcmp(names[i], word) == 0)
-            *path = sp_format("%s/%s.yaml", folder, word);
-    }
-    *name = sp_strdup(word);
-    const char *near = sp_suggest(word, (const char *const *)names, n);
-    sp_status st = *path  ? SP_OK
-                   : near ? SP_FAIL(err, SP_E_USAGE, "no target \"%s\"; did you mean \"%s\"?", word, near)
-                          : SP_FAIL(err, SP_E_USAGE, "no target \"%s\"; there are %s; or name a YAML file",
-                                    word, all.s ? all.s : "none");
-    for (size_t i = 0; i < n; i++)
-        sp_free(names[i]);
-    sp_text_free(&all);
-    sp_free(folder);
-    return st;
+    const char *slash = strrchr(word, '/'), *from = slash ? slash + 1 : word;
+    SP_TRY(sp_own_file("recipes/reproduce", "target", word, path, err));
+    *name = sp_strndup(from, strcspn(from, "."));
+    return *name ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory");
 }
 
 /* ---- running it ---- */

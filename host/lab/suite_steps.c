@@ -11,7 +11,7 @@
 #include "lab/suite.h"
 
 typedef struct step_problem {
-    const char *network, *method, *input; /* of the zoo */
+    const char *network, *method, *input; /* of recipes/networks */
     int64_t batch, time_steps;
     bool small; /* belongs to --small */
 } step_problem;

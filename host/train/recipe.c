@@ -122,7 +122,7 @@ static const sp_layer *find_td(const sp_layer *layers, size_t n)
 }
 
 /* Here as well as in plan/, because here the place is known. */
-static sp_status check_td(const sp_recipe *r, const char *file, sp_error *err)
+static sp_status check_td(const sp_recipe *r, sp_error *err)
 {
     const sp_layer *l = find_td(r->network.layers, r->network.n);
     if (!l || (r->method == SP_METHOD_BPTT && (r->truncate == 0 || r->truncate >= r->time_steps)))
@@ -133,7 +133,7 @@ static sp_status check_td(const sp_recipe *r, const char *file, sp_error *err)
                    "statistics are those of all time steps, and must be known before the neurons behind it "
                    "take their first one; "
                    "use batch_norm, whose statistics are of one step",
-                   file, l->line, l->column, l->name,
+                   r->network.file, l->line, l->column, l->name,
                    r->truncate ? "truncated bptt" : sp_method_name(r->method));
 }
 
@@ -167,31 +167,13 @@ static sp_status check_neuron_sets(const sp_recipe *r, sp_error *err)
 
 static sp_status read_network(sp_recipe *r, const sp_yaml *root, sp_error *err)
 {
-    const sp_yaml *n = sp_yaml_get(root, "network"), *layers = n;
+    const sp_yaml *n = sp_yaml_get(root, "network");
+    sp_text t = {0};
     if (!n || n->kind == SP_YAML_NULL)
         return sp_yaml_fail(root, err, "a recipe needs \"network\": a file name, or a list of layers");
-    r->network_file = sp_strdup(r->doc.file);
-    if (n->kind == SP_YAML_STRING) {
-        sp_free(r->network_file);
-        r->network_file = spi_recipe_beside(r, n);
-        if (!r->network_file)
-            return SP_FAIL(err, SP_E_MEMORY, "out of memory while reading a recipe");
-        sp_status st = sp_yaml_load(r->network_file, &r->network_doc, err);
-        if (st != SP_OK)
-            return sp_error_prefix(err, st, "%s:%d:%d: network: ", r->doc.file, n->line, n->column);
-        layers = r->network_doc.root;
-    }
-    if (layers && layers->kind == SP_YAML_MAP) {
-        static const char *const known[] = {"layers", "name", "about"};
-        SP_TRY(sp_yaml_check_keys(layers, known, 3, "network", err));
-        layers = sp_yaml_get(layers, "layers");
-    }
-    if (!layers || layers->kind != SP_YAML_LIST)
-        return sp_yaml_fail(n, err, "\"network\" must be a file with \"layers\", or a list of layers");
-    SP_TRY(sp_network_parse(layers, &r->neuron, &r->network, err));
-    SP_TRY(check_td(r, layers->file, err));
+    SP_TRY(sp_network_read(n, r->doc.file, &r->neuron, &r->network, err));
+    SP_TRY(check_td(r, err));
     SP_TRY(check_neuron_sets(r, err));
-    sp_text t = {0};
     sp_network_print(&r->network, 2, &t);
     r->network_text = t.s;
     return t.s && !t.failed ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory while reading a recipe");
@@ -257,12 +239,10 @@ void sp_recipe_free(sp_recipe *r)
         sp_free(r->plugins[i]);
     sp_free(r->plugins);
     sp_free(r->network_text);
-    sp_free(r->network_file);
     sp_network_free(&r->network);
     sp_yaml_free(&r->doc);
     for (size_t i = 0; i < r->n_bases; i++)
         sp_yaml_free(&r->bases[i]);
-    sp_yaml_free(&r->network_doc);
     memset(r, 0, sizeof *r);
 }
 

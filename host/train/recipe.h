@@ -21,7 +21,6 @@ void sp_compared_name(const sp_compared *c, char *out, size_t out_size);
 
 typedef struct sp_recipe {
     sp_yaml_doc doc;                    /* keeps the strings alive */
-    sp_yaml_doc network_doc;            /* where `network` names a file */
     sp_yaml_doc bases[SP_RECIPE_BASES]; /* what `base` names, nearest first; their nodes are in doc */
     size_t n_bases;
     const char *name;
@@ -43,7 +42,6 @@ typedef struct sp_recipe {
     sp_neuron neuron;
     sp_network network; /* parsed; moved into the graph by sp_session */
     char *network_text; /* the network as YAML with every default, for checkpoints */
-    char *network_file; /* for messages */
     sp_method method;
     int64_t time_steps, backprop_steps; /* K of sltt-k */
     bool adaptive;                      /* sltt-k: K follows from the spikes, see adaptive.h */

@@ -4,20 +4,7 @@
 #include <string.h>
 
 #include "base/error.h"
-
-/* A path that came with --set has no file; it counts from the recipe that was named. */
-static const char *file_of(const sp_recipe *r, const sp_yaml *node)
-{
-    return sp_yaml_from_set(node) ? r->doc.file : node->file;
-}
-
-char *spi_recipe_beside(const sp_recipe *r, const sp_yaml *path)
-{
-    const char *file = file_of(r, path), *slash = strrchr(file, '/');
-    if (path->text[0] == '/' || !slash)
-        return sp_strdup(path->text);
-    return sp_format("%.*s/%s", (int)(slash - file), file, path->text);
-}
+#include "base/folder.h"
 
 static sp_status check_circle(const sp_recipe *r, const sp_yaml *base, const char *path, sp_error *err)
 {
@@ -36,7 +23,7 @@ static sp_status load_base(sp_recipe *r, const sp_yaml *base, sp_error *err)
 {
     if (base->kind != SP_YAML_STRING)
         return sp_yaml_fail(base, err, "\"base\" must be the file name of another recipe");
-    char *path = spi_recipe_beside(r, base);
+    char *path = sp_path_beside(sp_yaml_from_set(base) ? r->doc.file : base->file, base->text);
     if (!path)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory while reading a recipe");
     sp_status st = check_circle(r, base, path, err);

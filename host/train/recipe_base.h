@@ -8,7 +8,4 @@
  * base, maps are joined. */
 sp_status spi_recipe_bases(sp_recipe *r, sp_error *err);
 
-/* A path as a recipe means it: relative to the folder of the file it stands in. NULL when memory is out. */
-char *spi_recipe_beside(const sp_recipe *r, const sp_yaml *path);
-
 #endif

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/number.h"
+#include "graph/layer_names.h"
 
 static bool adamw(const void *r)
 {
@@ -217,16 +218,22 @@ static const sp_field recipe[] = {
     {SPI_TEXT("plugins_path", plugins_path), .help = "Folders of plugins, separated by colons."},
     {SPI_OTHER("plugins", spi_recipe_read_plugins, spi_recipe_print_plugins, "map of op to variant"),
      .sample = "{\"*\": reference}", .help = "Kernels to use, such as gemm: gemm_clblast."},
-    {SPI_OTHER("network", NULL, NULL, "file name, or list of layers"), .help = "The network; "
-                                                                               "recipes/README.md lists the "
-                                                                               "layers and their keys."},
+    {SPI_OTHER("network", NULL, NULL, "file name, list of layers, or map"), .help = "The network: a file, "
+                                                                                    "layers, or a map with "
+                                                                                    "either and with "
+                                                                                    "changes; see below."},
 };
 const sp_fields spi_recipe_fields = SPI_FIELDS("the recipe", root, recipe);
+
+/* Which key a table has, at the head of the columns that document() writes. */
+static const char *const columns = "| key | type | default | meaning |\n| --- | --- | --- | --- |\n";
 
 static void document(const sp_fields *table, const char *prefix, sp_text *out)
 {
     for (size_t i = 0; i < table->n; i++) {
         const sp_field *f = &table->items[i];
+        if (!f->help && f->kind != SP_FIELD_TABLE)
+            continue; /* `type` of a layer */
         if (f->kind == SP_FIELD_TABLE) {
             char inner[64];
             snprintf(inner, sizeof inner, "%s%s.", prefix, f->key);
@@ -236,10 +243,12 @@ static void document(const sp_fields *table, const char *prefix, sp_text *out)
         sp_text_add(out, "| `%s%s` | ", prefix, f->key);
         sp_field_type(f, out);
         sp_text_add(out,
-                    f->follows   ? " | follows `%s` | "
+                    f->required  ? " | required%s | "
+                    : f->follows ? " | follows `%s` | "
                     : f->initial ? " | `%s` | "
                                  : " | %s | ",
-                    f->follows   ? f->follows
+                    f->required  ? ""
+                    : f->follows ? f->follows
                     : f->initial ? f->initial
                                  : "");
         sp_text_add(out, "%s", f->help);
@@ -247,14 +256,43 @@ static void document(const sp_fields *table, const char *prefix, sp_text *out)
     }
 }
 
+static void document_layers(sp_text *out)
+{
+    sp_text_add(out,
+                "\n## Networks\n\n"
+                "`network` is the name of a file, which is relative to the file that names it, or a list "
+                "of layers, or a map:\n\n%s",
+                columns);
+    document(&sp_network_fields, "", out);
+    sp_text_add(out, "\nA network file holds any of these forms. A run stores the layers themselves.\n\n"
+                     "Each layer is a map with a `type`. A neuron (`type: lif`, or `if`, `plif`, `cuba_lif`, "
+                     "`alif` for another model) takes every key of `neuron` above, which replaces the "
+                     "recipe's for this layer, and `recurrent: true` for a dense matrix from its spikes to "
+                     "its input one time step later. `flatten` has no other key. The others:\n");
+    for (size_t i = 0; i < SP_LAYER_TYPES; i++) {
+        const sp_fields *table = &sp_layer_fields[i];
+        bool again = i > 0 && table->items == sp_layer_fields[i - 1].items;
+        if (table->n <= 1 || again)
+            continue;
+        sp_text_add(out, "\n### %s", table->what);
+        for (size_t k = i + 1; k < SP_LAYER_TYPES && sp_layer_fields[k].items == table->items; k++)
+            sp_text_add(out, ", %s", sp_layer_fields[k].what);
+        sp_text_add(out, "\n\n%s", columns);
+        document(table, "", out);
+    }
+}
+
 void sp_recipe_document(sp_text *out)
 {
-    sp_text_add(out, "# Keys of a recipe\n\n"
-                     "This page is written by `spikeport recipe`, from the table that recipes are read with. "
-                     "A key is written in its section or set as `--set SECTION.KEY=VALUE`. "
-                     "A default that follows another key is not stored with a run, so that it keeps "
-                     "following "
-                     "that key.\n\n"
-                     "| key | type | default | meaning |\n| --- | --- | --- | --- |\n");
+    sp_text_add(out,
+                "# Keys of a recipe\n\n"
+                "This page is written by `spikeport recipe`, from the table that recipes are read with. "
+                "A key is written in its section or set as `--set SECTION.KEY=VALUE`. "
+                "A default that follows another key is not stored with a run, so that it keeps "
+                "following "
+                "that key.\n\n"
+                "%s",
+                columns);
     document(&spi_recipe_fields, "", out);
+    document_layers(out);
 }

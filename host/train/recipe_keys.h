@@ -7,7 +7,7 @@
 
 extern const sp_fields spi_recipe_fields, spi_recipe_data_fields;
 
-#define SPI_AT(member)        .at = offsetof(sp_recipe, member), .size = sizeof(((sp_recipe *)0)->member)
+#define SPI_AT(member)        SP_FIELD_AT(sp_recipe, member)
 #define SPI_INT(k, m, l, h)   .key = k, .kind = SP_FIELD_INT, SPI_AT(m), .low = l, .high = h
 #define SPI_FLOAT(k, m, l, h) .key = k, .kind = SP_FIELD_FLOAT, SPI_AT(m), .low = l, .high = h
 #define SPI_BOOL(k, m)        .key = k, .kind = SP_FIELD_BOOL, SPI_AT(m)

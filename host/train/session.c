@@ -98,7 +98,7 @@ static sp_status check_classes(const sp_session *s, sp_error *err)
     if (s->graph->classes >= s->data.classes)
         return SP_OK;
     return SP_FAIL(err, SP_E_CONFIG, "%s: the network has %lld outputs, but the data set %s has %d classes",
-                   s->recipe.network_file, (long long)s->graph->classes, s->data.name, s->data.classes);
+                   s->graph->network.file, (long long)s->graph->classes, s->data.name, s->data.classes);
 }
 
 static sp_status initialise(sp_session *s, sp_error *err)
@@ -209,7 +209,7 @@ sp_status sp_session_open(sp_recipe *recipe, const sp_dataset_info *data, const 
         SP_TRY_GOTO(SP_FAIL(err, SP_E_CONFIG,
                             "%s: schedule.time_steps is %lld, but a sample of %s has %d frames",
                             s->recipe.doc.file, (long long)s->recipe.time_steps, data->name, data->frames));
-    SP_TRY_GOTO(sp_graph_create(&s->recipe.network, s->recipe.network_file, data->channels, data->height,
+    SP_TRY_GOTO(sp_graph_create(&s->recipe.network, s->recipe.network.file, data->channels, data->height,
                                 data->width, &s->graph, err));
     SP_TRY_GOTO(check_classes(s, err));
     if (!o->no_device)

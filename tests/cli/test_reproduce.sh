@@ -7,7 +7,7 @@ unset SPIKEPORT_DATA
 
 run reproduce tabel1 --out "$work/x"
 expect_code 2
-expect_err 'no target "tabel1"; did you mean "table1"?'
+expect_err 'there is no target "tabel1"; did you mean "table1"?'
 run reproduce table1 --scale medium
 expect_code 2
 for name in table1 table2 table3 figure1 figure3 figure4 methods; do

@@ -98,14 +98,10 @@ Test(graph, places_of_parameters)
 
 Test(graph, the_recipes_network_has_the_parameters_that_pytorch_would_count)
 {
-    sp_yaml_doc doc;
+    sp_network_options o = {.file = "conv_16_32_128", .width = (double)NAN, .dropout = (double)NAN};
     sp_network net;
     sp_graph *g;
-    sp_neuron neuron = sp_neuron_default();
-    cr_assert_eq(sp_yaml_load(SP_TEST_SOURCE_DIR "/recipes/networks/conv_16_32_128.yaml", &doc, &err), SP_OK,
-                 "%s", err.text);
-    cr_assert_eq(sp_network_parse(sp_yaml_get(doc.root, "layers"), &neuron, &net, &err), SP_OK, "%s",
-                 err.text);
+    cr_assert_eq(sp_network_load(&o, &net, &err), SP_OK, "%s", err.text);
     cr_assert_eq(sp_graph_create(&net, "c.yaml", 1, 28, 28, &g, &err), SP_OK, "%s", err.text);
     /* conv 160 + bn 32 + conv 4640 + bn 64 + linear 1568*128+128 + linear 1290 */
     cr_assert_eq(g->n_trainable, 160 + 32 + 4640 + 64 + 200832 + 1290);
@@ -115,7 +111,6 @@ Test(graph, the_recipes_network_has_the_parameters_that_pytorch_would_count)
     cr_assert(t.s && strstr(t.s, "207018 parameters") && strstr(t.s, "16,28,28 bits"), "%s", t.s);
     sp_text_free(&t);
     sp_graph_destroy(&g);
-    sp_yaml_free(&doc);
 }
 
 static const char residual_net[] = "layers:\n"

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "graph/layer_names.h"
 #include "train/recipe_keys.h"
 
 static sp_error err;
@@ -51,7 +52,9 @@ static bool value_of(const sp_field *f, int k, char *out, size_t size)
     else if (f->kind == SP_FIELD_FLOAT)
         snprintf(out, size, "%.17g", low <= 0.3 && f->high >= 0.3 ? 0.3 : low * 1.5);
     else if (f->kind == SP_FIELD_BOOL)
-        snprintf(out, size, "%s", strcmp(f->initial, "true") == 0 ? "false" : "true");
+        snprintf(out, size, "%s", f->initial && strcmp(f->initial, "true") == 0 ? "false" : "true");
+    else if (f->kind == SP_FIELD_PAIR)
+        snprintf(out, size, "[%.0f, %.0f]", low + 2, low + 3);
     else if (f->kind == SP_FIELD_CHOICE) {
         int i = 0, left = k;
         while (f->names[i] && (strcmp(f->names[i], f->initial) == 0 || left-- > 0))
@@ -103,6 +106,9 @@ static void expect_round_trip(const sp_recipe *r, const char *path)
     cr_assert_eq(load(text, NULL, NULL, &again), SP_OK, "%s: %s\n%s", path, err.text, text);
     expect_equal(&spi_recipe_fields, r, &again);
     cr_assert_str_eq(r->network_text, again.network_text);
+    for (size_t i = 0; i < r->network.n; i++)
+        expect_equal(&sp_layer_fields[r->network.layers[i].type], &r->network.layers[i],
+                     &again.network.layers[i]);
     sp_recipe_free(&again);
     sp_free(text);
 }
@@ -146,6 +152,54 @@ static void check_keys(const sp_fields *table, const char *prefix)
 Test(recipe_keys, every_key_is_read_printed_and_read_again)
 {
     check_keys(&spi_recipe_fields, "");
+}
+
+static const char *const required[SP_LAYER_TYPES] = {
+    [SP_LAYER_CONV] = ", out: 4, kernel: 7",
+    [SP_LAYER_WS_CONV] = ", out: 4, kernel: 7",
+    [SP_LAYER_LINEAR] = ", out: 4",
+    [SP_LAYER_AVG_POOL] = ", kernel: 7",
+    [SP_LAYER_MAX_POOL] = ", kernel: 7",
+    [SP_LAYER_ADAPTIVE_AVG_POOL] = ", output: 7",
+    [SP_LAYER_SCALE] = ", factor: 7",
+    [SP_LAYER_DROPOUT] = ", p: 0.9",
+    [SP_LAYER_RESIDUAL] = ", branch: [{type: scale, factor: 2}]",
+};
+
+/* One key of a layer at another value than what the layer has without it. */
+static void check_layer_key(int type, const sp_field *f)
+{
+    char value[128], set[200], text[600];
+    sp_recipe r, plain;
+    for (int k = 0; value_of(f, k, value, sizeof value); k++) {
+        snprintf(text, sizeof text,
+                 "data: {name: synthetic}\nschedule: {method: bptt}\nnetwork:\n- {type: %s%s}\n- {type: "
+                 "flatten}\n- {type: linear, out: 10}\n",
+                 sp_layer_fields[type].what, required[type] ? required[type] : "");
+        snprintf(set, sizeof set, "network.0.%s=%s", f->key, value);
+        cr_assert_eq(load(text, NULL, NULL, &plain), SP_OK, "%s: %s", set, err.text);
+        cr_assert_eq(load(text, NULL, set, &r), SP_OK, "%s: %s", set, err.text);
+        cr_assert(strcmp(r.network_text, plain.network_text) != 0, "%s is read and not written", set);
+        expect_round_trip(&r, set);
+        sp_recipe_free(&r);
+        sp_recipe_free(&plain);
+    }
+}
+
+Test(recipe_keys, every_key_of_every_layer_is_read_printed_and_read_again)
+{
+    for (int type = 0; type < SP_LAYER_TYPES; type++)
+        for (size_t i = 0; i < sp_layer_fields[type].n; i++)
+            if (sp_layer_fields[type].items[i].kind !=
+                SP_FIELD_OTHER) /* lists of layers, type, what is fixed */
+                check_layer_key(type, &sp_layer_fields[type].items[i]);
+    static const sp_field recurrent = {.key = "recurrent", .kind = SP_FIELD_BOOL};
+    check_layer_key(SP_LAYER_LIF, &recurrent);
+    for (size_t i = 0; i < sp_neuron_fields.n; i++)
+        if (sp_neuron_fields.items[i].kind != SP_FIELD_OTHER && strcmp(sp_neuron_fields.items[i].key, "v_"
+                                                                                                      "rese"
+                                                                                                      "t"))
+            check_layer_key(SP_LAYER_LIF, &sp_neuron_fields.items[i]);
 }
 
 Test(recipe_keys, a_printed_recipe_with_a_setting_is_the_short_one_with_it)

@@ -1,13 +1,17 @@
 /* Names in a folder. What a name may be is the caller's business. */
-#include "data/folder.h"
+#include "base/folder.h"
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
 #include "base/error.h"
+#include "base/file.h"
 #include "base/mem.h"
+#include "base/suggest.h"
 
 void sp_names_free(sp_names *list)
 {
@@ -64,4 +68,42 @@ bool sp_name_ends_in(int at, const char *name, const void *ending)
     size_t n = strlen(name), m = strlen(ending);
     (void)at;
     return n > m && strcasecmp(name + n - m, ending) == 0;
+}
+
+char *sp_path_beside(const char *file, const char *path)
+{
+    const char *slash = strrchr(file, '/');
+    if (path[0] == '/' || !slash)
+        return sp_strdup(path);
+    return sp_format("%.*s/%s", (int)(slash - file), file, path);
+}
+
+static bool any_name(int at, const char *name, const void *ctx)
+{
+    (void)at, (void)name, (void)ctx;
+    return true;
+}
+
+const char *sp_path_nearest(const char *path, char out[SP_NEAREST_BYTES])
+{
+    char folder[PATH_MAX], name[PATH_MAX];
+    sp_names names = {0};
+    sp_error unused;
+    size_t begin = 0, end = 0;
+    *out = '\0';
+    while (path[end]) { /* up to the first part that is missing */
+        begin = end + strspn(path + end, "/");
+        end = begin + strcspn(path + begin, "/");
+        snprintf(name, sizeof name, "%.*s", (int)end, path);
+        if (!sp_path_exists(name))
+            break;
+    }
+    snprintf(folder, sizeof folder, "%.*s", (int)begin, path);
+    if (sp_folder_list(*folder ? folder : ".", any_name, NULL, &names, &unused) == SP_OK) {
+        const char *near = sp_suggest(name + begin, (const char *const *)names.items, names.n);
+        if (near && strlen(folder) + strlen(near) <= 260)
+            snprintf(out, SP_NEAREST_BYTES, "; did you mean \"%.260s%.260s\"?", folder, near);
+    }
+    sp_names_free(&names);
+    return out;
 }

@@ -1,6 +1,6 @@
-/* Names in a folder, for sets that are made of files. */
-#ifndef SP_DATA_FOLDER_H
-#define SP_DATA_FOLDER_H
+/* Names in a folder, and names of files beside others. */
+#ifndef SP_BASE_FOLDER_H
+#define SP_BASE_FOLDER_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -24,5 +24,13 @@ sp_status sp_folder_list(const char *path, sp_name_filter wanted, const void *ct
 
 bool sp_name_is_folder(int at, const char *name, const void *ctx);  /* filters */
 bool sp_name_ends_in(int at, const char *name, const void *ending); /* in any case */
+
+/* The path of a file that is named in `file`: relative to its folder. sp_free. */
+char *sp_path_beside(const char *file, const char *path);
+
+enum { SP_NEAREST_BYTES = 544 };
+/* `; did you mean "folder/name"?` for a path that does not exist, by the first part of it that is missing;
+ * empty where nothing is near. Returns out. */
+const char *sp_path_nearest(const char *path, char out[SP_NEAREST_BYTES]);
 
 #endif

@@ -1,0 +1,161 @@
+/* Every key of every layer but the neurons' (neuron_keys.c). */
+#include <float.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "graph/layer_names.h"
+#include "graph/network.h"
+
+const sp_model_words sp_models[SP_MODELS] = {
+    {"lif", NULL, NULL, false},           {"if", NULL, NULL, false},        {"plif", NULL, NULL, true},
+    {"cuba_lif", "tau_syn", NULL, false}, {"alif", "tau_a", "beta", false},
+};
+
+const sp_model_words *sp_model_words_of(const char *model)
+{
+    for (int i = 0; i < SP_MODELS; i++)
+        if (strcmp(sp_models[i].name, model) == 0)
+            return &sp_models[i];
+    return NULL;
+}
+
+static sp_status read_groups(void *layer, const sp_yaml *v, sp_error *err)
+{
+    (void)layer;
+    if (v->kind == SP_YAML_INT && v->integer == 1)
+        return SP_OK;
+    return sp_yaml_fail(v, err, "grouped convolutions are not supported; \"groups\" can only be 1");
+}
+
+static sp_status read_gain(void *layer, const sp_yaml *v, sp_error *err)
+{
+    (void)layer;
+    if (v->kind == SP_YAML_BOOL && v->integer)
+        return SP_OK;
+    return sp_yaml_fail(v, err, "a ws_conv always has a gain; \"gain\" can only be true");
+}
+
+static bool has_bias(const void *layer)
+{
+    return ((const sp_layer *)layer)->bias;
+}
+
+static const char *const inits[] = {"fan_in_uniform", "fan_out_normal", "zeros", "normal_0.01", NULL};
+static const char *const sources[] = {"pre", "input", NULL};
+
+#define SIZES           .low = 1, .high = SP_LAYER_MOST
+#define WINDOW(low_)    .low = low_, .high = 1 << 12
+#define ANY             .low = -(double)FLT_MAX, .high = (double)FLT_MAX
+#define KEY(k, kind_)   .key = #k, .kind = SP_FIELD_##kind_, SP_FIELD_AT(sp_layer, k)
+#define OTHER(k, form_) .key = k, .kind = SP_FIELD_OTHER, .form = form_
+#define TYPE                                                                                                 \
+    {                                                                                                        \
+        OTHER("type", NULL), .required = true                                                                \
+    }
+
+#define FEATURES                                                                                             \
+    {KEY(in, INT), SIZES, .help = "Inputs; otherwise those that there are."},                                \
+    {                                                                                                        \
+        KEY(out, INT), SIZES, .required = true, .help = "Outputs."                                           \
+    }
+#define KERNEL                                                                                               \
+    {                                                                                                        \
+        KEY(kernel, PAIR), WINDOW(1), .required = true, .help = "Height and width of the window."            \
+    }
+#define CONV                                                                                                 \
+    TYPE, FEATURES, KERNEL,                                                                                  \
+        {KEY(stride, PAIR), WINDOW(1), .initial = "1", .help = "Distance between windows."},                 \
+        {KEY(padding, PAIR), WINDOW(0), .initial = "0", .help = "Zeros at each side."},                      \
+        {KEY(dilation, PAIR), WINDOW(1), .initial = "1",                                                     \
+         .help = "Distance between the elements of a window."},                                              \
+    {                                                                                                        \
+        OTHER("groups", "1"), .read = read_groups, .help = "Can only be 1."                                  \
+    }
+#define STARTS                                                                                               \
+    {KEY(bias, BOOL), .initial = "true", .help = "Whether there is a bias."},                                \
+        {KEY(weight_init, CHOICE), .names = inits, .initial = "fan_in_uniform",                              \
+         .help = "How weights start; fan_in_uniform is PyTorch's default."},                                 \
+    {                                                                                                        \
+        KEY(bias_init, CHOICE), .names = inits, .initial = "fan_in_uniform", .applies = has_bias,            \
+                                .help = "How biases start."                                                  \
+    }
+#define EPS(value)                                                                                           \
+    {                                                                                                        \
+        KEY(eps, FLOAT), .low = 1e-12, .high = 1, .initial = value, .help = "Added to the variance."         \
+    }
+#define NORM                                                                                                 \
+    {KEY(channels, INT), SIZES, .help = "Channels; otherwise those that there are."}, EPS("1e-05"),          \
+    {                                                                                                        \
+        KEY(momentum, FLOAT), .low = 0, .high = 1, .initial = "0.1",                                         \
+                              .help = "Weight of a mini-batch in the running statistics."                    \
+    }
+
+static const sp_field conv[] = {CONV, STARTS};
+static const sp_field ws_conv[] = {CONV,
+                                   {OTHER("gain", "true"), .read = read_gain, .help = "Can only be true."},
+                                   EPS("0.0001"),
+                                   STARTS};
+static const sp_field linear[] = {TYPE, FEATURES, STARTS};
+static const sp_field batch_norm[] = {TYPE, NORM};
+static const sp_field pool[] = {TYPE,
+                                KERNEL,
+                                {KEY(stride, PAIR), WINDOW(1), .follows = "kernel",
+                                 .help = "Distance between windows."},
+                                {KEY(padding, PAIR), WINDOW(0), .initial = "0",
+                                 .help = "Zeros at each side, at most half the kernel."}};
+static const sp_field adaptive[] = {TYPE,
+                                    {KEY(output, PAIR), WINDOW(1), .required = true,
+                                     .help = "Height and width of the result."}};
+static const sp_field flatten[] = {TYPE};
+static const sp_field scale[] = {TYPE, {KEY(factor, FLOAT), ANY, .required = true, .help = "The factor."}};
+static const sp_field dropout[] = {TYPE,
+                                   {KEY(p, FLOAT), .low = 0, .high = 0.999,
+                                    .help = "Share of the activations that are dropped; otherwise the "
+                                            "network's `dropout`."}};
+static const sp_field residual[] = {TYPE,
+                                    {OTHER("pre", "list of layers"), .help = "What both paths begin with."},
+                                    {OTHER("branch", "list of layers"), .help = "The path that is added. "
+                                                                                "Required."},
+                                    {OTHER("shortcut", "list of layers, or null"), .help = "The other path; "
+                                                                                           "null: the "
+                                                                                           "identity."},
+                                    {.key = "identity_from",
+                                     .kind = SP_FIELD_CHOICE,
+                                     SP_FIELD_AT(sp_layer, identity_input),
+                                     .names = sources,
+                                     .initial = "pre",
+                                     .help = "Where an identity begins: behind `pre`, or before it."},
+                                    {KEY(skip_gain, BOOL), .initial = "false",
+                                     .help = "A learnable factor of the branch, which starts at 0."},
+                                    {KEY(alpha, FLOAT), ANY, .initial = "1",
+                                     .help = "Factor of the branch."}};
+static const sp_field td_batch_norm[] = {TYPE,
+                                         {KEY(alpha, FLOAT), .low = 1e-6, .high = 1e6, .initial = "1",
+                                          .help = "Factor of the threshold."},
+                                         {.key = "v_th",
+                                          .kind = SP_FIELD_FLOAT,
+                                          SP_FIELD_AT(sp_layer, neuron.v_th),
+                                          .low = 1e-6,
+                                          .high = 1e6,
+                                          .help = "Threshold; otherwise that of the recipe's neurons."},
+                                         NORM};
+
+#define ROWS(name, rows)                                                                                     \
+    {                                                                                                        \
+        name, rows, sizeof(rows) / sizeof *(rows), offsetof(sp_layer, given)                                 \
+    }
+const sp_fields sp_layer_fields[SP_LAYER_TYPES] = {
+    [SP_LAYER_CONV] = ROWS("conv", conv),
+    [SP_LAYER_WS_CONV] = ROWS("ws_conv", ws_conv),
+    [SP_LAYER_LINEAR] = ROWS("linear", linear),
+    [SP_LAYER_BATCH_NORM] = ROWS("batch_norm", batch_norm),
+    [SP_LAYER_LIF] = {.what = "lif"},
+    [SP_LAYER_AVG_POOL] = ROWS("avg_pool", pool),
+    [SP_LAYER_MAX_POOL] = ROWS("max_pool", pool),
+    [SP_LAYER_ADAPTIVE_AVG_POOL] = ROWS("adaptive_avg_pool", adaptive),
+    [SP_LAYER_FLATTEN] = ROWS("flatten", flatten),
+    [SP_LAYER_SCALE] = ROWS("scale", scale),
+    [SP_LAYER_DROPOUT] = ROWS("dropout", dropout),
+    [SP_LAYER_RESIDUAL] = ROWS("residual", residual),
+    [SP_LAYER_TD_BATCH_NORM] = ROWS("td_batch_norm", td_batch_norm),
+};
