@@ -160,7 +160,9 @@ sp_status spi_lower(sp_builder *b);
 sp_status spi_choose(sp_plan *p, sp_step *step,
                      sp_error *err); /* nothing where a variant is chosen already */
 sp_status spi_select(sp_plan *p, sp_error *err);
-sp_status spi_place(sp_plan *p, sp_error *err); /* again where tensors were added since */
+sp_status spi_place(sp_plan *p, sp_error *err);
+/* Whether each tensor fits one buffer of the device: what selecting kernels would take long to find. */
+sp_status spi_check_pieces(sp_plan *p, sp_error *err); /* again where tensors were added since */
 /* *changed: a step is to be lowered after all, or a kernel needs a workspace: select and place again. */
 sp_status spi_build(sp_builder *b, bool *changed);
 

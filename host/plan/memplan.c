@@ -218,12 +218,27 @@ static sp_status check_total(const sp_plan *p, sp_error *err)
                                                  : "");
 }
 
-sp_status spi_place(sp_plan *p, sp_error *err)
+static void find_slab_bytes(sp_plan *p)
 {
     const uint64_t most = (uint64_t)1 << 32; /* CLBlast counts elements in int */
     uint64_t slab = p->dev ? p->dev->info.max_alloc_bytes : 0;
     p->slab_bytes =
         (slab == 0 || slab > most || p->o.unlimited ? most : slab) / SP_PLAN_ALIGN * SP_PLAN_ALIGN;
+}
+
+sp_status spi_check_pieces(sp_plan *p, sp_error *err)
+{
+    find_slab_bytes(p);
+    scan_uses(p);
+    for (int i = 0; i < p->n_tensors; i++)
+        if (p->tensors[i].segment >= 0)
+            SP_TRY(check_tensor(p, &p->tensors[i], err));
+    return SP_OK;
+}
+
+sp_status spi_place(sp_plan *p, sp_error *err)
+{
+    find_slab_bytes(p);
     p->state_bytes = 0;
     scan_uses(p);
     assign_lifetimes(p);

@@ -468,6 +468,7 @@ static sp_status make_passes(sp_builder *b)
     SP_TRY(emit(b));
     if (!b->p->dev)
         return spi_place(b->p, b->err);
+    SP_TRY(spi_check_pieces(b->p, b->err)); /* before kernels of such sizes are compiled and compared */
     SP_TRY(spi_fuse(b));
     do {
         SP_TRY(spi_lower(b));
