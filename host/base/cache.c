@@ -50,8 +50,7 @@ FILE *sp_cache_open(const char *path)
     if (!atomic_flag_test_and_set(&said))
         sp_log(SP_LOG_WARNING,
                "%s is not used: other users own it or its folder, or may write there (chmod go-w both, "
-               "delete "
-               "them, or set SPIKEPORT_CACHE_DIR to a folder of your own); this is said once",
+               "delete them, or set SPIKEPORT_CACHE_DIR to a folder of your own); this is said once",
                path);
     return NULL;
 }

@@ -10,4 +10,10 @@ void sp_sort(double *x, size_t n);
 /* Value at share q (0..1) of n ascending numbers: the nearest one. NAN where n is 0. */
 double sp_quantile(const double *sorted, size_t n, double q);
 
+/* Products of two vectors; their cosine is ab / sqrt(aa * bb). */
+typedef struct sp_products {
+    double ab, aa, bb;
+} sp_products;
+sp_products sp_products_of(const float *a, const float *b, size_t n);
+
 #endif

@@ -20,8 +20,7 @@ sp_status sp_program_from_binary(sp_device *dev, const char *label, const unsign
             clReleaseProgram(program);
         return sp_error_set(err, SP_E_BUILD, code, __FILE__, __LINE__,
                             "%s: \"%s\" (driver %s) refuses the binary: %s; it was made for another device "
-                            "or driver, or is "
-                            "damaged",
+                            "or driver, or is damaged",
                             label, dev->info.name, dev->info.driver, sp_cl_error_name(code));
     }
     dev->n_binaries++;

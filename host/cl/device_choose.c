@@ -117,10 +117,8 @@ static sp_status nothing_there(const sp_device_list *list, sp_error *err)
         sp_text_add(&t, "%zu OpenCL platform%s, but no device", list->n_platforms,
                     list->n_platforms == 1 ? " was found" : "s were found");
     sp_text_add(&t, "; install a driver (Debian packages: pocl-opencl-icd for any CPU, intel-opencl-icd for "
-                    "Intel GPUs, "
-                    "mesa-opencl-icd for AMD and others, which shows a GPU only with "
-                    "RUSTICL_ENABLE=<driver>, or the "
-                    "vendor's own)");
+                    "Intel GPUs, mesa-opencl-icd for AMD and others, which shows a GPU only with "
+                    "RUSTICL_ENABLE=<driver>, or the vendor's own)");
     add_environment(&t);
     sp_status st = SP_FAIL(err, SP_E_DEVICE, "%s", t.s ? t.s : "no OpenCL device was found");
     sp_text_free(&t);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -272,4 +273,19 @@ bool sp_args_parse(const sp_args *a, int argc, char **argv, sp_arg_list *rest, i
     else if (r.quiet)
         sp_log_set_level(SP_LOG_WARNING);
     return true;
+}
+
+bool sp_args_numbers(const char *text, double low, double high, bool whole, size_t most, double *out,
+                     size_t *n)
+{
+    *n = 0;
+    for (char *end;; text = end + 1) {
+        double v = strtod(text, &end);
+        if (end == text || (*end && *end != ',') || !(v >= low) || !(v <= high) || (whole && v != floor(v)) ||
+            *n == most)
+            return false;
+        out[(*n)++] = v;
+        if (!*end)
+            return true;
+    }
 }

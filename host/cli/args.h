@@ -37,6 +37,28 @@ typedef struct sp_arg {
     int64_t low, high; /* of SP_ARG_INTEGER */
 } sp_arg;
 
+/* Rows of a table. */
+#define SP_FLAG(name, letter, out, help)                                                                     \
+    {                                                                                                        \
+        name, letter, SP_ARG_FLAG, out, NULL, help, 0, 0                                                     \
+    }
+#define SP_SWITCH(name, letter, out, help)                                                                   \
+    {                                                                                                        \
+        name, letter, SP_ARG_SWITCH, out, NULL, help, 0, 0                                                   \
+    }
+#define SP_TEXT(name, letter, out, placeholder, help)                                                        \
+    {                                                                                                        \
+        name, letter, SP_ARG_TEXT, out, placeholder, help, 0, 0                                              \
+    }
+#define SP_LIST(name, letter, out, placeholder, help)                                                        \
+    {                                                                                                        \
+        name, letter, SP_ARG_LIST, out, placeholder, help, 0, 0                                              \
+    }
+#define SP_INTEGER(name, letter, out, placeholder, help, low, high)                                          \
+    {                                                                                                        \
+        name, letter, SP_ARG_INTEGER, out, placeholder, help, low, high                                      \
+    }
+
 typedef struct sp_args {
     const char *command;  /* "devices" */
     const char *synopsis; /* "[--json] [--device SEL]" */
@@ -46,10 +68,17 @@ typedef struct sp_args {
     size_t min_rest, max_rest; /* how many positional arguments */
     const char *notes;         /* after the options, or NULL */
 } sp_args;
+/* The members of sp_args about a table and the number of positional arguments. */
+#define SP_ARGS(table, least, most)                                                                          \
+    .args = table, .n_args = sizeof(table) / sizeof *(table), .min_rest = least, .max_rest = most
 
 /* Reads argv (argv[0] is the command). True: go on. False: help was printed or the use was wrong; end with
  * *exit_code. `rest` takes the positional arguments; NULL where there are none. */
 bool sp_args_parse(const sp_args *a, int argc, char **argv, sp_arg_list *rest, int *exit_code);
+
+/* Reads "1,2.5,4": one to `most` numbers from low to high, whole ones where that is asked for. */
+bool sp_args_numbers(const char *text, double low, double high, bool whole, size_t most, double *out,
+                     size_t *n);
 
 /* A row of a table of help: `left` in a column of that width, and the text beside it, wrapped at the width of
  * the terminal (COLUMNS, else what the terminal says, else 80). */

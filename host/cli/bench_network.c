@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/paths.h"
 #include "cli/bench.h"
+#include "cli/sets.h"
 
 /* What the network was made for, unless --input says otherwise. */
 static sp_status input_of(const sp_cli_bench_options *o, int shape[3], sp_error *err)
@@ -32,41 +33,7 @@ static void read_method(const char *text, char method[40], long long *k)
     snprintf(method, 40, "%s", text);
 }
 
-/* --set of the person first, then what the options say: a swept value must not be overridden. */
-typedef struct all_sets {
-    char own[4][64];
-    const char *items[SP_ARGS_MAX + 4];
-    size_t n;
-} all_sets;
-
-static void gather_sets(const sp_cli_bench_options *o, all_sets *s)
-{
-    char method[40];
-    long long k = 0;
-    s->n = 0;
-    for (size_t i = 0; i < o->session.sets.n; i++)
-        s->items[s->n++] = o->session.sets.items[i];
-    read_method(o->method ? o->method : "", method, &k);
-    const struct {
-        const char *key, *text;
-        long long number;
-    } all[4] = {{"schedule.method", o->method ? method : NULL, 0},
-                {"schedule.backprop_steps", NULL, k},
-                {"schedule.time_steps", NULL, o->time_steps},
-                {"batch", NULL, o->batch}};
-    for (int i = 0; i < 4; i++) {
-        if (!all[i].text && !all[i].number)
-            continue;
-        if (all[i].text)
-            snprintf(s->own[i], sizeof s->own[i], "%s=%s", all[i].key, all[i].text);
-        else
-            snprintf(s->own[i], sizeof s->own[i], "%s=%lld", all[i].key, all[i].number);
-        s->items[s->n++] = s->own[i];
-    }
-}
-
-static sp_status parse_network(const sp_cli_bench_options *o, const all_sets *sets, sp_recipe *out,
-                               sp_error *err)
+static sp_status parse_network(const sp_cli_bench_options *o, sp_sets *sets, sp_recipe *out, sp_error *err)
 {
     int shape[3];
     char *path = NULL;
@@ -83,16 +50,27 @@ static sp_status parse_network(const sp_cli_bench_options *o, const all_sets *se
     sp_yaml_quote(&text, path);
     sp_text_add(&text, "}\n");
     sp_status st = text.failed ? SP_FAIL(err, SP_E_MEMORY, "out of memory for the recipe")
-                               : sp_recipe_parse("--network", text.s, text.n, sets->items, sets->n, out, err);
+                               : sp_sets_parse(sets, "--network", &text, out, err);
     sp_text_free(&text);
     sp_free(path);
     return st;
 }
 
+/* --set of the person first, then what the options say: a swept value must not be overridden. */
 sp_status sp_cli_bench_recipe(const char *path, const sp_cli_bench_options *o, sp_recipe *out, sp_error *err)
 {
-    all_sets sets;
-    gather_sets(o, &sets);
-    return o->network ? parse_network(o, &sets, out, err)
-                      : sp_recipe_load(path, sets.items, sets.n, out, err);
+    sp_sets sets = {.n = 0};
+    char method[40];
+    long long k = 0;
+    sp_sets_add_list(&sets, &o->session.sets);
+    read_method(o->method ? o->method : "", method, &k);
+    if (o->method)
+        sp_sets_add(&sets, "schedule.method=%s", method);
+    if (k)
+        sp_sets_add(&sets, "schedule.backprop_steps=%lld", k);
+    if (o->time_steps)
+        sp_sets_add(&sets, "schedule.time_steps=%lld", (long long)o->time_steps);
+    if (o->batch)
+        sp_sets_add(&sets, "batch=%lld", (long long)o->batch);
+    return o->network ? parse_network(o, &sets, out, err) : sp_sets_load(&sets, path, out, err);
 }

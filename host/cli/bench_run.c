@@ -95,17 +95,12 @@ static sp_status save_input(const sp_cli_bench *b, const char *path, sp_error *e
 
 sp_status sp_cli_bench_open(sp_recipe *r, const sp_cli_bench_options *o, sp_cli_bench *b, sp_error *err)
 {
-    sp_dataset_info info = {.count = 0};
     sp_session_options so = sp_cli_session_options(&o->session);
     uint64_t start = sp_clock_ns();
     so.device_options.profiling = so.device_options.profiling || o->layers || o->trace;
     *b = (sp_cli_bench){.n = o->iterations};
-    sp_status st = sp_cli_shape(r, !o->real_input, &info, err);
-    if (st != SP_OK) {
-        sp_recipe_free(r);
-        return st;
-    }
-    SP_TRY_GOTO(sp_session_open(r, &info, &so, &b->s, err));
+    sp_status st = SP_OK;
+    SP_TRY_GOTO(sp_cli_shape_open(r, !o->real_input, &so, &b->s, err));
     b->open_s = (double)(sp_clock_ns() - start) * 1e-9;
     SP_TRY_GOTO(allocate(b, err));
     make_up(b);

@@ -28,21 +28,15 @@ static sp_status plan_recipe(const char *path, const compile_options *o, const s
                              sp_session **s, sp_error *err)
 {
     sp_recipe r = {0};
-    sp_dataset_info info = {.count = 0};
     SP_TRY(sp_recipe_load(path, o->session.sets.items, o->session.sets.n, &r, err));
-    sp_status st = sp_cli_shape(&r, o->no_data, &info, err);
-    if (st != SP_OK) {
-        sp_recipe_free(&r);
-        return st;
-    }
-    return sp_session_open(&r, &info, so, s, err);
+    return sp_cli_shape_open(&r, o->no_data, so, s, err);
 }
 
 /* Reference cases are run as well: what is written then has been compared. */
 static sp_status plan_cases(const sp_arg_list *rest, const sp_session_options *so, sp_device *dev,
                             sp_registry *reg, sp_error *err)
 {
-    sp_case_list cases = {0};
+    sp_names cases = {0};
     sp_status st = SP_OK;
     SP_TRY_GOTO(sp_session_programs(reg, dev, so, err));
     SP_TRY_GOTO(sp_case_list_add(&cases, rest->items, rest->n, err));
@@ -53,12 +47,12 @@ static sp_status plan_cases(const sp_arg_list *rest, const sp_session_options *s
         sp_verify_free(&c);
         if (!passed)
             SP_TRY_GOTO(SP_FAIL(err, SP_E_MISMATCH,
-                                "%s differs from its reference on this device; nothing is written "
-                                "(spikeport verify shows more)",
+                                "%s differs from its reference on this device; nothing is written (spikeport "
+                                "verify shows more)",
                                 cases.items[i]));
     }
 done:
-    sp_case_list_free(&cases);
+    sp_names_free(&cases);
     return st;
 }
 
@@ -132,33 +126,27 @@ int sp_cmd_compile(int argc, char **argv)
     compile_options o = {.json = false};
     sp_arg_list rest = {.n = 0};
     const sp_arg args[] = {
-        {"target", 't', SP_ARG_TEXT, &o.target, "NAME",
-         "intel-fpga, amd-fpga, or offline: binaries of the device at hand", 0, 0},
-        {"out", 'o', SP_ARG_TEXT, &o.out, "DIR", "folder to write", 0, 0},
-        {"as", 0, SP_ARG_TEXT, &o.as_type, "TYPE",
-         "choose kernels as for cpu, gpu or accelerator (FPGA targets: accelerator)", 0, 0},
-        {"runs-on", 0, SP_ARG_TEXT, &o.runs_on, "TEXT",
-         "a part of the name or platform of the device that will run it", 0, 0},
+        SP_TEXT("target", 't', &o.target, "NAME",
+                "intel-fpga, amd-fpga, or offline: binaries of the device at hand"),
+        SP_TEXT("out", 'o', &o.out, "DIR", "folder to write"),
+        SP_TEXT("as", 0, &o.as_type, "TYPE",
+                "choose kernels as for cpu, gpu or accelerator (FPGA targets: accelerator)"),
+        SP_TEXT("runs-on", 0, &o.runs_on, "TEXT",
+                "a part of the name or platform of the device that will run it"),
         SP_CLI_SET_ARG(o.session),
         SP_CLI_DEVICE_ARGS(o.session),
-        {"no-data", 0, SP_ARG_FLAG, &o.no_data, NULL, "do not look for the data set's files; known sets only",
-         0, 0},
-        {"json", 0, SP_ARG_FLAG, &o.json, NULL, "one JSON object on stdout", 0, 0},
+        SP_FLAG("no-data", 0, &o.no_data, "do not look for the data set's files; known sets only"),
+        SP_FLAG("json", 0, &o.json, "one JSON object on stdout"),
     };
     const sp_args a = {.command = "compile",
                        .synopsis = "RECIPE|CASE... --target NAME --out DIR [options]",
                        .about = "Writes every kernel that training and evaluating a recipe (or running "
-                                "reference cases) needs as "
-                                "self-contained OpenCL C with all constants, a manifest, and binaries or the "
-                                "vendor's build "
-                                "script. train, eval and verify run from them with --programs DIR.",
-                       .args = args,
-                       .n_args = sizeof args / sizeof *args,
-                       .min_rest = 1,
-                       .max_rest = SP_ARGS_MAX,
+                                "reference cases) needs as self-contained OpenCL C with all constants, a "
+                                "manifest, and binaries or the vendor's build script. train, eval and verify "
+                                "run from them with --programs DIR.",
+                       SP_ARGS(args, 1, SP_ARGS_MAX),
                        .notes = "Kernels are built, and checked where they never were, on --device; the "
-                                "target's own tools are "
-                                "not needed. docs/FPGA.md has the whole path."};
+                                "target's own tools are not needed. docs/FPGA.md has the whole path."};
     int code;
     sp_error err = {0};
     if (!sp_args_parse(&a, argc, argv, &rest, &code))

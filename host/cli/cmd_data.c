@@ -194,29 +194,22 @@ int sp_cmd_data(int argc, char **argv)
     sp_arg_list rest = {.n = 0}, sets = {.n = 0};
     sp_cli_data o = {.out = "preview.png", .count = 40, .seconds = 5, .step = true, .sets = &sets};
     const sp_arg args[] = {
-        {"set", 's', SP_ARG_LIST, &sets, "KEY=VALUE", "override a key of the recipe, as data.path=FOLDER", 0,
-         0},
-        {"test", 0, SP_ARG_FLAG, &o.test, NULL, "the test split (inspect: only it)", 0, 0},
-        {"out", 'o', SP_ARG_TEXT, &o.out, "FILE.png", "preview: where to (default preview.png)", 0, 0},
-        {"count", 'n', SP_ARG_INTEGER, &o.count, "N", "preview: samples (default 40)", 1, 10000},
-        {"epoch", 0, SP_ARG_INTEGER, &o.epoch, "E",
-         "preview, bench: epoch whose augmentation is drawn (default 0)", 0, INT32_MAX},
-        {"seconds", 0, SP_ARG_INTEGER, &o.seconds, "S", "bench: how long (default 5; 0: one epoch)", 0,
-         86400},
-        {"step", 0, SP_ARG_SWITCH, &o.step, NULL,
-         "bench: time the recipe's training step too, to compare (default on)", 0, 0},
-        {"device", 'd', SP_ARG_TEXT, &o.device, "SEL", "bench: device of the training step", 0, 0},
-        {"json", 0, SP_ARG_FLAG, &o.json, NULL, "JSON Lines on stdout", 0, 0},
+        SP_LIST("set", 's', &sets, "KEY=VALUE", "override a key of the recipe, as data.path=FOLDER"),
+        SP_FLAG("test", 0, &o.test, "the test split (inspect: only it)"),
+        SP_TEXT("out", 'o', &o.out, "FILE.png", "preview: where to (default preview.png)"),
+        SP_INTEGER("count", 'n', &o.count, "N", "preview: samples (default 40)", 1, 10000),
+        SP_INTEGER("epoch", 0, &o.epoch, "E", "preview, bench: epoch whose augmentation is drawn (default 0)",
+                   0, INT32_MAX),
+        SP_INTEGER("seconds", 0, &o.seconds, "S", "bench: how long (default 5; 0: one epoch)", 0, 86400),
+        SP_SWITCH("step", 0, &o.step, "bench: time the recipe's training step too, to compare (default on)"),
+        SP_TEXT("device", 'd', &o.device, "SEL", "bench: device of the training step"),
+        SP_FLAG("json", 0, &o.json, "JSON Lines on stdout"),
     };
     const sp_args a = {.command = "data",
                        .synopsis = "inspect|preview|cache|bench RECIPE|NAME [options]",
                        .about = "Looks at the data of a recipe, or of a data set by its name (then --set "
-                                "data.path=... and "
-                                "so on).",
-                       .args = args,
-                       .n_args = sizeof args / sizeof *args,
-                       .min_rest = 2,
-                       .max_rest = 2,
+                                "data.path=... and so on).",
+                       SP_ARGS(args, 2, 2),
                        .notes = "inspect  counts, shape, classes, values, check sum of both splits, without "
                                 "augmentation\n"
                                 "preview  a PNG of samples as the network gets them, with labels\n"

@@ -94,32 +94,22 @@ static json_t *extensions_json(const sp_device_info *d)
 
 static json_t *device_json(const sp_device_info *d, bool chosen, const char *why)
 {
-    json_t *o =
-        json_pack("{s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:s}", "index", d->index, "platform_index",
-                  d->platform_index, "device_index", d->device_index, "name", sp_cli_json_text(d->name),
-                  "platform", sp_cli_json_text(d->platform), "vendor", sp_cli_json_text(d->vendor), "version",
-                  sp_cli_json_text(d->version), "c_version", sp_cli_json_text(d->c_version), "driver",
-                  sp_cli_json_text(d->driver), "type", sp_device_type_name(d->type));
-    json_t *limits =
-        json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:[I,I,I]}", "compute_units",
-                  (json_int_t)d->compute_units, "clock_mhz", (json_int_t)d->clock_mhz, "base_align_bytes",
-                  (json_int_t)d->base_align_bytes, "global_bytes", (json_int_t)d->global_bytes,
-                  "max_alloc_bytes", (json_int_t)d->max_alloc_bytes, "local_bytes",
-                  (json_int_t)d->local_bytes, "max_work_group", (json_int_t)d->max_work_group,
-                  "max_work_item", (json_int_t)d->max_work_item[0], (json_int_t)d->max_work_item[1],
-                  (json_int_t)d->max_work_item[2]);
-    json_t *more =
-        json_pack("{s:b, s:b, s:b, s:b, s:b, s:o, s:o, s:b, s:o}", "available", d->available,
-                  "compiler_available", d->compiler_available, "fp64", d->fp64, "fp16", d->fp16, "amx_bf16",
-                  d->amx_bf16, "quirks", quirks_json(d), "extensions", extensions_json(d), "chosen", chosen,
-                  "why", sp_cli_json_text(chosen ? why : NULL));
-    if (!o || !limits || !more || json_object_update(o, limits) != 0 || json_object_update(o, more) != 0) {
-        json_decref(o);
-        o = NULL;
-    }
-    json_decref(limits);
-    json_decref(more);
-    return o;
+    return json_pack("{s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
+                     "s:[I,I,I], s:b, s:b, s:b, s:b, s:b, s:o, s:o, s:b, s:o}",
+                     "index", d->index, "platform_index", d->platform_index, "device_index", d->device_index,
+                     "name", sp_cli_json_text(d->name), "platform", sp_cli_json_text(d->platform), "vendor",
+                     sp_cli_json_text(d->vendor), "version", sp_cli_json_text(d->version), "c_version",
+                     sp_cli_json_text(d->c_version), "driver", sp_cli_json_text(d->driver), "type",
+                     sp_device_type_name(d->type), "compute_units", (json_int_t)d->compute_units, "clock_mhz",
+                     (json_int_t)d->clock_mhz, "base_align_bytes", (json_int_t)d->base_align_bytes,
+                     "global_bytes", (json_int_t)d->global_bytes, "max_alloc_bytes",
+                     (json_int_t)d->max_alloc_bytes, "local_bytes", (json_int_t)d->local_bytes,
+                     "max_work_group", (json_int_t)d->max_work_group, "max_work_item",
+                     (json_int_t)d->max_work_item[0], (json_int_t)d->max_work_item[1],
+                     (json_int_t)d->max_work_item[2], "available", d->available, "compiler_available",
+                     d->compiler_available, "fp64", d->fp64, "fp16", d->fp16, "amx_bf16", d->amx_bf16,
+                     "quirks", quirks_json(d), "extensions", extensions_json(d), "chosen", chosen, "why",
+                     sp_cli_json_text(chosen ? why : NULL));
 }
 
 static sp_status print_json(const sp_device_list *list, size_t chosen, const char *why)
@@ -157,15 +147,14 @@ int sp_cmd_devices(int argc, char **argv)
     bool json = false;
     const char *selector = NULL;
     const sp_arg args[] = {
-        {"json", 0, SP_ARG_FLAG, &json, NULL, "one JSON object a device and line", 0, 0},
-        {"device", 'd', SP_ARG_TEXT, &selector, "SEL", "say which device this selector means", 0, 0},
+        SP_FLAG("json", 0, &json, "one JSON object a device and line"),
+        SP_TEXT("device", 'd', &selector, "SEL", "say which device this selector means"),
     };
     const sp_args a = {.command = "devices",
                        .synopsis = "[--json] [--device SEL]",
                        .about = "Lists the OpenCL devices with limits and known quirks, and says which one "
                                 "would be used and why.",
-                       .args = args,
-                       .n_args = sizeof args / sizeof *args,
+                       SP_ARGS(args, 0, 0),
                        .notes = "SEL is auto, a number (0), platform:device (0:1), a type (gpu, cpu, "
                                 "accelerator) or a part of a device or\n"
                                 "platform name. Without it SPIKEPORT_DEVICE is taken, then auto: gpu before "

@@ -35,16 +35,13 @@ int sp_cmd_eval(int argc, char **argv)
         SP_CLI_SET_ARG(o),
         SP_CLI_DEVICE_ARGS(o),
         SP_CLI_PROGRAMS_ARG(o),
-        {"json", 0, SP_ARG_FLAG, &json, NULL, "one JSON object on stdout", 0, 0},
+        SP_FLAG("json", 0, &json, "one JSON object on stdout"),
     };
     const sp_args a = {.command = "eval",
                        .synopsis = "CHECKPOINT|DIR [options]",
                        .about = "Scores a checkpoint on the test split: argmax of the outputs summed over "
                                 "the time steps.",
-                       .args = args,
-                       .n_args = sizeof args / sizeof *args,
-                       .min_rest = 1,
-                       .max_rest = 1};
+                       SP_ARGS(args, 1, 1)};
     int code;
     sp_error err = {0};
     if (!sp_args_parse(&a, argc, argv, &rest, &code))

@@ -59,25 +59,21 @@ int sp_cmd_network(int argc, char **argv)
     const char *dropout = NULL, *width = NULL;
     bool names = false;
     const sp_arg args[] = {
-        {"list", 0, SP_ARG_FLAG, &names, NULL, "name the networks and stop", 0, 0},
-        {"classes", 0, SP_ARG_INTEGER, &o.classes, "N", "outputs (default: those of the file)", 2,
-         SP_LAYER_MOST},
-        {"channels", 0, SP_ARG_INTEGER, &o.channels, "N",
-         "input channels to insist on (default: what the data has)", 1, SP_LAYER_MOST},
-        {"dropout", 0, SP_ARG_TEXT, &dropout, "P",
-         "dropout after the neurons, where the network has a place for it", 0, 0},
-        {"width", 0, SP_ARG_TEXT, &width, "W", "all channel counts times W", 0, 0},
+        SP_FLAG("list", 0, &names, "name the networks and stop"),
+        SP_INTEGER("classes", 0, &o.classes, "N", "outputs (default: those of the file)", 2, SP_LAYER_MOST),
+        SP_INTEGER("channels", 0, &o.channels, "N",
+                   "input channels to insist on (default: what the data has)", 1, SP_LAYER_MOST),
+        SP_TEXT("dropout", 0, &dropout, "P",
+                "dropout after the neurons, where the network has a place for it"),
+        SP_TEXT("width", 0, &width, "W", "all channel counts times W"),
     };
     const sp_args a = {.command = "network",
                        .synopsis = "NAME [options] | --list",
                        .about = "Prints a network with all settings of its layers: one that comes with "
                                 "spikeport, or a file.",
-                       .args = args,
-                       .n_args = sizeof args / sizeof *args,
-                       .min_rest = 0,
-                       .max_rest = 1,
-                       .notes = "A recipe names such a file, and may change it in the same way: "
-                                "network: {file: networks/resnet18.yaml, classes: 100, width: 0.5}"};
+                       SP_ARGS(args, 0, 1),
+                       .notes = "A recipe names such a file, and may change it in the same way: network: "
+                                "{file: networks/resnet18.yaml, classes: 100, width: 0.5}"};
     sp_error err = {0};
     int code;
     if (!sp_args_parse(&a, argc, argv, &rest, &code))

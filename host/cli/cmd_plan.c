@@ -19,8 +19,7 @@ static void print_text(const sp_session *s, bool brief)
     if (!s->dev)
         sp_text_add(&t,
                     "; tensors begin at multiples of %d bytes, and none is larger than %llu. Kernels may "
-                    "need "
-                    "working memory of their own on a device\n",
+                    "need working memory of their own on a device\n",
                     SP_PLAN_ALIGN, (unsigned long long)s->train->slab_bytes);
     else if (s->train->slabs)
         sp_text_add(&t, ", %llu bytes allocated\n", (unsigned long long)s->dev->peak_bytes);
@@ -67,7 +66,6 @@ typedef struct plan_options {
 static sp_status plan(const char *path, const plan_options *o, sp_error *err)
 {
     sp_recipe r = {0};
-    sp_dataset_info info = {.count = 0};
     sp_session *s = NULL;
     sp_session_options so = sp_cli_session_options(&o->session);
     so.unlimited = o->unlimited;
@@ -77,13 +75,8 @@ static sp_status plan(const char *path, const plan_options *o, sp_error *err)
                        "--no-device plans without a device; leave --device and --programs out, or "
                        "--no-device");
     sp_status st = sp_recipe_load(path, o->session.sets.items, o->session.sets.n, &r, err);
-    if (st == SP_OK) {
-        st = sp_cli_shape(&r, o->no_data, &info, err);
-        if (st != SP_OK)
-            sp_recipe_free(&r);
-    }
     if (st == SP_OK)
-        st = sp_session_open(&r, &info, &so, &s, err);
+        st = sp_cli_shape_open(&r, o->no_data, &so, &s, err);
     if (st == SP_OK) {
         if (s->dev)
             sp_cli_say_device(s->dev, s->reg);
@@ -103,23 +96,19 @@ int sp_cmd_plan(int argc, char **argv)
     const sp_arg args[] = {
         SP_CLI_SET_ARG(o.session),
         SP_CLI_DEVICE_ARGS(o.session),
-        {"brief", 0, SP_ARG_FLAG, &o.brief, NULL, "totals only", 0, 0},
-        {"no-data", 0, SP_ARG_FLAG, &o.no_data, NULL, "do not look for the data set's files; known sets only",
-         0, 0},
-        {"no-device", 0, SP_ARG_FLAG, &o.no_device, NULL,
-         "without any device: layers, steps and memory; no kernels are chosen", 0, 0},
-        {"unlimited", 0, SP_ARG_FLAG, &o.unlimited, NULL, "as if the device had any amount of memory", 0, 0},
-        {"json", 0, SP_ARG_FLAG, &o.json, NULL, "one JSON object on stdout", 0, 0},
+        SP_FLAG("brief", 0, &o.brief, "totals only"),
+        SP_FLAG("no-data", 0, &o.no_data, "do not look for the data set's files; known sets only"),
+        SP_FLAG("no-device", 0, &o.no_device,
+                "without any device: layers, steps and memory; no kernels are chosen"),
+        SP_FLAG("unlimited", 0, &o.unlimited, "as if the device had any amount of memory"),
+        SP_FLAG("json", 0, &o.json, "one JSON object on stdout"),
     };
     const sp_args a = {.command = "plan",
                        .synopsis = "RECIPE [options]",
                        .about = "Prints what training a recipe would do on a device: layers, steps, the "
-                                "kernel of each step and "
-                                "why, and every byte of device memory. Refuses what does not fit.",
-                       .args = args,
-                       .n_args = sizeof args / sizeof *args,
-                       .min_rest = 1,
-                       .max_rest = 1};
+                                "kernel of each step and why, and every byte of device memory. Refuses what "
+                                "does not fit.",
+                       SP_ARGS(args, 1, 1)};
     int code;
     sp_error err = {0};
     if (!sp_args_parse(&a, argc, argv, &rest, &code))

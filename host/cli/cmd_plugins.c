@@ -248,41 +248,29 @@ int sp_cmd_plugins(int argc, char **argv)
     sp_cli_plugins o = {.neuron = "lif", .surrogate = "triangle", .seed = 1, .ms = 300, .density = 25};
     sp_arg_list rest = {.n = 0};
     const sp_arg args[] = {
-        {"json", 0, SP_ARG_FLAG, &o.json, NULL, "one JSON object a line", 0, 0},
-        {"device", 'd', SP_ARG_TEXT, &o.device, "SEL",
-         "device: number, type, or part of a name (default auto)", 0, 0},
-        {"plugins", 0, SP_ARG_TEXT, &o.folders, "DIRS", "folders with plugins, colon separated", 0, 0},
-        {"plugin", 'p', SP_ARG_LIST, &o.force, "OP=NAME",
-         "use this variant for an op; \"*=reference\" for all", 0, 0},
-        {"shape", 0, SP_ARG_TEXT, &o.shape, "\"N=32 ...\"", "why, bench: the integers of the op, by name", 0,
-         0},
-        {"flag", 0, SP_ARG_LIST, &o.flags, "NAME", "why, bench: a flag of the op that is set", 0, 0},
-        {"neuron", 0, SP_ARG_TEXT, &o.neuron, "NAME", "why, bench: for ops with a neuron (default lif)", 0,
-         0},
-        {"surrogate", 0, SP_ARG_TEXT, &o.surrogate, "NAME", "why, bench: for ops with one (default triangle)",
-         0, 0},
-        {"no-wisdom", 0, SP_ARG_FLAG, &o.no_wisdom, NULL, "why, bench: as if nothing had been measured", 0,
-         0},
-        {"full", 0, SP_ARG_FLAG, &o.full, NULL, "check: all shapes, not a handful", 0, 0},
-        {"seed", 0, SP_ARG_INTEGER, &o.seed, "N", "check, bench: of the inputs (default 1)", 0, INT64_MAX},
-        {"ms", 0, SP_ARG_INTEGER, &o.ms, "N", "bench: time per candidate (default 300)", 1, 600000},
-        {"density", 0, SP_ARG_INTEGER, &o.density, "PERCENT", "bench: neurons that fire (default 25)", 0,
-         100},
+        SP_FLAG("json", 0, &o.json, "one JSON object a line"),
+        SP_TEXT("device", 'd', &o.device, "SEL", "device: number, type, or part of a name (default auto)"),
+        SP_TEXT("plugins", 0, &o.folders, "DIRS", "folders with plugins, colon separated"),
+        SP_LIST("plugin", 'p', &o.force, "OP=NAME", "use this variant for an op; \"*=reference\" for all"),
+        SP_TEXT("shape", 0, &o.shape, "\"N=32 ...\"", "why, bench: the integers of the op, by name"),
+        SP_LIST("flag", 0, &o.flags, "NAME", "why, bench: a flag of the op that is set"),
+        SP_TEXT("neuron", 0, &o.neuron, "NAME", "why, bench: for ops with a neuron (default lif)"),
+        SP_TEXT("surrogate", 0, &o.surrogate, "NAME", "why, bench: for ops with one (default triangle)"),
+        SP_FLAG("no-wisdom", 0, &o.no_wisdom, "why, bench: as if nothing had been measured"),
+        SP_FLAG("full", 0, &o.full, "check: all shapes, not a handful"),
+        SP_INTEGER("seed", 0, &o.seed, "N", "check, bench: of the inputs (default 1)", 0, INT64_MAX),
+        SP_INTEGER("ms", 0, &o.ms, "N", "bench: time per candidate (default 300)", 1, 600000),
+        SP_INTEGER("density", 0, &o.density, "PERCENT", "bench: neurons that fire (default 25)", 0, 100),
     };
     const sp_args a = {.command = "plugins",
                        .synopsis = "list | show NAME | why OP | check [PATH|NAME] | bench OP [options]",
                        .about = "list: every variant and fragment, and the files that were refused. show: "
-                                "one of them in full. why: which "
-                                "variant a call gets and what became of the others. check: compares variants "
-                                "with the C reference of "
-                                "their op. bench: checks the candidates for a call, then times them.",
-                       .args = args,
-                       .n_args = sizeof args / sizeof *args,
-                       .min_rest = 1,
-                       .max_rest = 2,
+                                "one of them in full. why: which variant a call gets and what became of the "
+                                "others. check: compares variants with the C reference of their op. bench: "
+                                "checks the candidates for a call, then times them.",
+                       SP_ARGS(args, 1, 2),
                        .notes = "Example: spikeport plugins why conv.forward --shape \"N=32 H=28 W=28 C=64 "
-                                "O=64 KH=3 KW=3 PH=1 PW=1\" "
-                                "--flag X_BITS"};
+                                "O=64 KH=3 KW=3 PH=1 PW=1\" --flag X_BITS"};
     int code;
     if (!sp_args_parse(&a, argc, argv, &rest, &code))
         return code;

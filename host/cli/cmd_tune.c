@@ -140,7 +140,6 @@ static sp_status open_session(const char *recipe, const tune_options *o, bool di
                               sp_error *err)
 {
     sp_recipe r = {0};
-    sp_dataset_info info = {.count = 0};
     sp_session_options so = sp_cli_session_options(&o->session);
     const char *force[SP_ARGS_MAX + 3] = {"conv.forward=reference", "conv.backward_input=reference",
                                           "conv.backward_weight=reference"};
@@ -151,12 +150,7 @@ static sp_status open_session(const char *recipe, const tune_options *o, bool di
         so.n_force += 3;
     }
     SP_TRY(sp_recipe_load(recipe, o->session.sets.items, o->session.sets.n, &r, err));
-    sp_status st = sp_cli_shape(&r, true, &info, err);
-    if (st != SP_OK) {
-        sp_recipe_free(&r);
-        return st;
-    }
-    return sp_session_open(&r, &info, &so, s, err);
+    return sp_cli_shape_open(&r, true, &so, s, err);
 }
 
 static sp_status gather(tune *t, const sp_session *s, sp_error *err)
@@ -239,40 +233,33 @@ int sp_cmd_tune(int argc, char **argv)
     tune_options o = {.neuron = "lif", .surrogate = "triangle", .density = 15, .rounds = 7, .seed = 1};
     sp_arg_list rest = {.n = 0};
     const sp_arg args[] = {
-        {"op", 0, SP_ARG_TEXT, &o.op, "OP", "one op instead of a recipe, with --shape", 0, 0},
-        {"shape", 0, SP_ARG_TEXT, &o.shape, "\"N=32 ...\"", "the integers of the op, by name", 0, 0},
-        {"flag", 0, SP_ARG_LIST, &o.flags, "NAME", "a flag of the op that is set", 0, 0},
-        {"neuron", 0, SP_ARG_TEXT, &o.neuron, "NAME", "for ops with a neuron (default lif)", 0, 0},
-        {"surrogate", 0, SP_ARG_TEXT, &o.surrogate, "NAME", "for ops with one (default triangle)", 0, 0},
-        {"budget", 0, SP_ARG_INTEGER, &o.budget, "SECONDS",
-         "stop after so long; the calls with most work come first", 1, 1 << 30},
-        {"force", 0, SP_ARG_FLAG, &o.force, NULL, "measure again what is known; --import: replace it", 0, 0},
-        {"thorough", 0, SP_ARG_FLAG, &o.thorough, NULL, "time what was slow for other calls too", 0, 0},
-        {"density", 0, SP_ARG_INTEGER, &o.density, "PERCENT", "spikes in the made-up input (default 15)", 0,
-         100},
-        {"rounds", 0, SP_ARG_INTEGER, &o.rounds, "N", "pairs of batches a candidate (default 7)", 1, 31},
-        {"seed", 0, SP_ARG_INTEGER, &o.seed, "N", "of the inputs (default 1)", 0, INT64_MAX},
-        {"export", 0, SP_ARG_TEXT, &o.export_to, "FILE",
-         "write what is known of this device to a file, at the end", 0, 0},
-        {"import", 0, SP_ARG_TEXT, &o.import_from, "FILE", "take the entries of a file, before anything else",
-         0, 0},
+        SP_TEXT("op", 0, &o.op, "OP", "one op instead of a recipe, with --shape"),
+        SP_TEXT("shape", 0, &o.shape, "\"N=32 ...\"", "the integers of the op, by name"),
+        SP_LIST("flag", 0, &o.flags, "NAME", "a flag of the op that is set"),
+        SP_TEXT("neuron", 0, &o.neuron, "NAME", "for ops with a neuron (default lif)"),
+        SP_TEXT("surrogate", 0, &o.surrogate, "NAME", "for ops with one (default triangle)"),
+        SP_INTEGER("budget", 0, &o.budget, "SECONDS",
+                   "stop after so long; the calls with most work come first", 1, 1 << 30),
+        SP_FLAG("force", 0, &o.force, "measure again what is known; --import: replace it"),
+        SP_FLAG("thorough", 0, &o.thorough, "time what was slow for other calls too"),
+        SP_INTEGER("density", 0, &o.density, "PERCENT", "spikes in the made-up input (default 15)", 0, 100),
+        SP_INTEGER("rounds", 0, &o.rounds, "N", "pairs of batches a candidate (default 7)", 1, 31),
+        SP_INTEGER("seed", 0, &o.seed, "N", "of the inputs (default 1)", 0, INT64_MAX),
+        SP_TEXT("export", 0, &o.export_to, "FILE",
+                "write what is known of this device to a file, at the end"),
+        SP_TEXT("import", 0, &o.import_from, "FILE", "take the entries of a file, before anything else"),
         SP_CLI_SET_ARG(o.session),
         SP_CLI_DEVICE_ARGS(o.session),
-        {"json", 0, SP_ARG_FLAG, &o.json, NULL, "one JSON object a call", 0, 0},
+        SP_FLAG("json", 0, &o.json, "one JSON object a call"),
     };
     const sp_args a = {.command = "tune",
                        .synopsis = "RECIPE | --op OP --shape \"...\" | --import FILE | --export FILE "
                                    "[options]",
                        .about = "For each distinct call of a recipe: compares every kernel that fits, with "
-                                "every value of its "
-                                "tunables, with the C reference, times those that conform, and remembers the "
-                                "fastest. Later "
-                                "runs on the same device and driver use it; `spikeport plan` and `plugins "
-                                "why` say so.",
-                       .args = args,
-                       .n_args = sizeof args / sizeof *args,
-                       .min_rest = 0,
-                       .max_rest = 1,
+                                "every value of its tunables, with the C reference, times those that "
+                                "conform, and remembers the fastest. Later runs on the same device and "
+                                "driver use it; `spikeport plan` and `plugins why` say so.",
+                       SP_ARGS(args, 0, 1),
                        .notes = "Results are kept in wisdom/ of the cache folder (SPIKEPORT_CACHE_DIR), one "
                                 "file a device and driver;\n"
                                 "Ctrl-C and --budget leave a valid file, and the same command goes on where "

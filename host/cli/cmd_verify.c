@@ -37,7 +37,7 @@ typedef struct verify_options {
     const char *tolerance;
 } verify_options;
 
-static sp_status run_cases(const sp_case_list *p, sp_device *dev, sp_registry *reg, const verify_options *o,
+static sp_status run_cases(const sp_names *p, sp_device *dev, sp_registry *reg, const verify_options *o,
                            double tolerance, sp_error *err)
 {
     size_t failed = 0;
@@ -66,7 +66,7 @@ static sp_status run_cases(const sp_case_list *p, sp_device *dev, sp_registry *r
 
 static sp_status verify(const sp_arg_list *rest, const verify_options *o, sp_error *err)
 {
-    sp_case_list p = {0};
+    sp_names p = {0};
     sp_device *dev = NULL;
     sp_registry *reg = NULL;
     sp_session_options so = sp_cli_session_options(&o->session);
@@ -90,7 +90,7 @@ static sp_status verify(const sp_arg_list *rest, const verify_options *o, sp_err
     st = run_cases(&p, dev, reg, o, tolerance, err);
     sp_cli_say_programs(dev, reg);
 done:
-    sp_case_list_free(&p);
+    sp_names_free(&p);
     sp_registry_destroy(&reg);
     sp_device_close(&dev);
     return st;
@@ -103,24 +103,19 @@ int sp_cmd_verify(int argc, char **argv)
     const sp_arg args[] = {
         SP_CLI_DEVICE_ARGS(o.session),
         SP_CLI_PROGRAMS_ARG(o.session),
-        {"tolerance", 't', SP_ARG_TEXT, &o.tolerance, "X",
-         "largest error over the largest value of a tensor (default 1e-4)", 0, 0},
-        {"half", 0, SP_ARG_FLAG, &o.half, NULL,
-         "store activations as half (precision.activations of a recipe); then only the cosine "
-         "between the gradients and the reference's is judged: at least 1 - tolerance (default 1e-3)",
-         0, 0},
-        {"brief", 0, SP_ARG_FLAG, &o.brief, NULL, "one line a case", 0, 0},
-        {"json", 0, SP_ARG_FLAG, &o.json, NULL, "one JSON object a case and line", 0, 0},
+        SP_TEXT("tolerance", 't', &o.tolerance, "X",
+                "largest error over the largest value of a tensor (default 1e-4)"),
+        SP_FLAG("half", 0, &o.half,
+                "store activations as half (precision.activations of a recipe); then only the cosine between "
+                "the gradients and the reference's is judged: at least 1 - tolerance (default 1e-3)"),
+        SP_FLAG("brief", 0, &o.brief, "one line a case"),
+        SP_FLAG("json", 0, &o.json, "one JSON object a case and line"),
     };
     const sp_args a = {.command = "verify",
                        .synopsis = "PATH... [options]",
                        .about = "Runs reference cases (NAME.json with NAME.safetensors, or folders of them) "
-                                "on a device and "
-                                "compares gradients, outputs and running statistics.",
-                       .args = args,
-                       .n_args = sizeof args / sizeof *args,
-                       .min_rest = 1,
-                       .max_rest = SP_ARGS_MAX,
+                                "on a device and compares gradients, outputs and running statistics.",
+                       SP_ARGS(args, 1, SP_ARGS_MAX),
                        .notes = "Exit code 0: all cases pass; 1: a difference."};
     int code;
     sp_error err = {0};

@@ -13,7 +13,9 @@ const char sp_cli_clblast[] =
 int sp_cmd_version(int argc, char **argv)
 {
     bool json = false;
-    const sp_arg args[] = {{"json", 0, SP_ARG_FLAG, &json, NULL, "one JSON object", 0, 0}};
+    const sp_arg args[] = {
+        SP_FLAG("json", 0, &json, "one JSON object"),
+    };
     const sp_args a = {.command = "version",
                        .synopsis = "[--json]",
                        .about = "Prints the version of spikeport and what it was built with.",

@@ -29,8 +29,13 @@ static void print_help(FILE *to)
           to);
 }
 
+/* Names that commands had before. */
+static const char *const former[][2] = {{"draw", "visualise"}};
+
 static const command *find(const char *name)
 {
+    for (size_t i = 0; i < sizeof former / sizeof *former; i++)
+        name = strcmp(former[i][0], name) == 0 ? former[i][1] : name;
     for (size_t i = 0; i < N_COMMANDS; i++)
         if (strcmp(commands[i].name, name) == 0)
             return &commands[i];

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "check/check.h"
 #include "check/timing.h"
+#include "cli/table.h"
 #include "registry/wisdom.h"
 
 enum { MAX_CANDIDATES = 64, MAX_SAMPLES = 101, MIN_SAMPLES = 5 };
@@ -53,26 +54,31 @@ static json_t *measured(double value)
     return value > 0 ? json_real(value) : json_null();
 }
 
+static const sp_column columns[] = {
+    {.key = "chosen", .head = "", .width = 1},
+    {.key = "variant", .head = "variant", .width = -44},
+    {.key = "median_ms", .head = "median", .width = 13, .digits = 4, .unit = " ms"},
+    {.key = "rate", .head = "rate", .width = 9, .digits = 2},
+    {.key = "unit", .head = "", .width = -7},
+    {.key = "speedup_over_reference", .head = "over reference", .width = 14, .digits = 2, .unit = "x"},
+    {.key = "text", .head = ""}};
+enum { N_COLUMNS = sizeof columns / sizeof *columns };
+
 static sp_status print_row(const bench *b, const sp_candidate *c, double ms, const char *text)
 {
-    double rate = ms > 0 ? (b->timing.flops > 0 ? b->timing.flops : b->timing.bytes) / ms * 1e-6 : 0;
-    double ratio = ms > 0 ? b->reference_ms / ms : 0;
-    const char *unit = b->timing.flops > 0 ? "GFLOP/s" : "GB/s";
-    if (b->o->json)
-        return sp_cli_json_line(json_pack(
-            "{s:s, s:s, s:o, s:o, s:o, s:s, s:s, s:o, s:o, s:s, s:o, s:b, s:o}", "op", b->call.op->id, "call",
-            b->text, "density_percent", b->spikes ? json_integer(b->o->density) : json_null(), "device",
-            sp_cli_json_text(b->o->dev->info.name), "driver", sp_cli_json_text(b->o->dev->info.driver),
-            "variant", c->variant->id, "version", c->variant->version, "median_ms", measured(ms), "rate",
-            measured(rate), "unit", unit, "speedup_over_reference", measured(ratio), "chosen", c->chosen,
-            "text", sp_cli_json_text(text)));
-    if (ms > 0)
-        printf("%c %-44s %10.4f ms  %9.2f %-7s  %7.2fx\n", c->chosen ? '*' : ' ', c->variant->id, ms, rate,
-               unit, ratio);
-    else
-        printf("%c %-44s %s\n", c->chosen ? '*' : ' ', c->variant->id, text);
-    fflush(stdout);
-    return SP_OK;
+    bool counts = b->timing.flops > 0;
+    double rate = ms > 0 ? (counts ? b->timing.flops : b->timing.bytes) / ms * 1e-6 : 0;
+    return sp_table_print(columns, N_COLUMNS,
+                          json_pack("{s:s, s:s, s:o, s:o, s:o, s:s, s:s, s:o, s:o, s:s, s:o, s:b, s:o}", "op",
+                                    b->call.op->id, "call", b->text, "density_percent",
+                                    b->spikes ? json_integer(b->o->density) : json_null(), "device",
+                                    sp_cli_json_text(b->o->dev->info.name), "driver",
+                                    sp_cli_json_text(b->o->dev->info.driver), "variant", c->variant->id,
+                                    "version", c->variant->version, "median_ms", measured(ms), "rate",
+                                    measured(rate), "unit", counts ? "GFLOP/s" : "GB/s",
+                                    "speedup_over_reference", measured(ms > 0 ? b->reference_ms / ms : 0),
+                                    "chosen", c->chosen, "text", sp_cli_json_text(text)),
+                          b->o->json);
 }
 
 /* Checks and times one candidate. A failure of it is a row, not the end. */
@@ -103,13 +109,14 @@ static sp_status bench_all(bench *b, sp_error *err)
     sp_candidate all[MAX_CANDIDATES];
     bool failed = false;
     size_t n = sp_select_explain(b->o->reg, b->o->dev, &b->call, all, MAX_CANDIDATES);
-    if (!b->o->json)
+    if (!b->o->json) {
         printf("%s %s\non %s, driver %s; %.1f MB moved at least", b->call.op->id, b->text,
                b->o->dev->info.name, b->o->dev->info.driver, b->timing.bytes / 1e6);
-    if (!b->o->json && b->spikes)
-        printf("; %" PRId64 " %% of the neurons fire", b->o->density);
-    if (!b->o->json)
+        if (b->spikes)
+            printf("; %" PRId64 " %% of the neurons fire", b->o->density);
         printf("\n");
+        sp_table_print_head(columns, N_COLUMNS);
+    }
     for (int reference = 1; reference >= 0; reference--) // first, as the others are compared with it
         for (size_t i = 0; i < n; i++)
             if ((all[i].variant->origin == SP_ORIGIN_REFERENCE) == reference)

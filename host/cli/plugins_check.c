@@ -133,8 +133,8 @@ sp_status sp_cli_plugins_check(const sp_cli_plugins *o, sp_error *err)
     SP_TRY(check_variants(o, &t));
     if (t.passed + t.failed + t.untested == 0)
         return SP_FAIL(err, SP_E_USAGE,
-                       "nothing is called \"%s\": name a folder or file with plugins, a plugin, a "
-                       "variant, a fragment or an op (`spikeport plugins list` shows them)",
+                       "nothing is called \"%s\": name a folder or file with plugins, a plugin, a variant, a "
+                       "fragment or an op (`spikeport plugins list` shows them)",
                        o->target ? o->target : "");
     sp_cli_say("%d good, %d bad, %d untested, on %s; seed %" PRId64 "\n", t.passed, t.failed, t.untested,
                o->dev->info.name, o->seed);

@@ -68,8 +68,7 @@ static void epoch_line(sp_progress_line *p, const sp_train_event *e)
     sp_progress_line_end(p);
     fprintf(stderr,
             "epoch %lld/%lld  loss %.4f  accuracy %.2f%%  test loss %.4f  test accuracy %.2f%%  (%.1f s + "
-            "%.1f s "
-            "test, lr %.4g, firing %s%s)\n",
+            "%.1f s test, lr %.4g, firing %s%s)\n",
             (long long)e->epoch, (long long)e->epochs, e->loss, 100.0 * e->accuracy, e->test.loss,
             100.0 * e->test.accuracy, e->epoch_seconds, e->test.seconds, e->lr, rates,
             e->wait_fraction > 0.05 ? ", the loader is the bottleneck" : "");

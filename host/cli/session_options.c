@@ -37,7 +37,9 @@ sp_status sp_cli_session_open(sp_recipe *r, const sp_session_options *so, sp_ses
     return sp_session_open(r, &info, so, s, err);
 }
 
-sp_status sp_cli_shape(const sp_recipe *r, bool no_data, sp_dataset_info *out, sp_error *err)
+/* The shape of a recipe's samples, from the data set's files or, where they are missing or no_data, from what
+ * is known of the set; that is said on stderr. */
+static sp_status shape_of(const sp_recipe *r, bool no_data, sp_dataset_info *out, sp_error *err)
 {
     sp_dataset *ds = NULL;
     sp_dataset_info known = {.count = 0};
@@ -53,12 +55,23 @@ sp_status sp_cli_shape(const sp_recipe *r, bool no_data, sp_dataset_info *out, s
     if (st != SP_E_DATA || !is_known)
         return st;
     sp_log(SP_LOG_WARNING,
-           "%s\ngoing on without the files, with what is known of the set: %dx%dx%d "
-           "(channels x height x width)",
+           "%s\ngoing on without the files, with what is known of the set: %dx%dx%d (channels x height x "
+           "width)",
            err->text, known.channels, known.height, known.width);
     *err = (sp_error){.status = SP_OK};
     *out = known;
     return SP_OK;
+}
+
+sp_status sp_cli_shape_open(sp_recipe *r, bool no_data, const sp_session_options *so, sp_session **s,
+                            sp_error *err)
+{
+    sp_dataset_info info = {.count = 0};
+    sp_status st = shape_of(r, no_data, &info, err);
+    if (st == SP_OK)
+        return sp_session_open(r, &info, so, s, err);
+    sp_recipe_free(r);
+    return st;
 }
 
 sp_status sp_cli_device_names(const char *option, const char *list, char **text, const char **names,

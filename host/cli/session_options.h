@@ -14,32 +14,16 @@ typedef struct sp_cli_session {
 
 /* The rows of an sp_arg table; `s` is an sp_cli_session variable. */
 #define SP_CLI_DEVICE_ARGS(s)                                                                                \
-    {                                                                                                        \
-        "device",    'd',   SP_ARG_TEXT,                                                                     \
-        &(s).device, "SEL", "device: number, type, or part of a name (default auto)",                        \
-        0,           0},                                                                                     \
-        {"plugin",   'p',       SP_ARG_LIST,                                                                 \
-         &(s).force, "OP=NAME", "use this variant for an op; \"*=reference\" for all",                       \
-         0,          0},                                                                                     \
-        {"plugins", 0, SP_ARG_TEXT, &(s).plugins, "DIRS", "folders with plugins, colon separated", 0, 0},    \
-        {"no-wisdom", 0,                                                                                     \
-         SP_ARG_FLAG, &(s).no_wisdom,                                                                        \
-         NULL,        "kernels by score, whatever `spikeport tune` has measured",                            \
-         0,           0},                                                                                    \
-    {                                                                                                        \
-        "sync", 0, SP_ARG_FLAG, &(s).sync, NULL,                                                             \
-            "finish after every kernel, so that one that fails is named", 0, 0                               \
-    }
+    SP_TEXT("device", 'd', &(s).device, "SEL", "device: number, type, or part of a name (default auto)"),    \
+        SP_LIST("plugin", 'p', &(s).force, "OP=NAME",                                                        \
+                "use this variant for an op; \"*=reference\" for all"),                                      \
+        SP_TEXT("plugins", 0, &(s).plugins, "DIRS", "folders with plugins, colon separated"),                \
+        SP_FLAG("no-wisdom", 0, &(s).no_wisdom, "kernels by score, whatever `spikeport tune` has measured"), \
+        SP_FLAG("sync", 0, &(s).sync, "finish after every kernel, so that one that fails is named")
 #define SP_CLI_PROGRAMS_ARG(s)                                                                               \
-    {                                                                                                        \
-        "programs", 0, SP_ARG_TEXT, &(s).programs, "DIR",                                                    \
-            "kernels from the binaries of `spikeport compile` alone", 0, 0                                   \
-    }
+    SP_TEXT("programs", 0, &(s).programs, "DIR", "kernels from the binaries of `spikeport compile` alone")
 #define SP_CLI_SET_ARG(s)                                                                                    \
-    {                                                                                                        \
-        "set", 's', SP_ARG_LIST, &(s).sets, "KEY=VALUE",                                                     \
-            "override a key of the recipe, as optimizer.lr=0.05", 0, 0                                       \
-    }
+    SP_LIST("set", 's', &(s).sets, "KEY=VALUE", "override a key of the recipe, as optimizer.lr=0.05")
 
 sp_session_options sp_cli_session_options(const sp_cli_session *s);
 
@@ -48,9 +32,10 @@ sp_session_options sp_cli_session_options(const sp_cli_session *s);
 sp_status sp_cli_session_open(sp_recipe *r, const sp_session_options *so, sp_session **s, sp_dataset **ds,
                               sp_error *err);
 
-/* The shape of a recipe's samples, from the data set's files or, where they are missing or no_data, from what
- * is known of the set; that is said on stderr. */
-sp_status sp_cli_shape(const sp_recipe *r, bool no_data, sp_dataset_info *out, sp_error *err);
+/* The same without the data: the shape is that of the files or, where they are missing or no_data, what is
+ * known of the set, which is said on stderr. */
+sp_status sp_cli_shape_open(sp_recipe *r, bool no_data, const sp_session_options *so, sp_session **s,
+                            sp_error *err);
 
 /* A checkpoint on its test data, ready to be run: what eval and draw begin with. */
 typedef struct sp_cli_trained {

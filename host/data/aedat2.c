@@ -46,16 +46,15 @@ static sp_status check_magic(const char *name, const uint8_t *bytes, size_t n, s
     if (begins(bytes, n, "#!AER-DAT4"))
         return SP_FAIL(err, SP_E_DATA,
                        "%s: byte 0: an AEDAT 4 file, which is not read here; write it out as AEDAT 2.0 or "
-                       "3.1 (dv "
-                       "and the dv-processing library can), or take the original distribution of the set",
+                       "3.1 (dv and the dv-processing library can), or take the original distribution of the "
+                       "set",
                        name);
     if (begins(bytes, n, "#!AER-DAT") && n > MAGIC_BYTES + 2)
         return SP_FAIL(err, SP_E_DATA, "%s: byte %d: AEDAT version \"%c%c%c\"; only 2.0 and 3.1 are read",
                        name, MAGIC_BYTES, bytes[MAGIC_BYTES], bytes[MAGIC_BYTES + 1], bytes[MAGIC_BYTES + 2]);
     return SP_FAIL(err, SP_E_DATA,
                    "%s: byte 0: does not begin with \"#!AER-DAT2.0\": not an AEDAT file; is it another file "
-                   "under "
-                   "this name?",
+                   "under this name?",
                    name);
 }
 
@@ -77,8 +76,7 @@ static sp_status read_header(const char *name, const uint8_t *bytes, size_t n, s
         if (contains_word(line, length, "AEChip:") && contains_word(line, length, "davis"))
             return SP_FAIL(err, SP_E_DATA,
                            "%s: byte %zu: recorded with a DAVIS camera, whose addresses are laid out in "
-                           "another way; "
-                           "only DVS128 recordings are read from AEDAT 2.0",
+                           "another way; only DVS128 recordings are read from AEDAT 2.0",
                            name, at);
         at += length + 1;
         if (begins(line, length, "#End Of ASCII Header"))
@@ -127,8 +125,7 @@ sp_status sp_aedat2_parse(const char *name, const uint8_t *bytes, size_t n, sp_o
         if (address >> 16)
             return SP_FAIL(err, SP_E_DATA,
                            "%s: byte %zu: address 0x%08x has bits that no DVS128 sets; recorded with another "
-                           "camera, "
-                           "or damaged",
+                           "camera, or damaged",
                            name, at, (unsigned)address);
         /* The clock wraps after 71.6 minutes: the time is the one with these 32 bits that is nearest to the
          * event before, so that an event that arrives late, behind a wrap, stays in front of it. */

@@ -102,8 +102,7 @@ static sp_status read_packet(const char *name, const uint8_t *bytes, size_t n, s
         length > n - at - PACKET_BYTES)
         return SP_FAIL(err, SP_E_DATA,
                        "%s: byte %zu: a packet of %u events of %u bytes, but the file has %zu bytes left: "
-                       "truncated or "
-                       "damaged; " AGAIN,
+                       "truncated or damaged; " AGAIN,
                        name, at, (unsigned)p->capacity, (unsigned)p->event_bytes, n - at - PACKET_BYTES);
     if (p->type == POLARITY)
         SP_TRY(check_polarity(name, p, at, err));

@@ -80,8 +80,7 @@ static sp_status check_labels(const char *path, const uint8_t *records, size_t n
         if (label >= classes)
             return SP_FAIL(err, SP_E_DATA,
                            "%s: byte %zu: label %d of sample %zu is not in 0..%d: not a binary CIFAR-%d "
-                           "file, or a damaged "
-                           "one; " AGAIN,
+                           "file, or a damaged one; " AGAIN,
                            path, i * record_bytes + label_at, label, i + 1, classes - 1, classes);
     }
     return SP_OK;

@@ -87,14 +87,12 @@ static sp_status check_some(event_state *s, size_t i, const sp_events *e, sp_err
     if (e->n)
         return SP_FAIL(err, SP_E_DATA,
                        "%s: %zu events, fewer than the %d frames, so that count-equal would drop all of "
-                       "them; "
-                       "choose events.by: count or fewer frames",
+                       "them; choose events.by: count or fewer frames",
                        r ? r->path : s->set->name, e->n, s->sensor.frames);
     if (r && r->line)
         return SP_FAIL(err, SP_E_DATA,
                        "%.*s_labels.csv:%d: %s has no event from %lld to %lld microseconds; correct or "
-                       "remove "
-                       "the row",
+                       "remove the row",
                        (int)(strlen(r->path) - strlen(".aedat")), r->path, (int)r->line, r->path,
                        (long long)r->range.start, (long long)r->range.end);
     if (r)
@@ -128,8 +126,7 @@ static sp_status read_recording(event_state *s, const sp_recording *r, sp_events
     if (st == SP_OK && counts.none_valid && !atomic_exchange(&s->told_valid, true))
         sp_log(SP_LOG_WARNING,
                "%s: %zu of %zu packets mark all of their events as invalid; such events are taken as they "
-               "are, "
-               "in this and the other recordings of the set",
+               "are, in this and the other recordings of the set",
                r->path, counts.none_valid, counts.polarity);
     return st;
 }

@@ -134,8 +134,8 @@ static sp_status read_header(idx_file *f, uint32_t magic, size_t rank, sp_error 
     found = big_endian(head);
     if (found != magic)
         return SP_FAIL(err, SP_E_DATA,
-                       "%s: byte 0: magic number 0x%08x instead of 0x%08x: not an IDX file of unsigned "
-                       "bytes with %zu dimension%s; is it another file under this name?",
+                       "%s: byte 0: magic number 0x%08x instead of 0x%08x: not an IDX file of unsigned bytes "
+                       "with %zu dimension%s; is it another file under this name?",
                        f->path, (unsigned)found, (unsigned)magic, rank, rank > 1 ? "s" : "");
     SP_TRY(read_all(f, head + 4, 4 * rank, "header", err));
     for (size_t i = 0; i < rank; i++) {
@@ -198,8 +198,7 @@ static sp_status check_labels(const idx_file *f, int family_classes, const sp_da
                            f->path, i + LABELS_AT, label, i + 1, fixed - 1,
                            family_classes > 0 ? "the file is damaged or of another set"
                                               : "set data.classes to more than the largest label, or leave "
-                                                "it "
-                                                "out");
+                                                "it out");
         if (label >= *classes)
             *classes = label + 1;
     }

@@ -23,8 +23,7 @@ sp_status sp_image_check_size(const char *name, const char *format, uint64_t wid
     if (width > SP_IMAGE_MAX_SIDE || height > SP_IMAGE_MAX_SIDE || width * height > SP_IMAGE_MAX_PIXELS)
         return SP_FAIL(err, SP_E_DATA,
                        "%s: the %s header says %llu x %llu pixels; sides of up to %d and %d pixels in all "
-                       "are read: damaged, or "
-                       "to be made smaller first",
+                       "are read: damaged, or to be made smaller first",
                        name, format, (unsigned long long)width, (unsigned long long)height, SP_IMAGE_MAX_SIDE,
                        SP_IMAGE_MAX_PIXELS);
     return SP_OK;

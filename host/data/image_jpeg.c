@@ -100,10 +100,8 @@ sp_status sp_jpeg_decode(sp_image *im, const char *name, const uint8_t *bytes, s
     (void)im, (void)bytes;
     return SP_FAIL(err, SP_E_DATA,
                    "%s: a JPEG file of %zu bytes, but this spikeport was built without JPEG; install "
-                   "libjpeg-turbo "
-                   "(Debian: "
-                   "libturbojpeg0-dev) and configure again with -DSPIKEPORT_WITH_JPEG=ON, or convert the "
-                   "images to PNG",
+                   "libjpeg-turbo (Debian: libturbojpeg0-dev) and configure again with "
+                   "-DSPIKEPORT_WITH_JPEG=ON, or convert the images to PNG",
                    name, n);
 }
 

@@ -27,8 +27,7 @@ sp_status sp_nmnist_parse(const char *name, const uint8_t *bytes, size_t n, sp_e
         if (b[0] >= SP_NMNIST_SIDE || b[1] >= SP_NMNIST_SIDE)
             return SP_FAIL(err, SP_E_DATA,
                            "%s: byte %zu: an event at x %d, y %d, outside of N-MNIST's %d x %d pixels; "
-                           "damaged, or "
-                           "of another set",
+                           "damaged, or of another set",
                            name, at, b[0], b[1], SP_NMNIST_SIDE, SP_NMNIST_SIDE);
         out->items[out->n++] =
             (sp_event){.t = clock + ((int64_t)(b[2] & 127) << 16 | (int64_t)b[3] << 8 | b[4]),

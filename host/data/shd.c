@@ -42,8 +42,7 @@ static sp_status not_as_known(const sp_shd *s, const char *what, sp_error *err)
 {
     return SP_FAIL(err, SP_E_DATA,
                    "%s: %s; an SHD or SSC file has /spikes/times and /spikes/units, an array for every "
-                   "sample, and "
-                   "/labels; fetch it again, and unpack it",
+                   "sample, and /labels; fetch it again, and unpack it",
                    s->path, what);
 }
 
@@ -263,8 +262,7 @@ static sp_status without(const char *path, sp_error *err)
 {
     return SP_FAIL(err, SP_E_CONFIG,
                    "%s: this program was built without HDF5; install libhdf5 (Debian: libhdf5-dev) and build "
-                   "with "
-                   "-DSPIKEPORT_WITH_HDF5=ON",
+                   "with -DSPIKEPORT_WITH_HDF5=ON",
                    path);
 }
 

@@ -161,8 +161,7 @@ sp_status sp_synthetic_open(const char *folder, int classes, const sp_dataset_op
         items * (uint64_t)info.frames > MAX_ITEMS)
         return SP_FAIL(err, SP_E_CONFIG,
                        "data set \"synthetic\": %d classes of %d frames of %dx%dx%d are too large; keep "
-                       "channels x "
-                       "height x width x classes, and x frames, below 2^30",
+                       "channels x height x width x classes, and x frames, below 2^30",
                        info.classes, info.frames, info.channels, info.height, info.width);
     s = sp_alloc(sizeof *s);
     if (s)

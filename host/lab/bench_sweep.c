@@ -12,10 +12,11 @@
 #include "base/mem.h"
 #include "base/suggest.h"
 #include "cli/bench.h"
+#include "cli/table.h"
 #include "plot/picture.h"
 #include "train/train.h"
 
-enum { MAX_VALUES = 32, MAX_METHODS = 6 };
+enum { MAX_VALUES = 32, MAX_METHODS = SP_PLOT_SERIES };
 
 typedef struct sweep {
     const sp_cli_bench_options *o;
@@ -24,9 +25,8 @@ typedef struct sweep {
     double values[MAX_VALUES];
     char methods[MAX_METHODS][24]; /* "sltt", "sltt-1", "bptt", ...; "sltt-k": K is the value */
     size_t n_values, n_methods;
-    double ms[MAX_METHODS][MAX_VALUES], mib[MAX_METHODS][MAX_VALUES]; /* NAN: left out */
+    sp_plot plots[2]; /* time, memory */
     FILE *csv;
-    char device[256];
 } sweep;
 
 static sp_status read_values(sweep *s, sp_error *err)
@@ -46,19 +46,12 @@ static sp_status read_values(sweep *s, sp_error *err)
                        near && known == 4 ? "\"?" : "");
     }
     snprintf(s->what, sizeof s->what, "%s", names[known]);
-    for (const char *at = equals + 1; *at;) {
-        char *end;
-        double v = strtod(at, &end);
-        bool whole = v == floor(v) || known == 2;
-        if (end == at || (*end && *end != ',') || !(v > 0 && v < 1e6) || !whole || s->n_values == MAX_VALUES)
-            return SP_FAIL(err, SP_E_USAGE,
-                           "--sweep %s: \"%s\" is not a list of 1 to %d %snumbers above 0, separated by "
-                           "commas",
-                           text, at, MAX_VALUES, known == 2 ? "" : "whole ");
-        s->values[s->n_values++] = v;
-        at = *end ? end + 1 : end;
-    }
-    return s->n_values ? SP_OK : SP_FAIL(err, SP_E_USAGE, "--sweep %s: no values", text);
+    bool whole = known != 2;
+    if (!sp_args_numbers(equals + 1, whole ? 1 : 1e-6, 1e6, whole, MAX_VALUES, s->values, &s->n_values))
+        return SP_FAIL(err, SP_E_USAGE,
+                       "--sweep %s: \"%s\" is not a list of 1 to %d %snumbers above 0, separated by commas",
+                       text, equals + 1, MAX_VALUES, whole ? "whole " : "");
+    return SP_OK;
 }
 
 static sp_status read_methods(sweep *s, sp_error *err)
@@ -145,22 +138,35 @@ static sp_status load_point(const sweep *s, size_t m, size_t v, sp_recipe *out, 
     return SP_OK;
 }
 
-static void write_row(sweep *s, size_t m, size_t v, const sp_cli_bench *b)
+static void add_point(sweep *s, size_t m, double value, double ms, double mib)
+{
+    sp_plot_add(&s->plots[0], s->methods[m], value, ms);
+    sp_plot_add(&s->plots[1], s->methods[m], value, mib);
+}
+
+static void keep(sweep *s, size_t m, double value, const sp_cli_bench *b)
 {
     const sp_recipe *r = &b->s->recipe;
-    snprintf(s->device, sizeof s->device, "%s", b->s->dev->info.name);
-    fprintf(s->csv, "\"%s\",%g,%s,%s,%lld,%lld,%lld,%g,%.4f,%.4f,%.4f,%.4f,%.2f,%llu,%llu,\"%s\",\"%s\",%s\n",
-            r->name, s->values[v], s->methods[m], sp_method_name(r->method),
-            (long long)(r->method == SP_METHOD_SLTT_K ? r->backprop_steps : r->time_steps),
-            (long long)r->time_steps, (long long)r->batch, strcmp(s->what, "width") == 0 ? s->values[v] : 1.0,
-            b->median_ms, b->p5_ms, b->p95_ms, b->min_ms, (double)r->batch / b->median_ms * 1e3,
-            (unsigned long long)b->s->planned_bytes, (unsigned long long)b->launches, b->s->dev->info.name,
-            b->s->dev->info.driver, sp_date_of(time(NULL)).text);
-    fflush(s->csv);
-    s->ms[m][v] = b->median_ms;
-    s->mib[m][v] = (double)b->s->planned_bytes / 1048576.0;
-    sp_cli_say("%s=%g %-8s %10.2f ms  %10.2f MiB\n", s->what, s->values[v], s->methods[m], s->ms[m][v],
-               s->mib[m][v]);
+    double mib = (double)b->s->planned_bytes / 1048576.0;
+    sp_csv_put(s->csv,
+               json_pack("{s:s, s:f, s:s, s:s, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:o, "
+                         "s:o, s:s}",
+                         "name", r->name, "value", value, "series", s->methods[m], "method",
+                         sp_method_name(r->method), "backprop_steps",
+                         (json_int_t)(r->method == SP_METHOD_SLTT_K ? r->backprop_steps : r->time_steps),
+                         "time_steps", (json_int_t)r->time_steps, "batch", (json_int_t)r->batch, "width",
+                         strcmp(s->what, "width") == 0 ? value : 1.0, "median_ms", b->median_ms, "p5_ms",
+                         b->p5_ms, "p95_ms", b->p95_ms, "min_ms", b->min_ms, "samples_per_second",
+                         (double)r->batch / b->median_ms * 1e3, "device_bytes",
+                         (json_int_t)b->s->planned_bytes, "launches", (json_int_t)b->launches, "device",
+                         sp_cli_json_text(b->s->dev->info.name), "driver",
+                         sp_cli_json_text(b->s->dev->info.driver), "date", sp_date_of(time(NULL)).text));
+    /* K is nothing to methods other than SLTT-K: measured once, a level line */
+    bool level = strcmp(s->what, "k") == 0 && strcmp(s->methods[m], "sltt-k") != 0;
+    for (size_t v = 0; v < s->n_values; v++)
+        if (level || s->values[v] == value)
+            add_point(s, m, s->values[v], b->median_ms, mib);
+    sp_cli_say("%s=%g %-8s %10.2f ms  %10.2f MiB\n", s->what, value, s->methods[m], b->median_ms, mib);
 }
 
 static sp_status measure_point(sweep *s, size_t m, size_t v, sp_error *err)
@@ -177,50 +183,35 @@ static sp_status measure_point(sweep *s, size_t m, size_t v, sp_error *err)
     SP_TRY(sp_cli_bench_open(&r, s->o, &b, err));
     sp_status st = sp_cli_bench_run(&b, s->o, err);
     if (st == SP_OK)
-        write_row(s, m, v, &b);
+        keep(s, m, s->values[v], &b);
     sp_cli_bench_close(&b);
     return st;
 }
 
-static sp_status draw(const sweep *s, const char *path, sp_error *err)
-{
-    static const struct {
-        const char *what, *label;
-    } labels[] = {{"time_steps", "time steps T"},
-                  {"batch", "batch"},
-                  {"width", "width"},
-                  {"k", "K of SLTT-K"}};
-    const char *x = s->what;
-    sp_series ms[MAX_METHODS], mib[MAX_METHODS];
-    for (size_t i = 0; i < sizeof labels / sizeof *labels; i++)
-        x = strcmp(labels[i].what, s->what) == 0 ? labels[i].label : x;
-    for (size_t m = 0; m < s->n_methods; m++) {
-        ms[m] = (sp_series){s->methods[m], s->values, s->ms[m], s->n_values};
-        mib[m] = (sp_series){s->methods[m], s->values, s->mib[m], s->n_values};
-    }
-    const sp_panel panels[] = {{"time of a training step", x, "milliseconds", ms, s->n_methods, 0, NAN},
-                               {"device memory", x, "MiB", mib, s->n_methods, 0, NAN}};
-    return sp_chart_write(path, panels, 2, 560, 400, err);
-}
-
 static sp_status measure_all(sweep *s, sp_error *err)
 {
-    fputs("name,value,series,method,backprop_steps,time_steps,batch,width,median_ms,p5_ms,p95_ms,min_ms,"
-          "samples_per_second,"
-          "device_bytes,launches,device,driver,date\n",
-          s->csv);
     for (size_t v = 0; v < s->n_values; v++)
-        for (size_t m = 0; m < s->n_methods; m++) {
-            bool flat = strcmp(s->what, "k") == 0 && strcmp(s->methods[m], "sltt-k") != 0 && v > 0;
-            s->ms[m][v] = s->mib[m][v] = NAN;
-            if (!flat) {
+        for (size_t m = 0; m < s->n_methods; m++)
+            if (v == 0 || strcmp(s->what, "k") != 0 || strcmp(s->methods[m], "sltt-k") == 0)
                 SP_TRY(measure_point(s, m, v, err));
-            } else { /* K is nothing to it */
-                s->ms[m][v] = s->ms[m][0];
-                s->mib[m][v] = s->mib[m][0];
-            }
-        }
     return ferror(s->csv) ? SP_FAIL(err, SP_E_IO, "the CSV file cannot be written") : SP_OK;
+}
+
+static sp_status draw(sweep *s, const char *path, sp_error *err)
+{
+    static const char *const labels[][2] = {{"time_steps", "time steps T"},
+                                            {"batch", "batch"},
+                                            {"width", "width"},
+                                            {"k", "K of SLTT-K"}};
+    const sp_chart look = {.columns = 2, .panel_width = 560, .panel_height = 400};
+    for (size_t i = 0; i < 4; i++)
+        if (strcmp(labels[i][0], s->what) == 0)
+            s->plots[0].x_label = s->plots[1].x_label = labels[i][1];
+    s->plots[0].title = "time of a training step";
+    s->plots[0].y_label = "milliseconds";
+    s->plots[1].title = "device memory";
+    s->plots[1].y_label = "MiB";
+    return sp_plot_write(path, s->plots, 2, &look, err);
 }
 
 sp_status sp_cli_bench_sweep(const char *path, const sp_cli_bench_options *o, sp_error *err)
@@ -249,6 +240,7 @@ sp_status sp_cli_bench_sweep(const char *path, const sp_cli_bench_options *o, sp
 done:
     if (s->csv)
         fclose(s->csv);
+    sp_plot_free(s->plots, 2);
     sp_free(csv);
     sp_free(png);
     sp_free(s);

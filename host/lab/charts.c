@@ -7,7 +7,9 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "plot/picture.h"
-#include "lab/internal.h"
+#include "lab/report.h"
+
+enum { MAX_DEVICES = 64 };
 
 static int descending(const void *x, const void *y)
 {
@@ -24,28 +26,28 @@ static bool in_cascade(const json_t *r, const char *sizes)
 }
 
 /* Best device first; the second panel is Pennycook's metric of the growing set. */
-static void cascade(const json_t *summary, const char *sizes, spi_lines *each, spi_lines *phi)
+static void cascade(const json_t *summary, const char *sizes, sp_plot *each, sp_plot *phi)
 {
     const json_t *rows = json_object_get(summary, "portability");
     for (size_t i = 0; i < json_array_size(rows); i++) {
         const json_t *r = json_array_get(rows, i), *devices = json_object_get(r, "devices");
-        double e[SPI_LINES_POINTS];
-        size_t n = json_array_size(devices) < SPI_LINES_POINTS ? json_array_size(devices) : SPI_LINES_POINTS;
+        double e[MAX_DEVICES];
+        size_t n = json_array_size(devices) < MAX_DEVICES ? json_array_size(devices) : MAX_DEVICES;
         if (!in_cascade(r, sizes))
             continue;
         for (size_t d = 0; d < n; d++)
             e[d] = spi_number(json_array_get(devices, d), "efficiency");
         qsort(e, n, sizeof *e, descending);
         for (size_t d = 0; d < n; d++) {
-            spi_lines_put(each, spi_text(r, "application"), (double)d + 1, e[d]);
-            spi_lines_put(phi, spi_text(r, "application"), (double)d + 1, sp_report_phi(e, d + 1));
+            sp_plot_add(each, spi_text(r, "application"), (double)d + 1, e[d]);
+            sp_plot_add(phi, spi_text(r, "application"), (double)d + 1, sp_report_phi(e, d + 1));
         }
     }
 }
 
 /* Operations a byte against GFLOP/s, as powers of two. A line a device is its roof; dots are what runs would
  * choose. */
-static void roofline(const json_t *summary, const json_t *records, const char *sizes, spi_lines *l)
+static void roofline(const json_t *summary, const json_t *records, const char *sizes, sp_plot *l)
 {
     const json_t *devices = json_object_get(summary, "devices");
     for (size_t i = 0; i < json_array_size(records); i++) {
@@ -57,8 +59,8 @@ static void roofline(const json_t *summary, const json_t *records, const char *s
             continue;
         char name[64];
         snprintf(name, sizeof name, "%.60s", spi_short_name(devices, spi_text(r, "device")));
-        spi_lines_put(l, name, log2(flops / bytes), log2(flops / ms * 1e-6));
-        spi_lines_put(l, name, log2(flops / bytes), (double)NAN);
+        sp_plot_add(l, name, log2(flops / bytes), log2(flops / ms * 1e-6));
+        sp_plot_add(l, name, log2(flops / bytes), (double)NAN);
     }
     size_t with_dots = l->n;
     for (size_t d = 0; d < json_array_size(devices); d++) {
@@ -71,14 +73,8 @@ static void roofline(const json_t *summary, const json_t *records, const char *s
             has_dots = has_dots || strncmp(l->names[k], of, 60) == 0;
         snprintf(name, sizeof name, "roof: %.50s", of);
         for (int k = -4; k <= 10 && peak > 0 && copy > 0 && has_dots; k++)
-            spi_lines_put(l, name, k, log2(fmin(peak, exp2(k) * copy)));
+            sp_plot_add(l, name, k, log2(fmin(peak, exp2(k) * copy)));
     }
-}
-
-static int by_x(const void *x, const void *y)
-{
-    double a = *(const double *)x, b = *(const double *)y;
-    return (a > b) - (a < b);
 }
 
 /* Whether a family of training steps was measured at more than one T. */
@@ -98,70 +94,60 @@ static bool has_curve(const json_t *records, const char *family)
 }
 
 /* Device memory of training steps whose records tell family and several T. */
-static void memory(const json_t *records, spi_lines *l)
+static void memory(const json_t *records, sp_plot *l)
 {
     for (size_t i = 0; i < json_array_size(records); i++) {
         const json_t *r = json_array_get(records, i);
         if (spi_number(r, "level") == 2 && spi_number(r, "time_steps") > 0 &&
             spi_number(r, "device_bytes") > 0 && *spi_text(r, "family") &&
             has_curve(records, spi_text(r, "family")))
-            spi_lines_put(l, spi_text(r, "family"), spi_number(r, "time_steps"),
-                          spi_number(r, "device_bytes") / 1048576.0);
+            sp_plot_add(l, spi_text(r, "family"), spi_number(r, "time_steps"),
+                        spi_number(r, "device_bytes") / 1048576.0);
     }
-    for (size_t s = 0; s < l->n; s++) {
-        double pair[SPI_LINES_POINTS][2];
-        for (size_t i = 0; i < l->series[s].n; i++)
-            pair[i][0] = l->x[s][i], pair[i][1] = l->y[s][i];
-        qsort(pair, l->series[s].n, sizeof *pair, by_x);
-        for (size_t i = 0; i < l->series[s].n; i++)
-            l->x[s][i] = pair[i][0], l->y[s][i] = pair[i][1];
-    }
+    sp_plot_sort(l);
 }
 
-static sp_status draw(const char *folder, const char *name, const sp_panel *panels, size_t n, bool powers,
-                      const char *names[], size_t max, size_t *count, sp_error *err)
+static sp_status draw(const char *folder, const char *name, const sp_plot *p, size_t n, bool powers,
+                      const char *names[], size_t *count, sp_error *err)
 {
     for (size_t i = 0; i < n; i++)
-        if (panels[i].n_series == 0)
+        if (p[i].n == 0)
             return SP_OK; // nothing of this kind was measured
     char *path = sp_format("%s/%s", folder, name);
-    const sp_chart chart = {panels, n, n, 640, 440, .powers = powers};
-    sp_status st = path ? sp_chart_write_rows(path, &chart, err)
-                        : SP_FAIL(err, SP_E_MEMORY, "out of memory for %s", name);
+    const sp_chart look = {.columns = n, .panel_width = 640, .panel_height = 440, .powers = powers};
+    sp_status st = sp_plot_write(path, p, n, &look, err);
     sp_free(path);
-    if (st == SP_OK && *count < max)
+    if (st == SP_OK)
         names[(*count)++] = name;
     return st;
 }
 
-sp_status spi_charts(const json_t *summary, const json_t *records, const char *folder, const char *names[],
-                     size_t max, size_t *n, sp_error *err)
+sp_status spi_charts(const json_t *summary, const json_t *records, const char *folder,
+                     const char *names[SPI_CHARTS], size_t *n, sp_error *err)
 {
-    spi_lines *l = sp_alloc_array(4, sizeof *l);
-    if (!l)
-        return SP_FAIL(err, SP_E_MEMORY, "out of memory for the pictures");
+    sp_plot l[] = {{.title = "share of the roofline, ops",
+                    .x_label = "devices, best first",
+                    .y_label = "efficiency"},
+                   {.title = "Pennycook's metric of the growing set",
+                    .x_label = "number of devices",
+                    .y_label = "metric"},
+                   {.title = "roofline, ops as a run chooses them",
+                    .x_label = "operations a byte",
+                    .y_label = "GFLOP/s",
+                    .y_min = NAN},
+                   {.title = "device memory of a training step", .x_label = "time steps", .y_label = "MiB"}};
     *n = 0;
-    const char *sizes = "full";
-    cascade(summary, sizes, &l[0], &l[1]);
-    roofline(summary, records, sizes, &l[2]);
-    if (l[0].n == 0 && l[2].n == 0) { // simulators alone
-        sizes = "small";
-        cascade(summary, sizes, &l[0], &l[1]);
-        roofline(summary, records, sizes, &l[2]);
+    const char *const sizes[] = {"full", "small"}; // simulators alone have the small ones only
+    for (int i = 0; i < 2 && l[0].n == 0 && l[2].n == 0; i++) {
+        cascade(summary, sizes[i], &l[0], &l[1]);
+        roofline(summary, records, sizes[i], &l[2]);
     }
     memory(records, &l[3]);
-    const sp_panel c[] = {{"share of the roofline, ops", "devices, best first", "efficiency", l[0].series,
-                           l[0].n, 0, (double)NAN},
-                          {"Pennycook's metric of the growing set", "number of devices", "metric",
-                           l[1].series, l[1].n, 0, (double)NAN}};
-    const sp_panel r = {
-        "roofline, ops as a run chooses them", "operations a byte", "GFLOP/s", l[2].series, l[2].n, NAN, NAN};
-    const sp_panel m = {"device memory of a training step", "time steps", "MiB", l[3].series, l[3].n, 0, NAN};
-    sp_status st = draw(folder, "cascade.png", c, 2, false, names, max, n, err);
+    sp_status st = draw(folder, "cascade.png", l, 2, false, names, n, err);
     if (st == SP_OK)
-        st = draw(folder, "roofline.png", &r, 1, true, names, max, n, err);
+        st = draw(folder, "roofline.png", &l[2], 1, true, names, n, err);
     if (st == SP_OK)
-        st = draw(folder, "memory.png", &m, 1, false, names, max, n, err);
-    sp_free(l);
+        st = draw(folder, "memory.png", &l[3], 1, false, names, n, err);
+    sp_plot_free(l, 4);
     return st;
 }

@@ -9,62 +9,61 @@
 #include "plot/picture.h"
 #include "train/curves.h"
 
-enum { MAX_RUNS = 6 };
+enum { MAX_RUNS = SP_PLOT_SERIES, ACCURACY = 0, TEST_LOSS, LOSS, PLOTS };
+
+typedef struct run {
+    const char *name;
+    sp_plot *plots;
+} run;
+
+static void add(void *ctx, const char *what, double x, double y)
+{
+    static const char *const shown[PLOTS] = {"test_accuracy", "test_loss", "loss"};
+    const run *r = ctx;
+    for (int i = 0; i < PLOTS; i++)
+        if (strcmp(what, shown[i]) == 0)
+            sp_plot_add(&r->plots[i], r->name, x, y);
+}
 
 /* Mean of a window around each point: the loss of single mini-batches hides which run is lower. */
-static void smooth(spi_points *p, double *out)
+static void smooth(double *y, size_t n, double *scratch)
 {
-    size_t half = p->n / 60;
-    for (size_t i = 0; i < p->n; i++) {
-        size_t from = i > half ? i - half : 0, to = i + half < p->n ? i + half + 1 : p->n;
-        double sum = 0;
+    size_t half = n / 60;
+    for (size_t i = 0; i < n; i++) {
+        size_t from = i > half ? i - half : 0, to = i + half < n ? i + half + 1 : n;
+        scratch[i] = 0;
         for (size_t k = from; k < to; k++)
-            sum += p->y[k];
-        out[i] = sum / (double)(to - from);
+            scratch[i] += y[k] / (double)(to - from);
     }
+    memcpy(y, scratch, n * sizeof *y);
 }
 
-static sp_status draw(const char *path, const char *title, spi_curves *c, const char *const *names, size_t n,
-                      sp_error *err)
+static sp_status compare(const char *path, const char *title, const char *const *folders, char *const *names,
+                         size_t n, sp_error *err)
 {
-    sp_series accuracy[MAX_RUNS], test_loss[MAX_RUNS], loss[MAX_RUNS];
-    double *smoothed[MAX_RUNS] = {NULL};
-    char *first = sp_format("%.60s: test accuracy", title);
-    sp_status st = first ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory for the curves");
-    for (size_t i = 0; i < n && st == SP_OK; i++) {
-        smoothed[i] = sp_alloc_array(c[i].loss.n + 1, sizeof(double));
-        if (!smoothed[i]) {
-            st = SP_FAIL(err, SP_E_MEMORY, "out of memory for the curves");
-            break;
-        }
-        smooth(&c[i].loss, smoothed[i]);
-        accuracy[i] = (sp_series){names[i], c[i].test_accuracy.x, c[i].test_accuracy.y, c[i].test_accuracy.n};
-        test_loss[i] = (sp_series){names[i], c[i].test_loss.x, c[i].test_loss.y, c[i].test_loss.n};
-        loss[i] = (sp_series){names[i], c[i].loss.x, smoothed[i], c[i].loss.n};
-    }
-    if (st == SP_OK) {
-        sp_panel panels[] = {{first, "epoch", "accuracy in %", accuracy, n, NAN, NAN},
-                             {"test loss", "epoch", "mean loss over T", test_loss, n, NAN, NAN},
-                             {"training loss, smoothed", "epoch", "mean loss over T", loss, n, NAN, NAN}};
-        st = sp_chart_write(path, panels, 3, 560, 400, err);
-    }
-    for (size_t i = 0; i < n; i++)
-        sp_free(smoothed[i]);
-    sp_free(first);
-    return st;
-}
-
-static sp_status compare(const char *path, const char *title, const char *const *folders,
-                         const char *const *names, size_t n, sp_error *err)
-{
-    spi_curves c[MAX_RUNS] = {0};
+    char first[96];
+    snprintf(first, sizeof first, "%.60s: test accuracy", title);
+    sp_plot plots[PLOTS] = {
+        {.title = first, .x_label = "epoch", .y_label = "accuracy in %", .y_min = NAN},
+        {.title = "test loss", .x_label = "epoch", .y_label = "mean loss over T", .y_min = NAN},
+        {.title = "training loss, smoothed",
+         .x_label = "epoch",
+         .y_label = "mean loss over T",
+         .y_min = NAN}};
+    const sp_chart look = {.columns = PLOTS, .panel_width = 560, .panel_height = 400};
     sp_status st = SP_OK;
     for (size_t i = 0; i < n && st == SP_OK; i++)
-        st = spi_curves_read(&c[i], folders[i], err);
+        st = sp_curves_read(folders[i], add, &(run){names[i], plots}, err);
+    for (size_t i = 0; i < plots[LOSS].n && st == SP_OK; i++) {
+        double *scratch = sp_alloc_array(plots[LOSS].points[i] + 1, sizeof *scratch);
+        st = scratch ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory for the curves");
+        if (scratch)
+            smooth(plots[LOSS].y[i], plots[LOSS].points[i], scratch);
+        sp_free(scratch);
+    }
     if (st == SP_OK)
-        st = draw(path, title, c, names, n, err);
-    for (size_t i = 0; i < n; i++)
-        spi_curves_free(&c[i]);
+        st = sp_plot_write(path, plots, PLOTS, &look, err);
+    sp_plot_free(plots, PLOTS);
     return st;
 }
 
@@ -89,18 +88,14 @@ int sp_cmd_curves(int argc, char **argv)
     const char *out = "curves.png", *title = "runs";
     sp_arg_list rest = {.n = 0};
     const sp_arg args[] = {
-        {"out", 'o', SP_ARG_TEXT, &out, "FILE.png", "where to (default curves.png)", 0, 0},
-        {"title", 't', SP_ARG_TEXT, &title, "TEXT", "stands above the first panel", 0, 0},
+        SP_TEXT("out", 'o', &out, "FILE.png", "where to (default curves.png)"),
+        SP_TEXT("title", 't', &title, "TEXT", "stands above the first panel"),
     };
     const sp_args a = {.command = "curves",
                        .synopsis = "[NAME=]RUN... [options]",
                        .about = "Draws test accuracy, test loss and training loss of up to six runs (folders "
-                                "that `spikeport train` "
-                                "made) into one PNG.",
-                       .args = args,
-                       .n_args = sizeof args / sizeof *args,
-                       .min_rest = 1,
-                       .max_rest = MAX_RUNS,
+                                "that `spikeport train` made) into one PNG.",
+                       SP_ARGS(args, 1, MAX_RUNS),
                        .notes = "NAME is the run's name in the legend (default: its folder). The training "
                                 "loss is a moving mean."};
     sp_error err = {0};
@@ -112,8 +107,13 @@ int sp_cmd_curves(int argc, char **argv)
     sp_status st = SP_OK;
     for (size_t i = 0; i < rest.n && st == SP_OK; i++)
         st = split(rest.items[i], &names[i], &folders[i], &err);
+    for (size_t i = 1; i < rest.n && st == SP_OK; i++)
+        for (size_t k = 0; k < i; k++)
+            if (strcmp(names[i], names[k]) == 0)
+                st = SP_FAIL(&err, SP_E_USAGE, "two runs are named \"%s\"; write NAME=%s", names[i],
+                             folders[i]);
     if (st == SP_OK)
-        st = compare(out, title, folders, (const char *const *)names, rest.n, &err);
+        st = compare(out, title, folders, names, rest.n, &err);
     for (size_t i = 0; i < rest.n; i++)
         sp_free(names[i]);
     if (st == SP_OK)

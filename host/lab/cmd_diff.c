@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "lab/diff_runs.h"
 #include "cli/session_options.h"
-#include "data/loader.h"
+#include "lab/batches.h"
 #include "lab/device_diff.h"
 
 typedef struct diff_options {
@@ -18,42 +18,37 @@ typedef struct diff_options {
     bool json, free_run;
 } diff_options;
 
-/* One mini-batch after the other through `file`; report NULL: recording. */
-static sp_status run_batches(sp_session *s, const sp_dataset *train, const diff_options *o, FILE *file,
-                             sp_diff_report *r, sp_error *err)
+typedef struct running {
+    sp_session *s;
+    FILE *file;
+    sp_diff_options o;
+    sp_diff_report *report; /* NULL: recording */
+    uint8_t *mask;
+} running;
+
+static sp_status step(void *ctx, sp_exec_batch *e, const sp_batch *b, sp_error *err)
 {
-    const sp_diff_options d = {.bound = o->bound ? strtod(o->bound, NULL) : 4e-6,
-                               .scale = 2,
-                               .free_run = o->free_run};
-    const sp_recipe *q = &s->recipe;
-    sp_loader_options lo = {.batch = (size_t)q->batch,
-                            .shuffle = true,
-                            .drop_last = true,
-                            .seed = (uint64_t)q->seed,
-                            .depth = 3,
-                            .threads = (int)q->data.threads};
-    sp_loader *l = NULL;
-    const sp_batch *b;
-    uint8_t *mask = sp_alloc_array((size_t)q->time_steps, 1);
-    sp_status st = mask ? sp_loader_create(train, &lo, &l, err)
-                        : SP_FAIL(err, SP_E_MEMORY, "out of memory for a comparison");
-    if (st == SP_OK)
-        st = sp_loader_start(l, 0, 0, err);
-    for (int64_t i = 0; st == SP_OK && i < o->batches; i++) {
-        st = sp_loader_next(l, &b, err);
-        if (st != SP_OK || !b)
-            break;
-        sp_session_draw(q, i, mask);
-        sp_exec_batch e = {.images = b->images,
-                           .labels = b->labels,
-                           .backprop = mask,
-                           .iteration = (int32_t)i,
-                           .lr = sp_recipe_lr(q, 0, i, (int64_t)sp_loader_batches(l))};
-        st = r ? sp_diff_compare(s->train, &e, file, &d, r, err) : sp_diff_record(s->train, &e, file, err);
-        sp_loader_release(l, b);
-    }
-    sp_loader_destroy(&l);
-    sp_free(mask);
+    running *r = ctx;
+    (void)b;
+    sp_session_draw(&r->s->recipe, e->iteration, r->mask);
+    e->backprop = r->mask;
+    return r->report ? sp_diff_compare(r->s->train, e, r->file, &r->o, r->report, err)
+                     : sp_diff_record(r->s->train, e, r->file, err);
+}
+
+static sp_status run_batches(sp_session *s, const sp_dataset *train, const diff_options *o, FILE *file,
+                             sp_diff_report *report, sp_error *err)
+{
+    running r = {.s = s,
+                 .file = file,
+                 .o = {.bound = o->bound ? strtod(o->bound, NULL) : 4e-6,
+                       .scale = 2,
+                       .free_run = o->free_run},
+                 .report = report,
+                 .mask = sp_alloc((size_t)s->recipe.time_steps)};
+    sp_status st = r.mask ? sp_batches_run(s, train, o->batches, NULL, step, &r, err)
+                          : SP_FAIL(err, SP_E_MEMORY, "out of memory for a comparison");
+    sp_free(r.mask);
     return st;
 }
 
@@ -66,12 +61,7 @@ static sp_status run_device(const char *device, const diff_options *o, FILE *fil
     sp_session_options so = sp_cli_session_options(&o->session);
     so.device = device;
     SP_TRY(sp_recipe_load(o->recipe, o->session.sets.items, o->session.sets.n, &r, err));
-    sp_status st = sp_session_dataset(&r, true, &train, err);
-    if (st != SP_OK) {
-        sp_recipe_free(&r);
-        return st;
-    }
-    st = sp_session_open(&r, &train->info, &so, &s, err);
+    sp_status st = sp_cli_session_open(&r, &so, &s, &train, err);
     if (st == SP_OK) {
         snprintf(name, size, "%s (%s, driver %s)", s->dev->info.name, s->dev->info.platform,
                  s->dev->info.driver);
@@ -168,42 +158,31 @@ int sp_cmd_diff(int argc, char **argv)
     diff_options o = {.batches = 1};
     sp_arg_list rest = {.n = 0};
     const sp_arg args[] = {
-        {"recipe", 'r', SP_ARG_TEXT, &o.recipe, "RECIPE",
-         "compare devices: mini-batches of this recipe, step by step", 0, 0},
-        {"device", 'd', SP_ARG_LIST, &o.devices, "SEL",
-         "a device: number, type or part of a name; give it twice", 0, 0},
-        {"record", 0, SP_ARG_TEXT, &o.record, "FILE", "keep what the (first) device computed", 0, 0},
-        {"against", 0, SP_ARG_TEXT, &o.against, "FILE", "compare one device with a recording", 0, 0},
-        {"batches", 0, SP_ARG_INTEGER, &o.batches, "N", "mini-batches, each with its update (default 1)", 1,
-         1000000},
-        {"bound", 0, SP_ARG_TEXT, &o.bound, "X",
-         "spikes may differ where |u - v_th| is at most X (default 4e-6)", 0, 0},
-        {"within", 0, SP_ARG_TEXT, &o.within, "X",
-         "runs: tensors and losses may differ by X of their largest number (default 0)", 0, 0},
-        {"free", 0, SP_ARG_FLAG, &o.free_run, NULL, "every device goes on from its own values", 0, 0},
+        SP_TEXT("recipe", 'r', &o.recipe, "RECIPE",
+                "compare devices: mini-batches of this recipe, step by step"),
+        SP_LIST("device", 'd', &o.devices, "SEL", "a device: number, type or part of a name; give it twice"),
+        SP_TEXT("record", 0, &o.record, "FILE", "keep what the (first) device computed"),
+        SP_TEXT("against", 0, &o.against, "FILE", "compare one device with a recording"),
+        SP_INTEGER("batches", 0, &o.batches, "N", "mini-batches, each with its update (default 1)", 1,
+                   1000000),
+        SP_TEXT("bound", 0, &o.bound, "X", "spikes may differ where |u - v_th| is at most X (default 4e-6)"),
+        SP_TEXT("within", 0, &o.within, "X",
+                "runs: tensors and losses may differ by X of their largest number (default 0)"),
+        SP_FLAG("free", 0, &o.free_run, "every device goes on from its own values"),
         SP_CLI_SET_ARG(o.session),
-        {"plugin", 'p', SP_ARG_LIST, &o.session.force, "OP=NAME", "use this variant for an op, on both", 0,
-         0},
-        {"plugins", 0, SP_ARG_TEXT, &o.session.plugins, "DIRS", "folders with plugins, colon separated", 0,
-         0},
-        {"json", 0, SP_ARG_FLAG, &o.json, NULL, "one JSON object on stdout", 0, 0},
+        SP_LIST("plugin", 'p', &o.session.force, "OP=NAME", "use this variant for an op, on both"),
+        SP_TEXT("plugins", 0, &o.session.plugins, "DIRS", "folders with plugins, colon separated"),
+        SP_FLAG("json", 0, &o.json, "one JSON object on stdout"),
     };
     const sp_args a = {.command = "diff",
                        .synopsis = "RUN_A RUN_B | --recipe RECIPE --device A --device B [options]",
                        .about = "Names the first layer, time step and neuron in which two devices differ, "
-                                "and by how much: the "
-                                "second device goes on from the first one's values after every step, so that "
-                                "each difference is "
-                                "the step's own. With two runs or checkpoints: the first mini-batch whose "
-                                "loss differs, and every "
-                                "tensor.",
-                       .args = args,
-                       .n_args = sizeof args / sizeof *args,
-                       .min_rest = 0,
-                       .max_rest = 2,
+                                "and by how much: the second device goes on from the first one's values "
+                                "after every step, so that each difference is the step's own. With two runs "
+                                "or checkpoints: the first mini-batch whose loss differs, and every tensor.",
+                       SP_ARGS(args, 0, 2),
                        .notes = "Exit code 0: they agree (devices: within twice the tolerance of each op, "
-                                "spikes within the bound; "
-                                "runs: bit by bit); 1: they do not."};
+                                "spikes within the bound; runs: bit by bit); 1: they do not."};
     int code;
     sp_error err = {0};
     char *end = NULL;

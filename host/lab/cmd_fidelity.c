@@ -1,13 +1,17 @@
 /* spikeport fidelity: how near the gradients of the cheaper methods come to BPTT's, over T, tau and training.
  */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/mem.h"
 #include "lab/fidelity_out.h"
 #include "cli/session_options.h"
+#include "cli/sets.h"
+#include "lab/batches.h"
 #include "train/train.h"
 
 typedef struct fidelity_options {
@@ -28,44 +32,31 @@ static bool next_item(const char **at, char *out, size_t out_size)
     return true;
 }
 
-static bool read_numbers(const char *text, double lo, double hi, int most, double *out, int *n)
-{
-    char item[32], *end;
-    for (*n = 0; next_item(&text, item, sizeof item); (*n)++) {
-        double v = strtod(item, &end);
-        if (end == item || *end || !(v >= lo) || !(v <= hi) || *n == most)
-            return false;
-        out[*n] = v;
-    }
-    return *n > 0;
-}
-
 /* Lists from the command line; what is not named is taken from the recipe by the caller. -1: fine; else the
  * exit code. */
 static int read_lists(const sp_args *a, const fidelity_options *o, sp_sweep *s)
 {
     double steps[SP_SWEEP_STEPS];
     char item[32];
-    if (o->time_steps && !read_numbers(o->time_steps, 1, 4096, SP_SWEEP_STEPS, steps, &s->n_time_steps))
+    size_t n = 0;
+    if (o->time_steps && !sp_args_numbers(o->time_steps, 1, 4096, true, SP_SWEEP_STEPS, steps, &n))
         return sp_args_wrong(a,
                              "--time-steps %s: one to %d whole numbers with commas are wanted, such as 2,4,6",
                              o->time_steps, SP_SWEEP_STEPS);
-    for (int i = 0; i < s->n_time_steps; i++) {
+    s->n_time_steps = (int)n;
+    for (size_t i = 0; i < n; i++)
         s->time_steps[i] = (int64_t)steps[i];
-        if (steps[i] > (double)s->time_steps[i])
-            return sp_args_wrong(a, "--time-steps %s: %g is not a whole number", o->time_steps, steps[i]);
-    }
-    if (o->taus && !read_numbers(o->taus, 1, 1e9, SP_SWEEP_TAUS, s->taus, &s->n_taus))
+    if (o->taus && !sp_args_numbers(o->taus, 1, 1e9, false, SP_SWEEP_TAUS, s->taus, &n))
         return sp_args_wrong(a,
                              "--tau %s: one to %d numbers of at least 1 with commas are wanted, such as "
                              "1.1,1.25,2",
                              o->taus, SP_SWEEP_TAUS);
+    s->n_taus = o->taus ? (int)n : 0;
     for (const char *at = o->methods; next_item(&at, item, sizeof item); s->n_methods++)
         if (s->n_methods == SP_COMPARED_MOST || !sp_compared_parse(item, &s->methods[s->n_methods]))
             return sp_args_wrong(a,
                                  "--methods %s: one to %d of sltt, sltt-k:K, ottt, bptt with commas are "
-                                 "wanted; sltt-k alone "
-                                 "stands for the steps that --train recipe draws",
+                                 "wanted; sltt-k alone stands for the steps that --train recipe draws",
                                  o->methods, SP_COMPARED_MOST);
     if (s->n_methods == 0)
         return sp_args_wrong(a, "--methods needs a list such as sltt,sltt-k:2,ottt");
@@ -82,80 +73,113 @@ static int read_lists(const sp_args *a, const fidelity_options *o, sp_sweep *s)
     return -1;
 }
 
-/* The --set texts of one place in the sweep: the person's, then ours. Ours are freed by the caller. */
-typedef struct sets {
-    const char *items[SP_ARGS_MAX + 16];
-    char *own[16];
-    size_t n, n_own;
-    bool failed;
-} sets;
-
-static void add_set(sets *s, char *text)
-{
-    s->failed = s->failed || !text;
-    s->own[s->n_own++] = text;
-    s->items[s->n++] = text;
-}
-
-static void set_schedule(sets *x, const fidelity_options *o)
+static void set_schedule(sp_sets *x, const fidelity_options *o)
 {
     sp_compared train;
     if (strcmp(o->train, "recipe") == 0 || !sp_compared_parse(o->train, &train))
         return;
-    add_set(x, sp_format("schedule.method=%s", sp_method_name(train.method)));
-    add_set(x, sp_strdup("schedule.online_update=false"));
-    add_set(x, sp_strdup("schedule.truncate=0"));
+    sp_sets_add(x, "schedule.method=%s", sp_method_name(train.method));
+    sp_sets_add(x, "schedule.online_update=false");
+    sp_sets_add(x, "schedule.truncate=0");
     if (train.method != SP_METHOD_BPTT)
-        add_set(x, sp_strdup("schedule.recompute=false"));
+        sp_sets_add(x, "schedule.recompute=false");
     if (train.k)
-        add_set(x, sp_format("schedule.backprop_steps=%lld", (long long)train.k));
+        sp_sets_add(x, "schedule.backprop_steps=%lld", (long long)train.k);
 }
 
-static void set_monitor(sets *x, const fidelity_options *o, const sp_sweep *s)
+static void set_monitor(sp_sets *x, const fidelity_options *o, const sp_sweep *s)
 {
-    sp_text t = {0};
-    sp_text_add(&t, "monitor={fidelity: {every: %lld, reference: %s, methods: [", (long long)o->every,
-                o->reference);
+    char names[SP_COMPARED_MOST * 40] = "";
     for (int i = 0; i < s->n_methods; i++) {
         char name[32];
+        size_t used = strlen(names);
         sp_compared_name(&s->methods[i], name, sizeof name);
-        sp_text_add(&t, "%s\"%s\"", i ? ", " : "", name);
+        snprintf(names + used, sizeof names - used, "%s\"%s\"", i ? ", " : "", name);
     }
-    sp_text_add(&t, "]}}");
-    add_set(x, t.failed ? NULL : t.s);
+    sp_sets_add(x, "monitor={fidelity: {every: %lld, reference: %s, methods: [%s]}}", (long long)o->every,
+                o->reference, names);
 }
 
-/* frames: of a synthetic set, which has as many as there are time steps; 0 else. */
+/* frames: of a synthetic set, which has as many as there are time steps. s NULL: the recipe as it is. */
 static sp_status load_recipe(const char *path, const fidelity_options *o, const sp_sweep *s, bool frames,
                              sp_recipe *r, sp_error *err)
 {
-    sets x = {.n = o->session.sets.n};
-    sp_status st;
-    memcpy(x.items, o->session.sets.items, x.n * sizeof *x.items);
-    if (s->n_time_steps) {
+    sp_sets x = {.n = 0};
+    sp_sets_add_list(&x, &o->session.sets);
+    if (s) {
         long long T = (long long)s->time_steps[s->step];
-        add_set(&x, sp_format("schedule.time_steps=%lld", T));
-        add_set(&x, sp_format("neuron.tau=%.17g", s->taus[s->tau]));
+        sp_sets_add(&x, "schedule.time_steps=%lld", T);
+        sp_sets_add(&x, "neuron.tau=%.17g", s->taus[s->tau]);
         if (frames)
-            add_set(&x, sp_format("data.frames=%lld", T));
+            sp_sets_add(&x, "data.frames=%lld", T);
         set_schedule(&x, o);
         set_monitor(&x, o, s);
     }
-    st = x.failed ? SP_FAIL(err, SP_E_MEMORY, "out of memory for the settings")
-                  : sp_recipe_load(path, x.items, x.n, r, err);
-    for (size_t i = 0; i < x.n_own; i++)
-        sp_free(x.own[i]);
+    return sp_sets_load(&x, path, r, err);
+}
+
+typedef struct running {
+    sp_sweep *sweep;
+    sp_session *s;
+    uint8_t *mask;
+    float *loss;
+    uint32_t *correct;
+} running;
+
+/* A step of training with a measurement before it. */
+static sp_status step(void *ctx, sp_exec_batch *e, const sp_batch *b, sp_error *err)
+{
+    running *r = ctx;
+    sp_session *s = r->s;
+    const sp_fidelity_report *report = NULL;
+    double sum = 0;
+    bool finite;
+    e->backprop = r->mask;
+    sp_session_choose(s, e->iteration, r->mask);
+    if (e->iteration % s->recipe.monitor.every == 0)
+        SP_TRY(sp_fidelity_measure(s->fidelity, e, &report, err));
+    SP_TRY(sp_exec_run(s->train, e, err));
+    SP_TRY(sp_exec_results(s->train, r->loss, r->correct, err));
+    SP_TRY(sp_exec_gradients_finite(s->train, &finite, err));
+    for (size_t i = 0; i < b->n_valid; i++)
+        sum += (double)r->loss[i];
+    if (!isfinite(sum) || !finite)
+        return SP_FAIL(err, SP_E_NUMERIC,
+                       "%s is not finite after %d mini-batches; choose a smaller optimizer.lr (now %g)",
+                       isfinite(sum) ? "a gradient" : "the loss", e->iteration, e->lr);
+    SP_TRY(sp_session_learn(s, err));
+    if (report)
+        sp_sweep_add(r->sweep, e->iteration, sum / (double)b->n_valid, report);
+    return sp_exec_update(s->train, e->lr, e->iteration + 1, err);
+}
+
+static sp_status train(sp_session *s, const sp_dataset *ds, const fidelity_options *o, sp_sweep *sweep,
+                       const volatile int *stop, sp_error *err)
+{
+    size_t batch = (size_t)s->recipe.batch;
+    running r = {.sweep = sweep,
+                 .s = s,
+                 .mask = sp_alloc((size_t)s->recipe.time_steps),
+                 .loss = sp_alloc_array(batch, sizeof *r.loss),
+                 .correct = sp_alloc_array(batch, sizeof *r.correct)};
+    sp_status st = r.mask && r.loss && r.correct ? sp_batches_run(s, ds, o->iterations, stop, step, &r, err)
+                                                 : SP_E_MEMORY;
+    if (st == SP_OK ? sweep->failed : !err->status)
+        st = SP_FAIL(err, SP_E_MEMORY, "out of memory for comparing gradients");
+    sp_free(r.mask);
+    sp_free(r.loss);
+    sp_free(r.correct);
     return st;
 }
 
 /* Training and measuring at one T and tau. */
-static sp_status measure(const char *path, const fidelity_options *o, sp_sweep *s, bool frames, sp_error *err)
+static sp_status measure(const char *path, const fidelity_options *o, sp_sweep *s, bool frames,
+                         const volatile int *stop, sp_error *err)
 {
     sp_recipe r = {0};
     sp_dataset *ds = NULL;
     sp_session *session = NULL;
     sp_session_options so = sp_cli_session_options(&o->session);
-    sp_fidelity_run run = {.iterations = o->iterations, .stop = s->stop, .each = sp_sweep_add, .ctx = s};
     SP_TRY(load_recipe(path, o, s, frames, &r, err));
     sp_status st = sp_cli_session_open(&r, &so, &session, &ds, err);
     if (st == SP_OK)
@@ -167,11 +191,11 @@ static sp_status measure(const char *path, const fidelity_options *o, sp_sweep *
                    (long long)s->time_steps[s->step], s->taus[s->tau], sp_method_name(session->recipe.method),
                    (long long)o->iterations, (long long)session->recipe.batch,
                    (double)session->planned_bytes / 1048576.0);
-        st = sp_fidelity_train(session, ds, &run, err);
+        st = train(session, ds, o, s, stop, err);
     }
     sp_dataset_close(&ds);
     sp_session_close(&session);
-    return st == SP_OK && s->failed ? SP_FAIL(err, SP_E_MEMORY, "out of memory for the results") : st;
+    return st;
 }
 
 /* Lists that were not named hold the recipe's own value. */
@@ -179,8 +203,7 @@ static sp_status complete_lists(const char *path, const fidelity_options *o, sp_
                                 sp_error *err)
 {
     sp_recipe r = {0};
-    sp_sweep none = {.n = 0};
-    SP_TRY(load_recipe(path, o, &none, false, &r, err));
+    SP_TRY(load_recipe(path, o, NULL, false, &r, err));
     *frames = r.data.frames > 0 && strcmp(r.data.name, "synthetic") == 0;
     if (s->n_time_steps == 0)
         s->time_steps[s->n_time_steps++] = r.time_steps;
@@ -196,11 +219,11 @@ static sp_status fidelity(const char *path, const fidelity_options *o, sp_sweep 
     SP_TRY(complete_lists(path, o, s, &frames, err));
     SP_TRY(sp_folder_make(o->out, 0777, err));
     SP_TRY(sp_sweep_open(s, o->out, err));
-    s->stop = sp_cli_catch_signals();
+    const volatile int *stop = sp_cli_catch_signals();
     sp_status st = SP_OK, more;
     for (s->step = 0; s->step < s->n_time_steps && st == SP_OK; s->step++)
         for (s->tau = 0; s->tau < s->n_taus && st == SP_OK; s->tau++)
-            st = measure(path, o, s, frames, err);
+            st = measure(path, o, s, frames, stop, err);
     if (s->n) { /* also what was measured before an error or a signal */
         sp_error ignored = {0};
         sp_sweep_print(s, o->by_layer);
@@ -228,33 +251,26 @@ int sp_cmd_fidelity(int argc, char **argv)
         .methods = "sltt", .train = "bptt", .reference = "bptt", .iterations = 50, .every = 10};
     sp_arg_list rest = {.n = 0};
     const sp_arg args[] = {
-        {"time-steps", 't', SP_ARG_TEXT, &o.time_steps, "T,T,..",
-         "numbers of time steps (default the recipe's)", 0, 0},
-        {"tau", 0, SP_ARG_TEXT, &o.taus, "TAU,..", "membrane time constants (default the recipe's)", 0, 0},
-        {"methods", 'm', SP_ARG_TEXT, &o.methods, "M,M,..",
-         "what is compared: sltt, sltt-k:K, ottt (default sltt)", 0, 0},
-        {"reference", 0, SP_ARG_TEXT, &o.reference, "M", "with what: bptt (default) or sltt", 0, 0},
-        {"train", 0, SP_ARG_TEXT, &o.train, "M", "method that trains: bptt (default), sltt, .. or recipe", 0,
-         0},
-        {"iterations", 'n', SP_ARG_INTEGER, &o.iterations, "N",
-         "mini-batches; 1: at the start only (default 50)", 1, 1000000000},
-        {"every", 'e', SP_ARG_INTEGER, &o.every, "M", "measure every M-th mini-batch (default 10)", 1,
-         1000000000},
-        {"by-layer", 0, SP_ARG_FLAG, &o.by_layer, NULL, "print the layers too", 0, 0},
-        {"out", 'o', SP_ARG_TEXT, &o.out, "DIR", "folder of the results (default runs/fidelity)", 0, 0},
+        SP_TEXT("time-steps", 't', &o.time_steps, "T,T,..", "numbers of time steps (default the recipe's)"),
+        SP_TEXT("tau", 0, &o.taus, "TAU,..", "membrane time constants (default the recipe's)"),
+        SP_TEXT("methods", 'm', &o.methods, "M,M,..",
+                "what is compared: sltt, sltt-k:K, ottt (default sltt)"),
+        SP_TEXT("reference", 0, &o.reference, "M", "with what: bptt (default) or sltt"),
+        SP_TEXT("train", 0, &o.train, "M", "method that trains: bptt (default), sltt, .. or recipe"),
+        SP_INTEGER("iterations", 'n', &o.iterations, "N", "mini-batches; 1: at the start only (default 50)",
+                   1, 1000000000),
+        SP_INTEGER("every", 'e', &o.every, "M", "measure every M-th mini-batch (default 10)", 1, 1000000000),
+        SP_FLAG("by-layer", 0, &o.by_layer, "print the layers too"),
+        SP_TEXT("out", 'o', &o.out, "DIR", "folder of the results (default runs/fidelity)"),
         SP_CLI_SET_ARG(o.session),
         SP_CLI_DEVICE_ARGS(o.session),
     };
     const sp_args a = {.command = "fidelity",
                        .synopsis = "RECIPE [options]",
                        .about = "Trains, and measures how near the gradients of cheaper methods come to "
-                                "BPTT's at the same weights "
-                                "and mini-batch: cosine similarity and ratio of norms by layer, over "
-                                "training, T and tau.",
-                       .args = args,
-                       .n_args = sizeof args / sizeof *args,
-                       .min_rest = 1,
-                       .max_rest = 1,
+                                "BPTT's at the same weights and mini-batch: cosine similarity and ratio of "
+                                "norms by layer, over training, T and tau.",
+                       SP_ARGS(args, 1, 1),
                        .notes = notes};
     int code;
     sp_error err = {0}, closing = {0};

@@ -13,7 +13,7 @@
 #include "lab/report.h"
 #include "train/train.h"
 
-enum { MOST_ROUNDS = 1000 };
+enum { MAX_ROUNDS = 1000 };
 
 /* ---- the target's file ---- */
 
@@ -72,7 +72,7 @@ static sp_status check_scale(const sp_yaml *s, sp_error *err)
     SP_TRY(check_list(s, "seeds", NULL, 0, SP_YAML_INT, err));
     SP_TRY(check_list(s, "set", NULL, 0, SP_YAML_STRING, err));
     SP_TRY(sp_yaml_read_int(s, "epochs", 1, 1000000, &number, err));
-    return sp_yaml_read_int(s, "rounds", 3, MOST_ROUNDS, &number, err);
+    return sp_yaml_read_int(s, "rounds", 3, MAX_ROUNDS, &number, err);
 }
 
 static sp_status check_row(const sp_yaml *r, sp_error *err)
@@ -273,27 +273,22 @@ int sp_cmd_reproduce(int argc, char **argv)
     sp_reproduce p = {.scale = "cpu", .root = "runs/reproduce"};
     sp_arg_list rest = {.n = 0};
     const sp_arg args[] = {
-        {"scale", 0, SP_ARG_TEXT, &p.scale, "cpu|full",
-         "sized for a processor with a few cores (default), or the paper's", 0, 0},
-        {"out", 'o', SP_ARG_TEXT, &p.root, "DIR",
-         "folder: tables in DIR/TARGET-SCALE, runs in DIR/runs (default runs/reproduce)", 0, 0},
-        {"table", 0, SP_ARG_FLAG, &p.table_only, NULL,
-         "run nothing, only write the tables and pictures again", 0, 0},
-        {"paper-memory", 0, SP_ARG_FLAG, &p.paper_memory, NULL,
-         "plan the device memory of the paper's own recipes too; needs no data", 0, 0},
+        SP_TEXT("scale", 0, &p.scale, "cpu|full",
+                "sized for a processor with a few cores (default), or the paper's"),
+        SP_TEXT("out", 'o', &p.root, "DIR",
+                "folder: tables in DIR/TARGET-SCALE, runs in DIR/runs (default runs/reproduce)"),
+        SP_FLAG("table", 0, &p.table_only, "run nothing, only write the tables and pictures again"),
+        SP_FLAG("paper-memory", 0, &p.paper_memory,
+                "plan the device memory of the paper's own recipes too; needs no data"),
         SP_CLI_SET_ARG(p.session),
         SP_CLI_DEVICE_ARGS(p.session),
     };
     const sp_args a = {.command = "reproduce",
                        .synopsis = "TARGET [options]",
                        .about = "Runs the recipes behind a table or figure of the paper, row by row, and "
-                                "writes accuracy, device memory, "
-                                "time and ratios beside the paper's own figures as JSON, CSV, Markdown and "
-                                "PNG.",
-                       .args = args,
-                       .n_args = sizeof args / sizeof *args,
-                       .min_rest = 1,
-                       .max_rest = 1,
+                                "writes accuracy, device memory, time and ratios beside the paper's own "
+                                "figures as JSON, CSV, Markdown and PNG.",
+                       SP_ARGS(args, 1, 1),
                        .notes = notes};
     sp_error err = {0};
     char *path = NULL, *name = NULL;

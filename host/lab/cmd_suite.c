@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -15,6 +14,7 @@
 #include "base/mem.h"
 #include "cl/device.h"
 #include "cli/session_options.h"
+#include "cli/table.h"
 #include "lab/suite.h"
 #include "base/file.h"
 #include "lab/report.h"
@@ -248,35 +248,27 @@ int sp_cmd_bench_suite(int argc, char **argv)
     const char *devices = "all";
     bool again = false, resume = false;
     const sp_arg args[] = {
-        {"devices", 'd', SP_ARG_TEXT, &devices, "all|SEL,SEL",
-         "devices, as --device names them elsewhere (default all)", 0, 0},
-        {"level", 0, SP_ARG_INTEGER, &s.level, "N",
-         "up to level 0 rulers, 1 ops, 2 training steps (default 2)", 0, 2},
-        {"samples", 'n', SP_ARG_INTEGER, &s.samples, "N", "timed samples of each problem (default 20)", 3,
-         10000},
-        {"small", 0, SP_ARG_FLAG, &s.small, NULL, "sizes for simulators; those get them anyway", 0, 0},
-        {"recipe", 'r', SP_ARG_LIST, &s.recipes, "FILE",
-         "one more training step for level 2 (may be repeated)", 0, 0},
-        {"only", 0, SP_ARG_LIST, &s.only, "TEXT",
-         "only problems with this in their name, as conv.forward (may be repeated)", 0, 0},
-        {"chosen", 0, SP_ARG_FLAG, &s.chosen, NULL,
-         "of the kernels only those a run would choose: a short run", 0, 0},
-        {"resume", 0, SP_ARG_FLAG, &resume, NULL,
-         "go on: what OUT/records.jsonl has of a device is not run again", 0, 0},
-        {"plugins", 0, SP_ARG_TEXT, &s.plugins, "DIRS", "folders with plugins, colon separated", 0, 0},
-        {"report", 0, SP_ARG_FLAG, &again, NULL, "only make the reports again from OUT/records.jsonl", 0, 0},
-        {"out", 'o', SP_ARG_TEXT, &s.out, "DIR", "where to (default runs/suite)", 0, 0},
+        SP_TEXT("devices", 'd', &devices, "all|SEL,SEL",
+                "devices, as --device names them elsewhere (default all)"),
+        SP_INTEGER("level", 0, &s.level, "N", "up to level 0 rulers, 1 ops, 2 training steps (default 2)", 0,
+                   2),
+        SP_INTEGER("samples", 'n', &s.samples, "N", "timed samples of each problem (default 20)", 3, 10000),
+        SP_FLAG("small", 0, &s.small, "sizes for simulators; those get them anyway"),
+        SP_LIST("recipe", 'r', &s.recipes, "FILE", "one more training step for level 2 (may be repeated)"),
+        SP_LIST("only", 0, &s.only, "TEXT",
+                "only problems with this in their name, as conv.forward (may be repeated)"),
+        SP_FLAG("chosen", 0, &s.chosen, "of the kernels only those a run would choose: a short run"),
+        SP_FLAG("resume", 0, &resume, "go on: what OUT/records.jsonl has of a device is not run again"),
+        SP_TEXT("plugins", 0, &s.plugins, "DIRS", "folders with plugins, colon separated"),
+        SP_FLAG("report", 0, &again, "only make the reports again from OUT/records.jsonl"),
+        SP_TEXT("out", 'o', &s.out, "DIR", "where to (default runs/suite)"),
     };
     const sp_args a = {.command = "bench suite",
                        .synopsis = "[options]",
                        .about = "Rulers, ops and training steps on every device; every result is compared "
-                                "with the references before its "
-                                "time counts. Writes records.jsonl, summary.json, p3.csv (P3 analysis "
-                                "library) and report.html.",
-                       .args = args,
-                       .n_args = sizeof args / sizeof *args,
-                       .min_rest = 0,
-                       .max_rest = 0,
+                                "with the references before its time counts. Writes records.jsonl, "
+                                "summary.json, p3.csv (P3 analysis library) and report.html.",
+                       SP_ARGS(args, 0, 0),
                        .notes = "docs/BENCHMARK.md describes records and figures. Two sets: spikeport bench "
                                 "diff OLD NEW."};
     int code;
@@ -289,10 +281,8 @@ int sp_cmd_bench_suite(int argc, char **argv)
 /* The records of a file, or of the folder that `bench suite` wrote. */
 static sp_status load_records(const char *path, json_t **out, sp_error *err)
 {
-    struct stat info;
     size_t invalid;
-    bool is_folder = stat(path, &info) == 0 && S_ISDIR(info.st_mode);
-    char *file = is_folder ? sp_format("%s/records.jsonl", path) : sp_strdup(path);
+    char *file = sp_path_is_folder(path) ? sp_format("%s/records.jsonl", path) : sp_strdup(path);
     const char *name = file;
     sp_status st =
         file ? sp_records_load(&name, 1, out, &invalid, err) : SP_FAIL(err, SP_E_MEMORY, "out of memory");
@@ -300,20 +290,25 @@ static sp_status load_records(const char *path, json_t **out, sp_error *err)
     return st;
 }
 
-static void print_diff(const json_t *rows, bool all)
+static sp_status print_diff(const json_t *rows, bool all, bool json)
 {
+    static const sp_column columns[] = {{.key = "verdict", .head = "", .width = -11},
+                                        {.key = "old", .head = "old", .width = 9, .digits = -4},
+                                        {.key = "new", .head = "new", .width = 9, .digits = -4},
+                                        {.key = "ratio", .head = "ratio", .width = 7, .digits = -3},
+                                        {.key = "problem", .head = "problem", .width = -60},
+                                        {.key = "application", .head = "application", .width = -28},
+                                        {.key = "device", .head = "device"}};
+    enum { N = sizeof columns / sizeof *columns };
+    if (!json)
+        sp_table_print_head(columns, N);
     for (size_t i = 0; i < json_array_size(rows); i++) {
-        const json_t *r = json_array_get(rows, i);
+        json_t *r = json_array_get(rows, i);
         const char *verdict = json_string_value(json_object_get(r, "verdict"));
-        if (!all && (strcmp(verdict, "same") == 0 || strcmp(verdict, "neither ran") == 0))
-            continue;
-        printf("%-7s %8.4g -> %8.4g  x %-6.3g %s | %s | %s\n", verdict,
-               json_number_value(json_object_get(r, "old")), json_number_value(json_object_get(r, "new")),
-               json_number_value(json_object_get(r, "ratio")),
-               json_string_value(json_object_get(r, "problem")),
-               json_string_value(json_object_get(r, "application")),
-               json_string_value(json_object_get(r, "device")));
+        if (all || json || (strcmp(verdict, "same") != 0 && strcmp(verdict, "neither ran") != 0))
+            SP_TRY(sp_table_print(columns, N, json_incref(r), json));
     }
+    return SP_OK;
 }
 
 int sp_cmd_bench_diff(int argc, char **argv)
@@ -322,22 +317,18 @@ int sp_cmd_bench_diff(int argc, char **argv)
     bool all = false, json = false;
     sp_arg_list rest = {.n = 0};
     const sp_arg args[] = {
-        {"threshold", 't', SP_ARG_INTEGER, &percent, "PERCENT", "changes up to this do not count (default 5)",
-         0, 1000},
-        {"all", 0, SP_ARG_FLAG, &all, NULL, "what stayed the same too", 0, 0},
-        {"json", 0, SP_ARG_FLAG, &json, NULL, "one JSON object a line", 0, 0},
+        SP_INTEGER("threshold", 't', &percent, "PERCENT", "changes up to this do not count (default 5)", 0,
+                   1000),
+        SP_FLAG("all", 0, &all, "what stayed the same too"),
+        SP_FLAG("json", 0, &json, "one JSON object a line"),
     };
     const sp_args a = {.command = "bench diff",
                        .synopsis = "OLD NEW [options]",
                        .about = "Compares two records.jsonl of `spikeport bench suite`, or the folders they "
-                                "lie in. A change counts when "
-                                "it is above the threshold and "
-                                "the ranges from 5 % to 95 % do not overlap. Exit code 1 when something "
-                                "became slower or was lost.",
-                       .args = args,
-                       .n_args = sizeof args / sizeof *args,
-                       .min_rest = 2,
-                       .max_rest = 2};
+                                "lie in. A change counts when it is above the threshold and the ranges from "
+                                "5 % to 95 % do not overlap. Exit code 1 when something became slower or was "
+                                "lost.",
+                       SP_ARGS(args, 2, 2)};
     int code;
     sp_error err = {0};
     json_t *old_records = NULL, *new_records = NULL, *rows = NULL;
@@ -349,12 +340,10 @@ int sp_cmd_bench_diff(int argc, char **argv)
         st = load_records(rest.items[1], &new_records, &err);
     if (st == SP_OK)
         st = sp_report_diff(old_records, new_records, 0.01 * (double)percent, &rows, &slower, &err);
-    for (size_t i = 0; st == SP_OK && json && i < json_array_size(rows); i++)
-        st = sp_cli_json_line(json_incref(json_array_get(rows, i)));
-    if (st == SP_OK && !json) {
-        print_diff(rows, all);
+    if (st == SP_OK)
+        st = print_diff(rows, all, json);
+    if (st == SP_OK && !json)
         printf("%zu compared, %zu slower or lost\n", json_array_size(rows), slower);
-    }
     if (st == SP_OK && slower)
         st = SP_FAIL(&err, SP_E_MISMATCH, "%zu of %zu became slower or were lost", slower,
                      json_array_size(rows));

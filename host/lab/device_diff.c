@@ -314,8 +314,7 @@ static sp_status run(differ *d, const sp_exec_batch *batch)
     if (d->p->o.half)
         return SP_FAIL(d->err, SP_E_CONFIG,
                        "the recipe stores potentials as half; a comparison reads float32. Turn half storage "
-                       "off with "
-                       "--set");
+                       "off with --set");
     d->host_bytes = largest_tensor(d->p);
     if (d->host_bytes > UINT32_MAX)
         return SP_FAIL(d->err, SP_E_MEMORY,

@@ -6,15 +6,34 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "plot/picture.h"
+#include "cli/cli.h"
+#include "cli/table.h"
 
-static FILE *open_csv(const char *folder, const char *name, const char *head, sp_error *err)
+static const sp_column summary[] = {
+    {.key = "T", .head = "T", .width = 4},
+    {.key = "tau", .head = "tau", .width = 7, .digits = -6},
+    {.key = "method", .head = "method", .width = -10},
+    {.key = "steps", .head = "steps", .width = 6, .digits = 2},
+    {.key = "measured", .head = "measured", .width = 9},
+    {.key = "first", .head = "first", .width = 9, .digits = 4},
+    {.key = "mean", .head = "mean", .width = 9, .digits = 4},
+    {.key = "last", .head = "last", .width = 9, .digits = 4},
+    {.key = "least", .head = "lowest layer", .width = 13, .digits = 4},
+    {.key = "norm_ratio", .head = "norm ratio", .width = 11, .digits = 4},
+};
+#define LENGTH(x) (sizeof(x) / sizeof *(x))
+
+/* NaN is an empty field. */
+static json_t *real(double x)
+{
+    return isfinite(x) ? json_real(x) : json_null();
+}
+
+static FILE *open_csv(const char *folder, const char *name, sp_error *err)
 {
     char *path = sp_format("%s/%s", folder, name);
     FILE *f = path ? fopen(path, "w") : NULL;
-    if (f)
-        fprintf(f, "%s\n", head);
-    else
+    if (!f)
         SP_FAIL(err, SP_E_IO, "%s/%s: %s", folder, name, strerror(errno));
     sp_free(path);
     return f;
@@ -22,255 +41,151 @@ static FILE *open_csv(const char *folder, const char *name, const char *head, sp
 
 sp_status sp_sweep_open(sp_sweep *s, const char *folder, sp_error *err)
 {
-    s->parameters = open_csv(folder, "fidelity.csv",
-                             "time_steps,tau,updates,method,parameter,counted,cosine,norm_ratio", err);
-    if (s->parameters)
-        s->means = open_csv(folder, "means.csv",
-                            "time_steps,tau,updates,method,steps,loss,cosine,least_cosine,norm_ratio", err);
+    s->parameters = open_csv(folder, "fidelity.csv", err);
+    s->means = s->parameters ? open_csv(folder, "means.csv", err) : NULL;
     return s->means ? SP_OK : SP_E_IO;
 }
 
 sp_status sp_sweep_layers(sp_sweep *s, const sp_graph *g, sp_error *err)
 {
     s->graph = g;
-    if (s->layers)
-        return SP_OK;
-    s->layers = sp_alloc_array((size_t)g->n_params + 1, sizeof *s->layers);
-    for (int i = 0; s->layers && i < g->n_params; i++)
+    for (int i = 0; i < g->n_params && s->step == 0 && s->tau == 0; i++)
         if (sp_fidelity_counts(g, &g->params[i])) {
-            s->layers[s->n_layers] = sp_strdup(g->params[i].name);
-            s->failed = s->failed || !s->layers[s->n_layers++];
+            char **name = sp_array_push(&s->layers, (size_t)s->n_layers, sizeof *name);
+            s->failed = s->failed || !name || !(*name = sp_strdup(g->params[i].name));
+            s->n_layers += name != NULL;
         }
-    s->layer_sums =
-        sp_alloc_array((size_t)s->n_layers * SP_SWEEP_STEPS * SP_SWEEP_TAUS * SP_COMPARED_MOST + 1,
-                       sizeof *s->layer_sums);
-    if (!s->layers || !s->layer_sums || s->failed)
+    for (int m = 0; m < s->n_methods; m++) {
+        double **layers = &s->cells[s->step][s->tau][m].layers;
+        *layers = sp_alloc_array((size_t)s->n_layers + 1, sizeof **layers);
+        s->failed = s->failed || !*layers;
+    }
+    if (s->failed)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory for the results");
-    if (s->n_layers == 0)
-        return SP_FAIL(err, SP_E_CONFIG,
-                       "the network has no layer with weights before its last neuron layer: every method has "
-                       "the same gradient there");
-    return SP_OK;
+    return s->n_layers ? SP_OK
+                       : SP_FAIL(err, SP_E_CONFIG,
+                                 "the network has no layer with weights before its last neuron layer: every "
+                                 "method has the same gradient there");
 }
 
-static double *layer_sum(const sp_sweep *s, int step, int tau, int method, int layer)
+static void add_parameters(sp_sweep *s, int64_t updates, const char *name, int method,
+                           const sp_fidelity_report *r)
 {
-    return &s->layer_sums[((step * SP_SWEEP_TAUS + tau) * SP_COMPARED_MOST + method) * s->n_layers + layer];
-}
-
-/* NaN is an empty field. */
-static void put(FILE *f, double x)
-{
-    if (isfinite(x))
-        fprintf(f, ",%.9g", x);
-    else
-        fputc(',', f);
-}
-
-static void add_parameters(sp_sweep *s, int64_t updates, int method, const sp_fidelity_report *r)
-{
-    char name[32];
     int layer = 0;
-    sp_compared_name(&r->methods[method], name, sizeof name);
     for (int i = 0; i < r->n_params; i++) {
         const sp_param *p = &s->graph->params[i];
         const sp_fidelity_score *x = &r->scores[(size_t)method * (size_t)r->n_params + (size_t)i];
         bool counts = sp_fidelity_counts(s->graph, p);
         if (!p->trainable)
             continue;
-        fprintf(s->parameters, "%lld,%.9g,%lld,%s,%s,%d", (long long)s->time_steps[s->step], s->taus[s->tau],
-                (long long)updates, name, p->name, counts);
-        put(s->parameters, x->cosine);
-        put(s->parameters, x->norm_ratio);
-        fputc('\n', s->parameters);
+        sp_csv_put(s->parameters,
+                   json_pack("{s:I, s:f, s:I, s:s, s:s, s:b, s:o, s:o}", "time_steps",
+                             (json_int_t)s->time_steps[s->step], "tau", s->taus[s->tau], "updates",
+                             (json_int_t)updates, "method", name, "parameter", p->name, "counted", counts,
+                             "cosine", real(x->cosine), "norm_ratio", real(x->norm_ratio)));
         if (counts)
-            *layer_sum(s, s->step, s->tau, method, layer++) += x->cosine;
+            s->cells[s->step][s->tau][method].layers[layer++] += x->cosine;
     }
 }
 
-static void add_record(sp_sweep *s, const sp_fidelity_record *r)
+void sp_sweep_add(sp_sweep *s, int64_t updates, double loss, const sp_fidelity_report *r)
 {
-    char name[32];
-    sp_fidelity_record *added = sp_array_push(&s->records, s->n, sizeof *added);
-    if (!added) {
-        s->failed = true;
-        return;
-    }
-    *added = *r;
-    s->n++;
-    sp_compared_name(&s->methods[r->method], name, sizeof name);
-    fprintf(s->means, "%lld,%.9g,%lld,%s,%lld", (long long)s->time_steps[r->step], s->taus[r->tau],
-            (long long)r->updates, name, (long long)r->steps);
-    put(s->means, r->loss);
-    put(s->means, r->cosine);
-    put(s->means, r->least);
-    put(s->means, r->norm_ratio);
-    fputc('\n', s->means);
-    fflush(s->means);
-}
-
-void sp_sweep_add(void *sweep, int64_t updates, double loss, const sp_fidelity_report *r)
-{
-    sp_sweep *s = sweep;
+    char tau[32], name[32];
+    snprintf(tau, sizeof tau, "tau %g", s->taus[s->tau]);
     for (int m = 0; m < r->n_methods; m++) {
-        sp_fidelity_record x = {.step = s->step,
-                                .tau = s->tau,
-                                .method = m,
-                                .updates = updates,
-                                .steps = r->steps[m],
-                                .loss = loss,
-                                .cosine = r->cosine[m],
-                                .least = r->least[m],
-                                .norm_ratio = r->norm_ratio[m]};
-        add_parameters(s, updates, m, r);
-        add_record(s, &x);
+        sp_sweep_cell *c = &s->cells[s->step][s->tau][m];
+        sp_compared_name(&s->methods[m], name, sizeof name);
+        add_parameters(s, updates, name, m, r);
+        sp_csv_put(s->means, json_pack("{s:I, s:f, s:I, s:s, s:I, s:o, s:o, s:o, s:o}", "time_steps",
+                                       (json_int_t)s->time_steps[s->step], "tau", s->taus[s->tau], "updates",
+                                       (json_int_t)updates, "method", name, "steps", (json_int_t)r->steps[m],
+                                       "loss", real(loss), "cosine", real(r->cosine[m]), "least_cosine",
+                                       real(r->least[m]), "norm_ratio", real(r->norm_ratio[m])));
+        c->first = c->n ? c->first : r->cosine[m];
+        c->least = c->n ? fmin(c->least, r->least[m]) : r->least[m];
+        c->last = r->cosine[m];
+        c->cosine += r->cosine[m];
+        c->norm_ratio += r->norm_ratio[m];
+        c->steps += (double)r->steps[m];
+        c->n++;
+        s->n++;
+        sp_plot_add(&s->plots[m][s->step][0], tau, (double)updates, r->cosine[m]);
     }
-}
-
-typedef struct summary {
-    int n;
-    double first, last, mean, least, ratio, steps;
-} summary;
-
-static summary summarise(const sp_sweep *s, int step, int tau, int method)
-{
-    summary m = {.least = NAN};
-    for (size_t i = 0; i < s->n; i++) {
-        const sp_fidelity_record *r = &s->records[i];
-        if (r->step != step || r->tau != tau || r->method != method)
-            continue;
-        m.first = m.n ? m.first : r->cosine;
-        m.last = r->cosine;
-        m.mean += r->cosine;
-        m.ratio += r->norm_ratio;
-        m.steps += (double)r->steps;
-        m.least = isnan(m.least) || r->least < m.least ? r->least : m.least;
-        m.n++;
-    }
-    m.mean /= m.n;
-    m.ratio /= m.n;
-    m.steps /= m.n;
-    return m;
 }
 
 static void print_layers(const sp_sweep *s, int step, int tau)
 {
+    char name[32];
     printf("\nT %lld, tau %g: cosine by layer, mean of the measurements\n%-40s",
            (long long)s->time_steps[step], s->taus[tau], "");
     for (int m = 0; m < s->n_methods; m++) {
-        char name[32];
         sp_compared_name(&s->methods[m], name, sizeof name);
         printf(" %10s", name);
     }
-    printf("\n");
     for (int i = 0; i < s->n_layers; i++) {
-        printf("%-40s", s->layers[i]);
+        printf("\n%-40s", s->layers[i]);
         for (int m = 0; m < s->n_methods; m++)
-            printf(" %10.4f", *layer_sum(s, step, tau, m, i) / summarise(s, step, tau, m).n);
-        printf("\n");
+            printf(" %10.4f", s->cells[step][tau][m].layers[i] / s->cells[step][tau][m].n);
     }
+    printf("\n");
 }
 
 void sp_sweep_print(const sp_sweep *s, bool by_layer)
 {
     printf("cosine of each method's gradient with %s's, mean of %d layers\n", sp_method_name(s->reference),
            s->n_layers);
-    printf("%4s %7s  %-10s %6s %9s %9s %9s %9s %13s %11s\n", "T", "tau", "method", "steps", "measured",
-           "first", "mean", "last", "lowest layer", "norm ratio");
-    for (int t = 0; t < s->n_time_steps; t++)
-        for (int u = 0; u < s->n_taus; u++)
-            for (int m = 0; m < s->n_methods; m++) {
-                char name[32];
-                summary x = summarise(s, t, u, m);
-                sp_compared_name(&s->methods[m], name, sizeof name);
-                if (x.n)
-                    printf("%4lld %7g  %-10s %6.2f %9d %9.4f %9.4f %9.4f %13.4f %11.4f\n",
-                           (long long)s->time_steps[t], s->taus[u], name, x.steps, x.n, x.first, x.mean,
-                           x.last, x.least, x.ratio);
-            }
+    sp_table_print_head(summary, LENGTH(summary));
+    for (int cell = 0; cell < s->n_time_steps * s->n_taus * s->n_methods; cell++) {
+        int m = cell % s->n_methods, u = cell / s->n_methods % s->n_taus, t = cell / s->n_methods / s->n_taus;
+        const sp_sweep_cell *c = &s->cells[t][u][m];
+        char name[32];
+        sp_compared_name(&s->methods[m], name, sizeof name);
+        if (c->n)
+            sp_table_print(summary, LENGTH(summary),
+                           json_pack("{s:I, s:f, s:s, s:f, s:i, s:o, s:o, s:o, s:o, s:o}", "T",
+                                     (json_int_t)s->time_steps[t], "tau", s->taus[u], "method", name, "steps",
+                                     c->steps / c->n, "measured", c->n, "first", real(c->first), "mean",
+                                     real(c->cosine / c->n), "last", real(c->last), "least", real(c->least),
+                                     "norm_ratio", real(c->norm_ratio / c->n)),
+                           false);
+    }
     for (int t = 0; by_layer && t < s->n_time_steps; t++)
         for (int u = 0; u < s->n_taus; u++)
-            if (summarise(s, t, u, 0).n)
+            if (s->cells[t][u][0].n)
                 print_layers(s, t, u);
 }
 
-/* The numbers behind a picture: one method and T; panels over updates and by layer, a series for every tau.
- */
-typedef struct panel_pair {
-    double *x[2][SP_SWEEP_TAUS], *y[2][SP_SWEEP_TAUS];
-    sp_series series[2][SP_SWEEP_TAUS];
-    char names[SP_SWEEP_TAUS][32], titles[2][64];
-} panel_pair;
-
-static bool fill_pair(const sp_sweep *s, int step, int method, panel_pair *p)
+static sp_status chart_method(sp_sweep *s, int method, const char *folder, sp_error *err)
 {
-    char name[32];
+    sp_plot(*plots)[2] = s->plots[method];
+    char name[32], tau[32], titles[SP_SWEEP_STEPS][2][64];
     sp_compared_name(&s->methods[method], name, sizeof name);
-    for (int k = 0; k < 2; k++)
-        snprintf(p->titles[k], sizeof p->titles[k], "%s, T = %lld%s", name, (long long)s->time_steps[step],
-                 k ? ": layers" : "");
-    for (int u = 0; u < s->n_taus; u++) {
-        size_t n = 0, count = (size_t)summarise(s, step, u, method).n;
+    for (int t = 0; t < s->n_time_steps; t++) {
         for (int k = 0; k < 2; k++) {
-            size_t room = (k ? (size_t)s->n_layers : count) + 1;
-            p->x[k][u] = sp_alloc_array(room, sizeof(double));
-            p->y[k][u] = sp_alloc_array(room, sizeof(double));
-            if (!p->x[k][u] || !p->y[k][u])
-                return false;
+            snprintf(titles[t][k], sizeof titles[t][k], "%s, T = %lld%s", name, (long long)s->time_steps[t],
+                     k ? ": layers" : "");
+            plots[t][k].title = titles[t][k];
+            plots[t][k].x_label = k ? "layer, from the input" : "updates";
+            plots[t][k].y_label = "cosine";
+            plots[t][k].y_min = NAN;
         }
-        for (size_t i = 0; i < s->n; i++)
-            if (s->records[i].step == step && s->records[i].tau == u && s->records[i].method == method) {
-                p->x[0][u][n] = (double)s->records[i].updates;
-                p->y[0][u][n++] = s->records[i].cosine;
-            }
-        for (int i = 0; i < s->n_layers; i++) {
-            p->x[1][u][i] = i + 1;
-            p->y[1][u][i] = count ? *layer_sum(s, step, u, method, i) / (double)count : (double)NAN;
+        for (int u = 0; u < s->n_taus; u++) {
+            const sp_sweep_cell *c = &s->cells[t][u][method];
+            snprintf(tau, sizeof tau, "tau %g", s->taus[u]);
+            for (int i = 0; i < s->n_layers && c->n; i++)
+                sp_plot_add(&plots[t][1], tau, i + 1, c->layers[i] / c->n);
         }
-        snprintf(p->names[u], sizeof p->names[u], "tau %g", s->taus[u]);
-        p->series[0][u] = (sp_series){p->names[u], p->x[0][u], p->y[0][u], n};
-        p->series[1][u] = (sp_series){p->names[u], p->x[1][u], p->y[1][u], (size_t)s->n_layers};
     }
-    return true;
-}
-
-static void free_pair(panel_pair *p)
-{
-    for (int k = 0; k < 2; k++)
-        for (int u = 0; u < SP_SWEEP_TAUS; u++) {
-            sp_free(p->x[k][u]);
-            sp_free(p->y[k][u]);
-        }
-}
-
-static sp_status chart_method(const sp_sweep *s, int method, const char *folder, sp_error *err)
-{
-    static const char *const x_labels[2] = {"updates", "layer, from the input"};
-    panel_pair *pairs = sp_alloc_array(SP_SWEEP_STEPS, sizeof *pairs);
-    char name[32], *path;
-    sp_panel panels[2 * SP_SWEEP_STEPS];
-    size_t n = 0;
-    sp_compared_name(&s->methods[method], name, sizeof name);
     if (strchr(name, ':'))
         *strchr(name, ':') = '-';
-    path = sp_format("%s/%s.png", folder, name);
-    bool ok = pairs && path && !s->failed;
-    for (int t = 0; ok && t < s->n_time_steps; t++) {
-        ok = fill_pair(s, t, method, &pairs[t]);
-        for (int k = 0; k < 2; k++)
-            panels[n++] = (sp_panel){pairs[t].titles[k], x_labels[k], "cosine", pairs[t].series[k],
-                                     (size_t)s->n_taus,  NAN,         NAN};
-    }
-    sp_status st = ok ? sp_chart_write(path, panels, n, 480, 400, err)
-                      : SP_FAIL(err, SP_E_MEMORY, "out of memory for the picture");
-    for (int i = 0; pairs && i < SP_SWEEP_STEPS; i++)
-        free_pair(&pairs[i]);
-    sp_free(pairs);
+    char *path = sp_format("%s/%s.png", folder, name);
+    const sp_chart look = {.columns = 2 * (size_t)s->n_time_steps, .panel_width = 480, .panel_height = 400};
+    sp_status st = sp_plot_write(path, plots[0], look.columns, &look, err);
     sp_free(path);
     return st;
 }
 
-sp_status sp_sweep_charts(const sp_sweep *s, const char *folder, sp_error *err)
+sp_status sp_sweep_charts(sp_sweep *s, const char *folder, sp_error *err)
 {
     for (int m = 0; m < s->n_methods; m++)
         SP_TRY(chart_method(s, m, folder, err));
@@ -289,8 +204,9 @@ sp_status sp_sweep_close(sp_sweep *s, sp_error *err)
     for (int i = 0; i < s->n_layers; i++)
         sp_free(s->layers[i]);
     sp_free(s->layers);
-    sp_free(s->layer_sums);
-    sp_free(s->records);
-    *s = (sp_sweep){.n = 0};
+    sp_sweep_cell *cells = s->cells[0][0];
+    for (int i = 0; i < SP_SWEEP_STEPS * SP_SWEEP_TAUS * SP_COMPARED_MOST; i++)
+        sp_free(cells[i].layers);
+    sp_plot_free(s->plots[0][0], (size_t)SP_COMPARED_MOST * SP_SWEEP_STEPS * 2);
     return ok ? SP_OK : SP_FAIL(err, SP_E_IO, "the CSV files could not be written: %s", strerror(errno));
 }

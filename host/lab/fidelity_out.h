@@ -3,26 +3,17 @@
 #define SP_LAB_FIDELITY_OUT_H
 
 #include <stdio.h>
+#include "plot/picture.h"
 #include "train/fidelity.h"
 
-/* The loop of `spikeport fidelity`: trains for so many mini-batches and measures every monitor.every-th of
- * them; no evaluation, no files. `each` hears of every measurement: updates done so far and loss of the
- * mini-batch. */
-typedef struct sp_fidelity_run {
-    int64_t iterations;
-    const volatile int *stop; /* may be NULL */
-    void (*each)(void *ctx, int64_t updates, double loss, const sp_fidelity_report *r);
-    void *ctx;
-} sp_fidelity_run;
-sp_status sp_fidelity_train(sp_session *s, const sp_dataset *ds, const sp_fidelity_run *o, sp_error *err);
+enum { SP_SWEEP_STEPS = 5, SP_SWEEP_TAUS = SP_PLOT_SERIES }; /* what a picture can show */
 
-enum { SP_SWEEP_STEPS = 5, SP_SWEEP_TAUS = 6 }; /* what a picture can show */
-
-typedef struct sp_fidelity_record {
-    int step, tau, method; /* of the sweep's lists */
-    int64_t updates, steps;
-    double loss, cosine, least, norm_ratio;
-} sp_fidelity_record;
+/* One method at one T and tau. */
+typedef struct sp_sweep_cell {
+    int n; /* measurements */
+    double first, last, cosine, norm_ratio, least, steps;
+    double *layers; /* sums of the cosines of the layers that count */
+} sp_sweep_cell;
 
 typedef struct sp_sweep {
     int64_t time_steps[SP_SWEEP_STEPS];
@@ -30,14 +21,13 @@ typedef struct sp_sweep {
     sp_compared methods[SP_COMPARED_MOST];
     int n_time_steps, n_taus, n_methods;
     sp_method reference;
-    int step, tau; /* being measured */
-    const volatile int *stop;
-    const sp_graph *graph; /* being measured */
-    sp_fidelity_record *records;
-    size_t n;
-    char **layers; /* that count in the means */
+    int step, tau;         /* being measured */
+    const sp_graph *graph; /* likewise */
+    sp_sweep_cell cells[SP_SWEEP_STEPS][SP_SWEEP_TAUS][SP_COMPARED_MOST];
+    sp_plot plots[SP_COMPARED_MOST][SP_SWEEP_STEPS][2]; /* over updates, by layer */
+    char **layers;                                      /* that count in the means */
     int n_layers;
-    double *layer_sums;       /* [step][tau][method][layer] */
+    size_t n;                 /* measurements of all */
     FILE *parameters, *means; /* fidelity.csv, means.csv */
     bool failed;              /* memory ran out */
 } sp_sweep;
@@ -45,10 +35,9 @@ typedef struct sp_sweep {
 sp_status sp_sweep_open(sp_sweep *s, const char *folder, sp_error *err);
 /* Layers of the network; the first call counts. */
 sp_status sp_sweep_layers(sp_sweep *s, const sp_graph *g, sp_error *err);
-void sp_sweep_add(void *sweep, int64_t updates, double loss, const sp_fidelity_report *r);
+void sp_sweep_add(sp_sweep *s, int64_t updates, double loss, const sp_fidelity_report *r);
 void sp_sweep_print(const sp_sweep *s, bool by_layer);
-sp_status sp_sweep_charts(const sp_sweep *s, const char *folder,
-                          sp_error *err); /* METHOD.png, one for each */
+sp_status sp_sweep_charts(sp_sweep *s, const char *folder, sp_error *err); /* METHOD.png, one for each */
 sp_status sp_sweep_close(sp_sweep *s, sp_error *err);
 
 #endif

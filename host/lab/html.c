@@ -5,22 +5,20 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/file.h"
-#include "lab/internal.h"
+#include "lab/report.h"
 
-enum { MAX_PICTURES = 4, MAX_PICTURE_BYTES = 16 << 20 };
+enum { MAX_PICTURE_BYTES = 16 << 20 };
 
 static const char head[] =
     "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
-    "content=\"width=device-width\">"
-    "<title>spikeport benchmark</title>\n<style>\n"
+    "content=\"width=device-width\"><title>spikeport benchmark</title>\n<style>\n"
     "body{font:15px/1.5 system-ui,-apple-system,\"Segoe UI\",\"DejaVu "
     "Sans\",sans-serif;max-width:1300px;margin:0 auto;padding:1.5em 1.5em 4em;color:#202020}\n"
     "h1{font-size:1.7em;margin:0}h2{font-size:1.2em;margin:2em 0 .3em;padding-top:.6em;border-top:2px solid "
     "#0072b2}\n"
     "h3{font-size:1em;margin:1.4em 0 .2em}p{max-width:75em;margin:.4em 0;color:#505050}\n"
     "table{border-collapse:collapse;margin:.5em 0 1em;font-size:.93em}th,td{padding:.28em .8em .28em "
-    "0;border-bottom:1px solid #e4e4e4;"
-    "text-align:left;vertical-align:top}\n"
+    "0;border-bottom:1px solid #e4e4e4;text-align:left;vertical-align:top}\n"
     "th{color:#505050;font-weight:600;border-bottom:1px solid #909090;vertical-align:bottom}\n"
     "th.n,td.n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}\n"
     "td.d{white-space:nowrap}td.v{overflow-wrap:anywhere;min-width:11em}td.e{white-space:nowrap;font-variant-"
@@ -158,11 +156,10 @@ static void portability(sp_text *t, const json_t *list)
 {
     sp_text_add(t, "<h2>Pennycook's metric</h2>\n"
                    "<p>Application efficiency: best time of anybody on that device over this time. "
-                   "Architectural efficiency: share of "
-                   "what the roofline of the measured rulers allows; kernels that skip zeros may pass it. "
-                   "Over several problems and "
-                   "devices: the harmonic mean. A device or problem that is not supported makes the metric "
-                   "over all devices zero.</p>\n");
+                   "Architectural efficiency: share of what the roofline of the measured rulers allows; "
+                   "kernels that skip zeros may pass it. Over several problems and devices: the harmonic "
+                   "mean. A device or problem that is not supported makes the metric over all devices "
+                   "zero.</p>\n");
     for (int whole = 1; whole >= 0; whole--) {
         sp_text_add(t, whole ? "" : "<details><summary>The same for single kernels</summary>\n");
         portability_rows(t, list, 2, "full", whole, "Training steps");
@@ -231,8 +228,7 @@ static void overview(sp_text *t, const json_t *list, int level, const char *size
 static void problems(sp_text *t, const json_t *list)
 {
     sp_text_add(t, "<h2>Times, as a run of spikeport chooses its kernels</h2>\n<p>Every result was compared "
-                   "with the references before "
-                   "its time counted.</p>\n");
+                   "with the references before its time counted.</p>\n");
     overview(t, list, 2, "full", "Training steps");
     overview(t, list, 1, "full", "Ops on the shapes of the networks");
     overview(t, list, 2, "small", "Training steps, small sizes");
@@ -292,10 +288,10 @@ static sp_status picture(sp_text *t, const char *folder, const char *name, sp_er
 sp_status sp_report_html(const json_t *summary, const json_t *records, const char *folder, const char *path,
                          sp_error *err)
 {
-    const char *names[MAX_PICTURES];
+    const char *names[SPI_CHARTS];
     size_t n = 0;
     sp_text t = {0};
-    sp_status st = spi_charts(summary, records, folder, names, MAX_PICTURES, &n, err);
+    sp_status st = spi_charts(summary, records, folder, names, &n, err);
     sp_text_add(&t, "%s<p>", head);
     text(&t, spi_text(summary, "made_by"));
     sp_text_add(&t, "</p>\n");
@@ -305,8 +301,7 @@ sp_status sp_report_html(const json_t *summary, const json_t *records, const cha
         st = picture(&t, folder, names[i], err);
     problems(&t, json_object_get(summary, "problems"));
     sp_text_add(&t, "<p>docs/BENCHMARK.md says how this was measured and what the figures mean; summary.json "
-                    "has every figure of this "
-                    "page, records.jsonl every sample.</p>\n</body></html>\n");
+                    "has every figure of this page, records.jsonl every sample.</p>\n</body></html>\n");
     if (st == SP_OK)
         st = sp_file_replace_text(path, t.failed ? NULL : t.s, err);
     sp_text_free(&t);

@@ -9,7 +9,7 @@
 #include "base/mem.h"
 #include "base/stats.h"
 #include "base/file.h"
-#include "lab/internal.h"
+#include "lab/report.h"
 
 const char *spi_text(const json_t *o, const char *key)
 {

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "lab/internal.h"
+#include "lab/report.h"
 
 static const json_t *find(const json_t *records, const json_t *like)
 {

@@ -54,4 +54,30 @@ sp_status sp_report_tables(const json_t *summary, const char *folder, const char
 sp_status sp_report_diff(const json_t *old_records, const json_t *new_records, double threshold, json_t **out,
                          size_t *slower, sp_error *err);
 
+/* ---- what the files of the report share ---- */
+
+/* Text or number of an object; "" and 0 when it is not there. */
+const char *spi_text(const json_t *o, const char *key);
+double spi_number(const json_t *o, const char *key);
+
+/* Four significant digits, so that the page and the file say the same. NAN and infinity become null. */
+json_t *spi_rounded(double x);
+
+/* The distinct texts of a key, in order of appearance. */
+json_t *spi_distinct(const json_t *records, const char *key);
+
+/* A name of a device that fits a table or legend, from the "devices" of a summary. */
+const char *spi_short_name(const json_t *devices, const char *device);
+
+/* Portability rows from the "problems" of a summary. */
+json_t *spi_portability(const json_t *problems, const json_t *devices);
+
+/* Whether a portability row is one of a whole application, not of a kernel that runs a problem or two. */
+bool spi_is_whole(const json_t *row);
+
+/* PNGs of the summary in `folder`: their names in `names`. */
+enum { SPI_CHARTS = 3 };
+sp_status spi_charts(const json_t *summary, const json_t *records, const char *folder,
+                     const char *names[SPI_CHARTS], size_t *n, sp_error *err);
+
 #endif

@@ -11,23 +11,17 @@
 #include "base/log.h"
 #include "base/hash.h"
 #include "cli/progress.h"
+#include "cli/sets.h"
+#include "lab/report.h"
 #include "lab/reproduce.h"
 #include "base/file.h"
 #include "train/train.h"
-
-enum { MOST_SETS = 2 * SP_ARGS_MAX };
-
-static const char *text_of(const json_t *o, const char *key)
-{
-    const char *s = json_string_value(json_object_get(o, key));
-    return s ? s : "";
-}
 
 bool sp_reproduce_wants(const sp_reproduce_row *r, const char *measure)
 {
     const json_t *all = json_object_get(r->scale, "measure");
     bool wanted = false;
-    if (!r->recipe || *text_of(r->scale, "skip"))
+    if (!r->recipe || *spi_text(r->scale, "skip"))
         return false;
     for (size_t i = 0; i < json_array_size(all); i++)
         wanted = wanted || strcmp(json_string_value(json_array_get(all, i)), measure) == 0;
@@ -39,7 +33,7 @@ bool sp_reproduce_one_baseline(const json_t *group)
     const json_t *rows = json_object_get(group, "rows");
     size_t n = 0;
     for (size_t i = 0; i < json_array_size(rows); i++)
-        n += strcmp(text_of(json_array_get(rows, i), "method"), text_of(group, "baseline")) == 0;
+        n += strcmp(spi_text(json_array_get(rows, i), "method"), spi_text(group, "baseline")) == 0;
     return n <= 1;
 }
 
@@ -55,41 +49,26 @@ char *sp_reproduce_folder(const sp_reproduce *p, const sp_reproduce_row *r, int6
 
 /* ---- recipes ---- */
 
-typedef struct sets {
-    const char *items[MOST_SETS];
-    size_t n;
-    char own[3][64];
-} sets;
-
-static void add_list(sets *s, const json_t *list)
+static void add_list(sp_sets *s, const json_t *list)
 {
-    for (size_t i = 0; i < json_array_size(list) && s->n < MOST_SETS; i++)
-        s->items[s->n++] = json_string_value(json_array_get(list, i));
-}
-
-static void add_own(sets *s, int slot, const char *key, double value)
-{
-    snprintf(s->own[slot], sizeof s->own[slot], "%s=%.9g", key, value);
-    s->items[s->n++] = s->own[slot];
+    for (size_t i = 0; i < json_array_size(list); i++)
+        sp_sets_add(s, "%s", json_string_value(json_array_get(list, i)));
 }
 
 sp_status sp_reproduce_load(const sp_reproduce *p, const sp_reproduce_row *r, int64_t seed, bool still,
                             sp_recipe *out, sp_error *err)
 {
-    sets s = {.n = 0};
+    sp_sets s = {.n = 0};
     const json_t *epochs = json_object_get(r->scale, "epochs");
     add_list(&s, json_object_get(r->scale, "set"));
     add_list(&s, json_object_get(r->row, "set"));
-    if (s.n + p->session.sets.n + 3 > MOST_SETS)
-        return SP_FAIL(err, SP_E_CONFIG, "%s: too many settings", r->recipe);
     if (epochs)
-        add_own(&s, 0, "epochs", json_number_value(epochs));
-    add_own(&s, 1, "seed", (double)seed);
-    for (size_t i = 0; i < p->session.sets.n; i++)
-        s.items[s.n++] = p->session.sets.items[i];
+        sp_sets_add(&s, "epochs=%.9g", json_number_value(epochs));
+    sp_sets_add(&s, "seed=%lld", (long long)seed);
+    sp_sets_add_list(&s, &p->session.sets);
     if (still)
-        add_own(&s, 2, "optimizer.lr", 1e-7);
-    return sp_recipe_load(r->recipe, s.items, s.n, out, err);
+        sp_sets_add(&s, "optimizer.lr=1e-7");
+    return sp_sets_load(&s, r->recipe, out, err);
 }
 
 /* ---- what a row is ---- */
@@ -108,7 +87,7 @@ static sp_status name_row(const sp_reproduce *p, sp_reproduce_row *r, sp_error *
     sp_text text = {0};
     char at[32] = "";
     uint64_t h = SP_HASH_START;
-    if (r->recipe && !*text_of(r->scale, "skip")) {
+    if (r->recipe && !*spi_text(r->scale, "skip")) {
         SP_TRY(sp_reproduce_load(p, r, 0, false, &recipe, err));
         sp_recipe_print(&recipe, &text);
         sp_recipe_free(&recipe);
@@ -120,7 +99,7 @@ static sp_status name_row(const sp_reproduce *p, sp_reproduce_row *r, sp_error *
     }
     if (json_object_get(r->row, "at"))
         snprintf(at, sizeof at, "-%g", json_number_value(json_object_get(r->row, "at")));
-    r->key = sp_format("%s-%s%s-%08llx", text_of(r->group, "name"), text_of(r->row, "method"), at,
+    r->key = sp_format("%s-%s%s-%08llx", spi_text(r->group, "name"), spi_text(r->row, "method"), at,
                        (unsigned long long)(h & 0xffffffffu));
     if (!r->key)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory for the rows");
@@ -130,7 +109,7 @@ static sp_status name_row(const sp_reproduce *p, sp_reproduce_row *r, sp_error *
 
 static char *path_of(const sp_reproduce *p, const json_t *o, const char *key)
 {
-    const char *path = text_of(o, key);
+    const char *path = spi_text(o, key);
     return *path == '/' ? sp_strdup(path) : *path ? sp_format("%s/%s", p->base, path) : NULL;
 }
 
@@ -295,15 +274,10 @@ sp_status sp_reproduce_train(sp_reproduce *p, sp_reproduce_row *r, sp_error *err
 static sp_status plan_bytes(sp_reproduce *p, sp_reproduce_row *r, sp_recipe *recipe, const char *name,
                             sp_error *err)
 {
-    sp_dataset_info info = {.count = 0};
     sp_session *s = NULL;
     sp_session_options so = sp_cli_session_options(&p->session);
     so.unlimited = true;
-    sp_status st = sp_cli_shape(recipe, true, &info, err);
-    if (st != SP_OK)
-        sp_recipe_free(recipe);
-    else
-        st = sp_session_open(recipe, &info, &so, &s, err);
+    sp_status st = sp_cli_shape_open(recipe, true, &so, &s, err);
     if (st == SP_OK)
         st = sp_reproduce_keep(p, r, name, json_pack("{s:I}", "bytes", (json_int_t)s->planned_bytes), s->dev,
                                err);

@@ -9,7 +9,7 @@
 #include "cli/bench.h"
 #include "lab/reproduce.h"
 
-enum { MOST_TOGETHER = 8, MOST_ROUNDS = 1000 };
+enum { MAX_TOGETHER = 8, MAX_ROUNDS = 1000 };
 
 typedef struct timed {
     sp_reproduce_row *row;
@@ -53,8 +53,8 @@ static json_t *quantiles(double *x, size_t n)
 static sp_status keep_times(const sp_reproduce *p, timed *t, size_t n, size_t rounds, sp_error *err)
 {
     const timed *base = NULL;
-    double ratio[2][MOST_ROUNDS];
-    json_t *all[MOST_TOGETHER];
+    double ratio[2][MAX_ROUNDS];
+    json_t *all[MAX_TOGETHER];
     for (size_t i = 0; i < n; i++)
         base = json_equal(json_object_get(t[i].row->row, "method"), json_object_get(t->row->group, "baselin"
                                                                                                    "e"))
@@ -95,7 +95,7 @@ static sp_status run_rounds(const sp_reproduce *p, timed *t, size_t n, size_t ro
 
 sp_status sp_reproduce_steps(sp_reproduce *p, sp_reproduce_row *rows, size_t n, sp_error *err)
 {
-    timed t[MOST_TOGETHER] = {{.row = NULL}};
+    timed t[MAX_TOGETHER] = {{.row = NULL}};
     size_t together = 0, rounds = (size_t)json_integer_value(json_object_get(rows->scale, "rounds"));
     bool missing = false;
     sp_status st = SP_OK;
@@ -103,7 +103,7 @@ sp_status sp_reproduce_steps(sp_reproduce *p, sp_reproduce_row *rows, size_t n, 
         missing = missing || (sp_reproduce_wants(&rows[i], "step") && !rows[i].why.status &&
                               !json_object_get(rows[i].state, "step"));
     for (size_t i = 0; missing && i < n; i++) {
-        if (!sp_reproduce_wants(&rows[i], "step") || rows[i].why.status || together == MOST_TOGETHER)
+        if (!sp_reproduce_wants(&rows[i], "step") || rows[i].why.status || together == MAX_TOGETHER)
             continue;
         sp_cli_say("%s: preparing the times\n", rows[i].key);
         t[together].row = &rows[i];
@@ -121,7 +121,7 @@ sp_status sp_reproduce_steps(sp_reproduce *p, sp_reproduce_row *rows, size_t n, 
     for (size_t i = 0; i < together && st != SP_OK; i++)
         st = sp_reproduce_about(t[i].row, st, err) == SP_OK && st != SP_E_INTERRUPTED ? SP_OK : st;
 done:
-    for (size_t i = 0; i < MOST_TOGETHER; i++) {
+    for (size_t i = 0; i < MAX_TOGETHER; i++) {
         sp_cli_bench_close(&t[i].b);
         sp_free(t[i].ms);
         sp_free(t[i].cpu);

@@ -13,7 +13,7 @@
 #include "base/stats.h"
 #include "lab/reproduce.h"
 
-enum { MOST_SECONDS = 4096 };
+enum { MAX_SECONDS = 4096 };
 
 static double number(const json_t *o, const char *key)
 {
@@ -31,8 +31,8 @@ static void put(json_t *o, const char *key, double x)
 
 typedef struct gathered {
     double last, best, sum_last, sum_best, low, high, peak;
-    double seconds[MOST_SECONDS],
-        cpu[MOST_SECONDS]; /* of every epoch: training and test; training's processor time */
+    double seconds[MAX_SECONDS],
+        cpu[MAX_SECONDS]; /* of every epoch: training and test; training's processor time */
     size_t n, runs;
     double epoch_end; /* mini-batches done by then */
     bool partial;     /* the run went on within this epoch: its seconds are not those of a whole one */
@@ -59,7 +59,7 @@ static void read_event(gathered *g, const json_t *j)
         g->peak = fmax(g->peak, number(j, "peak_bytes"));
         if (g->runs == 0)
             add_point(g->accuracy, number(j, "epoch"), g->last);
-        if (g->n < MOST_SECONDS && !g->partial) {
+        if (g->n < MAX_SECONDS && !g->partial) {
             g->seconds[g->n] = number(j, "seconds") + number(j, "test_seconds");
             g->cpu[g->n++] = number(j, "cpu_seconds");
         }

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/stats.h"
 #include "cli/bench.h"
 #include "lab/suite.h"
 
@@ -59,13 +60,8 @@ static sp_status gradients(sp_recipe *r, const sp_cli_bench_options *o, float **
 
 static double one_less_cosine(const float *a, const float *b, size_t n)
 {
-    double ab = 0, aa = 0, bb = 0;
-    for (size_t i = 0; i < n; i++) {
-        ab += (double)a[i] * (double)b[i];
-        aa += (double)a[i] * (double)a[i];
-        bb += (double)b[i] * (double)b[i];
-    }
-    return aa > 0 && bb > 0 ? 1 - ab / sqrt(aa * bb) : (double)NAN;
+    sp_products p = sp_products_of(a, b, n);
+    return p.aa > 0 && p.bb > 0 ? 1 - p.ab / sqrt(p.aa * p.bb) : (double)NAN;
 }
 
 /* frames: of a synthetic sequence, which has as many as there are time steps. *error: 1 - cosine between the

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "lab/internal.h"
+#include "lab/report.h"
 
 json_t *spi_distinct(const json_t *records, const char *key)
 {

@@ -7,138 +7,117 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "lab/internal.h"
+#include "cli/table.h"
+#include "lab/report.h"
+#include "plot/picture.h"
 
-typedef enum { TEXT, NUMBER, PERCENT, SPREAD, MEMORY, RATIO, COSINE, MS, SECONDS, GIGA, HOURS } column_kind;
+static void add_memory(sp_text *t, const json_t *row, const json_t *v)
+{
+    double mib = json_number_value(v) / 1048576.0;
+    (void)row;
+    sp_text_add(t, mib >= 1024 ? "%.2f GiB" : "%.1f MiB", mib >= 1024 ? mib / 1024 : mib);
+}
 
-/* A column of both tables. head NULL: in the CSV only. `paper.` looks into the paper's figures. */
-typedef struct column {
-    const char *key, *head;
-    column_kind kind;
-} column;
+static void add_ratio(sp_text *t, const json_t *row, const json_t *v)
+{
+    (void)row;
+    sp_text_add(t, json_number_value(v) < 0.1 ? "%.3f" : "%.2f", json_number_value(v));
+}
+
+static void add_seconds(sp_text *t, const json_t *row, const json_t *v)
+{
+    (void)row;
+    sp_text_add(t, json_number_value(v) < 10 ? "%.2f" : "%.1f", json_number_value(v));
+}
+
+static void add_spread(sp_text *t, const json_t *row, const json_t *v)
+{
+    sp_text_add(t, "%.2f %%", json_number_value(v));
+    if (spi_number(row, "seeds") > 1)
+        sp_text_add(t, " (%.2f to %.2f)", spi_number(row, "accuracy_min"), spi_number(row, "accuracy_max"));
+}
+
+#define IN_CSV(name)                                                                                         \
+    {                                                                                                        \
+        .key = name                                                                                          \
+    }
+#define TEXT(name)                                                                                           \
+    {                                                                                                        \
+        .key = name, .head = name                                                                            \
+    }
+#define NUMBER(name, title, places, after)                                                                   \
+    {                                                                                                        \
+        .key = name, .head = title, .digits = places, .unit = after                                          \
+    }
+#define CELL(name, title, writer)                                                                            \
+    {                                                                                                        \
+        .key = name, .head = title, .cell = writer                                                           \
+    }
 
 /* "of" stands for the group's baseline. */
-static const column columns[] = {{"group", NULL, TEXT},
-                                 {"method", "method", TEXT},
-                                 {"at", "at", NUMBER},
-                                 {"status", NULL, TEXT},
-                                 {"reason", NULL, TEXT},
-                                 {"recipe", NULL, TEXT},
-                                 {"seeds", NULL, NUMBER},
-                                 {"accuracy", "accuracy after the last epoch", SPREAD},
-                                 {"accuracy_min", NULL, PERCENT},
-                                 {"accuracy_max", NULL, PERCENT},
-                                 {"best_accuracy", "best epoch", PERCENT},
-                                 {"device_bytes", "device memory", MEMORY},
-                                 {"memory_ratio", "of", RATIO},
-                                 {"step_ms", "step, ms", MS},
-                                 {"step_ms_p5", NULL, MS},
-                                 {"step_ms_p95", NULL, MS},
-                                 {"step_ratio", "of", RATIO},
-                                 {"step_ratio_p5", NULL, RATIO},
-                                 {"step_ratio_p95", NULL, RATIO},
-                                 {"step_cpu_ms", "CPU ms", MS},
-                                 {"step_cpu_ratio", "of", RATIO},
-                                 {"rounds", NULL, NUMBER},
-                                 {"epoch_seconds", "epoch, s", SECONDS},
-                                 {"epoch_ratio", NULL, RATIO},
-                                 {"epoch_cpu_seconds", "CPU s", SECONDS},
-                                 {"epoch_cpu_ratio", "of", RATIO},
-                                 {"cosine_first", "cosine at the start", COSINE},
-                                 {"cosine_mean", "mean", COSINE},
-                                 {"cosine_last", "at the end", COSINE},
-                                 {"paper_size_bytes", "planned at the paper's size", MEMORY},
-                                 {"paper_size_ratio", "of", RATIO},
-                                 {"paper.accuracy", "paper: accuracy", PERCENT},
-                                 {"paper.memory_gb", "paper: memory", GIGA},
-                                 {"paper_memory_ratio", "of", RATIO},
-                                 {"paper.hours", "paper: time", HOURS},
-                                 {"paper.epoch_seconds", "paper: epoch, s", SECONDS},
-                                 {"paper_time_ratio", "of", RATIO},
-                                 {"device", NULL, TEXT},
-                                 {"driver", NULL, TEXT},
-                                 {"date", NULL, TEXT}};
+static const sp_column columns[] = {IN_CSV("group"),
+                                    TEXT("method"),
+                                    NUMBER("at", "at", -6, NULL),
+                                    IN_CSV("status"),
+                                    IN_CSV("reason"),
+                                    IN_CSV("recipe"),
+                                    IN_CSV("seeds"),
+                                    CELL("accuracy", "accuracy after the last epoch", add_spread),
+                                    IN_CSV("accuracy_min"),
+                                    IN_CSV("accuracy_max"),
+                                    NUMBER("best_accuracy", "best epoch", 2, " %"),
+                                    CELL("device_bytes", "device memory", add_memory),
+                                    CELL("memory_ratio", "of", add_ratio),
+                                    NUMBER("step_ms", "step, ms", 1, NULL),
+                                    IN_CSV("step_ms_p5"),
+                                    IN_CSV("step_ms_p95"),
+                                    CELL("step_ratio", "of", add_ratio),
+                                    IN_CSV("step_ratio_p5"),
+                                    IN_CSV("step_ratio_p95"),
+                                    NUMBER("step_cpu_ms", "CPU ms", 1, NULL),
+                                    CELL("step_cpu_ratio", "of", add_ratio),
+                                    IN_CSV("rounds"),
+                                    CELL("epoch_seconds", "epoch, s", add_seconds),
+                                    IN_CSV("epoch_ratio"),
+                                    CELL("epoch_cpu_seconds", "CPU s", add_seconds),
+                                    CELL("epoch_cpu_ratio", "of", add_ratio),
+                                    NUMBER("cosine_first", "cosine at the start", 4, NULL),
+                                    NUMBER("cosine_mean", "mean", 4, NULL),
+                                    NUMBER("cosine_last", "at the end", 4, NULL),
+                                    CELL("paper_size_bytes", "planned at the paper's size", add_memory),
+                                    CELL("paper_size_ratio", "of", add_ratio),
+                                    NUMBER("paper.accuracy", "paper: accuracy", 2, " %"),
+                                    NUMBER("paper.memory_gb", "paper: memory", 2, " G"),
+                                    CELL("paper_memory_ratio", "of", add_ratio),
+                                    NUMBER("paper.hours", "paper: time", 2, " h"),
+                                    CELL("paper.epoch_seconds", "paper: epoch, s", add_seconds),
+                                    CELL("paper_time_ratio", "of", add_ratio),
+                                    IN_CSV("device"),
+                                    IN_CSV("driver"),
+                                    IN_CSV("date")};
 enum { N_COLUMNS = sizeof columns / sizeof *columns };
 
-static const json_t *field(const json_t *row, const column *c)
-{
-    return strncmp(c->key, "paper.", 6) == 0 ? json_object_get(json_object_get(row, "paper"), c->key + 6)
-                                             : json_object_get(row, c->key);
-}
-
 /* ---- CSV ---- */
-
-static void add_quoted(sp_text *t, const char *s)
-{
-    sp_text_add(t, "\"");
-    for (; *s; s++)
-        sp_text_add(t, "%s%c", *s == '"' ? "\"" : "", *s == '\n' ? ' ' : *s);
-    sp_text_add(t, "\"");
-}
 
 static void make_csv(const json_t *summary, sp_text *t)
 {
     const json_t *groups = json_object_get(summary, "groups");
-    for (size_t k = 0; k < N_COLUMNS; k++)
-        sp_text_add(t, "%s%s", k ? "," : "", columns[k].key);
-    sp_text_add(t, "\n");
+    sp_table_csv(t, columns, N_COLUMNS, NULL);
     for (size_t g = 0; g < json_array_size(groups); g++) {
         const json_t *rows = json_object_get(json_array_get(groups, g), "rows");
         for (size_t i = 0; i < json_array_size(rows); i++)
-            for (size_t k = 0; k < N_COLUMNS; k++) {
-                const json_t *v = field(json_array_get(rows, i), &columns[k]);
-                if (json_is_string(v))
-                    add_quoted(t, json_string_value(v));
-                else if (json_is_number(v))
-                    sp_text_add(t, "%.8g", json_number_value(v));
-                sp_text_add(t, k + 1 < N_COLUMNS ? "," : "\n");
-            }
+            sp_table_csv(t, columns, N_COLUMNS, json_array_get(rows, i));
     }
 }
 
 /* ---- Markdown ---- */
 
-static void add_memory(sp_text *t, double bytes)
-{
-    double mib = bytes / 1048576.0;
-    if (mib >= 1024)
-        sp_text_add(t, "%.2f GiB", mib / 1024);
-    else
-        sp_text_add(t, "%.1f MiB", mib);
-}
-
-static void add_cell(sp_text *t, const json_t *row, const column *c)
-{
-    const json_t *v = field(row, c);
-    double x = json_number_value(v);
-    if (!v)
-        return;
-    switch (c->kind) {
-    case TEXT: sp_text_add(t, "%s", json_string_value(v) ? json_string_value(v) : ""); break;
-    case NUMBER: sp_text_add(t, "%g", x); break;
-    case PERCENT: sp_text_add(t, "%.2f %%", x); break;
-    case SPREAD:
-        sp_text_add(t, "%.2f %%", x);
-        if (spi_number(row, "seeds") > 1)
-            sp_text_add(t, " (%.2f to %.2f)", spi_number(row, "accuracy_min"),
-                        spi_number(row, "accuracy_max"));
-        break;
-    case MEMORY: add_memory(t, x); break;
-    case RATIO: sp_text_add(t, x < 0.1 ? "%.3f" : "%.2f", x); break;
-    case COSINE: sp_text_add(t, "%.4f", x); break;
-    case MS: sp_text_add(t, "%.1f", x); break;
-    case SECONDS: sp_text_add(t, x < 10 ? "%.2f" : "%.1f", x); break;
-    case GIGA: sp_text_add(t, "%.2f G", x); break;
-    case HOURS: sp_text_add(t, "%.2f h", x); break;
-    }
-}
-
 /* A column that no row of the group has is left out. */
-static bool is_shown(const json_t *rows, const column *c)
+static bool is_shown(const json_t *rows, const sp_column *c)
 {
     bool any = false;
     for (size_t i = 0; c->head && i < json_array_size(rows); i++)
-        any = any || field(json_array_get(rows, i), c);
+        any = any || sp_table_value(json_array_get(rows, i), c->key);
     return any;
 }
 
@@ -187,7 +166,8 @@ static void add_group(const json_t *g, sp_text *t)
         for (size_t k = 0; k < N_COLUMNS; k++)
             if (is_shown(rows, &columns[k])) {
                 sp_text_add(t, "| ");
-                add_cell(t, json_array_get(rows, i), &columns[k]);
+                if (sp_table_value(json_array_get(rows, i), columns[k].key))
+                    sp_table_cell(t, &columns[k], json_array_get(rows, i));
                 sp_text_add(t, " ");
             }
         sp_text_add(t, "|\n");
@@ -232,17 +212,17 @@ static void make_markdown(const json_t *summary, const char *name, bool picture,
 
 /* ---- pictures ---- */
 
-static void add_curve(spi_lines *l, const char *name, const json_t *points)
+static void add_curve(sp_plot *l, const char *name, const json_t *points)
 {
     for (size_t i = 0; i < json_array_size(points); i++) {
         const json_t *p = json_array_get(points, i);
-        spi_lines_put(l, name, json_number_value(json_array_get(p, 0)),
-                      json_number_value(json_array_get(p, 1)));
+        sp_plot_add(l, name, json_number_value(json_array_get(p, 0)),
+                    json_number_value(json_array_get(p, 1)));
     }
 }
 
 /* The rows of the panel's group: a curve each, or points over `at` by method. */
-static void gather(const json_t *summary, const json_t *panel, spi_lines *l)
+static void gather(const json_t *summary, const json_t *panel, sp_plot *l)
 {
     const json_t *groups = json_object_get(summary, "groups");
     const char *y = spi_text(panel, "y"), *key = strcmp(y, "memory_mib") == 0 ? "device_bytes" : y;
@@ -256,7 +236,7 @@ static void gather(const json_t *summary, const json_t *panel, spi_lines *l)
             if (json_is_array(v))
                 add_curve(l, name, v);
             else if (v && json_object_get(r, "at"))
-                spi_lines_put(l, name, spi_number(r, "at"), spi_number(r, key) / (key == y ? 1 : 1048576.0));
+                sp_plot_add(l, name, spi_number(r, "at"), spi_number(r, key) / (key == y ? 1 : 1048576.0));
         }
     }
 }
@@ -271,25 +251,24 @@ static sp_status draw(const json_t *summary, const char *path, sp_error *err)
         {"step_cpu_ratio", "ratio"}};
     const json_t *all = json_object_get(summary, "panels");
     size_t n = json_array_size(all);
-    spi_lines *l = sp_alloc_array(n, sizeof *l);
-    sp_panel *panels = sp_alloc_array(n, sizeof *panels);
-    sp_status st = l && panels ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory for the picture");
-    for (size_t i = 0; i < n && st == SP_OK; i++) {
+    sp_plot *l = sp_alloc_array(n, sizeof *l);
+    for (size_t i = 0; i < n && l; i++) {
         const json_t *p = json_array_get(all, i);
-        const char *y = spi_text(p, "y"), *label = y;
+        const char *y = spi_text(p, "y");
         bool from_zero = strncmp(y, "step", 4) == 0 || strncmp(y, "memory", 6) == 0;
+        l[i] = (sp_plot){.title = spi_text(p, "title"),
+                         .x_label = spi_text(p, "x"),
+                         .y_label = y,
+                         .y_min = from_zero ? 0 : (double)NAN};
         for (size_t k = 0; k < sizeof labels / sizeof *labels; k++)
-            label = strcmp(labels[k][0], y) == 0 ? labels[k][1] : label;
+            l[i].y_label = strcmp(labels[k][0], y) == 0 ? labels[k][1] : l[i].y_label;
         gather(summary, p, &l[i]);
-        panels[i] = (sp_panel){spi_text(p, "title"),        spi_text(p, "x"), label, l[i].series, l[i].n,
-                               from_zero ? 0 : (double)NAN, (double)NAN};
     }
-    const sp_chart chart = {
-        .panels = panels, .n = n, .columns = n < 2 ? n : 2, .panel_width = 560, .panel_height = 400};
-    if (st == SP_OK)
-        st = sp_chart_write_rows(path, &chart, err);
+    const sp_chart look = {.columns = n < 2 ? n : 2, .panel_width = 560, .panel_height = 400};
+    sp_status st = l ? sp_plot_write(path, l, n, &look, err)
+                     : SP_FAIL(err, SP_E_MEMORY, "out of memory for the picture");
+    sp_plot_free(l, l ? n : 0);
     sp_free(l);
-    sp_free(panels);
     return st;
 }
 

@@ -208,13 +208,12 @@ static sp_status check_total(const sp_plan *p, sp_error *err)
     if (!have || p->o.unlimited || total <= have)
         return SP_OK;
     return SP_FAIL(err, SP_E_DEVICE,
-                   "the plan needs %.1f MiB on the device (%.1f MiB of it parameters and optimizer), but "
-                   "%s has %.1f "
-                   "MiB; use a smaller batch%s",
+                   "the plan needs %.1f MiB on the device (%.1f MiB of it parameters and optimizer), but %s "
+                   "has %.1f MiB; use a smaller batch%s",
                    (double)total / 1048576.0, (double)p->model->bytes / 1048576.0, p->dev->info.name,
                    (double)have / 1048576.0,
-                   p->o.method == SP_METHOD_BPTT ? ", fewer time steps, or sltt, whose memory does not "
-                                                   "grow with them"
+                   p->o.method == SP_METHOD_BPTT ? ", fewer time steps, or sltt, whose memory does not grow "
+                                                   "with them"
                                                  : "");
 }
 

@@ -125,8 +125,7 @@ void sp_plan_print(const sp_plan *p, bool steps, sp_text *out)
                 p->o.method == SP_METHOD_SLTT_K ? " at most" : "");
     sp_text_add(out,
                 "device memory: %llu bytes (%.2f MiB) = parameters, gradients, optimizer %.2f + states %.2f "
-                "+ history "
-                "of %lld steps %.2f + working memory %.2f MiB\n",
+                "+ history of %lld steps %.2f + working memory %.2f MiB\n",
                 (unsigned long long)(p->arena_bytes + p->model->bytes), mib(p->arena_bytes + p->model->bytes),
                 mib(p->model->bytes), mib(p->state_bytes - history), (long long)sp_plan_block(p),
                 mib(history), mib(p->arena_bytes - p->state_bytes));

@@ -396,10 +396,8 @@ static sp_status check_model(const sp_plan *p, const sp_node *n, const sp_fragme
     if (p->o.method == SP_METHOD_OTTT && f->uses)
         return SP_FAIL(err, SP_E_CONFIG,
                        "layer %s: ottt is not defined for neuron model \"%s\": its trace stands for "
-                       "du[t]/dx[s], "
-                       "which decays by one fixed factor only where u is the only state and its leak is not "
-                       "learnt; use sltt or "
-                       "bptt, or models lif and if",
+                       "du[t]/dx[s], which decays by one fixed factor only where u is the only state and its "
+                       "leak is not learnt; use sltt or bptt, or models lif and if",
                        n->name, u->model);
     return SP_OK;
 }
@@ -430,9 +428,8 @@ static sp_status check_fragments(const sp_plan *p, sp_error *err)
             const char *near = sp_suggest(need[k].name, names, count < 64 ? count : 64);
             sp_status st = SP_FAIL(err, SP_E_CONFIG,
                                    "layer %s: there is no %s \"%s\"; known: %s.%s%s%s The layer is at line "
-                                   "%d, column %d of the "
-                                   "network. A plugin folder is named by --plugins DIR or "
-                                   "SPIKEPORT_PLUGIN_PATH",
+                                   "%d, column %d of the network. A plugin folder is named by --plugins DIR "
+                                   "or SPIKEPORT_PLUGIN_PATH",
                                    n->name, need[k].what, need[k].name, list.s ? list.s : "none",
                                    near ? " Did you mean \"" : "", near ? near : "", near ? "\"?" : "",
                                    n->layer->line, n->layer->column);

@@ -35,8 +35,7 @@ static sp_status refuse_other_methods(const sp_builder *b, const sp_node *n)
     return SP_FAIL(b->err, SP_E_CONFIG,
                    "layer %s: td_batch_norm needs schedule.method bptt without truncate, not %s: its "
                    "statistics are those of all time steps, and must be known before the neurons behind it "
-                   "take their first "
-                   "one; use batch_norm, whose statistics are of one step",
+                   "take their first one; use batch_norm, whose statistics are of one step",
                    n->name, b->temporal ? "truncated bptt" : sp_method_name(o->method));
 }
 

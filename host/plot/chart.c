@@ -272,7 +272,7 @@ static sp_status check(const char *path, const sp_chart *h, sp_error *err)
     return SP_OK;
 }
 
-sp_status sp_chart_write_rows(const char *path, const sp_chart *chart, sp_error *err)
+sp_status sp_chart_write(const char *path, const sp_chart *chart, sp_error *err)
 {
     sp_chart h = *chart;
     sp_canvas c = {0};
@@ -301,11 +301,4 @@ done:
     sp_free(c.rgb);
     sp_free(c.ink);
     return st;
-}
-
-sp_status sp_chart_write(const char *path, const sp_panel *panels, size_t n_panels, int panel_width,
-                         int panel_height, sp_error *err)
-{
-    const sp_chart chart = {panels, n_panels, n_panels, panel_width, panel_height, .bars = false};
-    return sp_chart_write_rows(path, &chart, err);
 }

@@ -38,12 +38,8 @@ typedef struct sp_panel {
     double y_min, y_max; /* NAN: from the data */
 } sp_panel;
 
-/* Panels side by side in one PNG; readable at a glance: ticks at round numbers, axis labels, legend, built-in
+/* Panels in rows as one PNG; readable at a glance: ticks at round numbers, axis labels, legend, built-in
  * bitmap font, colours that colour-blind people can tell apart. */
-sp_status sp_chart_write(const char *path, const sp_panel *panels, size_t n_panels, int panel_width,
-                         int panel_height, sp_error *err);
-
-/* The same in rows. */
 typedef struct sp_chart {
     const sp_panel *panels;
     size_t n, columns;
@@ -51,7 +47,24 @@ typedef struct sp_chart {
     bool bars; /* the first series of a panel is a histogram: bars from 0 to y, as wide as its x are apart */
     bool powers; /* x and y are logarithms to base 2: ticks say the numbers themselves */
 } sp_chart;
-sp_status sp_chart_write_rows(const char *path, const sp_chart *chart, sp_error *err);
+sp_status sp_chart_write(const char *path, const sp_chart *chart, sp_error *err);
+
+/* A panel whose points are gathered one by one, by the name of their series; more series than a chart can
+ * show are left out. */
+enum { SP_PLOT_SERIES = 6 };
+typedef struct sp_plot {
+    const char *title, *x_label, *y_label;
+    double y_min;
+    char *names[SP_PLOT_SERIES];
+    double *x[SP_PLOT_SERIES], *y[SP_PLOT_SERIES];
+    size_t points[SP_PLOT_SERIES], n;
+    bool failed; /* memory ran out: the picture is not written */
+} sp_plot;
+void sp_plot_add(sp_plot *p, const char *name, double x, double y);
+void sp_plot_sort(sp_plot *p); /* the points of each series by x */
+/* The panels of `look` are those gathered. The caller frees them. */
+sp_status sp_plot_write(const char *path, const sp_plot *p, size_t n, const sp_chart *look, sp_error *err);
+void sp_plot_free(sp_plot *p, size_t n);
 
 typedef enum {
     SP_COLOURS_INK,   /* white to black: spikes */

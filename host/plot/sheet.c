@@ -34,8 +34,7 @@ sp_status sp_sheet_write(const char *path, const sp_sheet *s, sp_error *err)
         height > MAX_SIDE)
         return SP_FAIL(err, SP_E_FAILED,
                        "%s: a sheet of %zu pictures in rows of %lld would be %lld x %lld pixels; up to %d "
-                       "are drawn: "
-                       "show fewer",
+                       "are drawn: show fewer",
                        path, s->n, (long long)columns, (long long)width, (long long)height, MAX_SIDE);
     c.width = (int)width;
     c.height = (int)height;

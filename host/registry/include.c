@@ -50,8 +50,7 @@ static sp_status add_include(sp_text *t, const char *path, const char *name, sp_
                      name);
     else if (strncmp(text, "//@", 3) == 0 || strstr(text, "\n//@"))
         st = SP_FAIL(err, SP_E_PLUGIN,
-                     "the included file %s has a \"//@\" line: metadata stand in the file "
-                     "that includes it",
+                     "the included file %s has a \"//@\" line: metadata stand in the file that includes it",
                      name);
     else
         sp_source_add(t, name, text);

@@ -82,8 +82,7 @@ static sp_status check_kind(sp_meta_reader *r)
         return SP_META_FAIL(r, "\"lower:\" and \"library:\" exclude each other");
     if (v->n_bakes || v->defines || v->workspace || (v->n_tunes && !v->library))
         return SP_META_FAIL(r, "bake, define and workspace belong to kernels, tune to kernels and libraries; "
-                               "a library says "
-                               "its own workspace");
+                               "a library says its own workspace");
     return SP_OK;
 }
 

@@ -90,8 +90,7 @@ static sp_status key_abi(sp_meta_reader *r, char *value)
     if (abi != SP_META_ABI)
         return SP_META_FAIL(r,
                             "metadata grammar abi %lld, but this spikeport reads abi %d; get a version of "
-                            "the "
-                            "plugin (or of spikeport) that matches",
+                            "the plugin (or of spikeport) that matches",
                             (long long)abi, SP_META_ABI);
     r->abi_seen = true;
     return SP_OK;

@@ -367,8 +367,7 @@ sp_status sp_package_program(sp_package *p, sp_device *dev, const sp_variant *v,
     if (!g)
         return SP_FAIL(err, SP_E_BUILD,
                        "%s/manifest.json is stale: source or options of %s for %s have changed since (hash "
-                       "%s "
-                       "is not in it)" STALE,
+                       "%s is not in it)" STALE,
                        p->folder, v->id, call->op->id, key, sp_target_name(p->target), p->folder);
     if (g->n_kernels != v->n_passes)
         return SP_FAIL(err, SP_E_BUILD, "%s/manifest.json: program %s of %s has %d kernels, %d are needed",

@@ -183,16 +183,14 @@ static sp_status check_device(const sp_package *p, const json_t *root, const sp_
     if (part)
         return SP_FAIL(err, SP_E_DEVICE,
                        "%s/manifest.json is for a device with \"%s\" in its name or platform; this is \"%s\" "
-                       "of "
-                       "\"%s\" (choose another with --device)",
+                       "of \"%s\" (choose another with --device)",
                        p->folder, part, dev->info.name, dev->info.platform);
     if (!name || !platform || !driver)
         return malformed(p, "\"device\"", err);
     if (strcmp(name, dev->info.name) != 0 || strcmp(platform, dev->info.platform) != 0)
         return SP_FAIL(err, SP_E_DEVICE,
                        "%s/manifest.json is for the device \"%s\" of \"%s\"; this is \"%s\" of \"%s\" "
-                       "(choose "
-                       "another with --device, or compile again)",
+                       "(choose another with --device, or compile again)",
                        p->folder, name, platform, dev->info.name, dev->info.platform);
     if (strcmp(driver, dev->info.driver) != 0)
         return SP_FAIL(err, SP_E_DEVICE,
@@ -208,8 +206,7 @@ static sp_status read_head(sp_package *p, const json_t *root, sp_error *err)
     if (format != SP_PACKAGE_FORMAT)
         return SP_FAIL(err, SP_E_BUILD,
                        "%s/manifest.json has format %lld, this spikeport reads format %d; compile the "
-                       "programs "
-                       "again",
+                       "programs again",
                        p->folder, (long long)format, SP_PACKAGE_FORMAT);
     for (int t = SP_TARGET_OFFLINE; t <= SP_TARGET_AMD_FPGA; t++)
         if (target && strcmp(target, sp_target_name((sp_target)t)) == 0) {

@@ -2,28 +2,13 @@
 #ifndef SP_TRAIN_CURVES_H
 #define SP_TRAIN_CURVES_H
 
-#include <stdbool.h>
-#include <stddef.h>
 #include "spikeport/status.h"
 
-enum { SPI_CURVE_LAYERS = 6 };
+/* One point: "loss", "accuracy", "test_loss", "test_accuracy" or "layer NAME" (spikes a neuron and step). x
+ * counts epochs; accuracies are in %. */
+typedef void (*sp_curve_point)(void *ctx, const char *what, double x, double y);
 
-typedef struct spi_points {
-    double *x, *y;
-    size_t n;
-} spi_points;
-
-/* x counts epochs; accuracies in %. */
-typedef struct spi_curves {
-    spi_points loss, accuracy, test_loss, test_accuracy, rate[SPI_CURVE_LAYERS];
-    char *layer[SPI_CURVE_LAYERS];
-    int n_layers;
-    double batches; /* of an epoch, from the epoch lines */
-    bool failed;
-} spi_curves;
-
-/* Reads FOLDER/metrics.jsonl; c is all zeros before. Release with spi_curves_free, after an error too. */
-sp_status spi_curves_read(spi_curves *c, const char *folder, sp_error *err);
-void spi_curves_free(spi_curves *c);
+/* Gives every point of FOLDER/metrics.jsonl to `point`, in the file's order. */
+sp_status sp_curves_read(const char *folder, sp_curve_point point, void *ctx, sp_error *err);
 
 #endif

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/stats.h"
 
 enum { COUNTERS = 64 }; /* of the spikes of a neuron layer */
 
@@ -167,16 +168,11 @@ static sp_status run_plan(sp_fidelity *f, sp_plan *p, const sp_exec_batch *batch
 
 static sp_fidelity_score score(const float *a, const float *b, int64_t n)
 {
-    double ab = 0, aa = 0, bb = 0;
-    for (int64_t i = 0; i < n; i++) {
-        ab += (double)a[i] * (double)b[i];
-        aa += (double)a[i] * (double)a[i];
-        bb += (double)b[i] * (double)b[i];
-    }
-    sp_fidelity_score s = {.cosine = NAN, .norm_ratio = bb > 0 ? sqrt(aa / bb) : (double)NAN};
-    if (aa > 0 && bb > 0)
-        s.cosine = ab / (sqrt(aa) * sqrt(bb));
-    else if (aa > 0 || bb > 0)
+    sp_products p = sp_products_of(a, b, (size_t)n);
+    sp_fidelity_score s = {.cosine = NAN, .norm_ratio = p.bb > 0 ? sqrt(p.aa / p.bb) : (double)NAN};
+    if (p.aa > 0 && p.bb > 0)
+        s.cosine = p.ab / (sqrt(p.aa) * sqrt(p.bb));
+    else if (p.aa > 0 || p.bb > 0)
         s.cosine = 0;
     return s;
 }

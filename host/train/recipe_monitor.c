@@ -42,16 +42,14 @@ static sp_status add_method(sp_recipe *r, const sp_yaml *item, sp_error *err)
     if (item->kind != SP_YAML_STRING || !sp_compared_parse(item->text, c))
         return sp_yaml_fail(item, err,
                             "a method to compare is sltt, sltt-k:K with a number of steps K, sltt-k for the "
-                            "steps that "
-                            "this run draws, ottt, or bptt");
+                            "steps that this run draws, ottt, or bptt");
     if (c->method == SP_METHOD_SLTT_K && c->k > r->time_steps)
         return sp_yaml_fail(item, err, "%s wants %lld steps, but there are only %lld time steps", item->text,
                             (long long)c->k, (long long)r->time_steps);
     if (c->method == SP_METHOD_SLTT_K && c->k == 0 && r->method != SP_METHOD_SLTT_K)
         return sp_yaml_fail(item, err,
                             "\"sltt-k\" stands for the steps that this run draws, but its method is %s; "
-                            "write "
-                            "sltt-k:K",
+                            "write sltt-k:K",
                             sp_method_name(r->method));
     r->monitor.n_methods++;
     return SP_OK;
@@ -82,8 +80,7 @@ sp_status spi_recipe_read_fidelity(void *base, const sp_yaml *m, sp_error *err)
     if (m->kind != SP_YAML_MAP)
         return sp_yaml_fail(m, err,
                             "\"fidelity\" is a number of mini-batches, or a map such as {every: 100, "
-                            "methods: [sltt, "
-                            "\"sltt-k:2\"]}");
+                            "methods: [sltt, \"sltt-k:2\"]}");
     r->monitor.every = 100;
     SP_TRY(sp_yaml_check_keys(m, known, COUNT(known), "fidelity", err));
     SP_TRY(sp_yaml_read_int(m, "every", 0, 1000000000, &r->monitor.every, err));

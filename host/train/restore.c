@@ -20,8 +20,7 @@ static sp_status restore_mass(const sp_checkpoint *c, sp_session *s, sp_error *e
         if (!at || end == at || !(x >= 0 && x <= 1))
             return SP_FAIL(err, SP_E_DATA,
                            "%s: \"step_mass\" in its metadata, which backprop_steps: adaptive continues "
-                           "from, is "
-                           "missing or not one number for each of %" PRId64 " time steps",
+                           "from, is missing or not one number for each of %" PRId64 " time steps",
                            c->file.path, s->recipe.time_steps);
         s->step_mass[i] = x;
         at = end;

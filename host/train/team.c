@@ -22,8 +22,7 @@ static sp_status check_member(const sp_session *s, const sp_session *first, size
     if (n > 1 && r->online_update)
         return SP_FAIL(err, SP_E_CONFIG,
                        "%s: schedule.online_update steps at every time step, inside of a device; several "
-                       "devices "
-                       "meet once a mini-batch. Turn it off, or use one device",
+                       "devices meet once a mini-batch. Turn it off, or use one device",
                        r->doc.file);
     if (s->graph->param_elems != first->graph->param_elems)
         return SP_FAIL(err, SP_E_FAILED, "the members of a team have different networks");

@@ -15,7 +15,7 @@ expect_code 1
 run train "$recipe" --set epochs=1 --out "$work/quiet" -q
 expect_code 0
 expect_silent err
-for command in "eval $work/quiet" "plan $recipe" "tune $recipe --budget 1" "draw $work/quiet --out $work/pictures" \
+for command in "eval $work/quiet" "plan $recipe" "tune $recipe --budget 1" "visualise $work/quiet --out $work/pictures" \
     "bench $recipe --iterations 1" "train $recipe --set epochs=1 --out $work/profile --profile --trace $work/trace"; do
     run $command -q
     expect_code 0
@@ -23,7 +23,7 @@ for command in "eval $work/quiet" "plan $recipe" "tune $recipe --budget 1" "draw
 done
 
 # Help fits the terminal.
-for command in "" devices train tune plan eval bench draw diff data plugins compile reproduce fidelity verify network curves; do
+for command in "" devices train tune plan eval bench draw visualise diff data plugins compile reproduce fidelity verify network curves; do
     run $command --help
     expect_code 0
     awk 'length > 80 { exit 1 }' "$work/out" || fail "a line of help is longer than 80 columns"

@@ -54,14 +54,14 @@ run bench suite --small --level 1 --only residual.forward --chosen -n 3 -d auto 
 expect_code 0
 cmp "$work/before" "$work/a/records.jsonl" || fail "something was run twice"
 # Every training step of the suite is of a network that there is; a recipe that is not there is a row, not the end.
-run bench suite --only nothing-like-it --recipe "$work/missing.yaml" -n 3 -d auto --resume -o "$work/a"
+run bench suite --only missing.yaml --recipe "$work/missing.yaml" -n 3 -d auto --resume -o "$work/a"
 expect_code 0
 [ "$(grep -c '"status":"failed"' "$work/a/records.jsonl")" -eq 1 ] || fail "not one failed record"
 grep '"status":"failed"' "$work/a/records.jsonl" | grep -q "training step missing.yaml" || fail "the recipe is not named"
 
 run bench suite -d nothing-like-it -o "$work/c"
 expect_code 4
-expect_err "no device fits --devices nothing-like-it"
+expect_err 'no device fits "nothing-like-it"'
 echo '{"schema":1' >"$work/b/records.jsonl"
 run bench suite --report -o "$work/b"
 expect_code 7

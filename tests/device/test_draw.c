@@ -1,4 +1,5 @@
-/* spikeport draw: the numbers behind the pictures fit together and with eval, and the pictures are there. */
+/* spikeport visualise: the numbers behind the pictures fit together and with eval, and the pictures are
+ * there; the command's former name works. */
 #include "program.h"
 
 TestSuite(draw, .init = program_setup, .fini = program_teardown);
@@ -8,7 +9,7 @@ static void train(const char *schedule)
     char text[2048];
     snprintf(text, sizeof text, "%s%s%s", TINY, schedule, TINY_NETWORK);
     write_text("r.yaml", text);
-    EXPECT_CODE(0, run("train r.yaml --out run"));
+    EXPECT_CODE(0, run("train r.yaml --overwrite --out run"));
 }
 
 static json_t *answer(void)
@@ -85,14 +86,14 @@ Test(draw, numbers_agree_with_eval)
         json_t *score = answer();
         double accuracy = number_of(score, "accuracy");
         cr_assert(accuracy > 0.3, "the network has learnt nothing: %g", accuracy);
-        EXPECT_CODE(0, run("draw run --json"));
+        EXPECT_CODE(0, run("visualise run --json"));
         json_t *drawn = answer();
         cr_assert_eq(number_of(drawn, "watched_samples"), 24); // eval_batch
         expect_confusion(drawn, accuracy);
         expect_layers(drawn, i ? 5 : 3);
         expect_pictures("run/pictures", 31);
         json_decref(drawn);
-        EXPECT_CODE(0, run("draw run raster --sample 31 --json -o p%d", i));
+        EXPECT_CODE(0, run("visualise run raster --sample 31 --json -o p%d", i));
         drawn = answer();
         cr_assert_eq(number_of(drawn, "watched_samples"), 16); // the second mini-batch, padding left out
         expect_layers(drawn, i ? 5 : 3);
@@ -108,12 +109,12 @@ Test(draw, wrong_use_is_told)
     train("schedule: {method: sltt, time_steps: 2}\n");
     EXPECT_CODE(2, run("draw run rasters"));
     EXPECT_SAID("\"rasters\" is no picture; there are: raster, membrane, rates, filters, confusion");
-    EXPECT_CODE(3, run("draw run raster --sample 41"));
+    EXPECT_CODE(3, run("visualise run raster --sample 41"));
     EXPECT_SAID("--sample 41: the test split has 40 samples");
-    EXPECT_CODE(1, run("draw nowhere"));
+    EXPECT_CODE(1, run("visualise nowhere"));
     EXPECT_SAID("nowhere: cannot be opened");
     cr_assert(!exists("pictures"));
     write_text("file", "");
-    EXPECT_CODE(1, run("draw run filters -o file/below"));
+    EXPECT_CODE(1, run("visualise run filters -o file/below"));
     EXPECT_SAID("file/below");
 }

@@ -127,7 +127,7 @@ Test(fidelity, wrong_use_is_told)
         const char *said;
     } cases[] = {
         {"--time-steps 2,x", 2, "--time-steps 2,x: one to"},
-        {"--time-steps 2.5", 2, "2.5 is not a whole number"},
+        {"--time-steps 2.5", 2, "--time-steps 2.5: one to 5 whole numbers"},
         {"--tau 0.5", 2, "--tau 0.5"},
         {"--methods sltt,adjoint", 2, "--methods sltt,adjoint"},
         {"--methods sltt-k:9", 3, "sltt-k:9 wants 9 steps, but there are only 3"},

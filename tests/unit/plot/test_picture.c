@@ -116,7 +116,12 @@ Test(picture, chart_shows_its_series)
         }
         s[k] = (sp_series){k % 2 ? "name" : NULL, x, y[k], 100};
     }
-    cr_assert_eq(sp_chart_write(test_path(), panels, 2, 640, 420, &err), SP_OK, "%s", err.text);
+    cr_assert_eq(
+        sp_chart_write(
+            test_path(),
+            &(sp_chart){.panels = panels, .n = 2, .columns = 2, .panel_width = 640, .panel_height = 420},
+            &err),
+        SP_OK, "%s", err.text);
     p = read_back(test_path());
     cr_assert(p.width == 1280 && p.height == 420);
     for (int k = 0; k < 6; k++) {
@@ -149,8 +154,12 @@ Test(picture, chart_takes_gaps_points_and_nothing)
         picture p;
         if (k < 6)
             s[k].name = NULL;
-        cr_assert_eq(sp_chart_write(test_path(), &panel, 1, 640, 420, &err), SP_OK, "case %d: %s", k,
-                     err.text);
+        cr_assert_eq(
+            sp_chart_write(
+                test_path(),
+                &(sp_chart){.panels = &panel, .n = 1, .columns = 1, .panel_width = 640, .panel_height = 420},
+                &err),
+            SP_OK, "case %d: %s", k, err.text);
         p = read_back(test_path());
         ink = count_colour(&p, 0, 640, colours[0]);
         if (k < 2)
@@ -177,11 +186,21 @@ Test(picture, chart_survives_small_sizes_long_texts_and_failing_allocations)
     for (int i = 0; i < 6; i++)
         s[i] = (sp_series){text, x, y, 2};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
-        cr_assert_eq(sp_chart_write(test_path(), &p, 1, sizes[i][0], sizes[i][1], &err), SP_OK, "%s",
-                     err.text);
+        cr_assert_eq(sp_chart_write(test_path(),
+                                    &(sp_chart){.panels = &p,
+                                                .n = 1,
+                                                .columns = 1,
+                                                .panel_width = sizes[i][0],
+                                                .panel_height = sizes[i][1]},
+                                    &err),
+                     SP_OK, "%s", err.text);
     do {
         sp_mem_fail_at(++k);
-    } while (sp_chart_write(test_path(), &p, 1, 160, 120, &err) != SP_OK && k < 100);
+    } while (sp_chart_write(
+                 test_path(),
+                 &(sp_chart){.panels = &p, .n = 1, .columns = 1, .panel_width = 160, .panel_height = 120},
+                 &err) != SP_OK &&
+             k < 100);
     sp_mem_fail_at(0);
     cr_assert(k > 3 && k < 100);
     unlink(test_path());
@@ -197,8 +216,14 @@ Test(picture, chart_refuses_impossible_requests)
     } bad[] = {{0, 640, 420}, {1, 10, 420}, {1, 640, -5}, {1, 9000, 420}, {2, 640, 420}, {100, 640, 420}};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         sp_error err = {0};
-        cr_assert_eq(sp_chart_write(test_path(), p, bad[i].n, bad[i].width, bad[i].height, &err), SP_E_FAILED,
-                     "case %zu", i);
+        cr_assert_eq(sp_chart_write(test_path(),
+                                    &(sp_chart){.panels = p,
+                                                .n = bad[i].n,
+                                                .columns = bad[i].n,
+                                                .panel_width = bad[i].width,
+                                                .panel_height = bad[i].height},
+                                    &err),
+                     SP_E_FAILED, "case %zu", i);
         cr_assert_neq(err.text[0], '\0');
     }
     cr_assert_neq(access(test_path(), F_OK), 0);
@@ -225,7 +250,7 @@ Test(picture, bars_and_rows)
                           {"c", "x", "y", s, 2, 0, NAN}};
     const sp_chart chart = {panels, 3, 2, 480, 340, .bars = true};
     sp_error err = {0};
-    cr_assert_eq(sp_chart_write_rows(test_path(), &chart, &err), SP_OK, "%s", err.text);
+    cr_assert_eq(sp_chart_write(test_path(), &chart, &err), SP_OK, "%s", err.text);
     picture p = read_back(test_path());
     cr_assert(p.width == 960 && p.height == 680);
     for (int k = 0; k < 4; k++) {

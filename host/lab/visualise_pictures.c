@@ -1,4 +1,4 @@
-/* The pictures of `spikeport draw`: what was counted, as maps and histograms. */
+/* The pictures of `spikeport visualise`: what was counted, as maps and histograms. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
-#include "lab/draw.h"
+#include "lab/visualise.h"
 #include "plot/picture.h"
 
 enum {
@@ -14,18 +14,18 @@ enum {
     RATE_BARS = 20,
     POTENTIAL_BARS = 64,
     MAX_PANELS = 64,
-    MOST_FILTERS = 64,
+    MAX_FILTERS = 64,
     TEXT_CLASSES = 20
 };
 
 /* "layer 2.branch.1" */
-static const char *layer_name(const sp_drawing *d, const sp_draw_layer *l, char *out, size_t size)
+static const char *layer_name(const sp_visual *d, const sp_visual_layer *l, char *out, size_t size)
 {
     snprintf(out, size, "layer %.80s", d->s->graph->nodes[l->node].name);
     return out;
 }
 
-double sp_draw_rate(const sp_drawing *d, const sp_draw_layer *l)
+double sp_visual_rate(const sp_visual *d, const sp_visual_layer *l)
 {
     double sum = 0;
     for (int64_t i = 0; i < l->neurons; i++)
@@ -33,7 +33,7 @@ double sp_draw_rate(const sp_drawing *d, const sp_draw_layer *l)
     return sum / ((double)l->neurons * (double)d->samples * (double)d->s->recipe.time_steps);
 }
 
-double sp_draw_silent(const sp_draw_layer *l)
+double sp_visual_silent(const sp_visual_layer *l)
 {
     int64_t n = 0;
     for (int64_t i = 0; i < l->neurons; i++)
@@ -41,10 +41,10 @@ double sp_draw_silent(const sp_draw_layer *l)
     return (double)n / (double)l->neurons;
 }
 
-double sp_draw_above(const sp_draw_layer *l)
+double sp_visual_above(const sp_visual_layer *l)
 {
     uint64_t n = 0;
-    for (int i = SP_DRAW_BINS / 2 + SP_DRAW_PER_UNIT; i < SP_DRAW_BINS; i++)
+    for (int i = SP_VISUAL_BINS / 2 + SP_VISUAL_PER_UNIT; i < SP_VISUAL_BINS; i++)
         n += l->bins[i];
     return (double)n / (double)l->n_potentials;
 }
@@ -54,7 +54,7 @@ static sp_status no_memory(const char *name, sp_error *err)
     return SP_FAIL(err, SP_E_MEMORY, "out of memory for %s.png", name);
 }
 
-static sp_status need_layers(const sp_drawing *d, const char *name, sp_error *err)
+static sp_status need_layers(const sp_visual *d, const char *name, sp_error *err)
 {
     return d->n_layers ? SP_OK
                        : SP_FAIL(err, SP_E_CONFIG, "%s: the network has no neuron layer to draw", name);
@@ -67,7 +67,7 @@ static size_t columns_for(int n, int most)
     return (size_t)(columns < most ? columns : most);
 }
 
-static sp_status write_maps(const sp_drawing *d, const char *name, const sp_map *maps, size_t n,
+static sp_status write_maps(const sp_visual *d, const char *name, const sp_map *maps, size_t n,
                             size_t columns, sp_error *err)
 {
     char *path = sp_format("%s/%s.png", d->folder, name);
@@ -76,7 +76,7 @@ static sp_status write_maps(const sp_drawing *d, const char *name, const sp_map 
     return st;
 }
 
-sp_status sp_draw_raster(const sp_drawing *d, sp_error *err)
+sp_status sp_visual_raster(const sp_visual *d, sp_error *err)
 {
     int64_t T = d->s->recipe.time_steps;
     size_t n = (size_t)d->n_layers;
@@ -85,7 +85,7 @@ sp_status sp_draw_raster(const sp_drawing *d, sp_error *err)
     sp_status st = maps && texts ? need_layers(d, "raster", err) : no_memory("raster", err);
     int width = T < 10 ? 28 : T < 100 ? (int)(280 / T) : 3;
     for (size_t i = 0; st == SP_OK && i < n; i++) {
-        const sp_draw_layer *l = &d->layers[i];
+        const sp_visual_layer *l = &d->layers[i];
         layer_name(d, l, texts[i][0], TITLE);
         snprintf(texts[i][1], TITLE, l->shown < l->neurons ? "%d of %" PRId64 " neurons" : "%d neurons",
                  l->shown, l->neurons);
@@ -116,9 +116,9 @@ typedef struct histogram {
     sp_series series[2];
 } histogram;
 
-static sp_status write_histograms(const sp_drawing *d, const char *name, const char *x_label,
+static sp_status write_histograms(const sp_visual *d, const char *name, const char *x_label,
                                   const char *y_label,
-                                  void (*fill)(const sp_drawing *d, const sp_draw_layer *l, histogram *h),
+                                  void (*fill)(const sp_visual *d, const sp_visual_layer *l, histogram *h),
                                   sp_error *err)
 {
     size_t n = (size_t)d->n_layers < MAX_PANELS ? (size_t)d->n_layers : MAX_PANELS;
@@ -133,7 +133,7 @@ static sp_status write_histograms(const sp_drawing *d, const char *name, const c
     }
     if (st == SP_OK) {
         const sp_chart chart = {panels, n, columns_for((int)n, 6), 480, 340, .bars = true};
-        st = sp_chart_write_rows(path, &chart, err);
+        st = sp_chart_write(path, &chart, err);
     }
     sp_free(path);
     sp_free(panels);
@@ -142,18 +142,18 @@ static sp_status write_histograms(const sp_drawing *d, const char *name, const c
 }
 
 /* First and last bin of interest: all but a thousandth at each end, and the threshold in any case. */
-static void potential_range(const sp_draw_layer *l, int *first, int *last)
+static void potential_range(const sp_visual_layer *l, int *first, int *last)
 {
     uint64_t cut = l->n_potentials / 1000, sum = 0;
-    int zero = SP_DRAW_BINS / 2, threshold = zero + SP_DRAW_PER_UNIT;
+    int zero = SP_VISUAL_BINS / 2, threshold = zero + SP_VISUAL_PER_UNIT;
     for (*first = 0; *first < zero && (sum += l->bins[*first]) <= cut;)
         ++*first;
     sum = 0;
-    for (*last = SP_DRAW_BINS - 1; *last > threshold && (sum += l->bins[*last]) <= cut;)
+    for (*last = SP_VISUAL_BINS - 1; *last > threshold && (sum += l->bins[*last]) <= cut;)
         --*last;
 }
 
-static void fill_potentials(const sp_drawing *d, const sp_draw_layer *l, histogram *h)
+static void fill_potentials(const sp_visual *d, const sp_visual_layer *l, histogram *h)
 {
     int first, last, n = 0;
     potential_range(l, &first, &last);
@@ -163,9 +163,9 @@ static void fill_potentials(const sp_drawing *d, const sp_draw_layer *l, histogr
     double most = 0;
     for (int at = first; at <= last && n < POTENTIAL_BARS + 2; at += width, n++) {
         uint64_t sum = 0;
-        for (int i = at; i < at + width && i < SP_DRAW_BINS; i++)
+        for (int i = at; i < at + width && i < SP_VISUAL_BINS; i++)
             sum += l->bins[i];
-        h->x[n] = (at + 0.5 * width - SP_DRAW_BINS / 2) / SP_DRAW_PER_UNIT;
+        h->x[n] = (at + 0.5 * width - SP_VISUAL_BINS / 2) / SP_VISUAL_PER_UNIT;
         h->y[n] = 100.0 * (double)sum / (double)l->n_potentials;
         most = fmax(most, h->y[n]);
     }
@@ -173,17 +173,17 @@ static void fill_potentials(const sp_drawing *d, const sp_draw_layer *l, histogr
     h->mark_y[1] = most;
     char name[TITLE];
     snprintf(h->title, TITLE, "%.28s: %.1f %% fire", layer_name(d, l, name, sizeof name),
-             100 * sp_draw_above(l));
+             100 * sp_visual_above(l));
     h->series[0] = (sp_series){"potentials", h->x, h->y, (size_t)n};
     h->series[1] = (sp_series){"threshold", h->mark_x, h->mark_y, 2};
 }
 
-sp_status sp_draw_membrane(const sp_drawing *d, sp_error *err)
+sp_status sp_visual_membrane(const sp_visual *d, sp_error *err)
 {
     return write_histograms(d, "membrane", "potential u over threshold", "% of all u", fill_potentials, err);
 }
 
-static void fill_rates(const sp_drawing *d, const sp_draw_layer *l, histogram *h)
+static void fill_rates(const sp_visual *d, const sp_visual_layer *l, histogram *h)
 {
     double per = (double)d->samples * (double)d->s->recipe.time_steps;
     for (int i = 0; i < RATE_BARS; i++)
@@ -194,11 +194,11 @@ static void fill_rates(const sp_drawing *d, const sp_draw_layer *l, histogram *h
     }
     char name[TITLE];
     snprintf(h->title, TITLE, "%.20s: mean %.2f, silent %.0f %%", layer_name(d, l, name, sizeof name),
-             sp_draw_rate(d, l), 100 * sp_draw_silent(l));
+             sp_visual_rate(d, l), 100 * sp_visual_silent(l));
     h->series[0] = (sp_series){NULL, h->x, h->y, RATE_BARS};
 }
 
-sp_status sp_draw_rates(const sp_drawing *d, sp_error *err)
+sp_status sp_visual_rates(const sp_visual *d, sp_error *err)
 {
     return write_histograms(d, "rates", "spikes a neuron and step", "% of neurons", fill_rates, err);
 }
@@ -214,7 +214,7 @@ typedef struct filters {
 static filters lay_out(const sp_graph *g, const sp_param *p)
 {
     filters f = {.p = p,
-                 .n = (int)(p->o < MOST_FILTERS ? p->o : MOST_FILTERS),
+                 .n = (int)(p->o < MAX_FILTERS ? p->o : MAX_FILTERS),
                  .channels = (int)p->c,
                  .h = (int)p->kh,
                  .w = (int)p->kw};
@@ -258,7 +258,7 @@ static double place_filters(const filters *f, const float *weights, float *value
     return most;
 }
 
-sp_status sp_draw_filters(const sp_drawing *d, sp_error *err)
+sp_status sp_visual_filters(const sp_visual *d, sp_error *err)
 {
     const sp_graph *g = d->s->graph;
     const sp_param *p = NULL;
@@ -304,7 +304,7 @@ typedef struct matrix {
     char (*room)[24], (*numbers)[24];
 } matrix;
 
-static bool fill_matrix(const sp_drawing *d, size_t n, matrix *m)
+static bool fill_matrix(const sp_visual *d, size_t n, matrix *m)
 {
     const char *set = d->s->data.name;
     m->share = sp_alloc_array(n * n, sizeof *m->share);
@@ -330,7 +330,7 @@ static bool fill_matrix(const sp_drawing *d, size_t n, matrix *m)
     return true;
 }
 
-sp_status sp_draw_confusion(const sp_drawing *d, sp_error *err)
+sp_status sp_visual_confusion(const sp_visual *d, sp_error *err)
 {
     size_t n = (size_t)d->s->graph->classes;
     matrix m = {.share = NULL};

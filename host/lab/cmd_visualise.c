@@ -1,4 +1,4 @@
-/* spikeport draw: pictures of what a trained network does with test data. */
+/* spikeport visualise: pictures of what a trained network does with test data. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/mem.h"
-#include "lab/draw.h"
+#include "lab/visualise.h"
 #include "cli/session_options.h"
 #include "data/loader.h"
 #include "train/train.h"
@@ -14,37 +14,37 @@
 typedef struct picture {
     const char *name;
     bool watched; /* needs neurons of a mini-batch; else the whole test set, or nothing */
-    sp_status (*draw)(const sp_drawing *d, sp_error *err);
+    sp_status (*draw)(const sp_visual *d, sp_error *err);
 } picture;
 
 static const picture pictures[] = {
-    {"raster", true, sp_draw_raster},        {"membrane", true, sp_draw_membrane},
-    {"rates", true, sp_draw_rates},          {"filters", false, sp_draw_filters},
-    {"confusion", false, sp_draw_confusion},
+    {"raster", true, sp_visual_raster},        {"membrane", true, sp_visual_membrane},
+    {"rates", true, sp_visual_rates},          {"filters", false, sp_visual_filters},
+    {"confusion", false, sp_visual_confusion},
 };
 enum { N_PICTURES = sizeof pictures / sizeof *pictures };
 
-typedef struct draw_options {
+typedef struct visualise_options {
     sp_cli_session session;
     const char *out;
     int64_t sample;
     bool json, wanted[N_PICTURES];
-} draw_options;
+} visualise_options;
 
 static void see(void *ctx, const sp_exec_seen *seen)
 {
-    sp_drawing *d = ctx;
-    sp_draw_layer *l = d->layers;
+    sp_visual *d = ctx;
+    sp_visual_layer *l = d->layers;
     while (l->node != seen->node)
         l++;
     int64_t words = (seen->cols + 31) / 32, pixels = l->neurons / seen->cols, T = d->s->recipe.time_steps;
-    double per_unit = SP_DRAW_PER_UNIT / (seen->v_th > 0 ? seen->v_th : 1);
+    double per_unit = SP_VISUAL_PER_UNIT / (seen->v_th > 0 ? seen->v_th : 1);
     for (int64_t row = 0; row < d->samples * pixels; row++)
         for (int64_t c = 0; c < seen->cols; c++) {
             uint32_t fires = seen->spikes[row * words + c / 32] >> (c % 32) & 1;
-            double bin = floor((double)seen->u[row * seen->cols + c] * per_unit) + SP_DRAW_BINS / 2;
+            double bin = floor((double)seen->u[row * seen->cols + c] * per_unit) + SP_VISUAL_BINS / 2;
             l->spikes[row % pixels * seen->cols + c] += fires;
-            l->bins[bin >= SP_DRAW_BINS ? SP_DRAW_BINS - 1 : bin >= 0 ? (int)bin : 0]++;
+            l->bins[bin >= SP_VISUAL_BINS ? SP_VISUAL_BINS - 1 : bin >= 0 ? (int)bin : 0]++;
             l->n_potentials++;
         }
     for (int i = 0; i < l->shown; i++) {
@@ -54,7 +54,7 @@ static void see(void *ctx, const sp_exec_seen *seen)
     }
 }
 
-static sp_status make_layers(sp_drawing *d, sp_error *err)
+static sp_status make_layers(sp_visual *d, sp_error *err)
 {
     const sp_graph *g = d->s->graph;
     d->layers = sp_alloc_array((size_t)g->n_nodes + 1, sizeof *d->layers);
@@ -62,10 +62,10 @@ static sp_status make_layers(sp_drawing *d, sp_error *err)
     for (int i = 0; !failed && i < g->n_nodes; i++) {
         if (g->nodes[i].type != SP_NODE_NEURON)
             continue;
-        sp_draw_layer *l = &d->layers[d->n_layers++];
+        sp_visual_layer *l = &d->layers[d->n_layers++];
         l->node = i;
         l->neurons = sp_act_elems(&g->acts[g->nodes[i].out]);
-        l->shown = l->neurons < SP_DRAW_ROWS ? (int)l->neurons : SP_DRAW_ROWS;
+        l->shown = l->neurons < SP_VISUAL_ROWS ? (int)l->neurons : SP_VISUAL_ROWS;
         l->spikes = sp_alloc_array((size_t)l->neurons, sizeof *l->spikes);
         l->raster = sp_alloc_array((size_t)l->shown * (size_t)d->s->recipe.time_steps, sizeof *l->raster);
         failed = !l->spikes || !l->raster;
@@ -74,7 +74,7 @@ static sp_status make_layers(sp_drawing *d, sp_error *err)
 }
 
 /* The mini-batch of the test set with the sample whose raster is wanted. */
-static sp_status watch(sp_drawing *d, const sp_dataset *test, int64_t sample, sp_error *err)
+static sp_status watch(sp_visual *d, const sp_dataset *test, int64_t sample, sp_error *err)
 {
     const sp_recipe *r = &d->s->recipe;
     sp_loader_options lo = {.batch = (size_t)r->eval_batch,
@@ -103,7 +103,7 @@ static sp_status watch(sp_drawing *d, const sp_dataset *test, int64_t sample, sp
     return st;
 }
 
-static sp_status score(sp_drawing *d, sp_session *s, const sp_dataset *test, sp_error *err)
+static sp_status score(sp_visual *d, sp_session *s, const sp_dataset *test, sp_error *err)
 {
     size_t n = (size_t)s->graph->classes;
     d->confusion = sp_alloc_array(n * n, sizeof *d->confusion);
@@ -113,18 +113,18 @@ static sp_status score(sp_drawing *d, sp_session *s, const sp_dataset *test, sp_
     return sp_session_evaluate(s, test, NULL, &d->scores, err);
 }
 
-static json_t *layer_json(const sp_drawing *d, const sp_draw_layer *l)
+static json_t *layer_json(const sp_visual *d, const sp_visual_layer *l)
 {
     json_t *bins = json_array();
-    for (int i = 0; i < SP_DRAW_BINS; i++)
+    for (int i = 0; i < SP_VISUAL_BINS; i++)
         json_array_append_new(bins, json_integer((json_int_t)l->bins[i]));
     return json_pack("{s:s, s:I, s:f, s:f, s:f, s:o}", "name", d->s->graph->nodes[l->node].name, "neurons",
-                     (json_int_t)l->neurons, "rate", sp_draw_rate(d, l), "silent", sp_draw_silent(l),
-                     "above_threshold", sp_draw_above(l), "potentials", bins);
+                     (json_int_t)l->neurons, "rate", sp_visual_rate(d, l), "silent", sp_visual_silent(l),
+                     "above_threshold", sp_visual_above(l), "potentials", bins);
 }
 
 /* The numbers behind the pictures. */
-static sp_status print_json(const sp_drawing *d)
+static sp_status print_json(const sp_visual *d)
 {
     json_t *layers = json_array(), *confusion = json_array();
     size_t n = d->confusion ? (size_t)d->s->graph->classes : 0;
@@ -145,14 +145,14 @@ static sp_status print_json(const sp_drawing *d)
     return sp_cli_json_line(out);
 }
 
-static sp_status draw_all(sp_session *s, const sp_dataset *test, const draw_options *o, const char *folder,
-                          sp_error *err)
+static sp_status draw_all(sp_session *s, const sp_dataset *test, const visualise_options *o,
+                          const char *folder, sp_error *err)
 {
-    sp_drawing d = {.s = s, .folder = folder};
+    sp_visual d = {.s = s, .folder = folder};
     bool watched = false, confusion = false;
     for (int i = 0; i < N_PICTURES; i++) {
         watched = watched || (o->wanted[i] && pictures[i].watched);
-        confusion = confusion || (o->wanted[i] && pictures[i].draw == sp_draw_confusion);
+        confusion = confusion || (o->wanted[i] && pictures[i].draw == sp_visual_confusion);
     }
     sp_status st = sp_folder_make(folder, 0777, err);
     if (st == SP_OK && watched)
@@ -187,7 +187,7 @@ static char *folder_of(const char *checkpoint, const char *out)
                    : sp_strdup("pictures");
 }
 
-static sp_status draw(const char *path, const draw_options *o, sp_error *err)
+static sp_status draw(const char *path, const visualise_options *o, sp_error *err)
 {
     sp_cli_trained t;
     sp_status st = sp_cli_trained_open(path, &o->session, &t, err);
@@ -200,7 +200,7 @@ static sp_status draw(const char *path, const draw_options *o, sp_error *err)
 }
 
 /* Which pictures: those named, or all. */
-static const char *choose(draw_options *o, const sp_arg_list *rest)
+static const char *choose(visualise_options *o, const sp_arg_list *rest)
 {
     for (int k = 0; k < N_PICTURES; k++)
         o->wanted[k] = rest->n == 1;
@@ -217,36 +217,30 @@ static const char *choose(draw_options *o, const sp_arg_list *rest)
     return NULL;
 }
 
-int sp_cmd_draw(int argc, char **argv)
+int sp_cmd_visualise(int argc, char **argv)
 {
-    draw_options o = {.sample = 1};
+    visualise_options o = {.sample = 1};
     sp_arg_list rest = {.n = 0};
     const sp_arg args[] = {
-        {"out", 'o', SP_ARG_TEXT, &o.out, "DIR",
-         "folder of the pictures (default: pictures, beside the checkpoint)", 0, 0},
-        {"sample", 0, SP_ARG_INTEGER, &o.sample, "N",
-         "test sample of the raster, counted from 1 (default 1); its mini-batch is what is counted", 1,
-         1000000000},
-        {"json", 0, SP_ARG_FLAG, &o.json, NULL,
-         "the numbers behind the pictures, as one JSON object on stdout", 0, 0},
+        SP_TEXT("out", 'o', &o.out, "DIR",
+                "folder of the pictures (default: pictures, beside the checkpoint)"),
+        SP_INTEGER("sample", 0, &o.sample, "N",
+                   "test sample of the raster, counted from 1 (default 1); its mini-batch is what is counted",
+                   1, 1000000000),
+        SP_FLAG("json", 0, &o.json, "the numbers behind the pictures, as one JSON object on stdout"),
         SP_CLI_SET_ARG(o.session),
         SP_CLI_DEVICE_ARGS(o.session),
         SP_CLI_PROGRAMS_ARG(o.session),
     };
-    const sp_args a = {.command = "draw",
+    const sp_args a = {.command = "visualise",
                        .synopsis = "CHECKPOINT|DIR [raster|membrane|rates|filters|confusion]... [options]",
                        .about = "Draws what a trained network does with test data: spikes of a sample by "
-                                "layer and time step, histograms "
-                                "of membrane potential and of firing rates, the filters of the first layer, "
-                                "the confusion matrix.",
-                       .args = args,
-                       .n_args = sizeof args / sizeof *args,
-                       .min_rest = 1,
-                       .max_rest = 1 + N_PICTURES,
+                                "layer and time step, histograms of membrane potential and of firing rates, "
+                                "the filters of the first layer, the confusion matrix.",
+                       SP_ARGS(args, 1, 1 + N_PICTURES),
                        .notes = "Raster, membrane and rates come from one mini-batch of evaluation "
-                                "(eval_batch); the confusion matrix from "
-                                "the whole test split. Curves of training: curves.png of a run, and "
-                                "spikeport curves."};
+                                "(eval_batch); the confusion matrix from the whole test split. Curves of "
+                                "training: curves.png of a run, and spikeport curves."};
     int code;
     sp_error err = {0};
     if (!sp_args_parse(&a, argc, argv, &rest, &code))
@@ -256,5 +250,5 @@ int sp_cmd_draw(int argc, char **argv)
         return sp_args_wrong(&a,
                              "\"%s\" is no picture; there are: raster, membrane, rates, filters, confusion",
                              unknown);
-    return draw(rest.items[0], &o, &err) == SP_OK ? 0 : sp_cli_fail("draw", &err);
+    return draw(rest.items[0], &o, &err) == SP_OK ? 0 : sp_cli_fail("visualise", &err);
 }
