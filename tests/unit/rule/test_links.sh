@@ -3,6 +3,9 @@
 here=$(dirname "$0")
 root=$1
 sh "$here/links.sh" "$root" 200 || exit 1
+for word in $(grep -o '`[a-z]*_[a-z_]*`' "$root/docs/FOLLOW_A_BATCH.md" | tr -d '`'); do
+    grep -rqw "$word" "$root/host" || { echo "FAILED: docs/FOLLOW_A_BATCH.md names $word, which is gone"; exit 1; }
+done
 
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
