@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -70,7 +71,7 @@ json_t *sp_cli_json_text(const char *s)
 
 sp_status sp_cli_json_line(json_t *object)
 {
-    char *line = object ? json_dumps(object, JSON_COMPACT | JSON_PRESERVE_ORDER) : NULL;
+    char *line = sp_json_text(object, JSON_COMPACT | JSON_PRESERVE_ORDER);
     json_decref(object);
     if (!line) {
         fprintf(stderr, "spikeport: error: out of memory for JSON output\n");
@@ -78,6 +79,6 @@ sp_status sp_cli_json_line(json_t *object)
     }
     puts(line);
     fflush(stdout); // a reader of the pipe sees each event when it happens
-    free(line);     // Jansson's own malloc, not ours
+    sp_free(line);
     return SP_OK;
 }

@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/json.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -55,9 +56,12 @@ sp_status sp_cli_suite_put(sp_cli_suite *s, json_t *r, sp_error *err)
     bool invalid = false;
     sp_status st = r ? sp_record_check(r, "record", &invalid, err)
                      : SP_FAIL(err, SP_E_MEMORY, "out of memory for a record");
-    if (st == SP_OK && (json_dumpf(r, s->records, JSON_COMPACT) != 0 || fputc('\n', s->records) == EOF ||
-                        fflush(s->records) != 0))
+    char *text = st == SP_OK ? sp_json_text(r, JSON_COMPACT) : NULL;
+    if (st == SP_OK && !text)
+        st = SP_FAIL(err, SP_E_MEMORY, "out of memory for a record");
+    if (st == SP_OK && (fprintf(s->records, "%s\n", text) < 0 || fflush(s->records) != 0))
         st = SP_FAIL(err, SP_E_IO, "%s: %s", s->path, strerror(errno));
+    sp_free(text);
     s->written += st == SP_OK;
     s->invalid += invalid;
     json_decref(r);
@@ -201,14 +205,14 @@ static sp_status report(const char *records_path, const char *out, sp_error *err
     SP_TRY_GOTO(st);
     SP_TRY_GOTO(sp_records_load(&records_path, 1, &records, &invalid, err));
     SP_TRY_GOTO(sp_report_summary(records, &summary, err));
-    text = json_dumps(summary, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
+    text = sp_json_text(summary, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
     SP_TRY_GOTO(sp_file_replace_text(json, text, err));
     SP_TRY_GOTO(sp_report_csv(summary, csv, err));
     SP_TRY_GOTO(sp_report_html(summary, records, out, html, err));
     printf("%zu records, %zu without a time because their result was wrong or not compared\n%s\n%s\n%s\n%s\n",
            json_array_size(records), invalid, records_path, json, csv, html);
 done:
-    free(text);
+    sp_free(text);
     json_decref(summary);
     json_decref(records);
     sp_free(json);

@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/json.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -177,12 +178,12 @@ sp_status sp_reproduce_keep(const sp_reproduce *p, sp_reproduce_row *r, const ch
     json_object_set_new(result, "driver", sp_cli_json_text(dev->info.driver));
     json_object_set_new(result, "date", json_string(sp_date_of(time(NULL)).text));
     json_object_set_new(r->state, name, result);
-    char *file = sp_format("%s/rows/%s.json", p->out, r->key), *text = json_dumps(r->state, JSON_INDENT(1));
+    char *file = sp_format("%s/rows/%s.json", p->out, r->key), *text = sp_json_text(r->state, JSON_INDENT(1));
     sp_status st =
         file ? sp_folder_make_of(file, 0777, err) : SP_FAIL(err, SP_E_MEMORY, "out of memory for a row");
     if (st == SP_OK)
         st = sp_file_replace_text(file, text, err);
-    free(text);
+    sp_free(text);
     sp_free(file);
     return st;
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "registry/package_internal.h"
@@ -64,10 +65,10 @@ sp_status sp_package_save(const sp_package *p, const sp_device *dev, const sp_pa
     json_t *root = json_pack("{s:i, s:s, s:s, s:o, s:o, s:o, s:o}", "format", SP_PACKAGE_FORMAT, "spikeport",
                              o->version, "target", sp_target_name(p->target), "device",
                              device_json(p, dev, o), "plans", plans, "programs", programs, "calls", calls);
-    char *text = root ? json_dumps(root, JSON_INDENT(1) | JSON_PRESERVE_ORDER) : NULL;
+    char *text = sp_json_text(root, JSON_INDENT(1) | JSON_PRESERVE_ORDER);
     sp_status st = text ? sp_package_write_file(o->folder, "manifest.json", text, strlen(text), err)
                         : SP_FAIL(err, SP_E_MEMORY, "out of memory for manifest.json");
-    free(text);
+    sp_free(text);
     json_decref(root);
     return st;
 }

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/mem.h"
@@ -178,11 +179,11 @@ sp_status sp_metrics_event(sp_metrics *m, const sp_train_event *e, sp_error *err
             return SP_OK;
         }
     }
-    char *text = j ? json_dumps(j, JSON_COMPACT | JSON_REAL_PRECISION(17)) : NULL;
+    char *text = sp_json_text(j, JSON_COMPACT);
     json_decref(j);
     if (!text)
         return SP_FAIL(err, SP_E_FAILED, "%s: could not write an event as JSON", m->path);
     bool ok = fprintf(m->f, "%s\n", text) > 0 && fflush(m->f) == 0;
-    free(text);
+    sp_free(text);
     return ok ? SP_OK : io_error(m->path, err);
 }
