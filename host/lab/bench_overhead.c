@@ -86,7 +86,7 @@ static void remove_folder(const char *path)
 {
     DIR *d = opendir(path);
     for (struct dirent *e; d && (e = readdir(d)) != NULL;) {
-        char *file = e->d_name[0] == '.' ? NULL : sp_format("%s/%s", path, e->d_name);
+        char *file = sp_format("%s/%s", path, e->d_name); /* "." and ".." stay: they are folders */
         if (file)
             unlink(file);
         sp_free(file);
