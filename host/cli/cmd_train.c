@@ -101,6 +101,23 @@ static sp_status load_recipe(const char *path, const train_options *o, const sp_
                      : sp_recipe_load(path, o->session.sets.items, o->session.sets.n, r, err);
 }
 
+/* Named classes are compared before the network is, whose error would only count them. */
+static sp_status check_classes(const train_options *o, const sp_checkpoint *c, sp_error *err)
+{
+    sp_recipe r = {0};
+    sp_dataset *train = NULL;
+    if (!c->progress.classes || strcmp(c->progress.classes, "[]") == 0)
+        return SP_OK;
+    sp_status st = load_recipe(NULL, o, c, &r, err);
+    if (st == SP_OK)
+        st = sp_session_dataset(&r, true, &train, err);
+    if (st == SP_OK)
+        st = sp_checkpoint_check_classes(c, train, err);
+    sp_dataset_close(&train);
+    sp_recipe_free(&r);
+    return st;
+}
+
 /* A session on each device of --device A,B, or on each part of one device (--sub-devices N). */
 static sp_status open_members(const char *path, const train_options *o, const sp_checkpoint *c,
                               const char *const *names, size_t n, team *t, sp_error *err)
@@ -183,6 +200,8 @@ static int train(const char *recipe_path, train_options *o)
     }
     if (st == SP_OK) /* before kernels are built */
         st = sp_run_folder_open(o->out, o->resume ? c.file.path : NULL, o->overwrite, &o->lock, &err);
+    if (st == SP_OK && o->resume)
+        st = check_classes(o, &c, &err);
     if (st == SP_OK)
         st = open_team(recipe_path, o, &c, &t, &err);
     if (st == SP_OK) {

@@ -118,6 +118,8 @@ sp_status sp_cli_trained_open(const char *path, const sp_cli_session *o, sp_cli_
     SP_TRY(sp_checkpoint_open(path, &out->checkpoint, err));
     SP_TRY(sp_checkpoint_recipe(&out->checkpoint, o->sets.items, o->sets.n, &r, err));
     sp_status st = sp_session_dataset(&r, false, &out->test, err);
+    if (st == SP_OK)
+        st = sp_checkpoint_check_classes(&out->checkpoint, out->test, err);
     if (st != SP_OK) {
         sp_recipe_free(&r);
         return st;

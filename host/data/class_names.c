@@ -11,7 +11,12 @@ static const char *const gesture_classes[] = {"clapping",  "right wave", "left w
                                               "right ccw", "left cw",    "left ccw",  "arm roll",
                                               "drums",     "guitar",     "other"};
 
-const char *sp_dataset_class(const char *name, int k)
+const char *const *sp_dataset_class_names(const sp_dataset *ds)
+{
+    return (const char *const *)ds->class_names;
+}
+
+const char *sp_dataset_class(const sp_dataset *ds, int k)
 {
     static const struct {
         const char *set;
@@ -21,8 +26,10 @@ const char *sp_dataset_class(const char *name, int k)
                 {"cifar10", spi_cifar_classes, 10},
                 {"cifar10-dvs", spi_cifar_classes, 10},
                 {"dvs128-gesture", gesture_classes, 11}};
+    if (ds->class_names)
+        return k >= 0 && k < ds->info.classes ? ds->class_names[k] : NULL;
     for (size_t i = 0; i < sizeof sets / sizeof *sets; i++)
-        if (strcmp(name, sets[i].set) == 0 && k >= 0 && k < sets[i].n)
+        if (strcmp(ds->info.name, sets[i].set) == 0 && k >= 0 && k < sets[i].n)
             return sets[i].names[k];
     return NULL;
 }

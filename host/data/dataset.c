@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include "base/error.h"
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/suggest.h"
@@ -205,7 +206,7 @@ static char *below_data_folder(const char *path)
 
 static void add_class(const sp_dataset *ds, int k, int n, sp_text *list)
 {
-    const char *name = sp_dataset_class(ds->info.name, k);
+    const char *name = sp_dataset_class(ds, k);
     sp_text_add(list, n ? ", %d" : "%d", k);
     if (name)
         sp_text_add(list, " (%s)", name);
@@ -287,8 +288,35 @@ void sp_dataset_close(sp_dataset **ds)
 {
     if (!ds || !*ds)
         return;
+    for (int k = 0; (*ds)->class_names && k < (*ds)->info.classes; k++)
+        sp_free((*ds)->class_names[k]);
+    sp_free((*ds)->class_names);
     if ((*ds)->close)
         (*ds)->close(*ds);
     sp_free(*ds);
     *ds = NULL;
+}
+
+sp_status sp_dataset_fingerprint(const sp_dataset *ds, char **out, sp_error *err)
+{
+    enum { SAMPLES = 16 }; /* spread over the set */
+    const sp_dataset_info *i = &ds->info;
+    size_t items =
+        (size_t)(i->frames ? i->frames : 1) * (size_t)i->height * (size_t)i->width * (size_t)i->channels;
+    float *x = sp_alloc_array(items, sizeof *x);
+    uint64_t h = SP_HASH_START;
+    sp_status st = x ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory for a sample");
+    for (size_t k = 0; k < SAMPLES && st == SP_OK; k++) {
+        int32_t label = 0;
+        st = ds->get(ds, (sp_sample_request){.index = k * (i->count - 1) / (SAMPLES - 1)}, x, &label, err);
+        h = sp_hash(sp_hash(h, x, items * sizeof *x), &label, sizeof label);
+    }
+    for (int k = 0; ds->class_names && k < i->classes; k++)
+        h = sp_hash(h, ds->class_names[k], strlen(ds->class_names[k]) + 1);
+    sp_free(x);
+    if (st != SP_OK)
+        return st;
+    *out = sp_format("%zu samples of %dx%dx%dx%d in %d classes (%016llx)", i->count, i->frames, i->channels,
+                     i->height, i->width, i->classes, (unsigned long long)h);
+    return *out ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory for a fingerprint");
 }

@@ -35,6 +35,7 @@ struct sp_dataset {
     int32_t (*label)(const sp_dataset *ds, size_t index); /* the label alone, without a look at the sample */
     void (*close)(sp_dataset *ds);
     void *state;
+    char **class_names; /* [info.classes], owned; NULL: the set has no names of its own */
 };
 
 /* Random changes of training samples, in this order; 0: not done. host/data/augment.h has the details. */
@@ -81,7 +82,12 @@ bool sp_events_known(const char *name);
 /* The shape of a sample without a look at any file; count stays 0, and so do classes that only the files
  * know. False for sets that can be of any shape. */
 bool sp_dataset_shape(const sp_dataset_options *o, sp_dataset_info *out);
-/* A short name of class k of a well-known set; NULL where it has none but its number. */
-const char *sp_dataset_class(const char *name, int k);
+/* A short name of class k: the set's own, or that of a well-known set; NULL where it has none but its number.
+ */
+const char *sp_dataset_class(const sp_dataset *ds, int k);
+/* The names of the set's own classes, such as folders, [info.classes]; NULL where they have only numbers. */
+const char *const *sp_dataset_class_names(const sp_dataset *ds);
+/* Count, shape, classes and a hash of some samples as they are read. Release with sp_free. */
+sp_status sp_dataset_fingerprint(const sp_dataset *ds, char **out, sp_error *err);
 
 #endif

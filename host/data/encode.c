@@ -110,6 +110,8 @@ sp_status sp_encode_wrap(const sp_dataset_options *o, sp_dataset **ds, sp_error 
     outer->label = encode_label;
     outer->close = encode_close;
     outer->state = s;
+    outer->class_names = (*ds)->class_names;
+    (*ds)->class_names = NULL;
     *ds = outer;
     return SP_OK;
 }

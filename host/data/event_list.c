@@ -17,6 +17,9 @@ void sp_recordings_free(sp_recordings *list)
     for (size_t i = 0; i < list->n; i++)
         sp_free(list->items[i].path);
     sp_free(list->items);
+    for (int k = 0; list->class_names && k < list->classes; k++)
+        sp_free(list->class_names[k]);
+    sp_free(list->class_names);
     *list = (sp_recordings){0};
 }
 
@@ -184,6 +187,10 @@ done:
     for (size_t k = 0; classes && k < class_names.n; k++)
         sp_names_free(&classes[k].files);
     sp_free(classes);
+    if (st == SP_OK && !layout->class_names) {
+        out->class_names = class_names.items;
+        class_names = (sp_names){0};
+    }
     sp_names_free(&class_names);
     if (st != SP_OK)
         sp_recordings_free(out);

@@ -448,6 +448,8 @@ sp_status sp_events_open(const char *folder, int classes, const sp_dataset_optio
                                  .height = s->out.height,
                                  .width = s->shd ? 1 : s->out.width,
                                  .cached = s->cache != NULL};
+    ds->class_names = s->list.class_names;
+    s->list.class_names = NULL;
     ds->state = s;
     ds->get = event_get;
     ds->label = event_label;

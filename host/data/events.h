@@ -75,6 +75,7 @@ typedef struct sp_recordings {
     sp_recording *items;
     size_t n, cap;
     int classes;
+    char **class_names; /* [classes] of folders; NULL: the set's classes are known */
 } sp_recordings;
 void sp_recordings_free(sp_recordings *list);
 /* FOLDER/CLASS/<files that end in `ending`>, in the order of the numbers in their names. class_names NULL:

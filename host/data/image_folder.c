@@ -133,7 +133,7 @@ static int by_rank(const void *a, const void *b)
     return x->label < y->label ? -1 : x->label > y->label;
 }
 
-static sp_status scan(images_state *s, const char *folder, bool train, int *n_classes, sp_error *err)
+static sp_status scan(images_state *s, const char *folder, bool train, sp_dataset *ds, sp_error *err)
 {
     sp_names classes = {0};
     const char *name = find_split(folder, train), *names_from = find_split(folder, true) ? "train" : name;
@@ -151,7 +151,9 @@ static sp_status scan(images_state *s, const char *folder, bool train, int *n_cl
                             classes.n, MAX_CLASSES));
     SP_TRY_GOTO(add_split(s, split, &classes, err));
     qsort(s->entries, s->n, sizeof *s->entries, by_rank);
-    *n_classes = (int)classes.n;
+    ds->info.classes = (int)classes.n;
+    ds->class_names = classes.items;
+    classes = (sp_names){0};
 done:
     sp_names_free(&classes);
     sp_free(split);
@@ -292,18 +294,19 @@ sp_status sp_images_open(const char *folder, int classes, const sp_dataset_optio
 {
     images_state *s = sp_alloc(sizeof *s);
     sp_status st;
+    (void)classes; /* the folders say it */
     if (!s)
         return SP_FAIL(err, SP_E_MEMORY, "%s: out of memory", folder);
     pthread_mutex_init(&s->lock, NULL);
     st = read_sizes(s, o, err);
     if (st == SP_OK)
-        st = scan(s, folder, o->train, &classes, err);
+        st = scan(s, folder, o->train, ds, err);
     if (st != SP_OK) {
         state_free(s);
         return st;
     }
     ds->info = (sp_dataset_info){
-        .count = s->n, .classes = classes, .channels = 3, .height = s->size, .width = s->size};
+        .count = s->n, .classes = ds->info.classes, .channels = 3, .height = s->size, .width = s->size};
     ds->state = s;
     ds->get = images_get;
     ds->label = images_label;

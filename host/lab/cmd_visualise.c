@@ -148,7 +148,7 @@ static sp_status print_json(const sp_visual *d)
 static sp_status draw_all(sp_session *s, const sp_dataset *test, const visualise_options *o,
                           const char *folder, sp_error *err)
 {
-    sp_visual d = {.s = s, .folder = folder};
+    sp_visual d = {.s = s, .test = test, .folder = folder};
     bool watched = false, confusion = false;
     for (int i = 0; i < N_PICTURES; i++) {
         watched = watched || (o->wanted[i] && pictures[i].watched);

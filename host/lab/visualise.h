@@ -23,6 +23,7 @@ typedef struct sp_visual_layer {
 
 typedef struct sp_visual {
     const sp_session *s;
+    const sp_dataset *test;
     const char *folder;
     int64_t samples, sample, label; /* watched; whose raster; its class */
     sp_visual_layer *layers;

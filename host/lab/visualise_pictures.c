@@ -306,7 +306,6 @@ typedef struct matrix {
 
 static bool fill_matrix(const sp_visual *d, size_t n, matrix *m)
 {
-    const char *set = d->s->data.name;
     m->share = sp_alloc_array(n * n, sizeof *m->share);
     m->texts = sp_alloc_array(n * n, sizeof *m->texts);
     m->room = sp_alloc_array(n * n, sizeof *m->room);
@@ -325,7 +324,7 @@ static bool fill_matrix(const sp_visual *d, size_t n, matrix *m)
             m->texts[i * n + k] = count ? m->room[i * n + k] : NULL;
         }
         snprintf(m->numbers[i], sizeof *m->numbers, "%zu", i);
-        m->names[i] = sp_dataset_class(set, (int)i) ? sp_dataset_class(set, (int)i) : m->numbers[i];
+        m->names[i] = sp_dataset_class(d->test, (int)i) ? sp_dataset_class(d->test, (int)i) : m->numbers[i];
     }
     return true;
 }

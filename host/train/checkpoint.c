@@ -83,6 +83,10 @@ static void fill_metadata(metadata *m, sp_session *s, const sp_progress *p)
     put(m, "seen", sp_format("%" PRId64, p->seen));
     put(m, "best_accuracy", sp_format("%a", p->best_accuracy));
     put(m, "train_seconds", sp_format("%a", p->train_seconds));
+    if (p->classes)
+        put(m, "classes", sp_strdup(p->classes));
+    if (p->fingerprint)
+        put(m, "fingerprint", sp_strdup(p->fingerprint));
     if (p->open_line)
         put(m, "open_line", sp_strdup(p->open_line));
     if (s->step_mass)
@@ -211,6 +215,8 @@ static sp_status read_progress(const sp_tensor_file *f, sp_progress *p, sp_error
     SP_TRY(meta_double(f, "loss_sum", 1e300, &p->loss_sum, err));
     SP_TRY(meta_double(f, "best_accuracy", 1, &p->best_accuracy, err));
     p->open_line = sp_tensors_meta(f, "open_line");
+    p->classes = sp_tensors_meta(f, "classes");
+    p->fingerprint = sp_tensors_meta(f, "fingerprint");
     return meta_double(f, "train_seconds", 1e12, &p->train_seconds, err);
 }
 

@@ -14,8 +14,9 @@ typedef struct sp_progress {
     double loss_sum;      /* over the samples of this epoch so far */
     int64_t correct, seen;
     double best_accuracy;
-    double train_seconds;  /* spent in training, all runs of it together */
-    const char *open_line; /* sums of the metrics line that is not written yet; NULL: none */
+    double train_seconds;              /* spent in training, all runs of it together */
+    const char *classes, *fingerprint; /* of the training data; NULL: not known */
+    const char *open_line;             /* sums of the metrics line that is not written yet; NULL: none */
 } sp_progress;
 
 sp_status sp_checkpoint_save(const char *path, sp_session *s, const sp_progress *p, sp_error *err);
@@ -37,5 +38,12 @@ sp_status sp_weights_open(const char *path, sp_checkpoint *out, sp_error *err);
 sp_status sp_weights_load(const char *path, sp_session *s, sp_error *err);
 /* Copies the tensors into a session; optimizer state too when asked. Names and shapes must fit exactly. */
 sp_status sp_checkpoint_restore(const sp_checkpoint *c, sp_session *s, bool optimizer, sp_error *err);
+
+/* Error with both lists where the data name their classes in another way. */
+sp_status sp_checkpoint_check_classes(const sp_checkpoint *c, const sp_dataset *ds, sp_error *err);
+/* What a checkpoint keeps of the training data; release both with sp_free. Data other than those of `resume`
+ * (NULL: a new run) are a warning, other classes an error. */
+sp_status sp_data_describe(const sp_dataset *train, const sp_checkpoint *resume, char **classes,
+                           char **fingerprint, sp_error *err);
 
 #endif

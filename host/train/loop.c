@@ -22,9 +22,10 @@ typedef struct trainer {
     sp_metrics *metrics;
     sp_progress p;
     char *checkpoint, *best, *recipe;
-    float *loss;       /* [B] */
-    uint32_t *correct; /* [B] */
-    uint8_t *mask;     /* [T] */
+    char *classes, *fingerprint; /* of the training data */
+    float *loss;                 /* [B] */
+    uint32_t *correct;           /* [B] */
+    uint8_t *mask;               /* [T] */
     uint64_t *spikes;
     double *rates;
     sp_line line; /* the next metrics line */
@@ -352,6 +353,9 @@ static sp_status prepare(trainer *t, const sp_dataset *train, sp_error *err)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory for training");
     if (t->o->resume)
         SP_TRY(restore(t, err));
+    SP_TRY(sp_data_describe(train, t->o->resume, &t->classes, &t->fingerprint, err));
+    t->p.classes = t->classes;
+    t->p.fingerprint = t->fingerprint;
     if (r->init_from && !t->o->resume)
         SP_TRY(load_weights(t, r->init_from, err));
     sp_session *const *members = t->o->n_members ? t->o->members : &t->s;
@@ -372,8 +376,8 @@ static void fini(trainer *t)
     sp_metrics_close(&t->metrics);
     if (t->lock > 0)
         sp_run_folder_close(t->o->out, t->lock);
-    void *all[] = {t->checkpoint, t->best,   t->recipe,      t->loss, t->correct,
-                   t->mask,       t->spikes, t->line.spikes, t->rates};
+    void *all[] = {t->classes, t->fingerprint, t->checkpoint, t->best,        t->recipe, t->loss,
+                   t->correct, t->mask,        t->spikes,     t->line.spikes, t->rates};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         sp_free(all[i]);
 }

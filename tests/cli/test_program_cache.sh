@@ -54,7 +54,7 @@ for child in $children; do
     cp "$work/err$i" "$work/err"
     called="train, process $i of four"
     expect_code 0
-    grep -q "warning" "$work/err" && fail "a warning"
+    grep "warning" "$work/err" | grep -qv "no neuron of layer" && fail "a warning"
     same "four$i"
 done
 entries=$(ls "$work/cache/programs" | wc -l)

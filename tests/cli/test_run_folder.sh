@@ -101,6 +101,44 @@ for size in 33 32 128 1000; do
     cmp rates33 "rates$size" || fail "the firing rate depends on eval_batch"
 done
 
+# ---- the data are those of the checkpoint ----
+run data preview "$recipe" -o sheet.png
+expect_code 0
+for split in train val; do
+    for class in ant bee cow; do
+        mkdir -p pictures/$split/$class
+        for k in 1 2 3 4; do cp sheet.png pictures/$split/$class/$k.png; done
+    done
+done
+network="[{type: conv, out: 4, kernel: 3, stride: 2}, {type: lif}, {type: flatten}, {type: linear, out: 3}]"
+sed '/^network/,/^  - {type: linear/d; /^data/d' "$recipe" >pictures.yaml
+printf 'data: {name: images, path: %s/pictures, size: 16}\nnetwork: %s\n' "$work" "$network" >>pictures.yaml
+run train pictures.yaml --out named -s batch=4 --max-iterations 2
+expect_code 130
+run eval named
+expect_code 0
+run train --resume named --max-iterations 1
+grep -q "are not those of this run" "$work/err" && fail "the same data are called others"
+for change in "bee bat" "bee zebra"; do # another name; another order
+    for split in train val; do mv pictures/$split/${change% *} pictures/$split/${change#* }; done
+    for command in "eval named" "train --resume named --max-iterations 1"; do
+        run $command
+        expect_code 7
+        expect_err "the checkpoint has ant, bee, cow (3 classes); the data have ant, "
+    done
+    for split in train val; do mv pictures/$split/${change#* } pictures/$split/${change% *}; done
+done
+for split in train val; do cp -r pictures/$split/cow pictures/$split/dog; done
+run train --resume named --max-iterations 1
+expect_code 7
+expect_err "ant, bee, cow, dog (4 classes)"
+rm -r pictures/train/dog pictures/val/dog
+run train "$recipe" --out replaced --max-iterations 1
+expect_code 130
+run train --resume replaced -s data.train_limit=256 --max-iterations 1
+expect_code 130
+expect_err "training data, or how they are read, are not those of this run"
+
 # ---- what is chosen for the user is said ----
 run train "$recipe" --out left -s data.train_limit=500 --max-iterations 1
 expect_err "20 of 500 training samples"

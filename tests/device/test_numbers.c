@@ -135,7 +135,7 @@ Test(numbers, weights_of_any_safetensors_file_are_a_starting_point)
     make_run();
     sp_tensor_file f = tensors_of("a/checkpoint.safetensors");
     make_state_dict(&f, "s", "1.num_batches_tracked", NULL);
-    const char *train = "train r.yaml --out b --max-iterations 1 --set optimizer.lr=0 --set "
+    const char *train = "train r.yaml --out b --overwrite --max-iterations 1 --set optimizer.lr=0 --set "
                         "init_from=s/checkpoint.safetensors";
     EXPECT_CODE(130, run("%s", train));
     sp_tensor_file b = tensors_of("b/checkpoint.safetensors");
