@@ -1,6 +1,11 @@
 //@ plugin:    cpu_amx 1.0.0
 //@ abi:       1
-//@ include:   lanes.clh amx.clh
+//@ include:   lanes.clh macros.clh weave.clh amx.clh
+//@ all:       needs: amx_bf16
+//@ all:       device: cpu
+//@ all:       bake: *
+//@ all:       score: 120
+//@ all:       workspace: ceildiv(O, 32)*ceildiv(C, 32)*KH*KW*1024
 //@ op:        conv.forward/1
 //@ kernel:    conv_forward__amx_weights
 //@ global:    ceildiv(O, 32), ceildiv(C, 32)
@@ -9,12 +14,7 @@
 //@ global:    cu*8
 //@ local:     1
 //@ define:    BACKWARD = 0
-//@ bake:      *
 //@ when:      C >= 8 && O >= 8
-//@ needs:     amx_bf16
-//@ workspace: ceildiv(O, 32)*ceildiv(C, 32)*KH*KW*1024
-//@ device:    cpu
-//@ score:     120
 //@ about:     spikes are exact in bf16 and weights are split into two parts: products of AMX tiles within float32's tolerance
 //@ op:        conv.backward_input/1
 //@ kernel:    conv_backward_input__amx_weights
@@ -24,12 +24,7 @@
 //@ global:    cu*8
 //@ local:     1
 //@ define:    BACKWARD = 1
-//@ bake:      *
 //@ when:      C >= 8 && O >= 16 && (SH == 1 || DH == 1) && (SW == 1 || DW == 1)
-//@ needs:     amx_bf16
-//@ workspace: ceildiv(O, 32)*ceildiv(C, 32)*KH*KW*1024
-//@ device:    cpu
-//@ score:     120
 //@ about:     a convolution of e with the transposed weights, both in two parts of bf16: three products of AMX tiles
 
 /* Both are convolutions of a map of CI channels to CO channels. Backward, input pixels whose padded position leaves the
@@ -276,27 +271,10 @@ SP_INLINE void multiply_class(const ushort *a, __global const ushort *weights, _
 }
 
 #if BACKWARD
-SP_INLINE void put_transposed(__global ushort *to, uint16 *s)
-{
-    amx_transpose(s);
-    for (int i = 0; i < 16; i++)
-        vstore16(s[i], i, (__global uint *)to);
-}
-
 SP_INLINE void pack(__global ushort *to, __global const float *w, int tap, int panel, int step)
 {
-    for (int half_ = 0; half_ < 2; half_++, to += AMX_TILE) {
-        uint16 first[16], second[16];
-        for (int i = 0; i < 16; i++) {
-            const int c = panel * 32 + half_ * 16 + i;
-            ushort u[32] __attribute__((aligned(64))), v[32] __attribute__((aligned(64)));
-            amx_split(u, v, w + ((ulong)tap * C + MIN(c, C - 1)) * O + step * 32, c < C ? O - step * 32 : 0);
-            first[i] = *(uint16 *)u;
-            second[i] = *(uint16 *)v;
-        }
-        put_transposed(to, first);
-        put_transposed(to + 2 * AMX_TILE, second);
-    }
+    for (int c = panel * 32; c < panel * 32 + 32; c += 16, to += AMX_TILE)
+        amx_put_columns(to, w + ((ulong)tap * C + MIN(c, C - 1)) * O + step * 32, O, C - c, O - step * 32);
 }
 #define NAME(how) conv_backward_input__##how
 #define X e

@@ -1,6 +1,6 @@
 //@ plugin:    cpu_amx 1.0.0
 //@ abi:       1
-//@ include:   lanes.clh amx.clh
+//@ include:   lanes.clh macros.clh weave.clh amx.clh
 //@ all:       needs: amx_bf16
 //@ all:       device: cpu
 //@ all:       bake: *
@@ -128,18 +128,18 @@ typedef __global const float *map;
 SP_INLINE void put_run(ushort *to, const float *word)
 {
     for (int h = 0; h < 2; h++) {
-        uint16 first[16], second[16];
+        float16 first[16], second[16];
         for (int i = 0; i < 16; i++) {
             const float16 u = vload16(4 * i + h, word), v = vload16(4 * i + 2 + h, word);
             const uint16 u1 = amx_round(u), v1 = amx_round(v);
-            first[i] = u1 >> 16 | v1;
-            second[i] = amx_round(u - as_float16(u1)) >> 16 | amx_round(v - as_float16(v1));
+            first[i] = as_float16(u1 >> 16 | v1);
+            second[i] = as_float16(amx_round(u - as_float16(u1)) >> 16 | amx_round(v - as_float16(v1)));
         }
         amx_transpose(first);
         amx_transpose(second);
         for (int i = 0; i < 16; i++) {
-            *(uint16 *)(to + (h * 16 + i) * LINE) = first[i];
-            *(uint16 *)(to + PART + (h * 16 + i) * LINE) = second[i];
+            *(float16 *)(to + (h * 16 + i) * LINE) = first[i];
+            *(float16 *)(to + PART + (h * 16 + i) * LINE) = second[i];
         }
     }
 }
