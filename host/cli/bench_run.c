@@ -47,18 +47,16 @@ static void make_up(sp_cli_bench *b)
 }
 
 /* The first mini-batch of the recipe's training data. */
-static sp_status load_batch(sp_cli_bench *b, sp_error *err)
+static sp_status load_batch(sp_cli_bench *b, sp_dataset *ds, sp_error *err)
 {
     const sp_recipe *r = &b->s->recipe;
     sp_loader_options lo = {.batch = (size_t)r->batch,
                             .shuffle = true,
                             .seed = (uint64_t)r->seed,
                             .threads = (int)r->data.threads};
-    sp_dataset *ds = NULL;
     sp_loader *l = NULL;
     const sp_batch *batch = NULL;
     sp_status st;
-    SP_TRY_GOTO(sp_session_dataset(r, true, &ds, err));
     SP_TRY_GOTO(sp_loader_create(ds, &lo, &l, err));
     SP_TRY_GOTO(sp_loader_start(l, 0, 0, err));
     SP_TRY_GOTO(sp_loader_next(l, &batch, err));
@@ -67,7 +65,6 @@ static sp_status load_batch(sp_cli_bench *b, sp_error *err)
         b->labels[i] = batch->labels[i] < 0 ? 0 : batch->labels[i];
 done:
     sp_loader_destroy(&l);
-    sp_dataset_close(&ds);
     return st;
 }
 
@@ -99,18 +96,23 @@ sp_status sp_cli_bench_open(sp_recipe *r, const sp_cli_bench_options *o, sp_cli_
     uint64_t start = sp_clock_ns();
     so.device_options.profiling = so.device_options.profiling || o->layers || o->trace;
     *b = (sp_cli_bench){.n = o->iterations};
+    sp_dataset *ds = NULL;
     sp_status st = SP_OK;
-    SP_TRY_GOTO(sp_cli_shape_open(r, !o->real_input, &so, &b->s, err));
+    if (o->real_input)
+        SP_TRY_GOTO(sp_cli_session_open(r, &so, &b->s, &ds, NULL, err));
+    else
+        SP_TRY_GOTO(sp_cli_shape_open(r, true, &so, &b->s, err));
     b->open_s = (double)(sp_clock_ns() - start) * 1e-9;
     SP_TRY_GOTO(allocate(b, err));
     make_up(b);
     if (o->real_input)
-        SP_TRY_GOTO(load_batch(b, err));
+        SP_TRY_GOTO(load_batch(b, ds, err));
     if (o->save_input)
         SP_TRY_GOTO(save_input(b, o->save_input, err));
     if (o->checkpoint)
         SP_TRY_GOTO(sp_weights_load(o->checkpoint, b->s, err));
 done:
+    sp_dataset_close(&ds);
     if (st != SP_OK)
         sp_cli_bench_close(b);
     return st;

@@ -25,18 +25,20 @@ typedef struct train_options {
 typedef struct team {
     sp_session *members[SP_CLI_MAX_DEVICES];
     size_t n;
+    sp_dataset *train, *test;
 } team;
 
 static void close_team(team *t)
 {
     while (t->n > 0)
         sp_session_close(&t->members[--t->n]);
+    sp_dataset_close(&t->train);
+    sp_dataset_close(&t->test);
 }
 
 static sp_status run(const team *m, const train_options *o, const sp_checkpoint *resume, sp_error *err)
 {
     sp_session *s = m->members[0];
-    sp_dataset *train = NULL, *test = NULL;
     sp_progress_line line = sp_progress_line_make(o->json);
     sp_train_options t = {.out = o->out,
                           .overwrite = o->overwrite,
@@ -48,14 +50,8 @@ static sp_status run(const team *m, const train_options *o, const sp_checkpoint 
                           .max_iterations = o->max_iterations,
                           .members = m->members,
                           .n_members = m->n};
-    sp_status st = sp_session_dataset(&s->recipe, true, &train, err);
-    if (st == SP_OK)
-        st = sp_session_dataset(&s->recipe, false, &test, err);
-    if (st == SP_OK)
-        st = sp_train(s, train, test, &t, err);
+    sp_status st = sp_train(s, m->train, m->test, &t, err);
     sp_progress_line_end(&line);
-    sp_dataset_close(&train);
-    sp_dataset_close(&test);
     return st;
 }
 
@@ -132,7 +128,8 @@ static sp_status open_members(const char *path, const train_options *o, const sp
         so.device_options.part = (int)i;
         so.shares = (int)n;
         so.share = (int)i;
-        SP_TRY(sp_cli_session_open(&r, &so, &t->members[i], NULL, err));
+        SP_TRY(i ? sp_session_open(&r, &t->train->info, &so, &t->members[i], err)
+                 : sp_cli_session_open(&r, &so, &t->members[i], &t->train, &t->test, err));
         t->n++;
     }
     return SP_OK;
@@ -286,7 +283,7 @@ int sp_cmd_train(int argc, char **argv)
                        .max_rest = 1,
                        .notes = "--device A,B shares each mini-batch between several devices.\nCtrl-C "
                                 "finishes the mini-batch, saves and exits with 130; a second Ctrl-C ends at "
-                                "once."};
+                                "once.\nKeys of a recipe and of --set: spikeport recipe."};
     int code;
     char buffer[512];
     if (!sp_args_parse(&a, argc, argv, &rest, &code))

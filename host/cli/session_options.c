@@ -20,21 +20,16 @@ sp_session_options sp_cli_session_options(const sp_cli_session *s)
                                 .no_wisdom = s->no_wisdom};
 }
 
-sp_status sp_cli_session_open(sp_recipe *r, const sp_session_options *so, sp_session **s, sp_dataset **ds,
-                              sp_error *err)
+sp_status sp_cli_session_open(sp_recipe *r, const sp_session_options *so, sp_session **s, sp_dataset **train,
+                              sp_dataset **test, sp_error *err)
 {
-    sp_dataset *own = NULL;
-    sp_status st = sp_session_dataset(r, true, &own, err);
-    if (st != SP_OK) {
-        sp_recipe_free(r);
-        return st;
-    }
-    sp_dataset_info info = own->info;
-    if (ds)
-        *ds = own;
-    else
-        sp_dataset_close(&own);
-    return sp_session_open(r, &info, so, s, err);
+    sp_status st = sp_session_dataset(r, true, train, err);
+    if (st == SP_OK && test)
+        st = sp_session_dataset(r, false, test, err);
+    if (st == SP_OK)
+        return sp_session_open(r, &(*train)->info, so, s, err);
+    sp_recipe_free(r);
+    return st;
 }
 
 /* The shape of a recipe's samples, from the data set's files or, where they are missing or no_data, from what

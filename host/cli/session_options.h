@@ -23,14 +23,15 @@ typedef struct sp_cli_session {
 #define SP_CLI_PROGRAMS_ARG(s)                                                                               \
     SP_TEXT("programs", 0, &(s).programs, "DIR", "kernels from the binaries of `spikeport compile` alone")
 #define SP_CLI_SET_ARG(s)                                                                                    \
-    SP_LIST("set", 's', &(s).sets, "KEY=VALUE", "override a key of the recipe, as optimizer.lr=0.05")
+    SP_LIST("set", 's', &(s).sets, "KEY=VALUE",                                                              \
+            "override a key of the recipe, as optimizer.lr=0.05; spikeport recipe lists them")
 
 sp_session_options sp_cli_session_options(const sp_cli_session *s);
 
-/* A session for the shape of the samples of the recipe's training split; takes the recipe over. ds: the split
- * stays open there; NULL: it is closed again. */
-sp_status sp_cli_session_open(sp_recipe *r, const sp_session_options *so, sp_session **s, sp_dataset **ds,
-                              sp_error *err);
+/* The recipe's data, then the session: what is wrong with data is said before any kernel is built. test may
+ * be NULL. The caller closes all three, also after an error; the recipe is taken over. */
+sp_status sp_cli_session_open(sp_recipe *r, const sp_session_options *so, sp_session **s, sp_dataset **train,
+                              sp_dataset **test, sp_error *err);
 
 /* The same without the data: the shape is that of the files or, where they are missing or no_data, what is
  * known of the set, which is said on stderr. */

@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include "base/error.h"
 #include "base/file.h"
+#include "base/folder.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -173,6 +174,18 @@ done:
     return st;
 }
 
+/* A path that was named and has no such split. */
+static sp_status missing_at(const known_set *k, bool train, const char *path, sp_error *err)
+{
+    char near[SP_NEAREST_BYTES];
+    if (sp_path_exists(path))
+        return missing(k, train, path, err);
+    char *looked = sp_format("%s, which does not exist%s", path, sp_path_nearest(path, near));
+    sp_status st = missing(k, train, looked ? looked : path, err);
+    sp_free(looked);
+    return st;
+}
+
 static sp_status open_reader(const known_set *k, const sp_dataset_options *o, sp_dataset *ds, sp_error *err)
 {
     bool named = o->path && *o->path;
@@ -186,7 +199,7 @@ static sp_status open_reader(const known_set *k, const sp_dataset_options *o, sp
     if (!named)
         return open_known(k, o, ds, err);
     if (!present(k, o->path, o->train))
-        return missing(k, o->train, o->path, err);
+        return missing_at(k, o->train, o->path, err);
     return k->open(o->path, k->classes, o, ds, err);
 }
 

@@ -61,7 +61,7 @@ static sp_status run_device(const char *device, const diff_options *o, FILE *fil
     sp_session_options so = sp_cli_session_options(&o->session);
     so.device = device;
     SP_TRY(sp_recipe_load(o->recipe, o->session.sets.items, o->session.sets.n, &r, err));
-    sp_status st = sp_cli_session_open(&r, &so, &s, &train, err);
+    sp_status st = sp_cli_session_open(&r, &so, &s, &train, NULL, err);
     if (st == SP_OK) {
         snprintf(name, size, "%s (%s, driver %s)", s->dev->info.name, s->dev->info.platform,
                  s->dev->info.driver);

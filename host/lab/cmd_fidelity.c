@@ -181,7 +181,7 @@ static sp_status measure(const char *path, const fidelity_options *o, sp_sweep *
     sp_session *session = NULL;
     sp_session_options so = sp_cli_session_options(&o->session);
     SP_TRY(load_recipe(path, o, s, frames, &r, err));
-    sp_status st = sp_cli_session_open(&r, &so, &session, &ds, err);
+    sp_status st = sp_cli_session_open(&r, &so, &session, &ds, NULL, err);
     if (st == SP_OK)
         st = sp_sweep_layers(s, session->graph, err);
     if (st == SP_OK) {

@@ -238,8 +238,7 @@ static sp_status train_seed(sp_reproduce *p, sp_reproduce_row *r, int64_t seed, 
     if (st != SP_OK || is_finished(folder))
         goto done;
     SP_TRY_GOTO(open_run(p, r, seed, folder, &c, &resumes, &recipe, err));
-    SP_TRY_GOTO(sp_cli_session_open(&recipe, &so, &s, &train, err));
-    SP_TRY_GOTO(sp_session_dataset(&s->recipe, false, &test, err));
+    SP_TRY_GOTO(sp_cli_session_open(&recipe, &so, &s, &train, &test, err));
     sp_cli_say("%s, seed %lld%s\n", r->key, (long long)seed, resumes ? ", from its checkpoint" : "");
     sp_train_options t = {.out = folder,
                           .overwrite = true, /* a run that was killed before its first checkpoint */

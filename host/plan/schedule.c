@@ -426,13 +426,13 @@ static sp_status check_fragments(const sp_plan *p, sp_error *err)
             for (size_t j = 0; j < count && j < 64; j++)
                 sp_text_add(&list, "%s%s", j ? ", " : "", names[j]);
             const char *near = sp_suggest(need[k].name, names, count < 64 ? count : 64);
+            const char *file = p->graph->network.file;
             sp_status st = SP_FAIL(err, SP_E_CONFIG,
-                                   "layer %s: there is no %s \"%s\"; known: %s.%s%s%s The layer is at line "
-                                   "%d, column %d of the network. A plugin folder is named by --plugins DIR "
-                                   "or SPIKEPORT_PLUGIN_PATH",
-                                   n->name, need[k].what, need[k].name, list.s ? list.s : "none",
-                                   near ? " Did you mean \"" : "", near ? near : "", near ? "\"?" : "",
-                                   n->layer->line, n->layer->column);
+                                   "%s:%d:%d: layer %s: there is no %s \"%s\"%s%s%s; known: %s. A plugin "
+                                   "folder is named by --plugins DIR or SPIKEPORT_PLUGIN_PATH",
+                                   file ? file : "network", n->layer->line, n->layer->column, n->name,
+                                   need[k].what, need[k].name, near ? "; did you mean \"" : "",
+                                   near ? near : "", near ? "\"?" : "", list.s ? list.s : "none");
             sp_text_free(&list);
             return st;
         }

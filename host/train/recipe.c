@@ -81,6 +81,9 @@ static sp_status check_data(const sp_recipe *r, sp_error *err)
                             "a recipe needs \"data\" with a \"name\", such as data: {name: fashion-mnist}");
     if (!r->data.name)
         return sp_yaml_fail(m, err, "\"data\" needs a \"name\"");
+    if (r->data.path && strcmp(r->data.name, "synthetic") == 0)
+        return sp_yaml_fail(sp_yaml_get(m, "path"), err,
+                            "\"path\" is about data sets of files, not about \"synthetic\"; leave it out");
     if (events && events->kind == SP_YAML_MAP && !sp_events_known(r->data.name))
         return sp_yaml_fail(events, err,
                             "\"events\" is about event cameras and spike trains, not about \"%s\"; leave it "

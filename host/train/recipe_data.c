@@ -143,6 +143,10 @@ static bool synthetic(const void *r)
 {
     return strcmp(((const sp_recipe *)r)->data.name, "synthetic") == 0;
 }
+static bool has_files(const void *r)
+{
+    return !synthetic(r);
+}
 static bool has_classes(const void *r)
 {
     return synthetic(r) || strcmp(((const sp_recipe *)r)->data.name, "idx") == 0;
@@ -182,8 +186,9 @@ static const sp_fields event_fields = SPI_FIELDS("events", events, event_rows);
 static const sp_field rows[] = {
     {SPI_TEXT("name", data.name), .sample = "idx",
      .help = "The data set; datasets/README.md lists them. Required."},
-    {SPI_TEXT("path", data.path), .help = "Its folder; otherwise it is looked for in $SPIKEPORT_DATA and "
-                                          "/usr/share/datasets."},
+    {SPI_TEXT("path", data.path), .applies = has_files, .needs = "a data set of files",
+     .help = "Its folder; otherwise it is looked for in $SPIKEPORT_DATA and "
+             "/usr/share/datasets."},
     {SPI_OTHER("mean", read_mean, print_mean, "number, or list of one for each channel"), .initial = "0",
      .sample = "[0.1, 0.3]", .help = "Subtracted from pixel / 255."},
     {SPI_OTHER("std", read_std, print_std, "number, or list of one for each channel"), .initial = "1",

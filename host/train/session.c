@@ -43,7 +43,9 @@ static sp_dataset_options dataset_options(const sp_recipe *r, bool train)
 sp_status sp_session_dataset(const sp_recipe *r, bool train, sp_dataset **out, sp_error *err)
 {
     sp_dataset_options o = dataset_options(r, train);
-    return sp_dataset_open(&o, out, err);
+    sp_status st = sp_dataset_open(&o, out, err);
+    const sp_yaml *data = sp_yaml_get(r->doc.root, "data"), *at = sp_yaml_get(data, o.path ? "path" : "name");
+    return st == SP_OK || !at ? st : sp_error_prefix(err, st, "%s:%d:%d: ", at->file, at->line, at->column);
 }
 
 bool sp_session_known_shape(const sp_recipe *r, sp_dataset_info *out)

@@ -101,6 +101,10 @@ done
 on_idx nowhere
 expect_code 7
 expect_err "$work/nowhere"
+on_idx whole_
+expect_code 7
+expect_err "--set data:1:24: "
+expect_err "no training split in $work/whole_, which does not exist; did you mean \"$work/whole\"?"
 [ ! -e "$work/idx-nowhere" ] || fail "a folder was made for a run that could not start"
 
 # ---- no device ----
@@ -115,6 +119,29 @@ for command in "train $recipes/synthetic_tiny.yaml -o $work/none" "plan $recipes
     expect_err "no OpenCL platform was found"
 done
 
+# What is wrong with data is said before a device is looked for.
+data "$work/no_test" 40 40
+rm "$work"/no_test/t10k*
+without_device() {
+    called=$*
+    code=0
+    OCL_ICD_VENDORS=$work/vendors/ OPENCL_VENDOR_PATH=$work/vendors/ "$program" "$@" >"$work/out" 2>"$work/err" || code=$?
+}
+on_set="-s data.name=idx -s data.path=$work/no_test -s data.classes=4"
+# shellcheck disable=SC2086 # words
+without_device train "$recipes/synthetic_tiny.yaml" $on_set -o "$work/none"
+expect_code 7
+expect_err "no test split in $work/no_test"
+without_device bench --real-input "$recipes/synthetic_tiny.yaml" -s data="{name: idx, path: $work/nowhere}"
+expect_code 7
+expect_err "--set data:1:24: "
+without_device train "$recipes/synthetic_tiny.yaml" -s network.5.out=2 -o "$work/none"
+expect_code 3
+expect_err "the network has 2 outputs, but the data set synthetic has 4 classes"
+run train "$recipes/synthetic_tiny.yaml" -s data.path="$work"
+expect_code 3
+expect_err '"path" is about data sets of files'
+
 # ---- with a device ----
 need_device
 run train "$recipes/synthetic_tiny.yaml" -o "$work/none" --device "no such device"
@@ -124,6 +151,11 @@ expect_err 'no device fits "no such device"'
 
 on_idx whole
 expect_code 0
+for command in eval draw; do
+    without_device $command "$work/idx-whole" -s data="{name: idx, path: $work/no_test, classes: 4}"
+    expect_code 7
+    expect_err "no test split in $work/no_test"
+done
 on_idx gzip
 expect_code 0
 
@@ -175,8 +207,8 @@ expect_code 2
 expect_err 'no variant of "conv.forward" is called "nothing"'
 run train "$recipes/synthetic_tiny.yaml" -o "$work/none" -s neuron.surrogate=triangel
 expect_code 3
-expect_err 'there is no surrogate "triangel"; known: '
-expect_err 'Did you mean "triangle"? The layer is at line '
+expect_err 'there is no surrogate "triangel"; did you mean "triangle"?; known: '
+expect_err "$recipes/synthetic_tiny.yaml:"
 
 run eval "$work/deep/run"
 expect_code 0

@@ -240,6 +240,7 @@ Test(recipe_keys, a_cosine_stays_at_its_end)
 Test(recipe_keys, what_would_have_no_effect_is_refused_from_the_command_line)
 {
     static const char *const vain[][2] = {
+        {"data.path=/a", "\"path\" is about data sets of files, not about \"synthetic\""},
         {"optimizer.beta1=0.5", "--set optimizer.beta1:1:17: \"beta1\" would have no effect"},
         {"lr_schedule.gamma=0.5", "lr_schedule.name: step"},
         {"schedule.backprop_steps=2", "schedule.method: sltt-k"},
@@ -277,10 +278,11 @@ Test(recipe_keys, text_is_taken_as_it_stands)
                                             {"\"/a #b\"", "/a #b"},
                                             {"[a]", "[a]"}};
     sp_recipe r;
+    static const char *const files[] = {"data.name=idx", NULL};
     for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
         char set[64];
         snprintf(set, sizeof set, "data.path=%s", values[i][0]);
-        cr_assert_eq(load(base, NULL, set, &r), SP_OK, "%s", err.text);
+        cr_assert_eq(load(base, files, set, &r), SP_OK, "%s", err.text);
         cr_assert_str_eq(r.data.path, values[i][1]);
         sp_recipe_free(&r);
     }
