@@ -121,7 +121,10 @@ static uint64_t largest_bytes(const sp_plan *p)
 sp_status sp_exec_find_nonfinite(sp_plan *p, const sp_exec_batch *batch, char *where, size_t where_size,
                                  sp_error *err)
 {
-    search s = {.p = p, .where = where, .where_size = where_size, .host = sp_alloc(largest_bytes(p))};
+    search s = {.p = p,
+                .where = where,
+                .where_size = where_size,
+                .host = sp_alloc_pages(largest_bytes(p), 1)};
     sp_status st = SP_OK;
     snprintf(where, where_size, "not found again: every step of a second run of the mini-batch is finite");
     if (!s.host)
@@ -138,7 +141,10 @@ done:
 sp_status sp_exec_check_potentials(sp_plan *p, sp_error *err)
 {
     char where[320];
-    search s = {.p = p, .where = where, .where_size = sizeof where, .host = sp_alloc(largest_bytes(p))};
+    search s = {.p = p,
+                .where = where,
+                .where_size = sizeof where,
+                .host = sp_alloc_pages(largest_bytes(p), 1)};
     const sp_segment *forward = &p->segments[SP_SEGMENT_FORWARD];
     sp_status st = s.host ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory for the potentials");
     for (int i = 0; st == SP_OK && !s.found && i < forward->n; i++) {

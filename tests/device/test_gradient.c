@@ -89,7 +89,9 @@ static void expect_same_with(const char *choice)
         char what[96];
         snprintf(what, sizeof what, "%s with %s", sp_method_name(methods[m]), choice);
         cr_assert_float_eq(loss[1], loss[0], 1e-5, "%s: loss %g, %g", what, loss[0], loss[1]);
-        expect_same_gradient(g, grads[1], grads[0], 1e-4, what);
+        /* Kernels may sum in another order or, on matrix units, from parts of factors: 5e-6 of a
+         * convolution's result, and more of a gain's gradient, in which such results cancel. */
+        expect_same_gradient(g, grads[1], grads[0], 4e-4, what);
         free(grads[0]), free(grads[1]);
     }
     sp_graph_destroy(&g);
