@@ -42,6 +42,8 @@ static sp_status run(const team *m, const train_options *o, const sp_checkpoint 
     sp_progress_line line = sp_progress_line_make(o->json);
     sp_train_options t = {.out = o->out,
                           .overwrite = o->overwrite,
+                          .sets = (const char *const *)o->session.sets.items,
+                          .n_sets = o->session.sets.n,
                           .lock = o->lock,
                           .resume = resume,
                           .stop = o->stop,
@@ -163,18 +165,17 @@ static void say_team(const team *t)
 
 enum { TRACE_SPANS = 200000 };
 
-static void write_trace(sp_device *dev, const char *path)
+static sp_status write_trace(sp_device *dev, const char *path, sp_error *err)
 {
     size_t dropped = 0;
-    sp_error err = {0};
     const sp_profile_row *rows;
     sp_device_profile(dev, &rows); /* the events that are still held */
-    if (sp_trace_write(path, &dropped, &err) != SP_OK)
-        sp_log(SP_LOG_WARNING, "%s", err.text);
-    else
+    sp_status st = sp_trace_write(path, &dropped, err);
+    if (st == SP_OK)
         sp_cli_say("trace: %s (open it in chrome://tracing or Perfetto)%s\n", path,
                    dropped ? "; it ends early, at its limit of 200000 spans" : "");
     sp_trace_stop();
+    return st;
 }
 
 static int train(const char *recipe_path, train_options *o)
@@ -218,8 +219,11 @@ static int train(const char *recipe_path, train_options *o)
         sp_cli_say_programs(s->dev, s->reg);
         if (o->session.profile)
             sp_cli_say_layers(s);
-        if (o->trace)
-            write_trace(s->dev, o->trace);
+        sp_error why = {0};
+        if (o->trace && write_trace(s->dev, o->trace, &why) != SP_OK && st == SP_OK) {
+            st = why.status;
+            err = why;
+        }
     }
     close_team(&t);
     sp_checkpoint_close(&c);

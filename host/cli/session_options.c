@@ -20,12 +20,27 @@ sp_session_options sp_cli_session_options(const sp_cli_session *s)
                                 .no_wisdom = s->no_wisdom};
 }
 
+static sp_status check_shapes(const sp_dataset_info *a, const sp_dataset_info *b, sp_error *err)
+{
+    if (a->frames == b->frames && a->channels == b->channels && a->height == b->height &&
+        a->width == b->width)
+        return SP_OK;
+    return SP_FAIL(err, SP_E_DATA,
+                   "data set \"%s\": training samples are %dx%dx%dx%d and test samples %dx%dx%dx%d (frames x "
+                   "channels "
+                   "x height x width); one network takes one shape, so take files that belong together",
+                   a->name, a->frames, a->channels, a->height, a->width, b->frames, b->channels, b->height,
+                   b->width);
+}
+
 sp_status sp_cli_session_open(sp_recipe *r, const sp_session_options *so, sp_session **s, sp_dataset **train,
                               sp_dataset **test, sp_error *err)
 {
     sp_status st = sp_session_dataset(r, true, train, err);
     if (st == SP_OK && test)
         st = sp_session_dataset(r, false, test, err);
+    if (st == SP_OK && test)
+        st = check_shapes(&(*train)->info, &(*test)->info, err);
     if (st == SP_OK)
         return sp_session_open(r, &(*train)->info, so, s, err);
     sp_recipe_free(r);

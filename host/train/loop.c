@@ -300,7 +300,7 @@ static sp_status take_folder(trainer *t, sp_error *err)
         SP_TRY(sp_run_folder_open(t->o->out, from, t->o->overwrite, &t->lock, err));
     if (!from || !sp_run_folder_has(t->o->out, from))
         return sp_run_folder_clear(t->o->out, err);
-    sp_run_folder_compare(t->o->out, &t->s->recipe);
+    sp_run_folder_compare(t->o->out, &t->s->recipe, t->o->sets, t->o->n_sets);
     return SP_OK;
 }
 

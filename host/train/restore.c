@@ -109,6 +109,10 @@ static sp_status restore_one(const sp_checkpoint *c, sp_session *s, const sp_par
         same = t->shape[i] == p->shape[i];
     if (!same || sp_tensor_elems(t) != p->elems)
         return shape_differs(c, t, p, err);
+    if (t->dtype[0] != 'F' &&
+        t->dtype[0] != 'B') /* F64 F32 F16 BF16; the bits of whole numbers are no weights */
+        return SP_FAIL(err, SP_E_DATA, "%s: tensor \"%s\" is %s; parameters are floating-point numbers",
+                       c->file.path, name, t->dtype);
     SP_TRY(sp_tensor_to_f32(t, x, err));
     for (int64_t i = 0; i < p->elems; i++)
         if (!isfinite(x[i])) /* finite as float64 */

@@ -168,14 +168,14 @@ static sp_status print(const sp_recipe *r, sp_yaml_doc *doc, sp_error *err)
     return st;
 }
 
-void sp_run_folder_compare(const char *folder, const sp_recipe *used)
+void sp_run_folder_compare(const char *folder, const sp_recipe *used, const char *const *sets, size_t n_sets)
 {
     sp_recipe r = {0};
     sp_yaml_doc a = {0}, b = {0};
     sp_error err = {0};
     char *path = sp_format("%s/recipe.yaml", folder);
     if (path && sp_path_exists(path)) {
-        sp_status st = sp_recipe_load(path, NULL, 0, &r, &err);
+        sp_status st = sp_recipe_load(path, sets, n_sets, &r, &err);
         if (st == SP_OK)
             st = print(&r, &a, &err);
         if (st == SP_OK)

@@ -28,6 +28,6 @@ bool sp_run_folder_has(const char *folder, const char *checkpoint);
 sp_status sp_run_folder_clear(const char *folder, sp_error *err);
 
 /* Warns of every key of the folder's recipe.yaml that is not what the run continues with. */
-void sp_run_folder_compare(const char *folder, const sp_recipe *used);
+void sp_run_folder_compare(const char *folder, const sp_recipe *used, const char *const *sets, size_t n_sets);
 
 #endif

@@ -34,7 +34,9 @@ typedef struct sp_train_options {
     bool overwrite;              /* where another run lies in the folder: rename its files to NAME.old */
     int lock;                    /* of the folder, from sp_run_folder_open; 0: training locks it itself */
     const sp_checkpoint *resume; /* NULL: from the start */
-    const volatile int *stop;    /* set by a signal: save and return SP_E_INTERRUPTED */
+    const char *const *sets;     /* of the command line: what the recipe of a resumed run may differ in */
+    size_t n_sets;
+    const volatile int *stop; /* set by a signal: save and return SP_E_INTERRUPTED */
     void (*report)(void *ctx, const sp_train_event *e);
     void *ctx;
     sp_session *const

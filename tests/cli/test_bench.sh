@@ -57,6 +57,9 @@ expect_code 0
 expect_out "conv_16_32_128: bptt, T = 2, batch 4"
 
 # Weights and input for other programs.
+run train "$tiny" -s epochs=1 -o "$work/no_trace" --trace /dev/full
+expect_code 1
+expect_err "/dev/full"
 run train "$tiny" -s epochs=1 -o "$work/run" --trace "$work/train.json"
 expect_code 0
 expect_err "trace: $work/train.json"

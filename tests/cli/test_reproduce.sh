@@ -43,7 +43,7 @@ out=$work/o/tiny-cpu
 run reproduce "$target" --out "$work/o"
 expect_code 0
 expect_out "## Synthetic"
-expect_out 'Not measured: SLTT: data set "dvs128-gesture"'
+expect_out 'data set "dvs128-gesture": no training split'
 expect_out "Not measured: Other: not there."
 [ "$(grep -c "seed " "$work/err")" -eq 4 ] || fail "four runs were expected"
 

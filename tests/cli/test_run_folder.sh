@@ -76,6 +76,7 @@ expect_code 3
 expect_err "160 samples"
 run train --resume batch -s batch=16 --max-iterations 1
 expect_code 130
+grep -q "use --set batch" "$work/err" && fail "a warning of what --set says itself"
 grep -q '"iteration":6,"epoch":1,"batch":11,' batch/metrics.jsonl || fail "the run went on at another sample"
 
 # ---- the metrics of a run that was stopped are those of one that was not ----

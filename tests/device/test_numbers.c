@@ -105,6 +105,19 @@ Test(numbers, potentials_that_are_not_finite_stop_an_evaluation)
     EXPECT_SAID("\"u\" is");
 }
 
+Test(numbers, whole_numbers_are_no_weights)
+{
+    make_run();
+    sp_tensor_file f = tensors_of("a/checkpoint.safetensors");
+    for (size_t i = 0; i < f.n; i++)
+        if (strcmp(f.items[i].name, "0.weight") == 0)
+            strcpy(f.items[i].dtype, "I32");
+    save("w", &f, f.n_meta);
+    sp_tensors_free(&f);
+    EXPECT_CODE(7, run("eval w"));
+    EXPECT_SAID("tensor \"0.weight\" is I32");
+}
+
 /* The weights of a run as float64, with what PyTorch adds, and without metadata. */
 static void make_state_dict(sp_tensor_file *f, const char *folder, const char *extra, const char *without)
 {
