@@ -22,10 +22,9 @@ typedef struct sp_cli_bench_options {
 
 typedef struct sp_cli_bench {
     sp_session *s;
-    float *images, *loss;
+    sp_team *team;
+    float *images;
     int32_t *labels;
-    uint32_t *correct;
-    uint8_t *mask;
     uint64_t *spikes;
     double *ms, *rates; /* samples, ascending after the run; by node */
     int64_t n, iteration;

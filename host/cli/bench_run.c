@@ -24,14 +24,11 @@ static sp_status allocate(sp_cli_bench *b, sp_error *err)
     size_t batch = (size_t)p->o.batch, nodes = (size_t)p->graph->n_nodes;
     b->images = sp_alloc_aligned(input_items(p) * sizeof *b->images, 4096);
     b->labels = sp_alloc_array(batch, sizeof *b->labels);
-    b->loss = sp_alloc_array(batch, sizeof *b->loss);
-    b->correct = sp_alloc_array(batch, sizeof *b->correct);
-    b->mask = sp_alloc_array((size_t)p->o.time_steps, 1);
     b->spikes = sp_alloc_array(nodes, sizeof *b->spikes);
     b->rates = sp_alloc_array(nodes, sizeof *b->rates);
     b->ms = sp_alloc_array((size_t)b->n, sizeof *b->ms);
-    return b->images && b->labels && b->loss && b->correct && b->mask && b->spikes && b->rates && b->ms
-               ? SP_OK
+    return b->images && b->labels && b->spikes && b->rates && b->ms
+               ? sp_team_create(&b->s, 1, &b->team, err)
                : SP_FAIL(err, SP_E_MEMORY, "out of memory for the benchmark's input");
 }
 
@@ -120,38 +117,33 @@ done:
 
 void sp_cli_bench_close(sp_cli_bench *b)
 {
-    void *all[] = {b->images, b->labels, b->loss, b->correct, b->mask, b->spikes, b->rates, b->ms};
+    void *all[] = {b->images, b->labels, b->spikes, b->rates, b->ms};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         sp_free(all[i]);
+    sp_team_destroy(&b->team);
     sp_session_close(&b->s);
     *b = (sp_cli_bench){.n = 0};
 }
 
 sp_status sp_cli_bench_step(sp_cli_bench *b, double *ms, sp_error *err)
 {
-    b->backprop += sp_session_choose(b->s, b->iteration, b->mask);
     sp_exec_batch e = {.images = b->images,
                        .labels = b->labels,
-                       .backprop = b->mask,
                        .iteration = (int32_t)b->iteration,
                        .lr = b->s->recipe.lr};
+    sp_step_result r;
     SP_TRY(sp_device_finish(b->s->dev, err));
-    uint64_t start = sp_clock_ns(), at = start, launches = b->s->dev->n_launches;
-    SP_TRY(sp_exec_run(b->s->train, &e, err));
-    sp_trace_host("enqueue", at);
-    at = sp_clock_ns();
-    SP_TRY(sp_exec_results(b->s->train, b->loss, b->correct, err));
-    sp_trace_host("read loss", at);
-    SP_TRY(sp_session_learn(b->s, err));
-    at = sp_clock_ns();
-    SP_TRY(sp_exec_update(b->s->train, b->s->recipe.lr, ++b->iteration, err));
+    uint64_t start = sp_clock_ns(), launches = b->s->dev->n_launches;
+    SP_TRY(sp_train_step(b->team, &e, (size_t)b->s->recipe.batch, NULL, NULL, &r, err));
+    uint64_t at = sp_clock_ns();
     SP_TRY(sp_device_finish(b->s->dev, err));
     sp_trace_host("update", at);
     *ms = (double)(sp_clock_ns() - start) * 1e-6;
+    if (b->iteration++ == 0)
+        b->loss_mean = r.loss / (double)b->s->recipe.batch;
+    b->backprop += r.backprop_steps;
     b->launches = b->s->dev->n_launches - launches;
-    return isfinite((double)b->loss[0])
-               ? SP_OK
-               : SP_FAIL(err, SP_E_NUMERIC, "the loss is not finite; choose a smaller optimizer.lr");
+    return SP_OK;
 }
 
 /* Operations and bytes of a mini-batch as the op contracts count them: dense, whatever the spikes let a
@@ -182,8 +174,6 @@ sp_status sp_cli_bench_run(sp_cli_bench *b, const sp_cli_bench_options *o, sp_er
 {
     double ignored;
     SP_TRY(sp_cli_bench_step(b, &b->first_ms, err));
-    for (int64_t i = 0; i < b->s->recipe.batch; i++)
-        b->loss_mean += (double)b->loss[i] / (double)b->s->recipe.batch;
     for (int64_t i = 1; i < o->warmup; i++)
         SP_TRY(sp_cli_bench_step(b, &ignored, err));
     if (o->ruler)

@@ -52,15 +52,12 @@ static sp_status run_bare(overhead *h, double *rate, sp_error *err)
     SP_TRY(sp_device_finish(s->dev, err));
     start(h);
     for (int64_t i = 0; i < h->n; i++) {
-        sp_session_draw(&s->recipe, i, h->b.mask);
         sp_exec_batch e = {.images = h->b.images,
                            .labels = h->b.labels,
-                           .backprop = h->b.mask,
                            .iteration = (int32_t)i,
                            .lr = s->recipe.lr};
-        SP_TRY(sp_exec_run(s->train, &e, err));
-        SP_TRY(sp_exec_results(s->train, h->b.loss, h->b.correct, err));
-        SP_TRY(sp_exec_update(s->train, s->recipe.lr, i + 1, err));
+        sp_step_result r;
+        SP_TRY(sp_train_step(h->b.team, &e, (size_t)s->recipe.batch, NULL, NULL, &r, err));
     }
     SP_TRY(sp_device_finish(s->dev, err));
     *rate = samples_per_second(h);

@@ -121,54 +121,40 @@ static sp_status load_recipe(const char *path, const fidelity_options *o, const 
 typedef struct running {
     sp_sweep *sweep;
     sp_session *s;
-    uint8_t *mask;
-    float *loss;
-    uint32_t *correct;
+    sp_team *team;
+    const sp_fidelity_report *report; /* of this mini-batch; NULL: not measured */
 } running;
+
+static sp_status measure_batch(void *ctx, const sp_exec_batch *e, sp_error *err)
+{
+    running *r = ctx;
+    return sp_fidelity_measure(r->s->fidelity, e, &r->report, err);
+}
 
 /* A step of training with a measurement before it. */
 static sp_status step(void *ctx, sp_exec_batch *e, const sp_batch *b, sp_error *err)
 {
     running *r = ctx;
-    sp_session *s = r->s;
-    const sp_fidelity_report *report = NULL;
-    double sum = 0;
-    bool finite;
-    e->backprop = r->mask;
-    sp_session_choose(s, e->iteration, r->mask);
-    if (e->iteration % s->recipe.monitor.every == 0)
-        SP_TRY(sp_fidelity_measure(s->fidelity, e, &report, err));
-    SP_TRY(sp_exec_run(s->train, e, err));
-    SP_TRY(sp_exec_results(s->train, r->loss, r->correct, err));
-    SP_TRY(sp_exec_gradients_finite(s->train, &finite, err));
-    for (size_t i = 0; i < b->n_valid; i++)
-        sum += (double)r->loss[i];
-    if (!isfinite(sum) || !finite)
-        return SP_FAIL(err, SP_E_NUMERIC,
-                       "%s is not finite after %d mini-batches; choose a smaller optimizer.lr (now %g)",
-                       isfinite(sum) ? "a gradient" : "the loss", e->iteration, e->lr);
-    SP_TRY(sp_session_learn(s, err));
-    if (report)
-        sp_sweep_add(r->sweep, e->iteration, sum / (double)b->n_valid, report);
-    return sp_exec_update(s->train, e->lr, e->iteration + 1, err);
+    sp_step_result result;
+    bool measured = e->iteration % r->s->recipe.monitor.every == 0;
+    sp_status st = sp_train_step(r->team, e, b->n_valid, measured ? measure_batch : NULL, r, &result, err);
+    if (st == SP_E_NUMERIC)
+        return sp_error_prefix(err, st, "mini-batch %d: ", e->iteration + 1);
+    if (st == SP_OK && measured)
+        sp_sweep_add(r->sweep, e->iteration, result.loss / (double)b->n_valid, r->report);
+    return st;
 }
 
 static sp_status train(sp_session *s, const sp_dataset *ds, const fidelity_options *o, sp_sweep *sweep,
                        const volatile int *stop, sp_error *err)
 {
-    size_t batch = (size_t)s->recipe.batch;
-    running r = {.sweep = sweep,
-                 .s = s,
-                 .mask = sp_alloc((size_t)s->recipe.time_steps),
-                 .loss = sp_alloc_array(batch, sizeof *r.loss),
-                 .correct = sp_alloc_array(batch, sizeof *r.correct)};
-    sp_status st = r.mask && r.loss && r.correct ? sp_batches_run(s, ds, o->iterations, stop, step, &r, err)
-                                                 : SP_E_MEMORY;
-    if (st == SP_OK ? sweep->failed : !err->status)
+    running r = {.sweep = sweep, .s = s};
+    sp_status st = sp_team_create(&s, 1, &r.team, err);
+    if (st == SP_OK)
+        st = sp_batches_run(s, ds, o->iterations, stop, step, &r, err);
+    if (st == SP_OK && sweep->failed)
         st = SP_FAIL(err, SP_E_MEMORY, "out of memory for comparing gradients");
-    sp_free(r.mask);
-    sp_free(r.loss);
-    sp_free(r.correct);
+    sp_team_destroy(&r.team);
     return st;
 }
 

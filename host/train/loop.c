@@ -1,5 +1,4 @@
 /* The training loop: batch, gradients, look at the loss, optimizer step; metrics, checkpoints, evaluation. */
-#include <math.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -23,9 +22,6 @@ typedef struct trainer {
     sp_progress p;
     char *checkpoint, *best, *recipe;
     char *classes, *fingerprint; /* of the training data */
-    float *loss;                 /* [B] */
-    uint32_t *correct;           /* [B] */
-    uint8_t *mask;               /* [T] */
     uint64_t *spikes;
     double *rates;
     sp_line line; /* the next metrics line */
@@ -103,21 +99,10 @@ static sp_status batch_line(trainer *t, sp_error *err)
     return SP_OK;
 }
 
-static sp_status not_finite(trainer *t, const sp_exec_batch *e, const char *what, sp_error *err)
-{
-    char where[256];
-    SP_TRY(sp_team_find_nonfinite(t->team, e, where, sizeof where, err));
-    return SP_FAIL(err, SP_E_NUMERIC,
-                   "%s is not finite in epoch %lld, mini-batch %lld. First seen: %s. Training stops%s; the "
-                   "last "
-                   "checkpoint is untouched. Try a smaller learning rate (now %g)",
-                   what, (long long)t->p.epoch + 1, (long long)t->p.batch + 1, where,
-                   t->s->recipe.online_update ? "" : " before this mini-batch changes anything", lr_now(t));
-}
-
 /* Before the mini-batch runs; its time is not training's. */
-static sp_status measure_fidelity(trainer *t, const sp_exec_batch *b, sp_error *err)
+static sp_status measure_fidelity(void *ctx, const sp_exec_batch *b, sp_error *err)
 {
+    trainer *t = ctx;
     uint64_t start = sp_clock_ns();
     sp_train_event e = {.kind = SP_EVENT_FIDELITY, .epoch = t->p.epoch + 1, .batch = t->p.batch + 1};
     SP_TRY(sp_fidelity_measure(t->s->fidelity, b, &e.fidelity, err));
@@ -126,42 +111,23 @@ static sp_status measure_fidelity(trainer *t, const sp_exec_batch *b, sp_error *
     return SP_OK;
 }
 
-/* One mini-batch. The optimizer runs only after loss and gradients were seen to be finite. */
 static sp_status run_batch(trainer *t, const sp_batch *b, sp_error *err)
 {
-    sp_session *s = t->s;
-    t->line.steps += sp_session_choose(s, t->p.iteration, t->mask);
-    t->line.batches++;
+    const sp_session *s = t->s;
+    bool measure = s->fidelity && t->p.iteration % s->recipe.monitor.every == 0;
     sp_exec_batch e = {.images = b->images,
                        .labels = b->labels,
-                       .backprop = t->mask,
                        .iteration = (int32_t)t->p.iteration,
                        .lr = lr_now(t)};
-    double sum = 0;
-    if (s->fidelity && t->p.iteration % s->recipe.monitor.every == 0)
-        SP_TRY(measure_fidelity(t, &e, err));
-    uint64_t at = sp_clock_ns();
-    SP_TRY(sp_team_run(t->team, &e, err));
-    sp_trace_host("enqueue", at);
-    at = sp_clock_ns();
-    SP_TRY(sp_team_results(t->team, t->loss, t->correct, err));
-    sp_trace_host("read loss", at);
-    for (size_t i = 0; i < b->n_valid; i++) {
-        sum += (double)t->loss[i];
-        t->line.correct += t->correct[i];
-        t->p.correct += t->correct[i];
-    }
-    if (sum == 0)
-        SP_TRY(sp_session_check_computes(t->s, err));
-    bool finite;
-    SP_TRY(sp_team_gradients_finite(t->team, &finite, err));
-    if (!isfinite(sum) || !finite)
-        return not_finite(t, &e, isfinite(sum) ? "a gradient" : "the loss", err);
-    SP_TRY(sp_session_learn(s, err));
-    SP_TRY(sp_team_update(t->team, lr_now(t), t->p.iteration + 1, err));
-    t->line.loss += sum;
+    sp_step_result r;
+    SP_TRY(sp_train_step(t->team, &e, b->n_valid, measure ? measure_fidelity : NULL, t, &r, err));
+    t->line.steps += r.backprop_steps;
+    t->line.batches++;
+    t->line.loss += r.loss;
+    t->line.correct += r.correct;
     t->line.seen += (int64_t)b->n_valid;
-    t->p.loss_sum += sum;
+    t->p.loss_sum += r.loss;
+    t->p.correct += r.correct;
     t->p.seen += (int64_t)b->n_valid;
     t->p.iteration++;
     t->p.batch++;
@@ -195,9 +161,10 @@ static sp_status run_batches(trainer *t, sp_error *err)
         if (!b)
             return t->line.seen ? batch_line(t, err) : SP_OK;
         sp_status st = run_batch(t, b, err);
-        if (st == SP_E_OPENCL || st == SP_E_MEMORY)
-            sp_error_prefix(err, st, "epoch %lld, mini-batch %lld: ", (long long)t->p.epoch + 1,
-                            (long long)t->p.batch + 1);
+        if (st == SP_E_OPENCL || st == SP_E_MEMORY || st == SP_E_NUMERIC)
+            sp_error_prefix(err, st, "epoch %lld, mini-batch %lld%s: ", (long long)t->p.epoch + 1,
+                            (long long)t->p.batch + 1,
+                            st == SP_E_NUMERIC ? " (the last checkpoint is untouched)" : "");
         SP_TRY(st);
         sp_loader_release(t->loader, b);
         if (t->p.iteration % r->log_every == 0)
@@ -341,15 +308,11 @@ static sp_status prepare(trainer *t, const sp_dataset *train, sp_error *err)
     t->checkpoint = sp_format("%s/checkpoint.safetensors", t->o->out);
     t->best = sp_format("%s/best.safetensors", t->o->out);
     t->recipe = sp_format("%s/recipe.yaml", t->o->out);
-    t->loss = sp_alloc_pages(batch, sizeof *t->loss);
-    t->correct = sp_alloc_pages(batch, sizeof *t->correct);
-    t->mask = sp_alloc_array((size_t)r->time_steps, sizeof *t->mask);
     t->spikes = sp_alloc_array(nodes, sizeof *t->spikes);
     t->line.n = t->s->graph->n_nodes;
     t->line.spikes = sp_alloc_array(nodes, sizeof *t->line.spikes);
     t->rates = sp_alloc_array(nodes, sizeof *t->rates);
-    if (!t->checkpoint || !t->best || !t->recipe || !t->loss || !t->correct || !t->mask || !t->spikes ||
-        !t->line.spikes || !t->rates)
+    if (!t->checkpoint || !t->best || !t->recipe || !t->spikes || !t->line.spikes || !t->rates)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory for training");
     if (t->o->resume)
         SP_TRY(restore(t, err));
@@ -376,8 +339,8 @@ static void fini(trainer *t)
     sp_metrics_close(&t->metrics);
     if (t->lock > 0)
         sp_run_folder_close(t->o->out, t->lock);
-    void *all[] = {t->classes, t->fingerprint, t->checkpoint, t->best,        t->recipe, t->loss,
-                   t->correct, t->mask,        t->spikes,     t->line.spikes, t->rates};
+    void *all[] = {t->classes, t->fingerprint, t->checkpoint,  t->best,
+                   t->recipe,  t->spikes,      t->line.spikes, t->rates};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         sp_free(all[i]);
 }

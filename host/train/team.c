@@ -1,13 +1,19 @@
 /* Data parallel training in one process. With one member every function is that of the executor. */
 #include "train/team.h"
 
+#include <math.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/error.h"
+#include "base/trace.h"
 
 struct sp_team {
-    sp_session *const *members;
+    sp_session **members;
     size_t n;
+    uint8_t *mask;     /* [T] */
+    float *loss;       /* [B] */
+    uint32_t *correct; /* [B] */
     float *sum, *part; /* a model's gradients or weights */
     uint64_t *spikes;
     size_t elems;
@@ -35,14 +41,22 @@ sp_status sp_team_create(sp_session *const *members, size_t n, sp_team **out, sp
         SP_TRY(check_member(members[i], members[0], n, err));
     sp_team *t = sp_alloc(sizeof *t);
     if (!t)
-        return SP_FAIL(err, SP_E_MEMORY, "out of memory for several devices");
-    *t = (sp_team){.members = members, .n = n, .elems = (size_t)members[0]->graph->param_elems};
+        return SP_FAIL(err, SP_E_MEMORY, "out of memory for training");
+    const sp_recipe *r = &members[0]->recipe;
+    *t = (sp_team){.n = n, .elems = (size_t)members[0]->graph->param_elems};
+    t->members = sp_alloc_array(n, sizeof(sp_session *));
+    for (size_t i = 0; t->members && i < n; i++)
+        t->members[i] = members[i];
+    t->mask = sp_alloc_array((size_t)r->time_steps, sizeof *t->mask);
+    t->loss = sp_alloc_pages((size_t)r->batch, sizeof *t->loss);
+    t->correct = sp_alloc_pages((size_t)r->batch, sizeof *t->correct);
     t->sum = n > 1 ? sp_alloc_pages(t->elems, sizeof *t->sum) : NULL;
     t->part = n > 1 ? sp_alloc_pages(t->elems, sizeof *t->part) : NULL;
     t->spikes = sp_alloc_array((size_t)members[0]->graph->n_nodes, sizeof *t->spikes);
-    if ((n > 1 && (!t->sum || !t->part)) || !t->spikes) {
+    if ((n > 1 && (!t->sum || !t->part)) || !t->spikes || !t->members || !t->mask || !t->loss ||
+        !t->correct) {
         sp_team_destroy(&t);
-        return SP_FAIL(err, SP_E_MEMORY, "out of memory for several devices");
+        return SP_FAIL(err, SP_E_MEMORY, "out of memory for training");
     }
     *out = t;
     return SP_OK;
@@ -53,9 +67,9 @@ void sp_team_destroy(sp_team **pt)
     sp_team *t = pt ? *pt : NULL;
     if (!t)
         return;
-    sp_free(t->sum);
-    sp_free(t->part);
-    sp_free(t->spikes);
+    void *all[] = {t->members, t->mask, t->loss, t->correct, t->sum, t->part, t->spikes};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        sp_free(all[i]);
     sp_free(t);
     *pt = NULL;
 }
@@ -73,7 +87,7 @@ static sp_exec_batch share_of(const sp_team *t, const sp_exec_batch *all, size_t
     return e;
 }
 
-sp_status sp_team_run(sp_team *t, const sp_exec_batch *batch, sp_error *err)
+static sp_status run(sp_team *t, const sp_exec_batch *batch, sp_error *err)
 {
     for (size_t i = 0; i < t->n; i++) {
         sp_exec_batch e = share_of(t, batch, i);
@@ -84,16 +98,16 @@ sp_status sp_team_run(sp_team *t, const sp_exec_batch *batch, sp_error *err)
     return SP_OK;
 }
 
-sp_status sp_team_results(sp_team *t, float *loss, uint32_t *correct, sp_error *err)
+static sp_status results(sp_team *t, sp_error *err)
 {
     for (size_t i = 0; i < t->n; i++) {
         size_t at = i * (size_t)t->members[i]->train->o.batch;
-        SP_TRY(sp_exec_results(t->members[i]->train, loss + at, correct + at, err));
+        SP_TRY(sp_exec_results(t->members[i]->train, t->loss + at, t->correct + at, err));
     }
     return SP_OK;
 }
 
-sp_status sp_team_gradients_finite(sp_team *t, bool *finite, sp_error *err)
+static sp_status gradients_finite(sp_team *t, bool *finite, sp_error *err)
 {
     *finite = true;
     for (size_t i = 0; i < t->n && *finite; i++)
@@ -139,12 +153,69 @@ static sp_status average_gradients(sp_team *t, sp_error *err)
     return sp_device_write(t->members[0]->dev, range_of(first, first->g_at), t->sum, bytes, true, err);
 }
 
-sp_status sp_team_update(sp_team *t, double lr, int64_t n, sp_error *err)
+static sp_status update(sp_team *t, double lr, int64_t n, sp_error *err)
 {
     if (t->n > 1)
         SP_TRY(average_gradients(t, err));
     SP_TRY(sp_exec_update(t->members[0]->train, lr, n, err));
     return sp_team_share_weights(t, err);
+}
+
+/* ---- the training step ---- */
+
+static sp_status find_nonfinite(sp_team *t, const sp_exec_batch *batch, char *where, size_t where_size,
+                                sp_error *err)
+{
+    for (size_t i = 0; i < t->n; i++) {
+        bool finite = true;
+        if (i + 1 < t->n) // the last one is looked at when the others are fine
+            SP_TRY(sp_exec_gradients_finite(t->members[i]->train, &finite, err));
+        if (finite && i + 1 < t->n)
+            continue;
+        sp_exec_batch e = share_of(t, batch, i);
+        return sp_exec_find_nonfinite(t->members[i]->train, &e, where, where_size, err);
+    }
+    return SP_OK;
+}
+
+static sp_status not_finite(sp_team *t, const sp_exec_batch *e, const char *what, sp_error *err)
+{
+    char where[256];
+    SP_TRY(find_nonfinite(t, e, where, sizeof where, err));
+    return SP_FAIL(err, SP_E_NUMERIC,
+                   "%s is not finite. First seen: %s. Training stops%s. Try a smaller learning rate (now %g)",
+                   what, where,
+                   t->members[0]->recipe.online_update ? "" : " before this mini-batch changes anything",
+                   e->lr);
+}
+
+sp_status sp_train_step(sp_team *t, sp_exec_batch *e, size_t n_valid,
+                        sp_status (*before)(void *ctx, const sp_exec_batch *batch, sp_error *err), void *ctx,
+                        sp_step_result *out, sp_error *err)
+{
+    sp_session *s = t->members[0];
+    bool finite;
+    *out = (sp_step_result){.backprop_steps = sp_session_choose(s, e->iteration, t->mask)};
+    e->backprop = t->mask;
+    if (before)
+        SP_TRY(before(ctx, e, err));
+    uint64_t at = sp_clock_ns();
+    SP_TRY(run(t, e, err));
+    sp_trace_host("enqueue", at);
+    at = sp_clock_ns();
+    SP_TRY(results(t, err));
+    sp_trace_host("read loss", at);
+    for (size_t i = 0; i < n_valid; i++) {
+        out->loss += (double)t->loss[i];
+        out->correct += t->correct[i];
+    }
+    if (out->loss == 0)
+        SP_TRY(sp_session_check_computes(s, err));
+    SP_TRY(gradients_finite(t, &finite, err));
+    if (!isfinite(out->loss) || !finite)
+        return not_finite(t, e, isfinite(out->loss) ? "a gradient" : "the loss", err);
+    SP_TRY(sp_session_learn(s, err));
+    return update(t, e->lr, e->iteration + 1, err);
 }
 
 /* ---- what is told ---- */
@@ -164,21 +235,6 @@ sp_status sp_team_spikes(sp_team *t, uint64_t *spikes, sp_error *err)
         SP_TRY(sp_exec_spikes(t->members[i]->train, t->spikes, err));
         for (int k = 0; k < nodes; k++)
             spikes[k] += t->spikes[k];
-    }
-    return SP_OK;
-}
-
-sp_status sp_team_find_nonfinite(sp_team *t, const sp_exec_batch *batch, char *where, size_t where_size,
-                                 sp_error *err)
-{
-    for (size_t i = 0; i < t->n; i++) {
-        bool finite = true;
-        if (i + 1 < t->n) // the last one is looked at when the others are fine
-            SP_TRY(sp_exec_gradients_finite(t->members[i]->train, &finite, err));
-        if (finite && i + 1 < t->n)
-            continue;
-        sp_exec_batch e = share_of(t, batch, i);
-        return sp_exec_find_nonfinite(t->members[i]->train, &e, where, where_size, err);
     }
     return SP_OK;
 }

@@ -9,24 +9,31 @@
 
 typedef struct sp_team sp_team;
 
-/* members[0] is the one that is evaluated and saved; all opened with `shares` = n. They stay the caller's.
- * [setup] */
+/* members[0] is the one that is evaluated and saved; all opened with `shares` = n. The sessions stay the
+ * caller's. [setup] */
 sp_status sp_team_create(sp_session *const *members, size_t n, sp_team **out, sp_error *err);
 void sp_team_destroy(sp_team **t);
 
 /* The first member's weights to the others: after they were loaded. */
 sp_status sp_team_share_weights(sp_team *t, sp_error *err);
 
-/* As sp_exec_run, _results, _gradients_finite, _update and _spikes of one plan, for a whole mini-batch. [hot]
- */
-sp_status sp_team_run(sp_team *t, const sp_exec_batch *batch, sp_error *err);
-sp_status sp_team_results(sp_team *t, float *loss, uint32_t *correct, sp_error *err);
-sp_status sp_team_gradients_finite(sp_team *t, bool *finite, sp_error *err);
-sp_status sp_team_update(sp_team *t, double lr, int64_t n, sp_error *err);
+typedef struct sp_step_result {
+    double loss;            /* sum over the samples that count */
+    int64_t correct;        /* of them */
+    int64_t backprop_steps; /* time steps that were backpropagated */
+} sp_step_result;
+
+/* The training step of everything that trains: chooses the time steps, runs the mini-batch, looks at loss and
+ * gradients, and updates the parameters only when they are finite (SP_E_NUMERIC tells layer and time step).
+ * batch: images, labels, iteration and lr are the caller's; backprop is set here. n_valid: samples that count
+ * in the result. `before` (may be NULL) sees the mini-batch before it runs. [hot] */
+sp_status sp_train_step(sp_team *t, sp_exec_batch *batch, size_t n_valid,
+                        sp_status (*before)(void *ctx, const sp_exec_batch *batch, sp_error *err), void *ctx,
+                        sp_step_result *out, sp_error *err);
+
+/* As sp_exec_clear_spikes and sp_exec_spikes of one plan, for a whole mini-batch. */
 sp_status sp_team_clear_spikes(sp_team *t, sp_error *err);
 sp_status sp_team_spikes(sp_team *t, uint64_t *spikes, sp_error *err); /* the sum over the members */
-sp_status sp_team_find_nonfinite(sp_team *t, const sp_exec_batch *batch, char *where, size_t where_size,
-                                 sp_error *err);
 void sp_team_finish(sp_team *t);
 
 #endif

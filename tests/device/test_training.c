@@ -70,7 +70,8 @@ Test(training, a_learning_rate_that_is_too_high_stops_with_layer_and_time_step)
                  "out: 8}, "
                  "{type: linear, out: 8}, {type: linear, out: 4}]\n");
     EXPECT_CODE(6, run("train r.yaml --out run -s checkpoint_every=1"));
-    EXPECT_SAID("the loss is not finite in epoch 1, mini-batch 2. First seen: layer ");
+    EXPECT_SAID("epoch 1, mini-batch 2 (the last checkpoint is untouched): the loss is not finite. First "
+                "seen: layer ");
     EXPECT_SAID(" gemm, time step 1: \"c\" is ");
     EXPECT_SAID("smaller learning rate (now 1e+06)");
     /* what was saved before that has finite numbers, and can be continued at another rate */
