@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -43,7 +44,7 @@ FILE *sp_cache_open(const char *path)
 {
     static atomic_flag said = ATOMIC_FLAG_INIT;
     struct stat s;
-    FILE *f = fopen(path, "rbe");
+    FILE *f = sp_file_stream(path, NULL);
     if (!f || (fstat(fileno(f), &s) == 0 && is_ours(&s) && folder_is_ours(path)))
         return f;
     fclose(f);

@@ -64,3 +64,10 @@ sp_status sp_error_prefix(sp_error *err, sp_status status, const char *fmt, ...)
     memcpy(err->text, head, have);
     return err->status;
 }
+
+sp_status sp_error_as(sp_error *err, sp_status status)
+{
+    if (err)
+        err->status = status;
+    return status;
+}

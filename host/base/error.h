@@ -14,6 +14,9 @@ sp_status sp_error_set(sp_error *err, sp_status status, int cl_code, const char 
 sp_status sp_error_prefix(sp_error *err, sp_status status, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* Gives an error that is set another status, which is returned. */
+sp_status sp_error_as(sp_error *err, sp_status status);
+
 #define SP_FAIL(err, status, ...)  sp_error_set((err), (status), 0, __FILE__, __LINE__, __VA_ARGS__)
 #define SP_FAIL_CL(err, code, ...) sp_error_set((err), SP_E_OPENCL, (code), __FILE__, __LINE__, __VA_ARGS__)
 

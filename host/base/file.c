@@ -46,12 +46,52 @@ static sp_status read_all(int fd, const char *path, size_t max_bytes, char **tex
     return SP_OK;
 }
 
+int sp_file_open(const char *path, sp_error *err)
+{
+    struct stat at;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd >= 0 && fstat(fd, &at) == 0 && S_ISREG(at.st_mode))
+        return fd;
+    if (fd >= 0 || errno == ENXIO) { /* a socket cannot even be opened */
+        SP_FAIL(err, SP_E_IO, "%s: is not a regular file; give a file, not a folder, a pipe or a device",
+                path);
+        if (fd >= 0)
+            close(fd);
+        errno = ENOTSUP;
+        return -1;
+    }
+    int code = errno;
+    SP_FAIL(err, SP_E_IO, "%s: cannot be opened: %s", path, strerror(code));
+    errno = code;
+    return -1;
+}
+
+FILE *sp_file_stream(const char *path, sp_error *err)
+{
+    int fd = sp_file_open(path, err);
+    FILE *f = fd >= 0 ? fdopen(fd, "rb") : NULL;
+    if (fd >= 0 && !f) {
+        close(fd);
+        SP_FAIL(err, SP_E_MEMORY, "%s: out of memory", path);
+        errno = ENOMEM;
+    }
+    return f;
+}
+
+/* Only by their names, which a person types and a file in a folder cannot have. */
+static bool is_handed_over(const char *path)
+{
+    return strcmp(path, "/dev/stdin") == 0 || strncmp(path, "/dev/fd/", 8) == 0 ||
+           strncmp(path, "/proc/self/fd/", 14) == 0;
+}
+
 sp_status sp_file_read(const char *path, size_t max_bytes, char **text, size_t *n, sp_error *err)
 {
     *text = NULL;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = is_handed_over(path) ? open(path, O_RDONLY | O_CLOEXEC) : sp_file_open(path, err);
     if (fd < 0)
-        return SP_FAIL(err, SP_E_IO, "%s: cannot be opened: %s", path, strerror(errno));
+        return is_handed_over(path) ? SP_FAIL(err, SP_E_IO, "%s: cannot be opened: %s", path, strerror(errno))
+                                    : SP_E_IO;
     sp_status st = read_all(fd, path, max_bytes, text, n, err);
     close(fd);
     if (st != SP_OK) {
@@ -248,10 +288,12 @@ sp_status sp_folder_make_of(const char *path, mode_t mode, sp_error *err)
 
 /* ---- lines ---- */
 
-bool sp_lines_open(sp_lines *l, const char *folder, const char *name)
+bool sp_lines_open(sp_lines *l, const char *folder, const char *name, sp_error *err)
 {
     char *path = folder ? sp_format("%s/%s", folder, name) : sp_strdup(name);
-    *l = (sp_lines){.f = path ? fopen(path, "re") : NULL};
+    *l = (sp_lines){.f = path ? sp_file_stream(path, err) : NULL};
+    if (!path)
+        SP_FAIL(err, SP_E_MEMORY, "out of memory");
     sp_free(path);
     return l->f != NULL;
 }

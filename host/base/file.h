@@ -11,8 +11,13 @@
 
 #include "spikeport/status.h"
 
-/* Reads all of path (a file or a pipe) into *text, NUL-terminated, free with sp_free. More than max_bytes is
- * an error. */
+/* Every file that is read is opened here. What is not a regular file (a folder, a pipe, a device) is refused,
+ * so that nothing waits for a writer or reads without end. -1 or NULL with errno and *err, SP_E_IO. */
+int sp_file_open(const char *path, sp_error *err);
+FILE *sp_file_stream(const char *path, sp_error *err);
+
+/* Reads all of path into *text, NUL-terminated, free with sp_free. More than max_bytes is an error. The
+ * streams that a shell hands over (/dev/stdin, and /dev/fd/N of `<(command)`) are read to their end. */
 sp_status sp_file_read(const char *path, size_t max_bytes, char **text, size_t *n, sp_error *err);
 
 typedef struct sp_bytes {
@@ -45,8 +50,9 @@ typedef struct sp_lines {
     size_t cap;
     int number; /* of the line, counted from 1 */
 } sp_lines;
-/* False with errno where it cannot be opened; there is then no line, and closing is still allowed. */
-bool sp_lines_open(sp_lines *l, const char *folder, const char *name);
+/* False with errno and *err where it cannot be opened; there is then no line, and closing is still allowed.
+ */
+bool sp_lines_open(sp_lines *l, const char *folder, const char *name, sp_error *err);
 bool sp_lines_next(sp_lines *l);    /* the next line that is not blank */
 json_t *sp_lines_json(sp_lines *l); /* the next line that is JSON; NULL at the end */
 void sp_lines_close(sp_lines *l);

@@ -99,17 +99,19 @@ static sp_status load_recipe(const char *path, const train_options *o, const sp_
                      : sp_recipe_load(path, o->session.sets.items, o->session.sets.n, r, err);
 }
 
-/* Named classes are compared before the network is, whose error would only count them. */
-static sp_status check_classes(const train_options *o, const sp_checkpoint *c, sp_error *err)
+/* Before kernels are built. Named classes are compared before the network is, whose error would only count
+ * them. */
+static sp_status check_resume(const train_options *o, const sp_checkpoint *c, sp_error *err)
 {
     sp_recipe r = {0};
     sp_dataset *train = NULL;
-    if (!c->progress.classes || strcmp(c->progress.classes, "[]") == 0)
-        return SP_OK;
+    bool named = c->progress.classes && strcmp(c->progress.classes, "[]") != 0;
     sp_status st = load_recipe(NULL, o, c, &r, err);
     if (st == SP_OK)
+        st = sp_checkpoint_check_recipe(c, &r, err);
+    if (st == SP_OK && named)
         st = sp_session_dataset(&r, true, &train, err);
-    if (st == SP_OK)
+    if (st == SP_OK && named)
         st = sp_checkpoint_check_classes(c, train, err);
     sp_dataset_close(&train);
     sp_recipe_free(&r);
@@ -199,7 +201,7 @@ static int train(const char *recipe_path, train_options *o)
     if (st == SP_OK) /* before kernels are built */
         st = sp_run_folder_open(o->out, o->resume ? c.file.path : NULL, o->overwrite, &o->lock, &err);
     if (st == SP_OK && o->resume)
-        st = check_classes(o, &c, &err);
+        st = check_resume(o, &c, &err);
     if (st == SP_OK)
         st = open_team(recipe_path, o, &c, &t, &err);
     if (st == SP_OK) {
@@ -259,7 +261,7 @@ int sp_cmd_train(int argc, char **argv)
         {"out", 'o', SP_ARG_TEXT, &o.out, "DIR",
          "folder of the run (default runs/<recipe>, or runs/<recipe>-2 and so on)", 0, 0},
         {"overwrite", 0, SP_ARG_FLAG, &o.overwrite, NULL,
-         "where another run lies in the folder, rename its files to NAME.old", 0, 0},
+         "where another run lies in the folder, rename its files to NAME.old (.old-2, ...)", 0, 0},
         {"resume", 'r', SP_ARG_TEXT, &o.resume, "PATH",
          "continue the run of a checkpoint or folder, bit for bit", 0, 0},
         SP_CLI_SET_ARG(o.session),

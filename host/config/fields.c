@@ -217,6 +217,32 @@ sp_status sp_fields_check_sets(const sp_fields *table, const sp_yaml *map, const
     return SP_OK;
 }
 
+static bool same_value(const sp_field *f, const void *a, const void *b)
+{
+    sp_text s = {0}, t = {0};
+    sp_field_print(f, a, &s);
+    sp_field_print(f, b, &t);
+    bool same = s.s && t.s && strcmp(s.s, t.s) == 0;
+    sp_text_free(&s);
+    sp_text_free(&t);
+    return same;
+}
+
+char *sp_fields_sequence_change(const sp_fields *table, const void *a, const void *b)
+{
+    char *path = NULL;
+    for (size_t i = 0; i < table->n && !path; i++) {
+        const sp_field *f = &table->items[i];
+        char *below = f->kind == SP_FIELD_TABLE ? sp_fields_sequence_change(f->table, (const char *)a + f->at,
+                                                                            (const char *)b + f->at)
+                                                : NULL;
+        if (below || (f->sequence && !same_value(f, a, b)))
+            path = sp_format("%s%s%s", f->key, below ? "." : "", below ? below : "");
+        sp_free(below);
+    }
+    return path;
+}
+
 void sp_field_print(const sp_field *f, const void *base, sp_text *out)
 {
     const char *at = (const char *)base + f->at;

@@ -39,6 +39,7 @@ typedef struct sp_field {
     const char *needs;                 /* saying that the key needs this */
     const char *form;                  /* OTHER: the type for the documentation */
     const char *sample;                /* OTHER: another value than the default, for tests */
+    bool sequence;                     /* decides which samples an epoch has, or their order */
 } sp_field;
 
 struct sp_fields {
@@ -53,6 +54,8 @@ void sp_fields_defaults(const sp_fields *table, void *base);
 sp_status sp_fields_read(const sp_fields *table, const sp_yaml *map, void *base, sp_error *err);
 /* Refuses a key that came with --set but does nothing beside the other settings. */
 sp_status sp_fields_check_sets(const sp_fields *table, const sp_yaml *map, const void *base, sp_error *err);
+/* The path of the first `sequence` key whose values in a and b differ, to free with sp_free; NULL: none. */
+char *sp_fields_sequence_change(const sp_fields *table, const void *a, const void *b);
 uint64_t sp_fields_bit(const sp_fields *table, const char *key); /* of `given`; 0: there is no such key */
 bool sp_fields_given(const sp_fields *table, const void *base, const char *key);
 /* As a block of YAML lines. Keys that follow another are comments unless they were given. */

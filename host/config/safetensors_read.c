@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/size.h"
 #include "config/safetensors_dtype.h"
@@ -244,8 +245,6 @@ static sp_status read_header(int fd, sp_tensor_file *out, uint64_t *data_bytes, 
     uint64_t header_bytes = 0;
     if (fstat(fd, &at) != 0)
         return SP_FAIL(err, SP_E_IO, "%s: cannot be read: %s", out->path, strerror(errno));
-    if (!S_ISREG(at.st_mode))
-        return SP_FAIL(err, SP_E_IO, "%s: is not a regular file", out->path);
     uint64_t file_bytes = (uint64_t)at.st_size;
     if (file_bytes < LENGTH_BYTES)
         return SP_FAIL(err, SP_E_DATA, "%s: cut off: %" PRIu64 " bytes, a safetensors file has at least 8",
@@ -296,9 +295,8 @@ sp_status sp_tensors_read(const char *path, sp_tensor_file *out, sp_error *err)
     out->path = sp_strdup(path);
     if (!out->path)
         return fail_memory(path, err);
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe without a writer would block */
-    sp_status st = fd < 0 ? SP_FAIL(err, SP_E_IO, "%s: cannot be opened: %s", path, strerror(errno))
-                          : read_open_file(fd, out, err);
+    int fd = sp_file_open(path, err);
+    sp_status st = fd < 0 ? SP_E_IO : read_open_file(fd, out, err);
     if (fd >= 0)
         close(fd);
     if (st != SP_OK)

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include "base/error.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "data/augment.h"
@@ -146,9 +147,8 @@ static sp_status read_file(const char *folder, const layout *l, const char *name
         return SP_FAIL(err, SP_E_DATA,
                        "%s: no %s in this folder; put all files of the set there (datasets/README.md)",
                        folder, name);
-    f = fopen(path, "rb");
-    st = f ? read_records(path, f, l, classes, s, count, err)
-           : SP_FAIL(err, SP_E_DATA, "%s: cannot be opened (byte 0): %s", path, strerror(errno));
+    f = sp_file_stream(path, err);
+    st = f ? read_records(path, f, l, classes, s, count, err) : sp_error_as(err, SP_E_DATA);
     if (f)
         fclose(f);
     sp_free(path);

@@ -199,10 +199,8 @@ done:
 
 static sp_status read_text(const char *path, char **text, size_t *n, sp_error *err)
 {
-    struct stat info;
-    if (stat(path, &info) != 0 || !S_ISREG(info.st_mode))
-        return SP_FAIL(err, SP_E_DATA, "%s: no such file; unpack the set anew", path);
-    return sp_file_read(path, MOST_TEXT_BYTES, text, n, err);
+    sp_status st = sp_file_read(path, MOST_TEXT_BYTES, text, n, err);
+    return st == SP_E_IO ? sp_error_as(err, SP_E_DATA) : st;
 }
 
 /* The gestures of one recording. */

@@ -3,7 +3,6 @@
 #include "data/events.h"
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include "base/error.h"
 #include "base/file.h"
 
@@ -31,16 +30,10 @@ sp_status sp_events_reserve(sp_events *e, size_t n, const char *name, sp_error *
 
 sp_status sp_recording_read(const char *path, uint8_t **bytes, size_t *n, sp_error *err)
 {
-    struct stat info;
     char *text = NULL;
-    if (stat(path, &info) != 0)
-        return SP_FAIL(err, SP_E_DATA, "%s: cannot be found; was it moved after the data set was opened?",
-                       path);
-    if (!S_ISREG(info.st_mode)) /* a pipe would be waited for without end */
-        return SP_FAIL(err, SP_E_DATA, "%s: is not a regular file", path);
-    SP_TRY(sp_file_read(path, most_bytes, &text, n, err));
+    sp_status st = sp_file_read(path, most_bytes, &text, n, err);
     *bytes = (uint8_t *)text;
-    return SP_OK;
+    return st == SP_E_IO ? sp_error_as(err, SP_E_DATA) : st;
 }
 
 sp_status sp_aedat_parse(const char *name, const uint8_t *bytes, size_t n, sp_orientation orientation,

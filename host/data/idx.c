@@ -5,8 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include <zlib.h>
 #include "base/error.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "data/augment.h"
 #include "data/readers.h"
@@ -75,9 +77,12 @@ static sp_status file_open(idx_file *f, const char *folder, bool train, const ch
                        "%s: no %s-%s-%s-ubyte or .gz in this folder; put all four files of the set there "
                        "(datasets/README.md says how to get them)",
                        folder, train ? "train" : "t10k", kind, rank);
-    f->gz = gzopen(f->path, "rb");
+    int fd = sp_file_open(f->path, err);
+    f->gz = fd >= 0 ? gzdopen(fd, "rb") : NULL;
+    if (fd >= 0 && !f->gz)
+        close(fd);
     if (!f->gz)
-        return SP_FAIL(err, SP_E_DATA, "%s: cannot be opened (byte 0); check its permissions", f->path);
+        return fd < 0 ? sp_error_as(err, SP_E_DATA) : SP_FAIL(err, SP_E_MEMORY, "%s: out of memory", f->path);
     gzbuffer(f->gz, 1u << 17);
     return SP_OK;
 }

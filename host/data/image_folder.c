@@ -11,6 +11,7 @@
 #include <strings.h>
 #include <sys/stat.h>
 #include "base/error.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/folder.h"
 #include "data/image.h"
@@ -201,22 +202,19 @@ static void give_workspace(images_state *s, workspace *w)
 static sp_status read_file(workspace *w, const char *path, size_t *n, sp_error *err)
 {
     struct stat info;
-    FILE *f;
-    if (stat(path, &info) != 0)
-        return SP_FAIL(err, SP_E_DATA, "%s: cannot be found any more: %s", path, strerror(errno));
-    if (!S_ISREG(info.st_mode)) /* a pipe would be waited for without end */
-        return SP_FAIL(err, SP_E_DATA, "%s: is not a regular file; remove it from the class folder", path);
-    if ((uint64_t)info.st_size > most_file_bytes)
-        return SP_FAIL(err, SP_E_DATA, "%s: %lld bytes; image files of up to %zu are read", path,
-                       (long long)info.st_size, most_file_bytes);
-    *n = (size_t)info.st_size;
-    SP_TRY(sp_image_room(&w->file, &w->file_bytes, *n, path, err));
-    f = fopen(path, "rb");
+    FILE *f = sp_file_stream(path, err);
     if (!f)
-        return SP_FAIL(err, SP_E_DATA, "%s: cannot be opened (byte 0): %s", path, strerror(errno));
-    *n = fread(w->file, 1, *n, f); /* a shorter file is the decoder's to refuse */
+        return sp_error_as(err, SP_E_DATA);
+    *n =
+        fstat(fileno(f), &info) == 0 ? (size_t)info.st_size : 0; /* an empty one is the decoder's to refuse */
+    sp_status st = *n > most_file_bytes
+                       ? SP_FAIL(err, SP_E_DATA, "%s: %zu bytes; image files of up to %zu are read", path, *n,
+                                 most_file_bytes)
+                       : sp_image_room(&w->file, &w->file_bytes, *n, path, err);
+    if (st == SP_OK)
+        *n = fread(w->file, 1, *n, f); /* a shorter file is the decoder's to refuse */
     fclose(f);
-    return SP_OK;
+    return st;
 }
 
 static sp_status load(const images_state *s, workspace *w, const char *path, sp_rng *r, sp_error *err)

@@ -35,8 +35,8 @@ static json_t *next_batch(sp_lines *lines)
 static int64_t first_loss(const char *a, const char *b, double within, double loss[2], int64_t *compared)
 {
     sp_lines fa, fb;
-    bool there = sp_lines_open(&fa, a, "metrics.jsonl");
-    there = sp_lines_open(&fb, b, "metrics.jsonl") && there;
+    bool there = sp_lines_open(&fa, a, "metrics.jsonl", NULL);
+    there = sp_lines_open(&fb, b, "metrics.jsonl", NULL) && there;
     int64_t first = there ? 0 : -1;
     while (first == 0) {
         json_t *x = next_batch(&fa), *y = next_batch(&fb);

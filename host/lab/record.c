@@ -116,8 +116,8 @@ static sp_status load_file(const char *path, json_t *out, size_t *n_invalid, sp_
 {
     sp_lines lines;
     char where[512];
-    if (!sp_lines_open(&lines, NULL, path))
-        return SP_FAIL(err, SP_E_IO, "%s: %s", path, strerror(errno));
+    if (!sp_lines_open(&lines, NULL, path, err))
+        return SP_E_IO;
     sp_status st = SP_OK;
     while (st == SP_OK && sp_lines_next(&lines)) {
         json_error_t je;

@@ -205,7 +205,7 @@ static bool is_finished(const char *folder)
 {
     sp_lines lines;
     bool end = false;
-    sp_lines_open(&lines, folder, "metrics.jsonl");
+    sp_lines_open(&lines, folder, "metrics.jsonl", NULL);
     for (json_t *j; (j = sp_lines_json(&lines)) != NULL; json_decref(j))
         end = end || json_object_get(j, "best_accuracy"); /* only the event "end" has it */
     sp_lines_close(&lines);

@@ -79,7 +79,7 @@ static bool read_run(gathered *g, const char *folder)
     struct stat info;
     g->best = g->last = -1;
     g->epoch_end = 0;
-    sp_lines_open(&lines, folder, "metrics.jsonl");
+    sp_lines_open(&lines, folder, "metrics.jsonl", NULL);
     for (json_t *j; (j = sp_lines_json(&lines)) != NULL; json_decref(j)) {
         read_event(g, j);
         end = end || json_object_get(j, "best_accuracy"); /* only the event "end" has it */
@@ -195,7 +195,7 @@ static bool add_external(const sp_reproduce *p, const json_t *external, json_t *
     sp_lines lines;
     bool found = false;
     json_t *want;
-    sp_lines_open(&lines, p->root, name ? name : "");
+    sp_lines_open(&lines, p->root, name ? name : "", NULL);
     for (json_t *j; (j = sp_lines_json(&lines)) != NULL; json_decref(j)) {
         bool fits = true;
         json_object_foreach(json_object_get(external, "match"), key, want) fits =

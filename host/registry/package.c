@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "registry/launch_internal.h"
@@ -301,7 +302,7 @@ static sp_status read_binary(const sp_package *p, const char *path, unsigned cha
 {
     char *sum_path = sp_format("%s.cksum", path);
     unsigned long long crc = 0, size = 0;
-    FILE *sum = sum_path ? fopen(sum_path, "re") : NULL, *f = fopen(path, "rbe");
+    FILE *sum = sum_path ? sp_file_stream(sum_path, NULL) : NULL, *f = sp_file_stream(path, NULL);
     sp_status st = SP_OK;
     *bytes = NULL;
     if (!f)

@@ -45,10 +45,10 @@ static sp_status keep(char ***list, size_t *n, char *s, sp_error *err)
 char *sp_text_file_read(const char *path, char *why, size_t why_size)
 {
     struct stat s;
-    FILE *f = fopen(path, "rb");
-    if (!f || fstat(fileno(f), &s) != 0) {
+    FILE *f = sp_file_stream(path, NULL);
+    if ((!f && errno != ENOTSUP) || (f && fstat(fileno(f), &s) != 0)) {
         snprintf(why, why_size, "cannot be read: %s", strerror(errno));
-    } else if (!S_ISREG(s.st_mode) || s.st_size > MAX_FILE_BYTES) {
+    } else if (!f || s.st_size > MAX_FILE_BYTES) {
         snprintf(why, why_size, "not an ordinary file of at most %d bytes", MAX_FILE_BYTES);
     } else {
         char *text = sp_alloc((size_t)s.st_size + 1);

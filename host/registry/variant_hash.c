@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/hash.h"
 #include "base/mem.h"
 #include "registry/embedded.h"
@@ -18,7 +19,7 @@ static uint64_t hash_object(uint64_t h, const sp_variant *v)
     const char *slash = strrchr(v->path, '/');
     char *path =
         sp_format("%.*s/%s.so", slash ? (int)(slash - v->path) : 1, slash ? v->path : ".", v->library);
-    FILE *f = path ? fopen(path, "rbe") : NULL;
+    FILE *f = path ? sp_file_stream(path, NULL) : NULL;
     unsigned char block[4096];
     for (size_t n; f && (n = fread(block, 1, sizeof block, f)) > 0;)
         h = sp_hash(h, block, n);

@@ -58,10 +58,10 @@ bool sp_wisdom_list_put(sp_wisdom_list *l, sp_wisdom_entry *e)
 
 sp_status sp_wisdom_read(const char *path, bool own, sp_wisdom_list *l, sp_error *err)
 {
-    sp_lines lines = {.f = own ? sp_cache_open(path) : fopen(path, "re")};
+    sp_lines lines = {.f = own ? sp_cache_open(path) : sp_file_stream(path, err)};
     char why[200];
     if (!lines.f)
-        return SP_FAIL(err, SP_E_IO, "%s: %s", path, strerror(errno));
+        return own ? SP_FAIL(err, SP_E_IO, "%s: %s", path, strerror(errno)) : SP_E_IO;
     while (sp_lines_next(&lines)) {
         sp_wisdom_entry *e = spi_wisdom_parse(lines.text, why, sizeof why);
         if (e) {

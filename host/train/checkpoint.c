@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include "base/log.h"
 #include "config/yaml.h"
 #include "base/file.h"
+#include "train/run_folder.h"
 #include "spikeport/version.h"
 
 #define FORMAT "spikeport-checkpoint/1"
@@ -225,6 +227,14 @@ sp_status sp_weights_open(const char *path, sp_checkpoint *out, sp_error *err)
     *out = (sp_checkpoint){0};
     char *file = sp_path_is_folder(path) ? sp_format("%s/checkpoint.safetensors", path) : sp_strdup(path);
     sp_status st = file ? sp_tensors_read(file, &out->file, err) : SP_FAIL(err, SP_E_MEMORY, "out of memory");
+    char *old = file && !sp_path_exists(file) ? sp_run_folder_old(path) : NULL;
+    if (old)
+        st = SP_FAIL(err, SP_E_IO,
+                     "%s does not exist; --overwrite has moved the files of an earlier run away, its "
+                     "checkpoint is "
+                     "%s. To continue that run, give its files their names without .old back",
+                     file, old);
+    sp_free(old);
     sp_free(file);
     if (st == SP_OK)
         st = sp_tensors_check_finite(&out->file, err);
@@ -274,13 +284,15 @@ static sp_status check_whole(const char *path, const char *text, sp_error *err)
 static void drop_plugins(sp_recipe *r, const char *path)
 {
     const sp_yaml *named = sp_yaml_get(r->doc.root, "plugins_path");
+    static atomic_flag said = ATOMIC_FLAG_INIT;
     if (!r->plugins_path || sp_yaml_from_set(named))
         return;
-    sp_log(SP_LOG_WARNING,
-           "%s: plugins_path: %s: a checkpoint cannot load plugins, so these folders are not used; if you "
-           "trust "
-           "them, name them with --plugins or --set plugins_path=...",
-           path, r->plugins_path);
+    if (!atomic_flag_test_and_set(&said)) /* each device, and each check, reads the recipe again */
+        sp_log(SP_LOG_WARNING,
+               "%s: plugins_path: %s: a checkpoint cannot load plugins, so these folders are not used; if "
+               "you "
+               "trust them, name them with --plugins or --set plugins_path=...",
+               path, r->plugins_path);
     r->plugins_path = NULL;
 }
 

@@ -31,6 +31,9 @@ sp_status sp_checkpoint_open(const char *path, sp_checkpoint *out, sp_error *err
 void sp_checkpoint_close(sp_checkpoint *c);
 sp_status sp_checkpoint_recipe(const sp_checkpoint *c, const char *const *sets, size_t n_sets, sp_recipe *out,
                                sp_error *err);
+/* Whether a run can go on from the checkpoint with this recipe: refused are fewer epochs than are done, and
+ * inside an epoch other samples, another order of them, or a batch that does not divide those seen. */
+sp_status sp_checkpoint_check_recipe(const sp_checkpoint *c, const sp_recipe *r, sp_error *err);
 /* Any safetensors file (or a run's folder) without a look at its metadata; numbers that are not finite are
  * SP_E_NUMERIC. sp_weights_load copies its weights into a session: all of the network's, and nothing else but
  * optimizer state and PyTorch's num_batches_tracked, which are left out. */

@@ -45,8 +45,8 @@ sp_status sp_curves_read(const char *folder, sp_curve_point point, void *ctx, sp
     double batches = 0; /* what the last epoch says, which is read first */
     for (int pass = 0; pass < 2; pass++) {
         sp_lines lines;
-        if (!sp_lines_open(&lines, folder, "metrics.jsonl"))
-            return SP_FAIL(err, SP_E_IO, "%s/metrics.jsonl: %s", folder, strerror(errno));
+        if (!sp_lines_open(&lines, folder, "metrics.jsonl", err))
+            return SP_E_IO;
         for (json_t *j; (j = sp_lines_json(&lines)) != NULL; json_decref(j)) {
             double of = number(j, "iteration") / number(j, "epoch");
             const char *event = json_string_value(json_object_get(j, "event"));

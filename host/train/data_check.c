@@ -1,5 +1,5 @@
-/* Whether data are those that a checkpoint was trained on: names of classes, and the training data's
- * fingerprint. */
+/* Whether recipe and data are those that a checkpoint can go on with: the sequence of samples inside an
+ * epoch, names of classes, and the training data's fingerprint. */
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +8,48 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "train/checkpoint.h"
+#include "train/recipe_keys.h"
+
+/* The samples that an epoch has seen are known by their number only. */
+static sp_status check_sequence(const sp_checkpoint *c, const sp_recipe *r, sp_error *err)
+{
+    const char *text = sp_tensors_meta(&c->file, "recipe");
+    const long long seen = c->progress.seen;
+    sp_recipe was = {0};
+    if (seen % r->batch)
+        return SP_FAIL(err, SP_E_CONFIG,
+                       "%s: this epoch has seen %lld samples, which is no whole number of mini-batches of "
+                       "%lld; "
+                       "choose a batch that divides it, or change the batch between two epochs",
+                       c->file.path, seen, (long long)r->batch);
+    if (seen == 0 || !text)
+        return SP_OK;
+    SP_TRY(sp_recipe_parse(c->file.path, text, strlen(text), NULL, 0, &was, err));
+    char *key = sp_fields_sequence_change(&spi_recipe_fields, &was, r);
+    sp_status st =
+        !key ? SP_OK
+             : SP_FAIL(err, SP_E_CONFIG,
+                       "%s: %s cannot change after %lld samples of an epoch: it decides which samples "
+                       "come, and in which order, so some would come twice and others never; continue "
+                       "without the change, and change it between two epochs or in a new run",
+                       c->file.path, key, seen);
+    sp_free(key);
+    sp_recipe_free(&was);
+    return st;
+}
+
+sp_status sp_checkpoint_check_recipe(const sp_checkpoint *c, const sp_recipe *r, sp_error *err)
+{
+    const long long done = c->progress.epoch, wanted = r->epochs;
+    const bool begun = c->progress.seen > 0;
+    if (wanted < done + begun)
+        return SP_FAIL(err, SP_E_CONFIG,
+                       "%s: epochs is %lld, but %lld of them are done%s; set epochs to %lld or more, or "
+                       "start "
+                       "a new run",
+                       c->file.path, wanted, done, begun ? " and the next one is begun" : "", done + begun);
+    return check_sequence(c, r, err);
+}
 
 /* As JSON; "[]": the set has none. */
 static char *classes_text(const sp_dataset *ds)
@@ -64,6 +106,14 @@ sp_status sp_data_describe(const sp_dataset *train, const sp_checkpoint *resume,
 {
     const char *was = resume ? resume->progress.fingerprint : NULL;
     SP_TRY(sp_dataset_fingerprint(train, fingerprint, err));
+    if (resume && resume->progress.seen && was && strtoull(was, NULL, 10) != train->info.count)
+        return SP_FAIL(err, SP_E_DATA,
+                       "%s: there were %llu training samples, now there are %zu: inside an epoch, in which "
+                       "samples "
+                       "come in an order of all, a run cannot continue with others; restore the data, or "
+                       "start a "
+                       "new run",
+                       resume->file.path, strtoull(was, NULL, 10), train->info.count);
     if (was && strcmp(was, *fingerprint) != 0)
         sp_log(SP_LOG_WARNING,
                "%s: the training data, or how they are read, are not those of this run any more: %s then, %s "

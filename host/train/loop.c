@@ -275,13 +275,12 @@ static sp_status take_folder(trainer *t, sp_error *err)
 static sp_status restore(trainer *t, sp_error *err)
 {
     int64_t batch = t->s->recipe.batch;
+    SP_TRY(sp_checkpoint_check_recipe(t->o->resume, &t->s->recipe, err));
     t->p = t->o->resume->progress;
-    if (t->p.seen % batch)
-        return SP_FAIL(err, SP_E_CONFIG,
-                       "%s: this epoch has seen %lld samples, which is no whole number of mini-batches of "
-                       "%lld; "
-                       "choose a batch that divides it, or change the batch between two epochs",
-                       t->o->resume->file.path, (long long)t->p.seen, (long long)batch);
+    if (t->p.epoch == t->s->recipe.epochs && t->p.seen == 0)
+        sp_log(SP_LOG_INFO,
+               "%s: all %lld epochs are done, there is nothing to train; more with --set epochs=N",
+               t->o->resume->file.path, (long long)t->p.epoch);
     t->p.batch = t->p.seen / batch;
     SP_TRY(sp_checkpoint_restore(t->o->resume, t->s, true, err));
     return sp_line_restore(&t->line, t->p.open_line, t->o->resume->file.path, err);

@@ -46,8 +46,9 @@ static sp_status truncate_metrics(sp_metrics *m, const sp_progress *p, sp_error 
     sp_lines lines = {0};
     sp_text kept = {0};
     sp_text_add(&kept, "%s", "");
-    if (p) /* resumed into another folder there is no file: the metrics start anew */
-        sp_lines_open(&lines, NULL, m->path);
+    /* resumed into another folder there is no file: the metrics start anew */
+    if (p && !sp_lines_open(&lines, NULL, m->path, err) && errno != ENOENT)
+        return SP_E_IO;
     while (sp_lines_next(&lines))
         if (keep_line(m, lines.text, p))
             sp_text_add(&kept, "%s", lines.text);

@@ -48,7 +48,7 @@ static sp_status check_recipe(const char *folder, sp_error *err)
 {
     sp_lines l;
     bool written = true;
-    sp_lines_open(&l, folder, "recipe.yaml");
+    sp_lines_open(&l, folder, "recipe.yaml", NULL);
     if (l.f && !has(folder, "metrics.jsonl"))
         written = sp_lines_next(&l) && strcmp(l.text, SP_RUN_RECIPE_HEAD) == 0;
     sp_lines_close(&l);
@@ -115,11 +115,32 @@ void sp_run_folder_close(const char *folder, int lock)
         close(lock);
 }
 
+/* FOLDER/NAME.old for k = 1, then FOLDER/NAME.old-2 and so on. */
+static char *old_path(const char *folder, const char *name, int k)
+{
+    return k == 1 ? sp_format("%s/%s.old", folder, name) : sp_format("%s/%s.old-%d", folder, name, k);
+}
+
+/* Whether the files of a run were moved away with number k. */
+static bool has_old(const char *folder, int k)
+{
+    bool there = false;
+    for (int i = 0; i < N_FILES && !there; i++) {
+        char *old = old_path(folder, files[i], k);
+        there = old && sp_path_exists(old);
+        sp_free(old);
+    }
+    return there;
+}
+
 sp_status sp_run_folder_clear(const char *folder, sp_error *err)
 {
     sp_status st = SP_OK;
+    int k = 1;
+    while (has_old(folder, k))
+        k++;
     for (int i = 0; i < N_FILES && st == SP_OK; i++) {
-        char *path = sp_format("%s/%s", folder, files[i]), *old = sp_format("%s/%s.old", folder, files[i]);
+        char *path = sp_format("%s/%s", folder, files[i]), *old = old_path(folder, files[i], k);
         if (!path || !old)
             st = SP_FAIL(err, SP_E_MEMORY, "out of memory for a file name");
         else if (rename(path, old) != 0 && errno != ENOENT)
@@ -128,6 +149,23 @@ sp_status sp_run_folder_clear(const char *folder, sp_error *err)
         sp_free(old);
     }
     return st;
+}
+
+char *sp_run_folder_old(const char *folder)
+{
+    sp_text t = {0};
+    int k = 1;
+    while (has_old(folder, k))
+        k++;
+    while (--k > 0) {
+        char *old = old_path(folder, files[0], k);
+        if (old && sp_path_exists(old))
+            sp_text_add(&t, "%s%s", t.n ? ", or the older " : "", old);
+        sp_free(old);
+    }
+    if (t.failed)
+        sp_text_free(&t);
+    return t.s;
 }
 
 /* ---- edits of recipe.yaml ---- */

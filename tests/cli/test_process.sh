@@ -79,6 +79,32 @@ called="network resnet18 with ulimit -f" code=0
 (ulimit -f 1 && exec "$program" network resnet18) >"$work/out" 2>/dev/null || code=$?
 expect_code 1
 
+# What is not a regular file is refused, never waited for; a pipe that the shell hands over is read.
+mkfifo "$work/fifo"
+mkdir "$work/piped" "$work/plugins_fifo"
+cp "$work/quiet/checkpoint.safetensors" "$work/piped"
+ln -s "$work/fifo" "$work/piped/recipe.yaml"
+ln -s "$work/fifo" "$work/plugins_fifo/part.clh"
+printf '//@ plugin:   piped 1.0.0\n//@ abi:      1\n//@ fragment: surrogate piped\n//@ include:  part.clh\n' >"$work/plugins_fifo/x.cl"
+printf 'base: fifo\n' >"$work/based.yaml"
+for command in "train $work/fifo" "train $work/based.yaml" "plan $work/fifo" "plan $recipe -s network=$work/fifo" \
+    "eval $work/fifo" "train --resume $work/fifo" "train --resume /dev/zero" "network $work/fifo" "bench diff $work/fifo $work/fifo" \
+    "train $recipe --out $work/init -s init_from=$work/fifo" "curves $work/piped"; do
+    called=$command code=0
+    timeout 20 "$program" $command >"$work/out" 2>"$work/err" </dev/null || code=$?
+    [ "$code" -ne 0 ] && [ "$code" -lt 100 ] || fail "an error was expected"
+done
+for command in "train --resume $work/piped --set epochs=2" "plugins list --plugins $work/plugins_fifo"; do
+    called=$command code=0
+    timeout 20 "$program" $command >"$work/out" 2>"$work/err" </dev/null || code=$?
+    [ "$code" -lt 100 ] || fail "it waits for a pipe"
+    grep -q "regular file\|ordinary file" "$work/out" "$work/err" || fail "the pipe is not named"
+done
+called="train /dev/stdin" code=0
+cat "$recipe" | "$program" train /dev/stdin --print-recipe >"$work/out" 2>"$work/err" || code=$?
+expect_code 0
+expect_out "name: \"synthetic"
+
 # A checkpoint loads no plugins and no other files; the command line does.
 mkdir "$work/plugins"
 echo 'no plugin' >"$work/plugins/x.cl"

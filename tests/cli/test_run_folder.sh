@@ -20,6 +20,16 @@ cmp -s first run/checkpoint.safetensors || fail "the first run was changed"
 run train "$recipe" --out run -s seed=99 -s epochs=1 --overwrite --max-iterations 1
 expect_code 130
 cmp -s first run/checkpoint.safetensors.old || fail "the first run is not kept beside the new one"
+cp run/checkpoint.safetensors second
+run train "$recipe" --out run -s seed=98 -s epochs=1 --overwrite --max-iterations 1
+cmp -s first run/checkpoint.safetensors.old || fail "a second --overwrite replaced the first run"
+cmp -s second run/checkpoint.safetensors.old-2 || fail "the second run is not kept"
+mkdir killed && cp run/*.old* killed # as a kill directly behind --overwrite leaves it
+for command in "train --resume killed" "eval killed"; do
+    run $command
+    expect_code 1
+    expect_err "killed/checkpoint.safetensors.old-2, or the older killed/checkpoint.safetensors.old"
+done
 run train --resume run --overwrite
 expect_code 2
 run train --resume first.safetensors --out run
@@ -136,9 +146,37 @@ expect_err "ant, bee, cow, dog (4 classes)"
 rm -r pictures/train/dog pictures/val/dog
 run train "$recipe" --out replaced --max-iterations 1
 expect_code 130
-run train --resume replaced -s data.train_limit=256 --max-iterations 1
+run train --resume replaced -s data.mean=0.1 --max-iterations 1
 expect_code 130
 expect_err "training data, or how they are read, are not those of this run"
+
+# ---- inside an epoch the samples and their order stay; between two epochs they may change ----
+for set in data.train_limit=256 data.count=600 seed=8 data.noise=true data.classes=3; do
+    run train --resume replaced -s $set --max-iterations 1
+    expect_code 3
+    expect_err "${set%=*} cannot change after"
+done
+run train "$recipe" --out between -s epochs=2
+expect_code 0
+run train --resume between -s epochs=3 -s seed=8 -s data.train_limit=256
+expect_code 0
+rm pictures/train/cow/4.png
+run train --resume named --max-iterations 1
+expect_code 7
+expect_err "there were 12 training samples, now there are 11"
+
+# ---- no fewer epochs than are done ----
+run train --resume between -s epochs=2
+expect_code 3
+expect_err "epochs is 2, but 3 of them are done"
+run train --resume between
+expect_code 0
+expect_err "all 3 epochs are done"
+run train "$recipe" --out begun --max-iterations 17
+expect_code 130
+run train --resume begun -s epochs=1
+expect_code 3
+expect_err "1 of them are done and the next one is begun"
 
 # ---- what is chosen for the user is said ----
 run train "$recipe" --out left -s data.train_limit=500 --max-iterations 1

@@ -144,16 +144,41 @@ Test(file, makes_folders_on_the_way)
     cr_assert_eq(sp_folder_make(path, 0777, &err), SP_E_IO); /* a file is there */
 }
 
+Test(file, only_regular_files_are_opened)
+{
+    const char *const wrong[] = {other, folder, "/dev/zero", "/dev/null"};
+    char *text;
+    size_t n;
+    sp_lines l;
+    cr_assert_eq(mkfifo(other, 0600), 0);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        cr_assert_eq(sp_file_open(wrong[i], &err), -1, "%s", wrong[i]);
+        cr_assert(errno == ENOTSUP && err.status == SP_E_IO && strstr(err.text, "not a regular file"));
+        cr_assert_null(sp_file_stream(wrong[i], NULL));
+        cr_assert_eq(sp_file_read(wrong[i], 1000, &text, &n, &err), SP_E_IO);
+        cr_assert(!sp_lines_open(&l, NULL, wrong[i], &err));
+        sp_lines_close(&l);
+    }
+    int ends[2];
+    cr_assert_eq(pipe(ends), 0);
+    cr_assert_eq(write(ends[1], "piped", 5), 5);
+    close(ends[1]);
+    char *handed_over = sp_format("/dev/fd/%d", ends[0]);
+    expect(handed_over, "piped");
+    sp_free(handed_over);
+    close(ends[0]);
+}
+
 Test(file, lines)
 {
     sp_lines l;
     cr_assert_eq(sp_file_replace_text(path, "{\"a\":1}\n\n \t\r\nno json\n[2]", &err), SP_OK);
-    cr_assert(sp_lines_open(&l, folder, "file") && sp_lines_next(&l) && l.number == 1);
+    cr_assert(sp_lines_open(&l, folder, "file", &err) && sp_lines_next(&l) && l.number == 1);
     json_t *j = sp_lines_json(&l);
     cr_assert(json_is_array(j) && l.number == 5);
     json_decref(j);
     cr_assert(!sp_lines_next(&l) && !sp_lines_json(&l));
     sp_lines_close(&l);
-    cr_assert(!sp_lines_open(&l, folder, "missing") && errno == ENOENT && !sp_lines_next(&l));
+    cr_assert(!sp_lines_open(&l, folder, "missing", &err) && errno == ENOENT && !sp_lines_next(&l));
     sp_lines_close(&l);
 }

@@ -407,7 +407,7 @@ Test(images, a_bad_file_is_named_and_the_rest_goes_on)
         const char *make, *expect;
     } cases[] = {{"printf GIF89a > train/a/z.jpeg", "neither a JPEG nor a PNG"},
                  {": > train/a/z.jpeg", "empty"},
-                 {"rm train/a/z.jpeg", "cannot be found"},
+                 {"rm train/a/z.jpeg", "cannot be opened"},
                  {"rm train/a/z.jpeg && mkdir train/a/z.jpeg", "not a regular file"},
                  {"rm train/a/z.jpeg && mkfifo train/a/z.jpeg", "not a regular file"},
                  {"head -c 60 train/c/1.png > train/a/z.jpeg", "truncated"}};
