@@ -4,14 +4,14 @@
 #ifndef SP_CLI_BENCH_H
 #define SP_CLI_BENCH_H
 
-#include "check/ruler.h"
+#include "check/peaks.h"
 #include "cli/session_options.h"
 #include "train/train.h"
 
 typedef struct sp_cli_bench_options {
     sp_cli_session session;
     int64_t iterations, warmup;
-    bool json, ruler, layers, real_input, overhead;
+    bool json, peaks, layers, real_input, overhead;
     const char *checkpoint, *save_input, *trace;
     /* instead of a recipe file */
     const char *network, *method, *input;
@@ -22,7 +22,7 @@ typedef struct sp_cli_bench_options {
 
 typedef struct sp_cli_bench {
     sp_session *s;
-    sp_team *team;
+    sp_replicas *replicas;
     float *images;
     int32_t *labels;
     uint64_t *spikes;
@@ -34,7 +34,7 @@ typedef struct sp_cli_bench {
     double open_s, first_ms; /* cold: planning and building; the first mini-batch */
     double median_ms, p5_ms, p95_ms, min_ms;
     double flops, bytes; /* of one mini-batch, as the contracts count: dense */
-    sp_ruler ruler;      /* zero: not measured */
+    sp_peaks peaks;      /* zero: not measured */
 } sp_cli_bench;
 
 /* Takes the recipe over. */
@@ -54,8 +54,7 @@ double sp_cli_segment_runs(const sp_plan *p, int64_t backprop_steps, int segment
 typedef struct sp_cli_layer {
     const char *label, *layer;
     char op[48], shape[96];
-    bool
-        spikes; /* a convolution that reads bits: kernels may skip zeros, so dense rates may pass the ruler */
+    bool spikes; /* a convolution that reads bits: kernels may skip zeros, so dense rates may pass the peak */
     double launches, flops, bytes; /* of a mini-batch */
     double ms, calls;              /* of a mini-batch; in the whole profile */
 } sp_cli_layer;
@@ -66,7 +65,7 @@ typedef struct sp_cli_layers {
 /* From plan and profile of its device, in order of the plan. Release items with sp_free. */
 sp_status sp_cli_layers_make(const sp_plan *p, int64_t backprop_steps, sp_cli_layers *out, sp_error *err);
 
-/* The kinds of work whose share of the rulers is told. */
+/* The kinds of work whose share of the peaks is told. */
 enum {
     SP_WORK_FORWARD,
     SP_WORK_SPIKES,
@@ -79,14 +78,14 @@ enum {
 };
 const char *sp_cli_work_name(int work);
 typedef struct sp_cli_work {
-    double ms, rate, share; /* of a mini-batch; GFLOP/s or GB/s; of the ruler, 0 where there is none */
+    double ms, rate, share; /* of a mini-batch; GFLOP/s or GB/s; of the peaks, 0 where there is none */
 } sp_cli_work;
-void sp_cli_layers_works(const sp_cli_layers *l, const sp_ruler *ruler, sp_cli_work out[SP_WORKS]);
+void sp_cli_layers_works(const sp_cli_layers *l, const sp_peaks *peaks, sp_cli_work out[SP_WORKS]);
 
-/* The table, and the means below it. ruler NULL: rates without shares. */
-void sp_cli_layers_print(FILE *to, const sp_cli_layers *l, const sp_ruler *ruler);
-json_t *sp_cli_layers_json(const sp_cli_layers *l, const sp_ruler *ruler);
-json_t *sp_cli_works_json(const sp_cli_layers *l, const sp_ruler *ruler);
+/* The table, and the means below it. peaks NULL: rates without shares. */
+void sp_cli_layers_print(FILE *to, const sp_cli_layers *l, const sp_peaks *peaks);
+json_t *sp_cli_layers_json(const sp_cli_layers *l, const sp_peaks *peaks);
+json_t *sp_cli_works_json(const sp_cli_layers *l, const sp_peaks *peaks);
 /* For --profile of train: both plans, to stderr. */
 void sp_cli_say_layers(const sp_session *s);
 

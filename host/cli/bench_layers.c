@@ -127,7 +127,7 @@ static int work_of(const sp_cli_layer *l)
     return l->flops > 0 ? SP_WORK_PRODUCT : SP_WORK_ELEMENTWISE;
 }
 
-void sp_cli_layers_works(const sp_cli_layers *l, const sp_ruler *ruler, sp_cli_work out[SP_WORKS])
+void sp_cli_layers_works(const sp_cli_layers *l, const sp_peaks *peaks, sp_cli_work out[SP_WORKS])
 {
     double amount[SP_WORKS] = {0};
     memset(out, 0, SP_WORKS * sizeof *out);
@@ -145,74 +145,74 @@ void sp_cli_layers_works(const sp_cli_layers *l, const sp_ruler *ruler, sp_cli_w
         }
     }
     for (int w = 0; w < SP_WORKS; w++) {
-        double peak = !ruler ? 0 : w == SP_WORK_ELEMENTWISE ? ruler->gbytes : ruler->gflops;
+        double peak = !peaks ? 0 : w == SP_WORK_ELEMENTWISE ? peaks->gbytes : peaks->gflops;
         out[w].rate = out[w].ms > 0 ? amount[w] / out[w].ms * 1e-6 : 0;
         out[w].share = peak > 0 ? out[w].rate / peak : 0;
     }
 }
 
 /* Rate and share of one row; the unit follows from whether the op counts operations. */
-static double rate_of(const sp_cli_layer *l, const sp_ruler *ruler, double *share)
+static double rate_of(const sp_cli_layer *l, const sp_peaks *peaks, double *share)
 {
-    double peak = !ruler ? 0 : l->flops > 0 ? ruler->gflops : ruler->gbytes;
+    double peak = !peaks ? 0 : l->flops > 0 ? peaks->gflops : peaks->gbytes;
     double rate = l->ms > 0 ? (l->flops > 0 ? l->flops : l->bytes) / l->ms * 1e-6 : 0;
     *share = peak > 0 ? rate / peak : 0;
     return rate;
 }
 
-void sp_cli_layers_print(FILE *to, const sp_cli_layers *l, const sp_ruler *ruler)
+void sp_cli_layers_print(FILE *to, const sp_cli_layers *l, const sp_peaks *peaks)
 {
     sp_cli_work works[SP_WORKS];
     double total = 0, share;
     for (size_t i = 0; i < l->n; i++)
         total += l->items[i].ms;
     fprintf(to, "%-22s %-24s %-32s %8s %10s %7s %18s %6s\n", "layer", "op", "shape", "launches", "ms",
-            "of time", "rate", ruler ? "ruler" : "");
+            "of time", "rate", peaks ? "peak" : "");
     for (size_t i = 0; i < l->n; i++) {
         const sp_cli_layer *x = &l->items[i];
-        double rate = rate_of(x, ruler, &share);
+        double rate = rate_of(x, peaks, &share);
         if (x->ms <= 0)
             continue;
         fprintf(to, "%-22s %-24s %-32s %8.0f %10.3f %6.1f%% %10.2f %-7s", x->layer, x->op, x->shape,
                 x->launches, x->ms, total > 0 ? 100 * x->ms / total : 0, rate,
                 x->flops > 0 ? "GFLOP/s" : "GB/s");
-        fprintf(to, ruler ? " %5.0f%%%s\n" : "\n", 100 * share, x->spikes ? " (spikes, dense count)" : "");
+        fprintf(to, peaks ? " %5.0f%%%s\n" : "\n", 100 * share, x->spikes ? " (spikes, dense count)" : "");
     }
     fprintf(to, "%-22s %-57s %8s %10.3f\n\nmean by time:\n", "all", "", "", total);
-    sp_cli_layers_works(l, ruler, works);
+    sp_cli_layers_works(l, peaks, works);
     for (int w = 0; w < SP_WORKS; w++)
         if (works[w].ms > 0) {
             fprintf(to, "  %-36s %10.3f ms %5.1f%% of the time %10.2f %-7s", sp_cli_work_name(w), works[w].ms,
                     total > 0 ? 100 * works[w].ms / total : 0, works[w].rate,
                     w == SP_WORK_ELEMENTWISE ? "GB/s" : "GFLOP/s");
-            fprintf(to, ruler ? " %5.1f%% of the ruler\n" : "\n", 100 * works[w].share);
+            fprintf(to, peaks ? " %5.1f%% of the peak\n" : "\n", 100 * works[w].share);
         }
 }
 
-json_t *sp_cli_layers_json(const sp_cli_layers *l, const sp_ruler *ruler)
+json_t *sp_cli_layers_json(const sp_cli_layers *l, const sp_peaks *peaks)
 {
     json_t *a = json_array();
     for (size_t i = 0; i < l->n; i++) {
         const sp_cli_layer *x = &l->items[i];
-        double share, rate = rate_of(x, ruler, &share);
+        double share, rate = rate_of(x, peaks, &share);
         json_array_append_new(a, json_pack("{s:s, s:s, s:s, s:f, s:f, s:f, s:f, s:f, s:s, s:o, s:b}", "layer",
                                            x->layer, "op", x->op, "shape", x->shape, "launches", x->launches,
                                            "ms", x->ms, "flops", x->flops, "bytes", x->bytes, "rate", rate,
-                                           "unit", x->flops > 0 ? "GFLOP/s" : "GB/s", "ruler_share",
+                                           "unit", x->flops > 0 ? "GFLOP/s" : "GB/s", "peak_share",
                                            share > 0 ? json_real(share) : json_null(), "spikes", x->spikes));
     }
     return a;
 }
 
-json_t *sp_cli_works_json(const sp_cli_layers *l, const sp_ruler *ruler)
+json_t *sp_cli_works_json(const sp_cli_layers *l, const sp_peaks *peaks)
 {
     sp_cli_work works[SP_WORKS];
     json_t *o = json_object();
-    sp_cli_layers_works(l, ruler, works);
+    sp_cli_layers_works(l, peaks, works);
     for (int w = 0; w < SP_WORKS; w++)
         json_object_set_new(o, sp_cli_work_name(w),
                             json_pack("{s:f, s:f, s:s, s:o}", "ms", works[w].ms, "rate", works[w].rate,
-                                      "unit", w == SP_WORK_ELEMENTWISE ? "GB/s" : "GFLOP/s", "ruler_share",
+                                      "unit", w == SP_WORK_ELEMENTWISE ? "GB/s" : "GFLOP/s", "peak_share",
                                       works[w].share > 0 ? json_real(works[w].share) : json_null()));
     return o;
 }

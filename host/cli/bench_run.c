@@ -1,4 +1,4 @@
-/* Measures training steps: made-up or real input, warm-up, samples, spikes, rulers. */
+/* Measures training steps: made-up or real input, warm-up, samples, spikes, peaks. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +28,7 @@ static sp_status allocate(sp_cli_bench *b, sp_error *err)
     b->rates = sp_alloc_array(nodes, sizeof *b->rates);
     b->ms = sp_alloc_array((size_t)b->n, sizeof *b->ms);
     return b->images && b->labels && b->spikes && b->rates && b->ms
-               ? sp_team_create(&b->s, 1, &b->team, err)
+               ? sp_replicas_create(&b->s, 1, &b->replicas, err)
                : SP_FAIL(err, SP_E_MEMORY, "out of memory for the benchmark's input");
 }
 
@@ -120,7 +120,7 @@ void sp_cli_bench_close(sp_cli_bench *b)
     void *all[] = {b->images, b->labels, b->spikes, b->rates, b->ms};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         sp_free(all[i]);
-    sp_team_destroy(&b->team);
+    sp_replicas_destroy(&b->replicas);
     sp_session_close(&b->s);
     *b = (sp_cli_bench){.n = 0};
 }
@@ -134,7 +134,7 @@ sp_status sp_cli_bench_step(sp_cli_bench *b, double *ms, sp_error *err)
     sp_step_result r;
     SP_TRY(sp_device_finish(b->s->dev, err));
     uint64_t start = sp_clock_ns(), launches = b->s->dev->n_launches;
-    SP_TRY(sp_train_step(b->team, &e, (size_t)b->s->recipe.batch, NULL, NULL, &r, err));
+    SP_TRY(sp_train_step(b->replicas, &e, (size_t)b->s->recipe.batch, NULL, NULL, &r, err));
     uint64_t at = sp_clock_ns();
     SP_TRY(sp_device_finish(b->s->dev, err));
     sp_trace_host("update", at);
@@ -160,13 +160,13 @@ static void count_work(sp_cli_bench *b)
     }
 }
 
-/* The rulers before and after, the better of the two: other work on the machine lowers them. */
-static sp_status measure_rulers(sp_cli_bench *b, sp_error *err)
+/* The peaks before and after, the better of the two: other work on the machine lowers them. */
+static sp_status measure_peaks(sp_cli_bench *b, sp_error *err)
 {
-    sp_ruler now = {0};
-    SP_TRY(sp_ruler_measure(b->s->dev, &now, err));
-    b->ruler.gflops = fmax(b->ruler.gflops, now.gflops);
-    b->ruler.gbytes = fmax(b->ruler.gbytes, now.gbytes);
+    sp_peaks now = {0};
+    SP_TRY(sp_peaks_measure(b->s->dev, &now, err));
+    b->peaks.gflops = fmax(b->peaks.gflops, now.gflops);
+    b->peaks.gbytes = fmax(b->peaks.gbytes, now.gbytes);
     return SP_OK;
 }
 
@@ -176,8 +176,8 @@ sp_status sp_cli_bench_run(sp_cli_bench *b, const sp_cli_bench_options *o, sp_er
     SP_TRY(sp_cli_bench_step(b, &b->first_ms, err));
     for (int64_t i = 1; i < o->warmup; i++)
         SP_TRY(sp_cli_bench_step(b, &ignored, err));
-    if (o->ruler)
-        SP_TRY(measure_rulers(b, err));
+    if (o->peaks)
+        SP_TRY(measure_peaks(b, err));
     SP_TRY(sp_exec_clear_spikes(b->s->train, err));
     b->backprop = 0;
     sp_device_profile_reset(b->s->dev);
@@ -187,7 +187,7 @@ sp_status sp_cli_bench_run(sp_cli_bench *b, const sp_cli_bench_options *o, sp_er
         SP_TRY(sp_cli_bench_step(b, &b->ms[i], err));
     SP_TRY(sp_exec_spikes(b->s->train, b->spikes, err));
     const sp_profile_row *rows;
-    sp_device_profile(b->s->dev, &rows); /* gathers the events before the rulers run again */
+    sp_device_profile(b->s->dev, &rows); /* gathers the events before the peaks run again */
     if (o->trace)
         SP_TRY(sp_trace_write(o->trace, NULL, err));
     sp_trace_stop();
@@ -198,5 +198,5 @@ sp_status sp_cli_bench_run(sp_cli_bench *b, const sp_cli_bench_options *o, sp_er
     b->p5_ms = sp_quantile(b->ms, (size_t)b->n, 0.05);
     b->p95_ms = sp_quantile(b->ms, (size_t)b->n, 0.95);
     b->min_ms = b->ms[0];
-    return o->ruler ? measure_rulers(b, err) : SP_OK;
+    return o->peaks ? measure_peaks(b, err) : SP_OK;
 }

@@ -22,13 +22,13 @@ typedef struct train_options {
 } train_options;
 
 /* The sessions of a run: one, or one for each device that shares the mini-batches. */
-typedef struct team {
+typedef struct replicas {
     sp_session *members[SP_CLI_MAX_DEVICES];
     size_t n;
     sp_dataset *train, *test;
-} team;
+} replicas;
 
-static void close_team(team *t)
+static void close_replicas(replicas *t)
 {
     while (t->n > 0)
         sp_session_close(&t->members[--t->n]);
@@ -36,7 +36,7 @@ static void close_team(team *t)
     sp_dataset_close(&t->test);
 }
 
-static sp_status run(const team *m, const train_options *o, const sp_checkpoint *resume, sp_error *err)
+static sp_status run(const replicas *m, const train_options *o, const sp_checkpoint *resume, sp_error *err)
 {
     sp_session *s = m->members[0];
     sp_progress_line line = sp_progress_line_make(o->json);
@@ -120,7 +120,7 @@ static sp_status check_resume(const train_options *o, const sp_checkpoint *c, sp
 
 /* A session on each device of --device A,B, or on each part of one device (--sub-devices N). */
 static sp_status open_members(const char *path, const train_options *o, const sp_checkpoint *c,
-                              const char *const *names, size_t n, team *t, sp_error *err)
+                              const char *const *names, size_t n, replicas *t, sp_error *err)
 {
     sp_session_options so = sp_cli_session_options(&o->session);
     so.device_options.profiling = so.device_options.profiling || o->trace;
@@ -139,8 +139,8 @@ static sp_status open_members(const char *path, const train_options *o, const sp
     return SP_OK;
 }
 
-static sp_status open_team(const char *path, const train_options *o, const sp_checkpoint *c, team *t,
-                           sp_error *err)
+static sp_status open_replicas(const char *path, const train_options *o, const sp_checkpoint *c, replicas *t,
+                               sp_error *err)
 {
     const char *list = o->session.device, *names[SP_CLI_MAX_DEVICES] = {list};
     char *text = NULL;
@@ -154,7 +154,7 @@ static sp_status open_team(const char *path, const train_options *o, const sp_ch
     return st;
 }
 
-static void say_team(const team *t)
+static void say_replicas(const replicas *t)
 {
     for (size_t i = 0; i < t->n && t->n > 1; i++)
         sp_cli_say("device %zu of %zu: %s%s, %u compute units, %lld samples of each mini-batch\n", i + 1,
@@ -185,7 +185,7 @@ static int train(const char *recipe_path, train_options *o)
     sp_error err = {0};
     sp_recipe r = {0};
     sp_checkpoint c = {0};
-    team t = {.n = 0};
+    replicas t = {.n = 0};
     sp_status st = o->resume ? sp_checkpoint_open(o->resume, &c, &err) : SP_OK;
     if (st == SP_OK && o->print_recipe) {
         st = load_recipe(recipe_path, o, &c, &r, &err);
@@ -203,12 +203,12 @@ static int train(const char *recipe_path, train_options *o)
     if (st == SP_OK && o->resume)
         st = check_resume(o, &c, &err);
     if (st == SP_OK)
-        st = open_team(recipe_path, o, &c, &t, &err);
+        st = open_replicas(recipe_path, o, &c, &t, &err);
     if (st == SP_OK) {
         sp_session *s = t.members[0];
         o->stop = sp_cli_catch_signals();
         say_start(s, &s->recipe);
-        say_team(&t);
+        say_replicas(&t);
         if (o->trace)
             st = sp_trace_start(TRACE_SPANS, &err);
         if (st == SP_OK)
@@ -227,7 +227,7 @@ static int train(const char *recipe_path, train_options *o)
             err = why;
         }
     }
-    close_team(&t);
+    close_replicas(&t);
     sp_checkpoint_close(&c);
     if (o->lock > 0)
         sp_run_folder_close(o->out, o->lock);

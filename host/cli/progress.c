@@ -74,11 +74,12 @@ static void epoch_line(sp_progress_line *p, const sp_train_event *e)
             e->wait_fraction > 0.05 ? ", the loader is the bottleneck" : "");
 }
 
-static void fidelity_line(sp_progress_line *p, const sp_train_event *e)
+static void similarity_line(sp_progress_line *p, const sp_train_event *e)
 {
-    const sp_fidelity_report *r = e->fidelity;
+    const sp_similarity_report *r = e->similarity;
     sp_progress_line_end(p);
-    fprintf(stderr, "fidelity  epoch %lld, mini-batch %lld: cosine with %s, mean of layers (lowest):",
+    fprintf(stderr,
+            "gradient similarity  epoch %lld, mini-batch %lld: cosine with %s, mean of layers (lowest):",
             (long long)e->epoch, (long long)e->batch, sp_method_name(r->reference));
     for (int i = 0; i < r->n_methods; i++) {
         char name[32];
@@ -90,7 +91,7 @@ static void fidelity_line(sp_progress_line *p, const sp_train_event *e)
 
 static void json_event(const sp_train_event *e)
 {
-    static const char *const kinds[] = {"start", "batch", "epoch", "end", "fidelity"};
+    static const char *const kinds[] = {"start", "batch", "epoch", "end", "gradient_similarity"};
     json_t *o = json_pack("{s:s, s:I, s:I, s:I}", "event", kinds[e->kind], "epoch", (json_int_t)e->epoch,
                           "batch", (json_int_t)e->batch, "iteration", (json_int_t)e->iteration);
     if (o && (e->kind == SP_EVENT_BATCH || e->kind == SP_EVENT_EPOCH)) {
@@ -102,12 +103,12 @@ static void json_event(const sp_train_event *e)
         json_object_set_new(o, "test_accuracy", json_real(e->test.accuracy));
         json_object_set_new(o, "seconds", json_real(e->epoch_seconds));
     }
-    for (int i = 0; o && e->kind == SP_EVENT_FIDELITY && i < e->fidelity->n_methods; i++) {
+    for (int i = 0; o && e->kind == SP_EVENT_SIMILARITY && i < e->similarity->n_methods; i++) {
         char name[32];
-        sp_compared_name(&e->fidelity->methods[i], name, sizeof name);
+        sp_compared_name(&e->similarity->methods[i], name, sizeof name);
         json_object_set_new(o, name,
-                            isfinite(e->fidelity->cosine[i]) ? json_real(e->fidelity->cosine[i])
-                                                             : json_null());
+                            isfinite(e->similarity->cosine[i]) ? json_real(e->similarity->cosine[i])
+                                                               : json_null());
     }
     if (o && e->kind == SP_EVENT_END)
         json_object_set_new(o, "best_accuracy", json_real(e->best_accuracy));
@@ -125,6 +126,6 @@ void sp_progress_report(void *ctx, const sp_train_event *e)
         batch_line(p, e);
     else if (e->kind == SP_EVENT_EPOCH)
         epoch_line(p, e);
-    else if (e->kind == SP_EVENT_FIDELITY)
-        fidelity_line(p, e);
+    else if (e->kind == SP_EVENT_SIMILARITY)
+        similarity_line(p, e);
 }

@@ -57,7 +57,7 @@ static sp_status run_bare(overhead *h, double *rate, sp_error *err)
                            .iteration = (int32_t)i,
                            .lr = s->recipe.lr};
         sp_step_result r;
-        SP_TRY(sp_train_step(h->b.team, &e, (size_t)s->recipe.batch, NULL, NULL, &r, err));
+        SP_TRY(sp_train_step(h->b.replicas, &e, (size_t)s->recipe.batch, NULL, NULL, &r, err));
     }
     SP_TRY(sp_device_finish(s->dev, err));
     *rate = samples_per_second(h);

@@ -222,7 +222,7 @@ sp_status sp_cli_bench_sweep(const char *path, const sp_cli_bench_options *o, sp
     sp_status st = s ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory for the sweep");
     if (st != SP_OK)
         return st;
-    plain.ruler = plain.layers = false;
+    plain.peaks = plain.layers = false;
     plain.trace = NULL;
     s->o = &plain;
     s->path = path;

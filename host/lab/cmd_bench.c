@@ -26,7 +26,7 @@ static long resident_kib(void)
 static sp_status print_json(const sp_cli_bench *b, const sp_cli_bench_options *o, const sp_cli_layers *l)
 {
     const sp_recipe *r = &b->s->recipe;
-    const sp_ruler *ruler = o->ruler ? &b->ruler : NULL;
+    const sp_peaks *peaks = o->peaks ? &b->peaks : NULL;
     json_t *raw = json_array();
     for (int64_t i = 0; i < b->n; i++)
         json_array_append_new(raw, json_real(b->ms[i]));
@@ -41,11 +41,11 @@ static sp_status print_json(const sp_cli_bench *b, const sp_cli_bench_options *o
                           (json_int_t)b->s->planned_bytes, "parameter_bytes", (json_int_t)b->s->model->bytes,
                           "resident_kib", (json_int_t)resident_kib(), "launches", (json_int_t)b->launches,
                           "loss", b->loss_mean, "gflops_dense", b->flops / b->median_ms * 1e-6, "gbytes",
-                          b->bytes / b->median_ms * 1e-6, "ruler_gflops", b->ruler.gflops, "ruler_gbytes",
-                          b->ruler.gbytes, "spike_rate", rates_json(b), "samples_ms", raw);
+                          b->bytes / b->median_ms * 1e-6, "peak_gflops", b->peaks.gflops, "peak_gbytes",
+                          b->peaks.gbytes, "spike_rate", rates_json(b), "samples_ms", raw);
     if (l) {
-        json_object_set_new(j, "layers", sp_cli_layers_json(l, ruler));
-        json_object_set_new(j, "work", sp_cli_works_json(l, ruler));
+        json_object_set_new(j, "layers", sp_cli_layers_json(l, peaks));
+        json_object_set_new(j, "work", sp_cli_works_json(l, peaks));
     }
     return sp_cli_json_line(j);
 }
@@ -67,9 +67,9 @@ static void print_text(const sp_cli_bench *b, const sp_cli_bench_options *o, con
            (double)b->s->planned_bytes / 1048576.0, (double)b->s->model->bytes / 1048576.0);
     printf("arithmetic     %.1f GFLOP/s counted dense, %.1f GB/s read and written by the contracts",
            b->flops / b->median_ms * 1e-6, b->bytes / b->median_ms * 1e-6);
-    if (o->ruler)
-        printf("; rulers of this run: %.0f GFLOP/s multiply-add, %.1f GB/s copy", b->ruler.gflops,
-               b->ruler.gbytes);
+    if (o->peaks)
+        printf("; peaks of this run: %.0f GFLOP/s multiply-add, %.1f GB/s copy", b->peaks.gflops,
+               b->peaks.gbytes);
     printf("\nfiring        ");
     for (int i = 0; i < b->s->graph->n_nodes; i++)
         if (b->s->graph->nodes[i].type == SP_NODE_NEURON)
@@ -78,7 +78,7 @@ static void print_text(const sp_cli_bench *b, const sp_cli_bench_options *o, con
     if (!l)
         return;
     printf("\n");
-    sp_cli_layers_print(stdout, l, o->ruler ? &b->ruler : NULL);
+    sp_cli_layers_print(stdout, l, o->peaks ? &b->peaks : NULL);
 }
 
 static sp_status bench(const char *path, const sp_cli_bench_options *o, sp_error *err)
@@ -107,7 +107,7 @@ static sp_status bench(const char *path, const sp_cli_bench_options *o, sp_error
 
 int sp_cmd_bench(int argc, char **argv)
 {
-    sp_cli_bench_options o = {.iterations = 10, .warmup = 2, .ruler = true, .out = "."};
+    sp_cli_bench_options o = {.iterations = 10, .warmup = 2, .peaks = true, .out = "."};
     sp_arg_list rest = {.n = 0};
     bool profile = false;
     const sp_arg args[] = {
@@ -133,10 +133,10 @@ int sp_cmd_bench(int argc, char **argv)
         SP_FLAG("overhead", 0, &o.overhead,
                 "training with loader, metrics and checkpoint beside the bare step"),
         SP_FLAG("layers", 0, &o.layers,
-                "time, rate and share of the rulers by layer (events slow small kernels)"),
+                "time, rate and share of the peaks by layer (events slow small kernels)"),
         SP_FLAG("profile", 0, &profile, "the same"),
         SP_TEXT("trace", 0, &o.trace, "FILE", "write what ran when, for chrome://tracing or Perfetto"),
-        SP_SWITCH("ruler", 0, &o.ruler, "measure the device's peaks in the same run (default on)"),
+        SP_SWITCH("peaks", 0, &o.peaks, "measure the device's peaks in the same run (default on)"),
         SP_CLI_SET_ARG(o.session),
         SP_CLI_DEVICE_ARGS(o.session),
         SP_FLAG("json", 0, &o.json, "one JSON object with every sample"),

@@ -75,7 +75,7 @@ bool sp_cli_suite_named(const sp_cli_suite *s, const char *problem)
     if (s->names)
         return false;
     bool named =
-        s->only.n == 0 || strncmp(problem, "ruler.", 6) == 0; /* without rulers there is no efficiency */
+        s->only.n == 0 || strncmp(problem, "peak.", 6) == 0; /* without peaks there is no efficiency */
     for (size_t i = 0; i < s->only.n; i++)
         named = named || strstr(problem, s->only.items[i]);
     return named;
@@ -163,7 +163,7 @@ static sp_status check_only(const sp_cli_suite *s, sp_error *err)
         if (s->level >= 2)
             SP_TRY_GOTO(sp_cli_suite_steps(&dry, err));
     }
-    sp_text_add(&names, "ruler.*\n");
+    sp_text_add(&names, "peak.*\n");
     SP_TRY_GOTO(names.failed ? SP_FAIL(err, SP_E_MEMORY, "out of memory for names") : SP_OK);
     for (size_t i = 0; i < s->only.n && st == SP_OK; i++)
         if (strchr(s->only.items[i], '\n') || !strstr(names.s, s->only.items[i])) {
@@ -254,7 +254,7 @@ int sp_cmd_bench_suite(int argc, char **argv)
     const sp_arg args[] = {
         SP_TEXT("devices", 'd', &devices, "all|SEL,SEL",
                 "devices, as --device names them elsewhere (default all)"),
-        SP_INTEGER("level", 0, &s.level, "N", "up to level 0 rulers, 1 ops, 2 training steps (default 2)", 0,
+        SP_INTEGER("level", 0, &s.level, "N", "up to level 0 peaks, 1 ops, 2 training steps (default 2)", 0,
                    2),
         SP_INTEGER("samples", 'n', &s.samples, "N", "timed samples of each problem (default 20)", 3, 10000),
         SP_FLAG("small", 0, &s.small, "sizes for simulators; those get them anyway"),
@@ -269,7 +269,7 @@ int sp_cmd_bench_suite(int argc, char **argv)
     };
     const sp_args a = {.command = "bench suite",
                        .synopsis = "[options]",
-                       .about = "Rulers, ops and training steps on every device; every result is compared "
+                       .about = "Peaks, ops and training steps on every device; every result is compared "
                                 "with the references before its time counts. Writes records.jsonl, "
                                 "summary.json, p3.csv (P3 analysis library) and report.html.",
                        SP_ARGS(args, 0, 0),

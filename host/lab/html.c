@@ -96,7 +96,7 @@ static void columns(sp_text *t, const char *names)
 
 static void devices(sp_text *t, const json_t *list)
 {
-    sp_text_add(t, "<h2>Devices</h2>\n<p>With rulers measured in the same run: what plain code "
+    sp_text_add(t, "<h2>Devices</h2>\n<p>With peaks measured in the same run: what plain code "
                    "reaches.</p>\n");
     columns(t, "device|platform|driver|#multiply-add, GFLOP/s|#copy, GB/s|#launch, &micro;s|#compile, "
                "ms|date");
@@ -156,7 +156,7 @@ static void portability(sp_text *t, const json_t *list)
 {
     sp_text_add(t, "<h2>Pennycook's metric</h2>\n"
                    "<p>Application efficiency: best time of anybody on that device over this time. "
-                   "Architectural efficiency: share of what the roofline of the measured rulers allows; "
+                   "Architectural efficiency: share of what the roofline of the measured peaks allows; "
                    "kernels that skip zeros may pass it. Over several problems and devices: the harmonic "
                    "mean. A device or problem that is not supported makes the metric over all devices "
                    "zero.</p>\n");

@@ -19,7 +19,7 @@ static const json_t *find(const json_t *records, const json_t *like)
     return NULL;
 }
 
-/* Rulers of bandwidth and arithmetic are better when larger; all else is a time. */
+/* Peaks of bandwidth and arithmetic are better when larger; all else is a time. */
 static bool larger_is_better(const json_t *r)
 {
     const char *unit = spi_text(r, "unit");

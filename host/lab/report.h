@@ -27,7 +27,7 @@ sp_status sp_record_check(json_t *record, const char *where, bool *invalid, sp_e
 double sp_report_phi(const double *efficiency, size_t n);
 
 /* Share of what a roofline allows: flops a second over min(peak, flops/bytes * bandwidth); with flops 0,
- * bytes a second over the bandwidth. ms for one execution; gflops, gbytes are the device's measured rulers. 0
+ * bytes a second over the bandwidth. ms for one execution; gflops, gbytes are the device's measured peaks. 0
  * when something is missing. */
 double sp_report_roofline_share(double flops, double bytes, double ms, double gflops, double gbytes);
 

@@ -65,7 +65,7 @@ static void read_event(gathered *g, const json_t *j)
         }
         g->partial = false;
         g->epoch_end = number(j, "iteration");
-    } else if (event && strcmp(event, "fidelity") == 0 && g->runs == 0) {
+    } else if (event && strcmp(event, "gradient_similarity") == 0 && g->runs == 0) {
         const json_t *sltt = json_object_get(json_object_get(j, "methods"), "sltt");
         add_point(g->cosine, number(j, "iteration") - 1, number(sltt, "cosine"));
     }

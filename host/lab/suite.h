@@ -38,7 +38,7 @@ sp_status sp_cli_suite_put(sp_cli_suite *s, json_t *record, sp_error *err);
 bool sp_cli_suite_named(const sp_cli_suite *s, const char *problem);
 bool sp_cli_suite_wanted(const sp_cli_suite *s, const char *problem, const char *application);
 
-/* Level 0: rulers; level 1: every op of the table with every variant. */
+/* Level 0: peaks; level 1: every op of the table with every variant. */
 sp_status sp_cli_suite_ops(sp_cli_suite *s, sp_error *err);
 /* Level 2: training steps. */
 sp_status sp_cli_suite_steps(sp_cli_suite *s, sp_error *err);

@@ -8,13 +8,13 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "check/check.h"
-#include "check/ruler.h"
+#include "check/peaks.h"
 #include "check/timing.h"
 #include "cl/program.h"
 #include "cli/plugins.h"
 #include "lab/suite.h"
 
-enum { MAX_CANDIDATES = 64, RULER_SAMPLES = 5, LAUNCH_SAMPLES = 50, BUILD_SAMPLES = 3 };
+enum { MAX_CANDIDATES = 64, PEAK_SAMPLES = 5, LAUNCH_SAMPLES = 50, BUILD_SAMPLES = 3 };
 
 typedef struct op_problem {
     const char *op, *flag, *shape, *small, *from;
@@ -44,7 +44,7 @@ static const op_problem problems[] = {
 static sp_status put_samples(sp_cli_suite *s, const char *problem, const char *unit, const double *x, int n,
                              const char *text, sp_error *err)
 {
-    json_t *r = sp_cli_suite_record(s, 0, problem, "rulers"), *samples = json_array();
+    json_t *r = sp_cli_suite_record(s, 0, problem, "peaks"), *samples = json_array();
     for (int i = 0; i < n; i++)
         json_array_append_new(samples, json_real(x[i]));
     json_object_set_new(r, "unit", json_string(unit));
@@ -93,27 +93,27 @@ static sp_status compile_time(sp_device *dev, double *x, sp_error *err)
     return SP_OK;
 }
 
-static sp_status rulers(sp_cli_suite *s, sp_device *dev, sp_registry *reg, sp_error *err)
+static sp_status peaks(sp_cli_suite *s, sp_device *dev, sp_registry *reg, sp_error *err)
 {
-    double fma[RULER_SAMPLES], copy[RULER_SAMPLES], latency[LAUNCH_SAMPLES], build[BUILD_SAMPLES];
-    if (!sp_cli_suite_wanted(s, "ruler.compile", NULL)) // the last of them
+    double fma[PEAK_SAMPLES], copy[PEAK_SAMPLES], latency[LAUNCH_SAMPLES], build[BUILD_SAMPLES];
+    if (!sp_cli_suite_wanted(s, "peak.compile", NULL)) // the last of them
         return SP_OK;
-    for (int i = 0; i < RULER_SAMPLES && !(s->small && i); i++) {
-        sp_ruler r;
-        SP_TRY(sp_ruler_measure(dev, &r, err));
+    for (int i = 0; i < PEAK_SAMPLES && !(s->small && i); i++) {
+        sp_peaks r;
+        SP_TRY(sp_peaks_measure(dev, &r, err));
         fma[i] = r.gflops;
         copy[i] = r.gbytes;
     }
-    int n = s->small ? 1 : RULER_SAMPLES;
+    int n = s->small ? 1 : PEAK_SAMPLES;
     SP_TRY(launch_latency(dev, reg, latency, err));
     SP_TRY(compile_time(dev, build, err));
-    SP_TRY(put_samples(s, "ruler.fma", "GFLOP/s", fma, n,
+    SP_TRY(put_samples(s, "peak.fma", "GFLOP/s", fma, n,
                        "a rate of the device itself: nothing to compare with", err));
-    SP_TRY(put_samples(s, "ruler.copy", "GB/s", copy, n,
+    SP_TRY(put_samples(s, "peak.copy", "GB/s", copy, n,
                        "a rate of the device itself: nothing to compare with", err));
-    SP_TRY(put_samples(s, "ruler.launch", "ms", latency, LAUNCH_SAMPLES,
+    SP_TRY(put_samples(s, "peak.launch", "ms", latency, LAUNCH_SAMPLES,
                        "fill of 64 numbers, launched and waited for", err));
-    return put_samples(s, "ruler.compile", "ms", build, BUILD_SAMPLES,
+    return put_samples(s, "peak.compile", "ms", build, BUILD_SAMPLES,
                        "a kernel of one line that no cache has seen", err);
 }
 
@@ -240,7 +240,7 @@ static sp_status open_device(sp_cli_suite *s, sp_registry **reg, sp_device **dev
     snprintf(index, sizeof index, "%d", s->info->index);
     SP_TRY(sp_registry_create(s->plugins, reg, err));
     SP_TRY(sp_device_open(index, NULL, dev, err));
-    return rulers(s, *dev, *reg, err);
+    return peaks(s, *dev, *reg, err);
 }
 
 sp_status sp_cli_suite_ops(sp_cli_suite *s, sp_error *err)

@@ -76,7 +76,7 @@ static sp_status validate(const char *path, const sp_cli_bench_options *options,
     o.batch = 2;
     o.time_steps = 2;
     o.iterations = o.warmup = 1;
-    o.ruler = false;
+    o.peaks = false;
     o.session.sets.items[o.session.sets.n++] = "eval_batch=2";
     if (frames)
         o.session.sets.items[o.session.sets.n++] = "data.frames=2";

@@ -1,4 +1,4 @@
-/* The summary: devices with their rulers, problems with a row for each application and device. */
+/* The summary: devices with their peaks, problems with a row for each application and device. */
 #include <stdint.h>
 #include <string.h>
 
@@ -26,8 +26,8 @@ static bool is_ok(const json_t *r)
     return strcmp(spi_text(r, "status"), "ok") == 0;
 }
 
-/* Median of the ruler of that name on the device, or 0. */
-static double ruler(const json_t *records, const char *device, const char *name)
+/* Median of the peak of that name on the device, or 0. */
+static double peak(const json_t *records, const char *device, const char *name)
 {
     size_t i;
     json_t *r;
@@ -64,10 +64,10 @@ static json_t *device_row(const json_t *records, const char *device)
     return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "device", device, "short",
                      short_name(records, device, spi_text(first, "platform")), "platform",
                      spi_text(first, "platform"), "driver", spi_text(first, "driver"), "date",
-                     spi_text(first, "date"), "gflops", spi_rounded(ruler(records, device, "ruler.fma")),
-                     "gbytes", spi_rounded(ruler(records, device, "ruler.copy")), "launch_us",
-                     spi_rounded(1000 * ruler(records, device, "ruler.launch")), "compile_ms",
-                     spi_rounded(ruler(records, device, "ruler.compile")));
+                     spi_text(first, "date"), "gflops", spi_rounded(peak(records, device, "peak.fma")),
+                     "gbytes", spi_rounded(peak(records, device, "peak.copy")), "launch_us",
+                     spi_rounded(1000 * peak(records, device, "peak.launch")), "compile_ms",
+                     spi_rounded(peak(records, device, "peak.compile")));
 }
 
 const char *spi_short_name(const json_t *devices, const char *device)
@@ -106,8 +106,8 @@ static json_t *problem_row(const json_t *records, const json_t *r, const json_t 
         return row;
     }
     double ms = spi_number(r, "median"), flops = spi_number(r, "flops"), bytes = spi_number(r, "bytes");
-    double share = sp_report_roofline_share(flops, bytes, ms, ruler(records, device, "ruler.fma"),
-                                            ruler(records, device, "ruler.copy"));
+    double share = sp_report_roofline_share(flops, bytes, ms, peak(records, device, "peak.fma"),
+                                            peak(records, device, "peak.copy"));
     json_object_set_new(row, "median_ms", spi_rounded(ms));
     json_object_set_new(row, "p5_ms", spi_rounded(spi_number(r, "p5")));
     json_object_set_new(row, "p95_ms", spi_rounded(spi_number(r, "p95")));

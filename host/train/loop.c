@@ -14,7 +14,7 @@
 
 typedef struct trainer {
     sp_session *s;
-    sp_team *team;
+    sp_replicas *replicas;
     const sp_train_options *o;
     const sp_dataset *test;
     sp_loader *loader;
@@ -52,7 +52,7 @@ static double lr_now(const trainer *t)
 /* Moves what the device has counted to the sums of the line. */
 static sp_status gather_spikes(trainer *t, sp_error *err)
 {
-    SP_TRY(sp_team_spikes(t->team, t->spikes, err));
+    SP_TRY(sp_replicas_spikes(t->replicas, t->spikes, err));
     for (int i = 0; i < t->line.n; i++)
         t->line.spikes[i] += t->spikes[i];
     return SP_OK;
@@ -100,12 +100,12 @@ static sp_status batch_line(trainer *t, sp_error *err)
 }
 
 /* Before the mini-batch runs; its time is not training's. */
-static sp_status measure_fidelity(void *ctx, const sp_exec_batch *b, sp_error *err)
+static sp_status measure_similarity(void *ctx, const sp_exec_batch *b, sp_error *err)
 {
     trainer *t = ctx;
     uint64_t start = sp_clock_ns();
-    sp_train_event e = {.kind = SP_EVENT_FIDELITY, .epoch = t->p.epoch + 1, .batch = t->p.batch + 1};
-    SP_TRY(sp_fidelity_measure(t->s->fidelity, b, &e.fidelity, err));
+    sp_train_event e = {.kind = SP_EVENT_SIMILARITY, .epoch = t->p.epoch + 1, .batch = t->p.batch + 1};
+    SP_TRY(sp_similarity_measure(t->s->similarity, b, &e.similarity, err));
     SP_TRY(report(t, &e, err));
     t->line_start_ns += sp_clock_ns() - start;
     return SP_OK;
@@ -114,13 +114,13 @@ static sp_status measure_fidelity(void *ctx, const sp_exec_batch *b, sp_error *e
 static sp_status run_batch(trainer *t, const sp_batch *b, sp_error *err)
 {
     const sp_session *s = t->s;
-    bool measure = s->fidelity && t->p.iteration % s->recipe.monitor.every == 0;
+    bool measure = s->similarity && t->p.iteration % s->recipe.monitor.every == 0;
     sp_exec_batch e = {.images = b->images,
                        .labels = b->labels,
                        .iteration = (int32_t)t->p.iteration,
                        .lr = lr_now(t)};
     sp_step_result r;
-    SP_TRY(sp_train_step(t->team, &e, b->n_valid, measure ? measure_fidelity : NULL, t, &r, err));
+    SP_TRY(sp_train_step(t->replicas, &e, b->n_valid, measure ? measure_similarity : NULL, t, &r, err));
     t->line.steps += r.backprop_steps;
     t->line.batches++;
     t->line.loss += r.loss;
@@ -234,7 +234,7 @@ static sp_status run_epochs(trainer *t, sp_error *err)
         t->epoch_start_ns = sp_clock_ns();
         t->epoch_start_cpu = sp_clock_cpu_seconds();
         t->line_start_ns = sp_clock_ns();
-        SP_TRY(sp_team_clear_spikes(t->team, err)); /* evaluation has used the same memory */
+        SP_TRY(sp_replicas_clear_spikes(t->replicas, err)); /* evaluation has used the same memory */
         SP_TRY(run_batches(t, err));
         SP_TRY(finish_epoch(t, err));
         if (t->p.epoch < t->s->recipe.epochs && must_stop(t))
@@ -321,8 +321,8 @@ static sp_status prepare(trainer *t, const sp_dataset *train, sp_error *err)
     if (r->init_from && !t->o->resume)
         SP_TRY(load_weights(t, r->init_from, err));
     sp_session *const *members = t->o->n_members ? t->o->members : &t->s;
-    SP_TRY(sp_team_create(members, t->o->n_members ? t->o->n_members : 1, &t->team, err));
-    SP_TRY(sp_team_share_weights(t->team, err));
+    SP_TRY(sp_replicas_create(members, t->o->n_members ? t->o->n_members : 1, &t->replicas, err));
+    SP_TRY(sp_replicas_share_weights(t->replicas, err));
     t->seconds_before = t->p.train_seconds;
     SP_TRY(take_folder(t, err));
     SP_TRY(write_recipe(t, err));
@@ -332,8 +332,8 @@ static sp_status prepare(trainer *t, const sp_dataset *train, sp_error *err)
 
 static void fini(trainer *t)
 {
-    sp_team_finish(t->team); /* after an error an upload may still read the loader's memory */
-    sp_team_destroy(&t->team);
+    sp_replicas_finish(t->replicas); /* after an error an upload may still read the loader's memory */
+    sp_replicas_destroy(&t->replicas);
     sp_loader_destroy(&t->loader);
     sp_metrics_close(&t->metrics);
     if (t->lock > 0)

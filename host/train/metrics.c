@@ -113,11 +113,11 @@ static json_t *number_or_null(double x)
     return isfinite(x) ? json_real(x) : json_null();
 }
 
-static json_t *layers_json(const sp_session *s, const sp_fidelity_report *r, int method)
+static json_t *layers_json(const sp_session *s, const sp_similarity_report *r, int method)
 {
     json_t *o = json_object();
     for (int i = 0; i < r->n_params; i++) {
-        const sp_fidelity_score *x = &r->scores[(size_t)method * (size_t)r->n_params + (size_t)i];
+        const sp_similarity_score *x = &r->scores[(size_t)method * (size_t)r->n_params + (size_t)i];
         if (s->graph->params[i].trainable)
             json_object_set_new(o, s->graph->params[i].name,
                                 json_pack("[o, o]", number_or_null(x->cosine),
@@ -128,9 +128,9 @@ static json_t *layers_json(const sp_session *s, const sp_fidelity_report *r, int
 
 /* "iteration" is that of the mini-batch that is about to run, so that resuming keeps or repeats the line as
  * it should. */
-static json_t *fidelity_json(const sp_train_event *e)
+static json_t *similarity_json(const sp_train_event *e)
 {
-    const sp_fidelity_report *r = e->fidelity;
+    const sp_similarity_report *r = e->similarity;
     json_t *methods = json_object();
     for (int i = 0; i < r->n_methods; i++) {
         char name[32];
@@ -141,7 +141,7 @@ static json_t *fidelity_json(const sp_train_event *e)
                                       number_or_null(r->norm_ratio[i]), "steps", (json_int_t)r->steps[i],
                                       "parameters", layers_json(e->session, r, i)));
     }
-    return json_pack("{s:s, s:I, s:I, s:I, s:s, s:o}", "event", "fidelity", "iteration",
+    return json_pack("{s:s, s:I, s:I, s:I, s:s, s:o}", "event", "gradient_similarity", "iteration",
                      (json_int_t)e->iteration + 1, "epoch", (json_int_t)e->epoch, "batch",
                      (json_int_t)e->batch, "reference", sp_method_name(r->reference), "methods", methods);
 }
@@ -164,8 +164,8 @@ static json_t *event_json(const sp_train_event *e)
                          e->test.accuracy, "lr", e->lr, "seconds", e->epoch_seconds, "cpu_seconds",
                          e->epoch_cpu_seconds, "test_seconds", e->test.seconds, "peak_bytes",
                          (json_int_t)s->dev->peak_bytes, "spike_rate", rates_json(s, e->spike_rate));
-    if (e->kind == SP_EVENT_FIDELITY)
-        return fidelity_json(e);
+    if (e->kind == SP_EVENT_SIMILARITY)
+        return similarity_json(e);
     return json_pack("{s:s, s:I, s:f}", "event", "end", "iteration", (json_int_t)e->iteration,
                      "best_accuracy", e->best_accuracy);
 }

@@ -64,7 +64,7 @@ typedef struct sp_recipe {
     int64_t checkpoint_every; /* mini-batches; 0: only at the end of an epoch */
     int64_t log_every;        /* mini-batches between metric lines */
     struct {
-        int64_t every;       /* mini-batches between measurements of the gradients' fidelity; 0 never */
+        int64_t every;       /* mini-batches between measurements of the gradients' similarity; 0 never */
         sp_method reference; /* bptt or sltt */
         sp_compared methods[SP_COMPARED_MOST];
         int n_methods;

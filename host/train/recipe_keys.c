@@ -141,7 +141,7 @@ static const sp_field precision[] = {
 static const sp_fields precision_fields = SPI_FIELDS("precision", precision, precision);
 
 static const sp_field monitor[] = {
-    {SPI_OTHER("fidelity", spi_recipe_read_fidelity, spi_recipe_print_fidelity,
+    {SPI_OTHER("gradient_similarity", spi_recipe_read_similarity, spi_recipe_print_similarity,
                "whole number, or map with `every`, `reference`, `methods`"),
      .sample = "{every: 7, reference: sltt, methods: [bptt, \"sltt-k:1\"]}",
      .help = "Mini-batches between comparisons of gradients: those of `methods` with those of `reference` "

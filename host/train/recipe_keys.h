@@ -24,9 +24,9 @@ extern const sp_fields spi_recipe_fields, spi_recipe_data_fields;
         .given = offsetof(sp_recipe, given.section)                                                          \
     }
 
-/* recipe_monitor.c: monitor.fidelity; after the schedule is known. */
-sp_status spi_recipe_read_fidelity(void *r, const sp_yaml *value, sp_error *err);
-void spi_recipe_print_fidelity(const void *r, sp_text *out);
+/* recipe_monitor.c: monitor.gradient_similarity; after the schedule is known. */
+sp_status spi_recipe_read_similarity(void *r, const sp_yaml *value, sp_error *err);
+void spi_recipe_print_similarity(const void *r, sp_text *out);
 /* recipe.c: plugins. */
 sp_status spi_recipe_read_plugins(void *r, const sp_yaml *value, sp_error *err);
 void spi_recipe_print_plugins(const void *r, sp_text *out);

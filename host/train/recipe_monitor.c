@@ -63,26 +63,28 @@ static void default_methods(sp_recipe *r)
         r->monitor.methods[r->monitor.n_methods++] = (sp_compared){.method = r->method};
 }
 
-sp_status spi_recipe_read_fidelity(void *base, const sp_yaml *m, sp_error *err)
+sp_status spi_recipe_read_similarity(void *base, const sp_yaml *m, sp_error *err)
 {
     sp_recipe *r = base;
     static const char *const known[] = {"every", "methods", "reference"};
     int reference = 0;
     if (m->kind == SP_YAML_NULL)
         return SP_OK;
-    if (m->kind == SP_YAML_INT) { /* fidelity: 100 */
+    if (m->kind == SP_YAML_INT) { /* gradient_similarity: 100 */
         if (m->integer < 0 || m->integer > 1000000000)
-            return sp_yaml_fail(m, err, "\"fidelity\" is a number of mini-batches, 0 to 1000000000");
+            return sp_yaml_fail(m, err,
+                                "\"gradient_similarity\" is a number of mini-batches, 0 to 1000000000");
         r->monitor.every = m->integer;
         default_methods(r);
         return SP_OK;
     }
     if (m->kind != SP_YAML_MAP)
         return sp_yaml_fail(m, err,
-                            "\"fidelity\" is a number of mini-batches, or a map such as {every: 100, "
+                            "\"gradient_similarity\" is a number of mini-batches, or a map such as {every: "
+                            "100, "
                             "methods: [sltt, \"sltt-k:2\"]}");
     r->monitor.every = 100;
-    SP_TRY(sp_yaml_check_keys(m, known, COUNT(known), "fidelity", err));
+    SP_TRY(sp_yaml_check_keys(m, known, COUNT(known), "gradient_similarity", err));
     SP_TRY(sp_yaml_read_int(m, "every", 0, 1000000000, &r->monitor.every, err));
     SP_TRY(sp_yaml_read_choice(m, "reference", references, COUNT(references), &reference, err));
     r->monitor.reference = reference == 1 ? SP_METHOD_SLTT : SP_METHOD_BPTT;
@@ -101,7 +103,7 @@ sp_status spi_recipe_read_fidelity(void *base, const sp_yaml *m, sp_error *err)
     return SP_OK;
 }
 
-void spi_recipe_print_fidelity(const void *base, sp_text *t)
+void spi_recipe_print_similarity(const void *base, sp_text *t)
 {
     const sp_recipe *r = base;
     sp_text_add(t, "{every: %lld, reference: %s", (long long)r->monitor.every,

@@ -8,7 +8,7 @@
 #include "check/check.h"
 #include "registry/wisdom.h"
 #include "train/adaptive.h"
-#include "train/fidelity.h"
+#include "train/similarity.h"
 
 static sp_dataset_options dataset_options(const sp_recipe *r, bool train)
 {
@@ -172,8 +172,8 @@ static sp_status make_plans(sp_session *s, const sp_session_options *so, sp_erro
         SP_TRY(sp_plan_attach(small, large, err));
     }
     if (s->recipe.monitor.every)
-        SP_TRY(sp_fidelity_create(s, unlimited, &s->fidelity, err));
-    s->planned_bytes += sp_fidelity_bytes(s->fidelity);
+        SP_TRY(sp_similarity_create(s, unlimited, &s->similarity, err));
+    s->planned_bytes += sp_similarity_bytes(s->similarity);
     if (unlimited)
         return SP_OK;
     s->dev->peak_bytes =
@@ -234,7 +234,7 @@ void sp_session_close(sp_session **ps)
     if (!ps || !*ps)
         return;
     sp_session *s = *ps;
-    sp_fidelity_destroy(&s->fidelity);
+    sp_similarity_destroy(&s->similarity);
     /* a plan that borrows its memory goes before the one that owns it */
     if (s->train && !s->train->owns_slabs)
         sp_plan_destroy(&s->train);

@@ -32,11 +32,11 @@ typedef struct sp_session {
     sp_registry *reg;
     sp_graph *graph;
     sp_model *model;
-    sp_plan *train, *eval;        /* train NULL with no_train */
-    struct sp_fidelity *fidelity; /* monitor.fidelity: train/fidelity.h; else NULL */
-    uint64_t planned_bytes;       /* device memory of everything */
-    double *step_mass;            /* [T] adaptive SLTT-K: state of adaptive.h; else NULL */
-    uint64_t *step_spikes;        /* [T][neuron layers], scratch */
+    sp_plan *train, *eval;            /* train NULL with no_train */
+    struct sp_similarity *similarity; /* monitor.gradient_similarity: train/similarity.h; else NULL */
+    uint64_t planned_bytes;           /* device memory of everything */
+    double *step_mass;                /* [T] adaptive SLTT-K: state of adaptive.h; else NULL */
+    uint64_t *step_spikes;            /* [T][neuron layers], scratch */
     uint32_t *step_counters;
 } sp_session;
 

@@ -3,16 +3,16 @@
 #define SP_TRAIN_TRAIN_H
 
 #include "train/checkpoint.h"
-#include "train/fidelity.h"
+#include "train/similarity.h"
 #include "train/session.h"
-#include "train/team.h"
+#include "train/replicas.h"
 
 typedef enum {
     SP_EVENT_START,
     SP_EVENT_BATCH,
     SP_EVENT_EPOCH,
     SP_EVENT_END,
-    SP_EVENT_FIDELITY
+    SP_EVENT_SIMILARITY
 } sp_event_kind;
 
 /* What the person (or a program) is told. Rates are by graph node. */
@@ -26,7 +26,7 @@ typedef struct sp_train_event {
     double backprop_steps; /* BATCH: mean K since the last line; all time steps where K is no setting */
     sp_scores test;        /* EPOCH */
     double best_accuracy;
-    const sp_fidelity_report *fidelity; /* FIDELITY: of this mini-batch, before its update */
+    const sp_similarity_report *similarity; /* SIMILARITY: of this mini-batch, before its update */
 } sp_train_event;
 
 typedef struct sp_train_options {
@@ -40,8 +40,8 @@ typedef struct sp_train_options {
     void (*report)(void *ctx, const sp_train_event *e);
     void *ctx;
     sp_session *const
-        *members;     /* several devices share each mini-batch (team.h); the first is the session itself */
-    size_t n_members; /* 0: the session alone */
+        *members; /* several devices share each mini-batch (replicas.h); the first is the session itself */
+    size_t n_members;       /* 0: the session alone */
     int64_t max_iterations; /* stop (as if interrupted, with a checkpoint) after so many; 0 never */
 } sp_train_options;
 

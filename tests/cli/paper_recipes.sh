@@ -11,7 +11,7 @@ for file in "$recipes"/*.yaml; do
     expect_code 0
     expect_out "device memory: "
     echo "$name: $(tail -n 1 "$work/out")"
-    run bench --iterations 2 --warmup 0 --no-ruler --set batch=$batch --set eval_batch=$batch "$file"
+    run bench --iterations 2 --warmup 0 --no-peaks --set batch=$batch --set eval_batch=$batch "$file"
     expect_code 0
     expect_out "training step"
 done

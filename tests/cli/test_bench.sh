@@ -34,25 +34,25 @@ run bench "$tiny" -n 3
 expect_code 0
 expect_out "training step  median "
 expect_out "cold  "
-expect_out "rulers of this run"
+expect_out "peaks of this run"
 expect_out "firing         2 0."
 
-run bench "$tiny" -n 3 --no-ruler --json --layers --trace "$work/trace.json"
+run bench "$tiny" -n 3 --no-peaks --json --layers --trace "$work/trace.json"
 expect_code 0
 [ "$(wc -l <"$work/out")" -eq 1 ] || fail "one object was expected"
 for key in '"median_ms":' '"cold_first_ms":' '"device_bytes":' '"launches":' '"spike_rate":{"2":' '"layer":"0","op":"conv.forward"' \
-    '"op":"neuron.backward' '"dense convolutions":{"ms":' '"ruler_share":null'; do
+    '"op":"neuron.backward' '"dense convolutions":{"ms":' '"peak_share":null'; do
     expect_out "$key"
 done
 grep -q '"name":"0 conv.forward","cat":"device"' "$work/trace.json" || fail "the trace lacks a kernel"
 grep -q '"name":"read loss","cat":"host"' "$work/trace.json" || fail "the trace lacks the host"
 
-run bench "$tiny" -n 2 --no-ruler --profile --schedule sltt-2 --steps 4 --batch 8 --plugin gemm=gemm_clblast
+run bench "$tiny" -n 2 --no-peaks --profile --schedule sltt-2 --steps 4 --batch 8 --plugin gemm=gemm_clblast
 expect_code 0
 expect_out "sltt-k, T = 4, batch 8"
 expect_out "matrix products"
 expect_out " K 512 TA " # what CLBlast enqueued is in the table
-run bench --network conv_16_32_128 --schedule bptt --batch 4 --steps 2 -n 1 --no-ruler
+run bench --network conv_16_32_128 --schedule bptt --batch 4 --steps 2 -n 1 --no-peaks
 expect_code 0
 expect_out "conv_16_32_128: bptt, T = 2, batch 4"
 
@@ -65,10 +65,10 @@ expect_code 0
 expect_err "trace: $work/train.json"
 grep -q '"name":"wait for data","cat":"host"' "$work/train.json" || fail "the trace lacks the loader"
 grep -q '"cat":"device"' "$work/train.json" || fail "the trace lacks the device"
-run bench "$tiny" -n 1 --no-ruler --checkpoint "$work/run" --real-input --save-input "$work/input.safetensors"
+run bench "$tiny" -n 1 --no-peaks --checkpoint "$work/run" --real-input --save-input "$work/input.safetensors"
 expect_code 0
 head -c 400 "$work/input.safetensors" | grep -qa '"shape":\[1,32,8,8,2\]' || fail "the input's shape is another"
-run bench "$tiny" -n 1 --no-ruler --checkpoint "$work/nothing"
+run bench "$tiny" -n 1 --no-peaks --checkpoint "$work/nothing"
 expect_code 1
 expect_err "$work/nothing"
 

@@ -23,7 +23,7 @@ for command in "eval $work/quiet" "plan $recipe" "tune $recipe --budget 1" "visu
 done
 
 # Help fits the terminal.
-for command in "" devices train tune plan eval bench draw visualise diff data plugins compile reproduce fidelity verify network curves; do
+for command in "" devices train tune plan eval bench draw visualise diff data plugins compile reproduce similarity verify network curves; do
     run $command --help
     expect_code 0
     awk 'length > 80 { exit 1 }' "$work/out" || fail "a line of help is longer than 80 columns"

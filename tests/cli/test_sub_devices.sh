@@ -40,7 +40,7 @@ expect_code 0
 run diff "$work/two" "$work/again"
 expect_code 0
 
-# A run that was interrupted goes on, on two parts, bit for bit; one device twice is a team as well.
+# A run that was interrupted goes on, on two parts, bit for bit; one device twice makes two replicas as well.
 run train "$recipe" --out "$work/part" -s "$plain" -s epochs=1 -s schedule.method=bptt --sub-devices 2 --max-iterations 5
 expect_code 130
 run train --resume "$work/part" --sub-devices 2

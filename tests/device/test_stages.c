@@ -106,7 +106,8 @@ Test(stages, other_methods_are_refused_with_the_place_and_the_reason)
         {"schedule.truncate=2", "not truncated bptt"},
         {"network.1.alpha=0", "alpha"},
         {"network.1.alhpa=1", "did you mean \"alpha\"?"},
-        {"monitor.fidelity.every=2", "monitor.fidelity (sltt): layer 1: td_batch_norm needs"},
+        {"monitor.gradient_similarity.every=2", "monitor.gradient_similarity (sltt): layer 1: td_batch_norm "
+                                                "needs"},
     };
     write_recipe(SCHEDULE);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -34,10 +34,10 @@ static void make_folder(void)
 
 #define COMMON "\"schema\":1,\"driver\":\"1\",\"platform\":\"P\",\"date\":\"2026-01-01\""
 #define PASSED "\"validation\":{\"passed\":true,\"error\":1e-7,\"tolerance\":1e-5}"
-#define RULERS(device, fma, copy)                                                                            \
-    "{" COMMON ",\"level\":0,\"problem\":\"ruler.fma\",\"application\":\"rulers\",\"unit\":\"GFLOP/"         \
+#define PEAKS(device, fma, copy)                                                                             \
+    "{" COMMON ",\"level\":0,\"problem\":\"peak.fma\",\"application\":\"peaks\",\"unit\":\"GFLOP/"           \
     "s\",\"status\":\"ok\"," PASSED ",\"device\":\"" device "\",\"samples\":[" fma "]}\n"                    \
-    "{" COMMON ",\"level\":0,\"problem\":\"ruler.copy\",\"application\":\"rulers\",\"unit\":\"GB/"           \
+    "{" COMMON ",\"level\":0,\"problem\":\"peak.copy\",\"application\":\"peaks\",\"unit\":\"GB/"             \
     "s\",\"status\":\"ok\"," PASSED ",\"device\":\"" device "\",\"samples\":[" copy "]}\n"
 #define OP(problem, application, device, samples, flops, bytes)                                              \
     "{" COMMON ",\"level\":1,\"problem\":\"" problem "\",\"application\":\"" application "\",\"device\":"    \
@@ -49,7 +49,7 @@ static void make_folder(void)
 
 /* Device A: 100 GFLOP/s, 10 GB/s; B: 200, 40. Problem p: 1e9 operations, 1e6 bytes (1000 a byte: the peak is
  * the roof). */
-static const char two_devices[] = RULERS("A", "100", "10") RULERS("B", "200", "40")
+static const char two_devices[] = PEAKS("A", "100", "10") PEAKS("B", "200", "40")
     OP("p", "ours", "A", "20,20,20", "1e9", "1e6") OP("p", "theirs", "A", "12.5", "1e9", "1e6")
         OP("p", "ours", "B", "10,30,20", "1e9", "1e6") NOT("p", "theirs", "B");
 
@@ -213,18 +213,18 @@ Test(report, page_and_table, .init = make_folder)
 
 /* Times whose result was wrong, or was never compared, are planted in four ways. */
 static const char planted[] =
-    RULERS("A", "100", "10") OP("p", "right", "A", "40", "1e9",
-                                "1e6") "{" COMMON ",\"level\":1,\"problem\":\"p\",\"application\":\"w1\","
-                                       "\"device\":\"A\",\"status\":\"ok\",\"samples\":[7.125],"
-                                       "\"validation\":{\"passed\":false,\"text\":\"y[3] is wrong\"}}\n"
-                                       "{" COMMON ",\"level\":1,\"problem\":\"p\",\"application\":\"w2\","
-                                       "\"device\":\"A\",\"status\":\"ok\",\"samples\":[7.125]}\n"
-                                       "{" COMMON ",\"level\":1,\"problem\":\"p\",\"application\":\"w3\","
-                                       "\"device\":\"A\",\"status\":\"invalid\",\"reason\":\"x\","
-                                       "\"median\":7.125}\n"
-                                       "{" COMMON ",\"level\":1,\"problem\":\"p\",\"application\":\"w4\","
-                                       "\"device\":\"A\",\"status\":\"ok\",\"samples\":[7.125],"
-                                       "\"validation\":{\"passed\":true,\"error\":0.1,\"tolerance\":1e-5}}\n";
+    PEAKS("A", "100", "10") OP("p", "right", "A", "40", "1e9",
+                               "1e6") "{" COMMON ",\"level\":1,\"problem\":\"p\",\"application\":\"w1\","
+                                      "\"device\":\"A\",\"status\":\"ok\",\"samples\":[7.125],"
+                                      "\"validation\":{\"passed\":false,\"text\":\"y[3] is wrong\"}}\n"
+                                      "{" COMMON ",\"level\":1,\"problem\":\"p\",\"application\":\"w2\","
+                                      "\"device\":\"A\",\"status\":\"ok\",\"samples\":[7.125]}\n"
+                                      "{" COMMON ",\"level\":1,\"problem\":\"p\",\"application\":\"w3\","
+                                      "\"device\":\"A\",\"status\":\"invalid\",\"reason\":\"x\","
+                                      "\"median\":7.125}\n"
+                                      "{" COMMON ",\"level\":1,\"problem\":\"p\",\"application\":\"w4\","
+                                      "\"device\":\"A\",\"status\":\"ok\",\"samples\":[7.125],"
+                                      "\"validation\":{\"passed\":true,\"error\":0.1,\"tolerance\":1e-5}}\n";
 
 /* The same records with right results before, and after. */
 static void expect_no_time_in_diff(const json_t *wrong)
@@ -336,6 +336,6 @@ Test(report, two_sets, .init = make_folder)
                                                                                                          "e");
     cr_assert_str_eq(verdict_of(OP("p", "a", "A", "10", "1", "1"), NOT("p", "a", "A")), "lost");
     cr_assert_str_eq(verdict_of(NOT("p", "a", "A"), OP("p", "a", "A", "10", "1", "1")), "gained");
-    cr_assert_str_eq(verdict_of(RULERS("A", "100", "10"), RULERS("A", "50", "10")),
+    cr_assert_str_eq(verdict_of(PEAKS("A", "100", "10"), PEAKS("A", "50", "10")),
                      "slower"); // GFLOP/s: more is better
 }

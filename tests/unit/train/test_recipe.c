@@ -103,9 +103,10 @@ Test(recipe, wrong_types_and_ranges_are_refused_with_their_place)
                                                                                               " "},
         {DATA NETWORK "schedule: {method: sltt-k, backprop_steps: adaptive, min_steps: 3, max_steps: 2}\n",
          "r.yaml:3:65: \"min_steps\" is 3, but \"max_steps\" is 2"},
-        {DATA NETWORK "monitor: {fidelity: {methods: [rtrl]}}\n", "r.yaml:3:32: a method to compare is sltt, "
-                                                                  "sltt-k:K"},
-        {DATA NETWORK "monitor: {fidelity: {methods: [\"sltt-k:5\"]}}\n", "sltt-k:5 wants 5 steps"},
+        {DATA NETWORK "monitor: {gradient_similarity: {methods: [rtrl]}}\n", "r.yaml:3:43: a method to "
+                                                                             "compare is sltt, sltt-k:K"},
+        {DATA NETWORK "monitor: {gradient_similarity: {methods: [\"sltt-k:5\"]}}\n", "sltt-k:5 wants 5 "
+                                                                                     "steps"},
         {DATA NETWORK "plugins: {gemm: [1]}\n", "r.yaml:3:17: \"plugins\" maps an op"},
         {DATA NETWORK "neuron: {tau: 0.5}\n", "r.yaml:3:15: "},
         {NETWORK, "a recipe needs \"data\""},
@@ -199,9 +200,10 @@ Test(recipe, printed_recipes_read_back_to_the_same_text)
                      "lr: 1e-3}\n",
         DATA NETWORK "schedule: {method: sltt-k, time_steps: 6, backprop_steps: adaptive, spike_share: 0.3, "
                      "max_steps: 4}\n"
-                     "monitor: {fidelity: {every: 7, reference: sltt, methods: [sltt-k, \"sltt-k:3\", "
+                     "monitor: {gradient_similarity: {every: 7, reference: sltt, methods: [sltt-k, "
+                     "\"sltt-k:3\", "
                      "ottt]}}\n",
-        DATA NETWORK "monitor: {fidelity: 9}\n",
+        DATA NETWORK "monitor: {gradient_similarity: 9}\n",
         DATA NETWORK "loss: {mse: 0.05, mse_target: 0.2}\nlr_schedule: {name: step, every: 2, gamma: "
                      "0.3}\nseed: 0\n",
         DATA NETWORK "neuron: {model: if, surrogate: atan, width: 3, reset: hard, v_reset: -0.1, "

@@ -1,5 +1,5 @@
 /* Data parallel training in one process. With one member every function is that of the executor. */
-#include "train/team.h"
+#include "train/replicas.h"
 
 #include <math.h>
 #include <string.h>
@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "base/trace.h"
 
-struct sp_team {
+struct sp_replicas {
     sp_session **members;
     size_t n;
     uint8_t *mask;     /* [T] */
@@ -31,19 +31,19 @@ static sp_status check_member(const sp_session *s, const sp_session *first, size
                        "devices meet once a mini-batch. Turn it off, or use one device",
                        r->doc.file);
     if (s->graph->param_elems != first->graph->param_elems)
-        return SP_FAIL(err, SP_E_FAILED, "the members of a team have different networks");
+        return SP_FAIL(err, SP_E_FAILED, "the replicas have different networks");
     return SP_OK;
 }
 
-sp_status sp_team_create(sp_session *const *members, size_t n, sp_team **out, sp_error *err)
+sp_status sp_replicas_create(sp_session *const *members, size_t n, sp_replicas **out, sp_error *err)
 {
     for (size_t i = 0; i < n; i++)
         SP_TRY(check_member(members[i], members[0], n, err));
-    sp_team *t = sp_alloc(sizeof *t);
+    sp_replicas *t = sp_alloc(sizeof *t);
     if (!t)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory for training");
     const sp_recipe *r = &members[0]->recipe;
-    *t = (sp_team){.n = n, .elems = (size_t)members[0]->graph->param_elems};
+    *t = (sp_replicas){.n = n, .elems = (size_t)members[0]->graph->param_elems};
     t->members = sp_alloc_array(n, sizeof(sp_session *));
     for (size_t i = 0; t->members && i < n; i++)
         t->members[i] = members[i];
@@ -55,16 +55,16 @@ sp_status sp_team_create(sp_session *const *members, size_t n, sp_team **out, sp
     t->spikes = sp_alloc_array((size_t)members[0]->graph->n_nodes, sizeof *t->spikes);
     if ((n > 1 && (!t->sum || !t->part)) || !t->spikes || !t->members || !t->mask || !t->loss ||
         !t->correct) {
-        sp_team_destroy(&t);
+        sp_replicas_destroy(&t);
         return SP_FAIL(err, SP_E_MEMORY, "out of memory for training");
     }
     *out = t;
     return SP_OK;
 }
 
-void sp_team_destroy(sp_team **pt)
+void sp_replicas_destroy(sp_replicas **pt)
 {
-    sp_team *t = pt ? *pt : NULL;
+    sp_replicas *t = pt ? *pt : NULL;
     if (!t)
         return;
     void *all[] = {t->members, t->mask, t->loss, t->correct, t->sum, t->part, t->spikes};
@@ -76,7 +76,7 @@ void sp_team_destroy(sp_team **pt)
 
 /* ---- the shares of a mini-batch ---- */
 
-static sp_exec_batch share_of(const sp_team *t, const sp_exec_batch *all, size_t i)
+static sp_exec_batch share_of(const sp_replicas *t, const sp_exec_batch *all, size_t i)
 {
     const sp_plan *p = t->members[i]->train;
     const size_t frame = p->tensors[p->input].bytes; /* of a share */
@@ -87,7 +87,7 @@ static sp_exec_batch share_of(const sp_team *t, const sp_exec_batch *all, size_t
     return e;
 }
 
-static sp_status run(sp_team *t, const sp_exec_batch *batch, sp_error *err)
+static sp_status run(sp_replicas *t, const sp_exec_batch *batch, sp_error *err)
 {
     for (size_t i = 0; i < t->n; i++) {
         sp_exec_batch e = share_of(t, batch, i);
@@ -98,7 +98,7 @@ static sp_status run(sp_team *t, const sp_exec_batch *batch, sp_error *err)
     return SP_OK;
 }
 
-static sp_status results(sp_team *t, sp_error *err)
+static sp_status results(sp_replicas *t, sp_error *err)
 {
     for (size_t i = 0; i < t->n; i++) {
         size_t at = i * (size_t)t->members[i]->train->o.batch;
@@ -107,7 +107,7 @@ static sp_status results(sp_team *t, sp_error *err)
     return SP_OK;
 }
 
-static sp_status gradients_finite(sp_team *t, bool *finite, sp_error *err)
+static sp_status gradients_finite(sp_replicas *t, bool *finite, sp_error *err)
 {
     *finite = true;
     for (size_t i = 0; i < t->n && *finite; i++)
@@ -120,7 +120,7 @@ static sp_range range_of(const sp_model *m, uint64_t at)
     return (sp_range){m->mem, at * sizeof(float)};
 }
 
-sp_status sp_team_share_weights(sp_team *t, sp_error *err)
+sp_status sp_replicas_share_weights(sp_replicas *t, sp_error *err)
 {
     const sp_model *first = t->members[0]->model;
     if (t->n < 2)
@@ -137,7 +137,7 @@ sp_status sp_team_share_weights(sp_team *t, sp_error *err)
 
 /* Each member's gradient is the mean over its share: the mean of those is that over the mini-batch. The order
  * of the sum is that of the members, whichever finished first. */
-static sp_status average_gradients(sp_team *t, sp_error *err)
+static sp_status average_gradients(sp_replicas *t, sp_error *err)
 {
     const size_t bytes = t->elems * sizeof(float);
     memset(t->sum, 0, bytes);
@@ -153,17 +153,17 @@ static sp_status average_gradients(sp_team *t, sp_error *err)
     return sp_device_write(t->members[0]->dev, range_of(first, first->g_at), t->sum, bytes, true, err);
 }
 
-static sp_status update(sp_team *t, double lr, int64_t n, sp_error *err)
+static sp_status update(sp_replicas *t, double lr, int64_t n, sp_error *err)
 {
     if (t->n > 1)
         SP_TRY(average_gradients(t, err));
     SP_TRY(sp_exec_update(t->members[0]->train, lr, n, err));
-    return sp_team_share_weights(t, err);
+    return sp_replicas_share_weights(t, err);
 }
 
 /* ---- the training step ---- */
 
-static sp_status find_nonfinite(sp_team *t, const sp_exec_batch *batch, char *where, size_t where_size,
+static sp_status find_nonfinite(sp_replicas *t, const sp_exec_batch *batch, char *where, size_t where_size,
                                 sp_error *err)
 {
     for (size_t i = 0; i < t->n; i++) {
@@ -178,7 +178,7 @@ static sp_status find_nonfinite(sp_team *t, const sp_exec_batch *batch, char *wh
     return SP_OK;
 }
 
-static sp_status not_finite(sp_team *t, const sp_exec_batch *e, const char *what, sp_error *err)
+static sp_status not_finite(sp_replicas *t, const sp_exec_batch *e, const char *what, sp_error *err)
 {
     char where[256];
     SP_TRY(find_nonfinite(t, e, where, sizeof where, err));
@@ -189,7 +189,7 @@ static sp_status not_finite(sp_team *t, const sp_exec_batch *e, const char *what
                    e->lr);
 }
 
-sp_status sp_train_step(sp_team *t, sp_exec_batch *e, size_t n_valid,
+sp_status sp_train_step(sp_replicas *t, sp_exec_batch *e, size_t n_valid,
                         sp_status (*before)(void *ctx, const sp_exec_batch *batch, sp_error *err), void *ctx,
                         sp_step_result *out, sp_error *err)
 {
@@ -220,14 +220,14 @@ sp_status sp_train_step(sp_team *t, sp_exec_batch *e, size_t n_valid,
 
 /* ---- what is told ---- */
 
-sp_status sp_team_clear_spikes(sp_team *t, sp_error *err)
+sp_status sp_replicas_clear_spikes(sp_replicas *t, sp_error *err)
 {
     for (size_t i = 0; i < t->n; i++)
         SP_TRY(sp_exec_clear_spikes(t->members[i]->train, err));
     return SP_OK;
 }
 
-sp_status sp_team_spikes(sp_team *t, uint64_t *spikes, sp_error *err)
+sp_status sp_replicas_spikes(sp_replicas *t, uint64_t *spikes, sp_error *err)
 {
     const int nodes = t->members[0]->graph->n_nodes;
     SP_TRY(sp_exec_spikes(t->members[0]->train, spikes, err));
@@ -239,7 +239,7 @@ sp_status sp_team_spikes(sp_team *t, uint64_t *spikes, sp_error *err)
     return SP_OK;
 }
 
-void sp_team_finish(sp_team *t)
+void sp_replicas_finish(sp_replicas *t)
 {
     for (size_t i = 0; t && i < t->n; i++)
         sp_device_finish(t->members[i]->dev, NULL);

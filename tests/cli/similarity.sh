@@ -6,7 +6,7 @@ need_device
 
 # expect_means NAME LAYERS MEAN.. for tau 1.1, 1.25, 2
 expect_means() {
-    run fidelity "$recipes/fidelity_$1.yaml" --tau 1.1,1.25,2 --iterations 1 --out "$work/$1"
+    run similarity "$recipes/similarity_$1.yaml" --tau 1.1,1.25,2 --iterations 1 --out "$work/$1"
     expect_code 0
     expect_out "mean of $2 layers"
     awk -F, -v a="$3" -v b="$4" -v c="$5" 'NR > 1 { want = $2 == 1.1 ? a : $2 == 1.25 ? b : c; d = $7 - want; n++

@@ -1,10 +1,10 @@
-/* The fidelity of gradients: the monitor inside a run changes nothing, and the command measures what is
+/* The similarity of gradients: the monitor inside a run changes nothing, and the command measures what is
  * known. */
 #include "program.h"
 
-TestSuite(fidelity, .init = program_setup, .fini = program_teardown);
+TestSuite(similarity, .init = program_setup, .fini = program_teardown);
 
-#define MONITOR "monitor: {fidelity: {every: 3, methods: [sltt, \"sltt-k:1\", ottt, bptt]}}\n"
+#define MONITOR "monitor: {gradient_similarity: {every: 3, methods: [sltt, \"sltt-k:1\", ottt, bptt]}}\n"
 
 static const char *const schedules[] = {
     "schedule: {method: bptt, time_steps: 3}\n",
@@ -41,7 +41,7 @@ static double method_number(const json_t *event, const char *method, const char 
 static void expect_measurements(const char *folder)
 {
     int n = 0;
-    for (json_t *e; (e = metrics_event(folder, "fidelity", n)) != NULL; n++) {
+    for (json_t *e; (e = metrics_event(folder, "gradient_similarity", n)) != NULL; n++) {
         cr_assert_eq(number_of(e, "iteration"), 3 * n + 1);
         cr_assert_float_eq(method_number(e, "bptt", "cosine"), 1, 1e-9);
         cr_assert_float_eq(method_number(e, "bptt", "norm_ratio"), 1, 1e-9);
@@ -54,7 +54,7 @@ static void expect_measurements(const char *folder)
     cr_assert_eq(n, 4, "%d measurements", n);
 }
 
-Test(fidelity, a_run_with_the_monitor_ends_as_one_without)
+Test(similarity, a_run_with_the_monitor_ends_as_one_without)
 {
     for (size_t i = 0; i < sizeof schedules / sizeof *schedules; i++) {
         char a[64], b[64];
@@ -100,12 +100,13 @@ static double field(const char *file, int line, int column)
     return strtod(at, NULL);
 }
 
-Test(fidelity, the_command_measures_over_time_steps_tau_and_training)
+Test(similarity, the_command_measures_over_time_steps_tau_and_training)
 {
     write_recipe("r.yaml", schedules[0], "");
-    EXPECT_CODE(0, run("fidelity r.yaml --time-steps 1,4 --tau 1.1,2 --methods sltt,sltt-k:1 --iterations 5 "
+    EXPECT_CODE(0, run("similarity r.yaml --time-steps 1,4 --tau 1.1,2 --methods sltt,sltt-k:1 --iterations "
+                       "5 "
                        "--every 4 --out f"));
-    cr_assert(exists("f/fidelity.csv") && exists("f/sltt.png") && exists("f/sltt-k-1.png"));
+    cr_assert(exists("f/similarity.csv") && exists("f/sltt.png") && exists("f/sltt-k-1.png"));
     enum { T = 0, TAU = 1, UPDATES = 2, COSINE = 6, RATIO = 8 };
     cr_assert_float_eq(field("f/means.csv", 1, COSINE), 1, 1e-6, "one time step has no temporal part");
     cr_assert_float_eq(field("f/means.csv", 2, RATIO), 1, 1e-6);
@@ -114,12 +115,12 @@ Test(fidelity, the_command_measures_over_time_steps_tau_and_training)
     double short_memory = field("f/means.csv", 9, COSINE), long_memory = field("f/means.csv", 13, COSINE);
     cr_assert(field("f/means.csv", 13, TAU) == 2 && long_memory < short_memory && short_memory < 1, "%g, %g",
               long_memory, short_memory);
-    EXPECT_CODE(0, run("fidelity r.yaml --reference sltt --methods sltt-k:3 --train sltt --iterations 1 "
+    EXPECT_CODE(0, run("similarity r.yaml --reference sltt --methods sltt-k:3 --train sltt --iterations 1 "
                        "--out g"));
     cr_assert_float_eq(field("g/means.csv", 1, COSINE), 1, 1e-6, "all steps of sltt-k are sltt");
 }
 
-Test(fidelity, wrong_use_is_told)
+Test(similarity, wrong_use_is_told)
 {
     static const struct {
         const char *arguments;
@@ -136,14 +137,14 @@ Test(fidelity, wrong_use_is_told)
     };
     write_recipe("r.yaml", schedules[0], "");
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        EXPECT_CODE(cases[i].code, run("fidelity r.yaml %s", cases[i].arguments));
+        EXPECT_CODE(cases[i].code, run("similarity r.yaml %s", cases[i].arguments));
         EXPECT_SAID(cases[i].said);
     }
-    write_recipe("r.yaml", schedules[0], "monitor: {fidelity: {every: 3, metods: [sltt]}}\n");
+    write_recipe("r.yaml", schedules[0], "monitor: {gradient_similarity: {every: 3, metods: [sltt]}}\n");
     EXPECT_CODE(3, run("train r.yaml"));
     EXPECT_SAID("did you mean \"methods\"?");
     EXPECT_SAID("r.yaml:9:");
-    write_recipe("r.yaml", schedules[0], "monitor: {fidelity: {methods: [sltt-k]}}\n");
+    write_recipe("r.yaml", schedules[0], "monitor: {gradient_similarity: {methods: [sltt-k]}}\n");
     EXPECT_CODE(3, run("train r.yaml"));
     EXPECT_SAID("r.yaml:9:32: \"sltt-k\" stands for the steps that this run draws");
 }

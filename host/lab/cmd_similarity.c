@@ -1,4 +1,5 @@
-/* spikeport fidelity: how near the gradients of the cheaper methods come to BPTT's, over T, tau and training.
+/* spikeport similarity: how near the gradients of the cheaper methods come to BPTT's, over T, tau and
+ * training.
  */
 #include <math.h>
 #include <stdio.h>
@@ -8,18 +9,18 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/mem.h"
-#include "lab/fidelity_out.h"
+#include "lab/similarity_out.h"
 #include "cli/session_options.h"
 #include "cli/sets.h"
 #include "lab/batches.h"
 #include "train/train.h"
 
-typedef struct fidelity_options {
+typedef struct similarity_options {
     sp_cli_session session;
     const char *out, *time_steps, *taus, *methods, *train, *reference;
     int64_t iterations, every;
     bool by_layer;
-} fidelity_options;
+} similarity_options;
 
 /* The next item of a list with commas; false after the last. */
 static bool next_item(const char **at, char *out, size_t out_size)
@@ -34,7 +35,7 @@ static bool next_item(const char **at, char *out, size_t out_size)
 
 /* Lists from the command line; what is not named is taken from the recipe by the caller. -1: fine; else the
  * exit code. */
-static int read_lists(const sp_args *a, const fidelity_options *o, sp_sweep *s)
+static int read_lists(const sp_args *a, const similarity_options *o, sp_sweep *s)
 {
     double steps[SP_SWEEP_STEPS];
     char item[32];
@@ -73,7 +74,7 @@ static int read_lists(const sp_args *a, const fidelity_options *o, sp_sweep *s)
     return -1;
 }
 
-static void set_schedule(sp_sets *x, const fidelity_options *o)
+static void set_schedule(sp_sets *x, const similarity_options *o)
 {
     sp_compared train;
     if (strcmp(o->train, "recipe") == 0 || !sp_compared_parse(o->train, &train))
@@ -87,7 +88,7 @@ static void set_schedule(sp_sets *x, const fidelity_options *o)
         sp_sets_add(x, "schedule.backprop_steps=%lld", (long long)train.k);
 }
 
-static void set_monitor(sp_sets *x, const fidelity_options *o, const sp_sweep *s)
+static void set_monitor(sp_sets *x, const similarity_options *o, const sp_sweep *s)
 {
     char names[SP_COMPARED_MOST * 40] = "";
     for (int i = 0; i < s->n_methods; i++) {
@@ -96,12 +97,12 @@ static void set_monitor(sp_sets *x, const fidelity_options *o, const sp_sweep *s
         sp_compared_name(&s->methods[i], name, sizeof name);
         snprintf(names + used, sizeof names - used, "%s\"%s\"", i ? ", " : "", name);
     }
-    sp_sets_add(x, "monitor={fidelity: {every: %lld, reference: %s, methods: [%s]}}", (long long)o->every,
-                o->reference, names);
+    sp_sets_add(x, "monitor={gradient_similarity: {every: %lld, reference: %s, methods: [%s]}}",
+                (long long)o->every, o->reference, names);
 }
 
 /* frames: of a synthetic set, which has as many as there are time steps. s NULL: the recipe as it is. */
-static sp_status load_recipe(const char *path, const fidelity_options *o, const sp_sweep *s, bool frames,
+static sp_status load_recipe(const char *path, const similarity_options *o, const sp_sweep *s, bool frames,
                              sp_recipe *r, sp_error *err)
 {
     sp_sets x = {.n = 0};
@@ -121,14 +122,14 @@ static sp_status load_recipe(const char *path, const fidelity_options *o, const 
 typedef struct running {
     sp_sweep *sweep;
     sp_session *s;
-    sp_team *team;
-    const sp_fidelity_report *report; /* of this mini-batch; NULL: not measured */
+    sp_replicas *replicas;
+    const sp_similarity_report *report; /* of this mini-batch; NULL: not measured */
 } running;
 
 static sp_status measure_batch(void *ctx, const sp_exec_batch *e, sp_error *err)
 {
     running *r = ctx;
-    return sp_fidelity_measure(r->s->fidelity, e, &r->report, err);
+    return sp_similarity_measure(r->s->similarity, e, &r->report, err);
 }
 
 /* A step of training with a measurement before it. */
@@ -137,7 +138,8 @@ static sp_status step(void *ctx, sp_exec_batch *e, const sp_batch *b, sp_error *
     running *r = ctx;
     sp_step_result result;
     bool measured = e->iteration % r->s->recipe.monitor.every == 0;
-    sp_status st = sp_train_step(r->team, e, b->n_valid, measured ? measure_batch : NULL, r, &result, err);
+    sp_status st =
+        sp_train_step(r->replicas, e, b->n_valid, measured ? measure_batch : NULL, r, &result, err);
     if (st == SP_E_NUMERIC)
         return sp_error_prefix(err, st, "mini-batch %d: ", e->iteration + 1);
     if (st == SP_OK && measured)
@@ -145,21 +147,21 @@ static sp_status step(void *ctx, sp_exec_batch *e, const sp_batch *b, sp_error *
     return st;
 }
 
-static sp_status train(sp_session *s, const sp_dataset *ds, const fidelity_options *o, sp_sweep *sweep,
+static sp_status train(sp_session *s, const sp_dataset *ds, const similarity_options *o, sp_sweep *sweep,
                        const volatile int *stop, sp_error *err)
 {
     running r = {.sweep = sweep, .s = s};
-    sp_status st = sp_team_create(&s, 1, &r.team, err);
+    sp_status st = sp_replicas_create(&s, 1, &r.replicas, err);
     if (st == SP_OK)
         st = sp_batches_run(s, ds, o->iterations, stop, step, &r, err);
     if (st == SP_OK && sweep->failed)
         st = SP_FAIL(err, SP_E_MEMORY, "out of memory for comparing gradients");
-    sp_team_destroy(&r.team);
+    sp_replicas_destroy(&r.replicas);
     return st;
 }
 
 /* Training and measuring at one T and tau. */
-static sp_status measure(const char *path, const fidelity_options *o, sp_sweep *s, bool frames,
+static sp_status measure(const char *path, const similarity_options *o, sp_sweep *s, bool frames,
                          const volatile int *stop, sp_error *err)
 {
     sp_recipe r = {0};
@@ -185,7 +187,7 @@ static sp_status measure(const char *path, const fidelity_options *o, sp_sweep *
 }
 
 /* Lists that were not named hold the recipe's own value. */
-static sp_status complete_lists(const char *path, const fidelity_options *o, sp_sweep *s, bool *frames,
+static sp_status complete_lists(const char *path, const similarity_options *o, sp_sweep *s, bool *frames,
                                 sp_error *err)
 {
     sp_recipe r = {0};
@@ -199,7 +201,7 @@ static sp_status complete_lists(const char *path, const fidelity_options *o, sp_
     return SP_OK;
 }
 
-static sp_status fidelity(const char *path, const fidelity_options *o, sp_sweep *s, sp_error *err)
+static sp_status similarity(const char *path, const similarity_options *o, sp_sweep *s, sp_error *err)
 {
     bool frames;
     SP_TRY(complete_lists(path, o, s, &frames, err));
@@ -215,13 +217,13 @@ static sp_status fidelity(const char *path, const fidelity_options *o, sp_sweep 
         sp_sweep_print(s, o->by_layer);
         more = sp_sweep_charts(s, o->out, st == SP_OK ? err : &ignored);
         st = st == SP_OK ? more : st;
-        sp_cli_say("written: %s/{fidelity.csv,means.csv,METHOD.png}\n", o->out);
+        sp_cli_say("written: %s/{similarity.csv,means.csv,METHOD.png}\n", o->out);
     }
     return st;
 }
 
 static const char notes[] = "A layer counts in the means when it is a convolution or linear layer with a "
-                            "neuron layer behind it. fidelity.csv has a line\n"
+                            "neuron layer behind it. similarity.csv has a line\n"
                             "for every measurement, method and parameter: time_steps, tau, updates (done "
                             "before it), method, parameter, counted (in the\n"
                             "means, 0 or 1), cosine, norm_ratio (norm of the method's gradient over the "
@@ -229,11 +231,11 @@ static const char notes[] = "A layer counts in the means when it is a convolutio
                             "means.csv: time_steps, tau, updates, method, steps (backpropagated), loss, "
                             "cosine (mean), least_cosine (lowest layer),\n"
                             "norm_ratio (mean). Layers that set tau themselves keep it. The same inside a "
-                            "training run: monitor.fidelity in a recipe.";
+                            "training run: monitor.gradient_similarity in a recipe.";
 
-int sp_cmd_fidelity(int argc, char **argv)
+int sp_cmd_similarity(int argc, char **argv)
 {
-    fidelity_options o = {
+    similarity_options o = {
         .methods = "sltt", .train = "bptt", .reference = "bptt", .iterations = 50, .every = 10};
     sp_arg_list rest = {.n = 0};
     const sp_arg args[] = {
@@ -247,11 +249,11 @@ int sp_cmd_fidelity(int argc, char **argv)
                    1, 1000000000),
         SP_INTEGER("every", 'e', &o.every, "M", "measure every M-th mini-batch (default 10)", 1, 1000000000),
         SP_FLAG("by-layer", 0, &o.by_layer, "print the layers too"),
-        SP_TEXT("out", 'o', &o.out, "DIR", "folder of the results (default runs/fidelity)"),
+        SP_TEXT("out", 'o', &o.out, "DIR", "folder of the results (default runs/similarity)"),
         SP_CLI_SET_ARG(o.session),
         SP_CLI_DEVICE_ARGS(o.session),
     };
-    const sp_args a = {.command = "fidelity",
+    const sp_args a = {.command = "similarity",
                        .synopsis = "RECIPE [options]",
                        .about = "Trains, and measures how near the gradients of cheaper methods come to "
                                 "BPTT's at the same weights and mini-batch: cosine similarity and ratio of "
@@ -266,10 +268,10 @@ int sp_cmd_fidelity(int argc, char **argv)
     code = read_lists(&a, &o, &s);
     if (code >= 0)
         return code;
-    o.out = o.out ? o.out : "runs/fidelity";
-    sp_status st = fidelity(rest.items[0], &o, &s, &err);
+    o.out = o.out ? o.out : "runs/similarity";
+    sp_status st = similarity(rest.items[0], &o, &s, &err);
     sp_status closed = sp_sweep_close(&s, &closing);
     if (st != SP_OK)
-        return sp_cli_fail("fidelity", &err);
-    return closed == SP_OK ? 0 : sp_cli_fail("fidelity", &closing);
+        return sp_cli_fail("similarity", &err);
+    return closed == SP_OK ? 0 : sp_cli_fail("similarity", &closing);
 }

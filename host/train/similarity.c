@@ -1,6 +1,6 @@
-/* Measuring fidelity. Gradients stay in the device's layout: cosines and norms do not depend on the order of
- * elements. */
-#include "train/fidelity.h"
+/* Measuring similarity. Gradients stay in the device's layout: cosines and norms do not depend on the order
+ * of elements. */
+#include "train/similarity.h"
 
 #include <math.h>
 #include <string.h>
@@ -10,7 +10,7 @@
 
 enum { COUNTERS = 64 }; /* of the spikes of a neuron layer */
 
-struct sp_fidelity {
+struct sp_similarity {
     sp_session *s;
     sp_plan *plans[SP_COMPARED_MOST + 1]; /* the reference first */
     sp_compared methods[SP_COMPARED_MOST];
@@ -19,13 +19,13 @@ struct sp_fidelity {
     float *statistics;           /* running statistics, while plans run */
     uint32_t *counters;          /* spike counters of the training plan, [node][COUNTERS] */
     uint8_t *mask;
-    sp_fidelity_score *scores;
+    sp_similarity_score *scores;
     double cosine[SP_COMPARED_MOST], least[SP_COMPARED_MOST], norm_ratio[SP_COMPARED_MOST];
     int64_t steps[SP_COMPARED_MOST];
-    sp_fidelity_report report;
+    sp_similarity_report report;
 };
 
-bool sp_fidelity_counts(const sp_graph *g, const sp_param *p)
+bool sp_similarity_counts(const sp_graph *g, const sp_param *p)
 {
     if (p->role != SP_ROLE_WEIGHT)
         return false;
@@ -35,7 +35,7 @@ bool sp_fidelity_counts(const sp_graph *g, const sp_param *p)
     return false;
 }
 
-static sp_status make_plan(sp_fidelity *f, sp_method method, bool unlimited, sp_plan **out, sp_error *err)
+static sp_status make_plan(sp_similarity *f, sp_method method, bool unlimited, sp_plan **out, sp_error *err)
 {
     sp_session *s = f->s;
     sp_plan_options o = sp_session_plan_options(s, false);
@@ -45,10 +45,12 @@ static sp_status make_plan(sp_fidelity *f, sp_method method, bool unlimited, sp_
     o.unlimited = unlimited;
     o.recompute = method == SP_METHOD_BPTT ? o.recompute : 0;
     sp_status st = sp_plan_create(s->graph, s->model, s->reg, &o, out, err);
-    return st == SP_OK ? SP_OK : sp_error_prefix(err, st, "monitor.fidelity (%s): ", sp_method_name(method));
+    return st == SP_OK
+               ? SP_OK
+               : sp_error_prefix(err, st, "monitor.gradient_similarity (%s): ", sp_method_name(method));
 }
 
-static sp_status make_plans(sp_fidelity *f, bool unlimited, sp_error *err)
+static sp_status make_plans(sp_similarity *f, bool unlimited, sp_error *err)
 {
     sp_session *s = f->s;
     sp_plan *large = s->train->arena_bytes >= s->eval->arena_bytes ? s->train : s->eval;
@@ -67,7 +69,7 @@ static sp_status make_plans(sp_fidelity *f, bool unlimited, sp_error *err)
     return SP_OK;
 }
 
-static sp_status make_buffers(sp_fidelity *f, sp_error *err)
+static sp_status make_buffers(sp_similarity *f, sp_error *err)
 {
     const sp_graph *g = f->s->graph;
     f->reference = sp_alloc_array((size_t)g->param_elems + 1, sizeof *f->reference);
@@ -81,9 +83,9 @@ static sp_status make_buffers(sp_fidelity *f, sp_error *err)
     return SP_OK;
 }
 
-sp_status sp_fidelity_create(sp_session *s, bool unlimited, sp_fidelity **out, sp_error *err)
+sp_status sp_similarity_create(sp_session *s, bool unlimited, sp_similarity **out, sp_error *err)
 {
-    sp_fidelity *f = sp_alloc(sizeof *f);
+    sp_similarity *f = sp_alloc(sizeof *f);
     if (!f)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory for comparing gradients");
     f->s = s;
@@ -93,27 +95,27 @@ sp_status sp_fidelity_create(sp_session *s, bool unlimited, sp_fidelity **out, s
     if (st == SP_OK)
         st = make_plans(f, unlimited, err);
     if (st != SP_OK) {
-        sp_fidelity_destroy(&f);
+        sp_similarity_destroy(&f);
         return st;
     }
-    f->report = (sp_fidelity_report){.n_methods = f->n_methods,
-                                     .n_params = s->graph->n_params,
-                                     .methods = f->methods,
-                                     .reference = s->recipe.monitor.reference,
-                                     .scores = f->scores,
-                                     .cosine = f->cosine,
-                                     .least = f->least,
-                                     .norm_ratio = f->norm_ratio,
-                                     .steps = f->steps};
+    f->report = (sp_similarity_report){.n_methods = f->n_methods,
+                                       .n_params = s->graph->n_params,
+                                       .methods = f->methods,
+                                       .reference = s->recipe.monitor.reference,
+                                       .scores = f->scores,
+                                       .cosine = f->cosine,
+                                       .least = f->least,
+                                       .norm_ratio = f->norm_ratio,
+                                       .steps = f->steps};
     *out = f;
     return SP_OK;
 }
 
-void sp_fidelity_destroy(sp_fidelity **pf)
+void sp_similarity_destroy(sp_similarity **pf)
 {
     if (!pf || !*pf)
         return;
-    sp_fidelity *f = *pf;
+    sp_similarity *f = *pf;
     for (int i = 0; i <= f->n_methods; i++)
         sp_plan_destroy(&f->plans[i]);
     void *all[] = {f->reference, f->gradient, f->statistics, f->counters, f->mask, f->scores};
@@ -123,7 +125,7 @@ void sp_fidelity_destroy(sp_fidelity **pf)
     *pf = NULL;
 }
 
-uint64_t sp_fidelity_bytes(const sp_fidelity *f)
+uint64_t sp_similarity_bytes(const sp_similarity *f)
 {
     uint64_t most = 0, shared;
     if (!f)
@@ -136,7 +138,7 @@ uint64_t sp_fidelity_bytes(const sp_fidelity *f)
 }
 
 /* What the plans change and training goes on from: read before they run, written back after. */
-static sp_status keep_state(sp_fidelity *f, bool restore, sp_error *err)
+static sp_status keep_state(sp_similarity *f, bool restore, sp_error *err)
 {
     sp_session *s = f->s;
     sp_range statistics = {s->model->mem, s->model->buffers_at * sizeof(float)};
@@ -155,7 +157,7 @@ static sp_status keep_state(sp_fidelity *f, bool restore, sp_error *err)
     return SP_OK;
 }
 
-static sp_status run_plan(sp_fidelity *f, sp_plan *p, const sp_exec_batch *batch, const uint8_t *mask,
+static sp_status run_plan(sp_similarity *f, sp_plan *p, const sp_exec_batch *batch, const uint8_t *mask,
                           float *out, sp_error *err)
 {
     sp_model *m = f->s->model;
@@ -166,10 +168,10 @@ static sp_status run_plan(sp_fidelity *f, sp_plan *p, const sp_exec_batch *batch
                           (size_t)f->s->graph->param_elems * sizeof(float), err);
 }
 
-static sp_fidelity_score score(const float *a, const float *b, int64_t n)
+static sp_similarity_score score(const float *a, const float *b, int64_t n)
 {
     sp_products p = sp_products_of(a, b, (size_t)n);
-    sp_fidelity_score s = {.cosine = NAN, .norm_ratio = p.bb > 0 ? sqrt(p.aa / p.bb) : (double)NAN};
+    sp_similarity_score s = {.cosine = NAN, .norm_ratio = p.bb > 0 ? sqrt(p.aa / p.bb) : (double)NAN};
     if (p.aa > 0 && p.bb > 0)
         s.cosine = p.ab / (sqrt(p.aa) * sqrt(p.bb));
     else if (p.aa > 0 || p.bb > 0)
@@ -177,18 +179,18 @@ static sp_fidelity_score score(const float *a, const float *b, int64_t n)
     return s;
 }
 
-static void score_method(sp_fidelity *f, int method)
+static void score_method(sp_similarity *f, int method)
 {
     const sp_graph *g = f->s->graph;
-    sp_fidelity_score *scores = f->scores + (size_t)method * (size_t)g->n_params;
+    sp_similarity_score *scores = f->scores + (size_t)method * (size_t)g->n_params;
     double cosine = 0, ratio = 0, least = NAN;
     int n = 0;
     for (int i = 0; i < g->n_params; i++) {
         const sp_param *p = &g->params[i];
-        scores[i] = (sp_fidelity_score){NAN, NAN};
+        scores[i] = (sp_similarity_score){NAN, NAN};
         if (p->trainable)
             scores[i] = score(f->gradient + p->at, f->reference + p->at, p->elems);
-        if (!sp_fidelity_counts(g, p) || isnan(scores[i].cosine) || isnan(scores[i].norm_ratio))
+        if (!sp_similarity_counts(g, p) || isnan(scores[i].cosine) || isnan(scores[i].norm_ratio))
             continue;
         cosine += scores[i].cosine;
         ratio += scores[i].norm_ratio;
@@ -201,7 +203,7 @@ static void score_method(sp_fidelity *f, int method)
 }
 
 /* The steps of a method on this mini-batch; NULL: all. */
-static const uint8_t *steps_of(sp_fidelity *f, int method, const sp_exec_batch *batch)
+static const uint8_t *steps_of(sp_similarity *f, int method, const sp_exec_batch *batch)
 {
     int64_t T = f->s->recipe.time_steps, n = 0;
     const uint8_t *mask = NULL;
@@ -217,8 +219,8 @@ static const uint8_t *steps_of(sp_fidelity *f, int method, const sp_exec_batch *
     return mask;
 }
 
-sp_status sp_fidelity_measure(sp_fidelity *f, const sp_exec_batch *batch, const sp_fidelity_report **out,
-                              sp_error *err)
+sp_status sp_similarity_measure(sp_similarity *f, const sp_exec_batch *batch,
+                                const sp_similarity_report **out, sp_error *err)
 {
     SP_TRY(keep_state(f, false, err));
     SP_TRY(run_plan(f, f->plans[0], batch, NULL, f->reference, err));

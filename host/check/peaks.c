@@ -1,5 +1,5 @@
 /* Two kernels that do nothing but multiply-adds, and nothing but copying. */
-#include "check/ruler.h"
+#include "check/peaks.h"
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -8,7 +8,7 @@
 enum { ROUNDS = 4096, CHAINS = 12, LANES = 16, COPY_BYTES = 64 << 20, TRIES = 5 };
 
 static const char source[] =
-    "__kernel void ruler_fma(__global float *y, const float a, const float b, const int rounds)\n"
+    "__kernel void peak_fma(__global float *y, const float a, const float b, const int rounds)\n"
     "{\n"
     "    float16 v[12];\n"
     "    for (int i = 0; i < 12; i++) v[i] = (float16)(a + (float)i);\n"
@@ -24,7 +24,7 @@ static const char source[] =
     "    for (int i = 1; i < 12; i++) s += v[i];\n"
     "    vstore16(s, get_global_id(0), y);\n"
     "}\n"
-    "__kernel void ruler_copy(__global const float *x, __global float *y, const int n)\n"
+    "__kernel void peak_copy(__global const float *x, __global float *y, const int n)\n"
     "{\n"
     "    const size_t at = get_global_id(0) * (size_t)n;\n"
     "    for (int i = 0; i < n; i += 16) vstore16(vload16(0, x + at + i), 0, y + at + i);\n"
@@ -45,28 +45,28 @@ static sp_status run(sp_device *dev, cl_kernel k, const char *name, size_t globa
     return SP_OK;
 }
 
-static sp_status measure(sp_device *dev, cl_program p, cl_mem x, cl_mem y, sp_ruler *out, sp_error *err)
+static sp_status measure(sp_device *dev, cl_program p, cl_mem x, cl_mem y, sp_peaks *out, sp_error *err)
 {
     cl_int code = CL_SUCCESS, code2 = CL_SUCCESS;
-    cl_kernel fma = clCreateKernel(p, "ruler_fma", &code), copy = clCreateKernel(p, "ruler_copy", &code2);
+    cl_kernel fma = clCreateKernel(p, "peak_fma", &code), copy = clCreateKernel(p, "peak_copy", &code2);
     const float a = 0.999f, b = 0.001f;
     const cl_int rounds = ROUNDS, n = 4096;
     size_t items = (size_t)dev->info.compute_units * 32;
     double seconds = 1;
     sp_status st = SP_OK;
     if (code != CL_SUCCESS || code2 != CL_SUCCESS)
-        SP_TRY_GOTO(SP_FAIL_CL(err, code ? code : code2, "the rulers' kernels: %s",
+        SP_TRY_GOTO(SP_FAIL_CL(err, code ? code : code2, "the peaks' kernels: %s",
                                sp_cl_error_name(code ? code : code2)));
     clSetKernelArg(fma, 0, sizeof y, &y);
     clSetKernelArg(fma, 1, sizeof a, &a);
     clSetKernelArg(fma, 2, sizeof b, &b);
     clSetKernelArg(fma, 3, sizeof rounds, &rounds);
-    SP_TRY_GOTO(run(dev, fma, "ruler_fma", items, &seconds, err));
+    SP_TRY_GOTO(run(dev, fma, "peak_fma", items, &seconds, err));
     out->gflops = (double)items * ROUNDS * CHAINS * LANES * 2.0 / seconds * 1e-9;
     clSetKernelArg(copy, 0, sizeof x, &x);
     clSetKernelArg(copy, 1, sizeof y, &y);
     clSetKernelArg(copy, 2, sizeof n, &n);
-    SP_TRY_GOTO(run(dev, copy, "ruler_copy", COPY_BYTES / sizeof(float) / 4096, &seconds, err));
+    SP_TRY_GOTO(run(dev, copy, "peak_copy", COPY_BYTES / sizeof(float) / 4096, &seconds, err));
     out->gbytes = 2.0 * COPY_BYTES / seconds * 1e-9;
 done:
     if (fma)
@@ -76,15 +76,15 @@ done:
     return st;
 }
 
-sp_status sp_ruler_measure(sp_device *dev, sp_ruler *out, sp_error *err)
+sp_status sp_peaks_measure(sp_device *dev, sp_peaks *out, sp_error *err)
 {
-    const sp_source piece = {"ruler", source};
+    const sp_source piece = {"peak", source};
     cl_program p;
     cl_mem x = NULL, y = NULL;
     sp_status st = SP_OK;
-    SP_TRY(sp_program_get(dev, "ruler", &piece, 1, "", &p, err));
-    SP_TRY_GOTO(sp_device_alloc(dev, COPY_BYTES, "the copy ruler", &x, err));
-    SP_TRY_GOTO(sp_device_alloc(dev, COPY_BYTES, "the copy ruler", &y, err));
+    SP_TRY(sp_program_get(dev, "peak", &piece, 1, "", &p, err));
+    SP_TRY_GOTO(sp_device_alloc(dev, COPY_BYTES, "the copy peak", &x, err));
+    SP_TRY_GOTO(sp_device_alloc(dev, COPY_BYTES, "the copy peak", &y, err));
     SP_TRY_GOTO(measure(dev, p, x, y, out, err));
 done:
     if (x)

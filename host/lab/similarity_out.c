@@ -1,5 +1,5 @@
-/* Files and tables of `spikeport fidelity`. */
-#include "lab/fidelity_out.h"
+/* Files and tables of `spikeport similarity`. */
+#include "lab/similarity_out.h"
 
 #include <errno.h>
 #include <math.h>
@@ -41,7 +41,7 @@ static FILE *open_csv(const char *folder, const char *name, sp_error *err)
 
 sp_status sp_sweep_open(sp_sweep *s, const char *folder, sp_error *err)
 {
-    s->parameters = open_csv(folder, "fidelity.csv", err);
+    s->parameters = open_csv(folder, "similarity.csv", err);
     s->means = s->parameters ? open_csv(folder, "means.csv", err) : NULL;
     return s->means ? SP_OK : SP_E_IO;
 }
@@ -50,7 +50,7 @@ sp_status sp_sweep_layers(sp_sweep *s, const sp_graph *g, sp_error *err)
 {
     s->graph = g;
     for (int i = 0; i < g->n_params && s->step == 0 && s->tau == 0; i++)
-        if (sp_fidelity_counts(g, &g->params[i])) {
+        if (sp_similarity_counts(g, &g->params[i])) {
             char **name = sp_array_push(&s->layers, (size_t)s->n_layers, sizeof *name);
             s->failed = s->failed || !name || !(*name = sp_strdup(g->params[i].name));
             s->n_layers += name != NULL;
@@ -69,13 +69,13 @@ sp_status sp_sweep_layers(sp_sweep *s, const sp_graph *g, sp_error *err)
 }
 
 static void add_parameters(sp_sweep *s, int64_t updates, const char *name, int method,
-                           const sp_fidelity_report *r)
+                           const sp_similarity_report *r)
 {
     int layer = 0;
     for (int i = 0; i < r->n_params; i++) {
         const sp_param *p = &s->graph->params[i];
-        const sp_fidelity_score *x = &r->scores[(size_t)method * (size_t)r->n_params + (size_t)i];
-        bool counts = sp_fidelity_counts(s->graph, p);
+        const sp_similarity_score *x = &r->scores[(size_t)method * (size_t)r->n_params + (size_t)i];
+        bool counts = sp_similarity_counts(s->graph, p);
         if (!p->trainable)
             continue;
         sp_csv_put(s->parameters,
@@ -88,7 +88,7 @@ static void add_parameters(sp_sweep *s, int64_t updates, const char *name, int m
     }
 }
 
-void sp_sweep_add(sp_sweep *s, int64_t updates, double loss, const sp_fidelity_report *r)
+void sp_sweep_add(sp_sweep *s, int64_t updates, double loss, const sp_similarity_report *r)
 {
     char tau[32], name[32];
     snprintf(tau, sizeof tau, "tau %g", s->taus[s->tau]);

@@ -1,10 +1,10 @@
-/* What `spikeport fidelity` collects and writes: two CSV files, a table, pictures. */
-#ifndef SP_LAB_FIDELITY_OUT_H
-#define SP_LAB_FIDELITY_OUT_H
+/* What `spikeport similarity` collects and writes: two CSV files, a table, pictures. */
+#ifndef SP_LAB_SIMILARITY_OUT_H
+#define SP_LAB_SIMILARITY_OUT_H
 
 #include <stdio.h>
 #include "plot/picture.h"
-#include "train/fidelity.h"
+#include "train/similarity.h"
 
 enum { SP_SWEEP_STEPS = 5, SP_SWEEP_TAUS = SP_PLOT_SERIES }; /* what a picture can show */
 
@@ -28,14 +28,14 @@ typedef struct sp_sweep {
     char **layers;                                      /* that count in the means */
     int n_layers;
     size_t n;                 /* measurements of all */
-    FILE *parameters, *means; /* fidelity.csv, means.csv */
+    FILE *parameters, *means; /* similarity.csv, means.csv */
     bool failed;              /* memory ran out */
 } sp_sweep;
 
 sp_status sp_sweep_open(sp_sweep *s, const char *folder, sp_error *err);
 /* Layers of the network; the first call counts. */
 sp_status sp_sweep_layers(sp_sweep *s, const sp_graph *g, sp_error *err);
-void sp_sweep_add(sp_sweep *s, int64_t updates, double loss, const sp_fidelity_report *r);
+void sp_sweep_add(sp_sweep *s, int64_t updates, double loss, const sp_similarity_report *r);
 void sp_sweep_print(const sp_sweep *s, bool by_layer);
 sp_status sp_sweep_charts(sp_sweep *s, const char *folder, sp_error *err); /* METHOD.png, one for each */
 sp_status sp_sweep_close(sp_sweep *s, sp_error *err);
