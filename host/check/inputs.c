@@ -35,6 +35,7 @@ static const struct {
     {NULL, "running_var", POSITIVE},
     {NULL, "rstd", POSITIVE},
     {"optimizer.adamw", "v", SMALL},
+    {"gradient.clip", "norm", POSITIVE},
     {NULL, "labels", LABELS},
     {NULL, "count", COUNTS},
     {"neuron.", "u", MEMBRANE},

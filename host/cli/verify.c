@@ -371,7 +371,7 @@ sp_status sp_verify_run(const char *json_path, sp_device *dev, sp_registry *reg,
     SP_TRY_GOTO(read_loss(&r, err));
     SP_TRY_GOTO(read_graph(&r, err));
     SP_TRY_GOTO(load_batch(&r, err));
-    SP_TRY_GOTO(sp_model_create(r.graph, dev, false, &r.model, err));
+    SP_TRY_GOTO(sp_model_create(r.graph, dev, &r.o, &r.model, err));
     SP_TRY_GOTO(load_parameters(&r, 1, err));
     SP_TRY_GOTO(sp_plan_create(r.graph, r.model, reg, &r.o, &r.plan, err));
     SP_TRY_GOTO(sp_plan_attach(r.plan, NULL, err));

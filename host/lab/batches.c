@@ -2,6 +2,7 @@
 #include "lab/batches.h"
 
 #include "base/error.h"
+#include "train/measure.h"
 
 static sp_status run(sp_session *s, sp_loader *l, int64_t n, const volatile int *stop, sp_batch_step step,
                      void *ctx, sp_error *err)
@@ -21,7 +22,8 @@ static sp_status run(sp_session *s, sp_loader *l, int64_t n, const volatile int 
         sp_exec_batch e = {.images = b->images,
                            .labels = b->labels,
                            .iteration = (int32_t)i++,
-                           .lr = sp_recipe_lr(&s->recipe, epoch, batch++, (int64_t)sp_loader_batches(l))};
+                           .lr =
+                               sp_recipe_lr(&s->recipe, NULL, epoch, batch++, (int64_t)sp_loader_batches(l))};
         SP_TRY(step(ctx, &e, b, err));
         sp_loader_release(l, b);
     }

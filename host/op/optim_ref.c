@@ -34,14 +34,50 @@ void optimizer_adamw_ref(const sp_op_call *call, void *const *buf)
     double beta1 = given(call, "beta1"), beta2 = given(call, "beta2");
     double bias1 = given(call, "bias1"), bias2 = given(call, "bias2");
     double weight_decay = given(call, "weight_decay");
+    int l2 = sp_call_flag(call, "L2");
 
     for (int64_t i = 0; i < M; i++) {
-        double gi = (double)g[i];
+        double gi = (double)g[i] + (l2 ? weight_decay * (double)w[i] : 0);
         double mi = beta1 * (double)m[i] + (1 - beta1) * gi;
         double vi = beta2 * (double)v[i] + (1 - beta2) * gi * gi;
-        double decayed = (double)w[i] * (1 - lr * weight_decay);
+        double decayed = (double)w[i] * (l2 ? 1 : 1 - lr * weight_decay);
         m[i] = (float)mi;
         v[i] = (float)vi;
         w[i] = (float)(decayed - lr * (mi / bias1) / (sqrt(vi / bias2) + eps));
     }
+}
+
+void gradient_norm_ref(const sp_op_call *call, void *const *buf)
+{
+    const float *g = buf[0];
+    float *norm = buf[1];
+    double sum = 0;
+
+    for (int64_t i = 0; i < sp_call_int(call, "M"); i++)
+        sum += (double)g[i] * (double)g[i];
+    norm[0] = (float)sqrt(sum);
+}
+
+void gradient_clip_ref(const sp_op_call *call, void *const *buf)
+{
+    float *g = buf[0];
+    const float *norm = buf[1];
+    double factor = 1, most = given(call, "max_value");
+
+    if (sp_call_flag(call, "NORM"))
+        factor = fmin(1, given(call, "max_norm") / ((double)norm[0] + 1e-6));
+    for (int64_t i = 0; i < sp_call_int(call, "M"); i++) {
+        double x = factor * (double)g[i];
+        g[i] = (float)(sp_call_flag(call, "VALUE") ? fmax(-most, fmin(most, x)) : x);
+    }
+}
+
+void ema_update_ref(const sp_op_call *call, void *const *buf)
+{
+    const float *w = buf[0];
+    float *ema = buf[1];
+    double decay = given(call, "decay");
+
+    for (int64_t i = 0; i < sp_call_int(call, "M"); i++)
+        ema[i] = (float)(decay * (double)ema[i] + (1 - decay) * (double)w[i]);
 }

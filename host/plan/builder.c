@@ -34,7 +34,8 @@ sp_status spi_param_tensor(sp_builder *b, int param, bool gradient, int *out)
 {
     const sp_param *p = &b->g->params[param];
     const sp_model *m = b->p->model;
-    uint64_t at = (uint64_t)p->at + (!p->trainable ? m->buffers_at : gradient ? m->g_at : m->w_at);
+    uint64_t weights = m->ema && b->p->o.method == SP_METHOD_EVAL ? m->e_at : m->w_at;
+    uint64_t at = (uint64_t)p->at + (!p->trainable ? m->buffers_at : gradient ? m->g_at : weights);
     return spi_tensor_fixed(b, p->name, at, p->elems, out);
 }
 

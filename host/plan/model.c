@@ -5,7 +5,8 @@
 #include "base/error.h"
 #include "plan/plan.h"
 
-sp_status sp_model_create(const sp_graph *g, sp_device *dev, bool adamw, sp_model **out, sp_error *err)
+sp_status sp_model_create(const sp_graph *g, sp_device *dev, const sp_plan_options *o, sp_model **out,
+                          sp_error *err)
 {
     sp_model *m = sp_alloc(sizeof *m);
     if (!m)
@@ -13,12 +14,13 @@ sp_status sp_model_create(const sp_graph *g, sp_device *dev, bool adamw, sp_mode
     uint64_t n = (uint64_t)g->param_elems;
     *m = (sp_model){.graph = g,
                     .dev = dev,
-                    .adamw = adamw,
-                    .w_at = 0,
+                    .second_moments = o->optimizer != SP_OPTIMIZER_SGD,
+                    .ema = o->ema > 0,
                     .g_at = n,
                     .m_at = 2 * n,
-                    .v_at = adamw ? 3 * n : 2 * n};
-    m->buffers_at = (adamw ? 4 : 3) * n;
+                    .v_at = 3 * n};
+    m->e_at = m->second_moments ? 4 * n : 3 * n;
+    m->buffers_at = m->ema ? m->e_at + n : m->e_at;
     m->bytes = (m->buffers_at + (uint64_t)g->buffer_elems) * sizeof(float);
     sp_status st = dev ? sp_device_alloc(dev, m->bytes, "the model", &m->mem, err) : SP_OK;
     void *zero = NULL;
@@ -50,15 +52,8 @@ void sp_model_destroy(sp_model **pm)
 
 static sp_range param_range(const sp_model *m, const sp_param *p, sp_model_range range)
 {
-    uint64_t at = m->w_at;
-    if (!p->trainable)
-        at = m->buffers_at;
-    else if (range == SP_RANGE_GRADIENTS)
-        at = m->g_at;
-    else if (range == SP_RANGE_MOMENT1)
-        at = m->m_at;
-    else if (range == SP_RANGE_MOMENT2)
-        at = m->v_at;
+    const uint64_t starts[] = {m->w_at, m->g_at, m->m_at, m->v_at, m->e_at};
+    uint64_t at = p->trainable ? starts[range] : m->buffers_at;
     return (sp_range){m->mem, (at + (uint64_t)p->at) * sizeof(float)};
 }
 
@@ -71,6 +66,8 @@ sp_status sp_model_write(sp_model *m, const sp_param *p, sp_model_range range, c
         return SP_FAIL(err, SP_E_MEMORY, "out of memory while loading %s", p->name);
     sp_param_to_device(p, file, device);
     sp_status st = sp_device_write(m->dev, param_range(m, p, range), device, bytes, true, err);
+    if (st == SP_OK && range == SP_RANGE_WEIGHTS && m->ema && p->trainable)
+        st = sp_device_write(m->dev, param_range(m, p, SP_RANGE_EMA), device, bytes, true, err);
     sp_free(device);
     return st == SP_OK ? SP_OK : sp_error_prefix(err, st, "parameter %s: ", p->name);
 }

@@ -11,6 +11,7 @@
 #include "registry/package.h"
 
 typedef enum { SP_METHOD_SLTT, SP_METHOD_SLTT_K, SP_METHOD_BPTT, SP_METHOD_OTTT, SP_METHOD_EVAL } sp_method;
+typedef enum { SP_OPTIMIZER_SGD, SP_OPTIMIZER_ADAMW, SP_OPTIMIZER_ADAM } sp_optimizer;
 const char *sp_method_name(sp_method m); /* "sltt", "sltt-k", "bptt", "ottt", "eval" */
 
 /* What a plan is made for. */
@@ -27,30 +28,41 @@ typedef struct sp_plan_options {
     double w_ce, w_mse, mse_target;
     bool mse_one_hot;
     uint64_t seed; /* dropout */
-    bool adamw;    /* else SGD */
+    sp_optimizer optimizer;
     double momentum, weight_decay, beta1, beta2, eps;
+    double clip_norm, clip_value; /* of the gradients before a step; 0: not clipped */
+    double ema;                   /* decay of the running average of the weights; 0: none is kept */
     bool count_spikes;
     bool step_spikes; /* also by time step: sp_exec_step_spikes */
     bool unlimited;   /* as if the device had any amount of memory: to look at, not to attach */
     bool unbuilt; /* kernels are chosen and not built: to look at; the device may be a description alone */
 } sp_plan_options;
 
-/* Device memory that plans of one model share: parameters, gradients, optimizer state, running statistics. */
+/* Device memory that plans of one model share: parameters, gradients, optimizer state, the running average of
+ * the parameters, running statistics. Evaluation plans read the average where there is one. */
 typedef struct sp_model {
     const sp_graph *graph;
     sp_device *dev;
     cl_mem mem;
     uint64_t bytes;
-    uint64_t w_at, g_at, m_at, v_at, buffers_at; /* element offsets of the ranges in mem */
-    bool adamw;
+    uint64_t w_at, g_at, m_at, v_at, e_at, buffers_at; /* element offsets of the ranges in mem */
+    bool second_moments, ema;                          /* whether there is a range at v_at, at e_at */
 } sp_model;
 
-/* Without a device (NULL) there is the layout and no memory. */
-sp_status sp_model_create(const sp_graph *g, sp_device *dev, bool adamw, sp_model **out, sp_error *err);
+/* The optimizer and the average of `o` decide what is kept. Without a device (NULL) there is the layout and
+ * no memory. */
+sp_status sp_model_create(const sp_graph *g, sp_device *dev, const sp_plan_options *o, sp_model **out,
+                          sp_error *err);
 void sp_model_destroy(sp_model **m);
-typedef enum { SP_RANGE_WEIGHTS, SP_RANGE_GRADIENTS, SP_RANGE_MOMENT1, SP_RANGE_MOMENT2 } sp_model_range;
-/* One parameter (file layout, host) to and from the device; running statistics use SP_RANGE_WEIGHTS.
- * Blocking. */
+typedef enum {
+    SP_RANGE_WEIGHTS,
+    SP_RANGE_GRADIENTS,
+    SP_RANGE_MOMENT1,
+    SP_RANGE_MOMENT2,
+    SP_RANGE_EMA
+} sp_model_range;
+/* One parameter (file layout, host) to and from the device; running statistics use SP_RANGE_WEIGHTS. Weights
+ * that are written are also where their average starts. Blocking. */
 sp_status sp_model_write(sp_model *m, const sp_param *p, sp_model_range range, const float *file,
                          sp_error *err);
 sp_status sp_model_read(sp_model *m, const sp_param *p, sp_model_range range, float *file, sp_error *err);

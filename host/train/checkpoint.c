@@ -16,7 +16,7 @@
 #include "spikeport/version.h"
 
 #define FORMAT "spikeport-checkpoint/1"
-enum { MAX_META = 24 };
+enum { MAX_META = 25 };
 
 typedef struct metadata {
     char *keys[MAX_META], *values[MAX_META];
@@ -69,6 +69,15 @@ static char *list_mass(const sp_session *s)
     return t.s;
 }
 
+static char *print_measured(const sp_measured *measured)
+{
+    sp_text t = {0};
+    sp_measured_print(measured, &t);
+    if (t.failed)
+        sp_text_free(&t);
+    return t.s;
+}
+
 static void fill_metadata(metadata *m, sp_session *s, const sp_progress *p)
 {
     sp_text recipe = {0};
@@ -84,6 +93,7 @@ static void fill_metadata(metadata *m, sp_session *s, const sp_progress *p)
     put(m, "correct", sp_format("%" PRId64, p->correct));
     put(m, "seen", sp_format("%" PRId64, p->seen));
     put(m, "best_accuracy", sp_format("%a", p->best_accuracy));
+    put(m, "measured", print_measured(&p->measured));
     put(m, "train_seconds", sp_format("%a", p->train_seconds));
     if (p->classes)
         put(m, "classes", sp_strdup(p->classes));
@@ -150,7 +160,7 @@ static sp_status add_tensor(tensor_list *l, sp_session *s, const sp_param *p, sp
 
 static sp_status collect(tensor_list *l, sp_session *s, sp_error *err)
 {
-    l->items = sp_alloc_array((size_t)s->graph->n_params * 3 + 1, sizeof *l->items);
+    l->items = sp_alloc_array((size_t)s->graph->n_params * 4 + 1, sizeof *l->items);
     if (!l->items)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory while saving a checkpoint");
     for (int i = 0; i < s->graph->n_params; i++) {
@@ -158,8 +168,10 @@ static sp_status collect(tensor_list *l, sp_session *s, sp_error *err)
         SP_TRY(add_tensor(l, s, p, SP_RANGE_WEIGHTS, "", err));
         if (p->trainable)
             SP_TRY(add_tensor(l, s, p, SP_RANGE_MOMENT1, "optimizer.m.", err));
-        if (p->trainable && s->model->adamw)
+        if (p->trainable && s->model->second_moments)
             SP_TRY(add_tensor(l, s, p, SP_RANGE_MOMENT2, "optimizer.v.", err));
+        if (p->trainable && s->model->ema)
+            SP_TRY(add_tensor(l, s, p, SP_RANGE_EMA, "optimizer.ema.", err));
     }
     return SP_OK;
 }
@@ -216,6 +228,13 @@ static sp_status read_progress(const sp_tensor_file *f, sp_progress *p, sp_error
     SP_TRY(meta_int(f, "correct", p->seen, &p->correct, err));
     SP_TRY(meta_double(f, "loss_sum", 1e300, &p->loss_sum, err));
     SP_TRY(meta_double(f, "best_accuracy", 1, &p->best_accuracy, err));
+    const char *measured = sp_tensors_meta(f, "measured");
+    if (measured && !sp_measured_parse(measured, &p->measured))
+        return SP_FAIL(err, SP_E_DATA, "%s: \"measured\" in its metadata is damaged: %s", f->path, measured);
+    if (!measured) { /* a file from before there was a choice */
+        p->measured = sp_measured_start(SP_MEASURE_TEST_ACCURACY);
+        p->measured.all.value = p->best_accuracy;
+    }
     p->open_line = sp_tensors_meta(f, "open_line");
     p->classes = sp_tensors_meta(f, "classes");
     p->fingerprint = sp_tensors_meta(f, "fingerprint");

@@ -5,6 +5,7 @@
 #define SP_TRAIN_CHECKPOINT_H
 
 #include "config/safetensors.h"
+#include "train/measure.h"
 #include "train/session.h"
 
 /* The place in training; everything that a bit-exact continuation needs beside the tensors. */
@@ -13,7 +14,8 @@ typedef struct sp_progress {
     int64_t iteration;    /* mini-batches done since the start */
     double loss_sum;      /* over the samples of this epoch so far */
     int64_t correct, seen;
-    double best_accuracy;
+    double best_accuracy; /* on the test data */
+    sp_measured measured;
     double train_seconds;              /* spent in training, all runs of it together */
     const char *classes, *fingerprint; /* of the training data; NULL: not known */
     const char *open_line;             /* sums of the metrics line that is not written yet; NULL: none */

@@ -1,4 +1,5 @@
 /* The training loop: batch, gradients, look at the loss, optimizer step; metrics, checkpoints, evaluation. */
+#include <math.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -46,7 +47,8 @@ static sp_status report(trainer *t, sp_train_event *e, sp_error *err)
 
 static double lr_now(const trainer *t)
 {
-    return sp_recipe_lr(&t->s->recipe, t->p.epoch, t->p.batch, (int64_t)sp_loader_batches(t->loader));
+    return sp_recipe_lr(&t->s->recipe, &t->p.measured, t->p.epoch, t->p.batch,
+                        (int64_t)sp_loader_batches(t->loader));
 }
 
 /* Moves what the device has counted to the sums of the line. */
@@ -210,8 +212,9 @@ static sp_status finish_epoch(trainer *t, sp_error *err)
         return interrupted(t, err);
     }
     if (st == SP_OK) {
-        bool better = e.test.accuracy > t->p.best_accuracy;
-        t->p.best_accuracy = better ? e.test.accuracy : t->p.best_accuracy;
+        const double values[] = {e.test.accuracy, e.test.loss, e.accuracy, e.loss};
+        bool better = sp_measured_add(&t->p.measured, &s->recipe, values[s->recipe.measure]);
+        t->p.best_accuracy = fmax(t->p.best_accuracy, e.test.accuracy);
         e.spike_rate = e.test.spike_rate;
         warn_silent(t, e.spike_rate);
         st = report(t, &e, err);
@@ -230,16 +233,23 @@ static sp_status finish_epoch(trainer *t, sp_error *err)
 
 static sp_status run_epochs(trainer *t, sp_error *err)
 {
-    while (t->p.epoch < t->s->recipe.epochs) {
+    const sp_recipe *r = &t->s->recipe;
+    while (t->p.epoch < r->epochs && !sp_measured_ends(&t->p.measured, r)) {
         t->epoch_start_ns = sp_clock_ns();
         t->epoch_start_cpu = sp_clock_cpu_seconds();
         t->line_start_ns = sp_clock_ns();
         SP_TRY(sp_replicas_clear_spikes(t->replicas, err)); /* evaluation has used the same memory */
         SP_TRY(run_batches(t, err));
         SP_TRY(finish_epoch(t, err));
-        if (t->p.epoch < t->s->recipe.epochs && must_stop(t))
+        if (t->p.epoch < r->epochs && must_stop(t))
             return interrupted(t, err);
     }
+    if (t->p.epoch < r->epochs)
+        sp_log(SP_LOG_INFO,
+               "training ends after epoch %lld of %lld: %s has not become better for %lld epochs; "
+               "best.safetensors is of the best one",
+               (long long)t->p.epoch, (long long)r->epochs, sp_measure_name(r->measure),
+               (long long)t->p.measured.stopping.stale);
     return SP_OK;
 }
 
@@ -348,6 +358,7 @@ sp_status sp_train(sp_session *s, const sp_dataset *train, const sp_dataset *tes
                    sp_error *err)
 {
     trainer t = {.s = s, .o = o, .test = test, .run_start_ns = sp_clock_ns()};
+    t.p.measured = sp_measured_start(s->recipe.measure);
     sp_status st = SP_OK;
     SP_TRY_GOTO(prepare(&t, train, err));
     sp_train_event start = {.kind = SP_EVENT_START, .epoch = t.p.epoch + 1, .batch = t.p.batch};

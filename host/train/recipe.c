@@ -1,7 +1,6 @@
 /* Recipe files: reading with checks, defaults, and writing out again. */
 #include "train/recipe.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -29,7 +28,7 @@ static void follow(sp_recipe *r)
     if (!sp_yaml_get(sp_yaml_get(root, "lr_schedule"), "epochs"))
         r->lr_period = r->epochs;
     if (!sp_yaml_get(sp_yaml_get(root, "optimizer"), "lr"))
-        r->lr = r->adamw ? 0.001 : 0.1;
+        r->lr = r->optimizer == SP_OPTIMIZER_SGD ? 0.1 : 0.001;
     if (!sp_yaml_get(schedule, "max_steps"))
         r->max_steps = r->time_steps;
 }
@@ -265,17 +264,4 @@ void sp_recipe_print(const sp_recipe *r, sp_text *t)
 {
     sp_fields_print(&spi_recipe_fields, r, 0, t);
     sp_text_add(t, "network:\n%s", r->network_text ? r->network_text : "");
-}
-
-double sp_recipe_lr(const sp_recipe *r, int64_t epoch, int64_t batch, int64_t batches)
-{
-    const double pi = 3.14159265358979323846;
-    double at = (double)epoch + (r->lr_per_batch && batches > 0 ? (double)batch / (double)batches : 0.0);
-    switch (r->lr_schedule) {
-    case SP_LR_COSINE:
-        at = at < (double)r->lr_period ? at : (double)r->lr_period;
-        return r->lr_min + (r->lr - r->lr_min) * 0.5 * (1.0 + cos(pi * at / (double)r->lr_period));
-    case SP_LR_STEP: return r->lr * pow(r->lr_gamma, (double)(epoch / r->lr_step));
-    default: return r->lr;
-    }
 }

@@ -54,12 +54,21 @@ typedef struct sp_recipe {
     bool half;        /* activations kept for the backward pass, and potentials, are stored as half */
     double w_mse, mse_target;
     bool mse_one_hot;
-    bool adamw;
+    sp_optimizer optimizer;
     double lr, momentum, weight_decay, beta1, beta2, eps;
-    int lr_schedule;            /* sp_lr_kind */
-    int64_t lr_period, lr_step; /* cosine: epochs of the half wave; step: epochs between drops */
+    double clip_norm, clip_value; /* 0: not clipped */
+    double ema;                   /* decay of the running average of the weights; 0: none */
+    int lr_schedule;              /* SP_LR_COSINE and so on */
+    int64_t lr_period, lr_step;   /* cosine: epochs of the half wave; step: epochs between drops */
     double lr_gamma, lr_min;
-    bool lr_per_batch; /* cosine: every mini-batch, else every epoch as the paper's scripts */
+    bool lr_per_batch;   /* cosine: every mini-batch, else every epoch as the paper's scripts */
+    int64_t lr_patience; /* plateau */
+    double lr_threshold; /* plateau */
+    double lr_pct_start, lr_div, lr_final_div; /* one_cycle */
+    double warmup, warmup_from;                /* epochs; factor of the rate at the start */
+    int measure;                               /* SP_MEASURE_...: what the best epoch is judged by */
+    int64_t patience;                          /* early stopping: epochs; 0 never */
+    double min_delta;
     int64_t batch, eval_batch, epochs, seed;
     int64_t checkpoint_every; /* mini-batches; 0: only at the end of an epoch */
     int64_t log_every;        /* mini-batches between metric lines */
@@ -76,11 +85,13 @@ typedef struct sp_recipe {
     size_t n_plugins;
     struct { /* by section: a bit for each key that was written, so that only those are stored where the
                 default follows another key */
-        uint64_t root, data, events, schedule, precision, monitor, loss, optimizer, lr_schedule;
+        uint64_t root, data, events, schedule, precision, monitor, loss, optimizer, lr_schedule,
+            early_stopping;
     } given;
 } sp_recipe;
 
-enum { SP_LR_CONSTANT, SP_LR_COSINE, SP_LR_STEP };
+enum { SP_LR_CONSTANT, SP_LR_COSINE, SP_LR_STEP, SP_LR_PLATEAU, SP_LR_ONE_CYCLE };
+enum { SP_MEASURE_TEST_ACCURACY, SP_MEASURE_TEST_LOSS, SP_MEASURE_ACCURACY, SP_MEASURE_LOSS };
 
 /* Loads a recipe, applies `sets` ("a.b=c"), checks every key and value. */
 sp_status sp_recipe_load(const char *path, const char *const *sets, size_t n_sets, sp_recipe *out,
@@ -92,8 +103,4 @@ void sp_recipe_free(sp_recipe *r);
 void sp_recipe_document(sp_text *out);
 /* The whole recipe as YAML that parses back to the same run (network inline). */
 void sp_recipe_print(const sp_recipe *r, sp_text *out);
-/* Learning rate in an epoch (0-based) at mini-batch `batch` of `batches`: cosine as CosineAnnealingLR, step
- * as StepLR. */
-double sp_recipe_lr(const sp_recipe *r, int64_t epoch, int64_t batch, int64_t batches);
-
 #endif

@@ -8,21 +8,53 @@
 #include "base/number.h"
 #include "graph/layer_names.h"
 
-static bool adamw(const void *r)
-{
-    return ((const sp_recipe *)r)->adamw;
-}
 static bool sgd(const void *r)
 {
-    return !adamw(r);
+    return ((const sp_recipe *)r)->optimizer == SP_OPTIMIZER_SGD;
+}
+static bool adam(const void *r)
+{
+    return !sgd(r);
+}
+static int shape_of_rate(const void *r)
+{
+    return ((const sp_recipe *)r)->lr_schedule;
 }
 static bool cosine(const void *r)
 {
-    return ((const sp_recipe *)r)->lr_schedule == SP_LR_COSINE;
+    return shape_of_rate(r) == SP_LR_COSINE;
 }
 static bool step(const void *r)
 {
-    return ((const sp_recipe *)r)->lr_schedule == SP_LR_STEP;
+    return shape_of_rate(r) == SP_LR_STEP;
+}
+static bool plateau(const void *r)
+{
+    return shape_of_rate(r) == SP_LR_PLATEAU;
+}
+static bool drops(const void *r)
+{
+    return step(r) || plateau(r);
+}
+static bool has_least(const void *r)
+{
+    return cosine(r) || plateau(r);
+}
+static bool one_cycle(const void *r)
+{
+    return shape_of_rate(r) == SP_LR_ONE_CYCLE;
+}
+static bool may_warm_up(const void *r)
+{
+    return !one_cycle(r);
+}
+static bool warms_up(const void *r)
+{
+    return may_warm_up(r) && ((const sp_recipe *)r)->warmup > 0;
+}
+static bool stops(const void *r)
+{
+    return ((const sp_recipe *)r)->patience > 0;
 }
 static bool sltt_k(const void *r)
 {
@@ -158,38 +190,74 @@ static const sp_field loss[] = {
 };
 static const sp_fields loss_fields = SPI_FIELDS("loss", loss, loss);
 
+#define ADAM .applies = adam, .needs = "optimizer.name: adamw or adam"
 static const sp_field optimizer[] = {
-    {SPI_CHOICE("name", adamw, "sgd", "adamw"), .initial = "sgd", .help = "The optimizer."},
+    {SPI_CHOICE("name", optimizer, "sgd", "adamw", "adam"), .initial = "sgd",
+     .help = "The optimizer; adamw decays the weights themselves, adam their gradients."},
     {SPI_FLOAT("lr", lr, 0, 1e6), .follows = "name",
-     .help = "Learning rate; 0.1 for sgd and 0.001 for adamw unless it is given."},
+     .help = "Learning rate; 0.1 for sgd, 0.001 for adamw and adam unless it is given."},
     {SPI_FLOAT("momentum", momentum, 0, 1), .initial = "0.9", .applies = sgd, .needs = "optimizer.name: sgd",
      .help = "Momentum of SGD."},
     {SPI_FLOAT("weight_decay", weight_decay, 0, 1e3), .initial = "0", .help = "Weight decay."},
-    {SPI_FLOAT("beta1", beta1, 0, 0.9999999), .initial = "0.9", .applies = adamw,
-     .needs = "optimizer.name: adamw", .help = "Decay of the first moment."},
-    {SPI_FLOAT("beta2", beta2, 0, 0.9999999), .initial = "0.999", .applies = adamw,
-     .needs = "optimizer.name: adamw", .help = "Decay of the second moment."},
-    {SPI_FLOAT("eps", eps, 1e-30, 1), .initial = "1e-8", .applies = adamw, .needs = "optimizer.name: adamw",
+    {SPI_FLOAT("beta1", beta1, 0, 0.9999999), .initial = "0.9", ADAM, .help = "Decay of the first moment."},
+    {SPI_FLOAT("beta2", beta2, 0, 0.9999999), .initial = "0.999", ADAM,
+     .help = "Decay of the second moment."},
+    {SPI_FLOAT("eps", eps, 1e-30, 1), .initial = "1e-8", ADAM,
      .help = "Added to the root of the second moment."},
+    {SPI_FLOAT("clip_norm", clip_norm, 0, 1e30), .initial = "0",
+     .help = "Largest norm of all gradients together; larger ones are scaled down to it. 0: no limit."},
+    {SPI_FLOAT("clip_value", clip_value, 0, 1e30), .initial = "0",
+     .help = "Largest absolute value of each gradient, after `clip_norm`. 0: no limit."},
+    {SPI_FLOAT("ema", ema, 0, 0.9999999), .initial = "0",
+     .help = "Decay of an exponential moving average of the weights, which evaluation then uses; 0: none."},
 };
 static const sp_fields optimizer_fields = SPI_FIELDS("optimizer", optimizer, optimizer);
 
+#define PLATEAU   .applies = plateau, .needs = "lr_schedule.name: plateau"
+#define ONE_CYCLE .applies = one_cycle, .needs = "lr_schedule.name: one_cycle"
 static const sp_field lr_schedule[] = {
-    {SPI_CHOICE("name", lr_schedule, "constant", "cosine", "step"), .initial = "cosine",
-     .help = "How the learning rate changes."},
+    {SPI_CHOICE("name", lr_schedule, "constant", "cosine", "step", "plateau", "one_cycle"),
+     .initial = "cosine",
+     .help = "How the learning rate changes; plateau drops it where `measure` no longer becomes better, "
+             "one_cycle raises it to `optimizer.lr` and lowers it again, at every mini-batch."},
     {SPI_INT("epochs", lr_period, 1, 1000000), .follows = "epochs of the recipe", .applies = cosine,
      .needs = "lr_schedule.name: cosine",
      .help = "Epochs of the half wave of a cosine; after them the rate stays at its minimum."},
     {SPI_INT("every", lr_step, 1, 1000000), .initial = "30", .applies = step,
      .needs = "lr_schedule.name: step", .help = "Epochs between drops."},
-    {SPI_FLOAT("gamma", lr_gamma, 0, 1), .initial = "0.1", .applies = step, .needs = "lr_schedule.name: step",
-     .help = "Factor of a drop."},
-    {SPI_FLOAT("min", lr_min, 0, 1e6), .initial = "0", .applies = cosine, .needs = "lr_schedule.name: cosine",
-     .help = "The smallest learning rate."},
+    {SPI_FLOAT("gamma", lr_gamma, 0, 1), .initial = "0.1", .applies = drops,
+     .needs = "lr_schedule.name: step or plateau", .help = "Factor of a drop."},
+    {SPI_FLOAT("min", lr_min, 0, 1e6), .initial = "0", .applies = has_least,
+     .needs = "lr_schedule.name: cosine or plateau", .help = "The smallest learning rate."},
     {SPI_CHOICE("per", lr_per_batch, "epoch", "batch"), .initial = "epoch", .applies = cosine,
      .needs = "lr_schedule.name: cosine", .help = "When a cosine changes the rate."},
+    {SPI_INT("patience", lr_patience, 0, 1000000), .initial = "10", PLATEAU,
+     .help = "Epochs without a better `measure` that are waited for; the next one drops the rate."},
+    {SPI_FLOAT("threshold", lr_threshold, 0, 1), .initial = "1e-4", PLATEAU,
+     .help = "Share of the best `measure` by which an epoch must be better to count."},
+    {SPI_FLOAT("pct_start", lr_pct_start, 0, 1), .initial = "0.3", ONE_CYCLE,
+     .help = "Share of all mini-batches in which the rate rises."},
+    {SPI_FLOAT("div_factor", lr_div, 1, 1e9), .initial = "25", ONE_CYCLE,
+     .help = "The rate starts at `optimizer.lr` divided by this."},
+    {SPI_FLOAT("final_div_factor", lr_final_div, 1, 1e9), .initial = "10000", ONE_CYCLE,
+     .help = "The rate ends at its start divided by this."},
+    {SPI_FLOAT("warmup", warmup, 0, 1e6), .initial = "0", .applies = may_warm_up,
+     .needs = "another lr_schedule.name than one_cycle",
+     .help = "Epochs, also 0.5 of one, in which the rate is multiplied by a factor that grows to 1 with "
+             "every "
+             "mini-batch."},
+    {SPI_FLOAT("warmup_from", warmup_from, 0, 1), .initial = "0.01", .applies = warms_up,
+     .needs = "lr_schedule.warmup above 0", .help = "That factor at the first mini-batch."},
 };
 static const sp_fields lr_schedule_fields = SPI_FIELDS("lr_schedule", lr_schedule, lr_schedule);
+
+static const sp_field early_stopping[] = {
+    {SPI_INT("patience", patience, 0, 1000000), .initial = "0",
+     .help = "Training ends after so many epochs in a row without a better `measure`; 0: never early."},
+    {SPI_FLOAT("min_delta", min_delta, 0, 1e6), .initial = "0", .applies = stops,
+     .needs = "early_stopping.patience above 0", .help = "How much better an epoch must be to count."},
+};
+static const sp_fields early_stopping_fields = SPI_FIELDS("early_stopping", early_stopping, early_stopping);
 
 #define TABLE(k, t) .key = k, .kind = SP_FIELD_TABLE, .table = t
 static const sp_field recipe[] = {
@@ -205,6 +273,11 @@ static const sp_field recipe[] = {
     {TABLE("loss", &loss_fields)},
     {TABLE("optimizer", &optimizer_fields)},
     {TABLE("lr_schedule", &lr_schedule_fields)},
+    {TABLE("early_stopping", &early_stopping_fields)},
+    {SPI_CHOICE("measure", measure, "test_accuracy", "test_loss", "accuracy", "loss"),
+     .initial = "test_accuracy",
+     .help = "What epochs are compared by: best.safetensors is of the best one, `early_stopping` and "
+             "`lr_schedule.name: plateau` wait for a better one. The last two are of the training data."},
     {SPI_INT("batch", batch, 1, 1 << 20), .initial = "128", .help = "Samples of a mini-batch."},
     {SPI_INT("eval_batch", eval_batch, 1, 1 << 20), .follows = "batch",
      .help = "Samples of a mini-batch of the test data."},

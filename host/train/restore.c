@@ -122,7 +122,7 @@ static sp_status restore_one(const sp_checkpoint *c, sp_session *s, const sp_par
     return sp_model_write(s->model, p, range, x, err);
 }
 
-sp_status sp_checkpoint_restore(const sp_checkpoint *c, sp_session *s, bool optimizer, sp_error *err)
+static sp_status restore(const sp_checkpoint *c, sp_session *s, bool optimizer, bool average, sp_error *err)
 {
     int64_t most = 1;
     for (int i = 0; i < s->graph->n_params; i++)
@@ -136,19 +136,26 @@ sp_status sp_checkpoint_restore(const sp_checkpoint *c, sp_session *s, bool opti
         SP_TRY_GOTO(restore_one(c, s, p, SP_RANGE_WEIGHTS, "", x, err));
         if (optimizer && p->trainable)
             SP_TRY_GOTO(restore_one(c, s, p, SP_RANGE_MOMENT1, "optimizer.m.", x, err));
-        if (optimizer && p->trainable && s->model->adamw)
+        if (optimizer && p->trainable && s->model->second_moments)
             SP_TRY_GOTO(restore_one(c, s, p, SP_RANGE_MOMENT2, "optimizer.v.", x, err));
+        if (average && p->trainable && s->model->ema)
+            SP_TRY_GOTO(restore_one(c, s, p, SP_RANGE_EMA, "optimizer.ema.", x, err));
     }
 done:
     sp_free(x);
     return st;
 }
 
+sp_status sp_checkpoint_restore(const sp_checkpoint *c, sp_session *s, bool optimizer, sp_error *err)
+{
+    return restore(c, s, optimizer, true, err);
+}
+
 sp_status sp_weights_load(const char *path, sp_session *s, sp_error *err)
 {
     sp_checkpoint c;
     SP_TRY(sp_weights_open(path, &c, err));
-    sp_status st = sp_checkpoint_restore(&c, s, false, err);
+    sp_status st = restore(&c, s, false, false, err);
     if (st == SP_OK)
         st = check_extra(&c, s->graph, err);
     sp_checkpoint_close(&c);

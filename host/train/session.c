@@ -130,12 +130,15 @@ sp_plan_options sp_session_plan_options(const sp_session *s, bool eval)
                              .mse_target = r->mse_target,
                              .mse_one_hot = r->mse_one_hot,
                              .seed = (uint64_t)r->seed,
-                             .adamw = r->adamw,
+                             .optimizer = r->optimizer,
                              .momentum = r->momentum,
                              .weight_decay = r->weight_decay,
                              .beta1 = r->beta1,
                              .beta2 = r->beta2,
                              .eps = r->eps,
+                             .clip_norm = r->clip_norm,
+                             .clip_value = r->clip_value,
+                             .ema = r->ema,
                              .online_update = r->online_update && !eval,
                              .truncate = eval ? 0 : r->truncate,
                              .recompute = r->recompute,
@@ -217,7 +220,8 @@ sp_status sp_session_open(sp_recipe *recipe, const sp_dataset_info *data, const 
     if (!o->no_device)
         SP_TRY_GOTO(sp_device_open(o->device, &o->device_options, &s->dev, err));
     SP_TRY_GOTO(load_plugins(s, o, err));
-    SP_TRY_GOTO(sp_model_create(s->graph, s->dev, s->recipe.adamw, &s->model, err));
+    const sp_plan_options kept = sp_session_plan_options(s, false);
+    SP_TRY_GOTO(sp_model_create(s->graph, s->dev, &kept, &s->model, err));
     if (s->dev)
         SP_TRY_GOTO(initialise(s, err));
     SP_TRY_GOTO(make_plans(s, o, err));

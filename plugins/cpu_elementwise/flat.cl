@@ -85,12 +85,13 @@ void optimizer_adamw__strips(SP_IO(float, w), SP_IN(float, g), SP_IO(float, m), 
 {
     SP_AT(w); SP_AT(g); SP_AT(m); SP_AT(v);
 #define ELEMENTS(i, lanes) {                                                                                 \
-        const float16 e = sp_load_lanes(g + (i), lanes);                                                     \
+        const float16 old = sp_load_lanes(w + (i), lanes);                                                   \
+        const float16 e = sp_load_lanes(g + (i), lanes) + (L2 ? weight_decay * old : 0.0f);                  \
         const float16 m_new = beta1 * sp_load_lanes(m + (i), lanes) + (1.0f - beta1) * e;                    \
         const float16 v_new = beta2 * sp_load_lanes(v + (i), lanes) + (1.0f - beta2) * e * e;                \
         sp_store_lanes(m_new, m + (i), lanes);                                                               \
         sp_store_lanes(v_new, v + (i), lanes);                                                               \
-        sp_store_lanes(sp_load_lanes(w + (i), lanes) * (1.0f - lr * weight_decay) -                          \
+        sp_store_lanes(old * (L2 ? 1.0f : 1.0f - lr * weight_decay) -                                        \
                         lr * (m_new / bias1) / (sqrt(v_new / bias2) + eps), w + (i), lanes); }
     STRIPS((long)M)
 }

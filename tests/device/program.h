@@ -119,8 +119,8 @@ static inline sp_tensor_file tensors_of(const char *name)
 /* Every tensor of two checkpoints bit for bit, optimizer state too, and the place in training. */
 static inline void expect_same_checkpoint(const char *a, const char *b)
 {
-    static const char *const keys[] = {"epoch",   "batch", "iteration",     "loss_sum",
-                                       "correct", "seen",  "best_accuracy", "recipe"};
+    static const char *const keys[] = {"epoch", "batch",         "iteration", "loss_sum", "correct",
+                                       "seen",  "best_accuracy", "recipe",    "measured"};
     sp_tensor_file x = tensors_of(a), y = tensors_of(b);
     cr_assert(x.n == y.n && x.n > 4, "%s has %zu tensors, %s has %zu", a, x.n, b, y.n);
     for (size_t i = 0; i < x.n; i++) {

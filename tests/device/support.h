@@ -127,7 +127,7 @@ static inline rig rig_open(const char *layers, const int64_t chw[3], const sp_pl
     size_t frames = o->sequence ? (size_t)o->time_steps : 1;
     r.images = calloc(frames * (size_t)o->batch * (size_t)sp_act_elems(&r.g->acts[0]), sizeof *r.images);
     r.labels = calloc((size_t)o->batch, sizeof *r.labels);
-    cr_assert_eq(sp_model_create(r.g, dev, o->adamw, &r.m, &err), SP_OK, "%s", err.text);
+    cr_assert_eq(sp_model_create(r.g, dev, o, &r.m, &err), SP_OK, "%s", err.text);
     cr_assert_eq(sp_plan_create(r.g, r.m, reg, o, &r.p, &err), SP_OK, "%s", err.text);
     cr_assert_eq(sp_plan_attach(r.p, NULL, &err), SP_OK, "%s", err.text);
     random_parameters(&r, 11);

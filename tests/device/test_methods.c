@@ -201,7 +201,7 @@ Test(methods, online_update_of_one_step_is_the_ordinary_one)
 {
     sp_error err = {0};
     sp_plan_options o = options_of(SP_METHOD_OTTT, 4, 1);
-    o.adamw = true;
+    o.optimizer = SP_OPTIMIZER_ADAMW;
     o.weight_decay = 0.01;
     rig a = rig_open(EVERY_LAYER, chw, &o);
     o.online_update = true;

@@ -49,6 +49,7 @@ Test(numbers, the_place_in_training_is_checked)
                  {"loss_sum", "inf"},
                  {"best_accuracy", "nan"},
                  {"best_accuracy", "1e9"},
+                 {"measured", "test_accuracy 0x1p+0 0x1p-1 0 nan 0 0x1p-1"},
                  {"train_seconds", "-inf"}};
     make_run();
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -11,7 +11,7 @@ enum { BATCH = 6 };
 static uint64_t bytes_of(sp_method method, int64_t time_steps, bool sequence, bool adamw)
 {
     sp_plan_options o = options_of(method, BATCH, time_steps);
-    o.sequence = sequence, o.adamw = adamw;
+    o.sequence = sequence, o.optimizer = adamw ? SP_OPTIMIZER_ADAMW : SP_OPTIMIZER_SGD;
     cr_assert_eq(dev->live_bytes, 0u);
     dev->peak_bytes = 0; /* the device is kept for the kernels that it has built */
     rig r = rig_open(EVERY_LAYER, chw, &o);

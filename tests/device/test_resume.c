@@ -12,6 +12,12 @@ static const char *const schedules[] = {
     "0.1}\nlr_schedule: {name: step, every: 1, gamma: 0.5}\n",
     "schedule: {method: ottt, time_steps: 3}\noptimizer: {lr: 0.1}\nlr_schedule: {name: cosine, per: "
     "batch}\nloss: {mse: 0.1}\n",
+    "schedule: {method: sltt, time_steps: 2}\noptimizer: {name: adam, lr: 0.01, clip_norm: 0.5, clip_value: "
+    "0.1, "
+    "ema: 0.9}\nlr_schedule: {name: plateau, patience: 0, threshold: 1, warmup: 1.5}\nmeasure: loss\n",
+    "schedule: {method: ottt, time_steps: 2, online_update: true}\noptimizer: {lr: 0.05, clip_norm: 1, ema: "
+    "0.5}\n"
+    "lr_schedule: {name: one_cycle}\n",
     "schedule: {method: sltt-k, time_steps: 5, backprop_steps: adaptive, spike_share: 0.45}\noptimizer: {lr: "
     "0.1}\n",
 };

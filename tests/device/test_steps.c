@@ -37,7 +37,7 @@ static void expect_no_allocations(sp_method method, bool sequence, bool adamw)
 {
     sp_error err = {0};
     sp_plan_options o = options_of(method, BATCH, 4);
-    o.adamw = adamw, o.sequence = sequence;
+    o.optimizer = adamw ? SP_OPTIMIZER_ADAMW : SP_OPTIMIZER_SGD, o.sequence = sequence;
     rig r = rig_open(EVERY_LAYER, chw, &o);
     sp_dataset *ds = open_data(sequence ? 4 : 0);
     sp_loader *l = NULL;

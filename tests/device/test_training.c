@@ -47,6 +47,80 @@ Test(training, evaluation_of_a_checkpoint_gives_what_the_metrics_say)
     }
 }
 
+static const float *weights_of(sp_tensor_file *f, const char *file, const char *name)
+{
+    *f = tensors_of(file);
+    const sp_tensor *t = sp_tensors_find(f, name);
+    cr_assert(t && strcmp(t->dtype, "F32") == 0, "%s has no %s", file, name);
+    return (const float *)t->data;
+}
+
+/* One mini-batch without momentum at rate 1: the weights move by the clipped gradient, and their average by
+ * half of that. */
+Test(training, gradients_are_clipped_and_weights_averaged)
+{
+    sp_tensor_file files[3];
+    write_recipe("optimizer: {momentum: 0, ema: 0.5, lr: 1}\nlr_schedule: {name: constant}\n",
+                 "network: [{type: flatten}, {type: linear, out: 4, bias: false}]\n");
+    EXPECT_CODE(130, run("train r.yaml --out start --max-iterations 1 -s optimizer.lr=0"));
+    EXPECT_CODE(130, run("train r.yaml --out norm --max-iterations 1 -s optimizer.clip_norm=0.125"));
+    EXPECT_CODE(130, run("train r.yaml --out value --max-iterations 1 -s optimizer.clip_value=0.001"));
+    const float *start = weights_of(&files[0], "start/checkpoint.safetensors", "1.weight"),
+                *norm = weights_of(&files[1], "norm/checkpoint.safetensors", "1.weight"),
+                *value = weights_of(&files[2], "value/checkpoint.safetensors", "1.weight"),
+                *average = (const float *)sp_tensors_find(&files[1], "optimizer.ema.1.weight")->data;
+    size_t n = (size_t)sp_tensor_elems(sp_tensors_find(&files[0], "1.weight"));
+    double squares = 0, largest = 0;
+    for (size_t i = 0; i < n; i++) {
+        double moved = (double)norm[i] - (double)start[i];
+        squares += moved * moved;
+        largest = fmax(largest, fabs((double)value[i] - (double)start[i]));
+        cr_assert_float_eq((double)average[i], ((double)norm[i] + (double)start[i]) / 2, 1e-7);
+    }
+    cr_assert_float_eq(sqrt(squares), 0.125, 1e-6, "the weights move by %g", sqrt(squares));
+    cr_assert_float_eq(largest, 0.001, 1e-7, "the weights move by %g at most", largest);
+    for (int i = 0; i < 3; i++)
+        sp_tensors_free(&files[i]);
+}
+
+/* Evaluation uses the average, and on demand the weights themselves; another run starts from the weights. */
+Test(training, the_average_of_the_weights_is_evaluated)
+{
+    write_recipe("optimizer: {ema: 0.95}\n", TINY_NETWORK);
+    EXPECT_CODE(0, run("train r.yaml --out run"));
+    json_t *last = metrics_event("run", "epoch", 1), *average = evaluated("run"),
+           *weights = evaluated("run -s optimizer.ema=0");
+    cr_assert_eq(number_of(average, "loss"), number_of(last, "test_loss"));
+    cr_assert_neq(number_of(average, "loss"), number_of(weights, "loss"));
+    EXPECT_CODE(0, run("train r.yaml --out next -s init_from=run -s optimizer.ema=0 -s optimizer.lr=0"));
+    EXPECT_CODE(0, run("train r.yaml --out next2 -s init_from=run -s optimizer.lr=0"));
+    json_t *next = metrics_event("next", "epoch", 1), *next2 = metrics_event("next2", "epoch", 1);
+    cr_assert_eq(number_of(next, "test_loss"), number_of(next2, "test_loss"));
+    EXPECT_CODE(7, run("train --resume next -s optimizer.ema=0.5 -s epochs=3"));
+    EXPECT_SAID("optimizer.ema.");
+    json_decref(last), json_decref(average), json_decref(weights), json_decref(next), json_decref(next2);
+}
+
+/* At rate 0 nothing becomes better: the first epoch is the best one, and its checkpoint stays. */
+Test(training, ends_early_and_stays_ended)
+{
+    write_recipe("optimizer: {lr: 0}\nmeasure: test_loss\nearly_stopping: {patience: 2}\n",
+                 "network: [{type: flatten}, {type: linear, out: 4}]\n");
+    EXPECT_CODE(0, run("train r.yaml --out run -s epochs=6"));
+    json_t *third = metrics_event("run", "epoch", 2), *fourth = metrics_event("run", "epoch", 3);
+    cr_assert(third && !fourth, "training does not end after three epochs");
+    json_decref(third);
+    sp_tensor_file f = tensors_of("run/best.safetensors");
+    cr_assert_str_eq(sp_tensors_meta(&f, "epoch"), "1");
+    sp_tensors_free(&f);
+    EXPECT_CODE(0, run("train --resume run"));
+    cr_assert_null(metrics_event("run", "epoch", 3));
+    EXPECT_CODE(0, run("train --resume run -s early_stopping.patience=0"));
+    fourth = metrics_event("run", "epoch", 5);
+    cr_assert_not_null(fourth, "a run that goes on without early stopping has all of its epochs");
+    json_decref(fourth);
+}
+
 /* Memory at the peak is what was planned, also where evaluation needs the larger part. */
 Test(training, memory_at_the_peak_is_the_plan)
 {

@@ -59,8 +59,8 @@ static int jobs = 1,
 /* Tensors and place in training; what was measured in seconds may differ. */
 static bool same(const sp_tensor_file *a, const sp_tensor_file *b)
 {
-    static const char *const keys[] = {"epoch",   "batch", "iteration",    "loss_sum",
-                                       "correct", "seen",  "best_accuracy"};
+    static const char *const keys[] = {"epoch",   "batch", "iteration",     "loss_sum",
+                                       "correct", "seen",  "best_accuracy", "measured"};
     if (a->n != b->n)
         return false;
     for (size_t i = 0; i < a->n; i++)

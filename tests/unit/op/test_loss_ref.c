@@ -1,5 +1,5 @@
-/* The loss and optimizer families' C references: check values of the paper's losses, gradients against finite
- * differences, accuracy rules, PyTorch's optimizer steps by hand. */
+/* The loss family's C references: check values of the paper's losses, gradients against finite differences,
+ * accuracy rules. */
 #include <criterion/criterion.h>
 #include <math.h>
 #include <string.h>
@@ -112,44 +112,4 @@ Test(loss_ref, correct_takes_the_first_largest)
     c.op->reference(&c, buf);
     for (int n = 0; n < N; n++)
         cr_assert_eq(correct[n], expected[n], "sample %d", n);
-}
-
-/* torch.optim.SGD(lr 0.5, momentum 0.5, weight_decay 0.25), w = 4, g = 1 then 2: m = 2, w = 3; m = 3.75,
- * w = 1.125. */
-Test(optim_ref, sgd_two_steps_by_hand)
-{
-    float w = 4, g = 1, m = 0;
-    sp_op_call c = sp_op_call_make("optimizer.sgd");
-    void *buf[] = {&w, &g, &m};
-    sp_call_set_int(&c, "M", 1);
-    sp_call_set_float(&c, "lr", 0.5);
-    sp_call_set_float(&c, "momentum", 0.5);
-    sp_call_set_float(&c, "weight_decay", 0.25);
-    c.op->reference(&c, buf);
-    cr_assert(m == 2 && w == 3);
-    g = 2;
-    c.op->reference(&c, buf);
-    cr_assert(m == 3.75f && w == 1.125f);
-}
-
-/* Bias correction makes the first step lr * sign(g) whatever the size of g; the decay does not pass
- * through it. */
-Test(optim_ref, adamw_first_step_is_the_sign)
-{
-    float w[] = {1, 1}, g[] = {1e-3f, -50}, m[] = {0, 0}, v[] = {0, 0};
-    sp_op_call c = sp_op_call_make("optimizer.adamw");
-    void *buf[] = {w, g, m, v};
-    sp_call_set_int(&c, "M", 2);
-    sp_call_set_float(&c, "lr", 0.01);
-    sp_call_set_float(&c, "beta1", 0.9);
-    sp_call_set_float(&c, "beta2", 0.999);
-    sp_call_set_float(&c, "eps", 1e-8);
-    sp_call_set_float(&c, "weight_decay", 0.1);
-    sp_call_set_float(&c, "bias1", 1 - 0.9);
-    sp_call_set_float(&c, "bias2", 1 - 0.999);
-    c.op->reference(&c, buf);
-    cr_assert_float_eq((double)w[0], 1 - 0.001 - 0.01, 1e-6, "%g", (double)w[0]);
-    cr_assert_float_eq((double)w[1], 1 - 0.001 + 0.01, 1e-6, "%g", (double)w[1]);
-    cr_assert_float_eq((double)m[1], -5, 1e-5);
-    cr_assert_float_eq((double)v[1], 2.5, 1e-4);
 }

@@ -36,7 +36,7 @@ static inline planned plan_on(const char *layers, const sp_plan_options *o, sp_d
     cr_assert_eq(sp_registry_create(NULL, &r.reg, &err), SP_OK, "%s", err.text);
     if (force)
         cr_assert_eq(sp_registry_force(r.reg, force, &err), SP_OK, "%s", err.text);
-    cr_assert_eq(sp_model_create(r.g, NULL, o->adamw, &r.m, &err), SP_OK, "%s", err.text);
+    cr_assert_eq(sp_model_create(r.g, NULL, o, &r.m, &err), SP_OK, "%s", err.text);
     r.m->dev = dev;
     cr_assert_eq(sp_plan_create(r.g, r.m, r.reg, o, &r.p, &err), SP_OK, "%s", err.text);
     r.m->dev = NULL;

@@ -123,7 +123,8 @@ Test(emit, bptt_with_recompute_runs_the_convolution_again_before_its_norm)
 Test(emit, ottt_follows_inputs_by_traces_and_may_update_at_every_step)
 {
     sp_plan_options o = options_of(SP_METHOD_OTTT, 3);
-    o.online_update = o.adamw = true;
+    o.online_update = true;
+    o.optimizer = SP_OPTIMIZER_ADAMW;
     planned r = plan_of(net, &o);
     EXPECT_OPS(r.p, SP_SEGMENT_BEGIN, "fill");
     EXPECT_OPS(r.p, SP_SEGMENT_FULL,

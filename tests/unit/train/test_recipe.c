@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "train/measure.h"
 #include "train/recipe.h"
 #include "train/session.h"
 
@@ -30,12 +31,14 @@ Test(recipe, defaults)
     sp_recipe r = parse(DATA NETWORK);
     cr_assert(r.method == SP_METHOD_SLTT && r.time_steps == 4 && r.batch == 128 && r.eval_batch == 128);
     cr_assert(r.epochs == 1 && r.seed == 2022 && r.checkpoint_every == 0 && r.log_every == 50);
-    cr_assert(!r.adamw && r.lr > 0.0999 && r.lr < 0.1001 && r.w_mse == 0.0 && r.mse_one_hot);
+    cr_assert(r.optimizer == SP_OPTIMIZER_SGD && r.lr > 0.0999 && r.lr < 0.1001 && r.w_mse == 0.0 &&
+              r.mse_one_hot);
     cr_assert(r.lr_schedule == SP_LR_COSINE && r.lr_period == 1);
     cr_assert_str_eq(r.name, "unnamed");
     sp_recipe_free(&r);
     r = parse(DATA NETWORK "optimizer: {name: adamw}\nbatch: 7\nepochs: 9\n");
-    cr_assert(r.adamw && fabs(r.lr - 0.001) < 1e-12 && r.eval_batch == 7 && r.lr_period == 9);
+    cr_assert(r.optimizer == SP_OPTIMIZER_ADAMW && fabs(r.lr - 0.001) < 1e-12 && r.eval_batch == 7 &&
+              r.lr_period == 9);
     sp_recipe_free(&r);
 }
 
@@ -258,22 +261,23 @@ Test(recipe, learning_rates_follow_pytorchs_schedulers)
                                      "0.02}\n");
     static const double cosine[] = {0.1, 0.08828427124746191, 0.06, 0.03171572875253810, 0.02};
     for (int i = 0; i < 5; i++)
-        cr_assert_float_eq(sp_recipe_lr(&r, i, 3, 10), cosine[i], 1e-12, "epoch %d: %.17g", i,
-                           sp_recipe_lr(&r, i, 3, 10));
+        cr_assert_float_eq(sp_recipe_lr(&r, NULL, i, 3, 10), cosine[i], 1e-12, "epoch %d: %.17g", i,
+                           sp_recipe_lr(&r, NULL, i, 3, 10));
     sp_recipe_free(&r);
     r = parse(DATA NETWORK "epochs: 4\noptimizer: {lr: 0.1}\nlr_schedule: {name: cosine, per: batch}\n");
-    cr_assert_float_eq(sp_recipe_lr(&r, 1, 0, 8), 0.08535533905932738, 1e-12);
-    cr_assert_float_eq(sp_recipe_lr(&r, 1, 4, 8), 0.06913417161825449, 1e-12); /* half an epoch further */
+    cr_assert_float_eq(sp_recipe_lr(&r, NULL, 1, 0, 8), 0.08535533905932738, 1e-12);
+    cr_assert_float_eq(sp_recipe_lr(&r, NULL, 1, 4, 8), 0.06913417161825449,
+                       1e-12); /* half an epoch further */
     sp_recipe_free(&r);
     r = parse(DATA NETWORK "epochs: 9\noptimizer: {lr: 0.1}\nlr_schedule: {name: step, every: 3, gamma: "
                            "0.5}\n");
     static const double step[] = {0.1, 0.1, 0.1, 0.05, 0.05, 0.05, 0.025};
     for (int i = 0; i < 7; i++)
-        cr_assert_float_eq(sp_recipe_lr(&r, i, 5, 10), step[i], 1e-15);
+        cr_assert_float_eq(sp_recipe_lr(&r, NULL, i, 5, 10), step[i], 1e-15);
     sp_recipe_free(&r);
     r = parse(DATA NETWORK "epochs: 9\noptimizer: {lr: 0.3}\nlr_schedule: {name: constant}\n");
-    cr_assert(fabs(sp_recipe_lr(&r, 0, 0, 10) - 0.3) < 1e-15 &&
-              fabs(sp_recipe_lr(&r, 8, 9, 10) - 0.3) < 1e-15);
+    cr_assert(fabs(sp_recipe_lr(&r, NULL, 0, 0, 10) - 0.3) < 1e-15 &&
+              fabs(sp_recipe_lr(&r, NULL, 8, 9, 10) - 0.3) < 1e-15);
     sp_recipe_free(&r);
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "graph/layer_names.h"
+#include "train/measure.h"
 #include "train/recipe_keys.h"
 
 static sp_error err;
@@ -20,6 +21,10 @@ static const char *const contexts[][3] = {
     {"schedule.method=bptt"},
     {"optimizer.name=adamw"},
     {"lr_schedule.name=step"},
+    {"lr_schedule.name=plateau"},
+    {"lr_schedule.name=one_cycle"},
+    {"lr_schedule.warmup=2"},
+    {"early_stopping.patience=3"},
     {"loss.mse=0.5"},
     {"neuron.reset=hard"},
     {"neuron.model=cuba_lif", "neuron.tau_syn=2"},
@@ -231,9 +236,9 @@ Test(recipe_keys, a_cosine_stays_at_its_end)
     sp_recipe r;
     static const char *const longer[] = {"epochs=6", "lr_schedule.epochs=2", "lr_schedule.min=0.01"};
     cr_assert_eq(load(base, longer, NULL, &r), SP_OK, "%s", err.text);
-    cr_assert_float_eq(sp_recipe_lr(&r, 2, 0, 1), 0.01, 1e-12);
-    cr_assert_float_eq(sp_recipe_lr(&r, 3, 0, 1), 0.01, 1e-12);
-    cr_assert_float_eq(sp_recipe_lr(&r, 5, 0, 1), 0.01, 1e-12);
+    cr_assert_float_eq(sp_recipe_lr(&r, NULL, 2, 0, 1), 0.01, 1e-12);
+    cr_assert_float_eq(sp_recipe_lr(&r, NULL, 3, 0, 1), 0.01, 1e-12);
+    cr_assert_float_eq(sp_recipe_lr(&r, NULL, 5, 0, 1), 0.01, 1e-12);
     sp_recipe_free(&r);
 }
 
