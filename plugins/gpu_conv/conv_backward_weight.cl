@@ -13,11 +13,12 @@
 //@ tune:      BM = 64 32 128
 //@ tune:      BN = 64 32
 //@ tune:      BK = 16 32
-//@ tune:      TM = 8 4
+//@ tune:      TM = 4 8
+//@ tune:      AHEAD = 0 1
 //@ tune:      TN = 4 8
 //@ define:    GROUPS = 1024
 //@ workspace: KH*KW*C*O*SLOTS
-//@ when:      BM*BN <= min(wg, 256)*TM*TN && (BM + BN + 8)*BK*4 + BM*12 + BK*BM/8 + 8 <= local_bytes && N*HO*WO < 2147483648 - 128
+//@ when:      BM*BN <= min(wg, 256)*TM*TN && (BM + BN + 8)*BK*4 + BM*12 + BK*BM/8 + BK*4 <= local_bytes && N*HO*WO < 2147483648 - 128
 //@ device:    gpu
 //@ score:     40
 //@ about:     implicit GEMM in local memory over fixed slots of pixels, whose sums are added in order; pixels without a spike are skipped
@@ -48,108 +49,186 @@
 typedef struct {
     __local float *a, *b;       /* [BK][A_STEP], [BK][B_STEP] */
     __local int *h, *w, *c;     /* of each row: kh DH - PH, kw DW - PW, channel */
-    __local uint *words, *live; /* [BK][BM/32] spikes; which pixels of the slice have any, for this slice and the next */
+    __local uint *words, *live; /* [BK][BM/32] spikes; of each pixel of the slice those of all rows together */
 } tile;
 
-/* Pixel of x that output pixel p sees through the tap of row r, -1 outside. */
-SP_INLINE int source(tile t, int r, int p)
+/* Where output pixel p of the slot ending at `end` has its first tap, and the first pixel of its picture. */
+typedef struct {
+    int h, w, at;
+} place;
+
+#define PLACE(p, end) ((place){(p) < (end) ? (p) / WO % HO * SH : OUTSIDE, (p) % WO * SW, (p) / (HO * WO) * (H * W)})
+
+/* Pixel of x that an output pixel sees through the tap of a row, -1 outside. */
+SP_INLINE int source(place p, int row_h, int row_w)
 {
-    const int h = p / WO % HO * SH + t.h[r], w = p % WO * SW + t.w[r];
-    return h >= 0 && h < H && w >= 0 && w < W ? p / (HO * WO) * (H * W) + h * W + w : -1;
+    const int h = p.h + row_h, w = p.w + row_w;
+    const bool inside = ((uint)h < H) & ((uint)w < W);
+    return inside ? p.at + h * W + w : -1;
 }
 
-#if X_BITS
-SP_INLINE void load_words(tile t, __global const uint *x, int p0, int end, int turn)
+SP_INLINE void fetch_b(__global const float *e, int p0, int end, int col0, const uint *wanted, float4 b[B_FOURS])
 {
-    for (int i = (int)get_local_id(0); i < BK * (BM / 32); i += WG) {
-        const int k = i / (BM / 32), r = i % (BM / 32) * 32;
-        const int pixel = p0 + k < end ? source(t, r, p0 + k) : -1;
-        const uint word = pixel < 0 ? 0u : x[(ulong)pixel * SP_WORDS(C) + (t.c[r] >> 5)];
-        t.words[i] = word;
-        if (word)
-            atomic_or(&t.live[turn], 1u << k);
-    }
-}
-#endif
-
-SP_INLINE void load_b(tile t, __global const float *e, int p0, int end, int col0, uint live)
-{
-    for (int i = (int)get_local_id(0); i < BN * BK; i += WG) {
-        const int k = i / BN, col = col0 + i % BN;
-        const bool wanted = p0 + k < end && col < O && live >> k & 1u;
-        t.b[k * B_STEP + i % BN] = wanted ? e[(ulong)(p0 + k) * O + col] : 0.0f;
+#pragma unroll
+    for (int u = 0; u < B_FOURS; u++) {
+        const four f = FOUR(u, BN, false);
+        const int p = p0 + f.k, col = col0 + f.row;
+        const bool needed = f.exists && p < end && (!wanted || wanted[u]);
+        b[u] = load4(e, (ulong)p * O + (uint)col, needed ? O - col : 0, O % 4 == 0);
     }
 }
 
-SP_INLINE void product(tile t, __global const sp_x *x, __global const float *e, int start, int end, int col0, int row,
-                       int col, float4 sum[TM][VECTORS])
+SP_INLINE void put_b(tile t, const float4 b[B_FOURS])
 {
-    int turn = 0;
-    for (int p0 = start; p0 < end; p0 += BK, turn ^= 1) {
+#pragma unroll
+    for (int u = 0; u < B_FOURS; u++)
+        put(t.b, B_STEP, FOUR(u, BN, false), false, b[u]);
+}
+
 #if X_BITS
-        load_words(t, x, p0, end, turn);
-        barrier(CLK_LOCAL_MEM_FENCE);
-        const uint live = t.live[turn];
-        if (get_local_id(0) == 0)
-            t.live[turn ^ 1] = 0; /* last read before the barrier that ended the slice before */
-        for (int i = (int)get_local_id(0); live && i < BM * BK; i += WG)
-            t.a[i / BM * A_STEP + i % BM] = (float)(t.words[i / 32] >> (i & 31) & 1u);
-        if (live)
-            load_b(t, e, p0, end, col0, live);
-        barrier(CLK_LOCAL_MEM_FENCE);
-        if (live)
-            multiply(t.a, t.b, row, col, sum);
-#else
-        for (int i = (int)get_local_id(0); i < BM * BK; i += WG) {
-            const int pixel = p0 + i / BM < end ? source(t, i % BM, p0 + i / BM) : -1;
-            t.a[i / BM * A_STEP + i % BM] = pixel < 0 ? 0.0f : x[(ulong)pixel * C + t.c[i % BM]];
+#define WORDS (BM / 32)
+SP_INLINE void load_words(tile t, __global const uint *x, int p0, int end)
+{
+    for (int k = (int)get_local_id(0); k < BK; k += WG) {
+        const place at = PLACE(p0 + k, end);
+        uint word[WORDS], any = 0;
+#pragma unroll
+        for (int j = 0; j < WORDS; j++) {
+            const int pixel = source(at, t.h[j * 32], t.w[j * 32]);
+            const uint got = x[(ulong)max(pixel, 0) * SP_WORDS(C) + (uint)(t.c[j * 32] >> 5)];
+            word[j] = pixel < 0 ? 0 : got;
+            any |= word[j];
         }
-        load_b(t, e, p0, end, col0, 0xffffffffu);
-        barrier(CLK_LOCAL_MEM_FENCE);
-        multiply(t.a, t.b, row, col, sum);
-        barrier(CLK_LOCAL_MEM_FENCE);
-#endif
+#pragma unroll
+        for (int j = 0; j < WORDS; j++)
+            t.words[k * WORDS + j] = word[j];
+        t.live[k] = any;
     }
 }
+
+SP_INLINE bool any_spike(tile t)
+{
+    uint4 any = 0;
+#pragma unroll
+    for (int k = 0; k < BK; k += 4)
+        any |= *(__local const uint4 *)(t.live + k);
+    return (any.x | any.y | any.z | any.w) != 0;
+}
+
+SP_INLINE void load_slice(tile t, __global const float *e, int p0, int end, int col0)
+{
+    uint wanted[B_FOURS];
+    float4 b[B_FOURS];
+#pragma unroll
+    for (int u = 0; u < B_FOURS; u++) {
+        const four f = FOUR(u, BN, false);
+        wanted[u] = f.exists ? t.live[f.k] : 0;
+    }
+    fetch_b(e, p0, end, col0, wanted, b);
+#pragma unroll
+    for (int u = 0; u < A_FOURS; u++) {
+        const four f = FOUR(u, BM, false);
+        const uint word = f.exists ? t.words[f.k * WORDS + f.row / 32] >> (f.row & 31) : 0;
+        put(t.a, A_STEP, f, false, convert_float4((uint4)(word, word >> 1, word >> 2, word >> 3) & 1u));
+    }
+    put_b(t, b);
+}
+
+SP_INLINE void product(tile t, __global const uint *x, __global const float *e, int start, int end, int col0,
+                       float4 sum[TM][VECTORS])
+{
+    for (int p0 = start; p0 < end; p0 += BK) {
+        load_words(t, x, p0, end);
+        barrier(CLK_LOCAL_MEM_FENCE);
+        const bool live = any_spike(t);
+        if (live)
+            load_slice(t, e, p0, end, col0);
+        barrier(CLK_LOCAL_MEM_FENCE);
+        if (live)
+            multiply(t.a, t.b, sum);
+    }
+}
+#else
+/* Four rows at one pixel; they are four neighbours of one tap where C is a multiple of 4. */
+SP_INLINE void fetch_a(tile t, __global const float *x, int p0, int end, float4 a[A_FOURS])
+{
+#pragma unroll
+    for (int u = 0; u < A_FOURS; u++) {
+        const four f = FOUR(u, BM, false);
+        const place at = PLACE(p0 + f.k, f.exists ? end : 0);
+        float each[4];
+#pragma unroll
+        for (int j = 0; j < (C % 4 == 0 ? 1 : 4); j++) {
+            const int r = f.row + j, pixel = source(at, t.h[r], t.w[r]);
+            const float4 got = load4(x, (ulong)pixel * C + (uint)t.c[r], pixel < 0 ? 0 : C % 4 == 0 ? 4 : 1, C % 4 == 0);
+            each[j] = got.x;
+            a[u] = got;
+        }
+        if (C % 4 != 0)
+            a[u] = (float4)(each[0], each[1], each[2], each[3]);
+    }
+}
+
+SP_INLINE void product(tile t, __global const float *x, __global const float *e, int start, int end, int col0,
+                       float4 sum[TM][VECTORS])
+{
+    float4 a[A_FOURS], b[B_FOURS];
+    if (AHEAD) {
+        fetch_a(t, x, start, end, a);
+        fetch_b(e, start, end, col0, 0, b);
+    }
+    for (int p0 = start; p0 < end; p0 += BK) {
+        if (!AHEAD) {
+            fetch_a(t, x, p0, end, a);
+            fetch_b(e, p0, end, col0, 0, b);
+        }
+#pragma unroll
+        for (int u = 0; u < A_FOURS; u++)
+            put(t.a, A_STEP, FOUR(u, BM, false), false, a[u]);
+        put_b(t, b);
+        barrier(CLK_LOCAL_MEM_FENCE);
+        if (AHEAD && p0 + BK < end) {
+            fetch_a(t, x, p0 + BK, end, a);
+            fetch_b(e, p0 + BK, end, col0, 0, b);
+        }
+        multiply(t.a, t.b, sum);
+        barrier(CLK_LOCAL_MEM_FENCE);
+    }
+}
+#endif
 
 __kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void
 conv_backward_weight__slots(SP_IN(sp_x, x), SP_IN(float, e), SP_OUT(float, work))
 {
-    __local float a_tile[BK * A_STEP], b_tile[BK * B_STEP];
+    LOCAL_TILES;
     __local int row_h[BM], row_w[BM], row_c[BM];
-    __local uint words[BK * BM / 32], live[2];
+    __local uint words[BK * BM / 32], live[BK] __attribute__((aligned(16)));
     const tile t = {a_tile, b_tile, row_h, row_w, row_c, words, live};
     SP_AT(x);
     SP_AT(e);
     SP_AT(work);
-    const int lid = (int)get_local_id(0), slot = (int)get_group_id(2);
-    const int row0 = (int)get_group_id(0) * BM, col0 = (int)get_group_id(1) * BN;
-    const int row = lid / (BN / TN) * 4, col = lid % (BN / TN) * 4;
+    const int slot = (int)get_group_id(2), row0 = (int)get_group_id(0) * BM, col0 = (int)get_group_id(1) * BN;
     float4 sum[TM][VECTORS];
-    for (int i = 0; i < TM; i++)
-        for (int v = 0; v < VECTORS; v++)
-            sum[i][v] = (float4)(0.0f);
-    for (int r = lid; r < BM; r += WG) {
+    clear(sum);
+    for (int r = (int)get_local_id(0); r < BM; r += WG) {
         const int tap = (row0 + r) / CHANNELS;
         t.h[r] = tap < KH * KW ? tap / KW * DH - PH : OUTSIDE;
         t.w[r] = tap % KW * DW - PW;
         t.c[r] = (row0 + r) % CHANNELS;
     }
-    if (lid < 2)
-        t.live[lid] = 0;
     barrier(CLK_LOCAL_MEM_FENCE);
-    product(t, x, e, (int)((long)slot * PIXELS / SLOTS), (int)((slot + 1L) * PIXELS / SLOTS), col0, row, col, sum);
+    product(t, x, e, (int)((long)slot * PIXELS / SLOTS), (int)((slot + 1L) * PIXELS / SLOTS), col0, sum);
 
-    for (int i = 0; i < TM; i++)
+#pragma unroll
+    for (int i = 0; i < TM; i++) {
+        const int r = SUM_ROW(i), tap = (row0 + r) / CHANNELS, inside = tap < KH * KW && t.c[r] < C;
+#pragma unroll
         for (int v = 0; v < VECTORS; v++) {
-            const int r = row + i / 4 * 4 * (BM / TM) + i % 4, o = col0 + col + v * (BN / VECTORS);
-            const int tap = (row0 + r) / CHANNELS;
-            float part[4];
-            vstore4(sum[i][v], 0, part);
-            for (int j = 0; j < 4; j++)
-                if (tap < KH * KW && t.c[r] < C && o + j < O)
-                    work[((ulong)slot * K + tap * C + t.c[r]) * O + o + j] = part[j];
+            const int o = col0 + SUM_COLUMN(v);
+            store4(work, ((ulong)slot * K + (uint)(tap * C + t.c[r])) * O + (uint)o, sum[i][v], inside ? O - o : 0,
+                   O % 4 == 0, false);
         }
+    }
 }
 
 __kernel void conv_backward_weight__add(SP_IN(float, work), SP_IO(float, g_w))
@@ -158,6 +237,7 @@ __kernel void conv_backward_weight__add(SP_IN(float, work), SP_IO(float, g_w))
     SP_AT(g_w);
     const ulong i = get_global_id(0);
     float sum = 0.0f;
+#pragma unroll 8
     for (int slot = 0; slot < SLOTS; slot++)
         sum += work[(ulong)slot * ((ulong)K * O) + i];
     g_w[i] += sum;

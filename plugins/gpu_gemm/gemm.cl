@@ -12,8 +12,10 @@
 //@ tune:      BM = 64 32 128
 //@ tune:      BN = 64 32
 //@ tune:      BK = 16 8 32
-//@ tune:      TM = 8 4
+//@ tune:      TM = 4 8
+//@ tune:      AHEAD = 0 1
 //@ tune:      TN = 4 8
+//@ bake:      *
 //@ define:    GROUPS = 256
 //@ workspace: 1 + M*N*max(1, PARTS)*(PARTS > 1)
 //@ when:      BM*BN <= min(wg, 256)*TM*TN && (BM + BN + 8)*BK*4 <= local_bytes && max(M, max(N, K)) < 2147483648 - 128
@@ -29,78 +31,79 @@
  * [part][M][N], and the second pass adds them in order; else the first pass writes c. Barriers are outside of every
  * condition. CLBlast, tuned for the device, has the higher score: this is for where it is missing. */
 
-SP_INLINE void load_a(__local float *as, __global const float *a, int m0, int k0, int end, int M, int K)
+/* Sums and results are read and written in fours, which are vectors where the sizes are multiples of 4. */
+#define A_ACROSS (!TA) /* neighbours in a are steps of the sum, else rows */
+#define B_ACROSS TB    /* neighbours in b are steps of the sum, else columns */
+
+/* The item's fours of the steps from k0 to `end` of one factor, `rows` rows (or columns) of which start at row0. */
+SP_INLINE float4 fetch(__global const float *from, four f, int k0, int end, int row0, int rows, bool across)
 {
-    for (int i = (int)get_local_id(0); i < BM * BK; i += WG) {
-#if TA
-        const int m = i % BM, k = i / BM;
-        as[k * A_STEP + m] = m0 + m < M && k0 + k < end ? a[(ulong)(k0 + k) * M + m0 + m] : 0.0f;
-#else
-        const int m = i / BK, k = i % BK;
-        as[k * A_STEP + m] = m0 + m < M && k0 + k < end ? a[(ulong)(m0 + m) * K + k0 + k] : 0.0f;
-#endif
-    }
+    const int k = k0 + f.k, row = row0 + f.row, steps = f.exists ? end - k : 0, left = rows - row;
+    if (across)
+        return load4(from, (ulong)row * K + (uint)k, left > 0 ? steps : 0, K % 4 == 0);
+    return load4(from, (ulong)k * (uint)rows + (uint)row, steps > 0 ? left : 0, rows % 4 == 0);
 }
 
-SP_INLINE void load_b(__local float *bs, __global const float *b, int n0, int k0, int end, int N, int K)
+SP_INLINE void fetch_slice(__global const float *a, __global const float *b, int k0, int end, int m0, int n0,
+                           float4 next_a[A_FOURS], float4 next_b[B_FOURS])
 {
-    for (int i = (int)get_local_id(0); i < BN * BK; i += WG) {
-#if TB
-        const int n = i / BK, k = i % BK;
-        bs[k * B_STEP + n] = n0 + n < N && k0 + k < end ? b[(ulong)(n0 + n) * K + k0 + k] : 0.0f;
-#else
-        const int n = i % BN, k = i / BN;
-        bs[k * B_STEP + n] = n0 + n < N && k0 + k < end ? b[(ulong)(k0 + k) * N + n0 + n] : 0.0f;
-#endif
-    }
+#pragma unroll
+    for (int u = 0; u < A_FOURS; u++)
+        next_a[u] = fetch(a, FOUR(u, BM, A_ACROSS), k0, end, m0, M, A_ACROSS);
+#pragma unroll
+    for (int u = 0; u < B_FOURS; u++)
+        next_b[u] = fetch(b, FOUR(u, BN, B_ACROSS), k0, end, n0, N, B_ACROSS);
 }
 
 __kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void
-gemm__tile(SP_IN(float, a), SP_IN(float, b), SP_IO(float, c), SP_IO(float, work), const int M, const int N, const int K)
+gemm__tile(SP_IN(float, a), SP_IN(float, b), SP_IO(float, c), SP_IO(float, work))
 {
-    __local float as[BK * A_STEP], bs[BK * B_STEP];
+    LOCAL_TILES;
     SP_AT(a);
     SP_AT(b);
     SP_AT(c);
     SP_AT(work);
-    const int lid = (int)get_local_id(0), row = lid / (BN / TN) * 4, col = lid % (BN / TN) * 4;
     const int m0 = (int)get_group_id(0) * BM, n0 = (int)get_group_id(1) * BN;
-    const long part = (long)get_group_id(2), parts = (long)get_num_groups(2);
-    const int start = (int)(part * K / parts), end = (int)((part + 1) * K / parts);
-    float4 sum[TM][VECTORS];
-    for (int i = 0; i < TM; i++)
-        for (int v = 0; v < VECTORS; v++)
-            sum[i][v] = (float4)(0.0f);
-
+    const int part = (int)get_group_id(2), parts = (int)get_num_groups(2);
+    const int each = CEIL(CEIL(K, 4), parts) * 4, start = part * each, end = min(K, start + each);
+    float4 sum[TM][VECTORS], next_a[A_FOURS], next_b[B_FOURS];
+    clear(sum);
+    if (AHEAD)
+        fetch_slice(a, b, start, end, m0, n0, next_a, next_b);
     for (int k0 = start; k0 < end; k0 += BK) {
-        load_a(as, a, m0, k0, end, M, K);
-        load_b(bs, b, n0, k0, end, N, K);
+        if (!AHEAD)
+            fetch_slice(a, b, k0, end, m0, n0, next_a, next_b);
+#pragma unroll
+        for (int u = 0; u < A_FOURS; u++)
+            put(a_tile, A_STEP, FOUR(u, BM, A_ACROSS), A_ACROSS, next_a[u]);
+#pragma unroll
+        for (int u = 0; u < B_FOURS; u++)
+            put(b_tile, B_STEP, FOUR(u, BN, B_ACROSS), B_ACROSS, next_b[u]);
         barrier(CLK_LOCAL_MEM_FENCE);
-        multiply(as, bs, row, col, sum);
+        if (AHEAD && k0 + BK < end)
+            fetch_slice(a, b, k0 + BK, end, m0, n0, next_a, next_b);
+        multiply(a_tile, b_tile, sum);
         barrier(CLK_LOCAL_MEM_FENCE);
     }
 
     __global float *to = parts > 1 ? work + (ulong)part * ((ulong)M * N) : c;
+#pragma unroll
     for (int i = 0; i < TM; i++)
+#pragma unroll
         for (int v = 0; v < VECTORS; v++) {
-            const int m = m0 + row + i / 4 * 4 * (BM / TM) + i % 4, n = n0 + col + v * (BN / VECTORS);
-            float four[4];
-            vstore4(sum[i][v], 0, four);
-            for (int j = 0; j < 4; j++)
-                if (m < M && n + j < N) {
-                    const ulong at = (ulong)m * N + n + j;
-                    to[at] = ACC && parts == 1 ? c[at] + four[j] : four[j];
-                }
+            const int m = m0 + SUM_ROW(i), n = n0 + SUM_COLUMN(v), left = m < M ? N - n : 0;
+            store4(to, (ulong)m * N + (uint)n, sum[i][v], left, N % 4 == 0, ACC && parts == 1);
         }
 }
 
-__kernel void gemm__add(SP_IN(float, work), SP_IO(float, c), const int M, const int N, const int K)
+__kernel void gemm__add(SP_IN(float, work), SP_IO(float, c))
 {
     SP_AT(work);
     SP_AT(c);
-    const int parts = min(CEIL(K, 256), GROUPS / (CEIL(M, BM) * CEIL(N, BN)));
+    const int parts = MIN(CEIL(K, 256), GROUPS / (CEIL(M, BM) * CEIL(N, BN)));
     const ulong i = get_global_id(0);
     float sum = ACC ? c[i] : 0.0f;
+#pragma unroll 8
     for (int part = 0; part < parts; part++)
         sum += work[(ulong)part * ((ulong)M * N) + i];
     c[i] = sum;

@@ -21,9 +21,13 @@
 
 #if SP_REAL_WIDTH == 4
 #define NAME neuron_backward__vec4
-#define LOAD(p, i) vload4(i, p)
+#define LOAD(p, i) ((__global const float4 *)(p))[i] /* whole vectors, which vload4 of floats does not promise */
+#if U_HALF
 #define LOAD_U(p, i) SP_UN(4, p, i)
-#define STORE(v, p, i) vstore4(v, i, p)
+#else
+#define LOAD_U LOAD
+#endif
+#define STORE(v, p, i) ((__global float4 *)(p))[i] = (v)
 #else
 #define NAME neuron_backward__flat
 #define LOAD(p, i) (p)[i]

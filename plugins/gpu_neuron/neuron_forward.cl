@@ -32,9 +32,14 @@
 #define LANES (32 / SP_REAL_WIDTH)
 #if SP_REAL_WIDTH == 4
 #define NAME neuron_forward__words4
-#define LOAD(p, i) vload4(0, (p) + (i))
+#define LOAD(p, i) (*(__global const float4 *)((p) + (i))) /* a whole vector, which vload4 of floats does not promise */
+#if U_HALF
 #define U(p, i) SP_UN(4, p, (i) / 4)
 #define U_PUT(v, p, i) SP_UN_PUT(4, v, p, (i) / 4)
+#else
+#define U LOAD
+#define U_PUT(v, p, i) *(__global float4 *)((p) + (i)) = (v)
+#endif
 #define U_STORED(v, p, i) SP_UN_STORED(4, v, p, (i) / 4)
 inline uint bits_of(int4 on)
 {

@@ -37,11 +37,6 @@
  * Distances from a mean, never squares of x; the rest that distances add up to corrects the mean; the slots of a channel
  * are joined as by Chan, Golub, LeVeque (1983): squares within the slots plus squares between them. */
 
-SP_INLINE int slot_start(int slot, int M)
-{
-    return (int)((ulong)M * (ulong)slot / (ulong)SLOT_COUNT(M));
-}
-
 /* The sum of v over the lanes of this item's channel, in every lane. */
 SP_INLINE float join(__local float *part, float v)
 {

@@ -60,15 +60,15 @@ bias_backward__slots(SP_IN(float, e), SP_OUT(float, work), int M, int C)
     SP_AT(e);
     SP_AT(work);
     const int c = (int)get_global_id(0), lane = (int)get_local_id(1), slots = SLOT_COUNT(M);
-    const long slot = (long)get_group_id(1), end = c < C ? (slot + 1) * M / slots : 0;
+    const int slot = (int)get_group_id(1), end = c < C ? slot_start(slot + 1, M) : 0;
     float2 sum = (float2)(0.0f);
 
-    for (long m = slot * M / slots + lane; m < end; m += LANES)
-        sum = add(sum, e[m * C + c]);
+    for (int m = slot_start(slot, M) + lane; m < end; m += LANES)
+        sum = add(sum, e[(ulong)m * C + c]);
     sum = join(part, sum);
     if (lane == 0 && c < C) {
-        work[slot * C + c] = sum.x;
-        work[(slots + slot) * C + c] = sum.y;
+        work[(ulong)slot * C + c] = sum.x;
+        work[(ulong)(slots + slot) * C + c] = sum.y;
     }
 }
 

@@ -1,0 +1,16 @@
+#!/bin/sh
+# vendors.sh PROGRAM TOOLS TARGETS: three kernels of a tiny network, specialised as for a GPU, through a vendor's compiler: no spills,
+# no stack frame, at least SIMD16. Exit 77, skipped: TOOLS has no such compiler. It downloads nothing; scripts/vendor_tools does.
+set -eu
+program=$1 tools=$2 targets=$3
+root=$(cd "$(dirname "$0")/../.." && pwd)
+if [ ! -d "$tools" ]; then
+    echo "skipped: no vendors' compilers in $tools; scripts/vendor_tools unpacks them there, or SPIKEPORT_VENDOR_TOOLS names another folder"
+    exit 77
+fi
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+"$program" compile "$root/recipes/synthetic_tiny.yaml" --target offline --as gpu --no-wisdom --quiet --out "$work/out" \
+    --plugin '*=reference' --plugin conv.forward=gpu_conv --plugin gemm=gpu_gemm --plugin neuron.forward=gpu_neuron
+"$root/scripts/inspect_kernels" --tools "$tools" --target "$targets" --check \
+    --kernel 'conv_forward__narrow*,gemm__tile*,neuron_forward__words*' "$work/out"
