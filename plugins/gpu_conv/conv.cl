@@ -338,6 +338,16 @@ SP_INLINE void run(tile t, __global const void *from, __global const float *w, _
 #define NAME conv_forward__tile
 #endif
 
+/* One by one, since a literal of constants would be a constant of the program, and building one crashes Oclgrind 21.10 with
+ * --uninitialized. */
+SP_INLINE void all_taps(taps *t, int n, int dilation)
+{
+    t->n = n;
+    t->first = 0;
+    t->step = 1;
+    t->move = dilation;
+}
+
 __kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void NAME(SP_IN(sp_x, x), SP_IN(float, w),
 #if BIAS
                                                                   SP_IN(float, bias),
@@ -360,7 +370,9 @@ __kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void NAME(SP_IN(sp_x, x
         t.at[r] = m / (HO * WO) * (H * W);
         t.out[r] = inside ? m : -1;
     }
-    const taps kh = {KH, 0, 1, DH}, kw = {KW, 0, 1, DW};
+    taps kh, kw;
+    all_taps(&kh, KH, DH);
+    all_taps(&kw, KW, DW);
     run(t, x, w, bias, y, kh, kw);
 }
 #else
