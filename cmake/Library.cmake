@@ -31,6 +31,7 @@ install(TARGETS spikeport_library EXPORT spikeportTargets LIBRARY DESTINATION ${
 install(EXPORT spikeportTargets NAMESPACE spikeport:: DESTINATION ${package} FILE spikeportConfig.cmake)
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/spikeportConfigVersion.cmake COMPATIBILITY SameMajorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/spikeportConfigVersion.cmake DESTINATION ${package})
+file(RELATIVE_PATH PC_TO_PREFIX /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
 configure_file(${PROJECT_SOURCE_DIR}/cmake/spikeport.pc.in ${PROJECT_BINARY_DIR}/spikeport.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/spikeport.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/recipes ${PROJECT_SOURCE_DIR}/wisdom DESTINATION ${CMAKE_INSTALL_DATADIR}/spikeport)

@@ -12,10 +12,12 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/scope.h"
 
 char *sp_cache_folder(void)
 {
-    const char *own = getenv("SPIKEPORT_CACHE_DIR"), *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+    const char *own = sp_setting("SPIKEPORT_CACHE_DIR"), *xdg = getenv("XDG_CACHE_HOME"),
+               *home = getenv("HOME");
     if (own && *own)
         return sp_strdup(own);
     if (xdg && *xdg)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/scope.h"
 
 static void to_stderr(void *ctx, sp_log_level level, const char *text)
 {
@@ -36,20 +37,31 @@ void sp_log_set_level(sp_log_level level)
     pthread_mutex_unlock(&lock);
 }
 
+/* Who hears a message of this level; NULL: nobody. */
+static sp_log_fn listener(sp_log_level level, void **ctx)
+{
+    const sp_scope *s = sp_scope_now();
+    if (s && s->log) {
+        *ctx = s->log_ctx;
+        return level <= s->level ? s->log : NULL;
+    }
+    pthread_mutex_lock(&lock);
+    sp_log_fn fn = level <= log_level ? log_fn : NULL;
+    *ctx = log_ctx;
+    pthread_mutex_unlock(&lock);
+    return fn;
+}
+
 bool sp_log_wants(sp_log_level level)
 {
-    pthread_mutex_lock(&lock);
-    bool wanted = level <= log_level;
-    pthread_mutex_unlock(&lock);
-    return wanted;
+    void *ctx;
+    return listener(level, &ctx) != NULL;
 }
 
 void sp_log(sp_log_level level, const char *fmt, ...)
 {
-    pthread_mutex_lock(&lock);
-    sp_log_fn fn = level <= log_level ? log_fn : NULL;
-    void *ctx = log_ctx;
-    pthread_mutex_unlock(&lock);
+    void *ctx;
+    sp_log_fn fn = listener(level, &ctx);
     if (!fn)
         return;
     char text[4096];

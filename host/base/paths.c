@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/scope.h"
 #include "base/suggest.h"
 
 /* The file with this code. What dladdr calls the program itself is argv[0], which may be anything. */
@@ -26,7 +27,7 @@ static bool own_file(char path[PATH_MAX])
 /* The folder into which spikeport was installed; in_build_tree: none was. */
 static char *prefix(bool *in_build_tree)
 {
-    const char *set = getenv("SPIKEPORT_PREFIX");
+    const char *set = sp_setting("SPIKEPORT_PREFIX");
     char path[PATH_MAX];
     *in_build_tree = false;
     if (set && *set)

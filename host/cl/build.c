@@ -7,6 +7,7 @@
 #include <time.h>
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/scope.h"
 
 enum { DEFAULT_LIMIT_S = 600 };
 
@@ -63,7 +64,7 @@ static job *job_create(cl_program program, cl_device_id device, const char *opti
 
 static long limit_seconds(void)
 {
-    const char *text = getenv("SPIKEPORT_BUILD_TIMEOUT");
+    const char *text = sp_setting("SPIKEPORT_BUILD_TIMEOUT");
     char *end;
     long n = text && *text ? strtol(text, &end, 10) : DEFAULT_LIMIT_S;
     return text && *text && (*end || n < 0) ? DEFAULT_LIMIT_S : n;

@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/scope.h"
 #include "base/sha256.h"
 
 #define FORMAT "spikeport program 1"
@@ -25,7 +26,7 @@ typedef struct header {
 
 bool sp_cache_wanted(const sp_device *dev)
 {
-    const char *set = getenv("SPIKEPORT_PROGRAM_CACHE");
+    const char *set = sp_setting("SPIKEPORT_PROGRAM_CACHE");
     if (set && strcmp(set, "on") == 0)
         return true;
     if (set && strcmp(set, "off") == 0)

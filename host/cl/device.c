@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/scope.h"
 
 static void CL_CALLBACK driver_says(const char *text, const void *data, size_t data_bytes, void *ctx)
 {
@@ -110,7 +111,7 @@ sp_status sp_device_open(const char *selector, const sp_device_options *options,
         return SP_FAIL(err, SP_E_MEMORY, "out of memory for the device");
     if (options)
         dev->options = *options;
-    const char *sync = getenv("SPIKEPORT_SYNC_DEBUG");
+    const char *sync = sp_setting("SPIKEPORT_SYNC_DEBUG");
     if (sync && strcmp(sync, "1") == 0)
         dev->options.sync_debug = true;
     sp_status st = choose(dev, selector, err);
@@ -180,12 +181,15 @@ sp_status sp_device_alloc(sp_device *dev, uint64_t bytes, const char *what, cl_m
     if (bytes == 0)
         return SP_FAIL(err, SP_E_FAILED, "%s: a device buffer of 0 bytes was asked for", what);
     if (bytes > dev->info.max_alloc_bytes || bytes > SIZE_MAX)
-        return SP_FAIL(err, SP_E_DEVICE, "%s needs %.1f MiB in one buffer, but \"%s\" allows %.1f MiB", what,
-                       mib(bytes), dev->info.name, mib(dev->info.max_alloc_bytes));
+        return SP_FAIL(err, SP_E_DEVICE,
+                       "%s needs %.1f MiB in one buffer, but \"%s\" allows %.1f MiB; use a smaller batch or "
+                       "network",
+                       what, mib(bytes), dev->info.name, mib(dev->info.max_alloc_bytes));
     if (dev->live_bytes + bytes > dev->info.global_bytes)
         return SP_FAIL(err, SP_E_DEVICE,
-                       "%s needs %.1f MiB more, but %.1f of the %.1f MiB of \"%s\" are in use", what,
-                       mib(bytes), mib(dev->live_bytes), mib(dev->info.global_bytes), dev->info.name);
+                       "%s needs %.1f MiB more, but %.1f of the %.1f MiB of \"%s\" are in use; use a smaller "
+                       "batch or network",
+                       what, mib(bytes), mib(dev->live_bytes), mib(dev->info.global_bytes), dev->info.name);
     cl_int code;
     cl_mem mem = clCreateBuffer(dev->context, CL_MEM_READ_WRITE, (size_t)bytes, NULL, &code);
     if (code != CL_SUCCESS)

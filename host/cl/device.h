@@ -71,6 +71,9 @@ void sp_device_list_fini(sp_device_list *list);
 sp_status sp_device_choose(const sp_device_list *list, const char *selector, size_t *chosen, char *why,
                            size_t why_size, sp_error *err);
 
+/* Why a device cannot run kernels, or NULL when it can. */
+const char *sp_device_unusable(const sp_device_info *info);
+
 /* Whether it has an extension, or a feature by its name in `needs:`: amx_bf16. */
 bool sp_device_has(const sp_device_info *info, const char *name);
 

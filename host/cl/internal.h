@@ -9,9 +9,6 @@ uint32_t sp_quirks_find(const sp_device_info *info);
 /* Whether this process may use AMX tiles: asks the processor, and the system for permission. */
 bool sp_cpu_has_amx_bf16(void);
 
-/* Why a device cannot run kernels, or NULL when it can. */
-const char *sp_device_unusable(const sp_device_info *info);
-
 /* clBuildProgram with a time limit (SPIKEPORT_BUILD_TIMEOUT, 600 seconds). SP_OK: it answered, with *code.
  * Otherwise the program still belongs to the compiler and must not be released. */
 sp_status sp_build_program(sp_device *dev, cl_program program, const char *options, const char *label,

@@ -9,10 +9,10 @@
 #include <string.h>
 #include <strings.h>
 #include "base/error.h"
-#include "base/file.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/scope.h"
 
 enum { LOG_LINES = 15 };
 
@@ -130,12 +130,9 @@ static sp_status build_failed(sp_device *dev, cl_program program, cl_int code, c
     } else {
         sp_text_add(&t, "the compiler left no log; options were %s", options);
     }
-    char *obstacle = sp_file_obstacle();
-    sp_status st = sp_error_set(err, SP_E_BUILD, code, __FILE__, __LINE__,
-                                "%s does not build on \"%.80s\" (%s)%s%s:\n%s", label, dev->info.name,
-                                sp_cl_error_name(code), obstacle ? "; perhaps because " : "",
-                                obstacle ? obstacle : "", t.s ? t.s : "");
-    sp_free(obstacle);
+    sp_status st =
+        sp_error_set(err, SP_E_BUILD, code, __FILE__, __LINE__, "%s does not build on \"%.80s\" (%s):\n%s",
+                     label, dev->info.name, sp_cl_error_name(code), t.s ? t.s : "");
     sp_text_free(&t);
     sp_free(log);
     return st;
@@ -155,7 +152,7 @@ static sp_status build(sp_device *dev, const char *label, const sp_source *piece
                        const entry *e, cl_program *out, sp_error *err)
 {
     cl_int code;
-    const char *text = e->text, *refuse = getenv("SPIKEPORT_REFUSE_SOURCES");
+    const char *text = e->text, *refuse = sp_setting("SPIKEPORT_REFUSE_SOURCES");
     bool kept = !dev->options.binaries_only && !dev->compiler_hangs && sp_cache_wanted(dev);
     if (kept && (*out = sp_cache_load(dev, label, text, e->options)) != NULL)
         return SP_OK;

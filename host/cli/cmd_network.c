@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/number.h"
 #include "base/error.h"
 #include "base/paths.h"
 #include "cli/cli.h"
@@ -37,7 +36,7 @@ static bool read_number(const char *text, const char *key, double *out)
     *out = (double)NAN;
     if (!text)
         return true;
-    *out = sp_number_read(text, &end);
+    *out = strtod(text, &end);
     return end != text && *end == '\0' && *out >= f->low && *out <= f->high;
 }
 

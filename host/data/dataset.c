@@ -11,6 +11,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/scope.h"
 #include "base/suggest.h"
 #include "data/augment.h"
 #include "data/readers.h"
@@ -145,7 +146,7 @@ static sp_status missing(const known_set *k, bool train, const char *looked, sp_
 /* The first of $SPIKEPORT_DATA/NAME and the system's folder that holds the split. */
 static sp_status open_known(const known_set *k, const sp_dataset_options *o, sp_dataset *ds, sp_error *err)
 {
-    const char *env = getenv("SPIKEPORT_DATA");
+    const char *env = sp_setting("SPIKEPORT_DATA");
     sp_status st = SP_OK;
     char *places[2] = {NULL, NULL};
     size_t n = 0;
@@ -207,7 +208,7 @@ static sp_status open_reader(const known_set *k, const sp_dataset_options *o, sp
  * stands. */
 static char *below_data_folder(const char *path)
 {
-    const char *env = getenv("SPIKEPORT_DATA");
+    const char *env = sp_setting("SPIKEPORT_DATA");
     if (!path || !*path || *path == '/' || !env || !*env || sp_path_exists(path))
         return NULL;
     char *there = sp_format("%s/%s", env, path);
@@ -225,9 +226,9 @@ static void add_class(const sp_dataset *ds, int k, int n, sp_text *list)
         sp_text_add(list, " (%s)", name);
 }
 
-/* A network cannot learn a class that no training sample has, and an accuracy says nothing of one without a
- * test sample; most often a file is missing, or a limit is low. */
-static sp_status say_missing_classes(const sp_dataset *ds, bool train, sp_error *err)
+/* A network cannot learn a class that no training sample has; most often a file is missing, or a limit is
+ * low. */
+static sp_status say_missing_classes(const sp_dataset *ds, sp_error *err)
 {
     enum { MOST_NAMED = 20 };
     char *seen = sp_alloc((size_t)ds->info.classes);
@@ -243,9 +244,8 @@ static sp_status say_missing_classes(const sp_dataset *ds, bool train, sp_error 
         n += !seen[k];
     }
     if (n)
-        sp_log(SP_LOG_WARNING, "data set \"%s\": %d of %d classes have no %s sample: %s%s", ds->info.name, n,
-               ds->info.classes, train ? "training" : "test", list.s ? list.s : "",
-               n > MOST_NAMED ? " .." : "");
+        sp_log(SP_LOG_WARNING, "data set \"%s\": %d of %d classes have no training sample: %s%s",
+               ds->info.name, n, ds->info.classes, list.s ? list.s : "", n > MOST_NAMED ? " .." : "");
     sp_text_free(&list);
     sp_free(seen);
     return SP_OK;
@@ -278,7 +278,7 @@ static sp_status open_at(const sp_dataset_options *o, sp_dataset **out, sp_error
     snprintf(ds->info.name, sizeof ds->info.name, "%s", k->name);
     if (full.limit > 0 && full.limit < ds->info.count)
         ds->info.count = full.limit;
-    st = say_missing_classes(ds, full.train, err);
+    st = full.train ? say_missing_classes(ds, err) : SP_OK;
     if (st == SP_OK && full.encoding != SP_ENCODE_NONE)
         st = sp_encode_wrap(&full, &ds, err);
     if (st != SP_OK)

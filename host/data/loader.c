@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "base/size.h"
 #include "base/rng.h"
+#include "base/scope.h"
 #include "data/loader.h"
 
 #define STREAM_ORDER 0x4c4f414400000000u /* "LOAD": + epoch */
@@ -29,7 +30,8 @@ typedef struct slot {
 typedef struct worker {
     sp_loader *loader;
     pthread_t thread;
-    float *scratch; /* one sample, for sequences only */
+    const sp_scope *scope; /* of who made the loader */
+    float *scratch;        /* one sample, for sequences only */
 } worker;
 
 /* Samples from..to-1 of batch `k` of the ring. */
@@ -194,6 +196,7 @@ static void *thread_main(void *arg)
 {
     worker *w = arg;
     sp_loader *l = w->loader;
+    sp_scope_enter(w->scope);
     pthread_mutex_lock(&l->lock);
     while (!l->quit) {
         task t;
@@ -292,6 +295,7 @@ static int start_threads(sp_loader *l)
     while (code == 0 && l->n_workers < (size_t)l->opt.threads) {
         worker *w = &l->workers[l->n_workers];
         w->loader = l;
+        w->scope = sp_scope_now();
         w->scratch = l->scratch ? l->scratch + l->n_workers * l->frames * l->frame_items : NULL;
         code = pthread_create(&w->thread, NULL, thread_main, w);
         l->n_workers += code == 0;

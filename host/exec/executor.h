@@ -55,10 +55,17 @@ typedef struct sp_exec_seen {
     int64_t rows, cols;
 } sp_exec_seen;
 
-/* Runs a mini-batch step by step and shows every neuron layer at every time step. Slow: it reads everything
- * back. */
-sp_status sp_exec_watch(sp_plan *p, const sp_exec_batch *batch,
-                        void (*see)(void *ctx, const sp_exec_seen *seen), void *ctx, sp_error *err);
+/* Who looks at a mini-batch while it runs; either function may be NULL. */
+typedef struct sp_exec_watcher {
+    void (*see)(void *ctx, const sp_exec_seen *seen); /* every neuron layer at every time step */
+    /* The network's outputs [batch][classes] of time step t; false: no further time step is wanted. */
+    bool (*outputs)(void *ctx, int t, const float *logits);
+    void *ctx;
+} sp_exec_watcher;
+
+/* Runs a mini-batch step by step and shows what is asked for. Slow with `see`, which reads all neurons back;
+ * with `outputs` alone the host waits once a time step. */
+sp_status sp_exec_watch(sp_plan *p, const sp_exec_batch *batch, const sp_exec_watcher *w, sp_error *err);
 
 /* Inside exec/: the walk over the timeline. Every step of a mini-batch up to the gradients, `visit` (may be
  * NULL) after each until it clears *go_on. [hot] */

@@ -1,5 +1,5 @@
-/* A mini-batch step by step, with a look at what each step wrote: for comparisons of devices and for
- * pictures. */
+/* A mini-batch step by step, with a look at what each step wrote: for pictures, predictions and recordings.
+ */
 #include <string.h>
 
 #include "base/error.h"
@@ -8,9 +8,8 @@
 
 typedef struct watch {
     sp_plan *p;
-    void (*see)(void *ctx, const sp_exec_seen *seen);
-    void *ctx;
-    float *u;
+    const sp_exec_watcher *by;
+    float *u, *logits;
     uint32_t *spikes;
 } watch;
 
@@ -20,12 +19,8 @@ static bool is_neuron(const sp_step *s)
                             strncmp(s->call.op->id, "neuron.forward_ext/", 19) == 0);
 }
 
-static sp_status visit(void *ctx, const sp_step *s, int t, bool *go_on, sp_error *err)
+static sp_status see_neuron(watch *w, const sp_step *s, int t, sp_error *err)
 {
-    watch *w = ctx;
-    (void)go_on;
-    if (!is_neuron(s))
-        return SP_OK;
     int u = sp_op_buffer_index(s->call.op, "u"), spikes = sp_op_buffer_index(s->call.op, "s");
     sp_exec_seen seen = {.node = s->node,
                          .t = t,
@@ -46,16 +41,29 @@ static sp_status visit(void *ctx, const sp_step *s, int t, bool *go_on, sp_error
             w->u[i] = sp_half_to_float(h);
         }
     }
-    w->see(w->ctx, &seen);
+    w->by->see(w->by->ctx, &seen);
     return SP_OK;
 }
 
-sp_status sp_exec_watch(sp_plan *p, const sp_exec_batch *batch,
-                        void (*see)(void *ctx, const sp_exec_seen *seen), void *ctx, sp_error *err)
+static sp_status visit(void *ctx, const sp_step *s, int t, bool *go_on, sp_error *err)
 {
-    watch w = {.p = p, .see = see, .ctx = ctx};
+    watch *w = ctx;
+    if (w->by->see && is_neuron(s))
+        return see_neuron(w, s, t, err);
+    if (!w->by->outputs || strncmp(s->call.op->id, "logits.accumulate/", 18) != 0)
+        return SP_OK;
+    int logits = sp_op_buffer_index(s->call.op, "logits");
+    SP_TRY(sp_device_read(w->p->dev, sp_plan_range(w->p, &s->operands[logits], t), w->logits,
+                          w->p->tensors[w->p->logits_sum].bytes, err));
+    *go_on = w->by->outputs(w->by->ctx, t, w->logits);
+    return SP_OK;
+}
+
+sp_status sp_exec_watch(sp_plan *p, const sp_exec_batch *batch, const sp_exec_watcher *by, sp_error *err)
+{
+    watch w = {.p = p, .by = by};
     int64_t most = 1, words = 1;
-    for (int i = 0; i < p->n_segments; i++)
+    for (int i = 0; by->see && i < p->n_segments; i++)
         for (int k = 0; k < p->segments[i].n; k++) {
             const sp_step *s = &p->segments[i].steps[k];
             if (!is_neuron(s))
@@ -68,10 +76,12 @@ sp_status sp_exec_watch(sp_plan *p, const sp_exec_batch *batch,
         }
     w.u = sp_alloc_array((size_t)most, sizeof *w.u);
     w.spikes = sp_alloc_array((size_t)words, sizeof *w.spikes);
-    sp_status st = w.u && w.spikes ? spi_exec_walk(p, batch, visit, &w, err)
-                                   : SP_FAIL(err, SP_E_MEMORY, "out of memory to watch neurons");
+    w.logits = sp_alloc(p->tensors[p->logits_sum].bytes);
+    sp_status st = w.u && w.spikes && w.logits ? spi_exec_walk(p, batch, visit, &w, err)
+                                               : SP_FAIL(err, SP_E_MEMORY, "out of memory to watch neurons");
     sp_device_finish(p->dev, NULL); /* the upload reads the batch, which the caller may free now */
     sp_free(w.u);
     sp_free(w.spikes);
+    sp_free(w.logits);
     return st;
 }

@@ -96,7 +96,7 @@ static sp_status watch(sp_visual *d, const sp_dataset *test, int64_t sample, sp_
         d->samples = (int64_t)b->n_valid;
         d->sample = sample % r->eval_batch;
         d->label = b->labels[d->sample];
-        st = sp_exec_watch(d->s->eval, &e, see, d, err);
+        st = sp_exec_watch(d->s->eval, &e, &(sp_exec_watcher){.see = see, .ctx = d}, err);
         sp_loader_release(l, b);
     }
     sp_loader_destroy(&l);

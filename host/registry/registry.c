@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/scope.h"
 #include "base/suggest.h"
 #include "registry/embedded.h"
 #include "registry/library.h"
@@ -243,7 +244,7 @@ sp_status sp_registry_create(const char *paths, sp_registry **out, sp_error *err
     SP_TRY_GOTO(load_embedded(reg, err));
     SP_TRY_GOTO(sp_registry_scan_own_folders(reg, err));
     SP_TRY_GOTO(scan_paths(reg, paths, err));
-    SP_TRY_GOTO(scan_paths(reg, getenv("SPIKEPORT_PLUGIN_PATH"), err));
+    SP_TRY_GOTO(scan_paths(reg, sp_setting("SPIKEPORT_PLUGIN_PATH"), err));
     if (reg->n_variants)
         qsort(reg->variants, reg->n_variants, sizeof *reg->variants, by_op_score_id);
     if (reg->n_fragments)

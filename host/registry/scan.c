@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/paths.h"
+#include "base/scope.h"
 #include "registry/store.h"
 
 enum { MAX_FILE_BYTES = 1 << 20 };
@@ -68,7 +69,7 @@ char *sp_text_file_read(const char *path, char *why, size_t why_size)
 /* A driver on which a library is slow or crashes can do without: its metadata is not read. */
 static bool left_out(const char *path)
 {
-    const char *set = getenv("SPIKEPORT_NO_LIBRARIES");
+    const char *set = sp_setting("SPIKEPORT_NO_LIBRARIES");
     return set && strcmp(set, "1") == 0 && ends_with(path, ".meta");
 }
 

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/paths.h"
+#include "base/scope.h"
 #include "registry/wisdom_internal.h"
 
 void sp_wisdom_list_free(sp_wisdom_list *l)
@@ -194,7 +195,7 @@ sp_status sp_wisdom_open(sp_registry *reg, const sp_device *dev, sp_error *err)
     w->reg = reg;
     w->path = sp_wisdom_path(dev->info.name, dev->info.driver);
     SP_TRY_GOTO(read_own_folder(w, dev, err));
-    SP_TRY_GOTO(read_paths(w, dev, getenv("SPIKEPORT_WISDOM_PATH"), err));
+    SP_TRY_GOTO(read_paths(w, dev, sp_setting("SPIKEPORT_WISDOM_PATH"), err));
     if (w->path)
         SP_TRY_GOTO(read_into(w, dev, w->path, true, err));
     sp_wisdom_close(&reg->wisdom);

@@ -78,14 +78,18 @@ static char *print_measured(const sp_measured *measured)
     return t.s;
 }
 
-static void fill_metadata(metadata *m, sp_session *s, const sp_progress *p)
+static void put_recipe(metadata *m, const sp_session *s, const char *format)
 {
     sp_text recipe = {0};
     sp_recipe_print(&s->recipe, &recipe);
-    m->failed = recipe.failed != 0;
-    put(m, "format", sp_strdup(FORMAT));
+    m->failed = m->failed || recipe.failed;
+    put(m, "format", sp_strdup(format));
     put(m, "spikeport", sp_strdup(SPIKEPORT_VERSION));
     put(m, "recipe", recipe.s);
+}
+
+static void put_progress(metadata *m, sp_session *s, const sp_progress *p)
+{
     put(m, "epoch", sp_format("%" PRId64, p->epoch));
     put(m, "batch", sp_format("%" PRId64, p->batch));
     put(m, "iteration", sp_format("%" PRId64, p->iteration));
@@ -158,7 +162,7 @@ static sp_status add_tensor(tensor_list *l, sp_session *s, const sp_param *p, sp
     return check_finite(t->name, x, p->elems, err);
 }
 
-static sp_status collect(tensor_list *l, sp_session *s, sp_error *err)
+static sp_status collect(tensor_list *l, sp_session *s, bool optimizer, sp_error *err)
 {
     l->items = sp_alloc_array((size_t)s->graph->n_params * 4 + 1, sizeof *l->items);
     if (!l->items)
@@ -166,23 +170,26 @@ static sp_status collect(tensor_list *l, sp_session *s, sp_error *err)
     for (int i = 0; i < s->graph->n_params; i++) {
         const sp_param *p = &s->graph->params[i];
         SP_TRY(add_tensor(l, s, p, SP_RANGE_WEIGHTS, "", err));
-        if (p->trainable)
+        if (p->trainable && optimizer)
             SP_TRY(add_tensor(l, s, p, SP_RANGE_MOMENT1, "optimizer.m.", err));
-        if (p->trainable && s->model->second_moments)
+        if (p->trainable && optimizer && s->model->second_moments)
             SP_TRY(add_tensor(l, s, p, SP_RANGE_MOMENT2, "optimizer.v.", err));
-        if (p->trainable && s->model->ema)
+        if (p->trainable && optimizer && s->model->ema)
             SP_TRY(add_tensor(l, s, p, SP_RANGE_EMA, "optimizer.ema.", err));
     }
     return SP_OK;
 }
 
-sp_status sp_checkpoint_save(const char *path, sp_session *s, const sp_progress *p, sp_error *err)
+/* p NULL: the parameters alone. */
+static sp_status save(const char *path, sp_session *s, const sp_progress *p, sp_error *err)
 {
     metadata m = {.n = 0};
     tensor_list l = {0};
-    sp_status st = collect(&l, s, err);
+    sp_status st = collect(&l, s, p != NULL, err);
     if (st == SP_OK) {
-        fill_metadata(&m, s, p);
+        put_recipe(&m, s, p ? FORMAT : SP_WEIGHTS_FORMAT);
+        if (p)
+            put_progress(&m, s, p);
         st = m.failed ? SP_FAIL(err, SP_E_MEMORY, "out of memory while saving a checkpoint")
                       : sp_tensors_write(path, l.items, l.n, (const char *const *)m.keys,
                                          (const char *const *)m.values, m.n, err);
@@ -190,6 +197,16 @@ sp_status sp_checkpoint_save(const char *path, sp_session *s, const sp_progress 
     metadata_free(&m);
     tensors_free(&l);
     return st;
+}
+
+sp_status sp_checkpoint_save(const char *path, sp_session *s, const sp_progress *p, sp_error *err)
+{
+    return save(path, s, p, err);
+}
+
+sp_status sp_weights_save(const char *path, sp_session *s, sp_error *err)
+{
+    return save(path, s, NULL, err);
 }
 
 /* Counts that training goes on from; the largest stay countable when they grow. */

@@ -41,6 +41,9 @@ sp_status sp_checkpoint_check_recipe(const sp_checkpoint *c, const sp_recipe *r,
  * optimizer state and PyTorch's num_batches_tracked, which are left out. */
 sp_status sp_weights_open(const char *path, sp_checkpoint *out, sp_error *err);
 sp_status sp_weights_load(const char *path, sp_session *s, sp_error *err);
+/* The parameters alone, with the recipe in the metadata. Atomic. */
+#define SP_WEIGHTS_FORMAT "spikeport-weights/1" /* metadata "format" of such a file */
+sp_status sp_weights_save(const char *path, sp_session *s, sp_error *err);
 /* Copies the tensors into a session; optimizer state too when asked. Names and shapes must fit exactly. */
 sp_status sp_checkpoint_restore(const sp_checkpoint *c, sp_session *s, bool optimizer, sp_error *err);
 

@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/file.h"
+#include "base/paths.h"
 #include "train/recipe_base.h"
 #include "train/recipe_keys.h"
 
@@ -219,12 +221,37 @@ static sp_status finish(sp_recipe *r, const char *const *sets, size_t n_sets, sp
     return st;
 }
 
+/* A file; else an installed recipe by its path below recipes/, with or without ".yaml". */
+static sp_status find_recipe(const char *path, char **out, sp_error *err)
+{
+    char *own = sp_path_exists(path) || *path == '/' ? NULL : sp_own_data("recipes");
+    bool named = own && sp_path_is_folder(own) && !strpbrk(path, "./");
+    *out = own ? sp_format("%s/%s", own, path) : NULL;
+    if (*out && !sp_path_exists(*out)) {
+        sp_free(*out);
+        *out = sp_format("%s/%s.yaml", own, path);
+    }
+    bool found = *out && sp_path_exists(*out) && !sp_path_is_folder(*out);
+    sp_free(own);
+    if (found)
+        return SP_OK;
+    sp_free(*out);
+    *out = NULL;
+    if (named) /* the error lists the names that there are */
+        return sp_own_file("recipes", "recipe", path, out, err);
+    *out = sp_strdup(path);
+    return *out ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory for a recipe");
+}
+
 sp_status sp_recipe_load(const char *path, const char *const *sets, size_t n_sets, sp_recipe *out,
                          sp_error *err)
 {
+    char *file;
     set_defaults(out);
-    SP_TRY(sp_yaml_load(path, &out->doc, err));
-    return finish(out, sets, n_sets, err);
+    SP_TRY(find_recipe(path, &file, err));
+    sp_status st = sp_yaml_load(file, &out->doc, err);
+    sp_free(file);
+    return st == SP_OK ? finish(out, sets, n_sets, err) : st;
 }
 
 sp_status sp_recipe_parse(const char *name, const char *text, size_t n, const char *const *sets,

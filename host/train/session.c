@@ -217,7 +217,9 @@ sp_status sp_session_open(sp_recipe *recipe, const sp_dataset_info *data, const 
     SP_TRY_GOTO(sp_graph_create(&s->recipe.network, s->recipe.network.file, data->channels, data->height,
                                 data->width, &s->graph, err));
     SP_TRY_GOTO(check_classes(s, err));
-    if (!o->no_device)
+    s->dev = o->opened;
+    s->borrows_dev = o->opened != NULL;
+    if (!o->no_device && !s->dev)
         SP_TRY_GOTO(sp_device_open(o->device, &o->device_options, &s->dev, err));
     SP_TRY_GOTO(load_plugins(s, o, err));
     const sp_plan_options kept = sp_session_plan_options(s, false);
@@ -246,7 +248,8 @@ void sp_session_close(sp_session **ps)
     sp_plan_destroy(&s->train);
     sp_model_destroy(&s->model);
     sp_registry_destroy(&s->reg);
-    sp_device_close(&s->dev);
+    if (!s->borrows_dev)
+        sp_device_close(&s->dev);
     sp_graph_destroy(&s->graph);
     sp_recipe_free(&s->recipe);
     sp_free(s->step_mass);

@@ -10,6 +10,7 @@
 typedef struct sp_session_options {
     const char *device; /* selector, NULL auto */
     sp_device_options device_options;
+    sp_device *opened;        /* the caller's, used instead of opening one; NULL: none */
     const char *plugins_path; /* added before the recipe's and SPIKEPORT_PLUGIN_PATH */
     const char *const *force; /* "op=variant" */
     size_t n_force;
@@ -29,6 +30,7 @@ typedef struct sp_session {
     sp_recipe recipe;     /* owned */
     sp_dataset_info data; /* shapes only */
     sp_device *dev;       /* NULL with no_device */
+    bool borrows_dev;     /* it is the caller's */
     sp_registry *reg;
     sp_graph *graph;
     sp_model *model;

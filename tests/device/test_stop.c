@@ -13,10 +13,10 @@ typedef struct heard {
     int64_t epoch, batches_after_it;
 } heard;
 
-static int stop_at_the_end_of_an_epoch(void *ctx, const sp_run_progress *p)
+static int stop_at_the_end_of_an_epoch(void *ctx, const sp_progress_report *p)
 {
     heard *h = ctx;
-    if (p->test_accuracy >= 0)
+    if (p->is_epoch)
         h->epoch = p->epoch;
     else if (h->epoch)
         h->batches_after_it++;
@@ -28,15 +28,24 @@ Test(stop, a_callback_that_stops_at_the_end_of_an_epoch_stops_there)
     char folder[] = "/tmp/spikeport-stop-XXXXXX", remove[64];
     const char *sets[] = {"log_every=1", "epochs=3"};
     sp_error err = {0};
-    sp_run *run = NULL;
+    sp_context *ctx = NULL;
+    sp_net *net = NULL;
     heard h = {0};
     cr_assert_not_null(mkdtemp(folder));
-    cr_assert_eq(sp_run_open(RECIPE, sets, 2, NULL, &run, &err), SP_OK, "%s", err.text);
-    cr_expect_eq(sp_run_train(run, folder, stop_at_the_end_of_an_epoch, &h, &err), SP_E_INTERRUPTED);
+    const sp_net_options o = {.struct_size = sizeof o, .sets = sets, .n_sets = 2};
+    sp_fit_options fit = {.struct_size = sizeof fit,
+                          .out = folder,
+                          .report = stop_at_the_end_of_an_epoch,
+                          .ctx = &h};
+    cr_assert_eq(sp_context_create(NULL, &ctx, &err), SP_OK, "%s", err.text);
+    cr_assert_eq(sp_net_open(ctx, RECIPE, &o, &net, &err), SP_OK, "%s", err.text);
+    cr_expect_eq(sp_net_train(net, &fit, &err), SP_E_INTERRUPTED);
     cr_expect(h.epoch == 1 && h.batches_after_it == 0, "%lld more mini-batches",
               (long long)h.batches_after_it);
-    cr_expect_eq(sp_run_train(run, folder, NULL, NULL, &err), SP_E_USAGE, "a run was replaced");
-    sp_run_close(&run);
+    fit.report = NULL;
+    cr_expect_eq(sp_net_train(net, &fit, &err), SP_E_USAGE, "a run was replaced");
+    sp_net_close(&net);
+    sp_context_destroy(&ctx);
     snprintf(remove, sizeof remove, "rm -rf %s", folder);
     cr_assert_eq(system(remove), 0);
 }

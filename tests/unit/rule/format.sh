@@ -2,7 +2,7 @@
 # format.sh ROOT: C files as .clang-format has them, and no line past 110 columns. clang-format 14 (Debian 12) is the
 # reference, since versions differ; where it is missing only the width is looked at.
 root=$1
-files=$(find "$root/host" "$root/tests" "$root/plugins" -name '*.[ch]' | sort)
+files=$(find "$root/host" "$root/tests" "$root/plugins" "$root/examples" -name '*.[ch]' | sort)
 wide=$(awk 'length > 110 { print FILENAME ":" FNR ": " length " columns" }' $files)
 if [ -n "$wide" ]; then
     echo "$wide"

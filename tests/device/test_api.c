@@ -1,0 +1,435 @@
+/* The library as spikeport.h declares it: on arrays of the caller, beside the program and the loop inside. */
+#include <criterion/criterion.h>
+#include <math.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "api/internal.h"
+#include "base/mem.h"
+#include "config/safetensors.h"
+#include "data/loader.h"
+
+#define RECIPE SP_FIXTURES "/../../../recipes/synthetic_tiny.yaml"
+enum { C = 2, H = 8, W = 8, K = 4, T = 3, EACH = C * H * W };
+
+static sp_context *ctx;
+static char folder[32];
+static sp_error err;
+
+static void setup(void)
+{
+    strcpy(folder, "/tmp/spikeport-api-XXXXXX");
+    cr_assert_not_null(mkdtemp(folder));
+    if (sp_context_create(NULL, &ctx, &err) != SP_OK)
+        cr_skip_test("no OpenCL device: %s", err.text);
+}
+
+static void teardown(void)
+{
+    char command[64];
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    sp_context_destroy(&ctx);
+    cr_assert_eq(system(command), 0);
+}
+
+TestSuite(api, .init = setup, .fini = teardown);
+
+#define OK(call) cr_assert_eq((call), SP_OK, "%s", err.text)
+
+static void expect(sp_status st, sp_status wanted, const char *text)
+{
+    cr_expect_eq(st, wanted, "%s", err.text);
+    cr_expect(strstr(err.text, text), "\"%s\" is not in \"%s\"", text, err.text);
+}
+
+static sp_net *open_net(const char *const *sets, size_t n)
+{
+    sp_net *net = NULL;
+    const sp_net_options o = {.struct_size = sizeof o, .sets = sets, .n_sets = n};
+    OK(sp_net_open(ctx, RECIPE, &o, &net, &err));
+    return net;
+}
+
+static float *numbers(size_t n, unsigned seed)
+{
+    float *x = sp_alloc_array(n, sizeof *x);
+    srand(seed);
+    for (size_t i = 0; i < n; i++)
+        x[i] = (float)rand() / (float)RAND_MAX * 2 - 0.5f;
+    return x;
+}
+
+static void expect_file_equals_net(const char *path, sp_net *net)
+{
+    sp_tensor_file f = {0};
+    size_t n;
+    OK(sp_tensors_read(path, &f, &err));
+    OK(sp_net_param_count(net, &n, &err));
+    cr_assert_gt(n, 4);
+    for (size_t i = 0; i < n; i++) {
+        sp_param_info p = {.struct_size = sizeof p};
+        OK(sp_net_param_describe(net, i, &p, &err));
+        float *x = sp_alloc_array((size_t)p.count, sizeof *x);
+        OK(sp_net_get(net, p.name, x, (size_t)p.count, &err));
+        const sp_tensor *t = sp_tensors_find(&f, p.name);
+        cr_expect(t && t->bytes == (size_t)p.count * sizeof *x && memcmp(t->data, x, t->bytes) == 0,
+                  "%s differs", p.name);
+        sp_free(x);
+    }
+    sp_tensors_free(&f);
+}
+
+static void path_of(char *out, size_t size, const char *name)
+{
+    snprintf(out, size, "%s/%s", folder, name);
+}
+
+/* The recipe's mini-batches, as the loader orders them, through sp_net_step. */
+static void train_by_steps(sp_net *net, int64_t epochs)
+{
+    sp_dataset *ds = NULL;
+    sp_loader *l = NULL;
+    const sp_recipe *r = &net->s->recipe;
+    const sp_loader_options o = {.batch = (size_t)r->batch,
+                                 .shuffle = true,
+                                 .drop_last = true,
+                                 .seed = (uint64_t)r->seed};
+    float *x = sp_alloc_array((size_t)r->batch * EACH, sizeof *x);
+    OK(sp_session_dataset(r, true, &ds, &err));
+    OK(sp_loader_create(ds, &o, &l, &err));
+    for (int64_t e = 0; e < epochs; e++) {
+        const sp_batch *b;
+        OK(sp_loader_start(l, (uint64_t)e, 0, &err));
+        while (sp_loader_next(l, &b, &err) == SP_OK && b) {
+            double lr;
+            sp_train_result result = {.struct_size = sizeof result};
+            spi_to_file_layout(b->images, x, r->batch, C, H * W);
+            OK(sp_net_scheduled_lr(net, e, (int64_t)b->index, (int64_t)sp_loader_batches(l), &lr, &err));
+            OK(sp_net_set_lr(net, lr, &err));
+            OK(sp_net_step(net, x, (size_t)r->batch * EACH, b->labels, (size_t)r->batch, &result, &err));
+            cr_assert(result.loss > 0 && result.backprop_steps == T);
+            sp_loader_release(l, b);
+        }
+    }
+    sp_loader_destroy(&l);
+    sp_dataset_close(&ds);
+    sp_free(x);
+}
+
+Test(api, program_training_and_steps_give_the_same_bits)
+{
+    char command[512], run[64], checkpoint[96];
+    sp_net *fitted = open_net(NULL, 0), *stepped = open_net(NULL, 0);
+    path_of(run, sizeof run, "run");
+    snprintf(command, sizeof command, "%s train %s --out %s/program 2>/dev/null", SP_PROGRAM, RECIPE, folder);
+    cr_assert_eq(system(command), 0);
+    const sp_fit_options o = {.struct_size = sizeof o, .out = run};
+    OK(sp_net_train(fitted, &o, &err));
+    train_by_steps(stepped, 2);
+    path_of(checkpoint, sizeof checkpoint, "program/checkpoint.safetensors");
+    expect_file_equals_net(checkpoint, fitted);
+    expect_file_equals_net(checkpoint, stepped);
+    sp_net_close(&fitted);
+    sp_net_close(&stepped);
+}
+
+Test(api, forward_gives_sums_steps_spikes_and_potentials)
+{
+    enum { N = 7 };
+    const char *sets[] = {"eval_batch=4"};
+    sp_net *net = open_net(sets, 1);
+    size_t layers;
+    sp_layer_info layer = {.struct_size = sizeof layer};
+    OK(sp_net_layer_count(net, &layers, &err));
+    cr_assert_eq(layers, 1);
+    OK(sp_net_layer_describe(net, 0, &layer, &err));
+    const size_t each = (size_t)(layer.channels * layer.height * layer.width);
+    float *x = numbers(N * EACH, 1), sum[N][K], alone[K], steps[T][N][K];
+    float *u = sp_alloc_array(T * N * each, sizeof *u);
+    uint8_t *s = sp_alloc_array(T * N * each, 1);
+    const sp_layer_record record = {.layer = layer.name, .spikes = s, .potentials = u};
+    const sp_forward_outputs o = {.struct_size = sizeof o,
+                                  .logits = sum[0],
+                                  .step_logits = steps[0][0],
+                                  .records = &record,
+                                  .n_records = 1};
+    const sp_forward_outputs only = {.struct_size = sizeof only, .logits = alone};
+    OK(sp_net_forward(net, x, N * EACH, N, &o, &err));
+    for (int i = 0; i < N; i++) {
+        OK(sp_net_forward(net, x + i * EACH, EACH, 1, &only, &err));
+        cr_expect_arr_eq(alone, sum[i], sizeof alone, "sample %d depends on the others", i);
+        for (int k = 0; k < K; k++)
+            cr_expect_float_eq(sum[i][k], steps[0][i][k] + steps[1][i][k] + steps[2][i][k], 1e-5);
+    }
+    size_t fired = 0;
+    for (size_t i = 0; i < T * N * each; i++) {
+        cr_expect_eq(s[i], u[i] >= 1.0f);
+        fired += s[i];
+    }
+    cr_expect_gt(fired, 0);
+    sp_free(x), sp_free(u), sp_free(s);
+    sp_net_close(&net);
+}
+
+Test(api, a_checkpoint_continues_with_the_same_bits_and_weights_travel)
+{
+    enum { N = 32 };
+    char checkpoint[64], weights[64];
+    float *x = numbers(N * EACH, 2);
+    int32_t y[N];
+    sp_net *a = open_net(NULL, 0), *b = open_net(NULL, 0), *c = NULL;
+    path_of(checkpoint, sizeof checkpoint, "c.safetensors");
+    path_of(weights, sizeof weights, "w.safetensors");
+    for (int i = 0; i < N; i++)
+        y[i] = i % K;
+    float bias[K], before[K];
+    expect(sp_net_gradient(a, "5.bias", bias, K, &err), SP_E_USAGE, "no gradient yet");
+    for (int i = 0; i < 3; i++)
+        OK(sp_net_step(a, x, N * EACH, y, N, NULL, &err));
+    OK(sp_net_save_checkpoint(a, checkpoint, &err));
+    OK(sp_net_resume(b, checkpoint, &err));
+    OK(sp_net_get(a, "5.bias", before, K, &err));
+    OK(sp_net_step(a, x, N * EACH, y, N, NULL, &err));
+    OK(sp_net_step(b, x, N * EACH, y, N, NULL, &err));
+    OK(sp_net_save(a, weights, &err));
+    expect_file_equals_net(weights, b);
+    OK(sp_net_gradient(a, "5.bias", bias, K, &err));
+    cr_expect(fabsf(bias[0]) > 0);
+    OK(sp_net_open(ctx, weights, NULL, &c, &err));
+    expect_file_equals_net(weights, c);
+    sp_net_close(&c);
+    OK(sp_net_open(ctx, checkpoint, NULL, &c, &err));
+    OK(sp_net_load(c, weights, &err));
+    expect_file_equals_net(weights, c);
+    memset(bias, 0, sizeof bias);
+    OK(sp_net_set(c, "5.bias", bias, K, &err));
+    OK(sp_net_get(c, "5.bias", before, K, &err));
+    cr_expect_arr_eq(bias, before, sizeof bias);
+    sp_net_close(&a), sp_net_close(&b), sp_net_close(&c);
+    sp_free(x);
+}
+
+Test(api, misuse_is_an_error_that_says_what_to_do)
+{
+    enum { N = 32 };
+    float *x = numbers(N * EACH, 3), bias[K] = {0};
+    int32_t y[N] = {0};
+    sp_net *net = open_net(NULL, 0), *none = NULL;
+    sp_net_info info = {.struct_size = sizeof info}, unsized = {0};
+    OK(sp_net_describe(net, &info, &err));
+    cr_expect(info.batch == N && info.outputs == K && info.time_steps == T &&
+              strcmp(info.method, "sltt") == 0);
+    expect(sp_net_describe(net, &unsized, &err), SP_E_USAGE, "struct_size");
+    expect(sp_net_describe(NULL, &info, &err), SP_E_USAGE, "NULL");
+    expect(sp_net_open(NULL, RECIPE, NULL, &none, &err), SP_E_USAGE, "NULL");
+    expect(sp_net_open(ctx, "no_such_recipe", NULL, &none, &err), SP_E_USAGE, "no_such_recipe");
+    expect(sp_net_parse(ctx, "batch: many", NULL, &none, &err), SP_E_CONFIG, "recipe:1:8");
+    cr_expect_null(none);
+    expect(sp_net_step(net, x, N * EACH, y, N - 1, NULL, &err), SP_E_USAGE, "exactly 32");
+    expect(sp_net_step(net, x, N * EACH - 1, y, N, NULL, &err), SP_E_USAGE, "32 x 2 x 8 x 8");
+    y[5] = K;
+    expect(sp_net_step(net, x, N * EACH, y, N, NULL, &err), SP_E_USAGE, "label 4 of sample 6");
+    y[5] = 0;
+    expect(sp_net_get(net, "5.bais", bias, K, &err), SP_E_USAGE, "did you mean \"5.bias\"");
+    expect(sp_net_get(net, "5.bias", bias, K - 1, &err), SP_E_USAGE, "has 4 numbers");
+    bias[1] = NAN;
+    expect(sp_net_set(net, "5.bias", bias, K, &err), SP_E_NUMERIC, "number 1");
+    expect(sp_net_set_lr(net, -1, &err), SP_E_USAGE, "learning rate");
+    x[EACH + 3] = INFINITY;
+    expect(sp_net_step(net, x, N * EACH, y, N, NULL, &err), SP_E_NUMERIC, "sample 2");
+    x[EACH + 3] = 0;
+    cr_expect_eq(sp_net_load(net, "/no/such/file.safetensors", NULL), SP_E_IO);
+    OK(sp_net_step(net, x, N * EACH, y, N, NULL, &err)); /* the handle has survived all of that */
+    sp_net_close(&net);
+    sp_net_close(&net);
+    sp_free(x);
+}
+
+static int read_own(void *c, size_t index, float *x, int32_t *label)
+{
+    for (int i = 0; i < EACH; i++)
+        x[i] = (float)((index * 31 + (size_t)i * 7) % 13) / 13.0f;
+    *label = (int32_t)(index % K);
+    return c && index == *(size_t *)c ? 42 : 0;
+}
+
+static int look_inside(void *c, const sp_progress_report *p)
+{
+    sp_net *net = *(sp_net **)c;
+    float bias[K], x[EACH] = {0};
+    OK(sp_net_get(net, "5.bias", bias, K, &err));
+    cr_expect_eq(sp_net_forward(net, x, EACH, 1, NULL, &err), SP_E_USAGE, "forward during training");
+    return p->is_epoch;
+}
+
+Test(api, training_on_data_of_a_function)
+{
+    size_t bad = 70;
+    char run[64];
+    sp_net *net = open_net(NULL, 0);
+    path_of(run, sizeof run, "run");
+    sp_data train = {.struct_size = sizeof train, .classes = K, .count = 96, .read = read_own}, test = train;
+    sp_fit_options o = {.struct_size = sizeof o,
+                        .out = run,
+                        .train = &train,
+                        .test = &test,
+                        .report = look_inside,
+                        .ctx = &net};
+    expect(sp_net_train(net, &o, &err), SP_E_INTERRUPTED, "interrupted in epoch 2");
+    sp_eval_result e = {.struct_size = sizeof e};
+    OK(sp_net_evaluate(net, &test, &e, &err));
+    cr_expect(e.samples == 96 && e.accuracy >= 0 && e.loss > 0);
+    train.ctx = &bad;
+    o.flags = SP_FIT_OVERWRITE;
+    expect(sp_net_train(net, &o, &err), SP_E_DATA, "returned 42 for sample 70");
+    OK(sp_net_evaluate(net, &test, &e, &err));
+    sp_net_close(&net);
+}
+
+static void *train_apart(void *out)
+{
+    sp_context *own = NULL;
+    sp_net *net = NULL;
+    sp_error e = {0};
+    char path[64];
+    snprintf(path, sizeof path, "%s/%p.safetensors", folder, out);
+    sp_status st = sp_context_create(NULL, &own, &e);
+    if (st == SP_OK)
+        st = sp_net_open(own, RECIPE, NULL, &net, &e);
+    float *x = numbers(32 * EACH, 5);
+    const int32_t y[32] = {1, 2, 3};
+    for (int i = 0; i < 20 && st == SP_OK; i++)
+        st = sp_net_step(net, x, 32 * EACH, y, 32, NULL, &e);
+    if (st == SP_OK)
+        st = sp_net_save(net, path, &e);
+    if (st != SP_OK)
+        fprintf(stderr, "%s\n", e.text);
+    sp_context_destroy(&own); /* the network keeps it */
+    sp_net_close(&net);
+    sp_free(x);
+    *(sp_status *)out = st;
+    return NULL;
+}
+
+Test(api, two_contexts_in_two_threads)
+{
+    pthread_t threads[2];
+    sp_status st[2];
+    char command[160];
+    for (int i = 0; i < 2; i++)
+        cr_assert_eq(pthread_create(&threads[i], NULL, train_apart, &st[i]), 0);
+    for (int i = 0; i < 2; i++)
+        pthread_join(threads[i], NULL);
+    cr_assert(st[0] == SP_OK && st[1] == SP_OK);
+    snprintf(command, sizeof command, "cmp %s/%p.safetensors %s/%p.safetensors", folder, (void *)&st[0],
+             folder, (void *)&st[1]);
+    cr_expect_eq(system(command), 0, "the two differ");
+}
+
+static void *describe_from_elsewhere(void *net)
+{
+    sp_net_info info = {.struct_size = sizeof info};
+    sp_error e = {0};
+    sp_status st = sp_net_describe(net, &info, &e);
+    return st == SP_E_USAGE && strstr(e.text, "another thread") ? net : NULL;
+}
+
+static int call_from_another_thread(void *c, const sp_progress_report *p)
+{
+    pthread_t thread;
+    void *result = NULL;
+    (void)p;
+    cr_assert_eq(pthread_create(&thread, NULL, describe_from_elsewhere, *(sp_net **)c), 0);
+    pthread_join(thread, &result);
+    cr_expect_not_null(result, "two threads were inside one context");
+    sp_net *copy = *(sp_net **)c;
+    sp_net_close(&copy); /* destroyed when training has returned */
+    return 1;
+}
+
+Test(api, one_thread_at_a_time_and_closing_in_a_callback)
+{
+    char run[64];
+    sp_net *net = open_net(NULL, 0);
+    path_of(run, sizeof run, "run");
+    const sp_fit_options o = {.struct_size = sizeof o,
+                              .out = run,
+                              .report = call_from_another_thread,
+                              .ctx = &net};
+    expect(sp_net_train(net, &o, &err), SP_E_INTERRUPTED, "interrupted");
+}
+
+Test(api, a_forked_child_is_told)
+{
+    sp_net *net = open_net(NULL, 0);
+    pid_t child = fork();
+    if (child == 0) {
+        sp_net_info info = {.struct_size = sizeof info};
+        int code = sp_net_describe(net, &info, &err) == SP_E_USAGE && strstr(err.text, "fork") ? 0 : 1;
+        sp_net_close(&net);
+        sp_context_destroy(&ctx);
+        _exit(code);
+    }
+    int status;
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    cr_expect_eq(WEXITSTATUS(status), 0);
+    sp_net_close(&net);
+}
+
+static long resident_kib(void)
+{
+    long pages = 0, ignored = 0;
+    FILE *f = fopen("/proc/self/statm", "r");
+    cr_assert(f && fscanf(f, "%ld %ld", &ignored, &pages) == 2);
+    fclose(f);
+    return pages * (sysconf(_SC_PAGESIZE) / 1024);
+}
+
+Test(api, opening_and_closing_does_not_grow)
+{
+    long before = 0;
+    for (int i = 0; i < 60; i++) {
+        sp_net *net = open_net(NULL, 0);
+        sp_net_close(&net);
+        if (i == 19)
+            before = resident_kib();
+    }
+    cr_expect_lt(resident_kib() - before, 2048, "%ld KiB more after 40 networks", resident_kib() - before);
+}
+
+static void hear(void *c, sp_log_level level, const char *text)
+{
+    (void)level;
+    snprintf(c, 256, "%s", text);
+}
+
+Test(api, a_context_has_a_log_and_paths_of_its_own)
+{
+    char heard[256] = "", cache[64];
+    sp_context *own = NULL;
+    sp_net *net = NULL;
+    path_of(cache, sizeof cache, "cache");
+    const char *const plugins[] = {"*=reference"};
+    const sp_context_options o = {.struct_size = sizeof o,
+                                  .cache_path = cache,
+                                  .prefix = "/nonexistent",
+                                  .plugins = plugins,
+                                  .n_plugins = 1,
+                                  .log = hear,
+                                  .log_ctx = heard,
+                                  .log_level = SP_LOG_INFO};
+    OK(sp_context_create(&o, &own, &err));
+    cr_expect_neq(sp_net_open(own, "synthetic_tiny", NULL, &net, &err), SP_OK);
+    cr_expect(strstr(err.text, "synthetic_tiny"), "%s", err.text);
+    OK(sp_net_open(own, RECIPE, NULL, &net, &err));
+    cr_expect(strstr(heard, "checking"), "heard \"%s\"", heard);
+    cr_expect_eq(access(cache, R_OK), 0, "%s was not used", cache);
+    sp_net_close(&net);
+    OK(sp_net_open(ctx, "synthetic_tiny", NULL, &net, &err));
+    sp_net_close(&net);
+    sp_context_destroy(&own);
+}
