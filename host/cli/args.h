@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-enum { SP_ARGS_MAX = 64 };
+enum { SP_ARGS_MAX = 4096 };
 
 typedef enum {
     SP_ARG_FLAG,    /* bool *: --name sets it */

@@ -119,23 +119,52 @@ void sp_cli_say_programs(const sp_device *dev, const sp_registry *reg)
                    (unsigned long long)dev->n_builds);
 }
 
-sp_status sp_cli_trained_open(const char *path, const sp_cli_session *o, sp_cli_trained *out, sp_error *err)
+static bool is_recipe(const char *path)
+{
+    const char *dot = strrchr(path, '.');
+    return dot && (strcmp(dot, ".yaml") == 0 || strcmp(dot, ".yml") == 0);
+}
+
+static sp_status open_weights(const char *path, const sp_cli_session *o, sp_recipe *r, sp_checkpoint *c,
+                              sp_error *err)
+{
+    const sp_weights_from *w = &o->weights;
+    if (is_recipe(path) && !w->file)
+        return SP_FAIL(err, SP_E_USAGE, "%s is a recipe; name its weights with --weights FILE", path);
+    if (!is_recipe(path) && (w->file || w->map || w->lenient))
+        return SP_FAIL(err, SP_E_USAGE,
+                       "%s is no recipe: a checkpoint has weights of its own; leave --weights, --map and "
+                       "--lenient out",
+                       path);
+    if (w->file) {
+        SP_TRY(sp_weights_open(w->file, c, err));
+        return sp_recipe_load(path, o->sets.items, o->sets.n, r, err);
+    }
+    SP_TRY(sp_checkpoint_open(path, c, err));
+    return sp_checkpoint_recipe(c, o->sets.items, o->sets.n, r, err);
+}
+
+sp_status sp_cli_trained_open(const char *path, const sp_cli_session *o, bool data, sp_cli_trained *out,
+                              sp_error *err)
 {
     sp_recipe r = {0};
     sp_session_options so = sp_cli_session_options(o);
+    sp_dataset_info info = {.count = 0};
     so.no_train = true;
     *out = (sp_cli_trained){.test = NULL};
-    SP_TRY(sp_checkpoint_open(path, &out->checkpoint, err));
-    SP_TRY(sp_checkpoint_recipe(&out->checkpoint, o->sets.items, o->sets.n, &r, err));
-    sp_status st = sp_session_dataset(&r, false, &out->test, err);
-    if (st == SP_OK)
+    SP_TRY(open_weights(path, o, &r, &out->checkpoint, err));
+    sp_status st = data              ? sp_session_dataset(&r, false, &out->test, err)
+                   : o->weights.file ? shape_of(&r, false, &info, err)
+                                     : sp_checkpoint_samples(&out->checkpoint, &r, &info, err);
+    if (st == SP_OK && data)
         st = sp_checkpoint_check_classes(&out->checkpoint, out->test, err);
     if (st != SP_OK) {
         sp_recipe_free(&r);
         return st;
     }
-    SP_TRY(sp_session_open(&r, &out->test->info, &so, &out->s, err));
-    SP_TRY(sp_checkpoint_restore(&out->checkpoint, out->s, false, err));
+    SP_TRY(sp_session_open(&r, data ? &out->test->info : &info, &so, &out->s, err));
+    SP_TRY(o->weights.file ? sp_weights_load_from(&o->weights, out->s, err)
+                           : sp_checkpoint_restore(&out->checkpoint, out->s, false, err));
     sp_cli_say_device(out->s->dev, out->s->reg);
     return SP_OK;
 }

@@ -10,6 +10,7 @@ typedef struct sp_cli_session {
     const char *device, *plugins, *programs;
     sp_arg_list force, sets;
     bool sync, profile, no_wisdom;
+    sp_weights_from weights; /* of a recipe that stands in place of a checkpoint */
 } sp_cli_session;
 
 /* The rows of an sp_arg table; `s` is an sp_cli_session variable. */
@@ -22,6 +23,13 @@ typedef struct sp_cli_session {
         SP_FLAG("sync", 0, &(s).sync, "finish after every kernel, so that one that fails is named")
 #define SP_CLI_PROGRAMS_ARG(s)                                                                               \
     SP_TEXT("programs", 0, &(s).programs, "DIR", "kernels from the binaries of `spikeport compile` alone")
+#define SP_CLI_WEIGHTS_ARGS(s)                                                                               \
+    SP_TEXT("weights", 'w', &(s).weights.file, "FILE",                                                       \
+            "of a recipe in place of a checkpoint: a safetensors file, such as a state_dict of PyTorch"),    \
+        SP_TEXT("map", 0, &(s).weights.map, "FILE",                                                          \
+                "with --weights: a YAML map of the network's names to the file's"),                          \
+        SP_FLAG("lenient", 0, &(s).weights.lenient,                                                          \
+                "with --weights: missing and extra tensors are warnings")
 #define SP_CLI_SET_ARG(s)                                                                                    \
     SP_LIST("set", 's', &(s).sets, "KEY=VALUE",                                                              \
             "override a key of the recipe, as optimizer.lr=0.05; spikeport recipe lists them")
@@ -38,14 +46,16 @@ sp_status sp_cli_session_open(sp_recipe *r, const sp_session_options *so, sp_ses
 sp_status sp_cli_shape_open(sp_recipe *r, bool no_data, const sp_session_options *so, sp_session **s,
                             sp_error *err);
 
-/* A checkpoint on its test data, ready to be run: what eval and draw begin with. */
+/* A trained network, ready to be run: a checkpoint (or a run's folder), or a recipe with --weights. */
 typedef struct sp_cli_trained {
-    sp_checkpoint checkpoint;
-    sp_dataset *test;
+    sp_checkpoint checkpoint; /* or the file of weights */
+    sp_dataset *test;         /* NULL: without data */
     sp_session *s;
 } sp_cli_trained;
-sp_status sp_cli_trained_open(const char *path, const sp_cli_session *o, sp_cli_trained *out, sp_error *err);
-void sp_cli_trained_close(sp_cli_trained *t); /* also after a failed open */
+/* data: on its test data, else the network alone. Close it also after a failure. */
+sp_status sp_cli_trained_open(const char *path, const sp_cli_session *o, bool data, sp_cli_trained *out,
+                              sp_error *err);
+void sp_cli_trained_close(sp_cli_trained *t);
 
 /* The names of a list of devices, "A,B": an empty name and a name too many are errors. The names lie in
  * *text, which is released with sp_free. */

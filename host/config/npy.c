@@ -4,7 +4,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -102,13 +101,10 @@ sp_status sp_npy_parse(const char *name, const void *bytes, size_t n, sp_tensor 
 
 sp_status sp_npy_read(const char *path, sp_tensor *out, void **memory, sp_error *err)
 {
-    struct stat info;
     char *text = NULL;
     size_t n = 0;
     *out = (sp_tensor){0};
     *memory = NULL;
-    if (stat(path, &info) == 0 && !S_ISREG(info.st_mode)) /* a pipe would be waited for without end */
-        return SP_FAIL(err, SP_E_DATA, "%s: is not a regular file", path);
     SP_TRY(sp_file_read(path, most_file_bytes, &text, &n, err));
     *memory = text;
     return sp_npy_parse(path, text, n, out, err);

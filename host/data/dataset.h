@@ -53,6 +53,7 @@ typedef struct sp_dataset_options {
     const char *name; /* one of sp_dataset_names() */
     const char *path; /* folder, as it stands or below $SPIKEPORT_DATA; NULL: $SPIKEPORT_DATA/NAME, then
                          /usr/share/datasets/NAME */
+    const char *file; /* a recording or IDX images to read alone, not a split; sp_inputs_open sets it */
     int train;        /* 1 training split, 0 test split */
     double mean, std; /* pixel/255, minus mean, over std; defaults 0 and 1 */
     double means[SP_MEANS], stds[SP_MEANS];

@@ -325,6 +325,18 @@ static sp_status list_samples(event_state *s, const sp_dataset_options *o, const
     return st;
 }
 
+/* One recording, whose label nobody knows; a file of spike trains has its own. */
+static sp_status list_file(event_state *s, const char *path, int classes, sp_error *err)
+{
+    if (s->set->layout == SPIKE_TRAINS)
+        return sp_shd_open(path, classes, &s->shd, err);
+    sp_recording *r = sp_array_push(&s->list.items, s->list.n, sizeof *r);
+    s->list.n += r != NULL;
+    if (r)
+        r->path = sp_strdup(path);
+    return r && r->path ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "%s: out of memory", path);
+}
+
 static sp_status refuse(const event_set *set, const char *option, const char *why, sp_error *err)
 {
     return SP_FAIL(err, SP_E_CONFIG, "data set \"%s\": %s: %s; leave it out", set->name, option, why);
@@ -437,10 +449,10 @@ sp_status sp_events_open(const char *folder, int classes, const sp_dataset_optio
         return SP_FAIL(err, SP_E_MEMORY, "out of memory while opening data set \"%s\"", o->name);
     s->set = find_set(o->name);
     SP_TRY_GOTO(set_up(s, o, err));
-    at = find_folder(s->set, folder, o->train);
+    at = o->file ? sp_strdup(o->file) : find_folder(s->set, folder, o->train);
     if (!at)
         SP_TRY_GOTO(SP_FAIL(err, SP_E_MEMORY, "out of memory while opening data set \"%s\"", o->name));
-    SP_TRY_GOTO(list_samples(s, o, at, &classes, err));
+    SP_TRY_GOTO(o->file ? list_file(s, at, classes, err) : list_samples(s, o, at, &classes, err));
     ds->info = (sp_dataset_info){.count = s->shd ? sp_shd_count(s->shd) : s->list.n,
                                  .classes = classes,
                                  .frames = s->out.frames,

@@ -68,6 +68,18 @@ static void file_fini(idx_file *f)
     memset(f, 0, sizeof *f);
 }
 
+static sp_status stream_open(idx_file *f, sp_error *err)
+{
+    int fd = sp_file_open(f->path, err);
+    f->gz = fd >= 0 ? gzdopen(fd, "rb") : NULL;
+    if (fd >= 0 && !f->gz)
+        close(fd);
+    if (!f->gz)
+        return fd < 0 ? sp_error_as(err, SP_E_DATA) : SP_FAIL(err, SP_E_MEMORY, "%s: out of memory", f->path);
+    gzbuffer(f->gz, 1u << 17);
+    return SP_OK;
+}
+
 static sp_status file_open(idx_file *f, const char *folder, bool train, const char *kind, const char *rank,
                            sp_error *err)
 {
@@ -77,14 +89,7 @@ static sp_status file_open(idx_file *f, const char *folder, bool train, const ch
                        "%s: no %s-%s-%s-ubyte or .gz in this folder; put all four files of the set there "
                        "(datasets/README.md says how to get them)",
                        folder, train ? "train" : "t10k", kind, rank);
-    int fd = sp_file_open(f->path, err);
-    f->gz = fd >= 0 ? gzdopen(fd, "rb") : NULL;
-    if (fd >= 0 && !f->gz)
-        close(fd);
-    if (!f->gz)
-        return fd < 0 ? sp_error_as(err, SP_E_DATA) : SP_FAIL(err, SP_E_MEMORY, "%s: out of memory", f->path);
-    gzbuffer(f->gz, 1u << 17);
-    return SP_OK;
+    return stream_open(f, err);
 }
 
 /* Reads up to n bytes; fewer only at the end of the file. Damage of the gzip stream is an error here. */
@@ -234,7 +239,7 @@ static sp_status find_classes(const char *folder, const idx_file *labels, int fa
 static int32_t idx_label(const sp_dataset *ds, size_t i)
 {
     const idx_state *s = ds->state;
-    return s->labels[i];
+    return s->labels ? s->labels[i] : -1;
 }
 
 static sp_status idx_get(const sp_dataset *ds, sp_sample_request want, float *image, int32_t *label,
@@ -284,6 +289,24 @@ static sp_status adopt(idx_file *images, idx_file *labels, int classes, const sp
     ds->label = idx_label;
     ds->close = idx_close;
     return SP_OK;
+}
+
+sp_status sp_idx_open_images(int classes, const sp_dataset_options *o, sp_dataset *ds, sp_error *err)
+{
+    struct stat info;
+    idx_file images = {.path = sp_strdup(o->file)}, none = {0};
+    sp_status st = images.path && stat(images.path, &info) == 0
+                       ? SP_OK
+                       : SP_FAIL(err, SP_E_DATA, "%s: cannot be found", o->file);
+    images.disk_bytes = st == SP_OK ? (uint64_t)info.st_size : 0;
+    if (st == SP_OK)
+        st = stream_open(&images, err);
+    if (st == SP_OK)
+        st = read_file(&images, MAGIC_IMAGES, 3, err);
+    if (st == SP_OK)
+        st = adopt(&images, &none, classes, o, ds, err);
+    file_fini(&images);
+    return st;
 }
 
 sp_status sp_idx_open(const char *folder, int family_classes, const sp_dataset_options *o, sp_dataset *ds,

@@ -7,6 +7,9 @@
 #include "data/augment.h"
 #include "spikeport/status.h"
 
+/* The shorter side before the crop, where a recipe does not say it: 256 for 224. */
+#define SP_IMAGE_RESIZE(size) (((size)*8 + 3) / 7)
+
 /* A header that asks for more is refused before anything is allocated. */
 enum { SP_IMAGE_MAX_SIDE = 32768, SP_IMAGE_MAX_PIXELS = 1 << 26 };
 

@@ -169,7 +169,7 @@ static sp_status read_sizes(images_state *s, const sp_dataset_options *o, sp_err
                        "data set \"images\": size %d and resize %d; choose 1 to %d, or 0 for the default",
                        o->size, o->resize, MAX_SIZE);
     s->size = o->size ? o->size : DEFAULT_SIZE;
-    s->resize = o->resize ? o->resize : (s->size * 8 + 3) / 7; /* 256 for 224 */
+    s->resize = o->resize ? o->resize : SP_IMAGE_RESIZE(s->size);
     if (s->resize < s->size)
         return SP_FAIL(err, SP_E_CONFIG,
                        "data set \"images\": resize is %d, less than size, which is %d: the crop would not "

@@ -15,6 +15,8 @@ typedef sp_status (*sp_dataset_opener)(const char *folder, int classes, const sp
 sp_status sp_idx_open(const char *folder, int classes, const sp_dataset_options *o, sp_dataset *ds,
                       sp_error *err);
 bool sp_idx_present(const char *folder, bool train);
+/* The images file o->file alone; its samples have the label -1. */
+sp_status sp_idx_open_images(int classes, const sp_dataset_options *o, sp_dataset *ds, sp_error *err);
 
 /* cifar.c: the binary version of CIFAR-10 (10 classes) and CIFAR-100 (100). */
 sp_status sp_cifar_open(const char *folder, int classes, const sp_dataset_options *o, sp_dataset *ds,

@@ -190,7 +190,7 @@ static char *folder_of(const char *checkpoint, const char *out)
 static sp_status draw(const char *path, const visualise_options *o, sp_error *err)
 {
     sp_cli_trained t;
-    sp_status st = sp_cli_trained_open(path, &o->session, &t, err);
+    sp_status st = sp_cli_trained_open(path, &o->session, true, &t, err);
     char *folder = st == SP_OK ? folder_of(t.checkpoint.file.path, o->out) : NULL;
     if (st == SP_OK)
         st = folder ? draw_all(t.s, t.test, o, folder, err) : SP_FAIL(err, SP_E_MEMORY, "out of memory");

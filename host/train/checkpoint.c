@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "train/run_folder.h"
 #include "spikeport/version.h"
+#include "train/name_map.h"
 
 #define FORMAT "spikeport-checkpoint/1"
 enum { MAX_META = 25 };
@@ -111,6 +112,9 @@ static void put_progress(metadata *m, sp_session *s, const sp_progress *p)
         sp_format("philox4x32-10 seed %" PRId64 ": counters follow from epoch, batch and iteration",
                   s->recipe.seed));
     put(m, "data", sp_strdup(s->data.name));
+    put(m, "samples",
+        sp_format("[%d, %d, %d, %d, %d]", s->data.frames, s->data.channels, s->data.height, s->data.width,
+                  s->data.classes));
     put(m, "device", sp_strdup(s->dev->info.name));
     put(m, "platform", sp_strdup(s->dev->info.platform));
     put(m, "driver", sp_strdup(s->dev->info.driver));
@@ -209,6 +213,32 @@ sp_status sp_weights_save(const char *path, sp_session *s, sp_error *err)
     return save(path, s, NULL, err);
 }
 
+sp_status sp_weights_export(const char *path, sp_session *s, const char *map, size_t *n, sp_error *err)
+{
+    static const char *const key = "format", *const value = "pt";
+    sp_name_map names = {0};
+    tensor_list l = {.items = sp_alloc_array((size_t)s->graph->n_params + 1, sizeof *l.items)};
+    sp_status st = map ? sp_name_map_read(map, s->graph, &names, err) : SP_OK;
+    if (!l.items)
+        SP_TRY_GOTO(SP_FAIL(err, SP_E_MEMORY, "out of memory for the weights"));
+    for (int i = 0; st == SP_OK && i < s->graph->n_params; i++) {
+        const sp_param *p = &s->graph->params[i];
+        bool average = s->model->ema && p->trainable; /* what evaluation runs with */
+        SP_TRY_GOTO(add_tensor(&l, s, p, average ? SP_RANGE_EMA : SP_RANGE_WEIGHTS, "", err));
+        char *name = sp_name_map_to_file(&names, p->name);
+        sp_free(l.items[i].name);
+        l.items[i].name = name;
+        st = name ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory for the weights");
+    }
+    *n = l.n;
+    if (st == SP_OK)
+        st = sp_tensors_write(path, l.items, l.n, &key, &value, 1, err);
+done:
+    sp_name_map_free(&names);
+    tensors_free(&l);
+    return st;
+}
+
 /* Counts that training goes on from; the largest stay countable when they grow. */
 static sp_status meta_int(const sp_tensor_file *f, const char *key, int64_t most, int64_t *out, sp_error *err)
 {
@@ -258,9 +288,31 @@ static sp_status read_progress(const sp_tensor_file *f, sp_progress *p, sp_error
     return meta_double(f, "train_seconds", 1e12, &p->train_seconds, err);
 }
 
+/* torch.save writes ZIP archives, and pickles before version 1.6. Both can run code when they are read. */
+static sp_status check_pickle(const char *path, sp_error *err)
+{
+    unsigned char head[9] = {0};
+    FILE *f = sp_file_stream(path, NULL);
+    size_t n = f ? fread(head, 1, sizeof head, f) : 0;
+    if (f)
+        fclose(f);
+    bool archive = memcmp(head, "PK\3\4", 4) == 0, pickle = head[0] == 0x80 && head[1] <= 5;
+    if (n < sizeof head || head[8] == '{' || !(archive || pickle))
+        return SP_OK;
+    return SP_FAIL(err, SP_E_DATA,
+                   "%s: a file of torch.save, which is a program and is not run here. Convert it where you "
+                   "trust it:\n"
+                   "  import torch, safetensors.torch\n"
+                   "  state = torch.load(\"%s\", map_location=\"cpu\", weights_only=True)\n"
+                   "  safetensors.torch.save_file({k: v.contiguous() for k, v in state.items()}, "
+                   "\"weights.safetensors\")",
+                   path, path);
+}
+
 sp_status sp_weights_open(const char *path, sp_checkpoint *out, sp_error *err)
 {
     *out = (sp_checkpoint){0};
+    SP_TRY(check_pickle(path, err));
     char *file = sp_path_is_folder(path) ? sp_format("%s/checkpoint.safetensors", path) : sp_strdup(path);
     sp_status st = file ? sp_tensors_read(file, &out->file, err) : SP_FAIL(err, SP_E_MEMORY, "out of memory");
     char *old = file && !sp_path_exists(file) ? sp_run_folder_old(path) : NULL;

@@ -4,6 +4,7 @@
 #ifndef SP_TRAIN_CHECKPOINT_H
 #define SP_TRAIN_CHECKPOINT_H
 
+#include "base/folder.h"
 #include "config/safetensors.h"
 #include "train/measure.h"
 #include "train/session.h"
@@ -36,14 +37,30 @@ sp_status sp_checkpoint_recipe(const sp_checkpoint *c, const char *const *sets, 
 /* Whether a run can go on from the checkpoint with this recipe: refused are fewer epochs than are done, and
  * inside an epoch other samples, another order of them, or a batch that does not divide those seen. */
 sp_status sp_checkpoint_check_recipe(const sp_checkpoint *c, const sp_recipe *r, sp_error *err);
+/* What a sample of its training data is, without the data: the name of their set, shape and number of
+ * classes. SP_E_DATA where neither the checkpoint nor the name of the set tells it. r: its recipe. */
+sp_status sp_checkpoint_samples(const sp_checkpoint *c, const sp_recipe *r, sp_dataset_info *out,
+                                sp_error *err);
+/* The names of the classes, [*n], for sp_names_free; none where they have only numbers. */
+sp_status sp_checkpoint_classes(const sp_checkpoint *c, sp_names *out, sp_error *err);
+
 /* Any safetensors file (or a run's folder) without a look at its metadata; numbers that are not finite are
- * SP_E_NUMERIC. sp_weights_load copies its weights into a session: all of the network's, and nothing else but
- * optimizer state and PyTorch's num_batches_tracked, which are left out. */
+ * SP_E_NUMERIC. Files of torch.save are refused with how to convert them. */
 sp_status sp_weights_open(const char *path, sp_checkpoint *out, sp_error *err);
+/* Copies weights into a session: all of the network's, and nothing else but optimizer state and PyTorch's
+ * num_batches_tracked, which are left out. */
+typedef struct sp_weights_from {
+    const char *file;
+    const char *map; /* file of name_map.h; NULL: the names are the network's */
+    bool lenient;    /* missing and extra tensors are warnings */
+} sp_weights_from;
+sp_status sp_weights_load_from(const sp_weights_from *from, sp_session *s, sp_error *err);
 sp_status sp_weights_load(const char *path, sp_session *s, sp_error *err);
 /* The parameters alone, with the recipe in the metadata. Atomic. */
 #define SP_WEIGHTS_FORMAT "spikeport-weights/1" /* metadata "format" of such a file */
 sp_status sp_weights_save(const char *path, sp_session *s, sp_error *err);
+/* Writes the weights alone, float32, for PyTorch; *n: how many tensors. map: as of sp_weights_from. */
+sp_status sp_weights_export(const char *path, sp_session *s, const char *map, size_t *n, sp_error *err);
 /* Copies the tensors into a session; optimizer state too when asked. Names and shapes must fit exactly. */
 sp_status sp_checkpoint_restore(const sp_checkpoint *c, sp_session *s, bool optimizer, sp_error *err);
 

@@ -1,6 +1,7 @@
 /* Whether recipe and data are those that a checkpoint can go on with: the sequence of samples inside an
  * epoch, names of classes, and the training data's fingerprint. */
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -99,6 +100,45 @@ sp_status sp_checkpoint_check_classes(const sp_checkpoint *c, const sp_dataset *
     json_decref(b);
     sp_free(now);
     return st;
+}
+
+sp_status sp_checkpoint_classes(const sp_checkpoint *c, sp_names *out, sp_error *err)
+{
+    json_t *list = c->progress.classes ? json_loads(c->progress.classes, 0, NULL) : NULL;
+    sp_status st = SP_OK;
+    for (size_t k = 0; k < json_array_size(list) && st == SP_OK; k++) {
+        const char *name = json_string_value(json_array_get(list, k));
+        st = name ? sp_names_add(out, name, err)
+                  : SP_FAIL(err, SP_E_DATA, "%s: \"classes\" in its metadata is no list of names",
+                            c->file.path);
+    }
+    json_decref(list);
+    return st;
+}
+
+sp_status sp_checkpoint_samples(const sp_checkpoint *c, const sp_recipe *r, sp_dataset_info *out,
+                                sp_error *err)
+{
+    const char *text = sp_tensors_meta(&c->file, "samples");
+    int frames, channels, height, width, classes, end = 0;
+    bool told = text && sscanf(text, "[%6d, %8d, %6d, %6d, %8d]%n", &frames, &channels, &height, &width,
+                               &classes, &end) == 5;
+    if (told && end > 0 && !text[end] && frames >= 0 && channels > 0 && height > 0 && width > 0 &&
+        classes > 0) {
+        *out = (sp_dataset_info){.frames = frames ? (int)r->time_steps : 0,
+                                 .channels = channels,
+                                 .height = height,
+                                 .width = width,
+                                 .classes = classes};
+        snprintf(out->name, sizeof out->name, "%s", r->data.name);
+        return SP_OK;
+    }
+    if (!text && sp_session_known_shape(r, out) && out->classes)
+        return SP_OK;
+    return SP_FAIL(err, SP_E_DATA,
+                   "%s: \"samples\", the shape of the training data, is %s in its metadata; continue the run "
+                   "for an epoch with this version, which writes it",
+                   c->file.path, text ? "damaged" : "missing");
 }
 
 sp_status sp_data_describe(const sp_dataset *train, const sp_checkpoint *resume, char **classes,

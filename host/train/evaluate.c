@@ -6,9 +6,7 @@
 #include "data/loader.h"
 #include "train/session.h"
 
-/* The class of the largest output; as op metrics.correct chooses: the first of equal ones, NaN never. -1: all
- * NaN. */
-static int64_t largest(const float *outputs, int64_t n)
+int64_t sp_largest(const float *outputs, int64_t n)
 {
     int64_t best = -1;
     for (int64_t k = 0; k < n; k++)
@@ -48,7 +46,7 @@ static sp_status count_classes(sp_session *s, const sp_batch *b, uint64_t *confu
     float *outputs;
     sp_status st = read_outputs(s->eval, &outputs, err);
     for (size_t i = 0; st == SP_OK && i < b->n_valid; i++) {
-        int64_t best = largest(outputs + (int64_t)i * n, n);
+        int64_t best = sp_largest(outputs + (int64_t)i * n, n);
         if (best >= 0 && b->labels[i] >= 0 && b->labels[i] < n)
             confusion[b->labels[i] * n + best]++;
     }

@@ -264,9 +264,10 @@ static sp_status write_recipe(trainer *t, sp_error *err)
 }
 
 /* The weights of another run; optimizer and epochs start anew. */
-static sp_status load_weights(trainer *t, const char *path, sp_error *err)
+static sp_status load_weights(trainer *t, const sp_recipe *r, sp_error *err)
 {
-    sp_status st = sp_weights_load(path, t->s, err);
+    const sp_weights_from from = {.file = r->init_from, .map = r->init_map, .lenient = !r->init_strict};
+    sp_status st = sp_weights_load_from(&from, t->s, err);
     return st == SP_OK ? SP_OK : sp_error_prefix(err, st, "init_from: ");
 }
 
@@ -329,7 +330,7 @@ static sp_status prepare(trainer *t, const sp_dataset *train, sp_error *err)
     t->p.classes = t->classes;
     t->p.fingerprint = t->fingerprint;
     if (r->init_from && !t->o->resume)
-        SP_TRY(load_weights(t, r->init_from, err));
+        SP_TRY(load_weights(t, r, err));
     sp_session *const *members = t->o->n_members ? t->o->members : &t->s;
     SP_TRY(sp_replicas_create(members, t->o->n_members ? t->o->n_members : 1, &t->replicas, err));
     SP_TRY(sp_replicas_share_weights(t->replicas, err));

@@ -80,6 +80,8 @@ typedef struct sp_recipe {
         bool given; /* methods: else they follow schedule.method */
     } monitor;
     const char *init_from;    /* checkpoint that training starts from, NULL: from the seed */
+    const char *init_map;     /* names of its tensors, see name_map.h; NULL: the network's */
+    bool init_strict;         /* missing and extra tensors are errors */
     const char *plugins_path; /* folders of plugins, as written: relative to the current folder */
     char **plugins;           /* "op=variant" */
     size_t n_plugins;

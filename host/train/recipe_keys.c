@@ -78,6 +78,11 @@ static bool has_mse(const void *r)
     return ((const sp_recipe *)r)->w_mse > 0;
 }
 
+static bool has_init(const void *r)
+{
+    return ((const sp_recipe *)r)->init_from != NULL;
+}
+
 /* A number, or "adaptive" with spike_share, min_steps, max_steps. */
 static sp_status read_backprop_steps(void *base, const sp_yaml *v, sp_error *err)
 {
@@ -289,6 +294,10 @@ static const sp_field recipe[] = {
     {SPI_INT("log_every", log_every, 1, 1000000000), .initial = "50",
      .help = "Mini-batches between lines of metrics.jsonl."},
     {SPI_TEXT("init_from", init_from), .help = "Weights that training starts from, a safetensors file."},
+    {SPI_TEXT("init_map", init_map), .applies = has_init, .needs = "init_from",
+     .help = "A file with the names of those weights, see INTERCHANGE.md."},
+    {SPI_BOOL("init_strict", init_strict), .initial = "true", .applies = has_init, .needs = "init_from",
+     .help = "Whether tensors that are missing, or that the network has no place for, are errors."},
     {SPI_TEXT("plugins_path", plugins_path), .help = "Folders of plugins, separated by colons."},
     {SPI_OTHER("plugins", spi_recipe_read_plugins, spi_recipe_print_plugins, "map of op to variant"),
      .sample = "{\"*\": reference}", .help = "Kernels to use, such as gemm: gemm_clblast."},

@@ -1,5 +1,6 @@
 /* Tensors of a file into a session: a checkpoint that training goes on from, or the weights of any
- * safetensors file, such as a state_dict of PyTorch, whose names and shapes are those of the network. */
+ * safetensors file, such as a state_dict of PyTorch, whose names are those of the network or are mapped to
+ * them. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -7,9 +8,11 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/suggest.h"
 #include "train/checkpoint.h"
+#include "train/name_map.h"
 
 static sp_status restore_mass(const sp_checkpoint *c, sp_session *s, sp_error *err)
 {
@@ -70,37 +73,9 @@ static sp_status missing(const sp_checkpoint *c, const char *name, sp_error *err
     return st;
 }
 
-static bool is_ignored(const char *name)
-{
-    const char *dot = strrchr(name, '.');
-    return strncmp(name, "optimizer.", 10) == 0 || strcmp(dot ? dot + 1 : name, "num_batches_tracked") == 0;
-}
-
-/* A tensor that the network has no parameter for means that the file was made for another one. */
-static sp_status check_extra(const sp_checkpoint *c, const sp_graph *g, sp_error *err)
-{
-    const char **names = sp_alloc_array((size_t)g->n_params + 1, sizeof *names);
-    sp_status st = names ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory while reading weights");
-    for (int i = 0; names && i < g->n_params; i++)
-        names[i] = g->params[i].name;
-    for (size_t i = 0; st == SP_OK && i < c->file.n; i++) {
-        const char *name = c->file.items[i].name;
-        if (is_ignored(name) || sp_graph_param(g, name))
-            continue;
-        const char *near = nearest(name, names, (size_t)g->n_params);
-        st = SP_FAIL(err, SP_E_DATA,
-                     "%s: the network has no parameter \"%s\"%s%s%s; was the file made for another network?",
-                     c->file.path, name, *near ? "; its nearest name is \"" : "", near, *near ? "\"" : "");
-    }
-    sp_free(names);
-    return st;
-}
-
 static sp_status restore_one(const sp_checkpoint *c, sp_session *s, const sp_param *p, sp_model_range range,
-                             const char *prefix, float *x, sp_error *err)
+                             const char *name, float *x, sp_error *err)
 {
-    char name[160];
-    snprintf(name, sizeof name, "%s%s", prefix, p->name);
     const sp_tensor *t = sp_tensors_find(&c->file, name);
     if (!t)
         return missing(c, name, err);
@@ -122,42 +97,138 @@ static sp_status restore_one(const sp_checkpoint *c, sp_session *s, const sp_par
     return sp_model_write(s->model, p, range, x, err);
 }
 
-static sp_status restore(const sp_checkpoint *c, sp_session *s, bool optimizer, bool average, sp_error *err)
+/* Room for any parameter. */
+static float *largest_param(const sp_graph *g)
 {
     int64_t most = 1;
-    for (int i = 0; i < s->graph->n_params; i++)
-        most = s->graph->params[i].elems > most ? s->graph->params[i].elems : most;
+    for (int i = 0; i < g->n_params; i++)
+        most = g->params[i].elems > most ? g->params[i].elems : most;
+    return sp_alloc_array((size_t)most, sizeof(float));
+}
+
+static sp_status restore_range(const sp_checkpoint *c, sp_session *s, const sp_param *p, sp_model_range range,
+                               const char *prefix, float *x, sp_error *err)
+{
+    char name[160];
+    snprintf(name, sizeof name, "%s%s", prefix, p->name);
+    return restore_one(c, s, p, range, name, x, err);
+}
+
+sp_status sp_checkpoint_restore(const sp_checkpoint *c, sp_session *s, bool optimizer, sp_error *err)
+{
     if (optimizer)
         SP_TRY(restore_mass(c, s, err));
-    float *x = sp_alloc_array((size_t)most, sizeof *x);
+    float *x = largest_param(s->graph);
     sp_status st = x ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory while restoring a checkpoint");
     for (int i = 0; i < s->graph->n_params && st == SP_OK; i++) {
         const sp_param *p = &s->graph->params[i];
-        SP_TRY_GOTO(restore_one(c, s, p, SP_RANGE_WEIGHTS, "", x, err));
+        SP_TRY_GOTO(restore_range(c, s, p, SP_RANGE_WEIGHTS, "", x, err));
         if (optimizer && p->trainable)
-            SP_TRY_GOTO(restore_one(c, s, p, SP_RANGE_MOMENT1, "optimizer.m.", x, err));
+            SP_TRY_GOTO(restore_range(c, s, p, SP_RANGE_MOMENT1, "optimizer.m.", x, err));
         if (optimizer && p->trainable && s->model->second_moments)
-            SP_TRY_GOTO(restore_one(c, s, p, SP_RANGE_MOMENT2, "optimizer.v.", x, err));
-        if (average && p->trainable && s->model->ema)
-            SP_TRY_GOTO(restore_one(c, s, p, SP_RANGE_EMA, "optimizer.ema.", x, err));
+            SP_TRY_GOTO(restore_range(c, s, p, SP_RANGE_MOMENT2, "optimizer.v.", x, err));
+        if (p->trainable && s->model->ema)
+            SP_TRY_GOTO(restore_range(c, s, p, SP_RANGE_EMA, "optimizer.ema.", x, err));
     }
 done:
     sp_free(x);
     return st;
 }
 
-sp_status sp_checkpoint_restore(const sp_checkpoint *c, sp_session *s, bool optimizer, sp_error *err)
+/* ---- weights from elsewhere ---- */
+
+typedef struct intake {
+    const sp_weights_from *from;
+    sp_checkpoint c;
+    sp_name_map names;
+    bool *used; /* by tensor of the file */
+    size_t n_missing, n_extra;
+} intake;
+
+static bool is_ignored(const char *name)
 {
-    return restore(c, s, optimizer, true, err);
+    const char *dot = strrchr(name, '.');
+    return strncmp(name, "optimizer.", 10) == 0 || strcmp(dot ? dot + 1 : name, "num_batches_tracked") == 0;
+}
+
+static sp_status take_one(intake *m, sp_session *s, const sp_param *p, float *x, sp_error *err)
+{
+    char *name = sp_name_map_to_file(&m->names, p->name);
+    if (!name)
+        return SP_FAIL(err, SP_E_MEMORY, "out of memory while reading weights");
+    const sp_tensor *t = sp_tensors_find(&m->c.file, name);
+    sp_status st = SP_OK;
+    if (t)
+        m->used[t - m->c.file.items] = true;
+    if (t || !m->from->lenient)
+        st = restore_one(&m->c, s, p, SP_RANGE_WEIGHTS, name, x, err);
+    else if (m->n_missing++ == 0)
+        sp_log(SP_LOG_WARNING, "%s: tensor \"%s\" is missing; the parameter keeps its starting value",
+               m->c.file.path, name);
+    sp_free(name);
+    return st;
+}
+
+/* A tensor that the network has no parameter for means that the file was made for another one. */
+static sp_status check_extra(intake *m, const sp_graph *g, sp_error *err)
+{
+    const char **names = sp_alloc_array((size_t)g->n_params + 1, sizeof *names);
+    sp_status st = names ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory while reading weights");
+    for (int i = 0; names && i < g->n_params; i++)
+        names[i] = g->params[i].name;
+    for (size_t i = 0; st == SP_OK && i < m->c.file.n; i++) {
+        const char *name = m->c.file.items[i].name;
+        if (m->used[i] || is_ignored(name))
+            continue;
+        const char *near = nearest(name, names, (size_t)g->n_params);
+        if (m->from->lenient && m->n_extra++ == 0)
+            sp_log(SP_LOG_WARNING, "%s: the network has no parameter \"%s\"; it is left out", m->c.file.path,
+                   name);
+        else if (!m->from->lenient)
+            st = SP_FAIL(err, SP_E_DATA,
+                         "%s: the network has no parameter \"%s\"%s%s%s; was the file made for another "
+                         "network?",
+                         m->c.file.path, name, *near ? "; its nearest name is \"" : "", near,
+                         *near ? "\"" : "");
+    }
+    sp_free(names);
+    return st;
+}
+
+static sp_status take_all(intake *m, sp_session *s, sp_error *err)
+{
+    const sp_graph *g = s->graph;
+    float *x = largest_param(g);
+    m->used = sp_alloc_array(m->c.file.n + 1, sizeof *m->used);
+    sp_status st = x && m->used ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory while reading weights");
+    for (int i = 0; i < g->n_params && st == SP_OK; i++)
+        st = take_one(m, s, &g->params[i], x, err);
+    sp_free(x);
+    SP_TRY(st);
+    SP_TRY(check_extra(m, g, err));
+    if (m->n_missing == (size_t)g->n_params)
+        return SP_FAIL(err, SP_E_DATA, "%s: none of the network's %d parameters is in this file",
+                       m->c.file.path, g->n_params);
+    if (m->n_missing + m->n_extra)
+        sp_log(SP_LOG_WARNING, "%s: %zu of %d parameters are missing, %zu tensors are left out",
+               m->c.file.path, m->n_missing, g->n_params, m->n_extra);
+    return SP_OK;
+}
+
+sp_status sp_weights_load_from(const sp_weights_from *from, sp_session *s, sp_error *err)
+{
+    intake m = {.from = from};
+    SP_TRY(sp_weights_open(from->file, &m.c, err));
+    sp_status st = from->map ? sp_name_map_read(from->map, s->graph, &m.names, err) : SP_OK;
+    if (st == SP_OK)
+        st = take_all(&m, s, err);
+    sp_name_map_free(&m.names);
+    sp_free(m.used);
+    sp_checkpoint_close(&m.c);
+    return st;
 }
 
 sp_status sp_weights_load(const char *path, sp_session *s, sp_error *err)
 {
-    sp_checkpoint c;
-    SP_TRY(sp_weights_open(path, &c, err));
-    sp_status st = restore(&c, s, false, false, err);
-    if (st == SP_OK)
-        st = check_extra(&c, s->graph, err);
-    sp_checkpoint_close(&c);
-    return st;
+    return sp_weights_load_from(&(sp_weights_from){.file = path}, s, err);
 }

@@ -10,7 +10,7 @@
 #include "train/adaptive.h"
 #include "train/similarity.h"
 
-static sp_dataset_options dataset_options(const sp_recipe *r, bool train)
+sp_dataset_options sp_session_dataset_options(const sp_recipe *r, bool train)
 {
     int64_t limit = train ? r->data.train_limit : r->data.test_limit;
     sp_dataset_options o = {.name = r->data.name,
@@ -42,7 +42,7 @@ static sp_dataset_options dataset_options(const sp_recipe *r, bool train)
 
 sp_status sp_session_dataset(const sp_recipe *r, bool train, sp_dataset **out, sp_error *err)
 {
-    sp_dataset_options o = dataset_options(r, train);
+    sp_dataset_options o = sp_session_dataset_options(r, train);
     sp_status st = sp_dataset_open(&o, out, err);
     const sp_yaml *data = sp_yaml_get(r->doc.root, "data"), *at = sp_yaml_get(data, o.path ? "path" : "name");
     return st == SP_OK || !at ? st : sp_error_prefix(err, st, "%s:%d:%d: ", at->file, at->line, at->column);
@@ -50,7 +50,7 @@ sp_status sp_session_dataset(const sp_recipe *r, bool train, sp_dataset **out, s
 
 bool sp_session_known_shape(const sp_recipe *r, sp_dataset_info *out)
 {
-    sp_dataset_options o = dataset_options(r, true);
+    sp_dataset_options o = sp_session_dataset_options(r, true);
     return sp_dataset_shape(&o, out);
 }
 

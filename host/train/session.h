@@ -56,6 +56,9 @@ sp_status sp_session_programs(sp_registry *reg, const sp_device *dev, const sp_s
 /* Opens a split of the recipe's data set. */
 sp_status sp_session_dataset(const sp_recipe *r, bool train, sp_dataset **out, sp_error *err);
 
+/* What its readers are asked for: the training or the test split. */
+sp_dataset_options sp_session_dataset_options(const sp_recipe *r, bool train);
+
 /* The shape of a sample without the files, where the data set's name tells it. */
 bool sp_session_known_shape(const sp_recipe *r, sp_dataset_info *out);
 
@@ -72,6 +75,10 @@ void sp_session_draw(const sp_recipe *r, int64_t iteration, uint8_t *mask);
 int64_t sp_session_choose(sp_session *s, int64_t iteration, uint8_t *mask);
 /* After a mini-batch has run: what the choice for the next ones follows from. Waits. [hot] */
 sp_status sp_session_learn(sp_session *s, sp_error *err);
+
+/* The class of the largest output; as op metrics.correct chooses: the first of equal ones, NaN never. -1: all
+ * NaN. */
+int64_t sp_largest(const float *outputs, int64_t n);
 
 typedef struct sp_scores {
     double loss, accuracy; /* means over samples */

@@ -22,8 +22,8 @@ static int exit_code;
 
 static bool parse(const char *line)
 {
-    static char text[8192];
-    static char *argv[600];
+    static char text[SP_ARGS_MAX * 16];
+    static char *argv[SP_ARGS_MAX * 3];
     int argc = 0;
     snprintf(text, sizeof text, "%s", line);
     for (char *word = strtok(text, " "); word; word = strtok(NULL, " "))
@@ -121,12 +121,14 @@ Test(args, messages_say_what_is_wanted)
 
 Test(args, too_many_repeats_are_refused)
 {
-    char line[8192] = "train r";
-    for (int i = 0; i < SP_ARGS_MAX; i++)
-        strcat(line, " --set a=1");
+    static const char set[] = " --set a=1";
+    static char line[SP_ARGS_MAX * 16] = "train r";
+    size_t n = strlen(line);
+    for (int i = 0; i < SP_ARGS_MAX; i++, n += sizeof set - 1)
+        strcpy(line + n, set);
     cr_assert(parse(line));
     cr_assert_eq(sets.n, (size_t)SP_ARGS_MAX);
-    strcat(line, " --set a=1");
+    strcpy(line + n, set);
     cr_assert_not(parse(line));
     cr_assert_eq(exit_code, 2);
 }

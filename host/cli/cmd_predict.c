@@ -1,0 +1,288 @@
+/* spikeport predict: the class of each of a person's own files, by a trained network. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "cli/session_options.h"
+#include "cli/table.h"
+#include "data/inputs.h"
+#include "train/predict.h"
+#include "train/record.h"
+
+enum { MOST_DEPTH = 16 }; /* of folders in folders */
+
+typedef struct predict_options {
+    sp_cli_session session;
+    int64_t top_k;
+    const char *confidence, *record, *record_to;
+    bool json;
+} predict_options;
+
+/* ---- which files ---- */
+
+static bool any_name(int at, const char *name, const void *ctx)
+{
+    (void)at, (void)name, (void)ctx;
+    return true;
+}
+
+/* A file, or all files of a folder and of those in it, by name. */
+static sp_status add_path(sp_names *files, const char *path, int depth, sp_error *err)
+{
+    if (!sp_path_is_folder(path))
+        return sp_names_add(files, path, err);
+    if (depth == MOST_DEPTH)
+        return SP_FAIL(err, SP_E_DATA, "%s: more than %d folders in one another", path, MOST_DEPTH);
+    sp_names names = {0};
+    sp_status st = sp_folder_list(path, any_name, NULL, &names, err);
+    for (size_t i = 0; i < names.n && st == SP_OK; i++) {
+        char *inner = sp_format("%s/%s", path, names.items[i]);
+        st = inner ? add_path(files, inner, depth + 1, err)
+                   : SP_FAIL(err, SP_E_MEMORY, "out of memory for the list of inputs");
+        sp_free(inner);
+    }
+    sp_names_free(&names);
+    return st;
+}
+
+/* "-": a path a line. */
+static sp_status add_lines(sp_names *files, sp_error *err)
+{
+    char *line = NULL;
+    size_t cap = 0;
+    ssize_t n;
+    sp_status st = SP_OK;
+    while (st == SP_OK && (n = getline(&line, &cap, stdin)) >= 0) {
+        while (n > 0 && (line[n - 1] == '\n' || line[n - 1] == '\r'))
+            line[--n] = '\0';
+        if (n > 0)
+            st = add_path(files, line, 0, err);
+    }
+    free(line);
+    return st;
+}
+
+static sp_status list_files(const sp_arg_list *rest, sp_names *files, sp_error *err)
+{
+    for (size_t i = 1; i < rest->n; i++) {
+        bool lines = strcmp(rest->items[i], "-") == 0;
+        SP_TRY(lines ? add_lines(files, err) : add_path(files, rest->items[i], 0, err));
+    }
+    return files->n ? SP_OK : SP_FAIL(err, SP_E_DATA, "no files to predict: the list is empty");
+}
+
+/* ---- what is told ---- */
+
+typedef struct teller {
+    const predict_options *o;
+    const sp_inputs *in;
+    sp_names classes; /* none: only numbers */
+    const sp_session *s;
+    int64_t *order; /* [classes], for top-k */
+    int64_t steps;
+    size_t n, failed;
+    sp_status worst;
+} teller;
+
+static const sp_column columns[] = {{.key = "input"}, {.key = "rank"},        {.key = "class"},
+                                    {.key = "name"},  {.key = "probability"}, {.key = "steps"}};
+enum { N_COLUMNS = sizeof columns / sizeof *columns };
+
+static char *input_name(const teller *t, size_t index)
+{
+    const sp_input *in = &t->in->items[index];
+    return in->of > 1 ? sp_format("%s[%zu]", in->path, in->at) : sp_strdup(in->path);
+}
+
+static json_t *class_json(const teller *t, const sp_prediction *p, int64_t k)
+{
+    const char *name = (size_t)k < t->classes.n ? t->classes.items[k] : sp_dataset_class(t->in->set, (int)k);
+    return json_pack("{s:I, s:o, s:f}", "class", (json_int_t)k, "name", sp_cli_json_text(name), "probability",
+                     p->probability[k]);
+}
+
+/* The largest first, of equal ones the first; the best of all as evaluation finds it. */
+static void sort_classes(teller *t, const sp_prediction *p)
+{
+    int64_t n = t->s->graph->classes;
+    for (int64_t k = 0; k < n; k++)
+        t->order[k] = k;
+    for (int64_t i = 0; i < t->o->top_k; i++)
+        for (int64_t k = n - 1; k > i; k--) {
+            int64_t a = t->order[k - 1], b = t->order[k];
+            if (b == p->best || (a != p->best && p->logits[b] > p->logits[a])) {
+                t->order[k - 1] = b;
+                t->order[k] = a;
+            }
+        }
+}
+
+static sp_status print_json(teller *t, const char *name, const sp_prediction *p)
+{
+    if (p->failure)
+        return sp_cli_json_line(json_pack("{s:o, s:o}", "input", sp_cli_json_text(name), "error",
+                                          sp_cli_json_text(p->failure->text)));
+    json_t *top = json_array(), *logits = json_array(), *out = class_json(t, p, p->best);
+    for (int64_t i = 0; i < t->o->top_k; i++)
+        json_array_append_new(top, class_json(t, p, t->order[i]));
+    for (int64_t k = 0; k < t->s->graph->classes; k++)
+        json_array_append_new(logits, json_real((double)p->logits[k]));
+    json_object_set_new(out, "input", sp_cli_json_text(name));
+    json_object_set_new(out, "steps", json_integer((json_int_t)p->steps));
+    json_object_set_new(out, "top", top);
+    json_object_set_new(out, "logits", logits);
+    if (t->o->record)
+        json_object_set_new(out, "row", json_integer((json_int_t)p->row));
+    return sp_cli_json_line(out);
+}
+
+static sp_status print_csv(teller *t, const char *name, const sp_prediction *p, sp_error *err)
+{
+    sp_text text = {0};
+    for (int64_t i = 0; i < t->o->top_k; i++) {
+        json_t *row = class_json(t, p, t->order[i]);
+        json_object_set_new(row, "input", sp_cli_json_text(name));
+        json_object_set_new(row, "rank", json_integer((json_int_t)i + 1));
+        json_object_set_new(row, "steps", json_integer((json_int_t)p->steps));
+        sp_table_csv(&text, columns, N_COLUMNS, row);
+        json_decref(row);
+    }
+    sp_status st = text.failed ? SP_FAIL(err, SP_E_MEMORY, "out of memory for the output") : SP_OK;
+    if (st == SP_OK)
+        fputs(text.s, stdout);
+    sp_text_free(&text);
+    return st;
+}
+
+static sp_status tell(void *ctx, const sp_prediction *p, sp_error *err)
+{
+    teller *t = ctx;
+    char *name = input_name(t, p->index);
+    sp_status st = name ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory for the output");
+    t->n++;
+    t->steps += p->failure ? 0 : p->steps;
+    if (p->failure) {
+        t->failed++;
+        t->worst = p->failure->status;
+        sp_log(SP_LOG_ERROR, "%s", p->failure->text);
+    } else if (st == SP_OK) {
+        sort_classes(t, p);
+    }
+    if (st == SP_OK && t->o->json)
+        st = print_json(t, name, p);
+    else if (st == SP_OK && !p->failure)
+        st = print_csv(t, name, p, err);
+    sp_free(name);
+    return st;
+}
+
+/* ---- the command ---- */
+
+static sp_status run(sp_session *s, teller *t, double confidence, sp_error *err)
+{
+    const predict_options *o = t->o;
+    sp_predict_options po = {.confidence = confidence,
+                             .stop = sp_cli_catch_signals(),
+                             .report = tell,
+                             .ctx = t};
+    uint64_t start = sp_clock_ns();
+    if (o->record)
+        SP_TRY(sp_record_create(s, o->record, &po.record, err));
+    if (!o->json) {
+        sp_text head = {0};
+        sp_table_csv(&head, columns, N_COLUMNS, NULL);
+        fputs(head.s ? head.s : "", stdout);
+        sp_text_free(&head);
+    }
+    sp_status st = sp_session_predict(s, t->in->set, &po, err);
+    double seconds = (double)(sp_clock_ns() - start) * 1e-9;
+    if (st == SP_OK && o->record && t->n > t->failed)
+        st = sp_record_write(po.record, o->record_to, err);
+    sp_record_destroy(&po.record);
+    SP_TRY(st);
+    size_t right = t->n - t->failed;
+    sp_cli_say("%zu inputs in %.2f s: %.1f a second, %.2f time steps each\n", right, seconds,
+               (double)right / seconds, right ? (double)t->steps / (double)right : 0.0);
+    return t->failed ? SP_FAIL(err, t->worst, "%zu of %zu inputs could not be read; the others are predicted",
+                               t->failed, t->n)
+                     : SP_OK;
+}
+
+static sp_status predict(const sp_arg_list *rest, predict_options *o, double confidence, sp_error *err)
+{
+    sp_cli_trained trained;
+    sp_names files = {0};
+    sp_inputs in = {0};
+    teller t = {.o = o, .in = &in};
+    sp_status st = list_files(rest, &files, err);
+    if (st != SP_OK) {
+        sp_names_free(&files);
+        return st;
+    }
+    SP_TRY_GOTO(sp_cli_trained_open(rest->items[0], &o->session, false, &trained, err));
+    t.s = trained.s;
+    SP_TRY_GOTO(sp_checkpoint_classes(&trained.checkpoint, &t.classes, err));
+    sp_dataset_options data = sp_session_dataset_options(&t.s->recipe, false);
+    SP_TRY_GOTO(sp_inputs_open(&data, &t.s->data, (const char *const *)files.items, files.n, &in, err));
+    o->top_k = o->top_k < t.s->graph->classes ? o->top_k : t.s->graph->classes;
+    t.order = sp_alloc_array((size_t)t.s->graph->classes, sizeof *t.order);
+    st = t.order ? run(trained.s, &t, confidence, err) : SP_FAIL(err, SP_E_MEMORY, "out of memory");
+    sp_cli_say_programs(t.s->dev, t.s->reg);
+done:
+    sp_inputs_close(&in);
+    sp_names_free(&t.classes);
+    sp_names_free(&files);
+    sp_free(t.order);
+    sp_cli_trained_close(&trained);
+    return st;
+}
+
+int sp_cmd_predict(int argc, char **argv)
+{
+    predict_options o = {.top_k = 1};
+    sp_arg_list rest = {.n = 0};
+    double confidence = 0;
+    size_t n = 0;
+    const sp_arg args[] = {
+        SP_INTEGER("top-k", 'k', &o.top_k, "N", "the N most probable classes of each input (default 1)", 1,
+                   1000),
+        SP_TEXT("confidence", 0, &o.confidence, "P",
+                "an input ends at the first time step at which a class has this probability"),
+        SP_TEXT("record", 0, &o.record, "LAYERS",
+                "keep the spikes of these layers (names of `spikeport plan`), logits, or all"),
+        SP_TEXT("record-to", 0, &o.record_to, "PATH",
+                "with --record: a folder for .npy files, or one .safetensors file"),
+        SP_FLAG("json", 0, &o.json, "JSON Lines in place of CSV, with all logits"),
+        SP_CLI_WEIGHTS_ARGS(o.session),
+        SP_CLI_SET_ARG(o.session),
+        SP_CLI_DEVICE_ARGS(o.session),
+        SP_CLI_PROGRAMS_ARG(o.session),
+    };
+    const sp_args a = {.command = "predict",
+                       .synopsis = "CHECKPOINT|DIR|RECIPE FILE|FOLDER|-... [options]",
+                       .about = "Predicts the classes of files with a trained network: pictures (PNG, JPEG), "
+                                "arrays (.npy), IDX images, or recordings of events, each read as the "
+                                "recipe's "
+                                "test data are. \"-\" reads their paths from stdin.",
+                       SP_ARGS(args, 2, SP_ARGS_MAX),
+                       .notes = "The probability is the softmax of the outputs' mean over the time steps. A "
+                                "file that cannot be read is said on stderr, the others go on, and the exit "
+                                "code is that of the failure."};
+    int code;
+    sp_error err = {0};
+    if (!sp_args_parse(&a, argc, argv, &rest, &code))
+        return code;
+    if (o.confidence && !sp_args_numbers(o.confidence, 1e-6, 1, false, 1, &confidence, &n))
+        return sp_args_wrong(&a, "--confidence %s: a probability above 0, up to 1", o.confidence);
+    if (!o.record != !o.record_to)
+        return sp_args_wrong(&a, "--record and --record-to go together: which layers, and where to");
+    if (o.record && confidence > 0)
+        return sp_args_wrong(&a, "--record keeps all time steps; leave --confidence out");
+    return predict(&rest, &o, confidence, &err) == SP_OK ? 0 : sp_cli_fail("predict", &err);
+}

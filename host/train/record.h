@@ -1,0 +1,20 @@
+/* Recordings: what chosen layers did with samples, as arrays for other programs. */
+#ifndef SP_TRAIN_RECORD_H
+#define SP_TRAIN_RECORD_H
+
+#include "train/session.h"
+
+typedef struct sp_record sp_record;
+
+/* names: neuron layers as `spikeport plan` shows them, or "logits", comma separated; "all": every one. */
+sp_status sp_record_create(const sp_session *s, const char *names, sp_record **out, sp_error *err);
+void sp_record_destroy(sp_record **r);
+
+/* Makes room for n more samples; the watcher has to be shown their mini-batch. */
+sp_status sp_record_begin(sp_record *r, size_t n, sp_exec_watcher *out, sp_error *err);
+
+/* Spikes as bytes [samples][time steps][channels][height][width], logits as float32 [samples][time
+ * steps][classes]: into one file if `path` ends in .safetensors, else into a folder, NAME.npy for each. */
+sp_status sp_record_write(const sp_record *r, const char *path, sp_error *err);
+
+#endif

@@ -1,0 +1,122 @@
+# spikeport predict, export and eval's classes: from a trained run to files of a person's own and back to a state_dict.
+. "$(dirname "$0")/support.sh"
+tiny=$(cd "$(dirname "$0")/../../recipes" && pwd)/synthetic_tiny.yaml
+
+bytes() { # NUMBER...: one byte each
+    for byte; do printf "\\$(printf %o "$byte")"; done
+}
+npy() { # DTYPE SHAPE BYTES: an array of zero bits
+    head=$(printf "%-117s" "{'descr': '$1', 'fortran_order': False, 'shape': ($2), }")
+    printf '\223NUMPY\001\000'
+    bytes 118 0
+    printf '%s\n' "$head"
+    head -c "$3" /dev/zero
+}
+
+# ---- without a device ----
+run predict
+expect_code 2
+run predict "$work/none" a.png
+expect_code 1
+run predict "$work/none" a.png --confidence 2
+expect_code 2
+run predict "$work/none" a.png --record 2
+expect_code 2
+expect_err "--record-to"
+run predict "$tiny" a.png
+expect_code 2
+expect_err "--weights"
+run export "$tiny"
+expect_code 2
+for version in 'PK\003\004aaaaaaaaaa' '\200\002\212\012lyyyyyyyyy'; do
+    printf "$version" >"$work/w.pth"
+    run eval "$tiny" --weights "$work/w.pth"
+    expect_code 7
+    expect_err "import torch, safetensors.torch"
+    expect_err "torch.load(\"$work/w.pth\", map_location=\"cpu\", weights_only=True)"
+done
+
+need_device
+run train "$tiny" -o "$work/run"
+expect_code 0
+mkdir "$work/data" "$work/data/inner"
+npy '<f4' '2, 8, 8' 512 >"$work/data/a.npy"
+npy '<f4' '3, 2, 8, 8' 1536 >"$work/data/inner/b.npy"
+mv "$work/run/recipe.yaml" "$work/recipe.moved" # from the checkpoint alone
+
+run predict "$work/run" "$work/data" --top-k 2
+expect_code 0
+expect_err "4 inputs in "
+[ "$(wc -l <"$work/out")" -eq 9 ] || fail "a head, and two lines for each of four samples"
+expect_out 'input,rank,class,name,probability,steps'
+expect_out "\"$work/data/inner/b.npy[2]\",2,"
+
+# A damaged file and one of another shape are said, the others go on, and the exit code tells it.
+npy '<f4' '2, 8, 8' 511 >"$work/cut.npy"
+npy '<f4' '3, 8, 8' 768 >"$work/shape.npy"
+printf '%s\n' "$work/cut.npy" "$work/data/a.npy" "$work/shape.npy" >"$work/list"
+called="predict run - <list"
+code=0
+"$program" predict "$work/run" - --json <"$work/list" >"$work/out" 2>"$work/err" || code=$?
+expect_code 7
+expect_err "$work/cut.npy: byte 128: 511 bytes of data"
+expect_err "$work/shape.npy: an array of shape (3,8,8), but a sample is (2,8,8)"
+expect_err "2 of 3 inputs could not be read"
+[ "$(grep -c '"error"' "$work/out")" -eq 2 ] || fail "two lines with errors"
+[ "$(grep -c '"logits"' "$work/out")" -eq 1 ] || fail "one prediction"
+
+run predict "$work/run" "$work/data/a.npy" --record 2,logits --record-to "$work/recorded"
+expect_code 0
+[ -s "$work/recorded/2.npy" ] && [ -s "$work/recorded/logits.npy" ] || fail "two arrays"
+run predict "$work/run" "$work/data/a.npy" --confidence 0.26 --json
+expect_code 0
+expect_out '"steps":1'
+
+# ---- eval: by class ----
+run eval "$work/run"
+expect_code 0
+expect_out "confusion matrix"
+run eval "$work/run" --json
+expect_code 0
+expect_out '"confusion":[['
+expect_out '"classes":[{"class":0,'
+mv "$work/out" "$work/evaluated"
+
+# ---- weights out and in again: the same bits, and the same evaluation ----
+run export "$work/run" "$work/a.safetensors"
+expect_code 0
+expect_out "8 tensors"
+run export "$tiny" "$work/b.safetensors" --weights "$work/a.safetensors"
+expect_code 0
+cmp "$work/a.safetensors" "$work/b.safetensors" || fail "other bits"
+printf '{"0": features.conv, "": model}\n' >"$work/names.yaml"
+run export "$work/run" "$work/c.safetensors" --names "$work/names.yaml"
+expect_code 0
+grep -q '"features.conv.weight"' "$work/c.safetensors" && grep -q '"model.1.running_var"' "$work/c.safetensors" ||
+    fail "the names of the map"
+run eval "$tiny" --weights "$work/c.safetensors"
+expect_code 7
+expect_err "tensor \"0.weight\" of the network is missing"
+run eval "$tiny" --weights "$work/c.safetensors" --map "$work/names.yaml" --json
+expect_code 0
+for key in accuracy loss; do
+    value=$(grep -o "\"$key\":[0-9.e-]*" "$work/evaluated" | head -1)
+    expect_out "$value"
+done
+run predict "$tiny" "$work/data/a.npy" --weights "$work/c.safetensors" --map "$work/names.yaml"
+expect_code 0
+printf '{"0": features.conv, "7.bias": x}\n' >"$work/wrong.yaml"
+run eval "$tiny" --weights "$work/c.safetensors" --map "$work/wrong.yaml"
+expect_code 3
+expect_err "$work/wrong.yaml:1:"
+printf '{"0": features.conv}\n' >"$work/part.yaml"
+run eval "$tiny" --weights "$work/c.safetensors" --map "$work/part.yaml" --lenient
+expect_code 0
+expect_err "6 of 8 parameters are missing, 6 tensors are left out"
+run train "$tiny" -o "$work/again" --set epochs=1 --set init_from="$work/c.safetensors" --set init_map="$work/part.yaml" --set init_strict=false
+expect_code 0
+run train "$tiny" -o "$work/wrong" --set init_map="$work/part.yaml"
+expect_code 3
+expect_err "init_from"
+run eval "$work/run" --weights "$work/a.safetensors"
+expect_code 2
