@@ -6,13 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/error.h"
 #include "base/mem.h"
 
-enum { FIRST_READ_BYTES = 64 * 1024 };
+enum { FIRST_READ_BYTES = 64 * 1024, FULL_BYTES = 1 << 20 };
 static const size_t write_chunk_bytes = (size_t)1 << 30; /* Linux cuts one write() at 2 GiB */
 
 static sp_status read_all(int fd, const char *path, size_t max_bytes, char **text, size_t *n, sp_error *err)
@@ -112,6 +114,25 @@ static const char *hint_of(int code)
     if (code == EACCES || code == EPERM || code == EROFS)
         return "; choose a folder you may write to";
     return "";
+}
+
+char *sp_file_obstacle(void)
+{
+    const char *const places[] = {getenv("POCL_CACHE_DIR"), getenv("XDG_CACHE_HOME"), getenv("HOME"),
+                                  getenv("TMPDIR"), "/tmp"};
+    struct rlimit most;
+    struct statvfs at;
+    if (getrlimit(RLIMIT_FSIZE, &most) == 0 && most.rlim_cur != RLIM_INFINITY)
+        return sp_format("files may have at most %llu bytes here (ulimit -f), also those of compilers; raise "
+                         "the limit",
+                         (unsigned long long)most.rlim_cur);
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++)
+        if (places[i] && statvfs(places[i], &at) == 0 && at.f_blocks &&
+            (uint64_t)at.f_bavail * at.f_frsize < FULL_BYTES)
+            return sp_format("%s is full; free some space, or name another place with TMPDIR and "
+                             "POCL_CACHE_DIR",
+                             places[i]);
+    return NULL;
 }
 
 static sp_status write_part(int fd, const char *path, sp_bytes part, sp_error *err)

@@ -20,6 +20,10 @@ FILE *sp_file_stream(const char *path, sp_error *err);
  * streams that a shell hands over (/dev/stdin, and /dev/fd/N of `<(command)`) are read to their end. */
 sp_status sp_file_read(const char *path, size_t max_bytes, char **text, size_t *n, sp_error *err);
 
+/* What keeps programs from writing files here, and what to do: a limit of their size, or a full file system.
+ * For a compiler that fails without saying why. To free with sp_free; NULL: nothing. */
+char *sp_file_obstacle(void);
+
 typedef struct sp_bytes {
     const void *data;
     size_t n;

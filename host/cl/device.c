@@ -181,15 +181,12 @@ sp_status sp_device_alloc(sp_device *dev, uint64_t bytes, const char *what, cl_m
     if (bytes == 0)
         return SP_FAIL(err, SP_E_FAILED, "%s: a device buffer of 0 bytes was asked for", what);
     if (bytes > dev->info.max_alloc_bytes || bytes > SIZE_MAX)
-        return SP_FAIL(err, SP_E_DEVICE,
-                       "%s needs %.1f MiB in one buffer, but \"%s\" allows %.1f MiB; use a smaller batch or "
-                       "network",
-                       what, mib(bytes), dev->info.name, mib(dev->info.max_alloc_bytes));
+        return SP_FAIL(err, SP_E_DEVICE, "%s needs %.1f MiB in one buffer, but \"%s\" allows %.1f MiB", what,
+                       mib(bytes), dev->info.name, mib(dev->info.max_alloc_bytes));
     if (dev->live_bytes + bytes > dev->info.global_bytes)
         return SP_FAIL(err, SP_E_DEVICE,
-                       "%s needs %.1f MiB more, but %.1f of the %.1f MiB of \"%s\" are in use; use a smaller "
-                       "batch or network",
-                       what, mib(bytes), mib(dev->live_bytes), mib(dev->info.global_bytes), dev->info.name);
+                       "%s needs %.1f MiB more, but %.1f of the %.1f MiB of \"%s\" are in use", what,
+                       mib(bytes), mib(dev->live_bytes), mib(dev->info.global_bytes), dev->info.name);
     cl_int code;
     cl_mem mem = clCreateBuffer(dev->context, CL_MEM_READ_WRITE, (size_t)bytes, NULL, &code);
     if (code != CL_SUCCESS)

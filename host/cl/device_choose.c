@@ -138,9 +138,9 @@ static sp_status no_match(const sp_device_list *list, const char *selector, bool
             break;
         }
         const char *unusable = sp_device_unusable(info);
-        sp_text_add(&t, "%s %d (%d:%d) %s \"%.48s\" of %.32s%s%s", i ? ";" : "", info->index,
-                    info->platform_index, info->device_index, sp_device_type_name(info->type), info->name,
-                    info->platform, unusable ? ", unusable: " : "", unusable ? unusable : "");
+        sp_text_add(&t, "%s %d (%d:%d) %s \"%s\" of %s%s%s", i ? ";" : "", info->index, info->platform_index,
+                    info->device_index, sp_device_type_name(info->type), info->name, info->platform,
+                    unusable ? ", unusable: " : "", unusable ? unusable : "");
     }
     sp_text_add(&t, ". Choose by number, platform:device, type (gpu, cpu, accelerator) or a part of a name");
     const char *near = sp_suggest(selector, type_words, N_TYPE_WORDS);

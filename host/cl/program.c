@@ -9,6 +9,7 @@
 #include <string.h>
 #include <strings.h>
 #include "base/error.h"
+#include "base/file.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -130,9 +131,12 @@ static sp_status build_failed(sp_device *dev, cl_program program, cl_int code, c
     } else {
         sp_text_add(&t, "the compiler left no log; options were %s", options);
     }
-    sp_status st =
-        sp_error_set(err, SP_E_BUILD, code, __FILE__, __LINE__, "%s does not build on \"%.80s\" (%s):\n%s",
-                     label, dev->info.name, sp_cl_error_name(code), t.s ? t.s : "");
+    char *obstacle = sp_file_obstacle();
+    sp_status st = sp_error_set(err, SP_E_BUILD, code, __FILE__, __LINE__,
+                                "%s does not build on \"%.80s\" (%s)%s%s:\n%s", label, dev->info.name,
+                                sp_cl_error_name(code), obstacle ? "; perhaps because " : "",
+                                obstacle ? obstacle : "", t.s ? t.s : "");
+    sp_free(obstacle);
     sp_text_free(&t);
     sp_free(log);
     return st;

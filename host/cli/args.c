@@ -1,5 +1,6 @@
 /* Reading options against a table. getopt_long is not used: it accepts abbreviations, cannot suggest a name,
  * and its messages say neither what is allowed nor what to do. */
+#include "base/number.h"
 #include "cli/args.h"
 
 #include <errno.h>
@@ -280,7 +281,7 @@ bool sp_args_numbers(const char *text, double low, double high, bool whole, size
 {
     *n = 0;
     for (char *end;; text = end + 1) {
-        double v = strtod(text, &end);
+        double v = sp_number_read(text, &end);
         if (end == text || (*end && *end != ',') || !(v >= low) || !(v <= high) || (whole && v != floor(v)) ||
             *n == most)
             return false;

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/number.h"
 #include "base/error.h"
 #include "base/paths.h"
 #include "cli/cli.h"
@@ -36,7 +37,7 @@ static bool read_number(const char *text, const char *key, double *out)
     *out = (double)NAN;
     if (!text)
         return true;
-    *out = strtod(text, &end);
+    *out = sp_number_read(text, &end);
     return end != text && *end == '\0' && *out >= f->low && *out <= f->high;
 }
 

@@ -2,7 +2,10 @@
 #include "cli/cli.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include "base/file.h"
+#include "base/mem.h"
 #include "base/suggest.h"
 
 typedef struct command {
@@ -83,10 +86,27 @@ static int run(int argc, char **argv)
     return c ? c->run(argc - 1, argv + 1) : unknown(word);
 }
 
+static bool finished;
+
+/* A driver, or the compiler in it, that cannot go on ends the whole program. */
+static void say_ended(void)
+{
+    if (finished)
+        return;
+    char *obstacle = sp_file_obstacle();
+    fprintf(stderr,
+            "spikeport: error: the OpenCL driver or its compiler has ended the program%s%s; what was saved "
+            "is unchanged\n",
+            obstacle ? ", perhaps because " : "", obstacle ? obstacle : "; its message stands above");
+    sp_free(obstacle);
+}
+
 int main(int argc, char **argv)
 {
     sp_cli_start();
+    atexit(say_ended);
     int code = run(argc, argv);
+    finished = true;
     // A full disk shows here at the latest; a result that did not arrive is not a success.
     if (fflush(stdout) != 0 || ferror(stdout)) {
         fprintf(stderr, "spikeport: error: the output could not be written\n");

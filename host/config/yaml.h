@@ -46,7 +46,8 @@ void sp_yaml_free(sp_yaml_doc *doc);
 sp_yaml *sp_yaml_get(const sp_yaml *map, const char *key); /* NULL when absent */
 
 /* "--set a.b.c=value" or "layers.2.out=32": parses value as YAML and puts it there; creates maps on the way.
- * plain_text: the key is a text, and the value is taken as it stands unless it is empty or in quotes. */
+ * plain_text: the key is a text, and the value is taken as it stands unless it is empty, in quotes, [..] or
+ * {..}. */
 sp_status sp_yaml_set(sp_yaml_doc *doc, const char *assignment, bool plain_text, sp_error *err);
 /* Whether a node came from sp_yaml_set. */
 bool sp_yaml_from_set(const sp_yaml *node);

@@ -1,11 +1,13 @@
 /* Typed reads from a YAML tree, with errors that say where and what would have been right. */
 #include "config/yaml.h"
 
+#include <float.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/error.h"
 #include "base/mem.h"
@@ -138,7 +140,13 @@ sp_status sp_yaml_read_float(const sp_yaml *map, const char *key, double lo, dou
 sp_status sp_yaml_to_float(const sp_yaml *v, const char *key, double lo, double hi, double *out,
                            sp_error *err)
 {
-    if ((v->kind == SP_YAML_INT || v->kind == SP_YAML_FLOAT) && v->number >= lo && v->number <= hi) {
+    bool number = v->kind == SP_YAML_INT || v->kind == SP_YAML_FLOAT;
+    bool lost = isnan(v->number) && v->text && strcasecmp(v->text, ".nan") != 0;
+    if (number && (lost || (v->number != 0 && fabs(v->number) < (double)FLT_MIN)))
+        return sp_yaml_fail(v, err,
+                            "\"%s\" is %s, a number that float32 cannot hold: it would become 0 or infinite",
+                            key, v->text);
+    if (number && v->number >= lo && v->number <= hi) {
         *out = v->number;
         return SP_OK;
     }

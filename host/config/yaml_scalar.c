@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/number.h"
 #include "config/yaml_build.h"
 
 static size_t digits(const char *s)
@@ -65,7 +66,7 @@ static bool resolve_float(const char *s, sp_yaml *node)
         }
         if (*p != '\0')
             return false;
-        node->number = strtod(s, NULL);
+        node->number = sp_number_read(s, NULL);
     }
     node->kind = SP_YAML_FLOAT;
     return true;

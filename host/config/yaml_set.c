@@ -166,10 +166,13 @@ static sp_status make_text(const char *text, const char *file, int column, sp_ya
     return SP_FAIL(err, SP_E_MEMORY, "out of memory while reading --set");
 }
 
-static bool in_quotes(const char *s)
+/* Empty, in quotes, a list or a map; the last two are refused where a text is read. */
+static bool is_yaml(const char *s)
 {
+    static const char open[] = "\"'[{", close[] = "\"']}";
     size_t n = strlen(s);
-    return n == 0 || (n > 1 && (s[0] == '"' || s[0] == '\'') && s[n - 1] == s[0]);
+    const char *kind = n ? strchr(open, s[0]) : NULL;
+    return n == 0 || (n > 1 && kind && s[n - 1] == close[kind - open]);
 }
 
 sp_status sp_yaml_set(sp_yaml_doc *doc, const char *assignment, bool plain_text, sp_error *err)
@@ -187,8 +190,8 @@ sp_status sp_yaml_set(sp_yaml_doc *doc, const char *assignment, bool plain_text,
                              .depth = p.n,
                              .column = (int)value_at,
                              .no_block = true};
-    SP_TRY_GOTO(plain_text && !in_quotes(text) ? make_text(text, p.file, (int)value_at + 1, &value, err)
-                                               : sp_yaml_build(&source, &value, err));
+    SP_TRY_GOTO(plain_text && !is_yaml(text) ? make_text(text, p.file, (int)value_at + 1, &value, err)
+                                             : sp_yaml_build(&source, &value, err));
     if (!doc->root && !(doc->root = sp_yaml_node_create(SP_YAML_MAP, p.file, 1, 1)))
         SP_TRY_GOTO(SP_FAIL(err, SP_E_MEMORY, "out of memory while reading --set"));
     SP_TRY_GOTO(find_slot(doc, &p, assignment, &slot, err));

@@ -226,9 +226,9 @@ static void add_class(const sp_dataset *ds, int k, int n, sp_text *list)
         sp_text_add(list, " (%s)", name);
 }
 
-/* A network cannot learn a class that no training sample has; most often a file is missing, or a limit is
- * low. */
-static sp_status say_missing_classes(const sp_dataset *ds, sp_error *err)
+/* A network cannot learn a class that no training sample has, and an accuracy says nothing of one without a
+ * test sample; most often a file is missing, or a limit is low. */
+static sp_status say_missing_classes(const sp_dataset *ds, bool train, sp_error *err)
 {
     enum { MOST_NAMED = 20 };
     char *seen = sp_alloc((size_t)ds->info.classes);
@@ -244,8 +244,9 @@ static sp_status say_missing_classes(const sp_dataset *ds, sp_error *err)
         n += !seen[k];
     }
     if (n)
-        sp_log(SP_LOG_WARNING, "data set \"%s\": %d of %d classes have no training sample: %s%s",
-               ds->info.name, n, ds->info.classes, list.s ? list.s : "", n > MOST_NAMED ? " .." : "");
+        sp_log(SP_LOG_WARNING, "data set \"%s\": %d of %d classes have no %s sample: %s%s", ds->info.name, n,
+               ds->info.classes, train ? "training" : "test", list.s ? list.s : "",
+               n > MOST_NAMED ? " .." : "");
     sp_text_free(&list);
     sp_free(seen);
     return SP_OK;
@@ -278,7 +279,7 @@ static sp_status open_at(const sp_dataset_options *o, sp_dataset **out, sp_error
     snprintf(ds->info.name, sizeof ds->info.name, "%s", k->name);
     if (full.limit > 0 && full.limit < ds->info.count)
         ds->info.count = full.limit;
-    st = full.train ? say_missing_classes(ds, err) : SP_OK;
+    st = say_missing_classes(ds, full.train, err);
     if (st == SP_OK && full.encoding != SP_ENCODE_NONE)
         st = sp_encode_wrap(&full, &ds, err);
     if (st != SP_OK)

@@ -209,9 +209,11 @@ static sp_status check_total(const sp_plan *p, sp_error *err)
         return SP_OK;
     return SP_FAIL(err, SP_E_DEVICE,
                    "the plan needs %.1f MiB on the device (%.1f MiB of it parameters and optimizer), but %s "
-                   "has %.1f MiB; use a smaller batch%s",
+                   "has %.1f MiB; use %s%s",
                    (double)total / 1048576.0, (double)p->model->bytes / 1048576.0, p->dev->info.name,
                    (double)have / 1048576.0,
+                   p->o.batch > 1 && p->model->bytes < have / 2 ? "a smaller batch"
+                                                                : "a network of fewer layers or channels",
                    p->o.method == SP_METHOD_BPTT ? ", fewer time steps, or sltt, whose memory does not grow "
                                                    "with them"
                                                  : "");
@@ -268,7 +270,8 @@ sp_status sp_plan_attach(sp_plan *p, sp_plan *share, sp_error *err)
     for (int i = 0; i < n; i++) {
         uint64_t left = p->arena_bytes - (uint64_t)i * p->slab_bytes;
         SP_TRY(sp_device_alloc(p->dev, left < p->slab_bytes ? left : p->slab_bytes,
-                               "the arena of activations and states", &p->slabs[i], err));
+                               "the arena of activations and states, which a smaller batch makes smaller,",
+                               &p->slabs[i], err));
         p->n_slabs++;
     }
     return SP_OK;

@@ -32,7 +32,9 @@ sp_status sp_model_create(const sp_graph *g, sp_device *dev, const sp_plan_optio
     }
     sp_free(zero);
     if (st != SP_OK) {
-        sp_error_prefix(err, st, "parameters, gradients and optimizer state: ");
+        sp_error_prefix(err, st,
+                        "parameters, gradients and optimizer state, which only a network of fewer layers or "
+                        "channels makes smaller: ");
         sp_model_destroy(&m);
         return st;
     }

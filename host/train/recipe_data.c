@@ -36,13 +36,14 @@ static sp_status find_augment(const sp_yaml *at, const char *name, size_t *which
 /* A number, or true for the usual one. */
 static sp_status read_strength(const sp_yaml *v, size_t which, sp_augment *a, sp_error *err)
 {
-    bool whole = which == 1 || which == 4,
-         is_number = v->kind == SP_YAML_INT || (v->kind == SP_YAML_FLOAT && !whole);
+    bool whole = which == 1 || which == 4;
+    double value = 0;
     if (v->kind == SP_YAML_BOOL)
         set_augment(a, which, v->integer ? augment_usual[which] : 0);
-    else if (is_number && v->number >= 0 && v->number <= augment_most[which])
-        set_augment(a, which, v->number);
-    else
+    else if (v->kind == SP_YAML_INT || (v->kind == SP_YAML_FLOAT && !whole)) {
+        SP_TRY(sp_yaml_to_float(v, augment_names[which], 0, augment_most[which], &value, err));
+        set_augment(a, which, value);
+    } else
         return sp_yaml_fail(v, err, "\"%s\" must be true, or %s of 0 to %g", augment_names[which],
                             whole ? "a whole number of pixels" : "a number", augment_most[which]);
     return SP_OK;
@@ -84,10 +85,7 @@ static sp_status read_by_channel(const sp_yaml *v, const char *key, double low, 
                             key, SP_MEANS);
     for (size_t i = 0; i < v->n; i++) {
         const sp_yaml *x = v->items[i];
-        bool is_number = x->kind == SP_YAML_INT || x->kind == SP_YAML_FLOAT;
-        if (!is_number || !(x->number >= low && x->number <= 1e6))
-            return sp_yaml_fail(x, err, "\"%s\" of a channel must be a number of %g to 1e6", key, low);
-        list[i] = x->number;
+        SP_TRY(sp_yaml_to_float(x, key, low, 1e6, &list[i], err));
     }
     *n = (int)v->n;
     return SP_OK;

@@ -125,6 +125,13 @@ static void print_recompute(const void *base, sp_text *out)
         sp_text_add(out, "%s", share > 0 ? "true" : "false");
 }
 
+/* For the reader alone. */
+static sp_status read_about(void *base, const sp_yaml *v, sp_error *err)
+{
+    (void)base;
+    return v->text ? SP_OK : sp_yaml_fail(v, err, "\"about\" must be text (put it in quotes)");
+}
+
 static sp_status read_mse_target(void *base, const sp_yaml *v, sp_error *err)
 {
     sp_recipe *r = base;
@@ -267,7 +274,7 @@ static const sp_fields early_stopping_fields = SPI_FIELDS("early_stopping", earl
 #define TABLE(k, t) .key = k, .kind = SP_FIELD_TABLE, .table = t
 static const sp_field recipe[] = {
     {SPI_TEXT("name", name), .initial = "unnamed", .help = "Name of the run."},
-    {SPI_OTHER("about", NULL, NULL, "text"), .help = "A description for the reader."},
+    {SPI_OTHER("about", read_about, NULL, "text"), .help = "A description for the reader."},
     {SPI_OTHER("base", NULL, NULL, "file name"), .help = "Another recipe, from which every key is taken that "
                                                          "this one does not have."},
     {TABLE("data", &spi_recipe_data_fields)},

@@ -105,6 +105,15 @@ cat "$recipe" | "$program" train /dev/stdin --print-recipe >"$work/out" 2>"$work
 expect_code 0
 expect_out "name: \"synthetic"
 
+# A compiler that cannot write its files: the reason is said, however the driver ends.
+for limit in 1 64; do
+    mkdir "$work/cold$limit"
+    called="train with a cold cache and ulimit -f $limit" code=0
+    (ulimit -f $limit && POCL_CACHE_DIR=$work/cold$limit exec "$program" train "$recipe" --out "$work/limited" --max-iterations 1) \
+        >"$work/out" 2>"$work/err" </dev/null || code=$?
+    [ "$code" -eq 130 ] || expect_err "ulimit -f"
+done
+
 # A checkpoint loads no plugins and no other files; the command line does.
 mkdir "$work/plugins"
 echo 'no plugin' >"$work/plugins/x.cl"

@@ -158,6 +158,20 @@ for command in eval draw; do
 done
 on_idx gzip
 expect_code 0
+cp -r "$work/whole" "$work/shapes"
+{ header 2051 40 14 28; head -c $((40 * 392)) /dev/zero; } >"$work/shapes/t10k-images-idx3-ubyte"
+on_idx shapes
+expect_code 7
+expect_err "training samples are 0x1x28x28 and test samples 0x1x14x28"
+printf '\1\2\3' | dd of="$work/shapes/train-labels-idx1-ubyte" bs=1 seek=8 conv=notrunc 2>/dev/null
+on_idx shapes
+expect_err "3 of 4 classes have no test sample: 1, 2, 3"
+run train "$recipes/synthetic_tiny.yaml" -s optimizer.lr=1e-999
+expect_code 3
+expect_err '--set optimizer.lr:1:14: "lr" is 1e-999'
+run train "$recipes/synthetic_tiny.yaml" -s network="[{type: flatten}, {type: linear, out: 16777216}, {type: lif}, {type: linear, out: 16777216}, {type: lif}, {type: linear, out: 4}]" -o "$work/none"
+expect_code 4
+expect_err "only a network of fewer layers or channels makes smaller"
 
 run train "$recipes/synthetic_tiny.yaml" --out "$work/deep/run" -s epochs=1
 expect_code 0
@@ -223,7 +237,7 @@ expect_code 0
 [ "$(head -c 4 "$work/both.png" | tail -c 3)" = PNG ] || fail "both.png is no PNG"
 run curves "$work/nothing" -o "$work/none.png"
 expect_code 1
-expect_err "nothing/metrics.jsonl: No such file"
+expect_err "nothing/metrics.jsonl: cannot be opened: No such file"
 [ ! -e "$work/none.png" ] || fail "a picture of nothing"
 run curves 1 2 3 4 5 6 7
 expect_code 2

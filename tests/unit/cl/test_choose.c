@@ -32,7 +32,8 @@ static void set_up(void)
     unsetenv("OCL_ICD_VENDORS");
     items[0] = make(0, 0, 0, SP_DEVICE_CPU, 64, "pthread-skylake", "Portable Computing Language");
     items[1] = make(1, 2, 0, SP_DEVICE_GPU, 8, "Small Graphics", "Vendor A");
-    items[2] = make(2, 2, 1, SP_DEVICE_GPU, 40, "Large Graphics", "Vendor A");
+    items[2] = make(2, 2, 1, SP_DEVICE_GPU, 40,
+                    "Large Graphics of a name with more than forty-eight characters", "Vendor A");
     items[3] = make(3, 3, 0, SP_DEVICE_ACCELERATOR, 1, "Board", "Vendor B");
     items[4] = make(4, 4, 0, SP_DEVICE_GPU, 99, "Old Graphics", "Vendor C");
     items[4].cl_minor = 1;
@@ -75,8 +76,10 @@ Test(choose, no_match_lists_what_there_is)
         sp_error err = {0};
         cr_assert_eq(sp_device_choose(&list, wrong[i], &got, NULL, 0, &err), SP_E_DEVICE, "%s", wrong[i]);
         cr_assert(strstr(err.text, wrong[i]), "%s", err.text);
-        cr_assert(strstr(err.text, "Large Graphics") && strstr(err.text, "(3:0) accelerator"), "%s",
-                  err.text);
+        cr_assert(strstr(err.text, "\"Large Graphics of a name with more than forty-eight characters\" "
+                                   "of ") &&
+                      strstr(err.text, "(3:0) accelerator"),
+                  "%s", err.text);
         cr_assert_eq(got, 999u);
     }
 }

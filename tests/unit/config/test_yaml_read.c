@@ -87,8 +87,19 @@ Test(yaml_read, numbers)
                                                                               "number, not \".nan\"");
     expect_error(sp_yaml_read_float(map, "d", 0, 1, &v, &err), "f.yaml:4:4: \"d\" must be a number from 0 to "
                                                                "1, not \".inf\"");
-    expect_error(sp_yaml_read_float(map, "e", 0, 1e300, &v, &err), "f.yaml:5:4: \"e\" must be a number from "
-                                                                   "0 to 1e+300, not \"1e400\"");
+    expect_error(sp_yaml_read_float(map, "e", 0, 1e300, &v, &err), "f.yaml:5:4: \"e\" is 1e400, a number "
+                                                                   "that float32 cannot hold: it would "
+                                                                   "become 0 or infinite");
+    map = load("a: 1e-999\nb: -1e-60\nc: 0e-999\nd: 1e-30\n\nf: x\n");
+    expect_error(sp_yaml_read_float(map, "a", 0, 1, &v, &err), "f.yaml:1:4: \"a\" is 1e-999, a number that "
+                                                               "float32 cannot hold: it would become 0 or "
+                                                               "infinite");
+    expect_error(sp_yaml_read_float(map, "b", -1, 1, &v, &err), "f.yaml:2:4: \"b\" is -1e-60, a number that "
+                                                                "float32 cannot hold: it would become 0 or "
+                                                                "infinite");
+    cr_assert_eq(sp_yaml_read_float(map, "c", 0, 1, &v, &err), SP_OK);
+    cr_assert_eq(v, 0);
+    cr_assert_eq(sp_yaml_read_float(map, "d", 0, 1, &v, &err), SP_OK);
     expect_error(sp_yaml_read_float(map, "f", 0, INFINITY, &v, &err), "f.yaml:6:4: \"f\" must be a number of "
                                                                       "at least 0, not \"x\"");
 }

@@ -207,6 +207,6 @@ Test(synthetic, survives_failing_allocations)
         sp_mem_fail_at(0);
         cr_assert(st == SP_OK || (st == SP_E_MEMORY && err.text[0]));
     } while (st != SP_OK && k < 100);
-    cr_assert_eq(k, 4);
+    cr_assert_eq(k, 5);
     sp_dataset_close(&ds);
 }

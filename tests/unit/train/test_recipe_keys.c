@@ -275,6 +275,31 @@ Test(recipe_keys, what_would_have_no_effect_is_refused_from_the_command_line)
     cr_assert_eq(load(cifar, NULL, "neuron.v_th=2", &r), SP_E_CONFIG);
 }
 
+static void refuse_lists(const sp_fields *table, const char *prefix)
+{
+    static const char *const values[] = {"[x]", "[0.3, 0.3, 0.3]", "{a: 1}"};
+    for (size_t i = 0; i < table->n; i++) {
+        const sp_field *f = &table->items[i];
+        char *path = sp_format("%s%s%s", prefix, *prefix ? "." : "", f->key);
+        if (f->kind == SP_FIELD_TABLE)
+            refuse_lists(f->table, path);
+        for (size_t k = 0; k < 3 && f->kind != SP_FIELD_TABLE && (!f->form || !strstr(f->form, "map")); k++) {
+            char set[128];
+            sp_recipe r;
+            if (k == 1 && f->form && strstr(f->form, "list"))
+                continue;
+            snprintf(set, sizeof set, "%s=%s", path, values[k]);
+            cr_assert_eq(load(base, NULL, set, &r), SP_E_CONFIG, "accepted: %s", set);
+        }
+        sp_free(path);
+    }
+}
+
+Test(recipe_keys, a_list_or_a_map_is_no_value_of_a_scalar_key)
+{
+    refuse_lists(&spi_recipe_fields, "");
+}
+
 Test(recipe_keys, text_is_taken_as_it_stands)
 {
     static const char *const values[][2] = {{"/data/run #3", "/data/run #3"},
@@ -282,7 +307,7 @@ Test(recipe_keys, text_is_taken_as_it_stands)
                                             {"*x", "*x"},
                                             {"12", "12"},
                                             {"\"/a #b\"", "/a #b"},
-                                            {"[a]", "[a]"}};
+                                            {"\"[a]\"", "[a]"}};
     sp_recipe r;
     static const char *const files[] = {"data.name=idx", NULL};
     for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
