@@ -132,6 +132,7 @@ static sp_status open_members(const char *path, const train_options *o, const sp
         so.device_options.part = (int)i;
         so.shares = (int)n;
         so.share = (int)i;
+        so.eval_samples = i ? t->test->info.count : 0;
         SP_TRY(i ? sp_session_open(&r, &t->train->info, &so, &t->members[i], err)
                  : sp_cli_session_open(&r, &so, &t->members[i], &t->train, &t->test, err));
         t->n++;

@@ -41,8 +41,10 @@ sp_status sp_cli_session_open(sp_recipe *r, const sp_session_options *so, sp_ses
         st = sp_session_dataset(r, false, test, err);
     if (st == SP_OK && test)
         st = check_shapes(&(*train)->info, &(*test)->info, err);
+    sp_session_options o = *so;
+    o.eval_samples = st == SP_OK && test ? (*test)->info.count : 0;
     if (st == SP_OK)
-        return sp_session_open(r, &(*train)->info, so, s, err);
+        return sp_session_open(r, &(*train)->info, &o, s, err);
     sp_recipe_free(r);
     return st;
 }
@@ -162,6 +164,7 @@ sp_status sp_cli_trained_open(const char *path, const sp_cli_session *o, bool da
         sp_recipe_free(&r);
         return st;
     }
+    so.eval_samples = data ? out->test->info.count : 0;
     SP_TRY(sp_session_open(&r, data ? &out->test->info : &info, &so, &out->s, err));
     SP_TRY(o->weights.file ? sp_weights_load_from(&o->weights, out->s, err)
                            : sp_checkpoint_restore(&out->checkpoint, out->s, false, err));

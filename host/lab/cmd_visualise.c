@@ -77,7 +77,7 @@ static sp_status make_layers(sp_visual *d, sp_error *err)
 static sp_status watch(sp_visual *d, const sp_dataset *test, int64_t sample, sp_error *err)
 {
     const sp_recipe *r = &d->s->recipe;
-    sp_loader_options lo = {.batch = (size_t)r->eval_batch,
+    sp_loader_options lo = {.batch = (size_t)d->s->eval_batch,
                             .seed = (uint64_t)r->seed,
                             .depth = 1,
                             .threads = (int)r->data.threads};
@@ -88,13 +88,13 @@ static sp_status watch(sp_visual *d, const sp_dataset *test, int64_t sample, sp_
                        (long long)sample + 1, test->info.count);
     SP_TRY(make_layers(d, err));
     SP_TRY(sp_loader_create(test, &lo, &l, err));
-    sp_status st = sp_loader_start(l, 0, (size_t)(sample / r->eval_batch), err);
+    sp_status st = sp_loader_start(l, 0, (size_t)(sample / d->s->eval_batch), err);
     if (st == SP_OK)
         st = sp_loader_next(l, &b, err);
     if (st == SP_OK) {
         sp_exec_batch e = {.images = b->images, .labels = b->labels};
         d->samples = (int64_t)b->n_valid;
-        d->sample = sample % r->eval_batch;
+        d->sample = sample % d->s->eval_batch;
         d->label = b->labels[d->sample];
         st = sp_exec_watch(d->s->eval, &e, &(sp_exec_watcher){.see = see, .ctx = d}, err);
         sp_loader_release(l, b);

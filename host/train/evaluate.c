@@ -58,7 +58,7 @@ static sp_status count_classes(sp_session *s, const sp_batch *b, uint64_t *confu
 static sp_status drop_padding(sp_session *s, const sp_loader *l, const sp_batch *b, uint64_t *spikes,
                               sp_error *err)
 {
-    uint64_t batch = (uint64_t)s->recipe.eval_batch, padding = batch - b->n_valid;
+    uint64_t batch = (uint64_t)s->eval_batch, padding = batch - b->n_valid;
     uint64_t *copies = sp_alloc_array((size_t)s->graph->n_nodes, sizeof *copies);
     sp_batch one = *b;
     one.n_valid = 1;
@@ -100,8 +100,8 @@ static sp_status run_batches(sp_session *s, sp_loader *l, const volatile int *st
         out->samples += (int64_t)b->n_valid;
         bool last = b->index + 1 == sp_loader_batches(l);
         if (last)
-            SP_TRY(b->n_valid < (size_t)s->recipe.eval_batch ? drop_padding(s, l, b, spikes, err)
-                                                             : sp_exec_spikes(s->eval, spikes, err));
+            SP_TRY(b->n_valid < (size_t)s->eval_batch ? drop_padding(s, l, b, spikes, err)
+                                                      : sp_exec_spikes(s->eval, spikes, err));
         sp_loader_release(l, b);
         if (stop && *stop)
             return SP_FAIL(err, SP_E_INTERRUPTED, "interrupted during evaluation");
@@ -115,7 +115,7 @@ sp_status sp_session_evaluate(sp_session *s, const sp_dataset *ds, const volatil
                               sp_error *err)
 {
     sp_loader *l = NULL;
-    size_t batch = (size_t)s->recipe.eval_batch;
+    size_t batch = (size_t)s->eval_batch;
     float *loss = sp_alloc_pages(batch, sizeof *loss);
     uint32_t *correct = sp_alloc_pages(batch, sizeof *correct);
     uint64_t *spikes = sp_alloc_array((size_t)s->graph->n_nodes, sizeof *spikes), start = sp_clock_ns();

@@ -292,7 +292,7 @@ static const sp_field recipe[] = {
              "`lr_schedule.name: plateau` wait for a better one. The last two are of the training data."},
     {SPI_INT("batch", batch, 1, 1 << 20), .initial = "128", .help = "Samples of a mini-batch."},
     {SPI_INT("eval_batch", eval_batch, 1, 1 << 20), .follows = "batch",
-     .help = "Samples of a mini-batch of the test data."},
+     .help = "Samples of a mini-batch of the test data, and at most as many as there are."},
     {SPI_INT("epochs", epochs, 1, 1000000), .initial = "1", .help = "Passes over the training data."},
     {SPI_INT("seed", seed, 0, 0x7fffffff), .sequence = true, .initial = "2022",
      .help = "Seed of everything that is drawn."},

@@ -122,7 +122,7 @@ sp_plan_options sp_session_plan_options(const sp_session *s, bool eval)
 {
     const sp_recipe *r = &s->recipe;
     return (sp_plan_options){.method = eval ? SP_METHOD_EVAL : r->method,
-                             .batch = eval ? r->eval_batch : r->batch,
+                             .batch = eval ? s->eval_batch : r->batch,
                              .time_steps = r->time_steps,
                              .sequence = s->data.frames > 0,
                              .w_ce = 1.0 - r->w_mse,
@@ -156,7 +156,9 @@ static sp_status make_plans(sp_session *s, const sp_session_options *so, sp_erro
                        s->recipe.doc.file, (long long)s->recipe.batch, shares);
     sp_plan_options o = sp_session_plan_options(s, true);
     o.unlimited = unlimited;
-    SP_TRY(sp_plan_create(s->graph, s->model, s->reg, &o, &s->eval, err));
+    sp_status st = sp_plan_create(s->graph, s->model, s->reg, &o, &s->eval, err);
+    if (st != SP_OK)
+        return sp_error_prefix(err, st, "evaluation, whose mini-batch is eval_batch: ");
     if (no_train) {
         s->planned_bytes = s->model->bytes + s->eval->arena_bytes;
         SP_TRY(sp_plan_attach(s->eval, NULL, err));
@@ -210,6 +212,10 @@ sp_status sp_session_open(sp_recipe *recipe, const sp_dataset_info *data, const 
     s->recipe = *recipe;
     memset(recipe, 0, sizeof *recipe);
     s->data = *data;
+    s->eval_batch = s->recipe.eval_batch;
+    if (o->eval_samples && !o->programs &&
+        o->eval_samples < (size_t)s->eval_batch) /* programs are of one batch */
+        s->eval_batch = (int64_t)o->eval_samples;
     if (data->frames > 0 && data->frames != s->recipe.time_steps)
         SP_TRY_GOTO(SP_FAIL(err, SP_E_CONFIG,
                             "%s: schedule.time_steps is %lld, but a sample of %s has %d frames",

@@ -17,6 +17,7 @@ typedef struct sp_session_options {
     const char
         *programs; /* folder of spikeport compile: kernels come from its binaries alone; NULL: from sources */
     struct sp_package *recorder; /* notes what the plans choose, for spikeport compile; NULL none */
+    size_t eval_samples;         /* of the test data: no mini-batch of them is larger; 0: not known */
     int shares;                  /* of a mini-batch that this session trains one of; 0 and 1: all of it */
     int share;                   /* which; drops out other neurons than its neighbours */
     bool no_wisdom;              /* kernels by score, whatever was measured */
@@ -36,6 +37,7 @@ typedef struct sp_session {
     sp_model *model;
     sp_plan *train, *eval;            /* train NULL with no_train */
     struct sp_similarity *similarity; /* monitor.gradient_similarity: train/similarity.h; else NULL */
+    int64_t eval_batch;               /* the recipe's, or the test samples where they are fewer */
     uint64_t planned_bytes;           /* device memory of everything */
     double *step_mass;                /* [T] adaptive SLTT-K: state of adaptive.h; else NULL */
     uint64_t *step_spikes;            /* [T][neuron layers], scratch */

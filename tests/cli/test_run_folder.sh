@@ -150,6 +150,27 @@ run train --resume replaced -s data.mean=0.1 --max-iterations 1
 expect_code 130
 expect_err "training data, or how they are read, are not those of this run"
 
+# Class folders of event data are the checkpoint's too.
+for class in left right; do
+    mkdir -p events/$class
+    for k in 1 2 3 4; do
+        { printf '#!AER-DAT2.0\r\n'; for x in 1 2 3 4 5 6; do printf "\\0\\0\\$k\\$x\\0\\0\\$x\\0"; done; } >events/$class/$k.aedat
+    done
+done
+sed '/^network/,/^  - {type: linear/d; /^data/d' "$recipe" >events.yaml
+printf 'data: {name: aedat-folder, path: %s/events, size: 16, events: {split: 0.5}}\nnetwork: %s\n' "$work" \
+    "[{type: flatten}, {type: linear, out: 8}, {type: lif}, {type: linear, out: 2}]" >>events.yaml
+run train events.yaml --out recorded -s batch=2 --max-iterations 1
+expect_code 130
+run eval recorded
+expect_code 0
+mv events/right events/straight
+for command in "eval recorded" "train --resume recorded"; do
+    run $command
+    expect_code 7
+    expect_err "the checkpoint has left, right (2 classes); the data have left, straight (2 classes)"
+done
+
 # ---- inside an epoch the samples and their order stay; between two epochs they may change ----
 for set in data.train_limit=256 data.count=600 seed=8 data.noise=true data.classes=3; do
     run train --resume replaced -s $set --max-iterations 1

@@ -166,6 +166,25 @@ expect_err "training samples are 0x1x28x28 and test samples 0x1x14x28"
 printf '\1\2\3' | dd of="$work/shapes/train-labels-idx1-ubyte" bs=1 seek=8 conv=notrunc 2>/dev/null
 on_idx shapes
 expect_err "3 of 4 classes have no test sample: 1, 2, 3"
+# A mini-batch of the test data is no larger than they are; one that is too large is refused with its key.
+for size in 128 1048576; do
+    run train "$recipes/synthetic_tiny.yaml" -s epochs=1 -s eval_batch=$size -o "$work/eval$size"
+    expect_code 0
+    grep -o '[0-9]* bytes planned' "$work/err" >"$work/planned$size"
+done
+cmp -s "$work/planned128" "$work/planned1048576" || fail "memory for more test samples than there are"
+run eval "$work/eval128" -s batch=1048576 -s eval_batch=1048576
+expect_code 0
+run train "$recipes/synthetic_tiny.yaml" -s eval_batch=1048576 -s data.count=10000000 -s data.test_limit=0 -s data.height=1024 \
+    -s data.width=1024 -o "$work/none"
+expect_code 4
+expect_err "evaluation, whose mini-batch is eval_batch: "
+# Shares of a mini-batch, too, need more than one value for a batch norm.
+run train "$recipes/synthetic_tiny.yaml" -s batch=2 --device 0,0 -o "$work/none" \
+    -s network="[{type: flatten}, {type: linear, out: 4}, {type: batch_norm}, {type: lif}, {type: linear, out: 4}]"
+expect_code 3
+expect_err "batch norm needs more than one value per channel"
+expect_err "batch 1 on this device"
 run train "$recipes/synthetic_tiny.yaml" -s optimizer.lr=1e-999
 expect_code 3
 expect_err '--set optimizer.lr:1:14: "lr" is 1e-999'

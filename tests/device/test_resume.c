@@ -1,5 +1,6 @@
 /* A run that was stopped and continued ends as one that was not: weights, optimizer and metrics, bit for bit.
  * The same seed gives the same run. */
+#include "op/half.h"
 #include "program.h"
 
 TestSuite(resume, .init = program_setup, .fini = program_teardown);
@@ -228,4 +229,68 @@ Test(resume, a_checkpoint_of_another_network_or_no_checkpoint_is_refused)
     EXPECT_SAID("checkpoint.safetensors");
     EXPECT_CODE(1, run("train --resume nowhere"));
     EXPECT_SAID("nowhere");
+}
+
+/* The weights of a file as float16 or bfloat16; *rounded are the same as float32. */
+static void write_halves(const sp_tensor_file *f, bool brain, const char *name, float *rounded)
+{
+    char path[768];
+    snprintf(path, sizeof path, "%s/%s", work, name);
+    sp_tensor items[64];
+    uint16_t *halves[64];
+    sp_error err = {0};
+    size_t n = 0;
+    for (size_t i = 0; i < f->n; i++) {
+        const sp_tensor *t = &f->items[i];
+        int64_t elems = sp_tensor_elems(t);
+        const float *x = (const float *)t->data;
+        if (strncmp(t->name, "optimizer.", 10) == 0)
+            continue;
+        items[n] = *t;
+        halves[n] = malloc((size_t)elems * 2 + 2);
+        for (int64_t k = 0; k < elems; k++, rounded++) {
+            uint32_t bits;
+            memcpy(&bits, &x[k], 4);
+            halves[n][k] = brain ? (uint16_t)(bits >> 16) : sp_half_from_float(x[k]);
+            bits &= 0xffff0000u;
+            memcpy(rounded, &bits, 4);
+            *rounded = brain ? *rounded : sp_half_to_float(halves[n][k]);
+        }
+        strcpy(items[n].dtype, brain ? "BF16" : "F16");
+        items[n].data = halves[n];
+        items[n].bytes = (size_t)elems * 2;
+        n++;
+    }
+    cr_assert_eq(sp_tensors_write(path, items, n, NULL, NULL, 0, &err), SP_OK, "%s", err.text);
+    while (n > 0)
+        free(halves[--n]);
+}
+
+Test(resume, weights_of_half_precision_start_a_run)
+{
+    static float rounded[100000];
+    write_recipe(schedules[0]);
+    EXPECT_CODE(130, run("train r.yaml --out source --max-iterations 1"));
+    sp_tensor_file f = tensors_of("source/checkpoint.safetensors");
+    for (int brain = 0; brain < 2; brain++) {
+        write_halves(&f, brain, "half.safetensors", rounded);
+        EXPECT_CODE(130, run("train r.yaml --out half%d --set init_from=half.safetensors --set "
+                             "optimizer.lr=0 --set "
+                             "optimizer.weight_decay=0 --max-iterations 1",
+                             brain));
+        sp_tensor_file g =
+            tensors_of(brain ? "half1/checkpoint.safetensors" : "half0/checkpoint.safetensors");
+        const float *want = rounded;
+        for (size_t i = 0; i < f.n; i++) {
+            if (strncmp(f.items[i].name, "optimizer.", 10) == 0)
+                continue;
+            size_t elems = (size_t)sp_tensor_elems(&f.items[i]);
+            if (!strstr(f.items[i].name, "running_")) /* the mini-batch goes into them */
+                cr_assert_eq(memcmp(sp_tensors_find(&g, f.items[i].name)->data, want, elems * 4), 0, "%s",
+                             f.items[i].name);
+            want += elems;
+        }
+        sp_tensors_free(&g);
+    }
+    sp_tensors_free(&f);
 }

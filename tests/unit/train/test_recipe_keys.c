@@ -105,6 +105,21 @@ static char *print(const sp_recipe *r)
     return t.s;
 }
 
+static void expect_equal_layers(const sp_layer *a, size_t n, const sp_layer *b, size_t n_again)
+{
+    cr_assert_eq(n, n_again);
+    for (size_t i = 0; i < n; i++) {
+        cr_assert_eq(a[i].type, b[i].type);
+        expect_equal(&sp_layer_fields[a[i].type], &a[i], &b[i]);
+        if (a[i].type == SP_LAYER_LIF)
+            expect_equal(&sp_neuron_fields, &a[i].neuron, &b[i].neuron);
+        cr_assert_eq(a[i].neuron.recurrent, b[i].neuron.recurrent);
+        expect_equal_layers(a[i].pre, a[i].n_pre, b[i].pre, b[i].n_pre);
+        expect_equal_layers(a[i].branch, a[i].n_branch, b[i].branch, b[i].n_branch);
+        expect_equal_layers(a[i].shortcut, a[i].n_shortcut, b[i].shortcut, b[i].n_shortcut);
+    }
+}
+
 static void expect_round_trip(const sp_recipe *r, const char *path)
 {
     sp_recipe again;
@@ -112,9 +127,7 @@ static void expect_round_trip(const sp_recipe *r, const char *path)
     cr_assert_eq(load(text, NULL, NULL, &again), SP_OK, "%s: %s\n%s", path, err.text, text);
     expect_equal(&spi_recipe_fields, r, &again);
     cr_assert_str_eq(r->network_text, again.network_text);
-    for (size_t i = 0; i < r->network.n; i++)
-        expect_equal(&sp_layer_fields[r->network.layers[i].type], &r->network.layers[i],
-                     &again.network.layers[i]);
+    expect_equal_layers(r->network.layers, r->network.n, again.network.layers, again.network.n);
     sp_recipe_free(&again);
     sp_free(text);
 }
@@ -206,6 +219,53 @@ Test(recipe_keys, every_key_of_every_layer_is_read_printed_and_read_again)
                                                                                                       "rese"
                                                                                                       "t"))
             check_layer_key(SP_LAYER_LIF, &sp_neuron_fields.items[i]);
+}
+
+/* What has a form of its own, or needs another key beside it. `has`: what the printed network must say. */
+Test(recipe_keys, layers_with_keys_of_their_own_are_read_printed_and_read_again)
+{
+    static const struct {
+        const char *layer, *has;
+    } cases[] = {
+        {"{type: conv, out: 2, kernel: 1, groups: 1}", "conv"},
+        {"{type: ws_conv, out: 2, kernel: 1, groups: 1, gain: true}", "ws_conv"},
+        {"{type: lif, reset: hard, v_reset: 0.3}", "v_reset: 0.3"},
+        {"{type: lif, reset: hard, v_reset: -0.3, recurrent: true}", "v_reset: -0.3"},
+        {"{type: lif, width: 0.3}", "width: 0.3"},
+        {"{type: if}", "if"},
+        {"{type: plif, tau: 3}", "plif"},
+        {"{type: cuba_lif, tau_syn: 3}", "tau_syn: 3"},
+        {"{type: alif, tau_a: 3, beta: 0.3}", "beta: 0.3"},
+        {"{type: alif, tau_a: 3, beta: -0.3}", "tau_a: 3"},
+        {"{type: residual, branch: [{type: scale, factor: 3}]}", "factor: 3"},
+        {"{type: residual, branch: [{type: scale, factor: 3}], shortcut: null}", "branch"},
+        {"{type: residual, pre: [{type: scale, factor: 2}], branch: [{type: lif, tau: 3}], shortcut: [{type: "
+         "scale, factor: 5}], skip_gain: true}",
+         "factor: 5"},
+        {"{type: residual, pre: [{type: scale, factor: 2}], identity_from: input, branch: [{type: residual, "
+         "branch: [{type: cuba_lif, tau_syn: 7}]}], alpha: 0.5}",
+         "tau_syn: 7"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[600];
+        sp_recipe r;
+        snprintf(text, sizeof text,
+                 "data: {name: synthetic}\nnetwork:\n- %s\n- {type: flatten}\n- {type: linear, out: 10}\n",
+                 cases[i].layer);
+        cr_assert_eq(load(text, NULL, NULL, &r), SP_OK, "%s: %s", cases[i].layer, err.text);
+        cr_assert(strstr(r.network_text, cases[i].has), "%s: %s", cases[i].layer, r.network_text);
+        expect_round_trip(&r, cases[i].layer);
+        sp_recipe_free(&r);
+    }
+    static const char *const refused[] = {"{type: conv, out: 2, kernel: 1, groups: 2}",
+                                          "{type: ws_conv, out: 2, kernel: 1, gain: false}",
+                                          "{type: lif, tau_syn: 3}"};
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        char text[300];
+        sp_recipe r;
+        snprintf(text, sizeof text, "data: {name: synthetic}\nnetwork: [%s]\n", refused[i]);
+        cr_assert_eq(load(text, NULL, NULL, &r), SP_E_CONFIG, "accepted: %s", refused[i]);
+    }
 }
 
 Test(recipe_keys, a_printed_recipe_with_a_setting_is_the_short_one_with_it)
