@@ -56,6 +56,18 @@ sp_status sp_folder_list(const char *path, sp_name_filter wanted, const void *ct
     return st;
 }
 
+bool sp_folder_has(const char *path, sp_name_filter wanted, const void *ctx)
+{
+    DIR *d = opendir(path);
+    const struct dirent *e;
+    bool found = false;
+    while (d && !found && (e = readdir(d)) != NULL)
+        found = e->d_name[0] != '.' && wanted(dirfd(d), e->d_name, ctx);
+    if (d)
+        closedir(d);
+    return found;
+}
+
 bool sp_name_is_folder(int at, const char *name, const void *ctx)
 {
     struct stat info;

@@ -21,6 +21,8 @@ typedef bool (*sp_name_filter)(int at, const char *name, const void *ctx);
  * after an error. */
 sp_status sp_folder_list(const char *path, sp_name_filter wanted, const void *ctx, sp_names *out,
                          sp_error *err);
+/* Whether the list would have a name in it. */
+bool sp_folder_has(const char *path, sp_name_filter wanted, const void *ctx);
 
 bool sp_name_is_folder(int at, const char *name, const void *ctx);  /* filters */
 bool sp_name_ends_in(int at, const char *name, const void *ending); /* in any case */

@@ -196,6 +196,7 @@ int sp_cmd_data(int argc, char **argv)
     const sp_arg args[] = {
         SP_LIST("set", 's', &sets, "KEY=VALUE", "override a key of the recipe, as data.path=FOLDER"),
         SP_FLAG("test", 0, &o.test, "the test split (inspect: only it)"),
+        SP_FLAG("list", 0, &o.list, "inspect: every sample with its split, file and class, one a line"),
         SP_TEXT("out", 'o', &o.out, "FILE.png", "preview: where to (default preview.png)"),
         SP_INTEGER("count", 'n', &o.count, "N", "preview: samples (default 40)", 1, 10000),
         SP_INTEGER("epoch", 0, &o.epoch, "E", "preview, bench: epoch whose augmentation is drawn (default 0)",

@@ -10,7 +10,7 @@ typedef struct sp_cli_data {
     const char *path; /* of the recipe; NULL: a data set by its name */
     const sp_arg_list *sets;
     const char *device;
-    bool json, step, test; /* test: the test split, where a subcommand looks at one */
+    bool json, step, test, list; /* test: the test split, where a subcommand looks at one */
     const char *out;
     int64_t count, epoch, seconds;
 } sp_cli_data;

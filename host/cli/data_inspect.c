@@ -92,11 +92,12 @@ static sp_status print_json(const findings *f)
         json_array_append_new(stds, json_real(std));
     }
     return sp_cli_json_line(
-        json_pack("{s:s, s:s, s:I, s:i, s:i, s:i, s:i, s:i, s:o, s:f, s:f, s:o, s:o, s:s}", "data",
+        json_pack("{s:s, s:s, s:I, s:i, s:i, s:i, s:i, s:i, s:o, s:f, s:f, s:o, s:o, s:s, s:f, s:I}", "data",
                   f->info.name, "split", f->split, "samples", (json_int_t)f->info.count, "classes",
                   f->info.classes, "frames", f->info.frames, "channels", f->info.channels, "height",
                   f->info.height, "width", f->info.width, "per_class", classes, "min", f->low, "max", f->high,
-                  "mean", means, "std", stds, "crc32", crc));
+                  "mean", means, "std", stds, "crc32", crc, "split_share", f->info.split, "split_seed",
+                  (json_int_t)f->info.split_seed));
 }
 
 static void print_histogram(const findings *f)
@@ -127,18 +128,48 @@ static void print_text(const findings *f)
         printf("%s%.4f +- %.4f", c ? ", " : "; mean +- standard deviation ", mean, std);
     }
     printf("\n  crc32 %08x\n", (unsigned)f->crc);
+    if (d->split > 0)
+        printf("  %g %% of each class train, the others test (data.split), drawn with data.split_seed %llu\n",
+               100 * d->split, (unsigned long long)d->split_seed);
 }
 
-static sp_status inspect_split(const sp_recipe *r, bool train, bool json, sp_error *err)
+/* One line for each sample: the part it is in, where it comes from, its class. */
+static sp_status list_samples(const sp_dataset *ds, const char *split, bool json)
+{
+    sp_status st = SP_OK;
+    for (size_t i = 0; st == SP_OK && i < ds->info.count; i++) {
+        int32_t label = ds->label(ds, i);
+        const char *name = sp_dataset_class(ds, label);
+        sp_text source = {0};
+        sp_dataset_source(ds, i, &source);
+        sp_text_make_printable(source.s, source.n, 0);
+        if (json)
+            st = sp_cli_json_line(json_pack("{s:s, s:I, s:s, s:i, s:s*}", "split", split, "sample",
+                                            (json_int_t)i + 1, "source", source.s, "label", (int)label,
+                                            "class", name));
+        else
+            printf("%s %zu  %s  %d%s%s\n", split, i + 1, source.s, (int)label, name ? " " : "",
+                   name ? name : "");
+        sp_text_free(&source);
+    }
+    return st;
+}
+
+static sp_status inspect_split(const sp_recipe *r, bool train, const sp_cli_data *o, sp_error *err)
 {
     findings f = {.split = train ? "train" : "test", .low = INFINITY, .high = -INFINITY};
     sp_dataset *ds = NULL;
     sp_status st;
     SP_TRY(sp_session_dataset(r, train, &ds, err));
     f.info = ds->info;
+    if (o->list) {
+        st = list_samples(ds, f.split, o->json);
+        sp_dataset_close(&ds);
+        return st;
+    }
     f.per_class = sp_alloc_array((size_t)f.info.classes, sizeof *f.per_class);
     st = f.per_class ? read_all(r, ds, &f, err) : SP_FAIL(err, SP_E_MEMORY, "out of memory for the classes");
-    if (st == SP_OK && json)
+    if (st == SP_OK && o->json)
         st = print_json(&f);
     else if (st == SP_OK)
         print_text(&f);
@@ -152,6 +183,6 @@ sp_status sp_cli_data_inspect(const sp_cli_data *o, sp_error *err)
     sp_recipe plain = o->recipe; /* borrowed; only a number or two differ */
     plain.data.augment = (sp_augment){0};
     if (!o->test)
-        SP_TRY(inspect_split(&plain, true, o->json, err));
-    return inspect_split(&plain, false, o->json, err);
+        SP_TRY(inspect_split(&plain, true, o, err));
+    return inspect_split(&plain, false, o, err);
 }

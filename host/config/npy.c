@@ -33,10 +33,13 @@ static sp_status read_type(const char *name, const char *descr, sp_tensor *out, 
             strcpy(out->dtype, types[i].tensor);
             return SP_OK;
         }
+    if (!descr)
+        return SP_FAIL(err, SP_E_DATA, "%s: an array of records; write each field as an array of its own",
+                       name);
     return SP_FAIL(err, SP_E_DATA,
                    "%s: an array of type %.20s; little-endian numbers are read, so convert it, for example "
                    "with x.astype('<f4')",
-                   name, descr ? descr : "that the header does not tell");
+                   name, descr);
 }
 
 static sp_status read_dict(const char *name, const sp_yaml *dict, sp_tensor *out, sp_error *err)
@@ -74,7 +77,8 @@ static sp_status read_header(const char *name, const char *text, size_t n, sp_te
     return st;
 }
 
-sp_status sp_npy_parse(const char *name, const void *bytes, size_t n, sp_tensor *out, sp_error *err)
+sp_status sp_npy_parse_header(const char *name, const void *bytes, size_t n, sp_tensor *out, size_t *data_at,
+                              sp_error *err)
 {
     const unsigned char *b = bytes;
     *out = (sp_tensor){.name = sp_strdup(name)};
@@ -88,14 +92,22 @@ sp_status sp_npy_parse(const char *name, const void *bytes, size_t n, sp_tensor 
     if (b[6] < 1 || b[6] > 3 || header > MOST_HEADER_BYTES || header > n - from)
         return damaged(name, sizeof magic, "an unknown version, or cut off in the header", err);
     SP_TRY(read_header(name, (const char *)b + from, header, out, err));
-    from += header;
-    if (!sp_tensor_count_bytes(out->shape, out->n_dims, sp_tensor_dtype_bits(out->dtype), &out->bytes) ||
-        out->bytes != n - from)
+    *data_at = from + header;
+    if (!sp_tensor_count_bytes(out->shape, out->n_dims, sp_tensor_dtype_bits(out->dtype), &out->bytes))
+        return damaged(name, from, "a shape of more bytes than can be counted", err);
+    return SP_OK;
+}
+
+sp_status sp_npy_parse(const char *name, const void *bytes, size_t n, sp_tensor *out, sp_error *err)
+{
+    size_t from = 0;
+    SP_TRY(sp_npy_parse_header(name, bytes, n, out, &from, err));
+    if (out->bytes != n - from)
         return SP_FAIL(err, SP_E_DATA,
                        "%s: byte %zu: %zu bytes of data, which is not what the shape needs: cut off or "
                        "damaged",
                        name, from, n - from);
-    out->data = b + from;
+    out->data = (const char *)bytes + from;
     return SP_OK;
 }
 

@@ -63,14 +63,16 @@ static bool present(const char *folder, const layout *l, bool train)
     return path != NULL;
 }
 
-bool sp_cifar10_present(const char *folder, bool train)
+static const layout *layout_of(const sp_kind *kind)
 {
-    return present(folder, &cifar10, train);
+    return kind->classes == 10 ? &cifar10 : &cifar100;
 }
 
-bool sp_cifar100_present(const char *folder, bool train)
+unsigned sp_cifar_parts(const sp_kind *kind, const char *folder, const sp_dataset_options *o)
 {
-    return present(folder, &cifar100, train);
+    const layout *l = layout_of(kind);
+    (void)o;
+    return (present(folder, l, true) ? SP_PART_TRAIN : 0u) | (present(folder, l, false) ? SP_PART_TEST : 0u);
 }
 
 static sp_status check_labels(const char *path, const uint8_t *records, size_t n, size_t record_bytes,
@@ -192,10 +194,11 @@ static void cifar_close(sp_dataset *ds)
     state_free(ds->state);
 }
 
-sp_status sp_cifar_open(const char *folder, int classes, const sp_dataset_options *o, sp_dataset *ds,
+sp_status sp_cifar_open(const sp_kind *kind, const char *folder, const sp_dataset_options *o, sp_dataset *ds,
                         sp_error *err)
 {
-    const layout *l = classes == 10 ? &cifar10 : &cifar100;
+    const layout *l = layout_of(kind);
+    int classes = kind->classes;
     cifar_state *s = sp_alloc(sizeof *s);
     size_t count = 0;
     sp_status st;

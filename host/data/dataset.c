@@ -1,6 +1,6 @@
-/* sp_dataset_open: which names exist, where their files may be, and what to tell a person when they are not
- * there. Reading a format is the business of the readers (readers.h); checksums that of datasets/verify.sh.
- */
+/* sp_dataset_open: where the files of a set may be, which part of them is asked for, and what to tell a
+ * person when they are not there. The kinds are those of kinds.c, reading a format is the business of the
+ * readers (readers.h); checksums that of datasets/verify.sh. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,100 +18,43 @@
 
 #define SYSTEM_FOLDER "/usr/share/datasets"
 
-typedef struct known_set {
-    const char *name;
-    sp_dataset_opener open;
-    bool (*present)(const char *folder, bool train); /* NULL: sp_events_present, or there are no files */
-    int classes;                                     /* fixed by the set; 0: from the files */
-    int channels, height, width;                     /* 0: of any shape */
-    unsigned augment;                                /* SP_CAN_* of augment.h */
-    const char *files; /* what its folder holds; NULL: none, made from the options */
-    const char *get;   /* how to get it; NULL: the person's own, found by path only */
-} known_set;
-
-#define IDX_FILES                                                                                            \
-    "train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, "  \
-    "each may end in .gz"
-#define CAN_FRAMES (SP_CAN_CROP | SP_CAN_FLIP | SP_CAN_ROLL)
-
-/* Same names as datasets/index.json, but for the bare formats (tested). */
-/* clang-format off */
-static const known_set known_sets[] = {
-    {"fashion-mnist", sp_idx_open, sp_idx_present, 10, 1, 28, 28, SP_CAN_PIXELS, IDX_FILES,
-     "on Debian and Ubuntu `apt-get install dataset-fashion-mnist`"},
-    {"mnist", sp_idx_open, sp_idx_present, 10, 1, 28, 28, SP_CAN_PIXELS, IDX_FILES,
-     "run datasets/fetch.sh mnist FOLDER"},
-    {"cifar10", sp_cifar_open, sp_cifar10_present, 10, 3, 32, 32, SP_CAN_PIXELS,
-     "data_batch_1.bin to data_batch_5.bin and test_batch.bin", "run datasets/fetch.sh cifar10 FOLDER"},
-    {"cifar100", sp_cifar_open, sp_cifar100_present, 100, 3, 32, 32, SP_CAN_PIXELS, "train.bin and test.bin",
-     "run datasets/fetch.sh cifar100 FOLDER"},
-    {"images", sp_images_open, sp_images_present, 0, 3, 224, 224, SP_CAN_RESIZED_CROP | SP_CAN_PIXELS,
-     "train/CLASS/*.jpg or .png and val/CLASS (or test/CLASS)", NULL},
-    {"idx", sp_idx_open, sp_idx_present, 0, 0, 0, 0, SP_CAN_PIXELS, IDX_FILES, NULL},
-    {"synthetic", sp_synthetic_open, NULL, 0, 0, 0, 0, 0, NULL, NULL},
-    {"cifar10-dvs", sp_events_open, NULL, 10, 2, 128, 128, CAN_FRAMES, "airplane/*.aedat to truck/*.aedat",
-     "download its ten archives from https://doi.org/10.6084/m9.figshare.4724671 and unpack them into one "
-     "folder"},
-    {"dvs128-gesture", sp_events_open, NULL, 11, 2, 128, 128, CAN_FRAMES,
-     "trials_to_train.txt, trials_to_test.txt and the recordings that they name",
-     "download DvsGesture.tar.gz from https://research.ibm.com/interactive/dvsgesture/ and unpack it"},
-    {"n-mnist", sp_events_open, NULL, 10, 2, 34, 34, CAN_FRAMES, "Train/0 to Train/9 and Test/0 to Test/9",
-     "download Train.zip and Test.zip from https://www.garrickorchard.com/datasets/n-mnist and unpack both "
-     "into one folder"},
-    {"shd", sp_events_open, NULL, 20, 700, 1, 1, 0, "shd_train.h5 and shd_test.h5",
-     "download shd_train.h5.zip and shd_test.h5.zip from https://zenkelab.org/datasets/ and unpack both"},
-    {"ssc", sp_events_open, NULL, 35, 700, 1, 1, 0, "ssc_train.h5 and ssc_test.h5",
-     "download ssc_train.h5.zip and ssc_test.h5.zip from https://zenkelab.org/datasets/ and unpack both"},
-    {"aedat-folder", sp_events_open, NULL, 0, 2, 128, 128, CAN_FRAMES,
-     "a folder of .aedat files per class", NULL},
-};
-/* clang-format on */
-enum { N_KNOWN = sizeof(known_sets) / sizeof(known_sets[0]) };
-
 size_t sp_dataset_names(const char *const **names)
 {
-    static const char *list[N_KNOWN]; /* every caller writes the same */
-    for (size_t i = 0; i < N_KNOWN; i++)
-        list[i] = known_sets[i].name;
+    enum { MOST_KINDS = 64 };
+    static const char *list[MOST_KINDS]; /* every caller writes the same */
+    size_t n = spi_n_kinds < MOST_KINDS ? spi_n_kinds : MOST_KINDS;
+    for (size_t i = 0; i < n; i++)
+        list[i] = spi_kinds[i].name;
     *names = list;
-    return N_KNOWN;
+    return n;
 }
 
-static const known_set *find_set(const char *name)
+bool sp_dataset_takes(const char *name, unsigned what)
 {
-    for (size_t i = 0; name && i < N_KNOWN; i++) {
-        if (strcmp(known_sets[i].name, name) == 0)
-            return &known_sets[i];
-    }
-    return NULL;
-}
-
-bool sp_events_known(const char *name)
-{
-    const known_set *k = find_set(name);
-    return k && k->open == sp_events_open;
+    const sp_kind *k = spi_kind_find(name);
+    return k && (k->takes & what);
 }
 
 bool sp_dataset_shape(const sp_dataset_options *o, sp_dataset_info *out)
 {
-    const known_set *k = find_set(o->name);
+    const sp_kind *k = spi_kind_find(o->name);
+    int bin = o->events.bin > 1 ? (int)o->events.bin : 1, height, width;
     if (!k || !k->channels)
+        return false;
+    height = k->height ? k->height : (int)o->events.sensor[0];
+    width = k->width ? k->width : (int)o->events.sensor[1];
+    if (!height || !width)
         return false;
     *out = (sp_dataset_info){.classes = k->classes,
                              .channels = k->channels,
-                             .height = k->height,
-                             .width = k->width};
+                             .height = (height + bin - 1) / bin,
+                             .width = (width + bin - 1) / bin};
     strcpy(out->name, k->name);
-    if (o->size > 0 && k->height > 1)
+    if (o->size > 0 && height > 1)
         out->height = out->width = o->size;
-    if (k->open == sp_events_open || o->encoding != SP_ENCODE_NONE)
+    if ((k->takes & SP_TAKES_EVENTS) || o->encoding != SP_ENCODE_NONE)
         out->frames = o->frames ? o->frames : o->time_steps;
     return true;
-}
-
-static bool present(const known_set *k, const char *folder, bool train)
-{
-    return k->present ? k->present(folder, train) : sp_events_present(k->name, folder, train);
 }
 
 static sp_status unknown_name(const char *name, sp_error *err)
@@ -131,20 +74,30 @@ static sp_status unknown_name(const char *name, sp_error *err)
     return st;
 }
 
-static sp_status missing(const known_set *k, bool train, const char *looked, sp_error *err)
+static sp_status missing(const sp_kind *k, const sp_dataset_options *o, unsigned parts, const char *looked,
+                         sp_error *err)
 {
+    const char *split = o->train ? "training" : "test";
     if (!k->get)
-        return SP_FAIL(err, SP_E_DATA, "data set \"%s\": no %s split in %s; the folder must hold %s", k->name,
-                       train ? "training" : "test", looked, k->files);
+        return SP_FAIL(err, SP_E_DATA, "data set \"%s\": no %s split in %s; the folder must hold %s%s",
+                       k->name, split, looked, k->files,
+                       parts && (k->takes & SP_TAKES_SPLIT) ? ". To train and test with parts of what is "
+                                                              "there, set data.split, such as 0.9"
+                                                            : "");
     return SP_FAIL(err, SP_E_DATA,
                    "data set \"%s\": no %s split in %s: its folder holds %s. To get it: %s, then name its "
                    "folder as "
                    "the data path, or put it at $SPIKEPORT_DATA/%s",
-                   k->name, train ? "training" : "test", looked, k->files, k->get, k->name);
+                   k->name, split, looked, k->files, k->get, k->name);
+}
+
+static bool present(const sp_kind *k, const char *folder, const sp_dataset_options *o)
+{
+    return k->parts(k, folder, o) & (o->train ? SP_PART_TRAIN : SP_PART_TEST);
 }
 
 /* The first of $SPIKEPORT_DATA/NAME and the system's folder that holds the split. */
-static sp_status open_known(const known_set *k, const sp_dataset_options *o, sp_dataset *ds, sp_error *err)
+static sp_status open_known(const sp_kind *k, const sp_dataset_options *o, sp_dataset *ds, sp_error *err)
 {
     const char *env = sp_setting("SPIKEPORT_DATA");
     sp_status st = SP_OK;
@@ -160,14 +113,14 @@ static sp_status open_known(const known_set *k, const sp_dataset_options *o, sp_
         goto done;
     }
     for (size_t i = 0; i < n; i++) {
-        if (present(k, places[i], o->train)) {
-            st = k->open(places[i], k->classes, o, ds, err);
+        if (present(k, places[i], o)) {
+            st = k->open(k, places[i], o, ds, err);
             goto done;
         }
     }
     looked = n == 2 ? sp_format("%s or %s", places[0], places[1])
                     : sp_format("%s (SPIKEPORT_DATA is not set)", places[0]);
-    st = missing(k, o->train, looked ? looked : places[0], err);
+    st = missing(k, o, 0, looked ? looked : places[0], err);
 done:
     sp_free(looked);
     sp_free(places[0]);
@@ -176,32 +129,58 @@ done:
 }
 
 /* A path that was named and has no such split. */
-static sp_status missing_at(const known_set *k, bool train, const char *path, sp_error *err)
+static sp_status missing_at(const sp_kind *k, const sp_dataset_options *o, unsigned parts, sp_error *err)
 {
     char near[SP_NEAREST_BYTES];
-    if (sp_path_exists(path))
-        return missing(k, train, path, err);
-    char *looked = sp_format("%s, which does not exist%s", path, sp_path_nearest(path, near));
-    sp_status st = missing(k, train, looked ? looked : path, err);
+    if (sp_path_exists(o->path))
+        return missing(k, o, parts, o->path, err);
+    char *looked = sp_format("%s, which does not exist%s", o->path, sp_path_nearest(o->path, near));
+    sp_status st = missing(k, o, 0, looked ? looked : o->path, err);
     sp_free(looked);
     return st;
 }
 
-static sp_status open_reader(const known_set *k, const sp_dataset_options *o, sp_dataset *ds, sp_error *err)
+/* A path that was named: either it has the part, or it is divided here, as data.split says. */
+static sp_status open_named(const sp_kind *k, sp_dataset_options *o, sp_dataset *ds, sp_error *err)
+{
+    unsigned parts = k->parts(k, o->path, o), both = SP_PART_TRAIN | SP_PART_TEST;
+    if ((parts & both) == both && o->split > 0.0)
+        return SP_FAIL(err, SP_E_CONFIG,
+                       "data set \"%s\": data.split: %s has a split of its own; leave it out", k->name,
+                       o->path);
+    o->whole = (parts & SP_PART_WHOLE) || (parts && o->split > 0.0);
+    if (!o->whole && !(parts & (o->train ? SP_PART_TRAIN : SP_PART_TEST)))
+        return missing_at(k, o, parts, err);
+    if (o->whole && o->split == 0.0) {
+        o->split = 0.9;
+        if (o->train)
+            sp_log(SP_LOG_INFO,
+                   "data set \"%s\": %s is not divided: 90 %% of each class train, the others test "
+                   "(data.split and data.split_seed choose otherwise)",
+                   k->name, o->path);
+    }
+    return k->open(k, o->path, o, ds, err);
+}
+
+/* May fill in o->whole and o->split. */
+static sp_status open_reader(const sp_kind *k, sp_dataset_options *o, sp_dataset *ds, sp_error *err)
 {
     bool named = o->path && *o->path;
-    SP_TRY(sp_events_check(o, err));
+    SP_TRY(sp_events_check(k, o, err));
     SP_TRY(sp_augment_check(k->name, &o->augment, k->augment, err));
+    if (!(o->split >= 0.0 && o->split < 1.0))
+        return SP_FAIL(err, SP_E_CONFIG,
+                       "data set \"%s\": data.split is %g; choose a share above 0 and below 1", k->name,
+                       o->split);
+    if (o->split > 0.0 && !(k->takes & SP_TAKES_SPLIT))
+        return SP_FAIL(err, SP_E_CONFIG, "data set \"%s\" has a split of its own; leave data.split out",
+                       k->name);
     if (!k->files)
-        return k->open(NULL, k->classes, o, ds, err);
+        return k->open(k, NULL, o, ds, err);
     if (!named && !k->get)
         return SP_FAIL(err, SP_E_CONFIG, "data set \"%s\" needs a path: the folder with %s", k->name,
                        k->files);
-    if (!named)
-        return open_known(k, o, ds, err);
-    if (!present(k, o->path, o->train))
-        return missing_at(k, o->train, o->path, err);
-    return k->open(o->path, k->classes, o, ds, err);
+    return named ? open_named(k, o, ds, err) : open_known(k, o, ds, err);
 }
 
 /* A path that is not there as it stands may be meant below $SPIKEPORT_DATA. Allocated, or NULL: take it as it
@@ -255,7 +234,7 @@ static sp_status say_missing_classes(const sp_dataset *ds, bool train, sp_error 
 static sp_status open_at(const sp_dataset_options *o, sp_dataset **out, sp_error *err)
 {
     sp_dataset_options full = *o, inner;
-    const known_set *k = find_set(o->name);
+    const sp_kind *k = spi_kind_find(o->name);
     sp_normal normal;
     sp_dataset *ds;
     sp_status st;
@@ -277,9 +256,12 @@ static sp_status open_at(const sp_dataset_options *o, sp_dataset **out, sp_error
         return st;
     }
     snprintf(ds->info.name, sizeof ds->info.name, "%s", k->name);
+    if (inner.whole)
+        st = sp_subset_wrap(&inner, &ds, err);
     if (full.limit > 0 && full.limit < ds->info.count)
         ds->info.count = full.limit;
-    st = say_missing_classes(ds, full.train, err);
+    if (st == SP_OK)
+        st = say_missing_classes(ds, full.train, err);
     if (st == SP_OK && full.encoding != SP_ENCODE_NONE)
         st = sp_encode_wrap(&full, &ds, err);
     if (st != SP_OK)
@@ -310,6 +292,14 @@ void sp_dataset_close(sp_dataset **ds)
         (*ds)->close(*ds);
     sp_free(*ds);
     *ds = NULL;
+}
+
+void sp_dataset_source(const sp_dataset *ds, size_t index, sp_text *out)
+{
+    if (ds->source)
+        ds->source(ds, index, out);
+    else
+        sp_text_add(out, "sample %zu", index + 1);
 }
 
 sp_status sp_dataset_fingerprint(const sp_dataset *ds, char **out, sp_error *err)

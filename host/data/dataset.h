@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "base/mem.h"
 #include "data/event_options.h"
 #include "spikeport/status.h"
 
@@ -15,7 +16,9 @@ typedef struct sp_dataset_info {
     size_t count;
     int classes;
     int frames, channels, height, width;
-    int cached; /* 1: samples are kept on disk once they were read */
+    int cached;   /* 1: samples are kept on disk once they were read */
+    double split; /* share of each class that trains, where the set was divided here; else 0 */
+    uint64_t split_seed;
 } sp_dataset_info;
 
 /* Random augmentation is a pure function of (seed, epoch, index), whatever thread asks. */
@@ -33,6 +36,8 @@ struct sp_dataset {
     sp_status (*get)(const sp_dataset *ds, sp_sample_request want, float *image, int32_t *label,
                      sp_error *err);
     int32_t (*label)(const sp_dataset *ds, size_t index); /* the label alone, without a look at the sample */
+    /* Where a sample comes from, such as its file; NULL: only its number says. */
+    void (*source)(const sp_dataset *ds, size_t index, sp_text *out);
     void (*close)(sp_dataset *ds);
     void *state;
     char **class_names; /* [info.classes], owned; NULL: the set has no names of its own */
@@ -49,12 +54,33 @@ typedef struct sp_augment {
 
 enum { SP_MEANS = 4 };
 
+/* Sets of arrays: names of arrays in the file, or of .npy files in the folder; NULL: usual names. */
+typedef struct sp_array_options {
+    const char *inputs, *labels, *test_inputs, *test_labels;
+    int axes; /* sp_axes */
+} sp_array_options;
+typedef enum {
+    SP_AXES_DEFAULT, /* NC, NHW, NTCHW by the number of dimensions; four must be told */
+    SP_AXES_NC,
+    SP_AXES_NHW,
+    SP_AXES_NHWC,
+    SP_AXES_NCHW,
+    SP_AXES_NTC,
+    SP_AXES_NTHW,
+    SP_AXES_NTCHW,
+    SP_AXES_NTHWC
+} sp_axes;
+#define SP_AXES_NAMES "default", "NC", "NHW", "NHWC", "NCHW", "NTC", "NTHW", "NTCHW", "NTHWC"
+
 typedef struct sp_dataset_options {
     const char *name; /* one of sp_dataset_names() */
     const char *path; /* folder, as it stands or below $SPIKEPORT_DATA; NULL: $SPIKEPORT_DATA/NAME, then
                          /usr/share/datasets/NAME */
     const char *file; /* a recording or IDX images to read alone, not a split; sp_inputs_open sets it */
     int train;        /* 1 training split, 0 test split */
+    double split; /* sets that are not divided: share of each class that trains; 0: 0.9, or the set's own */
+    uint64_t split_seed;
+    bool whole; /* set by sp_dataset_open for the readers: all samples, as the split is made afterwards */
     double mean, std; /* pixel/255, minus mean, over std; defaults 0 and 1 */
     double means[SP_MEANS], stds[SP_MEANS];
     int n_means, n_stds; /* by channel; n 0: mean, std for all */
@@ -69,6 +95,7 @@ typedef struct sp_dataset_options {
     int time_steps;          /* frames of event sets and encoded images where `frames` is 0 */
     sp_event_options events; /* event sets; their `size` is the side of the frames, 0: the sensor's */
     int encoding;            /* sp_encoding: still images as spike trains */
+    sp_array_options arrays;
 } sp_dataset_options;
 
 /* Opens by name. Missing: SP_E_DATA saying where it looked and how to get it (Debian package, or download).
@@ -78,8 +105,15 @@ void sp_dataset_close(sp_dataset **ds);
 
 /* Names that sp_dataset_open knows; for error messages. */
 size_t sp_dataset_names(const char *const **names);
-/* Whether a set of that name is made of events, so that `events` and `time_steps` tell how. */
-bool sp_events_known(const char *name);
+/* Whether options of any of these groups are about the set of that name. */
+enum {
+    SP_TAKES_EVENTS = 1, /* `events`, and frames that are as many as time steps */
+    SP_TAKES_SHAPE = 2,  /* channels, height, width, count, noise */
+    SP_TAKES_CLASSES = 4,
+    SP_TAKES_SPLIT = 8,
+    SP_TAKES_ARRAYS = 16
+};
+bool sp_dataset_takes(const char *name, unsigned what);
 /* The shape of a sample without a look at any file; count stays 0, and so do classes that only the files
  * know. False for sets that can be of any shape. */
 bool sp_dataset_shape(const sp_dataset_options *o, sp_dataset_info *out);
@@ -88,6 +122,8 @@ bool sp_dataset_shape(const sp_dataset_options *o, sp_dataset_info *out);
 const char *sp_dataset_class(const sp_dataset *ds, int k);
 /* The names of the set's own classes, such as folders, [info.classes]; NULL where they have only numbers. */
 const char *const *sp_dataset_class_names(const sp_dataset *ds);
+/* Appends where a sample comes from: a file, or its number. */
+void sp_dataset_source(const sp_dataset *ds, size_t index, sp_text *out);
 /* Count, shape, classes and a hash of some samples as they are read. Release with sp_free. */
 sp_status sp_dataset_fingerprint(const sp_dataset *ds, char **out, sp_error *err);
 

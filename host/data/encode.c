@@ -65,6 +65,12 @@ static int32_t encode_label(const sp_dataset *ds, size_t i)
     return s->inner->label(s->inner, i);
 }
 
+static void encode_source(const sp_dataset *ds, size_t i, sp_text *out)
+{
+    const encode_state *s = ds->state;
+    sp_dataset_source(s->inner, i, out);
+}
+
 static void encode_close(sp_dataset *ds)
 {
     encode_state *s = ds->state;
@@ -108,6 +114,7 @@ sp_status sp_encode_wrap(const sp_dataset_options *o, sp_dataset **ds, sp_error 
     outer->info.frames = frames;
     outer->get = encode_get;
     outer->label = encode_label;
+    outer->source = encode_source;
     outer->close = encode_close;
     outer->state = s;
     outer->class_names = (*ds)->class_names;

@@ -4,6 +4,7 @@
 #define SP_DATA_EVENT_OPTIONS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* How AEDAT 2.0 addresses become coordinates (readers in use disagree); other formats know no such choice.
  * SLTT:         x = 127 - x_raw, y = y_raw,       p = 1 - p_raw    (the default: the published SLTT and OTTT
@@ -32,11 +33,18 @@ typedef enum { SP_NORMALISE_NONE, SP_NORMALISE_MAX } sp_frame_normalise;
 typedef enum { SP_ENCODE_NONE, SP_ENCODE_RATE, SP_ENCODE_LATENCY } sp_encoding;
 #define SP_ENCODING_NAMES "none", "rate", "latency"
 
+/* Unit of the times of .npz and HDF5 recordings. */
+typedef enum { SP_UNIT_US, SP_UNIT_NS, SP_UNIT_MS, SP_UNIT_S } sp_time_unit;
+#define SP_UNIT_NAMES "us", "ns", "ms", "s"
+
 typedef struct sp_event_options {
     int orientation, by, resize, normalise; /* of the enumerations above */
     bool no_cache;                          /* decode every recording anew */
-    double split;  /* part of each class that trains, where a set has no split; 0: 0.9 */
-    double window; /* TIME: seconds; 0: first to last event, and 1.4 s for SHD and SSC */
+    double split;      /* part of each class that trains, where a set has no split; 0: 0.9 */
+    int64_t sensor[2]; /* height and width of the own recordings' sensor; 0: as the first recording says */
+    int64_t bin;       /* so many pixels of the sensor, squared, make one of a frame; 0: 1 */
+    int unit;          /* sp_time_unit */
+    double window;     /* TIME: seconds; 0: first to last event, and 1.4 s for SHD and SSC */
 } sp_event_options;
 
 #endif

@@ -1,4 +1,4 @@
-/* Event data sets: which there are, what their folders look like, and how a sample comes about: read the
+/* Event data sets: what their folders look like, and how a sample comes about: read the
  * recording (or the cache), frames, resize, augment, normalise. Nothing of a recording is kept in memory. */
 #include <math.h>
 #include <stdatomic.h>
@@ -14,37 +14,15 @@
 #include "data/readers.h"
 
 #define SHD_SECONDS 1.4
-enum { MAX_FRAMES = 4096, MAX_SIDE = 1024, MAX_ITEMS = 1 << 30 };
-
-typedef enum { AEDAT_CLASSES, GESTURES, NMNIST, SPIKE_TRAINS } layout;
-
-typedef struct event_set {
-    const char *name;
-    layout layout;
-    int side;              /* of the sensor */
-    const char *marker[2]; /* what a folder of the set holds: for the test and the training split */
-    const char *inner;     /* folder that its archive makes, looked into as well; NULL none */
-} event_set;
-
-/* The form of the sets; dataset.c has what is known of them besides. */
-static const event_set sets[] = {
-    {"cifar10-dvs", AEDAT_CLASSES, SP_DVS128_SIDE, {"airplane", "airplane"}, NULL},
-    {"dvs128-gesture", GESTURES, SP_DVS128_SIDE, {"trials_to_test.txt", "trials_to_train.txt"}, "DvsGesture"},
-    {"n-mnist", NMNIST, SP_NMNIST_SIDE, {"Test", "Train"}, NULL},
-    {"shd", SPIKE_TRAINS, 1, {"shd_test.h5", "shd_train.h5"}, NULL},
-    {"ssc", SPIKE_TRAINS, 1, {"ssc_test.h5", "ssc_train.h5"}, NULL},
-    {"aedat-folder", AEDAT_CLASSES, SP_DVS128_SIDE, {".", "."}, NULL},
-};
-
-static const char *const digits[] = {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"};
 
 typedef struct event_state {
-    const event_set *set;
-    sp_recordings list; /* all but SHD and SSC */
-    sp_shd *shd;
+    const sp_kind *set;
+    sp_event_list list;
+    sp_sensor full;             /* before binning */
     sp_frame_shape sensor, out; /* out: after resizing */
     sp_event_by by;
-    sp_orientation orientation;
+    sp_recording_format format;
+    int bin;
     sp_frame_normalise normalise;
     int resize_kind;
     int64_t window_us;
@@ -58,15 +36,6 @@ typedef struct event_state {
     atomic_size_t empty;                /* samples without, as long as there was none with */
 } event_state;
 
-static const event_set *find_set(const char *name)
-{
-    for (size_t i = 0; name && i < sizeof sets / sizeof *sets; i++) {
-        if (strcmp(sets[i].name, name) == 0)
-            return &sets[i];
-    }
-    return NULL;
-}
-
 static size_t items_of(const sp_frame_shape *shape)
 {
     return (size_t)shape->height * (size_t)shape->width * (size_t)shape->polarities;
@@ -78,7 +47,7 @@ static size_t items_of(const sp_frame_shape *shape)
  * trains has thousands of samples, of which some may be silent, but not all. */
 static sp_status check_some(event_state *s, size_t i, const sp_events *e, sp_error *err)
 {
-    const sp_recording *r = s->shd ? NULL : &s->list.items[i];
+    const sp_file *r = s->list.shd ? NULL : &s->list.files.items[i];
     bool too_few = s->by == SP_BY_COUNT_EQUAL && e->n < (size_t)s->sensor.frames;
     if (e->n && !too_few) {
         s->some = true;
@@ -98,9 +67,9 @@ static sp_status check_some(event_state *s, size_t i, const sp_events *e, sp_err
     if (r)
         return SP_FAIL(err, SP_E_DATA, "%s: a recording without any event; remove it or fetch it again",
                        r->path);
-    if (!s->some && ++s->empty >= sp_shd_count(s->shd))
+    if (!s->some && ++s->empty >= sp_shd_count(s->list.shd))
         return SP_FAIL(err, SP_E_DATA, "data set \"%s\": none of its %zu samples has a spike", s->set->name,
-                       sp_shd_count(s->shd));
+                       sp_shd_count(s->list.shd));
     if (!atomic_exchange(&s->told_empty, true))
         sp_log(SP_LOG_WARNING,
                "data set \"%s\": sample %zu has no spikes: an empty input with a label (further ones are not "
@@ -109,19 +78,36 @@ static sp_status check_some(event_state *s, size_t i, const sp_events *e, sp_err
     return SP_OK;
 }
 
-static sp_status read_recording(event_state *s, const sp_recording *r, sp_events *out, sp_error *err)
+/* Own recordings may be of a sensor of any size; those of the known sets were checked by their readers. */
+static sp_status check_inside(const event_state *s, const char *path, const sp_events *e, sp_error *err)
+{
+    for (size_t k = 0; k < e->n; k++)
+        if (e->items[k].x >= s->full.width || e->items[k].y >= s->full.height)
+            return SP_FAIL(err, SP_E_DATA,
+                           "%s: event %zu is at x %d, y %d, outside of the sensor of %d x %d (height x "
+                           "width); set "
+                           "data.events.sensor, or remove the recording",
+                           path, k + 1, e->items[k].x, e->items[k].y, s->full.height, s->full.width);
+    return SP_OK;
+}
+
+static sp_status read_recording(event_state *s, const sp_file *r, sp_events *out, sp_error *err)
 {
     sp_packet_counts counts = {0};
     uint8_t *bytes = NULL;
     size_t n = 0;
     sp_status st;
+    if (s->set->events.layout == SP_LAYOUT_OWN) {
+        SP_TRY(sp_recording_events(r->path, &s->format, out, NULL, err));
+        return check_inside(s, r->path, out, err);
+    }
     SP_TRY(sp_recording_read(r->path, &bytes, &n, err));
-    if (s->set->layout == NMNIST)
+    if (s->set->events.layout == SP_LAYOUT_NMNIST)
         st = sp_nmnist_parse(r->path, bytes, n, out, err);
-    else if (s->set->layout == GESTURES)
+    else if (s->set->events.layout == SP_LAYOUT_GESTURES)
         st = sp_aedat31_parse(r->path, bytes, n, r->line ? &r->range : NULL, out, &counts, err);
     else
-        st = sp_aedat_parse(r->path, bytes, n, s->orientation, out, &counts, err);
+        st = sp_aedat_parse(r->path, bytes, n, s->format.orientation, out, &counts, err);
     sp_free(bytes);
     if (st == SP_OK && counts.none_valid && !atomic_exchange(&s->told_valid, true))
         sp_log(SP_LOG_WARNING,
@@ -133,15 +119,20 @@ static sp_status read_recording(event_state *s, const sp_recording *r, sp_events
 
 static sp_status read_events(event_state *s, size_t i, sp_events *out, sp_error *err)
 {
-    SP_TRY(s->shd ? sp_shd_events(s->shd, i, out, err) : read_recording(s, &s->list.items[i], out, err));
+    SP_TRY(s->list.shd ? sp_shd_events(s->list.shd, i, out, err)
+                       : read_recording(s, &s->list.files.items[i], out, err));
+    for (size_t k = 0; s->bin > 1 && k < out->n; k++) {
+        out->items[k].x = (uint16_t)(out->items[k].x / s->bin);
+        out->items[k].y = (uint16_t)(out->items[k].y / s->bin);
+    }
     return check_some(s, i, out, err);
 }
 
 static int64_t origin_of(const event_state *s, size_t i, const sp_events *e)
 {
-    if (s->shd)
+    if (s->list.shd)
         return 0;
-    return s->list.items[i].line ? s->list.items[i].range.start : e->n ? e->items[0].t : 0;
+    return s->list.files.items[i].line ? s->list.files.items[i].range.start : e->n ? e->items[0].t : 0;
 }
 
 static sp_status no_memory(const event_state *s, sp_error *err)
@@ -176,14 +167,17 @@ done:
 
 static void describe(const event_state *s, size_t i, sp_text *key, sp_text *source)
 {
-    const sp_recording *r = &s->list.items[i];
+    const sp_file *r = &s->list.files.items[i];
     sp_text_add(key, "recording %s\n", r->path);
     if (r->line)
         sp_text_add(key, "from %lld to %lld\n", (long long)r->range.start, (long long)r->range.end);
     sp_text_add(key,
-                "frames %d of %d, sensor %d, by %d in %lld us, orientation %d, normalise %d, resize %d\n",
-                s->out.frames, s->out.height, s->sensor.height, (int)s->by, (long long)s->window_us,
-                (int)s->orientation, (int)s->normalise, s->resize ? s->resize_kind : -1);
+                "frames %d of %d, sensor %dx%d, bin %d, by %d in %lld us, orientation %d, unit %d, normalise "
+                "%d, "
+                "resize %d\n",
+                s->out.frames, s->out.height, s->full.height, s->full.width, s->bin, (int)s->by,
+                (long long)s->window_us, (int)s->format.orientation, s->format.unit, (int)s->normalise,
+                s->resize ? s->resize_kind : -1);
     if (!sp_frame_cache_source(source, r->path))
         source->failed = 1;
 }
@@ -209,37 +203,10 @@ static sp_status get_frames(event_state *s, size_t i, float *frames, sp_error *e
     return st;
 }
 
-static sp_status augment(const event_state *s, sp_sample_request want, float *frames, sp_error *err)
-{
-    const sp_augment *a = &s->augment;
-    sp_frame_draw draw;
-    sp_rng r;
-    float *scratch;
-    if (!a->crop && !a->roll && !(a->flip > 0.0))
-        return SP_OK;
-    scratch = sp_alloc_array(items_of(&s->out), sizeof *scratch);
-    if (!scratch)
-        return no_memory(s, err);
-    r = sp_augment_rng(s->seed, want);
-    draw = sp_frame_draw_from(a, &r);
-    sp_frames_augment(&s->out, &draw, scratch, frames);
-    sp_free(scratch);
-    return SP_OK;
-}
-
-static void normalise(const event_state *s, float *frames)
-{
-    size_t n = (size_t)s->out.frames * items_of(&s->out), entries = (size_t)s->normal.n;
-    for (size_t k = 0; k < n; k++) {
-        size_t c = entries == 1 ? 0 : k % entries; /* as many entries as channels, which come last */
-        frames[k] = (frames[k] - s->normal.mean[c]) * s->normal.scale[c];
-    }
-}
-
 static int32_t event_label(const sp_dataset *ds, size_t i)
 {
     const event_state *s = ds->state;
-    return s->shd ? sp_shd_label(s->shd, i) : s->list.items[i].label;
+    return s->list.shd ? sp_shd_label(s->list.shd, i) : s->list.files.items[i].label;
 }
 
 static sp_status event_get(const sp_dataset *ds, sp_sample_request want, float *image, int32_t *label,
@@ -250,21 +217,29 @@ static sp_status event_get(const sp_dataset *ds, sp_sample_request want, float *
         return SP_FAIL(err, SP_E_DATA, "sample %zu of data set \"%s\", which has %zu", want.index,
                        ds->info.name, ds->info.count);
     SP_TRY(get_frames(s, want.index, image, err));
-    SP_TRY(augment(s, want, image, err));
-    normalise(s, image);
     *label = event_label(ds, want.index);
-    return SP_OK;
+    return sp_frames_finish(&s->out, &s->augment, &s->normal, s->seed, want, image, err);
 }
 
 static void state_free(event_state *s)
 {
     if (!s)
         return;
-    sp_recordings_free(&s->list);
-    sp_shd_close(&s->shd);
+    sp_file_list_free(&s->list.files);
+    sp_shd_close(&s->list.shd);
     sp_resize_destroy(&s->resize);
     sp_frame_cache_close(&s->cache);
     sp_free(s);
+}
+
+static void event_source(const sp_dataset *ds, size_t i, sp_text *out)
+{
+    const event_state *s = ds->state;
+    if (s->list.shd)
+        sp_text_add(out, "sample %zu", i + 1);
+    else
+        sp_text_add(out, s->list.files.items[i].line ? "%s, row %d" : "%s", s->list.files.items[i].path,
+                    (int)s->list.files.items[i].line);
 }
 
 static void event_close(sp_dataset *ds)
@@ -274,200 +249,91 @@ static void event_close(sp_dataset *ds)
 
 /* ---- opening ---- */
 
-/* FOLDER, or FOLDER/<what the archive makes>, whichever holds the split; NULL: neither, or no memory. */
-static char *find_folder(const event_set *set, const char *folder, bool train)
+/* The sensor of own recordings, as the recipe or the first recording says. */
+static sp_status find_sensor(event_state *s, const sp_dataset_options *o, sp_error *err)
 {
-    for (int inner = 0; inner < (set->inner ? 2 : 1); inner++) {
-        char *at = inner ? sp_format("%s/%s", folder, set->inner) : sp_strdup(folder);
-        char *marker = at ? sp_format("%s/%s", at, set->marker[train]) : NULL;
-        bool found = marker && sp_path_exists(marker);
-        sp_free(marker);
-        if (found)
-            return at;
-        sp_free(at);
-    }
-    return NULL;
-}
-
-bool sp_events_present(const char *name, const char *folder, bool train)
-{
-    char *at = find_folder(find_set(name), folder, train);
-    sp_free(at);
-    return at != NULL;
-}
-
-static sp_status list_samples(event_state *s, const sp_dataset_options *o, const char *folder, int *classes,
-                              sp_error *err)
-{
-    const event_set *set = s->set;
-    bool train = o->train != 0;
-    sp_class_layout l = {.ending = set->layout == NMNIST ? ".bin" : ".aedat", .split = 1.0, .train = train};
-    char *path = sp_format("%s/%s", folder, set->marker[train]);
+    const char *path = s->list.files.n ? s->list.files.items[0].path : "";
+    sp_events events = {0};
+    sp_sensor stated = {0};
+    int height = 0, width = 0;
     sp_status st;
-    if (!path)
-        return SP_FAIL(err, SP_E_MEMORY, "out of memory while opening data set \"%s\"", set->name);
-    if (set->layout == SPIKE_TRAINS) {
-        st = sp_shd_open(path, *classes, &s->shd, err);
-    } else if (set->layout == GESTURES) {
-        st = sp_list_gestures(folder, path, &s->list, err);
-    } else if (set->layout == NMNIST) {
-        l.class_names = digits, l.n_classes = 10;
-        st = sp_list_classes(path, &l, &s->list, err);
-    } else {
-        l.split = o->events.split > 0.0 ? o->events.split : 0.9;
-        if (*classes)
-            l.class_names = spi_cifar_classes, l.n_classes = 10;
-        st = sp_list_classes(folder, &l, &s->list, err);
+    s->full = sp_events_sensor(s->set, o);
+    if (s->full.height || s->set->events.layout != SP_LAYOUT_OWN)
+        return SP_OK;
+    st = sp_recording_events(path, &s->format, &events, &stated, err);
+    for (size_t k = 0; st == SP_OK && k < events.n; k++) {
+        height = events.items[k].y >= height ? events.items[k].y + 1 : height;
+        width = events.items[k].x >= width ? events.items[k].x + 1 : width;
     }
-    sp_free(path);
-    if (st == SP_OK && !*classes)
-        *classes = s->list.classes;
-    return st;
-}
-
-/* One recording, whose label nobody knows; a file of spike trains has its own. */
-static sp_status list_file(event_state *s, const char *path, int classes, sp_error *err)
-{
-    if (s->set->layout == SPIKE_TRAINS)
-        return sp_shd_open(path, classes, &s->shd, err);
-    sp_recording *r = sp_array_push(&s->list.items, s->list.n, sizeof *r);
-    s->list.n += r != NULL;
-    if (r)
-        r->path = sp_strdup(path);
-    return r && r->path ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "%s: out of memory", path);
-}
-
-static sp_status refuse(const event_set *set, const char *option, const char *why, sp_error *err)
-{
-    return SP_FAIL(err, SP_E_CONFIG, "data set \"%s\": %s: %s; leave it out", set->name, option, why);
-}
-
-static sp_status check_choices(const event_set *set, const sp_dataset_options *o, sp_error *err)
-{
-    const sp_event_options *e = &o->events;
-    bool classes = set->layout == AEDAT_CLASSES, trains = set->layout == SPIKE_TRAINS;
-    if (o->encoding != SP_ENCODE_NONE)
-        return refuse(set, "encode", "its samples are spikes already", err);
-    if (e->orientation != SP_ORIENT_DEFAULT && !classes)
-        return refuse(set, "events.orientation", "only AEDAT 2.0 files leave it open", err);
-    if (e->split != 0.0 && !classes)
-        return refuse(set, "events.split", "it has a split of its own", err);
-    if (!(e->split >= 0.0 && e->split <= 1.0))
-        return SP_FAIL(err, SP_E_CONFIG, "data set \"%s\": events.split is %g; choose 0 to 1", set->name,
-                       e->split);
-    if (!(e->window >= 0.0 && e->window <= 1e6))
-        return SP_FAIL(err, SP_E_CONFIG, "data set \"%s\": events.window is %g; choose seconds, up to 1e6",
-                       set->name, e->window);
-    if (e->window > 0.0 && e->by != SP_BY_TIME && !(trains && e->by == SP_BY_DEFAULT))
-        return refuse(set, "events.window", "it goes with \"by: time\"", err);
-    if (trains && (o->size || e->resize != SP_RESIZE_BILINEAR))
-        return refuse(set, o->size ? "size" : "events.resize", "its samples are no images", err);
-    if (o->resize)
-        return refuse(set, "resize", "frames have one size only, \"size\"", err);
-    if (e->resize == SP_RESIZE_PIL && !o->size)
+    sp_events_free(&events);
+    SP_TRY(st);
+    if (!stated.height)
         return SP_FAIL(err, SP_E_CONFIG,
-                       "data set \"%s\": events.resize is pil, but no size is given; such as size: 48",
-                       set->name);
-    return SP_OK;
-}
-
-static sp_status find_shapes(const event_set *set, const sp_dataset_options *o, sp_frame_shape *sensor,
-                             sp_frame_shape *out, sp_error *err)
-{
-    int frames = o->frames ? o->frames : o->time_steps;
-    if (frames < 1 || frames > MAX_FRAMES)
-        return SP_FAIL(err, SP_E_CONFIG,
-                       "data set \"%s\": frames is %d; choose 1 to %d, as many as time steps", set->name,
-                       frames, MAX_FRAMES);
-    if (o->size < 0 || o->size > MAX_SIDE)
-        return SP_FAIL(err, SP_E_CONFIG,
-                       "data set \"%s\": size is %d; choose 1 to %d, or 0 for the sensor's %d", set->name,
-                       o->size, MAX_SIDE, set->side);
-    *sensor = (sp_frame_shape){frames, set->side, set->side, 2};
-    if (set->layout ==
-        SPIKE_TRAINS) /* the units are channels, which lie in memory as the pixels of a row do */
-        *sensor = (sp_frame_shape){frames, 1, SP_SHD_UNITS, 1};
-    *out = *sensor;
-    if (o->size)
-        out->height = out->width = o->size;
-    if (items_of(out) > MAX_ITEMS / (size_t)frames)
-        return SP_FAIL(err, SP_E_CONFIG,
-                       "data set \"%s\": %d frames of %d x %d are too large; ask for fewer or smaller",
-                       set->name, frames, out->height, out->width);
-    return SP_OK;
-}
-
-sp_status sp_events_check(const sp_dataset_options *o, sp_error *err)
-{
-    const event_set *set = find_set(o->name);
-    const sp_event_options *e = &o->events;
-    sp_frame_shape sensor, out;
-    if (set) {
-        SP_TRY(check_choices(set, o, err));
-        return find_shapes(set, o, &sensor, &out, err);
-    }
-    if (e->orientation || e->by || e->resize || e->normalise || e->no_cache || e->split > 0.0 ||
-        e->window > 0.0)
-        return SP_FAIL(err, SP_E_CONFIG, "data set \"%s\" has no events; leave \"events\" out", o->name);
+                       "data set \"%s\": %s does not say how large the sensor is; set data.events.sensor: "
+                       "[height, "
+                       "width], at least [%d, %d] for this recording",
+                       s->set->name, path, height, width);
+    s->full = stated;
+    if (o->train)
+        sp_log(SP_LOG_INFO, "data set \"%s\": a sensor of %d x %d (height x width), as %s says", s->set->name,
+               stated.height, stated.width, path);
     return SP_OK;
 }
 
 static sp_status set_up(event_state *s, const sp_dataset_options *o, sp_error *err)
 {
     const sp_event_options *e = &o->events;
-    bool trains = s->set->layout == SPIKE_TRAINS;
+    bool trains = s->set->events.layout == SP_LAYOUT_SPIKE_TRAINS;
     double window = e->window > 0.0 ? e->window : trains ? SHD_SECONDS : 0.0;
-    SP_TRY(find_shapes(s->set, o, &s->sensor, &s->out, err));
+    SP_TRY(sp_events_shapes(s->set, o, s->full, &s->sensor, &s->out, err));
     SP_TRY(sp_normal_init(&s->normal, o, trains ? SP_SHD_UNITS : 2, err));
     s->by = e->by != SP_BY_DEFAULT ? (sp_event_by)e->by : trains ? SP_BY_TIME : SP_BY_COUNT;
     s->window_us = (int64_t)llround(window * 1e6);
-    s->orientation = (sp_orientation)e->orientation;
     s->normalise = (sp_frame_normalise)e->normalise;
     s->resize_kind = e->resize;
     s->seed = o->seed;
     if (o->train)
         s->augment = o->augment;
     /* Equal sizes need no filter, but the round trip through images changes counts all the same. */
-    if (o->size && (o->size != s->set->side || e->resize == SP_RESIZE_PIL)) {
-        s->resize = sp_resize_create((sp_frame_resize_kind)e->resize, s->set->side, o->size);
+    if (o->size && (o->size != s->sensor.height || e->resize == SP_RESIZE_PIL)) {
+        s->resize = sp_resize_create((sp_frame_resize_kind)e->resize, s->sensor.height, o->size);
         if (!s->resize)
             return SP_FAIL(err, SP_E_MEMORY, "out of memory while opening data set \"%s\"", s->set->name);
     }
     /* Files of N-MNIST are as small as their frames, and HDF5 reads one sample as fast as a cache. */
-    if (!e->no_cache && (s->set->layout == AEDAT_CLASSES || s->set->layout == GESTURES))
+    if (!e->no_cache && s->set->events.layout != SP_LAYOUT_NMNIST && !trains)
         return sp_frame_cache_open(s->set->name, &s->cache, err);
     return SP_OK;
 }
 
-sp_status sp_events_open(const char *folder, int classes, const sp_dataset_options *o, sp_dataset *ds,
+sp_status sp_events_open(const sp_kind *kind, const char *folder, const sp_dataset_options *o, sp_dataset *ds,
                          sp_error *err)
 {
     event_state *s = sp_alloc(sizeof *s);
-    char *at = NULL;
     sp_status st;
     if (!s)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory while opening data set \"%s\"", o->name);
-    s->set = find_set(o->name);
+    s->set = kind;
+    s->format = (sp_recording_format){(sp_orientation)o->events.orientation, o->events.unit};
+    s->bin = o->events.bin > 1 ? (int)o->events.bin : 1;
+    SP_TRY_GOTO(sp_events_list(kind, o, folder, &s->list, err));
+    SP_TRY_GOTO(find_sensor(s, o, err));
     SP_TRY_GOTO(set_up(s, o, err));
-    at = o->file ? sp_strdup(o->file) : find_folder(s->set, folder, o->train);
-    if (!at)
-        SP_TRY_GOTO(SP_FAIL(err, SP_E_MEMORY, "out of memory while opening data set \"%s\"", o->name));
-    SP_TRY_GOTO(o->file ? list_file(s, at, classes, err) : list_samples(s, o, at, &classes, err));
-    ds->info = (sp_dataset_info){.count = s->shd ? sp_shd_count(s->shd) : s->list.n,
-                                 .classes = classes,
+    ds->info = (sp_dataset_info){.count = s->list.shd ? sp_shd_count(s->list.shd) : s->list.files.n,
+                                 .classes = s->list.classes,
                                  .frames = s->out.frames,
-                                 .channels = s->shd ? s->out.width : s->out.polarities,
+                                 .channels = s->list.shd ? s->out.width : s->out.polarities,
                                  .height = s->out.height,
-                                 .width = s->shd ? 1 : s->out.width,
+                                 .width = s->list.shd ? 1 : s->out.width,
                                  .cached = s->cache != NULL};
-    ds->class_names = s->list.class_names;
-    s->list.class_names = NULL;
+    ds->class_names = s->list.files.class_names;
+    s->list.files.class_names = NULL;
     ds->state = s;
     ds->get = event_get;
     ds->label = event_label;
+    ds->source = event_source;
     ds->close = event_close;
 done:
-    sp_free(at);
     if (st != SP_OK)
         state_free(s);
     return st;

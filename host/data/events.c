@@ -167,3 +167,24 @@ void sp_frames_augment(const sp_frame_shape *shape, const sp_frame_draw *d, floa
             shift(shape, d->roll_y, d->roll_x, d->flip, true, scratch, frames);
     }
 }
+
+sp_status sp_frames_finish(const sp_frame_shape *shape, const sp_augment *a, const sp_normal *normal,
+                           uint64_t seed, sp_sample_request want, float *frames, sp_error *err)
+{
+    size_t items = (size_t)shape->height * (size_t)shape->width * (size_t)shape->polarities;
+    size_t n = (size_t)shape->frames * items, entries = (size_t)normal->n;
+    if (a->crop || a->roll || a->flip > 0.0) {
+        sp_rng r = sp_augment_rng(seed, want);
+        sp_frame_draw draw = sp_frame_draw_from(a, &r);
+        float *scratch = sp_alloc_array(items, sizeof *scratch);
+        if (!scratch)
+            return SP_FAIL(err, SP_E_MEMORY, "no memory for a sample");
+        sp_frames_augment(shape, &draw, scratch, frames);
+        sp_free(scratch);
+    }
+    for (size_t k = 0; k < n; k++) {
+        size_t c = entries == 1 ? 0 : k % entries; /* as many entries as channels, which come last */
+        frames[k] = (frames[k] - normal->mean[c]) * normal->scale[c];
+    }
+    return SP_OK;
+}

@@ -8,7 +8,9 @@
 #include <stdint.h>
 #include "base/mem.h"
 #include "base/rng.h"
+#include "data/augment.h"
 #include "data/dataset.h"
+#include "data/file_list.h"
 
 enum { SP_DVS128_SIDE = 128, SP_NMNIST_SIDE = 34, SP_SHD_UNITS = 700 };
 
@@ -26,6 +28,11 @@ typedef struct sp_events {
 void sp_events_free(sp_events *e);
 sp_status sp_events_reserve(sp_events *e, size_t n, const char *name, sp_error *err); /* room for n in all */
 
+/* The pixels of a camera; 0: unknown. */
+typedef struct sp_sensor {
+    int height, width;
+} sp_sensor;
+
 /* ---- readers: append to *out, which the caller frees also after a failure ---- */
 
 /* aedat2.c: AEDAT 2.0 of a DVS128 (CIFAR10-DVS). */
@@ -36,9 +43,6 @@ sp_status sp_aedat2_parse(const char *name, const uint8_t *bytes, size_t n, sp_o
 typedef struct sp_packet_counts {
     size_t all, polarity, none_valid; /* none_valid: polarity packets whose events are all marked invalid */
 } sp_packet_counts;
-typedef struct sp_time_range {
-    int64_t start, end;
-} sp_time_range;
 sp_status sp_aedat31_parse(const char *name, const uint8_t *bytes, size_t n, const sp_time_range *range,
                            sp_events *out, sp_packet_counts *counts, sp_error *err);
 /* nmnist.c: 5-byte events of N-MNIST. */
@@ -46,6 +50,15 @@ sp_status sp_nmnist_parse(const char *name, const uint8_t *bytes, size_t n, sp_e
 /* events.c: any of the two AEDAT formats, by the first line; refuses AEDAT 4 and others by name. */
 sp_status sp_aedat_parse(const char *name, const uint8_t *bytes, size_t n, sp_orientation orientation,
                          sp_events *out, sp_packet_counts *counts, sp_error *err);
+/* recording.c: a recording of any format, told by its ending: .npz and HDF5 (arrays t, x, y, p), .aedat.
+ * sensor (may be NULL) is what the file says of it. */
+typedef struct sp_recording_format {
+    sp_orientation orientation; /* AEDAT 2.0 */
+    int unit;                   /* sp_time_unit of .npz and HDF5 */
+} sp_recording_format;
+bool sp_name_is_recording(int at, const char *name, const void *ctx);
+sp_status sp_recording_events(const char *path, const sp_recording_format *format, sp_events *out,
+                              sp_sensor *sensor, sp_error *err);
 /* A regular file as a whole, SP_E_DATA when there is none. Free *bytes with sp_free. */
 sp_status sp_recording_read(const char *path, uint8_t **bytes, size_t *n, sp_error *err);
 
@@ -63,36 +76,8 @@ sp_status sp_gesture_labels_parse(const char *name, const char *text, size_t n, 
 sp_status sp_gesture_next_trial(const char *name, const char *text, size_t n, size_t *at, char **trial,
                                 sp_error *err);
 
-/* ---- event_list.c: which recordings make up a split ---- */
-
-typedef struct sp_recording {
-    char *path;
-    int32_t label;
-    int32_t line; /* > 0: of NAME_labels.csv, and only the events of range belong to the sample */
-    sp_time_range range;
-} sp_recording;
-typedef struct sp_recordings {
-    sp_recording *items;
-    size_t n, cap;
-    int classes;
-    char **class_names; /* [classes] of folders; NULL: the set's classes are known */
-} sp_recordings;
-void sp_recordings_free(sp_recordings *list);
-/* FOLDER/CLASS/<files that end in `ending`>, in the order of the numbers in their names. class_names NULL:
- * every folder with such files is a class, in the order of names. The first `split` of each class train, the
- * others test. Sample k is of class k modulo the number of classes as long as all of them have files left, so
- * that any beginning is balanced. */
-typedef struct sp_class_layout {
-    const char *const *class_names;
-    size_t n_classes;
-    const char *ending;
-    double split; /* 1: all files, whichever split is asked for */
-    bool train;
-} sp_class_layout;
-sp_status sp_list_classes(const char *folder, const sp_class_layout *layout, sp_recordings *out,
-                          sp_error *err);
-/* Every labelled gesture of the recordings that `list_path` names. */
-sp_status sp_list_gestures(const char *folder, const char *list_path, sp_recordings *out, sp_error *err);
+/* gesture_list.c: every labelled gesture of the recordings that `list_path` names. */
+sp_status sp_list_gestures(const char *folder, const char *list_path, sp_file_list *out, sp_error *err);
 
 /* ---- shd.c: spike trains of SHD and SSC ---- */
 
@@ -126,6 +111,30 @@ typedef struct sp_frame_draw {
 sp_frame_draw sp_frame_draw_from(const sp_augment *a, sp_rng *r);
 /* Frames of the shape, in place; scratch holds one frame. */
 void sp_frames_augment(const sp_frame_shape *shape, const sp_frame_draw *d, float *scratch, float *frames);
+
+/* What is drawn for one sample of an epoch, and normalisation. */
+sp_status sp_frames_finish(const sp_frame_shape *shape, const sp_augment *a, const sp_normal *normal,
+                           uint64_t seed, sp_sample_request want, float *frames, sp_error *err);
+
+/* ---- event_list.c ---- */
+
+struct sp_kind;
+typedef struct sp_event_list {
+    sp_file_list files; /* all but SHD and SSC */
+    sp_shd *shd;
+    int classes;
+} sp_event_list;
+/* The caller frees what is in it, also after an error. */
+sp_status sp_events_list(const struct sp_kind *kind, const sp_dataset_options *o, const char *folder,
+                         sp_event_list *out, sp_error *err);
+
+/* ---- event_choices.c ---- */
+
+/* Of the set, or as o says; 0: the recordings have to say it. */
+sp_sensor sp_events_sensor(const struct sp_kind *set, const sp_dataset_options *o);
+/* Frames before (binned) and after resizing. */
+sp_status sp_events_shapes(const struct sp_kind *set, const sp_dataset_options *o, sp_sensor full,
+                           sp_frame_shape *sensor, sp_frame_shape *out, sp_error *err);
 
 /* ---- frame_resize.c ---- */
 

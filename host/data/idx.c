@@ -51,12 +51,18 @@ static char *find_file(const char *folder, bool train, const char *kind, const c
     return NULL;
 }
 
-bool sp_idx_present(const char *folder, bool train)
+static bool present(const char *folder, bool train)
 {
     uint64_t disk_bytes;
     char *path = find_file(folder, train, "images", "idx3", &disk_bytes);
     sp_free(path);
     return path != NULL;
+}
+
+unsigned sp_idx_parts(const sp_kind *kind, const char *folder, const sp_dataset_options *o)
+{
+    (void)kind, (void)o;
+    return (present(folder, true) ? SP_PART_TRAIN : 0u) | (present(folder, false) ? SP_PART_TEST : 0u);
 }
 
 static void file_fini(idx_file *f)
@@ -309,13 +315,18 @@ sp_status sp_idx_open_images(int classes, const sp_dataset_options *o, sp_datase
     return st;
 }
 
-sp_status sp_idx_open(const char *folder, int family_classes, const sp_dataset_options *o, sp_dataset *ds,
-                      sp_error *err)
+sp_status sp_idx_open(const sp_kind *kind, const char *folder, const sp_dataset_options *options,
+                      sp_dataset *ds, sp_error *err)
 {
+    sp_dataset_options files = *options;
+    const sp_dataset_options *o = &files;
+    int family_classes = kind->classes;
     idx_file images = {0}, labels = {0};
     int classes = 0;
     sp_status st;
 
+    if (o->whole) /* the only part there is */
+        files.train = present(folder, true);
     if (o->classes < 0 || o->classes > 256)
         return SP_FAIL(err, SP_E_CONFIG, "data set \"%s\": classes is %d; IDX labels are bytes, so 1 to 256",
                        o->name, o->classes);
@@ -330,7 +341,7 @@ sp_status sp_idx_open(const char *folder, int family_classes, const sp_dataset_o
                      images.path, (unsigned)images.dims[0], labels.path, (unsigned)labels.dims[0]);
         goto done;
     }
-    st = adopt(&images, &labels, classes, o, ds, err);
+    st = adopt(&images, &labels, classes, options, ds, err);
 done:
     file_fini(&images);
     file_fini(&labels);

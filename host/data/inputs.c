@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "config/npy.h"
+#include "data/array.h"
 #include "data/events.h"
 #include "data/image.h"
 #include "data/readers.h"
@@ -28,6 +29,7 @@ typedef struct inputs_state {
     size_t n_sources;
     sp_dataset_options o;
     sp_normal normal;
+    const sp_kind *kind;
     bool events, photos; /* photos: `resize` and `size` of the options hold */
     bool pixels;         /* bytes of arrays are pixels, through `form` */
     sp_pixels form;
@@ -237,11 +239,12 @@ static sp_status open_source(inputs_state *s, const char *path, const sp_dataset
                              size_t *n, sp_error *err)
 {
     file_kind kind = kind_of(path);
-    if (kind == AN_ARRAY) {
+    bool arrays = sp_dataset_takes(s->o.name, SP_TAKES_ARRAYS) && sp_path_has_arrays(path);
+    if (kind == AN_ARRAY && !arrays) {
         SP_TRY(sp_npy_read(path, &out->array, &out->memory, err));
         return count_samples(&out->array, shape, n, err);
     }
-    if (kind == ANOTHER && !s->events)
+    if (kind == ANOTHER && !s->events && !arrays)
         return s->pixels
                    ? SP_OK
                    : SP_FAIL(err, SP_E_DATA, "%s: no .npy array, and data set \"%s\" has no other files",
@@ -251,8 +254,8 @@ static sp_status open_source(inputs_state *s, const char *path, const sp_dataset
     o.file = path;
     if (!set)
         return SP_FAIL(err, SP_E_MEMORY, "%s: out of memory", path);
-    sp_status st = s->events ? sp_events_open(NULL, shape->classes, &o, set, err)
-                             : sp_idx_open_images(shape->classes, &o, set, err);
+    sp_status st = s->events || arrays ? s->kind->open(s->kind, NULL, &o, set, err)
+                                       : sp_idx_open_images(shape->classes, &o, set, err);
     if (st != SP_OK) {
         sp_free(set);
         return st;
@@ -290,10 +293,11 @@ static sp_status add_file(sp_inputs *in, inputs_state *s, sp_dataset_info *info,
 /* Whether pictures can be inputs, and how they become numbers. */
 static sp_status prepare(inputs_state *s, const sp_dataset_info *shape, sp_error *err)
 {
-    s->events = sp_events_known(s->o.name);
+    s->kind = spi_kind_find(s->o.name);
+    s->events = sp_dataset_takes(s->o.name, SP_TAKES_EVENTS);
     s->photos = strcmp(s->o.name, "images") == 0;
-    s->pixels =
-        !s->events && strcmp(s->o.name, "synthetic") != 0 && (shape->channels == 1 || shape->channels == 3);
+    s->pixels = !s->events && !sp_dataset_takes(s->o.name, SP_TAKES_SHAPE) &&
+                (shape->channels == 1 || shape->channels == 3);
     s->o.events.no_cache = true;
     s->o.train = 0;
     s->o.size = s->photos || s->events ? s->o.size : 0;

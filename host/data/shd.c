@@ -1,11 +1,8 @@
 /* SHD and SSC: HDF5 files with /spikes/times and /spikes/units (one array of any length per sample) and
  * /labels. Any float or integer element type is taken. libhdf5 is optional: without it every open fails and
  * says so.
- *
- * The library is not used by two threads at once (most builds of it cannot be), so one lock guards all of it.
  */
 #include <math.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -13,10 +10,9 @@
 #include "data/events.h"
 
 #ifdef SP_WITH_HDF5
-#include <hdf5.h>
+#include "data/hdf5.h"
 
 enum { MOST_SAMPLES = 1 << 24 };
-static pthread_mutex_t hdf5_lock = PTHREAD_MUTEX_INITIALIZER;
 
 struct sp_shd {
     char *path;
@@ -24,19 +20,6 @@ struct sp_shd {
     int32_t *labels; /* [n] */
     size_t n;
 };
-
-/* What libhdf5 says on its own goes to stderr; our errors name file and place instead. */
-static void enter(void)
-{
-    pthread_mutex_lock(&hdf5_lock);
-    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
-}
-
-static void leave(void)
-{
-    H5Eclear2(H5E_DEFAULT);
-    pthread_mutex_unlock(&hdf5_lock);
-}
 
 static sp_status not_as_known(const sp_shd *s, const char *what, sp_error *err)
 {
@@ -147,9 +130,9 @@ sp_status sp_shd_open(const char *path, int classes, sp_shd **out, sp_error *err
         return SP_FAIL(err, SP_E_MEMORY, "%s: out of memory", path);
     }
     s->file = s->times = s->units = -1;
-    enter();
+    spi_hdf5_enter();
     st = open_parts(s, classes, err);
-    leave();
+    spi_hdf5_leave();
     if (st == SP_OK)
         *out = s;
     else
@@ -162,9 +145,9 @@ void sp_shd_close(sp_shd **sp)
     sp_shd *s = sp ? *sp : NULL;
     if (!s)
         return;
-    enter();
+    spi_hdf5_enter();
     close_parts(s);
-    leave();
+    spi_hdf5_leave();
     sp_free(s->labels);
     sp_free(s->path);
     sp_free(s);
@@ -232,11 +215,11 @@ sp_status sp_shd_read(const sp_shd *s, size_t i, float **times, int32_t **units,
     void *t = NULL, *u = NULL;
     size_t n_units = 0;
     sp_status st;
-    enter();
+    spi_hdf5_enter();
     st = read_array(s, s->times, "/spikes/times", H5T_NATIVE_FLOAT, i, &t, n, err);
     if (st == SP_OK)
         st = read_array(s, s->units, "/spikes/units", H5T_NATIVE_INT32, i, &u, &n_units, err);
-    leave();
+    spi_hdf5_leave();
     if (st == SP_OK && n_units != *n)
         st = SP_FAIL(err, SP_E_DATA, "%s: sample %zu has %zu times, but %zu units; damaged", s->path, i + 1,
                      *n, n_units);

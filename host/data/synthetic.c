@@ -144,8 +144,8 @@ static sp_status read_options(const sp_dataset_options *o, sp_dataset_info *info
     return SP_OK;
 }
 
-sp_status sp_synthetic_open(const char *folder, int classes, const sp_dataset_options *o, sp_dataset *ds,
-                            sp_error *err)
+sp_status sp_synthetic_open(const sp_kind *kind, const char *folder, const sp_dataset_options *o,
+                            sp_dataset *ds, sp_error *err)
 {
     sp_dataset_info info = {0};
     synthetic_state *s;
@@ -153,7 +153,7 @@ sp_status sp_synthetic_open(const char *folder, int classes, const sp_dataset_op
     uint64_t items;
     int side;
 
-    (void)folder, (void)classes; /* it has no files */
+    (void)kind, (void)folder; /* it has no files */
     SP_TRY(read_options(o, &info, err));
     SP_TRY(sp_normal_init(&normal, o, info.channels, err));
     items = (uint64_t)info.height * (uint64_t)info.width * (uint64_t)info.channels; /* below 2^48 */

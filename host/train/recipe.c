@@ -76,7 +76,12 @@ static sp_status check_schedule(const sp_recipe *r, sp_error *err)
 
 static sp_status check_data(const sp_recipe *r, sp_error *err)
 {
-    const sp_yaml *m = sp_yaml_get(r->doc.root, "data"), *events = sp_yaml_get(m, "events");
+    static const struct {
+        const char *key, *about;
+        unsigned takes;
+    } sections[] = {{"events", "event cameras and spike trains", SP_TAKES_EVENTS},
+                    {"arrays", "data sets of arrays", SP_TAKES_ARRAYS}};
+    const sp_yaml *m = sp_yaml_get(r->doc.root, "data");
     if (!m || m->kind == SP_YAML_NULL)
         return sp_yaml_fail(r->doc.root, err,
                             "a recipe needs \"data\" with a \"name\", such as data: {name: fashion-mnist}");
@@ -85,11 +90,12 @@ static sp_status check_data(const sp_recipe *r, sp_error *err)
     if (r->data.path && strcmp(r->data.name, "synthetic") == 0)
         return sp_yaml_fail(sp_yaml_get(m, "path"), err,
                             "\"path\" is about data sets of files, not about \"synthetic\"; leave it out");
-    if (events && events->kind == SP_YAML_MAP && !sp_events_known(r->data.name))
-        return sp_yaml_fail(events, err,
-                            "\"events\" is about event cameras and spike trains, not about \"%s\"; leave it "
-                            "out",
-                            r->data.name);
+    for (size_t i = 0; i < sizeof sections / sizeof *sections; i++) {
+        const sp_yaml *at = sp_yaml_get(m, sections[i].key);
+        if (at && at->kind == SP_YAML_MAP && !sp_dataset_takes(r->data.name, sections[i].takes))
+            return sp_yaml_fail(at, err, "\"%s\" is about %s, not about \"%s\"; leave it out",
+                                sections[i].key, sections[i].about, r->data.name);
+    }
     return SP_OK;
 }
 

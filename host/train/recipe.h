@@ -33,7 +33,10 @@ typedef struct sp_recipe {
         int64_t size, resize;    /* 0: the set's own */
         int64_t threads;         /* that read; 0: the loader's choice */
         sp_event_options events; /* event sets */
-        int encoding;            /* sp_encoding: still images as spike trains */
+        sp_array_options arrays;
+        double split; /* share of each class that trains, where a set is not divided; 0: 0.9 */
+        int64_t split_seed;
+        int encoding; /* sp_encoding: still images as spike trains */
         int64_t train_limit, test_limit;
         int64_t classes;                                /* synthetic, idx; 0: the files tell */
         int64_t channels, height, width, count, frames; /* synthetic */
@@ -87,7 +90,7 @@ typedef struct sp_recipe {
     size_t n_plugins;
     struct { /* by section: a bit for each key that was written, so that only those are stored where the
                 default follows another key */
-        uint64_t root, data, events, schedule, precision, monitor, loss, optimizer, lr_schedule,
+        uint64_t root, data, events, arrays, schedule, precision, monitor, loss, optimizer, lr_schedule,
             early_stopping;
     } given;
 } sp_recipe;

@@ -139,7 +139,7 @@ static void print_augment(const void *base, sp_text *t)
 
 static bool synthetic(const void *r)
 {
-    return strcmp(((const sp_recipe *)r)->data.name, "synthetic") == 0;
+    return sp_dataset_takes(((const sp_recipe *)r)->data.name, SP_TAKES_SHAPE);
 }
 static bool has_files(const void *r)
 {
@@ -147,11 +147,19 @@ static bool has_files(const void *r)
 }
 static bool has_classes(const void *r)
 {
-    return synthetic(r) || strcmp(((const sp_recipe *)r)->data.name, "idx") == 0;
+    return sp_dataset_takes(((const sp_recipe *)r)->data.name, SP_TAKES_CLASSES);
+}
+static bool divisible(const void *r)
+{
+    return sp_dataset_takes(((const sp_recipe *)r)->data.name, SP_TAKES_SPLIT);
+}
+static bool arrays(const void *r)
+{
+    return sp_dataset_takes(((const sp_recipe *)r)->data.name, SP_TAKES_ARRAYS);
 }
 static bool events(const void *r)
 {
-    return sp_events_known(((const sp_recipe *)r)->data.name);
+    return sp_dataset_takes(((const sp_recipe *)r)->data.name, SP_TAKES_EVENTS);
 }
 static bool images(const void *r)
 {
@@ -175,10 +183,31 @@ static const sp_field event_rows[] = {
      .help = "Part of each class that trains, where a set has no split; 0: 0.9."},
     {SPI_FLOAT("window", data.events.window, 0, 1e6), .initial = "0",
      .help = "Seconds of a recording that are cut by time; 0: all, and 1.4 for SHD and SSC."},
+    {SPI_PAIR("sensor", data.events.sensor, 0, 16384), .sample = "[180, 240]",
+     .help = "data.name: events: height and width of the sensor, where the recordings do not say it."},
+    {SPI_INT("bin", data.events.bin, 1, 1024), .initial = "1",
+     .help = "So many pixels of the sensor, squared, are counted as one."},
+    {SPI_CHOICE("unit", data.events.unit, SP_UNIT_NAMES), .initial = "us",
+     .help = "data.name: events: the unit of times in .npz and HDF5 files."},
     {SPI_CHOICE("cache", data.events.no_cache, "true", "false"), .initial = "true",
      .help = "Decoded recordings are kept on disk."},
 };
 static const sp_fields event_fields = SPI_FIELDS("events", events, event_rows);
+
+static const sp_field array_rows[] = {
+    {SPI_TEXT("inputs", data.arrays.inputs), .sequence = true,
+     .help = "The array of inputs: a name in the file, or of a .npy "
+             "file in "
+             "the folder; otherwise usual names are tried."},
+    {SPI_TEXT("labels", data.arrays.labels), .sequence = true,
+     .help = "The array of labels, one whole number for each input."},
+    {SPI_TEXT("test_inputs", data.arrays.test_inputs), .help = "Inputs for the test; without them data.split "
+                                                               "divides the inputs."},
+    {SPI_TEXT("test_labels", data.arrays.test_labels), .help = "Labels of test_inputs."},
+    {SPI_CHOICE("axes", data.arrays.axes, SP_AXES_NAMES), .initial = "default",
+     .help = "What the dimensions of the inputs are; default: NC, NHW or NTCHW, while four have to be told."},
+};
+static const sp_fields array_fields = SPI_FIELDS("arrays", arrays, array_rows);
 
 #define SYNTHETIC .applies = synthetic, .needs = "data.name: synthetic"
 static const sp_field rows[] = {
@@ -194,6 +223,14 @@ static const sp_field rows[] = {
     {SPI_OTHER("augment", read_augment, print_augment,
                "list or map of `resized_crop`, `crop`, `cutout`, `flip`, `roll`"),
      .initial = "none", .sample = "{crop: 3, flip: 0.3}", .help = "Random changes of training samples."},
+    {SPI_FLOAT("split", data.split, 0, 0.999), .sequence = true, .initial = "0", .applies = divisible,
+     .needs = "data.name: images, events, arrays or idx",
+     .help = "Share of each class that trains, where a set is not divided; the others test. 0: 0.9, or the "
+             "set's own "
+             "parts."},
+    {SPI_INT("split_seed", data.split_seed, 0, 0x7fffffff), .sequence = true, .initial = "0",
+     .applies = divisible, .needs = "data.name: images, events, arrays or idx",
+     .help = "Which samples train and which test; `seed` does not change it."},
     {SPI_INT("size", data.size, 1, 4096), .help = "Side of the images or frames; otherwise 224 for photos, "
                                                   "and the sensor's."},
     {SPI_INT("resize", data.resize, 1, 4096), .help = "Photos: the shorter side before the crop; otherwise "
@@ -205,7 +242,7 @@ static const sp_field rows[] = {
     {SPI_INT("test_limit", data.test_limit, 0, 1000000000), .initial = "0",
      .help = "Use the first so many test samples only; 0: all."},
     {SPI_INT("classes", data.classes, 2, 100000), .sequence = true, .applies = has_classes,
-     .needs = "data.name: synthetic or idx",
+     .needs = "data.name: synthetic, idx or arrays",
      .help = "Classes; otherwise 10 for synthetic, and the labels tell."},
     {SPI_INT("channels", data.channels, 1, 4096), .sequence = true, .initial = "1", SYNTHETIC,
      .help = "Channels of a sample."},
@@ -223,6 +260,11 @@ static const sp_field rows[] = {
      .help = "Noise without patterns of classes."},
     {SPI_CHOICE("encode", data.encoding, SP_ENCODING_NAMES), .initial = "none", .applies = images,
      .needs = "still images", .help = "Still images as spike trains."},
+    {.key = "arrays",
+     .kind = SP_FIELD_TABLE,
+     .table = &array_fields,
+     .applies = arrays,
+     .needs = "data.name: arrays"},
     {.key = "events",
      .kind = SP_FIELD_TABLE,
      .table = &event_fields,

@@ -10,6 +10,7 @@ extern const sp_fields spi_recipe_fields, spi_recipe_data_fields;
 #define SPI_AT(member)        SP_FIELD_AT(sp_recipe, member)
 #define SPI_INT(k, m, l, h)   .key = k, .kind = SP_FIELD_INT, SPI_AT(m), .low = l, .high = h
 #define SPI_FLOAT(k, m, l, h) .key = k, .kind = SP_FIELD_FLOAT, SPI_AT(m), .low = l, .high = h
+#define SPI_PAIR(k, m, l, h)  .key = k, .kind = SP_FIELD_PAIR, SPI_AT(m), .low = l, .high = h
 #define SPI_BOOL(k, m)        .key = k, .kind = SP_FIELD_BOOL, SPI_AT(m)
 #define SPI_TEXT(k, m)        .key = k, .kind = SP_FIELD_TEXT, SPI_AT(m)
 #define SPI_CHOICE(k, m, ...)                                                                                \

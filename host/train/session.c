@@ -34,6 +34,9 @@ sp_dataset_options sp_session_dataset_options(const sp_recipe *r, bool train)
                             .resize = (int)r->data.resize,
                             .time_steps = (int)r->time_steps,
                             .events = r->data.events,
+                            .arrays = r->data.arrays,
+                            .split = r->data.split,
+                            .split_seed = (uint64_t)r->data.split_seed,
                             .encoding = r->data.encoding};
     memcpy(o.means, r->data.means, sizeof o.means);
     memcpy(o.stds, r->data.stds, sizeof o.stds);

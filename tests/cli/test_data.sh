@@ -32,6 +32,31 @@ expect_code 0
 expect_out '"samples":512'
 expect_out '"samples_per_second"'
 
+# A person's own files: class folders that are not divided, and a table of them.
+mkdir -p "$work/own/cat" "$work/own/dog"
+for i in 1 2 3 4 5; do
+    cp "$here/../fuzz/seeds/png/grey.png" "$work/own/cat/$i.png"
+    cp "$here/../fuzz/seeds/png/grey.png" "$work/own/dog/$i.png"
+    echo "own/cat/$i.png,cat"
+    echo "own/dog/$i.png,dog"
+done >"$work/own.csv"
+for path in "$work/own" "$work/own.csv"; do
+    run data inspect images --set data.path="$path" --set data.split=0.6 --json
+    expect_code 0
+    expect_out '"per_class":[3,3]'
+    expect_out '"per_class":[2,2]'
+    expect_out '"split_share":0.6'
+    run data inspect images --set data.path="$path" --set data.split=0.6 --list
+    [ "$(cut -d ' ' -f 4 "$work/out" | sort -u | wc -l)" -eq 10 ] || fail "every file is in one part"
+done
+run data inspect arrays --set data.path="$here/../fuzz/seeds/zip/deflated.npz" --set data.split=0.5 --test --json
+expect_code 0
+expect_out '"samples":1'
+head -c 200 "$here/../fuzz/seeds/zip/deflated.npz" >"$work/cut.npz"
+run data inspect arrays --set data.path="$work/cut.npz" --set data.arrays.inputs=x --set data.arrays.labels=y
+expect_code 7
+expect_err "cut.npz"
+
 run data cache "$recipe"
 expect_code 3
 expect_err "keeps no cache"

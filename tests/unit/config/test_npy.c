@@ -59,7 +59,7 @@ Test(npy, what_is_read_and_refused)
         {1, "{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }\n", "cut off", 7},
         {1, "{'descr': '<f4', 'fortran_order': False, 'shape': (3,), }\n", "cut off", 8},
         {1, "{'descr': '>f4', 'fortran_order': False, 'shape': (2,), }\n", "astype", 8},
-        {1, "{'descr': [('x', '<f4')], 'fortran_order': False, 'shape': (2,), }\n", "astype", 8},
+        {1, "{'descr': [('x', '<f4')], 'fortran_order': False, 'shape': (2,), }\n", "records", 8},
         {1, "{'descr': '|O', 'fortran_order': False, 'shape': (2,), }\n", "astype", 8},
         {1, "{'descr': '<f4', 'fortran_order': True, 'shape': (2,), }\n", "ascontiguousarray", 8},
         {1, "{'descr': '<f4', 'fortran_order': False, 'shape': (-2,), }\n", "dimension", 8},

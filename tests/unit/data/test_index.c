@@ -31,7 +31,8 @@ __attribute__((format(printf, 1, 2))) static int run(const char *fmt, ...)
 /* Names that stand for a form of one's own files, not for a set. */
 static bool is_format(const char *name)
 {
-    return strcmp(name, "idx") == 0 || strcmp(name, "images") == 0 || strcmp(name, "aedat-folder") == 0;
+    return strcmp(name, "idx") == 0 || strcmp(name, "images") == 0 || strcmp(name, "aedat-folder") == 0 ||
+           strcmp(name, "arrays") == 0 || strcmp(name, "events") == 0;
 }
 
 Test(index, agrees_with_the_reader)

@@ -32,6 +32,8 @@ static const char *const contexts[][3] = {
     {"neuron.model=alif", "neuron.tau_a=2", "neuron.beta=1"},
     {"neuron.model=other"},
     {"data.name=cifar10-dvs"},
+    {"data.name=arrays"},
+    {"data.name=events"},
 };
 enum { CONTEXTS = sizeof contexts / sizeof *contexts };
 

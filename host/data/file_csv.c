@@ -1,0 +1,288 @@
+/* A table of files and labels: one line a sample, file,label or, with a heading, file,label,split. Cells may
+ * be quoted as RFC 4180 has it. Labels that are all whole numbers are the numbers of the classes; others are
+ * names, sorted. */
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include "base/error.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "data/file_list.h"
+
+enum { MOST_BYTES = 1 << 28, MOST_CELLS = 3, MOST_CELL = 4096, MOST_CLASSES = 65536 };
+
+typedef struct reader {
+    const char *name, *text;
+    size_t n, at;
+    int line; /* of the row, counted from 1 */
+    int next_line;
+    char cell[MOST_CELLS][MOST_CELL];
+    int cells;
+} reader;
+
+typedef struct row {
+    char *label;
+    int line;
+} row;
+
+static sp_status wrong(const reader *r, const char *what, sp_error *err)
+{
+    return SP_FAIL(err, SP_E_DATA, "%s:%d: %s; a line is file,label, quoted where a name has a comma",
+                   r->name, r->line, what);
+}
+
+static bool line_ends(const reader *r)
+{
+    return r->at >= r->n || r->text[r->at] == '\n' || r->text[r->at] == '\r';
+}
+
+/* The cell at r->at into `out`, without the blanks around it. */
+static sp_status read_cell(reader *r, char *out, sp_error *err)
+{
+    size_t n = 0;
+    bool quoted = false;
+    while (!line_ends(r) && (r->text[r->at] == ' ' || r->text[r->at] == '\t'))
+        r->at++;
+    if (!line_ends(r) && r->text[r->at] == '"') {
+        for (quoted = true, r->at++;; r->at++) {
+            if (r->at >= r->n || r->text[r->at] == '\n')
+                return wrong(r, "a quoted cell is not closed", err);
+            if (r->text[r->at] == '"' && !(r->at + 1 < r->n && r->text[r->at + 1] == '"'))
+                break;
+            r->at += r->text[r->at] == '"';
+            if (n + 1 >= MOST_CELL)
+                return wrong(r, "a cell is longer than 4095 bytes", err);
+            out[n++] = r->text[r->at];
+        }
+        r->at++;
+    }
+    for (; !line_ends(r) && r->text[r->at] != ','; r->at++) {
+        if (quoted && r->text[r->at] != ' ' && r->text[r->at] != '\t')
+            return wrong(r, "text follows a quoted cell", err);
+        if (n + 1 >= MOST_CELL)
+            return wrong(r, "a cell is longer than 4095 bytes", err);
+        if (!quoted)
+            out[n++] = r->text[r->at];
+    }
+    while (!quoted && n && (out[n - 1] == ' ' || out[n - 1] == '\t'))
+        n--;
+    out[n] = '\0';
+    return strlen(out) == n ? SP_OK : wrong(r, "a cell has a NUL byte", err);
+}
+
+static sp_status read_cells(reader *r, sp_error *err)
+{
+    bool comma = true;
+    r->cells = 0;
+    r->line = r->next_line;
+    while (comma && r->at < r->n) {
+        if (r->cells == MOST_CELLS)
+            return wrong(r, "more than three columns", err);
+        SP_TRY(read_cell(r, r->cell[r->cells++], err));
+        comma = !line_ends(r);
+        r->at += comma;
+    }
+    return SP_OK;
+}
+
+/* The next line that is not blank; cells 0: there is none. */
+static sp_status read_row(reader *r, sp_error *err)
+{
+    do {
+        while (r->at < r->n && line_ends(r))
+            r->next_line += r->text[r->at++] == '\n';
+        SP_TRY(read_cells(r, err));
+    } while (r->cells == 1 && !r->cell[0][0]);
+    return SP_OK;
+}
+
+static bool is_one_of(const char *text, const char *const *words)
+{
+    for (; *words; words++)
+        if (strcasecmp(text, *words) == 0)
+            return true;
+    return false;
+}
+
+/* Whether the row is a heading; the columns it names must be those that are read. */
+static sp_status read_heading(const reader *r, bool *heading, bool *divided, sp_error *err)
+{
+    static const char *const files[] = {"file", "files", "filename", "path", "image", "recording", NULL};
+    static const char *const labels[] = {"label", "labels", "class", "target", NULL};
+    static const char *const splits[] = {"split", "part", "set", NULL};
+    *heading = r->cells > 0 && is_one_of(r->cell[0], files);
+    *divided = *heading && r->cells == 3;
+    if (*heading &&
+        (r->cells < 2 || !is_one_of(r->cell[1], labels) || (r->cells == 3 && !is_one_of(r->cell[2], splits))))
+        return wrong(r, "the heading is not file,label or file,label,split", err);
+    return SP_OK;
+}
+
+static sp_status read_part(const reader *r, sp_csv_part *part, sp_error *err)
+{
+    static const char *const test[] = {"test", "val", "valid", "validation", NULL};
+    if (strcasecmp(r->cell[2], "train") == 0 || is_one_of(r->cell[2], test)) {
+        *part = strcasecmp(r->cell[2], "train") == 0 ? SP_CSV_TRAIN : SP_CSV_TEST;
+        return SP_OK;
+    }
+    return wrong(r, "the third column is not train, val or test", err);
+}
+
+static bool is_number(const char *text, int32_t *out)
+{
+    size_t n = strlen(text);
+    *out = n && n < 7 ? (int32_t)atol(text) : 0;
+    return n && n < 7 && strspn(text, "0123456789") == n;
+}
+
+static int compare_rows(const void *a, const void *b)
+{
+    const row *x = a, *y = b;
+    return strcmp(x->label, y->label);
+}
+
+/* Classes of all rows, whichever part is asked for, so that both parts agree. */
+static sp_status name_classes(const row *rows, size_t n, sp_names *names, sp_error *err)
+{
+    row *sorted = sp_alloc_array(n, sizeof *sorted);
+    sp_status st = SP_OK;
+    if (!sorted)
+        return SP_FAIL(err, SP_E_MEMORY, "out of memory while reading labels");
+    memcpy(sorted, rows, n * sizeof *sorted);
+    qsort(sorted, n, sizeof *sorted, compare_rows);
+    for (size_t i = 0; st == SP_OK && i < n; i++)
+        if (i == 0 || strcmp(sorted[i].label, sorted[i - 1].label) != 0)
+            st = sp_names_add(names, sorted[i].label, err);
+    sp_free(sorted);
+    return st;
+}
+
+static sp_status too_many(const char *name, size_t classes, sp_error *err)
+{
+    return SP_FAIL(err, SP_E_DATA, "%s: the labels make %zu classes; up to %d are read", name, classes,
+                   (int)MOST_CLASSES);
+}
+
+typedef struct table {
+    row *rows; /* of the whole table */
+    size_t n;
+    size_t *of_file; /* [files.n] row of each file of the part */
+    sp_file_list files;
+    bool numbers;
+} table;
+
+static void table_free(table *t)
+{
+    for (size_t i = 0; i < t->n; i++)
+        sp_free(t->rows[i].label);
+    sp_free(t->rows);
+    sp_free(t->of_file);
+    sp_file_list_free(&t->files);
+}
+
+static sp_status add_row(table *t, const reader *r, sp_csv_part want, bool divided, sp_error *err)
+{
+    sp_csv_part part = SP_CSV_TRAIN;
+    int32_t unused;
+    row *added;
+    size_t *place;
+    if (r->cells != (divided ? 3 : 2) || !r->cell[0][0] || !r->cell[1][0])
+        return wrong(r, divided ? "not file,label,split" : "not file,label", err);
+    if (divided)
+        SP_TRY(read_part(r, &part, err));
+    added = sp_array_push(&t->rows, t->n, sizeof *added);
+    if (!added || !(added->label = sp_strdup(r->cell[1])))
+        return SP_FAIL(err, SP_E_MEMORY, "%s: out of memory", r->name);
+    added->line = r->line;
+    t->numbers = t->numbers && is_number(r->cell[1], &unused);
+    t->n++;
+    if (want != SP_CSV_ALL && divided && part != want)
+        return SP_OK;
+    place = sp_array_push(&t->of_file, t->files.n, sizeof *place);
+    if (!place)
+        return SP_FAIL(err, SP_E_MEMORY, "%s: out of memory", r->name);
+    *place = t->n - 1;
+    return sp_file_list_add(&t->files, (sp_file){.path = sp_path_beside(r->name, r->cell[0])}, err);
+}
+
+/* Labels of the files, and the classes. */
+static sp_status label_files(table *t, const char *name, sp_error *err)
+{
+    sp_names names = {0};
+    int32_t most = 0, number;
+    sp_status st = SP_OK;
+    for (size_t i = 0; t->numbers && i < t->n; i++)
+        if (is_number(t->rows[i].label, &number) && number > most)
+            most = number;
+    if (!t->numbers)
+        SP_TRY_GOTO(name_classes(t->rows, t->n, &names, err));
+    t->files.classes = t->numbers ? most + 1 : (int)names.n;
+    if (t->files.classes > MOST_CLASSES)
+        SP_TRY_GOTO(too_many(name, (size_t)t->files.classes, err));
+    for (size_t i = 0; i < t->files.n; i++) {
+        char *label = t->rows[t->of_file[i]].label, **at;
+        if (t->numbers) {
+            is_number(label, &t->files.items[i].label);
+            continue;
+        }
+        at = bsearch(&label, names.items, names.n, sizeof *names.items, sp_names_compare);
+        t->files.items[i].label = (int32_t)(at - names.items);
+    }
+    if (!t->numbers) {
+        t->files.class_names = names.items;
+        names = (sp_names){0};
+    }
+done:
+    sp_names_free(&names);
+    return st;
+}
+
+sp_status sp_csv_parse(const char *name, const char *text, size_t n, sp_csv_part part, bool *divided,
+                       sp_file_list *out, sp_error *err)
+{
+    reader *r = sp_alloc(sizeof *r);
+    table t = {.numbers = true};
+    bool heading = false, has_split = false;
+    sp_status st = r ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "%s: out of memory", name);
+    SP_TRY_GOTO(st);
+    r->name = name, r->text = text, r->n = n, r->next_line = 1;
+    r->at = n >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0; /* byte order mark */
+    SP_TRY_GOTO(read_row(r, err));
+    SP_TRY_GOTO(read_heading(r, &heading, &has_split, err));
+    if (heading)
+        SP_TRY_GOTO(read_row(r, err));
+    for (; r->cells;) {
+        SP_TRY_GOTO(add_row(&t, r, part, has_split, err));
+        SP_TRY_GOTO(read_row(r, err));
+    }
+    if (t.files.n == 0)
+        SP_TRY_GOTO(SP_FAIL(err, SP_E_DATA, "%s:%d: no line of file,label%s", name, r->line,
+                            t.n ? " for this split" : ""));
+    SP_TRY_GOTO(label_files(&t, name, err));
+    if (divided)
+        *divided = has_split;
+    *out = t.files;
+    t.files = (sp_file_list){0};
+done:
+    sp_free(r);
+    table_free(&t);
+    return st;
+}
+
+bool sp_path_is_csv(const char *path)
+{
+    return sp_name_ends_in(-1, path, ".csv") && sp_path_exists(path) && !sp_path_is_folder(path);
+}
+
+sp_status sp_list_csv(const char *path, sp_csv_part part, bool *divided, sp_file_list *out, sp_error *err)
+{
+    char *text = NULL;
+    size_t n = 0;
+    sp_status st = sp_file_read(path, MOST_BYTES, &text, &n, err);
+    if (st == SP_OK)
+        st = sp_csv_parse(path, text, n, part, divided, out, err);
+    sp_free(text);
+    return st == SP_E_IO ? sp_error_as(err, SP_E_DATA) : st;
+}
