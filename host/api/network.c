@@ -1,5 +1,6 @@
 /* Networks: opening, shapes, parameters by name. */
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "api/internal.h"
@@ -19,22 +20,23 @@ static bool is_checkpoint(const char *path)
 static sp_status find_shape(const sp_recipe *r, const sp_net_options *o, sp_dataset_info *out, sp_error *err)
 {
     sp_dataset *ds = NULL;
+    bool given = o->channels > 0 && o->height > 0 && o->width > 0;
     *out = (sp_dataset_info){.channels = o->channels, .height = o->height, .width = o->width};
-    snprintf(out->name, sizeof out->name, "caller");
-    if (o->sequence)
-        out->frames = (int)r->time_steps;
-    if (o->channels > 0 && o->height > 0 && o->width > 0)
-        return SP_OK;
-    if (o->channels || o->height || o->width || o->sequence)
+    if (!given && (o->channels || o->height || o->width))
         return SP_FAIL(err, SP_E_USAGE,
                        "a sample of %d x %d x %d (channels x height x width) has no numbers; give all three, "
                        "or none",
                        o->channels, o->height, o->width);
-    if (sp_session_known_shape(r, out))
-        return SP_OK;
-    SP_TRY(sp_session_dataset(r, true, &ds, err));
-    *out = ds->info;
-    sp_dataset_close(&ds);
+    if (!given && !sp_session_known_shape(r, out)) {
+        SP_TRY(sp_session_dataset(r, true, &ds, err));
+        *out = ds->info;
+        sp_dataset_close(&ds);
+    }
+    if (given || o->sequence) {
+        out->classes = 0; /* they are the caller's data */
+        snprintf(out->name, sizeof out->name, "caller");
+        out->frames = o->sequence ? (int)r->time_steps : 0;
+    }
     return SP_OK;
 }
 

@@ -113,7 +113,8 @@ typedef struct sp_net_options {
     const char *const *sets; /* n_sets strings "key.path=value" that override the recipe */
     size_t n_sets;
     /* Shape of a sample. All 0: that of the recipe's data, whose files are read only where the name of the
-     * set does not tell. sequence: 1 where there is an input for each of schedule.time_steps. */
+     * set does not tell. sequence: 1 where the caller's samples have an input for each of
+     * schedule.time_steps. */
     int32_t channels, height, width, sequence;
 } sp_net_options;
 

@@ -1,0 +1,225 @@
+"""The package on a device: shapes, training, misuse. SPIKEPORT_PROGRAM names the program to compare with."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import unittest
+from pathlib import Path
+
+import numpy as np
+
+import spikeport
+
+RECIPE = "synthetic_tiny"
+TINY = {"data": {"name": "synthetic", "channels": 1, "height": 4, "width": 4, "classes": 2},
+        "schedule": {"method": "sltt", "time_steps": 3}, "optimizer": {"name": "sgd", "lr": 0.1}, "batch": 8,
+        "eval_batch": 4, "log_every": 2, "epochs": 2,
+        "network": [{"type": "flatten"}, {"type": "linear", "out": 16}, {"type": "lif"}, {"type": "linear", "out": 2}]}
+CONTEXT = spikeport.Context()
+
+
+def make(n, sequence=0, seed=0):
+    rng = np.random.default_rng(seed)
+    y = rng.integers(0, 2, n)
+    x = rng.random((n, 1, 4, 4), dtype=np.float32) * 0.3
+    x[y == 1, :, :, 2:] += 1
+    return (np.stack([x] * sequence) if sequence else x), y
+
+
+class Base(unittest.TestCase):
+    def setUp(self):
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.folder = Path(temporary.name)
+
+    def open(self, source=None, **options):
+        network = spikeport.Network(source or TINY, context=CONTEXT, **options)
+        self.addCleanup(network.close)
+        return network
+
+
+class Devices(Base):
+    def test_one_is_the_default(self):
+        found = spikeport.devices()
+        self.assertEqual(1, sum(d.is_default for d in found))
+        self.assertEqual(CONTEXT.device.name, next(d.name for d in found if d.is_default))
+        self.assertRegex(spikeport.__version__, r"^\d+\.\d+\.\d+$")
+
+    def test_unknown(self):
+        with self.assertRaises(spikeport.DeviceError):
+            spikeport.Context("no such device")
+
+
+class Training(Base):
+    def test_steps_learn_and_forward_predicts(self):
+        network = self.open()
+        for i in range(60):
+            step = network.step(*make(8, seed=i))
+        self.assertEqual((60, 3), (step.iteration, step.backprop_steps))
+        x, y = make(9, seed=99)
+        logits, records = network.forward(x, record=True)
+        self.assertGreater(np.mean(logits.argmax(1) == y), 0.9)
+        np.testing.assert_allclose(network(x, steps=True).sum(0), logits, rtol=1e-5, atol=1e-5)
+        recording = records["2"]
+        self.assertEqual((3, 9, 16, 1, 1), recording.spikes.shape)
+        np.testing.assert_array_equal(recording.spikes, recording.potentials >= 1)
+        self.assertEqual({"1.weight", "1.bias", "3.weight", "3.bias"}, set(network.gradients()))
+
+    def test_sequences(self):
+        network = self.open(sequence=True, shape=(1, 4, 4))
+        x, y = make(8, sequence=3)
+        self.assertEqual(x.shape, network.input_shape(8))
+        self.assertGreater(network.step(x, y).loss, 0)
+        np.testing.assert_array_equal(network.forward(x)[:3], network.forward(x[:, :3]))
+
+    def test_state_travels(self):
+        a, b = self.open(), self.open(set={"seed": 5})
+        a.step(*make(8))
+        b.load_state_dict(a.state_dict())
+        a.save(self.folder / "w.safetensors")
+        c = self.open(str(self.folder / "w.safetensors"), inference=True)
+        x, _ = make(5)
+        np.testing.assert_array_equal(a(x), b(x))
+        np.testing.assert_array_equal(a(x), c(x))
+        a.save_checkpoint(self.folder / "c.safetensors")
+        b.resume(self.folder / "c.safetensors")
+        self.assertEqual(a.step(*make(8)), b.step(*make(8)))
+        with self.assertRaisesRegex(ValueError, "shape"):
+            b.load_state_dict({**a.state_dict(), "1.bias": np.zeros(3, np.float32)})
+        with self.assertRaisesRegex(KeyError, "1.bais"):
+            b.load_state_dict({"1.bais": 0})
+
+    def test_same_bits_as_the_program(self):
+        program = os.environ.get("SPIKEPORT_PROGRAM")
+        if not program:
+            self.skipTest("SPIKEPORT_PROGRAM is not set")
+        subprocess.run([program, "train", RECIPE, "--out", self.folder / "program"], check=True,
+                       stderr=subprocess.DEVNULL)
+        ours = spikeport.train(RECIPE, self.folder / "python", callback=None, context=CONTEXT)
+        theirs = self.open(str(self.folder / "program"))
+        for name, value in theirs.state_dict().items():
+            self.assertEqual(value.tobytes(), ours.state_dict()[name].tobytes(), name)
+
+    def test_data_of_ones_own(self):
+        network, seen = self.open(), []
+        self.assertTrue(network.train(self.folder / "run", data=make(64), test=make(16, seed=1), callback=seen.append))
+        self.assertEqual([None, None, None, None, seen[4].test_loss], [p.test_loss for p in seen[:5]])
+        self.assertEqual(2, seen[-1].epoch)
+        self.assertEqual(16, network.evaluate(make(16, seed=1)).samples)
+        x, y = make(64)
+        samples = [(x[i], y[i]) for i in range(64)]
+        self.assertFalse(network.train(self.folder / "two", data=samples, test=samples, callback=lambda p: True))
+
+    def test_progress_is_printed(self):
+        code = ("import spikeport, sys; spikeport.train('synthetic_tiny', sys.argv[1], set={'epochs': 1})")
+        out = subprocess.run([sys.executable, "-c", code, self.folder / "r"], capture_output=True, text=True, check=True)
+        self.assertRegex(out.stdout, r"epoch 1/1: loss [\d.]+, accuracy .*, test ")
+
+
+class Examples(Base):
+    def test_train_arrays(self):
+        example = Path(__file__).parents[2] / "examples" / "train_arrays.py"
+        out = subprocess.run([sys.executable, example, "60"], capture_output=True, text=True, check=True).stdout
+        self.assertRegex(out, r"(9\d|100)% of 100 new samples are right")
+
+
+class Misuse(Base):
+    def test_shapes_and_types(self):
+        network = self.open()
+        x, y = make(8)
+        for bad, error in ((x[:, :, :3], ValueError), (x.astype(np.float64), TypeError), (x[:4], ValueError),
+                           (x * np.inf, ArithmeticError), ("text", TypeError)):
+            with self.assertRaises(error):
+                network.step(bad, y[:len(bad)] if len(bad) != 8 else y)
+        for bad, error in ((y[:7], ValueError), (y.astype(np.float32), TypeError), (y + 2, ValueError)):
+            with self.assertRaises(error):
+                network.step(x, bad)
+        with self.assertRaisesRegex(KeyError, "bais"):
+            network.gradient("bais")
+        with self.assertRaisesRegex(spikeport.ConfigError, "tua"):
+            self.open({**TINY, "neuron": {"tua": 2}})
+        with self.assertRaises(ValueError):
+            network.forward(x, record=["nine"])
+        self.assertGreater(network.step(x, y).loss, 0)
+
+    def test_closed(self):
+        network = spikeport.Network(TINY, context=CONTEXT)
+        network.close()
+        network.close()
+        for call in (lambda: network.state_dict(), lambda: network.forward(make(1)[0]), lambda: network.lr):
+            with self.assertRaisesRegex(ValueError, "closed"):
+                call()
+
+    def test_exception_in_callbacks(self):
+        network = self.open()
+
+        class Oops(Exception):
+            pass
+
+        def report(_):
+            raise Oops("report")
+
+        class Broken:
+            def __len__(self):
+                return 64
+
+            def __getitem__(self, i):
+                if i == 7:
+                    raise Oops("sample 7")
+                return make(1, seed=i)[0][0], i % 2
+
+        with self.assertRaisesRegex(Oops, "report"):
+            network.train(self.folder / "a", data=make(64), test=make(8), callback=report)
+        self.assertTrue((self.folder / "a" / "checkpoint.safetensors").exists())
+        with self.assertRaisesRegex(Oops, "sample 7"):
+            network.train(self.folder / "b", data=Broken(), test=make(8))
+        self.assertGreater(network.step(*make(8)).loss, 0)
+
+    def test_ctrl_c_saves_and_raises(self):
+        network = self.open(set={"epochs": 500})
+        threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+        with self.assertRaises(KeyboardInterrupt):
+            network.train(self.folder / "run", data=make(64), test=make(8), callback=lambda p: None)
+        self.assertTrue((self.folder / "run" / "checkpoint.safetensors").exists())
+
+    def test_fork(self):
+        network = self.open()
+        child = os.fork()
+        if child == 0:
+            try:
+                network.step(*make(8))
+            except spikeport.UsageError as e:
+                os._exit(0 if "fork" in str(e) else 1)
+            os._exit(2)
+        self.assertEqual(0, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+
+    def test_two_threads(self):
+        results = []
+
+        def work():
+            with spikeport.Network(TINY) as network:
+                results.append([network.step(*make(8, seed=i)).loss for i in range(10)])
+
+        threads = [threading.Thread(target=work) for _ in range(2)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        self.assertEqual(results[0], results[1])
+
+    def test_no_opencl_loader(self):
+        code = ("import ctypes; real = ctypes.CDLL\n"
+                "def no(name, *a, **k):\n"
+                "    if 'OpenCL' in str(name): raise OSError(name)\n"
+                "    return real(name, *a, **k)\n"
+                "ctypes.CDLL = no\nimport spikeport")
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        self.assertEqual(1, done.returncode)
+        self.assertIn("pip install spikeport[cpu]", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
