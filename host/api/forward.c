@@ -104,7 +104,7 @@ static const sp_node *neuron_layer(const sp_graph *g, size_t i, size_t *n)
 {
     *n = 0;
     for (int k = 0; k < g->n_nodes; k++)
-        if (g->nodes[k].type == SP_NODE_NEURON && (*n)++ == i)
+        if (sp_node_fires(&g->nodes[k]) && (*n)++ == i)
             return &g->nodes[k];
     return NULL;
 }
@@ -158,7 +158,7 @@ static sp_status find_nodes(forward *f, sp_error *err)
         const char *name = f->out->records[i].layer;
         f->nodes[i] = -1;
         for (int k = 0; name && k < g->n_nodes; k++)
-            if (g->nodes[k].type == SP_NODE_NEURON && strcmp(g->nodes[k].name, name) == 0)
+            if (sp_node_fires(&g->nodes[k]) && strcmp(g->nodes[k].name, name) == 0)
                 f->nodes[i] = k;
         if (f->nodes[i] < 0)
             return SP_FAIL(err, SP_E_USAGE,

@@ -206,7 +206,8 @@ static void set_floats(sp_op_call *c, unsigned version)
         {"w_mse", {0.05f, 0.0f}},      {"mse_target", {1.0f, 0.1f}}, {"lr", {0.1f, 0.001f}},
         {"weight_decay", {5e-4f, 0}},  {"beta1", {0.9f, 0.8f}},      {"beta2", {0.999f, 0.99f}},
         {"bias1", {0.1f, 0.488f}},     {"bias2", {0.001f, 0.0297f}}, {"value", {1.5f, 0.0f}},
-        {"aux_decay", {0.75f, 0.9f}},  {"aux_gain", {0.5f, 0.2f}},   {"max_norm", {1.0f, 0.25f}},
+        {"aux_decay", {0.75f, 0.9f}},  {"aux_gain", {0.5f, 0.2f}},   {"w_g", {0.25f, 1.0f}},
+        {"gain", {1.0f, 4.0f}},        {"smoothing", {0.0f, 0.1f}},  {"max_norm", {1.0f, 0.25f}},
         {"max_value", {0.5f, 0.1f}},
     };
     for (int i = 0; i < SP_OP_MAX_FLOATS && c->op->floats[i]; i++)
@@ -233,6 +234,7 @@ static unsigned set_scalars(sp_op_call *c, unsigned setting, unsigned version)
         setting >>= has_int(c->op, "first") && has_int(c->op, "last");
         set_int(c, "last", setting & 1);
         set_int(c, "iteration", setting & 1 ? 7 : 0);
+        set_int(c, "time_step", setting & 1 ? 6 : 3);
         setting >>= 1;
     }
     set_int(c, "seed", 2023 + (int64_t)version);

@@ -37,6 +37,7 @@ static const struct {
     {"optimizer.adamw", "v", SMALL},
     {"gradient.clip", "norm", POSITIVE},
     {NULL, "labels", LABELS},
+    {"loss", "class_weights", POSITIVE},
     {NULL, "count", COUNTS},
     {"neuron.", "u", MEMBRANE},
     {"neuron.", "u_prev", MEMBRANE},

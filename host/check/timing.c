@@ -123,7 +123,8 @@ void sp_timing_release(sp_timing *t, sp_timed *l)
 
 sp_status sp_timing_once(sp_timing *t, sp_timed *l, double *ms, sp_error *err)
 {
-    static const sp_dynamic middle = {.iteration = 1, .lr = 1e-3f, .bias1 = 0.1f, .bias2 = 0.1f};
+    static const sp_dynamic middle = {
+        .iteration = 1, .time_step = 1, .lr = 1e-3f, .bias1 = 0.1f, .bias2 = 0.1f};
     uint64_t start = sp_clock_ns();
     for (int i = 0; i < l->batch; i++)
         SP_TRY(sp_launch_enqueue(l->launch, t->buffers, l->work, &middle, "timing", err));

@@ -30,7 +30,7 @@ static void rates_text(const sp_train_event *e, char *out, size_t out_size)
     size_t n = 0;
     out[0] = 0;
     for (int i = 0; i < e->session->graph->n_nodes && n + 8 < out_size; i++)
-        if (e->session->graph->nodes[i].type == SP_NODE_NEURON && e->spike_rate)
+        if (sp_node_fires(&e->session->graph->nodes[i]) && e->spike_rate)
             n += (size_t)snprintf(out + n, out_size - n, "%s%.3f", n ? " " : "", e->spike_rate[i]);
 }
 

@@ -18,7 +18,7 @@ typedef struct running {
     sp_model *model;
     sp_plan *plan;
     uint8_t *mask; /* [T] */
-    float *images;
+    float *images, *class_weights;
     int32_t *labels;
     double loss_value; /* NAN when the case does not give it */
     double tolerance, largest_gradient;
@@ -65,6 +65,23 @@ static sp_status read_method(running *r, sp_error *err)
     return SP_OK;
 }
 
+static sp_status read_class_weights(running *r, const sp_yaml *list, sp_error *err)
+{
+    if (!list || list->kind != SP_YAML_LIST)
+        return SP_OK;
+    r->class_weights = sp_alloc_pages(list->n + 1, sizeof *r->class_weights);
+    if (!r->class_weights)
+        return SP_FAIL(err, SP_E_MEMORY, "out of memory for a reference case");
+    for (size_t i = 0; i < list->n; i++) {
+        double weight = 0;
+        SP_TRY(sp_yaml_to_float(list->items[i], "class_weights", 0, 1e6, &weight, err));
+        r->class_weights[i] = (float)weight;
+    }
+    r->o.class_weights = r->class_weights;
+    r->o.n_class_weights = (int64_t)list->n;
+    return SP_OK;
+}
+
 static sp_status read_loss(running *r, sp_error *err)
 {
     const sp_yaml *loss = need(r, "loss", SP_YAML_MAP, err);
@@ -73,6 +90,12 @@ static sp_status read_loss(running *r, sp_error *err)
     r->o.w_ce = 1;
     SP_TRY(sp_yaml_read_float(loss, "cross_entropy", 0, 1e6, &r->o.w_ce, err));
     SP_TRY(sp_yaml_read_float(loss, "mse", 0, 1e6, &r->o.w_mse, err));
+    static const char *const of[] = {"step", "mean", "count"};
+    int loss_of = SP_LOSS_OF_STEP;
+    SP_TRY(sp_yaml_read_choice(loss, "of", of, 3, &loss_of, err));
+    r->o.loss_of = (sp_loss_of)loss_of;
+    SP_TRY(sp_yaml_read_float(loss, "label_smoothing", 0, 1, &r->o.label_smoothing, err));
+    SP_TRY(read_class_weights(r, sp_yaml_get(loss, "class_weights"), err));
     const sp_yaml *target = sp_yaml_get(loss, "mse_target");
     r->o.mse_one_hot = !target || target->kind == SP_YAML_STRING;
     if (!r->o.mse_one_hot)
@@ -349,6 +372,7 @@ static void fini(running *r)
     sp_free(r->mask);
     sp_free(r->images);
     sp_free(r->labels);
+    sp_free(r->class_weights);
 }
 
 sp_status sp_verify_run(const char *json_path, sp_device *dev, sp_registry *reg, double tolerance, bool half,

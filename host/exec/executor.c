@@ -30,6 +30,9 @@ static sp_status upload(sp_plan *p, const sp_exec_batch *batch, int t, sp_error 
     if (!p->o.sequence)
         SP_TRY(sp_device_write(p->dev, sp_plan_tensor_range(p, p->input, 0), batch->images, in->bytes, false,
                                err));
+    if (p->class_weights >= 0)
+        SP_TRY(sp_device_write(p->dev, sp_plan_tensor_range(p, p->class_weights, 0), p->o.class_weights,
+                               p->tensors[p->class_weights].bytes, false, err));
     return sp_device_write(p->dev, sp_plan_tensor_range(p, p->labels, 0), batch->labels,
                            p->tensors[p->labels].bytes, false, err);
 }
@@ -64,7 +67,8 @@ static sp_dynamic dynamic_scalars(const sp_plan *p, const sp_exec_batch *batch, 
     int T = (int)p->o.time_steps;
     sp_dynamic dyn = {.first = t <= 0,
                       .last = t == T - 1 || (t + 1) % sp_plan_block(p) == 0,
-                      .iteration = batch->iteration};
+                      .iteration = batch->iteration,
+                      .time_step = t + 1};
     if (p->o.online_update && t >= 0)
         set_rates(p, batch->lr, (int64_t)batch->iteration * T + t + 1, &dyn);
     return dyn;

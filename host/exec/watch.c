@@ -13,10 +13,11 @@ typedef struct watch {
     uint32_t *spikes;
 } watch;
 
-static bool is_neuron(const sp_step *s)
+static bool is_neuron(const sp_plan *p, const sp_step *s)
 {
-    return s->node >= 0 && (strncmp(s->call.op->id, "neuron.forward/", 15) == 0 ||
-                            strncmp(s->call.op->id, "neuron.forward_ext/", 19) == 0);
+    return s->node >= 0 && sp_node_fires(&p->graph->nodes[s->node]) &&
+           (strncmp(s->call.op->id, "neuron.forward/", 15) == 0 ||
+            strncmp(s->call.op->id, "neuron.forward_ext/", 19) == 0);
 }
 
 static sp_status see_neuron(watch *w, const sp_step *s, int t, sp_error *err)
@@ -48,7 +49,7 @@ static sp_status see_neuron(watch *w, const sp_step *s, int t, sp_error *err)
 static sp_status visit(void *ctx, const sp_step *s, int t, bool *go_on, sp_error *err)
 {
     watch *w = ctx;
-    if (w->by->see && is_neuron(s))
+    if (w->by->see && is_neuron(w->p, s))
         return see_neuron(w, s, t, err);
     if (!w->by->outputs || strncmp(s->call.op->id, "logits.accumulate/", 18) != 0)
         return SP_OK;
@@ -66,7 +67,7 @@ sp_status sp_exec_watch(sp_plan *p, const sp_exec_batch *batch, const sp_exec_wa
     for (int i = 0; by->see && i < p->n_segments; i++)
         for (int k = 0; k < p->segments[i].n; k++) {
             const sp_step *s = &p->segments[i].steps[k];
-            if (!is_neuron(s))
+            if (!is_neuron(p, s))
                 continue;
             int u = sp_op_buffer_index(s->call.op, "u"), spikes = sp_op_buffer_index(s->call.op, "s");
             int64_t n = sp_call_buffer_rows(&s->call, u) * sp_call_buffer_cols(&s->call, u);

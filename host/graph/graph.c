@@ -303,7 +303,7 @@ static sp_status build_neuron(builder *b, const sp_layer *l, int *act)
         return fail_at(b, l, "a neuron directly after a neuron; put a layer with weights between them");
     if (l->neuron.recurrent)
         SP_TRY(build_recurrent(b, l, act));
-    SP_TRY(build_simple(b, l, SP_NODE_NEURON, true, act));
+    SP_TRY(build_simple(b, l, SP_NODE_NEURON, !l->neuron.membrane, act));
     if (!l->neuron.learn)
         return SP_OK;
     int n = g->acts[*act].producer, w = add_param(b, n, SP_ROLE_NEURON, "w", 0, NULL);
@@ -448,6 +448,35 @@ static sp_status check_work(builder *b)
     return SP_OK;
 }
 
+/* The network's last activation is one number a class: real ones, spikes or membrane potentials. */
+static sp_status check_outputs(builder *b, int act)
+{
+    const sp_graph *g = b->g;
+    const sp_activation *a = &g->acts[act];
+    if (g->n_nodes == 0)
+        return SP_FAIL(b->err, SP_E_CONFIG, "%s: the network has no layers", b->file);
+    if (!a->flat && (a->h != 1 || a->w != 1))
+        return SP_FAIL(b->err, SP_E_CONFIG,
+                       "%s: the network must end in one output per class (a linear layer, or neurons behind "
+                       "it); it "
+                       "ends in a map of %lldx%lldx%lld",
+                       b->file, (long long)a->c, (long long)a->h, (long long)a->w);
+    if (!a->needs_gradient)
+        return SP_FAIL(b->err, SP_E_CONFIG, "%s: the network has no parameters to train", b->file);
+    for (int i = 0; i < g->n_nodes; i++)
+        if (g->nodes[i].type == SP_NODE_NEURON && g->nodes[i].layer->neuron.membrane &&
+            g->nodes[i].out != act)
+            return fail_at(b, g->nodes[i].layer,
+                           "output: membrane is for the last layer of the network; what follows needs "
+                           "spikes");
+    return SP_OK;
+}
+
+bool sp_node_fires(const sp_node *n)
+{
+    return n->type == SP_NODE_NEURON && !n->layer->neuron.membrane;
+}
+
 sp_status sp_graph_create(sp_network *net, const char *file, int64_t channels, int64_t height, int64_t width,
                           sp_graph **out, sp_error *err)
 {
@@ -470,19 +499,9 @@ sp_status sp_graph_create(sp_network *net, const char *file, int64_t channels, i
                             "a network can take (2^56)",
                             file, (long long)channels, (long long)height, (long long)width));
     SP_TRY_GOTO(build_layers(&b, g->network.layers, g->network.n, &act));
-    const sp_activation *a = &g->acts[act];
-    if (g->n_nodes == 0)
-        SP_TRY_GOTO(SP_FAIL(err, SP_E_CONFIG, "%s: the network has no layers", file));
-    if (a->bits || (!a->flat && (a->h != 1 || a->w != 1)))
-        SP_TRY_GOTO(
-            SP_FAIL(err, SP_E_CONFIG,
-                    "%s: the network must end in real-valued logits, one per class (a linear layer); it ends "
-                    "in %s of %lldx%lldx%lld",
-                    file, a->bits ? "spikes" : "a map", (long long)a->c, (long long)a->h, (long long)a->w));
-    if (!a->needs_gradient)
-        SP_TRY_GOTO(SP_FAIL(err, SP_E_CONFIG, "%s: the network has no parameters to train", file));
+    SP_TRY_GOTO(check_outputs(&b, act));
     g->logits = act;
-    g->classes = sp_act_elems(a);
+    g->classes = sp_act_elems(&g->acts[act]);
     SP_TRY_GOTO(check_work(&b));
     mark_fused(g);
     fold_scales(g);

@@ -70,6 +70,7 @@ typedef struct sp_node {
     bool scale_folded; /* a scale that is folded into the gain of standardised weights: nothing is computed */
     double alpha;      /* residual */
 } sp_node;
+bool sp_node_fires(const sp_node *n); /* a layer of neurons with spikes */
 
 typedef struct sp_graph {
     sp_network network; /* owned */

@@ -37,6 +37,7 @@ typedef struct sp_neuron {
     uint64_t given; /* bits of the rows of sp_neuron_fields that were written here, in the recipe or the
                        layer; the others of a layer follow the recipe */
     bool recurrent; /* its spikes of the time step before go through a dense matrix into its input */
+    bool membrane;  /* it never fires, and its membrane potential is its output: the last layer only */
 } sp_neuron;
 
 typedef struct sp_layer {

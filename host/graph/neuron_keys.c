@@ -144,6 +144,15 @@ const sp_fields sp_neuron_fields = {.what = "neuron",
                                     .n = sizeof rows / sizeof *rows,
                                     .given = offsetof(sp_neuron, given)};
 
+/* Of layers alone. */
+static const sp_field output_field = {
+    .key = "output",
+    .kind = SP_FIELD_CHOICE,
+    AT(membrane),
+    .names = (const char *const[]){"spikes", "membrane", NULL},
+    .initial = "spikes",
+};
+
 uint64_t sp_neuron_bit(const char *key)
 {
     return sp_fields_bit(&sp_neuron_fields, key);
@@ -173,14 +182,39 @@ sp_status sp_neuron_read(const sp_yaml *map, sp_neuron *n, sp_error *err)
     return check(map, n, err);
 }
 
-/* Those of a layer are printed where they were given, as the others are the recipe's; and there are two more.
+/* What a layer that never fires is given in vain. */
+static sp_status check_membrane(const sp_yaml *map, sp_neuron *n, sp_error *err)
+{
+    static const char *const idle[] = {"v_th",      "v_reset", "reset",    "detach_reset",
+                                       "surrogate", "width",   "recurrent"};
+    for (size_t i = 0; i < sizeof idle / sizeof *idle; i++)
+        if (sp_yaml_get(map, idle[i]))
+            return sp_yaml_fail(sp_yaml_get(map, idle[i]), err,
+                                "\"%s\" is about spikes, and with output: membrane this layer has none; "
+                                "leave it out",
+                                idle[i]);
+    const sp_model_words *m = sp_model_words_of(n->model);
+    if (m && m->gain_key)
+        return sp_yaml_fail(map, err,
+                            "model \"%s\" is about thresholds, and with output: membrane there is none; use "
+                            "lif, plif or "
+                            "cuba_lif",
+                            n->model);
+    n->hard_reset = false;
+    n->v_reset = 0;
+    return SP_OK;
+}
+
+/* Those of a layer are printed where they were given, as the others are the recipe's; and there are three
+ * more.
  */
-enum { LAYER_ROWS = sizeof rows / sizeof *rows + 2 };
+enum { LAYER_ROWS = sizeof rows / sizeof *rows + 3 };
 
 static sp_fields layer_table(const char *what, sp_field all[LAYER_ROWS])
 {
     memcpy(all, rows, sizeof rows);
-    all[LAYER_ROWS - 2] = (sp_field){.key = "type", .kind = SP_FIELD_OTHER};
+    all[LAYER_ROWS - 3] = (sp_field){.key = "type", .kind = SP_FIELD_OTHER};
+    all[LAYER_ROWS - 2] = output_field;
     all[LAYER_ROWS - 1] = (sp_field){BOOL(recurrent)};
     for (size_t i = 0; i < LAYER_ROWS; i++)
         all[i].initial = NULL;
@@ -192,7 +226,7 @@ sp_status sp_neuron_read_layer(const sp_yaml *map, const char *what, sp_neuron *
     sp_field all[LAYER_ROWS];
     const sp_fields table = layer_table(what, all);
     SP_TRY(sp_fields_read(&table, map, n, err));
-    return check(map, n, err);
+    return n->membrane ? check_membrane(map, n, err) : check(map, n, err);
 }
 
 void sp_neuron_print_layer(const sp_neuron *n, sp_text *out)

@@ -11,7 +11,7 @@ static json_t *rates_json(const sp_cli_bench *b)
 {
     json_t *o = json_object();
     for (int i = 0; i < b->s->graph->n_nodes; i++)
-        if (b->s->graph->nodes[i].type == SP_NODE_NEURON)
+        if (sp_node_fires(&b->s->graph->nodes[i]))
             json_object_set_new(o, b->s->graph->nodes[i].name, json_real(b->rates[i]));
     return o;
 }
@@ -72,7 +72,7 @@ static void print_text(const sp_cli_bench *b, const sp_cli_bench_options *o, con
                b->peaks.gbytes);
     printf("\nfiring        ");
     for (int i = 0; i < b->s->graph->n_nodes; i++)
-        if (b->s->graph->nodes[i].type == SP_NODE_NEURON)
+        if (sp_node_fires(&b->s->graph->nodes[i]))
             printf(" %s %.3f", b->s->graph->nodes[i].name, b->rates[i]);
     printf("\n");
     if (!l)

@@ -60,7 +60,7 @@ static sp_status make_layers(sp_visual *d, sp_error *err)
     d->layers = sp_alloc_array((size_t)g->n_nodes + 1, sizeof *d->layers);
     bool failed = !d->layers;
     for (int i = 0; !failed && i < g->n_nodes; i++) {
-        if (g->nodes[i].type != SP_NODE_NEURON)
+        if (!sp_node_fires(&g->nodes[i]))
             continue;
         sp_visual_layer *l = &d->layers[d->n_layers++];
         l->node = i;

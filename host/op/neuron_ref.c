@@ -22,6 +22,18 @@ static double triangle_smooth(double d, double a)
     return 0.5 + z - 0.5 * z * fabs(z);
 }
 
+static double straight_through_grad(double d, double a)
+{
+    (void)d, (void)a;
+    return 1;
+}
+
+static double straight_through_smooth(double d, double a)
+{
+    (void)a;
+    return d;
+}
+
 static double rectangle_grad(double d, double a)
 {
     return fabs(d) < a / 2 ? 1 / a : 0;
@@ -112,6 +124,7 @@ static const surrogate surrogates[] = {
     {"piecewise_exp", piecewise_exp_grad, piecewise_exp_smooth},
     {"gaussian", gaussian_grad, gaussian_smooth},
     {"erf", erf_grad, erf_smooth},
+    {"straight_through", straight_through_grad, straight_through_smooth},
 };
 
 static const surrogate *find_surrogate(const char *name)

@@ -73,10 +73,15 @@ static void neuron_call(sp_emit *e, int node)
     const sp_fragment *f = sp_fragment_find(b->p->reg, SP_FRAGMENT_SURROGATE, neuron->surrogate);
     spi_int(e, "M", spi_rows(b, a)), spi_int(e, "C", a->c);
     spi_neuron_settings(e, neuron);
+    spi_flag(e, "TEMPORAL", b->temporal), spi_flag(e, "DETACH", neuron->detach_reset || neuron->membrane);
+    e->step.call.surrogate = neuron->surrogate;
+    if (neuron->membrane) {
+        e->step.call.surrogate = "straight_through";
+        spi_float(e, "width", 1.0);
+        return;
+    }
     spi_store_half(e, "U_HALF", b->node[node].u);
     spi_float(e, "width", isnan(neuron->width) ? f ? f->width_default : 1.0 : neuron->width);
-    spi_flag(e, "TEMPORAL", b->temporal), spi_flag(e, "DETACH", neuron->detach_reset);
-    e->step.call.surrogate = neuron->surrogate;
 }
 
 static sp_status neuron_backward(sp_builder *b, int node, int g)

@@ -124,6 +124,7 @@ sp_status spi_recurrent_gradient(sp_builder *b, int neuron,
 sp_status spi_trace(sp_builder *b, int node, int64_t rows, int64_t cols, const sp_operand *x, bool bits,
                     int *out);
 
+#define SPI_NEVER_REACHED 1e30 /* threshold of a layer whose output is its membrane potential */
 void spi_neuron_settings(sp_emit *e, const sp_neuron *n);
 /* The tensor of a spiking activation as float32, in the current segment. */
 sp_status spi_unpack(sp_builder *b, int node, int act, int *out);

@@ -6,13 +6,18 @@
 #include "base/error.h"
 #include "plan/builder.h"
 
-static sp_status new_output(sp_builder *b, const sp_node *n, int *out)
+static sp_status new_tensor(sp_builder *b, const sp_node *n, bool bits, int *out)
 {
     const sp_activation *a = &b->g->acts[n->out];
     char name[64];
-    snprintf(name, sizeof name, "%.40s %s", n->name, a->bits ? "spikes" : "output");
-    SP_TRY(spi_tensor_new(b, name, spi_rows(b, a) * (a->bits ? (a->c + 31) / 32 : a->c), SP_LIFETIME_SEGMENT,
-                          out));
+    snprintf(name, sizeof name, "%.40s %s", n->name, bits ? "spikes" : "output");
+    return spi_tensor_new(b, name, spi_rows(b, a) * (bits ? (a->c + 31) / 32 : a->c), SP_LIFETIME_SEGMENT,
+                          out);
+}
+
+static sp_status new_output(sp_builder *b, const sp_node *n, int *out)
+{
+    SP_TRY(new_tensor(b, n, b->g->acts[n->out].bits, out));
     b->act[n->out].tensor = *out;
     return SP_OK;
 }
@@ -109,7 +114,7 @@ void spi_neuron_settings(sp_emit *e, const sp_neuron *n)
     bool integrate = n->tau <= 0 || isinf(n->tau);
     spi_float(e, "decay", spi_neuron_decay(n));
     spi_float(e, "x_gain", n->decay_input && !integrate ? 1.0 / n->tau : 1.0);
-    spi_float(e, "v_th", n->v_th);
+    spi_float(e, "v_th", n->membrane ? SPI_NEVER_REACHED : n->v_th);
     spi_float(e, "v_reset", n->hard_reset ? n->v_reset : 0.0);
     spi_flag(e, "HARD", n->hard_reset);
     e->step.call.neuron = n->model;
@@ -154,12 +159,13 @@ static sp_status neuron_forward(sp_builder *b, int node)
                               b->temporal ? SP_LIFETIME_HISTORY : SP_LIFETIME_PLAN, &b->node[node].u));
         b->p->tensors[b->node[node].u].slots = spi_neuron_slots(b, node);
     }
-    SP_TRY(n->layer->neuron.recurrent ? spi_recurrent_spikes(b, node, &s) : new_output(b, n, &s));
-    b->act[n->out].tensor = s;
+    SP_TRY(n->layer->neuron.recurrent ? spi_recurrent_spikes(b, node, &s) : new_tensor(b, n, true, &s));
+    b->act[n->out].tensor = sp_node_fires(n) ? s : b->node[node].u;
     sp_emit e = spi_step(b, node, spi_neuron_is_extended(b, node) ? "neuron.forward_ext" : "neuron.forward");
     spi_int(&e, "M", spi_rows(b, a)), spi_int(&e, "C", a->c);
     spi_neuron_settings(&e, &n->layer->neuron);
-    spi_store_half(&e, "U_HALF", b->node[node].u);
+    if (sp_node_fires(n)) /* else the outputs are u */
+        spi_store_half(&e, "U_HALF", b->node[node].u);
     spi_flag(&e, "NORM", norm);
     spi_bind(&e, "x", x), spi_bind(&e, "s", s), spi_bind(&e, "u", b->node[node].u);
     spi_bind_at(&e, "u_prev", b->node[node].u,
@@ -169,7 +175,7 @@ static sp_status neuron_forward(sp_builder *b, int node)
         spi_bind(&e, "scale", b->node[producer].norm[NORM_SCALE]),
             spi_bind(&e, "shift", b->node[producer].norm[NORM_SHIFT]);
     SP_TRY(spi_emit(&e));
-    return count_spikes(b, node, s);
+    return sp_node_fires(n) ? count_spikes(b, node, s) : SP_OK;
 }
 
 void spi_pool_ints(sp_emit *e, const sp_builder *b, const sp_node *n)

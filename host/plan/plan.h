@@ -11,6 +11,8 @@
 #include "registry/package.h"
 
 typedef enum { SP_METHOD_SLTT, SP_METHOD_SLTT_K, SP_METHOD_BPTT, SP_METHOD_OTTT, SP_METHOD_EVAL } sp_method;
+/* What the loss is of: the output of each time step, the mean of all of them, or their sum. */
+typedef enum { SP_LOSS_OF_STEP, SP_LOSS_OF_MEAN, SP_LOSS_OF_COUNT } sp_loss_of;
 typedef enum { SP_OPTIMIZER_SGD, SP_OPTIMIZER_ADAMW, SP_OPTIMIZER_ADAM } sp_optimizer;
 const char *sp_method_name(sp_method m); /* "sltt", "sltt-k", "bptt", "ottt", "eval" */
 
@@ -25,8 +27,13 @@ typedef struct sp_plan_options {
     int64_t truncate;   /* BPTT: no gradient through v from a block of so many steps to the one before; 0: one
                            block */
     bool half;          /* potentials, and inputs of batch norms that are kept, are stored as half */
+    sp_loss_of loss_of;
     double w_ce, w_mse, mse_target;
     bool mse_one_hot;
+    double label_smoothing;
+    const float
+        *class_weights; /* page-aligned, one for each class; NULL: all 1. Stays until the plan is destroyed */
+    int64_t n_class_weights;
     uint64_t seed; /* dropout */
     sp_optimizer optimizer;
     double momentum, weight_decay, beta1, beta2, eps;
@@ -153,6 +160,7 @@ typedef struct sp_plan {
     sp_timeline_entry *timeline; /* up to and with END; UPDATE is run apart */
     int n_timeline;
     int input, labels, loss, logits_sum, correct; /* tensors the executor fills or reads */
+    int class_weights;                            /* the same; -1 none */
     int gradient_sums; /* SP_GRADIENT_SUMS numbers that are finite when all gradients are; -1 in evaluation */
     int *spike_counts; /* by node: tensor of its 64 counters, -1 */
     int step_spikes;   /* 64 counters for every neuron layer, a slot for each time step; -1 */

@@ -211,28 +211,41 @@ static sp_status finish_gradients(sp_builder *b)
     return SP_OK;
 }
 
-/* Sum of the outputs, and the loss of this step with its gradient. */
-static sp_status emit_outputs(sp_builder *b, bool with_loss)
+/* The loss of this time step with its gradient by the outputs of it. The loss of the mean or the sum of all
+ * outputs is estimated from those so far: in bptt the last estimate, which is exact, is the one that counts.
+ */
+static sp_status emit_loss(sp_builder *b, int logits)
 {
     const sp_plan_options *o = &b->p->o;
-    int logits = b->act[b->g->logits].tensor;
-    int64_t k = b->g->classes;
-    sp_emit s = spi_step(b, -1, "logits.accumulate");
-    spi_int(&s, "N", o->batch), spi_int(&s, "K", k);
-    spi_bind(&s, "logits", logits), spi_bind(&s, "sum", b->p->logits_sum);
-    SP_TRY(spi_emit(&s));
-    if (!with_loss)
-        return SP_OK;
-    SP_TRY(spi_tensor_new(b, "gradient of the logits", o->batch * k, SP_LIFETIME_SEGMENT, &b->g_logits));
+    const double steps = (double)o->time_steps;
+    const bool total = o->loss_of != SP_LOSS_OF_STEP, count = o->loss_of == SP_LOSS_OF_COUNT;
+    SP_TRY(spi_tensor_new(b, "gradient of the logits", o->batch * b->g->classes,
+                          total ? SP_LIFETIME_PLAN : SP_LIFETIME_SEGMENT, &b->g_logits));
     sp_emit e = spi_step(b, -1, "loss");
-    spi_int(&e, "N", o->batch), spi_int(&e, "K", k);
-    spi_float(&e, "w_t", 1.0 / (double)o->time_steps), spi_float(&e, "w_ce", o->w_ce),
-        spi_float(&e, "w_mse", o->w_mse);
-    spi_float(&e, "mse_target", o->mse_target);
-    spi_flag(&e, "ONE_HOT", o->mse_one_hot);
-    spi_bind(&e, "logits", logits), spi_bind(&e, "labels", b->p->labels);
+    spi_int(&e, "N", o->batch), spi_int(&e, "K", b->g->classes);
+    spi_float(&e, "w_t", total ? 1.0 : 1.0 / steps), spi_float(&e, "w_g", count ? 1.0 : 1.0 / steps);
+    spi_float(&e, "gain", count ? steps : 1.0);
+    spi_float(&e, "w_ce", o->w_ce), spi_float(&e, "w_mse", o->w_mse);
+    spi_float(&e, "smoothing", o->label_smoothing), spi_float(&e, "mse_target", o->mse_target);
+    spi_flag(&e, "ONE_HOT", o->mse_one_hot), spi_flag(&e, "TOTAL", total);
+    spi_flag(&e, "WEIGHTED", b->p->class_weights >= 0);
+    spi_bind(&e, "logits", total ? b->p->logits_sum : logits), spi_bind(&e, "labels", b->p->labels);
+    spi_bind(&e, "class_weights", b->p->class_weights);
     spi_bind(&e, "g_logits", b->g_logits), spi_bind(&e, "loss", b->p->loss);
     return spi_emit(&e);
+}
+
+/* Sum of the outputs, and the loss. */
+static sp_status emit_outputs(sp_builder *b, bool with_loss)
+{
+    int logits = b->act[b->g->logits].tensor;
+    if (b->g->acts[b->g->logits].bits)
+        SP_TRY(spi_unpack(b, b->g->acts[b->g->logits].producer, b->g->logits, &logits));
+    sp_emit s = spi_step(b, -1, "logits.accumulate");
+    spi_int(&s, "N", b->p->o.batch), spi_int(&s, "K", b->g->classes);
+    spi_bind(&s, "logits", logits), spi_bind(&s, "sum", b->p->logits_sum);
+    SP_TRY(spi_emit(&s));
+    return with_loss ? emit_loss(b, logits) : SP_OK;
 }
 
 /* First by the norm of all gradients together, then each by itself. */
@@ -315,7 +328,7 @@ static sp_status emit_time_steps(sp_builder *b)
         SP_TRY(clear_step_spikes(b));
         SP_TRY(spi_forward(b));
         b->segment = spi_forward_segment(b->act[b->g->logits].stage);
-        SP_TRY(emit_outputs(b, m != SP_METHOD_SLTT_K));
+        SP_TRY(emit_outputs(b, m != SP_METHOD_SLTT_K || b->p->o.loss_of != SP_LOSS_OF_STEP));
     }
     if (m == SP_METHOD_EVAL)
         return SP_OK;
@@ -405,6 +418,8 @@ static sp_status emit_ports(sp_builder *b)
                           history ? SP_LIFETIME_HISTORY : SP_LIFETIME_PLAN, &p->input));
     SP_TRY(spi_tensor_new(b, "labels", p->o.batch, SP_LIFETIME_PLAN, &p->labels));
     SP_TRY(spi_tensor_new(b, "loss", p->o.batch, SP_LIFETIME_PLAN, &p->loss));
+    if (p->o.class_weights)
+        SP_TRY(spi_tensor_new(b, "class weights", b->g->classes, SP_LIFETIME_PLAN, &p->class_weights));
     SP_TRY(spi_tensor_new(b, "sum of logits", p->o.batch * b->g->classes, SP_LIFETIME_PLAN, &p->logits_sum));
     SP_TRY(spi_tensor_new(b, "correct", p->o.batch, SP_LIFETIME_PLAN, &p->correct));
     b->act[0].tensor = p->input;
@@ -476,6 +491,20 @@ static sp_status check_fragments(const sp_plan *p, sp_error *err)
     return SP_OK;
 }
 
+static sp_status check_loss(const sp_plan *p, sp_error *err)
+{
+    if (p->o.class_weights && p->o.n_class_weights != p->graph->classes)
+        return SP_FAIL(err, SP_E_CONFIG,
+                       "loss.class_weights has %lld numbers, but the network has %lld outputs",
+                       (long long)p->o.n_class_weights, (long long)p->graph->classes);
+    if (p->o.loss_of != SP_LOSS_OF_STEP && sp_plan_block(p) < p->o.time_steps)
+        return SP_FAIL(err, SP_E_CONFIG,
+                       "loss.of: mean and count need the outputs of all time steps before the backward pass; "
+                       "schedule.truncate goes back after %lld of %lld. Leave one of them out",
+                       (long long)sp_plan_block(p), (long long)p->o.time_steps);
+    return SP_OK;
+}
+
 /* The first pass: the graph and the method become steps and tensors. Asks no device. */
 static sp_status emit(sp_builder *b)
 {
@@ -542,6 +571,7 @@ static sp_status make(sp_plan *p, sp_error *err)
 {
     sp_builder b;
     SP_TRY(check_fragments(p, err));
+    SP_TRY(check_loss(p, err));
     SP_TRY(spi_check_limits(p, err));
     sp_status st = builder_init(&b, p, err);
     if (st == SP_OK)
@@ -556,8 +586,14 @@ sp_status sp_plan_create(const sp_graph *g, sp_model *m, sp_registry *reg, const
     sp_plan *p = sp_alloc(sizeof *p);
     if (!p)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory while planning");
-    *p = (sp_plan){
-        .graph = g, .model = m, .dev = m->dev, .reg = reg, .o = *o, .gradient_sums = -1, .step_spikes = -1};
+    *p = (sp_plan){.graph = g,
+                   .model = m,
+                   .dev = m->dev,
+                   .reg = reg,
+                   .o = *o,
+                   .gradient_sums = -1,
+                   .class_weights = -1,
+                   .step_spikes = -1};
     p->spike_counts = sp_alloc_array((size_t)g->n_nodes + 1, sizeof *p->spike_counts);
     for (int i = 0; p->spike_counts && i < g->n_nodes; i++)
         p->spike_counts[i] = -1;

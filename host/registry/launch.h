@@ -19,6 +19,7 @@ uint64_t sp_launch_workspace(const sp_launch *l);
 /* Values of the dynamic scalars for this launch. */
 typedef struct sp_dynamic {
     int32_t first, last, iteration;
+    int32_t time_step; /* from 1 */
     float lr, bias1, bias2;
 } sp_dynamic;
 

@@ -182,7 +182,7 @@ static void warn_silent(const trainer *t, const double *rates)
 {
     sp_text names = {0};
     for (int i = 0; i < t->s->graph->n_nodes; i++)
-        if (t->s->graph->nodes[i].type == SP_NODE_NEURON && rates[i] == 0)
+        if (sp_node_fires(&t->s->graph->nodes[i]) && rates[i] == 0)
             sp_text_add(&names, "%s%s", names.n ? ", " : "", t->s->graph->nodes[i].name);
     if (names.n)
         sp_log(SP_LOG_WARNING,

@@ -90,7 +90,7 @@ static json_t *rates_json(const sp_session *s, const double *rates)
 {
     json_t *o = json_object();
     for (int i = 0; rates && i < s->graph->n_nodes; i++)
-        if (s->graph->nodes[i].type == SP_NODE_NEURON)
+        if (sp_node_fires(&s->graph->nodes[i]))
             json_object_set_new(o, s->graph->nodes[i].name, json_real(rates[i]));
     return o;
 }

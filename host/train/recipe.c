@@ -273,6 +273,7 @@ void sp_recipe_free(sp_recipe *r)
     for (size_t i = 0; i < r->n_plugins; i++)
         sp_free(r->plugins[i]);
     sp_free(r->plugins);
+    sp_free(r->class_weights);
     sp_free(r->network_text);
     sp_network_free(&r->network);
     sp_yaml_free(&r->doc);

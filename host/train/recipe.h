@@ -55,8 +55,12 @@ typedef struct sp_recipe {
     double recompute; /* BPTT: share of the kept inputs of batch norms that is computed again instead; true is
                          1 */
     bool half;        /* activations kept for the backward pass, and potentials, are stored as half */
+    sp_loss_of loss_of;
     double w_mse, mse_target;
     bool mse_one_hot;
+    double label_smoothing;
+    float *class_weights; /* NULL: all 1 */
+    int64_t n_class_weights;
     sp_optimizer optimizer;
     double lr, momentum, weight_decay, beta1, beta2, eps;
     double clip_norm, clip_value; /* 0: not clipped */

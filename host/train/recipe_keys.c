@@ -2,6 +2,7 @@
 #include "train/recipe_keys.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -152,6 +153,38 @@ static void print_mse_target(const void *base, sp_text *out)
         sp_text_number(out, r->mse_target);
 }
 
+static sp_status read_class_weights(void *base, const sp_yaml *v, sp_error *err)
+{
+    sp_recipe *r = base;
+    if (v->kind != SP_YAML_LIST || v->n < 2)
+        return sp_yaml_fail(v, err, "\"class_weights\" must be a list with a number for each class");
+    r->class_weights = sp_alloc_pages(v->n, sizeof *r->class_weights);
+    r->n_class_weights = (int64_t)v->n;
+    if (!r->class_weights)
+        return SP_FAIL(err, SP_E_MEMORY, "out of memory while reading a recipe");
+    for (size_t i = 0; i < v->n; i++) {
+        double weight = 0;
+        SP_TRY(sp_yaml_to_float(v->items[i], "class_weights", 0, 1e6, &weight, err));
+        r->class_weights[i] = (float)weight;
+    }
+    return SP_OK;
+}
+
+static void print_class_weights(const void *base, sp_text *out)
+{
+    const sp_recipe *r = base;
+    for (int64_t i = 0; i < r->n_class_weights; i++) {
+        char number[32];
+        for (int digits = 6; digits <= 9; digits++) { /* as short as the float allows */
+            snprintf(number, sizeof number, "%.*g", digits, (double)r->class_weights[i]);
+            if (strtof(number, NULL) == r->class_weights[i])
+                break;
+        }
+        sp_text_add(out, "%s%s", i ? ", " : "[", number);
+    }
+    sp_text_add(out, "]");
+}
+
 static const sp_field schedule[] = {
     {SPI_CHOICE("method", method, "sltt", "sltt-k", "bptt", "ottt"), .initial = "sltt",
      .help = "How gradients are computed: at every time step, at K drawn ones, through time, or with "
@@ -194,6 +227,19 @@ static const sp_field monitor[] = {
 static const sp_fields monitor_fields = SPI_FIELDS("monitor", monitor, monitor);
 
 static const sp_field loss[] = {
+    {SPI_CHOICE("of", loss_of, "step", "mean", "count"), .initial = "step",
+     .help = "What is compared with the labels: the output of each time step (the loss is the mean over "
+             "them), the "
+             "mean of all outputs (the firing rate, where the network ends in neurons), or their sum (the "
+             "spike "
+             "count). sltt, sltt-k and ottt estimate the last two from the time steps so far."},
+    {SPI_FLOAT("label_smoothing", label_smoothing, 0, 1), .initial = "0",
+     .help = "Share of the cross entropy's target that is spread evenly over all classes."},
+    {SPI_OTHER("class_weights", read_class_weights, print_class_weights, "list of numbers, 0 to 1e6"),
+     .sample = "[1, 2, 0.5]",
+     .help = "Factors of the classes in the cross entropy, in their order; the sum over the mini-batch is "
+             "still "
+             "divided by its size."},
     {SPI_FLOAT("mse", w_mse, 0, 1), .initial = "0",
      .help = "Weight of the squared error; that of the cross entropy is 1 minus this."},
     {SPI_OTHER("mse_target", read_mse_target, print_mse_target, "`one_hot`, or number, -1e6 to 1e6"),
@@ -358,7 +404,9 @@ static void document_layers(sp_text *out)
                      "Each layer is a map with a `type`. A neuron (`type: lif`, or `if`, `plif`, `cuba_lif`, "
                      "`alif` for another model) takes every key of `neuron` above, which replaces the "
                      "recipe's for this layer, and `recurrent: true` for a dense matrix from its spikes to "
-                     "its input one time step later. `flatten` has no other key. The others:\n");
+                     "its input one time step later. The last layer may be one: then its spikes are the "
+                     "network's outputs, or with `output: membrane`, where it never fires, its membrane "
+                     "potential. `flatten` has no other key. The others:\n");
     for (size_t i = 0; i < SP_LAYER_TYPES; i++) {
         const sp_fields *table = &sp_layer_fields[i];
         bool again = i > 0 && table->items == sp_layer_fields[i - 1].items;

@@ -52,7 +52,7 @@ static sp_status unknown_layer(const sp_record *r, const char *name, sp_error *e
     size_t n = 0;
     sp_text list = {0};
     for (int i = 0; names && i < g->n_nodes; i++)
-        if (g->nodes[i].type == SP_NODE_NEURON)
+        if (sp_node_fires(&g->nodes[i]))
             names[n++] = g->nodes[i].name;
     for (size_t i = 0; i < n; i++)
         sp_text_add(&list, "%s, ", names[i]);
@@ -69,7 +69,7 @@ static sp_status add_named(sp_record *r, const char *name, sp_error *err)
     const sp_graph *g = r->s->graph;
     bool all = strcmp(name, "all") == 0, found = false;
     for (int i = 0; i < g->n_nodes; i++)
-        if (g->nodes[i].type == SP_NODE_NEURON && (all || strcmp(g->nodes[i].name, name) == 0)) {
+        if (sp_node_fires(&g->nodes[i]) && (all || strcmp(g->nodes[i].name, name) == 0)) {
             SP_TRY(add_layer(r, i, err));
             found = true;
         }

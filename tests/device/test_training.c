@@ -23,9 +23,17 @@ static json_t *evaluated(const char *arguments)
 Test(training, evaluation_of_a_checkpoint_gives_what_the_metrics_say)
 {
     static const char *const schedules[] = {"schedule: {method: sltt, time_steps: 3}\n",
-                                            "schedule: {method: bptt, time_steps: 2}\nloss: {mse: 0.3}\n"};
-    for (int i = 0; i < 2; i++) {
-        write_recipe(schedules[i], TINY_NETWORK);
+                                            "schedule: {method: bptt, time_steps: 2}\nloss: {mse: 0.3}\n",
+                                            "schedule: {method: sltt-k, time_steps: 3}\nloss: {of: mean, "
+                                            "label_smoothing: 0.1, class_weights: [1, 2, 0.5, "
+                                            "1]}\n",
+                                            "schedule: {method: bptt, time_steps: 2}\nloss: {of: count, mse: "
+                                            "1}\n"};
+    static const char *const ends[] = {"", "", "  - {type: lif, output: membrane}\n", "  - {type: lif}\n"};
+    for (int i = 0; i < 4; i++) {
+        char network[1024];
+        snprintf(network, sizeof network, "%s%s", TINY_NETWORK, ends[i]);
+        write_recipe(schedules[i], network);
         EXPECT_CODE(0, run("train r.yaml --out run --overwrite"));
         json_t *last = metrics_event("run", "epoch", 1), *e = evaluated("run"),
                *end = metrics_event("run", "end", 0);
@@ -119,6 +127,18 @@ Test(training, ends_early_and_stays_ended)
     fourth = metrics_event("run", "epoch", 5);
     cr_assert_not_null(fourth, "a run that goes on without early stopping has all of its epochs");
     json_decref(fourth);
+}
+
+Test(training, losses_that_cannot_be_taken_are_refused)
+{
+    write_recipe("", TINY_NETWORK);
+    EXPECT_CODE(3, run("train r.yaml --out run -s 'loss.class_weights=[1, 2]'"));
+    EXPECT_SAID("loss.class_weights has 2 numbers, but the network has 4 outputs");
+    EXPECT_CODE(3, run("train r.yaml --out run -s loss.class_weights=1"));
+    EXPECT_SAID("must be a list with a number for each class");
+    EXPECT_CODE(3, run("train r.yaml --out run -s loss.of=mean -s schedule.method=bptt -s "
+                       "schedule.truncate=1"));
+    EXPECT_SAID("loss.of: mean and count need the outputs of all time steps");
 }
 
 /* Memory at the peak is what was planned, also where evaluation needs the larger part. */

@@ -52,15 +52,19 @@ def alif(tau_a, beta, **keys):
     return layer("alif", tau_a=tau_a, beta=beta, **keys)
 
 
+def membrane(type="lif", **keys):
+    return layer(type, output="membrane", **keys)
+
+
 def neuron(**keys):
     return {"v_th": 1.0, "reset": "soft", "detach_reset": False, "tau": 1.5, "surrogate": "triangle", "width": 1.0, **keys}
 
 
 def case(name, seed, layers, shape, steps, method, classes, sequence=True, backprop=None, neuron=neuron(), mse=0.0,
-         target="one_hot", eps=1e-5, momentum=0.1, **draw):
+         target="one_hot", eps=1e-5, momentum=0.1, loss={}, **draw):
     return {"name": name, "seed": seed, "layers": layers, "input_shape": ([steps] if sequence else []) + shape,
             "input_is_sequence": sequence, "time_steps": steps, "method": method, "backprop_steps": backprop,
-            "neuron": neuron, "loss": {"cross_entropy": 1.0 - mse, "mse": mse, "mse_target": target}, "classes": classes,
+            "neuron": neuron, "loss": {"cross_entropy": 1.0 - mse, "mse": mse, "mse_target": target, **loss}, "classes": classes,
             "batch_norm": {"eps": eps, "momentum": momentum, "statistics": "per time step"}, **draw}
 
 
@@ -189,4 +193,35 @@ CASES = [
         conv(2, 33, 3, padding=1), norm(33), lif(),
         conv(33, 40, [1, 2], stride=2), lif(), layer("avg_pool", kernel=3), FLATTEN, linear(40, 5)],
         [2, 2, 6, 6], 3, "bptt", 5, gain=1.4, neuron=neuron(surrogate="gaussian", width=0.5)),
+    case("spikes_mean_bptt", 1, [
+        conv(2, 6, 3), norm(6), lif(), FLATTEN, linear(54, 17), lif(tau=2.0), linear(17, 5), lif(v_th=0.6)],
+        [3, 2, 5, 5], 4, "bptt", 5, gain=1.8, mse=0.4, loss={"of": "mean", "label_smoothing": 0.1}),
+    case("spikes_count_sltt", 1, [
+        linear(12, 17), lif(), linear(17, 14), norm(14), lif(reset="hard", v_reset=-0.1), linear(14, 4), lif(v_th=0.7)],
+        [4, 12], 5, "sltt", 4, gain=1.8, neuron=neuron(surrogate="sigmoid", width=3.0),
+        loss={"of": "count", "class_weights": [0.5, 2.0, 1.0, 1.25]}),
+    case("spikes_rate_ottt", 1, [
+        linear(12, 17), lif(), linear(17, 15), lif(), linear(15, 4), lif(v_th=0.8)],
+        [4, 12], 5, "ottt", 4, gain=1.8, mse=0.5, neuron=neuron(detach_reset=True)),
+    case("spikes_mean_sltt_k2", 1, [
+        linear(12, 17), lif(), linear(17, 4), norm(4), lif(v_th=0.7)],
+        [4, 12], 5, "sltt-k", 4, backprop=[1, 3], gain=1.8, loss={"of": "mean"}),
+    case("spikes_count_ottt", 1, [
+        linear(12, 17), lif(), linear(17, 14), lif(), linear(14, 4), lif(v_th=0.8)],
+        [4, 12], 4, "ottt", 4, gain=1.8, mse=1.0, target=2.0, neuron=neuron(detach_reset=True), loss={"of": "count"}),
+    case("membrane_bptt", 1, [
+        conv(2, 5, 3), lif(), FLATTEN, linear(45, 15), lif(detach_reset=True), linear(15, 4), membrane(tau=3.0)],
+        [3, 2, 5, 5], 5, "bptt", 4, gain=1.6, loss={"label_smoothing": 0.2, "class_weights": [1.0, 0.5, 2.0, 1.5]}),
+    case("membrane_mean_bptt", 1, [
+        linear(12, 17), lif(), linear(17, 4), norm(4), membrane("plif", decay_input=True)],
+        [4, 12], 5, "bptt", 4, gain=1.8, loss={"of": "mean"}),
+    case("membrane_sltt", 1, [
+        linear(12, 17), lif(), linear(17, 15), lif(), linear(15, 4), norm(4), membrane("cuba_lif", tau_syn=2.0)],
+        [4, 12], 5, "sltt", 4, gain=1.8, mse=0.3),
+    case("membrane_mean_ottt", 1, [
+        linear(12, 17), lif(), linear(17, 4), membrane(tau=2.5)],
+        [4, 12], 5, "ottt", 4, gain=1.8, loss={"of": "mean", "label_smoothing": 0.1}),
+    case("membrane_count_sltt_k2", 1, [
+        linear(12, 17), lif(), linear(17, 4), membrane(tau=1.5, decay_input=True)],
+        [4, 12], 5, "sltt-k", 4, backprop=[0, 4], gain=1.8, mse=1.0, target=0.5, loss={"of": "count"}),
 ]

@@ -4,8 +4,8 @@ later; neither building nor testing needs this file.
 
   check_torch.py CASE.json...     compares loss, gradients, outputs and statistics to 1e-9 of the largest element
 
-Dense and convolutional networks with every neuron model, recurrent layers and batch norm; bptt (truncated too), sltt, sltt-k.
-Other methods and layers are skipped by name.
+Dense and convolutional networks with every neuron model, recurrent layers and batch norm; bptt (truncated too), sltt, sltt-k, and
+ottt where no layer is recurrent. Other layers are skipped by name.
 """
 import json
 import math
@@ -44,7 +44,7 @@ class Spike(torch.autograd.Function):
 
 class Net:
     def __init__(self, case, params):
-        self.case, self.p, self.state = case, params, {}
+        self.case, self.p, self.state, self.traces = case, params, {}, {}
 
     def neuron(self, name, layer, x):
         s = {"model": "lif", "v_reset": 0.0, "decay_input": False, **self.case["neuron"], **layer}
@@ -61,6 +61,10 @@ class Net:
         rate = torch.sigmoid(self.p[name + ".w"]) if model == "plif" else 1 / s["tau"]
         leak = 0 if model == "if" else rate * (old["v"] - rest)
         u = old["v"] - leak + (rate * x if s["decay_input"] else x)
+        if s.get("output") == "membrane":
+            self.state[name] = {"v": u, "s": zero, "i": current + zero, "a": zero}
+            return u
+        self.leak = 1.0 if model == "if" else 1 - 1 / s["tau"]
         a = old["a"] * (1 - 1 / s["tau_a"]) + old["s"] if model == "alif" else zero
         threshold = s["v_th"] + (s["beta"] * a if model == "alif" else 0)
         spikes = Spike.apply(u - threshold, s["surrogate"], WIDTHS[s["surrogate"]] if s["width"] is None else s["width"])
@@ -69,16 +73,28 @@ class Net:
         self.state[name] = {"v": v, "s": spikes, "i": current + zero, "a": a}
         return spikes
 
+    def weighted(self, name, function, x, w, b):
+        """A layer with weights. ottt: its weight has the gradient of the traced input, if that is not the raw one."""
+        y = function(x, w, b)
+        if self.case["method"] != "ottt" or not x.requires_grad:
+            return y
+        old = self.traces.get(name)
+        trace = self.traces[name] = x.detach() if old is None else self.leak * old + x.detach()
+        traced = function(trace, w, b)
+        return function(x, w.detach(), None if b is None else b.detach()) + traced - traced.detach()
+
     def forward(self, x):
+        self.leak = 0.0
         for i, layer in enumerate(self.case["layers"]):
             name, kind = str(i), layer["type"]
             w, b = self.p.get(f"{name}.weight"), self.p.get(f"{name}.bias")
             if kind in NEURONS:
                 x = self.neuron(name, layer, x)
             elif kind == "linear":
-                x = F.linear(x, w, b)
+                x = self.weighted(name, F.linear, x, w, b)
             elif kind == "conv":
-                x = F.conv2d(x, w, b, layer.get("stride", 1), layer.get("padding", 0), layer.get("dilation", 1))
+                where = layer.get("stride", 1), layer.get("padding", 0), layer.get("dilation", 1)
+                x = self.weighted(name, lambda x, w, b: F.conv2d(x, w, b, *where), x, w, b)
             elif kind == "batch_norm":
                 settings = self.case["batch_norm"]
                 x = F.batch_norm(x, self.p[name + ".running_mean"], self.p[name + ".running_var"], w, b, True,
@@ -93,6 +109,14 @@ class Net:
         self.state = {n: {k: v.detach() for k, v in s.items()} for n, s in self.state.items()}
 
 
+def loss_of(case, z, y):
+    mix = case["loss"]
+    target = F.one_hot(y, case["classes"]).to(z) if mix["mse_target"] == "one_hot" else torch.full_like(z, mix["mse_target"])
+    weights = None if mix.get("class_weights") is None else torch.tensor(mix["class_weights"], dtype=z.dtype)
+    ce = F.cross_entropy(z, y, weight=weights, reduction="sum", label_smoothing=mix.get("label_smoothing", 0.0)) / len(y)
+    return mix["cross_entropy"] * ce + mix["mse"] * F.mse_loss(z, target)
+
+
 def run(case, tensors):
     params = {}
     for name, (values, shape) in tensors.items():
@@ -103,7 +127,7 @@ def run(case, tensors):
     values, shape = tensors["input"]
     x = torch.tensor(values, dtype=torch.float64).reshape(shape)
     y = torch.tensor(tensors["target"][0])
-    mix, total, losses, pending = case["loss"], 0, 0.0, []
+    of, total, losses, pending = case["loss"].get("of", "step"), 0, 0.0, []
     block = case.get("truncate") or steps
     for t in range(steps):
         if case["method"] != "bptt" or t % block == 0:
@@ -112,14 +136,24 @@ def run(case, tensors):
                 pending = []
             net.cut()
         logits = net.forward(x[t] if case["input_is_sequence"] else x)
-        total = total + logits.detach()
-        if case["method"] == "sltt-k" and t not in case["backprop_steps"]:
-            continue
-        target = F.one_hot(y, case["classes"]).to(logits) if mix["mse_target"] == "one_hot" else torch.full_like(logits, mix["mse_target"])
-        loss = (mix["cross_entropy"] * F.cross_entropy(logits, y) + mix["mse"] * F.mse_loss(logits, target)) / steps
-        losses += float(loss)
-        pending.append(loss)
-    sum(pending).backward()
+        drawn = case["method"] != "sltt-k" or t in case["backprop_steps"]
+        if of == "step":
+            total = total + logits.detach()
+            loss = loss_of(case, logits, y) / steps
+            losses += float(loss.detach()) if drawn else 0.0
+        else:  # the loss of all outputs, or of as many times those so far; its gradient by those of this step
+            total = total + logits if case["method"] == "bptt" else total + logits.detach()
+            z = (1 if of == "count" else 1 / steps) * steps / (t + 1) * total.detach().requires_grad_()
+            losses, share = float(loss_of(case, z, y).detach()), 1 if of == "count" else 1 / steps
+            if case["method"] == "bptt":
+                loss = loss_of(case, total if of == "count" else total / steps, y) if t + 1 == steps else 0 * logits.sum()
+            else:
+                loss = (torch.autograd.grad(loss_of(case, z, y), z)[0] * share * logits).sum()
+        if drawn:
+            pending.append(loss)
+    if pending:
+        sum(pending).backward()
+    total = total.detach()
     ours = {"grad." + n: p.grad for n, p in params.items() if p.requires_grad}
     ours |= {"after." + n: p for n, p in params.items() if not p.requires_grad}
     return losses, ours | {"logits_sum": total}
@@ -131,8 +165,9 @@ def main():
         with open(path, encoding="utf-8") as f:
             case = json.load(f)
         unknown = [layer["type"] for layer in case["layers"] if layer["type"] not in LAYERS]
-        if unknown or case["method"] not in ("bptt", "sltt", "sltt-k"):
-            print(f"{case['name']:28} skipped: {', '.join(unknown) or case['method']}")
+        recurrent = case["method"] == "ottt" and any(layer.get("recurrent") for layer in case["layers"])
+        if unknown or recurrent:
+            print(f"{case['name']:28} skipped: {', '.join(unknown) or 'recurrent ottt'}")
             continue
         tensors = read_tensors(path[:-5] + ".safetensors")
         loss, ours = run(case, tensors)

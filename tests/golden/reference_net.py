@@ -311,9 +311,10 @@ class Tape:
         return self.make(data, u.shape, [u, s], pull)
 
     def loss(self, logits, labels, weights, steps):
-        """(w_ce CE + w_mse MSE) / steps, the mean over the batch."""
+        """(w_ce CE + w_mse MSE) / steps, the mean over the batch; CE with smoothed labels and weights of the classes."""
         n, k = logits.shape
         target, grad, losses = weights["mse_target"], [], []
+        smooth_by, by_class = weights.get("label_smoothing", 0.0), weights.get("class_weights") or [1.0] * k
         for i, y in enumerate(labels):
             o = logits.data[i * k:(i + 1) * k]
             top = max(o)
@@ -321,9 +322,11 @@ class Tape:
             total = math.fsum(e)
             off = [a - (float(j == y) if target == "one_hot" else target) for j, a in enumerate(o)]
             mse = math.fsum(map(mul, off, off)) / k
-            losses.append(weights["cross_entropy"] * (log(total) + top - o[y]) + weights["mse"] * mse)
-            grad += [(weights["cross_entropy"] * (e[j] / total - (j == y)) + weights["mse"] * 2 * off[j] / k) / (steps * n)
-                     for j in range(k)]
+            aim = [c * ((1 - smooth_by) * (j == y) + smooth_by / k) for j, c in enumerate(by_class)]
+            ce = math.fsum(a * (log(total) + top - b) for a, b in zip(aim, o))
+            losses.append(weights["cross_entropy"] * ce + weights["mse"] * mse)
+            grad += [(weights["cross_entropy"] * (math.fsum(aim) * e[j] / total - aim[j]) + weights["mse"] * 2 * off[j] / k)
+                     / (steps * n) for j in range(k)]
         pull = lambda g: logits.add_grad([g[0] * a for a in grad])
         return self.make([math.fsum(losses) / (steps * n)], (), [logits], pull)
 
@@ -448,6 +451,9 @@ class Network:
             u = self.tape.charge_learnt(v, x, self.param(name, "w"), s["decay_input"], rest)
         else:
             u = self.tape.charge(v, x, decay, 1 / s["tau"] if s["decay_input"] else 1.0, rest if model != "if" else 0.0)
+        if s.get("output") == "membrane":  # never fires
+            self.carried((name, "v"), u)
+            return u
         if model == "alif":  # the threshold is v_th + beta a; a has grown by the spike of the step before
             a = self.tape.add(self.tape.scale(self.before((name, "a"), 0.0, x), 1 - 1 / s["tau_a"]),
                               self.before((name, "s"), 0.0, x))
@@ -569,6 +575,8 @@ class Network:
         case, total, losses = self.case, None, []
         if "td_batch_norm" in str(case["layers"]):
             return self.run_all_steps(inputs, labels)
+        if case["loss"].get("of", "step") != "step":
+            return self.run_total(inputs, labels)
         steps, block = case["time_steps"], case.get("truncate") or case["time_steps"]
         for t in range(steps):
             self.tape.recording = case["method"] != "sltt-k" or t in case["backprop_steps"]
@@ -587,3 +595,23 @@ class Network:
                 self.tape.backward()
         self.tape.backward()
         return math.fsum(losses), total
+
+    def run_total(self, inputs, labels):
+        """As run, where the loss is of the mean or the sum of all outputs. Online methods see the outputs so far: they
+        stand for all of them, and the gradient by those of this step is that of bptt if they do so exactly."""
+        case, steps, total = self.case, self.case["time_steps"], None
+        online, count = case["method"] != "bptt", case["loss"]["of"] == "count"
+        for t in range(steps):
+            self.tape.recording = case["method"] != "sltt-k" or t in case["backprop_steps"]
+            self.first = t == 0
+            logits = self.layers(case["layers"], "", inputs[t])
+            total = logits if total is None else self.tape.add(total.cut() if online else total, logits)
+            if not online and t + 1 < steps:
+                continue
+            share = (t + 1) / steps
+            z = self.tape.scale(total, (1 if count else 1 / steps) / share)
+            value = self.tape.loss(z, labels, case["loss"], 1)
+            if self.tape.recording:
+                value.add_grad([share])
+                self.tape.backward()
+        return value.data[0], total.data

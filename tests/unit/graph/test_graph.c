@@ -1,6 +1,7 @@
 /* Graphs: shapes, parameter names and places, counts, file and device layout, starting values, and what is
  * refused. */
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -334,8 +335,11 @@ Test(graph, refuses_what_does_not_fit_and_says_where)
          "n.yaml:3:5: layer 1: batch norm of spikes is not supported"},
         {"layers:\n  - {type: conv, out: 4, kernel: 1}\n  - {type: batch_norm, channels: 5}\n", 1, 8, 8,
          "n.yaml:3:5: layer 1: \"channels\" is 5, but its input has 4"},
-        {"layers:\n  - {type: flatten}\n  - {type: linear, out: 2}\n  - {type: lif}\n", 1, 8, 8,
-         "it ends in spikes of 2x1x1"},
+        {"layers:\n  - {type: flatten}\n  - {type: linear, out: 2}\n  - {type: lif, output: membrane}\n"
+         "  - {type: linear, out: 2}\n",
+         1, 8, 8, "n.yaml:4:5: layer 2: output: membrane is for the last layer"},
+        {"layers:\n  - {type: conv, out: 4, kernel: 1}\n  - {type: lif}\n", 1, 8, 8,
+         "it ends in a map of 4x8x8"},
         {"layers:\n  - {type: conv, out: 4, kernel: 1}\n", 1, 8, 8, "it ends in a map of 4x8x8"},
         {"layers:\n  - {type: flatten}\n", 1, 8, 8, "the network has no layers"},
         {"layers:\n  - {type: flatten}\n  - {type: scale, factor: 2}\n", 1, 8, 8, "no parameters to train"},
@@ -351,6 +355,23 @@ Test(graph, refuses_what_does_not_fit_and_says_where)
                      "accepted: %s", cases[i].text);
         cr_assert(strstr(err.text, cases[i].message), "\"%s\" lacks \"%s\"", err.text, cases[i].message);
         cr_assert_null(g);
+    }
+}
+
+Test(graph, may_end_in_spikes_and_in_potentials)
+{
+    static const char *const ends[] = {"spikes", "membrane"};
+    for (int i = 0; i < 2; i++) {
+        sp_graph *g = NULL;
+        char text[128];
+        snprintf(text, sizeof text,
+                 "layers:\n  - {type: flatten}\n  - {type: linear, out: 2}\n  - {type: plif, tau: 2, output: "
+                 "%s}\n",
+                 ends[i]);
+        cr_assert_eq(build(text, 1, 8, 8, &g), SP_OK, "%s", err.text);
+        cr_assert(g->classes == 2 && g->acts[g->logits].bits == (i == 0) &&
+                  sp_node_fires(&g->nodes[1]) == (i == 0));
+        sp_graph_destroy(&g);
     }
 }
 

@@ -49,7 +49,7 @@ static int same_neuron(const sp_neuron *a, const sp_neuron *b)
            (a->width == b->width || (isnan(a->width) && isnan(b->width))) &&
            (a->aux_tau == b->aux_tau || (isnan(a->aux_tau) && isnan(b->aux_tau))) &&
            (a->aux_gain == b->aux_gain || (isnan(a->aux_gain) && isnan(b->aux_gain))) &&
-           a->learn == b->learn && a->recurrent == b->recurrent;
+           a->learn == b->learn && a->recurrent == b->recurrent && a->membrane == b->membrane;
 }
 
 static void expect_same(const sp_layer *a, size_t na, const sp_layer *b, size_t nb)
@@ -438,6 +438,13 @@ Test(network, refuses_what_a_model_does_not_have)
                                  "must start above 1"},
         {"{type: plif, model: lif}", "30: \"type: plif\" names the model already; use \"type: lif\" with "
                                      "\"model\""},
+        {"{type: lif, output: membrane, v_th: 2}", "46: \"v_th\" is about spikes, and with output: membrane "
+                                                   "this layer has none; leave it out"},
+        {"{type: alif, tau_a: 2, beta: 1, output: membrane}", "10: model \"alif\" is about thresholds, and "
+                                                              "with output: membrane there is none; use lif, "
+                                                              "plif or cuba_lif"},
+        {"{type: lif, output: membranes}", "30: \"output\" must be one of spikes, membrane, not "
+                                           "\"membranes\"; did you mean \"membrane\"?"},
         {"{type: plif, recurrent: 3}", "34: \"recurrent\" must be true or false, not \"3\""},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

@@ -13,6 +13,8 @@ static sp_op_call loss_call(int64_t N, int64_t K, double a, int one_hot)
     sp_call_set_int(&c, "N", N);
     sp_call_set_int(&c, "K", K);
     sp_call_set_float(&c, "w_t", 1);
+    sp_call_set_float(&c, "w_g", 1);
+    sp_call_set_float(&c, "gain", 1);
     sp_call_set_float(&c, "w_ce", 1 - a);
     sp_call_set_float(&c, "w_mse", a);
     sp_call_set_float(&c, "mse_target", 1);
@@ -31,7 +33,7 @@ Test(loss_ref, check_values_at_zero_logits)
         float logits[N_MAX * K_MAX] = {0}, g[N_MAX * K_MAX], loss[N_MAX] = {0};
         const int32_t labels[N_MAX] = {0, 3, 9, 5};
         sp_op_call c = loss_call(N_MAX, golden[i].K, 0.05, golden[i].one_hot);
-        void *buf[] = {logits, (void *)labels, g, loss};
+        void *buf[] = {logits, (void *)labels, NULL, g, loss};
         c.op->reference(&c, buf);
         for (int n = 0; n < N_MAX; n++)
             cr_assert_float_eq((double)loss[n], golden[i].loss, 1e-6, "K %d: %g", golden[i].K,
@@ -48,8 +50,10 @@ Test(loss_ref, gradient_is_the_derivative_of_the_batch_mean)
         float logits[N * K] = {0.5f, -1, 2, 0.25f, 9, 9, 9, 9, -3, 1, 0.75f, 1.5f}, g[N * K], loss[N],
                          scratch[N * K];
         sp_op_call c = loss_call(N, K, 0.25, one_hot);
-        void *buf[] = {logits, (void *)labels, g, loss}, *probe[] = {logits, (void *)labels, scratch, loss};
+        void *buf[] = {logits, (void *)labels, NULL, g, loss},
+             *probe[] = {logits, (void *)labels, NULL, scratch, loss};
         sp_call_set_float(&c, "w_t", 0.125);
+        sp_call_set_float(&c, "w_g", 0.125);
         memset(loss, 0, sizeof loss);
         c.op->reference(&c, buf);
         cr_assert_float_eq((double)loss[1], 0, 0, "padding has no loss");
@@ -74,13 +78,48 @@ Test(loss_ref, adds_up_and_survives_large_logits)
     float logits[] = {1000, 0, -1000, 88}, g[4], loss[2] = {0.5f, 0.25f};
     const int32_t labels[] = {1, 7}; /* 7 is outside 0..1: padding too */
     sp_op_call c = loss_call(2, 2, 0, 0);
-    void *buf[] = {logits, (void *)labels, g, loss};
+    void *buf[] = {logits, (void *)labels, NULL, g, loss};
     c.op->reference(&c, buf);
     cr_assert_float_eq((double)loss[0], 1000.5, 0);
     cr_assert_float_eq((double)loss[1], 0.25, 0);
     cr_assert_float_eq((double)g[0], 0.5, 0);
     cr_assert_float_eq((double)g[1], -0.5, 0);
     cr_assert(g[2] == 0 && g[3] == 0);
+}
+
+/* torch.nn.functional.cross_entropy(z, y, weight, reduction="none", label_smoothing=0.1) for z = [1, -2,
+ * 0.5], weight = [2, 0.5, 1], and its gradient; of spike counts, z = 4 * sum / 3, in time step 3 of 4. */
+Test(loss_ref, smoothing_class_weights_and_sums_are_pytorchs)
+{
+    static const float weights[] = {2, 0.5f, 1};
+    static const double loss[2] = {1.0338107295, 1.0296735174},
+                        g[2][3] = {{-0.7094812824, 0.0409462012, 0.6685350812},
+                                   {0.5471447111, 0.0138932024, -0.5610379134}};
+    for (int total = 0; total < 2; total++) {
+        float logits[] = {1, -2, 0.5f, 0.75f, -1.5f, 0.375f}, got[6], sum[2] = {0, 0};
+        const int32_t labels[] = {0, 2};
+        sp_op_call c = loss_call(1, 3, 0, 0);
+        sp_call_set_int(&c, "N", 2);
+        sp_call_set_float(&c, "smoothing", 0.1);
+        sp_call_set_flag(&c, "WEIGHTED", 1), sp_call_set_flag(&c, "TOTAL", total);
+        if (total) { /* both rows are the same z then */
+            for (int k = 0; k < 3; k++)
+                logits[k] *= 0.75f;
+            sp_call_set_float(&c, "gain", 4);
+            sp_call_set_int(&c, "time_step", 3);
+        } else {
+            memcpy(logits + 3, logits, 3 * sizeof *logits);
+        }
+        for (int last = 0; last < 2; last++) {
+            sp_call_set_int(&c, "last", last);
+            c.op->reference(&c, (void *[]){logits, (void *)(uintptr_t)labels, (void *)(uintptr_t)weights, got,
+                                           sum});
+            for (int n = 0; n < 2; n++)
+                cr_assert_float_eq((double)sum[n], total ? last * loss[n] : (1 + last) * loss[n], 1e-6);
+        }
+        for (int i = 0; i < 6; i++)
+            cr_assert_float_eq((double)got[i], g[i / 3][i % 3] / 2, 1e-6, "%d: %g", i, (double)got[i]);
+    }
 }
 
 Test(loss_ref, accumulate_starts_over_at_first)

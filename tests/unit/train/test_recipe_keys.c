@@ -216,6 +216,12 @@ Test(recipe_keys, every_key_of_every_layer_is_read_printed_and_read_again)
                 check_layer_key(type, &sp_layer_fields[type].items[i]);
     static const sp_field recurrent = {.key = "recurrent", .kind = SP_FIELD_BOOL};
     check_layer_key(SP_LAYER_LIF, &recurrent);
+    static const char *const outputs[] = {"spikes", "membrane", NULL};
+    static const sp_field output = {.key = "output",
+                                    .kind = SP_FIELD_CHOICE,
+                                    .names = outputs,
+                                    .initial = "spikes"};
+    check_layer_key(SP_LAYER_LIF, &output);
     for (size_t i = 0; i < sp_neuron_fields.n; i++)
         if (sp_neuron_fields.items[i].kind != SP_FIELD_OTHER && strcmp(sp_neuron_fields.items[i].key, "v_"
                                                                                                       "rese"
