@@ -1,7 +1,7 @@
 /* Peaks: what a device reaches at best on plain code, measured now; achieved figures are told as shares of
  * them. */
-#ifndef SP_CHECK_PEAK_H
-#define SP_CHECK_PEAK_H
+#ifndef SP_CHECK_PEAKS_H
+#define SP_CHECK_PEAKS_H
 
 #include "cl/device.h"
 

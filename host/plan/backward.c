@@ -195,7 +195,9 @@ static sp_status backward_node(sp_builder *b, int node)
     case SP_NODE_POOL_AVG:
     case SP_NODE_POOL_MAX:
     case SP_NODE_POOL_ADAPTIVE: return pool_backward(b, node, g);
-    default: return pointwise_backward(b, node, g);
+    case SP_NODE_SCALE:
+    case SP_NODE_DROPOUT: return pointwise_backward(b, node, g);
+    default: return SP_FAIL(b->err, SP_E_FAILED, "internal: this type of node has no backward pass");
     }
 }
 

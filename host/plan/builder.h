@@ -1,12 +1,12 @@
-/* Inside plan/: what the passes share.
- *
- * A plan is made in passes, each of which leaves plain data to the next one:
- *   emit     graph and method become steps and tensors (spi_emit_plan and the files it calls); needs no
- * device rewrite  pairs of steps are fused, convolutions are lowered, where the device has kernels for that
- * (rewrite.c) select   every step gets a variant and the reason (kernels.c) place    every tensor gets its
- * place in the arena (memplan.c); needs no device build    kernels are compiled (kernels.c); a variant that
- * cannot be built sends its step back to select
+/* clang-format off */
+/* Inside plan/: what the passes share. A plan is made in passes, each of which leaves plain data to the next:
+ *   emit     graph and method become steps and tensors (schedule.c and the files it calls); needs no device
+ *   rewrite  steps are fused, convolutions are lowered, where the device has kernels for that (rewrite.c)
+ *   select   every step gets a variant and the reason (kernels.c)
+ *   place    every tensor gets its place in the arena (memplan.c); needs no device
+ *   build    kernels are compiled (kernels.c); a step whose variant cannot be built goes back to select
  */
+/* clang-format on */
 #ifndef SP_PLAN_BUILDER_H
 #define SP_PLAN_BUILDER_H
 

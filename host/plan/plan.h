@@ -23,7 +23,7 @@ typedef struct sp_plan_options {
     bool sequence;      /* an input per time step, else the same one at every step */
     bool online_update; /* SLTT, OTTT: an optimizer step at every time step, else one a mini-batch */
     double recompute;   /* BPTT: inputs of batch norms are computed again in the backward pass, not kept for
-                           every step, so   that this share of what they all take is saved; 0 none, 1 all */
+                           every step, so that this share of what they all take is saved; 0 none, 1 all */
     int64_t truncate;   /* BPTT: no gradient through v from a block of so many steps to the one before; 0: one
                            block */
     bool half;          /* potentials, and inputs of batch norms that are kept, are stored as half */

@@ -11,7 +11,7 @@ enum { SP_VARIANT_MAX_PASSES = 4, SP_VARIANT_MAX_TUNES = 8, SP_VARIANT_MAX_BAKES
 typedef enum {
     SP_VARIANT_KERNEL,  /* one or more kernels (passes) of one .cl file */
     SP_VARIANT_LIBRARY, /* shared object beside a .meta file */
-    SP_VARIANT_LOWER /* metadata only: the schedule builder expands the op into other ops (im2col + gemm) */
+    SP_VARIANT_LOWER    /* metadata only: the plan replaces the op by other ops (im2col + gemm) */
 } sp_variant_kind;
 
 typedef enum {

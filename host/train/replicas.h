@@ -2,8 +2,8 @@
  * member runs its share of the samples; gradients are summed on the host in the order of the members and
  * averaged; the first member's optimizer updates, and its weights go to the others. Batch norms see a share
  * only, and running statistics are the first member's. */
-#ifndef SP_TRAIN_TEAM_H
-#define SP_TRAIN_TEAM_H
+#ifndef SP_TRAIN_REPLICAS_H
+#define SP_TRAIN_REPLICAS_H
 
 #include "train/session.h"
 

@@ -105,7 +105,7 @@ static void expect_refused(const char *layers, sp_method method, const char *wor
     sp_plan *p = NULL;
     sp_graph *g = graph_of(layers, chw);
     sp_plan_options o = options_of(method, 4, 3);
-    cr_assert_eq(sp_model_create(g, dev, false, &m, &err), SP_OK);
+    cr_assert_eq(sp_model_create(g, dev, &o, &m, &err), SP_OK);
     cr_assert_eq(sp_plan_create(g, m, reg, &o, &p, &err), SP_E_CONFIG, "%s was planned", layers);
     cr_assert(strstr(err.text, words), "\"%s\" lacks \"%s\"", err.text, words);
     sp_model_destroy(&m);

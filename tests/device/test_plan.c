@@ -330,7 +330,7 @@ static void expect_refused(sp_method method, uint64_t one_buffer, uint64_t whole
     sp_plan *p = NULL;
     sp_graph *g = graph_of(EVERY_LAYER, chw);
     sp_plan_options o = options_of(method, BATCH, 4);
-    cr_assert_eq(sp_model_create(g, dev, false, &m, &err), SP_OK, "%s", err.text);
+    cr_assert_eq(sp_model_create(g, dev, &o, &m, &err), SP_OK, "%s", err.text);
     sp_device_info info = dev->info;
     dev->info.max_alloc_bytes = one_buffer;
     dev->info.global_bytes = whole;
@@ -368,7 +368,7 @@ Test(plan, unknown_fragments_are_refused_with_the_known_ones)
         sp_plan *p = NULL;
         sp_graph *g = graph_of(cases[i].layers, chw);
         sp_plan_options o = options_of(SP_METHOD_SLTT, BATCH, 4);
-        cr_assert_eq(sp_model_create(g, dev, false, &m, &err), SP_OK);
+        cr_assert_eq(sp_model_create(g, dev, &o, &m, &err), SP_OK);
         cr_assert_eq(sp_plan_create(g, m, reg, &o, &p, &err), SP_E_CONFIG);
         cr_assert(strstr(err.text, cases[i].message), "%s", err.text);
         cr_assert(strstr(err.text, i ? "lif" : "triangle"), "%s", err.text);
