@@ -146,6 +146,9 @@ static sp_status open_weights(const char *path, const sp_cli_session *o, sp_reci
     return sp_checkpoint_recipe(c, o->sets.items, o->sets.n, r, err);
 }
 
+/* Samples of a mini-batch where nobody has counted them: the checkpoint's batch may be any. */
+enum { MOST_UNCOUNTED = 256 };
+
 sp_status sp_cli_trained_open(const char *path, const sp_cli_session *o, bool data, sp_cli_trained *out,
                               sp_error *err)
 {
@@ -164,7 +167,7 @@ sp_status sp_cli_trained_open(const char *path, const sp_cli_session *o, bool da
         sp_recipe_free(&r);
         return st;
     }
-    so.eval_samples = data ? out->test->info.count : 0;
+    so.eval_samples = data ? out->test->info.count : MOST_UNCOUNTED;
     SP_TRY(sp_session_open(&r, data ? &out->test->info : &info, &so, &out->s, err));
     SP_TRY(o->weights.file ? sp_weights_load_from(&o->weights, out->s, err)
                            : sp_checkpoint_restore(&out->checkpoint, out->s, false, err));

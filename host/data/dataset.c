@@ -11,11 +11,13 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/size.h"
 #include "base/scope.h"
 #include "base/suggest.h"
 #include "data/augment.h"
 #include "data/readers.h"
 
+static const int64_t MOST_SAMPLE_BYTES = (int64_t)1 << 34;
 #define SYSTEM_FOLDER "/usr/share/datasets"
 
 size_t sp_dataset_names(const char *const **names)
@@ -231,6 +233,19 @@ static sp_status say_missing_classes(const sp_dataset *ds, bool train, sp_error 
     return SP_OK;
 }
 
+static sp_status check_size(const sp_dataset_info *i, sp_error *err)
+{
+    int64_t bytes;
+    if (SP_SIZE_MUL(&bytes, i->frames ? i->frames : 1, i->height, i->width, i->channels, sizeof(float)) &&
+        bytes <= MOST_SAMPLE_BYTES)
+        return SP_OK;
+    return SP_FAIL(err, SP_E_DATA,
+                   "data set \"%s\": a sample of %d frames of %dx%dx%d is too large; samples of up to 2^34 "
+                   "bytes "
+                   "are read",
+                   i->name, i->frames, i->channels, i->height, i->width);
+}
+
 static sp_status open_at(const sp_dataset_options *o, sp_dataset **out, sp_error *err)
 {
     sp_dataset_options full = *o, inner;
@@ -260,6 +275,8 @@ static sp_status open_at(const sp_dataset_options *o, sp_dataset **out, sp_error
         st = sp_subset_wrap(&inner, &ds, err);
     if (full.limit > 0 && full.limit < ds->info.count)
         ds->info.count = full.limit;
+    if (st == SP_OK)
+        st = check_size(&ds->info, err);
     if (st == SP_OK)
         st = say_missing_classes(ds, full.train, err);
     if (st == SP_OK && full.encoding != SP_ENCODE_NONE)
@@ -306,8 +323,7 @@ sp_status sp_dataset_fingerprint(const sp_dataset *ds, char **out, sp_error *err
 {
     enum { SAMPLES = 16 }; /* spread over the set */
     const sp_dataset_info *i = &ds->info;
-    size_t items =
-        (size_t)(i->frames ? i->frames : 1) * (size_t)i->height * (size_t)i->width * (size_t)i->channels;
+    size_t items = (size_t)(i->frames ? i->frames : 1) * sp_dataset_frame_items(i);
     float *x = sp_alloc_array(items, sizeof *x);
     uint64_t h = SP_HASH_START;
     sp_status st = x ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory for a sample");

@@ -81,7 +81,7 @@ static void encode_close(sp_dataset *ds)
 static sp_status check(const sp_dataset *inner, const sp_dataset_options *o, int frames, sp_error *err)
 {
     const sp_dataset_info *i = &inner->info;
-    size_t items = (size_t)i->height * (size_t)i->width * (size_t)i->channels;
+    size_t items = sp_dataset_frame_items(i);
     if (i->frames)
         return SP_FAIL(err, SP_E_CONFIG,
                        "data set \"%s\": encode: its samples are sequences already; leave it out", i->name);
@@ -109,7 +109,7 @@ sp_status sp_encode_wrap(const sp_dataset_options *o, sp_dataset **ds, sp_error 
         return SP_FAIL(err, SP_E_MEMORY, "data set \"%s\": out of memory", (*ds)->info.name);
     }
     *s = (encode_state){.inner = *ds, .encoding = (sp_encoding)o->encoding, .seed = o->seed};
-    s->items = (size_t)(*ds)->info.height * (size_t)(*ds)->info.width * (size_t)(*ds)->info.channels;
+    s->items = sp_dataset_frame_items(&(*ds)->info);
     outer->info = (*ds)->info;
     outer->info.frames = frames;
     outer->get = encode_get;

@@ -1,6 +1,7 @@
 /* Whether what a recipe asks of event data goes together, and which shapes follow. */
 #include <stdio.h>
 #include "base/error.h"
+#include "base/size.h"
 #include "data/events.h"
 #include "data/readers.h"
 
@@ -57,6 +58,7 @@ sp_status sp_events_shapes(const sp_kind *set, const sp_dataset_options *o, sp_s
                            sp_frame_shape *sensor, sp_frame_shape *out, sp_error *err)
 {
     int frames = o->frames ? o->frames : o->time_steps, bin = o->events.bin > 1 ? (int)o->events.bin : 1;
+    int64_t of_out, of_sensor;
     if (frames < 1 || frames > MAX_FRAMES)
         return SP_FAIL(err, SP_E_CONFIG,
                        "data set \"%s\": frames is %d; choose 1 to %d, as many as time steps", set->name,
@@ -78,8 +80,8 @@ sp_status sp_events_shapes(const sp_kind *set, const sp_dataset_options *o, sp_s
     if (o->size)
         out->height = out->width = o->size;
     if (sensor->height > MAX_SENSOR || sensor->width > MAX_SENSOR ||
-        (size_t)out->height * (size_t)out->width * 2 > MAX_ITEMS / (size_t)frames ||
-        (size_t)sensor->height * (size_t)sensor->width * 2 > MAX_ITEMS / (size_t)frames)
+        !SP_SIZE_MUL(&of_out, frames, out->height, out->width, 2) || of_out > MAX_ITEMS ||
+        !SP_SIZE_MUL(&of_sensor, frames, sensor->height, sensor->width, 2) || of_sensor > MAX_ITEMS)
         return SP_FAIL(err, SP_E_CONFIG,
                        "data set \"%s\": %d frames of %d x %d are too large; ask for fewer or smaller",
                        set->name, frames, out->height, out->width);

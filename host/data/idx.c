@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/size.h"
 #include "data/augment.h"
 #include "data/readers.h"
 
@@ -168,17 +169,16 @@ static sp_status read_header(idx_file *f, uint32_t magic, size_t rank, sp_error 
 /* A damaged header must not make us ask for more memory than the file could ever fill. */
 static sp_status payload_bytes(const idx_file *f, size_t rank, size_t *bytes, sp_error *err)
 {
-    uint64_t limit = (f->disk_bytes + 64) * (gzdirect(f->gz) ? 1u : MAX_INFLATE);
-    uint64_t n = 1;
-    for (size_t i = 0; i < rank; i++) {
-        if (n > limit / f->dims[i])
-            return SP_FAIL(err, SP_E_DATA,
-                           "%s: byte 4: the header asks for %u x %u x %u bytes, more than a file of %llu "
-                           "bytes can hold: truncated or damaged; " AGAIN,
-                           f->path, (unsigned)f->dims[0], rank > 1 ? (unsigned)f->dims[1] : 1u,
-                           rank > 2 ? (unsigned)f->dims[2] : 1u, (unsigned long long)f->disk_bytes);
-        n *= f->dims[i];
-    }
+    int64_t limit, n, d[3] = {f->dims[0], rank > 1 ? f->dims[1] : 1, rank > 2 ? f->dims[2] : 1};
+    if (!SP_SIZE_MUL(&limit, (int64_t)f->disk_bytes + 64, gzdirect(f->gz) ? 1 : MAX_INFLATE))
+        limit = INT64_MAX;
+    if (!sp_size_product(d, 3, &n) || n > limit)
+        return SP_FAIL(err, SP_E_DATA,
+                       "%s: byte 4: the header asks for %u x %u x %u bytes, more than a file of %llu bytes "
+                       "can "
+                       "hold: truncated or damaged; " AGAIN,
+                       f->path, (unsigned)d[0], (unsigned)d[1], (unsigned)d[2],
+                       (unsigned long long)f->disk_bytes);
     *bytes = (size_t)n;
     return SP_OK;
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/size.h"
 
 sp_status sp_image_room(uint8_t **memory, size_t *bytes, size_t n, const char *name, sp_error *err)
 {
@@ -20,7 +21,9 @@ sp_status sp_image_check_size(const char *name, const char *format, uint64_t wid
     if (width < 1 || height < 1)
         return SP_FAIL(err, SP_E_DATA, "%s: the %s header says %llu x %llu pixels; the file is damaged", name,
                        format, (unsigned long long)width, (unsigned long long)height);
-    if (width > SP_IMAGE_MAX_SIDE || height > SP_IMAGE_MAX_SIDE || width * height > SP_IMAGE_MAX_PIXELS)
+    int64_t pixels;
+    if (width > SP_IMAGE_MAX_SIDE || height > SP_IMAGE_MAX_SIDE ||
+        !SP_SIZE_MUL(&pixels, (int64_t)width, (int64_t)height) || pixels > SP_IMAGE_MAX_PIXELS)
         return SP_FAIL(err, SP_E_DATA,
                        "%s: the %s header says %llu x %llu pixels; sides of up to %d and %d pixels in all "
                        "are read: damaged, or to be made smaller first",

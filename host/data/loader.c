@@ -328,7 +328,7 @@ static void init(sp_loader *l, const sp_dataset *ds, const sp_loader_options *o)
     l->opt.depth = o->depth ? o->depth : 3;
     l->opt.threads = o->threads ? o->threads : sysconf(_SC_NPROCESSORS_ONLN) >= 4 ? 2 : 1;
     l->frames = ds->info.frames > 0 ? (size_t)ds->info.frames : 1;
-    l->frame_items = (size_t)ds->info.height * (size_t)ds->info.width * (size_t)ds->info.channels;
+    l->frame_items = sp_dataset_frame_items(&ds->info);
     l->n_batches = ds->info.count / o->batch + (!o->drop_last && ds->info.count % o->batch ? 1 : 0);
     l->failed_at = UINT64_MAX;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/size.h"
 #include "data/augment.h"
 #include "data/readers.h"
 
@@ -32,7 +33,7 @@ typedef struct synthetic_state {
  */
 static void make_pattern(float *pattern, const sp_dataset_info *info, sp_rng *r)
 {
-    size_t n = (size_t)info->height * (size_t)info->width * (size_t)info->channels;
+    size_t n = sp_dataset_frame_items(info);
     double power = 0.0;
     for (int wave = 0; wave < N_WAVES * info->channels; wave++) {
         int c = wave / N_WAVES;
@@ -150,22 +151,22 @@ sp_status sp_synthetic_open(const sp_kind *kind, const char *folder, const sp_da
     sp_dataset_info info = {0};
     synthetic_state *s;
     sp_normal normal;
-    uint64_t items;
+    int64_t items, of_classes, of_frames;
     int side;
 
     (void)kind, (void)folder; /* it has no files */
     SP_TRY(read_options(o, &info, err));
     SP_TRY(sp_normal_init(&normal, o, info.channels, err));
-    items = (uint64_t)info.height * (uint64_t)info.width * (uint64_t)info.channels; /* below 2^48 */
-    if (items > MAX_ITEMS || items * (uint64_t)info.classes > MAX_ITEMS ||
-        items * (uint64_t)info.frames > MAX_ITEMS)
+    if (!SP_SIZE_MUL(&items, info.height, info.width, info.channels) ||
+        !SP_SIZE_MUL(&of_classes, items, info.classes) || !SP_SIZE_MUL(&of_frames, items, info.frames) ||
+        items > MAX_ITEMS || of_classes > MAX_ITEMS || of_frames > MAX_ITEMS)
         return SP_FAIL(err, SP_E_CONFIG,
                        "data set \"synthetic\": %d classes of %d frames of %dx%dx%d are too large; keep "
                        "channels x height x width x classes, and x frames, below 2^30",
                        info.classes, info.frames, info.channels, info.height, info.width);
     s = sp_alloc(sizeof *s);
     if (s)
-        s->patterns = sp_alloc_array((size_t)items * (size_t)info.classes, sizeof(float));
+        s->patterns = sp_alloc_array((size_t)of_classes, sizeof(float));
     if (!s || !s->patterns) {
         sp_free(s);
         return SP_FAIL(err, SP_E_MEMORY,
