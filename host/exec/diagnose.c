@@ -26,9 +26,21 @@ static int64_t first_nonfinite_half(const void *x, uint64_t n)
     return -1;
 }
 
+/* A loop over bits without a way out is one of vectors. */
+static bool all_finite(const float *x, uint64_t n)
+{
+    unsigned bad = 0;
+    for (uint64_t i = 0; i < n; i++) {
+        uint32_t bits;
+        memcpy(&bits, &x[i], sizeof bits);
+        bad |= (bits & 0x7f800000u) == 0x7f800000u;
+    }
+    return !bad;
+}
+
 static int64_t first_nonfinite(const float *x, uint64_t n)
 {
-    for (uint64_t i = 0; i < n; i++)
+    for (uint64_t i = all_finite(x, n) ? n : 0; i < n; i++)
         if (!isfinite(x[i]))
             return (int64_t)i;
     return -1;
@@ -141,11 +153,17 @@ done:
 sp_status sp_exec_check_potentials(sp_plan *p, sp_error *err)
 {
     char where[320];
+    const sp_segment *forward = &p->segments[SP_SEGMENT_FORWARD];
+    int64_t most = 1;
+    for (int i = 0; i < forward->n; i++) {
+        int u = sp_op_buffer_index(forward->steps[i].call.op, "u");
+        int64_t elems = u >= 0 ? sp_call_buffer_elems(&forward->steps[i].call, u) : 0;
+        most = elems > most ? elems : most;
+    }
     search s = {.p = p,
                 .where = where,
                 .where_size = sizeof where,
-                .host = sp_alloc_pages(largest_bytes(p), 1)};
-    const sp_segment *forward = &p->segments[SP_SEGMENT_FORWARD];
+                .host = sp_alloc_pages((size_t)most, sizeof(float))};
     sp_status st = s.host ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory for the potentials");
     for (int i = 0; st == SP_OK && !s.found && i < forward->n; i++) {
         const sp_step *step = &forward->steps[i];
