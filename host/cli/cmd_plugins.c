@@ -130,6 +130,10 @@ static void show_variant(const sp_variant *v)
             printf(" %" PRId64, v->tunes[i].values[k]);
         printf("\n");
     }
+    for (int i = 0; i < v->n_vendor_tunes; i++)
+        printf("   %-11s %s: %s = %" PRId64 "\n", "vendor", v->vendor_tunes[i].vendor,
+               v->tunes[v->vendor_tunes[i].tune].name, v->vendor_tunes[i].value);
+    show_line("registers", v->registers);
     if (v->n_bakes)
         printf("   %-11s", "bake");
     for (int i = 0; i < v->n_bakes; i++)
@@ -233,6 +237,8 @@ static int run(sp_cli_plugins *o, size_t which)
     sp_status st = load(o, is_check, &err);
     if (st == SP_OK && subcommands[which].device)
         st = sp_device_open(o->device, NULL, &o->dev, &err);
+    if (st == SP_OK && o->dev)
+        sp_registry_suit(o->reg, o->dev);
     if (st == SP_OK && o->dev && !is_check && !o->no_wisdom)
         st = sp_wisdom_open(o->reg, o->dev, &err);
     if (st == SP_OK)

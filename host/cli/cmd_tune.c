@@ -202,6 +202,8 @@ static sp_status tune_op(tune *t, sp_error *err)
         st = sp_registry_force(t->reg, o->session.force.items[i], err);
     if (st == SP_OK)
         st = sp_device_open(o->session.device, NULL, &t->dev, err);
+    if (st == SP_OK)
+        sp_registry_suit(t->reg, t->dev);
     if (st == SP_OK && o->op) {
         sp_check_install(t->reg);
         t->calls.items = sp_alloc_array(1, sizeof *t->calls.items);

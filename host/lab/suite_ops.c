@@ -240,6 +240,7 @@ static sp_status open_device(sp_cli_suite *s, sp_registry **reg, sp_device **dev
     snprintf(index, sizeof index, "%d", s->info->index);
     SP_TRY(sp_registry_create(s->plugins, reg, err));
     SP_TRY(sp_device_open(index, NULL, dev, err));
+    sp_registry_suit(*reg, *dev);
     return peaks(s, *dev, *reg, err);
 }
 

@@ -19,11 +19,17 @@ sp_status spi_select(sp_plan *p, sp_error *err)
     return SP_OK;
 }
 
+/* Kernels whose registers do not suffice give way to those of smaller values of their tunables, where there
+ * are any, unless the values were measured. A device that programs are only written for is not asked. */
 static sp_status create_launch(sp_plan *p, sp_step *s, sp_error *why)
 {
     int64_t tunes[SP_VARIANT_MAX_TUNES];
     bool tuned = sp_wisdom_tunes(p->reg, s->variant, &s->call, tunes);
-    return sp_launch_create(p->reg, p->dev, s->variant, &s->call, tuned ? tunes : NULL, &s->launch, why);
+    SP_TRY(sp_launch_create(p->reg, p->dev, s->variant, &s->call, tuned ? tunes : NULL, &s->launch, why));
+    if (!tuned && !p->reg->package && !p->reg->recorder && sp_launch_spills(s->launch) &&
+        sp_variant_shrink(s->variant, SP_SHRINK_REGISTERS, p->dev, &s->call))
+        sp_launch_destroy(&s->launch);
+    return SP_OK;
 }
 
 /* A variant that cannot be built is refused with the reason (after smaller groups, where its groups were too
@@ -33,16 +39,17 @@ static sp_status build_step(sp_plan *p, sp_step *s, sp_error *err)
     while (s->variant->kind != SP_VARIANT_LOWER) {
         sp_error why = {0};
         sp_status st = create_launch(p, s, &why);
-        if (st == SP_OK)
+        if (st == SP_OK && s->launch)
             return p->reg->recorder ? sp_package_record_launch(p->reg->recorder, p->reg, s->launch, err)
                                     : SP_OK;
-        if (s->variant->origin == SP_ORIGIN_REFERENCE || st == SP_E_MEMORY || p->reg->package) {
+        if (st != SP_OK &&
+            (s->variant->origin == SP_ORIGIN_REFERENCE || st == SP_E_MEMORY || p->reg->package)) {
             if (err)
                 *err = why;
             return sp_error_prefix(err, st, "%s: ", s->label);
         }
-        if (why.cl_code != CL_INVALID_WORK_GROUP_SIZE ||
-            !sp_variant_shrink_groups(s->variant, p->dev, &s->call)) {
+        if (st != SP_OK && (why.cl_code != CL_INVALID_WORK_GROUP_SIZE ||
+                            !sp_variant_shrink(s->variant, SP_SHRINK_GROUPS, p->dev, &s->call))) {
             sp_log(SP_LOG_WARNING, "plugin %s refused: %s", s->variant->id, why.text);
             sp_variant_refuse(s->variant, why.text);
         }

@@ -173,6 +173,22 @@ uint64_t sp_launch_workspace(const sp_launch *l)
     return l->workspace_bytes;
 }
 
+uint64_t sp_launch_spills(const sp_launch *l)
+{
+    /* CL_KERNEL_SPILL_MEM_SIZE_INTEL; other drivers count spills as private memory, and refuse the first. */
+    static const cl_kernel_work_group_info questions[] = {0x4109, CL_KERNEL_PRIVATE_MEM_SIZE};
+    cl_ulong most = 0;
+    for (int p = 0; p < l->n_passes && l->dev->info.type == SP_DEVICE_GPU; p++)
+        for (int q = 0; q < 2; q++) {
+            cl_ulong bytes = 0;
+            if (clGetKernelWorkGroupInfo(l->passes[p].kernel, l->dev->info.device_id, questions[q],
+                                         sizeof bytes, &bytes, NULL) == CL_SUCCESS &&
+                bytes > most)
+                most = bytes;
+        }
+    return most;
+}
+
 /* ---- hot path ---- */
 
 /* A launch keeps the handles it was given last: they must stay alive as long as the launch (a plan's arenas

@@ -16,6 +16,10 @@ void sp_launch_destroy(sp_launch **l);
 /* Bytes of the buffer `work` that enqueue must be given; 0 none. */
 uint64_t sp_launch_workspace(const sp_launch *l);
 
+/* Bytes of registers that a work-item keeps in memory instead, because they do not suffice; 0 where the
+ * driver does not tell. Only GPUs are asked: on a CPU such memory is its stack, which is fast. */
+uint64_t sp_launch_spills(const sp_launch *l);
+
 /* Values of the dynamic scalars for this launch. */
 typedef struct sp_dynamic {
     int32_t first, last, iteration;

@@ -68,6 +68,7 @@ static sp_status check_passes(sp_meta_reader *r)
         }
     }
     SP_TRY(check_expression(r, "when", v->when));
+    SP_TRY(check_expression(r, "registers", v->registers));
     return check_expression(r, "workspace", v->workspace);
 }
 

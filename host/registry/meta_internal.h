@@ -1,4 +1,4 @@
-/* Shared by meta.c (lines), meta_keys.c (keys) and meta_block.c (blocks). */
+/* Shared by meta.c (lines), meta_keys.c and meta_tune.c (keys) and meta_block.c (blocks). */
 #ifndef SP_REGISTRY_META_INTERNAL_H
 #define SP_REGISTRY_META_INTERNAL_H
 
@@ -44,11 +44,23 @@ typedef struct sp_meta_key {
 extern const sp_meta_key sp_meta_keys[];
 extern const int sp_meta_n_keys;
 
+/* Next word of *at, which is moved behind it; NULL at the end. The word is cut out of the text in place. */
+char *sp_meta_next_word(char **at);
+sp_status sp_meta_read_integer(sp_meta_reader *r, const char *word, int64_t *value);
+/* "NAME = rest": the name is cut out, *rest points behind the sign. */
+sp_status sp_meta_read_assignment(sp_meta_reader *r, char *value, char **name, char **rest);
+
 /* Replaces *out by a copy of value. */
 sp_status sp_meta_copy(sp_meta_reader *r, const char *value, char **out);
 
 /* The same with the names of `let` lines replaced by what they stand for. */
 sp_status sp_meta_expression(sp_meta_reader *r, const char *text, char **out);
+
+/* What becomes -D (meta_tune.c). */
+sp_status sp_meta_key_tune(sp_meta_reader *r, char *value);
+sp_status sp_meta_key_vendor(sp_meta_reader *r, char *value);
+sp_status sp_meta_key_registers(sp_meta_reader *r, char *value);
+sp_status sp_meta_key_define(sp_meta_reader *r, char *value);
 
 /* What blocks share (meta_shared.c): three keys, and the defaults for what the block at hand does not say. */
 sp_status sp_meta_key_all(sp_meta_reader *r, char *value);

@@ -11,8 +11,7 @@
 #include "base/suggest.h"
 #include "registry/meta_internal.h"
 
-/* Next word of *at, which is moved behind it; NULL at the end. The word is cut out of the text in place. */
-static char *next_word(char **at)
+char *sp_meta_next_word(char **at)
 {
     char *word = *at + strspn(*at, " \t");
     if (*word == '\0')
@@ -45,7 +44,7 @@ sp_status sp_meta_copy(sp_meta_reader *r, const char *value, char **out)
     return *out ? SP_OK : SP_FAIL(r->err, SP_E_MEMORY, "out of memory while reading %s", r->path);
 }
 
-static sp_status read_integer(sp_meta_reader *r, const char *word, int64_t *value)
+sp_status sp_meta_read_integer(sp_meta_reader *r, const char *word, int64_t *value)
 {
     char *end;
     errno = 0;
@@ -56,24 +55,23 @@ static sp_status read_integer(sp_meta_reader *r, const char *word, int64_t *valu
     return SP_OK;
 }
 
-/* "NAME = rest": the name is cut out, *rest points behind the sign. */
-static sp_status read_assignment(sp_meta_reader *r, char *value, char **name, char **rest)
+sp_status sp_meta_read_assignment(sp_meta_reader *r, char *value, char **name, char **rest)
 {
     char *equals = strchr(value, '=');
     if (!equals)
         return SP_META_FAIL(r, "write it as NAME = VALUE, not \"%s\"", value);
     *equals = '\0';
     *rest = equals + 1;
-    *name = next_word(&value);
-    if (!*name || next_word(&value) || !is_identifier(*name))
+    *name = sp_meta_next_word(&value);
+    if (!*name || sp_meta_next_word(&value) || !is_identifier(*name))
         return SP_META_FAIL(r, "the part before \"=\" must be one name (letters, digits, _)");
     return SP_OK;
 }
 
 static sp_status key_plugin(sp_meta_reader *r, char *value)
 {
-    const char *name = next_word(&value), *version = next_word(&value);
-    if (!name || !version || next_word(&value))
+    const char *name = sp_meta_next_word(&value), *version = sp_meta_next_word(&value);
+    if (!name || !version || sp_meta_next_word(&value))
         return SP_META_FAIL(r, "write \"plugin: NAME VERSION\", for example \"plugin: my_conv 1.0.0\"");
     if (!is_plain_name(name))
         return SP_META_FAIL(r, "plugin name \"%s\": letters, digits, _ and - only", name);
@@ -86,7 +84,7 @@ static sp_status key_plugin(sp_meta_reader *r, char *value)
 static sp_status key_abi(sp_meta_reader *r, char *value)
 {
     int64_t abi = 0;
-    SP_TRY(read_integer(r, value, &abi));
+    SP_TRY(sp_meta_read_integer(r, value, &abi));
     if (abi != SP_META_ABI)
         return SP_META_FAIL(r,
                             "metadata grammar abi %lld, but this spikeport reads abi %d; get a version of "
@@ -183,7 +181,7 @@ static sp_status key_local(sp_meta_reader *r, char *value)
 static sp_status key_bake(sp_meta_reader *r, char *value)
 {
     sp_variant *v = r->block;
-    for (char *word; (word = next_word(&value)) != NULL;) {
+    for (char *word; (word = sp_meta_next_word(&value)) != NULL;) {
         int known = strcmp(word, "*") == 0;
         for (int i = 0; i < SP_OP_MAX_INTS && v->op->ints[i]; i++)
             known |= strcmp(v->op->ints[i], word) == 0;
@@ -199,55 +197,6 @@ static sp_status key_bake(sp_meta_reader *r, char *value)
     return SP_OK;
 }
 
-/* Tunes and defines become -D names: they must not hide what the op itself defines. */
-static sp_status check_new_name(sp_meta_reader *r, const char *name)
-{
-    int64_t unused;
-    sp_op_call call = {.op = r->block->op};
-    sp_variant_scope scope = {.variant = r->block, .call = &call};
-    if (sp_variant_lookup(&scope, name, &unused) == 0)
-        return SP_META_FAIL(r,
-                            "\"%s\" is taken already: an int or flag of %s, a tune, a define or a device "
-                            "limit",
-                            name, r->block->op->id);
-    return SP_OK;
-}
-
-static sp_status key_tune(sp_meta_reader *r, char *value)
-{
-    sp_variant *v = r->block;
-    char *name, *rest;
-    SP_TRY(read_assignment(r, value, &name, &rest));
-    SP_TRY(check_new_name(r, name));
-    if (v->n_tunes == SP_VARIANT_MAX_TUNES)
-        return SP_META_FAIL(r, "more than %d tunes", SP_VARIANT_MAX_TUNES);
-    sp_tune *tune = &v->tunes[v->n_tunes++];
-    SP_TRY(sp_meta_copy(r, name, &tune->name));
-    for (char *word; (word = next_word(&rest)) != NULL;) {
-        if (tune->n_values == (int)(sizeof tune->values / sizeof *tune->values))
-            return SP_META_FAIL(r, "more than 16 values for tune \"%s\"", name);
-        SP_TRY(read_integer(r, word, &tune->values[tune->n_values++]));
-    }
-    return tune->n_values ? SP_OK : SP_META_FAIL(r, "tune \"%s\" has no value", name);
-}
-
-static sp_status key_define(sp_meta_reader *r, char *value)
-{
-    sp_variant *v = r->block;
-    char *name, *rest;
-    SP_TRY(read_assignment(r, value, &name, &rest));
-    SP_TRY(check_new_name(r, name));
-    const char *word = next_word(&rest);
-    if (!word || next_word(&rest))
-        return SP_META_FAIL(r, "a define has one value: NAME = VALUE");
-    if (word[strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.+-")])
-        return SP_META_FAIL(r, "define: \"%s\" must be a number or a name", word);
-    char *all = sp_format("%s-D%s=%s ", v->defines ? v->defines : "", name, word);
-    sp_free(v->defines);
-    v->defines = all;
-    return all ? SP_OK : SP_FAIL(r->err, SP_E_MEMORY, "out of memory while reading %s", r->path);
-}
-
 static sp_status key_when(sp_meta_reader *r, char *value)
 {
     return sp_meta_expression(r, value, &r->block->when);
@@ -261,7 +210,7 @@ static sp_status key_workspace(sp_meta_reader *r, char *value)
 static sp_status key_device(sp_meta_reader *r, char *value)
 {
     SP_TRY(sp_meta_copy(r, value, &r->block->needs_device));
-    for (char *word; (word = next_word(&value)) != NULL;)
+    for (char *word; (word = sp_meta_next_word(&value)) != NULL;)
         if (strcmp(word, "cpu") != 0 && strcmp(word, "gpu") != 0 && strcmp(word, "accelerator") != 0)
             return SP_META_FAIL(r, "device \"%s\": there are cpu, gpu and accelerator", word);
     return SP_OK;
@@ -270,7 +219,7 @@ static sp_status key_device(sp_meta_reader *r, char *value)
 static sp_status key_needs(sp_meta_reader *r, char *value)
 {
     char *all = sp_strdup("");
-    for (char *word; all && (word = next_word(&value)) != NULL;) {
+    for (char *word; all && (word = sp_meta_next_word(&value)) != NULL;) {
         const char *name = strncmp(word, "ext:", 4) == 0 && is_identifier(word + 4) ? word + 4
                            : strcmp(word, "fp64") == 0                              ? "cl_khr_fp64"
                            : strcmp(word, "fp16") == 0                              ? "cl_khr_fp16"
@@ -291,7 +240,7 @@ static sp_status key_needs(sp_meta_reader *r, char *value)
 
 static sp_status key_score(sp_meta_reader *r, char *value)
 {
-    SP_TRY(read_integer(r, value, &r->block->score));
+    SP_TRY(sp_meta_read_integer(r, value, &r->block->score));
     if (r->origin == SP_ORIGIN_REFERENCE && r->block->score != 0)
         return SP_META_FAIL(r, "reference kernels have score 0");
     return SP_OK;
@@ -353,9 +302,10 @@ static sp_status key_about(sp_meta_reader *r, char *value)
 
 static sp_status key_fragment(sp_meta_reader *r, char *value)
 {
-    const char *kind = next_word(&value), *name = next_word(&value);
+    const char *kind = sp_meta_next_word(&value), *name = sp_meta_next_word(&value);
     bool neuron = kind && strcmp(kind, "neuron") == 0;
-    if (!name || next_word(&value) || (!neuron && strcmp(kind, "surrogate") != 0) || !is_plain_name(name))
+    if (!name || sp_meta_next_word(&value) || (!neuron && strcmp(kind, "surrogate") != 0) ||
+        !is_plain_name(name))
         return SP_META_FAIL(r, "write \"fragment: surrogate NAME\" or \"fragment: neuron NAME\"");
     if (r->block || r->out->fragment || r->is_meta)
         return SP_META_FAIL(r, "a fragment has a .cl file of its own, without op lines");
@@ -376,12 +326,12 @@ static sp_status key_param(sp_meta_reader *r, char *value)
 {
     sp_fragment *f = r->out->fragment;
     char *name, *rest, *end;
-    SP_TRY(read_assignment(r, value, &name, &rest));
+    SP_TRY(sp_meta_read_assignment(r, value, &name, &rest));
     if (f->kind != SP_FRAGMENT_SURROGATE || strcmp(name, "width") != 0)
         return SP_META_FAIL(r, "the one parameter there is: \"width\" of a surrogate");
-    const char *word = next_word(&rest);
+    const char *word = sp_meta_next_word(&rest);
     f->width_default = word ? strtod(word, &end) : 0;
-    if (!word || *end || next_word(&rest) || !(f->width_default > 0 && f->width_default < 1e30))
+    if (!word || *end || sp_meta_next_word(&rest) || !(f->width_default > 0 && f->width_default < 1e30))
         return SP_META_FAIL(r, "width must be one number greater than 0");
     return SP_OK;
 }
@@ -392,7 +342,7 @@ static sp_status key_uses(sp_meta_reader *r, char *value)
     sp_fragment *f = r->out->fragment;
     if (f->kind != SP_FRAGMENT_NEURON)
         return SP_META_FAIL(r, "\"uses\" is about neuron models");
-    for (const char *word = next_word(&value); word; word = next_word(&value)) {
+    for (const char *word = sp_meta_next_word(&value); word; word = sp_meta_next_word(&value)) {
         size_t i = 0;
         while (i < sizeof words / sizeof *words && strcmp(words[i], word) != 0)
             i++;
@@ -420,8 +370,10 @@ const sp_meta_key sp_meta_keys[] = {
     {"global", SP_IN_PASS, false, key_global},
     {"local", SP_IN_PASS, false, key_local},
     {"bake", SP_IN_BLOCK, false, key_bake},
-    {"tune", SP_IN_BLOCK, true, key_tune},
-    {"define", SP_IN_BLOCK, true, key_define},
+    {"tune", SP_IN_BLOCK, true, sp_meta_key_tune},
+    {"vendor", SP_IN_BLOCK, true, sp_meta_key_vendor},
+    {"registers", SP_IN_BLOCK, false, sp_meta_key_registers},
+    {"define", SP_IN_BLOCK, true, sp_meta_key_define},
     {"when", SP_IN_BLOCK, false, key_when},
     {"device", SP_IN_BLOCK, false, key_device},
     {"needs", SP_IN_BLOCK, false, key_needs},

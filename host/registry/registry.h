@@ -6,7 +6,12 @@
 #include "cl/program.h"
 #include "op/op.h"
 
-enum { SP_VARIANT_MAX_PASSES = 4, SP_VARIANT_MAX_TUNES = 8, SP_VARIANT_MAX_BAKES = SP_OP_MAX_INTS };
+enum {
+    SP_VARIANT_MAX_PASSES = 4,
+    SP_VARIANT_MAX_TUNES = 8,
+    SP_VARIANT_MAX_VENDOR_TUNES = 12,
+    SP_VARIANT_MAX_BAKES = SP_OP_MAX_INTS
+};
 
 typedef enum {
     SP_VARIANT_KERNEL,  /* one or more kernels (passes) of one .cl file */
@@ -32,6 +37,14 @@ typedef struct sp_tune {
     int n_values; /* values[0] is the default */
 } sp_tune;
 
+/* "//@ vendor: amd TM = 8": the default on the devices of one vendor. */
+typedef struct sp_vendor_tune {
+    const char *vendor;
+    uint32_t quirk; /* SP_QUIRK_GPU_OF_... */
+    int tune;
+    int64_t value;
+} sp_vendor_tune;
+
 typedef struct sp_variant {
     char *plugin, *version; /* "//@ plugin: lif_vec4 1.0.0" */
     char *id;               /* "<plugin>:<first kernel>", "<plugin>:<library>" or "<plugin>:lower" */
@@ -42,12 +55,15 @@ typedef struct sp_variant {
     int n_passes;
     sp_tune tunes[SP_VARIANT_MAX_TUNES];
     int n_tunes;
+    sp_vendor_tune vendor_tunes[SP_VARIANT_MAX_VENDOR_TUNES];
+    int n_vendor_tunes;
     char *bake[SP_VARIANT_MAX_BAKES]; /* ints given as -D instead of arguments; "*" bakes all static ints */
     int n_bakes;
     char *defines; /* extra "-DVW=4 ..." */
     char *when;    /* expression or NULL: shapes, flags, tunes, device limits (wg, local_bytes, fp16, ...) */
     char *needs_device;     /* space separated device types it is meant for, NULL all */
     char *needs_extensions; /* space separated, NULL none */
+    char *registers;        /* expression that grows with the registers of a work-item, NULL unknown */
     char *workspace;        /* expression: 4-byte elements of the argument `work`, NULL none */
     char *library;          /* file name without path, for SP_VARIANT_LIBRARY */
     char *about, *path;     /* path of the file, "builtin:..." for embedded ones */
@@ -150,6 +166,8 @@ uint64_t sp_fragment_hash(const sp_fragment *f);
 bool sp_variant_applies(const sp_variant *v, const sp_device *dev, const sp_op_call *call,
                         const int64_t *tune_values, char *reason, size_t size);
 
+/* Whether `device:` names the device's type; what it says is where v is fast. */
+bool sp_variant_is_meant_for(const sp_variant *v, const sp_device *dev);
 /* The part of it that is about where v is right, not about where it is fast, allowed or refused: what it
  * needs, half buffers, `when`. What the check tries is what this lets through. */
 bool sp_variant_can_run(const sp_variant *v, const sp_device *dev, const sp_op_call *call,
@@ -161,10 +179,14 @@ void sp_variant_refuse(sp_variant *v, const char *reason);
 /* Places of the values of v's tunables: the next combination, the first tunable fastest; all 0 are the
  * defaults. False: it was the last. */
 bool sp_variant_next_tunes(const sp_variant *v, int at[SP_VARIANT_MAX_TUNES]);
-/* Where the driver takes smaller groups of this kernel than of others: makes those values of its tunables the
- * defaults that give the next smaller group (of those the largest that `when` allows). False: there are none.
- */
-bool sp_variant_shrink_groups(sp_variant *v, const sp_device *dev, const sp_op_call *call);
+/* Where the driver takes smaller groups of this kernel than of others, or its registers do not suffice: makes
+ * those values of its tunables the defaults that give the next smaller group, or the next fewer registers
+ * (of those the most that `when` allows). False: there are none. */
+typedef enum { SP_SHRINK_GROUPS, SP_SHRINK_REGISTERS } sp_shrink;
+bool sp_variant_shrink(sp_variant *v, sp_shrink what, const sp_device *dev, const sp_op_call *call);
+/* Makes what the metadata say of the device's vendor the defaults of the tunables, where a variant is meant
+ * for such a device. Once, before the first choice. [setup] */
+void sp_registry_suit(sp_registry *reg, const sp_device *dev);
 
 /* Lookup for `when`, `global`, `workspace`: ints and flags of the call, tunes and defines of the variant,
  * device limits (wg, cu, local_bytes, fp16, fp64, gpu, cpu, accelerator). ctx is an sp_variant_scope. */

@@ -63,7 +63,7 @@ bool sp_variant_needs_met(const sp_variant *v, const sp_device *dev, char *reaso
     return true;
 }
 
-static bool is_meant_for(const sp_variant *v, const sp_device *dev)
+bool sp_variant_is_meant_for(const sp_variant *v, const sp_device *dev)
 {
     return !v->needs_device || has_word(v->needs_device, sp_device_type_name(dev->info.type));
 }
@@ -112,7 +112,7 @@ static bool is_applicable(const sp_variant *v, const sp_device *dev, const sp_op
         snprintf(reason, size, "refused: %s", v->refused);
         return false;
     }
-    if (!any_type && !is_meant_for(v, dev)) {
+    if (!any_type && !sp_variant_is_meant_for(v, dev)) {
         snprintf(reason, size, "rejected: made for device type %s, this is %s", v->needs_device,
                  sp_device_type_name(dev->info.type));
         return false;
@@ -143,7 +143,7 @@ static bool is_trusted(sp_registry *reg, sp_device *dev, sp_variant *v, const sp
         err = (sp_error){0};
         if (reg->trust(reg->trust_ctx, dev, v, call, &err) == SP_OK)
             return true;
-    } while (err.cl_code == CL_INVALID_WORK_GROUP_SIZE && sp_variant_shrink_groups(v, dev, call));
+    } while (err.cl_code == CL_INVALID_WORK_GROUP_SIZE && sp_variant_shrink(v, SP_SHRINK_GROUPS, dev, call));
     sp_variant_refuse(v, err.text[0] ? err.text : "its check failed");
     snprintf(reason, size, "refused: %s", v->refused ? v->refused : "its check failed");
     return false;
@@ -165,13 +165,13 @@ static bool forces_other_type(const sp_registry *reg, const sp_device *dev, cons
     bool meant = !forced;
     for (size_t i = 0; i < reg->n_variants; i++)
         if (forced && reg->variants[i]->op == op && sp_forced_names(forced, reg->variants[i]))
-            meant |= is_meant_for(reg->variants[i], dev);
+            meant |= sp_variant_is_meant_for(reg->variants[i], dev);
     return !meant;
 }
 
 static void say_chosen(const sp_variant *v, const sp_device *dev, bool forced, char *reason, size_t size)
 {
-    if (forced && !is_meant_for(v, dev))
+    if (forced && !sp_variant_is_meant_for(v, dev))
         snprintf(reason, size, "chosen: forced, though made for device type %s (score %" PRId64 ")",
                  v->needs_device, v->score);
     else

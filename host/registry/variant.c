@@ -97,21 +97,44 @@ bool sp_variant_next_tunes(const sp_variant *v, int at[SP_VARIANT_MAX_TUNES])
     return i < v->n_tunes;
 }
 
-bool sp_variant_shrink_groups(sp_variant *v, const sp_device *dev, const sp_op_call *call)
+void sp_registry_suit(sp_registry *reg, const sp_device *dev)
 {
+    for (size_t i = 0; i < reg->n_variants; i++) {
+        sp_variant *v = reg->variants[i];
+        for (int k = 0; k < v->n_vendor_tunes && sp_variant_is_meant_for(v, dev); k++) {
+            const sp_vendor_tune *own = &v->vendor_tunes[k];
+            sp_tune *t = &v->tunes[own->tune];
+            for (int at = 0; at < t->n_values && (dev->info.quirks & own->quirk); at++)
+                if (t->values[at] == own->value)
+                    move_to_front(t, at);
+        }
+    }
+}
+
+static int64_t registers(const sp_variant *v, sp_variant_scope *scope)
+{
+    int64_t value = 0;
+    bool known = v->registers && sp_expr_eval(v->registers, sp_variant_lookup, scope, &value, NULL) == SP_OK;
+    return known ? value : 0;
+}
+
+bool sp_variant_shrink(sp_variant *v, sp_shrink what, const sp_device *dev, const sp_op_call *call)
+{
+    int64_t (*const measure)(const sp_variant *, sp_variant_scope *) =
+        what == SP_SHRINK_GROUPS ? group_items : registers;
     int at[SP_VARIANT_MAX_TUNES] = {0}, best[SP_VARIANT_MAX_TUNES] = {0};
     int64_t values[SP_VARIANT_MAX_TUNES], most = 0;
     char reason[256];
     sp_variant_scope scope = {.variant = v, .call = call, .dev = dev, .tune_values = values};
     for (int k = 0; k < v->n_tunes; k++)
         values[k] = v->tunes[k].values[0];
-    const int64_t now = group_items(v, &scope);
+    const int64_t now = measure(v, &scope);
     while (sp_variant_next_tunes(v, at)) { /* beside the defaults */
         for (int k = 0; k < v->n_tunes; k++)
             values[k] = v->tunes[k].values[at[k]];
-        const int64_t items = group_items(v, &scope);
-        if (items > most && items < now && sp_variant_applies(v, dev, call, values, reason, sizeof reason)) {
-            most = items;
+        const int64_t size = measure(v, &scope);
+        if (size > most && size < now && sp_variant_applies(v, dev, call, values, reason, sizeof reason)) {
+            most = size;
             memcpy(best, at, sizeof best);
         }
     }
@@ -119,8 +142,10 @@ bool sp_variant_shrink_groups(sp_variant *v, const sp_device *dev, const sp_op_c
         move_to_front(&v->tunes[k], best[k]);
     if (most)
         sp_log(SP_LOG_INFO,
-               "%s: groups of %" PRId64 " items are too many for this device's build of the kernel; trying "
-               "%" PRId64,
+               what == SP_SHRINK_GROUPS ? "%s: groups of %" PRId64 " items are too many for this device's "
+                                          "build of the kernel; trying %" PRId64
+                                        : "%s: registers for %" PRId64 " values do not suffice in this "
+                                          "device's build of the kernel; trying %" PRId64,
                v->id, now, most);
     return most != 0;
 }
@@ -149,9 +174,11 @@ void sp_variant_destroy(sp_variant **out)
         sp_free(v->tunes[i].name);
     for (int i = 0; i < v->n_bakes; i++)
         sp_free(v->bake[i]);
-    char *const texts[] = {v->plugin,       v->version,          v->id,        v->defines, v->when,
-                           v->needs_device, v->needs_extensions, v->workspace, v->library, v->about,
-                           v->path,         v->refused};
+    char *const texts[] = {v->plugin,           v->version,   v->id,
+                           v->defines,          v->when,      v->needs_device,
+                           v->needs_extensions, v->registers, v->workspace,
+                           v->library,          v->about,     v->path,
+                           v->refused};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         sp_free(texts[i]);
     sp_free(v);

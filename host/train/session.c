@@ -69,6 +69,7 @@ static sp_status force_variants(sp_session *s, const sp_session_options *o, sp_e
 sp_status sp_session_programs(sp_registry *reg, const sp_device *dev, const sp_session_options *o,
                               sp_error *err)
 {
+    sp_registry_suit(reg, dev);
     if (o->programs && reg->n_forced)
         return SP_FAIL(err, SP_E_USAGE,
                        "--plugin (or plugins in the recipe) cannot change programs compiled ahead of time; "

@@ -5,6 +5,9 @@
 //@ let:    ITEMS = (BM/TM)*(BN/TN)
 //@ all:    device: gpu
 //@ all:    bake: *
+//@ all:    vendor: amd TM=8 BM=128
+//@ all:    vendor: nvidia TM=8 BK=32
+//@ all:    registers: TM*TN*(1 + AHEAD)
 //@ op:     conv.forward/1
 //@ kernel: conv_forward__tile
 //@ global: ceildiv(N*HO*WO, BM)*ITEMS, ceildiv(O, BN)
@@ -108,17 +111,18 @@ SP_INLINE int source(int4 r, int i, int j, taps kh, taps kw)
 
 #if BITS
 #define SLICES CEIL(C, BK) /* of a tap; a slice lies in one word */
-/* The words of the four rows from 4 lid on; there are at least BM/4 items. */
-SP_INLINE uint4 fetch_words(tile t, __global const uint *x, int slice, taps kh, taps kw)
+/* The words of the four rows from 4 lid on, which are in registers; there are at least BM/4 items. Outside of the picture the
+ * first word is read and masked: a condition around a load would make each wait for the one before it. */
+SP_INLINE uint4 fetch_words(const int4 rows[4], __global const uint *x, int slice, taps kh, taps kw)
 {
-    const int tap = slice / SLICES, c = slice % SLICES * BK, r = (int)get_local_id(0) * 4;
+    const int tap = slice / SLICES, c = slice % SLICES * BK;
     uint word[4] = {0, 0, 0, 0};
-    if (r < BM) {
+    if ((int)get_local_id(0) < BM / 4) {
 #pragma unroll
         for (int j = 0; j < 4; j++) {
-            const int pixel = source(ROW(t, r + j), tap / KW, tap % KW, kh, kw);
+            const int pixel = source(rows[j], tap / KW, tap % KW, kh, kw);
             const uint got = x[(ulong)max(pixel, 0) * SP_WORDS(C) + (uint)(c >> 5)];
-            word[j] = pixel < 0 ? 0 : got >> (c & 31) & 0xffffffffu >> (32 - BK);
+            word[j] = got >> (c & 31) & 0xffffffffu >> (32 - BK) & ~(uint)(pixel >> 31);
         }
     }
     return (uint4)(word[0], word[1], word[2], word[3]);
@@ -159,10 +163,14 @@ SP_INLINE void product(tile t, __global const uint *x, __global const float *w, 
                        float4 sum[TM][VECTORS])
 {
     const int lid = (int)get_local_id(0);
-    uint4 words = AHEAD ? fetch_words(t, x, 0, kh, kw) : 0;
+    int4 rows[4];
+#pragma unroll
+    for (int j = 0; j < 4; j++)
+        rows[j] = ROW(t, min(lid * 4 + j, BM - 1));
+    uint4 words = AHEAD ? fetch_words(rows, x, 0, kh, kw) : 0;
     for (int slice = 0; slice < KH * KW * SLICES; slice++) {
         if (!AHEAD)
-            words = fetch_words(t, x, slice, kh, kw);
+            words = fetch_words(rows, x, slice, kh, kw);
         if (lid < BM / 4) {
             *(__local uint4 *)(t.words + 4 * lid) = words;
             t.live[lid] = words.x | words.y | words.z | words.w;
@@ -172,7 +180,7 @@ SP_INLINE void product(tile t, __global const uint *x, __global const float *w, 
         if (live)
             load_slice(t, w, slice, col0, live);
         if (AHEAD && slice + 1 < KH * KW * SLICES)
-            words = fetch_words(t, x, slice + 1, kh, kw);
+            words = fetch_words(rows, x, slice + 1, kh, kw);
         barrier(CLK_LOCAL_MEM_FENCE);
         if (live)
             multiply(t.a, t.b, sum);

@@ -16,6 +16,9 @@
 //@ tune:      TM = 4 8
 //@ tune:      AHEAD = 0 1
 //@ tune:      TN = 4 8
+//@ vendor:    amd TM=8 BM=128
+//@ vendor:    nvidia TM=8 BK=32
+//@ registers: TM*TN*(1 + AHEAD)
 //@ define:    GROUPS = 1024
 //@ workspace: KH*KW*C*O*SLOTS
 //@ when:      BM*BN <= min(wg, 256)*TM*TN && (BM + BN + 8)*BK*4 + BM*12 + BK*BM/8 + BK*4 <= local_bytes && N*HO*WO < 2147483648 - 128
@@ -96,7 +99,7 @@ SP_INLINE void load_words(tile t, __global const uint *x, int p0, int end)
         for (int j = 0; j < WORDS; j++) {
             const int pixel = source(at, t.h[j * 32], t.w[j * 32]);
             const uint got = x[(ulong)max(pixel, 0) * SP_WORDS(C) + (uint)(t.c[j * 32] >> 5)];
-            word[j] = pixel < 0 ? 0 : got;
+            word[j] = got & ~(uint)(pixel >> 31); /* no condition around the load */
             any |= word[j];
         }
 #pragma unroll

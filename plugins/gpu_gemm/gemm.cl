@@ -15,6 +15,9 @@
 //@ tune:      TM = 4 8
 //@ tune:      AHEAD = 0 1
 //@ tune:      TN = 4 8
+//@ vendor:    amd TM=8 BM=128
+//@ vendor:    nvidia TM=8 BK=32
+//@ registers: TM*TN*(1 + AHEAD)
 //@ bake:      *
 //@ define:    GROUPS = 256
 //@ workspace: 1 + M*N*max(1, PARTS)*(PARTS > 1)

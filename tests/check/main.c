@@ -225,6 +225,7 @@ static int run(const options *o, sp_registry *reg)
     }
     fprintf(stderr, "device: %s, driver %s (%s); seed %" PRIu64 "\n", dev->info.name, dev->info.driver,
             dev->why, o->check.seed);
+    sp_registry_suit(reg, dev);
     tally t = {0};
     double start = seconds();
     check_all(o, reg, dev, &t);

@@ -173,6 +173,16 @@ static cl_int CL_API_CALL get_platform_ids(cl_uint n, cl_platform_id *out, cl_ui
     return code != CL_SUCCESS ? code : driver.clGetPlatformIDs(n, out, n_ret);
 }
 
+/* Whether the kernel's program was built with the option that the profile names. */
+static bool is_spilling(cl_kernel kernel, cl_device_id id)
+{
+    cl_program program = NULL;
+    char options[4096] = "";
+    driver.clGetKernelInfo(kernel, CL_KERNEL_PROGRAM, sizeof program, &program, NULL);
+    driver.clGetProgramBuildInfo(program, id, CL_PROGRAM_BUILD_OPTIONS, sizeof options - 1, options, NULL);
+    return strstr(options, rules.spills) != NULL;
+}
+
 static cl_int CL_API_CALL get_group_info(cl_kernel kernel, cl_device_id id, cl_kernel_work_group_info what,
                                          size_t size, void *value, size_t *size_ret)
 {
@@ -181,6 +191,8 @@ static cl_int CL_API_CALL get_group_info(cl_kernel kernel, cl_device_id id, cl_k
         return code;
     if (what == CL_KERNEL_PREFERRED_WORK_GROUP_SIZE_MULTIPLE && rules.preferred_multiple)
         return give(&(size_t){(size_t)rules.preferred_multiple}, sizeof(size_t), size, value, size_ret);
+    if (what == CL_KERNEL_PRIVATE_MEM_SIZE && rules.spills)
+        return give(&(cl_ulong){is_spilling(kernel, id) ? 1024 : 0}, sizeof(cl_ulong), size, value, size_ret);
     code = driver.clGetKernelWorkGroupInfo(kernel, id, what, size, value, size_ret);
     int64_t most = rules.kernel_max_work_group ? rules.kernel_max_work_group : rules.max_work_group;
     if (code == CL_SUCCESS && what == CL_KERNEL_WORK_GROUP_SIZE && value && most &&

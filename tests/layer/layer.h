@@ -40,6 +40,7 @@ typedef struct layer_rules {
     int64_t max_alloc_bytes, global_bytes, local_bytes, constant_bytes, base_align_bits, host_align_bytes;
     int cl_major, cl_minor;
     const char *extensions; /* NULL: the driver's own */
+    const char *spills;     /* kernels built with an option that begins so do not have enough registers */
     sp_yaml *refuse;        /* names of calls that this vendor does not offer */
 } layer_rules;
 extern layer_rules rules;

@@ -28,6 +28,7 @@ static const char *const keys[] = {
     "max_work_item",
     "kernel_max_work_group",
     "preferred_multiple",
+    "spills",
     "vector_float",
     "global_bytes",
     "max_alloc_bytes",
@@ -129,6 +130,7 @@ static void read_rules(void)
     must(sp_yaml_read_choice(doc.root, "idle", idle, 3, &idles, &err), &err);
     rules.idle_kernels = idles >= 1, rules.idle_transfers = idles == 2;
     must(sp_yaml_read_string(doc.root, "extensions", &rules.extensions, &err), &err);
+    must(sp_yaml_read_string(doc.root, "spills", &rules.spills, &err), &err);
     must(sp_yaml_read_string(doc.root, "version", &version, &err), &err);
     if (sscanf(version, "OpenCL %d.%d", &rules.cl_major, &rules.cl_minor) != 2 && *version)
         layer_die("%s: version \"%s\" does not begin with OpenCL MAJOR.MINOR", doc.file, version);

@@ -215,12 +215,13 @@ Test(quirks, rules_match_platform_and_type_not_vendor_alone)
                  pocl | SP_QUIRK_CLBLAST_DIRECT | SP_QUIRK_INLINE_ASSEMBLY);
     cr_assert_eq(quirks_of("portable computing language", SP_DEVICE_GPU, ""), pocl);
     cr_assert_eq(quirks_of("NVIDIA CUDA", SP_DEVICE_GPU, "NVIDIA Corporation"),
-                 (uint32_t)(SP_QUIRK_HAS_PROGRAM_CACHE | SP_QUIRK_NO_RELAXED_MATH));
+                 (uint32_t)(SP_QUIRK_HAS_PROGRAM_CACHE | SP_QUIRK_NO_RELAXED_MATH | SP_QUIRK_GPU_OF_NVIDIA));
     cr_assert_eq(quirks_of("AMD Accelerated Parallel Processing", SP_DEVICE_GPU, ""),
-                 (uint32_t)SP_QUIRK_NO_RELAXED_MATH);
+                 (uint32_t)(SP_QUIRK_NO_RELAXED_MATH | SP_QUIRK_GPU_OF_AMD));
     cr_assert_eq(quirks_of("AMD Accelerated Parallel Processing", SP_DEVICE_CPU, ""), 0u);
     cr_assert_eq(quirks_of("Intel(R) OpenCL Graphics", SP_DEVICE_GPU, "Intel"),
-                 (uint32_t)SP_QUIRK_NO_RELAXED_MATH);
+                 (uint32_t)(SP_QUIRK_NO_RELAXED_MATH | SP_QUIRK_GPU_OF_INTEL));
+    cr_assert_eq(quirks_of("Intel(R) OpenCL", SP_DEVICE_CPU, "Intel"), 0u);
     cr_assert_eq(quirks_of("Oclgrind", SP_DEVICE_OTHER, ""),
                  (uint32_t)(SP_QUIRK_SLOW_SIMULATOR | SP_QUIRK_WRITE_IN_PART));
     cr_assert_eq(quirks_of("rusticl", SP_DEVICE_GPU, "Intel"), 0u);

@@ -20,6 +20,8 @@ static const char good[] = HEAD "//@ op:     gemm/1\n"
                                 "//@ global: 1\n"
                                 "//@ bake:   M K\n"
                                 "//@ tune:   TILE = 8 4 16\n"
+                                "//@ vendor: amd TILE=16\n"
+                                "//@ registers: TILE*2\n"
                                 "//@ define: VW = 4\n"
                                 "//@ define: NAME = abc\n"
                                 "//@ when:   K % TILE == 0 && !TA\n"
@@ -53,6 +55,9 @@ Test(meta, reads_every_key)
     cr_assert_eq(v->n_tunes, 1);
     cr_assert_eq(v->tunes[0].n_values, 3);
     cr_assert_eq(v->tunes[0].values[2], 16);
+    cr_assert_eq(v->n_vendor_tunes, 1);
+    cr_assert_eq(v->vendor_tunes[0].value, 16);
+    cr_assert_str_eq(v->registers, "TILE*2");
     cr_assert_str_eq(v->defines, "-DVW=4 -DNAME=abc ");
     cr_assert_str_eq(v->needs_extensions, "cl_khr_fp16 cl_khr_fp64 amx_bf16");
     cr_assert_eq(v->score, 20);
@@ -144,6 +149,11 @@ static const struct {
     {KERNEL "//@ tune: T = 4 x\n" CODE, "\"x\" is not an integer", NULL},
     {KERNEL "//@ tune: M = 4\n" CODE, "\"M\" is taken already", NULL},
     {KERNEL "//@ tune: T = 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17\n" CODE, "more than 16", NULL},
+    {KERNEL "//@ tune: T = 1 2\n//@ vendor: acme T=1\n" CODE, "there are amd, intel and nvidia", NULL},
+    {KERNEL "//@ tune: T = 1 2\n//@ vendor: amd T=3\n" CODE, "T=3 is no tune above with that value", NULL},
+    {KERNEL "//@ vendor: amd T=1\n//@ tune: T = 1\n" CODE, "T=1 is no tune above", NULL},
+    {KERNEL "//@ tune: T = 1\n//@ vendor: amd T\n" CODE, "NAME = VALUE", NULL},
+    {KERNEL "//@ registers: Q\n" CODE, "registers: ", NULL},
     {KERNEL "//@ define: A B = 4\n" CODE, "one name", NULL},
     {KERNEL "//@ define: A = 4 5\n" CODE, "one value", NULL},
     {KERNEL "//@ define: A = \"-w\n" CODE, "must be a number or a name", NULL},

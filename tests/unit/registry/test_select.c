@@ -20,10 +20,14 @@ static const char plugin[] = "//@ plugin: t 1.0.0\n//@ abi: 1\n" V("k_gpu", "//@
                                                                                    "approximate: 0.01\n")
             V("k_when", "//@ score: 60\n//@ tune: T = 16 8\n//@ define: D = 3\n//@ when: M % T == 0 && D "
                         "== 3 && wg >= 64 && cpu\n") V("k_zero", "//@ score: 58\n//@ when: 8 / M > 1\n")
-                V("k_b", "//@ score: 55\n") V("k_a", "//@ score: 55\n")
-                    V("k_group", "//@ score: 2\n//@ tune: T = 64 16 32\n//@ local: T\n//@ when: M % T == "
-                                 "0\n") "//@ op: neuron.backward/1\n//@ kernel: k_old\n//@ global: "
-                                        "M*C\nkernel void k_old(void) {}\n";
+                V("k_b", "//@ score: 55\n")
+                    V("k_a", "//@ score: 55\n") V("k_group", "//@ score: 2\n//@ tune: T = 64 16 32\n//@ "
+                                                             "vendor: amd T=16\n//@ "
+                                                             "registers: 100 - T\n//@ local: T\n//@ when: M "
+                                                             "% T == 0\n") "//@ op: neuron.backward/1\n//@ "
+                                                                           "kernel: k_old\n//@ global: "
+                                                                           "M*C\nkernel void k_old(void) "
+                                                                           "{}\n";
 
 static sp_registry *reg;
 static sp_device dev;
@@ -250,6 +254,37 @@ Test(select, groups_that_are_too_large_for_a_kernel_give_way_to_smaller_ones)
     cr_assert_eq(sp_select(reg, &dev, &call, &v, NULL, 0, &err), SP_E_PLUGIN);
     cr_assert(strstr(err.text, "at most 8"), "%s", err.text);
     cr_assert_eq(warnings, 1);
+}
+
+static sp_variant *find(const char *id)
+{
+    for (size_t i = 0; i < reg->n_variants; i++)
+        if (strcmp(reg->variants[i]->id, id) == 0)
+            return reg->variants[i];
+    cr_assert_fail("no %s", id);
+    return NULL;
+}
+
+/* Defaults: those of the vendor where it is one's device, of the type that the variant is meant for. From
+ * there on to ever fewer registers, as far as `when` allows. */
+Test(select, a_vendors_tunables_come_first_and_give_way_to_fewer_registers)
+{
+    sp_variant *v = find("t:k_group");
+    sp_op_call call = fill_of(64);
+    sp_registry_suit(reg, &dev);
+    cr_assert_eq(v->tunes[0].values[0], 64);
+    dev.info.quirks = SP_QUIRK_GPU_OF_NVIDIA;
+    sp_registry_suit(reg, &dev);
+    cr_assert_eq(v->tunes[0].values[0], 64);
+    dev.info.quirks = SP_QUIRK_GPU_OF_AMD;
+    sp_registry_suit(reg, &dev);
+    cr_assert_eq(v->tunes[0].values[0], 16);
+    cr_assert(sp_variant_shrink(v, SP_SHRINK_REGISTERS, &dev, &call));
+    cr_assert_eq(v->tunes[0].values[0], 32);
+    cr_assert(sp_variant_shrink(v, SP_SHRINK_REGISTERS, &dev, &call));
+    cr_assert_eq(v->tunes[0].values[0], 64);
+    cr_assert_not(sp_variant_shrink(v, SP_SHRINK_REGISTERS, &dev, &call));
+    cr_assert_not(sp_variant_shrink(find("t:k_a"), SP_SHRINK_REGISTERS, &dev, &call));
 }
 
 Test(select, refusal_by_hand_lasts)
