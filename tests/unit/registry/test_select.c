@@ -20,14 +20,14 @@ static const char plugin[] = "//@ plugin: t 1.0.0\n//@ abi: 1\n" V("k_gpu", "//@
                                                                                    "approximate: 0.01\n")
             V("k_when", "//@ score: 60\n//@ tune: T = 16 8\n//@ define: D = 3\n//@ when: M % T == 0 && D "
                         "== 3 && wg >= 64 && cpu\n") V("k_zero", "//@ score: 58\n//@ when: 8 / M > 1\n")
-                V("k_b", "//@ score: 55\n")
-                    V("k_a", "//@ score: 55\n") V("k_group", "//@ score: 2\n//@ tune: T = 64 16 32\n//@ "
-                                                             "vendor: amd T=16\n//@ "
-                                                             "registers: 100 - T\n//@ local: T\n//@ when: M "
-                                                             "% T == 0\n") "//@ op: neuron.backward/1\n//@ "
-                                                                           "kernel: k_old\n//@ global: "
-                                                                           "M*C\nkernel void k_old(void) "
-                                                                           "{}\n";
+                V("k_b", "//@ score: 55\n") V("k_a", "//@ score: 55\n")
+                    V("k_group", "//@ score: 2\n//@ tune: T = 64 16 32\n//@ "
+                                 "vendor: amd T=16\n//@ "
+                                 "registers: 100 - T\n//@ local: T\n//@ when: M "
+                                 "% T == 0\n") "//@ op: neuron.backward/1\n//@ "
+                                               "kernel: k_old\n//@ global: "
+                                               "M*C\nkernel void k_old(void) "
+                                               "{}\n";
 
 static sp_registry *reg;
 static sp_device dev;
