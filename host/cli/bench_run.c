@@ -49,6 +49,7 @@ static sp_status load_batch(sp_cli_bench *b, sp_dataset *ds, sp_error *err)
     const sp_recipe *r = &b->s->recipe;
     sp_loader_options lo = {.batch = (size_t)r->batch,
                             .shuffle = true,
+                            .balanced = r->data.balanced,
                             .seed = (uint64_t)r->seed,
                             .threads = (int)r->data.threads};
     sp_loader *l = NULL;

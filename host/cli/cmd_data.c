@@ -63,6 +63,7 @@ static sp_status bench(const sp_cli_data *o, sp_error *err)
     const sp_recipe *r = &o->recipe;
     sp_loader_options lo = {.batch = (size_t)r->batch,
                             .shuffle = !o->test,
+                            .balanced = !o->test && r->data.balanced,
                             .seed = (uint64_t)r->seed,
                             .threads = (int)r->data.threads};
     sp_dataset *ds = NULL;

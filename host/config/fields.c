@@ -251,7 +251,12 @@ void sp_field_print(const sp_field *f, const void *base, sp_text *out)
     case SP_FIELD_FLOAT: sp_text_number(out, *(const double *)at); break;
     case SP_FIELD_BOOL: sp_text_add(out, "%s", get_whole(f, base) ? "true" : "false"); break;
     case SP_FIELD_CHOICE: sp_text_add(out, "%s", f->names[get_whole(f, base)]); break;
-    case SP_FIELD_TEXT: sp_yaml_quote(out, *(const char *const *)at); break;
+    case SP_FIELD_TEXT:
+        if (*(const char *const *)at)
+            sp_yaml_quote(out, *(const char *const *)at);
+        else
+            sp_text_add(out, "null");
+        break;
     case SP_FIELD_PAIR: {
         const int64_t *pair = (const int64_t *)(const void *)at;
         sp_text_add(out, pair[0] == pair[1] ? "%" PRId64 : "[%" PRId64 ", %" PRId64 "]", pair[0], pair[1]);

@@ -36,7 +36,7 @@ sp_status sp_augment_check(const char *set, const sp_augment *a, unsigned can, s
 
 sp_rng sp_augment_rng(uint64_t seed, sp_sample_request want)
 {
-    sp_rng r = sp_rng_make(seed, STREAM_AUGMENT + want.epoch);
+    sp_rng r = sp_rng_make(seed, STREAM_AUGMENT + sp_sample_pass(want));
     r.counter = (uint64_t)want.index << 20; /* room for a million numbers a sample */
     return r;
 }

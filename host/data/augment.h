@@ -18,6 +18,11 @@ enum {
 };
 sp_status sp_augment_check(const char *set, const sp_augment *a, unsigned can, sp_error *err);
 
+/* What random numbers of a sample are keyed by besides its index: the epoch, and how often it came before. */
+static inline uint64_t sp_sample_pass(sp_sample_request want)
+{
+    return want.epoch + ((uint64_t)(want.repeat & 0xfff) << 20); /* there are fewer than 2^20 epochs */
+}
 /* The random numbers of one sample of one epoch. */
 sp_rng sp_augment_rng(uint64_t seed, sp_sample_request want);
 

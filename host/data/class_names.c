@@ -7,6 +7,7 @@ const char *const spi_cifar_classes[] = {"airplane", "automobile", "bird",  "cat
                                          "dog",      "frog",       "horse", "ship", "truck"};
 static const char *const fashion_classes[] = {"T-shirt", "trouser", "pullover", "dress", "coat",
                                               "sandal",  "shirt",   "sneaker",  "bag",   "boot"};
+static const char *const kmnist_classes[] = {"o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"};
 static const char *const gesture_classes[] = {"clapping",  "right wave", "left wave", "right cw",
                                               "right ccw", "left cw",    "left ccw",  "arm roll",
                                               "drums",     "guitar",     "other"};
@@ -23,6 +24,7 @@ const char *sp_dataset_class(const sp_dataset *ds, int k)
         const char *const *names;
         int n;
     } sets[] = {{"fashion-mnist", fashion_classes, 10},
+                {"kmnist", kmnist_classes, 10},
                 {"cifar10", spi_cifar_classes, 10},
                 {"cifar10-dvs", spi_cifar_classes, 10},
                 {"dvs128-gesture", gesture_classes, 11}};

@@ -24,7 +24,8 @@ typedef struct sp_dataset_info {
 /* Random augmentation is a pure function of (seed, epoch, index), whatever thread asks. */
 typedef struct sp_sample_request {
     size_t index;
-    uint64_t epoch; /* 0 where nothing is drawn */
+    uint64_t epoch;  /* 0 where nothing is drawn */
+    uint32_t repeat; /* how often it came before in this epoch, where sampling repeats some */
 } sp_sample_request;
 
 typedef struct sp_dataset sp_dataset;
@@ -96,6 +97,9 @@ typedef struct sp_dataset_options {
     sp_event_options events; /* event sets; their `size` is the side of the frames, 0: the sensor's */
     int encoding;            /* sp_encoding: still images as spike trains */
     sp_array_options arrays;
+    const char *prefix; /* idx: what stands in front of the names of files; NULL: nothing */
+    bool transpose;     /* idx: images are stored column by column */
+    int first_label;    /* idx: the label of class 0 */
 } sp_dataset_options;
 
 /* Opens by name. Missing: SP_E_DATA saying where it looked and how to get it (Debian package, or download).
@@ -118,7 +122,8 @@ enum {
     SP_TAKES_SHAPE = 2,  /* channels, height, width, count, noise */
     SP_TAKES_CLASSES = 4,
     SP_TAKES_SPLIT = 8,
-    SP_TAKES_ARRAYS = 16
+    SP_TAKES_ARRAYS = 16,
+    SP_TAKES_IDX = 32 /* prefix, transpose, first_label */
 };
 bool sp_dataset_takes(const char *name, unsigned what);
 /* The shape of a sample without a look at any file; count stays 0, and so do classes that only the files

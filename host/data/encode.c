@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "data/augment.h"
 #include "data/readers.h"
 
 #define STREAM_RATE 0x5241544500000000u /* "RATE": + epoch */
@@ -41,7 +42,7 @@ static sp_status encode_get(const sp_dataset *ds, sp_sample_request want, float 
     const encode_state *s = ds->state;
     int frames = ds->info.frames;
     float *pixels = image + (size_t)(frames - 1) * s->items;
-    sp_rng r = sp_rng_make(s->seed, STREAM_RATE + want.epoch);
+    sp_rng r = sp_rng_make(s->seed, STREAM_RATE + sp_sample_pass(want));
     r.counter = (uint64_t)want.index << 32;
     SP_TRY(s->inner->get(s->inner, want, pixels, label, err));
     for (size_t k = 0; k < s->items; k++) {

@@ -30,16 +30,24 @@ typedef struct idx_file {
 typedef struct idx_state {
     uint8_t *pixels; /* [count][H][W] */
     uint8_t *labels; /* [count] */
+    int first_label;
     sp_pixels form;
 } idx_state;
 
-/* The spellings in use: MNIST's own, and the one with a dot that some unpackers leave behind. */
-static char *find_file(const char *folder, bool train, const char *kind, const char *rank,
-                       uint64_t *disk_bytes)
+/* Where the files of a part are. */
+typedef struct place {
+    const char *folder, *prefix;
+    bool train;
+} place;
+
+/* The spellings in use: MNIST's own, the one with a dot that some unpackers leave behind, and EMNIST's
+ * "test". */
+static char *find_file(const place *at, const char *kind, const char *rank, uint64_t *disk_bytes)
 {
-    for (int i = 0; i < 4; i++) {
-        char *path = sp_format("%s/%s-%s%c%s-ubyte%s", folder, train ? "train" : "t10k", kind,
-                               i < 2 ? '-' : '.', rank, i % 2 ? "" : ".gz");
+    for (int i = 0; i < 8; i++) {
+        const char *part = at->train ? "train" : i < 4 ? "t10k" : "test";
+        char *path = sp_format("%s/%s%s-%s%c%s-ubyte%s", at->folder, at->prefix ? at->prefix : "", part, kind,
+                               i % 4 < 2 ? '-' : '.', rank, i % 2 ? "" : ".gz");
         struct stat info;
         if (!path)
             return NULL;
@@ -52,18 +60,19 @@ static char *find_file(const char *folder, bool train, const char *kind, const c
     return NULL;
 }
 
-static bool present(const char *folder, bool train)
+static bool present(const place *at)
 {
     uint64_t disk_bytes;
-    char *path = find_file(folder, train, "images", "idx3", &disk_bytes);
+    char *path = find_file(at, "images", "idx3", &disk_bytes);
     sp_free(path);
     return path != NULL;
 }
 
 unsigned sp_idx_parts(const sp_kind *kind, const char *folder, const sp_dataset_options *o)
 {
-    (void)kind, (void)o;
-    return (present(folder, true) ? SP_PART_TRAIN : 0u) | (present(folder, false) ? SP_PART_TEST : 0u);
+    (void)kind;
+    return (present(&(place){folder, o->prefix, true}) ? SP_PART_TRAIN : 0u) |
+           (present(&(place){folder, o->prefix, false}) ? SP_PART_TEST : 0u);
 }
 
 static void file_fini(idx_file *f)
@@ -87,15 +96,14 @@ static sp_status stream_open(idx_file *f, sp_error *err)
     return SP_OK;
 }
 
-static sp_status file_open(idx_file *f, const char *folder, bool train, const char *kind, const char *rank,
-                           sp_error *err)
+static sp_status file_open(idx_file *f, const place *at, const char *kind, const char *rank, sp_error *err)
 {
-    f->path = find_file(folder, train, kind, rank, &f->disk_bytes);
+    f->path = find_file(at, kind, rank, &f->disk_bytes);
     if (!f->path)
         return SP_FAIL(err, SP_E_DATA,
-                       "%s: no %s-%s-%s-ubyte or .gz in this folder; put all four files of the set there "
+                       "%s: no %s%s-%s-%s-ubyte or .gz in this folder; put all four files of the set there "
                        "(datasets/README.md says how to get them)",
-                       folder, train ? "train" : "t10k", kind, rank);
+                       at->folder, at->prefix ? at->prefix : "", at->train ? "train" : "t10k", kind, rank);
     return stream_open(f, err);
 }
 
@@ -208,10 +216,15 @@ static sp_status check_labels(const idx_file *f, int family_classes, const sp_da
 {
     int fixed = family_classes > 0 ? family_classes : o->classes;
     for (size_t i = 0; i < f->dims[0]; i++) {
-        int label = f->bytes[i];
+        int label = f->bytes[i] - o->first_label;
+        if (label < 0)
+            return SP_FAIL(err, SP_E_DATA,
+                           "%s: byte %zu: label %d of sample %zu is below data.first_label, %d", f->path,
+                           i + LABELS_AT, f->bytes[i], i + 1, o->first_label);
         if (fixed > 0 && label >= fixed)
-            return SP_FAIL(err, SP_E_DATA, "%s: byte %zu: label %d of sample %zu is not in 0..%d; %s",
-                           f->path, i + LABELS_AT, label, i + 1, fixed - 1,
+            return SP_FAIL(err, SP_E_DATA, "%s: byte %zu: label %d of sample %zu is not in %d..%d; %s",
+                           f->path, i + LABELS_AT, f->bytes[i], i + 1, o->first_label,
+                           o->first_label + fixed - 1,
                            family_classes > 0 ? "the file is damaged or of another set"
                                               : "set data.classes to more than the largest label, or leave "
                                                 "it out");
@@ -233,7 +246,7 @@ static sp_status find_classes(const char *folder, const idx_file *labels, int fa
     *classes = 10;
     SP_TRY(check_labels(labels, family_classes, o, classes, err));
     if (family_classes > 0 || o->classes > 0 ||
-        file_open(&other, folder, !o->train, "labels", "idx1", NULL) != SP_OK)
+        file_open(&other, &(place){folder, o->prefix, !o->train}, "labels", "idx1", NULL) != SP_OK)
         return SP_OK;
     st = read_file(&other, MAGIC_LABELS, 1, err);
     if (st == SP_OK)
@@ -245,7 +258,7 @@ static sp_status find_classes(const char *folder, const idx_file *labels, int fa
 static int32_t idx_label(const sp_dataset *ds, size_t i)
 {
     const idx_state *s = ds->state;
-    return s->labels ? s->labels[i] : -1;
+    return s->labels ? s->labels[i] - s->first_label : -1;
 }
 
 static sp_status idx_get(const sp_dataset *ds, sp_sample_request want, float *image, int32_t *label,
@@ -271,17 +284,39 @@ static void idx_close(sp_dataset *ds)
     sp_free(s);
 }
 
+/* Images that are stored column by column become rows. */
+static sp_status transpose(idx_file *images, sp_error *err)
+{
+    size_t height = images->dims[1], width = images->dims[2], bytes = height * width;
+    uint8_t *copy = sp_alloc(bytes);
+    if (!copy)
+        return SP_FAIL(err, SP_E_MEMORY, "%s: out of memory", images->path);
+    for (size_t n = 0; n < images->dims[0]; n++) {
+        uint8_t *image = images->bytes + n * bytes;
+        memcpy(copy, image, bytes);
+        for (size_t i = 0; i < bytes; i++)
+            image[i % width * height + i / width] = copy[i];
+    }
+    images->dims[1] = (uint32_t)width;
+    images->dims[2] = (uint32_t)height;
+    sp_free(copy);
+    return SP_OK;
+}
+
 /* Moves the payloads of both files into ds. */
 static sp_status adopt(idx_file *images, idx_file *labels, int classes, const sp_dataset_options *o,
                        sp_dataset *ds, sp_error *err)
 {
     sp_pixels form;
     idx_state *s;
+    if (o->transpose)
+        SP_TRY(transpose(images, err));
     SP_TRY(sp_pixels_init(&form, o, (int)images->dims[1], (int)images->dims[2], 1, err));
     s = sp_alloc(sizeof *s);
     if (!s)
         return SP_FAIL(err, SP_E_MEMORY, "%s: out of memory", images->path);
     s->form = form;
+    s->first_label = o->first_label;
     s->pixels = images->bytes;
     s->labels = labels->bytes;
     images->bytes = labels->bytes = NULL;
@@ -326,12 +361,12 @@ sp_status sp_idx_open(const sp_kind *kind, const char *folder, const sp_dataset_
     sp_status st;
 
     if (o->whole) /* the only part there is */
-        files.train = present(folder, true);
+        files.train = present(&(place){folder, o->prefix, true});
     if (o->classes < 0 || o->classes > 256)
         return SP_FAIL(err, SP_E_CONFIG, "data set \"%s\": classes is %d; IDX labels are bytes, so 1 to 256",
                        o->name, o->classes);
-    SP_TRY_GOTO(file_open(&labels, folder, o->train, "labels", "idx1", err));
-    SP_TRY_GOTO(file_open(&images, folder, o->train, "images", "idx3", err));
+    SP_TRY_GOTO(file_open(&labels, &(place){folder, o->prefix, o->train}, "labels", "idx1", err));
+    SP_TRY_GOTO(file_open(&images, &(place){folder, o->prefix, o->train}, "images", "idx3", err));
     SP_TRY_GOTO(read_file(&labels, MAGIC_LABELS, 1, err));
     SP_TRY_GOTO(find_classes(folder, &labels, family_classes, o, &classes, err));
     SP_TRY_GOTO(read_file(&images, MAGIC_IMAGES, 3, err));

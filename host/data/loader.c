@@ -18,8 +18,8 @@
 #include "base/rng.h"
 #include "base/scope.h"
 #include "data/loader.h"
+#include "data/order.h"
 
-#define STREAM_ORDER 0x4c4f414400000000u /* "LOAD": + epoch */
 enum { PAGE_BYTES = 4096, MAX_DEPTH = 1024, MAX_THREADS = 64, MAX_CLAIM = 16 };
 
 typedef struct slot {
@@ -45,7 +45,7 @@ struct sp_loader {
     sp_loader_options opt;
     size_t n_batches;
     size_t frames, frame_items; /* frames is 1 for static images */
-    uint32_t *order;            /* [count] of this epoch */
+    sp_order order;             /* of this epoch */
     float *scratch;             /* [threads][sample], for sequences only */
     slot *slots;                /* [depth] */
     worker *workers;            /* [threads] */
@@ -85,7 +85,10 @@ static sp_status fill_sample(const sp_loader *l, const task *t, sp_batch *b, siz
                              sp_error *err)
 {
     size_t n = l->frame_items, batch = l->opt.batch;
-    sp_sample_request want = {.index = l->order[b->index * batch + i], .epoch = t->epoch};
+    size_t at = b->index * batch + i;
+    sp_sample_request want = {.index = l->order.index[at],
+                              .epoch = t->epoch,
+                              .repeat = l->order.repeat ? l->order.repeat[at] : 0};
     if (l->frames == 1)
         return l->ds->get(l->ds, want, b->images + i * n, &b->labels[i], err);
     SP_TRY(l->ds->get(l->ds, want, scratch, &b->labels[i], err));
@@ -251,13 +254,15 @@ static bool batch_bytes(const sp_loader *l, size_t *bytes)
 
 static sp_status allocate(sp_loader *l, sp_error *err)
 {
-    size_t bytes = 0, depth = (size_t)l->opt.depth, threads = (size_t)l->opt.threads,
-           count = l->ds->info.count;
+    size_t bytes = 0, depth = (size_t)l->opt.depth, threads = (size_t)l->opt.threads;
     bool ok = batch_bytes(l, &bytes);
-    l->order = ok ? sp_alloc_array(count, sizeof *l->order) : NULL;
+    sp_order_kind kind = l->opt.balanced  ? SP_ORDER_BALANCED
+                         : l->opt.shuffle ? SP_ORDER_SHUFFLED
+                                          : SP_ORDER_PLAIN;
+    ok = ok && sp_order_init(&l->order, l->ds, kind, l->opt.seed);
     l->slots = ok ? sp_alloc_array(depth, sizeof *l->slots) : NULL;
     l->workers = ok ? sp_alloc_array(threads, sizeof *l->workers) : NULL;
-    ok = l->order && l->slots && l->workers;
+    ok = ok && l->slots && l->workers;
     if (ok && l->frames > 1)
         ok = (l->scratch = sp_alloc_array(threads * l->frames, l->frame_items * sizeof(float))) != NULL;
     for (size_t i = 0; ok && i < depth; i++) {
@@ -281,7 +286,7 @@ static void free_memory(sp_loader *l)
     sp_free(l->slots);
     sp_free(l->workers);
     sp_free(l->scratch);
-    sp_free(l->order);
+    sp_order_fini(&l->order);
     sp_free(l);
 }
 
@@ -384,15 +389,6 @@ int sp_loader_threads(const sp_loader *l)
     return l->opt.threads;
 }
 
-static void make_order(sp_loader *l, uint64_t epoch)
-{
-    sp_rng r = sp_rng_make(l->opt.seed, STREAM_ORDER + epoch);
-    for (size_t i = 0; i < l->ds->info.count; i++)
-        l->order[i] = (uint32_t)i;
-    if (l->opt.shuffle)
-        sp_rng_shuffle(&r, l->order, l->ds->info.count);
-}
-
 sp_status sp_loader_start(sp_loader *l, uint64_t epoch, size_t first, sp_error *err)
 {
     if (first > l->n_batches)
@@ -404,7 +400,7 @@ sp_status sp_loader_start(sp_loader *l, uint64_t epoch, size_t first, sp_error *
     l->drop = true;
     while (l->busy > 0)
         pthread_cond_wait(&l->for_consumer, &l->lock);
-    make_order(l, epoch); /* the threads read the order only while busy */
+    sp_order_make(&l->order, epoch); /* the threads read the order only while busy */
     l->epoch = epoch;
     l->first = first;
     l->claimed = l->made = l->given = l->freed = 0;

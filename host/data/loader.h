@@ -19,6 +19,7 @@ typedef struct sp_batch {
 typedef struct sp_loader_options {
     size_t batch;
     bool shuffle, drop_last;
+    bool balanced; /* every class equally often in an epoch, whose length stays: rare ones repeat */
     uint64_t seed;
     int depth;   /* batches read ahead; default 3 */
     int threads; /* that read; default 1, or 2 where there are four processors */

@@ -70,6 +70,14 @@ sp_status sp_encode_wrap(const sp_dataset_options *o, sp_dataset **ds, sp_error 
 /* subset.c: keeps the part of *ds, a whole set, that o->train asks for: o->split of each class trains. */
 sp_status sp_subset_wrap(const sp_dataset_options *o, sp_dataset **ds, sp_error *err);
 
+/* The samples of each class. */
+typedef struct sp_class_groups {
+    uint32_t *samples; /* [count] those of class 0, then of class 1, ... */
+    size_t *first;     /* [classes + 1] */
+} sp_class_groups;
+bool spi_group_classes(const sp_dataset *ds, sp_class_groups *g); /* false: no memory; to free all the same */
+void spi_groups_free(sp_class_groups *g);
+
 /* class_names.c: the ten classes of CIFAR-10, in order; the folders of CIFAR10-DVS too. */
 extern const char *const spi_cifar_classes[];
 

@@ -56,12 +56,7 @@ static size_t share_of(double split, size_t n)
     return n == 1 ? 1 : train;
 }
 
-typedef struct grouping {
-    uint32_t *samples; /* [count] those of class 0, then of class 1, ... */
-    size_t *first;     /* [classes + 1] */
-} grouping;
-
-static bool group(const sp_dataset *ds, grouping *g)
+bool spi_group_classes(const sp_dataset *ds, sp_class_groups *g)
 {
     size_t n = ds->info.count, classes = (size_t)ds->info.classes,
            *at = sp_alloc_array(classes + 1, sizeof *at);
@@ -80,8 +75,14 @@ static bool group(const sp_dataset *ds, grouping *g)
     return ok;
 }
 
+void spi_groups_free(sp_class_groups *g)
+{
+    sp_free(g->samples);
+    sp_free(g->first);
+}
+
 /* Puts the part into index; returns how many there are. */
-static size_t choose(const sp_dataset_options *o, grouping *g, size_t classes, uint32_t *index)
+static size_t choose(const sp_dataset_options *o, sp_class_groups *g, size_t classes, uint32_t *index)
 {
     size_t n = 0, before;
     size_t rank = 0, single = 0;
@@ -111,9 +112,9 @@ sp_status sp_subset_wrap(const sp_dataset_options *o, sp_dataset **ds, sp_error 
 {
     sp_dataset *inner = *ds, *outer = sp_alloc(sizeof *outer);
     subset *s = sp_alloc(sizeof *s);
-    grouping g = {0};
+    sp_class_groups g = {0};
     sp_status st = SP_OK;
-    if (inner->info.count > UINT32_MAX || !outer || !s || !group(inner, &g) ||
+    if (inner->info.count > UINT32_MAX || !outer || !s || !spi_group_classes(inner, &g) ||
         !(s->index = sp_alloc_array(inner->info.count, sizeof *s->index)))
         SP_TRY_GOTO(SP_FAIL(err, SP_E_MEMORY, "data set \"%s\": no memory to divide %zu samples", o->name,
                             inner->info.count));
@@ -140,7 +141,6 @@ done:
         sp_free(s);
         sp_free(outer);
     }
-    sp_free(g.samples);
-    sp_free(g.first);
+    spi_groups_free(&g);
     return st;
 }

@@ -36,6 +36,7 @@ sp_status sp_batches_run(sp_session *s, const sp_dataset *ds, int64_t n, const v
     const sp_recipe *r = &s->recipe;
     const sp_loader_options o = {.batch = (size_t)r->batch,
                                  .shuffle = true,
+                                 .balanced = r->data.balanced,
                                  .drop_last = true,
                                  .seed = (uint64_t)r->seed,
                                  .depth = 3,

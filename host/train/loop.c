@@ -303,6 +303,7 @@ static sp_status prepare(trainer *t, const sp_dataset *train, sp_error *err)
     size_t batch = (size_t)r->batch, nodes = (size_t)t->s->graph->n_nodes;
     sp_loader_options lo = {.batch = batch,
                             .shuffle = true,
+                            .balanced = r->data.balanced,
                             .drop_last = true,
                             .seed = (uint64_t)r->seed,
                             .depth = 3,

@@ -36,6 +36,10 @@ typedef struct sp_recipe {
         sp_array_options arrays;
         double split; /* share of each class that trains, where a set is not divided; 0: 0.9 */
         int64_t split_seed;
+        bool balanced;      /* as many training samples of every class in an epoch */
+        const char *prefix; /* idx */
+        bool transpose;
+        int64_t first_label;
         int encoding; /* sp_encoding: still images as spike trains */
         int64_t train_limit, test_limit;
         int64_t classes;                                /* synthetic, idx; 0: the files tell */

@@ -153,6 +153,10 @@ static bool divisible(const void *r)
 {
     return sp_dataset_takes(((const sp_recipe *)r)->data.name, SP_TAKES_SPLIT);
 }
+static bool idx(const void *r)
+{
+    return sp_dataset_takes(((const sp_recipe *)r)->data.name, SP_TAKES_IDX);
+}
 static bool arrays(const void *r)
 {
     return sp_dataset_takes(((const sp_recipe *)r)->data.name, SP_TAKES_ARRAYS);
@@ -231,6 +235,16 @@ static const sp_field rows[] = {
     {SPI_INT("split_seed", data.split_seed, 0, 0x7fffffff), .sequence = true, .initial = "0",
      .applies = divisible, .needs = "data.name: images, events, arrays or idx",
      .help = "Which samples train and which test; `seed` does not change it."},
+    {SPI_CHOICE("sampling", data.balanced, "uniform", "balanced"), .sequence = true, .initial = "uniform",
+     .help = "Training samples of an epoch: each once, or as many of every class, for which those of rare "
+             "classes "
+             "repeat."},
+    {SPI_TEXT("prefix", data.prefix), .sequence = true, .applies = idx, .needs = "data.name: idx",
+     .help = "What stands in front of the names of the files, such as emnist-letters- (EMNIST)."},
+    {SPI_BOOL("transpose", data.transpose), .initial = "false", .applies = idx, .needs = "data.name: idx",
+     .help = "Images are stored column by column (EMNIST)."},
+    {SPI_INT("first_label", data.first_label, 0, 255), .initial = "0", .sequence = true, .applies = idx,
+     .needs = "data.name: idx", .help = "The label of class 0 in the files; 1 for EMNIST letters."},
     {SPI_INT("size", data.size, 1, 4096), .help = "Side of the images or frames; otherwise 224 for photos, "
                                                   "and the sensor's."},
     {SPI_INT("resize", data.resize, 1, 4096), .help = "Photos: the shorter side before the crop; otherwise "

@@ -37,6 +37,9 @@ sp_dataset_options sp_session_dataset_options(const sp_recipe *r, bool train)
                             .arrays = r->data.arrays,
                             .split = r->data.split,
                             .split_seed = (uint64_t)r->data.split_seed,
+                            .prefix = r->data.prefix,
+                            .transpose = r->data.transpose,
+                            .first_label = (int)r->data.first_label,
                             .encoding = r->data.encoding};
     memcpy(o.means, r->data.means, sizeof o.means);
     memcpy(o.stds, r->data.stds, sizeof o.stds);

@@ -115,7 +115,7 @@ Test(augment, is_a_pure_function_of_seed_epoch_and_index)
     sp_pixels p = pixels(32, 32, 3, (sp_augment){.crop = 4, .cutout = 0.5, .flip = 0.5});
     int same[3] = {0};
     for (size_t i = 0; i < 500; i++) {
-        sp_sample_request want[] = {{i, 2}, {i, 2}, {i, 3}, {i + 1, 2}};
+        sp_sample_request want[] = {{i, 2, 0}, {i, 2, 0}, {i, 3, 0}, {i + 1, 2, 0}};
         sp_pixel_draw d[5];
         for (int k = 0; k < 5; k++) {
             sp_rng r = sp_augment_rng(k == 4 ? 6 : 5, want[k % 4]);

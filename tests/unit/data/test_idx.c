@@ -71,6 +71,43 @@ static sp_status open_folder(const char *name, sp_dataset **ds, sp_error *err)
     return sp_dataset_open(&o, ds, err);
 }
 
+/* EMNIST's form: names with a prefix, "test", labels from 1 on, images column by column. */
+Test(idx, prefix_transpose_and_first_label)
+{
+    static const uint8_t labels[LABEL_BYTES] = {0, 0, 8, 1, 0, 0, 0, 3, 1, 26, 2};
+    static const char *const names[] = {"emnist-letters-train-images-idx3-ubyte.gz",
+                                        "emnist-letters-train-labels-idx1-ubyte.gz",
+                                        "emnist-letters-test-images-idx3-ubyte.gz",
+                                        "emnist-letters-test-labels-idx1-ubyte.gz"};
+    sp_dataset_options o = {.name = "idx", .prefix = "emnist-letters-", .transpose = true, .first_label = 1};
+    uint8_t images[IMAGE_BYTES];
+    sp_dataset *ds = NULL;
+    sp_error err = {0};
+    make_folder();
+    good_images(images);
+    for (int k = 0; k < 4; k++)
+        write_packed(names[k], k % 2 ? labels : images, k % 2 ? LABEL_BYTES : IMAGE_BYTES);
+    o.path = folder;
+    for (o.train = 0; o.train < 2; o.train++) {
+        float x[8];
+        int32_t label;
+        cr_assert_eq(sp_dataset_open(&o, &ds, &err), SP_OK, "%s", err.text);
+        cr_assert(ds->info.classes == 26 && ds->info.height == 4 && ds->info.width == 2);
+        cr_assert_eq(ds->get(ds, (sp_sample_request){.index = 1}, x, &label, &err), SP_OK);
+        cr_assert_eq(label, 25);
+        for (int y = 0; y < 4; y++) /* stored are 2 lines of 4 pixels, which are the columns */
+            for (int c = 0; c < 2; c++)
+                cr_assert_eq(x[y * 2 + c], (float)((8 + c * 4 + y) * 10 / 255.0));
+        sp_dataset_close(&ds);
+    }
+    o.first_label = 2;
+    cr_assert_eq(sp_dataset_open(&o, &ds, &err), SP_E_DATA);
+    cr_assert_not_null(strstr(err.text, "label 1 of sample 1 is below data.first_label, 2"), "%s", err.text);
+    for (int k = 0; k < 4; k++)
+        unlink(in_folder(names[k]));
+    remove_folder();
+}
+
 Test(idx, reads_every_spelling)
 {
     static const char *const names[][2] = {{"train-images-idx3-ubyte", "train-labels-idx1-ubyte"},

@@ -469,10 +469,10 @@ Test(images, reading_again_allocates_nothing)
     cr_assert_eq(open_set(o, &ds, &err), SP_OK);
     for (size_t i = 0; i < 4; i++)
         for (uint64_t epoch = 0; epoch < 100; epoch++)
-            cr_assert_eq(ds->get(ds, (sp_sample_request){i, epoch}, image, &label, &err), SP_OK);
+            cr_assert_eq(ds->get(ds, (sp_sample_request){i, epoch, 0}, image, &label, &err), SP_OK);
     before = sp_mem_count();
     for (size_t i = 0; i < 4; i++)
-        cr_assert_eq(ds->get(ds, (sp_sample_request){i, 1}, image, &label, &err), SP_OK);
+        cr_assert_eq(ds->get(ds, (sp_sample_request){i, 1, 0}, image, &label, &err), SP_OK);
     cr_assert_eq(sp_mem_count(), before);
     sp_dataset_close(&ds);
     remove_folder(root);

@@ -34,6 +34,7 @@ static const char *const contexts[][3] = {
     {"data.name=cifar10-dvs"},
     {"data.name=arrays"},
     {"data.name=events"},
+    {"data.name=idx"},
 };
 enum { CONTEXTS = sizeof contexts / sizeof *contexts };
 
