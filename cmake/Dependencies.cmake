@@ -12,7 +12,7 @@ if(SPIKEPORT_BUILD_TESTS AND NOT CRITERION_FOUND)
 endif()
 
 # Optional: AUTO takes it when it is there, ON fails when it is not, OFF leaves it out.
-set(SPIKEPORT_WITH_HDF5 AUTO CACHE STRING "SHD and SSC spike trains, through libhdf5 (AUTO, ON or OFF)")
+set(SPIKEPORT_WITH_HDF5 AUTO CACHE STRING "SHD and SSC spike trains and NIR graphs, through libhdf5 (AUTO, ON or OFF)")
 set_property(CACHE SPIKEPORT_WITH_HDF5 PROPERTY STRINGS AUTO ON OFF)
 if(SPIKEPORT_WITH_HDF5 STREQUAL "AUTO")
     pkg_search_module(HDF5 IMPORTED_TARGET hdf5-serial hdf5)

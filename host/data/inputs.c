@@ -222,23 +222,25 @@ static sp_status check_shape(const sp_dataset_info *a, const sp_dataset_info *b,
 
 /* What the first bytes say: the reader of pictures has the last word. */
 typedef enum { AN_ARRAY, IDX_IMAGES, ANOTHER } file_kind;
-static file_kind kind_of(const char *path)
+static sp_status find_kind(const char *path, file_kind *kind, sp_error *err)
 {
     unsigned char head[6] = {0};
-    FILE *f = sp_file_stream(path, NULL);
-    size_t n = f ? fread(head, 1, sizeof head, f) : 0;
-    if (f)
-        fclose(f);
-    return n == 6 && memcmp(head, "\x93NUMPY", 6) == 0                                            ? AN_ARRAY
-           : n == 6 && (memcmp(head, "\0\0\x08\x03", 4) == 0 || memcmp(head, "\x1f\x8b", 2) == 0) ? IDX_IMAGES
-                                                                                                  : ANOTHER;
+    FILE *f = sp_file_stream(path, err);
+    if (!f)
+        return sp_error_as(err, SP_E_DATA);
+    bool whole = fread(head, 1, sizeof head, f) == sizeof head;
+    fclose(f);
+    bool idx = memcmp(head, "\0\0\x08\x03", 4) == 0 || memcmp(head, "\x1f\x8b", 2) == 0;
+    *kind = !whole ? ANOTHER : memcmp(head, "\x93NUMPY", 6) == 0 ? AN_ARRAY : idx ? IDX_IMAGES : ANOTHER;
+    return SP_OK;
 }
 
 /* Opens what has several samples, or needs the reader of its set. */
 static sp_status open_source(inputs_state *s, const char *path, const sp_dataset_info *shape, source *out,
                              size_t *n, sp_error *err)
 {
-    file_kind kind = kind_of(path);
+    file_kind kind = ANOTHER;
+    SP_TRY(find_kind(path, &kind, err));
     bool arrays = sp_dataset_takes(s->o.name, SP_TAKES_ARRAYS) && sp_path_has_arrays(path);
     if (kind == AN_ARRAY && !arrays) {
         SP_TRY(sp_npy_read(path, &out->array, &out->memory, err));

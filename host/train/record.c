@@ -171,6 +171,16 @@ sp_status sp_record_begin(sp_record *r, size_t n, sp_exec_watcher *out, sp_error
     return SP_OK;
 }
 
+const void *sp_record_data(const sp_record *r, const char *layer, size_t *bytes)
+{
+    for (size_t i = 0; i < r->n_layers; i++)
+        if (strcmp(r->layers[i].name, layer) == 0) {
+            *bytes = r->rows * r->layers[i].row_bytes;
+            return r->layers[i].data;
+        }
+    return NULL;
+}
+
 /* ---- files ---- */
 
 static sp_tensor as_tensor(const sp_record *r, const recorded *l)

@@ -13,6 +13,9 @@ void sp_record_destroy(sp_record **r);
 /* Makes room for n more samples; the watcher has to be shown their mini-batch. */
 sp_status sp_record_begin(sp_record *r, size_t n, sp_exec_watcher *out, sp_error *err);
 
+/* What was recorded of a layer (or "logits"), as sp_record_write writes it; NULL: it is not recorded. */
+const void *sp_record_data(const sp_record *r, const char *layer, size_t *bytes);
+
 /* Spikes as bytes [samples][time steps][channels][height][width], logits as float32 [samples][time
  * steps][classes]: into one file if `path` ends in .safetensors, else into a folder, NAME.npy for each. */
 sp_status sp_record_write(const sp_record *r, const char *path, sp_error *err);

@@ -1,0 +1,47 @@
+/* Inside nir/: what the import keeps while it walks along a graph. */
+#ifndef SP_NIR_WALK_H
+#define SP_NIR_WALK_H
+
+#include "nir/nir.h"
+
+/* What flows along an edge: [c][h][w], or a vector of c numbers. */
+typedef struct spi_nir_shape {
+    int64_t c, h, w;
+    bool vector; /* c numbers without a place */
+    bool flat;   /* behind a flatten layer: c*h*w numbers */
+    bool spikes; /* of a neuron, with no layer behind it yet */
+} spi_nir_shape;
+
+typedef struct spi_nir_walk {
+    const sp_nir *g;
+    const sp_nir_import_options *o;
+    sp_nir_network *out;
+    sp_error *err;
+    double dt;
+    const sp_nir_node *node;   /* now */
+    const sp_nir_node *around; /* a dense matrix from its spikes back to its input; NULL none */
+    spi_nir_shape at;
+    const char *prefix; /* of names in this list: "", "2.branch." */
+    int indent, index;  /* of the next layer */
+    bool failed_memory;
+} spi_nir_walk;
+
+/* The layer of walk->node, behind those before it. */
+sp_status spi_nir_take(spi_nir_walk *w);
+/* A line "- {type: ...}" of the list; the layer gets the next number. */
+void spi_nir_layer(spi_nir_walk *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Room for a tensor of the layer that was added last. NULL: no memory. */
+float *spi_nir_tensor(spi_nir_walk *w, const char *suffix, int n_dims, const int64_t *shape);
+/* The node has become this layer, or part of it. */
+sp_status spi_nir_note(spi_nir_walk *w, sp_nir_verdict verdict, const char *why);
+sp_status spi_nir_memory(spi_nir_walk *w);
+/* Parameters of the node: numbers that must be there; the one number that all elements are (`otherwise` where
+ * there are none, unless that is NAN); into a tensor of the layer. */
+sp_status spi_nir_need(spi_nir_walk *w, const char *key, const sp_nir_value **out);
+sp_status spi_nir_uniform(spi_nir_walk *w, const char *key, double otherwise, double *out);
+sp_status spi_nir_copy(spi_nir_walk *w, const char *key, const sp_nir_value *v, const char *suffix,
+                       int n_dims, const int64_t *shape);
+sp_status spi_nir_neuron(spi_nir_walk *w);
+sp_status spi_nir_refuse(spi_nir_walk *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,96 @@
+# spikeport nir: a trained network out, in again with the same outputs, and checked with the PyPI package where it is.
+. "$(dirname "$0")/support.sh"
+tiny=$(cd "$(dirname "$0")/../../recipes" && pwd)/synthetic_tiny.yaml
+
+run nir
+expect_code 2
+run nir import a.nir
+expect_code 2
+run nir export run a.nir --dt x
+expect_code 2
+run nir check a.nir --reset firm
+expect_code 2
+run nir check "$work/none.nir"
+grep -q "install libhdf5-dev" "$work/err" && { echo "skipped: built without HDF5"; exit 77; }
+expect_code 1
+printf 'no HDF5 file at all' >"$work/text.nir"
+run nir check "$work/text.nir"
+expect_code 7
+expect_err "$work/text.nir: byte 0: no HDF5 file"
+
+need_device
+difference() { # the largest difference of outputs is at most $1
+    value=$(grep -o '"logits_difference":[0-9.e-]*' "$work/out" | cut -d: -f2)
+    awk -v value="$value" -v most="$1" 'BEGIN { exit !(value != "" && value <= most) }' || fail "outputs differ by $value"
+}
+
+# A hard reset is what NIR defines: everything is faithful, and what comes back computes the same.
+run train "$tiny" -o "$work/hard" --set neuron.reset=hard --set epochs=1
+expect_code 0
+run nir export "$work/hard" "$work/hard.nir" --samples 128 --json
+expect_code 0
+grep -q 'approximate\|unsupported' "$work/out" && fail "a node is not faithful"
+difference 1e-6
+run nir import "$work/hard.nir" "$work/back" --json
+expect_code 0
+run eval "$work/hard" --json
+expect_code 0
+mv "$work/out" "$work/before"
+sed "s|^network:|network: $work/back.yaml|; /^  - {/d" "$tiny" >"$work/back_recipe.yaml"
+run eval "$work/back_recipe.yaml" --weights "$work/back.safetensors" --json
+expect_code 0
+expect_out "$(grep -o '"confusion":.*\]\]' "$work/before")"
+expect_out "$(grep -o '"loss":[0-9]*\.[0-9]\{0,5\}' "$work/before")"
+
+# A soft reset is not, and its drift is measured; read back, the file says that it was one.
+run train "$tiny" -o "$work/soft" --set epochs=1 --set neuron.tau=2
+expect_code 0
+run nir export "$work/soft" "$work/soft.nir"
+expect_code 0
+expect_out "approximate"
+expect_out "soft reset"
+run nir check "$work/soft" --json
+expect_code 0
+grep -q '"changed":[1-9]' "$work/out" || fail "a soft reset that changes nothing when it is read as a hard one"
+run nir import "$work/soft.nir" "$work/soft_back"
+expect_code 0
+grep -q "reset: soft" "$work/soft_back.yaml" || fail "the reset is lost"
+run nir import "$work/soft.nir" "$work/soft_back" --reset hard
+expect_code 0
+grep -q "reset: hard" "$work/soft_back.yaml" || fail "--reset is ignored"
+
+# What NIR cannot say is named, and nothing is written.
+run train "$tiny" -o "$work/max" --set epochs=1 --set 'network.3={type: max_pool, kernel: 2}'
+expect_code 0
+run nir export "$work/max" "$work/max.nir"
+expect_code 3
+expect_err 'node "3" (max_pool)'
+expect_out "unsupported"
+[ ! -e "$work/max.nir" ] || fail "a file was written"
+
+# ---- the package `nir` reads our files, and we read its own ----
+python3 -c "import nir" 2>/dev/null || { echo "skipped from here on: the Python package nir is not installed"; exit 0; }
+called="nir.read and nir.write"
+python3 - "$work/hard.nir" "$work/made.nir" <<'END' || fail "the package and the program differ"
+import sys
+import numpy as np
+import nir
+
+graph = nir.read(sys.argv[1])  # checks all types
+assert {type(n).__name__ for n in graph.nodes.values()} == {"Input", "Conv2d", "LIF", "AvgPool2d", "Flatten", "Affine", "Output"}
+assert graph.nodes["2"].tau.shape == (8, 8, 8) and abs(graph.nodes["2"].tau[0, 0, 0] - 1.1e-4) < 1e-10
+inner = nir.NIRGraph(
+    nodes={"input": nir.Input(np.array([3])), "w": nir.Linear(np.ones((4, 3), dtype=np.float32)), "output": nir.Output(np.array([4]))},
+    edges=[("input", "w"), ("w", "output")])
+flat = lambda value, n: np.full((n,), value)
+nir.write(sys.argv[2], nir.NIRGraph(
+    nodes={"input": nir.Input(np.array([2])), "a": nir.Affine(np.ones((3, 2)), np.zeros(3)),
+           "n": nir.CubaLIF(tau_syn=flat(4e-4, 3), tau_mem=flat(2e-4, 3), r=flat(2.0, 3), v_leak=flat(0.0, 3),
+                            v_threshold=flat(1.0, 3), w_in=flat(4.0, 3)),
+           "r": nir.Linear(np.eye(3)), "sub": inner, "output": nir.Output(np.array([4]))},
+    edges=[("input", "a"), ("a", "n"), ("n", "r"), ("r", "n"), ("n", "sub"), ("sub", "output")]))
+END
+run nir import "$work/made.nir" "$work/made"
+expect_code 0
+grep -q 'model: cuba_lif, tau: 2, tau_syn: 4, .*recurrent: true' "$work/made.yaml" || fail "$(cat "$work/made.yaml")"
+grep -q 'linear, out: 4, bias: false' "$work/made.yaml" || fail "the inner graph is lost"

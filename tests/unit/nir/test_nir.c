@@ -1,0 +1,390 @@
+/* NIR graphs: files, networks into graphs and back, and what is refused by the name of its node. */
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "nir/nir.h"
+
+static sp_error err;
+
+static void number(sp_nir *g, const char *key, int n_dims, const int64_t *shape, double x)
+{
+    sp_nir_value *v = sp_nir_add_value(&g->nodes[g->n - 1], key, n_dims, shape, strstr(key, "shape") != NULL);
+    cr_assert_not_null(v);
+    for (int64_t i = 0; i < v->n; i++)
+        v->x[i] = x;
+}
+
+#define ARRAY(g, key, x, ...)                                                                                \
+    number(g, key, (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)),                                \
+           (const int64_t[]){__VA_ARGS__}, x)
+#define SCALAR(g, key, x) number(g, key, 0, NULL, x)
+
+/* Nodes in a chain: each new one follows the one before. */
+static void add(sp_nir *g, const char *name, const char *type)
+{
+    size_t n = g->n;
+    cr_assert_not_null(sp_nir_add(g, name, type));
+    if (n > 0)
+        cr_assert(sp_nir_add_edge(g, n - 1, n));
+}
+
+static void add_lif(sp_nir *g, const char *name, double tau, double r, double v_th)
+{
+    add(g, name, "LIF");
+    ARRAY(g, "tau", tau, 3);
+    ARRAY(g, "r", r, 3);
+    ARRAY(g, "v_leak", 0, 3);
+    ARRAY(g, "v_reset", 0, 3);
+    ARRAY(g, "v_threshold", v_th, 3);
+}
+
+static sp_nir chain(double tau)
+{
+    sp_nir g = {.path = strdup("g.nir")};
+    add(&g, "in", "Input");
+    ARRAY(&g, "shape", 2, 1);
+    add(&g, "a", "Affine");
+    ARRAY(&g, "weight", 0.5, 3, 2);
+    ARRAY(&g, "bias", 0.25, 3);
+    add_lif(&g, "n", tau, 1, 0.5);
+    add(&g, "out", "Output");
+    ARRAY(&g, "shape", 3, 1);
+    return g;
+}
+
+static sp_nir_network import(const sp_nir *g, sp_nir_import_options o)
+{
+    sp_nir_network n;
+    cr_assert_eq(sp_nir_import(g, &o, &n, &err), SP_OK, "%s", err.text);
+    return n;
+}
+
+static void free_graph(sp_nir *g)
+{
+    free(g->path);
+    g->path = NULL;
+    sp_nir_free(g);
+}
+
+/* r = 1: the input is divided by tau. */
+Test(nir, a_chain_becomes_a_list_of_layers)
+{
+    sp_nir g = chain(2e-4);
+    sp_nir_network n = import(&g, (sp_nir_import_options){.dt = 0});
+    cr_assert_str_eq(n.layers.s, "- {type: linear, out: 3, bias: true}\n"
+                                 "- {type: lif, model: lif, tau: 2, v_th: 0.50000006, reset: hard, v_reset: "
+                                 "0, "
+                                 "decay_input: true}\n"
+                                 "- {type: linear, out: 3, bias: false}\n");
+    cr_assert_eq(n.dt, 1e-4);
+    cr_assert_eq(n.n_tensors, 3);
+    cr_assert_str_eq(n.tensors[0].name, "0.bias");
+    cr_assert_str_eq(n.tensors[1].name, "0.weight");
+    cr_assert_eq(((const float *)n.tensors[1].data)[5], 0.5f);
+    cr_assert_str_eq(n.tensors[2].name, "2.weight");
+    sp_nir_network_free(&n);
+    n = import(&g, (sp_nir_import_options){.dt = 5e-5, .reset = SP_NIR_RESET_SOFT});
+    cr_assert(strstr(n.layers.s, "tau: 4, v_th: 0.50000006, reset: soft"), "%s", n.layers.s);
+    cr_assert_eq(n.notes.items[2].verdict, SP_NIR_APPROXIMATE);
+    sp_nir_network_free(&n);
+    for (int i = 0; i < 3; i++)
+        g.nodes[2].values[1].x[i] =
+            8; /* r: the input counts four times, as under a fourth of the threshold */
+    n = import(&g, (sp_nir_import_options){.dt = 1e-4});
+    cr_assert(strstr(n.layers.s, "tau: 2, v_th: 0.12500001, reset: hard, v_reset: 0, decay_input: false"),
+              "%s", n.layers.s);
+    sp_nir_network_free(&n);
+    free_graph(&g);
+}
+
+static void bad_tau(sp_nir *g)
+{
+    g->nodes[2].values[0].x[1] = 3e-4;
+}
+static void short_tau(sp_nir *g)
+{
+    for (int i = 0; i < 3; i++)
+        g->nodes[2].values[0].x[i] = 1e-5;
+}
+static void nan_weight(sp_nir *g)
+{
+    g->nodes[1].values[0].x[0] = (double)NAN;
+}
+static void other_type(sp_nir *g)
+{
+    g->nodes[2].type[0] = 'X';
+}
+static void wrong_inputs(sp_nir *g)
+{
+    g->nodes[0].values[0].x[0] = 7;
+}
+static void huge_input(sp_nir *g)
+{
+    sp_nir_value *v = sp_nir_add_value(&g->nodes[0], "x", 1, (int64_t[]){3}, true);
+    for (int i = 0; i < 3; i++)
+        v->x[i] = 1 << 24;
+    strcpy(g->nodes[0].values[0].key, "shapf");
+    strcpy(v->key = realloc(v->key, 8), "shape");
+}
+static void leak(sp_nir *g)
+{
+    for (int i = 0; i < 3; i++)
+        g->nodes[2].values[2].x[i] = 1;
+}
+static void missing_value(sp_nir *g)
+{
+    g->nodes[2].values[4].key[0] = 'w';
+}
+static void cycle(sp_nir *g)
+{
+    sp_nir_add_edge(g, 2, 1);
+}
+static void three_ways(sp_nir *g)
+{
+    sp_nir_add_edge(g, 1, 3);
+    sp_nir_add_edge(g, 1, 3);
+}
+static void lost(sp_nir *g)
+{
+    sp_nir_add(g, "lost", "Scale");
+}
+static void no_end(sp_nir *g)
+{
+    g->n_edges--;
+}
+
+Test(nir, what_cannot_be_kept_is_refused_by_name)
+{
+    static const struct {
+        void (*change)(sp_nir *g);
+        const char *node, *why;
+    } cases[] = {{bad_tau, "\"n\"", "differs from neuron to neuron"},
+                 {short_tau, "\"n\"", "less than a time step"},
+                 {nan_weight, "\"a\"", "not finite"},
+                 {other_type, "\"n\"", "no layer for a node of this type"},
+                 {wrong_inputs, "\"a\"", "takes 2 numbers, its input has 7"},
+                 {huge_input, "\"in\"", "2^30"},
+                 {leak, "\"n\"", "v_leak"},
+                 {missing_value, "\"n\"", "no numbers \"v_threshold\""},
+                 {cycle, "\"a\"", ""},
+                 {three_ways, "\"a\"", "edges lead away"},
+                 {lost, "\"lost\"", "no path"},
+                 {no_end, "\"n\"", "no edge leads away"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        sp_nir g = chain(2e-4);
+        sp_nir_network n;
+        cases[i].change(&g);
+        cr_expect_eq(sp_nir_import(&g, &(sp_nir_import_options){.dt = 0}, &n, &err), SP_E_CONFIG, "case %zu",
+                     i);
+        cr_expect(strstr(err.text, cases[i].node) && strstr(err.text, cases[i].why), "case %zu: %s", i,
+                  err.text);
+        sp_nir_network_free(&n);
+        free_graph(&g);
+    }
+}
+
+/* ---- files ---- */
+
+static char folder[] = "/tmp/sp-nir-XXXXXX", path[64];
+
+static bool write_graph(const sp_nir *g)
+{
+    cr_assert_not_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/g.nir", folder);
+    sp_status st = sp_nir_write(path, g, &err);
+    if (st == SP_E_CONFIG)
+        cr_skip_test("built without HDF5");
+    return st == SP_OK;
+}
+
+static void remove_files(void)
+{
+    unlink(path);
+    rmdir(folder);
+}
+
+Test(nir, files_are_read_as_they_were_written)
+{
+    sp_nir g = chain(2e-4), back;
+    g.dt = 1e-3;
+    cr_assert(sp_nir_add_text(&g.nodes[2], "metadata.reset", "soft"));
+    cr_assert(write_graph(&g), "%s", err.text);
+    cr_assert_eq(sp_nir_read(path, &back, &err), SP_OK, "%s", err.text);
+    cr_assert_eq(back.n, g.n);
+    cr_assert_eq(back.n_edges, g.n_edges);
+    cr_assert_eq(back.dt, 1e-3);
+    for (size_t i = 0; i < g.n; i++) {
+        const sp_nir_node *a = &g.nodes[i], *b = NULL;
+        for (size_t k = 0; k < back.n; k++)
+            b = strcmp(back.nodes[k].name, a->name) == 0 ? &back.nodes[k] : b;
+        cr_assert(b && strcmp(a->type, b->type) == 0);
+        for (size_t k = 0; k < a->n; k++) {
+            const sp_nir_value *x = &a->values[k], *y = sp_nir_find(b, x->key);
+            cr_assert_not_null(y, "%s", x->key);
+            if (x->text)
+                cr_assert_str_eq(x->text, y->text);
+            else
+                cr_assert(x->n == y->n && x->n_dims == y->n_dims &&
+                              fabs(x->x[x->n - 1] - y->x[y->n - 1]) <= 1e-7 * fabs(x->x[x->n - 1]),
+                          "%s", x->key);
+        }
+    }
+    sp_nir_network n = import(&back, (sp_nir_import_options){.dt = 1e-4});
+    cr_assert(strstr(n.layers.s, "reset: soft"));
+    sp_nir_network_free(&n);
+    sp_nir_free(&back);
+    free_graph(&g);
+    remove_files();
+}
+
+Test(nir, damaged_files_are_errors)
+{
+    sp_nir g = chain(2e-4), back;
+    cr_assert(write_graph(&g), "%s", err.text);
+    FILE *f = fopen(path, "rb");
+    static unsigned char bytes[1 << 16];
+    size_t n = fread(bytes, 1, sizeof bytes, f);
+    fclose(f);
+    for (size_t cut = 0; cut < n; cut += 1 + n / 40) {
+        f = fopen(path, "wb");
+        cr_assert_eq(fwrite(bytes, 1, cut, f), cut);
+        fclose(f);
+        cr_assert_eq(sp_nir_read(path, &back, &err), SP_E_DATA, "cut at %zu: %s", cut, err.text);
+        cr_assert(strstr(err.text, "g.nir: "), "%s", err.text);
+        sp_nir_free(&back);
+    }
+    cr_assert_eq(sp_nir_read(folder, &back, &err), SP_E_IO);
+    sp_nir_free(&back);
+    free_graph(&g);
+    remove_files();
+}
+
+/* ---- networks ---- */
+
+static sp_graph *parse(const char *layers)
+{
+    sp_neuron neuron = sp_neuron_default();
+    sp_yaml_doc doc;
+    sp_network network;
+    sp_graph *g;
+    cr_assert_eq(sp_yaml_parse("n.yaml", layers, strlen(layers), &doc, &err), SP_OK, "%s", err.text);
+    cr_assert_eq(sp_network_read(doc.root, "n.yaml", &neuron, &network, &err), SP_OK, "%s\n%s", err.text,
+                 layers);
+    cr_assert_eq(sp_graph_create(&network, "n.yaml", 2, 8, 8, &g, &err), SP_OK, "%s\n%s", err.text, layers);
+    sp_yaml_free(&doc);
+    return g;
+}
+
+/* Every kind of layer that NIR has; weights that no folding changes come back to the bit. */
+Test(nir, a_network_goes_out_and_comes_back)
+{
+    static const char layers[] = "- {type: conv, out: 4, kernel: 3, padding: 1, stride: 2, bias: false}\n"
+                                 "- {type: batch_norm}\n"
+                                 "- {type: lif, tau: 1.1, reset: hard}\n"
+                                 "- type: residual\n"
+                                 "  branch:\n"
+                                 "    - {type: conv, out: 4, kernel: 3, padding: 1}\n"
+                                 "    - {type: if, v_th: 0.7}\n"
+                                 "  shortcut: null\n"
+                                 "- type: residual\n"
+                                 "  alpha: 0.5\n"
+                                 "  branch: [{type: conv, out: 6, kernel: 1}, {type: lif, reset: hard, "
+                                 "v_reset: -0.25}]\n"
+                                 "  shortcut: [{type: conv, out: 6, kernel: 1}]\n"
+                                 "- {type: ws_conv, out: 5, kernel: 1}\n"
+                                 "- {type: plif, tau: 3, decay_input: true}\n"
+                                 "- {type: adaptive_avg_pool, output: 2}\n"
+                                 "- {type: scale, factor: 3}\n"
+                                 "- {type: flatten}\n"
+                                 "- {type: linear, out: 7, bias: false}\n"
+                                 "- {type: cuba_lif, tau: 2, tau_syn: 4, recurrent: true}\n"
+                                 "- {type: dropout, p: 0.5}\n"
+                                 "- {type: linear, out: 3}\n";
+    static const char *const back[] = {"conv, out: 4",
+                                       "model: lif, tau: 1.1, v_th: 1, reset: hard",
+                                       "residual",
+                                       "branch:",
+                                       "model: if, v_th: 0.7",
+                                       "shortcut: null",
+                                       "model: lif, tau: 1.1, v_th: 1, reset: hard, v_reset: -0.25",
+                                       "scale, factor: 0.5",
+                                       "shortcut:",
+                                       "model: lif, tau: 3, v_th: 1,",
+                                       "avg_pool, kernel: [2, 2]",
+                                       "flatten",
+                                       "linear, out: 7, bias: false",
+                                       "model: cuba_lif, tau: 2, tau_syn: 4, v_th: 1",
+                                       "recurrent: true",
+                                       "linear, out: 3"};
+    sp_graph *g = parse(layers);
+    float **params = calloc((size_t)g->n_params, sizeof *params);
+    for (int i = 0; i < g->n_params; i++) {
+        params[i] = calloc((size_t)g->params[i].elems, sizeof(float));
+        sp_param_initialise(g, &g->params[i], 3, params[i]);
+    }
+    sp_nir graph;
+    sp_nir_notes notes = {0};
+    cr_assert_eq(sp_nir_export(g, (const float *const *)params, 1e-4, &graph, &notes, &err), SP_OK, "%s",
+                 err.text);
+    sp_nir_network n = import(&graph, (sp_nir_import_options){.dt = 0});
+    const char *at = n.layers.s;
+    for (size_t i = 0; i < sizeof back / sizeof *back; i++) {
+        const char *next = strstr(at, back[i]);
+        cr_assert_not_null(next, "\"%s\" is missing in\n%s", back[i], n.layers.s);
+        at = next;
+    }
+    sp_graph *again = parse(n.layers.s);
+    cr_assert_eq(sp_graph_neurons(again), sp_graph_neurons(g));
+    cr_assert_eq(again->classes, 3);
+    const sp_param *last = &g->params[g->n_params - 2], *copy = &again->params[again->n_params - 2];
+    for (size_t i = 0; i < n.n_tensors; i++)
+        if (strcmp(n.tensors[i].name, copy->name) == 0)
+            cr_assert_eq(memcmp(n.tensors[i].data, params[g->n_params - 2],
+                                (size_t)last->elems * sizeof(float)),
+                         0);
+    for (int i = 0; i < g->n_params; i++)
+        free(params[i]);
+    free(params);
+    sp_graph_destroy(&g);
+    sp_graph_destroy(&again);
+    sp_nir_network_free(&n);
+    sp_nir_notes_free(&notes);
+    sp_nir_free(&graph);
+}
+
+Test(nir, layers_that_nir_does_not_have_are_refused)
+{
+    static const char *const bad[][2] = {{"- {type: max_pool, kernel: 2}\n- {type: flatten}\n- {type: "
+                                          "linear, out: 3}\n",
+                                          "\"0\" (max_pool)"},
+                                         {"- {type: flatten}\n- {type: linear, out: 4}\n- {type: alif, "
+                                          "tau_a: 3, beta: 0.1}\n- {type: linear, out: 3}\n",
+                                          "\"2\" (alif)"},
+                                         {"- {type: avg_pool, kernel: 2}\n- {type: batch_norm}\n- {type: "
+                                          "lif}\n- {type: flatten}\n- {type: linear, "
+                                          "out: 3}\n",
+                                          "\"1\" (batch_norm)"},
+                                         {"- {type: adaptive_avg_pool, output: 3}\n- {type: flatten}\n- "
+                                          "{type: linear, out: 3}\n",
+                                          "\"0\" (adaptive_avg_pool)"}};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        sp_graph *g = parse(bad[i][0]);
+        float **params = calloc((size_t)g->n_params, sizeof *params);
+        for (int k = 0; k < g->n_params; k++)
+            params[k] = calloc((size_t)g->params[k].elems, sizeof(float));
+        sp_nir graph;
+        sp_nir_notes notes = {0};
+        cr_assert_eq(sp_nir_export(g, (const float *const *)params, 1e-4, &graph, &notes, &err), SP_E_CONFIG);
+        cr_assert(strstr(err.text, bad[i][1]), "%s", err.text);
+        for (int k = 0; k < g->n_params; k++)
+            free(params[k]);
+        free(params);
+        sp_graph_destroy(&g);
+        sp_nir_notes_free(&notes);
+        sp_nir_free(&graph);
+    }
+}
