@@ -33,8 +33,9 @@ static sp_status upload(sp_plan *p, const sp_exec_batch *batch, int t, sp_error 
     if (p->class_weights >= 0)
         SP_TRY(sp_device_write(p->dev, sp_plan_tensor_range(p, p->class_weights, 0), p->o.class_weights,
                                p->tensors[p->class_weights].bytes, false, err));
-    return sp_device_write(p->dev, sp_plan_tensor_range(p, p->labels, 0), batch->labels,
-                           p->tensors[p->labels].bytes, false, err);
+    return batch->labels ? sp_device_write(p->dev, sp_plan_tensor_range(p, p->labels, 0), batch->labels,
+                                           p->tensors[p->labels].bytes, false, err)
+                         : SP_OK;
 }
 
 static sp_status upload_batch(sp_plan *p, const sp_exec_batch *batch, int t, sp_error *err)
@@ -79,13 +80,13 @@ static bool is_forward(int segment)
     return segment == SP_SEGMENT_FORWARD || segment == SP_SEGMENT_FULL;
 }
 
-sp_status spi_exec_walk(sp_plan *p, const sp_exec_batch *batch, spi_exec_visit *visit, void *ctx,
-                        sp_error *err)
+/* The timeline from entry `from` to before `to`. */
+static sp_status walk(sp_plan *p, const sp_exec_batch *batch, int from, int to, spi_exec_visit *visit,
+                      void *ctx, sp_error *err)
 {
     bool go_on = true;
-    SP_TRY(upload_batch(p, batch, -1, err));
     const sp_timeline_entry *m;
-    for (int i = 0; (m = spi_exec_next(p, batch, &i)); i++) {
+    for (int i = from; (m = spi_exec_next(p, batch, &i)) && i < to; i++) {
         const sp_segment *g = &p->segments[m->segment];
         sp_dynamic dyn = dynamic_scalars(p, batch, m->t);
         if (is_forward(m->segment))
@@ -99,6 +100,37 @@ sp_status spi_exec_walk(sp_plan *p, const sp_exec_batch *batch, spi_exec_visit *
         }
     }
     return SP_OK;
+}
+
+sp_status spi_exec_walk(sp_plan *p, const sp_exec_batch *batch, spi_exec_visit *visit, void *ctx,
+                        sp_error *err)
+{
+    SP_TRY(upload_batch(p, batch, -1, err));
+    return walk(p, batch, 0, p->n_timeline, visit, ctx, err);
+}
+
+static size_t all_steps_bytes(const sp_plan *p, int tensor)
+{
+    return (size_t)(p->tensors[tensor].bytes * (uint64_t)p->o.time_steps);
+}
+
+sp_status sp_exec_forward(sp_plan *p, const sp_exec_batch *batch, float *step_logits, sp_error *err)
+{
+    SP_TRY(upload_batch(p, batch, -1, err));
+    SP_TRY(walk(p, batch, 0, p->n_forward, NULL, NULL, err));
+    return sp_device_read(p->dev, sp_plan_tensor_range(p, p->step_logits, 0), step_logits,
+                          all_steps_bytes(p, p->step_logits), err);
+}
+
+sp_status sp_exec_backward(sp_plan *p, const sp_exec_batch *batch, const float *g_step_logits, float *g_input,
+                           sp_error *err)
+{
+    SP_TRY(sp_device_write(p->dev, sp_plan_tensor_range(p, p->g_step_logits, 0), g_step_logits,
+                           all_steps_bytes(p, p->g_step_logits), true, err));
+    SP_TRY(walk(p, batch, p->n_forward, p->n_timeline, NULL, NULL, err));
+    return g_input ? sp_device_read(p->dev, sp_plan_tensor_range(p, p->g_input, 0), g_input,
+                                    all_steps_bytes(p, p->g_input), err)
+                   : sp_device_finish(p->dev, err);
 }
 
 sp_status sp_exec_run(sp_plan *p, const sp_exec_batch *batch, sp_error *err)

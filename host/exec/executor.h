@@ -19,6 +19,14 @@ typedef struct sp_exec_batch {
 /* Uploads the batch and enqueues everything up to the gradients. Does not wait. [hot] */
 sp_status sp_exec_run(sp_plan *p, const sp_exec_batch *batch, sp_error *err);
 
+/* Plans with external_loss, in two halves with the same batch: forward through all time steps, which gives
+ * the outputs [T][B][classes]; and backward from their gradient to those of the parameters and, where g_input
+ * is not NULL, of the input at every time step, [T][B][H][W][C]. Nothing else may run on the plan's memory in
+ * between. Both wait. batch->labels NULL: none are needed. [hot] */
+sp_status sp_exec_forward(sp_plan *p, const sp_exec_batch *batch, float *step_logits, sp_error *err);
+sp_status sp_exec_backward(sp_plan *p, const sp_exec_batch *batch, const float *g_step_logits, float *g_input,
+                           sp_error *err);
+
 /* Waits, and reads loss[B] (the sum over time steps, by sample) and correct[B]. [hot] */
 sp_status sp_exec_results(sp_plan *p, float *loss, uint32_t *correct, sp_error *err);
 

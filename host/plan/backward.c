@@ -14,6 +14,11 @@ static sp_status new_gradient(sp_builder *b, int act, int *out)
     return spi_tensor_new(b, name, spi_rows(b, a) * a->c, SP_LIFETIME_SEGMENT, out);
 }
 
+bool spi_needs_gradient(const sp_builder *b, int act)
+{
+    return b->p->o.input_gradient || b->g->acts[act].needs_gradient;
+}
+
 sp_status spi_add_gradient(sp_builder *b, int node, int act, int tensor)
 {
     if (b->act[act].gradient < 0) {
@@ -103,7 +108,7 @@ static sp_status neuron_backward(sp_builder *b, int node, int g)
         spi_bind(&e, "carry", b->node[node].adjoint_v);
     SP_TRY(spi_neuron_extend(&e, node, true));
     SP_TRY(spi_emit(&e));
-    return b->g->acts[n->in[0]].needs_gradient ? spi_add_gradient(b, node, n->in[0], g_x) : SP_OK;
+    return spi_needs_gradient(b, n->in[0]) ? spi_add_gradient(b, node, n->in[0], g_x) : SP_OK;
 }
 
 static sp_status pool_backward(sp_builder *b, int node, int g)
@@ -167,9 +172,9 @@ static sp_status residual_backward(sp_builder *b, int node, int g)
         }
         SP_TRY(spi_emit(&e));
     }
-    if (b->g->acts[n->in[0]].needs_gradient)
+    if (spi_needs_gradient(b, n->in[0]))
         SP_TRY(spi_add_gradient(b, node, n->in[0], g_branch));
-    if (b->g->acts[n->in[1]].needs_gradient)
+    if (spi_needs_gradient(b, n->in[1]))
         SP_TRY(spi_add_gradient(b, node, n->in[1], g));
     return SP_OK;
 }
@@ -188,7 +193,7 @@ static sp_status backward_node(sp_builder *b, int node)
     case SP_NODE_RECURRENT: return spi_recurrent_backward(b, node, g);
     default: break;
     }
-    if (!b->g->acts[n->in[0]].needs_gradient && n->w < 0)
+    if (!spi_needs_gradient(b, n->in[0]) && n->w < 0)
         return SP_OK;
     switch (n->type) {
     case SP_NODE_NEURON: return neuron_backward(b, node, g);

@@ -24,6 +24,7 @@ typedef struct sp_node_tensors {
     int spikes;             /* of a recurrent neuron, kept for the next time step */
     int g_spikes;           /* gradient of those, from the next time step (BPTT) */
     int trace;              /* presynaptic trace (OTTT) */
+    int trace_kept;         /* with history: what it is after each time step */
     int mask;               /* of dropout */
     int norm[NORM_TENSORS]; /* of a batch norm */
     int norm_half;      /* its input as half for the backward pass, -1 where that reads the input itself */
@@ -49,6 +50,7 @@ typedef struct sp_builder {
     int segment; /* steps go here */
     bool training;
     bool temporal; /* BPTT: the gradient goes through v */
+    bool history;  /* all steps of a block run forward before the first runs backward */
     bool traces;   /* OTTT */
     sp_node_tensors *node;
     sp_act_tensors *act;
@@ -120,9 +122,13 @@ sp_status spi_recurrent_forward(sp_builder *b, int node);
 sp_status spi_recurrent_backward(sp_builder *b, int node, int g);
 sp_status spi_recurrent_gradient(sp_builder *b, int neuron,
                                  int *g); /* adds what comes from the next time step */
-/* OTTT: the trace of a layer's input takes its place in the weight gradient. */
+/* OTTT: the trace of a layer's input takes its place in the weight gradient. With history it is made in the
+ * forward pass (spi_keep_trace), as the backward pass goes from the last time step to the first. */
 sp_status spi_trace(sp_builder *b, int node, int64_t rows, int64_t cols, const sp_operand *x, bool bits,
                     int *out);
+sp_status spi_keep_trace(sp_builder *b, int node, int64_t rows, int64_t cols, const sp_operand *x, bool bits);
+/* Whether the gradient of an activation is wanted. */
+bool spi_needs_gradient(const sp_builder *b, int act);
 
 #define SPI_NEVER_REACHED 1e30 /* threshold of a layer whose output is its membrane potential */
 void spi_neuron_settings(sp_emit *e, const sp_neuron *n);

@@ -52,7 +52,7 @@ static bool act_is_kept(const sp_builder *b, int act)
 static sp_status keep_input_as_half(sp_builder *b, int node)
 {
     int act = b->g->nodes[node].in[0], producer = b->g->acts[act].producer;
-    bool backward_follows = b->segment == SP_SEGMENT_FULL || b->temporal;
+    bool backward_follows = b->segment == SP_SEGMENT_FULL || b->history;
     b->node[node].norm_half = -1;
     if (!b->p->o.half || !b->training || !backward_follows || act == 0 ||
         (producer >= 0 && spi_node_is_static(b, producer)) || spi_is_recomputed(b, act) ||
@@ -156,7 +156,7 @@ static sp_status neuron_forward(sp_builder *b, int node)
         char name[64];
         snprintf(name, sizeof name, "%.40s membrane", n->name);
         SP_TRY(spi_tensor_new(b, name, spi_rows(b, a) * a->c,
-                              b->temporal ? SP_LIFETIME_HISTORY : SP_LIFETIME_PLAN, &b->node[node].u));
+                              b->history ? SP_LIFETIME_HISTORY : SP_LIFETIME_PLAN, &b->node[node].u));
         b->p->tensors[b->node[node].u].slots = spi_neuron_slots(b, node);
     }
     SP_TRY(n->layer->neuron.recurrent ? spi_recurrent_spikes(b, node, &s) : new_tensor(b, n, true, &s));

@@ -25,7 +25,7 @@ int spi_neuron_slots(const sp_builder *b, int node)
 {
     if (!b->training || !(uses_of(b, node) & SP_USES_LEARN))
         return 0;
-    return b->temporal ? (int)sp_plan_block(b->p) + (sp_plan_block(b->p) < b->p->o.time_steps) : 2;
+    return b->history ? (int)sp_plan_block(b->p) + (sp_plan_block(b->p) < b->p->o.time_steps) : 2;
 }
 
 static sp_status new_tensor(sp_builder *b, int node, const char *what, sp_lifetime lifetime, int *out)
@@ -42,7 +42,7 @@ static sp_status new_tensor(sp_builder *b, int node, const char *what, sp_lifeti
  * all steps. */
 static sp_status make_aux(sp_builder *b, int node, int uses)
 {
-    bool known = b->node[node].aux >= 0, history = b->temporal && (uses & SP_USES_THRESHOLD);
+    bool known = b->node[node].aux >= 0, history = b->history && (uses & SP_USES_THRESHOLD);
     SP_TRY(new_tensor(b, node, "second state", history ? SP_LIFETIME_HISTORY : SP_LIFETIME_PLAN,
                       &b->node[node].aux));
     if (!known && (uses & SP_USES_THRESHOLD))

@@ -39,6 +39,9 @@ typedef struct sp_plan_options {
     double momentum, weight_decay, beta1, beta2, eps;
     double clip_norm, clip_value; /* of the gradients before a step; 0: not clipped */
     double ema;                   /* decay of the running average of the weights; 0: none is kept */
+    bool external_loss;  /* all time steps run forward, then backward from gradients of the outputs that the
+                            caller gives (sp_exec_forward, sp_exec_backward); no loss and no optimizer here */
+    bool input_gradient; /* with external_loss: the gradient of the input too */
     bool count_spikes;
     bool step_spikes; /* also by time step: sp_exec_step_spikes */
     bool unlimited;   /* as if the device had any amount of memory: to look at, not to attach */
@@ -161,6 +164,8 @@ typedef struct sp_plan {
     int n_timeline;
     int input, labels, loss, logits_sum, correct; /* tensors the executor fills or reads */
     int class_weights;                            /* the same; -1 none */
+    int step_logits, g_step_logits, g_input;      /* with external_loss, a slot for each time step; else -1 */
+    int n_forward;     /* entries of the timeline before the first that goes backward */
     int gradient_sums; /* SP_GRADIENT_SUMS numbers that are finite when all gradients are; -1 in evaluation */
     int *spike_counts; /* by node: tensor of its 64 counters, -1 */
     int step_spikes;   /* 64 counters for every neuron layer, a slot for each time step; -1 */

@@ -84,7 +84,7 @@ sp_status spi_recompute_begin(sp_builder *b)
     p->recomputed = sp_alloc_array((size_t)b->g->n_acts, sizeof *p->recomputed);
     if (!p->recomputed)
         return SP_FAIL(b->err, SP_E_MEMORY, "out of memory while planning");
-    if (!b->temporal)
+    if (!b->history)
         return SP_OK;
     find_candidates(b);
     for (int i = 0; i < b->g->n_acts; i++)

@@ -23,8 +23,8 @@ sp_status spi_recurrent_spikes(sp_builder *b, int neuron, int *out)
     const sp_activation *a = &b->g->acts[b->g->nodes[neuron].out];
     if (b->node[neuron].spikes < 0) {
         SP_TRY(new_tensor(b, neuron, "spikes", spi_rows(b, a) * ((a->c + 31) / 32),
-                          b->temporal ? SP_LIFETIME_HISTORY : SP_LIFETIME_PLAN, &b->node[neuron].spikes));
-        b->p->tensors[b->node[neuron].spikes].slots = b->temporal ? (int)sp_plan_block(b->p) + 1 : 2;
+                          b->history ? SP_LIFETIME_HISTORY : SP_LIFETIME_PLAN, &b->node[neuron].spikes));
+        b->p->tensors[b->node[neuron].spikes].slots = b->history ? (int)sp_plan_block(b->p) + 1 : 2;
     }
     *out = b->node[neuron].spikes;
     return SP_OK;
@@ -76,7 +76,8 @@ sp_status spi_recurrent_forward(sp_builder *b, int node)
     spi_int(&e, "M", rows), spi_int(&e, "C", c);
     spi_bind(&e, "a", r), spi_bind(&e, "b", b->act[n->in[0]].tensor), spi_bind(&e, "y", y);
     b->act[n->out].tensor = y;
-    return spi_emit(&e);
+    SP_TRY(spi_emit(&e));
+    return spi_keep_trace(b, node, rows, c, &(sp_operand){b->node[neuron].spikes, -1, 0}, true);
 }
 
 /* g is both dL/dy and dL/dx. */
@@ -86,7 +87,9 @@ sp_status spi_recurrent_backward(sp_builder *b, int node, int g)
     const sp_activation *a = &b->g->acts[n->out];
     int64_t rows = spi_rows(b, a), c = a->c;
     int neuron = node + 1, x, g_w, w;
-    if (b->traces)
+    if (b->traces && b->history)
+        x = b->node[node].trace_kept;
+    else if (b->traces)
         SP_TRY(spi_trace(b, node, rows, c, &(sp_operand){b->node[neuron].spikes, -1, 0}, true, &x));
     else
         SP_TRY(unpack_before(b, node, rows, c, &x));
@@ -98,7 +101,7 @@ sp_status spi_recurrent_backward(sp_builder *b, int node, int g)
         call = sp_gemm_call(rows, c, c, 0, 1, 0);
         SP_TRY(spi_gemm(b, node, &call, whole(g), whole(w), whole(b->node[neuron].g_spikes)));
     }
-    return b->g->acts[n->in[0]].needs_gradient ? spi_add_gradient(b, node, n->in[0], g) : SP_OK;
+    return spi_needs_gradient(b, n->in[0]) ? spi_add_gradient(b, node, n->in[0], g) : SP_OK;
 }
 
 sp_status spi_recurrent_gradient(sp_builder *b, int neuron, int *g)

@@ -35,11 +35,12 @@ static void builder_fini(sp_builder *b)
 
 static sp_status builder_init(sp_builder *b, sp_plan *p, sp_error *err)
 {
-    const sp_node_tensors none = {-1, -1, -1, -1,           -1, -1, -1, -1, {-1, -1, -1, -1},
+    const sp_node_tensors none = {-1, -1, -1, -1,           -1, -1, -1, -1, -1, {-1, -1, -1, -1},
                                   -1, -1, -1, {-1, -1, -1}, -1, -1, 0};
     *b = (sp_builder){.p = p, .g = p->graph, .err = err};
     b->training = p->o.method != SP_METHOD_EVAL;
     b->temporal = p->o.method == SP_METHOD_BPTT;
+    b->history = b->temporal || p->o.external_loss;
     b->traces = p->o.method == SP_METHOD_OTTT;
     b->node = sp_alloc_array((size_t)p->graph->n_nodes + 1, sizeof *b->node);
     b->act = sp_alloc_array((size_t)p->graph->n_acts, sizeof *b->act);
@@ -320,9 +321,37 @@ static sp_status clear_step_spikes(sp_builder *b)
     return p->step_spikes < 0 ? SP_OK : spi_clear(b, -1, "spikes of the step", p->step_spikes);
 }
 
+/* Forward, with a copy of the outputs; and backward, from their gradient to that of the input. */
+static sp_status emit_external_loss(sp_builder *b)
+{
+    sp_plan *p = b->p;
+    int64_t rows = p->o.batch, k = b->g->classes;
+    const sp_activation *in = &b->g->acts[0];
+    b->segment = SP_SEGMENT_FORWARD;
+    SP_TRY(spi_forward(b));
+    b->segment = spi_forward_segment(b->act[b->g->logits].stage);
+    SP_TRY(emit_outputs(b, false));
+    SP_TRY(spi_scaled(b, b->g->n_nodes - 1, "outputs of the step", b->act[b->g->logits].tensor, rows, k, 1.0,
+                      SP_LIFETIME_HISTORY, &p->step_logits));
+    SP_TRY(spi_tensor_new(b, "gradient of the outputs", rows * k, SP_LIFETIME_HISTORY, &p->g_step_logits));
+    b->g_logits = p->g_step_logits;
+    b->segment = SP_SEGMENT_BACKWARD;
+    SP_TRY(spi_backward(b));
+    b->segment = SP_SEGMENT_BACKWARD;
+    if (p->o.input_gradient)
+        SP_TRY(spi_scaled(b, 0, "gradient of the input", b->act[0].gradient, spi_rows(b, in), in->c, 1.0,
+                          SP_LIFETIME_HISTORY, &p->g_input));
+    p->tensors[p->step_logits].contiguous = p->tensors[p->g_step_logits].contiguous = true;
+    if (p->g_input >= 0)
+        p->tensors[p->g_input].contiguous = true;
+    return SP_OK;
+}
+
 static sp_status emit_time_steps(sp_builder *b)
 {
     sp_method m = b->p->o.method;
+    if (b->p->o.external_loss)
+        return emit_external_loss(b);
     if (m == SP_METHOD_EVAL || m == SP_METHOD_BPTT || m == SP_METHOD_SLTT_K) {
         b->segment = SP_SEGMENT_FORWARD;
         SP_TRY(clear_step_spikes(b));
@@ -374,6 +403,8 @@ static sp_status emit_end(sp_builder *b)
         SP_TRY(finish_gradients(b));
     if (b->training)
         SP_TRY(sum_gradients(b));
+    if (o->external_loss)
+        return SP_OK;
     sp_emit e = spi_step(b, -1, "metrics.correct");
     spi_int(&e, "N", o->batch), spi_int(&e, "K", b->g->classes);
     spi_bind(&e, "sum", b->p->logits_sum), spi_bind(&e, "labels", b->p->labels),
@@ -381,30 +412,39 @@ static sp_status emit_end(sp_builder *b)
     return spi_emit(&e);
 }
 
+/* One stage: blocks of time steps, forward and then backward; or each step by itself. */
+static sp_timeline_entry *emit_steps(const sp_plan *p, sp_timeline_entry *m)
+{
+    const int T = (int)p->o.time_steps, block = (int)sp_plan_block(p);
+    const sp_method method = p->o.method;
+    const bool blocks = method == SP_METHOD_BPTT || p->o.external_loss;
+    const sp_condition drawn = method == SP_METHOD_SLTT_K ? SP_IF_BACKPROP : SP_ALWAYS;
+    for (int t = 0; t < T; t++) {
+        if (method == SP_METHOD_EVAL || blocks)
+            *m++ = (sp_timeline_entry){SP_SEGMENT_FORWARD, t, SP_ALWAYS};
+        else if (method == SP_METHOD_SLTT_K)
+            *m++ = (sp_timeline_entry){SP_SEGMENT_FORWARD, t, SP_IF_NOT_BACKPROP};
+        if (method != SP_METHOD_EVAL && !blocks)
+            *m++ = (sp_timeline_entry){SP_SEGMENT_FULL, t, drawn};
+        bool block_ends = (t + 1) % block == 0 || t + 1 == T;
+        for (int back = t; block_ends && back >= t / block * block && blocks; back--)
+            *m++ = (sp_timeline_entry){SP_SEGMENT_BACKWARD, back, drawn};
+    }
+    return m;
+}
+
 static sp_status emit_timeline(sp_plan *p, sp_error *err)
 {
-    int T = (int)p->o.time_steps, block = (int)sp_plan_block(p);
+    const int T = (int)p->o.time_steps;
     p->timeline = sp_alloc_array((size_t)(2 * p->n_stages * (T + 1) + 2), sizeof *p->timeline);
     if (!p->timeline)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory while planning");
     sp_timeline_entry *m = p->timeline;
     *m++ = (sp_timeline_entry){SP_SEGMENT_BEGIN, -1, SP_ALWAYS};
-    if (p->n_stages > 1)
-        m += spi_stage_timeline(p, m);
-    for (int t = 0; t < T && p->n_stages == 1; t++) {
-        if (p->o.method == SP_METHOD_EVAL || p->o.method == SP_METHOD_BPTT)
-            *m++ = (sp_timeline_entry){SP_SEGMENT_FORWARD, t, SP_ALWAYS};
-        else if (p->o.method == SP_METHOD_SLTT_K)
-            *m++ = (sp_timeline_entry){SP_SEGMENT_FORWARD, t, SP_IF_NOT_BACKPROP};
-        if (p->o.method != SP_METHOD_EVAL && p->o.method != SP_METHOD_BPTT)
-            *m++ = (sp_timeline_entry){SP_SEGMENT_FULL, t,
-                                       p->o.method == SP_METHOD_SLTT_K ? SP_IF_BACKPROP : SP_ALWAYS};
-        bool block_ends = (t + 1) % block == 0 || t + 1 == T;
-        for (int back = t; block_ends && back >= t / block * block && p->o.method == SP_METHOD_BPTT; back--)
-            *m++ = (sp_timeline_entry){SP_SEGMENT_BACKWARD, back, SP_ALWAYS};
-    }
+    m = p->n_stages > 1 ? m + spi_stage_timeline(p, m) : emit_steps(p, m);
     *m++ = (sp_timeline_entry){SP_SEGMENT_END, -1, SP_ALWAYS};
     p->n_timeline = (int)(m - p->timeline);
+    p->n_forward = 1 + T * p->n_stages + p->n_stages - 1; /* with external_loss: one block */
     return SP_OK;
 }
 
@@ -413,7 +453,7 @@ static sp_status emit_ports(sp_builder *b)
 {
     sp_plan *p = b->p;
     const sp_activation *in = &b->g->acts[0];
-    bool history = p->o.sequence && p->o.method == SP_METHOD_BPTT;
+    bool history = p->o.sequence && b->history;
     SP_TRY(spi_tensor_new(b, "input", p->o.batch * sp_act_elems(in),
                           history ? SP_LIFETIME_HISTORY : SP_LIFETIME_PLAN, &p->input));
     SP_TRY(spi_tensor_new(b, "labels", p->o.batch, SP_LIFETIME_PLAN, &p->labels));
@@ -517,7 +557,7 @@ static sp_status emit(sp_builder *b)
     SP_TRY(emit_time_steps(b));
     SP_TRY(emit_end(b));
     b->segment = SP_SEGMENT_UPDATE;
-    if (b->training && !p->o.online_update)
+    if (b->training && !p->o.online_update && !p->o.external_loss)
         SP_TRY(emit_update(b));
     return emit_timeline(p, b->err);
 }
@@ -593,7 +633,10 @@ sp_status sp_plan_create(const sp_graph *g, sp_model *m, sp_registry *reg, const
                    .o = *o,
                    .gradient_sums = -1,
                    .class_weights = -1,
-                   .step_spikes = -1};
+                   .step_spikes = -1,
+                   .step_logits = -1,
+                   .g_step_logits = -1,
+                   .g_input = -1};
     p->spike_counts = sp_alloc_array((size_t)g->n_nodes + 1, sizeof *p->spike_counts);
     for (int i = 0; p->spike_counts && i < g->n_nodes; i++)
         p->spike_counts[i] = -1;

@@ -90,8 +90,11 @@ sp_status spi_weights_forward(sp_builder *b, int node)
         SP_TRY(spi_param_tensor(b, n->bias, false, &bias));
     SP_TRY(new_local(b, n, "output", s.n * s.ho * s.wo * s.o, &y));
     b->act[n->out].tensor = y;
-    return n->type == SP_NODE_LINEAR ? linear_forward(b, node, &s, x, bits, w, bias, y)
-                                     : conv_forward(b, node, &s, x, bits, w, bias, y);
+    SP_TRY(n->type == SP_NODE_LINEAR ? linear_forward(b, node, &s, x, bits, w, bias, y)
+                                     : conv_forward(b, node, &s, x, bits, w, bias, y));
+    return b->g->acts[n->in[0]].needs_gradient
+               ? spi_keep_trace(b, node, s.n * s.h * s.w, s.c, &(sp_operand){x, 0, 0}, bits)
+               : SP_OK;
 }
 
 sp_status spi_trace(sp_builder *b, int node, int64_t rows, int64_t cols, const sp_operand *x, bool bits,
@@ -109,6 +112,16 @@ sp_status spi_trace(sp_builder *b, int node, int64_t rows, int64_t cols, const s
     return SP_OK;
 }
 
+sp_status spi_keep_trace(sp_builder *b, int node, int64_t rows, int64_t cols, const sp_operand *x, bool bits)
+{
+    int trace;
+    if (!b->traces || !b->history)
+        return SP_OK;
+    SP_TRY(spi_trace(b, node, rows, cols, x, bits, &trace));
+    return spi_scaled(b, node, "trace of the step", trace, rows, cols, 1.0, SP_LIFETIME_SEGMENT,
+                      &b->node[node].trace_kept);
+}
+
 /* OTTT: the trace stands for the input in the weight gradient, except for the layer that reads the raw input.
  */
 static sp_status update_trace(sp_builder *b, int node, const conv_shape *s, int *x, bool *bits)
@@ -116,7 +129,10 @@ static sp_status update_trace(sp_builder *b, int node, const conv_shape *s, int 
     const sp_node *n = &b->g->nodes[node];
     if (!b->traces || !b->g->acts[n->in[0]].needs_gradient)
         return SP_OK;
-    SP_TRY(spi_trace(b, node, s->n * s->h * s->w, s->c, &(sp_operand){*x, 0, 0}, *bits, x));
+    if (b->history)
+        *x = b->node[node].trace_kept;
+    else
+        SP_TRY(spi_trace(b, node, s->n * s->h * s->w, s->c, &(sp_operand){*x, 0, 0}, *bits, x));
     *bits = false;
     return SP_OK;
 }
@@ -186,7 +202,7 @@ sp_status spi_weights_backward(sp_builder *b, int node)
         spi_bind(&m, "e", e), spi_bind(&m, "g_bias", g_bias);
         SP_TRY(spi_emit(&m));
     }
-    if (!b->g->acts[n->in[0]].needs_gradient)
+    if (!spi_needs_gradient(b, n->in[0]))
         return SP_OK;
     int w;
     SP_TRY(weight_value(b, node, &w));

@@ -168,6 +168,8 @@ _FUNCTIONS = {
     "sp_net_scheduled_lr": [_P, c_int64, c_int64, c_int64, POINTER(c_double)],
     "sp_net_save_checkpoint": [_P, c_char_p],
     "sp_net_resume": [_P, c_char_p],
+    "sp_net_forward_train": [_P, _F, c_size_t, c_size_t, c_int, _F],
+    "sp_net_backward": [_P, _F, _F],
     "sp_net_train": [_P, POINTER(FitOptions)],
     "sp_net_evaluate": [_P, POINTER(Data), POINTER(EvalResult)],
 }

@@ -259,6 +259,7 @@ class Network:
         self.device_bytes: int = info.device_bytes
         self.sample_shape: tuple[int, int, int] = (info.channels, info.height, info.width)
         self._parameters = self._describe_parameters()
+        self._last: tuple[tuple[int, ...], bool] = ((), False)  # of forward_train
 
     def _call(self, name: str, *arguments: Any) -> None:
         if not self._handle:
@@ -355,6 +356,27 @@ class Network:
         r = c.TrainResult()
         self._call("sp_net_step", pointer(array), array.size, pointer(target, INT32), n, ctypes.byref(r))
         return Step(r.loss, r.accuracy, r.iteration, r.backprop_steps)
+
+    def forward_train(self, x: Any, input_gradient: bool = False) -> np.ndarray:
+        """Forward in training mode on exactly `batch` samples, for a loss of one's own: outputs of every time step,
+        (T, batch, outputs). backward() follows, before anything else runs on the network."""
+        array, n = self._samples(x)
+        logits = np.empty((self.time_steps, n, self.outputs), np.float32)
+        self._call("sp_net_forward_train", pointer(array), array.size, n, int(input_gradient), pointer(logits))
+        self._last = (array.shape, input_gradient)
+        return logits
+
+    def backward(self, gradient: Any) -> Optional[np.ndarray]:
+        """The backward pass of the last forward_train(), by the recipe's method: from the gradient of its result to
+        gradients(), and to that of the input where it was asked for, which is the result here, shaped as x."""
+        g = floats(gradient, "gradient")
+        if g.shape != (self.time_steps, self.batch, self.outputs):
+            raise ValueError(f"gradient has shape {g.shape}, but outputs are "
+                             f"{(self.time_steps, self.batch, self.outputs)}")
+        shape, wanted = self._last
+        g_x = np.empty(shape, np.float32) if wanted else None
+        self._call("sp_net_backward", pointer(g), None if g_x is None else pointer(g_x))
+        return g_x
 
     @property
     def lr(self) -> float:

@@ -249,6 +249,56 @@ Test(api, misuse_is_an_error_that_says_what_to_do)
     sp_free(x);
 }
 
+/* Cross-entropy of each time step on the host, the mean over T and the batch. */
+static void loss_gradient(const float *logits, const int32_t *y, int n, float *g)
+{
+    for (int i = 0; i < T * n; i++) {
+        const float *z = logits + i * K;
+        float sum = 0;
+        for (int k = 0; k < K; k++)
+            sum += expf(z[k]);
+        for (int k = 0; k < K; k++)
+            g[i * K + k] = (expf(z[k]) / sum - (y[i % n] == k)) / (float)(T * n);
+    }
+}
+
+Test(api, a_loss_of_the_caller_gives_the_gradients_of_the_recipes)
+{
+    enum { N = 32 };
+    static const char *const methods[] = {"schedule.method=sltt", "schedule.method=bptt",
+                                          "schedule.method=ottt", "schedule.method=sltt-k"};
+    static float logits[T * N * K], g[T * N * K], g_x[N * EACH], weight[512], ours[512];
+    float *x = numbers(N * EACH, 4);
+    int32_t y[N];
+    for (int i = 0; i < N; i++)
+        y[i] = i % K;
+    for (int m = 0; m < 4; m++) {
+        sp_net *net = open_net(&methods[m], 1);
+        OK(sp_net_set_lr(net, 0, &err));
+        OK(sp_net_step(net, x, N * EACH, y, N, NULL, &err));
+        OK(sp_net_gradient(net, "5.weight", weight, 512, &err));
+        expect(sp_net_backward(net, g, NULL, &err), SP_E_USAGE, "nothing to go back over");
+        OK(sp_net_forward_train(net, x, N * EACH, N, 1, logits, &err));
+        loss_gradient(logits, y, N, g);
+        OK(sp_net_backward(net, g, g_x, &err));
+        OK(sp_net_gradient(net, "5.weight", ours, 512, &err));
+        float most = 0, worst = 0, input = 0;
+        for (int i = 0; i < 512; i++) {
+            most = fmaxf(most, fabsf(weight[i]));
+            worst = fmaxf(worst, fabsf(weight[i] - ours[i]));
+        }
+        for (int i = 0; i < N * EACH; i++)
+            input = fmaxf(input, fabsf(g_x[i]));
+        cr_expect(worst <= 1e-5f * most && most > 0, "%s: %g of %g", methods[m], (double)worst, (double)most);
+        cr_expect_gt(input, 0, "%s", methods[m]);
+        OK(sp_net_forward_train(net, x, N * EACH, N, 0, logits, &err));
+        OK(sp_net_forward(net, x, EACH, 1, NULL, &err)); /* takes its memory */
+        expect(sp_net_backward(net, g, NULL, &err), SP_E_USAGE, "before anything else runs");
+        sp_net_close(&net);
+    }
+    sp_free(x);
+}
+
 static int read_own(void *c, size_t index, float *x, int32_t *label)
 {
     for (int i = 0; i < EACH; i++)

@@ -7,7 +7,7 @@ for python in "$SPIKEPORT_PYTHON" python3 /usr/bin/python3; do
     python=
 done
 if [ -z "$python" ]; then
-    echo "skipped: no Python with $module (apt-get install python3-$module, or SPIKEPORT_PYTHON=...)"
+    echo "skipped: no Python with $module (SPIKEPORT_PYTHON names one; for numpy: apt-get install python3-numpy)"
     exit 77
 fi
 export SPIKEPORT_LIBRARY="$build/lib/libspikeport.so" SPIKEPORT_PROGRAM="$build/bin/spikeport" PYTHONPATH="$source/python"

@@ -217,6 +217,19 @@ SP_API sp_status sp_net_scheduled_lr(sp_net *net, int64_t epoch, int64_t batch, 
 SP_API sp_status sp_net_save_checkpoint(sp_net *net, const char *path, sp_error *err);
 SP_API sp_status sp_net_resume(sp_net *net, const char *path, sp_error *err);
 
+/* ---- a loss and an optimizer of one's own ---- */
+
+/* Forward in training mode on exactly sp_net_info.batch samples; step_logits [T][batch][outputs]. Everything
+ * that the backward pass needs is kept for all time steps. Batch norms update their running statistics.
+ * input_gradient: 1 where sp_net_backward is to give it. */
+SP_API sp_status sp_net_forward_train(sp_net *net, const float *x, size_t count, size_t n, int input_gradient,
+                                      float *step_logits, sp_error *err);
+/* The backward pass of the last sp_net_forward_train (once, and before anything else runs on the network):
+ * from the gradient of the outputs [T][batch][outputs] to those of the parameters (sp_net_gradient) and,
+ * where g_x is not NULL, of the input, shaped as x. The recipe's method decides the way: sltt and sltt-k
+ * leave the path through time out, ottt takes traces of the inputs. */
+SP_API sp_status sp_net_backward(sp_net *net, const float *g_step_logits, float *g_x, sp_error *err);
+
 /* ---- whole trainings ---- */
 
 /* Samples through a function. It is called on threads of the library, several at once (one where the recipe

@@ -195,3 +195,25 @@ Test(emit, td_batch_norm_cuts_the_graph_into_stages)
     EXPECT_OPS(r.p, SP_SEGMENT_FORWARD, "conv.forward");
     planned_free(&r);
 }
+
+Test(emit, a_loss_of_the_caller_comes_between_all_forward_and_all_backward_steps)
+{
+    for (int gradient = 0; gradient < 2; gradient++) {
+        sp_plan_options o = options_of(SP_METHOD_SLTT_K, 3);
+        o.external_loss = true;
+        o.input_gradient = gradient;
+        planned r = plan_of(net, &o);
+        EXPECT_OPS(r.p, SP_SEGMENT_FORWARD, FORWARD " logits.accumulate scale");
+        EXPECT_OPS(r.p, SP_SEGMENT_FULL, "");
+        EXPECT_OPS(r.p, SP_SEGMENT_BACKWARD, gradient ? BACKWARD " conv.backward_input scale" : BACKWARD);
+        EXPECT_OPS(r.p, SP_SEGMENT_END, "fill bias.backward");
+        EXPECT_OPS(r.p, SP_SEGMENT_UPDATE, "");
+        cr_assert_eq(r.p->n_forward, 1 + 3);
+        cr_assert_eq(r.p->n_timeline, 1 + 3 + 3 + 1);
+        const sp_timeline_entry *back = &r.p->timeline[r.p->n_forward];
+        cr_assert(back->segment == SP_SEGMENT_BACKWARD && back->t == 2 && back->condition == SP_IF_BACKPROP);
+        cr_assert_eq(tensor_of(r.p, "2 membrane")->lifetime, SP_LIFETIME_HISTORY);
+        cr_assert_eq(r.p->g_input >= 0, gradient);
+        planned_free(&r);
+    }
+}

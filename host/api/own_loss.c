@@ -1,0 +1,138 @@
+/* A loss and an optimizer of the caller: forward through all time steps, then backward from the gradient of
+ * the outputs. The plan is made at its first use; it takes the memory of the session's plans where that is
+ * enough. */
+#include <math.h>
+#include <string.h>
+
+#include "api/internal.h"
+#include "base/mem.h"
+
+static sp_status make_plan(sp_net *net, bool input_gradient, sp_error *err)
+{
+    sp_session *s = net->s;
+    const sp_recipe *r = &s->recipe;
+    sp_plan_options o = sp_session_plan_options(s, false);
+    sp_plan *plan = NULL,
+            *large = s->train && s->train->arena_bytes > s->eval->arena_bytes ? s->train : s->eval;
+    if (r->online_update || (r->truncate && r->truncate < r->time_steps) ||
+        (r->method == SP_METHOD_SLTT_K && r->adaptive))
+        return SP_FAIL(err, SP_E_CONFIG,
+                       "%s: schedule.online_update, truncate and backprop_steps: adaptive need the loss of "
+                       "the recipe; "
+                       "they cannot be used with a loss of the caller",
+                       r->doc.file);
+    o.external_loss = true;
+    o.input_gradient = input_gradient;
+    o.count_spikes = o.step_spikes = false;
+    o.class_weights = NULL;
+    SP_TRY(sp_plan_create(s->graph, s->model, s->reg, &o, &plan, err));
+    sp_status st = sp_plan_attach(plan, large, err);
+    if (st != SP_OK) {
+        sp_plan_destroy(&plan);
+        return st;
+    }
+    if (net->split)
+        s->planned_bytes -= net->split->owns_slabs ? net->split->arena_bytes : 0;
+    sp_plan_destroy(&net->split);
+    net->split = plan;
+    s->planned_bytes += plan->owns_slabs ? plan->arena_bytes : 0;
+    return SP_OK;
+}
+
+static sp_exec_batch batch_of(const sp_net *net, const float *images)
+{
+    return (
+        sp_exec_batch){.images = images, .backprop = net->mask, .iteration = (int32_t)(net->forwards - 1)};
+}
+
+static sp_status forward(sp_net *net, const float *x, size_t count, size_t n, bool input_gradient,
+                         float *step_logits, sp_error *err)
+{
+    const float *images;
+    SP_TRY(spi_begin_step(net, false, err));
+    SP_TRY(spi_check_batch(net, x, count, n, err));
+    if (!net->split || (input_gradient && !net->split->o.input_gradient))
+        SP_TRY(make_plan(net, input_gradient, err));
+    SP_TRY(spi_take_batch(net, x, n, 0, n, n, &images, err));
+    net->forwards++;
+    sp_session_draw(&net->s->recipe, net->forwards - 1, net->mask);
+    sp_exec_batch e = batch_of(net, images);
+    sp_status st = sp_exec_forward(net->split, &e, step_logits, err);
+    if (st != SP_OK)
+        sp_device_finish(net->s->dev, NULL); /* an upload may still read x */
+    net->awaits_backward = st == SP_OK;
+    return st;
+}
+
+sp_status sp_net_forward_train(sp_net *net, const float *x, size_t count, size_t n, int input_gradient,
+                               float *step_logits, sp_error *err)
+{
+    SPI_ON_NET(net, err, forward(net, x, count, n, input_gradient != 0, step_logits, err));
+}
+
+/* From the device's layout at every time step to that of x: a still image is the input of all of them. */
+static void give_input_gradient(const sp_net *net, const float *from, float *to)
+{
+    const sp_activation *a = &net->s->graph->acts[0];
+    const int64_t T = net->s->recipe.time_steps, batch = net->s->recipe.batch;
+    const size_t frame = (size_t)(batch * sp_act_elems(a));
+    if (net->s->data.frames) {
+        spi_to_file_layout(from, to, T * batch, a->c, a->h * a->w);
+        return;
+    }
+    float *sum = net->x;
+    memcpy(sum, from, frame * sizeof *sum);
+    for (int64_t t = 1; t < T; t++)
+        for (size_t i = 0; i < frame; i++)
+            sum[i] += from[(size_t)t * frame + i];
+    spi_to_file_layout(sum, to, batch, a->c, a->h * a->w);
+}
+
+/* Of time steps that are not backpropagated nothing has been written. */
+static void clear_skipped(const sp_net *net, float *g, size_t frame)
+{
+    for (int64_t t = 0; t < net->s->recipe.time_steps; t++)
+        if (!net->mask[t])
+            memset(g + (size_t)t * frame, 0, frame * sizeof *g);
+}
+
+static sp_status run_backward(sp_net *net, const float *g_step_logits, float *g_x, sp_error *err)
+{
+    const size_t frame = (size_t)(net->s->recipe.batch * sp_act_elems(&net->s->graph->acts[0]));
+    float *g = g_x ? sp_alloc_pages((size_t)net->s->recipe.time_steps, frame * sizeof *g) : NULL;
+    if (g_x && !g)
+        return SP_FAIL(err, SP_E_MEMORY, "out of memory for the gradient of the input");
+    sp_exec_batch e = batch_of(net, NULL);
+    sp_status st = sp_exec_backward(net->split, &e, g_step_logits, g, err);
+    if (st == SP_OK && g_x) {
+        clear_skipped(net, g, frame);
+        give_input_gradient(net, g, g_x);
+    }
+    sp_free(g);
+    return st;
+}
+
+static sp_status backward(sp_net *net, const float *g_step_logits, float *g_x, sp_error *err)
+{
+    if (!net->awaits_backward)
+        return SP_FAIL(err, SP_E_USAGE,
+                       "there is nothing to go back over: a backward pass follows sp_net_forward_train, "
+                       "once, before "
+                       "anything else runs on the network");
+    if (g_x && !net->split->o.input_gradient)
+        return SP_FAIL(err, SP_E_USAGE,
+                       "the gradient of the input was not asked for in sp_net_forward_train");
+    const size_t n = (size_t)(net->s->recipe.time_steps * net->s->recipe.batch * net->s->graph->classes);
+    for (size_t i = 0; i < n; i++)
+        if (!isfinite(g_step_logits[i]))
+            return SP_FAIL(err, SP_E_NUMERIC, "the gradient of the outputs is not finite (number %zu)", i);
+    net->awaits_backward = false;
+    SP_TRY(run_backward(net, g_step_logits, g_x, err));
+    net->has_gradient = true;
+    return SP_OK;
+}
+
+sp_status sp_net_backward(sp_net *net, const float *g_step_logits, float *g_x, sp_error *err)
+{
+    SPI_ON_NET(net, err, backward(net, g_step_logits, g_x, err));
+}

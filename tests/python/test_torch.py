@@ -1,0 +1,199 @@
+"""spikeport.torch.SNN beside PyTorch's own gradients: reference cases of SPIKEPORT_REFERENCE (or beside the repository), and a
+dense network written out here, which gives the gradient of the input as well."""
+
+import json
+import os
+import struct
+import subprocess
+import sys
+import unittest
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+import spikeport
+from spikeport.torch import SNN
+
+ROOT = Path(__file__).resolve().parents[2]
+CASES = Path(os.environ.get("SPIKEPORT_REFERENCE", ROOT.parent / "shared" / "reference"))
+CONTEXT = spikeport.Context()
+TOLERANCE = 1e-4
+
+
+def read_tensors(path):
+    data = path.read_bytes()
+    n = struct.unpack("<Q", data[:8])[0]
+    kinds = {"F32": np.float32, "F64": np.float64, "I64": np.int64}
+    return {k: np.frombuffer(data[8 + n + v["data_offsets"][0]:8 + n + v["data_offsets"][1]], kinds[v["dtype"]])
+            .reshape(v["shape"]).copy() for k, v in json.loads(data[8:8 + n]).items() if k != "__metadata__"}
+
+
+def open_case(case, shape, batch):
+    neuron = {k: v for k, v in case["neuron"].items() if v is not None}
+    layers = json.loads(json.dumps(case["layers"]))
+
+    def clean(items):
+        for layer in items:
+            if layer["type"] in ("batch_norm", "td_batch_norm"):
+                layer.update(eps=case["batch_norm"]["eps"], momentum=case["batch_norm"]["momentum"])
+            for part in ("pre", "branch", "shortcut"):
+                clean(layer.get(part) or [])
+    clean(layers)
+    # sltt-k at listed steps is sltt with no gradient at the others
+    method = "sltt" if case["method"] == "sltt-k" else case["method"]
+    recipe = {"data": {"name": "synthetic", "channels": 1, "height": 1, "width": 1, "classes": 2},
+              "neuron": neuron, "schedule": {"method": method, "time_steps": case["time_steps"]}, "batch": batch,
+              "eval_batch": batch, "optimizer": {"name": "sgd"}, "network": layers}
+    return SNN(recipe, context=CONTEXT, shape=shape, sequence=case["input_is_sequence"], steps=True)
+
+
+def loss_of(case, logits, target):
+    """As the README of the cases has it: mean over the batch, sum of the time steps over T."""
+    T, m, total = case["time_steps"], case["loss"]["mse"], 0
+    steps = case["backprop_steps"] if case["method"] == "sltt-k" else range(T)
+    for t in steps:
+        goal = case["loss"]["mse_target"]
+        goal = (F.one_hot(target, case["classes"]).float() if goal == "one_hot"
+                else torch.full_like(logits[t], float(goal)))
+        total = total + (case["loss"]["cross_entropy"] * F.cross_entropy(logits[t], target)
+                         + m * F.mse_loss(logits[t], goal)) / T
+    return total
+
+
+class ReferenceCases(unittest.TestCase):
+    def check(self, path):
+        case, t = json.loads(path.read_text()), read_tensors(path.with_suffix(".safetensors"))
+        lead = 2 if case["input_is_sequence"] else 1
+        shape = (*t["input"].shape[lead:], 1, 1)[:3]
+        x = torch.from_numpy(t["input"].astype(np.float32)).reshape(*t["input"].shape[:lead], *shape)
+        module = open_case(case, shape, x.shape[lead - 1])
+        own = module.state_dict()
+        module.load_state_dict({**own, **{k[6:]: torch.from_numpy(v.astype(np.float32)).reshape(own[k[6:]].shape)
+                                          for k, v in t.items() if k.startswith("param.") and k[6:] in own}})
+        logits = module(x)
+        loss = loss_of(case, logits, torch.from_numpy(t["target"]))
+        loss.backward()
+        self.assertAlmostEqual(case["loss_value"], loss.item(), delta=TOLERANCE * abs(case["loss_value"]))
+        np.testing.assert_allclose(logits.sum(0).detach(), t["logits_sum"], atol=TOLERANCE * np.abs(t["logits_sum"]).max())
+        largest = max(np.abs(v).max() for k, v in t.items() if k.startswith("grad."))
+        compared = 0
+        for name, p in module.named_parameters():
+            ref = t["grad." + name]
+            scale = np.abs(ref).max()
+            scale = scale if scale > 1e-12 * largest else largest
+            self.assertLess(np.abs(p.grad.numpy() - ref.reshape(p.shape)).max(), TOLERANCE * scale, name)
+            compared += 1
+        for name, b in module.named_buffers():
+            ref = t["after." + name]
+            np.testing.assert_allclose(b, ref, atol=TOLERANCE * np.abs(ref).max(), err_msg=name)
+        self.assertGreater(compared, 2)
+        module.network.close()
+
+    def test_all(self):
+        own, others = sorted((ROOT / "tests" / "golden").glob("*.json")), sorted(CASES.glob("*.json"))
+        self.assertGreater(len(own), 20)
+        for path in own + others:
+            with self.subTest(path.stem):
+                if json.loads(path.read_text()).get("truncate"):
+                    continue  # refused with a loss of the caller
+                self.check(path)
+        if not others:
+            self.skipTest(f"only the cases of the repository: there are none in {CASES}")
+
+
+class Triangle(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, u):
+        ctx.save_for_backward(u)
+        return (u >= 1).float()
+
+    @staticmethod
+    def backward(ctx, g):
+        (u,) = ctx.saved_tensors
+        return g * torch.clamp(1 - (u - 1).abs(), min=0)
+
+
+def dense(x, w1, b1, w2, b2, sltt, tau=2.0):
+    """Outputs (T, N, K) of linear, LIF with a soft reset, linear."""
+    v, outputs = 0.0, []
+    for frame in x:
+        u = (1 - 1 / tau) * (v.detach() if sltt and torch.is_tensor(v) else v) + F.linear(frame.flatten(1), w1, b1)
+        s = Triangle.apply(u)
+        v = u - s
+        outputs.append(F.linear(s, w2, b2))
+    return torch.stack(outputs)
+
+
+class Module(unittest.TestCase):
+    def open(self, method, **options):
+        recipe = {"data": {"name": "synthetic", "channels": 1, "height": 4, "width": 4, "classes": 3},
+                  "neuron": {"tau": 2.0, "surrogate": "triangle"}, "schedule": {"method": method, "time_steps": 4},
+                  "batch": 6, "eval_batch": 6, "optimizer": {"name": "sgd"},
+                  "network": [{"type": "flatten"}, {"type": "linear", "out": 20}, {"type": "lif"},
+                              {"type": "linear", "out": 3}]}
+        return SNN(recipe, context=CONTEXT, **options)
+
+    def test_own_loss_and_input_gradient(self):
+        torch.manual_seed(0)
+        for method in ("sltt", "bptt"):
+            for sequence in (True, False):
+                with self.subTest(method, sequence=sequence):
+                    module = self.open(method, sequence=sequence, steps=True)
+                    a = (torch.randn(*((4,) if sequence else ()), 6, 1, 4, 4) * 2).requires_grad_()
+                    b = a.detach().clone().requires_grad_()
+                    ours = {n: p for n, p in module.named_parameters()}
+                    theirs = [p.detach().clone().requires_grad_() for p in ours.values()]
+                    weight = torch.randn(4, 6, 3)
+                    (module(a).tanh() * weight).sum().backward()
+                    frames = b if sequence else b.expand(4, *b.shape)
+                    (dense(frames, *theirs, sltt=method == "sltt").tanh() * weight).sum().backward()
+                    for x, y in [(a, b), *zip(ours.values(), theirs)]:
+                        self.assertLess((x.grad - y.grad).abs().max().item(), TOLERANCE * y.grad.abs().max().item())
+
+    def test_trains_with_an_optimizer_and_a_head_of_torch(self):
+        torch.manual_seed(1)
+        module = self.open("sltt")
+        head = torch.nn.Linear(3, 2)
+        optimizer = torch.optim.AdamW([*module.parameters(), *head.parameters()], lr=0.02)
+        first = None
+        for i in range(40):
+            y = torch.arange(6) % 2
+            x = torch.rand(6, 1, 4, 4) + y.reshape(6, 1, 1, 1)
+            loss = F.cross_entropy(head(module(x)), y)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            first = first or loss.item()
+        self.assertLess(loss.item(), first / 2)
+        module.eval()
+        np.testing.assert_allclose(module(x), module.network.forward(x.numpy()))
+        copy = self.open("sltt", set={"seed": 9})
+        copy.load_state_dict(module.state_dict())
+        torch.testing.assert_close(copy.eval()(x), module(x))
+
+    def test_example(self):
+        out = subprocess.run([sys.executable, ROOT / "examples" / "train_torch.py", "40"], capture_output=True, text=True,
+                             check=True).stdout
+        self.assertRegex(out, r"(9\d|100)% of 96 new samples are right")
+
+    def test_misuse(self):
+        module = self.open("sltt")
+        x = torch.rand(6, 1, 4, 4)
+        with self.assertRaisesRegex(TypeError, "float32"):
+            module(x.double())
+        with self.assertRaisesRegex(ValueError, "exactly 6"):
+            module(x[:5])
+        a, b = module(x), module(x)
+        with self.assertRaisesRegex(RuntimeError, "another forward"):
+            a.sum().backward()
+        b.sum().backward(retain_graph=True)
+        with self.assertRaisesRegex(RuntimeError, "another forward"):
+            b.sum().backward()
+        with self.assertRaises(TypeError):
+            self.open("sltt").double()(x)
+
+
+if __name__ == "__main__":
+    unittest.main()
