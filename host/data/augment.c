@@ -3,6 +3,7 @@
  */
 #include "data/augment.h"
 #include <math.h>
+#include <stddef.h>
 #include <string.h>
 #include "base/error.h"
 
@@ -11,25 +12,44 @@ enum { MAX_CROP = 4096 };
 static const double CUTOUT_LEAST = 0.02, CUTOUT_MOST = 0.4, CUTOUT_ASPECT_LEAST = 0.4,
                     CUTOUT_ASPECT_MOST = 2.5;
 
+#define ROW(member, usual, most, whole, can)                                                                 \
+    {                                                                                                        \
+#member, offsetof(sp_augment, member), usual, most, whole, can                                       \
+    }
+const sp_augmentation sp_augmentations[] = {
+    ROW(drop, 0.1, 1, false, SP_CAN_EVENTS),
+    ROW(time_jitter, 1000, 1e9, false, SP_CAN_EVENTS),
+    ROW(resized_crop, 0.08, 1, false, SP_CAN_RESIZED_CROP),
+    ROW(crop, 4, MAX_CROP, true, SP_CAN_CROP),
+    ROW(cutout, 0.5, 1, false, SP_CAN_CUTOUT),
+    ROW(flip, 0.5, 1, false, SP_CAN_FLIP),
+    ROW(roll, 5, MAX_CROP, true, SP_CAN_ROLL),
+    ROW(rotation, 15, 180, false, SP_CAN_AFFINE),
+    ROW(translate, 0.1, 1, false, SP_CAN_AFFINE),
+    ROW(scale, 0.1, 0.9, false, SP_CAN_AFFINE),
+    ROW(shear, 10, 80, false, SP_CAN_AFFINE),
+    ROW(brightness, 0.2, 1, false, SP_CAN_COLOUR),
+    ROW(contrast, 0.2, 1, false, SP_CAN_COLOUR),
+    ROW(saturation, 0.2, 1, false, SP_CAN_COLOUR),
+    ROW(hue, 0.05, 0.5, false, SP_CAN_COLOUR),
+    ROW(erase, 0.5, 1, false, SP_CAN_ERASE),
+};
+#undef ROW
+const size_t sp_n_augmentations = sizeof sp_augmentations / sizeof *sp_augmentations;
+
 sp_status sp_augment_check(const char *set, const sp_augment *a, unsigned can, sp_error *err)
 {
-    const struct {
-        const char *name;
-        double value, most;
-        unsigned bit;
-    } rows[] = {{"resized_crop", a->resized_crop, 1.0, SP_CAN_RESIZED_CROP},
-                {"crop", a->crop, MAX_CROP, SP_CAN_CROP},
-                {"cutout", a->cutout, 1.0, SP_CAN_CUTOUT},
-                {"flip", a->flip, 1.0, SP_CAN_FLIP},
-                {"roll", a->roll, MAX_CROP, SP_CAN_ROLL}};
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        if (!(rows[i].value >= 0.0 && rows[i].value <= rows[i].most))
+    sp_augment copy = *a;
+    for (size_t i = 0; i < sp_n_augmentations; i++) {
+        const sp_augmentation *row = &sp_augmentations[i];
+        double value = *sp_augment_at(&copy, i);
+        if (!(value >= 0.0 && value <= row->most))
             return SP_FAIL(err, SP_E_CONFIG, "data set \"%s\": augment: %s is %g; choose 0 to %g", set,
-                           rows[i].name, rows[i].value, rows[i].most);
-        if (rows[i].value > 0.0 && !(can & rows[i].bit))
+                           row->name, value, row->most);
+        if (value > 0.0 && !(can & row->can))
             return SP_FAIL(err, SP_E_CONFIG,
                            "data set \"%s\": augment: %s cannot be done with its samples; leave it out", set,
-                           rows[i].name);
+                           row->name);
     }
     return SP_OK;
 }
@@ -123,8 +143,8 @@ sp_pixel_draw sp_pixels_draw(const sp_pixels *p, sp_rng *r)
     const sp_augment *a = &p->augment;
     sp_pixel_draw d = {0};
     if (a->crop > 0) {
-        d.dy = (int)sp_rng_below(r, 2 * (uint32_t)a->crop + 1) - a->crop;
-        d.dx = (int)sp_rng_below(r, 2 * (uint32_t)a->crop + 1) - a->crop;
+        d.dy = (int)sp_rng_below(r, 2 * (uint32_t)a->crop + 1) - (int)a->crop;
+        d.dx = (int)sp_rng_below(r, 2 * (uint32_t)a->crop + 1) - (int)a->crop;
     }
     if (a->cutout > 0.0 && (double)sp_rng_uniform(r) < a->cutout)
         draw_cutout(p, r, &d);

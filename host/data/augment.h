@@ -14,7 +14,12 @@ enum {
     SP_CAN_CUTOUT = 4,
     SP_CAN_FLIP = 8,
     SP_CAN_ROLL = 16,
-    SP_CAN_PIXELS = SP_CAN_CROP | SP_CAN_CUTOUT | SP_CAN_FLIP
+    SP_CAN_AFFINE = 32,
+    SP_CAN_COLOUR = 64,
+    SP_CAN_ERASE = 128,
+    SP_CAN_EVENTS = 256, /* drop, time_jitter */
+    SP_CAN_LATE = SP_CAN_AFFINE | SP_CAN_COLOUR | SP_CAN_ERASE,
+    SP_CAN_PIXELS = SP_CAN_CROP | SP_CAN_CUTOUT | SP_CAN_FLIP | SP_CAN_LATE
 };
 sp_status sp_augment_check(const char *set, const sp_augment *a, unsigned can, sp_error *err);
 
@@ -66,5 +71,21 @@ typedef struct sp_part {
     int top, left, height, width;
 } sp_part;
 sp_part sp_part_draw(int height, int width, double least, sp_rng *r);
+
+/* ---- augment_image.c ---- */
+
+/* Whether any change is asked for that is done to numbers behind the reader: affine, colour, erase. */
+bool sp_augment_is_late(const sp_augment *a);
+/* What is drawn for one sample, the same for all its frames. */
+typedef struct sp_image_draw {
+    double rotation, dx, dy, scale, shear; /* degrees, pixels, factor, degrees */
+    double brightness, contrast, saturation, hue;
+    int top, left, bottom, right; /* erased, the last two excluded */
+} sp_image_draw;
+sp_image_draw sp_image_draw_from(const sp_augment *a, const sp_dataset_info *i, sp_rng *r);
+/* One frame. The map is, about the middle: shear along x, scale, rotation (counter-clockwise), shift. */
+void sp_image_warp(const sp_dataset_info *i, const sp_image_draw *d, const float *from, float *to);
+/* Brightness, contrast (about the mean grey), saturation (about each pixel's grey), hue. */
+void sp_image_recolour(const sp_dataset_info *i, const sp_image_draw *d, float *x);
 
 #endif

@@ -265,6 +265,11 @@ static sp_status open_at(const sp_dataset_options *o, sp_dataset **out, sp_error
     inner = full;
     if (full.encoding != SP_ENCODE_NONE)
         inner.frames = 0; /* they are the encoder's */
+    bool late = full.train && sp_augment_is_late(&full.augment);
+    if (late) {
+        inner.mean = 0.0, inner.std = 1.0;
+        inner.n_means = inner.n_stds = 0;
+    }
     st = open_reader(k, &inner, ds, err);
     if (st != SP_OK) {
         sp_free(ds);
@@ -273,6 +278,8 @@ static sp_status open_at(const sp_dataset_options *o, sp_dataset **out, sp_error
     snprintf(ds->info.name, sizeof ds->info.name, "%s", k->name);
     if (inner.whole)
         st = sp_subset_wrap(&inner, &ds, err);
+    if (st == SP_OK && late)
+        st = sp_augment_wrap(&full, &ds, err);
     if (full.limit > 0 && full.limit < ds->info.count)
         ds->info.count = full.limit;
     if (st == SP_OK)

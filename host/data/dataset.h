@@ -44,14 +44,39 @@ struct sp_dataset {
     char **class_names; /* [info.classes], owned; NULL: the set has no names of its own */
 };
 
-/* Random changes of training samples, in this order; 0: not done. host/data/augment.h has the details. */
+/* Random changes of training samples, in this order; 0: not done. The table sp_augmentations names them. */
 typedef struct sp_augment {
+    double drop;         /* events: probability that an event is left out */
+    double time_jitter;  /* events: standard deviation in microseconds that is added to their times */
     double resized_crop; /* a part of at least this share of the image, of another aspect, resized to size */
-    int crop;            /* zeros of so many pixels on every side, then a part of the old size */
+    double crop;         /* zeros of so many pixels on every side, then a part of the old size */
     double cutout;       /* probability of a box of one colour */
     double flip;         /* probability of a mirror image, left to right */
-    int roll;            /* rotation by up to so many pixels up or down and left or right */
+    double roll;         /* shift around the edges by up to so many pixels up or down and left or right */
+    double rotation;     /* up to so many degrees to either side; with the next three one bilinear map */
+    double translate;    /* shift by up to this share of the sides; zeros come in */
+    double scale;        /* size of 1 minus this to 1 plus this */
+    double shear;        /* up to so many degrees to either side */
+    double brightness;   /* factor of 1 minus this to 1 plus this, as the next two; results are cut to 0..1 */
+    double contrast;
+    double saturation;
+    double hue;   /* turned by up to this share of a whole turn */
+    double erase; /* probability of a box of zeros after normalisation */
 } sp_augment;
+
+typedef struct sp_augmentation {
+    const char *name;
+    size_t at;          /* of the double in sp_augment */
+    double usual, most; /* strength where none is given; the largest */
+    bool whole;         /* a number of pixels */
+    unsigned can;       /* SP_CAN_* of augment.h */
+} sp_augmentation;
+extern const sp_augmentation sp_augmentations[];
+extern const size_t sp_n_augmentations;
+static inline double *sp_augment_at(sp_augment *a, size_t which)
+{
+    return (double *)(void *)((char *)a + sp_augmentations[which].at);
+}
 
 enum { SP_MEANS = 4 };
 

@@ -140,9 +140,15 @@ static sp_status no_memory(const event_state *s, sp_error *err)
     return SP_FAIL(err, SP_E_MEMORY, "data set \"%s\": no memory for a sample", s->set->name);
 }
 
-/* Frames of the sensor's size, by way of `work` where they are resized. */
-static sp_status decode(event_state *s, size_t i, float *frames, sp_error *err)
+static bool changes_events(const event_state *s)
 {
+    return s->augment.drop > 0.0 || s->augment.time_jitter > 0.0;
+}
+
+/* Frames of the sensor's size, by way of `work` where they are resized. */
+static sp_status decode(event_state *s, sp_sample_request want, float *frames, sp_error *err)
+{
+    size_t i = want.index;
     size_t n = (size_t)s->sensor.frames * items_of(&s->sensor);
     sp_events events = {0};
     float *work = s->resize ? sp_alloc_array(n, sizeof *work) : frames;
@@ -151,8 +157,10 @@ static sp_status decode(event_state *s, size_t i, float *frames, sp_error *err)
     if (!work || (s->resize && !scratch))
         SP_TRY_GOTO(no_memory(s, err));
     SP_TRY_GOTO(read_events(s, i, &events, err));
-    sp_events_to_frames(events.items, events.n, &s->sensor, s->by, origin_of(s, i, &events), s->window_us,
-                        work);
+    int64_t origin = origin_of(s, i, &events);
+    if (changes_events(s))
+        sp_events_augment(&events, &s->augment, s->seed, want);
+    sp_events_to_frames(events.items, events.n, &s->sensor, s->by, origin, s->window_us, work);
     if (s->normalise == SP_NORMALISE_MAX)
         sp_frames_normalise_max(&s->sensor, work);
     if (s->resize)
@@ -183,18 +191,18 @@ static void describe(const event_state *s, size_t i, sp_text *key, sp_text *sour
 }
 
 /* The frames of sample i before augmentation, from the cache when it has them. */
-static sp_status get_frames(event_state *s, size_t i, float *frames, sp_error *err)
+static sp_status get_frames(event_state *s, sp_sample_request want, float *frames, sp_error *err)
 {
     size_t n = (size_t)s->out.frames * items_of(&s->out);
     sp_text key = {0}, source = {0};
     sp_status st = SP_OK;
     bool usable;
-    if (!s->cache)
-        return decode(s, i, frames, err);
-    describe(s, i, &key, &source);
+    if (!s->cache || changes_events(s)) /* then no two epochs have the same frames */
+        return decode(s, want, frames, err);
+    describe(s, want.index, &key, &source);
     usable = !key.failed && !source.failed;
     if (!usable || !sp_frame_cache_get(s->cache, key.s, source.s, frames, n)) {
-        st = decode(s, i, frames, err);
+        st = decode(s, want, frames, err);
         if (st == SP_OK && usable)
             sp_frame_cache_put(s->cache, key.s, source.s, frames, n);
     }
@@ -216,7 +224,7 @@ static sp_status event_get(const sp_dataset *ds, sp_sample_request want, float *
     if (want.index >= ds->info.count)
         return SP_FAIL(err, SP_E_DATA, "sample %zu of data set \"%s\", which has %zu", want.index,
                        ds->info.name, ds->info.count);
-    SP_TRY(get_frames(s, want.index, image, err));
+    SP_TRY(get_frames(s, want, image, err));
     *label = event_label(ds, want.index);
     return sp_frames_finish(&s->out, &s->augment, &s->normal, s->seed, want, image, err);
 }

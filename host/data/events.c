@@ -1,10 +1,14 @@
 /* Events into frames, and what may be done to frames: normalise, roll, mirror. Where events come from is the
  * readers' business, other sizes that of frame_resize.c. */
 #include "data/events.h"
+#include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include "base/error.h"
 #include "base/file.h"
+
+#define STREAM_EVENTS 0x4556544100000000u /* "EVTA": + epoch */
 
 static const size_t most_bytes = (size_t)1
                                  << 32; /* of a recording; those of DVS128 Gesture have up to 0.1 GiB */
@@ -47,6 +51,35 @@ sp_status sp_aedat_parse(const char *name, const uint8_t *bytes, size_t n, sp_or
                        "%s: an AEDAT 3.1 file, which says its own coordinates; leave \"orientation\" away",
                        name);
     return sp_aedat31_parse(name, bytes, n, NULL, out, counts, err);
+}
+
+/* Events of one time in an order that depends on nothing else. */
+static int by_time(const void *a, const void *b)
+{
+    const sp_event *x = a, *y = b;
+    if (x->t != y->t)
+        return x->t < y->t ? -1 : 1;
+    if (x->y != y->y)
+        return x->y < y->y ? -1 : 1;
+    return x->x != y->x ? (x->x < y->x ? -1 : 1) : (int)x->p - (int)y->p;
+}
+
+void sp_events_augment(sp_events *e, const sp_augment *a, uint64_t seed, sp_sample_request want)
+{
+    sp_rng r = sp_rng_make(seed, STREAM_EVENTS + sp_sample_pass(want));
+    size_t kept = 0;
+    r.counter = (uint64_t)want.index << 32;
+    for (size_t k = 0; k < e->n; k++) {
+        sp_event moved = e->items[k];
+        if (a->drop > 0.0 && (double)sp_rng_uniform(&r) < a->drop)
+            continue;
+        if (a->time_jitter > 0.0)
+            moved.t += llround(a->time_jitter * (double)sp_rng_normal(&r));
+        e->items[kept++] = moved;
+    }
+    e->n = kept;
+    if (a->time_jitter > 0.0 && kept > 1)
+        qsort(e->items, kept, sizeof *e->items, by_time);
 }
 
 /* Frame of event k, T for "none". */
@@ -124,11 +157,11 @@ static int draw_shift(sp_rng *r, int most)
 sp_frame_draw sp_frame_draw_from(const sp_augment *a, sp_rng *r)
 {
     sp_frame_draw d = {0};
-    d.crop_y = draw_shift(r, a->crop);
-    d.crop_x = draw_shift(r, a->crop);
+    d.crop_y = draw_shift(r, (int)a->crop);
+    d.crop_x = draw_shift(r, (int)a->crop);
     d.flip = a->flip > 0.0 && (double)sp_rng_uniform(r) < a->flip;
-    d.roll_y = draw_shift(r, a->roll);
-    d.roll_x = draw_shift(r, a->roll);
+    d.roll_y = draw_shift(r, (int)a->roll);
+    d.roll_x = draw_shift(r, (int)a->roll);
     return d;
 }
 
@@ -173,7 +206,7 @@ sp_status sp_frames_finish(const sp_frame_shape *shape, const sp_augment *a, con
 {
     size_t items = (size_t)shape->height * (size_t)shape->width * (size_t)shape->polarities;
     size_t n = (size_t)shape->frames * items, entries = (size_t)normal->n;
-    if (a->crop || a->roll || a->flip > 0.0) {
+    if (a->crop > 0.0 || a->roll > 0.0 || a->flip > 0.0) {
         sp_rng r = sp_augment_rng(seed, want);
         sp_frame_draw draw = sp_frame_draw_from(a, &r);
         float *scratch = sp_alloc_array(items, sizeof *scratch);

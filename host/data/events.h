@@ -101,6 +101,8 @@ typedef struct sp_frame_shape {
  * covers [origin_us, origin_us + window_us); 0: first to last event. Events must lie inside the frame. */
 void sp_events_to_frames(const sp_event *e, size_t n, const sp_frame_shape *shape, sp_event_by by,
                          int64_t origin_us, int64_t window_us, float *frames);
+/* Leaves out and moves events in time, as drawn for this sample of the epoch. */
+void sp_events_augment(sp_events *e, const sp_augment *a, uint64_t seed, sp_sample_request want);
 /* Each frame over its own largest value; an empty frame stays 0. */
 void sp_frames_normalise_max(const sp_frame_shape *shape, float *frames);
 /* What is drawn for one sample and done to all its frames alike: crop, then flip, then roll. */

@@ -6,7 +6,8 @@
 #define IDX_FILES                                                                                            \
     "train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, "  \
     "each may end in .gz"
-#define CAN_FRAMES (SP_CAN_CROP | SP_CAN_FLIP | SP_CAN_ROLL)
+#define CAN_FRAMES (SP_CAN_CROP | SP_CAN_FLIP | SP_CAN_ROLL | SP_CAN_AFFINE | SP_CAN_ERASE)
+#define CAN_EVENTS (CAN_FRAMES | SP_CAN_EVENTS)
 #define ANY_SHAPE  0, 0, 0
 #define EVENTS     sp_events_open, sp_events_parts
 
@@ -30,33 +31,33 @@ const sp_kind spi_kinds[] = {
     {"idx", sp_idx_open, sp_idx_parts, 0, ANY_SHAPE, SP_CAN_PIXELS,
      SP_TAKES_CLASSES | SP_TAKES_SPLIT | SP_TAKES_IDX,
      IDX_FILES "; data.prefix stands in front of their names", NULL, {0}},
-    {"arrays", sp_arrays_open, sp_arrays_parts, 0, ANY_SHAPE, CAN_FRAMES,
+    {"arrays", sp_arrays_open, sp_arrays_parts, 0, ANY_SHAPE, CAN_FRAMES | SP_CAN_COLOUR,
      SP_TAKES_CLASSES | SP_TAKES_SPLIT | SP_TAKES_ARRAYS,
      "NumPy arrays of inputs and labels: name.npy files, or name a .npz or .h5 file; data.arrays says which",
      NULL, {0}},
     {"synthetic", sp_synthetic_open, NULL, 0, ANY_SHAPE, 0, SP_TAKES_CLASSES | SP_TAKES_SHAPE, NULL, NULL,
      {0}},
-    {"cifar10-dvs", EVENTS, 10, 2, 128, 128, CAN_FRAMES, SP_TAKES_EVENTS, "airplane/*.aedat to truck/*.aedat",
+    {"cifar10-dvs", EVENTS, 10, 2, 128, 128, CAN_EVENTS, SP_TAKES_EVENTS, "airplane/*.aedat to truck/*.aedat",
      "download its ten archives from https://doi.org/10.6084/m9.figshare.4724671 and unpack them into one "
      "folder", {SP_LAYOUT_CLASSES, {"airplane", "airplane"}, NULL}},
-    {"dvs128-gesture", EVENTS, 11, 2, 128, 128, CAN_FRAMES, SP_TAKES_EVENTS,
+    {"dvs128-gesture", EVENTS, 11, 2, 128, 128, CAN_EVENTS, SP_TAKES_EVENTS,
      "trials_to_train.txt, trials_to_test.txt and the recordings that they name",
      "download DvsGesture.tar.gz from https://research.ibm.com/interactive/dvsgesture/ and unpack it",
      {SP_LAYOUT_GESTURES, {"trials_to_test.txt", "trials_to_train.txt"}, "DvsGesture"}},
-    {"n-mnist", EVENTS, 10, 2, 34, 34, CAN_FRAMES, SP_TAKES_EVENTS, "Train/0 to Train/9 and Test/0 to Test/9",
+    {"n-mnist", EVENTS, 10, 2, 34, 34, CAN_EVENTS, SP_TAKES_EVENTS, "Train/0 to Train/9 and Test/0 to Test/9",
      "download Train.zip and Test.zip from https://www.garrickorchard.com/datasets/n-mnist and unpack both "
      "into one folder", {SP_LAYOUT_NMNIST, {"Test", "Train"}, NULL}},
-    {"shd", EVENTS, 20, 700, 1, 1, 0, SP_TAKES_EVENTS, "shd_train.h5 and shd_test.h5",
+    {"shd", EVENTS, 20, 700, 1, 1, SP_CAN_EVENTS, SP_TAKES_EVENTS, "shd_train.h5 and shd_test.h5",
      "download shd_train.h5.zip and shd_test.h5.zip from https://zenkelab.org/datasets/ and unpack both",
      {SP_LAYOUT_SPIKE_TRAINS, {"shd_test.h5", "shd_train.h5"}, NULL}},
-    {"ssc", EVENTS, 35, 700, 1, 1, 0, SP_TAKES_EVENTS, "ssc_train.h5 and ssc_test.h5",
+    {"ssc", EVENTS, 35, 700, 1, 1, SP_CAN_EVENTS, SP_TAKES_EVENTS, "ssc_train.h5 and ssc_test.h5",
      "download ssc_train.h5.zip and ssc_test.h5.zip from https://zenkelab.org/datasets/ and unpack both",
      {SP_LAYOUT_SPIKE_TRAINS, {"ssc_test.h5", "ssc_train.h5"}, NULL}},
-    {"events", EVENTS, 0, 2, 0, 0, CAN_FRAMES, SP_TAKES_EVENTS | SP_TAKES_SPLIT,
+    {"events", EVENTS, 0, 2, 0, 0, CAN_EVENTS, SP_TAKES_EVENTS | SP_TAKES_SPLIT,
      "train/CLASS/* and val/CLASS/* (or test/CLASS/*), or CLASS/*, with recordings that end in .npz (t, x, "
      "y, p), .h5, .hdf5 or .aedat; or name a table of file,label that ends in .csv", NULL,
      {SP_LAYOUT_OWN, {NULL, NULL}, NULL}},
-    {"aedat-folder", EVENTS, 0, 2, 128, 128, CAN_FRAMES, SP_TAKES_EVENTS,
+    {"aedat-folder", EVENTS, 0, 2, 128, 128, CAN_EVENTS, SP_TAKES_EVENTS,
      "a folder of .aedat files per class", NULL, {SP_LAYOUT_CLASSES, {".", "."}, NULL}},
 };
 /* clang-format on */

@@ -70,6 +70,9 @@ sp_status sp_encode_wrap(const sp_dataset_options *o, sp_dataset **ds, sp_error 
 /* subset.c: keeps the part of *ds, a whole set, that o->train asks for: o->split of each class trains. */
 sp_status sp_subset_wrap(const sp_dataset_options *o, sp_dataset **ds, sp_error *err);
 
+/* augment_image.c: changes of the numbers of *ds, which is opened without mean and std, and normalisation. */
+sp_status sp_augment_wrap(const sp_dataset_options *o, sp_dataset **ds, sp_error *err);
+
 /* The samples of each class. */
 typedef struct sp_class_groups {
     uint32_t *samples; /* [count] those of class 0, then of class 1, ... */

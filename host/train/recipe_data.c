@@ -6,46 +6,32 @@
 #include "base/error.h"
 #include "base/number.h"
 
-#define COUNT(a) (sizeof(a) / sizeof *(a))
-
-/* In the order of sp_augment, which is that of doing. */
-static const char *const augment_names[] = {"resized_crop", "crop", "cutout", "flip", "roll"};
-static const double augment_usual[] = {0.08, 4, 0.5, 0.5, 5}, augment_most[] = {1, 4096, 1, 1, 4096};
-
-static void set_augment(sp_augment *a, size_t which, double value)
-{
-    switch (which) {
-    case 0: a->resized_crop = value; break;
-    case 1: a->crop = (int)value; break;
-    case 2: a->cutout = value; break;
-    case 3: a->flip = value; break;
-    default: a->roll = (int)value; break;
-    }
-}
-
 static sp_status find_augment(const sp_yaml *at, const char *name, size_t *which, sp_error *err)
 {
-    for (*which = 0; *which < COUNT(augment_names); ++*which)
-        if (strcmp(name, augment_names[*which]) == 0)
+    sp_text names = {0};
+    for (*which = 0; *which < sp_n_augmentations; ++*which)
+        if (strcmp(name, sp_augmentations[*which].name) == 0)
             return SP_OK;
-    return sp_yaml_fail(at, err,
-                        "unknown augmentation \"%s\"; there are: resized_crop, crop, cutout, flip, roll",
-                        name);
+    for (size_t i = 0; i < sp_n_augmentations; i++)
+        sp_text_add(&names, i ? ", %s" : "%s", sp_augmentations[i].name);
+    sp_status st =
+        sp_yaml_fail(at, err, "unknown augmentation \"%s\"; there are: %s", name, names.s ? names.s : "");
+    sp_text_free(&names);
+    return st;
 }
 
 /* A number, or true for the usual one. */
 static sp_status read_strength(const sp_yaml *v, size_t which, sp_augment *a, sp_error *err)
 {
-    bool whole = which == 1 || which == 4;
-    double value = 0;
+    const sp_augmentation *row = &sp_augmentations[which];
+    bool is_number = v->kind == SP_YAML_INT || (v->kind == SP_YAML_FLOAT && !row->whole);
     if (v->kind == SP_YAML_BOOL)
-        set_augment(a, which, v->integer ? augment_usual[which] : 0);
-    else if (v->kind == SP_YAML_INT || (v->kind == SP_YAML_FLOAT && !whole)) {
-        SP_TRY(sp_yaml_to_float(v, augment_names[which], 0, augment_most[which], &value, err));
-        set_augment(a, which, value);
-    } else
-        return sp_yaml_fail(v, err, "\"%s\" must be true, or %s of 0 to %g", augment_names[which],
-                            whole ? "a whole number of pixels" : "a number", augment_most[which]);
+        *sp_augment_at(a, which) = v->integer ? row->usual : 0;
+    else if (is_number && v->number >= 0 && v->number <= row->most)
+        *sp_augment_at(a, which) = v->number;
+    else
+        return sp_yaml_fail(v, err, "\"%s\" must be true, or %s of 0 to %g", row->name,
+                            row->whole ? "a whole number of pixels" : "a number", row->most);
     return SP_OK;
 }
 
@@ -65,7 +51,7 @@ static sp_status read_augment(void *r, const sp_yaml *v, sp_error *err)
             SP_TRY(read_strength(v->items[i], which, a, err));
         } else if (v->items[i]->kind == SP_YAML_STRING) {
             SP_TRY(find_augment(v->items[i], v->items[i]->text, &which, err));
-            set_augment(a, which, augment_usual[which]);
+            *sp_augment_at(a, which) = sp_augmentations[which].usual;
         } else {
             return sp_yaml_fail(v->items[i], err,
                                 "\"augment\" lists names such as flip; numbers go into a map: {flip: 0.5}");
@@ -128,11 +114,16 @@ static void print_std(const void *base, sp_text *t)
 
 static void print_augment(const void *base, sp_text *t)
 {
-    const sp_augment *a = &((const sp_recipe *)base)->data.augment;
-    const double values[] = {a->resized_crop, a->crop, a->cutout, a->flip, a->roll};
-    for (size_t i = 0; i < COUNT(values); i++) {
-        sp_text_add(t, "%s%s: ", i ? ", " : "{", augment_names[i]);
-        sp_text_number(t, values[i]);
+    sp_augment a = ((const sp_recipe *)base)->data.augment;
+    bool any = false;
+    sp_text_add(t, "{");
+    for (size_t i = 0; i < sp_n_augmentations; i++) {
+        double value = *sp_augment_at(&a, i);
+        if (value == 0)
+            continue;
+        sp_text_add(t, "%s%s: ", any ? ", " : "", sp_augmentations[i].name);
+        sp_text_number(t, value);
+        any = true;
     }
     sp_text_add(t, "}");
 }
@@ -225,7 +216,9 @@ static const sp_field rows[] = {
     {SPI_OTHER("std", read_std, print_std, "number, or list of one for each channel"), .initial = "1",
      .sample = "0.3", .help = "Divides pixel / 255 minus mean."},
     {SPI_OTHER("augment", read_augment, print_augment,
-               "list or map of `resized_crop`, `crop`, `cutout`, `flip`, `roll`"),
+               "list or map of `drop`, `time_jitter`, `resized_crop`, `crop`, `cutout`, `flip`, `roll`, "
+               "`rotation`, "
+               "`translate`, `scale`, `shear`, `brightness`, `contrast`, `saturation`, `hue`, `erase`"),
      .initial = "none", .sample = "{crop: 3, flip: 0.3}", .help = "Random changes of training samples."},
     {SPI_FLOAT("split", data.split, 0, 0.999), .sequence = true, .initial = "0", .applies = divisible,
      .needs = "data.name: images, events, arrays or idx",

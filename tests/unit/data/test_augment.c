@@ -18,7 +18,7 @@ static sp_pixels pixels(int height, int width, int channels, sp_augment a)
  * mirror. */
 static void by_steps(const sp_pixels *p, const uint8_t *in, const sp_pixel_draw *d, uint8_t *out)
 {
-    int h = p->height, w = p->width, n = p->channels, pad = p->augment.crop, wide = w + 2 * pad;
+    int h = p->height, w = p->width, n = p->channels, pad = (int)p->augment.crop, wide = w + 2 * pad;
     uint8_t *padded = calloc((size_t)((h + 2 * pad) * wide), (size_t)n);
     for (int y = 0; y < h; y++)
         memcpy(padded + ((y + pad) * wide + pad) * n, in + y * w * n, (size_t)(w * n));
