@@ -109,7 +109,7 @@ static sp_status compare(const sp_session *s, const sp_record *a, const sp_recor
     if (st == SP_OK && bytes != other)
         st = SP_FAIL(err, SP_E_FAILED, "the imported network has other outputs");
     for (int i = 0; st == SP_OK && i < s->graph->n_nodes; i++)
-        if (s->graph->nodes[i].type == SP_NODE_NEURON)
+        if (sp_node_fires(&s->graph->nodes[i]))
             st = compare_layer(s, i, a, b, n, out, err);
     for (size_t i = 0; st == SP_OK && i < bytes / sizeof *x; i++)
         out->logits = fmax(out->logits, fabs((double)x[i] - (double)y[i]));

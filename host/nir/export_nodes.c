@@ -198,14 +198,15 @@ static bool put_parameters(spi_nir_export *e, const sp_node *n, const char *type
 {
     const sp_neuron *u = &n->layer->neuron;
     double tau = u->tau, gain, leak = u->hard_reset ? u->v_reset : 0;
-    bool cuba = strcmp(type, "CubaLIF") == 0;
+    bool cuba = strncmp(type, "Cuba", 4) == 0, good = add_number(e, "metadata.dt", e->dt, false);
     if (n->w >= 0)
         tau = 1 + exp(-(double)e->params[n->w][0]);
     gain = u->decay_input ? 1 / tau : 1;
-    bool good = fill(e, n, vector, "v_threshold", (double)nextafterf((float)u->v_th, -INFINITY)) &&
-                fill(e, n, vector, "v_reset", leak) && add_number(e, "metadata.dt", e->dt, false) &&
-                sp_nir_add_text(last(e), "metadata.reset", u->hard_reset ? "hard" : "soft");
-    if (strcmp(type, "IF") == 0)
+    if (!u->membrane)
+        good = good && fill(e, n, vector, "v_threshold", (double)nextafterf((float)u->v_th, -INFINITY)) &&
+               fill(e, n, vector, "v_reset", leak) &&
+               sp_nir_add_text(last(e), "metadata.reset", u->hard_reset ? "hard" : "soft");
+    if (type[0] == 'I')
         return good && fill(e, n, vector, "r", gain / e->dt);
     good = good && fill(e, n, vector, "r", gain * tau) && fill(e, n, vector, "v_leak", leak) &&
            fill(e, n, vector, cuba ? "tau_mem" : "tau", tau * e->dt);
@@ -213,12 +214,17 @@ static bool put_parameters(spi_nir_export *e, const sp_node *n, const char *type
                               fill(e, n, vector, "w_in", u->aux_tau)));
 }
 
-static const char *type_of(const char *model)
+/* With a threshold, and without one. */
+static const char *type_of(const sp_neuron *u)
 {
-    return strcmp(model, "lif") == 0 || strcmp(model, "plif") == 0 ? "LIF"
-           : strcmp(model, "if") == 0                              ? "IF"
-           : strcmp(model, "cuba_lif") == 0                        ? "CubaLIF"
-                                                                   : NULL;
+    static const char *const types[][3] = {{"lif", "LIF", "LI"},
+                                           {"plif", "LIF", "LI"},
+                                           {"if", "IF", "I"},
+                                           {"cuba_lif", "CubaLIF", "CubaLI"}};
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        if (strcmp(u->model, types[i][0]) == 0)
+            return types[i][u->membrane ? 2 : 1];
+    return NULL;
 }
 
 /* The dense matrix of the node before, from the spikes back to the input. */
@@ -236,7 +242,7 @@ static sp_status put_loop(spi_nir_export *e, const sp_node *loop, const spi_nir_
 static sp_status put_neuron(spi_nir_export *e, const sp_node *n)
 {
     const sp_neuron *u = &n->layer->neuron;
-    const char *type = type_of(u->model);
+    const char *type = type_of(u);
     const sp_activation *a = &e->g->acts[n->in[0]];
     spi_nir_flow in = e->flows[n->in[0]];
     if (!type)
@@ -247,8 +253,9 @@ static sp_status put_neuron(spi_nir_export *e, const sp_node *n)
         return spi_nir_no_memory(e);
     if (a->producer >= 0 && e->g->nodes[a->producer].type == SP_NODE_RECURRENT)
         SP_TRY(put_loop(e, &e->g->nodes[a->producer], &e->flows[n->out]));
-    return u->hard_reset
-               ? sp_nir_note_add(e->notes, n->name, type, SP_NIR_FAITHFUL, n->name, e->err, "hard reset")
+    return u->membrane || u->hard_reset
+               ? sp_nir_note_add(e->notes, n->name, type, SP_NIR_FAITHFUL, n->name, e->err,
+                                 u->membrane ? "its potentials are the outputs" : "hard reset")
                : sp_nir_note_add(e->notes, n->name, type, SP_NIR_APPROXIMATE, n->name, e->err,
                                  "soft reset, which is in the metadata only: readers reset to 0");
 }

@@ -199,17 +199,25 @@ static sp_status walk_to(spi_nir_walk *w, size_t k, size_t stop, size_t *seen)
     return SP_OK;
 }
 
-/* A network ends in numbers: spikes are passed on as they are, and their sum over time is the count. */
-static void end_in_numbers(spi_nir_walk *w)
+/* A network ends in a row of outputs. Spikes of a map go through an identity, which gives them their order.
+ */
+static sp_status end_in_row(spi_nir_walk *w)
 {
     int64_t n = w->at.c * w->at.h * w->at.w;
-    if (!w->at.vector && !w->at.flat)
+    bool spikes = w->at.spikes;
+    if (w->at.vector)
+        return SP_OK;
+    if (spikes && n > MOST_OUTPUTS)
+        return spi_nir_refuse(w, "the network ends in a map of more than %d neurons", MOST_OUTPUTS);
+    if (!w->at.flat)
         spi_nir_layer(w, "flatten");
+    if (!spikes)
+        return SP_OK;
     spi_nir_layer(w, "linear, out: %lld, bias: false", (long long)n);
     float *x = spi_nir_tensor(w, "weight", 2, (int64_t[]){n, n});
-    w->failed_memory = w->failed_memory || !x;
     for (int64_t i = 0; x && i < n; i++)
         x[i * n + i] = 1;
+    return x ? SP_OK : spi_nir_memory(w);
 }
 
 static sp_status finish(spi_nir_walk *w)
@@ -217,14 +225,9 @@ static sp_status finish(spi_nir_walk *w)
     bool spikes = w->at.spikes;
     if (strcmp(w->node->type, "Output") != 0)
         return spi_nir_refuse(w, "no edge leads away from it, and it is no Output");
-    if (spikes && w->at.c * w->at.h * w->at.w > MOST_OUTPUTS)
-        return spi_nir_refuse(w, "the network ends in more than %d neurons", MOST_OUTPUTS);
-    if (spikes)
-        end_in_numbers(w);
-    else if (!w->at.vector && !w->at.flat)
-        spi_nir_layer(w, "flatten");
+    SP_TRY(end_in_row(w));
     return sp_nir_note_add(&w->out->notes, w->node->name, w->node->type, SP_NIR_FAITHFUL, NULL, w->err, "%s",
-                           spikes ? "the outputs are the last neurons' spikes, through an identity" : "");
+                           spikes ? "the outputs are spikes" : "");
 }
 
 /* Nodes that no edge reaches would be lost without a word. */
@@ -297,7 +300,7 @@ sp_status sp_nir_import(const sp_nir *g, const sp_nir_import_options *o, sp_nir_
     SP_TRY(walk_to(&w, input, SIZE_MAX, &seen));
     SP_TRY(finish(&w));
     SP_TRY(check_all_seen(&w));
-    if (w.failed_memory || out->layers.failed)
+    if (out->layers.failed)
         return SP_FAIL(err, SP_E_MEMORY, "%s: out of memory for a network", g->path);
     if (out->n_tensors == 0)
         return SP_FAIL(err, SP_E_CONFIG, "%s: a graph without weights", g->path);

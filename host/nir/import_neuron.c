@@ -73,21 +73,27 @@ static sp_status take_loop(spi_nir_walk *w)
 
 typedef struct neuron {
     const char *model;
-    double tau, tau_syn, gain, v_th, v_reset, v_leak; /* gain: of x into the potential, in a step */
+    double tau, tau_syn, v_leak;
+    double gain; /* of the input into the potential, in a step */
+    bool decays; /* it is 1/tau */
 } neuron;
 
-static sp_status read_neuron(spi_nir_walk *w, neuron *n)
+static bool is_one_of(const char *type, const char *a, const char *b)
+{
+    return strcmp(type, a) == 0 || strcmp(type, b) == 0;
+}
+
+/* What NIR's equations are in a forward Euler step. */
+static sp_status read_dynamics(spi_nir_walk *w, neuron *n)
 {
     const char *type = w->node->type;
+    bool cuba = is_one_of(type, "CubaLIF", "CubaLI");
     double r, w_in = 1;
-    bool cuba = strcmp(type, "CubaLIF") == 0;
     *n = (neuron){.model = cuba ? "cuba_lif" : "lif", .tau = 1, .gain = 1};
     if (strcmp(type, "Threshold") == 0) /* a neuron that forgets at once */
-        return spi_nir_uniform(w, "threshold", (double)NAN, &n->v_th);
-    SP_TRY(spi_nir_uniform(w, "v_threshold", (double)NAN, &n->v_th));
-    SP_TRY(spi_nir_uniform(w, "v_reset", 0, &n->v_reset));
+        return SP_OK;
     SP_TRY(spi_nir_uniform(w, "r", (double)NAN, &r));
-    if (strcmp(type, "IF") == 0) {
+    if (is_one_of(type, "IF", "I")) {
         n->model = "if";
         n->gain = shortest(r * w->dt);
         return SP_OK;
@@ -103,41 +109,78 @@ static sp_status read_neuron(spi_nir_walk *w, neuron *n)
     return SP_OK;
 }
 
+/* Takes the factor of the input away where it is what decay_input is. */
+static sp_status settle_gain(spi_nir_walk *w, neuron *n)
+{
+    if (!(n->gain > 0 && n->gain < 1e30))
+        return spi_nir_refuse(w, "its input has a factor of %g; one above 0 is needed", n->gain);
+    n->decays = strcmp(n->model, "if") != 0 && n->tau > 1 && fabs(n->gain * n->tau - 1) <= 2e-7;
+    if (n->decays)
+        n->gain = 1;
+    return SP_OK;
+}
+
+/* "lif, model: cuba_lif, tau: 2, tau_syn: 4, decay_input: false", to go on from. */
+static void describe(const neuron *n, char *out, size_t out_size)
+{
+    int at = snprintf(out, out_size, "lif, model: %s", n->model);
+    if (strcmp(n->model, "if") != 0)
+        at += snprintf(out + at, out_size - (size_t)at, ", tau: %s", as_text(n->tau).s);
+    if (n->tau_syn > 0)
+        at += snprintf(out + at, out_size - (size_t)at, ", tau_syn: %s", as_text(n->tau_syn).s);
+    snprintf(out + at, out_size - (size_t)at, ", decay_input: %s", n->decays ? "true" : "false");
+}
+
+/* Neurons without a threshold: their potentials are the network's outputs. */
+sp_status spi_nir_membrane(spi_nir_walk *w)
+{
+    neuron n;
+    char text[160];
+    SP_TRY(read_dynamics(w, &n));
+    SP_TRY(settle_gain(w, &n));
+    if (n.v_leak != 0)
+        return spi_nir_refuse(w, "v_leak is %g; a layer rests at 0", n.v_leak);
+    if (w->around)
+        return spi_nir_refuse(w, "a matrix leads from its potentials back to its input");
+    if (n.gain != 1)
+        spi_nir_layer(w, "scale, factor: %s", as_text(n.gain).s);
+    describe(&n, text, sizeof text);
+    spi_nir_layer(w, "%s, output: membrane", text);
+    w->at.membrane = true;
+    return spi_nir_note(w, SP_NIR_FAITHFUL, "its potentials are the outputs");
+}
+
 /* NIR fires above the threshold, layers fire at it: the next float32 is the same comparison. */
 sp_status spi_nir_neuron(spi_nir_walk *w)
 {
     neuron n;
-    SP_TRY(read_neuron(w, &n));
-    bool soft = says_soft(w) && strcmp(w->node->type, "Threshold") != 0, leaky = strcmp(n.model, "if") != 0;
-    if (!(n.gain > 0))
-        return spi_nir_refuse(w, "its input has a factor of %g; one above 0 is needed", n.gain);
-    bool decays = leaky && n.tau > 1 && fabs(n.gain * n.tau - 1) <= 2e-7;
-    if (decays)
-        n.gain = 1;
+    char text[160];
+    bool threshold = strcmp(w->node->type, "Threshold") == 0, soft = says_soft(w) && !threshold;
+    double v_th, v_reset = 0;
+    SP_TRY(spi_nir_uniform(w, threshold ? "threshold" : "v_threshold", (double)NAN, &v_th));
+    if (!threshold)
+        SP_TRY(spi_nir_uniform(w, "v_reset", 0, &v_reset));
+    SP_TRY(read_dynamics(w, &n));
+    SP_TRY(settle_gain(w, &n));
+    if (soft && v_reset != 0)
+        return spi_nir_refuse(w, "v_reset is %g, but a soft reset subtracts the threshold", v_reset);
+    if (n.tau > 1 && n.v_leak != (soft ? 0 : v_reset))
+        return spi_nir_refuse(w, "v_leak (%g) is not v_reset (%g)", n.v_leak, v_reset);
     /* all potentials over the gain: the same spikes, and an input that is not scaled */
-    double v_th = (double)nextafterf((float)(n.v_th / n.gain), INFINITY),
-           v_reset = shortest(n.v_reset / n.gain);
-    if (soft && n.v_reset != 0)
-        return spi_nir_refuse(w, "v_reset is %g, but a soft reset subtracts the threshold", n.v_reset);
-    if (leaky && n.tau > 1 && n.v_leak != (soft ? 0 : n.v_reset))
-        return spi_nir_refuse(w, "v_leak (%g) is not v_reset (%g)", n.v_leak, n.v_reset);
-    if (!(v_th >= 1e-6 && v_th <= 1e6 && v_reset < v_th && v_reset >= -1e6))
+    double fires = (double)nextafterf((float)(v_th / n.gain), INFINITY);
+    v_reset = shortest(v_reset / n.gain);
+    if (!(fires >= 1e-6 && fires <= 1e6 && v_reset < fires && v_reset >= -1e6))
         return spi_nir_refuse(w,
                               "its threshold is %g (in units of its input, %g) and its reset %g; a layer "
                               "takes "
                               "thresholds of 1e-6 to 1e6 above the reset",
-                              n.v_th, v_th, n.v_reset);
-    char more[160] = "";
-    if (leaky)
-        snprintf(more, sizeof more, ", tau: %s", as_text(n.tau).s);
-    if (n.tau_syn > 0)
-        snprintf(more + strlen(more), sizeof more - strlen(more), ", tau_syn: %s", as_text(n.tau_syn).s);
-    spi_nir_layer(w, "lif, model: %s%s, v_th: %s, reset: %s, v_reset: %s, decay_input: %s%s", n.model, more,
-                  as_text(v_th).s, soft ? "soft" : "hard", as_text(v_reset).s, decays ? "true" : "false",
-                  w->around ? ", recurrent: true" : "");
+                              v_th, fires, v_reset);
+    describe(&n, text, sizeof text);
+    spi_nir_layer(w, "%s, v_th: %s, reset: %s, v_reset: %s%s", text, as_text(fires).s, soft ? "soft" : "hard",
+                  as_text(v_reset).s, w->around ? ", recurrent: true" : "");
     w->at.spikes = true;
     if (w->around)
         SP_TRY(take_loop(w));
     return soft ? spi_nir_note(w, SP_NIR_APPROXIMATE, "soft reset, which NIR does not define")
-                : spi_nir_note(w, SP_NIR_FAITHFUL, "hard reset");
+                : spi_nir_note(w, SP_NIR_FAITHFUL, threshold ? "" : "hard reset");
 }

@@ -262,7 +262,10 @@ sp_status spi_nir_take(spi_nir_walk *w)
                  {"Conv2d", take_conv},     {"AvgPool2d", take_pool},    {"SumPool2d", take_pool},
                  {"Flatten", take_flatten}, {"Scale", take_scale},       {"Delay", take_delay},
                  {"Input", take_end},       {"Output", take_end},        {"LIF", spi_nir_neuron},
-                 {"IF", spi_nir_neuron},    {"CubaLIF", spi_nir_neuron}, {"Threshold", spi_nir_neuron}};
+                 {"IF", spi_nir_neuron},    {"CubaLIF", spi_nir_neuron}, {"Threshold", spi_nir_neuron},
+                 {"I", spi_nir_membrane},   {"LI", spi_nir_membrane},    {"CubaLI", spi_nir_membrane}};
+    if (w->at.membrane && strcmp(w->node->type, "Output") != 0 && strcmp(w->node->type, "Flatten") != 0)
+        return spi_nir_refuse(w, "it follows neurons without a threshold, which can only be the last ones");
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (strcmp(w->node->type, known[i].type) == 0)
             return known[i].take(w);

@@ -7,9 +7,10 @@
 /* What flows along an edge: [c][h][w], or a vector of c numbers. */
 typedef struct spi_nir_shape {
     int64_t c, h, w;
-    bool vector; /* c numbers without a place */
-    bool flat;   /* behind a flatten layer: c*h*w numbers */
-    bool spikes; /* of a neuron, with no layer behind it yet */
+    bool vector;   /* c numbers without a place */
+    bool flat;     /* behind a flatten layer: c*h*w numbers */
+    bool spikes;   /* of a neuron, with no layer behind it yet */
+    bool membrane; /* potentials of neurons that never fire: nothing can follow */
 } spi_nir_shape;
 
 typedef struct spi_nir_walk {
@@ -23,7 +24,6 @@ typedef struct spi_nir_walk {
     spi_nir_shape at;
     const char *prefix; /* of names in this list: "", "2.branch." */
     int indent, index;  /* of the next layer */
-    bool failed_memory;
 } spi_nir_walk;
 
 /* The layer of walk->node, behind those before it. */
@@ -42,6 +42,7 @@ sp_status spi_nir_uniform(spi_nir_walk *w, const char *key, double otherwise, do
 sp_status spi_nir_copy(spi_nir_walk *w, const char *key, const sp_nir_value *v, const char *suffix,
                        int n_dims, const int64_t *shape);
 sp_status spi_nir_neuron(spi_nir_walk *w);
+sp_status spi_nir_membrane(spi_nir_walk *w); /* I, LI, CubaLI */
 sp_status spi_nir_refuse(spi_nir_walk *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -92,5 +92,5 @@ nir.write(sys.argv[2], nir.NIRGraph(
 END
 run nir import "$work/made.nir" "$work/made"
 expect_code 0
-grep -q 'model: cuba_lif, tau: 2, tau_syn: 4, .*recurrent: true' "$work/made.yaml" || fail "$(cat "$work/made.yaml")"
+grep -q 'model: cuba_lif, tau: 2, tau_syn: 4,.*recurrent: true' "$work/made.yaml" || fail "$(cat "$work/made.yaml")"
 grep -q 'linear, out: 4, bias: false' "$work/made.yaml" || fail "the inner graph is lost"

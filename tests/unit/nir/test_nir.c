@@ -76,27 +76,25 @@ Test(nir, a_chain_becomes_a_list_of_layers)
     sp_nir g = chain(2e-4);
     sp_nir_network n = import(&g, (sp_nir_import_options){.dt = 0});
     cr_assert_str_eq(n.layers.s, "- {type: linear, out: 3, bias: true}\n"
-                                 "- {type: lif, model: lif, tau: 2, v_th: 0.50000006, reset: hard, v_reset: "
-                                 "0, "
-                                 "decay_input: true}\n"
-                                 "- {type: linear, out: 3, bias: false}\n");
+                                 "- {type: lif, model: lif, tau: 2, decay_input: true, v_th: 0.50000006, "
+                                 "reset: hard, v_reset: 0}\n");
     cr_assert_eq(n.dt, 1e-4);
-    cr_assert_eq(n.n_tensors, 3);
+    cr_assert_eq(n.n_tensors, 2);
     cr_assert_str_eq(n.tensors[0].name, "0.bias");
     cr_assert_str_eq(n.tensors[1].name, "0.weight");
     cr_assert_eq(((const float *)n.tensors[1].data)[5], 0.5f);
-    cr_assert_str_eq(n.tensors[2].name, "2.weight");
     sp_nir_network_free(&n);
     n = import(&g, (sp_nir_import_options){.dt = 5e-5, .reset = SP_NIR_RESET_SOFT});
-    cr_assert(strstr(n.layers.s, "tau: 4, v_th: 0.50000006, reset: soft"), "%s", n.layers.s);
+    cr_assert(strstr(n.layers.s, "tau: 4, decay_input: true, v_th: 0.50000006, reset: soft"), "%s",
+              n.layers.s);
     cr_assert_eq(n.notes.items[2].verdict, SP_NIR_APPROXIMATE);
     sp_nir_network_free(&n);
     for (int i = 0; i < 3; i++)
         g.nodes[2].values[1].x[i] =
             8; /* r: the input counts four times, as under a fourth of the threshold */
     n = import(&g, (sp_nir_import_options){.dt = 1e-4});
-    cr_assert(strstr(n.layers.s, "tau: 2, v_th: 0.12500001, reset: hard, v_reset: 0, decay_input: false"),
-              "%s", n.layers.s);
+    cr_assert(strstr(n.layers.s, "tau: 2, decay_input: false, v_th: 0.12500001, reset: hard"), "%s",
+              n.layers.s);
     sp_nir_network_free(&n);
     free_graph(&g);
 }
@@ -139,6 +137,14 @@ static void missing_value(sp_nir *g)
 {
     g->nodes[2].values[4].key[0] = 'w';
 }
+static void early_membrane(sp_nir *g)
+{
+    strcpy(g->nodes[2].type, "LI");
+    strcpy(g->nodes[3].type, "Delay");
+    strcpy(g->nodes[3].values[0].key, "delay");
+    for (int64_t i = 0; i < g->nodes[3].values[0].n; i++)
+        g->nodes[3].values[0].x[i] = 0;
+}
 static void cycle(sp_nir *g)
 {
     sp_nir_add_edge(g, 2, 1);
@@ -170,6 +176,7 @@ Test(nir, what_cannot_be_kept_is_refused_by_name)
                  {huge_input, "\"in\"", "2^30"},
                  {leak, "\"n\"", "v_leak"},
                  {missing_value, "\"n\"", "no numbers \"v_threshold\""},
+                 {early_membrane, "\"out\"", "can only be the last"},
                  {cycle, "\"a\"", ""},
                  {three_ways, "\"a\"", "edges lead away"},
                  {lost, "\"lost\"", "no path"},
@@ -303,21 +310,23 @@ Test(nir, a_network_goes_out_and_comes_back)
                                  "- {type: linear, out: 7, bias: false}\n"
                                  "- {type: cuba_lif, tau: 2, tau_syn: 4, recurrent: true}\n"
                                  "- {type: dropout, p: 0.5}\n"
-                                 "- {type: linear, out: 3}\n";
+                                 "- {type: linear, out: 3}\n"
+                                 "- {type: cuba_lif, tau: 5, tau_syn: 3, output: membrane}\n";
     static const char *const back[] = {"conv, out: 4",
-                                       "model: lif, tau: 1.1, v_th: 1, reset: hard",
+                                       "model: lif, tau: 1.1, decay_input: false, v_th: 1, reset: hard",
                                        "residual",
                                        "branch:",
-                                       "model: if, v_th: 0.7",
+                                       "model: if, decay_input: false, v_th: 0.7",
                                        "shortcut: null",
-                                       "model: lif, tau: 1.1, v_th: 1, reset: hard, v_reset: -0.25",
+                                       "model: lif, tau: 1.1, decay_input: false, v_th: 1, reset: hard, "
+                                       "v_reset: -0.25",
                                        "scale, factor: 0.5",
                                        "shortcut:",
-                                       "model: lif, tau: 3, v_th: 1,",
+                                       "model: lif, tau: 3, decay_input: true, v_th: 1,",
                                        "avg_pool, kernel: [2, 2]",
                                        "flatten",
                                        "linear, out: 7, bias: false",
-                                       "model: cuba_lif, tau: 2, tau_syn: 4, v_th: 1",
+                                       "model: cuba_lif, tau: 2, tau_syn: 4, decay_input: false, v_th: 1",
                                        "recurrent: true",
                                        "linear, out: 3"};
     sp_graph *g = parse(layers);
