@@ -7,7 +7,7 @@
 //@ about:  one work-item one sample
 //
 // z = gain logits; with TOTAL, where logits is their sum so far, z = gain logits / time_step.
-// loss += w_t (w_ce sum_k t_k (lse(z) - z_k) + w_mse mean_k (z_k - target)^2), with TOTAL at the last time step only.
+// loss += w_t (w_ce sum_k t_k (lse(z) - z_k) + w_mse mean_k (z_k - target)^2), with TOTAL at time step `steps` only.
 // g_logits = w_g / N (w_ce (sum(t) softmax(z) - t) + w_mse 2 (z - target) / K)
 // t_k = class_weights_k ((1 - smoothing) onehot_k + smoothing / K).
 // A label outside 0..K-1 marks padding: no loss, no gradient; N still counts it.
@@ -17,7 +17,7 @@ __kernel void loss__naive(SP_IN(float, logits), SP_IN(int, labels),
 #endif
                           SP_OUT(float, g_logits), SP_IO(float, loss), int N, int K,
 #if TOTAL
-                          int time_step, int last,
+                          int time_step, float steps,
 #endif
                           float w_t, float w_g, float gain, float w_ce, float smoothing, float w_mse,
                           float mse_target)
@@ -31,7 +31,7 @@ __kernel void loss__naive(SP_IN(float, logits), SP_IN(int, labels),
     const bool padding = label < 0 || label >= K;
 #if TOTAL
     gain /= (float)time_step;
-    w_t = last ? w_t : 0.0f;
+    w_t = (float)time_step >= steps ? w_t : 0.0f;
 #endif
 #if WEIGHTED
     SP_AT(class_weights);

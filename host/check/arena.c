@@ -152,10 +152,10 @@ static sp_dynamic dynamic_of(const sp_op_call *call)
         const char *name;
         int32_t *i;
         float *f;
-    } scalars[] = {
-        {"first", &d.first, NULL},         {"last", &d.last, NULL}, {"iteration", &d.iteration, NULL},
-        {"time_step", &d.time_step, NULL}, {"lr", NULL, &d.lr},     {"bias1", NULL, &d.bias1},
-        {"bias2", NULL, &d.bias2}};
+    } scalars[] = {{"first", &d.first, NULL},         {"last", &d.last, NULL},
+                   {"iteration", &d.iteration, NULL}, {"block_start", &d.block_start, NULL},
+                   {"time_step", &d.time_step, NULL}, {"lr", NULL, &d.lr},
+                   {"bias1", NULL, &d.bias1},         {"bias2", NULL, &d.bias2}};
     for (size_t k = 0; k < sizeof scalars / sizeof *scalars; k++) {
         for (int i = 0; scalars[k].i && i < SP_OP_MAX_INTS && call->op->ints[i]; i++)
             if (strcmp(call->op->ints[i], scalars[k].name) == 0)

@@ -175,11 +175,18 @@ static int n_free_flags(const sp_op *op)
     return n_flags(op) - n_half_flags(op) - (has_flag(op, "LEARN") ? 3 : 0);
 }
 
+/* Whether a call depends on the place in the mini-batch or in training. */
+static bool has_step(const sp_op *op)
+{
+    return has_int(op, "first") || has_int(op, "last") || has_int(op, "iteration") ||
+           has_int(op, "time_step") || has_int(op, "block_start");
+}
+
 /* How many ways there are to set flags, first, last, neuron and surrogate of an op. */
 static unsigned n_settings(const sp_op *op)
 {
     unsigned n = 1u << n_free_flags(op);
-    n *= has_int(op, "first") || has_int(op, "last") || has_int(op, "iteration") ? 2 : 1;
+    n *= has_step(op) ? 2 : 1;
     n *= has_int(op, "first") && has_int(op, "last") ? 2 : 1;
     n *= !op->takes_neuron ? 1 : has_flag(op, "LEARN") ? N_EXT_NEURONS : N_NEURONS;
     return n * (op->takes_surrogate ? N_SURROGATES : 1);
@@ -207,8 +214,8 @@ static void set_floats(sp_op_call *c, unsigned version)
         {"weight_decay", {5e-4f, 0}},  {"beta1", {0.9f, 0.8f}},      {"beta2", {0.999f, 0.99f}},
         {"bias1", {0.1f, 0.488f}},     {"bias2", {0.001f, 0.0297f}}, {"value", {1.5f, 0.0f}},
         {"aux_decay", {0.75f, 0.9f}},  {"aux_gain", {0.5f, 0.2f}},   {"w_g", {0.25f, 1.0f}},
-        {"gain", {1.0f, 4.0f}},        {"smoothing", {0.0f, 0.1f}},  {"max_norm", {1.0f, 0.25f}},
-        {"max_value", {0.5f, 0.1f}},
+        {"gain", {1.0f, 4.0f}},        {"smoothing", {0.0f, 0.1f}},  {"steps", {6, 4}},
+        {"share", {0.5f, 0.25f}},      {"max_norm", {1.0f, 0.25f}},  {"max_value", {0.5f, 0.1f}},
     };
     for (int i = 0; i < SP_OP_MAX_FLOATS && c->op->floats[i]; i++)
         for (size_t k = 0; k < sizeof values / sizeof *values; k++)
@@ -229,11 +236,12 @@ static void set_model(sp_op_call *c, unsigned model)
 static unsigned set_scalars(sp_op_call *c, unsigned setting, unsigned version)
 {
     set_floats(c, version);
-    if (has_int(c->op, "first") || has_int(c->op, "last") || has_int(c->op, "iteration")) {
+    if (has_step(c->op)) {
         set_int(c, "first", setting & 1);
         setting >>= has_int(c->op, "first") && has_int(c->op, "last");
         set_int(c, "last", setting & 1);
         set_int(c, "iteration", setting & 1 ? 7 : 0);
+        set_int(c, "block_start", setting & 1);
         set_int(c, "time_step", setting & 1 ? 6 : 3);
         setting >>= 1;
     }

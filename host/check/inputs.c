@@ -56,6 +56,9 @@ static const struct {
     {"neuron.backward", "carry", "last"}, /* and of those that begin alike */
     {"neuron.backward_ext", "carry_aux", "last"}, {"neuron.backward_ext", "u_prev", "first"},
     {"neuron.backward_ext", "aux_prev", "first"}, {"trace.update", "trace", "first"},
+    {"neuron.rate", "f", "block_start"},          {"neuron.rate", "e", "block_start"},
+    {"neuron.rate", "r", "block_start"},          {"mean.accumulate", "mean", "block_start"},
+    {"batch_norm.rate", "mean", "block_start"},   {"batch_norm.rate", "rstd", "block_start"},
     {"logits.accumulate", "sum", "first"},
 };
 

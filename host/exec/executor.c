@@ -69,7 +69,8 @@ static sp_dynamic dynamic_scalars(const sp_plan *p, const sp_exec_batch *batch, 
     sp_dynamic dyn = {.first = t <= 0,
                       .last = t == T - 1 || (t + 1) % sp_plan_block(p) == 0,
                       .iteration = batch->iteration,
-                      .time_step = t + 1};
+                      .time_step = t + 1,
+                      .block_start = t < 0 || t % sp_plan_block(p) == 0};
     if (p->o.online_update && t >= 0)
         set_rates(p, batch->lr, (int64_t)batch->iteration * T + t + 1, &dyn);
     return dyn;

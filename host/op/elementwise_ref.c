@@ -24,6 +24,30 @@ void add_ref(const sp_op_call *call, void *const *buf)
         y[i] = (float)((double)a[i] + (double)b[i]);
 }
 
+void mul_ref(const sp_op_call *call, void *const *buf)
+{
+    const int64_t n = sp_call_int(call, "M") * sp_call_int(call, "C");
+    const float *a = buf[0], *b = buf[1];
+    float *y = buf[2];
+
+    for (int64_t i = 0; i < n; i++)
+        y[i] = (float)((double)a[i] * (double)b[i]);
+}
+
+void mean_accumulate_ref(const sp_op_call *call, void *const *buf)
+{
+    const int64_t M = sp_call_int(call, "M"), C = sp_call_int(call, "C");
+    const double share = (double)(float)sp_call_float(call, "share");
+    float *mean = buf[1];
+
+    for (int64_t m = 0; m < M; m++)
+        for (int64_t c = 0; c < C; c++) {
+            double before = sp_call_int(call, "block_start") ? 0 : (double)mean[m * C + c];
+            mean[m * C + c] =
+                (float)(before + share * ref_value(buf[0], sp_call_flag(call, "X_BITS"), m, c, C));
+        }
+}
+
 /* alpha [gain], the factor of the branch */
 static double branch_factor(const sp_op_call *call, const float *gain)
 {

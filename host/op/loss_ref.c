@@ -52,7 +52,8 @@ void loss_ref(const sp_op_call *call, void *const *buf)
     const int32_t *labels = buf[1];
     float *g_logits = buf[3], *loss = buf[4];
     int64_t N = sp_call_int(call, "N"), K = sp_call_int(call, "K");
-    bool total = sp_call_flag(call, "TOTAL") != 0, counts = !total || sp_call_int(call, "last");
+    bool total = sp_call_flag(call, "TOTAL") != 0;
+    bool counts = !total || (double)sp_call_int(call, "time_step") >= given(call, "steps");
     double gain = given(call, "gain") / (total ? (double)sp_call_int(call, "time_step") : 1);
     double *z = sp_alloc_array((size_t)K * 2, sizeof *z), *g = z + K;
 

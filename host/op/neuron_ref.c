@@ -269,16 +269,22 @@ typedef struct backward {
     double width;
 } backward;
 
+static backward spatial_of(const sp_op_call *call)
+{
+    return (backward){.n = sp_neuron_ref_find(call->neuron),
+                      .surrogate = call->surrogate,
+                      .p = neuron_args(call),
+                      .detach = sp_call_flag(call, "DETACH"),
+                      .half = sp_call_flag(call, "U_HALF"),
+                      .width = (double)(float)sp_call_float(call, "width")};
+}
+
 static backward backward_of(const sp_op_call *call)
 {
-    return (backward){sp_neuron_ref_find(call->neuron),
-                      call->surrogate,
-                      neuron_args(call),
-                      sp_call_flag(call, "TEMPORAL"),
-                      sp_call_flag(call, "DETACH"),
-                      sp_call_flag(call, "U_HALF"),
-                      sp_call_int(call, "last") != 0,
-                      (double)(float)sp_call_float(call, "width")};
+    backward b = spatial_of(call);
+    b.temporal = sp_call_flag(call, "TEMPORAL");
+    b.last = sp_call_int(call, "last") != 0;
+    return b;
 }
 
 /* g_x of neuron i; carry goes one time step back. */
@@ -329,6 +335,26 @@ void neuron_backward_norm_ref(const sp_op_call *call, void *const *buf)
         sums[C + c] = (float)sum_gxhat;
         g_gamma[c] = (float)((double)g_gamma[c] + sum_gxhat);
         g_beta[c] = (float)((double)g_beta[c] + sum_g);
+    }
+}
+
+void neuron_rate_ref(const sp_op_call *call, void *const *buf)
+{
+    float *f = buf[1], *e = buf[2], *r = buf[3];
+    const int64_t MC = sp_call_int(call, "M") * sp_call_int(call, "C");
+    const bool start = sp_call_int(call, "block_start") != 0;
+    const double share = (double)(float)sp_call_float(call, "share");
+    const backward b = spatial_of(call);
+
+    for (int64_t i = 0; i < MC && b.n; i++) {
+        const float u = ref_stored(buf[0], b.half, i);
+        const double ui = (double)u, s = u >= b.p.v_th ? 1 : 0;
+        const double h = sp_surrogate_ref_grad(b.surrogate, (double)(u - b.p.v_th), b.width, NULL);
+        const double now = b.n->d_charge_d_x(&b.p) + (start ? 0 : b.n->d_charge_d_v(&b.p) * (double)f[i]);
+        e[i] = (float)((start ? 0 : (double)e[i]) + share * now * h);
+        r[i] = (float)((start ? 0 : (double)r[i]) + share * s);
+        f[i] = (float)(now *
+                       (b.n->d_reset_d_u(ui, s, &b.p) + (b.detach ? 0 : b.n->d_reset_d_s(ui, s, &b.p) * h)));
     }
 }
 

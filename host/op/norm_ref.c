@@ -148,3 +148,21 @@ void weight_std_backward_ref(const sp_op_call *call, void *const *buf)
         }
     }
 }
+
+void batch_norm_rate_ref(const sp_op_call *call, void *const *buf)
+{
+    const float *step_mean = buf[0], *step_rstd = buf[1], *gamma = buf[2], *beta = buf[3];
+    float *mean = buf[4], *rstd = buf[5], *scale = buf[6], *shift = buf[7];
+    const double share = (double)(float)sp_call_float(call, "share");
+    const double keep = sp_call_int(call, "block_start") ? 0 : 1;
+
+    for (int64_t c = 0; c < sp_call_int(call, "C"); c++) {
+        const double before = keep > 0 ? (double)rstd[c] : 0;
+        const double mu = (keep > 0 ? (double)mean[c] : 0) + share * (double)step_mean[c];
+        const double r = sqrt(before * before + share * (double)step_rstd[c] * (double)step_rstd[c]);
+        mean[c] = (float)mu;
+        rstd[c] = (float)r;
+        scale[c] = (float)((double)gamma[c] * r);
+        shift[c] = (float)((double)beta[c] - mu * (double)gamma[c] * r);
+    }
+}

@@ -283,7 +283,8 @@ double sp_call_work(const sp_op_call *call)
 
 bool sp_op_scalar_is_dynamic(const char *name)
 {
-    static const char *const names[] = {"first", "last", "time_step", "iteration", "lr", "bias1", "bias2"};
+    static const char *const names[] = {"first",     "last", "block_start", "time_step",
+                                        "iteration", "lr",   "bias1",       "bias2"};
     return index_of(names, sizeof names / sizeof names[0], name) >= 0;
 }
 

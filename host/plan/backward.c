@@ -70,7 +70,7 @@ static sp_status batch_norm_backward(sp_builder *b, int node, int g)
 }
 
 /* Settings of the op that goes back through a neuron. */
-static void neuron_call(sp_emit *e, int node)
+void spi_neuron_backward_settings(sp_emit *e, int node)
 {
     const sp_builder *b = e->b;
     const sp_activation *a = &b->g->acts[b->g->nodes[node].out];
@@ -78,7 +78,9 @@ static void neuron_call(sp_emit *e, int node)
     const sp_fragment *f = sp_fragment_find(b->p->reg, SP_FRAGMENT_SURROGATE, neuron->surrogate);
     spi_int(e, "M", spi_rows(b, a)), spi_int(e, "C", a->c);
     spi_neuron_settings(e, neuron);
-    spi_flag(e, "TEMPORAL", b->temporal), spi_flag(e, "DETACH", neuron->detach_reset || neuron->membrane);
+    if (b->temporal)
+        spi_flag(e, "TEMPORAL", 1);
+    spi_flag(e, "DETACH", neuron->detach_reset || neuron->membrane);
     e->step.call.surrogate = neuron->surrogate;
     if (neuron->membrane) {
         e->step.call.surrogate = "straight_through";
@@ -102,7 +104,7 @@ static sp_status neuron_backward(sp_builder *b, int node, int g)
         SP_TRY(spi_recurrent_gradient(b, node, &g));
     sp_emit e =
         spi_step(b, node, spi_neuron_is_extended(b, node) ? "neuron.backward_ext" : "neuron.backward");
-    neuron_call(&e, node);
+    spi_neuron_backward_settings(&e, node);
     spi_bind(&e, "g_s", g), spi_bind(&e, "u", b->node[node].u), spi_bind(&e, "g_x", g_x);
     if (b->temporal)
         spi_bind(&e, "carry", b->node[node].adjoint_v);
@@ -123,7 +125,7 @@ static sp_status pool_backward(sp_builder *b, int node, int g)
     spi_pool_ints(&e, b, n);
     spi_bind(&e, "g_y", g), spi_bind(&e, "g_x", g_x);
     if (n->type == SP_NODE_POOL_MAX) {
-        spi_flag(&e, "X_BITS", b->g->acts[n->in[0]].bits);
+        spi_flag(&e, "X_BITS", spi_is_bits(b, n->in[0]));
         spi_bind(&e, "x", b->act[n->in[0]].tensor);
     }
     SP_TRY(spi_emit(&e));
@@ -156,7 +158,7 @@ static sp_status residual_backward(sp_builder *b, int node, int g)
     const sp_activation *a = &b->g->acts[n->out];
     int g_branch = g, branch = b->act[n->in[0]].tensor;
     bool gain = n->skip_gain >= 0;
-    if (gain && b->g->acts[n->in[0]].bits)
+    if (gain && spi_is_bits(b, n->in[0]))
         SP_TRY(spi_unpack(b, node, n->in[0], &branch));
     if (gain || n->alpha < 1.0 || n->alpha > 1.0) {
         SP_TRY(new_gradient(b, n->in[0], &g_branch));
@@ -185,6 +187,8 @@ static sp_status backward_node(sp_builder *b, int node)
     int g = b->act[n->out].gradient;
     if (g < 0)
         return SP_OK; /* nothing below depends on it */
+    if (b->rates)
+        SP_TRY(spi_rate_prepare(b, node));
     switch (n->type) {
     case SP_NODE_CONV:
     case SP_NODE_LINEAR: return spi_weights_backward(b, node);
@@ -196,7 +200,7 @@ static sp_status backward_node(sp_builder *b, int node)
     if (!spi_needs_gradient(b, n->in[0]) && n->w < 0)
         return SP_OK;
     switch (n->type) {
-    case SP_NODE_NEURON: return neuron_backward(b, node, g);
+    case SP_NODE_NEURON: return b->rates ? spi_rate_neuron(b, node, g) : neuron_backward(b, node, g);
     case SP_NODE_POOL_AVG:
     case SP_NODE_POOL_MAX:
     case SP_NODE_POOL_ADAPTIVE: return pool_backward(b, node, g);

@@ -14,6 +14,7 @@
 
 struct sp_emit;
 enum { NORM_MEAN, NORM_RSTD, NORM_SCALE, NORM_SHIFT, NORM_TENSORS };
+enum { RATE_F, RATE_E, RATE_R, RATE_TENSORS };
 
 /* Tensors of a node while segments are emitted; -1 where there are none. */
 typedef struct sp_node_tensors {
@@ -33,11 +34,13 @@ typedef struct sp_node_tensors {
     int g_w_hat;        /* gradient of the standardised weight */
     int w_gain;         /* its gain, times the scale folded into its input where there is one */
     double trace_decay; /* 1 - 1/tau of the neuron before it */
+    int rate[RATE_TENSORS], rate_norm[NORM_TENSORS]; /* of a block of time steps (rate) */
 } sp_node_tensors;
 
 typedef struct sp_act_tensors {
     int tensor;   /* -1 not computed (or fused away) */
     int gradient; /* -1 none */
+    int mean;     /* over a block of time steps (rate), -1 none */
     int stage;
     bool recomputed;                               /* has been computed again in the backward segment */
     bool kept_for_norm, read_by_td, can_recompute; /* see recompute.c */
@@ -52,6 +55,7 @@ typedef struct sp_builder {
     bool temporal; /* BPTT: the gradient goes through v */
     bool history;  /* all steps of a block run forward before the first runs backward */
     bool traces;   /* OTTT */
+    bool rates;    /* rate: in the backward pass activations are means over a block, as float32 */
     sp_node_tensors *node;
     sp_act_tensors *act;
     int g_logits;
@@ -139,6 +143,21 @@ sp_status spi_backward(sp_builder *b); /* all nodes, backward, from b->g_logits 
 
 /* Adds `tensor` to the gradient of an activation (the first contribution is taken as it is). */
 sp_status spi_add_gradient(sp_builder *b, int node, int act, int tensor);
+
+/* Rates (rates.c): what a forward step adds up of a node and of the input; then the backward pass begins,
+ * values are asked for, and neurons are gone back through. */
+sp_status spi_rate_accumulate(sp_builder *b, int node);
+sp_status spi_rate_input(sp_builder *b);
+void spi_rate_begin(sp_builder *b);
+sp_status spi_rate_value(sp_builder *b, int act);
+sp_status spi_rate_prepare(sp_builder *b, int node);
+sp_status spi_rate_neuron(sp_builder *b, int node, int g);
+static inline bool spi_is_bits(const sp_builder *b, int act)
+{
+    return b->g->acts[act].bits && !b->rates;
+}
+sp_status spi_batch_norm_apply(sp_builder *b, int node); /* scale and shift of a norm, as a step of its own */
+void spi_neuron_backward_settings(sp_emit *e, int node);
 
 /* Stages (stages.c). Segments and stages of the graph; segments of a stage; the timeline of all of them,
  * written to `to`. */

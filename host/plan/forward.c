@@ -17,7 +17,7 @@ static sp_status new_tensor(sp_builder *b, const sp_node *n, bool bits, int *out
 
 static sp_status new_output(sp_builder *b, const sp_node *n, int *out)
 {
-    SP_TRY(new_tensor(b, n, b->g->acts[n->out].bits, out));
+    SP_TRY(new_tensor(b, n, spi_is_bits(b, n->out), out));
     b->act[n->out].tensor = *out;
     return SP_OK;
 }
@@ -93,6 +93,13 @@ static sp_status batch_norm_forward(sp_builder *b, int node)
         return SP_OK;
     if (n->td && b->training)
         b->segment = spi_forward_segment(b->act[n->out].stage);
+    return spi_batch_norm_apply(b, node);
+}
+
+sp_status spi_batch_norm_apply(sp_builder *b, int node)
+{
+    const sp_node *n = &b->g->nodes[node];
+    const sp_activation *a = &b->g->acts[n->out];
     int y;
     SP_TRY(new_output(b, n, &y));
     sp_emit m = spi_step(b, node, "affine.forward");
@@ -201,7 +208,7 @@ static sp_status pool_forward(sp_builder *b, int node)
     SP_TRY(new_output(b, n, &y));
     sp_emit e = spi_step(b, node, op);
     spi_pool_ints(&e, b, n);
-    spi_flag(&e, "X_BITS", b->g->acts[n->in[0]].bits);
+    spi_flag(&e, "X_BITS", spi_is_bits(b, n->in[0]));
     spi_bind(&e, "x", b->act[n->in[0]].tensor), spi_bind(&e, "y", y);
     return spi_emit(&e);
 }
@@ -219,7 +226,7 @@ static sp_status scale_forward(sp_builder *b, int node)
     sp_emit e = spi_step(b, node, "scale");
     spi_int(&e, "M", spi_rows(b, a)), spi_int(&e, "C", a->c);
     spi_float(&e, "factor", n->layer->factor);
-    spi_flag(&e, "X_BITS", b->g->acts[n->in[0]].bits);
+    spi_flag(&e, "X_BITS", spi_is_bits(b, n->in[0]));
     spi_bind(&e, "x", b->act[n->in[0]].tensor), spi_bind(&e, "y", y);
     return spi_emit(&e);
 }
@@ -230,7 +237,7 @@ static sp_status dropout_forward(sp_builder *b, int node)
 {
     const sp_node *n = &b->g->nodes[node];
     const sp_activation *a = &b->g->acts[n->out];
-    bool bits = b->g->acts[n->in[0]].bits;
+    bool bits = spi_is_bits(b, n->in[0]);
     int y;
     if (!b->training && !bits) {
         b->act[n->out].tensor = b->act[n->in[0]].tensor;
@@ -265,13 +272,13 @@ static sp_status residual_forward(sp_builder *b, int node)
     const sp_node *n = &b->g->nodes[node];
     const sp_activation *a = &b->g->acts[n->out];
     int y, branch = b->act[n->in[0]].tensor;
-    if (b->g->acts[n->in[0]].bits) /* SEW: the branch ends in a neuron */
+    if (spi_is_bits(b, n->in[0])) /* SEW: the branch ends in a neuron */
         SP_TRY(spi_unpack(b, node, n->in[0], &branch));
     SP_TRY(new_output(b, n, &y));
     sp_emit e = spi_step(b, node, "residual.forward");
     spi_int(&e, "M", spi_rows(b, a)), spi_int(&e, "C", a->c);
     spi_float(&e, "alpha", n->alpha);
-    spi_flag(&e, "ID_BITS", b->g->acts[n->in[1]].bits), spi_flag(&e, "GAIN", n->skip_gain >= 0);
+    spi_flag(&e, "ID_BITS", spi_is_bits(b, n->in[1])), spi_flag(&e, "GAIN", n->skip_gain >= 0);
     spi_bind(&e, "branch", branch), spi_bind(&e, "identity", b->act[n->in[1]].tensor), spi_bind(&e, "y", y);
     if (n->skip_gain >= 0)
         SP_TRY(spi_bind_param(&e, "gain", n->skip_gain, false));
@@ -312,6 +319,8 @@ sp_status spi_forward(sp_builder *b)
             if (b->p->n_stages > 1)
                 b->segment = spi_forward_segment(b->act[n->td ? n->in[0] : n->out].stage);
             SP_TRY(spi_forward_node(b, i));
+            if (b->p->o.method == SP_METHOD_RATE)
+                SP_TRY(spi_rate_accumulate(b, i));
         }
     return SP_OK;
 }

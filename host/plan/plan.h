@@ -10,11 +10,18 @@
 #include "registry/launch.h"
 #include "registry/package.h"
 
-typedef enum { SP_METHOD_SLTT, SP_METHOD_SLTT_K, SP_METHOD_BPTT, SP_METHOD_OTTT, SP_METHOD_EVAL } sp_method;
+typedef enum {
+    SP_METHOD_SLTT,
+    SP_METHOD_SLTT_K,
+    SP_METHOD_BPTT,
+    SP_METHOD_OTTT,
+    SP_METHOD_RATE,
+    SP_METHOD_EVAL
+} sp_method;
 /* What the loss is of: the output of each time step, the mean of all of them, or their sum. */
 typedef enum { SP_LOSS_OF_STEP, SP_LOSS_OF_MEAN, SP_LOSS_OF_COUNT } sp_loss_of;
 typedef enum { SP_OPTIMIZER_SGD, SP_OPTIMIZER_ADAMW, SP_OPTIMIZER_ADAM } sp_optimizer;
-const char *sp_method_name(sp_method m); /* "sltt", "sltt-k", "bptt", "ottt", "eval" */
+const char *sp_method_name(sp_method m); /* "sltt", "sltt-k", "bptt", "ottt", "rate", "eval" */
 
 /* What a plan is made for. */
 typedef struct sp_plan_options {
@@ -24,6 +31,7 @@ typedef struct sp_plan_options {
     bool online_update; /* SLTT, OTTT: an optimizer step at every time step, else one a mini-batch */
     double recompute;   /* BPTT: inputs of batch norms are computed again in the backward pass, not kept for
                            every step, so that this share of what they all take is saved; 0 none, 1 all */
+    int64_t block;      /* RATE: time steps before a backward pass on their rates; 0: all */
     int64_t truncate;   /* BPTT: no gradient through v from a block of so many steps to the one before; 0: one
                            block */
     bool half;          /* potentials, and inputs of batch norms that are kept, are stored as half */

@@ -12,13 +12,13 @@
 
 const char *sp_method_name(sp_method m)
 {
-    static const char *const names[] = {"sltt", "sltt-k", "bptt", "ottt", "eval"};
+    static const char *const names[] = {"sltt", "sltt-k", "bptt", "ottt", "rate", "eval"};
     return names[m];
 }
 
 int64_t sp_plan_block(const sp_plan *p)
 {
-    int64_t T = p->o.time_steps, k = p->o.truncate;
+    int64_t T = p->o.time_steps, k = p->o.method == SP_METHOD_RATE ? p->o.block : p->o.truncate;
     return k > 0 && k < T ? k : T;
 }
 
@@ -35,8 +35,25 @@ static void builder_fini(sp_builder *b)
 
 static sp_status builder_init(sp_builder *b, sp_plan *p, sp_error *err)
 {
-    const sp_node_tensors none = {-1, -1, -1, -1,           -1, -1, -1, -1, -1, {-1, -1, -1, -1},
-                                  -1, -1, -1, {-1, -1, -1}, -1, -1, 0};
+    const sp_node_tensors none = {-1,
+                                  -1,
+                                  -1,
+                                  -1,
+                                  -1,
+                                  -1,
+                                  -1,
+                                  -1,
+                                  -1,
+                                  {-1, -1, -1, -1},
+                                  -1,
+                                  -1,
+                                  -1,
+                                  {-1, -1, -1},
+                                  -1,
+                                  -1,
+                                  0,
+                                  {-1, -1, -1},
+                                  {-1, -1, -1, -1}};
     *b = (sp_builder){.p = p, .g = p->graph, .err = err};
     b->training = p->o.method != SP_METHOD_EVAL;
     b->temporal = p->o.method == SP_METHOD_BPTT;
@@ -49,7 +66,7 @@ static sp_status builder_init(sp_builder *b, sp_plan *p, sp_error *err)
     for (int i = 0; i < p->graph->n_nodes; i++)
         b->node[i] = none;
     for (int i = 0; i < p->graph->n_acts; i++)
-        b->act[i] = (sp_act_tensors){.tensor = -1, .gradient = -1};
+        b->act[i] = (sp_act_tensors){.tensor = -1, .gradient = -1, .mean = -1};
     return SP_OK;
 }
 
@@ -218,14 +235,14 @@ static sp_status finish_gradients(sp_builder *b)
 static sp_status emit_loss(sp_builder *b, int logits)
 {
     const sp_plan_options *o = &b->p->o;
-    const double steps = (double)o->time_steps;
+    const double steps = (double)o->time_steps, block = b->rates ? (double)sp_plan_block(b->p) : 1;
     const bool total = o->loss_of != SP_LOSS_OF_STEP, count = o->loss_of == SP_LOSS_OF_COUNT;
     SP_TRY(spi_tensor_new(b, "gradient of the logits", o->batch * b->g->classes,
                           total ? SP_LIFETIME_PLAN : SP_LIFETIME_SEGMENT, &b->g_logits));
     sp_emit e = spi_step(b, -1, "loss");
     spi_int(&e, "N", o->batch), spi_int(&e, "K", b->g->classes);
-    spi_float(&e, "w_t", total ? 1.0 : 1.0 / steps), spi_float(&e, "w_g", count ? 1.0 : 1.0 / steps);
-    spi_float(&e, "gain", count ? steps : 1.0);
+    spi_float(&e, "w_t", total ? 1.0 : block / steps), spi_float(&e, "w_g", count ? block : block / steps);
+    spi_float(&e, "gain", count ? steps : 1.0), spi_float(&e, "steps", steps);
     spi_float(&e, "w_ce", o->w_ce), spi_float(&e, "w_mse", o->w_mse);
     spi_float(&e, "smoothing", o->label_smoothing), spi_float(&e, "mse_target", o->mse_target);
     spi_flag(&e, "ONE_HOT", o->mse_one_hot), spi_flag(&e, "TOTAL", total);
@@ -236,12 +253,19 @@ static sp_status emit_loss(sp_builder *b, int logits)
     return spi_emit(&e);
 }
 
+/* The outputs of a time step as float32: a network may end in spikes. */
+static sp_status outputs_of(sp_builder *b, int *out)
+{
+    const int act = b->g->logits;
+    *out = b->act[act].tensor;
+    return b->g->acts[act].bits ? spi_unpack(b, b->g->acts[act].producer, act, out) : SP_OK;
+}
+
 /* Sum of the outputs, and the loss. */
 static sp_status emit_outputs(sp_builder *b, bool with_loss)
 {
-    int logits = b->act[b->g->logits].tensor;
-    if (b->g->acts[b->g->logits].bits)
-        SP_TRY(spi_unpack(b, b->g->acts[b->g->logits].producer, b->g->logits, &logits));
+    int logits;
+    SP_TRY(outputs_of(b, &logits));
     sp_emit s = spi_step(b, -1, "logits.accumulate");
     spi_int(&s, "N", b->p->o.batch), spi_int(&s, "K", b->g->classes);
     spi_bind(&s, "logits", logits), spi_bind(&s, "sum", b->p->logits_sum);
@@ -331,8 +355,10 @@ static sp_status emit_external_loss(sp_builder *b)
     SP_TRY(spi_forward(b));
     b->segment = spi_forward_segment(b->act[b->g->logits].stage);
     SP_TRY(emit_outputs(b, false));
-    SP_TRY(spi_scaled(b, b->g->n_nodes - 1, "outputs of the step", b->act[b->g->logits].tensor, rows, k, 1.0,
-                      SP_LIFETIME_HISTORY, &p->step_logits));
+    int logits;
+    SP_TRY(outputs_of(b, &logits));
+    SP_TRY(spi_scaled(b, b->g->n_nodes - 1, "outputs of the step", logits, rows, k, 1.0, SP_LIFETIME_HISTORY,
+                      &p->step_logits));
     SP_TRY(spi_tensor_new(b, "gradient of the outputs", rows * k, SP_LIFETIME_HISTORY, &p->g_step_logits));
     b->g_logits = p->g_step_logits;
     b->segment = SP_SEGMENT_BACKWARD;
@@ -347,11 +373,28 @@ static sp_status emit_external_loss(sp_builder *b)
     return SP_OK;
 }
 
+/* Forward steps add up what the backward pass behind each block reads. */
+static sp_status emit_rates(sp_builder *b)
+{
+    b->segment = SP_SEGMENT_FORWARD;
+    SP_TRY(spi_rate_input(b));
+    SP_TRY(spi_forward(b));
+    SP_TRY(emit_outputs(b, false));
+    forget_activations(b);
+    b->segment = SP_SEGMENT_BACKWARD;
+    spi_rate_begin(b);
+    SP_TRY(spi_rate_value(b, b->g->logits));
+    SP_TRY(emit_loss(b, b->act[b->g->logits].tensor));
+    return spi_backward(b);
+}
+
 static sp_status emit_time_steps(sp_builder *b)
 {
     sp_method m = b->p->o.method;
     if (b->p->o.external_loss)
         return emit_external_loss(b);
+    if (m == SP_METHOD_RATE)
+        return emit_rates(b);
     if (m == SP_METHOD_EVAL || m == SP_METHOD_BPTT || m == SP_METHOD_SLTT_K) {
         b->segment = SP_SEGMENT_FORWARD;
         SP_TRY(clear_step_spikes(b));
@@ -417,16 +460,18 @@ static sp_timeline_entry *emit_steps(const sp_plan *p, sp_timeline_entry *m)
 {
     const int T = (int)p->o.time_steps, block = (int)sp_plan_block(p);
     const sp_method method = p->o.method;
-    const bool blocks = method == SP_METHOD_BPTT || p->o.external_loss;
+    const bool blocks = method == SP_METHOD_BPTT || p->o.external_loss, rate = method == SP_METHOD_RATE;
     const sp_condition drawn = method == SP_METHOD_SLTT_K ? SP_IF_BACKPROP : SP_ALWAYS;
     for (int t = 0; t < T; t++) {
-        if (method == SP_METHOD_EVAL || blocks)
+        if (method == SP_METHOD_EVAL || blocks || rate)
             *m++ = (sp_timeline_entry){SP_SEGMENT_FORWARD, t, SP_ALWAYS};
         else if (method == SP_METHOD_SLTT_K)
             *m++ = (sp_timeline_entry){SP_SEGMENT_FORWARD, t, SP_IF_NOT_BACKPROP};
-        if (method != SP_METHOD_EVAL && !blocks)
+        if (method != SP_METHOD_EVAL && !blocks && !rate)
             *m++ = (sp_timeline_entry){SP_SEGMENT_FULL, t, drawn};
         bool block_ends = (t + 1) % block == 0 || t + 1 == T;
+        if (rate && block_ends)
+            *m++ = (sp_timeline_entry){SP_SEGMENT_BACKWARD, t, SP_ALWAYS};
         for (int back = t; block_ends && back >= t / block * block && blocks; back--)
             *m++ = (sp_timeline_entry){SP_SEGMENT_BACKWARD, back, drawn};
     }
@@ -484,6 +529,13 @@ static sp_status check_model(const sp_plan *p, const sp_node *n, const sp_fragme
         return SP_FAIL(err, SP_E_CONFIG,
                        "layer %s: neuron model \"%s\" has a second state and needs \"aux_tau\"", n->name,
                        u->model);
+    if (p->o.method == SP_METHOD_RATE && (f->uses || u->recurrent))
+        return SP_FAIL(err, SP_E_CONFIG,
+                       "layer %s: rate is not defined for %s: the rate of a block is to follow from the mean "
+                       "of its "
+                       "input alone; use sltt or bptt%s",
+                       n->name, u->recurrent ? "recurrent layers" : u->model,
+                       u->recurrent ? "" : ", or models lif and if");
     if (p->o.method == SP_METHOD_OTTT && f->uses)
         return SP_FAIL(err, SP_E_CONFIG,
                        "layer %s: ottt is not defined for neuron model \"%s\": its trace stands for "
@@ -537,7 +589,16 @@ static sp_status check_loss(const sp_plan *p, sp_error *err)
         return SP_FAIL(err, SP_E_CONFIG,
                        "loss.class_weights has %lld numbers, but the network has %lld outputs",
                        (long long)p->o.n_class_weights, (long long)p->graph->classes);
-    if (p->o.loss_of != SP_LOSS_OF_STEP && sp_plan_block(p) < p->o.time_steps)
+    if (p->o.external_loss && p->o.method == SP_METHOD_RATE)
+        return SP_FAIL(err, SP_E_CONFIG,
+                       "schedule.method: rate has its gradient by the mean outputs of blocks, not by those "
+                       "of each "
+                       "time step that a loss outside of the plan gives; use sltt or bptt");
+    if (p->o.method == SP_METHOD_RATE && p->o.time_steps % sp_plan_block(p))
+        return SP_FAIL(err, SP_E_CONFIG, "schedule.block is %lld, which does not divide the %lld time steps",
+                       (long long)sp_plan_block(p), (long long)p->o.time_steps);
+    if (p->o.loss_of != SP_LOSS_OF_STEP && p->o.method == SP_METHOD_BPTT &&
+        sp_plan_block(p) < p->o.time_steps)
         return SP_FAIL(err, SP_E_CONFIG,
                        "loss.of: mean and count need the outputs of all time steps before the backward pass; "
                        "schedule.truncate goes back after %lld of %lld. Leave one of them out",

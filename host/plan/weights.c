@@ -83,7 +83,7 @@ sp_status spi_weights_forward(sp_builder *b, int node)
 {
     const sp_node *n = &b->g->nodes[node];
     conv_shape s = shape_of(b, n);
-    bool bits = b->g->acts[n->in[0]].bits;
+    bool bits = spi_is_bits(b, n->in[0]);
     int x = b->act[n->in[0]].tensor, w, bias = -1, y;
     SP_TRY(weight_value(b, node, &w));
     if (n->bias >= 0)
@@ -187,7 +187,7 @@ sp_status spi_weights_backward(sp_builder *b, int node)
     const sp_node *n = &b->g->nodes[node];
     conv_shape s = shape_of(b, n);
     int e = b->act[n->out].gradient, x = b->act[n->in[0]].tensor, g_w, g_x;
-    bool bits = b->g->acts[n->in[0]].bits;
+    bool bits = spi_is_bits(b, n->in[0]);
     if (n->standardized)
         g_w = b->node[node].g_w_hat;
     else

@@ -23,7 +23,8 @@ uint64_t sp_launch_spills(const sp_launch *l);
 /* Values of the dynamic scalars for this launch. */
 typedef struct sp_dynamic {
     int32_t first, last, iteration;
-    int32_t time_step; /* from 1 */
+    int32_t time_step;   /* from 1 */
+    int32_t block_start; /* whether it is the first of a block */
     float lr, bias1, bias2;
 } sp_dynamic;
 

@@ -184,13 +184,11 @@ static sp_status bind_dynamic(binder *b, const arg_info *a, bool is_float)
     static const struct {
         const char *name;
         size_t offset;
-    } fields[] = {{"first", offsetof(sp_dynamic, first)},
-                  {"last", offsetof(sp_dynamic, last)},
-                  {"time_step", offsetof(sp_dynamic, time_step)},
-                  {"iteration", offsetof(sp_dynamic, iteration)},
-                  {"lr", offsetof(sp_dynamic, lr)},
-                  {"bias1", offsetof(sp_dynamic, bias1)},
-                  {"bias2", offsetof(sp_dynamic, bias2)}};
+    } fields[] = {
+        {"first", offsetof(sp_dynamic, first)},         {"last", offsetof(sp_dynamic, last)},
+        {"time_step", offsetof(sp_dynamic, time_step)}, {"block_start", offsetof(sp_dynamic, block_start)},
+        {"iteration", offsetof(sp_dynamic, iteration)}, {"lr", offsetof(sp_dynamic, lr)},
+        {"bias1", offsetof(sp_dynamic, bias1)},         {"bias2", offsetof(sp_dynamic, bias2)}};
     bool wide = strcmp(a->type, "long") == 0 || strcmp(a->type, "ulong") == 0;
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
         if (strcmp(fields[i].name, a->name) == 0) {

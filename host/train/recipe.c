@@ -33,6 +33,8 @@ static void follow(sp_recipe *r)
         r->lr = r->optimizer == SP_OPTIMIZER_SGD ? 0.1 : 0.001;
     if (!sp_yaml_get(schedule, "max_steps"))
         r->max_steps = r->time_steps;
+    if (!sp_yaml_get(schedule, "block"))
+        r->block = r->time_steps;
 }
 
 static sp_status check_adaptive(const sp_recipe *r, const sp_yaml *m, sp_error *err)
@@ -68,6 +70,14 @@ static sp_status check_schedule(const sp_recipe *r, sp_error *err)
     if (r->truncate && r->method != SP_METHOD_BPTT)
         return sp_yaml_fail(sp_yaml_get(m, "truncate"), err,
                             "\"truncate\" is about bptt; %s has no gradient through time", method);
+    if (sp_yaml_get(m, "block") && r->method != SP_METHOD_RATE)
+        return sp_yaml_fail(sp_yaml_get(m, "block"), err, "\"block\" is about rate; %s has none", method);
+    if (r->method == SP_METHOD_RATE && r->time_steps % r->block)
+        return sp_yaml_fail(sp_yaml_get(m, "block"), err,
+                            "\"block\" is %lld, which does not divide the %lld time steps; each block has "
+                            "one backward "
+                            "pass, and all are to weigh the same",
+                            (long long)r->block, (long long)r->time_steps);
     if (r->method == SP_METHOD_SLTT_K && !r->adaptive && r->backprop_steps > r->time_steps)
         return sp_yaml_fail(m, err, "\"backprop_steps\" is %lld, but there are only %lld time steps",
                             (long long)r->backprop_steps, (long long)r->time_steps);

@@ -56,6 +56,7 @@ typedef struct sp_recipe {
     int64_t min_steps, max_steps;
     bool online_update; /* sltt, ottt: an optimizer step at every time step */
     int64_t truncate;   /* bptt: steps of a block, 0 all */
+    int64_t block;      /* rate: steps of a block */
     double recompute; /* BPTT: share of the kept inputs of batch norms that is computed again instead; true is
                          1 */
     bool half;        /* activations kept for the backward pass, and potentials, are stored as half */

@@ -74,6 +74,10 @@ static bool bptt(const void *r)
 {
     return ((const sp_recipe *)r)->method == SP_METHOD_BPTT;
 }
+static bool rate(const void *r)
+{
+    return ((const sp_recipe *)r)->method == SP_METHOD_RATE;
+}
 static bool has_mse(const void *r)
 {
     return ((const sp_recipe *)r)->w_mse > 0;
@@ -186,9 +190,9 @@ static void print_class_weights(const void *base, sp_text *out)
 }
 
 static const sp_field schedule[] = {
-    {SPI_CHOICE("method", method, "sltt", "sltt-k", "bptt", "ottt"), .initial = "sltt",
-     .help = "How gradients are computed: at every time step, at K drawn ones, through time, or with "
-             "traces."},
+    {SPI_CHOICE("method", method, "sltt", "sltt-k", "bptt", "ottt", "rate"), .initial = "sltt",
+     .help = "How gradients are computed: at every time step, at K drawn ones, through time, with "
+             "traces, or on the firing rates of blocks of time steps."},
     {SPI_INT("time_steps", time_steps, 1, 4096), .initial = "4", .help = "Time steps of a sample, T."},
     {SPI_OTHER("backprop_steps", read_backprop_steps, print_backprop_steps,
                "whole number, 1 to 4096, or `adaptive`"),
@@ -196,6 +200,9 @@ static const sp_field schedule[] = {
      .help = "The K of SLTT-K; adaptive: K follows from the spikes."},
     {SPI_BOOL("online_update", online_update), .initial = "false", .applies = online,
      .needs = "schedule.method: sltt or ottt", .help = "An optimizer step at every time step."},
+    {SPI_INT("block", block, 1, 4096), .follows = "time_steps", .applies = rate,
+     .needs = "schedule.method: rate",
+     .help = "Time steps of a block, behind which there is one backward pass; it divides `time_steps`."},
     {SPI_INT("truncate", truncate, 0, 4096), .initial = "0", .applies = bptt,
      .needs = "schedule.method: bptt", .help = "Time steps of a block of truncated BPTT; 0: all."},
     {SPI_OTHER("recompute", read_recompute, print_recompute, "true, false, or number, 0 to 1"),

@@ -152,6 +152,7 @@ sp_plan_options sp_session_plan_options(const sp_session *s, bool eval)
                              .ema = r->ema,
                              .online_update = r->online_update && !eval,
                              .truncate = eval ? 0 : r->truncate,
+                             .block = r->block,
                              .recompute = r->recompute,
                              .half = r->half,
                              .count_spikes = true,

@@ -131,6 +131,32 @@ Test(methods, blocks_of_one_step_are_sltt_and_cost_no_more_memory_than_one_step)
     sp_graph_destroy(&g);
 }
 
+/* Standardised weights in front of a batch norm have a gain whose gradient is rounding alone. */
+static char *without_idle_gain(void)
+{
+    const char *all = EVERY_LAYER, *ws = strstr(all, "ws_conv");
+    return sp_format("%.*s%s", (int)(ws - all), all, ws + 3);
+}
+
+Test(methods, rates_of_one_step_are_sltt)
+{
+    char *layers = without_idle_gain();
+    sp_graph *g = graph_of(layers, chw);
+    for (int sequence = 0; sequence < 2; sequence++) {
+        uint64_t unused;
+        sp_plan_options o = options_of(SP_METHOD_SLTT, 4, 6);
+        o.sequence = sequence;
+        float *sltt = gradient_of(layers, &o, &unused);
+        o.method = SP_METHOD_RATE;
+        o.block = 1;
+        float *rate = gradient_of(layers, &o, &unused);
+        expect_same_gradient(g, rate, sltt, 1e-5, "rates of one step");
+        free(sltt), free(rate);
+    }
+    sp_graph_destroy(&g);
+    sp_free(layers);
+}
+
 /* ---- an optimizer step at every time step ---- */
 
 /* Neurons that forget (tau 1): a time step is then a mini-batch of its own, of one step. */

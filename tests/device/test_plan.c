@@ -27,9 +27,10 @@ static uint64_t bytes_of(sp_method method, int64_t time_steps, bool sequence, bo
 
 Test(plan, memory_does_not_grow_with_time_steps_but_for_bptt)
 {
-    static const sp_method methods[] = {SP_METHOD_SLTT, SP_METHOD_SLTT_K, SP_METHOD_OTTT, SP_METHOD_EVAL};
-    for (int m = 0; m < 4; m++)
-        for (int sequence = 0; sequence < (m ? 1 : 2); sequence++) {
+    static const sp_method methods[] = {SP_METHOD_SLTT, SP_METHOD_RATE, SP_METHOD_SLTT_K, SP_METHOD_OTTT,
+                                        SP_METHOD_EVAL};
+    for (int m = 0; m < 5; m++)
+        for (int sequence = 0; sequence < (m > 1 ? 1 : 2); sequence++) {
             uint64_t at_5 = bytes_of(methods[m], 5, sequence, false);
             cr_assert_eq(bytes_of(methods[m], 20, sequence, false), at_5, "%s", sp_method_name(methods[m]));
             cr_assert_eq(bytes_of(methods[m], 50, sequence, false), at_5, "%s", sp_method_name(methods[m]));

@@ -224,4 +224,28 @@ CASES = [
     case("membrane_count_sltt_k2", 1, [
         linear(12, 17), lif(), linear(17, 4), membrane(tau=1.5, decay_input=True)],
         [4, 12], 5, "sltt-k", 4, backprop=[0, 4], gain=1.8, mse=1.0, target=0.5, loss={"of": "count"}),
+    case("rate_block4", 1, [
+        conv(2, 6, 3), norm(6), lif(), conv(6, 7, 3, padding=1), norm(7), lif(tau=2.0, reset="hard", v_reset=-0.1),
+        layer("avg_pool", kernel=2), FLATTEN, linear(7, 4)],
+        [3, 2, 5, 5], 4, "rate", 4, gain=1.8, mse=0.3, block=4),
+    case("rate_block2", 1, [
+        linear(12, 17), lif(decay_input=True, v_th=0.5), linear(17, 15), norm(15), lif(detach_reset=True), linear(15, 4)],
+        [4, 12], 6, "rate", 4, gain=1.8, block=2, loss={"label_smoothing": 0.1}),
+    case("rate_block1_is_sltt", 1, [
+        conv(2, 5, 3), norm(5), lif(), conv(5, 6, 3), lif(model="if"), FLATTEN, linear(6, 4)],
+        [3, 2, 5, 5], 3, "rate", 4, gain=1.8, block=1),
+    case("rate_residual", 1, [
+        conv(2, 6, 3, padding=1), norm(6), lif(), residual([], [conv(6, 6, 3, padding=1), norm(6), lif(), conv(6, 6, 3, padding=1),
+                                                              norm(6)], skip_gain=True, alpha=0.5),
+        lif(), layer("max_pool", kernel=2), FLATTEN, linear(24, 4)],
+        [2, 2, 4, 4], 4, "rate", 4, sequence=False, gain=1.8, block=4),
+    case("rate_spikes_count", 1, [
+        linear(12, 17), lif(), linear(17, 4), lif(v_th=0.7)],
+        [4, 12], 6, "rate", 4, gain=1.8, mse=1.0, target=2.0, block=3, loss={"of": "count"}),
+    case("rate_membrane_mean", 1, [
+        linear(12, 17), lif(), linear(17, 4), norm(4), membrane(tau=2.5)],
+        [4, 12], 6, "rate", 4, gain=1.8, block=3, loss={"of": "mean"}),
+    case("rate_weight_std", 1, [
+        ws_conv(2, 5, 3), lif(), layer("scale", factor=2.0), ws_conv(5, 6, 3), lif(), FLATTEN, linear(6, 4)],
+        [3, 2, 5, 5], 4, "rate", 4, gain=1.8, block=4),
 ]

@@ -5,7 +5,7 @@ later; neither building nor testing needs this file.
   check_torch.py CASE.json...     compares loss, gradients, outputs and statistics to 1e-9 of the largest element
 
 Dense and convolutional networks with every neuron model, recurrent layers and batch norm; bptt (truncated too), sltt, sltt-k, and
-ottt where no layer is recurrent. Other layers are skipped by name.
+ottt where no layer is recurrent; rate, also with residuals, pools and weight standardisation. Other layers are skipped by name.
 """
 import json
 import math
@@ -109,6 +109,115 @@ class Net:
         self.state = {n: {k: v.detach() for k, v in s.items()} for n, s in self.state.items()}
 
 
+class Rates(Net):
+    """Rate-based backpropagation. Slopes of rates come from autograd: by a change of the input that is the same at every step of a
+    block. Batch norm on rates has the gradient of its own moments and the values of the steps' (rate_S of Yu et al. 2024)."""
+
+    def start_block(self):
+        self.cut()
+        self.sums, self.steps, self.shift, self.on_rates = {}, 0, {}, False
+
+    def note(self, name, key, value):
+        kept = self.sums.setdefault(name, {})
+        kept[key] = kept.get(key, 0) + value
+
+    def mean(self, name, key):
+        return self.sums[name][key].detach() / self.steps
+
+    def neuron(self, name, layer, x):
+        if self.on_rates:
+            r = self.sums[name]["r"] / self.steps
+            slope, = torch.autograd.grad(r.sum(), self.shift[name], retain_graph=True)
+            return r.detach() + slope * (x - x.detach())
+        if name not in self.shift:
+            self.shift[name] = torch.zeros_like(x).requires_grad_()
+        out = super().neuron(name, layer, x.detach() + self.shift[name])
+        self.note(name, "r", out)
+        return out.detach()
+
+    def batch_norm(self, name, x, w, b):
+        eps, momentum = self.case["batch_norm"]["eps"], self.case["batch_norm"]["momentum"]
+        axes, shape = [i for i in range(x.dim()) if i != 1], [1, -1] + [1] * (x.dim() - 2)
+        mean, var = x.mean(axes), x.var(axes, unbiased=False)
+        if self.on_rates:
+            mean = mean + (self.mean(name, "mean") - mean).detach()
+            var = var + (1 / self.mean(name, "inverse") - eps - var).detach()
+            return (x - mean.view(shape)) / torch.sqrt(var.view(shape) + eps) * w.view(shape) + b.view(shape)
+        self.note(name, "mean", mean)
+        self.note(name, "inverse", 1 / (var + eps))
+        return F.batch_norm(x, self.p[name + ".running_mean"], self.p[name + ".running_var"], w, b, True, momentum, eps)
+
+    def max_pool(self, name, layer, x):
+        y = F.max_pool2d(x, layer["kernel"], layer.get("stride"), layer.get("padding", 0))
+        if self.on_rates:
+            return y + (self.mean(name, "max") - y).detach()
+        self.note(name, "max", y)
+        return y
+
+    def layers(self, layers, prefix, x):
+        for i, layer in enumerate(layers):
+            name, kind = f"{prefix}{i}", layer["type"]
+            w, b = self.p.get(f"{name}.weight"), self.p.get(f"{name}.bias")
+            where = layer.get("stride", 1), layer.get("padding", 0), layer.get("dilation", 1)
+            if kind in NEURONS:
+                x = self.neuron(name, layer, x)
+            elif kind == "linear":
+                x = F.linear(x, w, b)
+            elif kind == "ws_conv":
+                fan_in = w[0].numel()
+                rest = w - w.mean([1, 2, 3], keepdim=True)
+                var = w.var([1, 2, 3], keepdim=True)
+                x = F.conv2d(x, self.p[name + ".gain"] * rest / torch.sqrt(var * fan_in + layer.get("eps", 1e-4)), b, *where)
+            elif kind == "conv":
+                x = F.conv2d(x, w, b, *where)
+            elif kind == "batch_norm":
+                x = self.batch_norm(name, x, w, b)
+            elif kind == "avg_pool":
+                x = F.avg_pool2d(x, layer["kernel"], layer.get("stride"), layer.get("padding", 0))
+            elif kind == "max_pool":
+                x = self.max_pool(name, layer, x)
+            elif kind == "scale":
+                x = x * layer["factor"]
+            elif kind == "residual":
+                p = self.layers(layer["pre"], f"{name}.pre.", x)
+                branch = self.layers(layer["branch"], f"{name}.branch.", p)
+                x = layer.get("alpha", 1.0) * self.p.get(f"{name}.skip_gain", 1.0) * branch + p
+            else:
+                x = x.flatten(1)
+        return x
+
+    def forward(self, x):
+        self.steps += 1
+        self.note("", "x", x)
+        return self.layers(self.case["layers"], "", x)
+
+    def on_block(self):
+        self.on_rates = True
+        return self.layers(self.case["layers"], "", self.mean("", "x"))
+
+
+def run_rates(case, net, x, y):
+    steps, block, of, total, losses = case["time_steps"], case["block"], case["loss"].get("of", "step"), 0, 0.0
+    for t in range(steps):
+        if t % block == 0:
+            net.start_block()
+        total = total + net.forward(x[t] if case["input_is_sequence"] else x).detach()
+        if (t + 1) % block:
+            continue
+        z = net.on_block()
+        if of == "step":
+            loss = loss_of(case, z, y) * block / steps
+            losses += float(loss.detach())
+        else:
+            final = 1 if of == "count" else 1 / steps
+            all_steps = (final * steps / (t + 1) * total).requires_grad_()
+            value = loss_of(case, all_steps, y)
+            losses = float(value.detach())
+            loss = (torch.autograd.grad(value, all_steps)[0] * final * block * z).sum()
+        loss.backward()
+    return losses, total
+
+
 def loss_of(case, z, y):
     mix = case["loss"]
     target = F.one_hot(y, case["classes"]).to(z) if mix["mse_target"] == "one_hot" else torch.full_like(z, mix["mse_target"])
@@ -123,13 +232,16 @@ def run(case, tensors):
         if name.startswith("param."):
             t = torch.tensor(values, dtype=torch.float64).reshape(shape)
             params[name[6:]] = t if "running" in name else t.requires_grad_()
-    net, steps = Net(case, params), case["time_steps"]
+    rate, steps = case["method"] == "rate", case["time_steps"]
+    net = (Rates if rate else Net)(case, params)
     values, shape = tensors["input"]
     x = torch.tensor(values, dtype=torch.float64).reshape(shape)
     y = torch.tensor(tensors["target"][0])
     of, total, losses, pending = case["loss"].get("of", "step"), 0, 0.0, []
     block = case.get("truncate") or steps
-    for t in range(steps):
+    if rate:
+        losses, total = run_rates(case, net, x, y)
+    for t in range(0 if rate else steps):
         if case["method"] != "bptt" or t % block == 0:
             if pending:
                 sum(pending).backward()
@@ -166,6 +278,8 @@ def main():
             case = json.load(f)
         unknown = [layer["type"] for layer in case["layers"] if layer["type"] not in LAYERS]
         recurrent = case["method"] == "ottt" and any(layer.get("recurrent") for layer in case["layers"])
+        if case["method"] == "rate":
+            unknown = []
         if unknown or recurrent:
             print(f"{case['name']:28} skipped: {', '.join(unknown) or 'recurrent ottt'}")
             continue

@@ -179,7 +179,7 @@ def make(spec):
         sys.exit(f"{case['name']}: none of the {TRIES} seeds from {first} will do; the last one: {why}")
     case.update(seed=seed, loss_value=loss, min_threshold_margin=net.margin,
                 mean_firing_rate=math.fsum(firing(net)) / max(1, len(net.rates)))
-    order = ("name seed layers input_shape input_is_sequence time_steps method backprop_steps truncate neuron loss classes loss_value "
+    order = ("name seed layers input_shape input_is_sequence time_steps method backprop_steps truncate block neuron loss classes loss_value "
              "batch_norm min_threshold_margin mean_firing_rate").split()
     stem = os.path.join(HERE, case["name"])
     with open(stem + ".json", "w", encoding="utf-8", newline="\n") as f:

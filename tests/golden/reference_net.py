@@ -255,6 +255,29 @@ class Tape:
             beta.add_grad(g_beta)
         return self.make(data, x.shape, [x, gamma, beta], pull), means, variances
 
+    def norm_given(self, x, gamma, beta, means, roots):
+        """Batch norm with statistics that were taken elsewhere, and are those of x; roots: 1/std."""
+        n, c = x.shape[:2]
+        area = math.prod(x.shape[2:])
+        channel = [i // area % c for i in range(len(x.data))]
+        hat = [(a - means[ch]) * roots[ch] for a, ch in zip(x.data, channel)]
+
+        def pull(g):
+            sums, along, m = [[] for _ in means], [[] for _ in means], n * area
+            for a, b, ch in zip(g, hat, channel):
+                sums[ch].append(a)
+                along[ch].append(a * b)
+            sums, along = [math.fsum(s) for s in sums], [math.fsum(s) for s in along]
+            x.add_grad([gamma.data[ch] * roots[ch] * (a - sums[ch] / m - b * along[ch] / m)
+                        for a, b, ch in zip(g, hat, channel)])
+            gamma.add_grad(along)
+            beta.add_grad(sums)
+        return self.make([gamma.data[ch] * a + beta.data[ch] for a, ch in zip(hat, channel)], x.shape, [x, gamma, beta], pull)
+
+    def follow(self, x, values, slopes):
+        """These values, which change with x by the slopes."""
+        return self.make(values, x.shape, [x], lambda g: x.add_grad([a * b for a, b in zip(g, slopes)]))
+
     def join(self, xs):
         """Several arrays of one shape, one after the other along the first axis."""
         size = len(xs[0].data)
@@ -364,7 +387,7 @@ class Network:
         self.case, self.params, self.statistics, self.smooth = case, params, statistics, is_smooth
         self.tape, self.kept, self.traces = Tape(), {}, {}
         self.margin, self.lead, self.rates, self.plans = math.inf, math.inf, {}, {}
-        self.first = True
+        self.first, self.on_rates, self.sums = True, False, {}
 
     def param(self, name, what):
         return self.params.get(f"{name}.{what}")
@@ -407,9 +430,23 @@ class Network:
 
     ws_conv = conv
 
+    # rate: sums over the time steps of a block, which the pass on rates reads.
+    def note(self, name, **values):
+        sums = self.sums.setdefault(name, {})
+        for key, data in values.items():
+            sums[key] = [a + b for a, b in zip(sums[key], data)] if key in sums else list(data)
+
+    def mean_of(self, name, key):
+        return [a / self.block for a in self.sums[name][key]]
+
     def batch_norm(self, name, layer, x):
         settings = self.case["batch_norm"]
+        if self.on_rates:
+            roots = [math.sqrt(a) for a in self.mean_of(name, "inverse")]
+            return self.tape.norm_given(x, self.param(name, "weight"), self.param(name, "bias"), self.mean_of(name, "mean"), roots)
         y, means, variances = self.tape.batch_norm(x, self.param(name, "weight"), self.param(name, "bias"), settings["eps"])
+        if self.case["method"] == "rate":
+            self.note(name, mean=means, inverse=[1 / (v + settings["eps"]) for v in variances])
         m, keep = len(x.data) // x.shape[1], 1 - settings["momentum"]
         old = self.statistics[name]
         unbiased = [v * m / (m - 1) for v in variances]
@@ -441,6 +478,8 @@ class Network:
         width = WIDTHS[s["surrogate"]] if s["width"] is None else s["width"]
         decay = 1.0 if model == "if" else 1 - 1 / s["tau"]
         rest = s["v_reset"] if hard else 0.0
+        if self.on_rates:
+            return self.tape.follow(x, self.mean_of(name, "r"), self.mean_of(name, "e"))
         v, over = self.before((name, "v"), rest, x), None
         if s.get("recurrent"):
             x = self.recur(name, x, decay)
@@ -451,6 +490,8 @@ class Network:
             u = self.tape.charge_learnt(v, x, self.param(name, "w"), s["decay_input"], rest)
         else:
             u = self.tape.charge(v, x, decay, 1 / s["tau"] if s["decay_input"] else 1.0, rest if model != "if" else 0.0)
+        if self.case["method"] == "rate":
+            self.note_rate(name, s, u, decay, width)
         if s.get("output") == "membrane":  # never fires
             self.carried((name, "v"), u)
             return u
@@ -471,6 +512,23 @@ class Network:
         return spikes
 
     lif = plif = cuba_lif = alif = neuron
+
+    def note_rate(self, name, s, u, decay, width):
+        """Rates and their slopes by a change of the input that is the same at every step of the block."""
+        gain, firing = 1 / s["tau"] if s["decay_input"] else 1.0, s.get("output") != "membrane"
+        before, after, slopes = self.sums.get(name, {}).get("f", [0.0] * len(u.data)), [], []
+        spikes = [float(a >= s["v_th"]) for a in u.data]
+        for a, b, f in zip(u.data, spikes, before):
+            now = gain + decay * f
+            h = surrogate(s["surrogate"], width, a - s["v_th"])
+            slopes.append(now * h if firing else now)
+            if not firing:
+                after.append(now)
+                continue
+            by_u, by_s = (1 - b, s["v_reset"] - a) if s["reset"] == "hard" else (1.0, -s["v_th"])
+            after.append(now * (by_u + (0.0 if s["detach_reset"] else by_s * h)))
+        self.note(name, e=slopes, r=spikes if firing else u.data)
+        self.sums[name]["f"] = after
 
     def window_lists(self, name, layer, x):
         n, c, h, w = x.shape
@@ -496,6 +554,11 @@ class Network:
     def max_pool(self, name, layer, x):
         lists, shape = self.window_lists(name, layer, x)
         y, lead = self.tape.max_windows(x, lists, shape)
+        if self.on_rates:  # the gradient goes where the mean is largest, the value is the mean of the maxima
+            y.data = self.mean_of(name, "max")
+            return y  # rates of blocks of 2, 4, 8 steps are equal exactly, where they are: the first one wins
+        if self.case["method"] == "rate":
+            self.note(name, max=y.data)
         if not x.binary:  # spikes are equal exactly, where they are: the first one wins
             self.lead = min(self.lead, lead)
         return y
@@ -575,6 +638,8 @@ class Network:
         case, total, losses = self.case, None, []
         if "td_batch_norm" in str(case["layers"]):
             return self.run_all_steps(inputs, labels)
+        if case["method"] == "rate":
+            return self.run_rates(inputs, labels)
         if case["loss"].get("of", "step") != "step":
             return self.run_total(inputs, labels)
         steps, block = case["time_steps"], case.get("truncate") or case["time_steps"]
@@ -594,6 +659,32 @@ class Network:
             if case["method"] != "bptt":
                 self.tape.backward()
         self.tape.backward()
+        return math.fsum(losses), total
+
+    def run_rates(self, inputs, labels):
+        """Blocks of forward steps without a gradient, each with one backward pass on the means of all activations."""
+        case, steps, of = self.case, self.case["time_steps"], self.case["loss"].get("of", "step")
+        total, losses, self.block = None, [], self.case["block"]
+        for t in range(steps):
+            self.tape.recording, self.first = False, t == 0
+            if t % self.block == 0:
+                self.sums = {}
+            logits = self.layers(case["layers"], "", inputs[t])
+            self.note("", x=inputs[t].data)
+            total = logits.data if total is None else [a + b for a, b in zip(total, logits.data)]
+            if (t + 1) % self.block:
+                continue
+            self.tape.recording = self.on_rates = True
+            z, share = self.layers(case["layers"], "", Value(self.mean_of("", "x"), inputs[t].shape)), self.block / steps
+            if of != "step":
+                share = (t + 1) / steps
+                factor = (1 if of == "count" else 1 / steps) / share
+                z = self.tape.follow(z, [factor * a for a in total], [factor * self.block] * len(total))
+            value = self.tape.loss(z, labels, case["loss"], 1)
+            losses = losses + [share * value.data[0]] if of == "step" else [value.data[0]]
+            value.add_grad([share])
+            self.tape.backward()
+            self.on_rates = False
         return math.fsum(losses), total
 
     def run_total(self, inputs, labels):

@@ -111,7 +111,7 @@ Test(loss_ref, smoothing_class_weights_and_sums_are_pytorchs)
             memcpy(logits + 3, logits, 3 * sizeof *logits);
         }
         for (int last = 0; last < 2; last++) {
-            sp_call_set_int(&c, "last", last);
+            sp_call_set_float(&c, "steps", last ? 3 : 4);
             c.op->reference(&c, (void *[]){logits, (void *)(uintptr_t)labels, (void *)(uintptr_t)weights, got,
                                            sum});
             for (int n = 0; n < 2; n++)

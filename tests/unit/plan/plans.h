@@ -21,7 +21,8 @@ static inline sp_plan_options options_of(sp_method method, int64_t time_steps)
     return (sp_plan_options){.method = method, .batch = 4, .time_steps = time_steps, .w_ce = 1};
 }
 
-static inline planned plan_on(const char *layers, const sp_plan_options *o, sp_device *dev, const char *force)
+/* Everything but the plan. */
+static inline planned parts_of(const char *layers, const sp_plan_options *o, const char *force)
 {
     planned r = {0};
     sp_error err = {0};
@@ -37,6 +38,13 @@ static inline planned plan_on(const char *layers, const sp_plan_options *o, sp_d
     if (force)
         cr_assert_eq(sp_registry_force(r.reg, force, &err), SP_OK, "%s", err.text);
     cr_assert_eq(sp_model_create(r.g, NULL, o, &r.m, &err), SP_OK, "%s", err.text);
+    return r;
+}
+
+static inline planned plan_on(const char *layers, const sp_plan_options *o, sp_device *dev, const char *force)
+{
+    sp_error err = {0};
+    planned r = parts_of(layers, o, force);
     r.m->dev = dev;
     cr_assert_eq(sp_plan_create(r.g, r.m, r.reg, o, &r.p, &err), SP_OK, "%s", err.text);
     r.m->dev = NULL;
@@ -54,6 +62,13 @@ static inline void planned_free(planned *r)
     sp_model_destroy(&r->m);
     sp_registry_destroy(&r->reg);
     sp_graph_destroy(&r->g);
+}
+
+static inline void refused_plan(const char *layers, const sp_plan_options *o, sp_error *err)
+{
+    planned r = parts_of(layers, o, NULL);
+    cr_assert_eq(sp_plan_create(r.g, r.m, r.reg, o, &r.p, err), SP_E_CONFIG);
+    planned_free(&r);
 }
 
 /* "conv.forward batch_norm.statistics ...": the ops of a segment in order. */

@@ -39,16 +39,61 @@ Test(emit, sltt_goes_forward_and_back_in_one_segment)
 
 Test(emit, memory_of_sltt_does_not_grow_with_time_steps_and_that_of_bptt_does)
 {
-    uint64_t bytes[2][2];
-    for (int m = 0; m < 2; m++)
+    static const sp_method methods[] = {SP_METHOD_SLTT, SP_METHOD_BPTT, SP_METHOD_RATE};
+    uint64_t bytes[3][2];
+    for (int m = 0; m < 3; m++)
         for (int k = 0; k < 2; k++) {
-            sp_plan_options o = options_of(m ? SP_METHOD_BPTT : SP_METHOD_SLTT, k ? 9 : 4);
+            sp_plan_options o = options_of(methods[m], k ? 9 : 4);
             planned r = plan_of(net, &o);
             bytes[m][k] = r.p->arena_bytes;
             planned_free(&r);
         }
     cr_assert_eq(bytes[0][0], bytes[0][1]);
     cr_assert_lt(bytes[1][0], bytes[1][1]);
+    cr_assert_eq(bytes[2][0], bytes[2][1]);
+}
+
+Test(emit, rate_goes_back_once_behind_each_block)
+{
+    sp_plan_options o = options_of(SP_METHOD_RATE, 6);
+    o.block = 3;
+    planned r = plan_of(net, &o);
+    EXPECT_OPS(r.p, SP_SEGMENT_FORWARD,
+               "batch_norm.statistics batch_norm.rate neuron.forward neuron.rate conv.forward "
+               "batch_norm.statistics "
+               "batch_norm.rate neuron.forward neuron.rate spikes.unpack bias.broadcast gemm "
+               "logits.accumulate");
+    EXPECT_OPS(r.p, SP_SEGMENT_BACKWARD,
+               "bias.broadcast gemm loss gemm bias.backward gemm mul conv.forward batch_norm.backward "
+               "conv.backward_weight conv.backward_input mul batch_norm.backward conv.backward_weight");
+    EXPECT_OPS(r.p, SP_SEGMENT_FULL, "");
+    static const int order[] = {0, 1, 2, 2, 3, 4, 5, 5};
+    cr_assert_eq(r.p->n_timeline, 1 + 8 + 1);
+    for (int i = 0; i < 8; i++) {
+        const sp_timeline_entry *m = &r.p->timeline[1 + i];
+        cr_assert(m->t == order[i] && m->segment == (i % 4 == 3 ? SP_SEGMENT_BACKWARD : SP_SEGMENT_FORWARD));
+    }
+    planned_free(&r);
+}
+
+Test(emit, rate_is_refused_where_it_is_not_defined)
+{
+    static const char *const cases[][2] = {
+        {"layers: [{type: flatten}, {type: linear, out: 4}, {type: plif, tau: 2}, {type: linear, out: 2}]",
+         "layer 2: rate is not defined for plif"},
+        {"layers: [{type: flatten}, {type: linear, out: 4}, {type: lif, recurrent: true}, {type: linear, "
+         "out: 2}]",
+         "layer 2: rate is not defined for recurrent layers"},
+        {"layers: [{type: flatten}, {type: linear, out: 4}, {type: lif}, {type: linear, out: 2}]",
+         "schedule.block is 4, which does not divide the 6 time steps"},
+    };
+    for (size_t i = 0; i < 3; i++) {
+        sp_plan_options o = options_of(SP_METHOD_RATE, 6);
+        o.block = 4;
+        sp_error err = {0};
+        refused_plan(cases[i][0], &o, &err);
+        cr_assert(strstr(err.text, cases[i][1]), "\"%s\" lacks \"%s\"", err.text, cases[i][1]);
+    }
 }
 
 Test(emit, sltt_k_has_a_segment_for_steps_without_gradients)

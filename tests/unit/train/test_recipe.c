@@ -94,6 +94,11 @@ Test(recipe, wrong_types_and_ranges_are_refused_with_their_place)
         {DATA NETWORK "schedule: {method: sltt-k, time_steps: 3, backprop_steps: 4}\n", "\"backprop_steps\" "
                                                                                         "is 4, but there are "
                                                                                         "only 3 time steps"},
+        {DATA NETWORK "schedule: {method: rate, time_steps: 6, block: 4}\n", "r.yaml:3:48: \"block\" is 4, "
+                                                                             "which does not divide the 6 "
+                                                                             "time steps"},
+        {DATA NETWORK "schedule: {method: sltt, block: 2}\n", "r.yaml:3:33: \"block\" is about rate; sltt "
+                                                              "has none"},
         {DATA NETWORK "schedule: {method: sltt-k, backprop_steps: adptive}\n", "r.yaml:3:44: "
                                                                                "\"backprop_steps\" must be a "
                                                                                "number of time steps, or "

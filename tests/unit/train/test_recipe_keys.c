@@ -19,6 +19,7 @@ static const char *const contexts[][3] = {
     {"schedule.method=sltt-k", "schedule.time_steps=6"},
     {"schedule.method=sltt-k", "schedule.time_steps=6", "schedule.backprop_steps=adaptive"},
     {"schedule.method=bptt"},
+    {"schedule.method=rate", "schedule.time_steps=6"},
     {"optimizer.name=adamw"},
     {"lr_schedule.name=step"},
     {"lr_schedule.name=plateau"},
