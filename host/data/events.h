@@ -47,10 +47,17 @@ sp_status sp_aedat31_parse(const char *name, const uint8_t *bytes, size_t n, con
                            sp_events *out, sp_packet_counts *counts, sp_error *err);
 /* nmnist.c: 5-byte events of N-MNIST. */
 sp_status sp_nmnist_parse(const char *name, const uint8_t *bytes, size_t n, sp_events *out, sp_error *err);
+/* aedat4.c: AEDAT 4.0, plain or compressed; prophesee.c: RAW files in EVT 2.0 or 3.0. sensor (may be NULL) is
+ * what the file says of it, {0, 0} where it does not. */
+sp_status sp_aedat4_parse(const char *name, const uint8_t *bytes, size_t n, sp_events *out, sp_sensor *sensor,
+                          sp_error *err);
+sp_status sp_prophesee_parse(const char *name, const uint8_t *bytes, size_t n, sp_events *out,
+                             sp_sensor *sensor, sp_error *err);
 /* events.c: any of the two AEDAT formats, by the first line; refuses AEDAT 4 and others by name. */
 sp_status sp_aedat_parse(const char *name, const uint8_t *bytes, size_t n, sp_orientation orientation,
                          sp_events *out, sp_packet_counts *counts, sp_error *err);
-/* recording.c: a recording of any format, told by its ending: .npz and HDF5 (arrays t, x, y, p), .aedat.
+/* recording.c: a recording of any format, told by its ending: .npz and HDF5 (arrays t, x, y, p), .aedat4,
+ * .raw, .aedat.
  * sensor (may be NULL) is what the file says of it. */
 typedef struct sp_recording_format {
     sp_orientation orientation; /* AEDAT 2.0 */

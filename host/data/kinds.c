@@ -55,7 +55,7 @@ const sp_kind spi_kinds[] = {
      {SP_LAYOUT_SPIKE_TRAINS, {"ssc_test.h5", "ssc_train.h5"}, NULL}},
     {"events", EVENTS, 0, 2, 0, 0, CAN_EVENTS, SP_TAKES_EVENTS | SP_TAKES_SPLIT,
      "train/CLASS/* and val/CLASS/* (or test/CLASS/*), or CLASS/*, with recordings that end in .npz (t, x, "
-     "y, p), .h5, .hdf5 or .aedat; or name a table of file,label that ends in .csv", NULL,
+     "y, p), .h5, .hdf5, .aedat, .aedat4 or .raw; or name a table of file,label that ends in .csv", NULL,
      {SP_LAYOUT_OWN, {NULL, NULL}, NULL}},
     {"aedat-folder", EVENTS, 0, 2, 128, 128, CAN_EVENTS, SP_TAKES_EVENTS,
      "a folder of .aedat files per class", NULL, {SP_LAYOUT_CLASSES, {".", "."}, NULL}},

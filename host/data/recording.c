@@ -6,7 +6,7 @@
 #include "data/array.h"
 #include "data/events.h"
 
-static const char *const endings[] = {".npz", ".h5", ".hdf5", ".aedat"};
+static const char *const endings[] = {".npz", ".h5", ".hdf5", ".aedat4", ".raw", ".aedat"};
 
 bool sp_name_is_recording(int at, const char *name, const void *ctx)
 {
@@ -102,9 +102,15 @@ sp_status sp_recording_events(const char *path, const sp_recording_format *forma
     if (sp_name_ends_in(-1, path, ".h5") || sp_name_ends_in(-1, path, ".hdf5"))
         return read_hdf5(path, format->unit, out, err);
     SP_TRY(sp_recording_read(path, &bytes, &n, err));
-    st = sp_aedat_parse(path, bytes, n, format->orientation, out, &counts, err);
-    if (sensor)
-        *sensor = (sp_sensor){SP_DVS128_SIDE, SP_DVS128_SIDE};
+    if (n >= 12 && memcmp(bytes, "#!AER-DAT4.0", 12) == 0) {
+        st = sp_aedat4_parse(path, bytes, n, out, sensor, err);
+    } else if (sp_name_ends_in(-1, path, ".raw")) {
+        st = sp_prophesee_parse(path, bytes, n, out, sensor, err);
+    } else {
+        st = sp_aedat_parse(path, bytes, n, format->orientation, out, &counts, err);
+        if (sensor)
+            *sensor = (sp_sensor){SP_DVS128_SIDE, SP_DVS128_SIDE};
+    }
     sp_free(bytes);
     return st;
 }

@@ -64,7 +64,7 @@ run data inspect cifar10 --set data.path="$work"
 expect_code 7
 expect_err "data_batch_1.bin"
 run data inspect mnist-like
-expect_code 1
+expect_code 2
 expect_err "mnist-like"
 run data inspcet "$recipe"
 expect_code 2
