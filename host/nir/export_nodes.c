@@ -130,6 +130,7 @@ static sp_status put_conv(spi_nir_export *e, const sp_node *n)
     return note_weights(e, n, "Conv2d", in.factor, norm);
 }
 
+/* Counted from the end, which is right with and without a dimension of samples in front: readers differ. */
 static sp_status put_flatten(spi_nir_export *e, const sp_node *n, spi_nir_flow *flow)
 {
     const sp_activation *a = &e->g->acts[n->in[0]];
@@ -143,7 +144,7 @@ static sp_status put_flatten(spi_nir_export *e, const sp_node *n, spi_nir_flow *
     shape->x[0] = (double)a->c, shape->x[1] = (double)a->h, shape->x[2] = (double)a->w;
     flow->factor = factor;
     flow->vector = true;
-    return add_number(e, "start_dim", 0, true) && add_number(e, "end_dim", -1, true)
+    return add_number(e, "start_dim", -3, true) && add_number(e, "end_dim", -1, true)
                ? sp_nir_note_add(e->notes, name, "Flatten", SP_NIR_FAITHFUL, NULL, e->err, "%s", "")
                : spi_nir_no_memory(e);
 }
