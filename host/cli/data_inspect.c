@@ -15,6 +15,7 @@ enum { BATCH = 32, BAR = 40, MAX_BARS = 40 };
 typedef struct findings {
     const char *split;
     sp_dataset_info info;
+    const sp_dataset *set;
     int64_t *per_class;
     double low, high;
     double sum[SP_MEANS], square[SP_MEANS]; /* by channel, where there are few */
@@ -79,12 +80,15 @@ static void moments(const findings *f, int c, double *mean, double *std)
 
 static sp_status print_json(const findings *f)
 {
-    json_t *classes = json_array(), *means = json_array(), *stds = json_array();
+    json_t *classes = json_array(), *names = json_array(), *means = json_array(), *stds = json_array();
     int channels = f->info.channels <= SP_MEANS ? f->info.channels : 1;
     char crc[16];
     snprintf(crc, sizeof crc, "%08x", (unsigned)f->crc);
-    for (int c = 0; c < f->info.classes; c++)
+    for (int c = 0; c < f->info.classes; c++) {
+        const char *name = sp_dataset_class(f->set, c);
         json_array_append_new(classes, json_integer(f->per_class[c]));
+        json_array_append_new(names, name ? json_string(name) : json_null());
+    }
     for (int c = 0; c < channels; c++) {
         double mean, std;
         moments(f, c, &mean, &std);
@@ -92,12 +96,12 @@ static sp_status print_json(const findings *f)
         json_array_append_new(stds, json_real(std));
     }
     return sp_cli_json_line(
-        json_pack("{s:s, s:s, s:I, s:i, s:i, s:i, s:i, s:i, s:o, s:f, s:f, s:o, s:o, s:s, s:f, s:I}", "data",
-                  f->info.name, "split", f->split, "samples", (json_int_t)f->info.count, "classes",
+        json_pack("{s:s, s:s, s:I, s:i, s:i, s:i, s:i, s:i, s:o, s:f, s:f, s:o, s:o, s:s, s:f, s:I, s:o}",
+                  "data", f->info.name, "split", f->split, "samples", (json_int_t)f->info.count, "classes",
                   f->info.classes, "frames", f->info.frames, "channels", f->info.channels, "height",
                   f->info.height, "width", f->info.width, "per_class", classes, "min", f->low, "max", f->high,
                   "mean", means, "std", stds, "crc32", crc, "split_share", f->info.split, "split_seed",
-                  (json_int_t)f->info.split_seed));
+                  (json_int_t)f->info.split_seed, "class_names", names));
 }
 
 static void print_histogram(const findings *f)
@@ -105,9 +109,16 @@ static void print_histogram(const findings *f)
     int64_t most = 1;
     for (int c = 0; c < f->info.classes; c++)
         most = f->per_class[c] > most ? f->per_class[c] : most;
-    for (int c = 0; c < f->info.classes && c < MAX_BARS; c++)
-        printf("  class %4d  %8lld  %.*s\n", c, (long long)f->per_class[c],
-               (int)(f->per_class[c] * BAR / most), "########################################");
+    for (int c = 0; c < f->info.classes && c < MAX_BARS; c++) {
+        const char *known = sp_dataset_class(f->set, c);
+        sp_text name = {0};
+        sp_text_add(&name, "%s%s", known ? "  " : "", known ? known : "");
+        sp_text_make_printable(name.s, name.n, 0);
+        printf("  class %4d  %8lld  %-*.*s%s\n", c, (long long)f->per_class[c], known ? BAR : 0,
+               (int)(f->per_class[c] * BAR / most), "########################################",
+               name.s ? name.s : "");
+        sp_text_free(&name);
+    }
     if (f->info.classes > MAX_BARS)
         printf("  and %d more classes; --json has all\n", f->info.classes - MAX_BARS);
 }
@@ -162,6 +173,7 @@ static sp_status inspect_split(const sp_recipe *r, bool train, const sp_cli_data
     sp_status st;
     SP_TRY(sp_session_dataset(r, train, &ds, err));
     f.info = ds->info;
+    f.set = ds;
     if (o->list) {
         st = list_samples(ds, f.split, o->json);
         sp_dataset_close(&ds);

@@ -19,7 +19,8 @@ expect_err 'did you mean "time_steps"?'
 for file in tiny/curves.png tiny/pictures/raster.png mine/best.safetensors stripes/best.safetensors bump/best.safetensors compare.png; do
     [ -s "runs/$file" ] || fail "runs/$file was not written"
 done
-grep -q '"mine/images/val/vertical/7.png",1,1,"vertical"' mine/predictions.csv || fail "a picture of vertical stripes is another class"
+grep -q '"mine/new/vertical_120.png",1,1,"vertical"' mine/predictions.csv || fail "a picture of vertical stripes is another class"
+grep -q '"mine/new_recordings/right_40.npz",1,1,"right"' mine/directions.csv || fail "dots that move to the right are another class"
 [ "$(grep -c 'error:' err)" -eq 2 ] || fail "two errors were expected: an unknown key, and the interrupted training"
 
 echo "tutorial: ok"
