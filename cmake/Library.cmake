@@ -27,11 +27,13 @@ endif()
 
 include(CMakePackageConfigHelpers)
 set(package ${CMAKE_INSTALL_LIBDIR}/cmake/spikeport)
-install(TARGETS spikeport_library EXPORT spikeportTargets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} FILE_SET HEADERS)
-install(EXPORT spikeportTargets NAMESPACE spikeport:: DESTINATION ${package} FILE spikeportConfig.cmake)
+install(TARGETS spikeport_library EXPORT spikeportTargets
+    LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT library NAMELINK_COMPONENT dev
+    FILE_SET HEADERS COMPONENT dev)
+install(EXPORT spikeportTargets NAMESPACE spikeport:: DESTINATION ${package} FILE spikeportConfig.cmake COMPONENT dev)
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/spikeportConfigVersion.cmake COMPATIBILITY SameMajorVersion)
-install(FILES ${PROJECT_BINARY_DIR}/spikeportConfigVersion.cmake DESTINATION ${package})
+install(FILES ${PROJECT_BINARY_DIR}/spikeportConfigVersion.cmake DESTINATION ${package} COMPONENT dev)
 file(RELATIVE_PATH PC_TO_PREFIX /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
 configure_file(${PROJECT_SOURCE_DIR}/cmake/spikeport.pc.in ${PROJECT_BINARY_DIR}/spikeport.pc @ONLY)
-install(FILES ${PROJECT_BINARY_DIR}/spikeport.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
-install(DIRECTORY ${PROJECT_SOURCE_DIR}/recipes ${PROJECT_SOURCE_DIR}/wisdom DESTINATION ${CMAKE_INSTALL_DATADIR}/spikeport)
+install(FILES ${PROJECT_BINARY_DIR}/spikeport.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT dev)
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/recipes ${PROJECT_SOURCE_DIR}/wisdom DESTINATION ${CMAKE_INSTALL_DATADIR}/spikeport COMPONENT library)

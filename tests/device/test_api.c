@@ -439,8 +439,12 @@ static long resident_kib(void)
     return pages * (sysconf(_SC_PAGESIZE) / 1024);
 }
 
+/* The sanitizer keeps what was freed. */
 Test(api, opening_and_closing_does_not_grow)
 {
+#ifdef __SANITIZE_ADDRESS__
+    cr_skip_test("what is freed stays in quarantine; leaks are found at the end");
+#endif
     long before = 0;
     for (int i = 0; i < 60; i++) {
         sp_net *net = open_net(NULL, 0);

@@ -35,6 +35,11 @@ cc "$source/tests/install/consumer.c" $(pkg-config --cflags --libs spikeport) -o
 LD_LIBRARY_PATH=$(pkg-config --variable=libdir spikeport) "$work/consumer2" synthetic_tiny "$work/run2"
 "$work/prefix/bin/spikeport" version
 (cd / && "$work/prefix/bin/spikeport" train synthetic_tiny --set epochs=1 --out "$work/run3")
+man -l "$work"/prefix/share/man/man1/spikeport-train.1 2>/dev/null | grep -q -- --resume || ! command -v man >/dev/null
+# what was installed from this build tree last goes away again
+cmake --install "$build" --prefix "$work/again" >/dev/null
+cmake -P "$build/uninstall.cmake" >/dev/null
+[ -z "$(find "$work/again" -type f)" ] || { find "$work/again" -type f; exit 1; }
 # only the public names leave the library, and all of them: a name that goes away breaks programs
 nm -D --defined-only "$(find "$work/prefix" -name 'libspikeport.so')" | awk '{print $3}' | sort |
     diff "$source/tests/install/symbols.txt" - || {

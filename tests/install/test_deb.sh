@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# test_deb.sh SOURCE_DIR [chroot]: builds the Debian packages and tries them in a folder of their own: unpacked, or with `chroot`
+# (as root, with mmdebstrap and a mirror) installed by apt-get in a fresh system of this release, used, and removed again.
+set -euo pipefail
+source=$1
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+command -v dpkg-shlibdeps >/dev/null || { echo "skipped: apt-get install dpkg-dev"; exit 77; }
+"$source/scripts/package" "$work/debs"
+root=$work/root
+run=(env)
+if [ "${2:-}" = chroot ]; then
+    release=$(. /etc/os-release && echo "$VERSION_CODENAME")
+    options=()
+    for f in /etc/apt/apt.conf.d/*; do options+=("--aptopt=$f"); done
+    mirrors=()
+    for f in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
+        [ -s "$f" ] && mirrors+=("$f")
+    done
+    mmdebstrap --quiet --variant=apt "${options[@]}" "$release" "$root" "${mirrors[@]}"
+    cp "$work"/debs/*.deb "$root/tmp"
+    start=$(date +%s)
+    chroot "$root" sh -c 'apt-get update -qq && apt-get install -y -qq /tmp/*.deb >/dev/null 2>&1'
+    echo "installed with everything it needs in $(($(date +%s) - start)) s"
+    run=(chroot "$root")
+    prefix=/usr folder=/tmp
+else
+    mkdir "$root"
+    for deb in "$work"/debs/*.deb; do dpkg-deb -x "$deb" "$root"; done
+    prefix=$root/usr folder=$work
+fi
+for page in man1/spikeport.1 man1/spikeport-train.1; do
+    ls "$root/usr/share/man/$page"* >/dev/null
+done
+grep -q -- --resume "$root/usr/share/bash-completion/completions/spikeport"
+bash -n "$root/usr/share/bash-completion/completions/spikeport"
+"${run[@]}" "$prefix/bin/spikeport" --version
+"${run[@]}" "$prefix/bin/spikeport" train synthetic_tiny --set epochs=1 --set plugins.gemm=gemm_clblast --out "$folder/run" 2>&1 | tail -n 1
+"${run[@]}" "$prefix/bin/spikeport" eval "$folder/run" | grep -q '100.00%'
+if [ "${2:-}" = chroot ]; then
+    chroot "$root" apt-get remove -y -qq spikeport libspikeport0 libspikeport-dev >/dev/null 2>&1
+    left=$(find "$root/usr" -path '*spikeport*' ! -path '*/doc/*' | head -n 5)
+    [ -z "$left" ] || { echo "left behind: $left"; exit 1; }
+fi
