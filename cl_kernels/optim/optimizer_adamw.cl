@@ -1,6 +1,6 @@
 //@ plugin: reference 1.0.0
 //@ abi:    1
-//@ op:     optimizer.adamw/1
+//@ op:     optimizer.adamw/2
 //@ kernel: optimizer_adamw__naive
 //@ global: M
 //@ score:  0

@@ -15,7 +15,7 @@
 //@ workspace: SLOTS*32
 //@ when:   GAIN
 //@ about:  compensated sums of 16 lanes over a strip, then over strips and lanes
-//@ op:     optimizer.adamw/1
+//@ op:     optimizer.adamw/2
 //@ kernel: optimizer_adamw__strips
 //@ global: cu*16
 //@ local:  1
