@@ -209,6 +209,8 @@ static sp_status export(const char *from, const char *out, const nir_options *o,
 {
     sp_cli_trained t;
     sp_status st = sp_cli_trained_open(from, &o->session, o->samples > 0, &t, err);
+    if (st == SP_E_DATA && o->samples > 0 && !t.s)
+        sp_error_prefix(err, st, "the test data, on which drift is measured (--samples 0 leaves it out): ");
     if (st == SP_OK)
         st = export_graph(&t, out, o, err);
     sp_cli_trained_close(&t);

@@ -194,6 +194,82 @@ Test(nir, what_cannot_be_kept_is_refused_by_name)
     }
 }
 
+static void pairs(sp_nir *g, const char *const *keys, const double *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        ARRAY(g, keys[i], x[i], 2);
+}
+
+/* Groups are zeros between the groups' weights; a sum is an average times the window; a threshold is a neuron
+ * that forgets; one dimension is a row; "same" is half of the kernel. */
+Test(nir, nodes_that_layers_have_in_another_form)
+{
+    static const char *const conv[] = {"stride", "dilation"}, *const pool[] = {"kernel_size", "stride",
+                                                                               "padding"};
+    sp_nir g = {.path = strdup("g.nir")};
+    add(&g, "in", "Input");
+    ARRAY(&g, "shape", 4, 3);
+    add(&g, "c", "Conv2d");
+    ARRAY(&g, "weight", 0.5, 6, 2, 3, 3);
+    ARRAY(&g, "bias", 0, 6);
+    pairs(&g, conv, (const double[]){1, 1}, 2);
+    SCALAR(&g, "groups", 2);
+    cr_assert(sp_nir_add_text(&g.nodes[1], "padding", "same"));
+    add(&g, "t", "Threshold");
+    ARRAY(&g, "threshold", 0.25, 6, 4, 4);
+    add(&g, "s", "SumPool2d");
+    pairs(&g, pool, (const double[]){2, 2, 0}, 3);
+    add(&g, "x", "Scale");
+    ARRAY(&g, "scale", 3, 6, 2, 2);
+    add(&g, "out", "Output");
+    ARRAY(&g, "shape", 6, 3);
+    sp_nir_network n = import(&g, (sp_nir_import_options){.dt = 0});
+    cr_assert_str_eq(n.layers.s, "- {type: conv, out: 6, kernel: [3, 3], stride: [1, 1], padding: [1, 1], "
+                                 "dilation: [1, 1], "
+                                 "bias: true}\n"
+                                 "- {type: lif, model: lif, tau: 1, decay_input: false, v_th: 0.25000003, "
+                                 "reset: hard, v_reset: "
+                                 "0}\n"
+                                 "- {type: avg_pool, kernel: [2, 2], stride: [2, 2], padding: [0, 0]}\n"
+                                 "- {type: scale, factor: 4}\n"
+                                 "- {type: scale, factor: 3}\n"
+                                 "- {type: flatten}\n");
+    const float *w = n.tensors[1].data; /* [6][4][3][3] */
+    for (int o = 0; o < 6; o++)
+        for (int c = 0; c < 4; c++)
+            cr_assert_eq(w[(o * 4 + c) * 9 + 4], o / 3 == c / 2 ? 0.5f : 0, "%d %d", o, c);
+    sp_nir_network_free(&n);
+    free_graph(&g);
+
+    g = (sp_nir){.path = strdup("g.nir")};
+    add(&g, "in", "Input");
+    ARRAY(&g, "shape", 9, 2);
+    g.nodes[0].values[0].x[0] = 2;
+    add(&g, "c", "Conv1d");
+    ARRAY(&g, "weight", 1, 3, 2, 4);
+    SCALAR(&g, "stride", 2);
+    SCALAR(&g, "padding", 1);
+    SCALAR(&g, "dilation", 1);
+    SCALAR(&g, "groups", 1);
+    ARRAY(&g, "bias", 0, 3);
+    add(&g, "n", "LI");
+    ARRAY(&g, "tau", 4e-4, 3, 4);
+    ARRAY(&g, "r", 1, 3, 4);
+    ARRAY(&g, "v_leak", 0, 3, 4);
+    add(&g, "out", "Output");
+    ARRAY(&g, "shape", 12, 1);
+    n = import(&g, (sp_nir_import_options){.dt = 0});
+    cr_assert_str_eq(n.layers.s, "- {type: conv, out: 3, kernel: [1, 4], stride: [1, 2], padding: [0, 1], "
+                                 "dilation: [1, 1], "
+                                 "bias: true}\n"
+                                 "- {type: lif, model: lif, tau: 4, decay_input: true, output: membrane}\n"
+                                 "- {type: flatten}\n");
+    cr_assert_eq(n.height, 1);
+    cr_assert_eq(n.width, 9);
+    sp_nir_network_free(&n);
+    free_graph(&g);
+}
+
 /* ---- files ---- */
 
 static char folder[] = "/tmp/sp-nir-XXXXXX", path[64];
