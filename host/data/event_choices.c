@@ -71,12 +71,6 @@ sp_status sp_events_shapes(const sp_kind *set, const sp_dataset_options *o, sp_s
         SP_LAYOUT_SPIKE_TRAINS) /* the units are channels, which lie in memory as the pixels of a row do */
         *sensor = (sp_frame_shape){frames, 1, SP_SHD_UNITS, 1};
     *out = *sensor;
-    if (o->size && sensor->height != sensor->width)
-        return SP_FAIL(err, SP_E_CONFIG,
-                       "data set \"%s\": frames of %d x %d (height x width) are not square, so data.size "
-                       "does not fit; "
-                       "make them smaller with data.events.bin",
-                       set->name, sensor->height, sensor->width);
     if (o->size)
         out->height = out->width = o->size;
     if (sensor->height > MAX_SENSOR || sensor->width > MAX_SENSOR ||

@@ -303,8 +303,10 @@ static sp_status set_up(event_state *s, const sp_dataset_options *o, sp_error *e
     if (o->train)
         s->augment = o->augment;
     /* Equal sizes need no filter, but the round trip through images changes counts all the same. */
-    if (o->size && (o->size != s->sensor.height || e->resize == SP_RESIZE_PIL)) {
-        s->resize = sp_resize_create((sp_frame_resize_kind)e->resize, s->sensor.height, o->size);
+    bool same = o->size == s->sensor.height && o->size == s->sensor.width;
+    if (o->size && (!same || e->resize == SP_RESIZE_PIL)) {
+        s->resize =
+            sp_resize_create((sp_frame_resize_kind)e->resize, s->sensor.height, s->sensor.width, o->size);
         if (!s->resize)
             return SP_FAIL(err, SP_E_MEMORY, "out of memory while opening data set \"%s\"", s->set->name);
     }

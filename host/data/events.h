@@ -148,11 +148,11 @@ sp_status sp_events_shapes(const struct sp_kind *set, const sp_dataset_options *
 /* ---- frame_resize.c ---- */
 
 typedef struct sp_resize sp_resize;
-/* From side x side to out x out pixels, two polarities. NULL when memory is out. */
-sp_resize *sp_resize_create(sp_frame_resize_kind kind, int side, int out);
+/* From height x width to out x out pixels, two polarities. NULL when memory is out. */
+sp_resize *sp_resize_create(sp_frame_resize_kind kind, int height, int width, int out);
 void sp_resize_destroy(sp_resize **r);
 size_t sp_resize_scratch_bytes(const sp_resize *r);
-/* [T][side][side][2] to [T][out][out][2]. [any-thread] */
+/* [T][height][width][2] to [T][out][out][2]. [any-thread] */
 void sp_resize_run(const sp_resize *r, int frames, const float *in, void *scratch, float *out);
 
 /* ---- frame_cache.c ---- */

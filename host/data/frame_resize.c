@@ -15,23 +15,28 @@
 
 enum { FIXED_BITS = 22 };
 
-struct sp_resize {
-    sp_frame_resize_kind kind;
-    int side, out, taps;
+/* One side: `in` pixels become `out`. */
+typedef struct axis {
+    int in, out, taps;
     int *first;      /* [out] first input pixel under the triangle */
     int *count;      /* [out] */
     double *weights; /* [out][taps], sum 1 */
     int32_t *fixed;  /* the same times 2^FIXED_BITS */
+} axis;
+
+struct sp_resize {
+    sp_frame_resize_kind kind;
+    axis rows, columns; /* of height, of width */
 };
 
-static void fill_weights(sp_resize *r)
+static void fill_weights(axis *a)
 {
-    double scale = (double)r->side / r->out, stretch = scale < 1.0 ? 1.0 : scale;
-    for (int i = 0; i < r->out; i++) {
-        double centre = (i + 0.5) * scale, sum = 0.0, *w = r->weights + (size_t)i * (size_t)r->taps;
+    double scale = (double)a->in / a->out, stretch = scale < 1.0 ? 1.0 : scale;
+    for (int i = 0; i < a->out; i++) {
+        double centre = (i + 0.5) * scale, sum = 0.0, *w = a->weights + (size_t)i * (size_t)a->taps;
         int first = (int)(centre - stretch + 0.5), end = (int)(centre + stretch + 0.5);
         first = first < 0 ? 0 : first;
-        end = end > r->side ? r->side : end;
+        end = end > a->in ? a->in : end;
         for (int k = 0; k < end - first; k++) {
             double away = fabs((k + first - centre + 0.5) / stretch);
             w[k] = away < 1.0 ? 1.0 - away : 0.0;
@@ -39,30 +44,44 @@ static void fill_weights(sp_resize *r)
         }
         for (int k = 0; k < end - first; k++) {
             w[k] /= sum;
-            r->fixed[(size_t)i * (size_t)r->taps + (size_t)k] = (int32_t)(0.5 + w[k] * (1 << FIXED_BITS));
+            a->fixed[(size_t)i * (size_t)a->taps + (size_t)k] = (int32_t)(0.5 + w[k] * (1 << FIXED_BITS));
         }
-        r->first[i] = first;
-        r->count[i] = end - first;
+        a->first[i] = first;
+        a->count[i] = end - first;
     }
 }
 
-sp_resize *sp_resize_create(sp_frame_resize_kind kind, int side, int out)
+static bool axis_init(axis *a, int in, int out)
+{
+    double scale = (double)in / out;
+    size_t n = (size_t)out;
+    *a = (axis){.in = in, .out = out, .taps = 2 * (int)ceil(scale < 1.0 ? 1.0 : scale) + 1};
+    a->first = sp_alloc_array(n, sizeof *a->first);
+    a->count = sp_alloc_array(n, sizeof *a->count);
+    a->weights = sp_alloc_array(n * (size_t)a->taps, sizeof *a->weights);
+    a->fixed = sp_alloc_array(n * (size_t)a->taps, sizeof *a->fixed);
+    if (!a->first || !a->count || !a->weights || !a->fixed)
+        return false;
+    fill_weights(a);
+    return true;
+}
+
+static void axis_fini(axis *a)
+{
+    sp_free(a->first);
+    sp_free(a->count);
+    sp_free(a->weights);
+    sp_free(a->fixed);
+}
+
+sp_resize *sp_resize_create(sp_frame_resize_kind kind, int height, int width, int out)
 {
     sp_resize *r = sp_alloc(sizeof *r);
-    double scale = (double)side / out;
-    size_t n = (size_t)out;
     if (!r)
         return NULL;
-    *r = (sp_resize){.kind = kind, .side = side, .out = out};
-    r->taps = 2 * (int)ceil(scale < 1.0 ? 1.0 : scale) + 1;
-    r->first = sp_alloc_array(n, sizeof *r->first);
-    r->count = sp_alloc_array(n, sizeof *r->count);
-    r->weights = sp_alloc_array(n * (size_t)r->taps, sizeof *r->weights);
-    r->fixed = sp_alloc_array(n * (size_t)r->taps, sizeof *r->fixed);
-    if (!r->first || !r->count || !r->weights || !r->fixed)
+    r->kind = kind;
+    if (!axis_init(&r->rows, height, out) || !axis_init(&r->columns, width, out))
         sp_resize_destroy(&r);
-    else
-        fill_weights(r);
     return r;
 }
 
@@ -71,29 +90,27 @@ void sp_resize_destroy(sp_resize **rp)
     sp_resize *r = rp ? *rp : NULL;
     if (!r)
         return;
-    sp_free(r->first);
-    sp_free(r->count);
-    sp_free(r->weights);
-    sp_free(r->fixed);
+    axis_fini(&r->rows);
+    axis_fini(&r->columns);
     sp_free(r);
     *rp = NULL;
 }
 
 size_t sp_resize_scratch_bytes(const sp_resize *r)
 {
-    size_t side = (size_t)r->side, out = (size_t)r->out;
-    return r->kind == SP_RESIZE_PIL ? 2 * (side * side + side * out + out * out)
-                                    : 2 * side * out * sizeof(float);
+    size_t height = (size_t)r->rows.in, width = (size_t)r->columns.in, out = (size_t)r->rows.out;
+    return r->kind == SP_RESIZE_PIL ? 2 * (height * width + height * out + out * out)
+                                    : 2 * height * out * sizeof(float);
 }
 
-/* One pass along lines of pairs: line j of out[lines][out] from line j of in[lines][side]. The steps say how
+/* One pass along lines of pairs: line j of out[lines][out] from line j of in[lines][in]. The steps say how
  * far the next pixel of a line and the next line are, so that the same code goes along rows and columns. */
 typedef struct steps {
     size_t in_pixel, in_line, out_pixel, out_line;
     int lines;
 } steps;
 
-static void pass_float(const sp_resize *r, steps s, const float *in, float *out)
+static void pass_float(const axis *r, steps s, const float *in, float *out)
 {
     for (int j = 0; j < s.lines; j++) {
         for (int i = 0; i < r->out; i++) {
@@ -118,7 +135,7 @@ static uint8_t to_byte(int32_t fixed)
     return (uint8_t)(v > 255 ? 255 : v);
 }
 
-static void pass_bytes(const sp_resize *r, steps s, const uint8_t *in, uint8_t *out)
+static void pass_bytes(const axis *r, steps s, const uint8_t *in, uint8_t *out)
 {
     for (int j = 0; j < s.lines; j++) {
         for (int i = 0; i < r->out; i++) {
@@ -138,12 +155,12 @@ static void pass_bytes(const sp_resize *r, steps s, const uint8_t *in, uint8_t *
 
 static steps along_rows(const sp_resize *r)
 {
-    return (steps){2, 2 * (size_t)r->side, 2, 2 * (size_t)r->out, r->side};
+    return (steps){2, 2 * (size_t)r->columns.in, 2, 2 * (size_t)r->columns.out, r->rows.in};
 }
 
 static steps along_columns(const sp_resize *r)
 {
-    return (steps){2 * (size_t)r->out, 2, 2 * (size_t)r->out, 2, r->out};
+    return (steps){2 * (size_t)r->columns.out, 2, 2 * (size_t)r->columns.out, 2, r->columns.out};
 }
 
 /* A float to a byte as a C cast of a large enough integer does it. */
@@ -174,16 +191,18 @@ static void divide_by_alpha(uint8_t *la, size_t pixels)
 
 static void frame_as_image(const sp_resize *r, const float *in, uint8_t *scratch, float *out)
 {
-    size_t side = (size_t)r->side, n_out = (size_t)r->out * (size_t)r->out;
-    uint8_t *image = scratch, *narrow = image + 2 * side * side, *small = narrow + 2 * side * (size_t)r->out;
-    for (size_t k = 0; k < 2 * side * side; k++)
+    size_t height = (size_t)r->rows.in, out_side = (size_t)r->rows.out, n_out = out_side * out_side;
+    size_t n = height * (size_t)r->columns.in;
+    uint8_t *image = scratch, *narrow = image + 2 * n, *small = narrow + 2 * height * out_side;
+    for (size_t k = 0; k < 2 * n; k++)
         image[k] = wrap_byte(in[k]);
-    if (r->side == r->out) { /* Pillow leaves an image of the right size alone */
+    if (r->rows.in == r->rows.out &&
+        r->columns.in == r->columns.out) { /* Pillow leaves an image of the right size alone */
         small = image;
     } else {
-        premultiply(image, side * side);
-        pass_bytes(r, along_rows(r), image, narrow);
-        pass_bytes(r, along_columns(r), narrow, small);
+        premultiply(image, n);
+        pass_bytes(&r->columns, along_rows(r), image, narrow);
+        pass_bytes(&r->rows, along_columns(r), narrow, small);
         divide_by_alpha(small, n_out);
     }
     for (size_t k = 0; k < 2 * n_out; k++)
@@ -192,13 +211,14 @@ static void frame_as_image(const sp_resize *r, const float *in, uint8_t *scratch
 
 void sp_resize_run(const sp_resize *r, int frames, const float *in, void *scratch, float *out)
 {
-    size_t in_items = 2 * (size_t)r->side * (size_t)r->side, out_items = 2 * (size_t)r->out * (size_t)r->out;
+    size_t in_items = 2 * (size_t)r->rows.in * (size_t)r->columns.in,
+           out_items = 2 * (size_t)r->rows.out * (size_t)r->columns.out;
     for (int t = 0; t < frames; t++, in += in_items, out += out_items) {
         if (r->kind == SP_RESIZE_PIL) {
             frame_as_image(r, in, scratch, out);
         } else {
-            pass_float(r, along_rows(r), in, scratch);
-            pass_float(r, along_columns(r), scratch, out);
+            pass_float(&r->columns, along_rows(r), in, scratch);
+            pass_float(&r->rows, along_columns(r), scratch, out);
         }
     }
 }

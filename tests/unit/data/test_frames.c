@@ -168,7 +168,7 @@ static float *make_pattern(int frames, int side)
 
 static float *resized(sp_frame_resize_kind kind, int frames, int side, int out, const float *x)
 {
-    sp_resize *r = sp_resize_create(kind, side, out);
+    sp_resize *r = sp_resize_create(kind, side, side, out);
     float *y = malloc((size_t)frames * (size_t)out * (size_t)out * 2 * sizeof *y);
     void *work = malloc(sp_resize_scratch_bytes(r));
     sp_resize_run(r, frames, x, work, y);
@@ -239,6 +239,29 @@ Test(frames, pil_properties_that_papers_have_measured)
     cr_assert_eq(y[(24 * 48 + 24) * 2 + 1], 0.0f);
     free(y);
     free(x);
+}
+
+/* What depends on one side only becomes what a square of that side becomes, whatever the other side is. */
+Test(frames, sides_of_any_two_lengths)
+{
+    enum { HEIGHT = 6, WIDTH = 11, OUT = 4 };
+    float wide[HEIGHT * WIDTH * 2], square[WIDTH * WIDTH * 2], y[OUT * OUT * 2];
+    for (int kind = 0; kind < 2; kind++) {
+        for (int k = 0; k < WIDTH * WIDTH; k++)
+            for (int c = 0; c < 2; c++)
+                square[2 * k + c] = (float)(k % WIDTH % (3 + c)) / 3.0f;
+        memcpy(wide, square, sizeof wide);
+        float *expect = resized((sp_frame_resize_kind)kind, 1, WIDTH, OUT, square);
+        sp_resize *r = sp_resize_create((sp_frame_resize_kind)kind, HEIGHT, WIDTH, OUT);
+        void *work = malloc(sp_resize_scratch_bytes(r));
+        sp_resize_run(r, 1, wide, work, y);
+        for (int k = 0; k < OUT * OUT * 2; k++)
+            cr_assert_float_eq(y[k], expect[k], kind ? 1.5 / 255 : 1e-6, "%d: %g, not %g", k, (double)y[k],
+                               (double)expect[k]);
+        sp_resize_destroy(&r);
+        free(work);
+        free(expect);
+    }
 }
 
 Test(frames, bilinear_on_counts)

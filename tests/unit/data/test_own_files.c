@@ -185,7 +185,12 @@ Test(own_files, recordings_of_arrays)
     cr_assert(x[1] == 1.0f && x[(3 + 1) * 2] == 1.0f && x[12 + 2 * 2 + 1] == 1.0f &&
               x[12 + 3 * 2 + 1] == 1.0f);
     sp_dataset_close(&ds);
-    o.events.bin = 0, o.events.sensor[1] = 7;
+    o.events.bin = 0, o.size = 4; /* not a square, but its frames are */
+    cr_assert_eq(open_set(o, &ds, &err), SP_OK, "%s", err.text);
+    cr_assert(ds->info.height == 4 && ds->info.width == 4);
+    cr_assert_eq(ds->get(ds, (sp_sample_request){.index = 0}, x, &label, &err), SP_OK, "%s", err.text);
+    sp_dataset_close(&ds);
+    o.size = 0, o.events.sensor[1] = 7;
     cr_assert_eq(open_set(o, &ds, &err), SP_OK, "%s", err.text);
     cr_assert_eq(ds->get(ds, (sp_sample_request){.index = 0}, x, &label, &err), SP_E_DATA);
     cr_assert_not_null(strstr(err.text, "event 3 is at x 7, y 0"), "%s", err.text);
