@@ -430,6 +430,25 @@ static void fold_scales(sp_graph *g)
     }
 }
 
+static bool takes_spikes(const sp_node *n)
+{
+    return n->type != SP_NODE_NEURON && n->type != SP_NODE_BATCH_NORM && n->type != SP_NODE_RECURRENT;
+}
+
+/* The maximum of spikes is a spike: it remains a bitmap where all that read it take one. */
+static void mark_spike_pools(sp_graph *g)
+{
+    for (int i = 0; i < g->n_nodes; i++) {
+        const sp_node *pool = &g->nodes[i];
+        bool bits = pool->type == SP_NODE_POOL_MAX && g->acts[pool->in[0]].bits;
+        for (int k = 0; k < g->n_nodes && bits; k++) {
+            const sp_node *n = &g->nodes[k];
+            bits = (n->in[0] != pool->out && n->in[1] != pool->out) || takes_spikes(n);
+        }
+        g->acts[pool->out].bits = g->acts[pool->out].bits || bits;
+    }
+}
+
 /* Multiply-accumulates and neurons can be counted, by layer and together. */
 static sp_status check_work(builder *b)
 {
@@ -504,6 +523,7 @@ sp_status sp_graph_create(sp_network *net, const char *file, int64_t channels, i
     g->classes = sp_act_elems(&g->acts[act]);
     SP_TRY_GOTO(check_work(&b));
     mark_fused(g);
+    mark_spike_pools(g);
     fold_scales(g);
     *out = g;
     return SP_OK;

@@ -3,6 +3,7 @@
  * dilate. Backward passes ask, for each input pixel, which windows hold it, so that every sum is one double.
  */
 #include <math.h>
+#include <string.h>
 
 #include "op/references.h"
 
@@ -158,6 +159,22 @@ void pool_max_forward_ref(const sp_op_call *call, void *const *buf)
             const window w = window_of(&s, m / s.WO % s.HO, m % s.WO);
             const int64_t row = window_argmax(&s, &w, buf[0], bits, m / (s.HO * s.WO), c);
             y[m * s.C + c] = row < 0 ? -INFINITY : (float)ref_value(buf[0], bits, row, c, s.C);
+        }
+}
+
+void pool_spikes_forward_ref(const sp_op_call *call, void *const *buf)
+{
+    const shape s = shape_of(call);
+    const int64_t words = (s.C + 31) / 32;
+    uint32_t *y = buf[1];
+
+    memset(y, 0, (size_t)(s.N * s.HO * s.WO * words) * sizeof *y);
+    for (int64_t m = 0; m < s.N * s.HO * s.WO; m++)
+        for (int64_t c = 0; c < s.C; c++) {
+            const window w = window_of(&s, m / s.WO % s.HO, m % s.WO);
+            const int64_t row = window_argmax(&s, &w, buf[0], 1, m / (s.HO * s.WO), c);
+            if (row >= 0 && ref_bit(buf[0], row, c, s.C) > 0)
+                y[m * words + c / 32] |= UINT32_C(1) << (c % 32);
         }
 }
 

@@ -201,14 +201,17 @@ void spi_pool_ints(sp_emit *e, const sp_builder *b, const sp_node *n)
 static sp_status pool_forward(sp_builder *b, int node)
 {
     const sp_node *n = &b->g->nodes[node];
+    const bool spikes = spi_is_bits(b, n->out); /* of a max pool alone */
     const char *op = n->type == SP_NODE_POOL_AVG   ? "pool.avg.forward"
+                     : spikes                      ? "pool.spikes.forward"
                      : n->type == SP_NODE_POOL_MAX ? "pool.max.forward"
                                                    : "pool.adaptive_avg.forward";
     int y;
     SP_TRY(new_output(b, n, &y));
     sp_emit e = spi_step(b, node, op);
     spi_pool_ints(&e, b, n);
-    spi_flag(&e, "X_BITS", spi_is_bits(b, n->in[0]));
+    if (!spikes)
+        spi_flag(&e, "X_BITS", spi_is_bits(b, n->in[0]));
     spi_bind(&e, "x", b->act[n->in[0]].tensor), spi_bind(&e, "y", y);
     return spi_emit(&e);
 }

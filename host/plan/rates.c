@@ -26,6 +26,7 @@ static sp_status accumulate_mean(sp_builder *b, int act, int tensor)
     sp_emit e = spi_step(b, a->producer, "mean.accumulate");
     spi_int(&e, "M", spi_rows(b, a)), spi_int(&e, "C", a->c);
     spi_float(&e, "share", share(b));
+    spi_flag(&e, "X_BITS", a->bits);
     spi_bind(&e, "x", tensor), spi_bind(&e, "mean", b->act[act].mean);
     return spi_emit(&e);
 }

@@ -375,6 +375,29 @@ Test(graph, may_end_in_spikes_and_in_potentials)
     }
 }
 
+Test(graph, maxima_of_spikes_are_spikes_where_what_follows_takes_them)
+{
+    static const struct {
+        const char *after;
+        bool bits;
+    } cases[] = {{"{type: conv, out: 2, kernel: 1}, {type: flatten}, {type: linear, out: 2}", true},
+                 {"{type: max_pool, kernel: 2}, {type: flatten}, {type: linear, out: 2}", true},
+                 {"{type: lif}, {type: flatten}, {type: linear, out: 2}", false},
+                 {"{type: residual, branch: [{type: conv, out: 4, kernel: 1}]}, {type: flatten}, {type: "
+                  "linear, out: 2}",
+                  true}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        sp_graph *g = NULL;
+        char text[256];
+        snprintf(text, sizeof text,
+                 "layers: [{type: conv, out: 4, kernel: 1}, {type: lif}, {type: max_pool, kernel: 2}, %s]\n",
+                 cases[i].after);
+        cr_assert_eq(build(text, 1, 8, 8, &g), SP_OK, "%s", err.text);
+        cr_assert_eq(g->acts[g->nodes[2].out].bits, cases[i].bits, "%s", cases[i].after);
+        sp_graph_destroy(&g);
+    }
+}
+
 /* SEW: spikes of the branch plus spikes of the identity path are counts. */
 Test(graph, a_branch_may_end_in_spikes)
 {
