@@ -32,8 +32,8 @@ static char *prefix(bool *in_build_tree)
     *in_build_tree = false;
     if (set && *set)
         return sp_strdup(set);
-    if (!own_file(path))
-        return NULL;
+    if (!own_file(path)) /* without /proc */
+        return sp_strdup(SP_INSTALL_PREFIX);
     *in_build_tree = strncmp(path, SP_BUILD_DIR "/", sizeof SP_BUILD_DIR) == 0;
     const char *up = strstr(strrchr(path, '/'), ".so") ? SP_LIB_TO_PREFIX : SP_BIN_TO_PREFIX;
     *strrchr(path, '/') = '\0';

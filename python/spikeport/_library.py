@@ -5,7 +5,9 @@ from __future__ import annotations
 import ctypes
 import ctypes.util
 import os
+import shutil
 import sys
+import tempfile
 from ctypes import (CFUNCTYPE, POINTER, Structure, c_char, c_char_p, c_double, c_float, c_int, c_int32, c_int64,
                     c_size_t, c_uint8, c_uint32, c_uint64, c_void_p)
 from pathlib import Path
@@ -176,22 +178,42 @@ _FUNCTIONS = {
 
 
 def _load_opencl() -> None:
-    """The system's loader, or the one that intel-opencl-rt has put into this environment."""
-    for candidate in ("libOpenCL.so.1", os.path.join(sys.prefix, "lib", "libOpenCL.so.1")):
+    """The system's loader, or the one that pip has put into this environment with the libraries that it needs."""
+    own = os.path.join(sys.prefix, "lib")
+    for candidates in (["libOpenCL.so.1"],
+                       [os.path.join(own, name) for name in ("libimf.so", "libintlc.so.5", "libirng.so", "libsvml.so",
+                                                             "libOpenCL.so.1")]):
         try:
-            ctypes.CDLL(candidate, mode=ctypes.RTLD_GLOBAL)
+            for name in candidates:
+                ctypes.CDLL(name, mode=ctypes.RTLD_GLOBAL)
             return
         except OSError:
             continue
     raise ImportError(INSTALL_OPENCL)
 
 
+_vendors: Optional[tempfile.TemporaryDirectory] = None
+
+
 def _use_drivers_of_this_environment() -> None:
-    """Drivers installed by pip are registered in a folder that no loader looks at by itself."""
-    vendors = Path(sys.prefix) / "etc" / "OpenCL" / "vendors"
-    if sys.prefix != sys.base_prefix and vendors.is_dir() and "OCL_ICD_FILENAMES" not in os.environ:
-        files = [f.read_text().strip() for f in sorted(vendors.glob("*.icd"))]
-        os.environ["OCL_ICD_FILENAMES"] = ":".join(files)
+    """Drivers installed by pip are registered in a folder that no loader looks at by itself, some under a path of another
+    machine: a folder with these and the system's, until the process ends. Emulators of FPGAs are left out, which would be
+    chosen before the CPU."""
+    global _vendors
+    prefix = Path(sys.prefix)
+    if sys.prefix == sys.base_prefix or "OCL_ICD_VENDORS" in os.environ:
+        return
+    named = [Path(f.read_text().strip()) for f in sorted((prefix / "etc" / "OpenCL" / "vendors").glob("*.icd"))]
+    drivers = [p if p.exists() else prefix / "lib" / p.name for p in named if "emu" not in p.name]
+    drivers = [p for p in drivers if p.exists()]
+    if not drivers:
+        return
+    _vendors = tempfile.TemporaryDirectory(prefix="spikeport-vendors-")
+    for f in Path("/etc/OpenCL/vendors").glob("*.icd"):
+        shutil.copy(f, _vendors.name)
+    for i, p in enumerate(drivers):
+        Path(_vendors.name, f"environment-{i}.icd").write_text(f"{p}\n")
+    os.environ["OCL_ICD_VENDORS"] = _vendors.name
 
 
 def _load() -> ctypes.CDLL:
