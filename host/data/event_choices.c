@@ -27,6 +27,10 @@ static sp_status check_choices(const sp_kind *set, const sp_dataset_options *o, 
         return refuse(set, "events.unit", "its files say the unit of their times", err);
     if ((e->sensor[0] || e->sensor[1]) && !own)
         return refuse(set, "events.sensor", "its sensor is known", err);
+    if (!e->sensor[0] != !e->sensor[1])
+        return SP_FAIL(err, SP_E_CONFIG,
+                       "data set \"%s\": events.sensor is [%d, %d]; give height and width, or neither",
+                       set->name, (int)e->sensor[0], (int)e->sensor[1]);
     if (e->bin > 1 && trains)
         return refuse(set, "events.bin", "its samples are no images", err);
     if (!(e->split >= 0.0 && e->split <= 1.0))

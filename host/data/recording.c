@@ -93,13 +93,23 @@ sp_status sp_recording_events(const char *path, const sp_recording_format *forma
                               sp_sensor *sensor, sp_error *err)
 {
     static const char *const txyp[] = {"t", "x", "y", "p"};
+    bool npz = sp_name_ends_in(-1, path, ".npz"), aedat = sp_name_ends_in(-1, path, ".aedat");
+    bool hdf5 = sp_name_ends_in(-1, path, ".h5") || sp_name_ends_in(-1, path, ".hdf5");
     sp_packet_counts counts = {0};
     uint8_t *bytes = NULL;
     size_t n = 0;
     sp_status st;
-    if (sp_name_ends_in(-1, path, ".npz"))
+    if (format->unit != SP_UNIT_US && !npz && !hdf5)
+        return SP_FAIL(err, SP_E_CONFIG,
+                       "%s: the file itself says the unit of its times; leave data.events.unit out", path);
+    if (format->orientation != SP_ORIENT_DEFAULT && !aedat)
+        return SP_FAIL(err, SP_E_CONFIG,
+                       "%s: only AEDAT 2.0 files leave the orientation open; leave data.events.orientation "
+                       "out",
+                       path);
+    if (npz)
         return read_columns(path, txyp, format->unit, out, err);
-    if (sp_name_ends_in(-1, path, ".h5") || sp_name_ends_in(-1, path, ".hdf5"))
+    if (hdf5)
         return read_hdf5(path, format->unit, out, err);
     SP_TRY(sp_recording_read(path, &bytes, &n, err));
     if (n >= 12 && memcmp(bytes, "#!AER-DAT4.0", 12) == 0) {

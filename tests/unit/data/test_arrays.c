@@ -267,6 +267,7 @@ Test(arrays, what_does_not_fit_is_said)
                  {{.axes = SP_AXES_NCHW}, "010", "not of one set", 0},
                  {{.axes = SP_AXES_NCHW, .inputs = "pictures"}, "0101", "pictures.npy", 0},
                  {{.axes = SP_AXES_NCHW, .labels = "truth"}, "0101", "no training split", 0},
+                 {{.axes = SP_AXES_NCHW, .test_labels = "truth"}, "0101", "no test inputs", 0},
                  {{.axes = SP_AXES_NCHW}, "0201", "3 classes, but data.classes is 2", 2}};
     make_folder(root, sizeof root, "arrays");
     write_images("x.npy", true);

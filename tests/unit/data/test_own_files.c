@@ -198,6 +198,33 @@ Test(own_files, recordings_of_arrays)
     remove_folder(root);
 }
 
+/* A key that a file has no use for is refused. */
+Test(own_files, choices_of_recordings)
+{
+    static const struct {
+        const char *file;
+        sp_recording_format format;
+        const char *expect;
+    } cases[] = {{SEEDS "/prophesee/evt2.raw", {.unit = SP_UNIT_MS}, "data.events.unit"},
+                 {SEEDS "/zip/events.npz", {.orientation = SP_ORIENT_SLTT}, "data.events.orientation"},
+                 {SEEDS "/aedat4/plain.aedat4", {.orientation = SP_ORIENT_PLAIN}, "data.events.orientation"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        sp_events e = {0};
+        sp_error err = {0};
+        cr_assert_eq(sp_recording_events(cases[i].file, &cases[i].format, &e, NULL, &err), SP_E_CONFIG, "%zu",
+                     i);
+        cr_assert_not_null(strstr(err.text, cases[i].expect), "%s", err.text);
+        sp_events_free(&e);
+    }
+    sp_dataset_options o = {.name = "events", .path = root, .frames = 2, .events = {.sensor = {0, 5}}};
+    sp_dataset *ds;
+    sp_error err;
+    make("mkdir a b && cp \"$E\" a && cp \"$E\" b");
+    cr_assert_eq(open_set(o, &ds, &err), SP_E_CONFIG);
+    cr_assert_not_null(strstr(err.text, "events.sensor is [0, 5]"), "%s", err.text);
+    remove_folder(root);
+}
+
 Test(own_files, arrays_in_hdf5)
 {
     sp_dataset_options o = {.name = "arrays", .path = FIXTURES "/arrays.h5", .train = 1, .split = 0.5};
