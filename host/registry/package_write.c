@@ -41,40 +41,27 @@ static const char *skip_one(const char *s)
     return s + 1;
 }
 
-/* From the opening bracket at s to behind its partner. */
+/* From the opening bracket at s to behind its partner, or to an #else whose #if lies before s: the other
+ * alternative opens the group again. What an #else takes the place of does not count. */
 static const char *skip_group(const char *s, char open, char close)
 {
-    int depth = 0;
+    int depth = 0, at_if[16], n = 0;
     while (*s) {
+        if (strncmp(s, "#if", 3) == 0 && n < 16)
+            at_if[n++] = depth;
+        else if (strncmp(s, "#el", 3) == 0 && n == 0)
+            return s;
+        else if (strncmp(s, "#el", 3) == 0)
+            depth = at_if[n - 1];
+        else if (strncmp(s, "#endif", 6) == 0 && n > 0)
+            n--;
         const char c = *s;
         s = skip_one(s);
         depth += (c == open) - (c == close);
-        if (depth == 0)
+        if (depth == 0 && c == close)
             return s;
     }
     return s;
-}
-
-/* The kernel that starts at s: its name, and where it ends. False for a declaration without a body. */
-static bool read_kernel(const char *s, char *name, size_t size, const char **end)
-{
-    const char *word = s;
-    size_t n = 0;
-    while (*s && *s != '{' && *s != ';') {
-        if (*s == '(') { // the last name in front of a group is the function's
-            snprintf(name, size, "%.*s", (int)n, word);
-            s = skip_group(s, '(', ')');
-        } else if (isalpha((unsigned char)*s) || *s == '_') {
-            word = s;
-            for (n = 0; isalnum((unsigned char)s[n]) || s[n] == '_'; n++)
-                ;
-            s += n;
-        } else {
-            s = skip_one(s);
-        }
-    }
-    *end = *s == '{' ? skip_group(s, '{', '}') : s;
-    return *s == '{';
 }
 
 static bool is_launched(const sp_packed_program *g, const char *name)
@@ -100,18 +87,51 @@ static bool is_declared(const char *text, const char *name)
     return false;
 }
 
+/* The kernel that starts at s, with all names that it has (it may begin with alternatives of the
+ * preprocessor): whether it can be left out, and where it ends. False for a declaration without a body. */
+static bool read_kernel(const char *s, const sp_packed_program *g, bool *unused, const char **end)
+{
+    const char *word = s;
+    size_t n = 0;
+    *unused = true;
+    while (*s && *s != ';') {
+        if (*s == '{') {
+            s = skip_group(s, '{', '}');
+            if (s[-1] == '}') {
+                *end = s;
+                return true;
+            }
+        } else if (*s == '(') { // the last name in front of a group is the function's
+            char name[128];
+            snprintf(name, sizeof name, "%.*s", (int)n, word);
+            *unused &=
+                strcmp(name, "__attribute__") == 0 || (!is_launched(g, name) && is_declared(g->text, name));
+            s = skip_group(s, '(', ')');
+        } else if (isalpha((unsigned char)*s) || *s == '_') {
+            word = s;
+            for (n = 0; isalnum((unsigned char)s[n]) || s[n] == '_'; n++)
+                ;
+            s += n;
+        } else {
+            s = skip_one(s);
+        }
+    }
+    *end = s;
+    return false;
+}
+
 /* The program's text without the kernels of the file's other blocks. */
 static void add_kernels(sp_text *t, const sp_packed_program *g)
 {
     const char *from = g->text, *s = g->text, *end;
-    char name[128];
+    bool unused;
     while (*s) {
         bool starts = strncmp(s, "__kernel", 8) == 0 && (s == g->text || isspace((unsigned char)s[-1]));
-        if (!starts || !read_kernel(s, name, sizeof name, &end)) {
+        if (!starts || !read_kernel(s, g, &unused, &end)) {
             s = skip_one(s);
             continue;
         }
-        if (!is_launched(g, name) && is_declared(g->text, name)) {
+        if (unused) {
             sp_text_add(t, "%.*s", (int)(s - from), from);
             from = end;
         }

@@ -5,8 +5,6 @@
 //@ let:    ITEMS = (BM/TM)*(BN/TN)
 //@ all:    device: gpu
 //@ all:    bake: *
-//@ all:    vendor: amd TM=8 BM=128
-//@ all:    vendor: nvidia TM=8 BK=32
 //@ all:    registers: TM*TN*(1 + AHEAD)
 //@ op:     conv.forward/1
 //@ kernel: conv_forward__tile
@@ -18,6 +16,8 @@
 //@ tune:   TM = 4 8
 //@ tune:   AHEAD = 0 1
 //@ tune:   TN = 4 8
+//@ vendor: amd TM=8 BM=128
+//@ vendor: nvidia TM=8 BK=32
 //@ define: PASS = 1
 //@ when:   GROUP_FITS && N*HO*WO < 2147483648 - 128
 //@ score:  40
@@ -47,6 +47,8 @@
 //@ tune:   TM = 4 8
 //@ tune:   AHEAD = 0 1
 //@ tune:   TN = 4 8
+//@ vendor: amd TM=8 BM=128
+//@ vendor: nvidia TM=8 BK=32
 //@ define: PASS = 2
 //@ when:   GROUP_FITS && N*H*W < 2147483648 - 128
 //@ score:  40

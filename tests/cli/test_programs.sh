@@ -45,6 +45,43 @@ run train "$recipe" --programs "$work/amd-fpga" --out "$work/run"
 expect_code 4
 expect_err '"Xilinx" in its name or platform'
 
+# A kernel that begins with alternatives of the preprocessor stays whole, and one that is not launched is left out.
+mkdir "$work/alternatives"
+cat >"$work/alternatives/two.cl" <<'END'
+//@ plugin: two 1.0.0
+//@ abi: 1
+//@ all: bake: *
+//@ all: global: M
+//@ op: fill/1
+//@ kernel: fill__some
+//@ op: fill/1
+//@ kernel: fill__none
+//@ when: M == 0
+__kernel __attribute__((vec_type_hint(float)))
+#if M == 0
+void fill__none(SP_OUT(float, y), float value)
+{
+    SP_AT(y);
+#else
+void fill__some(SP_OUT(float, y),
+                float value)
+{
+    SP_AT(y);
+#endif
+    y[get_global_id(0)] = value;
+}
+__kernel void fill__none_at_all(SP_OUT(float, y)) { SP_AT(y); y[0] = 0; }
+//@ op: fill/1
+//@ kernel: fill__none_at_all
+//@ when: M == 0
+END
+run compile "$recipe" --target offline --as accelerator --out "$work/two" --plugins "$work/alternatives" --plugin fill=two --plugin conv=reference
+expect_code 0
+for file in "$work/two"/kernels/fill__some_*.cl; do
+    grep -q "^void fill__some(" "$file" || fail "$file has lost its kernel"
+    grep -q "^__kernel void fill__none_at_all" "$file" && fail "$file has a kernel that nobody launches"
+done
+
 # Binaries of this device. A small network trains, is scored, and a reference case passes, with no source built.
 bin=$work/bin
 run compile "$recipe" --target offline --as accelerator --out "$bin"
