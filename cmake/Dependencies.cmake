@@ -27,3 +27,17 @@ sp_optional_library(HDF5 HDF5 "SHD, SSC, arrays and events in HDF5 files, and NI
 sp_optional_library(JPEG TURBOJPEG "JPEG files in image folders, through libjpeg-turbo" libturbojpeg)
 sp_optional_library(LZ4 LZ4 "AEDAT 4 recordings that are compressed with LZ4, through liblz4" liblz4)
 sp_optional_library(ZSTD ZSTD "AEDAT 4 recordings that are compressed with zstd, through libzstd" libzstd)
+
+# MPI is never linked: for each implementation a small library is built that the program loads at run time.
+set(SPIKEPORT_WITH_MPI AUTO CACHE STRING "Training on several ranks, through Open MPI and MPICH (AUTO, ON or OFF)")
+set_property(CACHE SPIKEPORT_WITH_MPI PROPERTY STRINGS AUTO ON OFF)
+if(SPIKEPORT_WITH_MPI)
+    pkg_check_modules(OPENMPI IMPORTED_TARGET ompi-c)
+    pkg_check_modules(MPICH IMPORTED_TARGET mpich)
+    if(NOT SPIKEPORT_WITH_MPI STREQUAL "AUTO" AND NOT OPENMPI_FOUND AND NOT MPICH_FOUND)
+        message(FATAL_ERROR "SPIKEPORT_WITH_MPI is ON, but neither Open MPI nor MPICH was found; install libopenmpi-dev or libmpich-dev")
+    endif()
+else()
+    unset(OPENMPI_FOUND CACHE)
+    unset(MPICH_FOUND CACHE)
+endif()

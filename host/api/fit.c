@@ -178,7 +178,7 @@ static sp_status evaluate(sp_net *net, const sp_data *data, sp_eval_result *out,
     sp_scores scores = {0};
     SP_TRY(spi_begin_step(net, false, err));
     SP_TRY(open_data(net, data, false, &test, err));
-    sp_status st = sp_session_evaluate(net->s, test, NULL, &scores, err);
+    sp_status st = sp_session_evaluate(net->s, test, NULL, NULL, &scores, err);
     sp_eval_result r = {.samples = scores.samples,
                         .loss = scores.loss,
                         .accuracy = scores.accuracy,

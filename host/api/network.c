@@ -76,7 +76,7 @@ static sp_status make_buffers(sp_net *net, sp_error *err)
     net->p.measured = sp_measured_start(r->measure);
     if (!net->x || !net->labels || !net->mask)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory for a mini-batch");
-    return s->train ? sp_replicas_create(&net->s, 1, &net->replicas, err) : SP_OK;
+    return s->train ? sp_replicas_create(&net->s, 1, NULL, &net->replicas, err) : SP_OK;
 }
 
 /* path: a file; text: a recipe without one. */

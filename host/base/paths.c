@@ -90,12 +90,12 @@ sp_status sp_own_file(const char *folder, const char *what, const char *word, ch
     return st;
 }
 
-char *sp_own_plugins(void)
+char *sp_own_library(const char *name)
 {
     bool in_build_tree;
     char *at = prefix(&in_build_tree);
-    char *folder = in_build_tree ? sp_strdup(SP_BUILD_DIR "/lib/spikeport/plugins")
-                   : at          ? sp_format("%s/" SP_LIB_DIR "/spikeport/plugins", at)
+    char *folder = in_build_tree ? sp_format(SP_BUILD_DIR "/lib/spikeport/%s", name)
+                   : at          ? sp_format("%s/" SP_LIB_DIR "/spikeport/%s", at, name)
                                  : NULL;
     sp_free(at);
     return folder;

@@ -14,6 +14,6 @@ sp_own_data(const char *name); /* "wisdom", "recipes/reproduce"; sp_free; NULL w
 sp_status sp_own_file(const char *folder, const char *what, const char *word, char **path, sp_error *err);
 /* The names of a folder's YAML files, without the ending, sorted; sp_names_free. */
 sp_status sp_own_names(const char *folder, sp_names *out, sp_error *err);
-char *sp_own_plugins(void); /* plugins that are shared objects; likewise */
+char *sp_own_library(const char *name); /* folders of shared objects, "plugins" and "mpi"; likewise */
 
 #endif

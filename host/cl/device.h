@@ -77,6 +77,11 @@ sp_status sp_device_choose(const sp_device_list *list, const char *selector, siz
 /* Why a device cannot run kernels, or NULL when it can. */
 const char *sp_device_unusable(const sp_device_info *info);
 
+/* The device of a process that is number `local` of those on its machine, as a selector by number: of the
+ * devices that are like the chosen one (platform, type, name) that with this number, counted round. A
+ * selector that is a number stays. */
+sp_status sp_device_of_local_rank(const char *selector, int local, char number[16], sp_error *err);
+
 /* Whether it has an extension, or a feature by its name in `needs:`: amx_bf16. */
 bool sp_device_has(const sp_device_info *info, const char *name);
 

@@ -1,5 +1,5 @@
 /* Choosing one device of a list by a person's words, and saying why, or what there is instead. Works on the
- * list alone: no OpenCL call is made here. */
+ * list alone: no OpenCL call is made here but for the list of sp_device_of_local_rank. */
 #include "cl/internal.h"
 
 #include <ctype.h>
@@ -207,4 +207,32 @@ sp_status sp_device_choose(const sp_device_list *list, const char *selector, siz
         snprintf(why, why_size, "%s\"%.60s\": %s%s", from_env ? "SPIKEPORT_DEVICE=" : "", selector, how,
                  rivals);
     return SP_OK;
+}
+
+static bool is_like(const sp_device_info *a, const sp_device_info *b)
+{
+    return a->platform_index == b->platform_index && a->type == b->type && strcmp(a->name, b->name) == 0 &&
+           !sp_device_unusable(a);
+}
+
+sp_status sp_device_of_local_rank(const char *selector, int local, char number[16], sp_error *err)
+{
+    sp_device_list list = {0};
+    size_t chosen, n = 0;
+    sp_status st = sp_device_list_init(&list, err);
+    if (st == SP_OK)
+        st = sp_device_choose(&list, selector, &chosen, NULL, 0, err);
+    const sp_device_info *like = st == SP_OK ? &list.items[chosen] : NULL;
+    for (size_t i = 0; like && i < list.n; i++)
+        n += is_like(&list.items[i], like);
+    size_t left = n ? (size_t)local % n : 0;
+    for (size_t i = 0; like && i < list.n && !(selector && is_number(selector)); i++)
+        if (is_like(&list.items[i], like) && left-- == 0) {
+            like = &list.items[i];
+            break;
+        }
+    if (like)
+        snprintf(number, 16, "%d", like->index);
+    sp_device_list_fini(&list);
+    return st;
 }

@@ -28,7 +28,7 @@ static sp_status allocate(sp_cli_bench *b, sp_error *err)
     b->rates = sp_alloc_array(nodes, sizeof *b->rates);
     b->ms = sp_alloc_array((size_t)b->n, sizeof *b->ms);
     return b->images && b->labels && b->spikes && b->rates && b->ms
-               ? sp_replicas_create(&b->s, 1, &b->replicas, err)
+               ? sp_replicas_create(&b->s, 1, NULL, &b->replicas, err)
                : SP_FAIL(err, SP_E_MEMORY, "out of memory for the benchmark's input");
 }
 
@@ -93,6 +93,7 @@ sp_status sp_cli_bench_open(sp_recipe *r, const sp_cli_bench_options *o, sp_cli_
     sp_session_options so = sp_cli_session_options(&o->session);
     uint64_t start = sp_clock_ns();
     so.device_options.profiling = so.device_options.profiling || o->layers || o->trace;
+    so.sharded = false; /* its input is a whole mini-batch */
     *b = (sp_cli_bench){.n = o->iterations};
     sp_dataset *ds = NULL;
     sp_status st = SP_OK;

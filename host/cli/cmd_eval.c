@@ -119,7 +119,7 @@ static sp_status evaluate(const char *path, const sp_cli_session *o, bool json, 
     int64_t n = st == SP_OK ? t.s->graph->classes : 0;
     if (st == SP_OK) {
         scores.confusion = sp_alloc_array((size_t)n, (size_t)n * sizeof *scores.confusion);
-        st = scores.confusion ? sp_session_evaluate(t.s, t.test, NULL, &scores, err)
+        st = scores.confusion ? sp_session_evaluate(t.s, t.test, NULL, NULL, &scores, err)
                               : SP_FAIL(err, SP_E_MEMORY, "out of memory for the confusion matrix");
         sp_cli_say_programs(t.s->dev, t.s->reg);
     }

@@ -8,35 +8,11 @@
 #include "base/trace.h"
 #include "cli/bench.h"
 #include "cli/progress.h"
-#include "cli/session_options.h"
+#include "cli/train.h"
 #include "train/run_folder.h"
 
-typedef struct train_options {
-    sp_cli_session session;
-    int64_t sub_devices;
-    const char *out, *resume, *trace;
-    bool json, print_recipe, overwrite;
-    int lock;
-    int64_t max_iterations;
-    const volatile int *stop;
-} train_options;
-
-/* The sessions of a run: one, or one for each device that shares the mini-batches. */
-typedef struct replicas {
-    sp_session *members[SP_CLI_MAX_DEVICES];
-    size_t n;
-    sp_dataset *train, *test;
-} replicas;
-
-static void close_replicas(replicas *t)
-{
-    while (t->n > 0)
-        sp_session_close(&t->members[--t->n]);
-    sp_dataset_close(&t->train);
-    sp_dataset_close(&t->test);
-}
-
-static sp_status run(const replicas *m, const train_options *o, const sp_checkpoint *resume, sp_error *err)
+static sp_status run(const sp_cli_replicas *m, const sp_cli_train *o, const sp_checkpoint *resume,
+                     sp_error *err)
 {
     sp_session *s = m->members[0];
     sp_progress_line line = sp_progress_line_make(o->json);
@@ -50,6 +26,7 @@ static sp_status run(const replicas *m, const train_options *o, const sp_checkpo
                           .report = sp_progress_report,
                           .ctx = &line,
                           .max_iterations = o->max_iterations,
+                          .ranks = o->ranks,
                           .members = m->members,
                           .n_members = m->n};
     sp_status st = sp_train(s, m->train, m->test, &t, err);
@@ -92,21 +69,14 @@ static void say_start(const sp_session *s, const sp_recipe *r)
     say_kernels(s->train);
 }
 
-static sp_status load_recipe(const char *path, const train_options *o, const sp_checkpoint *c, sp_recipe *r,
-                             sp_error *err)
-{
-    return o->resume ? sp_checkpoint_recipe(c, o->session.sets.items, o->session.sets.n, r, err)
-                     : sp_recipe_load(path, o->session.sets.items, o->session.sets.n, r, err);
-}
-
 /* Before kernels are built. Named classes are compared before the network is, whose error would only count
  * them. */
-static sp_status check_resume(const train_options *o, const sp_checkpoint *c, sp_error *err)
+static sp_status check_resume(const sp_cli_train *o, const sp_checkpoint *c, sp_error *err)
 {
     sp_recipe r = {0};
     sp_dataset *train = NULL;
     bool named = c->progress.classes && strcmp(c->progress.classes, "[]") != 0;
-    sp_status st = load_recipe(NULL, o, c, &r, err);
+    sp_status st = sp_cli_train_recipe(NULL, o, c, &r, err);
     if (st == SP_OK)
         st = sp_checkpoint_check_recipe(c, &r, err);
     if (st == SP_OK && named)
@@ -116,54 +86,6 @@ static sp_status check_resume(const train_options *o, const sp_checkpoint *c, sp
     sp_dataset_close(&train);
     sp_recipe_free(&r);
     return st;
-}
-
-/* A session on each device of --device A,B, or on each part of one device (--sub-devices N). */
-static sp_status open_members(const char *path, const train_options *o, const sp_checkpoint *c,
-                              const char *const *names, size_t n, replicas *t, sp_error *err)
-{
-    sp_session_options so = sp_cli_session_options(&o->session);
-    so.device_options.profiling = so.device_options.profiling || o->trace;
-    for (size_t i = 0; i < n; i++) {
-        sp_recipe r = {0};
-        SP_TRY(load_recipe(path, o, c, &r, err));
-        so.device = o->sub_devices > 1 ? names[0] : names[i];
-        so.device_options.parts = o->sub_devices > 1 ? (int)n : 0;
-        so.device_options.part = (int)i;
-        so.shares = (int)n;
-        so.share = (int)i;
-        so.eval_samples = i ? t->test->info.count : 0;
-        SP_TRY(i ? sp_session_open(&r, &t->train->info, &so, &t->members[i], err)
-                 : sp_cli_session_open(&r, &so, &t->members[i], &t->train, &t->test, err));
-        t->n++;
-    }
-    return SP_OK;
-}
-
-static sp_status open_replicas(const char *path, const train_options *o, const sp_checkpoint *c, replicas *t,
-                               sp_error *err)
-{
-    const char *list = o->session.device, *names[SP_CLI_MAX_DEVICES] = {list};
-    char *text = NULL;
-    size_t n = o->sub_devices > 1 ? (size_t)o->sub_devices : 1;
-    sp_status st = SP_OK;
-    if (list && strchr(list, ',') && o->sub_devices < 2)
-        st = sp_cli_device_names("--device", list, &text, names, &n, err);
-    if (st == SP_OK)
-        st = open_members(path, o, c, names, n, t, err);
-    sp_free(text);
-    return st;
-}
-
-static void say_replicas(const replicas *t)
-{
-    for (size_t i = 0; i < t->n && t->n > 1; i++)
-        sp_cli_say("device %zu of %zu: %s%s, %u compute units, %lld samples of each mini-batch\n", i + 1,
-                   t->n, t->members[i]->dev->info.name, t->members[i]->dev->is_part ? " (a part)" : "",
-                   t->members[i]->dev->info.compute_units, (long long)t->members[i]->train->o.batch);
-    if (t->n > 1)
-        sp_cli_say("gradients are summed on the host in this order; batch norms see one device's "
-                   "samples only\n");
 }
 
 enum { TRACE_SPANS = 200000 };
@@ -181,63 +103,118 @@ static sp_status write_trace(sp_device *dev, const char *path, sp_error *err)
     return st;
 }
 
-static int train(const char *recipe_path, train_options *o)
+static sp_status print_recipe(const char *path, const sp_cli_train *o, const sp_checkpoint *c, sp_error *err)
 {
-    sp_error err = {0};
     sp_recipe r = {0};
-    sp_checkpoint c = {0};
-    replicas t = {.n = 0};
-    sp_status st = o->resume ? sp_checkpoint_open(o->resume, &c, &err) : SP_OK;
-    if (st == SP_OK && o->print_recipe) {
-        st = load_recipe(recipe_path, o, &c, &r, &err);
-        sp_text text = {0};
-        if (st == SP_OK)
-            sp_recipe_print(&r, &text);
-        fputs(text.s ? text.s : "", stdout);
-        sp_text_free(&text);
-        sp_recipe_free(&r);
-        sp_checkpoint_close(&c);
-        return st == SP_OK ? 0 : sp_cli_fail("train", &err);
-    }
-    if (st == SP_OK) /* before kernels are built */
-        st = sp_run_folder_open(o->out, o->resume ? c.file.path : NULL, o->overwrite, &o->lock, &err);
-    if (st == SP_OK && o->resume)
-        st = check_resume(o, &c, &err);
+    sp_text text = {0};
+    SP_TRY(sp_cli_train_recipe(path, o, c, &r, err));
+    sp_recipe_print(&r, &text);
+    fputs(text.s ? text.s : "", stdout);
+    sp_text_free(&text);
+    sp_recipe_free(&r);
+    return SP_OK;
+}
+
+static sp_status run_session(const sp_cli_replicas *t, sp_cli_train *o, const sp_checkpoint *c, sp_error *err)
+{
+    sp_session *s = t->members[0];
+    say_start(s, &s->recipe);
+    sp_cli_train_say(t, o->ranks);
+    if (o->trace)
+        SP_TRY(sp_trace_start(TRACE_SPANS, err));
+    sp_status st = run(t, o, o->resume ? c : NULL, err);
     if (st == SP_OK)
-        st = open_replicas(recipe_path, o, &c, &t, &err);
-    if (st == SP_OK) {
-        sp_session *s = t.members[0];
-        o->stop = sp_cli_catch_signals();
-        say_start(s, &s->recipe);
-        say_replicas(&t);
-        if (o->trace)
-            st = sp_trace_start(TRACE_SPANS, &err);
-        if (st == SP_OK)
-            st = run(&t, o, o->resume ? &c : NULL, &err);
-        if (st == SP_OK)
-            sp_cli_say("device memory: %llu bytes planned, %llu bytes at the peak\nwritten: "
-                       "%s/{metrics.jsonl,curves.png,"
-                       "checkpoint.safetensors,best.safetensors,recipe.yaml}\n",
-                       (unsigned long long)s->planned_bytes, (unsigned long long)s->dev->peak_bytes, o->out);
-        sp_cli_say_programs(s->dev, s->reg);
-        if (o->session.profile)
-            sp_cli_say_layers(s);
-        sp_error why = {0};
-        if (o->trace && write_trace(s->dev, o->trace, &why) != SP_OK && st == SP_OK) {
-            st = why.status;
-            err = why;
-        }
+        sp_cli_say("device memory: %llu bytes planned, %llu bytes at the peak\nwritten: "
+                   "%s/{metrics.jsonl,curves.png,"
+                   "checkpoint.safetensors,best.safetensors,recipe.yaml}\n",
+                   (unsigned long long)s->planned_bytes, (unsigned long long)s->dev->peak_bytes, o->out);
+    sp_cli_say_programs(s->dev, s->reg);
+    if (o->session.profile)
+        sp_cli_say_layers(s);
+    sp_error why = {0};
+    if (o->trace && write_trace(s->dev, o->trace, &why) != SP_OK && st == SP_OK) {
+        st = why.status;
+        *err = why;
     }
-    close_replicas(&t);
+    return st;
+}
+
+static sp_status train(const char *recipe_path, sp_cli_train *o, sp_error *err)
+{
+    sp_checkpoint c = {0};
+    sp_cli_replicas t = {.n = 0};
+    const bool writes = !o->ranks || o->ranks->rank == 0;
+    sp_status st = o->resume ? sp_checkpoint_open(o->resume, &c, err) : SP_OK;
+    if (st == SP_OK && o->print_recipe) {
+        st = writes ? print_recipe(recipe_path, o, &c, err) : SP_OK;
+    } else if (st == SP_OK) {
+        if (writes) /* before kernels are built */
+            SP_TRY_GOTO(
+                sp_run_folder_open(o->out, o->resume ? c.file.path : NULL, o->overwrite, &o->lock, err));
+        if (o->resume)
+            SP_TRY_GOTO(check_resume(o, &c, err));
+        SP_TRY_GOTO(sp_cli_train_open(recipe_path, o, &c, &t, err));
+        o->stop = sp_cli_catch_signals();
+        if (o->ranks)
+            o->ranks->stop = o->stop;
+        st = run_session(&t, o, &c, err);
+    }
+done:
+    sp_cli_train_close(&t);
     sp_checkpoint_close(&c);
     if (o->lock > 0)
         sp_run_folder_close(o->out, o->lock);
-    return st == SP_OK ? 0 : sp_cli_fail("train", &err);
+    return st;
+}
+
+/* ---- ranks ---- */
+
+static void rank_log(void *ctx, sp_log_level level, const char *text)
+{
+    const sp_ranks *r = ctx;
+    fprintf(stderr, "spikeport: rank %d (host %s): %s%s\n", r->rank, r->hosts[r->rank],
+            level == SP_LOG_WARNING ? "warning: " : "", text);
+}
+
+static void print_failure(const sp_error *err)
+{
+    sp_cli_fail("train", err);
+}
+
+/* Where an MPI launcher has started several processes they train together: rank 0 alone prints. */
+static int train_on_ranks(const char *recipe_path, sp_cli_train *o)
+{
+    sp_error err = {0};
+    int launched;
+    const bool first = sp_ranks_launched(&launched) < 2 || launched == 0;
+    sp_status st = sp_ranks_open((double)o->rank_timeout, &o->ranks, &err);
+    if (!first && o->ranks) {
+        if (sp_log_wants(SP_LOG_WARNING))
+            sp_log_set_level(SP_LOG_WARNING);
+        sp_log_install(rank_log, o->ranks);
+        o->trace = NULL;
+        o->session.profile = o->json = false;
+    }
+    if (st != SP_OK) /* of each, as they cannot tell each other */
+        return sp_cli_fail("train", &err);
+    st = train(recipe_path, o, &err);
+    if (o->ranks && st != SP_OK && st != SP_E_INTERRUPTED)
+        sp_ranks_end(o->ranks, &err, print_failure);
+    if (st != SP_OK && first)
+        sp_cli_fail("train", &err);
+    if (o->ranks) {
+        sp_error why = {0};
+        sp_log_install(NULL, NULL);
+        if (sp_ranks_close(&o->ranks, &why) != SP_OK)
+            sp_ranks_end(o->ranks, &why, print_failure);
+    }
+    /* a launcher ends all as soon as one gives another code than 0; what is left is with rank 0 */
+    return first ? sp_status_exit_code(st) : 0;
 }
 
 /* Without --out: beside the checkpoint when resuming, else runs/<recipe file without extension>, with a
  * number where a run lies there. */
-static const char *default_out(const train_options *o, const char *recipe, char *buffer, size_t size)
+static const char *default_out(const sp_cli_train *o, const char *recipe, char *buffer, size_t size)
 {
     if (o->resume) {
         const char *dot = strstr(o->resume, ".safetensors"), *slash = strrchr(o->resume, '/');
@@ -256,7 +233,7 @@ static const char *default_out(const train_options *o, const char *recipe, char 
 
 int sp_cmd_train(int argc, char **argv)
 {
-    train_options o = {.out = NULL};
+    sp_cli_train o = {.rank_timeout = 600};
     sp_arg_list rest = {.n = 0};
     const sp_arg args[] = {
         {"out", 'o', SP_ARG_TEXT, &o.out, "DIR",
@@ -278,6 +255,8 @@ int sp_cmd_train(int argc, char **argv)
          "print the recipe with every default and stop", 0, 0},
         {"max-iterations", 0, SP_ARG_INTEGER, &o.max_iterations, "N",
          "stop after N mini-batches, as Ctrl-C would", 1, INT64_MAX},
+        {"rank-timeout", 0, SP_ARG_INTEGER, &o.rank_timeout, "SECONDS",
+         "under mpirun: a rank that others wait for this long has failed (default 600)", 1, 1000000},
         {"json", 0, SP_ARG_FLAG, &o.json, NULL, "events as JSON Lines on stdout", 0, 0},
     };
     const sp_args a = {.command = "train",
@@ -288,7 +267,9 @@ int sp_cmd_train(int argc, char **argv)
                        .n_args = sizeof args / sizeof *args,
                        .min_rest = 0,
                        .max_rest = 1,
-                       .notes = "--device A,B shares each mini-batch between several devices.\nCtrl-C "
+                       .notes = "--device A,B shares each mini-batch between several devices, mpirun -n N "
+                                "spikeport train ... between\nranks, each of which takes the device with its "
+                                "number among those of its machine.\nCtrl-C "
                                 "finishes the mini-batch, saves and exits with 130; a second Ctrl-C ends at "
                                 "once.\nKeys of a recipe and of --set: spikeport recipe."};
     int code;
@@ -304,5 +285,5 @@ int sp_cmd_train(int argc, char **argv)
         return sp_args_wrong(&a, "--overwrite starts a run anew; --resume continues one");
     if (!o.out)
         o.out = default_out(&o, rest.n ? rest.items[0] : NULL, buffer, sizeof buffer);
-    return train(rest.n ? rest.items[0] : NULL, &o);
+    return train_on_ranks(rest.n ? rest.items[0] : NULL, &o);
 }

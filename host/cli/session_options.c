@@ -17,6 +17,7 @@ sp_session_options sp_cli_session_options(const sp_cli_session *s)
                                 .plugins_path = s->plugins,
                                 .force = s->force.items,
                                 .n_force = s->force.n,
+                                .sharded = true,
                                 .no_wisdom = s->no_wisdom};
 }
 

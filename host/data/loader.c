@@ -85,7 +85,7 @@ static sp_status fill_sample(const sp_loader *l, const task *t, sp_batch *b, siz
                              sp_error *err)
 {
     size_t n = l->frame_items, batch = l->opt.batch;
-    size_t at = b->index * batch + i;
+    size_t at = b->index * l->opt.whole + l->opt.at + i;
     sp_sample_request want = {.index = l->order.index[at],
                               .epoch = t->epoch,
                               .repeat = l->order.repeat ? l->order.repeat[at] : 0};
@@ -126,7 +126,7 @@ static bool claim(sp_loader *l, task *t)
         if (index >= l->n_batches || l->claimed >= l->freed + (size_t)l->opt.depth)
             return false;
         s = slot_of(l, l->claimed++);
-        left = l->ds->info.count - index * l->opt.batch;
+        left = l->ds->info.count - index * l->opt.whole;
         s->batch.index = index;
         s->batch.n_valid = left < l->opt.batch ? left : l->opt.batch;
         s->claimed = s->done = 0;
@@ -153,7 +153,7 @@ static sp_status read_samples(sp_loader *l, const task *t, float *scratch, size_
 static void note_failure(sp_loader *l, const task *t, size_t i, sp_status st, sp_error *err)
 {
     size_t index = l->first + t->k;
-    uint64_t place = (uint64_t)index * l->opt.batch + i;
+    uint64_t place = (uint64_t)index * l->opt.whole + i;
     if (place >= l->failed_at)
         return;
     sp_error_prefix(err, st, "while reading batch %zu of epoch %llu: ", index + 1,
@@ -226,7 +226,10 @@ static sp_status check_options(const sp_dataset *ds, const sp_loader_options *o,
     if (ds->info.count == 0 || ds->info.count > UINT32_MAX)
         return SP_FAIL(err, SP_E_DATA, "data set \"%s\" has %zu samples; 1 to %lu can be loaded",
                        ds->info.name, ds->info.count, (unsigned long)UINT32_MAX);
-    if (o->drop_last && ds->info.count < o->batch)
+    if (o->whole && (!o->drop_last || o->at > o->whole || o->batch > o->whole - o->at))
+        return SP_FAIL(err, SP_E_CONFIG, "samples %zu to %zu are no part of a batch of %zu", o->at + 1,
+                       o->at + o->batch, o->whole);
+    if (o->drop_last && ds->info.count < (o->whole ? o->whole : o->batch))
         return SP_FAIL(err, SP_E_CONFIG,
                        "data set \"%s\" has %zu samples, fewer than one batch of %zu, and an incomplete "
                        "batch is dropped; choose a smaller batch",
@@ -334,7 +337,8 @@ static void init(sp_loader *l, const sp_dataset *ds, const sp_loader_options *o)
     l->opt.threads = o->threads ? o->threads : sysconf(_SC_NPROCESSORS_ONLN) >= 4 ? 2 : 1;
     l->frames = ds->info.frames > 0 ? (size_t)ds->info.frames : 1;
     l->frame_items = sp_dataset_frame_items(&ds->info);
-    l->n_batches = ds->info.count / o->batch + (!o->drop_last && ds->info.count % o->batch ? 1 : 0);
+    l->opt.whole = o->whole ? o->whole : o->batch;
+    l->n_batches = ds->info.count / l->opt.whole + (!o->drop_last && ds->info.count % o->batch ? 1 : 0);
     l->failed_at = UINT64_MAX;
 }
 

@@ -18,6 +18,8 @@ typedef struct sp_batch {
 
 typedef struct sp_loader_options {
     size_t batch;
+    size_t whole, at; /* where batches are parts of larger ones of `whole` samples, from sample `at` of each
+                         on: only these are read. Needs drop_last; whole 0: they are not */
     bool shuffle, drop_last;
     bool balanced; /* every class equally often in an epoch, whose length stays: rare ones repeat */
     uint64_t seed;

@@ -152,7 +152,7 @@ static sp_status train(sp_session *s, const sp_dataset *ds, const similarity_opt
                        const volatile int *stop, sp_error *err)
 {
     running r = {.sweep = sweep, .s = s};
-    sp_status st = sp_replicas_create(&s, 1, &r.replicas, err);
+    sp_status st = sp_replicas_create(&s, 1, NULL, &r.replicas, err);
     if (st == SP_OK)
         st = sp_batches_run(s, ds, o->iterations, stop, step, &r, err);
     if (st == SP_OK && sweep->failed)
@@ -169,6 +169,7 @@ static sp_status measure(const char *path, const similarity_options *o, sp_sweep
     sp_dataset *ds = NULL;
     sp_session *session = NULL;
     sp_session_options so = sp_cli_session_options(&o->session);
+    so.sharded = false; /* whole mini-batches are compared */
     SP_TRY(load_recipe(path, o, s, frames, &r, err));
     sp_status st = sp_cli_session_open(&r, &so, &session, &ds, NULL, err);
     if (st == SP_OK)

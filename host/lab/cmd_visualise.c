@@ -110,7 +110,7 @@ static sp_status score(sp_visual *d, sp_session *s, const sp_dataset *test, sp_e
     if (!d->confusion)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory for the confusion matrix");
     d->scores.confusion = d->confusion;
-    return sp_session_evaluate(s, test, NULL, &d->scores, err);
+    return sp_session_evaluate(s, test, NULL, NULL, &d->scores, err);
 }
 
 static json_t *layer_json(const sp_visual *d, const sp_visual_layer *l)

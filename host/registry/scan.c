@@ -150,7 +150,7 @@ sp_status sp_registry_scan(sp_registry *reg, const char *path, sp_origin origin,
 
 sp_status sp_registry_scan_own_folders(sp_registry *reg, sp_error *err)
 {
-    char *folder = sp_own_plugins();
+    char *folder = sp_own_library("plugins");
     sp_status st = folder ? sp_registry_scan(reg, folder, SP_ORIGIN_BUILTIN, false, err) : SP_OK;
     sp_free(folder);
     return st;

@@ -41,8 +41,7 @@ static void metadata_free(metadata *m)
     }
 }
 
-/* Each variant that the plans use, once: "conv.forward=cpu_conv:... 1.0.0; ...". */
-static char *list_variants(const sp_session *s)
+char *sp_checkpoint_kernels(const sp_session *s)
 {
     sp_text t = {0};
     const sp_plan *plans[2] = {s->train, s->eval};
@@ -118,7 +117,7 @@ static void put_progress(metadata *m, sp_session *s, const sp_progress *p)
     put(m, "device", sp_strdup(s->dev->info.name));
     put(m, "platform", sp_strdup(s->dev->info.platform));
     put(m, "driver", sp_strdup(s->dev->info.driver));
-    put(m, "kernels", list_variants(s));
+    put(m, "kernels", sp_checkpoint_kernels(s));
 }
 
 typedef struct tensor_list {

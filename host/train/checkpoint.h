@@ -22,6 +22,9 @@ typedef struct sp_progress {
     const char *open_line;             /* sums of the metrics line that is not written yet; NULL: none */
 } sp_progress;
 
+/* Each variant that the plans use, once: "conv.forward/1=cpu_conv:... 1.0.0; ..."; sp_free. */
+char *sp_checkpoint_kernels(const sp_session *s);
+
 sp_status sp_checkpoint_save(const char *path, sp_session *s, const sp_progress *p, sp_error *err);
 
 /* Opens a checkpoint (a file, or a folder with checkpoint.safetensors) and reads its recipe; `sets` are
@@ -63,6 +66,12 @@ sp_status sp_weights_save(const char *path, sp_session *s, sp_error *err);
 sp_status sp_weights_export(const char *path, sp_session *s, const char *map, size_t *n, sp_error *err);
 /* Copies the tensors into a session; optimizer state too when asked. Names and shapes must fit exactly. */
 sp_status sp_checkpoint_restore(const sp_checkpoint *c, sp_session *s, bool optimizer, sp_error *err);
+
+/* SP_E_MISMATCH, with both values, where a rank has another version, recipe, data fingerprint, place in
+ * training or, unless the devices are `mixed`, another set of kernels than rank 0. ranks NULL: nothing
+ * happens. */
+sp_status sp_ranks_check_start(sp_ranks *ranks, const sp_session *s, bool mixed, const sp_progress *p,
+                               sp_error *err);
 
 /* Error with both lists where the data name their classes in another way. */
 sp_status sp_checkpoint_check_classes(const sp_checkpoint *c, const sp_dataset *ds, sp_error *err);

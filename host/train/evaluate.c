@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "data/loader.h"
 #include "train/session.h"
 
@@ -76,72 +77,133 @@ static sp_status drop_padding(sp_session *s, const sp_loader *l, const sp_batch 
     return st;
 }
 
-static sp_status run_batches(sp_session *s, sp_loader *l, const volatile int *stop, float *loss,
-                             uint32_t *correct, uint64_t *spikes, sp_scores *out, sp_error *err)
+/* What an evaluation sums: of each sample, so that the sums do not depend on who evaluated which. */
+typedef struct tally {
+    float *loss;       /* [samples] */
+    uint32_t *correct; /* [samples] */
+    uint64_t *spikes;  /* [nodes] */
+    size_t *at;        /* [ranks + 1] first sample of a rank */
+    int32_t *stopped;  /* [ranks] */
+} tally;
+
+static void tally_free(tally *a)
 {
-    double loss_sum = 0;
-    int64_t hits = 0;
-    SP_TRY(sp_loader_start(l, 0, 0, err));
-    for (;;) {
-        const sp_batch *b;
-        SP_TRY(sp_loader_next(l, &b, err));
-        if (!b)
-            break;
-        sp_exec_batch e = {.images = b->images, .labels = b->labels};
-        SP_TRY(sp_exec_run(s->eval, &e, err));
-        SP_TRY(sp_exec_results(s->eval, loss, correct, err));
-        SP_TRY(sp_exec_check_potentials(s->eval, err));
-        for (size_t i = 0; i < b->n_valid; i++) {
-            loss_sum += (double)loss[i];
-            hits += correct[i];
-        }
-        if (out->confusion)
-            SP_TRY(count_classes(s, b, out->confusion, err));
-        out->samples += (int64_t)b->n_valid;
-        bool last = b->index + 1 == sp_loader_batches(l);
-        if (last)
-            SP_TRY(b->n_valid < (size_t)s->eval_batch ? drop_padding(s, l, b, spikes, err)
-                                                      : sp_exec_spikes(s->eval, spikes, err));
-        sp_loader_release(l, b);
-        if (stop && *stop)
-            return SP_FAIL(err, SP_E_INTERRUPTED, "interrupted during evaluation");
-    }
-    out->loss = loss_sum / (double)out->samples;
-    out->accuracy = (double)hits / (double)out->samples;
+    void *all[] = {a->loss, a->correct, a->spikes, a->at, a->stopped};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        sp_free(all[i]);
+}
+
+/* Room for a mini-batch more than there are samples: padding has results too. */
+static sp_status tally_make(tally *a, const sp_session *s, size_t samples, size_t batches,
+                            const sp_ranks *ranks, sp_error *err)
+{
+    const size_t n = ranks ? (size_t)ranks->size : 1, batch = (size_t)s->eval_batch;
+    a->loss = sp_alloc_pages(samples + batch, sizeof *a->loss);
+    a->correct = sp_alloc_pages(samples + batch, sizeof *a->correct);
+    a->spikes = sp_alloc_array((size_t)s->graph->n_nodes, sizeof *a->spikes);
+    a->at = sp_alloc_array(n + 1, sizeof *a->at);
+    a->stopped = sp_alloc_array(n, sizeof *a->stopped);
+    if (!a->loss || !a->correct || !a->spikes || !a->at || !a->stopped)
+        return SP_FAIL(err, SP_E_MEMORY, "out of memory for evaluation");
+    for (size_t r = 0; r <= n; r++)
+        a->at[r] = r == n ? samples : batches * r / n * batch;
     return SP_OK;
 }
 
-sp_status sp_session_evaluate(sp_session *s, const sp_dataset *ds, const volatile int *stop, sp_scores *out,
-                              sp_error *err)
+/* Batches first..end-1. */
+static sp_status run_batches(sp_session *s, sp_loader *l, size_t first, size_t end, const volatile int *stop,
+                             tally *a, uint64_t *confusion, sp_error *err)
+{
+    const size_t batch = (size_t)s->eval_batch;
+    SP_TRY(sp_loader_start(l, 0, first, err));
+    for (size_t i = first; i < end; i++) {
+        const sp_batch *b;
+        SP_TRY(sp_loader_next(l, &b, err));
+        sp_exec_batch e = {.images = b->images, .labels = b->labels};
+        SP_TRY(sp_exec_run(s->eval, &e, err));
+        SP_TRY(sp_exec_results(s->eval, a->loss + i * batch, a->correct + i * batch, err));
+        SP_TRY(sp_exec_check_potentials(s->eval, err));
+        if (confusion)
+            SP_TRY(count_classes(s, b, confusion, err));
+        if (i + 1 == end)
+            SP_TRY(b->n_valid < batch ? drop_padding(s, l, b, a->spikes, err)
+                                      : sp_exec_spikes(s->eval, a->spikes, err));
+        sp_loader_release(l, b);
+        if (stop && *stop)
+            break;
+    }
+    return SP_OK;
+}
+
+/* Together, where there are ranks. */
+static sp_status sum_up(const sp_session *s, const tally *a, sp_ranks *ranks, size_t samples, sp_scores *out,
+                        sp_error *err)
+{
+    static const char what[] = "the evaluation";
+    const sp_ranks_table tables[] = {{a->stopped, sizeof *a->stopped, NULL},
+                                     {a->loss, sizeof *a->loss, a->at},
+                                     {a->correct, sizeof *a->correct, a->at}};
+    double loss_sum = 0;
+    int64_t hits = 0;
+    SP_TRY(sp_ranks_gather(ranks, what, tables, sizeof tables / sizeof *tables, err));
+    SP_TRY(sp_ranks_sum(ranks, what, a->spikes, (size_t)s->graph->n_nodes, err));
+    for (int r = 0; r < (ranks ? ranks->size : 1); r++)
+        if (a->stopped[r])
+            return SP_FAIL(err, SP_E_INTERRUPTED, "interrupted during evaluation");
+    for (size_t i = 0; i < samples; i++) {
+        loss_sum += (double)a->loss[i];
+        hits += a->correct[i];
+    }
+    out->samples = (int64_t)samples;
+    out->loss = loss_sum / (double)samples;
+    out->accuracy = (double)hits / (double)samples;
+    return SP_OK;
+}
+
+sp_status sp_session_evaluate(sp_session *s, const sp_dataset *ds, sp_ranks *ranks, const volatile int *stop,
+                              sp_scores *out, sp_error *err)
 {
     sp_loader *l = NULL;
-    size_t batch = (size_t)s->eval_batch;
-    float *loss = sp_alloc_pages(batch, sizeof *loss);
-    uint32_t *correct = sp_alloc_pages(batch, sizeof *correct);
-    uint64_t *spikes = sp_alloc_array((size_t)s->graph->n_nodes, sizeof *spikes), start = sp_clock_ns();
+    tally a = {0};
+    uint64_t start = sp_clock_ns();
+    const size_t batch = (size_t)s->eval_batch, rank = ranks ? (size_t)ranks->rank : 0;
     sp_loader_options lo = {.batch = batch,
                             .seed = (uint64_t)s->recipe.seed,
                             .depth = 3,
                             .threads = (int)s->recipe.data.threads};
     *out = (sp_scores){.confusion = out->confusion,
                        .spike_rate = sp_alloc_array((size_t)s->graph->n_nodes, sizeof(double))};
-    sp_status st = loss && correct && spikes && out->spike_rate
-                       ? SP_OK
-                       : SP_FAIL(err, SP_E_MEMORY, "out of memory for evaluation");
+    sp_status st = out->spike_rate ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory for evaluation");
     if (st != SP_OK)
         goto done;
     SP_TRY_GOTO(sp_loader_create(ds, &lo, &l, err));
+    SP_TRY_GOTO(tally_make(&a, s, ds->info.count, sp_loader_batches(l), ranks, err));
     SP_TRY_GOTO(sp_exec_clear_spikes(s->eval, err));
-    SP_TRY_GOTO(run_batches(s, l, stop, loss, correct, spikes, out, err));
-    SP_TRY_GOTO(sp_session_rates(s, spikes, out->samples, out->spike_rate, err));
+    const size_t end = (a.at[rank + 1] + batch - 1) / batch;
+    SP_TRY_GOTO(run_batches(s, l, a.at[rank] / batch, end, stop, &a, out->confusion, err));
+    a.stopped[rank] = stop && *stop;
+    SP_TRY_GOTO(sum_up(s, &a, ranks, ds->info.count, out, err));
+    SP_TRY_GOTO(sp_session_rates(s, a.spikes, out->samples, out->spike_rate, err));
     if (!isfinite(out->loss))
         st = SP_FAIL(err, SP_E_NUMERIC, "the loss on the test data is not finite");
     out->seconds = (double)(sp_clock_ns() - start) * 1e-9;
 done:
     sp_device_finish(s->dev, NULL); /* after an error an upload may still read the loader's memory */
     sp_loader_destroy(&l);
-    sp_free(loss);
-    sp_free(correct);
-    sp_free(spikes);
+    tally_free(&a);
     return st;
+}
+
+void sp_session_warn_silent(const sp_session *s, const double *rates, int64_t epoch)
+{
+    sp_text names = {0};
+    for (int i = 0; i < s->graph->n_nodes; i++)
+        if (sp_node_fires(&s->graph->nodes[i]) && rates[i] == 0)
+            sp_text_add(&names, "%s%s", names.n ? ", " : "", s->graph->nodes[i].name);
+    if (names.n)
+        sp_log(SP_LOG_WARNING,
+               "epoch %lld: no neuron of layer %s fires on the test data; nothing passes there (a lower "
+               "v_th, or larger inputs or weights in front of it, may help)",
+               (long long)epoch, names.s);
+    sp_text_free(&names);
 }

@@ -29,6 +29,9 @@ typedef struct trainer {
     uint64_t line_start_ns, epoch_start_ns, run_start_ns;
     double seconds_before, epoch_start_cpu;
     int64_t run_iterations;
+    bool writes; /* files and reports: rank 0 */
+    bool stop;   /* asked of some rank */
+    double *rank_wait;
     int lock; /* of the run's folder */
 } trainer;
 
@@ -39,6 +42,9 @@ static sp_status report(trainer *t, sp_train_event *e, sp_error *err)
     e->iteration = t->p.iteration;
     e->batches = (int64_t)sp_loader_batches(t->loader);
     e->best_accuracy = t->p.best_accuracy;
+    e->ranks = t->o->ranks;
+    if (!t->writes)
+        return SP_OK;
     SP_TRY(sp_metrics_event(t->metrics, e, err));
     if (t->o->report)
         t->o->report(t->o->ctx, e);
@@ -71,6 +77,8 @@ static sp_status save(trainer *t, const char *path, sp_error *err)
     t->p.train_seconds = t->seconds_before + (double)(sp_clock_ns() - t->run_start_ns) * 1e-9;
     t->p.open_line = line.s;
     if (st == SP_OK)
+        st = sp_replicas_check_equal(t->replicas, err);
+    if (st == SP_OK && t->writes)
         st = sp_checkpoint_save(path, t->s, &t->p, err);
     t->p.open_line = NULL;
     sp_text_free(&line);
@@ -84,6 +92,7 @@ static sp_status batch_line(trainer *t, sp_error *err)
            rate = (double)(t->line.seen - t->line.restored) / seconds;
     int64_t left = (t->s->recipe.epochs - t->p.epoch) * batches - t->p.batch;
     SP_TRY(gather_spikes(t, err));
+    SP_TRY(sp_ranks_waited(t->o->ranks, seconds, t->rank_wait, err));
     SP_TRY(sp_session_rates(t->s, t->line.spikes, t->line.seen, t->rates, err));
     sp_train_event e = {.kind = SP_EVENT_BATCH,
                         .epoch = t->p.epoch + 1,
@@ -94,7 +103,8 @@ static sp_status batch_line(trainer *t, sp_error *err)
                         .lr = lr_now(t),
                         .samples_per_second = rate,
                         .seconds_left = (double)(left * t->s->recipe.batch) / rate,
-                        .spike_rate = t->rates};
+                        .spike_rate = t->rates,
+                        .rank_wait = t->rank_wait};
     SP_TRY(report(t, &e, err));
     sp_line_reset(&t->line);
     t->line_start_ns = sp_clock_ns();
@@ -121,16 +131,18 @@ static sp_status run_batch(trainer *t, const sp_batch *b, sp_error *err)
                        .labels = b->labels,
                        .iteration = (int32_t)t->p.iteration,
                        .lr = lr_now(t)};
+    const int64_t n = s->recipe.batch; /* whole ones only: an epoch drops the last samples */
     sp_step_result r;
-    SP_TRY(sp_train_step(t->replicas, &e, b->n_valid, measure ? measure_similarity : NULL, t, &r, err));
+    SP_TRY(sp_train_step(t->replicas, &e, (size_t)n, measure ? measure_similarity : NULL, t, &r, err));
+    t->stop = t->stop || r.stop;
     t->line.steps += r.backprop_steps;
     t->line.batches++;
     t->line.loss += r.loss;
     t->line.correct += r.correct;
-    t->line.seen += (int64_t)b->n_valid;
+    t->line.seen += n;
     t->p.loss_sum += r.loss;
     t->p.correct += r.correct;
-    t->p.seen += (int64_t)b->n_valid;
+    t->p.seen += n;
     t->p.iteration++;
     t->p.batch++;
     t->run_iterations++;
@@ -139,7 +151,8 @@ static sp_status run_batch(trainer *t, const sp_batch *b, sp_error *err)
 
 static bool must_stop(const trainer *t)
 {
-    return (t->o->stop && *t->o->stop) || (t->o->max_iterations && t->run_iterations >= t->o->max_iterations);
+    const bool asked = t->o->ranks ? t->stop : t->o->stop && *t->o->stop; /* ranks stop together */
+    return asked || (t->o->max_iterations && t->run_iterations >= t->o->max_iterations);
 }
 
 static sp_status interrupted(trainer *t, sp_error *err)
@@ -178,21 +191,6 @@ static sp_status run_batches(trainer *t, sp_error *err)
     }
 }
 
-static void warn_silent(const trainer *t, const double *rates)
-{
-    sp_text names = {0};
-    for (int i = 0; i < t->s->graph->n_nodes; i++)
-        if (sp_node_fires(&t->s->graph->nodes[i]) && rates[i] == 0)
-            sp_text_add(&names, "%s%s", names.n ? ", " : "", t->s->graph->nodes[i].name);
-    if (names.n)
-        sp_log(SP_LOG_WARNING,
-               "epoch %lld: no neuron of layer %s fires on the test data; nothing passes there (a lower "
-               "v_th, or "
-               "larger inputs or weights in front of it, may help)",
-               (long long)t->p.epoch + 1, names.s);
-    sp_text_free(&names);
-}
-
 /* Evaluation and the epoch's line and checkpoints. A stop during evaluation counts as before it: the
  * checkpoint is then that of the finished training epoch, and resuming evaluates again. */
 static sp_status finish_epoch(trainer *t, sp_error *err)
@@ -206,7 +204,7 @@ static sp_status finish_epoch(trainer *t, sp_error *err)
                         .epoch_seconds = (double)(sp_clock_ns() - t->epoch_start_ns) * 1e-9,
                         .epoch_cpu_seconds = sp_clock_cpu_seconds() - t->epoch_start_cpu};
     e.wait_fraction = e.epoch_seconds > 0 ? sp_loader_wait_seconds(t->loader) / e.epoch_seconds : 0;
-    sp_status st = sp_session_evaluate(s, t->test, t->o->stop, &e.test, err);
+    sp_status st = sp_session_evaluate(s, t->test, t->o->ranks, t->o->stop, &e.test, err);
     if (st == SP_E_INTERRUPTED) {
         sp_free(e.test.spike_rate);
         return interrupted(t, err);
@@ -216,7 +214,8 @@ static sp_status finish_epoch(trainer *t, sp_error *err)
         bool better = sp_measured_add(&t->p.measured, &s->recipe, values[s->recipe.measure]);
         t->p.best_accuracy = fmax(t->p.best_accuracy, e.test.accuracy);
         e.spike_rate = e.test.spike_rate;
-        warn_silent(t, e.spike_rate);
+        if (t->writes)
+            sp_session_warn_silent(s, e.spike_rate, e.epoch);
         st = report(t, &e, err);
         t->p.epoch++;
         t->p.batch = 0;
@@ -263,14 +262,6 @@ static sp_status write_recipe(trainer *t, sp_error *err)
     return st;
 }
 
-/* The weights of another run; optimizer and epochs start anew. */
-static sp_status load_weights(trainer *t, const sp_recipe *r, sp_error *err)
-{
-    const sp_weights_from from = {.file = r->init_from, .map = r->init_map, .lenient = !r->init_strict};
-    sp_status st = sp_weights_load_from(&from, t->s, err);
-    return st == SP_OK ? SP_OK : sp_error_prefix(err, st, "init_from: ");
-}
-
 static sp_status take_folder(trainer *t, sp_error *err)
 {
     const char *from = t->o->resume ? t->o->resume->file.path : NULL;
@@ -297,17 +288,10 @@ static sp_status restore(trainer *t, sp_error *err)
     return sp_line_restore(&t->line, t->p.open_line, t->o->resume->file.path, err);
 }
 
-static sp_status prepare(trainer *t, const sp_dataset *train, sp_error *err)
+static sp_status allocate(trainer *t, const sp_dataset *train, sp_error *err)
 {
     const sp_recipe *r = &t->s->recipe;
     size_t batch = (size_t)r->batch, nodes = (size_t)t->s->graph->n_nodes;
-    sp_loader_options lo = {.batch = batch,
-                            .shuffle = true,
-                            .balanced = r->data.balanced,
-                            .drop_last = true,
-                            .seed = (uint64_t)r->seed,
-                            .depth = 3,
-                            .threads = (int)r->data.threads};
     if (train->info.count < batch)
         return SP_FAIL(err, SP_E_CONFIG, "%s: batch is %zu, but there are only %zu training samples",
                        r->doc.file, batch, train->info.count);
@@ -323,23 +307,59 @@ static sp_status prepare(trainer *t, const sp_dataset *train, sp_error *err)
     t->line.n = t->s->graph->n_nodes;
     t->line.spikes = sp_alloc_array(nodes, sizeof *t->line.spikes);
     t->rates = sp_alloc_array(nodes, sizeof *t->rates);
-    if (!t->checkpoint || !t->best || !t->recipe || !t->spikes || !t->line.spikes || !t->rates)
+    t->rank_wait = sp_alloc_array(t->o->ranks ? (size_t)t->o->ranks->size : 1, sizeof *t->rank_wait);
+    if (!t->checkpoint || !t->best || !t->recipe || !t->spikes || !t->line.spikes || !t->rates ||
+        !t->rank_wait)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory for training");
+    return SP_OK;
+}
+
+static sp_status make_loader(trainer *t, const sp_recipe *r, const sp_dataset *train, sp_error *err)
+{
+    int64_t at, n = sp_replicas_samples(t->replicas, &at);
+    sp_loader_options lo = {.batch = (size_t)n,
+                            .whole = (size_t)r->batch,
+                            .at = (size_t)at,
+                            .shuffle = true,
+                            .balanced = r->data.balanced,
+                            .drop_last = true,
+                            .seed = (uint64_t)r->seed,
+                            .depth = 3,
+                            .threads = (int)r->data.threads};
+    return sp_loader_create(train, &lo, &t->loader, err);
+}
+
+static sp_status open_files(trainer *t, sp_error *err)
+{
+    if (!t->writes)
+        return SP_OK;
+    SP_TRY(take_folder(t, err));
+    SP_TRY(write_recipe(t, err));
+    return sp_metrics_open(t->o->out, t->o->resume ? &t->p : NULL, &t->metrics, err);
+}
+
+static sp_status prepare(trainer *t, const sp_dataset *train, sp_error *err)
+{
+    const sp_recipe *r = &t->s->recipe;
+    SP_TRY(allocate(t, train, err));
     if (t->o->resume)
         SP_TRY(restore(t, err));
     SP_TRY(sp_data_describe(train, t->o->resume, &t->classes, &t->fingerprint, err));
     t->p.classes = t->classes;
     t->p.fingerprint = t->fingerprint;
-    if (r->init_from && !t->o->resume)
-        SP_TRY(load_weights(t, r, err));
+    const sp_weights_from from = {.file = r->init_from, .map = r->init_map, .lenient = !r->init_strict};
+    /* the weights of another run; optimizer and epochs start anew */
+    sp_status st = r->init_from && !t->o->resume ? sp_weights_load_from(&from, t->s, err) : SP_OK;
+    if (st != SP_OK)
+        return sp_error_prefix(err, st, "init_from: ");
     sp_session *const *members = t->o->n_members ? t->o->members : &t->s;
-    SP_TRY(sp_replicas_create(members, t->o->n_members ? t->o->n_members : 1, &t->replicas, err));
-    SP_TRY(sp_replicas_share_weights(t->replicas, err));
+    const size_t n = t->o->n_members ? t->o->n_members : 1;
+    SP_TRY(sp_replicas_create(members, n, t->o->ranks, &t->replicas, err));
+    SP_TRY(sp_ranks_check_start(t->o->ranks, t->s, sp_replicas_mixed(t->replicas), &t->p, err));
+    SP_TRY(sp_replicas_share_model(t->replicas, err));
     t->seconds_before = t->p.train_seconds;
-    SP_TRY(take_folder(t, err));
-    SP_TRY(write_recipe(t, err));
-    SP_TRY(sp_loader_create(train, &lo, &t->loader, err));
-    return sp_metrics_open(t->o->out, t->o->resume ? &t->p : NULL, &t->metrics, err);
+    SP_TRY(make_loader(t, r, train, err));
+    return open_files(t, err);
 }
 
 static void fini(trainer *t)
@@ -350,8 +370,8 @@ static void fini(trainer *t)
     sp_metrics_close(&t->metrics);
     if (t->lock > 0)
         sp_run_folder_close(t->o->out, t->lock);
-    void *all[] = {t->classes, t->fingerprint, t->checkpoint,  t->best,
-                   t->recipe,  t->spikes,      t->line.spikes, t->rates};
+    void *all[] = {t->classes, t->fingerprint, t->checkpoint, t->best,     t->recipe,
+                   t->spikes,  t->line.spikes, t->rates,      t->rank_wait};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         sp_free(all[i]);
 }
@@ -361,6 +381,7 @@ sp_status sp_train(sp_session *s, const sp_dataset *train, const sp_dataset *tes
 {
     trainer t = {.s = s, .o = o, .test = test, .run_start_ns = sp_clock_ns()};
     t.p.measured = sp_measured_start(s->recipe.measure);
+    t.writes = !o->ranks || o->ranks->rank == 0;
     sp_status st = SP_OK;
     SP_TRY_GOTO(prepare(&t, train, err));
     sp_train_event start = {.kind = SP_EVENT_START, .epoch = t.p.epoch + 1, .batch = t.p.batch};
@@ -368,7 +389,8 @@ sp_status sp_train(sp_session *s, const sp_dataset *train, const sp_dataset *tes
     SP_TRY_GOTO(run_epochs(&t, err));
     sp_train_event end = {.kind = SP_EVENT_END, .epoch = t.p.epoch};
     SP_TRY_GOTO(report(&t, &end, err));
-    st = sp_curves_write(o->out, s->recipe.name, err);
+    if (t.writes)
+        st = sp_curves_write(o->out, s->recipe.name, err);
 done:
     fini(&t);
     return st;

@@ -170,9 +170,23 @@ static json_t *event_json(const sp_train_event *e)
                      "best_accuracy", e->best_accuracy);
 }
 
+static void add_ranks(json_t *j, const sp_train_event *e)
+{
+    if (e->kind == SP_EVENT_START)
+        json_object_set_new(j, "ranks", json_integer(e->ranks->size));
+    if (e->kind != SP_EVENT_BATCH)
+        return;
+    json_t *wait = json_array();
+    for (int i = 0; i < e->ranks->size; i++)
+        json_array_append_new(wait, json_real(e->rank_wait[i]));
+    json_object_set_new(j, "rank_wait", wait);
+}
+
 sp_status sp_metrics_event(sp_metrics *m, const sp_train_event *e, sp_error *err)
 {
     json_t *j = event_json(e);
+    if (e->ranks)
+        add_ranks(j, e);
     if (e->kind == SP_EVENT_START && m->start) { /* a run that goes on as it started has one start */
         json_object_set(m->start, "iteration", json_object_get(j, "iteration"));
         if (json_equal(m->start, j)) {

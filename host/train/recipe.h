@@ -55,6 +55,7 @@ typedef struct sp_recipe {
     double spike_share;
     int64_t min_steps, max_steps;
     bool online_update; /* sltt, ottt: an optimizer step at every time step */
+    int64_t shards;     /* that a mini-batch is cut into; 0: one for each replica (replicas.h) */
     int64_t truncate;   /* bptt: steps of a block, 0 all */
     int64_t block;      /* rate: steps of a block */
     double recompute; /* BPTT: share of the kept inputs of batch norms that is computed again instead; true is
@@ -117,4 +118,9 @@ void sp_recipe_free(sp_recipe *r);
 void sp_recipe_document(sp_text *out);
 /* The whole recipe as YAML that parses back to the same run (network inline). */
 void sp_recipe_print(const sp_recipe *r, sp_text *out);
+/* The shards of a mini-batch; 1 where neither the recipe nor the number of replicas says more. */
+static inline int64_t sp_recipe_shards(const sp_recipe *r)
+{
+    return r->shards > 0 ? r->shards : 1;
+}
 #endif

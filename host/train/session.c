@@ -129,7 +129,7 @@ sp_plan_options sp_session_plan_options(const sp_session *s, bool eval)
 {
     const sp_recipe *r = &s->recipe;
     return (sp_plan_options){.method = eval ? SP_METHOD_EVAL : r->method,
-                             .batch = eval ? s->eval_batch : r->batch,
+                             .batch = eval ? s->eval_batch : r->batch / sp_recipe_shards(r),
                              .time_steps = r->time_steps,
                              .sequence = s->data.frames > 0,
                              .loss_of = r->loss_of,
@@ -159,13 +159,43 @@ sp_plan_options sp_session_plan_options(const sp_session *s, bool eval)
                              .step_spikes = !eval && r->method == SP_METHOD_SLTT_K && r->adaptive};
 }
 
+static sp_status check_shards(const sp_recipe *r, bool sharded, sp_error *err)
+{
+    const long long shards = sp_recipe_shards(r);
+    const char *file = r->doc.file;
+    if (shards == 1)
+        return SP_OK;
+    if (r->batch % shards)
+        return SP_FAIL(err, SP_E_CONFIG,
+                       "%s: a batch of %lld cannot be split evenly into %lld shards (schedule.shards, or the "
+                       "number of devices that share it)",
+                       file, (long long)r->batch, shards);
+    if (!sharded)
+        return SP_FAIL(err, SP_E_CONFIG,
+                       "%s: schedule.shards is %lld, and this command works on whole mini-batches; set it to "
+                       "1, "
+                       "and batch to %lld for the work of one shard",
+                       file, shards, (long long)r->batch / shards);
+    if (r->online_update)
+        return SP_FAIL(err, SP_E_CONFIG,
+                       "%s: schedule.online_update steps at every time step, inside of a shard; shards, and "
+                       "several devices, meet once a mini-batch. Turn it off, or use one shard and one "
+                       "device",
+                       file);
+    if (r->monitor.every)
+        return SP_FAIL(err, SP_E_CONFIG,
+                       "%s: monitor.gradient_similarity compares gradients of whole mini-batches; use one "
+                       "shard "
+                       "and one device, or leave it out",
+                       file);
+    return SP_OK;
+}
+
 static sp_status make_plans(sp_session *s, const sp_session_options *so, sp_error *err)
 {
     const bool no_train = so->no_train, unlimited = so->unlimited || so->no_device;
-    const int shares = so->shares, share = so->share;
-    if (shares > 1 && s->recipe.batch % shares != 0)
-        return SP_FAIL(err, SP_E_CONFIG, "%s: a batch of %lld cannot be split evenly on %d devices",
-                       s->recipe.doc.file, (long long)s->recipe.batch, shares);
+    if (!no_train)
+        SP_TRY(check_shards(&s->recipe, so->sharded, err));
     sp_plan_options o = sp_session_plan_options(s, true);
     o.unlimited = unlimited;
     sp_status st = sp_plan_create(s->graph, s->model, s->reg, &o, &s->eval, err);
@@ -178,8 +208,6 @@ static sp_status make_plans(sp_session *s, const sp_session_options *so, sp_erro
     }
     o = sp_session_plan_options(s, false);
     o.unlimited = unlimited;
-    o.batch /= shares > 1 ? shares : 1;
-    o.seed += (uint64_t)share << 32;
     SP_TRY(sp_plan_create(s->graph, s->model, s->reg, &o, &s->train, err));
     bool train_larger = s->train->arena_bytes >= s->eval->arena_bytes;
     sp_plan *large = train_larger ? s->train : s->eval, *small = train_larger ? s->eval : s->train;
@@ -308,13 +336,10 @@ int64_t sp_session_choose(sp_session *s, int64_t iteration, uint8_t *mask)
     return n;
 }
 
-sp_status sp_session_learn(sp_session *s, sp_error *err)
+void sp_session_learn(sp_session *s, const uint64_t *step_spikes)
 {
-    if (!s->step_mass)
-        return SP_OK;
-    SP_TRY(sp_exec_step_spikes(s->train, s->step_spikes, s->step_counters, err));
-    sp_adaptive_learn(s->step_mass, s->recipe.time_steps, s->step_spikes, s->train->n_neuron_layers);
-    return SP_OK;
+    if (s->step_mass)
+        sp_adaptive_learn(s->step_mass, s->recipe.time_steps, step_spikes, s->train->n_neuron_layers);
 }
 
 sp_status sp_session_rates(const sp_session *s, const uint64_t *spikes, int64_t samples, double *rates,

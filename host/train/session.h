@@ -5,6 +5,7 @@
 
 #include "data/dataset.h"
 #include "exec/executor.h"
+#include "train/ranks.h"
 #include "train/recipe.h"
 
 typedef struct sp_session_options {
@@ -18,13 +19,12 @@ typedef struct sp_session_options {
         *programs; /* folder of spikeport compile: kernels come from its binaries alone; NULL: from sources */
     struct sp_package *recorder; /* notes what the plans choose, for spikeport compile; NULL none */
     size_t eval_samples;         /* of the test data: no mini-batch of them is larger; 0: not known */
-    int shares;                  /* of a mini-batch that this session trains one of; 0 and 1: all of it */
-    int share;                   /* which; drops out other neurons than its neighbours */
-    bool no_wisdom;              /* kernels by score, whatever was measured */
-    bool no_train;               /* evaluation only */
-    bool unchecked;              /* kernels are not compared with the references before they are chosen */
-    bool unlimited;              /* plans for any amount of device memory; they cannot be run */
-    bool no_device;              /* plans without a device, to look at: dev is NULL, no kernels are chosen */
+    bool sharded;   /* the training plan is for a shard (schedule.shards): sp_train_step runs it */
+    bool no_wisdom; /* kernels by score, whatever was measured */
+    bool no_train;  /* evaluation only */
+    bool unchecked; /* kernels are not compared with the references before they are chosen */
+    bool unlimited; /* plans for any amount of device memory; they cannot be run */
+    bool no_device; /* plans without a device, to look at: dev is NULL, no kernels are chosen */
 } sp_session_options;
 
 typedef struct sp_session {
@@ -75,8 +75,10 @@ void sp_session_draw(const sp_recipe *r, int64_t iteration, uint8_t *mask);
 
 /* The time steps that the next mini-batch backpropagates; returns how many. mask[T]. [hot] */
 int64_t sp_session_choose(sp_session *s, int64_t iteration, uint8_t *mask);
-/* After a mini-batch has run: what the choice for the next ones follows from. Waits. [hot] */
-sp_status sp_session_learn(sp_session *s, sp_error *err);
+/* After a mini-batch has run: what the choice for the next ones follows from, spikes [T][neuron layers].
+ * [hot]
+ */
+void sp_session_learn(sp_session *s, const uint64_t *step_spikes);
 
 /* The class of the largest output; as op metrics.correct chooses: the first of equal ones, NaN never. -1: all
  * NaN. */
@@ -95,9 +97,13 @@ typedef struct sp_scores {
  * with a label has; a device that computes nothing does. */
 sp_status sp_session_check_computes(sp_session *s, sp_error *err);
 
-/* All of a data set through the evaluation plan. stop (may be NULL): set by a signal. */
-sp_status sp_session_evaluate(sp_session *s, const sp_dataset *ds, const volatile int *stop, sp_scores *out,
-                              sp_error *err);
+/* All of a data set through the evaluation plan, shared between ranks (may be NULL), which all get the
+ * scores; the confusion is that of this rank's part. stop (may be NULL): set by a signal. */
+sp_status sp_session_evaluate(sp_session *s, const sp_dataset *ds, sp_ranks *ranks, const volatile int *stop,
+                              sp_scores *out, sp_error *err);
+
+/* A warning of the neuron layers whose rate on the test data is 0. */
+void sp_session_warn_silent(const sp_session *s, const double *rates, int64_t epoch);
 
 /* Spikes a neuron and time step, by node, from counts over `samples` samples. */
 sp_status sp_session_rates(const sp_session *s, const uint64_t *spikes, int64_t samples, double *rates,

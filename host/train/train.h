@@ -27,6 +27,9 @@ typedef struct sp_train_event {
     sp_scores test;        /* EPOCH */
     double best_accuracy;
     const sp_similarity_report *similarity; /* SIMILARITY: of this mini-batch, before its update */
+    const sp_ranks *ranks;                  /* NULL: one process */
+    const double
+        *rank_wait; /* BATCH, by rank: share of the time since the last line spent waiting for others */
 } sp_train_event;
 
 typedef struct sp_train_options {
@@ -41,7 +44,8 @@ typedef struct sp_train_options {
     void *ctx;
     sp_session *const
         *members; /* several devices share each mini-batch (replicas.h); the first is the session itself */
-    size_t n_members;       /* 0: the session alone */
+    size_t n_members; /* 0: the session alone */
+    sp_ranks *ranks;  /* processes that train together; rank 0 alone writes and reports. NULL: this one */
     int64_t max_iterations; /* stop (as if interrupted, with a checkpoint) after so many; 0 never */
 } sp_train_options;
 

@@ -6,7 +6,7 @@ plain='network=[{type: conv, out: 8, kernel: 3, padding: 1}, {type: lif}, {type:
 need_device
 run train "$recipe" --sub-devices 2 --out "$work/none" -s batch=33
 case $code in
-3) expect_err "a batch of 33 cannot be split evenly on 2 devices" ;;
+3) expect_err "a batch of 33 cannot be split evenly into 2 shards" ;;
 *) grep -q "cut into 2" "$work/err" && { echo "skipped: this device has no sub-devices"; exit 77; }
    fail "a batch of 33 was split" ;;
 esac
@@ -25,7 +25,7 @@ for method in sltt bptt; do
     expect_code 0
     expect_err "device 2 of 2"
     expect_err "16 samples of each mini-batch"
-    expect_err "gradients are summed on the host in this order"
+    expect_err "gradients are summed on the host in their order"
     grep "16/16" "$work/err" | sed "s/^/$method, two parts: /"
     run diff "$work/one" "$work/two" --within 1e-4
     expect_code 0

@@ -109,7 +109,7 @@ Test(predict, equals_evaluation_sample_by_sample)
         open_session(kinds[i]);
         seen k = predict(0, NULL);
         evaluate(sums);
-        cr_assert_eq(sp_session_evaluate(s, ds, NULL, &scores, &err), SP_OK, "%s", err.text);
+        cr_assert_eq(sp_session_evaluate(s, ds, NULL, NULL, &scores, &err), SP_OK, "%s", err.text);
         for (int n = 0; n < SAMPLES; n++) {
             cr_assert_eq(k.steps[n], STEPS);
             cr_assert_eq(k.best[n], sp_largest(sums[n], CLASSES));
@@ -164,7 +164,7 @@ Test(predict, ends_at_the_first_time_step_that_is_sure)
     cr_assert_eq(whole.steps[0], STEPS);
     /* the spikes: as many as evaluation counts */
     sp_scores scores = {0};
-    cr_assert_eq(sp_session_evaluate(s, ds, NULL, &scores, &err), SP_OK, "%s", err.text);
+    cr_assert_eq(sp_session_evaluate(s, ds, NULL, NULL, &scores, &err), SP_OK, "%s", err.text);
     for (int i = 0; i < s->graph->n_nodes; i++) {
         if (s->graph->nodes[i].type != SP_NODE_NEURON)
             continue;

@@ -1,0 +1,103 @@
+/* The one file that includes mpi.h: see mpi_shim.h. */
+#include "train/mpi_shim.h"
+
+#include <mpi.h>
+#include <stdio.h>
+#include <string.h>
+
+_Static_assert(sizeof(MPI_Request) <= sizeof(intptr_t), "a request is kept in an intptr_t");
+
+static MPI_Comm all;
+
+static int shim_open(int *rank, int *size, int *local_rank, char *library, int library_size)
+{
+    char version[MPI_MAX_LIBRARY_VERSION_STRING];
+    int length, provided;
+    MPI_Comm local;
+    int code = MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &provided);
+    if (code == MPI_SUCCESS)
+        code = MPI_Comm_dup(MPI_COMM_WORLD, &all);
+    if (code != MPI_SUCCESS)
+        return code;
+    MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
+    MPI_Comm_set_errhandler(all, MPI_ERRORS_RETURN);
+    MPI_Comm_rank(all, rank);
+    MPI_Comm_size(all, size);
+    code = MPI_Comm_split_type(all, MPI_COMM_TYPE_SHARED, *rank, MPI_INFO_NULL, &local);
+    if (code != MPI_SUCCESS)
+        return code;
+    MPI_Comm_rank(local, local_rank);
+    MPI_Comm_free(&local);
+    MPI_Get_library_version(version, &length);
+    version[strcspn(version, ",\n")] = '\0';
+    const int name = (int)strcspn(version, " "); /* "MPICH Version:<tab>4.0.2", "Open MPI v4.1.4" */
+    const char *tab = strchr(version, '\t');
+    snprintf(library, (size_t)library_size, "%.*s%s%s", name, version, tab ? " " : "",
+             tab ? tab + 1 : version + name);
+    return MPI_SUCCESS;
+}
+
+static int shim_send(const void *data, int bytes, int to, int tag, intptr_t *request)
+{
+    MPI_Request r;
+    int code = MPI_Isend(data, bytes, MPI_BYTE, to, tag, all, &r);
+    *request = 0;
+    memcpy(request, &r, sizeof r);
+    return code;
+}
+
+static int shim_receive(void *data, int bytes, int from, int tag, intptr_t *request)
+{
+    MPI_Request r;
+    int code = MPI_Irecv(data, bytes, MPI_BYTE, from, tag, all, &r);
+    *request = 0;
+    memcpy(request, &r, sizeof r);
+    return code;
+}
+
+static int shim_test(intptr_t *request, int *done)
+{
+    MPI_Request r;
+    memcpy(&r, request, sizeof r);
+    int code = MPI_Test(&r, done, MPI_STATUS_IGNORE);
+    memcpy(request, &r, sizeof r);
+    return code;
+}
+
+static int shim_probe(int tag, int *from)
+{
+    MPI_Status status;
+    int found = 0, code = MPI_Iprobe(MPI_ANY_SOURCE, tag, all, &found, &status);
+    *from = code == MPI_SUCCESS && found ? status.MPI_SOURCE : -1;
+    return code;
+}
+
+static void shim_text(int code, char *out, int size)
+{
+    char text[MPI_MAX_ERROR_STRING];
+    int length;
+    if (MPI_Error_string(code, text, &length) != MPI_SUCCESS)
+        snprintf(text, sizeof text, "MPI error %d", code);
+    snprintf(out, (size_t)size, "%s", text);
+}
+
+static int shim_close(void)
+{
+    return MPI_Finalize();
+}
+
+static void shim_abort(int code)
+{
+    MPI_Abort(MPI_COMM_WORLD, code);
+}
+
+__attribute__((visibility("default"))) extern const sp_mpi_shim spikeport_mpi_shim;
+const sp_mpi_shim spikeport_mpi_shim = {.abi = SP_MPI_SHIM_ABI,
+                                        .open = shim_open,
+                                        .send = shim_send,
+                                        .receive = shim_receive,
+                                        .test = shim_test,
+                                        .probe = shim_probe,
+                                        .text = shim_text,
+                                        .close = shim_close,
+                                        .abort = shim_abort};
