@@ -19,7 +19,7 @@ except ImportError:
 HERE = Path(__file__).resolve().parent
 SOURCE = HERE / "source" if (HERE / "source").is_dir() else HERE.parent  # an sdist carries the sources of the library
 PARTS = ["CMakeLists.txt", "cmake", "host", "cl_kernels", "plugins", "datasets", "recipes", "wisdom", "examples", "docs",
-         "LICENSE", "README.md", "CHANGELOG.md"]
+         "scripts", "LICENSE", "README.md", "CHANGELOG.md", "CITATION.cff"]
 OF_THE_SYSTEM = re.compile(r"lib(c|m|dl|rt|pthread|OpenCL|stdc\+\+|gcc_s)\.so|ld-linux|linux-vdso")
 
 
