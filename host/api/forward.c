@@ -214,8 +214,7 @@ static sp_status run_piece(forward *f, const float *x, sp_error *err)
     else
         SP_TRY(sp_exec_run(s->eval, &e, err));
     float *sum = sp_alloc_array(batch, k * sizeof *sum);
-    sp_status st = sum ? sp_device_read(s->dev, sp_plan_tensor_range(s->eval, s->eval->logits_sum, 0), sum,
-                                        batch * k * sizeof *sum, err)
+    sp_status st = sum ? sp_plan_read(s->eval, s->eval->logits_sum, 0, sum, batch * k * sizeof *sum, err)
                        : SP_FAIL(err, SP_E_MEMORY, "out of memory for the outputs");
     for (size_t i = 0; st == SP_OK && i < f->n * k; i++)
         if (!isfinite(sum[i]))

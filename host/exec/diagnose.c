@@ -49,7 +49,9 @@ static int64_t first_nonfinite(const float *x, uint64_t n)
 static sp_status check_range(search *s, sp_range r, uint64_t bytes, bool half, const char *who,
                              const char *what, int t, sp_error *err)
 {
-    SP_TRY(sp_device_read(s->p->dev, r, s->host, bytes, err));
+    sp_status st = sp_device_read(s->p->dev, r, s->host, bytes, err);
+    if (st != SP_OK)
+        return sp_error_prefix(err, st, "%s, \"%s\": ", who, what);
     int64_t i = half ? first_nonfinite_half(s->host, bytes / 2) : first_nonfinite(s->host, bytes / 4);
     if (i < 0)
         return SP_OK;

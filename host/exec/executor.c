@@ -119,8 +119,7 @@ sp_status sp_exec_forward(sp_plan *p, const sp_exec_batch *batch, float *step_lo
 {
     SP_TRY(upload_batch(p, batch, -1, err));
     SP_TRY(walk(p, batch, 0, p->n_forward, NULL, NULL, err));
-    return sp_device_read(p->dev, sp_plan_tensor_range(p, p->step_logits, 0), step_logits,
-                          all_steps_bytes(p, p->step_logits), err);
+    return sp_plan_read(p, p->step_logits, 0, step_logits, all_steps_bytes(p, p->step_logits), err);
 }
 
 sp_status sp_exec_backward(sp_plan *p, const sp_exec_batch *batch, const float *g_step_logits, float *g_input,
@@ -129,8 +128,7 @@ sp_status sp_exec_backward(sp_plan *p, const sp_exec_batch *batch, const float *
     SP_TRY(sp_device_write(p->dev, sp_plan_tensor_range(p, p->g_step_logits, 0), g_step_logits,
                            all_steps_bytes(p, p->g_step_logits), true, err));
     SP_TRY(walk(p, batch, p->n_forward, p->n_timeline, NULL, NULL, err));
-    return g_input ? sp_device_read(p->dev, sp_plan_tensor_range(p, p->g_input, 0), g_input,
-                                    all_steps_bytes(p, p->g_input), err)
+    return g_input ? sp_plan_read(p, p->g_input, 0, g_input, all_steps_bytes(p, p->g_input), err)
                    : sp_device_finish(p->dev, err);
 }
 
@@ -208,8 +206,7 @@ sp_status sp_exec_spikes(sp_plan *p, uint64_t *spikes, sp_error *err)
 sp_status sp_exec_step_spikes(sp_plan *p, uint64_t *spikes, uint32_t *part, sp_error *err)
 {
     for (int t = 0; t < (int)p->o.time_steps && p->step_spikes >= 0; t++) {
-        SP_TRY(sp_device_read(p->dev, sp_plan_tensor_range(p, p->step_spikes, t), part,
-                              p->tensors[p->step_spikes].bytes, err));
+        SP_TRY(sp_plan_read(p, p->step_spikes, t, part, p->tensors[p->step_spikes].bytes, err));
         for (int i = 0; i < p->n_neuron_layers; i++) {
             uint64_t *sum = &spikes[t * p->n_neuron_layers + i];
             *sum = 0;

@@ -30,10 +30,13 @@ static sp_status see_neuron(watch *w, const sp_step *s, int t, sp_error *err)
                          .spikes = w->spikes,
                          .rows = sp_call_buffer_rows(&s->call, u),
                          .cols = sp_call_buffer_cols(&s->call, u)};
-    SP_TRY(sp_device_read(w->p->dev, sp_plan_range(w->p, &s->operands[u], t), w->u,
-                          (uint64_t)sp_call_buffer_elems(&s->call, u) * 4, err));
-    SP_TRY(sp_device_read(w->p->dev, sp_plan_range(w->p, &s->operands[spikes], t), w->spikes,
-                          (uint64_t)sp_call_buffer_elems(&s->call, spikes) * 4, err));
+    sp_status st = sp_device_read(w->p->dev, sp_plan_range(w->p, &s->operands[u], t), w->u,
+                                  (uint64_t)sp_call_buffer_elems(&s->call, u) * 4, err);
+    if (st == SP_OK)
+        st = sp_device_read(w->p->dev, sp_plan_range(w->p, &s->operands[spikes], t), w->spikes,
+                            (uint64_t)sp_call_buffer_elems(&s->call, spikes) * 4, err);
+    if (st != SP_OK)
+        return sp_error_prefix(err, st, "potentials and spikes of layer %s: ", s->label);
     if (sp_call_buffer_is_half(&s->call, u)) { /* widened in place, from the end */
         const unsigned char *bytes = (const unsigned char *)w->u;
         for (int64_t i = seen.rows * seen.cols; i-- > 0;) {
@@ -54,8 +57,10 @@ static sp_status visit(void *ctx, const sp_step *s, int t, bool *go_on, sp_error
     if (!w->by->outputs || strncmp(s->call.op->id, "logits.accumulate/", 18) != 0)
         return SP_OK;
     int logits = sp_op_buffer_index(s->call.op, "logits");
-    SP_TRY(sp_device_read(w->p->dev, sp_plan_range(w->p, &s->operands[logits], t), w->logits,
-                          w->p->tensors[w->p->logits_sum].bytes, err));
+    sp_status st = sp_device_read(w->p->dev, sp_plan_range(w->p, &s->operands[logits], t), w->logits,
+                                  w->p->tensors[w->p->logits_sum].bytes, err);
+    if (st != SP_OK)
+        return sp_error_prefix(err, st, "outputs of time step %d: ", t + 1);
     *go_on = w->by->outputs(w->by->ctx, t, w->logits);
     return SP_OK;
 }

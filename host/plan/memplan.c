@@ -288,6 +288,12 @@ sp_range sp_plan_tensor_range(const sp_plan *p, int tensor, int t)
     return (sp_range){p->slabs[at / p->slab_bytes], at % p->slab_bytes};
 }
 
+sp_status sp_plan_read(const sp_plan *p, int tensor, int t, void *to, uint64_t bytes, sp_error *err)
+{
+    sp_status st = sp_device_read(p->dev, sp_plan_tensor_range(p, tensor, t), to, bytes, err);
+    return st == SP_OK ? SP_OK : sp_error_prefix(err, st, "%s: ", p->tensors[tensor].name);
+}
+
 sp_range sp_plan_range(const sp_plan *p, const sp_operand *o, int t)
 {
     if (o->tensor < 0)

@@ -205,6 +205,8 @@ int64_t sp_plan_block(const sp_plan *p);
 int64_t sp_plan_slots(const sp_plan *p, const sp_plan_tensor *v);
 sp_range sp_plan_range(const sp_plan *p, const sp_operand *o, int t);
 sp_range sp_plan_tensor_range(const sp_plan *p, int tensor, int t);
+/* Reads a tensor to the host; an error names it. Blocking. */
+sp_status sp_plan_read(const sp_plan *p, int tensor, int t, void *to, uint64_t bytes, sp_error *err);
 
 /* Bytes that tensors stored as half save in the arena's states and histories, and in what lives in one
  * segment. */

@@ -21,7 +21,7 @@ static sp_status read_outputs(sp_plan *p, float **out, sp_error *err)
 {
     size_t bytes = p->tensors[p->logits_sum].bytes;
     *out = sp_alloc(bytes);
-    return *out ? sp_device_read(p->dev, sp_plan_tensor_range(p, p->logits_sum, 0), *out, bytes, err)
+    return *out ? sp_plan_read(p, p->logits_sum, 0, *out, bytes, err)
                 : SP_FAIL(err, SP_E_MEMORY, "out of memory for the outputs");
 }
 

@@ -138,7 +138,7 @@ uint64_t sp_similarity_bytes(const sp_similarity *f)
 }
 
 /* What the plans change and training goes on from: read before they run, written back after. */
-static sp_status keep_state(sp_similarity *f, bool restore, sp_error *err)
+static sp_status move_state(sp_similarity *f, bool restore, sp_error *err)
 {
     sp_session *s = f->s;
     sp_range statistics = {s->model->mem, s->model->buffers_at * sizeof(float)};
@@ -157,6 +157,12 @@ static sp_status keep_state(sp_similarity *f, bool restore, sp_error *err)
     return SP_OK;
 }
 
+static sp_status keep_state(sp_similarity *f, bool restore, sp_error *err)
+{
+    sp_status st = move_state(f, restore, err);
+    return st == SP_OK ? SP_OK : sp_error_prefix(err, st, "statistics and spike counts to be kept: ");
+}
+
 static sp_status run_plan(sp_similarity *f, sp_plan *p, const sp_exec_batch *batch, const uint8_t *mask,
                           float *out, sp_error *err)
 {
@@ -164,8 +170,9 @@ static sp_status run_plan(sp_similarity *f, sp_plan *p, const sp_exec_batch *bat
     sp_exec_batch b = *batch;
     b.backprop = mask;
     SP_TRY(sp_exec_run(p, &b, err));
-    return sp_device_read(f->s->dev, (sp_range){m->mem, m->g_at * sizeof(float)}, out,
-                          (size_t)f->s->graph->param_elems * sizeof(float), err);
+    sp_status st = sp_device_read(f->s->dev, (sp_range){m->mem, m->g_at * sizeof(float)}, out,
+                                  (size_t)f->s->graph->param_elems * sizeof(float), err);
+    return st == SP_OK ? SP_OK : sp_error_prefix(err, st, "gradients to compare: ");
 }
 
 static sp_similarity_score score(const float *a, const float *b, int64_t n)
