@@ -5,6 +5,7 @@
 #define SP_BASE_SCOPE_H
 
 #include "spikeport/log.h"
+#include "spikeport/status.h"
 
 enum { SP_SCOPE_SETTINGS = 8 };
 
@@ -24,5 +25,7 @@ const sp_scope *sp_scope_now(void);
 
 /* What the scope says about a variable, else the environment; NULL: nothing. [any-thread] */
 const char *sp_setting(const char *name);
+/* Refuses values that no setting has, so that a typing error is not taken for the default: SP_E_USAGE. */
+sp_status sp_settings_check(sp_error *err);
 
 #endif

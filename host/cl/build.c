@@ -65,9 +65,7 @@ static job *job_create(cl_program program, cl_device_id device, const char *opti
 static long limit_seconds(void)
 {
     const char *text = sp_setting("SPIKEPORT_BUILD_TIMEOUT");
-    char *end;
-    long n = text && *text ? strtol(text, &end, 10) : DEFAULT_LIMIT_S;
-    return text && *text && (*end || n < 0) ? DEFAULT_LIMIT_S : n;
+    return text && *text ? strtol(text, NULL, 10) : DEFAULT_LIMIT_S; /* sp_settings_check has looked at it */
 }
 
 /* Waits; false when the time was over first. Afterwards the job is gone or the thread's. */

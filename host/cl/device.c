@@ -106,6 +106,7 @@ done:
 sp_status sp_device_open(const char *selector, const sp_device_options *options, sp_device **out,
                          sp_error *err)
 {
+    SP_TRY(sp_settings_check(err));
     sp_device *dev = sp_alloc(sizeof *dev);
     if (!dev)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory for the device");

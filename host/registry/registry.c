@@ -235,7 +235,9 @@ static sp_status scan_paths(sp_registry *reg, const char *paths, sp_error *err)
 
 sp_status sp_registry_create(const char *paths, sp_registry **out, sp_error *err)
 {
-    sp_status st;
+    sp_status st = sp_settings_check(err);
+    if (st != SP_OK)
+        return st;
     sp_registry *reg = sp_alloc(sizeof *reg);
     if (!reg)
         return out_of_memory(err);

@@ -149,4 +149,14 @@ for command in "plan $work/key.yaml" "plan $work/c1.yaml" "plan $work/name.yaml"
     grep -q "$escape\[31m" "$work/out" "$work/err" && fail "an escape sequence of a file reached the terminal"
     LC_ALL=C grep -q "$(printf '\302\233')" "$work/out" "$work/err" && fail "a C1 control character reached the terminal"
 done
+
+# What a variable of the environment cannot mean is refused, not taken for the default.
+for setting in BUILD_TIMEOUT=abc BUILD_TIMEOUT=-1 BUILD_TIMEOUT=9223372036854775807 PROGRAM_CACHE=maybe NO_LIBRARIES=x \
+    REFUSE_SOURCES=maybe SYNC_DEBUG=2 PREFIX=/nonexistent WISDOM_PATH=/etc/passwd; do
+    code=0
+    env "SPIKEPORT_$setting" "$program" plan "$recipe" >"$work/out" 2>"$work/err" || code=$?
+    called="plan with SPIKEPORT_$setting"
+    expect_code 2
+    expect_err "SPIKEPORT_${setting%%=*}"
+done
 exit 0
