@@ -175,6 +175,8 @@ void sp_ranks_end(sp_ranks *r, sp_error *err, void (*print)(const sp_error *err)
         tell_rank_0(r, err);
     print(err);
     fflush(NULL);
+    /* a launcher that is told to end all may drop what it has not passed on yet */
+    nanosleep(&(struct timespec){.tv_nsec = 300000000}, NULL);
     r->in->mpi->abort(sp_status_exit_code(err->status));
     _exit(sp_status_exit_code(err->status));
 }
