@@ -46,8 +46,12 @@ static sp_status read_dict(const char *name, const sp_yaml *dict, sp_tensor *out
 {
     const sp_yaml *descr = sp_yaml_get(dict, "descr"), *order = sp_yaml_get(dict, "fortran_order"),
                   *shape = sp_yaml_get(dict, "shape");
-    SP_TRY(read_type(name, descr && descr->kind == SP_YAML_STRING ? descr->text : NULL, out, err));
-    if (!order || order->kind != SP_YAML_BOOL || order->integer)
+    if (!descr)
+        return damaged(name, sizeof magic, "no descr in the header", err);
+    SP_TRY(read_type(name, descr->kind == SP_YAML_STRING ? descr->text : NULL, out, err));
+    if (!order || order->kind != SP_YAML_BOOL)
+        return damaged(name, sizeof magic, "no fortran_order of True or False in the header", err);
+    if (order->integer)
         return SP_FAIL(err, SP_E_DATA,
                        "%s: an array in column-major order; write numpy.ascontiguousarray(x) instead", name);
     if (!shape || shape->kind != SP_YAML_LIST || shape->n > SP_TENSOR_MAX_DIMS)

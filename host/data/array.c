@@ -93,7 +93,8 @@ static sp_status no_member(const sp_zip *z, const char *path, const char *member
                     (int)(strlen(z->members[i].name) -
                           (sp_name_ends_in(-1, z->members[i].name, ".npy") ? 4 : 0)),
                     z->members[i].name);
-    st = SP_FAIL(err, SP_E_DATA, "%s: no array \"%s\"; it has %s", path, member, names.s ? names.s : "none");
+    st = SP_FAIL(err, SP_E_DATA, "%s: no array \"%s\"; it has %s; name the one to read in the recipe", path,
+                 member, names.s ? names.s : "none");
     sp_text_free(&names);
     return st;
 }

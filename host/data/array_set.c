@@ -12,7 +12,7 @@
 #include "data/events.h"
 #include "data/readers.h"
 
-enum { MOST_CLASSES = 65536, MOST_SIDE = 1 << 16, MOST_ITEMS = 1 << 30 };
+enum { MOST_CLASSES = 100000, MOST_SIDE = 1 << 16, MOST_ITEMS = 1 << 30 };
 
 typedef struct array_state {
     sp_array *inputs;
@@ -41,6 +41,7 @@ static const names usual[] = {{"x_train", "y_train", "x_test", "y_test"},
                               {"inputs", "labels", "test_inputs", "test_labels"},
                               {"x", "y", "x_test", "y_test"},
                               {"X", "y", "X_test", "y_test"}};
+enum { N_USUAL = sizeof usual / sizeof *usual };
 
 /* File and member of an array; *member NULL: the file is the array. */
 static char *place(const char *path, const char *name, const char **member)
@@ -59,14 +60,19 @@ static bool there(const char *path, const char *name)
     return found;
 }
 
-/* The names that are asked for, else the first usual ones of which the inputs are there. */
+/* The names that are asked for, else the first usual ones that are there, else the first ones of which the
+ * inputs are there, else for a file the very first: opening them says what is missing or damaged. */
 static names find_names(const char *path, const sp_dataset_options *o)
 {
     const sp_array_options *a = &o->arrays;
     names n = {a->inputs, a->labels, a->test_inputs, a->test_labels};
-    for (size_t i = 0; i < sizeof usual / sizeof *usual && !(n.inputs && n.labels); i++) {
-        const names *u = &usual[i];
-        if (!there(path, n.inputs ? n.inputs : u->inputs) || !there(path, n.labels ? n.labels : u->labels))
+    bool file = sp_path_exists(path) && !sp_path_is_folder(path);
+    size_t most = a->inputs ? N_USUAL : N_USUAL + N_USUAL + file;
+    for (size_t i = 0; i < most && !(n.inputs && n.labels); i++) {
+        const names *u = &usual[i % N_USUAL];
+        if (i < 2 * N_USUAL && !there(path, n.inputs ? n.inputs : u->inputs))
+            continue;
+        if (i < N_USUAL && !there(path, n.labels ? n.labels : u->labels))
             continue;
         n.inputs = n.inputs ? n.inputs : u->inputs;
         n.labels = n.labels ? n.labels : u->labels;
@@ -280,10 +286,10 @@ static void say_choices(const array_state *s, const char *axes, int classes, con
  * recipe, or a usual one. */
 static sp_status open_file(array_state *s, const sp_dataset_options *o, sp_error *err)
 {
-    const char *tried[2 + 2 * sizeof usual / sizeof *usual] = {o->arrays.test_inputs, o->arrays.inputs};
+    const char *tried[2 + 2 * N_USUAL] = {o->arrays.test_inputs, o->arrays.inputs};
     bool alone = sp_name_ends_in(-1, o->file, ".npy");
     size_t n = 2, k = 0;
-    for (size_t i = 0; i < sizeof usual / sizeof *usual; i++) {
+    for (size_t i = 0; i < N_USUAL; i++) {
         tried[n++] = usual[i].inputs;
         tried[n++] = usual[i].test_inputs;
     }

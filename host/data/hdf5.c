@@ -40,15 +40,49 @@ static bool is_regular(const char *path)
     return stat(path, &info) == 0 && S_ISREG(info.st_mode);
 }
 
+static herr_t refuse_link(const char *parent, const char *group, const char *file, const char *object,
+                          unsigned *flags, hid_t access, void *refused)
+{
+    (void)parent, (void)group, (void)file, (void)object, (void)flags, (void)access;
+    *(bool *)refused = true;
+    return -1;
+}
+
+sp_status spi_hdf5_open_set(hid_t file, const char *path, const char *name, hid_t *set, sp_error *err)
+{
+    bool elsewhere = false;
+    hid_t access = H5Pcreate(H5P_DATASET_ACCESS), made;
+    *set = access >= 0 && H5Pset_elink_cb(access, refuse_link, &elsewhere) >= 0 ? H5Dopen2(file, name, access)
+                                                                                : -1;
+    if (access >= 0)
+        H5Pclose(access);
+    made = *set >= 0 ? H5Dget_create_plist(*set) : -1;
+    if (made >= 0) {
+        elsewhere = H5Pget_layout(made) == H5D_VIRTUAL || H5Pget_external_count(made) > 0;
+        H5Pclose(made);
+    }
+    if (!elsewhere)
+        return SP_OK;
+    if (*set >= 0)
+        H5Dclose(*set);
+    *set = -1;
+    return SP_FAIL(err, SP_E_DATA,
+                   "%s: \"%s\" lies in another file, which is not read from here; copy its data into this "
+                   "one",
+                   path, name);
+}
+
 /* "SET", or "SET:FIELD" for a field of records, which *field then points to. */
-static hid_t open_set(hid_t file, const char *member, const char **field)
+static sp_status open_set(hid_t file, const char *path, const char *member, const char **field, hid_t *set,
+                          sp_error *err)
 {
     const char *colon = strchr(member, ':');
     char *name = colon ? sp_strndup(member, (size_t)(colon - member)) : sp_strdup(member);
-    hid_t set = name ? H5Dopen2(file, name, H5P_DEFAULT) : -1;
+    sp_status st = name ? spi_hdf5_open_set(file, path, name, set, err)
+                        : SP_FAIL(err, SP_E_MEMORY, "%s: out of memory", path);
     *field = colon ? colon + 1 : NULL;
     sp_free(name);
-    return set;
+    return st;
 }
 
 bool sp_hdf5_present(const char *path, const char *member)
@@ -61,8 +95,10 @@ bool sp_hdf5_present(const char *path, const char *member)
     file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
     if (file >= 0) {
         const char *field;
-        hid_t set = open_set(file, member, &field);
-        found = set >= 0;
+        hid_t set = -1;
+        sp_error unused;
+        /* after an error there is something: opening it says why it is not read */
+        found = open_set(file, path, member, &field, &set, &unused) != SP_OK || set >= 0;
         if (set >= 0)
             H5Dclose(set);
         H5Fclose(file);
@@ -120,7 +156,8 @@ static sp_status open_array(sp_hdf5_array *a, const char *path, const char *memb
     if (a->file < 0)
         return SP_FAIL(err, SP_E_DATA, "%s: not an HDF5 file that can be read: damaged, or unpack it first",
                        path);
-    a->set = member ? open_set(a->file, member, &a->field) : -1;
+    if (member)
+        SP_TRY(open_set(a->file, path, member, &a->field, &a->set, err));
     if (a->set < 0)
         return SP_FAIL(err, SP_E_DATA, "%s: no data set \"%s\"; `h5ls -r` lists what there is", path,
                        member ? member : "");

@@ -56,7 +56,9 @@ static bool is_of_arrays(hid_t set)
 
 static sp_status read_labels(sp_shd *s, int classes, sp_error *err)
 {
-    hid_t set = H5Dopen2(s->file, "/labels", H5P_DEFAULT), type = set >= 0 ? H5Dget_type(set) : -1;
+    hid_t set;
+    SP_TRY(spi_hdf5_open_set(s->file, s->path, "/labels", &set, err));
+    hid_t type = set >= 0 ? H5Dget_type(set) : -1;
     bool whole = type >= 0 && H5Tget_class(type) == H5T_INTEGER && entries(set) == s->n;
     sp_status st = SP_OK;
     if (!whole) {
@@ -92,8 +94,8 @@ static sp_status open_parts(sp_shd *s, int classes, sp_error *err)
                        "%s: HDF5 finds less than the head at byte 0 announces: truncated or damaged; fetch "
                        "it again",
                        s->path);
-    s->times = H5Dopen2(s->file, "/spikes/times", H5P_DEFAULT);
-    s->units = H5Dopen2(s->file, "/spikes/units", H5P_DEFAULT);
+    SP_TRY(spi_hdf5_open_set(s->file, s->path, "/spikes/times", &s->times, err));
+    SP_TRY(spi_hdf5_open_set(s->file, s->path, "/spikes/units", &s->units, err));
     if (s->times < 0 || s->units < 0)
         return not_as_known(s, s->times < 0 ? "no /spikes/times" : "no /spikes/units", err);
     if (!is_of_arrays(s->times) || !is_of_arrays(s->units))

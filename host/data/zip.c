@@ -4,6 +4,7 @@
 #include "data/zip.h"
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -144,24 +145,53 @@ static sp_status read_entry(sp_zip *z, const uint8_t *b, uint64_t left, uint64_t
                          .packed_bytes = little(b + 20, 4),
                          .bytes = little(b + 24, 4),
                          .header_at = little(b + 42, 4)};
+    if (memchr(b + ENTRY_BYTES, '\0', name))
+        return damaged(z, at, "a member's name has a zero byte", err);
     memcpy(m->name, b + ENTRY_BYTES, name);
     if (!read_extra64(b + ENTRY_BYTES + name, extra, m))
         return damaged(z, at, "an extra field of the directory is damaged", err);
     if (little(b + 8, 2) & 1)
-        return SP_FAIL(err, SP_E_DATA, "%s: member %s is encrypted, which is not read; write it plain",
-                       z->path, m->name);
+        return SP_FAIL(err, SP_E_DATA,
+                       "%s: byte %llu: member %s is encrypted, which is not read; write it plain", z->path,
+                       (unsigned long long)at, m->name);
     if (m->method != 0 && m->method != 8)
         return SP_FAIL(err, SP_E_DATA,
-                       "%s: member %s has compression %d; stored and deflated ones are read, as by "
-                       "numpy.savez and "
-                       "savez_compressed",
-                       z->path, m->name, m->method);
+                       "%s: byte %llu: member %s has compression %d; stored and deflated ones are read, as "
+                       "numpy.savez and savez_compressed write them",
+                       z->path, (unsigned long long)at, m->name, m->method);
     if (m->packed_bytes > z->file_bytes || m->header_at > z->file_bytes || m->bytes > most_bytes ||
         (m->method == 0 ? m->bytes != m->packed_bytes
                         : m->bytes > (m->packed_bytes + 64) * most_inflate)) /* deflate cannot expand more */
-        return damaged(z, at, "the sizes of a member are not possible", err);
+        return SP_FAIL(err, SP_E_DATA,
+                       "%s: byte %llu: the sizes of member %s are not possible; the archive is damaged or "
+                       "truncated; write it again",
+                       z->path, (unsigned long long)at, m->name);
     z->n++;
     return SP_OK;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp((*(const sp_zip_member *const *)a)->name, (*(const sp_zip_member *const *)b)->name);
+}
+
+/* Readers differ in which of two members of one name they take. */
+static sp_status check_names(const sp_zip *z, sp_error *err)
+{
+    const sp_zip_member **m = sp_alloc_array(z->n, sizeof *m);
+    sp_status st = m || !z->n ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "%s: out of memory", z->path);
+    for (size_t i = 0; m && i < z->n; i++)
+        m[i] = &z->members[i];
+    if (m)
+        qsort(m, z->n, sizeof *m, by_name);
+    for (size_t i = 1; m && i < z->n && st == SP_OK; i++)
+        if (by_name(&m[i - 1], &m[i]) == 0)
+            st = SP_FAIL(
+                err, SP_E_DATA, "%s: byte %llu: a second member %s; write the archive again", z->path,
+                (unsigned long long)(m[i - 1]->header_at > m[i]->header_at ? m[i - 1] : m[i])->header_at,
+                m[i]->name);
+    sp_free(m);
+    return st;
 }
 
 static sp_status read_directory(sp_zip *z, sp_error *err)
@@ -180,6 +210,7 @@ static sp_status read_directory(sp_zip *z, sp_error *err)
         SP_TRY_GOTO(read_entry(z, bytes + at, d.bytes - at, d.at + at, &used, err));
         at += used;
     }
+    st = check_names(z, err);
 done:
     sp_free(bytes);
     return st;

@@ -98,7 +98,9 @@ Test(arrays, a_wrong_file_says_what_is_wrong)
                  {"{'descr': '<f4', 'fortran_order': False, 'shape': (1,1,1,1,1,1,1,1,2), }\n",
                   "8 dimensions", 8},
                  {"{'descr': '<f4', 'fortran_order': False, }\n", "no shape", 8},
-                 {"{'descr': '<f4', 'fortran_order': Maybe, 'shape': (2,), }\n", "column-major", 8},
+                 {"{'descr': '<f4', 'fortran_order': Maybe, 'shape': (2,), }\n", "no fortran_order", 8},
+                 {"{'descr': '<f4', 'shape': (2,), }\n", "no fortran_order", 8},
+                 {"{'fortran_order': False, 'shape': (2,), }\n", "no descr", 8},
                  {"nonsense", "not that of an .npy", 8}};
     make_folder(root, sizeof root, "arrays");
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -167,6 +169,42 @@ Test(arrays, damaged_archives)
 static sp_dataset_options array_options(int train)
 {
     return (sp_dataset_options){.name = "arrays", .path = root, .train = train, .std = 1.0};
+}
+
+/* What is wrong with an archive is not hidden behind "no training split". */
+Test(arrays, a_damaged_archive_is_no_missing_split)
+{
+    enum { FLAGS = 8, METHOD = 10, BYTES = 24, NAME = 46 }; /* in the first entry of the directory */
+    static const struct {
+        size_t at, n;
+        const char *edit, *expect;
+    } cases[] = {{FLAGS, 1, "\1", "member x.npy is encrypted"},
+                 {METHOD, 1, "\14", "member x.npy has compression 12"},
+                 {BYTES, 4, "\376\377\377\377", "the sizes of member x.npy are not possible"},
+                 {NAME, 5, "x.np\0", "zero byte"},
+                 {NAME, 1, "y", "a second member y.npy"},
+                 {NAME, 1, "z", "no array \"x_train\"; it has z, y"},
+                 {0, 0, "", "no directory at the end"}, /* cut off */
+                 {1, 0, "", "too short for a zip archive"}};
+    size_t n = 0;
+    uint8_t *bytes = read_whole(SEEDS "/zip/stored.npz", &n), *copy = malloc(n), *entry;
+    sp_dataset_options o = array_options(1);
+    make_folder(root, sizeof root, "arrays");
+    o.path = in_root("a.npz");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        sp_dataset *ds;
+        sp_error err;
+        memcpy(copy, bytes, n);
+        entry = copy + (bytes[n - 6] | bytes[n - 5] << 8); /* where the directory begins */
+        cr_assert(memcmp(entry + NAME, "x.npy", 5) == 0);
+        memcpy(entry + cases[i].at, cases[i].edit, cases[i].n);
+        write_file(root, "a.npz", copy, cases[i].n ? n : cases[i].at ? 0 : n / 2);
+        cr_assert_eq(open_set(o, &ds, &err), SP_E_DATA, "case %zu", i);
+        cr_assert(strstr(err.text, cases[i].expect) && strstr(err.text, "a.npz: "), "case %zu: %s", i,
+                  err.text);
+    }
+    free(bytes), free(copy);
+    remove_folder(root);
 }
 
 /* Four images of 2 x 3 pixels with 2 channels, value = 24 n + 12 c + 3 y + x, in two orders. */
@@ -266,7 +304,7 @@ Test(arrays, what_does_not_fit_is_said)
     } cases[] = {{{.axes = SP_AXES_NTCHW}, "0101", "does not fit", 0},
                  {{.axes = SP_AXES_NCHW}, "010", "not of one set", 0},
                  {{.axes = SP_AXES_NCHW, .inputs = "pictures"}, "0101", "pictures.npy", 0},
-                 {{.axes = SP_AXES_NCHW, .labels = "truth"}, "0101", "no training split", 0},
+                 {{.axes = SP_AXES_NCHW, .labels = "truth"}, "0101", "truth.npy", 0},
                  {{.axes = SP_AXES_NCHW, .test_labels = "truth"}, "0101", "no test inputs", 0},
                  {{.axes = SP_AXES_NCHW}, "0201", "3 classes, but data.classes is 2", 2}};
     make_folder(root, sizeof root, "arrays");

@@ -6,6 +6,7 @@
 
 #ifdef SP_WITH_HDF5
 #include <hdf5.h>
+#include "data/array.h"
 
 /* The nearest IEEE half float, for sums over what the files hold. */
 static uint16_t half_of(float v)
@@ -321,6 +322,29 @@ Test(shd, damaged_files)
         scratch_write("set/cut.h5", good, keep);
         expect_error(scratch_path("set/cut.h5"), keep < 512 ? (const char *const[2]){"cut.h5", ""} : cut,
                      "cut");
+    }
+    scratch_remove();
+}
+
+/* Whoever writes a file must not choose which other file is read in its place. */
+Test(shd, data_of_another_file_are_refused)
+{
+    const char *const names[] = {"link", "stored"};
+    const hsize_t dims = 4;
+    scratch_make();
+    const char *path = scratch_path("links.h5");
+    hid_t file = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT),
+          made = H5Pcreate(H5P_DATASET_CREATE), space = H5Screate_simple(1, &dims, NULL);
+    cr_assert(H5Lcreate_external("other.h5", "x", file, "link", H5P_DEFAULT, H5P_DEFAULT) >= 0);
+    cr_assert(H5Pset_external(made, "/etc/passwd", 0, 4) >= 0);
+    H5Dclose(H5Dcreate2(file, "stored", H5T_NATIVE_UINT8, space, H5P_DEFAULT, made, H5P_DEFAULT));
+    H5Sclose(space), H5Pclose(made), H5Fclose(file);
+    for (int i = 0; i < 2; i++) {
+        sp_array *a = NULL;
+        sp_error err = {0};
+        cr_assert(sp_array_present(path, names[i]));
+        cr_assert_eq(sp_array_open(path, names[i], &a, &err), SP_E_DATA);
+        cr_assert_not_null(strstr(err.text, "lies in another file"), "%s", err.text);
     }
     scratch_remove();
 }
