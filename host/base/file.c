@@ -135,6 +135,11 @@ char *sp_file_obstacle(void)
     return NULL;
 }
 
+static const char *kept(const char *path)
+{
+    return sp_path_exists(path) ? "; what was there before is unchanged" : "";
+}
+
 static sp_status write_part(int fd, const char *path, sp_bytes part, sp_error *err)
 {
     const char *p = part.data;
@@ -145,8 +150,8 @@ static sp_status write_part(int fd, const char *path, sp_bytes part, sp_error *e
             continue;
         if (put <= 0) {
             int code = put < 0 ? errno : ENOSPC;
-            return SP_FAIL(err, SP_E_IO, "%s: cannot be written: %s%s; what was there before is unchanged",
-                           path, strerror(code), hint_of(code));
+            return SP_FAIL(err, SP_E_IO, "%s: cannot be written: %s%s%s", path, strerror(code), hint_of(code),
+                           kept(path));
         }
         p += put;
         left -= (size_t)put;
@@ -194,10 +199,10 @@ static sp_status write_temp(int fd, const char *path, const sp_bytes *parts, siz
     sp_status st = SP_OK;
     for (size_t i = 0; i < n_parts && st == SP_OK; i++)
         st = write_part(fd, path, parts[i], err);
-    if (st == SP_OK && fsync(fd) != 0)
-        st =
-            SP_FAIL(err, SP_E_IO, "%s: cannot be written to the disk: %s; what was there before is unchanged",
-                    path, strerror(errno));
+    int code = st == SP_OK && fsync(fd) != 0 ? errno : 0;
+    if (code)
+        st = SP_FAIL(err, SP_E_IO, "%s: cannot be written to the disk: %s%s", path, strerror(code),
+                     kept(path));
     return st;
 }
 

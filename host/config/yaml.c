@@ -339,8 +339,10 @@ sp_status sp_yaml_load(const char *path, sp_yaml_doc *out, sp_error *err)
     char *text = NULL;
     size_t n = 0;
     memset(out, 0, sizeof *out);
-    SP_TRY(sp_file_read(path, SP_YAML_MAX_BYTES, &text, &n, err));
-    sp_status st = sp_yaml_parse(path, text, n, out, err);
+    sp_status st = sp_file_read(path, SP_YAML_MAX_BYTES, &text, &n, err);
+    if (st != SP_OK) /* a folder or a device is as invalid as what cannot be parsed */
+        return st == SP_E_MEMORY ? st : sp_error_as(err, SP_E_CONFIG);
+    st = sp_yaml_parse(path, text, n, out, err);
     sp_free(text);
     return st;
 }

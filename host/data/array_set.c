@@ -1,5 +1,6 @@
 /* A person's own arrays as a data set: inputs and labels from .npy, .npz or HDF5 files, and test arrays
  * beside them or a part of the same arrays. Bytes are scaled to 0..1, everything else is taken as it is. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include "base/error.h"
@@ -239,6 +240,10 @@ static sp_status array_get(const sp_dataset *ds, sp_sample_request want, float *
     if (!s->in_order && !(read = sp_alloc_array(s->items, sizeof *read)))
         return SP_FAIL(err, SP_E_MEMORY, "data set \"arrays\": no memory for a sample");
     st = sp_array_floats(s->inputs, (int64_t)(want.index * s->items), s->items, read, err);
+    for (size_t k = 0; st == SP_OK && sp_array_is_real(s->inputs) && k < s->items; k++)
+        if (!isfinite(read[k]))
+            st = SP_FAIL(err, SP_E_DATA, "%s: sample %zu: item %zu is %s; leave the sample out, or mend it",
+                         sp_array_name(s->inputs), want.index, k, isnan(read[k]) ? "NaN" : "infinite");
     for (size_t k = 0; st == SP_OK && read != image && k < s->items; k++) {
         size_t pixel = k / channels, row = pixel / width;
         image[k] = read[k % channels * s->stride[3] + pixel % width * s->stride[2] +

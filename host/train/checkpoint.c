@@ -340,6 +340,8 @@ sp_status sp_checkpoint_open(const char *path, sp_checkpoint *out, sp_error *err
                      out->file.path, format ? format : "not given", FORMAT);
     if (st == SP_OK)
         st = read_progress(&out->file, &out->progress, err);
+    if (st == SP_OK)
+        st = sp_checkpoint_classes(out, NULL, err);
     if (st != SP_OK)
         sp_checkpoint_close(out);
     return st;

@@ -44,7 +44,8 @@ sp_status sp_checkpoint_check_recipe(const sp_checkpoint *c, const sp_recipe *r,
  * classes. SP_E_DATA where neither the checkpoint nor the name of the set tells it. r: its recipe. */
 sp_status sp_checkpoint_samples(const sp_checkpoint *c, const sp_recipe *r, sp_dataset_info *out,
                                 sp_error *err);
-/* The names of the classes, [*n], for sp_names_free; none where they have only numbers. */
+/* The names of the classes, [*n], for sp_names_free; none where they have only numbers. NULL: they are only
+ * checked. */
 sp_status sp_checkpoint_classes(const sp_checkpoint *c, sp_names *out, sp_error *err);
 
 /* Any safetensors file (or a run's folder) without a look at its metadata; numbers that are not finite are
@@ -79,5 +80,7 @@ sp_status sp_checkpoint_check_classes(const sp_checkpoint *c, const sp_dataset *
  * (NULL: a new run) are a warning, other classes an error. */
 sp_status sp_data_describe(const sp_dataset *train, const sp_checkpoint *resume, char **classes,
                            char **fingerprint, sp_error *err);
+/* An error where every class of the data has the weight 0; outputs that no class belongs to are warned of. */
+sp_status sp_data_check_outputs(const sp_dataset *train, const sp_session *s, sp_error *err);
 
 #endif

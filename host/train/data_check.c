@@ -74,8 +74,19 @@ static void add_list(sp_text *t, const json_t *names)
     sp_text_add(t, n > MOST_NAMED ? ", ... (%zu classes)" : " (%zu classes)", n);
 }
 
+/* The metadata "samples": frames, channels, height, width and classes of the training data. */
+static bool read_samples(const sp_checkpoint *c, int v[5])
+{
+    const char *text = sp_tensors_meta(&c->file, "samples");
+    int end = 0;
+    bool told =
+        text && sscanf(text, "[%6d, %8d, %6d, %6d, %8d]%n", &v[0], &v[1], &v[2], &v[3], &v[4], &end) == 5;
+    return told && end > 0 && !text[end] && v[0] >= 0 && v[1] > 0 && v[2] > 0 && v[3] > 0 && v[4] > 0;
+}
+
 sp_status sp_checkpoint_check_classes(const sp_checkpoint *c, const sp_dataset *ds, sp_error *err)
 {
+    int samples[5];
     char *now = classes_text(ds);
     json_t *a = c->progress.classes ? json_loads(c->progress.classes, 0, NULL) : NULL,
            *b = now ? json_loads(now, 0, NULL) : NULL;
@@ -95,6 +106,11 @@ sp_status sp_checkpoint_check_classes(const sp_checkpoint *c, const sp_dataset *
                      "folders their old names, or start a new run",
                      c->file.path, k, t.s ? t.s : "");
         sp_text_free(&t);
+    } else if (c->progress.classes && read_samples(c, samples) && samples[4] != ds->info.classes) {
+        st = SP_FAIL(err, SP_E_DATA,
+                     "%s was trained on %d classes, but the data set %s has %d; name the data it was trained "
+                     "on, or set data.classes where the last classes only have no sample here",
+                     c->file.path, samples[4], ds->info.name, ds->info.classes);
     }
     json_decref(a);
     json_decref(b);
@@ -106,12 +122,14 @@ sp_status sp_checkpoint_classes(const sp_checkpoint *c, sp_names *out, sp_error 
 {
     json_t *list = c->progress.classes ? json_loads(c->progress.classes, 0, NULL) : NULL;
     sp_status st = SP_OK;
-    for (size_t k = 0; k < json_array_size(list) && st == SP_OK; k++) {
+    bool valid = !c->progress.classes || json_is_array(list);
+    for (size_t k = 0; k < json_array_size(list) && st == SP_OK && valid; k++) {
         const char *name = json_string_value(json_array_get(list, k));
-        st = name ? sp_names_add(out, name, err)
-                  : SP_FAIL(err, SP_E_DATA, "%s: \"classes\" in its metadata is no list of names",
-                            c->file.path);
+        valid = name != NULL;
+        st = name && out ? sp_names_add(out, name, err) : SP_OK;
     }
+    if (!valid)
+        st = SP_FAIL(err, SP_E_DATA, "%s: \"classes\" in its metadata is no list of names", c->file.path);
     json_decref(list);
     return st;
 }
@@ -120,16 +138,13 @@ sp_status sp_checkpoint_samples(const sp_checkpoint *c, const sp_recipe *r, sp_d
                                 sp_error *err)
 {
     const char *text = sp_tensors_meta(&c->file, "samples");
-    int frames, channels, height, width, classes, end = 0;
-    bool told = text && sscanf(text, "[%6d, %8d, %6d, %6d, %8d]%n", &frames, &channels, &height, &width,
-                               &classes, &end) == 5;
-    if (told && end > 0 && !text[end] && frames >= 0 && channels > 0 && height > 0 && width > 0 &&
-        classes > 0) {
-        *out = (sp_dataset_info){.frames = frames ? (int)r->time_steps : 0,
-                                 .channels = channels,
-                                 .height = height,
-                                 .width = width,
-                                 .classes = classes};
+    int v[5];
+    if (read_samples(c, v)) {
+        *out = (sp_dataset_info){.frames = v[0] ? (int)r->time_steps : 0,
+                                 .channels = v[1],
+                                 .height = v[2],
+                                 .width = v[3],
+                                 .classes = v[4]};
         snprintf(out->name, sizeof out->name, "%s", r->data.name);
         return SP_OK;
     }
@@ -139,6 +154,26 @@ sp_status sp_checkpoint_samples(const sp_checkpoint *c, const sp_recipe *r, sp_d
                    "%s: \"samples\", the shape of the training data, is %s in its metadata; continue the run "
                    "for an epoch with this version, which writes it",
                    c->file.path, text ? "damaged" : "missing");
+}
+
+sp_status sp_data_check_outputs(const sp_dataset *train, const sp_session *s, sp_error *err)
+{
+    const sp_recipe *r = &s->recipe;
+    int64_t outputs = s->graph->classes;
+    bool learns = r->w_mse >= 1 || !r->class_weights || r->n_class_weights < train->info.classes;
+    for (size_t i = 0; !learns && i < train->info.count; i++)
+        learns = r->class_weights[train->label(train, i)] > 0;
+    if (!learns)
+        return SP_FAIL(err, SP_E_CONFIG,
+                       "%s: loss.class_weights is 0 for every class that the training data have; nothing "
+                       "would be learned",
+                       r->doc.file);
+    if (outputs > train->info.classes)
+        sp_log(SP_LOG_WARNING,
+               "the network has %lld outputs, but the data set %s has %d classes: outputs from number %d on "
+               "never get a label",
+               (long long)outputs, train->info.name, train->info.classes, train->info.classes);
+    return SP_OK;
 }
 
 sp_status sp_data_describe(const sp_dataset *train, const sp_checkpoint *resume, char **classes,

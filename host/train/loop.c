@@ -21,7 +21,7 @@ typedef struct trainer {
     sp_loader *loader;
     sp_metrics *metrics;
     sp_progress p;
-    char *checkpoint, *best, *recipe;
+    char *checkpoint, *best;
     char *classes, *fingerprint; /* of the training data */
     uint64_t *spikes;
     double *rates;
@@ -252,25 +252,15 @@ static sp_status run_epochs(trainer *t, sp_error *err)
     return SP_OK;
 }
 
-static sp_status write_recipe(trainer *t, sp_error *err)
-{
-    sp_text text = {0};
-    sp_text_add(&text, "%s", SP_RUN_RECIPE_HEAD);
-    sp_recipe_print(&t->s->recipe, &text);
-    sp_status st = sp_file_replace_text(t->recipe, text.failed ? NULL : text.s, err);
-    sp_text_free(&text);
-    return st;
-}
-
 static sp_status take_folder(trainer *t, sp_error *err)
 {
     const char *from = t->o->resume ? t->o->resume->file.path : NULL;
     if (t->o->lock <= 0)
         SP_TRY(sp_run_folder_open(t->o->out, from, t->o->overwrite, &t->lock, err));
     if (!from || !sp_run_folder_has(t->o->out, from))
-        return sp_run_folder_clear(t->o->out, err);
+        return sp_run_folder_write_recipe(t->o->out, &t->s->recipe, true, err);
     sp_run_folder_compare(t->o->out, &t->s->recipe, t->o->sets, t->o->n_sets);
-    return SP_OK;
+    return sp_run_folder_write_recipe(t->o->out, &t->s->recipe, false, err);
 }
 
 /* With another batch than before, the epoch continues at the same sample. */
@@ -302,14 +292,12 @@ static sp_status allocate(trainer *t, const sp_dataset *train, sp_error *err)
                train->info.count % batch, train->info.count, batch);
     t->checkpoint = sp_format("%s/checkpoint.safetensors", t->o->out);
     t->best = sp_format("%s/best.safetensors", t->o->out);
-    t->recipe = sp_format("%s/recipe.yaml", t->o->out);
     t->spikes = sp_alloc_array(nodes, sizeof *t->spikes);
     t->line.n = t->s->graph->n_nodes;
     t->line.spikes = sp_alloc_array(nodes, sizeof *t->line.spikes);
     t->rates = sp_alloc_array(nodes, sizeof *t->rates);
     t->rank_wait = sp_alloc_array(t->o->ranks ? (size_t)t->o->ranks->size : 1, sizeof *t->rank_wait);
-    if (!t->checkpoint || !t->best || !t->recipe || !t->spikes || !t->line.spikes || !t->rates ||
-        !t->rank_wait)
+    if (!t->checkpoint || !t->best || !t->spikes || !t->line.spikes || !t->rates || !t->rank_wait)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory for training");
     return SP_OK;
 }
@@ -334,7 +322,6 @@ static sp_status open_files(trainer *t, sp_error *err)
     if (!t->writes)
         return SP_OK;
     SP_TRY(take_folder(t, err));
-    SP_TRY(write_recipe(t, err));
     return sp_metrics_open(t->o->out, t->o->resume ? &t->p : NULL, &t->metrics, err);
 }
 
@@ -345,6 +332,7 @@ static sp_status prepare(trainer *t, const sp_dataset *train, sp_error *err)
     if (t->o->resume)
         SP_TRY(restore(t, err));
     SP_TRY(sp_data_describe(train, t->o->resume, &t->classes, &t->fingerprint, err));
+    SP_TRY(sp_data_check_outputs(train, t->s, err));
     t->p.classes = t->classes;
     t->p.fingerprint = t->fingerprint;
     const sp_weights_from from = {.file = r->init_from, .map = r->init_map, .lenient = !r->init_strict};
@@ -370,7 +358,7 @@ static void fini(trainer *t)
     sp_metrics_close(&t->metrics);
     if (t->lock > 0)
         sp_run_folder_close(t->o->out, t->lock);
-    void *all[] = {t->classes, t->fingerprint, t->checkpoint, t->best,     t->recipe,
+    void *all[] = {t->classes, t->fingerprint, t->checkpoint, t->best,
                    t->spikes,  t->line.spikes, t->rates,      t->rank_wait};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         sp_free(all[i]);

@@ -84,6 +84,18 @@ static sp_status check_schedule(const sp_recipe *r, sp_error *err)
     return check_adaptive(r, m, err);
 }
 
+static sp_status check_rate(const sp_recipe *r, sp_error *err)
+{
+    const sp_yaml *min = sp_yaml_get(sp_yaml_get(r->doc.root, "lr_schedule"), "min");
+    bool has_least = r->lr_schedule == SP_LR_COSINE || r->lr_schedule == SP_LR_PLATEAU;
+    return !min || !has_least || r->lr_min <= r->lr ? SP_OK
+                                                    : sp_yaml_fail(min, err,
+                                                                   "\"min\" is %g, the smallest learning "
+                                                                   "rate, but optimizer.lr is %g, from which "
+                                                                   "the rate falls; choose a smaller min",
+                                                                   r->lr_min, r->lr);
+}
+
 static sp_status check_data(const sp_recipe *r, sp_error *err)
 {
     static const struct {
@@ -208,6 +220,7 @@ static sp_status read_all(sp_recipe *r, sp_error *err)
     follow(r);
     SP_TRY(check_data(r, err));
     SP_TRY(check_schedule(r, err));
+    SP_TRY(check_rate(r, err));
     SP_TRY(sp_fields_check_sets(&spi_recipe_fields, root, r, err));
     return read_network(r, root, err);
 }

@@ -166,12 +166,15 @@ static sp_status read_class_weights(void *base, const sp_yaml *v, sp_error *err)
     r->n_class_weights = (int64_t)v->n;
     if (!r->class_weights)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory while reading a recipe");
+    bool counts = false;
     for (size_t i = 0; i < v->n; i++) {
         double weight = 0;
         SP_TRY(sp_yaml_to_float(v->items[i], "class_weights", 0, 1e6, &weight, err));
         r->class_weights[i] = (float)weight;
+        counts = counts || weight > 0;
     }
-    return SP_OK;
+    return counts ? SP_OK
+                  : sp_yaml_fail(v, err, "\"class_weights\" needs a number above 0, or nothing is learned");
 }
 
 static void print_class_weights(const void *base, sp_text *out)
@@ -296,7 +299,7 @@ static const sp_field lr_schedule[] = {
      .needs = "lr_schedule.name: step", .help = "Epochs between drops."},
     {SPI_FLOAT("gamma", lr_gamma, 0, 1), .initial = "0.1", .applies = drops,
      .needs = "lr_schedule.name: step or plateau", .help = "Factor of a drop."},
-    {SPI_FLOAT("min", lr_min, 0, 1e6), .initial = "0", .applies = has_least,
+    {SPI_FLOAT("min", lr_min, 0, 1e6), .initial = "0", .sample = "0.0005", .applies = has_least,
      .needs = "lr_schedule.name: cosine or plateau", .help = "The smallest learning rate."},
     {SPI_CHOICE("per", lr_per_batch, "epoch", "batch"), .initial = "epoch", .applies = cosine,
      .needs = "lr_schedule.name: cosine", .help = "When a cosine changes the rate."},

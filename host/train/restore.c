@@ -114,10 +114,33 @@ static sp_status restore_range(const sp_checkpoint *c, sp_session *s, const sp_p
     return restore_one(c, s, p, range, name, x, err);
 }
 
+/* The state that the recipe's optimizer keeps must be that of the checkpoint, or a key was changed. `whole`
+ * false: evaluation, which has a use for averages alone. */
+static sp_status check_state(const sp_checkpoint *c, const sp_session *s, bool whole, sp_error *err)
+{
+    const struct {
+        const char *prefix, *key;
+        bool wanted;
+    } parts[] = {{"optimizer.ema.", "optimizer.ema", s->model->ema},
+                 {"optimizer.v.", "optimizer.name", s->model->second_moments}};
+    for (int k = 0; k < 1 + whole && s->graph->n_trainable; k++) {
+        bool there = false;
+        for (size_t i = 0; i < c->file.n && !there; i++)
+            there = strncmp(c->file.items[i].name, parts[k].prefix, strlen(parts[k].prefix)) == 0;
+        if (parts[k].wanted ? !there : there && whole)
+            return SP_FAIL(err, SP_E_CONFIG,
+                           "%s: %s cannot change in a run that goes on: the checkpoint has %s tensors %s*; "
+                           "leave it as it was, or start a new run with init_from",
+                           c->file.path, parts[k].key, there ? "the" : "no", parts[k].prefix);
+    }
+    return SP_OK;
+}
+
 sp_status sp_checkpoint_restore(const sp_checkpoint *c, sp_session *s, bool optimizer, sp_error *err)
 {
     if (optimizer)
         SP_TRY(restore_mass(c, s, err));
+    SP_TRY(check_state(c, s, optimizer, err));
     float *x = largest_param(s->graph);
     sp_status st = x ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory while restoring a checkpoint");
     for (int i = 0; i < s->graph->n_params && st == SP_OK; i++) {

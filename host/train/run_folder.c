@@ -133,7 +133,8 @@ static bool has_old(const char *folder, int k)
     return there;
 }
 
-sp_status sp_run_folder_clear(const char *folder, sp_error *err)
+/* Moves the files of an old run away. */
+static sp_status clear(const char *folder, sp_error *err)
 {
     sp_status st = SP_OK;
     int k = 1;
@@ -148,6 +149,25 @@ sp_status sp_run_folder_clear(const char *folder, sp_error *err)
         sp_free(path);
         sp_free(old);
     }
+    return st;
+}
+
+sp_status sp_run_folder_write_recipe(const char *folder, const sp_recipe *r, bool anew, sp_error *err)
+{
+    char *path = sp_format("%s/recipe.yaml", folder), *fresh = sp_format("%s/recipe.yaml.new", folder);
+    sp_text text = {0};
+    sp_text_add(&text, "%s", SP_RUN_RECIPE_HEAD);
+    sp_recipe_print(r, &text);
+    sp_status st = path && fresh && !text.failed
+                       ? sp_file_replace_text(anew ? fresh : path, text.s, err)
+                       : SP_FAIL(err, SP_E_MEMORY, "%s: out of memory for the recipe", folder);
+    if (st == SP_OK && anew)
+        st = clear(folder, err);
+    if (st == SP_OK && anew && rename(fresh, path) != 0)
+        st = SP_FAIL(err, SP_E_IO, "%s: cannot be written: %s", path, strerror(errno));
+    sp_text_free(&text);
+    sp_free(path);
+    sp_free(fresh);
     return st;
 }
 

@@ -24,11 +24,11 @@ void sp_run_folder_close(const char *folder, int lock);
 /* Whether the checkpoint lies in the folder. */
 bool sp_run_folder_has(const char *folder, const char *checkpoint);
 
-/* Renames what an earlier run left to NAME.old, or NAME.old-2 and so on where that is taken, so that nobody
- * resumes it by mistake. */
-sp_status sp_run_folder_clear(const char *folder, sp_error *err);
+/* Writes recipe.yaml. `anew`: renames what an earlier run left to NAME.old, or NAME.old-2 and so on where
+ * that is taken, so that nobody resumes it by mistake; only once the new recipe is on the disk. */
+sp_status sp_run_folder_write_recipe(const char *folder, const sp_recipe *r, bool anew, sp_error *err);
 
-/* The checkpoints that sp_run_folder_clear moved away, newest first, to free with sp_free; NULL: none. */
+/* The checkpoints that were moved away, newest first, to free with sp_free; NULL: none. */
 char *sp_run_folder_old(const char *folder);
 
 /* Warns of every key of the folder's recipe.yaml that is not what the run continues with. */

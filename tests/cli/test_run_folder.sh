@@ -43,6 +43,15 @@ run train "$recipe" -s epochs=1 --max-iterations 1
 expect_code 130
 [ -f runs/synthetic_tiny-2/checkpoint.safetensors ] || fail "the default folder has no number"
 
+# Where the first file of the new run cannot be written, as on a full disk, the old run stays in its place.
+run train "$recipe" --out full -s epochs=1 --max-iterations 1
+expect_code 130
+cp full/checkpoint.safetensors first
+mkdir full/recipe.yaml.new
+run train "$recipe" --out full -s epochs=1 --overwrite
+expect_code 1
+cmp -s first full/checkpoint.safetensors || fail "the old run was moved away although the new one did not begin"
+
 # A recipe of the user's is not a run's.
 mkdir mine && cp "$recipe" mine/recipe.yaml
 for flag in "" --overwrite; do
@@ -185,6 +194,28 @@ rm pictures/train/cow/4.png
 run train --resume named --max-iterations 1
 expect_code 7
 expect_err "there were 12 training samples, now there are 11"
+
+# ---- what a run is continued or scored with is what it was trained with ----
+for set in optimizer.ema=0.5 optimizer.name=adam; do
+    run train --resume between -s epochs=4 -s $set
+    expect_code 3
+    expect_err "${set%=*} cannot change"
+done
+run eval between -s data.classes=3
+expect_code 7
+expect_err "was trained on 4 classes, but the data set synthetic has 3"
+sed 's/"classes":"\[\]"/"classes":"[}"/' between/checkpoint.safetensors >torn.safetensors
+run eval torn.safetensors
+expect_code 7
+expect_err '"classes" in its metadata'
+run train "$recipe" --out fewer -s data.classes=3 -s loss.class_weights=[0,0,0,1] --max-iterations 1
+expect_code 3
+expect_err "class_weights is 0 for every class"
+run train "$recipe" --out fewer -s data.classes=3 --max-iterations 1
+expect_code 130
+expect_err "outputs from number 3 on never get a label"
+run train "$work"
+expect_code 3
 
 # ---- no fewer epochs than are done ----
 run train --resume between -s epochs=2

@@ -242,11 +242,11 @@ Test(yaml, loads_files_and_says_what_is_wrong_with_them)
 {
     sp_yaml_doc doc;
     sp_error err = {0};
-    cr_assert_eq(sp_yaml_load("/no/such/file.yaml", &doc, &err), SP_E_IO);
+    cr_assert_eq(sp_yaml_load("/no/such/file.yaml", &doc, &err), SP_E_CONFIG);
     cr_assert_str_eq(err.text, "/no/such/file.yaml: cannot be opened: No such file or directory");
-    cr_assert_eq(sp_yaml_load("/", &doc, &err), SP_E_IO);
+    cr_assert_eq(sp_yaml_load("/", &doc, &err), SP_E_CONFIG);
     cr_assert_str_eq(err.text, "/: is not a regular file; give a file, not a folder, a pipe or a device");
-    cr_assert_eq(sp_yaml_load("/dev/zero", &doc, &err), SP_E_IO);
+    cr_assert_eq(sp_yaml_load("/dev/zero", &doc, &err), SP_E_CONFIG);
 
     char path[] = "/tmp/spikeport-yaml-XXXXXX";
     int fd = mkstemp(path);

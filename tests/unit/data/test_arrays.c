@@ -295,6 +295,28 @@ Test(arrays, frames_come_time_first)
     remove_folder(root);
 }
 
+Test(arrays, a_number_that_is_not_finite_names_its_sample)
+{
+    sp_dataset *ds;
+    sp_error err;
+    const float items[4] = {0, 1, 2, INFINITY};
+    float x[2];
+    int32_t label;
+    make_folder(root, sizeof root, "arrays");
+    write_npy("x_train.npy", "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 2), }\n", items,
+              sizeof items);
+    write_npy("x_test.npy", "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 2), }\n", items,
+              sizeof items);
+    write_labels("y_train.npy", "01");
+    write_labels("y_test.npy", "01");
+    cr_assert_eq(open_set(array_options(1), &ds, &err), SP_OK, "%s", err.text);
+    cr_assert_eq(ds->get(ds, (sp_sample_request){.index = 0}, x, &label, &err), SP_OK, "%s", err.text);
+    cr_assert_eq(ds->get(ds, (sp_sample_request){.index = 1}, x, &label, &err), SP_E_DATA);
+    cr_assert_not_null(strstr(err.text, "x_train.npy: sample 1: item 1 is infinite"), "%s", err.text);
+    sp_dataset_close(&ds);
+    remove_folder(root);
+}
+
 Test(arrays, what_does_not_fit_is_said)
 {
     static const struct {

@@ -32,6 +32,13 @@ static void make_folder(void)
     cr_assert(mkdtemp(folder));
 }
 
+static void remove_folder(void)
+{
+    char command[64];
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    cr_assert_eq(system(command), 0);
+}
+
 #define COMMON "\"schema\":1,\"driver\":\"1\",\"platform\":\"P\",\"date\":\"2026-01-01\""
 #define PASSED "\"validation\":{\"passed\":true,\"error\":1e-7,\"tolerance\":1e-5}"
 #define PEAKS(device, fma, copy)                                                                             \
@@ -103,7 +110,7 @@ Test(report, roofline_by_hand)
     cr_assert_eq(sp_report_roofline_share(1e6, 0, 1, 0, 10), 0.0);
 }
 
-Test(report, metric_over_devices, .init = make_folder)
+Test(report, metric_over_devices, .init = make_folder, .fini = remove_folder)
 {
     size_t invalid;
     sp_error err = {0};
@@ -164,7 +171,7 @@ static void expect_numbers(const char *page, const char *json)
 
 /* A simulator runs small sizes only: they are a set of their own, and do not hide what the others do at full
  * size. */
-Test(report, small_sizes_are_apart, .init = make_folder)
+Test(report, small_sizes_are_apart, .init = make_folder, .fini = remove_folder)
 {
     size_t invalid;
     sp_error err = {0};
@@ -185,7 +192,7 @@ Test(report, small_sizes_are_apart, .init = make_folder)
     json_decref(records);
 }
 
-Test(report, page_and_table, .init = make_folder)
+Test(report, page_and_table, .init = make_folder, .fini = remove_folder)
 {
     size_t invalid, n;
     sp_error err = {0};
@@ -245,7 +252,7 @@ static void expect_no_time_in_diff(const json_t *wrong)
     json_decref(right);
 }
 
-Test(report, a_wrong_result_has_no_time, .init = make_folder)
+Test(report, a_wrong_result_has_no_time, .init = make_folder, .fini = remove_folder)
 {
     size_t invalid, n;
     sp_error err = {0};
@@ -275,7 +282,7 @@ Test(report, a_wrong_result_has_no_time, .init = make_folder)
     json_decref(records);
 }
 
-Test(report, broken_lines_are_named, .init = make_folder)
+Test(report, broken_lines_are_named, .init = make_folder, .fini = remove_folder)
 {
     static const struct {
         const char *text, *message;
@@ -321,7 +328,7 @@ static const char *verdict_of(const char *before, const char *after)
     return text;
 }
 
-Test(report, two_sets, .init = make_folder)
+Test(report, two_sets, .init = make_folder, .fini = remove_folder)
 {
     cr_assert_str_eq(verdict_of(OP("p", "a", "A", "10,11,12", "1", "1"),
                                 OP("p", "a", "A", "20,21,22", "1", "1")),

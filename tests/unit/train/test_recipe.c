@@ -65,6 +65,10 @@ Test(recipe, typos_are_refused_with_line_column_and_the_nearest_name)
         {DATA NETWORK "optimizer: {name: admw}\n", "did you mean \"adamw\"?"},
         {DATA NETWORK "optimizer: {momentun: 0.9}\n", "r.yaml:3:13: unknown key \"momentun\""},
         {DATA NETWORK "lr_schedule: {name: cosin}\n", "did you mean \"cosine\"?"},
+        {DATA NETWORK "optimizer: {lr: 0.1}\nlr_schedule: {min: 0.2}\n", "r.yaml:4:20: \"min\" is 0.2, the "
+                                                                         "smallest"},
+        {DATA NETWORK "loss: {class_weights: [0, 0, 0]}\n", "r.yaml:3:23: \"class_weights\" needs a number "
+                                                            "above 0"},
         {DATA NETWORK "lr_schedule: {steps: 3}\n", "r.yaml:3:15: unknown key \"steps\""},
         {DATA NETWORK "loss: {mse_targt: 1}\n", "did you mean \"mse_target\"?"},
         {DATA NETWORK "neuron: {tua: 2}\n", "did you mean \"tau\"?"},
