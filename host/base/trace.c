@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/output.h"
 
 typedef struct span {
     char name[80];
@@ -75,6 +76,7 @@ sp_status sp_trace_write(const char *path, size_t *dropped, sp_error *err)
 {
     static const char *const rows[SP_TRACE_TRACKS] = {"device queue", "host"};
     uint64_t zero = n ? spans[0].start_ns : 0;
+    SP_TRY(sp_output_check(path, SP_OUTPUT_TRACE, NULL, 0, err));
     FILE *f = fopen(path, "w");
     if (!f)
         return SP_FAIL(err, SP_E_IO, "%s: %s", path, strerror(errno));

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/output.h"
 #include "base/rng.h"
 #include "base/stats.h"
 #include "base/trace.h"
@@ -85,7 +86,8 @@ static sp_status save_input(const sp_cli_bench *b, const char *path, sp_error *e
                        .shape = {p->o.batch},
                        .data = b->labels,
                        .bytes = (size_t)p->o.batch * 4}};
-    return sp_tensors_write(path, t, 2, NULL, NULL, 0, err);
+    static const char *const key = "format", *const value = SP_OUTPUT_INPUT_FORMAT;
+    return sp_tensors_write(path, t, 2, &key, &value, 1, err);
 }
 
 sp_status sp_cli_bench_open(sp_recipe *r, const sp_cli_bench_options *o, sp_cli_bench *b, sp_error *err)
@@ -97,6 +99,14 @@ sp_status sp_cli_bench_open(sp_recipe *r, const sp_cli_bench_options *o, sp_cli_
     *b = (sp_cli_bench){.n = o->iterations};
     sp_dataset *ds = NULL;
     sp_status st = SP_OK;
+    if (o->trace)
+        st = sp_output_check(o->trace, SP_OUTPUT_TRACE, NULL, 0, err);
+    if (st == SP_OK && o->save_input)
+        st = sp_output_check(o->save_input, SP_OUTPUT_INPUT, NULL, 0, err);
+    if (st != SP_OK) {
+        sp_recipe_free(r);
+        return st;
+    }
     if (o->real_input)
         SP_TRY_GOTO(sp_cli_session_open(r, &so, &b->s, &ds, NULL, err));
     else

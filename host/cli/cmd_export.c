@@ -1,13 +1,17 @@
 /* spikeport export: the weights of a trained network, and nothing else, under PyTorch's names. */
 #include <stdio.h>
 
+#include "base/error.h"
+#include "base/output.h"
 #include "cli/session_options.h"
 
 static sp_status export(const char *from, const char *to, const char *map, const sp_cli_session *o,
                         sp_error *err)
 {
+    const char *const inputs[] = {from, o->weights.file};
     sp_cli_trained t;
     size_t n = 0;
+    SP_TRY(sp_output_check(to, SP_OUTPUT_WEIGHTS, inputs, o->weights.file ? 2 : 1, err));
     sp_status st = sp_cli_trained_open(from, o, false, &t, err);
     if (st == SP_OK)
         st = sp_weights_export(to, t.s, map, &n, err);

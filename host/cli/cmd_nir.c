@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/output.h"
 #include "cli/nir_drift.h"
 #include "cli/table.h"
 
@@ -95,14 +96,19 @@ static sp_status write_network(const char *from, const char *out, const sp_nir_n
     sp_text text = {0};
     char *yaml = sp_format("%s.yaml", out), *weights = sp_format("%s.safetensors", out);
     sp_text_add(&text,
-                "# From %s, by spikeport nir import: dt %g s, input %lld x %lld x %lld (channels x height x "
-                "width).\n"
-                "layers:\n%s",
+                SP_OUTPUT_NETWORK_HEAD " from %s: dt %g s, input %lld x %lld x %lld (channels x height x "
+                                       "width).\n"
+                                       "layers:\n%s",
                 from, n->dt, (long long)n->channels, (long long)n->height, (long long)n->width, n->layers.s);
-    sp_status st = yaml && weights ? sp_file_replace_text(yaml, text.failed ? NULL : text.s, err)
+    static const char *const key = "format", *const value = SP_OUTPUT_WEIGHTS_FORMAT;
+    sp_status st = yaml && weights ? sp_output_check(yaml, SP_OUTPUT_NETWORK, NULL, 0, err)
                                    : SP_FAIL(err, SP_E_MEMORY, "out of memory for a network");
     if (st == SP_OK)
-        st = sp_tensors_write(weights, n->tensors, n->n_tensors, NULL, NULL, 0, err);
+        st = sp_output_check(weights, SP_OUTPUT_WEIGHTS, NULL, 0, err);
+    if (st == SP_OK)
+        st = sp_file_replace_text(yaml, text.failed ? NULL : text.s, err);
+    if (st == SP_OK)
+        st = sp_tensors_write(weights, n->tensors, n->n_tensors, &key, &value, 1, err);
     if (st == SP_OK)
         sp_cli_say("%s and %s: in a recipe, `network: %s` and `init_from: %s`; or --weights %s for eval and "
                    "predict\n",
@@ -208,6 +214,8 @@ static sp_status export_graph(const sp_cli_trained *t, const char *out, const ni
 static sp_status export(const char *from, const char *out, const nir_options *o, sp_error *err)
 {
     sp_cli_trained t;
+    if (out)
+        SP_TRY(sp_output_check(out, SP_OUTPUT_NIR, &from, 1, err));
     sp_status st = sp_cli_trained_open(from, &o->session, o->samples > 0, &t, err);
     if (st == SP_E_DATA && o->samples > 0 && !t.s)
         sp_error_prefix(err, st, "the test data, on which drift is measured (--samples 0 leaves it out): ");

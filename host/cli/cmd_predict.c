@@ -184,7 +184,7 @@ static sp_status tell(void *ctx, const sp_prediction *p, sp_error *err)
 
 /* ---- the command ---- */
 
-static sp_status run(sp_session *s, teller *t, double confidence, sp_error *err)
+static sp_status run(sp_session *s, teller *t, const sp_names *files, double confidence, sp_error *err)
 {
     const predict_options *o = t->o;
     sp_predict_options po = {.confidence = confidence,
@@ -192,8 +192,15 @@ static sp_status run(sp_session *s, teller *t, double confidence, sp_error *err)
                              .report = tell,
                              .ctx = t};
     uint64_t start = sp_clock_ns();
-    if (o->record)
+    if (o->record) {
         SP_TRY(sp_record_create(s, o->record, &po.record, err));
+        sp_status to =
+            sp_record_check_output(po.record, o->record_to, (const char *const *)files->items, files->n, err);
+        if (to != SP_OK) {
+            sp_record_destroy(&po.record);
+            return to;
+        }
+    }
     if (!o->json) {
         sp_text head = {0};
         sp_table_csv(&head, columns, N_COLUMNS, NULL);
@@ -232,7 +239,7 @@ static sp_status predict(const sp_arg_list *rest, predict_options *o, double con
     SP_TRY_GOTO(sp_inputs_open(&data, &t.s->data, (const char *const *)files.items, files.n, &in, err));
     o->top_k = o->top_k < t.s->graph->classes ? o->top_k : t.s->graph->classes;
     t.order = sp_alloc_array((size_t)t.s->graph->classes, sizeof *t.order);
-    st = t.order ? run(trained.s, &t, confidence, err) : SP_FAIL(err, SP_E_MEMORY, "out of memory");
+    st = t.order ? run(trained.s, &t, &files, confidence, err) : SP_FAIL(err, SP_E_MEMORY, "out of memory");
     sp_cli_say_programs(t.s->dev, t.s->reg);
 done:
     sp_inputs_close(&in);

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/output.h"
 #include "base/trace.h"
 #include "cli/bench.h"
 #include "cli/progress.h"
@@ -148,6 +149,8 @@ static sp_status train(const char *recipe_path, sp_cli_train *o, sp_error *err)
     if (st == SP_OK && o->print_recipe) {
         st = writes ? print_recipe(recipe_path, o, &c, err) : SP_OK;
     } else if (st == SP_OK) {
+        if (o->trace)
+            SP_TRY_GOTO(sp_output_check(o->trace, SP_OUTPUT_TRACE, NULL, 0, err));
         if (writes) /* before kernels are built */
             SP_TRY_GOTO(
                 sp_run_folder_open(o->out, o->resume ? c.file.path : NULL, o->overwrite, &o->lock, err));

@@ -4,18 +4,21 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/output.h"
 #include "cli/tune.h"
 
 sp_status sp_cli_wisdom_export(const sp_wisdom *w, const char *path, sp_error *err)
 {
     sp_wisdom_entry **own = sp_alloc_array(w->n + 1, sizeof(sp_wisdom_entry *));
     size_t n = 0;
+    sp_status st = sp_output_check(path, SP_OUTPUT_WISDOM, NULL, 0, err);
     if (!own)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory while exporting wisdom");
     for (size_t i = 0; i < w->n; i++)
         if (w->entries[i]->own)
             own[n++] = w->entries[i];
-    sp_status st = sp_wisdom_write(path, own, n, err);
+    if (st == SP_OK)
+        st = sp_wisdom_write(path, own, n, err);
     sp_free(own);
     if (st == SP_OK)
         sp_cli_say("exported: %zu entries to %s\n", n, path);

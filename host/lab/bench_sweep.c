@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/output.h"
 #include "base/suggest.h"
 #include "cli/bench.h"
 #include "cli/table.h"
@@ -232,6 +233,7 @@ sp_status sp_cli_bench_sweep(const char *path, const sp_cli_bench_options *o, sp
     png = sp_format("%s/sweep_%s.png", o->out, s->what);
     SP_TRY_GOTO(csv && png ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory for the sweep"));
     SP_TRY_GOTO(sp_folder_make(o->out, 0777, err));
+    SP_TRY_GOTO(sp_output_check(csv, SP_OUTPUT_SWEEP, NULL, 0, err));
     s->csv = fopen(csv, "w");
     SP_TRY_GOTO(s->csv ? SP_OK : SP_FAIL(err, SP_E_IO, "%s: %s", csv, strerror(errno)));
     SP_TRY_GOTO(measure_all(s, err));

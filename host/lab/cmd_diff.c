@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/output.h"
 #include "lab/diff_runs.h"
 #include "cli/session_options.h"
 #include "lab/batches.h"
@@ -116,12 +117,26 @@ static sp_status conclude(const sp_diff_report *r, const diff_options *o, const 
     return SP_OK;
 }
 
-static FILE *open_recording(const char *path, const char *mode, sp_error *err)
+/* NULL: a temporary file. Behind the head, by which a recording is known. */
+static FILE *open_recording(const char *path, bool old, sp_error *err)
 {
+    static const char head[] = SP_OUTPUT_DIFF_HEAD;
+    char start[sizeof head] = "";
+    const char *mode = old ? "rbe" : "w+be";
+    if (path && !old && sp_output_check(path, SP_OUTPUT_DIFF, NULL, 0, err) != SP_OK)
+        return NULL;
     FILE *f = path ? fopen(path, mode) : tmpfile();
     if (!f)
-        SP_FAIL(err, *mode == 'r' ? SP_E_DATA : SP_E_IO, "%s: the recording cannot be opened",
+        SP_FAIL(err, old ? SP_E_DATA : SP_E_IO, "%s: the recording cannot be opened",
                 path ? path : "temporary file");
+    if (f && old ? fread(start, 1, sizeof head - 1, f) == 0 || strcmp(start, head) != 0
+                 : f && fputs(head, f) < 0) {
+        SP_FAIL(err, old ? SP_E_DATA : SP_E_IO, "%s: %s", path ? path : "temporary file",
+                old ? "not a recording of this version of spikeport diff; make it anew with --record"
+                    : "the recording cannot be written");
+        fclose(f);
+        f = NULL;
+    }
     return f;
 }
 
@@ -129,7 +144,7 @@ static sp_status diff_devices(const diff_options *o, sp_error *err)
 {
     char a[528] = "", b[528] = "";
     sp_diff_report report = {0};
-    FILE *f = open_recording(o->against ? o->against : o->record, o->against ? "rbe" : "w+be", err);
+    FILE *f = open_recording(o->against ? o->against : o->record, o->against != NULL, err);
     if (!f)
         return err->status;
     sp_status st = SP_OK;
@@ -140,7 +155,7 @@ static sp_status diff_devices(const diff_options *o, sp_error *err)
     if (st == SP_OK && !o->json)
         printf("A: %s%s%s\n", a, o->record ? ", recorded in " : "", o->record ? o->record : "");
     if (st == SP_OK && (o->against || o->devices.n == 2)) {
-        rewind(f);
+        fseek(f, (long)sizeof SP_OUTPUT_DIFF_HEAD - 1, SEEK_SET);
         st = run_device(o->devices.n ? o->devices.items[o->devices.n - 1] : NULL, o, f, &report, b, sizeof b,
                         err);
         if (st == SP_OK && !o->json)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/output.h"
 #include "cli/cli.h"
 #include "cli/table.h"
 
@@ -32,8 +33,9 @@ static json_t *real(double x)
 static FILE *open_csv(const char *folder, const char *name, sp_error *err)
 {
     char *path = sp_format("%s/%s", folder, name);
-    FILE *f = path ? fopen(path, "w") : NULL;
-    if (!f)
+    bool mine = path && sp_output_check(path, SP_OUTPUT_SIMILARITY, NULL, 0, err) == SP_OK;
+    FILE *f = mine ? fopen(path, "w") : NULL;
+    if (!f && (mine || !path))
         SP_FAIL(err, SP_E_IO, "%s/%s: %s", folder, name, strerror(errno));
     sp_free(path);
     return f;
@@ -43,7 +45,7 @@ sp_status sp_sweep_open(sp_sweep *s, const char *folder, sp_error *err)
 {
     s->parameters = open_csv(folder, "similarity.csv", err);
     s->means = s->parameters ? open_csv(folder, "means.csv", err) : NULL;
-    return s->means ? SP_OK : SP_E_IO;
+    return s->means ? SP_OK : err->status;
 }
 
 sp_status sp_sweep_layers(sp_sweep *s, const sp_graph *g, sp_error *err)

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/file.h"
+#include "base/output.h"
 #include "plot/picture.h"
 
 enum { MAX_SIDE = 65535 };
@@ -19,6 +20,7 @@ sp_status sp_png_write_rgb(const char *path, int width, int height, const uint8_
     if (width < 1 || height < 1 || width > MAX_SIDE || height > MAX_SIDE)
         return SP_FAIL(err, SP_E_FAILED, "%s: a picture of %d x %d pixels; choose sides of 1 to %d", path,
                        width, height, MAX_SIDE);
+    SP_TRY(sp_output_check(path, SP_OUTPUT_PICTURE, NULL, 0, err));
     image.width = (png_uint_32)width;
     image.height = (png_uint_32)height;
     bytes = PNG_IMAGE_PNG_SIZE_MAX(image);

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "config/yaml.h"
 #include "base/file.h"
+#include "base/output.h"
 #include "train/run_folder.h"
 #include "spikeport/version.h"
 #include "train/name_map.h"
@@ -214,7 +215,7 @@ sp_status sp_weights_save(const char *path, sp_session *s, sp_error *err)
 
 sp_status sp_weights_export(const char *path, sp_session *s, const char *map, size_t *n, sp_error *err)
 {
-    static const char *const key = "format", *const value = "pt";
+    static const char *const key = "format", *const value = SP_OUTPUT_WEIGHTS_FORMAT;
     sp_name_map names = {0};
     tensor_list l = {.items = sp_alloc_array((size_t)s->graph->n_params + 1, sizeof *l.items)};
     sp_status st = map ? sp_name_map_read(map, s->graph, &names, err) : SP_OK;

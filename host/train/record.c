@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/output.h"
 #include "base/size.h"
 #include "config/npy.h"
 
@@ -202,7 +203,6 @@ static sp_tensor as_tensor(const sp_record *r, const recorded *l)
 
 static sp_status write_arrays(const sp_record *r, const char *folder, sp_error *err)
 {
-    SP_TRY(sp_folder_make(folder, 0777, err));
     for (size_t i = 0; i < r->n_layers; i++) {
         const sp_tensor t = as_tensor(r, &r->layers[i]);
         char *path = sp_format("%s/%s.npy", folder, t.name);
@@ -213,18 +213,41 @@ static sp_status write_arrays(const sp_record *r, const char *folder, sp_error *
     return SP_OK;
 }
 
-sp_status sp_record_write(const sp_record *r, const char *path, sp_error *err)
+/* One file for all layers, else a folder of arrays. */
+static bool is_file(const char *path)
 {
     static const char ending[] = ".safetensors";
     size_t n = strlen(path), k = sizeof ending - 1;
-    if (n < k || strcmp(path + n - k, ending) != 0)
+    return n >= k && strcmp(path + n - k, ending) == 0;
+}
+
+sp_status sp_record_check_output(const sp_record *r, const char *path, const char *const *inputs, size_t n,
+                                 sp_error *err)
+{
+    if (is_file(path))
+        return sp_output_check(path, SP_OUTPUT_RECORDING, inputs, n, err);
+    SP_TRY(sp_folder_make(path, 0777, err));
+    for (size_t i = 0; i < r->n_layers; i++) {
+        char *file = sp_format("%s/%s.npy", path, r->layers[i].name);
+        sp_status st = file ? sp_output_check(file, SP_OUTPUT_ARRAY, inputs, n, err)
+                            : SP_FAIL(err, SP_E_MEMORY, "out of memory");
+        sp_free(file);
+        SP_TRY(st);
+    }
+    return SP_OK;
+}
+
+sp_status sp_record_write(const sp_record *r, const char *path, sp_error *err)
+{
+    if (!is_file(path))
         return write_arrays(r, path, err);
+    static const char *const key = "format", *const value = SP_OUTPUT_RECORDING_FORMAT;
     sp_tensor *list = sp_alloc_array(r->n_layers, sizeof *list);
     if (!list)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory for a recording");
     for (size_t i = 0; i < r->n_layers; i++)
         list[i] = as_tensor(r, &r->layers[i]);
-    sp_status st = sp_tensors_write(path, list, r->n_layers, NULL, NULL, 0, err);
+    sp_status st = sp_tensors_write(path, list, r->n_layers, &key, &value, 1, err);
     sp_free(list);
     return st;
 }

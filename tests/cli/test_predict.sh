@@ -120,3 +120,26 @@ expect_code 3
 expect_err "init_from"
 run eval "$work/run" --weights "$work/a.safetensors"
 expect_code 2
+
+# ---- what is there already: only a file of the command's own kind is replaced, and never an input ----
+npy '<f4' '2, 8, 8' 512 >"$work/2.npy"
+keep=$work/run/checkpoint.safetensors
+for words in "export $work/run $keep" "export $work/run $work/recipe.moved" "curves $work/run -o $keep" \
+    "predict $work/run $work/data/a.npy --record 2 --record-to $keep" "nir export $work/run $keep" \
+    "predict $work/run $work/2.npy --record 2 --record-to $work" "tune --export $keep" \
+    "train $tiny -o $work/traced --trace $keep" "bench $tiny --trace $keep" "bench $tiny --save-input $keep" \
+    "diff --recipe $tiny --device 0 --record $keep" "export $tiny $work/a.safetensors --weights $work/a.safetensors" \
+    "data preview $tiny -o $keep"; do
+    cp "$keep" "$work/kept"
+    run $words
+    expect_code 2
+    cmp "$keep" "$work/kept" || fail "the checkpoint was replaced"
+    expect_silent out
+done
+run export "$work/run" "$work/a.safetensors"
+expect_code 0
+run predict "$work/run" "$work/data/a.npy" --record 2 --record-to "$work/recorded"
+expect_code 0
+run predict "$work/run" "$work/data/a.npy" --record 2 --record-to "$work/none/r.safetensors"
+expect_code 1
+expect_silent out
