@@ -3,6 +3,7 @@
 #ifndef SP_BASE_MEM_H
 #define SP_BASE_MEM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -33,7 +34,14 @@ typedef struct sp_text {
 void sp_text_add(sp_text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void sp_text_free(sp_text *t);
 
-/* Text that may come from a file, before a person sees it: control characters other than line feed and tab
+/* Appends a name that may have any bytes (of a file, a class, a driver): control characters, marks that turn
+ * the direction of text, and bytes that are not UTF-8 become \\xHH; in such a name, and in one with "\\x" in
+ * it, a backslash is \\x5c, so that no two names become one. json: control characters that JSON itself
+ * escapes stay. */
+void sp_text_escape(sp_text *t, const char *name, bool json);
+
+/* Text that may come from a file, before a person sees it: control characters other than line feed and tab,
+ * and marks of direction,
  * become '?', so that no file can steer the terminal. `before` is the byte in front of s, 0 at the start. */
 void sp_text_make_printable(char *s, size_t n, char before);
 

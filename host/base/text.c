@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 
 static int reserve(sp_text *t, size_t more)
 {
@@ -39,6 +40,53 @@ void sp_text_add(sp_text *t, const char *fmt, ...)
     t->n += (size_t)n;
 }
 
+/* Bytes of the character at s; 0: not UTF-8. */
+static size_t utf8_length(const unsigned char *s)
+{
+    size_t n = s[0] < 0x80 ? 1 : s[0] >= 0xc2 && s[0] < 0xe0 ? 2 : s[0] >= 0xe0 && s[0] < 0xf0 ? 3 : 4;
+    if (n == 4 && (s[0] < 0xf0 || s[0] > 0xf4))
+        return 0;
+    for (size_t i = 1; i < n; i++)
+        if ((s[i] & 0xc0) != 0x80)
+            return 0;
+    bool overlong = (s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xf0 && s[1] < 0x90);
+    bool none = (s[0] == 0xed && s[1] >= 0xa0) || (s[0] == 0xf4 && s[1] >= 0x90);
+    return overlong || none ? 0 : n;
+}
+
+/* U+202A to U+202E and U+2066 to U+2069 show text in another order than it has. */
+static bool is_turn(const unsigned char *s)
+{
+    return s[0] == 0xe2 &&
+           ((s[1] == 0x80 && s[2] >= 0xaa && s[2] <= 0xae) || (s[1] == 0x81 && s[2] >= 0xa6 && s[2] <= 0xa9));
+}
+
+/* Bytes at s that have to be escaped. */
+static size_t unsafe(const unsigned char *s, size_t n, bool json)
+{
+    bool control = (s[0] < 0x20 && !json) || s[0] == 0x7f || (n == 2 && s[0] == 0xc2 && s[1] < 0xa0);
+    return n == 0 ? 1 : control || (n == 3 && is_turn(s)) ? n : 0;
+}
+
+void sp_text_escape(sp_text *t, const char *name, bool json)
+{
+    const unsigned char *s = (const unsigned char *)name;
+    bool any = strstr(name, "\\x") != NULL;
+    for (size_t i = 0, n; s[i] && !any; i += n ? n : 1) {
+        n = utf8_length(s + i);
+        any = unsafe(s + i, n, json) > 0;
+    }
+    sp_text_add(t, "%s", any ? "" : name);
+    for (size_t i = 0, n; any && s[i]; i += n ? n : 1) {
+        n = utf8_length(s + i);
+        size_t bad = s[i] == '\\' ? 1 : unsafe(s + i, n, json);
+        for (size_t k = 0; k < bad; k++)
+            sp_text_add(t, "\\x%02x", s[i + k]);
+        if (!bad)
+            sp_text_add(t, "%.*s", (int)n, name + i);
+    }
+}
+
 void sp_text_make_printable(char *s, size_t n, char before)
 {
     for (size_t i = 0; i < n; i++) {
@@ -46,6 +94,8 @@ void sp_text_make_printable(char *s, size_t n, char before)
         bool control = (c < 0x20 && c != '\n' && c != '\t') || c == 0x7f;
         if (control || (last == 0xc2 && c >= 0x80 && c < 0xa0)) // the second range: U+0080 to U+009F in UTF-8
             s[i] = '?';
+        if (i + 2 < n && is_turn((const unsigned char *)s + i))
+            memset(s + i, '?', 3);
     }
 }
 

@@ -57,15 +57,10 @@ json_t *sp_cli_json_text(const char *s)
 {
     if (!s)
         return json_null();
-    json_t *text = json_string(s);
-    if (text)
-        return text;
-    char *copy = sp_strdup(s);
-    for (char *c = copy; c && *c; c++)
-        if ((unsigned char)*c >= 0x80)
-            *c = '?';
-    text = copy ? json_string(copy) : NULL;
-    sp_free(copy);
+    sp_text t = {0};
+    sp_text_escape(&t, s, true);
+    json_t *text = t.failed ? NULL : json_string(t.s);
+    sp_text_free(&t);
     return text;
 }
 

@@ -34,7 +34,8 @@ extern const char sp_cli_clblast[];
  * SP_OK or SP_E_MEMORY. */
 sp_status sp_cli_json_line(json_t *object);
 
-/* A JSON string of any bytes: what is not UTF-8 becomes '?' (drivers' names). NULL gives null. */
+/* A JSON string of any bytes, escaped as by sp_text_escape (names of files, classes, drivers). NULL gives
+ * null. */
 json_t *sp_cli_json_text(const char *s);
 
 #endif

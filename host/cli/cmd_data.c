@@ -9,6 +9,7 @@
 #include "base/suggest.h"
 #include "cli/bench.h"
 #include "cli/data.h"
+#include "cli/session_options.h"
 #include "data/loader.h"
 
 /* Reads epochs of the split until `seconds` are over, or one epoch where seconds is 0. */
@@ -170,6 +171,7 @@ static sp_status load(const char *what, const sp_arg_list *sets, sp_recipe *out,
 
 static int run_verb(const sp_args *a, const sp_arg_list *rest, const sp_arg_list *sets, sp_cli_data *o)
 {
+    static const char *const looked_at[] = {"data", "seed", "schedule.time_steps", NULL};
     const char *names[N_VERBS];
     sp_error err = {0};
     for (size_t i = 0; i < N_VERBS; i++) {
@@ -177,7 +179,9 @@ static int run_verb(const sp_args *a, const sp_arg_list *rest, const sp_arg_list
         names[i] = verbs[i].name;
         if (strcmp(rest->items[0], names[i]) != 0)
             continue;
-        st = load(rest->items[1], sets, &o->recipe, &o->path, &err);
+        st = strcmp(names[i], "bench") == 0 ? SP_OK : sp_cli_check_sets("data", sets, looked_at, &err);
+        if (st == SP_OK)
+            st = load(rest->items[1], sets, &o->recipe, &o->path, &err);
         if (st == SP_OK) {
             st = verbs[i].run(o, &err);
             sp_recipe_free(&o->recipe);

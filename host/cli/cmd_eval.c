@@ -41,14 +41,17 @@ static sp_status print_classes(const sp_dataset *ds, const uint64_t *confusion, 
             continue;
         const char *name = sp_dataset_class(ds, (int)c),
                    *other = worst < 0 ? NULL : sp_dataset_class(ds, (int)worst);
-        char mistake[96] = "";
-        if (worst >= 0)
-            snprintf(mistake, sizeof mistake, "%" PRId64 "%s%.60s (%" PRIu64 ")", worst, other ? " " : "",
-                     other ? other : "", confusion[c * n + worst]);
+        sp_text mistake = {0};
+        if (worst >= 0) {
+            sp_text_add(&mistake, "%" PRId64 "%s", worst, other ? " " : "");
+            sp_text_escape(&mistake, other ? other : "", false);
+            sp_text_add(&mistake, " (%" PRIu64 ")", confusion[c * n + worst]);
+        }
         json_t *row =
             json_pack("{s:I, s:o, s:I, s:f, s:s}", "class", (json_int_t)c, "name",
                       sp_cli_json_text(name ? name : ""), "samples", (json_int_t)row_sum(confusion, n, c),
-                      "accuracy", 100 * accuracy_of(confusion, n, c), "mistake", mistake);
+                      "accuracy", 100 * accuracy_of(confusion, n, c), "mistake", mistake.s ? mistake.s : "");
+        sp_text_free(&mistake);
         if (sp_table_print(columns, N_COLUMNS, row, false) != SP_OK)
             return SP_E_MEMORY;
     }
@@ -95,8 +98,8 @@ static sp_status print(const sp_cli_trained *t, const sp_scores *scores, bool js
     int64_t n = t->s->graph->classes;
     const char *file = t->checkpoint.file.path;
     if (json) {
-        json_t *out = json_pack("{s:s, s:s, s:I, s:I, s:f, s:f, s:f}", "checkpoint", file, "data",
-                                t->test->info.name, "epoch", (json_int_t)t->checkpoint.progress.epoch,
+        json_t *out = json_pack("{s:o, s:s, s:I, s:I, s:f, s:f, s:f}", "checkpoint", sp_cli_json_text(file),
+                                "data", t->test->info.name, "epoch", (json_int_t)t->checkpoint.progress.epoch,
                                 "samples", (json_int_t)scores->samples, "loss", scores->loss, "accuracy",
                                 scores->accuracy, "seconds", scores->seconds);
         add_classes(out, t->test, scores->confusion, n);
@@ -133,7 +136,7 @@ static sp_status evaluate(const char *path, const sp_cli_session *o, bool json, 
 
 int sp_cmd_eval(int argc, char **argv)
 {
-    sp_cli_session o = {.device = NULL};
+    sp_cli_session o = {.command = "eval"};
     sp_arg_list rest = {.n = 0};
     bool json = false;
     const sp_arg args[] = {

@@ -23,7 +23,7 @@ static sp_status export(const char *from, const char *to, const char *map, const
 
 int sp_cmd_export(int argc, char **argv)
 {
-    sp_cli_session o = {.device = NULL};
+    sp_cli_session o = {.command = "export"};
     sp_arg_list rest = {.n = 0};
     const char *names = NULL;
     const sp_arg args[] = {

@@ -252,7 +252,7 @@ static const char *check_words(const sp_arg_list *rest, nir_options *o)
 
 int sp_cmd_nir(int argc, char **argv)
 {
-    nir_options o = {.samples = 64};
+    nir_options o = {.samples = 64, .session.command = "nir"};
     sp_arg_list rest = {.n = 0};
     const sp_arg args[] = {
         SP_TEXT("dt", 0, &o.dt, "SECONDS",

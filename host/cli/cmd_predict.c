@@ -58,12 +58,21 @@ static sp_status add_lines(sp_names *files, sp_error *err)
     size_t cap = 0;
     ssize_t n;
     sp_status st = SP_OK;
-    while (st == SP_OK && (n = getline(&line, &cap, stdin)) >= 0) {
+    for (size_t number = 1; st == SP_OK && (n = getline(&line, &cap, stdin)) >= 0; number++) {
+        if (memchr(line, '\0', (size_t)n)) {
+            st = SP_FAIL(err, SP_E_USAGE,
+                         "standard input, line %zu: a zero byte; write a path a line (find with -print, not "
+                         "-print0)",
+                         number);
+            break;
+        }
         while (n > 0 && (line[n - 1] == '\n' || line[n - 1] == '\r'))
             line[--n] = '\0';
         if (n > 0)
             st = add_path(files, line, 0, err);
     }
+    if (st == SP_OK && ferror(stdin))
+        st = SP_FAIL(err, SP_E_IO, "standard input cannot be read: %s", strerror(errno));
     free(line);
     return st;
 }
@@ -74,7 +83,10 @@ static sp_status list_files(const sp_arg_list *rest, sp_names *files, sp_error *
         bool lines = strcmp(rest->items[i], "-") == 0;
         SP_TRY(lines ? add_lines(files, err) : add_path(files, rest->items[i], 0, err));
     }
-    return files->n ? SP_OK : SP_FAIL(err, SP_E_DATA, "no files to predict: the list is empty");
+    return files->n ? SP_OK
+                    : SP_FAIL(err, SP_E_DATA,
+                              "no files to predict: the folders, or the "
+                              "list on standard input, are empty");
 }
 
 /* ---- what is told ---- */
@@ -102,8 +114,9 @@ static char *input_name(const teller *t, size_t index)
 
 static json_t *class_json(const teller *t, const sp_prediction *p, int64_t k)
 {
-    const char *name = (size_t)k < t->classes.n ? t->classes.items[k] : sp_dataset_class(t->in->set, (int)k);
-    return json_pack("{s:I, s:o, s:f}", "class", (json_int_t)k, "name", sp_cli_json_text(name), "probability",
+    json_t *name = (size_t)k < t->classes.n ? json_string(t->classes.items[k]) /* escaped as it was saved */
+                                            : sp_cli_json_text(sp_dataset_class(t->in->set, (int)k));
+    return json_pack("{s:I, s:o, s:f}", "class", (json_int_t)k, "name", name, "probability",
                      p->probability[k]);
 }
 
@@ -216,8 +229,8 @@ static sp_status run(sp_session *s, teller *t, const sp_names *files, double con
     size_t right = t->n - t->failed;
     sp_cli_say("%zu inputs in %.2f s: %.1f a second, %.2f time steps each\n", right, seconds,
                (double)right / seconds, right ? (double)t->steps / (double)right : 0.0);
-    return t->failed ? SP_FAIL(err, t->worst, "%zu of %zu inputs could not be read; the others are predicted",
-                               t->failed, t->n)
+    return t->failed ? SP_FAIL(err, t->worst, "%zu of %zu inputs could not be read; %s", t->failed, t->n,
+                               right ? "the others are predicted" : "nothing is predicted")
                      : SP_OK;
 }
 
@@ -252,7 +265,7 @@ done:
 
 int sp_cmd_predict(int argc, char **argv)
 {
-    predict_options o = {.top_k = 1};
+    predict_options o = {.top_k = 1, .session = {.command = "predict", .predicts = true}};
     sp_arg_list rest = {.n = 0};
     double confidence = 0;
     size_t n = 0;

@@ -145,7 +145,10 @@ static sp_status train(const char *recipe_path, sp_cli_train *o, sp_error *err)
     sp_checkpoint c = {0};
     sp_cli_replicas t = {.n = 0};
     const bool writes = !o->ranks || o->ranks->rank == 0;
-    sp_status st = o->resume ? sp_checkpoint_open(o->resume, &c, err) : SP_OK;
+    static const char *const goes_on[] = {"", "!init_from", "!init_map", "!init_strict", NULL};
+    sp_status st = o->resume ? sp_cli_check_sets("train --resume", &o->session.sets, goes_on, err) : SP_OK;
+    if (st == SP_OK && o->resume)
+        st = sp_checkpoint_open(o->resume, &c, err);
     if (st == SP_OK && o->print_recipe) {
         st = writes ? print_recipe(recipe_path, o, &c, err) : SP_OK;
     } else if (st == SP_OK) {

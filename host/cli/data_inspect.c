@@ -87,7 +87,7 @@ static sp_status print_json(const findings *f)
     for (int c = 0; c < f->info.classes; c++) {
         const char *name = sp_dataset_class(f->set, c);
         json_array_append_new(classes, json_integer(f->per_class[c]));
-        json_array_append_new(names, name ? json_string(name) : json_null());
+        json_array_append_new(names, sp_cli_json_text(name));
     }
     for (int c = 0; c < channels; c++) {
         double mean, std;
@@ -112,8 +112,8 @@ static void print_histogram(const findings *f)
     for (int c = 0; c < f->info.classes && c < MAX_BARS; c++) {
         const char *known = sp_dataset_class(f->set, c);
         sp_text name = {0};
-        sp_text_add(&name, "%s%s", known ? "  " : "", known ? known : "");
-        sp_text_make_printable(name.s, name.n, 0);
+        sp_text_add(&name, "%s", known ? "  " : "");
+        sp_text_escape(&name, known ? known : "", false);
         printf("  class %4d  %8lld  %-*.*s%s\n", c, (long long)f->per_class[c], known ? BAR : 0,
                (int)(f->per_class[c] * BAR / most), "########################################",
                name.s ? name.s : "");
@@ -151,17 +151,20 @@ static sp_status list_samples(const sp_dataset *ds, const char *split, bool json
     for (size_t i = 0; st == SP_OK && i < ds->info.count; i++) {
         int32_t label = ds->label(ds, i);
         const char *name = sp_dataset_class(ds, label);
-        sp_text source = {0};
+        sp_text source = {0}, line = {0};
         sp_dataset_source(ds, i, &source);
-        sp_text_make_printable(source.s, source.n, 0);
-        if (json)
-            st = sp_cli_json_line(json_pack("{s:s, s:I, s:s, s:i, s:s*}", "split", split, "sample",
-                                            (json_int_t)i + 1, "source", source.s, "label", (int)label,
-                                            "class", name));
-        else
-            printf("%s %zu  %s  %d%s%s\n", split, i + 1, source.s, (int)label, name ? " " : "",
-                   name ? name : "");
+        if (json) {
+            st = sp_cli_json_line(json_pack("{s:s, s:I, s:o, s:i, s:o*}", "split", split, "sample",
+                                            (json_int_t)i + 1, "source", sp_cli_json_text(source.s), "label",
+                                            (int)label, "class", name ? sp_cli_json_text(name) : NULL));
+        } else {
+            sp_text_escape(&line, source.s ? source.s : "", false);
+            sp_text_add(&line, "  %d%s", (int)label, name ? " " : "");
+            sp_text_escape(&line, name ? name : "", false);
+            printf("%s %zu  %s\n", split, i + 1, line.s ? line.s : "");
+        }
         sp_text_free(&source);
+        sp_text_free(&line);
     }
     return st;
 }

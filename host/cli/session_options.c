@@ -122,6 +122,77 @@ void sp_cli_say_programs(const sp_device *dev, const sp_registry *reg)
                    (unsigned long long)dev->n_builds);
 }
 
+/* Whether the key of "KEY=VALUE" is this one or lies below it. */
+static bool is_below(const char *set, const char *key)
+{
+    size_t n = strlen(key);
+    return strncmp(set, key, n) == 0 && (n == 0 || set[n] == '.' || set[n] == '=');
+}
+
+/* Whether the key has this one below it. */
+static bool is_above(const char *set, const char *key)
+{
+    size_t n = strcspn(set, "=");
+    return strncmp(set, key, n) == 0 && key[n] == '.';
+}
+
+sp_status sp_cli_check_sets(const char *command, const sp_arg_list *sets, const char *const *keys,
+                            sp_error *err)
+{
+    for (size_t i = 0; i < sets->n; i++) {
+        const char *set = sets->items[i];
+        bool used = false;
+        for (size_t k = 0; keys[k]; k++)
+            used = *keys[k] == '!' ? used && !is_below(set, keys[k] + 1)
+                                   : used || is_below(set, keys[k]) || is_above(set, keys[k]);
+        if (!used)
+            return SP_FAIL(err, SP_E_CONFIG,
+                           "--set %.*s would have no effect on `spikeport %s`; leave it out",
+                           (int)strcspn(set, "="), set, command);
+    }
+    return SP_OK;
+}
+
+#define OF_A_NETWORK                                                                                         \
+    "network", "neuron", "!neuron.surrogate", "!neuron.width", "!neuron.detach_reset",                       \
+        "schedule.time_steps", "batch", "eval_batch", "precision", "plugins", "plugins_path"
+
+/* What a trained network is run with; training has its own keys. Predictions take the network's shape from
+ * the checkpoint, and only photos are resized. */
+static sp_status check_trained_sets(const sp_cli_session *o, const sp_recipe *r, bool data, sp_error *err)
+{
+    static const char *const network[] = {OF_A_NETWORK, NULL}, *const test[] = {OF_A_NETWORK,
+                                                                                "data",
+                                                                                "!data.train_limit",
+                                                                                "!data.augment",
+                                                                                "!data.sampling",
+                                                                                "seed",
+                                                                                "loss",
+                                                                                NULL},
+                             *const predict[] = {OF_A_NETWORK,  "seed",           "data.mean",
+                                                 "data.std",    "data.events",    "data.encode",
+                                                 "data.arrays", "data.transpose", "data.frames",
+                                                 NULL},
+                             *const shape[] = {OF_A_NETWORK,
+                                               "data",
+                                               "!data.train_limit",
+                                               "!data.test_limit",
+                                               "!data.augment",
+                                               "!data.sampling",
+                                               "seed",
+                                               NULL},
+                             *const photos[] = {OF_A_NETWORK,  "seed",        "data.mean", "data.std",
+                                                "data.resize", "data.encode", NULL};
+    bool is_photos = strcmp(r->data.name, "images") == 0;
+    return sp_cli_check_sets(o->command, &o->sets,
+                             data              ? test
+                             : o->weights.file ? shape
+                             : !o->predicts    ? network
+                             : is_photos       ? photos
+                                               : predict,
+                             err);
+}
+
 static bool is_recipe(const char *path)
 {
     const char *dot = strrchr(path, '.');
@@ -159,9 +230,11 @@ sp_status sp_cli_trained_open(const char *path, const sp_cli_session *o, bool da
     so.no_train = true;
     *out = (sp_cli_trained){.test = NULL};
     SP_TRY(open_weights(path, o, &r, &out->checkpoint, err));
-    sp_status st = data              ? sp_session_dataset(&r, false, &out->test, err)
-                   : o->weights.file ? shape_of(&r, false, &info, err)
-                                     : sp_checkpoint_samples(&out->checkpoint, &r, &info, err);
+    sp_status st = check_trained_sets(o, &r, data, err);
+    if (st == SP_OK)
+        st = data              ? sp_session_dataset(&r, false, &out->test, err)
+             : o->weights.file ? shape_of(&r, false, &info, err)
+                               : sp_checkpoint_samples(&out->checkpoint, &r, &info, err);
     if (st == SP_OK && data)
         st = sp_checkpoint_check_classes(&out->checkpoint, out->test, err);
     if (st != SP_OK) {

@@ -7,6 +7,8 @@
 #include "train/session.h"
 
 typedef struct sp_cli_session {
+    const char *command; /* of sp_cli_trained_open: for messages, and which keys have an effect */
+    bool predicts;       /* inputs in place of the test data */
     const char *device, *plugins, *programs;
     sp_arg_list force, sets;
     bool sync, profile, no_wisdom;
@@ -62,6 +64,11 @@ void sp_cli_trained_close(sp_cli_trained *t);
 enum { SP_CLI_MAX_DEVICES = 16 };
 sp_status sp_cli_device_names(const char *option, const char *list, char **text, const char **names,
                               size_t *n, sp_error *err);
+
+/* SP_E_CONFIG where --set names a key that this command does not look at. `keys` end with NULL: sections and
+ * keys that it does, "" for all; one behind a "!" is an exception. */
+sp_status sp_cli_check_sets(const char *command, const sp_arg_list *sets, const char *const *keys,
+                            sp_error *err);
 
 /* Which device and why, and every plugin file that was refused: to stderr. */
 void sp_cli_say_device(const sp_device *dev, const sp_registry *reg);

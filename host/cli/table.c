@@ -17,6 +17,12 @@ const json_t *sp_table_value(const json_t *row, const char *key)
     return json_object_get(json_object_get(row, object), dot + 1);
 }
 
+/* A line stays a line. The rows have escaped the rest: sp_cli_json_text. */
+static void add_character(sp_text *out, char c)
+{
+    sp_text_add(out, (unsigned char)c < 0x20 ? "\\x%02x" : "%c", (unsigned char)c);
+}
+
 void sp_table_cell(sp_text *out, const sp_column *c, const json_t *row)
 {
     const json_t *v = sp_table_value(row, c->key);
@@ -24,7 +30,8 @@ void sp_table_cell(sp_text *out, const sp_column *c, const json_t *row)
     if (c->cell)
         c->cell(out, row, v);
     else if (json_is_string(v))
-        sp_text_add(out, "%s", json_string_value(v));
+        for (const char *s = json_string_value(v); *s; s++)
+            add_character(out, *s);
     else if (json_is_number(v) && c->digits < 0)
         sp_text_add(out, "%.*g%s", -c->digits, x, c->unit ? c->unit : "");
     else if (json_is_number(v))
@@ -77,13 +84,18 @@ sp_status sp_table_print(const sp_column *c, size_t n, json_t *row, bool json)
     return st;
 }
 
+/* RFC 4180. Spreadsheets take =, +, - and @ for the start of a formula, and an apostrophe for a text. */
 static void add_quoted(sp_text *out, const char *s, bool quote)
 {
-    quote = quote || s[strcspn(s, ",\"\n")];
-    sp_text_add(out, quote ? "\"" : "%s", s);
-    for (; quote && *s; s++)
-        sp_text_add(out, "%s%c", *s == '"' ? "\"" : "", *s == '\n' ? ' ' : *s);
-    sp_text_add(out, quote ? "\"" : "");
+    bool formula = *s && strchr("=+-@'", *s);
+    quote = quote || formula || s[strcspn(s, ",\"\r\n")];
+    sp_text_add(out, "%s%s", quote ? "\"" : "", formula ? "'" : "");
+    for (; *s; s++) {
+        if (*s == '"')
+            sp_text_add(out, "\"");
+        add_character(out, *s);
+    }
+    sp_text_add(out, "%s", quote ? "\"" : "");
 }
 
 static void add_csv(sp_text *out, const json_t *v, bool quote)

@@ -219,7 +219,7 @@ static const char *choose(visualise_options *o, const sp_arg_list *rest)
 
 int sp_cmd_visualise(int argc, char **argv)
 {
-    visualise_options o = {.sample = 1};
+    visualise_options o = {.sample = 1, .session.command = "visualise"};
     sp_arg_list rest = {.n = 0};
     const sp_arg args[] = {
         SP_TEXT("out", 'o', &o.out, "DIR",

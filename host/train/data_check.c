@@ -57,8 +57,12 @@ static char *classes_text(const sp_dataset *ds)
 {
     const char *const *names = sp_dataset_class_names(ds);
     json_t *list = json_array();
-    for (int k = 0; names && k < ds->info.classes; k++)
-        json_array_append_new(list, json_string(names[k]));
+    for (int k = 0; names && k < ds->info.classes; k++) {
+        sp_text name = {0};
+        sp_text_escape(&name, names[k], true);
+        json_array_append_new(list, json_string(name.s ? name.s : ""));
+        sp_text_free(&name);
+    }
     char *json = json_dumps(list, JSON_COMPACT), *text = json ? sp_strdup(json) : NULL;
     free(json);
     json_decref(list);

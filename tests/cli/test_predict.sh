@@ -143,3 +143,54 @@ expect_code 0
 run predict "$work/run" "$work/data/a.npy" --record 2 --record-to "$work/none/r.safetensors"
 expect_code 1
 expect_silent out
+
+# ---- keys of --set that the command does not look at ----
+for words in "predict $work/run $work/data/a.npy -s data.size=8" "predict $work/run $work/data/a.npy -s data.test_limit=1" \
+    "predict $work/run $work/data/a.npy -s optimizer.lr=1" "predict $work/run $work/data/a.npy -s init_from=$work/a.safetensors" \
+    "eval $work/run -s optimizer.lr=1" "eval $work/run -s epochs=3" "eval $work/run -s early_stopping.patience=1" \
+    "eval $work/run -s data.train_limit=4" "export $work/run $work/d.safetensors -s data.test_limit=4" \
+    "train --resume $work/run -s init_from=$work/a.safetensors" "data inspect $tiny -s epochs=2"; do
+    run $words
+    expect_code 3
+    expect_err "would have no effect on"
+done
+run eval "$work/run" -s data.test_limit=8 -s eval_batch=4 -s schedule.time_steps=2
+expect_code 0
+
+# ---- lists and maps ----
+code=0
+find "$work/data" -name '*.npy' -print0 | "$program" predict "$work/run" - >"$work/out" 2>"$work/err" || code=$?
+expect_code 2
+expect_err "-print0"
+code=0
+"$program" predict "$work/run" - <"$work" >"$work/out" 2>"$work/err" || code=$?
+expect_code 1
+run predict "$work/run" "$work/cut.npy"
+expect_code 7
+expect_err "nothing is predicted"
+printf '{"0.weight": x,\n "0.bias": x}\n' >"$work/same.yaml"
+printf '{"0.weight": ""}\n' >"$work/empty.yaml"
+for map in same empty; do
+    run export "$work/run" "$work/e.safetensors" --names "$work/$map.yaml"
+    expect_code 3
+    expect_err "$work/$map.yaml:1:"
+done
+
+# ---- names with any bytes: escaped in every output, and no two become one ----
+mkdir "$work/names"
+for name in 'n\nl' 'bad\377' 'bad\376' 'bad\\xff' 'turn\342\200\256' '=cmd()'; do
+    cp "$work/data/a.npy" "$work/names/$(printf "$name").npy"
+done
+cd "$work/names"
+run predict "$work/run" ./* --json
+expect_code 0
+expect_out '"./bad\\xff.npy"'
+expect_out '"./bad\\xfe.npy"'
+expect_out '"./bad\\x5cxff.npy"'
+[ "$(grep -o '"input":"[^"]*"' "$work/out" | sort -u | wc -l)" -eq 6 ] || fail "six names"
+run predict "$work/run" *
+expect_code 0
+expect_out "\"'=cmd().npy\","
+expect_out '"n\x0al.npy",'
+expect_out '"turn\xe2\x80\xae.npy",'
+[ "$(wc -l <"$work/out")" -eq 7 ] || fail "a head and six lines"

@@ -106,3 +106,30 @@ Test(printable, control_characters_of_files_are_replaced_everywhere)
     sp_log(SP_LOG_WARNING, "%s", raw);
     cr_expect_str_eq(heard, shown);
 }
+
+Test(printable, names_of_any_bytes_stay_apart)
+{
+    static const struct {
+        const char *name, *shown, *json;
+    } names[] = {{"caf\303\251 1", "caf\303\251 1", "caf\303\251 1"},
+                 {"a\nb", "a\\x0ab", "a\nb"},
+                 {"a\377", "a\\xff", "a\\xff"},
+                 {"a\\xff", "a\\x5cxff", "a\\x5cxff"},
+                 {"a\\b", "a\\b", "a\\b"},
+                 {"\342\200\256x", "\\xe2\\x80\\xaex", "\\xe2\\x80\\xaex"},
+                 {"\302\233x\177", "\\xc2\\x9bx\\x7f", "\\xc2\\x9bx\\x7f"},
+                 {"\355\240\200", "\\xed\\xa0\\x80", "\\xed\\xa0\\x80"},
+                 {"cut\342\200", "cut\\xe2\\x80", "cut\\xe2\\x80"}};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        sp_text shown = {0}, json = {0};
+        sp_text_escape(&shown, names[i].name, false);
+        sp_text_escape(&json, names[i].name, true);
+        cr_expect_str_eq(shown.s, names[i].shown);
+        cr_expect_str_eq(json.s, names[i].json);
+        sp_text_free(&shown);
+        sp_text_free(&json);
+    }
+    char text[] = "a\342\200\256b";
+    sp_text_make_printable(text, strlen(text), 0);
+    cr_expect_str_eq(text, "a???b");
+}
