@@ -183,7 +183,10 @@ static sp_status tell(void *ctx, const sp_prediction *p, sp_error *err)
     if (p->failure) {
         t->failed++;
         t->worst = p->failure->status;
-        sp_log(SP_LOG_ERROR, "%s", p->failure->text);
+        sp_text line = {0}; /* names of files may have line feeds */
+        sp_text_escape(&line, p->failure->text, false);
+        sp_log(SP_LOG_ERROR, "%s", line.s ? line.s : "");
+        sp_text_free(&line);
     } else if (st == SP_OK) {
         sort_classes(t, p);
     }

@@ -194,3 +194,7 @@ expect_out "\"'=cmd().npy\","
 expect_out '"n\x0al.npy",'
 expect_out '"turn\xe2\x80\xae.npy",'
 [ "$(wc -l <"$work/out")" -eq 7 ] || fail "a head and six lines"
+printf x >"$(printf 'a\nb\377').npy"
+run predict "$work/run" a*
+expect_code 7
+expect_err 'a\x0ab\xff.npy: '
