@@ -266,8 +266,29 @@ static sp_status read_graph(reader *r, hid_t group, const char *prefix, int dept
     return st == SP_OK ? read_edges(r, group, prefix) : st;
 }
 
+/* A link, external storage or a virtual data set would read another file, which whoever wrote this one could
+ * choose. */
+static herr_t lies_elsewhere(hid_t group, const char *name, const H5L_info_t *link, void *where)
+{
+    bool elsewhere = link->type != H5L_TYPE_HARD && link->type != H5L_TYPE_SOFT;
+    hid_t object = elsewhere ? -1 : H5Oopen(group, name, H5P_DEFAULT);
+    hid_t made = object >= 0 && H5Iget_type(object) == H5I_DATASET ? H5Dget_create_plist(object) : -1;
+    if (made >= 0) {
+        elsewhere = H5Pget_layout(made) == H5D_VIRTUAL || H5Pget_external_count(made) > 0;
+        H5Pclose(made);
+    }
+    if (object >= 0)
+        H5Oclose(object);
+    if (elsewhere)
+        snprintf(where, MOST_NAME_BYTES, "%s", name);
+    return elsewhere;
+}
+
 static sp_status read_file(reader *r, hid_t file)
 {
+    char where[MOST_NAME_BYTES];
+    if (H5Lvisit(file, H5_INDEX_NAME, H5_ITER_NATIVE, lies_elsewhere, where) > 0)
+        return damaged(r->g, where, "lies in another file, which is not read from here", r->err);
     char *type = NULL;
     hid_t node = open_group(file, "node");
     type = node >= 0 ? read_text_at(node, "type") : NULL;

@@ -346,6 +346,25 @@ Test(nir, damaged_files_are_errors)
     remove_files();
 }
 
+#ifdef SP_WITH_HDF5
+#include <hdf5.h>
+
+Test(nir, what_lies_in_another_file_is_refused)
+{
+    sp_nir g = chain(2e-4), back;
+    cr_assert(write_graph(&g), "%s", err.text);
+    hid_t file = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT);
+    cr_assert(H5Lcreate_external("/etc/other.h5", "x", file, "node/elsewhere", H5P_DEFAULT, H5P_DEFAULT) >=
+              0);
+    H5Fclose(file);
+    cr_assert_eq(sp_nir_read(path, &back, &err), SP_E_DATA);
+    cr_assert(strstr(err.text, "node/elsewhere: lies in another file"), "%s", err.text);
+    sp_nir_free(&back);
+    free_graph(&g);
+    remove_files();
+}
+#endif
+
 /* ---- networks ---- */
 
 static sp_graph *parse(const char *layers)
