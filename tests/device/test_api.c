@@ -468,14 +468,16 @@ Test(api, a_context_has_a_log_and_paths_of_its_own)
     sp_net *net = NULL;
     path_of(cache, sizeof cache, "cache");
     const char *const plugins[] = {"*=reference"};
-    const sp_context_options o = {.struct_size = sizeof o,
-                                  .cache_path = cache,
-                                  .prefix = "/nonexistent",
-                                  .plugins = plugins,
-                                  .n_plugins = 1,
-                                  .log = hear,
-                                  .log_ctx = heard,
-                                  .log_level = SP_LOG_INFO};
+    sp_context_options o = {.struct_size = sizeof o,
+                            .cache_path = cache,
+                            .prefix = "/nonexistent",
+                            .plugins = plugins,
+                            .n_plugins = 1,
+                            .log = hear,
+                            .log_ctx = heard,
+                            .log_level = SP_LOG_INFO};
+    expect(sp_context_create(&o, &own, &err), SP_E_USAGE, "no folder");
+    o.prefix = folder; /* an installation without recipes */
     OK(sp_context_create(&o, &own, &err));
     cr_expect_neq(sp_net_open(own, "synthetic_tiny", NULL, &net, &err), SP_OK);
     cr_expect(strstr(err.text, "synthetic_tiny"), "%s", err.text);
