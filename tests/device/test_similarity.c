@@ -146,5 +146,5 @@ Test(similarity, wrong_use_is_told)
     EXPECT_SAID("r.yaml:9:");
     write_recipe("r.yaml", schedules[0], "monitor: {gradient_similarity: {methods: [sltt-k]}}\n");
     EXPECT_CODE(3, run("train r.yaml"));
-    EXPECT_SAID("r.yaml:9:32: \"sltt-k\" stands for the steps that this run draws");
+    EXPECT_SAID("r.yaml:9:43: \"sltt-k\" stands for the steps that this run draws");
 }
