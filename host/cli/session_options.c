@@ -155,7 +155,8 @@ sp_status sp_cli_check_sets(const char *command, const sp_arg_list *sets, const 
 
 #define OF_A_NETWORK                                                                                         \
     "network", "neuron", "!neuron.surrogate", "!neuron.width", "!neuron.detach_reset",                       \
-        "schedule.time_steps", "batch", "eval_batch", "precision", "plugins", "plugins_path"
+        "schedule.time_steps", "batch", "eval_batch", "precision", "plugins", "plugins_path",                \
+        "optimizer.ema"
 
 /* What a trained network is run with; training has its own keys. Predictions take the network's shape from
  * the checkpoint, and only photos are resized. */
