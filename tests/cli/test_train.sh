@@ -14,7 +14,7 @@ run train a.yaml --max-iterations 0
 expect_code 2
 expect_err "--max-iterations 0: a whole number from 1"
 run train "$work/nothing.yaml"
-expect_code 1
+expect_code 3
 expect_err "nothing.yaml"
 run eval
 expect_code 2

@@ -16,7 +16,7 @@ expect_err 'did you mean "scale"?'
 run tune "$recipes/synthetic_tiny.yaml" --budget 0
 expect_code 2
 run tune "$work/none.yaml"
-expect_code 1
+expect_code 3
 
 need_device
 verdicts=$SPIKEPORT_CACHE_DIR # kernels checked before need not be again
