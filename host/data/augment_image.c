@@ -15,7 +15,7 @@ static const double ERASE_LEAST = 0.02, ERASE_MOST = 1.0 / 3.0, ERASE_ASPECT = 3
 static const double RED = 0.299, GREEN = 0.587, BLUE = 0.114;
 
 typedef struct augmented {
-    sp_dataset *inner;
+    sp_dataset *inner; /* first: spi_wrapper */
     sp_augment augment;
     sp_normal normal;
     uint64_t seed;
@@ -209,25 +209,6 @@ static sp_status augmented_get(const sp_dataset *ds, sp_sample_request want, flo
     return st;
 }
 
-static int32_t augmented_label(const sp_dataset *ds, size_t i)
-{
-    const augmented *s = ds->state;
-    return s->inner->label(s->inner, i);
-}
-
-static void augmented_source(const sp_dataset *ds, size_t i, sp_text *out)
-{
-    const augmented *s = ds->state;
-    sp_dataset_source(s->inner, i, out);
-}
-
-static void augmented_close(sp_dataset *ds)
-{
-    augmented *s = ds->state;
-    sp_dataset_close(&s->inner);
-    sp_free(s);
-}
-
 sp_status sp_augment_wrap(const sp_dataset_options *o, sp_dataset **ds, sp_error *err)
 {
     const sp_augment *a = &o->augment;
@@ -252,9 +233,9 @@ sp_status sp_augment_wrap(const sp_dataset_options *o, sp_dataset **ds, sp_error
     *s = (augmented){.inner = inner, .augment = *a, .normal = normal, .seed = o->seed};
     *outer = (sp_dataset){.info = inner->info,
                           .get = augmented_get,
-                          .label = augmented_label,
-                          .source = augmented_source,
-                          .close = augmented_close,
+                          .label = spi_wrapped_label,
+                          .source = spi_wrapped_source,
+                          .close = spi_wrapped_close,
                           .state = s,
                           .class_names = inner->class_names};
     inner->class_names = NULL;

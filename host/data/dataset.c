@@ -348,3 +348,22 @@ sp_status sp_dataset_fingerprint(const sp_dataset *ds, char **out, sp_error *err
                      i->height, i->width, i->classes, (unsigned long long)h);
     return *out ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory for a fingerprint");
 }
+
+int32_t spi_wrapped_label(const sp_dataset *ds, size_t i)
+{
+    const spi_wrapper *w = ds->state;
+    return w->inner->label(w->inner, i);
+}
+
+void spi_wrapped_source(const sp_dataset *ds, size_t i, sp_text *out)
+{
+    const spi_wrapper *w = ds->state;
+    sp_dataset_source(w->inner, i, out);
+}
+
+void spi_wrapped_close(sp_dataset *ds)
+{
+    spi_wrapper *w = ds->state;
+    sp_dataset_close(&w->inner);
+    sp_free(w);
+}

@@ -13,7 +13,7 @@
 enum { MAX_FRAMES = 4096, MAX_ITEMS = 1 << 30 };
 
 typedef struct encode_state {
-    sp_dataset *inner;
+    sp_dataset *inner; /* first: spi_wrapper */
     sp_encoding encoding;
     uint64_t seed;
     size_t items; /* of a frame */
@@ -60,25 +60,6 @@ static sp_status encode_get(const sp_dataset *ds, sp_sample_request want, float 
     return SP_OK;
 }
 
-static int32_t encode_label(const sp_dataset *ds, size_t i)
-{
-    const encode_state *s = ds->state;
-    return s->inner->label(s->inner, i);
-}
-
-static void encode_source(const sp_dataset *ds, size_t i, sp_text *out)
-{
-    const encode_state *s = ds->state;
-    sp_dataset_source(s->inner, i, out);
-}
-
-static void encode_close(sp_dataset *ds)
-{
-    encode_state *s = ds->state;
-    sp_dataset_close(&s->inner);
-    sp_free(s);
-}
-
 static sp_status check(const sp_dataset *inner, const sp_dataset_options *o, int frames, sp_error *err)
 {
     const sp_dataset_info *i = &inner->info;
@@ -114,9 +95,9 @@ sp_status sp_encode_wrap(const sp_dataset_options *o, sp_dataset **ds, sp_error 
     outer->info = (*ds)->info;
     outer->info.frames = frames;
     outer->get = encode_get;
-    outer->label = encode_label;
-    outer->source = encode_source;
-    outer->close = encode_close;
+    outer->label = spi_wrapped_label;
+    outer->source = spi_wrapped_source;
+    outer->close = spi_wrapped_close;
     outer->state = s;
     outer->class_names = (*ds)->class_names;
     (*ds)->class_names = NULL;

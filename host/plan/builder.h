@@ -63,6 +63,8 @@ typedef struct sp_builder {
 
 /* That all sizes of the plan can be counted, and that batch norms get more than one value (limits.c). */
 sp_status spi_check_limits(const sp_plan *p, sp_error *err);
+/* That neurons, surrogates, method and loss go together (settings.c). */
+sp_status spi_check_settings(const sp_plan *p, sp_error *err);
 
 /* Tensors. `name` is copied. */
 sp_status spi_tensor_new(sp_builder *b, const char *name, int64_t elems, sp_lifetime lifetime, int *out);
@@ -103,6 +105,9 @@ static inline sp_operand whole(int tensor)
 }
 /* Clears a tensor; the label is "clear WHAT". */
 sp_status spi_clear(sp_builder *b, int node, const char *what, int tensor);
+/* The sums that show whether all gradients are finite; clipping, optimizer and average (update.c). */
+sp_status spi_sum_gradients(sp_builder *b);
+sp_status spi_update(sp_builder *b);
 /* c = a b, or added to c. */
 sp_status spi_gemm(sp_builder *b, int node, const sp_op_call *call, sp_operand m1, sp_operand m2,
                    sp_operand c);

@@ -7,7 +7,6 @@
 
 #include "base/error.h"
 #include "base/hash.h"
-#include "base/suggest.h"
 #include "plan/builder.h"
 
 const char *sp_method_name(sp_method m)
@@ -273,65 +272,6 @@ static sp_status emit_outputs(sp_builder *b, bool with_loss)
     return with_loss ? emit_loss(b, logits) : SP_OK;
 }
 
-/* First by the norm of all gradients together, then each by itself. */
-static sp_status clip_gradients(sp_builder *b, int g)
-{
-    const sp_plan_options *o = &b->p->o;
-    sp_emit e = spi_step(b, -1, "gradient.clip");
-    int norm = -1;
-    if (o->clip_norm > 0) {
-        SP_TRY(spi_tensor_new(b, "norm of the gradients", 1, SP_LIFETIME_SEGMENT, &norm));
-        sp_emit n = spi_step(b, -1, "gradient.norm");
-        spi_int(&n, "M", b->g->param_elems);
-        spi_bind(&n, "g", g), spi_bind(&n, "norm", norm);
-        SP_TRY(spi_emit(&n));
-        spi_bind(&e, "norm", norm);
-    }
-    spi_int(&e, "M", b->g->param_elems);
-    spi_float(&e, "max_norm", o->clip_norm), spi_float(&e, "max_value", o->clip_value);
-    spi_flag(&e, "NORM", o->clip_norm > 0), spi_flag(&e, "VALUE", o->clip_value > 0);
-    spi_bind(&e, "g", g);
-    return spi_emit(&e);
-}
-
-static sp_status average_weights(sp_builder *b, int w)
-{
-    int average;
-    SP_TRY(spi_tensor_fixed(b, "average of the weights", b->p->model->e_at, b->g->param_elems, &average));
-    sp_emit e = spi_step(b, -1, "ema.update");
-    spi_int(&e, "M", b->g->param_elems);
-    spi_float(&e, "decay", b->p->o.ema);
-    spi_bind(&e, "w", w), spi_bind(&e, "ema", average);
-    return spi_emit(&e);
-}
-
-static sp_status emit_update(sp_builder *b)
-{
-    const sp_plan_options *o = &b->p->o;
-    const sp_model *m = b->p->model;
-    int64_t n = b->g->param_elems;
-    int w, g, m1, m2;
-    SP_TRY(spi_tensor_fixed(b, "weights", m->w_at, n, &w));
-    SP_TRY(spi_tensor_fixed(b, "gradients", m->g_at, n, &g));
-    SP_TRY(spi_tensor_fixed(b, "first moments", m->m_at, n, &m1));
-    if (o->clip_norm > 0 || o->clip_value > 0)
-        SP_TRY(clip_gradients(b, g));
-    sp_emit e = spi_step(b, -1, m->second_moments ? "optimizer.adamw" : "optimizer.sgd");
-    spi_int(&e, "M", n);
-    spi_float(&e, "weight_decay", o->weight_decay);
-    spi_bind(&e, "w", w), spi_bind(&e, "g", g), spi_bind(&e, "m", m1);
-    if (m->second_moments) {
-        SP_TRY(spi_tensor_fixed(b, "second moments", m->v_at, n, &m2));
-        spi_bind(&e, "v", m2);
-        spi_flag(&e, "L2", o->optimizer == SP_OPTIMIZER_ADAM);
-        spi_float(&e, "beta1", o->beta1), spi_float(&e, "beta2", o->beta2), spi_float(&e, "eps", o->eps);
-    } else {
-        spi_float(&e, "momentum", o->momentum);
-    }
-    SP_TRY(spi_emit(&e));
-    return m->ema ? average_weights(b, w) : SP_OK;
-}
-
 static void forget_activations(sp_builder *b)
 {
     for (int i = 1; i < b->g->n_acts; i++)
@@ -419,23 +359,7 @@ static sp_status emit_time_steps(sp_builder *b)
     if (!b->p->o.online_update)
         return SP_OK;
     SP_TRY(finish_gradients(b));
-    return emit_update(b);
-}
-
-/* 64 sums over all gradients: finite as long as every gradient is. A neuron may hide a number that is not
- * finite from the loss (it does not fire), never from the gradients. */
-static sp_status sum_gradients(sp_builder *b)
-{
-    sp_plan *p = b->p;
-    int gradients;
-    SP_TRY(spi_tensor_fixed(b, "gradients", p->model->g_at, b->g->param_elems, &gradients));
-    SP_TRY(spi_tensor_new(b, "sums of gradients", SP_GRADIENT_SUMS, SP_LIFETIME_PLAN, &p->gradient_sums));
-    SP_TRY(spi_clear(b, -1, "sums of gradients", p->gradient_sums));
-    sp_emit e = spi_step(b, -1, "bias.backward");
-    snprintf(e.step.label, sizeof e.step.label, "sums of gradients");
-    spi_int(&e, "M", b->g->param_elems / SP_GRADIENT_SUMS), spi_int(&e, "C", SP_GRADIENT_SUMS);
-    spi_bind(&e, "e", gradients), spi_bind(&e, "g_bias", p->gradient_sums);
-    return spi_emit(&e);
+    return spi_update(b);
 }
 
 static sp_status emit_end(sp_builder *b)
@@ -445,7 +369,7 @@ static sp_status emit_end(sp_builder *b)
     if (!o->online_update)
         SP_TRY(finish_gradients(b));
     if (b->training)
-        SP_TRY(sum_gradients(b));
+        SP_TRY(spi_sum_gradients(b));
     if (o->external_loss)
         return SP_OK;
     sp_emit e = spi_step(b, -1, "metrics.correct");
@@ -516,96 +440,6 @@ static sp_status emit_ports(sp_builder *b)
     return SP_OK;
 }
 
-/* What the model of a plugin needs and the layer does not give, and what a method has no definition for. */
-static sp_status check_model(const sp_plan *p, const sp_node *n, const sp_fragment *f, sp_error *err)
-{
-    const sp_neuron *u = &n->layer->neuron;
-    bool learns = (f->uses & SP_USES_LEARN) != 0;
-    if (learns != u->learn)
-        return SP_FAIL(err, SP_E_CONFIG, "layer %s: neuron model \"%s\" has %s; write learn: %s", n->name,
-                       u->model, learns ? "a learnable scalar" : "nothing to learn",
-                       learns ? "true" : "false");
-    if ((f->uses & SP_USES_AUX) && isnan(u->aux_tau))
-        return SP_FAIL(err, SP_E_CONFIG,
-                       "layer %s: neuron model \"%s\" has a second state and needs \"aux_tau\"", n->name,
-                       u->model);
-    if (p->o.method == SP_METHOD_RATE && (f->uses || u->recurrent))
-        return SP_FAIL(err, SP_E_CONFIG,
-                       "layer %s: rate is not defined for %s: the rate of a block is to follow from the mean "
-                       "of its "
-                       "input alone; use sltt or bptt%s",
-                       n->name, u->recurrent ? "recurrent layers" : u->model,
-                       u->recurrent ? "" : ", or models lif and if");
-    if (p->o.method == SP_METHOD_OTTT && f->uses)
-        return SP_FAIL(err, SP_E_CONFIG,
-                       "layer %s: ottt is not defined for neuron model \"%s\": its trace stands for "
-                       "du[t]/dx[s], which decays by one fixed factor only where u is the only state and its "
-                       "leak is not learnt; use sltt or bptt, or models lif and if",
-                       n->name, u->model);
-    return SP_OK;
-}
-
-static sp_status check_fragments(const sp_plan *p, sp_error *err)
-{
-    for (int i = 0; i < p->graph->n_nodes; i++) {
-        const sp_node *n = &p->graph->nodes[i];
-        if (n->type != SP_NODE_NEURON)
-            continue;
-        const sp_neuron *u = &n->layer->neuron;
-        const struct {
-            sp_fragment_kind kind;
-            const char *name, *what;
-        } need[2] = {{SP_FRAGMENT_NEURON, u->model, "neuron model"},
-                     {SP_FRAGMENT_SURROGATE, u->surrogate, "surrogate"}};
-        for (int k = 0; k < 2; k++) {
-            const sp_fragment *f = sp_fragment_find(p->reg, need[k].kind, need[k].name);
-            if (f && k == 0)
-                SP_TRY(check_model(p, n, f, err));
-            if (f)
-                continue;
-            const char *names[64];
-            size_t count = sp_fragment_names(p->reg, need[k].kind, names, 64);
-            sp_text list = {0};
-            for (size_t j = 0; j < count && j < 64; j++)
-                sp_text_add(&list, "%s%s", j ? ", " : "", names[j]);
-            const char *near = sp_suggest(need[k].name, names, count < 64 ? count : 64);
-            const char *file = p->graph->network.file;
-            sp_status st = SP_FAIL(err, SP_E_CONFIG,
-                                   "%s:%d:%d: layer %s: there is no %s \"%s\"%s%s%s; known: %s. A plugin "
-                                   "folder is named by --plugins DIR or SPIKEPORT_PLUGIN_PATH",
-                                   file ? file : "network", n->layer->line, n->layer->column, n->name,
-                                   need[k].what, need[k].name, near ? "; did you mean \"" : "",
-                                   near ? near : "", near ? "\"?" : "", list.s ? list.s : "none");
-            sp_text_free(&list);
-            return st;
-        }
-    }
-    return SP_OK;
-}
-
-static sp_status check_loss(const sp_plan *p, sp_error *err)
-{
-    if (p->o.class_weights && p->o.n_class_weights != p->graph->classes)
-        return SP_FAIL(err, SP_E_CONFIG,
-                       "loss.class_weights has %lld numbers, but the network has %lld outputs",
-                       (long long)p->o.n_class_weights, (long long)p->graph->classes);
-    if (p->o.external_loss && p->o.method == SP_METHOD_RATE)
-        return SP_FAIL(err, SP_E_CONFIG,
-                       "schedule.method: rate has its gradient by the mean outputs of blocks, not by those "
-                       "of each "
-                       "time step that a loss outside of the plan gives; use sltt or bptt");
-    if (p->o.method == SP_METHOD_RATE && p->o.time_steps % sp_plan_block(p))
-        return SP_FAIL(err, SP_E_CONFIG, "schedule.block is %lld, which does not divide the %lld time steps",
-                       (long long)sp_plan_block(p), (long long)p->o.time_steps);
-    if (p->o.loss_of != SP_LOSS_OF_STEP && p->o.method == SP_METHOD_BPTT &&
-        sp_plan_block(p) < p->o.time_steps)
-        return SP_FAIL(err, SP_E_CONFIG,
-                       "loss.of: mean and count need the outputs of all time steps before the backward pass; "
-                       "schedule.truncate goes back after %lld of %lld. Leave one of them out",
-                       (long long)sp_plan_block(p), (long long)p->o.time_steps);
-    return SP_OK;
-}
-
 /* The first pass: the graph and the method become steps and tensors. Asks no device. */
 static sp_status emit(sp_builder *b)
 {
@@ -619,7 +453,7 @@ static sp_status emit(sp_builder *b)
     SP_TRY(emit_end(b));
     b->segment = SP_SEGMENT_UPDATE;
     if (b->training && !p->o.online_update && !p->o.external_loss)
-        SP_TRY(emit_update(b));
+        SP_TRY(spi_update(b));
     return emit_timeline(p, b->err);
 }
 
@@ -671,8 +505,7 @@ static sp_status record_or_check_package(const sp_plan *p, sp_error *err)
 static sp_status make(sp_plan *p, sp_error *err)
 {
     sp_builder b;
-    SP_TRY(check_fragments(p, err));
-    SP_TRY(check_loss(p, err));
+    SP_TRY(spi_check_settings(p, err));
     SP_TRY(spi_check_limits(p, err));
     sp_status st = builder_init(&b, p, err);
     if (st == SP_OK)

@@ -1,0 +1,102 @@
+/* What is checked before anything is planned: that neurons, surrogates, method and loss go together. */
+#include <math.h>
+
+#include "base/error.h"
+#include "base/suggest.h"
+#include "plan/builder.h"
+
+/* What the model of a plugin needs and the layer does not give, and what a method has no definition for. */
+static sp_status check_model(const sp_plan *p, const sp_node *n, const sp_fragment *f, sp_error *err)
+{
+    const sp_neuron *u = &n->layer->neuron;
+    bool learns = (f->uses & SP_USES_LEARN) != 0;
+    if (learns != u->learn)
+        return SP_FAIL(err, SP_E_CONFIG, "layer %s: neuron model \"%s\" has %s; write learn: %s", n->name,
+                       u->model, learns ? "a learnable scalar" : "nothing to learn",
+                       learns ? "true" : "false");
+    if ((f->uses & SP_USES_AUX) && isnan(u->aux_tau))
+        return SP_FAIL(err, SP_E_CONFIG,
+                       "layer %s: neuron model \"%s\" has a second state and needs \"aux_tau\"", n->name,
+                       u->model);
+    if (p->o.method == SP_METHOD_RATE && (f->uses || u->recurrent))
+        return SP_FAIL(err, SP_E_CONFIG,
+                       "layer %s: rate is not defined for %s: the rate of a block is to follow from the mean "
+                       "of its "
+                       "input alone; use sltt or bptt%s",
+                       n->name, u->recurrent ? "recurrent layers" : u->model,
+                       u->recurrent ? "" : ", or models lif and if");
+    if (p->o.method == SP_METHOD_OTTT && f->uses)
+        return SP_FAIL(err, SP_E_CONFIG,
+                       "layer %s: ottt is not defined for neuron model \"%s\": its trace stands for "
+                       "du[t]/dx[s], which decays by one fixed factor only where u is the only state and its "
+                       "leak is not learnt; use sltt or bptt, or models lif and if",
+                       n->name, u->model);
+    return SP_OK;
+}
+
+static sp_status check_fragments(const sp_plan *p, sp_error *err)
+{
+    for (int i = 0; i < p->graph->n_nodes; i++) {
+        const sp_node *n = &p->graph->nodes[i];
+        if (n->type != SP_NODE_NEURON)
+            continue;
+        const sp_neuron *u = &n->layer->neuron;
+        const struct {
+            sp_fragment_kind kind;
+            const char *name, *what;
+        } need[2] = {{SP_FRAGMENT_NEURON, u->model, "neuron model"},
+                     {SP_FRAGMENT_SURROGATE, u->surrogate, "surrogate"}};
+        for (int k = 0; k < 2; k++) {
+            const sp_fragment *f = sp_fragment_find(p->reg, need[k].kind, need[k].name);
+            if (f && k == 0)
+                SP_TRY(check_model(p, n, f, err));
+            if (f)
+                continue;
+            const char *names[64];
+            size_t count = sp_fragment_names(p->reg, need[k].kind, names, 64);
+            sp_text list = {0};
+            for (size_t j = 0; j < count && j < 64; j++)
+                sp_text_add(&list, "%s%s", j ? ", " : "", names[j]);
+            const char *near = sp_suggest(need[k].name, names, count < 64 ? count : 64);
+            const char *file = p->graph->network.file;
+            sp_status st = SP_FAIL(err, SP_E_CONFIG,
+                                   "%s:%d:%d: layer %s: there is no %s \"%s\"%s%s%s; known: %s. A plugin "
+                                   "folder is named by --plugins DIR or SPIKEPORT_PLUGIN_PATH",
+                                   file ? file : "network", n->layer->line, n->layer->column, n->name,
+                                   need[k].what, need[k].name, near ? "; did you mean \"" : "",
+                                   near ? near : "", near ? "\"?" : "", list.s ? list.s : "none");
+            sp_text_free(&list);
+            return st;
+        }
+    }
+    return SP_OK;
+}
+
+static sp_status check_loss(const sp_plan *p, sp_error *err)
+{
+    if (p->o.class_weights && p->o.n_class_weights != p->graph->classes)
+        return SP_FAIL(err, SP_E_CONFIG,
+                       "loss.class_weights has %lld numbers, but the network has %lld outputs",
+                       (long long)p->o.n_class_weights, (long long)p->graph->classes);
+    if (p->o.external_loss && p->o.method == SP_METHOD_RATE)
+        return SP_FAIL(err, SP_E_CONFIG,
+                       "schedule.method: rate has its gradient by the mean outputs of blocks, not by those "
+                       "of each "
+                       "time step that a loss outside of the plan gives; use sltt or bptt");
+    if (p->o.method == SP_METHOD_RATE && p->o.time_steps % sp_plan_block(p))
+        return SP_FAIL(err, SP_E_CONFIG, "schedule.block is %lld, which does not divide the %lld time steps",
+                       (long long)sp_plan_block(p), (long long)p->o.time_steps);
+    if (p->o.loss_of != SP_LOSS_OF_STEP && p->o.method == SP_METHOD_BPTT &&
+        sp_plan_block(p) < p->o.time_steps)
+        return SP_FAIL(err, SP_E_CONFIG,
+                       "loss.of: mean and count need the outputs of all time steps before the backward pass; "
+                       "schedule.truncate goes back after %lld of %lld. Leave one of them out",
+                       (long long)sp_plan_block(p), (long long)p->o.time_steps);
+    return SP_OK;
+}
+
+sp_status spi_check_settings(const sp_plan *p, sp_error *err)
+{
+    SP_TRY(check_fragments(p, err));
+    return check_loss(p, err);
+}
