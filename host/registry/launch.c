@@ -60,6 +60,16 @@ static sp_status check_local(const sp_launch *l, const sp_pass *p, const sp_laun
     return SP_OK;
 }
 
+/* What the metadata leave to the driver. One that compiles a kernel for each local size gets few sizes. */
+static void choose_local(const sp_device *dev, sp_launch_pass *pass)
+{
+    pass->has_local = (dev->info.quirks & SP_QUIRK_COMPILES_EACH_LOCAL_SIZE) != 0;
+    for (cl_uint d = 0; d < pass->dims; d++)
+        pass->local[d] = 1;
+    if (pass->global[0] % 64 == 0 && dev->info.max_work_group >= 64 && dev->info.max_work_item[0] >= 64)
+        pass->local[0] = 64;
+}
+
 static sp_status compute_sizes(const sp_launch *l, const sp_variant_scope *scope, const sp_pass *p,
                                sp_launch_pass *pass, sp_error *err)
 {
@@ -75,6 +85,8 @@ static sp_status compute_sizes(const sp_launch *l, const sp_variant_scope *scope
             pass->local[d] = (size_t)value;
         }
     }
+    if (!pass->has_local)
+        choose_local(l->dev, pass);
     return pass->has_local && !pass->empty ? check_local(l, p, pass, err) : SP_OK;
 }
 

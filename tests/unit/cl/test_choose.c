@@ -212,7 +212,8 @@ Test(quirks, rules_match_platform_and_type_not_vendor_alone)
 {
     const uint32_t pocl = SP_QUIRK_HAS_PROGRAM_CACHE | SP_QUIRK_NO_BINARY_QUERY;
     cr_assert_eq(quirks_of("Portable Computing Language", SP_DEVICE_CPU, "GenuineIntel"),
-                 pocl | SP_QUIRK_CLBLAST_DIRECT | SP_QUIRK_INLINE_ASSEMBLY);
+                 pocl | SP_QUIRK_CLBLAST_DIRECT | SP_QUIRK_INLINE_ASSEMBLY |
+                     SP_QUIRK_COMPILES_EACH_LOCAL_SIZE);
     cr_assert_eq(quirks_of("portable computing language", SP_DEVICE_GPU, ""), pocl);
     cr_assert_eq(quirks_of("NVIDIA CUDA", SP_DEVICE_GPU, "NVIDIA Corporation"),
                  (uint32_t)(SP_QUIRK_HAS_PROGRAM_CACHE | SP_QUIRK_NO_RELAXED_MATH | SP_QUIRK_GPU_OF_NVIDIA));

@@ -221,6 +221,28 @@ Test(launch, a_pass_without_items_is_skipped)
     sp_launch_destroy(&l);
 }
 
+/* A driver that compiles a kernel for each local size meets two of them where the metadata leave it open. */
+Test(launch, few_local_sizes_where_each_is_compiled)
+{
+    load("//@ plugin: e 1.0.0\n//@ abi: 1\n//@ op: fill/1\n//@ kernel: size\n//@ global: M\n"
+         "__kernel void size(SP_OUT(float, y)) { SP_AT(y); y[get_global_id(0)] = get_local_size(0); }\n");
+    if (!(dev->info.quirks & SP_QUIRK_COMPILES_EACH_LOCAL_SIZE))
+        cr_skip_test("this driver does not compile a kernel for each local size");
+    const int sizes[] = {1, 3, 48, 63, 64, 65, 192, 1000};
+    cl_mem mem = buffer(1000, NULL);
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        float first;
+        sp_op_call call = sp_op_call_make("fill/1");
+        sp_call_set_int(&call, "M", sizes[i]);
+        sp_launch *l = make("e:size", &call);
+        run(l, &(sp_range){mem, 0}, NULL);
+        read_back(mem, &first, 1);
+        cr_expect_eq(first, sizes[i] % 64 ? 1 : 64, "M = %d: %g", sizes[i], first);
+        sp_launch_destroy(&l);
+    }
+    sp_device_free(dev, &mem);
+}
+
 /* One block for scale/1 with the kernel's argument list and one extra metadata line. */
 #define SCALE(meta, args)                                                                                    \
     "//@ plugin: b 1.0.0\n//@ abi: 1\n//@ op: scale/1\n//@ kernel: k\n" meta "\n__kernel void k(" args       \
