@@ -22,7 +22,7 @@ typedef enum { SP_DEVICE_CPU, SP_DEVICE_GPU, SP_DEVICE_ACCELERATOR, SP_DEVICE_OT
     X(WRITE_IN_PART, "a checker that loses track of buffers written in part: written by a kernel")           \
     X(INLINE_ASSEMBLY, "kernels run in this process and may hold assembly of its processor")                 \
     X(GRAPHICS_ON_CPU, "a graphics driver that computes on the CPU: chosen after drivers made for CPUs")     \
-    X(COMPILES_EACH_LOCAL_SIZE, "a kernel is compiled again for each local size: few sizes are used")         \
+    X(COMPILES_EACH_LOCAL_SIZE, "a kernel is compiled again for each local size: few are used")              \
     X(GPU_OF_AMD, "tunables start with what `vendor: amd` says")                                             \
     X(GPU_OF_INTEL, "tunables start with what `vendor: intel` says")                                         \
     X(GPU_OF_NVIDIA, "tunables start with what `vendor: nvidia` says")

@@ -34,25 +34,6 @@ static void builder_fini(sp_builder *b)
 
 static sp_status builder_init(sp_builder *b, sp_plan *p, sp_error *err)
 {
-    const sp_node_tensors none = {-1,
-                                  -1,
-                                  -1,
-                                  -1,
-                                  -1,
-                                  -1,
-                                  -1,
-                                  -1,
-                                  -1,
-                                  {-1, -1, -1, -1},
-                                  -1,
-                                  -1,
-                                  -1,
-                                  {-1, -1, -1},
-                                  -1,
-                                  -1,
-                                  0,
-                                  {-1, -1, -1},
-                                  {-1, -1, -1, -1}};
     *b = (sp_builder){.p = p, .g = p->graph, .err = err};
     b->training = p->o.method != SP_METHOD_EVAL;
     b->temporal = p->o.method == SP_METHOD_BPTT;
@@ -62,8 +43,9 @@ static sp_status builder_init(sp_builder *b, sp_plan *p, sp_error *err)
     b->act = sp_alloc_array((size_t)p->graph->n_acts, sizeof *b->act);
     if (!b->node || !b->act)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory while planning");
+    memset(b->node, 0xff, (size_t)p->graph->n_nodes * sizeof *b->node); // -1 in every index of a tensor
     for (int i = 0; i < p->graph->n_nodes; i++)
-        b->node[i] = none;
+        b->node[i].trace_decay = 0;
     for (int i = 0; i < p->graph->n_acts; i++)
         b->act[i] = (sp_act_tensors){.tensor = -1, .gradient = -1, .mean = -1};
     return SP_OK;

@@ -6,6 +6,10 @@ sh "$here/links.sh" "$root" 200 || exit 1
 for word in $(grep -o '`[a-z]*_[a-z_]*`' "$root/docs/FOLLOW_A_BATCH.md" | tr -d '`'); do
     grep -rqw "$word" "$root/host" || { echo "FAILED: docs/FOLLOW_A_BATCH.md names $word, which is gone"; exit 1; }
 done
+# Every op has its row in the list of reference kernels.
+for op in $(sed -n 's,^OP("\([a-z._]*/[0-9]*\)".*,\1,p' "$root/host/op/op_table.inc"); do
+    grep -qF "| \`$op\` |" "$root/cl_kernels/README.md" || { echo "FAILED: cl_kernels/README.md lacks $op"; exit 1; }
+done
 
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
