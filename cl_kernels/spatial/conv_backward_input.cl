@@ -5,14 +5,30 @@
 //@ global: C, W, N*H
 //@ score:  0
 //@ about:  one work-item per input pixel and channel
+//@ op:     group_conv.backward_input/1
+//@ kernel: group_conv_backward_input__naive
+//@ global: C, W, N*H
+//@ define: GROUPED = 1
+//@ score:  0
+//@ about:  one work-item per input pixel and channel, which reads the O/G channels of its group
 // g_x[n][h][i][c] = sum over the taps (kh, kw) and channels o of the outputs that read the pixel:
 // e[n][ho][wo][o] w[kh][kw][c][o] with ho SH = h + PH - kh DH, wo SW = i + PW - kw DW. Gathers, so nothing is
-// written twice. e [N][HO][WO][O], w [KH][KW][C][O], g_x [N][H][W][C].
+// written twice. e [N][HO][WO][O], w [KH][KW][C][O] (GROUPED: [C/G]), g_x [N][H][W][C].
 
-__kernel void conv_backward_input__naive(SP_IN(float, e), SP_IN(float, w), SP_OUT(float, g_x), const int H,
-                                         const int W, const int C, const int O, const int KH, const int KW,
-                                         const int SH, const int SW, const int PH, const int PW, const int DH,
-                                         const int DW, const int HO, const int WO)
+#if GROUPED
+#define NAME group_conv_backward_input__naive
+#else
+#define NAME conv_backward_input__naive
+#endif
+
+__kernel void NAME(SP_IN(float, e), SP_IN(float, w), SP_OUT(float, g_x), const int H, const int W,
+                   const int C, const int O, const int KH, const int KW, const int SH, const int SW,
+                   const int PH, const int PW, const int DH, const int DW, const int HO, const int WO
+#if GROUPED
+                   ,
+                   const int G
+#endif
+)
 {
     SP_AT(e);
     SP_AT(w);
@@ -22,6 +38,12 @@ __kernel void conv_backward_input__naive(SP_IN(float, e), SP_IN(float, w), SP_OU
     const int n = (int)get_global_id(2) / H;
     const int h = (int)get_global_id(2) % H;
 
+#if GROUPED
+    const int CG = C / G, OG = O / G;
+#else
+    const int CG = C, OG = O;
+#endif
+    const int o0 = c / CG * OG;
     float sum = 0.0f;
     for (int kh = 0; kh < KH; kh++) {
         const int ho = (h + PH - kh * DH) / SH; // exact where the product below gives it back
@@ -32,9 +54,9 @@ __kernel void conv_backward_input__naive(SP_IN(float, e), SP_IN(float, w), SP_OU
             if (i + PW - kw * DW < 0 || wo * SW != i + PW - kw * DW || wo >= WO)
                 continue;
             const ulong e_row = (((ulong)n * HO + ho) * WO + wo) * O;
-            const ulong w_row = (((ulong)kh * KW + kw) * C + c) * O;
+            const ulong w_row = (((ulong)kh * KW + kw) * CG + c % CG) * O;
             float tap = 0.0f;
-            for (int o = 0; o < O; o++)
+            for (int o = o0; o < o0 + OG; o++)
                 tap += e[e_row + o] * w[w_row + o];
             sum += tap;
         }

@@ -5,18 +5,35 @@
 //@ global: O, WO, N*HO
 //@ score:  0
 //@ about:  one work-item per output pixel and channel
+//@ op:     group_conv.forward/1
+//@ kernel: group_conv_forward__naive
+//@ global: O, WO, N*HO
+//@ define: GROUPED = 1
+//@ score:  0
+//@ about:  one work-item per output pixel and channel, which reads the C/G channels of its group
 // y[n][ho][wo][o] = bias[o] + sum over kh, kw, c of x[n][ho*SH-PH+kh*DH][wo*SW-PW+kw*DW][c] w[kh][kw][c][o],
-// where x is 0 outside. x [N][H][W][C] (float or bits), w [KH][KW][C][O], y [N][HO][WO][O]. Neighbouring
+// where x is 0 outside. GROUPED: c counts the C/G channels of o's group, which begin at o / (O/G) C/G. x [N][H][W][C] (float or bits), w [KH][KW][C][O], y [N][HO][WO][O]. Neighbouring
 // work-items are neighbouring output channels: they share x and read w side by side. One partial sum per tap
 // keeps float sums short.
 
-__kernel void conv_forward__naive(SP_IN(sp_x, x), SP_IN(float, w),
-#if BIAS
-                                  SP_IN(float, bias),
+#if GROUPED
+#define NAME group_conv_forward__naive
+#else
+#define NAME conv_forward__naive
 #endif
-                                  SP_OUT(float, y), const int H, const int W, const int C, const int O,
-                                  const int KH, const int KW, const int SH, const int SW, const int PH,
-                                  const int PW, const int DH, const int DW, const int HO, const int WO)
+
+__kernel void NAME(SP_IN(sp_x, x), SP_IN(float, w),
+#if BIAS
+                   SP_IN(float, bias),
+#endif
+                   SP_OUT(float, y), const int H, const int W, const int C, const int O, const int KH,
+                   const int KW, const int SH, const int SW, const int PH, const int PW, const int DH,
+                   const int DW, const int HO, const int WO
+#if GROUPED
+                   ,
+                   const int G
+#endif
+)
 {
     SP_AT(x);
     SP_AT(w);
@@ -26,6 +43,11 @@ __kernel void conv_forward__naive(SP_IN(sp_x, x), SP_IN(float, w),
     const int n = (int)get_global_id(2) / HO;
     const int ho = (int)get_global_id(2) % HO;
 
+#if GROUPED
+    const int CG = C / G, c0 = o / (O / G) * CG;
+#else
+    const int CG = C, c0 = 0;
+#endif
     float sum = 0.0f;
     for (int kh = 0; kh < KH; kh++) {
         const int h = ho * SH - PH + kh * DH;
@@ -36,10 +58,10 @@ __kernel void conv_forward__naive(SP_IN(sp_x, x), SP_IN(float, w),
             if (i < 0 || i >= W)
                 continue;
             const ulong row = ((ulong)n * H + h) * W + i;
-            const ulong k = ((ulong)kh * KW + kw) * C;
+            const ulong k = ((ulong)kh * KW + kw) * CG;
             float tap = 0.0f;
-            for (int c = 0; c < C; c++)
-                tap += SP_X(x, row, c, C) * w[(k + c) * O + o];
+            for (int c = 0; c < CG; c++)
+                tap += SP_X(x, row, c0 + c, C) * w[(k + c) * O + o];
             sum += tap;
         }
     }

@@ -11,7 +11,7 @@ enum { QUICK = 1, ALL = 2 };
 
 typedef struct shape {
     int tier;
-    int v[13];
+    int v[14];
 } shape;
 
 static const char *const conv_names[] = {"N",  "H",  "W",  "C",  "O",  "KH", "KW",
@@ -45,6 +45,23 @@ static const shape conv_shapes[] = {
     {ALL, {1, 5, 6, 9, 544, 3, 3, 2, 2, 1, 1, 1, 1}},
     {0, {9, 3, 3, 33, 32, 3, 3, 1, 1, 1, 1, 1, 1}},  /* several small images together, and some left over */
     {0, {2, 9, 11, 40, 48, 5, 5, 2, 1, 2, 1, 1, 2}}, /* many taps, another stride and dilation on each axis */
+};
+
+static const char *const group_names[] = {"N",  "H",  "W",  "C",  "O",  "KH", "KW", "SH",
+                                          "SW", "PH", "PW", "DH", "DW", "G",  NULL};
+static const shape group_shapes[] = {
+    {QUICK | ALL, {2, 7, 6, 32, 32, 3, 3, 1, 1, 1, 1, 1, 1, 32}}, /* depthwise */
+    {QUICK, {1, 6, 7, 12, 18, 3, 3, 2, 2, 1, 1, 1, 1, 3}},
+    {QUICK, {2, 5, 5, 32, 64, 3, 3, 1, 1, 1, 1, 1, 1, 2}},
+    {QUICK, {1, 8, 7, 19, 38, 3, 2, 2, 1, 1, 0, 1, 2, 19}}, /* two outputs a channel, a row that is not full */
+    {0, {1, 1, 1, 4, 4, 1, 1, 1, 1, 0, 0, 1, 1, 2}},
+    {ALL, {3, 9, 9, 64, 64, 3, 3, 1, 1, 1, 1, 1, 1, 8}},
+    {0, {2, 11, 5, 40, 40, 5, 5, 2, 1, 2, 2, 1, 1, 40}},
+    {0, {1, 9, 11, 10, 15, 3, 3, 1, 2, 2, 1, 2, 1, 5}}, /* nothing square */
+    {0, {2, 6, 6, 6, 4, 2, 2, 3, 3, 0, 0, 1, 1, 2}},     /* stride past the kernel */
+    {0, {2, 8, 8, 48, 24, 1, 1, 1, 1, 0, 0, 1, 1, 12}},
+    {ALL, {1, 1, 33, 20, 20, 1, 7, 1, 1, 0, 3, 1, 1, 20}}, /* a signal */
+    {0, {5, 14, 14, 96, 96, 3, 3, 2, 2, 1, 1, 1, 1, 96}},
 };
 
 static const char *const pool_names[] = {"N", "H", "W", "C", "KH", "KW", "SH", "SW", "PH", "PW", NULL};
@@ -109,7 +126,7 @@ static const struct {
     size_t n;
 } lists[] = {
     /* the first whose letters the op has */
-    {LIST(conv)},   {LIST(pool)},    {LIST(adaptive)}, {LIST(gemm)}, {LIST(rows)},
+    {LIST(conv)},   {LIST(group)},   {LIST(pool)},    {LIST(adaptive)}, {LIST(gemm)}, {LIST(rows)},
     {LIST(weight)}, {LIST(samples)}, {LIST(channels)}, {LIST(flat)},
 };
 

@@ -152,6 +152,9 @@ static sp_status build_conv(builder *b, const sp_layer *l, int *act)
     if (l->in && l->in != a.c)
         return fail_at(b, l, "\"in\" is %lld, but its input has %lld channels", (long long)l->in,
                        (long long)a.c);
+    if (a.c % l->groups || l->out % l->groups)
+        return fail_at(b, l, "\"groups\" is %lld, which must divide its %lld input and %lld output channels",
+                       (long long)l->groups, (long long)a.c, (long long)l->out);
     sp_activation o = {.h = window_out(a.h, l->padding[0], l->dilation[0], l->kernel[0], l->stride[0]),
                        .w = window_out(a.w, l->padding[1], l->dilation[1], l->kernel[1], l->stride[1]),
                        .c = l->out};
@@ -161,7 +164,7 @@ static sp_status build_conv(builder *b, const sp_layer *l, int *act)
     int n = add_node(b, SP_NODE_CONV, l, *act, -1, o);
     if (n < 0)
         return fail_add(b);
-    int64_t shape[4] = {l->out, a.c, l->kernel[0], l->kernel[1]};
+    int64_t shape[4] = {l->out, a.c / l->groups, l->kernel[0], l->kernel[1]};
     int w = add_param(b, n, SP_ROLE_WEIGHT, "weight", 4, shape);
     int bias = l->bias ? add_param(b, n, SP_ROLE_BIAS, "bias", 1, &l->out) : -1;
     bool ws = l->type == SP_LAYER_WS_CONV;
@@ -170,7 +173,7 @@ static sp_status build_conv(builder *b, const sp_layer *l, int *act)
     if (w < 0 || (l->bias && bias < 0) || (ws && gain < 0))
         return fail_add(b);
     sp_param *p = &g->params[w];
-    p->o = l->out, p->c = a.c, p->kh = l->kernel[0], p->kw = l->kernel[1];
+    p->o = l->out, p->c = shape[1], p->kh = l->kernel[0], p->kw = l->kernel[1];
     sp_node *node = &g->nodes[n];
     node->weight = w, node->bias = bias, node->gain = gain, node->standardized = ws;
     g->acts[node->out].needs_gradient = true;

@@ -50,7 +50,7 @@ typedef struct sp_param {
     int node;
     int n_dims;
     int64_t shape[4];     /* in files */
-    int64_t o, c, kh, kw; /* weights: permutation between [o][c][kh][kw] and [kh][kw][c][o] */
+    int64_t o, c, kh, kw; /* weights: permutation between [o][c][kh][kw] and [kh][kw][c][o]; c of one group */
     int64_t elems;
     int64_t at; /* first element in the device range of its kind; 64-element aligned */
     bool trainable;

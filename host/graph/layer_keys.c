@@ -19,14 +19,6 @@ const sp_model_words *sp_model_words_of(const char *model)
     return NULL;
 }
 
-static sp_status read_groups(void *layer, const sp_yaml *v, sp_error *err)
-{
-    (void)layer;
-    if (v->kind == SP_YAML_INT && v->integer == 1)
-        return SP_OK;
-    return sp_yaml_fail(v, err, "grouped convolutions are not supported; \"groups\" can only be 1");
-}
-
 static sp_status read_gain(void *layer, const sp_yaml *v, sp_error *err)
 {
     (void)layer;
@@ -69,7 +61,8 @@ static const char *const sources[] = {"pre", "input", NULL};
         {KEY(dilation, PAIR), WINDOW(1), .initial = "1",                                                     \
          .help = "Distance between the elements of a window."},                                              \
     {                                                                                                        \
-        OTHER("groups", "1"), .read = read_groups, .help = "Can only be 1."                                  \
+        KEY(groups, INT), SIZES, .initial = "1",                                                             \
+            .help = "Groups of channels that do not see each other; as many as inputs: depthwise."           \
     }
 #define STARTS                                                                                               \
     {KEY(bias, BOOL), .initial = "true", .help = "Whether there is a bias."},                                \

@@ -47,6 +47,7 @@ typedef struct sp_layer {
     uint64_t given;  /* bits of the rows of its table; for lif, see neuron.given */
     int64_t in, out; /* conv, linear: 0 means inferred for `in` */
     int64_t kernel[2], stride[2], padding[2], dilation[2]; /* y, x */
+    int64_t groups;                                        /* conv */
     int64_t channels;                                      /* batch_norm; 0 inferred */
     int64_t output[2];                                     /* adaptive pool */
     bool bias;

@@ -124,7 +124,7 @@ static sp_status put_conv(spi_nir_export *e, const sp_node *n)
     SP_TRY(spi_nir_put_node(e, n->name, "Conv2d", &in, &e->flows[n->out]));
     if (!add_pair(e, "input_shape", a->h, a->w) || !add_pair(e, "stride", l->stride[0], l->stride[1]) ||
         !add_pair(e, "padding", l->padding[0], l->padding[1]) ||
-        !add_pair(e, "dilation", l->dilation[0], l->dilation[1]) || !add_number(e, "groups", 1, true))
+        !add_pair(e, "dilation", l->dilation[0], l->dilation[1]) || !add_number(e, "groups", (double)l->groups, true))
         return spi_nir_no_memory(e);
     SP_TRY(put_weights(e, n, in.factor, true, norm));
     return note_weights(e, n, "Conv2d", in.factor, norm);

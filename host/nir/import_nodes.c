@@ -137,20 +137,6 @@ static int64_t window_out(int64_t in, int64_t pad, int64_t dilation, int64_t k, 
     return span < 0 ? 0 : span / stride + 1;
 }
 
-/* Weights of groups, with zeros between them. */
-static sp_status spread_groups(spi_nir_walk *w, const sp_nir_value *v, int64_t groups, const int64_t shape[4])
-{
-    float *x = spi_nir_tensor(w, "weight", 4, shape);
-    int64_t taps = shape[2] * shape[3], per = shape[1] / groups, outputs = shape[0] / groups;
-    if (!x)
-        return spi_nir_memory(w);
-    for (int64_t o = 0; o < shape[0]; o++)
-        for (int64_t c = 0; c < per; c++)
-            for (int64_t k = 0; k < taps; k++)
-                x[(o * shape[1] + o / outputs * per + c) * taps + k] = (float)v->x[(o * per + c) * taps + k];
-    return SP_OK;
-}
-
 static sp_status take_conv(spi_nir_walk *w)
 {
     bool line = strcmp(w->node->type, "Conv1d") == 0;
@@ -174,14 +160,12 @@ static sp_status take_conv(spi_nir_walk *w)
     SP_TRY(bias(w, weight->shape[0], &b));
     spi_nir_layer(w,
                   "conv, out: %lld, kernel: [%lld, %lld], stride: [%lld, %lld], padding: [%lld, %lld], "
-                  "dilation: "
-                  "[%lld, %lld], bias: %s",
+                  "dilation: [%lld, %lld], groups: %lld, bias: %s",
                   (long long)weight->shape[0], (long long)kernel[0], (long long)kernel[1],
                   (long long)stride[0], (long long)stride[1], (long long)pad[0], (long long)pad[1],
-                  (long long)dilation[0], (long long)dilation[1], b ? "true" : "false");
-    const int64_t shape[4] = {weight->shape[0], w->at.c, kernel[0], kernel[1]};
-    SP_TRY(groups[0] > 1 ? spread_groups(w, weight, groups[0], shape)
-                         : spi_nir_copy(w, "weight", weight, "weight", 4, shape));
+                  (long long)dilation[0], (long long)dilation[1], (long long)groups[0], b ? "true" : "false");
+    const int64_t shape[4] = {weight->shape[0], weight->shape[1], kernel[0], kernel[1]};
+    SP_TRY(spi_nir_copy(w, "weight", weight, "weight", 4, shape));
     if (b)
         SP_TRY(spi_nir_copy(w, "bias", b, "bias", 1, shape));
     w->at.h = window_out(w->at.h, pad[0], dilation[0], kernel[0], stride[0]);
@@ -189,7 +173,7 @@ static sp_status take_conv(spi_nir_walk *w)
     w->at.c = weight->shape[0];
     return w->at.h < 1 || w->at.w < 1
                ? spi_nir_refuse(w, "its kernel does not fit its input")
-               : spi_nir_note(w, SP_NIR_FAITHFUL, groups[0] > 1 ? "groups as zeros" : "");
+               : spi_nir_note(w, SP_NIR_FAITHFUL, "");
 }
 
 /* ---- layers without weights ---- */

@@ -1,14 +1,20 @@
-/* C references of the convolution family: cross-correlation of N,H,W,C activations with KH,KW,C,O weights,
- * its two gradients, im2col and col2im, and the bias. Input pixel h of output pixel ho and tap kh is h = ho *
+/* C references of the convolution family: cross-correlation of N,H,W,C activations with KH,KW,C/G,O weights in
+ * G groups (G = 1 but for group_conv.*), its two gradients, im2col and col2im, and the bias. Input pixel h of output pixel ho and tap kh is h = ho *
  * SH - PH + kh * DH; outside 0..H-1 the input is zero. */
+#include <string.h>
+
 #include "op/references.h"
 
 typedef struct shape {
     int64_t N, H, W, C, O, KH, KW, SH, SW, PH, PW, DH, DW, HO, WO;
+    int64_t c, o; /* channels of a group: C/G, O/G */
 } shape;
 
 static shape shape_of(const sp_op_call *call)
 {
+    int64_t groups = 1;
+    if (strncmp(call->op->id, "group_conv.", 11) == 0)
+        groups = sp_call_int(call, "G");
     return (shape){
         .N = sp_call_int(call, "N"),
         .H = sp_call_int(call, "H"),
@@ -25,6 +31,8 @@ static shape shape_of(const sp_op_call *call)
         .DW = sp_call_int(call, "DW"),
         .HO = sp_call_int(call, "HO"),
         .WO = sp_call_int(call, "WO"),
+        .c = sp_call_int(call, "C") / groups,
+        .o = sp_call_int(call, "O") / groups,
     };
 }
 
@@ -50,9 +58,17 @@ static int64_t output_row(const shape *s, int64_t n, int64_t h, int64_t w, int64
  * sum is the plain one. */
 enum { STRIP = 64 };
 
-static int64_t strip_end(int64_t start, int64_t n)
+/* Output channels of one group. */
+static int64_t strip_end(const shape *s, int64_t start)
 {
-    return start + STRIP < n ? start + STRIP : n;
+    const int64_t end = (start / s->o + 1) * s->o;
+    return start + STRIP < end ? start + STRIP : end;
+}
+
+/* First input channel of the group that output channel o belongs to. */
+static int64_t group_start(const shape *s, int64_t o)
+{
+    return o / s->o * s->c;
 }
 
 /* sum[i] += x * row[i] */
@@ -70,18 +86,18 @@ void conv_forward_ref(const sp_op_call *call, void *const *buf)
     float *y = buf[3];
 
     for (int64_t m = 0; m < s.N * s.HO * s.WO; m++)
-        for (int64_t o0 = 0; o0 < s.O; o0 = strip_end(o0, s.O)) {
+        for (int64_t o0 = 0; o0 < s.O; o0 = strip_end(&s, o0)) {
             const int64_t n = m / (s.HO * s.WO), ho = m / s.WO % s.HO, wo = m % s.WO;
-            const int64_t strip = strip_end(o0, s.O) - o0;
+            const int64_t strip = strip_end(&s, o0) - o0, c0 = group_start(&s, o0);
             double sum[STRIP];
             for (int64_t o = 0; o < strip; o++)
                 sum[o] = with_bias ? (double)bias[o0 + o] : 0.0;
             for (int64_t kh = 0; kh < s.KH; kh++)
                 for (int64_t kw = 0; kw < s.KW; kw++) {
                     const int64_t row = input_row(&s, n, ho, wo, kh, kw);
-                    for (int64_t c = 0; row >= 0 && c < s.C; c++)
-                        add_row(sum, ref_value(buf[0], bits, row, c, s.C),
-                                w + ((kh * s.KW + kw) * s.C + c) * s.O + o0, strip);
+                    for (int64_t c = 0; row >= 0 && c < s.c; c++)
+                        add_row(sum, ref_value(buf[0], bits, row, c0 + c, s.C),
+                                w + ((kh * s.KW + kw) * s.c + c) * s.O + o0, strip);
                 }
             for (int64_t o = 0; o < strip; o++)
                 y[m * s.O + o0 + o] = (float)sum[o];
@@ -101,8 +117,8 @@ void conv_backward_input_ref(const sp_op_call *call, void *const *buf)
             for (int64_t kh = 0; kh < s.KH; kh++)
                 for (int64_t kw = 0; kw < s.KW; kw++) {
                     const int64_t row = output_row(&s, n, h, x, kh, kw);
-                    const int64_t k = (kh * s.KW + kw) * s.C + c;
-                    for (int64_t o = 0; row >= 0 && o < s.O; o++)
+                    const int64_t k = (kh * s.KW + kw) * s.c + c % s.c, o0 = c / s.c * s.o;
+                    for (int64_t o = o0; row >= 0 && o < o0 + s.o; o++)
                         sum += (double)e[row * s.O + o] * (double)w[k * s.O + o];
                 }
             g_x[i * s.C + c] = (float)sum;
@@ -116,10 +132,10 @@ void conv_backward_weight_ref(const sp_op_call *call, void *const *buf)
     const float *e = buf[1];
     float *g_w = buf[2];
 
-    for (int64_t k = 0; k < s.KH * s.KW * s.C; k++)
-        for (int64_t o0 = 0; o0 < s.O; o0 = strip_end(o0, s.O)) {
-            const int64_t kh = k / (s.KW * s.C), kw = k / s.C % s.KW, c = k % s.C;
-            const int64_t strip = strip_end(o0, s.O) - o0;
+    for (int64_t k = 0; k < s.KH * s.KW * s.c; k++)
+        for (int64_t o0 = 0; o0 < s.O; o0 = strip_end(&s, o0)) {
+            const int64_t kh = k / (s.KW * s.c), kw = k / s.c % s.KW, c = group_start(&s, o0) + k % s.c;
+            const int64_t strip = strip_end(&s, o0) - o0;
             double sum[STRIP];
             for (int64_t o = 0; o < strip; o++)
                 sum[o] = (double)g_w[k * s.O + o0 + o];

@@ -19,9 +19,15 @@ static conv_shape shape_of(const sp_builder *b, const sp_node *n)
                         n->layer};
 }
 
-static void conv_ints(sp_emit *e, const conv_shape *s)
+/* A pass of a convolution, whose op is another one where there are groups. */
+static sp_emit conv_step(sp_builder *b, int node, const char *pass, const conv_shape *s)
 {
     const sp_layer *l = s->l;
+    char op[64];
+    snprintf(op, sizeof op, "%sconv.%s", l->groups > 1 ? "group_" : "", pass);
+    sp_emit step = spi_step(b, node, op), *e = &step;
+    if (l->groups > 1)
+        spi_int(e, "G", l->groups);
     spi_int(e, "N", s->n), spi_int(e, "H", s->h), spi_int(e, "W", s->w), spi_int(e, "C", s->c),
         spi_int(e, "O", s->o);
     spi_int(e, "KH", l->kernel[0]), spi_int(e, "KW", l->kernel[1]);
@@ -29,6 +35,7 @@ static void conv_ints(sp_emit *e, const conv_shape *s)
     spi_int(e, "PH", l->padding[0]), spi_int(e, "PW", l->padding[1]);
     spi_int(e, "DH", l->dilation[0]), spi_int(e, "DW", l->dilation[1]);
     spi_int(e, "HO", s->ho), spi_int(e, "WO", s->wo);
+    return step;
 }
 
 static sp_status new_local(sp_builder *b, const sp_node *n, const char *what, int64_t elems, int *out)
@@ -70,8 +77,7 @@ static sp_status linear_forward(sp_builder *b, int node, const conv_shape *s, in
 static sp_status conv_forward(sp_builder *b, int node, const conv_shape *s, int x, bool bits, int w, int bias,
                               int y)
 {
-    sp_emit e = spi_step(b, node, "conv.forward");
-    conv_ints(&e, s);
+    sp_emit e = conv_step(b, node, "forward", s);
     spi_flag(&e, "X_BITS", bits), spi_flag(&e, "BIAS", bias >= 0);
     spi_bind(&e, "x", x), spi_bind(&e, "w", w), spi_bind(&e, "y", y);
     if (bias >= 0)
@@ -146,8 +152,7 @@ static sp_status backward_weight(sp_builder *b, int node, const conv_shape *s, i
         sp_op_call call = sp_gemm_call(s->k, s->o, s->n, 1, 0, 1);
         return spi_gemm(b, node, &call, whole(x), whole(e), whole(g_w));
     }
-    sp_emit m = spi_step(b, node, "conv.backward_weight");
-    conv_ints(&m, s);
+    sp_emit m = conv_step(b, node, "backward_weight", s);
     spi_flag(&m, "X_BITS", bits);
     spi_bind(&m, "x", x), spi_bind(&m, "e", e), spi_bind(&m, "g_w", g_w);
     return spi_emit(&m);
@@ -159,8 +164,7 @@ static sp_status backward_input(sp_builder *b, int node, const conv_shape *s, in
         sp_op_call call = sp_gemm_call(s->n, s->k, s->o, 0, 1, 0);
         return spi_gemm(b, node, &call, whole(e), whole(w), whole(g_x));
     }
-    sp_emit m = spi_step(b, node, "conv.backward_input");
-    conv_ints(&m, s);
+    sp_emit m = conv_step(b, node, "backward_input", s);
     spi_bind(&m, "e", e), spi_bind(&m, "w", w), spi_bind(&m, "g_x", g_x);
     return spi_emit(&m);
 }

@@ -1,6 +1,6 @@
 //@ plugin:    cpu_conv 1.0.0
 //@ abi:       1
-//@ include:   lanes.clh macros.clh vectors.clh
+//@ include:   lanes.clh macros.clh unpack.clh vectors.clh
 //@ all:       device: cpu
 //@ all:       bake: *
 //@ all:       score: 50
@@ -254,17 +254,7 @@ __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void conv_backward_weight__unpack(SP_IN(uint, x), SP_OUT(float, work))
 {
     SP_AT(x); SP_AT(work);
-    const long item = (long)get_global_id(0), items = (long)get_global_size(0), pixels = (long)N * H * W;
-    const long first = item * pixels / items, last = (item + 1) * pixels / items;
-    __global float *to = UNPACKED(work) + first * C;
-    for (long i = first; i < last; i++, to += C) {
-        __global const uint *from = x + i * SP_WORDS(C);
-        int c = 0;
-        for (; c + 16 <= C; c += 16)
-            vstore16(sp_spread_bits(from[c / 32] >> (c & 16), 1.0f), 0, to + c);
-        for (; c < C; c++)
-            to[c] = (float)(from[c / 32] >> (c & 31) & 1u);
-    }
+    sp_unpack_run(x, UNPACKED(work), (long)N * H * W, C);
 }
 #endif
 

@@ -56,7 +56,7 @@ network:
     branch: [{type: conv, out: 6, kernel: 1}, {type: batch_norm}, {type: lif, v_reset: -0.25}]
     shortcut: [{type: conv, out: 6, kernel: 1}]
   - {type: scale, factor: 1.7}
-  - {type: ws_conv, out: 5, kernel: 1}
+  - {type: ws_conv, out: 9, kernel: 1, groups: 3}
   - {type: plif, tau: 3, decay_input: true}
   - {type: adaptive_avg_pool, output: 2}
   - {type: scale, factor: 3}

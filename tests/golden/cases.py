@@ -123,6 +123,18 @@ CASES = [
         conv(5, 6, [1, 3], stride=[1, 2], padding=[0, 1]), lif(),
         conv(6, 4, [2, 2], dilation=2, padding=[1, 0], stride=1, bias=False), lif(), FLATTEN, linear(48, 3, bias=False)],
         [2, 2, 7, 8], 3, "bptt", 3, gain=1.5, neuron=neuron(tau=2.0, surrogate="atan", width=2.0)),
+    case("group_conv_bptt", 1, [
+        conv(4, 6, 3, groups=2), norm(6), lif(), conv(6, 12, 3, padding=1, groups=6), lif(),
+        ws_conv(12, 8, [3, 2], stride=[2, 1], groups=4), lif(), FLATTEN, linear(24, 4)],
+        [2, 4, 6, 6], 3, "bptt", 4, gain=1.5, neuron=neuron(tau=2.0, surrogate="atan", width=2.0)),
+    case("group_conv_ottt", 1, [
+        conv(3, 6, 3, groups=3), lif(), conv(6, 6, 3, padding=1, groups=6, bias=False), lif(),
+        conv(6, 8, 2, stride=2, dilation=[1, 2], groups=2), lif(), FLATTEN, linear(16, 4)],
+        [3, 3, 6, 6], 4, "ottt", 4, gain=1.5, neuron=neuron(tau=2.0, detach_reset=True)),
+    case("group_conv_sltt", 1, [
+        conv(4, 8, 3, groups=4), lif(), conv(8, 8, 3, padding=2, dilation=2, groups=8), norm(8), lif(), FLATTEN,
+        linear(128, 4)],
+        [2, 4, 6, 6], 4, "sltt", 4, sequence=False, gain=1.5, mse=0.3),
     case("decay_input_hard_reset_bptt", 1, [
         linear(15, 18), lif(), linear(18, 17), lif(), linear(17, 5)],
         [4, 15], 6, "bptt", 5, gain=4.0, mse=0.4,

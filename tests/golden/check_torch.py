@@ -93,7 +93,7 @@ class Net:
             elif kind == "linear":
                 x = self.weighted(name, F.linear, x, w, b)
             elif kind == "conv":
-                where = layer.get("stride", 1), layer.get("padding", 0), layer.get("dilation", 1)
+                where = layer.get("stride", 1), layer.get("padding", 0), layer.get("dilation", 1), layer.get("groups", 1)
                 x = self.weighted(name, lambda x, w, b: F.conv2d(x, w, b, *where), x, w, b)
             elif kind == "batch_norm":
                 settings = self.case["batch_norm"]
@@ -158,7 +158,7 @@ class Rates(Net):
         for i, layer in enumerate(layers):
             name, kind = f"{prefix}{i}", layer["type"]
             w, b = self.p.get(f"{name}.weight"), self.p.get(f"{name}.bias")
-            where = layer.get("stride", 1), layer.get("padding", 0), layer.get("dilation", 1)
+            where = layer.get("stride", 1), layer.get("padding", 0), layer.get("dilation", 1), layer.get("groups", 1)
             if kind in NEURONS:
                 x = self.neuron(name, layer, x)
             elif kind == "linear":

@@ -79,7 +79,8 @@ def parameters(layers, prefix=""):
         elif kind in ("linear", "conv", "ws_conv"):
             k = layer.get("kernel", 1)
             taps = [] if kind == "linear" else list(k) if isinstance(k, list) else [k, k]
-            yield f"{name}.weight", (layer["out"], layer["in"], *taps), layer["in"] * math.prod(taps)
+            inputs = layer["in"] // layer.get("groups", 1)
+            yield f"{name}.weight", (layer["out"], inputs, *taps), inputs * math.prod(taps)
             if layer.get("bias", True):
                 yield f"{name}.bias", (layer["out"],), 1
             if kind == "ws_conv":

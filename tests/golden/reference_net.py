@@ -412,20 +412,25 @@ class Network:
         kernel = pair(layer, "kernel", 1)
         if name not in self.plans:
             ho, wo, pixels = window_pixels(h, w, {"stride": 1, **layer}, kernel)
-            rows = [-1 if p is None else (i * c + ch) * h * w + p
-                    for i in range(n) for window in pixels for ch in range(c) for p in window]
-            o, area = layer["out"], ho * wo
-            turn = [(i * area + p) * o + ch for i in range(n) for ch in range(o) for p in range(area)]
-            self.plans[name] = ho, wo, rows, turn
-        ho, wo, rows, turn = self.plans[name]
-        weight, taps = self.param(name, "weight"), c * kernel[0] * kernel[1]
+            groups, area = layer.get("groups", 1), ho * wo
+            per, o = c // groups, layer["out"] // groups
+            rows = [[-1 if p is None else (i * c + ch) * h * w + p for i in range(n) for window in pixels
+                     for ch in range(g * per, (g + 1) * per) for p in window] for g in range(groups)]
+            turn = [((ch // o * n + i) * area + p) * o + ch % o for i in range(n) for ch in range(o * groups) for p in range(area)]
+            self.plans[name] = ho, wo, rows, turn, per * kernel[0] * kernel[1]
+        ho, wo, rows, turn, taps = self.plans[name]
+        weight, bias, groups = self.param(name, "weight"), self.param(name, "bias"), len(rows)
         if layer["type"] == "ws_conv":
             weight = self.tape.standardise(weight, self.param(name, "gain"), layer.get("eps", 1e-4))
         shape = (n * ho * wo, taps)
         x_w = self.for_weight(name, x)
-        patches = self.tape.gather(x, rows, shape)
-        traced = patches if x_w is x else Tape().gather(x_w, rows, shape)
-        y = self.tape.product(patches, weight, self.param(name, "bias"), traced)
+        ys = []
+        for g, index in enumerate(rows):
+            patches = self.tape.gather(x, index, shape)
+            traced = patches if x_w is x else Tape().gather(x_w, index, shape)
+            w, b = [p if groups == 1 or p is None else self.tape.part(p, g, groups) for p in (weight, bias)]
+            ys.append(self.tape.product(patches, w, b, traced))
+        y = ys[0] if groups == 1 else self.tape.join(ys)
         return self.tape.gather(y, turn, (n, layer["out"], ho, wo))
 
     ws_conv = conv

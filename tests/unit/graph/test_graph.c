@@ -319,6 +319,8 @@ Test(graph, refuses_what_does_not_fit_and_says_where)
         {"layers:\n  - {type: conv, in: 3, out: 4, kernel: 3}\n  - {type: flatten}\n  - {type: linear, out: "
          "2}\n",
          1, 8, 8, "n.yaml:2:5: layer 0: \"in\" is 3, but its input has 1 channels"},
+        {"layers:\n  - {type: conv, out: 4, kernel: 3, groups: 3}\n", 4, 8, 8,
+         "n.yaml:2:5: layer 0: \"groups\" is 3, which must divide its 4 input and 4 output channels"},
         {"layers:\n  - {type: linear, out: 2}\n", 1, 8, 8,
          "n.yaml:2:5: layer 0: its input is 1x8x8; put a flatten layer before it"},
         {"layers:\n  - {type: flatten}\n  - {type: linear, in: 63, out: 2}\n", 1, 8, 8,

@@ -127,6 +127,7 @@ Test(network, reference_cases_are_read_and_printed_back)
 static const char *const every_layer =
     "layers:\n"
     "- {type: conv, in: 3, out: 8, kernel: [3, 5], stride: 2, padding: [1, 2], dilation: [2, 1], groups: 1}\n"
+    "- {type: conv, out: 8, kernel: 1, groups: 4}\n"
     "- {type: ws_conv, out: 8, kernel: 3, bias: false, weight_init: fan_out_normal, gain: true, eps: 1e-3}\n"
     "- {type: linear, out: 10, weight_init: zeros, bias_init: normal_0.01}\n"
     "- {type: batch_norm}\n"
@@ -275,8 +276,8 @@ Test(network, refuses_layers_with_place_and_reason)
 Test(network, refuses_values_with_place_and_reason)
 {
     static const char *const cases[][2] = {
-        {"conv, out: 4, kernel: 3, groups: 2", "n.yaml:1:50: grouped convolutions are not supported; "
-                                               "\"groups\" can only be 1"},
+        {"conv, out: 4, kernel: 3, groups: 0", "n.yaml:1:50: \"groups\" must be a whole number from 1 to "
+                                               "16777216, not \"0\""},
         {"conv, out: 0, kernel: 3", "n.yaml:1:28: \"out\" must be a whole number from 1 to 16777216, not "
                                     "\"0\""},
         {"conv, in: 0, out: 1, kernel: 3", "n.yaml:1:27: \"in\" must be a whole number from 1 to 16777216, "

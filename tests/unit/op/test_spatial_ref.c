@@ -121,6 +121,40 @@ Test(gemm_ref, transposes_and_accumulates)
     }
 }
 
+/* Weights of groups, [taps][C/G][O], as those of a dense convolution with zeros between the groups. */
+static void spread_groups(const float *grouped, int taps, int C, int O, int G, float *dense)
+{
+    const int c = C / G, o = O / G;
+    for (int i = 0; i < taps * C * O; i++)
+        dense[i] = i / O % C / c == i % O / o ? grouped[(i / (C * O) * c + i / O % c) * O + i % O] : 0;
+}
+
+Test(conv_ref, groups_are_a_dense_convolution_with_zeros_between_them)
+{
+    static const char shape[] = "N=2 H=5 W=4 C=6 O=12 KH=3 KW=2 SH=2 SW=1 PH=1 PW=1 DH=1 DW=2 HO=3 WO=4 G=%d BIAS=1";
+    static const int groups[] = {1, 2, 3, 6};
+    for (size_t i = 0; i < COUNT(groups); i++) {
+        char text[128];
+        const int G = groups[i], taps = 6, C = 6, O = 12;
+        snprintf(text, sizeof text, shape, G);
+        fill_random(x, 1), fill_random(w, 2), fill_random(e, 3);
+        spread_groups(w, taps, C, O, G, col);
+        sp_op_call a = make("group_conv.forward", text), b = make("conv.forward", text);
+        run(&a, x, w, e, y), run(&b, x, col, e, z);
+        expect(y, z, 2 * 3 * 4 * 12, "forward");
+        a = make("group_conv.backward_input", text), b = make("conv.backward_input", text);
+        run(&a, e, w, y, NULL), run(&b, e, col, z, NULL);
+        expect(y, z, 2 * 5 * 4 * 6, "input gradient");
+        memset(y, 0, sizeof y), memset(z, 0, sizeof z), memset(g_w, 0, sizeof g_w);
+        a = make("group_conv.backward_weight", text), b = make("conv.backward_weight", text);
+        run(&a, x, e, y, NULL), run(&b, x, e, z, NULL);
+        spread_groups(y, taps, C, O, G, col);
+        for (int k = 0; k < taps * C * O; k++)
+            g_w[k] = k / O % C / (C / G) == k % O / (O / G) ? z[k] : 0;
+        expect(col, g_w, (size_t)(taps * C * O), "weight gradient");
+    }
+}
+
 Test(conv_ref, forward_by_hand)
 {
     float in[] = {1, 2, 3, 4, 5, 6, 7, 8, 9}, kernel[] = {1, 0, 0, -1}, bias[] = {100};

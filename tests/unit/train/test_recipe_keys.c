@@ -237,7 +237,7 @@ Test(recipe_keys, layers_with_keys_of_their_own_are_read_printed_and_read_again)
     static const struct {
         const char *layer, *has;
     } cases[] = {
-        {"{type: conv, out: 2, kernel: 1, groups: 1}", "conv"},
+        {"{type: conv, out: 4, kernel: 1, groups: 2}", "groups: 2"},
         {"{type: ws_conv, out: 2, kernel: 1, groups: 1, gain: true}", "ws_conv"},
         {"{type: lif, reset: hard, v_reset: 0.3}", "v_reset: 0.3"},
         {"{type: lif, reset: hard, v_reset: -0.3, recurrent: true}", "v_reset: -0.3"},
@@ -267,7 +267,7 @@ Test(recipe_keys, layers_with_keys_of_their_own_are_read_printed_and_read_again)
         expect_round_trip(&r, cases[i].layer);
         sp_recipe_free(&r);
     }
-    static const char *const refused[] = {"{type: conv, out: 2, kernel: 1, groups: 2}",
+    static const char *const refused[] = {"{type: conv, out: 2, kernel: 1, groups: 0}",
                                           "{type: ws_conv, out: 2, kernel: 1, gain: false}",
                                           "{type: lif, tau_syn: 3}"};
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
