@@ -53,12 +53,13 @@ static const shape group_shapes[] = {
     {QUICK | ALL, {2, 7, 6, 32, 32, 3, 3, 1, 1, 1, 1, 1, 1, 32}}, /* depthwise */
     {QUICK, {1, 6, 7, 12, 18, 3, 3, 2, 2, 1, 1, 1, 1, 3}},
     {QUICK, {2, 5, 5, 32, 64, 3, 3, 1, 1, 1, 1, 1, 1, 2}},
-    {QUICK, {1, 8, 7, 19, 38, 3, 2, 2, 1, 1, 0, 1, 2, 19}}, /* two outputs a channel, a row that is not full */
+    {QUICK,
+     {1, 8, 7, 19, 38, 3, 2, 2, 1, 1, 0, 1, 2, 19}}, /* two outputs a channel, a row that is not full */
     {0, {1, 1, 1, 4, 4, 1, 1, 1, 1, 0, 0, 1, 1, 2}},
     {ALL, {3, 9, 9, 64, 64, 3, 3, 1, 1, 1, 1, 1, 1, 8}},
     {0, {2, 11, 5, 40, 40, 5, 5, 2, 1, 2, 2, 1, 1, 40}},
     {0, {1, 9, 11, 10, 15, 3, 3, 1, 2, 2, 1, 2, 1, 5}}, /* nothing square */
-    {0, {2, 6, 6, 6, 4, 2, 2, 3, 3, 0, 0, 1, 1, 2}},     /* stride past the kernel */
+    {0, {2, 6, 6, 6, 4, 2, 2, 3, 3, 0, 0, 1, 1, 2}},    /* stride past the kernel */
     {0, {2, 8, 8, 48, 24, 1, 1, 1, 1, 0, 0, 1, 1, 12}},
     {ALL, {1, 1, 33, 20, 20, 1, 7, 1, 1, 0, 3, 1, 1, 20}}, /* a signal */
     {0, {5, 14, 14, 96, 96, 3, 3, 2, 2, 1, 1, 1, 1, 96}},
@@ -96,6 +97,12 @@ static const shape rows_shapes[] = {
     {ALL, {196, 128}},     {0, {49, 512}},    {0, {1031, 96}},
 };
 
+static const char *const joined_names[] = {"M", "A", "B", NULL};
+static const shape joined_shapes[] = {
+    {QUICK | ALL, {5, 3, 4}}, {QUICK, {17, 33, 40}}, {QUICK, {20, 32, 64}}, {QUICK, {7, 31, 33}},
+    {0, {1, 1, 1}},           {0, {9, 64, 7}},       {0, {3, 100, 1}},      {ALL, {196, 16, 48}},
+};
+
 static const char *const channels_names[] = {"C", NULL};
 static const shape channels_shapes[] = {
     {QUICK, {3}}, {QUICK, {64}}, {0, {1}}, {QUICK, {33}}, {0, {10}}, {0, {31}}, {0, {512}},
@@ -126,8 +133,8 @@ static const struct {
     size_t n;
 } lists[] = {
     /* the first whose letters the op has */
-    {LIST(conv)},   {LIST(group)},   {LIST(pool)},    {LIST(adaptive)}, {LIST(gemm)}, {LIST(rows)},
-    {LIST(weight)}, {LIST(samples)}, {LIST(channels)}, {LIST(flat)},
+    {LIST(conv)},   {LIST(group)},   {LIST(pool)},   {LIST(adaptive)}, {LIST(gemm)}, {LIST(rows)},
+    {LIST(weight)}, {LIST(samples)}, {LIST(joined)}, {LIST(channels)}, {LIST(flat)},
 };
 
 static const char *const neurons[] = {"lif", "if"};

@@ -2,26 +2,34 @@
  * devices. */
 #include "graph/graph.h"
 
-#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "base/mem.h"
-#include "base/rng.h"
 #include "base/size.h"
+#include "base/suggest.h"
 
 enum { MAX_SIDE = 1 << 16, PARAM_ALIGN = 64 };
 /* Of parameters, and of an activation of one sample: what is made of them, such as bytes, gradients and
  * moments, can then be counted without a check. */
 static const int64_t MOST_ELEMS = (int64_t)1 << 56;
 
+/* What a layer gives, for those that name it. */
+typedef struct named_output {
+    const sp_layer *layer;
+    int act;
+    bool flat;
+} named_output;
+
 typedef struct builder {
     sp_graph *g;
     const char *file;
     sp_error *err;
     bool too_large; /* the error is set */
+    named_output *named;
+    int n_named;
 } builder;
 
 static sp_status fail_at(builder *b, const sp_layer *l, const char *fmt, ...)
@@ -355,6 +363,79 @@ static sp_status build_residual(builder *b, const sp_layer *l, int *act)
     return SP_OK;
 }
 
+static sp_status name_output(builder *b, const sp_layer *l, int act)
+{
+    for (int i = 0; l->label[0] && i < b->n_named; i++)
+        if (strcmp(b->named[i].layer->label, l->label) == 0)
+            return fail_at(b, l, "label \"%s\" is that of layer %s already", l->label,
+                           b->named[i].layer->name);
+    named_output *added = sp_array_push(&b->named, (size_t)b->n_named, sizeof *added);
+    if (!added)
+        return fail_add(b);
+    *added = (named_output){l, act, b->g->acts[act].flat};
+    b->n_named++;
+    return SP_OK;
+}
+
+/* The output that `name` stands for, in the shape that it has there. */
+static sp_status find_output(builder *b, const sp_layer *l, const char *name, int *act)
+{
+    *act = 0;
+    if (strcmp(name, "input") == 0) {
+        b->g->acts[0].flat = false;
+        return SP_OK;
+    }
+    for (int i = 0; i < b->n_named; i++) {
+        const named_output *o = &b->named[i];
+        if (strcmp(o->layer->name, name) && strcmp(o->layer->label, name))
+            continue;
+        *act = o->act;
+        b->g->acts[o->act].flat = o->flat;
+        return SP_OK;
+    }
+    const char **known = sp_alloc_array((size_t)b->n_named + 1, sizeof *known);
+    for (int i = 0; known && i < b->n_named; i++)
+        known[i] = b->named[i].layer->label[0] ? b->named[i].layer->label : b->named[i].layer->name;
+    const char *near = known ? sp_suggest(name, known, (size_t)b->n_named) : NULL;
+    sp_free(known);
+    return fail_at(b, l, "no layer before it is called \"%s\"%s%s%s", name, near ? "; did you mean \"" : "",
+                   near ? near : "", near ? "\"?" : "");
+}
+
+/* The sum of two activations, or one behind the other along the channels. */
+static sp_status join_two(builder *b, const sp_layer *l, int first, int second, int *out)
+{
+    const sp_activation *x = &b->g->acts[first], *y = &b->g->acts[second];
+    const bool add = l->type == SP_LAYER_ADD;
+    if (x->h != y->h || x->w != y->w || (add && x->c != y->c))
+        return fail_at(b, l, "it cannot join %lldx%lldx%lld and %lldx%lldx%lld (channels x height x width)",
+                       (long long)x->c, (long long)x->h, (long long)x->w, (long long)y->c, (long long)y->h,
+                       (long long)y->w);
+    sp_activation o = *x;
+    o.bits = false; /* a sum of spikes is a count; for those that stay bits, see mark_spikes */
+    o.flat = x->flat || y->flat;
+    o.c = add ? x->c : x->c + y->c;
+    int n = add_node(b, add ? SP_NODE_RESIDUAL : SP_NODE_CONCAT, l, first, second, o);
+    if (n < 0)
+        return fail_add(b);
+    *out = b->g->nodes[n].out;
+    return SP_OK;
+}
+
+static sp_status build_join(builder *b, const sp_layer *l, int *act)
+{
+    int next;
+    SP_TRY(find_output(b, l, l->from[0], act));
+    for (size_t i = 1; i < l->n_from; i++) {
+        SP_TRY(find_output(b, l, l->from[i], &next));
+        SP_TRY(join_two(b, l, *act, next, act));
+        sp_node *n = &b->g->nodes[b->g->n_nodes - 1];
+        if (i + 1 < l->n_from)
+            snprintf(n->name, sizeof n->name, "%s.%zu", l->name, i);
+    }
+    return SP_OK;
+}
+
 static sp_status build_layer(builder *b, const sp_layer *l, int *act)
 {
     switch (l->type) {
@@ -369,6 +450,8 @@ static sp_status build_layer(builder *b, const sp_layer *l, int *act)
     case SP_LAYER_SCALE: return build_simple(b, l, SP_NODE_SCALE, false, act);
     case SP_LAYER_DROPOUT: return l->p > 0 ? build_simple(b, l, SP_NODE_DROPOUT, false, act) : SP_OK;
     case SP_LAYER_RESIDUAL: return build_residual(b, l, act);
+    case SP_LAYER_ADD:
+    case SP_LAYER_CONCAT: return build_join(b, l, act);
     case SP_LAYER_LIF: return build_neuron(b, l, act);
     case SP_LAYER_FLATTEN: b->g->acts[*act].flat = true; return SP_OK;
     }
@@ -377,8 +460,10 @@ static sp_status build_layer(builder *b, const sp_layer *l, int *act)
 
 static sp_status build_layers(builder *b, const sp_layer *layers, size_t n, int *act)
 {
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         SP_TRY(build_layer(b, &layers[i], act));
+        SP_TRY(name_output(b, &layers[i], *act));
+    }
     return SP_OK;
 }
 
@@ -438,12 +523,15 @@ static bool takes_spikes(const sp_node *n)
     return n->type != SP_NODE_NEURON && n->type != SP_NODE_BATCH_NORM && n->type != SP_NODE_RECURRENT;
 }
 
-/* The maximum of spikes is a spike: it remains a bitmap where all that read it take one. */
-static void mark_spike_pools(sp_graph *g)
+/* The maximum of spikes is a spike, and spikes one behind the other are spikes: they remain a bitmap where
+ * all that read it take one. */
+static void mark_spikes(sp_graph *g)
 {
     for (int i = 0; i < g->n_nodes; i++) {
         const sp_node *pool = &g->nodes[i];
-        bool bits = pool->type == SP_NODE_POOL_MAX && g->acts[pool->in[0]].bits;
+        bool bits =
+            g->acts[pool->in[0]].bits &&
+            (pool->type == SP_NODE_POOL_MAX || (pool->type == SP_NODE_CONCAT && g->acts[pool->in[1]].bits));
         for (int k = 0; k < g->n_nodes && bits; k++) {
             const sp_node *n = &g->nodes[k];
             bits = (n->in[0] != pool->out && n->in[1] != pool->out) || takes_spikes(n);
@@ -467,6 +555,19 @@ static sp_status check_work(builder *b)
         if (!sp_size_add(&neurons, sp_act_elems(o)))
             return fail_at(b, n->layer, "the network has more neurons than can be counted");
     }
+    return SP_OK;
+}
+
+/* Named outputs make paths that may end anywhere. */
+static sp_status check_read(builder *b, int logits)
+{
+    const sp_graph *g = b->g;
+    for (int i = 1; i < g->n_acts; i++)
+        if (g->acts[i].n_consumers == 0 && i != logits)
+            return fail_at(b, g->nodes[g->acts[i].producer].layer,
+                           "no layer reads its output; name it in \"from\" of an add or concat layer, or "
+                           "leave "
+                           "it out");
     return SP_OK;
 }
 
@@ -522,15 +623,18 @@ sp_status sp_graph_create(sp_network *net, const char *file, int64_t channels, i
                             file, (long long)channels, (long long)height, (long long)width));
     SP_TRY_GOTO(build_layers(&b, g->network.layers, g->network.n, &act));
     SP_TRY_GOTO(check_outputs(&b, act));
+    SP_TRY_GOTO(check_read(&b, act));
     g->logits = act;
     g->classes = sp_act_elems(&g->acts[act]);
     SP_TRY_GOTO(check_work(&b));
     mark_fused(g);
-    mark_spike_pools(g);
+    mark_spikes(g);
     fold_scales(g);
     *out = g;
+    sp_free(b.named);
     return SP_OK;
 done:
+    sp_free(b.named);
     sp_graph_destroy(&g);
     return st;
 }
@@ -569,110 +673,4 @@ int64_t sp_graph_neurons(const sp_graph *g)
         if (g->nodes[i].type == SP_NODE_NEURON)
             sum += sp_act_elems(&g->acts[g->nodes[i].out]);
     return sum;
-}
-
-const sp_param *sp_graph_param(const sp_graph *g, const char *name)
-{
-    for (int i = 0; i < g->n_params; i++)
-        if (strcmp(g->params[i].name, name) == 0)
-            return &g->params[i];
-    return NULL;
-}
-
-void sp_param_to_device(const sp_param *p, const float *file, float *device)
-{
-    if (p->role != SP_ROLE_WEIGHT) {
-        memcpy(device, file, (size_t)p->elems * sizeof(float));
-        return;
-    }
-    int64_t taps = p->kh * p->kw;
-    for (int64_t o = 0; o < p->o; o++)
-        for (int64_t c = 0; c < p->c; c++)
-            for (int64_t k = 0; k < taps; k++)
-                device[(k * p->c + c) * p->o + o] = file[(o * p->c + c) * taps + k];
-}
-
-void sp_param_to_file(const sp_param *p, const float *device, float *file)
-{
-    if (p->role != SP_ROLE_WEIGHT) {
-        memcpy(file, device, (size_t)p->elems * sizeof(float));
-        return;
-    }
-    int64_t taps = p->kh * p->kw;
-    for (int64_t o = 0; o < p->o; o++)
-        for (int64_t c = 0; c < p->c; c++)
-            for (int64_t k = 0; k < taps; k++)
-                file[(o * p->c + c) * taps + k] = device[(k * p->c + c) * p->o + o];
-}
-
-static void fill_uniform(float *x, int64_t n, double bound, sp_rng *r)
-{
-    for (int64_t i = 0; i < n; i++)
-        x[i] = (float)((2.0 * (double)sp_rng_uniform(r) - 1.0) * bound);
-}
-
-static void fill_normal(float *x, int64_t n, double deviation, sp_rng *r)
-{
-    for (int64_t i = 0; i < n; i++)
-        x[i] = (float)((double)sp_rng_normal(r) * deviation);
-}
-
-static void fill_value(float *x, int64_t n, float value)
-{
-    for (int64_t i = 0; i < n; i++)
-        x[i] = value;
-}
-
-void sp_param_initialise(const sp_graph *g, const sp_param *p, uint64_t seed, float *file)
-{
-    enum { INIT_STREAM = 0x1000 };
-    const sp_node *n = &g->nodes[p->node];
-    sp_rng r = sp_rng_make(seed, INIT_STREAM + (uint64_t)(p - g->params));
-    bool one = p->role == SP_ROLE_GAIN || p->role == SP_ROLE_GAMMA || p->role == SP_ROLE_RUNNING_VAR;
-    if (p->role == SP_ROLE_NEURON) {
-        fill_value(file, p->elems, (float)-log(n->layer->neuron.tau - 1.0));
-        return;
-    }
-    if (p->role != SP_ROLE_WEIGHT && p->role != SP_ROLE_BIAS) {
-        fill_value(file, p->elems, one ? 1.0f : 0.0f);
-        return;
-    }
-    const sp_param *w = &g->params[n->weight];
-    double fan_in = (double)(w->c * w->kh * w->kw), fan_out = (double)(w->o * w->kh * w->kw);
-    switch (p->role == SP_ROLE_WEIGHT ? n->layer->weight_init : n->layer->bias_init) {
-    case SP_INIT_FAN_IN_UNIFORM: fill_uniform(file, p->elems, 1.0 / sqrt(fan_in), &r); break;
-    case SP_INIT_FAN_OUT_NORMAL: fill_normal(file, p->elems, sqrt(2.0 / fan_out), &r); break;
-    case SP_INIT_NORMAL_0_01: fill_normal(file, p->elems, 0.01, &r); break;
-    case SP_INIT_ZEROS: fill_value(file, p->elems, 0.0f); break;
-    }
-}
-
-static const char *const node_names[] = {"conv",     "linear",   "batch_norm",        "neuron",
-                                         "avg_pool", "max_pool", "adaptive_avg_pool", "scale",
-                                         "dropout",  "residual", "recurrent"};
-
-void sp_graph_print(const sp_graph *g, sp_text *out)
-{
-    int64_t macs = 0;
-    sp_text_add(out, "%-22s %-18s %-16s %12s %14s\n", "layer", "type", "output C,H,W", "parameters",
-                "MACs/step");
-    for (int i = 0; i < g->n_nodes; i++) {
-        const sp_node *n = &g->nodes[i];
-        const sp_activation *a = &g->acts[n->out];
-        int64_t params = 0;
-        for (int p = 0; p < g->n_params; p++)
-            params += g->params[p].node == i && g->params[p].trainable ? g->params[p].elems : 0;
-        char shape[64];
-        snprintf(shape, sizeof shape, "%lld,%lld,%lld%s", (long long)a->c, (long long)a->h, (long long)a->w,
-                 a->bits ? " bits" : "");
-        const char *type = n->standardized             ? "ws_conv"
-                           : n->scale_folded           ? "scale (in a gain)"
-                           : n->type == SP_NODE_NEURON ? n->layer->neuron.model
-                                                       : node_names[n->type];
-        sp_text_add(out, "%-22s %-18s %-16s %12lld %14lld\n", n->name, type, shape, (long long)params,
-                    (long long)sp_graph_macs(g, i));
-        macs += sp_graph_macs(g, i);
-    }
-    sp_text_add(out, "%lld parameters, %.1f M MACs a sample and time step, %lld neurons a sample\n",
-                (long long)g->n_trainable, (double)macs * 1e-6, (long long)sp_graph_neurons(g));
 }

@@ -16,7 +16,8 @@ typedef enum {
     SP_NODE_POOL_ADAPTIVE,
     SP_NODE_SCALE,
     SP_NODE_DROPOUT,
-    SP_NODE_RESIDUAL,
+    SP_NODE_RESIDUAL, /* and sums of an `add` layer, two at a time */
+    SP_NODE_CONCAT,
     SP_NODE_RECURRENT /* y = x + W s[t-1], s of the neuron that is the next node */
 } sp_node_type;
 
@@ -60,7 +61,7 @@ typedef struct sp_node {
     sp_node_type type;
     const sp_layer *layer;
     char name[112];
-    int in[2]; /* activations; residual: branch, identity */
+    int in[2]; /* activations; residual: branch, identity; concat: in their order; else in[1] is -1 */
     int out;
     int weight, bias, gain, gamma, beta, skip_gain, running_mean, running_var,
         w;             /* params, -1 where there are none */

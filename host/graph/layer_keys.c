@@ -1,8 +1,10 @@
 /* Every key of every layer but the neurons' (neuron_keys.c). */
 #include <float.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
+#include "base/mem.h"
 #include "graph/layer_names.h"
 #include "graph/network.h"
 
@@ -27,6 +29,33 @@ static sp_status read_gain(void *layer, const sp_yaml *v, sp_error *err)
     return sp_yaml_fail(v, err, "a ws_conv always has a gain; \"gain\" can only be true");
 }
 
+static sp_status read_from(void *base, const sp_yaml *v, sp_error *err)
+{
+    sp_layer *layer = base;
+    const size_t n = v->kind == SP_YAML_LIST ? v->n : 1;
+    layer->from = sp_alloc_array(n, sizeof *layer->from);
+    if (!layer->from)
+        return SP_FAIL(err, SP_E_MEMORY, "out of memory while reading a network");
+    for (; layer->n_from < n; layer->n_from++) {
+        const sp_yaml *name = v->kind == SP_YAML_LIST ? v->items[layer->n_from] : v;
+        if ((name->kind != SP_YAML_STRING && name->kind != SP_YAML_INT) ||
+            strlen(name->text) >= SP_LAYER_NAME_BYTES)
+            return sp_yaml_fail(name, err, "\"from\" must be a list of labels or names of layers");
+        snprintf(layer->from[layer->n_from], SP_LAYER_NAME_BYTES, "%s", name->text);
+    }
+    return n ? SP_OK : sp_yaml_fail(v, err, "\"from\" is an empty list; name one layer or more");
+}
+
+static void print_from(const void *base, sp_text *out)
+{
+    const sp_layer *layer = base;
+    for (size_t i = 0; i < layer->n_from; i++) {
+        sp_text_add(out, i ? ", " : "[");
+        sp_yaml_quote(out, layer->from[i]);
+    }
+    sp_text_add(out, "]");
+}
+
 static bool has_bias(const void *layer)
 {
     return ((const sp_layer *)layer)->bias;
@@ -41,8 +70,9 @@ static const char *const sources[] = {"pre", "input", NULL};
 #define KEY(k, kind_)   .key = #k, .kind = SP_FIELD_##kind_, SP_FIELD_AT(sp_layer, k)
 #define OTHER(k, form_) .key = k, .kind = SP_FIELD_OTHER, .form = form_
 #define TYPE                                                                                                 \
+    {OTHER("type", NULL), .required = true},                                                                 \
     {                                                                                                        \
-        OTHER("type", NULL), .required = true                                                                \
+        OTHER("label", NULL)                                                                                 \
     }
 
 #define FEATURES                                                                                             \
@@ -62,7 +92,8 @@ static const char *const sources[] = {"pre", "input", NULL};
          .help = "Distance between the elements of a window."},                                              \
     {                                                                                                        \
         KEY(groups, INT), SIZES, .initial = "1",                                                             \
-            .help = "Groups of channels that do not see each other; as many as inputs: depthwise."           \
+                                 .help = "Groups of channels that do not see each other; as many as "        \
+                                         "inputs: depthwise."                                                \
     }
 #define STARTS                                                                                               \
     {KEY(bias, BOOL), .initial = "true", .help = "Whether there is a bias."},                                \
@@ -122,6 +153,10 @@ static const sp_field residual[] = {TYPE,
                                      .help = "A learnable factor of the branch, which starts at 0."},
                                     {KEY(alpha, FLOAT), ANY, .initial = "1",
                                      .help = "Factor of the branch."}};
+static const sp_field join[] = {TYPE,
+                                {OTHER("from", "list of labels or names of layers, or `input`"),
+                                 .read = read_from, .print = print_from, .required = true,
+                                 .help = "What is joined; of one name, its output is what follows reads."}};
 static const sp_field td_batch_norm[] = {TYPE,
                                          {KEY(alpha, FLOAT), .low = 1e-6, .high = 1e6, .initial = "1",
                                           .help = "Factor of the threshold."},
@@ -151,4 +186,6 @@ const sp_fields sp_layer_fields[SP_LAYER_TYPES] = {
     [SP_LAYER_DROPOUT] = ROWS("dropout", dropout),
     [SP_LAYER_RESIDUAL] = ROWS("residual", residual),
     [SP_LAYER_TD_BATCH_NORM] = ROWS("td_batch_norm", td_batch_norm),
+    [SP_LAYER_ADD] = ROWS("add", join),
+    [SP_LAYER_CONCAT] = ROWS("concat", join),
 };

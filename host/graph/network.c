@@ -115,6 +115,20 @@ static sp_status read_type(const spi_network_reader *r, const sp_yaml *map, int 
     return SP_OK;
 }
 
+/* Names of layers begin with a digit, labels do not. */
+static sp_status read_label(const spi_network_reader *r, const sp_yaml *map, sp_layer *layer)
+{
+    const sp_yaml *v = sp_yaml_get(map, "label");
+    if (!v)
+        return SP_OK;
+    SP_TRY(sp_field_read_name(v, "label", layer->label, r->err));
+    if (layer->label[0] >= '0' && layer->label[0] <= '9')
+        return sp_yaml_fail(v, r->err, "\"label\" must begin with a letter");
+    return strcmp(layer->label, "input")
+               ? SP_OK
+               : sp_yaml_fail(v, r->err, "the label \"input\" is the network's input");
+}
+
 static sp_status read_layer(spi_network_reader *r, const sp_yaml *map, sp_layer *layer)
 {
     int type = 0;
@@ -129,6 +143,7 @@ static sp_status read_layer(spi_network_reader *r, const sp_yaml *map, sp_layer 
     layer->line = map->line;
     layer->column = map->column;
     layer->bias = true;
+    SP_TRY(read_label(r, map, layer));
     layer->neuron = *r->neuron;
     layer->neuron.given = 0;
     if (model)
@@ -192,6 +207,7 @@ sp_status sp_network_parse(const sp_yaml *layers, const sp_neuron *neuron, sp_ne
 static void free_layers(sp_layer *layers, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
+        sp_free(layers[i].from);
         free_layers(layers[i].pre, layers[i].n_pre);
         free_layers(layers[i].branch, layers[i].n_branch);
         free_layers(layers[i].shortcut, layers[i].n_shortcut);

@@ -17,7 +17,9 @@ typedef enum {
     SP_LAYER_SCALE,
     SP_LAYER_DROPOUT,
     SP_LAYER_RESIDUAL,
-    SP_LAYER_TD_BATCH_NORM /* a neuron of any model is SP_LAYER_LIF: `type: plif` is short for `type: lif,
+    SP_LAYER_TD_BATCH_NORM,
+    SP_LAYER_ADD,
+    SP_LAYER_CONCAT /* a neuron of any model is SP_LAYER_LIF: `type: plif` is short for `type: lif,
                               model: plif` */
 } sp_layer_type;
 
@@ -40,9 +42,11 @@ typedef struct sp_neuron {
     bool membrane;  /* it never fires, and its membrane potential is its output: the last layer only */
 } sp_neuron;
 
+enum { SP_LAYER_NAME_BYTES = 96 };
 typedef struct sp_layer {
     sp_layer_type type;
-    char name[96]; /* position path: "0", "2.branch.0" */
+    char name[SP_LAYER_NAME_BYTES];  /* position path: "0", "2.branch.0" */
+    char label[SP_FIELD_NAME_BYTES]; /* what others may call its output by; "" none */
     int line, column;
     uint64_t given;  /* bits of the rows of its table; for lif, see neuron.given */
     int64_t in, out; /* conv, linear: 0 means inferred for `in` */
@@ -61,6 +65,9 @@ typedef struct sp_layer {
     struct sp_layer *pre, *branch, *shortcut;
     size_t n_pre, n_branch, n_shortcut;
     bool has_shortcut, identity_input, skip_gain;
+    char (
+        *from)[SP_LAYER_NAME_BYTES]; /* add, concat: labels or names of layers before this one, or "input" */
+    size_t n_from;
     double alpha; /* also of td_batch_norm, whose threshold is neuron.v_th */
 } sp_layer;
 

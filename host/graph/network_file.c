@@ -35,10 +35,15 @@ static bool has_outputs(const sp_layer *l)
     return l->type == SP_LAYER_CONV || l->type == SP_LAYER_WS_CONV || l->type == SP_LAYER_LINEAR;
 }
 
+static bool joins(const sp_layer *l)
+{
+    return l->type == SP_LAYER_RESIDUAL || l->type == SP_LAYER_ADD || l->type == SP_LAYER_CONCAT;
+}
+
 /* The layer with the network's outputs, or NULL. */
 static sp_layer *last_layer(const sp_network *net)
 {
-    for (size_t i = net->n; i > 0 && net->layers[i - 1].type != SP_LAYER_RESIDUAL; i--)
+    for (size_t i = net->n; i > 0 && !joins(&net->layers[i - 1]); i--)
         if (has_outputs(&net->layers[i - 1]))
             return &net->layers[i - 1];
     return NULL;

@@ -15,6 +15,8 @@ static void print_path(const char *key, const sp_layer *layers, size_t n, const 
 static void print_residual(const sp_layer *l, int indent, sp_text *out)
 {
     sp_text_add(out, "type: residual\n");
+    if (l->label[0])
+        sp_text_add(out, "%*slabel: \"%s\"\n", indent, "", l->label);
     print_path("pre", l->pre, l->n_pre, " []", indent, out);
     print_path("branch", l->branch, l->n_branch, " []", indent, out);
     print_path("shortcut", l->shortcut, l->n_shortcut, " null", indent, out);
@@ -31,6 +33,8 @@ static void print_list(const sp_layer *layers, size_t n, int indent, sp_text *ou
             continue;
         }
         sp_text_add(out, "{type: %s", sp_layer_fields[l->type].what);
+        if (l->label[0])
+            sp_text_add(out, ", label: \"%s\"", l->label);
         if (l->type == SP_LAYER_LIF)
             sp_neuron_print_layer(&l->neuron, out);
         else

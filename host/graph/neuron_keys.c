@@ -205,14 +205,15 @@ static sp_status check_membrane(const sp_yaml *map, sp_neuron *n, sp_error *err)
     return SP_OK;
 }
 
-/* Those of a layer are printed where they were given, as the others are the recipe's; and there are three
+/* Those of a layer are printed where they were given, as the others are the recipe's; and there are four
  * more.
  */
-enum { LAYER_ROWS = sizeof rows / sizeof *rows + 3 };
+enum { LAYER_ROWS = sizeof rows / sizeof *rows + 4 };
 
 static sp_fields layer_table(const char *what, sp_field all[LAYER_ROWS])
 {
     memcpy(all, rows, sizeof rows);
+    all[LAYER_ROWS - 4] = (sp_field){.key = "label", .kind = SP_FIELD_OTHER};
     all[LAYER_ROWS - 3] = (sp_field){.key = "type", .kind = SP_FIELD_OTHER};
     all[LAYER_ROWS - 2] = output_field;
     all[LAYER_ROWS - 1] = (sp_field){BOOL(recurrent)};

@@ -124,7 +124,8 @@ static sp_status put_conv(spi_nir_export *e, const sp_node *n)
     SP_TRY(spi_nir_put_node(e, n->name, "Conv2d", &in, &e->flows[n->out]));
     if (!add_pair(e, "input_shape", a->h, a->w) || !add_pair(e, "stride", l->stride[0], l->stride[1]) ||
         !add_pair(e, "padding", l->padding[0], l->padding[1]) ||
-        !add_pair(e, "dilation", l->dilation[0], l->dilation[1]) || !add_number(e, "groups", (double)l->groups, true))
+        !add_pair(e, "dilation", l->dilation[0], l->dilation[1]) ||
+        !add_number(e, "groups", (double)l->groups, true))
         return spi_nir_no_memory(e);
     SP_TRY(put_weights(e, n, in.factor, true, norm));
     return note_weights(e, n, "Conv2d", in.factor, norm);
@@ -321,6 +322,7 @@ sp_status spi_nir_put(spi_nir_export *e, int i)
     case SP_NODE_POOL_ADAPTIVE: return put_pool(e, n);
     case SP_NODE_POOL_MAX: return refuse(e, n, "max_pool", "NIR has no node for it");
     case SP_NODE_RESIDUAL: return put_sum(e, n);
+    case SP_NODE_CONCAT: return refuse(e, n, "concat", "NIR has no node for it");
     case SP_NODE_SCALE:
         *out = e->flows[n->in[0]];
         out->factor *= n->layer->factor;

@@ -171,9 +171,8 @@ static sp_status take_conv(spi_nir_walk *w)
     w->at.h = window_out(w->at.h, pad[0], dilation[0], kernel[0], stride[0]);
     w->at.w = window_out(w->at.w, pad[1], dilation[1], kernel[1], stride[1]);
     w->at.c = weight->shape[0];
-    return w->at.h < 1 || w->at.w < 1
-               ? spi_nir_refuse(w, "its kernel does not fit its input")
-               : spi_nir_note(w, SP_NIR_FAITHFUL, "");
+    return w->at.h < 1 || w->at.w < 1 ? spi_nir_refuse(w, "its kernel does not fit its input")
+                                      : spi_nir_note(w, SP_NIR_FAITHFUL, "");
 }
 
 /* ---- layers without weights ---- */

@@ -1,6 +1,6 @@
-/* C references of the convolution family: cross-correlation of N,H,W,C activations with KH,KW,C/G,O weights in
- * G groups (G = 1 but for group_conv.*), its two gradients, im2col and col2im, and the bias. Input pixel h of output pixel ho and tap kh is h = ho *
- * SH - PH + kh * DH; outside 0..H-1 the input is zero. */
+/* C references of the convolution family: cross-correlation of N,H,W,C activations with KH,KW,C/G,O weights
+ * in G groups (G = 1 but for group_conv.*), its two gradients, im2col and col2im, and the bias. Input pixel h
+ * of output pixel ho and tap kh is h = ho * SH - PH + kh * DH; outside 0..H-1 the input is zero. */
 #include <string.h>
 
 #include "op/references.h"

@@ -102,3 +102,42 @@ void fill_ref(const sp_op_call *call, void *const *buf)
     for (int64_t i = 0; i < n; i++)
         y[i] = value;
 }
+
+void concat_forward_ref(const sp_op_call *call, void *const *buf)
+{
+    const int64_t M = sp_call_int(call, "M"), A = sp_call_int(call, "A"), B = sp_call_int(call, "B");
+    const int a_bits = sp_call_flag(call, "A_BITS"), b_bits = sp_call_flag(call, "B_BITS");
+    float *y = buf[2];
+
+    for (int64_t m = 0; m < M; m++)
+        for (int64_t c = 0; c < A + B; c++)
+            y[m * (A + B) + c] =
+                (float)(c < A ? ref_value(buf[0], a_bits, m, c, A) : ref_value(buf[1], b_bits, m, c - A, B));
+}
+
+void concat_spikes_ref(const sp_op_call *call, void *const *buf)
+{
+    const int64_t M = sp_call_int(call, "M"), A = sp_call_int(call, "A"), B = sp_call_int(call, "B");
+    const int64_t words = (A + B + 31) / 32;
+    uint32_t *y = buf[2];
+
+    for (int64_t m = 0; m < M; m++)
+        for (int64_t w = 0; w < words; w++) {
+            uint32_t word = 0;
+            for (int64_t c = 32 * w; c < 32 * w + 32 && c < A + B; c++)
+                if ((c < A ? ref_value(buf[0], 1, m, c, A) : ref_value(buf[1], 1, m, c - A, B)) > 0)
+                    word |= UINT32_C(1) << (c - 32 * w);
+            y[m * words + w] = word;
+        }
+}
+
+void concat_backward_ref(const sp_op_call *call, void *const *buf)
+{
+    const int64_t M = sp_call_int(call, "M"), A = sp_call_int(call, "A"), B = sp_call_int(call, "B");
+    const float *g = buf[0];
+    float *g_a = buf[1], *g_b = buf[2];
+
+    for (int64_t m = 0; m < M; m++)
+        for (int64_t c = 0; c < A + B; c++)
+            *(c < A ? &g_a[m * A + c] : &g_b[m * B + c - A]) = g[m * (A + B) + c];
+}

@@ -181,6 +181,25 @@ static sp_status residual_backward(sp_builder *b, int node, int g)
     return SP_OK;
 }
 
+static sp_status concat_backward(sp_builder *b, int node, int g)
+{
+    static const char *const parts[] = {"g_a", "g_b"};
+    const sp_node *n = &b->g->nodes[node];
+    int part[2];
+    sp_emit e = spi_step(b, node, "concat.backward");
+    spi_joined_ints(&e, n);
+    spi_bind(&e, "g", g);
+    for (int i = 0; i < 2; i++) {
+        SP_TRY(new_gradient(b, n->in[i], &part[i]));
+        spi_bind(&e, parts[i], part[i]);
+    }
+    SP_TRY(spi_emit(&e));
+    for (int i = 0; i < 2; i++)
+        if (spi_needs_gradient(b, n->in[i]))
+            SP_TRY(spi_add_gradient(b, node, n->in[i], part[i]));
+    return SP_OK;
+}
+
 static sp_status backward_node(sp_builder *b, int node)
 {
     const sp_node *n = &b->g->nodes[node];
@@ -194,6 +213,7 @@ static sp_status backward_node(sp_builder *b, int node)
     case SP_NODE_LINEAR: return spi_weights_backward(b, node);
     case SP_NODE_BATCH_NORM: return batch_norm_backward(b, node, g);
     case SP_NODE_RESIDUAL: return residual_backward(b, node, g);
+    case SP_NODE_CONCAT: return concat_backward(b, node, g);
     case SP_NODE_RECURRENT: return spi_recurrent_backward(b, node, g);
     default: break;
     }

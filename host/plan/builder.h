@@ -116,6 +116,7 @@ sp_status spi_forward(sp_builder *b); /* all nodes but the static ones, in the c
 sp_status spi_forward_node(sp_builder *b, int node);
 bool spi_node_is_static(const sp_builder *b, int node);
 double spi_neuron_decay(const sp_neuron *n);
+double spi_leak_before(const sp_graph *g, int act); /* of the neuron nearest before an activation; 0: none */
 /* The op of a neuron layer ("neuron.forward", or its _ext for models with more than u), and what only _ext
  * takes: call it after the common settings. u has its own number of slots where the step before has to
  * outlive the forward pass. */
@@ -143,6 +144,7 @@ bool spi_needs_gradient(const sp_builder *b, int act);
 void spi_neuron_settings(sp_emit *e, const sp_neuron *n);
 /* The tensor of a spiking activation as float32, in the current segment. */
 sp_status spi_unpack(sp_builder *b, int node, int act, int *out);
+void spi_joined_ints(sp_emit *e, const sp_node *n); /* of a concatenation */
 void spi_pool_ints(sp_emit *e, const sp_builder *b, const sp_node *n);
 sp_status spi_backward(sp_builder *b); /* all nodes, backward, from b->g_logits */
 

@@ -198,6 +198,13 @@ void spi_pool_ints(sp_emit *e, const sp_builder *b, const sp_node *n)
     spi_int(e, "PH", l->padding[0]), spi_int(e, "PW", l->padding[1]);
 }
 
+void spi_joined_ints(sp_emit *e, const sp_node *n)
+{
+    const sp_graph *g = e->b->g;
+    spi_int(e, "M", spi_rows(e->b, &g->acts[n->out]));
+    spi_int(e, "A", g->acts[n->in[0]].c), spi_int(e, "B", g->acts[n->in[1]].c);
+}
+
 static sp_status pool_forward(sp_builder *b, int node)
 {
     const sp_node *n = &b->g->nodes[node];
@@ -288,6 +295,21 @@ static sp_status residual_forward(sp_builder *b, int node)
     return spi_emit(&e);
 }
 
+static sp_status concat_forward(sp_builder *b, int node)
+{
+    const sp_node *n = &b->g->nodes[node];
+    const bool spikes = spi_is_bits(b, n->out);
+    int y;
+    SP_TRY(new_output(b, n, &y));
+    sp_emit e = spi_step(b, node, spikes ? "concat.spikes" : "concat.forward");
+    spi_joined_ints(&e, n);
+    if (!spikes)
+        spi_flag(&e, "A_BITS", spi_is_bits(b, n->in[0])), spi_flag(&e, "B_BITS", spi_is_bits(b, n->in[1]));
+    spi_bind(&e, "a", b->act[n->in[0]].tensor), spi_bind(&e, "b", b->act[n->in[1]].tensor),
+        spi_bind(&e, "y", y);
+    return spi_emit(&e);
+}
+
 sp_status spi_forward_node(sp_builder *b, int node)
 {
     switch (b->g->nodes[node].type) {
@@ -301,6 +323,7 @@ sp_status spi_forward_node(sp_builder *b, int node)
     case SP_NODE_SCALE: return scale_forward(b, node);
     case SP_NODE_DROPOUT: return dropout_forward(b, node);
     case SP_NODE_RESIDUAL: return residual_forward(b, node);
+    case SP_NODE_CONCAT: return concat_forward(b, node);
     case SP_NODE_RECURRENT: return spi_recurrent_forward(b, node);
     }
     return SP_FAIL(b->err, SP_E_FAILED, "internal: unknown node type");

@@ -97,7 +97,7 @@ sp_status spi_rate_value(sp_builder *b, int act)
         return SP_OK;
     }
     SP_TRY(spi_rate_value(b, n->in[0]));
-    if (n->type == SP_NODE_RESIDUAL)
+    if (n->in[1] >= 0)
         SP_TRY(spi_rate_value(b, n->in[1]));
     return n->type == SP_NODE_BATCH_NORM ? spi_batch_norm_apply(b, node) : spi_forward_node(b, node);
 }

@@ -51,19 +51,23 @@ static sp_status builder_init(sp_builder *b, sp_plan *p, sp_error *err)
     return SP_OK;
 }
 
-/* The leak of the neuron nearest before each layer with weights: its spikes are what the trace follows. */
+double spi_leak_before(const sp_graph *g, int act)
+{
+    for (; g->acts[act].producer >= 0; act = g->nodes[g->acts[act].producer].in[0]) {
+        const sp_node *n = &g->nodes[g->acts[act].producer];
+        if (n->type == SP_NODE_NEURON)
+            return spi_neuron_decay(&n->layer->neuron);
+    }
+    return 0;
+}
+
+/* The spikes of the neuron nearest before each layer with weights are what the trace follows. */
 static void compute_trace_decays(sp_builder *b)
 {
     for (int i = 0; i < b->g->n_nodes; i++) {
-        int act = b->g->nodes[i].type == SP_NODE_RECURRENT ? b->g->nodes[i + 1].out : b->g->nodes[i].in[0];
-        while (b->g->acts[act].producer >= 0) {
-            const sp_node *n = &b->g->nodes[b->g->acts[act].producer];
-            if (n->type == SP_NODE_NEURON) {
-                b->node[i].trace_decay = spi_neuron_decay(&n->layer->neuron);
-                break;
-            }
-            act = n->in[0];
-        }
+        const sp_node *n = &b->g->nodes[i];
+        b->node[i].trace_decay =
+            spi_leak_before(b->g, n->type == SP_NODE_RECURRENT ? b->g->nodes[i + 1].out : n->in[0]);
     }
 }
 

@@ -95,8 +95,27 @@ static sp_status check_loss(const sp_plan *p, sp_error *err)
     return SP_OK;
 }
 
+/* One trace follows what an add or concat layer gives, so it needs one leak. */
+static sp_status check_joins(const sp_plan *p, sp_error *err)
+{
+    for (int i = 0; p->o.method == SP_METHOD_OTTT && i < p->graph->n_nodes; i++) {
+        const sp_node *n = &p->graph->nodes[i];
+        if (n->layer->type != SP_LAYER_ADD && n->layer->type != SP_LAYER_CONCAT)
+            continue;
+        double a = spi_leak_before(p->graph, n->in[0]), b = spi_leak_before(p->graph, n->in[1]);
+        if (a > 0 && b > 0 && (a < b || a > b))
+            return SP_FAIL(err, SP_E_CONFIG,
+                           "layer %s: ottt needs neurons of one tau before an %s layer, as the trace of what "
+                           "it gives "
+                           "decays by one factor; use sltt or bptt",
+                           n->name, n->layer->type == SP_LAYER_ADD ? "add" : "concat");
+    }
+    return SP_OK;
+}
+
 sp_status spi_check_settings(const sp_plan *p, sp_error *err)
 {
+    SP_TRY(check_joins(p, err));
     SP_TRY(check_fragments(p, err));
     return check_loss(p, err);
 }

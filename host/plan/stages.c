@@ -46,7 +46,7 @@ static sp_status find_stages(sp_builder *b)
     for (int i = 0; i < b->g->n_nodes; i++) {
         const sp_node *n = &b->g->nodes[i];
         int stage = b->act[n->in[0]].stage;
-        if (n->type == SP_NODE_RESIDUAL && b->act[n->in[1]].stage > stage)
+        if (n->in[1] >= 0 && b->act[n->in[1]].stage > stage)
             stage = b->act[n->in[1]].stage;
         if (n->td && b->training) {
             SP_TRY(refuse_other_methods(b, n));

@@ -420,11 +420,17 @@ static void document_layers(sp_text *out)
                      "recipe's for this layer, and `recurrent: true` for a dense matrix from its spikes to "
                      "its input one time step later. The last layer may be one: then its spikes are the "
                      "network's outputs, or with `output: membrane`, where it never fires, its membrane "
-                     "potential. `flatten` has no other key. The others:\n");
+                     "potential. `flatten` has no other key. Every layer may have a `label`, a name of small "
+                     "letters, "
+                     "digits and underscores, by which the `from` of a later `add` or `concat` layer calls "
+                     "its "
+                     "output; without one, it is called by its place, such as `2` or `2.branch.0`. The names "
+                     "of "
+                     "parameters are those of places. The others:\n");
     for (size_t i = 0; i < SP_LAYER_TYPES; i++) {
         const sp_fields *table = &sp_layer_fields[i];
         bool again = i > 0 && table->items == sp_layer_fields[i - 1].items;
-        if (table->n <= 1 || again)
+        if (table->n <= 2 || again)
             continue;
         sp_text_add(out, "\n### %s", table->what);
         for (size_t k = i + 1; k < SP_LAYER_TYPES && sp_layer_fields[k].items == table->items; k++)

@@ -10,7 +10,7 @@ expect_out "sew_resnet34"
 run network resnet18 --classes 100 --channels 3 --width 0.5
 expect_code 0
 expect_silent err
-expect_out "- {type: conv, in: 3, out: 32, kernel: 3, stride: 1, padding: 1, dilation: 1, bias: false, weight_init: fan_out_normal}"
+expect_out "- {type: conv, in: 3, out: 32, kernel: 3, stride: 1, padding: 1, dilation: 1, groups: 1, bias: false, weight_init: fan_out_normal}"
 expect_out "- {type: linear, out: 100, bias: true, weight_init: fan_in_uniform, bias_init: zeros}"
 cp "$work/out" "$work/half.yaml"
 run network "$work/half.yaml"

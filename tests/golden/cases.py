@@ -33,6 +33,10 @@ def residual(pre, branch, shortcut=None, **keys):
     return layer("residual", pre=pre, branch=branch, shortcut=shortcut, **keys)
 
 
+def join(type, *names, **keys):
+    return layer(type, **{"from": list(names), **keys})
+
+
 FLATTEN = layer("flatten")
 
 
@@ -128,13 +132,27 @@ CASES = [
         ws_conv(12, 8, [3, 2], stride=[2, 1], groups=4), lif(), FLATTEN, linear(24, 4)],
         [2, 4, 6, 6], 3, "bptt", 4, gain=1.5, neuron=neuron(tau=2.0, surrogate="atan", width=2.0)),
     case("group_conv_ottt", 1, [
-        conv(3, 6, 3, groups=3), lif(), conv(6, 6, 3, padding=1, groups=6, bias=False), lif(),
+        conv(3, 6, 3, groups=3), lif(), conv(6, 6, 3, padding=1, groups=6), lif(),
         conv(6, 8, 2, stride=2, dilation=[1, 2], groups=2), lif(), FLATTEN, linear(16, 4)],
         [3, 3, 6, 6], 4, "ottt", 4, gain=1.5, neuron=neuron(tau=2.0, detach_reset=True)),
     case("group_conv_sltt", 1, [
         conv(4, 8, 3, groups=4), lif(), conv(8, 8, 3, padding=2, dilation=2, groups=8), norm(8), lif(), FLATTEN,
         linear(128, 4)],
         [2, 4, 6, 6], 4, "sltt", 4, sequence=False, gain=1.5, mse=0.3),
+    case("joins_bptt", 1, [
+        conv(2, 5, 3, padding=1, label="stem"), norm(5), lif(label="a"), conv(5, 6, 3, padding=1), lif(label="b"),
+        join("concat", "a", "b", "stem"), conv(16, 5, 1), join("add", "stem", 6, "a"), norm(5), lif(label="c"),
+        join("concat", "a", "c"), layer("avg_pool", kernel=2), FLATTEN, linear(40, 4)],
+        [2, 2, 4, 4], 4, "bptt", 4, gain=1.5, neuron=neuron(tau=2.0, surrogate="atan", width=2.0)),
+    case("joins_ottt", 1, [
+        linear(12, 33, label="wide"), lif(label="a"), linear(33, 15), lif(label="b"), join("concat", "a", "b", label="ab"),
+        linear(48, 14), lif(label="c"), join("concat", "ab", "input"), linear(60, 14), join("add", 8, "c"), linear(14, 4)],
+        [4, 12], 4, "ottt", 4, gain=1.5, neuron=neuron(tau=2.0, detach_reset=True)),
+    case("joins_sltt", 1, [
+        conv(2, 6, 3, label="x"), norm(6), lif(label="a"), join("concat", "x"), layer("scale", factor=0.7), lif(label="b"),
+        join("concat", "a", "b"), norm(12), lif(), conv(12, 6, 3, padding=1), join("add", 9, "a", "b"), norm(6), lif(),
+        FLATTEN, linear(54, 4)],
+        [2, 2, 5, 5], 4, "sltt", 4, sequence=False, gain=1.5, mse=0.3),
     case("decay_input_hard_reset_bptt", 1, [
         linear(15, 18), lif(), linear(18, 17), lif(), linear(17, 5)],
         [4, 15], 6, "bptt", 5, gain=4.0, mse=0.4,

@@ -18,7 +18,7 @@ from make_cases import read_tensors  # noqa: E402
 from reference_net import WIDTHS  # noqa: E402
 
 NEURONS = ("lif", "plif", "cuba_lif", "alif")
-LAYERS = NEURONS + ("linear", "conv", "batch_norm", "flatten", "scale")
+LAYERS = NEURONS + ("linear", "conv", "batch_norm", "flatten", "scale", "add", "concat", "avg_pool")
 
 
 class Spike(torch.autograd.Function):
@@ -85,6 +85,7 @@ class Net:
 
     def forward(self, x):
         self.leak = 0.0
+        outputs = {"input": x}
         for i, layer in enumerate(self.case["layers"]):
             name, kind = str(i), layer["type"]
             w, b = self.p.get(f"{name}.weight"), self.p.get(f"{name}.bias")
@@ -101,8 +102,15 @@ class Net:
                                  settings["momentum"], settings["eps"])
             elif kind == "scale":
                 x = x * layer["factor"]
+            elif kind == "avg_pool":
+                x = F.avg_pool2d(x, layer["kernel"], layer.get("stride"), layer.get("padding", 0))
+            elif kind == "add":
+                x = sum(outputs[str(n)] for n in layer["from"])
+            elif kind == "concat":
+                x = torch.cat([outputs[str(n)] for n in layer["from"]], 1)
             else:
                 x = x.flatten(1)
+            outputs[name] = outputs[layer.get("label")] = x
         return x
 
     def cut(self):

@@ -287,6 +287,19 @@ class Tape:
                 x.add_grad(g[i * size:(i + 1) * size])
         return self.make([a for x in xs for a in x.data], (len(xs) * xs[0].shape[0],) + xs[0].shape[1:], xs, pull)
 
+    def concat(self, xs):
+        """Behind each other along the second axis."""
+        n, sizes = xs[0].shape[0], [len(x.data) // x.shape[0] for x in xs]
+        starts, row = [sum(sizes[:i]) for i in range(len(xs))], sum(sizes)
+
+        def pull(g):
+            for x, size, start in zip(xs, sizes, starts):
+                x.add_grad([a for i in range(n) for a in g[i * row + start:i * row + start + size]])
+        data = [a for i in range(n) for x, size in zip(xs, sizes) for a in x.data[i * size:(i + 1) * size]]
+        out = self.make(data, (n, sum(x.shape[1] for x in xs)) + tuple(xs[0].shape[2:]), xs, pull)
+        out.binary = all(x.binary for x in xs)
+        return out
+
     def part(self, x, i, n):
         """The i-th of n equal parts along the first axis."""
         size = len(x.data) // n
@@ -584,9 +597,22 @@ class Network:
             y = self.tape.times_scalar(y, self.param(name, "skip_gain"))
         return self.tape.add(self.tape.scale(y, layer.get("alpha", 1.0)), identity)
 
+    def add(self, name, layer, x):
+        xs = [self.outputs[str(n)] for n in layer["from"]]
+        y = xs[0]
+        for x in xs[1:]:
+            y = self.tape.add(y, x)
+        return y
+
+    def concat(self, name, layer, x):
+        return self.tape.concat([self.outputs[str(n)] for n in layer["from"]])
+
     def layers(self, layers, prefix, x):
+        if not prefix:
+            self.outputs = {"input": x}
         for i, layer in enumerate(layers):
             x = getattr(self, layer["type"])(f"{prefix}{i}", layer, x)
+            self.outputs[f"{prefix}{i}"] = self.outputs[layer.get("label")] = x
         return x
 
     def td_batch_norm(self, name, layer, xs):

@@ -57,6 +57,10 @@ static void expect_same(const sp_layer *a, size_t na, const sp_layer *b, size_t 
     cr_assert_eq(na, nb);
     for (size_t i = 0; i < na; i++, a++, b++) {
         cr_assert_str_eq(a->name, b->name);
+        cr_assert_str_eq(a->label, b->label);
+        cr_assert(a->groups == b->groups && a->n_from == b->n_from, "%s", a->name);
+        for (size_t k = 0; k < a->n_from; k++)
+            cr_assert_str_eq(a->from[k], b->from[k]);
         cr_assert(a->type == b->type && a->in == b->in && a->out == b->out && a->channels == b->channels,
                   "%s", a->name);
         cr_assert(same_pair(a->kernel, b->kernel) && same_pair(a->stride, b->stride) &&
@@ -126,8 +130,9 @@ Test(network, reference_cases_are_read_and_printed_back)
 
 static const char *const every_layer =
     "layers:\n"
-    "- {type: conv, in: 3, out: 8, kernel: [3, 5], stride: 2, padding: [1, 2], dilation: [2, 1], groups: 1}\n"
-    "- {type: conv, out: 8, kernel: 1, groups: 4}\n"
+    "- {type: conv, label: stem, in: 3, out: 9, kernel: [3, 5], stride: 2, padding: [1, 2], dilation: [2, "
+    "1], groups: "
+    "3}\n"
     "- {type: ws_conv, out: 8, kernel: 3, bias: false, weight_init: fan_out_normal, gain: true, eps: 1e-3}\n"
     "- {type: linear, out: 10, weight_init: zeros, bias_init: normal_0.01}\n"
     "- {type: batch_norm}\n"
@@ -147,16 +152,21 @@ static const char *const every_layer =
     "  - {type: residual, branch: [{type: flatten}], identity_from: input, alpha: 0.3333333333333333}\n"
     "  shortcut: [{type: conv, out: 4, kernel: 1}]\n"
     "  skip_gain: true\n"
-    "  alpha: 0.2\n";
+    "  alpha: 0.2\n"
+    "  label: block\n"
+    "- {type: td_batch_norm}\n"
+    "- {type: add, label: sum, from: [stem, 2, input, 11.pre.1]}\n"
+    "- {type: concat, from: block}\n";
 
 Test(network, defaults_and_given_values)
 {
     sp_network net = parse(every_layer);
     const sp_layer *l = net.layers;
-    cr_assert_eq(net.n, 12);
-    for (size_t i = 0; i < 12; i++)
+    cr_assert_eq(net.n, 15);
+    for (size_t i = 0; i < 15; i++)
         cr_assert_eq(l[i].type, (sp_layer_type)i); /* each once, in the order of the enum */
-    cr_assert(l[0].in == 3 && l[0].out == 8 && l[0].bias && l[0].weight_init == SP_INIT_FAN_IN_UNIFORM);
+    cr_assert(l[0].in == 3 && l[0].out == 9 && l[0].groups == 3 && l[1].groups == 1 && l[0].bias &&
+              l[0].weight_init == SP_INIT_FAN_IN_UNIFORM);
     cr_assert(same_pair(l[0].kernel, (int64_t[]){3, 5}) && same_pair(l[0].stride, (int64_t[]){2, 2}));
     cr_assert(same_pair(l[0].padding, (int64_t[]){1, 2}) && same_pair(l[0].dilation, (int64_t[]){2, 1}));
     cr_assert(l[1].in == 0 && !l[1].bias && l[1].weight_init == SP_INIT_FAN_OUT_NORMAL && l[1].eps == 1e-3);
@@ -173,6 +183,9 @@ Test(network, defaults_and_given_values)
     cr_assert(!r->identity_input && r->alpha == 0.2 && r->line == 14 && r->column == 3);
     cr_assert(isnan(r->pre[0].neuron.width) && r->pre[0].neuron.tau == 1.1);
     cr_assert_str_eq(r->name, "11");
+    cr_assert(!strcmp(l[0].label, "stem") && !strcmp(r->label, "block") && !strcmp(l[13].label, "sum"));
+    cr_assert(l[13].n_from == 4 && !strcmp(l[13].from[1], "2") && !strcmp(l[13].from[3], "11.pre.1"));
+    cr_assert(l[14].n_from == 1 && !strcmp(l[14].from[0], "block"));
     cr_assert_str_eq(r->pre[1].name, "11.pre.1");
     cr_assert_str_eq(r->shortcut[0].name, "11.shortcut.0");
     cr_assert_str_eq(r->branch[1].branch[0].name, "11.branch.1.branch.0");
@@ -223,7 +236,8 @@ Test(network, prints_what_a_person_would_write)
     sp_text text = {0};
     sp_network_print(&net, 2, &text);
     cr_assert_str_eq(text.s, "  - {type: conv, out: 2, kernel: 3, stride: 1, padding: 0, dilation: 1, "
-                             "bias: true, weight_init: fan_in_uniform, bias_init: fan_in_uniform}\n"
+                             "groups: 1, bias: true, weight_init: fan_in_uniform, bias_init: "
+                             "fan_in_uniform}\n"
                              "  - {type: lif, tau: 2}\n"
                              "  - type: residual\n"
                              "    pre: []\n"
@@ -247,7 +261,8 @@ Test(network, refuses_layers_with_place_and_reason)
     expect_refused("layers:\n- {type: cnov}\n", "n.yaml:2:10: \"type\" must be one of conv, ws_conv, linear, "
                                                 "batch_norm, lif, avg_pool, max_pool, "
                                                 "adaptive_avg_pool, flatten, scale, dropout, residual, "
-                                                "td_batch_norm, if, plif, cuba_lif, alif, not \"cnov\"; did "
+                                                "td_batch_norm, add, concat, if, plif, cuba_lif, alif, not "
+                                                "\"cnov\"; did "
                                                 "you "
                                                 "mean \"conv\"?");
     expect_refused("layers:\n- {type: flatten}\n- {type: conv, out: 3, kernal: 3}\n",
@@ -255,7 +270,7 @@ Test(network, refuses_layers_with_place_and_reason)
     expect_refused("layers: [{type: scale, factr: 1}]\n", "n.yaml:1:24: unknown key \"factr\" in scale layer "
                                                           "0; did you mean \"factor\"?");
     expect_refused("layers: [{type: flatten, xxxxxx: 1}]\n", "n.yaml:1:26: unknown key \"xxxxxx\" in flatten "
-                                                             "layer 0; known keys: type");
+                                                             "layer 0; known keys: type, label");
     static const char *const missing[][2] = {{"conv, kernel: 1", "conv layer 0 has no \"out\""},
                                              {"ws_conv, out: 1", "ws_conv layer 0 has no \"kernel\""},
                                              {"linear, in: 3", "linear layer 0 has no \"out\""},
@@ -294,7 +309,7 @@ Test(network, refuses_values_with_place_and_reason)
                                                       "whole number from 0 to 4096"},
         {"conv, out: 4, kernel: 3, bias: 1", "n.yaml:1:48: \"bias\" must be true or false, not \"1\""},
         {"conv, out: 4, kernel: 3, eps: 1", "n.yaml:1:42: unknown key \"eps\" in conv layer 0; known keys: "
-                                            "type, in, out, "
+                                            "type, label, in, out, "
                                             "kernel, stride, padding, dilation, groups, bias, weight_init, "
                                             "bias_init"},
         {"ws_conv, out: 4, kernel: 3, gain: false", "n.yaml:1:51: a ws_conv always has a gain; \"gain\" can "
@@ -306,6 +321,12 @@ Test(network, refuses_values_with_place_and_reason)
                                               "did you mean \"zeros\"?"},
         {"avg_pool, kernel: 3, padding: 2", "n.yaml:1:47: \"padding\" of a pool can be at most half its "
                                             "kernel (1)"},
+        {"flatten, label: 3a", "n.yaml:1:33: \"label\" must begin with a letter"},
+        {"flatten, label: input", "n.yaml:1:33: the label \"input\" is the network's input"},
+        {"flatten, label: A b", "n.yaml:1:33: \"label\" must be a name of 1 to 47 small letters, digits and "
+                                "underscores"},
+        {"add, from: []", "n.yaml:1:28: \"from\" is an empty list; name one layer or more"},
+        {"concat, from: [a, 1.5]", "n.yaml:1:35: \"from\" must be a list of labels or names of layers"},
         {"dropout, p: 1", "n.yaml:1:29: \"p\" must be a number from 0 to 0.999, not \"1\""},
         {"scale, factor: .nan", "n.yaml:1:32: \"factor\" must be a number from -3.40282347e+38 to "
                                 "3.40282347e+38, not \".nan\""},

@@ -131,7 +131,8 @@ static void spread_groups(const float *grouped, int taps, int C, int O, int G, f
 
 Test(conv_ref, groups_are_a_dense_convolution_with_zeros_between_them)
 {
-    static const char shape[] = "N=2 H=5 W=4 C=6 O=12 KH=3 KW=2 SH=2 SW=1 PH=1 PW=1 DH=1 DW=2 HO=3 WO=4 G=%d BIAS=1";
+    static const char shape[] = "N=2 H=5 W=4 C=6 O=12 KH=3 KW=2 SH=2 SW=1 PH=1 PW=1 DH=1 DW=2 HO=3 WO=4 G=%d "
+                                "BIAS=1";
     static const int groups[] = {1, 2, 3, 6};
     for (size_t i = 0; i < COUNT(groups); i++) {
         char text[128];
