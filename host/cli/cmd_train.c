@@ -120,7 +120,7 @@ static sp_status run_session(const sp_cli_replicas *t, sp_cli_train *o, const sp
 {
     sp_session *s = t->members[0];
     say_start(s, &s->recipe);
-    sp_cli_train_say(t, o->ranks);
+    sp_cli_train_say(t);
     if (o->trace)
         SP_TRY(sp_trace_start(TRACE_SPANS, err));
     sp_status st = run(t, o, o->resume ? c : NULL, err);
@@ -193,7 +193,7 @@ static int train_on_ranks(const char *recipe_path, sp_cli_train *o)
     sp_error err = {0};
     int launched;
     const bool first = sp_ranks_launched(&launched) < 2 || launched == 0;
-    sp_status st = sp_ranks_open((double)o->rank_timeout, &o->ranks, &err);
+    sp_status st = sp_ranks_open((double)o->rank_timeout, print_failure, &o->ranks, &err);
     if (!first && o->ranks) {
         if (sp_log_wants(SP_LOG_WARNING))
             sp_log_set_level(SP_LOG_WARNING);
@@ -203,19 +203,23 @@ static int train_on_ranks(const char *recipe_path, sp_cli_train *o)
     }
     if (st != SP_OK) /* of each, as they cannot tell each other */
         return sp_cli_fail("train", &err);
+    if (first && o->ranks)
+        sp_cli_train_say_ranks(o->ranks);
     st = train(recipe_path, o, &err);
     if (o->ranks && st != SP_OK && st != SP_E_INTERRUPTED)
-        sp_ranks_end(o->ranks, &err, print_failure);
+        sp_ranks_end(o->ranks, &err);
     if (st != SP_OK && first)
         sp_cli_fail("train", &err);
+    /* a launcher ends all as soon as one gives another code than 0; what is left is with rank 0 */
+    const int code = first ? sp_status_exit_code(st) : 0;
     if (o->ranks) {
         sp_error why = {0};
         sp_log_install(NULL, NULL);
-        if (sp_ranks_close(&o->ranks, &why) != SP_OK)
-            sp_ranks_end(o->ranks, &why, print_failure);
+        fflush(NULL);
+        if (sp_ranks_close(&o->ranks, code, &why) != SP_OK)
+            sp_ranks_end(o->ranks, &why);
     }
-    /* a launcher ends all as soon as one gives another code than 0; what is left is with rank 0 */
-    return first ? sp_status_exit_code(st) : 0;
+    return code;
 }
 
 /* Without --out: beside the checkpoint when resuming, else runs/<recipe file without extension>, with a

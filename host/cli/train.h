@@ -29,6 +29,7 @@ sp_status sp_cli_train_recipe(const char *path, const sp_cli_train *o, const sp_
 sp_status sp_cli_train_open(const char *path, const sp_cli_train *o, const sp_checkpoint *c,
                             sp_cli_replicas *t, sp_error *err);
 void sp_cli_train_close(sp_cli_replicas *t);
-void sp_cli_train_say(const sp_cli_replicas *t, const sp_ranks *ranks);
+void sp_cli_train_say(const sp_cli_replicas *t);
+void sp_cli_train_say_ranks(const sp_ranks *r);
 
 #endif

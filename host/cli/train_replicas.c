@@ -93,7 +93,20 @@ sp_status sp_cli_train_open(const char *path, const sp_cli_train *o, const sp_ch
     return st;
 }
 
-void sp_cli_train_say(const sp_cli_replicas *t, const sp_ranks *ranks)
+/* The launcher of MPICH names a process that was killed by its number alone. */
+void sp_cli_train_say_ranks(const sp_ranks *r)
+{
+    enum { MOST = 32 };
+    sp_text t = {0};
+    for (int i = 0; i < r->size && i < MOST; i++)
+        sp_text_add(&t, "%s%d: %s %d", i ? ", " : "", i, r->hosts[i], r->processes[i]);
+    sp_cli_say("ranks: %d, through %s; a rank that does not answer for %g s ends all\n"
+               "hosts and process numbers by rank: %s%s\n",
+               r->size, r->library, r->timeout_s, t.s ? t.s : "", r->size > MOST ? ", ..." : "");
+    sp_text_free(&t);
+}
+
+void sp_cli_train_say(const sp_cli_replicas *t)
 {
     const int64_t shards = sp_recipe_shards(&t->members[0]->recipe);
     for (size_t i = 0; i < t->n && t->n > 1; i++)
@@ -101,9 +114,6 @@ void sp_cli_train_say(const sp_cli_replicas *t, const sp_ranks *ranks)
                    t->n, t->members[i]->dev->info.name, t->members[i]->dev->is_part ? " (a part)" : "",
                    t->members[i]->dev->info.compute_units,
                    (long long)(t->members[i]->recipe.batch / (int64_t)t->n));
-    if (ranks)
-        sp_cli_say("ranks: %d, through %s; a rank that does not answer for %g s ends all\n", ranks->size,
-                   ranks->library, ranks->timeout_s);
     if (shards > 1)
         sp_cli_say("shards: %lld of %lld samples; gradients are summed on the host in their order, and batch "
                    "norms see the samples of one shard\n",

@@ -13,6 +13,12 @@ static size_t elems_of(const spi_gradients *g)
 
 /* ---- making ---- */
 
+/* Whether a node of all ranks is one that this rank sums itself, whose memory is that of the sum. */
+static bool is_own(const spi_gradients *g, int node)
+{
+    return node >= g->covers[g->ranks->rank] && node < g->covers[g->ranks->rank + 1];
+}
+
 static sp_status init_ranks(spi_gradients *g, sp_error *err)
 {
     const int R = g->ranks->size;
@@ -32,8 +38,8 @@ static sp_status init_ranks(spi_gradients *g, sp_error *err)
     }
     const size_t mine = g->slice[g->ranks->rank + 1] - g->slice[g->ranks->rank];
     for (int i = 0; i < g->covers[R]; i++) {
-        g->nodes[i].x = sp_alloc_pages(mine + 1, sizeof *g->nodes[i].x);
-        if (!g->nodes[i].x)
+        g->nodes[i].x = is_own(g, i) ? NULL : sp_alloc_pages(mine + 1, sizeof *g->nodes[i].x);
+        if (!g->nodes[i].x && !is_own(g, i))
             return SP_FAIL(err, SP_E_MEMORY, "out of memory for the sum of gradients over ranks");
     }
     return sp_shard_sum_init(&g->merged, g->shards, mine, err);
@@ -62,7 +68,8 @@ void spi_gradients_fini(spi_gradients *g)
     g->merged.n_spare = 0; /* they are those of `nodes` */
     sp_shard_sum_fini(&g->merged);
     for (int i = 0; g->nodes && g->covers && i < g->shards; i++)
-        sp_free(g->nodes[i].x);
+        if (!is_own(g, i))
+            sp_free(g->nodes[i].x);
     void *all[] = {g->before, g->mean, g->slice, g->covers, g->nodes, g->sends, g->receives};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         sp_free(all[i]);
@@ -129,7 +136,7 @@ static sp_status exchange_slices(spi_gradients *g, sp_error *err)
             if (q != me)
                 g->sends[n++] = (sp_ranks_part){q, x, bytes};
             else
-                memcpy(g->nodes[g->covers[me] + k].x, x, bytes);
+                g->nodes[g->covers[me] + k].x = x;
         }
         for (int i = g->covers[q]; i < g->covers[q + 1] && q != me; i++)
             g->receives[m++] = (sp_ranks_part){q, g->nodes[i].x, g->merged.elems * sizeof(float)};
@@ -137,10 +144,11 @@ static sp_status exchange_slices(spi_gradients *g, sp_error *err)
     return sp_ranks_exchange(g->ranks, "gradients", g->sends, n, g->receives, m, err);
 }
 
-static void scale(float *x, size_t n, int shards)
+/* mean may be sum. */
+static void divide(const float *sum, size_t n, int shards, float *mean)
 {
     for (size_t k = 0; k < n; k++)
-        x[k] /= (float)shards;
+        mean[k] = sum[k] / (float)shards;
 }
 
 static sp_status mean_of_ranks(spi_gradients *g, sp_error *err)
@@ -152,9 +160,7 @@ static sp_status mean_of_ranks(spi_gradients *g, sp_error *err)
     g->merged.n_spare = 0;
     for (int i = 0; i < g->covers[g->ranks->size]; i++)
         sp_shard_sum_add(&g->merged, g->nodes[i]);
-    float *x = sp_shard_sum_take(&g->merged);
-    scale(x, g->merged.elems, g->shards);
-    memcpy(g->mean + g->slice[me], x, g->merged.elems * sizeof *x);
+    divide(sp_shard_sum_take(&g->merged), g->merged.elems, g->shards, g->mean + g->slice[me]);
     return sp_ranks_gather(g->ranks, "the mean of gradients",
                            &(sp_ranks_table){g->mean, sizeof *g->mean, g->slice}, 1, err);
 }
@@ -166,7 +172,7 @@ sp_status spi_gradients_mean(spi_gradients *g, const float **mean, sp_error *err
         return mean_of_ranks(g, err);
     }
     float *x = sp_shard_sum_take(&g->sum);
-    scale(x, elems_of(g), g->shards);
+    divide(x, elems_of(g), g->shards, x);
     *mean = x;
     return SP_OK;
 }

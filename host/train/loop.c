@@ -31,7 +31,7 @@ typedef struct trainer {
     int64_t run_iterations;
     bool writes; /* files and reports: rank 0 */
     bool stop;   /* asked of some rank */
-    double *rank_wait;
+    sp_ranks_time rank_time;
     int lock; /* of the run's folder */
 } trainer;
 
@@ -92,7 +92,7 @@ static sp_status batch_line(trainer *t, sp_error *err)
            rate = (double)(t->line.seen - t->line.restored) / seconds;
     int64_t left = (t->s->recipe.epochs - t->p.epoch) * batches - t->p.batch;
     SP_TRY(gather_spikes(t, err));
-    SP_TRY(sp_ranks_waited(t->o->ranks, seconds, t->rank_wait, err));
+    SP_TRY(sp_ranks_time_line(t->o->ranks, &t->rank_time, seconds, err));
     SP_TRY(sp_session_rates(t->s, t->line.spikes, t->line.seen, t->rates, err));
     sp_train_event e = {.kind = SP_EVENT_BATCH,
                         .epoch = t->p.epoch + 1,
@@ -104,7 +104,7 @@ static sp_status batch_line(trainer *t, sp_error *err)
                         .samples_per_second = rate,
                         .seconds_left = (double)(left * t->s->recipe.batch) / rate,
                         .spike_rate = t->rates,
-                        .rank_wait = t->rank_wait};
+                        .rank_time = &t->rank_time};
     SP_TRY(report(t, &e, err));
     sp_line_reset(&t->line);
     t->line_start_ns = sp_clock_ns();
@@ -203,6 +203,7 @@ static sp_status finish_epoch(trainer *t, sp_error *err)
                         .accuracy = (double)t->p.correct / (double)t->p.seen,
                         .epoch_seconds = (double)(sp_clock_ns() - t->epoch_start_ns) * 1e-9,
                         .epoch_cpu_seconds = sp_clock_cpu_seconds() - t->epoch_start_cpu};
+    sp_ranks_time_epoch(t->o->ranks, &t->rank_time, e.epoch, e.epoch_seconds);
     e.wait_fraction = e.epoch_seconds > 0 ? sp_loader_wait_seconds(t->loader) / e.epoch_seconds : 0;
     sp_status st = sp_session_evaluate(s, t->test, t->o->ranks, t->o->stop, &e.test, err);
     if (st == SP_E_INTERRUPTED) {
@@ -237,6 +238,7 @@ static sp_status run_epochs(trainer *t, sp_error *err)
         t->epoch_start_ns = sp_clock_ns();
         t->epoch_start_cpu = sp_clock_cpu_seconds();
         t->line_start_ns = sp_clock_ns();
+        sp_ranks_time_start(t->o->ranks);
         SP_TRY(sp_replicas_clear_spikes(t->replicas, err)); /* evaluation has used the same memory */
         SP_TRY(run_batches(t, err));
         SP_TRY(finish_epoch(t, err));
@@ -296,10 +298,9 @@ static sp_status allocate(trainer *t, const sp_dataset *train, sp_error *err)
     t->line.n = t->s->graph->n_nodes;
     t->line.spikes = sp_alloc_array(nodes, sizeof *t->line.spikes);
     t->rates = sp_alloc_array(nodes, sizeof *t->rates);
-    t->rank_wait = sp_alloc_array(t->o->ranks ? (size_t)t->o->ranks->size : 1, sizeof *t->rank_wait);
-    if (!t->checkpoint || !t->best || !t->spikes || !t->line.spikes || !t->rates || !t->rank_wait)
+    if (!t->checkpoint || !t->best || !t->spikes || !t->line.spikes || !t->rates)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory for training");
-    return SP_OK;
+    return sp_ranks_time_init(&t->rank_time, t->o->ranks, err);
 }
 
 static sp_status make_loader(trainer *t, const sp_recipe *r, const sp_dataset *train, sp_error *err)
@@ -359,7 +360,7 @@ static void fini(trainer *t)
     if (t->lock > 0)
         sp_run_folder_close(t->o->out, t->lock);
     void *all[] = {t->classes, t->fingerprint, t->checkpoint, t->best,
-                   t->spikes,  t->line.spikes, t->rates,      t->rank_wait};
+                   t->spikes,  t->line.spikes, t->rates,      t->rank_time.wait};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         sp_free(all[i]);
 }

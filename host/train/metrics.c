@@ -170,16 +170,23 @@ static json_t *event_json(const sp_train_event *e)
                      "best_accuracy", e->best_accuracy);
 }
 
+static json_t *by_rank(const double *x, int n)
+{
+    json_t *list = json_array();
+    for (int i = 0; i < n; i++)
+        json_array_append_new(list, json_real(x[i]));
+    return list;
+}
+
 static void add_ranks(json_t *j, const sp_train_event *e)
 {
+    const int n = e->ranks->size;
     if (e->kind == SP_EVENT_START)
-        json_object_set_new(j, "ranks", json_integer(e->ranks->size));
+        json_object_set_new(j, "ranks", json_integer(n));
     if (e->kind != SP_EVENT_BATCH)
         return;
-    json_t *wait = json_array();
-    for (int i = 0; i < e->ranks->size; i++)
-        json_array_append_new(wait, json_real(e->rank_wait[i]));
-    json_object_set_new(j, "rank_wait", wait);
+    json_object_set_new(j, "rank_wait", by_rank(e->rank_time->wait, n));
+    json_object_set_new(j, "rank_sum", by_rank(e->rank_time->sum, n));
 }
 
 sp_status sp_metrics_event(sp_metrics *m, const sp_train_event *e, sp_error *err)

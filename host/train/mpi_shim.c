@@ -9,26 +9,31 @@ _Static_assert(sizeof(MPI_Request) <= sizeof(intptr_t), "a request is kept in an
 
 static MPI_Comm all;
 
-static int shim_open(int *rank, int *size, int *local_rank, char *library, int library_size)
+/* Calls an MPI function whose failure ends shim_open. */
+#define TRY(name, ...)                                                                                       \
+    do {                                                                                                     \
+        *call = #name;                                                                                       \
+        int code_ = name(__VA_ARGS__);                                                                       \
+        if (code_ != MPI_SUCCESS)                                                                            \
+            return code_;                                                                                    \
+    } while (0)
+
+static int shim_open(int *rank, int *size, int *local_rank, char *library, int library_size,
+                     const char **call)
 {
     char version[MPI_MAX_LIBRARY_VERSION_STRING];
     int length, provided;
     MPI_Comm local;
-    int code = MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &provided);
-    if (code == MPI_SUCCESS)
-        code = MPI_Comm_dup(MPI_COMM_WORLD, &all);
-    if (code != MPI_SUCCESS)
-        return code;
-    MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
-    MPI_Comm_set_errhandler(all, MPI_ERRORS_RETURN);
-    MPI_Comm_rank(all, rank);
-    MPI_Comm_size(all, size);
-    code = MPI_Comm_split_type(all, MPI_COMM_TYPE_SHARED, *rank, MPI_INFO_NULL, &local);
-    if (code != MPI_SUCCESS)
-        return code;
-    MPI_Comm_rank(local, local_rank);
-    MPI_Comm_free(&local);
-    MPI_Get_library_version(version, &length);
+    TRY(MPI_Init_thread, NULL, NULL, MPI_THREAD_FUNNELED, &provided);
+    TRY(MPI_Comm_set_errhandler, MPI_COMM_WORLD, MPI_ERRORS_RETURN);
+    TRY(MPI_Comm_dup, MPI_COMM_WORLD, &all);
+    TRY(MPI_Comm_set_errhandler, all, MPI_ERRORS_RETURN);
+    TRY(MPI_Comm_rank, all, rank);
+    TRY(MPI_Comm_size, all, size);
+    TRY(MPI_Comm_split_type, all, MPI_COMM_TYPE_SHARED, *rank, MPI_INFO_NULL, &local);
+    TRY(MPI_Comm_rank, local, local_rank);
+    TRY(MPI_Comm_free, &local);
+    TRY(MPI_Get_library_version, version, &length);
     version[strcspn(version, ",\n")] = '\0';
     const int name = (int)strcspn(version, " "); /* "MPICH Version:<tab>4.0.2", "Open MPI v4.1.4" */
     const char *tab = strchr(version, '\t');
@@ -72,11 +77,14 @@ static int shim_probe(int tag, int *from)
     return code;
 }
 
+/* Before MPI has started and after its end, Open MPI ends a process that asks for a text. */
 static void shim_text(int code, char *out, int size)
 {
     char text[MPI_MAX_ERROR_STRING];
-    int length;
-    if (MPI_Error_string(code, text, &length) != MPI_SUCCESS)
+    int length, started = 0, ended = 0;
+    MPI_Initialized(&started);
+    MPI_Finalized(&ended);
+    if (!started || ended || MPI_Error_string(code, text, &length) != MPI_SUCCESS)
         snprintf(text, sizeof text, "MPI error %d", code);
     snprintf(out, (size_t)size, "%s", text);
 }

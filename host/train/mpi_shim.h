@@ -8,12 +8,13 @@
 #include <stdint.h>
 
 #define SP_MPI_SHIM_SYMBOL "spikeport_mpi_shim"
-enum { SP_MPI_SHIM_ABI = 1 };
+enum { SP_MPI_SHIM_ABI = 2 };
 
 typedef struct sp_mpi_shim {
     int abi;
-    /* Starts MPI. local_rank: among those on the same machine. */
-    int (*open)(int *rank, int *size, int *local_rank, char *library, int library_size);
+    /* Starts MPI. local_rank: among those on the same machine. *call: the name of the MPI function that was
+     * called last. */
+    int (*open)(int *rank, int *size, int *local_rank, char *library, int library_size, const char **call);
     int (*send)(const void *data, int bytes, int to, int tag, intptr_t *request);
     int (*receive)(void *data, int bytes, int from, int tag, intptr_t *request);
     int (*test)(intptr_t *request, int *done);

@@ -10,11 +10,12 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/paths.h"
 #include "train/ranks_internal.h"
 
-enum { ANSWER_S = 10 };
+enum { ANSWER_S = 10, FINALIZE_S = 10 };
 
 /* What the launchers set: mpirun of Open MPI, slurm's srun --mpi=pmix, and mpiexec of MPICH, which srun
  * --mpi=pmi2 is like. */
@@ -81,12 +82,22 @@ sp_status spi_ranks_call_failed(const sp_ranks *r, const char *call, int code, s
     return SP_FAIL(err, SP_E_FAILED, "%s failed: %s", call, text);
 }
 
+/* Until the names of hosts have been exchanged only this rank's is known. */
+const char *spi_ranks_host(const sp_ranks *r, int rank)
+{
+    return r->hosts[rank][0] ? r->hosts[rank] : "not known";
+}
+
 static sp_status start(sp_ranks *r, size_t launcher, int launched, sp_error *err)
 {
+    const char *call = "";
+    SP_TRY(spi_guard_start(r, r->in->print, err));
     SP_TRY(load(launchers[launcher].shim, launchers[launcher].package, &r->in->mpi, err));
-    int code = r->in->mpi->open(&r->rank, &r->size, &r->local_rank, r->library, sizeof r->library);
+    spi_guard_begin("its start (MPI_Init and what follows)", r->timeout_s);
+    int code = r->in->mpi->open(&r->rank, &r->size, &r->local_rank, r->library, sizeof r->library, &call);
+    spi_guard_end();
     if (code)
-        return spi_ranks_call_failed(r, "starting MPI", code, err);
+        return spi_ranks_call_failed(r, call, code, err);
     if (r->size != launched)
         return SP_FAIL(err, SP_E_FAILED,
                        "the launcher has started %d processes, but %s sees %d; use the mpirun of that "
@@ -95,15 +106,19 @@ static sp_status start(sp_ranks *r, size_t launcher, int launched, sp_error *err
                        launched, r->library, r->size);
     r->hosts = sp_alloc_array((size_t)r->size, sizeof *r->hosts);
     r->in->parts = sp_alloc_array((size_t)r->size, 2 * SP_RANKS_TABLES * sizeof *r->in->parts);
-    if (!r->hosts || !r->in->parts)
+    r->processes = sp_alloc_array((size_t)r->size, sizeof *r->processes);
+    if (!r->hosts || !r->in->parts || !r->processes)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory for the ranks");
-    gethostname(r->hosts[r->rank], sizeof *r->hosts - 1);
-    return sp_ranks_gather(r, "the names of hosts", &(sp_ranks_table){r->hosts, sizeof *r->hosts, NULL}, 1,
-                           err);
+    snprintf(r->hosts[r->rank], sizeof *r->hosts, "%s", spi_guard_host());
+    r->processes[r->rank] = (int)getpid();
+    const sp_ranks_table tables[] = {{r->hosts, sizeof *r->hosts, NULL},
+                                     {r->processes, sizeof *r->processes, NULL}};
+    return sp_ranks_gather(r, "the names of hosts", tables, 2, err);
 }
 
 static void free_ranks(sp_ranks *r)
 {
+    spi_guard_forget();
     if (r->in) {
         sp_free(r->in->pending);
         sp_free(r->in->parts);
@@ -111,10 +126,11 @@ static void free_ranks(sp_ranks *r)
     }
     sp_free(r->in);
     sp_free(r->hosts);
+    sp_free(r->processes);
     sp_free(r);
 }
 
-sp_status sp_ranks_open(double timeout_s, sp_ranks **out, sp_error *err)
+sp_status sp_ranks_open(double timeout_s, void (*print)(const sp_error *err), sp_ranks **out, sp_error *err)
 {
     int size, rank;
     size_t launcher = find_launcher(&size, &rank);
@@ -122,29 +138,39 @@ sp_status sp_ranks_open(double timeout_s, sp_ranks **out, sp_error *err)
     if (size < 2)
         return SP_OK;
     sp_ranks *r = sp_alloc(sizeof *r);
-    if (r)
-        *r = (sp_ranks){.rank = rank, .size = size, .timeout_s = timeout_s, .in = sp_alloc(sizeof *r->in)};
-    sp_status st =
-        r && r->in ? start(r, launcher, size, err) : SP_FAIL(err, SP_E_MEMORY, "out of memory for the ranks");
-    if (st == SP_OK)
+    struct sp_ranks_state *in = sp_alloc(sizeof *in);
+    if (!r || !in) {
+        sp_free(r);
+        sp_free(in);
+        return SP_FAIL(err, SP_E_MEMORY, "out of memory for the ranks");
+    }
+    in->print = print;
+    *r = (sp_ranks){.rank = rank, .size = size, .timeout_s = timeout_s, .in = in};
+    sp_status st = start(r, launcher, size, err);
+    if (st == SP_OK) {
         *out = r;
-    else if (r)
-        free_ranks(r);
-    return st;
+        return SP_OK;
+    }
+    free_ranks(r);
+    spi_guard_begin("its end", ANSWER_S);
+    return sp_error_prefix(err, st, "rank %d (host %s): ", rank, spi_guard_host());
 }
 
 /* ---- the end ---- */
 
-sp_status sp_ranks_close(sp_ranks **pr, sp_error *err)
+sp_status sp_ranks_close(sp_ranks **pr, int exit_code, sp_error *err)
 {
     sp_ranks *r = *pr;
     uint64_t here = 0;
     if (!r)
         return SP_OK;
     SP_TRY(sp_ranks_sum(r, "the end", &here, 1, err));
+    spi_guard_begin_finalize(FINALIZE_S, exit_code);
     int code = r->in->mpi->close();
+    spi_guard_end();
     if (code)
-        return spi_ranks_call_failed(r, "ending MPI", code, err);
+        sp_log(SP_LOG_WARNING, "rank %d (host %s): MPI_Finalize failed; training has ended, all is written",
+               r->rank, spi_guard_host());
     free_ranks(r);
     *pr = NULL;
     return SP_OK;
@@ -153,11 +179,12 @@ sp_status sp_ranks_close(sp_ranks **pr, sp_error *err)
 /* Rank 0 prints and ends all; when it has not done so in time, it does not answer. */
 static void tell_rank_0(sp_ranks *r, const sp_error *err)
 {
-    spi_failure f = {.status = err->status};
+    spi_failure *f = &r->in->failure;
     intptr_t request;
     int done = 0;
-    snprintf(f.text, sizeof f.text, "%s", err->text);
-    if (r->in->mpi->send(&f, sizeof f, 0, SPI_TAG_FAILED, &request))
+    f->status = err->status;
+    snprintf(f->text, sizeof f->text, "%s", err->text);
+    if (r->in->mpi->send(f, sizeof *f, 0, SPI_TAG_FAILED, &request))
         return;
     for (int i = 0; i < (ANSWER_S + r->rank) * 20; i++) {
         if (!done && r->in->mpi->test(&request, &done))
@@ -166,14 +193,15 @@ static void tell_rank_0(sp_ranks *r, const sp_error *err)
     }
 }
 
-void sp_ranks_end(sp_ranks *r, sp_error *err, void (*print)(const sp_error *err))
+void sp_ranks_end(sp_ranks *r, sp_error *err)
 {
+    spi_guard_begin("the end of all ranks", 2 * ANSWER_S + r->rank);
     bool known = strncmp(err->text, "rank ", 5) == 0;
     if (!known) // else it has come from another rank
-        sp_error_prefix(err, err->status, "rank %d (host %s): ", r->rank, r->hosts[r->rank]);
+        sp_error_prefix(err, err->status, "rank %d (host %s): ", r->rank, spi_guard_host());
     if (r->rank != 0)
         tell_rank_0(r, err);
-    print(err);
+    r->in->print(err);
     fflush(NULL);
     /* a launcher that is told to end all may drop what it has not passed on yet */
     nanosleep(&(struct timespec){.tv_nsec = 300000000}, NULL);

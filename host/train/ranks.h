@@ -13,10 +13,12 @@
 typedef struct sp_ranks {
     int rank, size, local_rank;
     char (*hosts)[64];         /* [size] */
+    int *processes;            /* [size] their numbers */
     char library[64];          /* "Open MPI v4.1.4" */
     double timeout_s;          /* a rank that is waited for longer has failed */
     const volatile int *stop;  /* of this rank, from a signal; NULL: none */
-    uint64_t wait_ns;          /* spent in waiting for the others, since the caller cleared it */
+    uint64_t wait_ns, sum_ns;  /* spent in waiting for the others, and in summing gradients (which holds some
+                                  of the former), since sp_ranks_time_line */
     struct sp_ranks_state *in; /* of ranks.c */
 } sp_ranks;
 
@@ -24,14 +26,16 @@ typedef struct sp_ranks {
  * of them this is. */
 int sp_ranks_launched(int *rank);
 
-/* *out is NULL where this process trains alone. Otherwise MPI is started, which happens once in a process. */
-sp_status sp_ranks_open(double timeout_s, sp_ranks **out, sp_error *err);
+/* *out is NULL where this process trains alone. Otherwise MPI is started, which happens once in a process.
+ * `print` writes the one message of a failure. No call of MPI may take longer than timeout_s: a thread then
+ * ends this process, with a message that names rank, host and call. */
+sp_status sp_ranks_open(double timeout_s, void (*print)(const sp_error *err), sp_ranks **out, sp_error *err);
 /* Waits until every rank is here, and ends MPI; NULL is fine. Only where all ranks go on to it: after an
- * error, sp_ranks_end. */
-sp_status sp_ranks_close(sp_ranks **r, sp_error *err);
-/* For a rank that cannot go on: ends every rank with the exit code of err. One message is printed, by `print`
- * on rank 0, or on this rank where rank 0 does not answer; it names rank and host. Does not return. */
-void sp_ranks_end(sp_ranks *r, sp_error *err, void (*print)(const sp_error *err)) __attribute__((noreturn));
+ * error, sp_ranks_end. exit_code: of this process, which ends with it here where MPI does not come back. */
+sp_status sp_ranks_close(sp_ranks **r, int exit_code, sp_error *err);
+/* For a rank that cannot go on: ends every rank with the exit code of err. One message is printed, on rank 0,
+ * or on this rank where rank 0 does not answer; it names rank and host. Does not return. */
+void sp_ranks_end(sp_ranks *r, sp_error *err) __attribute__((noreturn));
 
 typedef struct sp_ranks_part {
     int rank; /* from or to which */
@@ -57,13 +61,22 @@ sp_status sp_ranks_gather(sp_ranks *r, const char *what, const sp_ranks_table *t
                           sp_error *err);
 /* x: the sum over ranks; r NULL: x stays. [hot] */
 sp_status sp_ranks_sum(sp_ranks *r, const char *what, uint64_t *x, size_t n, sp_error *err);
-/* waited: [size], for each rank the share of `seconds`, its time since the last call, that it has waited for
- * others. */
-sp_status sp_ranks_waited(sp_ranks *r, double seconds, double *waited, sp_error *err);
 /* Rank 0's bytes to all. */
 sp_status sp_ranks_share(sp_ranks *r, const char *what, void *data, size_t bytes, sp_error *err);
 /* SP_E_MISMATCH where a rank's text is not that of rank 0: both values, cut to the first difference, and rank
  * and host. */
 sp_status sp_ranks_agree(sp_ranks *r, const char *what, const char *text, sp_error *err);
+
+/* Where the time of each rank goes. */
+typedef struct sp_ranks_time {
+    double *wait,
+        *sum; /* [size] shares of the time since the last line: waiting for others, summing gradients */
+    double *epoch_wait; /* [size] seconds */
+} sp_ranks_time;
+sp_status sp_ranks_time_init(sp_ranks_time *t, const sp_ranks *r, sp_error *err); /* sp_free(t->wait) */
+void sp_ranks_time_start(sp_ranks *r); /* what was waited for so far does not count */
+sp_status sp_ranks_time_line(sp_ranks *r, sp_ranks_time *t, double seconds, sp_error *err);
+/* A warning on rank 0 where the others have waited for one rank. */
+void sp_ranks_time_epoch(const sp_ranks *r, sp_ranks_time *t, int64_t epoch, double seconds);
 
 #endif

@@ -10,7 +10,8 @@
 #include "base/mem.h"
 #include "train/ranks_internal.h"
 
-enum { MAX_BYTES = 1 << 30, SPINS = 2000 };
+enum { MAX_BYTES = 1 << 30, SPINS = 2000, GUARD_S = 15 };
+#define MESSAGE_NS 10000000000u
 
 /* A rank that fails tells rank 0. */
 static sp_status check_failures(sp_ranks *r, sp_error *err)
@@ -20,14 +21,19 @@ static sp_status check_failures(sp_ranks *r, sp_error *err)
         return SP_OK;
     int code = r->in->mpi->probe(SPI_TAG_FAILED, &from);
     if (code || from < 0)
-        return code ? spi_ranks_call_failed(r, "looking for a message", code, err) : SP_OK;
-    spi_failure f = {0};
+        return code ? spi_ranks_call_failed(r, "looking for messages", code, err) : SP_OK;
+    spi_failure *f = &r->in->failure;
     intptr_t request;
-    code = r->in->mpi->receive(&f, sizeof f, from, SPI_TAG_FAILED, &request);
-    while (!code && !done)
+    const uint64_t start = sp_clock_ns();
+    code = r->in->mpi->receive(f, sizeof *f, from, SPI_TAG_FAILED, &request);
+    while (!code && !done && sp_clock_ns() - start < MESSAGE_NS)
         code = r->in->mpi->test(&request, &done);
-    f.text[sizeof f.text - 1] = '\0';
-    return SP_FAIL(err, f.status < 0 ? f.status : SP_E_FAILED, "%s", f.text);
+    if (!done)
+        return SP_FAIL(err, SP_E_FAILED,
+                       "rank %d (host %s): it has failed, and its message of why does not come", from,
+                       spi_ranks_host(r, from));
+    f->text[sizeof f->text - 1] = '\0';
+    return SP_FAIL(err, f->status < 0 ? f->status : SP_E_FAILED, "%s", f->text);
 }
 
 /* "rank 2 (host b), rank 3 (host b)": those whose message is missing. *reporter: the lowest of the others. */
@@ -42,7 +48,7 @@ static void name_missing(const sp_ranks *r, size_t n, char *out, size_t out_size
             missing = missing || (!r->in->pending[i].done && r->in->pending[i].part->rank == rank);
         if (missing && at + 80 < out_size)
             at += (size_t)snprintf(out + at, out_size - at, "%srank %d (host %s)", at ? ", " : "", rank,
-                                   r->hosts[rank]);
+                                   spi_ranks_host(r, rank));
         *reporter += missing && *reporter == rank;
     }
 }
@@ -86,6 +92,16 @@ static void pause_briefly(unsigned spin)
         nanosleep(&(struct timespec){.tv_nsec = 50000}, NULL);
 }
 
+/* Most often because the other rank has ended. */
+static sp_status call_failed(const sp_ranks *r, const char *what, const spi_pending *p, int code,
+                             sp_error *err)
+{
+    char call[200];
+    snprintf(call, sizeof call, "%s %s %s rank %d (host %s)", p->send ? "sending" : "receiving", what,
+             p->send ? "to" : "from", p->part->rank, spi_ranks_host(r, p->part->rank));
+    return spi_ranks_call_failed(r, call, code, err);
+}
+
 static sp_status wait_all(sp_ranks *r, const char *what, size_t n, sp_error *err)
 {
     uint64_t start = sp_clock_ns(), stopped = 0;
@@ -94,11 +110,8 @@ static sp_status wait_all(sp_ranks *r, const char *what, size_t n, sp_error *err
         for (size_t i = 0; i < n; i++) {
             spi_pending *p = &r->in->pending[i];
             int done = p->done, code = done ? 0 : r->in->mpi->test(&p->request, &done);
-            if (code) {
-                spi_ranks_call_failed(r, what, code, err);
-                return sp_error_prefix(err, SP_E_FAILED, "rank %d (host %s) has ended: ", p->part->rank,
-                                       r->hosts[p->part->rank]);
-            }
+            if (code)
+                return call_failed(r, what, p, code, err);
             p->done = done;
             left += !done;
         }
@@ -125,18 +138,18 @@ static sp_status make_room(sp_ranks *r, size_t n, sp_error *err)
 static sp_status post(sp_ranks *r, const char *what, const sp_ranks_part *part, bool send, spi_pending *p,
                       sp_error *err)
 {
-    *p = (spi_pending){.part = part};
+    *p = (spi_pending){.part = part, .send = send};
     if (part->bytes > MAX_BYTES)
         return SP_FAIL(err, SP_E_FAILED, "%s: a message of %zu bytes is too large for MPI; use more ranks",
                        what, part->bytes);
     int code = send
                    ? r->in->mpi->send(part->data, (int)part->bytes, part->rank, SPI_TAG_DATA, &p->request)
                    : r->in->mpi->receive(part->data, (int)part->bytes, part->rank, SPI_TAG_DATA, &p->request);
-    return code ? spi_ranks_call_failed(r, what, code, err) : SP_OK;
+    return code ? call_failed(r, what, p, code, err) : SP_OK;
 }
 
-sp_status sp_ranks_exchange(sp_ranks *r, const char *what, const sp_ranks_part *sends, size_t n_sends,
-                            const sp_ranks_part *receives, size_t n_receives, sp_error *err)
+static sp_status post_and_wait(sp_ranks *r, const char *what, const sp_ranks_part *sends, size_t n_sends,
+                               const sp_ranks_part *receives, size_t n_receives, sp_error *err)
 {
     SP_TRY(make_room(r, n_sends + n_receives, err));
     for (size_t i = 0; i < n_receives; i++)
@@ -144,6 +157,16 @@ sp_status sp_ranks_exchange(sp_ranks *r, const char *what, const sp_ranks_part *
     for (size_t i = 0; i < n_sends; i++)
         SP_TRY(post(r, what, &sends[i], true, &r->in->pending[n_receives + i], err));
     return wait_all(r, what, n_sends + n_receives, err);
+}
+
+/* wait_all keeps the time limit; the guard is for a call of MPI that does not come back. */
+sp_status sp_ranks_exchange(sp_ranks *r, const char *what, const sp_ranks_part *sends, size_t n_sends,
+                            const sp_ranks_part *receives, size_t n_receives, sp_error *err)
+{
+    spi_guard_begin(what, r->timeout_s + GUARD_S);
+    sp_status st = post_and_wait(r, what, sends, n_sends, receives, n_receives, err);
+    spi_guard_end();
+    return st;
 }
 
 static sp_ranks_part part_of(const sp_ranks_table *t, int owner, int other)
@@ -185,15 +208,6 @@ sp_status sp_ranks_sum(sp_ranks *r, const char *what, uint64_t *x, size_t n, sp_
         for (size_t k = 0; k < n; k++)
             x[k] += r->in->words[(size_t)i * n + k];
     return SP_OK;
-}
-
-sp_status sp_ranks_waited(sp_ranks *r, double seconds, double *waited, sp_error *err)
-{
-    if (!r)
-        return SP_OK;
-    waited[r->rank] = (double)r->wait_ns * 1e-9 / seconds;
-    r->wait_ns = 0;
-    return sp_ranks_gather(r, "times of waiting", &(sp_ranks_table){waited, sizeof *waited, NULL}, 1, err);
 }
 
 sp_status sp_ranks_share(sp_ranks *r, const char *what, void *data, size_t bytes, sp_error *err)

@@ -248,6 +248,14 @@ static sp_status count_steps(sp_replicas *t, sp_session *s, sp_error *err)
     return SP_OK;
 }
 
+/* Summing gradients, from start_ns to now. */
+static void note_sum(const sp_replicas *t, uint64_t start_ns)
+{
+    sp_trace_host("sum gradients", start_ns);
+    if (t->ranks)
+        t->ranks->sum_ns += sp_clock_ns() - start_ns;
+}
+
 static sp_status finish(sp_replicas *t, size_t i, int shard, size_t n_valid, sp_error *err)
 {
     const size_t at = (size_t)shard * t->per_shard;
@@ -261,7 +269,10 @@ static sp_status finish(sp_replicas *t, size_t i, int shard, size_t n_valid, sp_
     if (!finite && shard < v->bad)
         v->bad = shard;
     SP_TRY(count_steps(t, t->members[i], err));
-    return spi_gradients_add(&t->gradients, t->members[i], shard, err);
+    const uint64_t start = sp_clock_ns();
+    SP_TRY(spi_gradients_add(&t->gradients, t->members[i], shard, err));
+    note_sum(t, start);
+    return SP_OK;
 }
 
 /* In rounds, each of one shard on every device of this process. */
@@ -303,13 +314,14 @@ static sp_status tell_results(sp_replicas *t, sp_error *err)
 static sp_status update(sp_replicas *t, double lr, int64_t n, sp_error *err)
 {
     const float *mean = NULL;
+    const uint64_t start = sp_clock_ns();
     if (t->shards > 1)
         SP_TRY(spi_gradients_mean(&t->gradients, &mean, err));
-    for (size_t i = 0; i < t->n; i++) {
-        if (mean)
-            SP_TRY(spi_gradients_put(&t->gradients, t->members[i], mean, err));
+    for (size_t i = 0; mean && i < t->n; i++)
+        SP_TRY(spi_gradients_put(&t->gradients, t->members[i], mean, err));
+    note_sum(t, start);
+    for (size_t i = 0; i < t->n; i++)
         SP_TRY(sp_exec_update(t->members[i]->train, lr, n, err));
-    }
     const sp_graph *g = t->members[0]->graph;
     return t->mixed ? share(t, (size_t)g->param_elems * sizeof(float), err) : SP_OK;
 }

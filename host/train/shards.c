@@ -77,8 +77,10 @@ sp_status sp_shard_sum_room(sp_shard_sum *s, float **x, sp_error *err)
 static void merge(sp_shard_sum *s, int i)
 {
     sp_shard_node *a = &s->nodes[i], *b = a + 1;
+    float *restrict sum = a->x;
+    const float *restrict more = b->x;
     for (size_t k = 0; k < s->elems; k++)
-        a->x[k] += b->x[k];
+        sum[k] += more[k];
     a->hi = b->hi;
     s->spare[s->n_spare++] = b->x;
     s->n--;

@@ -28,8 +28,7 @@ typedef struct sp_train_event {
     double best_accuracy;
     const sp_similarity_report *similarity; /* SIMILARITY: of this mini-batch, before its update */
     const sp_ranks *ranks;                  /* NULL: one process */
-    const double
-        *rank_wait; /* BATCH, by rank: share of the time since the last line spent waiting for others */
+    const sp_ranks_time *rank_time;         /* BATCH: since the last line */
 } sp_train_event;
 
 typedef struct sp_train_options {

@@ -88,3 +88,39 @@ ends 40
 [ "$(grep -c "error: " "$work/err")" = 1 ] || fail "one message was expected"
 expect_err "no answer within 3 s (--rank-timeout) from rank 1 (host "
 goes_on hung
+
+# The launcher is killed: nobody tells the ranks, and they end all the same.
+begin orphaned
+kill -9 $job
+wait $job || true
+tries=0
+while [ -n "$(pid_of '[0-9]' orphaned)" ]; do
+    tries=$((tries + 1))
+    [ $tries -lt 60 ] || fail "ranks run on without their launcher"
+    sleep 1
+done
+goes_on orphaned
+
+# faulty FAULT N ...: as ranks, with a fault of fault_mpi.c.
+faulty() {
+    fault=$1
+    shift
+    export SPIKEPORT_MPI_FAULT="$fault" LD_PRELOAD="$(dirname "$program")/../tests/mpi/fault_$launcher.so"
+    ranks "$@"
+    unset SPIKEPORT_MPI_FAULT LD_PRELOAD
+}
+
+# The loop of docs/DISTRIBUTED.md: what is left of the ranks continues to the bits of an untouched training.
+set -- -s schedule.shards=4 -s data.count=320 -s data.train_limit=320 -s epochs=1 -s checkpoint_every=2
+run train "$tiny" "$@" --out "$work/untouched"
+expect_code 0
+faulty 2:Isend:40:kill 3 train "$tiny" "$@" --out "$work/looped"
+[ "$code" -ne 0 ] || fail "success without rank 2"
+until [ "$code" -eq 0 ]; do
+    ranks 2 train --resume "$work/looped"
+done
+same "$work/untouched" "$work/looped"
+
+faulty 1:Isend:*:0.02 2 train "$tiny" "$@" --out "$work/slow"
+expect_code 0
+expect_err "epoch 1: the other ranks wait for rank 1 (host "
