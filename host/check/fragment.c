@@ -76,6 +76,12 @@ float sp_point_get(const sp_check_case *c, const char *buffer, int i)
     return f;
 }
 
+double sp_point_slope(const sp_check_case *c, const char *function, const char *input, int k)
+{
+    return ((double)sp_point_get(c, function, k + 2) - (double)sp_point_get(c, function, k + 1)) /
+           ((double)sp_point_get(c, input, k + 2) - (double)sp_point_get(c, input, k + 1));
+}
+
 void sp_point_put(sp_check_case *c, const char *buffer, int i, float f)
 {
     memcpy(&c->buffers[sp_op_buffer_index(c->call.op, buffer)].initial[i], &f, sizeof f);
@@ -196,15 +202,14 @@ static sp_status check_surrogate_slope(const sp_check_case *c, float width, sp_e
 {
     for (int i = 0; i < N_SURROGATE_POINTS; i++) {
         int k = i * SHIFTS;
-        double run = (double)sp_point_get(c, "d", k + 2) - (double)sp_point_get(c, "d", k + 1);
-        double rise = (double)sp_point_get(c, "smooth", k + 2) - (double)sp_point_get(c, "smooth", k + 1);
+        double slope = sp_point_slope(c, "smooth", "d", k);
         double g = (double)sp_point_get(c, "grad", k);
-        if (!sp_point_between(rise / run, g, (double)sp_point_get(c, "grad", k + 1),
+        if (!sp_point_between(slope, g, (double)sp_point_get(c, "grad", k + 1),
                               (double)sp_point_get(c, "grad", k + 2), slack * fmax(1, fabs(g))))
             return SP_FAIL(err, SP_E_MISMATCH,
                            "surrogate_grad is not the derivative of surrogate_smooth: at d = %.9g, width %g "
                            "it is %.6g, the slope %.6g",
-                           (double)sp_point_get(c, "d", k), (double)width, g, rise / run);
+                           (double)sp_point_get(c, "d", k), (double)width, g, slope);
     }
     return SP_OK;
 }
@@ -236,18 +241,18 @@ done:
 
 /* ---- neurons ---- */
 
-/* Point i and its neighbours: 0 the point, 1 and 2 with u and one of v and x moved down and up. Points 4j and
- * 4j+2 differ in s alone. */
-static void put_neuron_points(sp_check_case *c)
+void sp_point_put_neuron(sp_check_case *c, const char *state)
 {
+    const bool with_u = sp_op_buffer_index(c->call.op, "u") >= 0;
     for (int i = 0; i < N_NEURON_POINTS; i++)
         for (int k = 0; k < SHIFTS; k++) {
             float shift = k == 0 ? 0 : k == 1 ? -step : step;
             float v = -2 + (float)(i / 4 % 16) * 0.25f, x = -1 + (float)(i / 64) * 0.75f;
-            sp_point_put(c, "v", i * SHIFTS + k, i % 2 ? v : v + shift);
+            sp_point_put(c, state, i * SHIFTS + k, i % 2 ? v : v + shift);
             sp_point_put(c, "x", i * SHIFTS + k, i % 2 ? x + shift : x);
-            sp_point_put(c, "u", i * SHIFTS + k, v * 1.5f + 0.125f * x + shift);
             sp_point_put(c, "s", i * SHIFTS + k, (float)(i / 2 % 2));
+            if (with_u)
+                sp_point_put(c, "u", i * SHIFTS + k, v * 1.5f + 0.125f * x + shift);
         }
 }
 
@@ -296,9 +301,7 @@ static sp_status check_slope(const sp_check_case *c, const char *function, const
                              const char *derivative, int i, sp_error *err)
 {
     int k = i * SHIFTS;
-    double run = (double)sp_point_get(c, input, k + 2) - (double)sp_point_get(c, input, k + 1);
-    double slope =
-        ((double)sp_point_get(c, function, k + 2) - (double)sp_point_get(c, function, k + 1)) / run;
+    double slope = sp_point_slope(c, function, input, k);
     double g = (double)sp_point_get(c, derivative, k);
     if (sp_point_between(slope, g, (double)sp_point_get(c, derivative, k + 1),
                          (double)sp_point_get(c, derivative, k + 2), slack * fmax(1, fabs(g))))
@@ -344,7 +347,7 @@ static sp_status check_neuron(sp_registry *reg, sp_device *dev, const sp_fragmen
         sp_check_case c;
         sp_status st = SP_OK;
         SP_TRY(sp_check_case_init(&c, &call, 1, err));
-        put_neuron_points(&c);
+        sp_point_put_neuron(&c, "v");
         SP_TRY_GOTO(sp_fragment_run(reg, dev, &c, "check_neuron", neuron_source, err));
         SP_TRY_GOTO(sp_point_check_finite(&c, "u", err));
         SP_TRY_GOTO(check_neuron_formula(&c, f->name, report, err));

@@ -22,6 +22,11 @@ enum { SP_NEURON_POINTS = 256, SP_POINT_SHIFTS = 3 }; /* multiples of 16 togethe
     "#endif\n"
 
 float sp_point_get(const sp_check_case *c, const char *buffer, int i);
+/* Of a function between the two neighbours of point k, by one of its inputs. */
+double sp_point_slope(const sp_check_case *c, const char *function, const char *input, int k);
+/* Inputs of a neuron: point i and its neighbours, 0 the point, 1 and 2 with u and one of `state` (v or a) and
+ * x moved down and up. Points 4j and 4j+2 differ in s alone. */
+void sp_point_put_neuron(sp_check_case *c, const char *state);
 void sp_point_put(sp_check_case *c, const char *buffer, int i, float f);
 sp_status sp_point_check_finite(const sp_check_case *c, const char *input, sp_error *err);
 

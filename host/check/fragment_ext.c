@@ -75,19 +75,6 @@ enum { D_AUX_A, D_AUX_X, D_AUX_S, D_CURRENT_X, D_CURRENT_A, SLOPES };
 static const char *const slope_names[SLOPES] = {"neuron_d_aux_d_a", "neuron_d_aux_d_x", "neuron_d_aux_d_s",
                                                 "neuron_d_current_d_x", "neuron_d_current_d_a"};
 
-/* As in fragment.c: points with an even number move in a, odd ones in x; 4j and 4j+2 differ in s alone. */
-static void put_points(sp_check_case *c)
-{
-    for (int i = 0; i < SP_NEURON_POINTS; i++)
-        for (int k = 0; k < SP_POINT_SHIFTS; k++) {
-            float shift = k == 0 ? 0 : k == 1 ? -SP_POINT_STEP : SP_POINT_STEP;
-            float a = -2 + (float)(i / 4 % 16) * 0.25f, x = -1 + (float)(i / 64) * 0.75f;
-            sp_point_put(c, "a", i * SP_POINT_SHIFTS + k, i % 2 ? a : a + shift);
-            sp_point_put(c, "x", i * SP_POINT_SHIFTS + k, i % 2 ? x + shift : x);
-            sp_point_put(c, "s", i * SP_POINT_SHIFTS + k, (float)(i / 2 % 2));
-        }
-}
-
 static sp_status differs(const sp_check_case *c, const char *what, int i, double got, double right,
                          sp_error *err)
 {
@@ -100,9 +87,7 @@ static sp_status check_slope(const sp_check_case *c, const char *function, const
                              const char *name, double g, int i, sp_error *err)
 {
     int k = i * SP_POINT_SHIFTS;
-    double run = (double)sp_point_get(c, input, k + 2) - (double)sp_point_get(c, input, k + 1);
-    double slope =
-        ((double)sp_point_get(c, function, k + 2) - (double)sp_point_get(c, function, k + 1)) / run;
+    double slope = sp_point_slope(c, function, input, k);
     return fabs(slope - g) <= SP_POINT_SLACK * fmax(1, fabs(g)) ? SP_OK : differs(c, name, k, g, slope, err);
 }
 
@@ -205,7 +190,7 @@ sp_status sp_check_neuron_extra(sp_registry *reg, sp_device *dev, const sp_fragm
         sp_check_case c;
         sp_status st = SP_OK;
         SP_TRY(sp_check_case_init(&c, &call, 1, err));
-        put_points(&c);
+        sp_point_put_neuron(&c, "a");
         SP_TRY_GOTO(sp_fragment_run(reg, dev, &c, "check_neuron_ext", source, err));
         SP_TRY_GOTO(sp_point_check_finite(&c, "a", err));
         SP_TRY_GOTO(check_formula(&c, f->name, report, err));

@@ -48,11 +48,7 @@ static void make_up(sp_cli_bench *b)
 static sp_status load_batch(sp_cli_bench *b, sp_dataset *ds, sp_error *err)
 {
     const sp_recipe *r = &b->s->recipe;
-    sp_loader_options lo = {.batch = (size_t)r->batch,
-                            .shuffle = true,
-                            .balanced = r->data.balanced,
-                            .seed = (uint64_t)r->seed,
-                            .threads = (int)r->data.threads};
+    const sp_loader_options lo = sp_session_loader_options(r, true);
     sp_loader *l = NULL;
     const sp_batch *batch = NULL;
     sp_status st;

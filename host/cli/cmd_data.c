@@ -62,11 +62,7 @@ static double consumption(const sp_cli_data *o)
 static sp_status bench(const sp_cli_data *o, sp_error *err)
 {
     const sp_recipe *r = &o->recipe;
-    sp_loader_options lo = {.batch = (size_t)r->batch,
-                            .shuffle = !o->test,
-                            .balanced = !o->test && r->data.balanced,
-                            .seed = (uint64_t)r->seed,
-                            .threads = (int)r->data.threads};
+    const sp_loader_options lo = sp_session_loader_options(r, !o->test);
     sp_dataset *ds = NULL;
     sp_loader *l = NULL;
     int64_t samples = 0;

@@ -34,13 +34,8 @@ sp_status sp_batches_run(sp_session *s, const sp_dataset *ds, int64_t n, const v
                          sp_batch_step step, void *ctx, sp_error *err)
 {
     const sp_recipe *r = &s->recipe;
-    const sp_loader_options o = {.batch = (size_t)r->batch,
-                                 .shuffle = true,
-                                 .balanced = r->data.balanced,
-                                 .drop_last = true,
-                                 .seed = (uint64_t)r->seed,
-                                 .depth = 3,
-                                 .threads = (int)r->data.threads};
+    sp_loader_options o = sp_session_loader_options(r, true);
+    o.drop_last = true;
     sp_loader *l = NULL;
     if (ds->info.count < (size_t)r->batch)
         return SP_FAIL(err, SP_E_CONFIG, "%s: batch is %lld, but there are only %zu training samples",

@@ -76,11 +76,8 @@ static sp_status make_layers(sp_visual *d, sp_error *err)
 /* The mini-batch of the test set with the sample whose raster is wanted. */
 static sp_status watch(sp_visual *d, const sp_dataset *test, int64_t sample, sp_error *err)
 {
-    const sp_recipe *r = &d->s->recipe;
-    sp_loader_options lo = {.batch = (size_t)d->s->eval_batch,
-                            .seed = (uint64_t)r->seed,
-                            .depth = 1,
-                            .threads = (int)r->data.threads};
+    sp_loader_options lo = sp_session_loader_options(&d->s->recipe, false);
+    lo.batch = (size_t)d->s->eval_batch;
     sp_loader *l = NULL;
     const sp_batch *b = NULL;
     if (sample >= (int64_t)test->info.count)

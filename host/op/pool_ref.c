@@ -8,30 +8,14 @@
 #include "op/references.h"
 
 typedef struct shape {
+    int adaptive;
     int64_t N, H, W, C, KH, KW, SH, SW, PH, PW, HO, WO;
 } shape;
 
-static shape shape_of(const sp_op_call *call)
+static shape shape_of(const sp_op_call *call, int adaptive)
 {
-    return (shape){
-        .N = sp_call_int(call, "N"),
-        .H = sp_call_int(call, "H"),
-        .W = sp_call_int(call, "W"),
-        .C = sp_call_int(call, "C"),
-        .KH = sp_call_int(call, "KH"),
-        .KW = sp_call_int(call, "KW"),
-        .SH = sp_call_int(call, "SH"),
-        .SW = sp_call_int(call, "SW"),
-        .PH = sp_call_int(call, "PH"),
-        .PW = sp_call_int(call, "PW"),
-        .HO = sp_call_int(call, "HO"),
-        .WO = sp_call_int(call, "WO"),
-    };
-}
-
-static shape adaptive_shape_of(const sp_op_call *call)
-{
-    return (shape){
+    shape s = {
+        .adaptive = adaptive,
         .N = sp_call_int(call, "N"),
         .H = sp_call_int(call, "H"),
         .W = sp_call_int(call, "W"),
@@ -39,6 +23,12 @@ static shape adaptive_shape_of(const sp_op_call *call)
         .HO = sp_call_int(call, "HO"),
         .WO = sp_call_int(call, "WO"),
     };
+    if (!adaptive) {
+        s.KH = sp_call_int(call, "KH"), s.KW = sp_call_int(call, "KW");
+        s.SH = sp_call_int(call, "SH"), s.SW = sp_call_int(call, "SW");
+        s.PH = sp_call_int(call, "PH"), s.PW = sp_call_int(call, "PW");
+    }
+    return s;
 }
 
 /* Input rows and columns of one window, cut to the input: top <= h < bottom, left <= w < right. */
@@ -46,24 +36,21 @@ typedef struct window {
     int64_t top, bottom, left, right;
 } window;
 
-static window window_of(const shape *s, int64_t ho, int64_t wo)
-{
-    int64_t top = ho * s->SH - s->PH, left = wo * s->SW - s->PW;
-    int64_t bottom = top + s->KH, right = left + s->KW;
-    return (window){top < 0 ? 0 : top, bottom > s->H ? s->H : bottom, left < 0 ? 0 : left,
-                    right > s->W ? s->W : right};
-}
-
 static int64_t ceil_div(int64_t a, int64_t b)
 {
     return (a + b - 1) / b;
 }
 
-/* Output i covers floor(i n / n_out) .. ceil((i + 1) n / n_out) - 1. */
-static window adaptive_window_of(const shape *s, int64_t ho, int64_t wo)
+/* Adaptive: output i covers floor(i n / n_out) .. ceil((i + 1) n / n_out) - 1. */
+static window window_of(const shape *s, int64_t ho, int64_t wo)
 {
-    return (window){ho * s->H / s->HO, ceil_div((ho + 1) * s->H, s->HO), wo * s->W / s->WO,
-                    ceil_div((wo + 1) * s->W, s->WO)};
+    if (s->adaptive)
+        return (window){ho * s->H / s->HO, ceil_div((ho + 1) * s->H, s->HO), wo * s->W / s->WO,
+                        ceil_div((wo + 1) * s->W, s->WO)};
+    int64_t top = ho * s->SH - s->PH, left = wo * s->SW - s->PW;
+    int64_t bottom = top + s->KH, right = left + s->KW;
+    return (window){top < 0 ? 0 : top, bottom > s->H ? s->H : bottom, left < 0 ? 0 : left,
+                    right > s->W ? s->W : right};
 }
 
 static int holds_row(const window *w, int64_t h)
@@ -76,9 +63,10 @@ static int holds_column(const window *w, int64_t x)
     return x >= w->left && x < w->right;
 }
 
-static int64_t area(const window *w)
+/* What the sum of a window is divided by: padding counts as zeros, which an adaptive window has none of. */
+static double area(const shape *s, const window *w)
 {
-    return (w->bottom - w->top) * (w->right - w->left);
+    return (double)(s->adaptive ? (w->bottom - w->top) * (w->right - w->left) : s->KH * s->KW);
 }
 
 static double window_sum(const shape *s, const window *w, const void *x, int bits, int64_t n, int64_t c)
@@ -107,9 +95,9 @@ static int64_t window_argmax(const shape *s, const window *w, const void *x, int
     return best_row;
 }
 
-void pool_avg_forward_ref(const sp_op_call *call, void *const *buf)
+static void avg_forward(const sp_op_call *call, void *const *buf, int adaptive)
 {
-    const shape s = shape_of(call);
+    const shape s = shape_of(call, adaptive);
     const int bits = sp_call_flag(call, "X_BITS");
     float *y = buf[1];
 
@@ -117,40 +105,59 @@ void pool_avg_forward_ref(const sp_op_call *call, void *const *buf)
         for (int64_t c = 0; c < s.C; c++) {
             const window w = window_of(&s, m / s.WO % s.HO, m % s.WO);
             const double sum = window_sum(&s, &w, buf[0], bits, m / (s.HO * s.WO), c);
-            y[m * s.C + c] = (float)(sum / (double)(s.KH * s.KW));
+            y[m * s.C + c] = (float)(sum / area(&s, &w));
         }
 }
 
-/* g_x of input row i, channel c, of either average. */
-static double avg_gradient(const shape *s, int adaptive, const float *g_y, int64_t i, int64_t c)
+/* g_x of input row i, channel c. */
+static double avg_gradient(const shape *s, const float *g_y, int64_t i, int64_t c)
 {
     const int64_t n = i / (s->H * s->W), h = i / s->W % s->H, x = i % s->W;
     double sum = 0.0;
     for (int64_t ho = 0; ho < s->HO; ho++)
         for (int64_t wo = 0; wo < s->WO; wo++) {
-            const window w = adaptive ? adaptive_window_of(s, ho, wo) : window_of(s, ho, wo);
+            const window w = window_of(s, ho, wo);
             if (!holds_row(&w, h))
                 break; /* the rows of a window do not depend on wo */
             if (holds_column(&w, x))
-                sum += (double)g_y[((n * s->HO + ho) * s->WO + wo) * s->C + c] /
-                       (double)(adaptive ? area(&w) : s->KH * s->KW);
+                sum += (double)g_y[((n * s->HO + ho) * s->WO + wo) * s->C + c] / area(s, &w);
         }
     return sum;
 }
 
-void pool_avg_backward_ref(const sp_op_call *call, void *const *buf)
+static void avg_backward(const sp_op_call *call, void *const *buf, int adaptive)
 {
-    const shape s = shape_of(call);
+    const shape s = shape_of(call, adaptive);
     float *g_x = buf[1];
 
     for (int64_t i = 0; i < s.N * s.H * s.W; i++)
         for (int64_t c = 0; c < s.C; c++)
-            g_x[i * s.C + c] = (float)avg_gradient(&s, 0, buf[0], i, c);
+            g_x[i * s.C + c] = (float)avg_gradient(&s, buf[0], i, c);
+}
+
+void pool_avg_forward_ref(const sp_op_call *call, void *const *buf)
+{
+    avg_forward(call, buf, 0);
+}
+
+void pool_avg_backward_ref(const sp_op_call *call, void *const *buf)
+{
+    avg_backward(call, buf, 0);
+}
+
+void pool_adaptive_avg_forward_ref(const sp_op_call *call, void *const *buf)
+{
+    avg_forward(call, buf, 1);
+}
+
+void pool_adaptive_avg_backward_ref(const sp_op_call *call, void *const *buf)
+{
+    avg_backward(call, buf, 1);
 }
 
 void pool_max_forward_ref(const sp_op_call *call, void *const *buf)
 {
-    const shape s = shape_of(call);
+    const shape s = shape_of(call, 0);
     const int bits = sp_call_flag(call, "X_BITS");
     float *y = buf[1];
 
@@ -164,7 +171,7 @@ void pool_max_forward_ref(const sp_op_call *call, void *const *buf)
 
 void pool_spikes_forward_ref(const sp_op_call *call, void *const *buf)
 {
-    const shape s = shape_of(call);
+    const shape s = shape_of(call, 0);
     const int64_t words = (s.C + 31) / 32;
     uint32_t *y = buf[1];
 
@@ -196,35 +203,11 @@ static double max_gradient(const shape *s, const void *x, int bits, const float 
 
 void pool_max_backward_ref(const sp_op_call *call, void *const *buf)
 {
-    const shape s = shape_of(call);
+    const shape s = shape_of(call, 0);
     const int bits = sp_call_flag(call, "X_BITS");
     float *g_x = buf[2];
 
     for (int64_t i = 0; i < s.N * s.H * s.W; i++)
         for (int64_t c = 0; c < s.C; c++)
             g_x[i * s.C + c] = (float)max_gradient(&s, buf[0], bits, buf[1], i, c);
-}
-
-void pool_adaptive_avg_forward_ref(const sp_op_call *call, void *const *buf)
-{
-    const shape s = adaptive_shape_of(call);
-    const int bits = sp_call_flag(call, "X_BITS");
-    float *y = buf[1];
-
-    for (int64_t m = 0; m < s.N * s.HO * s.WO; m++)
-        for (int64_t c = 0; c < s.C; c++) {
-            const window w = adaptive_window_of(&s, m / s.WO % s.HO, m % s.WO);
-            const double sum = window_sum(&s, &w, buf[0], bits, m / (s.HO * s.WO), c);
-            y[m * s.C + c] = (float)(sum / (double)area(&w));
-        }
-}
-
-void pool_adaptive_avg_backward_ref(const sp_op_call *call, void *const *buf)
-{
-    const shape s = adaptive_shape_of(call);
-    float *g_x = buf[1];
-
-    for (int64_t i = 0; i < s.N * s.H * s.W; i++)
-        for (int64_t c = 0; c < s.C; c++)
-            g_x[i * s.C + c] = (float)avg_gradient(&s, 1, buf[0], i, c);
 }

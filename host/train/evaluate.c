@@ -167,10 +167,8 @@ sp_status sp_session_evaluate(sp_session *s, const sp_dataset *ds, sp_ranks *ran
     tally a = {0};
     uint64_t start = sp_clock_ns();
     const size_t batch = (size_t)s->eval_batch, rank = ranks ? (size_t)ranks->rank : 0;
-    sp_loader_options lo = {.batch = batch,
-                            .seed = (uint64_t)s->recipe.seed,
-                            .depth = 3,
-                            .threads = (int)s->recipe.data.threads};
+    sp_loader_options lo = sp_session_loader_options(&s->recipe, false);
+    lo.batch = batch;
     *out = (sp_scores){.confusion = out->confusion,
                        .spike_rate = sp_alloc_array((size_t)s->graph->n_nodes, sizeof(double))};
     sp_status st = out->spike_rate ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory for evaluation");

@@ -306,15 +306,9 @@ static sp_status allocate(trainer *t, const sp_dataset *train, sp_error *err)
 static sp_status make_loader(trainer *t, const sp_recipe *r, const sp_dataset *train, sp_error *err)
 {
     int64_t at, n = sp_replicas_samples(t->replicas, &at);
-    sp_loader_options lo = {.batch = (size_t)n,
-                            .whole = (size_t)r->batch,
-                            .at = (size_t)at,
-                            .shuffle = true,
-                            .balanced = r->data.balanced,
-                            .drop_last = true,
-                            .seed = (uint64_t)r->seed,
-                            .depth = 3,
-                            .threads = (int)r->data.threads};
+    sp_loader_options lo = sp_session_loader_options(r, true);
+    lo.drop_last = true;
+    lo.whole = lo.batch, lo.batch = (size_t)n, lo.at = (size_t)at;
     return sp_loader_create(train, &lo, &t->loader, err);
 }
 

@@ -10,6 +10,15 @@
 #include "train/adaptive.h"
 #include "train/similarity.h"
 
+sp_loader_options sp_session_loader_options(const sp_recipe *r, bool train)
+{
+    return (sp_loader_options){.batch = (size_t)r->batch,
+                               .shuffle = train,
+                               .balanced = train && r->data.balanced,
+                               .seed = (uint64_t)r->seed,
+                               .threads = (int)r->data.threads};
+}
+
 sp_dataset_options sp_session_dataset_options(const sp_recipe *r, bool train)
 {
     int64_t limit = train ? r->data.train_limit : r->data.test_limit;

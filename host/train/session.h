@@ -4,6 +4,7 @@
 #define SP_TRAIN_SESSION_H
 
 #include "data/dataset.h"
+#include "data/loader.h"
 #include "exec/executor.h"
 #include "train/ranks.h"
 #include "train/recipe.h"
@@ -60,6 +61,8 @@ sp_status sp_session_dataset(const sp_recipe *r, bool train, sp_dataset **out, s
 
 /* What its readers are asked for: the training or the test split. */
 sp_dataset_options sp_session_dataset_options(const sp_recipe *r, bool train);
+/* How the recipe wants mini-batches: for training shuffled and balanced, else in order. */
+sp_loader_options sp_session_loader_options(const sp_recipe *r, bool train);
 
 /* The shape of a sample without the files, where the data set's name tells it. */
 bool sp_session_known_shape(const sp_recipe *r, sp_dataset_info *out);
