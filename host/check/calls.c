@@ -216,6 +216,22 @@ static unsigned n_settings(const sp_op *op)
     return n * (op->takes_surrogate ? N_SURROGATES : 1);
 }
 
+/* Whole numbers that are settings and no sizes, in two versions. */
+static const struct {
+    const char *name;
+    int v[2];
+} whole_settings[] = {{"seed", {2023, 2024}}, {"stream", {3, 3}},   {"bits", {4, 8}},
+                      {"shift", {1, 3}},      {"fraction", {2, 0}}, {"width", {9, 12}}};
+enum { N_WHOLE_SETTINGS = sizeof whole_settings / sizeof *whole_settings };
+
+static bool is_setting(const char *name)
+{
+    for (size_t i = 0; i < N_WHOLE_SETTINGS; i++)
+        if (strcmp(whole_settings[i].name, name) == 0)
+            return true;
+    return false;
+}
+
 static void set_int(sp_op_call *c, const char *name, int64_t v)
 {
     if (has_int(c->op, name))
@@ -269,8 +285,8 @@ static unsigned set_scalars(sp_op_call *c, unsigned setting, unsigned version)
         set_int(c, "time_step", setting & 1 ? 6 : 3);
         setting >>= 1;
     }
-    set_int(c, "seed", 2023 + (int64_t)version);
-    set_int(c, "stream", 3);
+    for (size_t i = 0; i < N_WHOLE_SETTINGS; i++)
+        set_int(c, whole_settings[i].name, whole_settings[i].v[version % 2]);
     for (int i = 0; i < n_flags(c->op); i++) /* the soft reset has its rest at 0 */
         if (strcmp(c->op->flags[i], "HARD") == 0 && !c->flags[i])
             sp_call_set_float(c, "v_reset", 0);
@@ -317,8 +333,7 @@ static bool letters_fit(const sp_op *op, const char *const *names)
         if (!has_int(op, names[i]))
             return false;
     for (int i = 0; i < SP_OP_MAX_INTS && op->ints[i]; i++)
-        sizes += !sp_op_scalar_is_dynamic(op->ints[i]) && strcmp(op->ints[i], "seed") != 0 &&
-                 strcmp(op->ints[i], "stream") != 0;
+        sizes += !sp_op_scalar_is_dynamic(op->ints[i]) && !is_setting(op->ints[i]);
     bool computed = has_int(op, "KH"); /* HO and WO follow */
     return sizes == known + (computed ? 2 : 0);
 }

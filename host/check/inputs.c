@@ -22,7 +22,9 @@ typedef enum {
     MEMBRANE,   /* around the threshold and the kinks of a surrogate, ties included */
     CURRENT,    /* makes potentials that tie where nothing was rounded */
     LABELS,     /* 0..K-1, some -1 */
-    COUNTS      /* 0..999 */
+    COUNTS,     /* 0..999 */
+    BELOW_200,  /* 1..200 */
+    SIGNED      /* -200..200 */
 } kind;
 
 static const struct {
@@ -36,9 +38,16 @@ static const struct {
     {NULL, "rstd", POSITIVE},
     {"optimizer.adamw", "v", SMALL},
     {"gradient.clip", "norm", POSITIVE},
+    {"quantise.apply", "largest", POSITIVE},
     {NULL, "labels", LABELS},
     {"loss", "class_weights", POSITIVE},
     {NULL, "count", COUNTS},
+    {"integer.", "threshold", BELOW_200},
+    {"integer.", "x", SIGNED},
+    {"integer.", "w", SIGNED},
+    {"integer.", "bias", SIGNED},
+    {"integer.", "reset", SIGNED},
+    {"integer.", "u_prev", SIGNED},
     {"neuron.", "u", MEMBRANE},
     {"neuron.", "u_prev", MEMBRANE},
     {"neuron.forward", "x", CURRENT},
@@ -59,7 +68,7 @@ static const struct {
     {"neuron.rate", "f", "block_start"},          {"neuron.rate", "e", "block_start"},
     {"neuron.rate", "r", "block_start"},          {"mean.accumulate", "mean", "block_start"},
     {"batch_norm.rate", "mean", "block_start"},   {"batch_norm.rate", "rstd", "block_start"},
-    {"logits.accumulate", "sum", "first"},
+    {"logits.accumulate", "sum", "first"},        {"integer.neuron", "u_prev", "first"},
 };
 
 void sp_check_describe(const sp_op_call *call, char *out, size_t size)
@@ -166,9 +175,13 @@ static void fill_spikes(sp_check_buffer *b, sp_rng *r)
 
 static void fill_integers(const sp_op_call *call, sp_check_buffer *b, kind k, sp_rng *r)
 {
-    uint32_t below = k == LABELS ? (uint32_t)sp_call_int(call, "K") : 1000;
+    uint32_t below = k == LABELS      ? (uint32_t)sp_call_int(call, "K")
+                     : k == BELOW_200 ? 200
+                     : k == SIGNED    ? 401
+                                      : 1000;
+    uint32_t from = k == BELOW_200 ? 1 : k == SIGNED ? 0u - 200u : 0;
     for (int64_t i = 0; i < b->words; i++)
-        b->initial[i] = k == LABELS && sp_rng_below(r, 7) == 0 ? UINT32_MAX : sp_rng_below(r, below);
+        b->initial[i] = k == LABELS && sp_rng_below(r, 7) == 0 ? UINT32_MAX : from + sp_rng_below(r, below);
 }
 
 static void fill(const sp_op_call *call, sp_check_buffer *b, uint64_t seed, uint64_t stream)

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "cli/session_options.h"
 #include "cli/table.h"
+#include "train/integers.h"
 
 static uint64_t row_sum(const uint64_t *confusion, int64_t n, int64_t class)
 {
@@ -92,8 +93,68 @@ static void add_classes(json_t *out, const sp_dataset *ds, const uint64_t *confu
     json_object_set_new(out, "confusion", matrix);
 }
 
-static sp_status print(const sp_cli_trained *t, const sp_scores *scores, bool json)
+typedef struct eval_options {
+    sp_cli_session session;
+    bool json, integer, plain_c;
+} eval_options;
+
+/* What is asked of an evaluation, and what came out. */
+typedef struct evaluation {
+    sp_scores scores;
+    sp_integer *net; /* NULL: float alone */
+    sp_integer_scores integer;
+} evaluation;
+
+static json_t *integer_json(const sp_session *s, const evaluation *e)
 {
+    const sp_integer_scores *i = &e->integer;
+    char digest[24];
+    json_t *layers = json_array();
+    for (int k = 0; k < i->n_layers; k++)
+        json_array_append_new(layers, json_pack("{s:s, s:f, s:f, s:f}", "layer",
+                                                s->graph->nodes[i->layers[k].node].name, "rate",
+                                                i->layers[k].rate, "integer_rate", i->layers[k].integer_rate,
+                                                "differs", i->layers[k].differs));
+    snprintf(digest, sizeof digest, "%016" PRIx64, i->digest);
+    return json_pack("{s:f, s:I, s:s, s:I, s:s?, s:o}", "accuracy", i->accuracy, "samples",
+                     (json_int_t)i->samples, "digest", digest, "saturated_inputs", (json_int_t)i->saturated,
+                     "worst_layer", i->worst < 0 ? NULL : s->graph->nodes[i->layers[i->worst].node].name,
+                     "layers", layers);
+}
+
+static sp_status print_integer(const sp_session *s, const evaluation *e)
+{
+    static const sp_column columns[] = {{.key = "layer", .head = "layer", .width = -12},
+                                        {.key = "rate", .head = "rate, float", .width = 11, .digits = 4},
+                                        {.key = "integer_rate", .head = "integers", .width = 9, .digits = 4},
+                                        {.key = "differs", .head = "other spikes", .width = 12, .digits = 5}};
+    enum { N_COLUMNS = sizeof columns / sizeof *columns };
+    json_t *all = integer_json(s, e), *layers = json_object_get(all, "layers");
+    if (!all)
+        return SP_E_MEMORY;
+    printf("\nin integers (weights of %lld bits, potentials of %lld): accuracy %.2f%%, in float %.2f%%; "
+           "digest "
+           "of all outputs %s\n",
+           (long long)s->recipe.weight_bits, (long long)s->recipe.membrane_bits, 100 * e->integer.accuracy,
+           100 * e->scores.accuracy, json_string_value(json_object_get(all, "digest")));
+    if (e->integer.saturated)
+        printf("%" PRIu64 " inputs were outside of the range of the training data and saturated\n",
+               e->integer.saturated);
+    if (e->integer.worst >= 0)
+        printf("layer %s loses the most (first mini-batch):\n", json_string_value(json_object_get(all, "worst"
+                                                                                                       "_laye"
+                                                                                                       "r")));
+    sp_table_print_head(columns, N_COLUMNS);
+    sp_status st = SP_OK;
+    for (size_t i = 0; st == SP_OK && i < json_array_size(layers); i++)
+        st = sp_table_print(columns, N_COLUMNS, json_incref(json_array_get(layers, i)), false);
+    json_decref(all);
+    return st;
+}
+
+static sp_status print(const sp_cli_trained *t, const evaluation *e, bool json)
+{
+    const sp_scores *scores = &e->scores;
     enum { MOST_PRINTED = 20 }; /* classes of a matrix that a terminal shows */
     int64_t n = t->s->graph->classes;
     const char *file = t->checkpoint.file.path;
@@ -103,6 +164,8 @@ static sp_status print(const sp_cli_trained *t, const sp_scores *scores, bool js
                                 "samples", (json_int_t)scores->samples, "loss", scores->loss, "accuracy",
                                 scores->accuracy, "seconds", scores->seconds);
         add_classes(out, t->test, scores->confusion, n);
+        if (e->net)
+            json_object_set_new(out, "integer", integer_json(t->s, e));
         return sp_cli_json_line(out);
     }
     printf("%s: %s, %lld samples: accuracy %.2f%%, loss %.4f (%.1f s)\n", file, t->test->info.name,
@@ -111,40 +174,58 @@ static sp_status print(const sp_cli_trained *t, const sp_scores *scores, bool js
         return SP_E_MEMORY;
     if (n <= MOST_PRINTED)
         print_matrix(scores->confusion, n);
-    return SP_OK;
+    return e->net ? print_integer(t->s, e) : SP_OK;
 }
 
-static sp_status evaluate(const char *path, const sp_cli_session *o, bool json, sp_error *err)
+static sp_status evaluate(sp_cli_trained *t, const eval_options *o, evaluation *e, sp_error *err)
+{
+    const size_t n = (size_t)t->s->graph->classes;
+    e->scores.confusion = sp_alloc_array(n, n * sizeof *e->scores.confusion);
+    if (!e->scores.confusion)
+        return SP_FAIL(err, SP_E_MEMORY, "out of memory for the confusion matrix");
+    if (o->integer) /* what has no such form is said before the work */
+        SP_TRY(sp_session_integer(t->s, &e->net, err));
+    sp_status st = sp_session_evaluate(t->s, t->test, NULL, NULL, &e->scores, err);
+    sp_cli_say_programs(t->s->dev, t->s->reg);
+    if (st == SP_OK && o->integer)
+        st = sp_integer_evaluate(t->s, e->net, t->test, o->plain_c, NULL, &e->integer, err);
+    return st;
+}
+
+static sp_status eval(const char *path, const eval_options *o, sp_error *err)
 {
     sp_cli_trained t;
-    sp_scores scores = {0};
-    sp_status st = sp_cli_trained_open(path, o, true, &t, err);
-    int64_t n = st == SP_OK ? t.s->graph->classes : 0;
-    if (st == SP_OK) {
-        scores.confusion = sp_alloc_array((size_t)n, (size_t)n * sizeof *scores.confusion);
-        st = scores.confusion ? sp_session_evaluate(t.s, t.test, NULL, NULL, &scores, err)
-                              : SP_FAIL(err, SP_E_MEMORY, "out of memory for the confusion matrix");
-        sp_cli_say_programs(t.s->dev, t.s->reg);
-    }
+    evaluation e = {.net = NULL};
+    if (o->plain_c && !o->integer)
+        return SP_FAIL(err, SP_E_USAGE, "--plain-c says how --integer computes; give both, or leave it out");
+    sp_status st = sp_cli_trained_open(path, &o->session, true, &t, err);
     if (st == SP_OK)
-        st = print(&t, &scores, json);
-    sp_free(scores.spike_rate);
-    sp_free(scores.confusion);
+        st = evaluate(&t, o, &e, err);
+    if (st == SP_OK)
+        st = print(&t, &e, o->json);
+    sp_free(e.scores.spike_rate);
+    sp_free(e.scores.confusion);
+    sp_free(e.integer.layers);
+    sp_integer_destroy(&e.net);
     sp_cli_trained_close(&t);
     return st;
 }
 
 int sp_cmd_eval(int argc, char **argv)
 {
-    sp_cli_session o = {.command = "eval"};
+    eval_options o = {.session.command = "eval"};
     sp_arg_list rest = {.n = 0};
-    bool json = false;
     const sp_arg args[] = {
-        SP_CLI_WEIGHTS_ARGS(o),
-        SP_CLI_SET_ARG(o),
-        SP_CLI_DEVICE_ARGS(o),
-        SP_CLI_PROGRAMS_ARG(o),
-        SP_FLAG("json", 0, &json, "one JSON object on stdout"),
+        SP_CLI_WEIGHTS_ARGS(o.session),
+        SP_CLI_SET_ARG(o.session),
+        SP_CLI_DEVICE_ARGS(o.session),
+        SP_CLI_PROGRAMS_ARG(o.session),
+        SP_FLAG("integer", 0, &o.integer,
+                "also in integers, as on hardware: accuracy, and by layer which spikes change; needs "
+                "precision.weights"),
+        SP_FLAG("plain-c", 0, &o.plain_c,
+                "with --integer: by the C references on the host, not on the device; the digest is the same"),
+        SP_FLAG("json", 0, &o.json, "one JSON object on stdout"),
     };
     const sp_args a = {.command = "eval",
                        .synopsis = "CHECKPOINT|DIR|RECIPE [options]",
@@ -157,5 +238,5 @@ int sp_cmd_eval(int argc, char **argv)
     sp_error err = {0};
     if (!sp_args_parse(&a, argc, argv, &rest, &code))
         return code;
-    return evaluate(rest.items[0], &o, json, &err) == SP_OK ? 0 : sp_cli_fail("eval", &err);
+    return eval(rest.items[0], &o, &err) == SP_OK ? 0 : sp_cli_fail("eval", &err);
 }

@@ -1,9 +1,14 @@
-/* spikeport export: the weights of a trained network, and nothing else, under PyTorch's names. */
+/* spikeport export: the weights of a trained network, and nothing else, under PyTorch's names; or a network
+ * of integers for hardware. */
+#include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "base/output.h"
 #include "cli/session_options.h"
+#include "train/integers.h"
 
 static sp_status export(const char *from, const char *to, const char *map, const sp_cli_session *o,
                         sp_error *err)
@@ -21,29 +26,90 @@ static sp_status export(const char *from, const char *to, const char *map, const
     return st;
 }
 
+enum { SAMPLES_MOST = 64 };
+
+/* "3,17": numbers from 1. */
+static sp_status read_samples(const char *list, int64_t *out, size_t *n, sp_error *err)
+{
+    const char *at = list;
+    for (*n = 0; *n < SAMPLES_MOST; at++) {
+        char *end;
+        out[*n] = strtoll(at, &end, 10);
+        if (end == at || out[*n] < 1 || (*end && *end != ','))
+            return SP_FAIL(err, SP_E_USAGE,
+                           "--samples \"%s\": numbers of test samples, counted from 1 and separated by "
+                           "commas, "
+                           "are expected",
+                           list);
+        ++*n;
+        at = end;
+        if (!*end)
+            return SP_OK;
+    }
+    return SP_FAIL(err, SP_E_USAGE, "--samples \"%s\": more than %d samples", list, SAMPLES_MOST);
+}
+
+static sp_status export_hdl(const char *from, const char *folder, const char *list, const sp_cli_session *o,
+                            sp_error *err)
+{
+    sp_cli_trained t;
+    sp_integer *net = NULL;
+    sp_integer_golden golden = {.n = 0};
+    int64_t samples[SAMPLES_MOST];
+    size_t n = 0;
+    SP_TRY(read_samples(list, samples, &n, err));
+    SP_TRY(sp_integer_export_check(folder, err));
+    sp_status st = sp_cli_trained_open(from, o, true, &t, err);
+    if (st == SP_OK)
+        st = sp_session_integer(t.s, &net, err);
+    if (st == SP_OK)
+        st = sp_integer_record(t.s, net, t.test, samples, n, &golden, err);
+    if (st == SP_OK)
+        st = sp_integer_export(net, folder, t.s->recipe.name, &golden, err);
+    if (st == SP_OK)
+        printf("%s: %d layers, golden vectors of %zu samples\n", folder, net->n, n);
+    sp_integer_golden_free(&golden, net ? net->n : 0);
+    sp_integer_destroy(&net);
+    sp_cli_trained_close(&t);
+    return st;
+}
+
 int sp_cmd_export(int argc, char **argv)
 {
     sp_cli_session o = {.command = "export"};
     sp_arg_list rest = {.n = 0};
-    const char *names = NULL;
+    const char *names = NULL, *hdl = NULL, *samples = NULL;
     const sp_arg args[] = {
         SP_TEXT("names", 0, &names, "FILE",
                 "a YAML map of the network's names to those to write, as --map and init_map have it"),
+        SP_TEXT("hdl", 0, &hdl, "DIR",
+                "the network of integers for hardware instead: memories, C header, manifest, golden vectors"),
+        SP_TEXT("samples", 0, &samples, "N,N,...",
+                "with --hdl: test samples of the golden vectors (default 1,2)"),
         SP_CLI_WEIGHTS_ARGS(o),
         SP_CLI_SET_ARG(o),
         SP_CLI_DEVICE_ARGS(o),
     };
     const sp_args a = {.command = "export",
-                       .synopsis = "CHECKPOINT|DIR|RECIPE OUT.safetensors [options]",
+                       .synopsis = "CHECKPOINT|DIR|RECIPE OUT.safetensors|--hdl DIR [options]",
                        .about = "Writes the weights of a trained network as a safetensors file with "
                                 "PyTorch's "
                                 "names, shapes and order of dimensions: the state_dict of a "
                                 "torch.nn.Sequential "
-                                "of the same layers.",
-                       SP_ARGS(args, 2, 2)};
+                                "of the same layers. With --hdl: what an FPGA engineer builds and checks a "
+                                "design with; docs/FPGA.md.",
+                       SP_ARGS(args, 1, 2)};
     int code;
     sp_error err = {0};
     if (!sp_args_parse(&a, argc, argv, &rest, &code))
         return code;
-    return export(rest.items[0], rest.items[1], names, &o, &err) == SP_OK ? 0 : sp_cli_fail("export", &err);
+    sp_status st = SP_OK;
+    if ((rest.n == 2) == (hdl != NULL) || (hdl && names) || (samples && !hdl))
+        st = SP_FAIL(&err, SP_E_USAGE,
+                     "give OUT.safetensors, with --names where wanted, or --hdl DIR, with --samples where "
+                     "wanted");
+    else
+        st = hdl ? export_hdl(rest.items[0], hdl, samples ? samples : "1,2", &o, &err)
+                 : export(rest.items[0], rest.items[1], names, &o, &err);
+    return st == SP_OK ? 0 : sp_cli_fail("export", &err);
 }

@@ -63,7 +63,7 @@ static void set_rates(const sp_plan *p, double lr, int64_t n, sp_dynamic *dyn)
     dyn->bias2 = (float)(1.0 - pow(p->o.beta2, (double)n));
 }
 
-static sp_dynamic dynamic_scalars(const sp_plan *p, const sp_exec_batch *batch, int t)
+sp_dynamic spi_exec_dynamic(const sp_plan *p, const sp_exec_batch *batch, int t)
 {
     int T = (int)p->o.time_steps;
     sp_dynamic dyn = {.first = t <= 0,
@@ -89,7 +89,7 @@ static sp_status walk(sp_plan *p, const sp_exec_batch *batch, int from, int to, 
     const sp_timeline_entry *m;
     for (int i = from; (m = spi_exec_next(p, batch, &i)) && i < to; i++) {
         const sp_segment *g = &p->segments[m->segment];
-        sp_dynamic dyn = dynamic_scalars(p, batch, m->t);
+        sp_dynamic dyn = spi_exec_dynamic(p, batch, m->t);
         if (is_forward(m->segment))
             SP_TRY(upload_batch(p, batch, m->t, err));
         for (int k = 0; k < g->n; k++) {
@@ -135,6 +135,14 @@ sp_status sp_exec_backward(sp_plan *p, const sp_exec_batch *batch, const float *
 sp_status sp_exec_run(sp_plan *p, const sp_exec_batch *batch, sp_error *err)
 {
     return spi_exec_walk(p, batch, NULL, NULL, err);
+}
+
+sp_status sp_exec_load_constants(sp_plan *p, sp_error *err)
+{
+    for (int i = 0; i < p->n_constants; i++)
+        SP_TRY(sp_device_write(p->dev, sp_plan_tensor_range(p, p->constants[i].tensor, 0),
+                               p->constants[i].data, p->tensors[p->constants[i].tensor].bytes, true, err));
+    return SP_OK;
 }
 
 sp_status sp_exec_results(sp_plan *p, float *loss, uint32_t *correct, sp_error *err)

@@ -75,6 +75,17 @@ typedef struct sp_exec_watcher {
  * with `outputs` alone the host waits once a time step. */
 sp_status sp_exec_watch(sp_plan *p, const sp_exec_batch *batch, const sp_exec_watcher *w, sp_error *err);
 
+/* A plan that was made without a device, run by the C references of its ops on host memory; its tensors must
+ * be those of the plan and its constants, not parameters of the model. arena: p->arena_bytes, zeroed at
+ * first; `look` (may be NULL) is shown the buffers of every step after it has run. */
+typedef void sp_exec_look(void *ctx, const sp_step *s, int t, void *const *buffers);
+sp_status sp_exec_reference(const sp_plan *p, void *arena, const sp_exec_batch *batch, sp_exec_look *look,
+                            void *ctx, sp_error *err);
+/* Writes the constants of a plan to its device, once after sp_plan_attach; no other plan may share its
+ * memory.
+ */
+sp_status sp_exec_load_constants(sp_plan *p, sp_error *err);
+
 /* Inside exec/: the walk over the timeline. Every step of a mini-batch up to the gradients, `visit` (may be
  * NULL) after each until it clears *go_on. [hot] */
 typedef sp_status spi_exec_visit(void *ctx, const sp_step *s, int t, bool *go_on, sp_error *err);
@@ -83,6 +94,8 @@ sp_status spi_exec_walk(sp_plan *p, const sp_exec_batch *batch, spi_exec_visit *
 /* Inside exec/: the first entry of the timeline from number *i on that runs for this mini-batch; NULL: no
  * more. */
 const sp_timeline_entry *spi_exec_next(const sp_plan *p, const sp_exec_batch *batch, int *i);
+/* Inside exec/: the scalars of a time step. */
+sp_dynamic spi_exec_dynamic(const sp_plan *p, const sp_exec_batch *batch, int t);
 /* Inside exec/: one step at one time step. */
 sp_status spi_exec_step(sp_plan *p, const sp_step *s, int t, const sp_dynamic *dyn, sp_error *err);
 sp_dynamic spi_exec_update_dynamic(const sp_plan *p, double lr, int64_t n); /* of sp_exec_update */

@@ -104,6 +104,27 @@ void conv_forward_ref(const sp_op_call *call, void *const *buf)
         }
 }
 
+void integer_conv_ref(const sp_op_call *call, void *const *buf)
+{
+    const shape s = shape_of(call);
+    const int bits = sp_call_flag(call, "X_BITS");
+    const int32_t *x = buf[0], *w = buf[1];
+    int32_t *y = buf[2];
+
+    for (int64_t m = 0; m < s.N * s.HO * s.WO; m++) {
+        const int64_t n = m / (s.HO * s.WO), ho = m / s.WO % s.HO, wo = m % s.WO;
+        memset(y + m * s.O, 0, (size_t)s.O * sizeof *y);
+        for (int64_t tap = 0; tap < s.KH * s.KW; tap++) {
+            const int64_t row = input_row(&s, n, ho, wo, tap / s.KW, tap % s.KW);
+            for (int64_t c = 0; row >= 0 && c < s.C; c++) {
+                const int32_t value = bits ? (int32_t)ref_bit(x, row, c, s.C) : x[row * s.C + c];
+                for (int64_t o = 0; value && o < s.O; o++)
+                    y[m * s.O + o] += value * w[(tap * s.C + c) * s.O + o];
+            }
+        }
+    }
+}
+
 void conv_backward_input_ref(const sp_op_call *call, void *const *buf)
 {
     const shape s = shape_of(call);

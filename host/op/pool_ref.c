@@ -95,6 +95,25 @@ static int64_t window_argmax(const shape *s, const window *w, const void *x, int
     return best_row;
 }
 
+void integer_pool_sum_ref(const sp_op_call *call, void *const *buf)
+{
+    const shape s = shape_of(call, 0);
+    const int bits = sp_call_flag(call, "X_BITS");
+    const int32_t *x = buf[0];
+    int32_t *y = buf[1];
+
+    for (int64_t i = 0; i < s.N * s.HO * s.WO * s.C; i++) {
+        const int64_t c = i % s.C, m = i / s.C, n = m / (s.HO * s.WO);
+        const window w = window_of(&s, m / s.WO % s.HO, m % s.WO);
+        y[i] = 0;
+        for (int64_t h = w.top; h < w.bottom; h++)
+            for (int64_t k = w.left; k < w.right; k++) {
+                const int64_t row = (n * s.H + h) * s.W + k;
+                y[i] += bits ? (int32_t)ref_bit(x, row, c, s.C) : x[row * s.C + c];
+            }
+    }
+}
+
 static void avg_forward(const sp_op_call *call, void *const *buf, int adaptive)
 {
     const shape s = shape_of(call, adaptive);

@@ -30,7 +30,7 @@ typedef struct sp_node_tensors {
     int norm[NORM_TENSORS]; /* of a batch norm */
     int norm_half;      /* its input as half for the backward pass, -1 where that reads the input itself */
     int td_x, td_gamma; /* norm over all time steps: its input, its weight times the threshold */
-    int w_hat[3];       /* standardised weight, mean, 1/std */
+    int w_hat[3];       /* standardised weight, mean, 1/std; or the quantised weight, its largest number */
     int g_w_hat;        /* gradient of the standardised weight */
     int w_gain;         /* its gain, times the scale folded into its input where there is one */
     double trace_decay; /* 1 - 1/tau of the neuron before it */
@@ -124,6 +124,9 @@ bool spi_neuron_is_extended(const sp_builder *b, int node);
 int spi_neuron_slots(const sp_builder *b, int node);
 sp_status spi_neuron_extend(sp_emit *e, int node, bool backward);
 
+/* All steps of a network of integers (integer.c). */
+sp_status spi_integer_emit(sp_builder *b);
+
 /* Recurrent layers (recurrent.c). */
 sp_status spi_recurrent_begin(sp_builder *b);
 sp_status spi_recurrent_spikes(sp_builder *b, int neuron,
@@ -184,6 +187,7 @@ sp_status spi_scaled(sp_builder *b, int node, const char *what, int from, int64_
 sp_status spi_add_scaled_gradient(sp_builder *b, int node, int param, int g_scaled, double factor);
 
 /* Convolution and linear layers, direct or lowered to gemm. */
+sp_status spi_quantise_weights(sp_builder *b, int node);
 sp_status spi_weights_forward(sp_builder *b, int node);
 sp_status spi_weights_backward(sp_builder *b, int node);
 

@@ -277,14 +277,20 @@ sp_status sp_plan_attach(sp_plan *p, sp_plan *share, sp_error *err)
     return SP_OK;
 }
 
+/* t is -1 or more: before the first step; contiguous: all steps. */
+uint64_t sp_plan_at(const sp_plan *p, int tensor, int t)
+{
+    const sp_plan_tensor *v = &p->tensors[tensor];
+    int64_t slots = sp_plan_slots(p, v);
+    return v->at[v->contiguous && t < 0 ? 0 : (t + slots) % slots];
+}
+
 sp_range sp_plan_tensor_range(const sp_plan *p, int tensor, int t)
 {
     const sp_plan_tensor *v = &p->tensors[tensor];
     if (v->lifetime == SP_LIFETIME_MODEL)
         return (sp_range){p->model->mem, v->fixed_at * 4};
-    int64_t slots = sp_plan_slots(p, v);
-    uint64_t at = v->at[v->contiguous && t < 0 ? 0 : (t + slots) % slots]; /* t is -1 or more: before the
-                                                                          first step; contiguous: all steps */
+    uint64_t at = sp_plan_at(p, tensor, t);
     return (sp_range){p->slabs[at / p->slab_bytes], at % p->slab_bytes};
 }
 

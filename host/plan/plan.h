@@ -34,7 +34,11 @@ typedef struct sp_plan_options {
     int64_t block;      /* RATE: time steps before a backward pass on their rates; 0: all */
     int64_t truncate;   /* BPTT: no gradient through v from a block of so many steps to the one before; 0: one
                            block */
-    bool half;          /* potentials, and inputs of batch norms that are kept, are stored as half */
+    const struct sp_integer *integer; /* the forward pass of a network of integers in place of the graph's;
+                                         NULL. It outlives the plan */
+    int weight_bits; /* weights of conv and linear layers are rounded to so many bits, in units of a power of
+                        two; 0: they are not. Gradients go straight through the rounding */
+    bool half;       /* potentials, and inputs of batch norms that are kept, are stored as half */
     sp_loss_of loss_of;
     double w_ce, w_mse, mse_target;
     bool mse_one_hot;
@@ -158,6 +162,12 @@ typedef struct sp_recompute_stats {
     double operations;                      /* more, a mini-batch; a multiply-add counts 2 */
 } sp_recompute_stats;
 
+/* What a tensor holds from the start on; owned by whoever the plan is of. */
+typedef struct sp_plan_constant {
+    int tensor;
+    const void *data;
+} sp_plan_constant;
+
 typedef struct sp_plan {
     const sp_graph *graph;
     sp_model *model;
@@ -172,8 +182,10 @@ typedef struct sp_plan {
     int n_timeline;
     int input, labels, loss, logits_sum, correct; /* tensors the executor fills or reads */
     int class_weights;                            /* the same; -1 none */
-    int step_logits, g_step_logits, g_input;      /* with external_loss, a slot for each time step; else -1 */
-    int n_forward;     /* entries of the timeline before the first that goes backward */
+    sp_plan_constant *constants;                  /* of a network of integers */
+    int n_constants;
+    int step_logits, g_step_logits, g_input; /* with external_loss, a slot for each time step; else -1 */
+    int n_forward;                           /* entries of the timeline before the first that goes backward */
     int gradient_sums; /* SP_GRADIENT_SUMS numbers that are finite when all gradients are; -1 in evaluation */
     int *spike_counts; /* by node: tensor of its 64 counters, -1 */
     int step_spikes;   /* 64 counters for every neuron layer, a slot for each time step; -1 */
@@ -203,6 +215,8 @@ int64_t sp_plan_block(const sp_plan *p);
 /* Places that a tensor has: HISTORY sp_plan_block, else 1, or its own number. Step t lies in place t modulo
  * that. */
 int64_t sp_plan_slots(const sp_plan *p, const sp_plan_tensor *v);
+/* The first byte of a tensor in the arena. */
+uint64_t sp_plan_at(const sp_plan *p, int tensor, int t);
 sp_range sp_plan_range(const sp_plan *p, const sp_operand *o, int t);
 sp_range sp_plan_tensor_range(const sp_plan *p, int tensor, int t);
 /* Reads a tensor to the host; an error names it. Blocking. */

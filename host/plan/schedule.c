@@ -189,6 +189,8 @@ static sp_status emit_weight_preamble(sp_builder *b)
     for (int i = 0; i < b->g->n_nodes; i++)
         if (b->g->nodes[i].standardized)
             SP_TRY(standardise_weights(b, i));
+        else if (b->g->nodes[i].weight >= 0 && b->p->o.weight_bits)
+            SP_TRY(spi_quantise_weights(b, i));
     for (int i = 0; i < b->g->n_nodes; i++)
         if (spi_node_is_static(b, i))
             SP_TRY(spi_forward_node(b, i));
@@ -430,6 +432,10 @@ static sp_status emit_ports(sp_builder *b)
 static sp_status emit(sp_builder *b)
 {
     sp_plan *p = b->p;
+    if (p->o.integer) {
+        SP_TRY(spi_integer_emit(b));
+        return emit_timeline(p, b->err);
+    }
     compute_trace_decays(b);
     SP_TRY(spi_stages_begin(b));
     SP_TRY(spi_recompute_begin(b));
@@ -546,6 +552,7 @@ void sp_plan_destroy(sp_plan **pp)
     sp_free(p->segments);
     sp_free(p->slabs);
     sp_free(p->tensors);
+    sp_free(p->constants);
     sp_free(p->timeline);
     sp_free(p->spike_counts);
     sp_free(p->recomputed);

@@ -113,9 +113,25 @@ static sp_status check_joins(const sp_plan *p, sp_error *err)
     return SP_OK;
 }
 
+static sp_status check_quantised(const sp_plan *p, sp_error *err)
+{
+    for (int i = 0; p->o.weight_bits && i < p->graph->n_nodes; i++) {
+        const sp_node *n = &p->graph->nodes[i];
+        if (n->standardized || n->type == SP_NODE_RECURRENT)
+            return SP_FAIL(err, SP_E_CONFIG,
+                           "layer %s: precision.weights: %d rounds the weights of conv and linear layers; %s "
+                           "has no such form. Use %s, or precision.weights: float",
+                           n->name, p->o.weight_bits,
+                           n->standardized ? "ws_conv" : "the matrix of a recurrent layer",
+                           n->standardized ? "conv with batch_norm" : "layers without recurrent: true");
+    }
+    return SP_OK;
+}
+
 sp_status spi_check_settings(const sp_plan *p, sp_error *err)
 {
     SP_TRY(check_joins(p, err));
+    SP_TRY(check_quantised(p, err));
     SP_TRY(check_fragments(p, err));
     return check_loss(p, err);
 }

@@ -56,11 +56,26 @@ static sp_status emit_bias_broadcast(sp_builder *b, int node, int64_t rows, int6
 static sp_status weight_value(sp_builder *b, int node, int *w)
 {
     const sp_node *n = &b->g->nodes[node];
-    if (n->standardized) {
-        *w = b->node[node].w_hat[0];
-        return SP_OK;
-    }
-    return spi_param_tensor(b, n->weight, false, w);
+    *w = b->node[node].w_hat[0];
+    return *w >= 0 ? SP_OK : spi_param_tensor(b, n->weight, false, w);
+}
+
+/* What the passes of the layer read in place of its weights; the gradient is that of the weights themselves
+ * (straight through). */
+sp_status spi_quantise_weights(sp_builder *b, int node)
+{
+    const sp_param *w = &b->g->params[b->g->nodes[node].weight];
+    int *quantised = &b->node[node].w_hat[0], *largest = &b->node[node].w_hat[1];
+    SP_TRY(spi_tensor_new(b, "quantised weight", w->elems, SP_LIFETIME_PLAN, quantised));
+    SP_TRY(spi_tensor_new(b, "largest weight", 1, SP_LIFETIME_PLAN, largest));
+    sp_emit m = spi_step(b, node, "quantise.largest"), e = spi_step(b, node, "quantise.apply");
+    spi_int(&m, "M", w->elems), spi_int(&e, "M", w->elems);
+    spi_int(&e, "bits", b->p->o.weight_bits);
+    SP_TRY(spi_bind_param(&m, "x", b->g->nodes[node].weight, false));
+    SP_TRY(spi_bind_param(&e, "x", b->g->nodes[node].weight, false));
+    spi_bind(&m, "largest", *largest), spi_bind(&e, "largest", *largest), spi_bind(&e, "y", *quantised);
+    SP_TRY(spi_emit(&m));
+    return spi_emit(&e);
 }
 
 static sp_status linear_forward(sp_builder *b, int node, const conv_shape *s, int x, bool bits, int w,

@@ -130,6 +130,31 @@ static void print_recompute(const void *base, sp_text *out)
         sp_text_add(out, "%s", share > 0 ? "true" : "false");
 }
 
+/* float, or a number of bits. */
+static sp_status read_weights(void *base, const sp_yaml *v, sp_error *err)
+{
+    sp_recipe *r = base;
+    const bool is_float = v->kind == SP_YAML_STRING && strcmp(v->text, "float") == 0;
+    if (!is_float && (v->kind != SP_YAML_INT || v->integer < 2 || v->integer > 16))
+        return sp_yaml_fail(v, err, "\"weights\" must be float, or a number of bits from 2 to 16");
+    r->weight_bits = is_float ? 0 : v->integer;
+    return SP_OK;
+}
+
+static void print_weights(const void *base, sp_text *out)
+{
+    const sp_recipe *r = base;
+    if (r->weight_bits)
+        sp_text_add(out, "%lld", (long long)r->weight_bits);
+    else
+        sp_text_add(out, "float");
+}
+
+static bool quantised(const void *r)
+{
+    return ((const sp_recipe *)r)->weight_bits > 0;
+}
+
 /* For the reader alone. */
 static sp_status read_about(void *base, const sp_yaml *v, sp_error *err)
 {
@@ -228,6 +253,17 @@ static const sp_fields schedule_fields = SPI_FIELDS("schedule", schedule, schedu
 static const sp_field precision[] = {
     {SPI_CHOICE("activations", half, "float", "half"), .initial = "float",
      .help = "Storage of potentials and of activations that are kept for the backward pass."},
+    {SPI_OTHER("weights", read_weights, print_weights, "`float`, or whole number, 2 to 16"),
+     .initial = "float", .sample = "8",
+     .help = "Bits of the weights of conv and linear layers: they are rounded to multiples of a power of "
+             "two, "
+             "one for each layer, in every forward and backward pass, and gradients go straight through the "
+             "rounding. See FPGA.md."},
+    {SPI_INT("membrane", membrane_bits, 8, 24), .initial = "16", .applies = quantised,
+     .needs = "precision.weights: a number",
+     .help = "Bits of the potentials of the integer network (`eval --integer`); larger ones saturate."},
+    {SPI_INT("input", input_bits, 2, 16), .initial = "8", .applies = quantised,
+     .needs = "precision.weights: a number", .help = "Bits of the input of the integer network."},
 };
 static const sp_fields precision_fields = SPI_FIELDS("precision", precision, precision);
 

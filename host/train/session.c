@@ -164,6 +164,7 @@ sp_plan_options sp_session_plan_options(const sp_session *s, bool eval)
                              .block = r->block,
                              .recompute = r->recompute,
                              .half = r->half,
+                             .weight_bits = (int)r->weight_bits,
                              .count_spikes = true,
                              .step_spikes = !eval && r->method == SP_METHOD_SLTT_K && r->adaptive};
 }

@@ -262,3 +262,31 @@ Test(emit, a_loss_of_the_caller_comes_between_all_forward_and_all_backward_steps
         planned_free(&r);
     }
 }
+
+Test(emit, quantised_weights_stand_in_for_the_weights_in_every_pass)
+{
+    sp_plan_options o = options_of(SP_METHOD_SLTT, 3);
+    o.weight_bits = 4;
+    planned r = plan_of(net, &o);
+    EXPECT_OPS(r.p, SP_SEGMENT_BEGIN,
+               "fill fill quantise.largest quantise.apply quantise.largest quantise.apply quantise.largest "
+               "quantise.apply conv.forward");
+    EXPECT_OPS(r.p, SP_SEGMENT_FULL, FORWARD " logits.accumulate loss " BACKWARD);
+    const sp_segment *full = &r.p->segments[SP_SEGMENT_FULL];
+    int readers = 0;
+    for (int i = 0; i < full->n; i++) {
+        const sp_step *s = &full->steps[i];
+        const int w = sp_op_buffer_index(s->call.op, "w");
+        if (w >= 0 && s->node >= 0) {
+            cr_assert_str_eq(r.p->tensors[s->operands[w].tensor].name, "quantised weight", "%s", s->label);
+            readers++;
+        }
+    }
+    cr_assert_eq(readers, 2); /* conv.forward and conv.backward_input of the second convolution */
+    planned_free(&r);
+    sp_error err = {0};
+    refused_plan("layers: [{type: ws_conv, out: 4, kernel: 3}, {type: lif}, {type: flatten}, {type: linear, "
+                 "out: 5}]",
+                 &o, &err);
+    cr_assert(strstr(err.text, "layer 0: precision.weights: 4"), "%s", err.text);
+}

@@ -27,6 +27,7 @@ static const char *const contexts[][3] = {
     {"lr_schedule.warmup=2"},
     {"early_stopping.patience=3"},
     {"loss.mse=0.5"},
+    {"precision.weights=4"},
     {"init_from=a.safetensors"},
     {"neuron.reset=hard"},
     {"neuron.model=cuba_lif", "neuron.tau_syn=2"},
