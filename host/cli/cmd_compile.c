@@ -129,8 +129,7 @@ int sp_cmd_compile(int argc, char **argv)
         SP_TEXT("target", 't', &o.target, "NAME",
                 "intel-fpga, amd-fpga, or offline: binaries of the device at hand"),
         SP_TEXT("out", 'o', &o.out, "DIR", "folder to write"),
-        SP_TEXT("as", 0, &o.as_type, "TYPE",
-                "choose kernels as for cpu, gpu or accelerator (FPGA targets: accelerator)"),
+        SP_CLI_AS_ARG(o.as_type),
         SP_TEXT("runs-on", 0, &o.runs_on, "TEXT",
                 "a part of the name or platform of the device that will run it"),
         SP_CLI_SET_ARG(o.session),
@@ -156,9 +155,8 @@ int sp_cmd_compile(int argc, char **argv)
                              o.target ? ", not \"" : "", o.target ? o.target : "", o.target ? "\"" : "");
     if (!o.out)
         return sp_args_wrong(&a, "name the folder to write with --out");
-    if (o.as_type && strcmp(o.as_type, "cpu") != 0 && strcmp(o.as_type, "gpu") != 0 &&
-        strcmp(o.as_type, "accelerator") != 0)
-        return sp_args_wrong(&a, "--as must be cpu, gpu or accelerator, not \"%s\"", o.as_type);
+    if (!sp_cli_is_type(o.as_type))
+        return sp_args_wrong(&a, SP_CLI_NOT_A_TYPE, o.as_type);
     if (rest.n > 1 && !is_case(rest.items[0]))
         return sp_args_wrong(&a, "one recipe at a time (or several reference cases)");
     return compile(&rest, &o, &err) == SP_OK ? 0 : sp_cli_fail("compile", &err);

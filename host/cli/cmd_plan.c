@@ -38,10 +38,11 @@ static json_t *steps_json(const sp_plan *p)
             char call[512];
             sp_call_describe(&s->call, call, sizeof call);
             json_array_append_new(steps,
-                                  json_pack("{s:s, s:s, s:s, s:s?, s:s?, s:s}", "segment",
+                                  json_pack("{s:s, s:s, s:s, s:s?, s:s?, s:s, s:i}", "segment",
                                             p->segments[g].name, "step", s->label, "op", s->call.op->id,
                                             "variant", s->variant ? s->variant->id : NULL, "why",
-                                            s->variant ? s->why : NULL, "shape", call));
+                                            s->variant ? s->why : NULL, "shape", call, "runs",
+                                            sp_plan_runs(p, g)));
         }
     return steps;
 }
@@ -60,6 +61,7 @@ static sp_status print_json(const sp_session *s)
 
 typedef struct plan_options {
     sp_cli_session session;
+    const char *as_type;
     bool json, brief, no_data, no_device, unlimited;
 } plan_options;
 
@@ -70,9 +72,10 @@ static sp_status plan(const char *path, const plan_options *o, sp_error *err)
     sp_session_options so = sp_cli_session_options(&o->session);
     so.unlimited = o->unlimited;
     so.no_device = o->no_device;
-    if (o->no_device && (o->session.device || o->session.programs))
+    so.device_options.as_type = o->as_type;
+    if (o->no_device && (o->session.device || o->session.programs || o->as_type))
         return SP_FAIL(err, SP_E_USAGE,
-                       "--no-device plans without a device; leave --device and --programs out, or "
+                       "--no-device plans without a device; leave --device, --as and --programs out, or "
                        "--no-device");
     sp_status st = sp_recipe_load(path, o->session.sets.items, o->session.sets.n, &r, err);
     if (st == SP_OK)
@@ -96,6 +99,7 @@ int sp_cmd_plan(int argc, char **argv)
     const sp_arg args[] = {
         SP_CLI_SET_ARG(o.session),
         SP_CLI_DEVICE_ARGS(o.session),
+        SP_CLI_AS_ARG(o.as_type),
         SP_FLAG("brief", 0, &o.brief, "totals only"),
         SP_FLAG("no-data", 0, &o.no_data, "do not look for the data set's files; known sets only"),
         SP_FLAG("no-device", 0, &o.no_device,
@@ -113,5 +117,7 @@ int sp_cmd_plan(int argc, char **argv)
     sp_error err = {0};
     if (!sp_args_parse(&a, argc, argv, &rest, &code))
         return code;
+    if (!sp_cli_is_type(o.as_type))
+        return sp_args_wrong(&a, SP_CLI_NOT_A_TYPE, o.as_type);
     return plan(rest.items[0], &o, &err) == SP_OK ? 0 : sp_cli_fail("plan", &err);
 }

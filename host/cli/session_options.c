@@ -21,6 +21,14 @@ sp_session_options sp_cli_session_options(const sp_cli_session *s)
                                 .no_wisdom = s->no_wisdom};
 }
 
+bool sp_cli_is_type(const char *as)
+{
+    bool known = !as;
+    for (int t = SP_DEVICE_CPU; !known && t <= SP_DEVICE_ACCELERATOR; t++)
+        known = strcmp(as, sp_device_type_name((sp_device_type)t)) == 0;
+    return known;
+}
+
 static sp_status check_shapes(const sp_dataset_info *a, const sp_dataset_info *b, sp_error *err)
 {
     if (a->frames == b->frames && a->channels == b->channels && a->height == b->height &&

@@ -23,6 +23,11 @@ typedef struct sp_cli_session {
         SP_TEXT("plugins", 0, &(s).plugins, "DIRS", "folders with plugins, colon separated"),                \
         SP_FLAG("no-wisdom", 0, &(s).no_wisdom, "kernels by score, whatever `spikeport tune` has measured"), \
         SP_FLAG("sync", 0, &(s).sync, "finish after every kernel, so that one that fails is named")
+#define SP_CLI_AS_ARG(type)                                                                                  \
+    SP_TEXT("as", 0, &(type), "TYPE",                                                                        \
+            "choose kernels as for cpu, gpu or accelerator (compile for FPGAs: accelerator)")
+#define SP_CLI_NOT_A_TYPE "--as must be cpu, gpu or accelerator, not \"%s\""
+bool sp_cli_is_type(const char *as); /* true for NULL: not given */
 #define SP_CLI_PROGRAMS_ARG(s)                                                                               \
     SP_TEXT("programs", 0, &(s).programs, "DIR", "kernels from the binaries of `spikeport compile` alone")
 #define SP_CLI_WEIGHTS_ARGS(s)                                                                               \

@@ -35,9 +35,7 @@ static sp_status add(sp_cli_calls *c, const sp_op_call *call, double weight, sp_
 sp_status sp_cli_calls_of_plan(const sp_plan *p, sp_cli_calls *out, sp_error *err)
 {
     for (int g = 0; g < p->n_segments; g++) {
-        int times = g == SP_SEGMENT_UPDATE;
-        for (int i = 0; i < p->n_timeline; i++)
-            times += p->timeline[i].segment == g && p->timeline[i].condition != SP_IF_NOT_BACKPROP;
+        const int times = sp_plan_runs(p, g);
         for (int i = 0; i < p->segments[g].n; i++) {
             const sp_op_call *call = &p->segments[g].steps[i].call;
             double flops = sp_call_flops(call), bytes = sp_call_bytes(call);

@@ -232,6 +232,8 @@ sp_half_stats sp_plan_half(const sp_plan *p);
 /* Hash of what the kernels of a plan depend on: ops, shapes, flags, variants, in order. Two plans with the
  * same one can be run with the same programs. */
 uint64_t sp_plan_digest(const sp_plan *p);
+/* How often a segment runs in a mini-batch; at most, where time steps are drawn. */
+int sp_plan_runs(const sp_plan *p, int segment);
 
 void sp_plan_print(const sp_plan *p, bool steps, sp_text *out); /* segments, variants with reasons, arena */
 /* JSON Lines objects are written by the command line from the same structures. */

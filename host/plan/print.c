@@ -68,12 +68,19 @@ static void print_values(const sp_plan *p, sp_text *out)
         }
 }
 
+int sp_plan_runs(const sp_plan *p, int segment)
+{
+    int n = segment == SP_SEGMENT_UPDATE;
+    for (int i = 0; i < p->n_timeline; i++)
+        n += p->timeline[i].segment == segment && p->timeline[i].condition != SP_IF_NOT_BACKPROP;
+    return n;
+}
+
 static int launches_per_batch(const sp_plan *p)
 {
-    int n = p->segments[SP_SEGMENT_UPDATE].n;
-    for (int i = 0; i < p->n_timeline; i++)
-        if (p->timeline[i].condition != SP_IF_NOT_BACKPROP)
-            n += p->segments[p->timeline[i].segment].n;
+    int n = 0;
+    for (int g = 0; g < p->n_segments; g++)
+        n += sp_plan_runs(p, g) * p->segments[g].n;
     return n;
 }
 

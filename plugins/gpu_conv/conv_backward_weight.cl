@@ -21,7 +21,7 @@
 //@ registers: TM*TN*(1 + AHEAD)
 //@ define:    GROUPS = 1024
 //@ workspace: KH*KW*C*O*SLOTS
-//@ when:      BM*BN <= min(wg, 256)*TM*TN && (BM + BN + 8)*BK*4 + BM*12 + BK*BM/8 + BK*4 <= local_bytes && N*HO*WO < 2147483648 - 128
+//@ when:      BM*BN <= min(wg, 256)*TM*TN && (BM + BN + 8)*BK*4 + BM*20 + 256 <= local_bytes && N*HO*WO < 2147483648 - 128
 //@ device:    gpu
 //@ score:     40
 //@ about:     implicit GEMM in local memory over fixed slots of pixels, whose sums are added in order; pixels without a spike are skipped
@@ -31,8 +31,8 @@
  * A work-group makes BM x BN weights over the pixels of one slot, BK pixels at a time; slots are as many as give GROUPS
  * groups, so that a layer with few weights keeps the device busy. The sums of the slots lie in work, [slot][k][o], and the
  * second pass adds them in order: no atomics, the same bits every time. Spikes: rows are padded to words of 32 channels,
- * one word is read for 32 rows; where no row has a spike at any of the BK pixels, e is not read and nothing is
- * multiplied, and of a slice only those pixels of e are read at which there is one. */
+ * one word is read for 32 rows, of SPAN pixels at a time; where no row has a spike at any of BK pixels, e is not read and
+ * nothing is multiplied, and of a slice only those pixels of e are read at which there is one. */
 
 #define OUTSIDE (-(1 << 29)) /* an offset that brings no pixel into the picture */
 #define PIXELS (N * HO * WO)
@@ -40,45 +40,70 @@
 
 #if X_BITS
 #define CHANNELS (CEIL(C, 32) * 32) /* of a tap, as rows */
+#define PITCH (4 * SP_WORDS(C))     /* bytes from a pixel of x to the next */
 #else
 #define CHANNELS C
+#define PITCH (4 * C)
 #endif
 #define TILES (CEIL(K, BM) * CEIL(O, BN))
 #define WANTED (GROUPS / TILES)
 #define MOST CEIL(PIXELS, 256)
 #define SLOTS (WANTED < 1 ? 1 : WANTED < MOST ? WANTED : MOST)
+#define WORDS (BM / 32) /* of a pixel */
+#define SPAN 64         /* pixels whose words are read at once */
+
+/* Bytes from the start of a buffer. With 32 bits an address needs no arithmetic of 64 bits for each item. */
+#if N * H * W * C < (1 << 30) && N * HO * WO * O < (1 << 30)
+typedef uint offset;
+#else
+typedef ulong offset;
+#endif
 
 /* Local memory of a group. */
 typedef struct {
     __local float *a, *b;       /* [BK][A_STEP], [BK][B_STEP] */
     __local int *h, *w, *c;     /* of each row: kh DH - PH, kw DW - PW, channel */
-    __local uint *words, *live; /* [BK][BM/32] spikes; of each pixel of the slice those of all rows together */
+    __local uint *words, *live; /* [SPAN][WORDS] spikes; of each pixel those of all rows together */
 } tile;
 
-/* Where output pixel p of the slot ending at `end` has its first tap, and the first pixel of its picture. */
+/* Of an output pixel: coordinates in x at the first tap, and where that is. Of a row of the tile: what its tap and
+ * channel add to them. */
 typedef struct {
-    int h, w, at;
+    int h, w;
+    offset at;
 } place;
 
-#define PLACE(p, end) ((place){(p) < (end) ? (p) / WO % HO * SH : OUTSIDE, (p) % WO * SW, (p) / (HO * WO) * (H * W)})
-
-/* Pixel of x that an output pixel sees through the tap of a row, -1 outside. */
-SP_INLINE int source(place p, int row_h, int row_w)
+SP_INLINE void find_pixel(int p, int end, place *out)
 {
-    const int h = p.h + row_h, w = p.w + row_w;
-    const bool inside = ((uint)h < H) & ((uint)w < W);
-    return inside ? p.at + h * W + w : -1;
+    const uint line = (uint)p / WO, n = line / HO; /* unsigned: fewer instructions than with a sign */
+    const int h = (int)(line - n * HO) * SH;
+    out->h = p < end ? h : OUTSIDE;
+    out->w = (int)((uint)p - line * WO) * SW;
+    out->at = ((offset)n * (H * W) + (offset)(h * W + out->w)) * PITCH;
 }
 
-SP_INLINE void fetch_b(__global const float *e, int p0, int end, int col0, const uint *wanted, float4 b[B_FOURS])
+SP_INLINE void find_row(tile t, int r, place *out)
 {
+    out->h = t.h[r];
+    out->w = t.w[r];
+    out->at = ((offset)out->h * W + (offset)out->w) * PITCH + (offset)(X_BITS ? t.c[r] >> 5 : t.c[r]) * 4;
+}
+
+/* Whether a pixel sees the picture through the tap of a row. */
+#define SEES(p, r) (((uint)((p).h + (r).h) < H) & ((uint)((p).w + (r).w) < W))
+
+/* Four columns of e at pixel p. */
+SP_INLINE float4 fetch_error(__global const float *e, int p, int col, bool exists)
+{
+    const offset start = (offset)p * (4 * O);
+    float each[4];
+    exists &= O % BN == 0 || col < O;
+    if (O % 4 == 0)
+        return load4(e, exists ? start + (offset)col * 4 : 0);
 #pragma unroll
-    for (int u = 0; u < B_FOURS; u++) {
-        const four f = FOUR(u, BN, false);
-        const int p = p0 + f.k, col = col0 + f.row;
-        const bool needed = f.exists && p < end && (!wanted || wanted[u]);
-        b[u] = load4(e, (ulong)p * O + (uint)col, needed ? O - col : 0, O % 4 == 0);
-    }
+    for (int i = 0; i < 4; i++)
+        each[i] = load1(e, exists ? start + (offset)min(col + i, O - 1) * 4 : 0);
+    return (float4)(each[0], each[1], each[2], each[3]);
 }
 
 SP_INLINE void put_b(tile t, const float4 b[B_FOURS])
@@ -89,49 +114,51 @@ SP_INLINE void put_b(tile t, const float4 b[B_FOURS])
 }
 
 #if X_BITS
-#define WORDS (BM / 32)
 SP_INLINE void load_words(tile t, __global const uint *x, int p0, int end)
 {
-    for (int k = (int)get_local_id(0); k < BK; k += WG) {
-        const place at = PLACE(p0 + k, end);
+    for (int k = (int)get_local_id(0); k < SPAN; k += WG) {
+        place at, row;
         uint word[WORDS], any = 0;
+        bool inside[WORDS];
+        find_pixel(p0 + k, end, &at);
 #pragma unroll
         for (int j = 0; j < WORDS; j++) {
-            const int pixel = source(at, t.h[j * 32], t.w[j * 32]);
-            const uint got = x[(ulong)max(pixel, 0) * SP_WORDS(C) + (uint)(t.c[j * 32] >> 5)];
-            word[j] = got & ~(uint)(pixel >> 31); /* no condition around the load */
-            any |= word[j];
+            find_row(t, j * 32, &row);
+            inside[j] = SEES(at, row);
+            word[j] = load_word(x, inside[j] ? at.at + row.at : 0);
         }
 #pragma unroll
-        for (int j = 0; j < WORDS; j++)
+        for (int j = 0; j < WORDS; j++) { /* after all loads, which then are on their way together */
+            word[j] = inside[j] ? word[j] : 0;
             t.words[k * WORDS + j] = word[j];
+            any |= word[j];
+        }
         t.live[k] = any;
     }
 }
 
-SP_INLINE bool any_spike(tile t)
+/* Whether any row has a spike at the BK pixels from the first one of the span on. */
+SP_INLINE bool any_spike(tile t, int first)
 {
     uint4 any = 0;
 #pragma unroll
     for (int k = 0; k < BK; k += 4)
-        any |= *(__local const uint4 *)(t.live + k);
+        any |= *(__local const uint4 *)(t.live + first + k);
     return (any.x | any.y | any.z | any.w) != 0;
 }
 
-SP_INLINE void load_slice(tile t, __global const float *e, int p0, int end, int col0)
+SP_INLINE void load_slice(tile t, __global const float *e, int p0, int first, int col0)
 {
-    uint wanted[B_FOURS];
     float4 b[B_FOURS];
 #pragma unroll
     for (int u = 0; u < B_FOURS; u++) {
         const four f = FOUR(u, BN, false);
-        wanted[u] = f.exists ? t.live[f.k] : 0;
+        b[u] = fetch_error(e, p0 + first + f.k, col0 + f.row, f.exists && t.live[f.exists ? first + f.k : 0]);
     }
-    fetch_b(e, p0, end, col0, wanted, b);
 #pragma unroll
     for (int u = 0; u < A_FOURS; u++) {
         const four f = FOUR(u, BM, false);
-        const uint word = f.exists ? t.words[f.k * WORDS + f.row / 32] >> (f.row & 31) : 0;
+        const uint word = f.exists ? t.words[(first + f.k) * WORDS + f.row / 32] >> (f.row & 31) : 0;
         put(t.a, A_STEP, f, false, convert_float4((uint4)(word, word >> 1, word >> 2, word >> 3) & 1u));
     }
     put_b(t, b);
@@ -140,50 +167,72 @@ SP_INLINE void load_slice(tile t, __global const float *e, int p0, int end, int 
 SP_INLINE void product(tile t, __global const uint *x, __global const float *e, int start, int end, int col0,
                        float4 sum[TM][VECTORS])
 {
-    for (int p0 = start; p0 < end; p0 += BK) {
+#pragma unroll 1
+    for (int p0 = start; p0 < end; p0 += SPAN) {
         load_words(t, x, p0, end);
         barrier(CLK_LOCAL_MEM_FENCE);
-        const bool live = any_spike(t);
-        if (live)
-            load_slice(t, e, p0, end, col0);
-        barrier(CLK_LOCAL_MEM_FENCE);
-        if (live)
-            multiply(t.a, t.b, sum);
+#pragma unroll 1
+        for (int first = 0; first < SPAN; first += BK) {
+            const bool live = any_spike(t, first);
+            if (live)
+                load_slice(t, e, p0, first, col0);
+            barrier(CLK_LOCAL_MEM_FENCE);
+            if (live)
+                multiply(t.a, t.b, sum);
+            barrier(CLK_LOCAL_MEM_FENCE);
+        }
     }
 }
 #else
-/* Four rows at one pixel; they are four neighbours of one tap where C is a multiple of 4. */
-SP_INLINE void fetch_a(tile t, __global const float *x, int p0, int end, float4 a[A_FOURS])
+#define ROWS (C % 4 == 0 ? 1 : 4) /* four rows are four neighbours of one tap where C is a multiple of 4 */
+
+/* Four rows at one pixel. */
+SP_INLINE void fetch_a(const place rows[ROWS], __global const float *x, int p0, int end, float4 a[A_FOURS])
 {
 #pragma unroll
     for (int u = 0; u < A_FOURS; u++) {
-        const four f = FOUR(u, BM, false);
-        const place at = PLACE(p0 + f.k, f.exists ? end : 0);
+        place at;
         float each[4];
+        find_pixel(p0 + FOUR(u, BM, false).k, end, &at);
 #pragma unroll
-        for (int j = 0; j < (C % 4 == 0 ? 1 : 4); j++) {
-            const int r = f.row + j, pixel = source(at, t.h[r], t.w[r]);
-            const float4 got = load4(x, (ulong)pixel * C + (uint)t.c[r], pixel < 0 ? 0 : C % 4 == 0 ? 4 : 1, C % 4 == 0);
-            each[j] = got.x;
-            a[u] = got;
+        for (int j = 0; j < ROWS; j++) {
+            const bool inside = SEES(at, rows[j]);
+            const offset from = inside ? at.at + rows[j].at : 0;
+            a[u] = ROWS == 1 ? load4(x, from) : (float4)(load1(x, from));
+            a[u] = inside ? a[u] : (float4)(0.0f);
+            each[j] = a[u].x;
         }
-        if (C % 4 != 0)
+        if (ROWS == 4)
             a[u] = (float4)(each[0], each[1], each[2], each[3]);
+    }
+}
+
+SP_INLINE void fetch_b(__global const float *e, int p0, int end, int col0, float4 b[B_FOURS])
+{
+#pragma unroll
+    for (int u = 0; u < B_FOURS; u++) {
+        const four f = FOUR(u, BN, false);
+        b[u] = fetch_error(e, p0 + f.k, col0 + f.row, f.exists && p0 + f.k < end);
     }
 }
 
 SP_INLINE void product(tile t, __global const float *x, __global const float *e, int start, int end, int col0,
                        float4 sum[TM][VECTORS])
 {
+    place rows[ROWS];
     float4 a[A_FOURS], b[B_FOURS];
+#pragma unroll
+    for (int j = 0; j < ROWS; j++)
+        find_row(t, FOUR(0, BM, false).row + j, &rows[j]);
     if (AHEAD) {
-        fetch_a(t, x, start, end, a);
-        fetch_b(e, start, end, col0, 0, b);
+        fetch_a(rows, x, start, end, a);
+        fetch_b(e, start, end, col0, b);
     }
+#pragma unroll 1
     for (int p0 = start; p0 < end; p0 += BK) {
         if (!AHEAD) {
-            fetch_a(t, x, p0, end, a);
-            fetch_b(e, p0, end, col0, 0, b);
+            fetch_a(rows, x, p0, end, a);
+            fetch_b(e, p0, end, col0, b);
         }
 #pragma unroll
         for (int u = 0; u < A_FOURS; u++)
@@ -191,8 +240,8 @@ SP_INLINE void product(tile t, __global const float *x, __global const float *e,
         put_b(t, b);
         barrier(CLK_LOCAL_MEM_FENCE);
         if (AHEAD && p0 + BK < end) {
-            fetch_a(t, x, p0 + BK, end, a);
-            fetch_b(e, p0 + BK, end, col0, 0, b);
+            fetch_a(rows, x, p0 + BK, end, a);
+            fetch_b(e, p0 + BK, end, col0, b);
         }
         multiply(t.a, t.b, sum);
         barrier(CLK_LOCAL_MEM_FENCE);
@@ -205,7 +254,7 @@ conv_backward_weight__slots(SP_IN(sp_x, x), SP_IN(float, e), SP_OUT(float, work)
 {
     LOCAL_TILES;
     __local int row_h[BM], row_w[BM], row_c[BM];
-    __local uint words[BK * BM / 32], live[BK] __attribute__((aligned(16)));
+    __local uint words[SPAN * WORDS] __attribute__((aligned(16))), live[SPAN] __attribute__((aligned(16)));
     const tile t = {a_tile, b_tile, row_h, row_w, row_c, words, live};
     SP_AT(x);
     SP_AT(e);

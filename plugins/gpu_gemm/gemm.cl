@@ -34,28 +34,53 @@
  * [part][M][N], and the second pass adds them in order; else the first pass writes c. Barriers are outside of every
  * condition. CLBlast, tuned for the device, has the higher score: this is for where it is missing. */
 
-/* Sums and results are read and written in fours, which are vectors where the sizes are multiples of 4. */
 #define A_ACROSS (!TA) /* neighbours in a are steps of the sum, else rows */
 #define B_ACROSS TB    /* neighbours in b are steps of the sum, else columns */
 
-/* The item's fours of the steps from k0 to `end` of one factor, `rows` rows (or columns) of which start at row0. */
-SP_INLINE float4 fetch(__global const float *from, four f, int k0, int end, int row0, int rows, bool across)
+/* Bytes from the start of a buffer. With 32 bits an address needs no arithmetic of 64 bits for each item. */
+#if M * K < (1 << 30) && K * N < (1 << 30)
+typedef uint offset;
+#else
+typedef ulong offset;
+#endif
+
+/* The least of `at` and `last`, where `at` may be larger at all. */
+#define UPTO(at, last, never) ((never) ? (at) : min(at, last))
+
+/* Four of one factor, which has `rows` rows (or columns), tiles of `tile` of them: what lies outside is read from inside. */
+SP_INLINE float4 fetch(__global const float *from, int k, int row, int rows, int tile, bool across)
 {
-    const int k = k0 + f.k, row = row0 + f.row, steps = f.exists ? end - k : 0, left = rows - row;
-    if (across)
-        return load4(from, (ulong)row * K + (uint)k, left > 0 ? steps : 0, K % 4 == 0);
-    return load4(from, (ulong)k * (uint)rows + (uint)row, steps > 0 ? left : 0, rows % 4 == 0);
+    const bool exists = tile * BK / 4 % WG == 0; /* all fours of all items do */
+    const bool whole_k = K % BK == 0 && exists, whole_rows = rows % tile == 0 && exists;
+    const int step = across ? k : row, steps = across ? K : rows; /* along neighbours */
+    const bool whole = across ? whole_k : whole_rows;
+    const offset start = across ? (offset)UPTO(row, rows - 1, whole_rows) * (4 * K) : (offset)UPTO(k, K - 1, whole_k) * ((offset)rows * 4);
+    float each[4];
+    if (steps % 4 == 0)
+        return load4(from, start + (offset)UPTO(step, steps - 4, whole) * 4);
+#pragma unroll
+    for (int i = 0; i < 4; i++)
+        each[i] = load1(from, start + (offset)min(step + i, steps - 1) * 4);
+    return (float4)(each[0], each[1], each[2], each[3]);
 }
 
-SP_INLINE void fetch_slice(__global const float *a, __global const float *b, int k0, int end, int m0, int n0,
-                           float4 next_a[A_FOURS], float4 next_b[B_FOURS])
+/* The item's fours of the slice at k0. Steps past the end of the sum are 0 in the left tile. */
+SP_INLINE void fetch_slice(__global const float *a, __global const float *b, int k0, int m0, int n0, float4 next_a[A_FOURS],
+                           float4 next_b[B_FOURS])
 {
 #pragma unroll
-    for (int u = 0; u < A_FOURS; u++)
-        next_a[u] = fetch(a, FOUR(u, BM, A_ACROSS), k0, end, m0, M, A_ACROSS);
+    for (int u = 0; u < A_FOURS; u++) {
+        const four f = FOUR(u, BM, A_ACROSS);
+        const int k = k0 + f.k, next = A_ACROSS;
+        const float4 v = fetch(a, k, m0 + f.row, M, BM, A_ACROSS);
+        next_a[u] = K % BK == 0 ? v : (float4)(k < K ? v.x : 0, k + next < K ? v.y : 0, k + 2 * next < K ? v.z : 0,
+                                               k + 3 * next < K ? v.w : 0);
+    }
 #pragma unroll
-    for (int u = 0; u < B_FOURS; u++)
-        next_b[u] = fetch(b, FOUR(u, BN, B_ACROSS), k0, end, n0, N, B_ACROSS);
+    for (int u = 0; u < B_FOURS; u++) {
+        const four f = FOUR(u, BN, B_ACROSS);
+        next_b[u] = fetch(b, k0 + f.k, n0 + f.row, N, BN, B_ACROSS);
+    }
 }
 
 __kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void
@@ -68,14 +93,15 @@ gemm__tile(SP_IN(float, a), SP_IN(float, b), SP_IO(float, c), SP_IO(float, work)
     SP_AT(work);
     const int m0 = (int)get_group_id(0) * BM, n0 = (int)get_group_id(1) * BN;
     const int part = (int)get_group_id(2), parts = (int)get_num_groups(2);
-    const int each = CEIL(CEIL(K, 4), parts) * 4, start = part * each, end = min(K, start + each);
+    const int each = CEIL(CEIL(K, BK), parts) * BK, start = part * each, end = min(K, start + each);
     float4 sum[TM][VECTORS], next_a[A_FOURS], next_b[B_FOURS];
     clear(sum);
     if (AHEAD)
-        fetch_slice(a, b, start, end, m0, n0, next_a, next_b);
+        fetch_slice(a, b, start, m0, n0, next_a, next_b);
+#pragma unroll 1
     for (int k0 = start; k0 < end; k0 += BK) {
         if (!AHEAD)
-            fetch_slice(a, b, k0, end, m0, n0, next_a, next_b);
+            fetch_slice(a, b, k0, m0, n0, next_a, next_b);
 #pragma unroll
         for (int u = 0; u < A_FOURS; u++)
             put(a_tile, A_STEP, FOUR(u, BM, A_ACROSS), A_ACROSS, next_a[u]);
@@ -84,7 +110,7 @@ gemm__tile(SP_IN(float, a), SP_IN(float, b), SP_IO(float, c), SP_IO(float, work)
             put(b_tile, B_STEP, FOUR(u, BN, B_ACROSS), B_ACROSS, next_b[u]);
         barrier(CLK_LOCAL_MEM_FENCE);
         if (AHEAD && k0 + BK < end)
-            fetch_slice(a, b, k0 + BK, end, m0, n0, next_a, next_b);
+            fetch_slice(a, b, k0 + BK, m0, n0, next_a, next_b);
         multiply(a_tile, b_tile, sum);
         barrier(CLK_LOCAL_MEM_FENCE);
     }

@@ -21,6 +21,10 @@ expect_out '"device":null'
 expect_out '"variant":null'
 run plan "$recipe" --no-device --device 0
 expect_code 2
+run plan "$recipe" --no-device --as gpu
+expect_code 2
+run plan "$recipe" --as tpu
+expect_code 2
 
 need_device
 run plan "$recipe"
@@ -39,6 +43,10 @@ if grep -q "segment " "$work/out"; then fail "--brief prints segments"; fi
 run plan "$recipe" --plugin '*=reference'
 expect_code 0
 expect_out "reference:conv_forward__naive"
+run plan "$recipe" --plugin '*=reference' --as gpu --json
+expect_code 0
+expect_out '"op":"conv.forward/1","variant":"reference:conv_forward__naive"'
+expect_out '"runs":3' # of three time steps
 
 number() { # KEY: of the JSON line on stdout
     sed -n "s/.*\"$1\":\([0-9]*\),.*/\1/p" "$work/out"
