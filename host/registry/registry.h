@@ -72,6 +72,7 @@ typedef struct sp_variant {
     int64_t score;          /* reference kernels have 0 */
     double tolerance;       /* <= the op's; 0 with exact set means bit-equal */
     bool approximate;       /* tolerance is its own, larger than the op's; runs only when forced by name */
+    int64_t group_limit;    /* groups of so many items were refused on the device; 0 none */
     char *refused; /* reason found on a device at run time (build failure, wrong result); NULL none */
 } sp_variant;
 
@@ -181,7 +182,8 @@ void sp_variant_refuse(sp_variant *v, const char *reason);
 bool sp_variant_next_tunes(const sp_variant *v, int at[SP_VARIANT_MAX_TUNES]);
 /* Where the driver takes smaller groups of this kernel than of others, or its registers do not suffice: makes
  * those values of its tunables the defaults that give the next smaller group, or the next fewer registers
- * (of those the most that `when` allows). False: there are none. */
+ * (of those the most that `when` allows). Groups as large as one that was refused do not come back for the
+ * sake of registers. False: there are none. */
 typedef enum { SP_SHRINK_GROUPS, SP_SHRINK_REGISTERS } sp_shrink;
 bool sp_variant_shrink(sp_variant *v, sp_shrink what, const sp_device *dev, const sp_op_call *call);
 /* Makes what the metadata say of the device's vendor the defaults of the tunables, where a variant is meant

@@ -129,11 +129,15 @@ bool sp_variant_shrink(sp_variant *v, sp_shrink what, const sp_device *dev, cons
     for (int k = 0; k < v->n_tunes; k++)
         values[k] = v->tunes[k].values[0];
     const int64_t now = measure(v, &scope);
+    if (what == SP_SHRINK_GROUPS)
+        v->group_limit = now;
     while (sp_variant_next_tunes(v, at)) { /* beside the defaults */
         for (int k = 0; k < v->n_tunes; k++)
             values[k] = v->tunes[k].values[at[k]];
         const int64_t size = measure(v, &scope);
-        if (size > most && size < now && sp_variant_applies(v, dev, call, values, reason, sizeof reason)) {
+        const bool fits = !v->group_limit || group_items(v, &scope) < v->group_limit;
+        if (fits && size > most && size < now &&
+            sp_variant_applies(v, dev, call, values, reason, sizeof reason)) {
             most = size;
             memcpy(best, at, sizeof best);
         }

@@ -191,8 +191,9 @@ static cl_int CL_API_CALL get_group_info(cl_kernel kernel, cl_device_id id, cl_k
         return code;
     if (what == CL_KERNEL_PREFERRED_WORK_GROUP_SIZE_MULTIPLE && rules.preferred_multiple)
         return give(&(size_t){(size_t)rules.preferred_multiple}, sizeof(size_t), size, value, size_ret);
-    if (what == CL_KERNEL_PRIVATE_MEM_SIZE && rules.spills)
-        return give(&(cl_ulong){is_spilling(kernel, id) ? 1024 : 0}, sizeof(cl_ulong), size, value, size_ret);
+    if (what == CL_KERNEL_PRIVATE_MEM_SIZE && rules.on) /* PoCL's own, of a CPU, would count as spills */
+        return give(&(cl_ulong){rules.spills && is_spilling(kernel, id) ? 1024 : 0}, sizeof(cl_ulong), size,
+                    value, size_ret);
     code = driver.clGetKernelWorkGroupInfo(kernel, id, what, size, value, size_ret);
     int64_t most = rules.kernel_max_work_group ? rules.kernel_max_work_group : rules.max_work_group;
     if (code == CL_SUCCESS && what == CL_KERNEL_WORK_GROUP_SIZE && value && most &&

@@ -285,6 +285,11 @@ Test(select, a_vendors_tunables_come_first_and_give_way_to_fewer_registers)
     cr_assert_eq(v->tunes[0].values[0], 64);
     cr_assert_not(sp_variant_shrink(v, SP_SHRINK_REGISTERS, &dev, &call));
     cr_assert_not(sp_variant_shrink(find("t:k_a"), SP_SHRINK_REGISTERS, &dev, &call));
+    /* refused for its group, it is not tried again for its registers: that would go on for ever */
+    cr_assert(sp_variant_shrink(v, SP_SHRINK_GROUPS, &dev, &call));
+    cr_assert_eq(v->tunes[0].values[0], 32);
+    cr_assert_not(sp_variant_shrink(v, SP_SHRINK_REGISTERS, &dev, &call));
+    cr_assert_eq(v->tunes[0].values[0], 32);
 }
 
 Test(select, refusal_by_hand_lasts)
