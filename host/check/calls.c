@@ -114,6 +114,13 @@ static const shape flat_shapes[] = {
     {0, {16}},    {0, {17}},     {0, {4097}},     {0, {31}}, {0, {65536}},
 };
 
+static const char *const digits_names[] = {"M", "C", "P", NULL};
+static const shape digits_shapes[] = {
+    {QUICK | ALL, {3, 5, 2}}, {QUICK, {17, 33, 3}}, {QUICK, {64, 32, 1}},
+    {QUICK, {20, 64, 3}},     {0, {2, 1, 9}},       {0, {127, 31, 4}},
+    {0, {31, 17, 2}},         {ALL, {196, 128, 3}}, {0, {49, 512, 2}},
+};
+
 static const char *const weight_names[] = {"K", "O", NULL};
 static const shape weight_shapes[] = {
     {QUICK, {9, 5}}, {QUICK | ALL, {27, 32}}, {QUICK, {72, 33}}, {0, {2, 1}},     {0, {288, 64}},
@@ -132,9 +139,19 @@ static const struct {
     const shape *shapes;
     size_t n;
 } lists[] = {
+    {LIST(digits)},
     /* the first whose letters the op has */
-    {LIST(conv)},   {LIST(group)},   {LIST(pool)},   {LIST(adaptive)}, {LIST(gemm)}, {LIST(rows)},
-    {LIST(weight)}, {LIST(samples)}, {LIST(joined)}, {LIST(channels)}, {LIST(flat)},
+    {LIST(conv)},
+    {LIST(group)},
+    {LIST(pool)},
+    {LIST(adaptive)},
+    {LIST(gemm)},
+    {LIST(rows)},
+    {LIST(weight)},
+    {LIST(samples)},
+    {LIST(joined)},
+    {LIST(channels)},
+    {LIST(flat)},
 };
 
 static const char *const neurons[] = {"lif", "if"};
@@ -206,12 +223,18 @@ static bool has_step(const sp_op *op)
            has_int(op, "time_step") || has_int(op, "block_start");
 }
 
+/* Two such places that do not follow from each other. */
+static bool has_two_steps(const sp_op *op)
+{
+    return has_int(op, "first") && (has_int(op, "last") || has_int(op, "block_start"));
+}
+
 /* How many ways there are to set flags, first, last, neuron and surrogate of an op. */
 static unsigned n_settings(const sp_op *op)
 {
     unsigned n = 1u << n_free_flags(op);
     n *= has_step(op) ? 2 : 1;
-    n *= has_int(op, "first") && has_int(op, "last") ? 2 : 1;
+    n *= has_two_steps(op) ? 2 : 1;
     n *= !op->takes_neuron ? 1 : has_flag(op, "LEARN") ? N_EXT_NEURONS : N_NEURONS;
     return n * (op->takes_surrogate ? N_SURROGATES : 1);
 }
@@ -278,7 +301,7 @@ static unsigned set_scalars(sp_op_call *c, unsigned setting, unsigned version)
     set_floats(c, version);
     if (has_step(c->op)) {
         set_int(c, "first", setting & 1);
-        setting >>= has_int(c->op, "first") && has_int(c->op, "last");
+        setting >>= has_two_steps(c->op);
         set_int(c, "last", setting & 1);
         set_int(c, "iteration", setting & 1 ? 7 : 0);
         set_int(c, "block_start", setting & 1);

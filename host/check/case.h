@@ -28,8 +28,11 @@ typedef struct sp_check_case {
     sp_check_buffer buffers[SP_OP_MAX_BUFFERS];
 } sp_check_case;
 
-/* Draws the inputs (a function of seed and call alone) and runs the reference. `expected` stays as drawn
+/* Draws the inputs (a function of seed and call alone); then runs the reference. `expected` stays as drawn
  * where the op has no reference. */
+sp_status sp_check_case_draw(sp_check_case *c, const sp_op_call *call, uint64_t seed, sp_error *err);
+void sp_check_case_expect(sp_check_case *c);
+/* Both. */
 sp_status sp_check_case_init(sp_check_case *c, const sp_op_call *call, uint64_t seed, sp_error *err);
 void sp_check_case_fini(sp_check_case *c);
 

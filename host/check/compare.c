@@ -50,10 +50,14 @@ static float element(const sp_check_case *c, const char *buffer, content which, 
 
 static bool is_neuron_op(const sp_check_case *c, const char *pass)
 {
-    char ext[64];
-    snprintf(ext, sizeof ext, "%s_ext", pass);
-    return op_is(c, pass) || op_is(c, ext) ||
-           (op_is(c, "neuron.backward_norm") && strcmp(pass, "neuron.backward") == 0);
+    static const char *const kinds[] = {"", "_ext", "_norm", "_rate"};
+    char op[64];
+    bool is = false;
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        snprintf(op, sizeof op, "%s%s", pass, kinds[i]);
+        is |= op_is(c, op);
+    }
+    return is;
 }
 
 /* v_th, or where the threshold follows a second state, what it makes of that. */
@@ -67,13 +71,29 @@ static float threshold_of(const sp_check_case *c, content which, int64_t i)
     return sp_neuron_ref_threshold(sp_neuron_ref_find(c->call.neuron), element(c, "aux", which, i), &p, &q);
 }
 
+static const double FLIPS_WITHIN = 4e-6; /* of the threshold, by rounding */
+
+/* A spike may differ from the reference only where the reference's potential is near the threshold: rounding,
+ * or the error an approximate variant states. */
+static bool may_flip(const sp_check_case *c, double near, int64_t i)
+{
+    double u = (double)element(c, "u", EXPECTED, i);
+    return fabs(u - (double)threshold_of(c, EXPECTED, i)) <=
+           fmax(near, buffer_named(c, "u")->half ? 1e-3 : 0) * fmax(1.0, fabs(u));
+}
+
 /* A surrogate that jumps may be evaluated on either side of the jump where the distance to it was rounded.
- * Exact distances (powers of two) are not excused. */
+ * Exact distances (powers of two) are not excused. What follows from a spike is judged with it. */
 static bool near_kink(const sp_check_case *c, const sp_check_buffer *b, int64_t i)
 {
-    if (!is_neuron_op(c, "neuron.backward") || n_values(b) != n_values(buffer_named(c, "u")))
+    const bool forward = op_is(c, "neuron.forward_rate");
+    const sp_check_buffer *u = buffer_named(c, "u");
+    if ((!forward && !is_neuron_op(c, "neuron.backward")) || b == u || n_values(b) != n_values(u))
         return false;
-    double d = fabs((double)element(c, "u", INITIAL, i) - (double)threshold_of(c, INITIAL, i));
+    if (forward && may_flip(c, FLIPS_WITHIN, i))
+        return true;
+    const content which = forward ? EXPECTED : INITIAL;
+    double d = fabs((double)element(c, "u", which, i) - (double)threshold_of(c, which, i));
     double width = sp_call_float(&c->call, "width");
     double to_half = fabs(d - width / 2), to_whole = fabs(d - width);
     int exponent;
@@ -162,15 +182,6 @@ static void compare_integers(const sp_check_buffer *b, sp_check_verdict *out)
     out->error = out->n_bad ? 1 : 0;
 }
 
-/* A spike may differ from the reference only where the reference's potential is near the threshold: rounding,
- * or the error an approximate variant states. */
-static bool may_flip(const sp_check_case *c, double near, int64_t i)
-{
-    double u = (double)element(c, "u", EXPECTED, i);
-    return fabs(u - (double)threshold_of(c, EXPECTED, i)) <=
-           fmax(near, buffer_named(c, "u")->half ? 1e-3 : 0) * fmax(1.0, fabs(u));
-}
-
 /* The potential that is stored decides: the backward pass takes the spike from it. */
 static bool follows_from_u(const sp_check_case *c, int64_t i, unsigned spike)
 {
@@ -181,12 +192,14 @@ static void compare_bits(const sp_check_case *c, const sp_check_buffer *b, doubl
                          sp_check_verdict *out)
 {
     const bool approximate = tolerance > c->call.op->tolerance;
-    const double near = approximate ? tolerance : 4e-6;
-    bool neuron = is_neuron_op(c, "neuron.forward");
+    const double near = approximate ? tolerance : FLIPS_WITHIN;
+    const bool neuron = is_neuron_op(c, "neuron.forward"), spikes = neuron && strcmp(b->name, "s") == 0;
+    const int64_t neurons =
+        neuron ? buffer_named(c, "u")->rows : b->rows; /* the digits of a count share them */
     int64_t row_words = b->words / b->rows, flips = 0;
     for (int64_t m = 0; m < b->rows; m++)
         for (int64_t bit = 0; bit < row_words * 32; bit++) {
-            int64_t word = m * row_words + bit / 32, i = m * b->cols + bit;
+            int64_t word = m * row_words + bit / 32, at = m * b->cols + bit, i = at % (neurons * b->cols);
             unsigned got = b->got[word] >> (bit % 32) & 1, want = b->expected[word] >> (bit % 32) & 1;
             if (bit >= b->cols) {
                 if (got && out->n_bad++ == 0)
@@ -197,13 +210,13 @@ static void compare_bits(const sp_check_case *c, const sp_check_buffer *b, doubl
             bool flip = got != want, allowed = neuron && flip && may_flip(c, near, i);
             flips += allowed;
             if (flip && !allowed && out->n_bad++ == 0)
-                say_first(b, i,
+                say_first(b, at,
                           b->got[word] == SP_CHECK_POISON ? "not written"
                           : got                           ? "1"
                                                           : "0",
                           want ? "1" : "0", out);
-            else if (neuron && !follows_from_u(c, i, got) && out->n_bad++ == 0)
-                say_first(b, i, got ? "1" : "0", "what u >= v_th says of the u beside it", out);
+            else if (spikes && !follows_from_u(c, i, got) && out->n_bad++ == 0)
+                say_first(b, at, got ? "1" : "0", "what u >= v_th says of the u beside it", out);
         }
     if (!approximate && flips > 2 + b->rows * b->cols / 50 && out->n_bad++ == 0)
         snprintf(out->text, sizeof out->text,

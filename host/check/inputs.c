@@ -61,14 +61,21 @@ static const struct {
 static const struct {
     const char *op, *buffer, *scalar;
 } unread[] = {
-    {"neuron.forward", "u_prev", "first"},        {"neuron.forward_ext", "aux_prev", "first"},
+    {"neuron.forward", "u_prev", "first"},
+    {"neuron.forward_ext", "aux_prev", "first"},
     {"neuron.backward", "carry", "last"}, /* and of those that begin alike */
-    {"neuron.backward_ext", "carry_aux", "last"}, {"neuron.backward_ext", "u_prev", "first"},
-    {"neuron.backward_ext", "aux_prev", "first"}, {"trace.update", "trace", "first"},
-    {"neuron.rate", "f", "block_start"},          {"neuron.rate", "e", "block_start"},
-    {"neuron.rate", "r", "block_start"},          {"mean.accumulate", "mean", "block_start"},
-    {"batch_norm.rate", "mean", "block_start"},   {"batch_norm.rate", "rstd", "block_start"},
-    {"logits.accumulate", "sum", "first"},        {"integer.neuron", "u_prev", "first"},
+    {"neuron.backward_ext", "carry_aux", "last"},
+    {"neuron.backward_ext", "u_prev", "first"},
+    {"neuron.backward_ext", "aux_prev", "first"},
+    {"trace.update", "trace", "first"},
+    {"neuron.forward_rate", "f", "block_start"},
+    {"neuron.forward_rate", "e", "block_start"},
+    {"neuron.forward_rate", "count", "block_start"},
+    {"mean.accumulate", "mean", "block_start"},
+    {"batch_norm.rate", "mean", "block_start"},
+    {"batch_norm.rate", "rstd", "block_start"},
+    {"logits.accumulate", "sum", "first"},
+    {"integer.neuron", "u_prev", "first"},
 };
 
 void sp_check_describe(const sp_op_call *call, char *out, size_t size)
@@ -234,13 +241,12 @@ static sp_status buffer_init(sp_check_case *c, int i, uint64_t stream, sp_error 
     return SP_OK;
 }
 
-sp_status sp_check_case_init(sp_check_case *c, const sp_op_call *call, uint64_t seed, sp_error *err)
+sp_status sp_check_case_draw(sp_check_case *c, const sp_op_call *call, uint64_t seed, sp_error *err)
 {
     *c = (sp_check_case){.call = *call, .seed = seed};
     char text[512];
     sp_check_describe(call, text, sizeof text);
     uint64_t stream = sp_hash(sp_hash(SP_HASH_START, call->op->id, strlen(call->op->id)), text, strlen(text));
-    void *pointers[SP_OP_MAX_BUFFERS] = {0};
     for (int i = 0; i < SP_OP_MAX_BUFFERS && call->op->buffers[i].name; i++) {
         c->n_buffers = i + 1;
         sp_status st = buffer_init(c, i, stream, err);
@@ -248,10 +254,23 @@ sp_status sp_check_case_init(sp_check_case *c, const sp_op_call *call, uint64_t 
             sp_check_case_fini(c);
             return st;
         }
-        pointers[i] = c->buffers[i].expected;
     }
-    if (call->op->reference)
-        call->op->reference(call, pointers);
+    return SP_OK;
+}
+
+void sp_check_case_expect(sp_check_case *c)
+{
+    void *pointers[SP_OP_MAX_BUFFERS] = {0};
+    for (int i = 0; i < c->n_buffers; i++)
+        pointers[i] = c->buffers[i].expected;
+    if (c->call.op->reference)
+        c->call.op->reference(&c->call, pointers);
+}
+
+sp_status sp_check_case_init(sp_check_case *c, const sp_op_call *call, uint64_t seed, sp_error *err)
+{
+    SP_TRY(sp_check_case_draw(c, call, seed, err));
+    sp_check_case_expect(c);
     return SP_OK;
 }
 

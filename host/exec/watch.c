@@ -16,8 +16,7 @@ typedef struct watch {
 static bool is_neuron(const sp_plan *p, const sp_step *s)
 {
     return s->node >= 0 && sp_node_fires(&p->graph->nodes[s->node]) &&
-           (strncmp(s->call.op->id, "neuron.forward/", 15) == 0 ||
-            strncmp(s->call.op->id, "neuron.forward_ext/", 19) == 0);
+           strncmp(s->call.op->id, "neuron.forward", 14) == 0;
 }
 
 static sp_status see_neuron(watch *w, const sp_step *s, int t, sp_error *err)

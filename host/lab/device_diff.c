@@ -246,7 +246,8 @@ static sp_status compare(differ *d, const sp_step *s, int buffer, int t, const r
     SP_TRY(take(d, k, &found));
     if (!found)
         return SP_OK;
-    bool neuron = strncmp(op->id, "neuron.forward/", 15) == 0;
+    bool neuron =
+        strncmp(op->id, "neuron.forward/", 15) == 0 || strncmp(op->id, "neuron.forward_rate/", 20) == 0;
     if (neuron && sp_call_buffer_is_bits(&s->call, buffer) && strcmp(op->buffers[buffer].name, "s") == 0)
         compare_spikes(d, s, buffer, t);
     else if (op->buffers[buffer].type != SP_F32 || sp_call_buffer_is_bits(&s->call, buffer))

@@ -338,23 +338,56 @@ void neuron_backward_norm_ref(const sp_op_call *call, void *const *buf)
     }
 }
 
-void neuron_rate_ref(const sp_op_call *call, void *const *buf)
+/* count[p][m][c], digit p of a number in binary, with 1 added; what does not fit is lost. */
+static void count_spike(uint32_t *count, int64_t digits, int64_t words, int64_t at, uint32_t bit)
 {
-    float *f = buf[1], *e = buf[2], *r = buf[3];
-    const int64_t MC = sp_call_int(call, "M") * sp_call_int(call, "C");
+    for (int64_t p = 0; p < digits; p++) {
+        count[p * words + at] ^= bit;
+        if (count[p * words + at] & bit)
+            return;
+    }
+}
+
+void neuron_forward_rate_ref(const sp_op_call *call, void *const *buf)
+{
+    const uint32_t *spikes = buf[5];
+    float *f = buf[6], *e = buf[7];
+    uint32_t *count = buf[8];
+    const int64_t M = sp_call_int(call, "M"), C = sp_call_int(call, "C"), W = ref_words(C);
+    const int64_t digits = sp_call_int(call, "P");
     const bool start = sp_call_int(call, "block_start") != 0;
     const double share = (double)(float)sp_call_float(call, "share");
     const backward b = spatial_of(call);
 
-    for (int64_t i = 0; i < MC && b.n; i++) {
-        const float u = ref_stored(buf[0], b.half, i);
-        const double ui = (double)u, s = u >= b.p.v_th ? 1 : 0;
+    neuron_forward_ref(call, buf);
+    if (start)
+        memset(count, 0, (size_t)(digits * M * W) * sizeof *count);
+    for (int64_t i = 0; i < M * C && b.n; i++) {
+        const int64_t word = i / C * W + i % C / 32;
+        const uint32_t bit = UINT32_C(1) << (i % C % 32);
+        const float u = ref_stored(buf[4], b.half, i);
+        const double ui = (double)u, s = spikes[word] & bit ? 1 : 0;
         const double h = sp_surrogate_ref_grad(b.surrogate, (double)(u - b.p.v_th), b.width, NULL);
         const double now = b.n->d_charge_d_x(&b.p) + (start ? 0 : b.n->d_charge_d_v(&b.p) * (double)f[i]);
         e[i] = (float)((start ? 0 : (double)e[i]) + share * now * h);
-        r[i] = (float)((start ? 0 : (double)r[i]) + share * s);
         f[i] = (float)(now *
                        (b.n->d_reset_d_u(ui, s, &b.p) + (b.detach ? 0 : b.n->d_reset_d_s(ui, s, &b.p) * h)));
+        if (s > 0)
+            count_spike(count, digits, M * W, word, bit);
+    }
+}
+
+void spikes_mean_ref(const sp_op_call *call, void *const *buf)
+{
+    float *y = buf[1];
+    const int64_t M = sp_call_int(call, "M"), C = sp_call_int(call, "C"), digits = sp_call_int(call, "P");
+    const double share = (double)(float)sp_call_float(call, "share");
+
+    for (int64_t i = 0; i < M * C; i++) {
+        double n = 0;
+        for (int64_t p = 0; p < digits; p++)
+            n += ldexp((double)ref_bit(buf[0], p * M + i / C, i % C, C), (int)p);
+        y[i] = (float)(share * n);
     }
 }
 

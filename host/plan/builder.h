@@ -14,7 +14,7 @@
 
 struct sp_emit;
 enum { NORM_MEAN, NORM_RSTD, NORM_SCALE, NORM_SHIFT, NORM_TENSORS };
-enum { RATE_F, RATE_E, RATE_R, RATE_TENSORS };
+enum { RATE_F, RATE_E, RATE_COUNT, RATE_TENSORS };
 
 /* Tensors of a node while segments are emitted; -1 where there are none. */
 typedef struct sp_node_tensors {
@@ -156,6 +156,7 @@ sp_status spi_add_gradient(sp_builder *b, int node, int act, int tensor);
 
 /* Rates (rates.c): what a forward step adds up of a node and of the input; then the backward pass begins,
  * values are asked for, and neurons are gone back through. */
+sp_status spi_rate_bind(sp_emit *e, int node); /* the settings and operands of a neuron's step for that */
 sp_status spi_rate_accumulate(sp_builder *b, int node);
 sp_status spi_rate_input(sp_builder *b);
 void spi_rate_begin(sp_builder *b);

@@ -168,7 +168,11 @@ static sp_status neuron_forward(sp_builder *b, int node)
     }
     SP_TRY(n->layer->neuron.recurrent ? spi_recurrent_spikes(b, node, &s) : new_tensor(b, n, true, &s));
     b->act[n->out].tensor = sp_node_fires(n) ? s : b->node[node].u;
-    sp_emit e = spi_step(b, node, spi_neuron_is_extended(b, node) ? "neuron.forward_ext" : "neuron.forward");
+    const bool rate = b->p->o.method == SP_METHOD_RATE;
+    sp_emit e = spi_step(b, node,
+                         rate                              ? "neuron.forward_rate"
+                         : spi_neuron_is_extended(b, node) ? "neuron.forward_ext"
+                                                           : "neuron.forward");
     spi_int(&e, "M", spi_rows(b, a)), spi_int(&e, "C", a->c);
     spi_neuron_settings(&e, &n->layer->neuron);
     if (sp_node_fires(n)) /* else the outputs are u */
@@ -177,7 +181,7 @@ static sp_status neuron_forward(sp_builder *b, int node)
     spi_bind(&e, "x", x), spi_bind(&e, "s", s), spi_bind(&e, "u", b->node[node].u);
     spi_bind_at(&e, "u_prev", b->node[node].u,
                 sp_plan_slots(b->p, &b->p->tensors[b->node[node].u]) > 1 ? -1 : 0, 0);
-    SP_TRY(spi_neuron_extend(&e, node, false));
+    SP_TRY(rate ? spi_rate_bind(&e, node) : spi_neuron_extend(&e, node, false));
     if (norm)
         spi_bind(&e, "scale", b->node[producer].norm[NORM_SCALE]),
             spi_bind(&e, "shift", b->node[producer].norm[NORM_SHIFT]);

@@ -31,22 +31,33 @@ static sp_status accumulate_mean(sp_builder *b, int act, int tensor)
     return spi_emit(&e);
 }
 
-static sp_status accumulate_neuron(sp_builder *b, int node)
+/* Binary digits of a number of spikes in a block. */
+static int64_t digits(const sp_builder *b)
 {
-    static const char *const names[RATE_TENSORS] = {"dv/dx of the block", "dr/dx of the block", "rate"};
-    static const char *const buffers[RATE_TENSORS] = {"f", "e", "r"};
-    const sp_node *n = &b->g->nodes[node];
-    const sp_activation *a = &b->g->acts[n->out];
-    sp_emit e = spi_step(b, node, "neuron.rate");
-    spi_neuron_backward_settings(&e, node);
-    spi_float(&e, "share", share(b));
-    spi_bind(&e, "u", b->node[node].u);
+    int64_t n = 1;
+    while (sp_plan_block(b->p) >> n)
+        n++;
+    return n;
+}
+
+sp_status spi_rate_bind(sp_emit *e, int node)
+{
+    static const char *const names[RATE_TENSORS] = {"dv/dx of the block", "dr/dx of the block",
+                                                    "spikes of the block"};
+    static const char *const buffers[RATE_TENSORS] = {"f", "e", "count"};
+    sp_builder *b = e->b;
+    const sp_activation *a = &b->g->acts[b->g->nodes[node].out];
+    const int64_t places = (digits(b) + 7) / 8 * 8; /* so that memory is the same for every block below 256 */
+    spi_neuron_backward_settings(e, node);
+    spi_int(e, "P", digits(b));
+    spi_float(e, "share", share(b));
     for (int i = 0; i < RATE_TENSORS; i++) {
-        SP_TRY(kept(b, node, names[i], spi_rows(b, a) * a->c, &b->node[node].rate[i]));
-        spi_bind(&e, buffers[i], b->node[node].rate[i]);
+        SP_TRY(kept(b, node, names[i],
+                    spi_rows(b, a) * (i == RATE_COUNT ? places * ((a->c + 31) / 32) : a->c),
+                    &b->node[node].rate[i]));
+        spi_bind(e, buffers[i], b->node[node].rate[i]);
     }
-    SP_TRY(spi_emit(&e));
-    return sp_node_fires(n) ? SP_OK : accumulate_mean(b, n->out, b->node[node].u);
+    return SP_OK;
 }
 
 static sp_status accumulate_norm(sp_builder *b, int node)
@@ -71,7 +82,7 @@ sp_status spi_rate_accumulate(sp_builder *b, int node)
 {
     const sp_node *n = &b->g->nodes[node];
     switch (n->type) {
-    case SP_NODE_NEURON: return accumulate_neuron(b, node);
+    case SP_NODE_NEURON: return sp_node_fires(n) ? SP_OK : accumulate_mean(b, n->out, b->node[node].u);
     case SP_NODE_BATCH_NORM: return accumulate_norm(b, node);
     case SP_NODE_POOL_MAX:
         return accumulate_mean(b, n->out, b->act[n->out].tensor); /* not the maximum of means */
@@ -84,6 +95,20 @@ sp_status spi_rate_input(sp_builder *b)
     return b->p->o.sequence ? accumulate_mean(b, 0, b->p->input) : SP_OK;
 }
 
+static sp_status firing_rate(sp_builder *b, int node)
+{
+    const int act = b->g->nodes[node].out;
+    const sp_activation *a = &b->g->acts[act];
+    char name[64];
+    snprintf(name, sizeof name, "%.40s rate", b->g->nodes[node].name);
+    SP_TRY(spi_tensor_new(b, name, spi_rows(b, a) * a->c, SP_LIFETIME_SEGMENT, &b->act[act].tensor));
+    sp_emit e = spi_step(b, node, "spikes.mean");
+    spi_int(&e, "M", spi_rows(b, a)), spi_int(&e, "C", a->c), spi_int(&e, "P", digits(b));
+    spi_float(&e, "share", share(b));
+    spi_bind(&e, "count", b->node[node].rate[RATE_COUNT]), spi_bind(&e, "y", b->act[act].tensor);
+    return spi_emit(&e);
+}
+
 /* The mean of an activation over the block, computed from those that were added up where it was not itself.
  */
 sp_status spi_rate_value(sp_builder *b, int act)
@@ -93,8 +118,8 @@ sp_status spi_rate_value(sp_builder *b, int act)
         return SP_OK;
     const sp_node *n = &b->g->nodes[node];
     if (n->type == SP_NODE_NEURON || n->type == SP_NODE_POOL_MAX) {
-        b->act[act].tensor = b->act[act].mean >= 0 ? b->act[act].mean : b->node[node].rate[RATE_R];
-        return SP_OK;
+        b->act[act].tensor = b->act[act].mean;
+        return b->act[act].mean >= 0 ? SP_OK : firing_rate(b, node);
     }
     SP_TRY(spi_rate_value(b, n->in[0]));
     if (n->in[1] >= 0)

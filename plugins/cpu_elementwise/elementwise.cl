@@ -22,6 +22,12 @@
 //@ local:  1
 //@ define: UNPACK = 1
 //@ about:  16 lanes over a strip per work-item
+//@ op:     spikes.mean/1
+//@ kernel: spikes_mean__strips
+//@ global: cu*16
+//@ local:  1
+//@ define: MEAN = 1
+//@ about:  16 lanes over a strip per work-item
 //@ op:     trace.update/1
 //@ kernel: trace_update__strips
 //@ global: cu*16
@@ -47,7 +53,7 @@
 #pragma OPENCL FP_CONTRACT OFF
 
 /* 16 elements: `i` counts them, `piece` halves of words. */
-#if X_BITS || RESIDUAL || UNPACK
+#if X_BITS || RESIDUAL || UNPACK || MEAN
 #define LOAD_X(p, i, piece, lanes) sp_spread_bits((p)[(piece) >> 1] >> ((piece) & 1) * 16, 1.0f)
 #define BITS 1
 #else
@@ -118,6 +124,27 @@ void spikes_unpack__strips(SP_IN(uint, x), SP_OUT(float, y), int M, int C)
 {
     SP_AT(x); SP_AT(y);
 #define ELEMENTS(i, piece, lanes) sp_store_lanes(LOAD_X(x, i, piece, lanes), y + (i), lanes)
+    STRIPS
+}
+#endif
+
+#if MEAN
+SP_INLINE float16 mean_of(__global const uint *count, ulong digit, int half_, int P, float share)
+{
+    float16 n = (float16)(0.0f);
+    float worth = 1.0f;
+    for (int p = 0; p < P; p++, count += digit, worth += worth)
+        n += sp_spread_bits(*count >> half_ * 16, worth);
+    return share * n;
+}
+
+__kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void spikes_mean__strips(SP_IN(uint, count), SP_OUT(float, y), int M, int C, int P, float share)
+{
+    SP_AT(count); SP_AT(y);
+    const ulong digit = (ulong)M * (ulong)SP_WORDS(C);
+#define ELEMENTS(i, piece, lanes)                                                                            \
+    sp_store_lanes(mean_of(count + ((piece) >> 1), digit, (int)((piece) & 1), P, share), y + (i), lanes)
     STRIPS
 }
 #endif

@@ -1,6 +1,6 @@
 //@ plugin: cpu_neuron 1.0.0
 //@ abi:    1
-//@ include: lanes.clh forward_rows.clh
+//@ include: lanes.clh forward_rows.clh charge.clh
 //@ op:     neuron.forward/1
 //@ kernel: neuron_forward__rows16
 //@ global: min(M, cu*16)
@@ -12,39 +12,10 @@
 
 /* v = reset(u_prev) (v_reset at first); u = charge(v, x or scale x + shift); s = u >= v_th as bits. x, u,
  * u_prev: [M][C]; s: [M][ceil(C/32)], bits past C are zero. u may be u_prev: a vector is read before it is
- * written by the same work-item. */
+ * written by the same work-item. With U_HALF u is kept as half, and decides as it is kept. */
 #pragma OPENCL FP_CONTRACT OFF
 
-SP_INLINE void store_u(float16 v, __global sp_u *p, int lanes)
-{
-    float part[16];
-    if (lanes >= 16) {
-        SP_UN_PUT(16, v, p, 0);
-    } else {
-        vstore16(v, 0, part);
-        for (int i = 0; i < lanes; i++)
-            SP_U_PUT(part[i], p, i);
-    }
-}
-
-/* One vector of neurons; `in` is the input current. Returns the spikes. */
-SP_INLINE uint fire(float16 in, __global const sp_u *u_prev, __global sp_u *u, int lanes, int first,
-                    neuron_args p)
-{
-    float16 v = (float16)(p.v_reset);
-    if (!first) {
-        const float16 before = sp_load_lanes_u(u_prev, lanes);
-        v = neuron_reset(before, select((float16)(0.0f), (float16)(1.0f), before >= (float16)(p.v_th)), p);
-    }
-    float16 now = neuron_charge(v, in, p);
-    store_u(now, u, lanes);
-#if U_HALF
-    now = sp_load_lanes_u(u, lanes); /* what is stored decides */
-#endif
-    return sp_pack_lanes(now >= (float16)(p.v_th)) & (lanes >= 16 ? 0xffffu : (1u << lanes) - 1u);
-}
-
-#define FIRE(c, lanes) fire(INPUT(c, lanes), u_prev + row + (c), u + row + (c), lanes, first, p)
+#define FIRE(c, lanes) spikes_of(charge(INPUT(c, lanes), u_prev + row + (c), u + row + (c), lanes, first, p), lanes, p)
 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
 neuron_forward__rows16(SP_IN(float, x), SP_REF(sp_u, u_prev),

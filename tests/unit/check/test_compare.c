@@ -160,6 +160,29 @@ Test(compare, spike_may_flip_at_the_threshold_only, .fini = end)
     cr_assert_not(judge("s", 1e-5).ok, "1e-4 below the threshold is no rounding");
 }
 
+static void counting(sp_op_call *call)
+{
+    neuron(call);
+    call->surrogate = "triangle";
+    sp_call_set_int(call, "block_start", 1), sp_call_set_int(call, "P", 2);
+    sp_call_set_float(call, "width", 1), sp_call_set_float(call, "share", 0.5);
+}
+
+Test(compare, number_of_spikes_is_judged_with_the_spike, .fini = end)
+{
+    const uint32_t bit = UINT32_C(1) << 5; /* neuron 45 is the fifth of row 1, whose words are 2 and 3 */
+    begin("neuron.forward_rate", counting);
+    cr_assert(judge("count", 2e-5).ok);
+    place(45, nextafterf(1, 0), 1);
+    buffer("count")->expected[2] &= ~bit;
+    buffer("count")->got[2] |= bit;
+    set("f", 45, expected("f", 45) + 1);
+    cr_assert(judge("s", 2e-5).ok && judge("count", 2e-5).ok && judge("f", 2e-5).ok);
+    place(45, 0.9999f, 1);
+    cr_assert_not(judge("count", 2e-5).ok);
+    cr_assert_not(judge("f", 2e-5).ok);
+}
+
 Test(compare, many_flips_are_not_rounding, .fini = end)
 {
     begin("neuron.forward", neuron);

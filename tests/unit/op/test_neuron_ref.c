@@ -39,6 +39,22 @@ static void run_forward(sp_op_call c, const float *x, float *u, uint32_t *s)
     }
 }
 
+/* The same steps as one block: dr/dx for a change of x at all of them, and the number of spikes. */
+static float run_rate(sp_op_call c, const float *x, uint32_t *spikes)
+{
+    float u = NAN, f = NAN, e = NAN;
+    uint32_t s, count[3] = {7, 7, 7};
+    sp_call_set_int(&c, "P", 3);
+    for (int t = 0; t < T; t++) {
+        float in = x[t];
+        void *buf[] = {&in, &u, NULL, NULL, &u, &s, &f, &e, count};
+        sp_call_set_int(&c, "first", t == 0), sp_call_set_int(&c, "block_start", t == 0);
+        c.op->reference(&c, buf);
+    }
+    *spikes = count[0] | count[1] << 1 | count[2] << 2;
+    return e;
+}
+
 static void run_backward(sp_op_call c, const float *g_s, const float *u, float *g_x)
 {
     float carry = NAN; /* at the last step carry must not be read */
@@ -447,4 +463,32 @@ Test(neuron_ref, the_gradient_of_a_threshold_by_hand)
      */
     cr_assert(g_x == -0.25f && carry == -0.125f && carry_aux == 0.0625f, "%g %g %g", (double)g_x,
               (double)carry, (double)carry_aux);
+}
+
+Test(neuron_ref, rate_goes_back_as_time_does_with_the_same_gradient_at_every_step)
+{
+    static const float x[T] = {0.6f, 0.7f, -0.3f, 1.8f, 0.2f, 0.95f};
+    const float share = 1.0f / T, g[T] = {share, share, share, share, share, share};
+    for (int detach = 0; detach < 2; detach++) {
+        float u[T], g_x[T], sum = 0;
+        uint32_t s[T], fired = 0, counted;
+        sp_op_call back = neuron_call("neuron.backward", 0.5), rate = neuron_call("neuron.forward_rate", 0.5);
+        sp_call_set_float(&back, "width", 1), sp_call_set_float(&rate, "width", 1);
+        sp_call_set_flag(&back, "TEMPORAL", 1);
+        sp_call_set_flag(&back, "DETACH", detach), sp_call_set_flag(&rate, "DETACH", detach);
+        sp_call_set_float(&rate, "share", share);
+        run_forward(neuron_call("neuron.forward", 0.5), x, u, s);
+        run_backward(back, g, u, g_x);
+        for (int t = 0; t < T; t++)
+            sum += g_x[t], fired += s[t];
+        cr_assert_float_eq(run_rate(rate, x, &counted), sum, 1e-6);
+        cr_assert_eq(counted, fired);
+        sp_op_call mean = sp_op_call_make("spikes.mean");
+        sp_call_set_int(&mean, "M", 1), sp_call_set_int(&mean, "C", 1), sp_call_set_int(&mean, "P", 3);
+        sp_call_set_float(&mean, "share", share);
+        uint32_t count[3] = {counted & 1, counted >> 1 & 1, counted >> 2};
+        float r;
+        mean.op->reference(&mean, (void *[]){count, &r});
+        cr_assert_float_eq(r, (float)fired * share, 1e-6);
+    }
 }

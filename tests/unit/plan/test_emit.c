@@ -59,13 +59,12 @@ Test(emit, rate_goes_back_once_behind_each_block)
     o.block = 3;
     planned r = plan_of(net, &o);
     EXPECT_OPS(r.p, SP_SEGMENT_FORWARD,
-               "batch_norm.statistics batch_norm.rate neuron.forward neuron.rate conv.forward "
-               "batch_norm.statistics "
-               "batch_norm.rate neuron.forward neuron.rate spikes.unpack bias.broadcast gemm "
-               "logits.accumulate");
+               "batch_norm.statistics batch_norm.rate neuron.forward_rate conv.forward batch_norm.statistics "
+               "batch_norm.rate neuron.forward_rate spikes.unpack bias.broadcast gemm logits.accumulate");
     EXPECT_OPS(r.p, SP_SEGMENT_BACKWARD,
-               "bias.broadcast gemm loss gemm bias.backward gemm mul conv.forward batch_norm.backward "
-               "conv.backward_weight conv.backward_input mul batch_norm.backward conv.backward_weight");
+               "spikes.mean bias.broadcast gemm loss gemm bias.backward gemm mul spikes.mean conv.forward "
+               "batch_norm.backward conv.backward_weight conv.backward_input mul batch_norm.backward "
+               "conv.backward_weight");
     EXPECT_OPS(r.p, SP_SEGMENT_FULL, "");
     static const int order[] = {0, 1, 2, 2, 3, 4, 5, 5};
     cr_assert_eq(r.p->n_timeline, 1 + 8 + 1);

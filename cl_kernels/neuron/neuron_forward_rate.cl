@@ -1,0 +1,70 @@
+//@ plugin: reference 1.0.0
+//@ abi:    1
+//@ op:     neuron.forward_rate/1
+//@ kernel: neuron_forward_rate__naive
+//@ global: ceildiv(C, 32), M
+//@ score:  0
+//@ about:  one work-item makes one word of spikes: 32 neurons, one after the other
+//
+// neuron.forward (neuron_forward.cl), and for the block of time steps: now = d_charge/d_x + d_charge/d_v f; e += share now h;
+// count += s; f = now (d_reset/d_u + d_reset/d_s h). f, e and count come in undefined at the first step of a block and count as 0.
+// count: [P][M][ceil(C/32)], the binary digits of 32 numbers in a word each, the lowest first.
+#pragma OPENCL FP_CONTRACT OFF
+
+__kernel void neuron_forward_rate__naive(SP_IN(float, x), SP_REF(sp_u, u_prev),
+#if NORM
+                                         SP_IN(float, scale), SP_IN(float, shift),
+#endif
+                                         SP_IO(sp_u, u), SP_OUT(uint, s), SP_IO(float, f), SP_IO(float, e),
+                                         SP_IO(uint, count), int M, int C, int P, int first, int block_start,
+                                         float decay, float x_gain, float v_th, float v_reset, float width,
+                                         float share)
+{
+    SP_AT(x);
+    SP_AT_U(u_prev);
+#if NORM
+    SP_AT(scale);
+    SP_AT(shift);
+#endif
+    SP_AT_U(u);
+    SP_AT(s);
+    SP_AT(f);
+    SP_AT(e);
+    SP_AT(count);
+    const neuron_args p = {decay, x_gain, v_th, v_reset};
+    const int word = (int)get_global_id(0);
+    const ulong m = get_global_id(1), words = (ulong)SP_WORDS(C), at = m * words + (ulong)word;
+    const int end = min(C, word * 32 + 32);
+    uint bits = 0;
+
+    for (int c = word * 32; c < end; c++) {
+        const ulong i = m * (ulong)C + (ulong)c;
+        float in = x[i], v = v_reset;
+#if NORM
+        in = fma(scale[c], in, shift[c]);
+#endif
+        if (!first) {
+            const float before = SP_U(u_prev, i);
+            v = neuron_reset(before, before >= v_th ? 1.0f : 0.0f, p);
+        }
+        const float charged = neuron_charge(v, in, p);
+        SP_U_PUT(charged, u, i);
+        const float u_now = SP_U_STORED(charged, u, i), fired = u_now >= v_th ? 1.0f : 0.0f;
+        const float h = surrogate_grad(u_now - v_th, width);
+        const float now = neuron_d_charge_d_x(p) + (block_start ? 0.0f : neuron_d_charge_d_v(p) * f[i]);
+        float d_v = neuron_d_reset_d_u(u_now, fired, p);
+#if !DETACH
+        d_v += neuron_d_reset_d_s(u_now, fired, p) * h;
+#endif
+        e[i] = (block_start ? 0.0f : e[i]) + share * now * h;
+        f[i] = now * d_v;
+        bits |= (fired > 0.0f ? 1u : 0u) << (c & 31);
+    }
+    s[at] = bits;
+    for (int digit = 0; digit < P; digit++) {
+        const ulong k = (ulong)digit * (ulong)M * words + at;
+        const uint old = block_start ? 0u : count[k];
+        count[k] = old ^ bits;
+        bits &= old;
+    }
+}
