@@ -22,6 +22,7 @@
 enum { CHECK_REVISION = 2 }; /* raised when the check finds more than it did: old results no longer count */
 /* An actual call above these is tried with fewer samples. */
 static const double large_call_flops = 5e7, large_call_bytes = 8e6;
+static const double slow_sample_flops = 5e8; /* one sample takes the C reference longer than a compiler */
 
 typedef struct verdict {
     char *key;
@@ -163,14 +164,13 @@ static sp_status answer(const verdict *v, sp_error *err)
     return sp_error_set(err, SP_E_PLUGIN, v->cl_code, __FILE__, __LINE__, "%s", v->reason);
 }
 
-/* The call itself, for a variant that none of the quick calls fits, and for values of tunables that wisdom
- * names. */
+/* One call, of fewer samples than the actual one where that is large. */
 static sp_status trust_call(sp_registry *reg, sp_device *dev, sp_variant *v, const sp_op_call *call,
-                            const int64_t *tunes, uint64_t seed, sp_error *err)
+                            const int64_t *tunes, sp_error *err)
 {
-    sp_op_call small = sp_check_shrink(v, dev, call, tunes);
+    enum { SEED = 1 };
     char shape[768];
-    sp_check_describe(&small, shape, sizeof shape);
+    sp_check_describe(call, shape, sizeof shape);
     for (int i = 0; tunes && i < v->n_tunes; i++) {
         size_t used = strlen(shape);
         snprintf(shape + used, sizeof shape - used, " %s=%" PRId64, v->tunes[i].name, tunes[i]);
@@ -182,7 +182,9 @@ static sp_status trust_call(sp_registry *reg, sp_device *dev, sp_variant *v, con
     if (!result) {
         sp_error why = {0};
         sp_check_report report = {0};
-        conclude(key, sp_check_call(reg, dev, v, &small, tunes, seed, &report, &why), &why, &result);
+        sp_log(SP_LOG_INFO, "checking %s for %s on %s (once per device and driver)", v->id, shape,
+               dev->info.name);
+        conclude(key, sp_check_call(reg, dev, v, call, tunes, SEED, &report, &why), &why, &result);
     }
     sp_free(key);
     return result ? answer(result, err) : SP_FAIL(err, SP_E_MEMORY, "out of memory while checking %s", v->id);
@@ -253,26 +255,53 @@ static const verdict *check_setting(sp_registry *reg, sp_device *dev, sp_variant
     return result;
 }
 
-static sp_status trust_locked(sp_registry *reg, sp_device *dev, sp_variant *v, const sp_op_call *call,
-                              sp_error *err)
+/* Where sizes are baked into the program but not the number of samples, the quick shapes would each be
+ * compiled for nothing: two samples of the call at hand are compiled to the program that the run needs. False
+ * where that does not hold, or where the reference would take too long. */
+static bool few_samples(const sp_variant *v, const sp_device *dev, const sp_op_call *call, sp_op_call *few)
 {
-    enum { SEED = 1 };
+    *few = *call;
+    if (!v->n_bakes || sp_variant_bakes(v, v->op->ints[0]))
+        return false;
+    for (few->ints[0] = call->ints[0] < 2 ? call->ints[0] : 2;
+         few->ints[0] < call->ints[0] && !sp_variant_can_run(v, dev, few, NULL, NULL, 0); few->ints[0]++)
+        ;
+    return sp_call_flops(few) <= slow_sample_flops;
+}
+
+/* The quick shapes with the call's setting; the call itself, of fewer samples, for a variant that none of
+ * them fits. */
+static sp_status trust_quick(sp_registry *reg, sp_device *dev, sp_variant *v, const sp_op_call *call,
+                             sp_error *err)
+{
     keys k;
-    sp_status st = SP_OK;
-    if (!keys_make(&k, reg, dev, v, call))
-        SP_TRY_GOTO(SP_FAIL(err, SP_E_MEMORY, "out of memory while checking %s", v->id));
-    const verdict *result = find(k.setting);
-    if (!result && !find(k.none))
-        result = check_setting(reg, dev, v, call, &k);
-    st = result ? answer(result, err) : trust_call(reg, dev, v, call, NULL, SEED, err);
-    int64_t tunes[SP_VARIANT_MAX_TUNES];
-    if (st == SP_OK && sp_wisdom_tunes(reg, v, call, tunes))
-        st = trust_call(reg, dev, v, call, tunes, SEED, err);
-done:
+    sp_status st;
+    if (keys_make(&k, reg, dev, v, call)) {
+        const sp_op_call small = sp_check_shrink(v, dev, call, NULL);
+        const verdict *result = find(k.setting);
+        if (!result && !find(k.none))
+            result = check_setting(reg, dev, v, call, &k);
+        st = result ? answer(result, err) : trust_call(reg, dev, v, &small, NULL, err);
+    } else {
+        st = SP_FAIL(err, SP_E_MEMORY, "out of memory while checking %s", v->id);
+    }
     sp_free(k.setting);
     sp_free(k.passed);
     sp_free(k.none);
     return st;
+}
+
+static sp_status trust_locked(sp_registry *reg, sp_device *dev, sp_variant *v, const sp_op_call *call,
+                              sp_error *err)
+{
+    int64_t tunes[SP_VARIANT_MAX_TUNES];
+    sp_op_call few;
+    SP_TRY(few_samples(v, dev, call, &few) ? trust_call(reg, dev, v, &few, NULL, err)
+                                           : trust_quick(reg, dev, v, call, err));
+    if (!sp_wisdom_tunes(reg, v, call, tunes))
+        return SP_OK;
+    few = sp_check_shrink(v, dev, call, tunes);
+    return trust_call(reg, dev, v, &few, tunes, err);
 }
 
 /* A reference kernel is what the others are compared with, but a device may compute nothing at all: one of a

@@ -210,7 +210,7 @@ static sp_status bind_int(binder *b, const arg_info *a, int64_t value)
         return BIND_FAIL(b, a, "is %s; the contract has an int (int, uint, long or ulong)", a->type);
     if (sp_op_scalar_is_dynamic(a->name))
         return bind_dynamic(b, a, false);
-    if (sp_launch_is_baked(v, a->name))
+    if (sp_variant_bakes(v, a->name))
         return BIND_FAIL(b, a, "%s", "is baked and an argument; choose one");
     if ((is_signed && value != (int32_t)value) || (is_unsigned && value != (int64_t)(uint32_t)value))
         return BIND_FAIL(b, a, "%" PRId64 " does not fit %s; declare it long or ulong", value, a->type);

@@ -63,7 +63,4 @@ sp_status sp_launch_key(const sp_registry *reg, const sp_launch *l, char key[17]
  * static scalars, and notes the others. */
 sp_status sp_launch_bind(sp_launch *l, sp_launch_pass *pass, int index, sp_error *err);
 
-/* Whether an int of the op is given to the variant as -D. */
-bool sp_launch_is_baked(const sp_variant *v, const char *name);
-
 #endif

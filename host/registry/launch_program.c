@@ -14,16 +14,6 @@
 #define PRELUDE    "cl_kernels/common/spikeport.clh"
 #define MAX_PIECES 4
 
-bool sp_launch_is_baked(const sp_variant *v, const char *name)
-{
-    if (sp_op_scalar_is_dynamic(name))
-        return false;
-    for (int i = 0; i < v->n_bakes; i++)
-        if (strcmp(v->bake[i], "*") == 0 || strcmp(v->bake[i], name) == 0)
-            return true;
-    return false;
-}
-
 static sp_status add_fragment(const sp_registry *reg, sp_fragment_kind kind, const char *name,
                               sp_source *pieces, size_t *n, sp_error *err)
 {
@@ -53,7 +43,7 @@ static sp_status write_options(const sp_variant *v, const sp_op_call *call, cons
     for (int i = 0; i < SP_OP_MAX_FLAGS && op->flags[i]; i++)
         sp_text_add(t, "-D%s=%d ", op->flags[i], call->flags[i] != 0);
     for (int i = 0; i < SP_OP_MAX_INTS && op->ints[i]; i++)
-        if (sp_launch_is_baked(v, op->ints[i]))
+        if (sp_variant_bakes(v, op->ints[i]))
             sp_text_add(t, call->ints[i] < 0 ? "-D%s=(%" PRId64 ") " : "-D%s=%" PRId64 " ", op->ints[i],
                         call->ints[i]);
     for (int i = 0; i < v->n_tunes; i++)

@@ -156,6 +156,8 @@ size_t sp_select_explain(sp_registry *reg, sp_device *dev, const sp_op_call *cal
 /* Whether v can take a call with half buffers (sp_call_half_flag): its source says the flag's name. What was
  * written without a thought of half sees float32 only. */
 bool sp_variant_knows_half(const sp_variant *v, const sp_op_call *call);
+/* Whether an int of the op is given to the variant's program as -D. */
+bool sp_variant_bakes(const sp_variant *v, const char *name);
 /* Whether the device has what `needs:` names; else the reason. */
 bool sp_variant_needs_met(const sp_variant *v, const sp_device *dev, char *reason, size_t size);
 /* What a variant's results depend on: its text, conditions, the shared object's bytes, the common header of

@@ -50,6 +50,16 @@ bool sp_variant_define(const sp_variant *v, const char *name, int64_t *value)
     return false;
 }
 
+bool sp_variant_bakes(const sp_variant *v, const char *name)
+{
+    if (sp_op_scalar_is_dynamic(name))
+        return false;
+    for (int i = 0; i < v->n_bakes; i++)
+        if (strcmp(v->bake[i], "*") == 0 || strcmp(v->bake[i], name) == 0)
+            return true;
+    return false;
+}
+
 int sp_variant_lookup(void *scope, const char *name, int64_t *value)
 {
     const sp_variant_scope *s = scope;

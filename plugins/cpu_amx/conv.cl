@@ -3,7 +3,7 @@
 //@ include:   lanes.clh macros.clh weave.clh amx.clh
 //@ all:       needs: amx_bf16
 //@ all:       device: cpu
-//@ all:       bake: *
+//@ all:       bake: H W C O KH KW SH SW PH PW DH DW HO WO
 //@ all:       score: 120
 //@ all:       workspace: ceildiv(O, 32)*ceildiv(C, 32)*KH*KW*1024
 //@ op:        conv.forward/1
@@ -82,7 +82,7 @@
 #define G 1
 #define R MIN(OH, MAX(1, 256 / OW))
 #else
-#define G MIN(N, CEIL(256, OH * OW))
+#define G CEIL(256, OH * OW)
 #define R OH
 #endif
 #define STRIPS CEIL(OH, R)
@@ -156,7 +156,7 @@ typedef __global const float *map;
             PUT(to, (row) + (long)q * SX * PIXEL, step)
 
 /* Steps c0 to before c1 of a block. Returns whether any second part is not zero. */
-SP_INLINE uint fill(ushort *a, map x, int n0, int oy0, int rows, int c0, int c1)
+SP_INLINE uint fill(ushort *a, map x, int N, int n0, int oy0, int rows, int c0, int c1)
 {
     uint16 any = 0u;
     for (int step = c0; step < c1; step++)
@@ -244,8 +244,8 @@ SP_INLINE void exchange(float *part, __global float *y, const grid *g, int n0, i
 
 /* One class of a block, steps from c0 on, outputs of some panels. */
 SP_INLINE void multiply_class(const ushort *a, __global const ushort *weights, __global const float *bias,
-                              __global float *y, int class, int n0, int oy0, int c0, int steps, int low, int first,
-                              int last)
+                              __global float *y, int class, int N, int n0, int oy0, int c0, int steps, int low,
+                              int first, int last)
 {
     const grid g = class_grid(class);
     const int rows = MIN(R, OH - oy0), pixels = MIN(G, N - n0) * rows * OW, n_taps = g.ty * g.tx;
@@ -326,7 +326,7 @@ void NAME(amx)(IN_(float, X), SP_IN(float, work),
 #if WITH_BIAS
                SP_IN(float, bias),
 #endif
-               OUT_(float, Y))
+               OUT_(float, Y), int N)
 {
     AT_(X); SP_AT(work); AT_(Y);
 #if WITH_BIAS
@@ -344,9 +344,9 @@ void NAME(amx)(IN_(float, X), SP_IN(float, work),
         const int group = (int)(unit / BLOCKS), at = (int)(unit % BLOCKS), n0 = at / STRIPS * G, oy0 = at % STRIPS * R;
         for (int c0 = 0; c0 < STEPS; c0 += CHUNK) {
             const int steps = MIN(CHUNK, STEPS - c0);
-            const uint low = fill(a, X, n0, oy0, MIN(R, OH - oy0), c0, c0 + steps);
+            const uint low = fill(a, X, N, n0, oy0, MIN(R, OH - oy0), c0, c0 + steps);
             for (int class = 0; class < CLASSES; class++)
-                multiply_class(a, (__global const ushort *)work, bias, Y, class, n0, oy0, c0, steps, low != 0,
+                multiply_class(a, (__global const ushort *)work, bias, Y, class, N, n0, oy0, c0, steps, low != 0,
                                group * PANELS / groups, (group + 1) * PANELS / groups);
         }
     }

@@ -3,12 +3,12 @@
 //@ include:   lanes.clh macros.clh weave.clh amx.clh
 //@ all:       needs: amx_bf16
 //@ all:       device: cpu
-//@ all:       bake: *
+//@ all:       bake: H W C O KH KW SH SW PH PW DH DW HO WO
 //@ all:       score: 120
 //@ let:       FEW = KH*KW*C*O <= 300000 && O <= 256
 //@ let:       LARGE = HO*WO >= 512
 //@ let:       TARGET = 512 + 512*(SH == 1 && (HO*WO % 32 == 0 || LARGE))
-//@ let:       IMAGES = LARGE + !LARGE*min(N, ceildiv(TARGET, HO*WO))
+//@ let:       IMAGES = LARGE + !LARGE*ceildiv(TARGET, HO*WO)
 //@ let:       ROWS = LARGE*min(HO, max(1, TARGET/WO)) + !LARGE*HO
 //@ op:        conv.backward_weight/1
 //@ kernel:    conv_backward_weight__amx
@@ -49,7 +49,7 @@
 #define G 1
 #define R MIN(HO, MAX(1, TARGET / WO))
 #else
-#define G MIN(N, CEIL(TARGET, HO * WO))
+#define G CEIL(TARGET, HO * WO)
 #define R HO
 #endif
 #define STRIPS CEIL(HO, R)
@@ -80,7 +80,7 @@ typedef struct {
     int n0, oy0, rows, images, pixels, runs;
 } pixels;
 
-SP_INLINE pixels block_of(int at)
+SP_INLINE pixels block_of(int at, int N)
 {
     pixels b = {.n0 = at / STRIPS * G, .oy0 = at % STRIPS * R};
     b.rows = MIN(R, HO - b.oy0), b.images = MIN(G, N - b.n0);
@@ -107,7 +107,7 @@ typedef uint element; /* 32 channels of a pixel */
 typedef __global const uint *map;
 
 /* 32 pixels of a copy: channels to the rows. Bit 31 of each word is the sign that makes a mask. */
-SP_INLINE void put_run(ushort *to, const uint *word)
+SP_INLINE uint put_run(ushort *to, const uint *word)
 {
     uint16 first = vload16(0, word), second = vload16(1, word), row;
     for (int c = 31; c >= 0; c--, first += first, second += second) {
@@ -118,15 +118,17 @@ SP_INLINE void put_run(ushort *to, const uint *word)
                 : "k1", "k2");
         *(uint16 *)(to + c * LINE) = row;
     }
+    return 0;
 }
 #else
 #define PIXEL C
 typedef float element;
 typedef __global const float *map;
 
-/* The same for floats word[32 pixels][32 channels], in two parts. */
-SP_INLINE void put_run(ushort *to, const float *word)
+/* The same for floats word[32 pixels][32 channels], in two parts. Returns whether any second part is not zero. */
+SP_INLINE uint put_run(ushort *to, const float *word)
 {
+    uint16 any = (uint16)(0u);
     for (int h = 0; h < 2; h++) {
         float16 first[16], second[16];
         for (int i = 0; i < 16; i++) {
@@ -134,21 +136,25 @@ SP_INLINE void put_run(ushort *to, const float *word)
             const uint16 u1 = amx_round(u), v1 = amx_round(v);
             first[i] = as_float16(u1 >> 16 | v1);
             second[i] = as_float16(amx_round(u - as_float16(u1)) >> 16 | amx_round(v - as_float16(v1)));
+            any |= as_uint16(second[i]);
         }
         amx_transpose(first);
-        amx_transpose(second);
+        if (amx_any(any)) /* else they are zeros as they lie */
+            amx_transpose(second);
         for (int i = 0; i < 16; i++) {
             *(float16 *)(to + (h * 16 + i) * LINE) = first[i];
             *(float16 *)(to + PART + (h * 16 + i) * LINE) = second[i];
         }
     }
+    return amx_any(any);
 }
 #endif
 #define ELEMENTS (X_BITS ? 1 : 32)
 
-/* 32 channels of a block, all copies. */
-SP_INLINE void fill(ushort *a, map x, const pixels *b, int c)
+/* 32 channels of a block, all copies. Returns whether any second part is not zero. */
+SP_INLINE uint fill(ushort *a, map x, const pixels *b, int c)
 {
+    uint any = 0;
     const int height = ONE_ROW ? b->rows + (KH - 1) * DH : b->rows;
     element word[32 * ELEMENTS] __attribute__((aligned(64)));
     for (int copy = 0; copy < COPIES_X * COPIES_Y; copy++) {
@@ -167,16 +173,17 @@ SP_INLINE void fill(ushort *a, map x, const pixels *b, int c)
             vstore16(sp_load_lanes(from + 16, in ? C - c * 32 - 16 : 0), 2 * n++ + 1, word);
 #endif
             if (n == 32) {
-                put_run(to, word);
+                any |= put_run(to, word);
                 to += 32, n = 0;
             }
         }
         for (; to < a + copy * COPY + LINE; to += 32, n = 0) { /* finite numbers for the last run, whose e is zero */
             for (int i = n * ELEMENTS; i < 32 * ELEMENTS; i++)
                 word[i] = 0;
-            put_run(to, word);
+            any |= put_run(to, word);
         }
     }
+    return any;
 }
 
 /* 16 channels by 16 outputs that are not whole: through `part`. */
@@ -208,7 +215,8 @@ SP_INLINE void exchange(float *part, __global float *to, int c, int o, int store
     }
 
 /* Adds one tap of a block for 32 channels and 32 outputs to `to`, that tap's [C][O]. */
-SP_INLINE void add_tap(__global float *to, const ushort *a, tiles_in e, const pixels *b, int tap, int c, int o, int zero)
+SP_INLINE void add_tap(__global float *to, const ushort *a, tiles_in e, const pixels *b, int tap, int c, int o, int low,
+                       int zero)
 {
     const int ky = tap / KW, kx = tap % KW, height = ONE_ROW ? b->rows + (KH - 1) * DH : b->rows;
     float part[256] __attribute__((aligned(64)));
@@ -220,7 +228,7 @@ SP_INLINE void add_tap(__global float *to, const ushort *a, tiles_in e, const pi
         const ushort *at = a + image * height * PITCH + q / WO * PITCH + q % WO;
         AMX_LOAD(6, e, 64);
         AMX_LOAD(7, e + AMX_TILE, 64);
-        if (PARTS == 2) {
+        if (low) {
             AMX_LOAD(4, at + PART, LINE * 2);
             AMX_LOAD(5, at + PART + 16 * LINE, LINE * 2);
             AMX_MULTIPLY_4;
@@ -239,7 +247,7 @@ SP_INLINE void add_tap(__global float *to, const ushort *a, tiles_in e, const pi
 #define USED MIN((int)get_global_size(0), BLOCKS) /* slots with pixels */
 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void conv_backward_weight__amx(SP_IN(element, x), SP_IN(float, e), SP_OUT(float, work))
+void conv_backward_weight__amx(SP_IN(element, x), SP_IN(float, e), SP_OUT(float, work), int N)
 {
     SP_AT(x); SP_AT(e); SP_AT(work);
     ushort a[PARTS * PART] __attribute__((aligned(64))), b[PANELS * RUNS * RUN] __attribute__((aligned(64)));
@@ -249,21 +257,21 @@ void conv_backward_weight__amx(SP_IN(element, x), SP_IN(float, e), SP_OUT(float,
         return;
     amx_begin();
     for (int at = first; at < (int)((item + 1L) * BLOCKS / USED); at++) {
-        const pixels block = block_of(at);
+        const pixels block = block_of(at, N);
         for (int i = 0; i < PANELS * block.runs; i++)
             put_errors(b + i * RUN, e, &block, i / block.runs, i % block.runs);
         for (int c = 0; c < CEIL(C, 32); c++) {
-            fill(a, x, &block, c);
+            const uint low = fill(a, x, &block, c);
             for (int i = 0; i < PANELS * TAPS; i++)
                 add_tap(slot + (ulong)(i % TAPS) * C * O, a, b + i / TAPS * block.runs * RUN, &block, i % TAPS, c * 32,
-                        i / TAPS * 32, at == first);
+                        i / TAPS * 32, low != 0, at == first);
         }
     }
     amx_end();
 }
 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void conv_backward_weight__amx_sum(SP_IN(float, work), SP_IO(float, g_w))
+void conv_backward_weight__amx_sum(SP_IN(float, work), SP_IO(float, g_w), int N)
 {
     SP_AT(work); SP_AT(g_w);
     const long weights = (long)TAPS * C * O, items = (long)get_global_size(0), item = (long)get_global_id(0);
@@ -277,12 +285,12 @@ void conv_backward_weight__amx_sum(SP_IN(float, work), SP_IO(float, g_w))
 }
 #else
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void conv_backward_weight__amx_errors(SP_IN(float, e), SP_OUT(float, work))
+void conv_backward_weight__amx_errors(SP_IN(float, e), SP_OUT(float, work), int N)
 {
     SP_AT(e); SP_AT(work);
     const long units = (long)BLOCKS * PANELS, items = (long)get_global_size(0), item = (long)get_global_id(0);
     for (long unit = item * units / items; unit < (item + 1) * units / items; unit++) {
-        const pixels block = block_of((int)(unit / PANELS));
+        const pixels block = block_of((int)(unit / PANELS), N);
         tiles to = (tiles)work + (ulong)unit * RUNS * RUN;
         for (int run = 0; run < block.runs; run++)
             put_errors(to + run * RUN, e, &block, (int)(unit % PANELS), run);
@@ -290,7 +298,7 @@ void conv_backward_weight__amx_errors(SP_IN(float, e), SP_OUT(float, work))
 }
 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void conv_backward_weight__amx_channels(SP_IN(element, x), SP_IN(float, work), SP_IO(float, g_w))
+void conv_backward_weight__amx_channels(SP_IN(element, x), SP_IN(float, work), SP_IO(float, g_w), int N)
 {
     SP_AT(x); SP_AT(work); SP_AT(g_w);
     ushort a[PARTS * PART] __attribute__((aligned(64)));
@@ -300,12 +308,12 @@ void conv_backward_weight__amx_channels(SP_IN(element, x), SP_IN(float, work), S
     for (int unit = item * words * groups / items; unit < (item + 1) * words * groups / items; unit++)
         for (int at = 0; at < BLOCKS; at++) {
             const int c = unit / groups, group = unit % groups;
-            const pixels block = block_of(at);
-            fill(a, x, &block, c);
+            const pixels block = block_of(at, N);
+            const uint low = fill(a, x, &block, c);
             for (int panel = group * PANELS / groups; panel < (group + 1) * PANELS / groups; panel++)
                 for (int tap = 0; tap < TAPS; tap++)
                     add_tap(g_w + (ulong)tap * C * O, a, (tiles_in)work + ((ulong)at * PANELS + panel) * RUNS * RUN, &block,
-                            tap, c * 32, panel * 32, 0);
+                            tap, c * 32, panel * 32, low != 0, 0);
         }
     amx_end();
 }

@@ -8,7 +8,7 @@
 //@ kernel:    conv_backward_input__tiles
 //@ global:    cu*16
 //@ local:     1
-//@ bake:      *
+//@ bake:      H W C O KH KW SH SW PH PW DH DW HO WO
 //@ define:    TRANSPOSED = 1
 //@ when:      C >= 4 && (SH == 1 || DH == 1) && (SW == 1 || DW == 1)
 //@ workspace: roundup(C, 32)*KH*KW*O
@@ -42,7 +42,7 @@ inline int taps_before(int r, int s, int k)
 /* The strip of e and its padded copy: row r is oy = PH / SH + q0 - HALO_Y + r. */
 #define HALO_Y ((TAPS(0, SH, KH) - 1) * DH)
 #define HALO_X ((TAPS(0, SW, KW) - 1) * DW)
-#define IN_PLACE (KH * KW * SH * SW == 1 && PH == 0 && PW == 0 && QW % TX == 0 && QH % TY == 0 && N % TN == 0)
+#define IN_PLACE (KH * KW * SH * SW == 1 && PH == 0 && PW == 0 && QW % TX == 0 && QH % TY == 0 && TN == 1)
 #define XW (CEIL(QW, TX) * TX + HALO_X + (SW > 1))
 #define ROW (XW * O)
 #if QH * QW <= 64
@@ -68,7 +68,7 @@ typedef __private const float *e_pointer;
 #define PANELS CEIL(VECS, PANEL)
 
 #if !IN_PLACE
-inline void pad(float *to, __global const float *e, int n0, int q0)
+inline void pad(float *to, __global const float *e, int n0, int images, int q0)
 {
     /* column r is ox = PW / SW - HALO_X + r */
     const int left = MIN(MAX(0, HALO_X - PW / SW), XW), skip = MAX(0, PW / SW - HALO_X);
@@ -76,7 +76,7 @@ inline void pad(float *to, __global const float *e, int n0, int q0)
     for (int g = 0; g < G; g++)
         for (int r = 0; r < XH; r++, to += ROW) {
             const int oy = PH / SH + q0 - HALO_Y + r;
-            if (n0 + g >= N || oy < 0 || oy >= HO) {
+            if (g >= images || oy < 0 || oy >= HO) {
                 zero(to, ROW);
                 continue;
             }
@@ -92,10 +92,10 @@ inline void pad(float *to, __global const float *e, int n0, int q0)
 }
 #endif
 
-/* One tile of a class with ty x tx taps: pixels at (n, iy + SH .., ix + SW ..), channels c0.. and, if two,
+/* One tile of a class with ty x tx taps: pixels at (n, iy + SH .., ix + SW ..) in at most nn images, channels c0.. and, if two,
  * c1... */
-SP_INLINE void tile(e_pointer e, __global const float *w, __global float *g_x, int n, int iy, int ix, int c0,
-                    int c1, int ty, int tx, int two)
+SP_INLINE void tile(e_pointer e, __global const float *w, __global float *g_x, int n, int nn, int iy, int ix,
+                    int c0, int c1, int ty, int tx, int two)
 {
     const int runs = DW == 1 ? 1 : tx, run = DW == 1 ? tx * O : O;
 #define START(i) vec u##i = (vec)(0.0f), v##i = (vec)(0.0f);
@@ -115,7 +115,7 @@ SP_INLINE void tile(e_pointer e, __global const float *w, __global float *g_x, i
             }
         }
     __global float *to = g_x + (((ulong)n * H + iy) * W + ix) * (ulong)C;
-    const int nn = N - n, ny = H - iy, nx = W - ix;
+    const int ny = H - iy, nx = W - ix;
 #define PUT(i) if (PIXEL_N(i) < nn && PIXEL_Y(i) * SH < ny && PIXEL_X(i) * SW < nx) {                        \
         __global float *q = to + ((PIXEL_N(i) * H + PIXEL_Y(i) * SH) * W + PIXEL_X(i) * SW) * C;             \
         VSTORE(u##i, q + c0);                                                                                \
@@ -124,14 +124,13 @@ SP_INLINE void tile(e_pointer e, __global const float *w, __global float *g_x, i
 }
 
 /* All pixels of class (ry, rx) of a strip. */
-SP_INLINE void class_strip(e_pointer e, __global const float *w, __global float *g_x, int n0, int q0, int ry,
-                           int rx, int c0, int c1, int two)
+SP_INLINE void class_strip(e_pointer e, __global const float *w, __global float *g_x, int n0, int images, int q0,
+                           int ry, int rx, int c0, int c1, int two)
 {
     const int ty = taps(ry, SH, KH), tx = taps(rx, SW, KW);
     /* First q with a pixel in the image; PH / SH is the smallest of all classes, others are at most one
      * more. */
     const int sy = CEIL(MAX(PH - ry, 0), SH), sx = CEIL(MAX(PW - rx, 0), SW);
-    const int images = min(G, N - n0);
     w += (ulong)(taps_before(ry, SH, KH) * KW + ty * taps_before(rx, SW, KW)) * (ulong)(O * W_STEP);
     e += (sy - PH / SH + HALO_Y - max(ty - 1, 0) * DH) * E_ROW +
          (sx - PW / SW + HALO_X - max(tx - 1, 0) * DW) * O;
@@ -143,31 +142,31 @@ SP_INLINE void class_strip(e_pointer e, __global const float *w, __global float 
             for (int q = 0; q < QW; q += TX) {
                 const int ix = SW * (sx + q) + rx - PW;
                 if (ix < W)
-                    tile(e + g * E_IMAGE + r * E_ROW + q * O, w, g_x, n0 + g, iy, ix, c0, c1, ty, tx, two);
+                    tile(e + g * E_IMAGE + r * E_ROW + q * O, w, g_x, n0 + g, images - g, iy, ix, c0, c1, ty, tx, two);
             }
         }
 }
 
-SP_INLINE void strip(e_pointer e, __global const float *w, __global float *g_x, int n0, int q0, int first,
-                     int last)
+SP_INLINE void strip(e_pointer e, __global const float *w, __global float *g_x, int n0, int images, int q0,
+                     int first, int last)
 {
     for (int j = first; j < last; j += 2) {
         __global const float *wj = w + (ulong)j * VW * (ulong)(KH * KW * O);
         for (int r = 0; r < SH * SW; r++) {
 #if VECS > 1
             if (j + 1 < last)
-                class_strip(e, wj, g_x, n0, q0, r / SW, r % SW, VEC_AT(j), VEC_AT(j + 1), 1);
+                class_strip(e, wj, g_x, n0, images, q0, r / SW, r % SW, VEC_AT(j), VEC_AT(j + 1), 1);
 #endif
 #if VECS % 2
             if (j + 1 == last)
-                class_strip(e, wj, g_x, n0, q0, r / SW, r % SW, VEC_AT(j), VEC_AT(j), 0);
+                class_strip(e, wj, g_x, n0, images, q0, r / SW, r % SW, VEC_AT(j), VEC_AT(j), 0);
 #endif
         }
     }
 }
 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void conv_backward_input__tiles(SP_IN(float, e), SP_IN(float, work), SP_OUT(float, g_x))
+void conv_backward_input__tiles(SP_IN(float, e), SP_IN(float, work), SP_OUT(float, g_x), int N)
 {
     SP_AT(e); SP_AT(work); SP_AT(g_x);
     const ulong units = (ulong)STRIPS * PANELS, items = get_global_size(0), item = get_global_id(0);
@@ -176,14 +175,14 @@ void conv_backward_input__tiles(SP_IN(float, e), SP_IN(float, work), SP_OUT(floa
 #endif
     for (ulong unit = item * units / items; unit < (item + 1) * units / items; unit++) {
         const int panel = (int)(unit / STRIPS), s = (int)(unit % STRIPS);
-        const int n0 = s / CEIL(QH, R) * G, q0 = s % CEIL(QH, R) * R;
+        const int n0 = s / CEIL(QH, R) * G, images = min(G, N - n0), q0 = s % CEIL(QH, R) * R;
 #if IN_PLACE
         e_pointer at = e + ((ulong)n0 * HO + q0) * (ulong)(WO * O);
 #else
         e_pointer at = padded;
-        pad(padded, e, n0, q0);
+        pad(padded, e, n0, images, q0);
 #endif
-        strip(at, work, g_x, n0, q0, panel * PANEL, min(VECS, (panel + 1) * PANEL));
+        strip(at, work, g_x, n0, images, q0, panel * PANEL, min(VECS, (panel + 1) * PANEL));
     }
 }
 

@@ -2,7 +2,7 @@
 //@ abi:       1
 //@ include:   lanes.clh macros.clh unpack.clh vectors.clh
 //@ all:       device: cpu
-//@ all:       bake: *
+//@ all:       bake: H W C O KH KW SH SW PH PW DH DW HO WO
 //@ all:       score: 50
 //@ all:       define: SLOT_ITEMS = 32
 //@ op:        conv.backward_weight/1
@@ -251,7 +251,7 @@ SP_INLINE void images(__global const float *x, __global const float *e, __global
 
 /* A run of rows of spikes as floats, behind the slots. */
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void conv_backward_weight__unpack(SP_IN(uint, x), SP_OUT(float, work))
+void conv_backward_weight__unpack(SP_IN(uint, x), SP_OUT(float, work), int N)
 {
     SP_AT(x); SP_AT(work);
     sp_unpack_run(x, UNPACKED(work), (long)N * H * W, C);
@@ -260,12 +260,12 @@ void conv_backward_weight__unpack(SP_IN(uint, x), SP_OUT(float, work))
 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 #if X_BITS
-void conv_backward_weight__unpacked_slots(SP_IN(float, e), SP_IO(float, work))
+void conv_backward_weight__unpacked_slots(SP_IN(float, e), SP_IO(float, work), int N)
 {
     SP_AT(e); SP_AT(work);
     __global const float *x = UNPACKED(work);
 #else
-void conv_backward_weight__slots(SP_IN(float, x), SP_IN(float, e), SP_OUT(float, work))
+void conv_backward_weight__slots(SP_IN(float, x), SP_IN(float, e), SP_OUT(float, work), int N)
 {
     SP_AT(x); SP_AT(e); SP_AT(work);
 #endif
@@ -287,7 +287,7 @@ void conv_backward_weight__slots(SP_IN(float, x), SP_IN(float, e), SP_OUT(float,
 
 /* Eight rows of g_w. A last vector that was moved back adds only its own lanes. */
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void conv_backward_weight__sum(SP_IN(float, work), SP_IO(float, g_w))
+void conv_backward_weight__sum(SP_IN(float, work), SP_IO(float, g_w), int N)
 {
     SP_AT(work); SP_AT(g_w);
     const int slots = SLOTS;

@@ -5,7 +5,7 @@
 //@ let:       COLUMNS = O/(16 + 16*(KH*KW <= 12 && O % 32 == 0))
 //@ let:       BITS = N*ceildiv(ceildiv(H, SH), max(1, 256/ceildiv(W, SW)))*max(8, 2*ceildiv(ceildiv(W, SW), 64))*SH*SW*roundup(C, 32)
 //@ all:       device: cpu
-//@ all:       bake: *
+//@ all:       bake: H W C O KH KW SH SW PH PW DH DW HO WO
 //@ op:        conv.backward_weight/1
 //@ kernel:    conv_backward_weight__pixel_bits
 //@ global:    min(N*H, cu*16)
@@ -111,7 +111,7 @@ SP_INLINE void transpose(uint *rows)
 }
 
 /* Words of 32 channels at the positions of one class of one strip, 0 outside the images. */
-SP_INLINE void gather(__global const uint *x, uint *rows, int strip, int class, int word)
+SP_INLINE void gather(__global const uint *x, uint *rows, int N, int strip, int class, int word)
 {
     const int n0 = strip / STRIPS_Y * G, y0 = strip % STRIPS_Y * R, py = class / SW, px = class % SW;
     uint *to = rows;
@@ -129,9 +129,9 @@ SP_INLINE void gather(__global const uint *x, uint *rows, int strip, int class, 
 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 #if SLOTS == 1
-void conv_backward_weight__pixel_bits(SP_IN(uint, x), SP_OUT(uint, work))
+void conv_backward_weight__pixel_bits(SP_IN(uint, x), SP_OUT(uint, work), int N)
 #else
-void conv_backward_weight__pixel_bits_slots(SP_IN(uint, x), SP_OUT(uint, work))
+void conv_backward_weight__pixel_bits_slots(SP_IN(uint, x), SP_OUT(uint, work), int N)
 #endif
 {
     SP_AT(x); SP_AT(work);
@@ -140,7 +140,7 @@ void conv_backward_weight__pixel_bits_slots(SP_IN(uint, x), SP_OUT(uint, work))
     for (int strip = (int)(item * STRIPS / items); strip < (int)((item + 1) * STRIPS / items); strip++)
         for (int class = 0; class < CLASSES; class++)
             for (int word = 0; word < SP_WORDS(C); word++) {
-                gather(x, rows, strip, class, word);
+                gather(x, rows, N, strip, class, word);
                 __global uint *to = BITS(work, strip, class, word * 32);
                 for (int k = 0; k < 2 * WORDS; k++) {
                     transpose(rows + 32 * k);
@@ -224,7 +224,7 @@ SP_INLINE float16 *zero(float16 *to, int n)
 }
 
 /* e of a strip, with zeros around each image. */
-SP_INLINE void pad(float16 *to, __global const float *e, int strip)
+SP_INLINE void pad(float16 *to, __global const float *e, int N, int strip)
 {
     const int n0 = strip / STRIPS_Y * G, y0 = strip % STRIPS_Y * R;
     int g = 0, oy = y0 - TOP;
@@ -247,13 +247,13 @@ SP_INLINE void pad(float16 *to, __global const float *e, int strip)
 }
 
 /* Sums [channel][tap][vector] over strips first .. last-1. */
-SP_INLINE void sum_strips(float16 *sums, __global const uint *work, __global const float *e, int c0, int channels,
-                          int first, int last)
+SP_INLINE void sum_strips(float16 *sums, __global const uint *work, __global const float *e, int N, int c0,
+                          int channels, int first, int last)
 {
     float16 padded[E_ROWS * PITCH * VECTORS];
     zero(sums, channels * SUMS);
     for (int strip = first; strip < last; strip++) {
-        pad(padded, e, strip);
+        pad(padded, e, N, strip);
         const float *from = (const float *)padded;
         add_class(sums, channels, BITS(work, strip, 0, c0), from, 0, 0);
 #if SW == 2
@@ -270,12 +270,12 @@ SP_INLINE void sum_strips(float16 *sums, __global const uint *work, __global con
 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 #if SLOTS == 1
-void conv_backward_weight__spikes(SP_IN(uint, work), SP_IN(float, e), SP_IO(float, g_w))
+void conv_backward_weight__spikes(SP_IN(uint, work), SP_IN(float, e), SP_IO(float, g_w), int N)
 {
     SP_AT(work); SP_AT(e); SP_AT(g_w);
     const int slot = 0, slots = 1;
 #else
-void conv_backward_weight__spikes_slots(SP_IN(float, e), SP_IO(uint, work))
+void conv_backward_weight__spikes_slots(SP_IN(float, e), SP_IO(uint, work), int N)
 {
     SP_AT(work); SP_AT(e);
     const int slot = (int)get_global_id(2), slots = (int)get_global_size(2);
@@ -283,7 +283,7 @@ void conv_backward_weight__spikes_slots(SP_IN(float, e), SP_IO(uint, work))
 #endif
     const int o = (int)get_global_id(0) * COLS, c0 = (int)get_global_id(1) * BLOCK, channels = min(BLOCK, C - c0);
     float16 sums[BLOCK * SUMS];
-    sum_strips(sums, work, e + o, c0, channels, (int)((long)slot * STRIPS / slots),
+    sum_strips(sums, work, e + o, N, c0, channels, (int)((long)slot * STRIPS / slots),
                (int)((long)(slot + 1) * STRIPS / slots));
     for (int tap = 0; tap < TAPS; tap++)
         for (int c = 0; c < channels; c++) {
@@ -297,7 +297,7 @@ void conv_backward_weight__spikes_slots(SP_IN(float, e), SP_IO(uint, work))
 #if SLOTS > 1
 /* Eight rows of g_w. */
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void conv_backward_weight__slot_sum(SP_IN(uint, work), SP_IO(float, g_w))
+void conv_backward_weight__slot_sum(SP_IN(uint, work), SP_IO(float, g_w), int N)
 {
     SP_AT(work); SP_AT(g_w);
     const int first = (int)((long)get_global_id(0) * K / (long)get_global_size(0));

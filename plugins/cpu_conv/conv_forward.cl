@@ -2,7 +2,7 @@
 //@ abi:       1
 //@ include:   lanes.clh macros.clh vectors.clh tiles.clh
 //@ all:       device: cpu
-//@ all:       bake: *
+//@ all:       bake: H W C O KH KW SH SW PH PW DH DW HO WO
 //@ op:        conv.forward/1
 //@ kernel:    conv_forward__tiles
 //@ global:    cu*16
@@ -34,7 +34,7 @@
  * inputs without padding and tails are read in place. */
 
 /* The strip and its padded copy. */
-#define IN_PLACE (!X_BITS && PH == 0 && PW == 0 && WO % TX == 0 && HO % TY == 0 && N % TN == 0)
+#define IN_PLACE (!X_BITS && PH == 0 && PW == 0 && WO % TX == 0 && HO % TY == 0 && TN == 1)
 #if IN_PLACE
 #define XW W
 #else
@@ -103,13 +103,13 @@ inline void copy(float *to, __global const sp_x *from, int width)
 #endif
 
 /* Rows oy0*SH - PH ... of images n0 ... into the padded buffer. */
-inline void pad(float *to, __global const sp_x *x, int n0, int oy0)
+inline void pad(float *to, __global const sp_x *x, int n0, int images, int oy0)
 {
     const int left = MIN(PW, XW), width = MAX(0, MIN(W, XW - left));
     for (int g = 0; g < G; g++)
         for (int r = 0; r < XH; r++, to += ROW) {
             const int iy = oy0 * SH - PH + r;
-            if (n0 + g >= N || iy < 0 || iy >= H) {
+            if (g >= images || iy < 0 || iy >= H) {
                 zero(to, ROW);
                 continue;
             }
@@ -120,9 +120,9 @@ inline void pad(float *to, __global const sp_x *x, int n0, int oy0)
 }
 #endif
 
-/* One tile: pixels at (n, oy, ox), outputs o0.. and, if two, o1... */
+/* One tile: pixels at (n, oy, ox), in at most nn images, outputs o0.. and, if two, o1... */
 SP_INLINE void tile(x_pointer x, __global const float *w0, __global const float *w1, __global const float *bias,
-                    __global float *y, int n, int oy, int ox, int o0, int o1, int two)
+                    __global float *y, int n, int nn, int oy, int ox, int o0, int o1, int two)
 {
 #if BIAS
     const vec b0 = VLOAD(bias + o0), b1 = two ? VLOAD(bias + o1) : (vec)(0.0f);
@@ -147,7 +147,7 @@ SP_INLINE void tile(x_pointer x, __global const float *w0, __global const float 
             }
         }
     __global float *to = y + (((ulong)n * HO + oy) * WO + ox) * (ulong)O;
-    const int nn = N - n, ny = HO - oy, nx = WO - ox;
+    const int ny = HO - oy, nx = WO - ox;
 #define PUT(i) if (PIXEL_N(i) < nn && PIXEL_Y(i) < ny && PIXEL_X(i) < nx) {                                  \
         __global float *q = to + ((PIXEL_N(i) * HO + PIXEL_Y(i)) * WO + PIXEL_X(i)) * O;                     \
         VSTORE(u##i, q + o0);                                                                                \
@@ -157,9 +157,9 @@ SP_INLINE void tile(x_pointer x, __global const float *w0, __global const float 
 
 /* All tiles of one strip with vectors first to last-1 of the outputs. */
 SP_INLINE void strip(x_pointer x, __global const float *w, __global const float *bias, __global float *y, int n0,
-                     int oy0, int first, int last)
+                     int images, int oy0, int first, int last)
 {
-    const int rows = min(R, HO - oy0), images = min(G, N - n0);
+    const int rows = min(R, HO - oy0);
     for (int j = first; j < last; j += 2) {
         const int o0 = VEC_AT(j), o1 = VEC_AT(j + 1);
 #if PACKED
@@ -173,18 +173,18 @@ SP_INLINE void strip(x_pointer x, __global const float *w, __global const float 
                     x_pointer at = x + g * IMAGE + r * SH * ROW + ox * SW * C;
 #if VECS > 1
                     if (j + 1 < last)
-                        tile(at, w0, w1, bias, y, n0 + g, oy0 + r, ox, o0, o1, 1);
+                        tile(at, w0, w1, bias, y, n0 + g, images - g, oy0 + r, ox, o0, o1, 1);
 #endif
 #if VECS % 2
                     if (j + 1 == last)
-                        tile(at, w0, w1, bias, y, n0 + g, oy0 + r, ox, o0, o1, 0);
+                        tile(at, w0, w1, bias, y, n0 + g, images - g, oy0 + r, ox, o0, o1, 0);
 #endif
                 }
     }
 }
 
 SP_INLINE void strips(__global const sp_x *x, __global const float *w, __global const float *bias,
-                      __global float *y)
+                      __global float *y, int N)
 {
     const ulong units = (ulong)STRIPS * PANELS, items = get_global_size(0), item = get_global_id(0);
 #if !IN_PLACE
@@ -192,14 +192,14 @@ SP_INLINE void strips(__global const sp_x *x, __global const float *w, __global 
 #endif
     for (ulong unit = item * units / items; unit < (item + 1) * units / items; unit++) {
         const int panel = (int)(unit / STRIPS), s = (int)(unit % STRIPS);
-        const int n0 = s / CEIL(HO, R) * G, oy0 = s % CEIL(HO, R) * R;
+        const int n0 = s / CEIL(HO, R) * G, images = min(G, N - n0), oy0 = s % CEIL(HO, R) * R;
 #if IN_PLACE
         x_pointer at = x + ((ulong)n0 * H + oy0 * SH) * (ulong)(W * C);
 #else
         x_pointer at = padded;
-        pad(padded, x, n0, oy0);
+        pad(padded, x, n0, images, oy0);
 #endif
-        strip(at, w, bias, y, n0, oy0, panel * PANEL, min(VECS, (panel + 1) * PANEL));
+        strip(at, w, bias, y, n0, images, oy0, panel * PANEL, min(VECS, (panel + 1) * PANEL));
     }
 }
 
@@ -213,10 +213,10 @@ SP_INLINE void strips(__global const sp_x *x, __global const float *w, __global 
 
 #if !PACKED
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void conv_forward__tiles(SP_IN(sp_x, x), SP_IN(float, w), BIAS_ARGUMENT SP_OUT(float, y))
+void conv_forward__tiles(SP_IN(sp_x, x), SP_IN(float, w), BIAS_ARGUMENT SP_OUT(float, y), int N)
 {
     SP_AT(x); SP_AT(w); SP_AT(y); BIAS_AT;
-    strips(x, w, bias, y);
+    strips(x, w, bias, y, N);
 }
 #else
 /* 64 rows of one panel: [O/32][KH*KW*C][32]. */
@@ -233,9 +233,9 @@ void conv_forward__pack(SP_IN(float, w), SP_OUT(float, work))
 }
 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void conv_forward__packed_tiles(SP_IN(sp_x, x), SP_IN(float, work), BIAS_ARGUMENT SP_OUT(float, y))
+void conv_forward__packed_tiles(SP_IN(sp_x, x), SP_IN(float, work), BIAS_ARGUMENT SP_OUT(float, y), int N)
 {
     SP_AT(x); SP_AT(work); SP_AT(y); BIAS_AT;
-    strips(x, work, bias, y);
+    strips(x, work, bias, y, N);
 }
 #endif

@@ -2,7 +2,7 @@
 //@ abi:       1
 //@ include:   macros.clh
 //@ all:       device: cpu
-//@ all:       bake: *
+//@ all:       bake: H W C O KH KW SH SW PH PW DH DW HO WO
 //@ op:        conv.forward/1
 //@ kernel:    conv_forward__spike_list
 //@ global:    min(N*H, cu*16)
@@ -40,7 +40,7 @@
 /* A strip: R output rows of one image, or G images where they are small. */
 #define PIXELS 1024
 #if HO * WO <= PIXELS / 2
-#define G MIN(N, PIXELS / (HO * WO))
+#define G (PIXELS / (HO * WO))
 #define R HO
 #else
 #define G 1
@@ -83,7 +83,7 @@
 #define UNLISTED 0xffffffffu
 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void conv_forward__spike_list(SP_IN(uint, x), SP_OUT(float, work))
+void conv_forward__spike_list(SP_IN(uint, x), SP_OUT(float, work), int N)
 {
     SP_AT(x); SP_AT(work);
     const long item = (long)get_global_id(0), items = (long)get_global_size(0), rows = (long)N * H;
@@ -112,7 +112,7 @@ void conv_forward__spike_list(SP_IN(uint, x), SP_OUT(float, work))
 
 /* One output pixel and one panel of outputs. */
 SP_INLINE void pixel(__global const float *work, __global const float *w, __global const float *bias,
-                     __global float *y, long n, int oy, int ox)
+                     __global float *y, int N, long n, int oy, int ox)
 {
     const int left = ox * SW - PW, first = clamp(left, 0, W), last = clamp(left + KW, 0, W);
 #if BIAS
@@ -153,12 +153,12 @@ SP_INLINE bool is_sparse(__global const float *work, int n0, int images, int oy0
 }
 
 SP_INLINE void add_lists(__global const float *work, __global const float *w, __global const float *bias,
-                         __global float *y, int n0, int images, int oy0, int rows)
+                         __global float *y, int N, int n0, int images, int oy0, int rows)
 {
     for (int n = n0; n < n0 + images; n++)
         for (int oy = oy0; oy < oy0 + rows; oy++)
             for (int ox = 0; ox < WO; ox++)
-                pixel(work, w, bias, y + (((ulong)n * HO + oy) * WO + ox) * O, n, oy, ox);
+                pixel(work, w, bias, y + (((ulong)n * HO + oy) * WO + ox) * O, N, n, oy, ox);
 }
 #endif
 
@@ -265,7 +265,7 @@ void conv_forward__spike_tables(SP_IN(uint, x), SP_IN(float, w),
 #if BIAS
                           SP_IN(float, bias),
 #endif
-                          SP_OUT(float, y))
+                          SP_OUT(float, y), int N)
 {
     SP_AT(x); SP_AT(w); SP_AT(y);
 #if LISTS
@@ -283,7 +283,7 @@ void conv_forward__spike_tables(SP_IN(uint, x), SP_IN(float, w),
         const int images = min(G, N - n0), rows = min(R, HO - oy0);
 #if LISTS
         if (is_sparse(work, n0, images, oy0, rows)) {
-            add_lists(work, w + o, bias + o, y + o, n0, images, oy0, rows);
+            add_lists(work, w + o, bias + o, y + o, N, n0, images, oy0, rows);
             continue;
         }
 #endif

@@ -7,7 +7,7 @@
 //@ let:       FILLS_IN = 6*ceildiv(H, 4)*ceildiv(W, 4) <= H*W && TILES_IN >= 8
 //@ let:       FILLS_OUT = 6*ceildiv(HO, 4)*ceildiv(WO, 4) <= HO*WO && TILES_OUT >= 8
 //@ all:       device: cpu
-//@ all:       bake: *
+//@ all:       bake: H W C O KH KW SH SW PH PW DH DW HO WO
 //@ op:        conv.backward_input/1
 //@ kernel:    conv_backward_input__winograd_weights
 //@ global:    C/32, ceildiv(O, 64)
@@ -177,10 +177,10 @@ typedef struct {
                   y3 = fma((float16)(0.5f * P1), u, fma((float16)(2.0f * P2), q, x.f))
 
 /* All channels of a tile to v. Tiles past the last one and pixels outside of the image are zeros. */
-SP_INLINE void load_tile(v_pointer v, __global const in_type *x, int tile)
+SP_INLINE void load_tile(v_pointer v, __global const in_type *x, int tile, int tiles)
 {
     const int n = tile / (TH * TW), y = tile / TW % TH * 4 - PY, x0 = tile % TW * 4 - PX;
-    const int whole = tile < TILES && y >= 0 && x0 >= 0 && y + 6 <= IH && x0 + 6 <= IW;
+    const int whole = tile < tiles && y >= 0 && x0 >= 0 && y + 6 <= IH && x0 + 6 <= IW;
     __global const in_type *image = x + (((long)n * IH + y) * IW + x0) * (long)PIXEL_STEP;
     for (int c = 0; c < CI; c += 16, v += 16) {
 #if !BACKWARD && X_BITS
@@ -198,7 +198,7 @@ SP_INLINE void load_tile(v_pointer v, __global const in_type *x, int tile)
                 TRANSFORM_INPUT(d, t);
                 PUT6(t, half_way + j * 16, 6 * 16);
             } else {
-                const int in = tile < TILES && x0 + j >= 0 && x0 + j < IW;
+                const int in = tile < tiles && x0 + j >= 0 && x0 + j < IW;
 #define PIXEL(i) in && y + i >= 0 && y + i < IH ? ROW_OF(i) : (float16)(0.0f)
                 const six d = {PIXEL(0), PIXEL(1), PIXEL(2), PIXEL(3), PIXEL(4), PIXEL(5)};
                 TRANSFORM_INPUT(d, t);
@@ -337,7 +337,7 @@ void NAME(winograd_weights)(SP_IN(float, w), SP_OUT(float, work))
 }
 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void NAME(winograd_blocks)(IN_ARGUMENT(IN_), SP_IN(float, work), BIAS_ARGUMENT OUT_ARGUMENT(OUT_))
+void NAME(winograd_blocks)(IN_ARGUMENT(IN_), SP_IN(float, work), BIAS_ARGUMENT OUT_ARGUMENT(OUT_), int N)
 {
     AT(IN_); SP_AT(work); AT(OUT_); BIAS_AT;
     float v[36 * V_STEP] __attribute__((aligned(64))), m[36 * P * 32] __attribute__((aligned(64)));
@@ -345,7 +345,7 @@ void NAME(winograd_blocks)(IN_ARGUMENT(IN_), SP_IN(float, work), BIAS_ARGUMENT O
     for (ulong b = item * blocks / items; b < (item + 1) * blocks / items; b++) {
         const int first = (int)b * P, tiles = MIN(P, TILES - first);
         for (int t = 0; t < P; t++)
-            load_tile(v + t * ROW, IN_, first + t);
+            load_tile(v + t * ROW, IN_, first + t, TILES);
         for (int c = 0; c < CO; c += 32) {
             for (int k = 0; k < 36; k++)
                 multiply(m + k * P * 32, v + k * V_STEP, work + k * U_STEP + (ulong)c * CI, CI, 0);
@@ -357,16 +357,16 @@ void NAME(winograd_blocks)(IN_ARGUMENT(IN_), SP_IN(float, work), BIAS_ARGUMENT O
 }
 #else
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void NAME(winograd_input)(IN_ARGUMENT(IN_), SP_OUT(float, work))
+void NAME(winograd_input)(IN_ARGUMENT(IN_), SP_OUT(float, work), int N)
 {
     AT(IN_); SP_AT(work);
     const ulong items = get_global_size(0), item = get_global_id(0), rows = CEIL(TILES, P) * P;
     for (ulong t = item * rows / items; t < (item + 1) * rows / items; t++)
-        load_tile(work + t / CHUNK * V_BLOCK * (CI / KB) + t % CHUNK * KB, IN_, (int)t);
+        load_tile(work + t / CHUNK * V_BLOCK * (CI / KB) + t % CHUNK * KB, IN_, (int)t, TILES);
 }
 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void NAME(winograd_panels)(SP_IN(float, w), SP_IN(float, work), BIAS_ARGUMENT OUT_ARGUMENT(OUT_))
+void NAME(winograd_panels)(SP_IN(float, w), SP_IN(float, work), BIAS_ARGUMENT OUT_ARGUMENT(OUT_), int N)
 {
     SP_AT(w); SP_AT(work); AT(OUT_); BIAS_AT;
     float u[36 * U_STEP] __attribute__((aligned(64))), m[36 * CHUNK * PANEL] __attribute__((aligned(64)));

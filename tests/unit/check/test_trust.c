@@ -129,6 +129,16 @@ Test(trust, a_folder_that_cannot_be_made_is_no_failure)
     unlink(folder);
 }
 
+/* The quick shapes would be compiled for nothing, and say nothing of the program that the run needs. */
+Test(trust, variant_with_sizes_baked_in_is_tried_on_the_call_at_hand)
+{
+    use_folder("baked");
+    cr_assert_eq(ask("add__baked", 5, NULL), TRUSTED);
+    cr_assert_eq(count_lines(), 1);
+    cr_assert_eq(ask("add__baked", 77, "C=77"), REFUSED);
+    cr_assert_eq(count_lines(), 2);
+}
+
 Test(trust, variant_that_no_quick_call_fits_is_tried_on_the_call_itself)
 {
     use_folder("rare");
