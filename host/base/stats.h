@@ -1,4 +1,4 @@
-/* Order statistics of timings. */
+/* Order statistics of timings, products of vectors, numbers that are not finite. */
 #ifndef SP_BASE_STATS_H
 #define SP_BASE_STATS_H
 
@@ -15,5 +15,8 @@ typedef struct sp_products {
     double ab, aa, bb;
 } sp_products;
 sp_products sp_products_of(const float *a, const float *b, size_t n);
+
+/* Index of the first of n numbers that is not finite; n where all are. */
+size_t sp_first_nonfinite(const float *x, size_t n);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/stats.h"
 #include "exec/executor.h"
 
 typedef struct search {
@@ -17,33 +18,13 @@ typedef struct search {
 } search;
 
 /* Exponent all ones. */
-static int64_t first_nonfinite_half(const void *x, uint64_t n)
+static size_t first_nonfinite_half(const void *x, size_t n)
 {
     const uint16_t *h = x;
-    for (uint64_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++)
         if ((h[i] & 0x7c00) == 0x7c00)
-            return (int64_t)i;
-    return -1;
-}
-
-/* A loop over bits without a way out is one of vectors. */
-static bool all_finite(const float *x, uint64_t n)
-{
-    unsigned bad = 0;
-    for (uint64_t i = 0; i < n; i++) {
-        uint32_t bits;
-        memcpy(&bits, &x[i], sizeof bits);
-        bad |= (bits & 0x7f800000u) == 0x7f800000u;
-    }
-    return !bad;
-}
-
-static int64_t first_nonfinite(const float *x, uint64_t n)
-{
-    for (uint64_t i = all_finite(x, n) ? n : 0; i < n; i++)
-        if (!isfinite(x[i]))
-            return (int64_t)i;
-    return -1;
+            return i;
+    return n;
 }
 
 static sp_status check_range(search *s, sp_range r, uint64_t bytes, bool half, const char *who,
@@ -52,16 +33,17 @@ static sp_status check_range(search *s, sp_range r, uint64_t bytes, bool half, c
     sp_status st = sp_device_read(s->p->dev, r, s->host, bytes, err);
     if (st != SP_OK)
         return sp_error_prefix(err, st, "%s, \"%s\": ", who, what);
-    int64_t i = half ? first_nonfinite_half(s->host, bytes / 2) : first_nonfinite(s->host, bytes / 4);
-    if (i < 0)
+    const size_t n = bytes / (half ? 2 : 4);
+    const size_t i = half ? first_nonfinite_half(s->host, n) : sp_first_nonfinite(s->host, n);
+    if (i == n)
         return SP_OK;
     s->found = true;
     const char *number = half ? "not finite as half (at most 65504)" : isnan(s->host[i]) ? "NaN" : "infinite";
     if (t >= 0)
-        snprintf(s->where, s->where_size, "%s, time step %d: \"%s\" is %s (element %lld)", who, t + 1, what,
-                 number, (long long)i);
+        snprintf(s->where, s->where_size, "%s, time step %d: \"%s\" is %s (element %zu)", who, t + 1, what,
+                 number, i);
     else
-        snprintf(s->where, s->where_size, "%s: \"%s\" is %s (element %lld)", who, what, number, (long long)i);
+        snprintf(s->where, s->where_size, "%s: \"%s\" is %s (element %zu)", who, what, number, i);
     return SP_OK;
 }
 
@@ -100,17 +82,13 @@ static sp_status check_step(void *ctx, const sp_step *step, int t, bool *go_on, 
 static sp_status check_inputs(search *s, const sp_exec_batch *batch, sp_error *err)
 {
     sp_plan *p = s->p;
-    const uint64_t n = p->tensors[p->input].bytes / 4;
-    const size_t frame = batch->frame_bytes ? batch->frame_bytes : p->tensors[p->input].bytes;
-    int64_t bad = -1;
-    for (int64_t t = 0; bad < 0 && t < (p->o.sequence ? p->o.time_steps : 1); t++) {
-        bad = first_nonfinite(batch->images + (size_t)t * frame / 4, n);
-        bad += bad < 0 ? 0 : t * (int64_t)n;
-    }
-    if (bad >= 0) {
-        snprintf(s->where, s->where_size, "the input data: value %lld of the mini-batch is not finite",
-                 (long long)bad);
-        s->found = true;
+    const size_t n = p->tensors[p->input].bytes / 4, frames = p->o.sequence ? (size_t)p->o.time_steps : 1,
+                 frame = batch->frame_bytes ? batch->frame_bytes / 4 : n;
+    for (size_t t = 0; !s->found && t < frames; t++) {
+        const size_t bad = sp_first_nonfinite(batch->images + t * frame, n);
+        if ((s->found = bad < n))
+            snprintf(s->where, s->where_size, "the input data: value %zu of the mini-batch is not finite",
+                     t * n + bad);
     }
     for (int i = 0; i < p->graph->n_params && !s->found; i++) {
         const sp_param *q = &p->graph->params[i];

@@ -16,30 +16,35 @@ const sp_param *sp_graph_param(const sp_graph *g, const char *name)
     return NULL;
 }
 
+/* In tiles, so that lines of both layouts stay in the cache, however far apart their rows lie. */
+static inline void permute(const sp_param *p, const float *from, float *to, bool to_device)
+{
+    enum { TILE = 16 };
+    const int64_t taps = p->kh * p->kw;
+    for (int64_t o0 = 0; o0 < p->o; o0 += TILE)
+        for (int64_t c0 = 0; c0 < p->c; c0 += TILE)
+            for (int64_t k = 0; k < taps; k++)
+                for (int64_t c = c0; c < p->c && c < c0 + TILE; c++)
+                    for (int64_t o = o0; o < p->o && o < o0 + TILE; o++) {
+                        int64_t file = (o * p->c + c) * taps + k, device = (k * p->c + c) * p->o + o;
+                        to[to_device ? device : file] = from[to_device ? file : device];
+                    }
+}
+
 void sp_param_to_device(const sp_param *p, const float *file, float *device)
 {
-    if (p->role != SP_ROLE_WEIGHT) {
+    if (p->role == SP_ROLE_WEIGHT)
+        permute(p, file, device, true);
+    else
         memcpy(device, file, (size_t)p->elems * sizeof(float));
-        return;
-    }
-    int64_t taps = p->kh * p->kw;
-    for (int64_t o = 0; o < p->o; o++)
-        for (int64_t c = 0; c < p->c; c++)
-            for (int64_t k = 0; k < taps; k++)
-                device[(k * p->c + c) * p->o + o] = file[(o * p->c + c) * taps + k];
 }
 
 void sp_param_to_file(const sp_param *p, const float *device, float *file)
 {
-    if (p->role != SP_ROLE_WEIGHT) {
+    if (p->role == SP_ROLE_WEIGHT)
+        permute(p, device, file, false);
+    else
         memcpy(file, device, (size_t)p->elems * sizeof(float));
-        return;
-    }
-    int64_t taps = p->kh * p->kw;
-    for (int64_t o = 0; o < p->o; o++)
-        for (int64_t c = 0; c < p->c; c++)
-            for (int64_t k = 0; k < taps; k++)
-                file[(o * p->c + c) * taps + k] = device[(k * p->c + c) * p->o + o];
 }
 
 static void fill_uniform(float *x, int64_t n, double bound, sp_rng *r)

@@ -48,6 +48,7 @@ void sp_model_destroy(sp_model **pm)
         return;
     if ((*pm)->mem)
         sp_device_free((*pm)->dev, &(*pm)->mem);
+    sp_free((*pm)->staging);
     sp_free(*pm);
     *pm = NULL;
 }
@@ -59,30 +60,36 @@ static sp_range param_range(const sp_model *m, const sp_param *p, sp_model_range
     return (sp_range){m->mem, (at + (uint64_t)p->at) * sizeof(float)};
 }
 
+/* Room for the largest parameter in the device's layout; kept, since a mini-batch of a caller's own optimizer
+ * moves all of them. */
+static sp_status stage(sp_model *m, const sp_param *p, sp_error *err)
+{
+    int64_t most = 1;
+    for (int i = 0; i < m->graph->n_params; i++)
+        most = m->graph->params[i].elems > most ? m->graph->params[i].elems : most;
+    if (!m->staging)
+        m->staging = sp_alloc_pages((size_t)most, sizeof *m->staging);
+    return m->staging ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory for a copy of %s", p->name);
+}
+
 sp_status sp_model_write(sp_model *m, const sp_param *p, sp_model_range range, const float *file,
                          sp_error *err)
 {
     size_t bytes = (size_t)p->elems * sizeof(float);
-    float *device = sp_alloc_pages(bytes, 1);
-    if (!device)
-        return SP_FAIL(err, SP_E_MEMORY, "out of memory while loading %s", p->name);
-    sp_param_to_device(p, file, device);
-    sp_status st = sp_device_write(m->dev, param_range(m, p, range), device, bytes, true, err);
+    SP_TRY(stage(m, p, err));
+    sp_param_to_device(p, file, m->staging);
+    sp_status st = sp_device_write(m->dev, param_range(m, p, range), m->staging, bytes, true, err);
     if (st == SP_OK && range == SP_RANGE_WEIGHTS && m->ema && p->trainable)
-        st = sp_device_write(m->dev, param_range(m, p, SP_RANGE_EMA), device, bytes, true, err);
-    sp_free(device);
+        st = sp_device_write(m->dev, param_range(m, p, SP_RANGE_EMA), m->staging, bytes, true, err);
     return st == SP_OK ? SP_OK : sp_error_prefix(err, st, "parameter %s: ", p->name);
 }
 
 sp_status sp_model_read(sp_model *m, const sp_param *p, sp_model_range range, float *file, sp_error *err)
 {
     size_t bytes = (size_t)p->elems * sizeof(float);
-    float *device = sp_alloc_pages(bytes, 1);
-    if (!device)
-        return SP_FAIL(err, SP_E_MEMORY, "out of memory while reading %s", p->name);
-    sp_status st = sp_device_read(m->dev, param_range(m, p, range), device, bytes, err);
+    SP_TRY(stage(m, p, err));
+    sp_status st = sp_device_read(m->dev, param_range(m, p, range), m->staging, bytes, err);
     if (st == SP_OK)
-        sp_param_to_file(p, device, file);
-    sp_free(device);
+        sp_param_to_file(p, m->staging, file);
     return st == SP_OK ? SP_OK : sp_error_prefix(err, st, "parameter %s: ", p->name);
 }

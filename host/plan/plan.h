@@ -32,8 +32,8 @@ typedef struct sp_plan_options {
     double recompute;   /* BPTT: inputs of batch norms are computed again in the backward pass, not kept for
                            every step, so that this share of what they all take is saved; 0 none, 1 all */
     int64_t block;      /* RATE: time steps before a backward pass on their rates; 0: all */
-    int64_t truncate;   /* BPTT: no gradient through v from a block of so many steps to the one before; 0: one
-                           block */
+    int64_t truncate;   /* BPTT, external_loss: no gradient through v from a block of so many steps to the
+                           one before; 0: one block */
     const struct sp_integer *integer; /* the forward pass of a network of integers in place of the graph's;
                                          NULL. It outlives the plan */
     int weight_bits; /* weights of conv and linear layers are rounded to so many bits, in units of a power of
@@ -51,9 +51,10 @@ typedef struct sp_plan_options {
     double momentum, weight_decay, beta1, beta2, eps;
     double clip_norm, clip_value; /* of the gradients before a step; 0: not clipped */
     double ema;                   /* decay of the running average of the weights; 0: none is kept */
-    bool external_loss;  /* all time steps run forward, then backward from gradients of the outputs that the
-                            caller gives (sp_exec_forward, sp_exec_backward); no loss and no optimizer here */
-    bool input_gradient; /* with external_loss: the gradient of the input too */
+    bool external_loss;           /* the time steps of a block (truncate; all) run forward, then backward from
+                                     gradients of the outputs that the caller gives (sp_exec_forward,
+                                     sp_exec_backward); no loss and no optimizer here */
+    bool input_gradient;          /* with external_loss: the gradient of the input too */
     bool count_spikes;
     bool step_spikes; /* also by time step: sp_exec_step_spikes */
     bool unlimited;   /* as if the device had any amount of memory: to look at, not to attach */
@@ -69,6 +70,7 @@ typedef struct sp_model {
     uint64_t bytes;
     uint64_t w_at, g_at, m_at, v_at, e_at, buffers_at; /* element offsets of the ranges in mem */
     bool second_moments, ema;                          /* whether there is a range at v_at, at e_at */
+    float *staging;                                    /* a parameter on its way; NULL: none was moved yet */
 } sp_model;
 
 /* The optimizer and the average of `o` decide what is kept. Without a device (NULL) there is the layout and
@@ -185,7 +187,7 @@ typedef struct sp_plan {
     sp_plan_constant *constants;                  /* of a network of integers */
     int n_constants;
     int step_logits, g_step_logits, g_input; /* with external_loss, a slot for each time step; else -1 */
-    int n_forward;                           /* entries of the timeline before the first that goes backward */
+    int n_forward;     /* entries of the timeline before the first that goes backward (external_loss) */
     int gradient_sums; /* SP_GRADIENT_SUMS numbers that are finite when all gradients are; -1 in evaluation */
     int *spike_counts; /* by node: tensor of its 64 counters, -1 */
     int step_spikes;   /* 64 counters for every neuron layer, a slot for each time step; -1 */
