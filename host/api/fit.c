@@ -85,8 +85,7 @@ static sp_status open_data(const sp_net *net, const sp_data *data, bool train, s
         return spi_data_open(net, data, train ? "training" : "test", out, err);
     SP_TRY(sp_session_dataset(&net->s->recipe, train, out, err));
     const sp_dataset_info *has = &(*out)->info;
-    if (has->frames == is->frames && has->channels == is->channels && has->height == is->height &&
-        has->width == is->width)
+    if (sp_dataset_same_shape(has, is))
         return SP_OK;
     sp_status st = SP_FAIL(err, SP_E_USAGE,
                            "samples of the recipe's data are %d x %d x %d x %d (frames x channels x height x "

@@ -1,11 +1,10 @@
 /* Forward: samples of the caller through the evaluation plan, in pieces of its batch. */
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "api/internal.h"
 #include "base/mem.h"
-#include "base/suggest.h"
+#include "base/stats.h"
 
 /* ---- layouts ---- */
 
@@ -69,10 +68,11 @@ sp_status spi_take_batch(sp_net *net, const float *x, size_t all, size_t first, 
 {
     const sp_activation *a = &net->s->graph->acts[0];
     const size_t each = (size_t)sp_act_elems(a), frames = (size_t)frames_of(net);
-    for (size_t t = 0; t < frames; t++)
-        for (size_t i = 0; i < n * each; i++)
-            if (!isfinite(x[(t * all + first) * each + i]))
-                return SP_FAIL(err, SP_E_NUMERIC, "x is not finite in sample %zu", first + i / each + 1);
+    for (size_t t = 0; t < frames; t++) {
+        const size_t bad = sp_first_nonfinite(x + (t * all + first) * each, n * each);
+        if (bad < n * each)
+            return SP_FAIL(err, SP_E_NUMERIC, "x is not finite in sample %zu", first + bad / each + 1);
+    }
     *out = net->x;
     if (n == batch && (all == n || frames == 1) && (a->c == 1 || a->h * a->w == 1)) {
         *out = x + first * each;
@@ -94,7 +94,8 @@ sp_status spi_begin_step(sp_net *net, bool training, sp_error *err)
                        "sp_net_train is running on this network; only its parameters can be looked at");
     if (training && !net->s->train)
         return SP_FAIL(err, SP_E_USAGE, "this network was opened for inference (SP_NET_INFERENCE)");
-    net->awaits_backward = false;
+    net->awaits_backward = net->stepping = false;
+    net->step = 0;
     return SP_OK;
 }
 
@@ -173,7 +174,7 @@ static void record(void *ctx, const sp_exec_seen *seen)
     const forward *f = ctx;
     const sp_graph *g = f->net->s->graph;
     const sp_activation *a = &g->acts[g->nodes[seen->node].out];
-    const int64_t c = seen->cols, hw = a->h * a->w, words = (c + 31) / 32;
+    const int64_t c = seen->cols, hw = a->h * a->w;
     const size_t at = ((size_t)seen->t * f->all + f->first) * (size_t)(c * hw);
     for (size_t i = 0; i < f->out->n_records; i++) {
         const sp_layer_record *r = &f->out->records[i];
@@ -181,10 +182,8 @@ static void record(void *ctx, const sp_exec_seen *seen)
             continue;
         if (r->potentials)
             spi_to_file_layout(seen->u, r->potentials + at, (int64_t)f->n, c, hw);
-        for (int64_t row = 0; r->spikes && row < (int64_t)f->n * hw; row++)
-            for (int64_t k = 0; k < c; k++)
-                r->spikes[at + (size_t)((row / hw * c + k) * hw + row % hw)] =
-                    seen->spikes[row * words + k / 32] >> (k % 32) & 1u;
+        for (size_t k = 0; r->spikes && k < f->n; k++)
+            sp_exec_seen_spikes(seen, (int64_t)k, hw, r->spikes + at + k * (size_t)(c * hw));
     }
 }
 
@@ -197,33 +196,24 @@ static bool keep_logits(void *ctx, int t, const float *logits)
     return true;
 }
 
-static sp_status run_piece(forward *f, const float *x, sp_error *err)
+static sp_status run_piece(forward *f, const float *x, float *sum, sp_error *err)
 {
     sp_session *s = f->net->s;
-    const size_t k = (size_t)s->graph->classes, batch = (size_t)s->recipe.eval_batch;
-    sp_exec_batch e = {.labels = f->net->labels};
-    SP_TRY(spi_take_batch(f->net, x, f->all, f->first, f->n, batch, &e.images, err));
-    for (size_t i = 0; i < batch; i++)
-        f->net->labels[i] = -1;
-    if (f->out->step_logits || f->out->n_records)
-        SP_TRY(sp_exec_watch(s->eval, &e,
-                             &(sp_exec_watcher){.see = f->out->n_records ? record : NULL,
-                                                .outputs = f->out->step_logits ? keep_logits : NULL,
-                                                .ctx = f},
-                             err));
-    else
-        SP_TRY(sp_exec_run(s->eval, &e, err));
-    float *sum = sp_alloc_array(batch, k * sizeof *sum);
-    sp_status st = sum ? sp_plan_read(s->eval, s->eval->logits_sum, 0, sum, batch * k * sizeof *sum, err)
-                       : SP_FAIL(err, SP_E_MEMORY, "out of memory for the outputs");
-    for (size_t i = 0; st == SP_OK && i < f->n * k; i++)
-        if (!isfinite(sum[i]))
-            st = SP_FAIL(err, SP_E_NUMERIC, "output %zu of sample %zu is not finite", i % k,
-                         f->first + i / k + 1);
-    if (st == SP_OK && f->out->logits)
+    const size_t k = (size_t)s->graph->classes;
+    sp_inference i = {.n = f->n,
+                      .logits = sum,
+                      .also = {.see = f->out->n_records ? record : NULL,
+                               .outputs = f->out->step_logits ? keep_logits : NULL,
+                               .ctx = f}};
+    SP_TRY(spi_take_batch(f->net, x, f->all, f->first, f->n, (size_t)s->eval_batch, &i.images, err));
+    SP_TRY(sp_session_infer(s, &i, err));
+    const size_t bad = sp_first_nonfinite(sum, f->n * k);
+    if (bad < f->n * k)
+        return SP_FAIL(err, SP_E_NUMERIC, "output %zu of sample %zu is not finite", bad % k,
+                       f->first + bad / k + 1);
+    if (f->out->logits)
         memcpy(f->out->logits + f->first * k, sum, f->n * k * sizeof *sum);
-    sp_free(sum);
-    return st;
+    return SP_OK;
 }
 
 static sp_status run_all(sp_net *net, const float *x, size_t count, size_t n,
@@ -235,15 +225,15 @@ static sp_status run_all(sp_net *net, const float *x, size_t count, size_t n,
     SP_TRY(spi_begin_step(net, false, err));
     SP_TRY(spi_check_input(net, x, count, n, err));
     forward f = {.net = net, .out = &out, .all = n};
-    const size_t batch = (size_t)net->s->recipe.eval_batch;
-    sp_status st = find_nodes(&f, err);
+    const size_t batch = (size_t)net->s->eval_batch;
+    float *sum = sp_alloc_array(batch, (size_t)net->s->graph->classes * sizeof *sum);
+    sp_status st = sum ? find_nodes(&f, err) : SP_FAIL(err, SP_E_MEMORY, "out of memory for the outputs");
     for (; st == SP_OK && f.first < n; f.first += f.n) {
         f.n = n - f.first < batch ? n - f.first : batch;
-        st = run_piece(&f, x, err);
+        st = run_piece(&f, x, sum, err);
     }
-    if (st != SP_OK)
-        sp_device_finish(net->s->dev, NULL); /* an upload may still read x */
     sp_free(f.nodes);
+    sp_free(sum);
     return st;
 }
 

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/scope.h"
 #include "spikeport/spikeport.h"
+#include "train/predict.h"
 #include "train/train.h"
 
 struct sp_context {
@@ -33,7 +34,6 @@ struct sp_net {
     char *recipe; /* printed */
     float *x;     /* a mini-batch in the device's layout; page-aligned */
     size_t x_room;
-    int32_t *labels; /* of the larger of batch and eval_batch */
     /* training on batches of the caller's */
     sp_replicas *replicas;
     sp_progress p;
@@ -41,11 +41,13 @@ struct sp_net {
     bool fitting;      /* sp_net_train is running */
     bool has_gradient; /* something was trained */
     /* a loss of the caller's */
-    sp_plan *split;
+    sp_plan *own[2]; /* all time steps, and one after the other; NULL: not used yet */
     uint8_t *mask;
     int64_t forwards;
     bool awaits_backward;
-    sp_net *next; /* in ctx->dead */
+    bool stepping; /* between sp_net_begin_steps and sp_net_end_steps */
+    int step;      /* time steps that have run since */
+    sp_net *next;  /* in ctx->dead */
 };
 
 /* A call on a context: `st = spi_enter(...)`, and spi_leave when it was SP_OK. */

@@ -1,11 +1,11 @@
 /* Networks: opening, shapes, parameters by name. */
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "api/internal.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/stats.h"
 #include "base/suggest.h"
 
 /* ---- opening ---- */
@@ -16,10 +16,12 @@ static bool is_checkpoint(const char *path)
     return sp_path_is_folder(path) || (n > 12 && strcmp(path + n - 12, ".safetensors") == 0);
 }
 
-/* Shape of a sample: the caller's, else that of the recipe's data. */
-static sp_status find_shape(const sp_recipe *r, const sp_net_options *o, sp_dataset_info *out, sp_error *err)
+/* Shape of a sample: the caller's, else that of the checkpoint's data, else that of the recipe's. */
+static sp_status find_shape(const sp_checkpoint *c, const sp_recipe *r, const sp_net_options *o,
+                            sp_dataset_info *out, sp_error *err)
 {
     sp_dataset *ds = NULL;
+    sp_error unknown;
     bool given = o->channels > 0 && o->height > 0 && o->width > 0;
     *out = (sp_dataset_info){.channels = o->channels, .height = o->height, .width = o->width};
     if (!given && (o->channels || o->height || o->width))
@@ -27,7 +29,8 @@ static sp_status find_shape(const sp_recipe *r, const sp_net_options *o, sp_data
                        "a sample of %d x %d x %d (channels x height x width) has no numbers; give all three, "
                        "or none",
                        o->channels, o->height, o->width);
-    if (!given && !sp_session_known_shape(r, out)) {
+    bool kept = !given && c->file.path && sp_checkpoint_samples(c, r, out, &unknown) == SP_OK;
+    if (!given && !kept && !sp_session_known_shape(r, out)) {
         SP_TRY(sp_session_dataset(r, true, &ds, err));
         *out = ds->info;
         sp_dataset_close(&ds);
@@ -40,23 +43,24 @@ static sp_status find_shape(const sp_recipe *r, const sp_net_options *o, sp_data
     return SP_OK;
 }
 
-static sp_status open_session(sp_net *net, sp_recipe *r, const sp_net_options *o, sp_error *err)
+static sp_status open_session(sp_net *net, const sp_checkpoint *c, sp_recipe *r, const sp_net_options *o,
+                              sp_error *err)
 {
-    const sp_context *c = net->ctx;
+    const sp_context *ctx = net->ctx;
     sp_dataset_info shape;
     sp_text text = {0};
-    sp_session_options so = {.opened = c->dev,
-                             .plugins_path = c->plugin_path,
-                             .force = (const char *const *)c->plugins,
-                             .n_force = c->n_plugins,
-                             .programs = c->programs,
-                             .no_wisdom = c->no_wisdom,
+    sp_session_options so = {.opened = ctx->dev,
+                             .plugins_path = ctx->plugin_path,
+                             .force = (const char *const *)ctx->plugins,
+                             .n_force = ctx->n_plugins,
+                             .programs = ctx->programs,
+                             .no_wisdom = ctx->no_wisdom,
                              .no_train = (o->flags & SP_NET_INFERENCE) != 0};
     sp_recipe_print(r, &text);
     net->recipe = text.s;
     sp_status st = text.failed ? SP_FAIL(err, SP_E_MEMORY, "out of memory for a network") : SP_OK;
     if (st == SP_OK)
-        st = find_shape(r, o, &shape, err);
+        st = find_shape(c, r, o, &shape, err);
     if (st == SP_OK)
         return sp_session_open(r, &shape, &so, &net->s, err);
     sp_recipe_free(r);
@@ -70,11 +74,10 @@ static sp_status make_buffers(sp_net *net, sp_error *err)
     int64_t most = r->batch > r->eval_batch ? r->batch : r->eval_batch;
     net->x_room = (size_t)(most * sp_act_elems(&s->graph->acts[0]) * (s->data.frames ? r->time_steps : 1));
     net->x = sp_alloc_pages(net->x_room, sizeof *net->x);
-    net->labels = sp_alloc_pages((size_t)most, sizeof *net->labels);
     net->mask = sp_alloc_array((size_t)r->time_steps, sizeof *net->mask);
     net->lr = r->lr;
     net->p.measured = sp_measured_start(r->measure);
-    if (!net->x || !net->labels || !net->mask)
+    if (!net->x || !net->mask)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory for a mini-batch");
     return s->train ? sp_replicas_create(&net->s, 1, NULL, &net->replicas, err) : SP_OK;
 }
@@ -94,7 +97,7 @@ static sp_status open_net(sp_net *net, const char *path, const char *text, const
     } else {
         SP_TRY_GOTO(sp_recipe_parse("recipe", text, strlen(text), o->sets, o->n_sets, &r, err));
     }
-    SP_TRY_GOTO(open_session(net, &r, o, err));
+    SP_TRY_GOTO(open_session(net, &c, &r, o, err));
     SP_TRY_GOTO(make_buffers(net, err));
     const char *format = c.file.path ? sp_tensors_meta(&c.file, "format") : NULL;
     if (format && strcmp(format, SP_WEIGHTS_FORMAT) == 0)
@@ -110,10 +113,11 @@ done:
 
 void spi_net_destroy(sp_net *net)
 {
-    sp_plan_destroy(&net->split); /* its memory may be that of the session's plans */
+    for (int i = 0; i < 2; i++)
+        sp_plan_destroy(&net->own[i]); /* its memory may be that of the session's plans */
     sp_replicas_destroy(&net->replicas);
     sp_session_close(&net->s);
-    void *all[] = {net->recipe, net->x, net->labels, net->mask};
+    void *all[] = {net->recipe, net->x, net->mask};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         sp_free(all[i]);
     sp_free(net);
@@ -176,7 +180,7 @@ static sp_status describe(const sp_net *net, sp_net_info *out, sp_error *err)
                      .outputs = (int32_t)s->graph->classes,
                      .time_steps = (int32_t)r->time_steps,
                      .batch = (int32_t)r->batch,
-                     .eval_batch = (int32_t)r->eval_batch,
+                     .eval_batch = (int32_t)s->eval_batch,
                      .is_training = s->train != NULL,
                      .device_bytes = s->planned_bytes,
                      .name = r->name ? r->name : "",
@@ -259,10 +263,10 @@ static sp_status set(const sp_net *net, const char *name, const float *from, siz
 {
     const sp_param *p;
     SP_TRY(find_param(net, name, from, count, &p, err));
-    for (size_t i = 0; i < count; i++)
-        if (!isfinite(from[i]))
-            return SP_FAIL(err, SP_E_NUMERIC, "%s: number %zu is not finite; the parameter stays as it was",
-                           name, i);
+    const size_t bad = sp_first_nonfinite(from, count);
+    if (bad < count)
+        return SP_FAIL(err, SP_E_NUMERIC, "%s: number %zu is not finite; the parameter stays as it was", name,
+                       bad);
     return sp_model_write(net->s->model, p, SP_RANGE_WEIGHTS, from, err);
 }
 

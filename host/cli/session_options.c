@@ -31,8 +31,7 @@ bool sp_cli_is_type(const char *as)
 
 static sp_status check_shapes(const sp_dataset_info *a, const sp_dataset_info *b, sp_error *err)
 {
-    if (a->frames == b->frames && a->channels == b->channels && a->height == b->height &&
-        a->width == b->width)
+    if (sp_dataset_same_shape(a, b))
         return SP_OK;
     return SP_FAIL(err, SP_E_DATA,
                    "data set \"%s\": training samples are %dx%dx%dx%d and test samples %dx%dx%dx%d (frames x "

@@ -127,8 +127,12 @@ typedef struct sp_dataset_options {
     int first_label;    /* idx: the label of class 0 */
 } sp_dataset_options;
 
-/* Opens by name. Missing: SP_E_DATA saying where it looked and how to get it (Debian package, or download).
- * Truncated or corrupt files: SP_E_DATA naming file and offset. */
+static inline bool sp_dataset_same_shape(const sp_dataset_info *a, const sp_dataset_info *b)
+{
+    return a->frames == b->frames && a->channels == b->channels && a->height == b->height &&
+           a->width == b->width;
+}
+
 /* Numbers of one frame, or of a still image: checked when the set is opened, as is a whole sample in bytes.
  */
 static inline size_t sp_dataset_frame_items(const sp_dataset_info *i)
@@ -136,6 +140,8 @@ static inline size_t sp_dataset_frame_items(const sp_dataset_info *i)
     return (size_t)i->height * (size_t)i->width * (size_t)i->channels;
 }
 
+/* Opens by name. Missing: SP_E_DATA saying where it looked and how to get it (Debian package, or download).
+ * Truncated or corrupt files: SP_E_DATA naming file and offset. */
 sp_status sp_dataset_open(const sp_dataset_options *o, sp_dataset **out, sp_error *err);
 void sp_dataset_close(sp_dataset **ds);
 

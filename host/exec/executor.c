@@ -110,26 +110,34 @@ sp_status spi_exec_walk(sp_plan *p, const sp_exec_batch *batch, spi_exec_visit *
     return walk(p, batch, 0, p->n_timeline, visit, ctx, err);
 }
 
-static size_t all_steps_bytes(const sp_plan *p, int tensor)
+/* Of the time steps of a block. */
+static size_t block_bytes(const sp_plan *p, int tensor)
 {
-    return (size_t)(p->tensors[tensor].bytes * (uint64_t)p->o.time_steps);
+    return (size_t)p->tensors[tensor].bytes * (size_t)sp_plan_block(p);
 }
 
-sp_status sp_exec_forward(sp_plan *p, const sp_exec_batch *batch, float *step_logits, sp_error *err)
+sp_status sp_exec_forward(sp_plan *p, const sp_exec_batch *batch, int t, float *step_logits, sp_error *err)
 {
-    SP_TRY(upload_batch(p, batch, -1, err));
-    SP_TRY(walk(p, batch, 0, p->n_forward, NULL, NULL, err));
-    return sp_plan_read(p, p->step_logits, 0, step_logits, all_steps_bytes(p, p->step_logits), err);
+    if (t == 0)
+        SP_TRY(upload_batch(p, batch, -1, err));
+    SP_TRY(walk(p, batch, t ? 2 * t + 1 : 0, p->n_forward + 2 * t, NULL, NULL, err));
+    return sp_plan_read(p, p->step_logits, t, step_logits, block_bytes(p, p->step_logits), err);
 }
 
-sp_status sp_exec_backward(sp_plan *p, const sp_exec_batch *batch, const float *g_step_logits, float *g_input,
-                           sp_error *err)
+sp_status sp_exec_backward(sp_plan *p, const sp_exec_batch *batch, int t, const float *g_step_logits,
+                           float *g_input, sp_error *err)
 {
-    SP_TRY(sp_device_write(p->dev, sp_plan_tensor_range(p, p->g_step_logits, 0), g_step_logits,
-                           all_steps_bytes(p, p->g_step_logits), true, err));
-    SP_TRY(walk(p, batch, p->n_forward, p->n_timeline, NULL, NULL, err));
-    return g_input ? sp_plan_read(p, p->g_input, 0, g_input, all_steps_bytes(p, p->g_input), err)
-                   : sp_device_finish(p->dev, err);
+    const int from = p->n_forward + 2 * t, block = (int)sp_plan_block(p);
+    SP_TRY(sp_device_write(p->dev, sp_plan_tensor_range(p, p->g_step_logits, t), g_step_logits,
+                           block_bytes(p, p->g_step_logits), true, err));
+    SP_TRY(walk(p, batch, from, block < p->o.time_steps ? from + block : p->n_timeline - 1, NULL, NULL, err));
+    return g_input ? sp_plan_read(p, p->g_input, t, g_input, block_bytes(p, p->g_input), err) : SP_OK;
+}
+
+sp_status sp_exec_end(sp_plan *p, const sp_exec_batch *batch, sp_error *err)
+{
+    SP_TRY(walk(p, batch, p->n_timeline - 1, p->n_timeline, NULL, NULL, err));
+    return sp_device_finish(p->dev, err);
 }
 
 sp_status sp_exec_run(sp_plan *p, const sp_exec_batch *batch, sp_error *err)

@@ -19,13 +19,16 @@ typedef struct sp_exec_batch {
 /* Uploads the batch and enqueues everything up to the gradients. Does not wait. [hot] */
 sp_status sp_exec_run(sp_plan *p, const sp_exec_batch *batch, sp_error *err);
 
-/* Plans with external_loss, in two halves with the same batch: forward through all time steps, which gives
- * the outputs [T][B][classes]; and backward from their gradient to those of the parameters and, where g_input
- * is not NULL, of the input at every time step, [T][B][H][W][C]. Nothing else may run on the plan's memory in
- * between. Both wait. batch->labels NULL: none are needed. [hot] */
-sp_status sp_exec_forward(sp_plan *p, const sp_exec_batch *batch, float *step_logits, sp_error *err);
-sp_status sp_exec_backward(sp_plan *p, const sp_exec_batch *batch, const float *g_step_logits, float *g_input,
-                           sp_error *err);
+/* Plans with external_loss: the block of time steps that begins with t (sp_plan_block: all of them, or one)
+ * runs forward, which gives its outputs [block][B][classes]; then back from their gradient to those of the
+ * parameters and, where g_input is not NULL, of the input at each of these time steps,
+ * [block][B][H][W][C]. Blocks follow one another, and sp_exec_end the last of them: the gradients of the
+ * parameters are whole then. All with the same batch; nothing else may run on the plan's memory in between.
+ * Forward and end wait. batch->labels NULL: none are needed. [hot] */
+sp_status sp_exec_forward(sp_plan *p, const sp_exec_batch *batch, int t, float *step_logits, sp_error *err);
+sp_status sp_exec_backward(sp_plan *p, const sp_exec_batch *batch, int t, const float *g_step_logits,
+                           float *g_input, sp_error *err);
+sp_status sp_exec_end(sp_plan *p, const sp_exec_batch *batch, sp_error *err);
 
 /* Waits, and reads loss[B] (the sum over time steps, by sample) and correct[B]. [hot] */
 sp_status sp_exec_results(sp_plan *p, float *loss, uint32_t *correct, sp_error *err);
@@ -62,6 +65,9 @@ typedef struct sp_exec_seen {
     const uint32_t *spikes; /* [rows][ceil(cols / 32)] bits */
     int64_t rows, cols;
 } sp_exec_seen;
+
+/* The spikes of one sample as bytes of 0 and 1, [cols][pixels]: PyTorch's layout. */
+void sp_exec_seen_spikes(const sp_exec_seen *seen, int64_t sample, int64_t pixels, uint8_t *to);
 
 /* Who looks at a mini-batch while it runs; either function may be NULL. */
 typedef struct sp_exec_watcher {

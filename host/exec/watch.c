@@ -64,6 +64,15 @@ static sp_status visit(void *ctx, const sp_step *s, int t, bool *go_on, sp_error
     return SP_OK;
 }
 
+void sp_exec_seen_spikes(const sp_exec_seen *seen, int64_t sample, int64_t pixels, uint8_t *to)
+{
+    const int64_t words = (seen->cols + 31) / 32;
+    const uint32_t *bits = seen->spikes + sample * pixels * words;
+    for (int64_t i = 0; i < pixels; i++, bits += words)
+        for (int64_t c = 0; c < seen->cols; c++)
+            to[c * pixels + i] = bits[c / 32] >> (c % 32) & 1u;
+}
+
 sp_status sp_exec_watch(sp_plan *p, const sp_exec_batch *batch, const sp_exec_watcher *by, sp_error *err)
 {
     watch w = {.p = p, .by = by};

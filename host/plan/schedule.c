@@ -401,7 +401,7 @@ static sp_status emit_timeline(sp_plan *p, sp_error *err)
     m = p->n_stages > 1 ? m + spi_stage_timeline(p, m) : emit_steps(p, m);
     *m++ = (sp_timeline_entry){SP_SEGMENT_END, -1, SP_ALWAYS};
     p->n_timeline = (int)(m - p->timeline);
-    p->n_forward = 1 + T * p->n_stages + p->n_stages - 1; /* with external_loss: one block */
+    p->n_forward = 1 + (int)sp_plan_block(p) * p->n_stages + p->n_stages - 1; /* with external_loss */
     return SP_OK;
 }
 

@@ -11,11 +11,11 @@
 /* ---- a mini-batch ---- */
 
 typedef struct inference {
-    sp_inference *i;
+    const sp_inference *i;
     int64_t classes;
     float *mean;         /* [classes] */
     double *probability; /* [classes] */
-    bool *done;          /* [eval_batch] */
+    bool *done;          /* [n] */
 } inference;
 
 double sp_softmax(const float *x, int64_t n, double *probability)
@@ -33,11 +33,9 @@ double sp_softmax(const float *x, int64_t n, double *probability)
 /* Adds the outputs of time step t to the samples that go on, as the device adds them. */
 static bool add_outputs(void *ctx, int t, const float *logits)
 {
-    inference *f = ctx;
-    sp_inference *i = f->i;
+    const inference *f = ctx;
+    const sp_inference *i = f->i;
     bool go_on = false;
-    if (i->also.outputs)
-        i->also.outputs(i->also.ctx, t, logits);
     for (size_t k = 0; k < i->n; k++, logits += f->classes) {
         float *sum = i->logits + (int64_t)k * f->classes;
         if (f->done[k])
@@ -47,45 +45,50 @@ static bool add_outputs(void *ctx, int t, const float *logits)
             f->mean[c] = sum[c] / (float)(t + 1);
         }
         i->steps[k] = t + 1;
-        f->done[k] = i->confidence > 0 && sp_softmax(f->mean, f->classes, f->probability) >= i->confidence;
+        f->done[k] = sp_softmax(f->mean, f->classes, f->probability) >= i->confidence;
         go_on = go_on || !f->done[k];
     }
     return go_on;
 }
 
-static void pass_on(void *ctx, const sp_exec_seen *seen)
+static sp_status infer_until_sure(sp_session *s, const sp_exec_batch *b, const sp_inference *i, sp_error *err)
 {
-    const inference *f = ctx;
-    f->i->also.see(f->i->also.ctx, seen);
-}
-
-sp_status sp_session_infer(sp_session *s, sp_inference *i, sp_error *err)
-{
-    size_t batch = (size_t)s->recipe.eval_batch, classes = (size_t)s->graph->classes;
-    int32_t *labels = sp_alloc_pages(batch, sizeof *labels);
+    const size_t classes = (size_t)s->graph->classes;
     inference f = {.i = i,
                    .classes = s->graph->classes,
                    .mean = sp_alloc_array(classes, sizeof *f.mean),
                    .probability = sp_alloc_array(classes, sizeof *f.probability),
-                   .done = sp_alloc_array(batch, sizeof *f.done)};
-    sp_status st = labels && f.mean && f.probability && f.done
-                       ? SP_OK
+                   .done = sp_alloc_array(i->n, sizeof *f.done)};
+    const sp_exec_watcher w = {.outputs = add_outputs, .ctx = &f};
+    sp_status st = f.mean && f.probability && f.done
+                       ? sp_exec_watch(s->eval, b, &w, err)
                        : SP_FAIL(err, SP_E_MEMORY, "out of memory for a prediction");
-    for (size_t k = 0; st == SP_OK && k < batch; k++)
-        labels[k] = -1;
-    const sp_exec_batch b = {.images = i->images, .labels = labels};
-    const sp_exec_watcher w = {.see = i->also.see ? pass_on : NULL, .outputs = add_outputs, .ctx = &f};
-    if (st == SP_OK)
-        st = sp_exec_watch(s->eval, &b, &w, err);
-    if (st == SP_OK)
-        st = sp_exec_check_potentials(s->eval, err);
-    for (size_t k = 0; st == SP_OK && k < i->n; k++)
-        for (size_t c = 0; c < classes; c++)
-            i->logits[k * classes + c] /= (float)i->steps[k];
-    sp_free(labels);
     sp_free(f.mean);
     sp_free(f.probability);
     sp_free(f.done);
+    return st;
+}
+
+sp_status sp_session_infer(sp_session *s, const sp_inference *i, sp_error *err)
+{
+    const size_t batch = (size_t)s->eval_batch;
+    int32_t *labels = sp_alloc_pages(batch, sizeof *labels);
+    if (!labels)
+        return SP_FAIL(err, SP_E_MEMORY, "out of memory for a prediction");
+    for (size_t k = 0; k < batch; k++)
+        labels[k] = -1;
+    const sp_exec_batch b = {.images = i->images, .labels = labels};
+    sp_status st = i->confidence > 0                ? infer_until_sure(s, &b, i, err)
+                   : i->also.see || i->also.outputs ? sp_exec_watch(s->eval, &b, &i->also, err)
+                                                    : sp_exec_run(s->eval, &b, err);
+    if (st == SP_OK && i->confidence <= 0)
+        st = sp_plan_read(s->eval, s->eval->logits_sum, 0, i->logits,
+                          s->eval->tensors[s->eval->logits_sum].bytes, err);
+    if (st == SP_OK)
+        st = sp_exec_check_potentials(s->eval, err);
+    if (st != SP_OK)
+        sp_device_finish(s->dev, NULL); /* an upload may still read the images and labels */
+    sp_free(labels);
     return st;
 }
 
@@ -124,7 +127,7 @@ static size_t frame_items(const predictor *p)
 /* Sample `place` of the mini-batch, time first. */
 static void put_sample(predictor *p, size_t place)
 {
-    size_t n = frame_items(p), batch = (size_t)p->s->recipe.eval_batch;
+    size_t n = frame_items(p), batch = (size_t)p->s->eval_batch;
     for (size_t f = 0; f < sample_frames(p); f++)
         memcpy(p->images + (f * batch + place) * n, p->sample + f * n, n * sizeof *p->images);
 }
@@ -134,9 +137,12 @@ static sp_status report(predictor *p, const waiting *w, sp_error *err)
     int64_t n = p->s->graph->classes;
     sp_prediction r = {.index = w->index, .failure = w->place < 0 ? &w->failure : NULL};
     if (w->place >= 0) {
+        float *logits = p->i.logits + w->place * n;
         r.row = p->rows + w->place;
-        r.logits = p->i.logits + w->place * n;
-        r.steps = p->i.steps[w->place];
+        r.logits = logits;
+        r.steps = p->o->confidence > 0 ? p->i.steps[w->place] : p->s->recipe.time_steps;
+        for (int64_t k = 0; k < n; k++)
+            logits[k] /= (float)r.steps;
         r.best = sp_largest(r.logits, n);
         r.probability = p->probability;
         sp_softmax(r.logits, n, p->probability);
@@ -149,7 +155,7 @@ static sp_status flush(predictor *p, sp_error *err)
     if (p->i.n > 0) {
         if (p->o->record)
             SP_TRY(sp_record_begin(p->o->record, p->i.n, &p->i.also, err));
-        for (size_t k = p->i.n; k < (size_t)p->s->recipe.eval_batch; k++)
+        for (size_t k = p->i.n; k < (size_t)p->s->eval_batch; k++)
             put_sample(p, k); /* the last one again: the network sees ordinary numbers */
         SP_TRY(sp_session_infer(p->s, &p->i, err));
     }
@@ -175,7 +181,7 @@ static sp_status predict_all(predictor *p, sp_error *err)
             w->place = (int64_t)p->i.n++;
             put_sample(p, (size_t)w->place);
         }
-        if (p->n == (size_t)p->s->recipe.eval_batch)
+        if (p->n == (size_t)p->s->eval_batch)
             SP_TRY(flush(p, err));
         if (p->o->stop && *p->o->stop)
             return SP_FAIL(err, SP_E_INTERRUPTED, "interrupted after %zu of %zu inputs", k + 1,
@@ -187,8 +193,7 @@ static sp_status predict_all(predictor *p, sp_error *err)
 static sp_status check_sample(const sp_session *s, const sp_dataset_info *i, sp_error *err)
 {
     const sp_dataset_info *n = &s->data;
-    if (i->frames == n->frames && i->channels == n->channels && i->height == n->height &&
-        i->width == n->width)
+    if (sp_dataset_same_shape(i, n))
         return SP_OK;
     return SP_FAIL(err, SP_E_CONFIG,
                    "samples are %dx%dx%dx%d (frames x channels x height x width), but the network takes "
@@ -199,7 +204,7 @@ static sp_status check_sample(const sp_session *s, const sp_dataset_info *i, sp_
 sp_status sp_session_predict(sp_session *s, const sp_dataset *ds, const sp_predict_options *o, sp_error *err)
 {
     predictor p = {.s = s, .ds = ds, .o = o};
-    size_t batch = (size_t)s->recipe.eval_batch, classes = (size_t)s->graph->classes;
+    size_t batch = (size_t)s->eval_batch, classes = (size_t)s->graph->classes;
     SP_TRY(check_sample(s, &ds->info, err));
     size_t items = sample_frames(&p) * frame_items(&p);
     p.list = sp_alloc_array(batch, sizeof *p.list);

@@ -4,17 +4,18 @@
 
 #include "train/session.h"
 
-/* A mini-batch of the evaluation plan's size (recipe.eval_batch), laid out as sp_exec_batch says. */
+/* A mini-batch of the evaluation plan's size (session->eval_batch), laid out as sp_exec_batch says. */
 typedef struct sp_inference {
     const float *images;
     size_t n;          /* samples in it; the rest may be anything finite */
     double confidence; /* a sample ends at the first time step at which a class is at least so probable; 0: at
                           the last */
-    float *logits;     /* out [eval_batch][classes]: mean of the outputs over the time steps it took */
-    int64_t *steps;    /* out [eval_batch]: how many it took */
-    sp_exec_watcher also; /* is shown the same mini-batch; functions that are NULL are not called */
+    float *logits;     /* out [eval_batch][classes]: sum of the outputs over the time steps it took */
+    int64_t *steps;    /* out [n], with confidence: how many it took */
+    sp_exec_watcher also; /* without confidence: is shown the mini-batch; functions may be NULL */
 } sp_inference;
-sp_status sp_session_infer(sp_session *s, sp_inference *i, sp_error *err);
+/* Waits. SP_E_NUMERIC where a potential is not finite. */
+sp_status sp_session_infer(sp_session *s, const sp_inference *i, sp_error *err);
 
 /* Softmax of n numbers; returns the largest probability. */
 double sp_softmax(const float *x, int64_t n, double *probability);

@@ -133,12 +133,8 @@ static void see(void *ctx, const sp_exec_seen *seen)
     const recorded *l = find(r, seen->node);
     if (!l)
         return;
-    int64_t words = (seen->cols + 31) / 32, pixels = l->elems / seen->cols;
-    for (int64_t row = 0; row < (int64_t)r->now * pixels; row++) {
-        unsigned char *to = place(r, l, (size_t)(row / pixels), seen->t) + row % pixels;
-        for (int64_t c = 0; c < seen->cols; c++)
-            to[c * pixels] = seen->spikes[row * words + c / 32] >> (c % 32) & 1;
-    }
+    for (size_t k = 0; k < r->now; k++)
+        sp_exec_seen_spikes(seen, (int64_t)k, l->elems / seen->cols, place(r, l, k, seen->t));
 }
 
 static bool see_outputs(void *ctx, int t, const float *logits)

@@ -25,12 +25,13 @@ enum { SAMPLES = 40, CLASSES = 4, STEPS = 3 };
 static sp_session *s;
 static sp_dataset *ds;
 
-static void open_session(const char *more)
+/* eval_samples: as the command line gives them, 0: none */
+static void open_session(const char *more, size_t eval_samples)
 {
     char text[1024];
     sp_recipe r;
     sp_error err = {0};
-    sp_session_options o = {.no_train = true};
+    sp_session_options o = {.no_train = true, .eval_samples = eval_samples};
     snprintf(text, sizeof text, RECIPE, more);
     sp_log_set_level(SP_LOG_WARNING);
     cr_assert_eq(sp_recipe_parse("r.yaml", text, strlen(text), NULL, 0, &r, &err), SP_OK, "%s", err.text);
@@ -106,7 +107,7 @@ Test(predict, equals_evaluation_sample_by_sample)
         sp_scores scores = {0};
         sp_error err = {0};
         int64_t hits = 0;
-        open_session(kinds[i]);
+        open_session(kinds[i], 0);
         seen k = predict(0, NULL);
         evaluate(sums);
         cr_assert_eq(sp_session_evaluate(s, ds, NULL, NULL, &scores, &err), SP_OK, "%s", err.text);
@@ -120,6 +121,10 @@ Test(predict, equals_evaluation_sample_by_sample)
         cr_assert_float_eq(scores.accuracy, (double)hits / SAMPLES, 1e-12);
         sp_free(scores.spike_rate);
         close_session();
+        open_session(kinds[i], 7); /* fewer at a time than the recipe's eval_batch */
+        seen few = predict(0, NULL);
+        close_session();
+        cr_assert_eq(memcmp(few.logits, k.logits, sizeof k.logits), 0, "mini-batches of 7 give others");
     }
 }
 
@@ -130,7 +135,7 @@ Test(predict, ends_at_the_first_time_step_that_is_sure)
     sp_record *record;
     sp_error err = {0};
     sp_tensor_file f;
-    open_session("");
+    open_session("", 0);
     cr_assert_not_null(mkdtemp(path));
     cr_assert_eq(sp_record_create(s, "all", &record, &err), SP_OK, "%s", err.text);
     seen whole = predict(0, record);

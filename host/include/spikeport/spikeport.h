@@ -230,6 +230,17 @@ SP_API sp_status sp_net_forward_train(sp_net *net, const float *x, size_t count,
  * leave the path through time out, ottt takes traces of the inputs. */
 SP_API sp_status sp_net_backward(sp_net *net, const float *g_step_logits, float *g_x, sp_error *err);
 
+/* The same with a loss for each time step, as sltt, sltt-k and ottt are defined: a backward pass right after
+ * its forward pass, so that memory does not grow with the number of time steps, and a mini-batch takes the
+ * time of sp_net_step. After sp_net_begin_steps, which copies x, comes sp_net_forward_step for each of
+ * sp_net_info.time_steps, with logits [batch][outputs]. After each of them sp_net_backward_step may follow,
+ * once, from their gradient; at time steps that sltt-k has not drawn it does nothing. sp_net_end_steps (after
+ * one time step or more) makes the gradients whole that sp_net_gradient gives. */
+SP_API sp_status sp_net_begin_steps(sp_net *net, const float *x, size_t count, size_t n, sp_error *err);
+SP_API sp_status sp_net_forward_step(sp_net *net, float *logits, sp_error *err);
+SP_API sp_status sp_net_backward_step(sp_net *net, const float *g_logits, sp_error *err);
+SP_API sp_status sp_net_end_steps(sp_net *net, sp_error *err);
+
 /* ---- whole trainings ---- */
 
 /* Samples through a function. It is called on threads of the library, several at once (one where the recipe

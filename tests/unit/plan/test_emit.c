@@ -289,3 +289,19 @@ Test(emit, quantised_weights_stand_in_for_the_weights_in_every_pass)
                  &o, &err);
     cr_assert(strstr(err.text, "layer 0: precision.weights: 4"), "%s", err.text);
 }
+
+Test(emit, a_loss_of_the_caller_at_each_time_step_keeps_one)
+{
+    static const int segments[] = {SP_SEGMENT_BEGIN,   SP_SEGMENT_FORWARD,  SP_SEGMENT_BACKWARD,
+                                   SP_SEGMENT_FORWARD, SP_SEGMENT_BACKWARD, SP_SEGMENT_END};
+    sp_plan_options o = options_of(SP_METHOD_SLTT, 2);
+    o.external_loss = true;
+    o.truncate = 1;
+    planned r = plan_of(net, &o);
+    cr_assert_eq(r.p->n_forward, 2);
+    cr_assert_eq(r.p->n_timeline, 6);
+    for (int i = 0; i < 6; i++)
+        cr_assert_eq(r.p->timeline[i].segment, segments[i], "entry %d", i);
+    cr_assert_eq(sp_plan_slots(r.p, tensor_of(r.p, "2 membrane")), 1);
+    planned_free(&r);
+}
