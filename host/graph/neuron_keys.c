@@ -107,7 +107,7 @@ static void print_learn(const void *n, sp_text *out)
 #define OTHER(k, p, f) .key = #k, .kind = SP_FIELD_OTHER, .read = read_##k, .print = p, .form = f
 static const sp_field rows[] = {
     {OTHER(model, print_model, "name"), .initial = "lif", .sample = "if",
-     .help = "The neuron model: lif, if, plif, cuba_lif, alif, or a plugin's."},
+     .help = "The neuron model: lif, if, plif, cuba_lif, alif, lif_late_reset, or a plugin's."},
     {FLOAT(tau, 1, 1e9), .initial = "1.1", .help = "Time constant of the potential, in time steps."},
     {FLOAT(v_th, 1e-6, 1e6), .initial = "1", .help = "Threshold."},
     {FLOAT(v_reset, -1e6, 1e6), .initial = "0", .help = "Potential after a spike; of hard resets only."},

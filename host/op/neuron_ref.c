@@ -171,6 +171,17 @@ static float any_reset(float u, float s, const sp_neuron_args *p)
     return fmaf(-p->v_th, s, u);
 }
 
+/* The threshold is taken off one step later, behind the leak. */
+static float late_drop(const sp_neuron_args *p)
+{
+    return p->v_th / p->decay;
+}
+
+static float late_reset(float u, float s, const sp_neuron_args *p)
+{
+    return p->hard ? any_reset(u, s, p) : fmaf(-late_drop(p), s, u);
+}
+
 static double lif_d_charge_d_v(const sp_neuron_args *p)
 {
     return (double)p->decay;
@@ -199,10 +210,17 @@ static double any_d_reset_d_s(double u, double s, const sp_neuron_args *p)
     return p->hard ? (double)p->v_reset - u : -(double)p->v_th;
 }
 
+static double late_d_reset_d_s(double u, double s, const sp_neuron_args *p)
+{
+    return p->hard ? any_d_reset_d_s(u, s, p) : -(double)late_drop(p);
+}
+
 static const sp_neuron_model models[] = {
     {"lif", lif_charge, any_reset, lif_d_charge_d_v, any_d_charge_d_x, any_d_reset_d_u, any_d_reset_d_s,
      NULL},
     {"if", if_charge, any_reset, if_d_charge_d_v, any_d_charge_d_x, any_d_reset_d_u, any_d_reset_d_s, NULL},
+    {"lif_late_reset", lif_charge, late_reset, lif_d_charge_d_v, any_d_charge_d_x, any_d_reset_d_u,
+     late_d_reset_d_s, NULL},
     {"plif", lif_charge, any_reset, lif_d_charge_d_v, any_d_charge_d_x, any_d_reset_d_u, any_d_reset_d_s,
      &sp_plif_extra},
     {"cuba_lif", lif_charge, any_reset, lif_d_charge_d_v, any_d_charge_d_x, any_d_reset_d_u, any_d_reset_d_s,

@@ -1,5 +1,6 @@
 /* What is checked before anything is planned: that neurons, surrogates, method and loss go together. */
 #include <math.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "base/suggest.h"
@@ -18,6 +19,11 @@ static sp_status check_model(const sp_plan *p, const sp_node *n, const sp_fragme
         return SP_FAIL(err, SP_E_CONFIG,
                        "layer %s: neuron model \"%s\" has a second state and needs \"aux_tau\"", n->name,
                        u->model);
+    if (strcmp(u->model, "lif_late_reset") == 0 && u->tau <= 1)
+        return SP_FAIL(err, SP_E_CONFIG,
+                       "layer %s: neuron model \"lif_late_reset\" takes the threshold from what the leak has "
+                       "left, and tau: 1 leaves nothing; use a larger tau, or the model lif",
+                       n->name);
     if (p->o.method == SP_METHOD_RATE && (f->uses || u->recurrent))
         return SP_FAIL(err, SP_E_CONFIG,
                        "layer %s: rate is not defined for %s: the rate of a block is to follow from the mean "

@@ -142,6 +142,22 @@ Test(neuron_ref, hard_reset_rests_at_v_reset)
     }
 }
 
+/* u = 0.5 u[t-1] - s[t-1] + x: the threshold is taken off behind the leak. */
+Test(neuron_ref, late_reset_takes_the_threshold_behind_the_leak)
+{
+    static const float x[T] = {1.75f, 0.5f, 1, 3, 0, 0};
+    static const double expected[T] = {1.75, 0.375, 1.1875, 2.59375, 0.296875, 0.1484375};
+    float u[T];
+    uint32_t s[T];
+    sp_op_call c = neuron_call("neuron.forward", 0.5);
+    c.neuron = "lif_late_reset";
+    run_forward(c, x, u, s);
+    for (int t = 0; t < T; t++) {
+        cr_assert_float_eq((double)u[t], expected[t], 0, "t %d: %g", t, (double)u[t]);
+        cr_assert_eq(s[t], expected[t] >= 1 ? 1u : 0u, "t %d", t);
+    }
+}
+
 Test(neuron_ref, integrate_and_fire_does_not_leak)
 {
     static const float x[T] = {0.5f, 0.25f, 0.5f, 0, 1, 0};
