@@ -172,6 +172,10 @@ _FUNCTIONS = {
     "sp_net_resume": [_P, c_char_p],
     "sp_net_forward_train": [_P, _F, c_size_t, c_size_t, c_int, _F],
     "sp_net_backward": [_P, _F, _F],
+    "sp_net_begin_steps": [_P, _F, c_size_t, c_size_t],
+    "sp_net_forward_step": [_P, _F],
+    "sp_net_backward_step": [_P, _F],
+    "sp_net_end_steps": [_P],
     "sp_net_train": [_P, POINTER(FitOptions)],
     "sp_net_evaluate": [_P, POINTER(Data), POINTER(EvalResult)],
 }

@@ -369,14 +369,37 @@ class Network:
     def backward(self, gradient: Any) -> Optional[np.ndarray]:
         """The backward pass of the last forward_train(), by the recipe's method: from the gradient of its result to
         gradients(), and to that of the input where it was asked for, which is the result here, shaped as x."""
-        g = floats(gradient, "gradient")
-        if g.shape != (self.time_steps, self.batch, self.outputs):
-            raise ValueError(f"gradient has shape {g.shape}, but outputs are "
-                             f"{(self.time_steps, self.batch, self.outputs)}")
+        g = self._output_gradient(gradient, (self.time_steps, self.batch, self.outputs))
         shape, wanted = self._last
         g_x = np.empty(shape, np.float32) if wanted else None
         self._call("sp_net_backward", pointer(g), None if g_x is None else pointer(g_x))
         return g_x
+
+    def begin_steps(self, x: Any) -> None:
+        """The same one time step after the other, for the methods sltt, sltt-k and ottt: memory does not grow with T.
+        forward_step() for each of time_steps, backward_step() after each that has a loss, end_steps() at the end."""
+        array, n = self._samples(x)
+        self._call("sp_net_begin_steps", pointer(array), array.size, n)
+
+    def forward_step(self) -> np.ndarray:
+        """The outputs of the next time step, (batch, outputs)."""
+        logits = np.empty((self.batch, self.outputs), np.float32)
+        self._call("sp_net_forward_step", pointer(logits))
+        return logits
+
+    def backward_step(self, gradient: Any) -> None:
+        """Back over that time step, from the gradient of its outputs."""
+        self._call("sp_net_backward_step", pointer(self._output_gradient(gradient, (self.batch, self.outputs))))
+
+    def end_steps(self) -> None:
+        """Makes gradients() whole."""
+        self._call("sp_net_end_steps")
+
+    def _output_gradient(self, gradient: Any, shape: tuple[int, ...]) -> np.ndarray:
+        g = floats(gradient, "gradient")
+        if g.shape != shape:
+            raise ValueError(f"gradient has shape {g.shape}, but outputs are {shape}")
+        return g
 
     @property
     def lr(self) -> float:
@@ -403,6 +426,9 @@ class Network:
         value = np.empty(self._parameters[name][0], np.float32)
         self._call(function, name.encode(), pointer(value), value.size)
         return value
+
+    def _write(self, name: str, array: np.ndarray) -> None:
+        self._call("sp_net_set", name.encode(), pointer(array), array.size)
 
     def parameter_shapes(self, trainable: Optional[bool] = None) -> dict[str, tuple[int, ...]]:
         """Names and shapes, of all or only of those that are (or are not) trained."""
@@ -431,7 +457,7 @@ class Network:
                 raise ValueError(f"{name} has numbers that are not finite")
             arrays[name] = np.ascontiguousarray(array, np.float32)
         for name, array in arrays.items():
-            self._call("sp_net_set", name.encode(), pointer(array), array.size)
+            self._write(name, array)
 
     def gradient(self, name: str) -> np.ndarray:
         """The gradient of a parameter in the last training step."""

@@ -3,13 +3,29 @@ optimizer, a data loader or further layers of one's own can stand around it."""
 
 from __future__ import annotations
 
-from typing import Any, Optional
+import contextlib
+import ctypes
+import re
+from collections.abc import Iterator
+from typing import Any, Callable, Optional
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ._network import Network, Source
+
+
+def _find_pause() -> Callable[[int], int]:
+    """omp_pause_resource_all of the OpenMP library that PyTorch computes with; nothing where there is none."""
+    candidates: list[Optional[str]] = [None]
+    with contextlib.suppress(OSError), open("/proc/self/maps") as maps:
+        paths = {line.split()[-1] for line in maps}
+        candidates += sorted(p for p in paths if re.search(r"lib(gomp|omp|iomp5)[^/]*\.so", p))
+    for path in candidates:
+        with contextlib.suppress(OSError, AttributeError):
+            return ctypes.CDLL(path).omp_pause_resource_all
+    return lambda kind: 0
 
 
 class _Backward(torch.autograd.Function):
@@ -25,6 +41,22 @@ class _Backward(torch.autograd.Function):
         return (None, g_x, *g_parameters)
 
 
+class _StepBackward(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, module: "SNN", wanted: Tensor) -> Tensor:
+        ctx.module, ctx.step = module, module._step
+        return torch.from_numpy(module._run(module.network.forward_step))
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[None, None]:
+        if ctx.step != ctx.module._step:
+            raise RuntimeError("this time step is over; call backward() once, before the next one")
+        ctx.module._step = (0, 0)
+        ctx.module._run(ctx.module.network.backward_step, gradient.contiguous().numpy())
+        return None, None
+
+
 class SNN(nn.Module):
     """A network of a recipe (or a `spikeport.Network`) as a module.
 
@@ -35,14 +67,16 @@ class SNN(nn.Module):
 
     Parameters and running statistics have the names and shapes of spikeport's checkpoints; what PyTorch changes goes to
     the device before the next pass. Memory grows with the number of time steps under every schedule, since the loss
-    is known only after all of them; `Network.step` has SLTT's constant memory.
+    is known only after all of them; with a loss for each time step, time_steps() has SLTT's constant memory and its speed.
     """
 
     def __init__(self, source: "Source | Network", *, steps: bool = False, **options: Any) -> None:
         super().__init__()
         self.network = source if isinstance(source, Network) else Network(source, inference=True, **options)
         self.steps = steps
+        self._pause = _find_pause() if self.network.context.device.type == "cpu" else lambda kind: 0
         self._passes = 0
+        self._step = (0, 0)  # pass and time step that may go back
         self._sent: dict[str, tuple[int, int]] = {}
         trained = self.network.parameter_shapes(trainable=True)
         for name, value in self.network.state_dict().items():
@@ -73,16 +107,14 @@ class SNN(nn.Module):
 
     def _send(self) -> None:
         """What has changed since it was sent last."""
-        changed = {}
         for name, tensor in self._own():
             if tensor.device.type != "cpu" or tensor.dtype != torch.float32:
                 raise TypeError(f"{name} is {tensor.dtype} on {tensor.device}; parameters of an SNN are float32 on the CPU, "
                                 "and its computation is on its own OpenCL device")
-            if self._sent.get(name) != (tensor._version, tensor.data_ptr()):
-                changed[name] = tensor.detach()
-        if changed:
-            self.network.load_state_dict(changed, strict=False)
-            self._note_sent()
+            now = (tensor._version, tensor.data_ptr())
+            if self._sent.get(name) != now:
+                self.network._write(name, tensor.detach().contiguous().numpy())
+                self._sent[name] = now
 
     def _receive_statistics(self) -> None:
         with torch.no_grad():
@@ -92,6 +124,13 @@ class SNN(nn.Module):
 
     # ---- passes ----
 
+    def _run(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """A pass on the device. Threads of PyTorch wait for their next work by spinning, for some milliseconds after each
+        operation that used them; a device that is this processor would have to share its cores with them. They are given
+        back, and come again when PyTorch needs them."""
+        self._pause(1)
+        return function(*arguments)
+
     def _samples(self, x: Tensor) -> np.ndarray:
         if x.device.type != "cpu" or x.dtype != torch.float32:
             raise TypeError(f"x is {x.dtype} on {x.device}; an SNN takes float32 on the CPU: x.float().cpu()")
@@ -99,19 +138,57 @@ class SNN(nn.Module):
 
     def _forward_train(self, x: Tensor, input_gradient: bool, ctx: Any = None) -> Tensor:
         self._send()
-        logits = torch.from_numpy(self.network.forward_train(self._samples(x), input_gradient))
+        logits = torch.from_numpy(self._run(self.network.forward_train, self._samples(x), input_gradient))
         self._receive_statistics()
         self._passes += 1
         if ctx is not None:
             ctx.number = self._passes
         return logits
 
+    def time_steps(self, x: Tensor) -> Iterator[Tensor]:
+        """The outputs of one time step after the other, (N, outputs), for a loss at each of them that goes back right away,
+        as SLTT and OTTT are defined:
+
+            optimizer.zero_grad()
+            for logits in network.time_steps(x):
+                (F.cross_entropy(logits, y) / network.network.time_steps).backward()
+            optimizer.step()
+
+        Memory does not grow with the number of time steps, and a mini-batch takes about the time of `Network.step`. The
+        gradients of the parameters are added to their `grad` when the loop has ended (its last backward pass included);
+        a loop that is left early leaves none. Methods: sltt, sltt-k (time steps that are not drawn add nothing), ottt. The
+        input gets no gradient here. In eval mode the outputs are those of forward().
+        """
+        self._send()
+        self._passes += 1
+        if not self.training:
+            yield from torch.from_numpy(self.network.forward(self._samples(x), steps=True))
+            return
+        if x.requires_grad:
+            raise RuntimeError("time_steps() gives no gradient of the input; use forward(), or x.detach()")
+        self.network.begin_steps(self._samples(x))
+        number = self._passes
+        for t in range(self.network.time_steps):
+            self._step = (number, t)
+            yield _StepBackward.apply(self, torch.zeros((), requires_grad=True))
+            if self._passes != number:
+                raise RuntimeError("another pass of this SNN has run inside the loop over its time steps; use a second SNN")
+        self._step = (0, 0)
+        self.network.end_steps()
+        self._receive_statistics()
+        parameters = dict(self.named_parameters())
+        for name in self._parameter_names:
+            p = parameters[name]
+            if p.requires_grad:
+                g = torch.from_numpy(self.network.gradient(name))
+                p.grad = g if p.grad is None else p.grad.add_(g)
+
     def _backward(self, ctx: Any, gradient: Tensor) -> tuple[Optional[Tensor], list[Optional[Tensor]]]:
         if ctx.number != self._passes:
             raise RuntimeError("another forward pass of this SNN has run since, and what this one kept for its backward pass "
                                "is gone; call backward() before the next forward(), or use a second SNN")
         self._passes += 1  # once only
-        g_x = self.network.backward(gradient.detach().contiguous().numpy())
+        g_x = self._run(self.network.backward, gradient.detach().contiguous().numpy())
         gradients = [torch.from_numpy(self.network.gradient(n)) if needed else None
                      for n, needed in zip(self._parameter_names, ctx.needs_input_grad[2:])]
         return None if g_x is None else torch.from_numpy(g_x), gradients
@@ -131,3 +208,28 @@ def _drop_batch_counts(state: dict[str, Any], prefix: str, *_: Any) -> None:
     """PyTorch's batch norms count mini-batches; nothing here needs that."""
     for name in [n for n in state if n.startswith(prefix) and n.endswith("num_batches_tracked")]:
         del state[name]
+
+
+def convert(module: nn.Module, input_shape: tuple[int, ...], time_steps: int, *, method: str = "sltt", batch: int = 32,
+            sequence: bool = False, check: "Optional[Tensor | bool]" = None, steps: bool = False, **options: Any) -> SNN:
+    """A sequential network of PyTorch modules with neurons of SpikingJelly (IFNode, LIFNode, ParametricLIFNode) or snnTorch (Leaky)
+    as an SNN with the same weights. What cannot be kept exact is refused by name (`spikeport.ConfigError`).
+
+    input_shape: of a sample, (C, H, W) or (features,). method: the schedule of its training. sequence: there is an input for
+    each time step, (T, N, C, H, W). check: a batch of such samples that both networks run, None for random ones, False for none;
+    the largest difference of outputs and spikes is printed and kept as `difference`. options: those of `spikeport.Network`.
+    """
+    from . import _convert
+    layers, kept = _convert.layers_of(module, flat=len(input_shape) == 1)
+    shape = (*input_shape, 1, 1)[:3]
+    recipe = {"name": type(module).__name__, "data": {"name": "synthetic", "channels": 1, "height": 1, "width": 1, "classes": 2},
+              "schedule": {"method": method, "time_steps": time_steps}, "optimizer": {"name": "sgd"}, "batch": batch,
+              "network": layers}
+    network = SNN(recipe, shape=shape, sequence=sequence, steps=steps, **options)
+    network.load_state_dict(_convert.state_of(kept))
+    network._send()
+    if check is not False:
+        x = (torch.rand(*([time_steps] if sequence else []), 16, *input_shape) if check is None or check is True else check)
+        network.difference = _convert.compare(network.network, module, kept, x)
+        print(network.difference)
+    return network

@@ -49,21 +49,37 @@ def open_case(case, shape, batch):
     return SNN(recipe, context=CONTEXT, shape=shape, sequence=case["input_is_sequence"], steps=True)
 
 
+def steps_of(case):
+    return case["backprop_steps"] if case["method"] == "sltt-k" else range(case["time_steps"])
+
+
 def loss_of(case, logits, target):
-    """As the README of the cases has it: mean over the batch, sum of the time steps over T."""
-    T, m, total = case["time_steps"], case["loss"]["mse"], 0
-    steps = case["backprop_steps"] if case["method"] == "sltt-k" else range(T)
-    for t in steps:
-        goal = case["loss"]["mse_target"]
-        goal = (F.one_hot(target, case["classes"]).float() if goal == "one_hot"
-                else torch.full_like(logits[t], float(goal)))
-        total = total + (case["loss"]["cross_entropy"] * F.cross_entropy(logits[t], target)
-                         + m * F.mse_loss(logits[t], goal)) / T
-    return total
+    """Of one time step, as the README of the cases has it: mean over the batch; the sum of all time steps is over T."""
+    goal = case["loss"]["mse_target"]
+    goal = F.one_hot(target, case["classes"]).float() if goal == "one_hot" else torch.full_like(logits, float(goal))
+    return (case["loss"]["cross_entropy"] * F.cross_entropy(logits, target)
+            + case["loss"]["mse"] * F.mse_loss(logits, goal)) / case["time_steps"]
+
+
+def go_back(case, module, x, target, stepwise):
+    """Outputs of all time steps, and the loss; the gradients are in the module."""
+    if not stepwise:
+        logits = module(x)
+        loss = sum(loss_of(case, logits[t], target) for t in steps_of(case))
+        loss.backward()
+        return logits, loss.item()
+    outputs, total = [], 0
+    for t, logits in enumerate(module.time_steps(x)):
+        outputs.append(logits)
+        if t in steps_of(case):
+            loss = loss_of(case, logits, target)
+            loss.backward()
+            total += loss.item()
+    return torch.stack(outputs), total
 
 
 class ReferenceCases(unittest.TestCase):
-    def check(self, path):
+    def check(self, path, stepwise=False):
         case, t = json.loads(path.read_text()), read_tensors(path.with_suffix(".safetensors"))
         lead = 2 if case["input_is_sequence"] else 1
         shape = (*t["input"].shape[lead:], 1, 1)[:3]
@@ -72,10 +88,8 @@ class ReferenceCases(unittest.TestCase):
         own = module.state_dict()
         module.load_state_dict({**own, **{k[6:]: torch.from_numpy(v.astype(np.float32)).reshape(own[k[6:]].shape)
                                           for k, v in t.items() if k.startswith("param.") and k[6:] in own}})
-        logits = module(x)
-        loss = loss_of(case, logits, torch.from_numpy(t["target"]))
-        loss.backward()
-        self.assertAlmostEqual(case["loss_value"], loss.item(), delta=TOLERANCE * abs(case["loss_value"]))
+        logits, loss = go_back(case, module, x, torch.from_numpy(t["target"]), stepwise)
+        self.assertAlmostEqual(case["loss_value"], loss, delta=TOLERANCE * abs(case["loss_value"]))
         np.testing.assert_allclose(logits.sum(0).detach(), t["logits_sum"], atol=TOLERANCE * np.abs(t["logits_sum"]).max())
         largest = max(np.abs(v).max() for k, v in t.items() if k.startswith("grad."))
         compared = 0
@@ -96,9 +110,12 @@ class ReferenceCases(unittest.TestCase):
         self.assertGreater(len(own), 20)
         for path in own + others:
             with self.subTest(path.stem):
-                if json.loads(path.read_text()).get("truncate"):
-                    continue  # refused with a loss of the caller
+                case = json.loads(path.read_text())
+                if case.get("truncate") or case["method"] == "rate" or case["loss"].get("of", "step") != "step":
+                    continue  # refused with a loss of the caller; a loss of all time steps that the recipe alone has
                 self.check(path)
+                if case["method"] != "bptt":
+                    self.check(path, stepwise=True)
         if not others:
             self.skipTest(f"only the cases of the repository: there are none in {CASES}")
 
@@ -172,6 +189,46 @@ class Module(unittest.TestCase):
         copy = self.open("sltt", set={"seed": 9})
         copy.load_state_dict(module.state_dict())
         torch.testing.assert_close(copy.eval()(x), module(x))
+
+    def test_time_steps(self):
+        torch.manual_seed(2)
+        module = self.open("sltt", sequence=True)
+        x, y = torch.rand(4, 6, 1, 4, 4) * 2, torch.arange(6) % 3
+        for logits in module.time_steps(x):
+            F.cross_entropy(logits, y).backward()
+        first = {n: p.grad.clone() for n, p in module.named_parameters()}
+        seen = []
+        for logits in module.time_steps(x):  # gradients are added up
+            seen.append(logits.detach())
+            F.cross_entropy(logits, y).backward()
+        for n, p in module.named_parameters():
+            torch.testing.assert_close(p.grad, 2 * first[n])
+        for _ in module.time_steps(x):  # left early, and without a loss: nothing is added
+            break
+        for _ in module.time_steps(x):
+            pass
+        for n, p in module.named_parameters():
+            torch.testing.assert_close(p.grad, 2 * first[n])
+        module.eval()
+        torch.testing.assert_close(torch.stack(list(module.time_steps(x))), torch.stack(seen), rtol=1e-5, atol=1e-5)
+
+    def test_misuse_of_time_steps(self):
+        with self.assertRaisesRegex(spikeport.ConfigError, "bptt goes back through time"):
+            next(self.open("bptt").time_steps(torch.rand(6, 1, 4, 4)))
+        module = self.open("sltt")
+        x = torch.rand(6, 1, 4, 4)
+        with self.assertRaisesRegex(RuntimeError, "gives no gradient of the input"):
+            next(module.time_steps(x.clone().requires_grad_()))
+        steps = module.time_steps(x)
+        a, b = next(steps), next(steps)
+        with self.assertRaisesRegex(RuntimeError, "this time step is over"):
+            a.sum().backward()
+        b.sum().backward(retain_graph=True)
+        with self.assertRaisesRegex(RuntimeError, "this time step is over"):
+            b.sum().backward()
+        module(x)
+        with self.assertRaisesRegex(RuntimeError, "another pass"):
+            next(steps)
 
     def test_example(self):
         out = subprocess.run([sys.executable, ROOT / "examples" / "train_torch.py", "40"], capture_output=True, text=True,
