@@ -29,7 +29,11 @@ if(PROJECT_IS_TOP_LEVEL)
 endif()
 
 set(CPACK_PACKAGE_NAME spikeport)
-set(CPACK_PACKAGE_CONTACT "the spikeport authors <spikeport@example.org>")
+if(DEFINED ENV{DEBEMAIL}) # who builds packages, as Debian's own tools ask for it
+    set(CPACK_PACKAGE_CONTACT "$ENV{DEBFULLNAME} <$ENV{DEBEMAIL}>")
+else()
+    set(CPACK_PACKAGE_CONTACT "the spikeport authors <nobody@spikeport.invalid>") # an address that cannot exist
+endif()
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY ${PROJECT_DESCRIPTION})
 set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
 set(CPACK_STRIP_FILES ON)

@@ -4,10 +4,16 @@
 set -euo pipefail
 source=$1
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+root=$work/root
+finish() {
+    for folder in proc sys dev; do
+        mountpoint -q "$root/$folder" && umount -l "$root/$folder"
+    done
+    rm -rf --one-file-system "$work"
+}
+trap finish EXIT
 command -v dpkg-shlibdeps >/dev/null || { echo "skipped: apt-get install dpkg-dev"; exit 77; }
 "$source/scripts/package" "$work/debs"
-root=$work/root
 run=(env)
 if [ "${2:-}" = chroot ]; then
     release=$(. /etc/os-release && echo "$VERSION_CODENAME")
@@ -18,6 +24,9 @@ if [ "${2:-}" = chroot ]; then
         [ -s "$f" ] && mirrors+=("$f")
     done
     mmdebstrap --quiet --variant=apt "${options[@]}" "$release" "$root" "${mirrors[@]}"
+    for folder in proc sys dev; do # drivers ask them for the processor, its cores and its memory
+        mount --rbind --make-rslave "/$folder" "$root/$folder"
+    done
     cp "$work"/debs/*.deb "$root/tmp"
     start=$(date +%s)
     chroot "$root" sh -c 'apt-get update -qq && apt-get install -y -qq /tmp/*.deb >/dev/null 2>&1'
