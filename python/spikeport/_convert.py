@@ -47,14 +47,14 @@ def _pair(value: Pair) -> list[int]:
 
 def _conv(here: _Here, m: Any) -> Layer:
     here.need(not here.flat, "its input is flat; a convolution takes channels, rows and columns")
-    here.need(m.groups == 1, f"groups={m.groups}; grouped convolutions are not supported")
     here.need(m.padding_mode == "zeros", f"padding_mode={m.padding_mode!r}; padding is with zeros")
     padding = [0, 0] if m.padding == "valid" else m.padding
     if padding == "same":
         here.need(all(k % 2 for k in m.kernel_size), 'padding="same" of an even kernel is not the same at both sides')
         padding = [d * (k - 1) // 2 for d, k in zip(m.dilation, m.kernel_size)]
     return {"type": "conv", "in": m.in_channels, "out": m.out_channels, "kernel": _pair(m.kernel_size),
-            "stride": _pair(m.stride), "padding": _pair(padding), "dilation": _pair(m.dilation), "bias": m.bias is not None}
+            "stride": _pair(m.stride), "padding": _pair(padding), "dilation": _pair(m.dilation), "groups": m.groups,
+            "bias": m.bias is not None}
 
 
 def _linear(here: _Here, m: Any) -> Layer:
