@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/error.h"
+#include "cli/plan_hardware.h"
 #include "cli/session_options.h"
 
 static void print_text(const sp_session *s, bool brief)
@@ -62,7 +63,8 @@ static sp_status print_json(const sp_session *s)
 typedef struct plan_options {
     sp_cli_session session;
     const char *as_type;
-    bool json, brief, no_data, no_device, unlimited;
+    bool json, brief, no_data, no_device, unlimited, hardware;
+    sp_cli_hardware budget;
 } plan_options;
 
 static sp_status plan(const char *path, const plan_options *o, sp_error *err)
@@ -71,19 +73,24 @@ static sp_status plan(const char *path, const plan_options *o, sp_error *err)
     sp_session *s = NULL;
     sp_session_options so = sp_cli_session_options(&o->session);
     so.unlimited = o->unlimited;
-    so.no_device = o->no_device;
+    so.no_device = o->no_device || o->hardware;
     so.device_options.as_type = o->as_type;
-    if (o->no_device && (o->session.device || o->session.programs || o->as_type))
+    if (!o->hardware && (o->budget.rates || o->budget.elements > 1))
+        return SP_FAIL(err, SP_E_USAGE, "--rates and --elements are about --hardware; give it too");
+    if (so.no_device && (o->session.device || o->session.programs || o->as_type))
         return SP_FAIL(err, SP_E_USAGE,
-                       "--no-device plans without a device; leave --device, --as and --programs out, or "
-                       "--no-device");
+                       "--no-device and --hardware plan without a device; leave --device, --as and "
+                       "--programs "
+                       "out, or those");
     sp_status st = sp_recipe_load(path, o->session.sets.items, o->session.sets.n, &r, err);
     if (st == SP_OK)
         st = sp_cli_shape_open(&r, o->no_data, &so, &s, err);
     if (st == SP_OK) {
         if (s->dev)
             sp_cli_say_device(s->dev, s->reg);
-        if (o->json)
+        if (o->hardware)
+            st = sp_cli_plan_hardware(s, &o->budget, err);
+        else if (o->json)
             st = print_json(s);
         else
             print_text(s, o->brief);
@@ -94,7 +101,7 @@ static sp_status plan(const char *path, const plan_options *o, sp_error *err)
 
 int sp_cmd_plan(int argc, char **argv)
 {
-    plan_options o = {.brief = false};
+    plan_options o = {.budget.elements = 1};
     sp_arg_list rest = {.n = 0};
     const sp_arg args[] = {
         SP_CLI_SET_ARG(o.session),
@@ -105,6 +112,12 @@ int sp_cmd_plan(int argc, char **argv)
         SP_FLAG("no-device", 0, &o.no_device,
                 "without any device: layers, steps and memory; no kernels are chosen"),
         SP_FLAG("unlimited", 0, &o.unlimited, "as if the device had any amount of memory"),
+        SP_FLAG("hardware", 0, &o.hardware,
+                "the network of integers instead: bits, memory blocks, accumulations, cycles, energy; needs "
+                "precision.weights"),
+        SP_TEXT("rates", 0, &o.budget.rates, "RUN", "with --hardware: firing rates of a run"),
+        SP_INTEGER("elements", 0, &o.budget.elements, "N",
+                   "with --hardware: multiply-accumulates at once in each layer (default 1)", 1, 1 << 20),
         SP_FLAG("json", 0, &o.json, "one JSON object on stdout"),
     };
     const sp_args a = {.command = "plan",
@@ -119,5 +132,6 @@ int sp_cmd_plan(int argc, char **argv)
         return code;
     if (!sp_cli_is_type(o.as_type))
         return sp_args_wrong(&a, SP_CLI_NOT_A_TYPE, o.as_type);
+    o.budget.json = o.json;
     return plan(rest.items[0], &o, &err) == SP_OK ? 0 : sp_cli_fail("plan", &err);
 }

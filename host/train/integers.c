@@ -12,6 +12,10 @@ enum { CALIBRATION_MOST = 256 }; /* training samples whose inputs are looked at 
 static sp_status measure_inputs(const sp_session *s, sp_integer_range *range, sp_error *err)
 {
     sp_dataset *ds = NULL;
+    if (!s->dev) {
+        sp_integer_range_add(range, (const float[]){-1.0f, 0x1p-30f}, 2);
+        return SP_OK;
+    }
     sp_status st = sp_session_dataset(&s->recipe, true, &ds, err);
     if (st != SP_OK)
         return sp_error_prefix(err, st, "the range of the inputs is that of the training data: ");
@@ -30,18 +34,25 @@ static sp_status measure_inputs(const sp_session *s, sp_integer_range *range, sp
     return st;
 }
 
-/* All parameters in the order of the device. */
+/* All parameters in the order of the device; without one, those that a training starts from. */
+static sp_status read_parameter(const sp_session *s, const sp_param *p, float *file, sp_error *err)
+{
+    if (!s->dev) {
+        sp_param_initialise(s->graph, p, (uint64_t)s->recipe.seed, file);
+        return SP_OK;
+    }
+    return sp_model_read(s->model, p, s->model->ema && p->trainable ? SP_RANGE_EMA : SP_RANGE_WEIGHTS, file,
+                         err);
+}
+
 static sp_status read_parameters(const sp_session *s, float **params, sp_error *err)
 {
     for (int i = 0; i < s->graph->n_params; i++) {
         const sp_param *p = &s->graph->params[i];
         float *file = sp_alloc_array((size_t)p->elems, sizeof *file);
         params[i] = sp_alloc_array((size_t)p->elems, sizeof **params);
-        sp_status st =
-            file && params[i]
-                ? sp_model_read(s->model, p, s->model->ema && p->trainable ? SP_RANGE_EMA : SP_RANGE_WEIGHTS,
-                                file, err)
-                : SP_FAIL(err, SP_E_MEMORY, "out of memory for the parameters");
+        sp_status st = file && params[i] ? read_parameter(s, p, file, err)
+                                         : SP_FAIL(err, SP_E_MEMORY, "out of memory for the parameters");
         if (st == SP_OK)
             sp_param_to_device(p, file, params[i]);
         sp_free(file);

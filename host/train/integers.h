@@ -6,8 +6,8 @@
 #include "train/session.h"
 
 /* From the session's weights (their average where one is kept), and from the range of the first samples of
- * the training data. SP_E_CONFIG where precision.weights is float, or names the layer that has no such form.
- */
+ * the training data; of a session without a device, to look at, from starting weights and inputs of any kind.
+ * SP_E_CONFIG where precision.weights is float, or names the layer that has no such form. */
 sp_status sp_session_integer(sp_session *s, sp_integer **out, sp_error *err);
 
 /* It ready to run: on the session's device, or in plain C by the references of the ops. Both give the same

@@ -58,6 +58,22 @@ expect_code 2
 run plan "$work/conv.yaml" --no-device --set precision.weights=1
 expect_code 3
 
+# the budget: by hand for the dense network, whose neurons all count as firing without a run
+run plan "$work/dense.yaml" --hardware --json
+expect_code 0
+expect_out '"layer":"1","weight_bits":27456,"potential_bits":528,"output_bits":33,"blocks":3,"accumulations":12672'
+expect_out '"cycles":12774'
+run plan "$work/dense.yaml" --hardware --rates "$work/dense" --elements 11
+expect_code 0
+expect_out "with 11 multiply-accumulates at once"
+run plan "$work/conv.yaml" --hardware --rates "$work/dense"
+expect_code 7
+expect_err "no firing rate of layer 5"
+run plan "$work/dense.yaml" --hardware --set precision.weights=float
+expect_code 3
+run plan "$work/dense.yaml" --elements 2
+expect_code 2
+
 command -v iverilog >/dev/null || { echo "the design was not simulated: no iverilog"; exit 0; }
 for net in conv dense; do # layers that never fire would prove little
     for out in "$work/$net".hdl/layer[02]_out.mem; do
@@ -66,6 +82,11 @@ for net in conv dense; do # layers that never fire would prove little
     "$hdl/run" "$work/$net.hdl" >"$work/simulation" 2>&1 || { cat "$work/simulation"; fail "$net: the design differs"; }
     [ "$(grep -c "outputs match" "$work/simulation")" -eq "$(wc -l <"$work/$net.hdl/layers.txt")" ] || fail "$net: layers are missing"
 done
+if command -v yosys >/dev/null; then
+    "$hdl/area" "$work/dense.hdl" 1 >"$work/area" || fail "yosys does not take the design"
+    grep -q "^[1-9][0-9]* LUTs (6 inputs), [1-9][0-9]* flip-flops, [1-9][0-9]* bits of memory$" "$work/area" ||
+        { cat "$work/area"; fail "no area"; }
+fi
 # the lowest bit of the first weight of layer 1 that a golden input reads
 planted=$work/dense.hdl/layer0_weights.mem
 first=$(head -n 1 "$planted")
