@@ -30,6 +30,7 @@
 //@ tune:   BK = 16 32
 //@ tune:   TM = 4 8
 //@ tune:   AHEAD = 0 1
+//@ vendor: amd TM=8
 //@ vendor: nvidia TM=8
 //@ define: BN = 32
 //@ define: TN = 4

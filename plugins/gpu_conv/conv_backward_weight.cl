@@ -49,7 +49,8 @@
 #define WANTED (GROUPS / TILES)
 #define MOST CEIL(PIXELS, 256)
 #define SLOTS (WANTED < 1 ? 1 : WANTED < MOST ? WANTED : MOST)
-#define WORDS (BM / 32) /* of a pixel */
+#define LONGEST CEIL(PIXELS, SLOTS) /* slot: loops have a constant length, and what is past the end of one counts as outside */
+#define WORDS (BM / 32)             /* of a pixel */
 #define SPAN 64         /* pixels whose words are read at once */
 
 /* Bytes from the start of a buffer. With 32 bits an address needs no arithmetic of 64 bits for each item. */
@@ -168,7 +169,7 @@ SP_INLINE void product(tile t, __global const uint *x, __global const float *e, 
                        float4 sum[TM][VECTORS])
 {
 #pragma unroll 1
-    for (int p0 = start; p0 < end; p0 += SPAN) {
+    for (int n = 0, p0 = start; n < CEIL(LONGEST, SPAN); n++, p0 += SPAN) {
         load_words(t, x, p0, end);
         barrier(CLK_LOCAL_MEM_FENCE);
 #pragma unroll 1
@@ -229,7 +230,7 @@ SP_INLINE void product(tile t, __global const float *x, __global const float *e,
         fetch_b(e, start, end, col0, b);
     }
 #pragma unroll 1
-    for (int p0 = start; p0 < end; p0 += BK) {
+    for (int n = 0, p0 = start; n < CEIL(LONGEST, BK); n++, p0 += BK) {
         if (!AHEAD) {
             fetch_a(rows, x, p0, end, a);
             fetch_b(e, p0, end, col0, b);
@@ -239,7 +240,7 @@ SP_INLINE void product(tile t, __global const float *x, __global const float *e,
             put(t.a, A_STEP, FOUR(u, BM, false), false, a[u]);
         put_b(t, b);
         barrier(CLK_LOCAL_MEM_FENCE);
-        if (AHEAD && p0 + BK < end) {
+        if (AHEAD) {
             fetch_a(rows, x, p0 + BK, end, a);
             fetch_b(e, p0 + BK, end, col0, b);
         }
