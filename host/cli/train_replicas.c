@@ -38,6 +38,26 @@ static sp_status open_member(const char *path, const sp_cli_train *o, const sp_c
     return SP_OK;
 }
 
+/* On one of n devices or ranks: a session, or with schedule.sync_batch_norm one for each of its shards, as
+ * they run in step. */
+static sp_status open_on_device(const char *path, const sp_cli_train *o, const sp_checkpoint *c, size_t n,
+                                sp_session_options *so, sp_cli_replicas *t, sp_error *err)
+{
+    const size_t first = t->n;
+    SP_TRY(open_member(path, o, c, n, so, t, err));
+    const sp_recipe *r = &t->members[first]->recipe;
+    const size_t shards = r->sync_norm ? (size_t)sp_recipe_shards(r) / n : 1;
+    sp_session_options shared = *so;
+    shared.opened = t->members[first]->dev;
+    if (first + shards > SP_CLI_MAX_DEVICES)
+        return SP_FAIL(err, SP_E_CONFIG,
+                       "%s: schedule.sync_batch_norm takes at most %d shards in one process; use more ranks",
+                       r->doc.file, SP_CLI_MAX_DEVICES);
+    while (t->n < first + shards)
+        SP_TRY(open_member(path, o, c, n, &shared, t, err));
+    return SP_OK;
+}
+
 /* The one device of a rank: the part, or the name, or the device of the chosen kind with its local number. */
 static sp_status open_of_rank(const char *path, const sp_cli_train *o, const sp_checkpoint *c,
                               const char *const *names, size_t n, sp_session_options *so, sp_cli_replicas *t,
@@ -57,7 +77,7 @@ static sp_status open_of_rank(const char *path, const sp_cli_train *o, const sp_
         SP_TRY(sp_device_of_local_rank(so->device, local, number, err));
         so->device = number;
     }
-    return open_member(path, o, c, (size_t)o->ranks->size, so, t, err);
+    return open_on_device(path, o, c, (size_t)o->ranks->size, so, t, err);
 }
 
 /* A session on each device of --device A,B, or on each part of one device (--sub-devices N); a rank has one.
@@ -73,7 +93,7 @@ static sp_status open_members(const char *path, const sp_cli_train *o, const sp_
         so.device = o->sub_devices > 1 ? names[0] : names[i];
         so.device_options.parts = o->sub_devices > 1 ? (int)n : 0;
         so.device_options.part = (int)i;
-        SP_TRY(open_member(path, o, c, n, &so, t, err));
+        SP_TRY(open_on_device(path, o, c, n, &so, t, err));
     }
     return SP_OK;
 }
@@ -108,14 +128,19 @@ void sp_cli_train_say_ranks(const sp_ranks *r)
 
 void sp_cli_train_say(const sp_cli_replicas *t)
 {
-    const int64_t shards = sp_recipe_shards(&t->members[0]->recipe);
-    for (size_t i = 0; i < t->n && t->n > 1; i++)
-        sp_cli_say("device %zu of %zu: %s%s, %u compute units, %lld samples of each mini-batch\n", i + 1,
-                   t->n, t->members[i]->dev->info.name, t->members[i]->dev->is_part ? " (a part)" : "",
-                   t->members[i]->dev->info.compute_units,
-                   (long long)(t->members[i]->recipe.batch / (int64_t)t->n));
+    const sp_recipe *r = &t->members[0]->recipe;
+    const int64_t shards = sp_recipe_shards(r);
+    size_t devices = 0, at = 0;
+    for (size_t i = 0; i < t->n; i++)
+        devices += !t->members[i]->borrows_dev;
+    for (size_t i = 0; i < t->n && devices > 1; i++)
+        if (!t->members[i]->borrows_dev)
+            sp_cli_say("device %zu of %zu: %s%s, %u compute units, %lld samples of each mini-batch\n", ++at,
+                       devices, t->members[i]->dev->info.name, t->members[i]->dev->is_part ? " (a part)" : "",
+                       t->members[i]->dev->info.compute_units, (long long)(r->batch / (int64_t)devices));
     if (shards > 1)
         sp_cli_say("shards: %lld of %lld samples; gradients are summed on the host in their order, and batch "
-                   "norms see the samples of one shard\n",
-                   (long long)shards, (long long)t->members[0]->train->o.batch);
+                   "norms see the samples of %s\n",
+                   (long long)shards, (long long)t->members[0]->train->o.batch,
+                   r->sync_norm ? "all shards, each of which takes the planned memory" : "one shard");
 }

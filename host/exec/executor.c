@@ -81,23 +81,29 @@ static bool is_forward(int segment)
     return segment == SP_SEGMENT_FORWARD || segment == SP_SEGMENT_FULL;
 }
 
-/* The timeline from entry `from` to before `to`. */
-static sp_status walk(sp_plan *p, const sp_exec_batch *batch, int from, int to, spi_exec_visit *visit,
-                      void *ctx, sp_error *err)
+/* The timeline from the cursor to before entry `to`, or to a step with `sync` where parts are asked for. */
+static sp_status walk(sp_plan *p, const sp_exec_batch *batch, sp_exec_cursor *c, int to, bool parts,
+                      spi_exec_visit *visit, void *ctx, sp_error *err)
 {
     bool go_on = true;
     const sp_timeline_entry *m;
-    for (int i = from; (m = spi_exec_next(p, batch, &i)) && i < to; i++) {
+    for (c->at = NULL; (m = spi_exec_next(p, batch, &c->entry)) && c->entry < to; c->entry++, c->step = 0) {
         const sp_segment *g = &p->segments[m->segment];
         sp_dynamic dyn = spi_exec_dynamic(p, batch, m->t);
-        if (is_forward(m->segment))
+        if (c->step == 0 && is_forward(m->segment))
             SP_TRY(upload_batch(p, batch, m->t, err));
-        for (int k = 0; k < g->n; k++) {
-            SP_TRY(spi_exec_step(p, &g->steps[k], m->t, &dyn, err));
+        while (c->step < g->n) {
+            const sp_step *s = &g->steps[c->step++];
+            SP_TRY(spi_exec_step(p, s, m->t, &dyn, err));
             if (visit)
-                SP_TRY(visit(ctx, &g->steps[k], m->t, &go_on, err));
+                SP_TRY(visit(ctx, s, m->t, &go_on, err));
             if (!go_on)
                 return SP_OK;
+            if (parts && s->sync) {
+                c->at = s;
+                c->t = m->t;
+                return SP_OK;
+            }
         }
     }
     return SP_OK;
@@ -106,8 +112,16 @@ static sp_status walk(sp_plan *p, const sp_exec_batch *batch, int from, int to, 
 sp_status spi_exec_walk(sp_plan *p, const sp_exec_batch *batch, spi_exec_visit *visit, void *ctx,
                         sp_error *err)
 {
+    sp_exec_cursor c = {0};
     SP_TRY(upload_batch(p, batch, -1, err));
-    return walk(p, batch, 0, p->n_timeline, visit, ctx, err);
+    return walk(p, batch, &c, p->n_timeline, false, visit, ctx, err);
+}
+
+sp_status sp_exec_run_part(sp_plan *p, const sp_exec_batch *batch, sp_exec_cursor *c, sp_error *err)
+{
+    if (!c->at)
+        SP_TRY(upload_batch(p, batch, -1, err));
+    return walk(p, batch, c, p->n_timeline, true, NULL, NULL, err);
 }
 
 /* Of the time steps of a block. */
@@ -120,7 +134,8 @@ sp_status sp_exec_forward(sp_plan *p, const sp_exec_batch *batch, int t, float *
 {
     if (t == 0)
         SP_TRY(upload_batch(p, batch, -1, err));
-    SP_TRY(walk(p, batch, t ? 2 * t + 1 : 0, p->n_forward + 2 * t, NULL, NULL, err));
+    SP_TRY(walk(p, batch, &(sp_exec_cursor){.entry = t ? 2 * t + 1 : 0}, p->n_forward + 2 * t, false, NULL,
+                NULL, err));
     return sp_plan_read(p, p->step_logits, t, step_logits, block_bytes(p, p->step_logits), err);
 }
 
@@ -130,13 +145,15 @@ sp_status sp_exec_backward(sp_plan *p, const sp_exec_batch *batch, int t, const 
     const int from = p->n_forward + 2 * t, block = (int)sp_plan_block(p);
     SP_TRY(sp_device_write(p->dev, sp_plan_tensor_range(p, p->g_step_logits, t), g_step_logits,
                            block_bytes(p, p->g_step_logits), true, err));
-    SP_TRY(walk(p, batch, from, block < p->o.time_steps ? from + block : p->n_timeline - 1, NULL, NULL, err));
+    SP_TRY(walk(p, batch, &(sp_exec_cursor){.entry = from},
+                block < p->o.time_steps ? from + block : p->n_timeline - 1, false, NULL, NULL, err));
     return g_input ? sp_plan_read(p, p->g_input, t, g_input, block_bytes(p, p->g_input), err) : SP_OK;
 }
 
 sp_status sp_exec_end(sp_plan *p, const sp_exec_batch *batch, sp_error *err)
 {
-    SP_TRY(walk(p, batch, p->n_timeline - 1, p->n_timeline, NULL, NULL, err));
+    SP_TRY(
+        walk(p, batch, &(sp_exec_cursor){.entry = p->n_timeline - 1}, p->n_timeline, false, NULL, NULL, err));
     return sp_device_finish(p->dev, err);
 }
 

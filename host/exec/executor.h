@@ -19,6 +19,14 @@ typedef struct sp_exec_batch {
 /* Uploads the batch and enqueues everything up to the gradients. Does not wait. [hot] */
 sp_status sp_exec_run(sp_plan *p, const sp_exec_batch *batch, sp_error *err);
 
+/* Where a run in parts has stopped: behind step `at`, or at its end (NULL). */
+typedef struct sp_exec_cursor {
+    int entry, step, t;
+    const sp_step *at;
+} sp_exec_cursor;
+/* As sp_exec_run, up to the next step with `sync`. The cursor is {0} at first. [hot] */
+sp_status sp_exec_run_part(sp_plan *p, const sp_exec_batch *batch, sp_exec_cursor *c, sp_error *err);
+
 /* Plans with external_loss: the block of time steps that begins with t (sp_plan_block: all of them, or one)
  * runs forward, which gives its outputs [block][B][classes]; then back from their gradient to those of the
  * parameters and, where g_input is not NULL, of the input at each of these time steps,

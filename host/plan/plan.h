@@ -38,6 +38,7 @@ typedef struct sp_plan_options {
                                          NULL. It outlives the plan */
     int weight_bits; /* weights of conv and linear layers are rounded to so many bits, in units of a power of
                         two; 0: they are not. Gradients go straight through the rounding */
+    bool sync_norm;  /* batch norms see the samples of all shards: sp_exec_run_part stops where they meet */
     bool half;       /* potentials, and inputs of batch norms that are kept, are stored as half */
     sp_loss_of loss_of;
     double w_ce, w_mse, mse_target;
@@ -120,11 +121,17 @@ typedef struct sp_operand {
     uint64_t at_elems; /* added offset */
 } sp_operand;
 
+/* What of a step's results has to be made that of all shards before the next step runs, with sync_norm: mean
+ * and deviation of a batch norm, or the sums of its backward pass. */
+typedef enum { SP_SYNC_NONE, SP_SYNC_STATISTICS, SP_SYNC_SUMS } sp_sync;
+
 typedef struct sp_step {
     sp_op_call call;
     sp_operand operands[SP_OP_MAX_BUFFERS];
-    int work;            /* tensor of the workspace, -1 none */
-    int node;            /* graph node, -1 none */
+    int work; /* tensor of the workspace, -1 none */
+    int node; /* graph node, -1 none */
+    sp_sync sync;
+    int sums;            /* SP_SYNC_SUMS: tensor, [2][C] */
     char label[184];     /* "2.branch.0 conv.forward" */
     sp_variant *variant; /* NULL: none chosen */
     char why[128];

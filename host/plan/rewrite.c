@@ -94,6 +94,79 @@ sp_status spi_fuse(sp_builder *b)
     return SP_OK;
 }
 
+/* ---- synchronised batch norms ---- */
+
+static sp_status add_gradient(sp_builder *b, sp_segment *to, const sp_step *norm, const char *buffer,
+                              int sums, uint64_t at)
+{
+    const sp_operand g = operand(norm, buffer);
+    sp_emit e = spi_step(b, norm->node, "bias.backward");
+    spi_int(&e, "M", 1), spi_int(&e, "C", sp_call_int(&norm->call, "C"));
+    spi_bind_at(&e, "e", sums, 0, at);
+    spi_bind_at(&e, "g_bias", g.tensor, g.dt, g.at_elems);
+    return spi_append(b, to, &e.step);
+}
+
+/* The sums of a norm's backward pass, and what follows from them, as steps of their own. */
+static sp_status split_norm(sp_builder *b, sp_segment *to, const sp_step *norm)
+{
+    const int64_t c = sp_call_int(&norm->call, "C");
+    int sums, unused;
+    SP_TRY(spi_tensor_new(b, "sums of a norm", 2 * c, SP_LIFETIME_SEGMENT, &sums));
+    SP_TRY(spi_tensor_new(b, "gradient by the sums of one shard", sp_call_int(&norm->call, "M") * c,
+                          SP_LIFETIME_SEGMENT, &unused));
+    sp_emit clear = spi_step(b, norm->node, "fill"), part = {b, *norm},
+            apply = spi_step(b, norm->node, "batch_norm.apply");
+    spi_int(&clear, "M", 2 * c), spi_float(&clear, "value", 0), spi_bind(&clear, "y", sums);
+    take_settings(&apply.step, norm);
+    spi_bind(&apply, "sums", sums);
+    spi_bind(&part, "g_beta", sums), spi_bind_at(&part, "g_gamma", sums, 0, (uint64_t)c);
+    spi_bind(&part, "g_x", unused);
+    part.step.sync = SP_SYNC_SUMS;
+    part.step.sums = sums;
+    SP_TRY(spi_append(b, to, &clear.step));
+    SP_TRY(spi_append(b, to, &part.step));
+    SP_TRY(add_gradient(b, to, norm, "g_beta", sums, 0));
+    SP_TRY(add_gradient(b, to, norm, "g_gamma", sums, (uint64_t)c));
+    return spi_append(b, to, &apply.step);
+}
+
+/* Marks the steps behind which shards meet. A step's own update of the running statistics is taken away, as
+ * it would be that of one shard. */
+static sp_status sync_segment(sp_builder *b, const sp_segment *from, sp_segment *to)
+{
+    for (int i = 0; i < from->n; i++) {
+        sp_emit e = {b, from->steps[i]};
+        if (is_op(&e.step, "batch_norm.backward")) {
+            SP_TRY(split_norm(b, to, &e.step));
+            continue;
+        }
+        if (is_op(&e.step, "batch_norm.statistics")) {
+            e.step.sync = SP_SYNC_STATISTICS;
+            spi_float(&e, "momentum", 0);
+        }
+        if (is_op(&e.step, "neuron.backward_norm")) {
+            e.step.sync = SP_SYNC_SUMS;
+            e.step.sums = operand(&e.step, "sums").tensor;
+        }
+        SP_TRY(spi_append(b, to, &e.step));
+    }
+    return SP_OK;
+}
+
+sp_status spi_sync_norms(sp_builder *b)
+{
+    for (int s = 0; b->p->o.sync_norm && s < b->p->n_segments; s++) {
+        sp_segment *g = &b->p->segments[s], synced = *g;
+        synced.steps = NULL, synced.n = 0;
+        sp_status st = sync_segment(b, g, &synced);
+        sp_free(st == SP_OK ? g->steps : synced.steps);
+        SP_TRY(st);
+        *g = synced;
+    }
+    return SP_OK;
+}
+
 /* ---- lower ---- */
 
 /* A GEMM variant that was asked for by name must do the work: convolutions are then lowered to it. */

@@ -455,10 +455,13 @@ static sp_status make_passes(sp_builder *b)
 {
     bool changed = false;
     SP_TRY(emit(b));
-    if (!b->p->dev)
+    if (!b->p->dev) {
+        SP_TRY(spi_sync_norms(b));
         return spi_place(b->p, b->err);
+    }
     SP_TRY(spi_check_pieces(b->p, b->err)); /* before kernels of such sizes are compiled and compared */
     SP_TRY(spi_fuse(b));
+    SP_TRY(spi_sync_norms(b));
     do {
         SP_TRY(spi_lower(b));
         SP_TRY(spi_select(b->p, b->err));

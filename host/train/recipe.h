@@ -56,6 +56,7 @@ typedef struct sp_recipe {
     int64_t min_steps, max_steps;
     bool online_update; /* sltt, ottt: an optimizer step at every time step */
     int64_t shards;     /* that a mini-batch is cut into; 0: one for each replica (replicas.h) */
+    bool sync_norm;     /* batch norms take their statistics over all shards */
     int64_t truncate;   /* bptt: steps of a block, 0 all */
     int64_t block;      /* rate: steps of a block */
     double recompute; /* BPTT: share of the kept inputs of batch norms that is computed again instead; true is

@@ -233,8 +233,11 @@ static const sp_field schedule[] = {
      .help = "Time steps of a block, behind which there is one backward pass; it divides `time_steps`."},
     {SPI_INT("shards", shards, 0, 4096), .initial = "0",
      .help = "Parts of a mini-batch whose gradients are summed in a fixed order, so that any number of "
-             "devices and ranks up to it gives the same bits; batch norms see one part. 0: one for each "
-             "device or rank."},
+             "devices and ranks up to it gives the same bits; batch norms see one part unless "
+             "`sync_batch_norm`. 0: one for each device or rank."},
+    {SPI_BOOL("sync_batch_norm", sync_norm), .initial = "false",
+     .help = "Batch norms take their statistics over all shards, which then run in step and keep their "
+             "activations at the same time."},
     {SPI_INT("truncate", truncate, 0, 4096), .initial = "0", .applies = bptt,
      .needs = "schedule.method: bptt", .help = "Time steps of a block of truncated BPTT; 0: all."},
     {SPI_OTHER("recompute", read_recompute, print_recompute, "true, false, or number, 0 to 1"),

@@ -1,6 +1,6 @@
 /* The training step of all replicas; see replicas.h. With one shard every function is that of the executor.
  */
-#include "train/replicas.h"
+#include "train/replicas_internal.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -9,156 +9,8 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/hash.h"
-#include "base/log.h"
 #include "base/trace.h"
 #include "train/adaptive.h"
-#include "train/gradients.h"
-
-enum { NO_SHARD = INT32_MAX };
-
-/* What a rank tells the others of its part of a mini-batch; the samples' results follow. */
-typedef struct verdict {
-    int32_t bad; /* first shard with a number that is not finite; NO_SHARD */
-    int32_t stop;
-} verdict;
-
-struct sp_replicas {
-    sp_session **members;
-    size_t n;
-    sp_ranks *ranks;        /* NULL: one process */
-    int shards, first, end; /* of all, and those of this process */
-    size_t per_shard;       /* samples */
-    bool mixed;             /* the devices are not of one kind */
-    spi_gradients gradients;
-    uint8_t *mask;     /* [T] */
-    size_t *at;        /* [ranks + 1] first sample of a rank */
-    verdict *verdicts; /* [ranks] */
-    float *loss;       /* [B] */
-    uint32_t *correct; /* [B] */
-    char *model;       /* a model's memory, where several replicas share it */
-    uint64_t *spikes;  /* [nodes] */
-    uint64_t *by_step; /* [T][neuron layers], adaptive SLTT-K */
-};
-
-static int n_ranks(const sp_replicas *t)
-{
-    return t->ranks ? t->ranks->size : 1;
-}
-
-static int rank_of(const sp_replicas *t)
-{
-    return t->ranks ? t->ranks->rank : 0;
-}
-
-/* The shards of member i of this process. */
-static int member_first(const sp_replicas *t, size_t i)
-{
-    return sp_shards_first(t->shards, n_ranks(t) * (int)t->n, rank_of(t) * (int)t->n + (int)i);
-}
-
-/* ---- making ---- */
-
-static sp_status check_member(const sp_replicas *t, const sp_session *s, sp_error *err)
-{
-    const sp_recipe *r = &s->recipe;
-    const int replicas = n_ranks(t) * (int)t->n;
-    if (t->shards < replicas)
-        return SP_FAIL(err, SP_E_CONFIG,
-                       "%s: schedule.shards is %d, but %d devices or ranks share each mini-batch, and each "
-                       "of "
-                       "them needs a shard; set it to %d or more",
-                       r->doc.file, t->shards, replicas, replicas);
-    if (s->train->o.batch * t->shards != r->batch)
-        return SP_FAIL(err, SP_E_FAILED, "%s: the training plan was not made for shards", r->doc.file);
-    if (s->graph->param_elems != t->members[0]->graph->param_elems)
-        return SP_FAIL(err, SP_E_FAILED, "the replicas have different networks");
-    return SP_OK;
-}
-
-static sp_status find_mixed(sp_replicas *t, sp_error *err)
-{
-    enum { ROOM = 400 };
-    char *names = sp_alloc_array((size_t)n_ranks(t), ROOM);
-    if (!names)
-        return SP_FAIL(err, SP_E_MEMORY, "out of memory for training");
-    char *mine = names + (size_t)rank_of(t) * ROOM;
-    for (size_t i = 0; i < t->n; i++) {
-        const sp_device_info *d = &t->members[i]->dev->info, *first = &t->members[0]->dev->info;
-        snprintf(mine, ROOM, "%s, driver %s", d->name, d->driver);
-        t->mixed = t->mixed || strcmp(d->name, first->name) != 0 || strcmp(d->driver, first->driver) != 0;
-    }
-    sp_status st =
-        sp_ranks_gather(t->ranks, "the names of devices", &(sp_ranks_table){names, ROOM, NULL}, 1, err);
-    for (int r = 1; st == SP_OK && r < n_ranks(t); r++)
-        t->mixed = t->mixed || strncmp(names, names + (size_t)r * ROOM, ROOM) != 0;
-    sp_free(names);
-    return st;
-}
-
-static sp_status allocate(sp_replicas *t, sp_error *err)
-{
-    const sp_session *s = t->members[0];
-    const size_t batch = (size_t)s->recipe.batch, R = (size_t)n_ranks(t), T = (size_t)s->recipe.time_steps;
-    t->mask = sp_alloc_array(T, sizeof *t->mask);
-    t->at = sp_alloc_array(R + 1, sizeof *t->at);
-    t->verdicts = sp_alloc_array(R, sizeof *t->verdicts);
-    t->loss = sp_alloc_pages(batch, sizeof *t->loss);
-    t->correct = sp_alloc_pages(batch, sizeof *t->correct);
-    t->spikes = sp_alloc_array((size_t)s->graph->n_nodes, sizeof *t->spikes);
-    t->by_step = sp_alloc_array(T, (size_t)(s->train->n_neuron_layers + 1) * sizeof *t->by_step);
-    t->model = t->shards > 1 ? sp_alloc_pages(s->model->bytes, 1) : NULL;
-    if (!t->mask || !t->at || !t->verdicts || !t->loss || !t->correct || !t->spikes || !t->by_step ||
-        (t->shards > 1 && !t->model))
-        return SP_FAIL(err, SP_E_MEMORY, "out of memory for training");
-    for (int r = 0; r <= n_ranks(t); r++)
-        t->at[r] = (size_t)sp_shards_first(t->shards, n_ranks(t), r) * t->per_shard;
-    return SP_OK;
-}
-
-sp_status sp_replicas_create(sp_session *const *members, size_t n, sp_ranks *ranks, sp_replicas **out,
-                             sp_error *err)
-{
-    sp_replicas *t = sp_alloc(sizeof *t);
-    sp_status st = SP_OK;
-    if (!t || !(t->members = sp_alloc_array(n, sizeof(sp_session *)))) {
-        sp_free(t);
-        return SP_FAIL(err, SP_E_MEMORY, "out of memory for training");
-    }
-    memcpy(t->members, members, n * sizeof *members);
-    t->n = n;
-    t->ranks = ranks;
-    t->shards = (int)sp_recipe_shards(&members[0]->recipe);
-    t->per_shard = (size_t)members[0]->train->o.batch;
-    for (size_t i = 0; i < n; i++)
-        SP_TRY_GOTO(check_member(t, members[i], err));
-    t->first = member_first(t, 0);
-    t->end = member_first(t, n);
-    SP_TRY_GOTO(allocate(t, err));
-    SP_TRY_GOTO(spi_gradients_init(&t->gradients, members[0], ranks, err));
-    SP_TRY_GOTO(find_mixed(t, err));
-    if (t->mixed && rank_of(t) == 0)
-        sp_log(SP_LOG_WARNING, "the devices are of different kinds: another division of the work among them "
-                               "gives other bits");
-    *out = t;
-    return SP_OK;
-done:
-    sp_replicas_destroy(&t);
-    return st;
-}
-
-void sp_replicas_destroy(sp_replicas **pt)
-{
-    sp_replicas *t = pt ? *pt : NULL;
-    if (!t)
-        return;
-    spi_gradients_fini(&t->gradients);
-    void *all[] = {t->members, t->mask,  t->at,     t->verdicts, t->loss,
-                   t->correct, t->model, t->spikes, t->by_step};
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        sp_free(all[i]);
-    sp_free(t);
-    *pt = NULL;
-}
 
 bool sp_replicas_mixed(const sp_replicas *t)
 {
@@ -183,11 +35,11 @@ static sp_status share(sp_replicas *t, size_t bytes, sp_error *err)
 {
     if (t->n == 1 && !t->ranks)
         return SP_OK;
-    if (rank_of(t) == 0)
+    if (spi_rank_of(t) == 0)
         SP_TRY(sp_device_read(t->members[0]->dev, weights_of(t->members[0]), t->model, bytes, err));
     if (t->ranks)
         SP_TRY(sp_ranks_share(t->ranks, "weights", t->model, bytes, err));
-    for (size_t i = rank_of(t) == 0; i < t->n; i++)
+    for (size_t i = spi_rank_of(t) == 0; i < t->n; i++)
         SP_TRY(sp_device_write(t->members[i]->dev, weights_of(t->members[i]), t->model, bytes, true, err));
     return SP_OK;
 }
@@ -226,7 +78,7 @@ static sp_exec_batch shard_of(const sp_replicas *t, const sp_exec_batch *all, in
 static sp_status start(sp_replicas *t, const sp_exec_batch *batch, size_t i, int shard, sp_error *err)
 {
     sp_exec_batch e = shard_of(t, batch, shard);
-    if (shard > member_first(t, i))
+    if (shard > spi_member_first(t, i))
         SP_TRY(spi_gradients_rewind(&t->gradients, t->members[i], err));
     SP_TRY(sp_exec_run(t->members[i]->train, &e, err));
     /* or the devices would work one after the other: each starts when it is waited for */
@@ -259,7 +111,7 @@ static void note_sum(const sp_replicas *t, uint64_t start_ns)
 static sp_status finish(sp_replicas *t, size_t i, int shard, size_t n_valid, sp_error *err)
 {
     const size_t at = (size_t)shard * t->per_shard;
-    verdict *v = &t->verdicts[rank_of(t)];
+    verdict *v = &t->verdicts[spi_rank_of(t)];
     bool finite;
     sp_plan *p = t->members[i]->train;
     SP_TRY(sp_exec_results(p, t->loss + at, t->correct + at, err));
@@ -275,6 +127,22 @@ static sp_status finish(sp_replicas *t, size_t i, int shard, size_t n_valid, sp_
     return SP_OK;
 }
 
+/* With schedule.sync_batch_norm: every member has one shard, and all walk from one batch norm to the next. */
+static sp_status start_in_step(sp_replicas *t, const sp_exec_batch *batch, sp_error *err)
+{
+    memset(t->cursors, 0, t->n * sizeof *t->cursors);
+    do {
+        for (size_t i = 0; i < t->n; i++) {
+            sp_exec_batch e = shard_of(t, batch, t->first + (int)i);
+            SP_TRY(sp_exec_run_part(t->members[i]->train, &e, &t->cursors[i], err));
+            SP_TRY(sp_device_flush(t->members[i]->dev, err));
+        }
+        if (t->cursors[0].at)
+            SP_TRY(spi_norm_sync_step(&t->norms, t->cursors, err));
+    } while (t->cursors[0].at);
+    return SP_OK;
+}
+
 /* In rounds, each of one shard on every device of this process. */
 static sp_status run(sp_replicas *t, const sp_exec_batch *batch, size_t n_valid, sp_error *err)
 {
@@ -284,14 +152,16 @@ static sp_status run(sp_replicas *t, const sp_exec_batch *batch, size_t n_valid,
     SP_TRY(spi_gradients_begin(&t->gradients, s, err));
     for (int k = 0; k < rounds; k++) {
         uint64_t at = sp_clock_ns();
-        for (size_t i = 0; i < t->n; i++)
-            if (member_first(t, i) + k < member_first(t, i + 1))
-                SP_TRY(start(t, batch, i, member_first(t, i) + k, err));
+        if (t->cursors)
+            SP_TRY(start_in_step(t, batch, err));
+        for (size_t i = 0; i < t->n && !t->cursors; i++)
+            if (spi_member_first(t, i) + k < spi_member_first(t, i + 1))
+                SP_TRY(start(t, batch, i, spi_member_first(t, i) + k, err));
         sp_trace_host("enqueue", at);
         at = sp_clock_ns();
         for (size_t i = 0; i < t->n; i++)
-            if (member_first(t, i) + k < member_first(t, i + 1))
-                SP_TRY(finish(t, i, member_first(t, i) + k, n_valid, err));
+            if (spi_member_first(t, i) + k < spi_member_first(t, i + 1))
+                SP_TRY(finish(t, i, spi_member_first(t, i) + k, n_valid, err));
         sp_trace_host("read loss", at);
     }
     return SP_OK;
@@ -302,7 +172,7 @@ static sp_status tell_results(sp_replicas *t, sp_error *err)
     static const char what[] = "the loss of a mini-batch";
     if (!t->ranks)
         return SP_OK;
-    t->verdicts[rank_of(t)].stop = t->ranks->stop && *t->ranks->stop;
+    t->verdicts[spi_rank_of(t)].stop = t->ranks->stop && *t->ranks->stop;
     const sp_session *s = t->members[0];
     const sp_ranks_table tables[] = {{t->verdicts, sizeof *t->verdicts, NULL},
                                      {t->loss, sizeof *t->loss, t->at},
@@ -338,7 +208,7 @@ static sp_status not_finite(sp_replicas *t, const sp_exec_batch *batch, int shar
         SP_TRY(sp_ranks_sum(t->ranks, "what is not finite", &never, 1, err));
         return SP_FAIL(err, SP_E_FAILED, "the ranks do not agree on what is not finite");
     }
-    while (member_first(t, i + 1) <= shard)
+    while (spi_member_first(t, i + 1) <= shard)
         i++;
     sp_exec_batch e = shard_of(t, batch, shard);
     SP_TRY(sp_exec_find_nonfinite(t->members[i]->train, &e, where, sizeof where, err));
@@ -356,7 +226,7 @@ static void sum_results(sp_replicas *t, size_t n_valid, sp_step_result *out, int
         out->loss += (double)t->loss[i];
         out->correct += t->correct[i];
     }
-    for (int r = 0; r < n_ranks(t); r++) {
+    for (int r = 0; r < spi_n_ranks(t); r++) {
         out->stop = out->stop || t->verdicts[r].stop;
         *bad = t->verdicts[r].bad < *bad ? t->verdicts[r].bad : *bad;
     }
@@ -369,7 +239,7 @@ sp_status sp_train_step(sp_replicas *t, sp_exec_batch *e, size_t n_valid,
     int bad;
     *out = (sp_step_result){.backprop_steps = sp_session_choose(t->members[0], e->iteration, t->mask)};
     e->backprop = t->mask;
-    t->verdicts[rank_of(t)] = (verdict){.bad = NO_SHARD};
+    t->verdicts[spi_rank_of(t)] = (verdict){.bad = NO_SHARD};
     if (before)
         SP_TRY(before(ctx, e, err));
     SP_TRY(run(t, e, n_valid, err));

@@ -61,3 +61,12 @@ expect_code 0
 run diff "$work/halves/checkpoint.safetensors" "$work/parts/checkpoint.safetensors" --within 1e-4
 expect_code 0
 tail -1 "$work/out"
+
+# Batch norms over both halves: the training of whole mini-batches, but for rounding.
+set -- -s epochs=1 --max-iterations 3
+run train "$recipe" "$@" --out "$work/whole"
+expect_code 130
+run train "$recipe" "$@" -s schedule.sync_batch_norm=true --sub-devices 2 --out "$work/synced"
+expect_code 130
+run diff "$work/whole/checkpoint.safetensors" "$work/synced/checkpoint.safetensors" --within 1e-4
+expect_code 0
