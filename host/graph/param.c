@@ -16,25 +16,36 @@ const sp_param *sp_graph_param(const sp_graph *g, const char *name)
     return NULL;
 }
 
-/* In tiles, so that lines of both layouts stay in the cache, however far apart their rows lie. */
-static inline void permute(const sp_param *p, const float *from, float *to, bool to_device)
+/* From a file's layout to the device's, or back from the device's to a file's. Tiles of ROWS outputs go
+ * through a buffer, so that both sides are read and written line by line, however far apart their rows lie.
+ */
+static void permute(const sp_param *p, const float *from_file, float *device, const float *from_device,
+                    float *file)
 {
-    enum { TILE = 16 };
-    const int64_t taps = p->kh * p->kw;
-    for (int64_t o0 = 0; o0 < p->o; o0 += TILE)
-        for (int64_t c0 = 0; c0 < p->c; c0 += TILE)
-            for (int64_t k = 0; k < taps; k++)
-                for (int64_t c = c0; c < p->c && c < c0 + TILE; c++)
-                    for (int64_t o = o0; o < p->o && o < o0 + TILE; o++) {
-                        int64_t file = (o * p->c + c) * taps + k, device = (k * p->c + c) * p->o + o;
-                        to[to_device ? device : file] = from[to_device ? file : device];
-                    }
+    enum { ROWS = 32, COLS = 128, PAD = 4 };
+    float tile[ROWS][COLS + PAD];
+    const int64_t taps = p->kh * p->kw, cols = p->c * taps;
+    for (int64_t o0 = 0; o0 < p->o; o0 += ROWS)
+        for (int64_t at = 0; at < cols; at += COLS) {
+            const int64_t rows = p->o - o0 < ROWS ? p->o - o0 : ROWS, n = cols - at < COLS ? cols - at : COLS;
+            for (int64_t o = 0; from_file && o < rows; o++)
+                memcpy(tile[o], from_file + (o0 + o) * cols + at, (size_t)n * sizeof(float));
+            for (int64_t i = 0; i < n; i++) {
+                const int64_t c = (at + i) / taps, k = (at + i) % taps, to = (k * p->c + c) * p->o + o0;
+                for (int64_t o = 0; from_file && o < rows; o++)
+                    device[to + o] = tile[o][i];
+                for (int64_t o = 0; from_device && o < rows; o++)
+                    tile[o][i] = from_device[to + o];
+            }
+            for (int64_t o = 0; from_device && o < rows; o++)
+                memcpy(file + (o0 + o) * cols + at, tile[o], (size_t)n * sizeof(float));
+        }
 }
 
 void sp_param_to_device(const sp_param *p, const float *file, float *device)
 {
     if (p->role == SP_ROLE_WEIGHT)
-        permute(p, file, device, true);
+        permute(p, file, device, NULL, NULL);
     else
         memcpy(device, file, (size_t)p->elems * sizeof(float));
 }
@@ -42,7 +53,7 @@ void sp_param_to_device(const sp_param *p, const float *file, float *device)
 void sp_param_to_file(const sp_param *p, const float *device, float *file)
 {
     if (p->role == SP_ROLE_WEIGHT)
-        permute(p, device, file, false);
+        permute(p, NULL, NULL, device, file);
     else
         memcpy(file, device, (size_t)p->elems * sizeof(float));
 }
