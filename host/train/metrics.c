@@ -1,5 +1,6 @@
 /* metrics.jsonl: appended during training, flushed by line. On resume the lines after the checkpoint are
- * dropped, so that the file reads as if the run had never stopped. */
+ * dropped, so that the file reads as if the run had never stopped. metrics.csv has the numbers of its
+ * mini-batches and epochs, a row each, and is made from the same objects. */
 #include <errno.h>
 #include <jansson.h>
 #include <math.h>
@@ -10,12 +11,13 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/number.h"
 #include "spikeport/version.h"
 #include "train/train.h"
 
 struct sp_metrics {
-    FILE *f;
-    char *path;
+    FILE *f, *csv;
+    char *path, *csv_path;
     json_t *start; /* the last start that is in the file already */
 };
 
@@ -24,8 +26,48 @@ static sp_status io_error(const char *path, sp_error *err)
     return SP_FAIL(err, SP_E_IO, "%s: %s", path, strerror(errno));
 }
 
+static const char *const columns[] = {"event",
+                                      "iteration",
+                                      "epoch",
+                                      "batch",
+                                      "loss",
+                                      "accuracy",
+                                      "test_loss",
+                                      "test_accuracy",
+                                      "lr",
+                                      "spike_rate",
+                                      "samples_per_second",
+                                      "seconds"};
+enum { N_COLUMNS = sizeof columns / sizeof *columns };
+
+/* A number; of spike rates, the mean over the layers; nothing where the event has none. */
+static void add_cell(const json_t *j, sp_text *out)
+{
+    const char *layer;
+    json_t *rate;
+    double sum = 0;
+    json_object_foreach((json_t *)j, layer, rate) sum += json_number_value(rate);
+    if (json_is_object(j) && json_object_size(j))
+        sp_text_number(out, sum / (double)json_object_size(j));
+    else if (json_is_number(j))
+        sp_text_number(out, json_number_value(j));
+}
+
+static void add_row(const json_t *j, sp_text *out)
+{
+    const char *event = json_string_value(json_object_get(j, "event"));
+    if (!event || (strcmp(event, "batch") != 0 && strcmp(event, "epoch") != 0))
+        return;
+    sp_text_add(out, "%s", event);
+    for (int i = 1; i < N_COLUMNS; i++) {
+        sp_text_add(out, ",");
+        add_cell(json_object_get(j, columns[i]), out);
+    }
+    sp_text_add(out, "\n");
+}
+
 /* The line of an epoch is written before its checkpoint: one that has no checkpoint yet will come again. */
-static bool keep_line(sp_metrics *m, const char *line, const sp_progress *p)
+static bool keep_line(sp_metrics *m, const char *line, const sp_progress *p, sp_text *rows)
 {
     json_t *j = json_loads(line, 0, NULL);
     const char *event = json_string_value(json_object_get(j, "event"));
@@ -36,6 +78,8 @@ static bool keep_line(sp_metrics *m, const char *line, const sp_progress *p)
         json_decref(m->start);
         m->start = json_incref(j);
     }
+    if (ok)
+        add_row(j, rows);
     json_decref(j);
     return ok;
 }
@@ -44,17 +88,22 @@ static bool keep_line(sp_metrics *m, const char *line, const sp_progress *p)
 static sp_status truncate_metrics(sp_metrics *m, const sp_progress *p, sp_error *err)
 {
     sp_lines lines = {0};
-    sp_text kept = {0};
+    sp_text kept = {0}, rows = {0};
     sp_text_add(&kept, "%s", "");
+    for (int i = 0; i < N_COLUMNS; i++)
+        sp_text_add(&rows, "%s%s", columns[i], i + 1 < N_COLUMNS ? "," : "\n");
     /* resumed into another folder there is no file: the metrics start anew */
     if (p && !sp_lines_open(&lines, NULL, m->path, err) && errno != ENOENT)
         return SP_E_IO;
     while (sp_lines_next(&lines))
-        if (keep_line(m, lines.text, p))
+        if (keep_line(m, lines.text, p, &rows))
             sp_text_add(&kept, "%s", lines.text);
     sp_lines_close(&lines);
     sp_status st = sp_file_replace_text(m->path, kept.failed ? NULL : kept.s, err);
+    if (st == SP_OK)
+        st = sp_file_replace_text(m->csv_path, rows.failed ? NULL : rows.s, err);
     sp_text_free(&kept);
+    sp_text_free(&rows);
     return st;
 }
 
@@ -62,12 +111,15 @@ sp_status sp_metrics_open(const char *folder, const sp_progress *resume, sp_metr
 {
     sp_metrics *m = sp_alloc(sizeof *m);
     if (m)
-        m->path = sp_format("%s/metrics.jsonl", folder);
-    sp_status st = m && m->path ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory for the metrics");
+        m->path = sp_format("%s/metrics.jsonl", folder), m->csv_path = sp_format("%s/metrics.csv", folder);
+    sp_status st =
+        m && m->path && m->csv_path ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory for the metrics");
     if (st == SP_OK)
         st = truncate_metrics(m, resume, err);
     if (st == SP_OK && !(m->f = fopen(m->path, "ae")))
         st = io_error(m->path, err);
+    if (st == SP_OK && !(m->csv = fopen(m->csv_path, "ae")))
+        st = io_error(m->csv_path, err);
     if (st != SP_OK)
         sp_metrics_close(&m);
     *out = m;
@@ -80,7 +132,10 @@ void sp_metrics_close(sp_metrics **pm)
         return;
     if ((*pm)->f)
         fclose((*pm)->f);
+    if ((*pm)->csv)
+        fclose((*pm)->csv);
     sp_free((*pm)->path);
+    sp_free((*pm)->csv_path);
     json_decref((*pm)->start);
     sp_free(*pm);
     *pm = NULL;
@@ -202,7 +257,15 @@ sp_status sp_metrics_event(sp_metrics *m, const sp_train_event *e, sp_error *err
         }
     }
     char *text = sp_json_text(j, JSON_COMPACT);
+    sp_text row = {0};
+    add_row(j, &row);
+    bool csv = !row.failed && (!row.s || (fputs(row.s, m->csv) >= 0 && fflush(m->csv) == 0));
+    sp_text_free(&row);
     json_decref(j);
+    if (!csv) {
+        sp_free(text);
+        return io_error(m->csv_path, err);
+    }
     if (!text)
         return SP_FAIL(err, SP_E_FAILED, "%s: could not write an event as JSON", m->path);
     bool ok = fprintf(m->f, "%s\n", text) > 0 && fflush(m->f) == 0;

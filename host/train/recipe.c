@@ -272,6 +272,37 @@ static sp_status find_recipe(const char *path, char **out, sp_error *err)
     return *out ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory for a recipe");
 }
 
+static bool has_key(const char *const *sets, size_t n, const char *key)
+{
+    const size_t length = strlen(key);
+    for (size_t i = 0; i < n; i++)
+        if (strncmp(sets[i], key, length) == 0 && sets[i][length] == '=')
+            return true;
+    return false;
+}
+
+/* Whether a document is a network: a list of layers, or a map that has them or names another file. */
+static bool is_network(const sp_yaml *root)
+{
+    return root &&
+           (root->kind == SP_YAML_LIST || (root->kind == SP_YAML_MAP && !sp_yaml_get(root, "network") &&
+                                           (sp_yaml_get(root, "layers") || sp_yaml_get(root, "file"))));
+}
+
+/* A recipe of a network file alone: --set gives the rest. */
+static sp_status take_network(const char *file, sp_yaml_doc *doc, sp_error *err)
+{
+    const char *slash = strrchr(file, '/');
+    sp_text text = {0};
+    sp_yaml_free(doc);
+    sp_text_add(&text, "network: ");
+    sp_yaml_quote(&text, slash ? slash + 1 : file);
+    sp_status st = text.failed ? SP_FAIL(err, SP_E_MEMORY, "out of memory for a recipe")
+                               : sp_yaml_parse(file, text.s, text.n, doc, err);
+    sp_text_free(&text);
+    return st;
+}
+
 sp_status sp_recipe_load(const char *path, const char *const *sets, size_t n_sets, sp_recipe *out,
                          sp_error *err)
 {
@@ -279,8 +310,19 @@ sp_status sp_recipe_load(const char *path, const char *const *sets, size_t n_set
     set_defaults(out);
     SP_TRY(find_recipe(path, &file, err));
     sp_status st = sp_yaml_load(file, &out->doc, err);
+    const bool network = st == SP_OK && is_network(out->doc.root);
+    if (network)
+        st = take_network(file, &out->doc, err);
+    if (st == SP_OK)
+        st = finish(out, sets, n_sets, err);
+    if (network && st == SP_E_CONFIG && !has_key(sets, n_sets, "data.name"))
+        st = sp_error_prefix(err, st,
+                             "%s is a network alone; say what data it is for, as --set data.name=NAME, and "
+                             "the time "
+                             "steps, as --set schedule.time_steps=T: ",
+                             file);
     sp_free(file);
-    return st == SP_OK ? finish(out, sets, n_sets, err) : st;
+    return st;
 }
 
 sp_status sp_recipe_parse(const char *name, const char *text, size_t n, const char *const *sets,

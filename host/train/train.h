@@ -48,9 +48,9 @@ typedef struct sp_train_options {
     int64_t max_iterations; /* stop (as if interrupted, with a checkpoint) after so many; 0 never */
 } sp_train_options;
 
-/* Writes metrics.jsonl, checkpoint.safetensors, best.safetensors, recipe.yaml and curves.png to the folder.
- * Errors that stop training (NaN: SP_E_NUMERIC with layer and time step; disk full: SP_E_IO) leave the last
- * checkpoint as it was. */
+/* Writes metrics.jsonl, metrics.csv, checkpoint.safetensors, best.safetensors, recipe.yaml and curves.png to
+ * the folder. Errors that stop training (NaN: SP_E_NUMERIC with layer and time step; disk full: SP_E_IO)
+ * leave the last checkpoint as it was. */
 sp_status sp_train(sp_session *s, const sp_dataset *train, const sp_dataset *test, const sp_train_options *o,
                    sp_error *err);
 

@@ -121,6 +121,20 @@ expect_err "init_from"
 run eval "$work/run" --weights "$work/a.safetensors"
 expect_code 2
 
+# ---- a network file in the place of a recipe ----
+{ echo layers:; grep '^  - {' "$tiny"; } >"$work/net.yaml"
+run eval "$work/net.yaml" --weights "$work/a.safetensors"
+expect_code 3
+expect_err "$work/net.yaml is a network alone"
+set -- -s data.name=synthetic -s data.classes=4 -s data.channels=2 -s data.height=8 -s data.width=8 -s data.count=512 \
+    -s schedule.time_steps=3 -s eval_batch=32
+run eval "$work/net.yaml" --weights "$work/a.safetensors" "$@" -s data.test_limit=128 -s seed=7 --json
+expect_code 0
+value=$(grep -o '"loss":[0-9.e-]*' "$work/evaluated" | head -1)
+expect_out "$value"
+run predict "$work/net.yaml" "$work/data/a.npy" --weights "$work/a.safetensors" "$@"
+expect_code 0
+
 # ---- what is there already: only a file of the command's own kind is replaced, and never an input ----
 npy '<f4' '2, 8, 8' 512 >"$work/2.npy"
 keep=$work/run/checkpoint.safetensors

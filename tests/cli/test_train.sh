@@ -202,11 +202,13 @@ expect_err "test accuracy"
 planned=$(sed -n 's/^device memory: \([0-9]*\) bytes planned, .*/\1/p' "$work/err")
 peak=$(sed -n 's/^device memory: .* planned, \([0-9]*\) bytes at the peak/\1/p' "$work/err")
 [ -n "$planned" ] && [ "$planned" = "$peak" ] || fail "planned \"$planned\" bytes, \"$peak\" at the peak"
-for file in metrics.jsonl curves.png checkpoint.safetensors best.safetensors recipe.yaml; do
+for file in metrics.jsonl metrics.csv curves.png checkpoint.safetensors best.safetensors recipe.yaml; do
     [ -s "$work/deep/run/$file" ] || fail "$file was not written"
 done
 [ "$(wc -l <"$work/deep/run/metrics.jsonl")" -eq "$(grep -c '^{"event":".*}$' "$work/deep/run/metrics.jsonl")" ] ||
     fail "a line of metrics.jsonl is not an object"
+[ "$(grep -c '^batch,\|^epoch,' "$work/deep/run/metrics.csv")" -eq "$(grep -c '"event":"\(batch\|epoch\)"' "$work/deep/run/metrics.jsonl")" ] &&
+    awk -F, 'NF != 12 { exit 1 }' "$work/deep/run/metrics.csv" || fail "metrics.csv has not a row of 12 for each line"
 head -c 8 "$work/deep/run/curves.png" | grep -q PNG || fail "curves.png is no PNG"
 run train "$work/deep/run/recipe.yaml" --print-recipe
 expect_code 0
