@@ -97,6 +97,12 @@ static const shape rows_shapes[] = {
     {ALL, {196, 128}},     {0, {49, 512}},    {0, {1031, 96}},
 };
 
+static const char *const grouped_names[] = {"N", "M", "C", NULL};
+static const shape grouped_shapes[] = {
+    {QUICK | ALL, {5, 1, 33}}, {QUICK, {3, 20, 5}}, {QUICK, {4, 9, 64}}, {0, {1, 1, 2}},
+    {0, {17, 1, 16}},          {0, {2, 196, 40}},   {0, {64, 1, 300}},   {ALL, {2, 1024, 17}},
+};
+
 static const char *const joined_names[] = {"M", "A", "B", NULL};
 static const shape joined_shapes[] = {
     {QUICK | ALL, {5, 3, 4}}, {QUICK, {17, 33, 40}}, {QUICK, {20, 32, 64}}, {QUICK, {7, 31, 33}},
@@ -149,6 +155,7 @@ static const struct {
     {LIST(rows)},
     {LIST(weight)},
     {LIST(samples)},
+    {LIST(grouped)},
     {LIST(joined)},
     {LIST(channels)},
     {LIST(flat)},

@@ -55,6 +55,7 @@ static const struct {
     {"metrics.correct", "sum", STEPS},
     {"loss", "logits", LOGITS},
     {"batch_norm.statistics", "x", OFFSET},
+    {"layer_norm.forward", "x", OFFSET},
 };
 
 /* Contents that the contract says are not read when the scalar is set: they are NaN then. */

@@ -142,7 +142,8 @@ static sp_status find_shape(array_state *s, const char *axes, sp_error *err)
     int several = i->rank == (int)strlen(axes); /* else one sample, without the first axis */
     s->count = several ? i->dims[0] : 1;
     for (int k = i->rank - 1; k >= several; k--) {
-        size_t at = (size_t)(strchr(order, axes[k + 1 - several]) - order);
+        const char letter = axes[k + 1 - several];
+        size_t at = (size_t)(strchr(order, letter == 'L' ? 'W' : letter) - order);
         if (i->dims[k] < 1 || i->dims[k] > MOST_SIDE)
             return SP_FAIL(err, SP_E_DATA, "%s: dimension %d is %lld; 1 to %d are read",
                            sp_array_name(s->inputs), k, (long long)i->dims[k], MOST_SIDE);
@@ -154,7 +155,7 @@ static sp_status find_shape(array_state *s, const char *axes, sp_error *err)
     }
     s->shape = (sp_frame_shape){(int)size[0], (int)size[1], (int)size[2], (int)size[3]};
     s->items = (size_t)items;
-    s->in_order = strcmp(axes, "NCHW") != 0 && strcmp(axes, "NTCHW") != 0;
+    s->in_order = !strchr(axes, 'C') || axes[strlen(axes) - 1] == 'C';
     s->scaled = strcmp(i->dtype, "U8") == 0;
     return SP_OK;
 }

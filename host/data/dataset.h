@@ -94,9 +94,13 @@ typedef enum {
     SP_AXES_NTC,
     SP_AXES_NTHW,
     SP_AXES_NTCHW,
-    SP_AXES_NTHWC
+    SP_AXES_NTHWC,
+    SP_AXES_NCL, /* signals: pictures of height 1 */
+    SP_AXES_NLC,
+    SP_AXES_NTCL
 } sp_axes;
-#define SP_AXES_NAMES "default", "NC", "NHW", "NHWC", "NCHW", "NTC", "NTHW", "NTCHW", "NTHWC"
+#define SP_AXES_NAMES                                                                                        \
+    "default", "NC", "NHW", "NHWC", "NCHW", "NTC", "NTHW", "NTCHW", "NTHWC", "NCL", "NLC", "NTCL"
 
 typedef struct sp_dataset_options {
     const char *name; /* one of sp_dataset_names() */

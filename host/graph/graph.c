@@ -160,6 +160,11 @@ static sp_status build_conv(builder *b, const sp_layer *l, int *act)
     if (l->in && l->in != a.c)
         return fail_at(b, l, "\"in\" is %lld, but its input has %lld channels", (long long)l->in,
                        (long long)a.c);
+    const bool line = l->type == SP_LAYER_CONV1D;
+    if (line && a.h != 1)
+        return fail_at(b, l,
+                       "its input is %lldx%lldx%lld (channels x height x width); conv1d needs a height of 1",
+                       (long long)a.c, (long long)a.h, (long long)a.w);
     if (a.c % l->groups || l->out % l->groups)
         return fail_at(b, l, "\"groups\" is %lld, which must divide its %lld input and %lld output channels",
                        (long long)l->groups, (long long)a.c, (long long)l->out);
@@ -172,8 +177,8 @@ static sp_status build_conv(builder *b, const sp_layer *l, int *act)
     int n = add_node(b, SP_NODE_CONV, l, *act, -1, o);
     if (n < 0)
         return fail_add(b);
-    int64_t shape[4] = {l->out, a.c / l->groups, l->kernel[0], l->kernel[1]};
-    int w = add_param(b, n, SP_ROLE_WEIGHT, "weight", 4, shape);
+    int64_t shape[4] = {l->out, a.c / l->groups, line ? l->kernel[1] : l->kernel[0], l->kernel[1]};
+    int w = add_param(b, n, SP_ROLE_WEIGHT, "weight", line ? 3 : 4, shape);
     int bias = l->bias ? add_param(b, n, SP_ROLE_BIAS, "bias", 1, &l->out) : -1;
     bool ws = l->type == SP_LAYER_WS_CONV;
     int64_t gain_shape[4] = {l->out, 1, 1, 1};
@@ -216,17 +221,44 @@ static sp_status build_linear(builder *b, const sp_layer *l, int *act)
     return SP_OK;
 }
 
+static sp_status check_norm_input(builder *b, const sp_layer *l, const sp_activation *a, const char *what)
+{
+    if (l->channels && l->channels != a->c)
+        return fail_at(b, l, "\"channels\" is %lld, but its input has %lld", (long long)l->channels,
+                       (long long)a->c);
+    if (a->bits)
+        return fail_at(b, l, "%s of spikes is not supported; put it before the neuron", what);
+    if (a->flat && (a->h > 1 || a->w > 1))
+        return fail_at(b, l, "%s after flatten is not supported; put it before flatten", what);
+    return SP_OK;
+}
+
+static sp_status build_layer_norm(builder *b, const sp_layer *l, int *act)
+{
+    sp_graph *g = b->g;
+    sp_activation a = g->acts[*act];
+    const bool rms = l->type == SP_LAYER_RMS_NORM;
+    SP_TRY(check_norm_input(b, l, &a, rms ? "RMS norm" : "layer norm"));
+    if (!rms && (l->each_place ? a.c : sp_act_elems(&a)) < 2)
+        return fail_at(b, l, "layer norm of one value is always its bias; leave it out");
+    int n = add_node(b, SP_NODE_LAYER_NORM, l, *act, -1, a);
+    if (n < 0)
+        return fail_add(b);
+    int gamma = add_param(b, n, SP_ROLE_GAMMA, "weight", 1, &a.c);
+    int beta = rms ? -1 : add_param(b, n, SP_ROLE_BETA, "bias", 1, &a.c);
+    if (gamma < 0 || (!rms && beta < 0))
+        return fail_add(b);
+    g->nodes[n].gamma = gamma, g->nodes[n].beta = beta;
+    *act = g->nodes[n].out;
+    g->acts[*act].needs_gradient = true;
+    return SP_OK;
+}
+
 static sp_status build_batch_norm(builder *b, const sp_layer *l, int *act)
 {
     sp_graph *g = b->g;
     sp_activation a = g->acts[*act];
-    if (l->channels && l->channels != a.c)
-        return fail_at(b, l, "\"channels\" is %lld, but its input has %lld", (long long)l->channels,
-                       (long long)a.c);
-    if (a.bits)
-        return fail_at(b, l, "batch norm of spikes is not supported; put it before the neuron");
-    if (a.flat && (a.h > 1 || a.w > 1))
-        return fail_at(b, l, "batch norm after flatten is not supported; put it before flatten");
+    SP_TRY(check_norm_input(b, l, &a, "batch norm"));
     int n = add_node(b, SP_NODE_BATCH_NORM, l, *act, -1, a);
     if (n < 0)
         return fail_add(b);
@@ -440,10 +472,13 @@ static sp_status build_layer(builder *b, const sp_layer *l, int *act)
 {
     switch (l->type) {
     case SP_LAYER_CONV:
+    case SP_LAYER_CONV1D:
     case SP_LAYER_WS_CONV: return build_conv(b, l, act);
     case SP_LAYER_LINEAR: return build_linear(b, l, act);
     case SP_LAYER_BATCH_NORM:
     case SP_LAYER_TD_BATCH_NORM: return build_batch_norm(b, l, act);
+    case SP_LAYER_LAYER_NORM:
+    case SP_LAYER_RMS_NORM: return build_layer_norm(b, l, act);
     case SP_LAYER_AVG_POOL:
     case SP_LAYER_MAX_POOL:
     case SP_LAYER_ADAPTIVE_AVG_POOL: return build_pool(b, l, act);
@@ -520,7 +555,8 @@ static void fold_scales(sp_graph *g)
 
 static bool takes_spikes(const sp_node *n)
 {
-    return n->type != SP_NODE_NEURON && n->type != SP_NODE_BATCH_NORM && n->type != SP_NODE_RECURRENT;
+    return n->type != SP_NODE_NEURON && n->type != SP_NODE_BATCH_NORM && n->type != SP_NODE_LAYER_NORM &&
+           n->type != SP_NODE_RECURRENT;
 }
 
 /* The maximum of spikes is a spike, and spikes one behind the other are spikes: they remain a bitmap where

@@ -84,17 +84,19 @@ static const char *const sources[] = {"pre", "input", NULL};
     {                                                                                                        \
         KEY(kernel, PAIR), WINDOW(1), .required = true, .help = "Height and width of the window."            \
     }
+#define GROUPS                                                                                               \
+    {                                                                                                        \
+        KEY(groups, INT), SIZES, .initial = "1",                                                             \
+                                 .help = "Groups of channels that do not see each other; as many as "        \
+                                         "inputs: depthwise."                                                \
+    }
 #define CONV                                                                                                 \
     TYPE, FEATURES, KERNEL,                                                                                  \
         {KEY(stride, PAIR), WINDOW(1), .initial = "1", .help = "Distance between windows."},                 \
         {KEY(padding, PAIR), WINDOW(0), .initial = "0", .help = "Zeros at each side."},                      \
         {KEY(dilation, PAIR), WINDOW(1), .initial = "1",                                                     \
          .help = "Distance between the elements of a window."},                                              \
-    {                                                                                                        \
-        KEY(groups, INT), SIZES, .initial = "1",                                                             \
-                                 .help = "Groups of channels that do not see each other; as many as "        \
-                                         "inputs: depthwise."                                                \
-    }
+        GROUPS
 #define STARTS                                                                                               \
     {KEY(bias, BOOL), .initial = "true", .help = "Whether there is a bias."},                                \
         {KEY(weight_init, CHOICE), .names = inits, .initial = "fan_in_uniform",                              \
@@ -107,14 +109,31 @@ static const char *const sources[] = {"pre", "input", NULL};
     {                                                                                                        \
         KEY(eps, FLOAT), .low = 1e-12, .high = 1, .initial = value, .help = "Added to the variance."         \
     }
+#define CHANNELS                                                                                             \
+    {                                                                                                        \
+        KEY(channels, INT), SIZES, .help = "Channels; otherwise those that there are."                       \
+    }
 #define NORM                                                                                                 \
-    {KEY(channels, INT), SIZES, .help = "Channels; otherwise those that there are."}, EPS("1e-05"),          \
+    CHANNELS, EPS("1e-05"),                                                                                  \
     {                                                                                                        \
         KEY(momentum, FLOAT), .low = 0, .high = 1, .initial = "0.1",                                         \
                               .help = "Weight of a mini-batch in the running statistics."                    \
     }
 
+/* Of a signal, the x of a pair; y is that of a picture of height 1 (network.c). */
+#define ALONG(k)                                                                                             \
+    .key = #k, .kind = SP_FIELD_INT, .at = offsetof(sp_layer, k) + sizeof(int64_t), .size = sizeof(int64_t)
+
 static const sp_field conv[] = {CONV, STARTS};
+static const sp_field conv1d[] = {
+    TYPE,
+    FEATURES,
+    {ALONG(kernel), WINDOW(1), .required = true, .help = "Length of the window."},
+    {ALONG(stride), WINDOW(1), .initial = "1", .help = "Distance between windows."},
+    {ALONG(padding), WINDOW(0), .initial = "0", .help = "Zeros at each end."},
+    {ALONG(dilation), WINDOW(1), .initial = "1", .help = "Distance between the elements of a window."},
+    GROUPS,
+    STARTS};
 static const sp_field ws_conv[] = {CONV,
                                    {OTHER("gain", "true"), .read = read_gain, .help = "Can only be true."},
                                    EPS("0.0001"),
@@ -157,6 +176,17 @@ static const sp_field join[] = {TYPE,
                                 {OTHER("from", "list of labels or names of layers, or `input`"),
                                  .read = read_from, .print = print_from, .required = true,
                                  .help = "What is joined; of one name, its output is what follows reads."}};
+static const sp_field layer_norm[] = {TYPE,
+                                      CHANNELS,
+                                      EPS("1e-05"),
+                                      {.key = "over",
+                                       .kind = SP_FIELD_CHOICE,
+                                       SP_FIELD_AT(sp_layer, each_place),
+                                       .names = (const char *const[]){"sample", "channels", NULL},
+                                       .initial = "sample",
+                                       .help = "Moments of a time step over all values of a sample, or over "
+                                               "the channels "
+                                               "of each pixel."}};
 static const sp_field td_batch_norm[] = {TYPE,
                                          {KEY(alpha, FLOAT), .low = 1e-6, .high = 1e6, .initial = "1",
                                           .help = "Factor of the threshold."},
@@ -188,4 +218,7 @@ const sp_fields sp_layer_fields[SP_LAYER_TYPES] = {
     [SP_LAYER_TD_BATCH_NORM] = ROWS("td_batch_norm", td_batch_norm),
     [SP_LAYER_ADD] = ROWS("add", join),
     [SP_LAYER_CONCAT] = ROWS("concat", join),
+    [SP_LAYER_LAYER_NORM] = ROWS("layer_norm", layer_norm),
+    [SP_LAYER_RMS_NORM] = ROWS("rms_norm", layer_norm),
+    [SP_LAYER_CONV1D] = ROWS("conv1d", conv1d),
 };

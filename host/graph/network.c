@@ -40,6 +40,8 @@ static sp_status check_layer(const spi_network_reader *r, const sp_yaml *map, sp
     if (!layer->bias && sp_fields_given(table, layer, "bias_init"))
         return sp_yaml_fail(sp_yaml_get(map, "bias_init"), r->err,
                             "\"bias_init\" in a layer with bias: false; remove one of them");
+    if (layer->type == SP_LAYER_CONV1D)
+        layer->kernel[0] = layer->stride[0] = layer->dilation[0] = 1, layer->padding[0] = 0;
     if (layer->type != SP_LAYER_AVG_POOL && layer->type != SP_LAYER_MAX_POOL)
         return SP_OK;
     if (!sp_fields_given(table, layer, "stride"))

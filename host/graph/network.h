@@ -19,7 +19,10 @@ typedef enum {
     SP_LAYER_RESIDUAL,
     SP_LAYER_TD_BATCH_NORM,
     SP_LAYER_ADD,
-    SP_LAYER_CONCAT /* a neuron of any model is SP_LAYER_LIF: `type: plif` is short for `type: lif,
+    SP_LAYER_CONCAT,
+    SP_LAYER_LAYER_NORM,
+    SP_LAYER_RMS_NORM,
+    SP_LAYER_CONV1D /* a neuron of any model is SP_LAYER_LIF: `type: plif` is short for `type: lif,
                               model: plif` */
 } sp_layer_type;
 
@@ -53,7 +56,8 @@ typedef struct sp_layer {
     int64_t kernel[2], stride[2], padding[2], dilation[2]; /* y, x */
     int64_t groups;                                        /* conv */
     int64_t channels;                                      /* batch_norm; 0 inferred */
-    int64_t output[2];                                     /* adaptive pool */
+    bool each_place;   /* layer_norm, rms_norm: moments of a pixel's channels */
+    int64_t output[2]; /* adaptive pool */
     bool bias;
     sp_init weight_init, bias_init;
     double eps, momentum; /* batch norms; eps of ws_conv */

@@ -32,7 +32,8 @@ const sp_fields sp_network_fields = {"network", rows, sizeof rows / sizeof *rows
 
 static bool has_outputs(const sp_layer *l)
 {
-    return l->type == SP_LAYER_CONV || l->type == SP_LAYER_WS_CONV || l->type == SP_LAYER_LINEAR;
+    return l->type == SP_LAYER_CONV || l->type == SP_LAYER_WS_CONV || l->type == SP_LAYER_CONV1D ||
+           l->type == SP_LAYER_LINEAR;
 }
 
 static bool joins(const sp_layer *l)

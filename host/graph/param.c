@@ -101,8 +101,8 @@ void sp_param_initialise(const sp_graph *g, const sp_param *p, uint64_t seed, fl
 }
 
 static const char *const node_names[] = {
-    "conv",  "linear",  "batch_norm", "neuron", "avg_pool", "max_pool", "adaptive_avg_pool",
-    "scale", "dropout", "residual",   "concat", "recurrent"};
+    "conv",  "linear",  "batch_norm", "neuron", "avg_pool",   "max_pool", "adaptive_avg_pool",
+    "scale", "dropout", "residual",   "concat", "layer_norm", "recurrent"};
 
 void sp_graph_print(const sp_graph *g, sp_text *out)
 {
@@ -118,11 +118,12 @@ void sp_graph_print(const sp_graph *g, sp_text *out)
         char shape[64];
         snprintf(shape, sizeof shape, "%lld,%lld,%lld%s", (long long)a->c, (long long)a->h, (long long)a->w,
                  a->bits ? " bits" : "");
-        const char *type = n->standardized                  ? "ws_conv"
-                           : n->layer->type == SP_LAYER_ADD ? "add"
-                           : n->scale_folded                ? "scale (in a gain)"
-                           : n->type == SP_NODE_NEURON      ? n->layer->neuron.model
-                                                            : node_names[n->type];
+        const char *type = n->standardized                       ? "ws_conv"
+                           : n->layer->type == SP_LAYER_ADD      ? "add"
+                           : n->layer->type == SP_LAYER_RMS_NORM ? "rms_norm"
+                           : n->scale_folded                     ? "scale (in a gain)"
+                           : n->type == SP_NODE_NEURON           ? n->layer->neuron.model
+                                                                 : node_names[n->type];
         sp_text_add(out, "%-22s %-18s %-16s %12lld %14lld\n", n->name, type, shape, (long long)params,
                     (long long)sp_graph_macs(g, i));
         macs += sp_graph_macs(g, i);

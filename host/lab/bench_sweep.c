@@ -75,7 +75,8 @@ static void widen(sp_layer *layers, size_t n, double width, const sp_layer *last
 {
     for (size_t i = 0; i < n; i++) {
         sp_layer *l = &layers[i];
-        bool weights = l->type == SP_LAYER_CONV || l->type == SP_LAYER_WS_CONV || l->type == SP_LAYER_LINEAR;
+        bool weights = l->type == SP_LAYER_CONV || l->type == SP_LAYER_WS_CONV ||
+                       l->type == SP_LAYER_CONV1D || l->type == SP_LAYER_LINEAR;
         if (weights && l != last)
             l->out = llround(fmax(1, (double)l->out * width));
         l->in = weights ? 0 : l->in; /* inferred */

@@ -83,8 +83,10 @@ static sp_status put_weights(spi_nir_export *e, const sp_node *n, double factor,
 {
     const sp_param *p = &e->g->params[n->weight];
     weights k = {.o = p->shape[0], .fan_in = p->elems / p->shape[0]};
-    bool bias = needs_bias || n->bias >= 0 || norm >= 0;
-    if (!sp_nir_add_value(last(e), "weight", p->n_dims, p->shape, false) ||
+    bool bias = needs_bias || n->bias >= 0 || norm >= 0, line = p->n_dims == 3;
+    const int64_t flat[4] = {p->shape[0], p->shape[1], 1,
+                             p->shape[2]}; /* of conv1d, as a Conv2d of one row */
+    if (!sp_nir_add_value(last(e), "weight", line ? 4 : p->n_dims, line ? flat : p->shape, false) ||
         (bias && !sp_nir_add_value(last(e), "bias", 1, &k.o, false)))
         return spi_nir_no_memory(e);
     sp_nir_node *node = last(e);
@@ -322,6 +324,7 @@ sp_status spi_nir_put(spi_nir_export *e, int i)
     case SP_NODE_POOL_ADAPTIVE: return put_pool(e, n);
     case SP_NODE_POOL_MAX: return refuse(e, n, "max_pool", "NIR has no node for it");
     case SP_NODE_RESIDUAL: return put_sum(e, n);
+    case SP_NODE_LAYER_NORM: return refuse(e, n, "layer_norm", "NIR has no node for it");
     case SP_NODE_CONCAT: return refuse(e, n, "concat", "NIR has no node for it");
     case SP_NODE_SCALE:
         *out = e->flows[n->in[0]];

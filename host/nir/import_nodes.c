@@ -158,16 +158,23 @@ static sp_status take_conv(spi_nir_walk *w)
         return spi_nir_refuse(w, "\"weight\" takes %lld channels in %lld groups, its input has %lld",
                               (long long)weight->shape[1], (long long)groups[0], (long long)w->at.c);
     SP_TRY(bias(w, weight->shape[0], &b));
-    spi_nir_layer(w,
-                  "conv, out: %lld, kernel: [%lld, %lld], stride: [%lld, %lld], padding: [%lld, %lld], "
-                  "dilation: [%lld, %lld], groups: %lld, bias: %s",
-                  (long long)weight->shape[0], (long long)kernel[0], (long long)kernel[1],
-                  (long long)stride[0], (long long)stride[1], (long long)pad[0], (long long)pad[1],
-                  (long long)dilation[0], (long long)dilation[1], (long long)groups[0], b ? "true" : "false");
-    const int64_t shape[4] = {weight->shape[0], weight->shape[1], kernel[0], kernel[1]};
-    SP_TRY(spi_nir_copy(w, "weight", weight, "weight", 4, shape));
+    if (line)
+        spi_nir_layer(w,
+                      "conv1d, out: %lld, kernel: %lld, stride: %lld, padding: %lld, dilation: %lld, groups: "
+                      "%lld, bias: %s",
+                      (long long)weight->shape[0], (long long)kernel[1], (long long)stride[1],
+                      (long long)pad[1], (long long)dilation[1], (long long)groups[0], b ? "true" : "false");
+    else
+        spi_nir_layer(w,
+                      "conv, out: %lld, kernel: [%lld, %lld], stride: [%lld, %lld], padding: [%lld, %lld], "
+                      "dilation: [%lld, %lld], groups: %lld, bias: %s",
+                      (long long)weight->shape[0], (long long)kernel[0], (long long)kernel[1],
+                      (long long)stride[0], (long long)stride[1], (long long)pad[0], (long long)pad[1],
+                      (long long)dilation[0], (long long)dilation[1], (long long)groups[0],
+                      b ? "true" : "false");
+    SP_TRY(spi_nir_copy(w, "weight", weight, "weight", weight->n_dims, weight->shape));
     if (b)
-        SP_TRY(spi_nir_copy(w, "bias", b, "bias", 1, shape));
+        SP_TRY(spi_nir_copy(w, "bias", b, "bias", 1, weight->shape));
     w->at.h = window_out(w->at.h, pad[0], dilation[0], kernel[0], stride[0]);
     w->at.w = window_out(w->at.w, pad[1], dilation[1], kernel[1], stride[1]);
     w->at.c = weight->shape[0];

@@ -166,3 +166,51 @@ void batch_norm_rate_ref(const sp_op_call *call, void *const *buf)
         shift[c] = (float)((double)beta[c] - mu * (double)gamma[c] * r);
     }
 }
+
+void layer_norm_forward_ref(const sp_op_call *call, void *const *buf)
+{
+    const float *gamma = buf[1], *beta = buf[2];
+    float *y = buf[3], *mean = buf[4], *rstd = buf[5];
+    const int64_t N = sp_call_int(call, "N"), C = sp_call_int(call, "C"), n = sp_call_int(call, "M") * C;
+    const double eps = (double)(float)sp_call_float(call, "eps");
+
+    for (int64_t group = 0; group < N; group++) {
+        const float *x = (const float *)buf[0] + group * n;
+        double mu = 0, m2 = 0;
+        for (int64_t i = 0; mean && i < n; i++)
+            mu += (double)x[i] / (double)n;
+        for (int64_t i = 0; i < n; i++)
+            m2 += ((double)x[i] - mu) * ((double)x[i] - mu);
+        const double r = 1 / sqrt(m2 / (double)n + eps);
+        for (int64_t i = 0; i < n; i++)
+            y[group * n + i] =
+                (float)((double)gamma[i % C] * ((double)x[i] - mu) * r + (beta ? (double)beta[i % C] : 0));
+        if (mean)
+            mean[group] = (float)mu;
+        rstd[group] = (float)r;
+    }
+}
+
+void layer_norm_backward_ref(const sp_op_call *call, void *const *buf)
+{
+    const float *gamma = buf[2], *mean = buf[3], *rstd = buf[4];
+    float *g_x = buf[5], *g_hat = buf[6];
+    const int64_t N = sp_call_int(call, "N"), C = sp_call_int(call, "C"), n = sp_call_int(call, "M") * C;
+
+    for (int64_t group = 0; group < N; group++) {
+        const float *g = (const float *)buf[0] + group * n, *x = (const float *)buf[1] + group * n;
+        const double mu = mean ? (double)mean[group] : 0, r = (double)rstd[group];
+        double sum = 0, along = 0;
+        for (int64_t i = 0; i < n; i++) {
+            const double d = (double)g[i] * (double)gamma[i % C];
+            sum += mean ? d : 0;
+            along += d * ((double)x[i] - mu) * r;
+        }
+        for (int64_t i = 0; i < n; i++) {
+            const double hat = ((double)x[i] - mu) * r, v = (double)g[i];
+            g_hat[group * n + i] = (float)(v * hat);
+            g_x[group * n + i] =
+                (float)(r * (v * (double)gamma[i % C] - sum / (double)n - hat * along / (double)n));
+        }
+    }
+}

@@ -181,6 +181,38 @@ static sp_status residual_backward(sp_builder *b, int node, int g)
     return SP_OK;
 }
 
+/* Sums over rows, added to the gradient of a parameter. */
+static sp_status add_row_sums(sp_builder *b, int node, int rows, int param)
+{
+    const sp_activation *a = &b->g->acts[b->g->nodes[node].out];
+    sp_emit e = spi_step(b, node, "bias.backward");
+    spi_int(&e, "M", spi_rows(b, a)), spi_int(&e, "C", a->c);
+    spi_bind(&e, "e", rows);
+    SP_TRY(spi_bind_param(&e, "g_bias", param, true));
+    return spi_emit(&e);
+}
+
+static sp_status layer_norm_backward(sp_builder *b, int node, int g)
+{
+    const sp_node *n = &b->g->nodes[node];
+    int g_x, g_hat;
+    if (n->beta >= 0)
+        SP_TRY(add_row_sums(b, node, g, n->beta));
+    SP_TRY(new_gradient(b, n->in[0], &g_x));
+    SP_TRY(new_gradient(b, n->in[0], &g_hat));
+    sp_emit e = spi_step(b, node, "layer_norm.backward");
+    spi_layer_norm_ints(&e, n);
+    spi_bind(&e, "g", g), spi_bind(&e, "x", b->act[n->in[0]].tensor);
+    SP_TRY(spi_bind_param(&e, "gamma", n->gamma, false));
+    if (n->beta >= 0)
+        spi_bind(&e, "mean", b->node[node].norm[NORM_MEAN]);
+    spi_bind(&e, "rstd", b->node[node].norm[NORM_RSTD]);
+    spi_bind(&e, "g_x", g_x), spi_bind(&e, "g_hat", g_hat);
+    SP_TRY(spi_emit(&e));
+    SP_TRY(add_row_sums(b, node, g_hat, n->gamma));
+    return spi_needs_gradient(b, n->in[0]) ? spi_add_gradient(b, node, n->in[0], g_x) : SP_OK;
+}
+
 static sp_status concat_backward(sp_builder *b, int node, int g)
 {
     static const char *const parts[] = {"g_a", "g_b"};
@@ -214,6 +246,7 @@ static sp_status backward_node(sp_builder *b, int node)
     case SP_NODE_BATCH_NORM: return batch_norm_backward(b, node, g);
     case SP_NODE_RESIDUAL: return residual_backward(b, node, g);
     case SP_NODE_CONCAT: return concat_backward(b, node, g);
+    case SP_NODE_LAYER_NORM: return layer_norm_backward(b, node, g);
     case SP_NODE_RECURRENT: return spi_recurrent_backward(b, node, g);
     default: break;
     }

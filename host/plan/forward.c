@@ -39,7 +39,7 @@ static bool act_is_kept(const sp_builder *b, int act)
 {
     for (int i = 0; i < b->g->n_nodes; i++) {
         const sp_node *n = &b->g->nodes[i];
-        bool reads = n->weight >= 0 || n->type == SP_NODE_POOL_MAX ||
+        bool reads = n->weight >= 0 || n->type == SP_NODE_POOL_MAX || n->type == SP_NODE_LAYER_NORM ||
                      (n->type == SP_NODE_RESIDUAL && n->skip_gain >= 0);
         if (reads && n->in[0] == act)
             return true;
@@ -202,6 +202,15 @@ void spi_pool_ints(sp_emit *e, const sp_builder *b, const sp_node *n)
     spi_int(e, "PH", l->padding[0]), spi_int(e, "PW", l->padding[1]);
 }
 
+int64_t spi_layer_norm_ints(sp_emit *e, const sp_node *n)
+{
+    const sp_activation *a = &e->b->g->acts[n->out];
+    const int64_t rows = n->layer->each_place ? 1 : a->h * a->w, groups = spi_rows(e->b, a) / rows;
+    spi_int(e, "N", groups), spi_int(e, "M", rows), spi_int(e, "C", a->c);
+    spi_flag(e, "RMS", n->beta < 0);
+    return groups;
+}
+
 void spi_joined_ints(sp_emit *e, const sp_node *n)
 {
     const sp_graph *g = e->b->g;
@@ -299,6 +308,27 @@ static sp_status residual_forward(sp_builder *b, int node)
     return spi_emit(&e);
 }
 
+/* Moments are those of a sample or a pixel at this time step, in training and in evaluation. */
+static sp_status layer_norm_forward(sp_builder *b, int node)
+{
+    const sp_node *n = &b->g->nodes[node];
+    int y, *moments = b->node[node].norm;
+    SP_TRY(new_output(b, n, &y));
+    sp_emit e = spi_step(b, node, "layer_norm.forward");
+    const int64_t groups = spi_layer_norm_ints(&e, n);
+    spi_float(&e, "eps", n->layer->eps);
+    spi_bind(&e, "x", b->act[n->in[0]].tensor), spi_bind(&e, "y", y);
+    SP_TRY(spi_bind_param(&e, "gamma", n->gamma, false));
+    SP_TRY(spi_tensor_new(b, "1/std of samples", groups, SP_LIFETIME_SEGMENT, &moments[NORM_RSTD]));
+    spi_bind(&e, "rstd", moments[NORM_RSTD]);
+    if (n->beta >= 0) {
+        SP_TRY(spi_bind_param(&e, "beta", n->beta, false));
+        SP_TRY(spi_tensor_new(b, "means of samples", groups, SP_LIFETIME_SEGMENT, &moments[NORM_MEAN]));
+        spi_bind(&e, "mean", moments[NORM_MEAN]);
+    }
+    return spi_emit(&e);
+}
+
 static sp_status concat_forward(sp_builder *b, int node)
 {
     const sp_node *n = &b->g->nodes[node];
@@ -328,6 +358,7 @@ sp_status spi_forward_node(sp_builder *b, int node)
     case SP_NODE_DROPOUT: return dropout_forward(b, node);
     case SP_NODE_RESIDUAL: return residual_forward(b, node);
     case SP_NODE_CONCAT: return concat_forward(b, node);
+    case SP_NODE_LAYER_NORM: return layer_norm_forward(b, node);
     case SP_NODE_RECURRENT: return spi_recurrent_forward(b, node);
     }
     return SP_FAIL(b->err, SP_E_FAILED, "internal: unknown node type");

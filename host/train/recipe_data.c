@@ -200,7 +200,8 @@ static const sp_field array_rows[] = {
                                                                "divides the inputs."},
     {SPI_TEXT("test_labels", data.arrays.test_labels), .help = "Labels of test_inputs."},
     {SPI_CHOICE("axes", data.arrays.axes, SP_AXES_NAMES), .initial = "default",
-     .help = "What the dimensions of the inputs are; default: NC, NHW or NTCHW, while four have to be told."},
+     .help = "What the dimensions of the inputs are; default: NC, NHW or NTCHW, while four have to be told. "
+             "L: the length of a signal."},
 };
 static const sp_fields array_fields = SPI_FIELDS("arrays", arrays, array_rows);
 

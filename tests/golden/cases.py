@@ -25,6 +25,18 @@ def norm(channels):
     return layer("batch_norm", channels=channels)
 
 
+def conv1d(i, o, kernel, **keys):
+    return layer("conv1d", **{"in": i, "out": o, "kernel": kernel, **keys})
+
+
+def layer_norm(channels, **keys):
+    return layer("layer_norm", channels=channels, **keys)
+
+
+def rms_norm(channels, **keys):
+    return layer("rms_norm", channels=channels, **keys)
+
+
 def td_norm(channels, **keys):
     return layer("td_batch_norm", channels=channels, **keys)
 
@@ -139,6 +151,27 @@ CASES = [
         conv(4, 8, 3, groups=4), lif(), conv(8, 8, 3, padding=2, dilation=2, groups=8), norm(8), lif(), FLATTEN,
         linear(128, 4)],
         [2, 4, 6, 6], 4, "sltt", 4, sequence=False, gain=1.5, mse=0.3),
+    case("layer_norm_bptt", 1, [
+        layer_norm(2), conv(2, 5, 3), layer_norm(5), lif(), conv(5, 6, 3), layer_norm(6, over="channels", eps=1e-3), lif(),
+        FLATTEN, linear(24, 15), rms_norm(15), lif(), linear(15, 4)],
+        [2, 2, 6, 6], 4, "bptt", 4, gain=1.5, neuron=neuron(tau=2.0, surrogate="atan", width=2.0)),
+    case("layer_norm_ottt", 1, [
+        linear(12, 17), layer_norm(17), lif(), linear(17, 15), rms_norm(15, eps=1e-3), lif(), linear(15, 4)],
+        [4, 12], 4, "ottt", 4, gain=1.5, neuron=neuron(tau=2.0, detach_reset=True)),
+    case("layer_norm_sltt", 1, [
+        conv(2, 5, 3), rms_norm(5), lif(), conv(5, 6, 3), rms_norm(6, over="channels"), lif(), FLATTEN, linear(24, 15),
+        layer_norm(15), lif(), linear(15, 4)],
+        [2, 2, 6, 6], 4, "sltt", 4, sequence=False, gain=1.5, mse=0.3),
+    case("conv1d_bptt", 1, [
+        conv1d(2, 5, 4, stride=2, padding=1), norm(5), lif(), conv1d(5, 6, 3, dilation=2), lif(), layer("avg_pool", kernel=[1, 2]),
+        FLATTEN, linear(12, 4)],
+        [3, 2, 1, 18], 4, "bptt", 4, gain=1.5, neuron=neuron(tau=2.0, surrogate="atan", width=2.0)),
+    case("conv1d_ottt", 1, [
+        conv1d(3, 6, 3, groups=3), lif(), conv1d(6, 6, 5, padding=2, groups=6), lif(), FLATTEN, linear(48, 4)],
+        [3, 3, 1, 10], 4, "ottt", 4, gain=1.5, neuron=neuron(tau=2.0, detach_reset=True)),
+    case("conv1d_sltt", 1, [
+        conv1d(2, 6, 3), lif(), conv1d(6, 8, 2, stride=2, groups=2), norm(8), lif(), FLATTEN, linear(32, 4)],
+        [3, 2, 1, 10], 4, "sltt", 4, sequence=False, gain=1.5, mse=0.3),
     case("joins_bptt", 1, [
         conv(2, 5, 3, padding=1, label="stem"), norm(5), lif(label="a"), conv(5, 6, 3, padding=1), lif(label="b"),
         join("concat", "a", "b", "stem"), conv(16, 5, 1), join("add", "stem", 6, "a"), norm(5), lif(label="c"),

@@ -18,7 +18,7 @@ from make_cases import read_tensors  # noqa: E402
 from reference_net import WIDTHS  # noqa: E402
 
 NEURONS = ("lif", "plif", "cuba_lif", "alif")
-LAYERS = NEURONS + ("linear", "conv", "batch_norm", "flatten", "scale", "add", "concat", "avg_pool")
+LAYERS = NEURONS + ("linear", "conv", "batch_norm", "flatten", "scale", "add", "concat", "avg_pool", "conv1d", "layer_norm", "rms_norm")
 
 
 class Spike(torch.autograd.Function):
@@ -83,6 +83,15 @@ class Net:
         traced = function(trace, w, b)
         return function(x, w.detach(), None if b is None else b.detach()) + traced - traced.detach()
 
+    def normed(self, layer, x, w, b):
+        eps, each = layer.get("eps", 1e-5), layer.get("over") == "channels"
+        if b is not None and not each:
+            return F.group_norm(x, 1, w, b, eps)  # of vectors: F.layer_norm
+        if b is not None:
+            return F.layer_norm(x.movedim(1, -1), [x.shape[1]], w, b, eps).movedim(-1, 1)
+        axes = [1] if each else list(range(1, x.dim()))
+        return x / torch.sqrt((x * x).mean(axes, keepdim=True) + eps) * w.view([1, -1] + [1] * (x.dim() - 2))
+
     def forward(self, x):
         self.leak = 0.0
         outputs = {"input": x}
@@ -96,6 +105,9 @@ class Net:
             elif kind == "conv":
                 where = layer.get("stride", 1), layer.get("padding", 0), layer.get("dilation", 1), layer.get("groups", 1)
                 x = self.weighted(name, lambda x, w, b: F.conv2d(x, w, b, *where), x, w, b)
+            elif kind == "conv1d":
+                where = layer.get("stride", 1), layer.get("padding", 0), layer.get("dilation", 1), layer.get("groups", 1)
+                x = self.weighted(name, lambda x, w, b: F.conv1d(x.squeeze(2), w, b, *where).unsqueeze(2), x, w, b)
             elif kind == "batch_norm":
                 settings = self.case["batch_norm"]
                 x = F.batch_norm(x, self.p[name + ".running_mean"], self.p[name + ".running_var"], w, b, True,
@@ -104,6 +116,8 @@ class Net:
                 x = x * layer["factor"]
             elif kind == "avg_pool":
                 x = F.avg_pool2d(x, layer["kernel"], layer.get("stride"), layer.get("padding", 0))
+            elif kind in ("layer_norm", "rms_norm"):
+                x = self.normed(layer, x, w, b)
             elif kind == "add":
                 x = sum(outputs[str(n)] for n in layer["from"])
             elif kind == "concat":

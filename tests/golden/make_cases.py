@@ -73,12 +73,13 @@ def parameters(layers, prefix=""):
                 yield f"{name}.skip_gain", (), 1
             for part in ("pre", "branch", "shortcut"):
                 yield from parameters(layer.get(part) or [], f"{name}.{part}.")
-        elif kind in ("batch_norm", "td_batch_norm"):
+        elif kind.endswith("_norm"):
             yield f"{name}.weight", (layer["channels"],), 1
-            yield f"{name}.bias", (layer["channels"],), 1
-        elif kind in ("linear", "conv", "ws_conv"):
+            if kind != "rms_norm":
+                yield f"{name}.bias", (layer["channels"],), 1
+        elif kind in ("linear", "conv", "ws_conv", "conv1d"):
             k = layer.get("kernel", 1)
-            taps = [] if kind == "linear" else list(k) if isinstance(k, list) else [k, k]
+            taps = [] if kind == "linear" else [k] if kind == "conv1d" else list(k) if isinstance(k, list) else [k, k]
             inputs = layer["in"] // layer.get("groups", 1)
             yield f"{name}.weight", (layer["out"], inputs, *taps), inputs * math.prod(taps)
             if layer.get("bias", True):
@@ -87,12 +88,12 @@ def parameters(layers, prefix=""):
                 yield f"{name}.gain", (layer["out"], 1, 1, 1), 1
 
 
-def norms(layers, prefix=""):
+def norms(layers, prefix="", kinds=("batch_norm", "td_batch_norm")):
     for i, layer in enumerate(layers):
-        if layer["type"] in ("batch_norm", "td_batch_norm"):
+        if layer["type"] in kinds:
             yield f"{prefix}{i}", layer["channels"]
         for part in ("pre", "branch", "shortcut"):
-            yield from norms(layer.get(part) or [], f"{prefix}{i}.{part}.")
+            yield from norms(layer.get(part) or [], f"{prefix}{i}.{part}.", kinds)
 
 
 def draw(case, seed, low, high, gain):
@@ -102,7 +103,7 @@ def draw(case, seed, low, high, gain):
     tensors = {"input": (uniform(math.prod(case["input_shape"]), low, high), case["input_shape"])}
     samples = case["input_shape"][1 if case["input_is_sequence"] else 0]
     tensors["target"] = [int(r.random() * case["classes"]) for _ in range(samples)], [samples]
-    normed = {n for n, _ in norms(case["layers"])}
+    normed = {n for n, _ in norms(case["layers"], kinds=("batch_norm", "td_batch_norm", "layer_norm", "rms_norm"))}
     for name, shape, fan_in in parameters(case["layers"]):
         n, what = math.prod(shape), name.rsplit(".", 1)[1]
         if name.rsplit(".", 1)[0] in normed:

@@ -255,6 +255,37 @@ class Tape:
             beta.add_grad(g_beta)
         return self.make(data, x.shape, [x, gamma, beta], pull), means, variances
 
+    def layer_norm(self, x, gamma, beta, eps, groups):
+        """Moments over each of so many equal parts of places, a part having all channels; beta None: of squares alone."""
+        n, c = x.shape[:2]
+        area = math.prod(x.shape[2:])
+        per = area // groups
+        parts = [[(i * c + ch) * area + p for ch in range(c) for p in range(q * per, (q + 1) * per)]
+                 for i in range(n) for q in range(groups)]
+        channel = [i // area % c for i in range(len(x.data))]
+        hat, root, m = [0.0] * len(x.data), [], c * per
+        for where in parts:
+            mean = math.fsum(x.data[i] for i in where) / m if beta else 0.0
+            root.append(math.sqrt(math.fsum((x.data[i] - mean) ** 2 for i in where) / m + eps))
+            for i in where:
+                hat[i] = (x.data[i] - mean) / root[-1]
+
+        def pull(g):
+            g_x, by_channel = [0.0] * len(g), [[] for _ in range(c)]
+            for where, r in zip(parts, root):
+                d = {i: g[i] * gamma.data[channel[i]] for i in where}
+                sum_d, along = math.fsum(d.values()) if beta else 0.0, math.fsum(d[i] * hat[i] for i in where)
+                for i in where:
+                    g_x[i] = (d[i] - sum_d / m - hat[i] * along / m) / r
+            for i, ch in enumerate(channel):
+                by_channel[ch].append(i)
+            x.add_grad(g_x)
+            gamma.add_grad([math.fsum(g[i] * hat[i] for i in where) for where in by_channel])
+            if beta:
+                beta.add_grad([math.fsum(g[i] for i in where) for where in by_channel])
+        data = [gamma.data[ch] * a + (beta.data[ch] if beta else 0.0) for a, ch in zip(hat, channel)]
+        return self.make(data, x.shape, [x, gamma] + ([beta] if beta else []), pull)
+
     def norm_given(self, x, gamma, beta, means, roots):
         """Batch norm with statistics that were taken elsewhere, and are those of x; roots: 1/std."""
         n, c = x.shape[:2]
@@ -448,6 +479,12 @@ class Network:
 
     ws_conv = conv
 
+    def conv1d(self, name, layer, x):
+        """Of pictures of height 1."""
+        windows = {"stride": 1, "padding": 0, "dilation": 1}
+        pairs = {k: [0 if k == "padding" else 1, layer.get(k, v)] for k, v in windows.items()}
+        return self.conv(name, {**layer, **pairs, "kernel": [1, layer["kernel"]]}, x)
+
     # rate: sums over the time steps of a block, which the pass on rates reads.
     def note(self, name, **values):
         sums = self.sums.setdefault(name, {})
@@ -596,6 +633,12 @@ class Network:
         if layer.get("skip_gain"):
             y = self.tape.times_scalar(y, self.param(name, "skip_gain"))
         return self.tape.add(self.tape.scale(y, layer.get("alpha", 1.0)), identity)
+
+    def layer_norm(self, name, layer, x):
+        groups = math.prod(x.shape[2:]) if layer.get("over") == "channels" else 1
+        return self.tape.layer_norm(x, self.param(name, "weight"), self.param(name, "bias"), layer.get("eps", 1e-5), groups)
+
+    rms_norm = layer_norm
 
     def add(self, name, layer, x):
         xs = [self.outputs[str(n)] for n in layer["from"]]

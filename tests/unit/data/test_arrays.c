@@ -266,6 +266,35 @@ Test(arrays, both_orders_of_axes_are_the_same_samples)
     remove_folder(root);
 }
 
+Test(arrays, signals_are_pictures_of_height_one)
+{
+    static const int axes[] = {SP_AXES_NCL, SP_AXES_NLC};
+    static const char *const shapes[] = {"(2, 2, 3)", "(2, 3, 2)"};
+    float items[12], x[6];
+    make_folder(root, sizeof root, "arrays");
+    for (int i = 0; i < 12; i++)
+        items[i] = (float)i;
+    write_labels("y.npy", "01");
+    for (int k = 0; k < 2; k++) {
+        sp_dataset *ds;
+        sp_error err;
+        char dict[128];
+        int32_t label;
+        sp_dataset_options o = array_options(1);
+        snprintf(dict, sizeof dict, "{'descr': '<f4', 'fortran_order': False, 'shape': %s, }\n", shapes[k]);
+        write_npy("x.npy", dict, items, sizeof items);
+        o.split = 0.5, o.arrays.axes = axes[k];
+        cr_assert_eq(open_set(o, &ds, &err), SP_OK, "%s", err.text);
+        cr_assert(ds->info.channels == 2 && ds->info.height == 1 && ds->info.width == 3 &&
+                  ds->info.frames == 0);
+        cr_assert_eq(ds->get(ds, (sp_sample_request){.index = 1}, x, &label, &err), SP_OK);
+        for (int i = 0; i < 6; i++) /* [w][c] */
+            cr_assert_eq(x[i], (float)(6 + (k ? i : i % 2 * 3 + i / 2)));
+        sp_dataset_close(&ds);
+    }
+    remove_folder(root);
+}
+
 Test(arrays, frames_come_time_first)
 {
     sp_dataset *ds;

@@ -332,6 +332,8 @@ Test(graph, refuses_what_does_not_fit_and_says_where)
         {"layers:\n  - {type: conv, label: a, out: 4, kernel: 1}\n  - {type: conv, out: 4, kernel: 1}\n"
          "  - {type: add, from: [a]}\n  - {type: flatten}\n  - {type: linear, out: 2}\n",
          4, 8, 8, "n.yaml:3:5: layer 1: no layer reads its output"},
+        {"layers:\n  - {type: conv1d, out: 4, kernel: 3}\n", 4, 8, 8,
+         "n.yaml:2:5: layer 0: its input is 4x8x8 (channels x height x width); conv1d needs a height of 1"},
         {"layers:\n  - {type: linear, out: 2}\n", 1, 8, 8,
          "n.yaml:2:5: layer 0: its input is 1x8x8; put a flatten layer before it"},
         {"layers:\n  - {type: flatten}\n  - {type: linear, in: 63, out: 2}\n", 1, 8, 8,

@@ -58,7 +58,8 @@ static void expect_same(const sp_layer *a, size_t na, const sp_layer *b, size_t 
     for (size_t i = 0; i < na; i++, a++, b++) {
         cr_assert_str_eq(a->name, b->name);
         cr_assert_str_eq(a->label, b->label);
-        cr_assert(a->groups == b->groups && a->n_from == b->n_from, "%s", a->name);
+        cr_assert(a->groups == b->groups && a->n_from == b->n_from && a->each_place == b->each_place, "%s",
+                  a->name);
         for (size_t k = 0; k < a->n_from; k++)
             cr_assert_str_eq(a->from[k], b->from[k]);
         cr_assert(a->type == b->type && a->in == b->in && a->out == b->out && a->channels == b->channels,
@@ -156,14 +157,19 @@ static const char *const every_layer =
     "  label: block\n"
     "- {type: td_batch_norm}\n"
     "- {type: add, label: sum, from: [stem, 2, input, 11.pre.1]}\n"
-    "- {type: concat, from: block}\n";
+    "- {type: concat, from: block}\n"
+    "- {type: layer_norm, over: channels}\n"
+    "- {type: rms_norm, channels: 3, eps: 1e-3}\n"
+    "- {type: conv1d, out: 4, kernel: 5, padding: 2}\n";
 
 Test(network, defaults_and_given_values)
 {
     sp_network net = parse(every_layer);
     const sp_layer *l = net.layers;
-    cr_assert_eq(net.n, 15);
-    for (size_t i = 0; i < 15; i++)
+    cr_assert_eq(net.n, 18);
+    cr_assert(same_pair(l[17].kernel, (int64_t[]){1, 5}) && same_pair(l[17].padding, (int64_t[]){0, 2}));
+    cr_assert(l[15].each_place && l[15].eps == 1e-5 && !l[16].each_place && l[16].channels == 3);
+    for (size_t i = 0; i < 18; i++)
         cr_assert_eq(l[i].type, (sp_layer_type)i); /* each once, in the order of the enum */
     cr_assert(l[0].in == 3 && l[0].out == 9 && l[0].groups == 3 && l[1].groups == 1 && l[0].bias &&
               l[0].weight_init == SP_INIT_FAN_IN_UNIFORM);
@@ -261,7 +267,8 @@ Test(network, refuses_layers_with_place_and_reason)
     expect_refused("layers:\n- {type: cnov}\n", "n.yaml:2:10: \"type\" must be one of conv, ws_conv, linear, "
                                                 "batch_norm, lif, avg_pool, max_pool, "
                                                 "adaptive_avg_pool, flatten, scale, dropout, residual, "
-                                                "td_batch_norm, add, concat, if, plif, cuba_lif, alif, not "
+                                                "td_batch_norm, add, concat, layer_norm, rms_norm, conv1d, "
+                                                "if, plif, cuba_lif, alif, not "
                                                 "\"cnov\"; did "
                                                 "you "
                                                 "mean \"conv\"?");

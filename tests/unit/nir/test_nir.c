@@ -254,8 +254,8 @@ Test(nir, nodes_that_layers_have_in_another_form)
     add(&g, "out", "Output");
     ARRAY(&g, "shape", 12, 1);
     n = import(&g, (sp_nir_import_options){.dt = 0});
-    cr_assert_str_eq(n.layers.s, "- {type: conv, out: 3, kernel: [1, 4], stride: [1, 2], padding: [0, 1], "
-                                 "dilation: [1, 1], groups: 1, bias: true}\n"
+    cr_assert_str_eq(n.layers.s, "- {type: conv1d, out: 3, kernel: 4, stride: 2, padding: 1, dilation: 1, "
+                                 "groups: 1, bias: true}\n"
                                  "- {type: lif, model: lif, tau: 4, decay_input: true, output: membrane}\n"
                                  "- {type: flatten}\n");
     cr_assert_eq(n.height, 1);
