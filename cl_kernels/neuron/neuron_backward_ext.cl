@@ -1,36 +1,37 @@
 //@ plugin: reference 1.0.0
 //@ abi:    1
 //@ include: compensated.clh threshold.clh
-//@ op:     neuron.backward_ext/1
+//@ op:     neuron.backward_ext/2
 //@ kernel: neuron_backward_ext__naive
 //@ global: M*C
-//@ when:   !LEARN
+//@ when:   !LEARN && !V_TH
 //@ score:  0
 //@ about:  one work-item one neuron
 //
-//@ op:        neuron.backward_ext/1
+//@ op:        neuron.backward_ext/2
 //@ define:    ITEMS = 4096
 //@ define:    GROUPS = 64
-//@ workspace: ITEMS + GROUPS
+//@ workspace: 2*(ITEMS + GROUPS)
 //@ kernel:    neuron_backward_ext__learn
 //@ global:    min(M*C, ITEMS)
 //@ kernel:    neuron_backward_ext__group
 //@ global:    GROUPS
 //@ kernel:    neuron_backward_ext__finish
 //@ global:    1
-//@ when:      LEARN
+//@ when:      LEARN || V_TH
 //@ score:     0
-//@ about:     ITEMS work-items stride over the neurons; sums of dL/dw by group, then in order: no atomics
+//@ about:     ITEMS work-items stride over the neurons; sums of dL/dw and dL/dth by group, then in order: no atomics
 //
 // g = g_s + carry d_reset/d_s + carry_aux d_aux/d_s (dL/ds); h = surrogate'(u - threshold)
 // g_u = g h + carry d_reset/d_u; g_current = g_u d_charge/d_x
 // g_a = carry_aux d_aux/d_a + g_current d_current/d_a - g h d_threshold/d_a
 // g_x = g_current d_current/d_x + g_a d_aux/d_x; g_w += sum of g_u d_charge/d_w
+// g_th -= sum of g h, and with the soft reset carry s
 // carry = g_u d_charge/d_v, carry_aux = g_a. At last carry and carry_aux come in undefined and count as 0. g_x
 // may be g_s.
 #pragma OPENCL FP_CONTRACT OFF
 
-#if LEARN
+#if LEARN || V_TH
 #ifndef GROUPS
 #define ITEMS 4096 // the other block of this file is built without them, and has no use for what follows
 #define GROUPS 64
@@ -38,7 +39,7 @@
 
 #endif
 
-#if LEARN
+#if LEARN || V_TH
 #define NAME neuron_backward_ext__learn
 #else
 #define NAME neuron_backward_ext__naive
@@ -49,7 +50,13 @@ __kernel void NAME(SP_REF(float, g_s), SP_IN(float, u),
                    SP_IN(float, aux),
 #endif
 #if LEARN
-                   SP_IN(float, u_prev), SP_IN(float, w), SP_OUT(float, work),
+                   SP_IN(float, u_prev), SP_IN(float, w),
+#endif
+#if V_TH
+                   SP_IN(float, th),
+#endif
+#if LEARN || V_TH
+                   SP_OUT(float, work),
 #endif
 #if LEARN && ADAPT
                    SP_IN(float, aux_prev),
@@ -71,10 +78,17 @@ __kernel void NAME(SP_REF(float, g_s), SP_IN(float, u),
 #if ADAPT
     SP_AT(aux);
 #endif
+#if V_TH
+    SP_AT(th);
+    p.v_th = th[0];
+    float sum_th = 0.0f, lost_th = 0.0f;
+#endif
+#if LEARN || V_TH
+    SP_AT(work);
+#endif
 #if LEARN
     SP_AT(u_prev);
     SP_AT(w);
-    SP_AT(work);
     p = neuron_learn(p, w[0]);
     float sum = 0.0f, lost = 0.0f;
 #endif
@@ -96,8 +110,8 @@ __kernel void NAME(SP_REF(float, g_s), SP_IN(float, u),
 #if ADAPT
         a = aux[i];
 #endif
-        const float now = u[i], th = threshold(a, p, q), s = now >= th ? 1.0f : 0.0f;
-        const float h = surrogate_grad(now - th, width);
+        const float now = u[i], at = threshold(a, p, q), s = now >= at ? 1.0f : 0.0f;
+        const float h = surrogate_grad(now - at, width);
 #if TEMPORAL
         if (!last) {
             c_v = carry[i];
@@ -109,6 +123,9 @@ __kernel void NAME(SP_REF(float, g_s), SP_IN(float, u),
             g = fma(c_a, neuron_d_aux_d_s(p, q), g);
 #endif
         }
+#endif
+#if V_TH
+        add_to(&sum_th, &lost_th, fma(c_v, d_reset_d_v_th(s), -(g * h)));
 #endif
         const float g_u = fma(c_v, neuron_d_reset_d_u(now, s, p), g * h);
         const float g_current = g_u * neuron_d_charge_d_x(p);
@@ -142,26 +159,58 @@ __kernel void NAME(SP_REF(float, g_s), SP_IN(float, u),
 #if LEARN
     work[get_global_id(0)] = sum;
 #endif
+#if V_TH
+    work[ITEMS + GROUPS + get_global_id(0)] = sum_th;
+#endif
 }
 
-#if LEARN
+#if LEARN || V_TH
+// The sums from `at` on, of one group.
+inline float group_sum(__global const float *at, int group, int items)
+{
+    float sum = 0.0f, lost = 0.0f;
+    for (int i = group; i < items; i += GROUPS)
+        add_to(&sum, &lost, at[i]);
+    return sum;
+}
+
 __kernel void neuron_backward_ext__group(SP_IO(float, work), int M, int C)
 {
     SP_AT(work);
     const int items = (int)min((ulong)M * (ulong)C, (ulong)ITEMS), group = (int)get_global_id(0);
-    float sum = 0.0f, lost = 0.0f;
-    for (int i = group; i < items; i += GROUPS)
-        add_to(&sum, &lost, work[i]);
-    work[ITEMS + group] = sum;
+#if LEARN
+    work[ITEMS + group] = group_sum(work, group, items);
+#endif
+#if V_TH
+    work[2 * ITEMS + GROUPS + group] = group_sum(work + ITEMS + GROUPS, group, items);
+#endif
 }
 
-__kernel void neuron_backward_ext__finish(SP_IO(float, g_w), SP_IN(float, work))
+inline float total(__global const float *groups)
 {
-    SP_AT(g_w);
-    SP_AT(work);
     float sum = 0.0f, lost = 0.0f;
     for (int group = 0; group < GROUPS; group++)
-        add_to(&sum, &lost, work[ITEMS + group]);
-    g_w[0] += sum;
+        add_to(&sum, &lost, groups[group]);
+    return sum;
+}
+
+__kernel void neuron_backward_ext__finish(
+#if LEARN
+    SP_IO(float, g_w),
+#endif
+#if V_TH
+    SP_IO(float, g_th),
+#endif
+    SP_IN(float, work))
+{
+    SP_AT(work);
+#if LEARN
+    SP_AT(g_w);
+    g_w[0] += total(work + ITEMS);
+#endif
+#if V_TH
+    SP_AT(g_th);
+    g_th[0] += total(work + 2 * ITEMS + GROUPS);
+#endif
 }
 #endif

@@ -1,7 +1,7 @@
 //@ plugin: reference 1.0.0
 //@ abi:    1
 //@ include: threshold.clh
-//@ op:     neuron.forward_ext/1
+//@ op:     neuron.forward_ext/2
 //@ kernel: neuron_forward_ext__naive
 //@ global: ceildiv(C, 32), M
 //@ score:  0
@@ -22,6 +22,9 @@ __kernel void neuron_forward_ext__naive(SP_IN(float, x), SP_REF(float, u_prev),
 #if LEARN
                                         SP_IN(float, w),
 #endif
+#if V_TH
+                                        SP_IN(float, th),
+#endif
                                         SP_IO(float, u), SP_OUT(uint, s), int C, int first, float decay,
                                         float x_gain, float v_th, float v_reset, float aux_decay,
                                         float aux_gain)
@@ -39,6 +42,10 @@ __kernel void neuron_forward_ext__naive(SP_IN(float, x), SP_REF(float, u_prev),
 #if AUX
     SP_AT(aux_prev);
     SP_AT(aux);
+#endif
+#if V_TH
+    SP_AT(th);
+    p.v_th = th[0];
 #endif
 #if LEARN
     SP_AT(w);

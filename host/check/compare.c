@@ -64,6 +64,9 @@ static bool is_neuron_op(const sp_check_case *c, const char *pass)
 static float threshold_of(const sp_check_case *c, content which, int64_t i)
 {
     sp_neuron_args p = {.v_th = (float)sp_call_float(&c->call, "v_th")};
+    const sp_check_buffer *learnt = buffer_named(c, "th");
+    if (learnt && learnt->present)
+        p.v_th = element(c, "th", INITIAL, 0);
     const sp_check_buffer *aux = buffer_named(c, "aux");
     if (!aux || !aux->present || !sp_call_flag(&c->call, "ADAPT"))
         return p.v_th;

@@ -50,6 +50,7 @@ static const struct {
     {"integer.", "u_prev", SIGNED},
     {"neuron.", "u", MEMBRANE},
     {"neuron.", "u_prev", MEMBRANE},
+    {"neuron.", "th", AROUND_ONE},
     {"neuron.forward", "x", CURRENT},
     {"pool.max", "x", STEPS},
     {"metrics.correct", "sum", STEPS},

@@ -22,9 +22,13 @@ static bool is_neuron(const sp_plan *p, const sp_step *s)
 static sp_status see_neuron(watch *w, const sp_step *s, int t, sp_error *err)
 {
     int u = sp_op_buffer_index(s->call.op, "u"), spikes = sp_op_buffer_index(s->call.op, "s");
+    const int th = sp_op_buffer_index(s->call.op, "th");
+    float v_th = (float)sp_call_float(&s->call, "v_th");
+    if (th >= 0 && s->operands[th].tensor >= 0)
+        SP_TRY(sp_device_read(w->p->dev, sp_plan_range(w->p, &s->operands[th], t), &v_th, sizeof v_th, err));
     sp_exec_seen seen = {.node = s->node,
                          .t = t,
-                         .v_th = sp_call_float(&s->call, "v_th"),
+                         .v_th = (double)v_th,
                          .u = w->u,
                          .spikes = w->spikes,
                          .rows = sp_call_buffer_rows(&s->call, u),

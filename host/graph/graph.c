@@ -130,6 +130,7 @@ static int add_node(builder *b, sp_node_type type, const sp_layer *l, int in, in
                    .running_mean = -1,
                    .running_var = -1,
                    .w = -1,
+                   .threshold = -1,
                    .alpha = 1};
     snprintf(p->name, sizeof p->name, "%s", l->name);
     g->acts[in].n_consumers++;
@@ -347,13 +348,14 @@ static sp_status build_neuron(builder *b, const sp_layer *l, int *act)
     if (l->neuron.recurrent)
         SP_TRY(build_recurrent(b, l, act));
     SP_TRY(build_simple(b, l, SP_NODE_NEURON, !l->neuron.membrane, act));
-    if (!l->neuron.learn)
-        return SP_OK;
-    int n = g->acts[*act].producer, w = add_param(b, n, SP_ROLE_NEURON, "w", 0, NULL);
-    if (w < 0)
+    const int n = g->acts[*act].producer;
+    if (l->neuron.learn)
+        g->nodes[n].w = add_param(b, n, SP_ROLE_NEURON, "w", 0, NULL);
+    if (l->neuron.learn_v_th)
+        g->nodes[n].threshold = add_param(b, n, SP_ROLE_THRESHOLD, "threshold", 0, NULL);
+    if ((l->neuron.learn && g->nodes[n].w < 0) || (l->neuron.learn_v_th && g->nodes[n].threshold < 0))
         return fail_add(b);
-    g->nodes[n].w = w;
-    g->acts[*act].needs_gradient = true;
+    g->acts[*act].needs_gradient |= l->neuron.learn || l->neuron.learn_v_th;
     return SP_OK;
 }
 

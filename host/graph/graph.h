@@ -42,6 +42,7 @@ typedef enum {
     SP_ROLE_SKIP_GAIN,
     SP_ROLE_RUNNING_MEAN,
     SP_ROLE_RUNNING_VAR,
+    SP_ROLE_THRESHOLD,
     SP_ROLE_NEURON /* w of a neuron model: 1/tau = sigmoid(w) at the start */
 } sp_role;
 
@@ -64,8 +65,8 @@ typedef struct sp_node {
     char name[112];
     int in[2]; /* activations; residual: branch, identity; concat: in their order; else in[1] is -1 */
     int out;
-    int weight, bias, gain, gamma, beta, skip_gain, running_mean, running_var,
-        w;             /* params, -1 where there are none */
+    int weight, bias, gain, gamma, beta, skip_gain, running_mean, running_var, w,
+        threshold;     /* params, -1 where there are none */
     bool standardized; /* ws_conv */
     bool td;           /* batch norm over all time steps (td_batch_norm) */
     bool fused;        /* batch norm whose only consumer is a neuron: applied inside it */

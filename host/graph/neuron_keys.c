@@ -136,6 +136,8 @@ static const sp_field rows[] = {
      .help = "Plugins' models: time constant of the second state."},
     {OTHER(aux_gain, print_aux_gain, "number, -1e+09 to 1e+09"), .sample = "0.3",
      .help = "Plugins' models: gain of the second state."},
+    {BOOL(learn_v_th), .initial = "false",
+     .help = "Whether each layer learns its threshold, one number, which starts at v_th."},
     {OTHER(learn, print_learn, "true or false"), .sample = "true",
      .help = "Plugins' models: a learnable scalar in each layer."},
 };
@@ -185,8 +187,8 @@ sp_status sp_neuron_read(const sp_yaml *map, sp_neuron *n, sp_error *err)
 /* What a layer that never fires is given in vain. */
 static sp_status check_membrane(const sp_yaml *map, sp_neuron *n, sp_error *err)
 {
-    static const char *const idle[] = {"v_th",      "v_reset", "reset",    "detach_reset",
-                                       "surrogate", "width",   "recurrent"};
+    static const char *const idle[] = {"v_th",      "v_reset", "reset",     "detach_reset",
+                                       "surrogate", "width",   "recurrent", "learn_v_th"};
     for (size_t i = 0; i < sizeof idle / sizeof *idle; i++)
         if (sp_yaml_get(map, idle[i]))
             return sp_yaml_fail(sp_yaml_get(map, idle[i]), err,
@@ -200,7 +202,7 @@ static sp_status check_membrane(const sp_yaml *map, sp_neuron *n, sp_error *err)
                             "lif, plif or "
                             "cuba_lif",
                             n->model);
-    n->hard_reset = false;
+    n->hard_reset = n->learn_v_th = false;
     n->v_reset = 0;
     return SP_OK;
 }

@@ -82,6 +82,10 @@ void sp_param_initialise(const sp_graph *g, const sp_param *p, uint64_t seed, fl
     const sp_node *n = &g->nodes[p->node];
     sp_rng r = sp_rng_make(seed, INIT_STREAM + (uint64_t)(p - g->params));
     bool one = p->role == SP_ROLE_GAIN || p->role == SP_ROLE_GAMMA || p->role == SP_ROLE_RUNNING_VAR;
+    if (p->role == SP_ROLE_THRESHOLD) {
+        fill_value(file, p->elems, (float)n->layer->neuron.v_th);
+        return;
+    }
     if (p->role == SP_ROLE_NEURON) {
         fill_value(file, p->elems, (float)-log(n->layer->neuron.tau - 1.0));
         return;

@@ -201,13 +201,14 @@ static bool fill(spi_nir_export *e, const sp_node *n, bool vector, const char *k
 static bool put_parameters(spi_nir_export *e, const sp_node *n, const char *type, bool vector)
 {
     const sp_neuron *u = &n->layer->neuron;
+    const float v_th = n->threshold >= 0 ? e->params[n->threshold][0] : (float)u->v_th;
     double tau = u->tau, gain, leak = u->hard_reset ? u->v_reset : 0;
     bool cuba = strncmp(type, "Cuba", 4) == 0, good = add_number(e, "metadata.dt", e->dt, false);
     if (n->w >= 0)
         tau = 1 + exp(-(double)e->params[n->w][0]);
     gain = u->decay_input ? 1 / tau : 1;
     if (!u->membrane)
-        good = good && fill(e, n, vector, "v_threshold", (double)nextafterf((float)u->v_th, -INFINITY)) &&
+        good = good && fill(e, n, vector, "v_threshold", (double)nextafterf(v_th, -INFINITY)) &&
                fill(e, n, vector, "v_reset", leak) &&
                sp_nir_add_text(last(e), "metadata.reset", u->hard_reset ? "hard" : "soft");
     if (type[0] == 'I')

@@ -94,7 +94,8 @@ typedef struct setting {
     int scaled, aux, adapt;
 } setting;
 
-static setting read_setting(const sp_op_call *call, const float *w)
+/* th: NULL where the threshold is not learnt. */
+static setting read_setting(const sp_op_call *call, const float *w, const float *th)
 {
     setting s = {.n = sp_neuron_ref_find(call->neuron),
                  .scaled = sp_call_flag(call, "SCALED"),
@@ -104,6 +105,8 @@ static setting read_setting(const sp_op_call *call, const float *w)
                            (float)sp_call_float(call, "v_th"), (float)sp_call_float(call, "v_reset"),
                            sp_call_flag(call, "HARD")};
     s.q = (sp_aux_args){(float)sp_call_float(call, "aux_decay"), (float)sp_call_float(call, "aux_gain")};
+    if (th)
+        s.p.v_th = th[0];
     if (s.n && w)
         s.p = s.n->extra->learn(&s.p, w[0], s.scaled);
     return s;
@@ -128,7 +131,7 @@ void neuron_forward_ext_ref(const sp_op_call *call, void *const *buf)
     int64_t M = sp_call_int(call, "M"), C = sp_call_int(call, "C"), W = ref_words(C);
     int norm = sp_call_flag(call, "NORM");
     bool first = sp_call_int(call, "first") != 0;
-    setting k = read_setting(call, buf[5]);
+    setting k = read_setting(call, buf[5], sp_call_flag(call, "V_TH") ? buf[9] : NULL);
 
     memset(s, 0, (size_t)(M * W) * sizeof *s);
     for (int64_t m = 0; m < M; m++)
@@ -158,8 +161,9 @@ void neuron_backward_ext_ref(const sp_op_call *call, void *const *buf)
     int64_t MC = sp_call_int(call, "M") * sp_call_int(call, "C");
     int temporal = sp_call_flag(call, "TEMPORAL"), detach = sp_call_flag(call, "DETACH");
     bool first = sp_call_int(call, "first") != 0, last = sp_call_int(call, "last") != 0;
-    double width = (double)(float)sp_call_float(call, "width"), sum_w = 0;
-    setting k = read_setting(call, w);
+    double width = (double)(float)sp_call_float(call, "width"), sum_w = 0, sum_th = 0;
+    const bool learnt = sp_call_flag(call, "V_TH") != 0;
+    setting k = read_setting(call, w, learnt ? buf[10] : NULL);
     static const sp_neuron_extra nothing;
     const sp_neuron_extra *x = k.n && k.n->extra ? k.n->extra : &nothing;
 
@@ -181,6 +185,8 @@ void neuron_backward_ext_ref(const sp_op_call *call, void *const *buf)
             g_a = c_a * x->d_aux_d_a(&k.q) + g_current * x->d_current_d_a -
                   (k.adapt ? g * h * x->d_threshold_d_a(&k.q) : 0);
         g_x[i] = (float)(k.aux ? g_current * x->d_current_d_x + g_a * x->d_aux_d_x : g_current);
+        sum_th -=
+            g * h + (k.p.hard ? 0 : c_v * s); /* by the comparison, and by what a soft reset takes away */
         if (temporal)
             carry[i] = (float)(g_u * k.n->d_charge_d_v(&k.p));
         if (temporal && k.aux)
@@ -191,4 +197,6 @@ void neuron_backward_ext_ref(const sp_op_call *call, void *const *buf)
     }
     if (w)
         g_w[0] = (float)((double)g_w[0] + sum_w);
+    if (learnt)
+        *(float *)buf[11] = (float)((double)*(float *)buf[11] + sum_th);
 }

@@ -250,7 +250,7 @@ static sp_status backward_node(sp_builder *b, int node)
     case SP_NODE_RECURRENT: return spi_recurrent_backward(b, node, g);
     default: break;
     }
-    if (!spi_needs_gradient(b, n->in[0]) && n->w < 0)
+    if (!spi_needs_gradient(b, n->in[0]) && n->w < 0 && n->threshold < 0)
         return SP_OK;
     switch (n->type) {
     case SP_NODE_NEURON: return b->rates ? spi_rate_neuron(b, node, g) : neuron_backward(b, node, g);

@@ -148,7 +148,7 @@ void spi_neuron_settings(sp_emit *e, const sp_neuron *n);
 /* The tensor of a spiking activation as float32, in the current segment. */
 sp_status spi_unpack(sp_builder *b, int node, int act, int *out);
 int64_t spi_layer_norm_ints(sp_emit *e, const sp_node *n); /* returns the number of groups */
-void spi_joined_ints(sp_emit *e, const sp_node *n); /* of a concatenation */
+void spi_joined_ints(sp_emit *e, const sp_node *n);        /* of a concatenation */
 void spi_pool_ints(sp_emit *e, const sp_builder *b, const sp_node *n);
 sp_status spi_backward(sp_builder *b); /* all nodes, backward, from b->g_logits */
 

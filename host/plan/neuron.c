@@ -1,6 +1,6 @@
-/* Neuron models that keep more than u: a second state, a threshold that follows it, a learnable scalar. They
- * run on the ops neuron.forward_ext and neuron.backward_ext; all other models on neuron.forward and
- * neuron.backward. */
+/* Neurons that keep more than u: a second state, a threshold that follows it or is learnt, a learnable
+ * scalar. They run on the ops neuron.forward_ext and neuron.backward_ext; all other models on neuron.forward
+ * and neuron.backward. */
 #include <math.h>
 #include <stdio.h>
 
@@ -16,7 +16,7 @@ static int uses_of(const sp_builder *b, int node)
 
 bool spi_neuron_is_extended(const sp_builder *b, int node)
 {
-    return uses_of(b, node) != 0;
+    return uses_of(b, node) != 0 || b->g->nodes[node].threshold >= 0;
 }
 
 /* The gradient of a learnable scalar needs v[t-1] after u[t] is known: one more place than there are steps to
@@ -88,9 +88,14 @@ sp_status spi_neuron_extend(sp_emit *e, int node, bool backward)
 {
     sp_builder *b = e->b;
     const sp_neuron *n = &b->g->nodes[node].layer->neuron;
-    int uses = uses_of(b, node);
-    if (!uses)
+    const int uses = uses_of(b, node), threshold = b->g->nodes[node].threshold;
+    if (!spi_neuron_is_extended(b, node))
         return SP_OK;
+    spi_flag(e, "V_TH", threshold >= 0);
+    if (threshold >= 0)
+        SP_TRY(spi_bind_param(e, "th", threshold, false));
+    if (threshold >= 0 && backward)
+        SP_TRY(spi_bind_param(e, "g_th", threshold, true));
     spi_flag(e, "AUX", uses & SP_USES_AUX), spi_flag(e, "ADAPT", uses & SP_USES_THRESHOLD);
     spi_flag(e, "LEARN", uses & SP_USES_LEARN), spi_flag(e, "SCALED", n->decay_input);
     spi_float(e, "aux_decay", isnan(n->aux_tau) ? 0.0 : 1.0 - 1.0 / n->aux_tau);

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/suggest.h"
+#include "op/fragments_ref.h"
 #include "plan/builder.h"
 
 /* What the model of a plugin needs and the layer does not give, and what a method has no definition for. */
@@ -24,13 +25,22 @@ static sp_status check_model(const sp_plan *p, const sp_node *n, const sp_fragme
                        "layer %s: neuron model \"lif_late_reset\" takes the threshold from what the leak has "
                        "left, and tau: 1 leaves nothing; use a larger tau, or the model lif",
                        n->name);
-    if (p->o.method == SP_METHOD_RATE && (f->uses || u->recurrent))
+    if (u->learn_v_th && (!sp_neuron_ref_find(u->model) || strcmp(u->model, "lif_late_reset") == 0))
+        return SP_FAIL(err, SP_E_CONFIG,
+                       "layer %s: learn_v_th is for models whose soft reset subtracts v_th, which is not "
+                       "known "
+                       "of \"%s\"; use lif, if, plif, cuba_lif or alif",
+                       n->name, u->model);
+    if (p->o.method == SP_METHOD_RATE && (f->uses || u->recurrent || u->learn_v_th))
         return SP_FAIL(err, SP_E_CONFIG,
                        "layer %s: rate is not defined for %s: the rate of a block is to follow from the mean "
                        "of its "
                        "input alone; use sltt or bptt%s",
-                       n->name, u->recurrent ? "recurrent layers" : u->model,
-                       u->recurrent ? "" : ", or models lif and if");
+                       n->name,
+                       u->recurrent    ? "recurrent layers"
+                       : u->learn_v_th ? "learnable thresholds"
+                                       : u->model,
+                       u->recurrent || u->learn_v_th ? "" : ", or models lif and if");
     if (p->o.method == SP_METHOD_OTTT && f->uses)
         return SP_FAIL(err, SP_E_CONFIG,
                        "layer %s: ottt is not defined for neuron model \"%s\": its trace stands for "

@@ -4,23 +4,23 @@
 //@ all:    device: cpu
 //@ all:    score: 50
 //@ all:    define: SP_REAL_WIDTH = 16
-//@ op:     neuron.backward_ext/1
+//@ op:     neuron.backward_ext/2
 //@ kernel: neuron_backward_ext__flat16
 //@ global: min(ceildiv(M*C, 16), cu*16)
 //@ local:  1
-//@ when:   !LEARN
+//@ when:   !LEARN && !V_TH
 //@ about:  a run of neurons per work-item, 16 at a time; rows do not matter here
 //
-//@ op:        neuron.backward_ext/1
-//@ workspace: cu*16 + 1
+//@ op:        neuron.backward_ext/2
+//@ workspace: 2*cu*16 + 1
 //@ kernel:    neuron_backward_ext__learn16
 //@ global:    min(ceildiv(M*C, 16), cu*16)
 //@ local:     1
 //@ kernel:    neuron_backward_ext__sum16
 //@ global:    1
 //@ local:     1
-//@ when:      LEARN
-//@ about:     the same, and a sum of dL/dw per work-item, added in order by one
+//@ when:      LEARN || V_TH
+//@ about:     the same, and sums of dL/dw and dL/dth per work-item, added in order by one
 
 /* The equations are those of cl_kernels/neuron/neuron_backward_ext.cl. At the last time step carry and carry_aux come in
  * undefined and are not read. g_x may be g_s. */
@@ -51,8 +51,9 @@ SP_INLINE float16 v_before(const layer *l, long i, int lanes)
 }
 #endif
 
-/* The neurons from i on. Returns what they add to dL/dw; lanes past the last neuron add 0, as their g_s is 0. */
-SP_INLINE float16 step(const layer *l, long i, int lanes)
+/* The neurons from i on, and what they add to dL/dw and dL/dth; lanes past the last neuron add 0, as their g_s and
+ * carry are 0. */
+SP_INLINE void step(const layer *l, long i, int lanes, float16 *add_w, float16 *add_th)
 {
     const neuron_args p = l->p;
     const aux_args q = l->q;
@@ -78,6 +79,9 @@ SP_INLINE float16 step(const layer *l, long i, int lanes)
 #endif
     }
 #endif
+#if V_TH
+    *add_th = fma(c_v, d_reset_d_v_th(s), -(g * h));
+#endif
     const float16 g_u = fma(c_v, neuron_d_reset_d_u(now, s, p), g * h);
     const float16 g_current = g_u * neuron_d_charge_d_x(p);
 #if AUX
@@ -96,13 +100,27 @@ SP_INLINE float16 step(const layer *l, long i, int lanes)
     sp_store_lanes(g_a, l->carry_aux + i, lanes);
 #endif
 #if LEARN
-    return g_u * neuron_d_charge_d_w(v_before(l, i, lanes), now, p, l->w);
-#else
-    return (float16)(0.0f);
+    *add_w = g_u * neuron_d_charge_d_w(v_before(l, i, lanes), now, p, l->w);
 #endif
 }
 
-#if LEARN
+#if LEARN || V_TH
+/* Compensated: what a layer contributes nearly cancels. */
+SP_INLINE void add_compensated(float16 *sum, float16 *lost, float16 v)
+{
+    const float16 t = v - *lost, next = *sum + t;
+    *lost = (next - *sum) - t;
+    *sum = next;
+}
+
+SP_INLINE float lanes_of(float16 sum)
+{
+    float part[16], all = 0.0f;
+    vstore16(sum, 0, part);
+    for (int k = 0; k < 16; k++)
+        all += part[k];
+    return all;
+}
 #define NAME neuron_backward_ext__learn16
 #else
 #define NAME neuron_backward_ext__flat16
@@ -114,7 +132,13 @@ NAME(SP_REF(float, g_s), SP_IN(float, u),
      SP_IN(float, aux),
 #endif
 #if LEARN
-     SP_IN(float, u_prev), SP_IN(float, w), SP_OUT(float, work),
+     SP_IN(float, u_prev), SP_IN(float, w),
+#endif
+#if V_TH
+     SP_IN(float, th),
+#endif
+#if LEARN || V_TH
+     SP_OUT(float, work),
 #endif
 #if LEARN && ADAPT
      SP_IN(float, aux_prev),
@@ -130,7 +154,14 @@ NAME(SP_REF(float, g_s), SP_IN(float, u),
 {
     SP_AT(g_s); SP_AT(u); SP_AT(g_x);
     layer l = {.g_s = g_s, .u = u, .g_x = g_x, .first = first, .last = last, .width = width};
-    const neuron_args given = {decay, x_gain, v_th, v_reset};
+    neuron_args given = {decay, x_gain, v_th, v_reset};
+#if V_TH
+    SP_AT(th);
+    given.v_th = th[0];
+#endif
+#if LEARN || V_TH
+    SP_AT(work);
+#endif
     const aux_args q = {aux_decay, aux_gain};
     l.p = given;
     l.q = q;
@@ -139,7 +170,7 @@ NAME(SP_REF(float, g_s), SP_IN(float, u),
     l.aux = aux;
 #endif
 #if LEARN
-    SP_AT(u_prev); SP_AT(w); SP_AT(work);
+    SP_AT(u_prev); SP_AT(w);
     l.u_prev = u_prev;
     l.w = w[0];
     l.p = neuron_learn(given, w[0]);
@@ -160,37 +191,57 @@ NAME(SP_REF(float, g_s), SP_IN(float, u),
     const long item = (long)get_global_id(0), items = (long)get_global_size(0);
     const long end = min((item + 1) * vectors / items * 16, n);
     long i = item * vectors / items * 16;
-#if LEARN
-    float16 sum = (float16)(0.0f), lost = (float16)(0.0f); /* compensated: what a layer contributes nearly cancels */
+    float16 add_w = (float16)(0.0f), add_th = (float16)(0.0f);
+#if LEARN || V_TH
+    float16 sum_w = (float16)(0.0f), lost_w = sum_w, sum_th = sum_w, lost_th = sum_w;
     for (; i < end; i += 16) {
-        const float16 t = (i + 16 <= end ? step(&l, i, 16) : step(&l, i, (int)(end - i))) - lost, next = sum + t;
-        lost = (next - sum) - t;
-        sum = next;
+        if (i + 16 <= end)
+            step(&l, i, 16, &add_w, &add_th);
+        else
+            step(&l, i, (int)(end - i), &add_w, &add_th);
+        add_compensated(&sum_w, &lost_w, add_w);
+        add_compensated(&sum_th, &lost_th, add_th);
     }
-    float part[16], all = 0.0f;
-    vstore16(sum, 0, part);
-    for (int k = 0; k < 16; k++)
-        all += part[k];
-    work[1 + item] = all;
+    work[1 + 2 * item] = lanes_of(sum_w);
+    work[2 + 2 * item] = lanes_of(sum_th);
     if (item == 0)
         work[0] = (float)items; /* exact */
 #else
     for (; i + 16 <= end; i += 16)
-        step(&l, i, 16);
+        step(&l, i, 16, &add_w, &add_th);
     if (i < end)
-        step(&l, i, (int)(end - i));
+        step(&l, i, (int)(end - i), &add_w, &add_th);
 #endif
 }
 
-#if LEARN
-__kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
-neuron_backward_ext__sum16(SP_IO(float, g_w), SP_IN(float, work))
+#if LEARN || V_TH
+/* Of every second number. */
+inline float sum_of(__global const float *from, int items)
 {
-    SP_AT(g_w); SP_AT(work);
-    const int items = (int)work[0];
     float sum = 0.0f;
     for (int i = 0; i < items; i++)
-        sum += work[1 + i];
-    g_w[0] += sum;
+        sum += from[2 * i];
+    return sum;
+}
+
+__kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
+neuron_backward_ext__sum16(
+#if LEARN
+    SP_IO(float, g_w),
+#endif
+#if V_TH
+    SP_IO(float, g_th),
+#endif
+    SP_IN(float, work))
+{
+    SP_AT(work);
+#if LEARN
+    SP_AT(g_w);
+    g_w[0] += sum_of(work + 1, (int)work[0]);
+#endif
+#if V_TH
+    SP_AT(g_th);
+    g_th[0] += sum_of(work + 2, (int)work[0]);
+#endif
 }
 #endif

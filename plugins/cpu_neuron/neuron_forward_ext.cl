@@ -1,7 +1,7 @@
 //@ plugin: cpu_neuron 1.0.0
 //@ abi:    1
 //@ include: lanes.clh threshold.clh forward_rows.clh
-//@ op:     neuron.forward_ext/1
+//@ op:     neuron.forward_ext/2
 //@ kernel: neuron_forward_ext__rows16
 //@ global: min(M, cu*16)
 //@ local:  1
@@ -59,6 +59,9 @@ neuron_forward_ext__rows16(SP_IN(float, x), SP_REF(float, u_prev),
 #if LEARN
                            SP_IN(float, w),
 #endif
+#if V_TH
+                           SP_IN(float, th),
+#endif
                            SP_IO(float, u), SP_OUT(uint, s), int M, int C, int first, float decay,
                            float x_gain, float v_th, float v_reset, float aux_decay, float aux_gain)
 {
@@ -71,6 +74,10 @@ neuron_forward_ext__rows16(SP_IN(float, x), SP_REF(float, u_prev),
 #endif
     neuron_args p = {decay, x_gain, v_th, v_reset};
     const aux_args q = {aux_decay, aux_gain};
+#if V_TH
+    SP_AT(th);
+    p.v_th = th[0];
+#endif
 #if LEARN
     SP_AT(w);
     p = neuron_learn(p, w[0]);

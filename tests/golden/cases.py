@@ -172,6 +172,18 @@ CASES = [
     case("conv1d_sltt", 1, [
         conv1d(2, 6, 3), lif(), conv1d(6, 8, 2, stride=2, groups=2), norm(8), lif(), FLATTEN, linear(32, 4)],
         [3, 2, 1, 10], 4, "sltt", 4, sequence=False, gain=1.5, mse=0.3),
+    case("learnt_threshold_bptt", 1, [
+        conv(2, 5, 3), norm(5), lif(learn_v_th=True), FLATTEN, linear(45, 16), plif(learn_v_th=True, decay_input=True),
+        linear(16, 14), alif(4.0, 0.3, learn_v_th=True, detach_reset=True), linear(14, 13),
+        lif(learn_v_th=True, reset="hard", v_reset=-0.2), linear(13, 4)],
+        [3, 2, 5, 5], 5, "bptt", 4, gain=2.0, neuron=neuron(tau=2.0, surrogate="sigmoid", width=3.0)),
+    case("learnt_threshold_ottt", 1, [
+        linear(12, 17), lif(learn_v_th=True), linear(17, 15), lif(learn_v_th=True, v_th=0.8), linear(15, 4)],
+        [4, 12], 5, "ottt", 4, gain=1.8, neuron=neuron(tau=2.0, detach_reset=True)),
+    case("learnt_threshold_sltt", 1, [
+        lif(learn_v_th=True), linear(12, 17), lif(learn_v_th=True, recurrent=True), linear(17, 14), cuba(2.0, learn_v_th=True),
+        linear(14, 4)],
+        [4, 12], 5, "sltt", 4, gain=1.8, mse=0.3),
     case("joins_bptt", 1, [
         conv(2, 5, 3, padding=1, label="stem"), norm(5), lif(label="a"), conv(5, 6, 3, padding=1), lif(label="b"),
         join("concat", "a", "b", "stem"), conv(16, 5, 1), join("add", "stem", 6, "a"), norm(5), lif(label="c"),

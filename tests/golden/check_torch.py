@@ -66,10 +66,11 @@ class Net:
             return u
         self.leak = 1.0 if model == "if" else 1 - 1 / s["tau"]
         a = old["a"] * (1 - 1 / s["tau_a"]) + old["s"] if model == "alif" else zero
-        threshold = s["v_th"] + (s["beta"] * a if model == "alif" else 0)
+        v_th = self.p.get(name + ".threshold", s["v_th"])
+        threshold = v_th + (s["beta"] * a if model == "alif" else 0)
         spikes = Spike.apply(u - threshold, s["surrogate"], WIDTHS[s["surrogate"]] if s["width"] is None else s["width"])
         cut = spikes.detach() if s["detach_reset"] else spikes
-        v = (1 - cut) * u + cut * rest if hard else u - s["v_th"] * cut
+        v = (1 - cut) * u + cut * rest if hard else u - v_th * cut
         self.state[name] = {"v": v, "s": spikes, "i": current + zero, "a": a}
         return spikes
 

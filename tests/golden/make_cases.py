@@ -68,6 +68,8 @@ def parameters(layers, prefix=""):
             yield f"{name}.recurrent.weight", (width, width), width
         if kind == "plif":
             yield f"{name}.w", (), 1
+        if layer.get("learn_v_th"):
+            yield f"{name}.threshold", (), 1
         if kind == "residual":
             if layer.get("skip_gain"):
                 yield f"{name}.skip_gain", (), 1
@@ -114,7 +116,7 @@ def draw(case, seed, low, high, gain):
         elif what == "w":
             values = uniform(n, -1.0, 1.0)
         else:
-            values = uniform(n, 0.7, 1.3) if what in ("gain", "skip_gain") else uniform(n, -0.2, 0.4)
+            values = uniform(n, 0.7, 1.3) if what in ("gain", "skip_gain", "threshold") else uniform(n, -0.2, 0.4)
         tensors["param." + name] = values, shape
     for name, channels in norms(case["layers"]):
         tensors[f"param.{name}.running_mean"] = uniform(channels, -0.5, 0.5), (channels,)

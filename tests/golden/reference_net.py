@@ -367,6 +367,12 @@ class Tape:
         out.binary = not is_smooth
         return out
 
+    def minus_scalar(self, x, c):
+        def pull(g):
+            x.add_grad(g)
+            c.add_grad([-math.fsum(g)])
+        return self.make([a - c.data[0] for a in x.data], x.shape, [x, c], pull)
+
     def reset(self, u, s, hard, v_th, v_reset):
         def pull(g):
             u.add_grad([a * (1 - b) for a, b in zip(g, s.data)] if hard else g)
@@ -555,14 +561,20 @@ class Network:
                               self.before((name, "s"), 0.0, x))
             self.carried((name, "a"), a)
             over = self.tape.add(u, self.tape.scale(a, -s["beta"]))
-        over = over or u
-        spikes = self.tape.fire(over, s["v_th"], s["surrogate"], width, self.smooth)
+        over, threshold, v_th = over or u, self.param(name, "threshold"), s["v_th"]
+        if threshold:
+            over, v_th = self.tape.minus_scalar(over, threshold), 0.0
+        spikes = self.tape.fire(over, v_th, s["surrogate"], width, self.smooth)
         spikes.leak = decay
-        self.carried((name, "v"), self.tape.reset(u, spikes.cut() if detach else spikes, hard, s["v_th"], rest))
+        taken = spikes.cut() if detach else spikes
+        if threshold and not hard:
+            self.carried((name, "v"), self.tape.add(u, self.tape.scale(self.tape.times_scalar(taken, threshold), -1.0)))
+        else:
+            self.carried((name, "v"), self.tape.reset(u, taken, hard, s["v_th"], rest))
         self.carried((name, "s"), spikes)
         for a in over.data:
             for k in kinks(s["surrogate"], width):
-                self.margin = min(self.margin, abs(abs(a - s["v_th"]) - k))
+                self.margin = min(self.margin, abs(abs(a - v_th) - k))
         self.rates.setdefault(name, []).append(math.fsum(spikes.data) / len(spikes.data))
         return spikes
 

@@ -393,7 +393,7 @@ Test(network, neuron_settings_of_a_recipe)
     cr_assert_str_eq(err.text, "n.yaml:1:40: unknown key \"type\" in neuron; known keys: model, tau, v_th, "
                                "v_reset, "
                                "reset, detach_reset, decay_input, surrogate, width, tau_syn, tau_a, beta, "
-                               "aux_tau, aux_gain, learn");
+                               "aux_tau, aux_gain, learn_v_th, learn");
     sp_yaml_free(&doc);
     text = "{tau: 2, surrogate: sigmoid, width: 4}";
     cr_assert_eq(sp_yaml_parse("n.yaml", text, strlen(text), &doc, &err), SP_OK);

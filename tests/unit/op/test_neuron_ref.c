@@ -461,6 +461,24 @@ Test(neuron_ref, the_gradient_of_the_leak_by_hand)
     }
 }
 
+/* g h, and with a soft reset what it takes away from the next potential. */
+Test(neuron_ref, the_gradient_of_a_learnt_threshold_by_hand)
+{
+    for (int hard = 0; hard < 2; hard++) {
+        sp_op_call back = sp_op_call_make("neuron.backward_ext");
+        float g_s = 2, u = 1.5f, carry = 0.25f, g_x, th = 1.5f, g_th = 0.125f;
+        void *buf[] = {&g_s, &u, NULL, NULL, NULL, NULL, &carry, NULL, &g_x, NULL, &th, &g_th};
+        back.neuron = "lif", back.surrogate = "triangle";
+        sp_call_set_int(&back, "M", 1), sp_call_set_int(&back, "C", 1);
+        sp_call_set_float(&back, "decay", 0.5), sp_call_set_float(&back, "x_gain", 1);
+        sp_call_set_float(&back, "v_th", 7), sp_call_set_float(&back, "width", 1);
+        sp_call_set_flag(&back, "TEMPORAL", 1), sp_call_set_flag(&back, "DETACH", 1);
+        sp_call_set_flag(&back, "V_TH", 1), sp_call_set_flag(&back, "HARD", hard);
+        back.op->reference(&back, buf); /* h = 1, s = 1: -2, and -0.25 with the soft reset */
+        cr_assert_float_eq(g_th, hard ? -1.875f : -2.125f, 1e-6, "%g", (double)g_th);
+    }
+}
+
 /* Two steps of an adaptive neuron backwards in time: dL/da goes to the spike and to the threshold. */
 Test(neuron_ref, the_gradient_of_a_threshold_by_hand)
 {
