@@ -57,7 +57,10 @@ def loss_of(case, logits, target):
     """Of one time step, as the README of the cases has it: mean over the batch; the sum of all time steps is over T."""
     goal = case["loss"]["mse_target"]
     goal = F.one_hot(target, case["classes"]).float() if goal == "one_hot" else torch.full_like(logits, float(goal))
-    return (case["loss"]["cross_entropy"] * F.cross_entropy(logits, target)
+    weight = case["loss"].get("class_weights")
+    entropy = F.cross_entropy(logits, target, weight and torch.tensor(weight), reduction="sum",
+                              label_smoothing=case["loss"].get("label_smoothing", 0)) / len(target)
+    return (case["loss"]["cross_entropy"] * entropy
             + case["loss"]["mse"] * F.mse_loss(logits, goal)) / case["time_steps"]
 
 
