@@ -12,6 +12,14 @@ for n in $a $b; do
     ip netns exec $n ip link set lo up
     ip netns exec $n ip link set eth0 up
 done
+for n in $a $b; do # a link is up a moment after it has been told so; UCX does not take it before
+    tries=0
+    until ip -n $n link show eth0 | grep -q "state UP"; do
+        tries=$((tries + 1))
+        [ $tries -lt 100 ] || { echo "FAILED: eth0 of $n does not come up"; exit 1; }
+        sleep 0.05
+    done
+done
 cat >"$work/agent" <<END
 #!/bin/sh
 # as ssh [options] HOST COMMAND
@@ -21,7 +29,7 @@ shift
 exec ip netns exec \$ns unshare -u sh -c "hostname \$ns; \$*"
 END
 chmod +x "$work/agent"
-export UCX_TLS=tcp,self UCX_NET_DEVICES=eth0
+export UCX_TLS=tcp,self,sm UCX_NET_DEVICES=eth0
 if [ "$launcher" = mpich ]; then
     set -- -launcher ssh -launcher-exec "$work/agent" -hosts 10.77.0.1,10.77.0.2 -ppn 2 -iface eth0
 else
