@@ -30,7 +30,7 @@ endif()
 
 set(CPACK_PACKAGE_NAME spikeport)
 if(DEFINED ENV{DEBEMAIL}) # who builds packages, as Debian's own tools ask for it
-    set(CPACK_PACKAGE_CONTACT "$ENV{DEBFULLNAME} <$ENV{DEBEMAIL}>")
+    string(STRIP "$ENV{DEBFULLNAME} <$ENV{DEBEMAIL}>" CPACK_PACKAGE_CONTACT)
 else()
     set(CPACK_PACKAGE_CONTACT "the spikeport authors <nobody@spikeport.invalid>") # an address that cannot exist
 endif()

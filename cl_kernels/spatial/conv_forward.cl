@@ -12,9 +12,10 @@
 //@ score:  0
 //@ about:  one work-item per output pixel and channel, which reads the C/G channels of its group
 // y[n][ho][wo][o] = bias[o] + sum over kh, kw, c of x[n][ho*SH-PH+kh*DH][wo*SW-PW+kw*DW][c] w[kh][kw][c][o],
-// where x is 0 outside. GROUPED: c counts the C/G channels of o's group, which begin at o / (O/G) C/G. x [N][H][W][C] (float or bits), w [KH][KW][C][O], y [N][HO][WO][O]. Neighbouring
-// work-items are neighbouring output channels: they share x and read w side by side. One partial sum per tap
-// keeps float sums short.
+// where x is 0 outside. GROUPED: c counts the C/G channels of o's group, which begin at o / (O/G) C/G.
+// x [N][H][W][C] (float or bits), w [KH][KW][C][O] (GROUPED: [C/G]), y [N][HO][WO][O]. Neighbouring work-items
+// are neighbouring output channels: they share x and read w side by side. One partial sum per tap keeps float
+// sums short.
 
 #if GROUPED
 #define NAME group_conv_forward__naive

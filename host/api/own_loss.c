@@ -204,7 +204,9 @@ static sp_status check_stepping(const sp_net *net, bool ready, const char *what,
 static sp_status forward_step(sp_net *net, float *logits, sp_error *err)
 {
     SP_TRY(check_stepping(net, net->step < net->s->recipe.time_steps, "run", err));
-    return run_forward(net, true, net->x, net->step++, logits, err);
+    const sp_status st = run_forward(net, true, net->x, net->step++, logits, err);
+    net->stepping = st == SP_OK; /* after an error the neurons' state is not known */
+    return st;
 }
 
 sp_status sp_net_forward_step(sp_net *net, float *logits, sp_error *err)
@@ -218,7 +220,9 @@ static sp_status backward_step(sp_net *net, const float *g_logits, sp_error *err
     SP_TRY(check_gradient(g_logits, net->s->recipe.batch * net->s->graph->classes, err));
     net->awaits_backward = false;
     sp_exec_batch e = batch_of(net, NULL);
-    return sp_exec_backward(net->own[1], &e, net->step - 1, g_logits, NULL, err);
+    const sp_status st = sp_exec_backward(net->own[1], &e, net->step - 1, g_logits, NULL, err);
+    net->stepping = st == SP_OK; /* after an error the gradients are not whole */
+    return st;
 }
 
 sp_status sp_net_backward_step(sp_net *net, const float *g_logits, sp_error *err)

@@ -145,20 +145,10 @@ static const struct {
     const shape *shapes;
     size_t n;
 } lists[] = {
-    {LIST(digits)},
     /* the first whose letters the op has */
-    {LIST(conv)},
-    {LIST(group)},
-    {LIST(pool)},
-    {LIST(adaptive)},
-    {LIST(gemm)},
-    {LIST(rows)},
-    {LIST(weight)},
-    {LIST(samples)},
-    {LIST(grouped)},
-    {LIST(joined)},
-    {LIST(channels)},
-    {LIST(flat)},
+    {LIST(digits)}, {LIST(conv)},     {LIST(group)},  {LIST(pool)},    {LIST(adaptive)},
+    {LIST(gemm)},   {LIST(rows)},     {LIST(weight)}, {LIST(samples)}, {LIST(grouped)},
+    {LIST(joined)}, {LIST(channels)}, {LIST(flat)},
 };
 
 static const char *const neurons[] = {"lif", "if"};

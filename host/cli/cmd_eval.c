@@ -140,10 +140,9 @@ static sp_status print_integer(const sp_session *s, const evaluation *e)
     if (e->integer.saturated)
         printf("%" PRIu64 " inputs were outside of the range of the training data and saturated\n",
                e->integer.saturated);
-    if (e->integer.worst >= 0)
-        printf("layer %s loses the most (first mini-batch):\n", json_string_value(json_object_get(all, "worst"
-                                                                                                       "_laye"
-                                                                                                       "r")));
+    const char *worst = json_string_value(json_object_get(all, "worst_layer"));
+    if (worst)
+        printf("layer %s loses the most (first mini-batch):\n", worst);
     sp_table_print_head(columns, N_COLUMNS);
     sp_status st = SP_OK;
     for (size_t i = 0; st == SP_OK && i < json_array_size(layers); i++)

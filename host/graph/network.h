@@ -4,6 +4,7 @@
 
 #include "config/fields.h"
 
+/* A neuron of any model is SP_LAYER_LIF: `type: plif` is short for `type: lif, model: plif`. */
 typedef enum {
     SP_LAYER_CONV,
     SP_LAYER_WS_CONV,
@@ -22,8 +23,7 @@ typedef enum {
     SP_LAYER_CONCAT,
     SP_LAYER_LAYER_NORM,
     SP_LAYER_RMS_NORM,
-    SP_LAYER_CONV1D /* a neuron of any model is SP_LAYER_LIF: `type: plif` is short for `type: lif,
-                              model: plif` */
+    SP_LAYER_CONV1D
 } sp_layer_type;
 
 /* How weights and biases start. fan_in_uniform is PyTorch's default U(-1/sqrt(fan_in), 1/sqrt(fan_in)). */

@@ -68,14 +68,22 @@ void sp_integer_write_spikes(sp_text *out, const uint32_t *words, int64_t rows, 
 
 /* ---- files ---- */
 
-/* folder/layerN_WHAT; takes the text over. */
+static sp_status put_named(const char *folder, const char *name, const char *text, sp_error *err)
+{
+    char *path = sp_format("%s/%s", folder, name);
+    sp_status st = path ? sp_file_replace_text(path, text, err)
+                        : SP_FAIL(err, SP_E_MEMORY, "out of memory for an export");
+    sp_free(path);
+    return st;
+}
+
+/* folder/layerN_WHAT; empties the text. */
 static sp_status put(const char *folder, int layer, const char *what, sp_text *text, sp_error *err)
 {
-    char *path = sp_format("%s/layer%d_%s", folder, layer, what);
-    sp_status st = path && !text->failed ? sp_file_replace_text(path, text->s ? text->s : "", err)
-                                         : SP_FAIL(err, SP_E_MEMORY, "out of memory for an export");
+    char name[96];
+    snprintf(name, sizeof name, "layer%d_%s", layer, what);
+    sp_status st = put_named(folder, name, text->failed ? NULL : text->s ? text->s : "", err);
     sp_text_free(text);
-    sp_free(path);
     return st;
 }
 
@@ -273,15 +281,6 @@ static sp_status put_layer(const sp_integer *net, const char *folder, int i, sp_
     SP_TRY(put_memory(folder, i, "bias", l->bias, l->o, 32, err));
     SP_TRY(put_memory(folder, i, "threshold", l->threshold, l->o, 32, err));
     return put_memory(folder, i, "reset", l->reset, l->o, 32, err);
-}
-
-static sp_status put_named(const char *folder, const char *name, const char *text, sp_error *err)
-{
-    char *path = sp_format("%s/%s", folder, name);
-    sp_status st = path ? sp_file_replace_text(path, text, err)
-                        : SP_FAIL(err, SP_E_MEMORY, "out of memory for an export");
-    sp_free(path);
-    return st;
 }
 
 sp_status sp_integer_export(const sp_integer *net, const char *folder, const char *name,

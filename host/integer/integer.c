@@ -62,7 +62,8 @@ size_t sp_integer_encode(const sp_integer *net, const float *x, size_t n, int32_
     size_t saturated = 0;
     for (size_t i = 0; i < n; i++) {
         const double c = rint((double)x[i] * ldexp(1.0, -net->input_exponent));
-        const bool below = c<(double)net->input_low, above = c>(double) net->input_high;
+        const bool below = c < net->input_low;
+        const bool above = c > net->input_high;
         saturated += below || above;
         code[i] = below ? net->input_low : above ? net->input_high : (int32_t)c;
     }
@@ -129,7 +130,7 @@ static sp_status add_pool(const sp_graph *g, sp_integer_layer *l, walk *w, sp_er
 {
     const sp_node *n = &g->nodes[l->node];
     l->kind = n->type == SP_NODE_POOL_MAX ? SP_INTEGER_OR : SP_INTEGER_SUM;
-    if (l->kind == SP_INTEGER_OR && !w->spikes)
+    if (l->kind == SP_INTEGER_OR && (!w->spikes || w->factor < 0))
         return spi_integer_refuse(g, l->node, err,
                                   "max_pool of what are no spikes has no integer form; put it directly "
                                   "behind "
@@ -200,6 +201,8 @@ static sp_status add_layer(sp_integer *net, walk *w, const float *const *params,
 {
     const sp_graph *g = net->graph;
     const sp_node *n = &g->nodes[w->next];
+    if (n->type == SP_NODE_SCALE && n->layer->factor == 0)
+        return spi_integer_refuse(g, w->next, err, "a scale by 0 has no integer form");
     if (n->type == SP_NODE_DROPOUT || n->type == SP_NODE_SCALE) {
         w->factor *= n->type == SP_NODE_SCALE ? n->layer->factor : 1;
         w->next++;

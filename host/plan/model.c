@@ -65,10 +65,11 @@ static sp_range param_range(const sp_model *m, const sp_param *p, sp_model_range
 static sp_status stage(sp_model *m, const sp_param *p, sp_error *err)
 {
     int64_t most = 1;
+    if (m->staging)
+        return SP_OK;
     for (int i = 0; i < m->graph->n_params; i++)
         most = m->graph->params[i].elems > most ? m->graph->params[i].elems : most;
-    if (!m->staging)
-        m->staging = sp_alloc_pages((size_t)most, sizeof *m->staging);
+    m->staging = sp_alloc_pages((size_t)most, sizeof *m->staging);
     return m->staging ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory for a copy of %s", p->name);
 }
 

@@ -34,7 +34,7 @@ static sp_status measure_inputs(const sp_session *s, sp_integer_range *range, sp
     return st;
 }
 
-/* All parameters in the order of the device; without one, those that a training starts from. */
+/* One parameter in the order of files; without a device, as a training starts. */
 static sp_status read_parameter(const sp_session *s, const sp_param *p, float *file, sp_error *err)
 {
     if (!s->dev) {
@@ -45,6 +45,7 @@ static sp_status read_parameter(const sp_session *s, const sp_param *p, float *f
                          err);
 }
 
+/* All parameters in the order of the device. */
 static sp_status read_parameters(const sp_session *s, float **params, sp_error *err)
 {
     for (int i = 0; i < s->graph->n_params; i++) {
@@ -216,16 +217,16 @@ static sp_status compare_layers(sp_session *s, const sp_integer *net, const sp_b
     const sp_exec_watcher watcher = {.see = see_float, .ctx = &c};
     const sp_exec_batch batch = {.images = b->images, .labels = b->labels};
     sp_integer_run run = {.net = NULL};
-    sp_status st =
-        c.spikes && c.words && c.counts ? sp_exec_watch(s->eval, &batch, &watcher, err) : SP_E_MEMORY;
+    const bool made = c.spikes && c.words && c.counts;
+    sp_status st = made ? sp_exec_watch(s->eval, &batch, &watcher, err) : SP_OK;
+    if (st == SP_OK && (c.failed || !made))
+        st = SP_FAIL(err, SP_E_MEMORY, "out of memory for the spikes of a mini-batch");
     if (st == SP_OK)
         st = sp_integer_run_open(s, net, s->eval_batch, true, &run, err);
     if (st == SP_OK)
         st = sp_integer_run_batch(&run, b->images, see_integer, &c, err);
-    if (st == SP_OK && !c.failed)
+    if (st == SP_OK)
         st = score_layers(&c, out, err);
-    else if (st == SP_OK || st == SP_E_MEMORY)
-        st = SP_FAIL(err, SP_E_MEMORY, "out of memory for the spikes of a mini-batch");
     sp_integer_run_close(&run);
     for (size_t i = 0; c.spikes && i < nodes; i++)
         sp_free(c.spikes[i]);
@@ -265,10 +266,8 @@ sp_status sp_integer_evaluate(sp_session *s, const sp_integer *net, const sp_dat
 {
     sp_loader *l = NULL;
     sp_integer_run run = {.net = NULL};
-    sp_loader_options lo = {.batch = (size_t)s->eval_batch,
-                            .seed = (uint64_t)s->recipe.seed,
-                            .depth = 3,
-                            .threads = (int)s->recipe.data.threads};
+    sp_loader_options lo = sp_session_loader_options(&s->recipe, false);
+    lo.batch = (size_t)s->eval_batch;
     *out = (sp_integer_scores){.digest = SP_HASH_START, .worst = -1};
     sp_status st = sp_integer_run_open(s, net, s->eval_batch, plain_c, &run, err);
     if (st == SP_OK)

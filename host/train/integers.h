@@ -10,8 +10,8 @@
  * SP_E_CONFIG where precision.weights is float, or names the layer that has no such form. */
 sp_status sp_session_integer(sp_session *s, sp_integer **out, sp_error *err);
 
-/* It ready to run: on the session's device, or in plain C by the references of the ops. Both give the same
- * bits. */
+/* A network of integers that is ready to run: on the session's device, or in plain C by the references of the
+ * ops. Both give the same bits. */
 typedef struct sp_integer_run {
     const sp_integer *net;
     sp_model *model; /* plain C: without memory; else NULL */
@@ -24,8 +24,7 @@ typedef struct sp_integer_run {
 sp_status sp_integer_run_open(sp_session *s, const sp_integer *net, int64_t batch, bool plain_c,
                               sp_integer_run *out, sp_error *err);
 void sp_integer_run_close(sp_integer_run *r);
-/* A mini-batch; look: of plain C alone, may be NULL. Results are in r->outputs.
- */
+/* Runs a mini-batch; the results are in r->outputs. `look` (may be NULL) is called in plain C only. */
 sp_status sp_integer_run_batch(sp_integer_run *r, const float *images, sp_exec_look *look, void *ctx,
                                sp_error *err);
 

@@ -244,6 +244,11 @@ static void add_ranks(json_t *j, const sp_train_event *e)
     json_object_set_new(j, "rank_sum", by_rank(e->rank_time->sum, n));
 }
 
+static sp_status write_text(FILE *f, const char *path, const char *text, const char *end, sp_error *err)
+{
+    return fprintf(f, "%s%s", text, end) >= 0 && fflush(f) == 0 ? SP_OK : io_error(path, err);
+}
+
 sp_status sp_metrics_event(sp_metrics *m, const sp_train_event *e, sp_error *err)
 {
     json_t *j = event_json(e);
@@ -259,16 +264,13 @@ sp_status sp_metrics_event(sp_metrics *m, const sp_train_event *e, sp_error *err
     char *text = sp_json_text(j, JSON_COMPACT);
     sp_text row = {0};
     add_row(j, &row);
-    bool csv = !row.failed && (!row.s || (fputs(row.s, m->csv) >= 0 && fflush(m->csv) == 0));
-    sp_text_free(&row);
     json_decref(j);
-    if (!csv) {
-        sp_free(text);
-        return io_error(m->csv_path, err);
-    }
-    if (!text)
-        return SP_FAIL(err, SP_E_FAILED, "%s: could not write an event as JSON", m->path);
-    bool ok = fprintf(m->f, "%s\n", text) > 0 && fflush(m->f) == 0;
+    sp_status st = !text        ? SP_FAIL(err, SP_E_FAILED, "%s: could not write an event as JSON", m->path)
+                   : row.failed ? SP_FAIL(err, SP_E_MEMORY, "out of memory for the metrics")
+                                : write_text(m->f, m->path, text, "\n", err);
+    if (st == SP_OK && row.s)
+        st = write_text(m->csv, m->csv_path, row.s, "", err);
     sp_free(text);
-    return ok ? SP_OK : io_error(m->path, err);
+    sp_text_free(&row);
+    return st;
 }

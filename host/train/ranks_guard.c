@@ -2,7 +2,6 @@
  * time limit of its own, and nobody tells a rank that its launcher has gone. */
 #include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
@@ -44,16 +43,17 @@ static void look_at_call(uint64_t now)
     char why[200];
     double seconds = 0;
     pthread_mutex_lock(&guard.lock);
+    const int done_code = guard.done_code;
     if (guard.call && now > guard.until_ns) {
         seconds = guard.seconds;
         snprintf(why, sizeof why, "MPI does not come back from %s", guard.call);
     }
     pthread_mutex_unlock(&guard.lock);
-    if (seconds > 0 && guard.done_code >= 0) {
+    if (seconds > 0 && done_code >= 0) {
         if (guard.rank == 0)
             sp_log(SP_LOG_WARNING, "rank 0 (host %s): %s within %g s; training has ended, all is written",
                    guard.host, why, seconds);
-        _exit(guard.done_code);
+        _exit(done_code);
     }
     if (seconds > 0)
         end_process(why, seconds);
@@ -134,7 +134,9 @@ void spi_guard_begin(const char *call, double seconds)
  * the end of its connections, while they wait for it where they answer nothing. All is written by then. */
 void spi_guard_begin_finalize(double seconds, int code)
 {
-    guard.done_code = code; /* before the call is: the thread reads it afterwards */
+    pthread_mutex_lock(&guard.lock);
+    guard.done_code = code;
+    pthread_mutex_unlock(&guard.lock);
     spi_guard_begin("its end (MPI_Finalize)", seconds);
 }
 

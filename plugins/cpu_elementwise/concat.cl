@@ -1,6 +1,6 @@
 //@ plugin: cpu_elementwise 1.0.0
 //@ abi:    1
-//@ include: lanes.clh
+//@ include: lanes.clh unpack.clh
 //@ all:    device: cpu
 //@ all:    score: 50
 //@ op:     concat.forward/1
@@ -20,12 +20,15 @@
 SP_INLINE void copy_row(__global const void *from, __global float *to, long row, int cols, int bits)
 {
     __global const float *values = (__global const float *)from + row * cols;
-    __global const uint *words = (__global const uint *)from + row * SP_WORDS(cols);
     int c = 0;
+    if (bits) {
+        sp_unpack_row((__global const uint *)from + row * SP_WORDS(cols), to, cols);
+        return;
+    }
     for (; c + 16 <= cols; c += 16)
-        vstore16(bits ? sp_spread_bits(words[c / 32] >> (c & 16), 1.0f) : vload16(0, values + c), 0, to + c);
+        vstore16(vload16(0, values + c), 0, to + c);
     for (; c < cols; c++)
-        to[c] = bits ? (float)(words[c / 32] >> (c & 31) & 1u) : values[c];
+        to[c] = values[c];
 }
 
 /* ROW(m) for this work-item's rows. */

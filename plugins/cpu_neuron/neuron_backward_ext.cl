@@ -105,22 +105,6 @@ SP_INLINE void step(const layer *l, long i, int lanes, float16 *add_w, float16 *
 }
 
 #if LEARN || V_TH
-/* Compensated: what a layer contributes nearly cancels. */
-SP_INLINE void add_compensated(float16 *sum, float16 *lost, float16 v)
-{
-    const float16 t = v - *lost, next = *sum + t;
-    *lost = (next - *sum) - t;
-    *sum = next;
-}
-
-SP_INLINE float lanes_of(float16 sum)
-{
-    float part[16], all = 0.0f;
-    vstore16(sum, 0, part);
-    for (int k = 0; k < 16; k++)
-        all += part[k];
-    return all;
-}
 #define NAME neuron_backward_ext__learn16
 #else
 #define NAME neuron_backward_ext__flat16
@@ -199,11 +183,11 @@ NAME(SP_REF(float, g_s), SP_IN(float, u),
             step(&l, i, 16, &add_w, &add_th);
         else
             step(&l, i, (int)(end - i), &add_w, &add_th);
-        add_compensated(&sum_w, &lost_w, add_w);
-        add_compensated(&sum_th, &lost_th, add_th);
+        sp_add_lanes(&sum_w, &lost_w, add_w);
+        sp_add_lanes(&sum_th, &lost_th, add_th);
     }
-    work[1 + 2 * item] = lanes_of(sum_w);
-    work[2 + 2 * item] = lanes_of(sum_th);
+    work[1 + 2 * item] = sp_sum_lanes(sum_w);
+    work[2 + 2 * item] = sp_sum_lanes(sum_th);
     if (item == 0)
         work[0] = (float)items; /* exact */
 #else

@@ -18,15 +18,6 @@
  * written by the same work-item. */
 #pragma OPENCL FP_CONTRACT OFF
 
-SP_INLINE float total(float16 v)
-{
-    float part[16], sum = 0.0f;
-    vstore16(v, 0, part);
-    for (int i = 0; i < 16; i++)
-        sum += part[i];
-    return sum;
-}
-
 /* ELEMENTS(c, lanes) for the channels of a row. */
 #define ROW                                                                                                  \
     {                                                                                                        \
@@ -67,7 +58,7 @@ void layer_norm_forward__lanes(SP_REF(float, x), SP_IN(float, gamma),
 #if !RMS
         for (; i + 16 <= n; i += 16)
             sum += vload16(0, from + i);
-        mu = total(sum);
+        mu = sp_sum_lanes(sum);
         for (; i < n; i++)
             mu += from[i];
         mu /= (float)n;
@@ -79,7 +70,7 @@ void layer_norm_forward__lanes(SP_REF(float, x), SP_IN(float, gamma),
             sum += d;
             squares += d * d;
         }
-        off = total(sum), m2 = total(squares);
+        off = sp_sum_lanes(sum), m2 = sp_sum_lanes(squares);
         for (; i < n; i++) {
             const float d = from[i] - mu;
             off += d;
@@ -137,8 +128,8 @@ void layer_norm_backward__lanes(SP_REF(float, g), SP_IN(float, x), SP_IN(float, 
             ROW
 #undef ELEMENTS
         }
-        const float sum = RMS ? 0.0f : total(sums) / n;
-        const float along = total(alongs) / n;
+        const float sum = RMS ? 0.0f : sp_sum_lanes(sums) / n;
+        const float along = sp_sum_lanes(alongs) / n;
         for (int m = 0; m < M; m++) {
             const long row = at + (long)m * C;
 #define ELEMENTS(c, lanes) {                                                                                 \

@@ -43,14 +43,6 @@ affine_forward__rows16(SP_REF(float, x), SP_IN(float, scale), SP_IN(float, shift
 }
 #else
 
-/* Kahan's step: *lost is what the sum could not hold. */
-inline void add_to(float16 *sum, float16 *lost, float16 v)
-{
-    const float16 t = v - *lost, s = *sum + t;
-    *lost = (s - *sum) - t;
-    *sum = s;
-}
-
 /* Rows start .. end - 1 of `vectors` (a literal) times 16 channels, of which `lanes` exist; the chains of the compensated sums
  * do not wait for each other. */
 SP_INLINE void add_rows(__global const float *e, __global float *work, long start, long end, int C, int lanes, int vectors)
@@ -60,7 +52,7 @@ SP_INLINE void add_rows(__global const float *e, __global float *work, long star
         sum[v] = lost[v] = (float16)(0.0f);
     for (long m = start; m < end; m++)
         for (int v = 0; v < vectors; v++)
-            add_to(&sum[v], &lost[v], sp_load_lanes(e + m * C + v * 16, lanes));
+            sp_add_lanes(&sum[v], &lost[v], sp_load_lanes(e + m * C + v * 16, lanes));
     for (int v = 0; v < vectors; v++)
         sp_store_lanes(sum[v], work + v * 16, lanes);
 }
@@ -88,7 +80,7 @@ void bias_backward__sum(SP_IN(float, work), SP_IO(float, g_bias), int M, int C)
     const int c = (int)get_global_id(0) * 16, slots = min((M + 15) / 16, SLOTS);
     float16 sum = sp_load_lanes(g_bias + c, C - c), lost = 0.0f;
     for (int s = 0; s < slots; s++)
-        add_to(&sum, &lost, sp_load_lanes(work + (ulong)s * (ulong)C + c, C - c));
+        sp_add_lanes(&sum, &lost, sp_load_lanes(work + (ulong)s * (ulong)C + c, C - c));
     sp_store_lanes(sum, g_bias + c, C - c);
 }
 #endif

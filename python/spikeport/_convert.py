@@ -269,9 +269,9 @@ def compare(network: Any, module: nn.Module, kept: list[tuple[str, nn.Module]], 
     differ, fired, where = 0, 0, ""
     for i, s in spikes.items():
         record = records[str(i)].spikes
-        n = int((record != s.reshape(record.shape).numpy()).sum())
-        differ, fired = differ + n, fired + int(s.sum())
-        if n and not where:
+        wrong = int((record != s.reshape(record.shape).numpy()).sum())
+        differ, fired = differ + wrong, fired + int(s.sum())
+        if wrong and not where:
             where = f', the first in module "{kept[i][0]}"'
     return (f"on {n} samples: outputs differ by at most {logits:.2g} of {float(theirs.abs().max()):.2g}; {differ} spikes differ of "
             f"{fired}{where}")

@@ -67,7 +67,7 @@ class SNN(nn.Module):
 
     Parameters and running statistics have the names and shapes of spikeport's checkpoints; what PyTorch changes goes to
     the device before the next pass. Memory grows with the number of time steps under every schedule, since the loss
-    is known only after all of them; with a loss for each time step, time_steps() has SLTT's constant memory and its speed.
+    is known only after all of them; with a loss for each time step, time_steps() has SLTT's constant memory.
     """
 
     def __init__(self, source: "Source | Network", *, steps: bool = False, **options: Any) -> None:
@@ -154,7 +154,7 @@ class SNN(nn.Module):
                 (F.cross_entropy(logits, y) / network.network.time_steps).backward()
             optimizer.step()
 
-        Memory does not grow with the number of time steps, and a mini-batch takes about the time of `Network.step`. The
+        Memory does not grow with the number of time steps, and `tests/bench/border_cost --torch` compares its time with `spikeport bench`. The
         gradients of the parameters are added to their `grad` when the loop has ended (its last backward pass included);
         a loop that is left early leaves none. Methods: sltt, sltt-k (time steps that are not drawn add nothing), ottt. The
         input gets no gradient here. In eval mode the outputs are those of forward().

@@ -58,12 +58,21 @@ pid_of() {
     done
     return 0
 }
+job=
+finish() {
+    # shellcheck disable=SC2046 # numbers
+    kill -9 $job $(pid_of '[0-9]' '') 2>/dev/null
+    rm -rf "$work"
+}
+trap finish EXIT
+
 # ends SECONDS: the job ends, not with success.
 ends() {
-    (sleep "$1"; kill -9 $job 2>/dev/null) &
+    (trap 'kill $nap; exit' TERM; sleep "$1" & nap=$!; wait $nap; kill -9 $job) >/dev/null 2>&1 &
     watch=$!
     code=0
     wait $job || code=$?
+    job=
     kill $watch 2>/dev/null || fail "the ranks did not end within $1 s"
     [ $code -ne 0 ] || fail "success"
 }
@@ -93,6 +102,7 @@ goes_on hung
 begin orphaned
 kill -9 $job
 wait $job || true
+job=
 tries=0
 while [ -n "$(pid_of '[0-9]' orphaned)" ]; do
     tries=$((tries + 1))
@@ -116,7 +126,10 @@ run train "$tiny" "$@" --out "$work/untouched"
 expect_code 0
 faulty 2:Isend:40:kill 3 train "$tiny" "$@" --out "$work/looped"
 [ "$code" -ne 0 ] || fail "success without rank 2"
+tries=0
 until [ "$code" -eq 0 ]; do
+    tries=$((tries + 1))
+    [ $tries -le 5 ] || fail "the training does not end"
     ranks 2 train --resume "$work/looped"
 done
 same "$work/untouched" "$work/looped"

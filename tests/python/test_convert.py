@@ -146,6 +146,7 @@ class SnnTorch(Base):
         nn.init.constant_(module[0].weight, 1)
         network = self.convert(module, (1,), check=torch.tensor([[1.0], [0.5], [2.0]]))
         self.assertIn("; 0 spikes differ of ", network.difference)
+        self.assertIn("on 3 samples: ", network.difference)
 
     def test_refused_by_name(self):
         import snntorch
