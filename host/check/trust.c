@@ -255,9 +255,9 @@ static const verdict *check_setting(sp_registry *reg, sp_device *dev, sp_variant
     return result;
 }
 
-/* Where sizes are baked into the program but not the op's first one (samples, or rows), the quick shapes would
- * each be compiled for nothing: two samples of the call at hand are compiled to the program that the run needs.
- * False where that does not hold, or where the reference would take too long. */
+/* Where sizes are baked into the program but not the op's first one (samples, or rows), the quick shapes
+ * would each be compiled for nothing: two samples of the call at hand are compiled to the program that the
+ * run needs. False where that does not hold, or where the reference would take too long. */
 static bool few_samples(const sp_variant *v, const sp_device *dev, const sp_op_call *call, sp_op_call *few)
 {
     *few = *call;
