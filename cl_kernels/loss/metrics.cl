@@ -36,3 +36,24 @@ __kernel void metrics_correct__naive(SP_IN(float, sum), SP_IN(int, labels), SP_O
     }
     correct[n] = best >= 0 && best == labels[n] ? 1u : 0u;
 }
+
+//@ op:     metrics.match/1
+//@ kernel: metrics_match__naive
+//@ global: N
+//@ score:  0
+//@ about:  one work-item one sample: every output against its target
+__kernel void metrics_match__naive(SP_IN(float, sum), SP_IN(float, targets), SP_OUT(uint, correct), int K)
+{
+    SP_AT(sum);
+    SP_AT(targets);
+    SP_AT(correct);
+    const ulong n = get_global_id(0), row = n * (ulong)K;
+    uint all = 1u;
+
+    for (int k = 0; k < K; k++) {
+        const float o = sum[row + k];
+        if (isnan(o) || (o > 0.0f) != (targets[row + k] >= 0.5f))
+            all = 0u;
+    }
+    correct[n] = all;
+}

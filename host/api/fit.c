@@ -49,6 +49,12 @@ sp_status spi_data_open(const sp_net *net, const sp_data *from, const char *name
     const sp_activation *a = &net->s->graph->acts[0];
     sp_data data;
     SP_TRY(spi_take_struct("sp_data", from, from->struct_size, &data, sizeof data, err));
+    if (net->s->recipe.loss)
+        return SP_FAIL(err, SP_E_USAGE,
+                       "%s data: a function gives labels, but loss.name is mse or bce; take the recipe's "
+                       "data, or "
+                       "sp_net_step_targets",
+                       name);
     if (!data.read || data.count == 0 || data.classes < 1 || data.classes > net->s->graph->classes)
         return SP_FAIL(err, SP_E_USAGE,
                        "%s data: a function that reads, a count from 1 on, and from 1 to %lld classes are "

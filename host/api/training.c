@@ -18,14 +18,40 @@ static sp_status check_labels(const sp_net *net, const int32_t *labels, size_t n
     return SP_OK;
 }
 
-static sp_status step(sp_net *net, const float *x, size_t count, const int32_t *labels, size_t n,
-                      sp_train_result *out, sp_error *err)
+static sp_status check_targets(const sp_net *net, const float *targets, size_t n, sp_error *err)
+{
+    const size_t k = (size_t)net->s->graph->classes;
+    const bool labels = net->s->recipe.loss == SP_LOSS_BCE;
+    if (!targets)
+        return SP_FAIL(err, SP_E_USAGE, "targets are NULL");
+    for (size_t i = 0; i < n * k; i++)
+        if (!isfinite(targets[i]) || (labels && (targets[i] < 0 || targets[i] > 1)))
+            return SP_FAIL(err, SP_E_USAGE, "target %g of sample %zu, output %zu, is not %s",
+                           (double)targets[i], i / k + 1, i % k, labels ? "from 0 to 1" : "finite");
+    return SP_OK;
+}
+
+/* Labels, or where the loss is of rows of numbers, targets. */
+static sp_status check_answers(const sp_net *net, const int32_t *labels, const float *targets, size_t n,
+                               bool rows, sp_error *err)
+{
+    if (rows != (net->s->recipe.loss != SP_LOSS_CROSS_ENTROPY))
+        return SP_FAIL(err, SP_E_USAGE, "the network's loss.name is %s: call sp_net_step%s",
+                       rows ? "cross_entropy, which takes labels" : "mse or bce, which take targets",
+                       rows ? "" : "_targets");
+    return rows ? check_targets(net, targets, n, err) : check_labels(net, labels, n, err);
+}
+
+static sp_status step(sp_net *net, const float *x, size_t count, const int32_t *labels, const float *targets,
+                      size_t n, sp_train_result *out, sp_error *err)
 {
     sp_step_result r = {0};
     SP_TRY(spi_begin_step(net, true, err));
     SP_TRY(spi_check_batch(net, x, count, n, err));
-    SP_TRY(check_labels(net, labels, n, err));
-    sp_exec_batch e = {.labels = labels, .iteration = (int32_t)net->p.iteration, .lr = net->lr};
+    sp_exec_batch e = {.labels = labels,
+                       .targets = targets,
+                       .iteration = (int32_t)net->p.iteration,
+                       .lr = net->lr};
     SP_TRY(spi_take_batch(net, x, n, 0, n, n, &e.images, err));
     sp_status st = sp_train_step(net->replicas, &e, n, NULL, NULL, &r, err);
     if (st != SP_OK) {
@@ -40,15 +66,34 @@ static sp_status step(sp_net *net, const float *x, size_t count, const int32_t *
     net->p.loss_sum += r.loss;
     sp_train_result t = {.backprop_steps = (int32_t)r.backprop_steps,
                          .loss = r.loss / (double)n,
-                         .accuracy = (double)r.correct / (double)n,
+                         .accuracy =
+                             net->s->recipe.loss == SP_LOSS_MSE ? (double)NAN : (double)r.correct / (double)n,
                          .iteration = net->p.iteration};
     return out ? spi_give_struct("sp_train_result", &t, sizeof t, out, err) : SP_OK;
+}
+
+static sp_status step_of(sp_net *net, const float *x, size_t count, const int32_t *labels,
+                         const float *targets, size_t n, bool rows, sp_train_result *out, sp_error *err)
+{
+    int32_t *zeros = rows ? sp_alloc_pages(n, sizeof *zeros) : NULL; /* no sample is padding */
+    sp_status st = zeros || !rows ? check_answers(net, labels, targets, n, rows, err)
+                                  : SP_FAIL(err, SP_E_MEMORY, "out of memory for a training step");
+    if (st == SP_OK)
+        st = step(net, x, count, rows ? zeros : labels, targets, n, out, err);
+    sp_free(zeros);
+    return st;
 }
 
 sp_status sp_net_step(sp_net *net, const float *x, size_t count, const int32_t *labels, size_t n,
                       sp_train_result *out, sp_error *err)
 {
-    SPI_ON_NET(net, err, step(net, x, count, labels, n, out, err));
+    SPI_ON_NET(net, err, step_of(net, x, count, labels, NULL, n, false, out, err));
+}
+
+sp_status sp_net_step_targets(sp_net *net, const float *x, size_t count, const float *targets, size_t n,
+                              sp_train_result *out, sp_error *err)
+{
+    SPI_ON_NET(net, err, step_of(net, x, count, NULL, targets, n, true, out, err));
 }
 
 static sp_status set_lr(sp_net *net, double lr, sp_error *err)

@@ -25,6 +25,7 @@ typedef struct sp_cli_bench {
     sp_replicas *replicas;
     float *images;
     int32_t *labels;
+    float *targets; /* [batch][outputs] */
     uint64_t *spikes;
     double *ms, *rates; /* samples, ascending after the run; by node */
     int64_t n, iteration;

@@ -25,10 +25,11 @@ static sp_status allocate(sp_cli_bench *b, sp_error *err)
     size_t batch = (size_t)p->o.batch, nodes = (size_t)p->graph->n_nodes;
     b->images = sp_alloc_aligned(input_items(p) * sizeof *b->images, 4096);
     b->labels = sp_alloc_array(batch, sizeof *b->labels);
+    b->targets = sp_alloc_pages(batch * (size_t)p->graph->classes, sizeof *b->targets);
     b->spikes = sp_alloc_array(nodes, sizeof *b->spikes);
     b->rates = sp_alloc_array(nodes, sizeof *b->rates);
     b->ms = sp_alloc_array((size_t)b->n, sizeof *b->ms);
-    return b->images && b->labels && b->spikes && b->rates && b->ms
+    return b->images && b->labels && b->targets && b->spikes && b->rates && b->ms
                ? sp_replicas_create(&b->s, 1, NULL, &b->replicas, err)
                : SP_FAIL(err, SP_E_MEMORY, "out of memory for the benchmark's input");
 }
@@ -42,6 +43,8 @@ static void make_up(sp_cli_bench *b)
         b->images[i] = sp_rng_normal(&r);
     for (int64_t i = 0; i < p->o.batch; i++)
         b->labels[i] = (int32_t)sp_rng_below(&r, (uint32_t)p->graph->classes);
+    for (int64_t i = 0; i < p->o.batch * p->graph->classes; i++)
+        b->targets[i] = (float)sp_rng_below(&r, 2);
 }
 
 /* The first mini-batch of the recipe's training data. */
@@ -58,6 +61,8 @@ static sp_status load_batch(sp_cli_bench *b, sp_dataset *ds, sp_error *err)
     memcpy(b->images, batch->images, input_items(b->s->train) * sizeof *b->images);
     for (int64_t i = 0; i < r->batch; i++)
         b->labels[i] = batch->labels[i] < 0 ? 0 : batch->labels[i];
+    if (batch->targets)
+        memcpy(b->targets, batch->targets, (size_t)(r->batch * b->s->graph->classes) * sizeof *b->targets);
 done:
     sp_loader_destroy(&l);
     return st;
@@ -125,7 +130,7 @@ done:
 
 void sp_cli_bench_close(sp_cli_bench *b)
 {
-    void *all[] = {b->images, b->labels, b->spikes, b->rates, b->ms};
+    void *all[] = {b->images, b->labels, b->targets, b->spikes, b->rates, b->ms};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         sp_free(all[i]);
     sp_replicas_destroy(&b->replicas);
@@ -137,6 +142,7 @@ sp_status sp_cli_bench_step(sp_cli_bench *b, double *ms, sp_error *err)
 {
     sp_exec_batch e = {.images = b->images,
                        .labels = b->labels,
+                       .targets = b->targets,
                        .iteration = (int32_t)b->iteration,
                        .lr = b->s->recipe.lr};
     sp_step_result r;

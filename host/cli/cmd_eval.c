@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/error.h"
+#include "cli/eval_targets.h"
 #include "cli/session_options.h"
 #include "cli/table.h"
 #include "train/integers.h"
@@ -158,14 +159,27 @@ static sp_status print(const sp_cli_trained *t, const evaluation *e, bool json)
     int64_t n = t->s->graph->classes;
     const char *file = t->checkpoint.file.path;
     if (json) {
-        json_t *out = json_pack("{s:o, s:s, s:I, s:I, s:f, s:f, s:f}", "checkpoint", sp_cli_json_text(file),
-                                "data", t->test->info.name, "epoch", (json_int_t)t->checkpoint.progress.epoch,
-                                "samples", (json_int_t)scores->samples, "loss", scores->loss, "accuracy",
-                                scores->accuracy, "seconds", scores->seconds);
-        add_classes(out, t->test, scores->confusion, n);
+        json_t *out =
+            json_pack("{s:o, s:s, s:I, s:I, s:f, s:f}", "checkpoint", sp_cli_json_text(file), "data",
+                      t->test->info.name, "epoch", (json_int_t)t->checkpoint.progress.epoch, "samples",
+                      (json_int_t)scores->samples, "loss", scores->loss, "seconds", scores->seconds);
+        if (scores->outputs) {
+            sp_cli_targets_json(out, t->s, t->test, scores);
+        } else {
+            json_object_set_new(out, "accuracy", json_real(scores->accuracy));
+            add_classes(out, t->test, scores->confusion, n);
+        }
         if (e->net)
             json_object_set_new(out, "integer", integer_json(t->s, e));
         return sp_cli_json_line(out);
+    }
+    if (scores->outputs) {
+        sp_text summary = {0};
+        sp_cli_targets_summary(t->s, scores, &summary);
+        printf("%s: %s, %lld samples: %s, loss %.4f (%.1f s)\n", file, t->test->info.name,
+               (long long)scores->samples, summary.s ? summary.s : "", scores->loss, scores->seconds);
+        sp_text_free(&summary);
+        return sp_cli_targets_print(t->s, t->test, scores);
     }
     printf("%s: %s, %lld samples: accuracy %.2f%%, loss %.4f (%.1f s)\n", file, t->test->info.name,
            (long long)scores->samples, 100.0 * scores->accuracy, scores->loss, scores->seconds);
@@ -179,8 +193,11 @@ static sp_status print(const sp_cli_trained *t, const evaluation *e, bool json)
 static sp_status evaluate(sp_cli_trained *t, const eval_options *o, evaluation *e, sp_error *err)
 {
     const size_t n = (size_t)t->s->graph->classes;
-    e->scores.confusion = sp_alloc_array(n, n * sizeof *e->scores.confusion);
-    if (!e->scores.confusion)
+    if (t->test->info.targets)
+        e->scores.outputs = sp_alloc_array(n, sizeof *e->scores.outputs);
+    else
+        e->scores.confusion = sp_alloc_array(n, n * sizeof *e->scores.confusion);
+    if (!e->scores.confusion && !e->scores.outputs)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory for the confusion matrix");
     if (o->integer) /* what has no such form is said before the work */
         SP_TRY(sp_session_integer(t->s, &e->net, err));
@@ -204,6 +221,7 @@ static sp_status eval(const char *path, const eval_options *o, sp_error *err)
         st = print(&t, &e, o->json);
     sp_free(e.scores.spike_rate);
     sp_free(e.scores.confusion);
+    sp_free(e.scores.outputs);
     sp_free(e.integer.layers);
     sp_integer_destroy(&e.net);
     sp_cli_trained_close(&t);
@@ -231,7 +249,8 @@ int sp_cmd_eval(int argc, char **argv)
                        .about = "Scores a trained network on the test split: argmax of the outputs summed "
                                 "over "
                                 "the time steps. Prints the accuracy, that of each class, and the confusion "
-                                "matrix.",
+                                "matrix; of numbers (loss.name: mse) the errors, of several labels a sample "
+                                "(bce) precision, recall and F1.",
                        SP_ARGS(args, 1, 1)};
     int code;
     sp_error err = {0};

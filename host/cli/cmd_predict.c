@@ -120,6 +120,29 @@ static json_t *class_json(const teller *t, const sp_prediction *p, int64_t k)
                      p->probability[k]);
 }
 
+/* Numbers (mse) or labels (bce): every output by itself, in order. */
+static const sp_column number_columns[] = {
+    {.key = "input"}, {.key = "output"}, {.key = "name"}, {.key = "value"}, {.key = "steps"}};
+static const sp_column label_columns[] = {{.key = "input"},       {.key = "output"}, {.key = "name"},
+                                          {.key = "probability"}, {.key = "has"},    {.key = "steps"}};
+
+static const sp_column *columns_of(sp_loss loss, size_t *n)
+{
+    *n = loss == SP_LOSS_MSE   ? sizeof number_columns / sizeof *number_columns
+         : loss == SP_LOSS_BCE ? sizeof label_columns / sizeof *label_columns
+                               : N_COLUMNS;
+    return loss == SP_LOSS_MSE ? number_columns : loss == SP_LOSS_BCE ? label_columns : columns;
+}
+
+static json_t *output_json(const teller *t, const sp_prediction *p, int64_t k)
+{
+    json_t *name = (size_t)k < t->classes.n ? json_string(t->classes.items[k]) : json_null();
+    bool labels = t->s->recipe.loss == SP_LOSS_BCE;
+    return json_pack("{s:I, s:o, s:f, s:o*}", "output", (json_int_t)k, "name", name,
+                     labels ? "probability" : "value", p->probability[k], "has",
+                     labels ? json_boolean(p->probability[k] > 0.5) : NULL);
+}
+
 /* The largest first, of equal ones the first; the best of all as evaluation finds it. */
 static void sort_classes(teller *t, const sp_prediction *p)
 {
@@ -141,14 +164,16 @@ static sp_status print_json(teller *t, const char *name, const sp_prediction *p)
     if (p->failure)
         return sp_cli_json_line(json_pack("{s:o, s:o}", "input", sp_cli_json_text(name), "error",
                                           sp_cli_json_text(p->failure->text)));
-    json_t *top = json_array(), *logits = json_array(), *out = class_json(t, p, p->best);
+    const bool targets = t->s->recipe.loss != SP_LOSS_CROSS_ENTROPY;
+    json_t *top = json_array(), *logits = json_array(),
+           *out = targets ? json_object() : class_json(t, p, p->best);
     for (int64_t i = 0; i < t->o->top_k; i++)
-        json_array_append_new(top, class_json(t, p, t->order[i]));
+        json_array_append_new(top, targets ? output_json(t, p, i) : class_json(t, p, t->order[i]));
     for (int64_t k = 0; k < t->s->graph->classes; k++)
         json_array_append_new(logits, json_real((double)p->logits[k]));
     json_object_set_new(out, "input", sp_cli_json_text(name));
     json_object_set_new(out, "steps", json_integer((json_int_t)p->steps));
-    json_object_set_new(out, "top", top);
+    json_object_set_new(out, targets ? "outputs" : "top", top);
     json_object_set_new(out, "logits", logits);
     if (t->o->record)
         json_object_set_new(out, "row", json_integer((json_int_t)p->row));
@@ -157,13 +182,16 @@ static sp_status print_json(teller *t, const char *name, const sp_prediction *p)
 
 static sp_status print_csv(teller *t, const char *name, const sp_prediction *p, sp_error *err)
 {
+    const sp_loss loss = t->s->recipe.loss;
     sp_text text = {0};
+    size_t n;
+    const sp_column *c = columns_of(loss, &n);
     for (int64_t i = 0; i < t->o->top_k; i++) {
-        json_t *row = class_json(t, p, t->order[i]);
+        json_t *row = loss ? output_json(t, p, i) : class_json(t, p, t->order[i]);
         json_object_set_new(row, "input", sp_cli_json_text(name));
         json_object_set_new(row, "rank", json_integer((json_int_t)i + 1));
         json_object_set_new(row, "steps", json_integer((json_int_t)p->steps));
-        sp_table_csv(&text, columns, N_COLUMNS, row);
+        sp_table_csv(&text, c, n, row);
         json_decref(row);
     }
     sp_status st = text.failed ? SP_FAIL(err, SP_E_MEMORY, "out of memory for the output") : SP_OK;
@@ -219,7 +247,9 @@ static sp_status run(sp_session *s, teller *t, const sp_names *files, double con
     }
     if (!o->json) {
         sp_text head = {0};
-        sp_table_csv(&head, columns, N_COLUMNS, NULL);
+        size_t n;
+        const sp_column *c = columns_of(s->recipe.loss, &n);
+        sp_table_csv(&head, c, n, NULL);
         fputs(head.s ? head.s : "", stdout);
         sp_text_free(&head);
     }
@@ -253,7 +283,13 @@ static sp_status predict(const sp_arg_list *rest, predict_options *o, double con
     SP_TRY_GOTO(sp_checkpoint_classes(&trained.checkpoint, &t.classes, err));
     sp_dataset_options data = sp_session_dataset_options(&t.s->recipe, false);
     SP_TRY_GOTO(sp_inputs_open(&data, &t.s->data, (const char *const *)files.items, files.n, &in, err));
-    o->top_k = o->top_k < t.s->graph->classes ? o->top_k : t.s->graph->classes;
+    if (t.s->recipe.loss && (o->top_k > 1 || confidence > 0))
+        SP_TRY_GOTO(SP_FAIL(err, SP_E_USAGE,
+                            "--top-k and --confidence are about one class among several, and this network "
+                            "gives "
+                            "%s; leave them out",
+                            t.s->recipe.loss == SP_LOSS_MSE ? "numbers" : "several labels"));
+    o->top_k = o->top_k < t.s->graph->classes && !t.s->recipe.loss ? o->top_k : t.s->graph->classes;
     t.order = sp_alloc_array((size_t)t.s->graph->classes, sizeof *t.order);
     st = t.order ? run(trained.s, &t, &files, confidence, err) : SP_FAIL(err, SP_E_MEMORY, "out of memory");
     sp_cli_say_programs(t.s->dev, t.s->reg);
@@ -295,6 +331,10 @@ int sp_cmd_predict(int argc, char **argv)
                                 "test data are. \"-\" reads their paths from stdin.",
                        SP_ARGS(args, 2, SP_ARGS_MAX),
                        .notes = "The probability is the softmax of the outputs' mean over the time steps. A "
+                                "network for numbers (loss.name: mse) or several labels (bce) gives a line "
+                                "for "
+                                "each output: its value, or its probability and whether it is above a half. "
+                                "A "
                                 "file that cannot be read is said on stderr, the others go on, and the exit "
                                 "code is that of the failure."};
     int code;

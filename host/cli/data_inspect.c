@@ -51,6 +51,10 @@ static sp_status add_batch(findings *f, const sp_batch *b, sp_error *err)
         for (size_t t = 0; t < frames; t++)
             add_frame(f, b->images + (t * BATCH + k) * items, items);
         f->crc = (uint32_t)crc32(f->crc, (const unsigned char *)&label, sizeof label);
+        if (b->targets)
+            f->crc =
+                (uint32_t)crc32(f->crc, (const unsigned char *)(b->targets + k * (size_t)f->info.targets),
+                                (uInt)((size_t)f->info.targets * sizeof *b->targets));
         f->per_class[label]++;
     }
     return SP_OK;
@@ -96,12 +100,13 @@ static sp_status print_json(const findings *f)
         json_array_append_new(stds, json_real(std));
     }
     return sp_cli_json_line(
-        json_pack("{s:s, s:s, s:I, s:i, s:i, s:i, s:i, s:i, s:o, s:f, s:f, s:o, s:o, s:s, s:f, s:I, s:o}",
+        json_pack("{s:s, s:s, s:I, s:i, s:i, s:i, s:i, s:i, s:i, s:o, s:f, s:f, s:o, s:o, s:s, s:f, s:I, "
+                  "s:o}",
                   "data", f->info.name, "split", f->split, "samples", (json_int_t)f->info.count, "classes",
-                  f->info.classes, "frames", f->info.frames, "channels", f->info.channels, "height",
-                  f->info.height, "width", f->info.width, "per_class", classes, "min", f->low, "max", f->high,
-                  "mean", means, "std", stds, "crc32", crc, "split_share", f->info.split, "split_seed",
-                  (json_int_t)f->info.split_seed, "class_names", names));
+                  f->info.classes, "targets", f->info.targets, "frames", f->info.frames, "channels",
+                  f->info.channels, "height", f->info.height, "width", f->info.width, "per_class", classes,
+                  "min", f->low, "max", f->high, "mean", means, "std", stds, "crc32", crc, "split_share",
+                  f->info.split, "split_seed", (json_int_t)f->info.split_seed, "class_names", names));
 }
 
 static void print_histogram(const findings *f)
@@ -123,15 +128,41 @@ static void print_histogram(const findings *f)
         printf("  and %d more classes; --json has all\n", f->info.classes - MAX_BARS);
 }
 
+/* Smallest, mean and largest of each target. */
+static void print_targets(const sp_dataset *ds)
+{
+    size_t n = (size_t)ds->info.targets;
+    float *row = sp_alloc_array(n, sizeof *row);
+    for (size_t k = 0; row && k < n && k < MAX_BARS; k++) {
+        double low = INFINITY, high = -INFINITY, sum = 0;
+        for (size_t i = 0; i < ds->info.count; i++) {
+            ds->target(ds, i, row);
+            low = fmin(low, (double)row[k]), high = fmax(high, (double)row[k]);
+            sum += (double)row[k];
+        }
+        const char *known = sp_dataset_class(ds, (int)k);
+        sp_text name = {0};
+        sp_text_escape(&name, known ? known : "", false);
+        printf("  target %4zu  %g to %g, mean %.4g  %s\n", k, low, high, sum / (double)ds->info.count,
+               name.s ? name.s : "");
+        sp_text_free(&name);
+    }
+    sp_free(row);
+}
+
 static void print_text(const findings *f)
 {
     const sp_dataset_info *d = &f->info;
     int channels = d->channels <= SP_MEANS ? d->channels : 1;
-    printf("%s, %s split: %zu samples, %d classes, ", d->name, f->split, d->count, d->classes);
+    printf("%s, %s split: %zu samples, %d %s, ", d->name, f->split, d->count, d->classes,
+           d->targets ? "targets" : "classes");
     if (d->frames)
         printf("%d frames of ", d->frames);
     printf("%dx%dx%d (channels x height x width)\n", d->channels, d->height, d->width);
-    print_histogram(f);
+    if (d->targets)
+        print_targets(f->set);
+    else
+        print_histogram(f);
     printf("  values %g to %g", f->low, f->high);
     for (int c = 0; c < channels; c++) {
         double mean, std;
@@ -140,8 +171,8 @@ static void print_text(const findings *f)
     }
     printf("\n  crc32 %08x\n", (unsigned)f->crc);
     if (d->split > 0)
-        printf("  %g %% of each class train, the others test (data.split), drawn with data.split_seed %llu\n",
-               100 * d->split, (unsigned long long)d->split_seed);
+        printf("  %g %% of %s train, the others test (data.split), drawn with data.split_seed %llu\n",
+               100 * d->split, d->targets ? "all" : "each class", (unsigned long long)d->split_seed);
 }
 
 /* One line for each sample: the part it is in, where it comes from, its class. */
@@ -153,14 +184,23 @@ static sp_status list_samples(const sp_dataset *ds, const char *split, bool json
         const char *name = sp_dataset_class(ds, label);
         sp_text source = {0}, line = {0};
         sp_dataset_source(ds, i, &source);
-        if (json) {
+        if (json && ds->info.targets) {
+            sp_dataset_target_text(ds, i, &line);
+            st = sp_cli_json_line(json_pack("{s:s, s:I, s:o, s:s}", "split", split, "sample",
+                                            (json_int_t)i + 1, "source", sp_cli_json_text(source.s),
+                                            "targets", line.s ? line.s : ""));
+        } else if (json) {
             st = sp_cli_json_line(json_pack("{s:s, s:I, s:o, s:i, s:o*}", "split", split, "sample",
                                             (json_int_t)i + 1, "source", sp_cli_json_text(source.s), "label",
                                             (int)label, "class", name ? sp_cli_json_text(name) : NULL));
         } else {
             sp_text_escape(&line, source.s ? source.s : "", false);
-            sp_text_add(&line, "  %d%s", (int)label, name ? " " : "");
-            sp_text_escape(&line, name ? name : "", false);
+            sp_text_add(&line, "  ");
+            if (ds->info.targets)
+                sp_dataset_target_text(ds, i, &line);
+            else
+                sp_text_add(&line, "%d%s", (int)label, name ? " " : "");
+            sp_text_escape(&line, name && !ds->info.targets ? name : "", false);
             printf("%s %zu  %s\n", split, i + 1, line.s ? line.s : "");
         }
         sp_text_free(&source);

@@ -87,7 +87,14 @@ static void draw_sample(preview *p, size_t i, int32_t label)
     double most = 1.0;
     for (size_t k = 0; k < items; k++)
         most = fmax(most, (double)p->sample[k]);
-    snprintf(p->texts[i], sizeof p->texts[i], "%zu: class %d", i, (int)label);
+    sp_text targets = {0};
+    if (p->ds->info.targets)
+        sp_dataset_target_text(p->ds, i, &targets);
+    if (targets.s)
+        snprintf(p->texts[i], sizeof p->texts[i], "%zu: %s", i, targets.s);
+    else
+        snprintf(p->texts[i], sizeof p->texts[i], "%zu: class %d", i, (int)label);
+    sp_text_free(&targets);
     for (size_t f = 0; f < frames; f++) {
         sp_tile *tile = &p->tiles[i * frames + f];
         uint8_t *rgb = p->pixels + (i * frames + f) * tile_bytes;

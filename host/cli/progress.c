@@ -43,16 +43,26 @@ static void duration(double seconds, char *out, size_t out_size)
         snprintf(out, out_size, "%ld:%02ld", s / 60, s % 60);
 }
 
+/* "  accuracy 93.20%", or nothing where there is none. */
+static const char *accuracy_text(const char *name, double accuracy, char out[48])
+{
+    out[0] = 0;
+    if (!isnan(accuracy))
+        snprintf(out, 48, "  %s %.2f%%", name, 100.0 * accuracy);
+    return out;
+}
+
 static void batch_line(sp_progress_line *p, const sp_train_event *e)
 {
-    char rates[128], left[32], line[400];
+    char rates[128], left[32], line[400], accuracy[48];
     rates_text(e, rates, sizeof rates);
     duration(e->seconds_left, left, sizeof left);
     int n = snprintf(line, sizeof line,
-                     "epoch %lld/%lld  %lld/%lld  loss %.4f  accuracy %.2f%%  %.0f samples/s  firing %s  "
+                     "epoch %lld/%lld  %lld/%lld  loss %.4f%s  %.0f samples/s  firing %s  "
                      "left %s",
                      (long long)e->epoch, (long long)e->epochs, (long long)e->batch, (long long)e->batches,
-                     e->loss, 100.0 * e->accuracy, e->samples_per_second, rates, left);
+                     e->loss, accuracy_text("accuracy", e->accuracy, accuracy), e->samples_per_second, rates,
+                     left);
     if (p->terminal) {
         fprintf(stderr, "\r%s%*s", line, p->width > n ? p->width - n : 0, "");
         p->width = n;
@@ -63,15 +73,18 @@ static void batch_line(sp_progress_line *p, const sp_train_event *e)
 
 static void epoch_line(sp_progress_line *p, const sp_train_event *e)
 {
-    char rates[128];
+    char rates[128], accuracy[48], test[48];
     rates_text(e, rates, sizeof rates);
     sp_progress_line_end(p);
+    accuracy_text("test accuracy", e->test.accuracy, test);
+    if (isnan(e->test.accuracy))
+        snprintf(test, sizeof test, "  test mean absolute error %.4g", e->test.absolute);
     fprintf(stderr,
-            "epoch %lld/%lld  loss %.4f  accuracy %.2f%%  test loss %.4f  test accuracy %.2f%%  (%.1f s + "
+            "epoch %lld/%lld  loss %.4f%s  test loss %.4f%s  (%.1f s + "
             "%.1f s test, lr %.4g, firing %s%s)\n",
-            (long long)e->epoch, (long long)e->epochs, e->loss, 100.0 * e->accuracy, e->test.loss,
-            100.0 * e->test.accuracy, e->epoch_seconds, e->test.seconds, e->lr, rates,
-            e->wait_fraction > 0.05 ? ", the loader is the bottleneck" : "");
+            (long long)e->epoch, (long long)e->epochs, e->loss,
+            accuracy_text("accuracy", e->accuracy, accuracy), e->test.loss, test, e->epoch_seconds,
+            e->test.seconds, e->lr, rates, e->wait_fraction > 0.05 ? ", the loader is the bottleneck" : "");
 }
 
 static void similarity_line(sp_progress_line *p, const sp_train_event *e)
@@ -96,11 +109,13 @@ static void json_event(const sp_train_event *e)
                           "batch", (json_int_t)e->batch, "iteration", (json_int_t)e->iteration);
     if (o && (e->kind == SP_EVENT_BATCH || e->kind == SP_EVENT_EPOCH)) {
         json_object_set_new(o, "loss", json_real(e->loss));
-        json_object_set_new(o, "accuracy", json_real(e->accuracy));
+        json_object_set_new(o, "accuracy", json_real(e->accuracy)); /* NaN is no number of JSON: none then */
     }
     if (o && e->kind == SP_EVENT_EPOCH) {
         json_object_set_new(o, "test_loss", json_real(e->test.loss));
         json_object_set_new(o, "test_accuracy", json_real(e->test.accuracy));
+        if (isnan(e->test.accuracy))
+            json_object_set_new(o, "test_absolute_error", json_real(e->test.absolute));
         json_object_set_new(o, "seconds", json_real(e->epoch_seconds));
     }
     for (int i = 0; o && e->kind == SP_EVENT_SIMILARITY && i < e->similarity->n_methods; i++) {
@@ -110,7 +125,7 @@ static void json_event(const sp_train_event *e)
                             isfinite(e->similarity->cosine[i]) ? json_real(e->similarity->cosine[i])
                                                                : json_null());
     }
-    if (o && e->kind == SP_EVENT_END)
+    if (o && e->kind == SP_EVENT_END && e->session->recipe.loss != SP_LOSS_MSE)
         json_object_set_new(o, "best_accuracy", json_real(e->best_accuracy));
     sp_cli_json_line(o);
 }

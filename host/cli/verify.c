@@ -18,7 +18,7 @@ typedef struct running {
     sp_model *model;
     sp_plan *plan;
     uint8_t *mask; /* [T] */
-    float *images, *class_weights;
+    float *images, *class_weights, *targets;
     int32_t *labels;
     double loss_value; /* NAN when the case does not give it */
     double tolerance, largest_gradient;
@@ -88,6 +88,10 @@ static sp_status read_loss(running *r, sp_error *err)
     const sp_yaml *loss = need(r, "loss", SP_YAML_MAP, err);
     if (!loss)
         return SP_E_CONFIG;
+    static const char *const names[] = {"cross_entropy", "mse", "bce"};
+    int name = SP_LOSS_CROSS_ENTROPY;
+    SP_TRY(sp_yaml_read_choice(loss, "name", names, 3, &name, err));
+    r->o.loss = (sp_loss)name;
     r->o.w_ce = 1;
     SP_TRY(sp_yaml_read_float(loss, "cross_entropy", 0, 1e6, &r->o.w_ce, err));
     SP_TRY(sp_yaml_read_float(loss, "mse", 0, 1e6, &r->o.w_mse, err));
@@ -160,6 +164,14 @@ static sp_status read_graph(running *r, sp_error *err)
     return sp_graph_create(&net, r->doc.file, chw[0], chw[1], chw[2], &r->graph, err);
 }
 
+/* A row of numbers for each sample, in place of labels. */
+static sp_status load_targets(running *r, const sp_tensor *y, sp_error *err)
+{
+    r->targets = sp_alloc_pages((size_t)sp_tensor_elems(y), sizeof *r->targets);
+    return r->targets ? sp_tensor_to_f32(y, r->targets, err)
+                      : SP_FAIL(err, SP_E_MEMORY, "out of memory for a reference case");
+}
+
 /* Input to [T][N][H][W][C], labels to int32. */
 static sp_status load_batch(running *r, sp_error *err)
 {
@@ -167,9 +179,10 @@ static sp_status load_batch(running *r, sp_error *err)
     const sp_activation *a = &r->graph->acts[0];
     int64_t images = r->o.batch * (r->o.sequence ? r->o.time_steps : 1), n = sp_tensor_elems(x),
             hw = a->h * a->w;
-    if (!y || sp_tensor_elems(y) != r->o.batch)
-        return SP_FAIL(err, SP_E_DATA, "%s: \"target\" must have one label for each of the %lld samples",
-                       r->tensors.path, (long long)r->o.batch);
+    const int64_t numbers = r->o.batch * (r->o.loss ? r->graph->classes : 1);
+    if (!y || sp_tensor_elems(y) != numbers)
+        return SP_FAIL(err, SP_E_DATA, "%s: \"target\" must have %lld numbers for %lld samples",
+                       r->tensors.path, (long long)numbers, (long long)r->o.batch);
     float *chw = sp_alloc_array((size_t)n, sizeof *chw);
     double *labels = sp_alloc_array((size_t)r->o.batch, sizeof *labels);
     r->images = sp_alloc_pages((size_t)n, sizeof *r->images);
@@ -180,7 +193,7 @@ static sp_status load_batch(running *r, sp_error *err)
     if (st == SP_OK)
         st = sp_tensor_to_f32(x, chw, err);
     if (st == SP_OK)
-        st = sp_tensor_to_f64(y, labels, err);
+        st = r->o.loss ? load_targets(r, y, err) : sp_tensor_to_f64(y, labels, err);
     for (int64_t i = 0; st == SP_OK && i < images; i++)
         for (int64_t c = 0; c < a->c; c++)
             for (int64_t p = 0; p < hw; p++)
@@ -373,6 +386,7 @@ static void fini(running *r)
     sp_free(r->mask);
     sp_free(r->images);
     sp_free(r->labels);
+    sp_free(r->targets);
     sp_free(r->class_weights);
 }
 
@@ -400,7 +414,7 @@ sp_status sp_verify_run(const char *json_path, sp_device *dev, sp_registry *reg,
     SP_TRY_GOTO(load_parameters(&r, 1, err));
     SP_TRY_GOTO(sp_plan_create(r.graph, r.model, reg, &r.o, &r.plan, err));
     SP_TRY_GOTO(sp_plan_attach(r.plan, NULL, err));
-    sp_exec_batch batch = {.images = r.images, .labels = r.labels, .backprop = r.mask};
+    sp_exec_batch batch = {.images = r.images, .labels = r.labels, .targets = r.targets, .backprop = r.mask};
     SP_TRY_GOTO(sp_exec_run(r.plan, &batch, err));
     SP_TRY_GOTO(compare(&r, err));
 done:

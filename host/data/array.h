@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "config/safetensors.h"
+#include "data/dataset.h"
 
 typedef struct sp_array_info {
     int rank;
@@ -30,6 +31,12 @@ sp_status sp_array_floats(const sp_array *a, int64_t first, size_t n, float *out
  * items are then multiplied by it and rounded. */
 sp_status sp_array_integers(const sp_array *a, int64_t first, size_t n, double scale, int64_t *out,
                             sp_error *err);
+
+/* array_labels.c. Labels of an array [N] or [N][1], out may be NULL; the classes they make are added to
+ * *classes. */
+sp_status sp_array_labels(const sp_array *a, int32_t *out, int64_t *n, int *classes, sp_error *err);
+/* Targets of an array [N] or [N][K], out may be NULL; K has to be *k where that is not 0. */
+sp_status sp_array_targets(const sp_array *a, sp_targets targets, float *out, int *k, sp_error *err);
 
 /* hdf5.c; without libhdf5 opening refuses by name. One lock guards the library. */
 typedef struct sp_hdf5_array sp_hdf5_array;

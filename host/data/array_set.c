@@ -13,11 +13,13 @@
 #include "data/events.h"
 #include "data/readers.h"
 
-enum { MOST_CLASSES = 100000, MOST_SIDE = 1 << 16, MOST_ITEMS = 1 << 30 };
+enum { MOST_SIDE = 1 << 16, MOST_ITEMS = 1 << 30 };
 
 typedef struct array_state {
     sp_array *inputs;
-    int32_t *labels; /* [n] */
+    int32_t *labels; /* [n]; NULL: there are targets, or none are known */
+    float *targets;  /* [n][n_targets] */
+    int n_targets;
     sp_frame_shape shape;
     int64_t count;
     size_t stride[4], items; /* of t, h, w, c in a sample of the file; items of a sample */
@@ -40,6 +42,7 @@ static const names usual[] = {{"x_train", "y_train", "x_test", "y_test"},
                               {"images", "labels", "test_images", "test_labels"},
                               {"frames", "labels", "test_frames", "test_labels"},
                               {"inputs", "labels", "test_inputs", "test_labels"},
+                              {"inputs", "targets", "test_inputs", "test_targets"},
                               {"x", "y", "x_test", "y_test"},
                               {"X", "y", "X_test", "y_test"}};
 enum { N_USUAL = sizeof usual / sizeof *usual };
@@ -160,31 +163,22 @@ static sp_status find_shape(array_state *s, const char *axes, sp_error *err)
     return SP_OK;
 }
 
-/* Labels of an array [N] or [N][1]; the classes they make are added to *classes. */
-static sp_status read_labels(const sp_array *a, int32_t *labels, int64_t *n, int *classes, sp_error *err)
+/* The labels or targets that an array holds into the state, or without `keep` only their number. */
+static sp_status take_labels(array_state *s, const sp_array *a, bool keep, const sp_dataset_options *o,
+                             int64_t *n, int *classes, sp_error *err)
 {
-    enum { SOME = 1024 };
-    const sp_array_info *i = sp_array_about(a);
-    int64_t some[SOME];
-    if (i->rank < 1 || i->items != i->dims[0])
-        return SP_FAIL(err, SP_E_DATA,
-                       "%s: must be one label for each sample; one-hot rows become labels with argmax(1)",
-                       sp_array_name(a));
-    *n = i->items;
-    for (int64_t k = 0; k < *n; k += SOME) {
-        size_t count = *n - k < SOME ? (size_t)(*n - k) : SOME;
-        SP_TRY(sp_array_integers(a, k, count, 0.0, some, err));
-        for (size_t j = 0; j < count; j++) {
-            if (some[j] < 0 || some[j] >= MOST_CLASSES)
-                return SP_FAIL(err, SP_E_DATA, "%s: label %lld of sample %lld is not in 0..%d",
-                               sp_array_name(a), (long long)some[j], (long long)k + (long long)j + 1,
-                               MOST_CLASSES - 1);
-            if (labels)
-                labels[k + (int64_t)j] = (int32_t)some[j];
-            if (some[j] >= *classes)
-                *classes = (int)some[j] + 1;
-        }
-    }
+    size_t items = (size_t)sp_array_about(a)->items;
+    *n = sp_array_about(a)->rank ? sp_array_about(a)->dims[0] : 0;
+    if (keep && o->targets)
+        s->targets = sp_alloc_array(items, sizeof *s->targets);
+    else if (keep)
+        s->labels = sp_alloc_array(items, sizeof *s->labels);
+    if (keep && !s->targets && !s->labels)
+        return SP_FAIL(err, SP_E_MEMORY, "%s: out of memory", sp_array_name(a));
+    if (!o->targets)
+        return sp_array_labels(a, keep ? s->labels : NULL, n, classes, err);
+    SP_TRY(sp_array_targets(a, o->targets, keep ? s->targets : NULL, &s->n_targets, err));
+    *classes = s->n_targets;
     return SP_OK;
 }
 
@@ -198,10 +192,7 @@ static sp_status find_labels(array_state *s, const char *path, const names *n, c
     sp_status st;
     SP_TRY_GOTO(
         open_array(path, train ? n->labels : n->test_labels, train ? "labels" : "test_labels", &a, err));
-    s->labels = sp_alloc_array((size_t)sp_array_about(a)->items, sizeof *s->labels);
-    if (!s->labels)
-        SP_TRY_GOTO(SP_FAIL(err, SP_E_MEMORY, "%s: out of memory", path));
-    SP_TRY_GOTO(read_labels(a, s->labels, &count, classes, err));
+    SP_TRY_GOTO(take_labels(s, a, true, o, &count, classes, err));
     if (count != samples)
         SP_TRY_GOTO(SP_FAIL(err, SP_E_DATA, "%s: %lld samples, but %s: %lld labels; they are not of one set",
                             sp_array_name(s->inputs), (long long)samples, sp_array_name(a),
@@ -209,7 +200,7 @@ static sp_status find_labels(array_state *s, const char *path, const names *n, c
     sp_array_close(&a);
     if (n->test_labels && !o->whole && n->labels) {
         SP_TRY_GOTO(open_array(path, train ? n->test_labels : n->labels, "labels", &a, err));
-        SP_TRY_GOTO(read_labels(a, NULL, &count, classes, err));
+        SP_TRY_GOTO(take_labels(s, a, false, o, &count, classes, err));
     }
     if (o->classes && *classes > o->classes)
         st = SP_FAIL(err, SP_E_DATA, "%s: the labels make %d classes, but data.classes is %d", path, *classes,
@@ -224,7 +215,14 @@ done:
 static int32_t array_label(const sp_dataset *ds, size_t i)
 {
     const array_state *s = ds->state;
-    return s->labels ? s->labels[i] : -1;
+    return s->labels ? s->labels[i] : s->targets ? 0 : -1;
+}
+
+static void array_target(const sp_dataset *ds, size_t i, float *out)
+{
+    const array_state *s = ds->state;
+    size_t n = (size_t)s->n_targets;
+    memcpy(out, s->targets + i * n, n * sizeof *out);
 }
 
 static sp_status array_get(const sp_dataset *ds, sp_sample_request want, float *image, int32_t *label,
@@ -269,6 +267,7 @@ static void state_free(array_state *s)
 {
     sp_array_close(&s->inputs);
     sp_free(s->labels);
+    sp_free(s->targets);
     sp_free(s);
 }
 
@@ -283,9 +282,10 @@ static void say_choices(const array_state *s, const char *axes, int classes, con
     if (o->train)
         sp_log(SP_LOG_INFO,
                "data set \"arrays\": %s: %lld samples of %dx%dx%d (channels x height x width)%s, axes %s, %d "
-               "classes",
+               "%s",
                sp_array_name(s->inputs), (long long)i->dims[0], s->shape.polarities, s->shape.height,
-               s->shape.width, s->scaled ? ", bytes scaled to 0..1" : ", values as they are", axes, classes);
+               s->shape.width, s->scaled ? ", bytes scaled to 0..1" : ", values as they are", axes, classes,
+               s->n_targets ? "targets" : "classes");
 }
 
 /* The inputs of one file of the options, whose labels nobody knows; in a .npz or HDF5 file by a name of the
@@ -335,10 +335,11 @@ sp_status sp_arrays_open(const sp_kind *kind, const char *path, const sp_dataset
     SP_TRY_GOTO(sp_normal_init(&s->normal, o, s->shape.polarities, err));
     if (!o->file)
         SP_TRY_GOTO(find_labels(s, path, &n, o, &classes, err));
-    if (classes < 2)
+    if (classes < 2 && !s->n_targets)
         classes = 2;
     ds->info = (sp_dataset_info){.count = (size_t)s->count,
                                  .classes = classes,
+                                 .targets = s->n_targets,
                                  .frames = s->shape.frames,
                                  .channels = s->shape.polarities,
                                  .height = s->shape.height,
@@ -351,6 +352,7 @@ sp_status sp_arrays_open(const sp_kind *kind, const char *path, const sp_dataset
     ds->state = s;
     ds->get = array_get;
     ds->label = array_label;
+    ds->target = array_target;
     ds->source = array_source;
     ds->close = array_close;
 done:

@@ -234,6 +234,7 @@ sp_status sp_augment_wrap(const sp_dataset_options *o, sp_dataset **ds, sp_error
     *outer = (sp_dataset){.info = inner->info,
                           .get = augmented_get,
                           .label = spi_wrapped_label,
+                          .target = spi_wrapped_target,
                           .source = spi_wrapped_source,
                           .close = spi_wrapped_close,
                           .state = s,

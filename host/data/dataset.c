@@ -157,9 +157,9 @@ static sp_status open_named(const sp_kind *k, sp_dataset_options *o, sp_dataset 
         o->split = 0.9;
         if (o->train)
             sp_log(SP_LOG_INFO,
-                   "data set \"%s\": %s is not divided: 90 %% of each class train, the others test "
+                   "data set \"%s\": %s is not divided: 90 %% of %s train, the others test "
                    "(data.split and data.split_seed choose otherwise)",
-                   k->name, o->path);
+                   k->name, o->path, o->targets ? "all" : "each class");
     }
     return k->open(k, o->path, o, ds, err);
 }
@@ -174,6 +174,12 @@ static sp_status open_reader(const sp_kind *k, sp_dataset_options *o, sp_dataset
         return SP_FAIL(err, SP_E_CONFIG,
                        "data set \"%s\": data.split is %g; choose a share above 0 and below 1", k->name,
                        o->split);
+    if (o->targets && !(k->takes & SP_TAKES_TARGETS))
+        return SP_FAIL(err, SP_E_CONFIG,
+                       "data set \"%s\" has a class for each sample; rows of numbers, which loss.name: mse "
+                       "and "
+                       "bce need, come from arrays, or from tables of images or events",
+                       k->name);
     if (o->split > 0.0 && !(k->takes & SP_TAKES_SPLIT))
         return SP_FAIL(err, SP_E_CONFIG, "data set \"%s\" has a split of its own; leave data.split out",
                        k->name);
@@ -284,7 +290,7 @@ static sp_status open_at(const sp_dataset_options *o, sp_dataset **out, sp_error
         ds->info.count = full.limit;
     if (st == SP_OK)
         st = check_size(&ds->info, err);
-    if (st == SP_OK)
+    if (st == SP_OK && !ds->info.targets)
         st = say_missing_classes(ds, full.train, err);
     if (st == SP_OK && full.encoding != SP_ENCODE_NONE)
         st = sp_encode_wrap(&full, &ds, err);
@@ -326,6 +332,17 @@ void sp_dataset_source(const sp_dataset *ds, size_t index, sp_text *out)
         sp_text_add(out, "sample %zu", index + 1);
 }
 
+void sp_dataset_target_text(const sp_dataset *ds, size_t index, sp_text *out)
+{
+    float *row = sp_alloc_array((size_t)ds->info.targets, sizeof *row);
+    out->failed = out->failed || !row;
+    if (row)
+        ds->target(ds, index, row);
+    for (int k = 0; row && k < ds->info.targets; k++)
+        sp_text_add(out, k ? ", %g" : "%g", (double)row[k]);
+    sp_free(row);
+}
+
 sp_status sp_dataset_fingerprint(const sp_dataset *ds, char **out, sp_error *err)
 {
     enum { SAMPLES = 16 }; /* spread over the set */
@@ -339,13 +356,20 @@ sp_status sp_dataset_fingerprint(const sp_dataset *ds, char **out, sp_error *err
         st = ds->get(ds, (sp_sample_request){.index = k * (i->count - 1) / (SAMPLES - 1)}, x, &label, err);
         h = sp_hash(sp_hash(h, x, items * sizeof *x), &label, sizeof label);
     }
+    float *row = i->targets ? sp_alloc_array((size_t)i->targets, sizeof *row) : NULL;
+    for (size_t k = 0; row && k < i->count; k++) {
+        ds->target(ds, k, row);
+        h = sp_hash(h, row, (size_t)i->targets * sizeof *row);
+    }
+    sp_free(row);
     for (int k = 0; ds->class_names && k < i->classes; k++)
         h = sp_hash(h, ds->class_names[k], strlen(ds->class_names[k]) + 1);
     sp_free(x);
     if (st != SP_OK)
         return st;
-    *out = sp_format("%zu samples of %dx%dx%dx%d in %d classes (%016llx)", i->count, i->frames, i->channels,
-                     i->height, i->width, i->classes, (unsigned long long)h);
+    *out =
+        sp_format("%zu samples of %dx%dx%dx%d in %d %s (%016llx)", i->count, i->frames, i->channels,
+                  i->height, i->width, i->classes, i->targets ? "targets" : "classes", (unsigned long long)h);
     return *out ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory for a fingerprint");
 }
 
@@ -353,6 +377,12 @@ int32_t spi_wrapped_label(const sp_dataset *ds, size_t i)
 {
     const spi_wrapper *w = ds->state;
     return w->inner->label(w->inner, i);
+}
+
+void spi_wrapped_target(const sp_dataset *ds, size_t i, float *out)
+{
+    const spi_wrapper *w = ds->state;
+    w->inner->target(w->inner, i, out);
 }
 
 void spi_wrapped_source(const sp_dataset *ds, size_t i, sp_text *out)

@@ -14,7 +14,8 @@
 typedef struct sp_dataset_info {
     char name[64];
     size_t count;
-    int classes;
+    int classes; /* with targets: as many as these */
+    int targets; /* numbers in a row of targets; 0: samples have labels */
     int frames, channels, height, width;
     int cached;   /* 1: samples are kept on disk once they were read */
     double split; /* share of each class that trains, where the set was divided here; else 0 */
@@ -36,7 +37,9 @@ struct sp_dataset {
      * at open, or is an error that names the sample's own file. [any-thread] */
     sp_status (*get)(const sp_dataset *ds, sp_sample_request want, float *image, int32_t *label,
                      sp_error *err);
-    int32_t (*label)(const sp_dataset *ds, size_t index); /* the label alone, without a look at the sample */
+    int32_t (*label)(const sp_dataset *ds, size_t index); /* the label alone, without a look at the sample; 0
+                                                             where there are targets */
+    void (*target)(const sp_dataset *ds, size_t index, float *out); /* its row of targets; NULL: none */
     /* Where a sample comes from, such as its file; NULL: only its number says. */
     void (*source)(const sp_dataset *ds, size_t index, sp_text *out);
     void (*close)(sp_dataset *ds);
@@ -79,6 +82,13 @@ static inline double *sp_augment_at(sp_augment *a, size_t which)
 }
 
 enum { SP_MEANS = 4 };
+
+/* What a sample is to be answered with. */
+typedef enum {
+    SP_TARGETS_NONE,    /* its class */
+    SP_TARGETS_NUMBERS, /* a row of numbers */
+    SP_TARGETS_LABELS   /* the same from 0 to 1: several labels, each of which it has or has not */
+} sp_targets;
 
 /* Sets of arrays: names of arrays in the file, or of .npy files in the folder; NULL: usual names. */
 typedef struct sp_array_options {
@@ -125,6 +135,7 @@ typedef struct sp_dataset_options {
     int time_steps;          /* frames of event sets and encoded images where `frames` is 0 */
     sp_event_options events; /* event sets; their `size` is the side of the frames, 0: the sensor's */
     int encoding;            /* sp_encoding: still images as spike trains */
+    sp_targets targets;
     sp_array_options arrays;
     const char *prefix; /* idx: what stands in front of the names of files; NULL: nothing */
     bool transpose;     /* idx: images are stored column by column */
@@ -158,7 +169,8 @@ enum {
     SP_TAKES_CLASSES = 4,
     SP_TAKES_SPLIT = 8,
     SP_TAKES_ARRAYS = 16,
-    SP_TAKES_IDX = 32 /* prefix, transpose, first_label */
+    SP_TAKES_IDX = 32, /* prefix, transpose, first_label */
+    SP_TAKES_TARGETS = 64
 };
 bool sp_dataset_takes(const char *name, unsigned what);
 /* The shape of a sample without a look at any file; count stays 0, and so do classes that only the files
@@ -171,6 +183,8 @@ const char *sp_dataset_class(const sp_dataset *ds, int k);
 const char *const *sp_dataset_class_names(const sp_dataset *ds);
 /* Appends where a sample comes from: a file, or its number. */
 void sp_dataset_source(const sp_dataset *ds, size_t index, sp_text *out);
+/* Appends its row of targets: "0.5, 1, 2". */
+void sp_dataset_target_text(const sp_dataset *ds, size_t index, sp_text *out);
 /* Count, shape, classes and a hash of some samples as they are read. Release with sp_free. */
 sp_status sp_dataset_fingerprint(const sp_dataset *ds, char **out, sp_error *err);
 

@@ -96,6 +96,7 @@ sp_status sp_encode_wrap(const sp_dataset_options *o, sp_dataset **ds, sp_error 
     outer->info.frames = frames;
     outer->get = encode_get;
     outer->label = spi_wrapped_label;
+    outer->target = spi_wrapped_target;
     outer->source = spi_wrapped_source;
     outer->close = spi_wrapped_close;
     outer->state = s;

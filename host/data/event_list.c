@@ -26,9 +26,8 @@ static char *find_folder(const sp_event_form *form, const char *folder, bool tra
 unsigned sp_events_parts(const sp_kind *kind, const char *folder, const sp_dataset_options *o)
 {
     unsigned parts = 0;
-    (void)o;
     if (kind->events.layout == SP_LAYOUT_OWN)
-        return sp_own_files_parts(folder, sp_name_is_recording, NULL);
+        return sp_own_files_parts(folder, sp_name_is_recording, NULL, o->targets);
     for (int train = 0; train < 2; train++) {
         char *at = find_folder(&kind->events, folder, train);
         parts |= !at ? 0u : train ? SP_PART_TRAIN : SP_PART_TEST;
@@ -65,7 +64,7 @@ static sp_status list_in(const sp_kind *kind, const sp_dataset_options *o, const
     char *path;
     sp_status st;
     if (form->layout == SP_LAYOUT_OWN) {
-        l.wanted = sp_name_is_recording, l.what = "recordings";
+        l.wanted = sp_name_is_recording, l.what = "recordings", l.targets = o->targets;
         st = sp_list_own_files(folder, l, train, o->whole, &out->files, err);
         out->classes = out->files.classes;
         return st;

@@ -217,6 +217,12 @@ static int32_t event_label(const sp_dataset *ds, size_t i)
     return s->list.shd ? sp_shd_label(s->list.shd, i) : s->list.files.items[i].label;
 }
 
+static void event_target(const sp_dataset *ds, size_t i, float *out)
+{
+    const event_state *s = ds->state;
+    sp_file_list_target(&s->list.files, i, out);
+}
+
 static sp_status event_get(const sp_dataset *ds, sp_sample_request want, float *image, int32_t *label,
                            sp_error *err)
 {
@@ -331,6 +337,7 @@ sp_status sp_events_open(const sp_kind *kind, const char *folder, const sp_datas
     SP_TRY_GOTO(set_up(s, o, err));
     ds->info = (sp_dataset_info){.count = s->list.shd ? sp_shd_count(s->list.shd) : s->list.files.n,
                                  .classes = s->list.classes,
+                                 .targets = s->list.files.n_targets,
                                  .frames = s->out.frames,
                                  .channels = s->list.shd ? s->out.width : s->out.polarities,
                                  .height = s->out.height,
@@ -341,6 +348,7 @@ sp_status sp_events_open(const sp_kind *kind, const char *folder, const sp_datas
     ds->state = s;
     ds->get = event_get;
     ds->label = event_label;
+    ds->target = event_target;
     ds->source = event_source;
     ds->close = event_close;
 done:

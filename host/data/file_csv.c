@@ -1,7 +1,8 @@
 /* A table of files and labels: one line a sample, file,label or, with a heading, file,label,split. Cells may
  * be quoted as RFC 4180 has it. Labels that are all whole numbers are the numbers of the classes; others are
- * names, sorted. */
+ * names, sorted. With targets a line is file,number,number,..., and the heading names the outputs. */
 #include <ctype.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +12,13 @@
 #include "base/log.h"
 #include "data/file_list.h"
 
-enum { MOST_BYTES = 1 << 28, MOST_CELLS = 3, MOST_CELL = 4096, MOST_CLASSES = 65536 };
+enum {
+    MOST_BYTES = 1 << 28,
+    MOST_TARGETS = 256,
+    MOST_CELLS = MOST_TARGETS + 2,
+    MOST_CELL = 4096,
+    MOST_CLASSES = 65536
+};
 
 typedef struct reader {
     const char *name, *text;
@@ -20,6 +27,7 @@ typedef struct reader {
     int next_line;
     char cell[MOST_CELLS][MOST_CELL];
     int cells;
+    sp_targets targets;
 } reader;
 
 typedef struct row {
@@ -29,8 +37,8 @@ typedef struct row {
 
 static sp_status wrong(const reader *r, const char *what, sp_error *err)
 {
-    return SP_FAIL(err, SP_E_DATA, "%s:%d: %s; a line is file,label, quoted where a name has a comma",
-                   r->name, r->line, what);
+    return SP_FAIL(err, SP_E_DATA, "%s:%d: %s; a line is file,%s, quoted where a name has a comma", r->name,
+                   r->line, what, r->targets ? "number,number,..." : "label");
 }
 
 static bool line_ends(const reader *r)
@@ -78,8 +86,8 @@ static sp_status read_cells(reader *r, sp_error *err)
     r->cells = 0;
     r->line = r->next_line;
     while (comma && r->at < r->n) {
-        if (r->cells == MOST_CELLS)
-            return wrong(r, "more than three columns", err);
+        if (r->cells == (r->targets ? MOST_CELLS : 3))
+            return wrong(r, r->targets ? "more than 258 columns" : "more than three columns", err);
         SP_TRY(read_cell(r, r->cell[r->cells++], err));
         comma = !line_ends(r);
         r->at += comma;
@@ -113,6 +121,9 @@ static sp_status read_heading(const reader *r, bool *heading, bool *divided, sp_
     static const char *const labels[] = {"label", "labels", "class", "target", NULL};
     static const char *const splits[] = {"split", "part", "set", NULL};
     *heading = r->cells > 0 && is_one_of(r->cell[0], files);
+    *divided = *heading && r->cells > 1 && is_one_of(r->cell[r->cells - 1], splits);
+    if (*heading && r->targets)
+        return r->cells > 1 + *divided ? SP_OK : wrong(r, "the heading names no numbers", err);
     *divided = *heading && r->cells == 3;
     if (*heading &&
         (r->cells < 2 || !is_one_of(r->cell[1], labels) || (r->cells == 3 && !is_one_of(r->cell[2], splits))))
@@ -123,11 +134,15 @@ static sp_status read_heading(const reader *r, bool *heading, bool *divided, sp_
 static sp_status read_part(const reader *r, sp_csv_part *part, sp_error *err)
 {
     static const char *const test[] = {"test", "val", "valid", "validation", NULL};
-    if (strcasecmp(r->cell[2], "train") == 0 || is_one_of(r->cell[2], test)) {
-        *part = strcasecmp(r->cell[2], "train") == 0 ? SP_CSV_TRAIN : SP_CSV_TEST;
+    const char *text = r->cell[r->cells - 1];
+    if (strcasecmp(text, "train") == 0 || is_one_of(text, test)) {
+        *part = strcasecmp(text, "train") == 0 ? SP_CSV_TRAIN : SP_CSV_TEST;
         return SP_OK;
     }
-    return wrong(r, "the third column is not train, val or test", err);
+    return wrong(r,
+                 r->targets ? "the last column is not train, val or test"
+                            : "the third column is not train, val or test",
+                 err);
 }
 
 static bool is_number(const char *text, int32_t *out)
@@ -171,15 +186,44 @@ typedef struct table {
     size_t *of_file; /* [files.n] row of each file of the part */
     sp_file_list files;
     bool numbers;
+    int columns; /* behind the file: the label, or so many targets */
+    size_t n_numbers;
 } table;
 
 static void table_free(table *t)
 {
-    for (size_t i = 0; i < t->n; i++)
+    for (size_t i = 0; t->rows && i < t->n; i++)
         sp_free(t->rows[i].label);
     sp_free(t->rows);
     sp_free(t->of_file);
     sp_file_list_free(&t->files);
+}
+
+sp_status sp_target_check(float x, sp_targets targets, const char *where, size_t at, sp_error *err)
+{
+    if (isfinite(x) && (targets != SP_TARGETS_LABELS || (x >= 0.0f && x <= 1.0f)))
+        return SP_OK;
+    return SP_FAIL(err, SP_E_DATA, "%s: row %zu has a target of %g; %s", where, at, (double)x,
+                   targets == SP_TARGETS_LABELS ? "loss.name: bce takes numbers from 0 (has not) to 1 (has)"
+                                                : "targets are finite");
+}
+
+/* The numbers of a row, checked whichever part it is of. */
+static sp_status add_numbers(table *t, const reader *r, bool wanted, sp_error *err)
+{
+    for (int k = 1; k <= t->columns; k++) {
+        char *end;
+        float x = strtof(r->cell[k], &end), *added;
+        if (end == r->cell[k] || *end)
+            return wrong(r, "a column is no number", err);
+        SP_TRY(sp_target_check(x, r->targets, r->name, (size_t)r->line, err));
+        added = wanted ? sp_array_push(&t->files.targets, t->n_numbers, sizeof *added) : NULL;
+        if (wanted && !added)
+            return SP_FAIL(err, SP_E_MEMORY, "%s: out of memory", r->name);
+        if (added)
+            *added = x, t->n_numbers++;
+    }
+    return SP_OK;
 }
 
 static sp_status add_row(table *t, const reader *r, sp_csv_part want, bool divided, sp_error *err)
@@ -188,10 +232,21 @@ static sp_status add_row(table *t, const reader *r, sp_csv_part want, bool divid
     int32_t unused;
     row *added;
     size_t *place;
-    if (r->cells != (divided ? 3 : 2) || !r->cell[0][0] || !r->cell[1][0])
-        return wrong(r, divided ? "not file,label,split" : "not file,label", err);
+    if (r->cells != t->columns + 1 + divided || !r->cell[0][0] || !r->cell[1][0])
+        return wrong(r,
+                     r->targets ? "not as many columns as the first line"
+                     : divided  ? "not file,label,split"
+                                : "not file,label",
+                     err);
     if (divided)
         SP_TRY(read_part(r, &part, err));
+    if (r->targets) {
+        bool wanted = want == SP_CSV_ALL || !divided || part == want;
+        t->n++;
+        SP_TRY(add_numbers(t, r, wanted, err));
+        sp_file file = {.path = wanted ? sp_path_beside(r->name, r->cell[0]) : NULL};
+        return wanted ? sp_file_list_add(&t->files, file, err) : SP_OK;
+    }
     added = sp_array_push(&t->rows, t->n, sizeof *added);
     if (!added || !(added->label = sp_strdup(r->cell[1])))
         return SP_FAIL(err, SP_E_MEMORY, "%s: out of memory", r->name);
@@ -239,18 +294,38 @@ done:
     return st;
 }
 
-sp_status sp_csv_parse(const char *name, const char *text, size_t n, sp_csv_part part, bool *divided,
-                       sp_file_list *out, sp_error *err)
+/* The outputs have the names of the heading, or none. */
+static sp_status name_targets(table *t, const reader *r, bool heading, sp_error *err)
+{
+    sp_names names = {0};
+    sp_status st = SP_OK;
+    t->files.n_targets = t->files.classes = t->columns;
+    for (int k = 1; st == SP_OK && heading && k <= t->columns; k++)
+        st = sp_names_add(&names, r->cell[k], err);
+    if (st == SP_OK && heading) {
+        t->files.class_names = names.items;
+        names = (sp_names){0};
+    }
+    sp_names_free(&names);
+    return st;
+}
+
+sp_status sp_csv_parse(const char *name, const char *text, size_t n, sp_csv_part part, sp_targets targets,
+                       bool *divided, sp_file_list *out, sp_error *err)
 {
     reader *r = sp_alloc(sizeof *r);
-    table t = {.numbers = true};
+    table t = {.numbers = true, .columns = 1};
     bool heading = false, has_split = false;
     sp_status st = r ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "%s: out of memory", name);
     SP_TRY_GOTO(st);
-    r->name = name, r->text = text, r->n = n, r->next_line = 1;
+    r->name = name, r->text = text, r->n = n, r->next_line = 1, r->targets = targets;
     r->at = n >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0; /* byte order mark */
     SP_TRY_GOTO(read_row(r, err));
     SP_TRY_GOTO(read_heading(r, &heading, &has_split, err));
+    if (targets) {
+        t.columns = r->cells - 1 - has_split;
+        SP_TRY_GOTO(name_targets(&t, r, heading, err));
+    }
     if (heading)
         SP_TRY_GOTO(read_row(r, err));
     for (; r->cells;) {
@@ -258,9 +333,10 @@ sp_status sp_csv_parse(const char *name, const char *text, size_t n, sp_csv_part
         SP_TRY_GOTO(read_row(r, err));
     }
     if (t.files.n == 0)
-        SP_TRY_GOTO(SP_FAIL(err, SP_E_DATA, "%s:%d: no line of file,label%s", name, r->line,
-                            t.n ? " for this split" : ""));
-    SP_TRY_GOTO(label_files(&t, name, err));
+        SP_TRY_GOTO(SP_FAIL(err, SP_E_DATA, "%s:%d: no line of file,%s%s", name, r->line,
+                            targets ? "number,..." : "label", t.n ? " for this split" : ""));
+    if (!targets)
+        SP_TRY_GOTO(label_files(&t, name, err));
     if (divided)
         *divided = has_split;
     *out = t.files;
@@ -276,13 +352,14 @@ bool sp_path_is_csv(const char *path)
     return sp_name_ends_in(-1, path, ".csv") && sp_path_exists(path) && !sp_path_is_folder(path);
 }
 
-sp_status sp_list_csv(const char *path, sp_csv_part part, bool *divided, sp_file_list *out, sp_error *err)
+sp_status sp_list_csv(const char *path, sp_csv_part part, sp_targets targets, bool *divided,
+                      sp_file_list *out, sp_error *err)
 {
     char *text = NULL;
     size_t n = 0;
     sp_status st = sp_file_read(path, MOST_BYTES, &text, &n, err);
     if (st == SP_OK)
-        st = sp_csv_parse(path, text, n, part, divided, out, err);
+        st = sp_csv_parse(path, text, n, part, targets, divided, out, err);
     sp_free(text);
     return st == SP_E_IO ? sp_error_as(err, SP_E_DATA) : st;
 }

@@ -17,7 +17,14 @@ void sp_file_list_free(sp_file_list *list)
     for (int k = 0; list->class_names && k < list->classes; k++)
         sp_free(list->class_names[k]);
     sp_free(list->class_names);
+    sp_free(list->targets);
     *list = (sp_file_list){0};
+}
+
+void sp_file_list_target(const sp_file_list *list, size_t i, float *out)
+{
+    size_t n = (size_t)list->n_targets;
+    memcpy(out, list->targets + i * n, n * sizeof *out);
 }
 
 sp_status sp_file_list_add(sp_file_list *list, sp_file file, sp_error *err)
@@ -219,13 +226,13 @@ static const char *find_split(const char *folder, bool train)
     return name;
 }
 
-unsigned sp_own_files_parts(const char *path, sp_name_filter wanted, const void *ctx)
+unsigned sp_own_files_parts(const char *path, sp_name_filter wanted, const void *ctx, sp_targets targets)
 {
     sp_file_list list = {0};
     bool divided = false;
     unsigned parts;
     if (sp_path_is_csv(path)) { /* a table that cannot be read is one part, so that opening it says why */
-        if (sp_list_csv(path, SP_CSV_ALL, &divided, &list, NULL) == SP_OK)
+        if (sp_list_csv(path, SP_CSV_ALL, targets, &divided, &list, NULL) == SP_OK)
             sp_file_list_free(&list);
         return divided ? SP_PART_TRAIN | SP_PART_TEST : SP_PART_WHOLE;
     }
@@ -240,7 +247,17 @@ sp_status sp_list_own_files(const char *path, sp_class_layout layout, bool train
     char *folder, *classes;
     sp_status st;
     if (sp_path_is_csv(path))
-        return sp_list_csv(path, whole ? SP_CSV_ALL : train ? SP_CSV_TRAIN : SP_CSV_TEST, NULL, out, err);
+        return sp_list_csv(path,
+                           whole   ? SP_CSV_ALL
+                           : train ? SP_CSV_TRAIN
+                                   : SP_CSV_TEST,
+                           layout.targets, NULL, out, err);
+    if (layout.targets)
+        return SP_FAIL(err, SP_E_CONFIG,
+                       "%s: folders give classes, but loss.name: mse and bce need rows of numbers; name a "
+                       "table "
+                       "of file,number,number,... that ends in .csv",
+                       path);
     if (!name)
         name = ".", first = NULL;
     folder = strcmp(name, ".") == 0 ? sp_strdup(path) : sp_format("%s/%s", path, name);

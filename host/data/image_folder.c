@@ -46,8 +46,8 @@ static bool is_image(int at, const char *name, const void *ctx)
 
 unsigned sp_images_parts(const sp_kind *kind, const char *folder, const sp_dataset_options *o)
 {
-    (void)kind, (void)o;
-    return sp_own_files_parts(folder, is_image, NULL);
+    (void)kind;
+    return sp_own_files_parts(folder, is_image, NULL, o->targets);
 }
 
 /* ---- open ---- */
@@ -132,6 +132,12 @@ static int32_t images_label(const sp_dataset *ds, size_t i)
     return s->files.items[i].label;
 }
 
+static void images_target(const sp_dataset *ds, size_t i, float *out)
+{
+    const images_state *s = ds->state;
+    sp_file_list_target(&s->files, i, out);
+}
+
 static sp_status images_get(const sp_dataset *ds, sp_sample_request want, float *image, int32_t *label,
                             sp_error *err)
 {
@@ -187,6 +193,7 @@ sp_status sp_images_open(const sp_kind *kind, const char *folder, const sp_datas
 {
     const sp_class_layout layout = {.wanted = is_image,
                                     .what = ".jpg, .jpeg or .png files",
+                                    .targets = o->targets,
                                     .least_classes = 1};
     images_state *s = sp_alloc(sizeof *s);
     sp_status st;
@@ -201,14 +208,19 @@ sp_status sp_images_open(const sp_kind *kind, const char *folder, const sp_datas
         state_free(s);
         return st;
     }
-    ds->info = (sp_dataset_info){
-        .count = s->files.n, .classes = s->files.classes, .channels = 3, .height = s->size, .width = s->size};
+    ds->info = (sp_dataset_info){.count = s->files.n,
+                                 .classes = s->files.classes,
+                                 .targets = s->files.n_targets,
+                                 .channels = 3,
+                                 .height = s->size,
+                                 .width = s->size};
     ds->class_names = s->files.class_names;
     s->files.class_names = NULL;
     ds->state = s;
     ds->get = images_get;
     ds->source = images_source;
     ds->label = images_label;
+    ds->target = images_target;
     ds->close = images_close;
     return SP_OK;
 }

@@ -323,6 +323,7 @@ sp_status sp_inputs_open(const sp_dataset_options *o, const sp_dataset_info *sha
     *ds = (sp_dataset){
         .info = *shape, .state = s, .get = inputs_get, .label = inputs_label, .close = inputs_free};
     ds->info.count = 0;
+    ds->info.targets = 0; /* nobody knows them */
     if (o->encoding != SP_ENCODE_NONE)
         ds->info.frames = 0; /* they are the encoder's */
     s->o = *o;

@@ -89,6 +89,8 @@ static sp_status fill_sample(const sp_loader *l, const task *t, sp_batch *b, siz
     sp_sample_request want = {.index = l->order.index[at],
                               .epoch = t->epoch,
                               .repeat = l->order.repeat ? l->order.repeat[at] : 0};
+    if (b->targets)
+        l->ds->target(l->ds, want.index, b->targets + i * (size_t)l->ds->info.targets);
     if (l->frames == 1)
         return l->ds->get(l->ds, want, b->images + i * n, &b->labels[i], err);
     SP_TRY(l->ds->get(l->ds, want, scratch, &b->labels[i], err));
@@ -272,6 +274,9 @@ static sp_status allocate(sp_loader *l, sp_error *err)
         l->slots[i].batch.images = sp_alloc_aligned(bytes, PAGE_BYTES);
         l->slots[i].batch.labels = sp_alloc_pages(l->opt.batch, sizeof(int32_t));
         ok = l->slots[i].batch.images && l->slots[i].batch.labels;
+        if (ok && l->ds->info.targets)
+            ok = (l->slots[i].batch.targets =
+                      sp_alloc_pages(l->opt.batch, (size_t)l->ds->info.targets * sizeof(float))) != NULL;
     }
     if (!ok)
         return SP_FAIL(err, SP_E_MEMORY,
@@ -285,6 +290,7 @@ static void free_memory(sp_loader *l)
     for (size_t i = 0; l->slots && i < (size_t)l->opt.depth; i++) {
         sp_free(l->slots[i].batch.images);
         sp_free(l->slots[i].batch.labels);
+        sp_free(l->slots[i].batch.targets);
     }
     sp_free(l->slots);
     sp_free(l->workers);

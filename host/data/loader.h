@@ -12,6 +12,7 @@ typedef struct sp_batch {
     float
         *images; /* [B][frames or 1][H][W][C]; or [T][B][H][W][C] for sequences (time first), page-aligned */
     int32_t *labels; /* [B]; -1 past n_valid */
+    float *targets;  /* [B][targets]; NULL: none */
     size_t index;    /* batch number in the epoch */
     size_t n_valid;  /* samples in it; the rest repeats sample 0 of the batch */
 } sp_batch;

@@ -84,12 +84,13 @@ void spi_groups_free(sp_class_groups *g);
 /* class_names.c: the ten classes of CIFAR-10, in order; the folders of CIFAR10-DVS too. */
 extern const char *const spi_cifar_classes[];
 
-/* For a set that stands in front of another one: its state begins with the pointer to that set. Label and
- * source are the inner set's; closing closes both. */
+/* For a set that stands in front of another one: its state begins with the pointer to that set. Label, target
+ * and source are the inner set's; closing closes both. */
 typedef struct spi_wrapper {
     sp_dataset *inner;
 } spi_wrapper;
 int32_t spi_wrapped_label(const sp_dataset *ds, size_t i);
+void spi_wrapped_target(const sp_dataset *ds, size_t i, float *out);
 void spi_wrapped_source(const sp_dataset *ds, size_t i, sp_text *out);
 void spi_wrapped_close(sp_dataset *ds);
 

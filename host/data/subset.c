@@ -33,6 +33,12 @@ static int32_t subset_label(const sp_dataset *ds, size_t i)
     return s->inner->label(s->inner, s->index[i]);
 }
 
+static void subset_target(const sp_dataset *ds, size_t i, float *out)
+{
+    const subset *s = ds->state;
+    s->inner->target(s->inner, s->index[i], out);
+}
+
 static void subset_source(const sp_dataset *ds, size_t i, sp_text *out)
 {
     const subset *s = ds->state;
@@ -128,6 +134,7 @@ sp_status sp_subset_wrap(const sp_dataset_options *o, sp_dataset **ds, sp_error 
                             o->name, o->split, o->train ? "train" : "test"));
     outer->get = subset_get;
     outer->label = subset_label;
+    outer->target = subset_target;
     outer->source = subset_source;
     outer->close = subset_close;
     outer->state = s;

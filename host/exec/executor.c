@@ -33,6 +33,11 @@ static sp_status upload(sp_plan *p, const sp_exec_batch *batch, int t, sp_error 
     if (p->class_weights >= 0)
         SP_TRY(sp_device_write(p->dev, sp_plan_tensor_range(p, p->class_weights, 0), p->o.class_weights,
                                p->tensors[p->class_weights].bytes, false, err));
+    if (p->targets >= 0 && !batch->targets)
+        return SP_FAIL(err, SP_E_FAILED, "internal: a mini-batch without targets");
+    if (p->targets >= 0)
+        SP_TRY(sp_device_write(p->dev, sp_plan_tensor_range(p, p->targets, 0), batch->targets,
+                               p->tensors[p->targets].bytes, false, err));
     return batch->labels ? sp_device_write(p->dev, sp_plan_tensor_range(p, p->labels, 0), batch->labels,
                                            p->tensors[p->labels].bytes, false, err)
                          : SP_OK;

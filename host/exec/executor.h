@@ -9,6 +9,7 @@ typedef struct sp_exec_batch {
     const float
         *images; /* [B][H][W][C], or [T][B][H][W][C] for sequences; must stay until results are read */
     const int32_t *labels;   /* [B]; -1 = padding */
+    const float *targets;    /* [B][K], where the loss is of rows of numbers; else NULL */
     const uint8_t *backprop; /* [T], SLTT-K's draw; NULL: every step */
     int32_t iteration;       /* mini-batch number since the start of training */
     size_t frame_bytes;      /* from one time step to the next in images, where this is a share of a larger

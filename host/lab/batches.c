@@ -21,6 +21,7 @@ static sp_status run(sp_session *s, sp_loader *l, int64_t n, const volatile int 
         }
         sp_exec_batch e = {.images = b->images,
                            .labels = b->labels,
+                           .targets = b->targets,
                            .iteration = (int32_t)i++,
                            .lr =
                                sp_recipe_lr(&s->recipe, NULL, epoch, batch++, (int64_t)sp_loader_batches(l))};

@@ -54,6 +54,7 @@ static sp_status run_bare(overhead *h, double *rate, sp_error *err)
     for (int64_t i = 0; i < h->n; i++) {
         sp_exec_batch e = {.images = h->b.images,
                            .labels = h->b.labels,
+                           .targets = h->b.targets,
                            .iteration = (int32_t)i,
                            .lr = s->recipe.lr};
         sp_step_result r;

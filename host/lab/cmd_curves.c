@@ -9,7 +9,7 @@
 #include "plot/picture.h"
 #include "train/curves.h"
 
-enum { MAX_RUNS = SP_PLOT_SERIES, ACCURACY = 0, TEST_LOSS, LOSS, PLOTS };
+enum { MAX_RUNS = SP_PLOT_SERIES, FIRST = 0, TEST_LOSS, LOSS, PLOTS, ERROR = PLOTS };
 
 typedef struct run {
     const char *name;
@@ -18,9 +18,9 @@ typedef struct run {
 
 static void add(void *ctx, const char *what, double x, double y)
 {
-    static const char *const shown[PLOTS] = {"test_accuracy", "test_loss", "loss"};
+    static const char *const shown[] = {"test_accuracy", "test_loss", "loss", "test_absolute_error"};
     const run *r = ctx;
-    for (int i = 0; i < PLOTS; i++)
+    for (int i = 0; i <= ERROR; i++)
         if (strcmp(what, shown[i]) == 0)
             sp_plot_add(&r->plots[i], r->name, x, y);
 }
@@ -43,13 +43,11 @@ static sp_status compare(const char *path, const char *title, const char *const 
 {
     char first[96];
     snprintf(first, sizeof first, "%.60s: test accuracy", title);
-    sp_plot plots[PLOTS] = {
+    sp_plot plots[] = {
         {.title = first, .x_label = "epoch", .y_label = "accuracy in %", .y_min = NAN},
         {.title = "test loss", .x_label = "epoch", .y_label = "mean loss over T", .y_min = NAN},
-        {.title = "training loss, smoothed",
-         .x_label = "epoch",
-         .y_label = "mean loss over T",
-         .y_min = NAN}};
+        {.title = "training loss, smoothed", .x_label = "epoch", .y_label = "mean loss over T", .y_min = NAN},
+        {.title = "test, mean absolute error", .x_label = "epoch", .y_label = "error", .y_min = NAN}};
     const sp_chart look = {.columns = PLOTS, .panel_width = 560, .panel_height = 400};
     sp_status st = SP_OK;
     for (size_t i = 0; i < n && st == SP_OK; i++)
@@ -61,9 +59,13 @@ static sp_status compare(const char *path, const char *title, const char *const 
             smooth(plots[LOSS].y[i], plots[LOSS].points[i], scratch);
         sp_free(scratch);
     }
+    if (plots[ERROR].n && !plots[FIRST].n) { /* runs for numbers have no accuracy */
+        plots[FIRST] = plots[ERROR];
+        plots[ERROR] = (sp_plot){.n = 0};
+    }
     if (st == SP_OK)
         st = sp_plot_write(path, plots, PLOTS, &look, err);
-    sp_plot_free(plots, PLOTS);
+    sp_plot_free(plots, PLOTS + 1);
     return st;
 }
 

@@ -28,7 +28,7 @@ typedef struct visualise_options {
     sp_cli_session session;
     const char *out;
     int64_t sample;
-    bool json, wanted[N_PICTURES];
+    bool json, named, wanted[N_PICTURES]; /* named: not simply all */
 } visualise_options;
 
 static void see(void *ctx, const sp_exec_seen *seen)
@@ -89,7 +89,7 @@ static sp_status watch(sp_visual *d, const sp_dataset *test, int64_t sample, sp_
     if (st == SP_OK)
         st = sp_loader_next(l, &b, err);
     if (st == SP_OK) {
-        sp_exec_batch e = {.images = b->images, .labels = b->labels};
+        sp_exec_batch e = {.images = b->images, .labels = b->labels, .targets = b->targets};
         d->samples = (int64_t)b->n_valid;
         d->sample = sample % d->s->eval_batch;
         d->label = b->labels[d->sample];
@@ -151,13 +151,19 @@ static sp_status draw_all(sp_session *s, const sp_dataset *test, const visualise
         watched = watched || (o->wanted[i] && pictures[i].watched);
         confusion = confusion || (o->wanted[i] && pictures[i].draw == sp_visual_confusion);
     }
+    if (confusion && test->info.targets && o->named)
+        return SP_FAIL(err, SP_E_CONFIG,
+                       "confusion: a network for rows of numbers (loss.name: mse or bce) has no classes to "
+                       "take for "
+                       "one another; `spikeport eval` has the scores of its outputs");
+    confusion = confusion && !test->info.targets;
     sp_status st = sp_folder_make(folder, 0777, err);
     if (st == SP_OK && watched)
         st = watch(&d, test, o->sample - 1, err);
     if (st == SP_OK && confusion)
         st = score(&d, s, test, err);
     for (int i = 0; i < N_PICTURES && st == SP_OK; i++) {
-        if (!o->wanted[i])
+        if (!o->wanted[i] || (pictures[i].draw == sp_visual_confusion && !confusion))
             continue;
         st = pictures[i].draw(&d, err);
         if (st == SP_OK && !o->json)
@@ -199,8 +205,9 @@ static sp_status draw(const char *path, const visualise_options *o, sp_error *er
 /* Which pictures: those named, or all. */
 static const char *choose(visualise_options *o, const sp_arg_list *rest)
 {
+    o->named = rest->n > 1;
     for (int k = 0; k < N_PICTURES; k++)
-        o->wanted[k] = rest->n == 1;
+        o->wanted[k] = !o->named;
     for (size_t i = 1; i < rest->n; i++) {
         bool known = false;
         for (int k = 0; k < N_PICTURES; k++) {

@@ -23,10 +23,13 @@ static double given(const sp_op_call *call, const char *name)
     return (double)(float)sp_call_float(call, name);
 }
 
-/* The loss of one sample with its gradient by z. */
-static double sample_loss(const sp_op_call *call, const double *z, int64_t K, int64_t label,
-                          const float *weights, double *g)
+/* The loss of sample n with its gradient by z. */
+typedef double sample_loss(const sp_op_call *call, void *const *buf, int64_t n, const double *z, double *g);
+
+static double class_loss(const sp_op_call *call, void *const *buf, int64_t n, const double *z, double *g)
 {
+    const float *weights = buf[2];
+    int64_t K = sp_call_int(call, "K"), label = ((const int32_t *)buf[1])[n];
     double lse = log_sum_exp(z, K), w_ce = given(call, "w_ce"), w_mse = given(call, "w_mse"), loss = 0,
            all = 0;
     double smoothing = given(call, "smoothing");
@@ -46,11 +49,27 @@ static double sample_loss(const sp_op_call *call, const double *z, int64_t K, in
     return loss;
 }
 
-void loss_ref(const sp_op_call *call, void *const *buf)
+static double targets_loss(const sp_op_call *call, void *const *buf, int64_t n, const double *z, double *g)
 {
-    const float *logits = buf[0], *weights = buf[2];
+    const float *weights = buf[2];
+    int64_t K = sp_call_int(call, "K");
+    const float *target = (const float *)buf[3] + n * K;
+    bool bce = sp_call_flag(call, "BCE") != 0;
+    double loss = 0;
+    for (int64_t k = 0; k < K; k++) {
+        double share = (weights ? (double)weights[k] : 1) / (double)K, t = (double)target[k], d = z[k] - t;
+        loss += share * (bce ? fmax(z[k], 0) - z[k] * t + log1p(exp(-fabs(z[k]))) : d * d);
+        g[k] = share * (bce ? 1 / (1 + exp(-z[k])) - t : 2 * d);
+    }
+    return loss;
+}
+
+/* g_at: of g_logits among the buffers, which loss follows. */
+static void loss_of_batch(const sp_op_call *call, void *const *buf, int g_at, sample_loss *of)
+{
+    const float *logits = buf[0];
     const int32_t *labels = buf[1];
-    float *g_logits = buf[3], *loss = buf[4];
+    float *g_logits = buf[g_at], *loss = buf[g_at + 1];
     int64_t N = sp_call_int(call, "N"), K = sp_call_int(call, "K");
     bool total = sp_call_flag(call, "TOTAL") != 0;
     bool counts = !total || (double)sp_call_int(call, "time_step") >= given(call, "steps");
@@ -61,13 +80,23 @@ void loss_ref(const sp_op_call *call, void *const *buf)
         bool padding = labels[n] < 0 || labels[n] >= K;
         for (int64_t k = 0; k < K; k++)
             z[k] = gain * (double)logits[n * K + k];
-        double l = sample_loss(call, z, K, labels[n], weights, g);
+        double l = of(call, buf, n, z, g);
         for (int64_t k = 0; k < K; k++)
             g_logits[n * K + k] = padding ? 0 : (float)(given(call, "w_g") / (double)N * g[k]);
         if (!padding && counts)
             loss[n] = (float)((double)loss[n] + given(call, "w_t") * l);
     }
     sp_free(z);
+}
+
+void loss_ref(const sp_op_call *call, void *const *buf)
+{
+    loss_of_batch(call, buf, 3, class_loss);
+}
+
+void loss_targets_ref(const sp_op_call *call, void *const *buf)
+{
+    loss_of_batch(call, buf, 4, targets_loss);
 }
 
 void logits_accumulate_ref(const sp_op_call *call, void *const *buf)
@@ -94,5 +123,18 @@ void metrics_correct_ref(const sp_op_call *call, void *const *buf)
             if (!isnan(sum[n * K + k]) && (best < 0 || sum[n * K + k] > sum[n * K + best]))
                 best = k;
         correct[n] = best >= 0 && best == labels[n];
+    }
+}
+
+void metrics_match_ref(const sp_op_call *call, void *const *buf)
+{
+    const float *sum = buf[0], *targets = buf[1];
+    uint32_t *correct = buf[2];
+    int64_t N = sp_call_int(call, "N"), K = sp_call_int(call, "K");
+
+    for (int64_t n = 0; n < N; n++) {
+        correct[n] = 1;
+        for (int64_t i = n * K; i < (n + 1) * K; i++)
+            correct[n] = correct[n] && !isnan(sum[i]) && (sum[i] > 0) == (targets[i] >= 0.5f);
     }
 }

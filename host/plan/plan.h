@@ -20,6 +20,8 @@ typedef enum {
 } sp_method;
 /* What the loss is of: the output of each time step, the mean of all of them, or their sum. */
 typedef enum { SP_LOSS_OF_STEP, SP_LOSS_OF_MEAN, SP_LOSS_OF_COUNT } sp_loss_of;
+/* With a class for each sample, or with a row of numbers, one for each output: any, or 0 and 1. */
+typedef enum { SP_LOSS_CROSS_ENTROPY, SP_LOSS_MSE, SP_LOSS_BCE } sp_loss;
 typedef enum { SP_OPTIMIZER_SGD, SP_OPTIMIZER_ADAMW, SP_OPTIMIZER_ADAM } sp_optimizer;
 const char *sp_method_name(sp_method m); /* "sltt", "sltt-k", "bptt", "ottt", "rate", "eval" */
 
@@ -40,8 +42,9 @@ typedef struct sp_plan_options {
                         two; 0: they are not. Gradients go straight through the rounding */
     bool sync_norm;  /* batch norms see the samples of all shards: sp_exec_run_part stops where they meet */
     bool half;       /* potentials, and inputs of batch norms that are kept, are stored as half */
+    sp_loss loss;
     sp_loss_of loss_of;
-    double w_ce, w_mse, mse_target;
+    double w_ce, w_mse, mse_target; /* these and the smoothing are of SP_LOSS_CROSS_ENTROPY */
     bool mse_one_hot;
     double label_smoothing;
     const float
@@ -190,7 +193,7 @@ typedef struct sp_plan {
     sp_timeline_entry *timeline; /* up to and with END; UPDATE is run apart */
     int n_timeline;
     int input, labels, loss, logits_sum, correct; /* tensors the executor fills or reads */
-    int class_weights;                            /* the same; -1 none */
+    int class_weights, targets;                   /* the same; -1 none */
     sp_plan_constant *constants;                  /* of a network of integers */
     int n_constants;
     int step_logits, g_step_logits, g_input; /* with external_loss, a slot for each time step; else -1 */

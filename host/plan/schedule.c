@@ -226,13 +226,18 @@ static sp_status emit_loss(sp_builder *b, int logits)
     const bool total = o->loss_of != SP_LOSS_OF_STEP, count = o->loss_of == SP_LOSS_OF_COUNT;
     SP_TRY(spi_tensor_new(b, "gradient of the logits", o->batch * b->g->classes,
                           total ? SP_LIFETIME_PLAN : SP_LIFETIME_SEGMENT, &b->g_logits));
-    sp_emit e = spi_step(b, -1, "loss");
+    sp_emit e = spi_step(b, -1, o->loss ? "loss.targets" : "loss");
     spi_int(&e, "N", o->batch), spi_int(&e, "K", b->g->classes);
     spi_float(&e, "w_t", total ? 1.0 : block / steps), spi_float(&e, "w_g", count ? block : block / steps);
     spi_float(&e, "gain", count ? steps : 1.0), spi_float(&e, "steps", steps);
-    spi_float(&e, "w_ce", o->w_ce), spi_float(&e, "w_mse", o->w_mse);
-    spi_float(&e, "smoothing", o->label_smoothing), spi_float(&e, "mse_target", o->mse_target);
-    spi_flag(&e, "ONE_HOT", o->mse_one_hot), spi_flag(&e, "TOTAL", total);
+    if (o->loss) {
+        spi_flag(&e, "BCE", o->loss == SP_LOSS_BCE), spi_bind(&e, "targets", b->p->targets);
+    } else {
+        spi_float(&e, "w_ce", o->w_ce), spi_float(&e, "w_mse", o->w_mse);
+        spi_float(&e, "smoothing", o->label_smoothing), spi_float(&e, "mse_target", o->mse_target);
+        spi_flag(&e, "ONE_HOT", o->mse_one_hot);
+    }
+    spi_flag(&e, "TOTAL", total);
     spi_flag(&e, "WEIGHTED", b->p->class_weights >= 0);
     spi_bind(&e, "logits", total ? b->p->logits_sum : logits), spi_bind(&e, "labels", b->p->labels);
     spi_bind(&e, "class_weights", b->p->class_weights);
@@ -360,10 +365,12 @@ static sp_status emit_end(sp_builder *b)
         SP_TRY(spi_sum_gradients(b));
     if (o->external_loss)
         return SP_OK;
-    sp_emit e = spi_step(b, -1, "metrics.correct");
+    if (o->loss == SP_LOSS_MSE) /* no sample is right or wrong */
+        return spi_clear(b, -1, "correct", b->p->correct);
+    sp_emit e = spi_step(b, -1, o->loss ? "metrics.match" : "metrics.correct");
     spi_int(&e, "N", o->batch), spi_int(&e, "K", b->g->classes);
-    spi_bind(&e, "sum", b->p->logits_sum), spi_bind(&e, "labels", b->p->labels),
-        spi_bind(&e, "correct", b->p->correct);
+    spi_bind(&e, "sum", b->p->logits_sum), spi_bind(&e, "correct", b->p->correct);
+    spi_bind(&e, o->loss ? "targets" : "labels", o->loss ? b->p->targets : b->p->labels);
     return spi_emit(&e);
 }
 
@@ -417,6 +424,8 @@ static sp_status emit_ports(sp_builder *b)
     SP_TRY(spi_tensor_new(b, "loss", p->o.batch, SP_LIFETIME_PLAN, &p->loss));
     if (p->o.class_weights)
         SP_TRY(spi_tensor_new(b, "class weights", b->g->classes, SP_LIFETIME_PLAN, &p->class_weights));
+    if (p->o.loss && !p->o.external_loss)
+        SP_TRY(spi_tensor_new(b, "targets", p->o.batch * b->g->classes, SP_LIFETIME_PLAN, &p->targets));
     SP_TRY(spi_tensor_new(b, "sum of logits", p->o.batch * b->g->classes, SP_LIFETIME_PLAN, &p->logits_sum));
     SP_TRY(spi_tensor_new(b, "correct", p->o.batch, SP_LIFETIME_PLAN, &p->correct));
     b->act[0].tensor = p->input;
@@ -522,6 +531,7 @@ sp_status sp_plan_create(const sp_graph *g, sp_model *m, sp_registry *reg, const
                    .o = *o,
                    .gradient_sums = -1,
                    .class_weights = -1,
+                   .targets = -1,
                    .step_spikes = -1,
                    .step_logits = -1,
                    .g_step_logits = -1,

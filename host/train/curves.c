@@ -18,6 +18,13 @@ static double number(const json_t *j, const char *key)
     return json_is_number(v) ? json_number_value(v) : (double)NAN;
 }
 
+/* A point where the event has this number. */
+static void tell(sp_curve_point point, void *ctx, const char *what, double x, double y)
+{
+    if (isfinite(y))
+        point(ctx, what, x, y);
+}
+
 /* batches: mini-batches of an epoch. */
 static void read_event(json_t *j, double batches, sp_curve_point point, void *ctx)
 {
@@ -25,17 +32,18 @@ static void read_event(json_t *j, double batches, sp_curve_point point, void *ct
     json_t *rate;
     if (event && strcmp(event, "epoch") == 0) {
         double x = number(j, "epoch");
-        point(ctx, "test_loss", x, number(j, "test_loss"));
-        point(ctx, "test_accuracy", x, 100.0 * number(j, "test_accuracy"));
+        tell(point, ctx, "test_loss", x, number(j, "test_loss"));
+        tell(point, ctx, "test_accuracy", x, 100.0 * number(j, "test_accuracy"));
+        tell(point, ctx, "test_absolute_error", x, number(j, "test_absolute_error"));
     } else if (event && strcmp(event, "batch") == 0) {
         double x = number(j, "iteration") / batches;
-        point(ctx, "loss", x, number(j, "loss"));
-        point(ctx, "accuracy", x, 100.0 * number(j, "accuracy"));
+        tell(point, ctx, "loss", x, number(j, "loss"));
+        tell(point, ctx, "accuracy", x, 100.0 * number(j, "accuracy"));
         json_object_foreach(json_object_get(j, "spike_rate"), name, rate)
         {
             char layer[80];
             snprintf(layer, sizeof layer, "layer %.70s", name);
-            point(ctx, layer, x, json_number_value(rate));
+            tell(point, ctx, layer, x, json_number_value(rate));
         }
     }
 }
@@ -60,7 +68,7 @@ sp_status sp_curves_read(const char *folder, sp_curve_point point, void *ctx, sp
     return SP_OK;
 }
 
-enum { ACCURACY, LOSS, FIRING, PLOTS };
+enum { FIRST, LOSS, FIRING, PLOTS, ERROR = PLOTS }; /* the first is of the accuracy, or else of the error */
 
 static void add(void *ctx, const char *what, double x, double y)
 {
@@ -68,22 +76,30 @@ static void add(void *ctx, const char *what, double x, double y)
     if (strncmp(what, "layer ", 6) == 0)
         sp_plot_add(&plots[FIRING], what, x, y);
     else
-        sp_plot_add(&plots[strstr(what, "loss") ? LOSS : ACCURACY],
+        sp_plot_add(&plots[strstr(what, "loss")    ? LOSS
+                           : strstr(what, "error") ? ERROR
+                                                   : FIRST],
                     strncmp(what, "test_", 5) == 0 ? "test" : "training", x, y);
 }
 
 sp_status sp_curves_write(const char *folder, const char *title, sp_error *err)
 {
-    char *out = sp_format("%s/curves.png", folder), accuracy[96];
+    char *out = sp_format("%s/curves.png", folder), accuracy[96], error[96];
     snprintf(accuracy, sizeof accuracy, "%.60s: accuracy", title);
-    sp_plot plots[PLOTS] = {{.title = accuracy, .x_label = "epoch", .y_label = "accuracy in %", .y_min = NAN},
-                            {.title = "loss", .x_label = "epoch", .y_label = "mean loss over T"},
-                            {.title = "firing", .x_label = "epoch", .y_label = "spikes a neuron, step"}};
+    snprintf(error, sizeof error, "%.60s: mean absolute error", title);
+    sp_plot plots[] = {{.title = accuracy, .x_label = "epoch", .y_label = "accuracy in %", .y_min = NAN},
+                       {.title = "loss", .x_label = "epoch", .y_label = "mean loss over T"},
+                       {.title = "firing", .x_label = "epoch", .y_label = "spikes a neuron, step"},
+                       {.title = error, .x_label = "epoch", .y_label = "mean absolute error"}};
     const sp_chart look = {.columns = PLOTS, .panel_width = 560, .panel_height = 400};
     sp_status st = sp_curves_read(folder, add, plots, err);
+    if (plots[ERROR].n && !plots[FIRST].n) {
+        plots[FIRST] = plots[ERROR];
+        plots[ERROR] = (sp_plot){.n = 0};
+    }
     if (st == SP_OK)
         st = sp_plot_write(out, plots, PLOTS, &look, err);
-    sp_plot_free(plots, PLOTS);
+    sp_plot_free(plots, PLOTS + 1);
     sp_free(out);
     return st;
 }

@@ -4,8 +4,8 @@
 
 #include "spikeport/status.h"
 
-/* One point: "loss", "accuracy", "test_loss", "test_accuracy" or "layer NAME" (spikes a neuron and step). x
- * counts epochs; accuracies are in %. */
+/* One point: "loss", "accuracy", "test_loss", "test_accuracy", "test_absolute_error" or "layer NAME" (spikes
+ * a neuron and step). x counts epochs; accuracies are in %. */
 typedef void (*sp_curve_point)(void *ctx, const char *what, double x, double y);
 
 /* Gives every point of FOLDER/metrics.jsonl to `point`, in the file's order. */

@@ -148,7 +148,8 @@ sp_status sp_checkpoint_samples(const sp_checkpoint *c, const sp_recipe *r, sp_d
                                  .channels = v[1],
                                  .height = v[2],
                                  .width = v[3],
-                                 .classes = v[4]};
+                                 .classes = v[4],
+                                 .targets = r->loss ? v[4] : 0};
         snprintf(out->name, sizeof out->name, "%s", r->data.name);
         return SP_OK;
     }
@@ -164,7 +165,7 @@ sp_status sp_data_check_outputs(const sp_dataset *train, const sp_session *s, sp
 {
     const sp_recipe *r = &s->recipe;
     int64_t outputs = s->graph->classes;
-    bool learns = r->w_mse >= 1 || !r->class_weights || r->n_class_weights < train->info.classes;
+    bool learns = r->loss || r->w_mse >= 1 || !r->class_weights || r->n_class_weights < train->info.classes;
     for (size_t i = 0; !learns && i < train->info.count; i++)
         learns = r->class_weights[train->label(train, i)] > 0;
     if (!learns)

@@ -41,6 +41,10 @@ sp_status sp_session_check_computes(sp_session *s, sp_error *err)
                                           s->dev->info.name);
 }
 
+typedef struct sample_error {
+    double squared, absolute;
+} sample_error;
+
 static sp_status count_classes(sp_session *s, const sp_batch *b, uint64_t *confusion, sp_error *err)
 {
     int64_t n = s->graph->classes;
@@ -55,6 +59,41 @@ static sp_status count_classes(sp_session *s, const sp_batch *b, uint64_t *confu
     return st;
 }
 
+double sp_session_answer(const sp_session *s, float sum, int64_t steps)
+{
+    return s->recipe.loss_of == SP_LOSS_OF_COUNT ? (double)sum : (double)sum / (double)steps;
+}
+
+static void score_output(sp_output_score *o, double answer, double target)
+{
+    bool has = target >= 0.5, says = answer > 0;
+    o->squared += (answer - target) * (answer - target);
+    o->absolute += fabs(answer - target);
+    ++*(has ? says ? &o->hits : &o->misses : says ? &o->false_alarms : &o->rest);
+}
+
+/* Errors of each sample, the mean over its outputs. */
+static sp_status score_targets(sp_session *s, const sp_batch *b, sample_error *errors, sp_output_score *all,
+                               sp_error *err)
+{
+    const int64_t n = s->graph->classes;
+    float *outputs;
+    sp_status st = read_outputs(s->eval, &outputs, err);
+    for (size_t i = 0; st == SP_OK && i < b->n_valid; i++) {
+        sp_output_score sum = {0};
+        for (int64_t k = 0; k < n; k++) {
+            double answer = sp_session_answer(s, outputs[(int64_t)i * n + k], s->recipe.time_steps),
+                   target = (double)b->targets[(int64_t)i * n + k];
+            score_output(&sum, answer, target);
+            if (all)
+                score_output(&all[k], answer, target);
+        }
+        errors[i] = (sample_error){sum.squared / (double)n, sum.absolute / (double)n};
+    }
+    sp_free(outputs);
+    return st;
+}
+
 /* Padding repeats sample 0 of the batch. A mini-batch of nothing but it tells what to take off. */
 static sp_status drop_padding(sp_session *s, const sp_loader *l, const sp_batch *b, uint64_t *spikes,
                               sp_error *err)
@@ -64,7 +103,7 @@ static sp_status drop_padding(sp_session *s, const sp_loader *l, const sp_batch 
     sp_batch one = *b;
     one.n_valid = 1;
     sp_loader_pad(l, &one);
-    sp_exec_batch e = {.images = one.images, .labels = one.labels};
+    sp_exec_batch e = {.images = one.images, .labels = one.labels, .targets = one.targets};
     sp_status st = copies ? sp_exec_spikes(s->eval, spikes, err)
                           : SP_FAIL(err, SP_E_MEMORY, "out of memory for evaluation");
     if (st == SP_OK)
@@ -79,16 +118,17 @@ static sp_status drop_padding(sp_session *s, const sp_loader *l, const sp_batch 
 
 /* What an evaluation sums: of each sample, so that the sums do not depend on who evaluated which. */
 typedef struct tally {
-    float *loss;       /* [samples] */
-    uint32_t *correct; /* [samples] */
-    uint64_t *spikes;  /* [nodes] */
-    size_t *at;        /* [ranks + 1] first sample of a rank */
-    int32_t *stopped;  /* [ranks] */
+    float *loss;          /* [samples] */
+    uint32_t *correct;    /* [samples] */
+    sample_error *errors; /* [samples], with targets */
+    uint64_t *spikes;     /* [nodes] */
+    size_t *at;           /* [ranks + 1] first sample of a rank */
+    int32_t *stopped;     /* [ranks] */
 } tally;
 
 static void tally_free(tally *a)
 {
-    void *all[] = {a->loss, a->correct, a->spikes, a->at, a->stopped};
+    void *all[] = {a->loss, a->correct, a->errors, a->spikes, a->at, a->stopped};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         sp_free(all[i]);
 }
@@ -100,10 +140,11 @@ static sp_status tally_make(tally *a, const sp_session *s, size_t samples, size_
     const size_t n = ranks ? (size_t)ranks->size : 1, batch = (size_t)s->eval_batch;
     a->loss = sp_alloc_pages(samples + batch, sizeof *a->loss);
     a->correct = sp_alloc_pages(samples + batch, sizeof *a->correct);
+    a->errors = sp_alloc_array(samples + batch, sizeof *a->errors);
     a->spikes = sp_alloc_array((size_t)s->graph->n_nodes, sizeof *a->spikes);
     a->at = sp_alloc_array(n + 1, sizeof *a->at);
     a->stopped = sp_alloc_array(n, sizeof *a->stopped);
-    if (!a->loss || !a->correct || !a->spikes || !a->at || !a->stopped)
+    if (!a->loss || !a->correct || !a->errors || !a->spikes || !a->at || !a->stopped)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory for evaluation");
     for (size_t r = 0; r <= n; r++)
         a->at[r] = r == n ? samples : batches * r / n * batch;
@@ -112,19 +153,21 @@ static sp_status tally_make(tally *a, const sp_session *s, size_t samples, size_
 
 /* Batches first..end-1. */
 static sp_status run_batches(sp_session *s, sp_loader *l, size_t first, size_t end, const volatile int *stop,
-                             tally *a, uint64_t *confusion, sp_error *err)
+                             tally *a, const sp_scores *out, sp_error *err)
 {
     const size_t batch = (size_t)s->eval_batch;
     SP_TRY(sp_loader_start(l, 0, first, err));
     for (size_t i = first; i < end; i++) {
         const sp_batch *b;
         SP_TRY(sp_loader_next(l, &b, err));
-        sp_exec_batch e = {.images = b->images, .labels = b->labels};
+        sp_exec_batch e = {.images = b->images, .labels = b->labels, .targets = b->targets};
         SP_TRY(sp_exec_run(s->eval, &e, err));
         SP_TRY(sp_exec_results(s->eval, a->loss + i * batch, a->correct + i * batch, err));
         SP_TRY(sp_exec_check_potentials(s->eval, err));
-        if (confusion)
-            SP_TRY(count_classes(s, b, confusion, err));
+        if (b->targets)
+            SP_TRY(score_targets(s, b, a->errors + i * batch, out->outputs, err));
+        else if (out->confusion)
+            SP_TRY(count_classes(s, b, out->confusion, err));
         if (i + 1 == end)
             SP_TRY(b->n_valid < batch ? drop_padding(s, l, b, a->spikes, err)
                                       : sp_exec_spikes(s->eval, a->spikes, err));
@@ -142,7 +185,8 @@ static sp_status sum_up(const sp_session *s, const tally *a, sp_ranks *ranks, si
     static const char what[] = "the evaluation";
     const sp_ranks_table tables[] = {{a->stopped, sizeof *a->stopped, NULL},
                                      {a->loss, sizeof *a->loss, a->at},
-                                     {a->correct, sizeof *a->correct, a->at}};
+                                     {a->correct, sizeof *a->correct, a->at},
+                                     {a->errors, sizeof *a->errors, a->at}};
     double loss_sum = 0;
     int64_t hits = 0;
     SP_TRY(sp_ranks_gather(ranks, what, tables, sizeof tables / sizeof *tables, err));
@@ -153,10 +197,12 @@ static sp_status sum_up(const sp_session *s, const tally *a, sp_ranks *ranks, si
     for (size_t i = 0; i < samples; i++) {
         loss_sum += (double)a->loss[i];
         hits += a->correct[i];
+        out->squared += a->errors[i].squared / (double)samples;
+        out->absolute += a->errors[i].absolute / (double)samples;
     }
     out->samples = (int64_t)samples;
     out->loss = loss_sum / (double)samples;
-    out->accuracy = (double)hits / (double)samples;
+    out->accuracy = s->recipe.loss == SP_LOSS_MSE ? (double)NAN : (double)hits / (double)samples;
     return SP_OK;
 }
 
@@ -170,6 +216,7 @@ sp_status sp_session_evaluate(sp_session *s, const sp_dataset *ds, sp_ranks *ran
     sp_loader_options lo = sp_session_loader_options(&s->recipe, false);
     lo.batch = batch;
     *out = (sp_scores){.confusion = out->confusion,
+                       .outputs = out->outputs,
                        .spike_rate = sp_alloc_array((size_t)s->graph->n_nodes, sizeof(double))};
     sp_status st = out->spike_rate ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory for evaluation");
     if (st != SP_OK)
@@ -178,7 +225,7 @@ sp_status sp_session_evaluate(sp_session *s, const sp_dataset *ds, sp_ranks *ran
     SP_TRY_GOTO(tally_make(&a, s, ds->info.count, sp_loader_batches(l), ranks, err));
     SP_TRY_GOTO(sp_exec_clear_spikes(s->eval, err));
     const size_t end = (a.at[rank + 1] + batch - 1) / batch;
-    SP_TRY_GOTO(run_batches(s, l, a.at[rank] / batch, end, stop, &a, out->confusion, err));
+    SP_TRY_GOTO(run_batches(s, l, a.at[rank] / batch, end, stop, &a, out, err));
     a.stopped[rank] = stop && *stop;
     SP_TRY_GOTO(sum_up(s, &a, ranks, ds->info.count, out, err));
     SP_TRY_GOTO(sp_session_rates(s, a.spikes, out->samples, out->spike_rate, err));

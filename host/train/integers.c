@@ -70,6 +70,12 @@ sp_status sp_session_integer(sp_session *s, sp_integer **out, sp_error *err)
                        "precision.weights is float, and a network of integers needs a number of bits; train "
                        "with "
                        "one, or give it afterwards: --set precision.weights=8");
+    if (r->loss)
+        return SP_FAIL(err, SP_E_CONFIG,
+                       "loss.name is %s, and a network of integers is scored by its largest output, a class; "
+                       "use "
+                       "loss.name: cross_entropy",
+                       r->loss == SP_LOSS_MSE ? "mse" : "bce");
     sp_integer_options o = {.weight_bits = (int)r->weight_bits,
                             .membrane_bits = (int)r->membrane_bits,
                             .input_bits = (int)r->input_bits,

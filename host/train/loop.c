@@ -57,6 +57,12 @@ static double lr_now(const trainer *t)
                         (int64_t)sp_loader_batches(t->loader));
 }
 
+/* Numbers that the network should give are neither right nor wrong. */
+static double share_right(const trainer *t, int64_t correct, int64_t seen)
+{
+    return t->s->recipe.loss == SP_LOSS_MSE ? (double)NAN : (double)correct / (double)seen;
+}
+
 /* Moves what the device has counted to the sums of the line. */
 static sp_status gather_spikes(trainer *t, sp_error *err)
 {
@@ -98,7 +104,7 @@ static sp_status batch_line(trainer *t, sp_error *err)
                         .epoch = t->p.epoch + 1,
                         .batch = t->p.batch,
                         .loss = t->line.loss / (double)t->line.seen,
-                        .accuracy = (double)t->line.correct / (double)t->line.seen,
+                        .accuracy = share_right(t, t->line.correct, t->line.seen),
                         .backprop_steps = (double)t->line.steps / (double)t->line.batches,
                         .lr = lr_now(t),
                         .samples_per_second = rate,
@@ -129,6 +135,7 @@ static sp_status run_batch(trainer *t, const sp_batch *b, sp_error *err)
     bool measure = s->similarity && t->p.iteration % s->recipe.monitor.every == 0;
     sp_exec_batch e = {.images = b->images,
                        .labels = b->labels,
+                       .targets = b->targets,
                        .iteration = (int32_t)t->p.iteration,
                        .lr = lr_now(t)};
     const int64_t n = s->recipe.batch; /* whole ones only: an epoch drops the last samples */
@@ -200,7 +207,7 @@ static sp_status finish_epoch(trainer *t, sp_error *err)
                         .epoch = t->p.epoch + 1,
                         .lr = lr_now(t),
                         .loss = t->p.loss_sum / (double)t->p.seen,
-                        .accuracy = (double)t->p.correct / (double)t->p.seen,
+                        .accuracy = share_right(t, t->p.correct, t->p.seen),
                         .epoch_seconds = (double)(sp_clock_ns() - t->epoch_start_ns) * 1e-9,
                         .epoch_cpu_seconds = sp_clock_cpu_seconds() - t->epoch_start_cpu};
     sp_ranks_time_epoch(t->o->ranks, &t->rank_time, e.epoch, e.epoch_seconds);

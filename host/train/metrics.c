@@ -37,7 +37,9 @@ static const char *const columns[] = {"event",
                                       "lr",
                                       "spike_rate",
                                       "samples_per_second",
-                                      "seconds"};
+                                      "seconds",
+                                      "test_squared_error",
+                                      "test_absolute_error"};
 enum { N_COLUMNS = sizeof columns / sizeof *columns };
 
 /* A number; of spike rates, the mean over the layers; nothing where the event has none. */
@@ -207,22 +209,26 @@ static json_t *event_json(const sp_train_event *e)
     if (e->kind == SP_EVENT_START)
         return start_json(e);
     if (e->kind == SP_EVENT_BATCH)
-        return json_pack("{s:s, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:o}", "event", "batch", "iteration",
+        return json_pack("{s:s, s:I, s:I, s:I, s:f, s:o, s:f, s:f, s:f, s:o}", "event", "batch", "iteration",
                          (json_int_t)e->iteration, "epoch", (json_int_t)e->epoch, "batch",
-                         (json_int_t)e->batch, "loss", e->loss, "accuracy", e->accuracy, "lr", e->lr,
-                         "samples_per_second", e->samples_per_second, "backprop_steps", e->backprop_steps,
-                         "spike_rate", rates_json(s, e->spike_rate));
+                         (json_int_t)e->batch, "loss", e->loss, "accuracy", number_or_null(e->accuracy), "lr",
+                         e->lr, "samples_per_second", e->samples_per_second, "backprop_steps",
+                         e->backprop_steps, "spike_rate", rates_json(s, e->spike_rate));
     if (e->kind == SP_EVENT_EPOCH)
-        return json_pack("{s:s, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:o}", "event",
-                         "epoch", "iteration", (json_int_t)e->iteration, "epoch", (json_int_t)e->epoch,
-                         "loss", e->loss, "accuracy", e->accuracy, "test_loss", e->test.loss, "test_accuracy",
-                         e->test.accuracy, "lr", e->lr, "seconds", e->epoch_seconds, "cpu_seconds",
-                         e->epoch_cpu_seconds, "test_seconds", e->test.seconds, "peak_bytes",
-                         (json_int_t)s->dev->peak_bytes, "spike_rate", rates_json(s, e->spike_rate));
+        return json_pack("{s:s, s:I, s:I, s:f, s:o, s:f, s:o, s:f, s:f, s:f, s:f, s:I, s:o, s:o*, s:o*}",
+                         "event", "epoch", "iteration", (json_int_t)e->iteration, "epoch",
+                         (json_int_t)e->epoch, "loss", e->loss, "accuracy", number_or_null(e->accuracy),
+                         "test_loss", e->test.loss, "test_accuracy", number_or_null(e->test.accuracy), "lr",
+                         e->lr, "seconds", e->epoch_seconds, "cpu_seconds", e->epoch_cpu_seconds,
+                         "test_seconds", e->test.seconds, "peak_bytes", (json_int_t)s->dev->peak_bytes,
+                         "spike_rate", rates_json(s, e->spike_rate), "test_squared_error",
+                         s->recipe.loss == SP_LOSS_MSE ? json_real(e->test.squared) : NULL,
+                         "test_absolute_error",
+                         s->recipe.loss == SP_LOSS_MSE ? json_real(e->test.absolute) : NULL);
     if (e->kind == SP_EVENT_SIMILARITY)
         return similarity_json(e);
-    return json_pack("{s:s, s:I, s:f}", "event", "end", "iteration", (json_int_t)e->iteration,
-                     "best_accuracy", e->best_accuracy);
+    return json_pack("{s:s, s:I, s:o*}", "event", "end", "iteration", (json_int_t)e->iteration,
+                     "best_accuracy", s->recipe.loss == SP_LOSS_MSE ? NULL : json_real(e->best_accuracy));
 }
 
 static json_t *by_rank(const double *x, int n)

@@ -73,11 +73,15 @@ sp_status sp_session_infer(sp_session *s, const sp_inference *i, sp_error *err)
 {
     const size_t batch = (size_t)s->eval_batch;
     int32_t *labels = sp_alloc_pages(batch, sizeof *labels);
-    if (!labels)
+    float *targets =
+        s->eval->targets < 0 ? NULL : sp_alloc_pages(batch, (size_t)s->graph->classes * sizeof *targets);
+    if (!labels || (!targets && s->eval->targets >= 0)) {
+        sp_free(labels);
         return SP_FAIL(err, SP_E_MEMORY, "out of memory for a prediction");
+    }
     for (size_t k = 0; k < batch; k++)
         labels[k] = -1;
-    const sp_exec_batch b = {.images = i->images, .labels = labels};
+    const sp_exec_batch b = {.images = i->images, .labels = labels, .targets = targets};
     sp_status st = i->confidence > 0                ? infer_until_sure(s, &b, i, err)
                    : i->also.see || i->also.outputs ? sp_exec_watch(s->eval, &b, &i->also, err)
                                                     : sp_exec_run(s->eval, &b, err);
@@ -89,6 +93,7 @@ sp_status sp_session_infer(sp_session *s, const sp_inference *i, sp_error *err)
     if (st != SP_OK)
         sp_device_finish(s->dev, NULL); /* an upload may still read the images and labels */
     sp_free(labels);
+    sp_free(targets);
     return st;
 }
 
@@ -132,6 +137,16 @@ static void put_sample(predictor *p, size_t place)
         memcpy(p->images + (f * batch + place) * n, p->sample + f * n, n * sizeof *p->images);
 }
 
+/* In place of a softmax over classes: each output's own answer. sums: over `steps` time steps. */
+static void answer(const sp_session *s, const float *sums, int64_t steps, double *out)
+{
+    for (int64_t k = 0; k < s->graph->classes; k++) {
+        out[k] = sp_session_answer(s, sums[k], steps);
+        if (s->recipe.loss == SP_LOSS_BCE)
+            out[k] = 1 / (1 + exp(-out[k]));
+    }
+}
+
 static sp_status report(predictor *p, const waiting *w, sp_error *err)
 {
     int64_t n = p->s->graph->classes;
@@ -141,11 +156,13 @@ static sp_status report(predictor *p, const waiting *w, sp_error *err)
         r.row = p->rows + w->place;
         r.logits = logits;
         r.steps = p->o->confidence > 0 ? p->i.steps[w->place] : p->s->recipe.time_steps;
+        answer(p->s, logits, r.steps, p->probability);
         for (int64_t k = 0; k < n; k++)
             logits[k] /= (float)r.steps;
         r.best = sp_largest(r.logits, n);
         r.probability = p->probability;
-        sp_softmax(r.logits, n, p->probability);
+        if (!p->s->recipe.loss)
+            sp_softmax(r.logits, n, p->probability);
     }
     return p->o->report(p->o->ctx, &r, err);
 }

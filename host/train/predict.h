@@ -25,7 +25,8 @@ typedef struct sp_prediction {
     int64_t row;             /* among the samples that could be read, from 0 */
     const sp_error *failure; /* not NULL: this one could not, and nothing below is known */
     const float *logits;
-    const double *probability; /* [graph->classes] */
+    const double *probability; /* [graph->classes] of the classes; with loss.name: bce of each label, with mse
+                                  the answers themselves */
     int64_t best, steps;       /* the class of the largest output, as evaluation finds it; time steps */
 } sp_prediction;
 

@@ -35,6 +35,8 @@ static void follow(sp_recipe *r)
         r->max_steps = r->time_steps;
     if (!sp_yaml_get(schedule, "block"))
         r->block = r->time_steps;
+    if (r->loss == SP_LOSS_MSE && !sp_yaml_get(root, "measure"))
+        r->measure = SP_MEASURE_TEST_LOSS;
 }
 
 static sp_status check_adaptive(const sp_recipe *r, const sp_yaml *m, sp_error *err)
@@ -82,6 +84,30 @@ static sp_status check_schedule(const sp_recipe *r, sp_error *err)
         return sp_yaml_fail(m, err, "\"backprop_steps\" is %lld, but there are only %lld time steps",
                             (long long)r->backprop_steps, (long long)r->time_steps);
     return check_adaptive(r, m, err);
+}
+
+/* What is about classes does nothing with rows of targets. */
+static sp_status check_loss(const sp_recipe *r, sp_error *err)
+{
+    const sp_yaml *root = r->doc.root, *loss = sp_yaml_get(root, "loss"), *data = sp_yaml_get(root, "data");
+    const struct {
+        bool given;
+        const sp_yaml *at;
+        const char *what;
+    } about[] = {{r->w_mse > 0, sp_yaml_get(loss, "mse"), "\"mse\" weighs the error of one-hot classes"},
+                 {r->label_smoothing > 0, sp_yaml_get(loss, "label_smoothing"),
+                  "\"label_smoothing\" is of classes"},
+                 {r->data.balanced, sp_yaml_get(data, "sampling"),
+                  "\"balanced\" counts the samples of classes"},
+                 {r->data.classes > 0, sp_yaml_get(data, "classes"), "\"classes\" is about labels"},
+                 {r->loss == SP_LOSS_MSE &&
+                      (r->measure == SP_MEASURE_TEST_ACCURACY || r->measure == SP_MEASURE_ACCURACY),
+                  sp_yaml_get(root, "measure"), "numbers have no accuracy; take test_loss or loss"}};
+    for (size_t i = 0; i < sizeof about / sizeof *about && r->loss; i++)
+        if (about[i].given)
+            return sp_yaml_fail(about[i].at, err, "%s, and loss.name is %s", about[i].what,
+                                r->loss == SP_LOSS_MSE ? "mse" : "bce");
+    return SP_OK;
 }
 
 static sp_status check_rate(const sp_recipe *r, sp_error *err)
@@ -221,6 +247,7 @@ static sp_status read_all(sp_recipe *r, sp_error *err)
     SP_TRY(check_data(r, err));
     SP_TRY(check_schedule(r, err));
     SP_TRY(check_rate(r, err));
+    SP_TRY(check_loss(r, err));
     SP_TRY(sp_fields_check_sets(&spi_recipe_fields, root, r, err));
     return read_network(r, root, err);
 }

@@ -64,6 +64,7 @@ typedef struct sp_recipe {
     int64_t weight_bits;               /* 0: weights are float32 */
     int64_t membrane_bits, input_bits; /* of the integer network that follows from quantised weights */
     bool half; /* activations kept for the backward pass, and potentials, are stored as half */
+    sp_loss loss;
     sp_loss_of loss_of;
     double w_mse, mse_target;
     bool mse_one_hot;

@@ -78,9 +78,13 @@ static bool rate(const void *r)
 {
     return ((const sp_recipe *)r)->method == SP_METHOD_RATE;
 }
+static bool of_classes(const void *r)
+{
+    return ((const sp_recipe *)r)->loss == SP_LOSS_CROSS_ENTROPY;
+}
 static bool has_mse(const void *r)
 {
-    return ((const sp_recipe *)r)->w_mse > 0;
+    return of_classes(r) && ((const sp_recipe *)r)->w_mse > 0;
 }
 
 static bool has_init(const void *r)
@@ -279,21 +283,30 @@ static const sp_field monitor[] = {
 };
 static const sp_fields monitor_fields = SPI_FIELDS("monitor", monitor, monitor);
 
+#define CLASSES .applies = of_classes, .needs = "loss.name: cross_entropy"
 static const sp_field loss[] = {
+    {SPI_CHOICE("name", loss, "cross_entropy", "mse", "bce"), .initial = "cross_entropy",
+     .help = "cross_entropy: of the softmax of the outputs with the sample's class. mse, for regression: "
+             "squared "
+             "error of the outputs with a row of numbers. bce, for several labels a sample: binary cross "
+             "entropy "
+             "of the sigmoid of each output with a row of numbers from 0 to 1. Both are the mean over the "
+             "outputs, "
+             "and need `data.name: arrays`, or a table of images or events."},
     {SPI_CHOICE("of", loss_of, "step", "mean", "count"), .initial = "step",
      .help = "What is compared with the labels: the output of each time step (the loss is the mean over "
              "them), the "
              "mean of all outputs (the firing rate, where the network ends in neurons), or their sum (the "
              "spike "
              "count). sltt, sltt-k and ottt estimate the last two from the time steps so far."},
-    {SPI_FLOAT("label_smoothing", label_smoothing, 0, 1), .initial = "0",
+    {SPI_FLOAT("label_smoothing", label_smoothing, 0, 1), .initial = "0", CLASSES,
      .help = "Share of the cross entropy's target that is spread evenly over all classes."},
     {SPI_OTHER("class_weights", read_class_weights, print_class_weights, "list of numbers, 0 to 1e6"),
      .sample = "[1, 2, 0.5]",
-     .help = "Factors of the classes in the cross entropy, in their order; the sum over the mini-batch is "
-             "still "
-             "divided by its size."},
-    {SPI_FLOAT("mse", w_mse, 0, 1), .initial = "0",
+     .help = "Factors of the classes in the cross entropy, in their order, or of the outputs with mse and "
+             "bce; "
+             "the sum over the mini-batch is still divided by its size."},
+    {SPI_FLOAT("mse", w_mse, 0, 1), .initial = "0", CLASSES,
      .help = "Weight of the squared error; that of the cross entropy is 1 minus this."},
     {SPI_OTHER("mse_target", read_mse_target, print_mse_target, "`one_hot`, or number, -1e6 to 1e6"),
      .initial = "one_hot", .sample = "0.3", .applies = has_mse, .needs = "loss.mse above 0",
@@ -388,7 +401,8 @@ static const sp_field recipe[] = {
     {SPI_CHOICE("measure", measure, "test_accuracy", "test_loss", "accuracy", "loss"),
      .initial = "test_accuracy",
      .help = "What epochs are compared by: best.safetensors is of the best one, `early_stopping` and "
-             "`lr_schedule.name: plateau` wait for a better one. The last two are of the training data."},
+             "`lr_schedule.name: plateau` wait for a better one. The last two are of the training data. With "
+             "`loss.name: mse`, which has no accuracy, the default is test_loss."},
     {SPI_INT("batch", batch, 1, 1 << 20), .initial = "128", .help = "Samples of a mini-batch."},
     {SPI_INT("eval_batch", eval_batch, 1, 1 << 20), .follows = "batch",
      .help = "Samples of a mini-batch of the test data, and at most as many as there are."},

@@ -70,6 +70,8 @@ static sp_exec_batch shard_of(const sp_replicas *t, const sp_exec_batch *all, in
     sp_exec_batch e = *all;
     e.images = (const float *)(const void *)((const char *)all->images + k * frame);
     e.labels = all->labels + k * t->per_shard;
+    if (all->targets)
+        e.targets = all->targets + k * t->per_shard * (size_t)p->graph->classes;
     e.frame_bytes = frame * (size_t)(t->end - t->first);
     e.iteration = (int32_t)((uint32_t)all->iteration * (uint32_t)t->shards + (uint32_t)shard);
     return e;

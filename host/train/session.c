@@ -49,7 +49,10 @@ sp_dataset_options sp_session_dataset_options(const sp_recipe *r, bool train)
                             .prefix = r->data.prefix,
                             .transpose = r->data.transpose,
                             .first_label = (int)r->data.first_label,
-                            .encoding = r->data.encoding};
+                            .encoding = r->data.encoding,
+                            .targets = r->loss == SP_LOSS_MSE   ? SP_TARGETS_NUMBERS
+                                       : r->loss == SP_LOSS_BCE ? SP_TARGETS_LABELS
+                                                                : SP_TARGETS_NONE};
     memcpy(o.means, r->data.means, sizeof o.means);
     memcpy(o.stds, r->data.stds, sizeof o.stds);
     return o;
@@ -113,6 +116,10 @@ static sp_status load_plugins(sp_session *s, const sp_session_options *o, sp_err
 
 static sp_status check_classes(const sp_session *s, sp_error *err)
 {
+    if (s->data.targets && s->graph->classes != s->data.targets)
+        return SP_FAIL(err, SP_E_CONFIG,
+                       "%s: the network has %lld outputs, but a row of targets has %d numbers",
+                       s->graph->network.file, (long long)s->graph->classes, s->data.targets);
     if (s->graph->classes >= s->data.classes)
         return SP_OK;
     return SP_FAIL(err, SP_E_CONFIG, "%s: the network has %lld outputs, but the data set %s has %d classes",
@@ -141,6 +148,7 @@ sp_plan_options sp_session_plan_options(const sp_session *s, bool eval)
                              .batch = eval ? s->eval_batch : r->batch / sp_recipe_shards(r),
                              .time_steps = r->time_steps,
                              .sequence = s->data.frames > 0,
+                             .loss = r->loss,
                              .loss_of = r->loss_of,
                              .label_smoothing = r->label_smoothing,
                              .class_weights = r->class_weights,

@@ -87,14 +87,29 @@ void sp_session_learn(sp_session *s, const uint64_t *step_spikes);
  * NaN. */
 int64_t sp_largest(const float *outputs, int64_t n);
 
+/* Of one output against its targets: sums over samples, and the counts of a label that a sample has where the
+ * output, a logit, is above 0. */
+typedef struct sp_output_score {
+    double squared, absolute;
+    uint64_t hits, false_alarms, misses, rest;
+} sp_output_score;
+
 typedef struct sp_scores {
-    double loss, accuracy; /* means over samples */
+    double loss, accuracy; /* means over samples; accuracy with targets: of those whose labels are all right,
+                              NAN with loss.name: mse */
+    double squared,
+        absolute; /* with targets: mean errors of the network's answer, over samples and outputs */
     int64_t samples;
     double seconds;
     double *spike_rate;  /* by graph node, spikes a neuron and time step; owned, sp_free */
     uint64_t *confusion; /* in: room for [class][class] to add samples to, by label and by largest output;
                             NULL: not asked */
+    sp_output_score *outputs; /* the same with targets: [output], of this rank's part */
 } sp_scores;
+
+/* What the outputs, summed over so many time steps, come to as an answer to targets: their mean, or their sum
+ * where that is what the loss is of. */
+double sp_session_answer(const sp_session *s, float sum, int64_t steps);
 
 /* For a loss of exactly 0: an error where all outputs of the training plan are 0 as well, which no network
  * with a label has; a device that computes nothing does. */

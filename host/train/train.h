@@ -20,7 +20,7 @@ typedef struct sp_train_event {
     sp_event_kind kind;
     const sp_session *session;
     int64_t epoch, epochs, batch, batches, iteration;
-    double loss, accuracy; /* BATCH: since the last line; EPOCH: training, whole epoch */
+    double loss, accuracy; /* BATCH: since the last line; EPOCH: training, whole epoch; accuracy NAN: none */
     double lr, samples_per_second, seconds_left, epoch_seconds, epoch_cpu_seconds, wait_fraction;
     const double *spike_rate;
     double backprop_steps; /* BATCH: mean K since the last line; all time steps where K is no setting */

@@ -41,5 +41,12 @@ def labels(value: Any, n: int) -> np.ndarray:
     return np.ascontiguousarray(array, dtype=np.int32)
 
 
+def targets(value: Any, n: int, outputs: int) -> np.ndarray:
+    array = floats(value, "y")
+    if array.shape != (n, outputs) and not (outputs == 1 and array.shape == (n,)):
+        raise ValueError(f"y has shape {array.shape}, but {n} samples have targets of shape ({n}, {outputs})")
+    return array
+
+
 def pointer(array: np.ndarray, kind: Any = FLOAT) -> Any:
     return array.ctypes.data_as(kind)

@@ -165,6 +165,7 @@ _FUNCTIONS = {
     "sp_net_layer_describe": [_P, c_size_t, POINTER(LayerInfo)],
     "sp_net_forward": [_P, _F, c_size_t, c_size_t, POINTER(ForwardOutputs)],
     "sp_net_step": [_P, _F, c_size_t, POINTER(c_int32), c_size_t, POINTER(TrainResult)],
+    "sp_net_step_targets": [_P, _F, c_size_t, _F, c_size_t, POINTER(TrainResult)],
     "sp_net_set_lr": [_P, c_double],
     "sp_net_lr": [_P, POINTER(c_double)],
     "sp_net_scheduled_lr": [_P, c_int64, c_int64, c_int64, POINTER(c_double)],

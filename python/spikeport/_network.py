@@ -16,7 +16,7 @@ from typing import Any, Callable, Optional, Union
 import numpy as np
 
 from . import _library as c
-from ._arrays import INT32, as_array, floats, labels, pointer
+from ._arrays import INT32, as_array, floats, labels, pointer, targets
 
 Source = Union[str, "os.PathLike[str]", Mapping[str, Any]]
 
@@ -350,11 +350,13 @@ class Network:
 
     def step(self, x: Any, y: Any) -> Step:
         """One training step with the recipe's schedule, loss and optimizer on exactly `batch` samples.
-        x: input_shape(batch); y: (batch,) whole numbers."""
+        x: input_shape(batch); y: (batch,) whole numbers, or with loss.name mse or bce (batch, outputs) float32."""
         array, n = self._samples(x)
-        target = labels(y, n)
+        rows = np.issubdtype(as_array(y, "y").dtype, np.floating)
+        target = targets(y, n, self.outputs) if rows else labels(y, n)
         r = c.TrainResult()
-        self._call("sp_net_step", pointer(array), array.size, pointer(target, INT32), n, ctypes.byref(r))
+        self._call("sp_net_step_targets" if rows else "sp_net_step", pointer(array), array.size,
+                   pointer(target) if rows else pointer(target, INT32), n, ctypes.byref(r))
         return Step(r.loss, r.accuracy, r.iteration, r.backprop_steps)
 
     def forward_train(self, x: Any, input_gradient: bool = False) -> np.ndarray:

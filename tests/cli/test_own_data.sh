@@ -46,4 +46,88 @@ run predict whole new/across/60.png new/across/61.png new/down/12.png new/down/1
 expect_code 0
 [ "$(grep -c across "$work/out")" -ge 2 ] || fail "the classes of the new pictures have no names"
 
+# Numbers and several labels: arrays, and a table of pictures; what they cannot be used with is refused by name.
+cat >rows.py <<'END'
+import random, struct, zipfile
+
+def npz(path, **arrays):
+    with zipfile.ZipFile(path, "w") as z:
+        for name, rows in arrays.items():
+            head = "{'descr': '<f4', 'fortran_order': False, 'shape': (%d, %d), }\n" % (len(rows), len(rows[0]))
+            flat = [v for row in rows for v in row]
+            z.writestr(name + ".npy", b"\x93NUMPY\1\0" + struct.pack("<H", len(head)) + head.encode()
+                       + struct.pack("<%df" % len(flat), *flat))
+
+random.seed(1)
+x = [[random.uniform(-1, 1) for _ in range(6)] for _ in range(240)]
+npz("numbers.npz", x=x, y=[[r[0] + r[1], r[2] - 0.5] for r in x])
+with open("labels.csv", "w") as f:
+    print("file,across,\"down, down\",split", file=f)
+    for name, count in (("across", 60), ("down", 12)):
+        for i in range(count):
+            print("pictures/%s/%d.png,%d,%d,%s" % (name, i, name == "across", name == "down", "test" if i % 4 == 3 else "train"), file=f)
+END
+python3 rows.py
+cat >numbers.yaml <<'END'
+name: numbers
+data: {name: arrays, path: numbers.npz}
+network: [{type: linear, out: 32}, {type: lif}, {type: linear, out: 2}, {type: lif, output: membrane, tau: 2.0}]
+schedule: {time_steps: 3}
+loss: {name: mse, of: mean}
+optimizer: {name: adam, lr: 0.02}
+batch: 12
+epochs: 12
+log_every: 9
+END
+run train numbers.yaml --out numbers
+expect_code 0
+run train numbers.yaml --out numbers_parts --max-iterations 40
+expect_code 130
+run train --resume numbers_parts
+expect_code 0
+run diff numbers numbers_parts
+expect_code 0
+expect_out "0 of"
+run eval numbers --json
+expect_code 0
+python3 -c 'import json, sys; j = json.loads(open(sys.argv[1]).read())
+assert j["squared_error"] < 0.08 and len(j["outputs"]) == 2 and "accuracy" not in j, j
+assert abs(sum(o["absolute_error"] for o in j["outputs"]) / 2 - j["absolute_error"]) < 1e-9, j
+e = [json.loads(l) for l in open("numbers/metrics.jsonl")]
+assert abs(e[-2]["test_squared_error"] - j["squared_error"]) < 1e-9 and e[-2]["test_accuracy"] is None, e[-2]
+c = [l.strip().split(",") for l in open("numbers/metrics.csv")]
+rows = [l for l in e if l["event"] in ("batch", "epoch")]
+assert len(c) == 1 + len(rows) and all(float(r[c[0].index("loss")]) == l["loss"] for r, l in zip(c[1:], rows)), c[:3]' "$work/out" ||
+    fail "the scores of numbers"
+run predict numbers numbers.npz
+expect_code 0
+[ "$(head -1 "$work/out")" = "input,output,name,value,steps" ] && [ "$(wc -l <"$work/out")" -eq 481 ] || fail "no line for each number"
+run predict numbers numbers.npz --confidence 0.9
+expect_code 2
+run train own.yaml --set loss.name=mse --out no
+expect_code 3
+expect_err balanced
+run train numbers.yaml --set measure=accuracy --out no
+expect_code 3
+run train numbers.yaml --set data.name=synthetic --out no
+expect_code 3
+cat >labels.yaml <<'END'
+base: own.yaml
+name: labels
+data: {name: images, path: labels.csv, size: 8, resize: 8, mean: 0.5, std: 0.25, sampling: uniform}
+loss: {name: bce}
+batch: 9
+epochs: 4
+END
+run train labels.yaml --set data.split=0 --out labels
+expect_code 0
+run eval labels
+expect_code 0
+expect_out "exact match"
+expect_out "down, down"
+run predict labels new/across/60.png new/down/12.png --json
+expect_code 0
+python3 -c 'import json, sys; a, b = [json.loads(l)["outputs"] for l in open(sys.argv[1])]
+assert a[0]["has"] and not a[1]["has"] and b[1]["has"] and a[0]["name"] == "across", (a, b)' "$work/out" || fail "the labels of new pictures"
+
 echo "own data: ok"

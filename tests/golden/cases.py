@@ -299,6 +299,30 @@ CASES = [
     case("membrane_count_sltt_k2", 1, [
         linear(12, 17), lif(), linear(17, 4), membrane(tau=1.5, decay_input=True)],
         [4, 12], 5, "sltt-k", 4, backprop=[0, 4], gain=1.8, mse=1.0, target=0.5, loss={"of": "count"}),
+    case("mse_sltt", 1, [
+        linear(12, 17), lif(), linear(17, 3)],
+        [4, 12], 5, "sltt", 3, gain=1.8, loss={"name": "mse"}),
+    case("mse_mean_bptt", 1, [
+        linear(12, 17), lif(), linear(17, 3), lif(v_th=0.7)],
+        [4, 12], 5, "bptt", 3, gain=1.8, loss={"name": "mse", "of": "mean", "class_weights": [1.0, 0.25, 2.0]}),
+    case("mse_membrane_ottt", 1, [
+        linear(12, 17), lif(), linear(17, 3), membrane(tau=2.5)],
+        [4, 12], 5, "ottt", 3, gain=1.8, loss={"name": "mse"}),
+    case("mse_count_sltt_k2", 1, [
+        linear(12, 17), lif(), linear(17, 3), lif(v_th=0.7)],
+        [4, 12], 5, "sltt-k", 3, backprop=[1, 4], gain=1.8, loss={"name": "mse", "of": "count"}),
+    case("mse_rate_block2", 1, [
+        linear(12, 17), lif(), linear(17, 3)],
+        [4, 12], 4, "rate", 3, gain=1.8, block=2, loss={"name": "mse"}),
+    case("bce_membrane_mean_sltt", 1, [
+        linear(12, 17), lif(), linear(17, 3), membrane(tau=2.5)],
+        [4, 12], 5, "sltt", 3, gain=1.8, loss={"name": "bce", "of": "mean"}),
+    case("bce_bptt", 1, [
+        linear(12, 17), lif(), linear(17, 3)],
+        [4, 12], 5, "bptt", 3, gain=1.8, loss={"name": "bce", "class_weights": [1.0, 0.25, 2.0]}),
+    case("bce_ottt", 1, [
+        linear(12, 17), lif(), linear(17, 15), lif(), linear(15, 3)],
+        [4, 12], 5, "ottt", 3, gain=1.8, loss={"name": "bce"}),
     case("rate_block4", 1, [
         conv(2, 6, 3), norm(6), lif(), conv(6, 7, 3, padding=1), norm(7), lif(tau=2.0, reset="hard", v_reset=-0.1),
         layer("avg_pool", kernel=2), FLATTEN, linear(7, 4)],

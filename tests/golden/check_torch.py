@@ -243,6 +243,11 @@ def run_rates(case, net, x, y):
 
 def loss_of(case, z, y):
     mix = case["loss"]
+    if "name" in mix:
+        weights = None if mix.get("class_weights") is None else torch.tensor(mix["class_weights"], dtype=z.dtype)
+        if mix["name"] == "bce":
+            return F.binary_cross_entropy_with_logits(z, y, weight=weights)
+        return ((z - y) ** 2 * (1 if weights is None else weights)).mean()
     target = F.one_hot(y, case["classes"]).to(z) if mix["mse_target"] == "one_hot" else torch.full_like(z, mix["mse_target"])
     weights = None if mix.get("class_weights") is None else torch.tensor(mix["class_weights"], dtype=z.dtype)
     ce = F.cross_entropy(z, y, weight=weights, reduction="sum", label_smoothing=mix.get("label_smoothing", 0.0)) / len(y)
@@ -260,6 +265,8 @@ def run(case, tensors):
     values, shape = tensors["input"]
     x = torch.tensor(values, dtype=torch.float64).reshape(shape)
     y = torch.tensor(tensors["target"][0])
+    if "name" in case["loss"]:
+        y = y.to(torch.float64).reshape(tensors["target"][1])
     of, total, losses, pending = case["loss"].get("of", "step"), 0, 0.0, []
     block = case.get("truncate") or steps
     if rate:

@@ -104,7 +104,13 @@ def draw(case, seed, low, high, gain):
     uniform = lambda n, a, b: [f32(a + (b - a) * r.random()) for _ in range(n)]
     tensors = {"input": (uniform(math.prod(case["input_shape"]), low, high), case["input_shape"])}
     samples = case["input_shape"][1 if case["input_is_sequence"] else 0]
-    tensors["target"] = [int(r.random() * case["classes"]) for _ in range(samples)], [samples]
+    rows = case["loss"].get("name")
+    if rows == "mse":
+        tensors["target"] = uniform(samples * case["classes"], -1.0, 2.0), [samples, case["classes"]]
+    elif rows:
+        tensors["target"] = [float(r.random() < 0.4) for _ in range(samples * case["classes"])], [samples, case["classes"]]
+    else:
+        tensors["target"] = [int(r.random() * case["classes"]) for _ in range(samples)], [samples]
     normed = {n for n, _ in norms(case["layers"], kinds=("batch_norm", "td_batch_norm", "layer_norm", "rms_norm"))}
     for name, shape, fan_in in parameters(case["layers"]):
         n, what = math.prod(shape), name.rsplit(".", 1)[1]
@@ -189,7 +195,7 @@ def make(spec):
     with open(stem + ".json", "w", encoding="utf-8", newline="\n") as f:
         f.write(json.dumps({k: case[k] for k in order if k in case}, indent=1) + "\n")
     write_tensors(stem + ".safetensors",
-                  [(n, "I64" if n == "target" else "F32", s, v) for n, (v, s) in tensors.items()] +
+                  [(n, "I64" if n == "target" and "name" not in case["loss"] else "F32", s, v) for n, (v, s) in tensors.items()] +
                   [(n, "F64", s, v) for n, (v, s) in expected.items()])
     size = os.path.getsize(stem + ".safetensors") + os.path.getsize(stem + ".json")
     print(f"{case['name']:28} seed {seed:3}  {size / 1000:5.1f} kB  margin {net.margin:.1e}  rates "

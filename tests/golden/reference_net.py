@@ -386,6 +386,8 @@ class Tape:
     def loss(self, logits, labels, weights, steps):
         """(w_ce CE + w_mse MSE) / steps, the mean over the batch; CE with smoothed labels and weights of the classes."""
         n, k = logits.shape
+        if "name" in weights:
+            return self.loss_of_targets(logits, labels, weights, steps)
         target, grad, losses = weights["mse_target"], [], []
         smooth_by, by_class = weights.get("label_smoothing", 0.0), weights.get("class_weights") or [1.0] * k
         for i, y in enumerate(labels):
@@ -402,6 +404,19 @@ class Tape:
                      / (steps * n) for j in range(k)]
         pull = lambda g: logits.add_grad([g[0] * a for a in grad])
         return self.make([math.fsum(losses) / (steps * n)], (), [logits], pull)
+
+
+    def loss_of_targets(self, logits, targets, weights, steps):
+        """mse or bce of rows of numbers, the mean over outputs and batch, with factors of the outputs."""
+        n, k = logits.shape
+        factors, grad, losses = weights.get("class_weights") or [1.0] * k, [], []
+        for i, (z, t) in enumerate(zip(logits.data, targets)):
+            c, p = factors[i % k] / (k * steps * n), 1 / (1 + exp(-z))
+            bce = weights["name"] == "bce"
+            losses.append(c * (-t * log(p) - (1 - t) * log(1 - p) if bce else (z - t) * (z - t)))
+            grad.append(c * (p - t if bce else 2 * (z - t)))
+        pull = lambda g: logits.add_grad([g[0] * a for a in grad])
+        return self.make([math.fsum(losses)], (), [logits], pull)
 
 
 def pair(layer, key, default):

@@ -75,6 +75,17 @@ class Training(Base):
         self.assertGreater(network.step(x, y).loss, 0)
         np.testing.assert_array_equal(network.forward(x)[:3], network.forward(x[:, :3]))
 
+    def test_rows_of_numbers(self):
+        network = self.open({**TINY, "loss": {"name": "mse"}}, shape=(1, 4, 4))
+        x, y = make(8)
+        rows = np.stack([y, 1 - y], 1).astype(np.float32)
+        steps = [network.step(x, rows) for _ in range(40)]
+        self.assertLess(steps[-1].loss, steps[0].loss / 2)
+        self.assertTrue(np.isnan(steps[0].accuracy))
+        for bad in (y, rows[:, :1], rows * np.float32(np.nan)):
+            with self.assertRaises(ValueError):
+                network.step(x, bad)
+
     def test_state_travels(self):
         a, b = self.open(), self.open(set={"seed": 5})
         a.step(*make(8))

@@ -206,6 +206,10 @@ typedef struct sp_train_result {
  * with layer and time step). */
 SP_API sp_status sp_net_step(sp_net *net, const float *x, size_t count, const int32_t *labels, size_t n,
                              sp_train_result *out, sp_error *err);
+/* The same where the recipe's loss.name is mse or bce: targets are [n][outputs], and the result's accuracy is
+ * that of samples with all labels right, or NAN with mse. */
+SP_API sp_status sp_net_step_targets(sp_net *net, const float *x, size_t count, const float *targets,
+                                     size_t n, sp_train_result *out, sp_error *err);
 /* The learning rate of the next steps: at first optimizer.lr of the recipe. sp_net_scheduled_lr tells what
  * the recipe's schedule says for mini-batch `batch` of `batches` in `epoch`, all from 0. */
 SP_API sp_status sp_net_set_lr(sp_net *net, double lr, sp_error *err);

@@ -26,7 +26,7 @@ static sp_status parse(const char *text, sp_csv_part part, bool *divided, sp_fil
 {
     memset(err, 0, sizeof *err);
     *out = (sp_file_list){0};
-    return sp_csv_parse("set/list.csv", text, strlen(text), part, divided, out, err);
+    return sp_csv_parse("set/list.csv", text, strlen(text), part, SP_TARGETS_NONE, divided, out, err);
 }
 
 Test(own_files, tables_of_file_and_label)
@@ -73,6 +73,45 @@ Test(own_files, a_wrong_table_is_told_with_its_line)
         cr_assert_eq(parse(cases[i].text, SP_CSV_ALL, NULL, &l, &err), SP_E_DATA, "case %zu", i);
         cr_assert_not_null(strstr(err.text, cases[i].expect), "case %zu: %s", i, err.text);
         cr_assert(l.n == 0 && !l.items);
+    }
+}
+
+Test(own_files, tables_of_file_and_numbers)
+{
+    static const struct {
+        const char *text, *expect;
+        sp_targets targets;
+    } wrong[] = {{"file,split\na.png,train\n", "list.csv:1: the heading names no numbers",
+                  SP_TARGETS_NUMBERS},
+                 {"a.png,1,2\nb.png,1\n", "list.csv:2: not as many columns", SP_TARGETS_NUMBERS},
+                 {"a.png,dog\n", "list.csv:1: a column is no number", SP_TARGETS_NUMBERS},
+                 {"a.png,1e99\n", "row 1 has a target of inf", SP_TARGETS_NUMBERS},
+                 {"a.png,1,0\nb.png,0,1.5\n", "row 2 has a target of 1.5", SP_TARGETS_LABELS},
+                 {"file,a,split\na.png,1,tset\n", "list.csv:2: the last column", SP_TARGETS_NUMBERS},
+                 {"", "no line of file,number", SP_TARGETS_NUMBERS}};
+    const char *text = "file,width,height,split\na.png,1.5,-2,train\nb.png,3,4e-1,test\nc.png,0,1,train\n";
+    sp_file_list l = {0};
+    sp_error err = {0};
+    bool divided;
+    float row[2];
+    cr_assert_eq(sp_csv_parse("set/list.csv", text, strlen(text), SP_CSV_TRAIN, SP_TARGETS_NUMBERS, &divided,
+                              &l, &err),
+                 SP_OK, "%s", err.text);
+    cr_assert(l.n == 2 && l.n_targets == 2 && l.classes == 2 && divided && l.items[1].label == 0);
+    cr_assert_str_eq(l.class_names[1], "height");
+    cr_assert_str_eq(l.items[1].path, "set/c.png");
+    sp_file_list_target(&l, 0, row);
+    cr_assert(row[0] == 1.5f && row[1] == -2.0f);
+    sp_file_list_target(&l, 1, row);
+    cr_assert(row[0] == 0.0f && row[1] == 1.0f);
+    sp_file_list_free(&l);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        err = (sp_error){0};
+        cr_assert_eq(sp_csv_parse("set/list.csv", wrong[i].text, strlen(wrong[i].text), SP_CSV_ALL,
+                                  wrong[i].targets, NULL, &l, &err),
+                     SP_E_DATA, "case %zu", i);
+        cr_assert_not_null(strstr(err.text, wrong[i].expect), "case %zu: %s", i, err.text);
+        cr_assert(l.n == 0 && !l.items && !l.targets);
     }
 }
 

@@ -152,3 +152,58 @@ Test(loss_ref, correct_takes_the_first_largest)
     for (int n = 0; n < N; n++)
         cr_assert_eq(correct[n], expected[n], "sample %d", n);
 }
+
+/* Values of PyTorch's mse_loss and binary_cross_entropy_with_logits, and gradients by differences. */
+Test(loss_ref, rows_of_targets)
+{
+    enum { N = 3, K = 2 };
+    static const double expected[2][N] = {{0.625, 0, 15.03125}, {0.25733748, 0, 0.15025822}};
+    const int32_t labels[N] = {0, -1, 0};
+    const float weights[K] = {0.5f, 2};
+    const float targets[2][N * K] = {{0, 1, 0, 0, -1, 2.5f}, {0, 1, 0, 0, 1, 0}};
+    for (int weighted = 0; weighted < 2; weighted++)
+        for (int bce = 0; bce < 2; bce++) {
+            float logits[N * K] = {-1, 1.5f, 9, 9, 3, -1.25f}, g[N * K], loss[N] = {0}, scratch[N * K];
+            sp_op_call c = sp_op_call_make("loss.targets");
+            sp_call_set_int(&c, "N", N), sp_call_set_int(&c, "K", K);
+            sp_call_set_float(&c, "w_t", 1), sp_call_set_float(&c, "w_g", 1),
+                sp_call_set_float(&c, "gain", 1);
+            sp_call_set_flag(&c, "BCE", bce), sp_call_set_flag(&c, "WEIGHTED", weighted);
+            void *buf[] = {logits,
+                           (void *)(uintptr_t)labels,
+                           weighted ? (void *)(uintptr_t)weights : NULL,
+                           (void *)(uintptr_t)targets[bce],
+                           g,
+                           loss};
+            c.op->reference(&c, buf);
+            for (int n = 0; n < N && !weighted; n++)
+                cr_assert_float_eq((double)loss[n], expected[bce][n], 1e-6, "%d: %.8g", n, (double)loss[n]);
+            buf[4] = scratch;
+            for (int i = 0; i < N * K; i++) {
+                double side[2];
+                float keep = logits[i];
+                for (int s = 0; s < 2; s++) {
+                    logits[i] = keep + (s ? 0.0078125f : -0.0078125f);
+                    memset(loss, 0, sizeof loss);
+                    c.op->reference(&c, buf);
+                    side[s] = ((double)loss[0] + (double)loss[1] + (double)loss[2]) / N;
+                }
+                logits[i] = keep;
+                cr_assert_float_eq((double)g[i], (side[1] - side[0]) / 0.015625, 2e-4, "g[%d] = %g", i,
+                                   (double)g[i]);
+            }
+        }
+}
+
+Test(loss_ref, a_match_is_every_label)
+{
+    enum { N = 4, K = 2 };
+    const float sum[N * K] = {1, -1, 1, -1, 0, 2, NAN, -1}, targets[N * K] = {1, 0, 1, 1, 0, 0.5f, 0, 0};
+    const uint32_t expected[N] = {1, 0, 1, 0};
+    uint32_t correct[N];
+    sp_op_call c = sp_op_call_make("metrics.match");
+    sp_call_set_int(&c, "N", N), sp_call_set_int(&c, "K", K);
+    c.op->reference(&c, (void *[]){(void *)(uintptr_t)sum, (void *)(uintptr_t)targets, correct});
+    for (int n = 0; n < N; n++)
+        cr_assert_eq(correct[n], expected[n], "sample %d", n);
+}

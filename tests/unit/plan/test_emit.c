@@ -37,6 +37,20 @@ Test(emit, sltt_goes_forward_and_back_in_one_segment)
     planned_free(&r);
 }
 
+Test(emit, rows_of_targets_have_a_loss_and_a_match_of_their_own)
+{
+    for (int loss = SP_LOSS_MSE; loss <= SP_LOSS_BCE; loss++) {
+        sp_plan_options o = options_of(SP_METHOD_SLTT, 3);
+        o.loss = (sp_loss)loss;
+        planned r = plan_of(net, &o);
+        EXPECT_OPS(r.p, SP_SEGMENT_FULL, FORWARD " logits.accumulate loss.targets " BACKWARD);
+        EXPECT_OPS(r.p, SP_SEGMENT_END,
+                   loss == SP_LOSS_MSE ? "fill bias.backward fill" : "fill bias.backward metrics.match");
+        cr_assert(r.p->targets >= 0 && tensor_of(r.p, "targets")->bytes >= 5 * sizeof(float));
+        planned_free(&r);
+    }
+}
+
 Test(emit, memory_of_sltt_does_not_grow_with_time_steps_and_that_of_bptt_does)
 {
     static const sp_method methods[] = {SP_METHOD_SLTT, SP_METHOD_BPTT, SP_METHOD_RATE};

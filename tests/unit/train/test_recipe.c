@@ -69,6 +69,10 @@ Test(recipe, typos_are_refused_with_line_column_and_the_nearest_name)
                                                                          "smallest"},
         {DATA NETWORK "loss: {class_weights: [0, 0, 0]}\n", "r.yaml:3:23: \"class_weights\" needs a number "
                                                             "above 0"},
+        {DATA NETWORK "loss: {name: bce, label_smoothing: 0.1}\n", "r.yaml:3:36: \"label_smoothing\" is of "
+                                                                   "classes"},
+        {DATA NETWORK "loss: {name: mse, mse: 0.1}\n", "one-hot classes, and loss.name is mse"},
+        {DATA NETWORK "loss: {name: mse}\nmeasure: accuracy\n", "r.yaml:4:10: numbers have no accuracy"},
         {DATA NETWORK "lr_schedule: {steps: 3}\n", "r.yaml:3:15: unknown key \"steps\""},
         {DATA NETWORK "loss: {mse_targt: 1}\n", "did you mean \"mse_target\"?"},
         {DATA NETWORK "neuron: {tua: 2}\n", "did you mean \"tau\"?"},
