@@ -91,6 +91,14 @@ Test(integer, what_has_no_form_is_named)
          "out: 2}]",
          "layer 0: there is no integer form"},
         {"layers: [{type: flatten}, {type: linear, out: 3}, {type: lif}]", "ends in neurons"},
+        {"layers: [{type: conv, out: 3, kernel: 1}, {type: lif}, {type: scale, factor: 0}, {type: flatten}, "
+         "{type: "
+         "linear, out: 2}]",
+         "layer 2: a scale by 0"},
+        {"layers: [{type: conv, out: 3, kernel: 1}, {type: lif}, {type: scale, factor: -1}, {type: max_pool, "
+         "kernel: 2}, "
+         "{type: flatten}, {type: linear, out: 2}]",
+         "layer 3: max_pool of what are no spikes"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         sp_error err = {0};
