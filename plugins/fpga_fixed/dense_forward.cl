@@ -14,11 +14,7 @@
 //@ approximate: 0.05
 //@ about:  dense forward in fixed point, single work-item: factors int16 with FRAC fraction bits, int32 sums
 
-/* c = a b [+ c] for a dense layer: a activations [M][K], b weights [K][N]. Products keep FRAC + 4 fraction bits in the sum, which
- * leaves 31 - FRAC - 4 bits for its whole part (Q4.12: sums below 32768). Factors out of range saturate. */
-#define SUM_FRAC (FRAC + 4)
-#define DROP     (2 * FRAC - SUM_FRAC)
-
+/* c = a b [+ c] for a dense layer: a activations [M][K], b weights [K][N]. Factors out of range saturate. */
 __kernel SP_TASK void gemm__fixed(SP_IN(float, a), SP_IN(float, b), SP_OUT(float, c))
 {
     SP_AT(a); SP_AT(b); SP_AT(c);
@@ -35,14 +31,14 @@ __kernel SP_TASK void gemm__fixed(SP_IN(float, a), SP_IN(float, b), SP_OUT(float
                 SP_UNROLL
                 for (int j = 0; j < LANES; j++) {
                     const int right = j < lanes ? to_fixed(b[(ulong)k * N + n0 + j]) : 0;
-                    sum[j] += (left * right + (1 << DROP >> 1)) >> DROP;
+                    sum[j] += fixed_product(left, right);
                 }
             }
             SP_UNROLL
             for (int j = 0; j < LANES; j++)
                 if (j < lanes) {
                     const ulong at = (ulong)m * N + n0 + j;
-                    const float result = (float)sum[j] / (float)(1 << SUM_FRAC);
+                    const float result = from_fixed_sum(sum[j]);
 #if ACC
                     c[at] += result;
 #else
