@@ -13,7 +13,9 @@
 typedef struct compile_options {
     sp_cli_session session;
     const char *target, *out, *as_type, *runs_on;
-    bool json, no_data;
+    bool json, no_data, inference;
+    double batches[64];
+    size_t n_batches;
     sp_target to;
 } compile_options;
 
@@ -23,13 +25,24 @@ static bool is_case(const char *path)
     return (n > 5 && strcmp(path + n - 5, ".json") == 0) || sp_path_is_folder(path);
 }
 
-/* Plans of a recipe: training and evaluation. */
+/* Plans of a recipe: training and evaluation; evaluation in mini-batches of other sizes is recorded and not
+ * kept. */
 static sp_status plan_recipe(const char *path, const compile_options *o, const sp_session_options *so,
                              sp_session **s, sp_error *err)
 {
     sp_recipe r = {0};
     SP_TRY(sp_recipe_load(path, o->session.sets.items, o->session.sets.n, &r, err));
-    return sp_cli_shape_open(&r, o->no_data, so, s, err);
+    SP_TRY(sp_cli_shape_open(&r, o->no_data, so, s, err));
+    for (size_t i = 0; i < o->n_batches; i++) {
+        sp_plan_options po = sp_session_plan_options(*s, true);
+        sp_plan *p = NULL;
+        po.batch = (int64_t)o->batches[i];
+        po.unlimited = true;
+        sp_status st = sp_plan_create((*s)->graph, (*s)->model, (*s)->reg, &po, &p, err);
+        sp_plan_destroy(&p);
+        SP_TRY(st);
+    }
+    return SP_OK;
 }
 
 /* Reference cases are run as well: what is written then has been compared. */
@@ -90,6 +103,7 @@ static sp_status compile(const sp_arg_list *rest, const compile_options *o, sp_e
     sp_session_options so = sp_cli_session_options(&o->session);
     so.recorder = p;
     so.unlimited = true;
+    so.no_train = o->inference;
     so.device_options.records = true;
     so.device_options.as_type = o->as_type ? o->as_type : o->to == SP_TARGET_OFFLINE ? NULL : "accelerator";
     if (!is_case(rest->items[0])) {
@@ -124,6 +138,7 @@ static bool read_target(compile_options *o)
 int sp_cmd_compile(int argc, char **argv)
 {
     compile_options o = {.json = false};
+    const char *batches = NULL;
     sp_arg_list rest = {.n = 0};
     const sp_arg args[] = {
         SP_TEXT("target", 't', &o.target, "NAME",
@@ -132,6 +147,8 @@ int sp_cmd_compile(int argc, char **argv)
         SP_CLI_AS_ARG(o.as_type),
         SP_TEXT("runs-on", 0, &o.runs_on, "TEXT",
                 "a part of the name or platform of the device that will run it"),
+        SP_FLAG("inference", 0, &o.inference, "only what evaluation launches"),
+        SP_TEXT("batches", 0, &batches, "N,N,...", "evaluation in mini-batches of these sizes as well"),
         SP_CLI_SET_ARG(o.session),
         SP_CLI_DEVICE_ARGS(o.session),
         SP_FLAG("no-data", 0, &o.no_data, "do not look for the data set's files; known sets only"),
@@ -159,5 +176,13 @@ int sp_cmd_compile(int argc, char **argv)
         return sp_args_wrong(&a, SP_CLI_NOT_A_TYPE, o.as_type);
     if (rest.n > 1 && !is_case(rest.items[0]))
         return sp_args_wrong(&a, "one recipe at a time (or several reference cases)");
+    if (is_case(rest.items[0]) && (o.inference || batches))
+        return sp_args_wrong(&a, "--inference and --batches are for a recipe; reference cases are what they "
+                                 "are");
+    if (batches && !sp_args_numbers(batches, 1, 1 << 20, true, sizeof o.batches / sizeof *o.batches,
+                                    o.batches, &o.n_batches))
+        return sp_args_wrong(&a,
+                             "--batches \"%s\": sizes of mini-batches from 1 to 1048576, separated by commas",
+                             batches);
     return compile(&rest, &o, &err) == SP_OK ? 0 : sp_cli_fail("compile", &err);
 }

@@ -222,6 +222,8 @@ static sp_status make_plans(sp_session *s, const sp_session_options *so, sp_erro
         return sp_error_prefix(err, st, "evaluation, whose mini-batch is eval_batch: ");
     if (no_train) {
         s->planned_bytes = s->model->bytes + s->eval->arena_bytes;
+        if (unlimited)
+            return SP_OK;
         SP_TRY(sp_plan_attach(s->eval, NULL, err));
         return sp_exec_clear_spikes(s->eval, err);
     }

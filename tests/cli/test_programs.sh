@@ -106,6 +106,24 @@ expect_code 0
 expect_err "from binaries, 0 from source"
 SPIKEPORT_REFUSE_SOURCES=0
 
+# What evaluation launches, in mini-batches of several sizes; training is not in it.
+run compile "$recipe" --target offline --as accelerator --out "$work/inference" --inference --batches 1,20
+expect_code 0
+[ "$(ls "$work/inference"/programs/*.bin | wc -l)" -lt "$(ls "$bin"/programs/*.bin | wc -l)" ] || fail "training is in it"
+! ls "$work/inference"/kernels | grep -q backward || fail "kernels of a backward pass are in it"
+for batch in 1 20; do
+    run eval "$work/run" --programs "$work/inference" --set eval_batch=$batch
+    expect_code 0
+    expect_out "accuracy 100.00%"
+    expect_err "from binaries, 0 from source"
+done
+run train "$recipe" --programs "$work/inference" --out "$work/no"
+expect_code 5
+run compile "$recipe" --target offline --out "$work/no" --batches 0
+expect_code 2
+run compile "$case" --target offline --out "$work/no" --inference
+expect_code 2
+
 # The same kernels from source give the same bits.
 run train "$recipe" --out "$work/source" --plugin '*=reference' --plugin conv=fpga_conv --plugin gemm=fpga_gemm --plugin neuron=fpga_neuron \
     --plugin batch_norm=fpga_norm
