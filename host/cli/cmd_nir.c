@@ -19,8 +19,6 @@ typedef struct nir_options {
     sp_nir_reset how;
 } nir_options;
 
-static const double default_dt = 1e-4; /* what snnTorch and SpikingJelly write */
-
 /* ---- what is told ---- */
 
 static const sp_column columns[] = {{.key = "node", .head = "node", .width = -22},
@@ -183,7 +181,7 @@ static sp_status check_round_trip(const sp_cli_trained *t, const nir_options *o,
 
 static sp_status export_graph(const sp_cli_trained *t, const char *out, const nir_options *o, sp_error *err)
 {
-    double dt = o->seconds > 0 ? o->seconds : default_dt;
+    double dt = o->seconds > 0 ? o->seconds : SP_NIR_DT;
     float **params = NULL;
     sp_nir g = {0}, back = {0};
     sp_nir_notes notes = {0};

@@ -46,6 +46,11 @@ int sp_integer_sum_bits(const sp_integer *net, int layer)
     return l->spikes_out ? 1 : sp_integer_bits(l->sum_most, sp_integer_input_signed(net, layer));
 }
 
+int sp_integer_output_bits(const sp_integer *net, int layer)
+{
+    return net->layers[layer].kind == SP_INTEGER_WEIGHTS ? 1 : sp_integer_sum_bits(net, layer);
+}
+
 int64_t sp_integer_cycles(const sp_integer_layer *l, int64_t elements)
 {
     const int64_t taps = l->kh * l->kw * (l->kind == SP_INTEGER_WEIGHTS ? l->c : 1);
@@ -57,13 +62,6 @@ void sp_integer_write_codes(sp_text *out, const int32_t *x, int64_t n, int bits)
     const uint32_t mask = bits < 32 ? (UINT32_C(1) << bits) - 1 : UINT32_MAX;
     for (int64_t i = 0; i < n; i++)
         sp_text_add(out, "%0*x\n", (bits + 3) / 4, (unsigned)((uint32_t)x[i] & mask));
-}
-
-void sp_integer_write_spikes(sp_text *out, const uint32_t *words, int64_t rows, int64_t cols)
-{
-    for (int64_t m = 0; m < rows; m++)
-        for (int64_t c = 0; c < cols; c++)
-            sp_text_add(out, "%u\n", words[m * ((cols + 31) / 32) + c / 32] >> (c % 32) & 1u);
 }
 
 /* ---- files ---- */
@@ -139,25 +137,27 @@ static void add_header(const sp_integer *net, sp_text *out)
     }
 }
 
-/* A line for each layer: its number, its name, and the parameters of examples/hdl. */
+/* What examples/hdl wires a design from: a line for the golden vectors, then one for each layer with its
+ * number, its name, its module and the parameters of that. */
 static void add_parameters(const sp_integer *net, const sp_integer_golden *golden, sp_text *out)
 {
+    sp_text_add(out, "samples %zu time_steps %d\n", golden->n, net->time_steps);
     for (int i = 0; i < net->n; i++) {
         const sp_integer_layer *l = &net->layers[i];
-        sp_text_add(out, "%d %s H=%lld W=%lld C=%lld HO=%lld WO=%lld O=%lld", i, sp_integer_name(net, i),
-                    (long long)l->h, (long long)l->w, (long long)l->c, (long long)l->ho, (long long)l->wo,
-                    (long long)l->o);
+        const bool weights = l->kind == SP_INTEGER_WEIGHTS;
+        sp_text_add(out, "%d %s %s H=%lld W=%lld C=%lld HO=%lld WO=%lld O=%lld", i, sp_integer_name(net, i),
+                    weights ? "spiking_layer" : "spiking_pool", (long long)l->h, (long long)l->w,
+                    (long long)l->c, (long long)l->ho, (long long)l->wo, (long long)l->o);
         sp_text_add(out, " KH=%lld KW=%lld SH=%lld SW=%lld PH=%lld PW=%lld DH=%lld DW=%lld", (long long)l->kh,
                     (long long)l->kw, (long long)l->sh, (long long)l->sw, (long long)l->ph, (long long)l->pw,
                     (long long)l->dh, (long long)l->dw);
-        sp_text_add(out, " IN_BITS=%d IN_SIGNED=%d SUM_BITS=%d SAMPLES=%zu TIME_STEPS=%d",
-                    sp_integer_input_bits(net, i), sp_integer_input_signed(net, i),
-                    sp_integer_sum_bits(net, i), golden->n, net->time_steps);
-        if (l->kind == SP_INTEGER_WEIGHTS)
+        sp_text_add(out, " IN_BITS=%d IN_SIGNED=%d SUM_BITS=%d", sp_integer_input_bits(net, i),
+                    sp_integer_input_signed(net, i), sp_integer_sum_bits(net, i));
+        if (weights)
             sp_text_add(out, " W_BITS=%d U_BITS=%d FRACTION=%d SHIFT=%d LEAK=%d HARD=%d\n", l->weight_bits,
                         l->width, l->fraction, l->shift, l->leak, l->reset != NULL);
         else
-            sp_text_add(out, " POOL=1 OR=%d\n", l->kind == SP_INTEGER_OR);
+            sp_text_add(out, " OR=%d\n", l->kind == SP_INTEGER_OR);
     }
 }
 
@@ -267,16 +267,26 @@ sp_status sp_integer_export_check(const char *folder, sp_error *err)
                           : SP_OK;
 }
 
+static sp_status put_golden(const char *folder, int layer, const char *what, const int32_t *x, int64_t n,
+                            int bits, sp_error *err)
+{
+    sp_text mem = {0};
+    sp_integer_write_codes(&mem, x, n, bits);
+    return put(folder, layer, what, &mem, err);
+}
+
 static sp_status put_layer(const sp_integer *net, const char *folder, int i, sp_integer_golden const *g,
                            sp_error *err)
 {
     const sp_integer_layer *l = &net->layers[i];
-    const int64_t n = sp_integer_taps(l) * l->o;
-    SP_TRY(put(folder, i, "in.mem", &g->in[i], err));
-    SP_TRY(put(folder, i, "out.mem", &g->out[i], err));
+    const int64_t n = sp_integer_taps(l) * l->o, frames = (int64_t)g->n * net->time_steps;
+    const int64_t outputs = frames * sp_integer_outputs(l);
+    SP_TRY(put_golden(folder, i, "in.mem", g->in[i], frames * sp_integer_inputs(l),
+                      sp_integer_input_bits(net, i), err));
+    SP_TRY(put_golden(folder, i, "out.mem", g->out[i], outputs, sp_integer_output_bits(net, i), err));
     if (l->kind != SP_INTEGER_WEIGHTS)
         return SP_OK;
-    SP_TRY(put(folder, i, "u.mem", &g->u[i], err));
+    SP_TRY(put_golden(folder, i, "u.mem", g->u[i], outputs, l->width, err));
     SP_TRY(put_memory(folder, i, "weights", l->weights, n, l->weight_bits, err));
     SP_TRY(put_memory(folder, i, "bias", l->bias, l->o, 32, err));
     SP_TRY(put_memory(folder, i, "threshold", l->threshold, l->o, 32, err));

@@ -7,23 +7,23 @@
 
 #define SP_HDL_FORMAT "spikeport-hdl/1"
 
-/* What the layers did with chosen samples, by sample and time step, as the text of a .mem file. */
+/* What the layers did with chosen samples: numbers and spikes alike [sample][time step][h][w][c]. */
 typedef struct sp_integer_golden {
-    sp_text *in, *u, *out; /* [layers] */
-    int64_t *samples;      /* numbers in the test data, from 1 */
-    int32_t *labels;       /* their classes, -1 none */
-    int32_t *outputs;      /* [sample][classes] */
+    int32_t **in, **u, **out; /* [layers] */
+    int64_t *samples;         /* numbers in the test data, from 1 */
+    int32_t *labels;          /* their classes, -1 none */
+    int32_t *outputs;         /* [sample][classes] */
     size_t n;
 } sp_integer_golden;
 
-/* Appends numbers, or bits of spikes [rows][cols], one in a line. Bits of a number: sp_integer_bits. */
+/* Appends numbers, one in a line. Bits of a number: sp_integer_bits. */
 void sp_integer_write_codes(sp_text *out, const int32_t *x, int64_t n, int bits);
-void sp_integer_write_spikes(sp_text *out, const uint32_t *words, int64_t rows, int64_t cols);
 /* Bits of numbers up to `most`, with a sign where they may be negative. */
 int sp_integer_bits(int64_t most, bool is_signed);
 int sp_integer_input_bits(const sp_integer *net, int layer);
 bool sp_integer_input_signed(const sp_integer *net, int layer);
 int sp_integer_sum_bits(const sp_integer *net, int layer);
+int sp_integer_output_bits(const sp_integer *net, int layer); /* of a spike: 1 */
 /* Cycles of a layer at a time step with `elements` multiply-accumulates at once: the engine of examples/hdl
  * has one. A bound: silent inputs are not skipped. */
 int64_t sp_integer_cycles(const sp_integer_layer *l, int64_t elements);

@@ -70,8 +70,9 @@ static bool write_node(hid_t nodes, const sp_nir_node *node)
     return good;
 }
 
-static bool write_graph(hid_t file, const sp_nir *g)
+static bool write_graph(hid_t file, const void *what)
 {
+    const sp_nir *g = what;
     const char *about = version, *type = "NIRGraph";
     const char **names = sp_alloc_array(2 * g->n_edges + 1, sizeof *names);
     hid_t node = H5Gcreate2(file, "node", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT),
@@ -95,13 +96,102 @@ static bool write_graph(hid_t file, const sp_nir *g)
     return good;
 }
 
-sp_status sp_nir_write(const char *path, const sp_nir *g, sp_error *err)
+static bool write_attribute(hid_t to, const char *name, const char *text, double number)
+{
+    hid_t space = H5Screate(H5S_SCALAR), type = H5Tcopy(text ? H5T_C_S1 : H5T_IEEE_F64LE);
+    if (text)
+        H5Tset_size(type, H5T_VARIABLE), H5Tset_cset(type, H5T_CSET_UTF8);
+    hid_t set = H5Acreate2(to, name, type, space, H5P_DEFAULT, H5P_DEFAULT);
+    bool good = set >= 0 && H5Awrite(set, text ? type : H5T_NATIVE_DOUBLE,
+                                     text ? (const void *)&text : (const void *)&number) >= 0;
+    if (set >= 0)
+        H5Aclose(set);
+    H5Tclose(type);
+    H5Sclose(space);
+    return good;
+}
+
+/* bool, as h5py writes it. */
+static hid_t make_bool(void)
+{
+    hid_t type = H5Tenum_create(H5T_NATIVE_INT8);
+    for (int8_t k = 0; k < 2; k++)
+        H5Tenum_insert(type, k ? "TRUE" : "FALSE", &k);
+    return type;
+}
+
+/* [h][w][c] of each frame becomes [c][h][w]; spikes become bytes. */
+static void reorder(const sp_nir_observable *o, int64_t frames, void *out)
+{
+    const int64_t pixels = o->h * o->w, n = pixels * o->c;
+    for (int64_t i = 0; i < frames * n; i++) {
+        const int64_t at = i / n * n + i % n % o->c * pixels + i % n / o->c;
+        if (o->spikes)
+            ((int8_t *)out)[at] = (int8_t)o->x[i];
+        else
+            ((int32_t *)out)[at] = o->x[i];
+    }
+}
+
+static bool write_observable(hid_t observables, const sp_nir_observables *all, const sp_nir_observable *o)
+{
+    const hsize_t dims[3] = {(hsize_t)all->samples, (hsize_t)all->time_steps, (hsize_t)(o->h * o->w * o->c)};
+    void *x = sp_alloc_array((size_t)(dims[0] * dims[1] * dims[2]), sizeof(int32_t));
+    hid_t group = H5Gcreate2(observables, o->key, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT),
+          space = H5Screate_simple(3, dims, NULL), how = H5Pcreate(H5P_DATASET_CREATE),
+          type = o->spikes ? make_bool() : H5Tcopy(H5T_STD_I32LE), set = -1;
+    if (x && group >= 0) {
+        reorder(o, all->samples * all->time_steps, x);
+        H5Pset_chunk(how, 3, dims);
+        H5Pset_deflate(how, 4);
+        set = H5Dcreate2(group, "data", type, space, H5P_DEFAULT, how, H5P_DEFAULT);
+    }
+    const bool good =
+        set >= 0 &&
+        H5Dwrite(set, o->spikes ? type : H5T_NATIVE_INT32, H5S_ALL, H5S_ALL, H5P_DEFAULT, x) >= 0 &&
+        write_attribute(group, "__type__", "TimeGriddedData", 0) &&
+        write_attribute(group, "dt", NULL, all->dt);
+    if (set >= 0)
+        H5Dclose(set);
+    H5Tclose(type);
+    H5Pclose(how);
+    H5Sclose(space);
+    if (group >= 0)
+        H5Gclose(group);
+    sp_free(x);
+    return good;
+}
+
+static bool write_data(hid_t file, const void *what)
+{
+    const sp_nir_observables *all = what;
+    hid_t nodes = H5Gcreate2(file, "nodes", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    bool good = nodes >= 0 && write_attribute(file, "__type__", "NIRGraphData", 0);
+    for (size_t i = 0; good && i < all->n;) {
+        const char *name = all->items[i].node;
+        hid_t node = H5Gcreate2(nodes, name, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT),
+              observables = H5Gcreate2(node, "observables", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+        good = observables >= 0 && write_attribute(node, "__type__", "NIRNodeData", 0);
+        for (; good && i < all->n && strcmp(all->items[i].node, name) == 0; i++)
+            good = write_observable(observables, all, &all->items[i]);
+        if (observables >= 0)
+            H5Gclose(observables);
+        if (node >= 0)
+            H5Gclose(node);
+    }
+    if (nodes >= 0)
+        H5Gclose(nodes);
+    return good;
+}
+
+static sp_status write_file(const char *path, bool (*fill)(hid_t file, const void *what), const void *what,
+                            sp_error *err)
 {
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
     hid_t in_memory = H5Pcreate(H5P_FILE_ACCESS);
     H5Pset_fapl_core(in_memory, (size_t)1 << 20, 0);
     hid_t file = H5Fcreate("nir", H5F_ACC_TRUNC, H5P_DEFAULT, in_memory);
-    bool good = file >= 0 && write_graph(file, g) && H5Fflush(file, H5F_SCOPE_GLOBAL) >= 0;
+    bool good = file >= 0 && fill(file, what) && H5Fflush(file, H5F_SCOPE_GLOBAL) >= 0;
     ssize_t n = good ? H5Fget_file_image(file, NULL, 0) : -1;
     void *image = n > 0 ? sp_alloc((size_t)n) : NULL;
     good = image && H5Fget_file_image(file, image, (size_t)n) == n;
@@ -114,10 +204,26 @@ sp_status sp_nir_write(const char *path, const sp_nir *g, sp_error *err)
     return st;
 }
 
+sp_status sp_nir_write(const char *path, const sp_nir *g, sp_error *err)
+{
+    return write_file(path, write_graph, g, err);
+}
+
+sp_status sp_nir_write_data(const char *path, const sp_nir_observables *all, sp_error *err)
+{
+    return write_file(path, write_data, all, err);
+}
+
 #else
 sp_status sp_nir_write(const char *path, const sp_nir *g, sp_error *err)
 {
     (void)g;
+    return spi_nir_without_hdf5(path, err);
+}
+
+sp_status sp_nir_write_data(const char *path, const sp_nir_observables *all, sp_error *err)
+{
+    (void)all;
     return spi_nir_without_hdf5(path, err);
 }
 #endif

@@ -10,7 +10,6 @@
 #include "nir/walk.h"
 
 enum { MOST_OUTPUTS = 65536, DEEPEST = 64, MOST_ELEMS = 1 << 30 };
-static const double default_dt = 1e-4;
 
 /* ---- building blocks ---- */
 
@@ -283,7 +282,7 @@ static double step_of(const sp_nir *g, const sp_nir_import_options *o)
         if (dt && dt->x && dt->n == 1 && dt->x[0] > 0)
             return dt->x[0];
     }
-    return default_dt;
+    return SP_NIR_DT;
 }
 
 static int by_name(const void *a, const void *b)

@@ -9,6 +9,9 @@
 
 enum { SP_NIR_MOST_DIMS = 5, SP_NIR_MOST_NODES = 10000 };
 
+/* Seconds of a time step where nobody says it: what snnTorch and SpikingJelly write. */
+#define SP_NIR_DT 1e-4
+
 /* A parameter of a node: a text, or an array of numbers (without dimensions: one). */
 typedef struct sp_nir_value {
     char *key; /* "weight", "metadata.dt" */
@@ -52,6 +55,22 @@ const sp_nir_value *sp_nir_find(const sp_nir_node *node, const char *key); /* NU
 sp_status sp_nir_read(const char *path, sp_nir *out, sp_error *err);
 sp_status spi_nir_without_hdf5(const char *path, sp_error *err); /* inside nir/ */
 sp_status sp_nir_write(const char *path, const sp_nir *g, sp_error *err);
+
+/* What a node did, as NIR data have it (nir.read_data): of each sample and time step, in PyTorch's order of
+ * neurons (channel, row, column). */
+typedef struct sp_nir_observable {
+    const char *node, *key; /* "2", "spikes" */
+    const int32_t *x;       /* [samples][time steps][h][w][c] */
+    int64_t h, w, c;
+    bool spikes; /* written as bool, else as int32 */
+} sp_nir_observable;
+typedef struct sp_nir_observables {
+    sp_nir_observable *items; /* those of a node follow each other */
+    size_t n;
+    int64_t samples, time_steps;
+    double dt;
+} sp_nir_observables;
+sp_status sp_nir_write_data(const char *path, const sp_nir_observables *all, sp_error *err);
 
 /* What becomes of a node. */
 typedef enum { SP_NIR_FAITHFUL, SP_NIR_APPROXIMATE, SP_NIR_UNSUPPORTED } sp_nir_verdict;

@@ -291,6 +291,7 @@ sp_status sp_integer_evaluate(sp_session *s, const sp_integer *net, const sp_dat
 typedef struct recording {
     const sp_integer *net;
     sp_integer_golden *to;
+    int64_t sample;
 } recording;
 
 /* The layer that a step is of. */
@@ -302,15 +303,17 @@ static int layer_of(const sp_integer *net, const sp_step *s)
     return -1;
 }
 
-/* Inputs that are the same at every time step come once, before the first. */
-static void record_input(const recording *r, int i, const void *x, int times)
+/* Rows of numbers, or of bits where they are spikes, at a time step of the sample. */
+static void record(const recording *r, int32_t *to, int t, const void *x, bool spikes, int64_t rows,
+                   int64_t cols)
 {
-    const sp_integer_layer *l = &r->net->layers[i];
-    for (int k = 0; k < times; k++)
-        if (l->spikes_in)
-            sp_integer_write_spikes(&r->to->in[i], x, l->h * l->w, l->c);
-        else
-            sp_integer_write_codes(&r->to->in[i], x, sp_integer_inputs(l), sp_integer_input_bits(r->net, i));
+    const int64_t words = (cols + 31) / 32;
+    const uint32_t *bits = x;
+    to += (r->sample * r->net->time_steps + t) * rows * cols;
+    if (!spikes)
+        memcpy(to, x, (size_t)(rows * cols) * sizeof *to);
+    for (int64_t i = 0; spikes && i < rows * cols; i++)
+        to[i] = bits[i / cols * words + i % cols / 32] >> (i % cols % 32) & 1u;
 }
 
 static void see_step(void *ctx, const sp_step *s, int t, void *const *buffers)
@@ -318,19 +321,17 @@ static void see_step(void *ctx, const sp_step *s, int t, void *const *buffers)
     const recording *r = ctx;
     const int i = layer_of(r->net, s), x = sp_op_buffer_index(s->call.op, "x");
     const sp_integer_layer *l = &r->net->layers[i];
+    const int64_t rows = l->ho * l->wo;
     const bool neuron = strncmp(s->call.op->id, "integer.neuron/", 15) == 0;
-    if (!neuron)
-        record_input(r, i, buffers[x], t < 0 ? r->net->time_steps : 1);
+    /* inputs that are the same at every time step come once, before the first */
+    for (int k = t < 0 ? 0 : t; !neuron && k < (t < 0 ? r->net->time_steps : t + 1); k++)
+        record(r, r->to->in[i], k, buffers[x], l->spikes_in, l->h * l->w, l->c);
     if (l->kind == SP_INTEGER_WEIGHTS && !neuron)
         return;
     if (neuron)
-        sp_integer_write_codes(&r->to->u[i], buffers[sp_op_buffer_index(s->call.op, "u")],
-                               sp_integer_outputs(l), l->width);
-    const void *y = buffers[sp_op_buffer_index(s->call.op, neuron ? "s" : "y")];
-    if (neuron || l->spikes_out)
-        sp_integer_write_spikes(&r->to->out[i], y, l->ho * l->wo, l->o);
-    else
-        sp_integer_write_codes(&r->to->out[i], y, sp_integer_outputs(l), sp_integer_sum_bits(r->net, i));
+        record(r, r->to->u[i], t, buffers[sp_op_buffer_index(s->call.op, "u")], false, rows, l->o);
+    record(r, r->to->out[i], t, buffers[sp_op_buffer_index(s->call.op, neuron ? "s" : "y")],
+           neuron || l->spikes_out, rows, l->o);
 }
 
 static sp_status golden_make(sp_integer_golden *g, const sp_integer *net, size_t n, sp_error *err)
@@ -343,18 +344,25 @@ static sp_status golden_make(sp_integer_golden *g, const sp_integer *net, size_t
     g->samples = sp_alloc_array(n, sizeof *g->samples);
     g->labels = sp_alloc_array(n, sizeof *g->labels);
     g->outputs = sp_alloc_array(n, (size_t)net->graph->classes * sizeof *g->outputs);
-    return g->in && g->u && g->out && g->samples && g->labels && g->outputs
-               ? SP_OK
-               : SP_FAIL(err, SP_E_MEMORY, "out of memory for golden vectors");
+    bool made = g->in && g->u && g->out && g->samples && g->labels && g->outputs;
+    for (int i = 0; made && i < net->n; i++) {
+        const sp_integer_layer *l = &net->layers[i];
+        const size_t frames = n * (size_t)net->time_steps, outputs = (size_t)sp_integer_outputs(l);
+        g->in[i] = sp_alloc_array(frames, (size_t)sp_integer_inputs(l) * sizeof **g->in);
+        g->out[i] = sp_alloc_array(frames, outputs * sizeof **g->out);
+        g->u[i] = l->kind == SP_INTEGER_WEIGHTS ? sp_alloc_array(frames, outputs * sizeof **g->u) : NULL;
+        made = g->in[i] && g->out[i] && (g->u[i] || l->kind != SP_INTEGER_WEIGHTS);
+    }
+    return made ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory for golden vectors");
 }
 
 void sp_integer_golden_free(sp_integer_golden *g, int layers)
 {
-    sp_text *const texts[] = {g->in, g->u, g->out};
+    int32_t **const all[] = {g->in, g->u, g->out};
     for (int k = 0; k < 3; k++) {
-        for (int i = 0; texts[k] && i < layers; i++)
-            sp_text_free(&texts[k][i]);
-        sp_free(texts[k]);
+        for (int i = 0; all[k] && i < layers; i++)
+            sp_free(all[k][i]);
+        sp_free(all[k]);
     }
     sp_free(g->samples), sp_free(g->labels), sp_free(g->outputs);
     *g = (sp_integer_golden){.n = 0};
@@ -363,7 +371,7 @@ void sp_integer_golden_free(sp_integer_golden *g, int layers)
 sp_status sp_integer_record(sp_session *s, const sp_integer *net, const sp_dataset *ds,
                             const int64_t *samples, size_t n, sp_integer_golden *out, sp_error *err)
 {
-    recording r = {net, out};
+    recording r = {.net = net, .to = out};
     sp_integer_run run = {.net = NULL};
     const size_t classes = (size_t)s->graph->classes;
     *out = (sp_integer_golden){.n = 0};
@@ -378,6 +386,7 @@ sp_status sp_integer_record(sp_session *s, const sp_integer *net, const sp_datas
         st = SP_FAIL(err, SP_E_MEMORY, "out of memory for golden vectors");
     for (size_t i = 0; st == SP_OK && i < n; i++) {
         out->samples[i] = samples[i];
+        r.sample = (int64_t)i;
         st = ds->get(ds, (sp_sample_request){.index = (size_t)samples[i] - 1}, image, &out->labels[i], err);
         if (st == SP_OK)
             st = sp_integer_run_batch(&run, image, see_step, &r, err);

@@ -15,7 +15,8 @@ recipe() { # NAME LAYERS...
 recipe conv "{type: conv, out: 5, kernel: 3, padding: 1}" "{type: batch_norm}" "{type: lif}" "{type: avg_pool, kernel: 2}" \
     "{type: conv, out: 6, kernel: [3, 2], stride: [2, 1], padding: 1}" "{type: lif, tau: 1.142857, v_th: 0.2, v_reset: -0.1, reset: hard}" \
     "{type: max_pool, kernel: 2}" "{type: flatten}" "{type: linear, out: 4}"
-recipe dense "{type: flatten}" "{type: linear, out: 33}" "{type: lif}" "{type: dropout, p: 0.1}" "{type: linear, out: 4}"
+sed 's/weights: 6/weights: 6, scale: channel/' "$work/conv.yaml" >"$work/conv2" && mv "$work/conv2" "$work/conv.yaml"
+recipe dense "{type: flatten}" "{type: linear, out: 33}" "{type: lif}" "{type: dropout, p: 0.1}" "{type: scale, factor: 2}" "{type: linear, out: 4}" "{type: lif}"
 
 field() { # KEY: the value of the JSON object "integer"
     sed -n "s/.*\"integer\":{.*\"$1\":\"*\([^\",}]*\).*/\1/p" "$work/out"
@@ -75,25 +76,49 @@ expect_code 3
 run plan "$work/dense.yaml" --elements 2
 expect_code 2
 
+# golden vectors as NIR data, where the program has HDF5
+run export "$work/dense" --hdl "$work/nir.hdl" --samples 1 --nir-data
+[ "$code" -eq 3 ] || { expect_code 0 && [ -s "$work/nir.hdl/golden.h5" ] || fail "no NIR data"; }
+run export "$work/dense" "$work/dense.safetensors" --nir-data
+expect_code 2
+
 command -v iverilog >/dev/null || { echo "the design was not simulated: no iverilog"; exit 0; }
 for net in conv dense; do # layers that never fire would prove little
     for out in "$work/$net".hdl/layer[02]_out.mem; do
         [ "$net$out" = "dense$work/dense.hdl/layer2_out.mem" ] || grep -q 1 "$out" || fail "no spikes in $out"
     done
     "$hdl/run" "$work/$net.hdl" >"$work/simulation" 2>&1 || { cat "$work/simulation"; fail "$net: the design differs"; }
-    [ "$(grep -c "outputs match" "$work/simulation")" -eq "$(wc -l <"$work/$net.hdl/layers.txt")" ] || fail "$net: layers are missing"
+    layers=$(($(wc -l <"$work/$net.hdl/layers.txt") - 1))
+    [ "$(grep -c "outputs match" "$work/simulation")" -eq $layers ] || fail "$net: layers are missing"
 done
-if command -v yosys >/dev/null; then
-    "$hdl/area" "$work/dense.hdl" 1 >"$work/area" || fail "yosys does not take the design"
-    grep -q "^[1-9][0-9]* LUTs (6 inputs), [1-9][0-9]* flip-flops, [1-9][0-9]* bits of memory$" "$work/area" ||
-        { cat "$work/area"; fail "no area"; }
+"$hdl/run" "$work/conv.hdl" 3 >"$work/simulation" 2>&1 || { cat "$work/simulation"; fail "the pool alone differs"; }
+# the host's program talks to a board, which is simulated
+if command -v cc >/dev/null; then
+    cc -o "$work/host" "$hdl/host.c" || fail "host.c does not compile"
+    mkfifo "$work/to" "$work/from"
+    timeout 100 "$hdl/board" "$work/dense.hdl" "$work/to" "$work/from" >"$work/simulation" 2>&1 &
+    timeout 100 "$work/host" "$work/dense.hdl" "$work/to" "$work/from" >"$work/said" || { cat "$work/simulation" "$work/said"; fail "the board differs"; }
+    wait
+    [ "$(grep -c "all outputs as the golden ones" "$work/said")" -eq 2 ] || { cat "$work/said"; fail "samples are missing"; }
 fi
-# the lowest bit of the first weight of layer 1 that a golden input reads
-planted=$work/dense.hdl/layer0_weights.mem
-first=$(head -n 1 "$planted")
-printf '%02x\n' $((0x$first ^ 1)) >"$work/planted"
-tail -n +2 "$planted" >>"$work/planted"
-cp "$work/planted" "$planted"
-if "$hdl/run" "$work/dense.hdl" >"$work/simulation" 2>&1; then fail "a flipped bit was not found"; fi
-grep -q "layer 1, sample [12], time step [1-3], neuron 0 (y 0, x 0, channel 0): potential is" "$work/simulation" ||
-    { cat "$work/simulation"; fail "the flipped bit was not named"; }
+if command -v yosys >/dev/null; then
+    for layer in "" 1; do
+        "$hdl/area" "$work/dense.hdl" $layer >"$work/area" || fail "yosys does not take the design"
+        grep -q "^[1-9][0-9]* LUTs (6 inputs), [1-9][0-9]* flip-flops, [1-9][0-9]* bits of memory$" "$work/area" ||
+            { cat "$work/area"; fail "no area"; }
+    done
+fi
+
+planted() { # NET LAYER WHAT LINE NAME: the lowest bit of a number of the export is found in layer NAME, and the neuron named
+    rm -rf "$work/planted"
+    cp -r "$work/$1.hdl" "$work/planted"
+    mem=$work/$1.hdl/layer$2_$3.mem
+    number=$(sed -n "$4p" "$mem")
+    sed "$4s/.*/$(printf "%0${#number}x" $((0x$number ^ 1)))/" "$mem" >"$work/planted/layer$2_$3.mem"
+    if "$hdl/run" "$work/planted" >"$work/simulation" 2>&1; then fail "$1: a flipped bit of layer $2 was not found"; fi
+    grep -q "layer $5, sample [12], time step [1-3], neuron [0-9]* (y [0-9]*, x [0-9]*, channel $(($4 - 1))): potential is" \
+        "$work/simulation" || { cat "$work/simulation"; fail "$1: the flipped bit of layer $2 was not named"; }
+}
+planted dense 0 weights 1 1
+planted conv 0 bias 2 0
+planted conv 2 bias 4 4

@@ -357,6 +357,46 @@ Test(nir, what_lies_in_another_file_is_refused)
     free_graph(&g);
     remove_files();
 }
+
+/* What nir.read_data looks for, and neurons in PyTorch's order. */
+Test(nir, data_of_nodes)
+{
+    const int32_t spikes[2 * 3] = {1, 0, 1, 0, 0, 1}, v[2 * 3] = {-5, 7, 1 << 20, 3, 2, 1};
+    sp_nir_observable items[] = {{"1", "spikes", spikes, 1, 1, 3, true}, {"1", "v", v, 3, 1, 1, false}};
+    const sp_nir_observables all = {.items = items, .n = 2, .samples = 2, .time_steps = 1, .dt = 1e-3};
+    int32_t back[6];
+    double dt = 0;
+    hsize_t dims[3] = {0};
+    cr_assert_not_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/data.h5", folder);
+    cr_assert_eq(sp_nir_write_data(path, &all, &err), SP_OK, "%s", err.text);
+    hid_t file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
+    cr_assert(H5Aexists(file, "__type__") > 0);
+    cr_assert(H5Aexists_by_name(file, "nodes/1", "__type__", H5P_DEFAULT) > 0);
+    hid_t at = H5Aopen_by_name(file, "nodes/1/observables/v", "dt", H5P_DEFAULT, H5P_DEFAULT);
+    cr_assert(H5Aread(at, H5T_NATIVE_DOUBLE, &dt) >= 0 && dt == 1e-3);
+    H5Aclose(at);
+    hid_t set = H5Dopen2(file, "nodes/1/observables/v/data", H5P_DEFAULT), space = H5Dget_space(set);
+    cr_assert(H5Sget_simple_extent_dims(space, dims, NULL) == 3 && dims[0] == 2 && dims[1] == 1 &&
+              dims[2] == 3);
+    cr_assert(H5Dread(set, H5T_NATIVE_INT32, H5S_ALL, H5S_ALL, H5P_DEFAULT, back) >= 0);
+    cr_assert_arr_eq(back, v, sizeof v);
+    H5Sclose(space);
+    H5Dclose(set);
+    H5Fclose(file);
+    /* [h][w][c] of 1x3 pixels and 2 channels */
+    items[0] = (sp_nir_observable){"1", "v", v, 1, 3, 2, false};
+    const sp_nir_observables one = {.items = items, .n = 1, .samples = 1, .time_steps = 1, .dt = 1e-3};
+    const int32_t ordered[6] = {-5, 1 << 20, 2, 7, 3, 1};
+    cr_assert_eq(sp_nir_write_data(path, &one, &err), SP_OK, "%s", err.text);
+    file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
+    set = H5Dopen2(file, "nodes/1/observables/v/data", H5P_DEFAULT);
+    cr_assert(H5Dread(set, H5T_NATIVE_INT32, H5S_ALL, H5S_ALL, H5P_DEFAULT, back) >= 0);
+    cr_assert_arr_eq(back, ordered, sizeof ordered);
+    H5Dclose(set);
+    H5Fclose(file);
+    remove_files();
+}
 #endif
 
 /* ---- networks ---- */
