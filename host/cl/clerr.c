@@ -114,6 +114,7 @@ const char *sp_cl_error_name(int code)
 
 bool sp_cl_error_is_passing(int code)
 {
-    return code == CL_DEVICE_NOT_AVAILABLE || code == CL_MEM_OBJECT_ALLOCATION_FAILURE ||
-           code == CL_OUT_OF_RESOURCES || code == CL_OUT_OF_HOST_MEMORY;
+    return code == CL_DEVICE_NOT_AVAILABLE || code == CL_COMPILER_NOT_AVAILABLE ||
+           code == CL_MEM_OBJECT_ALLOCATION_FAILURE || code == CL_OUT_OF_RESOURCES ||
+           code == CL_OUT_OF_HOST_MEMORY;
 }

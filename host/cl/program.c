@@ -161,9 +161,10 @@ static sp_status build(sp_device *dev, const char *label, const sp_source *piece
     if (kept && (*out = sp_cache_load(dev, label, text, e->options)) != NULL)
         return SP_OK;
     if (dev->options.binaries_only || (refuse && strcmp(refuse, "1") == 0))
-        return SP_FAIL(err, SP_E_BUILD, "%s: a program would be built from source, but %s", label,
-                       dev->options.binaries_only ? "this run is from binaries alone (--programs)"
-                                                  : "SPIKEPORT_REFUSE_SOURCES=1 forbids it");
+        return sp_error_set(err, SP_E_BUILD, CL_COMPILER_NOT_AVAILABLE, __FILE__, __LINE__,
+                            "%s: a program would be built from source, but %s", label,
+                            dev->options.binaries_only ? "this run is from binaries alone (--programs)"
+                                                       : "SPIKEPORT_REFUSE_SOURCES=1 forbids it");
     if (dev->compiler_hangs)
         return SP_FAIL(err, SP_E_BUILD, "%s is not built: the compiler of \"%s\" hangs", label,
                        dev->info.name);

@@ -93,6 +93,7 @@ SPIKEPORT_REFUSE_SOURCES=1
 run train "$recipe" --out "$work/run"
 expect_code 5
 expect_err "SPIKEPORT_REFUSE_SOURCES=1 forbids it"
+! grep -q "forbids it" "${SPIKEPORT_CACHE_DIR:-$HOME/.cache/spikeport}/conformance.jsonl" || fail "later runs will not try these kernels"
 run train "$recipe" --programs "$bin" --out "$work/run" --overwrite
 expect_code 0
 expect_err "from binaries, 0 from source"
