@@ -43,7 +43,7 @@ static sp_status write_nir_data(const sp_integer *net, const sp_integer_golden *
         items[all.n++] = (sp_nir_observable){"input", "input", g->in[0], first->h, first->w, first->c, false};
     for (int i = 0; items && i < net->n; i++) {
         const sp_integer_layer *l = &net->layers[i];
-        const char *name = net->graph->nodes[l->neuron >= 0 ? l->neuron : l->node].name;
+        const char *name = l->neuron >= 0 ? net->graph->nodes[l->neuron].name : sp_integer_name(net, i);
         const bool neurons = l->kind == SP_INTEGER_WEIGHTS;
         if (neurons)
             items[all.n++] = (sp_nir_observable){name, "v", g->u[i], l->ho, l->wo, l->o, false};

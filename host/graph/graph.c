@@ -695,6 +695,14 @@ int64_t sp_act_elems(const sp_activation *a)
     return a->h * a->w * a->c;
 }
 
+bool sp_graph_is_last_weight(const sp_graph *g, int node)
+{
+    while (++node < g->n_nodes)
+        if (g->nodes[node].weight >= 0)
+            return false;
+    return true;
+}
+
 int64_t sp_graph_macs(const sp_graph *g, int node)
 {
     const sp_node *n = &g->nodes[node];

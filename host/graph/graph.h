@@ -95,9 +95,10 @@ sp_status sp_graph_create(sp_network *net, const char *file, int64_t channels, i
                           sp_graph **out, sp_error *err);
 void sp_graph_destroy(sp_graph **g);
 
-int64_t sp_act_elems(const sp_activation *a);       /* h*w*c */
-int64_t sp_graph_macs(const sp_graph *g, int node); /* multiply-accumulates per sample and time step */
-int64_t sp_graph_neurons(const sp_graph *g);        /* per sample */
+bool sp_graph_is_last_weight(const sp_graph *g, int node); /* no layer of weights follows */
+int64_t sp_act_elems(const sp_activation *a);              /* h*w*c */
+int64_t sp_graph_macs(const sp_graph *g, int node);        /* multiply-accumulates per sample and time step */
+int64_t sp_graph_neurons(const sp_graph *g);               /* per sample */
 const sp_param *sp_graph_param(const sp_graph *g, const char *name);
 
 /* Between file layout and device layout; n elements = p->elems. */

@@ -193,7 +193,10 @@ static json_t *layer_json(const sp_integer *net, int i)
                                 : "less the threshold",
                   "channels_rounded_again", (json_int_t)l->rescaled);
     json_object_set_new(out, "weight_bits", json_integer(l->weight_bits));
-    json_object_set_new(out, "weight_exponent", json_integer(l->exponent));
+    json_t *exponents = json_array();
+    for (int64_t o = 0; o < l->o; o++)
+        json_array_append_new(exponents, json_integer(l->exponents[o]));
+    json_object_set_new(out, "weight_exponents", exponents);
     json_object_set_new(out, "neuron", neuron);
     return out;
 }

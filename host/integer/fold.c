@@ -17,14 +17,18 @@ typedef struct channel {
     int64_t sum_most;
 } channel;
 
-static void quantise(sp_integer_layer *l, const float *w, int64_t n)
+/* As quantise.largest, or quantise.column_largest, and quantise.apply do it in training. */
+static void quantise(sp_integer_layer *l, const float *w, int64_t n, bool by_channel)
 {
-    float largest = 0;
+    const int64_t cols = by_channel ? l->o : 1;
+    for (int64_t o = 0; o < l->o; o++) {
+        float largest = 0;
+        for (int64_t i = o; o < cols && i < n; i += cols)
+            largest = fmaxf(largest, fabsf(w[i]));
+        l->exponents[o] = o < cols ? sp_quantise_exponent(largest, l->weight_bits) : l->exponents[0];
+    }
     for (int64_t i = 0; i < n; i++)
-        largest = fmaxf(largest, fabsf(w[i]));
-    l->exponent = sp_quantise_exponent(largest, l->weight_bits);
-    for (int64_t i = 0; i < n; i++)
-        l->weights[i] = (int32_t)sp_quantise_code(w[i], l->exponent, l->weight_bits);
+        l->weights[i] = (int32_t)sp_quantise_code(w[i], l->exponents[i % l->o], l->weight_bits);
 }
 
 static void find_channels(const sp_integer *net, const sp_integer_layer *l, int norm,
@@ -41,7 +45,7 @@ static void find_channels(const sp_integer *net, const sp_integer_layer *l, int 
             gain = (double)params[b->gamma][o] / sqrt((double)params[b->running_var][o] + b->layer->eps);
             shift = (shift - (double)params[b->running_mean][o]) * gain + (double)params[b->beta][o];
         }
-        out[o] = (channel){.gain = gain * x_gain * factor * ldexp(1.0, l->exponent),
+        out[o] = (channel){.gain = gain * x_gain * factor * ldexp(1.0, l->exponents[o]),
                            .shift = shift * x_gain + rest};
         for (int64_t k = 0; k < sp_integer_taps(l); k++)
             out[o].sum_most += llabs((long long)l->weights[k * l->o + o]) * l->in_most;
@@ -134,15 +138,18 @@ sp_status spi_integer_fold(sp_integer *net, sp_integer_layer *l, int norm, const
     const sp_neuron *u = l->neuron >= 0 ? &net->graph->nodes[l->neuron].layer->neuron : NULL;
     channel *c = sp_alloc_array((size_t)l->o, sizeof *c);
     l->weights = sp_alloc_pages((size_t)w->elems, sizeof *l->weights);
+    l->exponents = sp_alloc_array((size_t)l->o, sizeof *l->exponents);
     l->threshold = sp_alloc_pages((size_t)l->o, sizeof *l->threshold);
     l->bias = sp_alloc_pages((size_t)l->o, sizeof *l->bias);
     l->reset = u && u->hard_reset ? sp_alloc_pages((size_t)l->o, sizeof *l->reset) : NULL;
     l->weight_bits = o->weight_bits, l->width = o->membrane_bits;
-    sp_status st = c && l->weights && l->threshold && l->bias && (l->reset || !u || !u->hard_reset)
-                       ? SP_OK
-                       : SP_FAIL(err, SP_E_MEMORY, "out of memory for the integer network");
+    sp_status st =
+        c && l->weights && l->exponents && l->threshold && l->bias && (l->reset || !u || !u->hard_reset)
+            ? SP_OK
+            : SP_FAIL(err, SP_E_MEMORY, "out of memory for the integer network");
     if (st == SP_OK) {
-        quantise(l, params[net->graph->nodes[l->node].weight], w->elems);
+        quantise(l, params[net->graph->nodes[l->node].weight], w->elems,
+                 o->channel_scales && !sp_graph_is_last_weight(net->graph, l->node));
         find_channels(net, l, norm, params, factor, c);
         st = u ? fold_neurons(net, l, c, err) : fold_outputs(net, l, c, err);
     }

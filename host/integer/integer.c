@@ -72,7 +72,8 @@ size_t sp_integer_encode(const sp_integer *net, const float *x, size_t n, int32_
 
 const char *sp_integer_name(const sp_integer *net, int layer)
 {
-    return net->graph->nodes[net->layers[layer].node].name;
+    const int node = net->layers[layer].node;
+    return node < 0 ? "outputs" : net->graph->nodes[node].name;
 }
 
 bool sp_integer_decay(const sp_neuron *n, int *shift, bool *leak)
@@ -229,6 +230,29 @@ static sp_status add_layer(sp_integer *net, walk *w, const float *const *params,
     return pool ? add_pool(g, l, w, err) : add_weights(net, l, w, params, o, err);
 }
 
+/* Behind neurons at the end: a dense layer with the unit matrix, which never fires and so counts. */
+static sp_status add_counts(sp_integer *net, sp_error *err)
+{
+    const int64_t n = net->graph->classes;
+    sp_integer_layer *l = sp_array_push(&net->layers, (size_t)net->n, sizeof *l);
+    if (!l)
+        return SP_FAIL(err, SP_E_MEMORY, "out of memory for the integer network");
+    const sp_integer_layer *before = &net->layers[net->n++ - 1];
+    *l = (sp_integer_layer){.node = -1, .neuron = -1, .spikes_in = true, .h = before->ho, .w = before->wo};
+    l->kh = l->h, l->kw = l->w, l->c = before->o, l->o = n;
+    l->ho = l->wo = l->sh = l->sw = l->dh = l->dw = l->in_most = l->sum_most = 1;
+    l->weight_bits = 2, l->width = 31;
+    l->exponents = sp_alloc_array((size_t)n, sizeof *l->exponents);
+    l->weights = sp_alloc_pages((size_t)(n * n), sizeof *l->weights);
+    l->threshold = sp_alloc_pages((size_t)n, sizeof *l->threshold);
+    l->bias = sp_alloc_pages((size_t)n, sizeof *l->bias);
+    if (!l->exponents || !l->weights || !l->threshold || !l->bias)
+        return SP_FAIL(err, SP_E_MEMORY, "out of memory for the integer network");
+    for (int64_t o = 0; o < n; o++)
+        l->weights[o * n + o] = 1, l->threshold[o] = INT32_MAX;
+    return SP_OK;
+}
+
 sp_status sp_integer_create(const sp_graph *g, const float *const *params, const sp_integer_options *o,
                             sp_integer **out, sp_error *err)
 {
@@ -243,10 +267,12 @@ sp_status sp_integer_create(const sp_graph *g, const float *const *params, const
     while (st == SP_OK && w.next < g->n_nodes)
         st = add_layer(net, &w, params, o, err);
     const sp_integer_layer *last = st == SP_OK && net->n ? &net->layers[net->n - 1] : NULL;
-    if (last && (last->kind != SP_INTEGER_WEIGHTS || last->neuron >= 0))
-        st = spi_integer_refuse(g, last->neuron >= 0 ? last->neuron : last->node, err,
-                                "a network that ends in %s has no integer form; end it in linear",
-                                last->neuron >= 0 ? "neurons" : "a pool");
+    if (last && last->kind != SP_INTEGER_WEIGHTS)
+        st = spi_integer_refuse(g, last->node, err,
+                                "a network that ends in a pool has no integer form; end it in linear or in "
+                                "neurons");
+    else if (last && last->neuron >= 0)
+        st = add_counts(net, err);
     if (st == SP_OK && !last)
         st = SP_FAIL(err, SP_E_CONFIG, "a network without weights has no integer form");
     if (st != SP_OK) {
@@ -263,7 +289,8 @@ void sp_integer_destroy(sp_integer **pnet)
         return;
     for (int i = 0; i < (*pnet)->n; i++) {
         sp_integer_layer *l = &(*pnet)->layers[i];
-        sp_free(l->weights), sp_free(l->threshold), sp_free(l->bias), sp_free(l->reset);
+        sp_free(l->exponents), sp_free(l->weights), sp_free(l->threshold), sp_free(l->bias),
+            sp_free(l->reset);
     }
     sp_free((*pnet)->layers);
     sp_free(*pnet);

@@ -12,13 +12,15 @@ typedef enum { SP_INTEGER_WEIGHTS, SP_INTEGER_SUM, SP_INTEGER_OR } sp_integer_ki
 /* Weights with the neurons behind them, or a pool. Activations are [h][w][c], weights [kh][kw][c][o]. */
 typedef struct sp_integer_layer {
     sp_integer_kind kind;
-    int node, neuron; /* of the graph; neuron -1: a pool, or the read-out, which adds up what it gets */
+    int node, neuron; /* of the graph; neuron -1: a pool, or the read-out, which adds up what it gets; node
+                         -1: a read-out that counts the spikes of a network that ends in neurons */
     bool spikes_in, spikes_out;
     int64_t h, w, c, ho, wo, o, kh, kw, sh, sw, ph, pw, dh, dw;
     int64_t in_most;                             /* largest size of an input */
     int64_t sum_most;                            /* of a sum of products, or of a pool's output */
     int32_t *weights, *threshold, *bias, *reset; /* [kh kw c o]; [o]; reset NULL: the soft reset */
-    int weight_bits, exponent;                   /* a weight is its code times 2^exponent */
+    int *exponents;                              /* [o] a weight is its code times 2^exponent */
+    int weight_bits;
     int fraction;     /* a sum is multiplied by 2^fraction before it meets the potential */
     int width;        /* bits of a potential */
     int shift;        /* v leaks to v >> shift, or to v - (v >> shift) */
@@ -43,6 +45,7 @@ typedef struct sp_integer_range {
 void sp_integer_range_add(sp_integer_range *r, const float *x, size_t n);
 
 typedef struct sp_integer_options {
+    bool channel_scales; /* as sp_plan_options has it */
     int weight_bits, membrane_bits, input_bits, time_steps;
     sp_integer_range input;
 } sp_integer_options;
@@ -53,7 +56,7 @@ sp_status sp_integer_create(const sp_graph *g, const float *const *params, const
                             sp_integer **out, sp_error *err);
 void sp_integer_destroy(sp_integer **net);
 
-const char *sp_integer_name(const sp_integer *net, int layer); /* of the graph's node */
+const char *sp_integer_name(const sp_integer *net, int layer); /* of the graph's node, or "outputs" */
 /* Codes of n inputs; those outside of the range saturate, and are counted. */
 size_t sp_integer_encode(const sp_integer *net, const float *x, size_t n, int32_t *code);
 /* The leak of a neuron as a shift; false: it is none. */

@@ -31,14 +31,31 @@ void quantise_largest_ref(const sp_op_call *call, void *const *buf)
         largest[0] = fmaxf(largest[0], fabsf(x[i]));
 }
 
+void quantise_column_largest_ref(const sp_op_call *call, void *const *buf)
+{
+    const float *x = buf[0];
+    float *largest = buf[1];
+    const int64_t M = sp_call_int(call, "M"), C = sp_call_int(call, "C");
+
+    for (int64_t c = 0; c < C; c++) {
+        largest[c] = 0;
+        for (int64_t i = c; i < M * C; i += C)
+            largest[c] = fmaxf(largest[c], fabsf(x[i]));
+    }
+}
+
 void quantise_apply_ref(const sp_op_call *call, void *const *buf)
 {
     const float *x = buf[0], *largest = buf[1];
     float *y = buf[2];
-    const int bits = (int)sp_call_int(call, "bits"), e = sp_quantise_exponent(largest[0], bits);
+    const int bits = (int)sp_call_int(call, "bits");
+    const int64_t M = sp_call_int(call, "M"), C = sp_call_int(call, "C");
 
-    for (int64_t i = 0; i < sp_call_int(call, "M"); i++)
-        y[i] = ldexpf(sp_quantise_code(x[i], e, bits), e);
+    for (int64_t c = 0; c < C; c++) {
+        const int e = sp_quantise_exponent(largest[c], bits);
+        for (int64_t i = c; i < M * C; i += C)
+            y[i] = ldexpf(sp_quantise_code(x[i], e, bits), e);
+    }
 }
 
 /* v / 2^k rounded down, also of negative numbers, whose >> C leaves to the compiler. */

@@ -10,7 +10,7 @@ static sp_status new_tensor(sp_builder *b, int node, const char *what, int64_t e
                             int *out)
 {
     char name[64];
-    snprintf(name, sizeof name, "%.40s %s", b->g->nodes[node].name, what);
+    snprintf(name, sizeof name, "%.40s %s", node < 0 ? "outputs" : b->g->nodes[node].name, what);
     return spi_tensor_new(b, name, elems, lifetime, out);
 }
 

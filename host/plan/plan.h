@@ -38,6 +38,8 @@ typedef struct sp_plan_options {
                            one before; 0: one block */
     const struct sp_integer *integer; /* the forward pass of a network of integers in place of the graph's;
                                          NULL. It outlives the plan */
+    bool channel_scales; /* quantised weights have a power of two for each output channel; the last layer one
+                            for all, as its outputs are compared */
     int weight_bits; /* weights of conv and linear layers are rounded to so many bits, in units of a power of
                         two; 0: they are not. Gradients go straight through the rounding */
     bool sync_norm;  /* batch norms see the samples of all shards: sp_exec_run_part stops where they meet */

@@ -65,11 +65,16 @@ static sp_status weight_value(sp_builder *b, int node, int *w)
 sp_status spi_quantise_weights(sp_builder *b, int node)
 {
     const sp_param *w = &b->g->params[b->g->nodes[node].weight];
+    const bool by_channel = b->p->o.channel_scales && !sp_graph_is_last_weight(b->g, node);
+    const int64_t cols = by_channel ? b->g->acts[b->g->nodes[node].out].c : 1;
     int *quantised = &b->node[node].w_hat[0], *largest = &b->node[node].w_hat[1];
     SP_TRY(spi_tensor_new(b, "quantised weight", w->elems, SP_LIFETIME_PLAN, quantised));
-    SP_TRY(spi_tensor_new(b, "largest weight", 1, SP_LIFETIME_PLAN, largest));
-    sp_emit m = spi_step(b, node, "quantise.largest"), e = spi_step(b, node, "quantise.apply");
-    spi_int(&m, "M", w->elems), spi_int(&e, "M", w->elems);
+    SP_TRY(spi_tensor_new(b, "largest weight", cols, SP_LIFETIME_PLAN, largest));
+    sp_emit m = spi_step(b, node, by_channel ? "quantise.column_largest" : "quantise.largest"),
+            e = spi_step(b, node, "quantise.apply");
+    spi_int(&m, "M", w->elems / cols), spi_int(&e, "M", w->elems / cols), spi_int(&e, "C", cols);
+    if (by_channel)
+        spi_int(&m, "C", cols);
     spi_int(&e, "bits", b->p->o.weight_bits);
     SP_TRY(spi_bind_param(&m, "x", b->g->nodes[node].weight, false));
     SP_TRY(spi_bind_param(&e, "x", b->g->nodes[node].weight, false));

@@ -77,6 +77,7 @@ sp_status sp_session_integer(sp_session *s, sp_integer **out, sp_error *err)
                        "loss.name: cross_entropy",
                        r->loss == SP_LOSS_MSE ? "mse" : "bce");
     sp_integer_options o = {.weight_bits = (int)r->weight_bits,
+                            .channel_scales = r->channel_scales,
                             .membrane_bits = (int)r->membrane_bits,
                             .input_bits = (int)r->input_bits,
                             .time_steps = (int)r->time_steps};
@@ -178,7 +179,7 @@ static void see_integer(void *ctx, const sp_step *s, int t, void *const *buffers
 {
     comparison *c = ctx;
     const int at = sp_op_buffer_index(s->call.op, "s");
-    if (strncmp(s->call.op->id, "integer.neuron/", 15) != 0 || !c->spikes[s->node])
+    if (strncmp(s->call.op->id, "integer.neuron/", 15) != 0 || s->node < 0 || !c->spikes[s->node])
         return;
     const uint32_t *integer = buffers[at], *real = c->spikes[s->node] + c->words[s->node] * t;
     uint64_t *counts = c->counts + 3 * s->node;
@@ -294,9 +295,11 @@ typedef struct recording {
     int64_t sample;
 } recording;
 
-/* The layer that a step is of. */
+/* The layer that a step is of; node -1 is that of a read-out which counts. */
 static int layer_of(const sp_integer *net, const sp_step *s)
 {
+    if (s->node < 0)
+        return net->n - 1;
     for (int i = 0; i < net->n; i++)
         if (net->layers[i].node == s->node || net->layers[i].neuron == s->node)
             return i;

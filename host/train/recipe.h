@@ -62,6 +62,7 @@ typedef struct sp_recipe {
     double recompute; /* BPTT: share of the kept inputs of batch norms that is computed again instead; true is
                          1 */
     int64_t weight_bits;               /* 0: weights are float32 */
+    bool channel_scales;               /* of quantised weights: one for each output channel */
     int64_t membrane_bits, input_bits; /* of the integer network that follows from quantised weights */
     bool half; /* activations kept for the backward pass, and potentials, are stored as half */
     sp_loss loss;

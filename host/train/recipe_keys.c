@@ -263,9 +263,12 @@ static const sp_field precision[] = {
     {SPI_OTHER("weights", read_weights, print_weights, "`float`, or whole number, 2 to 16"),
      .initial = "float", .sample = "8",
      .help = "Bits of the weights of conv and linear layers: they are rounded to multiples of a power of "
-             "two, "
-             "one for each layer, in every forward and backward pass, and gradients go straight through the "
+             "two in every forward and backward pass, and gradients go straight through the "
              "rounding. See FPGA.md."},
+    {SPI_CHOICE("scale", channel_scales, "layer", "channel"), .initial = "layer", .applies = quantised,
+     .needs = "precision.weights: a number",
+     .help = "Whose power of two it is: the layer's, or the output channel's. The last layer has one for all "
+             "channels, as its outputs are compared."},
     {SPI_INT("membrane", membrane_bits, 8, 24), .initial = "16", .applies = quantised,
      .needs = "precision.weights: a number",
      .help = "Bits of the potentials of the integer network (`eval --integer`); larger ones saturate."},

@@ -174,6 +174,7 @@ sp_plan_options sp_session_plan_options(const sp_session *s, bool eval)
                              .sync_norm = r->sync_norm && !eval && sp_recipe_shards(r) > 1,
                              .half = r->half,
                              .weight_bits = (int)r->weight_bits,
+                             .channel_scales = r->channel_scales,
                              .count_spikes = true,
                              .step_spikes = !eval && r->method == SP_METHOD_SLTT_K && r->adaptive};
 }

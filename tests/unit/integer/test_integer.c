@@ -60,7 +60,7 @@ Test(integer, thresholds_take_over_norms_and_pools)
     cr_assert_eq(sp_integer_input_bits(net, 0), 2);
     /* 1.5 * 7 eighths hold the weights of 1, cut to 7; with the gain 1/2 a sum's unit is 1/16: 16 * 2^8 =
      * 2^12 */
-    cr_assert(a->exponent == -3 && a->weights[0] == 7 && a->fraction == 7 && a->shift == 2 && a->leak);
+    cr_assert(a->exponents[0] == -3 && a->weights[0] == 7 && a->fraction == 7 && a->shift == 2 && a->leak);
     cr_assert_eq(a->threshold[0], 2048);
     cr_assert_eq(a->bias[0], 1024); /* (0 - 1) / 2 + 1 */
     cr_assert(a->rescaled == 0 && !a->reset && a->spikes_out && a->sum_most == 7 * 3 * 18);
@@ -90,7 +90,8 @@ Test(integer, what_has_no_form_is_named)
         {"layers: [{type: conv, out: 4, kernel: 1, groups: 2}, {type: lif}, {type: flatten}, {type: linear, "
          "out: 2}]",
          "layer 0: there is no integer form"},
-        {"layers: [{type: flatten}, {type: linear, out: 3}, {type: lif}]", "ends in neurons"},
+        {"layers: [{type: conv, out: 3, kernel: 1}, {type: lif}, {type: avg_pool, kernel: 4}]", "ends in a "
+                                                                                                "pool"},
         {"layers: [{type: conv, out: 3, kernel: 1}, {type: lif}, {type: scale, factor: 0}, {type: flatten}, "
          "{type: "
          "linear, out: 2}]",

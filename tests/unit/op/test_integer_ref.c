@@ -25,11 +25,26 @@ Test(integer_ref, weights_are_rounded_to_even_and_cut)
     const float x[7] = {0.5f, 1.5f, 2.5f, -2.5f, 9.5f, -10, 0}, want[7] = {0, 2, 2, -2, 7, -7, 0};
     float largest, y[7];
     sp_op_call m = sp_op_call_make("quantise.largest"), c = sp_op_call_make("quantise.apply");
-    sp_call_set_int(&m, "M", 7), sp_call_set_int(&c, "M", 7), sp_call_set_int(&c, "bits", 4);
+    sp_call_set_int(&m, "M", 7), sp_call_set_int(&c, "M", 7), sp_call_set_int(&c, "C", 1),
+        sp_call_set_int(&c, "bits", 4);
     m.op->reference(&m, (void *[]){(void *)x, &largest});
     cr_assert_eq(largest, 10.0f);
     c.op->reference(&c, (void *[]){(void *)x, &largest, y});
     for (int i = 0; i < 7; i++)
+        cr_assert_eq(y[i], want[i], "%d: %g", i, (double)y[i]);
+}
+
+Test(integer_ref, a_column_has_a_scale_of_its_own)
+{
+    const float x[4] = {10, -0.25f, 3, 0.1f}, want[4] = {7, -0.21875f, 3, 0.09375f};
+    float largest[2], y[4];
+    sp_op_call m = sp_op_call_make("quantise.column_largest"), c = sp_op_call_make("quantise.apply");
+    sp_call_set_int(&m, "M", 2), sp_call_set_int(&c, "M", 2), sp_call_set_int(&c, "bits", 4);
+    sp_call_set_int(&m, "C", 2), sp_call_set_int(&c, "C", 2);
+    m.op->reference(&m, (void *[]){(void *)x, largest});
+    cr_assert(largest[0] == 10 && largest[1] == 0.25f);
+    c.op->reference(&c, (void *[]){(void *)x, largest, y});
+    for (int i = 0; i < 4; i++)
         cr_assert_eq(y[i], want[i], "%d: %g", i, (double)y[i]);
 }
 

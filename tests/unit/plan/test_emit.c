@@ -297,6 +297,12 @@ Test(emit, quantised_weights_stand_in_for_the_weights_in_every_pass)
     }
     cr_assert_eq(readers, 2); /* conv.forward and conv.backward_input of the second convolution */
     planned_free(&r);
+    o.channel_scales = true;
+    r = plan_of(net, &o);
+    EXPECT_OPS(r.p, SP_SEGMENT_BEGIN,
+               "fill fill quantise.column_largest quantise.apply quantise.column_largest quantise.apply "
+               "quantise.largest quantise.apply conv.forward");
+    planned_free(&r);
     sp_error err = {0};
     refused_plan("layers: [{type: ws_conv, out: 4, kernel: 3}, {type: lif}, {type: flatten}, {type: linear, "
                  "out: 5}]",
