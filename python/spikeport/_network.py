@@ -352,7 +352,8 @@ class Network:
         """One training step with the recipe's schedule, loss and optimizer on exactly `batch` samples.
         x: input_shape(batch); y: (batch,) whole numbers, or with loss.name mse or bce (batch, outputs) float32."""
         array, n = self._samples(x)
-        rows = np.issubdtype(as_array(y, "y").dtype, np.floating)
+        answers = as_array(y, "y")
+        rows = np.issubdtype(answers.dtype, np.floating) and (answers.ndim == 2 or self.outputs == 1)
         target = targets(y, n, self.outputs) if rows else labels(y, n)
         r = c.TrainResult()
         self._call("sp_net_step_targets" if rows else "sp_net_step", pointer(array), array.size,

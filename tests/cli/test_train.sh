@@ -208,7 +208,7 @@ done
 [ "$(wc -l <"$work/deep/run/metrics.jsonl")" -eq "$(grep -c '^{"event":".*}$' "$work/deep/run/metrics.jsonl")" ] ||
     fail "a line of metrics.jsonl is not an object"
 [ "$(grep -c '^batch,\|^epoch,' "$work/deep/run/metrics.csv")" -eq "$(grep -c '"event":"\(batch\|epoch\)"' "$work/deep/run/metrics.jsonl")" ] &&
-    awk -F, 'NF != 12 { exit 1 }' "$work/deep/run/metrics.csv" || fail "metrics.csv has not a row of 12 for each line"
+    awk -F, 'NF != 14 { exit 1 }' "$work/deep/run/metrics.csv" || fail "metrics.csv has not a row of 14 for each line"
 head -c 8 "$work/deep/run/curves.png" | grep -q PNG || fail "curves.png is no PNG"
 run train "$work/deep/run/recipe.yaml" --print-recipe
 expect_code 0

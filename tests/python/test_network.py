@@ -76,7 +76,7 @@ class Training(Base):
         np.testing.assert_array_equal(network.forward(x)[:3], network.forward(x[:, :3]))
 
     def test_rows_of_numbers(self):
-        network = self.open({**TINY, "loss": {"name": "mse"}}, shape=(1, 4, 4))
+        network = self.open({**TINY, "data": {"name": "arrays", "path": "none"}, "loss": {"name": "mse"}}, shape=(1, 4, 4))
         x, y = make(8)
         rows = np.stack([y, 1 - y], 1).astype(np.float32)
         steps = [network.step(x, rows) for _ in range(40)]
