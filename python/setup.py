@@ -42,7 +42,8 @@ class Build(build_py):
         shutil.rmtree(prefix, ignore_errors=True)
         # old-style RPATH, so that the libraries beside ours find each other
         subprocess.run(["cmake", "-S", SOURCE, "-B", build, "-DCMAKE_BUILD_TYPE=Release", "-DSPIKEPORT_BUILD_TESTS=OFF",
-                        "-DSPIKEPORT_WITH_HDF5=OFF", "-DCMAKE_INSTALL_LIBDIR=lib", "-DCMAKE_INSTALL_RPATH=$ORIGIN;$ORIGIN/../..",
+                        "-DSPIKEPORT_WITH_HDF5=OFF", "-DSPIKEPORT_WITH_CAIRO=OFF",
+                        "-DCMAKE_INSTALL_LIBDIR=lib", "-DCMAKE_INSTALL_RPATH=$ORIGIN;$ORIGIN/../..",
                         "-DCMAKE_SHARED_LINKER_FLAGS=-Wl,--disable-new-dtags"], check=True)
         subprocess.run(["cmake", "--build", build, "--parallel", str(os.cpu_count() or 1)], check=True)
         subprocess.run(["cmake", "--install", build, "--prefix", prefix, "--strip"], check=True)

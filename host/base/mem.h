@@ -32,6 +32,7 @@ typedef struct sp_text {
     int failed; /* memory ran out; s holds what fitted */
 } sp_text;
 void sp_text_add(sp_text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void sp_text_append(sp_text *t, const void *bytes, size_t n); /* as they are */
 void sp_text_free(sp_text *t);
 
 /* Appends a name that may have any bytes (of a file, a class, a driver): control characters, marks that turn

@@ -40,6 +40,16 @@ void sp_text_add(sp_text *t, const char *fmt, ...)
     t->n += (size_t)n;
 }
 
+void sp_text_append(sp_text *t, const void *bytes, size_t n)
+{
+    if (t->failed || !reserve(t, n)) {
+        t->failed = 1;
+        return;
+    }
+    memcpy(t->s + t->n, bytes, n);
+    t->s[t->n += n] = '\0';
+}
+
 /* Bytes of the character at s; 0: not UTF-8. */
 static size_t utf8_length(const unsigned char *s)
 {

@@ -198,7 +198,8 @@ int sp_cmd_data(int argc, char **argv)
         SP_LIST("set", 's', &sets, "KEY=VALUE", "override a key of the recipe, as data.path=FOLDER"),
         SP_FLAG("test", 0, &o.test, "the test split (inspect: only it)"),
         SP_FLAG("list", 0, &o.list, "inspect: every sample with its split, file and class, one a line"),
-        SP_TEXT("out", 'o', &o.out, "FILE.png", "preview: where to (default preview.png)"),
+        SP_TEXT("out", 'o', &o.out, "FILE",
+                "preview: where to, a name that ends in .png, .svg or .pdf (default preview.png)"),
         SP_INTEGER("count", 'n', &o.count, "N", "preview: samples (default 40)", 1, 10000),
         SP_INTEGER("epoch", 0, &o.epoch, "E", "preview, bench: epoch whose augmentation is drawn (default 0)",
                    0, INT32_MAX),
@@ -214,7 +215,7 @@ int sp_cmd_data(int argc, char **argv)
                        SP_ARGS(args, 2, 2),
                        .notes = "inspect  counts, shape, classes, values, check sum of both splits, without "
                                 "augmentation\n"
-                                "preview  a PNG of samples as the network gets them, with labels\n"
+                                "preview  a picture of samples as the network gets them, with labels\n"
                                 "cache    decodes every recording once, so that training finds the frames on "
                                 "disk\n"
                                 "bench    samples a second that the loader delivers (threads: --set "

@@ -10,6 +10,7 @@
 #include "cli/bench.h"
 #include "cli/progress.h"
 #include "cli/train.h"
+#include "plot/picture.h"
 #include "train/run_folder.h"
 
 static sp_status run(const sp_cli_replicas *m, const sp_cli_train *o, const sp_checkpoint *resume,
@@ -126,9 +127,10 @@ static sp_status run_session(const sp_cli_replicas *t, sp_cli_train *o, const sp
     sp_status st = run(t, o, o->resume ? c : NULL, err);
     if (st == SP_OK)
         sp_cli_say("device memory: %llu bytes planned, %llu bytes at the peak\nwritten: "
-                   "%s/{metrics.jsonl,curves.png,"
+                   "%s/{metrics.jsonl,metrics.csv,%s"
                    "checkpoint.safetensors,best.safetensors,recipe.yaml}\n",
-                   (unsigned long long)s->planned_bytes, (unsigned long long)s->dev->peak_bytes, o->out);
+                   (unsigned long long)s->planned_bytes, (unsigned long long)s->dev->peak_bytes, o->out,
+                   sp_picture_can() ? "curves.png," : "");
     sp_cli_say_programs(s->dev, s->reg);
     if (o->session.profile)
         sp_cli_say_layers(s);

@@ -162,6 +162,7 @@ sp_status sp_cli_data_preview(const sp_cli_data *o, sp_error *err)
     sp_dataset *ds = NULL;
     preview p = {.recipe = &o->recipe};
     sp_status st;
+    SP_TRY(sp_picture_check(o->out, err));
     SP_TRY(sp_session_dataset(&o->recipe, !o->test, &ds, err));
     p.ds = ds;
     measure(&p, o->count);

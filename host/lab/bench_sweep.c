@@ -239,7 +239,7 @@ sp_status sp_cli_bench_sweep(const char *path, const sp_cli_bench_options *o, sp
     SP_TRY_GOTO(s->csv ? SP_OK : SP_FAIL(err, SP_E_IO, "%s: %s", csv, strerror(errno)));
     SP_TRY_GOTO(measure_all(s, err));
     SP_TRY_GOTO(draw(s, png, err));
-    printf("%s\n%s\n", csv, png);
+    printf(sp_picture_can() ? "%s\n%s\n" : "%s\n", csv, png);
 done:
     if (s->csv)
         fclose(s->csv);

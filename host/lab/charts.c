@@ -117,7 +117,7 @@ static sp_status draw(const char *folder, const char *name, const sp_plot *p, si
     const sp_chart look = {.columns = n, .panel_width = 640, .panel_height = 440, .powers = powers};
     sp_status st = sp_plot_write(path, p, n, &look, err);
     sp_free(path);
-    if (st == SP_OK)
+    if (st == SP_OK && sp_picture_can())
         names[(*count)++] = name;
     return st;
 }

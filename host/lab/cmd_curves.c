@@ -87,16 +87,19 @@ static sp_status split(const char *text, char **name, const char **folder, sp_er
 
 int sp_cmd_curves(int argc, char **argv)
 {
-    const char *out = "curves.png", *title = "runs";
+    const char *out = NULL, *format = "png", *title = "runs";
+    char name[16];
     sp_arg_list rest = {.n = 0};
     const sp_arg args[] = {
-        SP_TEXT("out", 'o', &out, "FILE.png", "where to (default curves.png)"),
+        SP_TEXT("out", 'o', &out, "FILE",
+                "where to; the name ends in .png, .svg or .pdf (default curves.png)"),
+        SP_TEXT("format", 'f', &format, "FORMAT", "without --out: png (default), svg or pdf"),
         SP_TEXT("title", 't', &title, "TEXT", "stands above the first panel"),
     };
     const sp_args a = {.command = "curves",
                        .synopsis = "[NAME=]RUN... [options]",
                        .about = "Draws test accuracy, test loss and training loss of up to six runs (folders "
-                                "that `spikeport train` made) into one PNG.",
+                                "that `spikeport train` made) into one picture.",
                        SP_ARGS(args, 1, MAX_RUNS),
                        .notes = "NAME is the run's name in the legend (default: its folder). The training "
                                 "loss is a moving mean."};
@@ -104,9 +107,13 @@ int sp_cmd_curves(int argc, char **argv)
     int code;
     if (!sp_args_parse(&a, argc, argv, &rest, &code))
         return code;
+    if (!sp_picture_is_format(format))
+        return sp_args_wrong(&a, "--format %s: png, svg or pdf", format);
+    snprintf(name, sizeof name, "curves.%s", format);
+    out = out ? out : name;
     char *names[MAX_RUNS] = {NULL};
     const char *folders[MAX_RUNS];
-    sp_status st = SP_OK;
+    sp_status st = sp_picture_check(out, &err);
     for (size_t i = 0; i < rest.n && st == SP_OK; i++)
         st = split(rest.items[i], &names[i], &folders[i], &err);
     for (size_t i = 1; i < rest.n && st == SP_OK; i++)

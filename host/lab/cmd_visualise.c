@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "lab/visualise.h"
+#include "plot/picture.h"
 #include "cli/session_options.h"
 #include "data/loader.h"
 #include "train/train.h"
@@ -26,7 +27,7 @@ enum { N_PICTURES = sizeof pictures / sizeof *pictures };
 
 typedef struct visualise_options {
     sp_cli_session session;
-    const char *out;
+    const char *out, *format;
     int64_t sample;
     bool json, named, wanted[N_PICTURES]; /* named: not simply all */
 } visualise_options;
@@ -145,7 +146,7 @@ static sp_status print_json(const sp_visual *d)
 static sp_status draw_all(sp_session *s, const sp_dataset *test, const visualise_options *o,
                           const char *folder, sp_error *err)
 {
-    sp_visual d = {.s = s, .test = test, .folder = folder};
+    sp_visual d = {.s = s, .test = test, .folder = folder, .format = o->format};
     bool watched = false, confusion = false;
     for (int i = 0; i < N_PICTURES; i++) {
         watched = watched || (o->wanted[i] && pictures[i].watched);
@@ -167,7 +168,7 @@ static sp_status draw_all(sp_session *s, const sp_dataset *test, const visualise
             continue;
         st = pictures[i].draw(&d, err);
         if (st == SP_OK && !o->json)
-            printf("%s/%s.png\n", folder, pictures[i].name);
+            printf("%s/%s.%s\n", folder, pictures[i].name, o->format);
     }
     if (st == SP_OK && o->json)
         st = print_json(&d);
@@ -193,6 +194,7 @@ static char *folder_of(const char *checkpoint, const char *out)
 static sp_status draw(const char *path, const visualise_options *o, sp_error *err)
 {
     sp_cli_trained t;
+    SP_TRY(sp_picture_check("visualise", err));
     sp_status st = sp_cli_trained_open(path, &o->session, true, &t, err);
     char *folder = st == SP_OK ? folder_of(t.checkpoint.file.path, o->out) : NULL;
     if (st == SP_OK)
@@ -223,11 +225,12 @@ static const char *choose(visualise_options *o, const sp_arg_list *rest)
 
 int sp_cmd_visualise(int argc, char **argv)
 {
-    visualise_options o = {.sample = 1, .session.command = "visualise"};
+    visualise_options o = {.sample = 1, .format = "png", .session.command = "visualise"};
     sp_arg_list rest = {.n = 0};
     const sp_arg args[] = {
         SP_TEXT("out", 'o', &o.out, "DIR",
                 "folder of the pictures (default: pictures, beside the checkpoint)"),
+        SP_TEXT("format", 'f', &o.format, "FORMAT", "png (default), svg or pdf"),
         SP_INTEGER("sample", 0, &o.sample, "N",
                    "test sample of the raster, counted from 1 (default 1); its mini-batch is what is counted",
                    1, 1000000000),
@@ -249,6 +252,8 @@ int sp_cmd_visualise(int argc, char **argv)
     sp_error err = {0};
     if (!sp_args_parse(&a, argc, argv, &rest, &code))
         return code;
+    if (!sp_picture_is_format(o.format))
+        return sp_args_wrong(&a, "--format %s: png, svg or pdf", o.format);
     const char *unknown = choose(&o, &rest);
     if (unknown)
         return sp_args_wrong(&a,

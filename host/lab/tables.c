@@ -287,7 +287,7 @@ static sp_status write_text(const char *folder, const char *name, const char *en
 sp_status sp_report_tables(const json_t *summary, const char *folder, const char *name, sp_text *text,
                            sp_error *err)
 {
-    bool picture = json_array_size(json_object_get(summary, "panels")) > 0;
+    bool picture = sp_picture_can() && json_array_size(json_object_get(summary, "panels")) > 0;
     sp_text csv = {0};
     char *json = summary ? json_dumps(summary, JSON_INDENT(1) | JSON_REAL_PRECISION(10)) : NULL, *png = NULL;
     sp_status st;

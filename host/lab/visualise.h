@@ -24,7 +24,7 @@ typedef struct sp_visual_layer {
 typedef struct sp_visual {
     const sp_session *s;
     const sp_dataset *test;
-    const char *folder;
+    const char *folder, *format;    /* png, svg or pdf */
     int64_t samples, sample, label; /* watched; whose raster; its class */
     sp_visual_layer *layers;
     int n_layers;
@@ -32,7 +32,7 @@ typedef struct sp_visual {
     sp_scores scores;
 } sp_visual;
 
-/* Each writes folder/NAME.png. */
+/* Each writes folder/NAME.FORMAT. */
 sp_status sp_visual_raster(const sp_visual *d, sp_error *err);
 sp_status sp_visual_membrane(const sp_visual *d, sp_error *err);
 sp_status sp_visual_rates(const sp_visual *d, sp_error *err);

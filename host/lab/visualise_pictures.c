@@ -51,7 +51,7 @@ double sp_visual_above(const sp_visual_layer *l)
 
 static sp_status no_memory(const char *name, sp_error *err)
 {
-    return SP_FAIL(err, SP_E_MEMORY, "out of memory for %s.png", name);
+    return SP_FAIL(err, SP_E_MEMORY, "out of memory for the picture %s", name);
 }
 
 static sp_status need_layers(const sp_visual *d, const char *name, sp_error *err)
@@ -70,7 +70,7 @@ static size_t columns_for(int n, int most)
 static sp_status write_maps(const sp_visual *d, const char *name, const sp_map *maps, size_t n,
                             size_t columns, sp_error *err)
 {
-    char *path = sp_format("%s/%s.png", d->folder, name);
+    char *path = sp_format("%s/%s.%s", d->folder, name, d->format);
     sp_status st = path ? sp_map_write(path, maps, n, columns, err) : no_memory(name, err);
     sp_free(path);
     return st;
@@ -124,7 +124,7 @@ static sp_status write_histograms(const sp_visual *d, const char *name, const ch
     size_t n = (size_t)d->n_layers < MAX_PANELS ? (size_t)d->n_layers : MAX_PANELS;
     histogram *h = sp_alloc_array(n + 1, sizeof *h);
     sp_panel *panels = sp_alloc_array(n + 1, sizeof *panels);
-    char *path = sp_format("%s/%s.png", d->folder, name);
+    char *path = sp_format("%s/%s.%s", d->folder, name, d->format);
     sp_status st = h && panels && path ? need_layers(d, name, err) : no_memory(name, err);
     for (size_t i = 0; st == SP_OK && i < n; i++) {
         fill(d, &d->layers[i], &h[i]);

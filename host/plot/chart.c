@@ -21,7 +21,6 @@ enum {
 enum { CAPITALS = 7, LINE = 12, PAD = 6, GAP = 4, SWATCH = 14 };
 enum { LABEL_BYTES = 32, MIN_PLOT = 20 };
 
-#define WHITE    0xffffffu
 #define INK      0x202020u
 #define SOFT_INK 0x505050u
 #define GRID     0xe4e4e4u
@@ -71,8 +70,7 @@ static int legend(sp_canvas *c, const sp_panel *p, const layout *l)
         if (c) {
             int left = l->plot.x0 + x, y = l->legend_top + (rows - 1) * LINE * s;
             double from[2] = {left + 2.0, y + 0.5 * CAPITALS * s}, to[2] = {left + SWATCH * s - 2.0, from[1]};
-            sp_canvas_line(c, l->panel, from, to, 1.5 * s);
-            sp_canvas_paint(c, l->panel, palette[k]);
+            sp_canvas_line(c, l->panel, from, to, 1.5 * s, palette[k]);
             sp_canvas_text(c, left + text_at, y, name, s, room - text_at, SP_ALIGN_LEFT, SOFT_INK);
         }
         x += width + 2 * PAD * s;
@@ -190,16 +188,15 @@ static void draw_series(sp_canvas *c, const layout *l, const sp_series *s, uint3
         here[0] = to_x(l, s->x[i]);
         here[1] = to_y(l, s->y[i]);
         if (joined)
-            sp_canvas_line(c, r, before, here, 1.0 + 0.5 * l->scale);
+            sp_canvas_line(c, r, before, here, 1.0 + 0.5 * l->scale, colour);
         if (!joined && !next_ok)
-            sp_canvas_dot(c, r, here, 2.0 * l->scale);
+            sp_canvas_dot(c, r, here, 2.0 * l->scale, colour);
         else if (s->n <= 20)
-            sp_canvas_dot(c, r, here, 1.5 * l->scale);
+            sp_canvas_dot(c, r, here, 1.5 * l->scale, colour);
         before[0] = here[0];
         before[1] = here[1];
         joined = true;
     }
-    sp_canvas_paint(c, r, colour);
 }
 
 /* Bars stand side by side, a pixel of paper between those that are wide enough. */
@@ -242,9 +239,7 @@ static void draw_panel(sp_canvas *c, const sp_panel *p, sp_rect panel, const sp_
         (l.bars && k == 0 ? draw_bars : draw_series)(c, &l, &p->series[k], palette[k]);
     if (!has_points(p))
         sp_canvas_text(c, middle_x, middle_y, "no data", s, width, SP_ALIGN_CENTRE, SOFT_INK);
-    for (int bold = 0; bold < s; bold++) /* twice, a pixel apart */
-        sp_canvas_text(c, l.plot.x0 + bold, panel.y0 + PAD * s, text_of(p->title), s, width, SP_ALIGN_LEFT,
-                       INK);
+    sp_canvas_text(c, l.plot.x0, panel.y0 + PAD * s, text_of(p->title), s, width, SP_ALIGN_LEFT, INK);
     legend(c, p, &l);
     sp_canvas_text(c, middle_x, panel.y1 - (PAD + CAPITALS + 1) * s, text_of(p->x_label), s, width,
                    SP_ALIGN_CENTRE, INK);
@@ -275,30 +270,15 @@ static sp_status check(const char *path, const sp_chart *h, sp_error *err)
 sp_status sp_chart_write(const char *path, const sp_chart *chart, sp_error *err)
 {
     sp_chart h = *chart;
-    sp_canvas c = {0};
-    size_t pixels;
-    sp_status st;
+    sp_canvas *c;
 
     h.columns = h.columns > h.n ? h.n : h.columns;
     SP_TRY(check(path, &h, err));
-    c.width = (int)h.columns * h.panel_width;
-    c.height = (int)((h.n + h.columns - 1) / h.columns) * h.panel_height;
-    pixels = (size_t)c.width * (size_t)c.height;
-    c.rgb = sp_alloc_array(pixels, 3);
-    c.ink = sp_alloc(pixels);
-    if (!c.rgb || !c.ink) {
-        st =
-            SP_FAIL(err, SP_E_MEMORY, "%s: no memory for a chart of %d x %d pixels", path, c.width, c.height);
-        goto done;
-    }
-    sp_canvas_fill(&c, (sp_rect){0, 0, c.width, c.height}, WHITE);
+    SP_TRY(sp_canvas_open(path, (int)h.columns * h.panel_width,
+                          (int)((h.n + h.columns - 1) / h.columns) * h.panel_height, &c, err));
     for (size_t i = 0; i < h.n; i++) {
         int left = (int)(i % h.columns) * h.panel_width, top = (int)(i / h.columns) * h.panel_height;
-        draw_panel(&c, &h.panels[i], (sp_rect){left, top, left + h.panel_width, top + h.panel_height}, &h);
+        draw_panel(c, &h.panels[i], (sp_rect){left, top, left + h.panel_width, top + h.panel_height}, &h);
     }
-    st = sp_png_write_rgb(path, c.width, c.height, c.rgb, err);
-done:
-    sp_free(c.rgb);
-    sp_free(c.ink);
-    return st;
+    return sp_canvas_close(&c, SP_OK, err);
 }

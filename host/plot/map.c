@@ -8,7 +8,6 @@
 #include "plot/canvas.h"
 #include "plot/picture.h"
 
-/* Text is twice its bitmap's size. */
 enum { SCALE = 2, CAPITALS = 7 * SCALE, LINE = 24, PAD = 14, GAP = 8, BAR = 18, BAR_TICKS = 5 };
 enum { MAX_MAPS = 64, MAX_SIDE = 16384, MIN_WIDTH = 200 };
 
@@ -185,9 +184,7 @@ static void draw_map(sp_canvas *c, const sp_map *m, int left, int top)
     room r = measure(m);
     sp_rect cells = {left + r.left, top + r.top, left + r.left + m->columns * m->cell_width,
                      top + r.top + m->rows * m->cell_height};
-    for (int bold = 0; bold < SCALE; bold++) /* twice, a pixel apart */
-        sp_canvas_text(c, left + PAD + bold, top + PAD, text_of(m->title), SCALE, r.width - PAD,
-                       SP_ALIGN_LEFT, INK);
+    sp_canvas_text(c, left + PAD, top + PAD, text_of(m->title), SCALE, r.width - PAD, SP_ALIGN_LEFT, INK);
     draw_cells(c, m, cells.x0, cells.y0);
     draw_frame(c, cells);
     if (m->names)
@@ -218,7 +215,7 @@ sp_status sp_map_write(const char *path, const sp_map *maps, size_t n_maps, size
         height = r.height > height ? r.height : height;
     }
     int64_t rows = columns ? ((int64_t)n_maps + (int64_t)columns - 1) / (int64_t)columns : 0;
-    sp_canvas c = {0};
+    sp_canvas *c;
     if (n_maps == 0 || n_maps > MAX_MAPS || columns == 0 || width * (int64_t)columns > MAX_SIDE ||
         height * rows > MAX_SIDE)
         return SP_FAIL(err, SP_E_FAILED,
@@ -226,16 +223,8 @@ sp_status sp_map_write(const char *path, const sp_map *maps, size_t n_maps, size
                        "a side are drawn",
                        path, n_maps, columns, (long long)(width * (int64_t)columns),
                        (long long)(height * rows), MAX_MAPS, MAX_SIDE);
-    c.width = (int)(width * (int64_t)columns);
-    c.height = (int)(height * rows);
-    c.rgb = sp_alloc_array((size_t)c.width * (size_t)c.height, 3);
-    if (!c.rgb)
-        return SP_FAIL(err, SP_E_MEMORY, "%s: no memory for a picture of %d x %d pixels", path, c.width,
-                       c.height);
-    sp_canvas_fill(&c, (sp_rect){0, 0, c.width, c.height}, PAPER);
+    SP_TRY(sp_canvas_open(path, (int)(width * (int64_t)columns), (int)(height * rows), &c, err));
     for (size_t i = 0; i < n_maps; i++)
-        draw_map(&c, &maps[i], (int)(i % columns) * (int)width, (int)(i / columns) * (int)height);
-    sp_status st = sp_png_write_rgb(path, c.width, c.height, c.rgb, err);
-    sp_free(c.rgb);
-    return st;
+        draw_map(c, &maps[i], (int)(i % columns) * (int)width, (int)(i / columns) * (int)height);
+    return sp_canvas_close(&c, SP_OK, err);
 }

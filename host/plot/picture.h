@@ -1,5 +1,6 @@
-/* Pictures: PNG files through libpng, and the one plotting module (lines, histograms and coloured cells with
- * axes, units, legend). */
+/* Pictures through cairo: the one plotting module (lines, histograms and coloured cells with axes, units,
+ * legend; sheets of small pictures). The end of a path, .png, .svg or .pdf, says what is written, to a
+ * temporary name that is renamed. Without cairo every function refuses and names the package. */
 #ifndef SP_PLOT_PICTURE_H
 #define SP_PLOT_PICTURE_H
 
@@ -8,8 +9,11 @@
 #include <stdint.h>
 #include "spikeport/status.h"
 
-/* 8-bit RGB, row-major. Written to a temporary name and renamed. */
-sp_status sp_png_write_rgb(const char *path, int width, int height, const uint8_t *rgb, sp_error *err);
+/* Whether this build has cairo. Commands whose purpose are pictures refuse without it; pictures beside other
+ * results (sp_plot_write) are left out, which is said. */
+bool sp_picture_can(void);
+sp_status sp_picture_check(const char *path, sp_error *err); /* refuses what cannot be drawn */
+bool sp_picture_is_format(const char *text);                 /* png, svg or pdf */
 
 /* Small pictures of one size in a sheet. rgb is [height][width][3]; the text (may be NULL) stands below. */
 typedef struct sp_tile {
@@ -17,7 +21,7 @@ typedef struct sp_tile {
     const char *text;
 } sp_tile;
 
-/* Tiles in rows of `columns`, every pixel a square of zoom x zoom, as one PNG. */
+/* Tiles in rows of `columns`, every pixel a square of zoom x zoom. */
 typedef struct sp_sheet {
     const sp_tile *tiles;
     size_t n;
@@ -38,8 +42,8 @@ typedef struct sp_panel {
     double y_min, y_max; /* NAN: from the data */
 } sp_panel;
 
-/* Panels in rows as one PNG; readable at a glance: ticks at round numbers, axis labels, legend, built-in
- * bitmap font, colours that colour-blind people can tell apart. */
+/* Panels in rows; readable at a glance: ticks at round numbers, axis labels, legend, colours that
+ * colour-blind people can tell apart. */
 typedef struct sp_chart {
     const sp_panel *panels;
     size_t n, columns;
@@ -85,7 +89,7 @@ typedef struct sp_map {
     const char *const *texts; /* [rows][columns], in the cells; NULL none */
 } sp_map;
 
-/* Maps in rows of `columns` as one PNG, each in as much room as the largest wants. */
+/* Maps in rows of `columns`, each in as much room as the largest wants. */
 sp_status sp_map_write(const char *path, const sp_map *maps, size_t n_maps, size_t columns, sp_error *err);
 
 #endif

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "plot/picture.h"
 
@@ -41,6 +42,10 @@ void sp_plot_sort(sp_plot *p)
 
 sp_status sp_plot_write(const char *path, const sp_plot *p, size_t n, const sp_chart *look, sp_error *err)
 {
+    if (path && !sp_picture_can()) {
+        sp_log(SP_LOG_WARNING, "%s is not drawn: this build is without cairo (libcairo2-dev)", path);
+        return SP_OK;
+    }
     sp_chart chart = *look;
     sp_panel *panels = sp_alloc_array(n, sizeof *panels);
     sp_series(*series)[SP_PLOT_SERIES] = sp_alloc_array(n, sizeof *series);

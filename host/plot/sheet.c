@@ -5,21 +5,14 @@
 #include "plot/picture.h"
 
 enum { GAP = 6, TEXT_SCALE = 1, TEXT_ROOM = 14, MAX_SIDE = 16384 };
-static const uint32_t PAPER = 0xffffff, INK = 0x202020;
+static const uint32_t INK = 0x202020;
 
 static void draw_tile(sp_canvas *c, const sp_sheet *s, const sp_tile *t, int left, int top)
 {
-    int wide = s->width * s->zoom;
-    for (int y = 0; y < s->height * s->zoom; y++) {
-        for (int x = 0; x < wide; x++) {
-            const uint8_t *from =
-                t->rgb + 3 * ((size_t)(y / s->zoom) * (size_t)s->width + (size_t)(x / s->zoom));
-            uint8_t *to = c->rgb + 3 * ((size_t)(top + y) * (size_t)c->width + (size_t)(left + x));
-            to[0] = from[0], to[1] = from[1], to[2] = from[2];
-        }
-    }
+    sp_canvas_image(c, left, top, t->rgb, s->width, s->height, s->zoom);
     if (t->text)
-        sp_canvas_text(c, left, top + s->height * s->zoom + 3, t->text, TEXT_SCALE, wide, SP_ALIGN_LEFT, INK);
+        sp_canvas_text(c, left, top + s->height * s->zoom + 3, t->text, TEXT_SCALE, s->width * s->zoom,
+                       SP_ALIGN_LEFT, INK);
 }
 
 sp_status sp_sheet_write(const char *path, const sp_sheet *s, sp_error *err)
@@ -28,25 +21,16 @@ sp_status sp_sheet_write(const char *path, const sp_sheet *s, sp_error *err)
     int64_t cell_w = (int64_t)s->width * s->zoom + GAP,
             cell_h = (int64_t)s->height * s->zoom + TEXT_ROOM + GAP;
     int64_t width = columns * cell_w + GAP, height = rows * cell_h + GAP;
-    sp_canvas c = {0};
-    sp_status st;
+    sp_canvas *c;
     if (s->n == 0 || s->width < 1 || s->height < 1 || s->zoom < 1 || columns < 1 || width > MAX_SIDE ||
         height > MAX_SIDE)
         return SP_FAIL(err, SP_E_FAILED,
                        "%s: a sheet of %zu pictures in rows of %lld would be %lld x %lld pixels; up to %d "
                        "are drawn: show fewer",
                        path, s->n, (long long)columns, (long long)width, (long long)height, MAX_SIDE);
-    c.width = (int)width;
-    c.height = (int)height;
-    c.rgb = sp_alloc_array((size_t)width * (size_t)height, 3);
-    if (!c.rgb)
-        return SP_FAIL(err, SP_E_MEMORY, "%s: no memory for a sheet of %d x %d pixels", path, c.width,
-                       c.height);
-    sp_canvas_fill(&c, (sp_rect){0, 0, c.width, c.height}, PAPER);
+    SP_TRY(sp_canvas_open(path, (int)width, (int)height, &c, err));
     for (size_t i = 0; i < s->n; i++)
-        draw_tile(&c, s, &s->tiles[i], GAP + (int)((int64_t)i % columns * cell_w),
+        draw_tile(c, s, &s->tiles[i], GAP + (int)((int64_t)i % columns * cell_w),
                   GAP + (int)((int64_t)i / columns * cell_h));
-    st = sp_png_write_rgb(path, c.width, c.height, c.rgb, err);
-    sp_free(c.rgb);
-    return st;
+    return sp_canvas_close(&c, SP_OK, err);
 }
