@@ -194,6 +194,7 @@ sp_status spi_weights_forward(sp_builder *b, int node);
 sp_status spi_weights_backward(sp_builder *b, int node);
 
 /* Passes. */
+sp_status spi_emit_plan(sp_builder *b); /* asks no device */
 sp_status spi_fuse(sp_builder *b);
 sp_status spi_sync_norms(sp_builder *b);
 sp_status spi_lower(sp_builder *b);
