@@ -60,8 +60,8 @@ sp_status sp_settings_check(sp_error *err)
         int kind;
     } known[] = {{"SPIKEPORT_SYNC_DEBUG", SWITCH},     {"SPIKEPORT_REFUSE_SOURCES", SWITCH},
                  {"SPIKEPORT_NO_LIBRARIES", SWITCH},   {"SPIKEPORT_PROGRAM_CACHE", ON_OFF},
-                 {"SPIKEPORT_BUILD_TIMEOUT", SECONDS}, {"SPIKEPORT_PREFIX", FOLDERS},
-                 {"SPIKEPORT_WISDOM_PATH", FOLDERS}};
+                 {"SPIKEPORT_COMPILE_HELPER", ON_OFF}, {"SPIKEPORT_BUILD_TIMEOUT", SECONDS},
+                 {"SPIKEPORT_PREFIX", FOLDERS},        {"SPIKEPORT_WISDOM_PATH", FOLDERS}};
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         const char *name = known[i].name, *value = sp_setting(name), *missing;
         if (!value || !*value)

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "check/case.h"
+#include "check/helper.h"
 #include "registry/wisdom.h"
 
 enum { CHECK_REVISION = 2 }; /* raised when the check finds more than it did: old results no longer count */
@@ -69,14 +70,18 @@ static const verdict *remember(const char *key, const char *reason, int cl_code)
     return v;
 }
 
-/* What is not an entry is skipped, those of other versions among them. */
+/* What has been added to it since the last time. What is not an entry is skipped, those of other versions
+ * among them. */
 static void read_file(void)
 {
+    static long end;
     file_read = true;
     sp_lines lines = {0};
     char *folder = sp_cache_folder(), *path = folder ? sp_format("%s/conformance.jsonl", folder) : NULL;
     if (path)
         lines.f = sp_cache_open(path);
+    if (lines.f && fseek(lines.f, end, SEEK_SET) != 0)
+        end = 0;
     for (json_t *row; (row = sp_lines_json(&lines)) != NULL; json_decref(row)) {
         const char *key = json_string_value(json_object_get(row, "key"));
         const char *result = json_string_value(json_object_get(row, "result"));
@@ -84,9 +89,21 @@ static void read_file(void)
             remember(key, strcmp(result, "ok") == 0 ? NULL : result,
                      (int)json_integer_value(json_object_get(row, "cl_code")));
     }
+    if (lines.f)
+        end = ftell(lines.f);
     sp_lines_close(&lines);
     sp_free(path);
     sp_free(folder);
+}
+
+/* Nothing is known about this kernel: unless the helper has found out meanwhile, it has to be checked. */
+static const verdict *find_again(const sp_device *dev, const char *key)
+{
+    sp_helper_go_on();
+    if (!sp_helper_wake(dev))
+        return NULL;
+    read_file();
+    return find(key);
 }
 
 /* One write of one line to a file opened for appending: lines of two processes do not mix. */
@@ -179,6 +196,8 @@ static sp_status trust_call(sp_registry *reg, sp_device *dev, sp_variant *v, con
     if (!key)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory while checking %s", v->id);
     const verdict *result = find(key);
+    if (!result)
+        result = find_again(dev, key);
     if (!result) {
         sp_error why = {0};
         sp_check_report report = {0};
@@ -280,6 +299,8 @@ static sp_status trust_quick(sp_registry *reg, sp_device *dev, sp_variant *v, co
         const sp_op_call small = sp_check_shrink(v, dev, call, NULL);
         const verdict *result = find(k.setting);
         if (!result && !find(k.none))
+            result = find_again(dev, k.setting);
+        if (!result && !find(k.none))
             result = check_setting(reg, dev, v, call, &k);
         st = result ? answer(result, err) : trust_call(reg, dev, v, &small, NULL, err);
     } else {
@@ -346,6 +367,8 @@ sp_status sp_check_trust_fragment(void *ctx, sp_device *dev, sp_fragment *f, sp_
                           dev->info.driver, f->kind, f->name, f->version, sp_fragment_hash(f));
     start();
     const verdict *result = key ? find(key) : NULL;
+    if (key && !result)
+        result = find_again(dev, key);
     if (key && !result) {
         sp_error why = {0};
         sp_log(SP_LOG_INFO, "checking %s on %s (once per device and driver)", f->name, dev->info.name);

@@ -18,6 +18,7 @@ sp_session_options sp_cli_session_options(const sp_cli_session *s)
                                 .force = s->force.items,
                                 .n_force = s->force.n,
                                 .sharded = true,
+                                .helper = true,
                                 .no_wisdom = s->no_wisdom};
 }
 

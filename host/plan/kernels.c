@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "check/helper.h"
 #include "plan/builder.h"
 #include "registry/wisdom.h"
 
@@ -11,11 +12,19 @@ sp_status spi_choose(sp_plan *p, sp_step *s, sp_error *err)
     return s->variant ? SP_OK : sp_select(p->reg, p->dev, &s->call, &s->variant, s->why, sizeof s->why, err);
 }
 
+/* The k-th of n, or where the plan's kernels are compiled from its end, the k-th from there. */
+static int place(const sp_plan *p, int k, int n)
+{
+    return p->o.from_end ? n - 1 - k : k;
+}
+
 sp_status spi_select(sp_plan *p, sp_error *err)
 {
-    for (int g = 0; g < p->n_segments; g++)
-        for (int i = 0; i < p->segments[g].n; i++)
-            SP_TRY(spi_choose(p, &p->segments[g].steps[i], err));
+    for (int g = 0; g < p->n_segments; g++) {
+        sp_segment *s = &p->segments[place(p, g, p->n_segments)];
+        for (int i = 0; i < s->n; i++)
+            SP_TRY(spi_choose(p, &s->steps[place(p, i, s->n)], err));
+    }
     return SP_OK;
 }
 
@@ -74,16 +83,19 @@ sp_status spi_build(sp_builder *b, bool *changed)
 {
     sp_plan *p = b->p;
     *changed = false;
-    for (int g = 0; g < p->n_segments; g++)
-        for (int i = 0; i < p->segments[g].n; i++) {
-            sp_step *s = &p->segments[g].steps[i];
+    for (int g = 0; g < p->n_segments; g++) {
+        const sp_segment *segment = &p->segments[place(p, g, p->n_segments)];
+        for (int i = 0; i < segment->n; i++) {
+            sp_step *s = &segment->steps[place(p, i, segment->n)];
             if (s->launch)
                 continue;
+            sp_helper_go_on();
             SP_TRY(build_step(p, s, b->err));
             if (s->launch)
                 SP_TRY(add_workspace(b, s, changed));
             else
                 *changed = true;
         }
+    }
     return SP_OK;
 }

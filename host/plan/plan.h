@@ -64,7 +64,8 @@ typedef struct sp_plan_options {
     bool count_spikes;
     bool step_spikes; /* also by time step: sp_exec_step_spikes */
     bool unlimited;   /* as if the device had any amount of memory: to look at, not to attach */
-    bool unbuilt; /* kernels are chosen and not built: to look at; the device may be a description alone */
+    bool unbuilt;  /* kernels are chosen and not built: to look at; the device may be a description alone */
+    bool from_end; /* the last kernels are chosen and built first: check/helper.h */
 } sp_plan_options;
 
 /* Device memory that plans of one model share: parameters, gradients, optimizer state, the running average of

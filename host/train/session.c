@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/rng.h"
 #include "check/check.h"
+#include "check/helper.h"
 #include "registry/wisdom.h"
 #include "train/adaptive.h"
 #include "train/similarity.h"
@@ -248,6 +249,28 @@ static sp_status make_plans(sp_session *s, const sp_session_options *so, sp_erro
     return sp_exec_clear_spikes(s->train, err);
 }
 
+static sp_status open_model(sp_session *s, const sp_session_options *o, sp_error *err)
+{
+    if (!o->no_device && !s->dev)
+        SP_TRY(sp_device_open(o->device, &o->device_options, &s->dev, err));
+    SP_TRY(load_plugins(s, o, err));
+    const sp_plan_options kept = sp_session_plan_options(s, false);
+    return sp_model_create(s->graph, s->dev, &kept, &s->model, err);
+}
+
+/* In the second process: the kernels of the larger plan, from its end. This process makes the plan for
+ * evaluation first, and has the most of it from there. */
+static _Noreturn void compile_from_end(sp_session *s, const sp_session_options *so)
+{
+    sp_error err;
+    sp_plan_options o = sp_session_plan_options(s, so->no_train);
+    o.from_end = true;
+    if (open_model(s, so, &err) == SP_OK &&
+        (so->no_train || check_shards(&s->recipe, so->sharded, &err) == SP_OK))
+        sp_plan_create(s->graph, s->model, s->reg, &o, &s->train, &err);
+    sp_helper_exit();
+}
+
 static sp_status prepare_adaptive(sp_session *s, sp_error *err)
 {
     size_t T = (size_t)s->recipe.time_steps;
@@ -287,14 +310,15 @@ sp_status sp_session_open(sp_recipe *recipe, const sp_dataset_info *data, const 
     SP_TRY_GOTO(check_classes(s, err));
     s->dev = o->opened;
     s->borrows_dev = o->opened != NULL;
-    if (!o->no_device && !s->dev)
-        SP_TRY_GOTO(sp_device_open(o->device, &o->device_options, &s->dev, err));
-    SP_TRY_GOTO(load_plugins(s, o, err));
-    const sp_plan_options kept = sp_session_plan_options(s, false);
-    SP_TRY_GOTO(sp_model_create(s->graph, s->dev, &kept, &s->model, err));
+    s->has_helper = o->helper && !s->dev && !o->no_device && !o->programs && !o->recorder && !o->unchecked;
+    if (s->has_helper && sp_helper_fork())
+        compile_from_end(s, o);
+    SP_TRY_GOTO(open_model(s, o, err));
     if (s->dev)
         SP_TRY_GOTO(initialise(s, err));
     SP_TRY_GOTO(make_plans(s, o, err));
+    if (s->has_helper)
+        sp_helper_dismiss();
     SP_TRY_GOTO(prepare_adaptive(s, err));
     *out = s;
     return SP_OK;
@@ -308,6 +332,8 @@ void sp_session_close(sp_session **ps)
     if (!ps || !*ps)
         return;
     sp_session *s = *ps;
+    if (s->has_helper)
+        sp_helper_wait();
     sp_similarity_destroy(&s->similarity);
     /* a plan that borrows its memory goes before the one that owns it */
     if (s->train && !s->train->owns_slabs)

@@ -26,6 +26,7 @@ typedef struct sp_session_options {
     bool unchecked; /* kernels are not compared with the references before they are chosen */
     bool unlimited; /* plans for any amount of device memory; they cannot be run */
     bool no_device; /* plans without a device, to look at: dev is NULL, no kernels are chosen */
+    bool helper;    /* a second process may compile kernels beside this one: check/helper.h */
 } sp_session_options;
 
 typedef struct sp_session {
@@ -33,6 +34,7 @@ typedef struct sp_session {
     sp_dataset_info data; /* shapes only */
     sp_device *dev;       /* NULL with no_device */
     bool borrows_dev;     /* it is the caller's */
+    bool has_helper;
     sp_registry *reg;
     sp_graph *graph;
     sp_model *model;
