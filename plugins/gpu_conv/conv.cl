@@ -1,6 +1,6 @@
 //@ plugin: gpu_conv 1.0.0
 //@ abi:    1
-//@ include: macros.clh gpu_tile.clh rows.clh spikes.clh floats.clh
+//@ include: macros.clh fours.clh gpu_tile.clh rows.clh spikes.clh floats.clh
 //@ let:    GROUP_FITS = BM*BN <= min(wg, 256)*TM*TN && (BM + BN + 8)*BK*4 + BM*21 <= local_bytes
 //@ let:    ITEMS = (BM/TM)*(BN/TN)
 //@ all:    device: gpu
@@ -27,10 +27,10 @@
 //@ global: ceildiv(N*HO*WO, BM)*ITEMS, ceildiv(O, BN)
 //@ local:  ITEMS, 1
 //@ tune:   BM = 128 64
-//@ tune:   BK = 16 32
+//@ tune:   BK = 16 8 32
 //@ tune:   TM = 4 8
 //@ tune:   AHEAD = 0 1
-//@ vendor: amd TM=8
+//@ vendor: amd TM=8 BM=64 BK=8
 //@ vendor: nvidia TM=8
 //@ define: BN = 32
 //@ define: TN = 4

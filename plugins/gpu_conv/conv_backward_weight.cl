@@ -1,15 +1,20 @@
 //@ plugin:    gpu_conv 1.0.0
 //@ abi:       1
-//@ include:   macros.clh gpu_tile.clh
+//@ include:   macros.clh fours.clh gpu_tile.clh
 //@ let:       SLOTS = max(1, min(ceildiv(N*HO*WO, 256), GROUPS/(ceildiv(KH*KW*C, BM)*ceildiv(O, BN))))
 //@ let:       ITEMS = (BM/TM)*(BN/TN)
+//@ let:       FITS = BM*BN <= min(wg, 256)*TM*TN && (BM + BN + 8)*BK*4 + BM*20 + 256 <= local_bytes && N*HO*WO < 2147483648 - 128
+//@ all:       bake: *
+//@ all:       device: gpu
+//@ all:       define: GROUPS = 1024
+//@ all:       registers: TM*TN*(1 + AHEAD)
+//@ all:       workspace: KH*KW*C*O*SLOTS
 //@ op:        conv.backward_weight/1
 //@ kernel:    conv_backward_weight__slots
 //@ global:    ceildiv(KH*KW*roundup(C, 1 + 31*X_BITS), BM)*ITEMS, ceildiv(O, BN), SLOTS
 //@ local:     ITEMS, 1, 1
 //@ kernel:    conv_backward_weight__add
 //@ global:    KH*KW*C*O
-//@ bake:      *
 //@ tune:      BM = 64 32 128
 //@ tune:      BN = 64 32
 //@ tune:      BK = 16 32
@@ -18,13 +23,27 @@
 //@ tune:      TN = 4 8
 //@ vendor:    amd TM=8 BM=128
 //@ vendor:    nvidia TM=8 BK=32
-//@ registers: TM*TN*(1 + AHEAD)
-//@ define:    GROUPS = 1024
-//@ workspace: KH*KW*C*O*SLOTS
-//@ when:      BM*BN <= min(wg, 256)*TM*TN && (BM + BN + 8)*BK*4 + BM*20 + 256 <= local_bytes && N*HO*WO < 2147483648 - 128
-//@ device:    gpu
+//@ when:      FITS
 //@ score:     40
 //@ about:     implicit GEMM in local memory over fixed slots of pixels, whose sums are added in order; pixels without a spike are skipped
+//@ op:        conv.backward_weight/1
+//@ kernel:    conv_backward_weight__few
+//@ global:    ITEMS, ceildiv(O, BN), SLOTS
+//@ local:     ITEMS, 1, 1
+//@ kernel:    conv_backward_weight__add
+//@ global:    KH*KW*C*O
+//@ define:    BM = 32
+//@ define:    FEW = 1
+//@ tune:      BN = 64 32
+//@ tune:      BK = 16 8 32
+//@ tune:      TM = 4 8
+//@ tune:      AHEAD = 0 1
+//@ tune:      TN = 4 8
+//@ vendor:    amd TM=8 BK=8
+//@ vendor:    nvidia BK=32
+//@ when:      !X_BITS && KH*KW*C <= 32 && FITS
+//@ score:     45
+//@ about:     the same with a tile for the few weights of a first layer
 
 /* g_w[k][o] += sum over the output pixels p of x[p moved by (kh, kw)][c] e[p][o], k = (kh, kw, c).
  *
@@ -250,8 +269,13 @@ SP_INLINE void product(tile t, __global const float *x, __global const float *e,
 }
 #endif
 
-__kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void
-conv_backward_weight__slots(SP_IN(sp_x, x), SP_IN(float, e), SP_OUT(float, work))
+#ifdef FEW
+#define NAME conv_backward_weight__few
+#else
+#define NAME conv_backward_weight__slots
+#endif
+
+__kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void NAME(SP_IN(sp_x, x), SP_IN(float, e), SP_OUT(float, work))
 {
     LOCAL_TILES;
     __local int row_h[BM], row_w[BM], row_c[BM];

@@ -1,6 +1,6 @@
 //@ plugin:    gpu_gemm 1.0.0
 //@ abi:       1
-//@ include:   macros.clh gpu_tile.clh
+//@ include:   macros.clh fours.clh gpu_tile.clh
 //@ let:       PARTS = min(ceildiv(K, 256), GROUPS/(ceildiv(M, BM)*ceildiv(N, BN)))
 //@ let:       ITEMS = (BM/TM)*(BN/TN)
 //@ op:        gemm/1

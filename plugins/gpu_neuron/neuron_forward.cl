@@ -1,5 +1,6 @@
 //@ plugin: gpu_neuron 1.0.0
 //@ abi:    1
+//@ include: words.clh
 //@ all:    device: gpu
 //@ op:     neuron.forward/1
 //@ kernel: neuron_forward__words4
@@ -22,40 +23,24 @@
 
 /* v = reset(u_prev) (v_reset at first); u = charge(v, x or scale x + shift); s = u >= v_th as bits. x, u, u_prev:
  * [M][C]; s: [M][ceil(C/32)], bits past C are zero. With U_HALF u is kept as half, and the spike
- * follows from what is kept. u may be u_prev: every item reads its neurons before it writes them.
- *
- * Neighbouring items have neighbouring channels, so that loads and stores are whole lines; the reference kernel's items
- * are 32 channels apart. LANES items make one word: each puts its bits in local memory, and a tree joins them. No
- * atomics, and no sub-groups, whose width differs between devices. */
+ * follows from what is kept. u may be u_prev: every item reads its neurons before it writes them. */
 #pragma OPENCL FP_CONTRACT OFF
 
-#define LANES (32 / SP_REAL_WIDTH)
 #if SP_REAL_WIDTH == 4
 #define NAME neuron_forward__words4
-#define LOAD(p, i) (*(__global const float4 *)((p) + (i))) /* a whole vector, which vload4 of floats does not promise */
 #if U_HALF
 #define U(p, i) SP_UN(4, p, (i) / 4)
 #define U_PUT(v, p, i) SP_UN_PUT(4, v, p, (i) / 4)
 #else
 #define U LOAD
-#define U_PUT(v, p, i) *(__global float4 *)((p) + (i)) = (v)
+#define U_PUT STORE
 #endif
 #define U_STORED(v, p, i) SP_UN_STORED(4, v, p, (i) / 4)
-inline uint bits_of(int4 on)
-{
-    const uint4 bit = as_uint4(on) & (uint4)(1, 2, 4, 8);
-    return bit.x | bit.y | bit.z | bit.w;
-}
 #else
 #define NAME neuron_forward__words
-#define LOAD(p, i) (p)[i]
 #define U SP_U
 #define U_PUT SP_U_PUT
 #define U_STORED SP_U_STORED
-inline uint bits_of(int on)
-{
-    return on ? 1u : 0u;
-}
 #endif
 
 __kernel __attribute__((reqd_work_group_size(WGS, 1, 1))) void NAME(SP_IN(float, x), SP_REF(sp_u, u_prev),
@@ -76,9 +61,7 @@ __kernel __attribute__((reqd_work_group_size(WGS, 1, 1))) void NAME(SP_IN(float,
     SP_AT_U(u);
     SP_AT(s);
     const neuron_args p = {decay, x_gain, v_th, v_reset};
-    const int lid = (int)get_local_id(0), item = (int)get_global_id(0), words = SP_WORDS(C);
-    const int word = item / LANES, lane = item % LANES, m = word / words;
-    const int c = word % words * 32 + lane * SP_REAL_WIDTH;
+    const int m = ROW(C), c = CHANNEL(C);
     uint mine = 0;
     if (m < M && c < C) {
         const ulong i = (ulong)m * C + c;
@@ -92,14 +75,7 @@ __kernel __attribute__((reqd_work_group_size(WGS, 1, 1))) void NAME(SP_IN(float,
         }
         const real now = neuron_charge(v, in, p);
         U_PUT(now, u, i);
-        mine = bits_of(U_STORED(now, u, i) >= SP_REAL(v_th)) << lane * SP_REAL_WIDTH;
+        mine = bits_of(U_STORED(now, u, i) >= SP_REAL(v_th));
     }
-    bits[lid] = mine;
-    for (int half_lanes = LANES / 2; half_lanes > 0; half_lanes /= 2) {
-        barrier(CLK_LOCAL_MEM_FENCE);
-        if (lane < half_lanes)
-            bits[lid] |= bits[lid + half_lanes];
-    }
-    if (lane == 0 && m < M) /* this item joined the word itself */
-        s[word] = bits[lid];
+    put_word(bits, mine, s, M, C);
 }

@@ -1,6 +1,7 @@
 //@ plugin:    gpu_norm 1.0.0
 //@ abi:       1
-//@ include:   pair.clh
+//@ include:   pair.clh pair_tree.clh
+//@ all:       define: GROUPS = 128
 //@ op:        residual.backward/1
 //@ kernel:    residual_backward__groups
 //@ global:    WGS*min(GROUPS, ceildiv(M*C, WGS*4))
@@ -9,31 +10,24 @@
 //@ global:    WGS
 //@ local:     WGS
 //@ tune:      WGS = 128 64 256
-//@ define:    GROUPS = 128
 //@ workspace: 2*GROUPS
 //@ when:      GAIN && WGS <= wg
 //@ device:    gpu
 //@ score:     50
 //@ about:     up to GROUPS work-groups stride over the elements; trees in local memory join pairs of floats
+//@ op:        residual.backward/1
+//@ kernel:    residual_backward__vec4
+//@ global:    ceildiv(M*C, 4)
+//@ define:    WGS = 1
+//@ when:      !GAIN
+//@ device:    gpu
+//@ score:     50
+//@ about:     no gain, no sum: four elements a work-item
 
 /* g_branch = alpha gain g; g_gain += alpha sum g branch. Products over a whole layer nearly cancel, therefore sums are
  * pairs of floats, as in sums.cl. work: [2][GROUPS]. */
 
-/* The sum of v over the work-group, in item 0. */
-SP_INLINE float2 join(__local float2 *part, float2 v)
-{
-    const int lid = (int)get_local_id(0);
-    part[lid] = v;
-    for (int items = WGS / 2; items > 0; items /= 2) {
-        barrier(CLK_LOCAL_MEM_FENCE);
-        if (lid < items) {
-            const float2 other = part[lid + items], sum = add(part[lid], other.x);
-            part[lid] = (float2)(sum.x, sum.y + other.y);
-        }
-    }
-    return part[lid]; /* item 0 joined it itself */
-}
-
+#if GAIN
 __kernel __attribute__((reqd_work_group_size(WGS, 1, 1))) void
 residual_backward__groups(SP_IN(float, g), SP_IN(float, branch), SP_IN(float, gain), SP_OUT(float, g_branch),
                           SP_OUT(float, work), const int M, const int C, const float alpha)
@@ -75,3 +69,16 @@ residual_backward__join(SP_IN(float, work), SP_IO(float, g_gain), const int M, c
     if (get_local_id(0) == 0)
         g_gain[0] += alpha * (sum.x + sum.y);
 }
+#else
+__kernel void residual_backward__vec4(SP_IN(float, g), SP_OUT(float, g_branch), const int M, const int C, const float alpha)
+{
+    SP_AT(g);
+    SP_AT(g_branch);
+    const ulong i = get_global_id(0), n = (ulong)M * (ulong)C;
+    if (i * 4 + 4 <= n)
+        ((__global float4 *)g_branch)[i] = alpha * ((__global const float4 *)g)[i];
+    else
+        for (ulong j = i * 4; j < n; j++)
+            g_branch[j] = alpha * g[j];
+}
+#endif

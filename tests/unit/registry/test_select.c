@@ -145,10 +145,11 @@ static const char *chosen_for(const char *op, const char *const *ints, const int
 Test(select, a_gpu_gets_the_kernels_for_gpus)
 {
     static const char *const conv[] = {"N",  "H",  "W",  "C",  "O",  "KH", "KW", "SH",
-                                       "SW", "PH", "PW", "DH", "DW", "HO", "WO"};
-    static const int64_t shape[] = {32, 16, 16, 64, 64, 3, 3, 1, 1, 1, 1, 1, 1, 16, 16};
-    static const char *const rows[] = {"M", "C"};
-    static const int64_t many[] = {4096, 64};
+                                       "SW", "PH", "PW", "DH", "DW", "HO", "WO", "G"};
+    static const int64_t shape[] = {32, 16, 16, 64, 64, 3, 3, 1, 1, 1, 1, 1, 1, 16, 16, 64};
+    static const char *const rows[] = {"M", "C"}, *const joined[] = {"M", "A", "B"},
+                             *const groups[] = {"M", "C", "N"};
+    static const int64_t many[] = {4096, 64, 32};
     static const char *const convs[] = {"conv.forward", "conv.backward_input", "conv.backward_weight"};
     dev.info.type = SP_DEVICE_GPU;
     dev.info.max_work_group = 256;
@@ -158,7 +159,12 @@ Test(select, a_gpu_gets_the_kernels_for_gpus)
     cr_assert_str_eq(chosen_for("neuron.forward", rows, many, 2), "gpu_neuron");
     cr_assert_str_eq(chosen_for("neuron.backward", rows, many, 2), "gpu_neuron");
     cr_assert_str_eq(chosen_for("batch_norm.backward", rows, many, 2), "gpu_norm");
-    cr_assert_str_eq(chosen_for("add", rows, many, 2), "reference");
+    cr_assert_str_eq(chosen_for("add", rows, many, 2), "gpu_elementwise");
+    cr_assert_str_eq(chosen_for("concat.forward", joined, many, 3), "gpu_elementwise");
+    cr_assert_str_eq(chosen_for("layer_norm.backward", groups, many, 3), "gpu_norm");
+    cr_assert_str_eq(chosen_for("neuron.backward_ext", rows, many, 2), "gpu_neuron");
+    cr_assert_str_eq(chosen_for("group_conv.backward_weight", conv, shape, 16), "gpu_conv");
+    cr_assert_str_eq(chosen_for("scale", rows, many, 2), "reference");
     dev.info.local_bytes = 4096;
     cr_assert_str_neq(chosen_for("conv.forward", conv, shape, 15), "gpu_conv");
     dev.info.max_work_group = 16;
