@@ -21,6 +21,7 @@ static const struct {
 } kinds[] = {
     [SP_OUTPUT_PICTURE] = {"a PNG picture", 0, "\x89PNG\r\n\x1a\n"},
     [SP_OUTPUT_SVG] = {"an SVG picture", 0, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<svg"},
+    [SP_OUTPUT_PAGE] = {"a page", 0, "<!DOCTYPE html>\n"},
     [SP_OUTPUT_PDF] = {"a PDF picture", 0, "%PDF-"},
     [SP_OUTPUT_TRACE] = {"a trace", 0, "{\"displayTimeUnit\":\"ms\",\"traceEvents\":["},
     [SP_OUTPUT_ARRAY] = {"an .npy array", 0, "\x93NUMPY"},

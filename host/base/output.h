@@ -11,6 +11,7 @@ typedef enum sp_output {
     SP_OUTPUT_PICTURE,
     SP_OUTPUT_SVG,
     SP_OUTPUT_PDF,
+    SP_OUTPUT_PAGE,
     SP_OUTPUT_TRACE,
     SP_OUTPUT_ARRAY,
     SP_OUTPUT_NIR,

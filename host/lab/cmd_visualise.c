@@ -74,6 +74,29 @@ static sp_status make_layers(sp_visual *d, sp_error *err)
     return failed ? SP_FAIL(err, SP_E_MEMORY, "out of memory for what the neurons do") : SP_OK;
 }
 
+/* Input and prediction of the sample whose raster is wanted. */
+static sp_status keep_sample(sp_visual *d, const sp_batch *b, sp_error *err)
+{
+    const sp_dataset_info *i = &d->s->data;
+    const int64_t n = d->s->graph->classes, frames = i->frames ? i->frames : 1,
+                  pixels = (int64_t)i->height * i->width;
+    const sp_plan *p = d->s->eval;
+    float *outputs = sp_alloc(p->tensors[p->logits_sum].bytes);
+    d->input = sp_alloc_array((size_t)pixels, sizeof *d->input);
+    sp_status st = outputs && d->input
+                       ? sp_plan_read(p, p->logits_sum, 0, outputs, p->tensors[p->logits_sum].bytes, err)
+                       : SP_FAIL(err, SP_E_MEMORY, "out of memory for a sample");
+    if (st == SP_OK)
+        d->predicted = sp_largest(outputs + d->sample * n, n);
+    for (int64_t t = 0; st == SP_OK && t < frames; t++) {
+        const float *frame = b->images + (t * d->s->eval_batch + d->sample) * pixels * i->channels;
+        for (int64_t k = 0; k < pixels * i->channels; k++)
+            d->input[k / i->channels] += frame[k] / (float)(frames * i->channels);
+    }
+    sp_free(outputs);
+    return st;
+}
+
 /* The mini-batch of the test set with the sample whose raster is wanted. */
 static sp_status watch(sp_visual *d, const sp_dataset *test, int64_t sample, sp_error *err)
 {
@@ -95,6 +118,8 @@ static sp_status watch(sp_visual *d, const sp_dataset *test, int64_t sample, sp_
         d->sample = sample % d->s->eval_batch;
         d->label = b->labels[d->sample];
         st = sp_exec_watch(d->s->eval, &e, &(sp_exec_watcher){.see = see, .ctx = d}, err);
+        if (st == SP_OK)
+            st = keep_sample(d, b, err);
         sp_loader_release(l, b);
     }
     sp_loader_destroy(&l);
@@ -177,6 +202,7 @@ static sp_status draw_all(sp_session *s, const sp_dataset *test, const visualise
         sp_free(d.layers[i].raster);
     }
     sp_free(d.layers);
+    sp_free(d.input);
     sp_free(d.confusion);
     sp_free(d.scores.spike_rate);
     return st;

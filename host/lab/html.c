@@ -5,13 +5,13 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/file.h"
+#include "base/folder.h"
 #include "lab/report.h"
 
 enum { MAX_PICTURE_BYTES = 16 << 20 };
 
-static const char head[] =
-    "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
-    "content=\"width=device-width\"><title>spikeport benchmark</title>\n<style>\n"
+static const char style[] =
+    "<style>\n"
     "body{font:15px/1.5 system-ui,-apple-system,\"Segoe UI\",\"DejaVu "
     "Sans\",sans-serif;max-width:1300px;margin:0 auto;padding:1.5em 1.5em 4em;color:#202020}\n"
     "h1{font-size:1.7em;margin:0}h2{font-size:1.2em;margin:2em 0 .3em;padding-top:.6em;border-top:2px solid "
@@ -29,10 +29,13 @@ static const char head[] =
     "tr.no td{color:#767676}tr.top td{border-top:1px solid #909090}.k{color:#505050}\n"
     "img{max-width:100%;display:block;margin:.3em 0}figure{margin:1em "
     "0}.half{display:inline-block;width:49%;vertical-align:top}figcaption{color:#505050}\n"
+    ".third{display:inline-block;width:33%;vertical-align:top;margin:0}@media(max-width:800px){table{display:"
+    "block;overflow-x:"
+    "auto}.half,.third{width:100%}body{padding:1em .7em 3em}}\n"
     "summary{cursor:pointer;padding:.3em 0}summary:hover{color:#0072b2}\n"
-    "</style></head><body>\n<h1>spikeport benchmark</h1>\n";
+    "</style></head><body>\n";
 
-static void text(sp_text *t, const char *s)
+void spi_html_text(sp_text *t, const char *s)
 {
     for (; *s; s++) {
         if (*s == '<')
@@ -46,17 +49,30 @@ static void text(sp_text *t, const char *s)
     }
 }
 
+void spi_html_begin(sp_text *t, const char *title, int refresh_s)
+{
+    sp_text_add(t, "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
+                   "content=\"width=device-width\">");
+    if (refresh_s)
+        sp_text_add(t, "<meta http-equiv=\"refresh\" content=\"%d\">", refresh_s);
+    sp_text_add(t, "<title>");
+    spi_html_text(t, title);
+    sp_text_add(t, "</title>\n%s<h1>", style);
+    spi_html_text(t, title);
+    sp_text_add(t, "</h1>\n");
+}
+
 static void cell(sp_text *t, const char *s)
 {
     sp_text_add(t, "<td>");
-    text(t, s);
+    spi_html_text(t, s);
     sp_text_add(t, "</td>");
 }
 
 static void cell_of(sp_text *t, const char *class, const char *s)
 {
     sp_text_add(t, "<td class=\"%s\">", class);
-    text(t, s);
+    spi_html_text(t, s);
     sp_text_add(t, "</td>");
 }
 
@@ -144,7 +160,7 @@ static void portability_rows(sp_text *t, const json_t *list, int level, const ch
         sp_text_add(t, "<td class=\"k\">");
         for (size_t k = 0; first && k < json_array_size(missing); k++) {
             sp_text_add(t, "%s", k ? "; " : "");
-            text(t, json_string_value(json_array_get(missing, k)));
+            spi_html_text(t, json_string_value(json_array_get(missing, k)));
         }
         sp_text_add(t, "</td></tr>\n");
     }
@@ -185,7 +201,7 @@ static void problem_row(sp_text *t, const json_t *p, const json_t *r, bool overv
     cell_of(t, "v", spi_text(r, "variant"));
     if (!ok) {
         sp_text_add(t, "<td colspan=\"7\">%s: ", spi_text(r, "status"));
-        text(t, spi_text(r, "reason"));
+        spi_html_text(t, spi_text(r, "reason"));
         sp_text_add(t, "</td></tr>\n");
         return;
     }
@@ -237,7 +253,7 @@ static void problems(sp_text *t, const json_t *list)
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *p = json_array_get(list, i), *rows = json_object_get(p, "rows");
         sp_text_add(t, "<details><summary>");
-        text(t, spi_text(p, "problem"));
+        spi_html_text(t, spi_text(p, "problem"));
         sp_text_add(t, "</summary>\n");
         columns(t, "device|application|kernel|" TIMES);
         for (size_t k = 0; k < json_array_size(rows); k++)
@@ -268,19 +284,32 @@ static const char *caption(const char *name)
     return "Device memory against the number of time steps, as planned and allocated.";
 }
 
-static sp_status picture(sp_text *t, const char *folder, const char *name, sp_error *err)
+sp_status spi_html_picture(sp_text *t, const char *path, const char *class, const char *caption_text,
+                           sp_error *err)
 {
-    char *path = sp_format("%s/%s", folder, name), *bytes = NULL;
+    char *bytes = NULL;
     size_t n = 0;
-    sp_status st = path ? sp_file_read(path, MAX_PICTURE_BYTES, &bytes, &n, err)
-                        : SP_FAIL(err, SP_E_MEMORY, "out of memory");
+    sp_status st = sp_file_read(path, MAX_PICTURE_BYTES, &bytes, &n, err);
     if (st == SP_OK) {
-        sp_text_add(t, "<figure%s><img alt=\"%s\" src=\"data:image/png;base64,",
-                    strcmp(name, "cascade.png") == 0 ? "" : " class=\"half\"", name);
+        sp_text_add(t, "<figure class=\"%s\"><img alt=\"", class);
+        spi_html_text(t, caption_text);
+        sp_text_add(t, "\" src=\"data:image/%s;base64,",
+                    sp_name_ends_in(-1, path, ".svg") ? "svg+xml" : "png");
         base64(t, (const unsigned char *)bytes, n);
-        sp_text_add(t, "\"><figcaption>%s</figcaption></figure>\n", caption(name));
+        sp_text_add(t, "\"><figcaption>");
+        spi_html_text(t, caption_text);
+        sp_text_add(t, "</figcaption></figure>\n");
     }
     sp_free(bytes);
+    return st;
+}
+
+static sp_status picture(sp_text *t, const char *folder, const char *name, sp_error *err)
+{
+    char *path = sp_format("%s/%s", folder, name);
+    sp_status st = path ? spi_html_picture(t, path, strcmp(name, "cascade.png") == 0 ? "whole" : "half",
+                                           caption(name), err)
+                        : SP_FAIL(err, SP_E_MEMORY, "out of memory");
     sp_free(path);
     return st;
 }
@@ -292,8 +321,9 @@ sp_status sp_report_html(const json_t *summary, const json_t *records, const cha
     size_t n = 0;
     sp_text t = {0};
     sp_status st = spi_charts(summary, records, folder, names, &n, err);
-    sp_text_add(&t, "%s<p>", head);
-    text(&t, spi_text(summary, "made_by"));
+    spi_html_begin(&t, "spikeport benchmark", 0);
+    sp_text_add(&t, "<p>");
+    spi_html_text(&t, spi_text(summary, "made_by"));
     sp_text_add(&t, "</p>\n");
     devices(&t, json_object_get(summary, "devices"));
     portability(&t, json_object_get(summary, "portability"));

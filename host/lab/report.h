@@ -19,6 +19,13 @@
  * says. */
 sp_status sp_records_load(const char *const *paths, size_t n, json_t **out, size_t *n_invalid, sp_error *err);
 
+/* Inside lab/: the look of every page. A page that refreshes itself does so every refresh_s seconds; 0:
+ * never. A picture (.png or .svg) goes into the page; its class is whole, half or third of the width. */
+void spi_html_begin(sp_text *t, const char *title, int refresh_s);
+void spi_html_text(sp_text *t, const char *s);
+sp_status spi_html_picture(sp_text *t, const char *path, const char *class, const char *caption_text,
+                           sp_error *err);
+
 /* One record checked and completed in place, as sp_records_load does; `where` stands in front of messages. */
 sp_status sp_record_check(json_t *record, const char *where, bool *invalid, sp_error *err);
 

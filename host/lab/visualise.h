@@ -26,6 +26,8 @@ typedef struct sp_visual {
     const sp_dataset *test;
     const char *folder, *format;    /* png, svg or pdf */
     int64_t samples, sample, label; /* watched; whose raster; its class */
+    int64_t predicted;              /* class of the largest output for that sample; -1: not known */
+    float *input;                   /* [height][width], the mean over its frames and channels */
     sp_visual_layer *layers;
     int n_layers;
     uint64_t *confusion; /* [class][class]: by label, by largest output; NULL: the test set was not run */

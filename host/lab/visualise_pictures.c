@@ -18,11 +18,45 @@ enum {
     TEXT_CLASSES = 20
 };
 
-/* "layer 2.branch.1" */
+/* "layer 2.branch.1 (lif)", or the label that the network gives it. */
 static const char *layer_name(const sp_visual *d, const sp_visual_layer *l, char *out, size_t size)
 {
-    snprintf(out, size, "layer %.80s", d->s->graph->nodes[l->node].name);
+    const sp_node *n = &d->s->graph->nodes[l->node];
+    snprintf(out, size, "layer %.40s (%.40s)", n->name,
+             *n->layer->label ? n->layer->label : n->layer->neuron.model);
     return out;
+}
+
+/* The name of a class, or its number. */
+static void add_class(const sp_visual *d, const char *what, int64_t k, sp_text *out)
+{
+    const char *name = k < 0 ? "?" : sp_dataset_class(d->test, (int)k);
+    if (name)
+        sp_text_add(out, "%s: %s", what, name);
+    else
+        sp_text_add(out, "%s: class %" PRId64, what, k);
+}
+
+/* What the network saw, said and should have said. */
+static sp_map input_map(const sp_visual *d, sp_text *what, sp_text *answer)
+{
+    const sp_dataset_info *i = &d->s->data;
+    const int side = i->height > i->width ? i->height : i->width, zoom = side < 200 ? 200 / side : 1;
+    sp_map m = {
+        .values = d->input, .rows = i->height, .columns = i->width, .cell_width = zoom, .cell_height = zoom};
+    m.low = m.high = (double)d->input[0];
+    for (int k = 0; k < i->height * i->width; k++) {
+        m.low = fmin(m.low, (double)d->input[k]);
+        m.high = fmax(m.high, (double)d->input[k]);
+    }
+    sp_text_add(what, i->frames ? "input, mean of %d frames" : "input", i->frames);
+    if (!d->test->info.targets) {
+        add_class(d, "true", d->label, answer);
+        sp_text_add(answer, ", ");
+        add_class(d, "network", d->predicted, answer);
+    }
+    m.title = answer->s, m.x_label = what->s; /* room is made for titles */
+    return m;
 }
 
 double sp_visual_rate(const sp_visual *d, const sp_visual_layer *l)
@@ -80,6 +114,7 @@ sp_status sp_visual_raster(const sp_visual *d, sp_error *err)
 {
     int64_t T = d->s->recipe.time_steps;
     size_t n = (size_t)d->n_layers;
+    sp_text title = {0}, answer = {0};
     sp_map *maps = sp_alloc_array(n + 1, sizeof *maps);
     char(*texts)[2][TITLE] = sp_alloc_array(n + 1, sizeof *texts);
     sp_status st = maps && texts ? need_layers(d, "raster", err) : no_memory("raster", err);
@@ -102,8 +137,13 @@ sp_status sp_visual_raster(const sp_visual *d, sp_error *err)
                            .colours = SP_COLOURS_INK,
                            .number_columns = true};
     }
-    if (st == SP_OK)
-        st = write_maps(d, "raster", maps, n, columns_for((int)n, 8), err);
+    if (st == SP_OK) {
+        memmove(maps + 1, maps, n * sizeof *maps);
+        maps[0] = input_map(d, &title, &answer);
+        st = write_maps(d, "raster", maps, n + 1, columns_for((int)n + 1, 8), err);
+    }
+    sp_text_free(&title);
+    sp_text_free(&answer);
     sp_free(maps);
     sp_free(texts);
     return st;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <jansson.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -68,7 +69,7 @@ sp_status sp_curves_read(const char *folder, sp_curve_point point, void *ctx, sp
     return SP_OK;
 }
 
-enum { FIRST, LOSS, FIRING, PLOTS, ERROR = PLOTS }; /* the first is of the accuracy, or else of the error */
+enum { FIRST, LOSS, FIRING, ERROR = SP_CURVES }; /* the first is of the accuracy, or else of the error */
 
 static void add(void *ctx, const char *what, double x, double y)
 {
@@ -82,24 +83,33 @@ static void add(void *ctx, const char *what, double x, double y)
                     strncmp(what, "test_", 5) == 0 ? "test" : "training", x, y);
 }
 
-sp_status sp_curves_write(const char *folder, const char *title, sp_error *err)
+sp_status sp_curves_gather(const char *folder, sp_plot out[SP_CURVES], sp_error *err)
 {
-    char *out = sp_format("%s/curves.png", folder), accuracy[96], error[96];
-    snprintf(accuracy, sizeof accuracy, "%.60s: accuracy", title);
-    snprintf(error, sizeof error, "%.60s: mean absolute error", title);
-    sp_plot plots[] = {{.title = accuracy, .x_label = "epoch", .y_label = "accuracy in %", .y_min = NAN},
+    sp_plot plots[] = {{.title = "accuracy", .x_label = "epoch", .y_label = "accuracy in %", .y_min = NAN},
                        {.title = "loss", .x_label = "epoch", .y_label = "mean loss over T"},
                        {.title = "firing", .x_label = "epoch", .y_label = "spikes a neuron, step"},
-                       {.title = error, .x_label = "epoch", .y_label = "mean absolute error"}};
-    const sp_chart look = {.columns = PLOTS, .panel_width = 560, .panel_height = 400};
+                       {.title = "mean absolute error",
+                        .x_label = "epoch",
+                        .y_label = "mean absolute error"}};
     sp_status st = sp_curves_read(folder, add, plots, err);
-    if (plots[ERROR].n && !plots[FIRST].n) {
-        plots[FIRST] = plots[ERROR];
-        plots[ERROR] = (sp_plot){.n = 0};
-    }
+    const int first = plots[ERROR].n && !plots[FIRST].n ? ERROR : FIRST;
+    sp_plot_free(&plots[first == FIRST ? ERROR : FIRST], 1);
+    plots[FIRST] = plots[first];
+    memcpy(out, plots, SP_CURVES * sizeof *out);
+    return st;
+}
+
+sp_status sp_curves_write(const char *folder, const char *title, sp_error *err)
+{
+    char *out = sp_format("%s/curves.png", folder), first[96];
+    sp_plot plots[SP_CURVES];
+    const sp_chart look = {.columns = SP_CURVES, .panel_width = 560, .panel_height = 400};
+    sp_status st = sp_curves_gather(folder, plots, err);
+    snprintf(first, sizeof first, "%.60s: %s", title, plots[FIRST].title);
+    plots[FIRST].title = first;
     if (st == SP_OK)
-        st = sp_plot_write(out, plots, PLOTS, &look, err);
-    sp_plot_free(plots, PLOTS + 1);
+        st = sp_plot_write(out, plots, SP_CURVES, &look, err);
+    sp_plot_free(plots, SP_CURVES);
     sp_free(out);
     return st;
 }

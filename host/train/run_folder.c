@@ -103,6 +103,17 @@ sp_status sp_run_folder_open(const char *folder, const char *checkpoint, bool ov
     return st;
 }
 
+bool sp_run_folder_busy(const char *folder)
+{
+    char *path = sp_format("%s/.lock", folder);
+    int lock = path && sp_path_exists(path) ? sp_file_lock(path, false) : -1;
+    bool busy = lock < 0 && errno == EWOULDBLOCK && path && sp_path_exists(path);
+    if (lock >= 0)
+        close(lock);
+    sp_free(path);
+    return busy;
+}
+
 void sp_run_folder_close(const char *folder, int lock)
 {
     char *path = lock >= 0 && !sp_run_folder_taken(folder) ? sp_format("%s/.lock", folder) : NULL;

@@ -21,6 +21,9 @@ sp_status sp_run_folder_open(const char *folder, const char *checkpoint, bool ov
 /* Gives the lock back, and removes the folder where no run came to be in it. */
 void sp_run_folder_close(const char *folder, int lock);
 
+/* Whether a process trains in the folder. */
+bool sp_run_folder_busy(const char *folder);
+
 /* Whether the checkpoint lies in the folder. */
 bool sp_run_folder_has(const char *folder, const char *checkpoint);
 
