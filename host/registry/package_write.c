@@ -140,6 +140,116 @@ static void add_kernels(sp_text *t, const sp_packed_program *g)
     sp_text_add(t, "%s", from);
 }
 
+/* ---- and so are paragraphs in front of the kernels whose names nothing uses ---- */
+
+/* Ends with an empty line outside of brackets and of #if, or where the kernels begin. */
+typedef struct paragraph {
+    const char *at;
+    size_t n;
+    bool kept;
+} paragraph;
+
+static bool is_word(char c)
+{
+    return isalnum((unsigned char)c) || c == '_';
+}
+
+static bool starts(const char *s, const char *what)
+{
+    return strncmp(s, what, strlen(what)) == 0;
+}
+
+static size_t paragraph_length(const char *from, const char *end)
+{
+    const char *s = from;
+    for (int depth = 0; s < end; s = skip_one(s)) {
+        if (s[0] == '\n' && s[1] == '\n' && depth == 0)
+            return (size_t)(s - from) + 2;
+        depth += *s == '{' || starts(s, "#if");
+        depth -= *s == '}' || starts(s, "#endif");
+    }
+    return (size_t)(end - from);
+}
+
+static bool mentions(const char *s, size_t n, const char *name, size_t length)
+{
+    for (size_t i = 0; i + length <= n; i++)
+        if (strncmp(s + i, name, length) == 0 && !is_word(s[i + length]) && (i == 0 || !is_word(s[i - 1])))
+            return true;
+    return false;
+}
+
+/* The name that a line at the left edge defines: of a macro, a function, a type or a table. NULL: it may do
+ * anything. */
+static const char *defined_name(const char *line, size_t *n)
+{
+    static const char define[] = "#define ";
+    if (starts(line, define))
+        return *n = strcspn(line + sizeof define - 1, " (\n"), line + sizeof define - 1;
+    const char *end = line + strcspn(line, "(;[\n");
+    for (*n = 0; end > line && is_word(end[-1]); ++*n)
+        end--;
+    return *n && strchr("(;[", end[*n]) && strncmp(end, "__attribute__", *n) != 0 ? end : NULL;
+}
+
+/* Whether a line at the left edge may define or do something: not so in brackets, and behind #if and its kin.
+ */
+static bool is_definition(const char *s)
+{
+    static const char *const others[] = {" ",   "\n",  "{",      "}\n",  "/", "typedef struct {",
+                                         "#if", "#el", "#endif", "#line"};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (starts(s, others[i]))
+            return false;
+    return true;
+}
+
+/* Whether a paragraph must stay: one of its names is used in what stays already, or it does more than to
+ * define names, or it is a comment. */
+static bool is_needed(const paragraph *p, const paragraph *all, size_t n)
+{
+    int depth = 0;
+    bool says = false, defines = false;
+    for (const char *s = p->at; s < p->at + p->n; s = skip_one(s)) {
+        depth -= *s == '}';
+        if (depth == 0 && (s == p->at || s[-1] == '\n') && is_definition(s)) {
+            size_t length;
+            const char *name = defined_name(s, &length);
+            for (size_t i = 0; i < n; i++)
+                if (!name || (all[i].kept && mentions(all[i].at, all[i].n, name, length)))
+                    return true;
+            defines = true;
+        }
+        says |= *s == '/' && !starts(s, "//@");
+        depth += *s == '{';
+    }
+    return says && !defines;
+}
+
+/* Leaves only what the kernels reach. Lines about the plugin and numbers of lines go too. */
+static void add_used(sp_text *t, const char *text)
+{
+    enum { MOST = 128 };
+    paragraph all[MOST];
+    size_t n = 0;
+    const char *kernels = strstr(text, "__kernel"), *s = text;
+    while (n + 1 < MOST && kernels && s < kernels) {
+        all[n] = (paragraph){s, paragraph_length(s, kernels), false};
+        s += all[n++].n;
+    }
+    all[n++] = (paragraph){s, strlen(s), true};
+    for (size_t i = 0; i < n; i++)
+        if (!all[i].kept && is_needed(&all[i], all, n))
+            all[i].kept = true, i = (size_t)-1; // what it uses must stay as well
+    for (size_t i = 0; i < n; i++)
+        for (const char *line = all[i].at; all[i].kept && line < all[i].at + all[i].n;) {
+            const size_t length = strcspn(line, "\n") + 1;
+            if (!starts(line, "//@") && !starts(line, "#line"))
+                sp_text_add(t, "%.*s", (int)length, line);
+            line += length;
+        }
+}
+
 /* "-DNAME=value -D..." as lines of #define. */
 static void add_constants(sp_text *t, const char *options)
 {
@@ -164,7 +274,7 @@ static sp_status write_source(const sp_package *p, sp_packed_program *g, const s
 {
     static const char *const defines[] = {"", "#define SP_TARGET_INTEL_FPGA 1\n",
                                           "#define SP_TARGET_AMD_FPGA 1\n"};
-    sp_text t = {0};
+    sp_text t = {0}, launched = {0};
     sp_text_add(&t, "/* Written by spikeport compile for %s: %s. Needs no other file; OpenCL C 1.2.\n",
                 sp_target_name(p->target), g->variant);
     add_shapes(&t, p, g);
@@ -173,7 +283,11 @@ static sp_status write_source(const sp_package *p, sp_packed_program *g, const s
     for (int i = 0; i < g->n_kernels; i++)
         sp_text_add(&t, "#define %s %s\n", g->kernels[i].function, g->kernels[i].name);
     sp_text_add(&t, "\n");
-    add_kernels(&t, g);
+    add_kernels(&launched, g);
+    if (!launched.failed && launched.s)
+        add_used(&t, launched.s);
+    t.failed |= launched.failed;
+    sp_text_free(&launched);
     if (t.failed) {
         sp_text_free(&t);
         return SP_FAIL(err, SP_E_MEMORY, "out of memory for %s", g->source);

@@ -27,6 +27,7 @@ for target in intel-fpga amd-fpga; do
     for file in "$work/$target"/kernels/*.cl; do
         grep -q "$(basename "$file")" "$work/$target/build.sh" || fail "build.sh lacks $file"
         grep -q '#include' "$file" && fail "$file includes another file"
+        grep -q '^//@\|^#line' "$file" && fail "$file has lines about the plugin"
         [ "$(grep -c '^__kernel' "$file")" -ge 1 ] || fail "$file has no kernel"
         if command -v clang >/dev/null; then
             clang -x cl -cl-std=CL1.2 -Xclang -finclude-default-header -fsyntax-only -w "$file" 2>"$work/clang" ||
@@ -35,6 +36,9 @@ for target in intel-fpga amd-fpga; do
     done
     ls "$work/$target"/kernels/ | grep -q neuron_backward__task || fail "no single work-item kernel was chosen"
 done
+# what a kernel does not use is not in its file
+grep -q "sp_bit\|neuron_args\|SP_WORDS" "$work/intel-fpga"/kernels/fill__naive*.cl && fail "a fill has what only neurons need"
+grep -q "neuron_charge" "$work/intel-fpga"/kernels/neuron_forward__task*.cl || fail "a neuron has lost its charge"
 grep -q "aoc -march=emulator" "$work/intel-fpga/build.sh" || fail "no aoc"
 grep -q "max_global_work_dim(0)" "$work/intel-fpga"/kernels/neuron_forward__task*.cl || fail "no attribute"
 grep -q "SP_TARGET_AMD_FPGA 1" "$work/amd-fpga"/kernels/neuron_forward__task*.cl || fail "no target"
