@@ -138,8 +138,8 @@ static sp_status run_width(sp_registry *reg, sp_device *dev, sp_check_case *c, c
     return st;
 }
 
-sp_status sp_fragment_run(sp_registry *reg, sp_device *dev, sp_check_case *c, const char *kernel,
-                          const char *source, sp_error *err)
+static sp_status run_widths(sp_registry *reg, sp_device *dev, sp_check_case *c, const char *kernel,
+                            const char *source, sp_error *err)
 {
     for (size_t i = 0; i < sizeof widths / sizeof *widths; i++)
         SP_TRY(run_width(reg, dev, c, kernel, source, widths[i], err));
@@ -147,6 +147,22 @@ sp_status sp_fragment_run(sp_registry *reg, sp_device *dev, sp_check_case *c, co
         if (c->buffers[b].present)
             memcpy(c->buffers[b].got, c->buffers[b].expected, (size_t)c->buffers[b].words * 4);
     return SP_OK;
+}
+
+sp_status sp_fragment_try(sp_registry *reg, sp_device *dev, const sp_fragment *f, const sp_fragment_test *t,
+                          const sp_op_call *call, sp_check_report *report, sp_error *err)
+{
+    sp_check_case c;
+    sp_status st = SP_OK;
+    SP_TRY(sp_check_case_init(&c, call, 1, err));
+    t->put_points(&c);
+    SP_TRY_GOTO(run_widths(reg, dev, &c, t->kernel, t->source, err));
+    SP_TRY_GOTO(sp_point_check_finite(&c, t->point, err));
+    SP_TRY_GOTO(t->judge(&c, f, report, err));
+    report->shapes_run++;
+done:
+    sp_check_case_fini(&c);
+    return st;
 }
 
 bool sp_point_between(double difference, double a, double b, double c, double allowed)
@@ -162,8 +178,9 @@ void sp_fragment_note(sp_check_report *report, double error, double allowed)
 
 /* ---- surrogates ---- */
 
-static void put_surrogate_points(sp_check_case *c, float width)
+static void put_surrogate_points(sp_check_case *c)
 {
+    const float width = (float)sp_call_float(&c->call, "width");
     const float special[] = {0, width, -width, width / 2, -width / 2, 1e-6f, -1e-6f, 20, -20};
     const int n_special = sizeof special / sizeof *special;
     for (int i = 0; i < N_SURROGATE_POINTS; i++) {
@@ -214,27 +231,24 @@ static sp_status check_surrogate_slope(const sp_check_case *c, float width, sp_e
     return SP_OK;
 }
 
+static sp_status judge_surrogate(const sp_check_case *c, const sp_fragment *f, sp_check_report *report,
+                                 sp_error *err)
+{
+    const float width = (float)sp_call_float(&c->call, "width");
+    SP_TRY(check_surrogate_formula(c, f->name, width, report, err));
+    return check_surrogate_slope(c, width, err);
+}
+
 static sp_status check_surrogate(sp_registry *reg, sp_device *dev, const sp_fragment *f,
                                  sp_check_report *report, sp_error *err)
 {
+    static const sp_fragment_test test = {"check_surrogate", surrogate_source, "d", put_surrogate_points,
+                                          judge_surrogate};
     for (int half = 0; half < 2; half++) {
-        float width = (float)f->width_default * (half ? 0.5f : 1.0f);
         sp_op_call call = {.op = &surrogate_op, .surrogate = f->name};
         sp_call_set_int(&call, "M", N_SURROGATE_POINTS * SHIFTS);
-        sp_call_set_float(&call, "width", (double)width);
-        sp_check_case c;
-        sp_status st = SP_OK;
-        SP_TRY(sp_check_case_init(&c, &call, 1, err));
-        put_surrogate_points(&c, width);
-        SP_TRY_GOTO(sp_fragment_run(reg, dev, &c, "check_surrogate", surrogate_source, err));
-        SP_TRY_GOTO(sp_point_check_finite(&c, "d", err));
-        SP_TRY_GOTO(check_surrogate_formula(&c, f->name, width, report, err));
-        SP_TRY_GOTO(check_surrogate_slope(&c, width, err));
-        report->shapes_run++;
-done:
-        sp_check_case_fini(&c);
-        if (st != SP_OK)
-            return st;
+        sp_call_set_float(&call, "width", (double)((float)f->width_default * (half ? 0.5f : 1.0f)));
+        SP_TRY(sp_fragment_try(reg, dev, f, &test, &call, report, err));
     }
     return SP_OK;
 }
@@ -333,9 +347,23 @@ static sp_status check_neuron_slopes(const sp_check_case *c, sp_error *err)
     return SP_OK;
 }
 
+static void put_neuron_points(sp_check_case *c)
+{
+    sp_point_put_neuron(c, "v");
+}
+
+static sp_status judge_neuron(const sp_check_case *c, const sp_fragment *f, sp_check_report *report,
+                              sp_error *err)
+{
+    SP_TRY(check_neuron_formula(c, f->name, report, err));
+    return check_neuron_slopes(c, err);
+}
+
 static sp_status check_neuron(sp_registry *reg, sp_device *dev, const sp_fragment *f, sp_check_report *report,
                               sp_error *err)
 {
+    static const sp_fragment_test test = {"check_neuron", neuron_source, "u", put_neuron_points,
+                                          judge_neuron};
     for (int hard = 0; hard < 2; hard++) {
         sp_op_call call = {.op = &neuron_op, .neuron = f->name};
         sp_call_set_int(&call, "M", N_NEURON_POINTS * SHIFTS);
@@ -344,19 +372,7 @@ static sp_status check_neuron(sp_registry *reg, sp_device *dev, const sp_fragmen
         sp_call_set_float(&call, "x_gain", 0.5);
         sp_call_set_float(&call, "v_th", 1);
         sp_call_set_float(&call, "v_reset", hard ? -0.25 : 0);
-        sp_check_case c;
-        sp_status st = SP_OK;
-        SP_TRY(sp_check_case_init(&c, &call, 1, err));
-        sp_point_put_neuron(&c, "v");
-        SP_TRY_GOTO(sp_fragment_run(reg, dev, &c, "check_neuron", neuron_source, err));
-        SP_TRY_GOTO(sp_point_check_finite(&c, "u", err));
-        SP_TRY_GOTO(check_neuron_formula(&c, f->name, report, err));
-        SP_TRY_GOTO(check_neuron_slopes(&c, err));
-        report->shapes_run++;
-done:
-        sp_check_case_fini(&c);
-        if (st != SP_OK)
-            return st;
+        SP_TRY(sp_fragment_try(reg, dev, f, &test, &call, report, err));
     }
     return SP_OK;
 }

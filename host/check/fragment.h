@@ -30,9 +30,17 @@ void sp_point_put_neuron(sp_check_case *c, const char *state);
 void sp_point_put(sp_check_case *c, const char *buffer, int i, float f);
 sp_status sp_point_check_finite(const sp_check_case *c, const char *input, sp_error *err);
 
-/* Runs the kernel as float, float4, float8 and float16; all must agree. The results are in `got`. */
-sp_status sp_fragment_run(sp_registry *reg, sp_device *dev, sp_check_case *c, const char *kernel,
-                          const char *source, sp_error *err);
+typedef struct sp_fragment_test {
+    const char *kernel, *source;
+    const char *point; /* the input that tells where a result is not finite */
+    void (*put_points)(sp_check_case *c);
+    /* Compares the results, which are in `got`, with the formula and with slopes. */
+    sp_status (*judge)(const sp_check_case *c, const sp_fragment *f, sp_check_report *report, sp_error *err);
+} sp_fragment_test;
+
+/* Runs the kernel as float, float4, float8 and float16, which must agree, and judges the results. */
+sp_status sp_fragment_try(sp_registry *reg, sp_device *dev, const sp_fragment *f, const sp_fragment_test *t,
+                          const sp_op_call *call, sp_check_report *report, sp_error *err);
 
 /* A difference must lie between the derivatives at both ends and the middle (mean value), whatever jumps
  * there are. */

@@ -182,27 +182,26 @@ static sp_op_call make_call(const sp_fragment *f, int setting)
     return call;
 }
 
+static void put_points(sp_check_case *c)
+{
+    sp_point_put_neuron(c, "a");
+}
+
+static sp_status judge(const sp_check_case *c, const sp_fragment *f, sp_check_report *report, sp_error *err)
+{
+    SP_TRY(check_formula(c, f->name, report, err));
+    if (f->uses & SP_USES_AUX)
+        SP_TRY(check_aux(c, err));
+    return f->uses & SP_USES_LEARN ? check_learning(c, err) : SP_OK;
+}
+
 sp_status sp_check_neuron_extra(sp_registry *reg, sp_device *dev, const sp_fragment *f,
                                 sp_check_report *report, sp_error *err)
 {
+    static const sp_fragment_test test = {"check_neuron_ext", source, "a", put_points, judge};
     for (int setting = 0; setting < 4; setting++) {
-        sp_op_call call = make_call(f, setting);
-        sp_check_case c;
-        sp_status st = SP_OK;
-        SP_TRY(sp_check_case_init(&c, &call, 1, err));
-        sp_point_put_neuron(&c, "a");
-        SP_TRY_GOTO(sp_fragment_run(reg, dev, &c, "check_neuron_ext", source, err));
-        SP_TRY_GOTO(sp_point_check_finite(&c, "a", err));
-        SP_TRY_GOTO(check_formula(&c, f->name, report, err));
-        if (f->uses & SP_USES_AUX)
-            SP_TRY_GOTO(check_aux(&c, err));
-        if (f->uses & SP_USES_LEARN)
-            SP_TRY_GOTO(check_learning(&c, err));
-        report->shapes_run++;
-done:
-        sp_check_case_fini(&c);
-        if (st != SP_OK)
-            return st;
+        const sp_op_call call = make_call(f, setting);
+        SP_TRY(sp_fragment_try(reg, dev, f, &test, &call, report, err));
     }
     return SP_OK;
 }
