@@ -42,6 +42,14 @@ sp_status spi_give_struct(const char *name, void *from, size_t from_size, void *
     return SP_OK;
 }
 
+sp_status spi_check_texts(const char *name, const char *const *texts, size_t n, sp_error *err)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!texts || !texts[i])
+            return SP_FAIL(err, SP_E_USAGE, "%s[%zu] is NULL, but there are to be %zu texts", name, i, n);
+    return SP_OK;
+}
+
 /* ---- devices ---- */
 
 static void copy_text(char *to, size_t size, const char *from)
@@ -69,6 +77,7 @@ static sp_device_text device_text(const sp_device_info *d)
 sp_status sp_devices_count(size_t *n, sp_error *err)
 {
     sp_device_list list = {0};
+    SPI_NEEDS(n, err);
     SP_TRY(sp_device_list_init(&list, err));
     *n = list.n;
     sp_device_list_fini(&list);
@@ -146,8 +155,10 @@ static sp_status take_options(sp_context *c, const sp_context_options *o, sp_err
 sp_status sp_context_create(const sp_context_options *options, sp_context **out, sp_error *err)
 {
     sp_context_options o;
+    SPI_NEEDS(out, err);
     SP_TRY(spi_take_struct("sp_context_options", options, options ? options->struct_size : 0, &o, sizeof o,
                            err));
+    SP_TRY(spi_check_texts("sp_context_options.plugins", o.plugins, o.n_plugins, err));
     sp_context *c = sp_alloc(sizeof *c);
     if (!c)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory for a context");

@@ -118,6 +118,7 @@ static sp_status layer_count(const sp_net *net, size_t *n)
 
 sp_status sp_net_layer_count(sp_net *net, size_t *n, sp_error *err)
 {
+    SPI_NEEDS(n, err);
     SPI_ON_NET(net, err, layer_count(net, n));
 }
 
@@ -156,7 +157,7 @@ static sp_status find_nodes(forward *f, sp_error *err)
     if (!f->nodes)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory for records");
     for (size_t i = 0; i < f->out->n_records; i++) {
-        const char *name = f->out->records[i].layer;
+        const char *name = f->out->records ? f->out->records[i].layer : NULL;
         f->nodes[i] = -1;
         for (int k = 0; name && k < g->n_nodes; k++)
             if (sp_node_fires(&g->nodes[k]) && strcmp(g->nodes[k].name, name) == 0)

@@ -59,6 +59,13 @@ sp_status spi_enter(sp_context *ctx, spi_call *call, sp_error *err);
 void spi_leave(spi_call *call);
 void spi_net_destroy(sp_net *net); /* inside a call */
 
+/* In a public function: an argument that must not be NULL. */
+#define SPI_NEEDS(argument, err)                                                                             \
+    do {                                                                                                     \
+        if (!(argument))                                                                                     \
+            return SP_FAIL(err, SP_E_USAGE, "%s: the argument %s is NULL", __func__, #argument);             \
+    } while (0)
+
 /* The body of a public function on a network: `call` is made inside the context. err may be NULL. */
 #define SPI_ON_NET(net, err, expr)                                                                           \
     sp_error spi_local_ = {0};                                                                               \
@@ -76,6 +83,9 @@ sp_status spi_take_struct(const char *name, const void *from, uint32_t from_size
                           sp_error *err);
 /* A struct of ours to a caller's of another size. out_size is the struct_size that the caller has set. */
 sp_status spi_give_struct(const char *name, void *from, size_t from_size, void *out, sp_error *err);
+
+/* That none of a caller's n texts is NULL. */
+sp_status spi_check_texts(const char *name, const char *const *texts, size_t n, sp_error *err);
 
 /* Between PyTorch's layout and the device's, `images` of [c][hw]. */
 void spi_to_device_layout(const float *chw, float *hwc, int64_t images, int64_t c, int64_t hw);

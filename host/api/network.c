@@ -132,9 +132,12 @@ static sp_status open_on(sp_context *ctx, const char *path, const char *text, co
     err = err ? err : &local;
     if (!ctx)
         return SP_FAIL(err, SP_E_USAGE, "the context is NULL: never created, or destroyed");
+    if (!out)
+        return SP_FAIL(err, SP_E_USAGE, "there is no place for the network: the argument out is NULL");
     if (!path && !text)
         return SP_FAIL(err, SP_E_USAGE, "name a recipe or a checkpoint");
     SP_TRY(spi_take_struct("sp_net_options", options, options ? options->struct_size : 0, &o, sizeof o, err));
+    SP_TRY(spi_check_texts("sp_net_options.sets", o.sets, o.n_sets, err));
     SP_TRY(spi_enter(ctx, &call, err));
     sp_net *net = sp_alloc(sizeof *net);
     sp_status st = net ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory for a network");
@@ -204,6 +207,7 @@ static sp_status count_params(const sp_net *net, size_t *n)
 
 sp_status sp_net_param_count(sp_net *net, size_t *n, sp_error *err)
 {
+    SPI_NEEDS(n, err);
     SPI_ON_NET(net, err, count_params(net, n));
 }
 
@@ -259,14 +263,20 @@ sp_status sp_net_get(sp_net *net, const char *name, float *to, size_t count, sp_
     SPI_ON_NET(net, err, get(net, name, to, count, err));
 }
 
+static sp_status check_finite(const sp_param *p, const float *from, sp_error *err)
+{
+    const size_t count = (size_t)p->elems, bad = sp_first_nonfinite(from, count);
+    return bad == count
+               ? SP_OK
+               : SP_FAIL(err, SP_E_NUMERIC, "%s: number %zu is not finite; the parameter stays as it was",
+                         p->name, bad);
+}
+
 static sp_status set(const sp_net *net, const char *name, const float *from, size_t count, sp_error *err)
 {
     const sp_param *p;
     SP_TRY(find_param(net, name, from, count, &p, err));
-    const size_t bad = sp_first_nonfinite(from, count);
-    if (bad < count)
-        return SP_FAIL(err, SP_E_NUMERIC, "%s: number %zu is not finite; the parameter stays as it was", name,
-                       bad);
+    SP_TRY(check_finite(p, from, err));
     return sp_model_write(net->s->model, p, SP_RANGE_WEIGHTS, from, err);
 }
 
@@ -275,14 +285,20 @@ sp_status sp_net_set(sp_net *net, const char *name, const float *from, size_t co
     SPI_ON_NET(net, err, set(net, name, from, count, err));
 }
 
+static sp_status check_gradient(const sp_net *net, const sp_param *p, sp_error *err)
+{
+    if (!p->trainable)
+        return SP_FAIL(err, SP_E_USAGE, "%s is a running statistic and has no gradient", p->name);
+    if (!net->has_gradient)
+        return SP_FAIL(err, SP_E_USAGE, "there is no gradient yet; run a training step first");
+    return SP_OK;
+}
+
 static sp_status gradient(const sp_net *net, const char *name, float *to, size_t count, sp_error *err)
 {
     const sp_param *p;
     SP_TRY(find_param(net, name, to, count, &p, err));
-    if (!p->trainable)
-        return SP_FAIL(err, SP_E_USAGE, "%s is a running statistic and has no gradient", name);
-    if (!net->has_gradient)
-        return SP_FAIL(err, SP_E_USAGE, "there is no gradient yet; run a training step first");
+    SP_TRY(check_gradient(net, p, err));
     return sp_model_read(net->s->model, p, SP_RANGE_GRADIENTS, to, err);
 }
 
@@ -291,12 +307,58 @@ sp_status sp_net_gradient(sp_net *net, const char *name, float *to, size_t count
     SPI_ON_NET(net, err, gradient(net, name, to, count, err));
 }
 
+static sp_status check_all(const sp_net *net, const void *arrays, size_t n, sp_error *err)
+{
+    if (arrays && n == (size_t)net->s->graph->n_params)
+        return SP_OK;
+    return SP_FAIL(err, SP_E_USAGE, "all parameters are %d arrays, not %zu; an array may be NULL",
+                   net->s->graph->n_params, arrays ? n : 0);
+}
+
+static sp_status get_all(const sp_net *net, float *const *to, size_t n, bool gradients, sp_error *err)
+{
+    const sp_param *p = net->s->graph->params;
+    SP_TRY(check_all(net, to, n, err));
+    for (size_t i = 0; i < n && gradients; i++)
+        if (to[i])
+            SP_TRY(check_gradient(net, &p[i], err));
+    return sp_model_read_several(net->s->model, p, (int)n, gradients ? SP_RANGE_GRADIENTS : SP_RANGE_WEIGHTS,
+                                 to, err);
+}
+
+sp_status sp_net_get_all(sp_net *net, float *const *to, size_t n, sp_error *err)
+{
+    SPI_ON_NET(net, err, get_all(net, to, n, false, err));
+}
+
+sp_status sp_net_gradient_all(sp_net *net, float *const *to, size_t n, sp_error *err)
+{
+    SPI_ON_NET(net, err, get_all(net, to, n, true, err));
+}
+
+static sp_status set_all(const sp_net *net, const float *const *from, size_t n, sp_error *err)
+{
+    const sp_param *p = net->s->graph->params;
+    SP_TRY(check_all(net, from, n, err));
+    for (size_t i = 0; i < n; i++)
+        if (from[i])
+            SP_TRY(check_finite(&p[i], from[i], err));
+    return sp_model_write_several(net->s->model, p, (int)n, SP_RANGE_WEIGHTS, from, err);
+}
+
+sp_status sp_net_set_all(sp_net *net, const float *const *from, size_t n, sp_error *err)
+{
+    SPI_ON_NET(net, err, set_all(net, from, n, err));
+}
+
 sp_status sp_net_save(sp_net *net, const char *path, sp_error *err)
 {
+    SPI_NEEDS(path, err);
     SPI_ON_NET(net, err, sp_weights_save(path, net->s, err));
 }
 
 sp_status sp_net_load(sp_net *net, const char *path, sp_error *err)
 {
+    SPI_NEEDS(path, err);
     SPI_ON_NET(net, err, sp_weights_load(path, net->s, err));
 }

@@ -104,6 +104,7 @@ static sp_status forward(sp_net *net, const float *x, size_t count, size_t n, bo
 sp_status sp_net_forward_train(sp_net *net, const float *x, size_t count, size_t n, int input_gradient,
                                float *step_logits, sp_error *err)
 {
+    SPI_NEEDS(step_logits, err);
     SPI_ON_NET(net, err, forward(net, x, count, n, input_gradient != 0, step_logits, err));
 }
 
@@ -170,6 +171,7 @@ static sp_status backward(sp_net *net, const float *g_step_logits, float *g_x, s
 
 sp_status sp_net_backward(sp_net *net, const float *g_step_logits, float *g_x, sp_error *err)
 {
+    SPI_NEEDS(g_step_logits, err);
     SPI_ON_NET(net, err, backward(net, g_step_logits, g_x, err));
 }
 
@@ -211,6 +213,7 @@ static sp_status forward_step(sp_net *net, float *logits, sp_error *err)
 
 sp_status sp_net_forward_step(sp_net *net, float *logits, sp_error *err)
 {
+    SPI_NEEDS(logits, err);
     SPI_ON_NET(net, err, forward_step(net, logits, err));
 }
 
@@ -227,6 +230,7 @@ static sp_status backward_step(sp_net *net, const float *g_logits, sp_error *err
 
 sp_status sp_net_backward_step(sp_net *net, const float *g_logits, sp_error *err)
 {
+    SPI_NEEDS(g_logits, err);
     SPI_ON_NET(net, err, backward_step(net, g_logits, err));
 }
 

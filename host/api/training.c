@@ -117,13 +117,25 @@ static sp_status get_lr(double value, double *lr)
 
 sp_status sp_net_lr(sp_net *net, double *lr, sp_error *err)
 {
+    SPI_NEEDS(lr, err);
     SPI_ON_NET(net, err, get_lr(net->lr, lr));
+}
+
+static sp_status scheduled_lr(const sp_net *net, int64_t epoch, int64_t batch, int64_t batches, double *lr,
+                              sp_error *err)
+{
+    if (epoch < 0 || batch < 0 || batch >= batches)
+        return SP_FAIL(err, SP_E_USAGE,
+                       "there is no mini-batch %lld of %lld in epoch %lld; both are counted from 0",
+                       (long long)batch, (long long)batches, (long long)epoch);
+    return get_lr(sp_recipe_lr(&net->s->recipe, &net->p.measured, epoch, batch, batches), lr);
 }
 
 sp_status sp_net_scheduled_lr(sp_net *net, int64_t epoch, int64_t batch, int64_t batches, double *lr,
                               sp_error *err)
 {
-    SPI_ON_NET(net, err, get_lr(sp_recipe_lr(&net->s->recipe, &net->p.measured, epoch, batch, batches), lr));
+    SPI_NEEDS(lr, err);
+    SPI_ON_NET(net, err, scheduled_lr(net, epoch, batch, batches, lr, err));
 }
 
 /* ---- checkpoints ---- */
@@ -139,6 +151,7 @@ static sp_status save(sp_net *net, const char *path, sp_error *err)
 
 sp_status sp_net_save_checkpoint(sp_net *net, const char *path, sp_error *err)
 {
+    SPI_NEEDS(path, err);
     SPI_ON_NET(net, err, save(net, path, err));
 }
 
@@ -158,5 +171,6 @@ static sp_status resume(sp_net *net, const char *path, sp_error *err)
 
 sp_status sp_net_resume(sp_net *net, const char *path, sp_error *err)
 {
+    SPI_NEEDS(path, err);
     SPI_ON_NET(net, err, resume(net, path, err));
 }

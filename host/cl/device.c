@@ -255,6 +255,31 @@ sp_status sp_device_read(sp_device *dev, sp_range from, void *to, size_t bytes, 
     return SP_OK;
 }
 
+bool sp_device_maps(const sp_device *dev)
+{
+    return dev->info.type == SP_DEVICE_CPU && !(dev->info.quirks & SP_QUIRK_WRITE_IN_PART);
+}
+
+sp_status sp_device_map(sp_device *dev, sp_range range, size_t bytes, bool write, void **out, sp_error *err)
+{
+    cl_int code;
+    *out = clEnqueueMapBuffer(dev->queue, range.mem, CL_TRUE, write ? CL_MAP_WRITE : CL_MAP_READ,
+                              (size_t)range.at_bytes, bytes, 0, NULL, NULL, &code);
+    if (code != CL_SUCCESS)
+        return SP_FAIL_CL(err, code, "mapping %zu bytes at %llu of the device's failed: %s%s", bytes,
+                          (unsigned long long)range.at_bytes, sp_cl_error_name(code), late_hint(dev));
+    return SP_OK;
+}
+
+sp_status sp_device_unmap(sp_device *dev, cl_mem mem, void *at, sp_error *err)
+{
+    const cl_int code = clEnqueueUnmapMemObject(dev->queue, mem, at, 0, NULL, NULL);
+    if (code != CL_SUCCESS)
+        return SP_FAIL_CL(err, code, "giving mapped memory back to \"%s\" failed: %s%s", dev->info.name,
+                          sp_cl_error_name(code), late_hint(dev));
+    return SP_OK;
+}
+
 sp_status sp_device_finish(sp_device *dev, sp_error *err)
 {
     cl_int code = clFinish(dev->queue);

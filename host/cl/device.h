@@ -139,6 +139,11 @@ typedef struct sp_range {
 sp_status sp_device_write(sp_device *dev, sp_range to, const void *from, size_t bytes, bool blocking,
                           sp_error *err);
 sp_status sp_device_read(sp_device *dev, sp_range from, void *to, size_t bytes, sp_error *err); /* blocking */
+/* A range as memory of the host, until it is unmapped: worth while where that is the device's memory itself.
+ */
+bool sp_device_maps(const sp_device *dev);
+sp_status sp_device_map(sp_device *dev, sp_range range, size_t bytes, bool write, void **out, sp_error *err);
+sp_status sp_device_unmap(sp_device *dev, cl_mem mem, void *at, sp_error *err);
 sp_status sp_device_finish(sp_device *dev, sp_error *err); /* err NULL: a failure is a warning in the log */
 sp_status sp_device_flush(sp_device *dev, sp_error *err);  /* what is enqueued starts; does not wait */
 

@@ -16,36 +16,77 @@ const sp_param *sp_graph_param(const sp_graph *g, const char *name)
     return NULL;
 }
 
-/* From a file's layout to the device's, or back from the device's to a file's. Tiles of ROWS outputs go
- * through a buffer, so that both sides are read and written line by line, however far apart their rows lie.
+enum { ROWS = 32, COLS = 128, PAD = 4 };
+
+/* Where the numbers of row o0 and column `at` of a file lie on the device: ROWS of one column side by side.
  */
-static void permute(const sp_param *p, const float *from_file, float *device, const float *from_device,
-                    float *file)
+static int64_t device_at(const sp_param *p, int64_t o0, int64_t at)
 {
-    enum { ROWS = 32, COLS = 128, PAD = 4 };
+    const int64_t taps = p->kh * p->kw;
+    return (at % taps * p->c + at / taps) * p->o + o0;
+}
+
+static void tile_to_device(const sp_param *p, const float *file, int64_t o0, int64_t at, int64_t rows,
+                           int64_t n, float *device)
+{
+    const int64_t cols = p->c * p->kh * p->kw;
     float tile[ROWS][COLS + PAD];
-    const int64_t taps = p->kh * p->kw, cols = p->c * taps;
-    for (int64_t o0 = 0; o0 < p->o; o0 += ROWS)
-        for (int64_t at = 0; at < cols; at += COLS) {
-            const int64_t rows = p->o - o0 < ROWS ? p->o - o0 : ROWS, n = cols - at < COLS ? cols - at : COLS;
-            for (int64_t o = 0; from_file && o < rows; o++)
-                memcpy(tile[o], from_file + (o0 + o) * cols + at, (size_t)n * sizeof(float));
-            for (int64_t i = 0; i < n; i++) {
-                const int64_t c = (at + i) / taps, k = (at + i) % taps, to = (k * p->c + c) * p->o + o0;
-                for (int64_t o = 0; from_file && o < rows; o++)
-                    device[to + o] = tile[o][i];
-                for (int64_t o = 0; from_device && o < rows; o++)
-                    tile[o][i] = from_device[to + o];
-            }
-            for (int64_t o = 0; from_device && o < rows; o++)
-                memcpy(file + (o0 + o) * cols + at, tile[o], (size_t)n * sizeof(float));
+    for (int64_t o = 0; o < rows; o++)
+        memcpy(tile[o], file + (o0 + o) * cols + at, (size_t)n * sizeof(float));
+    for (int64_t i = 0; i < n; i++) {
+        float *to = device + device_at(p, o0, at + i);
+        for (int64_t o = 0; o < rows; o++)
+            to[o] = tile[o][i];
+    }
+}
+
+/* Of 4 by 4, which compilers keep in registers. */
+static void transpose_block(float from[restrict][ROWS], float *restrict to, int64_t cols)
+{
+    float block[4][4];
+    for (int i = 0; i < 4; i++)
+        for (int o = 0; o < 4; o++)
+            block[o][i] = from[i][o];
+    for (int o = 0; o < 4; o++)
+        memcpy(to + o * cols, block[o], sizeof block[o]);
+}
+
+static void tile_to_file(const sp_param *p, const float *device, int64_t o0, int64_t at, int64_t rows,
+                         int64_t n, float *file)
+{
+    const int64_t cols = p->c * p->kh * p->kw;
+    float tile[COLS][ROWS];
+    for (int64_t i = 0; i < n; i++)
+        memcpy(tile[i], device + device_at(p, o0, at + i), (size_t)rows * sizeof(float));
+    for (int64_t o = 0; o < rows; o += 4)
+        for (int64_t i = 0; i < n; i += 4) {
+            float *to = file + (o0 + o) * cols + at + i;
+            if (o + 4 <= rows && i + 4 <= n)
+                transpose_block((float(*)[ROWS]) & tile[i][o], to, cols);
+            else
+                for (int64_t r = 0; r < 4 && o + r < rows; r++)
+                    for (int64_t k = 0; k < 4 && i + k < n; k++)
+                        to[r * cols + k] = tile[i + k][o + r];
         }
+}
+
+/* From a file's layout to the device's, or back. Tiles go through a buffer, so that both sides are read and
+ * written line by line, however far apart their rows lie. */
+static void permute(const sp_param *p, const float *from, float *to,
+                    void (*tile)(const sp_param *p, const float *from, int64_t o0, int64_t at, int64_t rows,
+                                 int64_t n, float *to))
+{
+    const int64_t cols = p->c * p->kh * p->kw;
+    for (int64_t o0 = 0; o0 < p->o; o0 += ROWS)
+        for (int64_t at = 0; at < cols; at += COLS)
+            tile(p, from, o0, at, p->o - o0 < ROWS ? p->o - o0 : ROWS, cols - at < COLS ? cols - at : COLS,
+                 to);
 }
 
 void sp_param_to_device(const sp_param *p, const float *file, float *device)
 {
     if (p->role == SP_ROLE_WEIGHT)
-        permute(p, file, device, NULL, NULL);
+        permute(p, file, device, tile_to_device);
     else
         memcpy(device, file, (size_t)p->elems * sizeof(float));
 }
@@ -53,7 +94,7 @@ void sp_param_to_device(const sp_param *p, const float *file, float *device)
 void sp_param_to_file(const sp_param *p, const float *device, float *file)
 {
     if (p->role == SP_ROLE_WEIGHT)
-        permute(p, NULL, NULL, device, file);
+        permute(p, device, file, tile_to_file);
     else
         memcpy(file, device, (size_t)p->elems * sizeof(float));
 }

@@ -53,44 +53,100 @@ void sp_model_destroy(sp_model **pm)
     *pm = NULL;
 }
 
-static sp_range param_range(const sp_model *m, const sp_param *p, sp_model_range range)
+static sp_range range_at(const sp_model *m, bool trainable, sp_model_range range, int64_t at)
 {
     const uint64_t starts[] = {m->w_at, m->g_at, m->m_at, m->v_at, m->e_at};
-    uint64_t at = p->trainable ? starts[range] : m->buffers_at;
-    return (sp_range){m->mem, (at + (uint64_t)p->at) * sizeof(float)};
+    uint64_t start = trainable ? starts[range] : m->buffers_at;
+    return (sp_range){m->mem, (start + (uint64_t)at) * sizeof(float)};
 }
 
-/* Room for the largest parameter in the device's layout; kept, since a mini-batch of a caller's own optimizer
- * moves all of them. */
-static sp_status stage(sp_model *m, const sp_param *p, sp_error *err)
+/* Through a copy, which is kept, since a mini-batch of a caller's own optimizer moves all parameters. */
+static sp_status copy_param(sp_model *m, const sp_param *p, sp_model_range range, const float *from,
+                            float *to, sp_error *err)
 {
+    const sp_range at = range_at(m, p->trainable, range, p->at);
+    const size_t bytes = (size_t)p->elems * sizeof(float);
     int64_t most = 1;
-    if (m->staging)
-        return SP_OK;
-    for (int i = 0; i < m->graph->n_params; i++)
+    for (int i = 0; i < m->graph->n_params && !m->staging; i++)
         most = m->graph->params[i].elems > most ? m->graph->params[i].elems : most;
-    m->staging = sp_alloc_pages((size_t)most, sizeof *m->staging);
-    return m->staging ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory for a copy of %s", p->name);
+    m->staging = m->staging ? m->staging : sp_alloc_pages((size_t)most, sizeof *m->staging);
+    if (!m->staging)
+        return SP_FAIL(err, SP_E_MEMORY, "out of memory for a copy");
+    if (from) {
+        sp_param_to_device(p, from, m->staging);
+        return sp_device_write(m->dev, at, m->staging, bytes, true, err);
+    }
+    SP_TRY(sp_device_read(m->dev, at, m->staging, bytes, err));
+    sp_param_to_file(p, m->staging, to);
+    return SP_OK;
+}
+
+/* In the memory of a CPU's buffer itself: those of n parameters that are trainable, or not, with one wait. */
+static sp_status map_params(sp_model *m, const sp_param *p, int n, bool trainable, sp_model_range range,
+                            const float *const *from, float *const *to, sp_error *err)
+{
+    int64_t first = INT64_MAX, end = 0;
+    void *at;
+    for (int i = 0; i < n; i++)
+        if (p[i].trainable == trainable && (from ? from[i] != NULL : to[i] != NULL)) {
+            first = p[i].at < first ? p[i].at : first;
+            end = p[i].at + p[i].elems > end ? p[i].at + p[i].elems : end;
+        }
+    if (end == 0)
+        return SP_OK;
+    SP_TRY(sp_device_map(m->dev, range_at(m, trainable, range, first), (size_t)(end - first) * sizeof(float),
+                         from != NULL, &at, err));
+    for (int i = 0; i < n; i++) {
+        float *there = (float *)at + (p[i].at - first);
+        if (p[i].trainable == trainable && from && from[i])
+            sp_param_to_device(&p[i], from[i], there);
+        else if (p[i].trainable == trainable && to && to[i])
+            sp_param_to_file(&p[i], there, to[i]);
+    }
+    return sp_device_unmap(m->dev, m->mem, at, err);
+}
+
+static sp_status move_params(sp_model *m, const sp_param *p, int n, sp_model_range range,
+                             const float *const *from, float *const *to, sp_error *err)
+{
+    sp_status st = SP_OK;
+    if (sp_device_maps(m->dev)) {
+        st = map_params(m, p, n, true, range, from, to, err);
+        if (st == SP_OK && range != SP_RANGE_EMA)
+            st = map_params(m, p, n, false, range, from, to, err);
+        return st == SP_OK
+                   ? SP_OK
+                   : sp_error_prefix(err, st, n == 1 ? "parameter %s: " : "parameters from %s on: ", p->name);
+    }
+    for (int i = 0; i < n && st == SP_OK; i++)
+        if ((from ? from[i] != NULL : to[i] != NULL) && (range != SP_RANGE_EMA || p[i].trainable)) {
+            st = copy_param(m, &p[i], range, from ? from[i] : NULL, from ? NULL : to[i], err);
+            if (st != SP_OK)
+                sp_error_prefix(err, st, "parameter %s: ", p[i].name);
+        }
+    return st;
+}
+
+sp_status sp_model_write_several(sp_model *m, const sp_param *p, int n, sp_model_range range,
+                                 const float *const *files, sp_error *err)
+{
+    SP_TRY(move_params(m, p, n, range, files, NULL, err));
+    return range == SP_RANGE_WEIGHTS && m->ema ? move_params(m, p, n, SP_RANGE_EMA, files, NULL, err) : SP_OK;
+}
+
+sp_status sp_model_read_several(sp_model *m, const sp_param *p, int n, sp_model_range range,
+                                float *const *files, sp_error *err)
+{
+    return move_params(m, p, n, range, NULL, files, err);
 }
 
 sp_status sp_model_write(sp_model *m, const sp_param *p, sp_model_range range, const float *file,
                          sp_error *err)
 {
-    size_t bytes = (size_t)p->elems * sizeof(float);
-    SP_TRY(stage(m, p, err));
-    sp_param_to_device(p, file, m->staging);
-    sp_status st = sp_device_write(m->dev, param_range(m, p, range), m->staging, bytes, true, err);
-    if (st == SP_OK && range == SP_RANGE_WEIGHTS && m->ema && p->trainable)
-        st = sp_device_write(m->dev, param_range(m, p, SP_RANGE_EMA), m->staging, bytes, true, err);
-    return st == SP_OK ? SP_OK : sp_error_prefix(err, st, "parameter %s: ", p->name);
+    return sp_model_write_several(m, p, 1, range, &file, err);
 }
 
 sp_status sp_model_read(sp_model *m, const sp_param *p, sp_model_range range, float *file, sp_error *err)
 {
-    size_t bytes = (size_t)p->elems * sizeof(float);
-    SP_TRY(stage(m, p, err));
-    sp_status st = sp_device_read(m->dev, param_range(m, p, range), m->staging, bytes, err);
-    if (st == SP_OK)
-        sp_param_to_file(p, m->staging, file);
-    return st == SP_OK ? SP_OK : sp_error_prefix(err, st, "parameter %s: ", p->name);
+    return sp_model_read_several(m, p, 1, range, &file, err);
 }

@@ -97,6 +97,11 @@ typedef enum {
 sp_status sp_model_write(sp_model *m, const sp_param *p, sp_model_range range, const float *file,
                          sp_error *err);
 sp_status sp_model_read(sp_model *m, const sp_param *p, sp_model_range range, float *file, sp_error *err);
+/* Of n parameters from *p on, files[i] that of p[i]; NULL: left out. A CPU waits once for all of them. */
+sp_status sp_model_write_several(sp_model *m, const sp_param *p, int n, sp_model_range range,
+                                 const float *const *files, sp_error *err);
+sp_status sp_model_read_several(sp_model *m, const sp_param *p, int n, sp_model_range range,
+                                float *const *files, sp_error *err);
 
 typedef enum {
     SP_LIFETIME_MODEL,   /* in the model's memory */

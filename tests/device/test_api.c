@@ -331,6 +331,168 @@ Test(api, a_loss_of_the_caller_gives_the_gradients_of_the_recipes)
     sp_free(x);
 }
 
+/* A device that refuses whatever is asked of it, as one that has been lost does. */
+static sp_status lose_device(sp_net *net, sp_status (*call)(sp_net *net, float *numbers), float *numbers)
+{
+    const cl_command_queue queue = net->s->dev->queue;
+    net->s->dev->queue = NULL;
+    const sp_status st = call(net, numbers);
+    net->s->dev->queue = queue;
+    return st;
+}
+
+static sp_status step_forward(sp_net *net, float *logits)
+{
+    return sp_net_forward_step(net, logits, &err);
+}
+
+static sp_status step_backward(sp_net *net, float *g)
+{
+    return sp_net_backward_step(net, g, &err);
+}
+
+Test(api, a_failed_time_step_ends_the_walk_and_the_next_one_is_whole)
+{
+    enum { N = 32 };
+    static float logits[N * K], g[N * K], want[512], got[512];
+    float *x = numbers(N * EACH, 6);
+    int32_t y[N];
+    for (int i = 0; i < N; i++)
+        y[i] = i % K;
+    sp_net *net = open_net(NULL, 0);
+    go_back_step_by_step(net, x, y, N, logits, g);
+    OK(sp_net_gradient(net, "5.weight", want, 512, &err));
+    for (int backward = 0; backward < 2; backward++) {
+        OK(sp_net_begin_steps(net, x, N * EACH, N, &err));
+        OK(sp_net_forward_step(net, logits, &err));
+        loss_gradient(logits, y, N, 1, g);
+        expect(lose_device(net, backward ? step_backward : step_forward, backward ? g : logits), SP_E_OPENCL,
+               "failed");
+        expect(sp_net_forward_step(net, logits, &err), SP_E_USAGE, "no time step to run");
+        expect(sp_net_backward_step(net, g, &err), SP_E_USAGE, "no time step to go back over");
+        expect(sp_net_end_steps(net, &err), SP_E_USAGE, "no time step to end");
+        go_back_step_by_step(net, x, y, N, logits, g);
+        OK(sp_net_gradient(net, "5.weight", got, 512, &err));
+        cr_expect_arr_eq(want, got, sizeof want, "the gradients after a failure differ");
+    }
+    sp_net_close(&net);
+    sp_free(x);
+}
+
+Test(api, an_argument_that_is_null_is_named)
+{
+    enum { N = 32 };
+    static float logits[T * N * K];
+    float *x = numbers(N * EACH, 7);
+    sp_net *net = open_net(NULL, 0), *none = NULL;
+    const char *const texts[] = {"batch=4", NULL};
+    const sp_context_options plugins = {.struct_size = sizeof plugins, .plugins = texts, .n_plugins = 2};
+    const sp_net_options sets = {.struct_size = sizeof sets, .sets = texts, .n_sets = 2};
+    const sp_forward_outputs records = {.struct_size = sizeof records, .n_records = 1};
+    sp_context *other = NULL;
+    double lr;
+    expect(sp_devices_count(NULL, &err), SP_E_USAGE, "n is NULL");
+    expect(sp_context_create(NULL, NULL, &err), SP_E_USAGE, "out is NULL");
+    expect(sp_context_create(&plugins, &other, &err), SP_E_USAGE, "plugins[1] is NULL");
+    expect(sp_net_open(ctx, RECIPE, NULL, NULL, &err), SP_E_USAGE, "out is NULL");
+    expect(sp_net_open(ctx, NULL, NULL, &none, &err), SP_E_USAGE, "name a recipe");
+    expect(sp_net_open(ctx, RECIPE, &sets, &none, &err), SP_E_USAGE, "sets[1] is NULL");
+    expect(sp_net_param_count(net, NULL, &err), SP_E_USAGE, "n is NULL");
+    expect(sp_net_layer_count(net, NULL, &err), SP_E_USAGE, "n is NULL");
+    expect(sp_net_get(net, NULL, logits, K, &err), SP_E_USAGE, "no parameter");
+    expect(sp_net_get(net, "5.bias", NULL, K, &err), SP_E_USAGE, "5.bias");
+    expect(sp_net_save(net, NULL, &err), SP_E_USAGE, "path is NULL");
+    expect(sp_net_load(net, NULL, &err), SP_E_USAGE, "path is NULL");
+    expect(sp_net_save_checkpoint(net, NULL, &err), SP_E_USAGE, "path is NULL");
+    expect(sp_net_resume(net, NULL, &err), SP_E_USAGE, "path is NULL");
+    expect(sp_net_lr(net, NULL, &err), SP_E_USAGE, "lr is NULL");
+    expect(sp_net_scheduled_lr(net, 0, 0, 1, NULL, &err), SP_E_USAGE, "lr is NULL");
+    expect(sp_net_scheduled_lr(net, 0, 3, 3, &lr, &err), SP_E_USAGE, "no mini-batch 3 of 3");
+    expect(sp_net_forward(net, x, EACH, 1, &records, &err), SP_E_USAGE, "no layer of neurons");
+    expect(sp_net_forward(net, NULL, EACH, 1, NULL, &err), SP_E_USAGE, "x has 0 numbers");
+    expect(sp_net_step(net, x, N * EACH, NULL, N, NULL, &err), SP_E_USAGE, "labels are NULL");
+    expect(sp_net_forward_train(net, x, N * EACH, N, 0, NULL, &err), SP_E_USAGE, "step_logits is NULL");
+    OK(sp_net_forward_train(net, x, N * EACH, N, 0, logits, &err));
+    expect(sp_net_backward(net, NULL, NULL, &err), SP_E_USAGE, "g_step_logits is NULL");
+    OK(sp_net_begin_steps(net, x, N * EACH, N, &err));
+    expect(sp_net_forward_step(net, NULL, &err), SP_E_USAGE, "logits is NULL");
+    OK(sp_net_forward_step(net, logits, &err));
+    expect(sp_net_backward_step(net, NULL, &err), SP_E_USAGE, "g_logits is NULL");
+    expect(sp_net_train(net, NULL, &err), SP_E_USAGE, "names no folder");
+    expect(sp_net_evaluate(net, NULL, NULL, &err), SP_E_USAGE, "struct_size");
+    cr_expect_null(none);
+    cr_expect_null(other);
+    sp_net_close(&net);
+    sp_free(x);
+}
+
+enum { MOST_PARAMS = 8 };
+
+/* Room for all parameters, each in an array of its own behind the one before; returns how many there are. */
+static size_t room_for_all(sp_net *net, float *at, float *all[MOST_PARAMS])
+{
+    size_t n;
+    OK(sp_net_param_count(net, &n, &err));
+    cr_assert_leq(n, MOST_PARAMS);
+    for (size_t i = 0; i < n; i++) {
+        sp_param_info p = {.struct_size = sizeof p};
+        OK(sp_net_param_describe(net, i, &p, &err));
+        all[i] = at;
+        at += p.count;
+    }
+    return n;
+}
+
+/* As of a CPU, whose memory is mapped, and of another device, where each parameter goes through a copy. */
+Test(api, all_parameters_at_once_are_those_one_by_one)
+{
+    enum { N = 32, ROOM = 4096 };
+    static float first[ROOM], second[ROOM], one[ROOM];
+    float *a[MOST_PARAMS], *b[MOST_PARAMS], *x = numbers(N * EACH, 8);
+    const int32_t y[N] = {1, 2, 3};
+    sp_net *net = open_net(NULL, 0);
+    const size_t n = room_for_all(net, first, a);
+    room_for_all(net, second, b);
+    expect(sp_net_gradient_all(net, a, n, &err), SP_E_USAGE, "no gradient");
+    OK(sp_net_step(net, x, N * EACH, y, N, NULL, &err));
+    expect(sp_net_gradient_all(net, a, n, &err), SP_E_USAGE, "running statistic");
+    expect(sp_net_get_all(net, a, n - 1, &err), SP_E_USAGE, "all parameters are");
+    expect(sp_net_set_all(net, NULL, n, &err), SP_E_USAGE, "all parameters are");
+    sp_device *dev = net->s->dev;
+    const sp_device_type type = dev->info.type;
+    for (int mapped = 0; mapped < 2; mapped++) {
+        dev->info.type = mapped ? SP_DEVICE_CPU : SP_DEVICE_GPU;
+        OK(sp_net_get_all(net, a, n, &err));
+        for (size_t i = 0; i < n; i++) {
+            sp_param_info p = {.struct_size = sizeof p};
+            OK(sp_net_param_describe(net, i, &p, &err));
+            OK(sp_net_get(net, p.name, one, (size_t)p.count, &err));
+            cr_expect_arr_eq(one, a[i], (size_t)p.count * sizeof *one, "%s", p.name);
+            b[i] = p.trainable ? b[i] : NULL;
+        }
+        OK(sp_net_gradient_all(net, b, n, &err));
+        OK(sp_net_gradient(net, "5.weight", one, 512, &err));
+        cr_expect_arr_eq(one, b[6], 512 * sizeof *one);
+        a[0][3] += 1; /* a weight is set, and a bias left out */
+        a[7][0] += 1;
+        const float *some[MOST_PARAMS] = {a[0], NULL, a[2], a[3], a[4], a[5], a[6]};
+        OK(sp_net_set_all(net, some, n, &err));
+        OK(sp_net_get(net, "0.weight", one, 144, &err));
+        cr_expect_arr_eq(one, a[0], 144 * sizeof *one);
+        OK(sp_net_get(net, "5.bias", one, K, &err));
+        cr_expect_float_neq(one[0], a[7][0], 0.5f);
+        room_for_all(net, second, b);
+    }
+    a[6][7] = NAN;
+    a[0][0] += 1;
+    expect(sp_net_set_all(net, (const float *const *)a, n, &err), SP_E_NUMERIC, "number 7 is not finite");
+    OK(sp_net_get(net, "0.weight", one, 144, &err));
+    cr_expect_float_neq(one[0], a[0][0], 0.5f, "something was set");
+    dev->info.type = type;
+    sp_net_close(&net);
+    sp_free(x);
+}
+
 static int read_own(void *c, size_t index, float *x, int32_t *label)
 {
     for (int i = 0; i < EACH; i++)

@@ -158,6 +158,11 @@ SP_API sp_status sp_net_get(sp_net *net, const char *name, float *to, size_t cou
 SP_API sp_status sp_net_set(sp_net *net, const char *name, const float *from, size_t count, sp_error *err);
 /* The gradient of the last training step. */
 SP_API sp_status sp_net_gradient(sp_net *net, const char *name, float *to, size_t count, sp_error *err);
+/* The same of all parameters at once, which takes less time: n arrays, as many as there are parameters, in
+ * the order of sp_net_param_describe. NULL: that one is left out. */
+SP_API sp_status sp_net_get_all(sp_net *net, float *const *to, size_t n, sp_error *err);
+SP_API sp_status sp_net_set_all(sp_net *net, const float *const *from, size_t n, sp_error *err);
+SP_API sp_status sp_net_gradient_all(sp_net *net, float *const *to, size_t n, sp_error *err);
 /* safetensors files under these names; a file to load must have all of them and no others. After an error in
  * the middle of a file some parameters may be those of the file. */
 SP_API sp_status sp_net_save(sp_net *net, const char *path, sp_error *err);
