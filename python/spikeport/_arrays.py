@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import operator
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,17 @@ def targets(value: Any, n: int, outputs: int) -> np.ndarray:
     if array.shape != (n, outputs) and not (outputs == 1 and array.shape == (n,)):
         raise ValueError(f"y has shape {array.shape}, but {n} samples have targets of shape ({n}, {outputs})")
     return array
+
+
+def label(value: Any, what: str) -> int:
+    """A label of one sample, which nothing rounds or cuts off."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"the label of {what} is {value!r}; labels are whole numbers") from None
+    if not -2**31 <= number < 2**31:
+        raise ValueError(f"the label of {what} is {number}, which does not fit 32 bits")
+    return number
 
 
 def pointer(array: np.ndarray, kind: Any = FLOAT) -> Any:

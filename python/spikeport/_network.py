@@ -16,7 +16,7 @@ from typing import Any, Callable, Optional, Union
 import numpy as np
 
 from . import _library as c
-from ._arrays import INT32, as_array, floats, labels, pointer, targets
+from ._arrays import INT32, as_array, floats, label, labels, pointer, targets
 
 Source = Union[str, "os.PathLike[str]", Mapping[str, Any]]
 
@@ -53,7 +53,15 @@ def devices() -> list[Device]:
     return found
 
 
-class Context:
+class _OnDevice:
+    """What belongs to a device and this process."""
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise TypeError(f"a {type(self).__name__} is on a device of this process: it cannot be copied or pickled; open another one, "
+                        "and give it the parameters by load_state_dict(state_dict())")
+
+
+class Context(_OnDevice):
     """A device with compiled kernels, plugins, paths and a log, for one thread at a time.
 
     device: number, "gpu", "cpu", or a part of a name; None takes the best. plugins: forced kernels, "op=variant".
@@ -66,10 +74,11 @@ class Context:
                  wisdom: bool = True, log: Optional[Callable[[int, str], None]] = None, log_level: int = 1) -> None:
         self._handle = ctypes.c_void_p()
         self._log = c.LOG_FUNCTION(lambda _, level, text: log(level, text.decode(errors="replace"))) if log else None
+        forced = [plugins] if isinstance(plugins, str) else list(plugins)
         options = c.ContextOptions(
             flags=0 if wisdom else 1, device=c.text(None if device is None else str(device)),
             plugin_path=c.text(plugin_path), data_path=c.text(data_path), cache_path=c.text(cache_path),
-            plugins=c.texts(list(plugins)), n_plugins=len(plugins), log_level=log_level)
+            plugins=c.texts(forced), n_plugins=len(forced), log_level=log_level)
         if self._log:
             options.log = self._log
         c.call("sp_context_create", ctypes.byref(options), ctypes.byref(self._handle))
@@ -196,27 +205,36 @@ class _Samples:
             y = labels(data[1], len(x))
             self._get = lambda i: (x[i], y[i])
             n = len(x)
-        else:
+        elif isinstance(data, list) and data and not isinstance(data[0], (tuple, list)):
+            raise TypeError(f"data is a list of {type(data[0]).__name__}, not of pairs (sample, label); arrays of all samples are "
+                            "given as a tuple (x, y)")
+        elif hasattr(data, "__len__") and hasattr(data, "__getitem__"):
             self._get = lambda i: data[i]
             n = len(data)
+        else:
+            raise TypeError(f"data is a {type(data).__name__}; give a tuple (x, y) of arrays, or something with len() and [i] -> "
+                            "(sample, label), such as a list of pairs or a Dataset of PyTorch (not its DataLoader)")
         self._read = c.READ_FUNCTION(self._call)
         self.struct = c.Data(classes=classes, count=n, read=self._read)
 
-    def _call(self, _: Any, index: int, x: Any, label: Any) -> int:
+    def _call(self, _: Any, index: int, x: Any, y_out: Any) -> int:
         try:
-            sample, y = self._get(index)
+            pair = self._get(index)
+            if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+                raise TypeError(f"sample {index} is no pair (sample, label) but a {type(pair).__name__}")
+            sample, y = pair
             sample = floats(sample, f"sample {index}")
             if sample.shape != self._shape:
                 raise ValueError(f"sample {index} has shape {sample.shape}, but the network takes {self._shape}")
             ctypes.memmove(x, sample.ctypes.data, sample.nbytes)
-            label[0] = int(y)
+            y_out[0] = label(y, f"sample {index}")
             return 0
         except BaseException as e:  # noqa: BLE001 - nothing may leave through C
             self.error = self.error or e
             return 1
 
 
-class Network:
+class Network(_OnDevice):
     """A spiking network with its parameters on an OpenCL device, and what trains it.
 
     source: a recipe file, the name of an installed recipe, a checkpoint or the folder of a run, the text of a recipe
@@ -330,6 +348,7 @@ class Network:
         shape = (self.time_steps, n, self.outputs) if steps else (n, self.outputs)
         logits = np.empty(shape, np.float32)
         layers = self.layers if record else {}
+        record = [record] if isinstance(record, str) else record
         names = list(layers) if record is True else list(record or ())
         for name in names:
             if name not in layers:
@@ -423,15 +442,15 @@ class Network:
 
     # ---- parameters ----
 
-    def _read(self, function: str, name: str) -> np.ndarray:
-        if name not in self._parameters:
-            raise KeyError(f"the network has no parameter {name!r}")
-        value = np.empty(self._parameters[name][0], np.float32)
-        self._call(function, name.encode(), pointer(value), value.size)
-        return value
+    def _all(self, function: str, arrays: Mapping[str, np.ndarray]) -> None:
+        """A function on the arrays of all parameters at once; those that are not there are left out."""
+        addresses = [arrays[n].ctypes.data if n in arrays else None for n in self._parameters]
+        self._call(function, (ctypes.c_void_p * len(addresses))(*addresses), len(addresses))
 
-    def _write(self, name: str, array: np.ndarray) -> None:
-        self._call("sp_net_set", name.encode(), pointer(array), array.size)
+    def _read(self, function: str, names: Iterable[str]) -> dict[str, np.ndarray]:
+        arrays = {name: np.empty(self._parameters[name][0], np.float32) for name in names}
+        self._all(function, arrays)
+        return arrays
 
     def parameter_shapes(self, trainable: Optional[bool] = None) -> dict[str, tuple[int, ...]]:
         """Names and shapes, of all or only of those that are (or are not) trained."""
@@ -439,7 +458,7 @@ class Network:
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """Copies of all parameters and running statistics, with PyTorch's names and layouts."""
-        return {name: self._read("sp_net_get", name) for name in self._parameters}
+        return self._read("sp_net_get_all", self._parameters)
 
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> None:
         """Parameters from arrays (or tensors of PyTorch) by name. strict: all of them, and no others but PyTorch's
@@ -459,15 +478,17 @@ class Network:
             if not np.isfinite(array).all():
                 raise ValueError(f"{name} has numbers that are not finite")
             arrays[name] = np.ascontiguousarray(array, np.float32)
-        for name, array in arrays.items():
-            self._write(name, array)
+        self._all("sp_net_set_all", arrays)
 
     def gradient(self, name: str) -> np.ndarray:
         """The gradient of a parameter in the last training step."""
-        return self._read("sp_net_gradient", name)
+        if name not in self._parameters:
+            raise KeyError(f"the network has no parameter {name!r}")
+        return self._read("sp_net_gradient_all", [name])[name]
 
     def gradients(self) -> dict[str, np.ndarray]:
-        return {name: self.gradient(name) for name, (_, trainable) in self._parameters.items() if trainable}
+        """Those of all parameters that are trained."""
+        return self._read("sp_net_gradient_all", self.parameter_shapes(trainable=True))
 
     def save(self, path: "Union[str, os.PathLike[str]]") -> None:
         """Parameters as a safetensors file, which Network(path) opens again."""

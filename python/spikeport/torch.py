@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import re
+import sys
 from collections.abc import Iterator
 from typing import Any, Callable, Optional
 
@@ -45,7 +46,7 @@ class _StepBackward(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, module: "SNN", wanted: Tensor) -> Tensor:
         ctx.module, ctx.step = module, module._step
-        return torch.from_numpy(module._run(module.network.forward_step))
+        return torch.from_numpy(module.network.forward_step())
 
     @staticmethod
     @torch.autograd.function.once_differentiable
@@ -53,7 +54,7 @@ class _StepBackward(torch.autograd.Function):
         if ctx.step != ctx.module._step:
             raise RuntimeError("this time step is over; call backward() once, before the next one")
         ctx.module._step = (0, 0)
-        ctx.module._run(ctx.module.network.backward_step, gradient.contiguous().numpy())
+        ctx.module.network.backward_step(gradient.contiguous().numpy())
         return None, None
 
 
@@ -65,19 +66,21 @@ class SNN(nn.Module):
     backward: by the recipe's schedule (sltt, sltt-k, bptt, ottt) to the gradients of the parameters, and of the input
     where it requires one. It follows its own forward pass, before another one.
 
-    Parameters and running statistics have the names and shapes of spikeport's checkpoints; what PyTorch changes goes to
-    the device before the next pass. Memory grows with the number of time steps under every schedule, since the loss
-    is known only after all of them; with a loss for each time step, time_steps() has SLTT's constant memory.
+    Parameters and running statistics have the names and shapes of spikeport's checkpoints. They are PyTorch's: all of them
+    go to the device before each pass, and take the place of what was set through `network`. Memory grows with the number
+    of time steps under every schedule, since the loss is known only after all of them; with a loss for each time step,
+    time_steps() has SLTT's constant memory.
     """
 
     def __init__(self, source: "Source | Network", *, steps: bool = False, **options: Any) -> None:
         super().__init__()
         self.network = source if isinstance(source, Network) else Network(source, inference=True, **options)
         self.steps = steps
-        self._pause = _find_pause() if self.network.context.device.type == "cpu" else lambda kind: 0
+        self._shares_cores = self.network.context.device.type == "cpu"
+        self._pause = _find_pause()
         self._passes = 0
         self._step = (0, 0)  # pass and time step that may go back
-        self._sent: dict[str, tuple[int, int]] = {}
+        self._arrays: dict[str, np.ndarray] = {}  # of gradients
         trained = self.network.parameter_shapes(trainable=True)
         for name, value in self.network.state_dict().items():
             *path, last = name.split(".")
@@ -92,53 +95,69 @@ class SNN(nn.Module):
                 module.register_buffer(last, torch.from_numpy(value))
         self._register_load_state_dict_pre_hook(_drop_batch_counts)
         self._parameter_names = [n for n, _ in self.named_parameters()]
-        self._note_sent()
 
     def extra_repr(self) -> str:
         return f"{self.network.name!r}, {self.network.method}, T={self.network.time_steps}"
 
     # ---- parameters to and from the device ----
 
-    def _own(self) -> list[tuple[str, Tensor]]:
-        return [*self.named_parameters(), *self.named_buffers()]
-
-    def _note_sent(self) -> None:
-        self._sent = {n: (t._version, t.data_ptr()) for n, t in self._own()}
-
     def _send(self) -> None:
-        """What has changed since it was sent last."""
-        for name, tensor in self._own():
+        """All of them before each pass: what has changed is not known, since p.data.add_() and arrays that share the memory
+        of a parameter leave its version as it was."""
+        arrays = {}
+        for name, tensor in (*self.named_parameters(), *self.named_buffers()):
             if tensor.device.type != "cpu" or tensor.dtype != torch.float32:
                 raise TypeError(f"{name} is {tensor.dtype} on {tensor.device}; parameters of an SNN are float32 on the CPU, "
                                 "and its computation is on its own OpenCL device")
-            now = (tensor._version, tensor.data_ptr())
-            if self._sent.get(name) != now:
-                self.network._write(name, tensor.detach().contiguous().numpy())
-                self._sent[name] = now
+            arrays[name] = tensor.detach().contiguous().numpy()
+        self.network._all("sp_net_set_all", arrays)
 
     def _receive_statistics(self) -> None:
+        buffers = dict(self.named_buffers())
         with torch.no_grad():
-            for name, buffer in self.named_buffers():
-                buffer.copy_(torch.from_numpy(self.network._read("sp_net_get", name)))
-                self._sent[name] = (buffer._version, buffer.data_ptr())
+            for name, array in self.network._read("sp_net_get_all", buffers).items():
+                buffers[name].copy_(torch.from_numpy(array))
+
+    def _gradients(self, names: list[str]) -> dict[str, Tensor]:
+        """In the memory of earlier ones that nobody holds any more: to get new pages from the system takes as long as to copy."""
+        for name in names:
+            if name not in self._arrays or sys.getrefcount(self._arrays[name]) > 2:
+                self._arrays[name] = np.empty(self.network._parameters[name][0], np.float32)
+        self.network._all("sp_net_gradient_all", {n: self._arrays[n] for n in names})
+        return {n: torch.from_numpy(self._arrays[n]) for n in names}
 
     # ---- passes ----
 
-    def _run(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """A pass on the device. Threads of PyTorch wait for their next work by spinning, for some milliseconds after each
-        operation that used them; a device that is this processor would have to share its cores with them. They are given
-        back, and come again when PyTorch needs them."""
-        self._pause(1)
-        return function(*arguments)
+    def _rest(self) -> None:
+        """Threads of PyTorch wait for their next work by spinning, for some milliseconds after each operation that used them; a
+        device that is this processor would have to share its cores with them. They are given back before a pass, and come
+        again when PyTorch needs them."""
+        if self._shares_cores:
+            self._pause(1)
+
+    @contextlib.contextmanager
+    def _one_thread(self) -> Iterator[None]:
+        """Between passes that follow each other closely, where giving threads back and starting them again takes longer than
+        what they do: the little that PyTorch has to do for the loss of a time step is done by the thread that calls."""
+        before = torch.get_num_threads()
+        if self._shares_cores:
+            torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
 
     def _samples(self, x: Tensor) -> np.ndarray:
+        if not isinstance(x, Tensor):
+            raise TypeError(f"x is a {type(x).__name__}; an SNN takes a tensor, float32 on the CPU")
         if x.device.type != "cpu" or x.dtype != torch.float32:
             raise TypeError(f"x is {x.dtype} on {x.device}; an SNN takes float32 on the CPU: x.float().cpu()")
         return x.detach().contiguous().numpy()
 
     def _forward_train(self, x: Tensor, input_gradient: bool, ctx: Any = None) -> Tensor:
         self._send()
-        logits = torch.from_numpy(self._run(self.network.forward_train, self._samples(x), input_gradient))
+        self._rest()
+        logits = torch.from_numpy(self.network.forward_train(self._samples(x), input_gradient))
         self._receive_statistics()
         self._passes += 1
         if ctx is not None:
@@ -159,39 +178,40 @@ class SNN(nn.Module):
         a loop that is left early leaves none. Methods: sltt, sltt-k (time steps that are not drawn add nothing), ottt. The
         input gets no gradient here. In eval mode the outputs are those of forward().
         """
+        samples = self._samples(x)
         self._send()
         self._passes += 1
         if not self.training:
-            yield from torch.from_numpy(self.network.forward(self._samples(x), steps=True))
+            yield from torch.from_numpy(self.network.forward(samples, steps=True))
             return
         if x.requires_grad:
             raise RuntimeError("time_steps() gives no gradient of the input; use forward(), or x.detach()")
-        self.network.begin_steps(self._samples(x))
+        self._rest()
+        self.network.begin_steps(samples)
         number = self._passes
-        for t in range(self.network.time_steps):
-            self._step = (number, t)
-            yield _StepBackward.apply(self, torch.zeros((), requires_grad=True))
-            if self._passes != number:
-                raise RuntimeError("another pass of this SNN has run inside the loop over its time steps; use a second SNN")
+        with self._one_thread():
+            for t in range(self.network.time_steps):
+                self._step = (number, t)
+                yield _StepBackward.apply(self, torch.zeros((), requires_grad=True))
+                if self._passes != number:
+                    raise RuntimeError("another pass of this SNN has run inside the loop over its time steps; use a second SNN")
         self._step = (0, 0)
         self.network.end_steps()
         self._receive_statistics()
-        parameters = dict(self.named_parameters())
-        for name in self._parameter_names:
+        parameters = {n: p for n, p in self.named_parameters() if p.requires_grad}
+        for name, g in self._gradients(list(parameters)).items():
             p = parameters[name]
-            if p.requires_grad:
-                g = torch.from_numpy(self.network.gradient(name))
-                p.grad = g if p.grad is None else p.grad.add_(g)
+            p.grad = g if p.grad is None else p.grad.add_(g)
 
     def _backward(self, ctx: Any, gradient: Tensor) -> tuple[Optional[Tensor], list[Optional[Tensor]]]:
         if ctx.number != self._passes:
             raise RuntimeError("another forward pass of this SNN has run since, and what this one kept for its backward pass "
                                "is gone; call backward() before the next forward(), or use a second SNN")
         self._passes += 1  # once only
-        g_x = self._run(self.network.backward, gradient.detach().contiguous().numpy())
-        gradients = [torch.from_numpy(self.network.gradient(n)) if needed else None
-                     for n, needed in zip(self._parameter_names, ctx.needs_input_grad[2:])]
-        return None if g_x is None else torch.from_numpy(g_x), gradients
+        self._rest()
+        g_x = self.network.backward(gradient.detach().contiguous().numpy())
+        gradients = self._gradients([n for n, needed in zip(self._parameter_names, ctx.needs_input_grad[2:]) if needed])
+        return None if g_x is None else torch.from_numpy(g_x), [gradients.pop(n, None) for n in self._parameter_names]
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training:
@@ -199,6 +219,7 @@ class SNN(nn.Module):
             self._passes += 1  # takes the memory of a forward pass that waits for its backward pass
             with torch.no_grad():
                 return torch.from_numpy(self.network.forward(self._samples(x), steps=self.steps))
+        self._samples(x)
         parameters = dict(self.named_parameters())
         logits = _Backward.apply(self, x, *[parameters[n] for n in self._parameter_names])
         return logits if self.steps else logits.sum(0)

@@ -1,6 +1,9 @@
 """The package on a device: shapes, training, misuse. SPIKEPORT_PROGRAM names the program to compare with."""
 
+import copy
+import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -113,6 +116,17 @@ class Training(Base):
         theirs = self.open(str(self.folder / "program"))
         for name, value in theirs.state_dict().items():
             self.assertEqual(value.tobytes(), ours.state_dict()[name].tobytes(), name)
+        scores, ours = self.ask(program, "eval", self.folder / "program")[0], ours.evaluate()
+        self.assertEqual((scores["samples"], scores["loss"], scores["accuracy"]), (ours.samples, ours.loss, ours.accuracy))
+        x = np.random.default_rng(3).random(theirs.input_shape(5), dtype=np.float32)
+        np.save(self.folder / "x.npy", x)
+        predicted = self.ask(program, "predict", self.folder / "program", self.folder / "x.npy")
+        means = theirs.forward(x) / np.float32(theirs.time_steps)
+        self.assertEqual(means.tobytes(), np.float32([p["logits"] for p in predicted]).tobytes())
+
+    def ask(self, program, *arguments):
+        out = subprocess.run([program, *arguments, "--json"], check=True, stdout=subprocess.PIPE, text=True).stdout
+        return [json.loads(line) for line in out.splitlines()]
 
     def test_data_of_ones_own(self):
         network, seen = self.open(), []
@@ -165,6 +179,103 @@ class Misuse(Base):
         with self.assertRaises(ValueError):
             network.forward(x, record=["nine"])
         self.assertGreater(network.step(x, y).loss, 0)
+
+    def test_data_that_are_none(self):
+        network = self.open()
+        x, y = make(8)
+
+        def train(data):
+            network.train(self.folder / "run", data=data, test=(x, y), overwrite=True)
+        for data, error, text in ((((x[0], 0) for _ in range(8)), TypeError, "DataLoader"), ([x, y], TypeError, "not of pairs"),
+                                  (x, TypeError, "no pair"),
+                                  ([(x[0], 0.5)] * 8, TypeError, "0.5"), ([(x[0], 2**32)] * 8, ValueError, "32 bits"),
+                                  ([(x[0], 2)] * 8, spikeport.DataError, "label 2"), ([], spikeport.UsageError, "count"),
+                                  ([(x[0].T.copy(), 0)] * 8, ValueError, "shape"), ((x, y[:5]), ValueError, "labels")):
+            with self.subTest(text), self.assertRaisesRegex(error, text):
+                train(data)
+        train([(x[i], np.int64(y[i])) for i in range(8)])
+
+    def test_views_and_foreign_numbers(self):
+        network = self.open()
+        x, _ = make(8)
+        wide = np.zeros((8, 1, 4, 8), np.float32)
+        wide[..., ::2] = x
+        for view in (wide[..., ::2], np.asfortranarray(x), memoryview(x)):
+            np.testing.assert_array_equal(network(x), network(view))
+        read_only = x.copy()
+        read_only.flags.writeable = False
+        np.testing.assert_array_equal(network(x), network(read_only))
+        with self.assertRaisesRegex(TypeError, ">f4"):
+            network(x.astype(">f4"))
+        for bad in (np.nan, -np.inf):
+            with self.assertRaisesRegex(spikeport.NumericError, "sample 3"):
+                network(np.where(np.arange(8).reshape(8, 1, 1, 1) == 2, np.float32(bad), x))
+        with self.assertRaisesRegex(ValueError, "finite"):
+            network.load_state_dict({**network.state_dict(), "1.bias": np.full(16, np.nan, np.float32)})
+        for lr in (np.nan, -1):
+            with self.assertRaisesRegex(spikeport.UsageError, "learning rate"):
+                network.lr = lr
+        with self.assertRaisesRegex(spikeport.UsageError, "mini-batch 5 of 5"):
+            network.scheduled_lr(0, 5, 5)
+        np.testing.assert_array_equal(network.forward(x, record="2")[0], network(x))
+        with self.assertRaisesRegex(spikeport.Error, "nosuch"):
+            spikeport.Network(TINY, context=spikeport.Context(plugins="gemm=nosuch"))
+
+    def test_copies(self):
+        network = self.open()
+        for thing in (network, CONTEXT):
+            for copied in (copy.copy, copy.deepcopy, pickle.dumps):
+                with self.assertRaisesRegex(TypeError, "load_state_dict"):
+                    copied(thing)
+
+    def test_passes_out_of_order(self):
+        network = self.open()
+        x, y = make(8)
+        g = np.zeros((8, 2), np.float32)
+        with self.assertRaisesRegex(spikeport.UsageError, "no gradient yet"):
+            network.gradients()
+        with self.assertRaisesRegex(spikeport.UsageError, "no time step"):
+            network.forward_step()
+        network.begin_steps(x)
+        network.step(x, y)
+        with self.assertRaisesRegex(spikeport.UsageError, "no time step"):
+            network.forward_step()
+        network.begin_steps(x)
+        network.forward_step()
+        with self.assertRaisesRegex(ValueError, "shape"):
+            network.backward_step(g[:4])
+        with self.assertRaisesRegex(spikeport.NumericError, "not finite"):
+            network.backward_step(g + np.nan)
+        network.backward_step(g)
+        network.end_steps()
+        self.assertEqual(0, np.abs(network.gradient("3.bias")).max())
+        inference = self.open(inference=True)
+        with self.assertRaisesRegex(spikeport.UsageError, "opened for inference"):
+            inference.step(x, y)
+
+    def test_closing_and_calling_in_callbacks(self):
+        for action in (lambda n: n.close(), lambda n: n.step(*make(8))):
+            network = self.open()
+            with self.assertRaises(ValueError):
+                network.train(self.folder / "run", data=make(64), test=make(8), overwrite=True,
+                              callback=lambda p: (action(network), network.lr))
+
+    def test_another_thread_is_told(self):
+        network, told = self.open(), []
+
+        def ask():
+            try:
+                network.forward(make(1)[0])
+            except spikeport.UsageError as e:
+                told.append(str(e))
+
+        def report(_):
+            thread = threading.Thread(target=ask)
+            thread.start()
+            thread.join()
+            return True
+        self.assertFalse(network.train(self.folder / "run", data=make(64), test=make(8), callback=report))
+        self.assertIn("another thread", told[0])
 
     def test_closed(self):
         network = spikeport.Network(TINY, context=CONTEXT)

@@ -1,8 +1,10 @@
 """spikeport.torch.SNN beside PyTorch's own gradients: reference cases of SPIKEPORT_REFERENCE (or beside the repository), and a
 dense network written out here, which gives the gradient of the input as well."""
 
+import copy
 import json
 import os
+import pickle
 import struct
 import subprocess
 import sys
@@ -232,6 +234,48 @@ class Module(unittest.TestCase):
         module(x)
         with self.assertRaisesRegex(RuntimeError, "another pass"):
             next(steps)
+
+    def test_changes_that_no_version_counts(self):
+        module = self.open("sltt")
+        x = torch.rand(6, 1, 4, 4)
+        for change in (lambda p: p.data.mul_(2), lambda p: p.detach().numpy().__imul__(2)):
+            for training in (True, False):
+                module.train(training)
+                before = module(x)
+                change(module.get_parameter("3.weight"))
+                change(module.get_parameter("3.bias"))
+                torch.testing.assert_close(2 * before, module(x))
+
+    def test_what_pytorch_does_with_modules(self):
+        module = self.open("sltt")
+        x = torch.rand(6, 1, 4, 4)
+        for copied in (copy.deepcopy, pickle.dumps):
+            with self.assertRaisesRegex(TypeError, "load_state_dict"):
+                copied(module)
+        with self.assertRaisesRegex(RuntimeError, "Missing key.*3.weight"):
+            module.load_state_dict({k: v for k, v in module.state_dict().items() if k != "3.weight"})
+        with self.assertRaisesRegex(RuntimeError, "size mismatch"):
+            module.load_state_dict({**module.state_dict(), "3.weight": torch.zeros(3, 4)})
+        with torch.inference_mode():
+            self.assertEqual((6, 3), module.eval()(x).shape)
+        module.train()
+        with torch.no_grad():
+            module.get_parameter("3.bias")[0] = torch.nan
+        with self.assertRaisesRegex(spikeport.NumericError, "3.bias"):
+            module(x)
+        with torch.no_grad():
+            module.get_parameter("3.bias")[0] = 0
+        with self.assertRaisesRegex(spikeport.NumericError, "gradient of the outputs is not finite"):
+            (module(x) * torch.inf).sum().backward()
+        with self.assertRaisesRegex(spikeport.NumericError, "sample 2"):
+            module(torch.where(torch.arange(6).reshape(6, 1, 1, 1) == 1, torch.nan, x))
+        module.get_parameter("1.weight").requires_grad_(False)
+        module(x.transpose(2, 3).transpose(2, 3).expand(6, 1, 4, 4)).sum().backward()
+        self.assertIsNone(module.get_parameter("1.weight").grad)
+        self.assertGreater(module.get_parameter("3.weight").grad.abs().max(), 0)
+        module.network.close()
+        with self.assertRaisesRegex(ValueError, "closed"):
+            module(x)
 
     def test_example(self):
         out = subprocess.run([sys.executable, ROOT / "examples" / "train_torch.py", "40"], capture_output=True, text=True,
