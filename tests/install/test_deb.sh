@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # test_deb.sh SOURCE_DIR [chroot]: builds the Debian packages and tries them in a folder of their own: unpacked, or with `chroot`
-# (as root, with mmdebstrap and a mirror) installed by apt-get in a fresh system of this release, used, and removed again.
+# (as root, with mmdebstrap and a mirror) installed by apt-get in a fresh system of this release, used, and purged again. Prints
+# sizes and times.
 set -euo pipefail
 source=$1
 work=$(mktemp -d)
@@ -13,7 +14,12 @@ finish() {
 }
 trap finish EXIT
 command -v dpkg-shlibdeps >/dev/null || { echo "skipped: apt-get install dpkg-dev"; exit 77; }
+start=$(date +%s)
 "$source/scripts/package" "$work/debs"
+echo "built in $(($(date +%s) - start)) s"
+apt() { # in the chroot; what it says is shown where it fails
+    chroot "$root" env DEBIAN_FRONTEND=noninteractive apt-get -qq "$@" >"$work/apt.log" 2>&1 || { cat "$work/apt.log"; exit 1; }
+}
 run=(env)
 if [ "${2:-}" = chroot ]; then
     release=$(. /etc/os-release && echo "$VERSION_CODENAME")
@@ -28,8 +34,10 @@ if [ "${2:-}" = chroot ]; then
         mount --rbind --make-rslave "/$folder" "$root/$folder"
     done
     cp "$work"/debs/*.deb "$root/tmp"
+    debs=("$root"/tmp/*.deb) && debs=("${debs[@]#"$root"}")
     start=$(date +%s)
-    chroot "$root" sh -c 'apt-get update -qq && apt-get install -y -qq /tmp/*.deb >/dev/null 2>&1'
+    apt update
+    apt install -y "${debs[@]}"
     echo "installed with everything it needs in $(($(date +%s) - start)) s"
     run=(chroot "$root")
     prefix=/usr folder=/tmp
@@ -47,7 +55,8 @@ bash -n "$root/usr/share/bash-completion/completions/spikeport"
 "${run[@]}" "$prefix/bin/spikeport" train synthetic_tiny --set epochs=1 --set plugins.gemm=gemm_clblast --out "$folder/run" 2>&1 | tail -n 1
 "${run[@]}" "$prefix/bin/spikeport" eval "$folder/run" | grep -q '100.00%'
 if [ "${2:-}" = chroot ]; then
-    chroot "$root" apt-get remove -y -qq spikeport libspikeport0 libspikeport-dev >/dev/null 2>&1
-    left=$(find "$root/usr" -path '*spikeport*' ! -path '*/doc/*' | head -n 5)
+    apt purge -y spikeport libspikeport0 libspikeport-dev
+    left=$(find "$root" -xdev -name '*spikeport*' ! -path "$root/tmp/*" ! -path "$root/root/*" | head -n 5) # /root: the user's cache
     [ -z "$left" ] || { echo "left behind: $left"; exit 1; }
 fi
+echo "the packages work"
