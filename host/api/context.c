@@ -52,6 +52,19 @@ sp_status spi_check_texts(const char *name, const char *const *texts, size_t n, 
 
 /* ---- devices ---- */
 
+/* Drivers have threads, which a child of fork() lacks: what it enqueues there may never run. */
+static sp_status use_opencl(sp_error *err)
+{
+    static _Atomic pid_t user; /* the first process that asked */
+    if (user && user != getpid())
+        return SP_FAIL(err, SP_E_USAGE,
+                       "this process was forked from one that had used OpenCL, and threads of the driver are "
+                       "missing here; start the child as a new program (in Python by the start method spawn "
+                       "of multiprocessing)");
+    user = getpid();
+    return SP_OK;
+}
+
 static void copy_text(char *to, size_t size, const char *from)
 {
     size_t n = strlen(from);
@@ -78,6 +91,7 @@ sp_status sp_devices_count(size_t *n, sp_error *err)
 {
     sp_device_list list = {0};
     SPI_NEEDS(n, err);
+    SP_TRY(use_opencl(err));
     SP_TRY(sp_device_list_init(&list, err));
     *n = list.n;
     sp_device_list_fini(&list);
@@ -90,6 +104,7 @@ sp_status sp_devices_describe(size_t i, sp_device_text *out, sp_error *err)
     sp_error ignored = {0};
     size_t chosen = SIZE_MAX;
     char why[256];
+    SP_TRY(use_opencl(err));
     SP_TRY(sp_device_list_init(&list, err));
     sp_status st = i < list.n ? SP_OK
                               : SP_FAIL(err, SP_E_USAGE,
@@ -159,6 +174,7 @@ sp_status sp_context_create(const sp_context_options *options, sp_context **out,
     SP_TRY(spi_take_struct("sp_context_options", options, options ? options->struct_size : 0, &o, sizeof o,
                            err));
     SP_TRY(spi_check_texts("sp_context_options.plugins", o.plugins, o.n_plugins, err));
+    SP_TRY(use_opencl(err));
     sp_context *c = sp_alloc(sizeof *c);
     if (!c)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory for a context");
@@ -186,9 +202,8 @@ static sp_status may_enter(sp_context *c, sp_error *err)
 {
     if (c->pid != getpid())
         return SP_FAIL(err, SP_E_USAGE,
-                       "this context was opened before fork(), and OpenCL does not survive that; open a new "
-                       "context "
-                       "in the child, or start the child as a new program");
+                       "this context was opened before fork(), and OpenCL does not survive that; start the "
+                       "child as a new program, and open a context there");
     pthread_mutex_lock(&c->lock);
     bool free_for_us = c->depth == 0 || pthread_equal(c->owner, pthread_self());
     if (free_for_us) {

@@ -83,10 +83,15 @@ class Context(_OnDevice):
             options.log = self._log
         c.call("sp_context_create", ctypes.byref(options), ctypes.byref(self._handle))
 
+    def _open(self) -> ctypes.c_void_p:
+        if not self._handle:
+            raise ValueError("this context is closed")
+        return self._handle
+
     @property
     def device(self) -> Device:
         d = c.DeviceText()
-        c.call("sp_context_device", self._handle, ctypes.byref(d))
+        c.call("sp_context_device", self._open(), ctypes.byref(d))
         return _device(d)
 
     def close(self) -> None:
@@ -252,6 +257,10 @@ class Network(_OnDevice):
         self._handle = ctypes.c_void_p()
         if context is not None and device is not None:
             raise ValueError("a context has a device already; give one of the two")
+        if context is not None and not isinstance(context, Context):
+            raise TypeError(f"context is a {type(context).__name__}, not a Context; device= takes a number or a name")
+        if shape is not None and len(shape) != 3:
+            raise ValueError(f"shape is {shape!r}, but that of a sample is (C, H, W)")
         self.context = context or Context(device)
         settings = dict(set or {}, **({} if batch is None else {"batch": batch}))
         sets = [f"{k}={v if isinstance(v, str) else json.dumps(v)}" for k, v in settings.items()]
@@ -261,7 +270,7 @@ class Network(_OnDevice):
         if isinstance(source, Mapping):
             source = json.dumps(source) + "\n"
         is_text = isinstance(source, str) and "\n" in source
-        c.call("sp_net_parse" if is_text else "sp_net_open", self.context._handle, c.text(source),
+        c.call("sp_net_parse" if is_text else "sp_net_open", self.context._open(), c.text(source),
                ctypes.byref(options), ctypes.byref(self._handle))
         info = c.NetInfo()
         c.call("sp_net_describe", self._handle, ctypes.byref(info))

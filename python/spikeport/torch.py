@@ -95,6 +95,7 @@ class SNN(nn.Module):
                 module.register_buffer(last, torch.from_numpy(value))
         self._register_load_state_dict_pre_hook(_drop_batch_counts)
         self._parameter_names = [n for n, _ in self.named_parameters()]
+        self._names = self.network.parameter_shapes()  # a subclass may have more
 
     def extra_repr(self) -> str:
         return f"{self.network.name!r}, {self.network.method}, T={self.network.time_steps}"
@@ -104,8 +105,12 @@ class SNN(nn.Module):
     def _send(self) -> None:
         """All of them before each pass: what has changed is not known, since p.data.add_() and arrays that share the memory
         of a parameter leave its version as it was."""
-        arrays = {}
-        for name, tensor in (*self.named_parameters(), *self.named_buffers()):
+        arrays, own = {}, {**dict(self.named_parameters()), **dict(self.named_buffers())}
+        for name in self._names:
+            tensor = own.get(name)
+            if tensor is None:
+                raise RuntimeError(f"{name} is gone: what pruning and parametrisation put in the place of a parameter cannot reach the "
+                                   "device; make them permanent (prune.remove, remove_parametrizations)")
             if tensor.device.type != "cpu" or tensor.dtype != torch.float32:
                 raise TypeError(f"{name} is {tensor.dtype} on {tensor.device}; parameters of an SNN are float32 on the CPU, "
                                 "and its computation is on its own OpenCL device")
@@ -113,7 +118,7 @@ class SNN(nn.Module):
         self.network._all("sp_net_set_all", arrays)
 
     def _receive_statistics(self) -> None:
-        buffers = dict(self.named_buffers())
+        buffers = {n: b for n, b in self.named_buffers() if n in self._names}
         with torch.no_grad():
             for name, array in self.network._read("sp_net_get_all", buffers).items():
                 buffers[name].copy_(torch.from_numpy(array))
@@ -198,7 +203,7 @@ class SNN(nn.Module):
         self._step = (0, 0)
         self.network.end_steps()
         self._receive_statistics()
-        parameters = {n: p for n, p in self.named_parameters() if p.requires_grad}
+        parameters = {n: p for n, p in self.named_parameters() if p.requires_grad and n in self._names}
         for name, g in self._gradients(list(parameters)).items():
             p = parameters[name]
             p.grad = g if p.grad is None else p.grad.add_(g)
@@ -221,7 +226,7 @@ class SNN(nn.Module):
                 return torch.from_numpy(self.network.forward(self._samples(x), steps=self.steps))
         self._samples(x)
         parameters = dict(self.named_parameters())
-        logits = _Backward.apply(self, x, *[parameters[n] for n in self._parameter_names])
+        logits = _Backward.apply(self, x, *[parameters.get(n) for n in self._parameter_names])
         return logits if self.steps else logits.sum(0)
 
 

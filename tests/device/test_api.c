@@ -613,7 +613,13 @@ Test(api, a_forked_child_is_told)
     pid_t child = fork();
     if (child == 0) {
         sp_net_info info = {.struct_size = sizeof info};
+        sp_context *other = NULL;
         int code = sp_net_describe(net, &info, &err) == SP_E_USAGE && strstr(err.text, "fork") ? 0 : 1;
+        size_t n;
+        if (sp_context_create(NULL, &other, &err) != SP_E_USAGE || !strstr(err.text, "forked"))
+            code = 2;
+        if (sp_devices_count(&n, &err) != SP_E_USAGE || !strstr(err.text, "forked"))
+            code = 3;
         sp_net_close(&net);
         sp_context_destroy(&ctx);
         _exit(code);

@@ -281,7 +281,10 @@ class Misuse(Base):
         network = spikeport.Network(TINY, context=CONTEXT)
         network.close()
         network.close()
-        for call in (lambda: network.state_dict(), lambda: network.forward(make(1)[0]), lambda: network.lr):
+        context = spikeport.Context()
+        context.close()
+        for call in (lambda: network.state_dict(), lambda: network.forward(make(1)[0]), lambda: network.lr,
+                     lambda: context.device, lambda: spikeport.Network(TINY, context=context)):
             with self.assertRaisesRegex(ValueError, "closed"):
                 call()
 

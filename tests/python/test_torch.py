@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch.nn.utils import prune
 
 import spikeport
 from spikeport.torch import SNN
@@ -273,9 +274,29 @@ class Module(unittest.TestCase):
         module(x.transpose(2, 3).transpose(2, 3).expand(6, 1, 4, 4)).sum().backward()
         self.assertIsNone(module.get_parameter("1.weight").grad)
         self.assertGreater(module.get_parameter("3.weight").grad.abs().max(), 0)
+        prune.l1_unstructured(module.get_submodule("1"), "weight", 0.5)
+        for training in (True, False):
+            with self.assertRaisesRegex(RuntimeError, "prune.remove"):
+                module.train(training)(x)
+        prune.remove(module.get_submodule("1"), "weight")
+        self.assertEqual((6, 3), module(x).shape)
         module.network.close()
         with self.assertRaisesRegex(ValueError, "closed"):
             module(x)
+
+    def test_subclass_with_layers_of_its_own(self):
+        class WithHead(SNN):
+            def __init__(self, source, **options):
+                super().__init__(source, **options)
+                self.head = torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.BatchNorm1d(3))
+
+            def forward(self, x):
+                return self.head(super().forward(x))
+        module = WithHead(self.open("sltt").network)
+        module(torch.rand(6, 1, 4, 4)).square().sum().backward()
+        self.assertTrue(all(p.grad is not None for p in module.parameters()))
+        for logits in module.time_steps(torch.rand(6, 1, 4, 4)):
+            logits.sum().backward()
 
     def test_example(self):
         out = subprocess.run([sys.executable, ROOT / "examples" / "train_torch.py", "40"], capture_output=True, text=True,

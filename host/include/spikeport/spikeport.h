@@ -23,7 +23,8 @@
  *  - Threads: [any-thread] at any time. All others: one thread at a time for one context and its networks; a
  * call while another thread is inside the same context is refused (SP_E_USAGE), not queued. Several contexts
  *    share nothing, so each can have a thread of its own.
- *  - A context does not survive fork(): calls in the child are refused.
+ *  - A context does not survive fork(): calls in the child are refused, also those for devices and new
+ * contexts.
  *  - The library prints only through its log (log.h, or that of the context), handles no signals and never
  *    exits.
  *  - Structs begin with their size, so that they can grow at the end: {.struct_size = sizeof(the struct)}.
