@@ -55,6 +55,7 @@ double sp_cli_segment_runs(const sp_plan *p, int64_t backprop_steps, int segment
 typedef struct sp_cli_layer {
     const char *label, *layer;
     char op[48], shape[96];
+    const char *variant; /* the kernel, or the first of several with this label */
     bool spikes; /* a convolution that reads bits: kernels may skip zeros, so dense rates may pass the peak */
     double launches, flops, bytes; /* of a mini-batch */
     double ms, calls;              /* of a mini-batch; in the whole profile */
@@ -87,6 +88,8 @@ void sp_cli_layers_works(const sp_cli_layers *l, const sp_peaks *peaks, sp_cli_w
 void sp_cli_layers_print(FILE *to, const sp_cli_layers *l, const sp_peaks *peaks);
 json_t *sp_cli_layers_json(const sp_cli_layers *l, const sp_peaks *peaks);
 json_t *sp_cli_works_json(const sp_cli_layers *l, const sp_peaks *peaks);
+/* Share of the time in reference kernels, and the largest of them (NULL: none). */
+double sp_cli_layers_reference(const sp_cli_layers *l, const sp_cli_layer **largest);
 /* For --profile of train: both plans, to stderr. */
 void sp_cli_say_layers(const sp_session *s);
 

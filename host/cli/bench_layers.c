@@ -62,6 +62,7 @@ static sp_cli_layer *layer_of(sp_cli_layers *l, const sp_plan *p, const sp_step 
     if (!added)
         return NULL;
     *added = (sp_cli_layer){.label = s->label,
+                            .variant = s->variant->id,
                             .layer = s->node >= 0 ? p->graph->nodes[s->node].name : "-",
                             .spikes = op_is(&s->call, "conv.forward") && sp_call_flag(&s->call, "X_BITS")};
     sp_op_family(s->call.op, added->op, sizeof added->op);
@@ -160,6 +161,21 @@ static double rate_of(const sp_cli_layer *l, const sp_peaks *peaks, double *shar
     return rate;
 }
 
+double sp_cli_layers_reference(const sp_cli_layers *l, const sp_cli_layer **largest)
+{
+    double total = 0, reference = 0;
+    *largest = NULL;
+    for (size_t i = 0; i < l->n; i++) {
+        const sp_cli_layer *x = &l->items[i];
+        total += x->ms;
+        if (strncmp(x->variant, "reference:", 10) != 0)
+            continue;
+        reference += x->ms;
+        *largest = !*largest || x->ms > (*largest)->ms ? x : *largest;
+    }
+    return total > 0 ? reference / total : 0;
+}
+
 void sp_cli_layers_print(FILE *to, const sp_cli_layers *l, const sp_peaks *peaks)
 {
     sp_cli_work works[SP_WORKS];
@@ -187,6 +203,11 @@ void sp_cli_layers_print(FILE *to, const sp_cli_layers *l, const sp_peaks *peaks
                     w == SP_WORK_ELEMENTWISE ? "GB/s" : "GFLOP/s");
             fprintf(to, peaks ? " %5.1f%% of the peak\n" : "\n", 100 * works[w].share);
         }
+    const sp_cli_layer *largest;
+    double reference = sp_cli_layers_reference(l, &largest);
+    if (largest && total > 0)
+        fprintf(to, "reference kernels: %.1f%% of the time; the largest is %s of layer %s with %.1f%%\n",
+                100 * reference, largest->op, largest->layer, 100 * largest->ms / total);
 }
 
 json_t *sp_cli_layers_json(const sp_cli_layers *l, const sp_peaks *peaks)
@@ -195,10 +216,11 @@ json_t *sp_cli_layers_json(const sp_cli_layers *l, const sp_peaks *peaks)
     for (size_t i = 0; i < l->n; i++) {
         const sp_cli_layer *x = &l->items[i];
         double share, rate = rate_of(x, peaks, &share);
-        json_array_append_new(a, json_pack("{s:s, s:s, s:s, s:f, s:f, s:f, s:f, s:f, s:s, s:o, s:b}", "layer",
-                                           x->layer, "op", x->op, "shape", x->shape, "launches", x->launches,
-                                           "ms", x->ms, "flops", x->flops, "bytes", x->bytes, "rate", rate,
-                                           "unit", x->flops > 0 ? "GFLOP/s" : "GB/s", "peak_share",
+        json_array_append_new(a, json_pack("{s:s, s:s, s:s, s:s, s:f, s:f, s:f, s:f, s:f, s:s, s:o, s:b}",
+                                           "layer", x->layer, "op", x->op, "variant", x->variant, "shape",
+                                           x->shape, "launches", x->launches, "ms", x->ms, "flops", x->flops,
+                                           "bytes", x->bytes, "rate", rate, "unit",
+                                           x->flops > 0 ? "GFLOP/s" : "GB/s", "peak_share",
                                            share > 0 ? json_real(share) : json_null(), "spikes", x->spikes));
     }
     return a;

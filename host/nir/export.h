@@ -33,4 +33,12 @@ sp_status spi_nir_put_node(spi_nir_export *e, const char *name, const char *type
 sp_status spi_nir_settle(spi_nir_export *e, const char *name, int act, spi_nir_flow *flow);
 sp_status spi_nir_no_memory(const spi_nir_export *e);
 
+/* export_neuron.c. The node that was added last, and numbers of it: one, or one for every neuron of n. */
+sp_nir_node *spi_nir_last(const spi_nir_export *e);
+bool spi_nir_add_number(spi_nir_export *e, const char *key, double x, bool whole);
+bool spi_nir_fill(spi_nir_export *e, const sp_node *n, bool vector, const char *key, double x);
+/* The type of the model's node, NULL where NIR has none; its parameters. */
+const char *spi_nir_neuron_type(const sp_neuron *u);
+bool spi_nir_put_parameters(spi_nir_export *e, const sp_node *n, const char *type, bool vector);
+
 #endif

@@ -6,11 +6,6 @@
 #include "base/error.h"
 #include "nir/export.h"
 
-static sp_nir_node *last(const spi_nir_export *e)
-{
-    return &e->out->nodes[e->out->n - 1];
-}
-
 static sp_status refuse(spi_nir_export *e, const sp_node *n, const char *what, const char *why)
 {
     return sp_nir_note_add(e->notes, n->name, what, SP_NIR_UNSUPPORTED, n->name, e->err, "%s", why);
@@ -18,17 +13,9 @@ static sp_status refuse(spi_nir_export *e, const sp_node *n, const char *what, c
 
 static bool add_pair(spi_nir_export *e, const char *key, int64_t y, int64_t x)
 {
-    sp_nir_value *v = sp_nir_add_value(last(e), key, 1, &(int64_t){2}, true);
+    sp_nir_value *v = sp_nir_add_value(spi_nir_last(e), key, 1, &(int64_t){2}, true);
     if (v)
         v->x[0] = (double)y, v->x[1] = (double)x;
-    return v != NULL;
-}
-
-static bool add_number(spi_nir_export *e, const char *key, double x, bool whole)
-{
-    sp_nir_value *v = sp_nir_add_value(last(e), key, 0, NULL, whole);
-    if (v)
-        v->x[0] = x;
     return v != NULL;
 }
 
@@ -56,7 +43,8 @@ static void standardise(const weights *k, const float *gain, double eps)
     }
 }
 
-static void fold_norm(const spi_nir_export *e, const weights *k, const sp_node *norm)
+/* shift: of the bias too; of several parts of a sum, one alone has it. */
+static void fold_norm(const spi_nir_export *e, const weights *k, const sp_node *norm, bool shift)
 {
     const float *gamma = e->params[norm->gamma], *beta = e->params[norm->beta],
                 *mean = e->params[norm->running_mean], *var = e->params[norm->running_var];
@@ -65,7 +53,8 @@ static void fold_norm(const spi_nir_export *e, const weights *k, const sp_node *
         double scale = more * (double)gamma[o] / sqrt((double)var[o] + norm->layer->eps);
         for (int64_t i = 0; i < k->fan_in; i++)
             k->w->x[o * k->fan_in + i] *= scale;
-        k->b->x[o] = (k->b->x[o] - (double)mean[o]) * scale + (double)beta[o];
+        if (shift)
+            k->b->x[o] = (k->b->x[o] - (double)mean[o]) * scale + (double)beta[o];
     }
 }
 
@@ -78,30 +67,41 @@ static int norm_behind(const spi_nir_export *e, const sp_node *n)
     return -1;
 }
 
-/* To the node that was added last. */
-static sp_status put_weights(spi_nir_export *e, const sp_node *n, double factor, bool needs_bias, int norm)
+/* Columns of a weight, of which a row has `all`: those of one input of a concat. */
+typedef struct columns {
+    int64_t first, n, all;
+    bool rest; /* not the first part: without the bias */
+} columns;
+
+/* To the node that was added last. part NULL: all columns. */
+static sp_status put_weights(spi_nir_export *e, const sp_node *n, double factor, bool needs_bias, int norm,
+                             const columns *part)
 {
     const sp_param *p = &e->g->params[n->weight];
-    weights k = {.o = p->shape[0], .fan_in = p->elems / p->shape[0]};
-    bool bias = needs_bias || n->bias >= 0 || norm >= 0, line = p->n_dims == 3;
-    const int64_t flat[4] = {p->shape[0], p->shape[1], 1,
-                             p->shape[2]}; /* of conv1d, as a Conv2d of one row */
-    if (!sp_nir_add_value(last(e), "weight", line ? 4 : p->n_dims, line ? flat : p->shape, false) ||
-        (bias && !sp_nir_add_value(last(e), "bias", 1, &k.o, false)))
+    const int64_t all = p->elems / p->shape[0],
+                  inputs = part ? p->shape[1] * part->n / part->all : p->shape[1],
+                  skip = part ? all * part->first / part->all : 0;
+    weights k = {.o = p->shape[0], .fan_in = all / p->shape[1] * inputs};
+    const bool shift = !part || !part->rest, line = p->n_dims == 3;
+    bool bias = needs_bias || (shift && (n->bias >= 0 || norm >= 0));
+    const int64_t shape[4] = {p->shape[0], inputs, line ? 1 : p->shape[2],
+                              p->shape[line ? 2 : 3]}; /* conv1d: one row */
+    if (!sp_nir_add_value(spi_nir_last(e), "weight", line ? 4 : p->n_dims, shape, false) ||
+        (bias && !sp_nir_add_value(spi_nir_last(e), "bias", 1, &k.o, false)))
         return spi_nir_no_memory(e);
-    sp_nir_node *node = last(e);
+    sp_nir_node *node = spi_nir_last(e);
     k.w = &node->values[node->n - (bias ? 2 : 1)];
     k.b = bias ? &node->values[node->n - 1] : NULL;
-    for (int64_t i = 0; i < p->elems; i++)
-        k.w->x[i] = (double)e->params[n->weight][i];
+    for (int64_t i = 0; i < k.o * k.fan_in; i++)
+        k.w->x[i] = (double)e->params[n->weight][i / k.fan_in * all + skip + i % k.fan_in];
     if (n->standardized)
         standardise(&k, e->params[n->gain], n->layer->eps);
-    for (int64_t i = 0; i < p->elems; i++)
+    for (int64_t i = 0; i < k.o * k.fan_in; i++)
         k.w->x[i] *= factor;
-    for (int64_t o = 0; n->bias >= 0 && o < k.o; o++)
+    for (int64_t o = 0; shift && n->bias >= 0 && o < k.o; o++)
         k.b->x[o] = (double)e->params[n->bias][o];
     if (norm >= 0) {
-        fold_norm(e, &k, &e->g->nodes[norm]);
+        fold_norm(e, &k, &e->g->nodes[norm], shift);
         e->folded[norm] = true;
     }
     return SP_OK;
@@ -115,39 +115,43 @@ static sp_status note_weights(spi_nir_export *e, const sp_node *n, const char *w
                            norm >= 0 ? "batch norm folded in, with its running statistics" : "");
 }
 
+/* Of a Conv2d: a convolution's own, or with l NULL that of one pixel. */
+static bool add_window(spi_nir_export *e, const sp_activation *a, const sp_layer *l)
+{
+    return add_pair(e, "input_shape", a->h, a->w) &&
+           add_pair(e, "stride", l ? l->stride[0] : 1, l ? l->stride[1] : 1) &&
+           add_pair(e, "padding", l ? l->padding[0] : 0, l ? l->padding[1] : 0) &&
+           add_pair(e, "dilation", l ? l->dilation[0] : 1, l ? l->dilation[1] : 1) &&
+           spi_nir_add_number(e, "groups", l ? (double)l->groups : 1, true);
+}
+
 static sp_status put_conv(spi_nir_export *e, const sp_node *n)
 {
-    const sp_layer *l = n->layer;
     const spi_nir_flow in = e->flows[n->in[0]];
-    const sp_activation *a = &e->g->acts[n->in[0]];
     int norm = norm_behind(e, n);
     if (in.vector)
         return refuse(e, n, "conv", "its input is one pixel, which is a vector in the graph");
     SP_TRY(spi_nir_put_node(e, n->name, "Conv2d", &in, &e->flows[n->out]));
-    if (!add_pair(e, "input_shape", a->h, a->w) || !add_pair(e, "stride", l->stride[0], l->stride[1]) ||
-        !add_pair(e, "padding", l->padding[0], l->padding[1]) ||
-        !add_pair(e, "dilation", l->dilation[0], l->dilation[1]) ||
-        !add_number(e, "groups", (double)l->groups, true))
+    if (!add_window(e, &e->g->acts[n->in[0]], n->layer))
         return spi_nir_no_memory(e);
-    SP_TRY(put_weights(e, n, in.factor, true, norm));
+    SP_TRY(put_weights(e, n, in.factor, true, norm, NULL));
     return note_weights(e, n, "Conv2d", in.factor, norm);
 }
 
 /* Counted from the end, which is right with and without a dimension of samples in front: readers differ. */
-static sp_status put_flatten(spi_nir_export *e, const sp_node *n, spi_nir_flow *flow)
+static sp_status put_flatten(spi_nir_export *e, const char *layer, const sp_activation *a, spi_nir_flow *flow)
 {
-    const sp_activation *a = &e->g->acts[n->in[0]];
     const double factor = flow->factor;
     char name[160];
-    snprintf(name, sizeof name, "%.120s.flatten", n->name);
+    snprintf(name, sizeof name, "%.120s.flatten", layer);
     SP_TRY(spi_nir_put_node(e, name, "Flatten", flow, flow));
-    sp_nir_value *shape = sp_nir_add_value(last(e), "input_type", 1, &(int64_t){3}, true);
+    sp_nir_value *shape = sp_nir_add_value(spi_nir_last(e), "input_type", 1, &(int64_t){3}, true);
     if (!shape)
         return spi_nir_no_memory(e);
     shape->x[0] = (double)a->c, shape->x[1] = (double)a->h, shape->x[2] = (double)a->w;
     flow->factor = factor;
     flow->vector = true;
-    return add_number(e, "start_dim", -3, true) && add_number(e, "end_dim", -1, true)
+    return spi_nir_add_number(e, "start_dim", -3, true) && spi_nir_add_number(e, "end_dim", -1, true)
                ? sp_nir_note_add(e->notes, name, "Flatten", SP_NIR_FAITHFUL, NULL, e->err, "%s", "")
                : spi_nir_no_memory(e);
 }
@@ -158,9 +162,9 @@ static sp_status put_linear(spi_nir_export *e, const sp_node *n)
     int norm = norm_behind(e, n);
     const char *type = n->bias >= 0 || norm >= 0 ? "Affine" : "Linear";
     if (!in.vector)
-        SP_TRY(put_flatten(e, n, &in));
+        SP_TRY(put_flatten(e, n->name, &e->g->acts[n->in[0]], &in));
     SP_TRY(spi_nir_put_node(e, n->name, type, &in, &e->flows[n->out]));
-    SP_TRY(put_weights(e, n, in.factor, false, norm));
+    SP_TRY(put_weights(e, n, in.factor, false, norm, NULL));
     return note_weights(e, n, type, in.factor, norm);
 }
 
@@ -187,57 +191,12 @@ static sp_status put_pool(spi_nir_export *e, const sp_node *n)
 
 /* ---- neurons ---- */
 
-static bool fill(spi_nir_export *e, const sp_node *n, bool vector, const char *key, double x)
-{
-    const sp_activation *a = &e->g->acts[n->out];
-    const int64_t shape[3] = {a->c, a->h, a->w};
-    sp_nir_value *v = sp_nir_add_value(last(e), key, vector ? 1 : 3, shape, false);
-    for (int64_t i = 0; v && i < v->n; i++)
-        v->x[i] = x;
-    return v != NULL;
-}
-
-/* NIR fires above its threshold, and layers at theirs: the float32 before it is the same comparison. */
-static bool put_parameters(spi_nir_export *e, const sp_node *n, const char *type, bool vector)
-{
-    const sp_neuron *u = &n->layer->neuron;
-    const float v_th = n->threshold >= 0 ? e->params[n->threshold][0] : (float)u->v_th;
-    double tau = u->tau, gain, leak = u->hard_reset ? u->v_reset : 0;
-    bool cuba = strncmp(type, "Cuba", 4) == 0, good = add_number(e, "metadata.dt", e->dt, false);
-    if (n->w >= 0)
-        tau = 1 + exp(-(double)e->params[n->w][0]);
-    gain = u->decay_input ? 1 / tau : 1;
-    if (!u->membrane)
-        good = good && fill(e, n, vector, "v_threshold", (double)nextafterf(v_th, -INFINITY)) &&
-               fill(e, n, vector, "v_reset", leak) &&
-               sp_nir_add_text(last(e), "metadata.reset", u->hard_reset ? "hard" : "soft");
-    if (type[0] == 'I')
-        return good && fill(e, n, vector, "r", gain / e->dt);
-    good = good && fill(e, n, vector, "r", gain * tau) && fill(e, n, vector, "v_leak", leak) &&
-           fill(e, n, vector, cuba ? "tau_mem" : "tau", tau * e->dt);
-    return good && (!cuba || (fill(e, n, vector, "tau_syn", u->aux_tau * e->dt) &&
-                              fill(e, n, vector, "w_in", u->aux_tau)));
-}
-
-/* With a threshold, and without one. */
-static const char *type_of(const sp_neuron *u)
-{
-    static const char *const types[][3] = {{"lif", "LIF", "LI"},
-                                           {"plif", "LIF", "LI"},
-                                           {"if", "IF", "I"},
-                                           {"cuba_lif", "CubaLIF", "CubaLI"}};
-    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
-        if (strcmp(u->model, types[i][0]) == 0)
-            return types[i][u->membrane ? 2 : 1];
-    return NULL;
-}
-
 /* The dense matrix of the node before, from the spikes back to the input. */
 static sp_status put_loop(spi_nir_export *e, const sp_node *loop, const spi_nir_flow *neuron)
 {
     spi_nir_flow out;
     SP_TRY(spi_nir_put_node(e, loop->name, "Linear", neuron, &out));
-    SP_TRY(put_weights(e, loop, 1, false, -1));
+    SP_TRY(put_weights(e, loop, 1, false, -1, NULL));
     if (!sp_nir_add_edge(e->out, out.from[0], neuron->from[0]))
         return spi_nir_no_memory(e);
     return sp_nir_note_add(e->notes, loop->name, "Linear", SP_NIR_FAITHFUL, loop->name, e->err,
@@ -247,14 +206,14 @@ static sp_status put_loop(spi_nir_export *e, const sp_node *loop, const spi_nir_
 static sp_status put_neuron(spi_nir_export *e, const sp_node *n)
 {
     const sp_neuron *u = &n->layer->neuron;
-    const char *type = type_of(u);
+    const char *type = spi_nir_neuron_type(u);
     const sp_activation *a = &e->g->acts[n->in[0]];
     spi_nir_flow in = e->flows[n->in[0]];
     if (!type)
         return refuse(e, n, u->model, "NIR has no node for this model");
     SP_TRY(spi_nir_settle(e, n->name, n->in[0], &in));
     SP_TRY(spi_nir_put_node(e, n->name, type, &in, &e->flows[n->out]));
-    if (!put_parameters(e, n, type, in.vector))
+    if (!spi_nir_put_parameters(e, n, type, in.vector))
         return spi_nir_no_memory(e);
     if (a->producer >= 0 && e->g->nodes[a->producer].type == SP_NODE_RECURRENT)
         SP_TRY(put_loop(e, &e->g->nodes[a->producer], &e->flows[n->out]));
@@ -277,10 +236,23 @@ static bool is_read_by_a_sum(const spi_nir_export *e, int act)
 }
 
 /* Two edges to one node are a sum. Where several nodes read it, it gets a node of its own. */
+static sp_status put_both(spi_nir_export *e, const sp_node *n, const char *name, size_t a, size_t b,
+                          bool vector)
+{
+    spi_nir_flow *out = &e->flows[n->out];
+    *out = (spi_nir_flow){.from = {a, b}, .n = 2, .factor = 1, .vector = vector};
+    if (e->g->acts[n->out].n_consumers == 1 && !is_read_by_a_sum(e, n->out) && n->out != e->g->logits)
+        return SP_OK;
+    const spi_nir_flow both = *out;
+    SP_TRY(spi_nir_put_node(e, name, "Scale", &both, out));
+    return spi_nir_fill(e, n, vector, "scale", 1)
+               ? sp_nir_note_add(e->notes, name, "Scale", SP_NIR_FAITHFUL, n->name, e->err, "the sum")
+               : spi_nir_no_memory(e);
+}
+
 static sp_status put_sum(spi_nir_export *e, const sp_node *n)
 {
-    const sp_activation *o = &e->g->acts[n->out];
-    spi_nir_flow branch = e->flows[n->in[0]], identity = e->flows[n->in[1]], *out = &e->flows[n->out];
+    spi_nir_flow branch = e->flows[n->in[0]], identity = e->flows[n->in[1]];
     char name[160];
     branch.factor *= n->alpha * (n->skip_gain >= 0 ? (double)e->params[n->skip_gain][0] : 1);
     snprintf(name, sizeof name, "%.120s.branch", n->name);
@@ -289,25 +261,98 @@ static sp_status put_sum(spi_nir_export *e, const sp_node *n)
     SP_TRY(spi_nir_settle(e, name, n->in[1], &identity));
     if (branch.n != 1 || identity.n != 1 || branch.from[0] == identity.from[0])
         return refuse(e, n, "residual", "a sum of an activation with itself");
-    *out = (spi_nir_flow){.from = {branch.from[0], identity.from[0]},
-                          .n = 2,
-                          .factor = 1,
-                          .vector = branch.vector};
-    if (o->n_consumers == 1 && !is_read_by_a_sum(e, n->out) && n->out != e->g->logits)
-        return SP_OK;
-    const spi_nir_flow both = *out;
-    SP_TRY(spi_nir_put_node(e, n->name, "Scale", &both, out));
-    return fill(e, n, both.vector, "scale", 1)
-               ? sp_nir_note_add(e->notes, n->name, "Scale", SP_NIR_FAITHFUL, n->name, e->err, "the sum")
-               : spi_nir_no_memory(e);
+    return put_both(e, n, n->name, branch.from[0], identity.from[0], branch.vector);
+}
+
+/* ---- concats: W [a; b] = Wa a + Wb b ---- */
+
+static const sp_node *concat_before(const spi_nir_export *e, const sp_node *n)
+{
+    int producer = e->g->acts[n->in[0]].producer;
+    const sp_node *p = producer >= 0 ? &e->g->nodes[producer] : NULL;
+    return p && p->type == SP_NODE_CONCAT ? p : NULL;
+}
+
+/* Nothing by itself: its readers have weights for each of its inputs. */
+static sp_status put_concat(spi_nir_export *e, const sp_node *n)
+{
+    bool splits = n->out != e->g->logits;
+    for (int i = 0; i < e->g->n_nodes; i++) {
+        const sp_node *r = &e->g->nodes[i];
+        bool weighs = (r->type == SP_NODE_CONV && r->layer->groups == 1) || r->type == SP_NODE_LINEAR;
+        if (r->in[0] == n->out || r->in[1] == n->out)
+            splits = splits && weighs && !r->standardized;
+    }
+    if (!splits)
+        return refuse(e, n, "concat",
+                      "NIR has no node for it; one whose output only convolutions without groups and linear "
+                      "layers "
+                      "read becomes a sum of theirs");
+    e->flows[n->out] = (spi_nir_flow){.factor = 1, .vector = e->flows[n->in[0]].vector};
+    return sp_nir_note_add(e->notes, n->name, "concat", SP_NIR_FAITHFUL, n->name, e->err,
+                           "the layers that read it have weights for each of its inputs");
+}
+
+static sp_status put_parts(spi_nir_export *e, const sp_node *n, const sp_node *join)
+{
+    const bool conv = n->type == SP_NODE_CONV;
+    const int norm = norm_behind(e, n);
+    columns part = {.all = e->g->acts[join->out].c};
+    size_t from[2];
+    char name[160];
+    spi_nir_flow in = {.n = 0}, out;
+    for (int k = 0; k < 2; k++) {
+        const sp_activation *a = &e->g->acts[join->in[k]];
+        in = e->flows[join->in[k]];
+        snprintf(name, sizeof name, "%.120s.part%d", n->name, k + 1);
+        part.n = a->c, part.rest = k > 0;
+        if (!conv && !in.vector)
+            SP_TRY(put_flatten(e, name, a, &in));
+        if (conv && in.vector)
+            return refuse(e, n, "conv", "its input is one pixel, which is a vector in the graph");
+        SP_TRY(spi_nir_put_node(e, name,
+                                conv                             ? "Conv2d"
+                                : k || (n->bias < 0 && norm < 0) ? "Linear"
+                                                                 : "Affine",
+                                &in, &out));
+        if (conv && !add_window(e, a, n->layer))
+            return spi_nir_no_memory(e);
+        SP_TRY(put_weights(e, n, in.factor, conv, norm, &part));
+        SP_TRY(note_weights(e, n, conv ? "Conv2d" : "Linear", in.factor, norm));
+        from[k] = out.from[0];
+        part.first += part.n;
+    }
+    snprintf(name, sizeof name, "%.120s.sum", n->name);
+    return put_both(e, n, name, from[0], from[1], out.vector);
+}
+
+/* A batch norm that no layer before it can take in: a diagonal matrix of a vector, or of each pixel. A
+ * convolution of each channel by itself would do, but nir 1.0.8 takes its input for one channel. */
+static sp_status put_lone_norm(spi_nir_export *e, const sp_node *n)
+{
+    const spi_nir_flow in = e->flows[n->in[0]];
+    const sp_activation *a = &e->g->acts[n->in[0]];
+    const int64_t c = a->c, each[4] = {c, c, 1, 1};
+    weights k = {.o = c, .fan_in = c};
+    SP_TRY(spi_nir_put_node(e, n->name, in.vector ? "Affine" : "Conv2d", &in, &e->flows[n->out]));
+    if ((!in.vector && !add_window(e, a, NULL)) ||
+        !sp_nir_add_value(spi_nir_last(e), "weight", in.vector ? 2 : 4, each, false) ||
+        !sp_nir_add_value(spi_nir_last(e), "bias", 1, &c, false))
+        return spi_nir_no_memory(e);
+    k.w = &spi_nir_last(e)->values[spi_nir_last(e)->n - 2],
+    k.b = &spi_nir_last(e)->values[spi_nir_last(e)->n - 1];
+    for (int64_t o = 0; o < c; o++)
+        k.w->x[o * c + o] = in.factor;
+    fold_norm(e, &k, n, true);
+    return sp_nir_note_add(e->notes, n->name, in.vector ? "Affine" : "Conv2d", SP_NIR_FAITHFUL, n->name,
+                           e->err, "batch norm, with its running statistics");
 }
 
 static sp_status put_norm(spi_nir_export *e, int i)
 {
     const sp_node *n = &e->g->nodes[i];
     if (!e->folded[i])
-        return refuse(e, n, "batch_norm",
-                      "only a batch norm right behind a convolution or a linear layer can be folded");
+        return put_lone_norm(e, n);
     e->flows[n->out] = e->flows[n->in[0]];
     return SP_OK;
 }
@@ -316,6 +361,9 @@ sp_status spi_nir_put(spi_nir_export *e, int i)
 {
     const sp_node *n = &e->g->nodes[i];
     spi_nir_flow *out = &e->flows[n->out];
+    const sp_node *join = n->type == SP_NODE_CONV || n->type == SP_NODE_LINEAR ? concat_before(e, n) : NULL;
+    if (join)
+        return put_parts(e, n, join);
     switch (n->type) {
     case SP_NODE_CONV: return put_conv(e, n);
     case SP_NODE_LINEAR: return put_linear(e, n);
@@ -325,8 +373,10 @@ sp_status spi_nir_put(spi_nir_export *e, int i)
     case SP_NODE_POOL_ADAPTIVE: return put_pool(e, n);
     case SP_NODE_POOL_MAX: return refuse(e, n, "max_pool", "NIR has no node for it");
     case SP_NODE_RESIDUAL: return put_sum(e, n);
-    case SP_NODE_LAYER_NORM: return refuse(e, n, "layer_norm", "NIR has no node for it");
-    case SP_NODE_CONCAT: return refuse(e, n, "concat", "NIR has no node for it");
+    case SP_NODE_LAYER_NORM:
+        return refuse(e, n, "layer_norm",
+                      "NIR has no node for it, and its moments are of each sample and time step");
+    case SP_NODE_CONCAT: return put_concat(e, n);
     case SP_NODE_SCALE:
         *out = e->flows[n->in[0]];
         out->factor *= n->layer->factor;

@@ -39,6 +39,7 @@ expect_out "firing         2 0."
 
 run bench "$tiny" -n 3 --no-peaks --json --layers --trace "$work/trace.json"
 expect_code 0
+expect_out '"variant":"'
 [ "$(wc -l <"$work/out")" -eq 1 ] || fail "one object was expected"
 for key in '"median_ms":' '"cold_first_ms":' '"device_bytes":' '"launches":' '"spike_rate":{"2":' '"layer":"0","op":"conv.forward"' \
     '"op":"neuron.backward' '"dense convolutions":{"ms":' '"peak_share":null'; do

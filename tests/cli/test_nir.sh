@@ -42,6 +42,40 @@ expect_code 0
 expect_out "$(grep -o '"confusion":.*\]\]' "$work/before")"
 expect_out "$(grep -o '"loss":[0-9]*\.[0-9]\{0,5\}' "$work/before")"
 
+# What NIR has no node for, and is exact all the same: concats that layers with weights read, batch norms by themselves.
+cat >"$work/joins.yaml" <<'END'
+data: {name: synthetic, classes: 4, channels: 2, height: 8, width: 8, count: 128, train_limit: 128, test_limit: 64}
+neuron: {reset: hard}
+network:
+  - {type: batch_norm}
+  - {type: conv, out: 4, kernel: 3, padding: 1, label: a}
+  - {type: lif, v_th: 0.3, label: first}
+  - {type: conv, out: 6, kernel: 3, padding: 1}
+  - {type: lif, v_th: 0.3, label: second}
+  - {type: concat, from: [first, second]}
+  - {type: conv, out: 5, kernel: 3, stride: 2}
+  - {type: batch_norm}
+  - {type: lif, v_th: 0.3}
+  - {type: avg_pool, kernel: 3}
+  - {type: batch_norm}
+  - {type: linear, out: 7}
+  - {type: lif, v_th: 0.2, label: left}
+  - {type: linear, out: 9}
+  - {type: lif, v_th: 0.2, label: right}
+  - {type: concat, from: [left, right]}
+  - {type: linear, out: 4}
+schedule: {time_steps: 4}
+optimizer: {lr: 0.05}
+batch: 32
+epochs: 1
+END
+run train "$work/joins.yaml" -o "$work/joins"
+expect_code 0
+run nir export "$work/joins" "$work/joins.nir" --samples 64 --json
+expect_code 0
+grep -q 'approximate\|unsupported' "$work/out" && fail "a node of the joins is not faithful"
+difference 1e-6
+
 # Folded scales, norms and standardised weights, sums of paths, recurrent neurons, and potentials at the end.
 cat >"$work/all.yaml" <<'END'
 data: {name: synthetic, classes: 4, channels: 2, height: 8, width: 8, count: 128, train_limit: 128, test_limit: 64}
