@@ -58,6 +58,10 @@ def steps_of(case):
 
 def loss_of(case, logits, target):
     """Of one time step, as the README of the cases has it: mean over the batch; the sum of all time steps is over T."""
+    rows = {"mse": F.mse_loss, "bce": F.binary_cross_entropy_with_logits}.get(case["loss"].get("name"))
+    if rows:
+        weights = torch.tensor(case["loss"].get("class_weights") or [1.0])
+        return (rows(logits, target, reduction="none") * weights).mean() / case["time_steps"]
     goal = case["loss"]["mse_target"]
     goal = F.one_hot(target, case["classes"]).float() if goal == "one_hot" else torch.full_like(logits, float(goal))
     weight = case["loss"].get("class_weights")
@@ -91,10 +95,11 @@ class ReferenceCases(unittest.TestCase):
         shape = (*t["input"].shape[lead:], 1, 1)[:3]
         x = torch.from_numpy(t["input"].astype(np.float32)).reshape(*t["input"].shape[:lead], *shape)
         module = open_case(case, shape, x.shape[lead - 1])
+        target = torch.from_numpy(t["target"]) if t["target"].ndim == 1 else torch.from_numpy(t["target"].astype(np.float32))
         own = module.state_dict()
         module.load_state_dict({**own, **{k[6:]: torch.from_numpy(v.astype(np.float32)).reshape(own[k[6:]].shape)
                                           for k, v in t.items() if k.startswith("param.") and k[6:] in own}})
-        logits, loss = go_back(case, module, x, torch.from_numpy(t["target"]), stepwise)
+        logits, loss = go_back(case, module, x, target, stepwise)
         self.assertAlmostEqual(case["loss_value"], loss, delta=TOLERANCE * abs(case["loss_value"]))
         np.testing.assert_allclose(logits.sum(0).detach(), t["logits_sum"], atol=TOLERANCE * np.abs(t["logits_sum"]).max())
         largest = max(np.abs(v).max() for k, v in t.items() if k.startswith("grad."))
