@@ -153,6 +153,11 @@ sp_pixel_draw sp_pixels_draw(const sp_pixels *p, sp_rng *r)
     return d;
 }
 
+static uint8_t stored(const sp_pixel_source *from, int y, int x, int c)
+{
+    return from->bytes[(size_t)y * from->row + (size_t)x * from->pixel + (size_t)c * from->channel];
+}
+
 /* The byte of channel c at (y, x) of the cropped image with its box. */
 static uint8_t byte_at(const sp_pixels *p, const sp_pixel_source *from, const sp_pixel_draw *d, int y, int x,
                        int c)
@@ -162,23 +167,18 @@ static uint8_t byte_at(const sp_pixels *p, const sp_pixel_source *from, const sp
         return c == 0 ? d->colour : 0;
     if (sy < 0 || sy >= p->height || sx < 0 || sx >= p->width)
         return 0;
-    return from
-        ->bytes[((size_t)sy * (size_t)p->width + (size_t)sx) * from->pixel + (size_t)c * from->channel];
+    return stored(from, sy, sx, c);
 }
 
 void sp_pixels_write(const sp_pixels *p, sp_pixel_source from, const sp_pixel_draw *d, float *out)
 {
-    size_t n = (size_t)p->height * (size_t)p->width;
-    if (!d->cut && !d->flip && d->dy == 0 && d->dx == 0) {
-        for (size_t i = 0; i < n; i++)
-            for (int c = 0; c < p->channels; c++)
-                *out++ = p->value[c][from.bytes[i * from.pixel + (size_t)c * from.channel]];
-        return;
-    }
+    const bool as_it_is = !d->cut && !d->flip && d->dy == 0 && d->dx == 0;
+    from.row = from.row ? from.row : (size_t)p->width * from.pixel;
     for (int y = 0; y < p->height; y++)
         for (int x = 0; x < p->width; x++)
             for (int c = 0; c < p->channels; c++)
-                *out++ = p->value[c][byte_at(p, &from, d, y, d->flip ? p->width - 1 - x : x, c)];
+                *out++ = p->value[c][as_it_is ? stored(&from, y, x, c)
+                                              : byte_at(p, &from, d, y, d->flip ? p->width - 1 - x : x, c)];
 }
 
 sp_part sp_part_draw(int height, int width, double least, sp_rng *r)

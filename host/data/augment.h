@@ -49,10 +49,11 @@ typedef struct sp_pixels {
 sp_status sp_pixels_init(sp_pixels *p, const sp_dataset_options *o, int height, int width, int channels,
                          sp_error *err);
 
-/* Channel c of pixel (y, x) is at bytes[(y * width + x) * pixel + c * channel]. */
+/* Channel c of pixel (y, x) is at bytes[y * row + x * pixel + c * channel]. */
 typedef struct sp_pixel_source {
     const uint8_t *bytes;
     size_t pixel, channel;
+    size_t row; /* 0: width * pixel */
 } sp_pixel_source;
 
 /* Random crop, cutout and flip, as drawn from r: */

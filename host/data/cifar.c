@@ -179,7 +179,7 @@ static sp_status cifar_get(const sp_dataset *ds, sp_sample_request want, float *
                        ds->info.name, ds->info.count);
     pixels = pixels_of(s, want.index);
     *label = cifar_label(ds, want.index);
-    sp_pixels_write(&s->form, (sp_pixel_source){pixels, 1, PLANE}, &d, image);
+    sp_pixels_write(&s->form, (sp_pixel_source){pixels, 1, PLANE, 0}, &d, image);
     return SP_OK;
 }
 

@@ -1,7 +1,8 @@
 /* IDX files (MNIST, Fashion-MNIST and kin), plain or gzip: big-endian magic, one 32-bit size per dimension,
- * bytes. Both files of a split are read whole and checked at open, so that reading a sample later cannot
- * fail. Byte offsets in messages count uncompressed bytes. Only unsigned byte images of rank 3 and labels of
- * rank 1 are read. */
+ * bytes. Labels are read whole when a set is opened, and so are images that are compressed; plain images stay
+ * in their file, and each sample is read from its place, so that a rank reads its own ones alone. Byte
+ * offsets in messages count uncompressed bytes. Only unsigned byte images of rank 3 and labels of rank 1 are
+ * read. */
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -13,8 +14,9 @@
 #include "base/size.h"
 #include "data/augment.h"
 #include "data/readers.h"
+#include "data/zip.h"
 
-enum { MAGIC_LABELS = 0x801, MAGIC_IMAGES = 0x803, LABELS_AT = 8 };
+enum { MAGIC_LABELS = 0x801, MAGIC_IMAGES = 0x803, LABELS_AT = 8, IMAGES_AT = 16 };
 #define MAX_INFLATE 1032u /* deflate cannot expand more than this */
 #define AGAIN       "fetch it again (datasets/README.md) or check it with datasets/verify.sh"
 
@@ -24,13 +26,15 @@ typedef struct idx_file {
     uint64_t at;         /* uncompressed bytes read so far */
     uint64_t disk_bytes; /* size on disk */
     uint32_t dims[3];
-    uint8_t *bytes; /* payload */
+    uint8_t *bytes; /* payload; NULL: it stays in the file */
 } idx_file;
 
 typedef struct idx_state {
-    uint8_t *pixels; /* [count][H][W] */
+    idx_file images; /* [count][lines][columns] */
+    int file;        /* of plain images; -1: they are in memory */
     uint8_t *labels; /* [count] */
     int first_label;
+    bool transpose;
     sp_pixels form;
 } idx_state;
 
@@ -133,17 +137,26 @@ static sp_status read_some(idx_file *f, void *dst, size_t n, size_t *got, sp_err
     return SP_OK;
 }
 
+static sp_status ends_early(const idx_file *f, uint64_t at, const char *what, size_t missing, sp_error *err)
+{
+    return SP_FAIL(err, SP_E_DATA, "%s: ends at byte %llu inside the %s, %zu bytes short: truncated; " AGAIN,
+                   f->path, (unsigned long long)at, what, missing);
+}
+
+static sp_status goes_on(const idx_file *f, uint64_t at, sp_error *err)
+{
+    return SP_FAIL(err, SP_E_DATA,
+                   "%s: byte %llu: data goes on after the %u samples that the header announces; " AGAIN,
+                   f->path, (unsigned long long)at, (unsigned)f->dims[0]);
+}
+
 static sp_status read_all(idx_file *f, void *dst, size_t n, const char *what, sp_error *err)
 {
     size_t got;
     SP_TRY(read_some(f, dst, n, &got, err));
     if (got < n && f->at == 0)
         return SP_FAIL(err, SP_E_DATA, "%s: the file is empty (byte 0); " AGAIN, f->path);
-    if (got < n)
-        return SP_FAIL(err, SP_E_DATA,
-                       "%s: ends at byte %llu inside the %s, %zu bytes short: truncated; " AGAIN, f->path,
-                       (unsigned long long)f->at, what, n - got);
-    return SP_OK;
+    return got < n ? ends_early(f, f->at, what, n - got, err) : SP_OK;
 }
 
 static uint32_t big_endian(const uint8_t *b)
@@ -191,12 +204,23 @@ static sp_status payload_bytes(const idx_file *f, size_t rank, size_t *bytes, sp
     return SP_OK;
 }
 
+/* Its images stay where they are. */
+static sp_status check_plain(const idx_file *f, size_t bytes, sp_error *err)
+{
+    const uint64_t end = f->at + bytes;
+    if (f->disk_bytes < end)
+        return ends_early(f, f->disk_bytes, "data", (size_t)(end - f->disk_bytes), err);
+    return f->disk_bytes > end ? goes_on(f, end, err) : SP_OK;
+}
+
 static sp_status read_file(idx_file *f, uint32_t magic, size_t rank, sp_error *err)
 {
     uint8_t extra;
     size_t bytes = 0, got = 0;
     SP_TRY(read_header(f, magic, rank, err));
     SP_TRY(payload_bytes(f, rank, &bytes, err));
+    if (magic == MAGIC_IMAGES && gzdirect(f->gz))
+        return check_plain(f, bytes, err);
     f->bytes = sp_alloc(bytes);
     if (!f->bytes)
         return SP_FAIL(err, SP_E_MEMORY, "%s: no memory for its %zu bytes; close other programs", f->path,
@@ -204,11 +228,7 @@ static sp_status read_file(idx_file *f, uint32_t magic, size_t rank, sp_error *e
     SP_TRY(read_all(f, f->bytes, bytes, "data", err));
     /* One byte more: finds trailing bytes, and makes zlib compare the check sum at the end of the stream. */
     SP_TRY(read_some(f, &extra, 1, &got, err));
-    if (got)
-        return SP_FAIL(err, SP_E_DATA,
-                       "%s: byte %zu: data goes on after the %u samples that the header announces; " AGAIN,
-                       f->path, (size_t)f->at - 1, (unsigned)f->dims[0]);
-    return SP_OK;
+    return got ? goes_on(f, f->at - 1, err) : SP_OK;
 }
 
 static sp_status check_labels(const idx_file *f, int family_classes, const sp_dataset_options *o,
@@ -265,66 +285,59 @@ static sp_status idx_get(const sp_dataset *ds, sp_sample_request want, float *im
                          sp_error *err)
 {
     const idx_state *s = ds->state;
-    size_t bytes = (size_t)ds->info.height * (size_t)ds->info.width;
+    const size_t bytes = (size_t)ds->info.height * (size_t)ds->info.width, at = want.index * bytes;
     sp_rng r = sp_augment_rng(s->form.seed, want);
     sp_pixel_draw d = sp_pixels_draw(&s->form, &r);
+    uint8_t *room = NULL;
     if (want.index >= ds->info.count)
         return SP_FAIL(err, SP_E_DATA, "sample %zu of data set \"%s\", which has %zu", want.index,
                        ds->info.name, ds->info.count);
-    sp_pixels_write(&s->form, (sp_pixel_source){s->pixels + want.index * bytes, 1, 0}, &d, image);
+    if (!s->images.bytes && !(room = sp_alloc(bytes)))
+        return SP_FAIL(err, SP_E_MEMORY, "%s: out of memory for a sample", s->images.path);
+    sp_status st = room ? sp_file_read_at(s->file, s->images.path, IMAGES_AT + at, room, bytes, err) : SP_OK;
+    sp_pixel_source from = {room ? room : s->images.bytes + at, 1, 0, 0};
+    if (s->transpose) /* stored column by column */
+        from.pixel = (size_t)ds->info.height, from.row = 1;
+    if (st == SP_OK)
+        sp_pixels_write(&s->form, from, &d, image);
     *label = idx_label(ds, want.index);
-    return SP_OK;
+    sp_free(room);
+    return st;
 }
 
 static void idx_close(sp_dataset *ds)
 {
     idx_state *s = ds->state;
-    sp_free(s->pixels);
+    if (s->file >= 0)
+        close(s->file);
+    file_fini(&s->images);
     sp_free(s->labels);
     sp_free(s);
 }
 
-/* Images that are stored column by column become rows. */
-static sp_status transpose(idx_file *images, sp_error *err)
-{
-    size_t height = images->dims[1], width = images->dims[2], bytes = height * width;
-    uint8_t *copy = sp_alloc(bytes);
-    if (!copy)
-        return SP_FAIL(err, SP_E_MEMORY, "%s: out of memory", images->path);
-    for (size_t n = 0; n < images->dims[0]; n++) {
-        uint8_t *image = images->bytes + n * bytes;
-        memcpy(copy, image, bytes);
-        for (size_t i = 0; i < bytes; i++)
-            image[i % width * height + i / width] = copy[i];
-    }
-    images->dims[1] = (uint32_t)width;
-    images->dims[2] = (uint32_t)height;
-    sp_free(copy);
-    return SP_OK;
-}
-
-/* Moves the payloads of both files into ds. */
+/* Moves what both files hold into ds. */
 static sp_status adopt(idx_file *images, idx_file *labels, int classes, const sp_dataset_options *o,
                        sp_dataset *ds, sp_error *err)
 {
+    const int height = (int)images->dims[o->transpose ? 2 : 1],
+              width = (int)images->dims[o->transpose ? 1 : 2];
     sp_pixels form;
-    idx_state *s;
-    if (o->transpose)
-        SP_TRY(transpose(images, err));
-    SP_TRY(sp_pixels_init(&form, o, (int)images->dims[1], (int)images->dims[2], 1, err));
-    s = sp_alloc(sizeof *s);
-    if (!s)
+    SP_TRY(sp_pixels_init(&form, o, height, width, 1, err));
+    const int file = images->bytes ? -1 : sp_file_open(images->path, err);
+    if (!images->bytes && file < 0)
+        return sp_error_as(err, SP_E_DATA);
+    idx_state *s = sp_alloc(sizeof *s);
+    if (!s) {
+        if (file >= 0)
+            close(file);
         return SP_FAIL(err, SP_E_MEMORY, "%s: out of memory", images->path);
-    s->form = form;
-    s->first_label = o->first_label;
-    s->pixels = images->bytes;
-    s->labels = labels->bytes;
-    images->bytes = labels->bytes = NULL;
-    ds->info = (sp_dataset_info){.count = images->dims[0],
-                                 .classes = classes,
-                                 .channels = 1,
-                                 .height = (int)images->dims[1],
-                                 .width = (int)images->dims[2]};
+    }
+    *s = (idx_state){*images, file, labels->bytes, o->first_label, o->transpose, form};
+    *images = (idx_file){.gz = images->gz};
+    s->images.gz = NULL;
+    labels->bytes = NULL;
+    ds->info = (sp_dataset_info){
+        .count = s->images.dims[0], .classes = classes, .channels = 1, .height = height, .width = width};
     ds->state = s;
     ds->get = idx_get;
     ds->label = idx_label;

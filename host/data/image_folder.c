@@ -154,7 +154,7 @@ static sp_status images_get(const sp_dataset *ds, sp_sample_request want, float 
     st = load(s, w, s->files.items[want.index].path, &r, err);
     if (st == SP_OK) {
         sp_pixel_draw d = sp_pixels_draw(&s->form, &r);
-        sp_pixels_write(&s->form, (sp_pixel_source){w->sized, 3, 1}, &d, image);
+        sp_pixels_write(&s->form, (sp_pixel_source){w->sized, 3, 1, 0}, &d, image);
         *label = images_label(ds, want.index);
     }
     give_workspace(s, w);

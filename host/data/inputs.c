@@ -162,7 +162,7 @@ static sp_status picture_get(inputs_state *s, const char *path, const sp_dataset
     if (i->channels == 1)
         make_grey(s->sized, pixels);
     const sp_pixel_draw as_it_is = {0};
-    sp_pixels_write(&s->form, (sp_pixel_source){s->sized, (size_t)i->channels, 1}, &as_it_is, out);
+    sp_pixels_write(&s->form, (sp_pixel_source){s->sized, (size_t)i->channels, 1, 0}, &as_it_is, out);
     return SP_OK;
 }
 

@@ -63,8 +63,8 @@ Test(augment, is_the_published_order_of_operations)
             sp_pixel_draw d = sp_pixels_draw(&p, &r);
             by_steps(&p, in, &d, want);
             for (int layout = 0; layout < 2; layout++) {
-                sp_pixel_source from = layout ? (sp_pixel_source){planar, 1, (size_t)(h * w)}
-                                              : (sp_pixel_source){in, (size_t)n, 1};
+                sp_pixel_source from = layout ? (sp_pixel_source){planar, 1, (size_t)(h * w), 0}
+                                              : (sp_pixel_source){in, (size_t)n, 1, 0};
                 sp_pixels_write(&p, from, &d, out);
                 for (int j = 0; j < items; j++)
                     cr_assert_eq(out[j], (float)(want[j] / 255.0), "case %zu draw %zu item %d", k, i, j);

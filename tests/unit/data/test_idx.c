@@ -310,6 +310,38 @@ Test(idx, says_which_file_is_missing)
     remove_folder();
 }
 
+/* Plain images stay in their file: one of 40 GB, most of it a hole, opens at once, and a sample is read from
+ * its place. */
+Test(idx, reads_single_samples_of_a_large_file)
+{
+    enum { COUNT = 1000000, SIDE = 200 };
+    static const uint8_t head[16] = {0, 0, 8, 3, 0, 15, 66, 64, 0, 0, 0, SIDE, 0, 0, 0, SIDE};
+    static uint8_t labels[8 + COUNT] = {0, 0, 8, 1, 0, 15, 66, 64};
+    static float image[SIDE * SIDE];
+    const off_t end = 16 + (off_t)COUNT * SIDE * SIDE;
+    sp_dataset *ds;
+    sp_error err;
+    int32_t label;
+    make_folder();
+    labels[8 + COUNT - 1] = 3;
+    write_plain("train-labels-idx1-ubyte", labels, sizeof labels);
+    FILE *f = fopen(in_folder("train-images-idx3-ubyte"), "wb");
+    cr_assert(f && fwrite(head, 1, sizeof head, f) == sizeof head);
+    const bool room = fseeko(f, end - 1, SEEK_SET) == 0 && fputc(255, f) == 255 && fflush(f) == 0;
+    cr_assert_eq(fclose(f), 0);
+    if (room) { /* else files of this size cannot be made here */
+        cr_assert_eq(open_folder("idx", &ds, &err), SP_OK, "%s", err.text);
+        cr_assert_eq(ds->get(ds, (sp_sample_request){.index = COUNT - 1}, image, &label, &err), SP_OK, "%s",
+                     err.text);
+        cr_assert(label == 3 && image[SIDE * SIDE - 1] == 1.0f && image[SIDE * SIDE - 2] == 0.0f);
+        cr_assert_eq(truncate(in_folder("train-images-idx3-ubyte"), end / 2), 0);
+        cr_assert_eq(ds->get(ds, (sp_sample_request){.index = COUNT - 1}, image, &label, &err), SP_E_DATA);
+        cr_assert_not_null(strstr(err.text, "train-images-idx3-ubyte: ends at byte"), "%s", err.text);
+        sp_dataset_close(&ds);
+    }
+    remove_folder();
+}
+
 Test(idx, survives_every_failing_allocation)
 {
     uint8_t images[IMAGE_BYTES];
