@@ -212,8 +212,8 @@ static int train_on_ranks(const char *recipe_path, sp_cli_train *o)
         sp_ranks_end(o->ranks, &err);
     if (st != SP_OK && first)
         sp_cli_fail("train", &err);
-    /* a launcher ends all as soon as one gives another code than 0; what is left is with rank 0 */
-    const int code = first ? sp_status_exit_code(st) : 0;
+    /* that of Open MPI ends all as soon as one gives another code than 0; what is left is with rank 0 */
+    const int code = first || o->ranks->mpich ? sp_status_exit_code(st) : 0;
     if (o->ranks) {
         sp_error why = {0};
         sp_log_install(NULL, NULL);

@@ -113,17 +113,10 @@ sp_status sp_cli_train_open(const char *path, const sp_cli_train *o, const sp_ch
     return st;
 }
 
-/* The launcher of MPICH names a process that was killed by its number alone. */
 void sp_cli_train_say_ranks(const sp_ranks *r)
 {
-    enum { MOST = 32 };
-    sp_text t = {0};
-    for (int i = 0; i < r->size && i < MOST; i++)
-        sp_text_add(&t, "%s%d: %s %d", i ? ", " : "", i, r->hosts[i], r->processes[i]);
-    sp_cli_say("ranks: %d, through %s; a rank that does not answer for %g s ends all\n"
-               "hosts and process numbers by rank: %s%s\n",
-               r->size, r->library, r->timeout_s, t.s ? t.s : "", r->size > MOST ? ", ..." : "");
-    sp_text_free(&t);
+    sp_cli_say("ranks: %d, through %s; a rank that does not answer for %g s ends all\n", r->size, r->library,
+               r->timeout_s);
 }
 
 void sp_cli_train_say(const sp_cli_replicas *t)

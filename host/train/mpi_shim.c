@@ -1,9 +1,13 @@
 /* The one file that includes mpi.h: see mpi_shim.h. */
 #include "train/mpi_shim.h"
 
+#include <dlfcn.h>
 #include <mpi.h>
+#include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 _Static_assert(sizeof(MPI_Request) <= sizeof(intptr_t), "a request is kept in an intptr_t");
 
@@ -89,10 +93,45 @@ static void shim_text(int code, char *out, int size)
     snprintf(out, (size_t)size, "%s", text);
 }
 
+#ifdef OPEN_MPI
+/* Its launcher is told through PMIx, which the library has loaded. */
+static void shim_leave(void)
+{
+    void *pmix = dlopen("libpmix.so.2", RTLD_LAZY | RTLD_NOLOAD);
+    int (*finalize)(const void *info, size_t n) = NULL;
+    if (pmix)
+        *(void **)&finalize = dlsym(pmix, "PMIx_Finalize");
+    if (finalize)
+        finalize(NULL, 0);
+}
+
 static int shim_close(void)
 {
     return MPI_Finalize();
 }
+#else
+/* That of MPICH by a line of PMI-1, whose functions the library does not export. */
+static void shim_leave(void)
+{
+    enum { ANSWER_MS = 1000 };
+    static const char line[] = "cmd=finalize\n";
+    const char *number = getenv("PMI_FD");
+    struct pollfd launcher = {.fd = number ? atoi(number) : -1, .events = POLLIN};
+    if (number && write(launcher.fd, line, sizeof line - 1) == sizeof line - 1)
+        poll(&launcher, 1, ANSWER_MS);
+}
+
+/* MPI_Finalize of MPICH 4.0.2 over UCX with TCP now and then never returns, or ends the program and all other
+ * ranks: one rank waits for its connections to be closed while the others wait for it where they answer
+ * nothing. No message is on its way here, and the launcher is all that has to know. */
+static int shim_close(void)
+{
+    if (!getenv("PMI_FD"))
+        return MPI_Finalize();
+    shim_leave();
+    return MPI_SUCCESS;
+}
+#endif
 
 static void shim_abort(int code)
 {
@@ -108,4 +147,5 @@ const sp_mpi_shim spikeport_mpi_shim = {.abi = SP_MPI_SHIM_ABI,
                                         .probe = shim_probe,
                                         .text = shim_text,
                                         .close = shim_close,
+                                        .leave = shim_leave,
                                         .abort = shim_abort};

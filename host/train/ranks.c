@@ -18,13 +18,14 @@
 enum { ANSWER_S = 10, FINALIZE_S = 10 };
 
 /* What the launchers set: mpirun of Open MPI, slurm's srun --mpi=pmix, and mpiexec of MPICH, which srun
- * --mpi=pmi2 is like. */
+ * --mpi=pmi2 is like. mpich: see ranks.h. */
 static const struct {
     const char *size, *rank, *shim, *package;
+    bool mpich;
 } launchers[] = {
-    {"OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK", "openmpi", "libopenmpi-dev"},
-    {"SLURM_STEP_NUM_TASKS", "PMIX_RANK", "openmpi", "libopenmpi-dev"},
-    {"PMI_SIZE", "PMI_RANK", "mpich", "libmpich-dev"},
+    {"OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK", "openmpi", "libopenmpi-dev", false},
+    {"SLURM_STEP_NUM_TASKS", "PMIX_RANK", "openmpi", "libopenmpi-dev", false},
+    {"PMI_SIZE", "PMI_RANK", "mpich", "libmpich-dev", true},
 };
 
 static size_t find_launcher(int *size, int *rank)
@@ -92,6 +93,8 @@ static sp_status start(sp_ranks *r, size_t launcher, int launched, sp_error *err
 {
     const char *call = "";
     SP_TRY(spi_guard_start(r, r->in->print, err));
+    if (r->mpich) /* before anything that takes time */
+        sp_log(SP_LOG_INFO, "rank %d (host %s): process %d", r->rank, spi_guard_host(), (int)getpid());
     SP_TRY(load(launchers[launcher].shim, launchers[launcher].package, &r->in->mpi, err));
     spi_guard_begin("its start (MPI_Init and what follows)", r->timeout_s);
     int code = r->in->mpi->open(&r->rank, &r->size, &r->local_rank, r->library, sizeof r->library, &call);
@@ -100,20 +103,17 @@ static sp_status start(sp_ranks *r, size_t launcher, int launched, sp_error *err
         return spi_ranks_call_failed(r, call, code, err);
     if (r->size != launched)
         return SP_FAIL(err, SP_E_FAILED,
-                       "the launcher has started %d processes, but %s sees %d; use the mpirun of that "
-                       "library "
-                       "(for srun: --mpi=pmix or --mpi=pmi2)",
-                       launched, r->library, r->size);
+                       "the launcher has started %d processes, as %s says, but %s sees %d; use the mpirun of "
+                       "that library (for srun: --mpi=pmix or --mpi=pmi2), or unset the variable if it is a "
+                       "leftover",
+                       launched, launchers[launcher].size, r->library, r->size);
     r->hosts = sp_alloc_array((size_t)r->size, sizeof *r->hosts);
     r->in->parts = sp_alloc_array((size_t)r->size, 2 * SP_RANKS_TABLES * sizeof *r->in->parts);
-    r->processes = sp_alloc_array((size_t)r->size, sizeof *r->processes);
-    if (!r->hosts || !r->in->parts || !r->processes)
+    if (!r->hosts || !r->in->parts)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory for the ranks");
     snprintf(r->hosts[r->rank], sizeof *r->hosts, "%s", spi_guard_host());
-    r->processes[r->rank] = (int)getpid();
-    const sp_ranks_table tables[] = {{r->hosts, sizeof *r->hosts, NULL},
-                                     {r->processes, sizeof *r->processes, NULL}};
-    return sp_ranks_gather(r, "the names of hosts", tables, 2, err);
+    return sp_ranks_gather(r, "the names of hosts", &(sp_ranks_table){r->hosts, sizeof *r->hosts, NULL}, 1,
+                           err);
 }
 
 static void free_ranks(sp_ranks *r)
@@ -126,7 +126,6 @@ static void free_ranks(sp_ranks *r)
     }
     sp_free(r->in);
     sp_free(r->hosts);
-    sp_free(r->processes);
     sp_free(r);
 }
 
@@ -145,7 +144,8 @@ sp_status sp_ranks_open(double timeout_s, void (*print)(const sp_error *err), sp
         return SP_FAIL(err, SP_E_MEMORY, "out of memory for the ranks");
     }
     in->print = print;
-    *r = (sp_ranks){.rank = rank, .size = size, .timeout_s = timeout_s, .in = in};
+    *r = (sp_ranks){
+        .rank = rank, .size = size, .mpich = launchers[launcher].mpich, .timeout_s = timeout_s, .in = in};
     sp_status st = start(r, launcher, size, err);
     if (st == SP_OK) {
         *out = r;
@@ -158,19 +158,26 @@ sp_status sp_ranks_open(double timeout_s, void (*print)(const sp_error *err), sp
 
 /* ---- the end ---- */
 
+/* When every rank has reached the end all is written. The second meeting is for the messages of the first,
+ * which have come when it is over; nothing depends on its own. */
 sp_status sp_ranks_close(sp_ranks **pr, int exit_code, sp_error *err)
 {
     sp_ranks *r = *pr;
+    sp_error unused;
     uint64_t here = 0;
     if (!r)
         return SP_OK;
     SP_TRY(sp_ranks_sum(r, "the end", &here, 1, err));
-    spi_guard_begin_finalize(FINALIZE_S, exit_code);
+    r->timeout_s = FINALIZE_S;
+    sp_ranks_sum(r, "the messages of the end", &here, 1, &unused);
+    spi_guard_begin_finalize(FINALIZE_S, exit_code, r->in->mpi->leave);
     int code = r->in->mpi->close();
     spi_guard_end();
-    if (code)
+    if (code) {
+        r->in->mpi->leave();
         sp_log(SP_LOG_WARNING, "rank %d (host %s): MPI_Finalize failed; training has ended, all is written",
                r->rank, spi_guard_host());
+    }
     free_ranks(r);
     *pr = NULL;
     return SP_OK;

@@ -12,10 +12,11 @@
 
 typedef struct sp_ranks {
     int rank, size, local_rank;
-    char (*hosts)[64];         /* [size] */
-    int *processes;            /* [size] their numbers */
-    char library[64];          /* "Open MPI v4.1.4" */
-    double timeout_s;          /* a rank that is waited for longer has failed */
+    char (*hosts)[64]; /* [size] */
+    char library[64];  /* "Open MPI v4.1.4" */
+    bool mpich;        /* its launcher names a killed process by its number alone, and makes its exit code
+                          from those of all ranks */
+    double timeout_s;  /* a rank that is waited for longer has failed */
     const volatile int *stop;  /* of this rank, from a signal; NULL: none */
     uint64_t wait_ns, sum_ns;  /* spent in waiting for the others, and in summing gradients (which holds some
                                   of the former), since sp_ranks_time_line */

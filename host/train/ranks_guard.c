@@ -24,7 +24,8 @@ static struct {
     const char *call;      /* that must have come back by until_ns; NULL: none */
     double seconds;
     uint64_t until_ns;
-    int done_code; /* of a process that has done its work; -1: it has not */
+    int done_code;       /* of a process that has done its work; -1: it has not */
+    void (*leave)(void); /* of the MPI of such a one */
 } guard = {.lock = PTHREAD_MUTEX_INITIALIZER, .done_code = -1};
 
 static void end_process(const char *why, double seconds)
@@ -53,6 +54,7 @@ static void look_at_call(uint64_t now)
         if (guard.rank == 0)
             sp_log(SP_LOG_WARNING, "rank 0 (host %s): %s within %g s; training has ended, all is written",
                    guard.host, why, seconds);
+        guard.leave();
         _exit(done_code);
     }
     if (seconds > 0)
@@ -130,11 +132,10 @@ void spi_guard_begin(const char *call, double seconds)
     pthread_mutex_unlock(&guard.lock);
 }
 
-/* MPI_Finalize of MPICH 4.0.2 over UCX now and then never returns: one rank waits for the others to answer
- * the end of its connections, while they wait for it where they answer nothing. All is written by then. */
-void spi_guard_begin_finalize(double seconds, int code)
+void spi_guard_begin_finalize(double seconds, int code, void (*leave)(void))
 {
     pthread_mutex_lock(&guard.lock);
+    guard.leave = leave;
     guard.done_code = code;
     pthread_mutex_unlock(&guard.lock);
     spi_guard_begin("its end (MPI_Finalize)", seconds);

@@ -40,8 +40,9 @@ sp_status spi_guard_start(const sp_ranks *r, void (*print)(const sp_error *err),
 void spi_guard_forget(void); /* the ranks that it was started with */
 const char *spi_guard_host(void);
 void spi_guard_begin(const char *call, double seconds);
-/* MPI_Finalize: where it does not come back, rank 0 warns, and the process ends with this code. */
-void spi_guard_begin_finalize(double seconds, int code);
+/* MPI_Finalize: where it does not come back, rank 0 warns, `leave` tells the launcher, and the process ends
+ * with this code. */
+void spi_guard_begin_finalize(double seconds, int code, void (*leave)(void));
 void spi_guard_end(void);
 
 #endif

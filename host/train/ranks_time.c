@@ -5,6 +5,7 @@
 #include "train/ranks.h"
 
 #define SLOW_SHARE 0.2 /* of an epoch, that every other rank has waited longer */
+#define SLOW_S     1.0 /* and seconds, since in a short epoch it is the first mini-batch */
 
 sp_status sp_ranks_time_init(sp_ranks_time *t, const sp_ranks *r, sp_error *err)
 {
@@ -48,7 +49,8 @@ void sp_ranks_time_epoch(const sp_ranks *r, sp_ranks_time *t, int64_t epoch, dou
     for (int i = 0; i < r->size; i++)
         if (i != least && (next < 0 || t->epoch_wait[i] < t->epoch_wait[next]))
             next = i;
-    if (r->rank == 0 && t->epoch_wait[next] - t->epoch_wait[least] > SLOW_SHARE * seconds)
+    const double longer = t->epoch_wait[next] - t->epoch_wait[least];
+    if (r->rank == 0 && longer > SLOW_S && longer > SLOW_SHARE * seconds)
         sp_log(SP_LOG_WARNING,
                "epoch %lld: the other ranks wait for rank %d (host %s), which has waited for %.0f %% of the "
                "time, and each of them for %.0f %% or more",

@@ -13,9 +13,8 @@ static sp_status check_member(const sp_replicas *t, const sp_session *s, sp_erro
     if (t->shards < replicas)
         return SP_FAIL(err, SP_E_CONFIG,
                        "%s: schedule.shards is %d, but %d devices or ranks share each mini-batch, and each "
-                       "of "
-                       "them needs a shard; set it to %d or more",
-                       r->doc.file, t->shards, replicas, replicas);
+                       "of them needs a shard; start at most %d of them, or set schedule.shards to %d",
+                       r->doc.file, t->shards, replicas, t->shards, replicas);
     if (s->train->o.sync_norm && t->shards != replicas)
         return SP_FAIL(err, SP_E_CONFIG,
                        "%s: schedule.shards is %d; with schedule.sync_batch_norm it has to be a multiple of "
