@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -296,6 +297,29 @@ static sp_status put_layer(const sp_integer *net, const char *folder, int i, sp_
     return put_memory(folder, i, "reset", l->reset, l->o, 32, err);
 }
 
+static bool is_of_layers(int at, const char *name, const void *ctx)
+{
+    (void)ctx;
+    return strcmp(name, "golden.h5") == 0 ||
+           (strncmp(name, "layer", 5) == 0 &&
+            (sp_name_ends_in(at, name, ".mem") || sp_name_ends_in(at, name, ".coe")));
+}
+
+/* What an earlier export has left: its layers may be others, and nothing of them may stay. */
+static sp_status remove_earlier(const char *folder, sp_error *err)
+{
+    sp_names names = {0};
+    sp_status st = sp_folder_list(folder, is_of_layers, NULL, &names, err);
+    for (size_t i = 0; st == SP_OK && i < names.n; i++) {
+        char *path = sp_format("%s/%s", folder, names.items[i]);
+        if (!path || unlink(path) != 0)
+            st = SP_FAIL(err, SP_E_IO, "%s/%s cannot be removed", folder, names.items[i]);
+        sp_free(path);
+    }
+    sp_names_free(&names);
+    return st;
+}
+
 sp_status sp_integer_export(const sp_integer *net, const char *folder, const char *name,
                             const sp_integer_golden *golden, sp_error *err)
 {
@@ -304,6 +328,8 @@ sp_status sp_integer_export(const sp_integer *net, const char *folder, const cha
     char *text = sp_json_text(json, JSON_INDENT(1));
     json_decref(json);
     sp_status st = sp_folder_make(folder, 0777, err);
+    if (st == SP_OK)
+        st = remove_earlier(folder, err);
     for (int i = 0; st == SP_OK && i < net->n; i++)
         st = put_layer(net, folder, i, golden, err);
     add_header(net, &header);

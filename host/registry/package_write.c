@@ -204,6 +204,15 @@ static bool is_definition(const char *s)
     return true;
 }
 
+/* Whether an #if of a paragraph is closed behind it: around a kernel, the last time. */
+static bool is_open(const paragraph *p)
+{
+    int depth = 0;
+    for (const char *s = p->at; s < p->at + p->n; s = skip_one(s))
+        depth += starts(s, "#if") - starts(s, "#endif");
+    return depth != 0;
+}
+
 /* Whether a paragraph must stay: one of its names is used in what stays already, or it does more than to
  * define names, or it is a comment. */
 static bool is_needed(const paragraph *p, const paragraph *all, size_t n)
@@ -235,6 +244,7 @@ static void add_used(sp_text *t, const char *text)
     const char *kernels = strstr(text, "__kernel"), *s = text;
     while (n + 1 < MOST && kernels && s < kernels) {
         all[n] = (paragraph){s, paragraph_length(s, kernels), false};
+        all[n].kept = is_open(&all[n]);
         s += all[n++].n;
     }
     all[n++] = (paragraph){s, strlen(s), true};

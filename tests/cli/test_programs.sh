@@ -86,6 +86,10 @@ for file in "$work/two"/kernels/fill__some_*.cl; do
     grep -q "^__kernel void fill__none_at_all" "$file" && fail "$file has a kernel that nobody launches"
 done
 
+# The kernels that this device would take by itself: guards stand around some of them.
+run compile "$recipe" --target offline --out "$work/own"
+expect_code 0
+
 # Binaries of this device. A small network trains, is scored, and a reference case passes, with no source built.
 bin=$work/bin
 run compile "$recipe" --target offline --as accelerator --out "$bin"
