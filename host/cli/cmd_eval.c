@@ -212,6 +212,10 @@ static sp_status eval(const char *path, const eval_options *o, sp_error *err)
 {
     sp_cli_trained t;
     evaluation e = {.net = NULL};
+    if (o->integer && o->session.programs && !o->plain_c)
+        return SP_FAIL(err, SP_E_USAGE,
+                       "--integer with --programs: `spikeport compile` writes no programs of integer "
+                       "networks; leave --programs out, or add --plain-c");
     if (o->plain_c && !o->integer)
         return SP_FAIL(err, SP_E_USAGE, "--plain-c says how --integer computes; give both, or leave it out");
     sp_status st = sp_cli_trained_open(path, &o->session, true, &t, err);

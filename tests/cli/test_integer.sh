@@ -41,6 +41,9 @@ for net in conv dense; do
     [ ! -e "$work/$net.hdl/layer9_u.mem" ] && [ ! -e "$work/$net.hdl/golden.h5" ] || fail "files of an earlier export stay"
     grep -q '"format": "spikeport-hdl/1"' "$work/$net.hdl/manifest.json" || fail "no manifest"
 done
+run eval "$work/conv" --integer --programs "$work"
+expect_code 2
+expect_err "no programs of integer networks"
 run eval "$work/conv" --integer
 expect_code 0
 expect_out "digest of all outputs $conv_digest"
