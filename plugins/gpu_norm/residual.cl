@@ -46,11 +46,7 @@ residual_backward__groups(SP_IN(float, g), SP_IN(float, branch), SP_IN(float, ga
         sum = add(sum, g[i] * branch[i]);
         g_branch[i] = factor * g[i];
     }
-    sum = join(part, sum);
-    if (get_local_id(0) == 0) {
-        work[get_group_id(0)] = sum.x;
-        work[GROUPS + get_group_id(0)] = sum.y;
-    }
+    put_sum(part, sum, work);
 }
 
 __kernel __attribute__((reqd_work_group_size(WGS, 1, 1))) void
@@ -59,15 +55,9 @@ residual_backward__join(SP_IN(float, work), SP_IO(float, g_gain), const int M, c
     __local float2 part[WGS];
     SP_AT(work);
     SP_AT(g_gain);
-    const int groups = (int)min((ulong)GROUPS, ((ulong)M * (ulong)C + WGS * 4 - 1) / (WGS * 4)); /* of the first pass */
-    float2 sum = (float2)(0.0f);
-    for (int group = (int)get_local_id(0); group < groups; group += WGS) {
-        sum = add(sum, work[group]);
-        sum.y += work[GROUPS + group];
-    }
-    sum = join(part, sum);
+    const float sum = total(part, work, (ulong)M * (ulong)C);
     if (get_local_id(0) == 0)
-        g_gain[0] += alpha * (sum.x + sum.y);
+        g_gain[0] += alpha * sum;
 }
 #else
 __kernel void residual_backward__vec4(SP_IN(float, g), SP_OUT(float, g_branch), const int M, const int C, const float alpha)
