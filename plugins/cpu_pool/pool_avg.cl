@@ -1,6 +1,6 @@
 //@ plugin: cpu_pool 1.0.0
 //@ abi:    1
-//@ include: lanes.clh
+//@ include: lanes.clh first_window.clh
 //@ all:    device: cpu
 //@ all:    bake: KH KW SH SW PH PW
 //@ all:    score: 50
@@ -112,12 +112,6 @@ void pool_avg_forward__rows16(SP_IN(sp_x, x), SP_OUT(float, y), int N, int H, in
     }
 }
 #else
-
-/* Output positions whose window holds i: first .. last, clipped. */
-inline int first_window(int i, int k, int s)
-{
-    return i < k ? 0 : (i - k) / s + 1;
-}
 
 SP_INLINE void gather(__global const float *g_y, __global float *g_x, int y0, int y1, int x0, int x1, int WO,
                       int C, int c, int lanes)

@@ -1,6 +1,6 @@
 //@ plugin: cpu_pool 1.0.0
 //@ abi:    1
-//@ include: lanes.clh
+//@ include: lanes.clh first_window.clh
 //@ all:    device: cpu
 //@ all:    bake: KH KW SH SW PH PW
 //@ all:    score: 50
@@ -63,12 +63,6 @@ void pool_max_forward__rows16(SP_IN(float, x), SP_OUT(float, y), int N, int H, i
 }
 #else
 
-/* Output positions whose window holds i: first .. last, clipped. */
-inline int first_window(int i, int k, int s)
-{
-    return i < k ? 0 : (i - k) / s + 1;
-}
-
 #if X_BITS
 #define WIDTH 32
 #define WON uint
@@ -88,11 +82,7 @@ SP_INLINE uint winners(__global const uint *x, int top, int left, int py, int px
     return (own & ~before) | (py == max(top, 0) && px == max(left, 0) ? ~all : 0u);
 }
 
-SP_INLINE float16 kept(uint won, float16 g)
-{
-    const uint16 bit = (uint16)(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768);
-    return as_float16((((uint16)(won) & bit) != (uint16)(0u)) & as_int16(g));
-}
+#define KEPT sp_keep_lanes
 #else
 #define WIDTH 16
 #define WON int16
@@ -110,10 +100,7 @@ SP_INLINE int16 winners(__global const float *x, int top, int left, int py, int 
     return at == (int16)(py * W + px);
 }
 
-SP_INLINE float16 kept(int16 won, float16 g)
-{
-    return as_float16(won & as_int16(g));
-}
+#define KEPT(won, g) as_float16((won) & as_int16(g))
 #endif
 
 /* Channels c .. c + WIDTH - 1, of which `lanes` exist, of the pixel (py, px); its windows are y0 .. y1, x0 .. x1. */
@@ -127,10 +114,10 @@ SP_INLINE void gather(__global const sp_x *x, __global const float *g_y, __globa
         for (int ox = x0; ox <= x1; ox++) {
             const WON won = winners(x, oy * SH - PH, ox * SW - PW, py, px, H, W, C, c, lanes);
             __global const float *g = g_y + ((ulong)oy * WO + ox) * (ulong)C + c;
-            sum[0] += kept(won, sp_load_lanes(g, lanes));
+            sum[0] += KEPT(won, sp_load_lanes(g, lanes));
 #if X_BITS
             if (lanes > 16)
-                sum[1] += kept(won >> 16, sp_load_lanes(g + 16, lanes - 16));
+                sum[1] += KEPT(won >> 16, sp_load_lanes(g + 16, lanes - 16));
 #endif
         }
     sp_store_lanes(sum[0], g_x + c, lanes);
