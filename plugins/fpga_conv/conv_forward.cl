@@ -1,5 +1,6 @@
 //@ plugin: fpga_conv 1.0.0
 //@ abi:    1
+//@ include: tap_row.clh
 //@ op:     conv.forward/1
 //@ kernel: conv_forward__task
 //@ global: 1
@@ -32,10 +33,9 @@ __kernel SP_TASK void conv_forward__task(SP_IN(sp_x, x), SP_IN(float, w),
             for (int j = 0; j < LANES; j++)
                 sum[j] = 0.0f;
             for (int tap = 0; tap < KH * KW; tap++) {
-                const int h = ho * SH - PH + tap / KW * DH, i = wo * SW - PW + tap % KW * DW;
-                if (h < 0 || h >= H || i < 0 || i >= W)
+                const long row = tap_row(n, ho, wo, tap);
+                if (row < 0)
                     continue;
-                const ulong row = ((ulong)n * H + h) * W + i;
                 float part[LANES];
                 SP_UNROLL
                 for (int j = 0; j < LANES; j++)

@@ -1,6 +1,6 @@
 //@ plugin: fpga_fixed 1.0.0
 //@ abi:    1
-//@ include: fixed.clh
+//@ include: fixed.clh tap_row.clh
 //@ op:     conv.forward/1
 //@ kernel: conv_forward__fixed
 //@ global: 1
@@ -38,10 +38,9 @@ __kernel SP_TASK void conv_forward__fixed(SP_IN(sp_x, x), SP_IN(float, w),
                 sum[j] = 0;
 #endif
             for (int tap = 0; tap < KH * KW; tap++) {
-                const int h = ho * SH - PH + tap / KW * DH, i = wo * SW - PW + tap % KW * DW;
-                if (h < 0 || h >= H || i < 0 || i >= W)
+                const long row = tap_row(n, ho, wo, tap);
+                if (row < 0)
                     continue;
-                const ulong row = ((ulong)n * H + h) * W + i;
                 SP_PIPELINE
                 for (int c = 0; c < C; c++) {
                     const float in = SP_X(x, row, c, C);

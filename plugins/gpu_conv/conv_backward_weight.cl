@@ -179,7 +179,7 @@ SP_INLINE void load_slice(tile t, __global const float *e, int p0, int first, in
     for (int u = 0; u < A_FOURS; u++) {
         const four f = FOUR(u, BM, false);
         const uint word = f.exists ? t.words[(first + f.k) * WORDS + f.row / 32] >> (f.row & 31) : 0;
-        put(t.a, A_STEP, f, false, convert_float4((uint4)(word, word >> 1, word >> 2, word >> 3) & 1u));
+        put(t.a, A_STEP, f, false, four_bits(word));
     }
     put_b(t, b);
 }

@@ -1,5 +1,6 @@
 //@ plugin: gpu_conv 1.0.0
 //@ abi:    1
+//@ include: fours.clh
 //@ all:    device: gpu
 //@ all:    bake: *
 //@ let:    DEPTHWISE = C == G && O == G
@@ -69,8 +70,7 @@ SP_INLINE void find_place(int height, int width, int columns, place *p)
 SP_INLINE channels spread(__global const sp_x *x, ulong pixel, int o, int k)
 {
 #if WIDTH == 4 && DEPTHWISE && X_BITS
-    const uint word = x[pixel * SP_WORDS(C) + (ulong)(o / 32)] >> (o % 32);
-    return convert_float4((uint4)(word, word >> 1, word >> 2, word >> 3) & 1u);
+    return four_bits(x[pixel * SP_WORDS(C) + (ulong)(o / 32)] >> (o % 32));
 #elif WIDTH == 4 && DEPTHWISE
     return FROM(x, pixel * C + (ulong)o);
 #else

@@ -1,5 +1,6 @@
 //@ plugin: gpu_elementwise 1.0.0
 //@ abi:    1
+//@ include: fours.clh
 //@ all:    device: gpu
 //@ all:    bake: A B
 //@ all:    score: 50
@@ -65,7 +66,7 @@ SP_INLINE channels bits(__global const uint *words, ulong row, int c)
 {
     const uint word = words[row + (ulong)(c / 32)] >> (c % 32);
 #if WIDTH == 4
-    return convert_float4((uint4)(word, word >> 1, word >> 2, word >> 3) & 1u);
+    return four_bits(word);
 #else
     return (float)(word & 1u);
 #endif
