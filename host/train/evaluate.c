@@ -16,28 +16,24 @@ int64_t sp_largest(const float *outputs, int64_t n)
     return best;
 }
 
-/* Allocates *out, also where reading fails. */
-static sp_status read_outputs(sp_plan *p, float **out, sp_error *err)
+static sp_status read_outputs(const sp_plan *p, float *out, sp_error *err)
 {
-    size_t bytes = p->tensors[p->logits_sum].bytes;
-    *out = sp_alloc(bytes);
-    return *out ? sp_plan_read(p, p->logits_sum, 0, *out, bytes, err)
-                : SP_FAIL(err, SP_E_MEMORY, "out of memory for the outputs");
+    return sp_plan_read(p, p->logits_sum, 0, out, p->tensors[p->logits_sum].bytes, err);
 }
 
 sp_status sp_session_check_computes(sp_session *s, sp_error *err)
 {
-    size_t n = s->train->tensors[s->train->logits_sum].bytes / sizeof(float), i = 0;
-    float *outputs;
-    sp_status st = read_outputs(s->train, &outputs, err);
+    size_t bytes = s->train->tensors[s->train->logits_sum].bytes, n = bytes / sizeof(float), i = 0;
+    float *outputs = sp_alloc(bytes);
+    sp_status st = outputs ? read_outputs(s->train, outputs, err)
+                           : SP_FAIL(err, SP_E_MEMORY, "out of memory for the outputs");
     while (st == SP_OK && i < n && outputs[i] == 0)
         i++;
     sp_free(outputs);
     return st != SP_OK || i < n ? st
                                 : SP_FAIL(err, SP_E_FAILED,
                                           "the loss and all outputs are exactly 0: the device %s computes "
-                                          "nothing; `spikeport "
-                                          "verify` tests it",
+                                          "nothing; `spikeport verify` tests it",
                                           s->dev->info.name);
 }
 
@@ -45,18 +41,13 @@ typedef struct sample_error {
     double squared, absolute;
 } sample_error;
 
-static sp_status count_classes(sp_session *s, const sp_batch *b, uint64_t *confusion, sp_error *err)
+static void count_classes(const sp_batch *b, const float *outputs, int64_t n, uint64_t *confusion)
 {
-    int64_t n = s->graph->classes;
-    float *outputs;
-    sp_status st = read_outputs(s->eval, &outputs, err);
-    for (size_t i = 0; st == SP_OK && i < b->n_valid; i++) {
+    for (size_t i = 0; i < b->n_valid; i++) {
         int64_t best = sp_largest(outputs + (int64_t)i * n, n);
         if (best >= 0 && b->labels[i] >= 0 && b->labels[i] < n)
             confusion[b->labels[i] * n + best]++;
     }
-    sp_free(outputs);
-    return st;
 }
 
 double sp_session_answer(const sp_session *s, float sum, int64_t steps)
@@ -73,13 +64,11 @@ static void score_output(sp_output_score *o, double answer, double target)
 }
 
 /* Errors of each sample, the mean over its outputs. */
-static sp_status score_targets(sp_session *s, const sp_batch *b, sample_error *errors, sp_output_score *all,
-                               sp_error *err)
+static void score_targets(const sp_session *s, const sp_batch *b, const float *outputs, sample_error *errors,
+                          sp_output_score *all)
 {
     const int64_t n = s->graph->classes;
-    float *outputs;
-    sp_status st = read_outputs(s->eval, &outputs, err);
-    for (size_t i = 0; st == SP_OK && i < b->n_valid; i++) {
+    for (size_t i = 0; i < b->n_valid; i++) {
         sp_output_score sum = {0};
         for (int64_t k = 0; k < n; k++) {
             double answer = sp_session_answer(s, outputs[(int64_t)i * n + k], s->recipe.time_steps),
@@ -90,8 +79,6 @@ static sp_status score_targets(sp_session *s, const sp_batch *b, sample_error *e
         }
         errors[i] = (sample_error){sum.squared / (double)n, sum.absolute / (double)n};
     }
-    sp_free(outputs);
-    return st;
 }
 
 /* Padding repeats sample 0 of the batch. A mini-batch of nothing but it tells what to take off. */
@@ -120,7 +107,8 @@ static sp_status drop_padding(sp_session *s, const sp_loader *l, const sp_batch 
 typedef struct tally {
     float *loss;          /* [samples] */
     uint32_t *correct;    /* [samples] */
-    sample_error *errors; /* [samples], with targets */
+    sample_error *errors; /* [samples]; NULL: there are no targets */
+    float *outputs;       /* of a mini-batch, [batch][outputs] */
     uint64_t *spikes;     /* [nodes] */
     size_t *at;           /* [ranks + 1] first sample of a rank */
     int32_t *stopped;     /* [ranks] */
@@ -128,23 +116,26 @@ typedef struct tally {
 
 static void tally_free(tally *a)
 {
-    void *all[] = {a->loss, a->correct, a->errors, a->spikes, a->at, a->stopped};
+    void *all[] = {a->loss, a->correct, a->errors, a->outputs, a->spikes, a->at, a->stopped};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         sp_free(all[i]);
 }
 
 /* Room for a mini-batch more than there are samples: padding has results too. */
-static sp_status tally_make(tally *a, const sp_session *s, size_t samples, size_t batches,
+static sp_status tally_make(tally *a, const sp_session *s, const sp_dataset_info *data, size_t batches,
                             const sp_ranks *ranks, sp_error *err)
 {
+    const size_t samples = data->count;
     const size_t n = ranks ? (size_t)ranks->size : 1, batch = (size_t)s->eval_batch;
     a->loss = sp_alloc_pages(samples + batch, sizeof *a->loss);
     a->correct = sp_alloc_pages(samples + batch, sizeof *a->correct);
-    a->errors = sp_alloc_array(samples + batch, sizeof *a->errors);
+    a->errors = data->targets ? sp_alloc_array(samples + batch, sizeof *a->errors) : NULL;
+    a->outputs = sp_alloc(s->eval->tensors[s->eval->logits_sum].bytes);
     a->spikes = sp_alloc_array((size_t)s->graph->n_nodes, sizeof *a->spikes);
     a->at = sp_alloc_array(n + 1, sizeof *a->at);
     a->stopped = sp_alloc_array(n, sizeof *a->stopped);
-    if (!a->loss || !a->correct || !a->errors || !a->spikes || !a->at || !a->stopped)
+    if (!a->loss || !a->correct || (!a->errors && data->targets) || !a->outputs || !a->spikes || !a->at ||
+        !a->stopped)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory for evaluation");
     for (size_t r = 0; r <= n; r++)
         a->at[r] = r == n ? samples : batches * r / n * batch;
@@ -164,10 +155,12 @@ static sp_status run_batches(sp_session *s, sp_loader *l, size_t first, size_t e
         SP_TRY(sp_exec_run(s->eval, &e, err));
         SP_TRY(sp_exec_results(s->eval, a->loss + i * batch, a->correct + i * batch, err));
         SP_TRY(sp_exec_check_potentials(s->eval, err));
-        if (b->targets)
-            SP_TRY(score_targets(s, b, a->errors + i * batch, out->outputs, err));
+        if (a->errors || out->confusion)
+            SP_TRY(read_outputs(s->eval, a->outputs, err));
+        if (a->errors)
+            score_targets(s, b, a->outputs, a->errors + i * batch, out->outputs);
         else if (out->confusion)
-            SP_TRY(count_classes(s, b, out->confusion, err));
+            count_classes(b, a->outputs, s->graph->classes, out->confusion);
         if (i + 1 == end)
             SP_TRY(b->n_valid < batch ? drop_padding(s, l, b, a->spikes, err)
                                       : sp_exec_spikes(s->eval, a->spikes, err));
@@ -189,7 +182,7 @@ static sp_status sum_up(const sp_session *s, const tally *a, sp_ranks *ranks, si
                                      {a->errors, sizeof *a->errors, a->at}};
     double loss_sum = 0;
     int64_t hits = 0;
-    SP_TRY(sp_ranks_gather(ranks, what, tables, sizeof tables / sizeof *tables, err));
+    SP_TRY(sp_ranks_gather(ranks, what, tables, a->errors ? 4 : 3, err));
     SP_TRY(sp_ranks_sum(ranks, what, a->spikes, (size_t)s->graph->n_nodes, err));
     for (int r = 0; r < (ranks ? ranks->size : 1); r++)
         if (a->stopped[r])
@@ -197,8 +190,8 @@ static sp_status sum_up(const sp_session *s, const tally *a, sp_ranks *ranks, si
     for (size_t i = 0; i < samples; i++) {
         loss_sum += (double)a->loss[i];
         hits += a->correct[i];
-        out->squared += a->errors[i].squared / (double)samples;
-        out->absolute += a->errors[i].absolute / (double)samples;
+        out->squared += a->errors ? a->errors[i].squared / (double)samples : 0;
+        out->absolute += a->errors ? a->errors[i].absolute / (double)samples : 0;
     }
     out->samples = (int64_t)samples;
     out->loss = loss_sum / (double)samples;
@@ -222,7 +215,7 @@ sp_status sp_session_evaluate(sp_session *s, const sp_dataset *ds, sp_ranks *ran
     if (st != SP_OK)
         goto done;
     SP_TRY_GOTO(sp_loader_create(ds, &lo, &l, err));
-    SP_TRY_GOTO(tally_make(&a, s, ds->info.count, sp_loader_batches(l), ranks, err));
+    SP_TRY_GOTO(tally_make(&a, s, &ds->info, sp_loader_batches(l), ranks, err));
     SP_TRY_GOTO(sp_exec_clear_spikes(s->eval, err));
     const size_t end = (a.at[rank + 1] + batch - 1) / batch;
     SP_TRY_GOTO(run_batches(s, l, a.at[rank] / batch, end, stop, &a, out, err));
