@@ -24,14 +24,16 @@ void sp_progress_line_end(sp_progress_line *p)
     p->width = 0;
 }
 
-/* Rates of the neuron layers in order: "0.12 0.08 0.21". */
-static void rates_text(const sp_train_event *e, char *out, size_t out_size)
+/* Rates of the neuron layers in order, "firing 0.12 0.08 0.21", or nothing where no neuron fires; `before`
+ * stands in front. */
+static void rates_text(const sp_train_event *e, const char *before, char *out, size_t out_size)
 {
     size_t n = 0;
     out[0] = 0;
     for (int i = 0; i < e->session->graph->n_nodes && n + 8 < out_size; i++)
         if (sp_node_fires(&e->session->graph->nodes[i]) && e->spike_rate)
-            n += (size_t)snprintf(out + n, out_size - n, "%s%.3f", n ? " " : "", e->spike_rate[i]);
+            n += (size_t)snprintf(out + n, out_size - n, "%s%s %.3f", n ? "" : before, n ? "" : "firing",
+                                  e->spike_rate[i]);
 }
 
 static void duration(double seconds, char *out, size_t out_size)
@@ -55,11 +57,9 @@ static const char *accuracy_text(const char *name, double accuracy, char out[48]
 static void batch_line(sp_progress_line *p, const sp_train_event *e)
 {
     char rates[128], left[32], line[400], accuracy[48];
-    rates_text(e, rates, sizeof rates);
+    rates_text(e, "  ", rates, sizeof rates);
     duration(e->seconds_left, left, sizeof left);
-    int n = snprintf(line, sizeof line,
-                     "epoch %lld/%lld  %lld/%lld  loss %.4f%s  %.0f samples/s  firing %s  "
-                     "left %s",
+    int n = snprintf(line, sizeof line, "epoch %lld/%lld  %lld/%lld  loss %.4f%s  %.0f samples/s%s  left %s",
                      (long long)e->epoch, (long long)e->epochs, (long long)e->batch, (long long)e->batches,
                      e->loss, accuracy_text("accuracy", e->accuracy, accuracy), e->samples_per_second, rates,
                      left);
@@ -74,14 +74,12 @@ static void batch_line(sp_progress_line *p, const sp_train_event *e)
 static void epoch_line(sp_progress_line *p, const sp_train_event *e)
 {
     char rates[128], accuracy[48], test[48];
-    rates_text(e, rates, sizeof rates);
+    rates_text(e, ", ", rates, sizeof rates);
     sp_progress_line_end(p);
     accuracy_text("test accuracy", e->test.accuracy, test);
     if (isnan(e->test.accuracy))
         snprintf(test, sizeof test, "  test mean absolute error %.4g", e->test.absolute);
-    fprintf(stderr,
-            "epoch %lld/%lld  loss %.4f%s  test loss %.4f%s  (%.1f s + "
-            "%.1f s test, lr %.4g, firing %s%s)\n",
+    fprintf(stderr, "epoch %lld/%lld  loss %.4f%s  test loss %.4f%s  (%.1f s + %.1f s test, lr %.4g%s%s)\n",
             (long long)e->epoch, (long long)e->epochs, e->loss,
             accuracy_text("accuracy", e->accuracy, accuracy), e->test.loss, test, e->epoch_seconds,
             e->test.seconds, e->lr, rates, e->wait_fraction > 0.05 ? ", the loader is the bottleneck" : "");

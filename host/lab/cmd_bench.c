@@ -70,10 +70,12 @@ static void print_text(const sp_cli_bench *b, const sp_cli_bench_options *o, con
     if (o->peaks)
         printf("; peaks of this run: %.0f GFLOP/s multiply-add, %.1f GB/s copy", b->peaks.gflops,
                b->peaks.gbytes);
-    printf("\nfiring        ");
+    const char *head = "\nfiring        ";
     for (int i = 0; i < b->s->graph->n_nodes; i++)
-        if (sp_node_fires(&b->s->graph->nodes[i]))
-            printf(" %s %.3f", b->s->graph->nodes[i].name, b->rates[i]);
+        if (sp_node_fires(&b->s->graph->nodes[i])) {
+            printf("%s %s %.3f", head, b->s->graph->nodes[i].name, b->rates[i]);
+            head = "";
+        }
     printf("\n");
     if (!l)
         return;

@@ -192,8 +192,15 @@ run train "$recipes/synthetic_tiny.yaml" -s network="[{type: flatten}, {type: li
 expect_code 4
 expect_err "only a network of fewer layers or channels makes smaller"
 
+# without neurons nothing fires, and nothing is said of it
+run train "$recipes/synthetic_tiny.yaml" --out "$work/silent" -s epochs=1 -s network="[{type: flatten}, {type: linear, out: 4}]"
+expect_code 0
+expect_err "epoch 1/1"
+! grep -q firing "$work/err" || fail "neurons fire that are not there"
+
 run train "$recipes/synthetic_tiny.yaml" --out "$work/deep/run" -s epochs=1
 expect_code 0
+expect_err ", firing 0."
 expect_silent out
 expect_err "device: "
 expect_err "synthetic, tiny: sltt, T = 3, batch 32, 1 epochs, seed 7"
