@@ -99,8 +99,10 @@ static sp_status write_network(const char *from, const char *out, const sp_nir_n
                                        "layers:\n%s",
                 from, n->dt, (long long)n->channels, (long long)n->height, (long long)n->width, n->layers.s);
     static const char *const key = "format", *const value = SP_OUTPUT_WEIGHTS_FORMAT;
-    sp_status st = yaml && weights ? sp_output_check(yaml, SP_OUTPUT_NETWORK, NULL, 0, err)
+    sp_status st = yaml && weights ? sp_folder_make_of(yaml, 0777, err)
                                    : SP_FAIL(err, SP_E_MEMORY, "out of memory for a network");
+    if (st == SP_OK)
+        st = sp_output_check(yaml, SP_OUTPUT_NETWORK, NULL, 0, err);
     if (st == SP_OK)
         st = sp_output_check(weights, SP_OUTPUT_WEIGHTS, NULL, 0, err);
     if (st == SP_OK)

@@ -31,13 +31,13 @@ run nir export "$work/hard" "$work/hard.nir" --samples 128 --json
 expect_code 0
 grep -q 'approximate\|unsupported' "$work/out" && fail "a node is not faithful"
 difference 1e-6
-run nir import "$work/hard.nir" "$work/back" --json
+run nir import "$work/hard.nir" "$work/new/folder/back" --json
 expect_code 0
 run eval "$work/hard" --json
 expect_code 0
 mv "$work/out" "$work/before"
-sed "s|^network:|network: $work/back.yaml|; /^  - {/d" "$tiny" >"$work/back_recipe.yaml"
-run eval "$work/back_recipe.yaml" --weights "$work/back.safetensors" --json
+sed "s|^network:|network: $work/new/folder/back.yaml|; /^  - {/d" "$tiny" >"$work/back_recipe.yaml"
+run eval "$work/back_recipe.yaml" --weights "$work/new/folder/back.safetensors" --json
 expect_code 0
 expect_out "$(grep -o '"confusion":.*\]\]' "$work/before")"
 expect_out "$(grep -o '"loss":[0-9]*\.[0-9]\{0,5\}' "$work/before")"
