@@ -131,22 +131,27 @@ static void print_histogram(const findings *f)
 /* Smallest, mean and largest of each target. */
 static void print_targets(const sp_dataset *ds)
 {
-    size_t n = (size_t)ds->info.targets;
-    float *row = sp_alloc_array(n, sizeof *row);
-    for (size_t k = 0; row && k < n && k < MAX_BARS; k++) {
-        double low = INFINITY, high = -INFINITY, sum = 0;
-        for (size_t i = 0; i < ds->info.count; i++) {
-            ds->target(ds, i, row);
-            low = fmin(low, (double)row[k]), high = fmax(high, (double)row[k]);
-            sum += (double)row[k];
+    const int n = ds->info.targets, shown = n < MAX_BARS ? n : MAX_BARS;
+    double low[MAX_BARS], high[MAX_BARS], sum[MAX_BARS] = {0};
+    float *row = sp_alloc_array((size_t)n, sizeof *row);
+    for (size_t i = 0; row && i < ds->info.count; i++) {
+        ds->target(ds, i, row);
+        for (int k = 0; k < shown; k++) {
+            low[k] = i ? fmin(low[k], (double)row[k]) : (double)row[k];
+            high[k] = i ? fmax(high[k], (double)row[k]) : (double)row[k];
+            sum[k] += (double)row[k];
         }
-        const char *known = sp_dataset_class(ds, (int)k);
+    }
+    for (int k = 0; row && k < shown; k++) {
+        const char *known = sp_dataset_class(ds, k);
         sp_text name = {0};
         sp_text_escape(&name, known ? known : "", false);
-        printf("  target %4zu  %g to %g, mean %.4g  %s\n", k, low, high, sum / (double)ds->info.count,
+        printf("  target %4d  %g to %g, mean %.4g  %s\n", k, low[k], high[k], sum[k] / (double)ds->info.count,
                name.s ? name.s : "");
         sp_text_free(&name);
     }
+    if (n > MAX_BARS)
+        printf("  and %d more targets; --list shows all of every sample\n", n - MAX_BARS);
     sp_free(row);
 }
 

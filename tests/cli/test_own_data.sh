@@ -119,6 +119,9 @@ loss: {name: bce}
 batch: 9
 epochs: 4
 END
+run data inspect labels.yaml --set data.split=0
+expect_code 0
+expect_out "target    0  0 to 1, mean 0.8333  across"
 run train labels.yaml --set data.split=0 --out labels
 expect_code 0
 run eval labels
