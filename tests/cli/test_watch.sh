@@ -1,9 +1,8 @@
 # A run in progress, as lines and as a page; pictures in all formats, and what they say.
 . "$(dirname "$0")/support.sh"
+recipe=$(cd "$(dirname "$0")/../../recipes" && pwd)/synthetic_tiny.yaml
 cd "$work" || exit 1
-recipe=$(cd "$(dirname "$program")/../../.." && pwd)/recipes/synthetic_tiny.yaml
-[ -f "$recipe" ] || recipe=synthetic_tiny
-"$program" devices >/dev/null 2>&1 || { echo "skipped: no OpenCL device"; exit 77; }
+need_device
 run watch nowhere
 expect_code 1
 run watch . --every 0
