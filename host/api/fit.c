@@ -52,8 +52,7 @@ sp_status spi_data_open(const sp_net *net, const sp_data *from, const char *name
     if (net->s->recipe.loss)
         return SP_FAIL(err, SP_E_USAGE,
                        "%s data: a function gives labels, but loss.name is mse or bce; take the recipe's "
-                       "data, or "
-                       "sp_net_step_targets",
+                       "data, or sp_net_step_targets",
                        name);
     if (!data.read || data.count == 0 || data.classes < 1 || data.classes > net->s->graph->classes)
         return SP_FAIL(err, SP_E_USAGE,

@@ -251,10 +251,9 @@ int sp_cmd_eval(int argc, char **argv)
     const sp_args a = {.command = "eval",
                        .synopsis = "CHECKPOINT|DIR|RECIPE [options]",
                        .about = "Scores a trained network on the test split: argmax of the outputs summed "
-                                "over "
-                                "the time steps. Prints the accuracy, that of each class, and the confusion "
-                                "matrix; of numbers (loss.name: mse) the errors, of several labels a sample "
-                                "(bce) precision, recall and F1.",
+                                "over the time steps. Prints the accuracy, that of each class, and the "
+                                "confusion matrix; of numbers (loss.name: mse) the errors, of several labels "
+                                "a sample (bce) precision, recall and F1.",
                        SP_ARGS(args, 1, 1)};
     int code;
     sp_error err = {0};

@@ -286,8 +286,7 @@ static sp_status predict(const sp_arg_list *rest, predict_options *o, double con
     if (t.s->recipe.loss && (o->top_k > 1 || confidence > 0))
         SP_TRY_GOTO(SP_FAIL(err, SP_E_USAGE,
                             "--top-k and --confidence are about one class among several, and this network "
-                            "gives "
-                            "%s; leave them out",
+                            "gives %s; leave them out",
                             t.s->recipe.loss == SP_LOSS_MSE ? "numbers" : "several labels"));
     o->top_k = o->top_k < t.s->graph->classes && !t.s->recipe.loss ? o->top_k : t.s->graph->classes;
     t.order = sp_alloc_array((size_t)t.s->graph->classes, sizeof *t.order);
@@ -332,11 +331,9 @@ int sp_cmd_predict(int argc, char **argv)
                        SP_ARGS(args, 2, SP_ARGS_MAX),
                        .notes = "The probability is the softmax of the outputs' mean over the time steps. A "
                                 "network for numbers (loss.name: mse) or several labels (bce) gives a line "
-                                "for "
-                                "each output: its value, or its probability and whether it is above a half. "
-                                "A "
-                                "file that cannot be read is said on stderr, the others go on, and the exit "
-                                "code is that of the failure."};
+                                "for each output: its value, or its probability and whether it is above a "
+                                "half. A file that cannot be read is said on stderr, the others go on, and "
+                                "the exit code is that of the failure."};
     int code;
     sp_error err = {0};
     if (!sp_args_parse(&a, argc, argv, &rest, &code))

@@ -127,8 +127,7 @@ static sp_status run_session(const sp_cli_replicas *t, sp_cli_train *o, const sp
     sp_status st = run(t, o, o->resume ? c : NULL, err);
     if (st == SP_OK)
         sp_cli_say("device memory: %llu bytes planned, %llu bytes at the peak\nwritten: "
-                   "%s/{metrics.jsonl,metrics.csv,%s"
-                   "checkpoint.safetensors,best.safetensors,recipe.yaml}\n",
+                   "%s/{metrics.jsonl,metrics.csv,%scheckpoint.safetensors,best.safetensors,recipe.yaml}\n",
                    (unsigned long long)s->planned_bytes, (unsigned long long)s->dev->peak_bytes, o->out,
                    sp_picture_can() ? "curves.png," : "");
     sp_cli_say_programs(s->dev, s->reg);

@@ -177,8 +177,7 @@ static sp_status open_reader(const sp_kind *k, sp_dataset_options *o, sp_dataset
     if (o->targets && !(k->takes & SP_TAKES_TARGETS))
         return SP_FAIL(err, SP_E_CONFIG,
                        "data set \"%s\" has a class for each sample; rows of numbers, which loss.name: mse "
-                       "and "
-                       "bce need, come from arrays, or from tables of images or events",
+                       "and bce need, come from arrays, or from tables of images or events",
                        k->name);
     if (o->split > 0.0 && !(k->takes & SP_TAKES_SPLIT))
         return SP_FAIL(err, SP_E_CONFIG, "data set \"%s\" has a split of its own; leave data.split out",

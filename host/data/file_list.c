@@ -255,8 +255,7 @@ sp_status sp_list_own_files(const char *path, sp_class_layout layout, bool train
     if (layout.targets)
         return SP_FAIL(err, SP_E_CONFIG,
                        "%s: folders give classes, but loss.name: mse and bce need rows of numbers; name a "
-                       "table "
-                       "of file,number,number,... that ends in .csv",
+                       "table of file,number,number,... that ends in .csv",
                        path);
     if (!name)
         name = ".", first = NULL;

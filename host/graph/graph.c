@@ -86,8 +86,7 @@ int spi_add_node(sp_graph_builder *b, sp_node_type type, const sp_layer *l, int 
         b->too_large = true;
         spi_fail_layer(b, l,
                        "its output of %lld x %lld x %lld numbers (channels, height, width) is more than a "
-                       "layer can "
-                       "have (2^56)",
+                       "layer can have (2^56)",
                        (long long)out.c, (long long)out.h, (long long)out.w);
         return -1;
     }
@@ -228,9 +227,7 @@ static sp_status check_read(sp_graph_builder *b, int logits)
         if (g->acts[i].n_consumers == 0 && i != logits)
             return spi_fail_layer(b, g->nodes[g->acts[i].producer].layer,
                                   "no layer reads its output; name it in \"from\" of an add or concat layer, "
-                                  "or "
-                                  "leave "
-                                  "it out");
+                                  "or leave it out");
     return SP_OK;
 }
 

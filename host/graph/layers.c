@@ -191,8 +191,7 @@ static sp_status build_recurrent(sp_graph_builder *b, const sp_layer *l, int *ac
     if (a.h > 1 || a.w > 1)
         return spi_fail_layer(b, l,
                               "\"recurrent\" needs one number a neuron, its input is %lldx%lldx%lld; put a "
-                              "linear "
-                              "layer before it",
+                              "linear layer before it",
                               (long long)a.c, (long long)a.h, (long long)a.w);
     int n = spi_add_node(b, SP_NODE_RECURRENT, l, *act, -1, a);
     if (n < 0)
@@ -245,8 +244,7 @@ static sp_status build_residual(sp_graph_builder *b, const sp_layer *l, int *act
     if (x->h != y->h || x->w != y->w || x->c != y->c)
         return spi_fail_layer(b, l,
                               "the branch gives %lldx%lldx%lld and the identity path %lldx%lldx%lld "
-                              "(channels x "
-                              "height x width)",
+                              "(channels x height x width)",
                               (long long)x->c, (long long)x->h, (long long)x->w, (long long)y->c,
                               (long long)y->h, (long long)y->w);
     sp_activation o = *x;

@@ -166,9 +166,9 @@ static sp_status check_neuron(const sp_graph *g, int node, sp_error *err)
                                                  : "learn_v_th: true");
     if (!sp_integer_decay(n, &shift, &leak))
         return spi_integer_refuse(g, node, err,
-                                  "tau %g keeps %.6g of v, which is no shift; train with tau = 2 or 2^k / "
-                                  "(2^k - "
-                                  "1) (v >> k: 2, 1.33333, 1.14286, 1.06667), or 4, 8, ... (v - (v >> k))",
+                                  "tau %g keeps %.6g of v, which is no shift; train with tau = 2 or "
+                                  "2^k / (2^k - 1) (v >> k: 2, 1.33333, 1.14286, 1.06667), or 4, 8, ... "
+                                  "(v - (v >> k))",
                                   n->tau, 1 - 1 / n->tau);
     return SP_OK;
 }

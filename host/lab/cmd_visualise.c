@@ -180,8 +180,7 @@ static sp_status draw_all(sp_session *s, const sp_dataset *test, const visualise
     if (confusion && test->info.targets && o->named)
         return SP_FAIL(err, SP_E_CONFIG,
                        "confusion: a network for rows of numbers (loss.name: mse or bce) has no classes to "
-                       "take for "
-                       "one another; `spikeport eval` has the scores of its outputs");
+                       "take for one another; `spikeport eval` has the scores of its outputs");
     confusion = confusion && !test->info.targets;
     sp_status st = sp_folder_make(folder, 0777, err);
     if (st == SP_OK && watched)

@@ -142,12 +142,11 @@ int sp_cmd_watch(int argc, char **argv)
     const sp_args a = {.command = "watch",
                        .synopsis = "RUN [options]",
                        .about = "Shows a run in progress, from the folder that `spikeport train` writes: a "
-                                "line for "
-                                "each line of metrics.jsonl, until the run ends or nobody trains there.",
+                                "line for each line of metrics.jsonl, until the run ends or nobody trains "
+                                "there.",
                        SP_ARGS(args, 1, 1),
                        .notes = "It only reads, and may run on another machine that sees the folder. "
-                                "Pictures of "
-                                "`spikeport visualise RUN` come into the page."};
+                                "Pictures of `spikeport visualise RUN` come into the page."};
     sp_error err = {0};
     int code;
     if (!sp_args_parse(&a, argc, argv, &rest, &code))

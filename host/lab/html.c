@@ -29,9 +29,9 @@ static const char style[] =
     "tr.no td{color:#767676}tr.top td{border-top:1px solid #909090}.k{color:#505050}\n"
     "img{max-width:100%;display:block;margin:.3em 0}figure{margin:1em "
     "0}.half{display:inline-block;width:49%;vertical-align:top}figcaption{color:#505050}\n"
-    ".third{display:inline-block;width:33%;vertical-align:top;margin:0}@media(max-width:800px){table{display:"
-    "block;overflow-x:"
-    "auto}.half,.third{width:100%}body{padding:1em .7em 3em}}\n"
+    ".third{display:inline-block;width:33%;vertical-align:top;margin:0}\n"
+    "@media(max-width:800px){table{display:block;overflow-x:auto}.half,.third{width:100%}\n"
+    "body{padding:1em .7em 3em}}\n"
     "summary{cursor:pointer;padding:.3em 0}summary:hover{color:#0072b2}\n"
     "</style></head><body>\n";
 

@@ -286,8 +286,7 @@ static sp_status put_concat(spi_nir_export *e, const sp_node *n)
     if (!splits)
         return refuse(e, n, "concat",
                       "NIR has no node for it; one whose output only convolutions without groups and linear "
-                      "layers "
-                      "read becomes a sum of theirs");
+                      "layers read becomes a sum of theirs");
     e->flows[n->out] = (spi_nir_flow){.factor = 1, .vector = e->flows[n->in[0]].vector};
     return sp_nir_note_add(e->notes, n->name, "concat", SP_NIR_FAITHFUL, n->name, e->err,
                            "the layers that read it have weights for each of its inputs");

@@ -97,9 +97,8 @@ static sp_status check_loss(const sp_plan *p, sp_error *err)
     if (p->o.loss == SP_LOSS_BCE && !p->o.external_loss && p->graph->acts[p->graph->logits].bits)
         return SP_FAIL(err, SP_E_CONFIG,
                        "loss.name: bce takes the sigmoid of the outputs, and spikes, which are never "
-                       "negative, "
-                       "would have probabilities of 0.5 and more; end the network with output: membrane or a "
-                       "linear layer, or use loss.name: mse");
+                       "negative, would have probabilities of 0.5 and more; end the network with output: "
+                       "membrane or a linear layer, or use loss.name: mse");
     if (p->o.external_loss && p->o.method == SP_METHOD_RATE)
         return SP_FAIL(err, SP_E_CONFIG,
                        "schedule.method: rate has its gradient by the mean outputs of blocks, not by those "

@@ -262,8 +262,7 @@ static void cut(cairo_t *cr, sp_text *t, int fit)
     }
 }
 
-/* At (x, y), turned by `angle`; `across`: where the text's left lies, in parts of its width before the point.
- */
+/* At (x, y), turned by `angle`; the text begins `before` times its width before that point. */
 static void draw_text(sp_canvas *c, int x, int y, const char *text, int scale, int fit, double before,
                       double angle, uint32_t colour)
 {
@@ -371,7 +370,6 @@ sp_status sp_picture_check(const char *path, sp_error *err)
     return sp_picture_can() ? SP_OK
                             : SP_FAIL(err, SP_E_USAGE,
                                       "%s: pictures are drawn by cairo, and this build is without it; "
-                                      "install "
-                                      "libcairo2-dev and configure again",
+                                      "install libcairo2-dev and configure again",
                                       path);
 }

@@ -73,8 +73,7 @@ sp_status sp_session_integer(sp_session *s, sp_integer **out, sp_error *err)
     if (r->loss)
         return SP_FAIL(err, SP_E_CONFIG,
                        "loss.name is %s, and a network of integers is scored by its largest output, a class; "
-                       "use "
-                       "loss.name: cross_entropy",
+                       "use loss.name: cross_entropy",
                        r->loss == SP_LOSS_MSE ? "mse" : "bce");
     sp_integer_options o = {.weight_bits = (int)r->weight_bits,
                             .channel_scales = r->channel_scales,

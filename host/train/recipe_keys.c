@@ -290,12 +290,9 @@ static const sp_fields monitor_fields = SPI_FIELDS("monitor", monitor, monitor);
 static const sp_field loss[] = {
     {SPI_CHOICE("name", loss, "cross_entropy", "mse", "bce"), .initial = "cross_entropy",
      .help = "cross_entropy: of the softmax of the outputs with the sample's class. mse, for regression: "
-             "squared "
-             "error of the outputs with a row of numbers. bce, for several labels a sample: binary cross "
-             "entropy "
-             "of the sigmoid of each output with a row of numbers from 0 to 1. Both are the mean over the "
-             "outputs, "
-             "and need `data.name: arrays`, or a table of images or events."},
+             "squared error of the outputs with a row of numbers. bce, for several labels a sample: binary "
+             "cross entropy of the sigmoid of each output with a row of numbers from 0 to 1. Both are the "
+             "mean over the outputs, and need `data.name: arrays`, or a table of images or events."},
     {SPI_CHOICE("of", loss_of, "step", "mean", "count"), .initial = "step",
      .help = "What is compared with the labels: the output of each time step (the loss is the mean over "
              "them), the "
@@ -307,8 +304,7 @@ static const sp_field loss[] = {
     {SPI_OTHER("class_weights", read_class_weights, print_class_weights, "list of numbers, 0 to 1e6"),
      .sample = "[1, 2, 0.5]",
      .help = "Factors of the classes in the cross entropy, in their order, or of the outputs with mse and "
-             "bce; "
-             "the sum over the mini-batch is still divided by its size."},
+             "bce; the sum over the mini-batch is still divided by its size."},
     {SPI_FLOAT("mse", w_mse, 0, 1), .initial = "0", CLASSES,
      .help = "Weight of the squared error; that of the cross entropy is 1 minus this."},
     {SPI_OTHER("mse_target", read_mse_target, print_mse_target, "`one_hot`, or number, -1e6 to 1e6"),

@@ -93,12 +93,10 @@ Test(integer, what_has_no_form_is_named)
         {"layers: [{type: conv, out: 3, kernel: 1}, {type: lif}, {type: avg_pool, kernel: 4}]", "ends in a "
                                                                                                 "pool"},
         {"layers: [{type: conv, out: 3, kernel: 1}, {type: lif}, {type: scale, factor: 0}, {type: flatten}, "
-         "{type: "
-         "linear, out: 2}]",
+         "{type: linear, out: 2}]",
          "layer 2: a scale by 0"},
         {"layers: [{type: conv, out: 3, kernel: 1}, {type: lif}, {type: scale, factor: -1}, {type: max_pool, "
-         "kernel: 2}, "
-         "{type: flatten}, {type: linear, out: 2}]",
+         "kernel: 2}, {type: flatten}, {type: linear, out: 2}]",
          "layer 3: max_pool of what are no spikes"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -503,14 +503,11 @@ Test(nir, layers_that_nir_does_not_have_are_refused)
                                           "tau_a: 3, beta: 0.1}\n- {type: linear, out: 3}\n",
                                           "\"2\" (alif)"},
                                          {"- {type: conv, out: 2, kernel: 1, label: a}\n- {type: concat, "
-                                          "from: [a, "
-                                          "input]}\n- {type: avg_pool, kernel: 2}\n- {type: flatten}\n- "
-                                          "{type: "
-                                          "linear, out: 3}\n",
+                                          "from: [a, input]}\n- {type: avg_pool, kernel: 2}\n- {type: "
+                                          "flatten}\n- {type: linear, out: 3}\n",
                                           "\"1\" (concat)"},
                                          {"- {type: conv, out: 2, kernel: 1}\n- {type: layer_norm}\n- {type: "
-                                          "lif}\n- "
-                                          "{type: flatten}\n- {type: linear, out: 3}\n",
+                                          "lif}\n- {type: flatten}\n- {type: linear, out: 3}\n",
                                           "\"1\" (layer_norm)"},
                                          {"- {type: adaptive_avg_pool, output: 3}\n- {type: flatten}\n- "
                                           "{type: linear, out: 3}\n",
