@@ -49,8 +49,6 @@ static sp_status check_place(sp_meta_reader *r, int k)
     if (!sp_meta_keys[k].repeats && (*seen & bit))
         return SP_META_FAIL(r, "\"%s\" is given twice", name);
     *seen |= bit;
-    if (strcmp(name, "op") == 0)
-        r->block_seen = 0;
     if (strcmp(name, "kernel") == 0)
         r->pass_seen = 0;
     return SP_OK;

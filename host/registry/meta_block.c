@@ -13,6 +13,7 @@ sp_status sp_meta_start_block(sp_meta_reader *r, const sp_op *op)
     if (!v)
         return SP_FAIL(r->err, SP_E_MEMORY, "out of memory while reading %s", r->path);
     r->block_line = r->line;
+    r->block_seen = 0; // not before: the end of the last block asks what it had
     r->pass = NULL;
     r->kind_seen = false;
     v->op = op;

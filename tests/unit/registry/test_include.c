@@ -118,9 +118,8 @@ Test(include, defaults_of_every_block)
     write_file("p.cl", HEAD "//@ all: device: gpu\n//@ all: score: 7\n//@ all: bake: *\n//@ all: define: VW "
                             "= 4\n"
                             "//@ all: global: M, VW\n//@ all: local: 1, VW\n//@ all: when: M > 1\n"
-                            "//@ op: fill/1\n//@ kernel: f\n//@ kernel: g\n//@ global: 2*M, VW\n"
-                            "//@ op: fill/1\n//@ kernel: h\n//@ score: 9\n//@ device: cpu\n//@ when: M > "
-                            "2\n");
+                            "//@ op: fill/1\n//@ kernel: h\n//@ score: 9\n//@ device: cpu\n//@ when: M > 2\n"
+                            "//@ op: fill/1\n//@ kernel: f\n//@ kernel: g\n//@ global: 2*M, VW\n");
     sp_registry *reg = load();
     const sp_variant *f = variant_of(reg, "p:f"), *h = variant_of(reg, "p:h");
     cr_assert_str_eq(f->needs_device, "gpu");
