@@ -5,7 +5,6 @@
 
 enum { MOST_CLASSES = 100000 };
 
-/* Labels of an array [N] or [N][1]; the classes they make are added to *classes. */
 sp_status sp_array_labels(const sp_array *a, int32_t *labels, int64_t *n, int *classes, sp_error *err)
 {
     enum { SOME = 1024 };
@@ -33,7 +32,6 @@ sp_status sp_array_labels(const sp_array *a, int32_t *labels, int64_t *n, int *c
     return SP_OK;
 }
 
-/* Targets of an array [N] or [N][K], of which K has to be *k where that is not 0. */
 sp_status sp_array_targets(const sp_array *a, sp_targets targets, float *out, int *k, sp_error *err)
 {
     const sp_array_info *i = sp_array_about(a);

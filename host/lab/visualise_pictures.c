@@ -124,21 +124,20 @@ sp_status sp_visual_raster(const sp_visual *d, sp_error *err)
         layer_name(d, l, texts[i][0], TITLE);
         snprintf(texts[i][1], TITLE, l->shown < l->neurons ? "%d of %" PRId64 " neurons" : "%d neurons",
                  l->shown, l->neurons);
-        maps[i] = (sp_map){.title = texts[i][0],
-                           .x_label = "time step",
-                           .y_label = texts[i][1],
-                           .values = l->raster,
-                           .rows = l->shown,
-                           .columns = (int)T,
-                           .cell_width = width < 3 ? 3 : width,
-                           .cell_height = l->shown > 16 ? 6 : 20,
-                           .low = 0,
-                           .high = 1,
-                           .colours = SP_COLOURS_INK,
-                           .number_columns = true};
+        maps[i + 1] = (sp_map){.title = texts[i][0],
+                               .x_label = "time step",
+                               .y_label = texts[i][1],
+                               .values = l->raster,
+                               .rows = l->shown,
+                               .columns = (int)T,
+                               .cell_width = width < 3 ? 3 : width,
+                               .cell_height = l->shown > 16 ? 6 : 20,
+                               .low = 0,
+                               .high = 1,
+                               .colours = SP_COLOURS_INK,
+                               .number_columns = true};
     }
     if (st == SP_OK) {
-        memmove(maps + 1, maps, n * sizeof *maps);
         maps[0] = input_map(d, &title, &answer);
         st = write_maps(d, "raster", maps, n + 1, columns_for((int)n + 1, 8), err);
     }

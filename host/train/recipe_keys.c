@@ -267,8 +267,8 @@ static const sp_field precision[] = {
              "rounding. See FPGA.md."},
     {SPI_CHOICE("scale", channel_scales, "layer", "channel"), .initial = "layer", .applies = quantised,
      .needs = "precision.weights: a number",
-     .help = "Whose power of two it is: the layer's, or the output channel's. The last layer has one for all "
-             "channels, as its outputs are compared."},
+     .help = "Whether a layer has one power of two, or each of its output channels its own. The last layer "
+             "has one for all channels, because its outputs are compared with each other."},
     {SPI_INT("membrane", membrane_bits, 8, 24), .initial = "16", .applies = quantised,
      .needs = "precision.weights: a number",
      .help = "Bits of the potentials of the integer network (`eval --integer`); larger ones saturate."},
@@ -289,10 +289,11 @@ static const sp_fields monitor_fields = SPI_FIELDS("monitor", monitor, monitor);
 #define CLASSES .applies = of_classes, .needs = "loss.name: cross_entropy"
 static const sp_field loss[] = {
     {SPI_CHOICE("name", loss, "cross_entropy", "mse", "bce"), .initial = "cross_entropy",
-     .help = "cross_entropy: of the softmax of the outputs with the sample's class. mse, for regression: "
-             "squared error of the outputs with a row of numbers. bce, for several labels a sample: binary "
-             "cross entropy of the sigmoid of each output with a row of numbers from 0 to 1. Both are the "
-             "mean over the outputs, and need `data.name: arrays`, or a table of images or events."},
+     .help = "cross_entropy compares the softmax of the outputs with the sample's class. mse, for "
+             "regression, is the squared error of the outputs against a row of numbers. bce, for several "
+             "labels a sample, is the binary cross entropy of the sigmoid of each output with a row of "
+             "numbers from 0 to 1. mse and bce are the mean over the outputs, and need `data.name: arrays`, "
+             "or a table of images or events."},
     {SPI_CHOICE("of", loss_of, "step", "mean", "count"), .initial = "step",
      .help = "What is compared with the labels: the output of each time step (the loss is the mean over "
              "them), the "
@@ -303,8 +304,8 @@ static const sp_field loss[] = {
      .help = "Share of the cross entropy's target that is spread evenly over all classes."},
     {SPI_OTHER("class_weights", read_class_weights, print_class_weights, "list of numbers, 0 to 1e6"),
      .sample = "[1, 2, 0.5]",
-     .help = "Factors of the classes in the cross entropy, in their order, or of the outputs with mse and "
-             "bce; the sum over the mini-batch is still divided by its size."},
+     .help = "Factors of the classes in the cross entropy, in their order; with mse and bce, factors of "
+             "the outputs. The sum over the mini-batch is still divided by its size."},
     {SPI_FLOAT("mse", w_mse, 0, 1), .initial = "0", CLASSES,
      .help = "Weight of the squared error; that of the cross entropy is 1 minus this."},
     {SPI_OTHER("mse_target", read_mse_target, print_mse_target, "`one_hot`, or number, -1e6 to 1e6"),
