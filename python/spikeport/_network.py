@@ -382,7 +382,7 @@ class Network(_OnDevice):
         array, n = self._samples(x)
         answers = as_array(y, "y")
         rows = np.issubdtype(answers.dtype, np.floating) and (answers.ndim == 2 or self.outputs == 1)
-        target = targets(y, n, self.outputs) if rows else labels(y, n)
+        target = targets(answers, n, self.outputs) if rows else labels(answers, n)
         r = c.TrainResult()
         self._call("sp_net_step_targets" if rows else "sp_net_step", pointer(array), array.size,
                    pointer(target) if rows else pointer(target, INT32), n, ctypes.byref(r))

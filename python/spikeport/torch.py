@@ -4,29 +4,14 @@ optimizer, a data loader or further layers of one's own can stand around it."""
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import re
-import sys
 from collections.abc import Iterator
-from typing import Any, Callable, Optional
+from typing import Any, Optional
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ._network import Network, Source
-
-
-def _find_pause() -> Callable[[int], int]:
-    """omp_pause_resource_all of the OpenMP library that PyTorch computes with; nothing where there is none."""
-    candidates: list[Optional[str]] = [None]
-    with contextlib.suppress(OSError), open("/proc/self/maps") as maps:
-        paths = {line.split()[-1] for line in maps}
-        candidates += sorted(p for p in paths if re.search(r"lib(gomp|omp|iomp5)[^/]*\.so", p))
-    for path in candidates:
-        with contextlib.suppress(OSError, AttributeError):
-            return ctypes.CDLL(path).omp_pause_resource_all
-    return lambda kind: 0
 
 
 class _Backward(torch.autograd.Function):
@@ -77,10 +62,8 @@ class SNN(nn.Module):
         self.network = source if isinstance(source, Network) else Network(source, inference=True, **options)
         self.steps = steps
         self._shares_cores = self.network.context.device.type == "cpu"
-        self._pause = _find_pause()
         self._passes = 0
         self._step = (0, 0)  # pass and time step that may go back
-        self._arrays: dict[str, np.ndarray] = {}  # of gradients
         trained = self.network.parameter_shapes(trainable=True)
         for name, value in self.network.state_dict().items():
             *path, last = name.split(".")
@@ -124,26 +107,15 @@ class SNN(nn.Module):
                 buffers[name].copy_(torch.from_numpy(array))
 
     def _gradients(self, names: list[str]) -> dict[str, Tensor]:
-        """In the memory of earlier ones that nobody holds any more: to get new pages from the system takes as long as to copy."""
-        for name in names:
-            if name not in self._arrays or sys.getrefcount(self._arrays[name]) > 2:
-                self._arrays[name] = np.empty(self.network._parameters[name][0], np.float32)
-        self.network._all("sp_net_gradient_all", {n: self._arrays[n] for n in names})
-        return {n: torch.from_numpy(self._arrays[n]) for n in names}
+        return {n: torch.from_numpy(a) for n, a in self.network._read("sp_net_gradient_all", names).items()}
 
     # ---- passes ----
 
-    def _rest(self) -> None:
-        """Threads of PyTorch wait for their next work by spinning, for some milliseconds after each operation that used them; a
-        device that is this processor would have to share its cores with them. They are given back before a pass, and come
-        again when PyTorch needs them."""
-        if self._shares_cores:
-            self._pause(1)
-
     @contextlib.contextmanager
     def _one_thread(self) -> Iterator[None]:
-        """Between passes that follow each other closely, where giving threads back and starting them again takes longer than
-        what they do: the little that PyTorch has to do for the loss of a time step is done by the thread that calls."""
+        """Threads of PyTorch wait for their next work by spinning, for some milliseconds after each operation that used them, and
+        a device that is this processor has to share its cores with them. The little that PyTorch has to do for the loss of a
+        time step is done by the thread that calls."""
         before = torch.get_num_threads()
         if self._shares_cores:
             torch.set_num_threads(1)
@@ -152,16 +124,18 @@ class SNN(nn.Module):
         finally:
             torch.set_num_threads(before)
 
-    def _samples(self, x: Tensor) -> np.ndarray:
+    def _check(self, x: Tensor) -> None:
         if not isinstance(x, Tensor):
             raise TypeError(f"x is a {type(x).__name__}; an SNN takes a tensor, float32 on the CPU")
         if x.device.type != "cpu" or x.dtype != torch.float32:
             raise TypeError(f"x is {x.dtype} on {x.device}; an SNN takes float32 on the CPU: x.float().cpu()")
+
+    def _samples(self, x: Tensor) -> np.ndarray:
+        self._check(x)
         return x.detach().contiguous().numpy()
 
     def _forward_train(self, x: Tensor, input_gradient: bool, ctx: Any = None) -> Tensor:
         self._send()
-        self._rest()
         logits = torch.from_numpy(self.network.forward_train(self._samples(x), input_gradient))
         self._receive_statistics()
         self._passes += 1
@@ -178,10 +152,10 @@ class SNN(nn.Module):
                 (F.cross_entropy(logits, y) / network.network.time_steps).backward()
             optimizer.step()
 
-        Memory does not grow with the number of time steps, and `tests/bench/border_cost --torch` compares its time with `spikeport bench`. The
-        gradients of the parameters are added to their `grad` when the loop has ended (its last backward pass included);
-        a loop that is left early leaves none. Methods: sltt, sltt-k (time steps that are not drawn add nothing), ottt. The
-        input gets no gradient here. In eval mode the outputs are those of forward().
+        Memory does not grow with the number of time steps. The gradients of the parameters are added to their `grad` when
+        the loop has ended (its last backward pass included); a loop that is left early leaves none. Methods: sltt, sltt-k
+        (time steps that are not drawn add nothing), ottt. The input gets no gradient here. In eval mode the outputs are
+        those of forward().
         """
         samples = self._samples(x)
         self._send()
@@ -191,7 +165,6 @@ class SNN(nn.Module):
             return
         if x.requires_grad:
             raise RuntimeError("time_steps() gives no gradient of the input; use forward(), or x.detach()")
-        self._rest()
         self.network.begin_steps(samples)
         number = self._passes
         with self._one_thread():
@@ -213,10 +186,9 @@ class SNN(nn.Module):
             raise RuntimeError("another forward pass of this SNN has run since, and what this one kept for its backward pass "
                                "is gone; call backward() before the next forward(), or use a second SNN")
         self._passes += 1  # once only
-        self._rest()
         g_x = self.network.backward(gradient.detach().contiguous().numpy())
         gradients = self._gradients([n for n, needed in zip(self._parameter_names, ctx.needs_input_grad[2:]) if needed])
-        return None if g_x is None else torch.from_numpy(g_x), [gradients.pop(n, None) for n in self._parameter_names]
+        return None if g_x is None else torch.from_numpy(g_x), [gradients.get(n) for n in self._parameter_names]
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training:
@@ -224,7 +196,7 @@ class SNN(nn.Module):
             self._passes += 1  # takes the memory of a forward pass that waits for its backward pass
             with torch.no_grad():
                 return torch.from_numpy(self.network.forward(self._samples(x), steps=self.steps))
-        self._samples(x)
+        self._check(x)
         parameters = dict(self.named_parameters())
         logits = _Backward.apply(self, x, *[parameters.get(n) for n in self._parameter_names])
         return logits if self.steps else logits.sum(0)
