@@ -142,7 +142,8 @@ static void add_kernels(sp_text *t, const sp_packed_program *g)
 
 /* ---- and so are paragraphs in front of the kernels whose names nothing uses ---- */
 
-/* Ends with an empty line outside of brackets and of #if, or where the kernels begin. */
+/* Ends with an empty line outside of brackets and of #if, or where the kernels begin. One that leaves them
+ * open stays: of an #if around a kernel, or of brackets that both branches of an #if have. */
 typedef struct paragraph {
     const char *at;
     size_t n;
@@ -159,16 +160,17 @@ static bool starts(const char *s, const char *what)
     return strncmp(s, what, strlen(what)) == 0;
 }
 
-static size_t paragraph_length(const char *from, const char *end)
+static paragraph read_paragraph(const char *from, const char *end)
 {
     const char *s = from;
-    for (int depth = 0; s < end; s = skip_one(s)) {
+    int depth = 0;
+    for (; s < end; s = skip_one(s)) {
         if (s[0] == '\n' && s[1] == '\n' && depth == 0)
-            return (size_t)(s - from) + 2;
+            return (paragraph){from, (size_t)(s - from) + 2, false};
         depth += *s == '{' || starts(s, "#if");
         depth -= *s == '}' || starts(s, "#endif");
     }
-    return (size_t)(end - from);
+    return (paragraph){from, (size_t)(end - from), depth != 0};
 }
 
 static bool mentions(const char *s, size_t n, const char *name, size_t length)
@@ -179,21 +181,19 @@ static bool mentions(const char *s, size_t n, const char *name, size_t length)
     return false;
 }
 
-/* The name that a line at the left edge defines: of a macro, a function, a type or a table. NULL: it may do
- * anything. */
+/* The name that a line defines: of a macro, a function, a type or a table. NULL: it may do anything. */
 static const char *defined_name(const char *line, size_t *n)
 {
     static const char define[] = "#define ";
     if (starts(line, define))
-        return *n = strcspn(line + sizeof define - 1, " (\n"), line + sizeof define - 1;
-    const char *end = line + strcspn(line, "(;[\n");
+        return *n = strcspn(line + sizeof define - 1, " \t(\n"), line + sizeof define - 1;
+    const char *end = line + strcspn(line, "(;[,=\n");
     for (*n = 0; end > line && is_word(end[-1]); ++*n)
         end--;
     return *n && strchr("(;[", end[*n]) && strncmp(end, "__attribute__", *n) != 0 ? end : NULL;
 }
 
-/* Whether a line at the left edge may define or do something: not so in brackets, and behind #if and its kin.
- */
+/* Whether a line may define or do something: not so in brackets, and behind #if and its kin. */
 static bool is_definition(const char *s)
 {
     static const char *const others[] = {" ",   "\n",  "{",      "}\n",  "/", "typedef struct {",
@@ -204,15 +204,6 @@ static bool is_definition(const char *s)
     return true;
 }
 
-/* Whether an #if of a paragraph is closed behind it: around a kernel, the last time. */
-static bool is_open(const paragraph *p)
-{
-    int depth = 0;
-    for (const char *s = p->at; s < p->at + p->n; s = skip_one(s))
-        depth += starts(s, "#if") - starts(s, "#endif");
-    return depth != 0;
-}
-
 /* Whether a paragraph must stay: one of its names is used in what stays already, or it does more than to
  * define names, or it is a comment. */
 static bool is_needed(const paragraph *p, const paragraph *all, size_t n)
@@ -221,7 +212,7 @@ static bool is_needed(const paragraph *p, const paragraph *all, size_t n)
     bool says = false, defines = false;
     for (const char *s = p->at; s < p->at + p->n; s = skip_one(s)) {
         depth -= *s == '}';
-        if (depth == 0 && (s == p->at || s[-1] == '\n') && is_definition(s)) {
+        if (depth == 0 && (s == p->at || s[-1] == '\n' || *s == '#') && is_definition(s)) {
             size_t length;
             const char *name = defined_name(s, &length);
             for (size_t i = 0; i < n; i++)
@@ -243,8 +234,7 @@ static void add_used(sp_text *t, const char *text)
     size_t n = 0;
     const char *kernels = strstr(text, "__kernel"), *s = text;
     while (n + 1 < MOST && kernels && s < kernels) {
-        all[n] = (paragraph){s, paragraph_length(s, kernels), false};
-        all[n].kept = is_open(&all[n]);
+        all[n] = read_paragraph(s, kernels);
         s += all[n++].n;
     }
     all[n++] = (paragraph){s, strlen(s), true};
