@@ -69,8 +69,7 @@ static int norm_behind(const spi_nir_export *e, const sp_node *n)
 
 /* Columns of a weight, of which a row has `all`: those of one input of a concat. */
 typedef struct columns {
-    int64_t first, n, all;
-    bool rest; /* not the first part: without the bias */
+    int64_t first, n, all; /* the part from 0 on has the bias */
 } columns;
 
 /* To the node that was added last. part NULL: all columns. */
@@ -82,7 +81,7 @@ static sp_status put_weights(spi_nir_export *e, const sp_node *n, double factor,
                   inputs = part ? p->shape[1] * part->n / part->all : p->shape[1],
                   skip = part ? all * part->first / part->all : 0;
     weights k = {.o = p->shape[0], .fan_in = all / p->shape[1] * inputs};
-    const bool shift = !part || !part->rest, line = p->n_dims == 3;
+    const bool shift = !part || part->first == 0, line = p->n_dims == 3;
     bool bias = needs_bias || (shift && (n->bias >= 0 || norm >= 0));
     const int64_t shape[4] = {p->shape[0], inputs, line ? 1 : p->shape[2],
                               p->shape[line ? 2 : 3]}; /* conv1d: one row */
@@ -296,33 +295,32 @@ static sp_status put_parts(spi_nir_export *e, const sp_node *n, const sp_node *j
 {
     const bool conv = n->type == SP_NODE_CONV;
     const int norm = norm_behind(e, n);
+    const char *type = conv ? "Conv2d" : n->bias >= 0 || norm >= 0 ? "Affine" : "Linear";
     columns part = {.all = e->g->acts[join->out].c};
     size_t from[2];
     char name[160];
-    spi_nir_flow in = {.n = 0}, out;
+    bool vector = false;
     for (int k = 0; k < 2; k++) {
         const sp_activation *a = &e->g->acts[join->in[k]];
-        in = e->flows[join->in[k]];
+        spi_nir_flow in = e->flows[join->in[k]], out;
         snprintf(name, sizeof name, "%.120s.part%d", n->name, k + 1);
-        part.n = a->c, part.rest = k > 0;
+        part.n = a->c;
         if (!conv && !in.vector)
             SP_TRY(put_flatten(e, name, a, &in));
         if (conv && in.vector)
             return refuse(e, n, "conv", "its input is one pixel, which is a vector in the graph");
-        SP_TRY(spi_nir_put_node(e, name,
-                                conv                             ? "Conv2d"
-                                : k || (n->bias < 0 && norm < 0) ? "Linear"
-                                                                 : "Affine",
-                                &in, &out));
+        SP_TRY(spi_nir_put_node(e, name, type, &in, &out));
         if (conv && !add_window(e, a, n->layer))
             return spi_nir_no_memory(e);
         SP_TRY(put_weights(e, n, in.factor, conv, norm, &part));
-        SP_TRY(note_weights(e, n, conv ? "Conv2d" : "Linear", in.factor, norm));
+        SP_TRY(note_weights(e, n, type, in.factor, norm));
         from[k] = out.from[0];
+        vector = out.vector;
         part.first += part.n;
+        type = conv ? type : "Linear"; /* the bias is in the first part */
     }
     snprintf(name, sizeof name, "%.120s.sum", n->name);
-    return put_both(e, n, name, from[0], from[1], out.vector);
+    return put_both(e, n, name, from[0], from[1], vector);
 }
 
 /* A batch norm that no layer before it can take in: a diagonal matrix of a vector, or of each pixel. A
@@ -338,8 +336,9 @@ static sp_status put_lone_norm(spi_nir_export *e, const sp_node *n)
         !sp_nir_add_value(spi_nir_last(e), "weight", in.vector ? 2 : 4, each, false) ||
         !sp_nir_add_value(spi_nir_last(e), "bias", 1, &c, false))
         return spi_nir_no_memory(e);
-    k.w = &spi_nir_last(e)->values[spi_nir_last(e)->n - 2],
-    k.b = &spi_nir_last(e)->values[spi_nir_last(e)->n - 1];
+    sp_nir_node *node = spi_nir_last(e);
+    k.w = &node->values[node->n - 2];
+    k.b = &node->values[node->n - 1];
     for (int64_t o = 0; o < c; o++)
         k.w->x[o * c + o] = in.factor;
     fold_norm(e, &k, n, true);

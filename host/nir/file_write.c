@@ -11,11 +11,25 @@
 
 static const char version[] = "1.0";
 
-static bool write_text(hid_t group, const char *name, const char *const *texts, int rank, const hsize_t *dims)
+static hid_t make_text(void)
 {
-    hid_t type = H5Tcopy(H5T_C_S1), space = rank ? H5Screate_simple(rank, dims, NULL) : H5Screate(H5S_SCALAR);
+    hid_t type = H5Tcopy(H5T_C_S1);
     H5Tset_size(type, H5T_VARIABLE);
     H5Tset_cset(type, H5T_CSET_UTF8);
+    return type;
+}
+
+static hid_t make_packed(int rank, const hsize_t *dims)
+{
+    hid_t how = H5Pcreate(H5P_DATASET_CREATE);
+    H5Pset_chunk(how, rank, dims);
+    H5Pset_deflate(how, 4);
+    return how;
+}
+
+static bool write_text(hid_t group, const char *name, const char *const *texts, int rank, const hsize_t *dims)
+{
+    hid_t type = make_text(), space = rank ? H5Screate_simple(rank, dims, NULL) : H5Screate(H5S_SCALAR);
     hid_t set = H5Dcreate2(group, name, type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
     bool good = set >= 0 && ((rank && dims[0] == 0) ||
                              H5Dwrite(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, (const void *)texts) >= 0);
@@ -33,11 +47,7 @@ static bool write_numbers(hid_t group, const char *name, const sp_nir_value *v)
     for (int i = 0; i < v->n_dims; i++)
         dims[i] = (hsize_t)v->shape[i];
     hid_t space = v->n_dims ? H5Screate_simple(v->n_dims, dims, NULL) : H5Screate(H5S_SCALAR);
-    hid_t how = H5Pcreate(H5P_DATASET_CREATE);
-    if (v->n_dims && v->n > 0) {
-        H5Pset_chunk(how, v->n_dims, dims);
-        H5Pset_deflate(how, 4);
-    }
+    hid_t how = v->n_dims && v->n > 0 ? make_packed(v->n_dims, dims) : H5Pcreate(H5P_DATASET_CREATE);
     hid_t type = v->whole ? H5T_STD_I64LE : v->n_dims ? H5T_IEEE_F32LE : H5T_IEEE_F64LE;
     hid_t set = H5Dcreate2(group, name, type, space, H5P_DEFAULT, how, H5P_DEFAULT);
     bool good = set >= 0 && H5Dwrite(set, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, v->x) >= 0;
@@ -98,9 +108,7 @@ static bool write_graph(hid_t file, const void *what)
 
 static bool write_attribute(hid_t to, const char *name, const char *text, double number)
 {
-    hid_t space = H5Screate(H5S_SCALAR), type = H5Tcopy(text ? H5T_C_S1 : H5T_IEEE_F64LE);
-    if (text)
-        H5Tset_size(type, H5T_VARIABLE), H5Tset_cset(type, H5T_CSET_UTF8);
+    hid_t space = H5Screate(H5S_SCALAR), type = text ? make_text() : H5Tcopy(H5T_IEEE_F64LE);
     hid_t set = H5Acreate2(to, name, type, space, H5P_DEFAULT, H5P_DEFAULT);
     bool good = set >= 0 && H5Awrite(set, text ? type : H5T_NATIVE_DOUBLE,
                                      text ? (const void *)&text : (const void *)&number) >= 0;
@@ -138,12 +146,10 @@ static bool write_observable(hid_t observables, const sp_nir_observables *all, c
     const hsize_t dims[3] = {(hsize_t)all->samples, (hsize_t)all->time_steps, (hsize_t)(o->h * o->w * o->c)};
     void *x = sp_alloc_array((size_t)(dims[0] * dims[1] * dims[2]), sizeof(int32_t));
     hid_t group = H5Gcreate2(observables, o->key, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT),
-          space = H5Screate_simple(3, dims, NULL), how = H5Pcreate(H5P_DATASET_CREATE),
+          space = H5Screate_simple(3, dims, NULL), how = make_packed(3, dims),
           type = o->spikes ? make_bool() : H5Tcopy(H5T_STD_I32LE), set = -1;
     if (x && group >= 0) {
         reorder(o, all->samples * all->time_steps, x);
-        H5Pset_chunk(how, 3, dims);
-        H5Pset_deflate(how, 4);
         set = H5Dcreate2(group, "data", type, space, H5P_DEFAULT, how, H5P_DEFAULT);
     }
     const bool good =
