@@ -71,14 +71,16 @@ static int32_t *read_memory(const char *dir, int number, const char *what, int b
     int32_t *x = calloc((size_t)n, sizeof *x);
     snprintf(name, sizeof name, "layer%d_%s.mem", number, what);
     FILE *f = open_in(dir, name);
-    for (long i = 0; x && i < n; i++) {
+    if (!x)
+        stop("out of memory", "");
+    for (long i = 0; i < n; i++) {
         unsigned code;
         if (fscanf(f, "%x", &code) != 1)
             stop("is too short", name);
         x[i] = bits < 32 && code >> (bits - 1) ? (int32_t)(code - (1u << bits)) : (int32_t)code;
     }
     fclose(f);
-    return x ? x : (stop("out of memory", ""), NULL);
+    return x;
 }
 
 static FILE *open_port(const char *path, const char *mode)

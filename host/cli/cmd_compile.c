@@ -177,8 +177,7 @@ int sp_cmd_compile(int argc, char **argv)
     if (rest.n > 1 && !is_case(rest.items[0]))
         return sp_args_wrong(&a, "one recipe at a time (or several reference cases)");
     if (is_case(rest.items[0]) && (o.inference || batches))
-        return sp_args_wrong(&a, "--inference and --batches are for a recipe; reference cases are what they "
-                                 "are");
+        return sp_args_wrong(&a, "--inference and --batches are for a recipe, not for reference cases");
     if (batches && !sp_args_numbers(batches, 1, 1 << 20, true, sizeof o.batches / sizeof *o.batches,
                                     o.batches, &o.n_batches))
         return sp_args_wrong(&a,

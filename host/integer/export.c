@@ -2,6 +2,7 @@
  * hexadecimal. */
 #include "integer/export.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
@@ -313,7 +314,8 @@ static sp_status remove_earlier(const char *folder, sp_error *err)
     for (size_t i = 0; st == SP_OK && i < names.n; i++) {
         char *path = sp_format("%s/%s", folder, names.items[i]);
         if (!path || unlink(path) != 0)
-            st = SP_FAIL(err, SP_E_IO, "%s/%s cannot be removed", folder, names.items[i]);
+            st =
+                SP_FAIL(err, SP_E_IO, "%s/%s cannot be removed: %s", folder, names.items[i], strerror(errno));
         sp_free(path);
     }
     sp_names_free(&names);

@@ -269,8 +269,8 @@ sp_status sp_integer_create(const sp_graph *g, const float *const *params, const
     const sp_integer_layer *last = st == SP_OK && net->n ? &net->layers[net->n - 1] : NULL;
     if (last && last->kind != SP_INTEGER_WEIGHTS)
         st = spi_integer_refuse(g, last->node, err,
-                                "a network that ends in a pool has no integer form; end it in linear or in "
-                                "neurons");
+                                "a network that ends in a pool has no integer form; "
+                                "end it in linear or in neurons");
     else if (last && last->neuron >= 0)
         st = add_counts(net, err);
     if (st == SP_OK && !last)

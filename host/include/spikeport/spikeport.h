@@ -15,16 +15,16 @@
  *
  * Rules for every function:
  *  - It returns an sp_status (status.h) and fills in *err, which is the caller's and may be NULL. *out is
- * written on success only. A handle can be used after an error; a call that failed has changed nothing but
- * what its comment says.
+ *    written on success only. A handle can be used after an error; a call that failed has changed nothing but
+ *    what its comment says.
  *  - What a caller passes in is borrowed for the call. Text that comes out belongs to the handle and lives as
- * long as it does. Numbers are copied.
+ *    long as it does. Numbers are copied.
  *  - Closing takes the address of a handle, accepts NULL, and sets the handle to NULL.
  *  - Threads: [any-thread] at any time. All others: one thread at a time for one context and its networks; a
- * call while another thread is inside the same context is refused (SP_E_USAGE), not queued. Several contexts
- *    share nothing, so each can have a thread of its own.
+ *    call while another thread is inside the same context is refused (SP_E_USAGE), not queued. Several
+ *    contexts share nothing, so each can have a thread of its own.
  *  - A context does not survive fork(): calls in the child are refused, also those for devices and new
- * contexts.
+ *    contexts.
  *  - The library prints only through its log (log.h, or that of the context), handles no signals and never
  *    exits.
  *  - Structs begin with their size, so that they can grow at the end: {.struct_size = sizeof(the struct)}.
