@@ -172,13 +172,18 @@ static uint8_t byte_at(const sp_pixels *p, const sp_pixel_source *from, const sp
 
 void sp_pixels_write(const sp_pixels *p, sp_pixel_source from, const sp_pixel_draw *d, float *out)
 {
-    const bool as_it_is = !d->cut && !d->flip && d->dy == 0 && d->dx == 0;
     from.row = from.row ? from.row : (size_t)p->width * from.pixel;
+    if (!d->cut && !d->flip && d->dy == 0 && d->dx == 0) {
+        for (int y = 0; y < p->height; y++)
+            for (int x = 0; x < p->width; x++)
+                for (int c = 0; c < p->channels; c++)
+                    *out++ = p->value[c][stored(&from, y, x, c)];
+        return;
+    }
     for (int y = 0; y < p->height; y++)
         for (int x = 0; x < p->width; x++)
             for (int c = 0; c < p->channels; c++)
-                *out++ = p->value[c][as_it_is ? stored(&from, y, x, c)
-                                              : byte_at(p, &from, d, y, d->flip ? p->width - 1 - x : x, c)];
+                *out++ = p->value[c][byte_at(p, &from, d, y, d->flip ? p->width - 1 - x : x, c)];
 }
 
 sp_part sp_part_draw(int height, int width, double least, sp_rng *r)
