@@ -49,7 +49,8 @@ run train "$recipe" --programs "$work/amd-fpga" --out "$work/run"
 expect_code 4
 expect_err '"Xilinx" in its name or platform'
 
-# A kernel that begins with alternatives of the preprocessor stays whole, and one that is not launched is left out.
+# A kernel that begins with alternatives of the preprocessor stays whole, with constants and macros in front of it, and one that
+# is not launched is left out.
 mkdir "$work/alternatives"
 cat >"$work/alternatives/two.cl" <<'END'
 //@ plugin: two 1.0.0
@@ -61,6 +62,10 @@ cat >"$work/alternatives/two.cl" <<'END'
 //@ op: fill/1
 //@ kernel: fill__none
 //@ when: M == 0
+__constant int two_before = 7301, two_behind = 7302;
+
+    #define TWO_SAME(x) ((x) * (two_behind - two_before))
+
 __kernel __attribute__((vec_type_hint(float)))
 #if M == 0
 void fill__none(SP_OUT(float, y), float value)
@@ -72,7 +77,7 @@ void fill__some(SP_OUT(float, y),
 {
     SP_AT(y);
 #endif
-    y[get_global_id(0)] = value;
+    y[get_global_id(0)] = TWO_SAME(value);
 }
 __kernel void fill__none_at_all(SP_OUT(float, y)) { SP_AT(y); y[0] = 0; }
 //@ op: fill/1
