@@ -161,9 +161,9 @@ static const struct {
                    {"alif", 1, 1, 0},
                    {"cuba_plif", 1, 0, 1},
                    {"palif", 1, 1, 1}}; /* every combination that `uses:` allows */
-static const char *const surrogates[] = {"triangle", "rectangle",    "sigmoid",  "atan",
-                                         "erf",      "fast_sigmoid", "gaussian", "piecewise_exp"};
-enum { N_NEURONS = 2, N_EXT_NEURONS = 5, N_SURROGATES = 8 };
+static const char *const surrogates[] = {"triangle",     "rectangle", "sigmoid",       "atan",  "erf",
+                                         "fast_sigmoid", "gaussian",  "piecewise_exp", "dspike"};
+enum { N_NEURONS = 2, N_EXT_NEURONS = 5, N_SURROGATES = 9 };
 
 static bool has_int(const sp_op *op, const char *name)
 {
@@ -307,9 +307,6 @@ static unsigned set_scalars(sp_op_call *c, unsigned setting, unsigned version)
     }
     for (size_t i = 0; i < N_WHOLE_SETTINGS; i++)
         set_int(c, whole_settings[i].name, whole_settings[i].v[version % 2]);
-    for (int i = 0; i < n_flags(c->op); i++) /* the soft reset has its rest at 0 */
-        if (strcmp(c->op->flags[i], "HARD") == 0 && !c->flags[i])
-            sp_call_set_float(c, "v_reset", 0);
     return setting;
 }
 

@@ -49,6 +49,22 @@ static void print_width(const void *base, sp_text *out)
         sp_text_number(out, n->width);
 }
 
+static sp_status read_v_sub(void *n, const sp_yaml *v, sp_error *err)
+{
+    double *v_sub = &((sp_neuron *)n)->v_sub;
+    *v_sub = (double)NAN;
+    return v->kind == SP_YAML_NULL ? SP_OK : sp_yaml_to_float(v, "v_sub", 1e-6, 1e6, v_sub, err);
+}
+
+static void print_v_sub(const void *base, sp_text *out)
+{
+    const sp_neuron *n = base;
+    if (isnan(n->v_sub))
+        sp_text_add(out, "null");
+    else
+        sp_text_number(out, n->v_sub);
+}
+
 /* A word for a second state's setting, where the model has it. tau_syn, tau_a, beta belong to models of ours;
  * a plugin's model has aux_tau and aux_gain. */
 static sp_status read_aux(sp_neuron *n, const sp_yaml *v, const char *key, bool gain, sp_error *err)
@@ -117,6 +133,8 @@ static const sp_field rows[] = {
      .names = (const char *const[]){"soft", "hard", NULL},
      .initial = "soft",
      .help = "soft subtracts v_th, hard goes to v_reset."},
+    {OTHER(v_sub, print_v_sub, "number, 1e-06 to 1e+06, or null"), .initial = "null", .sample = "0.7",
+     .help = "What a soft reset subtracts; null: v_th."},
     {BOOL(detach_reset), .initial = "false", .help = "Whether gradients ignore the reset."},
     {BOOL(decay_input), .initial = "false", .help = "Whether the input is divided by tau."},
     {.key = "surrogate",
@@ -162,7 +180,11 @@ uint64_t sp_neuron_bit(const char *key)
 
 sp_neuron sp_neuron_default(void)
 {
-    sp_neuron n = {.model = "lif", .width = (double)NAN, .aux_tau = (double)NAN, .aux_gain = (double)NAN};
+    sp_neuron n = {.model = "lif",
+                   .v_sub = (double)NAN,
+                   .width = (double)NAN,
+                   .aux_tau = (double)NAN,
+                   .aux_gain = (double)NAN};
     sp_fields_defaults(&sp_neuron_fields, &n);
     return n;
 }
@@ -175,6 +197,10 @@ static sp_status check(const sp_yaml *map, const sp_neuron *n, sp_error *err)
                             n->v_reset);
     if (n->v_reset >= n->v_th)
         return sp_yaml_fail(map, err, "v_reset (%g) must be below v_th (%g)", n->v_reset, n->v_th);
+    if (!isnan(n->v_sub) && (n->hard_reset || n->learn_v_th))
+        return sp_yaml_fail(map, err, "v_sub is what a soft reset subtracts, and %s; leave v_sub out",
+                            n->hard_reset ? "a hard reset goes to v_reset"
+                                          : "with learn_v_th: true that is the threshold which is learnt");
     return SP_OK;
 }
 
@@ -187,7 +213,7 @@ sp_status sp_neuron_read(const sp_yaml *map, sp_neuron *n, sp_error *err)
 /* What a layer that never fires is given in vain. */
 static sp_status check_membrane(const sp_yaml *map, sp_neuron *n, sp_error *err)
 {
-    static const char *const idle[] = {"v_th",      "v_reset", "reset",     "detach_reset",
+    static const char *const idle[] = {"v_th",      "v_reset", "v_sub",     "reset",     "detach_reset",
                                        "surrogate", "width",   "recurrent", "learn_v_th"};
     for (size_t i = 0; i < sizeof idle / sizeof *idle; i++)
         if (sp_yaml_get(map, idle[i]))
@@ -204,6 +230,7 @@ static sp_status check_membrane(const sp_yaml *map, sp_neuron *n, sp_error *err)
                             n->model);
     n->hard_reset = n->learn_v_th = false;
     n->v_reset = 0;
+    n->v_sub = (double)NAN;
     return SP_OK;
 }
 

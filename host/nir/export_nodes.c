@@ -210,6 +210,8 @@ static sp_status put_neuron(spi_nir_export *e, const sp_node *n)
     spi_nir_flow in = e->flows[n->in[0]];
     if (!type)
         return refuse(e, n, u->model, "NIR has no node for this model");
+    if (!isnan(u->v_sub))
+        return refuse(e, n, "v_sub", "NIR has no number for what a reset subtracts");
     SP_TRY(spi_nir_settle(e, n->name, n->in[0], &in));
     SP_TRY(spi_nir_put_node(e, n->name, type, &in, &e->flows[n->out]));
     if (!spi_nir_put_parameters(e, n, type, in.vector))

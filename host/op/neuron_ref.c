@@ -109,6 +109,17 @@ static double erf_smooth(double d, double a)
     return 0.5 + 0.5 * erf(a * d);
 }
 
+static double dspike_grad(double d, double b)
+{
+    const double z = cosh(b * d);
+    return fabs(d) <= 0.5 ? b / (2 * tanh(b / 2) * z * z) : 0;
+}
+
+static double dspike_smooth(double d, double b)
+{
+    return 0.5 + tanh(b * fmax(-0.5, fmin(0.5, d))) / (2 * tanh(b / 2));
+}
+
 typedef struct surrogate {
     const char *name;
     double (*grad)(double d, double a);
@@ -124,6 +135,7 @@ static const surrogate surrogates[] = {
     {"piecewise_exp", piecewise_exp_grad, piecewise_exp_smooth},
     {"gaussian", gaussian_grad, gaussian_smooth},
     {"erf", erf_grad, erf_smooth},
+    {"dspike", dspike_grad, dspike_smooth},
     {"straight_through", straight_through_grad, straight_through_smooth},
 };
 

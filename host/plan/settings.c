@@ -31,6 +31,11 @@ static sp_status check_model(const sp_plan *p, const sp_node *n, const sp_fragme
                        "known "
                        "of \"%s\"; use lif, if, plif, cuba_lif or alif",
                        n->name, u->model);
+    if (!isnan(u->v_sub) && !sp_neuron_ref_find(u->model))
+        return SP_FAIL(err, SP_E_CONFIG,
+                       "layer %s: v_sub is for models whose soft reset subtracts v_th, which is not known of "
+                       "\"%s\"; leave v_sub out, and let the model's neuron_reset subtract what it should",
+                       n->name, u->model);
     if (p->o.method == SP_METHOD_RATE && (f->uses || u->recurrent || u->learn_v_th))
         return SP_FAIL(err, SP_E_CONFIG,
                        "layer %s: rate is not defined for %s: the rate of a block is to follow from the mean "

@@ -172,6 +172,23 @@ CASES = [
     case("conv1d_sltt", 1, [
         conv1d(2, 6, 3), lif(), conv1d(6, 8, 2, stride=2, groups=2), norm(8), lif(), FLATTEN, linear(32, 4)],
         [3, 2, 1, 10], 4, "sltt", 4, sequence=False, gain=1.5, mse=0.3),
+    case("dspike_bptt", 1, [
+        conv(2, 5, 3), norm(5), lif(width=None), FLATTEN, linear(45, 16), lif(width=1.5, v_th=0.5), linear(16, 14), lif(width=5.0),
+        linear(14, 4)],
+        [3, 2, 5, 5], 5, "bptt", 4, gain=1.5, neuron=neuron(tau=2.0, v_th=0.5, surrogate="dspike")),
+    case("inflor_sltt", 1, [
+        conv(2, 5, 3), norm(5), lif(), conv(5, 6, 3), lif(), FLATTEN, linear(6, 4)],
+        [3, 2, 5, 5], 4, "sltt", 4, gain=1.5, neuron=neuron(model="if", v_th=0.5, v_sub=1.0, surrogate="dspike", width=3.0)),
+    case("subtracted_bptt", 1, [
+        linear(12, 17), lif(), linear(17, 15), norm(15), lif(model="if", detach_reset=True), linear(15, 14), plif(v_sub=0.4),
+        linear(14, 13), cuba(2.0, decay_input=True), linear(13, 14), alif(4.0, 0.3), linear(14, 13), lif(recurrent=True), linear(13, 4)],
+        [4, 12], 5, "bptt", 4, gain=1.8, neuron=neuron(tau=2.0, v_sub=1.3, surrogate="sigmoid", width=3.0)),
+    case("subtracted_ottt", 1, [
+        linear(12, 17), lif(), linear(17, 15), lif(v_sub=1.4), linear(15, 4)],
+        [4, 12], 5, "ottt", 4, gain=1.8, neuron=neuron(tau=2.0, v_sub=0.6, detach_reset=True)),
+    case("subtracted_rate_block2", 1, [
+        linear(12, 17), lif(), linear(17, 15), lif(v_sub=1.2), linear(15, 4)],
+        [4, 12], 4, "rate", 4, gain=1.8, block=2, neuron=neuron(tau=2.0, v_sub=0.6)),
     case("learnt_threshold_bptt", 1, [
         conv(2, 5, 3), norm(5), lif(learn_v_th=True), FLATTEN, linear(45, 16), plif(learn_v_th=True, decay_input=True),
         linear(16, 14), alif(4.0, 0.3, learn_v_th=True, detach_reset=True), linear(14, 13),

@@ -37,6 +37,7 @@ class Spike(torch.autograd.Function):
              "atan": lambda: a / 2 / (1 + (math.pi / 2 * a * d) ** 2),
              "gaussian": lambda: torch.exp(-d ** 2 / (2 * a ** 2)) / (a * math.sqrt(2 * math.pi)),
              "erf": lambda: a / math.sqrt(math.pi) * torch.exp(-(a * d) ** 2),
+             "dspike": lambda: torch.where(d.abs() <= 0.5, a / (2 * math.tanh(a / 2)) / torch.cosh(a * d) ** 2, torch.zeros_like(d)),
              "piecewise_exp": lambda: a / 2 * torch.exp(-a * d.abs()),
              "fast_sigmoid": lambda: 1 / (1 + a * d.abs()) ** 2}[ctx.name]()
         return g * h, None, None
@@ -70,7 +71,7 @@ class Net:
         threshold = v_th + (s["beta"] * a if model == "alif" else 0)
         spikes = Spike.apply(u - threshold, s["surrogate"], WIDTHS[s["surrogate"]] if s["width"] is None else s["width"])
         cut = spikes.detach() if s["detach_reset"] else spikes
-        v = (1 - cut) * u + cut * rest if hard else u - v_th * cut
+        v = (1 - cut) * u + cut * rest if hard else u - s.get("v_sub", v_th) * cut
         self.state[name] = {"v": v, "s": spikes, "i": current + zero, "a": a}
         return spikes
 

@@ -11,7 +11,7 @@ from decimal import Context, Decimal
 from operator import mul
 
 WIDTHS = {"triangle": 1.0, "rectangle": 1.0, "sigmoid": 4.0, "atan": 2.0, "fast_sigmoid": 25.0, "piecewise_exp": 1.0,
-          "gaussian": 0.5, "erf": 2.0}
+          "gaussian": 0.5, "erf": 2.0, "dspike": 3.0}
 DIGITS = Context(prec=30)
 
 
@@ -44,6 +44,10 @@ def surrogate(name, a, d):
         return exp(-d * d / (2 * a * a)) / (a * math.sqrt(2 * math.pi))
     if name == "erf":
         return a / math.sqrt(math.pi) * exp(-a * a * d * d)
+    if name == "dspike":
+        up, down = exp(a * d), exp(-a * d)
+        steep = (exp(a / 2) - exp(-a / 2)) / (exp(a / 2) + exp(-a / 2))
+        return a / (2 * steep) * 4 / ((up + down) * (up + down)) if z <= 0.5 else 0.0
     raise ValueError(name)
 
 
@@ -66,12 +70,14 @@ def smooth(name, a, d):
         return 0.5 + 0.5 * math.erf(d / (a * math.sqrt(2)))
     if name == "erf":
         return 0.5 + 0.5 * math.erf(a * d)
+    if name == "dspike":
+        return 0.5 + math.tanh(a * max(-0.5, min(0.5, d))) / (2 * math.tanh(a / 2))
     raise ValueError(name)
 
 
 def kinks(name, a):
     """|d| at which the spike or the surrogate changes abruptly."""
-    return {"triangle": (0.0, a), "rectangle": (0.0, a / 2)}.get(name, (0.0,))
+    return {"triangle": (0.0, a), "rectangle": (0.0, a / 2), "dspike": (0.0, 0.5)}.get(name, (0.0,))
 
 
 class Value:
@@ -585,7 +591,7 @@ class Network:
         if threshold and not hard:
             self.carried((name, "v"), self.tape.add(u, self.tape.scale(self.tape.times_scalar(taken, threshold), -1.0)))
         else:
-            self.carried((name, "v"), self.tape.reset(u, taken, hard, s["v_th"], rest))
+            self.carried((name, "v"), self.tape.reset(u, taken, hard, s.get("v_sub", s["v_th"]), rest))
         self.carried((name, "s"), spikes)
         for a in over.data:
             for k in kinks(s["surrogate"], width):
@@ -607,7 +613,7 @@ class Network:
             if not firing:
                 after.append(now)
                 continue
-            by_u, by_s = (1 - b, s["v_reset"] - a) if s["reset"] == "hard" else (1.0, -s["v_th"])
+            by_u, by_s = (1 - b, s["v_reset"] - a) if s["reset"] == "hard" else (1.0, -s.get("v_sub", s["v_th"]))
             after.append(now * (by_u + (0.0 if s["detach_reset"] else by_s * h)))
         self.note(name, e=slopes, r=spikes if firing else u.data)
         self.sums[name]["f"] = after

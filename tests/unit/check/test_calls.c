@@ -161,8 +161,8 @@ Test(check_calls, outside_models_have_a_stand_in_that_uses_the_same)
 
 Test(check_calls, neuron_backward_meets_every_surrogate_neuron_and_step)
 {
-    static const char *const names[] = {"triangle", "rectangle",    "sigmoid",  "atan",
-                                        "erf",      "fast_sigmoid", "gaussian", "piecewise_exp"};
+    static const char *const names[] = {"triangle",     "rectangle", "sigmoid",       "atan",  "erf",
+                                        "fast_sigmoid", "gaussian",  "piecewise_exp", "dspike"};
     size_t n = sp_check_calls(sp_op_find("neuron.backward"), false, calls, MAX);
     for (size_t s = 0; s < sizeof names / sizeof *names; s++) {
         int last[2] = {0}, neuron[2] = {0};

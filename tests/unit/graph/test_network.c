@@ -44,7 +44,8 @@ static int same_pair(const int64_t a[2], const int64_t b[2])
 static int same_neuron(const sp_neuron *a, const sp_neuron *b)
 {
     return !strcmp(a->model, b->model) && a->tau == b->tau && a->v_th == b->v_th &&
-           a->v_reset == b->v_reset && a->hard_reset == b->hard_reset && a->detach_reset == b->detach_reset &&
+           (a->v_sub == b->v_sub || (isnan(a->v_sub) && isnan(b->v_sub))) && a->v_reset == b->v_reset &&
+           a->hard_reset == b->hard_reset && a->detach_reset == b->detach_reset &&
            a->decay_input == b->decay_input && !strcmp(a->surrogate, b->surrogate) &&
            (a->width == b->width || (isnan(a->width) && isnan(b->width))) &&
            (a->aux_tau == b->aux_tau || (isnan(a->aux_tau) && isnan(b->aux_tau))) &&
@@ -343,6 +344,11 @@ Test(network, refuses_values_with_place_and_reason)
         {"lif, v_reset: 0.1", "n.yaml:1:10: v_reset is 0.1, but a soft reset subtracts v_th; use reset: hard "
                               "or v_reset: 0"},
         {"lif, reset: hard, v_reset: 1", "n.yaml:1:10: v_reset (1) must be below v_th (1)"},
+        {"lif, reset: hard, v_sub: 1", "n.yaml:1:10: v_sub is what a soft reset subtracts, and a hard reset "
+                                       "goes to v_reset; leave v_sub out"},
+        {"lif, learn_v_th: true, v_sub: 1", "n.yaml:1:10: v_sub is what a soft reset subtracts, and with "
+                                            "learn_v_th: true that is the threshold which is learnt; leave "
+                                            "v_sub out"},
         {"lif, model: ../lif", "n.yaml:1:29: \"model\" must be a name of 1 to 47 small letters, digits and "
                                "underscores"},
         {"lif, surrogate: ''", "n.yaml:1:33: \"surrogate\" must be a name of 1 to 47 small letters, digits "
@@ -392,7 +398,8 @@ Test(network, neuron_settings_of_a_recipe)
     cr_assert_eq(sp_neuron_read(doc.root, &n, &err), SP_E_CONFIG);
     cr_assert_str_eq(err.text, "n.yaml:1:40: unknown key \"type\" in neuron; known keys: model, tau, v_th, "
                                "v_reset, "
-                               "reset, detach_reset, decay_input, surrogate, width, tau_syn, tau_a, beta, "
+                               "reset, v_sub, detach_reset, decay_input, surrogate, width, tau_syn, tau_a, "
+                               "beta, "
                                "aux_tau, aux_gain, learn_v_th, learn");
     sp_yaml_free(&doc);
     text = "{tau: 2, surrogate: sigmoid, width: 4}";

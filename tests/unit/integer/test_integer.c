@@ -82,6 +82,8 @@ Test(integer, what_has_no_form_is_named)
          "tau 1.1"},
         {"layers: [{type: flatten}, {type: linear, out: 3}, {type: plif}, {type: linear, out: 2}]", "\"plif"
                                                                                                     "\""},
+        {"layers: [{type: flatten}, {type: linear, out: 3}, {type: lif, v_sub: 0.5}, {type: linear, out: 2}]",
+         "v_sub has no integer form"},
         {"layers: [{type: conv, out: 3, kernel: 1}, {type: max_pool, kernel: 2}, {type: flatten}, {type: "
          "linear, out: 2}]",
          "behind the weights of layer 0"},

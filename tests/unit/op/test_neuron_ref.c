@@ -10,9 +10,10 @@
 
 enum { T = 6 };
 
-static const char *const surrogate_names[] = {"triangle",     "rectangle",     "sigmoid",  "atan",
-                                              "fast_sigmoid", "piecewise_exp", "gaussian", "erf"};
-static const double widths[] = {1, 1, 4, 2, 25, 1, 0.5, 2};
+static const char *const surrogate_names[] = {"triangle", "rectangle",    "sigmoid",
+                                              "atan",     "fast_sigmoid", "piecewise_exp",
+                                              "gaussian", "erf",          "dspike"};
+static const double widths[] = {1, 1, 4, 2, 25, 1, 0.5, 2, 3};
 enum { SURROGATES = sizeof widths / sizeof *widths };
 
 static sp_op_call neuron_call(const char *id, double decay)
@@ -219,7 +220,8 @@ Test(neuron_ref, surrogates_are_derivatives_of_their_smooth_steps)
 /* Values by hand at d = 0 and one more place; all but fast_sigmoid are densities: their steps rise by one. */
 Test(neuron_ref, surrogates_by_hand)
 {
-    static const double at_zero[] = {1, 1, 1, 1, 1, 0.5, 0.797884560802865, 1.128379167095513};
+    static const double at_zero[] = {
+        1, 1, 1, 1, 1, 0.5, 0.797884560802865, 1.128379167095513, 1.657187089473768};
     static const double at_quarter[] = {0.75,
                                         1,
                                         0.786447732965927,
@@ -227,7 +229,8 @@ Test(neuron_ref, surrogates_by_hand)
                                         0.019024970273484,
                                         0.389400391535702,
                                         0.704130653528599,
-                                        0.878782578935445};
+                                        0.878782578935445,
+                                        0.988654299247095};
     int known = 1;
     for (size_t i = 0; i < SURROGATES; i++) {
         const char *n = surrogate_names[i];
