@@ -1,14 +1,14 @@
 //@ plugin: reference 1.0.0
 //@ abi:    1
-//@ op:     dropout.mask/1
+//@ op:     dropout.mask/2
 //@ kernel: dropout_mask__naive
 //@ global: ceildiv(C, 32), M
 //@ score:  0
 //@ about:  Philox4x32-10, the numbers of host/base/rng.c; one work-item one word of the mask
 //
-// Element e = m C + c takes word e % 4 of block e / 4: key = (seed, 0), counter = (block low, block high,
-// stream, iteration). It is dropped where the word is below floor(p 2^32). Integers only: every device draws
-// the same mask.
+// Element e = (m / rows) C + c takes word e % 4 of block e / 4: key = (seed, 0), counter = (block low, block
+// high, stream, iteration), with STEP time_step 2^20 ^ stream in the place of stream. It is dropped where the
+// word is below floor(p 2^32). Integers only: every device draws the same mask.
 inline uint4 philox(uint4 c, uint2 key)
 {
     for (int i = 0; i < 10; i++) {
@@ -20,9 +20,13 @@ inline uint4 philox(uint4 c, uint2 key)
     return c;
 }
 
-__kernel void dropout_mask__naive(SP_OUT(uint, mask), int C, int seed, int stream, int iteration, float p)
+__kernel void dropout_mask__naive(SP_OUT(uint, mask), int C, int rows, int seed, int stream, int iteration,
+                                  int time_step, float p)
 {
     SP_AT(mask);
+#if STEP
+    stream ^= time_step << 20;
+#endif
     const int word = (int)get_global_id(0);
     const ulong m = get_global_id(1);
     const uint threshold = convert_uint_sat(p * 4294967296.0f); // exact: a power of two
@@ -30,7 +34,7 @@ __kernel void dropout_mask__naive(SP_OUT(uint, mask), int C, int seed, int strea
     uint bits = 0;
 
     for (int c = word * 32; c < end; c++) {
-        const ulong e = m * (ulong)C + (ulong)c, block = e / 4;
+        const ulong e = m / (ulong)rows * (ulong)C + (ulong)c, block = e / 4;
         const uint4 r = philox((uint4)((uint)block, (uint)(block >> 32), (uint)stream, (uint)iteration),
                                (uint2)((uint)seed, 0u));
         const uint words[4] = {r.x, r.y, r.z, r.w}; // a chain of ?: misleads Oclgrind 21.10

@@ -1,14 +1,14 @@
 //@ plugin: reference 1.0.0
 //@ abi:    1
 //@ include: compensated.clh threshold.clh
-//@ op:     neuron.backward_ext/2
+//@ op:     neuron.backward_ext/3
 //@ kernel: neuron_backward_ext__naive
 //@ global: M*C
 //@ when:   !LEARN && !V_TH
 //@ score:  0
 //@ about:  one work-item one neuron
 //
-//@ op:        neuron.backward_ext/2
+//@ op:        neuron.backward_ext/3
 //@ define:    ITEMS = 4096
 //@ define:    GROUPS = 64
 //@ workspace: 2*(ITEMS + GROUPS)
@@ -18,9 +18,16 @@
 //@ global:    GROUPS
 //@ kernel:    neuron_backward_ext__finish
 //@ global:    1
-//@ when:      LEARN || V_TH
+//@ when:      (LEARN || V_TH) && !EACH
 //@ score:     0
 //@ about:     ITEMS work-items stride over the neurons; sums of dL/dw and dL/dth by group, then in order: no atomics
+//
+//@ op:        neuron.backward_ext/3
+//@ kernel:    neuron_backward_ext__channels
+//@ global:    C
+//@ when:      (LEARN || V_TH) && EACH
+//@ score:     0
+//@ about:     one work-item one channel, whose neurons it adds up in order
 //
 // g = g_s + carry d_reset/d_s + carry_aux d_aux/d_s (dL/ds); h = surrogate'(u - threshold)
 // g_u = g h + carry d_reset/d_u; g_current = g_u d_charge/d_x
@@ -31,16 +38,16 @@
 // may be g_s.
 #pragma OPENCL FP_CONTRACT OFF
 
-#if LEARN || V_TH
-#ifndef GROUPS
-#define ITEMS 4096 // the other block of this file is built without them, and has no use for what follows
+#define SUMS ((LEARN || V_TH) && !EACH)
+#if SUMS && !defined(GROUPS)
+#define ITEMS 4096 // the other blocks of this file are built without them, and have no use for what follows
 #define GROUPS 64
 #endif
 
-#endif
-
-#if LEARN || V_TH
+#if SUMS
 #define NAME neuron_backward_ext__learn
+#elif LEARN || V_TH
+#define NAME neuron_backward_ext__channels
 #else
 #define NAME neuron_backward_ext__naive
 #endif
@@ -55,8 +62,14 @@ __kernel void NAME(SP_REF(float, g_s), SP_IN(float, u),
 #if V_TH
                    SP_IN(float, th),
 #endif
-#if LEARN || V_TH
+#if SUMS
                    SP_OUT(float, work),
+#endif
+#if EACH && LEARN
+                   SP_IO(float, g_w),
+#endif
+#if EACH && V_TH
+                   SP_IO(float, g_th),
 #endif
 #if LEARN && ADAPT
                    SP_IN(float, aux_prev),
@@ -78,18 +91,22 @@ __kernel void NAME(SP_REF(float, g_s), SP_IN(float, u),
 #if ADAPT
     SP_AT(aux);
 #endif
+#if LEARN || V_TH
+    const int mine = EACH ? (int)get_global_id(0) : 0; // a channel, or the layer
+#endif
 #if V_TH
     SP_AT(th);
-    p.v_th = th[0];
+    p.v_th = th[mine];
     float sum_th = 0.0f, lost_th = 0.0f;
 #endif
-#if LEARN || V_TH
+#if SUMS
     SP_AT(work);
 #endif
 #if LEARN
     SP_AT(u_prev);
     SP_AT(w);
-    p = neuron_learn(p, w[0]);
+    const float rate = w[mine];
+    p = neuron_learn(p, rate);
     float sum = 0.0f, lost = 0.0f;
 #endif
 #if LEARN && ADAPT
@@ -153,18 +170,26 @@ __kernel void NAME(SP_REF(float, g_s), SP_IN(float, u),
 #endif
             v = neuron_reset(u_prev[i], u_prev[i] >= threshold(a_before, p, q) ? 1.0f : 0.0f, p);
         }
-        add_to(&sum, &lost, g_u * neuron_d_charge_d_w(v, now, p, w[0]));
+        add_to(&sum, &lost, g_u * neuron_d_charge_d_w(v, now, p, rate));
 #endif
     }
-#if LEARN
+#if SUMS && LEARN
     work[get_global_id(0)] = sum;
 #endif
-#if V_TH
+#if SUMS && V_TH
     work[ITEMS + GROUPS + get_global_id(0)] = sum_th;
+#endif
+#if EACH && LEARN
+    SP_AT(g_w);
+    g_w[mine] += sum;
+#endif
+#if EACH && V_TH
+    SP_AT(g_th);
+    g_th[mine] += sum_th;
 #endif
 }
 
-#if LEARN || V_TH
+#if SUMS
 // The sums from `at` on, of one group.
 inline float group_sum(__global const float *at, int group, int items)
 {

@@ -1,7 +1,7 @@
 //@ plugin: reference 1.0.0
 //@ abi:    1
 //@ include: threshold.clh
-//@ op:     neuron.forward_ext/2
+//@ op:     neuron.forward_ext/3
 //@ kernel: neuron_forward_ext__naive
 //@ global: ceildiv(C, 32), M
 //@ score:  0
@@ -51,6 +51,9 @@ __kernel void neuron_forward_ext__naive(SP_IN(float, x), SP_REF(float, u_prev),
     SP_AT(w);
     p = neuron_learn(p, w[0]);
 #endif
+#if EACH
+    const neuron_args layer = {decay, x_gain, v_th, v_reset};
+#endif
     const int word = (int)get_global_id(0);
     const ulong m = get_global_id(1);
     const int end = min(C, word * 32 + 32);
@@ -58,6 +61,15 @@ __kernel void neuron_forward_ext__naive(SP_IN(float, x), SP_REF(float, u_prev),
 
     for (int c = word * 32; c < end; c++) {
         const ulong i = m * (ulong)C + (ulong)c;
+#if EACH
+        p = layer;
+#endif
+#if EACH && V_TH
+        p.v_th = th[c];
+#endif
+#if EACH && LEARN
+        p = neuron_learn(p, w[c]);
+#endif
         float in = x[i], v = v_reset, a = 0.0f, fired = 0.0f;
 #if NORM
         in = fma(scale[c], in, shift[c]);

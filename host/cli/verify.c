@@ -49,6 +49,9 @@ static sp_status read_method(running *r, sp_error *err)
     SP_TRY(sp_yaml_read_bool(r->doc.root, "input_is_sequence", &r->o.sequence, err));
     SP_TRY(sp_yaml_read_int(r->doc.root, "truncate", 0, 100000, &r->o.truncate, err));
     SP_TRY(sp_yaml_read_int(r->doc.root, "block", 0, 100000, &r->o.block, err));
+    int64_t seed = 0; /* of dropout masks */
+    SP_TRY(sp_yaml_read_int(r->doc.root, "seed", 0, INT32_MAX, &seed, err));
+    r->o.seed = (uint64_t)seed;
     r->o.method = (sp_method)method;
     r->o.time_steps = T;
     r->mask = sp_alloc((size_t)T);

@@ -154,7 +154,22 @@ static const sp_field scale[] = {TYPE, {KEY(factor, FLOAT), ANY, .required = tru
 static const sp_field dropout[] = {TYPE,
                                    {KEY(p, FLOAT), .low = 0, .high = 0.999,
                                     .help = "Share of the activations that are dropped; otherwise the "
-                                            "network's `dropout`."}};
+                                            "network's `dropout`."},
+                                   {.key = "unit",
+                                    .kind = SP_FIELD_CHOICE,
+                                    SP_FIELD_AT(sp_layer, by_channel),
+                                    .names = (const char *const[]){"element", "channel", NULL},
+                                    .initial = "element",
+                                    .help = "What is dropped: single elements, or all places of a channel, "
+                                            "as PyTorch's Dropout2d."},
+                                   {.key = "mask",
+                                    .kind = SP_FIELD_CHOICE,
+                                    SP_FIELD_AT(sp_layer, each_step),
+                                    .names = (const char *const[]){"sample", "step", NULL},
+                                    .initial = "sample",
+                                    .help = "How long a mask is used: for all time steps of a sample, as in "
+                                            "SpikingJelly's layers, or for one time step, as PyTorch's "
+                                            "layers do."}};
 static const sp_field residual[] = {TYPE,
                                     {OTHER("pre", "list of layers"), .help = "What both paths begin with."},
                                     {OTHER("branch", "list of layers"), .help = "The path that is added. "

@@ -219,10 +219,12 @@ static sp_status build_neuron(sp_graph_builder *b, const sp_layer *l, int *act)
         SP_TRY(build_recurrent(b, l, act));
     SP_TRY(build_simple(b, l, SP_NODE_NEURON, !l->neuron.membrane, act));
     const int n = g->acts[*act].producer;
+    const int64_t channels = g->acts[*act].c;
+    const int dims = l->neuron.per_channel ? 1 : 0;
     if (l->neuron.learn)
-        g->nodes[n].w = spi_add_param(b, n, SP_ROLE_NEURON, "w", 0, NULL);
+        g->nodes[n].w = spi_add_param(b, n, SP_ROLE_NEURON, "w", dims, &channels);
     if (l->neuron.learn_v_th)
-        g->nodes[n].threshold = spi_add_param(b, n, SP_ROLE_THRESHOLD, "threshold", 0, NULL);
+        g->nodes[n].threshold = spi_add_param(b, n, SP_ROLE_THRESHOLD, "threshold", dims, &channels);
     if ((l->neuron.learn && g->nodes[n].w < 0) || (l->neuron.learn_v_th && g->nodes[n].threshold < 0))
         return spi_fail_add(b);
     g->acts[*act].needs_gradient |= l->neuron.learn || l->neuron.learn_v_th;

@@ -38,13 +38,14 @@ typedef struct sp_neuron {
     char surrogate[48];
     double width; /* NAN: the surrogate's default */
     double aux_tau,
-        aux_gain;    /* of a second state: tau_syn of cuba_lif, tau_a and beta of alif; NAN: not given */
-    bool learn_v_th; /* the layer's threshold is a parameter, which starts at v_th */
-    bool learn;      /* the layer has a learnable scalar w (plif, and plugins' models that `uses: learn`) */
-    uint64_t given;  /* bits of the rows of sp_neuron_fields that were written here, in the recipe or the
-                        layer; the others of a layer follow the recipe */
-    bool recurrent;  /* its spikes of the time step before go through a dense matrix into its input */
-    bool membrane;   /* it never fires, and its membrane potential is its output: the last layer only */
+        aux_gain;     /* of a second state: tau_syn of cuba_lif, tau_a and beta of alif; NAN: not given */
+    bool learn_v_th;  /* the layer's threshold is a parameter, which starts at v_th */
+    bool per_channel; /* what is learnt are numbers of the channels, not of the layer */
+    bool learn;       /* the layer has a learnable scalar w (plif, and plugins' models that `uses: learn`) */
+    uint64_t given;   /* bits of the rows of sp_neuron_fields that were written here, in the recipe or the
+                         layer; the others of a layer follow the recipe */
+    bool recurrent;   /* its spikes of the time step before go through a dense matrix into its input */
+    bool membrane;    /* it never fires, and its membrane potential is its output: the last layer only */
 } sp_neuron;
 
 enum { SP_LAYER_NAME_BYTES = 96 };
@@ -62,10 +63,11 @@ typedef struct sp_layer {
     int64_t output[2]; /* adaptive pool */
     bool bias;
     sp_init weight_init, bias_init;
-    double eps, momentum; /* batch norms; eps of ws_conv */
-    double factor;        /* scale */
-    double p;             /* dropout */
-    sp_neuron neuron;     /* lif */
+    double eps, momentum;       /* batch norms; eps of ws_conv */
+    double factor;              /* scale */
+    double p;                   /* dropout */
+    bool by_channel, each_step; /* dropout: one draw for all places of a channel; a mask for each time step */
+    sp_neuron neuron;           /* lif */
     /* residual: y = branch(pre(x)) [* skip_gain] * alpha + (shortcut(p), else p, or x where identity_input)
      */
     struct sp_layer *pre, *branch, *shortcut;

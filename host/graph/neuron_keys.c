@@ -158,6 +158,9 @@ static const sp_field rows[] = {
      .help = "Whether each layer learns its threshold, one number, which starts at v_th."},
     {OTHER(learn, print_learn, "true or false"), .sample = "true",
      .help = "Plugins' models: a learnable scalar in each layer."},
+    {BOOL(per_channel), .initial = "false",
+     .help = "Whether the leak of plif and the threshold of learn_v_th are learnt for each channel (behind a "
+             "linear layer: each neuron), not one for the layer."},
 };
 const sp_fields sp_neuron_fields = {.what = "neuron",
                                     .items = rows,
@@ -256,6 +259,11 @@ sp_status sp_neuron_read_layer(const sp_yaml *map, const char *what, sp_neuron *
     sp_field all[LAYER_ROWS];
     const sp_fields table = layer_table(what, all);
     SP_TRY(sp_fields_read(&table, map, n, err));
+    const sp_yaml *each = sp_yaml_get(map, "per_channel");
+    if (each && n->per_channel && !n->learn && !n->learn_v_th)
+        return sp_yaml_fail(each, err,
+                            "\"per_channel\" is about what a layer learns, and this one learns neither its "
+                            "leak (plif) nor its threshold (learn_v_th)");
     return n->membrane ? check_membrane(map, n, err) : check(map, n, err);
 }
 

@@ -112,6 +112,12 @@ static setting read_setting(const sp_op_call *call, const float *w, const float 
     return s;
 }
 
+/* The number of channel c, or of the layer; NULL where nothing is learnt. */
+static float *of_channel(const sp_op_call *call, float *x, int64_t c)
+{
+    return x && sp_call_flag(call, "EACH") ? x + c : x;
+}
+
 /* v[t-1], and the spike s[t-1] in *s. */
 static float state_before(const setting *k, bool first, const float *u_prev, const float *aux_prev, int64_t i,
                           float *s)
@@ -131,11 +137,12 @@ void neuron_forward_ext_ref(const sp_op_call *call, void *const *buf)
     int64_t M = sp_call_int(call, "M"), C = sp_call_int(call, "C"), W = ref_words(C);
     int norm = sp_call_flag(call, "NORM");
     bool first = sp_call_int(call, "first") != 0;
-    setting k = read_setting(call, buf[5], sp_call_flag(call, "V_TH") ? buf[9] : NULL);
 
     memset(s, 0, (size_t)(M * W) * sizeof *s);
-    for (int64_t m = 0; m < M; m++)
-        for (int64_t c = 0; c < C; c++) {
+    for (int64_t c = 0; c < C; c++) {
+        const setting k = read_setting(call, of_channel(call, buf[5], c),
+                                       sp_call_flag(call, "V_TH") ? of_channel(call, buf[9], c) : NULL);
+        for (int64_t m = 0; m < M; m++) {
             int64_t i = m * C + c;
             if (!k.n) {
                 u[i] = NAN;
@@ -152,22 +159,25 @@ void neuron_forward_ext_ref(const sp_op_call *call, void *const *buf)
             if (u[i] >= sp_neuron_ref_threshold(k.n, a, &k.p, &k.q))
                 s[m * W + c / 32] |= UINT32_C(1) << (c % 32);
         }
+    }
 }
 
-void neuron_backward_ext_ref(const sp_op_call *call, void *const *buf)
+/* What the neurons of channel c give, and what they add to dL/dw and dL/dth. */
+static void backward_channel(const sp_op_call *call, void *const *buf, int64_t c, double *sum_w,
+                             double *sum_th)
 {
-    const float *g_s = buf[0], *u = buf[1], *u_prev = buf[2], *aux = buf[3], *aux_prev = buf[4], *w = buf[5];
-    float *carry = buf[6], *carry_aux = buf[7], *g_x = buf[8], *g_w = buf[9];
-    int64_t MC = sp_call_int(call, "M") * sp_call_int(call, "C");
+    const float *g_s = buf[0], *u = buf[1], *u_prev = buf[2], *aux = buf[3], *aux_prev = buf[4],
+                *w = of_channel(call, buf[5], c);
+    float *carry = buf[6], *carry_aux = buf[7], *g_x = buf[8];
+    const int64_t C = sp_call_int(call, "C"), MC = sp_call_int(call, "M") * C;
     int temporal = sp_call_flag(call, "TEMPORAL"), detach = sp_call_flag(call, "DETACH");
     bool first = sp_call_int(call, "first") != 0, last = sp_call_int(call, "last") != 0;
-    double width = (double)(float)sp_call_float(call, "width"), sum_w = 0, sum_th = 0;
-    const bool learnt = sp_call_flag(call, "V_TH") != 0;
-    setting k = read_setting(call, w, learnt ? buf[10] : NULL);
+    double width = (double)(float)sp_call_float(call, "width");
+    setting k = read_setting(call, w, sp_call_flag(call, "V_TH") ? of_channel(call, buf[10], c) : NULL);
     static const sp_neuron_extra nothing;
     const sp_neuron_extra *x = k.n && k.n->extra ? k.n->extra : &nothing;
 
-    for (int64_t i = 0; i < MC; i++) {
+    for (int64_t i = c; i < MC; i += C) {
         if (!k.n) {
             g_x[i] = NAN;
             continue;
@@ -185,18 +195,35 @@ void neuron_backward_ext_ref(const sp_op_call *call, void *const *buf)
             g_a = c_a * x->d_aux_d_a(&k.q) + g_current * x->d_current_d_a -
                   (k.adapt ? g * h * x->d_threshold_d_a(&k.q) : 0);
         g_x[i] = (float)(k.aux ? g_current * x->d_current_d_x + g_a * x->d_aux_d_x : g_current);
-        sum_th -=
+        *sum_th -=
             g * h + (k.p.hard ? 0 : c_v * s); /* by the comparison, and by what a soft reset takes away */
         if (temporal)
             carry[i] = (float)(g_u * k.n->d_charge_d_v(&k.p));
         if (temporal && k.aux)
             carry_aux[i] = (float)g_a;
         if (w)
-            sum_w += g_u * x->d_charge_d_w((double)state_before(&k, first, u_prev, aux_prev, i, &before), ui,
-                                           &k.p, w[0], k.scaled);
+            *sum_w += g_u * x->d_charge_d_w((double)state_before(&k, first, u_prev, aux_prev, i, &before), ui,
+                                            &k.p, w[0], k.scaled);
     }
-    if (w)
-        g_w[0] = (float)((double)g_w[0] + sum_w);
-    if (learnt)
-        *(float *)buf[11] = (float)((double)*(float *)buf[11] + sum_th);
+}
+
+static void add_to(float *x, double *sum)
+{
+    if (x)
+        *x = (float)((double)*x + *sum);
+    *sum = 0;
+}
+
+void neuron_backward_ext_ref(const sp_op_call *call, void *const *buf)
+{
+    const int64_t C = sp_call_int(call, "C");
+    float *g_w = buf[5] ? buf[9] : NULL, *g_th = sp_call_flag(call, "V_TH") ? buf[11] : NULL;
+    double sum_w = 0, sum_th = 0;
+    for (int64_t c = 0; c < C; c++) {
+        backward_channel(call, buf, c, &sum_w, &sum_th);
+        if (c + 1 < C && !sp_call_flag(call, "EACH"))
+            continue; /* one sum of all channels */
+        add_to(of_channel(call, g_w, c), &sum_w);
+        add_to(of_channel(call, g_th, c), &sum_th);
+    }
 }

@@ -470,14 +470,16 @@ void dropout_mask_ref(const sp_op_call *call, void *const *buf)
     uint32_t *mask = buf[0];
     int64_t M = sp_call_int(call, "M"), C = sp_call_int(call, "C"), W = ref_words(C);
     uint64_t seed = (uint32_t)sp_call_int(call, "seed");
-    uint64_t stream = (uint64_t)(uint32_t)sp_call_int(call, "stream") |
+    uint32_t step = sp_call_flag(call, "STEP") ? (uint32_t)sp_call_int(call, "time_step") : 0;
+    uint64_t stream = (uint64_t)((uint32_t)sp_call_int(call, "stream") ^ step << 20) |
                       (uint64_t)(uint32_t)sp_call_int(call, "iteration") << 32;
     uint32_t threshold = drop_threshold(call);
+    int64_t rows = sp_call_int(call, "rows");
 
     memset(mask, 0, (size_t)(M * W) * sizeof *mask);
     for (int64_t m = 0; m < M; m++)
         for (int64_t c = 0; c < C; c++) {
-            uint64_t e = (uint64_t)(m * C + c);
+            uint64_t e = (uint64_t)(m / rows * C + c);
             uint32_t word[4];
             sp_philox(seed, stream, e / 4, word);
             if (word[e % 4] >= threshold)

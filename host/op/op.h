@@ -14,7 +14,7 @@
 #include <stdint.h>
 #include "spikeport/status.h"
 
-enum { SP_OP_MAX_BUFFERS = 14, SP_OP_MAX_INTS = 20, SP_OP_MAX_FLOATS = 10, SP_OP_MAX_FLAGS = 8 };
+enum { SP_OP_MAX_BUFFERS = 14, SP_OP_MAX_INTS = 20, SP_OP_MAX_FLOATS = 10, SP_OP_MAX_FLAGS = 9 };
 
 typedef enum { SP_IN, SP_OUT, SP_INOUT } sp_access;
 typedef enum { SP_F32, SP_I32, SP_U32 } sp_type;

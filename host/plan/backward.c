@@ -141,6 +141,8 @@ static sp_status pointwise_backward(sp_builder *b, int node, int g)
     int g_x;
     if (n->scale_folded)
         return spi_add_gradient(b, node, n->in[0], g);
+    if (!scale && n->layer->each_step && b->history)
+        SP_TRY(spi_draw_mask(b, node));
     SP_TRY(new_gradient(b, n->in[0], &g_x));
     sp_emit e = spi_step(b, node, scale ? "scale" : "dropout.apply");
     spi_int(&e, "M", spi_rows(b, a)), spi_int(&e, "C", a->c);

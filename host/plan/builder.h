@@ -149,6 +149,7 @@ bool spi_needs_gradient(const sp_builder *b, int act);
 void spi_neuron_settings(sp_emit *e, const sp_neuron *n);
 /* The tensor of a spiking activation as float32, in the current segment. */
 sp_status spi_unpack(sp_builder *b, int node, int act, int *out);
+sp_status spi_draw_mask(sp_builder *b, int node);          /* of a dropout layer */
 int64_t spi_layer_norm_ints(sp_emit *e, const sp_node *n); /* returns the number of groups */
 void spi_joined_ints(sp_emit *e, const sp_node *n);        /* of a concatenation */
 void spi_pool_ints(sp_emit *e, const sp_builder *b, const sp_node *n);

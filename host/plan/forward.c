@@ -261,7 +261,26 @@ static sp_status scale_forward(sp_builder *b, int node)
     return spi_emit(&e);
 }
 
-/* In training: the mask of this mini-batch is drawn before its first time step. In evaluation: nothing to do,
+/* A mask is a function of seed, node, mini-batch and time step: the backward pass of a method that runs all
+ * steps forward first draws it again. */
+sp_status spi_draw_mask(sp_builder *b, int node)
+{
+    const sp_node *n = &b->g->nodes[node];
+    const sp_activation *a = &b->g->acts[n->out];
+    const int64_t rows = spi_rows(b, a), words = rows * ((a->c + 31) / 32);
+    if (b->node[node].mask < 0)
+        SP_TRY(spi_tensor_new(b, "dropout mask", words, SP_LIFETIME_PLAN, &b->node[node].mask));
+    sp_emit e = spi_step(b, node, "dropout.mask");
+    spi_int(&e, "M", rows), spi_int(&e, "C", a->c),
+        spi_int(&e, "rows", n->layer->by_channel ? a->h * a->w : 1);
+    spi_int(&e, "seed", (int64_t)(b->p->o.seed & 0x7fffffff)), spi_int(&e, "stream", node);
+    spi_float(&e, "p", n->layer->p);
+    spi_flag(&e, "STEP", n->layer->each_step);
+    spi_bind(&e, "mask", b->node[node].mask);
+    return spi_emit(&e);
+}
+
+/* In training: the mask of a mini-batch is drawn before its first time step. In evaluation: nothing to do,
  * and the activation is taken over (spikes are unpacked, since what follows expects real values). */
 static sp_status dropout_forward(sp_builder *b, int node)
 {
@@ -273,6 +292,8 @@ static sp_status dropout_forward(sp_builder *b, int node)
         b->act[n->out].tensor = b->act[n->in[0]].tensor;
         return SP_OK;
     }
+    if (b->training && n->layer->each_step)
+        SP_TRY(spi_draw_mask(b, node));
     SP_TRY(new_output(b, n, &y));
     sp_emit e = spi_step(b, node, b->training ? "dropout.apply" : "spikes.unpack");
     spi_int(&e, "M", spi_rows(b, a)), spi_int(&e, "C", a->c);

@@ -92,6 +92,7 @@ sp_status spi_neuron_extend(sp_emit *e, int node, bool backward)
     if (!spi_neuron_is_extended(b, node))
         return SP_OK;
     spi_flag(e, "V_TH", threshold >= 0);
+    spi_flag(e, "EACH", n->per_channel && (threshold >= 0 || (uses & SP_USES_LEARN)));
     if (threshold >= 0)
         SP_TRY(spi_bind_param(e, "th", threshold, false));
     if (threshold >= 0 && backward)

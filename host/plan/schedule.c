@@ -137,21 +137,6 @@ static sp_status destandardise_gradients(sp_builder *b, int node)
                             : SP_OK;
 }
 
-static sp_status draw_mask(sp_builder *b, int node)
-{
-    const sp_node *n = &b->g->nodes[node];
-    const sp_activation *a = &b->g->acts[n->out];
-    int64_t rows = spi_rows(b, a);
-    SP_TRY(
-        spi_tensor_new(b, "dropout mask", rows * ((a->c + 31) / 32), SP_LIFETIME_PLAN, &b->node[node].mask));
-    sp_emit e = spi_step(b, node, "dropout.mask");
-    spi_int(&e, "M", rows), spi_int(&e, "C", a->c);
-    spi_int(&e, "seed", (int64_t)(b->p->o.seed & 0x7fffffff)), spi_int(&e, "stream", node);
-    spi_float(&e, "p", n->layer->p);
-    spi_bind(&e, "mask", b->node[node].mask);
-    return spi_emit(&e);
-}
-
 /* What has to be done once after every change of the parameters. */
 static sp_status emit_weight_preamble(sp_builder *b)
 {
@@ -176,8 +161,8 @@ static sp_status emit_begin(sp_builder *b)
     b->segment = SP_SEGMENT_BEGIN;
     SP_TRY(spi_clear(b, -1, "loss", b->p->loss));
     for (int i = 0; i < b->g->n_nodes; i++)
-        if (b->g->nodes[i].type == SP_NODE_DROPOUT && b->training)
-            SP_TRY(draw_mask(b, i));
+        if (b->g->nodes[i].type == SP_NODE_DROPOUT && b->training && !b->g->nodes[i].layer->each_step)
+            SP_TRY(spi_draw_mask(b, i));
     SP_TRY(spi_recurrent_begin(b));
     return b->p->o.online_update ? SP_OK : emit_weight_preamble(b);
 }

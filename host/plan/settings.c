@@ -121,15 +121,22 @@ static sp_status check_loss(const sp_plan *p, sp_error *err)
     return SP_OK;
 }
 
-/* Statistics of each step have no counterpart of a block's mean that is tried and described. */
-static sp_status check_layer_norms(const sp_plan *p, sp_error *err)
+/* Statistics and masks of each step have no counterpart of a block's mean that is tried and described. */
+static sp_status check_rates(const sp_plan *p, sp_error *err)
 {
-    for (int i = 0; p->o.method == SP_METHOD_RATE && i < p->graph->n_nodes; i++)
-        if (p->graph->nodes[i].type == SP_NODE_LAYER_NORM)
+    for (int i = 0; p->o.method == SP_METHOD_RATE && i < p->graph->n_nodes; i++) {
+        const sp_node *n = &p->graph->nodes[i];
+        if (n->type == SP_NODE_LAYER_NORM)
             return SP_FAIL(err, SP_E_CONFIG,
                            "layer %s: rate is not defined for layer_norm and rms_norm; use sltt or bptt, or "
                            "batch_norm",
-                           p->graph->nodes[i].name);
+                           n->name);
+        if (n->type == SP_NODE_DROPOUT && n->layer->each_step)
+            return SP_FAIL(err, SP_E_CONFIG,
+                           "layer %s: rate goes back once behind a block of time steps, through one mask; "
+                           "write mask: sample, or use sltt or bptt",
+                           n->name);
+    }
     return SP_OK;
 }
 
@@ -169,7 +176,7 @@ static sp_status check_quantised(const sp_plan *p, sp_error *err)
 sp_status spi_check_settings(const sp_plan *p, sp_error *err)
 {
     SP_TRY(check_joins(p, err));
-    SP_TRY(check_layer_norms(p, err));
+    SP_TRY(check_rates(p, err));
     SP_TRY(check_quantised(p, err));
     SP_TRY(check_fragments(p, err));
     return check_loss(p, err);

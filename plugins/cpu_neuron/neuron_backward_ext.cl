@@ -4,14 +4,14 @@
 //@ all:    device: cpu
 //@ all:    score: 50
 //@ all:    define: SP_REAL_WIDTH = 16
-//@ op:     neuron.backward_ext/2
+//@ op:     neuron.backward_ext/3
 //@ kernel: neuron_backward_ext__flat16
 //@ global: min(ceildiv(M*C, 16), cu*16)
 //@ local:  1
 //@ when:   !LEARN && !V_TH
 //@ about:  a run of neurons per work-item, 16 at a time; rows do not matter here
 //
-//@ op:        neuron.backward_ext/2
+//@ op:        neuron.backward_ext/3
 //@ workspace: 2*cu*16 + 1
 //@ kernel:    neuron_backward_ext__learn16
 //@ global:    min(ceildiv(M*C, 16), cu*16)
@@ -19,7 +19,7 @@
 //@ kernel:    neuron_backward_ext__sum16
 //@ global:    1
 //@ local:     1
-//@ when:      LEARN || V_TH
+//@ when:      (LEARN || V_TH) && !EACH
 //@ about:     the same, and sums of dL/dw and dL/dth per work-item, added in order by one
 
 #if LEARN || V_TH

@@ -1,12 +1,13 @@
 //@ plugin: cpu_neuron 1.0.0
 //@ abi:    1
 //@ include: lanes.clh threshold.clh forward_ext.clh forward_rows.clh
-//@ op:     neuron.forward_ext/2
+//@ op:     neuron.forward_ext/3
 //@ kernel: neuron_forward_ext__rows16
 //@ global: min(M, cu*16)
 //@ local:  1
 //@ define: SP_REAL_WIDTH = 16
 //@ device: cpu
+//@ when:   !EACH
 //@ score:  50
 //@ about:  a run of rows per work-item, 16 neurons at a time, spikes packed from the lanes
 

@@ -4,14 +4,14 @@
 //@ all:       device: gpu
 //@ all:       score: 50
 //@ all:       define: GROUPS = 128
-//@ op:        neuron.backward_ext/2
+//@ op:        neuron.backward_ext/3
 //@ kernel:    neuron_backward_ext__vec4
 //@ global:    M*C/4
 //@ define:    SP_REAL_WIDTH = 4
 //@ define:    WGS = 1
 //@ when:      !LEARN && !V_TH && M*C % 4 == 0
 //@ about:     four neurons a work-item, whatever the number of channels
-//@ op:        neuron.backward_ext/2
+//@ op:        neuron.backward_ext/3
 //@ kernel:    neuron_backward_ext__flat
 //@ global:    M*C
 //@ define:    SP_REAL_WIDTH = 1
@@ -19,7 +19,7 @@
 //@ when:      !LEARN && !V_TH
 //@ score:     40
 //@ about:     one neuron a work-item, where their number is not a multiple of four
-//@ op:        neuron.backward_ext/2
+//@ op:        neuron.backward_ext/3
 //@ kernel:    neuron_backward_ext__groups
 //@ global:    WGS*min(GROUPS, ceildiv(M*C, WGS*4))
 //@ local:     WGS
@@ -29,7 +29,7 @@
 //@ tune:      WGS = 128 64 256
 //@ define:    SP_REAL_WIDTH = 1
 //@ workspace: 4*GROUPS
-//@ when:      (LEARN || V_TH) && WGS <= wg
+//@ when:      (LEARN || V_TH) && !EACH && WGS <= wg
 //@ about:     up to GROUPS work-groups stride over the neurons; trees in local memory join what they add to dL/dw and dL/dth
 
 /* What the neurons add to the two scalars nearly cancels, therefore sums are pairs of floats. work: [2][GROUPS] of dL/dw, then of

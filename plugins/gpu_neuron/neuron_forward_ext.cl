@@ -3,20 +3,20 @@
 //@ include: threshold.clh forward_ext.clh words.clh
 //@ all:     device: gpu
 //@ all:     tune: WGS = 128 64 256
-//@ op:      neuron.forward_ext/2
+//@ op:      neuron.forward_ext/3
 //@ kernel:  neuron_forward_ext__words4
 //@ global:  roundup(M*ceildiv(C, 32)*8, WGS)
 //@ local:   WGS
 //@ define:  SP_REAL_WIDTH = 4
-//@ when:    C % 4 == 0 && WGS <= wg && M*ceildiv(C, 32)*32 < 2147483648
+//@ when:    !EACH && C % 4 == 0 && WGS <= wg && M*ceildiv(C, 32)*32 < 2147483648
 //@ score:   50
 //@ about:   four neurons a work-item; eight items put a word of spikes together in local memory
-//@ op:      neuron.forward_ext/2
+//@ op:      neuron.forward_ext/3
 //@ kernel:  neuron_forward_ext__words
 //@ global:  roundup(M*ceildiv(C, 32)*32, WGS)
 //@ local:   WGS
 //@ define:  SP_REAL_WIDTH = 1
-//@ when:    WGS <= wg && M*ceildiv(C, 32)*32 < 2147483648
+//@ when:    !EACH && WGS <= wg && M*ceildiv(C, 32)*32 < 2147483648
 //@ score:   40
 //@ about:   one neuron a work-item; 32 items put a word of spikes together in local memory
 

@@ -98,12 +98,16 @@ def _flatten(here: _Here, m: Any) -> Layer:
     return {"type": "flatten"}
 
 
-def _dropout(here: _Here, m: Any) -> Optional[Layer]:
-    if m.p == 0:
-        return None
-    here.need(hasattr(m, "step_mode"), "it draws another mask at every time step, here there is one for all of them, as in "
-                                       "SpikingJelly's layer.Dropout; use that, or p=0")
-    return {"type": "dropout", "p": m.p}
+def _dropout(unit: str) -> Callable[[_Here, Any], Optional[Layer]]:
+    def take(here: _Here, m: Any) -> Optional[Layer]:
+        if m.p == 0:
+            return None
+        here.need(m.p < 1, "p=1 drops everything")
+        if unit == "channel":
+            here.need(not here.flat, "its input is flat")
+        # SpikingJelly's layers have one mask for all time steps, PyTorch's, called at each of them, one for each.
+        return {"type": "dropout", "p": m.p, "unit": unit, "mask": "sample" if hasattr(m, "step_mode") else "step"}
+    return take
 
 
 # ---- neurons ----
@@ -178,7 +182,7 @@ def _leaky(here: _Here, m: Any) -> Layer:
 _MODULES: dict[str, Callable[[_Here, Any], Optional[Layer]]] = {
     "Conv2d": _conv, "Linear": _linear, "BatchNorm2d": _batch_norm, "BatchNorm1d": _batch_norm,
     "AvgPool2d": _pool("avg_pool"), "MaxPool2d": _pool("max_pool"), "AdaptiveAvgPool2d": _adaptive, "Flatten": _flatten,
-    "Dropout": _dropout, "Identity": lambda here, m: None, "IFNode": _spikingjelly("if"), "LIFNode": _spikingjelly("lif"),
+    "Dropout": _dropout("element"), "Dropout2d": _dropout("channel"), "Identity": lambda here, m: None, "IFNode": _spikingjelly("if"), "LIFNode": _spikingjelly("lif"),
     "ParametricLIFNode": _spikingjelly("plif"), "Leaky": _leaky}
 _FROM = ("torch.", "spikingjelly.", "snntorch.")
 

@@ -41,6 +41,10 @@ def td_norm(channels, **keys):
     return layer("td_batch_norm", channels=channels, **keys)
 
 
+def dropout(p, **keys):
+    return layer("dropout", p=p, **keys)
+
+
 def residual(pre, branch, shortcut=None, **keys):
     return layer("residual", pre=pre, branch=branch, shortcut=shortcut, **keys)
 
@@ -340,6 +344,41 @@ CASES = [
     case("bce_ottt", 1, [
         linear(12, 17), lif(), linear(17, 15), lif(), linear(15, 3)],
         [4, 12], 5, "ottt", 3, gain=1.8, loss={"name": "bce"}),
+    case("per_channel_bptt", 1, [
+        conv(2, 5, 3), norm(5), plif(per_channel=True), FLATTEN, linear(45, 35),
+        plif(per_channel=True, learn_v_th=True, decay_input=True, reset="hard", v_reset=-0.2), linear(35, 14),
+        cuba(2.0, learn_v_th=True, per_channel=True, detach_reset=True), linear(14, 13),
+        alif(4.0, 0.3, learn_v_th=True, per_channel=True), linear(13, 4), membrane("plif", per_channel=True)],
+        [3, 2, 5, 5], 4, "bptt", 4, gain=1.8, neuron=neuron(tau=2.0, surrogate="sigmoid", width=3.0)),
+    case("per_channel_sltt", 1, [
+        conv(2, 5, 3), plif(per_channel=True, learn_v_th=True), FLATTEN, linear(45, 33), norm(33),
+        lif(learn_v_th=True, per_channel=True), linear(33, 14), plif(per_channel=True, decay_input=True), linear(14, 4)],
+        [4, 2, 5, 5], 4, "sltt", 4, sequence=False, gain=2.2, neuron=neuron(tau=1.5)),
+    case("per_channel_ottt", 1, [
+        conv(2, 6, 3), lif(learn_v_th=True, per_channel=True), FLATTEN, linear(54, 15),
+        lif(learn_v_th=True, per_channel=True, v_th=0.8), linear(15, 4)],
+        [3, 2, 5, 5], 4, "ottt", 4, gain=1.6, neuron=neuron(detach_reset=True)),
+    case("dropout_bptt", 1, [
+        conv(2, 6, 3), lif(), dropout(0.3, unit="channel"), conv(6, 8, 3, padding=1), norm(8), lif(tau=2.0),
+        dropout(0.4, mask="step"), layer("avg_pool", kernel=2), FLATTEN, linear(32, 35), lif(),
+        dropout(0.25, unit="channel", mask="step"), linear(35, 15), dropout(0.2), lif(), linear(15, 4)],
+        [3, 2, 6, 6], 4, "bptt", 4, gain=1.8, neuron=neuron(width=0.8)),  # 1: a kink where all inputs are dropped
+    case("dropout_sltt", 1, [
+        conv(2, 5, 3), dropout(0.2, unit="channel", mask="step"), lif(), dropout(0.3, mask="step"), FLATTEN, linear(45, 33),
+        norm(33), lif(), dropout(0.5), linear(33, 4)],
+        [4, 2, 5, 5], 4, "sltt", 4, sequence=False, gain=1.8, neuron=neuron(width=0.8)),
+    case("dropout_ottt", 1, [
+        conv(2, 6, 3), lif(), dropout(0.3, unit="channel"), layer("avg_pool", kernel=3), FLATTEN, linear(6, 34), lif(),
+        dropout(0.4, mask="step"), linear(34, 15), lif(), dropout(0.25), linear(15, 4)],
+        [3, 2, 5, 5], 4, "ottt", 4, gain=1.8, neuron=neuron(detach_reset=True)),
+    case("dropout_truncated_bptt", 1, [
+        residual([conv(2, 5, 3), lif()], [dropout(0.3, unit="channel", mask="step"), conv(5, 5, 3, padding=1),
+                                         dropout(0.2)], None), lif(v_th=0.9), FLATTEN,
+        linear(45, 14), lif(recurrent=True), dropout(0.4, mask="step"), linear(14, 4)],
+        [2, 2, 5, 5], 5, "bptt", 4, gain=1.6, truncate=2, neuron=neuron(surrogate="sigmoid", width=3.0)),
+    case("dropout_rate_block2", 1, [
+        conv(2, 5, 3), norm(5), lif(), dropout(0.3, unit="channel"), FLATTEN, linear(45, 15), lif(), dropout(0.4), linear(15, 4)],
+        [3, 2, 5, 5], 4, "rate", 4, gain=1.8, block=2),
     case("rate_block4", 1, [
         conv(2, 6, 3), norm(6), lif(), conv(6, 7, 3, padding=1), norm(7), lif(tau=2.0, reset="hard", v_reset=-0.1),
         layer("avg_pool", kernel=2), FLATTEN, linear(7, 4)],

@@ -15,10 +15,10 @@ sys.dont_write_bytecode = True
 import torch  # noqa: E402
 import torch.nn.functional as F  # noqa: E402
 from make_cases import read_tensors  # noqa: E402
-from reference_net import WIDTHS  # noqa: E402
+from reference_net import WIDTHS, f32, graph_places, keep_mask  # noqa: E402
 
 NEURONS = ("lif", "plif", "cuba_lif", "alif")
-LAYERS = NEURONS + ("linear", "conv", "batch_norm", "flatten", "scale", "add", "concat", "avg_pool", "conv1d", "layer_norm", "rms_norm")
+LAYERS = NEURONS + ("linear", "conv", "batch_norm", "flatten", "scale", "add", "concat", "avg_pool", "conv1d", "layer_norm", "rms_norm", "dropout")
 
 
 class Spike(torch.autograd.Function):
@@ -45,7 +45,17 @@ class Spike(torch.autograd.Function):
 
 class Net:
     def __init__(self, case, params):
-        self.case, self.p, self.state, self.traces = case, params, {}, {}
+        self.case, self.p, self.state, self.traces, self.step = case, params, {}, {}, 0
+        self.places = graph_places(case["layers"])[0]
+
+    def dropped(self, name, layer, x):
+        mask = keep_mask(x.shape, layer, self.case["seed"], self.places[name], self.step)
+        return x * torch.tensor(mask, dtype=x.dtype).reshape(x.shape) / (1 - f32(layer["p"]))
+
+    def spread(self, name, x):
+        """What is learnt: one number, or one for each channel."""
+        p = self.p[name]
+        return p.view([1, -1] + [1] * (x.dim() - 2)) if p.dim() else p
 
     def neuron(self, name, layer, x):
         s = {"model": "lif", "v_reset": 0.0, "decay_input": False, **self.case["neuron"], **layer}
@@ -59,7 +69,7 @@ class Net:
         current = 0
         if model == "cuba_lif":
             x = current = old["i"] * (1 - 1 / s["tau_syn"]) + x
-        rate = torch.sigmoid(self.p[name + ".w"]) if model == "plif" else 1 / s["tau"]
+        rate = torch.sigmoid(self.spread(name + ".w", x)) if model == "plif" else 1 / s["tau"]
         leak = 0 if model == "if" else rate * (old["v"] - rest)
         u = old["v"] - leak + (rate * x if s["decay_input"] else x)
         if s.get("output") == "membrane":
@@ -67,7 +77,7 @@ class Net:
             return u
         self.leak = 1.0 if model == "if" else 1 - 1 / s["tau"]
         a = old["a"] * (1 - 1 / s["tau_a"]) + old["s"] if model == "alif" else zero
-        v_th = self.p.get(name + ".threshold", s["v_th"])
+        v_th = self.spread(name + ".threshold", x) if name + ".threshold" in self.p else s["v_th"]
         threshold = v_th + (s["beta"] * a if model == "alif" else 0)
         spikes = Spike.apply(u - threshold, s["surrogate"], WIDTHS[s["surrogate"]] if s["width"] is None else s["width"])
         cut = spikes.detach() if s["detach_reset"] else spikes
@@ -96,6 +106,7 @@ class Net:
 
     def forward(self, x):
         self.leak = 0.0
+        self.step += 1
         outputs = {"input": x}
         for i, layer in enumerate(self.case["layers"]):
             name, kind = str(i), layer["type"]
@@ -120,6 +131,8 @@ class Net:
                 x = F.avg_pool2d(x, layer["kernel"], layer.get("stride"), layer.get("padding", 0))
             elif kind in ("layer_norm", "rms_norm"):
                 x = self.normed(layer, x, w, b)
+            elif kind == "dropout":
+                x = self.dropped(name, layer, x)
             elif kind == "add":
                 x = sum(outputs[str(n)] for n in layer["from"])
             elif kind == "concat":
@@ -202,6 +215,8 @@ class Rates(Net):
                 x = self.max_pool(name, layer, x)
             elif kind == "scale":
                 x = x * layer["factor"]
+            elif kind == "dropout":
+                x = self.dropped(name, layer, x)
             elif kind == "residual":
                 p = self.layers(layer["pre"], f"{name}.pre.", x)
                 branch = self.layers(layer["branch"], f"{name}.branch.", p)

@@ -15,7 +15,7 @@ import sys
 
 sys.dont_write_bytecode = True
 from cases import CASES  # noqa: E402
-from reference_net import Network, Value  # noqa: E402
+from reference_net import Network, Value, f32  # noqa: E402
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 MIN_MARGIN, MIN_LEAD, TRIES = 1e-4, 1e-4, 200
@@ -52,10 +52,6 @@ def write_tensors(path, tensors):
         f.write(struct.pack("<Q", len(text)) + text + body)
 
 
-def f32(x):
-    return struct.unpack("<f", struct.pack("<f", x))[0]
-
-
 # ---- parameters ----
 
 def parameters(layers, prefix=""):
@@ -64,12 +60,13 @@ def parameters(layers, prefix=""):
     for i, layer in enumerate(layers):
         name, kind = f"{prefix}{i}", layer["type"]
         width = layer.get("out", width)
+        each = (width,) if layer.get("per_channel") else ()
         if layer.get("recurrent"):
             yield f"{name}.recurrent.weight", (width, width), width
         if kind == "plif":
-            yield f"{name}.w", (), 1
+            yield f"{name}.w", each, 1
         if layer.get("learn_v_th"):
-            yield f"{name}.threshold", (), 1
+            yield f"{name}.threshold", each, 1
         if kind == "residual":
             if layer.get("skip_gain"):
                 yield f"{name}.skip_gain", (), 1
@@ -181,13 +178,14 @@ def make(spec):
     gain, first, case = spec.pop("gain", 1.0), spec.pop("seed"), spec
     for seed in range(first, first + TRIES):
         tensors = draw(case, seed, low, high, gain)
+        case["seed"] = seed
         net, loss, expected = evaluate(case, tensors)
         why = unfit(net, expected)
         if not why:
             break
     else:
         sys.exit(f"{case['name']}: none of the {TRIES} seeds from {first} will do; the last one: {why}")
-    case.update(seed=seed, loss_value=loss, min_threshold_margin=net.margin,
+    case.update(loss_value=loss, min_threshold_margin=net.margin,
                 mean_firing_rate=math.fsum(firing(net)) / max(1, len(net.rates)))
     order = ("name seed layers input_shape input_is_sequence time_steps method backprop_steps truncate block neuron loss classes loss_value "
              "batch_norm min_threshold_margin mean_firing_rate").split()

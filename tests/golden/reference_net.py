@@ -7,6 +7,7 @@ backward passes, exact sums. Does not look at files, and is not meant to be fast
 The same bits on every machine: sums by math.fsum, exponentials and logarithms by decimal (both correctly rounded).
 """
 import math
+import struct
 from decimal import Context, Decimal
 from operator import mul
 
@@ -21,6 +22,47 @@ def exp(x):
 
 def log(x):
     return float(Decimal(x).ln(DIGITS))
+
+
+def f32(x):
+    return struct.unpack("<f", struct.pack("<f", x))[0]
+
+
+def philox(key, counter):
+    """Four words of Philox4x32-10 (Salmon et al. 2011)."""
+    c, k, word = list(counter), list(key), 0xFFFFFFFF
+    for _ in range(10):
+        a, b = 0xD2511F53 * c[0], 0xCD9E8D57 * c[2]
+        c = [(b >> 32) ^ c[1] ^ k[0], b & word, (a >> 32) ^ c[3] ^ k[1], a & word]
+        k = [(k[0] + 0x9E3779B9) & word, (k[1] + 0xBB67AE85) & word]
+    return c
+
+
+def keep_mask(shape, layer, seed, node, step):
+    """1 where an element of N,C,H,W is kept: node is the layer's place in the graph, step counts from 1."""
+    n, c, area = shape[0], shape[1], math.prod(shape[2:])
+    stream, limit = node ^ (step << 20 if layer.get("mask") == "step" else 0), int(f32(layer["p"]) * 2.0 ** 32)
+    out = []
+    for i in range(n):
+        for ch in range(c):
+            for place in range(area):
+                row = i if layer.get("unit") == "channel" else i * area + place
+                e = row * c + ch
+                out.append(float(philox((seed, 0), (e // 4, 0, stream, 0))[e % 4] >= limit))
+    return out
+
+
+def graph_places(layers, prefix="", at=0, out=None):
+    """{name: place} of the layers in the order of the graph's nodes, in which flatten has none; also how many there are."""
+    out = {} if out is None else out
+    for i, layer in enumerate(layers):
+        name = f"{prefix}{i}"
+        for part in ("pre", "branch", "shortcut"):
+            at = graph_places(layer.get(part) or [], f"{name}.{part}.", at, out)[1]
+        at += 1 if layer.get("recurrent") else 0
+        out[name] = at
+        at += 0 if layer["type"] == "flatten" else len(layer["from"]) - 1 if "from" in layer else 1
+    return out, at
 
 
 def surrogate(name, a, d):
@@ -100,6 +142,19 @@ class Value:
         return out
 
 
+def channels_of(x, s):
+    """For each element of x the place in s of its number: that of its channel, or the only one."""
+    area = math.prod(x.shape[2:])
+    return [i // area % x.shape[1] for i in range(len(x.data))] if s.shape else [0] * len(x.data)
+
+
+def sums_at(values, at, s):
+    parts = [[] for _ in s.data]
+    for a, c in zip(values, at):
+        parts[c].append(a)
+    return [math.fsum(part) for part in parts]
+
+
 class Tape:
     """Operations in the order they ran; each knows how to hand its gradient to its parents."""
 
@@ -133,10 +188,12 @@ class Tape:
         return self.make([a + b for a, b in zip(x.data, y.data)], x.shape, [x, y], pull)
 
     def times_scalar(self, x, s):
+        at = channels_of(x, s)
+
         def pull(g):
-            x.add_grad([s.data[0] * a for a in g])
-            s.add_grad([math.fsum(map(mul, g, x.data))])
-        return self.make([s.data[0] * a for a in x.data], x.shape, [x, s], pull)
+            x.add_grad([s.data[c] * a for a, c in zip(g, at)])
+            s.add_grad(sums_at(map(mul, g, x.data), at, s))
+        return self.make([s.data[c] * a for a, c in zip(x.data, at)], x.shape, [x, s], pull)
 
     def reshape(self, x, shape):
         out = self.make(x.data, shape, [x], x.add_grad)
@@ -356,14 +413,14 @@ class Tape:
 
     def charge_learnt(self, v, x, w, scaled, rest):
         """1/tau = sigmoid(w): u = v + (x - (v - rest)) / tau, or u = v - (v - rest) / tau + x."""
-        rate = 1 / (1 + exp(-w.data[0]))
+        rates, at = [1 / (1 + exp(-a)) for a in w.data], channels_of(x, w)
         off = [(b if scaled else 0.0) - (a - rest) for a, b in zip(v.data, x.data)]
 
         def pull(g):
-            v.add_grad([(1 - rate) * a for a in g])
-            x.add_grad([rate * a for a in g] if scaled else g)
-            w.add_grad([rate * (1 - rate) * math.fsum(map(mul, g, off))])
-        data = [a + rate * d + (0.0 if scaled else b) for a, b, d in zip(v.data, x.data, off)]
+            v.add_grad([(1 - rates[c]) * a for a, c in zip(g, at)])
+            x.add_grad([rates[c] * a for a, c in zip(g, at)] if scaled else g)
+            w.add_grad([rate * (1 - rate) * a for rate, a in zip(rates, sums_at(map(mul, g, off), at, w))])
+        data = [a + rates[c] * d + (0.0 if scaled else b) for a, b, c, d in zip(v.data, x.data, at, off)]
         return self.make(data, x.shape, [v, x, w], pull)
 
     def fire(self, u, v_th, name, width, is_smooth):
@@ -373,11 +430,13 @@ class Tape:
         out.binary = not is_smooth
         return out
 
-    def minus_scalar(self, x, c):
+    def minus_scalar(self, x, s):
+        at = channels_of(x, s)
+
         def pull(g):
             x.add_grad(g)
-            c.add_grad([-math.fsum(g)])
-        return self.make([a - c.data[0] for a in x.data], x.shape, [x, c], pull)
+            s.add_grad([-a for a in sums_at(g, at, s)])
+        return self.make([a - s.data[c] for a, c in zip(x.data, at)], x.shape, [x, s], pull)
 
     def reset(self, u, s, hard, v_th, v_reset):
         def pull(g):
@@ -458,7 +517,8 @@ class Network:
         self.case, self.params, self.statistics, self.smooth = case, params, statistics, is_smooth
         self.tape, self.kept, self.traces = Tape(), {}, {}
         self.margin, self.lead, self.rates, self.plans = math.inf, math.inf, {}, {}
-        self.first, self.on_rates, self.sums = True, False, {}
+        self.first, self.on_rates, self.sums, self.step = True, False, {}, 1
+        self.places = graph_places(case["layers"])[0]
 
     def param(self, name, what):
         return self.params.get(f"{name}.{what}")
@@ -657,6 +717,13 @@ class Network:
     def scale(self, name, layer, x):
         return self.tape.scale(x, layer["factor"])
 
+    def dropout(self, name, layer, x):
+        if (name, self.step) not in self.plans:
+            self.plans[name, self.step] = keep_mask(x.shape, layer, self.case["seed"], self.places[name], self.step)
+        kept, keep = self.plans[name, self.step], 1 - f32(layer["p"])
+        factors = [a / keep for a in kept]
+        return self.tape.follow(x, list(map(mul, x.data, factors)), factors)
+
     def residual(self, name, layer, x):
         p = self.layers(layer.get("pre") or [], f"{name}.pre.", x)
         y = self.layers(layer["branch"], f"{name}.branch.", p)
@@ -714,7 +781,7 @@ class Network:
             else:
                 ys = []
                 for t, x in enumerate(xs):
-                    self.first = t == 0
+                    self.first, self.step = t == 0, t + 1
                     ys.append(getattr(self, layer["type"])(name, layer, x))
                 xs = ys
         return xs
@@ -752,7 +819,7 @@ class Network:
         steps, block = case["time_steps"], case.get("truncate") or case["time_steps"]
         for t in range(steps):
             self.tape.recording = case["method"] != "sltt-k" or t in case["backprop_steps"]
-            self.first = t == 0
+            self.first, self.step = t == 0, t + 1
             if t % block == 0 and t > 0:  # truncated: what lies before is a constant
                 self.tape.backward()
                 self.kept = {k: v.cut() for k, v in self.kept.items()}
@@ -773,7 +840,7 @@ class Network:
         case, steps, of = self.case, self.case["time_steps"], self.case["loss"].get("of", "step")
         total, losses, self.block = None, [], self.case["block"]
         for t in range(steps):
-            self.tape.recording, self.first = False, t == 0
+            self.tape.recording, self.first, self.step = False, t == 0, t + 1
             if t % self.block == 0:
                 self.sums = {}
             logits = self.layers(case["layers"], "", inputs[t])
@@ -801,7 +868,7 @@ class Network:
         online, count = case["method"] != "bptt", case["loss"]["of"] == "count"
         for t in range(steps):
             self.tape.recording = case["method"] != "sltt-k" or t in case["backprop_steps"]
-            self.first = t == 0
+            self.first, self.step = t == 0, t + 1
             logits = self.layers(case["layers"], "", inputs[t])
             total = logits if total is None else self.tape.add(total.cut() if online else total, logits)
             if not online and t + 1 < steps:

@@ -64,7 +64,7 @@ class Layers(Base):
                             (nn.BatchNorm2d(4, affine=False), "affine=False"),
                             (nn.MaxPool2d(2, ceil_mode=True), "ceil_mode"),
                             (nn.AvgPool2d(3, padding=1, count_include_pad=False), "count_include_pad"),
-                            (nn.Linear(8, 2), "last axis of a picture"), (nn.Dropout(0.5), "another mask at every time step"),
+                            (nn.Linear(8, 2), "last axis of a picture"), (nn.Dropout(1.0), "p=1 drops everything"),
                             (nn.GELU(), r'"0" \(GELU\): it is neither')):
             self.expect_refused(nn.Sequential(layer), what, (4, 8, 8))
         self.expect_refused(nn.Sequential(nn.Sequential(nn.Identity(), nn.Conv1d(1, 1, 1))), r'module "0.1" \(Conv1d\)')
@@ -72,7 +72,7 @@ class Layers(Base):
 
     def test_layers_without_neurons(self):
         module = nn.Sequential(nn.Conv2d(2, 6, (3, 5), stride=2, padding="valid", dilation=(2, 1)), nn.BatchNorm2d(6),
-                               nn.Dropout(0.0), nn.AvgPool2d(2), nn.Sequential(nn.Conv2d(6, 4, 3, padding="same", groups=2, bias=False),
+                               nn.Dropout(0.3), nn.Dropout2d(0.2), nn.AvgPool2d(2), nn.Sequential(nn.Conv2d(6, 4, 3, padding="same", groups=2, bias=False),
                                                                                nn.AdaptiveAvgPool2d(2)),
                                nn.Flatten(), nn.Linear(16, 3)).eval()
         for m in module.modules():

@@ -146,7 +146,7 @@ static const char *const every_layer =
     "- {type: adaptive_avg_pool, output: [7, 1]}\n"
     "- {type: flatten}\n"
     "- {type: scale, factor: 0.1}\n"
-    "- {type: dropout, p: 0.25}\n"
+    "- {type: dropout, p: 0.25, unit: channel, mask: step}\n"
     "- type: residual\n"
     "  pre: [{type: lif, width: null}, {type: scale, factor: -1}]\n"
     "  branch:\n"
@@ -169,6 +169,7 @@ Test(network, defaults_and_given_values)
     const sp_layer *l = net.layers;
     cr_assert_eq(net.n, 18);
     cr_assert(same_pair(l[17].kernel, (int64_t[]){1, 5}) && same_pair(l[17].padding, (int64_t[]){0, 2}));
+    cr_assert(l[10].by_channel && l[10].each_step);
     cr_assert(l[15].each_place && l[15].eps == 1e-5 && !l[16].each_place && l[16].channels == 3);
     for (size_t i = 0; i < 18; i++)
         cr_assert_eq(l[i].type, (sp_layer_type)i); /* each once, in the order of the enum */
@@ -336,6 +337,11 @@ Test(network, refuses_values_with_place_and_reason)
         {"add, from: []", "n.yaml:1:28: \"from\" is an empty list; name one layer or more"},
         {"concat, from: [a, 1.5]", "n.yaml:1:35: \"from\" must be a list of labels or names of layers"},
         {"dropout, p: 1", "n.yaml:1:29: \"p\" must be a number from 0 to 0.999, not \"1\""},
+        {"dropout, p: 0.5, mask: steps", "n.yaml:1:40: \"mask\" must be one of sample, step, not \"steps\"; "
+                                         "did "
+                                         "you mean \"step\"?"},
+        {"lif, per_channel: true", "n.yaml:1:35: \"per_channel\" is about what a layer learns, and this one "
+                                   "learns neither its leak (plif) nor its threshold (learn_v_th)"},
         {"scale, factor: .nan", "n.yaml:1:32: \"factor\" must be a number from -3.40282347e+38 to "
                                 "3.40282347e+38, not \".nan\""},
         {"lif, tau: 0.5", "n.yaml:1:27: \"tau\" must be a number from 1 to 1e+09, not \"0.5\""},
@@ -400,7 +406,7 @@ Test(network, neuron_settings_of_a_recipe)
                                "v_reset, "
                                "reset, v_sub, detach_reset, decay_input, surrogate, width, tau_syn, tau_a, "
                                "beta, "
-                               "aux_tau, aux_gain, learn_v_th, learn");
+                               "aux_tau, aux_gain, learn_v_th, learn, per_channel");
     sp_yaml_free(&doc);
     text = "{tau: 2, surrogate: sigmoid, width: 4}";
     cr_assert_eq(sp_yaml_parse("n.yaml", text, strlen(text), &doc, &err), SP_OK);

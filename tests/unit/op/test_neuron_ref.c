@@ -345,6 +345,7 @@ static sp_op_call mask_call(int64_t M, int64_t C, double p)
     sp_call_set_int(&c, "seed", 2022);
     sp_call_set_int(&c, "stream", 3);
     sp_call_set_int(&c, "iteration", 7);
+    sp_call_set_int(&c, "rows", 1);
     sp_call_set_float(&c, "p", p);
     return c;
 }
@@ -369,6 +370,28 @@ Test(neuron_ref, dropout_mask_follows_the_generator)
     sp_call_set_int(&c, "iteration", 8);
     c.op->reference(&c, buf2);
     cr_assert(memcmp(mask, again, sizeof mask) != 0, "the next mini-batch has its own mask");
+}
+
+Test(neuron_ref, dropout_mask_of_channels_and_of_time_steps)
+{
+    enum { N = 3, ROWS = 4, M = N * ROWS, C = 37, W = 2 };
+    uint32_t whole[M * W], drawn[N * W], step[2][N * W], word[4];
+    sp_op_call c = mask_call(M, C, 0.5), d = mask_call(N, C, 0.5);
+    sp_call_set_int(&c, "rows", ROWS);
+    c.op->reference(&c, (void *[]){whole});
+    d.op->reference(&d, (void *[]){drawn});
+    for (int m = 0; m < M; m++)
+        cr_assert_arr_eq(whole + m * W, drawn + m / ROWS * W, W * sizeof *drawn, "row %d", m);
+    sp_call_set_flag(&d, "STEP", 1);
+    for (int t = 0; t < 2; t++) {
+        sp_call_set_int(&d, "time_step", t + 1);
+        d.op->reference(&d, (void *[]){step[t]});
+        for (int e = 0; e < N * C; e++) {
+            sp_philox(2022, (3 ^ (uint64_t)(t + 1) << 20) | UINT64_C(7) << 32, (uint64_t)e / 4, word);
+            cr_assert_eq(step[t][e / C * W + e % C / 32] >> (e % C % 32) & 1, word[e % 4] >= 0x80000000u);
+        }
+    }
+    cr_assert(memcmp(step[0], step[1], sizeof step[0]) && memcmp(step[0], drawn, sizeof drawn));
 }
 
 Test(neuron_ref, dropout_extremes_and_apply)

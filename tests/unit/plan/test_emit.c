@@ -99,8 +99,12 @@ Test(emit, rate_is_refused_where_it_is_not_defined)
          "layer 2: rate is not defined for recurrent layers"},
         {"layers: [{type: flatten}, {type: linear, out: 4}, {type: lif}, {type: linear, out: 2}]",
          "schedule.block is 4, which does not divide the 6 time steps"},
+        {"layers: [{type: flatten}, {type: linear, out: 4}, {type: lif}, {type: dropout, p: 0.5, mask: "
+         "step}, "
+         "{type: linear, out: 2}]",
+         "layer 3: rate goes back once behind a block of time steps, through one mask"},
     };
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         sp_plan_options o = options_of(SP_METHOD_RATE, 6);
         o.block = 4;
         sp_error err = {0};
