@@ -23,6 +23,7 @@ void spi_nir_layer(spi_nir_walk *w, const char *fmt, ...)
     sp_text_add(&w->out->layers, "%*s- {type: %s}\n", w->indent, "", text);
     w->index++;
     w->at.spikes = false;
+    w->at.weights = 0;
 }
 
 float *spi_nir_tensor(spi_nir_walk *w, const char *suffix, int n_dims, const int64_t *shape)
@@ -151,6 +152,7 @@ static sp_status take_fork(spi_nir_walk *w, size_t *k, const size_t next[2], siz
            other = branch == next[0] ? next[1] : next[0];
     if (join == SIZE_MAX || join != find_join(w->g, next[1]) || branch == join)
         return spi_nir_refuse(w, "two paths begin here that do not join again as a residual block does");
+    w->at.weights = 0; /* both paths read them */
     const spi_nir_shape start = w->at;
     sp_text_add(&w->out->layers, "%*s- type: residual\n", w->indent, "");
     SP_TRY(walk_path(w, "branch", branch, join, seen));

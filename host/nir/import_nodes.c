@@ -102,11 +102,12 @@ static sp_status take_linear(spi_nir_walk *w)
         return spi_nir_refuse(w, "\"weight\" takes %lld numbers, its input has %lld",
                               (long long)weight->shape[1], (long long)inputs);
     SP_TRY(bias(w, weight->shape[0], &b));
+    const size_t first = w->out->n_tensors + 1;
     spi_nir_layer(w, "linear, out: %lld, bias: %s", (long long)weight->shape[0], b ? "true" : "false");
     SP_TRY(spi_nir_copy(w, "weight", weight, "weight", 2, weight->shape));
     if (b)
         SP_TRY(spi_nir_copy(w, "bias", b, "bias", 1, weight->shape));
-    w->at = (spi_nir_shape){.c = weight->shape[0], .h = 1, .w = 1, .vector = true};
+    w->at = (spi_nir_shape){.c = weight->shape[0], .h = 1, .w = 1, .vector = true, .weights = first};
     return spi_nir_note(w, SP_NIR_FAITHFUL, "");
 }
 
@@ -158,6 +159,7 @@ static sp_status take_conv(spi_nir_walk *w)
         return spi_nir_refuse(w, "\"weight\" takes %lld channels in %lld groups, its input has %lld",
                               (long long)weight->shape[1], (long long)groups[0], (long long)w->at.c);
     SP_TRY(bias(w, weight->shape[0], &b));
+    const size_t first = w->out->n_tensors + 1;
     if (line)
         spi_nir_layer(w,
                       "conv1d, out: %lld, kernel: %lld, stride: %lld, padding: %lld, dilation: %lld, groups: "
@@ -178,6 +180,7 @@ static sp_status take_conv(spi_nir_walk *w)
     w->at.h = window_out(w->at.h, pad[0], dilation[0], kernel[0], stride[0]);
     w->at.w = window_out(w->at.w, pad[1], dilation[1], kernel[1], stride[1]);
     w->at.c = weight->shape[0];
+    w->at.weights = first;
     return w->at.h < 1 || w->at.w < 1 ? spi_nir_refuse(w, "its kernel does not fit its input")
                                       : spi_nir_note(w, SP_NIR_FAITHFUL, "");
 }
@@ -218,10 +221,23 @@ static sp_status take_flatten(spi_nir_walk *w)
     return spi_nir_note(w, SP_NIR_FAITHFUL, "");
 }
 
+static sp_status take_scales(spi_nir_walk *w, const double *x)
+{
+    double *by = sp_alloc_array((size_t)w->at.c, sizeof *by);
+    sp_status st = by ? spi_nir_by_channel(w, "\"scale\"", x, by) : spi_nir_memory(w);
+    if (st == SP_OK)
+        st = spi_nir_scale_channels(w, by);
+    sp_free(by);
+    return st == SP_OK ? spi_nir_note(w, SP_NIR_FAITHFUL, "a factor of each channel") : st;
+}
+
 static sp_status take_scale(spi_nir_walk *w)
 {
-    double factor;
-    SP_TRY(spi_nir_uniform(w, "scale", (double)NAN, &factor));
+    spi_nir_each each;
+    SP_TRY(spi_nir_numbers(w, "scale", (double)NAN, &each));
+    if (each.x)
+        return take_scales(w, each.x);
+    const double factor = each.one;
     if (factor != 1)
         spi_nir_layer(w, "scale, factor: %.9g", factor);
     return spi_nir_note(w, SP_NIR_FAITHFUL, factor == 1 ? "the identity" : "");

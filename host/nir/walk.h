@@ -11,7 +11,15 @@ typedef struct spi_nir_shape {
     bool flat;     /* behind a flatten layer: c*h*w numbers */
     bool spikes;   /* of a neuron, with no layer behind it yet */
     bool membrane; /* potentials of neurons that never fire: nothing can follow */
+    size_t
+        weights; /* of the layer just before, which nothing else reads: its first tensor, from 1; 0: none */
 } spi_nir_shape;
+
+/* A parameter of the neurons: a number of each, or one of all (x is NULL). */
+typedef struct spi_nir_each {
+    const double *x;
+    double one;
+} spi_nir_each;
 
 typedef struct spi_nir_walk {
     const sp_nir *g;
@@ -41,6 +49,13 @@ sp_status spi_nir_need(spi_nir_walk *w, const char *key, const sp_nir_value **ou
 sp_status spi_nir_uniform(spi_nir_walk *w, const char *key, double otherwise, double *out);
 sp_status spi_nir_copy(spi_nir_walk *w, const char *key, const sp_nir_value *v, const char *suffix,
                        int n_dims, const int64_t *shape);
+/* A parameter that may differ from neuron to neuron, and its number of a neuron (import_each.c). */
+sp_status spi_nir_numbers(spi_nir_walk *w, const char *key, double otherwise, spi_nir_each *out);
+double spi_nir_of(const spi_nir_each *e, int64_t neuron);
+/* x of the neurons, which must be equal within a channel, as numbers of the channels. */
+sp_status spi_nir_by_channel(spi_nir_walk *w, const char *what, const double *x, double *out);
+/* What flows is multiplied by a factor of each channel. */
+sp_status spi_nir_scale_channels(spi_nir_walk *w, const double *by);
 sp_status spi_nir_neuron(spi_nir_walk *w);
 sp_status spi_nir_membrane(spi_nir_walk *w); /* I, LI, CubaLI */
 sp_status spi_nir_refuse(spi_nir_walk *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

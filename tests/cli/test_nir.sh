@@ -162,3 +162,49 @@ run nir import "$work/made.nir" "$work/made"
 expect_code 0
 grep -q 'model: cuba_lif, tau: 2, tau_syn: 4,.*recurrent: true' "$work/made.yaml" || fail "$(cat "$work/made.yaml")"
 grep -q 'linear, out: 4, bias: false' "$work/made.yaml" || fail "the inner graph is lost"
+
+# Parameters of each neuron: r, thresholds and rests go into weights, leaks into plif; outputs are those of the nodes' equations.
+called="nir.write"
+python3 - "$work/each.nir" "$work/each.npy" <<'END' || fail "the package does not write the graph"
+import sys
+import numpy as np
+import nir
+
+r = np.random.default_rng(1)
+pick = lambda low, high, n=12: r.uniform(low, high, n)
+rest = pick(-0.2, 0.2)
+nir.write(sys.argv[1], nir.NIRGraph(
+    nodes={"input": nir.Input(np.array([5])), "a": nir.Affine(r.normal(size=(12, 5)), pick(0, 1)),
+           "n": nir.CubaLIF(tau_syn=np.full(12, 4e-4), tau_mem=pick(2e-4, 9e-4), r=pick(1, 4), v_leak=rest, v_reset=rest,
+                            v_threshold=pick(0.3, 1.5), w_in=pick(1, 4)),
+           "l": nir.Linear(r.normal(size=(12, 12)) / 4), "b": nir.Affine(r.normal(size=(9, 12)), np.zeros(9)),
+           "s": nir.Scale(pick(0.5, 2, 9)),
+           "m": nir.LIF(tau=pick(1.5e-4, 9e-4, 9), r=pick(1, 4, 9), v_leak=np.zeros(9), v_reset=np.zeros(9), v_threshold=pick(0.3, 1, 9)),
+           "c": nir.Linear(r.normal(size=(3, 9))), "output": nir.Output(np.array([3]))},
+    edges=[("input", "a"), ("a", "n"), ("n", "l"), ("l", "n"), ("n", "b"), ("b", "s"), ("s", "m"), ("m", "c"), ("c", "output")]))
+np.save(sys.argv[2], r.normal(size=(16, 7, 5)).astype(np.float32) + 0.5)
+END
+run nir import "$work/each.nir" "$work/each"
+expect_code 0
+grep -q "unsupported\|approximate" "$work/out" && fail "$(cat "$work/out")"
+run predict "$work/each.yaml" "$work/each.npy" --weights "$work/each.safetensors" --record logits --record-to "$work/each_logits"
+expect_code 0
+python3 - "$work/each.nir" "$work/each.npy" "$work/each_logits/logits.npy" <<'END' || fail "the outputs are not those of the graph"
+import sys
+import numpy as np
+import nir
+
+g, x, ours, dt = nir.read(sys.argv[1]).nodes, np.load(sys.argv[2]).astype(float), np.load(sys.argv[3]), 1e-4
+n, m = g["n"], g["m"]
+i, v, u, s = (np.zeros((16, k)) for k in (12, 12, 9, 12))
+v = v + n.v_leak
+for t in range(7):
+    i = i + dt / n.tau_syn * (n.w_in * (x[:, t] @ g["a"].weight.T + g["a"].bias + s @ g["l"].weight.T) - i)
+    v = v + dt / n.tau_mem * (n.v_leak - v + n.r * i)
+    s = (v > n.v_threshold) * 1.0
+    v = np.where(s > 0, n.v_reset, v)
+    u = u + dt / m.tau * (m.r * g["s"].scale * (s @ g["b"].weight.T + g["b"].bias) - u)
+    fired = (u > m.v_threshold) * 1.0
+    u = np.where(fired > 0, 0, u)
+    assert 0 < s.mean() < 1 and np.abs(ours[:, t] - fired @ g["c"].weight.T).max() < 1e-5, t
+END

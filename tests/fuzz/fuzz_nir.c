@@ -49,7 +49,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
     static const char *const types[] = {"Input",     "Output",    "Linear",  "Affine",    "Conv1d", "Conv2d",
                                         "LIF",       "IF",        "CubaLIF", "Threshold", "Scale",  "Flatten",
-                                        "AvgPool2d", "SumPool2d", "Delay",   "LI"};
+                                        "AvgPool2d", "SumPool2d", "Delay",   "LI",        "I",      "CubaLI"};
     input in = {bytes, n, 0};
     sp_nir g = {.path = malloc(9)};
     sp_nir_network out = {0};
@@ -58,7 +58,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
     for (unsigned nodes = take(&in) % 12; g.n < nodes;) {
         char name[8];
         snprintf(name, sizeof name, "n%zu", g.n);
-        sp_nir_node *node = sp_nir_add(&g, name, types[take(&in) % 16]);
+        sp_nir_node *node = sp_nir_add(&g, name, types[take(&in) % (sizeof types / sizeof *types)]);
         for (unsigned k = take(&in) % 8; k > 0; k--)
             add_value(node, &in, take(&in));
         if (g.n > 1 && take(&in) % 8)

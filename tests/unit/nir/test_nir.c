@@ -99,9 +99,23 @@ Test(nir, a_chain_becomes_a_list_of_layers)
     free_graph(&g);
 }
 
-static void bad_tau(sp_nir *g)
+static void bad_synapse(sp_nir *g)
 {
-    g->nodes[2].values[0].x[1] = 3e-4;
+    free(g->nodes[2].type);
+    g->nodes[2].type = strdup("CubaLIF");
+    sp_nir_value *v = sp_nir_add_value(&g->nodes[2], "tau_mem", 0, NULL, false);
+    v->x[0] = 2e-4;
+    v = sp_nir_add_value(&g->nodes[2], "tau_syn", 1, (int64_t[]){3}, false);
+    v->x[0] = 2e-4, v->x[1] = v->x[2] = 3e-4;
+}
+static void too_few(sp_nir *g)
+{
+    g->nodes[2].values[1].x[1] = 2;
+    g->nodes[2].values[1].n = 2;
+}
+static void low_threshold(sp_nir *g)
+{
+    g->nodes[2].values[4].x[2] = 0;
 }
 static void short_tau(sp_nir *g)
 {
@@ -168,7 +182,9 @@ Test(nir, what_cannot_be_kept_is_refused_by_name)
     static const struct {
         void (*change)(sp_nir *g);
         const char *node, *why;
-    } cases[] = {{bad_tau, "\"n\"", "differs from neuron to neuron"},
+    } cases[] = {{bad_synapse, "\"n\"", "\"tau_syn\" differs from neuron to neuron"},
+                 {too_few, "\"n\"", "\"r\" has 2 numbers for 3 neurons"},
+                 {low_threshold, "\"n\"", "a threshold of 0, which is not above the reset"},
                  {short_tau, "\"n\"", "less than a time step"},
                  {nan_weight, "\"a\"", "not finite"},
                  {other_type, "\"n\"", "no layer for a node of this type"},
@@ -192,6 +208,72 @@ Test(nir, what_cannot_be_kept_is_refused_by_name)
         sp_nir_network_free(&n);
         free_graph(&g);
     }
+}
+
+/* What differs from neuron to neuron is a factor of its input: 3 neurons with their own r, threshold and
+ * rest. */
+Test(nir, numbers_of_each_neuron_go_into_the_weights)
+{
+    static const double r[3] = {1, 2, 0.5}, v_th[3] = {0.5, 1, 0.25}, rest[3] = {0, -1, 0.125};
+    sp_nir g = chain(2e-4);
+    sp_nir_node *n = &g.nodes[2];
+    for (int i = 0; i < 3; i++)
+        n->values[1].x[i] = r[i], n->values[4].x[i] = v_th[i],
+        n->values[2].x[i] = n->values[3].x[i] = rest[i];
+    sp_nir_network out = import(&g, (sp_nir_import_options){.dt = 0});
+    cr_assert_str_eq(out.layers.s, "- {type: linear, out: 3, bias: true}\n"
+                                   "- {type: lif, model: lif, tau: 2, decay_input: false, v_th: 1.0000001, "
+                                   "reset: hard, v_reset: 0}\n");
+    const float *bias = out.tensors[0].data, *weight = out.tensors[1].data;
+    for (int i = 0; i < 3; i++) {
+        const double by = r[i] / 2 / (v_th[i] - rest[i]);
+        cr_assert_float_eq((double)weight[2 * i + 1], 0.5 * by, 1e-7);
+        cr_assert_float_eq((double)bias[i], 0.25 * by, 1e-7);
+    }
+    sp_nir_network_free(&out);
+    /* leaks are parameters of the layer; the input keeps its factor of 1/tau */
+    for (int i = 0; i < 3; i++) {
+        n->values[0].x[i] = 1e-4 * (i + 1), n->values[1].x[i] = 1, n->values[4].x[i] = 0.5;
+        n->values[2].x[i] = n->values[3].x[i] = 0;
+    }
+    out = import(&g, (sp_nir_import_options){.dt = 0});
+    cr_assert_str_eq(out.layers.s, "- {type: linear, out: 3, bias: true}\n"
+                                   "- {type: lif, model: plif, per_channel: true, tau: 2, decay_input: true, "
+                                   "v_th: 0.50000006, reset: hard, v_reset: 0}\n");
+    cr_assert_str_eq(out.tensors[2].name, "1.w");
+    cr_assert_eq(out.tensors[2].shape[0], 3);
+    for (int i = 1; i < 3; i++)
+        cr_assert_float_eq(1 + exp(-(double)((const float *)out.tensors[2].data)[i]), i + 1, 1e-6);
+    cr_assert_eq(((const float *)out.tensors[2].data)[0], 40.0f);
+    cr_assert_eq(((const float *)out.tensors[1].data)[0], 0.5f);
+    sp_nir_network_free(&out);
+    free_graph(&g);
+}
+
+/* Where no weights stand before the neurons, and where others read those. */
+Test(nir, factors_of_maps_are_by_channel)
+{
+    sp_nir g = {.path = strdup("g.nir")};
+    add(&g, "in", "Input");
+    ARRAY(&g, "shape", 2, 3);
+    add(&g, "n", "IF");
+    ARRAY(&g, "r", 1e4, 2, 2, 2);
+    ARRAY(&g, "v_threshold", 1, 2, 2, 2);
+    for (int i = 4; i < 8; i++)
+        g.nodes[1].values[1].x[i] = 4;
+    add(&g, "out", "Output");
+    ARRAY(&g, "shape", 8, 1);
+    sp_nir_network n = import(&g, (sp_nir_import_options){.dt = 0});
+    cr_assert(strstr(n.layers.s, "- {type: conv, out: 2, kernel: 1, groups: 2, bias: false}\n"
+                                 "- {type: lif, model: if, decay_input: false, v_th: 1.0000001, reset: hard"),
+              "%s", n.layers.s);
+    cr_assert_eq(((const float *)n.tensors[0].data)[1], 0.25f);
+    sp_nir_network_free(&n);
+    g.nodes[1].values[1].x[5] = 3;
+    cr_assert_eq(sp_nir_import(&g, &(sp_nir_import_options){.dt = 0}, &n, &err), SP_E_CONFIG);
+    cr_assert(strstr(err.text, "differs within channel 1"), "%s", err.text);
+    sp_nir_network_free(&n);
+    free_graph(&g);
 }
 
 static void pairs(sp_nir *g, const char *const *keys, const double *x, size_t n)
@@ -437,6 +519,9 @@ Test(nir, a_network_goes_out_and_comes_back)
                                  "- {type: scale, factor: 3}\n"
                                  "- {type: flatten}\n"
                                  "- {type: linear, out: 7, bias: false}\n"
+                                 "- {type: plif, tau: 2, learn_v_th: true, per_channel: true, recurrent: "
+                                 "true}\n"
+                                 "- {type: linear, out: 7, bias: false}\n"
                                  "- {type: cuba_lif, tau: 2, tau_syn: 4, recurrent: true}\n"
                                  "- {type: dropout, p: 0.5}\n"
                                  "- {type: linear, out: 3}\n"
@@ -454,6 +539,8 @@ Test(nir, a_network_goes_out_and_comes_back)
                                        "model: lif, tau: 3, decay_input: true, v_th: 1,",
                                        "avg_pool, kernel: [2, 2]",
                                        "flatten",
+                                       "linear, out: 7, bias: false",
+                                       "model: lif, tau: 2, decay_input: false, v_th: 1,",
                                        "linear, out: 7, bias: false",
                                        "model: cuba_lif, tau: 2, tau_syn: 4, decay_input: false, v_th: 1",
                                        "recurrent: true",
