@@ -278,6 +278,7 @@ static sp_status predict(const sp_arg_list *rest, predict_options *o, double con
         sp_names_free(&files);
         return st;
     }
+    o->session.input = files.items[0];
     SP_TRY_GOTO(sp_cli_trained_open(rest->items[0], &o->session, false, &trained, err));
     t.s = trained.s;
     SP_TRY_GOTO(sp_checkpoint_classes(&trained.checkpoint, &t.classes, err));

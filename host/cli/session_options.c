@@ -2,10 +2,12 @@
 #include "cli/session_options.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "base/error.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "data/inputs.h"
 
 sp_session_options sp_cli_session_options(const sp_cli_session *s)
 {
@@ -208,6 +210,74 @@ static bool is_recipe(const char *path)
     return dot && (strcmp(dot, ".yaml") == 0 || strcmp(dot, ".yml") == 0);
 }
 
+static bool ends_in_one_of(const char *path, const char *const *ends)
+{
+    const char *dot = strrchr(path, '.');
+    for (; dot && *ends; ends++)
+        if (strcasecmp(dot, *ends) == 0)
+            return true;
+    return false;
+}
+
+/* The data set that a network alone is for, from the name of a file that it is to predict; NULL: it cannot be
+ * known. */
+static const char *set_of_file(const char *path)
+{
+    static const char *const arrays[] = {".npy", ".npz", ".h5", ".hdf5", NULL}, *const pictures[] = {".png",
+                                                                                                     ".jpg",
+                                                                                                     ".jpeg",
+                                                                                                     NULL};
+    return ends_in_one_of(path, arrays)     ? "data.name=arrays"
+           : ends_in_one_of(path, pictures) ? "data.name=images"
+                                            : NULL;
+}
+
+static bool is_set(const sp_cli_session *o, const char *key)
+{
+    const size_t n = strlen(key);
+    for (size_t i = 0; i < o->sets.n; i++)
+        if (strncmp(o->sets.items[i], key, n) == 0 && o->sets.items[i][n] == '=')
+            return true;
+    return false;
+}
+
+static sp_status load_recipe(const char *path, const sp_cli_session *o, sp_recipe *r, sp_error *err)
+{
+    const char *sets[SP_ARGS_MAX + 1], *data = o->input ? set_of_file(o->input) : NULL;
+    size_t n = o->sets.n;
+    memcpy(sets, o->sets.items, n * sizeof *sets);
+    if (data && !is_set(o, "data.name") && sp_recipe_is_network(path)) {
+        sp_log(SP_LOG_INFO, "%s is a network alone: --set %s is taken for %s", path, data, o->input);
+        sets[n++] = data;
+    }
+    return sp_recipe_load(path, sets, n, r, err);
+}
+
+/* What samples are, from the first file to predict: for sets of arrays without a path. A linear layer takes
+ * vectors, so three dimensions are then samples, time steps and numbers. */
+static sp_status shape_of_input(const sp_cli_session *o, sp_recipe *r, sp_dataset_info *out, sp_error *err)
+{
+    sp_dataset_options d = sp_session_dataset_options(r, false);
+    const bool vectors = r->network.n > 0 && r->network.layers[0].type == SP_LAYER_LINEAR;
+    SP_TRY(sp_inputs_shape(&d, o->input, out, err));
+    if (vectors && !r->data.arrays.axes && !out->frames && out->height * out->width > 1) {
+        d.arrays.axes = r->data.arrays.axes = SP_AXES_NTC;
+        SP_TRY(sp_inputs_shape(&d, o->input, out, err));
+    }
+    out->classes = 0; /* those of the network */
+    if (out->frames && !is_set(o, "schedule.time_steps"))
+        r->time_steps = out->frames;
+    sp_log(SP_LOG_INFO, "%s: samples of %dx%dx%d (channels x height x width)%s, %d time steps", o->input,
+           out->channels, out->height, out->width, out->frames ? " at each time step" : "",
+           (int)r->time_steps);
+    return SP_OK;
+}
+
+static bool is_told_by_input(const sp_cli_session *o, const sp_recipe *r)
+{
+    return o->input && !r->data.path && strcmp(r->data.name, "arrays") == 0;
+}
+
 static sp_status open_weights(const char *path, const sp_cli_session *o, sp_recipe *r, sp_checkpoint *c,
                               sp_error *err)
 {
@@ -221,7 +291,7 @@ static sp_status open_weights(const char *path, const sp_cli_session *o, sp_reci
                        path);
     if (w->file) {
         SP_TRY(sp_weights_open(w->file, c, err));
-        return sp_recipe_load(path, o->sets.items, o->sets.n, r, err);
+        return load_recipe(path, o, r, err);
     }
     SP_TRY(sp_checkpoint_open(path, c, err));
     return sp_checkpoint_recipe(c, o->sets.items, o->sets.n, r, err);
@@ -241,8 +311,9 @@ sp_status sp_cli_trained_open(const char *path, const sp_cli_session *o, bool da
     SP_TRY(open_weights(path, o, &r, &out->checkpoint, err));
     sp_status st = check_trained_sets(o, &r, data, err);
     if (st == SP_OK)
-        st = data              ? sp_session_dataset(&r, false, &out->test, err)
-             : o->weights.file ? shape_of(&r, false, &info, err)
+        st = data                                         ? sp_session_dataset(&r, false, &out->test, err)
+             : o->weights.file && is_told_by_input(o, &r) ? shape_of_input(o, &r, &info, err)
+             : o->weights.file                            ? shape_of(&r, false, &info, err)
                                : sp_checkpoint_samples(&out->checkpoint, &r, &info, err);
     if (st == SP_OK && data)
         st = sp_checkpoint_check_classes(&out->checkpoint, out->test, err);

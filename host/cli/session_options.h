@@ -9,6 +9,7 @@
 typedef struct sp_cli_session {
     const char *command; /* of sp_cli_trained_open: for messages, and which keys have an effect */
     bool predicts;       /* inputs in place of the test data */
+    const char *input;   /* the first of them: it says what samples are where no data set does */
     const char *device, *plugins, *programs;
     sp_arg_list force, sets;
     bool sync, profile, no_wisdom;

@@ -344,3 +344,23 @@ void sp_inputs_close(sp_inputs *in)
     sp_free(in->items);
     *in = (sp_inputs){0};
 }
+
+sp_status sp_inputs_shape(const sp_dataset_options *o, const char *path, sp_dataset_info *out, sp_error *err)
+{
+    const sp_kind *kind = spi_kind_find(o->name);
+    sp_dataset_options one = *o;
+    one.file = path;
+    one.train = 0;
+    sp_dataset *set = sp_alloc(sizeof *set);
+    if (!set)
+        return SP_FAIL(err, SP_E_MEMORY, "%s: out of memory", path);
+    sp_status st = kind->open(kind, NULL, &one, set, err);
+    if (st != SP_OK) {
+        sp_free(set);
+        return st;
+    }
+    *out = set->info;
+    snprintf(out->name, sizeof out->name, "%s", o->name);
+    sp_dataset_close(&set);
+    return SP_OK;
+}

@@ -22,4 +22,7 @@ sp_status sp_inputs_open(const sp_dataset_options *o, const sp_dataset_info *sha
                          size_t n, sp_inputs *out, sp_error *err);
 void sp_inputs_close(sp_inputs *in);
 
+/* What a sample of a file of arrays is, where no data set says it. */
+sp_status sp_inputs_shape(const sp_dataset_options *o, const char *path, sp_dataset_info *out, sp_error *err);
+
 #endif

@@ -330,6 +330,18 @@ static sp_status take_network(const char *file, sp_yaml_doc *doc, sp_error *err)
     return st;
 }
 
+bool sp_recipe_is_network(const char *path)
+{
+    char *file = NULL;
+    sp_yaml_doc doc = {0};
+    sp_error err;
+    bool is = find_recipe(path, &file, &err) == SP_OK && sp_yaml_load(file, &doc, &err) == SP_OK &&
+              is_network(doc.root);
+    sp_yaml_free(&doc);
+    sp_free(file);
+    return is;
+}
+
 sp_status sp_recipe_load(const char *path, const char *const *sets, size_t n_sets, sp_recipe *out,
                          sp_error *err)
 {

@@ -135,6 +135,24 @@ expect_out "$value"
 run predict "$work/net.yaml" "$work/data/a.npy" --weights "$work/a.safetensors" "$@"
 expect_code 0
 
+# Without a data set arrays say themselves what samples are, and how many time steps there are.
+npy '<f4' '3, 2, 8, 8' 1536 >"$work/four.npy"
+run predict "$work/net.yaml" "$work/four.npy" --weights "$work/a.safetensors"
+expect_code 3
+expect_err "data.arrays.axes"
+run predict "$work/net.yaml" "$work/four.npy" --weights "$work/a.safetensors" -s data.arrays.axes=NCHW -s schedule.time_steps=3 -v
+expect_code 0
+expect_err "is a network alone: --set data.name=arrays is taken for $work/four.npy"
+expect_err "samples of 2x8x8 (channels x height x width), 3 time steps"
+[ "$(wc -l <"$work/out")" = 4 ] || fail "$(cat "$work/out")"
+printf '[{type: linear, out: 8}, {type: lif}, {type: linear, out: 3}]\n' >"$work/dense.yaml"
+npy '<f4' '2, 6, 7' 336 >"$work/dense.npy"
+printf '{"0.bias": 0.bias, "": none}\n' >"$work/none.yaml"
+run predict "$work/dense.yaml" "$work/dense.npy" --weights "$work/a.safetensors" --map "$work/none.yaml" --lenient -v
+expect_code 0
+expect_err "samples of 7x1x1 (channels x height x width) at each time step, 6 time steps"
+expect_out "dense.npy[1]"
+
 # ---- what is there already: only a file of the command's own kind is replaced, and never an input ----
 npy '<f4' '2, 8, 8' 512 >"$work/2.npy"
 keep=$work/run/checkpoint.safetensors
