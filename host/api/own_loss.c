@@ -71,12 +71,8 @@ static sp_status begin(sp_net *net, const float *x, size_t count, size_t n, bool
     return SP_OK;
 }
 
-/* plan: stepwise or not, at time step t. */
-static sp_status run_forward(sp_net *net, bool stepwise, const float *images, int t, float *outputs,
-                             sp_error *err)
+static sp_status end_forward(sp_net *net, sp_status st)
 {
-    sp_exec_batch e = batch_of(net, images);
-    sp_status st = sp_exec_forward(net->own[stepwise], &e, t, outputs, err);
     if (st != SP_OK)
         sp_device_finish(net->s->dev, NULL); /* an upload may still read x */
     net->awaits_backward = st == SP_OK;
@@ -98,7 +94,8 @@ static sp_status forward(sp_net *net, const float *x, size_t count, size_t n, bo
 {
     const float *images;
     SP_TRY(begin(net, x, count, n, false, input_gradient, &images, err));
-    return run_forward(net, false, images, 0, step_logits, err);
+    const sp_exec_batch e = batch_of(net, images);
+    return end_forward(net, sp_exec_forward(net->own[0], &e, step_logits, err));
 }
 
 sp_status sp_net_forward_train(sp_net *net, const float *x, size_t count, size_t n, int input_gradient,
@@ -141,7 +138,7 @@ static sp_status run_backward(sp_net *net, const float *g_step_logits, float *g_
     if (g_x && !g)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory for the gradient of the input");
     sp_exec_batch e = batch_of(net, NULL);
-    sp_status st = sp_exec_backward(net->own[0], &e, 0, g_step_logits, g, err);
+    sp_status st = sp_exec_backward(net->own[0], &e, g_step_logits, g, err);
     if (st == SP_OK)
         st = sp_exec_end(net->own[0], &e, err);
     if (st == SP_OK && g_x) {
@@ -206,7 +203,8 @@ static sp_status check_stepping(const sp_net *net, bool ready, const char *what,
 static sp_status forward_step(sp_net *net, float *logits, sp_error *err)
 {
     SP_TRY(check_stepping(net, net->step < net->s->recipe.time_steps, "run", err));
-    const sp_status st = run_forward(net, true, net->x, net->step++, logits, err);
+    const sp_exec_batch e = batch_of(net, net->x);
+    const sp_status st = end_forward(net, sp_exec_forward_step(net->own[1], &e, net->step++, logits, err));
     net->stepping = st == SP_OK; /* after an error the neurons' state is not known */
     return st;
 }
@@ -223,7 +221,7 @@ static sp_status backward_step(sp_net *net, const float *g_logits, sp_error *err
     SP_TRY(check_gradient(g_logits, net->s->recipe.batch * net->s->graph->classes, err));
     net->awaits_backward = false;
     sp_exec_batch e = batch_of(net, NULL);
-    const sp_status st = sp_exec_backward(net->own[1], &e, net->step - 1, g_logits, NULL, err);
+    const sp_status st = sp_exec_backward_step(net->own[1], &e, net->step - 1, g_logits, err);
     net->stepping = st == SP_OK; /* after an error the gradients are not whole */
     return st;
 }

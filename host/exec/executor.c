@@ -129,30 +129,58 @@ sp_status sp_exec_run_part(sp_plan *p, const sp_exec_batch *batch, sp_exec_curso
     return walk(p, batch, c, p->n_timeline, true, NULL, NULL, err);
 }
 
-/* Of the time steps of a block. */
-static size_t block_bytes(const sp_plan *p, int tensor)
+/* Of all time steps. */
+static size_t contiguous_bytes(const sp_plan *p, int tensor)
 {
-    return (size_t)p->tensors[tensor].bytes * (size_t)sp_plan_block(p);
+    return (size_t)p->tensors[tensor].bytes * (size_t)sp_plan_slots(p, &p->tensors[tensor]);
 }
 
-sp_status sp_exec_forward(sp_plan *p, const sp_exec_batch *batch, int t, float *step_logits, sp_error *err)
+sp_status sp_exec_forward(sp_plan *p, const sp_exec_batch *batch, float *step_logits, sp_error *err)
 {
+    SP_TRY(upload_batch(p, batch, -1, err));
+    SP_TRY(walk(p, batch, &(sp_exec_cursor){0}, p->n_forward, false, NULL, NULL, err));
+    return sp_plan_read(p, p->step_logits, 0, step_logits, contiguous_bytes(p, p->step_logits), err);
+}
+
+sp_status sp_exec_backward(sp_plan *p, const sp_exec_batch *batch, const float *g_step_logits, float *g_input,
+                           sp_error *err)
+{
+    sp_exec_cursor c = {.entry = p->n_forward};
+    SP_TRY(sp_device_write(p->dev, sp_plan_tensor_range(p, p->g_step_logits, 0), g_step_logits,
+                           contiguous_bytes(p, p->g_step_logits), true, err));
+    SP_TRY(walk(p, batch, &c, p->n_timeline - 1, false, NULL, NULL, err));
+    return g_input ? sp_plan_read(p, p->g_input, 0, g_input, contiguous_bytes(p, p->g_input), err) : SP_OK;
+}
+
+/* Time steps apart: the timeline is BEGIN, time step 0, time step 1 and so on. */
+sp_status sp_exec_forward_step(sp_plan *p, const sp_exec_batch *batch, int t, float *logits, sp_error *err)
+{
+    sp_exec_cursor c = {.entry = t ? 1 + t : 0};
     if (t == 0)
         SP_TRY(upload_batch(p, batch, -1, err));
-    SP_TRY(walk(p, batch, &(sp_exec_cursor){.entry = t ? 2 * t + 1 : 0}, p->n_forward + 2 * t, false, NULL,
-                NULL, err));
-    return sp_plan_read(p, p->step_logits, t, step_logits, block_bytes(p, p->step_logits), err);
+    SP_TRY(walk(p, batch, &c, 2 + t, true, NULL, NULL, err)); /* to the step with SP_SYNC_OUTPUTS */
+    return sp_plan_read(p, p->step_logits, t, logits, p->tensors[p->step_logits].bytes, err);
 }
 
-sp_status sp_exec_backward(sp_plan *p, const sp_exec_batch *batch, int t, const float *g_step_logits,
-                           float *g_input, sp_error *err)
+/* Steps of a time step up to its outputs. */
+static int steps_forward(const sp_plan *p)
 {
-    const int from = p->n_forward + 2 * t, block = (int)sp_plan_block(p);
-    SP_TRY(sp_device_write(p->dev, sp_plan_tensor_range(p, p->g_step_logits, t), g_step_logits,
-                           block_bytes(p, p->g_step_logits), true, err));
-    SP_TRY(walk(p, batch, &(sp_exec_cursor){.entry = from},
-                block < p->o.time_steps ? from + block : p->n_timeline - 1, false, NULL, NULL, err));
-    return g_input ? sp_plan_read(p, p->g_input, t, g_input, block_bytes(p, p->g_input), err) : SP_OK;
+    const sp_segment *g = &p->segments[SP_SEGMENT_FULL];
+    int n = 0;
+    while (n < g->n && g->steps[n].sync != SP_SYNC_OUTPUTS)
+        n++;
+    return n + 1;
+}
+
+sp_status sp_exec_backward_step(sp_plan *p, const sp_exec_batch *batch, int t, const float *g_logits,
+                                sp_error *err)
+{
+    sp_exec_cursor c = {.entry = 1 + t, .step = steps_forward(p)};
+    if (batch->backprop && !batch->backprop[t])
+        return SP_OK;
+    SP_TRY(sp_device_write(p->dev, sp_plan_tensor_range(p, p->g_step_logits, t), g_logits,
+                           p->tensors[p->g_step_logits].bytes, true, err));
+    return walk(p, batch, &c, 2 + t, false, NULL, NULL, err);
 }
 
 sp_status sp_exec_end(sp_plan *p, const sp_exec_batch *batch, sp_error *err)

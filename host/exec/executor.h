@@ -28,15 +28,19 @@ typedef struct sp_exec_cursor {
 /* As sp_exec_run, up to the next step with `sync`. The cursor is {0} at first. [hot] */
 sp_status sp_exec_run_part(sp_plan *p, const sp_exec_batch *batch, sp_exec_cursor *c, sp_error *err);
 
-/* Plans with external_loss: the block of time steps that begins with t (sp_plan_block: all of them, or one)
- * runs forward, which gives its outputs [block][B][classes]; then back from their gradient to those of the
- * parameters and, where g_input is not NULL, of the input at each of these time steps,
- * [block][B][H][W][C]. Blocks follow one another, and sp_exec_end the last of them: the gradients of the
- * parameters are whole then. All with the same batch; nothing else may run on the plan's memory in between.
- * Forward and end wait. batch->labels NULL: none are needed. [hot] */
-sp_status sp_exec_forward(sp_plan *p, const sp_exec_batch *batch, int t, float *step_logits, sp_error *err);
-sp_status sp_exec_backward(sp_plan *p, const sp_exec_batch *batch, int t, const float *g_step_logits,
-                           float *g_input, sp_error *err);
+/* Plans with external_loss: all time steps run forward, which gives their outputs [T][B][classes]; then back
+ * from their gradient to those of the parameters and, where g_input is not NULL, of the input at each time
+ * step, [T][B][H][W][C]. sp_exec_end follows: the gradients of the parameters are whole then. All with the
+ * same batch; nothing else may run on the plan's memory in between. Forward and end wait. batch->labels NULL:
+ * none are needed. [hot] */
+sp_status sp_exec_forward(sp_plan *p, const sp_exec_batch *batch, float *step_logits, sp_error *err);
+sp_status sp_exec_backward(sp_plan *p, const sp_exec_batch *batch, const float *g_step_logits, float *g_input,
+                           sp_error *err);
+/* The same where sp_plan_steps_apart, for one time step after the other, each with a backward pass or
+ * without. [hot] */
+sp_status sp_exec_forward_step(sp_plan *p, const sp_exec_batch *batch, int t, float *logits, sp_error *err);
+sp_status sp_exec_backward_step(sp_plan *p, const sp_exec_batch *batch, int t, const float *g_logits,
+                                sp_error *err);
 sp_status sp_exec_end(sp_plan *p, const sp_exec_batch *batch, sp_error *err);
 
 /* Waits, and reads loss[B] (the sum over time steps, by sample) and correct[B]. [hot] */

@@ -25,7 +25,7 @@ typedef struct sp_node_tensors {
     int spikes;             /* of a recurrent neuron, kept for the next time step */
     int g_spikes;           /* gradient of those, from the next time step (BPTT) */
     int trace;              /* presynaptic trace (OTTT) */
-    int trace_kept;         /* with history: what it is after each time step */
+    int trace_kept;         /* with traces_ahead: what the backward pass reads */
     int mask;               /* of dropout */
     int norm[NORM_TENSORS]; /* of a batch norm */
     int norm_half;      /* its input as half for the backward pass, -1 where that reads the input itself */
@@ -52,10 +52,12 @@ typedef struct sp_builder {
     sp_error *err;
     int segment; /* steps go here */
     bool training;
-    bool temporal; /* BPTT: the gradient goes through v */
-    bool history;  /* all steps of a block run forward before the first runs backward */
-    bool traces;   /* OTTT */
-    bool rates;    /* rate: in the backward pass activations are means over a block, as float32 */
+    bool temporal;     /* BPTT: the gradient goes through v */
+    bool history;      /* all steps of a block run forward before the first runs backward */
+    bool traces;       /* OTTT */
+    bool traces_ahead; /* OTTT, external_loss: traces are made in the forward pass, because the backward pass
+                          goes from the last time step to the first, or may be left out */
+    bool rates;        /* rate: in the backward pass activations are means over a block, as float32 */
     sp_node_tensors *node;
     sp_act_tensors *act;
     int g_logits;
@@ -137,8 +139,8 @@ sp_status spi_recurrent_forward(sp_builder *b, int node);
 sp_status spi_recurrent_backward(sp_builder *b, int node, int g);
 sp_status spi_recurrent_gradient(sp_builder *b, int neuron,
                                  int *g); /* adds what comes from the next time step */
-/* OTTT: the trace of a layer's input takes its place in the weight gradient. With history it is made in the
- * forward pass (spi_keep_trace), as the backward pass goes from the last time step to the first. */
+/* OTTT: the trace of a layer's input takes its place in the weight gradient. With traces_ahead it is made in
+ * the forward pass (spi_keep_trace), and with history there is one for each time step. */
 sp_status spi_trace(sp_builder *b, int node, int64_t rows, int64_t cols, const sp_operand *x, bool bits,
                     int *out);
 sp_status spi_keep_trace(sp_builder *b, int node, int64_t rows, int64_t cols, const sp_operand *x, bool bits);

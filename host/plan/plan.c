@@ -17,8 +17,9 @@ static sp_status builder_init(sp_builder *b, sp_plan *p, sp_error *err)
     *b = (sp_builder){.p = p, .g = p->graph, .err = err};
     b->training = p->o.method != SP_METHOD_EVAL;
     b->temporal = p->o.method == SP_METHOD_BPTT;
-    b->history = b->temporal || p->o.external_loss;
+    b->history = b->temporal || (p->o.external_loss && !sp_plan_steps_apart(p));
     b->traces = p->o.method == SP_METHOD_OTTT;
+    b->traces_ahead = b->traces && p->o.external_loss;
     b->node = sp_alloc_array((size_t)p->graph->n_nodes + 1, sizeof *b->node);
     b->act = sp_alloc_array((size_t)p->graph->n_acts, sizeof *b->act);
     if (!b->node || !b->act)

@@ -34,8 +34,8 @@ typedef struct sp_plan_options {
     double recompute;   /* BPTT: inputs of batch norms are computed again in the backward pass, not kept for
                            every step, so that this share of what they all take is saved; 0 none, 1 all */
     int64_t block;      /* RATE: time steps before a backward pass on their rates; 0: all */
-    int64_t truncate;   /* BPTT, external_loss: no gradient through v from a block of so many steps to the
-                           one before; 0: one block */
+    int64_t truncate;   /* BPTT: no gradient through v from a block of so many steps to the one before; 0: one
+                           block. external_loss: 1 (sp_plan_steps_apart) or 0 */
     const struct sp_integer *integer; /* the forward pass of a network of integers in place of the graph's;
                                          NULL. It outlives the plan */
     bool channel_scales; /* quantised weights have a power of two for each output channel; the last layer one
@@ -57,10 +57,10 @@ typedef struct sp_plan_options {
     double momentum, weight_decay, beta1, beta2, eps;
     double clip_norm, clip_value; /* of the gradients before a step; 0: not clipped */
     double ema;                   /* decay of the running average of the weights; 0: none is kept */
-    bool external_loss;           /* the time steps of a block (truncate; all) run forward, then backward from
-                                     gradients of the outputs that the caller gives (sp_exec_forward,
-                                     sp_exec_backward); no loss and no optimizer here */
-    bool input_gradient;          /* with external_loss: the gradient of the input too */
+    bool external_loss;  /* all time steps, or each of them, run forward, then backward from gradients
+                            of the outputs that the caller gives (sp_exec_forward, sp_exec_backward);
+                            no loss and no optimizer here */
+    bool input_gradient; /* with external_loss: the gradient of the input too */
     bool count_spikes;
     bool step_spikes; /* also by time step: sp_exec_step_spikes */
     bool unlimited;   /* as if the device had any amount of memory: to look at, not to attach */
@@ -132,9 +132,10 @@ typedef struct sp_operand {
     uint64_t at_elems; /* added offset */
 } sp_operand;
 
-/* What of a step's results has to be made that of all shards before the next step runs, with sync_norm: mean
- * and deviation of a batch norm, or the sums of its backward pass. */
-typedef enum { SP_SYNC_NONE, SP_SYNC_STATISTICS, SP_SYNC_SUMS } sp_sync;
+/* What the next step waits for. With sync_norm, results of this step have to be made those of all shards:
+ * mean and deviation of a batch norm, or the sums of its backward pass. Where sp_plan_steps_apart, the caller
+ * has to read the outputs of the time step and to give their gradient. */
+typedef enum { SP_SYNC_NONE, SP_SYNC_STATISTICS, SP_SYNC_SUMS, SP_SYNC_OUTPUTS } sp_sync;
 
 typedef struct sp_step {
     sp_op_call call;
@@ -205,7 +206,8 @@ typedef struct sp_plan {
     sp_plan_constant *constants;                  /* of a network of integers */
     int n_constants;
     int step_logits, g_step_logits, g_input; /* with external_loss, a slot for each time step; else -1 */
-    int n_forward;     /* entries of the timeline before the first that goes backward (external_loss) */
+    int n_forward; /* entries of the timeline before the first that goes backward (external_loss, not where
+                      sp_plan_steps_apart) */
     int gradient_sums; /* SP_GRADIENT_SUMS numbers that are finite when all gradients are; -1 in evaluation */
     int *spike_counts; /* by node: tensor of its 64 counters, -1 */
     int step_spikes;   /* 64 counters for every neuron layer, a slot for each time step; -1 */
@@ -230,6 +232,9 @@ void sp_plan_destroy(sp_plan **p);
  */
 sp_status sp_plan_attach(sp_plan *p, sp_plan *share, sp_error *err);
 
+/* Whether, with external_loss, each time step runs forward and then backward in one segment, as in SLTT, and
+ * stops between the two (SP_SYNC_OUTPUTS). Memory is then that of one time step, shared between layers. */
+bool sp_plan_steps_apart(const sp_plan *p);
 /* Time steps that run forward before the gradients of all of them are computed. */
 int64_t sp_plan_block(const sp_plan *p);
 /* Places that a tensor has: HISTORY sp_plan_block, else 1, or its own number. Step t lies in place t modulo

@@ -87,7 +87,7 @@ sp_status spi_recurrent_backward(sp_builder *b, int node, int g)
     const sp_activation *a = &b->g->acts[n->out];
     int64_t rows = spi_rows(b, a), c = a->c;
     int neuron = node + 1, x, g_w, w;
-    if (b->traces && b->history)
+    if (b->traces_ahead)
         x = b->node[node].trace_kept;
     else if (b->traces)
         SP_TRY(spi_trace(b, node, rows, c, &(sp_operand){b->node[neuron].spikes, -1, 0}, true, &x));

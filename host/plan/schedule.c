@@ -14,6 +14,11 @@ const char *sp_method_name(sp_method m)
     return names[m];
 }
 
+bool sp_plan_steps_apart(const sp_plan *p)
+{
+    return p->o.external_loss && p->o.truncate == 1 && p->o.method != SP_METHOD_BPTT;
+}
+
 int64_t sp_plan_block(const sp_plan *p)
 {
     int64_t T = p->o.time_steps, k = p->o.method == SP_METHOD_RATE ? p->o.block : p->o.truncate;
@@ -243,17 +248,20 @@ static sp_status emit_external_loss(sp_builder *b)
     sp_plan *p = b->p;
     int64_t rows = p->o.batch, k = b->g->classes;
     const sp_activation *in = &b->g->acts[0];
-    b->segment = SP_SEGMENT_FORWARD;
+    const bool apart = sp_plan_steps_apart(p);
+    b->segment = apart ? SP_SEGMENT_FULL : SP_SEGMENT_FORWARD;
     SP_TRY(spi_forward(b));
-    b->segment = spi_forward_segment(b->act[b->g->logits].stage);
+    b->segment = apart ? SP_SEGMENT_FULL : spi_forward_segment(b->act[b->g->logits].stage);
     SP_TRY(emit_outputs(b, false));
     int logits;
     SP_TRY(outputs_of(b, &logits));
     SP_TRY(spi_scaled(b, b->g->n_nodes - 1, "outputs of the step", logits, rows, k, 1.0, SP_LIFETIME_HISTORY,
                       &p->step_logits));
+    sp_segment *g = &p->segments[b->segment];
+    g->steps[g->n - 1].sync = apart ? SP_SYNC_OUTPUTS : SP_SYNC_NONE;
     SP_TRY(spi_tensor_new(b, "gradient of the outputs", rows * k, SP_LIFETIME_HISTORY, &p->g_step_logits));
     b->g_logits = p->g_step_logits;
-    b->segment = SP_SEGMENT_BACKWARD;
+    b->segment = apart ? SP_SEGMENT_FULL : SP_SEGMENT_BACKWARD;
     SP_TRY(spi_backward(b));
     b->segment = SP_SEGMENT_BACKWARD;
     if (p->o.input_gradient)
@@ -338,15 +346,16 @@ static sp_timeline_entry *emit_steps(const sp_plan *p, sp_timeline_entry *m)
 {
     const int T = (int)p->o.time_steps, block = (int)sp_plan_block(p);
     const sp_method method = p->o.method;
-    const bool blocks = method == SP_METHOD_BPTT || p->o.external_loss, rate = method == SP_METHOD_RATE;
+    const bool rate = method == SP_METHOD_RATE, apart = sp_plan_steps_apart(p);
+    const bool blocks = method == SP_METHOD_BPTT || (p->o.external_loss && !apart);
     const sp_condition drawn = method == SP_METHOD_SLTT_K ? SP_IF_BACKPROP : SP_ALWAYS;
     for (int t = 0; t < T; t++) {
         if (method == SP_METHOD_EVAL || blocks || rate)
             *m++ = (sp_timeline_entry){SP_SEGMENT_FORWARD, t, SP_ALWAYS};
-        else if (method == SP_METHOD_SLTT_K)
+        else if (method == SP_METHOD_SLTT_K && !apart)
             *m++ = (sp_timeline_entry){SP_SEGMENT_FORWARD, t, SP_IF_NOT_BACKPROP};
         if (method != SP_METHOD_EVAL && !blocks && !rate)
-            *m++ = (sp_timeline_entry){SP_SEGMENT_FULL, t, drawn};
+            *m++ = (sp_timeline_entry){SP_SEGMENT_FULL, t, apart ? SP_ALWAYS : drawn};
         bool block_ends = (t + 1) % block == 0 || t + 1 == T;
         if (rate && block_ends)
             *m++ = (sp_timeline_entry){SP_SEGMENT_BACKWARD, t, SP_ALWAYS};

@@ -141,11 +141,13 @@ sp_status spi_trace(sp_builder *b, int node, int64_t rows, int64_t cols, const s
 sp_status spi_keep_trace(sp_builder *b, int node, int64_t rows, int64_t cols, const sp_operand *x, bool bits)
 {
     int trace;
-    if (!b->traces || !b->history)
+    if (!b->traces_ahead)
         return SP_OK;
     SP_TRY(spi_trace(b, node, rows, cols, x, bits, &trace));
-    return spi_scaled(b, node, "trace of the step", trace, rows, cols, 1.0, SP_LIFETIME_SEGMENT,
-                      &b->node[node].trace_kept);
+    b->node[node].trace_kept = trace;
+    return !b->history ? SP_OK
+                       : spi_scaled(b, node, "trace of the step", trace, rows, cols, 1.0, SP_LIFETIME_SEGMENT,
+                                    &b->node[node].trace_kept);
 }
 
 /* OTTT: the trace stands for the input in the weight gradient, except for the layer that reads the raw input.
@@ -155,7 +157,7 @@ static sp_status update_trace(sp_builder *b, int node, const conv_shape *s, int 
     const sp_node *n = &b->g->nodes[node];
     if (!b->traces || !b->g->acts[n->in[0]].needs_gradient)
         return SP_OK;
-    if (b->history)
+    if (b->traces_ahead)
         *x = b->node[node].trace_kept;
     else
         SP_TRY(spi_trace(b, node, s->n * s->h * s->w, s->c, &(sp_operand){*x, 0, 0}, *bits, x));

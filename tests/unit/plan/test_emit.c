@@ -314,18 +314,28 @@ Test(emit, quantised_weights_stand_in_for_the_weights_in_every_pass)
     cr_assert(strstr(err.text, "layer 0: precision.weights: 4"), "%s", err.text);
 }
 
-Test(emit, a_loss_of_the_caller_at_each_time_step_keeps_one)
+/* The bytes of activations that live from the forward to the backward pass, shared between layers. */
+static uint64_t working_bytes(const sp_plan *p)
 {
-    static const int segments[] = {SP_SEGMENT_BEGIN,   SP_SEGMENT_FORWARD,  SP_SEGMENT_BACKWARD,
-                                   SP_SEGMENT_FORWARD, SP_SEGMENT_BACKWARD, SP_SEGMENT_END};
+    return p->arena_bytes - p->state_bytes;
+}
+
+Test(emit, a_loss_of_the_caller_at_each_time_step_takes_the_memory_of_sltt)
+{
+    static const int segments[] = {SP_SEGMENT_BEGIN, SP_SEGMENT_FULL, SP_SEGMENT_FULL, SP_SEGMENT_END};
     sp_plan_options o = options_of(SP_METHOD_SLTT, 2);
+    planned sltt = plan_of(net, &o);
     o.external_loss = true;
     o.truncate = 1;
     planned r = plan_of(net, &o);
-    cr_assert_eq(r.p->n_forward, 2);
-    cr_assert_eq(r.p->n_timeline, 6);
-    for (int i = 0; i < 6; i++)
+    EXPECT_OPS(r.p, SP_SEGMENT_FORWARD, "");
+    EXPECT_OPS(r.p, SP_SEGMENT_FULL, FORWARD " logits.accumulate scale " BACKWARD);
+    EXPECT_OPS(r.p, SP_SEGMENT_BACKWARD, "");
+    cr_assert_eq(r.p->n_timeline, 4);
+    for (int i = 0; i < 4; i++)
         cr_assert_eq(r.p->timeline[i].segment, segments[i], "entry %d", i);
     cr_assert_eq(sp_plan_slots(r.p, tensor_of(r.p, "2 membrane")), 1);
+    cr_assert(working_bytes(sltt.p) > 0 && working_bytes(r.p) <= working_bytes(sltt.p));
+    planned_free(&sltt);
     planned_free(&r);
 }
