@@ -70,6 +70,8 @@ static const struct {
     {"neuron.backward_ext", "u_prev", "first"},
     {"neuron.backward_ext", "aux_prev", "first"},
     {"trace.update", "trace", "first"},
+    {"neuron.trace", "trace", "first"},
+    {"neuron.trace", "u_prev", "first"},
     {"neuron.forward_rate", "f", "block_start"},
     {"neuron.forward_rate", "e", "block_start"},
     {"neuron.forward_rate", "count", "block_start"},

@@ -41,10 +41,10 @@ static const sp_yaml *need(running *r, const char *key, sp_yaml_kind kind, sp_er
 
 static sp_status read_method(running *r, sp_error *err)
 {
-    static const char *const names[] = {"sltt", "sltt-k", "bptt", "ottt", "rate"};
+    static const char *const names[] = {"sltt", "sltt-k", "bptt", "ottt", "rate", "ndot"};
     int method = 0;
     int64_t T = 1;
-    SP_TRY(sp_yaml_read_choice(r->doc.root, "method", names, 5, &method, err));
+    SP_TRY(sp_yaml_read_choice(r->doc.root, "method", names, 6, &method, err));
     SP_TRY(sp_yaml_read_int(r->doc.root, "time_steps", 1, 100000, &T, err));
     SP_TRY(sp_yaml_read_bool(r->doc.root, "input_is_sequence", &r->o.sequence, err));
     SP_TRY(sp_yaml_read_int(r->doc.root, "truncate", 0, 100000, &r->o.truncate, err));

@@ -56,7 +56,8 @@ static int read_lists(const sp_args *a, const similarity_options *o, sp_sweep *s
     for (const char *at = o->methods; next_item(&at, item, sizeof item); s->n_methods++)
         if (s->n_methods == SP_COMPARED_MOST || !sp_compared_parse(item, &s->methods[s->n_methods]))
             return sp_args_wrong(a,
-                                 "--methods %s: one to %d of sltt, sltt-k:K, ottt, rate, bptt with commas "
+                                 "--methods %s: one to %d of sltt, sltt-k:K, ottt, ndot, rate, bptt with "
+                                 "commas "
                                  "are "
                                  "wanted; sltt-k alone stands for the steps that --train recipe draws",
                                  o->methods, SP_COMPARED_MOST);
@@ -244,7 +245,7 @@ int sp_cmd_similarity(int argc, char **argv)
         SP_TEXT("time-steps", 't', &o.time_steps, "T,T,..", "numbers of time steps (default the recipe's)"),
         SP_TEXT("tau", 0, &o.taus, "TAU,..", "membrane time constants (default the recipe's)"),
         SP_TEXT("methods", 'm', &o.methods, "M,M,..",
-                "what is compared: sltt, sltt-k:K, ottt, rate (default sltt)"),
+                "what is compared: sltt, sltt-k:K, ottt, ndot, rate (default sltt)"),
         SP_TEXT("reference", 0, &o.reference, "M", "with what: bptt (default) or sltt"),
         SP_TEXT("train", 0, &o.train, "M", "method that trains: bptt (default), sltt, .. or recipe"),
         SP_INTEGER("iterations", 'n', &o.iterations, "N", "mini-batches; 1: at the start only (default 50)",

@@ -458,6 +458,35 @@ void trace_update_ref(const sp_op_call *call, void *const *buf)
         }
 }
 
+/* v of a neuron, from its rest. */
+static float after_reset(const sp_neuron_model *n, float u, const sp_neuron_args *p)
+{
+    return n->reset(u, u >= p->v_th ? 1.0f : 0.0f, p) - p->v_reset;
+}
+
+void neuron_trace_ref(const sp_op_call *call, void *const *buf)
+{
+    float *trace = buf[2];
+    const int64_t MC = sp_call_int(call, "M") * sp_call_int(call, "C");
+    const int half = sp_call_flag(call, "U_HALF");
+    const bool first = sp_call_int(call, "first") != 0;
+    const sp_neuron_args p = neuron_args(call);
+    const sp_neuron_model *n = sp_neuron_ref_find(call->neuron);
+
+    for (int64_t i = 0; i < MC; i++) {
+        const float u = ref_stored(buf[0], half, i);
+        const double s = u >= p.v_th ? 1 : 0;
+        if (!n || first) {
+            trace[i] = n ? (float)s : NAN;
+            continue;
+        }
+        const double most = n->d_charge_d_v(&p), v = (double)after_reset(n, u, &p),
+                     before = (double)after_reset(n, ref_stored(buf[1], half, i), &p),
+                     e = fabs(before) > 0 ? v / before : (v > 0) - (v < 0);
+        trace[i] = (float)(fmin(fmax(e, -most), most) * (double)trace[i] + s);
+    }
+}
+
 /* p in 1/2^32: a random word below it drops the element. */
 static uint32_t drop_threshold(const sp_op_call *call)
 {

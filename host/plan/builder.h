@@ -24,7 +24,7 @@ typedef struct sp_node_tensors {
     int adjoint_aux;        /* dL/daux between time steps (BPTT) */
     int spikes;             /* of a recurrent neuron, kept for the next time step */
     int g_spikes;           /* gradient of those, from the next time step (BPTT) */
-    int trace;              /* presynaptic trace (OTTT) */
+    int trace;              /* presynaptic trace; of a layer with weights (OTTT), of a neuron (NDOT) */
     int trace_kept;         /* with traces_ahead: what the backward pass reads */
     int mask;               /* of dropout */
     int norm[NORM_TENSORS]; /* of a batch norm */
@@ -41,6 +41,7 @@ typedef struct sp_act_tensors {
     int tensor;   /* -1 not computed (or fused away) */
     int gradient; /* -1 none */
     int mean;     /* over a block of time steps (rate), -1 none */
+    int trace;    /* NDOT: what the traces of neurons become on the way to it, -1 not computed */
     int stage;
     bool recomputed;                               /* has been computed again in the backward segment */
     bool kept_for_norm, read_by_td, can_recompute; /* see recompute.c */
@@ -54,9 +55,10 @@ typedef struct sp_builder {
     bool training;
     bool temporal;     /* BPTT: the gradient goes through v */
     bool history;      /* all steps of a block run forward before the first runs backward */
-    bool traces;       /* OTTT */
-    bool traces_ahead; /* OTTT, external_loss: traces are made in the forward pass, because the backward pass
-                          goes from the last time step to the first, or may be left out */
+    bool traces;       /* OTTT, NDOT */
+    bool dots;         /* NDOT: each neuron has its own trace, which its readers share */
+    bool traces_ahead; /* OTTT, NDOT, external_loss: traces are made in the forward pass, because the backward
+                          pass goes from the last time step to the first, or may be left out */
     bool rates;        /* rate: in the backward pass activations are means over a block, as float32 */
     sp_node_tensors *node;
     sp_act_tensors *act;
@@ -144,6 +146,9 @@ sp_status spi_recurrent_gradient(sp_builder *b, int neuron,
 sp_status spi_trace(sp_builder *b, int node, int64_t rows, int64_t cols, const sp_operand *x, bool bits,
                     int *out);
 sp_status spi_keep_trace(sp_builder *b, int node, int64_t rows, int64_t cols, const sp_operand *x, bool bits);
+/* NDOT (traces.c): the trace of an activation, in the current segment; what has none is refused by name. */
+sp_status spi_trace_value(sp_builder *b, int act, int *out);
+sp_status spi_check_traces(const sp_plan *p, sp_error *err);
 /* Whether the gradient of an activation is wanted. */
 bool spi_needs_gradient(const sp_builder *b, int act);
 

@@ -19,11 +19,11 @@ bool spi_neuron_is_extended(const sp_builder *b, int node)
     return uses_of(b, node) != 0 || b->g->nodes[node].threshold >= 0;
 }
 
-/* The gradient of a learnable scalar needs v[t-1] after u[t] is known: one more place than there are steps to
- * go back over. */
+/* The gradient of a learnable scalar, and NDOT's trace, need v[t-1] after u[t] is known: one more place than
+ * there are steps to go back over. */
 int spi_neuron_slots(const sp_builder *b, int node)
 {
-    if (!b->training || !(uses_of(b, node) & SP_USES_LEARN))
+    if (!b->training || !((uses_of(b, node) & SP_USES_LEARN) || b->dots))
         return 0;
     return b->history ? (int)sp_plan_block(b->p) + (sp_plan_block(b->p) < b->p->o.time_steps) : 2;
 }

@@ -18,7 +18,8 @@ static sp_status builder_init(sp_builder *b, sp_plan *p, sp_error *err)
     b->training = p->o.method != SP_METHOD_EVAL;
     b->temporal = p->o.method == SP_METHOD_BPTT;
     b->history = b->temporal || (p->o.external_loss && !sp_plan_steps_apart(p));
-    b->traces = p->o.method == SP_METHOD_OTTT;
+    b->dots = p->o.method == SP_METHOD_NDOT;
+    b->traces = p->o.method == SP_METHOD_OTTT || b->dots;
     b->traces_ahead = b->traces && p->o.external_loss;
     b->node = sp_alloc_array((size_t)p->graph->n_nodes + 1, sizeof *b->node);
     b->act = sp_alloc_array((size_t)p->graph->n_acts, sizeof *b->act);
@@ -28,7 +29,7 @@ static sp_status builder_init(sp_builder *b, sp_plan *p, sp_error *err)
     for (int i = 0; i < p->graph->n_nodes; i++)
         b->node[i].trace_decay = 0;
     for (int i = 0; i < p->graph->n_acts; i++)
-        b->act[i] = (sp_act_tensors){.tensor = -1, .gradient = -1, .mean = -1};
+        b->act[i] = (sp_act_tensors){.tensor = -1, .gradient = -1, .mean = -1, .trace = -1};
     return SP_OK;
 }
 

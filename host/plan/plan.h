@@ -16,6 +16,7 @@ typedef enum {
     SP_METHOD_BPTT,
     SP_METHOD_OTTT,
     SP_METHOD_RATE,
+    SP_METHOD_NDOT,
     SP_METHOD_EVAL
 } sp_method;
 /* What the loss is of: the output of each time step, the mean of all of them, or their sum. */
@@ -23,14 +24,14 @@ typedef enum { SP_LOSS_OF_STEP, SP_LOSS_OF_MEAN, SP_LOSS_OF_COUNT } sp_loss_of;
 /* With a class for each sample, or with a row of numbers, one for each output: any, or 0 and 1. */
 typedef enum { SP_LOSS_CROSS_ENTROPY, SP_LOSS_MSE, SP_LOSS_BCE } sp_loss;
 typedef enum { SP_OPTIMIZER_SGD, SP_OPTIMIZER_ADAMW, SP_OPTIMIZER_ADAM } sp_optimizer;
-const char *sp_method_name(sp_method m); /* "sltt", "sltt-k", "bptt", "ottt", "rate", "eval" */
+const char *sp_method_name(sp_method m); /* "sltt", "sltt-k", "bptt", "ottt", "rate", "ndot", "eval" */
 
 /* What a plan is made for. */
 typedef struct sp_plan_options {
     sp_method method;
     int64_t batch, time_steps;
     bool sequence;      /* an input per time step, else the same one at every step */
-    bool online_update; /* SLTT, OTTT: an optimizer step at every time step, else one a mini-batch */
+    bool online_update; /* SLTT, OTTT, NDOT: an optimizer step at every time step, else one a mini-batch */
     double recompute;   /* BPTT: inputs of batch norms are computed again in the backward pass, not kept for
                            every step, so that this share of what they all take is saved; 0 none, 1 all */
     int64_t block;      /* RATE: time steps before a backward pass on their rates; 0: all */

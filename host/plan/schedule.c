@@ -10,7 +10,7 @@
 
 const char *sp_method_name(sp_method m)
 {
-    static const char *const names[] = {"sltt", "sltt-k", "bptt", "ottt", "rate", "eval"};
+    static const char *const names[] = {"sltt", "sltt-k", "bptt", "ottt", "rate", "ndot", "eval"};
     return names[m];
 }
 

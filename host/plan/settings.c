@@ -46,12 +46,17 @@ static sp_status check_model(const sp_plan *p, const sp_node *n, const sp_fragme
                        : u->learn_v_th ? "learnable thresholds"
                                        : u->model,
                        u->recurrent || u->learn_v_th ? "" : ", or models lif and if");
-    if (p->o.method == SP_METHOD_OTTT && f->uses)
+    if ((p->o.method == SP_METHOD_OTTT || p->o.method == SP_METHOD_NDOT) && f->uses)
         return SP_FAIL(err, SP_E_CONFIG,
-                       "layer %s: ottt is not defined for neuron model \"%s\": its trace stands for "
+                       "layer %s: %s is not defined for neuron model \"%s\": its trace stands for "
                        "du[t]/dx[s], which decays by one fixed factor only where u is the only state and its "
                        "leak is not learnt; use sltt or bptt, or models lif and if",
-                       n->name, u->model);
+                       n->name, sp_method_name(p->o.method), u->model);
+    if (p->o.method == SP_METHOD_NDOT && (u->recurrent || u->hard_reset))
+        return SP_FAIL(err, SP_E_CONFIG, "layer %s: ndot is not defined for %s; use ottt, sltt or bptt",
+                       n->name,
+                       u->recurrent ? "recurrent layers"
+                                    : "hard resets, behind which v has lost what its trace is to follow");
     return SP_OK;
 }
 
@@ -179,5 +184,6 @@ sp_status spi_check_settings(const sp_plan *p, sp_error *err)
     SP_TRY(check_rates(p, err));
     SP_TRY(check_quantised(p, err));
     SP_TRY(check_fragments(p, err));
+    SP_TRY(spi_check_traces(p, err));
     return check_loss(p, err);
 }

@@ -143,14 +143,16 @@ sp_status spi_keep_trace(sp_builder *b, int node, int64_t rows, int64_t cols, co
     int trace;
     if (!b->traces_ahead)
         return SP_OK;
-    SP_TRY(spi_trace(b, node, rows, cols, x, bits, &trace));
+    SP_TRY(b->dots ? spi_trace_value(b, b->g->nodes[node].in[0], &trace)
+                   : spi_trace(b, node, rows, cols, x, bits, &trace));
     b->node[node].trace_kept = trace;
     return !b->history ? SP_OK
                        : spi_scaled(b, node, "trace of the step", trace, rows, cols, 1.0, SP_LIFETIME_SEGMENT,
                                     &b->node[node].trace_kept);
 }
 
-/* OTTT: the trace stands for the input in the weight gradient, except for the layer that reads the raw input.
+/* OTTT, NDOT: the trace stands for the input in the weight gradient, except for the layer that reads the raw
+ * input.
  */
 static sp_status update_trace(sp_builder *b, int node, const conv_shape *s, int *x, bool *bits)
 {
@@ -160,7 +162,8 @@ static sp_status update_trace(sp_builder *b, int node, const conv_shape *s, int 
     if (b->traces_ahead)
         *x = b->node[node].trace_kept;
     else
-        SP_TRY(spi_trace(b, node, s->n * s->h * s->w, s->c, &(sp_operand){*x, 0, 0}, *bits, x));
+        SP_TRY(b->dots ? spi_trace_value(b, n->in[0], x)
+                       : spi_trace(b, node, s->n * s->h * s->w, s->c, &(sp_operand){*x, 0, 0}, *bits, x));
     *bits = false;
     return SP_OK;
 }

@@ -61,9 +61,10 @@ static sp_status check_schedule(const sp_recipe *r, sp_error *err)
 {
     const sp_yaml *m = sp_yaml_get(r->doc.root, "schedule");
     const char *method = sp_method_name(r->method);
-    if (r->online_update && r->method != SP_METHOD_SLTT && r->method != SP_METHOD_OTTT)
+    if (r->online_update && r->method != SP_METHOD_SLTT && r->method != SP_METHOD_OTTT &&
+        r->method != SP_METHOD_NDOT)
         return sp_yaml_fail(sp_yaml_get(m, "online_update"), err,
-                            "\"online_update\" needs method sltt or ottt, not %s: there "
+                            "\"online_update\" needs method sltt, ottt or ndot, not %s: there "
                             "has to be a gradient at every time step",
                             method);
     if (r->recompute > 0 && r->method != SP_METHOD_BPTT)

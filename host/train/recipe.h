@@ -16,7 +16,8 @@ typedef struct sp_compared {
     sp_method method;
     int64_t k;
 } sp_compared;
-bool sp_compared_parse(const char *text, sp_compared *out); /* "sltt", "sltt-k:2", "sltt-k", "ottt", "bptt" */
+bool sp_compared_parse(const char *text,
+                       sp_compared *out); /* "sltt", "sltt-k:2", "sltt-k", "ottt", "ndot", "bptt" */
 void sp_compared_name(const sp_compared *c, char *out, size_t out_size);
 
 typedef struct sp_recipe {
@@ -54,7 +55,7 @@ typedef struct sp_recipe {
     bool adaptive;                      /* sltt-k: K follows from the spikes, see adaptive.h */
     double spike_share;
     int64_t min_steps, max_steps;
-    bool online_update; /* sltt, ottt: an optimizer step at every time step */
+    bool online_update; /* sltt, ottt, ndot: an optimizer step at every time step */
     int64_t shards;     /* that a mini-batch is cut into; 0: one for each replica (replicas.h) */
     bool sync_norm;     /* batch norms take their statistics over all shards */
     int64_t truncate;   /* bptt: steps of a block, 0 all */

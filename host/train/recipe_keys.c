@@ -68,7 +68,7 @@ static bool adaptive(const void *r)
 static bool online(const void *r)
 {
     sp_method m = ((const sp_recipe *)r)->method;
-    return m == SP_METHOD_SLTT || m == SP_METHOD_OTTT;
+    return m == SP_METHOD_SLTT || m == SP_METHOD_OTTT || m == SP_METHOD_NDOT;
 }
 static bool bptt(const void *r)
 {
@@ -222,16 +222,17 @@ static void print_class_weights(const void *base, sp_text *out)
 }
 
 static const sp_field schedule[] = {
-    {SPI_CHOICE("method", method, "sltt", "sltt-k", "bptt", "ottt", "rate"), .initial = "sltt",
+    {SPI_CHOICE("method", method, "sltt", "sltt-k", "bptt", "ottt", "rate", "ndot"), .initial = "sltt",
      .help = "How gradients are computed: at every time step, at K drawn ones, through time, with "
-             "traces, or on the firing rates of blocks of time steps."},
+             "traces (ottt; ndot: with a decay for each neuron), or on the firing rates of blocks of time "
+             "steps."},
     {SPI_INT("time_steps", time_steps, 1, 4096), .initial = "4", .help = "Time steps of a sample, T."},
     {SPI_OTHER("backprop_steps", read_backprop_steps, print_backprop_steps,
                "whole number, 1 to 4096, or `adaptive`"),
      .initial = "1", .sample = "2", .applies = sltt_k, .needs = "schedule.method: sltt-k",
      .help = "The K of SLTT-K; adaptive: K follows from the spikes."},
     {SPI_BOOL("online_update", online_update), .initial = "false", .applies = online,
-     .needs = "schedule.method: sltt or ottt", .help = "An optimizer step at every time step."},
+     .needs = "schedule.method: sltt, ottt or ndot", .help = "An optimizer step at every time step."},
     {SPI_INT("block", block, 1, 4096), .follows = "time_steps", .applies = rate,
      .needs = "schedule.method: rate",
      .help = "Time steps of a block, behind which there is one backward pass; it divides `time_steps`."},
@@ -299,7 +300,7 @@ static const sp_field loss[] = {
              "them), the "
              "mean of all outputs (the firing rate, where the network ends in neurons), or their sum (the "
              "spike "
-             "count). sltt, sltt-k and ottt estimate the last two from the time steps so far."},
+             "count). sltt, sltt-k, ottt and ndot estimate the last two from the time steps so far."},
     {SPI_FLOAT("label_smoothing", label_smoothing, 0, 1), .initial = "0", CLASSES,
      .help = "Share of the cross entropy's target that is spread evenly over all classes."},
     {SPI_OTHER("class_weights", read_class_weights, print_class_weights, "list of numbers, 0 to 1e6"),

@@ -12,7 +12,8 @@ static const char *const references[] = {"bptt", "sltt"};
 
 bool sp_compared_parse(const char *text, sp_compared *out)
 {
-    static const sp_method methods[] = {SP_METHOD_SLTT, SP_METHOD_OTTT, SP_METHOD_RATE, SP_METHOD_BPTT};
+    static const sp_method methods[] = {SP_METHOD_SLTT, SP_METHOD_OTTT, SP_METHOD_NDOT, SP_METHOD_RATE,
+                                        SP_METHOD_BPTT};
     *out = (sp_compared){.method = SP_METHOD_SLTT_K};
     for (size_t i = 0; i < COUNT(methods); i++)
         if (strcmp(text, sp_method_name(methods[i])) == 0) {
@@ -42,7 +43,7 @@ static sp_status add_method(sp_recipe *r, const sp_yaml *item, sp_error *err)
     if (item->kind != SP_YAML_STRING || !sp_compared_parse(item->text, c))
         return sp_yaml_fail(item, err,
                             "a method to compare is sltt, sltt-k:K with a number of steps K, sltt-k for the "
-                            "steps that this run draws, ottt, rate, or bptt");
+                            "steps that this run draws, ottt, ndot, rate, or bptt");
     if (c->method == SP_METHOD_SLTT_K && c->k > r->time_steps)
         return sp_yaml_fail(item, err, "%s wants %lld steps, but there are only %lld time steps", item->text,
                             (long long)c->k, (long long)r->time_steps);

@@ -62,7 +62,7 @@ planned() { # METHOD T: device bytes of the plan, which are those that were allo
     [ -n "$bytes" ] && [ "$bytes" -gt 1000 ] && [ "$(number allocated_bytes)" = "$bytes" ] ||
         fail "planned \"$bytes\", allocated \"$(number allocated_bytes)\""
 }
-for method in sltt sltt-k ottt; do
+for method in sltt sltt-k ottt ndot; do
     planned $method 5
     at5=$bytes
     planned $method 20

@@ -295,13 +295,14 @@ Test(api, a_loss_of_the_caller_gives_the_gradients_of_the_recipes)
 {
     enum { N = 32 };
     static const char *const methods[] = {"schedule.method=sltt", "schedule.method=bptt",
-                                          "schedule.method=ottt", "schedule.method=sltt-k"};
+                                          "schedule.method=ottt", "schedule.method=sltt-k",
+                                          "schedule.method=ndot"};
     static float logits[T * N * K], g[T * N * K], g_x[N * EACH], weight[512], ours[512];
     float *x = numbers(N * EACH, 4);
     int32_t y[N];
     for (int i = 0; i < N; i++)
         y[i] = i % K;
-    for (int m = 0; m < 4; m++) {
+    for (int m = 0; m < 5; m++) {
         sp_net *net = open_net(&methods[m], 1);
         OK(sp_net_set_lr(net, 0, &err));
         OK(sp_net_step(net, x, N * EACH, y, N, NULL, &err));

@@ -193,6 +193,14 @@ CASES = [
     case("subtracted_rate_block2", 1, [
         linear(12, 17), lif(), linear(17, 15), lif(v_sub=1.2), linear(15, 4)],
         [4, 12], 4, "rate", 4, gain=1.8, block=2, neuron=neuron(tau=2.0, v_sub=0.6)),
+    case("ndot", 1, [
+        linear(12, 17), lif(), linear(17, 15), norm(15), lif(tau=3.0, v_th=0.8), linear(15, 14), lif(model="if"), linear(14, 4)],
+        [4, 12], 5, "ndot", 4, gain=1.8, mse=0.2, neuron=neuron(tau=2.0, detach_reset=True)),
+    case("ndot_layers", 1, [
+        conv(2, 5, 3, padding=1), norm(5), lif(label="a"), layer("scale", factor=1.7), layer("avg_pool", kernel=2),
+        ws_conv(5, 6, 3, padding=1), lif(label="b"), conv(6, 6, 1), lif(v_sub=1.4, label="c"), join("add", "b", "c"),
+        conv(6, 7, 1), lif(tau=3.0, label="d"), join("concat", "d", "b"), layer("dropout", p=0.25), FLATTEN, linear(52, 4)],
+        [3, 2, 4, 4], 4, "ndot", 4, gain=1.8, neuron=neuron(tau=2.0, detach_reset=True)),
     case("learnt_threshold_bptt", 1, [
         conv(2, 5, 3), norm(5), lif(learn_v_th=True), FLATTEN, linear(45, 16), plif(learn_v_th=True, decay_input=True),
         linear(16, 14), alif(4.0, 0.3, learn_v_th=True, detach_reset=True), linear(14, 13),

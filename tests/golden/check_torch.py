@@ -5,7 +5,7 @@ later; neither building nor testing needs this file.
   check_torch.py CASE.json...     compares loss, gradients, outputs and statistics to 1e-9 of the largest element
 
 Dense and convolutional networks with every neuron model, recurrent layers and batch norm; bptt (truncated too), sltt, sltt-k, and
-ottt where no layer is recurrent; rate, also with residuals, pools and weight standardisation. Other layers are skipped by name.
+ottt where no layer is recurrent; ndot; rate, also with residuals, pools and weight standardisation. Other layers are skipped by name.
 """
 import json
 import math
@@ -18,7 +18,7 @@ from make_cases import read_tensors  # noqa: E402
 from reference_net import WIDTHS, f32, graph_places, keep_mask  # noqa: E402
 
 NEURONS = ("lif", "plif", "cuba_lif", "alif")
-LAYERS = NEURONS + ("linear", "conv", "batch_norm", "flatten", "scale", "add", "concat", "avg_pool", "conv1d", "layer_norm", "rms_norm", "dropout")
+LAYERS = NEURONS + ("linear", "conv", "ws_conv", "batch_norm", "flatten", "scale", "add", "concat", "avg_pool", "conv1d", "layer_norm", "rms_norm", "dropout")
 
 
 class Spike(torch.autograd.Function):
@@ -81,17 +81,35 @@ class Net:
         threshold = v_th + (s["beta"] * a if model == "alif" else 0)
         spikes = Spike.apply(u - threshold, s["surrogate"], WIDTHS[s["surrogate"]] if s["width"] is None else s["width"])
         cut = spikes.detach() if s["detach_reset"] else spikes
+        if self.case["method"] == "ndot":
+            self.dots = self.dots_of(name, (u - s.get("v_sub", v_th) * spikes).detach(), spikes.detach())
         v = (1 - cut) * u + cut * rest if hard else u - s.get("v_sub", v_th) * cut
         self.state[name] = {"v": v, "s": spikes, "i": current + zero, "a": a}
+        return spikes
+
+    def standardised(self, name, layer, w):
+        rest, var = w - w.mean([1, 2, 3], keepdim=True), w.var([1, 2, 3], keepdim=True)
+        return self.p[name + ".gain"] * rest / torch.sqrt(var * w[0].numel() + layer.get("eps", 1e-4))
+
+    def dots_of(self, name, v, spikes):
+        """NDOT's trace, whose decay is the ratio of the potentials behind the resets of two steps."""
+        before, trace = self.traces.get(name, (None, None))
+        if before is not None:
+            decay = torch.where(before == 0, torch.sign(v), v / before)
+            spikes = torch.clamp(decay, -self.leak, self.leak) * trace + spikes
+        self.traces[name] = v, spikes
         return spikes
 
     def weighted(self, name, function, x, w, b):
         """A layer with weights. ottt: its weight has the gradient of the traced input, if that is not the raw one."""
         y = function(x, w, b)
-        if self.case["method"] != "ottt" or not x.requires_grad:
+        if self.case["method"] not in ("ottt", "ndot") or not x.requires_grad:
             return y
-        old = self.traces.get(name)
-        trace = self.traces[name] = x.detach() if old is None else self.leak * old + x.detach()
+        if self.case["method"] == "ndot":
+            trace = self.dots
+        else:
+            old = self.traces.get(name)
+            trace = self.traces[name] = x.detach() if old is None else self.leak * old + x.detach()
         traced = function(trace, w, b)
         return function(x, w.detach(), None if b is None else b.detach()) + traced - traced.detach()
 
@@ -105,9 +123,9 @@ class Net:
         return x / torch.sqrt((x * x).mean(axes, keepdim=True) + eps) * w.view([1, -1] + [1] * (x.dim() - 2))
 
     def forward(self, x):
-        self.leak = 0.0
+        self.leak, self.dots = 0.0, None
         self.step += 1
-        outputs = {"input": x}
+        outputs, dots = {"input": x}, {}
         for i, layer in enumerate(self.case["layers"]):
             name, kind = str(i), layer["type"]
             w, b = self.p.get(f"{name}.weight"), self.p.get(f"{name}.bias")
@@ -115,8 +133,9 @@ class Net:
                 x = self.neuron(name, layer, x)
             elif kind == "linear":
                 x = self.weighted(name, F.linear, x, w, b)
-            elif kind == "conv":
+            elif kind in ("conv", "ws_conv"):
                 where = layer.get("stride", 1), layer.get("padding", 0), layer.get("dilation", 1), layer.get("groups", 1)
+                w = w if kind == "conv" else self.standardised(name, layer, w)
                 x = self.weighted(name, lambda x, w, b: F.conv2d(x, w, b, *where), x, w, b)
             elif kind == "conv1d":
                 where = layer.get("stride", 1), layer.get("padding", 0), layer.get("dilation", 1), layer.get("groups", 1)
@@ -126,19 +145,25 @@ class Net:
                 x = F.batch_norm(x, self.p[name + ".running_mean"], self.p[name + ".running_var"], w, b, True,
                                  settings["momentum"], settings["eps"])
             elif kind == "scale":
-                x = x * layer["factor"]
+                x, self.dots = [None if a is None else a * layer["factor"] for a in (x, self.dots)]
             elif kind == "avg_pool":
-                x = F.avg_pool2d(x, layer["kernel"], layer.get("stride"), layer.get("padding", 0))
+                where = layer["kernel"], layer.get("stride"), layer.get("padding", 0)
+                x, self.dots = [None if a is None else F.avg_pool2d(a, *where) for a in (x, self.dots)]
             elif kind in ("layer_norm", "rms_norm"):
                 x = self.normed(layer, x, w, b)
             elif kind == "dropout":
-                x = self.dropped(name, layer, x)
+                x, self.dots = [None if a is None else self.dropped(name, layer, a) for a in (x, self.dots)]
             elif kind == "add":
                 x = sum(outputs[str(n)] for n in layer["from"])
+                self.dots = sum(dots[str(n)] for n in layer["from"]) if all(str(n) in dots for n in layer["from"]) else None
             elif kind == "concat":
                 x = torch.cat([outputs[str(n)] for n in layer["from"]], 1)
+                all_have = all(str(n) in dots for n in layer["from"])
+                self.dots = torch.cat([dots[str(n)] for n in layer["from"]], 1) if all_have else None
             else:
-                x = x.flatten(1)
+                x, self.dots = [None if a is None else a.flatten(1) for a in (x, self.dots)]
+            if self.dots is not None:
+                dots[name] = dots[layer.get("label")] = self.dots
             outputs[name] = outputs[layer.get("label")] = x
         return x
 
@@ -201,10 +226,7 @@ class Rates(Net):
             elif kind == "linear":
                 x = F.linear(x, w, b)
             elif kind == "ws_conv":
-                fan_in = w[0].numel()
-                rest = w - w.mean([1, 2, 3], keepdim=True)
-                var = w.var([1, 2, 3], keepdim=True)
-                x = F.conv2d(x, self.p[name + ".gain"] * rest / torch.sqrt(var * fan_in + layer.get("eps", 1e-4)), b, *where)
+                x = F.conv2d(x, self.standardised(name, layer, w), b, *where)
             elif kind == "conv":
                 x = F.conv2d(x, w, b, *where)
             elif kind == "batch_norm":

@@ -124,11 +124,11 @@ def kinks(name, a):
 
 class Value:
     """A row-major array. leak: of the neuron whose spikes it came from (the trace of OTTT follows it)."""
-    __slots__ = ("data", "shape", "needs", "pull", "grad", "leak", "binary")
+    __slots__ = ("data", "shape", "needs", "pull", "grad", "leak", "binary", "dots")
 
     def __init__(self, data, shape, needs=False):
         self.data, self.shape, self.needs = data, tuple(shape), needs
-        self.pull = self.grad = self.leak = None
+        self.pull = self.grad = self.leak = self.dots = None
         self.binary = False
 
     def add_grad(self, g):
@@ -138,7 +138,7 @@ class Value:
     def cut(self):
         """The same numbers as a constant: no gradient flows through."""
         out = Value(self.data, self.shape)
-        out.leak, out.binary = self.leak, self.binary
+        out.leak, out.binary, out.dots = self.leak, self.binary, self.dots
         return out
 
 
@@ -153,6 +153,13 @@ def sums_at(values, at, s):
     for a, c in zip(values, at):
         parts[c].append(a)
     return [math.fsum(part) for part in parts]
+
+
+def dotted(out, function, *parents):
+    """NDOT: what a linear layer makes of the traces of its inputs, where all of them have traces."""
+    if all(p.dots is not None for p in parents):
+        out.dots = function(*[p.dots for p in parents])
+    return out
 
 
 class Tape:
@@ -179,13 +186,15 @@ class Tape:
     # ---- elementwise ----
 
     def scale(self, x, factor):
-        return self.make([factor * a for a in x.data], x.shape, [x], lambda g: x.add_grad([factor * a for a in g]))
+        out = self.make([factor * a for a in x.data], x.shape, [x], lambda g: x.add_grad([factor * a for a in g]))
+        return dotted(out, lambda t: [factor * a for a in t], x)
 
     def add(self, x, y):
         def pull(g):
             x.add_grad(g)
             y.add_grad(g)
-        return self.make([a + b for a, b in zip(x.data, y.data)], x.shape, [x, y], pull)
+        out = self.make([a + b for a, b in zip(x.data, y.data)], x.shape, [x, y], pull)
+        return dotted(out, lambda t, r: [a + b for a, b in zip(t, r)], x, y)
 
     def times_scalar(self, x, s):
         at = channels_of(x, s)
@@ -193,12 +202,13 @@ class Tape:
         def pull(g):
             x.add_grad([s.data[c] * a for a, c in zip(g, at)])
             s.add_grad(sums_at(map(mul, g, x.data), at, s))
-        return self.make([s.data[c] * a for a, c in zip(x.data, at)], x.shape, [x, s], pull)
+        times = lambda t: [s.data[c] * a for a, c in zip(t, at)]
+        return dotted(self.make(times(x.data), x.shape, [x, s], pull), times, x)
 
     def reshape(self, x, shape):
         out = self.make(x.data, shape, [x], x.add_grad)
         out.binary = x.binary
-        return out
+        return dotted(out, list, x)
 
     # ---- windows ----
 
@@ -220,8 +230,8 @@ class Tape:
                 for i in window:
                     total[i] += a / divisor
             x.add_grad(total)
-        data = [math.fsum(x.data[i] for i in w) / d for w, d in zip(windows, divisors)]
-        return self.make(data, shape, [x], pull)
+        means = lambda t: [math.fsum(t[i] for i in w) / d for w, d in zip(windows, divisors)]
+        return dotted(self.make(means(x.data), shape, [x], pull), means, x)
 
     def max_windows(self, x, windows, shape):
         """The first largest of a window takes the gradient. Also returns the least lead of a winner."""
@@ -389,10 +399,10 @@ class Tape:
         def pull(g):
             for x, size, start in zip(xs, sizes, starts):
                 x.add_grad([a for i in range(n) for a in g[i * row + start:i * row + start + size]])
-        data = [a for i in range(n) for x, size in zip(xs, sizes) for a in x.data[i * size:(i + 1) * size]]
-        out = self.make(data, (n, sum(x.shape[1] for x in xs)) + tuple(xs[0].shape[2:]), xs, pull)
+        rows = lambda *ts: [a for i in range(n) for t, size in zip(ts, sizes) for a in t[i * size:(i + 1) * size]]
+        out = self.make(rows(*[x.data for x in xs]), (n, sum(x.shape[1] for x in xs)) + tuple(xs[0].shape[2:]), xs, pull)
         out.binary = all(x.binary for x in xs)
-        return out
+        return dotted(out, rows, *xs)
 
     def part(self, x, i, n):
         """The i-th of n equal parts along the first axis."""
@@ -523,8 +533,10 @@ class Network:
     def param(self, name, what):
         return self.params.get(f"{name}.{what}")
 
-    # OTTT: the trace of a layer's input; raw input keeps its place.
+    # OTTT: the trace of a layer's input, NDOT: that of the neurons before it; raw input keeps its place.
     def for_weight(self, name, x):
+        if self.case["method"] == "ndot" and x.needs:
+            return Value(x.dots, x.shape)
         if self.case["method"] != "ottt" or not x.needs:
             return x
         old = self.traces.get(name)
@@ -653,6 +665,8 @@ class Network:
         else:
             self.carried((name, "v"), self.tape.reset(u, taken, hard, s.get("v_sub", s["v_th"]), rest))
         self.carried((name, "s"), spikes)
+        if self.case["method"] == "ndot":
+            self.note_dots(name, spikes, decay)
         for a in over.data:
             for k in kinks(s["surrogate"], width):
                 self.margin = min(self.margin, abs(abs(a - v_th) - k))
@@ -660,6 +674,17 @@ class Network:
         return spikes
 
     lif = plif = cuba_lif = alif = neuron
+
+    def note_dots(self, name, spikes, decay):
+        """NDOT's trace of a layer of neurons: it decays as v did, which is what the reset left."""
+        v = self.kept[name, "v"].data
+        if self.first:
+            spikes.dots = list(spikes.data)
+        else:
+            before, dots = self.kept[name, "dots"]
+            ratio = lambda a, b: a / b if b else math.copysign(1, a) if a else 0.0
+            spikes.dots = [max(-decay, min(decay, ratio(a, b))) * d + s for a, b, d, s in zip(v, before, dots, spikes.data)]
+        self.kept[name, "dots"] = v, spikes.dots
 
     def note_rate(self, name, s, u, decay, width):
         """Rates and their slopes by a change of the input that is the same at every step of the block."""
@@ -722,7 +747,8 @@ class Network:
             self.plans[name, self.step] = keep_mask(x.shape, layer, self.case["seed"], self.places[name], self.step)
         kept, keep = self.plans[name, self.step], 1 - f32(layer["p"])
         factors = [a / keep for a in kept]
-        return self.tape.follow(x, list(map(mul, x.data, factors)), factors)
+        out = self.tape.follow(x, list(map(mul, x.data, factors)), factors)
+        return dotted(out, lambda t: list(map(mul, t, factors)), x)
 
     def residual(self, name, layer, x):
         p = self.layers(layer.get("pre") or [], f"{name}.pre.", x)

@@ -113,6 +113,56 @@ Test(emit, rate_is_refused_where_it_is_not_defined)
     }
 }
 
+Test(emit, ndot_takes_traces_of_neurons_through_what_is_linear)
+{
+    static const char pooled[] = "layers: [{type: conv, out: 4, kernel: 3}, {type: lif}, {type: scale, "
+                                 "factor: 2}, {type: "
+                                 "avg_pool, kernel: 2}, {type: flatten}, {type: linear, out: 5}]";
+    uint64_t bytes[2];
+    for (int i = 0; i < 2; i++) {
+        sp_plan_options o = options_of(SP_METHOD_NDOT, i ? 9 : 3);
+        planned r = plan_of(pooled, &o);
+        EXPECT_OPS(r.p, SP_SEGMENT_FULL,
+                   "neuron.forward scale pool.avg.forward bias.broadcast gemm logits.accumulate loss "
+                   "neuron.trace scale "
+                   "pool.avg.forward gemm bias.backward gemm pool.avg.backward scale neuron.backward "
+                   "conv.backward_weight "
+                   "bias.backward");
+        cr_assert_eq(tensor_of(r.p, "1 trace")->lifetime, SP_LIFETIME_PLAN);
+        bytes[i] = r.p->arena_bytes;
+        planned_free(&r);
+    }
+    cr_assert_eq(bytes[0], bytes[1], "memory grows with the time steps");
+}
+
+Test(emit, ndot_is_refused_where_it_is_not_defined)
+{
+    static const char *const cases[][2] = {
+        {"layers: [{type: flatten}, {type: linear, out: 4}, {type: plif, tau: 2}, {type: linear, out: 2}]",
+         "layer 2: ndot is not defined for neuron model \"plif\""},
+        {"layers: [{type: flatten}, {type: linear, out: 4}, {type: lif, recurrent: true}, {type: linear, "
+         "out: 2}]",
+         "layer 2: ndot is not defined for recurrent layers"},
+        {"layers: [{type: flatten}, {type: linear, out: 4}, {type: lif, reset: hard}, {type: linear, out: "
+         "2}]",
+         "layer 2: ndot is not defined for hard resets"},
+        {"layers: [{type: conv, out: 4, kernel: 3}, {type: lif}, {type: max_pool, kernel: 2}, {type: "
+         "flatten}, "
+         "{type: linear, out: 2}]",
+         "layer 4: ndot takes the traces of neurons to it, and has none of layer 2"},
+        {"layers: [{type: conv, out: 4, kernel: 3, padding: 1}, {type: lif}, {type: concat, from: [1, "
+         "input]}, {type: "
+         "conv, out: 2, kernel: 3}, {type: adaptive_avg_pool, output: 1}]",
+         "layer 3: ndot takes the traces of neurons to it, and has none of the input"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        sp_plan_options o = options_of(SP_METHOD_NDOT, 3);
+        sp_error err = {0};
+        refused_plan(cases[i][0], &o, &err);
+        cr_assert(strstr(err.text, cases[i][1]), "\"%s\" lacks \"%s\"", err.text, cases[i][1]);
+    }
+}
+
 Test(emit, sltt_k_has_a_segment_for_steps_without_gradients)
 {
     sp_plan_options o = options_of(SP_METHOD_SLTT_K, 2);

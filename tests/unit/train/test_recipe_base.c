@@ -207,8 +207,9 @@ Test(recipe_base, variants_of_the_methods)
     static const struct {
         const char *text, *message;
     } wrong[] = {
-        {HEAD "schedule: {method: bptt, online_update: true}\n", ":3:41: \"online_update\" needs method sltt "
-                                                                 "or ottt"},
+        {HEAD "schedule: {method: bptt, online_update: true}\n", ":3:41: \"online_update\" needs method "
+                                                                 "sltt, "
+                                                                 "ottt or ndot"},
         {HEAD "schedule: {method: sltt-k, online_update: true}\n", "not sltt-k"},
         {HEAD "schedule: {method: ottt, truncate: 2}\n", ":3:36: \"truncate\" is about bptt"},
         {HEAD "schedule: {method: bptt, truncate: -1}\n", "\"truncate\" must be a whole number from 0"},
