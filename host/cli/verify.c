@@ -162,6 +162,9 @@ static sp_status read_graph(running *r, sp_error *err)
         SP_TRY(sp_yaml_read_float(bn, "eps", 0, 1, &eps, err));
         SP_TRY(sp_yaml_read_float(bn, "momentum", 0, 1, &momentum, err));
     }
+    const sp_yaml *statistics = bn && bn->kind == SP_YAML_MAP ? sp_yaml_get(bn, "statistics") : NULL;
+    r->o.online_norm =
+        statistics && statistics->kind == SP_YAML_STRING && strcmp(statistics->text, "running") == 0;
     SP_TRY(sp_network_parse(layers, &r->neuron, &net, err));
     set_batch_norm(net.layers, net.n, eps, momentum);
     return sp_graph_create(&net, r->doc.file, chw[0], chw[1], chw[2], &r->graph, err);

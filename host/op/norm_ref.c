@@ -167,6 +167,61 @@ void batch_norm_rate_ref(const sp_op_call *call, void *const *buf)
     }
 }
 
+/* ---- online batch norm ---- */
+
+void batch_norm_online_gain_ref(const sp_op_call *call, void *const *buf)
+{
+    const float *step_rstd = buf[0], *gamma = buf[1], *running_var = buf[2];
+    float *gain = buf[3];
+    const double eps = (double)(float)sp_call_float(call, "eps");
+
+    for (int64_t c = 0; c < sp_call_int(call, "C"); c++)
+        gain[c] = (float)((double)gamma[c] / sqrt((double)running_var[c] + eps) / (double)step_rstd[c]);
+}
+
+void batch_norm_online_gradient_ref(const sp_op_call *call, void *const *buf)
+{
+    const float *sum_gxhat = buf[0], *sum_g = buf[1], *step_mean = buf[2], *step_rstd = buf[3];
+    const float *running_mean = buf[4], *running_var = buf[5];
+    float *g_gamma = buf[6], *g_beta = buf[7];
+    const double eps = (double)(float)sp_call_float(call, "eps");
+
+    for (int64_t c = 0; c < sp_call_int(call, "C"); c++) {
+        const double rstd = 1 / sqrt((double)running_var[c] + eps);
+        g_gamma[c] = (float)((double)g_gamma[c] + (double)sum_gxhat[c] * (rstd / (double)step_rstd[c]) +
+                             (double)sum_g[c] * (((double)step_mean[c] - (double)running_mean[c]) * rstd));
+        g_beta[c] = (float)((double)g_beta[c] + (double)sum_g[c]);
+    }
+}
+
+void batch_norm_online_add_ref(const sp_op_call *call, void *const *buf)
+{
+    const float *step_mean = buf[0], *step_rstd = buf[1];
+    float *mean = buf[2], *m2 = buf[3];
+    const bool first = sp_call_int(call, "first") != 0;
+    const double eps = (double)(float)sp_call_float(call, "eps"), n = (double)sp_call_int(call, "time_step");
+
+    for (int64_t c = 0; c < sp_call_int(call, "C"); c++) {
+        const double r = (double)step_rstd[c], var = fmax(1 / (r * r) - eps, 0);
+        const double d = first ? 0 : (double)step_mean[c] - (double)mean[c];
+        mean[c] = (float)(first ? (double)step_mean[c] : (double)mean[c] + d / n);
+        m2[c] = (float)((first ? 0 : (double)m2[c] + d * d * (n - 1) / n) + var);
+    }
+}
+
+void batch_norm_online_follow_ref(const sp_op_call *call, void *const *buf)
+{
+    const float *mean = buf[0], *m2 = buf[1];
+    float *running_mean = buf[2], *running_var = buf[3];
+    const double momentum = (double)(float)sp_call_float(call, "momentum"),
+                 steps = (double)(float)sp_call_float(call, "steps");
+
+    for (int64_t c = 0; c < sp_call_int(call, "C"); c++) {
+        running_mean[c] = (float)((1 - momentum) * (double)running_mean[c] + momentum * (double)mean[c]);
+        running_var[c] = (float)((1 - momentum) * (double)running_var[c] + momentum * (double)m2[c] / steps);
+    }
+}
+
 void layer_norm_forward_ref(const sp_op_call *call, void *const *buf)
 {
     const float *gamma = buf[1], *beta = buf[2];

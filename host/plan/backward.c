@@ -61,11 +61,17 @@ static sp_status batch_norm_backward(sp_builder *b, int node, int g)
     sp_emit e = spi_step(b, node, "batch_norm.backward");
     spi_int(&e, "M", spi_rows(b, a)), spi_int(&e, "C", a->c);
     bind_norm(&e, node);
-    SP_TRY(spi_bind_param(&e, "g_gamma", n->gamma, true));
-    SP_TRY(spi_bind_param(&e, "g_beta", n->beta, true));
-    SP_TRY(spi_bind_param(&e, "gamma", n->gamma, false));
     spi_bind(&e, "g", g), spi_bind(&e, "g_x", g_x);
+    if (spi_norm_is_online(b, node)) {
+        SP_TRY(spi_online_backward_begin(b, node, &e));
+    } else {
+        SP_TRY(spi_bind_param(&e, "g_gamma", n->gamma, true));
+        SP_TRY(spi_bind_param(&e, "g_beta", n->beta, true));
+        SP_TRY(spi_bind_param(&e, "gamma", n->gamma, false));
+    }
     SP_TRY(spi_emit(&e));
+    if (spi_norm_is_online(b, node))
+        SP_TRY(spi_online_backward_end(b, node, &e));
     return spi_add_gradient(b, node, n->in[0], g_x);
 }
 

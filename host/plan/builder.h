@@ -14,6 +14,7 @@
 
 struct sp_emit;
 enum { NORM_MEAN, NORM_RSTD, NORM_SCALE, NORM_SHIFT, NORM_TENSORS };
+enum { NORM_FOLD_SCALE, NORM_FOLD_SHIFT, NORM_SUM_MEAN, NORM_SUM_M2, NORM_ONLINE };
 enum { RATE_F, RATE_E, RATE_COUNT, RATE_TENSORS };
 
 /* Tensors of a node while segments are emitted; -1 where there are none. */
@@ -28,8 +29,9 @@ typedef struct sp_node_tensors {
     int trace_kept;         /* with traces_ahead: what the backward pass reads */
     int mask;               /* of dropout */
     int norm[NORM_TENSORS]; /* of a batch norm */
-    int norm_half;      /* its input as half for the backward pass, -1 where that reads the input itself */
-    int td_x, td_gamma; /* norm over all time steps: its input, its weight times the threshold */
+    int norm_half; /* its input as half for the backward pass, -1 where that reads the input itself */
+    int online[NORM_ONLINE]; /* of a batch norm by running statistics */
+    int td_x, td_gamma;      /* norm over all time steps: its input, its weight times the threshold */
     int w_hat[3];       /* standardised weight, mean, 1/std; or the quantised weight, its largest number */
     int g_w_hat;        /* gradient of the standardised weight */
     int w_gain;         /* its gain, times the scale folded into its input where there is one */
@@ -178,6 +180,14 @@ static inline bool spi_is_bits(const sp_builder *b, int act)
 {
     return b->g->acts[act].bits && !b->rates;
 }
+/* Online batch norm (online.c): scale and shift of running statistics, before the first time step; the
+ * statistics of a step added up; the backward pass; what ends a mini-batch. */
+bool spi_norm_is_online(const sp_builder *b, int node);
+sp_status spi_online_begin(sp_builder *b);
+sp_status spi_online_step(sp_builder *b, int node);
+sp_status spi_online_backward_begin(sp_builder *b, int node, sp_emit *e);
+sp_status spi_online_backward_end(sp_builder *b, int node, const sp_emit *e);
+sp_status spi_online_end(sp_builder *b);
 sp_status spi_batch_norm_apply(sp_builder *b, int node); /* scale and shift of a norm, as a step of its own */
 void spi_neuron_backward_settings(sp_emit *e, int node);
 

@@ -82,12 +82,14 @@ static sp_status batch_norm_forward(sp_builder *b, int node)
         spi_bind(&e, "shift", b->node[node].norm[NORM_SHIFT]);
     if (b->training) {
         spi_int(&e, "M", spi_norm_rows(b, node));
-        spi_float(&e, "momentum", n->layer->momentum);
+        spi_float(&e, "momentum", spi_norm_is_online(b, node) ? 0.0 : n->layer->momentum);
         spi_bind(&e, "x", x);
         spi_bind(&e, "mean", b->node[node].norm[NORM_MEAN]),
             spi_bind(&e, "rstd", b->node[node].norm[NORM_RSTD]);
     }
     SP_TRY(spi_emit(&e));
+    if (spi_norm_is_online(b, node))
+        SP_TRY(spi_online_step(b, node));
     SP_TRY(keep_input_as_half(b, node));
     if (n->fused)
         return SP_OK;

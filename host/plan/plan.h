@@ -41,10 +41,12 @@ typedef struct sp_plan_options {
                                          NULL. It outlives the plan */
     bool channel_scales; /* quantised weights have a power of two for each output channel; the last layer one
                             for all, as its outputs are compared */
-    int weight_bits; /* weights of conv and linear layers are rounded to so many bits, in units of a power of
-                        two; 0: they are not. Gradients go straight through the rounding */
-    bool sync_norm;  /* batch norms see the samples of all shards: sp_exec_run_part stops where they meet */
-    bool half;       /* potentials, and inputs of batch norms that are kept, are stored as half */
+    int weight_bits;  /* weights of conv and linear layers are rounded to so many bits, in units of a power of
+                         two; 0: they are not. Gradients go straight through the rounding */
+    bool online_norm; /* batch norms normalise training too by their running statistics, which follow once a
+                         mini-batch; not BPTT */
+    bool sync_norm;   /* batch norms see the samples of all shards: sp_exec_run_part stops where they meet */
+    bool half;        /* potentials, and inputs of batch norms that are kept, are stored as half */
     sp_loss loss;
     sp_loss_of loss_of;
     double w_ce, w_mse, mse_target; /* these and the smoothing are of SP_LOSS_CROSS_ENTROPY */

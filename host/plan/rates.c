@@ -134,7 +134,8 @@ void spi_rate_begin(sp_builder *b)
         b->act[0].tensor = b->act[0].mean;
     for (int i = 0; i < b->g->n_nodes; i++)
         for (int k = 0; k < NORM_TENSORS && b->g->nodes[i].type == SP_NODE_BATCH_NORM; k++)
-            b->node[i].norm[k] = b->node[i].rate_norm[k];
+            if (k < NORM_SCALE || !spi_norm_is_online(b, i))
+                b->node[i].norm[k] = b->node[i].rate_norm[k];
 }
 
 /* What the backward pass of a node reads. */

@@ -155,6 +155,7 @@ static sp_status emit_weight_preamble(sp_builder *b)
             SP_TRY(standardise_weights(b, i));
         else if (b->g->nodes[i].weight >= 0 && b->p->o.weight_bits)
             SP_TRY(spi_quantise_weights(b, i));
+    SP_TRY(spi_online_begin(b));
     for (int i = 0; i < b->g->n_nodes; i++)
         if (spi_node_is_static(b, i))
             SP_TRY(spi_forward_node(b, i));
@@ -328,6 +329,7 @@ static sp_status emit_end(sp_builder *b)
     b->segment = SP_SEGMENT_END;
     if (!o->online_update)
         SP_TRY(finish_gradients(b));
+    SP_TRY(spi_online_end(b));
     if (b->training)
         SP_TRY(spi_sum_gradients(b));
     if (o->external_loss)

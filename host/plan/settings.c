@@ -178,9 +178,24 @@ static sp_status check_quantised(const sp_plan *p, sp_error *err)
     return SP_OK;
 }
 
+static sp_status check_online_norms(const sp_plan *p, sp_error *err)
+{
+    const bool bptt = p->o.method == SP_METHOD_BPTT;
+    if (!p->o.online_norm || !(bptt || p->o.sync_norm))
+        return SP_OK;
+    return SP_FAIL(err, SP_E_CONFIG, "schedule.batch_norm: online is not defined %s",
+                   bptt ? "for bptt, which knows the statistics of all time steps when it goes back; use "
+                          "sltt, sltt-k, "
+                          "ottt, ndot or rate, or schedule.batch_norm: step"
+                        : "with schedule.sync_batch_norm, as the statistics of a time step do not normalise "
+                          "it; leave one "
+                          "of them out");
+}
+
 sp_status spi_check_settings(const sp_plan *p, sp_error *err)
 {
     SP_TRY(check_joins(p, err));
+    SP_TRY(check_online_norms(p, err));
     SP_TRY(check_rates(p, err));
     SP_TRY(check_quantised(p, err));
     SP_TRY(check_fragments(p, err));

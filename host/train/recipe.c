@@ -81,6 +81,12 @@ static sp_status check_schedule(const sp_recipe *r, sp_error *err)
                             "one backward "
                             "pass, and all are to weigh the same",
                             (long long)r->block, (long long)r->time_steps);
+    if (r->online_norm && (r->method == SP_METHOD_BPTT || r->sync_norm))
+        return sp_yaml_fail(sp_yaml_get(m, "batch_norm"), err, "\"batch_norm\": online is not defined %s",
+                            r->sync_norm ? "with sync_batch_norm, as the statistics of a time step do not "
+                                           "normalise it"
+                                         : "for bptt, which knows the statistics of all time steps when it "
+                                           "goes back");
     if (r->method == SP_METHOD_SLTT_K && !r->adaptive && r->backprop_steps > r->time_steps)
         return sp_yaml_fail(m, err, "\"backprop_steps\" is %lld, but there are only %lld time steps",
                             (long long)r->backprop_steps, (long long)r->time_steps);

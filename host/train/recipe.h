@@ -57,6 +57,7 @@ typedef struct sp_recipe {
     int64_t min_steps, max_steps;
     bool online_update; /* sltt, ottt, ndot: an optimizer step at every time step */
     int64_t shards;     /* that a mini-batch is cut into; 0: one for each replica (replicas.h) */
+    bool online_norm;   /* batch norms train by their running statistics */
     bool sync_norm;     /* batch norms take their statistics over all shards */
     int64_t truncate;   /* bptt: steps of a block, 0 all */
     int64_t block;      /* rate: steps of a block */

@@ -240,6 +240,10 @@ static const sp_field schedule[] = {
      .help = "Parts of a mini-batch whose gradients are summed in a fixed order, so that any number of "
              "devices and ranks up to it gives the same bits; batch norms see one part unless "
              "`sync_batch_norm`. 0: one for each device or rank."},
+    {SPI_CHOICE("batch_norm", online_norm, "step", "online"), .initial = "step",
+     .help = "What batch norms normalise by in training: the statistics of the time step, or online, as in "
+             "evaluation, their running statistics, which then follow once a mini-batch (OSR). Not with "
+             "bptt."},
     {SPI_BOOL("sync_batch_norm", sync_norm), .initial = "false",
      .help = "Batch norms take their statistics over all shards, which then run in step and keep their "
              "activations at the same time."},

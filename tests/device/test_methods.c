@@ -157,6 +157,70 @@ Test(methods, rates_of_one_step_are_sltt)
     sp_free(layers);
 }
 
+/* ---- online batch norm ---- */
+
+static const char normed[] = "  - {type: conv, out: 6, kernel: 3}\n"
+                             "  - {type: batch_norm}\n"
+                             "  - {type: lif}\n"
+                             "  - {type: conv, out: 7, kernel: 3}\n"
+                             "  - {type: batch_norm}\n"
+                             "  - {type: scale, factor: 0.9}\n"
+                             "  - {type: lif}\n"
+                             "  - {type: flatten}\n"
+                             "  - {type: linear, out: 5}\n";
+
+static void move_statistics(rig *r, float *all, bool read)
+{
+    sp_error err = {0};
+    for (int i = 0; i < r->g->n_params; i++) {
+        const sp_param *p = &r->g->params[i];
+        for (int64_t k = 0; k < p->elems && !p->trainable && !read; k++)
+            all[k] = 0.3f + 0.2f * (float)(k % 3);
+        if (!p->trainable)
+            cr_assert_eq(read ? sp_model_read(r->m, p, SP_RANGE_WEIGHTS, all, &err)
+                              : sp_model_write(r->m, p, SP_RANGE_WEIGHTS, all, &err),
+                         SP_OK, "%s", err.text);
+        all += p->trainable ? 0 : p->elems;
+    }
+}
+
+/* The sum of the outputs of a mini-batch. */
+static float *outputs_of(const sp_plan_options *o, bool *moves)
+{
+    static const uint8_t drawn[6] = {0, 1, 0, 0, 1, 0};
+    float before[64] = {0}, after[64] = {0}, *logits = calloc(4 * 5, sizeof *logits);
+    sp_error err = {0};
+    rig r = rig_open(normed, chw, o);
+    r.backprop = o->method == SP_METHOD_SLTT_K ? drawn : NULL;
+    move_statistics(&r, before, false);
+    rig_run(&r);
+    move_statistics(&r, after, true);
+    *moves = memcmp(before, after, sizeof before) != 0;
+    cr_assert_eq(sp_plan_read(r.p, r.p->logits_sum, 0, logits, 4 * 5 * sizeof *logits, &err), SP_OK);
+    rig_close(&r);
+    return logits;
+}
+
+Test(methods, online_norms_compute_in_training_what_evaluation_computes)
+{
+    static const sp_method methods[] = {SP_METHOD_SLTT, SP_METHOD_SLTT_K, SP_METHOD_OTTT, SP_METHOD_NDOT,
+                                        SP_METHOD_RATE};
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
+        bool moves, other;
+        sp_plan_options o = options_of(methods[i], 4, 6);
+        o.block = 3, o.sequence = i % 2, o.online_norm = true;
+        float *online = outputs_of(&o, &moves);
+        o.online_norm = false;
+        float *step = outputs_of(&o, &other);
+        o.method = SP_METHOD_EVAL;
+        float *evaluated = outputs_of(&o, &other);
+        cr_assert(moves && !other, "%s", sp_method_name(methods[i]));
+        cr_assert_arr_eq(online, evaluated, 4 * 5 * sizeof *online, "%s", sp_method_name(methods[i]));
+        cr_assert_arr_neq(step, evaluated, 4 * 5 * sizeof *step, "the test could not fail");
+        free(online), free(step), free(evaluated);
+    }
+}
+
 /* ---- an optimizer step at every time step ---- */
 
 /* Neurons that forget (tau 1): a time step is then a mini-batch of its own, of one step. */

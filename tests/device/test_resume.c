@@ -19,6 +19,8 @@ static const char *const schedules[] = {
     "schedule: {method: ottt, time_steps: 2, online_update: true}\noptimizer: {lr: 0.05, clip_norm: 1, ema: "
     "0.5}\n"
     "lr_schedule: {name: one_cycle}\n",
+    "schedule: {method: sltt-k, time_steps: 4, backprop_steps: 2, batch_norm: online}\noptimizer: {lr: "
+    "0.1}\n",
     "schedule: {method: ndot, time_steps: 3}\noptimizer: {lr: 0.1}\nprecision: {activations: half}\n",
     "schedule: {method: rate, time_steps: 4, block: 2}\noptimizer: {lr: 0.1}\nprecision: {activations: "
     "half}\n",

@@ -81,11 +81,11 @@ def neuron(**keys):
 
 
 def case(name, seed, layers, shape, steps, method, classes, sequence=True, backprop=None, neuron=neuron(), mse=0.0,
-         target="one_hot", eps=1e-5, momentum=0.1, loss={}, **draw):
+         target="one_hot", eps=1e-5, momentum=0.1, loss={}, statistics="per time step", **draw):
     return {"name": name, "seed": seed, "layers": layers, "input_shape": ([steps] if sequence else []) + shape,
             "input_is_sequence": sequence, "time_steps": steps, "method": method, "backprop_steps": backprop,
             "neuron": neuron, "loss": {"cross_entropy": 1.0 - mse, "mse": mse, "mse_target": target, **loss}, "classes": classes,
-            "batch_norm": {"eps": eps, "momentum": momentum, "statistics": "per time step"}, **draw}
+            "batch_norm": {"eps": eps, "momentum": momentum, "statistics": statistics}, **draw}
 
 
 CASES = [
@@ -201,6 +201,19 @@ CASES = [
         ws_conv(5, 6, 3, padding=1), lif(label="b"), conv(6, 6, 1), lif(v_sub=1.4, label="c"), join("add", "b", "c"),
         conv(6, 7, 1), lif(tau=3.0, label="d"), join("concat", "d", "b"), layer("dropout", p=0.25), FLATTEN, linear(52, 4)],
         [3, 2, 4, 4], 4, "ndot", 4, gain=1.8, neuron=neuron(tau=2.0, detach_reset=True)),
+    case("online_norm_sltt", 1, [
+        norm(2), conv(2, 5, 3), norm(5), lif(), conv(5, 6, 3), norm(6), layer("scale", factor=0.7), lif(), FLATTEN, linear(6, 4), norm(4)],
+        [3, 2, 5, 5], 4, "sltt", 4, gain=1.8, mse=0.2, momentum=0.3, statistics="running"),
+    case("online_norm_sltt_k2", 1, [
+        conv(2, 6, 3, padding=1), norm(6), lif(label="a"), conv(6, 6, 3, padding=1), layer("batch_norm", channels=6, label="b"),
+        join("add", "a", "b"), lif(), FLATTEN, linear(96, 4)],
+        [2, 2, 4, 4], 4, "sltt-k", 4, sequence=False, backprop=[1, 3], gain=1.8, eps=1e-3, statistics="running"),
+    case("online_norm_ottt", 1, [
+        linear(12, 17), norm(17), lif(), linear(17, 15), norm(15), lif(), linear(15, 4)],
+        [4, 12], 5, "ottt", 4, gain=1.8, neuron=neuron(tau=2.0, detach_reset=True), statistics="running"),
+    case("online_norm_rate_block2", 1, [
+        conv(2, 5, 3), norm(5), lif(), conv(5, 6, 3), norm(6), lif(), FLATTEN, linear(6, 4)],
+        [3, 2, 5, 5], 4, "rate", 4, gain=1.8, block=2, statistics="running"),
     case("learnt_threshold_bptt", 1, [
         conv(2, 5, 3), norm(5), lif(learn_v_th=True), FLATTEN, linear(45, 16), plif(learn_v_th=True, decay_input=True),
         linear(16, 14), alif(4.0, 0.3, learn_v_th=True, detach_reset=True), linear(14, 13),

@@ -47,6 +47,9 @@ class Net:
     def __init__(self, case, params):
         self.case, self.p, self.state, self.traces, self.step = case, params, {}, {}, 0
         self.places = graph_places(case["layers"])[0]
+        self.on_rates, self.steps_seen = False, {}
+        self.before = {n[:-13]: (p.clone(), params[n[:-13] + ".running_var"].clone()) for n, p in params.items()
+                       if n.endswith(".running_mean")}
 
     def dropped(self, name, layer, x):
         mask = keep_mask(x.shape, layer, self.case["seed"], self.places[name], self.step)
@@ -86,6 +89,31 @@ class Net:
         v = (1 - cut) * u + cut * rest if hard else u - s.get("v_sub", v_th) * cut
         self.state[name] = {"v": v, "s": spikes, "i": current + zero, "a": a}
         return spikes
+
+    def online_norm(self, name, x, w, b):
+        """OSR: the values are those by running statistics, the gradient that of x by its own moments, mapped linearly."""
+        eps, axes, shape = self.case["batch_norm"]["eps"], [i for i in range(x.dim()) if i != 1], [1, -1] + [1] * (x.dim() - 2)
+        mean, var = x.mean(axes), x.var(axes, unbiased=False)
+        if self.on_rates:
+            mean = mean + (self.mean(name, "mean") - mean).detach()
+            var = var + (1 / self.mean(name, "inverse") - eps - var).detach()
+        else:
+            self.steps_seen.setdefault(name, []).append(x.detach())
+            if self.case["method"] == "rate":
+                self.note(name, "mean", mean)
+                self.note(name, "inverse", 1 / (var + eps))
+        r, d = self.before[name]
+        hat = (x - mean.view(shape)) / torch.sqrt(var + eps).view(shape)
+        stretch = (torch.sqrt(var + eps) / torch.sqrt(d + eps)).detach().view(shape)
+        offset = ((mean - r) / torch.sqrt(d + eps)).detach().view(shape)
+        return w.view(shape) * (hat * stretch + offset) + b.view(shape)
+
+    def follow(self):
+        """Behind a mini-batch: the moments over samples, places and time steps."""
+        for name, steps in self.steps_seen.items():
+            x, momentum = torch.stack(steps).movedim(2, 0).flatten(1), self.case["batch_norm"]["momentum"]
+            for kind, value in (("mean", x.mean(1)), ("var", x.var(1, unbiased=False))):
+                self.p[f"{name}.running_{kind}"].mul_(1 - momentum).add_(momentum * value)
 
     def standardised(self, name, layer, w):
         rest, var = w - w.mean([1, 2, 3], keepdim=True), w.var([1, 2, 3], keepdim=True)
@@ -142,7 +170,7 @@ class Net:
                 x = self.weighted(name, lambda x, w, b: F.conv1d(x.squeeze(2), w, b, *where).unsqueeze(2), x, w, b)
             elif kind == "batch_norm":
                 settings = self.case["batch_norm"]
-                x = F.batch_norm(x, self.p[name + ".running_mean"], self.p[name + ".running_var"], w, b, True,
+                x = self.online_norm(name, x, w, b) if settings["statistics"] == "running" else F.batch_norm(x, self.p[name + ".running_mean"], self.p[name + ".running_var"], w, b, True,
                                  settings["momentum"], settings["eps"])
             elif kind == "scale":
                 x, self.dots = [None if a is None else a * layer["factor"] for a in (x, self.dots)]
@@ -198,6 +226,8 @@ class Rates(Net):
         return out.detach()
 
     def batch_norm(self, name, x, w, b):
+        if self.case["batch_norm"]["statistics"] == "running":
+            return self.online_norm(name, x, w, b)
         eps, momentum = self.case["batch_norm"]["eps"], self.case["batch_norm"]["momentum"]
         axes, shape = [i for i in range(x.dim()) if i != 1], [1, -1] + [1] * (x.dim() - 2)
         mean, var = x.mean(axes), x.var(axes, unbiased=False)
@@ -334,6 +364,7 @@ def run(case, tensors):
     if pending:
         sum(pending).backward()
     total = total.detach()
+    net.follow()
     ours = {"grad." + n: p.grad for n, p in params.items() if p.requires_grad}
     ours |= {"after." + n: p for n, p in params.items() if not p.requires_grad}
     return losses, ours | {"logits_sum": total}

@@ -144,6 +144,7 @@ def evaluate(case, tensors, is_smooth=False):
         inputs = [Value(data, shape)] * case["time_steps"]
     net = Network(case, params, statistics, is_smooth)
     loss, logits = net.run(inputs, tensors["target"][0])
+    net.statistics.update(net.online_after)
     expected = {f"grad.{n}": (p.grad or [0.0] * len(p.data), p.shape) for n, p in params.items()}
     expected["logits_sum"] = logits, (inputs[0].shape[0], case["classes"])
     for name, (mean, var) in net.statistics.items():

@@ -529,6 +529,7 @@ class Network:
         self.margin, self.lead, self.rates, self.plans = math.inf, math.inf, {}, {}
         self.first, self.on_rates, self.sums, self.step = True, False, {}, 1
         self.places = graph_places(case["layers"])[0]
+        self.online, self.online_after = {}, {}
 
     def param(self, name, what):
         return self.params.get(f"{name}.{what}")
@@ -595,6 +596,8 @@ class Network:
 
     def batch_norm(self, name, layer, x):
         settings = self.case["batch_norm"]
+        if settings["statistics"] == "running":
+            return self.online_norm(name, x)
         if self.on_rates:
             roots = [math.sqrt(a) for a in self.mean_of(name, "inverse")]
             return self.tape.norm_given(x, self.param(name, "weight"), self.param(name, "bias"), self.mean_of(name, "mean"), roots)
@@ -607,6 +610,50 @@ class Network:
         self.statistics[name] = ([keep * a + settings["momentum"] * b for a, b in zip(old[0], means)],
                                  [keep * a + settings["momentum"] * b for a, b in zip(old[1], unbiased)])
         return y
+
+    def online_norm(self, name, x):
+        """By the running statistics of before the mini-batch; backward as a batch norm of x by itself (on rates: by the
+        means of the block's steps), whose result is mapped linearly to that. Behind the last step they follow all steps."""
+        settings, (mean, var) = self.case["batch_norm"], self.statistics[name]
+        gamma, beta = self.param(name, "weight"), self.param(name, "bias")
+        n, c = x.shape[:2]
+        area = math.prod(x.shape[2:])
+        channel = [i // area % c for i in range(len(x.data))]
+        places = [[x.data[i] for i in range(len(x.data)) if channel[i] == ch] for ch in range(c)]
+        means = [math.fsum(p) / len(p) for p in places]
+        variances = [math.fsum((a - m) ** 2 for a in p) / len(p) for p, m in zip(places, means)]
+        roots = [1 / math.sqrt(v + settings["eps"]) for v in variances]
+        if self.on_rates:
+            means, roots = self.mean_of(name, "mean"), [math.sqrt(a) for a in self.mean_of(name, "inverse")]
+        else:
+            sums = self.online.setdefault(name, [])
+            sums.append((means, variances))
+            if self.case["method"] == "rate":
+                self.note(name, mean=means, inverse=[a * a for a in roots])
+            if len(sums) == self.case["time_steps"]:
+                self.online_after[name] = self.followed(sums, mean, var, settings["momentum"])
+        steady = [1 / math.sqrt(v + settings["eps"]) for v in var]
+        hat = [(a - means[ch]) * roots[ch] for a, ch in zip(x.data, channel)]
+        out = [gamma.data[ch] * (a - mean[ch]) * steady[ch] + beta.data[ch] for a, ch in zip(x.data, channel)]
+
+        def pull(g):
+            m = n * area
+            sum_g = [math.fsum(a for a, k in zip(g, channel) if k == ch) for ch in range(c)]
+            along = [math.fsum(a * b for a, b, k in zip(g, hat, channel) if k == ch) for ch in range(c)]
+            x.add_grad([gamma.data[ch] * steady[ch] * (a - sum_g[ch] / m - b * along[ch] / m)
+                        for a, b, ch in zip(g, hat, channel)])
+            gamma.add_grad([along[ch] * steady[ch] / roots[ch] + (means[ch] - mean[ch]) * steady[ch] * sum_g[ch]
+                            for ch in range(c)])
+            beta.add_grad(sum_g)
+        return self.tape.make(out, x.shape, [x, gamma, beta], pull)
+
+    @staticmethod
+    def followed(steps, mean, var, momentum):
+        total = len(steps)
+        means = [math.fsum(a) / total for a in zip(*(m for m, _ in steps))]
+        squares = [math.fsum(v[ch] + m[ch] ** 2 for m, v in steps) / total - means[ch] ** 2 for ch in range(len(means))]
+        return ([(1 - momentum) * a + momentum * b for a, b in zip(mean, means)],
+                [(1 - momentum) * a + momentum * b for a, b in zip(var, squares)])
 
     def carried(self, kept, value):
         """What a step leaves to the next one: with a gradient in bptt only."""

@@ -113,6 +113,35 @@ Test(emit, rate_is_refused_where_it_is_not_defined)
     }
 }
 
+/* Scale and shift are there before the first time step, and the statistics follow behind the last one. */
+Test(emit, online_norms_read_running_statistics)
+{
+    sp_plan_options o = options_of(SP_METHOD_SLTT, 3);
+    o.online_norm = true;
+    planned r = plan_of(net, &o);
+    EXPECT_OPS(r.p, SP_SEGMENT_BEGIN, "fill fill batch_norm.fold batch_norm.fold conv.forward");
+    EXPECT_OPS(r.p, SP_SEGMENT_FULL,
+               "batch_norm.statistics batch_norm.online_add neuron.forward conv.forward "
+               "batch_norm.statistics "
+               "batch_norm.online_add neuron.forward spikes.unpack bias.broadcast gemm logits.accumulate "
+               "loss "
+               "spikes.unpack gemm bias.backward gemm neuron.backward batch_norm.online_gain fill fill "
+               "batch_norm.backward "
+               "batch_norm.online_gradient conv.backward_weight conv.backward_input neuron.backward "
+               "batch_norm.online_gain "
+               "fill fill batch_norm.backward batch_norm.online_gradient conv.backward_weight");
+    EXPECT_OPS(r.p, SP_SEGMENT_END,
+               "batch_norm.online_follow batch_norm.online_follow fill bias.backward metrics.correct");
+    planned_free(&r);
+    sp_error err = {0};
+    o.method = SP_METHOD_BPTT;
+    refused_plan(net, &o, &err);
+    cr_assert(strstr(err.text, "schedule.batch_norm: online is not defined for bptt"), "%s", err.text);
+    o.method = SP_METHOD_SLTT, o.sync_norm = true;
+    refused_plan(net, &o, &err);
+    cr_assert(strstr(err.text, "with schedule.sync_batch_norm"), "%s", err.text);
+}
+
 Test(emit, ndot_takes_traces_of_neurons_through_what_is_linear)
 {
     static const char pooled[] = "layers: [{type: conv, out: 4, kernel: 3}, {type: lif}, {type: scale, "

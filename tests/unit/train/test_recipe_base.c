@@ -211,6 +211,10 @@ Test(recipe_base, variants_of_the_methods)
                                                                  "sltt, "
                                                                  "ottt or ndot"},
         {HEAD "schedule: {method: sltt-k, online_update: true}\n", "not sltt-k"},
+        {HEAD "schedule: {method: bptt, batch_norm: online}\n", ":3:38: \"batch_norm\": online is not "
+                                                                "defined "
+                                                                "for bptt"},
+        {HEAD "schedule: {batch_norm: online, sync_batch_norm: true, shards: 2}\n", "with sync_batch_norm"},
         {HEAD "schedule: {method: ottt, truncate: 2}\n", ":3:36: \"truncate\" is about bptt"},
         {HEAD "schedule: {method: bptt, truncate: -1}\n", "\"truncate\" must be a whole number from 0"},
         {HEAD "schedule: {method: bptt, recompute: some}\n", ":3:37: \"recompute\" must be true, false or a "
