@@ -102,6 +102,7 @@ static sp_status read_loss(running *r, sp_error *err)
     int loss_of = SP_LOSS_OF_STEP;
     SP_TRY(sp_yaml_read_choice(loss, "of", of, 3, &loss_of, err));
     r->o.loss_of = (sp_loss_of)loss_of;
+    SP_TRY(sp_yaml_read_float(loss, "membrane", 0, 1e6, &r->o.w_membrane, err));
     SP_TRY(sp_yaml_read_float(loss, "label_smoothing", 0, 1, &r->o.label_smoothing, err));
     SP_TRY(read_class_weights(r, sp_yaml_get(loss, "class_weights"), err));
     const sp_yaml *target = sp_yaml_get(loss, "mse_target");

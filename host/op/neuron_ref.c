@@ -345,6 +345,32 @@ void neuron_backward_ref(const sp_op_call *call, void *const *buf)
         g_x[i] = backward_neuron(&b, buf[0], buf[1], buf[2], i);
 }
 
+/* Samples without a label are padding, but their potentials are like others'. */
+void neuron_penalty_ref(const sp_op_call *call, void *const *buf)
+{
+    const float *g = buf[0];
+    float *carry = buf[2], *g_x = buf[3], *loss = buf[4];
+    const int64_t N = sp_call_int(call, "N"), MC = sp_call_int(call, "M") * sp_call_int(call, "C");
+    const int half = sp_call_flag(call, "U_HALF");
+    const double each = (double)(float)sp_call_float(call, "w_t") / (double)MC;
+    const sp_neuron_args p = neuron_args(call);
+    const sp_neuron_model *n = sp_neuron_ref_find(call->neuron);
+
+    for (int64_t sample = 0; sample < N; sample++) {
+        double sum = 0;
+        for (int64_t i = sample * MC; i < (sample + 1) * MC; i++) {
+            const float u = ref_stored(buf[1], half, i), rest = u - p.v_reset, over = u - p.v_th;
+            const float d = fabsf(over) <= fabsf(rest) ? over : rest;
+            const double slope = each / (double)N * ((d > 0) - (d < 0));
+            sum += fabs((double)d);
+            g_x[i] = n ? (float)((double)g[i] + slope * n->d_charge_d_x(&p)) : NAN;
+            if (carry)
+                carry[i] = n ? (float)((double)carry[i] + slope * n->d_charge_d_v(&p)) : NAN;
+        }
+        loss[sample] = (float)((double)loss[sample] + each * sum);
+    }
+}
+
 void neuron_backward_norm_ref(const sp_op_call *call, void *const *buf)
 {
     const float *mean = buf[3], *rstd = buf[4];

@@ -116,6 +116,7 @@ static sp_status neuron_backward(sp_builder *b, int node, int g)
         spi_bind(&e, "carry", b->node[node].adjoint_v);
     SP_TRY(spi_neuron_extend(&e, node, true));
     SP_TRY(spi_emit(&e));
+    SP_TRY(spi_penalise(b, node, &g_x));
     return spi_needs_gradient(b, n->in[0]) ? spi_add_gradient(b, node, n->in[0], g_x) : SP_OK;
 }
 

@@ -188,6 +188,10 @@ sp_status spi_online_step(sp_builder *b, int node);
 sp_status spi_online_backward_begin(sp_builder *b, int node, sp_emit *e);
 sp_status spi_online_backward_end(sp_builder *b, int node, const sp_emit *e);
 sp_status spi_online_end(sp_builder *b);
+/* Adds the gradient of the loss on potentials to that of a neuron's input, which is a new tensor then
+ * (penalty.c). */
+sp_status spi_penalise(sp_builder *b, int node, int *g_x);
+sp_status spi_check_penalty(const sp_plan *p, sp_error *err);
 sp_status spi_batch_norm_apply(sp_builder *b, int node); /* scale and shift of a norm, as a step of its own */
 void spi_neuron_backward_settings(sp_emit *e, int node);
 

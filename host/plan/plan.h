@@ -51,6 +51,7 @@ typedef struct sp_plan_options {
     sp_loss_of loss_of;
     double w_ce, w_mse, mse_target; /* these and the smoothing are of SP_LOSS_CROSS_ENTROPY */
     bool mse_one_hot;
+    double w_membrane; /* of a loss on membrane potentials beside the one above; 0: none */
     double label_smoothing;
     const float
         *class_weights; /* page-aligned, one for each class; NULL: all 1. Stays until the plan is destroyed */

@@ -69,7 +69,7 @@ typedef struct sp_recipe {
     bool half; /* activations kept for the backward pass, and potentials, are stored as half */
     sp_loss loss;
     sp_loss_of loss_of;
-    double w_mse, mse_target;
+    double w_mse, mse_target, w_membrane;
     bool mse_one_hot;
     double label_smoothing;
     float *class_weights; /* NULL: all 1 */

@@ -316,6 +316,11 @@ static const sp_field loss[] = {
     {SPI_OTHER("mse_target", read_mse_target, print_mse_target, "`one_hot`, or number, -1e6 to 1e6"),
      .initial = "one_hot", .sample = "0.3", .applies = has_mse, .needs = "loss.mse above 0",
      .help = "Target of the squared error."},
+    {SPI_FLOAT("membrane", w_membrane, 0, 1e6), .initial = "0",
+     .help = "Weight of a loss on membrane potentials: the mean distance of u from the nearer of rest and "
+             "threshold, over time steps, neurons and layers (RMP-Loss). The loss that is reported in "
+             "training "
+             "has it. Not with rate."},
 };
 static const sp_fields loss_fields = SPI_FIELDS("loss", loss, loss);
 

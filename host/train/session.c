@@ -158,6 +158,7 @@ sp_plan_options sp_session_plan_options(const sp_session *s, bool eval)
                              .w_mse = r->w_mse,
                              .mse_target = r->mse_target,
                              .mse_one_hot = r->mse_one_hot,
+                             .w_membrane = r->w_membrane,
                              .seed = (uint64_t)r->seed,
                              .optimizer = r->optimizer,
                              .momentum = r->momentum,

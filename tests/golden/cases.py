@@ -214,6 +214,19 @@ CASES = [
     case("online_norm_rate_block2", 1, [
         conv(2, 5, 3), norm(5), lif(), conv(5, 6, 3), norm(6), lif(), FLATTEN, linear(6, 4)],
         [3, 2, 5, 5], 4, "rate", 4, gain=1.8, block=2, statistics="running"),
+    case("penalty_bptt", 1, [
+        conv(2, 5, 3), norm(5), lif(), conv(5, 6, 3), lif(model="if", reset="hard", v_reset=-0.2, v_th=0.8), FLATTEN, linear(6, 14),
+        lif(v_sub=1.3), linear(14, 4)],
+        [3, 2, 5, 5], 4, "bptt", 4, gain=1.8, neuron=neuron(tau=2.0), loss={"membrane": 0.4}),
+    case("penalty_sltt", 1, [
+        lif(), linear(12, 17), norm(17), lif(), linear(17, 15), lif(decay_input=True, v_th=0.5), linear(15, 4), membrane()],
+        [4, 12], 5, "sltt", 4, gain=1.8, mse=0.3, loss={"membrane": 0.7}),
+    case("penalty_mean_sltt_k2", 1, [
+        linear(12, 17), lif(), linear(17, 15), norm(15), lif(v_sub=0.7), linear(15, 4)],
+        [4, 12], 5, "sltt-k", 4, backprop=[1, 4], gain=1.8, loss={"of": "mean", "membrane": 0.5}, statistics="running"),
+    case("penalty_ottt", 1, [
+        linear(12, 17), lif(), linear(17, 15), lif(), linear(15, 3)],
+        [4, 12], 5, "ottt", 3, gain=1.8, neuron=neuron(tau=2.0, detach_reset=True), loss={"name": "mse", "membrane": 0.5}),
     case("learnt_threshold_bptt", 1, [
         conv(2, 5, 3), norm(5), lif(learn_v_th=True), FLATTEN, linear(45, 16), plif(learn_v_th=True, decay_input=True),
         linear(16, 14), alif(4.0, 0.3, learn_v_th=True, detach_reset=True), linear(14, 13),

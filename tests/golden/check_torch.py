@@ -47,7 +47,7 @@ class Net:
     def __init__(self, case, params):
         self.case, self.p, self.state, self.traces, self.step = case, params, {}, {}, 0
         self.places = graph_places(case["layers"])[0]
-        self.on_rates, self.steps_seen = False, {}
+        self.on_rates, self.steps_seen, self.penalties = False, {}, []
         self.before = {n[:-13]: (p.clone(), params[n[:-13] + ".running_var"].clone()) for n, p in params.items()
                        if n.endswith(".running_mean")}
 
@@ -78,6 +78,9 @@ class Net:
         if s.get("output") == "membrane":
             self.state[name] = {"v": u, "s": zero, "i": current + zero, "a": zero}
             return u
+        if self.case["loss"].get("membrane") and x.requires_grad:
+            distance = torch.minimum((u - rest).abs(), (u - s["v_th"]).abs())
+            self.penalties.append(self.case["loss"]["membrane"] * distance.mean() / self.case["time_steps"])
         self.leak = 1.0 if model == "if" else 1 - 1 / s["tau"]
         a = old["a"] * (1 - 1 / s["tau_a"]) + old["s"] if model == "alif" else zero
         v_th = self.spread(name + ".threshold", x) if name + ".threshold" in self.p else s["v_th"]
@@ -336,7 +339,7 @@ def run(case, tensors):
     if "name" in case["loss"]:
         y = y.to(torch.float64).reshape(tensors["target"][1])
     of, total, losses, pending = case["loss"].get("of", "step"), 0, 0.0, []
-    block = case.get("truncate") or steps
+    block, penalised = case.get("truncate") or steps, 0.0
     if rate:
         losses, total = run_rates(case, net, x, y)
     for t in range(0 if rate else steps):
@@ -345,20 +348,23 @@ def run(case, tensors):
                 sum(pending).backward()
                 pending = []
             net.cut()
+        net.penalties = []
         logits = net.forward(x[t] if case["input_is_sequence"] else x)
+        penalty = sum(net.penalties) / max(1, len(net.penalties))
         drawn = case["method"] != "sltt-k" or t in case["backprop_steps"]
         if of == "step":
             total = total + logits.detach()
-            loss = loss_of(case, logits, y) / steps
+            loss = loss_of(case, logits, y) / steps + penalty
             losses += float(loss.detach()) if drawn else 0.0
         else:  # the loss of all outputs, or of as many times those so far; its gradient by those of this step
             total = total + logits if case["method"] == "bptt" else total + logits.detach()
             z = (1 if of == "count" else 1 / steps) * steps / (t + 1) * total.detach().requires_grad_()
-            losses, share = float(loss_of(case, z, y).detach()), 1 if of == "count" else 1 / steps
+            penalised = penalised + (float(torch.as_tensor(penalty).detach()) if drawn else 0.0)
+            losses, share = float(loss_of(case, z, y).detach()) + penalised, 1 if of == "count" else 1 / steps
             if case["method"] == "bptt":
                 loss = loss_of(case, total if of == "count" else total / steps, y) if t + 1 == steps else 0 * logits.sum()
             else:
-                loss = (torch.autograd.grad(loss_of(case, z, y), z)[0] * share * logits).sum()
+                loss = (torch.autograd.grad(loss_of(case, z, y), z)[0] * share * logits).sum() + penalty
         if drawn:
             pending.append(loss)
     if pending:

@@ -530,6 +530,7 @@ class Network:
         self.first, self.on_rates, self.sums, self.step = True, False, {}, 1
         self.places = graph_places(case["layers"])[0]
         self.online, self.online_after = {}, {}
+        self.penalties, self.penalty = [], 0.0
 
     def param(self, name, what):
         return self.params.get(f"{name}.{what}")
@@ -655,6 +656,23 @@ class Network:
         return ([(1 - momentum) * a + momentum * b for a, b in zip(mean, means)],
                 [(1 - momentum) * a + momentum * b for a, b in zip(var, squares)])
 
+    def penalise(self, s, u, rest, layers):
+        """Mean distance of u from the nearer of rest and threshold, over samples, neurons, layers and time steps."""
+        weight = self.case["loss"]["membrane"] / (self.case["time_steps"] * layers * len(u.data))
+        near = [min((abs(a - s["v_th"]), a - s["v_th"]), (abs(a - rest), a - rest))[1] for a in u.data]
+        middle = (rest + s["v_th"]) / 2
+        self.margin = min([self.margin] + [min(abs(d), abs(a - middle)) for a, d in zip(u.data, near)])
+        pull = lambda g: u.add_grad([g[0] * weight * math.copysign(1, d) for d in near])
+        self.penalties.append(self.tape.make([weight * math.fsum(map(abs, near))], (), [u], pull))
+
+    def take_penalties(self):
+        """What they add to the loss, with their gradients on their way."""
+        total = [p.data[0] for p in self.penalties]
+        for p in self.penalties:
+            p.add_grad([1.0])
+        self.penalties = []
+        return math.fsum(total)
+
     def carried(self, kept, value):
         """What a step leaves to the next one: with a gradient in bptt only."""
         self.kept[kept] = value if self.case["method"] == "bptt" else value.cut()
@@ -693,6 +711,9 @@ class Network:
             u = self.tape.charge(v, x, decay, 1 / s["tau"] if s["decay_input"] else 1.0, rest if model != "if" else 0.0)
         if self.case["method"] == "rate":
             self.note_rate(name, s, u, decay, width)
+        firing = [i for i, l in enumerate(self.case["layers"]) if l["type"] == "lif" and i and l.get("output") != "membrane"]
+        if self.case["loss"].get("membrane") and int(name) in firing and self.tape.recording:
+            self.penalise(s, u, rest, len(firing))
         if s.get("output") == "membrane":  # never fires
             self.carried((name, "v"), u)
             return u
@@ -901,7 +922,7 @@ class Network:
             if not self.tape.recording:
                 continue
             loss = self.tape.loss(logits, labels, case["loss"], steps)
-            losses.append(loss.data[0])
+            losses += [loss.data[0], self.take_penalties()]
             loss.add_grad([1.0])
             if case["method"] != "bptt":
                 self.tape.backward()
@@ -951,5 +972,6 @@ class Network:
             value = self.tape.loss(z, labels, case["loss"], 1)
             if self.tape.recording:
                 value.add_grad([share])
+                self.penalty += self.take_penalties()
                 self.tape.backward()
-        return value.data[0], total.data
+        return value.data[0] + self.penalty, total.data

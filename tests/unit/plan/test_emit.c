@@ -142,6 +142,36 @@ Test(emit, online_norms_read_running_statistics)
     cr_assert(strstr(err.text, "with schedule.sync_batch_norm"), "%s", err.text);
 }
 
+Test(emit, a_loss_on_potentials_joins_the_gradient_of_each_neuron)
+{
+    static const char *const cases[][2] = {
+        {"layers: [{type: flatten}, {type: linear, out: 4}, {type: plif, tau: 2}, {type: linear, out: 2}]",
+         "layer 2: loss.membrane is for models that keep u alone"},
+        {"layers: [{type: flatten}, {type: linear, out: 4}, {type: lif, learn_v_th: true}, {type: linear, "
+         "out: 2}]",
+         "not for learn_v_th: true"},
+        {"layers: [{type: flatten}, {type: lif}, {type: linear, out: 2}]", "the network has none"},
+    };
+    sp_plan_options o = options_of(SP_METHOD_SLTT, 3);
+    sp_error err = {0};
+    o.w_membrane = 0.5;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        refused_plan(cases[i][0], &o, &err);
+        cr_assert(strstr(err.text, cases[i][1]), "\"%s\" lacks \"%s\"", err.text, cases[i][1]);
+    }
+    planned r = plan_of(net, &o);
+    EXPECT_OPS(r.p, SP_SEGMENT_FULL,
+               FORWARD " logits.accumulate loss spikes.unpack gemm bias.backward gemm neuron.backward "
+                       "neuron.penalty "
+                       "batch_norm.backward conv.backward_weight conv.backward_input neuron.backward "
+                       "neuron.penalty "
+                       "batch_norm.backward conv.backward_weight");
+    planned_free(&r);
+    o.method = SP_METHOD_RATE;
+    refused_plan(net, &o, &err);
+    cr_assert(strstr(err.text, "loss.membrane is not defined for rate"), "%s", err.text);
+}
+
 Test(emit, ndot_takes_traces_of_neurons_through_what_is_linear)
 {
     static const char pooled[] = "layers: [{type: conv, out: 4, kernel: 3}, {type: lif}, {type: scale, "
