@@ -292,6 +292,13 @@ CASES = [
                  identity_from="input", alpha=-0.4),
         norm(4), lif(), layer("avg_pool", kernel=2), FLATTEN, linear(16, 4)],
         [3, 2, 4, 4], 3, "bptt", 4, sequence=False, neuron=neuron(tau=1.25)),
+    case("residual_sltt", 1, [
+        ws_conv(2, 6, 3, padding=1), lif(), layer("avg_pool", kernel=2), dropout(0.2, unit="channel"),
+        residual([norm(6), lif()], [conv(6, 8, 3, padding=1), norm(8), lif(), ws_conv(8, 8, 1)], [ws_conv(6, 8, 1, eps=1e-2)],
+                 alpha=0.7, skip_gain=True),
+        residual([], [conv(8, 8, 1), lif(tau=2.0, v_th=0.6)], None),
+        lif(), layer("adaptive_avg_pool", output=[1, 2]), FLATTEN, linear(16, 4)],
+        [3, 2, 6, 6], 4, "sltt", 4, gain=1.5, mse=0.3),
     case("single_sample_step_bptt", 1, [
         linear(33, 40), lif(), residual([], [linear(40, 40, bias=False)], alpha=0.9), lif(tau=3.0, v_th=0.6), linear(40, 3)],
         [1, 33], 1, "bptt", 3, gain=1.5, mse=1.0),

@@ -3,6 +3,7 @@
 #include <unistd.h>
 #include "base/log.h"
 #include "base/mem.h"
+#include "data/array.h"
 #include "data/events.h"
 #include "data/file_list.h"
 #include "support.h"
@@ -313,3 +314,79 @@ Test(own_files, events_in_hdf5)
     cr_assert_not_null(strstr(err.text, "data.events.unit"), "%s", err.text);
 #endif
 }
+
+static char archive[] = "a.npz";
+#ifdef SP_WITH_HDF5
+static char recording[] = "cut.h5";
+#endif
+
+static const char *in_root(const char *name)
+{
+    static char path[2048];
+    snprintf(path, sizeof path, "%s/%s", root, name);
+    return path;
+}
+
+/* One file after the other in the place of a recording. */
+static sp_status read_recording(void *ctx, const uint8_t *bytes, size_t n, sp_error *err)
+{
+    const char *name = ctx;
+    sp_events e = {0};
+    write_file(root, name, bytes, n);
+    sp_status st = sp_recording_events(in_root(name), &(sp_recording_format){0}, &e, NULL, err);
+    cr_assert(st == SP_OK || strstr(err->text, name), "%s", err->text);
+    sp_events_free(&e);
+    return st;
+}
+
+Test(own_files, damaged_event_arrays)
+{
+    static const char *const cases[][2] = {{"events_short.npz", "one dimension and one length"},
+                                           {"events_square.npz", "one dimension and one length"},
+                                           {"events_far.npz", "event 2 has x 70000"},
+                                           {"events_polarity.npz", "event 2 has x 2, y 2, p 2"},
+                                           {"events_real.npz", "data.events.unit"}};
+    size_t n;
+    uint8_t *bytes = read_whole(SEEDS "/zip/events.npz", &n);
+    make_folder(root, sizeof root, "events");
+    damage(read_recording, archive, bytes, n, 150, 300, 50);
+    free(bytes);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char path[1024];
+        sp_events e = {0};
+        sp_error err = {0};
+        snprintf(path, sizeof path, SEEDS "/zip/%s", cases[i][0]);
+        cr_expect_eq(sp_recording_events(path, &(sp_recording_format){0}, &e, NULL, &err), SP_E_DATA, "%s",
+                     path);
+        cr_expect_not_null(strstr(err.text, cases[i][1]), "%s", err.text);
+        sp_events_free(&e);
+    }
+    remove_folder(root);
+}
+
+#ifdef SP_WITH_HDF5
+/* Cut files, and none: libhdf5 notices both. Other damage is its own matter (docs/SECURITY.md). */
+Test(own_files, cut_hdf5_files)
+{
+    static const char *const files[] = {FIXTURES "/arrays.h5", FIXTURES "/records.h5"};
+    make_folder(root, sizeof root, "hdf5");
+    for (int i = 0; i < 2; i++) {
+        size_t n;
+        uint8_t *bytes = read_whole(files[i], &n);
+        for (size_t cut = 0; cut < n; cut += 1 + n / 60) {
+            sp_array *a = NULL;
+            sp_error err = {0};
+            cr_assert_eq(read_recording(recording, bytes, cut, &err), SP_E_DATA, "cut at %zu", cut);
+            err = (sp_error){0};
+            cr_assert_eq(sp_array_open(in_root("cut.h5"), "x", &a, &err), SP_E_DATA, "cut at %zu", cut);
+            cr_assert_not_null(strstr(err.text, "cut.h5"), "%s", err.text);
+            sp_array_close(&a);
+        }
+        bytes[1] = 'h';
+        sp_error err = {0};
+        cr_assert_eq(read_recording(recording, bytes, n, &err), SP_E_DATA);
+        free(bytes);
+    }
+    remove_folder(root);
+}
+#endif

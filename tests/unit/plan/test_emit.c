@@ -222,6 +222,24 @@ Test(emit, ndot_is_refused_where_it_is_not_defined)
     }
 }
 
+/* By the layer's name, for each model that keeps more than u or learns its leak. */
+Test(emit, ottt_is_refused_for_models_that_its_trace_does_not_fit)
+{
+    static const char *const models[] = {"plif", "plif, per_channel: true", "cuba_lif, tau_syn: 2",
+                                         "alif, tau_a: 3, beta: 0.2"};
+    for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
+        char text[200];
+        sp_plan_options o = options_of(SP_METHOD_OTTT, 4);
+        sp_error err = {0};
+        snprintf(text, sizeof text,
+                 "layers: [{type: flatten}, {type: linear, out: 4}, {type: %s, tau: 2}, {type: linear, out: "
+                 "2}]",
+                 models[i]);
+        refused_plan(text, &o, &err);
+        cr_assert(strstr(err.text, "layer 2: ottt is not defined for neuron model"), "%s", err.text);
+    }
+}
+
 Test(emit, sltt_k_has_a_segment_for_steps_without_gradients)
 {
     sp_plan_options o = options_of(SP_METHOD_SLTT_K, 2);
