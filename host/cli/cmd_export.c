@@ -40,18 +40,25 @@ static sp_status write_nir_data(const sp_integer *net, const sp_integer_golden *
                               .time_steps = net->time_steps,
                               .dt = SP_NIR_DT};
     if (items)
-        items[all.n++] = (sp_nir_observable){"input", "input", g->in[0], first->h, first->w, first->c, false};
+        items[all.n++] = (sp_nir_observable){
+            .node = "input", .key = "input", .x = g->in[0], .h = first->h, .w = first->w, .c = first->c};
     for (int i = 0; items && i < net->n; i++) {
         const sp_integer_layer *l = &net->layers[i];
-        const char *name = l->neuron >= 0 ? net->graph->nodes[l->neuron].name : sp_integer_name(net, i);
         const bool neurons = l->kind == SP_INTEGER_WEIGHTS;
+        sp_nir_observable o = {.node = l->neuron >= 0 ? net->graph->nodes[l->neuron].name
+                                                      : sp_integer_name(net, i),
+                               .key = "v",
+                               .x = g->u[i],
+                               .h = l->ho,
+                               .w = l->wo,
+                               .c = l->o};
         if (neurons)
-            items[all.n++] = (sp_nir_observable){name, "v", g->u[i], l->ho, l->wo, l->o, false};
+            items[all.n++] = o;
+        o.key = l->spikes_out ? "spikes" : "sum";
+        o.x = g->out[i];
+        o.spikes = l->spikes_out;
         if (!neurons || l->neuron >= 0)
-            items[all.n++] = (sp_nir_observable){name,         l->spikes_out ? "spikes" : "sum",
-                                                 g->out[i],    l->ho,
-                                                 l->wo,        l->o,
-                                                 l->spikes_out};
+            items[all.n++] = o;
     }
     sp_status st = path && items ? sp_nir_write_data(path, &all, err)
                                  : SP_FAIL(err, SP_E_MEMORY, "out of memory for golden vectors");

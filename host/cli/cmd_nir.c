@@ -7,12 +7,12 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/output.h"
-#include "cli/nir_drift.h"
+#include "cli/nir_golden.h"
 #include "cli/table.h"
 
 typedef struct nir_options {
     sp_cli_session session;
-    const char *dt, *reset;
+    const char *dt, *reset, *data;
     int64_t samples;
     bool json;
     double seconds; /* of dt; 0: not given */
@@ -201,6 +201,8 @@ static sp_status export_graph(const sp_cli_trained *t, const char *out, const ni
         st = sp_nir_drift_measure(t, &o->session, as_written, &io, (size_t)o->samples, &drift, err);
     if (st == SP_OK && o->samples > 0 && out)
         st = check_round_trip(t, o, as_written, err);
+    if (st == SP_OK && o->data)
+        st = sp_nir_golden_write(o->data, t, (size_t)o->samples, dt, err);
     if (st == SP_OK || st == SP_E_CONFIG)
         tell(&notes, dt, drift.samples ? &drift : NULL, o);
     sp_nir_drift_free(&drift);
@@ -216,6 +218,8 @@ static sp_status export(const char *from, const char *out, const nir_options *o,
     sp_cli_trained t;
     if (out)
         SP_TRY(sp_output_check(out, SP_OUTPUT_NIR, &from, 1, err));
+    if (o->data)
+        SP_TRY(sp_output_check(o->data, SP_OUTPUT_NIR, &from, 1, err));
     sp_status st = sp_cli_trained_open(from, &o->session, o->samples > 0, &t, err);
     if (st == SP_E_DATA && o->samples > 0 && !t.s)
         sp_error_prefix(err, st, "the test data, on which drift is measured (--samples 0 leaves it out): ");
@@ -263,6 +267,8 @@ int sp_cmd_nir(int argc, char **argv)
         SP_INTEGER("samples", 0, &o.samples, "N",
                    "export, check: test samples on which drift is measured; 0: none (default 64)", 0,
                    1000000),
+        SP_TEXT("data", 0, &o.data, "FILE.h5",
+                "export: what the layers do with these samples, as NIR data (nir.read_data)"),
         SP_FLAG("json", 0, &o.json, "one JSON object on stdout"),
         SP_CLI_WEIGHTS_ARGS(o.session),
         SP_CLI_SET_ARG(o.session),
@@ -285,6 +291,10 @@ int sp_cmd_nir(int argc, char **argv)
     const char *wrong = check_words(&rest, &o), *what = rest.items[0], *first = rest.items[1];
     if (wrong)
         return sp_args_wrong(&a, "%s", wrong);
+    if (o.data && (strcmp(what, "export") != 0 || o.samples == 0))
+        return sp_args_wrong(&a, "--data is about the samples of export; leave it out, or --samples 0");
+    if (o.data && strcmp(o.data, rest.items[2]) == 0)
+        return sp_args_wrong(&a, "--data and the graph are one file; name two");
     const char *dot = strrchr(first, '.');
     bool file = dot && (strcmp(dot, ".nir") == 0 || strcmp(dot, ".h5") == 0 || strcmp(dot, ".hdf5") == 0);
     sp_status st = strcmp(what, "import") == 0   ? import(first, rest.items[2], &o, &err)

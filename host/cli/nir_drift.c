@@ -52,7 +52,7 @@ static sp_status ignore(void *ctx, const sp_prediction *p, sp_error *err)
     return p->failure ? p->failure->status : SP_OK;
 }
 
-static sp_status record(sp_session *s, const sp_dataset *ds, sp_record **out, sp_error *err)
+sp_status sp_nir_record_all(sp_session *s, const sp_dataset *ds, sp_record **out, sp_error *err)
 {
     SP_TRY(sp_record_create(s, "all", out, err));
     const sp_predict_options po = {.record = *out, .report = ignore};
@@ -136,9 +136,9 @@ sp_status sp_nir_drift_measure(const sp_cli_trained *t, const sp_cli_session *o,
     if (st == SP_OK)
         st = open_other(t->s, o, &n, g->path, &other, err);
     if (st == SP_OK)
-        st = record(t->s, t->test, &a, err);
+        st = sp_nir_record_all(t->s, t->test, &a, err);
     if (st == SP_OK)
-        st = record(other, t->test, &b, err);
+        st = sp_nir_record_all(other, t->test, &b, err);
     if (st == SP_OK)
         st = compare(t->s, a, b, &n, out, err);
     sp_record_destroy(&a);

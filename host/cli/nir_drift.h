@@ -29,4 +29,7 @@ void sp_nir_drift_free(sp_nir_drift *d);
 sp_status sp_nir_parse_layers(const char *name, const sp_text *layers, const sp_neuron *neuron,
                               sp_network *out, sp_error *err);
 
+/* What all neuron layers and the outputs do with all samples of a set. */
+sp_status sp_nir_record_all(sp_session *s, const sp_dataset *ds, struct sp_record **out, sp_error *err);
+
 #endif

@@ -144,19 +144,24 @@ static void reorder(const sp_nir_observable *o, int64_t frames, void *out)
 static bool write_observable(hid_t observables, const sp_nir_observables *all, const sp_nir_observable *o)
 {
     const hsize_t dims[3] = {(hsize_t)all->samples, (hsize_t)all->time_steps, (hsize_t)(o->h * o->w * o->c)};
-    void *x = sp_alloc_array((size_t)(dims[0] * dims[1] * dims[2]), sizeof(int32_t));
+    const void *ready = o->real ? (const void *)o->real : o->fired;
+    void *x = sp_alloc_array(ready ? 1 : (size_t)(dims[0] * dims[1] * dims[2]), sizeof(int32_t));
     hid_t group = H5Gcreate2(observables, o->key, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT),
           space = H5Screate_simple(3, dims, NULL), how = make_packed(3, dims),
-          type = o->spikes ? make_bool() : H5Tcopy(H5T_STD_I32LE), set = -1;
+          type = o->real                 ? H5Tcopy(H5T_IEEE_F32LE)
+                 : o->fired || o->spikes ? make_bool()
+                                         : H5Tcopy(H5T_STD_I32LE),
+          set = -1;
     if (x && group >= 0) {
-        reorder(o, all->samples * all->time_steps, x);
+        if (!ready)
+            reorder(o, all->samples * all->time_steps, x);
         set = H5Dcreate2(group, "data", type, space, H5P_DEFAULT, how, H5P_DEFAULT);
     }
-    const bool good =
-        set >= 0 &&
-        H5Dwrite(set, o->spikes ? type : H5T_NATIVE_INT32, H5S_ALL, H5S_ALL, H5P_DEFAULT, x) >= 0 &&
-        write_attribute(group, "__type__", "TimeGriddedData", 0) &&
-        write_attribute(group, "dt", NULL, all->dt);
+    const bool good = set >= 0 &&
+                      H5Dwrite(set, ready || o->spikes ? type : H5T_NATIVE_INT32, H5S_ALL, H5S_ALL,
+                               H5P_DEFAULT, ready ? ready : x) >= 0 &&
+                      write_attribute(group, "__type__", "TimeGriddedData", 0) &&
+                      write_attribute(group, "dt", NULL, all->dt);
     if (set >= 0)
         H5Dclose(set);
     H5Tclose(type);

@@ -60,9 +60,11 @@ sp_status sp_nir_write(const char *path, const sp_nir *g, sp_error *err);
  * neurons (channel, row, column). */
 typedef struct sp_nir_observable {
     const char *node, *key; /* "2", "spikes" */
-    const int32_t *x;       /* [samples][time steps][h][w][c] */
+    const int32_t *x;       /* [samples][time steps][h][w][c]; or one of the two below */
     int64_t h, w, c;
-    bool spikes; /* written as bool, else as int32 */
+    bool spikes;          /* x is written as bool, else as int32 */
+    const float *real;    /* [samples][time steps][c][h][w], written as float32 */
+    const uint8_t *fired; /* the same of 0 and 1, written as bool */
 } sp_nir_observable;
 typedef struct sp_nir_observables {
     sp_nir_observable *items; /* those of a node follow each other */

@@ -208,3 +208,37 @@ for t in range(7):
     u = np.where(fired > 0, 0, u)
     assert 0 < s.mean() < 1 and np.abs(ours[:, t] - fired @ g["c"].weight.T).max() < 1e-5, t
 END
+
+# Golden vectors: the exported graph, computed from its equations on their inputs, gives their spikes and outputs.
+cat >"$work/dense.yaml" <<'END'
+data: {name: synthetic, classes: 3, channels: 2, height: 3, width: 4, count: 64, train_limit: 64, test_limit: 12}
+neuron: {reset: hard}
+network: [{type: flatten}, {type: linear, out: 9}, {type: lif, v_th: 0.3, tau: 2}, {type: linear, out: 3}]
+schedule: {time_steps: 5}
+optimizer: {lr: 0.05}
+batch: 16
+epochs: 1
+END
+run train "$work/dense.yaml" -o "$work/dense"
+expect_code 0
+run nir export "$work/dense" "$work/dense.nir" --samples 0 --data "$work/dense.h5"
+expect_code 2
+run nir export "$work/dense" "$work/dense.nir" --samples 7 --data "$work/dense.h5"
+expect_code 0
+called="nir.read_data"
+python3 - "$work/dense.nir" "$work/dense.h5" <<'END' || fail "the golden vectors are not those of the graph"
+import sys
+import numpy as np
+import nir
+
+nodes, data, dt = nir.read(sys.argv[1]).nodes, nir.read_data(sys.argv[2]).nodes, 1e-4
+look = lambda node, what: np.array(data[node].observables[what].data)
+x, spikes, out = look("input", "input"), look("2", "spikes"), look("output", "output")
+assert x.shape == (7, 5, 24) and spikes.shape == (7, 5, 9) and out.shape == (7, 5, 3) and 0 < spikes.mean() < 1
+a, n, b, v = nodes["1"], nodes["2"], nodes["3"], 0
+for t in range(5):
+    v = v + dt / n.tau * (n.r * (x[:, t] @ a.weight.T + a.bias) - v)
+    s = v > n.v_threshold
+    v = np.where(s, 0, v)
+    assert (s == spikes[:, t]).all() and np.abs(s @ b.weight.T + b.bias - out[:, t]).max() < 1e-5, t
+END

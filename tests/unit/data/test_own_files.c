@@ -346,7 +346,7 @@ Test(own_files, damaged_event_arrays)
                                            {"events_far.npz", "event 2 has x 70000"},
                                            {"events_polarity.npz", "event 2 has x 2, y 2, p 2"},
                                            {"events_real.npz", "data.events.unit"}};
-    size_t n;
+    size_t n = 0;
     uint8_t *bytes = read_whole(SEEDS "/zip/events.npz", &n);
     make_folder(root, sizeof root, "events");
     damage(read_recording, archive, bytes, n, 150, 300, 50);
@@ -371,7 +371,7 @@ Test(own_files, cut_hdf5_files)
     static const char *const files[] = {FIXTURES "/arrays.h5", FIXTURES "/records.h5"};
     make_folder(root, sizeof root, "hdf5");
     for (int i = 0; i < 2; i++) {
-        size_t n;
+        size_t n = 0;
         uint8_t *bytes = read_whole(files[i], &n);
         for (size_t cut = 0; cut < n; cut += 1 + n / 60) {
             sp_array *a = NULL;

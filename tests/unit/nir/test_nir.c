@@ -444,7 +444,8 @@ Test(nir, what_lies_in_another_file_is_refused)
 Test(nir, data_of_nodes)
 {
     const int32_t spikes[2 * 3] = {1, 0, 1, 0, 0, 1}, v[2 * 3] = {-5, 7, 1 << 20, 3, 2, 1};
-    sp_nir_observable items[] = {{"1", "spikes", spikes, 1, 1, 3, true}, {"1", "v", v, 3, 1, 1, false}};
+    sp_nir_observable items[] = {{"1", "spikes", spikes, 1, 1, 3, true, NULL, NULL},
+                                 {"1", "v", v, 3, 1, 1, false, NULL, NULL}};
     const sp_nir_observables all = {.items = items, .n = 2, .samples = 2, .time_steps = 1, .dt = 1e-3};
     int32_t back[6];
     double dt = 0;
@@ -467,7 +468,7 @@ Test(nir, data_of_nodes)
     H5Dclose(set);
     H5Fclose(file);
     /* [h][w][c] of 1x3 pixels and 2 channels */
-    items[0] = (sp_nir_observable){"1", "v", v, 1, 3, 2, false};
+    items[0] = (sp_nir_observable){"1", "v", v, 1, 3, 2, false, NULL, NULL};
     const sp_nir_observables one = {.items = items, .n = 1, .samples = 1, .time_steps = 1, .dt = 1e-3};
     const int32_t ordered[6] = {-5, 1 << 20, 2, 7, 3, 1};
     cr_assert_eq(sp_nir_write_data(path, &one, &err), SP_OK, "%s", err.text);
