@@ -129,7 +129,7 @@ class Trainer:
         return (0.95 * F.cross_entropy(out, self.labels) + 0.05 * F.mse_loss(out, one_hot)) / self.T
 
     def step(self, number):
-        """One mini-batch; returns its loss, the mean over time steps."""
+        """One mini-batch; returns its loss as spikeport tells it: the sum of what is gone back over, each divided by T."""
         self.optimizer.zero_grad()
         kept, told = [], 0.0
         for n in self.neurons:
@@ -141,9 +141,9 @@ class Trainer:
                 with self.precision:
                     out = self.forward(x)
                 loss = self.loss_of(out)
-            told = told + loss.detach()
             if not backward:
                 continue
+            told = told + loss.detach()
             if self.method == "bptt":
                 kept.append(loss)
             else:
