@@ -121,6 +121,10 @@ sp_status spi_gemm(sp_builder *b, int node, const sp_op_call *call, sp_operand m
 sp_status spi_forward(sp_builder *b); /* all nodes but the static ones, in the current segment */
 sp_status spi_forward_node(sp_builder *b, int node);
 bool spi_node_is_static(const sp_builder *b, int node);
+/* Whether scale and shift of a batch norm are computed once a mini-batch, in front of its time steps: they
+ * follow from the running statistics (evaluation), or from an input that does not change. */
+bool spi_norm_is_static(const sp_builder *b, int node);
+sp_status spi_norm_statistics(sp_builder *b, int node);
 double spi_neuron_decay(const sp_neuron *n);
 double
 spi_neuron_offset(const sp_neuron *n); /* of its potentials on the device: docs/NUMERICS.md, "Neuron" */

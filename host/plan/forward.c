@@ -61,7 +61,27 @@ static sp_status keep_input_as_half(sp_builder *b, int node)
     return spi_pack_half(b, node, act, &b->node[node].norm_half);
 }
 
-static sp_status batch_norm_forward(sp_builder *b, int node)
+bool spi_norm_is_static(const sp_builder *b, int node)
+{
+    const sp_node *n = &b->g->nodes[node];
+    const sp_plan_options *o = &b->p->o;
+    if (n->type != SP_NODE_BATCH_NORM || n->td || spi_norm_is_online(b, node))
+        return false;
+    if (!b->training)
+        return true;
+    const int producer = b->g->acts[n->in[0]].producer;
+    return producer >= 0 && spi_node_is_static(b, producer) && o->method != SP_METHOD_RATE &&
+           !o->online_update && !o->sync_norm;
+}
+
+/* How far running statistics move in all T time steps where those of each step are the same. */
+static double momentum_of(const sp_builder *b, int node)
+{
+    const double momentum = b->g->nodes[node].layer->momentum;
+    return spi_norm_is_static(b, node) ? 1 - pow(1 - momentum, (double)b->p->o.time_steps) : momentum;
+}
+
+sp_status spi_norm_statistics(sp_builder *b, int node)
 {
     const sp_node *n = &b->g->nodes[node];
     const sp_activation *a = &b->g->acts[n->out];
@@ -82,14 +102,20 @@ static sp_status batch_norm_forward(sp_builder *b, int node)
         spi_bind(&e, "shift", b->node[node].norm[NORM_SHIFT]);
     if (b->training) {
         spi_int(&e, "M", spi_norm_rows(b, node));
-        spi_float(&e, "momentum", spi_norm_is_online(b, node) ? 0.0 : n->layer->momentum);
+        spi_float(&e, "momentum", spi_norm_is_online(b, node) ? 0.0 : momentum_of(b, node));
         spi_bind(&e, "x", x);
         spi_bind(&e, "mean", b->node[node].norm[NORM_MEAN]),
             spi_bind(&e, "rstd", b->node[node].norm[NORM_RSTD]);
     }
     SP_TRY(spi_emit(&e));
-    if (spi_norm_is_online(b, node))
-        SP_TRY(spi_online_step(b, node));
+    return spi_norm_is_online(b, node) ? spi_online_step(b, node) : SP_OK;
+}
+
+static sp_status batch_norm_forward(sp_builder *b, int node)
+{
+    const sp_node *n = &b->g->nodes[node];
+    if (!spi_norm_is_static(b, node))
+        SP_TRY(spi_norm_statistics(b, node));
     SP_TRY(keep_input_as_half(b, node));
     if (n->fused)
         return SP_OK;

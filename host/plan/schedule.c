@@ -159,6 +159,8 @@ static sp_status emit_weight_preamble(sp_builder *b)
     for (int i = 0; i < b->g->n_nodes; i++)
         if (spi_node_is_static(b, i))
             SP_TRY(spi_forward_node(b, i));
+        else if (spi_norm_is_static(b, i))
+            SP_TRY(spi_norm_statistics(b, i));
     return SP_OK;
 }
 

@@ -245,7 +245,9 @@ SP_API sp_status sp_net_backward(sp_net *net, const float *g_step_logits, float 
  * time of sp_net_step. After sp_net_begin_steps, which copies x, comes sp_net_forward_step for each of
  * sp_net_info.time_steps, with logits [batch][outputs]. After each of them sp_net_backward_step may follow,
  * once, from their gradient; at time steps that sltt-k has not drawn it does nothing. sp_net_end_steps (after
- * one time step or more) makes the gradients whole that sp_net_gradient gives. */
+ * one time step or more) makes the gradients whole that sp_net_gradient gives. The running statistics of a
+ * batch norm behind the first layer of still images move by those of all time steps, whether all of them are
+ * run or not. */
 SP_API sp_status sp_net_begin_steps(sp_net *net, const float *x, size_t count, size_t n, sp_error *err);
 SP_API sp_status sp_net_forward_step(sp_net *net, float *logits, sp_error *err);
 SP_API sp_status sp_net_backward_step(sp_net *net, const float *g_logits, sp_error *err);
