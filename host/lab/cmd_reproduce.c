@@ -258,7 +258,7 @@ static sp_status reproduce(sp_reproduce *p, const char *path, const char *name, 
     return st == SP_OK ? verdict(p, err) : st;
 }
 
-static const char notes[] = "Targets: table1, table2, table3, figure1, figure3, figure4 of the SLTT paper "
+static const char notes[] = "Targets: table1 to table4, figure1, figure3, figure4 of the SLTT paper "
                             "(Meng et al., ICCV 2023), methods (four methods on\n"
                             "four data sets), or a YAML file of your own: recipes/README.md. --scale cpu "
                             "stands in other data and smaller networks; the\n"

@@ -10,7 +10,7 @@ expect_code 2
 expect_err 'there is no target "tabel1"; did you mean "table1"?'
 run reproduce table1 --scale medium
 expect_code 2
-for name in table1 table2 table3 figure1 figure3 figure4 methods; do
+for name in table1 table2 table3 table4 figure1 figure3 figure4 methods; do
     run reproduce $name --table --out "$work/x"
     expect_code 0
     expect_out "Nothing has been measured."
