@@ -276,6 +276,7 @@ static void set_floats(sp_op_call *c, unsigned version)
         {"aux_decay", {0.75f, 0.9f}},  {"aux_gain", {0.5f, 0.2f}},   {"w_g", {0.25f, 1.0f}},
         {"gain", {1.0f, 4.0f}},        {"smoothing", {0.0f, 0.1f}},  {"steps", {6, 4}},
         {"share", {0.5f, 0.25f}},      {"max_norm", {1.0f, 0.25f}},  {"max_value", {0.5f, 0.1f}},
+        {"levels", {4.0f, 7.0f}},
     };
     for (int i = 0; i < SP_OP_MAX_FLOATS && c->op->floats[i]; i++)
         for (size_t k = 0; k < sizeof values / sizeof *values; k++)
@@ -310,6 +311,15 @@ static unsigned set_scalars(sp_op_call *c, unsigned setting, unsigned version)
     return setting;
 }
 
+/* The soft reset has its rest at 0; only model if may start elsewhere. */
+static void set_rest(sp_op_call *c)
+{
+    const bool starts_anywhere = c->neuron && strcmp(c->neuron, "if") == 0;
+    for (int i = 0; i < n_flags(c->op); i++)
+        if (strcmp(c->op->flags[i], "HARD") == 0 && !c->flags[i] && !starts_anywhere)
+            sp_call_set_float(c, "v_reset", 0);
+}
+
 static void apply_setting(sp_op_call *c, unsigned setting, unsigned version)
 {
     int flags = n_free_flags(c->op);
@@ -326,6 +336,7 @@ static void apply_setting(sp_op_call *c, unsigned setting, unsigned version)
         c->neuron = neurons[setting % N_NEURONS];
         setting /= N_NEURONS;
     }
+    set_rest(c);
     if (c->op->takes_surrogate)
         c->surrogate = surrogates[setting % N_SURROGATES];
 }
@@ -451,6 +462,7 @@ size_t sp_check_calls_like(const sp_op_call *like, bool few, sp_op_call *out, si
         if (c.surrogate && !known)
             c.surrogate = surrogates[0];
         set_scalars(&c, (unsigned)n, (unsigned)n / 2);
+        set_rest(&c);
         out[n++] = c;
     }
     return n;

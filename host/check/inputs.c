@@ -53,6 +53,8 @@ static const struct {
     {"neuron.", "u_prev", MEMBRANE},
     {"neuron.", "th", AROUND_ONE},
     {"neuron.forward", "x", CURRENT},
+    {"activation.", "threshold", AROUND_ONE},
+    {"activation.", "x", CURRENT},
     {"pool.max", "x", STEPS},
     {"metrics.correct", "sum", STEPS},
     {"loss", "logits", LOGITS},

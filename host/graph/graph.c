@@ -181,7 +181,7 @@ static void fold_scales(sp_graph *g)
 static bool takes_spikes(const sp_node *n)
 {
     return n->type != SP_NODE_NEURON && n->type != SP_NODE_BATCH_NORM && n->type != SP_NODE_LAYER_NORM &&
-           n->type != SP_NODE_RECURRENT;
+           n->type != SP_NODE_RECURRENT && n->type != SP_NODE_ACTIVATION;
 }
 
 /* The maximum of spikes is a spike, and spikes one behind the other are spikes: they remain a bitmap where

@@ -19,6 +19,7 @@ typedef enum {
     SP_NODE_RESIDUAL, /* and sums of an `add` layer, two at a time */
     SP_NODE_CONCAT,
     SP_NODE_LAYER_NORM, /* and rms_norm, which has no beta */
+    SP_NODE_ACTIVATION, /* relu and qcfs, whose threshold is a parameter */
     SP_NODE_RECURRENT   /* y = x + W s[t-1], s of the neuron that is the next node */
 } sp_node_type;
 

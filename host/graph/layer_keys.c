@@ -213,6 +213,19 @@ static const sp_field td_batch_norm[] = {TYPE,
                                           .help = "Threshold; otherwise that of the recipe's neurons."},
                                          NORM};
 
+static const sp_field relu[] = {TYPE};
+static const sp_field qcfs[] = {TYPE,
+                                {KEY(levels, INT), .low = 1, .high = 65536, .initial = "8",
+                                 .help = "Levels above 0: as many as time steps that a converted network is "
+                                         "to be run for."},
+                                {.key = "threshold",
+                                 .kind = SP_FIELD_FLOAT,
+                                 SP_FIELD_AT(sp_layer, neuron.v_th),
+                                 .low = 1e-6,
+                                 .high = 1e6,
+                                 .initial = "8",
+                                 .help = "The largest output, which is learnt, at the start."}};
+
 #define ROWS(name, rows)                                                                                     \
     {                                                                                                        \
         name, rows, sizeof(rows) / sizeof *(rows), offsetof(sp_layer, given)                                 \
@@ -236,4 +249,6 @@ const sp_fields sp_layer_fields[SP_LAYER_TYPES] = {
     [SP_LAYER_LAYER_NORM] = ROWS("layer_norm", layer_norm),
     [SP_LAYER_RMS_NORM] = ROWS("rms_norm", layer_norm),
     [SP_LAYER_CONV1D] = ROWS("conv1d", conv1d),
+    [SP_LAYER_RELU] = ROWS("relu", relu),
+    [SP_LAYER_QCFS] = ROWS("qcfs", qcfs),
 };

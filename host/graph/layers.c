@@ -6,6 +6,7 @@
 #include "base/size.h"
 #include "base/suggest.h"
 #include "graph/graph_builder.h"
+#include "graph/layer_names.h"
 
 enum { MAX_SIDE = 1 << 16 };
 
@@ -231,6 +232,23 @@ static sp_status build_neuron(sp_graph_builder *b, const sp_layer *l, int *act)
     return SP_OK;
 }
 
+static sp_status build_activation(sp_graph_builder *b, const sp_layer *l, int *act)
+{
+    sp_graph *g = b->g;
+    if (g->acts[*act].bits)
+        return spi_fail_layer(b, l, "%s of spikes, which are 0 or 1; put a layer with weights between them",
+                              sp_layer_fields[l->type].what);
+    SP_TRY(build_simple(b, l, SP_NODE_ACTIVATION, false, act));
+    if (l->type == SP_LAYER_RELU)
+        return SP_OK;
+    const int n = g->acts[*act].producer;
+    g->nodes[n].threshold = spi_add_param(b, n, SP_ROLE_THRESHOLD, "threshold", 0, NULL);
+    if (g->nodes[n].threshold < 0)
+        return spi_fail_add(b);
+    g->acts[*act].needs_gradient = true;
+    return SP_OK;
+}
+
 static sp_status build_residual(sp_graph_builder *b, const sp_layer *l, int *act)
 {
     sp_graph *g = b->g;
@@ -361,6 +379,8 @@ static sp_status build_layer(sp_graph_builder *b, const sp_layer *l, int *act)
     case SP_LAYER_ADD:
     case SP_LAYER_CONCAT: return build_join(b, l, act);
     case SP_LAYER_LIF: return build_neuron(b, l, act);
+    case SP_LAYER_RELU:
+    case SP_LAYER_QCFS: return build_activation(b, l, act);
     case SP_LAYER_FLATTEN: b->g->acts[*act].flat = true; return SP_OK;
     }
     return spi_fail_layer(b, l, "unknown layer type %d", (int)l->type);

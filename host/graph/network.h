@@ -23,7 +23,9 @@ typedef enum {
     SP_LAYER_CONCAT,
     SP_LAYER_LAYER_NORM,
     SP_LAYER_RMS_NORM,
-    SP_LAYER_CONV1D
+    SP_LAYER_CONV1D,
+    SP_LAYER_RELU,
+    SP_LAYER_QCFS
 } sp_layer_type;
 
 /* How weights and biases start. fan_in_uniform is PyTorch's default U(-1/sqrt(fan_in), 1/sqrt(fan_in)). */
@@ -34,6 +36,7 @@ typedef struct sp_neuron {
     char model[48]; /* fragment name: "lif", "if", "plif", "cuba_lif", "alif", or a plugin's */
     double tau, v_th, v_reset;
     double v_sub;                               /* what a soft reset subtracts; NAN: v_th */
+    double v_init; /* potential before the first time step: model if with the soft reset */
     bool hard_reset, detach_reset, decay_input; /* decay_input: x scaled by 1/tau */
     char surrogate[48];
     double width; /* NAN: the surrogate's default */
@@ -67,7 +70,8 @@ typedef struct sp_layer {
     double factor;              /* scale */
     double p;                   /* dropout */
     bool by_channel, each_step; /* dropout: one draw for all places of a channel; a mask for each time step */
-    sp_neuron neuron;           /* lif */
+    int64_t levels;             /* qcfs */
+    sp_neuron neuron;           /* lif; v_th also of td_batch_norm and qcfs */
     /* residual: y = branch(pre(x)) [* skip_gain] * alpha + (shortcut(p), else p, or x where identity_input)
      */
     struct sp_layer *pre, *branch, *shortcut;

@@ -127,6 +127,8 @@ static const sp_field rows[] = {
     {FLOAT(tau, 1, 1e9), .initial = "1.1", .help = "Time constant of the potential, in time steps."},
     {FLOAT(v_th, 1e-6, 1e6), .initial = "1", .help = "Threshold."},
     {FLOAT(v_reset, -1e6, 1e6), .initial = "0", .help = "Potential after a spike; of hard resets only."},
+    {FLOAT(v_init, -1e6, 1e6), .initial = "0",
+     .help = "Potential before the first time step; of model if with soft resets only."},
     {.key = "reset",
      .kind = SP_FIELD_CHOICE,
      AT(hard_reset),
@@ -198,6 +200,11 @@ static sp_status check(const sp_yaml *map, const sp_neuron *n, sp_error *err)
         return sp_yaml_fail(map, err,
                             "v_reset is %g, but a soft reset subtracts v_th; use reset: hard or v_reset: 0",
                             n->v_reset);
+    if (n->v_init != 0.0 && (n->hard_reset || strcmp(n->model, "if") != 0))
+        return sp_yaml_fail(map, err,
+                            "v_init is %g, which is for model if with the soft reset; others start at their "
+                            "resting potential",
+                            n->v_init);
     if (n->v_reset >= n->v_th)
         return sp_yaml_fail(map, err, "v_reset (%g) must be below v_th (%g)", n->v_reset, n->v_th);
     if (!isnan(n->v_sub) && (n->hard_reset || n->learn_v_th))

@@ -147,7 +147,7 @@ void sp_param_initialise(const sp_graph *g, const sp_param *p, uint64_t seed, fl
 
 static const char *const node_names[] = {
     "conv",  "linear",  "batch_norm", "neuron", "avg_pool",   "max_pool", "adaptive_avg_pool",
-    "scale", "dropout", "residual",   "concat", "layer_norm", "recurrent"};
+    "scale", "dropout", "residual",   "concat", "layer_norm", "relu",     "recurrent"};
 
 void sp_graph_print(const sp_graph *g, sp_text *out)
 {
@@ -166,6 +166,7 @@ void sp_graph_print(const sp_graph *g, sp_text *out)
         const char *type = n->standardized                       ? "ws_conv"
                            : n->layer->type == SP_LAYER_ADD      ? "add"
                            : n->layer->type == SP_LAYER_RMS_NORM ? "rms_norm"
+                           : n->layer->type == SP_LAYER_QCFS     ? "qcfs"
                            : n->scale_folded                     ? "scale (in a gain)"
                            : n->type == SP_NODE_NEURON           ? n->layer->neuron.model
                                                                  : node_names[n->type];

@@ -212,6 +212,8 @@ static sp_status put_neuron(spi_nir_export *e, const sp_node *n)
         return refuse(e, n, u->model, "NIR has no node for this model");
     if (!isnan(u->v_sub))
         return refuse(e, n, "v_sub", "NIR has no number for what a reset subtracts");
+    if (u->v_init != 0)
+        return refuse(e, n, u->model, "NIR's neurons start at 0, and v_init is another potential");
     SP_TRY(spi_nir_settle(e, n->name, n->in[0], &in));
     SP_TRY(spi_nir_put_node(e, n->name, type, &in, &e->flows[n->out]));
     if (!spi_nir_put_parameters(e, n, type, in.vector))
@@ -376,6 +378,9 @@ sp_status spi_nir_put(spi_nir_export *e, int i)
     case SP_NODE_LAYER_NORM:
         return refuse(e, n, "layer_norm",
                       "NIR has no node for it, and its moments are of each sample and time step");
+    case SP_NODE_ACTIVATION:
+        return refuse(e, n, n->threshold >= 0 ? "qcfs" : "relu",
+                      "NIR has no node for it; `spikeport convert` makes neurons of it");
     case SP_NODE_CONCAT: return put_concat(e, n);
     case SP_NODE_SCALE:
         *out = e->flows[n->in[0]];

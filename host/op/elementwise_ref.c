@@ -1,5 +1,7 @@
-/* C references of the elementwise family: scale, add, residual, fill. An output may be the same memory as the
- * input that its contract names as alias. */
+/* C references of the elementwise family: scale, add, activation, residual, fill. An output may be the same
+ * memory as the input that its contract names as alias. */
+#include <math.h>
+
 #include "op/references.h"
 
 void scale_ref(const sp_op_call *call, void *const *buf)
@@ -140,4 +142,57 @@ void concat_backward_ref(const sp_op_call *call, void *const *buf)
     for (int64_t m = 0; m < M; m++)
         for (int64_t c = 0; c < A + B; c++)
             *(c < A ? &g_a[m * A + c] : &g_b[m * B + c - A]) = g[m * (A + B) + c];
+}
+
+/* k of op_table.inc; NaN stays NaN. The quotient, which devices may round in their own way, is only the first
+ * guess. */
+static float levels_reached(float x, float threshold, float levels)
+{
+    const float a = 2 * levels * x;
+    float k = floorf(a / (2 * threshold) + 0.5f);
+    k += a >= (2 * k + 1) * threshold ? 1.0f : 0.0f;
+    k -= a < (2 * k - 1) * threshold ? 1.0f : 0.0f;
+    return k;
+}
+
+static float clamped(float k, float levels)
+{
+    return k < 0 ? 0 : k > levels ? levels : k;
+}
+
+void activation_forward_ref(const sp_op_call *call, void *const *buf)
+{
+    const int64_t n = sp_call_int(call, "M") * sp_call_int(call, "C");
+    const float levels = (float)sp_call_float(call, "levels"), *x = buf[0], *threshold = buf[1];
+    float *y = buf[2];
+
+    for (int64_t i = 0; i < n; i++)
+        if (!sp_call_flag(call, "QUANTISED"))
+            y[i] = x[i] < 0 ? 0 : x[i];
+        else
+            y[i] =
+                (float)((double)threshold[0] *
+                        (double)clamped(levels_reached(x[i], threshold[0], levels), levels) / (double)levels);
+}
+
+void activation_backward_ref(const sp_op_call *call, void *const *buf)
+{
+    const int64_t n = sp_call_int(call, "M") * sp_call_int(call, "C");
+    const float levels = (float)sp_call_float(call, "levels"), *g = buf[0], *x = buf[1], *threshold = buf[2];
+    float *g_x = buf[3], *g_threshold = buf[4];
+    double sum = 0;
+
+    for (int64_t i = 0; i < n; i++) {
+        if (!sp_call_flag(call, "QUANTISED")) {
+            g_x[i] = x[i] > 0 ? g[i] : 0;
+            continue;
+        }
+        const float k = levels_reached(x[i], threshold[0], levels);
+        const bool inside = k >= 0 && k <= levels;
+        const double share = (double)clamped(k, levels) / (double)levels;
+        sum += (double)g[i] * (inside ? share - (double)x[i] / (double)threshold[0] : share);
+        g_x[i] = inside ? g[i] : 0;
+    }
+    if (sp_call_flag(call, "QUANTISED"))
+        g_threshold[0] = (float)((double)g_threshold[0] + sum);
 }

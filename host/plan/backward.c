@@ -222,6 +222,22 @@ static sp_status layer_norm_backward(sp_builder *b, int node, int g)
     return spi_needs_gradient(b, n->in[0]) ? spi_add_gradient(b, node, n->in[0], g_x) : SP_OK;
 }
 
+static sp_status activation_backward(sp_builder *b, int node, int g)
+{
+    const sp_node *n = &b->g->nodes[node];
+    int g_x;
+    SP_TRY(new_gradient(b, n->in[0], &g_x));
+    sp_emit e = spi_step(b, node, "activation.backward");
+    spi_activation_settings(&e, n);
+    spi_bind(&e, "g", g), spi_bind(&e, "x", b->act[n->in[0]].tensor), spi_bind(&e, "g_x", g_x);
+    if (n->threshold >= 0) {
+        SP_TRY(spi_bind_param(&e, "threshold", n->threshold, false));
+        SP_TRY(spi_bind_param(&e, "g_threshold", n->threshold, true));
+    }
+    SP_TRY(spi_emit(&e));
+    return spi_needs_gradient(b, n->in[0]) ? spi_add_gradient(b, node, n->in[0], g_x) : SP_OK;
+}
+
 static sp_status concat_backward(sp_builder *b, int node, int g)
 {
     static const char *const parts[] = {"g_a", "g_b"};
@@ -266,6 +282,7 @@ static sp_status backward_node(sp_builder *b, int node)
     case SP_NODE_POOL_AVG:
     case SP_NODE_POOL_MAX:
     case SP_NODE_POOL_ADAPTIVE: return pool_backward(b, node, g);
+    case SP_NODE_ACTIVATION: return activation_backward(b, node, g);
     case SP_NODE_SCALE:
     case SP_NODE_DROPOUT: return pointwise_backward(b, node, g);
     default: return SP_FAIL(b->err, SP_E_FAILED, "internal: this type of node has no backward pass");

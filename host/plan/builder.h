@@ -164,7 +164,8 @@ void spi_neuron_settings(sp_emit *e, const sp_neuron *n);
 sp_status spi_unpack(sp_builder *b, int node, int act, int *out);
 sp_status spi_draw_mask(sp_builder *b, int node);          /* of a dropout layer */
 int64_t spi_layer_norm_ints(sp_emit *e, const sp_node *n); /* returns the number of groups */
-void spi_joined_ints(sp_emit *e, const sp_node *n);        /* of a concatenation */
+void spi_activation_settings(sp_emit *e, const sp_node *n);
+void spi_joined_ints(sp_emit *e, const sp_node *n); /* of a concatenation */
 void spi_pool_ints(sp_emit *e, const sp_builder *b, const sp_node *n);
 sp_status spi_backward(sp_builder *b); /* all nodes, backward, from b->g_logits */
 

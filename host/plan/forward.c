@@ -40,7 +40,7 @@ static bool act_is_kept(const sp_builder *b, int act)
     for (int i = 0; i < b->g->n_nodes; i++) {
         const sp_node *n = &b->g->nodes[i];
         bool reads = n->weight >= 0 || n->type == SP_NODE_POOL_MAX || n->type == SP_NODE_LAYER_NORM ||
-                     (n->type == SP_NODE_RESIDUAL && n->skip_gain >= 0);
+                     n->type == SP_NODE_ACTIVATION || (n->type == SP_NODE_RESIDUAL && n->skip_gain >= 0);
         if (reads && n->in[0] == act)
             return true;
     }
@@ -157,7 +157,7 @@ void spi_neuron_settings(sp_emit *e, const sp_neuron *n)
     spi_float(e, "decay", spi_neuron_decay(n));
     spi_float(e, "x_gain", n->decay_input && !integrate ? 1.0 / n->tau : 1.0);
     spi_float(e, "v_th", n->membrane ? SPI_NEVER_REACHED : n->v_th + spi_neuron_offset(n));
-    spi_float(e, "v_reset", n->hard_reset ? n->v_reset : spi_neuron_offset(n));
+    spi_float(e, "v_reset", n->hard_reset ? n->v_reset : spi_neuron_offset(n) + n->v_init);
     spi_flag(e, "HARD", n->hard_reset);
     e->step.call.neuron = n->model;
 }
@@ -385,6 +385,27 @@ static sp_status layer_norm_forward(sp_builder *b, int node)
     return spi_emit(&e);
 }
 
+void spi_activation_settings(sp_emit *e, const sp_node *n)
+{
+    const sp_activation *a = &e->b->g->acts[n->out];
+    spi_int(e, "M", spi_rows(e->b, a)), spi_int(e, "C", a->c);
+    spi_flag(e, "QUANTISED", n->threshold >= 0);
+    spi_float(e, "levels", (double)n->layer->levels);
+}
+
+static sp_status activation_forward(sp_builder *b, int node)
+{
+    const sp_node *n = &b->g->nodes[node];
+    int y;
+    SP_TRY(new_output(b, n, &y));
+    sp_emit e = spi_step(b, node, "activation.forward");
+    spi_activation_settings(&e, n);
+    spi_bind(&e, "x", b->act[n->in[0]].tensor), spi_bind(&e, "y", y);
+    if (n->threshold >= 0)
+        SP_TRY(spi_bind_param(&e, "threshold", n->threshold, false));
+    return spi_emit(&e);
+}
+
 static sp_status concat_forward(sp_builder *b, int node)
 {
     const sp_node *n = &b->g->nodes[node];
@@ -415,6 +436,7 @@ sp_status spi_forward_node(sp_builder *b, int node)
     case SP_NODE_RESIDUAL: return residual_forward(b, node);
     case SP_NODE_CONCAT: return concat_forward(b, node);
     case SP_NODE_LAYER_NORM: return layer_norm_forward(b, node);
+    case SP_NODE_ACTIVATION: return activation_forward(b, node);
     case SP_NODE_RECURRENT: return spi_recurrent_forward(b, node);
     }
     return SP_FAIL(b->err, SP_E_FAILED, "internal: unknown node type");

@@ -72,6 +72,14 @@ def alif(tau_a, beta, **keys):
     return layer("alif", tau_a=tau_a, beta=beta, **keys)
 
 
+def relu():
+    return layer("relu")
+
+
+def qcfs(**keys):
+    return layer("qcfs", **keys)
+
+
 def membrane(type="lif", **keys):
     return layer(type, output="membrane", **keys)
 
@@ -155,6 +163,23 @@ CASES = [
         conv(4, 8, 3, groups=4), lif(), conv(8, 8, 3, padding=2, dilation=2, groups=8), norm(8), lif(), FLATTEN,
         linear(128, 4)],
         [2, 4, 6, 6], 4, "sltt", 4, sequence=False, gain=1.5, mse=0.3),
+    case("relu_ann", 1, [
+        conv(2, 5, 3), norm(5), relu(), layer("avg_pool", kernel=2), FLATTEN, linear(45, 14), relu(), linear(14, 4)],
+        [5, 2, 8, 8], 1, "sltt", 4, sequence=False, gain=1.5),
+    case("qcfs_ann", 1, [
+        conv(2, 5, 3), norm(5), qcfs(levels=4, threshold=1.5), layer("avg_pool", kernel=2), FLATTEN, linear(45, 14),
+        qcfs(levels=8, threshold=2.0), linear(14, 4)],
+        [5, 2, 8, 8], 1, "sltt", 4, sequence=False, gain=1.5),
+    case("qcfs_and_spikes_bptt", 1, [
+        qcfs(levels=3, threshold=1.0), linear(12, 17), qcfs(levels=4, threshold=0.8), linear(17, 15), lif(), linear(15, 13), relu(),
+        linear(13, 4)],
+        [4, 12], 4, "bptt", 4, gain=1.5, neuron=neuron(tau=2.0, surrogate="atan", width=2.0)),
+    case("if_start_sltt", 1, [
+        linear(12, 17), layer("if", v_init=0.5), linear(17, 15), norm(15), layer("if", v_th=0.7, v_init=-0.25), linear(15, 4)],
+        [4, 12], 4, "sltt", 4, sequence=False, gain=1.4),
+    case("if_start_bptt", 1, [
+        linear(12, 17), layer("if", v_init=0.5), linear(17, 15), norm(15), layer("if", v_th=0.7, v_init=-0.25), linear(15, 4)],
+        [4, 12], 4, "bptt", 4, gain=1.2, neuron=neuron(surrogate="sigmoid", width=3.0)),
     case("layer_norm_bptt", 1, [
         layer_norm(2), conv(2, 5, 3), layer_norm(5), lif(), conv(5, 6, 3), layer_norm(6, over="channels", eps=1e-3), lif(),
         FLATTEN, linear(24, 15), rms_norm(15), lif(), linear(15, 4)],

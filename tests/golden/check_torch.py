@@ -17,8 +17,9 @@ import torch.nn.functional as F  # noqa: E402
 from make_cases import read_tensors  # noqa: E402
 from reference_net import WIDTHS, f32, graph_places, keep_mask  # noqa: E402
 
-NEURONS = ("lif", "plif", "cuba_lif", "alif")
-LAYERS = NEURONS + ("linear", "conv", "ws_conv", "batch_norm", "flatten", "scale", "add", "concat", "avg_pool", "conv1d", "layer_norm", "rms_norm", "dropout")
+NEURONS = ("lif", "if", "plif", "cuba_lif", "alif")
+LAYERS = NEURONS + ("linear", "conv", "ws_conv", "batch_norm", "flatten", "scale", "add", "concat", "avg_pool", "conv1d", "layer_norm", "rms_norm",
+                    "dropout", "relu", "qcfs")
 
 
 class Spike(torch.autograd.Function):
@@ -41,6 +42,29 @@ class Spike(torch.autograd.Function):
              "piecewise_exp": lambda: a / 2 * torch.exp(-a * d.abs()),
              "fast_sigmoid": lambda: 1 / (1 + a * d.abs()) ** 2}[ctx.name]()
         return g * h, None, None
+
+
+class Floor(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return torch.floor(x)
+
+    @staticmethod
+    def backward(ctx, g):
+        return g
+
+
+class Clip(torch.autograd.Function):
+    """Between 0 and 1, both included. What torch.clamp makes of the bounds themselves depends on PyTorch's version."""
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return torch.clamp(x, 0, 1)
+
+    @staticmethod
+    def backward(ctx, g):
+        x, = ctx.saved_tensors
+        return g * ((x >= 0) & (x <= 1))
 
 
 class Net:
@@ -66,7 +90,7 @@ class Net:
         hard = s["reset"] == "hard"
         rest = s["v_reset"] if hard else 0.0
         zero = torch.zeros_like(x)
-        old = self.state.get(name) or {"v": zero + rest, "s": zero, "i": zero, "a": zero}
+        old = self.state.get(name) or {"v": zero + (s.get("v_init") or rest), "s": zero, "i": zero, "a": zero}
         if s.get("recurrent"):
             x = x + F.linear(old["s"], self.p[name + ".recurrent.weight"])
         current = 0
@@ -180,6 +204,11 @@ class Net:
             elif kind == "avg_pool":
                 where = layer["kernel"], layer.get("stride"), layer.get("padding", 0)
                 x, self.dots = [None if a is None else F.avg_pool2d(a, *where) for a in (x, self.dots)]
+            elif kind == "relu":
+                x = F.relu(x)
+            elif kind == "qcfs":  # with the gradient of the identity through the floor
+                c = self.p[name + ".threshold"]
+                x = c * Clip.apply(Floor.apply(x * layer["levels"] / c + 0.5) / layer["levels"])
             elif kind in ("layer_norm", "rms_norm"):
                 x = self.normed(layer, x, w, b)
             elif kind == "dropout":

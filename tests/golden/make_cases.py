@@ -65,7 +65,7 @@ def parameters(layers, prefix=""):
             yield f"{name}.recurrent.weight", (width, width), width
         if kind == "plif":
             yield f"{name}.w", each, 1
-        if layer.get("learn_v_th"):
+        if layer.get("learn_v_th") or kind == "qcfs":
             yield f"{name}.threshold", each, 1
         if kind == "residual":
             if layer.get("skip_gain"):

@@ -440,6 +440,21 @@ class Tape:
         out.binary = not is_smooth
         return out
 
+    def relu(self, x):
+        return self.make([max(a, 0.0) for a in x.data], x.shape, [x], lambda g: x.add_grad([a * (b > 0) for a, b in zip(g, x.data)]))
+
+    def qcfs(self, x, threshold, levels, is_smooth):
+        """threshold clip(floor(x levels / threshold + 1/2) / levels, 0, 1); the floor has the gradient of the identity."""
+        c = threshold.data[0]
+        share = [a / c if is_smooth else math.floor(a * levels / c + 0.5) / levels for a in x.data]
+        inside = [0.0 <= a <= 1.0 for a in share]
+        cut = [min(max(a, 0.0), 1.0) for a in share]
+
+        def pull(g):
+            x.add_grad([a * b for a, b in zip(g, inside)])
+            threshold.add_grad([math.fsum(a * (k - b * v / c) for a, k, b, v in zip(g, cut, inside, x.data))])
+        return self.make([c * a for a in cut], x.shape, [x, threshold], pull)
+
     def minus_scalar(self, x, s):
         at = channels_of(x, s)
 
@@ -699,7 +714,7 @@ class Network:
         rest = s["v_reset"] if hard else 0.0
         if self.on_rates:
             return self.tape.follow(x, self.mean_of(name, "r"), self.mean_of(name, "e"))
-        v, over = self.before((name, "v"), rest, x), None
+        v, over = self.before((name, "v"), s.get("v_init", 0.0) or rest, x), None
         if s.get("recurrent"):
             x = self.recur(name, x, decay)
         if model == "cuba_lif":  # the synaptic current, of this step already
@@ -753,6 +768,16 @@ class Network:
             ratio = lambda a, b: a / b if b else math.copysign(1, a) if a else 0.0
             spikes.dots = [max(-decay, min(decay, ratio(a, b))) * d + s for a, b, d, s in zip(v, before, dots, spikes.data)]
         self.kept[name, "dots"] = v, spikes.dots
+
+    def relu(self, name, layer, x):
+        self.margin = min([self.margin] + [abs(a) for a in x.data])
+        return self.tape.relu(x)
+
+    def qcfs(self, name, layer, x):
+        threshold, levels = self.param(name, "threshold"), layer["levels"]
+        places = [a * levels / threshold.data[0] + 0.5 for a in x.data]
+        self.margin = min([self.margin] + [abs(a - round(a)) * threshold.data[0] / levels for a in places])
+        return self.tape.qcfs(x, threshold, levels, self.smooth)
 
     def note_rate(self, name, s, u, decay, width):
         """Rates and their slopes by a change of the input that is the same at every step of the block."""
@@ -975,3 +1000,6 @@ class Network:
                 self.penalty += self.take_penalties()
                 self.tape.backward()
         return value.data[0] + self.penalty, total.data
+
+
+setattr(Network, "if", Network.neuron)  # a word of Python

@@ -45,6 +45,7 @@ static int same_neuron(const sp_neuron *a, const sp_neuron *b)
 {
     return !strcmp(a->model, b->model) && a->tau == b->tau && a->v_th == b->v_th &&
            (a->v_sub == b->v_sub || (isnan(a->v_sub) && isnan(b->v_sub))) && a->v_reset == b->v_reset &&
+           a->v_init == b->v_init &&
            a->hard_reset == b->hard_reset && a->detach_reset == b->detach_reset &&
            a->decay_input == b->decay_input && !strcmp(a->surrogate, b->surrogate) &&
            (a->width == b->width || (isnan(a->width) && isnan(b->width))) &&
@@ -161,17 +162,20 @@ static const char *const every_layer =
     "- {type: concat, from: block}\n"
     "- {type: layer_norm, over: channels}\n"
     "- {type: rms_norm, channels: 3, eps: 1e-3}\n"
-    "- {type: conv1d, out: 4, kernel: 5, padding: 2}\n";
+    "- {type: conv1d, out: 4, kernel: 5, padding: 2}\n"
+    "- {type: relu}\n"
+    "- {type: qcfs, levels: 4, threshold: 2.5}\n";
 
 Test(network, defaults_and_given_values)
 {
     sp_network net = parse(every_layer);
     const sp_layer *l = net.layers;
-    cr_assert_eq(net.n, 18);
+    cr_assert_eq(net.n, 20);
+    cr_assert(l[19].levels == 4 && l[19].neuron.v_th == 2.5);
     cr_assert(same_pair(l[17].kernel, (int64_t[]){1, 5}) && same_pair(l[17].padding, (int64_t[]){0, 2}));
     cr_assert(l[10].by_channel && l[10].each_step);
     cr_assert(l[15].each_place && l[15].eps == 1e-5 && !l[16].each_place && l[16].channels == 3);
-    for (size_t i = 0; i < 18; i++)
+    for (size_t i = 0; i < 20; i++)
         cr_assert_eq(l[i].type, (sp_layer_type)i); /* each once, in the order of the enum */
     cr_assert(l[0].in == 3 && l[0].out == 9 && l[0].groups == 3 && l[1].groups == 1 && l[0].bias &&
               l[0].weight_init == SP_INIT_FAN_IN_UNIFORM);
@@ -270,6 +274,7 @@ Test(network, refuses_layers_with_place_and_reason)
                                                 "batch_norm, lif, avg_pool, max_pool, "
                                                 "adaptive_avg_pool, flatten, scale, dropout, residual, "
                                                 "td_batch_norm, add, concat, layer_norm, rms_norm, conv1d, "
+                                                "relu, qcfs, "
                                                 "if, plif, cuba_lif, alif, not "
                                                 "\"cnov\"; did "
                                                 "you "
@@ -349,6 +354,11 @@ Test(network, refuses_values_with_place_and_reason)
                              "\"soft\"?"},
         {"lif, v_reset: 0.1", "n.yaml:1:10: v_reset is 0.1, but a soft reset subtracts v_th; use reset: hard "
                               "or v_reset: 0"},
+        {"if, reset: hard, v_init: 0.5", "n.yaml:1:10: v_init is 0.5, which is for model if with the soft "
+                                         "reset; "
+                                         "others start at their resting potential"},
+        {"lif, v_init: 0.5", "n.yaml:1:10: v_init is 0.5, which is for model if with the soft reset; others "
+                             "start at their resting potential"},
         {"lif, reset: hard, v_reset: 1", "n.yaml:1:10: v_reset (1) must be below v_th (1)"},
         {"lif, reset: hard, v_sub: 1", "n.yaml:1:10: v_sub is what a soft reset subtracts, and a hard reset "
                                        "goes to v_reset; leave v_sub out"},
@@ -403,7 +413,7 @@ Test(network, neuron_settings_of_a_recipe)
     cr_assert_eq(sp_yaml_parse("n.yaml", text, strlen(text), &doc, &err), SP_OK);
     cr_assert_eq(sp_neuron_read(doc.root, &n, &err), SP_E_CONFIG);
     cr_assert_str_eq(err.text, "n.yaml:1:40: unknown key \"type\" in neuron; known keys: model, tau, v_th, "
-                               "v_reset, "
+                               "v_reset, v_init, "
                                "reset, v_sub, detach_reset, decay_input, surrogate, width, tau_syn, tau_a, "
                                "beta, "
                                "aux_tau, aux_gain, learn_v_th, learn, per_channel");

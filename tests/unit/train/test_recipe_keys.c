@@ -27,6 +27,7 @@ static const char *const contexts[][3] = {
     {"lr_schedule.warmup=2"},
     {"early_stopping.patience=3"},
     {"loss.mse=0.5"},
+    {"neuron.model=if"},
     {"precision.weights=4"},
     {"init_from=a.safetensors"},
     {"neuron.reset=hard"},
@@ -228,7 +229,8 @@ Test(recipe_keys, every_key_of_every_layer_is_read_printed_and_read_again)
     check_layer_key(SP_LAYER_LIF, &output);
     for (size_t i = 0; i < sp_neuron_fields.n; i++) {
         const sp_field *f = &sp_neuron_fields.items[i];
-        const bool needs_another = !strcmp(f->key, "v_reset") || !strcmp(f->key, "per_channel");
+        const bool needs_another = !strcmp(f->key, "v_reset") || !strcmp(f->key, "per_channel") ||
+                                   !strcmp(f->key, "v_init");
         if (f->kind != SP_FIELD_OTHER && !needs_another)
             check_layer_key(SP_LAYER_LIF, f);
     }
@@ -246,6 +248,7 @@ Test(recipe_keys, layers_with_keys_of_their_own_are_read_printed_and_read_again)
         {"{type: lif, reset: hard, v_reset: -0.3, recurrent: true}", "v_reset: -0.3"},
         {"{type: lif, width: 0.3}", "width: 0.3"},
         {"{type: if}", "if"},
+        {"{type: if, v_init: 0.3}", "v_init: 0.3"},
         {"{type: plif, tau: 3}", "plif"},
         {"{type: cuba_lif, tau_syn: 3}", "tau_syn: 3"},
         {"{type: alif, tau_a: 3, beta: 0.3}", "beta: 0.3"},
