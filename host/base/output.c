@@ -27,6 +27,7 @@ static const struct {
     [SP_OUTPUT_ARRAY] = {"an .npy array", 0, "\x93NUMPY"},
     [SP_OUTPUT_NIR] = {"a NIR graph (HDF5)", 0, "\x89HDF\r\n\x1a\n"},
     [SP_OUTPUT_NETWORK] = {"an imported network", 0, SP_OUTPUT_NETWORK_HEAD},
+    [SP_OUTPUT_CONVERTED] = {"the recipe of a converted network", 0, SP_OUTPUT_CONVERTED_HEAD},
     [SP_OUTPUT_WISDOM] = {"wisdom", 0, "{\"schema\":"},
     [SP_OUTPUT_WEIGHTS] = {"exported weights", TENSORS(SP_OUTPUT_WEIGHTS_FORMAT)},
     [SP_OUTPUT_RECORDING] = {"a recording of layers", TENSORS(SP_OUTPUT_RECORDING_FORMAT)},
@@ -34,6 +35,7 @@ static const struct {
     [SP_OUTPUT_DIFF] = {"a recording of diff", 0, SP_OUTPUT_DIFF_HEAD},
     [SP_OUTPUT_SWEEP] = {"the table of a sweep", 0, "name,value,series,"},
     [SP_OUTPUT_SIMILARITY] = {"a table of similarities", 0, "time_steps,tau,updates,"},
+    [SP_OUTPUT_CURVE] = {"the curve of a conversion", 0, "time_steps,accuracy,lost,"},
 };
 
 /* A file that cannot be read is of no kind. */

@@ -16,6 +16,7 @@ typedef enum sp_output {
     SP_OUTPUT_ARRAY,
     SP_OUTPUT_NIR,
     SP_OUTPUT_NETWORK,
+    SP_OUTPUT_CONVERTED,
     SP_OUTPUT_WISDOM,
     SP_OUTPUT_WEIGHTS,
     SP_OUTPUT_RECORDING,
@@ -23,11 +24,13 @@ typedef enum sp_output {
     SP_OUTPUT_DIFF,
     SP_OUTPUT_SWEEP,
     SP_OUTPUT_SIMILARITY,
+    SP_OUTPUT_CURVE,
 } sp_output;
 
 /* What files begin with by which they are known. The metadata "format" of safetensors comes first. */
 #define SP_OUTPUT_DIFF_HEAD        "spikeport diff recording/1\n"
 #define SP_OUTPUT_NETWORK_HEAD     "# By spikeport nir import"
+#define SP_OUTPUT_CONVERTED_HEAD   "# By spikeport convert"
 #define SP_OUTPUT_WEIGHTS_FORMAT   "pt"
 #define SP_OUTPUT_RECORDING_FORMAT "spikeport-recording/1"
 #define SP_OUTPUT_INPUT_FORMAT     "spikeport-input/1"

@@ -82,9 +82,11 @@ typedef struct sp_exec_seen {
 /* The spikes of one sample as bytes of 0 and 1, [cols][pixels]: PyTorch's layout. */
 void sp_exec_seen_spikes(const sp_exec_seen *seen, int64_t sample, int64_t pixels, uint8_t *to);
 
-/* Who looks at a mini-batch while it runs; either function may be NULL. */
+/* Who looks at a mini-batch while it runs; functions may be NULL. */
 typedef struct sp_exec_watcher {
     void (*see)(void *ctx, const sp_exec_seen *seen); /* every neuron layer at every time step */
+    const bool *nodes;                                /* [graph nodes] those that `see` is shown; NULL: all */
+    void (*see_activation)(void *ctx, const sp_exec_seen *seen); /* relu and qcfs: u is what they give */
     /* The network's outputs [batch][classes] of time step t; false: no further time step is wanted. */
     bool (*outputs)(void *ctx, int t, const float *logits);
     void *ctx;

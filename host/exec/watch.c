@@ -19,6 +19,32 @@ static bool is_neuron(const sp_plan *p, const sp_step *s)
            strncmp(s->call.op->id, "neuron.forward", 14) == 0;
 }
 
+static bool is_activation(const sp_step *s)
+{
+    return s->node >= 0 && strncmp(s->call.op->id, "activation.forward/", 19) == 0;
+}
+
+static bool is_seen(const watch *w, const sp_step *s)
+{
+    return w->by->see && is_neuron(w->p, s) && (!w->by->nodes || w->by->nodes[s->node]);
+}
+
+static sp_status see_activation(watch *w, const sp_step *s, int t, sp_error *err)
+{
+    const int y = sp_op_buffer_index(s->call.op, "y");
+    const sp_exec_seen seen = {.node = s->node,
+                               .t = t,
+                               .u = w->u,
+                               .rows = sp_call_buffer_rows(&s->call, y),
+                               .cols = sp_call_buffer_cols(&s->call, y)};
+    sp_status st = sp_device_read(w->p->dev, sp_plan_range(w->p, &s->operands[y], t), w->u,
+                                  (uint64_t)sp_call_buffer_elems(&s->call, y) * 4, err);
+    if (st != SP_OK)
+        return sp_error_prefix(err, st, "outputs of layer %s: ", s->label);
+    w->by->see_activation(w->by->ctx, &seen);
+    return SP_OK;
+}
+
 static sp_status see_neuron(watch *w, const sp_step *s, int t, sp_error *err)
 {
     int u = sp_op_buffer_index(s->call.op, "u"), spikes = sp_op_buffer_index(s->call.op, "s");
@@ -61,8 +87,10 @@ static sp_status see_neuron(watch *w, const sp_step *s, int t, sp_error *err)
 static sp_status visit(void *ctx, const sp_step *s, int t, bool *go_on, sp_error *err)
 {
     watch *w = ctx;
-    if (w->by->see && is_neuron(w->p, s))
+    if (is_seen(w, s))
         return see_neuron(w, s, t, err);
+    if (w->by->see_activation && is_activation(s))
+        return see_activation(w, s, t, err);
     if (!w->by->outputs || strncmp(s->call.op->id, "logits.accumulate/", 18) != 0)
         return SP_OK;
     int logits = sp_op_buffer_index(s->call.op, "logits");
@@ -87,10 +115,14 @@ sp_status sp_exec_watch(sp_plan *p, const sp_exec_batch *batch, const sp_exec_wa
 {
     watch w = {.p = p, .by = by};
     int64_t most = 1, words = 1;
-    for (int i = 0; by->see && i < p->n_segments; i++)
+    for (int i = 0; (by->see || by->see_activation) && i < p->n_segments; i++)
         for (int k = 0; k < p->segments[i].n; k++) {
             const sp_step *s = &p->segments[i].steps[k];
-            if (!is_neuron(p, s))
+            if (by->see_activation && is_activation(s)) {
+                int64_t n = sp_call_buffer_elems(&s->call, sp_op_buffer_index(s->call.op, "y"));
+                most = n > most ? n : most;
+            }
+            if (!is_seen(&w, s))
                 continue;
             int u = sp_op_buffer_index(s->call.op, "u"), spikes = sp_op_buffer_index(s->call.op, "s");
             int64_t n = sp_call_buffer_rows(&s->call, u) * sp_call_buffer_cols(&s->call, u);

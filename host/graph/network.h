@@ -35,7 +35,7 @@ typedef enum { SP_INIT_FAN_IN_UNIFORM, SP_INIT_FAN_OUT_NORMAL, SP_INIT_ZEROS, SP
 typedef struct sp_neuron {
     char model[48]; /* fragment name: "lif", "if", "plif", "cuba_lif", "alif", or a plugin's */
     double tau, v_th, v_reset;
-    double v_sub;                               /* what a soft reset subtracts; NAN: v_th */
+    double v_sub;  /* what a soft reset subtracts; NAN: v_th */
     double v_init; /* potential before the first time step: model if with the soft reset */
     bool hard_reset, detach_reset, decay_input; /* decay_input: x scaled by 1/tau */
     char surrogate[48];

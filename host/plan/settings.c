@@ -126,15 +126,16 @@ static sp_status check_loss(const sp_plan *p, sp_error *err)
     return SP_OK;
 }
 
-/* Statistics and masks of each step have no counterpart of a block's mean that is tried and described; and the
- * mean of what an activation gives does not follow from the mean of its input. */
+/* Statistics and masks of each step have no counterpart of a block's mean that is tried and described; and
+ * the mean of what an activation gives does not follow from the mean of its input. */
 static sp_status check_rates(const sp_plan *p, sp_error *err)
 {
     for (int i = 0; p->o.method == SP_METHOD_RATE && i < p->graph->n_nodes; i++) {
         const sp_node *n = &p->graph->nodes[i];
         if (n->type == SP_NODE_ACTIVATION)
             return SP_FAIL(err, SP_E_CONFIG,
-                           "layer %s: rate is not defined for relu and qcfs, whose mean over time steps does not "
+                           "layer %s: rate is not defined for relu and qcfs, whose mean over time steps does "
+                           "not "
                            "follow from that of their input; use sltt, or layers of neurons",
                            n->name);
         if (n->type == SP_NODE_LAYER_NORM)

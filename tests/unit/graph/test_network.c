@@ -45,8 +45,7 @@ static int same_neuron(const sp_neuron *a, const sp_neuron *b)
 {
     return !strcmp(a->model, b->model) && a->tau == b->tau && a->v_th == b->v_th &&
            (a->v_sub == b->v_sub || (isnan(a->v_sub) && isnan(b->v_sub))) && a->v_reset == b->v_reset &&
-           a->v_init == b->v_init &&
-           a->hard_reset == b->hard_reset && a->detach_reset == b->detach_reset &&
+           a->v_init == b->v_init && a->hard_reset == b->hard_reset && a->detach_reset == b->detach_reset &&
            a->decay_input == b->decay_input && !strcmp(a->surrogate, b->surrogate) &&
            (a->width == b->width || (isnan(a->width) && isnan(b->width))) &&
            (a->aux_tau == b->aux_tau || (isnan(a->aux_tau) && isnan(b->aux_tau))) &&

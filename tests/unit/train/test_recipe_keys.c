@@ -229,8 +229,8 @@ Test(recipe_keys, every_key_of_every_layer_is_read_printed_and_read_again)
     check_layer_key(SP_LAYER_LIF, &output);
     for (size_t i = 0; i < sp_neuron_fields.n; i++) {
         const sp_field *f = &sp_neuron_fields.items[i];
-        const bool needs_another = !strcmp(f->key, "v_reset") || !strcmp(f->key, "per_channel") ||
-                                   !strcmp(f->key, "v_init");
+        const bool needs_another =
+            !strcmp(f->key, "v_reset") || !strcmp(f->key, "per_channel") || !strcmp(f->key, "v_init");
         if (f->kind != SP_FIELD_OTHER && !needs_another)
             check_layer_key(SP_LAYER_LIF, f);
     }
