@@ -21,8 +21,10 @@
 //@ tune:      TM = 4 8
 //@ tune:      AHEAD = 0 1
 //@ tune:      TN = 4 8
+//@ tune:      KEEP = 1 0
 //@ vendor:    amd TM=8 BM=128
 //@ vendor:    nvidia TM=8 BK=32
+//@ vendor:    intel KEEP=0
 //@ when:      FITS
 //@ score:     40
 //@ about:     implicit GEMM in local memory over fixed slots of pixels, whose sums are added in order; pixels without a spike are skipped
@@ -39,8 +41,10 @@
 //@ tune:      TM = 4 8
 //@ tune:      AHEAD = 0 1
 //@ tune:      TN = 4 8
+//@ tune:      KEEP = 1 0
 //@ vendor:    amd TM=8 BK=8
 //@ vendor:    nvidia BK=32
+//@ vendor:    intel KEEP=0
 //@ when:      !X_BITS && KH*KW*C <= 32 && FITS
 //@ score:     45
 //@ about:     the same with a tile for the few weights of a first layer
@@ -206,9 +210,20 @@ SP_INLINE void product(tile t, __global const uint *x, __global const float *e, 
 #else
 #define ROWS (C % 4 == 0 ? 1 : 4) /* four rows are four neighbours of one tap where C is a multiple of 4 */
 
-/* Four rows at one pixel. */
-SP_INLINE void fetch_a(const place rows[ROWS], __global const float *x, int p0, int end, float4 a[A_FOURS])
+SP_INLINE void find_rows(tile t, place rows[ROWS])
 {
+#pragma unroll
+    for (int j = 0; j < ROWS; j++)
+        find_row(t, FOUR(0, BM, false).row + j, &rows[j]);
+}
+
+/* Four rows at one pixel. Without KEEP the rows are found again for each slice: fewer registers, more instructions. */
+SP_INLINE void fetch_a(tile t, const place kept[ROWS], __global const float *x, int p0, int end, float4 a[A_FOURS])
+{
+    place again[ROWS];
+    if (!KEEP)
+        find_rows(t, again);
+    const place *rows = KEEP ? kept : again;
 #pragma unroll
     for (int u = 0; u < A_FOURS; u++) {
         place at;
@@ -241,17 +256,15 @@ SP_INLINE void product(tile t, __global const float *x, __global const float *e,
 {
     place rows[ROWS];
     float4 a[A_FOURS], b[B_FOURS];
-#pragma unroll
-    for (int j = 0; j < ROWS; j++)
-        find_row(t, FOUR(0, BM, false).row + j, &rows[j]);
+    find_rows(t, rows);
     if (AHEAD) {
-        fetch_a(rows, x, start, end, a);
+        fetch_a(t, rows, x, start, end, a);
         fetch_b(e, start, end, col0, b);
     }
 #pragma unroll 1
     for (int n = 0, p0 = start; n < CEIL(LONGEST, BK); n++, p0 += BK) {
         if (!AHEAD) {
-            fetch_a(rows, x, p0, end, a);
+            fetch_a(t, rows, x, p0, end, a);
             fetch_b(e, p0, end, col0, b);
         }
 #pragma unroll
@@ -260,7 +273,7 @@ SP_INLINE void product(tile t, __global const float *x, __global const float *e,
         put_b(t, b);
         barrier(CLK_LOCAL_MEM_FENCE);
         if (AHEAD) {
-            fetch_a(rows, x, p0 + BK, end, a);
+            fetch_a(t, rows, x, p0 + BK, end, a);
             fetch_b(e, p0 + BK, end, col0, b);
         }
         multiply(t.a, t.b, sum);
@@ -274,8 +287,13 @@ SP_INLINE void product(tile t, __global const float *x, __global const float *e,
 #else
 #define NAME conv_backward_weight__slots
 #endif
+#if O % 4 == 0
+#define TILE_ITEMS
+#else
+#define TILE_ITEMS TOGETHER(16) /* each of four neighbours has an address of its own, in registers */
+#endif
 
-__kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void NAME(SP_IN(sp_x, x), SP_IN(float, e), SP_OUT(float, work))
+__kernel __attribute__((reqd_work_group_size(WG, 1, 1))) TILE_ITEMS void NAME(SP_IN(sp_x, x), SP_IN(float, e), SP_OUT(float, work))
 {
     LOCAL_TILES;
     __local int row_h[BM], row_w[BM], row_c[BM];

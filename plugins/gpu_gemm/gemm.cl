@@ -47,6 +47,12 @@ typedef ulong offset;
 /* The least of `at` and `last`, where `at` may be larger at all. */
 #define UPTO(at, last, never) ((never) ? (at) : min(at, last))
 
+#if N % 4 == 0
+#define TILE_ITEMS
+#else
+#define TILE_ITEMS TOGETHER(16) /* each of four neighbours has an address of its own, in registers */
+#endif
+
 /* Four of one factor, which has `rows` rows (or columns), tiles of `tile` of them: what lies outside is read from inside. */
 SP_INLINE float4 fetch(__global const float *from, int k, int row, int rows, int tile, bool across)
 {
@@ -83,7 +89,7 @@ SP_INLINE void fetch_slice(__global const float *a, __global const float *b, int
     }
 }
 
-__kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void
+__kernel __attribute__((reqd_work_group_size(WG, 1, 1))) TILE_ITEMS void
 gemm__tile(SP_IN(float, a), SP_IN(float, b), SP_IO(float, c), SP_IO(float, work))
 {
     LOCAL_TILES;
