@@ -149,7 +149,8 @@ Test(select, a_gpu_gets_the_kernels_for_gpus)
     static const int64_t shape[] = {32, 16, 16, 64, 64, 3, 3, 1, 1, 1, 1, 1, 1, 16, 16, 64};
     static const char *const rows[] = {"M", "C"}, *const joined[] = {"M", "A", "B"},
                              *const groups[] = {"M", "C", "N"};
-    static const int64_t many[] = {4096, 64, 32};
+    static const char *const pool[] = {"N", "H", "W", "C", "KH", "KW", "SH", "SW", "PH", "PW", "HO", "WO"};
+    static const int64_t many[] = {4096, 64, 32}, pooled[] = {32, 16, 16, 64, 2, 2, 2, 2, 0, 0, 8, 8};
     static const char *const convs[] = {"conv.forward", "conv.backward_input", "conv.backward_weight"};
     dev.info.type = SP_DEVICE_GPU;
     dev.info.max_work_group = 256;
@@ -161,6 +162,7 @@ Test(select, a_gpu_gets_the_kernels_for_gpus)
     cr_assert_str_eq(chosen_for("batch_norm.backward", rows, many, 2), "gpu_norm");
     cr_assert_str_eq(chosen_for("add", rows, many, 2), "gpu_elementwise");
     cr_assert_str_eq(chosen_for("concat.forward", joined, many, 3), "gpu_elementwise");
+    cr_assert_str_eq(chosen_for("pool.avg.backward", pool, pooled, 12), "gpu_pool");
     cr_assert_str_eq(chosen_for("layer_norm.backward", groups, many, 3), "gpu_norm");
     cr_assert_str_eq(chosen_for("neuron.backward_ext", rows, many, 2), "gpu_neuron");
     cr_assert_str_eq(chosen_for("group_conv.backward_weight", conv, shape, 16), "gpu_conv");
