@@ -221,6 +221,48 @@ Test(methods, online_norms_compute_in_training_what_evaluation_computes)
     }
 }
 
+/* ---- what a soft reset subtracts ---- */
+
+typedef struct neuron_path {
+    const float *x; /* the same at every time step */
+    double v[64];
+    int steps;
+} neuron_path;
+
+/* Potentials are seen as the equation has them, though the device keeps them higher. */
+static void follow_neurons(void *ctx, const sp_exec_seen *seen)
+{
+    neuron_path *p = ctx;
+    cr_assert_float_eq(seen->v_th, 0.5, 1e-7);
+    cr_assert_eq(seen->rows * seen->cols, 64);
+    for (int i = 0; i < 64; i++) {
+        const double u = p->v[i] + (double)p->x[i];
+        const int fires = seen->spikes[i / 4] >> (i % 4) & 1;
+        cr_assert(fabs((double)seen->u[i] - u) < 1e-5, "step %d: u is %g, expected %g", seen->t,
+                  (double)seen->u[i], u);
+        cr_assert(fires == (u >= 0.5) || fabs(u - 0.5) < 1e-5);
+        p->v[i] = u - fires;
+    }
+    p->steps++;
+}
+
+Test(methods, potentials_are_seen_without_the_offset_of_v_sub)
+{
+    static const int64_t shape[3] = {4, 2, 2};
+    sp_plan_options o = options_of(SP_METHOD_EVAL, 4, 5);
+    rig r = rig_open("  - {type: lif, model: if, v_th: 0.5, v_sub: 1}\n"
+                     "  - {type: flatten}\n"
+                     "  - {type: linear, out: 2}\n",
+                     shape, &o);
+    neuron_path path = {.x = r.images};
+    sp_error err = {0};
+    const sp_exec_batch b = {.images = r.images, .labels = r.labels};
+    const sp_exec_watcher watcher = {.see = follow_neurons, .ctx = &path};
+    cr_assert_eq(sp_exec_watch(r.p, &b, &watcher, &err), SP_OK, "%s", err.text);
+    cr_assert_eq(path.steps, 5);
+    rig_close(&r);
+}
+
 /* ---- an optimizer step at every time step ---- */
 
 /* Neurons that forget (tau 1): a time step is then a mini-batch of its own, of one step. */
