@@ -74,12 +74,10 @@ static sp_status see_neuron(watch *w, const sp_step *s, int t, sp_error *err)
             w->u[i] = sp_half_to_float(h);
         }
     }
-    if (!sp_call_flag(&s->call, "HARD")) { /* with v_sub, potentials lie higher on the device */
-        const float offset = (float)sp_call_float(&s->call, "v_reset");
-        seen.v_th -= (double)offset;
-        for (int64_t i = 0; i < seen.rows * seen.cols; i++)
-            w->u[i] -= offset;
-    }
+    const double offset = sp_neuron_offset(&w->p->graph->nodes[s->node].layer->neuron);
+    seen.v_th -= offset;
+    for (int64_t i = 0; i < seen.rows * seen.cols; i++)
+        w->u[i] -= (float)offset;
     w->by->see(w->by->ctx, &seen);
     return SP_OK;
 }

@@ -93,6 +93,7 @@ enum { SP_LAYER_MOST = 1 << 24 }; /* channels and features */
 
 /* Defaults of a neuron: lif, tau 1.1, v_th 1, soft reset, triangle, width NAN, as the SLTT paper's. */
 sp_neuron sp_neuron_default(void);
+double sp_neuron_offset(const sp_neuron *n); /* of its potentials on the device: docs/NUMERICS.md, "Neuron" */
 extern const sp_fields sp_neuron_fields;
 uint64_t sp_neuron_bit(const char *key); /* its bit in `given` */
 /* Reads the keys of a "neuron" section over *n. */

@@ -194,6 +194,13 @@ sp_neuron sp_neuron_default(void)
     return n;
 }
 
+/* The device subtracts the threshold. Where v_sub says otherwise, its potentials are all so much higher that
+ * the threshold is v_sub, and so is their rest. */
+double sp_neuron_offset(const sp_neuron *n)
+{
+    return isnan(n->v_sub) ? 0 : n->v_sub - n->v_th;
+}
+
 static sp_status check(const sp_yaml *map, const sp_neuron *n, sp_error *err)
 {
     if (!n->hard_reset && n->v_reset != 0.0)

@@ -126,8 +126,6 @@ bool spi_node_is_static(const sp_builder *b, int node);
 bool spi_norm_is_static(const sp_builder *b, int node);
 sp_status spi_norm_statistics(sp_builder *b, int node);
 double spi_neuron_decay(const sp_neuron *n);
-double
-spi_neuron_offset(const sp_neuron *n); /* of its potentials on the device: docs/NUMERICS.md, "Neuron" */
 double spi_leak_before(const sp_graph *g, int act); /* of the neuron nearest before an activation; 0: none */
 /* The op of a neuron layer ("neuron.forward", or its _ext for models with more than u), and what only _ext
  * takes: call it after the common settings. u has its own number of slots where the step before has to

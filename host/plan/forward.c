@@ -144,20 +144,13 @@ double spi_neuron_decay(const sp_neuron *n)
     return integrate ? 1.0 : 1.0 - 1.0 / n->tau;
 }
 
-/* The device subtracts the threshold. Where v_sub says otherwise, its potentials are all so much higher that
- * the threshold is v_sub, and so is their rest. */
-double spi_neuron_offset(const sp_neuron *n)
-{
-    return isnan(n->v_sub) ? 0 : n->v_sub - n->v_th;
-}
-
 void spi_neuron_settings(sp_emit *e, const sp_neuron *n)
 {
     bool integrate = n->tau <= 0 || isinf(n->tau);
     spi_float(e, "decay", spi_neuron_decay(n));
     spi_float(e, "x_gain", n->decay_input && !integrate ? 1.0 / n->tau : 1.0);
-    spi_float(e, "v_th", n->membrane ? SPI_NEVER_REACHED : n->v_th + spi_neuron_offset(n));
-    spi_float(e, "v_reset", n->hard_reset ? n->v_reset : spi_neuron_offset(n) + n->v_init);
+    spi_float(e, "v_th", n->membrane ? SPI_NEVER_REACHED : n->v_th + sp_neuron_offset(n));
+    spi_float(e, "v_reset", n->hard_reset ? n->v_reset : sp_neuron_offset(n) + n->v_init);
     spi_flag(e, "HARD", n->hard_reset);
     e->step.call.neuron = n->model;
 }

@@ -33,6 +33,8 @@ sp_status spi_penalise(sp_builder *b, int node, int *g_x)
     sp_emit e = spi_step(b, node, "neuron.penalty");
     spi_int(&e, "N", b->p->o.batch), spi_int(&e, "M", a->h * a->w), spi_int(&e, "C", a->c);
     spi_neuron_settings(&e, &n->layer->neuron);
+    if (!n->layer->neuron.hard_reset)
+        spi_float(&e, "v_reset", sp_neuron_offset(&n->layer->neuron)); /* the rest, not v_init */
     spi_float(&e, "w_t", share(b));
     spi_store_half(&e, "U_HALF", b->node[node].u);
     if (b->temporal) {

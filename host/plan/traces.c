@@ -18,6 +18,7 @@ static sp_status neuron_trace(sp_builder *b, int node, int *out)
     sp_emit e = spi_step(b, node, "neuron.trace");
     spi_int(&e, "M", spi_rows(b, a)), spi_int(&e, "C", a->c);
     spi_neuron_settings(&e, &n->layer->neuron);
+    spi_float(&e, "v_reset", sp_neuron_offset(&n->layer->neuron)); /* the rest, not v_init */
     spi_store_half(&e, "U_HALF", u);
     spi_bind(&e, "u", u), spi_bind(&e, "trace", b->node[node].trace);
     spi_bind_at(&e, "u_prev", u, sp_plan_slots(b->p, &b->p->tensors[u]) > 1 ? -1 : 0, 0);

@@ -250,11 +250,13 @@ Test(methods, potentials_are_seen_without_the_offset_of_v_sub)
 {
     static const int64_t shape[3] = {4, 2, 2};
     sp_plan_options o = options_of(SP_METHOD_EVAL, 4, 5);
-    rig r = rig_open("  - {type: lif, model: if, v_th: 0.5, v_sub: 1}\n"
+    rig r = rig_open("  - {type: lif, model: if, v_th: 0.5, v_sub: 1, v_init: 0.25}\n"
                      "  - {type: flatten}\n"
                      "  - {type: linear, out: 2}\n",
                      shape, &o);
     neuron_path path = {.x = r.images};
+    for (int i = 0; i < 64; i++)
+        path.v[i] = 0.25;
     sp_error err = {0};
     const sp_exec_batch b = {.images = r.images, .labels = r.labels};
     const sp_exec_watcher watcher = {.see = follow_neurons, .ctx = &path};

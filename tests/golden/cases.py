@@ -219,7 +219,7 @@ CASES = [
         linear(12, 17), lif(), linear(17, 15), lif(v_sub=1.2), linear(15, 4)],
         [4, 12], 4, "rate", 4, gain=1.8, block=2, neuron=neuron(tau=2.0, v_sub=0.6)),
     case("ndot", 1, [
-        linear(12, 17), lif(), linear(17, 15), norm(15), lif(tau=3.0, v_th=0.8), linear(15, 14), lif(model="if"), linear(14, 4)],
+        linear(12, 17), lif(), linear(17, 15), norm(15), lif(tau=3.0, v_th=0.8), linear(15, 14), lif(model="if", v_init=0.3), linear(14, 4)],
         [4, 12], 5, "ndot", 4, gain=1.8, mse=0.2, neuron=neuron(tau=2.0, detach_reset=True)),
     case("ndot_layers", 1, [
         conv(2, 5, 3, padding=1), norm(5), lif(label="a"), layer("scale", factor=1.7), layer("avg_pool", kernel=2),
@@ -250,7 +250,7 @@ CASES = [
         linear(12, 17), lif(), linear(17, 15), norm(15), lif(v_sub=0.7), linear(15, 4)],
         [4, 12], 5, "sltt-k", 4, backprop=[1, 4], gain=1.8, loss={"of": "mean", "membrane": 0.5}, statistics="running"),
     case("penalty_ottt", 1, [
-        linear(12, 17), lif(), linear(17, 15), lif(), linear(15, 3)],
+        linear(12, 17), lif(), linear(17, 15), lif(model="if", v_init=0.3), linear(15, 3)],
         [4, 12], 5, "ottt", 3, gain=1.8, neuron=neuron(tau=2.0, detach_reset=True), loss={"name": "mse", "membrane": 0.5}),
     case("learnt_threshold_bptt", 1, [
         conv(2, 5, 3), norm(5), lif(learn_v_th=True), FLATTEN, linear(45, 16), plif(learn_v_th=True, decay_input=True),
