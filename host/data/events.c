@@ -64,6 +64,15 @@ static int by_time(const void *a, const void *b)
     return x->x != y->x ? (x->x < y->x ? -1 : 1) : (int)x->p - (int)y->p;
 }
 
+void sp_events_sort(sp_events *e)
+{
+    for (size_t k = 1; k < e->n; k++)
+        if (e->items[k].t < e->items[k - 1].t) {
+            qsort(e->items, e->n, sizeof *e->items, by_time);
+            return;
+        }
+}
+
 void sp_events_augment(sp_events *e, const sp_augment *a, uint64_t seed, sp_sample_request want)
 {
     sp_rng r = sp_rng_make(seed, STREAM_EVENTS + sp_sample_pass(want));

@@ -56,8 +56,10 @@ sp_status sp_prophesee_parse(const char *name, const uint8_t *bytes, size_t n, s
 /* events.c: any of the two AEDAT formats, by the first line; refuses AEDAT 4 and others by name. */
 sp_status sp_aedat_parse(const char *name, const uint8_t *bytes, size_t n, sp_orientation orientation,
                          sp_events *out, sp_packet_counts *counts, sp_error *err);
+/* events.c: by time, where they are not in its order; those of one time by place then. */
+void sp_events_sort(sp_events *e);
 /* recording.c: a recording of any format, told by its ending: .npz and HDF5 (arrays t, x, y, p), .aedat4,
- * .raw, .aedat.
+ * .raw, .aedat. Events are in the order of time.
  * sensor (may be NULL) is what the file says of it. */
 typedef struct sp_recording_format {
     sp_orientation orientation; /* AEDAT 2.0 */

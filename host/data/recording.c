@@ -89,8 +89,8 @@ static sp_status read_hdf5(const char *path, int unit, sp_events *out, sp_error 
                    path);
 }
 
-sp_status sp_recording_events(const char *path, const sp_recording_format *format, sp_events *out,
-                              sp_sensor *sensor, sp_error *err)
+static sp_status read_events(const char *path, const sp_recording_format *format, sp_events *out,
+                             sp_sensor *sensor, sp_error *err)
 {
     static const char *const txyp[] = {"t", "x", "y", "p"};
     bool npz = sp_name_ends_in(-1, path, ".npz"), aedat = sp_name_ends_in(-1, path, ".aedat");
@@ -123,4 +123,12 @@ sp_status sp_recording_events(const char *path, const sp_recording_format *forma
     }
     sp_free(bytes);
     return st;
+}
+
+sp_status sp_recording_events(const char *path, const sp_recording_format *format, sp_events *out,
+                              sp_sensor *sensor, sp_error *err)
+{
+    SP_TRY(read_events(path, format, out, sensor, err));
+    sp_events_sort(out);
+    return SP_OK;
 }

@@ -327,6 +327,25 @@ static const char *in_root(const char *name)
     return path;
 }
 
+/* Frames by count are runs of events, so an order of the file's own would make other frames of them. */
+Test(own_files, events_come_in_the_order_of_time)
+{
+    static const uint8_t file[] = "#!AER-DAT2.0\r\n"
+                                  "\0\0\0\2\0\0\1\364" /* address 2 at 500, 4 at 100, 6 at 300 */
+                                  "\0\0\0\4\0\0\0\144"
+                                  "\0\0\0\6\0\0\1\54";
+    sp_events e = {0};
+    sp_error err = {0};
+    make("true");
+    write_file(root, "back.aedat", file, sizeof file - 1);
+    cr_assert_eq(sp_recording_events(in_root("back.aedat"), &(sp_recording_format){0}, &e, NULL, &err), SP_OK,
+                 "%s", err.text);
+    cr_assert_eq(e.n, 3);
+    cr_assert(e.items[0].t == 100 && e.items[1].t == 300 && e.items[2].t == 500);
+    sp_events_free(&e);
+    remove_folder(root);
+}
+
 /* One file after the other in the place of a recording. */
 static sp_status read_recording(void *ctx, const uint8_t *bytes, size_t n, sp_error *err)
 {
