@@ -61,7 +61,7 @@ sp_status sp_cli_session_open(sp_recipe *r, const sp_session_options *so, sp_ses
 }
 
 /* The shape of a recipe's samples, from the data set's files or, where they are missing or no_data, from what
- * is known of the set; that is said on stderr. */
+ * is known of the set; that is said on stderr where the recipe names files. */
 static sp_status shape_of(const sp_recipe *r, bool no_data, sp_dataset_info *out, sp_error *err)
 {
     sp_dataset *ds = NULL;
@@ -75,8 +75,14 @@ static sp_status shape_of(const sp_recipe *r, bool no_data, sp_dataset_info *out
     if (st == SP_OK)
         *out = ds->info;
     sp_dataset_close(&ds);
-    if (st != SP_E_DATA || !is_known)
+    const bool pathless = st == SP_E_CONFIG && !r->data.path; /* files are not what is asked for */
+    if ((st != SP_E_DATA && !pathless) || !is_known)
         return st;
+    if (pathless) {
+        *err = (sp_error){.status = SP_OK};
+        *out = known;
+        return SP_OK;
+    }
     sp_log(SP_LOG_WARNING,
            "%s\ngoing on without the files, with what is known of the set: %dx%dx%d (channels x height x "
            "width)",

@@ -152,6 +152,12 @@ run predict "$work/dense.yaml" "$work/dense.npy" --weights "$work/a.safetensors"
 expect_code 0
 expect_err "samples of 7x1x1 (channels x height x width) at each time step, 6 time steps"
 expect_out "dense.npy[1]"
+# Pictures too: their set needs no folder of pictures for that.
+printf '[{type: conv, out: 8, kernel: 3}, {type: lif}, {type: flatten}, {type: linear, out: 3}]\n' >"$work/pictures.yaml"
+cp "$(dirname "$0")/../fuzz/seeds/png/grey.png" "$work/grey.png"
+run predict "$work/pictures.yaml" "$work/grey.png" --weights "$work/a.safetensors" --map "$work/none.yaml" --lenient -s data.size=8 -s schedule.time_steps=2
+expect_code 0
+expect_out "grey.png"
 
 # ---- what is there already: only a file of the command's own kind is replaced, and never an input ----
 npy '<f4' '2, 8, 8' 512 >"$work/2.npy"
