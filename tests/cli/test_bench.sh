@@ -11,7 +11,7 @@ expect_code 2
 expect_err "exclude each other"
 run bench "$tiny" --iterations 0
 expect_code 2
-run bench --network resnet19
+run bench --network resnet21
 expect_code 2
 expect_err 'did you mean "resnet18"?'
 run bench --network conv_16_32_128 --input 3by3

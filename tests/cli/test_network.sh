@@ -19,7 +19,7 @@ cmp "$work/out" "$work/half.yaml" || fail "a printed network is not read back to
 
 run network vgg11_bn --dropout 0.25
 expect_code 0
-expect_out "- {type: dropout, p: 0.25}"
+expect_out "- {type: dropout, p: 0.25,"
 run network vgg11_bn --dropout 0
 expect_code 0
 ! grep -q dropout "$work/out" || fail "dropout of nothing was written"
