@@ -31,7 +31,7 @@ typedef struct reader {
 } reader;
 
 typedef struct row {
-    char *label;
+    char *label, *file; /* file: as it is written */
     int line;
 } row;
 
@@ -193,7 +193,7 @@ typedef struct table {
 static void table_free(table *t)
 {
     for (size_t i = 0; t->rows && i < t->n; i++)
-        sp_free(t->rows[i].label);
+        sp_free(t->rows[i].label), sp_free(t->rows[i].file);
     sp_free(t->rows);
     sp_free(t->of_file);
     sp_file_list_free(&t->files);
@@ -248,9 +248,13 @@ static sp_status add_row(table *t, const reader *r, sp_csv_part want, bool divid
         return wanted ? sp_file_list_add(&t->files, file, err) : SP_OK;
     }
     added = sp_array_push(&t->rows, t->n, sizeof *added);
-    if (!added || !(added->label = sp_strdup(r->cell[1])))
+    if (!added)
         return SP_FAIL(err, SP_E_MEMORY, "%s: out of memory", r->name);
-    added->line = r->line;
+    *added = (row){.label = sp_strdup(r->cell[1]), .file = sp_strdup(r->cell[0]), .line = r->line};
+    if (!added->label || !added->file) {
+        sp_free(added->label), sp_free(added->file);
+        return SP_FAIL(err, SP_E_MEMORY, "%s: out of memory", r->name);
+    }
     t->numbers = t->numbers && is_number(r->cell[1], &unused);
     t->n++;
     if (want != SP_CSV_ALL && divided && part != want)
@@ -262,12 +266,72 @@ static sp_status add_row(table *t, const reader *r, sp_csv_part want, bool divid
     return sp_file_list_add(&t->files, (sp_file){.path = sp_path_beside(r->name, r->cell[0])}, err);
 }
 
+static int compare_files(const void *a, const void *b)
+{
+    const row *x = a, *y = b;
+    const int order = strcmp(x->file, y->file);
+    return order ? order : x->line - y->line;
+}
+
+/* A file with two labels is a slip; one that is listed again counts twice, and a division may put it in both
+ * parts. */
+static sp_status check_repeated(const table *t, const char *name, sp_error *err)
+{
+    row *sorted = sp_alloc_array(t->n + 1, sizeof *sorted);
+    size_t again = 0;
+    sp_status st = sorted ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory while reading labels");
+    if (sorted) {
+        memcpy(sorted, t->rows, t->n * sizeof *sorted);
+        qsort(sorted, t->n, sizeof *sorted, compare_files);
+    }
+    for (size_t i = 1; st == SP_OK && i < t->n; i++) {
+        const row *x = &sorted[i - 1], *y = &sorted[i];
+        if (strcmp(x->file, y->file) != 0)
+            continue;
+        again++;
+        if (strcmp(x->label, y->label) != 0)
+            st = SP_FAIL(err, SP_E_DATA,
+                         "%s:%d: %s has the label \"%s\", and in line %d it has \"%s\"; a sample is of one "
+                         "class, so correct one of the two lines",
+                         name, y->line, y->file, y->label, x->line, x->label);
+    }
+    sp_free(sorted);
+    if (st == SP_OK && again)
+        sp_log(SP_LOG_WARNING,
+               "%s: %zu lines list a file again; it counts each time, and may be in the training and in the "
+               "test part",
+               name, again);
+    return st;
+}
+
+/* Whole numbers that are no numbers of classes would become names. */
+static sp_status check_numbers(const table *t, const char *name, sp_error *err)
+{
+    int32_t number;
+    const row *bad = NULL;
+    for (size_t i = 0; i < t->n; i++) {
+        const char *label = t->rows[i].label, *digits = label + (*label == '-' || *label == '+');
+        if (!*digits || digits[strspn(digits, "0123456789")])
+            return SP_OK; /* names */
+        if (!bad && !is_number(label, &number))
+            bad = &t->rows[i];
+    }
+    return !bad ? SP_OK
+                : SP_FAIL(err, SP_E_DATA,
+                          "%s:%d: the label %s is no number of a class; classes have numbers from 0 to %d, "
+                          "or "
+                          "names",
+                          name, bad->line, bad->label, MOST_CLASSES - 1);
+}
+
 /* Labels of the files, and the classes. */
 static sp_status label_files(table *t, const char *name, sp_error *err)
 {
     sp_names names = {0};
     int32_t most = 0, number;
     sp_status st = SP_OK;
+    SP_TRY(check_repeated(t, name, err));
+    SP_TRY(check_numbers(t, name, err));
     for (size_t i = 0; t->numbers && i < t->n; i++)
         if (is_number(t->rows[i].label, &number) && number > most)
             most = number;

@@ -67,7 +67,11 @@ Test(own_files, a_wrong_table_is_told_with_its_line)
                  {"a.png,1\n\"b.png,1\n", "list.csv:2: a quoted cell"},
                  {"\"a\"b,1\n", "list.csv:1: text follows"},
                  {"file,label,split\na.png,1,tset\n", "list.csv:2: the third column"},
-                 {"file,size\na.png,1\n", "list.csv:1: the heading"}};
+                 {"file,size\na.png,1\n", "list.csv:1: the heading"},
+                 {"a.png,cat\nb.png,dog\na.png,dog\n", "list.csv:3: a.png has the label \"dog\", and in line "
+                                                       "1"},
+                 {"a.png,1\nb.png,-1\n", "list.csv:2: the label -1 is no number"},
+                 {"a.png,99999999999\nb.png,0\n", "list.csv:1: the label 99999999999"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         sp_file_list l;
         sp_error err;
@@ -174,8 +178,8 @@ Test(own_files, a_table_of_images)
     sp_dataset *ds;
     sp_error err;
     int32_t label;
-    make("mkdir p && cp \"$P\" p/1.png && printf "
-         "'file,label,split\\np/1.png,b,train\\np/1.png,a,test\\nlost.png,a,train\\n' > "
+    make("mkdir p && cp \"$P\" p/1.png && cp \"$P\" p/2.png && printf "
+         "'file,label,split\\np/1.png,b,train\\np/2.png,a,test\\nlost.png,a,train\\n' > "
          "list.csv");
     snprintf(path, sizeof path, "%s/list.csv", root);
     cr_assert_eq(open_set(images(path, 1), &ds, &err), SP_OK, "%s", err.text);
