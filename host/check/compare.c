@@ -60,13 +60,15 @@ static bool is_neuron_op(const sp_check_case *c, const char *pass)
     return is;
 }
 
-/* v_th, or where the threshold follows a second state, what it makes of that. */
+/* v_th, or what is learnt of the layer or the channel; where the threshold follows a second state, what it
+ * makes of that. */
 static float threshold_of(const sp_check_case *c, content which, int64_t i)
 {
     sp_neuron_args p = {.v_th = (float)sp_call_float(&c->call, "v_th")};
     const sp_check_buffer *learnt = buffer_named(c, "th");
     if (learnt && learnt->present)
-        p.v_th = element(c, "th", INITIAL, 0);
+        p.v_th =
+            element(c, "th", INITIAL, sp_call_flag(&c->call, "EACH") ? i % sp_call_int(&c->call, "C") : 0);
     const sp_check_buffer *aux = buffer_named(c, "aux");
     if (!aux || !aux->present || !sp_call_flag(&c->call, "ADAPT"))
         return p.v_th;
