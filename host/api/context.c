@@ -214,8 +214,7 @@ static sp_status may_enter(sp_context *c, sp_error *err)
     return free_for_us ? SP_OK
                        : SP_FAIL(err, SP_E_USAGE,
                                  "another thread is using this context; take turns, or give each thread a "
-                                 "context of "
-                                 "its own");
+                                 "context of its own");
 }
 
 sp_status spi_enter(sp_context *ctx, spi_call *call, sp_error *err)

@@ -94,8 +94,7 @@ static sp_status open_data(const sp_net *net, const sp_data *data, bool train, s
         return SP_OK;
     sp_status st = SP_FAIL(err, SP_E_USAGE,
                            "samples of the recipe's data are %d x %d x %d x %d (frames x channels x height x "
-                           "width), but "
-                           "the network was opened for %d x %d x %d x %d",
+                           "width), but the network was opened for %d x %d x %d x %d",
                            has->frames, has->channels, has->height, has->width, is->frames, is->channels,
                            is->height, is->width);
     sp_dataset_close(out);

@@ -198,8 +198,7 @@ static sp_status convert(const char *from, const char *out, const convert_option
     if (st == SP_OK && t.s->recipe.loss)
         st = SP_FAIL(err, SP_E_CONFIG,
                      "loss.name is %s, and a conversion is scored by its largest output, a class; use "
-                     "loss.name: "
-                     "cross_entropy",
+                     "loss.name: cross_entropy",
                      t.s->recipe.loss == SP_LOSS_MSE ? "mse" : "bce");
     if (st == SP_OK)
         st = sp_converter_open(t.s, o->samples, &c, err);
@@ -257,13 +256,10 @@ int sp_cmd_convert(int argc, char **argv)
     const sp_args a = {.command = "convert",
                        .synopsis = "CHECKPOINT|DIR|RECIPE OUT [options]",
                        .about = "Makes a network of integrate-and-fire neurons of one that was trained with "
-                                "relu or "
-                                "qcfs layers, here or in PyTorch (a recipe and --weights): batch norms and "
-                                "thresholds go into the weights, and firing rates stand for what the layers "
-                                "gave. "
-                                "Writes OUT.yaml, a recipe, and OUT.safetensors. Layers without such a form "
-                                "are "
-                                "refused by name.",
+                                "relu or qcfs layers, here or in PyTorch (a recipe and --weights): batch "
+                                "norms and thresholds go into the weights, and firing rates stand for what "
+                                "the layers gave. Writes OUT.yaml, a recipe, and OUT.safetensors. Layers "
+                                "without such a form are refused by name.",
                        SP_ARGS(args, 2, 2)};
     int code;
     sp_error err = {0};

@@ -134,8 +134,7 @@ static sp_status print_integer(const sp_session *s, const evaluation *e)
     if (!all)
         return SP_E_MEMORY;
     printf("\nin integers (weights of %lld bits, potentials of %lld): accuracy %.2f%%, in float %.2f%%; "
-           "digest "
-           "of all outputs %s\n",
+           "digest of all outputs %s\n",
            (long long)s->recipe.weight_bits, (long long)s->recipe.membrane_bits, 100 * e->integer.accuracy,
            100 * e->scores.accuracy, json_string_value(json_object_get(all, "digest")));
     if (e->integer.saturated)

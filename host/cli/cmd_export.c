@@ -122,11 +122,9 @@ int sp_cmd_export(int argc, char **argv)
     const sp_args a = {.command = "export",
                        .synopsis = "CHECKPOINT|DIR|RECIPE OUT.safetensors|--hdl DIR [options]",
                        .about = "Writes the weights of a trained network as a safetensors file with "
-                                "PyTorch's "
-                                "names, shapes and order of dimensions: the state_dict of a "
-                                "torch.nn.Sequential "
-                                "of the same layers. With --hdl: what an FPGA engineer builds and checks a "
-                                "design with; docs/FPGA.md.",
+                                "PyTorch's names, shapes and order of dimensions: the state_dict of a "
+                                "torch.nn.Sequential of the same layers. With --hdl: what an FPGA engineer "
+                                "builds and checks a design with; docs/FPGA.md.",
                        SP_ARGS(args, 1, 2)};
     int code;
     sp_error err = {0};

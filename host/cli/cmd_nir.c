@@ -61,8 +61,7 @@ static sp_status tell(const sp_nir_notes *notes, double dt, const sp_nir_drift *
         printf("dt %g s, forward Euler\n", dt);
         if (d)
             printf("drift: spikes that differ where the file is read as NIR defines it, over %zu test "
-                   "samples; %.2f "
-                   "%% of them get the same class, and outputs differ by %.3g at most\n",
+                   "samples; %.2f %% of them get the same class, and outputs differ by %.3g at most\n",
                    d->samples, 100 * d->same, d->logits);
         return SP_OK;
     }
@@ -277,12 +276,10 @@ int sp_cmd_nir(int argc, char **argv)
     const sp_args a = {.command = "nir",
                        .synopsis = "import FILE.nir OUT | export RUN OUT.nir | check FILE.nir|RUN [options]",
                        .about = "Translates between networks and graphs of NIR, the Neuromorphic "
-                                "Intermediate "
-                                "Representation that snnTorch, SpikingJelly, Norse and others read and "
-                                "write. import "
-                                "writes OUT.yaml and OUT.safetensors. Every node is told to be faithful, "
-                                "approximate "
-                                "or unsupported; what is unsupported ends with exit code 3.",
+                                "Intermediate Representation that snnTorch, SpikingJelly, Norse and others "
+                                "read and write. import writes OUT.yaml and OUT.safetensors. Every node is "
+                                "told to be faithful, approximate or unsupported; what is unsupported ends "
+                                "with exit code 3.",
                        SP_ARGS(args, 2, 3)};
     int code;
     sp_error err = {0};

@@ -80,8 +80,7 @@ static sp_status plan(const char *path, const plan_options *o, sp_error *err)
     if (so.no_device && (o->session.device || o->session.programs || o->as_type))
         return SP_FAIL(err, SP_E_USAGE,
                        "--no-device and --hardware plan without a device; leave --device, --as and "
-                       "--programs "
-                       "out, or those");
+                       "--programs out, or those");
     sp_status st = sp_recipe_load(path, o->session.sets.items, o->session.sets.n, &r, err);
     if (st == SP_OK)
         st = sp_cli_shape_open(&r, o->no_data, &so, &s, err);

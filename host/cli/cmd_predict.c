@@ -327,8 +327,7 @@ int sp_cmd_predict(int argc, char **argv)
                        .synopsis = "CHECKPOINT|DIR|RECIPE FILE|FOLDER|-... [options]",
                        .about = "Predicts the classes of files with a trained network: pictures (PNG, JPEG), "
                                 "arrays (.npy), IDX images, or recordings of events, each read as the "
-                                "recipe's "
-                                "test data are. \"-\" reads their paths from stdin.",
+                                "recipe's test data are. \"-\" reads their paths from stdin.",
                        SP_ARGS(args, 2, SP_ARGS_MAX),
                        .notes = "The probability is the softmax of the outputs' mean over the time steps. A "
                                 "network for numbers (loss.name: mse) or several labels (bce) gives a line "

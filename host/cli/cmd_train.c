@@ -45,9 +45,7 @@ static void say_kernels(const sp_plan *p)
             measured += strncmp(p->segments[g].steps[i].why, "wisdom:", 7) == 0;
     if (measured)
         sp_cli_say("kernels: %d of %d launches by wisdom (measured on this device; --no-wisdom turns it "
-                   "off), "
-                   "the others by "
-                   "score; `spikeport plan` has each\n",
+                   "off), the others by score; `spikeport plan` has each\n",
                    measured, all);
     else
         sp_cli_say("kernels: by score; `spikeport tune` measures which are the fastest here\n");
@@ -289,8 +287,7 @@ int sp_cmd_train(int argc, char **argv)
         return code;
     if ((rest.n == 1) == (o.resume != NULL))
         return sp_args_wrong(&a, rest.n ? "a recipe and --resume exclude each other: a checkpoint carries "
-                                          "its recipe (change it "
-                                          "with --set)"
+                                          "its recipe (change it with --set)"
                                         : "name a recipe, or --resume a run");
     if (o.resume && o.overwrite && !o.out)
         return sp_args_wrong(&a, "--overwrite starts a run anew; --resume continues one");

@@ -39,8 +39,7 @@ static sp_status read_rates(const sp_graph *g, const char *folder, double *rates
         if (sp_node_fires(&g->nodes[i]) && rates[i] < 0)
             return SP_FAIL(err, SP_E_DATA,
                            "%s/metrics.jsonl has no firing rate of layer %s: the run must be of the same "
-                           "network and "
-                           "have finished an epoch",
+                           "network and have finished an epoch",
                            folder, g->nodes[i].name);
     return SP_OK;
 }
@@ -126,10 +125,8 @@ static sp_status print(const sp_integer *net, const sp_cli_hardware *o, json_t *
     if (st == SP_OK)
         st = sp_table_print(columns, N_COLUMNS, row_of("all", sum), false);
     printf("\nA sample of %d time steps. Blocks of memory have 36 Kbit; weight bits include a threshold and "
-           "a "
-           "bias of 32 bits a channel. Cycles are a bound with %lld multiply-accumulates at once in each "
-           "layer, "
-           "one layer after the other, silent inputs not skipped. %s. Energy is an estimate from "
+           "a bias of 32 bits a channel. Cycles are a bound with %lld multiply-accumulates at once in each "
+           "layer, one layer after the other, silent inputs not skipped. %s. Energy is an estimate from "
            "constants of 45 nm (an addition %.1f pJ, a product %.1f pJ more, memory %.3f pJ a bit); it "
            "leaves out clocks, wires and leakage.\n",
            net->time_steps, (long long)o->elements,

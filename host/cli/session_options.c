@@ -38,8 +38,8 @@ static sp_status check_shapes(const sp_dataset_info *a, const sp_dataset_info *b
         return SP_OK;
     return SP_FAIL(err, SP_E_DATA,
                    "data set \"%s\": training samples are %dx%dx%dx%d and test samples %dx%dx%dx%d (frames x "
-                   "channels "
-                   "x height x width); one network takes one shape, so take files that belong together",
+                   "channels x height x width); one network takes one shape, so take files that belong "
+                   "together",
                    a->name, a->frames, a->channels, a->height, a->width, b->frames, b->channels, b->height,
                    b->width);
 }

@@ -239,8 +239,7 @@ static sp_status read_events(const part *p, sp_sensor sensor, sp_events *out, sp
         if (sensor.height && (e.x >= sensor.width || e.y >= sensor.height))
             return SP_FAIL(err, SP_E_DATA,
                            "%s: byte %llu: an event of this packet is at x %d, y %d, outside of the sensor "
-                           "of %d x %d "
-                           "(height x width)",
+                           "of %d x %d (height x width)",
                            p->name, (unsigned long long)p->at, e.x, e.y, sensor.height, sensor.width);
         out->items[out->n++] = e;
     }

@@ -319,8 +319,7 @@ sp_status sp_arrays_open(const sp_kind *kind, const char *path, const sp_dataset
     if (o->arrays.test_labels && !n.test_inputs && !o->file)
         SP_TRY_GOTO(SP_FAIL(err, SP_E_CONFIG,
                             "data set \"arrays\": arrays.test_labels is \"%s\", but there are no test "
-                            "inputs; set "
-                            "data.arrays.test_inputs too, or leave it out",
+                            "inputs; set data.arrays.test_inputs too, or leave it out",
                             o->arrays.test_labels));
     s->seed = o->seed;
     if (o->train)

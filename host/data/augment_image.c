@@ -174,8 +174,7 @@ static sp_status check_range(const sp_dataset *ds, size_t index, const float *x,
         if (!(x[k] >= 0.0f && x[k] <= 1.0f))
             return SP_FAIL(err, SP_E_DATA,
                            "data set \"%s\": sample %zu has a value of %g; colours of 0 to 1 can be changed, "
-                           "so leave "
-                           "brightness, contrast, saturation and hue out of data.augment",
+                           "so leave brightness, contrast, saturation and hue out of data.augment",
                            ds->info.name, index + 1, (double)x[k]);
     return SP_OK;
 }
@@ -219,8 +218,7 @@ sp_status sp_augment_wrap(const sp_dataset_options *o, sp_dataset **ds, sp_error
     if (has_colour(a) && channels != 3 && (channels != 1 || a->saturation > 0.0 || a->hue > 0.0))
         return SP_FAIL(err, SP_E_CONFIG,
                        "data set \"%s\": augment: images of %d channels; brightness and contrast need 1 or "
-                       "3, saturation and "
-                       "hue 3",
+                       "3, saturation and hue 3",
                        o->name, channels);
     SP_TRY(sp_normal_init(&normal, o, channels, err));
     outer = sp_alloc(sizeof *outer);

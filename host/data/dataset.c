@@ -88,8 +88,7 @@ static sp_status missing(const sp_kind *k, const sp_dataset_options *o, unsigned
                                                             : "");
     return SP_FAIL(err, SP_E_DATA,
                    "data set \"%s\": no %s split in %s: its folder holds %s. To get it: %s, then name its "
-                   "folder as "
-                   "the data path, or put it at $SPIKEPORT_DATA/%s",
+                   "folder as the data path, or put it at $SPIKEPORT_DATA/%s",
                    k->name, split, looked, k->files, k->get, k->name);
 }
 
@@ -246,8 +245,7 @@ static sp_status check_size(const sp_dataset_info *i, sp_error *err)
         return SP_OK;
     return SP_FAIL(err, SP_E_DATA,
                    "data set \"%s\": a sample of %d frames of %dx%dx%d is too large; samples of up to 2^34 "
-                   "bytes "
-                   "are read",
+                   "bytes are read",
                    i->name, i->frames, i->channels, i->height, i->width);
 }
 

@@ -43,8 +43,7 @@ static sp_status explain_aedat4(const char *folder, sp_status st, sp_error *err)
                             sp_has_class_folders(folder, sp_name_ends_in, ".aedat4")))
         return SP_FAIL(err, SP_E_DATA,
                        "%s: its recordings are AEDAT 4 (.aedat4), which this data set does not read; take "
-                       "data.name: "
-                       "events, or the original distribution of the set",
+                       "data.name: events, or the original distribution of the set",
                        folder);
     return st;
 }

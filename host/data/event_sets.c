@@ -85,8 +85,7 @@ static sp_status check_inside(const event_state *s, const char *path, const sp_e
         if (e->items[k].x >= s->full.width || e->items[k].y >= s->full.height)
             return SP_FAIL(err, SP_E_DATA,
                            "%s: event %zu is at x %d, y %d, outside of the sensor of %d x %d (height x "
-                           "width); set "
-                           "data.events.sensor, or remove the recording",
+                           "width); set data.events.sensor, or remove the recording",
                            path, k + 1, e->items[k].x, e->items[k].y, s->full.height, s->full.width);
     return SP_OK;
 }
@@ -181,8 +180,7 @@ static void describe(const event_state *s, size_t i, sp_text *key, sp_text *sour
         sp_text_add(key, "from %lld to %lld\n", (long long)r->range.start, (long long)r->range.end);
     sp_text_add(key,
                 "frames %d of %d, sensor %dx%d, bin %d, by %d in %lld us, orientation %d, unit %d, normalise "
-                "%d, "
-                "resize %d\n",
+                "%d, resize %d\n",
                 s->out.frames, s->out.height, s->full.height, s->full.width, s->bin, (int)s->by,
                 (long long)s->window_us, (int)s->format.orientation, s->format.unit, (int)s->normalise,
                 s->resize ? s->resize_kind : -1);
@@ -284,8 +282,7 @@ static sp_status find_sensor(event_state *s, const sp_dataset_options *o, sp_err
     if (!stated.height)
         return SP_FAIL(err, SP_E_CONFIG,
                        "data set \"%s\": %s does not say how large the sensor is; set data.events.sensor: "
-                       "[height, "
-                       "width], at least [%d, %d] for this recording",
+                       "[height, width], at least [%d, %d] for this recording",
                        s->set->name, path, height, width);
     s->full = stated;
     if (o->train)

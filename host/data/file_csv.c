@@ -319,8 +319,7 @@ static sp_status check_numbers(const table *t, const char *name, sp_error *err)
     return !bad ? SP_OK
                 : SP_FAIL(err, SP_E_DATA,
                           "%s:%d: the label %s is no number of a class; classes have numbers from 0 to %d, "
-                          "or "
-                          "names",
+                          "or names",
                           name, bad->line, bad->label, MOST_CLASSES - 1);
 }
 

@@ -239,8 +239,7 @@ sp_status sp_hdf5_array_read(const sp_hdf5_array *a, int64_t first, size_t n, bo
     return ok ? SP_OK
               : SP_FAIL(err, SP_E_DATA,
                         "%s: items %lld to %lld cannot be read: truncated, damaged, or stored with a filter "
-                        "that "
-                        "libhdf5 does not have here",
+                        "that libhdf5 does not have here",
                         a->name, (long long)first, (long long)first + (long long)n - 1);
 }
 #else

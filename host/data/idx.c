@@ -196,8 +196,7 @@ static sp_status payload_bytes(const idx_file *f, size_t rank, size_t *bytes, sp
     if (!sp_size_product(d, 3, &n) || n > limit)
         return SP_FAIL(err, SP_E_DATA,
                        "%s: byte 4: the header asks for %u x %u x %u bytes, more than a file of %llu bytes "
-                       "can "
-                       "hold: truncated or damaged; " AGAIN,
+                       "can hold: truncated or damaged; " AGAIN,
                        f->path, (unsigned)d[0], (unsigned)d[1], (unsigned)d[2],
                        (unsigned long long)f->disk_bytes);
     *bytes = (size_t)n;

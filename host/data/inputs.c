@@ -88,8 +88,7 @@ static sp_status to_input(const inputs_state *s, bool whole, size_t c, float *x,
     if (whole && s->pixels && (*x < 0 || *x > 255))
         return SP_FAIL(err, SP_E_DATA,
                        "%g is no pixel: whole numbers are 0 to 255; what is the network's input already is "
-                       "an "
-                       "array of floating-point numbers",
+                       "an array of floating-point numbers",
                        (double)*x);
     if (whole)
         *x = s->pixels ? s->form.value[c][(int)*x] : (*x - s->normal.mean[entry]) * s->normal.scale[entry];

@@ -84,8 +84,7 @@ static sp_status read_hdf5(const char *path, int unit, sp_events *out, sp_error 
             return read_columns(path, names[i], unit, out, err);
     return SP_FAIL(err, SP_E_DATA,
                    "%s: no events; they are read from the data sets t, x, y and p, from those of a group "
-                   "\"events\", or "
-                   "from records in /CD/events",
+                   "\"events\", or from records in /CD/events",
                    path);
 }
 

@@ -241,8 +241,7 @@ static sp_status check_outputs(sp_graph_builder *b, int act)
     if (!a->flat && (a->h != 1 || a->w != 1))
         return SP_FAIL(b->err, SP_E_CONFIG,
                        "%s: the network must end in one output per class (a linear layer, or neurons behind "
-                       "it); it "
-                       "ends in a map of %lldx%lldx%lld",
+                       "it); it ends in a map of %lldx%lldx%lld",
                        b->file, (long long)a->c, (long long)a->h, (long long)a->w);
     if (!a->needs_gradient)
         return SP_FAIL(b->err, SP_E_CONFIG, "%s: the network has no parameters to train", b->file);
@@ -278,8 +277,7 @@ sp_status sp_graph_create(sp_network *net, const char *file, int64_t channels, i
     if (too_many(&g->acts[act]))
         SP_TRY_GOTO(SP_FAIL(err, SP_E_CONFIG,
                             "%s: an input of %lld x %lld x %lld numbers (channels, height, width) is more "
-                            "than "
-                            "a network can take (2^56)",
+                            "than a network can take (2^56)",
                             file, (long long)channels, (long long)height, (long long)width));
     SP_TRY_GOTO(spi_build_layers(&b, g->network.layers, g->network.n, &act));
     SP_TRY_GOTO(check_outputs(&b, act));

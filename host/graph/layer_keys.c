@@ -200,8 +200,7 @@ static const sp_field layer_norm[] = {TYPE,
                                        .names = (const char *const[]){"sample", "channels", NULL},
                                        .initial = "sample",
                                        .help = "Moments of a time step over all values of a sample, or over "
-                                               "the channels "
-                                               "of each pixel."}};
+                                               "the channels of each pixel."}};
 static const sp_field td_batch_norm[] = {TYPE,
                                          {KEY(alpha, FLOAT), .low = 1e-6, .high = 1e6, .initial = "1",
                                           .help = "Factor of the threshold."},

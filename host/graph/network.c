@@ -25,8 +25,7 @@ static sp_status check_neuron(const spi_network_reader *r, const sp_yaml *map, c
     if (n->learn && n->tau <= 1)
         return sp_yaml_fail(map, r->err,
                             "tau of layer %s is learnt, as 1/tau = sigmoid(w), and starts at %g; it must "
-                            "start "
-                            "above 1",
+                            "start above 1",
                             layer->name, n->tau);
     return SP_OK;
 }

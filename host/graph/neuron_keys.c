@@ -242,8 +242,7 @@ static sp_status check_membrane(const sp_yaml *map, sp_neuron *n, sp_error *err)
     if (m && m->gain_key)
         return sp_yaml_fail(map, err,
                             "model \"%s\" is about thresholds, and with output: membrane there is none; use "
-                            "lif, plif or "
-                            "cuba_lif",
+                            "lif, plif or cuba_lif",
                             n->model);
     n->hard_reset = n->learn_v_th = false;
     n->v_reset = 0;

@@ -234,8 +234,7 @@ static json_t *manifest(const sp_integer *net, const char *name, const sp_intege
                               "numbers", "two's complement of the stated width, in hexadecimal");
     json_t *rules = json_pack("{s:s, s:s, s:s, s:s}", "update",
                               "v = 0 (or reset) at the first time step, else u after its reset; u = "
-                              "saturate(leak(v) + sum * "
-                              "2^fraction + bias); spike = u >= threshold",
+                              "saturate(leak(v) + sum * 2^fraction + bias); spike = u >= threshold",
                               "rounding", ">> rounds down", "saturation",
                               "potentials to their width; nothing else overflows", "outputs",
                               "potentials of the last layer after the last time step; the class is the first "
@@ -266,8 +265,7 @@ sp_status sp_integer_export_check(const char *folder, sp_error *err)
     sp_free(path);
     return other && !ours ? SP_FAIL(err, SP_E_USAGE,
                                     "%s has other files in it; name a folder that is missing or empty, or "
-                                    "that an "
-                                    "earlier export has written",
+                                    "that an earlier export has written",
                                     folder)
                           : SP_OK;
 }

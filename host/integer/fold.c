@@ -98,8 +98,7 @@ static sp_status fold_neurons(sp_integer *net, sp_integer_layer *l, const channe
     if (l->fraction < 0)
         return spi_integer_refuse(net->graph, l->node, err,
                                   "sums of its products need more than %d bits; use fewer bits for weights "
-                                  "or "
-                                  "input",
+                                  "or input",
                                   BITS_SAFE);
     for (int64_t o = 0; o < l->o; o++)
         fold_channel(l, o, &c[o], u, limit);
@@ -119,8 +118,7 @@ static sp_status fold_outputs(sp_integer *net, sp_integer_layer *l, const channe
     if (l->fraction < 0)
         return spi_integer_refuse(net->graph, l->node, err,
                                   "the sum of its outputs over %d time steps needs more than %d bits; use "
-                                  "fewer "
-                                  "bits for weights or input",
+                                  "fewer bits for weights or input",
                                   net->time_steps, BITS_SAFE);
     for (int64_t o = 0; o < l->o; o++) {
         l->threshold[o] = INT32_MAX;

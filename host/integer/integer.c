@@ -134,8 +134,7 @@ static sp_status add_pool(const sp_graph *g, sp_integer_layer *l, walk *w, sp_er
     if (l->kind == SP_INTEGER_OR && (!w->spikes || w->factor < 0))
         return spi_integer_refuse(g, l->node, err,
                                   "max_pool of what are no spikes has no integer form; put it directly "
-                                  "behind "
-                                  "neurons, or use avg_pool");
+                                  "behind neurons, or use avg_pool");
     if (n->type == SP_NODE_POOL_ADAPTIVE && (l->h % l->ho || l->w % l->wo))
         return spi_integer_refuse(g, l->node, err,
                                   "adaptive_avg_pool of %lldx%lld to %lldx%lld has windows of several sizes; "
@@ -218,10 +217,8 @@ static sp_status add_layer(sp_integer *net, walk *w, const float *const *params,
     if (!weights && !pool)
         return spi_integer_refuse(g, w->next, err,
                                   "there is no integer form of it: networks have one that are a chain of "
-                                  "conv (of "
-                                  "one group), linear, batch_norm, lif, if, pools, scale, dropout and "
-                                  "flatten, "
-                                  "with every layer of neurons behind weights");
+                                  "conv (of one group), linear, batch_norm, lif, if, pools, scale, dropout "
+                                  "and flatten, with every layer of neurons behind weights");
     sp_integer_layer *l = sp_array_push(&net->layers, (size_t)net->n, sizeof *l);
     if (!l)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory for the integer network");

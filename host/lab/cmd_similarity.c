@@ -57,9 +57,8 @@ static int read_lists(const sp_args *a, const similarity_options *o, sp_sweep *s
         if (s->n_methods == SP_COMPARED_MOST || !sp_compared_parse(item, &s->methods[s->n_methods]))
             return sp_args_wrong(a,
                                  "--methods %s: one to %d of sltt, sltt-k:K, ottt, ndot, rate, bptt with "
-                                 "commas "
-                                 "are "
-                                 "wanted; sltt-k alone stands for the steps that --train recipe draws",
+                                 "commas are wanted; sltt-k alone stands for the steps that --train recipe "
+                                 "draws",
                                  o->methods, SP_COMPARED_MOST);
     if (s->n_methods == 0)
         return sp_args_wrong(a, "--methods needs a list such as sltt,sltt-k:2,ottt");

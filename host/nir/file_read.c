@@ -341,8 +341,7 @@ sp_status spi_nir_without_hdf5(const char *path, sp_error *err)
 {
     return SP_FAIL(err, SP_E_CONFIG,
                    "%s: NIR files are HDF5, and this program was built without it; install libhdf5-dev and "
-                   "build "
-                   "again",
+                   "build again",
                    path);
 }
 

@@ -42,8 +42,7 @@ static sp_status steps_of(spi_nir_walk *w, const char *key, double tau, double *
     if (!(*out >= 1 && *out <= 1e9))
         return spi_nir_refuse(w,
                               "\"%s\" is %g s, less than a time step of %g s (or too much); import with a "
-                              "smaller "
-                              "--dt",
+                              "smaller --dt",
                               key, tau, w->dt);
     return SP_OK;
 }
@@ -284,8 +283,7 @@ static sp_status put_neuron(spi_nir_walk *w, layer *l)
     if (!(fires >= 1e-6 && fires <= 1e6 && v_reset < fires && v_reset >= -1e6))
         return spi_nir_refuse(w,
                               "its threshold is %g (in units of its input, %g) and its reset %g; a layer "
-                              "takes "
-                              "thresholds of 1e-6 to 1e6 above the reset",
+                              "takes thresholds of 1e-6 to 1e6 above the reset",
                               l->one.v_th, fires, v_reset);
     SP_TRY(put_factors(w, l));
     describe(l, text, sizeof text);

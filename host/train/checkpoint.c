@@ -319,8 +319,7 @@ sp_status sp_weights_open(const char *path, sp_checkpoint *out, sp_error *err)
     if (old)
         st = SP_FAIL(err, SP_E_IO,
                      "%s does not exist; --overwrite has moved the files of an earlier run away, its "
-                     "checkpoint is "
-                     "%s. To continue that run, give its files their names without .old back",
+                     "checkpoint is %s. To continue that run, give its files their names without .old back",
                      file, old);
     sp_free(old);
     sp_free(file);
@@ -380,8 +379,7 @@ static void drop_plugins(sp_recipe *r, const char *path)
     if (!atomic_flag_test_and_set(&said)) /* each device, and each check, reads the recipe again */
         sp_log(SP_LOG_WARNING,
                "%s: plugins_path: %s: a checkpoint cannot load plugins, so these folders are not used; if "
-               "you "
-               "trust them, name them with --plugins or --set plugins_path=...",
+               "you trust them, name them with --plugins or --set plugins_path=...",
                path, r->plugins_path);
     r->plugins_path = NULL;
 }

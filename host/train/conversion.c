@@ -188,14 +188,12 @@ static sp_status check_recipe(const sp_session *s, sp_error *err)
     if (s->data.frames)
         return SP_FAIL(err, SP_E_CONFIG,
                        "data %s: samples have %d frames, and a converted network reads one still input at "
-                       "every "
-                       "time step; convert takes networks of still inputs",
+                       "every time step; convert takes networks of still inputs",
                        s->data.name, s->data.frames);
     if (s->recipe.weight_bits)
         return SP_FAIL(err, SP_E_CONFIG,
                        "precision.weights is %lld, and norms and thresholds are folded into weights of "
-                       "float32; "
-                       "convert with --set precision.weights=float",
+                       "float32; convert with --set precision.weights=float",
                        (long long)s->recipe.weight_bits);
     return SP_OK;
 }

@@ -20,8 +20,7 @@ static sp_status check_sequence(const sp_checkpoint *c, const sp_recipe *r, sp_e
     if (seen % r->batch)
         return SP_FAIL(err, SP_E_CONFIG,
                        "%s: this epoch has seen %lld samples, which is no whole number of mini-batches of "
-                       "%lld; "
-                       "choose a batch that divides it, or change the batch between two epochs",
+                       "%lld; choose a batch that divides it, or change the batch between two epochs",
                        c->file.path, seen, (long long)r->batch);
     if (seen == 0 || !text)
         return SP_OK;
@@ -46,8 +45,7 @@ sp_status sp_checkpoint_check_recipe(const sp_checkpoint *c, const sp_recipe *r,
     if (wanted < done + begun)
         return SP_FAIL(err, SP_E_CONFIG,
                        "%s: epochs is %lld, but %lld of them are done%s; set epochs to %lld or more, or "
-                       "start "
-                       "a new run",
+                       "start a new run",
                        c->file.path, wanted, done, begun ? " and the next one is begun" : "", done + begun);
     return check_sequence(c, r, err);
 }
@@ -106,8 +104,7 @@ sp_status sp_checkpoint_check_classes(const sp_checkpoint *c, const sp_dataset *
         add_list(&t, b);
         st = SP_FAIL(err, SP_E_DATA,
                      "%s was trained on other classes, from number %zu on: the checkpoint has %s. Give the "
-                     "class "
-                     "folders their old names, or start a new run",
+                     "class folders their old names, or start a new run",
                      c->file.path, k, t.s ? t.s : "");
         sp_text_free(&t);
     } else if (c->progress.classes && read_samples(c, samples) && samples[4] != ds->info.classes) {
@@ -189,10 +186,8 @@ sp_status sp_data_describe(const sp_dataset *train, const sp_checkpoint *resume,
     if (resume && resume->progress.seen && was && strtoull(was, NULL, 10) != train->info.count)
         return SP_FAIL(err, SP_E_DATA,
                        "%s: there were %llu training samples, now there are %zu: inside an epoch, in which "
-                       "samples "
-                       "come in an order of all, a run cannot continue with others; restore the data, or "
-                       "start a "
-                       "new run",
+                       "samples come in an order of all, a run cannot continue with others; restore the "
+                       "data, or start a new run",
                        resume->file.path, strtoull(was, NULL, 10), train->info.count);
     if (was && strcmp(was, *fingerprint) != 0)
         sp_log(SP_LOG_WARNING,

@@ -68,8 +68,7 @@ sp_status sp_session_integer(sp_session *s, sp_integer **out, sp_error *err)
     if (!r->weight_bits)
         return SP_FAIL(err, SP_E_CONFIG,
                        "precision.weights is float, and a network of integers needs a number of bits; train "
-                       "with "
-                       "one, or give it afterwards: --set precision.weights=8");
+                       "with one, or give it afterwards: --set precision.weights=8");
     if (r->loss)
         return SP_FAIL(err, SP_E_CONFIG,
                        "loss.name is %s, and a network of integers is scored by its largest output, a class; "

@@ -64,8 +64,8 @@ static sp_status look_at_time(sp_ranks *r, const char *what, size_t n, uint64_t 
         name_missing(r, n, names, sizeof names, &reporter);
         return SP_FAIL(err, SP_E_FAILED,
                        "no answer within %g s (--rank-timeout) from %s, while waiting for %s: it has ended, "
-                       "or "
-                       "hangs. The last checkpoint is whole: continue with --resume, on any number of ranks",
+                       "or hangs. The last checkpoint is whole: continue with --resume, on any number of "
+                       "ranks",
                        r->timeout_s, names, what);
     }
     if (r->stop && *r->stop && *stopped != UINT64_MAX) {
@@ -76,8 +76,7 @@ static sp_status look_at_time(sp_ranks *r, const char *what, size_t n, uint64_t 
             if (reporter == r->rank)
                 sp_log(SP_LOG_WARNING,
                        "the launcher ends all ranks, and there is no answer from %s (waiting for %s): a rank "
-                       "has ended or "
-                       "was killed, see the launcher's message. The last checkpoint is whole",
+                       "has ended or was killed, see the launcher's message. The last checkpoint is whole",
                        names, what);
         }
     }

@@ -78,8 +78,7 @@ static sp_status check_schedule(const sp_recipe *r, sp_error *err)
     if (r->method == SP_METHOD_RATE && r->time_steps % r->block)
         return sp_yaml_fail(sp_yaml_get(m, "block"), err,
                             "\"block\" is %lld, which does not divide the %lld time steps; each block has "
-                            "one backward "
-                            "pass, and all are to weigh the same",
+                            "one backward pass, and all are to weigh the same",
                             (long long)r->block, (long long)r->time_steps);
     if (r->online_norm && (r->method == SP_METHOD_BPTT || r->sync_norm))
         return sp_yaml_fail(sp_yaml_get(m, "batch_norm"), err, "\"batch_norm\": online is not defined %s",
@@ -194,10 +193,8 @@ static sp_status check_td(const sp_recipe *r, sp_error *err)
         return SP_OK;
     return SP_FAIL(err, SP_E_CONFIG,
                    "%s:%d:%d: layer %s: td_batch_norm needs schedule.method bptt without truncate, not %s: "
-                   "its "
-                   "statistics are those of all time steps, and must be known before the neurons behind it "
-                   "take their first one; "
-                   "use batch_norm, whose statistics are of one step",
+                   "its statistics are those of all time steps, and must be known before the neurons behind "
+                   "it take their first one; use batch_norm, whose statistics are of one step",
                    r->network.file, l->line, l->column, l->name,
                    r->truncate ? "truncated bptt" : sp_method_name(r->method));
 }
@@ -224,8 +221,7 @@ static sp_status check_neuron_sets(const sp_recipe *r, sp_error *err)
             !takes(r->network.layers, r->network.n, sp_neuron_bit(m->keys[i])))
             return sp_yaml_fail(m->items[i], err,
                                 "\"%s\" would have no effect: every layer of neurons has its own; set that "
-                                "of "
-                                "a layer, as network.N.%s with N counted from 0",
+                                "of a layer, as network.N.%s with N counted from 0",
                                 m->keys[i], m->keys[i]);
     return SP_OK;
 }
@@ -364,8 +360,7 @@ sp_status sp_recipe_load(const char *path, const char *const *sets, size_t n_set
     if (network && st == SP_E_CONFIG && !has_key(sets, n_sets, "data.name"))
         st = sp_error_prefix(err, st,
                              "%s is a network alone; say what data it is for, as --set data.name=NAME, and "
-                             "the time "
-                             "steps, as --set schedule.time_steps=T: ",
+                             "the time steps, as --set schedule.time_steps=T: ",
                              file);
     sp_free(file);
     return st;

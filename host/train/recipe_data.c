@@ -191,9 +191,8 @@ static const sp_fields event_fields = SPI_FIELDS("events", events, event_rows);
 
 static const sp_field array_rows[] = {
     {SPI_TEXT("inputs", data.arrays.inputs), .sequence = true,
-     .help = "The array of inputs: a name in the file, or of a .npy "
-             "file in "
-             "the folder; otherwise usual names are tried."},
+     .help = "The array of inputs: a name in the file, or of a .npy file in the folder; otherwise usual "
+             "names are tried."},
     {SPI_TEXT("labels", data.arrays.labels), .sequence = true,
      .help = "The array of labels, one whole number for each input."},
     {SPI_TEXT("test_inputs", data.arrays.test_inputs), .help = "Inputs for the test; without them data.split "
@@ -218,21 +217,19 @@ static const sp_field rows[] = {
      .sample = "0.3", .help = "Divides pixel / 255 minus mean."},
     {SPI_OTHER("augment", read_augment, print_augment,
                "list or map of `drop`, `time_jitter`, `resized_crop`, `crop`, `cutout`, `flip`, `roll`, "
-               "`rotation`, "
-               "`translate`, `scale`, `shear`, `brightness`, `contrast`, `saturation`, `hue`, `erase`"),
+               "`rotation`, `translate`, `scale`, `shear`, `brightness`, `contrast`, `saturation`, `hue`, "
+               "`erase`"),
      .initial = "none", .sample = "{crop: 3, flip: 0.3}", .help = "Random changes of training samples."},
     {SPI_FLOAT("split", data.split, 0, 0.999), .sequence = true, .initial = "0", .applies = divisible,
      .needs = "data.name: images, events, arrays or idx",
      .help = "Share of each class that trains, where a set is not divided; the others test. 0: 0.9, or the "
-             "set's own "
-             "parts."},
+             "set's own parts."},
     {SPI_INT("split_seed", data.split_seed, 0, 0x7fffffff), .sequence = true, .initial = "0",
      .applies = divisible, .needs = "data.name: images, events, arrays or idx",
      .help = "Which samples train and which test; `seed` does not change it."},
     {SPI_CHOICE("sampling", data.balanced, "uniform", "balanced"), .sequence = true, .initial = "uniform",
      .help = "Training samples of an epoch: each once, or as many of every class, for which those of rare "
-             "classes "
-             "repeat."},
+             "classes repeat."},
     {SPI_TEXT("prefix", data.prefix), .sequence = true, .applies = idx, .needs = "data.name: idx",
      .help = "What stands in front of the names of the files, such as emnist-letters- (EMNIST)."},
     {SPI_BOOL("transpose", data.transpose), .initial = "false", .applies = idx, .needs = "data.name: idx",

@@ -301,10 +301,9 @@ static const sp_field loss[] = {
              "or a table of images or events."},
     {SPI_CHOICE("of", loss_of, "step", "mean", "count"), .initial = "step",
      .help = "What is compared with the labels: the output of each time step (the loss is the mean over "
-             "them), the "
-             "mean of all outputs (the firing rate, where the network ends in neurons), or their sum (the "
-             "spike "
-             "count). sltt, sltt-k, ottt and ndot estimate the last two from the time steps so far."},
+             "them), the mean of all outputs (the firing rate, where the network ends in neurons), or their "
+             "sum (the spike count). sltt, sltt-k, ottt and ndot estimate the last two from the time steps "
+             "so far."},
     {SPI_FLOAT("label_smoothing", label_smoothing, 0, 1), .initial = "0", CLASSES,
      .help = "Share of the cross entropy's target that is spread evenly over all classes."},
     {SPI_OTHER("class_weights", read_class_weights, print_class_weights, "list of numbers, 0 to 1e6"),
@@ -319,8 +318,7 @@ static const sp_field loss[] = {
     {SPI_FLOAT("membrane", w_membrane, 0, 1e6), .initial = "0",
      .help = "Weight of a loss on membrane potentials: the mean distance of u from the nearer of rest and "
              "threshold, over time steps, neurons and layers (RMP-Loss). The loss that is reported in "
-             "training "
-             "has it. Not with rate."},
+             "training has it. Not with rate."},
 };
 static const sp_fields loss_fields = SPI_FIELDS("loss", loss, loss);
 
@@ -378,8 +376,7 @@ static const sp_field lr_schedule[] = {
     {SPI_FLOAT("warmup", warmup, 0, 1e6), .initial = "0", .applies = may_warm_up,
      .needs = "another lr_schedule.name than one_cycle",
      .help = "Epochs, also 0.5 of one, in which the rate is multiplied by a factor that grows to 1 with "
-             "every "
-             "mini-batch."},
+             "every mini-batch."},
     {SPI_FLOAT("warmup_from", warmup_from, 0, 1), .initial = "0.01", .applies = warms_up,
      .needs = "lr_schedule.warmup above 0", .help = "That factor at the first mini-batch."},
 };
@@ -484,12 +481,9 @@ static void document_layers(sp_text *out)
                      "its input one time step later. The last layer may be one: then its spikes are the "
                      "network's outputs, or with `output: membrane`, where it never fires, its membrane "
                      "potential. `flatten` has no other key. Every layer may have a `label`, a name of small "
-                     "letters, "
-                     "digits and underscores, by which the `from` of a later `add` or `concat` layer calls "
-                     "its "
-                     "output; without one, it is called by its place, such as `2` or `2.branch.0`. The names "
-                     "of "
-                     "parameters are those of places. The others:\n");
+                     "letters, digits and underscores, by which the `from` of a later `add` or `concat` "
+                     "layer calls its output; without one, it is called by its place, such as `2` or "
+                     "`2.branch.0`. The names of parameters are those of places. The others:\n");
     for (size_t i = 0; i < SP_LAYER_TYPES; i++) {
         const sp_fields *table = &sp_layer_fields[i];
         bool again = i > 0 && table->items == sp_layer_fields[i - 1].items;
@@ -507,11 +501,9 @@ void sp_recipe_document(sp_text *out)
 {
     sp_text_add(out,
                 "# Keys of a recipe\n\n"
-                "This page is written by `spikeport recipe`, from the table that recipes are read with. "
-                "A key is written in its section or set as `--set SECTION.KEY=VALUE`. "
-                "A default that follows another key is not stored with a run, so that it keeps "
-                "following "
-                "that key.\n\n"
+                "This page is written by `spikeport recipe`, from the table that recipes are read with. A "
+                "key is written in its section or set as `--set SECTION.KEY=VALUE`. A default that follows "
+                "another key is not stored with a run, so that it keeps following that key.\n\n"
                 "%s",
                 columns);
     document(&spi_recipe_fields, "", out);

@@ -82,8 +82,7 @@ sp_status spi_recipe_read_similarity(void *base, const sp_yaml *m, sp_error *err
     if (m->kind != SP_YAML_MAP)
         return sp_yaml_fail(m, err,
                             "\"gradient_similarity\" is a number of mini-batches, or a map such as {every: "
-                            "100, "
-                            "methods: [sltt, \"sltt-k:2\"]}");
+                            "100, methods: [sltt, \"sltt-k:2\"]}");
     r->monitor.every = 100;
     SP_TRY(sp_yaml_check_keys(m, known, COUNT(known), "gradient_similarity", err));
     SP_TRY(sp_yaml_read_int(m, "every", 0, 1000000000, &r->monitor.every, err));

@@ -18,8 +18,7 @@ static sp_status check_member(const sp_replicas *t, const sp_session *s, sp_erro
     if (s->train->o.sync_norm && t->shards != replicas)
         return SP_FAIL(err, SP_E_CONFIG,
                        "%s: schedule.shards is %d; with schedule.sync_batch_norm it has to be a multiple of "
-                       "the "
-                       "%d ranks or devices that share each mini-batch",
+                       "the %d ranks or devices that share each mini-batch",
                        r->doc.file, t->shards, spi_n_ranks(t));
     if (s->train->o.batch * t->shards != r->batch)
         return SP_FAIL(err, SP_E_FAILED, "%s: the training plan was not made for shards", r->doc.file);

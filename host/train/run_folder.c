@@ -70,8 +70,7 @@ static sp_status lock_folder(const char *folder, int *lock, sp_error *err)
     if (code == EWOULDBLOCK)
         return SP_FAIL(err, SP_E_USAGE,
                        "%s belongs to a run that is going on; wait for its end, or choose another folder "
-                       "with "
-                       "--out",
+                       "with --out",
                        folder);
     if (code != ENOLCK && code != ENOTSUP)
         return SP_FAIL(err, SP_E_IO, "%s/.lock: %s", folder, strerror(code));
@@ -93,8 +92,7 @@ sp_status sp_run_folder_open(const char *folder, const char *checkpoint, bool ov
         (!checkpoint || !sp_run_folder_has(folder, checkpoint)))
         st = SP_FAIL(err, SP_E_USAGE,
                      "%s holds another run; continue that one with --resume %s, replace it with --overwrite, "
-                     "or "
-                     "choose another folder with --out",
+                     "or choose another folder with --out",
                      folder, folder);
     if (st != SP_OK) {
         sp_run_folder_close(folder, *lock);
@@ -217,8 +215,7 @@ static void compare(const sp_yaml *edited, const sp_yaml *used, const char *fold
         if (!used || edited->kind != used->kind || edited->n != used->n)
             sp_log(SP_LOG_WARNING,
                    "%s/recipe.yaml: %s was edited, which has no effect on a run that continues; change it "
-                   "with "
-                   "--set",
+                   "with --set",
                    folder, path);
     } else if (strcmp(edited->text, used->text) != 0) {
         sp_log(SP_LOG_WARNING,

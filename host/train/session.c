@@ -89,8 +89,7 @@ sp_status sp_session_programs(sp_registry *reg, const sp_device *dev, const sp_s
     if (o->programs && reg->n_forced)
         return SP_FAIL(err, SP_E_USAGE,
                        "--plugin (or plugins in the recipe) cannot change programs compiled ahead of time; "
-                       "name "
-                       "it when they are compiled, and leave \"%s=%s\" out here",
+                       "name it when they are compiled, and leave \"%s=%s\" out here",
                        reg->forced[0].op, reg->forced[0].variant);
     if (o->programs)
         return sp_package_open(o->programs, dev, &reg->package, err);
@@ -196,8 +195,7 @@ static sp_status check_shards(const sp_recipe *r, bool sharded, sp_error *err)
     if (!sharded)
         return SP_FAIL(err, SP_E_CONFIG,
                        "%s: schedule.shards is %lld, and this command works on whole mini-batches; set it to "
-                       "1, "
-                       "and batch to %lld for the work of one shard",
+                       "1, and batch to %lld for the work of one shard",
                        file, shards, (long long)r->batch / shards);
     if (r->online_update)
         return SP_FAIL(err, SP_E_CONFIG,
@@ -208,8 +206,7 @@ static sp_status check_shards(const sp_recipe *r, bool sharded, sp_error *err)
     if (r->monitor.every)
         return SP_FAIL(err, SP_E_CONFIG,
                        "%s: monitor.gradient_similarity compares gradients of whole mini-batches; use one "
-                       "shard "
-                       "and one device, or leave it out",
+                       "shard and one device, or leave it out",
                        file);
     return SP_OK;
 }
@@ -402,8 +399,7 @@ sp_status sp_session_rates(const sp_session *s, const uint64_t *spikes, int64_t 
         if (rates[i] > 1)
             return SP_FAIL(err, SP_E_FAILED,
                            "layer %s: %g spikes a neuron and time step, where 1 is the most: the device %s "
-                           "computes "
-                           "something else than it was asked; `spikeport verify` tests it",
+                           "computes something else than it was asked; `spikeport verify` tests it",
                            s->graph->nodes[i].name, rates[i], s->dev->info.name);
     }
     return SP_OK;
