@@ -2,30 +2,15 @@
 #include "convert/convert.h"
 
 #include <math.h>
-#include <stdarg.h>
-#include <stdio.h>
 
 #include "base/error.h"
+#include "graph/fold.h"
 
 typedef struct chain {
     sp_conversion *c;
     const float *const *params;
     sp_error *err;
 } chain;
-
-static sp_status refuse(const chain *k, int node, const char *fmt, ...)
-{
-    const sp_graph *g = k->c->graph;
-    const sp_node *n = &g->nodes[node];
-    const char *file = g->network.file;
-    char why[256];
-    va_list args;
-    va_start(args, fmt);
-    vsnprintf(why, sizeof why, fmt, args);
-    va_end(args);
-    return SP_FAIL(k->err, SP_E_CONFIG, "%s:%d:%d: layer %s: %s", file ? file : "network", n->layer->line,
-                   n->layer->column, n->name, why);
-}
 
 /* ---- blocks ---- */
 
@@ -39,7 +24,8 @@ static sp_status add_block(chain *k, int node)
     const sp_node *n = &k->c->graph->nodes[node];
     const sp_param *p = &k->c->graph->params[n->weight];
     if (n->standardized)
-        return refuse(k, node, "ws_conv has no spiking form here; use conv with batch_norm");
+        return sp_node_refuse(k->c->graph, node, k->err,
+                              "ws_conv has no spiking form here; use conv with batch_norm");
     sp_convert_block *b = sp_array_push(&k->c->blocks, (size_t)k->c->n, sizeof *b);
     if (!b)
         return SP_FAIL(k->err, SP_E_MEMORY, "out of memory for a conversion");
@@ -61,24 +47,21 @@ static sp_status add_block(chain *k, int node)
     return SP_OK;
 }
 
-/* y = gain (w x + b - mean) + beta with the running statistics, which evaluation uses. */
 static sp_status fold_norm(const chain *k, int node)
 {
     const sp_node *n = &k->c->graph->nodes[node];
     sp_convert_block *b = last_block(k);
     if (n->td)
-        return refuse(k, node, "td_batch_norm is about time steps; use batch_norm");
+        return sp_node_refuse(k->c->graph, node, k->err, "td_batch_norm is about time steps; use batch_norm");
     if (!b || b->weights != node - 1)
-        return refuse(k, node,
-                      "a batch norm is folded into the weights before it; put it directly behind conv "
-                      "or linear");
+        return sp_node_refuse(k->c->graph, node, k->err,
+                              "a batch norm is folded into the weights before it; put it directly behind "
+                              "conv or linear");
     b->norm = node;
     for (int64_t o = 0; o < b->channels; o++) {
-        const double gain =
-            (double)k->params[n->gamma][o] / sqrt((double)k->params[n->running_var][o] + n->layer->eps);
+        const double gain = sp_norm_fold(n, k->params, o, &b->b[o]);
         for (int64_t i = 0; i < b->fan_in; i++)
             b->w[o * b->fan_in + i] *= gain;
-        b->b[o] = (b->b[o] - (double)k->params[n->running_mean][o]) * gain + (double)k->params[n->beta][o];
     }
     return SP_OK;
 }
@@ -88,15 +71,16 @@ static sp_status take_activation(const chain *k, int node)
     const sp_node *n = &k->c->graph->nodes[node];
     sp_convert_block *b = last_block(k);
     if (!b || (b->weights != node - 1 && b->norm != node - 1))
-        return refuse(k, node,
-                      "its threshold goes into the weights before it; put it directly behind conv, "
-                      "linear or their batch_norm");
+        return sp_node_refuse(k->c->graph, node, k->err,
+                              "its threshold goes into the weights before it; put it directly behind conv, "
+                              "linear or their batch_norm");
     b->activation = node;
     if (n->threshold < 0)
         return SP_OK;
     const double theta = (double)k->params[n->threshold][0];
     if (!(theta > 0) || isinf(theta))
-        return refuse(k, node, "its learnt threshold is %g; neurons need one above 0", theta);
+        return sp_node_refuse(k->c->graph, node, k->err,
+                              "its learnt threshold is %g; neurons need one above 0", theta);
     for (int64_t o = 0; o < b->channels; o++)
         b->theta[o] = theta;
     return SP_OK;
@@ -117,21 +101,23 @@ static sp_status take(chain *k, int node)
     case SP_NODE_SCALE:
     case SP_NODE_DROPOUT: return SP_OK;
     case SP_NODE_POOL_MAX:
-        return refuse(k, node,
-                      "max_pool has no spiking form: a maximum over time steps is not the maximum of "
-                      "firing rates. Use avg_pool, and train the network again");
+        return sp_node_refuse(k->c->graph, node, k->err,
+                              "max_pool has no spiking form: a maximum over time steps is not the maximum of "
+                              "firing rates. Use avg_pool, and train the network again");
     case SP_NODE_NEURON:
     case SP_NODE_RECURRENT:
-        return refuse(k, node, "this layer is spiking already; convert takes networks of relu or qcfs");
+        return sp_node_refuse(k->c->graph, node, k->err,
+                              "this layer is spiking already; convert takes networks of relu or qcfs");
     case SP_NODE_RESIDUAL:
     case SP_NODE_CONCAT:
-        return refuse(k, node, "only a chain of layers can be converted; this one joins several");
+        return sp_node_refuse(k->c->graph, node, k->err,
+                              "only a chain of layers can be converted; this one joins several");
     case SP_NODE_LAYER_NORM:
-        return refuse(k, node,
-                      "the moments of layer_norm and rms_norm are of each sample, so it cannot be folded "
-                      "into weights; use batch_norm");
+        return sp_node_refuse(k->c->graph, node, k->err,
+                              "the moments of layer_norm and rms_norm are of each sample, so it cannot be "
+                              "folded into weights; use batch_norm");
     }
-    return refuse(k, node, "there is no spiking form of it");
+    return sp_node_refuse(k->c->graph, node, k->err, "there is no spiking form of it");
 }
 
 /* What is refused wherever it stands comes first: layers inside a residual layer would be named for another
@@ -144,9 +130,9 @@ static sp_status check_chain(chain *k)
             return take(k, i);
     for (int i = 0; i < g->n_nodes; i++)
         if (g->nodes[i].in[0] != (i ? g->nodes[i - 1].out : 0))
-            return refuse(k, i,
-                          "only a chain of layers can be converted; this one reads another than the one "
-                          "before it");
+            return sp_node_refuse(k->c->graph, i, k->err,
+                                  "only a chain of layers can be converted; this one reads another than the "
+                                  "one before it");
     return SP_OK;
 }
 
@@ -161,9 +147,9 @@ static sp_status check_ends(const chain *k)
                        k->c->graph->network.file ? k->c->graph->network.file : "network");
     const sp_convert_block *last = last_block(k);
     if (last->activation >= 0)
-        return refuse(k, last->activation,
-                      "the network must end in outputs that are added up over time steps: end it in conv or "
-                      "linear");
+        return sp_node_refuse(k->c->graph, last->activation, k->err,
+                              "the network must end in outputs that are added up over time steps: end it in "
+                              "conv or linear");
     return SP_OK;
 }
 

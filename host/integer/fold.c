@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "graph/fold.h"
 #include "integer/integer.h"
 #include "op/quantise.h"
 
@@ -41,10 +42,8 @@ static void find_channels(const sp_integer *net, const sp_integer_layer *l, int 
     const double rest = leaks && u->hard_reset && u->model[0] == 'l' ? u->v_reset / u->tau : 0;
     for (int64_t o = 0; o < l->o; o++) {
         double gain = 1, shift = n->bias >= 0 ? (double)params[n->bias][o] : 0;
-        if (b) {
-            gain = (double)params[b->gamma][o] / sqrt((double)params[b->running_var][o] + b->layer->eps);
-            shift = (shift - (double)params[b->running_mean][o]) * gain + (double)params[b->beta][o];
-        }
+        if (b)
+            gain = sp_norm_fold(b, params, o, &shift);
         out[o] = (channel){.gain = gain * x_gain * factor * ldexp(1.0, l->exponents[o]),
                            .shift = shift * x_gain + rest};
         for (int64_t k = 0; k < sp_integer_taps(l); k++)
@@ -96,10 +95,10 @@ static sp_status fold_neurons(sp_integer *net, sp_integer_layer *l, const channe
     sp_integer_decay(u, &l->shift, &l->leak);
     l->fraction = choose_fraction(l, c, u->v_th, limit);
     if (l->fraction < 0)
-        return spi_integer_refuse(net->graph, l->node, err,
-                                  "sums of its products need more than %d bits; use fewer bits for weights "
-                                  "or input",
-                                  BITS_SAFE);
+        return sp_node_refuse(net->graph, l->node, err,
+                              "sums of its products need more than %d bits; use fewer bits for weights "
+                              "or input",
+                              BITS_SAFE);
     for (int64_t o = 0; o < l->o; o++)
         fold_channel(l, o, &c[o], u, limit);
     return SP_OK;
@@ -116,10 +115,10 @@ static sp_status fold_outputs(sp_integer *net, sp_integer_layer *l, const channe
     while (l->fraction >= 0 && ldexp(most * net->time_steps, l->fraction) >= ldexp(1.0, BITS_SAFE))
         l->fraction--;
     if (l->fraction < 0)
-        return spi_integer_refuse(net->graph, l->node, err,
-                                  "the sum of its outputs over %d time steps needs more than %d bits; use "
-                                  "fewer bits for weights or input",
-                                  net->time_steps, BITS_SAFE);
+        return sp_node_refuse(net->graph, l->node, err,
+                              "the sum of its outputs over %d time steps needs more than %d bits; use "
+                              "fewer bits for weights or input",
+                              net->time_steps, BITS_SAFE);
     for (int64_t o = 0; o < l->o; o++) {
         l->threshold[o] = INT32_MAX;
         l->bias[o] = rounded(ldexp(c[o].shift / fabs(c[o].gain), l->fraction));

@@ -2,26 +2,12 @@
 #include "integer/integer.h"
 
 #include <math.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "base/mem.h"
-
-sp_status spi_integer_refuse(const sp_graph *g, int node, sp_error *err, const char *fmt, ...)
-{
-    const sp_node *n = &g->nodes[node];
-    const char *file = g->network.file;
-    char why[256];
-    va_list args;
-    va_start(args, fmt);
-    vsnprintf(why, sizeof why, fmt, args);
-    va_end(args);
-    return SP_FAIL(err, SP_E_CONFIG, "%s:%d:%d: layer %s: %s", file ? file : "network", n->layer->line,
-                   n->layer->column, n->name, why);
-}
+#include "graph/fold.h"
 
 void sp_integer_range_add(sp_integer_range *r, const float *x, size_t n)
 {
@@ -132,14 +118,14 @@ static sp_status add_pool(const sp_graph *g, sp_integer_layer *l, walk *w, sp_er
     const sp_node *n = &g->nodes[l->node];
     l->kind = n->type == SP_NODE_POOL_MAX ? SP_INTEGER_OR : SP_INTEGER_SUM;
     if (l->kind == SP_INTEGER_OR && (!w->spikes || w->factor < 0))
-        return spi_integer_refuse(g, l->node, err,
-                                  "max_pool of what are no spikes has no integer form; put it directly "
-                                  "behind neurons, or use avg_pool");
+        return sp_node_refuse(g, l->node, err,
+                              "max_pool of what are no spikes has no integer form; put it directly "
+                              "behind neurons, or use avg_pool");
     if (n->type == SP_NODE_POOL_ADAPTIVE && (l->h % l->ho || l->w % l->wo))
-        return spi_integer_refuse(g, l->node, err,
-                                  "adaptive_avg_pool of %lldx%lld to %lldx%lld has windows of several sizes; "
-                                  "its integer form needs sizes that divide",
-                                  (long long)l->h, (long long)l->w, (long long)l->ho, (long long)l->wo);
+        return sp_node_refuse(g, l->node, err,
+                              "adaptive_avg_pool of %lldx%lld to %lldx%lld has windows of several sizes; "
+                              "its integer form needs sizes that divide",
+                              (long long)l->h, (long long)l->w, (long long)l->ho, (long long)l->wo);
     if (l->kind == SP_INTEGER_SUM) {
         w->factor /= (double)(l->kh * l->kw);
         w->most *= l->kh * l->kw;
@@ -156,21 +142,21 @@ static sp_status check_neuron(const sp_graph *g, int node, sp_error *err)
     int shift;
     bool leak;
     if (strcmp(n->model, "lif") != 0 && strcmp(n->model, "if") != 0)
-        return spi_integer_refuse(g, node, err, "neuron model \"%s\" has no integer form; use lif or if",
-                                  n->model);
+        return sp_node_refuse(g, node, err, "neuron model \"%s\" has no integer form; use lif or if",
+                              n->model);
     if (n->membrane || n->recurrent || n->learn_v_th || !isnan(n->v_sub) || n->v_init != 0)
-        return spi_integer_refuse(g, node, err, "%s has no integer form",
-                                  n->membrane      ? "output: membrane"
-                                  : n->recurrent   ? "recurrent: true"
-                                  : n->learn_v_th  ? "learn_v_th: true"
-                                  : n->v_init != 0 ? "v_init"
-                                                   : "v_sub");
+        return sp_node_refuse(g, node, err, "%s has no integer form",
+                              n->membrane      ? "output: membrane"
+                              : n->recurrent   ? "recurrent: true"
+                              : n->learn_v_th  ? "learn_v_th: true"
+                              : n->v_init != 0 ? "v_init"
+                                               : "v_sub");
     if (!sp_integer_decay(n, &shift, &leak))
-        return spi_integer_refuse(g, node, err,
-                                  "tau %g keeps %.6g of v, which is no shift; train with tau = 2 or "
-                                  "2^k / (2^k - 1) (v >> k: 2, 1.33333, 1.14286, 1.06667), or 4, 8, ... "
-                                  "(v - (v >> k))",
-                                  n->tau, 1 - 1 / n->tau);
+        return sp_node_refuse(g, node, err,
+                              "tau %g keeps %.6g of v, which is no shift; train with tau = 2 or "
+                              "2^k / (2^k - 1) (v >> k: 2, 1.33333, 1.14286, 1.06667), or 4, 8, ... "
+                              "(v - (v >> k))",
+                              n->tau, 1 - 1 / n->tau);
     return SP_OK;
 }
 
@@ -183,14 +169,14 @@ static sp_status add_weights(sp_integer *net, sp_integer_layer *l, walk *w, cons
         norm = w->next++;
     if (w->next < g->n_nodes) {
         if (g->nodes[w->next].type != SP_NODE_NEURON)
-            return spi_integer_refuse(g, w->next, err,
-                                      "behind the weights of layer %s stand neurons, at most with one "
-                                      "batch_norm between; anything else has no integer form",
-                                      g->nodes[l->node].name);
+            return sp_node_refuse(g, w->next, err,
+                                  "behind the weights of layer %s stand neurons, at most with one "
+                                  "batch_norm between; anything else has no integer form",
+                                  g->nodes[l->node].name);
         SP_TRY(check_neuron(g, w->next, err));
         l->neuron = w->next++;
     } else if (norm >= 0) {
-        return spi_integer_refuse(g, norm, err, "a batch norm behind the last layer has no integer form");
+        return sp_node_refuse(g, norm, err, "a batch norm behind the last layer has no integer form");
     }
     l->spikes_out = l->neuron >= 0;
     SP_TRY(spi_integer_fold(net, l, norm, params, o, w->factor, err));
@@ -204,7 +190,7 @@ static sp_status add_layer(sp_integer *net, walk *w, const float *const *params,
     const sp_graph *g = net->graph;
     const sp_node *n = &g->nodes[w->next];
     if (n->type == SP_NODE_SCALE && n->layer->factor == 0)
-        return spi_integer_refuse(g, w->next, err, "a scale by 0 has no integer form");
+        return sp_node_refuse(g, w->next, err, "a scale by 0 has no integer form");
     if (n->type == SP_NODE_DROPOUT || n->type == SP_NODE_SCALE) {
         w->factor *= n->type == SP_NODE_SCALE ? n->layer->factor : 1;
         w->next++;
@@ -215,10 +201,10 @@ static sp_status add_layer(sp_integer *net, walk *w, const float *const *params,
     const bool pool =
         n->type == SP_NODE_POOL_AVG || n->type == SP_NODE_POOL_MAX || n->type == SP_NODE_POOL_ADAPTIVE;
     if (!weights && !pool)
-        return spi_integer_refuse(g, w->next, err,
-                                  "there is no integer form of it: networks have one that are a chain of "
-                                  "conv (of one group), linear, batch_norm, lif, if, pools, scale, dropout "
-                                  "and flatten, with every layer of neurons behind weights");
+        return sp_node_refuse(g, w->next, err,
+                              "there is no integer form of it: networks have one that are a chain of "
+                              "conv (of one group), linear, batch_norm, lif, if, pools, scale, dropout "
+                              "and flatten, with every layer of neurons behind weights");
     sp_integer_layer *l = sp_array_push(&net->layers, (size_t)net->n, sizeof *l);
     if (!l)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory for the integer network");
@@ -267,9 +253,9 @@ sp_status sp_integer_create(const sp_graph *g, const float *const *params, const
         st = add_layer(net, &w, params, o, err);
     const sp_integer_layer *last = st == SP_OK && net->n ? &net->layers[net->n - 1] : NULL;
     if (last && last->kind != SP_INTEGER_WEIGHTS)
-        st = spi_integer_refuse(g, last->node, err,
-                                "a network that ends in a pool has no integer form; "
-                                "end it in linear or in neurons");
+        st = sp_node_refuse(g, last->node, err,
+                            "a network that ends in a pool has no integer form; "
+                            "end it in linear or in neurons");
     else if (last && last->neuron >= 0)
         st = add_counts(net, err);
     if (st == SP_OK && !last)

@@ -78,7 +78,5 @@ static inline int64_t sp_integer_taps(const sp_integer_layer *l)
  * an input's code is multiplied by. */
 sp_status spi_integer_fold(sp_integer *net, sp_integer_layer *l, int norm, const float *const *params,
                            const sp_integer_options *o, double factor, sp_error *err);
-sp_status spi_integer_refuse(const sp_graph *g, int node, sp_error *err, const char *fmt, ...)
-    __attribute__((format(printf, 4, 5)));
 
 #endif

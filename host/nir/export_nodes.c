@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "graph/fold.h"
 #include "nir/export.h"
 
 static sp_status refuse(spi_nir_export *e, const sp_node *n, const char *what, const char *why)
@@ -46,15 +47,10 @@ static void standardise(const weights *k, const float *gain, double eps)
 /* shift: of the bias too; of several parts of a sum, one alone has it. */
 static void fold_norm(const spi_nir_export *e, const weights *k, const sp_node *norm, bool shift)
 {
-    const float *gamma = e->params[norm->gamma], *beta = e->params[norm->beta],
-                *mean = e->params[norm->running_mean], *var = e->params[norm->running_var];
-    double more = norm->td ? norm->layer->alpha * norm->layer->neuron.v_th : 1;
     for (int64_t o = 0; o < k->o; o++) {
-        double scale = more * (double)gamma[o] / sqrt((double)var[o] + norm->layer->eps);
+        const double gain = sp_norm_fold(norm, e->params, o, shift ? &k->b->x[o] : NULL);
         for (int64_t i = 0; i < k->fan_in; i++)
-            k->w->x[o * k->fan_in + i] *= scale;
-        if (shift)
-            k->b->x[o] = (k->b->x[o] - (double)mean[o]) * scale + (double)beta[o];
+            k->w->x[o * k->fan_in + i] *= gain;
     }
 }
 
