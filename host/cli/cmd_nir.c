@@ -141,30 +141,6 @@ static sp_status import(const char *file, const char *out, const nir_options *o,
 
 /* ---- export, and check of a run ---- */
 
-static void free_params(float **params, int n)
-{
-    for (int i = 0; params && i < n; i++)
-        sp_free(params[i]);
-    sp_free(params);
-}
-
-/* What evaluation runs with, in file layout. */
-static sp_status read_params(sp_session *s, float ***out, sp_error *err)
-{
-    const sp_graph *g = s->graph;
-    *out = sp_alloc_array((size_t)g->n_params + 1, sizeof **out);
-    sp_status st = *out ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory for the weights");
-    for (int i = 0; st == SP_OK && i < g->n_params; i++) {
-        const sp_param *p = &g->params[i];
-        (*out)[i] = sp_alloc_array((size_t)p->elems, sizeof(float));
-        st = (*out)[i]
-                 ? sp_model_read(s->model, p, s->model->ema && p->trainable ? SP_RANGE_EMA : SP_RANGE_WEIGHTS,
-                                 (*out)[i], err)
-                 : SP_FAIL(err, SP_E_MEMORY, "out of memory for the weights");
-    }
-    return st;
-}
-
 /* What was written must come back as it was: the metadata say the reset that NIR does not define. */
 static sp_status check_round_trip(const sp_cli_trained *t, const nir_options *o, const sp_nir *g,
                                   sp_error *err)
@@ -188,7 +164,7 @@ static sp_status export_graph(const sp_cli_trained *t, const char *out, const ni
     sp_nir_notes notes = {0};
     sp_nir_drift drift = {0};
     const sp_nir_import_options io = {.reset = SP_NIR_RESET_HARD};
-    sp_status st = read_params(t->s, &params, err);
+    sp_status st = sp_weights_read(t->s, &params, err);
     if (st == SP_OK)
         st = sp_nir_export(t->s->graph, (const float *const *)params, dt, &g, &notes, err);
     if (st == SP_OK && out)
@@ -208,7 +184,7 @@ static sp_status export_graph(const sp_cli_trained *t, const char *out, const ni
     sp_nir_notes_free(&notes);
     sp_nir_free(&g);
     sp_nir_free(&back);
-    free_params(params, t->s->graph->n_params);
+    sp_weights_free(t->s, params);
     return st;
 }
 

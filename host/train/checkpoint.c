@@ -213,6 +213,36 @@ sp_status sp_weights_save(const char *path, sp_session *s, sp_error *err)
     return save(path, s, NULL, err);
 }
 
+static sp_model_range evaluated(const sp_session *s, const sp_param *p)
+{
+    return s->model->ema && p->trainable ? SP_RANGE_EMA : SP_RANGE_WEIGHTS;
+}
+
+sp_status sp_weights_read(sp_session *s, float ***out, sp_error *err)
+{
+    const sp_graph *g = s->graph;
+    *out = sp_alloc_array((size_t)g->n_params + 1, sizeof **out);
+    sp_status st = *out ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory for the weights");
+    for (int i = 0; st == SP_OK && i < g->n_params; i++) {
+        const sp_param *p = &g->params[i];
+        float *x = (*out)[i] = sp_alloc_array((size_t)p->elems, sizeof *x);
+        if (!x)
+            st = SP_FAIL(err, SP_E_MEMORY, "out of memory for the weights");
+        else if (s->dev)
+            st = sp_model_read(s->model, p, evaluated(s, p), x, err);
+        else
+            sp_param_initialise(g, p, (uint64_t)s->recipe.seed, x);
+    }
+    return st;
+}
+
+void sp_weights_free(const sp_session *s, float **params)
+{
+    for (int i = 0; params && i < s->graph->n_params; i++)
+        sp_free(params[i]);
+    sp_free(params);
+}
+
 sp_status sp_weights_export(const char *path, sp_session *s, const char *map, size_t *n, sp_error *err)
 {
     static const char *const key = "format", *const value = SP_OUTPUT_WEIGHTS_FORMAT;
@@ -223,8 +253,7 @@ sp_status sp_weights_export(const char *path, sp_session *s, const char *map, si
         SP_TRY_GOTO(SP_FAIL(err, SP_E_MEMORY, "out of memory for the weights"));
     for (int i = 0; st == SP_OK && i < s->graph->n_params; i++) {
         const sp_param *p = &s->graph->params[i];
-        bool average = s->model->ema && p->trainable; /* what evaluation runs with */
-        SP_TRY_GOTO(add_tensor(&l, s, p, average ? SP_RANGE_EMA : SP_RANGE_WEIGHTS, "", err));
+        SP_TRY_GOTO(add_tensor(&l, s, p, evaluated(s, p), "", err));
         char *name = sp_name_map_to_file(&names, p->name);
         sp_free(l.items[i].name);
         l.items[i].name = name;

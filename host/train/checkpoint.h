@@ -63,6 +63,10 @@ sp_status sp_weights_load(const char *path, sp_session *s, sp_error *err);
 /* The parameters alone, with the recipe in the metadata. Atomic. */
 #define SP_WEIGHTS_FORMAT "spikeport-weights/1" /* metadata "format" of such a file */
 sp_status sp_weights_save(const char *path, sp_session *s, sp_error *err);
+/* What evaluation runs with, by parameter of the graph, in file layout; without a device, as a training
+ * starts. *out is to be freed after an error too. */
+sp_status sp_weights_read(sp_session *s, float ***out, sp_error *err);
+void sp_weights_free(const sp_session *s, float **params);
 /* Writes the weights alone, float32, for PyTorch; *n: how many tensors. map: as of sp_weights_from. */
 sp_status sp_weights_export(const char *path, sp_session *s, const char *map, size_t *n, sp_error *err);
 /* Copies the tensors into a session; optimizer state too when asked. Names and shapes must fit exactly. */

@@ -147,22 +147,11 @@ static sp_status read_samples(sp_converter *c, sp_error *err)
 
 static sp_status fold(sp_converter *c, sp_error *err)
 {
-    const sp_graph *g = c->s->graph;
-    sp_model *m = c->s->model;
-    float **params = sp_alloc_array((size_t)g->n_params + 1, sizeof *params);
-    sp_status st = params ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory for the weights");
-    for (int i = 0; st == SP_OK && i < g->n_params; i++) {
-        const sp_param *p = &g->params[i];
-        params[i] = sp_alloc_array((size_t)p->elems, sizeof **params);
-        st = params[i] ? sp_model_read(m, p, m->ema && p->trainable ? SP_RANGE_EMA : SP_RANGE_WEIGHTS,
-                                       params[i], err)
-                       : SP_FAIL(err, SP_E_MEMORY, "out of memory for the weights");
-    }
+    float **params;
+    sp_status st = sp_weights_read(c->s, &params, err);
     if (st == SP_OK)
-        st = sp_conversion_create(g, (const float *const *)params, &c->net, err);
-    for (int i = 0; params && i < g->n_params; i++)
-        sp_free(params[i]);
-    sp_free(params);
+        st = sp_conversion_create(c->s->graph, (const float *const *)params, &c->net, err);
+    sp_weights_free(c->s, params);
     return st;
 }
 

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "data/loader.h"
+#include "train/checkpoint.h"
 
 enum { CALIBRATION_MOST = 256 }; /* training samples whose inputs are looked at */
 
@@ -34,30 +35,18 @@ static sp_status measure_inputs(const sp_session *s, sp_integer_range *range, sp
     return st;
 }
 
-/* One parameter in the order of files; without a device, as a training starts. */
-static sp_status read_parameter(const sp_session *s, const sp_param *p, float *file, sp_error *err)
-{
-    if (!s->dev) {
-        sp_param_initialise(s->graph, p, (uint64_t)s->recipe.seed, file);
-        return SP_OK;
-    }
-    return sp_model_read(s->model, p, s->model->ema && p->trainable ? SP_RANGE_EMA : SP_RANGE_WEIGHTS, file,
-                         err);
-}
-
 /* All parameters in the order of the device. */
-static sp_status read_parameters(const sp_session *s, float **params, sp_error *err)
+static sp_status read_parameters(sp_session *s, float ***params, sp_error *err)
 {
+    SP_TRY(sp_weights_read(s, params, err));
     for (int i = 0; i < s->graph->n_params; i++) {
         const sp_param *p = &s->graph->params[i];
-        float *file = sp_alloc_array((size_t)p->elems, sizeof *file);
-        params[i] = sp_alloc_array((size_t)p->elems, sizeof **params);
-        sp_status st = file && params[i] ? read_parameter(s, p, file, err)
-                                         : SP_FAIL(err, SP_E_MEMORY, "out of memory for the parameters");
-        if (st == SP_OK)
-            sp_param_to_device(p, file, params[i]);
-        sp_free(file);
-        SP_TRY(st);
+        float *device = sp_alloc_array((size_t)p->elems, sizeof *device);
+        if (!device)
+            return SP_FAIL(err, SP_E_MEMORY, "out of memory for the parameters");
+        sp_param_to_device(p, (*params)[i], device);
+        sp_free((*params)[i]);
+        (*params)[i] = device;
     }
     return SP_OK;
 }
@@ -79,16 +68,13 @@ sp_status sp_session_integer(sp_session *s, sp_integer **out, sp_error *err)
                             .membrane_bits = (int)r->membrane_bits,
                             .input_bits = (int)r->input_bits,
                             .time_steps = (int)r->time_steps};
-    float **params = sp_alloc_array((size_t)s->graph->n_params + 1, sizeof *params);
-    sp_status st = params ? measure_inputs(s, &o.input, err)
-                          : SP_FAIL(err, SP_E_MEMORY, "out of memory for the parameters");
+    float **params = NULL;
+    sp_status st = measure_inputs(s, &o.input, err);
     if (st == SP_OK)
-        st = read_parameters(s, params, err);
+        st = read_parameters(s, &params, err);
     if (st == SP_OK)
         st = sp_integer_create(s->graph, (const float *const *)params, &o, out, err);
-    for (int i = 0; params && i < s->graph->n_params; i++)
-        sp_free(params[i]);
-    sp_free(params);
+    sp_weights_free(s, params);
     return st;
 }
 
