@@ -71,16 +71,19 @@ static double mean_rate(const sp_session *s, const double *rates)
     return neurons > 0 ? spikes / neurons : 0;
 }
 
-static sp_status measure(sp_session *s, const sp_dataset *test, double first, json_t **row, sp_error *err)
+/* A row behind the others: the accuracy and firing rate of a spiking network. */
+static sp_status measure(sp_session *s, const sp_dataset *test, double first, json_t *rows, sp_error *err)
 {
     sp_scores scores = {.confusion = NULL};
     sp_status st = sp_session_evaluate(s, test, NULL, NULL, &scores, err);
-    if (st == SP_OK)
-        *row = json_pack("{s:I, s:f, s:f, s:f}", "time_steps", (json_int_t)s->recipe.time_steps, "accuracy",
-                         100 * scores.accuracy, "lost", 100 * (first - scores.accuracy), "spike_rate",
-                         mean_rate(s, scores.spike_rate));
+    if (st == SP_OK &&
+        json_array_append_new(rows, json_pack("{s:I, s:f, s:f, s:f}", "time_steps",
+                                              (json_int_t)s->recipe.time_steps, "accuracy",
+                                              100 * scores.accuracy, "lost", 100 * (first - scores.accuracy),
+                                              "spike_rate", mean_rate(s, scores.spike_rate))) != 0)
+        st = SP_FAIL(err, SP_E_MEMORY, "out of memory for results");
     sp_free(scores.spike_rate);
-    return st != SP_OK || *row ? st : SP_FAIL(err, SP_E_MEMORY, "out of memory for results");
+    return st;
 }
 
 static sp_status write_network(const files *f, sp_session *s, sp_error *err)
@@ -96,17 +99,17 @@ static sp_status write_network(const files *f, sp_session *s, sp_error *err)
     return st;
 }
 
-/* A spiking network for so many time steps, and its row; written where f is given. */
+/* A spiking network for so many time steps, measured where rows are given and written where f is. */
 static sp_status convert_for(sp_converter *c, const sp_cli_trained *t, const convert_options *o,
-                             int64_t steps, double first, const files *f, json_t **row, sp_error *err)
+                             int64_t steps, double first, const files *f, json_t *rows, sp_error *err)
 {
     sp_session *s = NULL;
     sp_conversion_options how = o->how;
     const sp_session_options so = sp_cli_session_options(&o->session);
     how.time_steps = steps;
     sp_status st = sp_converter_make(c, &how, &so, &s, err);
-    if (st == SP_OK)
-        st = measure(s, t->test, first, row, err);
+    if (st == SP_OK && rows)
+        st = measure(s, t->test, first, rows, err);
     if (st == SP_OK && f)
         st = write_network(f, s, err);
     sp_session_close(&s);
@@ -153,32 +156,28 @@ static sp_status tell(const convert_options *o, const sp_cli_trained *t, double 
     }
     printf("before: accuracy %.2f%% on %zu test samples\n", 100 * first, t->test->info.count);
     sp_table_print_head(columns, N_COLUMNS);
-    json_array_foreach(rows, i, row) if (sp_table_print(columns, N_COLUMNS, json_incref(row), false) !=
-                                         SP_OK) return SP_E_MEMORY;
+    json_array_foreach(rows, i, row)
+    {
+        if (sp_table_print(columns, N_COLUMNS, json_incref(row), false) != SP_OK)
+            return SP_FAIL(err, SP_E_MEMORY, "out of memory for results");
+    }
     return SP_OK;
 }
 
-/* The points of the curve, then the network that is kept. */
+/* The points of the curve, then the network that is kept, which is measured where there is no curve. */
 static sp_status run(sp_converter *c, const sp_cli_trained *t, const convert_options *o, const files *f,
                      sp_error *err)
 {
     sp_scores before = {.confusion = NULL};
-    json_t *rows = json_array(), *row = NULL;
+    json_t *rows = json_array();
     sp_status st = rows ? sp_session_evaluate(t->s, t->test, NULL, NULL, &before, err)
                         : SP_FAIL(err, SP_E_MEMORY, "out of memory for results");
-    for (size_t i = 0; st == SP_OK && i < o->n_points; i++) {
-        st = convert_for(c, t, o, (int64_t)o->points[i], before.accuracy, NULL, &row, err);
-        if (st == SP_OK)
-            json_array_append_new(rows, row);
-    }
+    for (size_t i = 0; st == SP_OK && i < o->n_points; i++)
+        st = convert_for(c, t, o, (int64_t)o->points[i], before.accuracy, NULL, rows, err);
     if (st == SP_OK && o->n_points)
         st = write_curve(f, rows, before.accuracy, err);
     if (st == SP_OK)
-        st = convert_for(c, t, o, o->how.time_steps, before.accuracy, f, &row, err);
-    if (st == SP_OK && !o->n_points)
-        json_array_append_new(rows, row);
-    else if (st == SP_OK)
-        json_decref(row);
+        st = convert_for(c, t, o, o->how.time_steps, before.accuracy, f, o->n_points ? NULL : rows, err);
     if (st == SP_OK)
         st = tell(o, t, before.accuracy, rows, err);
     sp_free(before.spike_rate);
