@@ -1,6 +1,6 @@
 /* A table of files and labels: one line a sample, file,label or, with a heading, file,label,split. Cells may
- * be quoted as RFC 4180 has it. Labels that are all whole numbers are the numbers of the classes; others are
- * names, sorted. With targets a line is file,number,number,..., and the heading names the outputs. */
+ * be quoted as RFC 4180 has it. With targets a line is file,number,number,..., and the heading names the
+ * outputs. What labels say is for file_labels.c. */
 #include <ctype.h>
 #include <math.h>
 #include <stdio.h>
@@ -10,15 +10,9 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "data/file_list.h"
+#include "data/file_labels.h"
 
-enum {
-    MOST_BYTES = 1 << 28,
-    MOST_TARGETS = 256,
-    MOST_CELLS = MOST_TARGETS + 2,
-    MOST_CELL = 4096,
-    MOST_CLASSES = 65536
-};
+enum { MOST_BYTES = 1 << 28, MOST_TARGETS = 256, MOST_CELLS = MOST_TARGETS + 2, MOST_CELL = 4096 };
 
 typedef struct reader {
     const char *name, *text;
@@ -29,11 +23,6 @@ typedef struct reader {
     int cells;
     sp_targets targets;
 } reader;
-
-typedef struct row {
-    char *label, *file; /* file: as it is written */
-    int line;
-} row;
 
 static sp_status wrong(const reader *r, const char *what, sp_error *err)
 {
@@ -145,47 +134,11 @@ static sp_status read_part(const reader *r, sp_csv_part *part, sp_error *err)
                  err);
 }
 
-static bool is_number(const char *text, int32_t *out)
-{
-    size_t n = strlen(text);
-    *out = n && n < 7 ? (int32_t)atol(text) : 0;
-    return n && n < 7 && strspn(text, "0123456789") == n;
-}
-
-static int compare_rows(const void *a, const void *b)
-{
-    const row *x = a, *y = b;
-    return strcmp(x->label, y->label);
-}
-
-/* Classes of all rows, whichever part is asked for, so that both parts agree. */
-static sp_status name_classes(const row *rows, size_t n, sp_names *names, sp_error *err)
-{
-    row *sorted = sp_alloc_array(n, sizeof *sorted);
-    sp_status st = SP_OK;
-    if (!sorted)
-        return SP_FAIL(err, SP_E_MEMORY, "out of memory while reading labels");
-    memcpy(sorted, rows, n * sizeof *sorted);
-    qsort(sorted, n, sizeof *sorted, compare_rows);
-    for (size_t i = 0; st == SP_OK && i < n; i++)
-        if (i == 0 || strcmp(sorted[i].label, sorted[i - 1].label) != 0)
-            st = sp_names_add(names, sorted[i].label, err);
-    sp_free(sorted);
-    return st;
-}
-
-static sp_status too_many(const char *name, size_t classes, sp_error *err)
-{
-    return SP_FAIL(err, SP_E_DATA, "%s: the labels make %zu classes; up to %d are read", name, classes,
-                   (int)MOST_CLASSES);
-}
-
 typedef struct table {
-    row *rows; /* of the whole table */
+    spi_label *rows; /* of the whole table */
     size_t n;
     size_t *of_file; /* [files.n] row of each file of the part */
     sp_file_list files;
-    bool numbers;
     int columns; /* behind the file: the label, or so many targets */
     size_t n_numbers;
 } table;
@@ -229,8 +182,7 @@ static sp_status add_numbers(table *t, const reader *r, bool wanted, sp_error *e
 static sp_status add_row(table *t, const reader *r, sp_csv_part want, bool divided, sp_error *err)
 {
     sp_csv_part part = SP_CSV_TRAIN;
-    int32_t unused;
-    row *added;
+    spi_label *added;
     size_t *place;
     if (r->cells != t->columns + 1 + divided || !r->cell[0][0] || !r->cell[1][0])
         return wrong(r,
@@ -250,12 +202,11 @@ static sp_status add_row(table *t, const reader *r, sp_csv_part want, bool divid
     added = sp_array_push(&t->rows, t->n, sizeof *added);
     if (!added)
         return SP_FAIL(err, SP_E_MEMORY, "%s: out of memory", r->name);
-    *added = (row){.label = sp_strdup(r->cell[1]), .file = sp_strdup(r->cell[0]), .line = r->line};
+    *added = (spi_label){.label = sp_strdup(r->cell[1]), .file = sp_strdup(r->cell[0]), .line = r->line};
     if (!added->label || !added->file) {
         sp_free(added->label), sp_free(added->file);
         return SP_FAIL(err, SP_E_MEMORY, "%s: out of memory", r->name);
     }
-    t->numbers = t->numbers && is_number(r->cell[1], &unused);
     t->n++;
     if (want != SP_CSV_ALL && divided && part != want)
         return SP_OK;
@@ -264,97 +215,6 @@ static sp_status add_row(table *t, const reader *r, sp_csv_part want, bool divid
         return SP_FAIL(err, SP_E_MEMORY, "%s: out of memory", r->name);
     *place = t->n - 1;
     return sp_file_list_add(&t->files, (sp_file){.path = sp_path_beside(r->name, r->cell[0])}, err);
-}
-
-static int compare_files(const void *a, const void *b)
-{
-    const row *x = a, *y = b;
-    const int order = strcmp(x->file, y->file);
-    return order ? order : x->line - y->line;
-}
-
-/* A file with two labels is a slip; one that is listed again counts twice, and a division may put it in both
- * parts. */
-static sp_status check_repeated(const table *t, const char *name, sp_error *err)
-{
-    row *sorted = sp_alloc_array(t->n + 1, sizeof *sorted);
-    size_t again = 0;
-    sp_status st = sorted ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory while reading labels");
-    if (sorted) {
-        memcpy(sorted, t->rows, t->n * sizeof *sorted);
-        qsort(sorted, t->n, sizeof *sorted, compare_files);
-    }
-    for (size_t i = 1; st == SP_OK && i < t->n; i++) {
-        const row *x = &sorted[i - 1], *y = &sorted[i];
-        if (strcmp(x->file, y->file) != 0)
-            continue;
-        again++;
-        if (strcmp(x->label, y->label) != 0)
-            st = SP_FAIL(err, SP_E_DATA,
-                         "%s:%d: %s has the label \"%s\", and in line %d it has \"%s\"; a sample is of one "
-                         "class, so correct one of the two lines",
-                         name, y->line, y->file, y->label, x->line, x->label);
-    }
-    sp_free(sorted);
-    if (st == SP_OK && again)
-        sp_log(SP_LOG_WARNING,
-               "%s: %zu lines list a file again; it counts each time, and may be in the training and in the "
-               "test part",
-               name, again);
-    return st;
-}
-
-/* Whole numbers that are no numbers of classes would become names. */
-static sp_status check_numbers(const table *t, const char *name, sp_error *err)
-{
-    int32_t number;
-    const row *bad = NULL;
-    for (size_t i = 0; i < t->n; i++) {
-        const char *label = t->rows[i].label, *digits = label + (*label == '-' || *label == '+');
-        if (!*digits || digits[strspn(digits, "0123456789")])
-            return SP_OK; /* names */
-        if (!bad && !is_number(label, &number))
-            bad = &t->rows[i];
-    }
-    return !bad ? SP_OK
-                : SP_FAIL(err, SP_E_DATA,
-                          "%s:%d: the label %s is no number of a class; classes have numbers from 0 to %d, "
-                          "or names",
-                          name, bad->line, bad->label, MOST_CLASSES - 1);
-}
-
-/* Labels of the files, and the classes. */
-static sp_status label_files(table *t, const char *name, sp_error *err)
-{
-    sp_names names = {0};
-    int32_t most = 0, number;
-    sp_status st = SP_OK;
-    SP_TRY(check_repeated(t, name, err));
-    SP_TRY(check_numbers(t, name, err));
-    for (size_t i = 0; t->numbers && i < t->n; i++)
-        if (is_number(t->rows[i].label, &number) && number > most)
-            most = number;
-    if (!t->numbers)
-        SP_TRY_GOTO(name_classes(t->rows, t->n, &names, err));
-    t->files.classes = t->numbers ? most + 1 : (int)names.n;
-    if (t->files.classes > MOST_CLASSES)
-        SP_TRY_GOTO(too_many(name, (size_t)t->files.classes, err));
-    for (size_t i = 0; i < t->files.n; i++) {
-        char *label = t->rows[t->of_file[i]].label, **at;
-        if (t->numbers) {
-            is_number(label, &t->files.items[i].label);
-            continue;
-        }
-        at = bsearch(&label, names.items, names.n, sizeof *names.items, sp_names_compare);
-        t->files.items[i].label = (int32_t)(at - names.items);
-    }
-    if (!t->numbers) {
-        t->files.class_names = names.items;
-        names = (sp_names){0};
-    }
-done:
-    sp_names_free(&names);
-    return st;
 }
 
 /* The outputs have the names of the heading, or none. */
@@ -377,7 +237,7 @@ sp_status sp_csv_parse(const char *name, const char *text, size_t n, sp_csv_part
                        bool *divided, sp_file_list *out, sp_error *err)
 {
     reader *r = sp_alloc(sizeof *r);
-    table t = {.numbers = true, .columns = 1};
+    table t = {.columns = 1};
     bool heading = false, has_split = false;
     sp_status st = r ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "%s: out of memory", name);
     SP_TRY_GOTO(st);
@@ -399,7 +259,7 @@ sp_status sp_csv_parse(const char *name, const char *text, size_t n, sp_csv_part
         SP_TRY_GOTO(SP_FAIL(err, SP_E_DATA, "%s:%d: no line of file,%s%s", name, r->line,
                             targets ? "number,..." : "label", t.n ? " for this split" : ""));
     if (!targets)
-        SP_TRY_GOTO(label_files(&t, name, err));
+        SP_TRY_GOTO(spi_label_files(t.rows, t.n, t.of_file, name, &t.files, err));
     if (divided)
         *divided = has_split;
     *out = t.files;
