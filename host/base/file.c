@@ -51,6 +51,11 @@ static sp_status read_all(int fd, const char *path, size_t max_bytes, char **tex
 int sp_file_open(const char *path, sp_error *err)
 {
     struct stat at;
+    if (!*path) {
+        SP_FAIL(err, SP_E_IO, "the name of a file is empty");
+        errno = ENOENT;
+        return -1;
+    }
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd >= 0 && fstat(fd, &at) == 0 && S_ISREG(at.st_mode))
         return fd;

@@ -38,7 +38,9 @@ static sp_status add_path(sp_names *files, const char *path, int depth, sp_error
     if (!sp_path_is_folder(path))
         return sp_names_add(files, path, err);
     if (depth == MOST_DEPTH)
-        return SP_FAIL(err, SP_E_DATA, "%s: more than %d folders in one another", path, MOST_DEPTH);
+        return SP_FAIL(err, SP_E_DATA,
+                       "%s: more than %d folders in one another; is there a link to a folder above?", path,
+                       MOST_DEPTH);
     sp_names names = {0};
     sp_status st = sp_folder_list(path, any_name, NULL, &names, err);
     for (size_t i = 0; i < names.n && st == SP_OK; i++) {

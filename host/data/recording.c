@@ -41,10 +41,11 @@ static sp_status add_events(sp_array *const column[4], int64_t first, size_t n, 
     for (size_t k = 0; k < n; k++) {
         int64_t x = v[1][k], y = v[2][k], p = v[3][k];
         if (x < 0 || x > UINT16_MAX || y < 0 || y > UINT16_MAX || p < -1 || p > 1)
-            return SP_FAIL(err, SP_E_DATA,
-                           "%s: event %lld has x %lld, y %lld, p %lld; p must be 0 or 1 (or -1 or 1)",
+            return SP_FAIL(err, SP_E_DATA, "%s: event %lld has x %lld, y %lld, p %lld; %s",
                            sp_array_name(column[1]), (long long)first + (long long)k + 1, (long long)x,
-                           (long long)y, (long long)p);
+                           (long long)y, (long long)p,
+                           p < -1 || p > 1 ? "p must be 0 or 1 (or -1 or 1)"
+                                           : "x and y are places in the sensor, from 0 to 65535");
         out->items[out->n++] = (sp_event){.t = v[0][k], .x = (uint16_t)x, .y = (uint16_t)y, .p = p > 0};
     }
     return SP_OK;
@@ -115,6 +116,11 @@ static sp_status read_events(const char *path, const sp_recording_format *format
         st = sp_aedat4_parse(path, bytes, n, out, sensor, err);
     } else if (sp_name_ends_in(-1, path, ".raw")) {
         st = sp_prophesee_parse(path, bytes, n, out, sensor, err);
+    } else if (!aedat && n > 0 && (n < 9 || memcmp(bytes, "#!AER-DAT", 9) != 0)) {
+        st = SP_FAIL(err, SP_E_DATA,
+                     "%s: not a recording of events; those that are read are AEDAT (.aedat, .aedat4), "
+                     "Prophesee (.raw), and arrays t, x, y and p (.npz, .h5, .hdf5)",
+                     path);
     } else {
         st = sp_aedat_parse(path, bytes, n, format->orientation, out, &counts, err);
         if (sensor)

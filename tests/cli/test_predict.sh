@@ -51,6 +51,16 @@ expect_err "4 inputs in "
 expect_out 'input,rank,class,name,probability,steps'
 expect_out "\"$work/data/inner/b.npy[2]\",2,"
 
+# A folder that a link leads back to, and a name that is empty, are told as what they are.
+ln -s . "$work/data/again"
+run predict "$work/run" "$work/data"
+expect_code 7
+expect_err "is there a link to a folder above?"
+rm "$work/data/again"
+run predict "" "$work/data/a.npy"
+expect_code 1
+expect_err "the name of a file is empty"
+
 # A damaged file and one of another shape are said, the others go on, and the exit code tells it.
 npy '<f4' '2, 8, 8' 511 >"$work/cut.npy"
 npy '<f4' '3, 8, 8' 768 >"$work/shape.npy"

@@ -366,8 +366,9 @@ Test(own_files, damaged_event_arrays)
 {
     static const char *const cases[][2] = {{"events_short.npz", "one dimension and one length"},
                                            {"events_square.npz", "one dimension and one length"},
-                                           {"events_far.npz", "event 2 has x 70000"},
-                                           {"events_polarity.npz", "event 2 has x 2, y 2, p 2"},
+                                           {"events_far.npz", "from 0 to 65535"},
+                                           {"events_polarity.npz", "x 2, y 2, p 2; p must be 0 or 1"},
+                                           {"../png/grey.png", "grey.png: not a recording of events"},
                                            {"events_real.npz", "data.events.unit"}};
     size_t n = 0;
     uint8_t *bytes = read_whole(SEEDS "/zip/events.npz", &n);
