@@ -2,11 +2,12 @@
 #include "cli/session_options.h"
 
 #include <string.h>
-#include <strings.h>
 
 #include "base/error.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "data/array.h"
+#include "data/image.h"
 #include "data/inputs.h"
 
 sp_session_options sp_cli_session_options(const sp_cli_session *s)
@@ -216,26 +217,13 @@ static bool is_recipe(const char *path)
     return dot && (strcmp(dot, ".yaml") == 0 || strcmp(dot, ".yml") == 0);
 }
 
-static bool ends_in_one_of(const char *path, const char *const *ends)
-{
-    const char *dot = strrchr(path, '.');
-    for (; dot && *ends; ends++)
-        if (strcasecmp(dot, *ends) == 0)
-            return true;
-    return false;
-}
-
 /* The data set that a network alone is for, from the name of a file that it is to predict; NULL: it cannot be
  * known. */
 static const char *set_of_file(const char *path)
 {
-    static const char *const arrays[] = {".npy", ".npz", ".h5", ".hdf5", NULL}, *const pictures[] = {".png",
-                                                                                                     ".jpg",
-                                                                                                     ".jpeg",
-                                                                                                     NULL};
-    return ends_in_one_of(path, arrays)     ? "data.name=arrays"
-           : ends_in_one_of(path, pictures) ? "data.name=images"
-                                            : NULL;
+    return sp_path_has_arrays(path)           ? "data.name=arrays"
+           : sp_name_is_image(-1, path, NULL) ? "data.name=images"
+                                              : NULL;
 }
 
 static bool is_set(const sp_cli_session *o, const char *key)

@@ -67,4 +67,6 @@ sp_status sp_image_resize(sp_resampler *r, const sp_image *im, const sp_resize_w
 /* As torchvision's Resize(shorter) and CenterCrop(side). */
 sp_resize_window sp_resize_centre(int height, int width, int shorter, int side);
 
+bool sp_name_is_image(int at, const char *name, const void *ctx); /* image_folder.c: .jpg, .jpeg, .png */
+
 #endif

@@ -36,7 +36,7 @@ typedef struct images_state {
 
 /* ---- what is there ---- */
 
-static bool is_image(int at, const char *name, const void *ctx)
+bool sp_name_is_image(int at, const char *name, const void *ctx)
 {
     const char *dot = strrchr(name, '.');
     (void)at, (void)ctx;
@@ -47,7 +47,7 @@ static bool is_image(int at, const char *name, const void *ctx)
 unsigned sp_images_parts(const sp_kind *kind, const char *folder, const sp_dataset_options *o)
 {
     (void)kind;
-    return sp_own_files_parts(folder, is_image, NULL, o->targets);
+    return sp_own_files_parts(folder, sp_name_is_image, NULL, o->targets);
 }
 
 /* ---- open ---- */
@@ -191,7 +191,7 @@ static void images_close(sp_dataset *ds)
 sp_status sp_images_open(const sp_kind *kind, const char *folder, const sp_dataset_options *o, sp_dataset *ds,
                          sp_error *err)
 {
-    const sp_class_layout layout = {.wanted = is_image,
+    const sp_class_layout layout = {.wanted = sp_name_is_image,
                                     .what = ".jpg, .jpeg or .png files",
                                     .targets = o->targets,
                                     .least_classes = 1};
