@@ -6,6 +6,9 @@
 #include "base/error.h"
 #include "convert/convert.h"
 
+static const char neurons[] = "  - {type: if, v_th: 1, v_init: 0.5, reset: soft, v_reset: 0, "
+                              "decay_input: false, learn_v_th: false, v_sub: null, per_channel: false}\n";
+
 static float *add_tensor(sp_converted *out, int layer, const char *what, int n_dims, const int64_t *shape,
                          int64_t elems)
 {
@@ -72,9 +75,7 @@ static sp_status add_layer(const sp_conversion *c, const sp_layer *l, int *layer
         SP_TRY(add_weights(c, block, *layer, out, err));
     }
     if (l->type == SP_LAYER_RELU || l->type == SP_LAYER_QCFS)
-        sp_text_add(&out->layers, "  - {type: if, v_th: 1, v_init: 0.5, reset: soft, v_reset: 0, "
-                                  "decay_input: false, "
-                                  "learn_v_th: false, v_sub: null, per_channel: false}\n");
+        sp_text_add(&out->layers, "%s", neurons);
     else
         sp_network_print(&one, 2, &out->layers);
     ++*layer;

@@ -16,8 +16,8 @@ typedef struct sp_compared {
     sp_method method;
     int64_t k;
 } sp_compared;
-bool sp_compared_parse(const char *text,
-                       sp_compared *out); /* "sltt", "sltt-k:2", "sltt-k", "ottt", "ndot", "bptt" */
+/* "sltt", "sltt-k:2", "sltt-k", "ottt", "ndot", "rate", "bptt" */
+bool sp_compared_parse(const char *text, sp_compared *out);
 void sp_compared_name(const sp_compared *c, char *out, size_t out_size);
 
 typedef struct sp_recipe {
@@ -115,9 +115,9 @@ typedef struct sp_recipe {
 enum { SP_LR_CONSTANT, SP_LR_COSINE, SP_LR_STEP, SP_LR_PLATEAU, SP_LR_ONE_CYCLE };
 enum { SP_MEASURE_TEST_ACCURACY, SP_MEASURE_TEST_LOSS, SP_MEASURE_ACCURACY, SP_MEASURE_LOSS };
 
-/* Loads a recipe, applies `sets` ("a.b=c"), checks every key and value. */
 /* Whether a file is a network alone, which sp_recipe_load takes where sets say the data. */
 bool sp_recipe_is_network(const char *path);
+/* Loads a recipe, applies `sets` ("a.b=c"), checks every key and value. */
 sp_status sp_recipe_load(const char *path, const char *const *sets, size_t n_sets, sp_recipe *out,
                          sp_error *err);
 sp_status sp_recipe_parse(const char *name, const char *text, size_t n, const char *const *sets,
