@@ -54,8 +54,7 @@ sp_status spi_check_penalty(const sp_plan *p, sp_error *err)
     if (p->o.method == SP_METHOD_RATE)
         return SP_FAIL(err, SP_E_CONFIG,
                        "loss.membrane is not defined for rate, whose backward pass knows no potentials of "
-                       "time "
-                       "steps; use sltt, sltt-k, ottt, ndot or bptt");
+                       "time steps; use sltt, sltt-k, ottt, ndot or bptt");
     for (int i = 0; i < p->graph->n_nodes; i++) {
         const sp_node *n = &p->graph->nodes[i];
         const sp_neuron_model *m =
@@ -66,8 +65,7 @@ sp_status spi_check_penalty(const sp_plan *p, sp_error *err)
         if (!m || m->extra || n->layer->neuron.learn_v_th)
             return SP_FAIL(err, SP_E_CONFIG,
                            "layer %s: loss.membrane is for models that keep u alone and whose threshold is "
-                           "fixed, "
-                           "not for %s; use lif, if or lif_late_reset, or leave it out",
+                           "fixed, not for %s; use lif, if or lif_late_reset, or leave it out",
                            n->name,
                            n->layer->neuron.learn_v_th ? "learn_v_th: true" : n->layer->neuron.model);
     }

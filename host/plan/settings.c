@@ -28,8 +28,7 @@ static sp_status check_model(const sp_plan *p, const sp_node *n, const sp_fragme
     if (u->learn_v_th && (!sp_neuron_ref_find(u->model) || strcmp(u->model, "lif_late_reset") == 0))
         return SP_FAIL(err, SP_E_CONFIG,
                        "layer %s: learn_v_th is for models whose soft reset subtracts v_th, which is not "
-                       "known "
-                       "of \"%s\"; use lif, if, plif, cuba_lif or alif",
+                       "known of \"%s\"; use lif, if, plif, cuba_lif or alif",
                        n->name, u->model);
     if (!isnan(u->v_sub) && !sp_neuron_ref_find(u->model))
         return SP_FAIL(err, SP_E_CONFIG,
@@ -39,8 +38,7 @@ static sp_status check_model(const sp_plan *p, const sp_node *n, const sp_fragme
     if (p->o.method == SP_METHOD_RATE && (f->uses || u->recurrent || u->learn_v_th))
         return SP_FAIL(err, SP_E_CONFIG,
                        "layer %s: rate is not defined for %s: the rate of a block is to follow from the mean "
-                       "of its "
-                       "input alone; use sltt or bptt%s",
+                       "of its input alone; use sltt or bptt%s",
                        n->name,
                        u->recurrent    ? "recurrent layers"
                        : u->learn_v_th ? "learnable thresholds"
@@ -112,8 +110,7 @@ static sp_status check_loss(const sp_plan *p, sp_error *err)
     if (p->o.external_loss && p->o.method == SP_METHOD_RATE)
         return SP_FAIL(err, SP_E_CONFIG,
                        "schedule.method: rate has its gradient by the mean outputs of blocks, not by those "
-                       "of each "
-                       "time step that a loss outside of the plan gives; use sltt or bptt");
+                       "of each time step that a loss outside of the plan gives; use sltt or bptt");
     if (p->o.method == SP_METHOD_RATE && p->o.time_steps % sp_plan_block(p))
         return SP_FAIL(err, SP_E_CONFIG, "schedule.block is %lld, which does not divide the %lld time steps",
                        (long long)sp_plan_block(p), (long long)p->o.time_steps);
@@ -135,8 +132,7 @@ static sp_status check_rates(const sp_plan *p, sp_error *err)
         if (n->type == SP_NODE_ACTIVATION)
             return SP_FAIL(err, SP_E_CONFIG,
                            "layer %s: rate is not defined for relu and qcfs, whose mean over time steps does "
-                           "not "
-                           "follow from that of their input; use sltt, or layers of neurons",
+                           "not follow from that of their input; use sltt, or layers of neurons",
                            n->name);
         if (n->type == SP_NODE_LAYER_NORM)
             return SP_FAIL(err, SP_E_CONFIG,
@@ -163,8 +159,7 @@ static sp_status check_joins(const sp_plan *p, sp_error *err)
         if (a > 0 && b > 0 && (a < b || a > b))
             return SP_FAIL(err, SP_E_CONFIG,
                            "layer %s: ottt needs neurons of one tau before an %s layer, as the trace of what "
-                           "it gives "
-                           "decays by one factor; use sltt or bptt",
+                           "it gives decays by one factor; use sltt or bptt",
                            n->name, n->layer->type == SP_LAYER_ADD ? "add" : "concat");
     }
     return SP_OK;
@@ -192,11 +187,9 @@ static sp_status check_online_norms(const sp_plan *p, sp_error *err)
         return SP_OK;
     return SP_FAIL(err, SP_E_CONFIG, "schedule.batch_norm: online is not defined %s",
                    bptt ? "for bptt, which knows the statistics of all time steps when it goes back; use "
-                          "sltt, sltt-k, "
-                          "ottt, ndot or rate, or schedule.batch_norm: step"
+                          "sltt, sltt-k, ottt, ndot or rate, or schedule.batch_norm: step"
                         : "with schedule.sync_batch_norm, as the statistics of a time step do not normalise "
-                          "it; leave one "
-                          "of them out");
+                          "it; leave one of them out");
 }
 
 sp_status spi_check_settings(const sp_plan *p, sp_error *err)

@@ -94,9 +94,8 @@ sp_status spi_check_traces(const sp_plan *p, sp_error *err)
         if (at >= 0)
             return SP_FAIL(err, SP_E_CONFIG,
                            "layer %s: ndot takes the traces of neurons to it, and has none of %s%s%s; "
-                           "between "
-                           "neurons and a layer with weights there may be average pools, scale, dropout, "
-                           "residual, add and concat layers. Use ottt or sltt, or another network",
+                           "between neurons and a layer with weights there may be average pools, scale, "
+                           "dropout, residual, add and concat layers. Use ottt or sltt, or another network",
                            n->name, raw ? "the input" : "layer ", raw ? "" : g->nodes[at].name,
                            raw ? ", which is joined to them" : "");
     }

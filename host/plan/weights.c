@@ -152,8 +152,7 @@ sp_status spi_keep_trace(sp_builder *b, int node, int64_t rows, int64_t cols, co
 }
 
 /* OTTT, NDOT: the trace stands for the input in the weight gradient, except for the layer that reads the raw
- * input.
- */
+ * input. */
 static sp_status update_trace(sp_builder *b, int node, const conv_shape *s, int *x, bool *bits)
 {
     const sp_node *n = &b->g->nodes[node];
