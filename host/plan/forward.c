@@ -313,7 +313,7 @@ static sp_status dropout_forward(sp_builder *b, int node)
         b->act[n->out].tensor = b->act[n->in[0]].tensor;
         return SP_OK;
     }
-    if (b->training && n->layer->each_step)
+    if (b->training && n->layer->each_step && !b->rates) /* a trace follows the spikes, whose mask is drawn */
         SP_TRY(spi_draw_mask(b, node));
     SP_TRY(new_output(b, n, &y));
     sp_emit e = spi_step(b, node, b->training ? "dropout.apply" : "spikes.unpack");

@@ -197,6 +197,20 @@ Test(emit, ndot_takes_traces_of_neurons_through_what_is_linear)
     cr_assert_eq(bytes[0], bytes[1], "memory grows with the time steps");
 }
 
+/* The trace goes through the mask that the spikes of its time step went through. */
+Test(emit, ndot_draws_a_mask_of_each_step_once)
+{
+    static const char dropped[] = "layers: [{type: flatten}, {type: linear, out: 4}, {type: lif}, "
+                                  "{type: dropout, p: 0.5, mask: step}, {type: linear, out: 2}]";
+    sp_plan_options o = options_of(SP_METHOD_NDOT, 3);
+    planned r = plan_of(dropped, &o);
+    EXPECT_OPS(r.p, SP_SEGMENT_FULL,
+               "neuron.forward dropout.mask dropout.apply bias.broadcast gemm logits.accumulate loss "
+               "neuron.trace dropout.apply gemm bias.backward gemm dropout.apply neuron.backward gemm "
+               "bias.backward");
+    planned_free(&r);
+}
+
 Test(emit, ndot_is_refused_where_it_is_not_defined)
 {
     static const char *const cases[][2] = {
