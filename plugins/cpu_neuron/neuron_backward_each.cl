@@ -1,6 +1,6 @@
 //@ plugin: cpu_neuron 1.0.0
 //@ abi:    1
-//@ include: compensated.clh threshold.clh backward_ext.clh
+//@ include: compensated.clh threshold.clh backward_ext.clh sum_of.clh
 //@ all:    device: cpu
 //@ all:    score: 50
 //@ all:    define: SP_REAL_WIDTH = 1
@@ -52,33 +52,17 @@ neuron_backward_ext__channels_rows(BACKWARD_EXT_ARGS)
         }
 }
 
-/* Of one channel and one number that is learnt; work-items lie 2 C apart. */
-inline float total(__global const float *from, int items, int C)
-{
-    float sum = 0.0f;
-    for (int i = 0; i < items; i++)
-        sum += from[2 * i * C];
-    return sum;
-}
-
-__kernel void neuron_backward_ext__channels_sum(
-#if LEARN
-    SP_IO(float, g_w),
-#endif
-#if V_TH
-    SP_IO(float, g_th),
-#endif
-    SP_IN(float, work), int C)
+__kernel void neuron_backward_ext__channels_sum(BACKWARD_EXT_SUM_ARGS, int C)
 {
     SP_AT(work);
     const int items = (int)work[0], c = (int)get_global_id(0);
 #if LEARN
     SP_AT(g_w);
-    g_w[c] += total(work + 1 + c, items, C);
+    g_w[c] += sum_of(work + 1 + c, items, 2 * C);
 #endif
 #if V_TH
     SP_AT(g_th);
-    g_th[c] += total(work + 1 + C + c, items, C);
+    g_th[c] += sum_of(work + 1 + C + c, items, 2 * C);
 #endif
 }
 #endif

@@ -1,6 +1,6 @@
 //@ plugin: cpu_neuron 1.0.0
 //@ abi:    1
-//@ include: lanes.clh threshold.clh backward_ext.clh
+//@ include: lanes.clh threshold.clh backward_ext.clh sum_of.clh
 //@ all:    device: cpu
 //@ all:    score: 50
 //@ all:    define: SP_REAL_WIDTH = 16
@@ -61,33 +61,17 @@ NAME(BACKWARD_EXT_ARGS)
 }
 
 #if LEARN || V_TH
-/* Of every second number. */
-inline float sum_of(__global const float *from, int items)
-{
-    float sum = 0.0f;
-    for (int i = 0; i < items; i++)
-        sum += from[2 * i];
-    return sum;
-}
-
 __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
-neuron_backward_ext__sum16(
-#if LEARN
-    SP_IO(float, g_w),
-#endif
-#if V_TH
-    SP_IO(float, g_th),
-#endif
-    SP_IN(float, work))
+neuron_backward_ext__sum16(BACKWARD_EXT_SUM_ARGS)
 {
     SP_AT(work);
 #if LEARN
     SP_AT(g_w);
-    g_w[0] += sum_of(work + 1, (int)work[0]);
+    g_w[0] += sum_of(work + 1, (int)work[0], 2);
 #endif
 #if V_TH
     SP_AT(g_th);
-    g_th[0] += sum_of(work + 2, (int)work[0]);
+    g_th[0] += sum_of(work + 2, (int)work[0], 2);
 #endif
 }
 #endif

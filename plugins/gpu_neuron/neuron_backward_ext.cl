@@ -80,14 +80,7 @@ __kernel
 
 #if SUMS
 __kernel __attribute__((reqd_work_group_size(WGS, 1, 1))) void
-neuron_backward_ext__join(
-#if LEARN
-    SP_IO(float, g_w),
-#endif
-#if V_TH
-    SP_IO(float, g_th),
-#endif
-    SP_IN(float, work), int M, int C)
+neuron_backward_ext__join(BACKWARD_EXT_SUM_ARGS, int M, int C)
 {
     __local float2 part[WGS];
     SP_AT(work);
