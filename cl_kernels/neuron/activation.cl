@@ -91,8 +91,5 @@ __kernel void activation_backward__finish(SP_IN(float, work), SP_IO(float, g_thr
 {
     SP_AT(work);
     SP_AT(g_threshold);
-    float sum = 0.0f, lost = 0.0f;
-    for (int group = 0; group < GROUPS; group++)
-        add_to(&sum, &lost, work[group]);
-    g_threshold[0] += sum;
+    g_threshold[0] += sum_in_order(work, GROUPS);
 }

@@ -211,14 +211,6 @@ __kernel void neuron_backward_ext__group(SP_IO(float, work), int M, int C)
 #endif
 }
 
-inline float total(__global const float *groups)
-{
-    float sum = 0.0f, lost = 0.0f;
-    for (int group = 0; group < GROUPS; group++)
-        add_to(&sum, &lost, groups[group]);
-    return sum;
-}
-
 __kernel void neuron_backward_ext__finish(
 #if LEARN
     SP_IO(float, g_w),
@@ -231,11 +223,11 @@ __kernel void neuron_backward_ext__finish(
     SP_AT(work);
 #if LEARN
     SP_AT(g_w);
-    g_w[0] += total(work + ITEMS);
+    g_w[0] += sum_in_order(work + ITEMS, GROUPS);
 #endif
 #if V_TH
     SP_AT(g_th);
-    g_th[0] += total(work + 2 * ITEMS + GROUPS);
+    g_th[0] += sum_in_order(work + 2 * ITEMS + GROUPS, GROUPS);
 #endif
 }
 #endif

@@ -30,8 +30,5 @@ __kernel void gradient_norm__finish(SP_IN(float, work), SP_OUT(float, norm))
 {
     SP_AT(work);
     SP_AT(norm);
-    float sum = 0.0f, lost = 0.0f;
-    for (int i = 0; i < 64 * GROUPS; i++)
-        add_to(&sum, &lost, work[i]);
-    norm[0] = sqrt(sum);
+    norm[0] = sqrt(sum_in_order(work, 64 * GROUPS));
 }

@@ -92,8 +92,5 @@ __kernel void residual_backward__finish(SP_IN(float, work), SP_IO(float, g_gain)
 {
     SP_AT(work);
     SP_AT(g_gain);
-    float sum = 0.0f, lost = 0.0f;
-    for (int group = 0; group < GROUPS; group++)
-        add_to(&sum, &lost, work[group]);
-    g_gain[0] += alpha * sum;
+    g_gain[0] += alpha * sum_in_order(work, GROUPS);
 }
