@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "bytes.h"
 #include "fuzz.h"
 
 #ifdef SP_WITH_HDF5
@@ -13,16 +14,6 @@
 #include "data/array.h"
 #include "data/events.h"
 #include "nir/nir.h"
-
-typedef struct input {
-    const uint8_t *bytes;
-    size_t n, at;
-} input;
-
-static unsigned take(input *in)
-{
-    return in->at < in->n ? in->bytes[in->at++] : 0;
-}
 
 static hid_t record_type(void)
 {

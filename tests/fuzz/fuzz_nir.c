@@ -1,18 +1,9 @@
 /* Graphs of NIR as they are behind the HDF5 library: the bytes are nodes, parameters and edges. */
 #include <string.h>
 
+#include "bytes.h"
 #include "fuzz.h"
 #include "nir/nir.h"
-
-typedef struct input {
-    const uint8_t *bytes;
-    size_t n, at;
-} input;
-
-static unsigned take(input *in)
-{
-    return in->at < in->n ? in->bytes[in->at++] : 0;
-}
 
 static double number(input *in)
 {
