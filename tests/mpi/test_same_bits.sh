@@ -3,7 +3,7 @@
 . "$(dirname "$0")/support.sh"
 network='network=[{type: conv, out: 8, kernel: 3, padding: 1}, {type: batch_norm}, {type: lif}, {type: avg_pool, kernel: 2}, {type: flatten}, {type: dropout, p: 0.25}, {type: linear, out: 4}]'
 set -- -s "$network" -s schedule.shards=4 -s data.count=320 -s data.train_limit=320 -s epochs=2 # 10 mini-batches an epoch
-for method in sltt sltt-k bptt ottt rate; do
+for method in sltt sltt-k bptt ottt ndot rate; do
     run train "$tiny" "$@" -s schedule.method=$method --out "$work/$method-1"
     expect_code 0
     for n in 2 3 4; do
@@ -24,6 +24,13 @@ for method in sltt sltt-k bptt ottt rate; do
     same "$work/$method-1" "$work/$method-0"
     echo "$launcher, $method: 1, 2, 3 and 4 ranks and two sessions of one process agree"
 done
+
+# Batch norms by running statistics, in training too.
+for n in 1 4; do
+    ranks $n train "$tiny" "$@" -s schedule.batch_norm=online --out "$work/online-$n"
+    expect_code 0
+done
+same "$work/online-1" "$work/online-4"
 
 # Adaptive SLTT-K draws from the spikes of all shards.
 for n in 1 4; do
