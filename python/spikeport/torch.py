@@ -4,6 +4,7 @@ optimizer, a data loader or further layers of one's own can stand around it."""
 from __future__ import annotations
 
 import contextlib
+import ctypes
 from collections.abc import Iterator
 from typing import Any, Optional
 
@@ -12,6 +13,18 @@ import torch
 from torch import Tensor, nn
 
 from ._network import Network, Source
+
+
+def _openmp_pause() -> Any:
+    """OpenMP's omp_pause_resource_all (version 5.0) of the runtime that PyTorch is linked with; None where it has none."""
+    try:
+        return getattr(ctypes.CDLL(torch._C.__file__), "omp_pause_resource_all", None)
+    except OSError:
+        return None
+
+
+_pause = _openmp_pause()
+_SOFT = 1  # omp_pause_soft: settings stay, threads end
 
 
 class _Backward(torch.autograd.Function):
@@ -88,6 +101,7 @@ class SNN(nn.Module):
     def _send(self) -> None:
         """All of them before each pass: what has changed is not known, since p.data.add_() and arrays that share the memory
         of a parameter leave its version as it was."""
+        self._free_cores()
         arrays, own = {}, {**dict(self.named_parameters()), **dict(self.named_buffers())}
         for name in self._names:
             tensor = own.get(name)
@@ -111,11 +125,16 @@ class SNN(nn.Module):
 
     # ---- passes ----
 
+    def _free_cores(self) -> None:
+        """The threads with which PyTorch has computed wait for their next work by spinning, for some milliseconds. Where the
+        device is this processor, they are ended before it starts to work; PyTorch starts new ones when it needs them."""
+        if self._shares_cores and _pause is not None:
+            _pause(_SOFT)
+
     @contextlib.contextmanager
     def _one_thread(self) -> Iterator[None]:
-        """Threads of PyTorch wait for their next work by spinning, for some milliseconds after each operation that used them, and
-        a device that is this processor has to share its cores with them. The little that PyTorch has to do for the loss of a
-        time step is done by the thread that calls."""
+        """The little that PyTorch has to do for the loss of a time step is done by the thread that calls, where the device is this
+        processor: other threads would take its cores (see _free_cores)."""
         before = torch.get_num_threads()
         if self._shares_cores:
             torch.set_num_threads(1)
@@ -186,6 +205,7 @@ class SNN(nn.Module):
             raise RuntimeError("another forward pass of this SNN has run since, and what this one kept for its backward pass "
                                "is gone; call backward() before the next forward(), or use a second SNN")
         self._passes += 1  # once only
+        self._free_cores()
         g_x = self.network.backward(gradient.detach().contiguous().numpy())
         gradients = self._gradients([n for n, needed in zip(self._parameter_names, ctx.needs_input_grad[2:]) if needed])
         return None if g_x is None else torch.from_numpy(g_x), [gradients.get(n) for n in self._parameter_names]

@@ -324,6 +324,24 @@ class Module(unittest.TestCase):
         with self.assertRaises(TypeError):
             self.open("sltt").double()(x)
 
+    @unittest.skipUnless(CONTEXT.device.type == "cpu" and torch.get_num_threads() > 1, "needs threads that share the device's cores")
+    def test_threads_of_pytorch_end_before_the_device_works(self):
+        """They would spin on its cores for milliseconds, a tenth of a step of a small network."""
+        module, x, big = self.open("sltt"), torch.rand(6, 1, 4, 4), torch.rand(4_000_000)
+        tasks, seen = lambda: len(os.listdir("/proc/self/task")), []
+        for name in "forward_train", "backward":
+            def counted(*given, pass_=getattr(module.network, name)):
+                seen.append(tasks())
+                return pass_(*given)
+            setattr(module.network, name, counted)
+        module(x).sum().backward()
+        quiet = seen[-1]
+        busy = [torch.add(big, 1).numel() and tasks()]
+        y = module(x)
+        busy += [torch.add(big, 1).numel() and tasks()]
+        y.sum().backward()
+        self.assertTrue(min(busy) > quiet and max(seen[2:]) <= quiet, f"threads: {quiet}, {busy} after PyTorch, {seen[2:]} in passes")
+
 
 if __name__ == "__main__":
     unittest.main()
