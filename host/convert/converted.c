@@ -7,7 +7,8 @@
 #include "convert/convert.h"
 
 static const char neurons[] = "  - {type: if, v_th: 1, v_init: 0.5, reset: soft, v_reset: 0, "
-                              "decay_input: false, learn_v_th: false, v_sub: null, per_channel: false}\n";
+                              "decay_input: false, learn_v_th: false, stabilise: false, v_sub: null, "
+                              "per_channel: false}\n";
 
 static float *add_tensor(sp_converted *out, int layer, const char *what, int n_dims, const int64_t *shape,
                          int64_t elems)

@@ -43,6 +43,7 @@ typedef struct sp_neuron {
     double aux_tau,
         aux_gain;     /* of a second state: tau_syn of cuba_lif, tau_a and beta of alif; NAN: not given */
     bool learn_v_th;  /* the layer's threshold is a parameter, which starts at v_th */
+    bool stabilise;   /* its threshold follows mean and deviation of its potentials over time steps */
     bool per_channel; /* what is learnt are numbers of the channels, not of the layer */
     bool learn;       /* the layer has a learnable scalar w (plif, and plugins' models that `uses: learn`) */
     uint64_t given;   /* bits of the rows of sp_neuron_fields that were written here, in the recipe or the

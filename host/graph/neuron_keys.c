@@ -158,6 +158,10 @@ static const sp_field rows[] = {
      .help = "Plugins' models: gain of the second state."},
     {BOOL(learn_v_th), .initial = "false",
      .help = "Whether each layer learns its threshold, one number, which starts at v_th."},
+    {BOOL(stabilise), .initial = "false",
+     .help = "Whether the threshold of a layer follows the mean and the deviation of its potentials from "
+             "time step to "
+             "time step, in training and in evaluation (OTS)."},
     {OTHER(learn, print_learn, "true or false"), .sample = "true",
      .help = "Plugins' models: a learnable scalar in each layer."},
     {BOOL(per_channel), .initial = "false",
@@ -218,6 +222,13 @@ static sp_status check(const sp_yaml *map, const sp_neuron *n, sp_error *err)
         return sp_yaml_fail(map, err, "v_sub is what a soft reset subtracts, and %s; leave v_sub out",
                             n->hard_reset ? "a hard reset goes to v_reset"
                                           : "with learn_v_th: true that is the threshold which is learnt");
+    if (n->stabilise && (n->learn_v_th || !isnan(n->v_sub)))
+        return sp_yaml_fail(map, err,
+                            "stabilise: true has a threshold that follows the potentials, and %s; leave one "
+                            "of them "
+                            "out",
+                            n->learn_v_th ? "learn_v_th: true one that is learnt"
+                                          : "v_sub is what is subtracted in the place of a fixed one");
     return SP_OK;
 }
 
@@ -230,8 +241,8 @@ sp_status sp_neuron_read(const sp_yaml *map, sp_neuron *n, sp_error *err)
 /* What a layer that never fires is given in vain. */
 static sp_status check_membrane(const sp_yaml *map, sp_neuron *n, sp_error *err)
 {
-    static const char *const idle[] = {"v_th",      "v_reset", "v_sub",     "reset",     "detach_reset",
-                                       "surrogate", "width",   "recurrent", "learn_v_th"};
+    static const char *const idle[] = {"v_th",      "v_reset", "v_sub",     "reset",      "detach_reset",
+                                       "surrogate", "width",   "recurrent", "learn_v_th", "stabilise"};
     for (size_t i = 0; i < sizeof idle / sizeof *idle; i++)
         if (sp_yaml_get(map, idle[i]))
             return sp_yaml_fail(sp_yaml_get(map, idle[i]), err,
@@ -244,7 +255,7 @@ static sp_status check_membrane(const sp_yaml *map, sp_neuron *n, sp_error *err)
                             "model \"%s\" is about thresholds, and with output: membrane there is none; use "
                             "lif, plif or cuba_lif",
                             n->model);
-    n->hard_reset = n->learn_v_th = false;
+    n->hard_reset = n->learn_v_th = n->stabilise = false;
     n->v_reset = 0;
     n->v_sub = (double)NAN;
     return SP_OK;

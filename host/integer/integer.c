@@ -144,11 +144,12 @@ static sp_status check_neuron(const sp_graph *g, int node, sp_error *err)
     if (strcmp(n->model, "lif") != 0 && strcmp(n->model, "if") != 0)
         return sp_node_refuse(g, node, err, "neuron model \"%s\" has no integer form; use lif or if",
                               n->model);
-    if (n->membrane || n->recurrent || n->learn_v_th || !isnan(n->v_sub) || n->v_init != 0)
+    if (n->membrane || n->recurrent || n->learn_v_th || n->stabilise || !isnan(n->v_sub) || n->v_init != 0)
         return sp_node_refuse(g, node, err, "%s has no integer form",
                               n->membrane      ? "output: membrane"
                               : n->recurrent   ? "recurrent: true"
                               : n->learn_v_th  ? "learn_v_th: true"
+                              : n->stabilise   ? "stabilise: true"
                               : n->v_init != 0 ? "v_init"
                                                : "v_sub");
     if (!sp_integer_decay(n, &shift, &leak))

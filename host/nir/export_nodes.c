@@ -208,6 +208,8 @@ static sp_status put_neuron(spi_nir_export *e, const sp_node *n)
         return refuse(e, n, u->model, "NIR has no node for this model");
     if (!isnan(u->v_sub))
         return refuse(e, n, "v_sub", "NIR has no number for what a reset subtracts");
+    if (u->stabilise)
+        return refuse(e, n, "stabilise", "NIR's thresholds do not follow the potentials");
     if (u->v_init != 0)
         return refuse(e, n, u->model, "NIR's neurons start at 0, and v_init is another potential");
     SP_TRY(spi_nir_settle(e, n->name, n->in[0], &in));

@@ -87,6 +87,47 @@ float sp_neuron_ref_threshold(const sp_neuron_model *n, float a, const sp_neuron
 
 /* ---- ops ---- */
 
+/* A deviation next to nothing tells nothing: docs/NUMERICS.md, "Stabilised thresholds". */
+static double deviation_of(double m2, double mean, double n)
+{
+    const double sd = n > 1 ? sqrt(m2 / (n - 1)) : 0;
+    return sd > 1e-5 * fabs(mean) ? sd : 0;
+}
+
+void neuron_stabilise_ref(const sp_op_call *call, void *const *buf)
+{
+    const float *u = buf[0];
+    float *ratio = buf[1], *th = buf[2];
+    const int64_t n = sp_call_int(call, "M") * sp_call_int(call, "C");
+    const double v_th = (double)(float)sp_call_float(call, "v_th");
+    double mean = 0, m2 = 0;
+
+    for (int64_t i = 0; i < n; i++)
+        mean += (double)u[i] / (double)n;
+    for (int64_t i = 0; i < n; i++)
+        m2 += ((double)u[i] - mean) * ((double)u[i] - mean);
+    const double sd = deviation_of(m2, mean, (double)n);
+    if (sp_call_int(call, "first")) {
+        ratio[0] = sd > 0 ? (float)((v_th - mean) / sd) : INFINITY;
+        th[0] = (float)v_th;
+    } else {
+        th[0] = sd > 0 && isfinite(ratio[0]) ? (float)(mean + sd * (double)ratio[0]) : (float)v_th;
+    }
+}
+
+void neuron_fire_ref(const sp_op_call *call, void *const *buf)
+{
+    const float *u = buf[0], *th = buf[1];
+    uint32_t *s = buf[2];
+    const int64_t M = sp_call_int(call, "M"), C = sp_call_int(call, "C"), W = ref_words(C);
+
+    memset(s, 0, (size_t)(M * W) * sizeof *s);
+    for (int64_t m = 0; m < M; m++)
+        for (int64_t c = 0; c < C; c++)
+            if (u[m * C + c] >= th[0])
+                s[m * W + c / 32] |= UINT32_C(1) << (c % 32);
+}
+
 typedef struct setting {
     const sp_neuron_model *n; /* NULL: a model of an outside plugin, which has no formula */
     sp_neuron_args p;

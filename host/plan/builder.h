@@ -16,6 +16,7 @@ struct sp_emit;
 enum { NORM_MEAN, NORM_RSTD, NORM_SCALE, NORM_SHIFT, NORM_TENSORS };
 enum { NORM_FOLD_SCALE, NORM_FOLD_SHIFT, NORM_SUM_MEAN, NORM_SUM_M2, NORM_ONLINE };
 enum { RATE_F, RATE_E, RATE_COUNT, RATE_TENSORS };
+enum { STABLE_TH, STABLE_RATIO, STABLE_G_TH, STABLE_TENSORS };
 
 /* Tensors of a node while segments are emitted; -1 where there are none. */
 typedef struct sp_node_tensors {
@@ -30,8 +31,9 @@ typedef struct sp_node_tensors {
     int mask;               /* of dropout */
     int norm[NORM_TENSORS]; /* of a batch norm */
     int norm_half; /* its input as half for the backward pass, -1 where that reads the input itself */
-    int online[NORM_ONLINE]; /* of a batch norm by running statistics */
-    int td_x, td_gamma;      /* norm over all time steps: its input, its weight times the threshold */
+    int online[NORM_ONLINE];    /* of a batch norm by running statistics */
+    int stable[STABLE_TENSORS]; /* of a threshold that follows the potentials */
+    int td_x, td_gamma;         /* norm over all time steps: its input, its weight times the threshold */
     int w_hat[3];       /* standardised weight, mean, 1/std; or the quantised weight, its largest number */
     int g_w_hat;        /* gradient of the standardised weight */
     int w_gain;         /* its gain, times the scale folded into its input where there is one */
@@ -191,6 +193,14 @@ sp_status spi_online_step(sp_builder *b, int node);
 sp_status spi_online_backward_begin(sp_builder *b, int node, sp_emit *e);
 sp_status spi_online_backward_end(sp_builder *b, int node, const sp_emit *e);
 sp_status spi_online_end(sp_builder *b);
+/* Thresholds that follow the potentials (stabilise.c): what they are before a mini-batch; a neuron's step
+ * `e`, which charges it, with the threshold and the spikes that follow; the threshold of the step before
+ * (forward), or of this step. */
+bool spi_is_stabilised(const sp_builder *b, int node);
+sp_status spi_stabilise_begin(sp_builder *b);
+sp_status spi_stabilise_fire(sp_emit *e, int node, int spikes);
+void spi_stabilise_bind(sp_emit *e, int node, bool backward);
+sp_status spi_check_stabilised(const sp_plan *p, sp_error *err);
 /* Adds the gradient of the loss on potentials to that of a neuron's input, which is a new tensor then
  * (penalty.c). */
 sp_status spi_penalise(sp_builder *b, int node, int *g_x);

@@ -213,7 +213,7 @@ static sp_status neuron_forward(sp_builder *b, int node)
     if (norm)
         spi_bind(&e, "scale", b->node[producer].norm[NORM_SCALE]),
             spi_bind(&e, "shift", b->node[producer].norm[NORM_SHIFT]);
-    SP_TRY(spi_emit(&e));
+    SP_TRY(spi_is_stabilised(b, node) ? spi_stabilise_fire(&e, node, s) : spi_emit(&e));
     return sp_node_fires(n) ? count_spikes(b, node, s) : SP_OK;
 }
 

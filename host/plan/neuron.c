@@ -16,7 +16,7 @@ static int uses_of(const sp_builder *b, int node)
 
 bool spi_neuron_is_extended(const sp_builder *b, int node)
 {
-    return uses_of(b, node) != 0 || b->g->nodes[node].threshold >= 0;
+    return uses_of(b, node) != 0 || b->g->nodes[node].threshold >= 0 || spi_is_stabilised(b, node);
 }
 
 /* The gradient of a learnable scalar, and NDOT's trace, need v[t-1] after u[t] is known: one more place than
@@ -91,7 +91,9 @@ sp_status spi_neuron_extend(sp_emit *e, int node, bool backward)
     const int uses = uses_of(b, node), threshold = b->g->nodes[node].threshold;
     if (!spi_neuron_is_extended(b, node))
         return SP_OK;
-    spi_flag(e, "V_TH", threshold >= 0);
+    spi_flag(e, "V_TH", threshold >= 0 || spi_is_stabilised(b, node));
+    if (spi_is_stabilised(b, node))
+        spi_stabilise_bind(e, node, backward);
     spi_flag(e, "EACH", n->per_channel && (threshold >= 0 || (uses & SP_USES_LEARN)));
     if (threshold >= 0)
         SP_TRY(spi_bind_param(e, "th", threshold, false));

@@ -172,6 +172,7 @@ static sp_status emit_begin(sp_builder *b)
         if (b->g->nodes[i].type == SP_NODE_DROPOUT && b->training && !b->g->nodes[i].layer->each_step)
             SP_TRY(spi_draw_mask(b, i));
     SP_TRY(spi_recurrent_begin(b));
+    SP_TRY(spi_stabilise_begin(b));
     return b->p->o.online_update ? SP_OK : emit_weight_preamble(b);
 }
 

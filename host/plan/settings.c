@@ -200,6 +200,7 @@ sp_status spi_check_settings(const sp_plan *p, sp_error *err)
     SP_TRY(check_quantised(p, err));
     SP_TRY(check_fragments(p, err));
     SP_TRY(spi_check_traces(p, err));
+    SP_TRY(spi_check_stabilised(p, err));
     SP_TRY(spi_check_penalty(p, err));
     return check_loss(p, err);
 }

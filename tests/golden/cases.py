@@ -264,6 +264,19 @@ CASES = [
         lif(learn_v_th=True), linear(12, 17), lif(learn_v_th=True, recurrent=True), linear(17, 14), cuba(2.0, learn_v_th=True),
         linear(14, 4)],
         [4, 12], 5, "sltt", 4, gain=1.8, mse=0.3),
+    case("stable_threshold_sltt", 1, [
+        conv(2, 5, 3), norm(5), lif(), conv(5, 6, 3), norm(6), lif(reset="hard", v_reset=-0.2), FLATTEN, linear(6, 15), lif(v_th=0.8),
+        linear(15, 4)],
+        [3, 2, 5, 5], 5, "sltt", 4, gain=1.8, mse=0.2, neuron=neuron(tau=2.0, stabilise=True), statistics="running"),
+    case("stable_threshold_sltt_k2", 1, [
+        linear(12, 17), cuba(2.0), linear(17, 15), lif(recurrent=True), linear(15, 4), membrane()],
+        [4, 12], 5, "sltt-k", 4, sequence=False, backprop=[1, 3], gain=1.8, neuron=neuron(tau=2.0, stabilise=True)),
+    case("stable_threshold_ottt", 1, [
+        linear(12, 17), lif(), linear(17, 15), lif(model="if", v_init=0.3), linear(15, 14), lif(stabilise=False), linear(14, 4)],
+        [4, 12], 5, "ottt", 4, gain=1.8, neuron=neuron(tau=2.0, detach_reset=True, stabilise=True)),
+    case("stable_threshold_bptt", 1, [
+        conv(2, 5, 3), norm(5), lif(), FLATTEN, linear(45, 15), lif(detach_reset=True), linear(15, 4)],
+        [3, 2, 5, 5], 5, "bptt", 4, gain=1.5, truncate=3, neuron=neuron(tau=2.0, surrogate="sigmoid", width=3.0, stabilise=True)),
     case("joins_bptt", 1, [
         conv(2, 5, 3, padding=1, label="stem"), norm(5), lif(label="a"), conv(5, 6, 3, padding=1), lif(label="b"),
         join("concat", "a", "b", "stem"), conv(16, 5, 1), join("add", "stem", 6, "a"), norm(5), lif(label="c"),

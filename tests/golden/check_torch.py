@@ -71,7 +71,7 @@ class Net:
     def __init__(self, case, params):
         self.case, self.p, self.state, self.traces, self.step = case, params, {}, {}, 0
         self.places = graph_places(case["layers"])[0]
-        self.on_rates, self.steps_seen, self.penalties = False, {}, []
+        self.on_rates, self.steps_seen, self.penalties, self.ratios = False, {}, [], {}
         self.before = {n[:-13]: (p.clone(), params[n[:-13] + ".running_var"].clone()) for n, p in params.items()
                        if n.endswith(".running_mean")}
 
@@ -108,6 +108,10 @@ class Net:
         self.leak = 1.0 if model == "if" else 1 - 1 / s["tau"]
         a = old["a"] * (1 - 1 / s["tau_a"]) + old["s"] if model == "alif" else zero
         v_th = self.spread(name + ".threshold", x) if name + ".threshold" in self.p else s["v_th"]
+        if s.get("stabilise"):
+            mean, deviation = u.detach().mean(), u.detach().std()
+            ratio = self.ratios.setdefault(name, (v_th - mean) / deviation)
+            v_th = mean + deviation * ratio
         threshold = v_th + (s["beta"] * a if model == "alif" else 0)
         spikes = Spike.apply(u - threshold, s["surrogate"], WIDTHS[s["surrogate"]] if s["width"] is None else s["width"])
         cut = spikes.detach() if s["detach_reset"] else spikes

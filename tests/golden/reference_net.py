@@ -732,6 +732,8 @@ class Network:
         if s.get("output") == "membrane":  # never fires
             self.carried((name, "v"), u)
             return u
+        if s.get("stabilise") and not self.smooth:
+            s = {**s, "v_th": self.stable_threshold(name, s["v_th"], u.data)}
         if model == "alif":  # the threshold is v_th + beta a; a has grown by the spike of the step before
             a = self.tape.add(self.tape.scale(self.before((name, "a"), 0.0, x), 1 - 1 / s["tau_a"]),
                               self.before((name, "s"), 0.0, x))
@@ -757,6 +759,16 @@ class Network:
         return spikes
 
     lif = plif = cuba_lif = alif = neuron
+
+    def stable_threshold(self, name, v_th, u):
+        """OTS: as many deviations above the mean of all potentials as v_th was at the first step; a constant for gradients."""
+        mean = math.fsum(u) / len(u)
+        deviation = math.sqrt(math.fsum((a - mean) ** 2 for a in u) / (len(u) - 1))
+        assert deviation > 1e-5 * abs(mean)
+        if self.first:
+            self.kept[name, "ratio"] = Value([(v_th - mean) / deviation], ())
+            return v_th
+        return mean + deviation * self.kept[name, "ratio"].data[0]
 
     def note_dots(self, name, spikes, decay):
         """NDOT's trace of a layer of neurons: it decays as v did, which is what the reset left."""

@@ -45,8 +45,9 @@ static int same_neuron(const sp_neuron *a, const sp_neuron *b)
 {
     return !strcmp(a->model, b->model) && a->tau == b->tau && a->v_th == b->v_th &&
            (a->v_sub == b->v_sub || (isnan(a->v_sub) && isnan(b->v_sub))) && a->v_reset == b->v_reset &&
-           a->v_init == b->v_init && a->hard_reset == b->hard_reset && a->detach_reset == b->detach_reset &&
-           a->decay_input == b->decay_input && !strcmp(a->surrogate, b->surrogate) &&
+           a->v_init == b->v_init && a->hard_reset == b->hard_reset && a->stabilise == b->stabilise &&
+           a->detach_reset == b->detach_reset && a->decay_input == b->decay_input &&
+           !strcmp(a->surrogate, b->surrogate) &&
            (a->width == b->width || (isnan(a->width) && isnan(b->width))) &&
            (a->aux_tau == b->aux_tau || (isnan(a->aux_tau) && isnan(b->aux_tau))) &&
            (a->aux_gain == b->aux_gain || (isnan(a->aux_gain) && isnan(b->aux_gain))) &&
@@ -364,6 +365,12 @@ Test(network, refuses_values_with_place_and_reason)
         {"lif, learn_v_th: true, v_sub: 1", "n.yaml:1:10: v_sub is what a soft reset subtracts, and with "
                                             "learn_v_th: true that is the threshold which is learnt; leave "
                                             "v_sub out"},
+        {"lif, stabilise: true, v_sub: 1", "n.yaml:1:10: stabilise: true has a threshold that follows the "
+                                           "potentials, and v_sub is what is subtracted in the place of a "
+                                           "fixed one; leave one of them out"},
+        {"lif, stabilise: true, learn_v_th: true", "n.yaml:1:10: stabilise: true has a threshold that "
+                                                   "follows the potentials, and learn_v_th: true one that is "
+                                                   "learnt; leave one of them out"},
         {"lif, model: ../lif", "n.yaml:1:29: \"model\" must be a name of 1 to 47 small letters, digits and "
                                "underscores"},
         {"lif, surrogate: ''", "n.yaml:1:33: \"surrogate\" must be a name of 1 to 47 small letters, digits "
@@ -415,7 +422,7 @@ Test(network, neuron_settings_of_a_recipe)
                                "v_reset, v_init, "
                                "reset, v_sub, detach_reset, decay_input, surrogate, width, tau_syn, tau_a, "
                                "beta, "
-                               "aux_tau, aux_gain, learn_v_th, learn, per_channel");
+                               "aux_tau, aux_gain, learn_v_th, stabilise, learn, per_channel");
     sp_yaml_free(&doc);
     text = "{tau: 2, surrogate: sigmoid, width: 4}";
     cr_assert_eq(sp_yaml_parse("n.yaml", text, strlen(text), &doc, &err), SP_OK);

@@ -316,6 +316,36 @@ Test(neuron_ref, spikes_unpack_and_count)
     cr_assert_eq(count[1], 0u, "words 1, 65 and 129 belong to even rows");
 }
 
+/* Potentials 0, 1, 2, 3: mean 1.5, unbiased deviation sqrt(5/3). Twice as wide and 4 higher, the threshold is
+ * as many deviations above their mean; where all are alike, it is v_th. */
+Test(neuron_ref, stabilised_threshold_keeps_its_distance_in_deviations)
+{
+    const float steps[4][4] = {{0, 1, 2, 3}, {4, 6, 8, 10}, {0.5f, 0.5f, 0.5f, 0.5f}, {0, 0, 0, 0}};
+    const float expected[4] = {1, 6, 1, 1}; /* mean 7 + 2 (1 - 1.5) */
+    float ratio = NAN, th = NAN;
+    uint32_t s[2];
+    for (int t = 0; t < 4; t++) {
+        sp_op_call c = sp_op_call_make("neuron.stabilise"), f = sp_op_call_make("neuron.fire");
+        void *buf[] = {(void *)steps[t], &ratio, &th}, *fire[] = {(void *)steps[t], &th, s};
+        sp_call_set_int(&c, "M", 2), sp_call_set_int(&c, "C", 2), sp_call_set_int(&c, "first", t == 0);
+        sp_call_set_int(&f, "M", 2), sp_call_set_int(&f, "C", 2);
+        sp_call_set_float(&c, "v_th", 1);
+        c.op->reference(&c, buf);
+        cr_assert_float_eq((double)th, (double)expected[t], 1e-6, "step %d: %g", t, (double)th);
+        f.op->reference(&f, fire);
+        cr_assert(t == 0 ? s[0] == 2 && s[1] == 3 : t == 1 ? s[0] == 2 && s[1] == 3 : s[0] == 0 && s[1] == 0);
+    }
+    const float alike[4] = {2, 2, 2, 2};
+    for (int t = 0; t < 2; t++) { /* nothing to keep a distance by: v_th for the whole mini-batch */
+        sp_op_call c = sp_op_call_make("neuron.stabilise");
+        void *buf[] = {(void *)(t ? steps[0] : alike), &ratio, &th};
+        sp_call_set_int(&c, "M", 2), sp_call_set_int(&c, "C", 2), sp_call_set_int(&c, "first", t == 0);
+        sp_call_set_float(&c, "v_th", 1);
+        c.op->reference(&c, buf);
+        cr_assert_float_eq((double)th, 1, 0);
+    }
+}
+
 /* Spikes 1, 1, 1 with decay 0.5 leave traces 1, 1.5, 1.75 (measured on OTTT's public code). */
 Test(neuron_ref, trace_of_three_spikes)
 {

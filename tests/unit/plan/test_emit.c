@@ -175,6 +175,45 @@ Test(emit, a_loss_on_potentials_joins_the_gradient_of_each_neuron)
     cr_assert(strstr(err.text, "loss.membrane is not defined for rate"), "%s", err.text);
 }
 
+Test(emit, a_stabilised_threshold_is_found_between_charging_and_firing)
+{
+    static const char text[] = "layers: [{type: conv, out: 4, kernel: 3}, {type: batch_norm}, {type: lif, "
+                               "stabilise: "
+                               "true}, {type: flatten}, {type: linear, out: 5}]";
+    uint64_t bytes[2];
+    for (int i = 0; i < 2; i++) {
+        sp_plan_options o = options_of(SP_METHOD_SLTT, i ? 9 : 3);
+        planned r = plan_of(text, &o);
+        EXPECT_OPS(r.p, SP_SEGMENT_FULL,
+                   "neuron.forward_ext neuron.stabilise neuron.fire spikes.unpack bias.broadcast gemm "
+                   "logits.accumulate loss spikes.unpack gemm bias.backward gemm neuron.backward_ext "
+                   "batch_norm.backward conv.backward_weight");
+        cr_assert_eq(tensor_of(r.p, "2 threshold")->lifetime, SP_LIFETIME_PLAN);
+        bytes[i] = r.p->arena_bytes;
+        planned_free(&r);
+    }
+    cr_assert_eq(bytes[0], bytes[1], "memory grows with the time steps");
+    sp_plan_options o = options_of(SP_METHOD_BPTT, 3);
+    planned r = plan_of(text, &o);
+    cr_assert_eq(tensor_of(r.p, "2 threshold")->lifetime, SP_LIFETIME_HISTORY);
+    planned_free(&r);
+    sp_error err = {0};
+    o.method = SP_METHOD_NDOT;
+    refused_plan(text, &o, &err);
+    cr_assert(strstr(err.text, "layer 2: stabilise: true is not defined for ndot"), "%s", err.text);
+    o.method = SP_METHOD_SLTT, o.w_membrane = 1;
+    refused_plan(text, &o, &err);
+    cr_assert(strstr(err.text, "loss.membrane draws potentials to a threshold that does not move"), "%s",
+              err.text);
+    o.w_membrane = 0;
+    refused_plan("layers: [{type: flatten}, {type: linear, out: 4}, {type: alif, tau_a: 3, beta: 0.1, "
+                 "stabilise: true}, "
+                 "{type: "
+                 "linear, out: 2}]",
+                 &o, &err);
+    cr_assert(strstr(err.text, "unlike \"alif\""), "%s", err.text);
+}
+
 Test(emit, ndot_takes_traces_of_neurons_through_what_is_linear)
 {
     static const char pooled[] = "layers: [{type: conv, out: 4, kernel: 3}, {type: lif}, {type: scale, "
