@@ -120,6 +120,11 @@ static const shape flat_shapes[] = {
     {0, {16}},    {0, {17}},     {0, {4097}},     {0, {31}}, {0, {65536}},
 };
 
+static const char *const stepped_names[] = {"M", "P", NULL};
+static const shape stepped_shapes[] = {
+    {QUICK | ALL, {7, 3}}, {QUICK, {64, 1}}, {QUICK, {1000, 6}}, {0, {1, 2}}, {0, {4097, 4}}, {0, {65536, 1}},
+};
+
 static const char *const digits_names[] = {"M", "C", "P", NULL};
 static const shape digits_shapes[] = {
     {QUICK | ALL, {3, 5, 2}}, {QUICK, {17, 33, 3}}, {QUICK, {64, 32, 1}},
@@ -146,9 +151,9 @@ static const struct {
     size_t n;
 } lists[] = {
     /* the first whose letters the op has */
-    {LIST(digits)}, {LIST(conv)},     {LIST(group)},  {LIST(pool)},    {LIST(adaptive)},
-    {LIST(gemm)},   {LIST(rows)},     {LIST(weight)}, {LIST(samples)}, {LIST(grouped)},
-    {LIST(joined)}, {LIST(channels)}, {LIST(flat)},
+    {LIST(digits)}, {LIST(conv)},     {LIST(group)},   {LIST(pool)},    {LIST(adaptive)},
+    {LIST(gemm)},   {LIST(rows)},     {LIST(weight)},  {LIST(samples)}, {LIST(grouped)},
+    {LIST(joined)}, {LIST(channels)}, {LIST(stepped)}, {LIST(flat)},
 };
 
 static const char *const neurons[] = {"lif", "if"};
@@ -276,7 +281,7 @@ static void set_floats(sp_op_call *c, unsigned version)
         {"aux_decay", {0.75f, 0.9f}},  {"aux_gain", {0.5f, 0.2f}},   {"w_g", {0.25f, 1.0f}},
         {"gain", {1.0f, 4.0f}},        {"smoothing", {0.0f, 0.1f}},  {"steps", {6, 4}},
         {"share", {0.5f, 0.25f}},      {"max_norm", {1.0f, 0.25f}},  {"max_value", {0.5f, 0.1f}},
-        {"levels", {4.0f, 7.0f}},
+        {"levels", {4.0f, 7.0f}},      {"flip", {0.1f, 0.02f}},
     };
     for (int i = 0; i < SP_OP_MAX_FLOATS && c->op->floats[i]; i++)
         for (size_t k = 0; k < sizeof values / sizeof *values; k++)

@@ -38,6 +38,7 @@ static const struct {
     {NULL, "rstd", POSITIVE},
     {NULL, "step_rstd", POSITIVE},
     {"optimizer.adamw", "v", SMALL},
+    {"optimizer.flip", "v", SMALL},
     {"gradient.clip", "norm", POSITIVE},
     {"quantise.apply", "largest", POSITIVE},
     {NULL, "labels", LABELS},

@@ -47,6 +47,28 @@ void optimizer_adamw_ref(const sp_op_call *call, void *const *buf)
     }
 }
 
+void optimizer_flip_ref(const sp_op_call *call, void *const *buf)
+{
+    float *w = buf[0], *m = buf[2], *v = buf[3];
+    const float *g = buf[1];
+    const int64_t M = sp_call_int(call, "M"), P = sp_call_int(call, "P"), t = sp_call_int(call, "time_step");
+    const double beta1 = given(call, "beta1"), beta2 = given(call, "beta2");
+    double bar = given(call, "flip"), squares = 0;
+
+    if (sp_call_flag(call, "ADAPT")) {
+        float *of_step = v + (t > 0 ? t - 1 : 0) % P;
+        for (int64_t i = 0; i < M; i++)
+            squares += (double)g[i] * (double)g[i];
+        *of_step = (float)(beta2 * (double)*of_step + (1 - beta2) * squares / (double)M);
+        bar *= sqrt((double)*of_step + given(call, "eps"));
+    }
+    for (int64_t i = 0; i < M; i++) {
+        const float sign = w[i] < 0 ? -1 : 1;
+        m[i] = (float)(beta1 * (double)m[i] + (1 - beta1) * (double)g[i]);
+        w[i] = (double)(sign * m[i]) > bar ? -sign : sign;
+    }
+}
+
 void gradient_norm_ref(const sp_op_call *call, void *const *buf)
 {
     const float *g = buf[0];

@@ -14,7 +14,7 @@ sp_status sp_model_create(const sp_graph *g, sp_device *dev, const sp_plan_optio
     uint64_t n = (uint64_t)g->param_elems;
     *m = (sp_model){.graph = g,
                     .dev = dev,
-                    .second_moments = o->optimizer != SP_OPTIMIZER_SGD,
+                    .second_moments = o->optimizer != SP_OPTIMIZER_SGD || o->binary == SP_BINARY_T_BSO,
                     .ema = o->ema > 0,
                     .g_at = n,
                     .m_at = 2 * n,

@@ -24,6 +24,9 @@ typedef enum { SP_LOSS_OF_STEP, SP_LOSS_OF_MEAN, SP_LOSS_OF_COUNT } sp_loss_of;
 /* With a class for each sample, or with a row of numbers, one for each output: any, or 0 and 1. */
 typedef enum { SP_LOSS_CROSS_ENTROPY, SP_LOSS_MSE, SP_LOSS_BCE } sp_loss;
 typedef enum { SP_OPTIMIZER_SGD, SP_OPTIMIZER_ADAMW, SP_OPTIMIZER_ADAM } sp_optimizer;
+/* Weights of all layers but the first and the last that are 1 or -1 and are turned by the momentum of their
+ * gradients: where it is above a bar, or above one that follows the gradients of each time step. */
+typedef enum { SP_BINARY_NONE, SP_BINARY_BSO, SP_BINARY_T_BSO } sp_binary;
 const char *sp_method_name(sp_method m); /* "sltt", "sltt-k", "bptt", "ottt", "rate", "ndot", "eval" */
 
 /* What a plan is made for. */
@@ -59,8 +62,10 @@ typedef struct sp_plan_options {
     uint64_t seed; /* dropout */
     sp_optimizer optimizer;
     double momentum, weight_decay, beta1, beta2, eps;
-    double clip_norm, clip_value; /* of the gradients before a step; 0: not clipped */
-    double ema;                   /* decay of the running average of the weights; 0: none is kept */
+    sp_binary binary;
+    double flip_bar, flip_beta1, flip_beta2; /* of those weights */
+    double clip_norm, clip_value;            /* of the gradients before a step; 0: not clipped */
+    double ema;          /* decay of the running average of the weights; 0: none is kept */
     bool external_loss;  /* all time steps, or each of them, run forward, then backward from gradients
                             of the outputs that the caller gives (sp_exec_forward, sp_exec_backward);
                             no loss and no optimizer here */
@@ -84,6 +89,8 @@ typedef struct sp_model {
     float *staging;                                    /* a parameter on its way; NULL: none was moved yet */
 } sp_model;
 
+/* Whether a parameter is a weight of a hidden layer, which `binary` makes 1 or -1. */
+bool sp_param_is_binary(const sp_graph *g, const sp_param *p);
 /* The optimizer and the average of `o` decide what is kept. Without a device (NULL) there is the layout and
  * no memory. */
 sp_status sp_model_create(const sp_graph *g, sp_device *dev, const sp_plan_options *o, sp_model **out,

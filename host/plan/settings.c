@@ -180,6 +180,37 @@ static sp_status check_quantised(const sp_plan *p, sp_error *err)
     return SP_OK;
 }
 
+static sp_status check_binary(const sp_plan *p, sp_error *err)
+{
+    const int64_t bars = p->o.online_update ? p->o.time_steps : 1;
+    if (p->o.binary == SP_BINARY_NONE || p->o.external_loss)
+        return SP_OK;
+    if (p->o.ema > 0 || p->o.weight_bits)
+        return SP_FAIL(err, SP_E_CONFIG,
+                       "optimizer.binary has weights of 1 and -1, %s; leave one of them out",
+                       p->o.ema > 0 ? "and optimizer.ema evaluates an average, which is neither"
+                                    : "and precision.weights rounds weights to more bits");
+    for (int i = 0; i < p->graph->n_params; i++) {
+        const sp_param *w = &p->graph->params[i];
+        const sp_node *n = &p->graph->nodes[w->node];
+        if (!sp_param_is_binary(p->graph, w))
+            continue;
+        if (n->standardized)
+            return SP_FAIL(err, SP_E_CONFIG,
+                           "layer %s: optimizer.binary has weights of 1 and -1, and weight standardisation "
+                           "would make others "
+                           "of them; use conv with batch_norm in the place of ws_conv",
+                           n->name);
+        if (p->o.binary == SP_BINARY_T_BSO && w->elems < bars)
+            return SP_FAIL(err, SP_E_CONFIG,
+                           "layer %s: optimizer.binary: t-bso keeps a number for each of %lld time steps in "
+                           "the memory of the "
+                           "layer's weights, which are only %lld; use bso or fewer time steps",
+                           n->name, (long long)bars, (long long)w->elems);
+    }
+    return SP_OK;
+}
+
 static sp_status check_online_norms(const sp_plan *p, sp_error *err)
 {
     const bool bptt = p->o.method == SP_METHOD_BPTT;
@@ -198,6 +229,7 @@ sp_status spi_check_settings(const sp_plan *p, sp_error *err)
     SP_TRY(check_online_norms(p, err));
     SP_TRY(check_rates(p, err));
     SP_TRY(check_quantised(p, err));
+    SP_TRY(check_binary(p, err));
     SP_TRY(check_fragments(p, err));
     SP_TRY(spi_check_traces(p, err));
     SP_TRY(spi_check_stabilised(p, err));

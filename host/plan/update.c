@@ -53,29 +53,87 @@ static sp_status average_weights(sp_builder *b, int w)
     return spi_emit(&e);
 }
 
-sp_status spi_update(sp_builder *b)
+/* Parameters from `at` on, n of them: their weights, gradients and moments as operands. */
+static sp_status bind_range(sp_emit *e, int64_t at, int64_t n, int64_t second)
+{
+    static const char *const names[] = {"weights", "gradients", "first moments", "second moments"};
+    static const char *const buffers[] = {"w", "g", "m", "v"};
+    sp_builder *b = e->b;
+    const sp_model *m = b->p->model;
+    const uint64_t starts[] = {m->w_at, m->g_at, m->m_at, m->v_at};
+    for (int i = 0; i < (second ? 4 : 3); i++) {
+        int tensor;
+        SP_TRY(spi_tensor_fixed(b, names[i], starts[i] + (uint64_t)at, i < 3 ? n : second, &tensor));
+        spi_bind(e, buffers[i], tensor);
+    }
+    return SP_OK;
+}
+
+static sp_status descend(sp_builder *b, int64_t at, int64_t n)
 {
     const sp_plan_options *o = &b->p->o;
-    const sp_model *m = b->p->model;
-    int64_t n = b->g->param_elems;
-    int w, g, m1, m2;
-    SP_TRY(spi_tensor_fixed(b, "weights", m->w_at, n, &w));
-    SP_TRY(spi_tensor_fixed(b, "gradients", m->g_at, n, &g));
-    SP_TRY(spi_tensor_fixed(b, "first moments", m->m_at, n, &m1));
-    if (o->clip_norm > 0 || o->clip_value > 0)
-        SP_TRY(clip_gradients(b, g));
-    sp_emit e = spi_step(b, -1, m->second_moments ? "optimizer.adamw" : "optimizer.sgd");
+    const bool adam = o->optimizer != SP_OPTIMIZER_SGD;
+    if (n == 0)
+        return SP_OK;
+    sp_emit e = spi_step(b, -1, adam ? "optimizer.adamw" : "optimizer.sgd");
     spi_int(&e, "M", n);
     spi_float(&e, "weight_decay", o->weight_decay);
-    spi_bind(&e, "w", w), spi_bind(&e, "g", g), spi_bind(&e, "m", m1);
-    if (m->second_moments) {
-        SP_TRY(spi_tensor_fixed(b, "second moments", m->v_at, n, &m2));
-        spi_bind(&e, "v", m2);
+    SP_TRY(bind_range(&e, at, n, adam ? n : 0));
+    if (adam) {
         spi_flag(&e, "L2", o->optimizer == SP_OPTIMIZER_ADAM);
         spi_float(&e, "beta1", o->beta1), spi_float(&e, "beta2", o->beta2), spi_float(&e, "eps", o->eps);
     } else {
         spi_float(&e, "momentum", o->momentum);
     }
-    SP_TRY(spi_emit(&e));
+    return spi_emit(&e);
+}
+
+/* The bar of a time step lies at the start of the second moments, which these weights do not need. */
+static sp_status flip(sp_builder *b, const sp_param *w)
+{
+    const sp_plan_options *o = &b->p->o;
+    const bool adapt = o->binary == SP_BINARY_T_BSO;
+    const int64_t bars = o->online_update ? o->time_steps : 1;
+    sp_emit e = spi_step(b, w->node, "optimizer.flip");
+    spi_int(&e, "M", w->elems), spi_int(&e, "P", bars);
+    spi_float(&e, "beta1", o->flip_beta1), spi_float(&e, "beta2", o->flip_beta2);
+    spi_float(&e, "flip", o->flip_bar), spi_float(&e, "eps", 1e-8);
+    spi_flag(&e, "ADAPT", adapt);
+    SP_TRY(bind_range(&e, w->at, w->elems, adapt ? bars : 0));
+    return spi_emit(&e);
+}
+
+bool sp_param_is_binary(const sp_graph *g, const sp_param *p)
+{
+    int first = -1, last = -1;
+    for (int i = 0; i < g->n_nodes; i++)
+        if (g->nodes[i].weight >= 0 && g->nodes[i].type != SP_NODE_RECURRENT) {
+            first = first < 0 ? i : first;
+            last = i;
+        }
+    const sp_node *n = &g->nodes[p->node];
+    return p->role == SP_ROLE_WEIGHT && n->type != SP_NODE_RECURRENT && p->node != first && p->node != last;
+}
+
+sp_status spi_update(sp_builder *b)
+{
+    const sp_plan_options *o = &b->p->o;
+    const sp_model *m = b->p->model;
+    const int64_t n = b->g->param_elems;
+    int64_t from = 0;
+    int w, g;
+    SP_TRY(spi_tensor_fixed(b, "weights", m->w_at, n, &w));
+    SP_TRY(spi_tensor_fixed(b, "gradients", m->g_at, n, &g));
+    if (o->clip_norm > 0 || o->clip_value > 0)
+        SP_TRY(clip_gradients(b, g));
+    for (int i = 0; i < b->g->n_params; i++) { /* in the order of their places */
+        const sp_param *p = &b->g->params[i];
+        if (!o->binary || !sp_param_is_binary(b->g, p))
+            continue;
+        SP_TRY(descend(b, from, p->at - from));
+        SP_TRY(flip(b, p));
+        from = p->at + (p->elems + SP_GRADIENT_SUMS - 1) / SP_GRADIENT_SUMS * SP_GRADIENT_SUMS;
+    }
+    SP_TRY(descend(b, from, n - from));
     return m->ema ? average_weights(b, w) : SP_OK;
 }

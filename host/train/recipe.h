@@ -76,10 +76,12 @@ typedef struct sp_recipe {
     int64_t n_class_weights;
     sp_optimizer optimizer;
     double lr, momentum, weight_decay, beta1, beta2, eps;
-    double clip_norm, clip_value; /* 0: not clipped */
-    double ema;                   /* decay of the running average of the weights; 0: none */
-    int lr_schedule;              /* SP_LR_COSINE and so on */
-    int64_t lr_period, lr_step;   /* cosine: epochs of the half wave; step: epochs between drops */
+    sp_binary binary;
+    double flip_bar, flip_beta1, flip_beta2; /* of binary weights */
+    double clip_norm, clip_value;            /* 0: not clipped */
+    double ema;                              /* decay of the running average of the weights; 0: none */
+    int lr_schedule;                         /* SP_LR_COSINE and so on */
+    int64_t lr_period, lr_step;              /* cosine: epochs of the half wave; step: epochs between drops */
     double lr_gamma, lr_min;
     bool lr_per_batch;   /* cosine: every mini-batch, else every epoch as the paper's scripts */
     int64_t lr_patience; /* plateau */

@@ -13,6 +13,14 @@ static bool sgd(const void *r)
 {
     return ((const sp_recipe *)r)->optimizer == SP_OPTIMIZER_SGD;
 }
+static bool binary(const void *r)
+{
+    return ((const sp_recipe *)r)->binary != SP_BINARY_NONE;
+}
+static bool t_bso(const void *r)
+{
+    return ((const sp_recipe *)r)->binary == SP_BINARY_T_BSO;
+}
 static bool adam(const void *r)
 {
     return !sgd(r);
@@ -336,6 +344,20 @@ static const sp_field optimizer[] = {
      .help = "Decay of the second moment."},
     {SPI_FLOAT("eps", eps, 1e-30, 1), .initial = "1e-8", ADAM,
      .help = "Added to the root of the second moment."},
+    {SPI_CHOICE("binary", binary, "none", "bso", "t-bso"), .initial = "none",
+     .help = "bso, t-bso: the weights of all layers but the first and the last are 1 or -1. They have no "
+             "rate and no float "
+             "behind them: one turns where its sign times the momentum of its gradient is above a bar, with "
+             "t-bso above one "
+             "that follows the gradients of its layer at each time step. `name` trains all other "
+             "parameters."},
+    {SPI_FLOAT("flip_bar", flip_bar, 0, 1e6), .initial = "5e-7", .applies = binary,
+     .needs = "optimizer.binary: bso or t-bso",
+     .help = "That bar; t-bso: its share of the root mean square of the layer's gradients."},
+    {SPI_FLOAT("flip_beta1", flip_beta1, 0, 0.9999999), .initial = "0.999", .applies = binary,
+     .needs = "optimizer.binary: bso or t-bso", .help = "Decay of that momentum."},
+    {SPI_FLOAT("flip_beta2", flip_beta2, 0, 0.9999999), .initial = "0.99999", .applies = t_bso,
+     .needs = "optimizer.binary: t-bso", .help = "Decay of the mean square of a layer's gradients."},
     {SPI_FLOAT("clip_norm", clip_norm, 0, 1e30), .initial = "0",
      .help = "Largest norm of all gradients together; larger ones are scaled down to it. 0: no limit."},
     {SPI_FLOAT("clip_value", clip_value, 0, 1e30), .initial = "0",

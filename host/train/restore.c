@@ -94,6 +94,8 @@ static sp_status restore_one(const sp_checkpoint *c, sp_session *s, const sp_par
             return SP_FAIL(err, SP_E_NUMERIC,
                            "%s: tensor \"%s\": element %" PRId64 " is too large for float32", c->file.path,
                            name, i);
+    if (range == SP_RANGE_WEIGHTS)
+        sp_session_binarise(s, p, x);
     return sp_model_write(s->model, p, range, x, err);
 }
 
@@ -122,7 +124,7 @@ static sp_status check_state(const sp_checkpoint *c, const sp_session *s, bool w
         const char *prefix, *key;
         bool wanted;
     } parts[] = {{"optimizer.ema.", "optimizer.ema", s->model->ema},
-                 {"optimizer.v.", "optimizer.name", s->model->second_moments}};
+                 {"optimizer.v.", "optimizer.name or binary", s->model->second_moments}};
     for (int k = 0; k < 1 + whole && s->graph->n_trainable; k++) {
         bool there = false;
         for (size_t i = 0; i < c->file.n && !there; i++)

@@ -126,6 +126,14 @@ static sp_status check_classes(const sp_session *s, sp_error *err)
                    s->graph->network.file, (long long)s->graph->classes, s->data.name, s->data.classes);
 }
 
+void sp_session_binarise(const sp_session *s, const sp_param *p, float *x)
+{
+    if (s->recipe.binary == SP_BINARY_NONE || !sp_param_is_binary(s->graph, p))
+        return;
+    for (int64_t i = 0; i < p->elems; i++)
+        x[i] = x[i] < 0 ? -1.0f : 1.0f;
+}
+
 static sp_status initialise(sp_session *s, sp_error *err)
 {
     int64_t most = 1;
@@ -135,6 +143,7 @@ static sp_status initialise(sp_session *s, sp_error *err)
     sp_status st = x ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory for the starting parameters");
     for (int i = 0; i < s->graph->n_params && st == SP_OK; i++) {
         sp_param_initialise(s->graph, &s->graph->params[i], (uint64_t)s->recipe.seed, x);
+        sp_session_binarise(s, &s->graph->params[i], x);
         st = sp_model_write(s->model, &s->graph->params[i], SP_RANGE_WEIGHTS, x, err);
     }
     sp_free(x);
@@ -160,6 +169,10 @@ sp_plan_options sp_session_plan_options(const sp_session *s, bool eval)
                              .w_membrane = r->w_membrane,
                              .seed = (uint64_t)r->seed,
                              .optimizer = r->optimizer,
+                             .binary = r->binary,
+                             .flip_bar = r->flip_bar,
+                             .flip_beta1 = r->flip_beta1,
+                             .flip_beta2 = r->flip_beta2,
                              .momentum = r->momentum,
                              .weight_decay = r->weight_decay,
                              .beta1 = r->beta1,

@@ -24,6 +24,7 @@ static const char *const schedules[] = {
     "schedule: {method: ndot, time_steps: 3}\noptimizer: {lr: 0.1}\nprecision: {activations: half}\n",
     "schedule: {method: rate, time_steps: 4, block: 2}\noptimizer: {lr: 0.1}\nprecision: {activations: "
     "half}\n",
+    "schedule: {method: ottt, time_steps: 2, online_update: true}\noptimizer: {lr: 0.05, binary: t-bso}\n",
     "schedule: {method: sltt-k, time_steps: 5, backprop_steps: adaptive, spike_share: 0.45}\noptimizer: {lr: "
     "0.1}\n",
 };

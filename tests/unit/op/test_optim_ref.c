@@ -134,3 +134,44 @@ Test(optim_ref, three_steps_with_clipping_and_average_are_pytorchs)
         }
     }
 }
+
+enum { BINARY = 4, MINI_BATCHES = 2, TIME_STEPS = 2 };
+
+/* The rows are printed by tests/golden/optimizer_steps.py. */
+Test(optim_ref, binary_weights_turn_as_pytorch_says)
+{
+    static const struct {
+        bool adapt;
+        double w[BINARY], m[BINARY], v[TIME_STEPS];
+    } cases[] = {
+        {false, {-1, 1, -1, 1}, {-0.2343750000, -0.0156250000, 0.3437500000, -0.7343750000}, {0, 0}},
+        {true,
+         {1, 1, -1, 1},
+         {-0.2343750000, -0.0156250000, 0.3437500000, -0.7343750000},
+         {0.8183593750, 0.3151855469}},
+    };
+    static const float gradients[MINI_BATCHES][TIME_STEPS][BINARY] = {{{1, -0.25f, 0.5f, 0.25f},
+                                                                       {0.125f, -2, -1, 0.5f}},
+                                                                      {{0.75f, 0.5f, 1.5f, -3},
+                                                                       {-1, 0.25f, 0.125f, -0.125f}}};
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        float w[BINARY] = {0.25f, -3, 1, -1} /* their signs count */, g[BINARY], m[BINARY] = {0},
+              v[TIME_STEPS] = {0};
+        sp_op_call c = sp_op_call_make("optimizer.flip");
+        sp_call_set_int(&c, "M", BINARY), sp_call_set_int(&c, "P", TIME_STEPS);
+        sp_call_set_flag(&c, "ADAPT", cases[k].adapt);
+        sp_call_set_float(&c, "beta1", 0.5), sp_call_set_float(&c, "beta2", 0.75);
+        sp_call_set_float(&c, "flip", 0.4), sp_call_set_float(&c, "eps", 1e-8);
+        for (int n = 0; n < MINI_BATCHES * TIME_STEPS; n++) {
+            memcpy(g, gradients[n / TIME_STEPS][n % TIME_STEPS], sizeof g);
+            sp_call_set_int(&c, "time_step", n % TIME_STEPS + 1);
+            c.op->reference(&c, (void *[]){w, g, m, cases[k].adapt ? v : NULL});
+        }
+        for (int i = 0; i < BINARY; i++) {
+            cr_assert_float_eq((double)w[i], cases[k].w[i], 0, "%zu: weight %d is %g", k, i, (double)w[i]);
+            cr_assert_float_eq((double)m[i], cases[k].m[i], 1e-6);
+        }
+        for (int t = 0; t < TIME_STEPS; t++)
+            cr_assert_float_eq((double)v[t], cases[k].v[t], 1e-6);
+    }
+}

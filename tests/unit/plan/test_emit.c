@@ -175,6 +175,38 @@ Test(emit, a_loss_on_potentials_joins_the_gradient_of_each_neuron)
     cr_assert(strstr(err.text, "loss.membrane is not defined for rate"), "%s", err.text);
 }
 
+Test(emit, binary_weights_are_turned_and_all_others_descend)
+{
+    sp_plan_options o = options_of(SP_METHOD_SLTT, 3);
+    o.binary = SP_BINARY_BSO;
+    planned r = plan_of(net, &o);
+    EXPECT_OPS(r.p, SP_SEGMENT_UPDATE, "optimizer.sgd optimizer.flip optimizer.sgd");
+    const sp_step *s = r.p->segments[SP_SEGMENT_UPDATE].steps;
+    const sp_graph *g = r.p->graph;
+    const sp_param *w = sp_graph_param(g, "3.weight");
+    int64_t covered = 0;
+    for (int i = 0; i < 3; i++) {
+        const sp_plan_tensor *t = &r.p->tensors[s[i].operands[0].tensor];
+        cr_assert_eq((int64_t)t->fixed_at, i == 1 ? w->at : covered);
+        covered = (int64_t)t->fixed_at + (sp_call_int(&s[i].call, "M") + 63) / 64 * 64;
+    }
+    cr_assert_eq(covered, g->param_elems);
+    cr_assert_eq(sp_call_int(&s[1].call, "M"), w->elems);
+    planned_free(&r);
+    o.binary = SP_BINARY_T_BSO, o.online_update = true;
+    r = plan_of(net, &o);
+    for (int i = 0; i < r.p->segments[SP_SEGMENT_FULL].n; i++) {
+        const sp_step *f = &r.p->segments[SP_SEGMENT_FULL].steps[i];
+        if (strncmp(f->call.op->id, "optimizer.flip", 14) == 0)
+            cr_assert(sp_call_flag(&f->call, "ADAPT") && sp_call_int(&f->call, "P") == 3);
+    }
+    planned_free(&r);
+    sp_error err = {0};
+    o.ema = 0.5;
+    refused_plan(net, &o, &err);
+    cr_assert(strstr(err.text, "optimizer.binary has weights of 1 and -1"), "%s", err.text);
+}
+
 Test(emit, a_stabilised_threshold_is_found_between_charging_and_firing)
 {
     static const char text[] = "layers: [{type: conv, out: 4, kernel: 3}, {type: batch_norm}, {type: lif, "

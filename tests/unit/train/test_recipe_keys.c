@@ -21,6 +21,7 @@ static const char *const contexts[][3] = {
     {"schedule.method=bptt"},
     {"schedule.method=rate", "schedule.time_steps=6"},
     {"optimizer.name=adamw"},
+    {"optimizer.binary=t-bso"},
     {"lr_schedule.name=step"},
     {"lr_schedule.name=plateau"},
     {"lr_schedule.name=one_cycle"},
