@@ -63,7 +63,8 @@ Test(resume, a_run_that_was_stopped_ends_as_one_that_was_not)
         EXPECT_CODE(0, run("train r.yaml --out whole%zu", i));
         EXPECT_CODE(130, run("train r.yaml --out parts%zu --max-iterations 4", i));
         EXPECT_SAID("Continue with: spikeport train --resume");
-        EXPECT_CODE(130, run("train --resume parts%zu --max-iterations 2", i));
+        if (i < 4)
+            EXPECT_CODE(130, run("train --resume parts%zu --max-iterations 2", i));
         if (i == 0)
             EXPECT_CODE(130, run("train --resume parts%zu/checkpoint.safetensors --max-iterations 1", i));
         EXPECT_CODE(0, run("train --resume parts%zu", i));
