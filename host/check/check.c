@@ -12,7 +12,7 @@
 #include "check/case.h"
 
 enum { MAX_CALLS = 512 };
-static const double slow_simulator_flops = 1.5e5; /* a call that costs more takes minutes on an interpreter */
+static const double slow_simulator_flops = 5e4; /* a call that costs more takes minutes on an interpreter */
 
 typedef struct session {
     sp_registry *reg;
