@@ -107,6 +107,19 @@ static sp_status bench(const char *path, const sp_cli_bench_options *o, sp_error
     return st;
 }
 
+static int bench_of(const sp_args *a, const sp_arg_list *rest, const sp_cli_bench_options *o)
+{
+    sp_error err = {0};
+    if ((rest->n == 1) == (o->network != NULL))
+        return sp_args_wrong(a, rest->n ? "a recipe and --network exclude each other"
+                                        : "name a recipe, or a network with --network");
+    const char *path = rest->n ? rest->items[0] : NULL;
+    sp_status st = o->overhead ? sp_cli_bench_overhead(path, o, &err)
+                   : o->sweep  ? sp_cli_bench_sweep(path, o, &err)
+                               : bench(path, o, &err);
+    return st == SP_OK ? 0 : sp_cli_fail("bench", &err);
+}
+
 int sp_cmd_bench(int argc, char **argv)
 {
     sp_cli_bench_options o = {.iterations = 10, .warmup = 2, .peaks = true, .out = "."};
@@ -155,20 +168,12 @@ int sp_cmd_bench(int argc, char **argv)
                                 "Times of single ops: spikeport plugins bench. All levels on all devices, "
                                 "with a report: spikeport bench suite."};
     int code;
-    sp_error err = {0};
     if (argc > 1 && strcmp(argv[1], "suite") == 0)
         return sp_cmd_bench_suite(argc - 1, argv + 1);
     if (argc > 1 && strcmp(argv[1], "diff") == 0)
         return sp_cmd_bench_diff(argc - 1, argv + 1);
     if (!sp_args_parse(&a, argc, argv, &rest, &code))
         return code;
-    if ((rest.n == 1) == (o.network != NULL))
-        return sp_args_wrong(&a, rest.n ? "a recipe and --network exclude each other"
-                                        : "name a recipe, or a network with --network");
     o.layers = o.layers || profile;
-    const char *path = rest.n ? rest.items[0] : NULL;
-    sp_status st = o.overhead ? sp_cli_bench_overhead(path, &o, &err)
-                   : o.sweep  ? sp_cli_bench_sweep(path, &o, &err)
-                              : bench(path, &o, &err);
-    return st == SP_OK ? 0 : sp_cli_fail("bench", &err);
+    return bench_of(&a, &rest, &o);
 }
