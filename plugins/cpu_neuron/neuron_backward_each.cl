@@ -25,7 +25,6 @@ neuron_backward_ext__channels_rows(BACKWARD_EXT_ARGS)
     SP_AT(work);
     const long item = (long)get_global_id(0), items = (long)get_global_size(0);
     const long start = item * M / items, end = (item + 1) * M / items;
-    const neuron_args shared = {decay, x_gain, v_th, v_reset};
     __global float *sums_w = work + 1 + 2 * item * C, *sums_th = sums_w + C;
     if (item == 0)
         work[0] = (float)items; /* exact */
@@ -33,14 +32,7 @@ neuron_backward_ext__channels_rows(BACKWARD_EXT_ARGS)
         for (int c = 0; c < C; c++) {
             const long last_row = min(m + BLOCK, end);
             float sum_w = 0.0f, lost_w = 0.0f, sum_th = 0.0f, lost_th = 0.0f;
-            l.p = shared;
-#if V_TH
-            l.p.v_th = th[c];
-#endif
-#if LEARN
-            l.w = w[c];
-            l.p = neuron_learn(l.p, l.w);
-#endif
+            BACKWARD_EXT_CHANNEL(c)
             for (long row = m; row < last_row; row++) {
                 float add_w = 0.0f, add_th = 0.0f;
                 step(&l, (ulong)(row * C + c), 1, &add_w, &add_th);

@@ -16,7 +16,7 @@
 //@ global:  roundup(M*ceildiv(C, 32)*32, WGS)
 //@ local:   WGS
 //@ define:  SP_REAL_WIDTH = 1
-//@ when:    !EACH && WGS <= wg && M*ceildiv(C, 32)*32 < 2147483648
+//@ when:    WGS <= wg && M*ceildiv(C, 32)*32 < 2147483648
 //@ score:   40
 //@ about:   one neuron a work-item; 32 items put a word of spikes together in local memory
 
@@ -37,6 +37,9 @@ __kernel __attribute__((reqd_work_group_size(WGS, 1, 1))) void NAME(FORWARD_EXT_
     uint mine = 0;
     if (m < M && c < C) {
         const ulong i = (ulong)m * C + c;
+#if EACH
+        FORWARD_EXT_CHANNEL(c)
+#endif
         real in = LOAD(x, i), before = SP_REAL(0.0f), a = SP_REAL(0.0f);
 #if NORM
         in = fma(LOAD(scale, c), in, LOAD(shift, c));
