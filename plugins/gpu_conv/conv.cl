@@ -161,8 +161,14 @@ SP_INLINE void find_taps(taps *t, int at, int k, int dilation, int stride)
     t->move = -(t->step * dilation / stride);
 }
 
+#if O % 4 && SH * SW > 1
+#define TILE_ITEMS TOGETHER(16) /* each of four neighbours has an address of its own, beside a tap's and the stride's */
+#else
+#define TILE_ITEMS
+#endif
+
 /* Group id 2 is the remainder of the pixel's coordinates by the strides: its pixels share their taps. */
-__kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void
+__kernel __attribute__((reqd_work_group_size(WG, 1, 1))) TILE_ITEMS void
 conv_backward_input__tile(SP_IN(float, e), SP_IN(float, w), SP_OUT(float, g_x))
 {
     LOCAL_MEMORY;
