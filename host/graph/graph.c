@@ -178,26 +178,36 @@ static void fold_scales(sp_graph *g)
     }
 }
 
-static bool takes_spikes(const sp_node *n)
+static bool spikes_may_leave(const sp_graph *g, int act);
+
+static bool takes_spikes(const sp_graph *g, const sp_node *n)
 {
+    if (n->type == SP_NODE_DELAY) /* which passes them on */
+        return spikes_may_leave(g, n->out);
     return n->type != SP_NODE_NEURON && n->type != SP_NODE_BATCH_NORM && n->type != SP_NODE_LAYER_NORM &&
            n->type != SP_NODE_RECURRENT && n->type != SP_NODE_ACTIVATION;
 }
 
-/* The maximum of spikes is a spike, and spikes one behind the other are spikes: they remain a bitmap where
- * all that read it take one. */
+static bool spikes_may_leave(const sp_graph *g, int act)
+{
+    bool all = true;
+    for (int i = 0; i < g->n_nodes && all; i++) {
+        const sp_node *n = &g->nodes[i];
+        all = (n->in[0] != act && n->in[1] != act) || takes_spikes(g, n);
+    }
+    return all;
+}
+
+/* The maximum of spikes is a spike, and spikes one behind the other are spikes, also later: they remain a
+ * bitmap where all that read it take one. */
 static void mark_spikes(sp_graph *g)
 {
     for (int i = 0; i < g->n_nodes; i++) {
         const sp_node *pool = &g->nodes[i];
-        bool bits =
-            g->acts[pool->in[0]].bits &&
-            (pool->type == SP_NODE_POOL_MAX || (pool->type == SP_NODE_CONCAT && g->acts[pool->in[1]].bits));
-        for (int k = 0; k < g->n_nodes && bits; k++) {
-            const sp_node *n = &g->nodes[k];
-            bits = (n->in[0] != pool->out && n->in[1] != pool->out) || takes_spikes(n);
-        }
-        g->acts[pool->out].bits = g->acts[pool->out].bits || bits;
+        const bool spikes =
+            g->acts[pool->in[0]].bits && (pool->type == SP_NODE_POOL_MAX || pool->type == SP_NODE_DELAY ||
+                                          (pool->type == SP_NODE_CONCAT && g->acts[pool->in[1]].bits));
+        g->acts[pool->out].bits = g->acts[pool->out].bits || (spikes && spikes_may_leave(g, pool->out));
     }
 }
 

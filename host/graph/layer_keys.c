@@ -225,6 +225,11 @@ static const sp_field qcfs[] = {TYPE,
                                  .initial = "8",
                                  .help = "The largest output, which is learnt, at the start."}};
 
+static const sp_field delay[] = {TYPE,
+                                 {KEY(steps, INT), .low = 1, .high = 1024, .required = true,
+                                  .help = "Time steps by which its input is passed on later; before that it "
+                                          "gives 0. Trains with bptt alone."}};
+
 #define ROWS(name, rows)                                                                                     \
     {                                                                                                        \
         name, rows, sizeof(rows) / sizeof *(rows), offsetof(sp_layer, given)                                 \
@@ -250,4 +255,5 @@ const sp_fields sp_layer_fields[SP_LAYER_TYPES] = {
     [SP_LAYER_CONV1D] = ROWS("conv1d", conv1d),
     [SP_LAYER_RELU] = ROWS("relu", relu),
     [SP_LAYER_QCFS] = ROWS("qcfs", qcfs),
+    [SP_LAYER_DELAY] = ROWS("delay", delay),
 };

@@ -381,6 +381,7 @@ static sp_status build_layer(sp_graph_builder *b, const sp_layer *l, int *act)
     case SP_LAYER_LIF: return build_neuron(b, l, act);
     case SP_LAYER_RELU:
     case SP_LAYER_QCFS: return build_activation(b, l, act);
+    case SP_LAYER_DELAY: return build_simple(b, l, SP_NODE_DELAY, b->g->acts[*act].bits, act);
     case SP_LAYER_FLATTEN: b->g->acts[*act].flat = true; return SP_OK;
     }
     return spi_fail_layer(b, l, "unknown layer type %d", (int)l->type);

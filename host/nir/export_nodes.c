@@ -357,6 +357,16 @@ static sp_status put_norm(spi_nir_export *e, int i)
     return SP_OK;
 }
 
+static sp_status put_delay(spi_nir_export *e, const sp_node *n)
+{
+    spi_nir_flow in = e->flows[n->in[0]];
+    SP_TRY(spi_nir_settle(e, n->name, n->in[0], &in));
+    SP_TRY(spi_nir_put_node(e, n->name, "Delay", &in, &e->flows[n->out]));
+    return spi_nir_fill(e, n, in.vector, "delay", (double)n->layer->steps * e->dt)
+               ? sp_nir_note_add(e->notes, n->name, "Delay", SP_NIR_FAITHFUL, n->name, e->err, "%s", "")
+               : spi_nir_no_memory(e);
+}
+
 sp_status spi_nir_put(spi_nir_export *e, int i)
 {
     const sp_node *n = &e->g->nodes[i];
@@ -380,6 +390,7 @@ sp_status spi_nir_put(spi_nir_export *e, int i)
         return refuse(e, n, n->threshold >= 0 ? "qcfs" : "relu",
                       "NIR has no node for it; `spikeport convert` makes neurons of it");
     case SP_NODE_CONCAT: return put_concat(e, n);
+    case SP_NODE_DELAY: return put_delay(e, n);
     case SP_NODE_SCALE:
         *out = e->flows[n->in[0]];
         out->factor *= n->layer->factor;

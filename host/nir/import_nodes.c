@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "nir/walk.h"
 
+enum { MOST_STEPS = 1024 }; /* of a delay layer */
 typedef sp_status take_fn(spi_nir_walk *w);
 
 sp_status spi_nir_memory(spi_nir_walk *w)
@@ -247,10 +248,19 @@ static sp_status take_delay(spi_nir_walk *w)
 {
     double delay;
     SP_TRY(spi_nir_uniform(w, "delay", (double)NAN, &delay));
-    return delay == 0
-               ? spi_nir_note(w, SP_NIR_FAITHFUL, "the identity")
-               : spi_nir_refuse(w, "a delay of %g s; layers pass on what they have in the same time step",
-                                delay);
+    if (delay == 0)
+        return spi_nir_note(w, SP_NIR_FAITHFUL, "the identity");
+    const double steps = round(delay / w->dt);
+    if (!(steps >= 1 && steps <= MOST_STEPS) || fabs(delay / w->dt - steps) > 1e-6 * steps)
+        return spi_nir_refuse(w,
+                              "a delay of %g s is not of 1 to %d whole time steps of %g s; import with a "
+                              "--dt "
+                              "that divides it",
+                              delay, MOST_STEPS, w->dt);
+    const bool spikes = w->at.spikes;
+    spi_nir_layer(w, "delay, steps: %.0f", steps);
+    w->at.spikes = spikes;
+    return spi_nir_note(w, SP_NIR_FAITHFUL, "");
 }
 
 static sp_status take_end(spi_nir_walk *w)

@@ -16,6 +16,20 @@ void scale_ref(const sp_op_call *call, void *const *buf)
             y[m * C + c] = (float)(factor * ref_value(buf[0], bits, m, c, C));
 }
 
+void delay_ref(const sp_op_call *call, void *const *buf)
+{
+    const int64_t M = sp_call_int(call, "M"), C = sp_call_int(call, "C");
+    const int64_t n = M * (sp_call_flag(call, "X_BITS") ? (C + 31) / 32 : C);
+    const uint32_t *x = buf[0]; /* words of spikes, or float32 as they are */
+    uint32_t *kept = buf[1], *y = buf[2];
+
+    for (int64_t i = 0; i < n; i++) {
+        const uint32_t now = x[i];
+        y[i] = kept[i];
+        kept[i] = now;
+    }
+}
+
 void add_ref(const sp_op_call *call, void *const *buf)
 {
     const int64_t n = sp_call_int(call, "M") * sp_call_int(call, "C");

@@ -29,6 +29,7 @@ typedef struct sp_node_tensors {
     int trace;              /* presynaptic trace; of a layer with weights (OTTT), of a neuron (NDOT) */
     int trace_kept;         /* with traces_ahead: what the backward pass reads */
     int mask;               /* of dropout */
+    int past, g_past;       /* of a delay: inputs of time steps before; gradients from those behind (BPTT) */
     int norm[NORM_TENSORS]; /* of a batch norm */
     int norm_half; /* its input as half for the backward pass, -1 where that reads the input itself */
     int online[NORM_ONLINE];    /* of a batch norm by running statistics */
@@ -113,6 +114,7 @@ static inline sp_operand whole(int tensor)
 }
 /* Clears a tensor; the label is "clear WHAT". */
 sp_status spi_clear(sp_builder *b, int node, const char *what, int tensor);
+sp_status spi_clear_at(sp_builder *b, int node, const char *what, int tensor, int dt);
 /* The sums that show whether all gradients are finite; clipping, optimizer and average (update.c). */
 sp_status spi_sum_gradients(sp_builder *b);
 sp_status spi_update(sp_builder *b);
@@ -122,6 +124,7 @@ sp_status spi_gemm(sp_builder *b, int node, const sp_op_call *call, sp_operand m
 
 sp_status spi_forward(sp_builder *b); /* all nodes but the static ones, in the current segment */
 sp_status spi_forward_node(sp_builder *b, int node);
+sp_status spi_new_output(sp_builder *b, const sp_node *n, int *out); /* the tensor of a node's output */
 bool spi_node_is_static(const sp_builder *b, int node);
 /* Whether scale and shift of a batch norm are computed once a mini-batch, in front of its time steps: they
  * follow from the running statistics (evaluation), or from an input that does not change. */
@@ -162,7 +165,12 @@ bool spi_needs_gradient(const sp_builder *b, int act);
 void spi_neuron_settings(sp_emit *e, const sp_neuron *n);
 /* The tensor of a spiking activation as float32, in the current segment. */
 sp_status spi_unpack(sp_builder *b, int node, int act, int *out);
-sp_status spi_draw_mask(sp_builder *b, int node);          /* of a dropout layer */
+sp_status spi_draw_mask(sp_builder *b, int node); /* of a dropout layer */
+/* Delays (delay.c): no past before the first time step; forward; backward, where dL/dy comes with g. */
+sp_status spi_delay_begin(sp_builder *b);
+sp_status spi_delay_forward(sp_builder *b, int node);
+sp_status spi_delay_backward(sp_builder *b, int node, int g, int g_x);
+sp_status spi_check_delays(const sp_plan *p, sp_error *err);
 int64_t spi_layer_norm_ints(sp_emit *e, const sp_node *n); /* returns the number of groups */
 void spi_activation_settings(sp_emit *e, const sp_node *n);
 void spi_joined_ints(sp_emit *e, const sp_node *n); /* of a concatenation */

@@ -15,7 +15,7 @@ static sp_status new_tensor(sp_builder *b, const sp_node *n, bool bits, int *out
                           out);
 }
 
-static sp_status new_output(sp_builder *b, const sp_node *n, int *out)
+sp_status spi_new_output(sp_builder *b, const sp_node *n, int *out)
 {
     SP_TRY(new_tensor(b, n, spi_is_bits(b, n->out), out));
     b->act[n->out].tensor = *out;
@@ -129,7 +129,7 @@ sp_status spi_batch_norm_apply(sp_builder *b, int node)
     const sp_node *n = &b->g->nodes[node];
     const sp_activation *a = &b->g->acts[n->out];
     int y;
-    SP_TRY(new_output(b, n, &y));
+    SP_TRY(spi_new_output(b, n, &y));
     sp_emit m = spi_step(b, node, "affine.forward");
     spi_int(&m, "M", spi_rows(b, a)), spi_int(&m, "C", a->c);
     spi_bind(&m, "x", b->act[n->in[0]].tensor), spi_bind(&m, "scale", b->node[node].norm[NORM_SCALE]);
@@ -255,7 +255,7 @@ static sp_status pool_forward(sp_builder *b, int node)
                      : n->type == SP_NODE_POOL_MAX ? "pool.max.forward"
                                                    : "pool.adaptive_avg.forward";
     int y;
-    SP_TRY(new_output(b, n, &y));
+    SP_TRY(spi_new_output(b, n, &y));
     sp_emit e = spi_step(b, node, op);
     spi_pool_ints(&e, b, n);
     if (!spikes)
@@ -273,7 +273,7 @@ static sp_status scale_forward(sp_builder *b, int node)
         b->act[n->out].tensor = b->act[n->in[0]].tensor;
         return SP_OK;
     }
-    SP_TRY(new_output(b, n, &y));
+    SP_TRY(spi_new_output(b, n, &y));
     sp_emit e = spi_step(b, node, "scale");
     spi_int(&e, "M", spi_rows(b, a)), spi_int(&e, "C", a->c);
     spi_float(&e, "factor", n->layer->factor);
@@ -315,7 +315,7 @@ static sp_status dropout_forward(sp_builder *b, int node)
     }
     if (b->training && n->layer->each_step && !b->rates) /* a trace follows the spikes, whose mask is drawn */
         SP_TRY(spi_draw_mask(b, node));
-    SP_TRY(new_output(b, n, &y));
+    SP_TRY(spi_new_output(b, n, &y));
     sp_emit e = spi_step(b, node, b->training ? "dropout.apply" : "spikes.unpack");
     spi_int(&e, "M", spi_rows(b, a)), spi_int(&e, "C", a->c);
     spi_bind(&e, "x", b->act[n->in[0]].tensor), spi_bind(&e, "y", y);
@@ -346,7 +346,7 @@ static sp_status residual_forward(sp_builder *b, int node)
     int y, branch = b->act[n->in[0]].tensor;
     if (spi_is_bits(b, n->in[0])) /* SEW: the branch ends in a neuron */
         SP_TRY(spi_unpack(b, node, n->in[0], &branch));
-    SP_TRY(new_output(b, n, &y));
+    SP_TRY(spi_new_output(b, n, &y));
     sp_emit e = spi_step(b, node, "residual.forward");
     spi_int(&e, "M", spi_rows(b, a)), spi_int(&e, "C", a->c);
     spi_float(&e, "alpha", n->alpha);
@@ -362,7 +362,7 @@ static sp_status layer_norm_forward(sp_builder *b, int node)
 {
     const sp_node *n = &b->g->nodes[node];
     int y, *moments = b->node[node].norm;
-    SP_TRY(new_output(b, n, &y));
+    SP_TRY(spi_new_output(b, n, &y));
     sp_emit e = spi_step(b, node, "layer_norm.forward");
     const int64_t groups = spi_layer_norm_ints(&e, n);
     spi_float(&e, "eps", n->layer->eps);
@@ -390,7 +390,7 @@ static sp_status activation_forward(sp_builder *b, int node)
 {
     const sp_node *n = &b->g->nodes[node];
     int y;
-    SP_TRY(new_output(b, n, &y));
+    SP_TRY(spi_new_output(b, n, &y));
     sp_emit e = spi_step(b, node, "activation.forward");
     spi_activation_settings(&e, n);
     spi_bind(&e, "x", b->act[n->in[0]].tensor), spi_bind(&e, "y", y);
@@ -404,7 +404,7 @@ static sp_status concat_forward(sp_builder *b, int node)
     const sp_node *n = &b->g->nodes[node];
     const bool spikes = spi_is_bits(b, n->out);
     int y;
-    SP_TRY(new_output(b, n, &y));
+    SP_TRY(spi_new_output(b, n, &y));
     sp_emit e = spi_step(b, node, spikes ? "concat.spikes" : "concat.forward");
     spi_joined_ints(&e, n);
     if (!spikes)
@@ -430,6 +430,7 @@ sp_status spi_forward_node(sp_builder *b, int node)
     case SP_NODE_CONCAT: return concat_forward(b, node);
     case SP_NODE_LAYER_NORM: return layer_norm_forward(b, node);
     case SP_NODE_ACTIVATION: return activation_forward(b, node);
+    case SP_NODE_DELAY: return spi_delay_forward(b, node);
     case SP_NODE_RECURRENT: return spi_recurrent_forward(b, node);
     }
     return SP_FAIL(b->err, SP_E_FAILED, "internal: unknown node type");

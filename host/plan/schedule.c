@@ -52,12 +52,17 @@ static void compute_trace_decays(sp_builder *b)
 
 sp_status spi_clear(sp_builder *b, int node, const char *what, int tensor)
 {
+    return spi_clear_at(b, node, what, tensor, 0);
+}
+
+sp_status spi_clear_at(sp_builder *b, int node, const char *what, int tensor, int dt)
+{
     sp_emit e = spi_step(b, node, "fill");
     snprintf(e.step.label, sizeof e.step.label, "%s%sclear %s", node >= 0 ? b->g->nodes[node].name : "",
              node >= 0 ? " " : "", what);
     spi_int(&e, "M", (int64_t)(b->p->tensors[tensor].bytes / 4));
     spi_float(&e, "value", 0);
-    spi_bind(&e, "y", tensor);
+    spi_bind_at(&e, "y", tensor, dt, 0);
     return spi_emit(&e);
 }
 
@@ -173,6 +178,7 @@ static sp_status emit_begin(sp_builder *b)
             SP_TRY(spi_draw_mask(b, i));
     SP_TRY(spi_recurrent_begin(b));
     SP_TRY(spi_stabilise_begin(b));
+    SP_TRY(spi_delay_begin(b));
     return b->p->o.online_update ? SP_OK : emit_weight_preamble(b);
 }
 

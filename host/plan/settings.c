@@ -226,6 +226,7 @@ static sp_status check_online_norms(const sp_plan *p, sp_error *err)
 sp_status spi_check_settings(const sp_plan *p, sp_error *err)
 {
     SP_TRY(check_joins(p, err));
+    SP_TRY(spi_check_delays(p, err));
     SP_TRY(check_online_norms(p, err));
     SP_TRY(check_rates(p, err));
     SP_TRY(check_quantised(p, err));

@@ -92,8 +92,10 @@ network:
   - {type: scale, factor: 1.7}
   - {type: ws_conv, out: 9, kernel: 1, groups: 3}
   - {type: plif, tau: 3, decay_input: true}
+  - {type: delay, steps: 1}
   - {type: adaptive_avg_pool, output: 2}
   - {type: scale, factor: 3}
+  - {type: delay, steps: 2}
   - {type: flatten}
   - {type: linear, out: 7, bias: false}
   - {type: cuba_lif, tau: 2, tau_syn: 4, recurrent: true}

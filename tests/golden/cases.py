@@ -37,6 +37,10 @@ def rms_norm(channels, **keys):
     return layer("rms_norm", channels=channels, **keys)
 
 
+def delay(steps, **keys):
+    return layer("delay", steps=steps, **keys)
+
+
 def td_norm(channels, **keys):
     return layer("td_batch_norm", channels=channels, **keys)
 
@@ -191,6 +195,13 @@ CASES = [
         conv(2, 5, 3), rms_norm(5), lif(), conv(5, 6, 3), rms_norm(6, over="channels"), lif(), FLATTEN, linear(24, 15),
         layer_norm(15), lif(), linear(15, 4)],
         [2, 2, 6, 6], 4, "sltt", 4, sequence=False, gain=1.5, mse=0.3),
+    case("delay_bptt", 1, [
+        conv(2, 5, 3), norm(5), lif(), delay(2), conv(5, 6, 3, bias=False), delay(1), lif(), FLATTEN,
+        linear(24, 15), lif(label="b"), delay(3, label="c"), join("concat", "b", "c"), linear(30, 4)],
+        [2, 2, 6, 6], 6, "bptt", 4, gain=2.2, neuron=neuron(tau=2.0, surrogate="atan", width=2.0)),
+    case("delay_truncated_bptt", 1, [
+        delay(1), linear(12, 17), lif(recurrent=True), delay(2), linear(17, 33), lif(), linear(33, 4)],
+        [4, 12], 6, "bptt", 4, gain=1.8, mse=0.3, truncate=3, neuron=neuron(tau=2.0)),
     case("conv1d_bptt", 1, [
         conv1d(2, 5, 4, stride=2, padding=1), norm(5), lif(), conv1d(5, 6, 3, dilation=2), lif(), layer("avg_pool", kernel=[1, 2]),
         FLATTEN, linear(12, 4)],

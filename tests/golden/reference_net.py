@@ -871,6 +871,13 @@ class Network:
 
     rms_norm = layer_norm
 
+    def delay(self, name, layer, x):
+        """The Value of some time steps before, which keeps its gradient."""
+        place = name, "x", self.step % layer["steps"]
+        y = Value([0.0] * len(x.data), x.shape) if self.step <= layer["steps"] else self.kept[place]
+        self.carried(place, x)
+        return y
+
     def add(self, name, layer, x):
         xs = [self.outputs[str(n)] for n in layer["from"]]
         y = xs[0]

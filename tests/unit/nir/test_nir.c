@@ -159,6 +159,13 @@ static void early_membrane(sp_nir *g)
     for (int64_t i = 0; i < g->nodes[3].values[0].n; i++)
         g->nodes[3].values[0].x[i] = 0;
 }
+static void odd_delay(sp_nir *g)
+{
+    early_membrane(g);
+    strcpy(g->nodes[2].type, "LIF");
+    for (int64_t i = 0; i < g->nodes[3].values[0].n; i++)
+        g->nodes[3].values[0].x[i] = 2.5e-4;
+}
 static void cycle(sp_nir *g)
 {
     sp_nir_add_edge(g, 2, 1);
@@ -193,6 +200,7 @@ Test(nir, what_cannot_be_kept_is_refused_by_name)
                  {leak, "\"n\"", "v_leak"},
                  {missing_value, "\"n\"", "no numbers \"v_threshold\""},
                  {early_membrane, "\"out\"", "can only be the last"},
+                 {odd_delay, "\"out\"", "not of 1 to 1024 whole time steps of 0.0001 s"},
                  {cycle, "\"a\"", ""},
                  {three_ways, "\"a\"", "edges lead away"},
                  {lost, "\"lost\"", "no path"},
@@ -247,6 +255,31 @@ Test(nir, numbers_of_each_neuron_go_into_the_weights)
     cr_assert_eq(((const float *)out.tensors[2].data)[0], 40.0f);
     cr_assert_eq(((const float *)out.tensors[1].data)[0], 0.5f);
     sp_nir_network_free(&out);
+    free_graph(&g);
+}
+
+/* Spikes and real values, by whole time steps. */
+Test(nir, delays_are_layers)
+{
+    sp_nir g = {.path = strdup("g.nir")};
+    add(&g, "in", "Input");
+    ARRAY(&g, "shape", 2, 1);
+    add(&g, "a", "Affine");
+    ARRAY(&g, "weight", 0.5, 3, 2);
+    ARRAY(&g, "bias", 0.25, 3);
+    add(&g, "later", "Delay");
+    ARRAY(&g, "delay", 3e-4, 3);
+    add_lif(&g, "n", 2e-4, 1, 0.5);
+    add(&g, "at once", "Delay");
+    ARRAY(&g, "delay", 0, 3);
+    add(&g, "next", "Delay");
+    ARRAY(&g, "delay", 1e-4, 3);
+    add(&g, "out", "Output");
+    ARRAY(&g, "shape", 3, 1);
+    sp_nir_network n = import(&g, (sp_nir_import_options){.dt = 0});
+    cr_assert(strstr(n.layers.s, "- {type: delay, steps: 3}\n- {type: lif"), "%s", n.layers.s);
+    cr_assert(strstr(n.layers.s, "reset: hard, v_reset: 0}\n- {type: delay, steps: 1}\n"), "%s", n.layers.s);
+    sp_nir_network_free(&n);
     free_graph(&g);
 }
 

@@ -444,6 +444,53 @@ Test(emit, recurrent_layers_read_the_spikes_of_the_step_before)
     }
 }
 
+/* Spikes stay bits behind a maximum and a delay where what follows reads bits. */
+Test(emit, delays_keep_a_place_for_each_step)
+{
+    static const char delayed[] = "layers: [{type: conv, out: 4, kernel: 3}, {type: lif}, {type: max_pool, "
+                                  "kernel: 2}, {type: delay, steps: 2}, {type: flatten}, {type: linear, out: "
+                                  "5}]";
+    sp_plan_options o = options_of(SP_METHOD_BPTT, 3);
+    o.sequence = true;
+    planned r = plan_of(delayed, &o);
+    EXPECT_OPS(r.p, SP_SEGMENT_BEGIN, "fill fill fill fill");
+    EXPECT_OPS(r.p, SP_SEGMENT_FORWARD,
+               "conv.forward neuron.forward pool.spikes.forward fill delay spikes.unpack bias.broadcast gemm "
+               "logits.accumulate loss");
+    EXPECT_OPS(r.p, SP_SEGMENT_BACKWARD,
+               "spikes.unpack gemm bias.backward gemm delay pool.max.backward neuron.backward "
+               "conv.backward_weight bias.backward");
+    cr_assert_eq(sp_plan_slots(r.p, tensor_of(r.p, "3 past")), 2);
+    cr_assert_eq(sp_plan_slots(r.p, tensor_of(r.p, "3 gradient")), 2);
+    planned_free(&r);
+}
+
+Test(emit, delays_are_refused_where_they_have_no_gradient)
+{
+    static const struct {
+        sp_method method;
+        int64_t steps, truncate;
+        const char *says;
+    } cases[] = {{SP_METHOD_SLTT, 4, 0, "layer 2: sltt has no gradient through a delay"},
+                 {SP_METHOD_SLTT_K, 4, 0, "layer 2: sltt-k has no gradient through a delay"},
+                 {SP_METHOD_OTTT, 4, 0, "layer 2: ottt has no gradient through a delay"},
+                 {SP_METHOD_NDOT, 4, 0, "layer 2: ndot has no gradient through a delay"},
+                 {SP_METHOD_RATE, 4, 0, "layer 2: rate has no gradient through a delay"},
+                 {SP_METHOD_BPTT, 2, 0, "a delay of 2 steps in a network that runs for 2 time steps"},
+                 {SP_METHOD_EVAL, 2, 0, "a delay of 2 steps in a network that runs for 2 time steps"},
+                 {SP_METHOD_BPTT, 4, 2, "a delay of 2 steps has no gradient where schedule.truncate goes"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        sp_plan_options o = options_of(cases[i].method, cases[i].steps);
+        sp_error err = {0};
+        o.truncate = cases[i].truncate;
+        refused_plan("layers: [{type: flatten}, {type: linear, out: 4}, {type: delay, steps: 2}, {type: "
+                     "lif}, "
+                     "{type: linear, out: 2}]",
+                     &o, &err);
+        cr_assert(strstr(err.text, cases[i].says), "case %zu: %s", i, err.text);
+    }
+}
+
 Test(emit, td_batch_norm_cuts_the_graph_into_stages)
 {
     static const char td[] = "layers:\n"
