@@ -81,6 +81,26 @@ static sp_status check_repeated(const spi_label *rows, size_t n, const char *nam
     return st;
 }
 
+/* Names and whole numbers in one table: a number is a name there. */
+static void warn_of_mixed(const spi_label *rows, size_t n, const char *name)
+{
+    const spi_label *number = NULL, *word = NULL;
+    size_t numbers = 0;
+    for (size_t i = 0; i < n; i++) {
+        int32_t k;
+        const bool is = is_number(rows[i].label, &k);
+        const spi_label **first = is ? &number : &word;
+        *first = *first ? *first : &rows[i];
+        numbers += is;
+    }
+    if (number && word)
+        sp_log(SP_LOG_WARNING,
+               "%s: %zu of %zu labels are whole numbers (%s in line %d) and the others are names (\"%s\" in "
+               "line "
+               "%d); all are taken as names, so %s is the name of a class and not its number",
+               name, numbers, n, number->label, number->line, word->label, word->line, number->label);
+}
+
 /* Whole numbers that are no numbers of classes would become names. */
 static sp_status read_numbers(const spi_label *rows, size_t n, const char *name, bool *numbers, int32_t *most,
                               sp_error *err)
@@ -91,8 +111,10 @@ static sp_status read_numbers(const spi_label *rows, size_t n, const char *name,
     *most = 0;
     for (size_t i = 0; i < n; i++) {
         const char *label = rows[i].label, *digits = label + (*label == '-' || *label == '+');
-        if (!*digits || digits[strspn(digits, "0123456789")])
-            return SP_OK; /* names */
+        if (!*digits || digits[strspn(digits, "0123456789")]) { /* names */
+            warn_of_mixed(rows, n, name);
+            return SP_OK;
+        }
         if (!bad && !is_number(label, &number))
             bad = &rows[i];
         else if (!bad && number > *most)

@@ -133,4 +133,22 @@ expect_code 0
 python3 -c 'import json, sys; a, b = [json.loads(l)["outputs"] for l in open(sys.argv[1])]
 assert a[0]["has"] and not a[1]["has"] and b[1]["has"] and a[0]["name"] == "across", (a, b)' "$work/out" || fail "the labels of new pictures"
 
+
+# One class alone is nothing to tell apart; samples of one among several are said.
+mkdir alone && cp -r pictures/down alone
+run train own.yaml --set data.path=alone --out one
+expect_code 7
+expect_err 'all its samples are of one class ("down"), so there is nothing to tell apart'
+{ for i in 0 1 2 3 4 5 6 7; do echo "pictures/down/$i.png,1,train"; done; echo "pictures/across/1.png,0,test"; } >single.csv
+sed -i '1i file,label,split' single.csv
+run train own.yaml --set data.path=single.csv --set data.split=0 --set data.sampling=uniform --out single
+expect_code 0
+expect_err 'all 8 training samples have label 1 of 2 classes'
+
+# Numbers and names in one table are names, which is said.
+sed 's/,0,test/,across,test/' single.csv >mixed.csv
+run data inspect own.yaml --set data.path=mixed.csv --set data.split=0 --set data.sampling=uniform
+expect_code 0
+expect_err 'mixed.csv: 8 of 9 labels are whole numbers (1 in line 2) and the others are names ("across" in line 10)'
+
 echo "own data: ok"
