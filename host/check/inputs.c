@@ -77,7 +77,8 @@ static const struct {
     {"mean.accumulate", "mean", "block_start"},   {"batch_norm.online_add", "mean", "first"},
     {"batch_norm.online_add", "m2", "first"},     {"batch_norm.rate", "mean", "block_start"},
     {"batch_norm.rate", "rstd", "block_start"},   {"logits.accumulate", "sum", "first"},
-    {"integer.neuron", "u_prev", "first"},
+    {"synapse.forward", "y_prev", "first"},       {"synapse.backward", "y_prev", "first"},
+    {"synapse.backward", "carry", "last"},        {"integer.neuron", "u_prev", "first"},
 };
 
 void sp_check_describe(const sp_op_call *call, char *out, size_t size)

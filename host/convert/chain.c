@@ -112,9 +112,11 @@ static sp_status take(chain *k, int node)
     case SP_NODE_CONCAT:
         return sp_node_refuse(k->c->graph, node, k->err,
                               "only a chain of layers can be converted; this one joins several");
+    case SP_NODE_SYNAPSE:
     case SP_NODE_DELAY:
         return sp_node_refuse(k->c->graph, node, k->err,
-                              "a delay is of spikes in time, and an input of conventional networks has none");
+                              "delays and synapses are of values in time, which conventional networks do "
+                              "not have");
     case SP_NODE_LAYER_NORM:
         return sp_node_refuse(k->c->graph, node, k->err,
                               "the moments of layer_norm and rms_norm are of each sample, so it cannot be "

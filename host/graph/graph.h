@@ -21,6 +21,7 @@ typedef enum {
     SP_NODE_LAYER_NORM, /* and rms_norm, which has no beta */
     SP_NODE_ACTIVATION, /* relu and qcfs, whose threshold is a parameter */
     SP_NODE_DELAY,      /* y = x of `steps` time steps before */
+    SP_NODE_SYNAPSE,    /* y = x + decay y[t-1] */
     SP_NODE_RECURRENT   /* y = x + W s[t-1], s of the neuron that is the next node */
 } sp_node_type;
 

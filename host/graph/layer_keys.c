@@ -230,6 +230,26 @@ static const sp_field delay[] = {TYPE,
                                   .help = "Time steps by which its input is passed on later; before that it "
                                           "gives 0. Trains with bptt alone."}};
 
+static const sp_field synapse[] = {TYPE,
+                                   {.key = "tau",
+                                    .kind = SP_FIELD_FLOAT,
+                                    SP_FIELD_AT(sp_layer, neuron.tau),
+                                    .low = 1,
+                                    .high = 1e9,
+                                    .required = true,
+                                    .help = "Time constant in time steps: 1 - 1/tau of its output stays, and "
+                                            "its input is added."},
+                                   {.key = "learn",
+                                    .kind = SP_FIELD_BOOL,
+                                    SP_FIELD_AT(sp_layer, neuron.learn),
+                                    .initial = "false",
+                                    .help = "Whether tau is learnt; then it is above 1."},
+                                   {.key = "per_channel",
+                                    .kind = SP_FIELD_BOOL,
+                                    SP_FIELD_AT(sp_layer, neuron.per_channel),
+                                    .initial = "false",
+                                    .help = "Whether it is learnt for each channel."}};
+
 #define ROWS(name, rows)                                                                                     \
     {                                                                                                        \
         name, rows, sizeof(rows) / sizeof *(rows), offsetof(sp_layer, given)                                 \
@@ -256,4 +276,5 @@ const sp_fields sp_layer_fields[SP_LAYER_TYPES] = {
     [SP_LAYER_RELU] = ROWS("relu", relu),
     [SP_LAYER_QCFS] = ROWS("qcfs", qcfs),
     [SP_LAYER_DELAY] = ROWS("delay", delay),
+    [SP_LAYER_SYNAPSE] = ROWS("synapse", synapse),
 };

@@ -4,7 +4,7 @@
 
 #include "config/fields.h"
 
-enum { SP_LAYER_TYPES = 21 };
+enum { SP_LAYER_TYPES = 22 };
 /* Neuron models that are also words for `type`: what they have beyond lif. */
 enum { SP_MODELS = 5 };
 typedef struct sp_model_words {

@@ -232,6 +232,24 @@ static sp_status build_neuron(sp_graph_builder *b, const sp_layer *l, int *act)
     return SP_OK;
 }
 
+static sp_status build_synapse(sp_graph_builder *b, const sp_layer *l, int *act)
+{
+    sp_graph *g = b->g;
+    if (l->neuron.learn && l->neuron.tau <= 1)
+        return spi_fail_layer(b, l, "a tau that is learnt starts above 1");
+    if (l->neuron.per_channel && !l->neuron.learn)
+        return spi_fail_layer(b, l, "per_channel is about a tau that is learnt; write learn: true");
+    SP_TRY(build_simple(b, l, SP_NODE_SYNAPSE, false, act));
+    if (!l->neuron.learn)
+        return SP_OK;
+    const int n = g->acts[*act].producer;
+    g->nodes[n].w = spi_add_param(b, n, SP_ROLE_NEURON, "w", l->neuron.per_channel ? 1 : 0, &g->acts[*act].c);
+    if (g->nodes[n].w < 0)
+        return spi_fail_add(b);
+    g->acts[*act].needs_gradient = true;
+    return SP_OK;
+}
+
 static sp_status build_activation(sp_graph_builder *b, const sp_layer *l, int *act)
 {
     sp_graph *g = b->g;
@@ -382,6 +400,7 @@ static sp_status build_layer(sp_graph_builder *b, const sp_layer *l, int *act)
     case SP_LAYER_RELU:
     case SP_LAYER_QCFS: return build_activation(b, l, act);
     case SP_LAYER_DELAY: return build_simple(b, l, SP_NODE_DELAY, b->g->acts[*act].bits, act);
+    case SP_LAYER_SYNAPSE: return build_synapse(b, l, act);
     case SP_LAYER_FLATTEN: b->g->acts[*act].flat = true; return SP_OK;
     }
     return spi_fail_layer(b, l, "unknown layer type %d", (int)l->type);

@@ -26,7 +26,8 @@ typedef enum {
     SP_LAYER_CONV1D,
     SP_LAYER_RELU,
     SP_LAYER_QCFS,
-    SP_LAYER_DELAY
+    SP_LAYER_DELAY,
+    SP_LAYER_SYNAPSE
 } sp_layer_type;
 
 /* How weights and biases start. fan_in_uniform is PyTorch's default U(-1/sqrt(fan_in), 1/sqrt(fan_in)). */
@@ -74,7 +75,7 @@ typedef struct sp_layer {
     bool by_channel, each_step; /* dropout: one draw for all places of a channel; a mask for each time step */
     int64_t levels;             /* qcfs */
     int64_t steps;              /* delay */
-    sp_neuron neuron;           /* lif; v_th also of td_batch_norm and qcfs */
+    sp_neuron neuron; /* lif; v_th also of td_batch_norm and qcfs; of synapse its tau and what it learns */
     /* residual: y = branch(pre(x)) [* skip_gain] * alpha + (shortcut(p), else p, or x where identity_input)
      */
     struct sp_layer *pre, *branch, *shortcut;

@@ -146,8 +146,9 @@ void sp_param_initialise(const sp_graph *g, const sp_param *p, uint64_t seed, fl
 }
 
 static const char *const node_names[] = {
-    "conv",    "linear",   "batch_norm", "neuron",     "avg_pool", "max_pool", "adaptive_avg_pool", "scale",
-    "dropout", "residual", "concat",     "layer_norm", "relu",     "delay",    "recurrent"};
+    "conv",    "linear",   "batch_norm", "neuron", "avg_pool",   "max_pool", "adaptive_avg_pool",
+    "scale",   "dropout",  "residual",   "concat", "layer_norm", "relu",     "delay",
+    "synapse", "recurrent"};
 
 void sp_graph_print(const sp_graph *g, sp_text *out)
 {

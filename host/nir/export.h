@@ -39,6 +39,7 @@ bool spi_nir_add_number(spi_nir_export *e, const char *key, double x, bool whole
 bool spi_nir_fill(spi_nir_export *e, const sp_node *n, bool vector, const char *key, double x);
 /* The type of the model's node, NULL where NIR has none; its parameters. */
 const char *spi_nir_neuron_type(const sp_neuron *u);
+bool spi_nir_put_synapse(spi_nir_export *e, const sp_node *n, bool vector);
 bool spi_nir_put_parameters(spi_nir_export *e, const sp_node *n, const char *type, bool vector);
 
 #endif

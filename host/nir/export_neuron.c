@@ -94,6 +94,23 @@ bool spi_nir_put_parameters(spi_nir_export *e, const sp_node *n, const char *typ
     return good;
 }
 
+/* 1 - dt/tau of the output stays, and r dt/tau = 1. */
+bool spi_nir_put_synapse(spi_nir_export *e, const sp_node *n, bool vector)
+{
+    const int64_t c = e->g->acts[n->out].c;
+    const bool each = n->w >= 0 && n->layer->neuron.per_channel;
+    double *r = sp_alloc_array((size_t)c * 2, sizeof *r), *tau = r ? r + c : NULL;
+    for (int64_t i = 0; r && i < c; i++) {
+        r[i] = n->w >= 0 ? 1 + exp(-(double)e->params[n->w][each ? i : 0]) : n->layer->neuron.tau;
+        tau[i] = r[i] * e->dt;
+    }
+    bool good = r && spi_nir_add_number(e, "metadata.dt", e->dt, false) &&
+                fill_channels(e, n, vector, "tau", tau, each) && fill_channels(e, n, vector, "r", r, each) &&
+                spi_nir_fill(e, n, vector, "v_leak", 0);
+    sp_free(r);
+    return good;
+}
+
 /* With a threshold, and without one. */
 const char *spi_nir_neuron_type(const sp_neuron *u)
 {

@@ -367,6 +367,17 @@ static sp_status put_delay(spi_nir_export *e, const sp_node *n)
                : spi_nir_no_memory(e);
 }
 
+static sp_status put_synapse(spi_nir_export *e, const sp_node *n)
+{
+    const spi_nir_flow in = e->flows[n->in[0]];
+    spi_nir_flow *out = &e->flows[n->out];
+    SP_TRY(spi_nir_put_node(e, n->name, "LI", &in, out));
+    out->factor = in.factor; /* a filter is linear */
+    return spi_nir_put_synapse(e, n, in.vector)
+               ? sp_nir_note_add(e->notes, n->name, "LI", SP_NIR_FAITHFUL, n->name, e->err, "%s", "")
+               : spi_nir_no_memory(e);
+}
+
 sp_status spi_nir_put(spi_nir_export *e, int i)
 {
     const sp_node *n = &e->g->nodes[i];
@@ -391,6 +402,7 @@ sp_status spi_nir_put(spi_nir_export *e, int i)
                       "NIR has no node for it; `spikeport convert` makes neurons of it");
     case SP_NODE_CONCAT: return put_concat(e, n);
     case SP_NODE_DELAY: return put_delay(e, n);
+    case SP_NODE_SYNAPSE: return put_synapse(e, n);
     case SP_NODE_SCALE:
         *out = e->flows[n->in[0]];
         out->factor *= n->layer->factor;

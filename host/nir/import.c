@@ -9,7 +9,8 @@
 #include "base/size.h"
 #include "nir/walk.h"
 
-enum { MOST_OUTPUTS = 65536, DEEPEST = 64, MOST_ELEMS = 1 << 30 };
+/* An identity matrix of 4096 neurons has 64 MiB. */
+enum { MOST_OUTPUTS = 4096, DEEPEST = 64, MOST_ELEMS = 1 << 30 };
 
 /* ---- building blocks ---- */
 
@@ -97,6 +98,21 @@ static const sp_nir_node *loop_around(const sp_nir *g, size_t k)
         if (g->edges[i].from == k && is_loop(g, g->edges[i].to, &neuron) && neuron == k)
             return &g->nodes[g->edges[i].to];
     return NULL;
+}
+
+bool spi_nir_is_last(const spi_nir_walk *w)
+{
+    size_t next[2], n, k = (size_t)(w->node - w->g->nodes);
+    for (size_t steps = 0; steps <= w->g->n; steps++) {
+        neighbours(w->g, k, true, next, &n);
+        if (n != 1)
+            return n == 0;
+        k = next[0];
+        const char *type = w->g->nodes[k].type;
+        if (strcmp(type, "Flatten") != 0 && strcmp(type, "Output") != 0)
+            return false;
+    }
+    return true;
 }
 
 /* Along single edges to the first node that two edges lead to. SIZE_MAX: there is none. */

@@ -309,8 +309,64 @@ static sp_status take(spi_nir_walk *w, bool fires, sp_status (*put)(spi_nir_walk
     return st;
 }
 
+/* tau and the factor of its input of each channel: two rows. */
+static sp_status read_filter(spi_nir_walk *w, const parameters *p, double *each, double *by_channel)
+{
+    const int64_t c = w->at.c, n = c * w->at.h * w->at.w;
+    for (int64_t i = 0; i < n; i++) {
+        neuron u;
+        SP_TRY(read_neuron(w, p, i, &u));
+        each[i] = u.tau, each[n + i] = u.gain;
+    }
+    SP_TRY(spi_nir_by_channel(w, "\"tau\"", each, by_channel));
+    return spi_nir_by_channel(w, "its factor r dt / tau", each + n, by_channel + c);
+}
+
+static bool all_equal(const double *x, int64_t n)
+{
+    for (int64_t i = 1; i < n; i++)
+        if (x[i] < x[0] || x[i] > x[0])
+            return false;
+    return true;
+}
+
+static sp_status put_filter(spi_nir_walk *w, double *tau, const double *factors)
+{
+    const int64_t c = w->at.c;
+    if (!all_equal(factors, c))
+        SP_TRY(spi_nir_scale_channels(w, factors));
+    else if (fabs(factors[0] - 1) > 2e-7)
+        spi_nir_layer(w, "scale, factor: %s", as_text(factors[0]).s);
+    if (all_equal(tau, c)) {
+        spi_nir_layer(w, "synapse, tau: %s", as_text(tau[0]).s);
+        return spi_nir_note(w, SP_NIR_FAITHFUL, "");
+    }
+    const layer leaks = {.tau = tau};
+    spi_nir_layer(w, "synapse, tau: 2, learn: true, per_channel: true");
+    SP_TRY(put_leaks(w, &leaks));
+    return spi_nir_note(w, SP_NIR_FAITHFUL, "time constants of each channel, which training changes");
+}
+
+/* LI between layers: an exponential filter. */
+static sp_status take_filter(spi_nir_walk *w)
+{
+    parameters p;
+    SP_TRY(read_parameters(w, false, &p));
+    const int64_t c = w->at.c, n = c * w->at.h * w->at.w;
+    double *each = sp_alloc_array((size_t)(2 * n), sizeof *each),
+           *by_channel = sp_alloc_array((size_t)(2 * c), sizeof *by_channel);
+    sp_status st = each && by_channel ? read_filter(w, &p, each, by_channel) : spi_nir_memory(w);
+    if (st == SP_OK)
+        st = put_filter(w, by_channel, by_channel + c);
+    sp_free(each);
+    sp_free(by_channel);
+    return st;
+}
+
 sp_status spi_nir_membrane(spi_nir_walk *w)
 {
+    if (strcmp(w->node->type, "LI") == 0 && !w->around && !spi_nir_is_last(w))
+        return take_filter(w);
     return take(w, false, put_membrane);
 }
 

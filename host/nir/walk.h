@@ -40,6 +40,8 @@ sp_status spi_nir_take(spi_nir_walk *w);
 void spi_nir_layer(spi_nir_walk *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Room for a tensor of the layer that was added last. NULL: no memory. */
 float *spi_nir_tensor(spi_nir_walk *w, const char *suffix, int n_dims, const int64_t *shape);
+/* Whether nothing but Flatten and Output nodes follow the node. */
+bool spi_nir_is_last(const spi_nir_walk *w);
 /* The node has become this layer, or part of it. */
 sp_status spi_nir_note(spi_nir_walk *w, sp_nir_verdict verdict, const char *why);
 sp_status spi_nir_memory(spi_nir_walk *w);

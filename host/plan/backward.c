@@ -222,6 +222,13 @@ static sp_status layer_norm_backward(sp_builder *b, int node, int g)
     return spi_needs_gradient(b, n->in[0]) ? spi_add_gradient(b, node, n->in[0], g_x) : SP_OK;
 }
 
+static sp_status synapse_backward(sp_builder *b, int node, int g)
+{
+    const sp_node *n = &b->g->nodes[node];
+    SP_TRY(spi_synapse_backward(b, node, &g));
+    return spi_needs_gradient(b, n->in[0]) ? spi_add_gradient(b, node, n->in[0], g) : SP_OK;
+}
+
 static sp_status delay_backward(sp_builder *b, int node, int g)
 {
     const sp_node *n = &b->g->nodes[node];
@@ -293,6 +300,7 @@ static sp_status backward_node(sp_builder *b, int node)
     case SP_NODE_POOL_ADAPTIVE: return pool_backward(b, node, g);
     case SP_NODE_ACTIVATION: return activation_backward(b, node, g);
     case SP_NODE_DELAY: return delay_backward(b, node, g);
+    case SP_NODE_SYNAPSE: return synapse_backward(b, node, g);
     case SP_NODE_SCALE:
     case SP_NODE_DROPOUT: return pointwise_backward(b, node, g);
     default: return SP_FAIL(b->err, SP_E_FAILED, "internal: this type of node has no backward pass");

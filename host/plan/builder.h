@@ -20,17 +20,18 @@ enum { STABLE_TH, STABLE_RATIO, STABLE_G_TH, STABLE_TENSORS };
 
 /* Tensors of a node while segments are emitted; -1 where there are none. */
 typedef struct sp_node_tensors {
-    int u;                  /* membrane potential */
-    int aux;                /* second state of a neuron model */
-    int adjoint_v;          /* dL/dv between time steps (BPTT) */
-    int adjoint_aux;        /* dL/daux between time steps (BPTT) */
-    int spikes;             /* of a recurrent neuron, kept for the next time step */
-    int g_spikes;           /* gradient of those, from the next time step (BPTT) */
-    int trace;              /* presynaptic trace; of a layer with weights (OTTT), of a neuron (NDOT) */
-    int trace_kept;         /* with traces_ahead: what the backward pass reads */
-    int mask;               /* of dropout */
-    int past, g_past;       /* of a delay: inputs of time steps before; gradients from those behind (BPTT) */
-    int norm[NORM_TENSORS]; /* of a batch norm */
+    int u;                   /* membrane potential */
+    int aux;                 /* second state of a neuron model */
+    int adjoint_v;           /* dL/dv between time steps (BPTT) */
+    int adjoint_aux;         /* dL/daux between time steps (BPTT) */
+    int spikes;              /* of a recurrent neuron, kept for the next time step */
+    int g_spikes;            /* gradient of those, from the next time step (BPTT) */
+    int trace;               /* presynaptic trace; of a layer with weights (OTTT), of a neuron (NDOT) */
+    int trace_kept;          /* with traces_ahead: what the backward pass reads */
+    int mask;                /* of dropout */
+    int y, decay, adjoint_y; /* of a synapse: output; learnt decay; dL/dy between steps (BPTT) */
+    int past, g_past;        /* of a delay: inputs of time steps before; gradients from those behind (BPTT) */
+    int norm[NORM_TENSORS];  /* of a batch norm */
     int norm_half; /* its input as half for the backward pass, -1 where that reads the input itself */
     int online[NORM_ONLINE];    /* of a batch norm by running statistics */
     int stable[STABLE_TENSORS]; /* of a threshold that follows the potentials */
@@ -171,6 +172,12 @@ sp_status spi_delay_begin(sp_builder *b);
 sp_status spi_delay_forward(sp_builder *b, int node);
 sp_status spi_delay_backward(sp_builder *b, int node, int g, int g_x);
 sp_status spi_check_delays(const sp_plan *p, sp_error *err);
+/* Synapses (synapse.c): the decay where it is learnt, after every change of the parameters; forward;
+ * backward, where g becomes the gradient of the input. */
+sp_status spi_synapse_decay(sp_builder *b, int node);
+sp_status spi_synapse_forward(sp_builder *b, int node);
+sp_status spi_synapse_backward(sp_builder *b, int node, int *g);
+sp_status spi_check_synapses(const sp_plan *p, sp_error *err);
 int64_t spi_layer_norm_ints(sp_emit *e, const sp_node *n); /* returns the number of groups */
 void spi_activation_settings(sp_emit *e, const sp_node *n);
 void spi_joined_ints(sp_emit *e, const sp_node *n); /* of a concatenation */

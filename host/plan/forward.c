@@ -431,6 +431,7 @@ sp_status spi_forward_node(sp_builder *b, int node)
     case SP_NODE_LAYER_NORM: return layer_norm_forward(b, node);
     case SP_NODE_ACTIVATION: return activation_forward(b, node);
     case SP_NODE_DELAY: return spi_delay_forward(b, node);
+    case SP_NODE_SYNAPSE: return spi_synapse_forward(b, node);
     case SP_NODE_RECURRENT: return spi_recurrent_forward(b, node);
     }
     return SP_FAIL(b->err, SP_E_FAILED, "internal: unknown node type");

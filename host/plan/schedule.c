@@ -158,6 +158,8 @@ static sp_status emit_weight_preamble(sp_builder *b)
     for (int i = 0; i < b->g->n_nodes; i++)
         if (b->g->nodes[i].standardized)
             SP_TRY(standardise_weights(b, i));
+        else if (b->g->nodes[i].type == SP_NODE_SYNAPSE && b->g->nodes[i].w >= 0)
+            SP_TRY(spi_synapse_decay(b, i));
         else if (b->g->nodes[i].weight >= 0 && b->p->o.weight_bits)
             SP_TRY(spi_quantise_weights(b, i));
     SP_TRY(spi_online_begin(b));

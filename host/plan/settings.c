@@ -227,6 +227,7 @@ sp_status spi_check_settings(const sp_plan *p, sp_error *err)
 {
     SP_TRY(check_joins(p, err));
     SP_TRY(spi_check_delays(p, err));
+    SP_TRY(spi_check_synapses(p, err));
     SP_TRY(check_online_norms(p, err));
     SP_TRY(check_rates(p, err));
     SP_TRY(check_quantised(p, err));

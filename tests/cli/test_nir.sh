@@ -93,6 +93,7 @@ network:
   - {type: ws_conv, out: 9, kernel: 1, groups: 3}
   - {type: plif, tau: 3, decay_input: true}
   - {type: delay, steps: 1}
+  - {type: synapse, tau: 1.5, learn: true, per_channel: true}
   - {type: adaptive_avg_pool, output: 2}
   - {type: scale, factor: 3}
   - {type: delay, steps: 2}

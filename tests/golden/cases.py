@@ -41,6 +41,10 @@ def delay(steps, **keys):
     return layer("delay", steps=steps, **keys)
 
 
+def synapse(tau, **keys):
+    return layer("synapse", tau=tau, **keys)
+
+
 def td_norm(channels, **keys):
     return layer("td_batch_norm", channels=channels, **keys)
 
@@ -202,6 +206,17 @@ CASES = [
     case("delay_truncated_bptt", 1, [
         delay(1), linear(12, 17), lif(recurrent=True), delay(2), linear(17, 33), lif(), linear(33, 4)],
         [4, 12], 6, "bptt", 4, gain=1.8, mse=0.3, truncate=3, neuron=neuron(tau=2.0)),
+    case("synapse_bptt", 1, [
+        conv(2, 5, 3), synapse(2.0, learn=True, per_channel=True), norm(5), lif(), synapse(1.5), conv(5, 6, 3), lif(), FLATTEN,
+        synapse(3.0), linear(24, 15), synapse(2.0, learn=True), lif(recurrent=True), linear(15, 4)],
+        [2, 2, 6, 6], 5, "bptt", 4, gain=1.2, neuron=neuron(tau=2.0, surrogate="atan", width=2.0)),
+    case("synapse_truncated_bptt", 1, [
+        linear(12, 17), synapse(2.0, learn=True), lif(), linear(17, 33), synapse(1.5, learn=True, per_channel=True), lif(), linear(33, 4)],
+        [4, 12], 5, "bptt", 4, gain=1.5, mse=0.3, truncate=2, neuron=neuron(tau=2.0)),
+    case("synapse_sltt", 1, [
+        synapse(2.0, learn=True), conv(2, 5, 3), norm(5), lif(), synapse(1.5, learn=True, per_channel=True), FLATTEN, linear(80, 33),
+        synapse(2.5), lif(), linear(33, 4)],
+        [2, 2, 6, 6], 4, "sltt", 4, gain=1.0, mse=0.3, neuron=neuron(tau=2.0)),
     case("conv1d_bptt", 1, [
         conv1d(2, 5, 4, stride=2, padding=1), norm(5), lif(), conv1d(5, 6, 3, dilation=2), lif(), layer("avg_pool", kernel=[1, 2]),
         FLATTEN, linear(12, 4)],

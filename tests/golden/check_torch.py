@@ -19,7 +19,7 @@ from reference_net import WIDTHS, f32, graph_places, keep_mask  # noqa: E402
 
 NEURONS = ("lif", "if", "plif", "cuba_lif", "alif")
 LAYERS = NEURONS + ("linear", "conv", "ws_conv", "batch_norm", "flatten", "scale", "add", "concat", "avg_pool", "conv1d", "layer_norm", "rms_norm",
-                    "dropout", "relu", "qcfs", "delay")
+                    "dropout", "relu", "qcfs", "delay", "synapse")
 
 
 class Spike(torch.autograd.Function):
@@ -213,6 +213,10 @@ class Net:
             elif kind == "qcfs":  # with the gradient of the identity through the floor
                 c = self.p[name + ".threshold"]
                 x = c * Clip.apply(Floor.apply(x * layer["levels"] / c + 0.5) / layer["levels"])
+            elif kind == "synapse":
+                rate = torch.sigmoid(self.spread(name + ".w", x)) if layer.get("learn") else 1 / layer["tau"]
+                x = x + self.state.get(name, {}).get("y", torch.zeros_like(x)) * (1 - rate)
+                self.state[name] = {"y": x}
             elif kind == "delay":
                 past = self.state.get(name, {})
                 self.state[name] = {**past, self.step: x}

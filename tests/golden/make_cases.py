@@ -63,7 +63,7 @@ def parameters(layers, prefix=""):
         each = (width,) if layer.get("per_channel") else ()
         if layer.get("recurrent"):
             yield f"{name}.recurrent.weight", (width, width), width
-        if kind == "plif":
+        if kind == "plif" or (kind == "synapse" and layer.get("learn")):
             yield f"{name}.w", each, 1
         if layer.get("learn_v_th") or kind == "qcfs":
             yield f"{name}.threshold", each, 1

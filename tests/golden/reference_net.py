@@ -421,6 +421,11 @@ class Tape:
         data = [decay * a + gain * b + (1 - decay) * rest for a, b in zip(v.data, x.data)]
         return self.make(data, x.shape, [v, x], pull)
 
+    def decay_of(self, w):
+        """1 - sigmoid(w)"""
+        rates = [1 / (1 + exp(-a)) for a in w.data]
+        return self.make([1 - r for r in rates], w.shape, [w], lambda g: w.add_grad([-r * (1 - r) * a for r, a in zip(rates, g)]))
+
     def charge_learnt(self, v, x, w, scaled, rest):
         """1/tau = sigmoid(w): u = v + (x - (v - rest)) / tau, or u = v - (v - rest) / tau + x."""
         rates, at = [1 / (1 + exp(-a)) for a in w.data], channels_of(x, w)
@@ -870,6 +875,13 @@ class Network:
         return self.tape.layer_norm(x, self.param(name, "weight"), self.param(name, "bias"), layer.get("eps", 1e-5), groups)
 
     rms_norm = layer_norm
+
+    def synapse(self, name, layer, x):
+        before, w = self.before((name, "y"), 0.0, x), self.param(name, "w")
+        rest = self.tape.times_scalar(before, self.tape.decay_of(w)) if w else self.tape.scale(before, 1 - 1 / layer["tau"])
+        y = self.tape.add(x, rest)
+        self.carried((name, "y"), y)
+        return y
 
     def delay(self, name, layer, x):
         """The Value of some time steps before, which keeps its gradient."""

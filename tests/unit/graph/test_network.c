@@ -274,7 +274,7 @@ Test(network, refuses_layers_with_place_and_reason)
                                                 "batch_norm, lif, avg_pool, max_pool, "
                                                 "adaptive_avg_pool, flatten, scale, dropout, residual, "
                                                 "td_batch_norm, add, concat, layer_norm, rms_norm, conv1d, "
-                                                "relu, qcfs, delay, "
+                                                "relu, qcfs, delay, synapse, "
                                                 "if, plif, cuba_lif, alif, not "
                                                 "\"cnov\"; did "
                                                 "you "
@@ -294,7 +294,8 @@ Test(network, refuses_layers_with_place_and_reason)
                                                                    "\"output\""},
                                              {"scale", "scale layer 0 has no \"factor\""},
                                              {"dropout", "dropout layer 0 has no \"p\""},
-                                             {"delay", "delay layer 0 has no \"steps\""}};
+                                             {"delay", "delay layer 0 has no \"steps\""},
+                                             {"synapse", "synapse layer 0 has no \"tau\""}};
     for (size_t i = 0; i < sizeof missing / sizeof missing[0]; i++) {
         char text[100], message[120];
         snprintf(text, sizeof text, "layers: [{type: %s}]", missing[i][0]);

@@ -153,7 +153,7 @@ static void missing_value(sp_nir *g)
 }
 static void early_membrane(sp_nir *g)
 {
-    strcpy(g->nodes[2].type, "LI");
+    strcpy(g->nodes[2].type, "I");
     strcpy(g->nodes[3].type, "Delay");
     strcpy(g->nodes[3].values[0].key, "delay");
     for (int64_t i = 0; i < g->nodes[3].values[0].n; i++)
@@ -256,6 +256,46 @@ Test(nir, numbers_of_each_neuron_go_into_the_weights)
     cr_assert_eq(((const float *)out.tensors[1].data)[0], 0.5f);
     sp_nir_network_free(&out);
     free_graph(&g);
+}
+
+/* LI between layers: a filter, whose factor goes into the weights; at the end it is potentials. */
+Test(nir, leaky_integrators_between_layers_are_synapses)
+{
+    for (int differ = 0; differ < 2; differ++) {
+        sp_nir g = {.path = strdup("g.nir")};
+        add(&g, "in", "Input");
+        ARRAY(&g, "shape", 2, 1);
+        add(&g, "a", "Affine");
+        ARRAY(&g, "weight", 0.5, 3, 2);
+        ARRAY(&g, "bias", 0.25, 3);
+        for (int last = 0; last < 2; last++) {
+            add(&g, last ? "end" : "filter", "LI");
+            ARRAY(&g, "tau", 4e-4, 3);
+            ARRAY(&g, "r", 4, 3);
+            ARRAY(&g, "v_leak", 0, 3);
+            if (differ && !last)
+                g.nodes[2].values[0].x[1] = 2e-4;
+            if (!last) {
+                add(&g, "m", "Linear");
+                ARRAY(&g, "weight", 0.5, 3, 3);
+            }
+        }
+        add(&g, "out", "Output");
+        ARRAY(&g, "shape", 3, 1);
+        sp_nir_network n = import(&g, (sp_nir_import_options){.dt = 0});
+        cr_assert(strstr(n.layers.s, differ ? "- {type: synapse, tau: 2, learn: true, per_channel: true}\n"
+                                            : "bias: true}\n- {type: synapse, tau: 4}\n- {type: linear"),
+                  "%s", n.layers.s);
+        cr_assert(strstr(n.layers.s, "tau: 4, decay_input: false, output: membrane"), "%s", n.layers.s);
+        if (differ) { /* r dt / tau is 2 for the second channel */
+            cr_assert_str_eq(n.tensors[1].name, "0.weight");
+            const float *weight = n.tensors[1].data;
+            cr_assert(weight[0] == 0.5f && weight[2] == 1.0f && weight[4] == 0.5f);
+            cr_assert_float_eq(((const float *)n.tensors[2].data)[1], 0.0, 1e-6); /* tau of 2 steps */
+        }
+        sp_nir_network_free(&n);
+        free_graph(&g);
+    }
 }
 
 /* Spikes and real values, by whole time steps. */

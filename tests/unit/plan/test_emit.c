@@ -465,6 +465,41 @@ Test(emit, delays_keep_a_place_for_each_step)
     planned_free(&r);
 }
 
+/* A learnt decay is computed once a mini-batch; where nothing is learnt, sltt has nothing to do in it. */
+Test(emit, synapses_keep_their_output)
+{
+    static const char learnt[] = "layers: [{type: conv, out: 4, kernel: 3}, {type: lif}, {type: synapse, "
+                                 "tau: 2, "
+                                 "learn: true, per_channel: true}, {type: flatten}, {type: linear, out: 5}]",
+                      fixed[] = "layers: [{type: conv, out: 4, kernel: 3}, {type: lif}, {type: synapse, tau: "
+                                "2}, "
+                                "{type: flatten}, {type: linear, out: 5}]";
+    for (int bptt = 0; bptt < 2; bptt++) {
+        sp_plan_options o = options_of(bptt ? SP_METHOD_BPTT : SP_METHOD_SLTT, 3);
+        o.sequence = true;
+        planned r = plan_of(learnt, &o);
+        EXPECT_OPS(r.p, SP_SEGMENT_BEGIN, "fill fill synapse.decay");
+        cr_assert_eq(sp_plan_slots(r.p, tensor_of(r.p, "2 output")), bptt ? 3 : 2);
+        planned_free(&r);
+        r = plan_of(fixed, &o);
+        EXPECT_OPS(r.p, bptt ? SP_SEGMENT_BACKWARD : SP_SEGMENT_FULL,
+                   bptt ? "gemm bias.backward gemm synapse.backward neuron.backward conv.backward_weight "
+                          "bias.backward"
+                        : "conv.forward neuron.forward synapse.forward bias.broadcast gemm logits.accumulate "
+                          "loss "
+                          "gemm bias.backward gemm neuron.backward conv.backward_weight bias.backward");
+        cr_assert_eq(sp_plan_slots(r.p, tensor_of(r.p, "2 output")), bptt ? 3 : 1);
+        planned_free(&r);
+    }
+    static const sp_method none[] = {SP_METHOD_OTTT, SP_METHOD_NDOT, SP_METHOD_RATE};
+    for (int i = 0; i < 3; i++) {
+        sp_plan_options o = options_of(none[i], 3);
+        sp_error err = {0};
+        refused_plan(fixed, &o, &err);
+        cr_assert(strstr(err.text, "is not defined for synapse"), "%s", err.text);
+    }
+}
+
 Test(emit, delays_are_refused_where_they_have_no_gradient)
 {
     static const struct {

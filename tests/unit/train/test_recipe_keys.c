@@ -190,6 +190,7 @@ static const char *const required[SP_LAYER_TYPES] = {
     [SP_LAYER_SCALE] = ", factor: 7",
     [SP_LAYER_DROPOUT] = ", p: 0.9",
     [SP_LAYER_DELAY] = ", steps: 3",
+    [SP_LAYER_SYNAPSE] = ", tau: 3",
     [SP_LAYER_CONV1D] = ", out: 4, kernel: 3",
     [SP_LAYER_RESIDUAL] = ", branch: [{type: scale, factor: 2}]",
 };
