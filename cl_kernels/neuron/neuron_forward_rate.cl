@@ -1,13 +1,14 @@
 //@ plugin: reference 1.0.0
 //@ abi:    1
-//@ op:     neuron.forward_rate/1
+//@ op:     neuron.forward_rate/2
 //@ kernel: neuron_forward_rate__naive
 //@ global: ceildiv(C, 32), M
 //@ score:  0
 //@ about:  one work-item makes one word of spikes: 32 neurons, one after the other
 //
 // neuron.forward (neuron_forward.cl), and for the block of time steps: now = d_charge/d_x + d_charge/d_v f; e += share now h;
-// count += s; f = now (d_reset/d_u + d_reset/d_s h). f, e and count come in undefined at the first step of a block and count as 0.
+// count += s; f = now (d_reset/d_u + d_reset/d_s h); with X_MEAN x_mean += share x. All of them come in undefined at the first step of a
+// block and count as 0.
 // count: [P][M][ceil(C/32)], the binary digits of 32 numbers in a word each, the lowest first.
 #pragma OPENCL FP_CONTRACT OFF
 
@@ -16,7 +17,11 @@ __kernel void neuron_forward_rate__naive(SP_IN(float, x), SP_REF(sp_u, u_prev),
                                          SP_IN(float, scale), SP_IN(float, shift),
 #endif
                                          SP_IO(sp_u, u), SP_OUT(uint, s), SP_IO(float, f), SP_IO(float, e),
-                                         SP_IO(uint, count), int M, int C, int P, int first, int block_start,
+                                         SP_IO(uint, count),
+#if X_MEAN
+                                         SP_IO(float, x_mean),
+#endif
+                                         int M, int C, int P, int first, int block_start,
                                          float decay, float x_gain, float v_th, float v_reset, float width,
                                          float share)
 {
@@ -31,6 +36,9 @@ __kernel void neuron_forward_rate__naive(SP_IN(float, x), SP_REF(sp_u, u_prev),
     SP_AT(f);
     SP_AT(e);
     SP_AT(count);
+#if X_MEAN
+    SP_AT(x_mean);
+#endif
     const neuron_args p = {decay, x_gain, v_th, v_reset};
     const int word = (int)get_global_id(0);
     const ulong m = get_global_id(1), words = (ulong)SP_WORDS(C), at = m * words + (ulong)word;
@@ -40,6 +48,9 @@ __kernel void neuron_forward_rate__naive(SP_IN(float, x), SP_REF(sp_u, u_prev),
     for (int c = word * 32; c < end; c++) {
         const ulong i = m * (ulong)C + (ulong)c;
         float in = x[i], v = v_reset;
+#if X_MEAN
+        x_mean[i] = (block_start ? 0.0f : x_mean[i]) + share * in;
+#endif
 #if NORM
         in = fma(scale[c], in, shift[c]);
 #endif

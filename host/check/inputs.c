@@ -67,18 +67,30 @@ static const struct {
 static const struct {
     const char *op, *buffer, *scalar;
 } unread[] = {
-    {"neuron.forward", "u_prev", "first"},        {"neuron.forward_ext", "aux_prev", "first"},
+    {"neuron.forward", "u_prev", "first"},
+    {"neuron.forward_ext", "aux_prev", "first"},
     {"neuron.backward", "carry", "last"}, /* and of those that begin alike */
-    {"neuron.backward_ext", "carry_aux", "last"}, {"neuron.backward_ext", "u_prev", "first"},
-    {"neuron.backward_ext", "aux_prev", "first"}, {"trace.update", "trace", "first"},
-    {"neuron.trace", "trace", "first"},           {"neuron.trace", "u_prev", "first"},
-    {"neuron.stabilise", "ratio", "first"},       {"neuron.forward_rate", "f", "block_start"},
-    {"neuron.forward_rate", "e", "block_start"},  {"neuron.forward_rate", "count", "block_start"},
-    {"mean.accumulate", "mean", "block_start"},   {"batch_norm.online_add", "mean", "first"},
-    {"batch_norm.online_add", "m2", "first"},     {"batch_norm.rate", "mean", "block_start"},
-    {"batch_norm.rate", "rstd", "block_start"},   {"logits.accumulate", "sum", "first"},
-    {"synapse.forward", "y_prev", "first"},       {"synapse.backward", "y_prev", "first"},
-    {"synapse.backward", "carry", "last"},        {"integer.neuron", "u_prev", "first"},
+    {"neuron.backward_ext", "carry_aux", "last"},
+    {"neuron.backward_ext", "u_prev", "first"},
+    {"neuron.backward_ext", "aux_prev", "first"},
+    {"trace.update", "trace", "first"},
+    {"neuron.trace", "trace", "first"},
+    {"neuron.trace", "u_prev", "first"},
+    {"neuron.stabilise", "ratio", "first"},
+    {"neuron.forward_rate", "f", "block_start"},
+    {"neuron.forward_rate", "e", "block_start"},
+    {"neuron.forward_rate", "count", "block_start"},
+    {"neuron.forward_rate", "x_mean", "block_start"},
+    {"mean.accumulate", "mean", "block_start"},
+    {"batch_norm.online_add", "mean", "first"},
+    {"batch_norm.online_add", "m2", "first"},
+    {"batch_norm.rate", "mean", "block_start"},
+    {"batch_norm.rate", "rstd", "block_start"},
+    {"logits.accumulate", "sum", "first"},
+    {"synapse.forward", "y_prev", "first"},
+    {"synapse.backward", "y_prev", "first"},
+    {"synapse.backward", "carry", "last"},
+    {"integer.neuron", "u_prev", "first"},
 };
 
 void sp_check_describe(const sp_op_call *call, char *out, size_t size)

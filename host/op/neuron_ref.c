@@ -409,6 +409,8 @@ void neuron_forward_rate_ref(const sp_op_call *call, void *const *buf)
     const uint32_t *spikes = buf[5];
     float *f = buf[6], *e = buf[7];
     uint32_t *count = buf[8];
+    const float *x = buf[0];
+    float *x_mean = buf[9]; /* NULL without X_MEAN */
     const int64_t M = sp_call_int(call, "M"), C = sp_call_int(call, "C"), W = ref_words(C);
     const int64_t digits = sp_call_int(call, "P");
     const bool start = sp_call_int(call, "block_start") != 0;
@@ -416,6 +418,8 @@ void neuron_forward_rate_ref(const sp_op_call *call, void *const *buf)
     const backward b = spatial_of(call);
 
     neuron_forward_ref(call, buf);
+    for (int64_t i = 0; i < M * C && x_mean; i++)
+        x_mean[i] = (float)((start ? 0 : (double)x_mean[i]) + share * (double)x[i]);
     if (start)
         memset(count, 0, (size_t)(digits * M * W) * sizeof *count);
     for (int64_t i = 0; i < M * C && b.n; i++) {

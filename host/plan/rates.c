@@ -40,6 +40,39 @@ static int64_t digits(const sp_builder *b)
     return n;
 }
 
+/* Whether what an activation is at each step has, as its mean, what the means of neurons and pools give: with
+ * batch norms on the way it has not, because each step has statistics of its own. */
+static bool is_linear(const sp_builder *b, int act)
+{
+    const int node = b->g->acts[act].producer;
+    if (node < 0)
+        return true;
+    const sp_node *n = &b->g->nodes[node];
+    if (n->type == SP_NODE_NEURON || n->type == SP_NODE_POOL_MAX)
+        return true;
+    return n->type != SP_NODE_BATCH_NORM && is_linear(b, n->in[0]) &&
+           (n->in[1] < 0 || is_linear(b, n->in[1]));
+}
+
+/* The backward pass of the batch norm in front of a neuron reads the norm's input, whose mean the neuron's
+ * step adds up as it goes over it: else the layers before would be run once more, on rates. */
+static sp_status mean_of_input(sp_emit *e, int node)
+{
+    sp_builder *b = e->b;
+    const int norm = b->g->acts[b->g->nodes[node].in[0]].producer;
+    const sp_node *n = norm >= 0 ? &b->g->nodes[norm] : NULL;
+    if (!n || n->type != SP_NODE_BATCH_NORM || !n->fused)
+        return SP_OK;
+    const int act = n->in[0], before = b->g->acts[act].producer;
+    if (before < 0 || spi_node_is_static(b, before) || !is_linear(b, act))
+        return SP_OK;
+    const sp_activation *a = &b->g->acts[act];
+    SP_TRY(kept(b, before, "mean", spi_rows(b, a) * a->c, &b->act[act].mean));
+    spi_flag(e, "X_MEAN", 1);
+    spi_bind(e, "x_mean", b->act[act].mean);
+    return SP_OK;
+}
+
 sp_status spi_rate_bind(sp_emit *e, int node)
 {
     static const char *const names[RATE_TENSORS] = {"dv/dx of the block", "dr/dx of the block",
@@ -57,7 +90,7 @@ sp_status spi_rate_bind(sp_emit *e, int node)
                     &b->node[node].rate[i]));
         spi_bind(e, buffers[i], b->node[node].rate[i]);
     }
-    return SP_OK;
+    return mean_of_input(e, node);
 }
 
 static sp_status accumulate_norm(sp_builder *b, int node)
@@ -117,10 +150,11 @@ sp_status spi_rate_value(sp_builder *b, int act)
     if (b->act[act].tensor >= 0)
         return SP_OK;
     const sp_node *n = &b->g->nodes[node];
-    if (n->type == SP_NODE_NEURON || n->type == SP_NODE_POOL_MAX) {
-        b->act[act].tensor = b->act[act].mean;
-        return b->act[act].mean >= 0 ? SP_OK : firing_rate(b, node);
-    }
+    b->act[act].tensor = b->act[act].mean;
+    if (b->act[act].mean >= 0)
+        return SP_OK;
+    if (n->type == SP_NODE_NEURON || n->type == SP_NODE_POOL_MAX)
+        return firing_rate(b, node);
     SP_TRY(spi_rate_value(b, n->in[0]));
     if (n->in[1] >= 0)
         SP_TRY(spi_rate_value(b, n->in[1]));

@@ -1,7 +1,7 @@
 //@ plugin: cpu_neuron 1.0.0
 //@ abi:    1
 //@ include: lanes.clh charge.clh forward_rows.clh
-//@ op:     neuron.forward_rate/1
+//@ op:     neuron.forward_rate/2
 //@ kernel: neuron_forward_rate__rows16
 //@ global: min(M, cu*16)
 //@ local:  1
@@ -11,7 +11,7 @@
 //@ about:  a run of rows per work-item, 16 neurons at a time, spikes packed from the lanes and counted in binary
 
 /* neuron.forward (neuron_forward.cl), and for the block of time steps: now = d_charge/d_x + d_charge/d_v f; e += share now h;
- * count += s; f = now (d_reset/d_u + d_reset/d_s h). f, e and count are not read at the first step of a block.
+ * count += s; f = now (d_reset/d_u + d_reset/d_s h); with X_MEAN x_mean += share x. They are not read at the first step of a block.
  * count: [P][M][ceil(C/32)], the binary digits of 32 numbers in a word each, the lowest first. With U_HALF u is kept as half. */
 #pragma OPENCL FP_CONTRACT OFF
 
@@ -44,9 +44,21 @@ SP_INLINE void count_spikes(__global uint *count, ulong digit, int P, int block_
     }
 }
 
+/* Adds a vector of inputs, before they are normalised, to their mean. */
+SP_INLINE void add_input(__global const float *x, __global float *x_mean, int lanes, int block_start, float share)
+{
+    const float16 old = block_start ? (float16)(0.0f) : sp_load_lanes(x_mean, lanes);
+    sp_store_lanes(fma((float16)(share), sp_load_lanes(x, lanes), old), x_mean, lanes);
+}
+
+#if X_MEAN
+#define ADD_INPUT(c, lanes) add_input(x + row + (c), x_mean + row + (c), lanes, block_start, share),
+#else
+#define ADD_INPUT(c, lanes)
+#endif
 #define FIRE(c, lanes)                                                                                       \
-    fire(INPUT(c, lanes), u_prev + row + (c), u + row + (c), f + row + (c), e + row + (c), lanes, first, block_start, width, share, \
-         p)
+    (ADD_INPUT(c, lanes) fire(INPUT(c, lanes), u_prev + row + (c), u + row + (c), f + row + (c), e + row + (c), lanes, first, \
+                              block_start, width, share, p))
 #undef PUT_SPIKES
 #define PUT_SPIKES(word, bits)                                                                               \
     do {                                                                                                     \
@@ -60,13 +72,19 @@ neuron_forward_rate__rows16(SP_IN(float, x), SP_REF(sp_u, u_prev),
 #if NORM
                             SP_IN(float, scale), SP_IN(float, shift),
 #endif
-                            SP_IO(sp_u, u), SP_OUT(uint, s), SP_IO(float, f), SP_IO(float, e), SP_IO(uint, count), int M,
-                            int C, int P, int first, int block_start, float decay, float x_gain, float v_th, float v_reset,
+                            SP_IO(sp_u, u), SP_OUT(uint, s), SP_IO(float, f), SP_IO(float, e), SP_IO(uint, count),
+#if X_MEAN
+                            SP_IO(float, x_mean),
+#endif
+                            int M, int C, int P, int first, int block_start, float decay, float x_gain, float v_th, float v_reset,
                             float width, float share)
 {
     SP_AT(x); SP_AT_U(u_prev); SP_AT_U(u); SP_AT(s); SP_AT(f); SP_AT(e); SP_AT(count);
 #if NORM
     SP_AT(scale); SP_AT(shift);
+#endif
+#if X_MEAN
+    SP_AT(x_mean);
 #endif
     const neuron_args p = {decay, x_gain, v_th, v_reset};
     FIRE_ROWS

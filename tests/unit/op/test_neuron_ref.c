@@ -43,15 +43,19 @@ static void run_forward(sp_op_call c, const float *x, float *u, uint32_t *s)
 /* The same steps as one block: dr/dx for a change of x at all of them, and the number of spikes. */
 static float run_rate(sp_op_call c, const float *x, uint32_t *spikes)
 {
-    float u = NAN, f = NAN, e = NAN;
+    float u = NAN, f = NAN, e = NAN, x_mean = NAN;
     uint32_t s, count[3] = {7, 7, 7};
     sp_call_set_int(&c, "P", 3);
     for (int t = 0; t < T; t++) {
         float in = x[t];
-        void *buf[] = {&in, &u, NULL, NULL, &u, &s, &f, &e, count};
+        void *buf[] = {&in, &u, NULL, NULL, &u, &s, &f, &e, count, &x_mean};
         sp_call_set_int(&c, "first", t == 0), sp_call_set_int(&c, "block_start", t == 0);
         c.op->reference(&c, buf);
     }
+    float mean = 0;
+    for (int t = 0; t < T; t++)
+        mean += x[t] / T;
+    cr_assert_float_eq(x_mean, mean, 1e-6);
     *spikes = count[0] | count[1] << 1 | count[2] << 2;
     return e;
 }
