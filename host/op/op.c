@@ -155,6 +155,14 @@ int sp_call_flag(const sp_op_call *c, const char *name)
     return c->flags[must_find(c, c->op->flags, SP_OP_MAX_FLAGS, "flag", name)];
 }
 
+bool sp_op_has_float(const sp_op *op, const char *name)
+{
+    for (int i = 0; i < SP_OP_MAX_FLOATS && op->floats[i]; i++)
+        if (strcmp(op->floats[i], name) == 0)
+            return true;
+    return false;
+}
+
 int sp_op_buffer_index(const sp_op *op, const char *name)
 {
     for (int i = 0; i < SP_OP_MAX_BUFFERS && op->buffers[i].name; i++)

@@ -74,6 +74,7 @@ int64_t sp_call_int(const sp_op_call *c, const char *name);
 double sp_call_float(const sp_op_call *c, const char *name);
 int sp_call_flag(const sp_op_call *c, const char *name);
 
+bool sp_op_has_float(const sp_op *op, const char *name);
 int sp_op_buffer_index(const sp_op *op, const char *name); /* -1 when there is none */
 bool sp_call_has_buffer(const sp_op_call *c, int i);
 bool sp_call_buffer_is_bits(const sp_op_call *c, int i);

@@ -1,4 +1,5 @@
 /* A plan is made in passes: emit, fuse, lower, select, place, build (plan/builder.h). */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -148,4 +149,38 @@ void sp_plan_destroy(sp_plan **pp)
     sp_free(p->recomputed);
     sp_free(p);
     *pp = NULL;
+}
+
+static bool has_width(const sp_step *s)
+{
+    return s->call.surrogate && strcmp(s->call.surrogate, "straight_through") != 0 &&
+           sp_op_has_float(s->call.op, "width");
+}
+
+double sp_plan_width(const sp_plan *p)
+{
+    double width = NAN;
+    for (int k = 0; k < p->n_segments; k++)
+        for (int i = 0; i < p->segments[k].n; i++) {
+            const sp_step *s = &p->segments[k].steps[i];
+            const double w = has_width(s) ? sp_call_float(&s->call, "width") : width;
+            if (!isnan(width) && (w < width || w > width))
+                return NAN;
+            width = w;
+        }
+    return width;
+}
+
+sp_status sp_plan_set_width(sp_plan *p, double width, sp_error *err)
+{
+    for (int k = 0; k < p->n_segments; k++)
+        for (int i = 0; i < p->segments[k].n; i++) {
+            sp_step *s = &p->segments[k].steps[i];
+            if (!has_width(s))
+                continue;
+            sp_call_set_float(&s->call, "width", width);
+            if (s->launch)
+                SP_TRY(sp_launch_set_float(s->launch, "width", width, err));
+        }
+    return SP_OK;
 }

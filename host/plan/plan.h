@@ -243,6 +243,10 @@ void sp_plan_destroy(sp_plan **p);
  */
 sp_status sp_plan_attach(sp_plan *p, sp_plan *share, sp_error *err);
 
+/* The width of the surrogates of all neurons that fire; NAN where they have several or none. Another one for
+ * all of them, which holds from the next run on. */
+double sp_plan_width(const sp_plan *p);
+sp_status sp_plan_set_width(sp_plan *p, double width, sp_error *err);
 /* Whether, with external_loss, each time step runs forward and then backward in one segment, as in SLTT, and
  * stops between the two (SP_SYNC_OUTPUTS). Memory is then that of one time step, shared between layers. */
 bool sp_plan_steps_apart(const sp_plan *p);

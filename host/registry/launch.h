@@ -13,6 +13,10 @@ sp_status sp_launch_create(sp_registry *reg, sp_device *dev, sp_variant *v, cons
                            const int64_t *tune_values, sp_launch **out, sp_error *err);
 void sp_launch_destroy(sp_launch **l);
 
+/* Gives a scalar of the call that kernels take as an argument another value, for all launches from now on.
+ * Where the op has none of this name, nothing happens. Not for library variants (SP_E_PLUGIN). */
+sp_status sp_launch_set_float(sp_launch *l, const char *name, double value, sp_error *err);
+
 /* Bytes of the buffer `work` that enqueue must be given; 0 none. */
 uint64_t sp_launch_workspace(const sp_launch *l);
 

@@ -303,3 +303,29 @@ sp_status sp_launch_bind(sp_launch *l, sp_launch_pass *pass, int index, sp_error
     }
     return SP_OK;
 }
+
+sp_status sp_launch_set_float(sp_launch *l, const char *name, double value, sp_error *err)
+{
+    if (!sp_op_has_float(l->call.op, name))
+        return SP_OK;
+    if (l->library)
+        return SP_FAIL(err, SP_E_PLUGIN, "%s: a library cannot be given another \"%s\"", l->variant->id,
+                       name);
+    sp_call_set_float(&l->call, name, value);
+    for (int p = 0; p < l->n_passes; p++) {
+        binder b = {.launch = l,
+                    .pass = &l->passes[p],
+                    .kernel_name = l->variant->passes[p].kernel,
+                    .err = err,
+                    .packed = l->packed ? &l->packed->kernels[p] : NULL};
+        cl_int code = clGetKernelInfo(b.pass->kernel, CL_KERNEL_NUM_ARGS, sizeof b.n_args, &b.n_args, NULL);
+        if (code != CL_SUCCESS)
+            return SP_FAIL_CL(err, code, "kernel %s: its number of arguments is unknown: %s", b.kernel_name,
+                              sp_cl_error_name(code));
+        arg_info a;
+        SP_TRY(find_arg(&b, name, &a));
+        if (a.index != b.n_args)
+            SP_TRY(bind_one(&b, &a));
+    }
+    return SP_OK;
+}

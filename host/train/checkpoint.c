@@ -99,6 +99,8 @@ static void put_progress(metadata *m, sp_session *s, const sp_progress *p)
     put(m, "seen", sp_format("%" PRId64, p->seen));
     put(m, "best_accuracy", sp_format("%a", p->best_accuracy));
     put(m, "measured", print_measured(&p->measured));
+    if (p->width > 0)
+        put(m, "surrogate_width", sp_format("%a", p->width));
     put(m, "train_seconds", sp_format("%a", p->train_seconds));
     if (p->classes)
         put(m, "classes", sp_strdup(p->classes));
@@ -304,6 +306,8 @@ static sp_status read_progress(const sp_tensor_file *f, sp_progress *p, sp_error
     SP_TRY(meta_int(f, "correct", p->seen, &p->correct, err));
     SP_TRY(meta_double(f, "loss_sum", 1e300, &p->loss_sum, err));
     SP_TRY(meta_double(f, "best_accuracy", 1, &p->best_accuracy, err));
+    if (sp_tensors_meta(f, "surrogate_width"))
+        SP_TRY(meta_double(f, "surrogate_width", 1e7, &p->width, err));
     const char *measured = sp_tensors_meta(f, "measured");
     if (measured && !sp_measured_parse(measured, &p->measured))
         return SP_FAIL(err, SP_E_DATA, "%s: \"measured\" in its metadata is damaged: %s", f->path, measured);

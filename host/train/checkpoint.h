@@ -16,6 +16,7 @@ typedef struct sp_progress {
     double loss_sum;      /* over the samples of this epoch so far */
     int64_t correct, seen;
     double best_accuracy; /* on the test data */
+    double width;         /* schedule.width_step: of the surrogates; 0: as the recipe has it */
     sp_measured measured;
     double train_seconds;              /* spent in training, all runs of it together */
     const char *classes, *fingerprint; /* of the training data; NULL: not known */

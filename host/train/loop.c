@@ -12,6 +12,7 @@
 #include "train/line.h"
 #include "train/run_folder.h"
 #include "train/train.h"
+#include "train/width.h"
 
 typedef struct trainer {
     sp_session *s;
@@ -129,6 +130,22 @@ static sp_status measure_similarity(void *ctx, const sp_exec_batch *b, sp_error 
     return SP_OK;
 }
 
+/* Before the first mini-batch of an epoch runs, on that mini-batch; its time is not training's. */
+static sp_status adapt_width(trainer *t, const sp_exec_batch *b, sp_error *err)
+{
+    uint64_t start = sp_clock_ns();
+    sp_width_choice c;
+    SP_TRY(sp_width_choose(t->s, b, (uint64_t)t->p.epoch, &c, err));
+    t->p.width = c.width;
+    if (t->writes)
+        sp_log(SP_LOG_INFO,
+               "epoch %lld: width of the surrogates %g, before %g; cosines at %g, %g, %g: %.3f, %.3f, %.3f",
+               (long long)t->p.epoch + 1, c.width, c.tried[1], c.tried[0], c.tried[1], c.tried[2],
+               c.cosine[0], c.cosine[1], c.cosine[2]);
+    t->line_start_ns += sp_clock_ns() - start;
+    return SP_OK;
+}
+
 static sp_status run_batch(trainer *t, const sp_batch *b, sp_error *err)
 {
     const sp_session *s = t->s;
@@ -140,6 +157,8 @@ static sp_status run_batch(trainer *t, const sp_batch *b, sp_error *err)
                        .lr = lr_now(t)};
     const int64_t n = s->recipe.batch; /* whole ones only: an epoch drops the last samples */
     sp_step_result r;
+    if (s->recipe.width_step > 0 && t->p.batch == 0)
+        SP_TRY(adapt_width(t, &e, err));
     SP_TRY(sp_train_step(t->replicas, &e, (size_t)n, measure ? measure_similarity : NULL, t, &r, err));
     t->stop = t->stop || r.stop;
     t->line.steps += r.backprop_steps;
@@ -347,6 +366,8 @@ static sp_status prepare(trainer *t, const sp_dataset *train, sp_error *err)
     SP_TRY(sp_replicas_create(members, n, t->o->ranks, &t->replicas, err));
     SP_TRY(sp_ranks_check_start(t->o->ranks, t->s, sp_replicas_mixed(t->replicas), &t->p, err));
     SP_TRY(sp_replicas_share_model(t->replicas, err));
+    if (r->width_step > 0)
+        SP_TRY(sp_width_start(t->s, t->p.width, err));
     t->seconds_before = t->p.train_seconds;
     SP_TRY(make_loader(t, r, train, err));
     return open_files(t, err);

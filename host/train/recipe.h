@@ -58,9 +58,11 @@ typedef struct sp_recipe {
     bool online_update; /* sltt, ottt, ndot: an optimizer step at every time step */
     int64_t shards;     /* that a mini-batch is cut into; 0: one for each replica (replicas.h) */
     bool online_norm;   /* batch norms train by their running statistics */
-    bool sync_norm;     /* batch norms take their statistics over all shards */
-    int64_t truncate;   /* bptt: steps of a block, 0 all */
-    int64_t block;      /* rate: steps of a block */
+    double width_step;  /* by which the surrogates' width moves before an epoch; 0: fixed */
+    int64_t width_probes;
+    bool sync_norm;   /* batch norms take their statistics over all shards */
+    int64_t truncate; /* bptt: steps of a block, 0 all */
+    int64_t block;    /* rate: steps of a block */
     double recompute; /* BPTT: share of the kept inputs of batch norms that is computed again instead; true is
                          1 */
     int64_t weight_bits;               /* 0: weights are float32 */

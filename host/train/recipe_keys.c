@@ -21,6 +21,10 @@ static bool t_bso(const void *r)
 {
     return ((const sp_recipe *)r)->binary == SP_BINARY_T_BSO;
 }
+static bool adapts_width(const void *r)
+{
+    return ((const sp_recipe *)r)->width_step > 0;
+}
 static bool adam(const void *r)
 {
     return !sgd(r);
@@ -260,6 +264,13 @@ static const sp_field schedule[] = {
     {SPI_OTHER("recompute", read_recompute, print_recompute, "true, false, or number, 0 to 1"),
      .initial = "false", .sample = "0.25", .applies = bptt, .needs = "schedule.method: bptt",
      .help = "Share of the inputs of batch norms that is computed again instead of kept."},
+    {SPI_FLOAT("width_step", width_step, 0, 1e6), .initial = "0",
+     .help = "Before each epoch the width of all surrogates grows or shrinks by this much, or stays, "
+             "whichever makes the "
+             "gradient of the first layer most like difference quotients of the loss (Dspike). 0: it stays."},
+    {SPI_INT("width_probes", width_probes, 1, 65536), .initial = "16", .applies = adapts_width,
+     .needs = "schedule.width_step above 0",
+     .help = "Random directions of these quotients; each takes two mini-batches."},
     {SPI_FLOAT("spike_share", spike_share, 0, 1), .initial = "0.5", .applies = adaptive,
      .needs = "schedule.backprop_steps: adaptive",
      .help = "Share of the spikes that the drawn time steps are to cover."},

@@ -216,11 +216,11 @@ static sp_status check_shards(const sp_recipe *r, bool sharded, sp_error *err)
                        "several devices, meet once a mini-batch. Turn it off, or use one shard and one "
                        "device",
                        file);
-    if (r->monitor.every)
+    if (r->monitor.every || r->width_step > 0)
         return SP_FAIL(err, SP_E_CONFIG,
-                       "%s: monitor.gradient_similarity compares gradients of whole mini-batches; use one "
-                       "shard and one device, or leave it out",
-                       file);
+                       "%s: %s compares gradients of whole mini-batches; use one shard and one device, or "
+                       "leave it out",
+                       file, r->monitor.every ? "monitor.gradient_similarity" : "schedule.width_step");
     return SP_OK;
 }
 

@@ -7,8 +7,7 @@
 
 #include "base/error.h"
 #include "base/stats.h"
-
-enum { COUNTERS = 64 }; /* of the spikes of a neuron layer */
+#include "train/kept_state.h"
 
 struct sp_similarity {
     sp_session *s;
@@ -16,8 +15,7 @@ struct sp_similarity {
     sp_compared methods[SP_COMPARED_MOST];
     int n_methods;
     float *reference, *gradient; /* [param_elems] */
-    float *statistics;           /* running statistics, while plans run */
-    uint32_t *counters;          /* spike counters of the training plan, [node][COUNTERS] */
+    sp_kept_state kept;          /* while plans run */
     uint8_t *mask;
     sp_similarity_score *scores;
     double cosine[SP_COMPARED_MOST], least[SP_COMPARED_MOST], norm_ratio[SP_COMPARED_MOST];
@@ -74,13 +72,11 @@ static sp_status make_buffers(sp_similarity *f, sp_error *err)
     const sp_graph *g = f->s->graph;
     f->reference = sp_alloc_array((size_t)g->param_elems + 1, sizeof *f->reference);
     f->gradient = sp_alloc_array((size_t)g->param_elems + 1, sizeof *f->gradient);
-    f->statistics = sp_alloc_array((size_t)g->buffer_elems + 1, sizeof *f->statistics);
-    f->counters = sp_alloc_array((size_t)g->n_nodes + 1, COUNTERS * sizeof *f->counters);
     f->mask = sp_alloc_array((size_t)f->s->recipe.time_steps, sizeof *f->mask);
     f->scores = sp_alloc_array((size_t)(g->n_params + 1) * SP_COMPARED_MOST, sizeof *f->scores);
-    if (!f->reference || !f->gradient || !f->statistics || !f->counters || !f->mask || !f->scores)
+    if (!f->reference || !f->gradient || !f->mask || !f->scores)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory for comparing gradients");
-    return SP_OK;
+    return sp_kept_state_init(f->s, &f->kept, err);
 }
 
 sp_status sp_similarity_create(sp_session *s, bool unlimited, sp_similarity **out, sp_error *err)
@@ -118,7 +114,8 @@ void sp_similarity_destroy(sp_similarity **pf)
     sp_similarity *f = *pf;
     for (int i = 0; i <= f->n_methods; i++)
         sp_plan_destroy(&f->plans[i]);
-    void *all[] = {f->reference, f->gradient, f->statistics, f->counters, f->mask, f->scores};
+    sp_kept_state_fini(&f->kept);
+    void *all[] = {f->reference, f->gradient, f->mask, f->scores};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         sp_free(all[i]);
     sp_free(f);
@@ -135,32 +132,6 @@ uint64_t sp_similarity_bytes(const sp_similarity *f)
     shared = f->s->train->arena_bytes >= f->s->eval->arena_bytes ? f->s->train->arena_bytes
                                                                  : f->s->eval->arena_bytes;
     return most > shared ? most : 0;
-}
-
-/* What the plans change and training goes on from: read before they run, written back after. */
-static sp_status move_state(sp_similarity *f, bool restore, sp_error *err)
-{
-    sp_session *s = f->s;
-    sp_range statistics = {s->model->mem, s->model->buffers_at * sizeof(float)};
-    size_t bytes = (size_t)s->graph->buffer_elems * sizeof(float);
-    if (bytes)
-        SP_TRY(restore ? sp_device_write(s->dev, statistics, f->statistics, bytes, true, err)
-                       : sp_device_read(s->dev, statistics, f->statistics, bytes, err));
-    for (int i = 0; i < s->graph->n_nodes; i++) {
-        if (s->train->spike_counts[i] < 0)
-            continue;
-        sp_range r = sp_plan_tensor_range(s->train, s->train->spike_counts[i], 0);
-        uint32_t *part = f->counters + (size_t)i * COUNTERS;
-        SP_TRY(restore ? sp_device_write(s->dev, r, part, COUNTERS * sizeof *part, true, err)
-                       : sp_device_read(s->dev, r, part, COUNTERS * sizeof *part, err));
-    }
-    return SP_OK;
-}
-
-static sp_status keep_state(sp_similarity *f, bool restore, sp_error *err)
-{
-    sp_status st = move_state(f, restore, err);
-    return st == SP_OK ? SP_OK : sp_error_prefix(err, st, "statistics and spike counts to be kept: ");
 }
 
 static sp_status run_plan(sp_similarity *f, sp_plan *p, const sp_exec_batch *batch, const uint8_t *mask,
@@ -229,12 +200,12 @@ static const uint8_t *steps_of(sp_similarity *f, int method, const sp_exec_batch
 sp_status sp_similarity_measure(sp_similarity *f, const sp_exec_batch *batch,
                                 const sp_similarity_report **out, sp_error *err)
 {
-    SP_TRY(keep_state(f, false, err));
+    SP_TRY(sp_kept_state_read(&f->kept, f->s, err));
     SP_TRY(run_plan(f, f->plans[0], batch, NULL, f->reference, err));
     for (int i = 0; i < f->n_methods; i++) {
         SP_TRY(run_plan(f, f->plans[i + 1], batch, steps_of(f, i, batch), f->gradient, err));
         score_method(f, i);
     }
     *out = &f->report;
-    return keep_state(f, true, err);
+    return sp_kept_state_write(&f->kept, f->s, err);
 }

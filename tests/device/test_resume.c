@@ -25,6 +25,11 @@ static const char *const schedules[] = {
     "schedule: {method: rate, time_steps: 4, block: 2}\noptimizer: {lr: 0.1}\nprecision: {activations: "
     "half}\n",
     "schedule: {method: ottt, time_steps: 2, online_update: true}\noptimizer: {lr: 0.05, binary: t-bso}\n",
+    "schedule: {method: bptt, time_steps: 2, width_step: 0.25, width_probes: 3}\nneuron: {surrogate: "
+    "dspike}\noptimizer: "
+    "{lr: 0.1}\n",
+    "schedule: {method: sltt, time_steps: 3, batch_norm: online}\nneuron: {stabilise: true}\noptimizer: {lr: "
+    "0.1}\n",
     "schedule: {method: sltt-k, time_steps: 5, backprop_steps: adaptive, spike_share: 0.45}\noptimizer: {lr: "
     "0.1}\n",
 };

@@ -1,4 +1,6 @@
 /* What each schedule emits, without any device: ops by segment, lifetimes of tensors, the timeline. */
+#include <math.h>
+
 #include "plans.h"
 
 static const char net[] = "layers:\n"
@@ -173,6 +175,23 @@ Test(emit, a_loss_on_potentials_joins_the_gradient_of_each_neuron)
     o.method = SP_METHOD_RATE;
     refused_plan(net, &o, &err);
     cr_assert(strstr(err.text, "loss.membrane is not defined for rate"), "%s", err.text);
+}
+
+Test(emit, one_width_of_all_surrogates_is_told_and_moved)
+{
+    sp_plan_options o = options_of(SP_METHOD_BPTT, 3);
+    sp_error err = {0};
+    planned r = plan_of(net, &o);
+    cr_assert_float_eq(sp_plan_width(r.p), 1, 0, "triangle's own");
+    cr_assert_eq(sp_plan_set_width(r.p, 0.75, &err), SP_OK);
+    cr_assert_float_eq(sp_plan_width(r.p), 0.75, 0);
+    planned_free(&r);
+    r = plan_of("layers: [{type: flatten}, {type: linear, out: 5}, {type: lif, width: 2}, {type: linear, "
+                "out: 5}, {type: "
+                "lif}, {type: linear, out: 5}]",
+                &o);
+    cr_assert(isnan(sp_plan_width(r.p)), "two widths");
+    planned_free(&r);
 }
 
 Test(emit, binary_weights_are_turned_and_all_others_descend)

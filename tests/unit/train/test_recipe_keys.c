@@ -22,6 +22,7 @@ static const char *const contexts[][3] = {
     {"schedule.method=rate", "schedule.time_steps=6"},
     {"optimizer.name=adamw"},
     {"optimizer.binary=t-bso"},
+    {"schedule.width_step=0.5"},
     {"lr_schedule.name=step"},
     {"lr_schedule.name=plateau"},
     {"lr_schedule.name=one_cycle"},
