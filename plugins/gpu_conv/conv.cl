@@ -100,6 +100,13 @@ SP_INLINE void run(tile t, __global const void *from, __global const float *w, _
     __local uint row_words[BM] __attribute__((aligned(16))), live[BM / 4] __attribute__((aligned(16)));                \
     const tile t = {a_tile, b_tile, row_h, row_w, row_at, row_out, row_words, live}
 
+/* Where the left factor's channels are no multiple of 4, each of four neighbours has an address of its own, beside those of taps. */
+#if PASS == 1 ? !X_BITS && C % 4 && KH * KW > 1 : O % 4 && SH * SW > 1
+#define TILE_ITEMS TOGETHER(16)
+#else
+#define TILE_ITEMS
+#endif
+
 #if PASS == 1
 #ifdef NARROW
 #define NAME conv_forward__narrow
@@ -117,11 +124,11 @@ SP_INLINE void all_taps(taps *t, int n, int dilation)
     t->move = dilation;
 }
 
-__kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void NAME(SP_IN(sp_x, x), SP_IN(float, w),
+__kernel __attribute__((reqd_work_group_size(WG, 1, 1))) TILE_ITEMS void NAME(SP_IN(sp_x, x), SP_IN(float, w),
 #if BIAS
-                                                                  SP_IN(float, bias),
+                                                                             SP_IN(float, bias),
 #endif
-                                                                  SP_OUT(float, y))
+                                                                             SP_OUT(float, y))
 {
     LOCAL_MEMORY;
     SP_AT(x);
@@ -160,12 +167,6 @@ SP_INLINE void find_taps(taps *t, int at, int k, int dilation, int stride)
         }
     t->move = -(t->step * dilation / stride);
 }
-
-#if O % 4 && SH * SW > 1
-#define TILE_ITEMS TOGETHER(16) /* each of four neighbours has an address of its own, beside a tap's and the stride's */
-#else
-#define TILE_ITEMS
-#endif
 
 /* Group id 2 is the remainder of the pixel's coordinates by the strides: its pixels share their taps. */
 __kernel __attribute__((reqd_work_group_size(WG, 1, 1))) TILE_ITEMS void

@@ -23,11 +23,21 @@
  * the pixels. Of each line of the picture that a kernel row reaches it loads what its pixels see, once for all taps, and
  * multiplies it by weights from local memory. */
 #define COLUMNS 32 /* of a group */
-#define SPAN    ((TM - 1) * SW + (KW - 1) * DW + 1) /* columns of x that TM pixels see; those without a tap are not loaded */
+/* Pixels at a time: of four channels, Intel's compilers would take 8 items together for two, or keep sums in scratch memory. */
+#if defined(cl_intel_required_subgroup_size) && C == 4
+#define TOGETHER   __attribute__((intel_reqd_sub_group_size(16)))
+#define ONE_BY_ONE 1
+#define PIXELS     1
+#else
+#define TOGETHER
+#define ONE_BY_ONE 0
+#define PIXELS     TM
+#endif
+#define SPAN    ((PIXELS - 1) * SW + (KW - 1) * DW + 1) /* columns of x that they see; those without a tap are not loaded */
 #define LINE    CEIL(WO, TM)
 #define OUTSIDE (-(1 << 29)) /* a coordinate that no tap brings into the picture */
 
-/* What TM pixels from column w0 on see of a line of x. */
+/* What PIXELS pixels from column w0 on see of a line of x. */
 SP_INLINE void see(__global const float *line, int w0, float seen[SPAN * C])
 {
 #pragma unroll
@@ -42,11 +52,11 @@ SP_INLINE void see(__global const float *line, int w0, float seen[SPAN * C])
     }
 }
 
-__kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void conv_forward__few(SP_IN(float, x), SP_IN(float, w),
+__kernel __attribute__((reqd_work_group_size(WG, 1, 1))) TOGETHER void conv_forward__few(SP_IN(float, x), SP_IN(float, w),
 #if BIAS
-                                                                               SP_IN(float, bias),
+                                                                                        SP_IN(float, bias),
 #endif
-                                                                               SP_OUT(float, y))
+                                                                                        SP_OUT(float, y))
 {
     __local float weights[KH * KW * C * COLUMNS] __attribute__((aligned(16)));
     SP_AT(x);
@@ -59,41 +69,50 @@ __kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void conv_forward__few(
     const int quad = (int)get_global_id(0) / 4, first = lid % 4 * 4;
     const int line = quad / LINE, wo = quad % LINE * TM, n = line / HO;
     const int h0 = n < N ? line % HO * SH - PH : OUTSIDE, w0 = wo * SW - PW;
-    float4 sum[TM][2];
-#pragma unroll
-    for (int i = 0; i < TM; i++)
-        sum[i][0] = sum[i][1] = (float4)(0.0f);
     barrier(CLK_LOCAL_MEM_FENCE);
+#if ONE_BY_ONE
 #pragma unroll 1
-    for (int kh = 0; kh < KH; kh++) {
-        const int h = h0 + kh * DH;
-        float seen[SPAN * C];
-        if ((uint)h >= H)
-            continue;
-        see(x + ((ulong)n * H + (uint)h) * (W * C), w0, seen);
+    for (int pixel = 0; pixel < TM; pixel++)
+#else
+    const int pixel = 0;
+#endif
+    {
+        float4 sum[PIXELS][2];
 #pragma unroll
-        for (int k = 0; k < KW * C; k++) {
-            __local const float4 *b = (__local const float4 *)(weights + (kh * KW * C + k) * COLUMNS + first);
-            const float4 left = b[0], right = b[COLUMNS / 8];
+        for (int i = 0; i < PIXELS; i++)
+            sum[i][0] = sum[i][1] = (float4)(0.0f);
+#pragma unroll 1
+        for (int kh = 0; kh < KH; kh++) {
+            const int h = h0 + kh * DH;
+            float seen[SPAN * C];
+            if ((uint)h >= H)
+                continue;
+            see(x + ((ulong)n * H + (uint)h) * (W * C), w0 + pixel * SW, seen);
 #pragma unroll
-            for (int i = 0; i < TM; i++) {
-                const float a = seen[(i * SW + k / C * DW) * C + k % C];
-                sum[i][0] += a * left;
-                sum[i][1] += a * right;
+            for (int k = 0; k < KW * C; k++) {
+                __local const float4 *b = (__local const float4 *)(weights + (kh * KW * C + k) * COLUMNS + first);
+                const float4 left = b[0], right = b[COLUMNS / 8];
+#pragma unroll
+                for (int i = 0; i < PIXELS; i++) {
+                    const float a = seen[(i * SW + k / C * DW) * C + k % C];
+                    sum[i][0] += a * left;
+                    sum[i][1] += a * right;
+                }
             }
         }
-    }
 #pragma unroll
-    for (int v = 0; v < 2; v++) {
-        const int o = col0 + first + v * (COLUMNS / 2);
-        float4 add = (float4)(0.0f);
+        for (int v = 0; v < 2; v++) {
+            const int o = col0 + first + v * (COLUMNS / 2);
+            float4 add = (float4)(0.0f);
 #if BIAS
-        __global const float *b = bias + bias_at;
-        add = (float4)(b[min(o, O - 1)], b[min(o + 1, O - 1)], b[min(o + 2, O - 1)], b[min(o + 3, O - 1)]);
+            __global const float *b = bias + bias_at;
+            add = (float4)(b[min(o, O - 1)], b[min(o + 1, O - 1)], b[min(o + 2, O - 1)], b[min(o + 3, O - 1)]);
 #endif
 #pragma unroll
-        for (int i = 0; i < TM; i++)
-            store4(y, ((ulong)line * WO + (uint)(wo + i)) * O + (uint)o, sum[i][v] + add, n < N && wo + i < WO ? O - o : 0,
-                   O % 4 == 0, false);
+            for (int i = 0; i < PIXELS; i++) {
+                const int at = wo + pixel + i;
+                store4(y, ((ulong)line * WO + (uint)at) * O + (uint)o, sum[i][v] + add, n < N && at < WO ? O - o : 0, O % 4 == 0, false);
+            }
+        }
     }
 }
