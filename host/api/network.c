@@ -272,11 +272,18 @@ static sp_status check_finite(const sp_param *p, const float *from, sp_error *er
                          p->name, bad);
 }
 
-static sp_status set(const sp_net *net, const char *name, const float *from, size_t count, sp_error *err)
+/* What a forward pass has kept does not belong to other parameters. */
+static void end_passes(sp_net *net)
+{
+    net->awaits_backward = net->stepping = false;
+}
+
+static sp_status set(sp_net *net, const char *name, const float *from, size_t count, sp_error *err)
 {
     const sp_param *p;
     SP_TRY(find_param(net, name, from, count, &p, err));
     SP_TRY(check_finite(p, from, err));
+    end_passes(net);
     return sp_model_write(net->s->model, p, SP_RANGE_WEIGHTS, from, err);
 }
 
@@ -336,13 +343,14 @@ sp_status sp_net_gradient_all(sp_net *net, float *const *to, size_t n, sp_error 
     SPI_ON_NET(net, err, get_all(net, to, n, true, err));
 }
 
-static sp_status set_all(const sp_net *net, const float *const *from, size_t n, sp_error *err)
+static sp_status set_all(sp_net *net, const float *const *from, size_t n, sp_error *err)
 {
     const sp_param *p = net->s->graph->params;
     SP_TRY(check_all(net, from, n, err));
     for (size_t i = 0; i < n; i++)
         if (from[i])
             SP_TRY(check_finite(&p[i], from[i], err));
+    end_passes(net);
     return sp_model_write_several(net->s->model, p, (int)n, SP_RANGE_WEIGHTS, from, err);
 }
 
@@ -357,8 +365,14 @@ sp_status sp_net_save(sp_net *net, const char *path, sp_error *err)
     SPI_ON_NET(net, err, sp_weights_save(path, net->s, err));
 }
 
+static sp_status load(sp_net *net, const char *path, sp_error *err)
+{
+    end_passes(net);
+    return sp_weights_load(path, net->s, err);
+}
+
 sp_status sp_net_load(sp_net *net, const char *path, sp_error *err)
 {
     SPI_NEEDS(path, err);
-    SPI_ON_NET(net, err, sp_weights_load(path, net->s, err));
+    SPI_ON_NET(net, err, load(net, path, err));
 }

@@ -16,6 +16,11 @@ static sp_status check_method(const sp_net *net, bool stepwise, sp_error *err)
                        "%s: schedule.online_update, truncate and backprop_steps: adaptive need the loss of "
                        "the recipe; they cannot be used with a loss of the caller",
                        r->doc.file);
+    if (sp_recipe_shards(r) > 1)
+        return SP_FAIL(err, SP_E_CONFIG,
+                       "%s: schedule.shards is %lld; with a loss of the caller it must be 1, because nothing "
+                       "would sum the gradients of the shards",
+                       r->doc.file, (long long)sp_recipe_shards(r));
     if (stepwise && r->method == SP_METHOD_BPTT)
         return SP_FAIL(err, SP_E_CONFIG,
                        "%s: bptt goes back through time, so it needs the loss of all time steps; use "

@@ -5,6 +5,7 @@
 #include "cl/internal.h"
 
 #include <ctype.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include "base/error.h"
@@ -238,7 +239,7 @@ static sp_status add_platform(sp_device_list *list, cl_platform_id platform, int
     return st;
 }
 
-sp_status sp_device_list_init(sp_device_list *list, sp_error *err)
+static sp_status list_devices(sp_device_list *list, sp_error *err)
 {
     *list = (sp_device_list){0};
     cl_uint n = 0;
@@ -262,6 +263,16 @@ sp_status sp_device_list_init(sp_device_list *list, sp_error *err)
     list->n_platforms = n;
     if (st != SP_OK)
         sp_device_list_fini(list);
+    return st;
+}
+
+/* One thread at a time: PoCL 3.1 crashes where two ask for devices first. */
+sp_status sp_device_list_init(sp_device_list *list, sp_error *err)
+{
+    static pthread_mutex_t first = PTHREAD_MUTEX_INITIALIZER;
+    pthread_mutex_lock(&first);
+    sp_status st = list_devices(list, err);
+    pthread_mutex_unlock(&first);
     return st;
 }
 

@@ -37,8 +37,8 @@ struct sp_dataset {
      * at open, or is an error that names the sample's own file. [any-thread] */
     sp_status (*get)(const sp_dataset *ds, sp_sample_request want, float *image, int32_t *label,
                      sp_error *err);
-    int32_t (*label)(const sp_dataset *ds, size_t index); /* the label alone, without a look at the sample; 0
-                                                             where there are targets */
+    /* The label alone, without a look at the sample; 0 where there are targets. NULL: only `get` tells. */
+    int32_t (*label)(const sp_dataset *ds, size_t index);
     void (*target)(const sp_dataset *ds, size_t index, float *out); /* its row of targets; NULL: none */
     /* Where a sample comes from, such as its file; NULL: only its number says. */
     void (*source)(const sp_dataset *ds, size_t index, sp_text *out);

@@ -166,18 +166,17 @@ static sp_status check_classes(const sp_dataset *train, sp_error *err)
     if (train->info.classes < 2)
         return SP_FAIL(err, SP_E_DATA,
                        "data set %s: all its samples are of one class%s%s%s, so there is nothing to tell "
-                       "apart; "
-                       "a folder for each class, or a label for each file, makes classes. For numbers in "
-                       "place "
-                       "of a class, use loss.name: mse",
+                       "apart; a folder for each class, or a label for each file, makes classes. For numbers "
+                       "in place of a class, use loss.name: mse",
                        train->info.name, name ? " (\"" : "", name ? name : "", name ? "\")" : "");
+    if (!train->label)
+        return SP_OK;
     while (i < train->info.count && train->label(train, i) == train->label(train, 0))
         i++;
     if (train->info.count > 1 && i == train->info.count)
         sp_log(SP_LOG_WARNING,
                "data set %s: all %zu training samples have label %d of %d classes, so the network can only "
-               "learn "
-               "to give that one; look at the labels, or at data.train_limit",
+               "learn to give that one; look at the labels, or at data.train_limit",
                train->info.name, train->info.count, (int)train->label(train, 0), train->info.classes);
     return SP_OK;
 }
@@ -188,7 +187,8 @@ sp_status sp_data_check_outputs(const sp_dataset *train, const sp_session *s, sp
     int64_t outputs = s->graph->classes;
     if (!r->loss)
         SP_TRY(check_classes(train, err));
-    bool learns = r->loss || r->w_mse >= 1 || !r->class_weights || r->n_class_weights < train->info.classes;
+    bool learns = r->loss || !train->label || r->w_mse >= 1 || !r->class_weights ||
+                  r->n_class_weights < train->info.classes;
     for (size_t i = 0; !learns && i < train->info.count; i++)
         learns = r->class_weights[train->label(train, i)] > 0;
     if (!learns)

@@ -122,7 +122,7 @@ _SNNTORCH = {"atan": ("atan", "alpha"), "fast_sigmoid": ("fast_sigmoid", "slope"
 
 def _spikingjelly_surrogate(here: _Here, f: Any) -> Layer:
     kind = type(f).__name__
-    here.need(kind in _SPIKINGJELLY, f"there is no surrogate {kind} here; known are {', '.join(_SPIKINGJELLY)}")
+    here.need(kind in _SPIKINGJELLY and type(f).__module__.startswith("spikingjelly."), f"there is no surrogate {kind} here; known are {', '.join(_SPIKINGJELLY)}")
     here.need(f.spiking, f"surrogate_function {kind}(spiking=False) gives no spikes")
     alpha = float(f.alpha)
     here.need(kind != "SoftSign" or alpha == 2, f"surrogate SoftSign is known with alpha=2 only, not {alpha:g}")
@@ -188,9 +188,12 @@ _FROM = ("torch.", "spikingjelly.", "snntorch.")
 
 
 def _modules(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
-    """Names and modules of a sequence, and of sequences in it, in order."""
+    """Names and modules of a sequence, and of sequences in it, in order; one that stands there twice, twice."""
     if isinstance(module, nn.Sequential):
-        for name, m in module.named_children():
+        if type(module).forward is not nn.Sequential.forward:
+            raise ConfigError(f'module "{prefix[:-1]}" ({type(module).__name__}): it has a forward() of its own; nn.Sequential calls its '
+                              "modules in order")
+        for name, m in module._modules.items():
             yield from _modules(m, f"{prefix}{name}.")
     else:
         yield prefix[:-1], module
@@ -199,8 +202,19 @@ def _modules(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Modu
 def layers_of(module: nn.Module, flat: bool) -> tuple[list[Layer], list[tuple[str, nn.Module]]]:
     """The layers, and for each the name and the module that it is of. flat: whether samples have one axis."""
     here, layers, kept = _Here(flat), [], []
+    places: dict[int, str] = {}  # of what one place alone may have: parameters, and modules with a state
     for name, m in _modules(module):
         here.name, here.kind = name, type(m).__name__
+        here.need(not (m._forward_hooks or m._forward_pre_hooks), "it has a forward hook (old weight norms and pruning are hooks as "
+                  "well), which would not be called here; remove it")
+        own = [(n, p) for n, p in m.named_parameters()]
+        alone = [p for _, p in own] + ([] if type(m).__module__.startswith("torch.") and not list(m.buffers()) else [m])
+        for p in alone:
+            here.need(id(p) not in places, f'it shares a parameter or its state with module "{places.get(id(p))}"; each layer has its own '
+                      "here")
+        places.update((id(p), name) for p in alone)
+        for n, p in own:
+            here.need(p.dtype == torch.float32, f"{n} is {p.dtype}; parameters are float32: module.float()")
         if here.kind not in _MODULES or not type(m).__module__.startswith(_FROM):
             raise here.refuse("it is neither a nn.Sequential nor one of the modules that can be converted: " + ", ".join(_MODULES))
         layer = _MODULES[here.kind](here, m)
@@ -210,6 +224,13 @@ def layers_of(module: nn.Module, flat: bool) -> tuple[list[Layer], list[tuple[st
     if not layers:
         raise ConfigError("there is no module to convert")
     return layers, kept
+
+
+def parameters_of(kept: list[tuple[str, nn.Module]]) -> Iterator[tuple[str, nn.Parameter]]:
+    """Parameters by the same names as state_of."""
+    for i, (_, m) in enumerate(kept):
+        for name, p in m.named_parameters():
+            yield f"{i}.{name}", p
 
 
 def state_of(kept: list[tuple[str, nn.Module]]) -> dict[str, Tensor]:

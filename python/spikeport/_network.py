@@ -287,6 +287,8 @@ class Network(_OnDevice):
         self.sample_shape: tuple[int, int, int] = (info.channels, info.height, info.width)
         self._parameters = self._describe_parameters()
         self._last: tuple[tuple[int, ...], bool] = ((), False)  # of forward_train
+        self._passes = 0  # forward passes for a loss of one's own; what a backward pass belongs to
+        self._passing = threading.Lock()
 
     def _call(self, name: str, *arguments: Any) -> None:
         if not self._handle:
@@ -391,26 +393,55 @@ class Network(_OnDevice):
     def forward_train(self, x: Any, input_gradient: bool = False) -> np.ndarray:
         """Forward in training mode on exactly `batch` samples, for a loss of one's own: outputs of every time step,
         (T, batch, outputs). backward() follows, before anything else runs on the network."""
+        return self._forward_train(x, input_gradient)[0]
+
+    @contextlib.contextmanager
+    def _one_pass(self, number: Optional[int] = None) -> Iterator[None]:
+        """Counts passes and runs them without another thread's between; number: of the pass that this one belongs to."""
+        if not self._passing.acquire(blocking=False):
+            raise c.UsageError("another thread runs a pass of this network; give each thread a network of its own")
+        try:
+            if number is not None and number != self._passes:
+                raise RuntimeError("another forward pass of this network has run since, and what this one kept for its backward pass "
+                                   "is gone; call backward() before the next forward(), or use a second network")
+            self._passes += 1
+            yield
+        finally:
+            self._passing.release()
+
+    def _forward_train(self, x: Any, input_gradient: bool = False) -> tuple[np.ndarray, int]:
+        """With the number of the pass."""
         array, n = self._samples(x)
         logits = np.empty((self.time_steps, n, self.outputs), np.float32)
-        self._call("sp_net_forward_train", pointer(array), array.size, n, int(input_gradient), pointer(logits))
-        self._last = (array.shape, input_gradient)
-        return logits
+        with self._one_pass():
+            self._call("sp_net_forward_train", pointer(array), array.size, n, int(input_gradient), pointer(logits))
+            self._last = (array.shape, input_gradient)
+            return logits, self._passes
 
     def backward(self, gradient: Any) -> Optional[np.ndarray]:
         """The backward pass of the last forward_train(), by the recipe's method: from the gradient of its result to
         gradients(), and to that of the input where it was asked for, which is the result here, shaped as x."""
+        return self._backward(gradient)
+
+    def _backward(self, gradient: Any, number: Optional[int] = None) -> Optional[np.ndarray]:
         g = self._output_gradient(gradient, (self.time_steps, self.batch, self.outputs))
-        shape, wanted = self._last
-        g_x = np.empty(shape, np.float32) if wanted else None
-        self._call("sp_net_backward", pointer(g), None if g_x is None else pointer(g_x))
-        return g_x
+        with self._one_pass(number):
+            shape, wanted = self._last
+            g_x = np.empty(shape, np.float32) if wanted else None
+            self._call("sp_net_backward", pointer(g), None if g_x is None else pointer(g_x))
+            return g_x
 
     def begin_steps(self, x: Any) -> None:
         """The same one time step after the other, for the methods sltt, sltt-k and ottt: memory does not grow with T.
         forward_step() for each of time_steps, backward_step() after each that has a loss, end_steps() at the end."""
+        self._begin_steps(x)
+
+    def _begin_steps(self, x: Any) -> int:
+        """The number of the pass."""
         array, n = self._samples(x)
-        self._call("sp_net_begin_steps", pointer(array), array.size, n)
+        with self._one_pass():
+            self._call("sp_net_begin_steps", pointer(array), array.size, n)
+            return self._passes
 
     def forward_step(self) -> np.ndarray:
         """The outputs of the next time step, (batch, outputs)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import os
 from collections.abc import Iterator
 from typing import Any, Optional
 
@@ -24,6 +25,7 @@ def _openmp_pause() -> Any:
 
 
 _pause = _openmp_pause()
+_pid = os.getpid()
 _SOFT = 1  # omp_pause_soft: settings stay, threads end
 
 
@@ -49,7 +51,7 @@ class _StepBackward(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[None, None]:
-        if ctx.step != ctx.module._step:
+        if ctx.step != ctx.module._step or ctx.step[0] != ctx.module.network._passes:
             raise RuntimeError("this time step is over; call backward() once, before the next one")
         ctx.module._step = (0, 0)
         ctx.module.network.backward_step(gradient.contiguous().numpy())
@@ -70,12 +72,14 @@ class SNN(nn.Module):
     time_steps() has SLTT's constant memory.
     """
 
+    _loops = 0    # over time_steps(), of all SNNs
+    _threads = 1  # of PyTorch before the first of them
+
     def __init__(self, source: "Source | Network", *, steps: bool = False, **options: Any) -> None:
         super().__init__()
         self.network = source if isinstance(source, Network) else Network(source, inference=True, **options)
         self.steps = steps
         self._shares_cores = self.network.context.device.type == "cpu"
-        self._passes = 0
         self._step = (0, 0)  # pass and time step that may go back
         trained = self.network.parameter_shapes(trainable=True)
         for name, value in self.network.state_dict().items():
@@ -103,7 +107,7 @@ class SNN(nn.Module):
         of a parameter leave its version as it was."""
         self._free_cores()
         arrays, own = {}, {**dict(self.named_parameters()), **dict(self.named_buffers())}
-        for name in self._names:
+        for name, shape in self._names.items():
             tensor = own.get(name)
             if tensor is None:
                 raise RuntimeError(f"{name} is gone: what pruning and parametrisation put in the place of a parameter cannot reach the "
@@ -111,6 +115,8 @@ class SNN(nn.Module):
             if tensor.device.type != "cpu" or tensor.dtype != torch.float32:
                 raise TypeError(f"{name} is {tensor.dtype} on {tensor.device}; parameters of an SNN are float32 on the CPU, "
                                 "and its computation is on its own OpenCL device")
+            if tuple(tensor.shape) != shape:
+                raise ValueError(f"{name} has shape {tuple(tensor.shape)} now; the network on the device has {shape}")
             arrays[name] = tensor.detach().contiguous().numpy()
         self.network._all("sp_net_set_all", arrays)
 
@@ -127,21 +133,28 @@ class SNN(nn.Module):
 
     def _free_cores(self) -> None:
         """The threads with which PyTorch has computed wait for their next work by spinning, for some milliseconds. Where the
-        device is this processor, they are ended before it starts to work; PyTorch starts new ones when it needs them."""
-        if self._shares_cores and _pause is not None:
+        device is this processor, they are ended before it starts to work; PyTorch starts new ones when it needs them. In a
+        process that was forked they do not exist, and ending them would wait for them forever."""
+        if self._shares_cores and _pause is not None and os.getpid() == _pid:
             _pause(_SOFT)
 
     @contextlib.contextmanager
     def _one_thread(self) -> Iterator[None]:
         """The little that PyTorch has to do for the loss of a time step is done by the thread that calls, where the device is this
         processor: other threads would take its cores (see _free_cores)."""
-        before = torch.get_num_threads()
-        if self._shares_cores:
-            torch.set_num_threads(1)
+        if not self._shares_cores:
+            yield
+            return
+        if SNN._loops == 0:
+            SNN._threads = torch.get_num_threads()
+        SNN._loops += 1  # loops may overlap
+        torch.set_num_threads(1)
         try:
             yield
         finally:
-            torch.set_num_threads(before)
+            SNN._loops -= 1
+            if SNN._loops == 0:
+                torch.set_num_threads(SNN._threads)
 
     def _check(self, x: Tensor) -> None:
         if not isinstance(x, Tensor):
@@ -149,18 +162,23 @@ class SNN(nn.Module):
         if x.device.type != "cpu" or x.dtype != torch.float32:
             raise TypeError(f"x is {x.dtype} on {x.device}; an SNN takes float32 on the CPU: x.float().cpu()")
 
+    def _check_hooks(self) -> None:
+        for name, p in self.named_parameters():
+            if p._backward_hooks or getattr(p, "_post_accumulate_grad_hooks", None):
+                raise RuntimeError(f"{name} has a hook on its gradient, which time_steps() would not call; use forward(), or do the "
+                                   "same behind the loop")
+
     def _samples(self, x: Tensor) -> np.ndarray:
         self._check(x)
         return x.detach().contiguous().numpy()
 
     def _forward_train(self, x: Tensor, input_gradient: bool, ctx: Any = None) -> Tensor:
         self._send()
-        logits = torch.from_numpy(self.network.forward_train(self._samples(x), input_gradient))
+        logits, number = self.network._forward_train(self._samples(x), input_gradient)
         self._receive_statistics()
-        self._passes += 1
         if ctx is not None:
-            ctx.number = self._passes
-        return logits
+            ctx.number = number
+        return torch.from_numpy(logits)
 
     def time_steps(self, x: Tensor) -> Iterator[Tensor]:
         """The outputs of one time step after the other, (N, outputs), for a loss at each of them that goes back right away,
@@ -173,25 +191,24 @@ class SNN(nn.Module):
 
         Memory does not grow with the number of time steps. The gradients of the parameters are added to their `grad` when
         the loop has ended (its last backward pass included); a loop that is left early leaves none. Methods: sltt, sltt-k
-        (time steps that are not drawn add nothing), ottt. The input gets no gradient here. In eval mode the outputs are
+        (time steps that are not drawn add nothing), ottt. The input gets no gradient here, and hooks of parameters are refused. In eval mode the outputs are
         those of forward().
         """
         samples = self._samples(x)
         self._send()
-        self._passes += 1
         if not self.training:
             yield from torch.from_numpy(self.network.forward(samples, steps=True))
             return
+        self._check_hooks()
         if x.requires_grad:
             raise RuntimeError("time_steps() gives no gradient of the input; use forward(), or x.detach()")
-        self.network.begin_steps(samples)
-        number = self._passes
+        number = self.network._begin_steps(samples)
         with self._one_thread():
             for t in range(self.network.time_steps):
                 self._step = (number, t)
                 yield _StepBackward.apply(self, torch.zeros((), requires_grad=True))
-                if self._passes != number:
-                    raise RuntimeError("another pass of this SNN has run inside the loop over its time steps; use a second SNN")
+                if self.network._passes != number:
+                    raise RuntimeError("another pass of this network has run inside the loop over its time steps; use a second one")
         self._step = (0, 0)
         self.network.end_steps()
         self._receive_statistics()
@@ -201,19 +218,15 @@ class SNN(nn.Module):
             p.grad = g if p.grad is None else p.grad.add_(g)
 
     def _backward(self, ctx: Any, gradient: Tensor) -> tuple[Optional[Tensor], list[Optional[Tensor]]]:
-        if ctx.number != self._passes:
-            raise RuntimeError("another forward pass of this SNN has run since, and what this one kept for its backward pass "
-                               "is gone; call backward() before the next forward(), or use a second SNN")
-        self._passes += 1  # once only
         self._free_cores()
-        g_x = self.network.backward(gradient.detach().contiguous().numpy())
+        g_x = self.network._backward(gradient.detach().contiguous().numpy(), ctx.number)
+        self._receive_statistics()  # with schedule.batch_norm: online they move in this pass
         gradients = self._gradients([n for n, needed in zip(self._parameter_names, ctx.needs_input_grad[2:]) if needed])
         return None if g_x is None else torch.from_numpy(g_x), [gradients.get(n) for n in self._parameter_names]
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training:
-            self._send()
-            self._passes += 1  # takes the memory of a forward pass that waits for its backward pass
+            self._send()  # ends a forward pass that waits for its backward pass
             with torch.no_grad():
                 return torch.from_numpy(self.network.forward(self._samples(x), steps=self.steps))
         self._check(x)
@@ -245,6 +258,10 @@ def convert(module: nn.Module, input_shape: tuple[int, ...], time_steps: int, *,
               "network": layers}
     network = SNN(recipe, shape=shape, sequence=sequence, steps=steps, **options)
     network.load_state_dict(_convert.state_of(kept))
+    trained = dict(network.named_parameters())
+    for name, p in _convert.parameters_of(kept):
+        if name in trained:
+            trained[name].requires_grad_(p.requires_grad)
     network._send()
     if check is not False:
         x = (torch.rand(*([time_steps] if sequence else []), 16, *input_shape) if check is None or check is True else check)

@@ -70,6 +70,30 @@ class Layers(Base):
         self.expect_refused(nn.Sequential(nn.Sequential(nn.Identity(), nn.Conv1d(1, 1, 1))), r'module "0.1" \(Conv1d\)')
         self.expect_refused(nn.Sequential(nn.Identity()), "no module to convert")
 
+    def test_what_a_sequence_does_not_show(self):
+        """Places, hooks, own forward functions, shared and frozen parameters."""
+        pool, line = nn.MaxPool2d(2), nn.Linear(4, 4)
+        network = self.convert(nn.Sequential(pool, nn.Conv2d(1, 2, 1), pool, nn.Flatten(), nn.Linear(8, 3)), (1, 8, 8))
+        self.assertIn("; 0 spikes differ", network.difference)
+        self.assertRegex(network.difference, r"at most (0|[0-9.]+e-0[6-9]) of")
+
+        class Doubled(nn.Sequential):
+            def forward(self, x):
+                return 2 * super().forward(x)
+        self.expect_refused(nn.Sequential(Doubled(nn.Linear(4, 4))), r'"0" \(Doubled\): it has a forward\(\)')
+        self.expect_refused(nn.Sequential(line, nn.Linear(4, 4), line), 'module "2" .*shares a parameter .*"0"')
+        tied = nn.Linear(4, 4)
+        tied.weight = line.weight
+        self.expect_refused(nn.Sequential(line, tied), 'module "1" .*shares')
+        hooked = nn.Linear(4, 4)
+        hooked.register_forward_hook(lambda m, i, o: 2 * o)
+        self.expect_refused(nn.Sequential(hooked), 'module "0" .*forward hook')
+        self.expect_refused(nn.Sequential(nn.Linear(4, 4).double()), "weight is torch.float64")
+        frozen = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 2))
+        frozen[0].weight.requires_grad_(False)
+        network = self.convert(frozen, (4,))
+        self.assertEqual([n for n, p in network.named_parameters() if not p.requires_grad], ["0.weight"])
+
     def test_layers_without_neurons(self):
         module = nn.Sequential(nn.Conv2d(2, 6, (3, 5), stride=2, padding="valid", dilation=(2, 1)), nn.BatchNorm2d(6),
                                nn.Dropout(0.3), nn.Dropout2d(0.2), nn.AvgPool2d(2), nn.Sequential(nn.Conv2d(6, 4, 3, padding="same", groups=2, bias=False),
@@ -117,6 +141,8 @@ class SpikingJelly(Base):
         from spikingjelly.activation_based import neuron, surrogate
         self.expect_refused(nn.Sequential(neuron.LIFNode(surrogate_function=surrogate.SoftSign(3.0))), "alpha=2 only")
         self.expect_refused(nn.Sequential(neuron.LIFNode(surrogate_function=surrogate.S2NN())), "no surrogate S2NN")
+        own = type("ATan", (surrogate.ATan,), {"__module__": "mine"})
+        self.expect_refused(nn.Sequential(neuron.LIFNode(surrogate_function=own())), "no surrogate ATan")
         self.expect_refused(nn.Sequential(neuron.QIFNode()), r'"0" \(QIFNode\)')
 
 

@@ -155,12 +155,12 @@ def dense(x, w1, b1, w2, b2, sltt, tau=2.0):
 
 
 class Module(unittest.TestCase):
-    def open(self, method, **options):
+    def open(self, method, schedule=(), norm=False, **options):
         recipe = {"data": {"name": "synthetic", "channels": 1, "height": 4, "width": 4, "classes": 3},
-                  "neuron": {"tau": 2.0, "surrogate": "triangle"}, "schedule": {"method": method, "time_steps": 4},
+                  "neuron": {"tau": 2.0, "surrogate": "triangle"}, "schedule": {"method": method, "time_steps": 4, **dict(schedule)},
                   "batch": 6, "eval_batch": 6, "optimizer": {"name": "sgd"},
-                  "network": [{"type": "flatten"}, {"type": "linear", "out": 20}, {"type": "lif"},
-                              {"type": "linear", "out": 3}]}
+                  "network": [{"type": "flatten"}, {"type": "linear", "out": 20}, *([{"type": "batch_norm"}] if norm else []),
+                              {"type": "lif"}, {"type": "linear", "out": 3}]}
         return SNN(recipe, context=CONTEXT, **options)
 
     def test_own_loss_and_input_gradient(self):
@@ -324,12 +324,82 @@ class Module(unittest.TestCase):
         with self.assertRaises(TypeError):
             self.open("sltt").double()(x)
 
+    def test_shards_are_refused(self):
+        """Their gradients are summed by `spikeport train` alone."""
+        module, x = self.open("sltt", {"shards": 2}), torch.rand(6, 1, 4, 4)
+        for use in (module, lambda x: list(module.time_steps(x))):
+            with self.assertRaisesRegex(spikeport.ConfigError, "shards is 2"):
+                use(x)
+        module.eval()(x)
+
+    def test_a_parameter_of_another_shape(self):
+        module, x = self.open("sltt"), torch.rand(6, 1, 4, 4)
+        p = dict(module.named_parameters())["1.weight"]
+        kept = p.data
+        for wrong in (torch.zeros(0), kept[:3].clone(), kept.t().contiguous()):
+            p.data = wrong
+            with self.assertRaisesRegex(ValueError, "1.weight has shape"):
+                module(x)
+        p.data = kept
+        module(x)
+
+    def test_forked_child(self):
+        """It must not wait for threads of PyTorch that it does not have."""
+        script = ("import os, torch, spikeport.torch as s; torch.set_num_threads(2); torch.sin(torch.rand(3000000)); pid = os.fork()\n"
+                  "if pid == 0: s.SNN._free_cores(type('', (), {'_shares_cores': True})()); os._exit(7)\n"
+                  "print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))")
+        out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+        self.assertEqual(out.stdout.strip(), "7", out.stderr)
+
+    def test_two_modules_on_one_network(self):
+        a = self.open("sltt")
+        b, x = SNN(a.network), torch.rand(6, 1, 4, 4)
+        waits = a(x).sum()
+        b(x)
+        with self.assertRaisesRegex(RuntimeError, "another forward"):
+            waits.backward()
+        waits = a(x).sum()
+        a.network.load_state_dict(a.network.state_dict())
+        with self.assertRaisesRegex(spikeport.UsageError, "nothing to go back over"):
+            waits.backward()
+        loop = a.time_steps(x)
+        step = next(loop)
+        next(b.time_steps(x))
+        with self.assertRaisesRegex(RuntimeError, "time step is over"):
+            step.sum().backward()
+        with self.assertRaisesRegex(RuntimeError, "another pass"):
+            next(loop)
+
+    def test_online_statistics_follow(self):
+        module, x = self.open("sltt", {"batch_norm": "online"}, norm=True), torch.rand(6, 1, 4, 4)
+        before = module.get_buffer("2.running_mean").clone()
+        module(x).sum().backward()
+        after = module.get_buffer("2.running_mean").clone()
+        self.assertGreater((after - before).abs().max().item(), 0)
+        module(x).sum().backward()
+        self.assertGreater((module.get_buffer("2.running_mean") - after).abs().max().item(), 0)
+
+    def test_threads_behind_loops_that_overlap(self):
+        before = torch.get_num_threads()
+        a, b, x = self.open("sltt"), self.open("sltt"), torch.rand(6, 1, 4, 4)
+        for s, t in zip(a.time_steps(x), b.time_steps(x)):
+            s.sum().backward(), t.sum().backward()
+        list(b.time_steps(x))
+        self.assertEqual(torch.get_num_threads(), before)
+
+    def test_hooks_that_a_loop_would_not_call(self):
+        module, x = self.open("sltt"), torch.rand(6, 1, 4, 4)
+        module.get_parameter("1.weight").register_hook(lambda g: g)
+        with self.assertRaisesRegex(RuntimeError, "1.weight has a hook"):
+            next(module.time_steps(x))
+        module(x).sum().backward()
+
     @unittest.skipUnless(CONTEXT.device.type == "cpu" and torch.get_num_threads() > 1, "needs threads that share the device's cores")
     def test_threads_of_pytorch_end_before_the_device_works(self):
         """They would spin on its cores for milliseconds, a tenth of a step of a small network."""
         module, x, big = self.open("sltt"), torch.rand(6, 1, 4, 4), torch.rand(4_000_000)
         tasks, seen = lambda: len(os.listdir("/proc/self/task")), []
-        for name in "forward_train", "backward":
+        for name in "_forward_train", "_backward":
             def counted(*given, pass_=getattr(module.network, name)):
                 seen.append(tasks())
                 return pass_(*given)

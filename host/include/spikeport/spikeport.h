@@ -209,7 +209,8 @@ typedef struct sp_train_result {
 
 /* One training step with the recipe's schedule, loss and optimizer on exactly sp_net_info.batch samples. out
  * may be NULL. Where the loss or a gradient is not finite the parameters stay as they were (SP_E_NUMERIC,
- * with layer and time step). */
+ * with layer and time step); running statistics of batch norms have taken the mini-batch, so go on from a
+ * checkpoint. */
 SP_API sp_status sp_net_step(sp_net *net, const float *x, size_t count, const int32_t *labels, size_t n,
                              sp_train_result *out, sp_error *err);
 /* The same where the recipe's loss.name is mse or bce: targets are [n][outputs], and the result's accuracy is
@@ -230,14 +231,14 @@ SP_API sp_status sp_net_resume(sp_net *net, const char *path, sp_error *err);
 /* ---- a loss and an optimizer of one's own ---- */
 
 /* Forward in training mode on exactly sp_net_info.batch samples; step_logits [T][batch][outputs]. Everything
- * that the backward pass needs is kept for all time steps. Batch norms update their running statistics.
- * input_gradient: 1 where sp_net_backward is to give it. */
+ * that the backward pass needs is kept for all time steps. Batch norms update their running statistics (with
+ * schedule.batch_norm: online in sp_net_backward). input_gradient: 1 where sp_net_backward is to give it. */
 SP_API sp_status sp_net_forward_train(sp_net *net, const float *x, size_t count, size_t n, int input_gradient,
                                       float *step_logits, sp_error *err);
-/* The backward pass of the last sp_net_forward_train (once, and before anything else runs on the network):
- * from the gradient of the outputs [T][batch][outputs] to those of the parameters (sp_net_gradient) and,
- * where g_x is not NULL, of the input, shaped as x. The recipe's method decides the way: sltt and sltt-k
- * leave the path through time out, ottt takes traces of the inputs. */
+/* The backward pass of the last sp_net_forward_train (once, before anything else runs on the network, and
+ * before parameters are set): from the gradient of the outputs [T][batch][outputs] to those of the parameters
+ * (sp_net_gradient) and, where g_x is not NULL, of the input, shaped as x. The recipe's method decides the
+ * way: sltt and sltt-k leave the path through time out, ottt takes traces of the inputs. */
 SP_API sp_status sp_net_backward(sp_net *net, const float *g_step_logits, float *g_x, sp_error *err);
 
 /* The same with a loss for each time step, as sltt, sltt-k and ottt are defined: a backward pass right after
