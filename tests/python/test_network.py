@@ -228,6 +228,16 @@ class Misuse(Base):
                 with self.assertRaisesRegex(TypeError, "load_state_dict"):
                     copied(thing)
 
+    def test_devices_from_two_threads_at_first(self):
+        """PoCL crashes where two threads ask for devices before anybody has."""
+        script = ("import threading, spikeport\nboth, found = threading.Barrier(2), []\n"
+                  "def ask(): both.wait(); found.append(len(spikeport.devices()))\n"
+                  "threads = [threading.Thread(target=ask) for _ in range(2)]\n[t.start() for t in threads]; [t.join() for t in threads]\n"
+                  "assert len(found) == 2 and found[0] == found[1] > 0, found")
+        for _ in range(4):
+            done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+            self.assertEqual(done.returncode, 0, done.stderr)
+
     def test_passes_out_of_order(self):
         network = self.open()
         x, y = make(8)
@@ -259,6 +269,10 @@ class Misuse(Base):
             with self.assertRaises(ValueError):
                 network.train(self.folder / "run", data=make(64), test=make(8), overwrite=True,
                               callback=lambda p: (action(network), network.lr))
+
+    def test_class_weights_with_data_of_ones_own(self):
+        network = self.open(set={"loss.class_weights": [1, 0.5], "epochs": 1})
+        network.train(self.folder / "weights", data=make(16), test=make(8), callback=lambda _: True)
 
     def test_another_thread_is_told(self):
         network, told = self.open(), []
