@@ -124,7 +124,7 @@ static sp_status check_state(const sp_checkpoint *c, const sp_session *s, bool w
         const char *prefix, *key;
         bool wanted;
     } parts[] = {{"optimizer.ema.", "optimizer.ema", s->model->ema},
-                 {"optimizer.v.", "optimizer.name or binary", s->model->second_moments}};
+                 {"optimizer.v.", "optimizer.name or optimizer.binary", s->model->second_moments}};
     for (int k = 0; k < 1 + whole && s->graph->n_trainable; k++) {
         bool there = false;
         for (size_t i = 0; i < c->file.n && !there; i++)
