@@ -1,6 +1,6 @@
 //@ plugin:    reference 1.0.0
 //@ abi:       1
-//@ include:   compensated.clh
+//@ include:   compensated.clh stabilise.clh
 //@ op:        neuron.stabilise/1
 //@ define:    ITEMS = 1024
 //@ workspace: 2*ITEMS
@@ -13,7 +13,7 @@
 //
 // With m and sd (unbiased) over all u of the layer: at first th = v_th, ratio = (v_th - m) / sd; else th = m + ratio sd. Where sd
 // is at most 1e-5 |m| now or was so at first (ratio is infinite then), th = v_th. Distances are taken from the mean of a
-// work-item's own potentials, and joined by Chan's formula. work: [2][ITEMS].
+// work-item's own potentials. work: [2][ITEMS].
 #ifndef ITEMS
 #define ITEMS 1024 // the other ops of this file are built without it
 #endif
@@ -43,20 +43,9 @@ __kernel void neuron_stabilise__finish(SP_IN(float, work), SP_IO(float, ratio), 
     SP_AT(th);
     const ulong n = (ulong)M * (ulong)C, items = min(n, (ulong)ITEMS);
     float mean = work[0], m2 = work[ITEMS], have = (float)((n + items - 1) / items);
-    for (ulong i = 1; i < items; i++) {
-        const float more = (float)((n - i + items - 1) / items), all = have + more, d = work[i] - mean;
-        mean += d * (more / all);
-        m2 += work[ITEMS + i] + d * d * (have * (more / all));
-        have = all;
-    }
-    const float sd = n > 1 ? sqrt(m2 / (float)(n - 1)) : 0.0f;
-    const bool spread = sd > 1e-5f * fabs(mean);
-    float now = v_th;
-    if (first)
-        ratio[0] = spread ? (v_th - mean) / sd : INFINITY;
-    else if (spread && !isinf(ratio[0]))
-        now = fma(sd, ratio[0], mean);
-    th[0] = now;
+    for (ulong i = 1; i < items; i++)
+        join_moments(&mean, &m2, &have, work[i], work[ITEMS + i], (float)((n - i + items - 1) / items));
+    th[0] = stable_threshold(mean, m2, (float)n, first, v_th, ratio);
 }
 
 //@ op:     neuron.fire/1

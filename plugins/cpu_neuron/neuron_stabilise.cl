@@ -1,6 +1,6 @@
 //@ plugin:    cpu_neuron 1.0.0
 //@ abi:       1
-//@ include:   lanes.clh forward_rows.clh
+//@ include:   lanes.clh forward_rows.clh stabilise.clh
 //@ all:       device: cpu
 //@ all:       score: 50
 //@ op:        neuron.stabilise/1
@@ -58,21 +58,9 @@ neuron_stabilise__join(SP_IN(float, work), SP_IO(float, ratio), SP_OUT(float, th
     SP_AT(work); SP_AT(ratio); SP_AT(th);
     const long n = (long)M * C, slots = min((n + 15) / 16, (long)SLOTS);
     float mean = work[0], m2 = work[SLOTS], have = (float)slot_at(1, slots, n);
-    for (long i = 1; i < slots; i++) {
-        const float more = (float)(slot_at(i + 1, slots, n) - slot_at(i, slots, n)), all = have + more;
-        const float d = work[i] - mean;
-        mean += d * (more / all);
-        m2 += work[SLOTS + i] + d * d * (have * (more / all));
-        have = all;
-    }
-    const float sd = n > 1 ? sqrt(m2 / (float)(n - 1)) : 0.0f;
-    const bool spread = sd > 1e-5f * fabs(mean);
-    float now = v_th;
-    if (first)
-        ratio[0] = spread ? (v_th - mean) / sd : INFINITY;
-    else if (spread && !isinf(ratio[0]))
-        now = fma(sd, ratio[0], mean);
-    th[0] = now;
+    for (long i = 1; i < slots; i++)
+        join_moments(&mean, &m2, &have, work[i], work[SLOTS + i], (float)(slot_at(i + 1, slots, n) - slot_at(i, slots, n)));
+    th[0] = stable_threshold(mean, m2, (float)n, first, v_th, ratio);
 }
 
 //@ op:     neuron.fire/1
