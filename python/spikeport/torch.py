@@ -81,6 +81,7 @@ class SNN(nn.Module):
         self.steps = steps
         self._shares_cores = self.network.context.device.type == "cpu"
         self._step = (0, 0)  # pass and time step that may go back
+        self._norms_move_late = "batch_norm: online" in self.network.recipe  # in the backward pass
         trained = self.network.parameter_shapes(trainable=True)
         for name, value in self.network.state_dict().items():
             *path, last = name.split(".")
@@ -220,7 +221,8 @@ class SNN(nn.Module):
     def _backward(self, ctx: Any, gradient: Tensor) -> tuple[Optional[Tensor], list[Optional[Tensor]]]:
         self._free_cores()
         g_x = self.network._backward(gradient.detach().contiguous().numpy(), ctx.number)
-        self._receive_statistics()  # with schedule.batch_norm: online they move in this pass
+        if self._norms_move_late:
+            self._receive_statistics()
         gradients = self._gradients([n for n, needed in zip(self._parameter_names, ctx.needs_input_grad[2:]) if needed])
         return None if g_x is None else torch.from_numpy(g_x), [gradients.get(n) for n in self._parameter_names]
 
