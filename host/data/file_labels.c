@@ -96,8 +96,7 @@ static void warn_of_mixed(const spi_label *rows, size_t n, const char *name)
     if (number && word)
         sp_log(SP_LOG_WARNING,
                "%s: %zu of %zu labels are whole numbers (%s in line %d) and the others are names (\"%s\" in "
-               "line "
-               "%d); all are taken as names, so %s is the name of a class and not its number",
+               "line %d); all are taken as names, so %s is the name of a class and not its number",
                name, numbers, n, number->label, number->line, word->label, word->line, number->label);
 }
 

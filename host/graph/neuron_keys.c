@@ -160,8 +160,7 @@ static const sp_field rows[] = {
      .help = "Whether each layer learns its threshold, one number, which starts at v_th."},
     {BOOL(stabilise), .initial = "false",
      .help = "Whether the threshold of a layer follows the mean and the deviation of its potentials from "
-             "time step to "
-             "time step, in training and in evaluation (OTS)."},
+             "time step to time step, in training and in evaluation (OTS)."},
     {OTHER(learn, print_learn, "true or false"), .sample = "true",
      .help = "Plugins' models: a learnable scalar in each layer."},
     {BOOL(per_channel), .initial = "false",
@@ -225,8 +224,7 @@ static sp_status check(const sp_yaml *map, const sp_neuron *n, sp_error *err)
     if (n->stabilise && (n->learn_v_th || !isnan(n->v_sub)))
         return sp_yaml_fail(map, err,
                             "stabilise: true has a threshold that follows the potentials, and %s; leave one "
-                            "of them "
-                            "out",
+                            "of them out",
                             n->learn_v_th ? "learn_v_th: true one that is learnt"
                                           : "v_sub is what is subtracted in the place of a fixed one");
     return SP_OK;

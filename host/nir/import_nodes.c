@@ -254,8 +254,7 @@ static sp_status take_delay(spi_nir_walk *w)
     if (!(steps >= 1 && steps <= MOST_STEPS) || fabs(delay / w->dt - steps) > 1e-6 * steps)
         return spi_nir_refuse(w,
                               "a delay of %g s is not of 1 to %d whole time steps of %g s; import with a "
-                              "--dt "
-                              "that divides it",
+                              "--dt that divides it",
                               delay, MOST_STEPS, w->dt);
     const bool spikes = w->at.spikes;
     spi_nir_layer(w, "delay, steps: %.0f", steps);

@@ -76,8 +76,7 @@ sp_status spi_check_delays(const sp_plan *p, sp_error *err)
         if (trains && !bptt)
             return SP_FAIL(err, SP_E_CONFIG,
                            "layer %s: %s has no gradient through a delay, whose input belongs to another "
-                           "time "
-                           "step; use schedule.method: bptt",
+                           "time step; use schedule.method: bptt",
                            n->name, sp_method_name(p->o.method));
         if (steps >= p->o.time_steps)
             return SP_FAIL(err, SP_E_CONFIG,
@@ -87,8 +86,7 @@ sp_status spi_check_delays(const sp_plan *p, sp_error *err)
         if (trains && steps >= block)
             return SP_FAIL(err, SP_E_CONFIG,
                            "layer %s: a delay of %lld steps has no gradient where schedule.truncate goes "
-                           "back "
-                           "over %lld; use a larger schedule.truncate, or leave it out",
+                           "back over %lld; use a larger schedule.truncate, or leave it out",
                            n->name, steps, block);
     }
     return SP_OK;

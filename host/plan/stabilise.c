@@ -92,8 +92,8 @@ sp_status spi_check_stabilised(const sp_plan *p, sp_error *err)
             (m->extra && (m->extra->threshold || m->extra->learn)))
             return SP_FAIL(err, SP_E_CONFIG,
                            "layer %s: stabilise: true is for models that fire at v_th, whose soft reset "
-                           "subtracts "
-                           "it and whose leak is not learnt, unlike \"%s\"; use lif, if or cuba_lif",
+                           "subtracts it and whose leak is not learnt, unlike \"%s\"; use lif, if or "
+                           "cuba_lif",
                            n->name, model);
         if (rate || ndot)
             return SP_FAIL(err, SP_E_CONFIG,
@@ -103,8 +103,7 @@ sp_status spi_check_stabilised(const sp_plan *p, sp_error *err)
         if (p->o.w_membrane > 0 && p->o.method != SP_METHOD_EVAL)
             return SP_FAIL(err, SP_E_CONFIG,
                            "layer %s: loss.membrane draws potentials to a threshold that does not move; "
-                           "leave "
-                           "it or stabilise: true out",
+                           "leave it or stabilise: true out",
                            n->name);
     }
     return SP_OK;

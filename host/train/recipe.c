@@ -89,8 +89,7 @@ static sp_status check_schedule(const sp_recipe *r, sp_error *err)
     if (r->width_step > 0 && r->online_update)
         return sp_yaml_fail(sp_yaml_get(m, "width_step"), err,
                             "\"width_step\" compares losses at one set of weights, which online_update "
-                            "changes in the course "
-                            "of a mini-batch; leave one of them out");
+                            "changes in the course of a mini-batch; leave one of them out");
     if (r->method == SP_METHOD_SLTT_K && !r->adaptive && r->backprop_steps > r->time_steps)
         return sp_yaml_fail(m, err, "\"backprop_steps\" is %lld, but there are only %lld time steps",
                             (long long)r->backprop_steps, (long long)r->time_steps);

@@ -266,8 +266,8 @@ static const sp_field schedule[] = {
      .help = "Share of the inputs of batch norms that is computed again instead of kept."},
     {SPI_FLOAT("width_step", width_step, 0, 1e6), .initial = "0",
      .help = "Before each epoch the width of all surrogates grows or shrinks by this much, or stays, "
-             "whichever makes the "
-             "gradient of the first layer most like difference quotients of the loss (Dspike). 0: it stays."},
+             "whichever makes the gradient of the first layer most like difference quotients of the loss "
+             "(Dspike). 0: it stays."},
     {SPI_INT("width_probes", width_probes, 1, 65536), .initial = "16", .applies = adapts_width,
      .needs = "schedule.width_step above 0",
      .help = "Random directions of these quotients; each takes two mini-batches."},
@@ -357,11 +357,9 @@ static const sp_field optimizer[] = {
      .help = "Added to the root of the second moment."},
     {SPI_CHOICE("binary", binary, "none", "bso", "t-bso"), .initial = "none",
      .help = "bso, t-bso: the weights of all layers but the first and the last are 1 or -1. They have no "
-             "rate and no float "
-             "behind them: one turns where its sign times the momentum of its gradient is above a bar, with "
-             "t-bso above one "
-             "that follows the gradients of its layer at each time step. `name` trains all other "
-             "parameters."},
+             "rate and no float behind them: one turns where its sign times the momentum of its gradient is "
+             "above a bar, with t-bso above one that follows the gradients of its layer at each time step. "
+             "`name` trains all other parameters."},
     {SPI_FLOAT("flip_bar", flip_bar, 0, 1e6), .initial = "5e-7", .applies = binary,
      .needs = "optimizer.binary: bso or t-bso",
      .help = "That bar; t-bso: its share of the root mean square of the layer's gradients."},

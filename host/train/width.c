@@ -45,8 +45,8 @@ sp_status sp_width_start(sp_session *s, double width, sp_error *err)
     if (isnan(sp_plan_width(s->train)) || !first_weight(s->graph))
         return SP_FAIL(err, SP_E_CONFIG,
                        "schedule.width_step moves the one width that the surrogates of all neurons have, and "
-                       "this network "
-                       "has %s; give no layer a width or surrogate of its own, or set width_step to 0",
+                       "this network has %s; give no layer a width or surrogate of its own, or set "
+                       "width_step to 0",
                        first_weight(s->graph) ? "several or none" : "no layer with weights");
     return width > 0 ? sp_plan_set_width(s->train, width, err) : SP_OK;
 }
