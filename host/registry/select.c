@@ -286,18 +286,22 @@ sp_status sp_select(sp_registry *reg, sp_device *dev, const sp_op_call *call, sp
     const char *forced = sp_forced_find(reg, call->op);
     sp_status st = SP_OK;
     char text[600] = "";
+    bool refused = false; /* by its check or its compiler, not by the call */
     for (size_t i = 0; i < n; i++) {
         size_t used = strlen(text);
         if (all[i].chosen && why)
             snprintf(why, why_size, "%s", all[i].reason);
-        else if (!v && (!forced || sp_forced_names(forced, all[i].variant)))
-            snprintf(text + used, sizeof text - used, "%s%s %s", used ? "; " : "", all[i].variant->id,
-                     all[i].reason);
+        if (v || (forced && !sp_forced_names(forced, all[i].variant)))
+            continue;
+        snprintf(text + used, sizeof text - used, "%s%s %s", used ? "; " : "", all[i].variant->id,
+                 all[i].reason);
+        refused |= all[i].variant->refused != NULL;
     }
     if (v)
         *out = v;
     else if (forced)
-        st = SP_FAIL(err, SP_E_PLUGIN, "%s: \"%s\" is forced, but does not fit: %s", call->op->id, forced,
+        st = SP_FAIL(err, refused ? SP_E_PLUGIN : SP_E_UNFIT, "%s: \"%s\" is forced, but %s: %s",
+                     call->op->id, forced, refused ? "is refused" : "does not fit",
                      text[0] ? text : "the op has no such variant");
     else
         st = SP_FAIL(err, SP_E_BUILD, "%s: no variant fits: %s", call->op->id,

@@ -43,6 +43,25 @@ run verify "$golden/max_pool_sltt.json" --brief --half --tolerance 1e-15
 expect_code 1
 expect_err "with activations stored as half, the gradients of 1 of 1 cases point elsewhere"
 
+# A kernel that is forced and does not fit a case: told and counted, and the other cases run. Without one that fits, nothing was verified.
+packed=conv.forward=cpu_conv:conv_forward__pack
+run verify "$golden/max_pool_sltt.json" "$golden/if_ottt.json" --brief --plugin $packed
+expect_code 0
+expect_out "max_pool_sltt                    skipped  conv.forward/1: \"cpu_conv:conv_forward__pack\" is forced, but does not fit: "
+expect_out "rejected: O >= 16 is false (O=4)"
+expect_out "1 cases pass at 0.0001 on "
+expect_out "; 1 skipped"
+run verify "$golden/max_pool_sltt.json" "$golden/if_ottt.json" --json --plugin $packed
+expect_code 0
+expect_out '{"case":"max_pool_sltt","skipped":"conv.forward/1: '
+[ "$(wc -l <"$work/out")" -eq 2 ] || fail "one line for each case was expected"
+run verify "$golden/max_pool_sltt.json" "$golden/if_ottt.json" --brief --tolerance 1e-12 --plugin $packed
+expect_code 1
+expect_err "1 of 1 cases differ from the reference by more than 1e-12; 1 skipped"
+run verify "$golden/max_pool_sltt.json" --brief --plugin $packed
+expect_code 5
+expect_err "none of 1 cases was run: conv.forward/1: "
+
 # A case whose settings are not those that its tensors were made with.
 cp "$golden/max_pool_sltt.json" "$golden/max_pool_sltt.safetensors" "$work"
 sed 's/"time_steps": [0-9]*/"time_steps": 1/' "$work/max_pool_sltt.json" >"$work/other.json"

@@ -30,7 +30,8 @@ extern "C" {
     X(E_OPENCL, -10, 1, "an OpenCL call failed")                                                             \
     X(E_PLUGIN, -11, 5, "a plugin was refused")                                                              \
     X(E_MISMATCH, -12, 1, "a result differs from its reference")                                             \
-    X(E_INTERRUPTED, -13, 130, "interrupted")
+    X(E_INTERRUPTED, -13, 130, "interrupted")                                                                \
+    X(E_UNFIT, -14, 5, "a kernel that is forced does not fit")
 
 enum {
 #define SP_STATUS_ENUM(name, value, exit_code, text) SP_##name = (value),

@@ -337,7 +337,7 @@ Test(select, a_forced_variant_that_does_not_fit_is_an_error)
     sp_variant *v = NULL;
     sp_error err = {0};
     force("fill=t:k_when");
-    cr_assert_eq(sp_select(reg, &dev, &call, &v, NULL, 0, &err), SP_E_PLUGIN);
+    cr_assert_eq(sp_select(reg, &dev, &call, &v, NULL, 0, &err), SP_E_UNFIT);
     cr_assert_not_null(strstr(err.text, "\"t:k_when\" is forced"), "%s", err.text);
     cr_assert_not_null(strstr(err.text, "M=33"), "%s", err.text);
     cr_assert_null(v);
