@@ -37,9 +37,9 @@ __kernel void dropout_mask__naive(SP_OUT(uint, mask), int C, int rows, int seed,
         const ulong e = m / (ulong)rows * (ulong)C + (ulong)c, block = e / 4;
         const uint4 r = philox((uint4)((uint)block, (uint)(block >> 32), (uint)stream, (uint)iteration),
                                (uint2)((uint)seed, 0u));
-        const uint words[4] = {r.x, r.y, r.z, r.w}; // a chain of ?: misleads Oclgrind 21.10
-        if (words[e % 4] >= threshold)
-            bits |= 1u << (c & 31);
+        // A bit for each of the four: an array would take memory on NVIDIA, and a chain of ?: misleads Oclgrind 21.10.
+        const uint kept = (r.x >= threshold) | (r.y >= threshold) << 1 | (r.z >= threshold) << 2 | (r.w >= threshold) << 3;
+        bits |= (kept >> (uint)(e % 4) & 1u) << (c & 31);
     }
     mask[m * (ulong)SP_WORDS(C) + (ulong)word] = bits;
 }
