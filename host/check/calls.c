@@ -53,6 +53,7 @@ static const shape group_shapes[] = {
     {QUICK | ALL, {2, 7, 6, 32, 32, 3, 3, 1, 1, 1, 1, 1, 1, 32}}, /* depthwise */
     {QUICK, {1, 6, 7, 12, 18, 3, 3, 2, 2, 1, 1, 1, 1, 3}},
     {QUICK, {2, 5, 5, 32, 64, 3, 3, 1, 1, 1, 1, 1, 1, 2}},
+    {QUICK, {2, 4, 4, 8, 8, 3, 3, 1, 1, 2, 2, 2, 2, 8}}, /* depthwise, dilated */
     {QUICK,
      {1, 8, 7, 19, 38, 3, 2, 2, 1, 1, 0, 1, 2, 19}}, /* two outputs a channel, a row that is not full */
     {0, {1, 1, 1, 4, 4, 1, 1, 1, 1, 0, 0, 1, 1, 2}},

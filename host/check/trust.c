@@ -23,7 +23,8 @@
 enum { CHECK_REVISION = 2 }; /* raised when the check finds more than it did: old results no longer count */
 /* An actual call above these is tried with fewer samples. */
 static const double large_call_flops = 5e7, large_call_bytes = 8e6;
-static const double slow_sample_flops = 5e8; /* one sample takes the C reference longer than a compiler */
+/* Above these the C reference takes longer than a compiler. */
+static const double slow_sample_flops = 5e8, slow_call_bytes = 6.4e7;
 
 typedef struct verdict {
     char *key;
@@ -312,6 +313,19 @@ static sp_status trust_quick(sp_registry *reg, sp_device *dev, sp_variant *v, co
     return st;
 }
 
+/* Where the first size is baked too, none of the quick shapes is compiled to the program that the run needs,
+ * and a compiler may fail on that one alone. So the call at hand is compared as well; fewer samples of it,
+ * which are another program again but the nearest, where the reference would take too long for all. */
+static sp_status trust_baked(sp_registry *reg, sp_device *dev, sp_variant *v, const sp_op_call *call,
+                             sp_error *err)
+{
+    if (!v->n_bakes || !sp_variant_bakes(v, v->op->ints[0]))
+        return SP_OK;
+    const bool whole = sp_call_flops(call) <= slow_sample_flops && sp_call_bytes(call) <= slow_call_bytes;
+    const sp_op_call tried = whole ? *call : sp_check_shrink(v, dev, call, NULL);
+    return sp_call_flops(&tried) <= slow_sample_flops ? trust_call(reg, dev, v, &tried, NULL, err) : SP_OK;
+}
+
 static sp_status trust_locked(sp_registry *reg, sp_device *dev, sp_variant *v, const sp_op_call *call,
                               sp_error *err)
 {
@@ -319,6 +333,7 @@ static sp_status trust_locked(sp_registry *reg, sp_device *dev, sp_variant *v, c
     sp_op_call few;
     SP_TRY(few_samples(v, dev, call, &few) ? trust_call(reg, dev, v, &few, NULL, err)
                                            : trust_quick(reg, dev, v, call, err));
+    SP_TRY(trust_baked(reg, dev, v, call, err));
     if (!sp_wisdom_tunes(reg, v, call, tunes))
         return SP_OK;
     few = sp_check_shrink(v, dev, call, tunes);

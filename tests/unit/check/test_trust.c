@@ -139,6 +139,18 @@ Test(trust, variant_with_sizes_baked_in_is_tried_on_the_call_at_hand)
     cr_assert_eq(count_lines(), 2);
 }
 
+/* With every size in the program, the quick shapes are tried as well, once. */
+Test(trust, variant_with_all_sizes_baked_in_is_tried_on_the_call_at_hand_too)
+{
+    use_folder("baked-whole");
+    cr_assert_eq(ask("add__baked_whole", 5, NULL), TRUSTED);
+    cr_assert_eq(count_lines(), 3, "the setting, that some setting has passed, and the call");
+    cr_assert_eq(ask("add__baked_whole", 77, "C=77"), REFUSED);
+    cr_assert_eq(count_lines(), 4);
+    cr_assert_eq(ask("add__baked_whole", 77, "C=77"), REFUSED);
+    cr_assert_eq(count_lines(), 4);
+}
+
 Test(trust, variant_that_no_quick_call_fits_is_tried_on_the_call_itself)
 {
     use_folder("rare");
