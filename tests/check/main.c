@@ -11,12 +11,22 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/file.h"
+#include "base/folder.h"
 #include "check/check.h"
+#include "cl/program.h"
 
-enum { EXIT_USAGE = 2, EXIT_NO_DEVICE = 77, EXIT_UNTESTED = 77, MAX_CALLS = 512, MAX_EXCEPT = 8 };
+enum {
+    EXIT_USAGE = 2,
+    EXIT_NO_DEVICE = 77,
+    EXIT_UNTESTED = 77,
+    MAX_CALLS = 512,
+    MAX_EXCEPT = 8,
+    MAX_SOURCE = 1 << 20
+};
 
 typedef struct options {
-    const char *device, *op, *plugin, *path, *except[MAX_EXCEPT];
+    const char *device, *op, *plugin, *path, *build, *except[MAX_EXCEPT];
     int n_except;
     bool list, json, no_library;
     sp_check_options check;
@@ -37,6 +47,8 @@ static const char help[] =
     "  --quick, --full    a handful of shapes, or all of them (default)\n"
     "  --no-library       leave out plugins that are shared objects\n"
     "  --seed N           of the inputs (default 1)\n"
+    "  --build DIR        instead, only compile the .cl files of a folder (of `spikeport compile`) on the "
+    "device\n"
     "  --list             what would be checked, and with how many calls\n"
     "  --json             one JSON object a line instead of text\n"
     "exit: 0 all conform, 1 a difference, 2 wrong use, 77 no device, or nothing that can run on it\n";
@@ -169,7 +181,7 @@ static bool read_seed(const char *text, uint64_t *seed)
 /* EXIT_USAGE, or -1 to go on; 0 after --help. */
 static int read_options(int argc, char **argv, options *o)
 {
-    enum { DEVICE = 256, OP, PLUGIN, EXCEPT, PATHS, QUICK, FULL, NO_LIBRARY, SEED, LIST, JSON, HELP };
+    enum { DEVICE = 256, OP, PLUGIN, EXCEPT, PATHS, QUICK, FULL, NO_LIBRARY, SEED, BUILD, LIST, JSON, HELP };
     static const struct option longs[] = {{"device", 1, 0, DEVICE},
                                           {"op", 1, 0, OP},
                                           {"plugin", 1, 0, PLUGIN},
@@ -178,6 +190,7 @@ static int read_options(int argc, char **argv, options *o)
                                           {"full", 0, 0, FULL},
                                           {"no-library", 0, 0, NO_LIBRARY},
                                           {"seed", 1, 0, SEED},
+                                          {"build", 1, 0, BUILD},
                                           {"list", 0, 0, LIST},
                                           {"json", 0, 0, JSON},
                                           {"except", 1, 0, EXCEPT},
@@ -196,6 +209,7 @@ static int read_options(int argc, char **argv, options *o)
             fprintf(stderr, "spikeport-check: at most %d times --except\n", MAX_EXCEPT);
             return EXIT_USAGE;
         case PATHS: o->path = optarg; break;
+        case BUILD: o->build = optarg; break;
         case QUICK: o->check.quick = true; break;
         case FULL: o->check.quick = false; break;
         case NO_LIBRARY: o->no_library = true; break;
@@ -215,6 +229,43 @@ static int read_options(int argc, char **argv, options *o)
     return EXIT_USAGE;
 }
 
+static sp_status build_file(sp_device *dev, const char *path, sp_error *err)
+{
+    char *text = NULL;
+    size_t n;
+    cl_program program; /* the device's */
+    sp_status st = sp_file_read(path, MAX_SOURCE, &text, &n, err);
+    if (st == SP_OK) {
+        const sp_source source = {path, text};
+        st = sp_program_get(dev, path, &source, 1, "", &program, err);
+    }
+    sp_free(text);
+    return st;
+}
+
+/* Sources for a vendor's tools, through the compiler of the vendor's emulator. */
+static int build_all(const options *o, sp_device *dev)
+{
+    sp_names files = {0};
+    sp_error err = {0};
+    size_t failed = 0;
+    sp_status st = sp_folder_list(o->build, sp_name_ends_in, ".cl", &files, &err);
+    if (st != SP_OK || files.n == 0)
+        fprintf(stderr, "spikeport-check: %s\n", st != SP_OK ? err.text : "no .cl file in this folder");
+    for (size_t i = 0; st == SP_OK && i < files.n; i++) {
+        char *path = sp_format("%s/%s", o->build, files.items[i]);
+        bool built = path && build_file(dev, path, &err) == SP_OK;
+        failed += !built;
+        if (!built)
+            printf("%s: %s\n", files.items[i], path ? err.text : "out of memory");
+        sp_free(path);
+    }
+    fprintf(stderr, "%zu of %zu files are built\n", files.n - failed, files.n);
+    const bool good = st == SP_OK && files.n && !failed;
+    sp_names_free(&files);
+    return good ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
 static int run(const options *o, sp_registry *reg)
 {
     sp_device *dev = NULL;
@@ -225,6 +276,11 @@ static int run(const options *o, sp_registry *reg)
     }
     fprintf(stderr, "device: %s, driver %s (%s); seed %" PRIu64 "\n", dev->info.name, dev->info.driver,
             dev->why, o->check.seed);
+    if (o->build) {
+        const int code = build_all(o, dev);
+        sp_device_close(&dev);
+        return code;
+    }
     sp_registry_suit(reg, dev);
     tally t = {0};
     double start = seconds();

@@ -36,4 +36,15 @@ END
 expect 77 --quick --path "$plugins" --plugin needy
 echo "$out" | grep -q "needs cl_nobody_has_this" || fail "what the device lacks is not named: $out"
 expect 2 --quick --op no.such.op
+
+mkdir "$plugins/sources"
+expect 1 --build "$plugins/none"
+expect 1 --build "$plugins/sources"
+echo '__kernel void one(__global float *x) { x[0] = ONE; }' >"$plugins/sources/b.cl"
+sed 's/ONE/1.0f/' "$plugins/sources/b.cl" >"$plugins/sources/a.cl"
+expect 1 --build "$plugins/sources"
+echo "$out" | grep -q "1 of 2 files are built" || fail "the files that are built are not counted: $out"
+echo "$out" | grep -q "^b.cl: .*does not build" || fail "the reason of the compiler is missing: $out"
+rm "$plugins/sources/b.cl"
+expect 0 --build "$plugins/sources"
 exit 0
