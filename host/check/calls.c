@@ -247,7 +247,7 @@ static const struct {
     const char *name;
     int v[2];
 } whole_settings[] = {{"seed", {2023, 2024}}, {"stream", {3, 3}}, {"bits", {4, 8}}, {"shift", {1, 3}},
-                      {"fraction", {2, 0}},   {"width", {9, 12}}, {"rows", {1, 3}}};
+                      {"fraction", {2, 0}},   {"width", {9, 12}}, {"rows", {1, 3}}, {"permille", {990, 400}}};
 enum { N_WHOLE_SETTINGS = sizeof whole_settings / sizeof *whole_settings };
 
 static bool is_setting(const char *name)

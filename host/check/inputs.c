@@ -59,6 +59,7 @@ static const struct {
     {"pool.max", "x", STEPS},
     {"metrics.correct", "sum", STEPS},
     {"loss", "logits", LOGITS},
+    {"loss.local", "norm", AROUND_ONE},
     {"batch_norm.statistics", "x", OFFSET},
     {"layer_norm.forward", "x", OFFSET},
 };

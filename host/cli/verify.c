@@ -41,10 +41,10 @@ static const sp_yaml *need(running *r, const char *key, sp_yaml_kind kind, sp_er
 
 static sp_status read_method(running *r, sp_error *err)
 {
-    static const char *const names[] = {"sltt", "sltt-k", "bptt", "ottt", "rate", "ndot"};
+    static const char *const names[] = {"sltt", "sltt-k", "bptt", "ottt", "rate", "ndot", "ltl"};
     int method = 0;
     int64_t T = 1;
-    SP_TRY(sp_yaml_read_choice(r->doc.root, "method", names, 6, &method, err));
+    SP_TRY(sp_yaml_read_choice(r->doc.root, "method", names, 7, &method, err));
     SP_TRY(sp_yaml_read_int(r->doc.root, "time_steps", 1, 100000, &T, err));
     SP_TRY(sp_yaml_read_bool(r->doc.root, "input_is_sequence", &r->o.sequence, err));
     SP_TRY(sp_yaml_read_int(r->doc.root, "truncate", 0, 100000, &r->o.truncate, err));
@@ -179,13 +179,22 @@ static sp_status load_targets(running *r, const sp_tensor *y, sp_error *err)
                       : SP_FAIL(err, SP_E_MEMORY, "out of memory for a reference case");
 }
 
+/* From N,C,H,W to N,H,W,C, of n pieces of one activation. */
+static void to_device_order(const float *file, int64_t n, const sp_activation *a, float *to)
+{
+    const int64_t hw = a->h * a->w;
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t c = 0; c < a->c; c++)
+            for (int64_t p = 0; p < hw; p++)
+                to[(i * hw + p) * a->c + c] = file[(i * a->c + c) * hw + p];
+}
+
 /* Input to [T][N][H][W][C], labels to int32. */
 static sp_status load_batch(running *r, sp_error *err)
 {
     const sp_tensor *x = sp_tensors_find(&r->tensors, "input"), *y = sp_tensors_find(&r->tensors, "target");
     const sp_activation *a = &r->graph->acts[0];
-    int64_t images = r->o.batch * (r->o.sequence ? r->o.time_steps : 1), n = sp_tensor_elems(x),
-            hw = a->h * a->w;
+    int64_t images = r->o.batch * (r->o.sequence ? r->o.time_steps : 1), n = sp_tensor_elems(x);
     const int64_t numbers = r->o.batch * (r->o.loss ? r->graph->classes : 1);
     if (!y || sp_tensor_elems(y) != numbers)
         return SP_FAIL(err, SP_E_DATA, "%s: \"target\" must have %lld numbers for %lld samples",
@@ -201,10 +210,8 @@ static sp_status load_batch(running *r, sp_error *err)
         st = sp_tensor_to_f32(x, chw, err);
     if (st == SP_OK)
         st = r->o.loss ? load_targets(r, y, err) : sp_tensor_to_f64(y, labels, err);
-    for (int64_t i = 0; st == SP_OK && i < images; i++)
-        for (int64_t c = 0; c < a->c; c++)
-            for (int64_t p = 0; p < hw; p++)
-                r->images[(i * hw + p) * a->c + c] = chw[(i * a->c + c) * hw + p];
+    if (st == SP_OK)
+        to_device_order(chw, images, a, r->images);
     for (int64_t i = 0; st == SP_OK && i < r->o.batch; i++)
         if (labels[i] < 0 || labels[i] >= (double)r->graph->classes)
             st = SP_FAIL(err, SP_E_DATA, "%s: \"target\": label %g of sample %lld is not from 0 to %lld",
@@ -240,6 +247,39 @@ static sp_status load_parameters(running *r, uint64_t seed, sp_error *err)
     }
     sp_free(x);
     return st;
+}
+
+/* ltl: what a teacher gives for the layer, "teacher.LAYER". */
+static sp_status load_layer_target(running *r, int node, sp_error *err)
+{
+    const int tensor = r->plan->layer_targets[node];
+    const sp_activation *a = &r->graph->acts[r->graph->nodes[node].out];
+    const int64_t n = r->o.batch * sp_act_elems(a);
+    char name[160];
+    snprintf(name, sizeof name, "teacher.%s", r->graph->nodes[node].name);
+    const sp_tensor *t = sp_tensors_find(&r->tensors, name);
+    if (!t || sp_tensor_elems(t) != n)
+        return SP_FAIL(err, SP_E_DATA, "%s: tensor \"%s\" with %lld elements is missing", r->tensors.path,
+                       name, (long long)n);
+    float *file = sp_alloc_array((size_t)n, sizeof *file), *x = sp_alloc_pages((size_t)n, sizeof *x);
+    sp_status st =
+        file && x ? sp_tensor_to_f32(t, file, err) : SP_FAIL(err, SP_E_MEMORY, "out of memory for a target");
+    if (st == SP_OK) {
+        to_device_order(file, r->o.batch, a, x);
+        st = sp_device_write(r->plan->dev, sp_plan_tensor_range(r->plan, tensor, 0), x, (size_t)n * sizeof *x,
+                             true, err);
+    }
+    sp_free(file);
+    sp_free(x);
+    return st;
+}
+
+static sp_status load_layer_targets(running *r, sp_error *err)
+{
+    for (int i = 0; i < r->graph->n_nodes; i++)
+        if (r->plan->layer_targets[i] >= 0)
+            SP_TRY(load_layer_target(r, i, err));
+    return SP_OK;
 }
 
 static sp_status add_row(running *r, const char *name, double error, sp_error *err)
@@ -421,6 +461,7 @@ sp_status sp_verify_run(const char *json_path, sp_device *dev, sp_registry *reg,
     SP_TRY_GOTO(load_parameters(&r, 1, err));
     SP_TRY_GOTO(sp_plan_create(r.graph, r.model, reg, &r.o, &r.plan, err));
     SP_TRY_GOTO(sp_plan_attach(r.plan, NULL, err));
+    SP_TRY_GOTO(load_layer_targets(&r, err));
     sp_exec_batch batch = {.images = r.images, .labels = r.labels, .targets = r.targets, .backprop = r.mask};
     SP_TRY_GOTO(sp_exec_run(r.plan, &batch, err));
     SP_TRY_GOTO(compare(&r, err));

@@ -43,10 +43,15 @@ static sp_status upload(sp_plan *p, const sp_exec_batch *batch, int t, sp_error 
                          : SP_OK;
 }
 
+/* In front of a mini-batch, its teacher runs on the same input: what it leaves are the targets of layers. */
 static sp_status upload_batch(sp_plan *p, const sp_exec_batch *batch, int t, sp_error *err)
 {
     sp_status st = upload(p, batch, t, err);
-    return st == SP_OK ? SP_OK : sp_error_prefix(err, st, "input and labels: ");
+    if (st != SP_OK)
+        return sp_error_prefix(err, st, "input and labels: ");
+    if (t < 0 && p->o.teacher)
+        st = spi_exec_walk(p->o.teacher, batch, NULL, NULL, err);
+    return st == SP_OK ? SP_OK : sp_error_prefix(err, st, "teacher: ");
 }
 
 const sp_timeline_entry *spi_exec_next(const sp_plan *p, const sp_exec_batch *batch, int *i)

@@ -77,7 +77,8 @@ static sp_status check_scale(const sp_yaml *s, sp_error *err)
 
 static sp_status check_row(const sp_yaml *r, sp_error *err)
 {
-    static const char *const known[] = {"method", "series", "at", "cpu", "full", "set", "paper", "external"};
+    static const char *const known[] = {"method", "series",  "at",    "cpu",     "full",
+                                        "set",    "teacher", "paper", "external"};
     static const char *const paper[] = {"memory_gb", "hours", "epoch_seconds", "accuracy"};
     static const char *const external[] = {"file", "match", "program", "bytes", "otherwise"};
     const sp_yaml *p = sp_yaml_get(r, "paper"), *x = sp_yaml_get(r, "external");
@@ -91,6 +92,7 @@ static sp_status check_row(const sp_yaml *r, sp_error *err)
     SP_TRY(sp_yaml_read_float(r, "at", -1e9, 1e9, &number, err));
     SP_TRY(sp_yaml_read_string(r, "cpu", &text, err));
     SP_TRY(sp_yaml_read_string(r, "full", &text, err));
+    SP_TRY(sp_yaml_read_string(r, "teacher", &text, err));
     SP_TRY(check_list(r, "set", NULL, 0, SP_YAML_STRING, err));
     if (x)
         SP_TRY(sp_yaml_check_keys(x, external, sizeof external / sizeof *external, "external", err));

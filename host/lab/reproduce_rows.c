@@ -56,11 +56,32 @@ static void add_list(sp_sets *s, const json_t *list)
         sp_sets_add(s, "%s", json_string_value(json_array_get(list, i)));
 }
 
+/* A row may name one before it in its group whose run of the same seed is its teacher. */
+static sp_status add_teacher(const sp_reproduce *p, const sp_reproduce_row *r, int64_t seed, sp_sets *s,
+                             sp_error *err)
+{
+    const char *method = spi_text(r->row, "teacher");
+    const sp_reproduce_row *t = p->rows;
+    if (!*method)
+        return SP_OK;
+    while (t < r && (t->group != r->group || strcmp(spi_text(t->row, "method"), method) != 0))
+        t++;
+    if (t == r)
+        return SP_FAIL(err, SP_E_CONFIG,
+                       "row \"%s\": its teacher, row \"%s\", must stand before it in its group",
+                       spi_text(r->row, "method"), method);
+    char *folder = sp_reproduce_folder(p, t, seed);
+    sp_sets_add(s, "teacher=%s", folder ? folder : "");
+    sp_free(folder);
+    return SP_OK;
+}
+
 sp_status sp_reproduce_load(const sp_reproduce *p, const sp_reproduce_row *r, int64_t seed, bool still,
                             sp_recipe *out, sp_error *err)
 {
     sp_sets s = {.n = 0};
     const json_t *epochs = json_object_get(r->scale, "epochs");
+    SP_TRY(add_teacher(p, r, seed, &s, err));
     add_list(&s, json_object_get(r->scale, "set"));
     add_list(&s, json_object_get(r->row, "set"));
     if (epochs)

@@ -1,7 +1,10 @@
-/* C references of the elementwise family: scale, add, activation, residual, fill. An output may be the same
- * memory as the input that its contract names as alias. */
+/* C references of the elementwise family: scale, add, activation, residual, fill, quantile. An output may be
+ * the same memory as the input that its contract names as alias. */
 #include <math.h>
+#include <stdlib.h>
+#include <string.h>
 
+#include "base/mem.h"
 #include "op/references.h"
 
 void scale_ref(const sp_op_call *call, void *const *buf)
@@ -209,4 +212,24 @@ void activation_backward_ref(const sp_op_call *call, void *const *buf)
     }
     if (sp_call_flag(call, "QUANTISED"))
         g_threshold[0] = (float)((double)g_threshold[0] + sum);
+}
+
+static int ascending(const void *a, const void *b)
+{
+    const float x = *(const float *)a, y = *(const float *)b;
+    return (x > y) - (x < y);
+}
+
+void quantile_ref(const sp_op_call *call, void *const *buf)
+{
+    const int64_t n = sp_call_int(call, "M") * sp_call_int(call, "C");
+    float *sorted = sp_alloc_array((size_t)n, sizeof *sorted), *y = buf[1];
+
+    y[0] = NAN; /* out of memory */
+    if (sorted) {
+        memcpy(sorted, buf[0], (size_t)n * sizeof *sorted);
+        qsort(sorted, (size_t)n, sizeof *sorted, ascending);
+        y[0] = sorted[(sp_call_int(call, "permille") * (n - 1) + 500) / 1000];
+    }
+    sp_free(sorted);
 }

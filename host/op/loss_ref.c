@@ -99,6 +99,32 @@ void loss_targets_ref(const sp_op_call *call, void *const *buf)
     loss_of_batch(call, buf, 4, targets_loss);
 }
 
+/* Between 0 and 1; where the quantile is 0, as most numbers are, all that are above it are 1. */
+static double local_target(float x, float norm)
+{
+    return !(x > 0) ? 0 : x >= norm ? 1 : (double)x / (double)norm;
+}
+
+void loss_local_ref(const sp_op_call *call, void *const *buf)
+{
+    const float *count = buf[0], *target = buf[1], *norm = buf[2];
+    float *g = buf[3], *loss = buf[4];
+    const int64_t N = sp_call_int(call, "N"), MC = sp_call_int(call, "M") * sp_call_int(call, "C");
+    const double steps = (double)sp_call_int(call, "time_step");
+    const bool counts = steps >= given(call, "steps");
+
+    for (int64_t n = 0; n < N; n++) {
+        double sum = 0;
+        for (int64_t i = n * MC; i < (n + 1) * MC; i++) {
+            const double d = (double)count[i] / steps - local_target(target[i], norm[0]);
+            g[i] = (float)(2 * given(call, "w_g") * d / ((double)N * (double)MC));
+            sum += d * d;
+        }
+        if (counts)
+            loss[n] = (float)((double)loss[n] + given(call, "w_t") * sum / (double)MC);
+    }
+}
+
 void logits_accumulate_ref(const sp_op_call *call, void *const *buf)
 {
     const float *logits = buf[0];

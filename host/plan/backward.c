@@ -16,7 +16,7 @@ static sp_status new_gradient(sp_builder *b, int act, int *out)
 
 bool spi_needs_gradient(const sp_builder *b, int act)
 {
-    return b->p->o.input_gradient || b->g->acts[act].needs_gradient;
+    return b->p->o.input_gradient || b->act[act].needs_gradient;
 }
 
 sp_status spi_add_gradient(sp_builder *b, int node, int act, int tensor)
@@ -316,6 +316,8 @@ sp_status spi_backward(sp_builder *b)
         const sp_node *n = &b->g->nodes[i];
         if (b->p->n_stages > 1)
             b->segment = spi_backward_segment(b->act[n->td ? n->in[0] : n->out].stage);
+        if (spi_is_local(b, i))
+            SP_TRY(spi_local_error(b, i));
         SP_TRY(backward_node(b, i));
     }
     return SP_OK;

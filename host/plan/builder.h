@@ -41,6 +41,7 @@ typedef struct sp_node_tensors {
     int w_gain;         /* its gain, times the scale folded into its input where there is one */
     double trace_decay; /* 1 - 1/tau of the neuron before it */
     int rate[RATE_TENSORS], rate_norm[NORM_TENSORS]; /* of a block of time steps (rate) */
+    int count, target_norm; /* of a layer with a loss of its own (LTL): its spikes so far, see local.c */
 } sp_node_tensors;
 
 typedef struct sp_act_tensors {
@@ -49,7 +50,8 @@ typedef struct sp_act_tensors {
     int mean;     /* over a block of time steps (rate), -1 none */
     int trace;    /* NDOT: what the traces of neurons become on the way to it, -1 not computed */
     int stage;
-    bool recomputed;                               /* has been computed again in the backward segment */
+    bool needs_gradient; /* some parameter lies before it that an error from here may reach */
+    bool recomputed;     /* has been computed again in the backward segment */
     bool kept_for_norm, read_by_td, can_recompute; /* see recompute.c */
 } sp_act_tensors;
 
@@ -62,6 +64,7 @@ typedef struct sp_builder {
     bool temporal;     /* BPTT: the gradient goes through v */
     bool history;      /* all steps of a block run forward before the first runs backward */
     bool traces;       /* OTTT, NDOT */
+    bool local;        /* LTL: each layer of neurons has a loss of its own, and no error crosses it */
     bool dots;         /* NDOT: each neuron has its own trace, which its readers share */
     bool traces_ahead; /* OTTT, NDOT, external_loss: traces are made in the forward pass, because the backward
                           pass goes from the last time step to the first, or may be left out */
@@ -220,6 +223,14 @@ sp_status spi_check_stabilised(const sp_plan *p, sp_error *err);
  * (penalty.c). */
 sp_status spi_penalise(sp_builder *b, int node, int *g_x);
 sp_status spi_check_penalty(const sp_plan *p, sp_error *err);
+/* Losses of layers (local.c): which activations an error reaches; quantiles of the targets, once a
+ * mini-batch; the spikes so far, in the forward pass; the layer's error, in place of one from above. */
+bool spi_is_local(const sp_builder *b, int node);
+void spi_find_gradients(sp_builder *b); /* of every method */
+sp_status spi_local_begin(sp_builder *b);
+sp_status spi_local_count(sp_builder *b, int node);
+sp_status spi_local_error(sp_builder *b, int node);
+sp_status spi_check_local(const sp_plan *p, sp_error *err);
 sp_status spi_batch_norm_apply(sp_builder *b, int node); /* scale and shift of a norm, as a step of its own */
 void spi_neuron_backward_settings(sp_emit *e, int node);
 

@@ -396,6 +396,10 @@ static sp_status activation_forward(sp_builder *b, int node)
     spi_bind(&e, "x", b->act[n->in[0]].tensor), spi_bind(&e, "y", y);
     if (n->threshold >= 0)
         SP_TRY(spi_bind_param(&e, "threshold", n->threshold, false));
+    if (b->p->o.keep_outputs) {
+        b->p->tensors[y].lifetime = SP_LIFETIME_PLAN;
+        b->p->layer_targets[node] = y;
+    }
     return spi_emit(&e);
 }
 
@@ -455,6 +459,8 @@ sp_status spi_forward(sp_builder *b)
             SP_TRY(spi_forward_node(b, i));
             if (b->p->o.method == SP_METHOD_RATE)
                 SP_TRY(spi_rate_accumulate(b, i));
+            if (spi_is_local(b, i))
+                SP_TRY(spi_local_count(b, i));
         }
     return SP_OK;
 }

@@ -204,7 +204,9 @@ static sp_status place_segment(sp_plan *p, int segment, sp_block *blocks, sp_err
 
 static sp_status check_total(const sp_plan *p, sp_error *err)
 {
+    const sp_plan *teacher = p->o.teacher;
     uint64_t total = p->arena_bytes + p->model->bytes, have = p->dev ? p->dev->info.global_bytes : 0;
+    total += teacher ? teacher->arena_bytes + teacher->model->bytes : 0;
     if (!have || p->o.unlimited || total <= have)
         return SP_OK;
     return SP_FAIL(err, SP_E_DEVICE,
@@ -290,6 +292,8 @@ sp_range sp_plan_tensor_range(const sp_plan *p, int tensor, int t)
     const sp_plan_tensor *v = &p->tensors[tensor];
     if (v->lifetime == SP_LIFETIME_MODEL)
         return (sp_range){p->model->mem, v->fixed_at * 4};
+    if (v->lifetime == SP_LIFETIME_TEACHER)
+        return sp_plan_tensor_range(p->o.teacher, (int)v->fixed_at, 0);
     uint64_t at = sp_plan_at(p, tensor, t);
     return (sp_range){p->slabs[at / p->slab_bytes], at % p->slab_bytes};
 }

@@ -22,6 +22,7 @@ static sp_status builder_init(sp_builder *b, sp_plan *p, sp_error *err)
     b->dots = p->o.method == SP_METHOD_NDOT;
     b->traces = p->o.method == SP_METHOD_OTTT || b->dots;
     b->traces_ahead = b->traces && p->o.external_loss;
+    b->local = p->o.method == SP_METHOD_LTL;
     b->node = sp_alloc_array((size_t)p->graph->n_nodes + 1, sizeof *b->node);
     b->act = sp_alloc_array((size_t)p->graph->n_acts, sizeof *b->act);
     if (!b->node || !b->act)
@@ -31,6 +32,7 @@ static sp_status builder_init(sp_builder *b, sp_plan *p, sp_error *err)
         b->node[i].trace_decay = 0;
     for (int i = 0; i < p->graph->n_acts; i++)
         b->act[i] = (sp_act_tensors){.tensor = -1, .gradient = -1, .mean = -1, .trace = -1};
+    spi_find_gradients(b);
     return SP_OK;
 }
 
@@ -115,9 +117,11 @@ sp_status sp_plan_create(const sp_graph *g, sp_model *m, sp_registry *reg, const
                    .g_step_logits = -1,
                    .g_input = -1};
     p->spike_counts = sp_alloc_array((size_t)g->n_nodes + 1, sizeof *p->spike_counts);
-    for (int i = 0; p->spike_counts && i < g->n_nodes; i++)
-        p->spike_counts[i] = -1;
-    sp_status st = p->spike_counts ? make(p, err) : SP_FAIL(err, SP_E_MEMORY, "out of memory while planning");
+    p->layer_targets = sp_alloc_array((size_t)g->n_nodes + 1, sizeof *p->layer_targets);
+    const bool room = p->spike_counts && p->layer_targets;
+    for (int i = 0; room && i < g->n_nodes; i++)
+        p->spike_counts[i] = p->layer_targets[i] = -1;
+    sp_status st = room ? make(p, err) : SP_FAIL(err, SP_E_MEMORY, "out of memory while planning");
     if (st != SP_OK) {
         sp_plan_destroy(&p);
         return st;
@@ -146,6 +150,7 @@ void sp_plan_destroy(sp_plan **pp)
     sp_free(p->constants);
     sp_free(p->timeline);
     sp_free(p->spike_counts);
+    sp_free(p->layer_targets);
     sp_free(p->recomputed);
     sp_free(p);
     *pp = NULL;

@@ -17,6 +17,7 @@ typedef enum {
     SP_METHOD_OTTT,
     SP_METHOD_RATE,
     SP_METHOD_NDOT,
+    SP_METHOD_LTL,
     SP_METHOD_EVAL
 } sp_method;
 /* What the loss is of: the output of each time step, the mean of all of them, or their sum. */
@@ -27,7 +28,7 @@ typedef enum { SP_OPTIMIZER_SGD, SP_OPTIMIZER_ADAMW, SP_OPTIMIZER_ADAM } sp_opti
 /* Weights of all layers but the first and the last that are 1 or -1 and are turned by the momentum of their
  * gradients: where it is above a bar, or above one that follows the gradients of each time step. */
 typedef enum { SP_BINARY_NONE, SP_BINARY_BSO, SP_BINARY_T_BSO } sp_binary;
-const char *sp_method_name(sp_method m); /* "sltt", "sltt-k", "bptt", "ottt", "rate", "ndot", "eval" */
+const char *sp_method_name(sp_method m); /* "sltt", "sltt-k", "bptt", "ottt", "rate", "ndot", "ltl", "eval" */
 
 /* What a plan is made for. */
 typedef struct sp_plan_options {
@@ -54,7 +55,11 @@ typedef struct sp_plan_options {
     sp_loss_of loss_of;
     double w_ce, w_mse, mse_target; /* these and the smoothing are of SP_LOSS_CROSS_ENTROPY */
     bool mse_one_hot;
-    double w_membrane; /* of a loss on membrane potentials beside the one above; 0: none */
+    double w_membrane;       /* of a loss on membrane potentials beside the one above; 0: none */
+    struct sp_plan *teacher; /* LTL: the attached plan, with keep_outputs, that runs before each mini-batch,
+                                on the same input. NULL: the caller writes layer_targets */
+    bool keep_outputs;       /* evaluation of a network of relu or qcfs: what they give stays until the next
+                                mini-batch (layer_targets) */
     double label_smoothing;
     const float
         *class_weights; /* page-aligned, one for each class; NULL: all 1. Stays until the plan is destroyed */
@@ -118,6 +123,7 @@ typedef enum {
     SP_LIFETIME_MODEL,   /* in the model's memory */
     SP_LIFETIME_SEGMENT, /* from its first to its last step in one segment */
     SP_LIFETIME_PLAN,    /* as long as the plan */
+    SP_LIFETIME_TEACHER, /* in the memory of the teacher's plan */
     SP_LIFETIME_HISTORY  /* as long as the plan, with one slot for every time step of a block (BPTT) */
 } sp_lifetime;
 
@@ -126,7 +132,7 @@ typedef struct sp_plan_tensor {
     uint64_t bytes; /* of one slot */
     bool half;      /* its elements are binary16: half as many bytes as float32 */
     sp_lifetime lifetime;
-    uint64_t fixed_at; /* MODEL: element offset in the model's memory */
+    uint64_t fixed_at; /* MODEL: element offset in the model's memory. TEACHER: a tensor of that plan */
     int used_in;       /* segments; 2 stands for more */
     bool untimed;      /* used in a segment that runs at no or at some time steps only */
     bool contiguous;   /* HISTORY: slots lie side by side, to be read as one tensor with a row for each time
@@ -221,7 +227,9 @@ typedef struct sp_plan {
                       sp_plan_steps_apart) */
     int gradient_sums; /* SP_GRADIENT_SUMS numbers that are finite when all gradients are; -1 in evaluation */
     int *spike_counts; /* by node: tensor of its 64 counters, -1 */
-    int step_spikes;   /* 64 counters for every neuron layer, a slot for each time step; -1 */
+    int *layer_targets; /* by node: LTL: tensor of what the layer is to fire like, before it is divided by its
+                           quantile; keep_outputs: of what an activation gives; -1 */
+    int step_spikes;    /* 64 counters for every neuron layer, a slot for each time step; -1 */
     int n_neuron_layers;
     bool *recomputed; /* by activation: computed again in the backward pass */
     sp_recompute_stats recompute;

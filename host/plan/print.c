@@ -59,7 +59,8 @@ static void print_values(const sp_plan *p, sp_text *out)
     for (int k = 0; k < 3; k++)
         for (int i = 0; i < p->n_tensors; i++) {
             const sp_plan_tensor *v = &p->tensors[i];
-            if (v->lifetime == SP_LIFETIME_MODEL || kind_order(v) != k || v->used_in == 0)
+            const bool elsewhere = v->lifetime == SP_LIFETIME_MODEL || v->lifetime == SP_LIFETIME_TEACHER;
+            if (elsewhere || kind_order(v) != k || v->used_in == 0)
                 continue;
             uint64_t slots = (uint64_t)sp_plan_slots(p, v);
             sp_text_add(out, "%-40s %-18s %12llu  %llu%s%s\n", v->name, kinds[k],
@@ -129,13 +130,18 @@ void sp_plan_print(const sp_plan *p, bool steps, sp_text *out)
         sp_text_add(out, "\n");
     }
     sp_text_add(out, "launches a mini-batch: %d%s\n", launches_per_batch(p),
-                p->o.method == SP_METHOD_SLTT_K ? " at most" : "");
+                p->o.method == SP_METHOD_SLTT_K || p->o.method == SP_METHOD_LTL ? " at most" : "");
     sp_text_add(out,
                 "device memory: %llu bytes (%.2f MiB) = parameters, gradients, optimizer %.2f + states %.2f "
                 "+ history of %lld steps %.2f + working memory %.2f MiB\n",
                 (unsigned long long)(p->arena_bytes + p->model->bytes), mib(p->arena_bytes + p->model->bytes),
                 mib(p->model->bytes), mib(p->state_bytes - history), (long long)sp_plan_block(p),
                 mib(history), mib(p->arena_bytes - p->state_bytes));
+    if (p->o.teacher)
+        sp_text_add(out,
+                    "its teacher, whose forward pass gives the targets of a mini-batch before it: %.2f MiB "
+                    "more\n",
+                    mib(p->o.teacher->arena_bytes + p->o.teacher->model->bytes));
     print_recomputed(p, out);
     sp_half_stats half = sp_plan_half(p);
     if (p->o.half)

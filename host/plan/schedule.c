@@ -10,7 +10,7 @@
 
 const char *sp_method_name(sp_method m)
 {
-    static const char *const names[] = {"sltt", "sltt-k", "bptt", "ottt", "rate", "ndot", "eval"};
+    static const char *const names[] = {"sltt", "sltt-k", "bptt", "ottt", "rate", "ndot", "ltl", "eval"};
     return names[m];
 }
 
@@ -181,6 +181,7 @@ static sp_status emit_begin(sp_builder *b)
     SP_TRY(spi_recurrent_begin(b));
     SP_TRY(spi_stabilise_begin(b));
     SP_TRY(spi_delay_begin(b));
+    SP_TRY(spi_local_begin(b));
     return b->p->o.online_update ? SP_OK : emit_weight_preamble(b);
 }
 
@@ -300,6 +301,12 @@ static sp_status emit_rates(sp_builder *b)
     return spi_backward(b);
 }
 
+/* Whether some time steps run forward alone, and which they are is known with the mini-batch. */
+static bool draws_steps(sp_method m)
+{
+    return m == SP_METHOD_SLTT_K || m == SP_METHOD_LTL;
+}
+
 static sp_status emit_time_steps(sp_builder *b)
 {
     sp_method m = b->p->o.method;
@@ -307,12 +314,12 @@ static sp_status emit_time_steps(sp_builder *b)
         return emit_external_loss(b);
     if (m == SP_METHOD_RATE)
         return emit_rates(b);
-    if (m == SP_METHOD_EVAL || m == SP_METHOD_BPTT || m == SP_METHOD_SLTT_K) {
+    if (m == SP_METHOD_EVAL || m == SP_METHOD_BPTT || draws_steps(m)) {
         b->segment = SP_SEGMENT_FORWARD;
         SP_TRY(clear_step_spikes(b));
         SP_TRY(spi_forward(b));
         b->segment = spi_forward_segment(b->act[b->g->logits].stage);
-        SP_TRY(emit_outputs(b, m != SP_METHOD_SLTT_K || b->p->o.loss_of != SP_LOSS_OF_STEP));
+        SP_TRY(emit_outputs(b, !draws_steps(m) || b->p->o.loss_of != SP_LOSS_OF_STEP));
     }
     if (m == SP_METHOD_EVAL)
         return SP_OK;
@@ -361,11 +368,11 @@ static sp_timeline_entry *emit_steps(const sp_plan *p, sp_timeline_entry *m)
     const sp_method method = p->o.method;
     const bool rate = method == SP_METHOD_RATE, apart = sp_plan_steps_apart(p);
     const bool blocks = method == SP_METHOD_BPTT || (p->o.external_loss && !apart);
-    const sp_condition drawn = method == SP_METHOD_SLTT_K ? SP_IF_BACKPROP : SP_ALWAYS;
+    const sp_condition drawn = draws_steps(method) ? SP_IF_BACKPROP : SP_ALWAYS;
     for (int t = 0; t < T; t++) {
         if (method == SP_METHOD_EVAL || blocks || rate)
             *m++ = (sp_timeline_entry){SP_SEGMENT_FORWARD, t, SP_ALWAYS};
-        else if (method == SP_METHOD_SLTT_K && !apart)
+        else if (draws_steps(method) && !apart)
             *m++ = (sp_timeline_entry){SP_SEGMENT_FORWARD, t, SP_IF_NOT_BACKPROP};
         if (method != SP_METHOD_EVAL && !blocks && !rate)
             *m++ = (sp_timeline_entry){SP_SEGMENT_FULL, t, apart ? SP_ALWAYS : drawn};

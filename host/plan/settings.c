@@ -235,5 +235,6 @@ sp_status spi_check_settings(const sp_plan *p, sp_error *err)
     SP_TRY(spi_check_traces(p, err));
     SP_TRY(spi_check_stabilised(p, err));
     SP_TRY(spi_check_penalty(p, err));
+    SP_TRY(spi_check_local(p, err));
     return check_loss(p, err);
 }

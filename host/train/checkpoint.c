@@ -110,6 +110,8 @@ static void put_progress(metadata *m, sp_session *s, const sp_progress *p)
         put(m, "open_line", sp_strdup(p->open_line));
     if (s->step_mass)
         put(m, "step_mass", list_mass(s));
+    if (s->teacher)
+        put(m, "teacher", sp_format("%016" PRIx64, s->teacher_hash));
     put(m, "rng",
         sp_format("philox4x32-10 seed %" PRId64 ": counters follow from epoch, batch and iteration",
                   s->recipe.seed));

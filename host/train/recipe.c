@@ -57,6 +57,27 @@ static sp_status check_adaptive(const sp_recipe *r, const sp_yaml *m, sp_error *
     return SP_OK;
 }
 
+static sp_status check_ltl(const sp_recipe *r, const sp_yaml *m, sp_error *err)
+{
+    if (r->method != SP_METHOD_LTL)
+        return SP_OK;
+    if (!r->teacher)
+        return sp_yaml_fail(m, err,
+                            "method ltl needs \"teacher\", the folder of a run whose network has relu or "
+                            "qcfs in the places of this network's neurons");
+    if (r->warm_up >= r->time_steps)
+        return sp_yaml_fail(sp_yaml_get(m, "warm_up"), err,
+                            "\"warm_up\" is %lld, which leaves none of the %lld time steps for a backward "
+                            "pass",
+                            (long long)r->warm_up, (long long)r->time_steps);
+    if (r->width_step > 0 || r->monitor.every)
+        return sp_yaml_fail(m, err,
+                            "%s compares gradients of the loss at the outputs, which reaches only the last "
+                            "layer under ltl; leave it out",
+                            r->width_step > 0 ? "\"width_step\"" : "monitor.gradient_similarity");
+    return SP_OK;
+}
+
 static sp_status check_schedule(const sp_recipe *r, sp_error *err)
 {
     const sp_yaml *m = sp_yaml_get(r->doc.root, "schedule");
@@ -93,6 +114,7 @@ static sp_status check_schedule(const sp_recipe *r, sp_error *err)
     if (r->method == SP_METHOD_SLTT_K && !r->adaptive && r->backprop_steps > r->time_steps)
         return sp_yaml_fail(m, err, "\"backprop_steps\" is %lld, but there are only %lld time steps",
                             (long long)r->backprop_steps, (long long)r->time_steps);
+    SP_TRY(check_ltl(r, m, err));
     return check_adaptive(r, m, err);
 }
 

@@ -62,6 +62,7 @@ typedef struct sp_recipe {
     int64_t width_probes;
     bool sync_norm;   /* batch norms take their statistics over all shards */
     int64_t truncate; /* bptt: steps of a block, 0 all */
+    int64_t warm_up;  /* ltl: time steps before the first that has a backward pass */
     int64_t block;    /* rate: steps of a block */
     double recompute; /* BPTT: share of the kept inputs of batch norms that is computed again instead; true is
                          1 */
@@ -103,6 +104,7 @@ typedef struct sp_recipe {
         int n_methods;
         bool given; /* methods: else they follow schedule.method */
     } monitor;
+    const char *teacher;      /* ltl: checkpoint or folder of a run whose network gives the targets */
     const char *init_from;    /* checkpoint that training starts from, NULL: from the seed */
     const char *init_map;     /* names of its tensors, see name_map.h; NULL: the network's */
     bool init_strict;         /* missing and extra tensors are errors */

@@ -90,6 +90,10 @@ static bool rate(const void *r)
 {
     return ((const sp_recipe *)r)->method == SP_METHOD_RATE;
 }
+static bool ltl(const void *r)
+{
+    return ((const sp_recipe *)r)->method == SP_METHOD_LTL;
+}
 static bool of_classes(const void *r)
 {
     return ((const sp_recipe *)r)->loss == SP_LOSS_CROSS_ENTROPY;
@@ -234,10 +238,11 @@ static void print_class_weights(const void *base, sp_text *out)
 }
 
 static const sp_field schedule[] = {
-    {SPI_CHOICE("method", method, "sltt", "sltt-k", "bptt", "ottt", "rate", "ndot"), .initial = "sltt",
+    {SPI_CHOICE("method", method, "sltt", "sltt-k", "bptt", "ottt", "rate", "ndot", "ltl"), .initial = "sltt",
      .help = "How gradients are computed: at every time step, at K drawn ones, through time, with "
-             "traces (ottt; ndot: with a decay for each neuron), or on the firing rates of blocks of time "
-             "steps."},
+             "traces (ottt; ndot: with a decay for each neuron), on the firing rates of blocks of time "
+             "steps, or for each layer by itself, from the outputs of a trained network (ltl, local tandem "
+             "learning)."},
     {SPI_INT("time_steps", time_steps, 1, 4096), .initial = "4", .help = "Time steps of a sample, T."},
     {SPI_OTHER("backprop_steps", read_backprop_steps, print_backprop_steps,
                "whole number, 1 to 4096, or `adaptive`"),
@@ -248,6 +253,9 @@ static const sp_field schedule[] = {
     {SPI_INT("block", block, 1, 4096), .follows = "time_steps", .applies = rate,
      .needs = "schedule.method: rate",
      .help = "Time steps of a block, behind which there is one backward pass; it divides `time_steps`."},
+    {SPI_INT("warm_up", warm_up, 0, 4095), .initial = "0", .applies = ltl, .needs = "schedule.method: ltl",
+     .help = "Time steps before the first that has a backward pass; the firing rates that are compared with "
+             "the teacher's outputs count them."},
     {SPI_INT("shards", shards, 0, 4096), .initial = "0",
      .help = "Parts of a mini-batch whose gradients are summed in a fixed order, so that any number of "
              "devices and ranks up to it gives the same bits; batch norms see one part unless "
@@ -451,6 +459,9 @@ static const sp_field recipe[] = {
      .help = "Mini-batches between checkpoints; 0: at the end of each epoch only."},
     {SPI_INT("log_every", log_every, 1, 1000000000), .initial = "50",
      .help = "Mini-batches between lines of metrics.jsonl."},
+    {SPI_TEXT("teacher", teacher), .applies = ltl, .needs = "schedule.method: ltl",
+     .help = "The folder of a run, or its checkpoint: a network with relu or qcfs in the places of this "
+             "network's neurons, trained on the same data. Its outputs are the targets of layers."},
     {SPI_TEXT("init_from", init_from), .help = "Weights that training starts from, a safetensors file."},
     {SPI_TEXT("init_map", init_map), .applies = has_init, .needs = "init_from",
      .help = "A file with the names of those weights, see INTERCHANGE.md."},

@@ -31,6 +31,20 @@ static sp_status restore_mass(const sp_checkpoint *c, sp_session *s, sp_error *e
     return SP_OK;
 }
 
+/* The targets of layers are what the teacher's weights make of the data. */
+static sp_status check_teacher(const sp_checkpoint *c, const sp_session *s, sp_error *err)
+{
+    const char *was = sp_tensors_meta(&c->file, "teacher");
+    char now[32];
+    snprintf(now, sizeof now, "%016" PRIx64, s->teacher_hash);
+    return !s->teacher || !was || strcmp(was, now) == 0 ? SP_OK
+                                                        : SP_FAIL(err, SP_E_CONFIG,
+                                                                  "%s: the weights of the teacher %s are not "
+                                                                  "those of this run any more; restore them, "
+                                                                  "or start a new run with init_from",
+                                                                  c->file.path, s->recipe.teacher);
+}
+
 static void add_shape(sp_text *t, const int64_t *shape, int n)
 {
     for (int i = 0; i < n; i++)
@@ -142,6 +156,8 @@ sp_status sp_checkpoint_restore(const sp_checkpoint *c, sp_session *s, bool opti
 {
     if (optimizer)
         SP_TRY(restore_mass(c, s, err));
+    if (optimizer)
+        SP_TRY(check_teacher(c, s, err));
     SP_TRY(check_state(c, s, optimizer, err));
     float *x = largest_param(s->graph);
     sp_status st = x ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory while restoring a checkpoint");

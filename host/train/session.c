@@ -10,6 +10,7 @@
 #include "registry/wisdom.h"
 #include "train/adaptive.h"
 #include "train/similarity.h"
+#include "train/teacher.h"
 
 sp_loader_options sp_session_loader_options(const sp_recipe *r, bool train)
 {
@@ -167,6 +168,7 @@ sp_plan_options sp_session_plan_options(const sp_session *s, bool eval)
                              .mse_target = r->mse_target,
                              .mse_one_hot = r->mse_one_hot,
                              .w_membrane = r->w_membrane,
+                             .teacher = s->teacher && !eval ? s->teacher->eval : NULL,
                              .seed = (uint64_t)r->seed,
                              .optimizer = r->optimizer,
                              .binary = r->binary,
@@ -210,6 +212,11 @@ static sp_status check_shards(const sp_recipe *r, bool sharded, sp_error *err)
                        "%s: schedule.shards is %lld, and this command works on whole mini-batches; set it to "
                        "1, and batch to %lld for the work of one shard",
                        file, shards, (long long)r->batch / shards);
+    if (r->method == SP_METHOD_LTL)
+        return SP_FAIL(err, SP_E_CONFIG,
+                       "%s: schedule.method: ltl has a teacher that runs before each mini-batch, and has not "
+                       "been made for parts of one; use one shard and one device",
+                       file);
     if (r->online_update)
         return SP_FAIL(err, SP_E_CONFIG,
                        "%s: schedule.online_update steps at every time step, inside of a shard; shards, and "
@@ -231,6 +238,8 @@ static sp_status make_plans(sp_session *s, const sp_session_options *so, sp_erro
         SP_TRY(check_shards(&s->recipe, so->sharded, err));
     sp_plan_options o = sp_session_plan_options(s, true);
     o.unlimited = unlimited;
+    if (so->teaches)
+        sp_teacher_plan_options(&o);
     sp_status st = sp_plan_create(s->graph, s->model, s->reg, &o, &s->eval, err);
     if (st != SP_OK)
         return sp_error_prefix(err, st, "evaluation, whose mini-batch is eval_batch: ");
@@ -241,6 +250,8 @@ static sp_status make_plans(sp_session *s, const sp_session_options *so, sp_erro
         SP_TRY(sp_plan_attach(s->eval, NULL, err));
         return sp_exec_clear_spikes(s->eval, err);
     }
+    if (s->recipe.method == SP_METHOD_LTL)
+        SP_TRY(sp_teacher_open(s, so, err));
     o = sp_session_plan_options(s, false);
     o.unlimited = unlimited;
     SP_TRY(sp_plan_create(s->graph, s->model, s->reg, &o, &s->train, err));
@@ -253,7 +264,7 @@ static sp_status make_plans(sp_session *s, const sp_session_options *so, sp_erro
     }
     if (s->recipe.monitor.every)
         SP_TRY(sp_similarity_create(s, unlimited, &s->similarity, err));
-    s->planned_bytes += sp_similarity_bytes(s->similarity);
+    s->planned_bytes += sp_similarity_bytes(s->similarity) + (s->teacher ? s->teacher->planned_bytes : 0);
     if (unlimited)
         return SP_OK;
     s->dev->peak_bytes =
@@ -352,6 +363,7 @@ void sp_session_close(sp_session **ps)
         sp_plan_destroy(&s->train);
     sp_plan_destroy(&s->eval);
     sp_plan_destroy(&s->train);
+    sp_session_close(&s->teacher);
     sp_model_destroy(&s->model);
     sp_registry_destroy(&s->reg);
     if (!s->borrows_dev)
@@ -379,6 +391,10 @@ void sp_session_draw_steps(const sp_recipe *r, int64_t iteration, int64_t k, uin
 
 void sp_session_draw(const sp_recipe *r, int64_t iteration, uint8_t *mask)
 {
+    for (int64_t t = 0; t < r->time_steps && r->method == SP_METHOD_LTL; t++)
+        mask[t] = t >= r->warm_up;
+    if (r->method == SP_METHOD_LTL)
+        return;
     sp_session_draw_steps(r, iteration, r->method == SP_METHOD_SLTT_K ? r->backprop_steps : r->time_steps,
                           mask);
 }

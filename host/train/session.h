@@ -26,6 +26,7 @@ typedef struct sp_session_options {
     bool unchecked; /* kernels are not compared with the references before they are chosen */
     bool unlimited; /* plans for any amount of device memory; they cannot be run */
     bool no_device; /* plans without a device, to look at: dev is NULL, no kernels are chosen */
+    bool teaches;   /* the evaluation plan gives the targets of layers: train/teacher.h */
     bool helper;    /* a second process may compile kernels beside this one: check/helper.h */
 } sp_session_options;
 
@@ -39,6 +40,8 @@ typedef struct sp_session {
     sp_graph *graph;
     sp_model *model;
     sp_plan *train, *eval;            /* train NULL with no_train */
+    struct sp_session *teacher;       /* ltl: train/teacher.h; else NULL */
+    uint64_t teacher_hash;            /* of its weights */
     struct sp_similarity *similarity; /* monitor.gradient_similarity: train/similarity.h; else NULL */
     int64_t eval_batch;               /* the recipe's, or the test samples where they are fewer */
     uint64_t planned_bytes;           /* device memory of everything */

@@ -86,6 +86,42 @@ Test(resume, a_run_that_was_stopped_ends_as_one_that_was_not)
     expect_same_epochs("whole0", "parts0");
 }
 
+/* A teacher is trained first; its weights belong to the run as the data do. */
+Test(resume, a_run_with_a_teacher)
+{
+    write_text("t.yaml", TINY "schedule: {method: sltt, time_steps: 1}\noptimizer: {lr: 0.1}\n"
+                              "network:\n"
+                              "  - {type: conv, out: 8, kernel: 3, padding: 1}\n"
+                              "  - {type: relu}\n"
+                              "  - {type: avg_pool, kernel: 2}\n"
+                              "  - {type: flatten}\n"
+                              "  - {type: linear, out: 16}\n"
+                              "  - {type: batch_norm}\n"
+                              "  - {type: relu}\n"
+                              "  - {type: linear, out: 4}\n");
+    write_recipe("teacher: teacher\nschedule: {method: ltl, time_steps: 4, warm_up: 2}\nloss: {of: mean}\n"
+                 "optimizer: {name: adam, lr: 0.01}\n");
+    EXPECT_CODE(1, run("train r.yaml --out none"));
+    EXPECT_SAID("teacher teacher: ");
+    EXPECT_CODE(0, run("plan r.yaml --no-device"));
+    EXPECT_SAID("there is no such run yet");
+    EXPECT_CODE(0, run("train t.yaml --out teacher"));
+    EXPECT_CODE(0, run("train r.yaml --out whole"));
+    EXPECT_CODE(130, run("train r.yaml --out parts --max-iterations 4"));
+    EXPECT_CODE(0, run("train --resume parts"));
+    expect_same_checkpoint("whole/checkpoint.safetensors", "parts/checkpoint.safetensors");
+    expect_same_epochs("whole", "parts");
+    EXPECT_CODE(130, run("train r.yaml --out other --max-iterations 4"));
+    EXPECT_CODE(0, run("train t.yaml --out teacher --overwrite -s seed=8"));
+    EXPECT_CODE(3, run("train --resume other"));
+    EXPECT_SAID("the weights of the teacher teacher are not those of this run any more");
+    EXPECT_CODE(0, run("eval whole")); /* which needs no teacher */
+    EXPECT_CODE(3, run("train r.yaml --out two -s schedule.shards=2"));
+    EXPECT_SAID("ltl has a teacher that runs before each mini-batch");
+    EXPECT_CODE(3, run("train r.yaml --out three -s data.mean=0.5"));
+    EXPECT_SAID("another data.mean or data.std");
+}
+
 /* Learnt leaks and recurrent weights are parameters like others: saved, decayed, continued to the bit. */
 Test(resume, networks_of_every_neuron_model)
 {

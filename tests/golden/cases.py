@@ -484,6 +484,17 @@ CASES = [
     case("dropout_rate_block2", 1, [
         conv(2, 5, 3), norm(5), lif(), dropout(0.3, unit="channel"), FLATTEN, linear(45, 15), lif(), dropout(0.4), linear(15, 4)],
         [3, 2, 5, 5], 4, "rate", 4, gain=1.8, block=2),
+    case("ltl", 1, [
+        conv(2, 6, 3), norm(6), lif(), conv(6, 7, 3, padding=1), norm(7), lif(tau=2.0, reset="hard"), layer("avg_pool", kernel=3),
+        FLATTEN, linear(7, 33, bias=False), lif(surrogate="rectangle", width=0.8), linear(33, 4)],
+        [3, 2, 5, 5], 5, "ltl", 4, sequence=False, backprop=[2, 3, 4], gain=1.8, loss={"of": "mean"},
+        teacher={"2": [3, 6, 3, 3], "5": [3, 7, 3, 3], "9": [3, 33]}),
+    case("ltl_layers", 1, [
+        layer("scale", factor=1.5), lif(label="a"), linear(12, 17), plif(label="b"), join("concat", "a", "b"), linear(29, 14),
+        norm(14), cuba(2.0, detach_reset=True), linear(14, 13), lif(learn_v_th=True, decay_input=True, v_th=0.5), linear(13, 4),
+        lif(v_th=0.7)],
+        [4, 12], 4, "ltl", 4, sequence=False, backprop=[1, 2, 3], gain=1.8, mse=0.3, loss={"label_smoothing": 0.1},
+        teacher={"1": [4, 12], "3": [4, 17], "7": [4, 14], "9": [4, 13]}),
     case("rate_block4", 1, [
         conv(2, 6, 3), norm(6), lif(), conv(6, 7, 3, padding=1), norm(7), lif(tau=2.0, reset="hard", v_reset=-0.1),
         layer("avg_pool", kernel=2), FLATTEN, linear(7, 4)],

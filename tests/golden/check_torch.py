@@ -5,7 +5,7 @@ later; neither building nor testing needs this file.
   check_torch.py CASE.json...     compares loss, gradients, outputs and statistics to 1e-9 of the largest element
 
 Dense and convolutional networks with every neuron model, recurrent layers and batch norm; bptt (truncated too), sltt, sltt-k, and
-ottt where no layer is recurrent; ndot; rate, also with residuals, pools and weight standardisation. Other layers are skipped by name.
+ottt where no layer is recurrent; ndot; ltl; rate, also with residuals, pools and weight standardisation. Other layers are skipped by name.
 """
 import json
 import math
@@ -72,6 +72,7 @@ class Net:
         self.case, self.p, self.state, self.traces, self.step = case, params, {}, {}, 0
         self.places = graph_places(case["layers"])[0]
         self.on_rates, self.steps_seen, self.penalties, self.ratios = False, {}, [], {}
+        self.teacher, self.counts, self.local_losses = {}, {}, []
         self.before = {n[:-13]: (p.clone(), params[n[:-13] + ".running_var"].clone()) for n, p in params.items()
                        if n.endswith(".running_mean")}
 
@@ -119,7 +120,21 @@ class Net:
             self.dots = self.dots_of(name, (u - s.get("v_sub", v_th) * spikes).detach(), spikes.detach())
         v = (1 - cut) * u + cut * rest if hard else u - s.get("v_sub", v_th) * cut
         self.state[name] = {"v": v, "s": spikes, "i": current + zero, "a": a}
-        return spikes
+        return self.tandem(name, spikes) if self.case["method"] == "ltl" else spikes
+
+    def tandem(self, name, spikes):
+        """Local tandem learning: a loss of the layer alone, which hands on its spikes as constants. The step's share of the mean
+        rate is 1 / T, so its loss is weighted by t / T; reported is the last one, which is that of the mean rate."""
+        if name == str(len(self.case["layers"]) - 1):
+            return spikes
+        count = self.counts[name] = self.counts.get(name, torch.zeros_like(spikes)).detach() + spikes
+        if spikes.requires_grad:
+            target = self.teacher[name]
+            place = (990 * (target.numel() - 1) + 500) // 1000
+            quantile = target.flatten().kthvalue(place + 1).values
+            loss = self.step / self.case["time_steps"] * F.mse_loss(count / self.step, torch.clamp(target / quantile, 0, 1))
+            self.local_losses.append(loss if self.step == self.case["time_steps"] else loss - loss.detach())
+        return spikes.detach()
 
     def online_norm(self, name, x, w, b):
         """OSR: the values are those by running statistics, the gradient that of x by its own moments, mapped linearly."""
@@ -374,6 +389,7 @@ def run(case, tensors):
             params[name[6:]] = t if "running" in name else t.requires_grad_()
     rate, steps = case["method"] == "rate", case["time_steps"]
     net = (Rates if rate else Net)(case, params)
+    net.teacher = {n[8:]: torch.tensor(v, dtype=torch.float64).reshape(s) for n, (v, s) in tensors.items() if n.startswith("teacher.")}
     values, shape = tensors["input"]
     x = torch.tensor(values, dtype=torch.float64).reshape(shape)
     y = torch.tensor(tensors["target"][0])
@@ -389,10 +405,10 @@ def run(case, tensors):
                 sum(pending).backward()
                 pending = []
             net.cut()
-        net.penalties = []
+        net.penalties, net.local_losses = [], []
         logits = net.forward(x[t] if case["input_is_sequence"] else x)
-        penalty = sum(net.penalties) / max(1, len(net.penalties))
-        drawn = case["method"] != "sltt-k" or t in case["backprop_steps"]
+        penalty = sum(net.penalties) / max(1, len(net.penalties)) + sum(net.local_losses)
+        drawn = case["method"] not in ("sltt-k", "ltl") or t in case["backprop_steps"]
         if of == "step":
             total = total + logits.detach()
             loss = loss_of(case, logits, y) / steps + penalty

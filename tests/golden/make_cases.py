@@ -124,6 +124,8 @@ def draw(case, seed, low, high, gain):
     for name, channels in norms(case["layers"]):
         tensors[f"param.{name}.running_mean"] = uniform(channels, -0.5, 0.5), (channels,)
         tensors[f"param.{name}.running_var"] = uniform(channels, 0.5, 1.5), (channels,)
+    for name, shape in case.get("teacher", {}).items():  # as relu gives
+        tensors[f"teacher.{name}"] = [max(a, 0.0) for a in uniform(math.prod(shape), -1.0, 2.0)], shape
     return tensors
 
 
@@ -143,6 +145,7 @@ def evaluate(case, tensors, is_smooth=False):
     else:
         inputs = [Value(data, shape)] * case["time_steps"]
     net = Network(case, params, statistics, is_smooth)
+    net.teacher = {n[8:]: v for n, (v, _) in tensors.items() if n.startswith("teacher.")}
     loss, logits = net.run(inputs, tensors["target"][0])
     net.statistics.update(net.online_after)
     expected = {f"grad.{n}": (p.grad or [0.0] * len(p.data), p.shape) for n, p in params.items()}

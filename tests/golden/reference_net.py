@@ -551,6 +551,7 @@ class Network:
         self.places = graph_places(case["layers"])[0]
         self.online, self.online_after = {}, {}
         self.penalties, self.penalty = [], 0.0
+        self.teacher, self.counts = {}, {}  # ltl: by layer
 
     def param(self, name, what):
         return self.params.get(f"{name}.{what}")
@@ -685,6 +686,20 @@ class Network:
         pull = lambda g: u.add_grad([g[0] * weight * math.copysign(1, d) for d in near])
         self.penalties.append(self.tape.make([weight * math.fsum(map(abs, near))], (), [u], pull))
 
+    def learn_locally(self, name, spikes):
+        """ltl: what leaves a layer of neurons is a constant; the layer learns from the distance of its rate so far from the target."""
+        before = self.counts.get(name) or [0.0] * len(spikes.data)
+        count = self.counts[name] = [a + b for a, b in zip(before, spikes.data)]
+        if self.tape.recording and spikes.needs:
+            n, steps, target = len(count), self.case["time_steps"], self.teacher[name]
+            quantile = sorted(target)[(990 * (n - 1) + 500) // 1000]
+            aims = [0.0 if a <= 0 else 1.0 if a >= quantile else a / quantile for a in target]
+            off = [c / self.step - a for c, a in zip(count, aims)]
+            pull = lambda g: spikes.add_grad([g[0] * 2 * d / (n * steps) for d in off])
+            value = math.fsum(map(mul, off, off)) / n if self.step == steps else 0.0
+            self.penalties.append(self.tape.make([value], (), [spikes], pull))
+        return spikes.cut()
+
     def take_penalties(self):
         """What they add to the loss, with their gradients on their way."""
         total = [p.data[0] for p in self.penalties]
@@ -761,7 +776,8 @@ class Network:
             for k in kinks(s["surrogate"], width):
                 self.margin = min(self.margin, abs(abs(a - v_th) - k))
         self.rates.setdefault(name, []).append(math.fsum(spikes.data) / len(spikes.data))
-        return spikes
+        is_last = name == str(len(self.case["layers"]) - 1)
+        return self.learn_locally(name, spikes) if self.case["method"] == "ltl" and not is_last else spikes
 
     lif = plif = cuba_lif = alif = neuron
 
@@ -968,7 +984,7 @@ class Network:
             return self.run_total(inputs, labels)
         steps, block = case["time_steps"], case.get("truncate") or case["time_steps"]
         for t in range(steps):
-            self.tape.recording = case["method"] != "sltt-k" or t in case["backprop_steps"]
+            self.tape.recording = case["method"] not in ("sltt-k", "ltl") or t in case["backprop_steps"]
             self.first, self.step = t == 0, t + 1
             if t % block == 0 and t > 0:  # truncated: what lies before is a constant
                 self.tape.backward()
@@ -1017,7 +1033,7 @@ class Network:
         case, steps, total = self.case, self.case["time_steps"], None
         online, count = case["method"] != "bptt", case["loss"]["of"] == "count"
         for t in range(steps):
-            self.tape.recording = case["method"] != "sltt-k" or t in case["backprop_steps"]
+            self.tape.recording = case["method"] not in ("sltt-k", "ltl") or t in case["backprop_steps"]
             self.first, self.step = t == 0, t + 1
             logits = self.layers(case["layers"], "", inputs[t])
             total = logits if total is None else self.tape.add(total.cut() if online else total, logits)

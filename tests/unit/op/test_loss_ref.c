@@ -122,6 +122,31 @@ Test(loss_ref, smoothing_class_weights_and_sums_are_pytorchs)
     }
 }
 
+/* Counts of 1 and 3 spikes in 4 time steps, of 4 in all and of 5: d = 1/4 - 1, 3/4 - 1/2, 1/4 - 0, 3/4 - 0.
+ */
+Test(loss_ref, the_loss_of_a_layer_is_the_distance_of_its_rate_from_the_target)
+{
+    static const float count[] = {1, 3, 1, 3}, target[] = {3, 1, -1, 0}, d[] = {-0.75f, 0.25f, 0.25f, 0.75f};
+    float norm = 2, g[4], loss[] = {0.5f, 0};
+    sp_op_call c = sp_op_call_make("loss.local");
+    void *buf[] = {(void *)(uintptr_t)count, (void *)(uintptr_t)target, &norm, g, loss};
+    sp_call_set_int(&c, "N", 2), sp_call_set_int(&c, "M", 1), sp_call_set_int(&c, "C", 2);
+    sp_call_set_int(&c, "time_step", 4);
+    sp_call_set_float(&c, "w_g", 0.25), sp_call_set_float(&c, "w_t", 1), sp_call_set_float(&c, "steps", 5);
+    for (int last = 0; last < 2; last++) {
+        c.op->reference(&c, buf);
+        for (int i = 0; i < 4; i++)
+            cr_assert_float_eq((double)g[i], 2 * 0.25 * (double)d[i] / 4, 1e-7, "%d: %g", i, (double)g[i]);
+        cr_assert_float_eq((double)loss[0], 0.5 + last * 0.3125, 1e-7);
+        cr_assert_float_eq((double)loss[1], last * 0.3125, 1e-7);
+        sp_call_set_float(&c, "steps", 4);
+    }
+    norm = 0; /* most outputs of the teacher are 0: those above it are as large as can be */
+    c.op->reference(&c, buf);
+    cr_assert_float_eq((double)g[1], 2 * 0.25 * (0.75 - 1) / 4, 1e-7);
+    cr_assert_float_eq((double)g[3], 2 * 0.25 * 0.75 / 4, 1e-7);
+}
+
 Test(loss_ref, accumulate_starts_over_at_first)
 {
     float logits[] = {1, 2}, sum[] = {NAN, NAN};

@@ -329,6 +329,105 @@ Test(emit, ndot_is_refused_where_it_is_not_defined)
     }
 }
 
+static const char relu_net[] = "layers:\n"
+                               "  - {type: conv, out: 4, kernel: 3, padding: 1}\n"
+                               "  - {type: relu}\n"
+                               "  - {type: conv, out: 4, kernel: 3, padding: 1}\n"
+                               "  - {type: batch_norm}\n"
+                               "  - {type: relu}\n"
+                               "  - {type: flatten}\n"
+                               "  - {type: linear, out: 5}\n";
+
+Test(emit, ltl_has_a_loss_in_each_layer_and_no_backward_pass_to_another)
+{
+    sp_plan_options o = options_of(SP_METHOD_LTL, 3);
+    planned r = plan_of(net, &o);
+    EXPECT_OPS(r.p, SP_SEGMENT_BEGIN, "fill quantile quantile fill conv.forward batch_norm.statistics");
+    EXPECT_OPS(r.p, SP_SEGMENT_FORWARD,
+               "neuron.forward mean.accumulate conv.forward batch_norm.statistics neuron.forward "
+               "mean.accumulate spikes.unpack bias.broadcast gemm logits.accumulate");
+    EXPECT_OPS(r.p, SP_SEGMENT_FULL,
+               "neuron.forward mean.accumulate conv.forward batch_norm.statistics neuron.forward "
+               "mean.accumulate spikes.unpack bias.broadcast gemm logits.accumulate loss spikes.unpack gemm "
+               "bias.backward loss.local neuron.backward batch_norm.backward conv.backward_weight loss.local "
+               "neuron.backward batch_norm.backward conv.backward_weight");
+    cr_assert_eq(r.p->timeline[1].condition, SP_IF_NOT_BACKPROP);
+    cr_assert_eq(tensor_of(r.p, "2 target")->lifetime, SP_LIFETIME_PLAN);
+    cr_assert(r.p->layer_targets[2] >= 0 && r.p->layer_targets[5] >= 0 && r.p->layer_targets[3] < 0);
+    planned_free(&r);
+}
+
+Test(emit, the_targets_of_ltl_lie_in_the_memory_of_its_teacher)
+{
+    uint64_t bytes[2];
+    sp_plan_options t = options_of(SP_METHOD_EVAL, 1);
+    t.keep_outputs = true;
+    planned teacher = plan_of(relu_net, &t);
+    cr_assert_eq(tensor_of(teacher.p, "1 output")->lifetime, SP_LIFETIME_PLAN);
+    for (int k = 0; k < 2; k++) {
+        sp_plan_options o = options_of(SP_METHOD_LTL, k ? 9 : 4);
+        o.teacher = teacher.p;
+        planned r = plan_of(net, &o);
+        const sp_plan_tensor *first = tensor_of(r.p, "2 target"), *second = tensor_of(r.p, "5 target");
+        cr_assert_eq(first->lifetime, SP_LIFETIME_TEACHER);
+        cr_assert_eq(first->fixed_at, (uint64_t)teacher.p->layer_targets[1]);
+        cr_assert_eq(second->fixed_at, (uint64_t)teacher.p->layer_targets[4]);
+        cr_assert_eq(first->bytes, tensor_of(teacher.p, "1 output")->bytes);
+        bytes[k] = r.p->arena_bytes;
+        planned_free(&r);
+    }
+    cr_assert_eq(bytes[0], bytes[1], "memory does not grow with time steps");
+    static const struct {
+        const char *layers, *says;
+    } others[] = {
+        {"layers: [{type: conv, out: 4, kernel: 3, padding: 1}, {type: lif}, {type: flatten}, {type: linear, "
+         "out: 5}]",
+         "teacher: it has 2 layers of relu or qcfs before its outputs, and this network has 1 of neurons"},
+        {"layers: [{type: conv, out: 4, kernel: 3, padding: 1}, {type: lif}, {type: avg_pool, kernel: 2}, "
+         "{type: conv, out: 4, kernel: 3, padding: 1}, {type: lif}, {type: flatten}, {type: linear, out: 5}]",
+         "layer 4 has 4x4x4 neurons (channels x height x width), and layer 4 of the teacher, whose outputs "
+         "are its targets, has 4x8x8"},
+    };
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        sp_plan_options o = options_of(SP_METHOD_LTL, 4);
+        sp_error err = {0};
+        o.teacher = teacher.p;
+        refused_plan(others[i].layers, &o, &err);
+        cr_assert(strstr(err.text, others[i].says), "%s", err.text);
+    }
+    planned_free(&teacher);
+}
+
+Test(emit, ltl_is_refused_by_name_where_it_makes_no_sense)
+{
+#define LINEAR "{type: flatten}, {type: linear, out: 4}, "
+    static const struct {
+        const char *layers, *says;
+        bool sequence, external;
+    } cases[] = {
+        {"layers: [" LINEAR "{type: lif, recurrent: true}, {type: linear, out: 2}]",
+         "ltl is not defined for recurrent layers", false, false},
+        {"layers: [" LINEAR "{type: relu}, {type: linear, out: 2}]",
+         "layer 2: ltl trains layers of neurons, and this one is relu or qcfs", false, false},
+        {"layers: [" LINEAR "{type: lif}]", "the network has none before its outputs", false, false},
+        {"layers: [" LINEAR "{type: td_batch_norm}, {type: lif}, {type: linear, out: 2}]",
+         "td_batch_norm needs schedule.method bptt without truncate, not ltl", false, false},
+        {"layers: [" LINEAR "{type: delay, steps: 1}, {type: lif}, {type: linear, out: 2}]",
+         "ltl has no gradient through a delay", false, false},
+        {"layers: [" LINEAR "{type: lif}, {type: linear, out: 2}]",
+         "ltl takes its targets from a network without time", true, false},
+        {"layers: [" LINEAR "{type: lif}, {type: linear, out: 2}]",
+         "ltl has a loss in each layer, of which a loss outside of the plan knows nothing", false, true},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        sp_plan_options o = options_of(SP_METHOD_LTL, 4);
+        sp_error err = {0};
+        o.sequence = cases[i].sequence, o.external_loss = cases[i].external;
+        refused_plan(cases[i].layers, &o, &err);
+        cr_assert(strstr(err.text, cases[i].says), "case %zu: %s", i, err.text);
+    }
+}
+
 /* By the layer's name, for each model that keeps more than u or learns its leak. */
 Test(emit, ottt_is_refused_for_models_that_its_trace_does_not_fit)
 {

@@ -211,6 +211,15 @@ Test(recipe_base, variants_of_the_methods)
                                                                  "sltt, "
                                                                  "ottt or ndot"},
         {HEAD "schedule: {method: sltt-k, online_update: true}\n", "not sltt-k"},
+        {HEAD "schedule: {method: ltl}\n", ":3:11: method ltl needs \"teacher\""},
+        {HEAD "teacher: t\nschedule: {method: ltl, time_steps: 4, warm_up: 4}\n", ":4:49: \"warm_up\" is "
+                                                                                  "4, which leaves none"},
+        {HEAD "teacher: t\nschedule: {method: ltl, width_step: 1}\n", "\"width_step\" compares gradients"},
+        {HEAD "teacher: t\nschedule: {method: ltl}\nmonitor: {gradient_similarity: 5}\n", "monitor.gradient_"
+                                                                                          "similarity "
+                                                                                          "compares "
+                                                                                          "gradients"},
+        {HEAD "teacher: t\nschedule: {method: ltl, online_update: true}\n", "not ltl"},
         {HEAD "schedule: {method: bptt, batch_norm: online}\n", ":3:38: \"batch_norm\": online is not "
                                                                 "defined "
                                                                 "for bptt"},

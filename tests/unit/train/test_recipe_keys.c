@@ -20,6 +20,7 @@ static const char *const contexts[][3] = {
     {"schedule.method=sltt-k", "schedule.time_steps=6", "schedule.backprop_steps=adaptive"},
     {"schedule.method=bptt"},
     {"schedule.method=rate", "schedule.time_steps=6"},
+    {"schedule.method=ltl", "teacher=runs/t", "schedule.time_steps=4096"},
     {"optimizer.name=adamw"},
     {"optimizer.binary=t-bso"},
     {"schedule.width_step=0.5"},
