@@ -35,7 +35,9 @@
 
 /* The sums of cl_kernels/spatial/conv_forward.cl and conv_backward_input.cl. Neighbouring items have neighbouring channels, numbered
  * through all pixels, so that a work-group is full whatever the number of channels. With C/G channels in a group there is too
- * little to share for tiles in local memory. */
+ * little to share for tiles in local memory. A tap outside of the picture reads a pixel that exists and counts 0: loads without a
+ * condition need not wait for each other, and where items of a vector left a loop at different taps, Intel's CPU runtime 2026.2 gave
+ * some of them sums of others. */
 #define IN_G  (C / G)
 #define OUT_G (O / G)
 #define DEPTHWISE (IN_G == 1 && OUT_G == 1)
@@ -96,14 +98,14 @@ __kernel void FORWARD(SP_IN(sp_x, x), SP_IN(float, w),
 #endif
     for (int kh = 0; kh < KH; kh++) {
         const int h = p.h * SH - PH + kh * DH;
-        if ((uint)h >= H)
-            continue;
         for (int kw = 0; kw < KW; kw++) {
             const int i = p.w * SW - PW + kw * DW;
-            if ((uint)i >= W)
-                continue;
-            for (int k = 0; k < IN_G; k++)
-                sum += spread(x, ((ulong)p.n * H + (uint)h) * W + (uint)i, p.c, k) * FROM(w, ((kh * KW + kw) * IN_G + k) * O + p.c);
+            const bool inside = (uint)h < H && (uint)i < W;
+            const ulong pixel = ((ulong)p.n * H + (uint)clamp(h, 0, H - 1)) * W + (uint)clamp(i, 0, W - 1);
+            for (int k = 0; k < IN_G; k++) {
+                const channels read = spread(x, pixel, p.c, k);
+                sum += (inside ? read : (channels)(0.0f)) * FROM(w, ((kh * KW + kw) * IN_G + k) * O + p.c);
+            }
         }
     }
     AT(y, ((ulong)(p.n * HO + p.h) * WO + (uint)p.w) * O + (uint)p.c) = sum;
@@ -128,14 +130,15 @@ __kernel void BACKWARD(SP_IN(float, e), SP_IN(float, w), SP_OUT(float, g_x))
     channels sum = (channels)(0.0f);
     for (int kh = 0; kh < KH; kh++) {
         const int ho = reader(p.h, PH, kh, DH, SH, HO);
-        for (int kw = 0; ho >= 0 && kw < KW; kw++) {
+        for (int kw = 0; kw < KW; kw++) {
             const int wo = reader(p.w, PW, kw, DW, SW, WO);
-            if (wo < 0)
-                continue;
-            __global const float *from = e + (((ulong)p.n * HO + (uint)ho) * WO + (uint)wo) * O + (uint)o0;
+            const bool is_read = ho >= 0 && wo >= 0;
+            __global const float *from = e + (((ulong)p.n * HO + (uint)max(ho, 0)) * WO + (uint)max(wo, 0)) * O + (uint)o0;
             __global const float *by = w + ((kh * KW + kw) * IN_G + of_group) * O + o0;
-            for (int o = 0; o < OUT_G; o++) /* depthwise: a single one, or four neighbours */
-                sum += FROM(from, o) * FROM(by, o);
+            for (int o = 0; o < OUT_G; o++) { /* depthwise: a single one, or four neighbours */
+                const channels gradient = FROM(from, o);
+                sum += (is_read ? gradient : (channels)(0.0f)) * FROM(by, o);
+            }
         }
     }
     AT(g_x, ((ulong)(p.n * H + p.h) * W + (uint)p.w) * C + (uint)p.c) = sum;

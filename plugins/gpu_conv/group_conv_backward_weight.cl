@@ -39,10 +39,11 @@ __kernel void group_conv_backward_weight__slots(SP_IN(sp_x, x), SP_IN(float, e),
     for (int line = slot_start((int)slot, SLOTS, N * HO); line < end; line++) {
         const int n = line / HO, h = line % HO * SH + dh;
         float here = 0.0f;
-        for (int wo = 0; (uint)h < H && wo < WO; wo++) {
+        for (int wo = 0; wo < WO; wo++) { /* without a condition, see group_conv.cl */
             const int i = wo * SW + dw;
-            if ((uint)i < W)
-                here += SP_X(x, ((ulong)n * H + (uint)h) * W + (uint)i, c, C) * e[((ulong)line * WO + (uint)wo) * O + (uint)o];
+            const bool inside = (uint)h < H && (uint)i < W;
+            const float read = SP_X(x, ((ulong)n * H + (uint)clamp(h, 0, H - 1)) * W + (uint)clamp(i, 0, W - 1), c, C);
+            here += (inside ? read : 0.0f) * e[((ulong)line * WO + (uint)wo) * O + (uint)o];
         }
         sum += here;
     }
