@@ -19,12 +19,10 @@
  * g_x xhat lie in work: [slot][2][C]. Rows are walked as they lie in memory. */
 #pragma OPENCL FP_CONTRACT OFF
 
-/* In one piece, which vstore16 is not with every compiler; no faster for maps that go to memory. */
-typedef float16 __attribute__((aligned(4))) float16_at_any;
 SP_INLINE void store_sums(float16 v, __global float *p, int lanes)
 {
     if (lanes >= 16)
-        *(__global float16_at_any *)p = v;
+        SP_STORE16(__global, v, p);
     else
         sp_store_lanes(v, p, lanes);
 }
@@ -97,6 +95,8 @@ neuron_backward_norm__slots(SP_REF(float, g_s), SP_IN(sp_u, u), SP_IN(sp_xh, x),
         int c = 0;
         for (; c + 64 <= C; c += 64)
             block(a, at + c, together, C, 16, 4, mean + c, rstd + c, work + c, last, width, p);
+        for (; c + 32 <= C; c += 32)
+            block(a, at + c, together, C, 16, 2, mean + c, rstd + c, work + c, last, width, p);
         for (; c + 16 <= C; c += 16)
             block(a, at + c, together, C, 16, 1, mean + c, rstd + c, work + c, last, width, p);
         if (c < C)

@@ -100,6 +100,8 @@ void batch_norm_statistics__slots(SP_IN(float, x), SP_OUT(float, work), int M, i
         moments(x, work, start, end, C, c, 16, 8);
     for (; c + 64 <= C; c += 64)
         moments(x, work, start, end, C, c, 16, 4);
+    for (; c + 32 <= C; c += 32)
+        moments(x, work, start, end, C, c, 16, 2);
     for (; c + 16 <= C; c += 16)
         moments(x, work, start, end, C, c, 16, 1);
     if (c < C)
@@ -175,6 +177,8 @@ void batch_norm_backward__slots(SP_REF(float, g), SP_IN(sp_xh, x), SP_IN(float, 
     x += (ulong)start * (ulong)C;
     for (; c + 64 <= C; c += 64)
         sums(g + c, x + c, mean + c, rstd + c, work + c, rows, C, 16, 4);
+    for (; c + 32 <= C; c += 32)
+        sums(g + c, x + c, mean + c, rstd + c, work + c, rows, C, 16, 2);
     for (; c + 16 <= C; c += 16)
         sums(g + c, x + c, mean + c, rstd + c, work + c, rows, C, 16, 1);
     if (c < C)

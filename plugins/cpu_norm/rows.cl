@@ -67,6 +67,8 @@ void bias_backward__slots(SP_IN(float, e), SP_OUT(float, work), int M, int C)
     work += slot * C;
     for (; c + 64 <= C; c += 64)
         add_rows(e + c, work + c, start, end, C, 16, 4);
+    for (; c + 32 <= C; c += 32)
+        add_rows(e + c, work + c, start, end, C, 16, 2);
     for (; c + 16 <= C; c += 16)
         add_rows(e + c, work + c, start, end, C, 16, 1);
     if (c < C)

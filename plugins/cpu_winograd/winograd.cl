@@ -1,6 +1,6 @@
 //@ plugin:    cpu_winograd 1.0.0
 //@ abi:       1
-//@ include:   lanes.clh macros.clh weave.clh
+//@ include:   lanes.clh macros.clh weave.clh winograd.clh
 //@ let:       NINE_TAPS = KH == 3 && KW == 3 && SH == 1 && SW == 1 && DH == 1 && DW == 1 && PH <= 2 && PW <= 2
 //@ let:       TILES_IN = N*ceildiv(H, 4)*ceildiv(W, 4)
 //@ let:       TILES_OUT = N*ceildiv(HO, 4)*ceildiv(WO, 4)
@@ -73,42 +73,6 @@
  * m[component][tile][32]. With PANELS all of d is transformed first, and a work-item transforms the weights
  * of PANEL outputs and KB channels at a time; else all weights first, and a work-item's P tiles. */
 
-#if BACKWARD /* e with the mirrored, transposed weights */
-#define IH HO
-#define IW WO
-#define OH H
-#define OW W
-#define CI O
-#define CO C
-#define PY (2 - PH)
-#define PX (2 - PW)
-#define LOADED(p) vload16(0, p)
-typedef float in_type;
-#else
-#define IH H
-#define IW W
-#define OH HO
-#define OW WO
-#define CI C
-#define CO O
-#define PY PH
-#define PX PW
-#if X_BITS
-#define LOADED(p) sp_spread_bits((p)[0] >> shift, 1.0f)
-#else
-#define LOADED(p) vload16(0, p)
-#endif
-typedef sp_x in_type;
-#endif
-#if !BACKWARD && X_BITS /* C / 32 words a pixel */
-#define PIXEL_STEP SP_WORDS(CI)
-#else
-#define PIXEL_STEP CI
-#endif
-
-#define TH CEIL(OH, 4)
-#define TW CEIL(OW, 4)
-#define TILES (N * TH * TW)
 #define P 8
 
 /* Steps from component to component: no powers of two, which would map all of them to few cache sets. */
@@ -122,44 +86,17 @@ typedef sp_x in_type;
 #define V_STEP (CHUNK * KB + 16)
 #define U_STEP (KB * PANEL + 16)
 #define V_BLOCK ((ulong)36 * V_STEP) /* CHUNK tiles, KB channels */
-typedef __global float *v_pointer;
 typedef __global const float *v_input;
-typedef float *u_pointer;
-typedef const float *u_input;
+#define U_PLACE __private
 #else
 #define ROW (CI + 16)
 #define V_STEP (P * ROW)
 #define U_STEP ((ulong)CI * CO + 16)
-typedef float *v_pointer;
 typedef const float *v_input;
-typedef __global float *u_pointer;
-typedef __global const float *u_input;
+#define U_PLACE __global
 #endif
-
-/* Loops over arrays stay loops over memory, so vectors that belong in registers have names. */
-typedef struct {
-    float16 a, b, c, d, e, f;
-} six;
-#define GET6(p, step)                                                                                        \
-    {vload16(0, p), vload16(0, (p) + (step)), vload16(0, (p) + 2 * (step)), vload16(0, (p) + 3 * (step)),   \
-     vload16(0, (p) + 4 * (step)), vload16(0, (p) + 5 * (step))}
-#define PUT6(x, p, step)                                                                                     \
-    vstore16(x.a, 0, p); vstore16(x.b, 0, (p) + (step)); vstore16(x.c, 0, (p) + 2 * (step));                 \
-    vstore16(x.d, 0, (p) + 3 * (step)); vstore16(x.e, 0, (p) + 4 * (step)); vstore16(x.f, 0, (p) + 5 * (step))
-
-#define P1 0.70710678118654752f
-#define P2 1.41421356237309505f
-
-/* y = Bt x: the polynomials of x^i that vanish at all points but one. Macros, because Oclgrind does not know
- * what the compiler makes of functions that return structures. */
-#define TRANSFORM_INPUT(x, y)                                                                                \
-    six y; {                                                                                                 \
-        const float16 even1 = fma((float16)(-2.0f), x.c, x.e), odd1 = fma((float16)(-2.0f), x.b, x.d);       \
-        const float16 even2 = fma((float16)(-0.5f), x.c, x.e), odd2 = fma((float16)(-0.5f), x.b, x.d);       \
-        y.a = fma((float16)(-2.5f), x.c, x.a + x.e);                                                         \
-        y.b = fma((float16)(P1), odd1, even1); y.c = fma((float16)(-P1), odd1, even1);                       \
-        y.d = fma((float16)(P2), odd2, even2); y.e = fma((float16)(-P2), odd2, even2);                       \
-        y.f = fma((float16)(-2.5f), x.d, x.b + x.f); }
+typedef U_PLACE float *u_pointer;
+typedef U_PLACE const float *u_input;
 
 /* y = G (x0, x1, x2): the powers 0 to 2 of the points, divided by the products of their differences. */
 #define TRANSFORM_WEIGHTS(x0, x1, x2, y)                                                                     \
@@ -175,47 +112,6 @@ typedef struct {
     const float16 t = x.b + x.c, u = x.b - x.c, p = x.d + x.e, q = x.d - x.e, y0 = x.a + (t + p),            \
                   y1 = fma((float16)(P1), u, P2 * q), y2 = fma((float16)(0.5f), t, 2.0f * p),                \
                   y3 = fma((float16)(0.5f * P1), u, fma((float16)(2.0f * P2), q, x.f))
-
-/* All channels of a tile to v. Tiles past the last one and pixels outside of the image are zeros. */
-SP_INLINE void load_tile(v_pointer v, __global const in_type *x, int tile, int tiles)
-{
-    const int n = tile / (TH * TW), y = tile / TW % TH * 4 - PY, x0 = tile % TW * 4 - PX;
-    const int whole = tile < tiles && y >= 0 && x0 >= 0 && y + 6 <= IH && x0 + 6 <= IW;
-    __global const in_type *image = x + (((long)n * IH + y) * IW + x0) * (long)PIXEL_STEP;
-    for (int c = 0; c < CI; c += 16, v += 16) {
-#if !BACKWARD && X_BITS
-        __global const in_type *from = image + c / 32;
-        const int shift = c % 32;
-#else
-        __global const in_type *from = image + c;
-#endif
-        float half_way[36 * 16] __attribute__((aligned(64)));
-        for (int j = 0; j < 6; j++) {
-            __global const in_type *p = from + j * PIXEL_STEP;
-            if (whole) {
-#define ROW_OF(i) LOADED(p + (i) * IW * PIXEL_STEP)
-                const six d = {ROW_OF(0), ROW_OF(1), ROW_OF(2), ROW_OF(3), ROW_OF(4), ROW_OF(5)};
-                TRANSFORM_INPUT(d, t);
-                PUT6(t, half_way + j * 16, 6 * 16);
-            } else {
-                const int in = tile < tiles && x0 + j >= 0 && x0 + j < IW;
-#define PIXEL(i) in && y + i >= 0 && y + i < IH ? ROW_OF(i) : (float16)(0.0f)
-                const six d = {PIXEL(0), PIXEL(1), PIXEL(2), PIXEL(3), PIXEL(4), PIXEL(5)};
-                TRANSFORM_INPUT(d, t);
-                PUT6(t, half_way + j * 16, 6 * 16);
-            }
-        }
-        for (int i = 0; i < 6; i++) {
-            const six d = GET6(half_way + i * 6 * 16, 16);
-            TRANSFORM_INPUT(d, t);
-            PUT6(t, v + i * 6 * V_STEP, V_STEP);
-        }
-#if PANELS
-        if ((c + 16) % KB == 0)
-            v += V_BLOCK - KB;
-#endif
-    }
-}
 
 /* m[P][32] = (+=) P rows of v by `steps` rows of u. */
 SP_INLINE void multiply(float *m, v_input v, u_input u, int steps, int add)
@@ -233,7 +129,7 @@ SP_INLINE void multiply(float *m, v_input v, u_input u, int steps, int add)
 #define ADD(i) a##i += vload16(2 * (i), m); b##i += vload16(2 * (i) + 1, m);
         EACH8(ADD)
     }
-#define KEEP(i) vstore16(a##i, 2 * (i), m); vstore16(b##i, 2 * (i) + 1, m);
+#define KEEP(i) SP_STORE16(__private, a##i, m + 32 * (i)); SP_STORE16(__private, b##i, m + 32 * (i) + 16);
     EACH8(KEEP)
 }
 
@@ -246,8 +142,9 @@ SP_INLINE void store_tile(__global float *to, __global const float *bias, const 
     for (int j = 0; j < 6; j++) {
         const six d = GET6(m + j * step, 6 * step);
         TRANSFORM_OUTPUT(d);
-        vstore16(y0, j, half_way); vstore16(y1, 6 + j, half_way);
-        vstore16(y2, 12 + j, half_way); vstore16(y3, 18 + j, half_way);
+        float *to_rows = half_way + j * 16;
+        SP_STORE16(__private, y0, to_rows); SP_STORE16(__private, y1, to_rows + 6 * 16);
+        SP_STORE16(__private, y2, to_rows + 12 * 16); SP_STORE16(__private, y3, to_rows + 18 * 16);
     }
 #if !BACKWARD && BIAS
     const float16 add = vload16(0, bias + co);
@@ -277,10 +174,10 @@ SP_INLINE void transform_square(u_pointer u, __global const float *w, int c, int
             s[i] = vload16(0, from + i * O);
         weave(d, s); weave(s, d); weave(d, s); weave(s, d);
         for (int i = 0; i < 16; i++)
-            vstore16(s[i], i * 9 + k, g);
+            SP_STORE16(__private, s[i], g + (i * 9 + k) * 16);
 #else
         for (int i = 0; i < 16; i++)
-            vstore16(vload16(0, w + ((ulong)k * C + o + i) * (ulong)O + c), i * 9 + k, g);
+            SP_STORE16(__private, vload16(0, w + ((ulong)k * C + o + i) * (ulong)O + c), g + (i * 9 + k) * 16);
 #endif
     }
     for (int i = 0; i < 16; i++, u += 32) {
@@ -288,12 +185,12 @@ SP_INLINE void transform_square(u_pointer u, __global const float *w, int c, int
         for (int j = 0; j < 3; j++) {
             const float *p = g + (i * 9 + j) * 16;
             TRANSFORM_WEIGHTS(vload16(0, p), vload16(3, p), vload16(6, p), t);
-            PUT6(t, half_way + j * 16, 3 * 16);
+            PUT6(__private, t, half_way + j * 16, 3 * 16);
         }
         for (int a = 0; a < 6; a++) {
             const float *p = half_way + a * 3 * 16;
             TRANSFORM_WEIGHTS(vload16(0, p), vload16(1, p), vload16(2, p), t);
-            PUT6(t, u + a * 6 * U_STEP, U_STEP);
+            PUT6(U_PLACE, t, u + a * 6 * U_STEP, U_STEP);
         }
     }
 }
@@ -345,7 +242,8 @@ void NAME(winograd_blocks)(IN_ARGUMENT(IN_), SP_IN(float, work), BIAS_ARGUMENT O
     for (ulong b = item * blocks / items; b < (item + 1) * blocks / items; b++) {
         const int first = (int)b * P, tiles = MIN(P, TILES - first);
         for (int t = 0; t < P; t++)
-            load_tile(v + t * ROW, IN_, first + t, TILES);
+            for (int c = 0; c < CI; c += 64)
+                load_tile(v + t * ROW + c, V_STEP, IN_, c, MIN(64, CI - c), first + t, TILES);
         for (int c = 0; c < CO; c += 32) {
             for (int k = 0; k < 36; k++)
                 multiply(m + k * P * 32, v + k * V_STEP, work + k * U_STEP + (ulong)c * CI, CI, 0);
@@ -362,7 +260,9 @@ void NAME(winograd_input)(IN_ARGUMENT(IN_), SP_OUT(float, work), int N)
     AT(IN_); SP_AT(work);
     const ulong items = get_global_size(0), item = get_global_id(0), rows = CEIL(TILES, P) * P;
     for (ulong t = item * rows / items; t < (item + 1) * rows / items; t++)
-        load_tile(work + t / CHUNK * V_BLOCK * (CI / KB) + t % CHUNK * KB, IN_, (int)t, TILES);
+        for (int c = 0; c < CI; c += KB)
+            load_tile(work + (t / CHUNK * (CI / KB) + c / KB) * V_BLOCK + t % CHUNK * KB, V_STEP, IN_, c, KB, (int)t,
+                      TILES);
 }
 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))

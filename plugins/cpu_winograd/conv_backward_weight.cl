@@ -1,0 +1,194 @@
+//@ plugin:    cpu_winograd 1.0.0
+//@ abi:       1
+//@ include:   lanes.clh macros.clh winograd.clh
+//@ let:       NINE_TAPS = KH == 3 && KW == 3 && SH == 1 && SW == 1 && DH == 1 && DW == 1 && PH <= 2 && PW <= 2
+//@ let:       TILES = N*ceildiv(HO, 4)*ceildiv(WO, 4)
+//@ let:       FILLS = 7*ceildiv(HO, 4)*ceildiv(WO, 4) <= HO*WO && TILES >= 8
+//@ let:       CHANNELS = 16 + 16*(C % 32 == 0)
+//@ let:       OUTPUTS = 32 + 32*(O % 64 == 0)
+//@ let:       PANEL_COUNT = C/CHANNELS*(O/OUTPUTS)
+//@ let:       SLOTS = max(1, min(TILES/64, 16/PANEL_COUNT))
+//@ let:       FITS = NINE_TAPS && !X_BITS && C % 16 == 0 && O % 32 == 0 && FILLS
+//@ all:       device: cpu
+//@ all:       bake: H W C O KH KW SH SW PH PW DH DW HO WO
+//@ all:       score: 70
+//@ op:        conv.backward_weight/1
+//@ kernel:    conv_backward_weight__winograd_slots
+//@ global:    PANEL_COUNT, SLOTS
+//@ local:     1, 1
+//@ kernel:    conv_backward_weight__winograd_sum
+//@ global:    9*C
+//@ local:     1
+//@ define:    SLOTTED = 1
+//@ when:      FITS && SLOTS > 1
+//@ workspace: SLOTS*9*C*O
+//@ about:     Winograd F(3x3, 4x4): a quarter of the multiplications; a partial sum for each group of tiles, then their sum
+//@ op:        conv.backward_weight/1
+//@ kernel:    conv_backward_weight__winograd
+//@ global:    PANEL_COUNT
+//@ local:     1
+//@ define:    SLOTTED = 0
+//@ when:      FITS && SLOTS == 1
+//@ about:     the same for many weights: a work-item walks over all tiles
+
+/* g_w = Gt [sum over tiles of (A e At) o (Bt d B)] G, the transpose of the forward pass: d are tiles of 6 x 6
+ * inputs, e of 4 x 4 error signals, o is, for each of the 36 components, a product of a column of channels with
+ * a row of outputs. A work-item owns CP channels, OP outputs and, where SLOTTED, a slot (a range of tiles). Of T tiles at a time:
+ * v[component][tile][CP], u[component][OP/32][tile][32]; the sums of all of them: m[component][OP/32][CP][32]. */
+#if C % 32 == 0
+#define CP 32
+#else
+#define CP 16
+#endif
+#if O % 64 == 0
+#define OP 64
+#else
+#define OP 32
+#endif
+#define T 32
+#define PANELS_OF_CHANNELS CEIL(C, CP)
+/* Steps from component to component: no powers of two, which would map all of them to few cache sets. */
+#define V_STEP (T * CP + 16)
+#define U_STEP (T * OP + 16)
+#define M_STEP (CP * OP + 16)
+
+/* y = A (x0, .. x3): the powers 0 to 3 of the points. */
+#define TRANSFORM_ERROR(x0, x1, x2, x3, y)                                                                   \
+    six y; {                                                                                                 \
+        const float16 even1 = fma((float16)(0.5f), x2, x0), odd1 = fma((float16)(0.5f), x3, x1);             \
+        const float16 even2 = fma((float16)(2.0f), x2, x0), odd2 = fma((float16)(2.0f), x3, x1);             \
+        y.a = x0; y.f = x3;                                                                                  \
+        y.b = fma((float16)(P1), odd1, even1); y.c = fma((float16)(-P1), odd1, even1);                       \
+        y.d = fma((float16)(P2), odd2, even2); y.e = fma((float16)(-P2), odd2, even2); }
+
+/* Gt x: the powers 0 to 2 of the points, divided by the products of their differences. */
+#define TRANSFORM_GRADIENT(x)                                                                                \
+    const float16 t = x.b + x.c, u = x.b - x.c, p = x.d + x.e, q = x.d - x.e;                                \
+    const float16 g0 = fma((float16)(1.0f / 6.0f), p, fma((float16)(-1.0f / 1.5f), t, x.a)),                 \
+                  g1 = fma((float16)(P2 / 6.0f), q, -P1 / 1.5f * u),                                         \
+                  g2 = fma((float16)(1.0f / 3.0f), p, fma((float16)(-0.5f / 1.5f), t, x.f))
+
+/* Outputs o0 .. o0 + OP - 1 of a tile of e to u. Pixels outside of the picture are zeros. */
+SP_INLINE void load_errors(float *u, __global const float *e, int o0, int tile)
+{
+    const int n = tile / (TH * TW), y = tile / TW % TH * 4, x0 = tile % TW * 4;
+    __global const float *from = e + (((ulong)n * HO + y) * WO + x0) * (ulong)O + o0;
+    float half_way[24 * OP] __attribute__((aligned(64)));
+    for (int j = 0; j < 4; j++)
+        for (int o = 0; o < OP; o += 16) {
+            __global const float *p = from + j * O + o;
+            const int in = x0 + j < WO;
+#define ERROR(i) in && y + i < HO ? vload16(0, p + (i) * WO * O) : (float16)(0.0f)
+            const float16 e0 = ERROR(0), e1 = ERROR(1), e2 = ERROR(2), e3 = ERROR(3);
+            TRANSFORM_ERROR(e0, e1, e2, e3, t);
+            PUT6(__private, t, half_way + j * OP + o, 4 * OP);
+        }
+    for (int i = 0; i < 6; i++)
+        for (int o = 0; o < OP; o += 16) {
+            const float *p = half_way + i * 4 * OP + o;
+            float *to = u + i * 6 * U_STEP + o / 32 * (T * 32) + o % 32;
+            TRANSFORM_ERROR(vload16(0, p), vload16(0, p + OP), vload16(0, p + 2 * OP), vload16(0, p + 3 * OP), t);
+            PUT6(__private, t, to, U_STEP);
+        }
+}
+
+/* m[8][32] = (+=) the products of 8 channels and 32 outputs, over `tiles` rows. */
+SP_INLINE void multiply(float *m, const float *v, const float *u, int tiles, int add)
+{
+#define START(i) float16 a##i = 0.0f, b##i = 0.0f;
+    EACH8(START)
+    for (int t = 0; t < tiles; t++, v += CP, u += 32) {
+        const float16 u0 = vload16(0, u), u1 = vload16(1, u);
+#define STEP(i) {                                                                                            \
+        const float16 d = (float16)(v[i]);                                                                   \
+        a##i = fma(d, u0, a##i); b##i = fma(d, u1, b##i); }
+        EACH8(STEP)
+    }
+    if (add) {
+#define ADD(i) a##i += vload16(2 * (i), m); b##i += vload16(2 * (i) + 1, m);
+        EACH8(ADD)
+    }
+#define KEEP(i) SP_STORE16(__private, a##i, m + 32 * (i)); SP_STORE16(__private, b##i, m + 32 * (i) + 16);
+    EACH8(KEEP)
+}
+
+#if SLOTTED
+#define PUT_TAP(v, p) SP_STORE16(__global, v, p)
+#else
+#define PUT_TAP(v, p) SP_STORE16(__global, vload16(0, p) + v, p)
+#endif
+
+/* The nine taps of 16 outputs of a channel; m: their first component. */
+SP_INLINE void store_taps(__global float *to, const float *m)
+{
+    float half_way[18 * 16] __attribute__((aligned(64)));
+    for (int j = 0; j < 6; j++) {
+        const six d = GET6(m + j * M_STEP, 6 * M_STEP);
+        TRANSFORM_GRADIENT(d);
+        float *rows = half_way + j * 16;
+        SP_STORE16(__private, g0, rows); SP_STORE16(__private, g1, rows + 6 * 16);
+        SP_STORE16(__private, g2, rows + 12 * 16);
+    }
+    for (int i = 0; i < 3; i++, to += 3 * C * O) {
+        const six d = GET6(half_way + i * 6 * 16, 16);
+        TRANSFORM_GRADIENT(d);
+        PUT_TAP(g0, to); PUT_TAP(g1, to + C * O); PUT_TAP(g2, to + 2 * C * O);
+    }
+}
+
+/* The tiles first .. end - 1 of a panel, to [9][C][O] numbers. */
+SP_INLINE void panel(__global const in_type *x, __global const float *e, __global float *to, int at, int first, int end,
+                     int N)
+{
+    float v[36 * V_STEP] __attribute__((aligned(64))), u[36 * U_STEP] __attribute__((aligned(64)));
+    float m[36 * M_STEP] __attribute__((aligned(64)));
+    const int c0 = at % PANELS_OF_CHANNELS * CP, o0 = at / PANELS_OF_CHANNELS * OP;
+    for (int from = first; from < end; from += T) {
+        const int tiles = MIN(T, end - from);
+        for (int t = 0; t < tiles; t++) {
+            load_tile(v + t * CP, V_STEP, x, c0, CP, from + t, TILES);
+            load_errors(u + t * 32, e, o0, from + t);
+        }
+        for (int k = 0; k < 36; k++)
+            for (int o = 0; o < OP / 32; o++)
+                for (int c = 0; c < CP; c += 8)
+                    multiply(m + k * M_STEP + (o * CP + c) * 32, v + k * V_STEP + c, u + k * U_STEP + o * T * 32,
+                             tiles, from > first);
+    }
+    for (int c = 0; c < CP; c++)
+        for (int o = 0; o < OP; o += 16)
+            store_taps(to + (c0 + c) * O + o0 + o, m + (o / 32 * CP + c) * 32 + o % 32);
+}
+
+#if SLOTTED
+__kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void conv_backward_weight__winograd_slots(SP_IN(sp_x, x), SP_IN(float, e), SP_OUT(float, work), int N)
+{
+    SP_AT(x); SP_AT(e); SP_AT(work);
+    const long slot = get_global_id(1), slots = get_global_size(1), all = TILES;
+    panel(x, e, work + slot * 9 * C * O, (int)get_global_id(0), (int)(slot * all / slots),
+          (int)((slot + 1) * all / slots), N);
+}
+
+/* A row of g_w. */
+__kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void conv_backward_weight__winograd_sum(SP_IN(float, work), SP_IO(float, g_w), int N)
+{
+    SP_AT(work); SP_AT(g_w);
+    const int slots = MAX(1, MIN(TILES / 64, 16 / (PANELS_OF_CHANNELS * CEIL(O, OP))));
+    const ulong row = get_global_id(0) * O;
+    for (int o = 0; o < O; o += 16) {
+        float16 sum = vload16(0, work + row + o);
+        for (int s = 1; s < slots; s++)
+            sum += vload16(0, work + s * ((ulong)9 * C * O) + row + o);
+        SP_STORE16(__global, vload16(0, g_w + row + o) + sum, g_w + row + o);
+    }
+}
+#else
+__kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void conv_backward_weight__winograd(SP_IN(sp_x, x), SP_IN(float, e), SP_IO(float, g_w), int N)
+{
+    SP_AT(x); SP_AT(e); SP_AT(g_w);
+    panel(x, e, g_w, (int)get_global_id(0), 0, TILES, N);
+}
+#endif
