@@ -38,6 +38,7 @@ typedef struct sp_node_tensors {
     int td_x, td_gamma;         /* norm over all time steps: its input, its weight times the threshold */
     int w_hat[3];       /* standardised weight, mean, 1/std; or the quantised weight, its largest number */
     int g_w_hat;        /* gradient of the standardised weight */
+    int e_sum;          /* error signals summed over time steps, behind a static input */
     int w_gain;         /* its gain, times the scale folded into its input where there is one */
     double trace_decay; /* 1 - 1/tau of the neuron before it */
     int rate[RATE_TENSORS], rate_norm[NORM_TENSORS]; /* of a block of time steps (rate) */
@@ -255,6 +256,9 @@ sp_status spi_add_scaled_gradient(sp_builder *b, int node, int param, int g_scal
 sp_status spi_quantise_weights(sp_builder *b, int node);
 sp_status spi_weights_forward(sp_builder *b, int node);
 sp_status spi_weights_backward(sp_builder *b, int node);
+sp_status spi_sum_errors_begin(sp_builder *b,
+                               int node); /* of layers whose input does not change: nothing for others */
+sp_status spi_sum_errors_end(sp_builder *b, int node); /* once behind all time steps */
 
 /* Passes. */
 sp_status spi_emit_plan(sp_builder *b); /* asks no device */

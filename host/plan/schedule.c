@@ -164,10 +164,12 @@ static sp_status emit_weight_preamble(sp_builder *b)
             SP_TRY(spi_quantise_weights(b, i));
     SP_TRY(spi_online_begin(b));
     for (int i = 0; i < b->g->n_nodes; i++)
-        if (spi_node_is_static(b, i))
+        if (spi_node_is_static(b, i)) {
             SP_TRY(spi_forward_node(b, i));
-        else if (spi_norm_is_static(b, i))
+            SP_TRY(spi_sum_errors_begin(b, i));
+        } else if (spi_norm_is_static(b, i)) {
             SP_TRY(spi_norm_statistics(b, i));
+        }
     return SP_OK;
 }
 
@@ -187,9 +189,11 @@ static sp_status emit_begin(sp_builder *b)
 
 static sp_status finish_gradients(sp_builder *b)
 {
-    for (int i = 0; i < b->g->n_nodes && b->training; i++)
+    for (int i = 0; i < b->g->n_nodes && b->training; i++) {
+        SP_TRY(spi_sum_errors_end(b, i));
         if (b->g->nodes[i].standardized)
             SP_TRY(destandardise_gradients(b, i));
+    }
     return SP_OK;
 }
 

@@ -210,26 +210,72 @@ static bool offset_is_removed(const sp_builder *b, int act)
     return read && act != b->g->logits;
 }
 
+/* Whether one weight gradient stands for those of all time steps: sum over t of x^T e[t] = x^T (sum over t of
+ * e[t]) where x does not change. A convolution would need more memory for its sum than it saves time. */
+static bool sums_errors(const sp_builder *b, int node)
+{
+    const sp_plan_options *o = &b->p->o;
+    return b->training && b->g->nodes[node].type == SP_NODE_LINEAR && spi_node_is_static(b, node) &&
+           o->time_steps > 1 && !o->online_update && !b->rates && b->p->n_stages == 1;
+}
+
+sp_status spi_sum_errors_begin(sp_builder *b, int node)
+{
+    const sp_node *n = &b->g->nodes[node];
+    char name[64];
+    if (!sums_errors(b, node))
+        return SP_OK;
+    snprintf(name, sizeof name, "%.30s sum of error signals", n->name);
+    SP_TRY(spi_tensor_new(b, name, spi_rows(b, &b->g->acts[n->out]) * b->g->acts[n->out].c, SP_LIFETIME_PLAN,
+                          &b->node[node].e_sum));
+    return spi_clear(b, node, "sum of error signals", b->node[node].e_sum);
+}
+
+static sp_status sum_errors(sp_builder *b, int node, int e)
+{
+    const sp_activation *y = &b->g->acts[b->g->nodes[node].out];
+    sp_emit m = spi_step(b, node, "add");
+    spi_int(&m, "M", spi_rows(b, y)), spi_int(&m, "C", y->c);
+    spi_bind(&m, "a", b->node[node].e_sum), spi_bind(&m, "b", e), spi_bind(&m, "y", b->node[node].e_sum);
+    return spi_emit(&m);
+}
+
+/* Adds the gradients of weight and bias that the error signals e give. */
+static sp_status parameter_gradients(sp_builder *b, int node, const conv_shape *s, int x, bool bits, int e)
+{
+    const sp_node *n = &b->g->nodes[node];
+    int g_w = b->node[node].g_w_hat, g_bias;
+    if (!n->standardized)
+        SP_TRY(spi_param_tensor(b, n->weight, true, &g_w));
+    SP_TRY(update_trace(b, node, s, &x, &bits));
+    SP_TRY(backward_weight(b, node, s, x, bits, e, g_w));
+    if (n->bias < 0 || offset_is_removed(b, n->out))
+        return SP_OK;
+    SP_TRY(spi_param_tensor(b, n->bias, true, &g_bias));
+    sp_emit m = spi_step(b, node, "bias.backward");
+    spi_int(&m, "M", s->n * s->ho * s->wo), spi_int(&m, "C", s->o);
+    spi_bind(&m, "e", e), spi_bind(&m, "g_bias", g_bias);
+    return spi_emit(&m);
+}
+
+sp_status spi_sum_errors_end(sp_builder *b, int node)
+{
+    const sp_node *n = &b->g->nodes[node];
+    if (!sums_errors(b, node))
+        return SP_OK;
+    conv_shape s = shape_of(b, n);
+    return parameter_gradients(b, node, &s, b->act[n->in[0]].tensor, spi_is_bits(b, n->in[0]),
+                               b->node[node].e_sum);
+}
+
 sp_status spi_weights_backward(sp_builder *b, int node)
 {
     const sp_node *n = &b->g->nodes[node];
     conv_shape s = shape_of(b, n);
-    int e = b->act[n->out].gradient, x = b->act[n->in[0]].tensor, g_w, g_x;
-    bool bits = spi_is_bits(b, n->in[0]);
-    if (n->standardized)
-        g_w = b->node[node].g_w_hat;
-    else
-        SP_TRY(spi_param_tensor(b, n->weight, true, &g_w));
-    SP_TRY(update_trace(b, node, &s, &x, &bits));
-    SP_TRY(backward_weight(b, node, &s, x, bits, e, g_w));
-    if (n->bias >= 0 && !offset_is_removed(b, n->out)) {
-        int g_bias;
-        SP_TRY(spi_param_tensor(b, n->bias, true, &g_bias));
-        sp_emit m = spi_step(b, node, "bias.backward");
-        spi_int(&m, "M", s.n * s.ho * s.wo), spi_int(&m, "C", s.o);
-        spi_bind(&m, "e", e), spi_bind(&m, "g_bias", g_bias);
-        SP_TRY(spi_emit(&m));
-    }
+    int e = b->act[n->out].gradient, g_x;
+    SP_TRY(sums_errors(b, node)
+               ? sum_errors(b, node, e)
+               : parameter_gradients(b, node, &s, b->act[n->in[0]].tensor, spi_is_bits(b, n->in[0]), e));
     if (!spi_needs_gradient(b, n->in[0]))
         return SP_OK;
     int w;

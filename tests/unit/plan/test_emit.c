@@ -296,8 +296,36 @@ Test(emit, ndot_draws_a_mask_of_each_step_once)
     planned r = plan_of(dropped, &o);
     EXPECT_OPS(r.p, SP_SEGMENT_FULL,
                "neuron.forward dropout.mask dropout.apply bias.broadcast gemm logits.accumulate loss "
-               "neuron.trace dropout.apply gemm bias.backward gemm dropout.apply neuron.backward gemm "
-               "bias.backward");
+               "neuron.trace dropout.apply gemm bias.backward gemm dropout.apply neuron.backward add");
+    planned_free(&r);
+}
+
+/* Its input is the same at every time step, and so one product serves the gradients of all of them. */
+Test(emit, a_linear_layer_behind_a_still_input_has_one_weight_gradient)
+{
+    static const char dense[] = "layers: [{type: flatten}, {type: linear, out: 4}, {type: lif}, {type: "
+                                "linear, out: 2}]";
+    uint64_t bytes[2];
+    for (int i = 0; i < 2; i++) {
+        sp_plan_options o = options_of(SP_METHOD_SLTT, i ? 9 : 3);
+        planned r = plan_of(dense, &o);
+        EXPECT_OPS(r.p, SP_SEGMENT_FULL,
+                   "neuron.forward spikes.unpack bias.broadcast gemm logits.accumulate loss spikes.unpack "
+                   "gemm "
+                   "bias.backward gemm neuron.backward add");
+        EXPECT_OPS(r.p, SP_SEGMENT_END, "gemm bias.backward fill bias.backward metrics.correct");
+        bytes[i] = r.p->arena_bytes;
+        planned_free(&r);
+    }
+    cr_assert_eq(bytes[0], bytes[1], "memory grows with the time steps");
+    sp_plan_options o = options_of(SP_METHOD_SLTT, 3);
+    o.sequence = true;
+    planned r = plan_of(dense, &o);
+    EXPECT_OPS(r.p, SP_SEGMENT_END, "fill bias.backward metrics.correct");
+    planned_free(&r);
+    o.sequence = false, o.online_update = true;
+    r = plan_of(dense, &o);
+    EXPECT_OPS(r.p, SP_SEGMENT_END, "fill bias.backward metrics.correct");
     planned_free(&r);
 }
 
