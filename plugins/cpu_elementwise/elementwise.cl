@@ -34,6 +34,12 @@
 //@ local:  1
 //@ define: TRACE = 1
 //@ about:  16 lanes over a strip per work-item
+//@ op:     mean.accumulate/1
+//@ kernel: mean_accumulate__strips
+//@ global: cu*16
+//@ local:  1
+//@ define: SUM = 1
+//@ about:  16 lanes over a strip per work-item
 //@ op:     fill/1
 //@ kernel: fill__strips
 //@ global: cu*16
@@ -175,6 +181,23 @@ void trace_update__strips(SP_IN(sp_x, x), SP_IO(float, trace), int M, int C, int
     SP_AT(x); SP_AT(trace);
 #define ELEMENTS(i, piece, lanes)                                                                            \
     sp_store_lanes(trace_of(LOAD_X(x, i, piece, lanes), trace + (i), lanes, first, decay), trace + (i), lanes)
+    STRIPS
+}
+#endif
+
+#if SUM
+/* With block_start (a constant of the loop) the sum is not read. */
+SP_INLINE float16 sum_of(float16 in, __global const float *mean, int lanes, int block_start, float share)
+{
+    return block_start ? share * in : sp_load_lanes(mean, lanes) + share * in;
+}
+
+__kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void mean_accumulate__strips(SP_IN(sp_x, x), SP_IO(float, mean), int M, int C, int block_start, float share)
+{
+    SP_AT(x); SP_AT(mean);
+#define ELEMENTS(i, piece, lanes)                                                                            \
+    sp_store_lanes(sum_of(LOAD_X(x, i, piece, lanes), mean + (i), lanes, block_start, share), mean + (i), lanes)
     STRIPS
 }
 #endif
