@@ -106,6 +106,15 @@ Test(resume, a_run_with_a_teacher)
     EXPECT_CODE(0, run("plan r.yaml --no-device"));
     EXPECT_SAID("there is no such run yet");
     EXPECT_CODE(0, run("train t.yaml --out teacher"));
+    long long bytes[2], allocated[2];
+    for (int k = 0; k < 2; k++) { /* with the teacher's */
+        EXPECT_CODE(0, run("plan r.yaml --json -s schedule.time_steps=%d", k ? 50 : 5));
+        const char *at = strstr(text_of("out"), "\"planned_bytes\"");
+        cr_assert(at && sscanf(at, "\"planned_bytes\":%lld,\"allocated_bytes\":%lld", &bytes[k],
+                               &allocated[k]) == 2);
+        cr_assert_eq(bytes[k], allocated[k]);
+    }
+    cr_assert_eq(bytes[0], bytes[1], "%lld bytes at 5 time steps, %lld at 50", bytes[0], bytes[1]);
     EXPECT_CODE(0, run("train r.yaml --out whole"));
     EXPECT_CODE(130, run("train r.yaml --out parts --max-iterations 4"));
     EXPECT_CODE(0, run("train --resume parts"));
