@@ -25,7 +25,9 @@ typedef enum { SP_DEVICE_CPU, SP_DEVICE_GPU, SP_DEVICE_ACCELERATOR, SP_DEVICE_OT
     X(COMPILES_EACH_LOCAL_SIZE, "a kernel is compiled again for each local size: few are used")              \
     X(GPU_OF_AMD, "tunables start with what `vendor: amd` says")                                             \
     X(GPU_OF_INTEL, "tunables start with what `vendor: intel` says")                                         \
-    X(GPU_OF_NVIDIA, "tunables start with what `vendor: nvidia` says")
+    X(GPU_OF_NVIDIA, "tunables start with what `vendor: nvidia` says")                                       \
+    X(NARROW_CPU, "a CPU whose vectors hold fewer than 16 floats: tunables start with what `vendor: "        \
+                  "narrow` says")
 enum {
 #define SP_QUIRK_BIT(name, text) SP_QUIRK_BIT_##name,
     SP_QUIRKS(SP_QUIRK_BIT)

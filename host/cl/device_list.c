@@ -174,6 +174,7 @@ static void read_numbers(sp_device_info *info)
     cl_bool available = CL_FALSE, compiler = CL_FALSE, little = CL_FALSE;
     cl_device_fp_config doubles = 0;
     cl_device_local_mem_type local = 0;
+    cl_uint floats = 16;
     info->type = read_type(info);
     ASK(info, CL_DEVICE_AVAILABLE, &available);
     ASK(info, CL_DEVICE_COMPILER_AVAILABLE, &compiler);
@@ -193,6 +194,9 @@ static void read_numbers(sp_device_info *info)
     ASK(info, CL_DEVICE_LOCAL_MEM_TYPE, &local);
     if (local == CL_GLOBAL)
         info->quirks |= SP_QUIRK_LOCAL_MEMORY_IS_GLOBAL;
+    clGetDeviceInfo(info->device_id, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT, sizeof floats, &floats, NULL);
+    if (info->type == SP_DEVICE_CPU && floats < 16)
+        info->quirks |= SP_QUIRK_NARROW_CPU;
 }
 
 static sp_status add_device(sp_device_list *list, sp_device_info info, sp_error *err)

@@ -59,7 +59,9 @@ const char *sp_device_quirk_evidence(const sp_device_info *info, uint32_t quirk)
     for (size_t i = 0; i < N_RULES; i++)
         if ((rules[i].flags & quirk) && fits(&rules[i], info))
             return rules[i].evidence;
-    return "the device says so: CL_DEVICE_LOCAL_MEM_TYPE is CL_GLOBAL"; // the only probed one
+    return quirk == SP_QUIRK_NARROW_CPU ? "the device says so: CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT is below "
+                                          "16"
+                                        : "the device says so: CL_DEVICE_LOCAL_MEM_TYPE is CL_GLOBAL";
 }
 
 void sp_device_quirk_names(uint32_t quirks, char *out, size_t out_size)

@@ -38,7 +38,7 @@ sp_status sp_meta_key_tune(sp_meta_reader *r, char *value)
     return tune->n_values ? SP_OK : SP_META_FAIL(r, "tune \"%s\" has no value", name);
 }
 
-/* "amd TM = 8 AHEAD = 1", of tunes that stand above. */
+/* "amd TM = 8 AHEAD = 1", of tunes that stand above. What is not a vendor is a kind of CPUs. */
 sp_status sp_meta_key_vendor(sp_meta_reader *r, char *value)
 {
     static const struct {
@@ -46,14 +46,16 @@ sp_status sp_meta_key_vendor(sp_meta_reader *r, char *value)
         uint32_t quirk;
     } vendors[] = {{"amd", SP_QUIRK_GPU_OF_AMD},
                    {"intel", SP_QUIRK_GPU_OF_INTEL},
-                   {"nvidia", SP_QUIRK_GPU_OF_NVIDIA}};
+                   {"nvidia", SP_QUIRK_GPU_OF_NVIDIA},
+                   {"narrow", SP_QUIRK_NARROW_CPU}};
+    enum { N_VENDORS = sizeof vendors / sizeof *vendors };
     sp_variant *v = r->block;
     const char *name = sp_meta_next_word(&value);
     size_t k = 0;
-    while (k < 3 && name && strcmp(vendors[k].name, name) != 0)
+    while (k < N_VENDORS && name && strcmp(vendors[k].name, name) != 0)
         k++;
-    if (!name || k == 3)
-        return SP_META_FAIL(r, "vendor \"%s\": there are amd, intel and nvidia", name ? name : "");
+    if (!name || k == N_VENDORS)
+        return SP_META_FAIL(r, "vendor \"%s\": there are amd, intel, nvidia and narrow", name ? name : "");
     for (char *word; (word = sp_meta_next_word(&value)) != NULL;) {
         char *rest;
         int64_t wanted;

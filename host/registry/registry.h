@@ -40,7 +40,7 @@ typedef struct sp_tune {
 /* "//@ vendor: amd TM = 8": the default on the devices of one vendor. */
 typedef struct sp_vendor_tune {
     const char *vendor;
-    uint32_t quirk; /* SP_QUIRK_GPU_OF_... */
+    uint32_t quirk; /* SP_QUIRK_GPU_OF_..., SP_QUIRK_NARROW_CPU */
     int tune;
     int64_t value;
 } sp_vendor_tune;

@@ -3,6 +3,8 @@
 //@ include:   lanes.clh macros.clh weave.clh
 //@ all:       device: cpu
 //@ all:       define: TILES = 4
+//@ all:       tune: BLOCK = 8 4
+//@ all:       vendor: narrow BLOCK=4
 //@ op:        gemm/1
 //@ kernel:    gemm__direct
 //@ global:    ceildiv(M, 8*TILES), ceildiv(N, 32)
@@ -10,7 +12,7 @@
 //@ define:    PACKED = 0
 //@ when:      !TB && N % 32 == 0 && (N <= 128 || M <= 32)
 //@ score:     60
-//@ about:     8 x 32 register tiles, b read where it lies
+//@ about:     register tiles of 8 x 32 or 4 x 16, b read where it lies
 //@ op:        gemm/1
 //@ kernel:    gemm__pack_b
 //@ global:    ceildiv(K, 64), ceildiv(N, 32)
@@ -24,9 +26,9 @@
 //@ about:     the same with b packed (and transposed) into panels of 32 columns first
 
 /* c = op(a) op(b) [+ c] for one work-item per group, which is what PoCL turns into register code. A
- * work-item owns TILES tiles of 8 rows and 32 columns; a tile's sums stay in 16 float16 registers over KC
- * steps of the inner dimension, so that a panel of b (KC x 32 floats) stays in the second level cache. Two
- * vectors of b and eight broadcast elements of a feed 16 multiply-adds. Rows past M repeat the last row
+ * work-item owns 8 * TILES rows and 32 columns; the sums of BLOCK rows and 4 * BLOCK columns, a tile, stay in 16 registers of
+ * 16 floats, or 8 of 8, over KC steps of the inner dimension, so that a panel of b (KC x 32 floats) stays in the second level
+ * cache. With BLOCK = 8, two vectors of b and eight broadcast elements of a feed 16 multiply-adds. Rows past M repeat the last row
  * and are not stored; columns past N are zeros in the packed panel. The packed copy is [N/32][K][32]; a
  * large N as row length would map a panel to few cache sets. */
 
@@ -40,38 +42,47 @@
 #define A_ROW(m) ((ulong)(m) * (ulong)K)
 #endif
 
-/* One tile: rows m.. (at most 8, `rows` of them stored), columns of the panel b (row length ldb), `cols`
+#if BLOCK == 8
+#define EACH_ROW EACH8
+#define RIGHT(x) x
+#else
+#define EACH_ROW EACH4
+#define RIGHT(x)
+#endif
+#define COLUMNS (4 * BLOCK)
+
+/* One tile: rows m.. (at most BLOCK, `rows` of them stored), columns of the panel b (row length ldb), `cols`
  * stored. */
 inline void tile(__global const float *a, __global const float *b, __global float *c, int M, int N, int K,
                  int m, int steps, int ldb, int cols, int add)
 {
-    const int rows = min(8, M - m);
+    const int rows = min(BLOCK, M - m);
     const ulong step = A_STEP;
 #define POINT(i)                                                                                             \
     __global const float *p##i = a + A_ROW(m + min(i, rows - 1));                                            \
-    float16 u##i = 0.0f, v##i = 0.0f;
-    EACH8(POINT)
+    float16 u##i = 0.0f; RIGHT(float16 v##i = 0.0f;)
+    EACH_ROW(POINT)
     ulong at = 0;
     for (int k = 0; k < steps; k++) {
-        const float16 b0 = vload16(0, b), b1 = vload16(1, b);
-#define STEP(i) { const float16 x = (float16)(p##i[at]); u##i = fma(x, b0, u##i); v##i = fma(x, b1, v##i); }
-        EACH8(STEP)
+        const float16 b0 = vload16(0, b); RIGHT(const float16 b1 = vload16(1, b);)
+#define STEP(i) { const float16 x = (float16)(p##i[at]); u##i = fma(x, b0, u##i); RIGHT(v##i = fma(x, b1, v##i);) }
+        EACH_ROW(STEP)
         b += ldb;
         at += step;
     }
-    if (cols == 32) {
+    if (cols == COLUMNS) {
 #define PUT(i) if (i < rows) {                                                                               \
         __global float *r = c + (ulong)(i) * (ulong)N;                                                       \
         vstore16(add ? u##i + vload16(0, r) : u##i, 0, r);                                                   \
-        vstore16(add ? v##i + vload16(1, r) : v##i, 1, r); }
-        EACH8(PUT)
+        RIGHT(vstore16(add ? v##i + vload16(1, r) : v##i, 1, r);) }
+        EACH_ROW(PUT)
     } else {
-        float part[8 * 32];
-#define KEEP(i) vstore16(u##i, 2 * i, part); vstore16(v##i, 2 * i + 1, part);
-        EACH8(KEEP)
+        float part[BLOCK * COLUMNS];
+#define KEEP(i) vstore16(u##i, 0, part + i * COLUMNS); RIGHT(vstore16(v##i, 1, part + i * COLUMNS);)
+        EACH_ROW(KEEP)
         for (int i = 0; i < rows; i++)
             for (int j = 0; j < cols; j++)
-                c[(ulong)i * (ulong)N + j] = part[i * 32 + j] + (add ? c[(ulong)i * (ulong)N + j] : 0.0f);
+                c[(ulong)i * (ulong)N + j] = part[i * COLUMNS + j] + (add ? c[(ulong)i * (ulong)N + j] : 0.0f);
     }
 #undef POINT
 #undef STEP
@@ -88,8 +99,9 @@ inline void tiles(__global const float *a, __global const float *b_panel, __glob
     for (int k = 0; k < K; k += KC) {
         const int steps = min(KC, K - k), add = ACC || k > 0;
         __global const float *ak = a + (ulong)k * (ulong)A_STEP, *bk = b_panel + (ulong)k * (ulong)ldb;
-        for (int m = m0; m < m1; m += 8)
-            tile(ak, bk, c + (ulong)m * (ulong)N + n0, M, N, K, m, steps, ldb, cols, add);
+        for (int m = m0; m < m1; m += BLOCK)
+            for (int n = 0; n < cols; n += COLUMNS)
+                tile(ak, bk + n, c + (ulong)m * (ulong)N + n0 + n, M, N, K, m, steps, ldb, min(COLUMNS, cols - n), add);
     }
 }
 

@@ -12,6 +12,8 @@
 //@ all:       device: cpu
 //@ all:       bake: H W C O KH KW SH SW PH PW DH DW HO WO
 //@ all:       score: 70
+//@ all:       tune: BLOCK = 8 4
+//@ all:       vendor: narrow BLOCK=4
 //@ op:        conv.backward_weight/1
 //@ kernel:    conv_backward_weight__winograd_slots
 //@ global:    PANEL_COUNT, SLOTS
@@ -92,26 +94,6 @@ SP_INLINE void load_errors(float *u, __global const float *e, int o0, int tile)
         }
 }
 
-/* m[8][32] = (+=) the products of 8 channels and 32 outputs, over `tiles` rows. */
-SP_INLINE void multiply(float *m, const float *v, const float *u, int tiles, int add)
-{
-#define START(i) float16 a##i = 0.0f, b##i = 0.0f;
-    EACH8(START)
-    for (int t = 0; t < tiles; t++, v += CP, u += 32) {
-        const float16 u0 = vload16(0, u), u1 = vload16(1, u);
-#define STEP(i) {                                                                                            \
-        const float16 d = (float16)(v[i]);                                                                   \
-        a##i = fma(d, u0, a##i); b##i = fma(d, u1, b##i); }
-        EACH8(STEP)
-    }
-    if (add) {
-#define ADD(i) a##i += vload16(2 * (i), m); b##i += vload16(2 * (i) + 1, m);
-        EACH8(ADD)
-    }
-#define KEEP(i) SP_STORE16(__private, a##i, m + 32 * (i)); SP_STORE16(__private, b##i, m + 32 * (i) + 16);
-    EACH8(KEEP)
-}
-
 #if SLOTTED
 #define PUT_TAP(v, p) SP_STORE16(__global, v, p)
 #else
@@ -152,8 +134,8 @@ SP_INLINE void panel(__global const in_type *x, __global const float *e, __globa
         for (int k = 0; k < 36; k++)
             for (int o = 0; o < OP / 32; o++)
                 for (int c = 0; c < CP; c += 8)
-                    multiply(m + k * M_STEP + (o * CP + c) * 32, v + k * V_STEP + c, u + k * U_STEP + o * T * 32,
-                             tiles, from > first);
+                    multiply(m + k * M_STEP + (o * CP + c) * 32, v + k * V_STEP + c, 1, CP,
+                             u + k * U_STEP + o * T * 32, tiles, from > first);
     }
     for (int c = 0; c < CP; c++)
         for (int o = 0; o < OP; o += 16)

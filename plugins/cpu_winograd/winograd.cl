@@ -8,6 +8,8 @@
 //@ let:       FILLS_OUT = 6*ceildiv(HO, 4)*ceildiv(WO, 4) <= HO*WO && TILES_OUT >= 8
 //@ all:       device: cpu
 //@ all:       bake: H W C O KH KW SH SW PH PW DH DW HO WO
+//@ all:       tune: BLOCK = 8 4
+//@ all:       vendor: narrow BLOCK=4
 //@ op:        conv.backward_input/1
 //@ kernel:    conv_backward_input__winograd_weights
 //@ global:    C/32, ceildiv(O, 64)
@@ -17,6 +19,7 @@
 //@ local:     1
 //@ define:    BACKWARD = 1
 //@ define:    PANELS = 0
+//@ define:    WEIGHTS_KEPT = 1
 //@ when:      NINE_TAPS && C % 32 == 0 && O % 16 == 0 && C*O <= 32768 && FILLS_IN
 //@ workspace: 36*(C*O + 16)
 //@ score:     80
@@ -30,6 +33,7 @@
 //@ local:     1
 //@ define:    BACKWARD = 1
 //@ define:    PANELS = 1
+//@ define:    WEIGHTS_KEPT = 0
 //@ define:    PANEL = 32
 //@ define:    CHUNK = 64
 //@ when:      NINE_TAPS && C % 32 == 0 && O % 32 == 0 && FILLS_IN
@@ -46,6 +50,7 @@
 //@ local:     1
 //@ define:    BACKWARD = 0
 //@ define:    PANELS = 0
+//@ define:    WEIGHTS_KEPT = 1
 //@ when:      NINE_TAPS && C % 16 == 0 && O % 32 == 0 && C*O <= 32768 && FILLS_OUT
 //@ workspace: 36*(C*O + 16)
 //@ score:     75
@@ -59,6 +64,7 @@
 //@ local:     1
 //@ define:    BACKWARD = 0
 //@ define:    PANELS = 1
+//@ define:    WEIGHTS_KEPT = 0
 //@ define:    PANEL = 32
 //@ define:    CHUNK = 64
 //@ when:      NINE_TAPS && C % 32 == 0 && O % 32 == 0 && FILLS_OUT
@@ -86,17 +92,11 @@
 #define V_STEP (CHUNK * KB + 16)
 #define U_STEP (KB * PANEL + 16)
 #define V_BLOCK ((ulong)36 * V_STEP) /* CHUNK tiles, KB channels */
-typedef __global const float *v_input;
-#define U_PLACE __private
 #else
 #define ROW (CI + 16)
 #define V_STEP (P * ROW)
 #define U_STEP ((ulong)CI * CO + 16)
-typedef const float *v_input;
-#define U_PLACE __global
 #endif
-typedef U_PLACE float *u_pointer;
-typedef U_PLACE const float *u_input;
 
 /* y = G (x0, x1, x2): the powers 0 to 2 of the points, divided by the products of their differences. */
 #define TRANSFORM_WEIGHTS(x0, x1, x2, y)                                                                     \
@@ -112,26 +112,6 @@ typedef U_PLACE const float *u_input;
     const float16 t = x.b + x.c, u = x.b - x.c, p = x.d + x.e, q = x.d - x.e, y0 = x.a + (t + p),            \
                   y1 = fma((float16)(P1), u, P2 * q), y2 = fma((float16)(0.5f), t, 2.0f * p),                \
                   y3 = fma((float16)(0.5f * P1), u, fma((float16)(2.0f * P2), q, x.f))
-
-/* m[P][32] = (+=) P rows of v by `steps` rows of u. */
-SP_INLINE void multiply(float *m, v_input v, u_input u, int steps, int add)
-{
-#define START(i) float16 a##i = 0.0f, b##i = 0.0f;
-    EACH8(START)
-    for (int k = 0; k < steps; k++, u += 32) {
-        const float16 u0 = vload16(0, u), u1 = vload16(1, u);
-#define STEP(i) {                                                                                            \
-        const float16 d = (float16)(v[(i) * ROW + k]);                                                       \
-        a##i = fma(d, u0, a##i); b##i = fma(d, u1, b##i); }
-        EACH8(STEP)
-    }
-    if (add) {
-#define ADD(i) a##i += vload16(2 * (i), m); b##i += vload16(2 * (i) + 1, m);
-        EACH8(ADD)
-    }
-#define KEEP(i) SP_STORE16(__private, a##i, m + 32 * (i)); SP_STORE16(__private, b##i, m + 32 * (i) + 16);
-    EACH8(KEEP)
-}
 
 /* 16 channels of a tile; m: its first component, the others `step` apart. */
 SP_INLINE void store_tile(__global float *to, __global const float *bias, const float *m, int step, int tile,
@@ -246,7 +226,7 @@ void NAME(winograd_blocks)(IN_ARGUMENT(IN_), SP_IN(float, work), BIAS_ARGUMENT O
                 load_tile(v + t * ROW + c, V_STEP, IN_, c, MIN(64, CI - c), first + t, TILES);
         for (int c = 0; c < CO; c += 32) {
             for (int k = 0; k < 36; k++)
-                multiply(m + k * P * 32, v + k * V_STEP, work + k * U_STEP + (ulong)c * CI, CI, 0);
+                multiply(m + k * P * 32, v + k * V_STEP, ROW, 1, work + k * U_STEP + (ulong)c * CI, CI, 0);
             for (int t = 0; t < tiles; t++)
                 for (int h = 0; h < 32; h += 16)
                     store_tile(OUT_, bias, m + t * 32 + h, P * 32, first + t, c + h);
@@ -281,7 +261,7 @@ void NAME(winograd_panels)(SP_IN(float, w), SP_IN(float, work), BIAS_ARGUMENT OU
             for (int t = 0; t < tiles; t += P)
                 for (int h = 0; h < PANEL / 32; h++)
                     multiply(m + ((k * PANEL / 32 + h) * CHUNK + t) * 32, v + k * V_STEP + t * KB,
-                             u + k * U_STEP + h * KB * 32, KB, k0 > 0);
+                             ROW, 1, u + k * U_STEP + h * KB * 32, KB, k0 > 0);
     }
     for (int t = 0; t < tiles; t++)
         for (int h = 0; h < PANEL; h += 16)
