@@ -77,7 +77,8 @@ sp_status sp_check_call(sp_registry *reg, sp_device *dev, sp_variant *v, const s
                         const int64_t *tune_values, uint64_t seed, sp_check_report *report, sp_error *err);
 
 /* The call with its leading letter (samples or rows) halved while it is large and the variant still takes it:
- * what the C reference computes in reasonable time. */
+ * what the C reference computes in reasonable time. Where that letter is baked into the program, only a call
+ * that takes the reference longer than a compiler is halved. */
 sp_op_call sp_check_shrink(const sp_variant *v, const sp_device *dev, const sp_op_call *call,
                            const int64_t *tune_values);
 

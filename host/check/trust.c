@@ -150,10 +150,19 @@ static char *make_key(const sp_device *dev, const sp_variant *v, const char *sha
     return key;
 }
 
+/* With fewer samples, a kernel whose first size is baked is another program. */
+static bool bakes_samples(const sp_variant *v)
+{
+    return v->n_bakes && sp_variant_bakes(v, v->op->ints[0]);
+}
+
 sp_op_call sp_check_shrink(const sp_variant *v, const sp_device *dev, const sp_op_call *call,
                            const int64_t *tune_values)
 {
     sp_op_call c = *call;
+    if (bakes_samples(v) && sp_call_flops(call) <= slow_sample_flops &&
+        sp_call_bytes(call) <= slow_call_bytes)
+        return c;
     while ((sp_call_flops(&c) > large_call_flops || sp_call_bytes(&c) > large_call_bytes) && c.ints[0] > 1) {
         sp_op_call half = c;
         half.ints[0] = c.ints[0] / 2;
@@ -281,7 +290,7 @@ static const verdict *check_setting(sp_registry *reg, sp_device *dev, sp_variant
 static bool few_samples(const sp_variant *v, const sp_device *dev, const sp_op_call *call, sp_op_call *few)
 {
     *few = *call;
-    if (!v->n_bakes || sp_variant_bakes(v, v->op->ints[0]))
+    if (!v->n_bakes || bakes_samples(v))
         return false;
     for (few->ints[0] = call->ints[0] < 2 ? call->ints[0] : 2;
          few->ints[0] < call->ints[0] && !sp_variant_can_run(v, dev, few, NULL, NULL, 0); few->ints[0]++)
@@ -314,16 +323,13 @@ static sp_status trust_quick(sp_registry *reg, sp_device *dev, sp_variant *v, co
 }
 
 /* Where the first size is baked too, none of the quick shapes is compiled to the program that the run needs,
- * and a compiler may fail on that one alone. So the call at hand is compared as well; fewer samples of it,
- * which are another program again but the nearest, where the reference would take too long for all. */
+ * and a compiler may fail on that one alone. So the call at hand is compared as well. */
 static sp_status trust_baked(sp_registry *reg, sp_device *dev, sp_variant *v, const sp_op_call *call,
                              sp_error *err)
 {
-    if (!v->n_bakes || !sp_variant_bakes(v, v->op->ints[0]))
-        return SP_OK;
-    const bool whole = sp_call_flops(call) <= slow_sample_flops && sp_call_bytes(call) <= slow_call_bytes;
-    const sp_op_call tried = whole ? *call : sp_check_shrink(v, dev, call, NULL);
-    return sp_call_flops(&tried) <= slow_sample_flops ? trust_call(reg, dev, v, &tried, NULL, err) : SP_OK;
+    const sp_op_call tried = sp_check_shrink(v, dev, call, NULL);
+    const bool wanted = bakes_samples(v) && sp_call_flops(&tried) <= slow_sample_flops;
+    return wanted ? trust_call(reg, dev, v, &tried, NULL, err) : SP_OK;
 }
 
 static sp_status trust_locked(sp_registry *reg, sp_device *dev, sp_variant *v, const sp_op_call *call,

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "check/check.h"
+#include "check/case.h"
 
 #define FIXTURE SP_TEST_SOURCE_DIR "/tests/unit/check/fixtures/broken"
 enum { TRUSTED = 0, REFUSED = 1, OTHER_REASON = 2, NO_DEVICE = 77 };
@@ -160,4 +160,32 @@ Test(trust, variant_that_no_quick_call_fits_is_tried_on_the_call_itself)
     cr_assert_eq(ask("add__rare", 12345, "C=12345"), REFUSED);
     cr_assert_eq(ask("add__rare_good", 12345, NULL), TRUSTED);
     cr_assert_eq(count_lines(), lines);
+}
+
+/* What `spikeport tune` compares, and a run that uses its result: fewer samples where the call is large, but
+ * not another program than the one that is used. */
+Test(trust, a_large_call_is_tried_with_fewer_samples_unless_that_is_another_program)
+{
+    sp_device *dev = NULL;
+    sp_registry *reg = NULL;
+    sp_error err = {0};
+    if (sp_device_open(NULL, NULL, &dev, &err) != SP_OK)
+        cr_skip_test("no OpenCL device");
+    cr_assert_eq(sp_registry_create(FIXTURE, &reg, &err), SP_OK, "%s", err.text);
+    sp_op_call call = sp_op_call_make("add");
+    sp_call_set_int(&call, "C", 64);
+    for (int64_t rows = 20000; rows <= 200000; rows *= 10) {
+        sp_call_set_int(&call, "M", rows);
+        for (size_t i = 0; i < reg->n_variants; i++) {
+            const sp_variant *v = reg->variants[i];
+            const bool whole = strcmp(v->id, "broken:add__baked_whole") == 0;
+            if (!whole && strcmp(v->id, "broken:add__good") != 0)
+                continue;
+            const sp_op_call tried = sp_check_shrink(v, dev, &call, NULL);
+            cr_assert_eq(sp_call_int(&tried, "M") == rows, whole && rows == 20000, "%s with %lld rows", v->id,
+                         (long long)rows);
+        }
+    }
+    sp_registry_destroy(&reg);
+    sp_device_close(&dev);
 }
