@@ -123,9 +123,17 @@ static const shape flat_shapes[] = {
     {0, {16}},    {0, {17}},     {0, {4097}},     {0, {31}}, {0, {65536}},
 };
 
-static const char *const stepped_names[] = {"M", "P", NULL};
-static const shape stepped_shapes[] = {
-    {QUICK | ALL, {7, 3}}, {QUICK, {64, 1}}, {QUICK, {1000, 6}}, {0, {1, 2}}, {0, {4097, 4}}, {0, {65536, 1}},
+/* Taps, channels and outputs of binary weights. */
+static const char *const binary_names[] = {"M", "C", "O", NULL};
+static const shape binary_shapes[] = {
+    {QUICK, {1, 5, 3}}, {QUICK | ALL, {9, 33, 17}}, {QUICK, {3, 64, 32}}, {0, {1, 1, 1}},
+    {0, {9, 32, 16}},   {0, {4, 100, 40}},          {0, {1, 300, 10}},    {0, {9, 128, 64}},
+};
+
+static const char *const flip_names[] = {"M", "C", "O", "P", NULL};
+static const shape flip_shapes[] = {
+    {QUICK | ALL, {9, 33, 17, 3}}, {QUICK, {1, 64, 1, 1}}, {QUICK, {3, 64, 32, 6}}, {0, {1, 1, 1, 2}},
+    {0, {1, 300, 10, 4}},          {0, {9, 128, 64, 1}},
 };
 
 static const char *const digits_names[] = {"M", "C", "P", NULL};
@@ -154,9 +162,9 @@ static const struct {
     size_t n;
 } lists[] = {
     /* the first whose letters the op has */
-    {LIST(digits)}, {LIST(conv)},     {LIST(group)},   {LIST(pool)},    {LIST(adaptive)},
-    {LIST(gemm)},   {LIST(rows)},     {LIST(weight)},  {LIST(samples)}, {LIST(grouped)},
-    {LIST(joined)}, {LIST(channels)}, {LIST(stepped)}, {LIST(flat)},
+    {LIST(digits)}, {LIST(conv)},     {LIST(group)},  {LIST(pool)},    {LIST(adaptive)},
+    {LIST(gemm)},   {LIST(rows)},     {LIST(weight)}, {LIST(samples)}, {LIST(grouped)},
+    {LIST(joined)}, {LIST(channels)}, {LIST(binary)}, {LIST(flip)},    {LIST(flat)},
 };
 
 static const char *const neurons[] = {"lif", "if"};

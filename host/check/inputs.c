@@ -24,7 +24,8 @@ typedef enum {
     LABELS,     /* 0..K-1, some -1 */
     COUNTS,     /* 0..999 */
     BELOW_200,  /* 1..200 */
-    SIGNED      /* -200..200 */
+    SIGNED,     /* -200..200 */
+    WORDS       /* bits at random */
 } kind;
 
 static const struct {
@@ -39,6 +40,8 @@ static const struct {
     {NULL, "step_rstd", POSITIVE},
     {"optimizer.adamw", "v", SMALL},
     {"optimizer.flip", "v", SMALL},
+    {"optimizer.flip", "w", WORDS},
+    {"binary", "w", WORDS},
     {"gradient.clip", "norm", POSITIVE},
     {"quantise.apply", "largest", POSITIVE},
     {NULL, "labels", LABELS},
@@ -204,7 +207,9 @@ static void fill_integers(const sp_op_call *call, sp_check_buffer *b, kind k, sp
                                       : 1000;
     uint32_t from = k == BELOW_200 ? 1 : k == SIGNED ? 0u - 200u : 0;
     for (int64_t i = 0; i < b->words; i++)
-        b->initial[i] = k == LABELS && sp_rng_below(r, 7) == 0 ? UINT32_MAX : from + sp_rng_below(r, below);
+        b->initial[i] = k == WORDS                               ? sp_rng_u32(r)
+                        : k == LABELS && sp_rng_below(r, 7) == 0 ? UINT32_MAX
+                                                                 : from + sp_rng_below(r, below);
 }
 
 static void fill(const sp_op_call *call, sp_check_buffer *b, uint64_t seed, uint64_t stream)

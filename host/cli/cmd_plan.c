@@ -51,12 +51,14 @@ static json_t *steps_json(const sp_plan *p)
 static sp_status print_json(const sp_session *s)
 {
     const sp_plan *p = s->train;
+    uint64_t binary, bytes = sp_plan_weight_bytes(p, &binary);
     return sp_cli_json_line(
-        json_pack("{s:s?, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "device",
+        json_pack("{s:s?, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "device",
                   s->dev ? s->dev->info.name : NULL, "method", sp_method_name(p->o.method), "time_steps",
                   (json_int_t)p->o.time_steps, "batch", (json_int_t)p->o.batch, "parameters",
-                  (json_int_t)s->graph->n_trainable, "model_bytes", (json_int_t)s->model->bytes,
-                  "arena_bytes", (json_int_t)p->arena_bytes, "planned_bytes", (json_int_t)s->planned_bytes,
+                  (json_int_t)s->graph->n_trainable, "binary_weights", (json_int_t)binary, "parameter_bytes",
+                  (json_int_t)bytes, "model_bytes", (json_int_t)s->model->bytes, "arena_bytes",
+                  (json_int_t)p->arena_bytes, "planned_bytes", (json_int_t)s->planned_bytes,
                   "allocated_bytes", s->dev ? (json_int_t)s->dev->peak_bytes : 0, "steps", steps_json(p)));
 }
 

@@ -92,8 +92,8 @@ static sp_status check_inputs(search *s, const sp_exec_batch *batch, sp_error *e
     }
     for (int i = 0; i < p->graph->n_params && !s->found; i++) {
         const sp_param *q = &p->graph->params[i];
-        if (q->trainable)
-            SP_TRY(check_range(s, (sp_range){p->model->mem, ((uint64_t)q->at + p->model->w_at) * 4},
+        if (q->trainable && !sp_model_is_packed(p->model, q))
+            SP_TRY(check_range(s, (sp_range){p->model->mem, sp_model_at(p->model, q, SP_RANGE_WEIGHTS) * 4},
                                (uint64_t)q->elems * 4, false, "a parameter, before the forward pass", q->name,
                                -1, err));
     }

@@ -107,6 +107,11 @@ const sp_param *sp_graph_param(const sp_graph *g, const char *name);
 /* Between file layout and device layout; n elements = p->elems. */
 void sp_param_to_device(const sp_param *p, const float *file, float *device);
 void sp_param_to_file(const sp_param *p, const float *device, float *file);
+/* Weights of one bit: the signs of a file's numbers, and 1 and -1. On the device bits are set for 1, as
+ * op_table.inc says. */
+int64_t sp_param_words(const sp_param *p);
+void sp_param_pack(const sp_param *p, const float *file, uint32_t *words);
+void sp_param_unpack(const sp_param *p, const uint32_t *words, float *file);
 /* Starting values (file layout) from the seed: PyTorch's defaults unless the layer says otherwise. */
 void sp_param_initialise(const sp_graph *g, const sp_param *p, uint64_t seed, float *file);
 

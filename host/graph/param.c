@@ -99,6 +99,34 @@ void sp_param_to_file(const sp_param *p, const float *device, float *file)
         memcpy(file, device, (size_t)p->elems * sizeof(float));
 }
 
+int64_t sp_param_words(const sp_param *p)
+{
+    return p->kh * p->kw * ((p->c + 31) / 32) * p->o;
+}
+
+/* Word of input channel c of a tap for output o. */
+static int64_t word_at(const sp_param *p, int64_t o, int64_t c, int64_t tap)
+{
+    return (tap * ((p->c + 31) / 32) + c / 32) * p->o + o;
+}
+
+void sp_param_pack(const sp_param *p, const float *file, uint32_t *words)
+{
+    memset(words, 0, (size_t)sp_param_words(p) * sizeof *words);
+    for (int64_t o = 0; o < p->o; o++)
+        for (int64_t c = 0; c < p->c; c++)
+            for (int64_t tap = 0; tap < p->kh * p->kw; tap++)
+                words[word_at(p, o, c, tap)] |= (uint32_t) !(*file++ < 0) << c % 32;
+}
+
+void sp_param_unpack(const sp_param *p, const uint32_t *words, float *file)
+{
+    for (int64_t o = 0; o < p->o; o++)
+        for (int64_t c = 0; c < p->c; c++)
+            for (int64_t tap = 0; tap < p->kh * p->kw; tap++)
+                *file++ = words[word_at(p, o, c, tap)] >> c % 32 & 1u ? 1 : -1;
+}
+
 static void fill_uniform(float *x, int64_t n, double bound, sp_rng *r)
 {
     for (int64_t i = 0; i < n; i++)

@@ -104,6 +104,28 @@ void conv_forward_ref(const sp_op_call *call, void *const *buf)
         }
 }
 
+void binary_conv_forward_ref(const sp_op_call *call, void *const *buf)
+{
+    const shape s = shape_of(call);
+    const uint32_t *x = buf[0], *w = buf[1];
+    const float *bias = buf[2];
+    const int64_t words = ref_words(s.C);
+    float *y = buf[3];
+
+    for (int64_t i = 0; i < s.N * s.HO * s.WO * s.O; i++) {
+        const int64_t m = i / s.O, o = i % s.O;
+        int64_t sum = 0;
+        for (int64_t k = 0; k < s.KH * s.KW * words; k++) {
+            const int64_t tap = k / words, word = k % words;
+            const int64_t row =
+                input_row(&s, m / (s.HO * s.WO), m / s.WO % s.HO, m % s.WO, tap / s.KW, tap % s.KW);
+            const uint32_t spikes = row < 0 ? 0 : x[row * words + word];
+            sum += 2 * __builtin_popcount(spikes & w[k * s.O + o]) - __builtin_popcount(spikes);
+        }
+        y[i] = (float)((double)sum + (bias ? (double)bias[o] : 0.0));
+    }
+}
+
 void integer_conv_ref(const sp_op_call *call, void *const *buf)
 {
     const shape s = shape_of(call);

@@ -47,25 +47,46 @@ void optimizer_adamw_ref(const sp_op_call *call, void *const *buf)
     }
 }
 
+/* Word and bit of weight i of [M][C][O]. */
+static uint32_t *binary_word(void *words, int64_t i, int64_t C, int64_t O, uint32_t *bit)
+{
+    const int64_t tap = i / O / C, c = i / O % C;
+    *bit = UINT32_C(1) << c % 32;
+    return (uint32_t *)words + (tap * ref_words(C) + c / 32) * O + i % O;
+}
+
+void binary_unpack_ref(const sp_op_call *call, void *const *buf)
+{
+    const int64_t C = sp_call_int(call, "C"), O = sp_call_int(call, "O");
+    uint32_t bit;
+    float *y = buf[1];
+
+    for (int64_t i = 0; i < sp_call_int(call, "M") * C * O; i++)
+        y[i] = *binary_word(buf[0], i, C, O, &bit) & bit ? 1 : -1;
+}
+
 void optimizer_flip_ref(const sp_op_call *call, void *const *buf)
 {
-    float *w = buf[0], *m = buf[2], *v = buf[3];
+    float *m = buf[2], *v = buf[3];
     const float *g = buf[1];
-    const int64_t M = sp_call_int(call, "M"), P = sp_call_int(call, "P"), t = sp_call_int(call, "time_step");
+    const int64_t C = sp_call_int(call, "C"), O = sp_call_int(call, "O"), n = sp_call_int(call, "M") * C * O;
+    const int64_t P = sp_call_int(call, "P"), t = sp_call_int(call, "time_step");
     const double beta1 = given(call, "beta1"), beta2 = given(call, "beta2");
     double bar = given(call, "flip"), squares = 0;
+    uint32_t bit;
 
     if (sp_call_flag(call, "ADAPT")) {
         float *of_step = v + (t > 0 ? t - 1 : 0) % P;
-        for (int64_t i = 0; i < M; i++)
+        for (int64_t i = 0; i < n; i++)
             squares += (double)g[i] * (double)g[i];
-        *of_step = (float)(beta2 * (double)*of_step + (1 - beta2) * squares / (double)M);
+        *of_step = (float)(beta2 * (double)*of_step + (1 - beta2) * squares / (double)n);
         bar *= sqrt((double)*of_step + given(call, "eps"));
     }
-    for (int64_t i = 0; i < M; i++) {
-        const float sign = w[i] < 0 ? -1 : 1;
+    for (int64_t i = 0; i < n; i++) {
+        uint32_t *word = binary_word(buf[0], i, C, O, &bit);
         m[i] = (float)(beta1 * (double)m[i] + (1 - beta1) * (double)g[i]);
-        w[i] = (double)(sign * m[i]) > bar ? -sign : sign;
+        if ((double)(*word & bit ? m[i] : -m[i]) > bar)
+            *word ^= bit;
     }
 }
 

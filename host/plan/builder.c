@@ -34,9 +34,10 @@ sp_status spi_param_tensor(sp_builder *b, int param, bool gradient, int *out)
 {
     const sp_param *p = &b->g->params[param];
     const sp_model *m = b->p->model;
-    uint64_t weights = m->ema && b->p->o.method == SP_METHOD_EVAL ? m->e_at : m->w_at;
-    uint64_t at = (uint64_t)p->at + (!p->trainable ? m->buffers_at : gradient ? m->g_at : weights);
-    return spi_tensor_fixed(b, p->name, at, p->elems, out);
+    const bool average = m->ema && b->p->o.method == SP_METHOD_EVAL && !gradient;
+    const sp_model_range range = gradient ? SP_RANGE_GRADIENTS : average ? SP_RANGE_EMA : SP_RANGE_WEIGHTS;
+    return spi_tensor_fixed(b, p->name, sp_model_at(m, p, range),
+                            range == SP_RANGE_WEIGHTS ? sp_model_weight_elems(m, p) : p->elems, out);
 }
 
 /* "2.branch.0 gemm TA (eval)": gradients have rows of their own in a profile, which both plans share. */

@@ -80,6 +80,12 @@ sp_status spi_check_limits(const sp_plan *p, sp_error *err);
 /* That neurons, surrogates, method and loss go together (settings.c). */
 sp_status spi_check_settings(const sp_plan *p, sp_error *err);
 
+/* The range of parameters is 64-element aligned. */
+static inline int64_t spi_padded_elems(int64_t n)
+{
+    return (n + SP_GRADIENT_SUMS - 1) / SP_GRADIENT_SUMS * SP_GRADIENT_SUMS;
+}
+
 /* Tensors. `name` is copied. */
 sp_status spi_tensor_new(sp_builder *b, const char *name, int64_t elems, sp_lifetime lifetime, int *out);
 sp_status spi_tensor_fixed(sp_builder *b, const char *name, uint64_t at_elems, int64_t elems, int *out);

@@ -3,25 +3,58 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "plan/plan.h"
+#include "plan/builder.h"
+
+bool sp_model_is_packed(const sp_model *m, const sp_param *p)
+{
+    return m->binary && sp_param_is_binary(m->graph, p);
+}
+
+int64_t sp_model_weight_elems(const sp_model *m, const sp_param *p)
+{
+    return sp_model_is_packed(m, p) ? sp_param_words(p) : p->elems;
+}
+
+/* Weights in the order of the graph, packed ones with less room; then what is kept of each parameter, by its
+ * place in the graph. Evaluation needs no gradients. */
+static void lay_out(sp_model *m, const sp_plan_options *o)
+{
+    const sp_graph *g = m->graph;
+    const uint64_t n = (uint64_t)g->param_elems, kept = o->method == SP_METHOD_EVAL ? 0 : n;
+    uint64_t at = 0;
+    for (int i = 0; i < g->n_params; i++)
+        if (g->params[i].trainable) {
+            m->starts[i] = at;
+            at += (uint64_t)spi_padded_elems(sp_model_weight_elems(m, &g->params[i]));
+        }
+    m->weight_elems = at;
+    m->g_at = at;
+    m->m_at = m->g_at + kept;
+    m->v_at = m->m_at + kept;
+    m->e_at = m->second_moments ? m->v_at + kept : m->v_at;
+    m->buffers_at = m->ema ? m->e_at + n : m->e_at;
+    for (int i = 0; i < g->n_params; i++)
+        if (!g->params[i].trainable)
+            m->starts[i] = m->buffers_at + (uint64_t)g->params[i].at;
+    m->bytes = (m->buffers_at + (uint64_t)g->buffer_elems) * sizeof(float);
+}
 
 sp_status sp_model_create(const sp_graph *g, sp_device *dev, const sp_plan_options *o, sp_model **out,
                           sp_error *err)
 {
     sp_model *m = sp_alloc(sizeof *m);
-    if (!m)
+    uint64_t *starts = sp_alloc_array((size_t)g->n_params + 1, sizeof *starts);
+    if (!m || !starts) {
+        sp_free(m), sp_free(starts);
         return SP_FAIL(err, SP_E_MEMORY, "out of memory for the model");
-    uint64_t n = (uint64_t)g->param_elems;
+    }
     *m = (sp_model){.graph = g,
                     .dev = dev,
                     .second_moments = o->optimizer != SP_OPTIMIZER_SGD || o->binary == SP_BINARY_T_BSO,
                     .ema = o->ema > 0,
-                    .g_at = n,
-                    .m_at = 2 * n,
-                    .v_at = 3 * n};
-    m->e_at = m->second_moments ? 4 * n : 3 * n;
-    m->buffers_at = m->ema ? m->e_at + n : m->e_at;
-    m->bytes = (m->buffers_at + (uint64_t)g->buffer_elems) * sizeof(float);
+                    .binary = o->binary != SP_BINARY_NONE,
+                    .starts = starts};
+    lay_out(m, o);
     sp_status st = dev ? sp_device_alloc(dev, m->bytes, "the model", &m->mem, err) : SP_OK;
     void *zero = NULL;
     if (st == SP_OK && dev) {
@@ -49,35 +82,58 @@ void sp_model_destroy(sp_model **pm)
     if ((*pm)->mem)
         sp_device_free((*pm)->dev, &(*pm)->mem);
     sp_free((*pm)->staging);
+    sp_free((*pm)->starts);
     sp_free(*pm);
     *pm = NULL;
 }
 
-static sp_range range_at(const sp_model *m, bool trainable, sp_model_range range, int64_t at)
+uint64_t sp_model_at(const sp_model *m, const sp_param *p, sp_model_range range)
 {
-    const uint64_t starts[] = {m->w_at, m->g_at, m->m_at, m->v_at, m->e_at};
-    uint64_t start = trainable ? starts[range] : m->buffers_at;
-    return (sp_range){m->mem, (start + (uint64_t)at) * sizeof(float)};
+    const uint64_t others[] = {0, m->g_at, m->m_at, m->v_at, m->e_at};
+    return range == SP_RANGE_WEIGHTS || !p->trainable ? m->starts[p - m->graph->params]
+                                                      : others[range] + (uint64_t)p->at;
+}
+
+/* Between the layouts of files and of a range. */
+static void convert(const sp_model *m, const sp_param *p, sp_model_range range, const float *from, float *to,
+                    void *there)
+{
+    const bool packed = range == SP_RANGE_WEIGHTS && sp_model_is_packed(m, p);
+    if (from && packed)
+        sp_param_pack(p, from, there);
+    else if (from)
+        sp_param_to_device(p, from, there);
+    else if (packed)
+        sp_param_unpack(p, there, to);
+    else
+        sp_param_to_file(p, there, to);
+}
+
+static uint64_t elems_of(const sp_model *m, const sp_param *p, sp_model_range range)
+{
+    return (uint64_t)(range == SP_RANGE_WEIGHTS ? sp_model_weight_elems(m, p) : p->elems);
 }
 
 /* Through a copy, which is kept, since a mini-batch of a caller's own optimizer moves all parameters. */
 static sp_status copy_param(sp_model *m, const sp_param *p, sp_model_range range, const float *from,
                             float *to, sp_error *err)
 {
-    const sp_range at = range_at(m, p->trainable, range, p->at);
-    const size_t bytes = (size_t)p->elems * sizeof(float);
+    const sp_range at = {m->mem, sp_model_at(m, p, range) * sizeof(float)};
+    const size_t bytes = (size_t)elems_of(m, p, range) * sizeof(float);
     int64_t most = 1;
-    for (int i = 0; i < m->graph->n_params && !m->staging; i++)
-        most = m->graph->params[i].elems > most ? m->graph->params[i].elems : most;
+    for (int i = 0; i < m->graph->n_params && !m->staging; i++) {
+        const int64_t n = m->graph->params[i].elems, words = sp_model_weight_elems(m, &m->graph->params[i]);
+        most = n > most ? n : words > most ? words : most;
+    }
     m->staging = m->staging ? m->staging : sp_alloc_pages((size_t)most, sizeof *m->staging);
     if (!m->staging)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory for a copy");
     if (from) {
-        sp_param_to_device(p, from, m->staging);
+        convert(m, p, range, from, NULL, m->staging);
         return sp_device_write(m->dev, at, m->staging, bytes, true, err);
     }
     SP_TRY(sp_device_read(m->dev, at, m->staging, bytes, err));
-    sp_param_to_file(p, m->staging, to);
+    convert(m, p, range, NULL, to, m->staging);
     return SP_OK;
 }
 
@@ -85,24 +141,22 @@ static sp_status copy_param(sp_model *m, const sp_param *p, sp_model_range range
 static sp_status map_params(sp_model *m, const sp_param *p, int n, bool trainable, sp_model_range range,
                             const float *const *from, float *const *to, sp_error *err)
 {
-    int64_t first = INT64_MAX, end = 0;
+    uint64_t first = UINT64_MAX, end = 0;
     void *at;
     for (int i = 0; i < n; i++)
         if (p[i].trainable == trainable && (from ? from[i] != NULL : to[i] != NULL)) {
-            first = p[i].at < first ? p[i].at : first;
-            end = p[i].at + p[i].elems > end ? p[i].at + p[i].elems : end;
+            const uint64_t here = sp_model_at(m, &p[i], range), after = here + elems_of(m, &p[i], range);
+            first = here < first ? here : first;
+            end = after > end ? after : end;
         }
     if (end == 0)
         return SP_OK;
-    SP_TRY(sp_device_map(m->dev, range_at(m, trainable, range, first), (size_t)(end - first) * sizeof(float),
-                         from != NULL, &at, err));
-    for (int i = 0; i < n; i++) {
-        float *there = (float *)at + (p[i].at - first);
-        if (p[i].trainable == trainable && from && from[i])
-            sp_param_to_device(&p[i], from[i], there);
-        else if (p[i].trainable == trainable && to && to[i])
-            sp_param_to_file(&p[i], there, to[i]);
-    }
+    SP_TRY(sp_device_map(m->dev, (sp_range){m->mem, first * sizeof(float)},
+                         (size_t)(end - first) * sizeof(float), from != NULL, &at, err));
+    for (int i = 0; i < n; i++)
+        if (p[i].trainable == trainable && (from ? from[i] != NULL : to[i] != NULL))
+            convert(m, &p[i], range, from ? from[i] : NULL, from ? NULL : to[i],
+                    (float *)at + (sp_model_at(m, &p[i], range) - first));
     return sp_device_unmap(m->dev, m->mem, at, err);
 }
 
@@ -110,6 +164,8 @@ static sp_status move_params(sp_model *m, const sp_param *p, int n, sp_model_ran
                              const float *const *from, float *const *to, sp_error *err)
 {
     sp_status st = SP_OK;
+    if (range != SP_RANGE_WEIGHTS && range != SP_RANGE_EMA && m->g_at == m->m_at && m->graph->param_elems)
+        return SP_FAIL(err, SP_E_USAGE, "the model is for evaluation alone and keeps no gradients");
     if (sp_device_maps(m->dev)) {
         st = map_params(m, p, n, true, range, from, to, err);
         if (st == SP_OK && range != SP_RANGE_EMA)

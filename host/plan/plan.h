@@ -82,16 +82,19 @@ typedef struct sp_plan_options {
     bool from_end; /* the last kernels are chosen and built first: check/helper.h */
 } sp_plan_options;
 
-/* Device memory that plans of one model share: parameters, gradients, optimizer state, the running average of
- * the parameters, running statistics. Evaluation plans read the average where there is one. */
+/* Device memory that plans of one model share: parameters, running statistics, and for training gradients and
+ * optimizer state; the running average of the parameters, which evaluation plans read where there is one. */
 typedef struct sp_model {
     const sp_graph *graph;
     sp_device *dev;
     cl_mem mem;
     uint64_t bytes;
-    uint64_t w_at, g_at, m_at, v_at, e_at, buffers_at; /* element offsets of the ranges in mem */
-    bool second_moments, ema;                          /* whether there is a range at v_at, at e_at */
-    float *staging;                                    /* a parameter on its way; NULL: none was moved yet */
+    uint64_t g_at, m_at, v_at, e_at, buffers_at; /* element offsets of the ranges in mem; weights are at 0 */
+    bool second_moments, ema;                    /* whether there is a range at v_at, at e_at */
+    bool binary;           /* weights that sp_param_is_binary are packed: a bit each (sp_param_pack) */
+    uint64_t *starts;      /* where the weights of each parameter, or a running statistic, begin in mem */
+    uint64_t weight_elems; /* of all weights, padding included */
+    float *staging;        /* a parameter on its way; NULL: none was moved yet */
 } sp_model;
 
 /* Whether a parameter is a weight of a hidden layer, which `binary` makes 1 or -1. */
@@ -108,8 +111,12 @@ typedef enum {
     SP_RANGE_MOMENT2,
     SP_RANGE_EMA
 } sp_model_range;
+bool sp_model_is_packed(const sp_model *m, const sp_param *p);
+/* 4-byte elements that the weights of a parameter take, and where in mem what is kept of it begins. */
+int64_t sp_model_weight_elems(const sp_model *m, const sp_param *p);
+uint64_t sp_model_at(const sp_model *m, const sp_param *p, sp_model_range range);
 /* One parameter (file layout, host) to and from the device; running statistics use SP_RANGE_WEIGHTS. Weights
- * that are written are also where their average starts. Blocking. */
+ * that are written are also where their average starts; of packed ones the signs are kept. Blocking. */
 sp_status sp_model_write(sp_model *m, const sp_param *p, sp_model_range range, const float *file,
                          sp_error *err);
 sp_status sp_model_read(sp_model *m, const sp_param *p, sp_model_range range, float *file, sp_error *err);
@@ -277,6 +284,8 @@ typedef struct sp_half_stats {
     uint64_t bytes; /* they take, all slots together; as float32 it would be twice as many */
 } sp_half_stats;
 sp_half_stats sp_plan_half(const sp_plan *p);
+/* Bytes of all parameters on the device, and how many weights take a bit each. */
+uint64_t sp_plan_weight_bytes(const sp_plan *p, uint64_t *binary);
 /* Hash of what the kernels of a plan depend on: ops, shapes, flags, variants, in order. Two plans with the
  * same one can be run with the same programs. */
 uint64_t sp_plan_digest(const sp_plan *p);

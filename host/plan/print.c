@@ -114,6 +114,26 @@ static void print_recomputed(const sp_plan *p, sp_text *out)
                 r->n, r->kept, mib(r->bytes), mib(r->kept_bytes), mib(r->most_bytes), r->operations * 1e-9);
 }
 
+uint64_t sp_plan_weight_bytes(const sp_plan *p, uint64_t *binary)
+{
+    uint64_t bytes = 0;
+    *binary = 0;
+    for (int i = 0; i < p->graph->n_params; i++) {
+        const sp_param *w = &p->graph->params[i];
+        bytes += w->trainable ? (uint64_t)sp_model_weight_elems(p->model, w) * 4 : 0;
+        *binary += sp_model_is_packed(p->model, w) ? (uint64_t)w->elems : 0;
+    }
+    return bytes;
+}
+
+static void print_binary(const sp_plan *p, sp_text *out)
+{
+    uint64_t binary, bytes = sp_plan_weight_bytes(p, &binary);
+    if (binary)
+        sp_text_add(out, "parameters: %llu bytes, of which %llu weights take a bit each\n",
+                    (unsigned long long)bytes, (unsigned long long)binary);
+}
+
 void sp_plan_print(const sp_plan *p, bool steps, sp_text *out)
 {
     uint64_t history = 0;
@@ -142,6 +162,7 @@ void sp_plan_print(const sp_plan *p, bool steps, sp_text *out)
                     "its teacher, whose forward pass gives the targets of a mini-batch before it: %.2f MiB "
                     "more\n",
                     mib(p->o.teacher->arena_bytes + p->o.teacher->model->bytes));
+    print_binary(p, out);
     print_recomputed(p, out);
     sp_half_stats half = sp_plan_half(p);
     if (p->o.half)

@@ -53,23 +53,24 @@ static sp_status average_weights(sp_builder *b, int w)
     return spi_emit(&e);
 }
 
-/* Parameters from `at` on, n of them: their weights, gradients and moments as operands. */
-static sp_status bind_range(sp_emit *e, int64_t at, int64_t n, int64_t second)
+/* n gradients from `at` on, with their moments; the weights they are of, from w_at on, are w_elems. */
+static sp_status bind_range(sp_emit *e, uint64_t w_at, int64_t w_elems, int64_t at, int64_t n, int64_t second)
 {
     static const char *const names[] = {"weights", "gradients", "first moments", "second moments"};
     static const char *const buffers[] = {"w", "g", "m", "v"};
     sp_builder *b = e->b;
     const sp_model *m = b->p->model;
-    const uint64_t starts[] = {m->w_at, m->g_at, m->m_at, m->v_at};
+    const uint64_t starts[] = {w_at, m->g_at + (uint64_t)at, m->m_at + (uint64_t)at, m->v_at + (uint64_t)at};
+    const int64_t elems[] = {w_elems, n, n, second};
     for (int i = 0; i < (second ? 4 : 3); i++) {
         int tensor;
-        SP_TRY(spi_tensor_fixed(b, names[i], starts[i] + (uint64_t)at, i < 3 ? n : second, &tensor));
+        SP_TRY(spi_tensor_fixed(b, names[i], starts[i], elems[i], &tensor));
         spi_bind(e, buffers[i], tensor);
     }
     return SP_OK;
 }
 
-static sp_status descend(sp_builder *b, int64_t at, int64_t n)
+static sp_status descend(sp_builder *b, uint64_t w_at, int64_t at, int64_t n)
 {
     const sp_plan_options *o = &b->p->o;
     const bool adam = o->optimizer != SP_OPTIMIZER_SGD;
@@ -78,7 +79,7 @@ static sp_status descend(sp_builder *b, int64_t at, int64_t n)
     sp_emit e = spi_step(b, -1, adam ? "optimizer.adamw" : "optimizer.sgd");
     spi_int(&e, "M", n);
     spi_float(&e, "weight_decay", o->weight_decay);
-    SP_TRY(bind_range(&e, at, n, adam ? n : 0));
+    SP_TRY(bind_range(&e, w_at, n, at, n, adam ? n : 0));
     if (adam) {
         spi_flag(&e, "L2", o->optimizer == SP_OPTIMIZER_ADAM);
         spi_float(&e, "beta1", o->beta1), spi_float(&e, "beta2", o->beta2), spi_float(&e, "eps", o->eps);
@@ -95,11 +96,12 @@ static sp_status flip(sp_builder *b, const sp_param *w)
     const bool adapt = o->binary == SP_BINARY_T_BSO;
     const int64_t bars = o->online_update ? o->time_steps : 1;
     sp_emit e = spi_step(b, w->node, "optimizer.flip");
-    spi_int(&e, "M", w->elems), spi_int(&e, "P", bars);
+    spi_int(&e, "M", w->kh * w->kw), spi_int(&e, "C", w->c), spi_int(&e, "O", w->o), spi_int(&e, "P", bars);
     spi_float(&e, "beta1", o->flip_beta1), spi_float(&e, "beta2", o->flip_beta2);
     spi_float(&e, "flip", o->flip_bar), spi_float(&e, "eps", 1e-8);
     spi_flag(&e, "ADAPT", adapt);
-    SP_TRY(bind_range(&e, w->at, w->elems, adapt ? bars : 0));
+    SP_TRY(bind_range(&e, sp_model_at(b->p->model, w, SP_RANGE_WEIGHTS), sp_param_words(w), w->at, w->elems,
+                      adapt ? bars : 0));
     return spi_emit(&e);
 }
 
@@ -121,19 +123,21 @@ sp_status spi_update(sp_builder *b)
     const sp_model *m = b->p->model;
     const int64_t n = b->g->param_elems;
     int64_t from = 0;
+    uint64_t w_from = 0;
     int w, g;
-    SP_TRY(spi_tensor_fixed(b, "weights", m->w_at, n, &w));
+    SP_TRY(spi_tensor_fixed(b, "weights", 0, (int64_t)m->weight_elems, &w));
     SP_TRY(spi_tensor_fixed(b, "gradients", m->g_at, n, &g));
     if (o->clip_norm > 0 || o->clip_value > 0)
         SP_TRY(clip_gradients(b, g));
     for (int i = 0; i < b->g->n_params; i++) { /* in the order of their places */
         const sp_param *p = &b->g->params[i];
-        if (!o->binary || !sp_param_is_binary(b->g, p))
+        if (!sp_model_is_packed(m, p))
             continue;
-        SP_TRY(descend(b, from, p->at - from));
+        SP_TRY(descend(b, w_from, from, p->at - from));
         SP_TRY(flip(b, p));
-        from = p->at + (p->elems + SP_GRADIENT_SUMS - 1) / SP_GRADIENT_SUMS * SP_GRADIENT_SUMS;
+        from = p->at + spi_padded_elems(p->elems);
+        w_from = sp_model_at(m, p, SP_RANGE_WEIGHTS) + (uint64_t)spi_padded_elems(sp_param_words(p));
     }
-    SP_TRY(descend(b, from, n - from));
+    SP_TRY(descend(b, w_from, from, n - from));
     return m->ema ? average_weights(b, w) : SP_OK;
 }

@@ -19,18 +19,26 @@ static conv_shape shape_of(const sp_builder *b, const sp_node *n)
                         n->layer};
 }
 
-/* A pass of a convolution, whose op is another one where there are groups. */
-static sp_emit conv_step(sp_builder *b, int node, const char *pass, const conv_shape *s)
+static const char *family(const conv_shape *s)
 {
-    const sp_layer *l = s->l;
+    return s->l->groups > 1 ? "group_conv" : "conv";
+}
+
+/* A pass of a convolution; a linear layer is one whose kernel covers the whole input. */
+static sp_emit conv_step(sp_builder *b, int node, const char *ops, const char *pass, const conv_shape *s)
+{
+    static const sp_layer linear = {.stride = {1, 1}, .dilation = {1, 1}};
+    const sp_node *n = &b->g->nodes[node];
+    const sp_param *w = &b->g->params[n->weight];
+    const sp_layer *l = n->type == SP_NODE_LINEAR ? &linear : s->l;
     char op[64];
-    snprintf(op, sizeof op, "%sconv.%s", l->groups > 1 ? "group_" : "", pass);
+    snprintf(op, sizeof op, "%s.%s", ops, pass);
     sp_emit step = spi_step(b, node, op), *e = &step;
     if (l->groups > 1)
         spi_int(e, "G", l->groups);
     spi_int(e, "N", s->n), spi_int(e, "H", s->h), spi_int(e, "W", s->w), spi_int(e, "C", s->c),
         spi_int(e, "O", s->o);
-    spi_int(e, "KH", l->kernel[0]), spi_int(e, "KW", l->kernel[1]);
+    spi_int(e, "KH", w->kh), spi_int(e, "KW", w->kw);
     spi_int(e, "SH", l->stride[0]), spi_int(e, "SW", l->stride[1]);
     spi_int(e, "PH", l->padding[0]), spi_int(e, "PW", l->padding[1]);
     spi_int(e, "DH", l->dilation[0]), spi_int(e, "DW", l->dilation[1]);
@@ -53,11 +61,23 @@ static sp_status emit_bias_broadcast(sp_builder *b, int node, int64_t rows, int6
     return spi_emit(&e);
 }
 
+/* The weights as float32. Binary ones are unpacked in front of each step that reads them so: that takes a
+ * small part of the step's time, and the memory of one layer. */
 static sp_status weight_value(sp_builder *b, int node, int *w)
 {
     const sp_node *n = &b->g->nodes[node];
+    const sp_param *p = &b->g->params[n->weight];
     *w = b->node[node].w_hat[0];
-    return *w >= 0 ? SP_OK : spi_param_tensor(b, n->weight, false, w);
+    if (*w >= 0)
+        return SP_OK;
+    if (!sp_model_is_packed(b->p->model, p))
+        return spi_param_tensor(b, n->weight, false, w);
+    SP_TRY(new_local(b, n, "weights as float32", p->elems, w));
+    sp_emit e = spi_step(b, node, "binary.unpack");
+    spi_int(&e, "M", p->kh * p->kw), spi_int(&e, "C", p->c), spi_int(&e, "O", p->o);
+    SP_TRY(spi_bind_param(&e, "w", n->weight, false));
+    spi_bind(&e, "y", *w);
+    return spi_emit(&e);
 }
 
 /* What the passes of the layer read in place of its weights; the gradient is that of the weights themselves
@@ -94,30 +114,41 @@ static sp_status linear_forward(sp_builder *b, int node, const conv_shape *s, in
     return spi_gemm(b, node, &call, whole(x), whole(w), whole(y));
 }
 
-static sp_status conv_forward(sp_builder *b, int node, const conv_shape *s, int x, bool bits, int w, int bias,
-                              int y)
+/* counts: spikes and binary weights, by population counts. */
+static sp_status conv_forward(sp_builder *b, int node, const conv_shape *s, int x, bool bits, bool counts,
+                              int w, int bias, int y)
 {
-    sp_emit e = conv_step(b, node, "forward", s);
-    spi_flag(&e, "X_BITS", bits), spi_flag(&e, "BIAS", bias >= 0);
+    sp_emit e = conv_step(b, node, counts ? "binary_conv" : family(s), "forward", s);
+    if (!counts)
+        spi_flag(&e, "X_BITS", bits);
+    spi_flag(&e, "BIAS", bias >= 0);
     spi_bind(&e, "x", x), spi_bind(&e, "w", w), spi_bind(&e, "y", y);
     if (bias >= 0)
         spi_bind(&e, "bias", bias);
     return spi_emit(&e);
 }
 
+/* Spikes of fewer channels leave most of a word empty, and sums of weights take less time. */
+static bool is_counted(const sp_builder *b, const sp_node *n, const conv_shape *s)
+{
+    const bool grouped = n->type == SP_NODE_CONV && s->l->groups > 1;
+    return spi_is_bits(b, n->in[0]) && !grouped && s->c >= 32 &&
+           sp_model_is_packed(b->p->model, &b->g->params[n->weight]);
+}
+
 sp_status spi_weights_forward(sp_builder *b, int node)
 {
     const sp_node *n = &b->g->nodes[node];
     conv_shape s = shape_of(b, n);
-    bool bits = spi_is_bits(b, n->in[0]);
+    const bool bits = spi_is_bits(b, n->in[0]), counts = is_counted(b, n, &s);
     int x = b->act[n->in[0]].tensor, w, bias = -1, y;
-    SP_TRY(weight_value(b, node, &w));
+    SP_TRY(counts ? spi_param_tensor(b, n->weight, false, &w) : weight_value(b, node, &w));
     if (n->bias >= 0)
         SP_TRY(spi_param_tensor(b, n->bias, false, &bias));
     SP_TRY(new_local(b, n, "output", s.n * s.ho * s.wo * s.o, &y));
     b->act[n->out].tensor = y;
-    SP_TRY(n->type == SP_NODE_LINEAR ? linear_forward(b, node, &s, x, bits, w, bias, y)
-                                     : conv_forward(b, node, &s, x, bits, w, bias, y));
+    SP_TRY(n->type == SP_NODE_LINEAR && !counts ? linear_forward(b, node, &s, x, bits, w, bias, y)
+                                                : conv_forward(b, node, &s, x, bits, counts, w, bias, y));
     return b->g->acts[n->in[0]].needs_gradient
                ? spi_keep_trace(b, node, s.n * s.h * s.w, s.c, &(sp_operand){x, 0, 0}, bits)
                : SP_OK;
@@ -176,7 +207,7 @@ static sp_status backward_weight(sp_builder *b, int node, const conv_shape *s, i
         sp_op_call call = sp_gemm_call(s->k, s->o, s->n, 1, 0, 1);
         return spi_gemm(b, node, &call, whole(x), whole(e), whole(g_w));
     }
-    sp_emit m = conv_step(b, node, "backward_weight", s);
+    sp_emit m = conv_step(b, node, family(s), "backward_weight", s);
     spi_flag(&m, "X_BITS", bits);
     spi_bind(&m, "x", x), spi_bind(&m, "e", e), spi_bind(&m, "g_w", g_w);
     return spi_emit(&m);
@@ -188,7 +219,7 @@ static sp_status backward_input(sp_builder *b, int node, const conv_shape *s, in
         sp_op_call call = sp_gemm_call(s->n, s->k, s->o, 0, 1, 0);
         return spi_gemm(b, node, &call, whole(e), whole(w), whole(g_x));
     }
-    sp_emit m = conv_step(b, node, "backward_input", s);
+    sp_emit m = conv_step(b, node, family(s), "backward_input", s);
     spi_bind(&m, "e", e), spi_bind(&m, "w", w), spi_bind(&m, "g_x", g_x);
     return spi_emit(&m);
 }

@@ -222,6 +222,14 @@ static sp_model_range evaluated(const sp_session *s, const sp_param *p)
     return s->model->ema && p->trainable ? SP_RANGE_EMA : SP_RANGE_WEIGHTS;
 }
 
+/* As a device would keep them. */
+static void initial_values(const sp_session *s, const sp_param *p, float *x)
+{
+    sp_param_initialise(s->graph, p, (uint64_t)s->recipe.seed, x);
+    for (int64_t i = 0; sp_model_is_packed(s->model, p) && i < p->elems; i++)
+        x[i] = x[i] < 0 ? -1 : 1;
+}
+
 sp_status sp_weights_read(sp_session *s, float ***out, sp_error *err)
 {
     const sp_graph *g = s->graph;
@@ -235,7 +243,7 @@ sp_status sp_weights_read(sp_session *s, float ***out, sp_error *err)
         else if (s->dev)
             st = sp_model_read(s->model, p, evaluated(s, p), x, err);
         else
-            sp_param_initialise(g, p, (uint64_t)s->recipe.seed, x);
+            initial_values(s, p, x);
     }
     return st;
 }

@@ -27,7 +27,7 @@ int64_t sp_replicas_samples(const sp_replicas *t, int64_t *at)
 
 static sp_range weights_of(const sp_session *s)
 {
-    return (sp_range){s->model->mem, s->model->w_at * sizeof(float)};
+    return (sp_range){s->model->mem, 0};
 }
 
 /* The first `bytes` of the first session's model. */
@@ -52,7 +52,7 @@ sp_status sp_replicas_share_model(sp_replicas *t, sp_error *err)
 sp_status sp_replicas_check_equal(sp_replicas *t, sp_error *err)
 {
     sp_session *s = t->members[0];
-    const size_t bytes = (size_t)s->graph->param_elems * sizeof(float);
+    const size_t bytes = (size_t)s->model->weight_elems * sizeof(float);
     char text[32];
     if (!t->ranks)
         return SP_OK;
@@ -194,8 +194,7 @@ static sp_status update(sp_replicas *t, double lr, int64_t n, sp_error *err)
     note_sum(t, start);
     for (size_t i = 0; i < t->n; i++)
         SP_TRY(sp_exec_update(t->members[i]->train, lr, n, err));
-    const sp_graph *g = t->members[0]->graph;
-    return t->mixed ? share(t, (size_t)g->param_elems * sizeof(float), err) : SP_OK;
+    return t->mixed ? share(t, (size_t)t->members[0]->model->weight_elems * sizeof(float), err) : SP_OK;
 }
 
 /* ---- the training step ---- */

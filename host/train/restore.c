@@ -108,8 +108,6 @@ static sp_status restore_one(const sp_checkpoint *c, sp_session *s, const sp_par
             return SP_FAIL(err, SP_E_NUMERIC,
                            "%s: tensor \"%s\": element %" PRId64 " is too large for float32", c->file.path,
                            name, i);
-    if (range == SP_RANGE_WEIGHTS)
-        sp_session_binarise(s, p, x);
     return sp_model_write(s->model, p, range, x, err);
 }
 

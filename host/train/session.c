@@ -127,14 +127,6 @@ static sp_status check_classes(const sp_session *s, sp_error *err)
                    s->graph->network.file, (long long)s->graph->classes, s->data.name, s->data.classes);
 }
 
-void sp_session_binarise(const sp_session *s, const sp_param *p, float *x)
-{
-    if (s->recipe.binary == SP_BINARY_NONE || !sp_param_is_binary(s->graph, p))
-        return;
-    for (int64_t i = 0; i < p->elems; i++)
-        x[i] = x[i] < 0 ? -1.0f : 1.0f;
-}
-
 static sp_status initialise(sp_session *s, sp_error *err)
 {
     int64_t most = 1;
@@ -144,7 +136,6 @@ static sp_status initialise(sp_session *s, sp_error *err)
     sp_status st = x ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory for the starting parameters");
     for (int i = 0; i < s->graph->n_params && st == SP_OK; i++) {
         sp_param_initialise(s->graph, &s->graph->params[i], (uint64_t)s->recipe.seed, x);
-        sp_session_binarise(s, &s->graph->params[i], x);
         st = sp_model_write(s->model, &s->graph->params[i], SP_RANGE_WEIGHTS, x, err);
     }
     sp_free(x);
@@ -277,7 +268,7 @@ static sp_status open_model(sp_session *s, const sp_session_options *o, sp_error
     if (!o->no_device && !s->dev)
         SP_TRY(sp_device_open(o->device, &o->device_options, &s->dev, err));
     SP_TRY(load_plugins(s, o, err));
-    const sp_plan_options kept = sp_session_plan_options(s, false);
+    const sp_plan_options kept = sp_session_plan_options(s, o->no_train);
     return sp_model_create(s->graph, s->dev, &kept, &s->model, err);
 }
 

@@ -73,8 +73,6 @@ sp_loader_options sp_session_loader_options(const sp_recipe *r, bool train);
 bool sp_session_known_shape(const sp_recipe *r, sp_dataset_info *out);
 
 /* What a plan of this session is made for; eval: another batch size, no training. */
-/* Makes values of a weight that the recipe has binary their signs; others stay. */
-void sp_session_binarise(const sp_session *s, const sp_param *p, float *x);
 sp_plan_options sp_session_plan_options(const sp_session *s, bool eval);
 
 /* K of T steps for a mini-batch, every set of them equally likely: a pure function of (seed, iteration).

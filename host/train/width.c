@@ -77,9 +77,9 @@ static void drop(trial *t)
         sp_free(all[i]);
 }
 
-static sp_range place(const trial *t, uint64_t range)
+static sp_range place(const trial *t, sp_model_range range)
 {
-    return (sp_range){t->s->model->mem, (range + (uint64_t)t->w->at) * sizeof(float)};
+    return (sp_range){t->s->model->mem, sp_model_at(t->s->model, t->w, range) * sizeof(float)};
 }
 
 /* Statistics that a plan reads are those of before, each time. */
@@ -99,7 +99,7 @@ static sp_status gradients(trial *t, const double widths[3], sp_error *err)
     for (int i = 0; i < 3; i++) {
         SP_TRY(sp_plan_set_width(t->s->train, widths[i], err));
         SP_TRY(run(t, &loss, err));
-        SP_TRY(sp_device_read(t->s->dev, place(t, t->s->model->g_at), t->gradient[i],
+        SP_TRY(sp_device_read(t->s->dev, place(t, SP_RANGE_GRADIENTS), t->gradient[i],
                               (size_t)t->w->elems * sizeof(float), err));
     }
     return SP_OK;
@@ -118,7 +118,7 @@ static sp_status loss_at(trial *t, int64_t k, double far, double *loss, sp_error
         for (int j = 0; j < 3; j++)
             t->along[j] += sign * (double)t->gradient[j][i];
     }
-    SP_TRY(sp_device_write(t->s->dev, place(t, t->s->model->w_at), t->moved, bytes, true, err));
+    SP_TRY(sp_device_write(t->s->dev, place(t, SP_RANGE_WEIGHTS), t->moved, bytes, true, err));
     return run(t, loss, err);
 }
 
@@ -151,11 +151,11 @@ static sp_status choose(trial *t, sp_width_choice *c, sp_error *err)
     sp_session_draw(&s->recipe, t->batch.iteration, t->mask);
     t->batch.backprop = t->mask;
     SP_TRY(sp_kept_state_read(&t->kept, s, err));
-    SP_TRY(sp_device_read(s->dev, place(t, s->model->w_at), t->weights, bytes, err));
+    SP_TRY(sp_device_read(s->dev, place(t, SP_RANGE_WEIGHTS), t->weights, bytes, err));
     SP_TRY(gradients(t, widths, err));
     sp_status st = compare(t, c->cosine, err);
-    SP_TRY(
-        sp_device_write(s->dev, place(t, s->model->w_at), t->weights, bytes, true, st == SP_OK ? err : NULL));
+    SP_TRY(sp_device_write(s->dev, place(t, SP_RANGE_WEIGHTS), t->weights, bytes, true,
+                           st == SP_OK ? err : NULL));
     SP_TRY(st);
     for (int i = 0; i < 3; i++)
         c->tried[i] = widths[i];

@@ -658,6 +658,39 @@ static void open_and_close(const char *recipe)
     sp_context_destroy(&own);
 }
 
+/* What is set is what is computed with, not only after the next time a weight turns. */
+Test(api, weights_of_one_bit_keep_the_signs_of_what_is_set)
+{
+    static const char recipe[] =
+        "data: {name: synthetic, classes: 4, channels: 2, height: 8, width: 8, count: 64}\n"
+        "network: [{type: conv, out: 4, kernel: 3}, {type: lif}, {type: conv, out: 4, kernel: 3}, {type: "
+        "lif}, "
+        "{type: flatten}, {type: linear, out: 4}]\n"
+        "schedule: {method: sltt, time_steps: 2}\noptimizer: {binary: bso}\nbatch: 8\n";
+    enum { N = 8, FIRST = 4 * 2 * 9, HIDDEN = 4 * 4 * 9 };
+    static float logits[2][2 * N * K];
+    float first[FIRST], hidden[HIDDEN], got[HIDDEN], *x = numbers(N * EACH, 5);
+    sp_net *net = NULL;
+    OK(sp_net_parse(ctx, recipe, NULL, &net, &err));
+    for (int i = 0; i < FIRST; i++)
+        first[i] = (float)(i % 5) * 0.5f - 0.7f;
+    for (int i = 0; i < HIDDEN; i++)
+        hidden[i] = i % 3 ? 0.3f : i % 2 ? -2 : 0;
+    OK(sp_net_set(net, "0.weight", first, FIRST, &err));
+    OK(sp_net_set(net, "2.weight", hidden, HIDDEN, &err));
+    OK(sp_net_forward_train(net, x, N * EACH, N, 0, logits[0], &err));
+    OK(sp_net_get(net, "0.weight", got, FIRST, &err));
+    cr_expect_arr_eq(got, first, sizeof first);
+    OK(sp_net_get(net, "2.weight", got, HIDDEN, &err));
+    for (int i = 0; i < HIDDEN; i++)
+        cr_assert_eq(got[i], hidden[i] < 0 ? -1 : 1);
+    OK(sp_net_set(net, "2.weight", got, HIDDEN, &err));
+    OK(sp_net_forward_train(net, x, N * EACH, N, 0, logits[1], &err));
+    cr_expect_arr_eq(logits[0], logits[1], sizeof logits[0]);
+    sp_net_close(&net);
+    sp_free(x);
+}
+
 /* SPIKEPORT_CYCLES: how many; the slow tier runs ten thousand. The sanitizer keeps what was freed. */
 Test(api, opening_and_closing_does_not_grow, .timeout = 3600)
 {

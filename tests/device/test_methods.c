@@ -352,6 +352,54 @@ Test(methods, online_update_of_one_step_is_the_ordinary_one)
     rig_close(&a), rig_close(&b);
 }
 
+/* ---- binary weights ---- */
+
+#define BINARY_LAYERS                                                                                        \
+    "  - {type: conv, out: 33, kernel: 3, padding: 1}\n"                                                     \
+    "  - {type: lif, v_th: 0.3}\n"                                                                           \
+    "  - {type: conv, out: 40, kernel: 3, stride: 2, padding: 1, bias: false}\n"                             \
+    "  - {type: batch_norm}\n"                                                                               \
+    "  - {type: lif}\n"                                                                                      \
+    "  - {type: conv, out: 8, kernel: 1, groups: 2, bias: false}\n"                                          \
+    "  - {type: lif}\n"                                                                                      \
+    "  - {type: avg_pool, kernel: 2}\n"                                                                      \
+    "  - {type: conv, out: 32, kernel: 1, bias: false}\n"                                                    \
+    "  - {type: lif}\n"                                                                                      \
+    "  - {type: flatten}\n"                                                                                  \
+    "  - {type: linear, out: 30, bias: false}\n"                                                             \
+    "  - {type: lif, v_th: 2}\n"                                                                             \
+    "  - {type: linear, out: 4}\n"
+
+/* Weights as bits give the gradients of weights that are 1 and -1 as floats, bit for bit: sums of spikes
+ * times 1 and -1 are exact. */
+Test(methods, weights_of_one_bit_compute_what_their_floats_do)
+{
+    static const sp_method methods[] = {SP_METHOD_SLTT, SP_METHOD_BPTT, SP_METHOD_OTTT, SP_METHOD_RATE};
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
+        sp_error err = {0};
+        sp_plan_options o = options_of(methods[i], 4, 2);
+        o.binary = SP_BINARY_BSO;
+        rig bits = rig_open(BINARY_LAYERS, chw, &o);
+        o.binary = SP_BINARY_NONE;
+        rig floats = rig_open(BINARY_LAYERS, chw, &o);
+        for (int k = 0; k < bits.g->n_params; k++) {
+            const sp_param *p = &bits.g->params[k], *q = &floats.g->params[k];
+            float *x = malloc((size_t)p->elems * sizeof *x);
+            cr_assert_eq(sp_model_read(bits.m, p, SP_RANGE_WEIGHTS, x, &err), SP_OK, "%s", err.text);
+            for (int64_t j = 0; sp_model_is_packed(bits.m, p) && j < p->elems; j++)
+                cr_assert(x[j] == 1 || x[j] == -1);
+            cr_assert_eq(sp_model_write(floats.m, q, SP_RANGE_WEIGHTS, x, &err), SP_OK, "%s", err.text);
+            free(x);
+        }
+        float *a = rig_gradient(&bits), *b = rig_gradient(&floats);
+        cr_assert_gt(largest(b, floats.g->n_trainable), 1e-4);
+        cr_assert_arr_eq(a, b, (size_t)floats.g->n_trainable * sizeof *a, "%s", sp_method_name(methods[i]));
+        cr_assert_lt(bits.m->bytes, floats.m->bytes);
+        free(a), free(b);
+        rig_close(&bits), rig_close(&floats);
+    }
+}
+
 /* ---- SEW: a branch that ends in spikes ---- */
 
 #define SEW(last, gain)                                                                                      \

@@ -154,7 +154,9 @@ typedef struct sp_param_info {
 
 SP_API sp_status sp_net_param_count(sp_net *net, size_t *n, sp_error *err);
 SP_API sp_status sp_net_param_describe(sp_net *net, size_t i, sp_param_info *out, sp_error *err);
-/* Copies count numbers, which must be as many as the parameter has; those that are set must be finite. */
+/* Copies count numbers, which must be as many as the parameter has; those that are set must be finite. Of
+ * weights that optimizer.binary makes 1 and -1 the signs are kept, also where loss and optimizer are the
+ * caller's. */
 SP_API sp_status sp_net_get(sp_net *net, const char *name, float *to, size_t count, sp_error *err);
 SP_API sp_status sp_net_set(sp_net *net, const char *name, const float *from, size_t count, sp_error *err);
 /* The gradient of the last training step. */

@@ -217,6 +217,25 @@ Test(graph, what_needs_a_gradient)
     sp_graph_destroy(&g);
 }
 
+/* Bits of weights lie as their floats do, 32 input channels of a tap in one place. */
+static void expect_signs(const sp_param *p, float *file, float *device, float *again)
+{
+    const int64_t words = (p->c + 31) / 32;
+    uint32_t *bits = malloc((size_t)sp_param_words(p) * sizeof *bits);
+    for (int64_t i = 0; i < p->elems; i++)
+        file[i] = i * i % 7 < 3 ? -0.5f : i % 3 ? 2 : 0;
+    sp_param_to_device(p, file, device);
+    sp_param_pack(p, file, bits);
+    for (int64_t i = 0; i < p->elems; i++) {
+        const int64_t o = i % p->o, c = i / p->o % p->c, tap = i / p->o / p->c;
+        cr_assert_eq(bits[(tap * words + c / 32) * p->o + o] >> c % 32 & 1, !(device[i] < 0), "%s", p->name);
+    }
+    sp_param_unpack(p, bits, again);
+    for (int64_t i = 0; i < p->elems; i++)
+        cr_assert_float_eq(again[i], file[i] < 0 ? -1 : 1, 0);
+    free(bits);
+}
+
 /* Element (o, c, y, x) of the file is element (y, x, c, o) of the device; back again it is the same. */
 Test(graph, weights_are_permuted_for_the_device)
 {
@@ -239,6 +258,8 @@ Test(graph, weights_are_permuted_for_the_device)
                         for (int64_t x = 0; x < p->kw; x++)
                             cr_assert_eq(device[((y * p->kw + x) * p->c + c) * p->o + o],
                                          file[((o * p->c + c) * p->kh + y) * p->kw + x]);
+        if (p->role == SP_ROLE_WEIGHT)
+            expect_signs(p, file, device, again);
         free(file), free(device), free(again);
     }
     const sp_param *p = sp_graph_param(g, "7.weight"); /* after flatten: the file's column is c,h,w */

@@ -155,18 +155,22 @@ Test(optim_ref, binary_weights_turn_as_pytorch_says)
                                                                       {{0.75f, 0.5f, 1.5f, -3},
                                                                        {-1, 0.25f, 0.125f, -0.125f}}};
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
-        float w[BINARY] = {0.25f, -3, 1, -1} /* their signs count */, g[BINARY], m[BINARY] = {0},
-              v[TIME_STEPS] = {0};
-        sp_op_call c = sp_op_call_make("optimizer.flip");
-        sp_call_set_int(&c, "M", BINARY), sp_call_set_int(&c, "P", TIME_STEPS);
+        float w[BINARY], g[BINARY], m[BINARY] = {0}, v[TIME_STEPS] = {0};
+        uint32_t word = 0x30 | 1 | 1 << 2; /* 1, -1, 1, -1, and bits that are no weights */
+        sp_op_call c = sp_op_call_make("optimizer.flip"), unpack = sp_op_call_make("binary.unpack");
+        sp_call_set_int(&c, "M", 1), sp_call_set_int(&c, "C", BINARY), sp_call_set_int(&c, "O", 1);
+        sp_call_set_int(&c, "P", TIME_STEPS);
+        memcpy(unpack.ints, c.ints, sizeof unpack.ints);
         sp_call_set_flag(&c, "ADAPT", cases[k].adapt);
         sp_call_set_float(&c, "beta1", 0.5), sp_call_set_float(&c, "beta2", 0.75);
         sp_call_set_float(&c, "flip", 0.4), sp_call_set_float(&c, "eps", 1e-8);
         for (int n = 0; n < MINI_BATCHES * TIME_STEPS; n++) {
             memcpy(g, gradients[n / TIME_STEPS][n % TIME_STEPS], sizeof g);
             sp_call_set_int(&c, "time_step", n % TIME_STEPS + 1);
-            c.op->reference(&c, (void *[]){w, g, m, cases[k].adapt ? v : NULL});
+            c.op->reference(&c, (void *[]){&word, g, m, cases[k].adapt ? v : NULL});
         }
+        cr_assert_eq(word >> BINARY, 3);
+        unpack.op->reference(&unpack, (void *[]){&word, w});
         for (int i = 0; i < BINARY; i++) {
             cr_assert_float_eq((double)w[i], cases[k].w[i], 0, "%zu: weight %d is %g", k, i, (double)w[i]);
             cr_assert_float_eq((double)m[i], cases[k].m[i], 1e-6);

@@ -254,6 +254,30 @@ Test(conv_ref, bits_and_floats_agree)
     }
 }
 
+/* Sums of 1 and -1 are exact in whatever order. */
+Test(conv_ref, population_counts_are_the_product_with_1_and_minus_1)
+{
+    static float bias[MAX];
+    for (size_t i = 0; i < COUNT(convolutions); i++) {
+        sp_op_call c = make("conv.forward", convolutions[i]),
+                   counts = make("binary_conv.forward", convolutions[i]),
+                   unpack = make("binary.unpack", convolutions[i]);
+        static uint32_t signs[MAX];
+        sp_rng rng = sp_rng_make(9, i);
+        for (int k = 0; k < MAX; k++)
+            signs[k] = sp_rng_u32(&rng);
+        sp_call_set_int(&unpack, "M", sp_call_int(&c, "KH") * sp_call_int(&c, "KW"));
+        sp_call_set_flag(&c, "X_BITS", 1), sp_call_set_flag(&c, "BIAS", i % 2);
+        sp_call_set_flag(&counts, "BIAS", i % 2);
+        fill_spikes(x, i), fill_random(bias, i);
+        pack(x, sp_call_buffer_rows(&c, 0), sp_call_int(&c, "C"), bits);
+        run(&unpack, signs, w, NULL, NULL);
+        run(&c, bits, w, i % 2 ? bias : NULL, y);
+        run(&counts, bits, signs, i % 2 ? bias : NULL, z);
+        cr_assert_arr_eq(y, z, (size_t)sp_call_buffer_elems(&c, 3) * sizeof *y, "%s", convolutions[i]);
+    }
+}
+
 Test(conv_ref, weight_gradient_is_added)
 {
     sp_op_call c = make("conv.backward_weight", "N=1 H=1 W=2 C=1 O=2 KH=1 KW=1 SH=1 SW=1 DH=1 DW=1 HO=1 "

@@ -197,20 +197,29 @@ Test(emit, one_width_of_all_surrogates_is_told_and_moved)
 Test(emit, binary_weights_are_turned_and_all_others_descend)
 {
     sp_plan_options o = options_of(SP_METHOD_SLTT, 3);
-    o.binary = SP_BINARY_BSO;
     planned r = plan_of(net, &o);
+    const uint64_t as_floats = r.m->bytes;
+    planned_free(&r);
+    o.binary = SP_BINARY_BSO;
+    r = plan_of(net, &o);
     EXPECT_OPS(r.p, SP_SEGMENT_UPDATE, "optimizer.sgd optimizer.flip optimizer.sgd");
     const sp_step *s = r.p->segments[SP_SEGMENT_UPDATE].steps;
     const sp_graph *g = r.p->graph;
     const sp_param *w = sp_graph_param(g, "3.weight");
-    int64_t covered = 0;
-    for (int i = 0; i < 3; i++) {
-        const sp_plan_tensor *t = &r.p->tensors[s[i].operands[0].tensor];
-        cr_assert_eq((int64_t)t->fixed_at, i == 1 ? w->at : covered);
-        covered = (int64_t)t->fixed_at + (sp_call_int(&s[i].call, "M") + 63) / 64 * 64;
-    }
-    cr_assert_eq(covered, g->param_elems);
-    cr_assert_eq(sp_call_int(&s[1].call, "M"), w->elems);
+    uint64_t covered[2] = {0, r.m->g_at}; /* weights, gradients */
+    for (int i = 0; i < 3; i++)
+        for (int k = 0; k < 2; k++) {
+            const sp_plan_tensor *t = &r.p->tensors[s[i].operands[k].tensor];
+            cr_assert_eq(t->fixed_at, covered[k]);
+            covered[k] = t->fixed_at + (t->bytes / 4 + 63) / 64 * 64;
+        }
+    cr_assert_eq(covered[0], r.m->g_at, "weights end where gradients begin");
+    cr_assert_eq(covered[1], r.m->m_at);
+    cr_assert_eq(r.m->m_at - r.m->g_at, (uint64_t)g->param_elems);
+    cr_assert_eq(r.p->tensors[s[1].operands[0].tensor].bytes, 9 * 4 * sizeof(uint32_t));
+    cr_assert_eq(as_floats - r.m->bytes, 128 * sizeof(float), "192 elements of floats, 64 of bits");
+    cr_assert_eq(sp_call_int(&s[1].call, "M") * sp_call_int(&s[1].call, "C") * sp_call_int(&s[1].call, "O"),
+                 w->elems);
     planned_free(&r);
     o.binary = SP_BINARY_T_BSO, o.online_update = true;
     r = plan_of(net, &o);
@@ -224,6 +233,40 @@ Test(emit, binary_weights_are_turned_and_all_others_descend)
     o.ema = 0.5;
     refused_plan(net, &o, &err);
     cr_assert(strstr(err.text, "optimizer.binary has weights of 1 and -1"), "%s", err.text);
+}
+
+/* Spikes of 32 channels and more are counted; floats are made for the gradient of the input, and for all
+ * other inputs. */
+Test(emit, binary_weights_are_unpacked_only_where_they_are_read_as_floats)
+{
+    static const char text[] =
+        "layers: [{type: conv, out: 31, kernel: 3}, {type: lif}, {type: conv, out: 32, kernel: "
+        "2}, {type: lif}, {type: avg_pool, kernel: 2}, {type: conv, out: 32, kernel: 1}, "
+        "{type: lif}, {type: conv, out: 32, kernel: 1, groups: 2}, {type: lif}, {type: "
+        "flatten}, {type: linear, out: 6}, {type: lif}, {type: linear, out: 5}]";
+    static const char trained[] = "layers: [{type: conv, out: 32, kernel: 3}, {type: lif}, {type: conv, out: "
+                                  "4, "
+                                  "kernel: 2}, {type: lif}, {type: flatten}, {type: linear, out: 5}]";
+    sp_plan_options o = options_of(SP_METHOD_EVAL, 3);
+    o.binary = SP_BINARY_BSO;
+    planned r = plan_of(text, &o);
+    EXPECT_OPS(r.p, SP_SEGMENT_FORWARD,
+               "neuron.forward binary.unpack conv.forward neuron.forward pool.avg.forward binary.unpack "
+               "conv.forward "
+               "neuron.forward binary.unpack group_conv.forward neuron.forward binary_conv.forward "
+               "neuron.forward "
+               "spikes.unpack bias.broadcast gemm logits.accumulate loss");
+    cr_assert_eq(r.m->buffers_at, r.m->weight_elems, "evaluation keeps no gradients");
+    planned_free(&r);
+    o.method = SP_METHOD_SLTT;
+    r = plan_of(trained, &o);
+    EXPECT_OPS(r.p, SP_SEGMENT_FULL,
+               "neuron.forward binary_conv.forward neuron.forward spikes.unpack bias.broadcast gemm "
+               "logits.accumulate loss spikes.unpack gemm bias.backward gemm neuron.backward "
+               "conv.backward_weight bias.backward binary.unpack conv.backward_input neuron.backward "
+               "conv.backward_weight bias.backward");
+    cr_assert_eq(tensor_of(r.p, "2 weights as float32")->lifetime, SP_LIFETIME_SEGMENT);
+    planned_free(&r);
 }
 
 Test(emit, a_stabilised_threshold_is_found_between_charging_and_firing)
