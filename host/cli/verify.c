@@ -1,4 +1,5 @@
-/* Running a reference case: read it, plan it, one mini-batch, compare every tensor. */
+/* Running a reference case: read it, plan it, one mini-batch, or some with an update behind each, compare
+ * every tensor. */
 #include "cli/verify.h"
 
 #include <math.h>
@@ -20,7 +21,9 @@ typedef struct running {
     uint8_t *mask; /* [T] */
     float *images, *class_weights, *targets;
     int32_t *labels;
-    double loss_value; /* NAN when the case does not give it */
+    int64_t mini_batches; /* that it is trained on; 0: the gradients of one are all */
+    double lr;
+    double loss_value; /* of the last mini-batch; NAN when the case does not give it */
     double tolerance, largest_gradient;
     double dot, ours2, ref2; /* products of the gradients with each other and themselves */
     sp_verify_case *out;
@@ -113,6 +116,26 @@ static sp_status read_loss(running *r, sp_error *err)
     r->loss_value =
         value && (value->kind == SP_YAML_FLOAT || value->kind == SP_YAML_INT) ? value->number : (double)NAN;
     return SP_OK;
+}
+
+/* How a case trains: the same mini-batch again and again. */
+static sp_status read_training(running *r, sp_error *err)
+{
+    static const char *const kinds[] = {"none", "bso", "t-bso"};
+    const sp_yaml *t = sp_yaml_get(r->doc.root, "training");
+    int binary = SP_BINARY_NONE;
+    if (!t || t->kind != SP_YAML_MAP)
+        return SP_OK;
+    r->mini_batches = 1;
+    SP_TRY(sp_yaml_read_int(t, "mini_batches", 1, 1000, &r->mini_batches, err));
+    SP_TRY(sp_yaml_read_bool(t, "online_update", &r->o.online_update, err));
+    SP_TRY(sp_yaml_read_float(t, "lr", 0, 1e6, &r->lr, err));
+    SP_TRY(sp_yaml_read_float(t, "momentum", 0, 1, &r->o.momentum, err));
+    SP_TRY(sp_yaml_read_choice(t, "binary", kinds, 3, &binary, err));
+    r->o.binary = (sp_binary)binary;
+    SP_TRY(sp_yaml_read_float(t, "flip_bar", 0, 1e6, &r->o.flip_bar, err));
+    SP_TRY(sp_yaml_read_float(t, "flip_beta1", 0, 1, &r->o.flip_beta1, err));
+    return sp_yaml_read_float(t, "flip_beta2", 0, 1, &r->o.flip_beta2, err);
 }
 
 static void set_batch_norm(sp_layer *layers, size_t n, double eps, double momentum)
@@ -423,6 +446,18 @@ static sp_status compare(running *r, sp_error *err)
     return st;
 }
 
+static sp_status run(running *r, sp_error *err)
+{
+    sp_exec_batch batch = {
+        .images = r->images, .labels = r->labels, .targets = r->targets, .backprop = r->mask, .lr = r->lr};
+    do {
+        SP_TRY(sp_exec_run(r->plan, &batch, err));
+        if (r->mini_batches && !r->o.online_update)
+            SP_TRY(sp_exec_update(r->plan, r->lr, batch.iteration + 1, err));
+    } while (++batch.iteration < r->mini_batches);
+    return SP_OK;
+}
+
 static void fini(running *r)
 {
     sp_plan_destroy(&r->plan);
@@ -455,6 +490,7 @@ sp_status sp_verify_run(const char *json_path, sp_device *dev, sp_registry *reg,
     SP_TRY_GOTO(sp_tensors_check_finite(&r.tensors, err));
     SP_TRY_GOTO(read_method(&r, err));
     SP_TRY_GOTO(read_loss(&r, err));
+    SP_TRY_GOTO(read_training(&r, err));
     SP_TRY_GOTO(read_graph(&r, err));
     SP_TRY_GOTO(load_batch(&r, err));
     SP_TRY_GOTO(sp_model_create(r.graph, dev, &r.o, &r.model, err));
@@ -462,8 +498,7 @@ sp_status sp_verify_run(const char *json_path, sp_device *dev, sp_registry *reg,
     SP_TRY_GOTO(sp_plan_create(r.graph, r.model, reg, &r.o, &r.plan, err));
     SP_TRY_GOTO(sp_plan_attach(r.plan, NULL, err));
     SP_TRY_GOTO(load_layer_targets(&r, err));
-    sp_exec_batch batch = {.images = r.images, .labels = r.labels, .targets = r.targets, .backprop = r.mask};
-    SP_TRY_GOTO(sp_exec_run(r.plan, &batch, err));
+    SP_TRY_GOTO(run(&r, err));
     SP_TRY_GOTO(compare(&r, err));
 done:
     fini(&r);

@@ -442,8 +442,8 @@ def main():
         recurrent = case["method"] == "ottt" and any(layer.get("recurrent") for layer in case["layers"])
         if case["method"] == "rate":
             unknown = []
-        if unknown or recurrent:
-            print(f"{case['name']:28} skipped: {', '.join(unknown) or 'recurrent ottt'}")
+        if unknown or recurrent or "training" in case:
+            print(f"{case['name']:28} skipped: {', '.join(unknown) or ('recurrent ottt' if recurrent else 'made by PyTorch')}")
             continue
         tensors = read_tensors(path[:-5] + ".safetensors")
         loss, ours = run(case, tensors)
