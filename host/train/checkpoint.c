@@ -139,6 +139,21 @@ static void tensors_free(tensor_list *l)
     sp_free(l->items);
 }
 
+/* Weights of one bit as a file keeps them: tensor NAME.bits of bytes, a bit set for 1, the lowest first, in
+ * the order that the numbers of NAME have in a state_dict. */
+static sp_status add_bits(sp_tensor *t, const sp_param *p, float *x, sp_error *err)
+{
+    uint8_t *bits = sp_alloc_array((size_t)(p->elems + 7) / 8, 1);
+    char *name = sp_format("%s" SP_BITS_SUFFIX, t->name);
+    for (int64_t i = 0; bits && i < p->elems; i++)
+        bits[i / 8] |= (uint8_t)((x[i] > 0) << i % 8);
+    sp_free(t->name), sp_free(x);
+    t->name = name, t->data = bits;
+    snprintf(t->dtype, sizeof t->dtype, "U8");
+    t->n_dims = 1, t->shape[0] = (p->elems + 7) / 8, t->bytes = (size_t)t->shape[0];
+    return bits && name ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory while saving a checkpoint");
+}
+
 /* A loss may still be finite when a parameter is not: what cannot be trained on must not replace what can. */
 static sp_status check_finite(const char *name, const float *x, int64_t n, sp_error *err)
 {
@@ -170,6 +185,13 @@ static sp_status add_tensor(tensor_list *l, sp_session *s, const sp_param *p, sp
     return check_finite(t->name, x, p->elems, err);
 }
 
+static sp_status add_weights(tensor_list *l, sp_session *s, const sp_param *p, sp_error *err)
+{
+    SP_TRY(add_tensor(l, s, p, SP_RANGE_WEIGHTS, "", err));
+    sp_tensor *t = &l->items[l->n - 1];
+    return sp_model_is_packed(s->model, p) ? add_bits(t, p, (float *)(uintptr_t)t->data, err) : SP_OK;
+}
+
 static sp_status collect(tensor_list *l, sp_session *s, bool optimizer, sp_error *err)
 {
     l->items = sp_alloc_array((size_t)s->graph->n_params * 4 + 1, sizeof *l->items);
@@ -177,7 +199,7 @@ static sp_status collect(tensor_list *l, sp_session *s, bool optimizer, sp_error
         return SP_FAIL(err, SP_E_MEMORY, "out of memory while saving a checkpoint");
     for (int i = 0; i < s->graph->n_params; i++) {
         const sp_param *p = &s->graph->params[i];
-        SP_TRY(add_tensor(l, s, p, SP_RANGE_WEIGHTS, "", err));
+        SP_TRY(add_weights(l, s, p, err));
         if (p->trainable && optimizer)
             SP_TRY(add_tensor(l, s, p, SP_RANGE_MOMENT1, "optimizer.m.", err));
         if (p->trainable && optimizer && s->model->second_moments)

@@ -26,6 +26,8 @@ typedef struct sp_progress {
 /* Each variant that the plans use, once: "conv.forward/1=cpu_conv:... 1.0.0; ..."; sp_free. */
 char *sp_checkpoint_kernels(const sp_session *s);
 
+/* Weights of one bit are in tensors of this suffix, eight to a byte; files with their floats are read too. */
+#define SP_BITS_SUFFIX ".bits"
 sp_status sp_checkpoint_save(const char *path, sp_session *s, const sp_progress *p, sp_error *err);
 
 /* Opens a checkpoint (a file, or a folder with checkpoint.safetensors) and reads its recipe; `sets` are

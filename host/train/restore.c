@@ -87,12 +87,38 @@ static sp_status missing(const sp_checkpoint *c, const char *name, sp_error *err
     return st;
 }
 
+/* The tensor of that name, or the one of its bits. */
+static const sp_tensor *find(const sp_checkpoint *c, const char *name)
+{
+    const sp_tensor *t = sp_tensors_find(&c->file, name);
+    char *bits = t ? NULL : sp_format("%s" SP_BITS_SUFFIX, name);
+    t = bits ? sp_tensors_find(&c->file, bits) : t;
+    sp_free(bits);
+    return t;
+}
+
+static sp_status restore_bits(const sp_checkpoint *c, sp_session *s, const sp_param *p, const sp_tensor *t,
+                              float *x, sp_error *err)
+{
+    const uint8_t *bits = t->data;
+    if (strcmp(t->dtype, "U8") != 0 || t->bytes != (size_t)(p->elems + 7) / 8)
+        return SP_FAIL(err, SP_E_DATA,
+                       "%s: tensor \"%s\" has %zu bytes of type %s, but %" PRId64
+                       " weights of a bit each are %" PRId64 " of type U8; was it made for another network?",
+                       c->file.path, t->name, t->bytes, t->dtype, p->elems, (p->elems + 7) / 8);
+    for (int64_t i = 0; i < p->elems; i++)
+        x[i] = bits[i / 8] >> i % 8 & 1 ? 1 : -1;
+    return sp_model_write(s->model, p, SP_RANGE_WEIGHTS, x, err);
+}
+
 static sp_status restore_one(const sp_checkpoint *c, sp_session *s, const sp_param *p, sp_model_range range,
                              const char *name, float *x, sp_error *err)
 {
-    const sp_tensor *t = sp_tensors_find(&c->file, name);
+    const sp_tensor *t = find(c, name);
     if (!t)
         return missing(c, name, err);
+    if (strcmp(t->name, name) != 0)
+        return restore_bits(c, s, p, t, x, err);
     bool same = t->n_dims == p->n_dims;
     for (int i = 0; same && i < p->n_dims; i++)
         same = t->shape[i] == p->shape[i];
@@ -195,7 +221,7 @@ static sp_status take_one(intake *m, sp_session *s, const sp_param *p, float *x,
     char *name = sp_name_map_to_file(&m->names, p->name);
     if (!name)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory while reading weights");
-    const sp_tensor *t = sp_tensors_find(&m->c.file, name);
+    const sp_tensor *t = find(&m->c, name);
     sp_status st = SP_OK;
     if (t)
         m->used[t - m->c.file.items] = true;

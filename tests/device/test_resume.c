@@ -1,5 +1,6 @@
 /* A run that was stopped and continued ends as one that was not: weights, optimizer and metrics, bit for bit.
  * The same seed gives the same run. */
+#include "base/mem.h"
 #include "op/half.h"
 #include "program.h"
 
@@ -349,5 +350,68 @@ Test(resume, weights_of_half_precision_start_a_run)
         }
         sp_tensors_free(&g);
     }
+    sp_tensors_free(&f);
+}
+
+/* Another file of a checkpoint's tensors, with bits as floats (`whole`), or with a byte of them missing. */
+static void write_bits(const sp_tensor_file *f, bool whole, const char *name)
+{
+    char path[768], of[160];
+    float *floats[8];
+    sp_tensor items[64];
+    size_t n_floats = 0;
+    sp_error err = {0};
+    snprintf(path, sizeof path, "%s/%s", work, name);
+    for (size_t i = 0; i < f->n; i++) {
+        const char *end = strstr(f->items[i].name, ".bits");
+        items[i] = f->items[i];
+        if (!end)
+            continue;
+        snprintf(of, sizeof of, "%.*s", (int)(end - f->items[i].name), f->items[i].name);
+        char *moment = sp_format("optimizer.m.%s", of);
+        const sp_tensor *m = sp_tensors_find(f, moment);
+        const uint8_t *bits = f->items[i].data;
+        cr_assert(m && strcmp(items[i].dtype, "U8") == 0 && m->bytes == items[i].bytes * 32, "%s", of);
+        float *x = floats[n_floats++] = malloc(m->bytes);
+        for (size_t k = 0; k < m->bytes / 4; k++)
+            x[k] = bits[k / 8] >> k % 8 & 1 ? 1 : -1;
+        if (whole) {
+            items[i] = *m;
+            items[i].data = x;
+            items[i].name = sp_strdup(of);
+        } else {
+            items[i].bytes--, items[i].shape[0]--;
+        }
+        sp_free(moment);
+    }
+    cr_assert_gt(n_floats, 0, "no tensor of bits");
+    cr_assert_eq(sp_tensors_write(path, items, f->n, (const char *const *)f->meta_keys,
+                                  (const char *const *)f->meta_values, f->n_meta, &err),
+                 SP_OK, "%s", err.text);
+    while (n_floats > 0)
+        free(floats[--n_floats]);
+}
+
+Test(resume, weights_of_one_bit_take_a_bit_of_a_file_and_floats_are_read_too)
+{
+    write_recipe("schedule: {method: ottt, time_steps: 2, online_update: true}\noptimizer: {lr: 0.05, "
+                 "binary: "
+                 "t-bso}\n");
+    EXPECT_CODE(130, run("train r.yaml --out bits --max-iterations 3"));
+    EXPECT_CODE(130, run("train r.yaml --out floats --max-iterations 3"));
+    sp_tensor_file f = tensors_of("bits/checkpoint.safetensors");
+    write_bits(&f, true, "floats/checkpoint.safetensors");
+    write_bits(&f, false, "short.safetensors");
+    sp_tensors_free(&f);
+    EXPECT_CODE(0, run("train --resume bits"));
+    EXPECT_CODE(0, run("train --resume floats"));
+    expect_same_checkpoint("bits/checkpoint.safetensors", "floats/checkpoint.safetensors");
+    EXPECT_CODE(7, run("train r.yaml --out short --set init_from=short.safetensors"));
+    EXPECT_SAID("weights of a bit each are");
+    EXPECT_CODE(0, run("eval bits"));
+    EXPECT_CODE(0, run("export bits out.safetensors"));
+    f = tensors_of("out.safetensors"); /* for PyTorch, in floats */
+    for (size_t i = 0; i < f.n; i++)
+        cr_expect_str_eq(f.items[i].dtype, "F32");
     sp_tensors_free(&f);
 }
