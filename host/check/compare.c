@@ -93,7 +93,8 @@ static bool near_kink(const sp_check_case *c, const sp_check_buffer *b, int64_t 
 {
     const bool forward = op_is(c, "neuron.forward_rate");
     const sp_check_buffer *u = buffer_named(c, "u");
-    if ((!forward && !is_neuron_op(c, "neuron.backward")) || b == u || n_values(b) != n_values(u))
+    const bool known = is_neuron_op(c, "neuron.backward") || op_is(c, "neuron.fire_rate");
+    if ((!forward && !known) || b == u || n_values(b) != n_values(u))
         return false;
     if (forward && may_flip(c, FLIPS_WITHIN, i))
         return true;

@@ -305,7 +305,7 @@ static backward spatial_of(const sp_op_call *call)
                       .surrogate = call->surrogate,
                       .p = neuron_args(call),
                       .detach = sp_call_flag(call, "DETACH"),
-                      .half = sp_call_flag(call, "U_HALF"),
+                      .half = sp_call_half_flag(call) && sp_call_flag(call, "U_HALF"),
                       .width = (double)(float)sp_call_float(call, "width")};
 }
 
@@ -404,37 +404,55 @@ static void count_spike(uint32_t *count, int64_t digits, int64_t words, int64_t 
     }
 }
 
-void neuron_forward_rate_ref(const sp_op_call *call, void *const *buf)
+/* buf: spikes, f, e, count. */
+static void add_rates(const sp_op_call *call, const backward *b, const void *potentials, void *const *buf)
 {
-    const uint32_t *spikes = buf[5];
-    float *f = buf[6], *e = buf[7];
-    uint32_t *count = buf[8];
-    const float *x = buf[0];
-    float *x_mean = buf[9]; /* NULL without X_MEAN */
+    const uint32_t *spikes = buf[0];
+    float *f = buf[1], *e = buf[2];
+    uint32_t *count = buf[3];
     const int64_t M = sp_call_int(call, "M"), C = sp_call_int(call, "C"), W = ref_words(C);
     const int64_t digits = sp_call_int(call, "P");
+    const bool start = sp_call_int(call, "block_start") != 0;
+    const double share = (double)(float)sp_call_float(call, "share");
+
+    if (start)
+        memset(count, 0, (size_t)(digits * M * W) * sizeof *count);
+    for (int64_t i = 0; i < M * C && b->n; i++) {
+        const int64_t word = i / C * W + i % C / 32;
+        const uint32_t bit = UINT32_C(1) << (i % C % 32);
+        const float u = ref_stored(potentials, b->half, i);
+        const double ui = (double)u, s = spikes[word] & bit ? 1 : 0;
+        const double h = sp_surrogate_ref_grad(b->surrogate, (double)(u - b->p.v_th), b->width, NULL);
+        const double now = b->n->d_charge_d_x(&b->p) + (start ? 0 : b->n->d_charge_d_v(&b->p) * (double)f[i]);
+        e[i] = (float)((start ? 0 : (double)e[i]) + share * now * h);
+        f[i] = (float)(now * (b->n->d_reset_d_u(ui, s, &b->p) +
+                              (b->detach ? 0 : b->n->d_reset_d_s(ui, s, &b->p) * h)));
+        if (s > 0)
+            count_spike(count, digits, M * W, word, bit);
+    }
+}
+
+void neuron_forward_rate_ref(const sp_op_call *call, void *const *buf)
+{
+    const float *x = buf[0];
+    float *x_mean = buf[9]; /* NULL without X_MEAN */
+    const int64_t n = sp_call_int(call, "M") * sp_call_int(call, "C");
     const bool start = sp_call_int(call, "block_start") != 0;
     const double share = (double)(float)sp_call_float(call, "share");
     const backward b = spatial_of(call);
 
     neuron_forward_ref(call, buf);
-    for (int64_t i = 0; i < M * C && x_mean; i++)
+    for (int64_t i = 0; i < n && x_mean; i++)
         x_mean[i] = (float)((start ? 0 : (double)x_mean[i]) + share * (double)x[i]);
-    if (start)
-        memset(count, 0, (size_t)(digits * M * W) * sizeof *count);
-    for (int64_t i = 0; i < M * C && b.n; i++) {
-        const int64_t word = i / C * W + i % C / 32;
-        const uint32_t bit = UINT32_C(1) << (i % C % 32);
-        const float u = ref_stored(buf[4], b.half, i);
-        const double ui = (double)u, s = spikes[word] & bit ? 1 : 0;
-        const double h = sp_surrogate_ref_grad(b.surrogate, (double)(u - b.p.v_th), b.width, NULL);
-        const double now = b.n->d_charge_d_x(&b.p) + (start ? 0 : b.n->d_charge_d_v(&b.p) * (double)f[i]);
-        e[i] = (float)((start ? 0 : (double)e[i]) + share * now * h);
-        f[i] = (float)(now *
-                       (b.n->d_reset_d_u(ui, s, &b.p) + (b.detach ? 0 : b.n->d_reset_d_s(ui, s, &b.p) * h)));
-        if (s > 0)
-            count_spike(count, digits, M * W, word, bit);
-    }
+    add_rates(call, &b, buf[4], buf + 5);
+}
+
+void neuron_fire_rate_ref(const sp_op_call *call, void *const *buf)
+{
+    backward b = spatial_of(call);
+    b.p.v_th = *(const float *)buf[1];
+    neuron_fire_ref(call, buf);
+    add_rates(call, &b, buf[0], buf + 2);
 }
 
 void spikes_mean_ref(const sp_op_call *call, void *const *buf)

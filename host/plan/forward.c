@@ -196,7 +196,7 @@ static sp_status neuron_forward(sp_builder *b, int node)
     }
     SP_TRY(n->layer->neuron.recurrent ? spi_recurrent_spikes(b, node, &s) : new_tensor(b, n, true, &s));
     b->act[n->out].tensor = sp_node_fires(n) ? s : b->node[node].u;
-    const bool rate = b->p->o.method == SP_METHOD_RATE;
+    const bool rate = b->p->o.method == SP_METHOD_RATE && !spi_is_stabilised(b, node);
     sp_emit e = spi_step(b, node,
                          rate                              ? "neuron.forward_rate"
                          : spi_neuron_is_extended(b, node) ? "neuron.forward_ext"

@@ -90,7 +90,8 @@ sp_status spi_rate_bind(sp_emit *e, int node)
                     &b->node[node].rate[i]));
         spi_bind(e, buffers[i], b->node[node].rate[i]);
     }
-    return mean_of_input(e, node);
+    return spi_is_stabilised(b, node) ? SP_OK
+                                      : mean_of_input(e, node); /* which then is computed from rates */
 }
 
 static sp_status accumulate_norm(sp_builder *b, int node)

@@ -73,15 +73,17 @@ sp_status spi_stabilise_fire(sp_emit *e, int node, int spikes)
     spi_float(&m, "v_th", n->layer->neuron.v_th);
     spi_bind(&m, "u", u), spi_bind(&m, "ratio", t[STABLE_RATIO]), spi_bind(&m, "th", t[STABLE_TH]);
     SP_TRY(spi_emit(&m));
-    sp_emit f = spi_step(b, node, "neuron.fire");
+    const bool rate = b->p->o.method == SP_METHOD_RATE;
+    sp_emit f = spi_step(b, node, rate ? "neuron.fire_rate" : "neuron.fire");
     spi_int(&f, "M", rows), spi_int(&f, "C", a->c);
+    if (rate)
+        SP_TRY(spi_rate_bind(&f, node));
     spi_bind(&f, "u", u), spi_bind(&f, "th", t[STABLE_TH]), spi_bind(&f, "s", spikes);
     return spi_emit(&f);
 }
 
 sp_status spi_check_stabilised(const sp_plan *p, sp_error *err)
 {
-    const bool rate = p->o.method == SP_METHOD_RATE, ndot = p->o.method == SP_METHOD_NDOT;
     for (int i = 0; i < p->graph->n_nodes; i++) {
         const sp_node *n = &p->graph->nodes[i];
         if (n->type != SP_NODE_NEURON || !follows(n))
@@ -95,11 +97,11 @@ sp_status spi_check_stabilised(const sp_plan *p, sp_error *err)
                            "subtracts it and whose leak is not learnt, unlike \"%s\"; use lif, if or "
                            "cuba_lif",
                            n->name, model);
-        if (rate || ndot)
+        if (p->o.method == SP_METHOD_NDOT)
             return SP_FAIL(err, SP_E_CONFIG,
-                           "layer %s: stabilise: true is not defined for %s, which has one threshold for all "
-                           "time steps; use sltt, sltt-k, ottt or bptt",
-                           n->name, sp_method_name(p->o.method));
+                           "layer %s: stabilise: true is not defined for ndot, which has one threshold for "
+                           "all time steps; use sltt, sltt-k, ottt, rate or bptt",
+                           n->name);
         if (p->o.w_membrane > 0 && p->o.method != SP_METHOD_EVAL)
             return SP_FAIL(err, SP_E_CONFIG,
                            "layer %s: loss.membrane draws potentials to a threshold that does not move; "

@@ -303,6 +303,10 @@ CASES = [
     case("stable_threshold_bptt", 1, [
         conv(2, 5, 3), norm(5), lif(), FLATTEN, linear(45, 15), lif(detach_reset=True), linear(15, 4)],
         [3, 2, 5, 5], 5, "bptt", 4, gain=1.5, truncate=3, neuron=neuron(tau=2.0, surrogate="sigmoid", width=3.0, stabilise=True)),
+    case("stable_threshold_rate_block2", 1, [
+        conv(2, 5, 3), norm(5), lif(), FLATTEN, linear(45, 15), lif(reset="hard", v_reset=-0.2), linear(15, 14), lif(detach_reset=True),
+        linear(14, 13), lif(model="if", stabilise=False), linear(13, 4)],
+        [3, 2, 5, 5], 4, "rate", 4, gain=1.8, block=2, neuron=neuron(tau=2.0, stabilise=True)),
     case("joins_bptt", 1, [
         conv(2, 5, 3, padding=1, label="stem"), norm(5), lif(label="a"), conv(5, 6, 3, padding=1), lif(label="b"),
         join("concat", "a", "b", "stem"), conv(16, 5, 1), join("add", "stem", 6, "a"), norm(5), lif(label="c"),

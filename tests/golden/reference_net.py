@@ -744,6 +744,8 @@ class Network:
             u = self.tape.charge_learnt(v, x, self.param(name, "w"), s["decay_input"], rest)
         else:
             u = self.tape.charge(v, x, decay, 1 / s["tau"] if s["decay_input"] else 1.0, rest if model != "if" else 0.0)
+        if s.get("stabilise") and s.get("output") != "membrane" and not self.smooth:
+            s = {**s, "v_th": self.stable_threshold(name, s["v_th"], u.data)}
         if self.case["method"] == "rate":
             self.note_rate(name, s, u, decay, width)
         firing = [i for i, l in enumerate(self.case["layers"]) if l["type"] == "lif" and i and l.get("output") != "membrane"]
@@ -752,8 +754,6 @@ class Network:
         if s.get("output") == "membrane":  # never fires
             self.carried((name, "v"), u)
             return u
-        if s.get("stabilise") and not self.smooth:
-            s = {**s, "v_th": self.stable_threshold(name, s["v_th"], u.data)}
         if model == "alif":  # the threshold is v_th + beta a; a has grown by the spike of the step before
             a = self.tape.add(self.tape.scale(self.before((name, "a"), 0.0, x), 1 - 1 / s["tau_a"]),
                               self.before((name, "s"), 0.0, x))

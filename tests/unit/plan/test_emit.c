@@ -291,6 +291,15 @@ Test(emit, a_stabilised_threshold_is_found_between_charging_and_firing)
     planned r = plan_of(text, &o);
     cr_assert_eq(tensor_of(r.p, "2 threshold")->lifetime, SP_LIFETIME_HISTORY);
     planned_free(&r);
+    o.method = SP_METHOD_RATE, o.block = 3;
+    r = plan_of(text, &o);
+    EXPECT_OPS(r.p, SP_SEGMENT_FORWARD,
+               "batch_norm.statistics batch_norm.rate neuron.forward_ext neuron.stabilise "
+               "neuron.fire_rate spikes.unpack "
+               "bias.broadcast "
+               "gemm logits.accumulate");
+    cr_assert_eq(tensor_of(r.p, "2 threshold")->lifetime, SP_LIFETIME_PLAN);
+    planned_free(&r);
     sp_error err = {0};
     o.method = SP_METHOD_NDOT;
     refused_plan(text, &o, &err);
