@@ -15,6 +15,15 @@ int64_t sp_model_weight_elems(const sp_model *m, const sp_param *p)
     return sp_model_is_packed(m, p) ? sp_param_words(p) : p->elems;
 }
 
+sp_param sp_model_bars(const sp_model *m, const sp_param *p)
+{
+    sp_param bars = *p;
+    bars.elems = bars.shape[0] = sp_model_is_packed(m, p) ? m->bars : 0;
+    bars.role = SP_ROLE_BIAS; /* a row in files and on the device */
+    bars.n_dims = 1;
+    return bars;
+}
+
 /* Weights in the order of the graph, packed ones with less room; then what is kept of each parameter, by its
  * place in the graph. Evaluation needs no gradients. */
 static void lay_out(sp_model *m, const sp_plan_options *o)
@@ -31,7 +40,10 @@ static void lay_out(sp_model *m, const sp_plan_options *o)
     m->g_at = at;
     m->m_at = m->g_at + kept;
     m->v_at = m->m_at + kept;
-    m->e_at = m->second_moments ? m->v_at + kept : m->v_at;
+    m->bars_at = m->second_moments ? m->v_at + kept : m->v_at;
+    m->e_at = m->bars_at;
+    for (int i = 0; i < g->n_params && kept; i++)
+        m->e_at += (uint64_t)spi_padded_elems(sp_model_bars(m, &g->params[i]).elems);
     m->buffers_at = m->ema ? m->e_at + n : m->e_at;
     for (int i = 0; i < g->n_params; i++)
         if (!g->params[i].trainable)
@@ -50,7 +62,10 @@ sp_status sp_model_create(const sp_graph *g, sp_device *dev, const sp_plan_optio
     }
     *m = (sp_model){.graph = g,
                     .dev = dev,
-                    .second_moments = o->optimizer != SP_OPTIMIZER_SGD || o->binary == SP_BINARY_T_BSO,
+                    .second_moments = o->optimizer != SP_OPTIMIZER_SGD,
+                    .bars = o->binary != SP_BINARY_T_BSO ? 0
+                            : o->online_update           ? o->time_steps
+                                                         : 1,
                     .ema = o->ema > 0,
                     .binary = o->binary != SP_BINARY_NONE,
                     .starts = starts};
@@ -87,9 +102,24 @@ void sp_model_destroy(sp_model **pm)
     *pm = NULL;
 }
 
+/* The bars of the packed weights before, then those of p. */
+static uint64_t bars_at(const sp_model *m, const sp_param *p)
+{
+    uint64_t at = m->bars_at;
+    for (int i = 0; i < m->graph->n_params; i++)
+        if (m->graph->params[i].at < p->at)
+            at += (uint64_t)spi_padded_elems(sp_model_bars(m, &m->graph->params[i]).elems);
+    return at;
+}
+
 uint64_t sp_model_at(const sp_model *m, const sp_param *p, sp_model_range range)
 {
-    const uint64_t others[] = {0, m->g_at, m->m_at, m->v_at, m->e_at};
+    if (range == SP_RANGE_BARS)
+        return bars_at(m, p);
+    const uint64_t others[] = {[SP_RANGE_GRADIENTS] = m->g_at,
+                               [SP_RANGE_MOMENT1] = m->m_at,
+                               [SP_RANGE_MOMENT2] = m->v_at,
+                               [SP_RANGE_EMA] = m->e_at};
     return range == SP_RANGE_WEIGHTS || !p->trainable ? m->starts[p - m->graph->params]
                                                       : others[range] + (uint64_t)p->at;
 }
@@ -120,7 +150,7 @@ static sp_status copy_param(sp_model *m, const sp_param *p, sp_model_range range
 {
     const sp_range at = {m->mem, sp_model_at(m, p, range) * sizeof(float)};
     const size_t bytes = (size_t)elems_of(m, p, range) * sizeof(float);
-    int64_t most = 1;
+    int64_t most = m->bars + 1;
     for (int i = 0; i < m->graph->n_params && !m->staging; i++) {
         const int64_t n = m->graph->params[i].elems, words = sp_model_weight_elems(m, &m->graph->params[i]);
         most = n > most ? n : words > most ? words : most;

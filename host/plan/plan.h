@@ -89,12 +89,14 @@ typedef struct sp_model {
     sp_device *dev;
     cl_mem mem;
     uint64_t bytes;
-    uint64_t g_at, m_at, v_at, e_at, buffers_at; /* element offsets of the ranges in mem; weights are at 0 */
-    bool second_moments, ema;                    /* whether there is a range at v_at, at e_at */
-    bool binary;           /* weights that sp_param_is_binary are packed: a bit each (sp_param_pack) */
-    uint64_t *starts;      /* where the weights of each parameter, or a running statistic, begin in mem */
-    uint64_t weight_elems; /* of all weights, padding included */
-    float *staging;        /* a parameter on its way; NULL: none was moved yet */
+    uint64_t g_at, m_at, v_at, bars_at, e_at,
+        buffers_at;           /* element offsets of the ranges in mem; weights are at 0 */
+    bool second_moments, ema; /* whether there is a range at v_at, at e_at */
+    bool binary;              /* weights that sp_param_is_binary are packed: a bit each (sp_param_pack) */
+    int64_t bars;             /* of each of these: sp_model_bars */
+    uint64_t *starts;         /* where the weights of each parameter, or a running statistic, begin in mem */
+    uint64_t weight_elems;    /* of all weights, padding included */
+    float *staging;           /* a parameter on its way; NULL: none was moved yet */
 } sp_model;
 
 /* Whether a parameter is a weight of a hidden layer, which `binary` makes 1 or -1. */
@@ -109,9 +111,13 @@ typedef enum {
     SP_RANGE_GRADIENTS,
     SP_RANGE_MOMENT1,
     SP_RANGE_MOMENT2,
+    SP_RANGE_BARS, /* of sp_model_bars */
     SP_RANGE_EMA
 } sp_model_range;
 bool sp_model_is_packed(const sp_model *m, const sp_param *p);
+/* T-BSO: what the bars of a packed weight follow, a number for each time step with an update, as a parameter
+ * that is none of the graph; no elems where there are none. */
+sp_param sp_model_bars(const sp_model *m, const sp_param *p);
 /* 4-byte elements that the weights of a parameter take, and where in mem what is kept of it begins. */
 int64_t sp_model_weight_elems(const sp_model *m, const sp_param *p);
 uint64_t sp_model_at(const sp_model *m, const sp_param *p, sp_model_range range);

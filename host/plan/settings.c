@@ -182,7 +182,6 @@ static sp_status check_quantised(const sp_plan *p, sp_error *err)
 
 static sp_status check_binary(const sp_plan *p, sp_error *err)
 {
-    const int64_t bars = p->o.online_update ? p->o.time_steps : 1;
     if (p->o.binary == SP_BINARY_NONE || p->o.external_loss)
         return SP_OK;
     if (p->o.ema > 0 || p->o.weight_bits)
@@ -200,12 +199,6 @@ static sp_status check_binary(const sp_plan *p, sp_error *err)
                            "layer %s: optimizer.binary has weights of 1 and -1, and weight standardisation "
                            "would make others of them; use conv with batch_norm in the place of ws_conv",
                            n->name);
-        if (p->o.binary == SP_BINARY_T_BSO && w->elems < bars)
-            return SP_FAIL(err, SP_E_CONFIG,
-                           "layer %s: optimizer.binary: t-bso keeps a number for each of %lld time steps in "
-                           "the memory of the layer's weights, which are only %lld; use bso or fewer time "
-                           "steps",
-                           n->name, (long long)bars, (long long)w->elems);
     }
     return SP_OK;
 }

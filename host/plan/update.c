@@ -54,14 +54,14 @@ static sp_status average_weights(sp_builder *b, int w)
 }
 
 /* n gradients from `at` on, with their moments; the weights they are of, from w_at on, are w_elems. */
-static sp_status bind_range(sp_emit *e, uint64_t w_at, int64_t w_elems, int64_t at, int64_t n, int64_t second)
+static sp_status bind_range(sp_emit *e, uint64_t w_at, int64_t w_elems, int64_t at, int64_t n, bool second)
 {
     static const char *const names[] = {"weights", "gradients", "first moments", "second moments"};
     static const char *const buffers[] = {"w", "g", "m", "v"};
     sp_builder *b = e->b;
     const sp_model *m = b->p->model;
     const uint64_t starts[] = {w_at, m->g_at + (uint64_t)at, m->m_at + (uint64_t)at, m->v_at + (uint64_t)at};
-    const int64_t elems[] = {w_elems, n, n, second};
+    const int64_t elems[] = {w_elems, n, n, n};
     for (int i = 0; i < (second ? 4 : 3); i++) {
         int tensor;
         SP_TRY(spi_tensor_fixed(b, names[i], starts[i], elems[i], &tensor));
@@ -79,7 +79,7 @@ static sp_status descend(sp_builder *b, uint64_t w_at, int64_t at, int64_t n)
     sp_emit e = spi_step(b, -1, adam ? "optimizer.adamw" : "optimizer.sgd");
     spi_int(&e, "M", n);
     spi_float(&e, "weight_decay", o->weight_decay);
-    SP_TRY(bind_range(&e, w_at, n, at, n, adam ? n : 0));
+    SP_TRY(bind_range(&e, w_at, n, at, n, adam));
     if (adam) {
         spi_flag(&e, "L2", o->optimizer == SP_OPTIMIZER_ADAM);
         spi_float(&e, "beta1", o->beta1), spi_float(&e, "beta2", o->beta2), spi_float(&e, "eps", o->eps);
@@ -89,19 +89,22 @@ static sp_status descend(sp_builder *b, uint64_t w_at, int64_t at, int64_t n)
     return spi_emit(&e);
 }
 
-/* The bar of a time step lies at the start of the second moments, which these weights do not need. */
 static sp_status flip(sp_builder *b, const sp_param *w)
 {
     const sp_plan_options *o = &b->p->o;
-    const bool adapt = o->binary == SP_BINARY_T_BSO;
-    const int64_t bars = o->online_update ? o->time_steps : 1;
+    const sp_model *m = b->p->model;
+    const int64_t bars = sp_model_bars(m, w).elems;
+    int v;
     sp_emit e = spi_step(b, w->node, "optimizer.flip");
     spi_int(&e, "M", w->kh * w->kw), spi_int(&e, "C", w->c), spi_int(&e, "O", w->o), spi_int(&e, "P", bars);
     spi_float(&e, "beta1", o->flip_beta1), spi_float(&e, "beta2", o->flip_beta2);
     spi_float(&e, "flip", o->flip_bar), spi_float(&e, "eps", 1e-8);
-    spi_flag(&e, "ADAPT", adapt);
-    SP_TRY(bind_range(&e, sp_model_at(b->p->model, w, SP_RANGE_WEIGHTS), sp_param_words(w), w->at, w->elems,
-                      adapt ? bars : 0));
+    spi_flag(&e, "ADAPT", bars > 0);
+    SP_TRY(bind_range(&e, sp_model_at(m, w, SP_RANGE_WEIGHTS), sp_param_words(w), w->at, w->elems, false));
+    if (bars) {
+        SP_TRY(spi_tensor_fixed(b, "bars", sp_model_at(m, w, SP_RANGE_BARS), bars, &v));
+        spi_bind(&e, "v", v);
+    }
     return spi_emit(&e);
 }
 

@@ -194,7 +194,7 @@ static sp_status add_weights(tensor_list *l, sp_session *s, const sp_param *p, s
 
 static sp_status collect(tensor_list *l, sp_session *s, bool optimizer, sp_error *err)
 {
-    l->items = sp_alloc_array((size_t)s->graph->n_params * 4 + 1, sizeof *l->items);
+    l->items = sp_alloc_array((size_t)s->graph->n_params * 5 + 1, sizeof *l->items);
     if (!l->items)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory while saving a checkpoint");
     for (int i = 0; i < s->graph->n_params; i++) {
@@ -204,6 +204,9 @@ static sp_status collect(tensor_list *l, sp_session *s, bool optimizer, sp_error
             SP_TRY(add_tensor(l, s, p, SP_RANGE_MOMENT1, "optimizer.m.", err));
         if (p->trainable && optimizer && s->model->second_moments)
             SP_TRY(add_tensor(l, s, p, SP_RANGE_MOMENT2, "optimizer.v.", err));
+        const sp_param bars = sp_model_bars(s->model, p);
+        if (bars.elems && optimizer)
+            SP_TRY(add_tensor(l, s, &bars, SP_RANGE_BARS, "optimizer.bars.", err));
         if (p->trainable && optimizer && s->model->ema)
             SP_TRY(add_tensor(l, s, p, SP_RANGE_EMA, "optimizer.ema.", err));
     }

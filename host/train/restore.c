@@ -138,9 +138,10 @@ static sp_status restore_one(const sp_checkpoint *c, sp_session *s, const sp_par
 }
 
 /* Room for any parameter. */
-static float *largest_param(const sp_graph *g)
+static float *largest_param(const sp_model *m)
 {
-    int64_t most = 1;
+    const sp_graph *g = m->graph;
+    int64_t most = m->bars + 1;
     for (int i = 0; i < g->n_params; i++)
         most = g->params[i].elems > most ? g->params[i].elems : most;
     return sp_alloc_array((size_t)most, sizeof(float));
@@ -162,8 +163,9 @@ static sp_status check_state(const sp_checkpoint *c, const sp_session *s, bool w
         const char *prefix, *key;
         bool wanted;
     } parts[] = {{"optimizer.ema.", "optimizer.ema", s->model->ema},
-                 {"optimizer.v.", "optimizer.name or optimizer.binary", s->model->second_moments}};
-    for (int k = 0; k < 1 + whole && s->graph->n_trainable; k++) {
+                 {"optimizer.v.", "optimizer.name", s->model->second_moments},
+                 {"optimizer.bars.", "optimizer.binary", s->model->bars > 0}};
+    for (int k = 0; k < (whole ? 3 : 1) && s->graph->n_trainable; k++) {
         bool there = false;
         for (size_t i = 0; i < c->file.n && !there; i++)
             there = strncmp(c->file.items[i].name, parts[k].prefix, strlen(parts[k].prefix)) == 0;
@@ -183,7 +185,7 @@ sp_status sp_checkpoint_restore(const sp_checkpoint *c, sp_session *s, bool opti
     if (optimizer)
         SP_TRY(check_teacher(c, s, err));
     SP_TRY(check_state(c, s, optimizer, err));
-    float *x = largest_param(s->graph);
+    float *x = largest_param(s->model);
     sp_status st = x ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory while restoring a checkpoint");
     for (int i = 0; i < s->graph->n_params && st == SP_OK; i++) {
         const sp_param *p = &s->graph->params[i];
@@ -192,6 +194,9 @@ sp_status sp_checkpoint_restore(const sp_checkpoint *c, sp_session *s, bool opti
             SP_TRY_GOTO(restore_range(c, s, p, SP_RANGE_MOMENT1, "optimizer.m.", x, err));
         if (optimizer && p->trainable && s->model->second_moments)
             SP_TRY_GOTO(restore_range(c, s, p, SP_RANGE_MOMENT2, "optimizer.v.", x, err));
+        const sp_param bars = sp_model_bars(s->model, p);
+        if (optimizer && bars.elems)
+            SP_TRY_GOTO(restore_range(c, s, &bars, SP_RANGE_BARS, "optimizer.bars.", x, err));
         if (p->trainable && s->model->ema)
             SP_TRY_GOTO(restore_range(c, s, p, SP_RANGE_EMA, "optimizer.ema.", x, err));
     }
@@ -263,7 +268,7 @@ static sp_status check_extra(intake *m, const sp_graph *g, sp_error *err)
 static sp_status take_all(intake *m, sp_session *s, sp_error *err)
 {
     const sp_graph *g = s->graph;
-    float *x = largest_param(g);
+    float *x = largest_param(s->model);
     m->used = sp_alloc_array(m->c.file.n + 1, sizeof *m->used);
     sp_status st = x && m->used ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory while reading weights");
     for (int i = 0; i < g->n_params && st == SP_OK; i++)

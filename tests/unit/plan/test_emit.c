@@ -223,6 +223,8 @@ Test(emit, binary_weights_are_turned_and_all_others_descend)
     planned_free(&r);
     o.binary = SP_BINARY_T_BSO, o.online_update = true;
     r = plan_of(net, &o);
+    cr_assert(r.m->v_at == r.m->bars_at && r.m->e_at == r.m->bars_at + 64, "a few bars, and no second "
+                                                                           "moments");
     for (int i = 0; i < r.p->segments[SP_SEGMENT_FULL].n; i++) {
         const sp_step *f = &r.p->segments[SP_SEGMENT_FULL].steps[i];
         if (strncmp(f->call.op->id, "optimizer.flip", 14) == 0)
