@@ -38,10 +38,11 @@ static long long letter(const sp_op_call *c, const char *name)
 /* "32x16x16x128 > 128, 3x3 /2" for windows, "M x N x K" for products, rows x columns else. */
 static void describe_shape(const sp_op_call *c, char *out, size_t size)
 {
-    if (op_is(c, "conv") || op_is(c, "im2col") || op_is(c, "col2im"))
+    const bool conv = op_is(c, "conv") || op_is(c, "binary_conv");
+    if (conv || op_is(c, "im2col") || op_is(c, "col2im"))
         snprintf(out, size, "%lldx%lldx%lldx%lld > %lld, %lldx%lld /%lld", letter(c, "N"), letter(c, "H"),
-                 letter(c, "W"), letter(c, "C"), op_is(c, "conv") ? letter(c, "O") : letter(c, "C"),
-                 letter(c, "KH"), letter(c, "KW"), letter(c, "SH"));
+                 letter(c, "W"), letter(c, "C"), conv ? letter(c, "O") : letter(c, "C"), letter(c, "KH"),
+                 letter(c, "KW"), letter(c, "SH"));
     else if (op_is(c, "gemm"))
         snprintf(out, size, "%lldx%lld, K %lld%s%s", letter(c, "M"), letter(c, "N"), letter(c, "K"),
                  sp_call_flag(c, "TA") ? " TA" : "", sp_call_flag(c, "TB") ? " TB" : "");
@@ -64,7 +65,8 @@ static sp_cli_layer *layer_of(sp_cli_layers *l, const sp_plan *p, const sp_step 
     *added = (sp_cli_layer){.label = s->label,
                             .variant = s->variant->id,
                             .layer = s->node >= 0 ? p->graph->nodes[s->node].name : "-",
-                            .spikes = op_is(&s->call, "conv.forward") && sp_call_flag(&s->call, "X_BITS")};
+                            .spikes = op_is(&s->call, "binary_conv.forward") ||
+                                      (op_is(&s->call, "conv.forward") && sp_call_flag(&s->call, "X_BITS"))};
     sp_op_family(s->call.op, added->op, sizeof added->op);
     describe_shape(&s->call, added->shape, sizeof added->shape);
     l->n++;
@@ -119,7 +121,7 @@ const char *sp_cli_work_name(int work)
 /* -1: counted nowhere. */
 static int work_of(const sp_cli_layer *l)
 {
-    if (strcmp(l->op, "conv.forward") == 0)
+    if (l->spikes || strcmp(l->op, "conv.forward") == 0)
         return l->spikes ? SP_WORK_SPIKES : SP_WORK_FORWARD;
     if (strcmp(l->op, "conv.backward_input") == 0)
         return SP_WORK_BACKWARD_INPUT;
