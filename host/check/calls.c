@@ -132,8 +132,9 @@ static const shape binary_shapes[] = {
 
 static const char *const flip_names[] = {"M", "C", "O", "P", NULL};
 static const shape flip_shapes[] = {
-    {QUICK | ALL, {9, 33, 17, 3}}, {QUICK, {1, 64, 1, 1}}, {QUICK, {3, 64, 32, 6}}, {0, {1, 1, 1, 2}},
-    {0, {1, 300, 10, 4}},          {0, {9, 128, 64, 1}},
+    {QUICK | ALL, {9, 33, 17, 3}}, {QUICK, {1, 64, 1, 1}}, {QUICK, {3, 64, 32, 6}},
+    {QUICK, {2, 40, 48, 2}},       {0, {1, 1, 1, 2}},      {0, {1, 300, 10, 4}},
+    {0, {9, 128, 64, 1}},
 };
 
 static const char *const digits_names[] = {"M", "C", "P", NULL};
