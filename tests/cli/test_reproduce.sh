@@ -115,3 +115,29 @@ sed 's/measure: \[train/measure: [trian/' "$target" >"$work/wrong.yaml"
 run reproduce "$work/wrong.yaml" --out "$work/o"
 expect_code 3
 expect_err "wrong.yaml:7:"
+
+# a row whose teacher is the run of the same seed of a row before it
+for kind in relu lif; do
+    printf '%s\n' "data: {name: synthetic, classes: 4, channels: 1, height: 4, width: 4, count: 32, test_limit: 16}" "batch: 16" \
+        "schedule: {method: sltt, time_steps: 1}" \
+        "network: [{type: flatten}, {type: linear, out: 8}, {type: $kind}, {type: linear, out: 4}]" >"$work/$kind.yaml"
+done
+cat >"$work/taught.yaml" <<EOF
+title: Taught
+baseline: ReLU
+groups:
+  - name: a
+    title: Taught
+    cpu: {seeds: [1, 2], epochs: 1}
+    rows:
+      - {method: ReLU, cpu: $work/relu.yaml}
+      - {method: LTL, cpu: $work/lif.yaml, set: [schedule.method=ltl, schedule.time_steps=3], teacher: ReLU}
+EOF
+run reproduce "$work/taught.yaml" --out "$work/t"
+expect_code 0
+[ "$(grep -c "seed " "$work/err")" -eq 4 ] || fail "four runs were expected"
+grep -q '^teacher: ".*/relu-[0-9a-f]*-2"$' "$work"/t/runs/lif-*-2/recipe.yaml || fail "another teacher than that of the seed"
+sed '/method: ReLU,/d' "$work/taught.yaml" >"$work/untaught.yaml"
+run reproduce "$work/untaught.yaml" --out "$work/t"
+expect_code 3
+expect_err 'row "LTL": its teacher, row "ReLU", must stand before it in its group'
