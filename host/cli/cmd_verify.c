@@ -74,6 +74,7 @@ static sp_status run_cases(const sp_names *p, sp_device *dev, sp_registry *reg, 
     size_t failed = 0, skipped = 0;
     for (size_t i = 0; i < p->n; i++) {
         sp_verify_case c;
+        fflush(stdout); /* a list of cases takes minutes: what has passed shows in a file too */
         const sp_status st = sp_verify_run(p->items[i], dev, reg, tolerance, o->half, &c, err);
         if (st == SP_E_UNFIT) {
             say_skipped(&c, o->json, err);
