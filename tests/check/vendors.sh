@@ -1,6 +1,7 @@
 #!/bin/sh
 # vendors.sh PROGRAM TOOLS TARGETS: three kernels of a tiny network, specialised as for a GPU, through a vendor's compiler: no spills,
-# no stack frame, at least SIMD16, with the tunables that the metadata give the vendor. Exit 77, skipped: TOOLS has no such compiler.
+# no stack frame, at least SIMD16, with the tunables that the metadata give the vendor. An array in private memory is scratch, and local memory
+# is that of its kernel. Exit 77, skipped: TOOLS has no such compiler.
 # It downloads nothing; scripts/vendor_tools does.
 set -eu
 program=$1 tools=$2 targets=$3
@@ -15,6 +16,25 @@ trap 'rm -rf "$work"' EXIT
     --plugin '*=reference' --plugin conv.forward=gpu_conv --plugin gemm=gpu_gemm --plugin neuron.forward=gpu_neuron
 "$root/scripts/inspect_kernels" --tools "$tools" --target "$targets" --check --json \
     --kernel 'conv_forward__narrow*,gemm__tile*,neuron_forward__words*' "$work/out" >"$work/report"
+cat >"$work/private.cl" <<'CL'
+__kernel void private_array(__global float *x, __global const int *k, int n) {
+    float a[1000];
+    for (int j = 0; j < 1000; j++) a[j] = x[get_global_id(0) + j * n];
+    for (int j = 0; j < n; j++) a[k[j] % 1000] += a[k[j + n] % 1000];
+    for (int j = 0; j < 1000; j++) x[get_global_id(0) + j * n] = a[j];
+}
+__kernel __attribute__((reqd_work_group_size(64, 1, 1))) void local_array(__global float *x) {
+    __local float a[64];
+    a[get_local_id(0)] = x[get_global_id(0)];
+    barrier(CLK_LOCAL_MEM_FENCE);
+    x[get_global_id(0)] = a[63 - get_local_id(0)];
+}
+CL
+! "$root/scripts/inspect_kernels" --tools "$tools" --target "$targets" --check --brief "$work/private.cl" >"$work/private" 2>&1 ||
+    { cat "$work/private"; echo "an array of 1000 numbers passes for no scratch memory"; exit 1; }
+cat "$work/private"
+grep -Eq '^  private_array .*scratch [0-9]{4,} bytes' "$work/private"
+grep -Eq '^\| local_array \|[^|]*\|[^|]*\| 0 \| 256 \|' "$work/private"
 cut -c1-400 "$work/report"
 case $targets in
 gfx* | sm_*) want=8 ;; # "vendor:" lines of both kernels of tiles
