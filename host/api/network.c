@@ -55,7 +55,8 @@ static sp_status open_session(sp_net *net, const sp_checkpoint *c, sp_recipe *r,
                              .n_force = ctx->n_plugins,
                              .programs = ctx->programs,
                              .no_wisdom = ctx->no_wisdom,
-                             .no_train = (o->flags & SP_NET_INFERENCE) != 0};
+                             .no_train = (o->flags & SP_NET_INFERENCE) != 0,
+                             .own_loss = true};
     sp_recipe_print(r, &text);
     net->recipe = text.s;
     sp_status st = text.failed ? SP_FAIL(err, SP_E_MEMORY, "out of memory for a network") : SP_OK;

@@ -26,7 +26,7 @@ typedef struct tune {
     sp_device *dev;
     sp_tuner tuner;
     sp_cli_calls calls;
-    size_t n_measured, n_known, n_gained;
+    size_t n_measured, n_known, n_gained, n_untimed;
 } tune;
 
 static sp_status print_entry(const tune *t, const sp_wisdom_entry *e)
@@ -85,6 +85,7 @@ static sp_status tune_one(tune *t, const sp_op_call *call, int stage, sp_error *
     SP_TRY(sp_tune_call(&t->tuner, call, known, stage, &e, err));
     t->n_measured += stage == 0;
     t->n_gained += stage == 0 && e->best >= 0 && e->best != e->baseline;
+    t->n_untimed += stage == 0 && e->best < 0;
     sp_status st = print_entry(t, e);
     if (st == SP_OK && e->best >= 0)
         return sp_wisdom_put(t->reg->wisdom, e, err);
@@ -123,6 +124,10 @@ static sp_status tune_all(tune *t, sp_error *err)
     if (st == SP_OK && *stop)
         st = SP_FAIL(err, SP_E_INTERRUPTED,
                      "interrupted; what was measured is kept, the same command goes on");
+    if (st == SP_OK && t->n_untimed && t->n_untimed == t->calls.n)
+        st = SP_FAIL(err, SP_E_PLUGIN,
+                     "no kernel could be timed for any call; the reasons stand above, and nothing is "
+                     "remembered");
     return st;
 }
 

@@ -60,6 +60,21 @@ static sp_status check_local(const sp_launch *l, const sp_pass *p, const sp_laun
     return SP_OK;
 }
 
+/* Local memory that the kernel itself asks for: some drivers end the process at the first launch instead of
+ * refusing. */
+static sp_status check_local_memory(const sp_launch *l, const sp_pass *p, const sp_launch_pass *pass,
+                                    sp_error *err)
+{
+    cl_ulong bytes = 0;
+    cl_int code = clGetKernelWorkGroupInfo(pass->kernel, l->dev->info.device_id, CL_KERNEL_LOCAL_MEM_SIZE,
+                                           sizeof bytes, &bytes, NULL);
+    if (code != CL_SUCCESS || bytes <= l->dev->info.local_bytes)
+        return SP_OK;
+    return sp_error_set(err, SP_E_PLUGIN, CL_INVALID_WORK_GROUP_SIZE, __FILE__, __LINE__,
+                        "kernel %s: %llu bytes of local memory, this device has %llu", p->kernel,
+                        (unsigned long long)bytes, (unsigned long long)l->dev->info.local_bytes);
+}
+
 /* What the metadata leave to the driver. One that compiles a kernel for each local size gets few sizes. */
 static void choose_local(const sp_device *dev, sp_launch_pass *pass)
 {
@@ -101,6 +116,7 @@ static sp_status create_pass(sp_launch *l, cl_program program, const sp_variant_
         return sp_error_set(err, SP_E_PLUGIN, code, __FILE__, __LINE__, "%s: kernel %s cannot be made: %s",
                             l->variant->path, p->kernel, sp_cl_error_name(code));
     l->n_passes++;
+    SP_TRY(check_local_memory(l, p, pass, err));
     SP_TRY(sp_launch_bind(l, pass, index, err));
     return compute_sizes(l, scope, p, pass, err);
 }

@@ -178,6 +178,28 @@ static sp_status check_state(const sp_checkpoint *c, const sp_session *s, bool w
     return SP_OK;
 }
 
+/* A run goes on with weights of the kind that it had: what optimizer.binary makes of others is another
+ * network. x: the weights, as they were in the file. */
+static sp_status check_kind(const sp_checkpoint *c, const sp_session *s, const sp_param *p, const float *x,
+                            sp_error *err)
+{
+    const sp_tensor *t = find(c, p->name);
+    const bool wanted = sp_model_is_packed(s->model, p);
+    bool binary = t && strcmp(t->name, p->name) != 0;
+    if (!t || binary == wanted)
+        return SP_OK;
+    binary = wanted; /* floats of 1 and -1 are what older versions wrote */
+    for (int64_t i = 0; i < p->elems && binary; i++)
+        binary = fabsf(x[i]) >= 1 && fabsf(x[i]) <= 1;
+    if (binary)
+        return SP_OK;
+    return SP_FAIL(err, SP_E_CONFIG,
+                   "%s: the weights of \"%s\" are %s, but optimizer.binary says otherwise now; leave it as "
+                   "it was, or start a "
+                   "new run with init_from",
+                   c->file.path, p->name, wanted ? "numbers other than 1 and -1" : "1 and -1, a bit each");
+}
+
 sp_status sp_checkpoint_restore(const sp_checkpoint *c, sp_session *s, bool optimizer, sp_error *err)
 {
     if (optimizer)
@@ -190,6 +212,8 @@ sp_status sp_checkpoint_restore(const sp_checkpoint *c, sp_session *s, bool opti
     for (int i = 0; i < s->graph->n_params && st == SP_OK; i++) {
         const sp_param *p = &s->graph->params[i];
         SP_TRY_GOTO(restore_range(c, s, p, SP_RANGE_WEIGHTS, "", x, err));
+        if (optimizer && p->trainable)
+            SP_TRY_GOTO(check_kind(c, s, p, x, err));
         if (optimizer && p->trainable)
             SP_TRY_GOTO(restore_range(c, s, p, SP_RANGE_MOMENT1, "optimizer.m.", x, err));
         if (optimizer && p->trainable && s->model->second_moments)

@@ -268,7 +268,7 @@ static sp_status open_model(sp_session *s, const sp_session_options *o, sp_error
     if (!o->no_device && !s->dev)
         SP_TRY(sp_device_open(o->device, &o->device_options, &s->dev, err));
     SP_TRY(load_plugins(s, o, err));
-    const sp_plan_options kept = sp_session_plan_options(s, o->no_train);
+    const sp_plan_options kept = sp_session_plan_options(s, o->no_train && !o->own_loss);
     return sp_model_create(s->graph, s->dev, &kept, &s->model, err);
 }
 

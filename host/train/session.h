@@ -23,6 +23,7 @@ typedef struct sp_session_options {
     bool sharded;   /* the training plan is for a shard (schedule.shards): sp_train_step runs it */
     bool no_wisdom; /* kernels by score, whatever was measured */
     bool no_train;  /* evaluation only */
+    bool own_loss;  /* though the session trains nothing, the caller may: the model has gradients */
     bool unchecked; /* kernels are not compared with the references before they are chosen */
     bool unlimited; /* plans for any amount of device memory; they cannot be run */
     bool no_device; /* plans without a device, to look at: dev is NULL, no kernels are chosen */

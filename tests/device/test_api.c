@@ -332,6 +332,28 @@ Test(api, a_loss_of_the_caller_gives_the_gradients_of_the_recipes)
     sp_free(x);
 }
 
+/* spikeport.torch opens networks in this way: the recipe's own loss is never used. */
+Test(api, a_network_for_inference_has_the_gradients_of_a_loss_of_the_caller)
+{
+    enum { N = 32 };
+    static float logits[2][T * N * K], g[T * N * K], weight[2][512];
+    float *x = numbers(N * EACH, 4);
+    for (int i = 0; i < T * N * K; i++)
+        g[i] = (float)(i % 7 - 3);
+    for (uint32_t flags = 0; flags < 2; flags++) {
+        sp_net *net = NULL;
+        const sp_net_options o = {.struct_size = sizeof o, .flags = flags ? SP_NET_INFERENCE : 0};
+        OK(sp_net_open(ctx, RECIPE, &o, &net, &err));
+        OK(sp_net_forward_train(net, x, N * EACH, N, 0, logits[flags], &err));
+        OK(sp_net_backward(net, g, NULL, &err));
+        OK(sp_net_gradient(net, "5.weight", weight[flags], 512, &err));
+        expect_close(weight[0], weight[flags], 512, "gradients");
+        sp_net_close(&net);
+    }
+    cr_expect_arr_eq(logits[0], logits[1], sizeof logits[0]);
+    sp_free(x);
+}
+
 /* A device that refuses whatever is asked of it, as one that has been lost does. */
 static sp_status lose_device(sp_net *net, sp_status (*call)(sp_net *net, float *numbers), float *numbers)
 {

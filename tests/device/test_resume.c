@@ -415,3 +415,20 @@ Test(resume, weights_of_one_bit_take_a_bit_of_a_file_and_floats_are_read_too)
         cr_expect_str_eq(f.items[i].dtype, "F32");
     sp_tensors_free(&f);
 }
+
+Test(resume, a_run_goes_on_with_weights_of_the_kind_that_it_had)
+{
+    static const char *const kinds[] = {"none", "bso"};
+    char command[256];
+    for (int i = 0; i < 2; i++) {
+        snprintf(command, sizeof command,
+                 "schedule: {method: sltt, time_steps: 2}\noptimizer: {lr: 0.05, binary: %s}\n", kinds[i]);
+        write_recipe(command);
+        snprintf(command, sizeof command, "train r.yaml --out was_%s --max-iterations 3", kinds[i]);
+        EXPECT_CODE(130, run("%s", command));
+        snprintf(command, sizeof command, "train --resume was_%s --set optimizer.binary=%s", kinds[i],
+                 kinds[!i]);
+        EXPECT_CODE(3, run("%s", command));
+        EXPECT_SAID("optimizer.binary says otherwise now");
+    }
+}

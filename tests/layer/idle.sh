@@ -25,4 +25,7 @@ expect "not written" --plugin '*=reference'
 rm -rf "$work/cache" # what the check found on the device before
 export SPIKEPORT_LAYER_SET='idle=all'
 expect "nothing was written" --plugin '*=reference'
+code=0
+"$program" tune --op scale --shape "M=64 C=8" >"$work/out" 2>"$work/err" || code=$?
+[ "$code" -eq 5 ] && grep -q "no kernel could be timed" "$work/err" || { echo "FAILED: tune, exit code $code"; cat "$work/out" "$work/err"; exit 1; }
 echo "an idle device is refused"
