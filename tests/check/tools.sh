@@ -1,5 +1,5 @@
 #!/bin/sh
-# tools.sh: arguments of scripts/vendor_tools, and what it does with a folder of tools that is whole, linked, or half there. The tools
+# tools.sh: arguments of scripts/all_devices and scripts/vendor_tools, and what the latter does with a folder of tools that is whole, linked, or half there. The tools
 # are made here, and nothing is downloaded.
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
@@ -7,20 +7,39 @@ command -v apt-get >/dev/null && command -v dpkg >/dev/null || { echo "skipped: 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
-export SPIKEPORT_NO_DOWNLOAD=1
+export SPIKEPORT_NO_DOWNLOAD=1 SPIKEPORT_REFERENCE=$work/none
 
 fail() {
     echo "FAILED: $*; the last call printed:"
     cat out
     exit 1
 }
-tools() { # CODE TEXT ARGUMENT...: exit code and a part of what is printed
-    want=$1 text=$2 code=0
-    shift 2
-    "$root/scripts/vendor_tools" "$@" >out 2>&1 || code=$?
-    [ "$code" -eq "$want" ] || fail "vendor_tools $*: exit code $code, not $want"
-    grep -qF -- "$text" out || fail "vendor_tools $*: no \"$text\""
+call() { # SCRIPT CODE TEXT ARGUMENT...: exit code and a part of what is printed
+    script=$1 want=$2 text=$3 code=0
+    shift 3
+    "$root/scripts/$script" "$@" >out 2>&1 || code=$?
+    [ "$code" -eq "$want" ] || fail "$script $*: exit code $code, not $want"
+    grep -qF -- "$text" out || fail "$script $*: no \"$text\""
 }
+devices() { call all_devices "$@"; }
+tools() { call vendor_tools "$@"; }
+
+# A build folder, behind a link, whose program fails.
+mkdir -p build/bin
+touch build/libspikeport_layer.so
+printf '#!/bin/sh\necho an invented error\nexit 5\n' >build/bin/spikeport
+chmod +x build/bin/spikeport
+ln -s build relative
+build=$work/build
+
+devices 0 'limits emulated' --help
+devices 0 'limits emulated' --whole -h
+devices 2 'usage' --brief
+devices 2 'no option "--nonsense"' --nonsense
+devices 2 'no job "pocll"; there are pocl cbs' "$build" pocl pocll
+devices 2 'no job "device="' "$build" device=
+devices 2 "no build folder $work/none" none pocl
+SPIKEPORT_VENDOR_TOOLS=empty devices 77 'is not unpacked' relative intel-cpu-runtime
 
 tools 0 'intel-fpga' --help
 tools 0 'intel-fpga' -h
@@ -54,10 +73,29 @@ tools 77 'libclang-cpp19 is not unpacked' dir amd
 echo ./usr/bin/clang-19 >dir/have/clang-19
 tools 77 'clang-19 is not unpacked' dir amd
 
+# A failing compilation is told as what it is.
+mkdir -p whole
+for p in clang-19 libclang-cpp19 libclang-common-19-dev libllvm19 llvm-19 libz3-4 rocm-device-libs lld-19; do
+    mkdir -p whole/have "whole/root/usr/share/doc/$p"
+    touch "whole/have/$p"
+done
+export SPIKEPORT_VENDOR_TOOLS=whole
+devices 1 'compile-plans failed: an invented error' relative amd-compiler
+
 # A second call waits for the first.
 command -v flock >/dev/null || exit 0
+hold() { # FILE: for two seconds
+    flock "$1" sleep 2 &
+    while flock -n "$1" true; do sleep 0.1; done
+}
+mkdir -p whole/mesa/root/etc/OpenCL/vendors whole/mesa/root/usr/lib
+touch whole/mesa/done whole/mesa/root/usr/lib/libnone.so
+echo libnone.so >whole/mesa/root/etc/OpenCL/vendors/rusticl.icd
+hold build/inspect/lock
+devices 1 'waiting for another scripts/all_devices' relative amd-compiler
+hold whole/.lock-mesa
+devices 1 'waiting for another scripts/all_devices' relative mesa-rusticl
 touch elsewhere/tree/libintelocl.so
-flock dir/.lock sleep 2 &
-while flock -n dir/.lock true; do sleep 0.1; done
+hold dir/.lock
 tools 0 'waiting for another' dir intel-cpu
 wait
