@@ -116,6 +116,6 @@ Test(clblast, can_be_forced_by_family_name)
     cr_assert_eq(sp_select(reg, dev, &call, &v, NULL, 0, &err), SP_OK, "%s", err.text);
     cr_assert_str_eq(v->id, "gemm_clblast:gemm_clblast");
     sp_call_set_int(&call, "K", 0);
-    cr_assert_eq(sp_select(reg, dev, &call, &v, NULL, 0, &err), SP_E_PLUGIN);
+    cr_assert_eq(sp_select(reg, dev, &call, &v, NULL, 0, &err), SP_E_UNFIT);
     cr_assert_not_null(strstr(err.text, "K=0"), "%s", err.text);
 }
