@@ -23,6 +23,14 @@ sp_status spi_tensor_new(sp_builder *b, const char *name, int64_t elems, sp_life
     return SP_OK;
 }
 
+sp_status spi_node_tensor(sp_builder *b, int node, const char *what, int64_t elems, sp_lifetime lifetime,
+                          int *out)
+{
+    char name[64];
+    snprintf(name, sizeof name, "%.30s %.32s", b->g->nodes[node].name, what);
+    return spi_tensor_new(b, name, elems, lifetime, out);
+}
+
 sp_status spi_tensor_fixed(sp_builder *b, const char *name, uint64_t at_elems, int64_t elems, int *out)
 {
     SP_TRY(spi_tensor_new(b, name, elems, SP_LIFETIME_MODEL, out));

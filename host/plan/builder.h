@@ -88,6 +88,9 @@ static inline int64_t spi_padded_elems(int64_t n)
 
 /* Tensors. `name` is copied. */
 sp_status spi_tensor_new(sp_builder *b, const char *name, int64_t elems, sp_lifetime lifetime, int *out);
+/* Named after a node: "NODE what". */
+sp_status spi_node_tensor(sp_builder *b, int node, const char *what, int64_t elems, sp_lifetime lifetime,
+                          int *out);
 sp_status spi_tensor_fixed(sp_builder *b, const char *name, uint64_t at_elems, int64_t elems, int *out);
 sp_status spi_param_tensor(sp_builder *b, int param, bool gradient, int *out);
 

@@ -10,11 +10,10 @@ static sp_status make_past(sp_builder *b, int node, const char *what, bool bits,
 {
     const sp_node *n = &b->g->nodes[node];
     const sp_activation *a = &b->g->acts[n->out];
-    char name[64];
     if (*out >= 0)
         return SP_OK;
-    snprintf(name, sizeof name, "%.40s %s", n->name, what);
-    SP_TRY(spi_tensor_new(b, name, spi_rows(b, a) * (bits ? (a->c + 31) / 32 : a->c), SP_LIFETIME_PLAN, out));
+    SP_TRY(spi_node_tensor(b, node, what, spi_rows(b, a) * (bits ? (a->c + 31) / 32 : a->c), SP_LIFETIME_PLAN,
+                           out));
     b->p->tensors[*out].slots = (int)n->layer->steps;
     return SP_OK;
 }

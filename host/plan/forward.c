@@ -26,11 +26,9 @@ static sp_status norm_tensors(sp_builder *b, int node)
 {
     static const char *const names[NORM_TENSORS] = {"mean", "1/std", "scale", "shift"};
     const sp_node *n = &b->g->nodes[node];
-    for (int i = 0; i < NORM_TENSORS; i++) {
-        char name[64];
-        snprintf(name, sizeof name, "%.40s %s", n->name, names[i]);
-        SP_TRY(spi_tensor_new(b, name, b->g->acts[n->out].c, SP_LIFETIME_SEGMENT, &b->node[node].norm[i]));
-    }
+    for (int i = 0; i < NORM_TENSORS; i++)
+        SP_TRY(spi_node_tensor(b, node, names[i], b->g->acts[n->out].c, SP_LIFETIME_SEGMENT,
+                               &b->node[node].norm[i]));
     return SP_OK;
 }
 

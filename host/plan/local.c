@@ -44,14 +44,6 @@ static bool learns(const sp_builder *b, int node)
     return b->act[b->g->nodes[node].in[0]].needs_gradient || has_parameters(b->g, node);
 }
 
-static sp_status new_tensor(sp_builder *b, int node, const char *what, int64_t elems, sp_lifetime lifetime,
-                            int *out)
-{
-    char name[64];
-    snprintf(name, sizeof name, "%.40s %s", b->g->nodes[node].name, what);
-    return spi_tensor_new(b, name, elems, lifetime, out);
-}
-
 static int64_t elems_of(const sp_builder *b, const sp_activation *a)
 {
     return spi_rows(b, a) * a->c;
@@ -75,12 +67,12 @@ sp_status spi_local_begin(sp_builder *b)
         k += spi_is_local(b, i);
         if (!spi_is_local(b, i) || !learns(b, i))
             continue;
-        SP_TRY(new_tensor(b, i, "target", elems_of(b, a), teacher ? SP_LIFETIME_TEACHER : SP_LIFETIME_PLAN,
-                          target));
+        SP_TRY(spi_node_tensor(b, i, "target", elems_of(b, a),
+                               teacher ? SP_LIFETIME_TEACHER : SP_LIFETIME_PLAN, target));
         if (teacher)
             b->p->tensors[*target].fixed_at =
                 (uint64_t)teacher->layer_targets[nth_activation(teacher->graph, k)];
-        SP_TRY(new_tensor(b, i, "quantile of the target", 1, SP_LIFETIME_PLAN, &b->node[i].target_norm));
+        SP_TRY(spi_node_tensor(b, i, "quantile of the target", 1, SP_LIFETIME_PLAN, &b->node[i].target_norm));
         sp_emit e = spi_step(b, i, "quantile");
         spi_int(&e, "M", spi_rows(b, a)), spi_int(&e, "C", a->c), spi_int(&e, "permille", PERMILLE);
         spi_bind(&e, "x", *target), spi_bind(&e, "y", b->node[i].target_norm);
@@ -96,7 +88,8 @@ sp_status spi_local_count(sp_builder *b, int node)
     if (!learns(b, node))
         return SP_OK;
     if (b->node[node].count < 0)
-        SP_TRY(new_tensor(b, node, "spikes so far", elems_of(b, a), SP_LIFETIME_PLAN, &b->node[node].count));
+        SP_TRY(spi_node_tensor(b, node, "spikes so far", elems_of(b, a), SP_LIFETIME_PLAN,
+                               &b->node[node].count));
     sp_emit e = spi_step(b, node, "mean.accumulate");
     spi_int(&e, "M", spi_rows(b, a)), spi_int(&e, "C", a->c);
     spi_float(&e, "share", 1.0), spi_flag(&e, "X_BITS", 1);
@@ -111,8 +104,8 @@ sp_status spi_local_error(sp_builder *b, int node)
     const double steps = (double)b->p->o.time_steps;
     if (!learns(b, node))
         return SP_OK;
-    SP_TRY(new_tensor(b, node, "error of the layer", elems_of(b, a), SP_LIFETIME_SEGMENT,
-                      &b->act[act].gradient));
+    SP_TRY(spi_node_tensor(b, node, "error of the layer", elems_of(b, a), SP_LIFETIME_SEGMENT,
+                           &b->act[act].gradient));
     sp_emit e = spi_step(b, node, "loss.local");
     spi_int(&e, "N", b->p->o.batch), spi_int(&e, "M", a->h * a->w), spi_int(&e, "C", a->c);
     spi_float(&e, "steps", steps), spi_float(&e, "w_g", 1 / steps), spi_float(&e, "w_t", 1.0);

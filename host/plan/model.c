@@ -10,6 +10,11 @@ bool sp_model_is_packed(const sp_model *m, const sp_param *p)
     return m->binary && sp_param_is_binary(m->graph, p);
 }
 
+bool sp_model_keeps_gradients(const sp_model *m)
+{
+    return m->m_at > m->g_at || m->graph->param_elems == 0;
+}
+
 int64_t sp_model_weight_elems(const sp_model *m, const sp_param *p)
 {
     return sp_model_is_packed(m, p) ? sp_param_words(p) : p->elems;
@@ -194,7 +199,7 @@ static sp_status move_params(sp_model *m, const sp_param *p, int n, sp_model_ran
                              const float *const *from, float *const *to, sp_error *err)
 {
     sp_status st = SP_OK;
-    if (range != SP_RANGE_WEIGHTS && range != SP_RANGE_EMA && m->g_at == m->m_at && m->graph->param_elems)
+    if (range != SP_RANGE_WEIGHTS && range != SP_RANGE_EMA && !sp_model_keeps_gradients(m))
         return SP_FAIL(err, SP_E_USAGE, "the model is for evaluation alone and keeps no gradients");
     if (sp_device_maps(m->dev)) {
         st = map_params(m, p, n, true, range, from, to, err);

@@ -31,11 +31,7 @@ int spi_neuron_slots(const sp_builder *b, int node)
 static sp_status new_tensor(sp_builder *b, int node, const char *what, sp_lifetime lifetime, int *out)
 {
     const sp_activation *a = &b->g->acts[b->g->nodes[node].out];
-    char name[64];
-    if (*out >= 0)
-        return SP_OK;
-    snprintf(name, sizeof name, "%.40s %s", b->g->nodes[node].name, what);
-    return spi_tensor_new(b, name, spi_rows(b, a) * a->c, lifetime, out);
+    return *out >= 0 ? SP_OK : spi_node_tensor(b, node, what, spi_rows(b, a) * a->c, lifetime, out);
 }
 
 /* The backward pass reads the second state only where the threshold follows it; else one map is enough for

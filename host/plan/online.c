@@ -21,18 +21,15 @@ static sp_status kept(sp_builder *b, int node, int which)
 {
     static const char *const names[NORM_ONLINE] = {"running scale", "running shift", "mean of all steps",
                                                    "distances of all steps"};
-    char name[64];
     if (b->node[node].online[which] >= 0)
         return SP_OK;
-    snprintf(name, sizeof name, "%.40s %s", b->g->nodes[node].name, names[which]);
-    return spi_tensor_new(b, name, channels(b, node), SP_LIFETIME_PLAN, &b->node[node].online[which]);
+    return spi_node_tensor(b, node, names[which], channels(b, node), SP_LIFETIME_PLAN,
+                           &b->node[node].online[which]);
 }
 
 static sp_status local(sp_builder *b, int node, const char *what, int *out)
 {
-    char name[64];
-    snprintf(name, sizeof name, "%.40s %s", b->g->nodes[node].name, what);
-    return spi_tensor_new(b, name, channels(b, node), SP_LIFETIME_SEGMENT, out);
+    return spi_node_tensor(b, node, what, channels(b, node), SP_LIFETIME_SEGMENT, out);
 }
 
 static sp_emit step_of(sp_builder *b, int node, const char *op, bool eps)

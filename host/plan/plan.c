@@ -86,17 +86,11 @@ static sp_status record_or_check_package(const sp_plan *p, sp_error *err)
     return p->reg->package ? sp_package_check_plan(p->reg->package, sp_plan_digest(p), err) : SP_OK;
 }
 
-static sp_status check_model(const sp_plan *p, sp_error *err)
-{
-    if (p->o.method == SP_METHOD_EVAL || p->graph->param_elems == 0 || p->model->m_at > p->model->g_at)
-        return SP_OK;
-    return SP_FAIL(err, SP_E_USAGE, "the model was made for evaluation alone and keeps no gradients");
-}
-
 static sp_status make(sp_plan *p, sp_error *err)
 {
     sp_builder b;
-    SP_TRY(check_model(p, err));
+    if (p->o.method != SP_METHOD_EVAL && !sp_model_keeps_gradients(p->model))
+        return SP_FAIL(err, SP_E_USAGE, "the model is for evaluation alone and keeps no gradients");
     SP_TRY(spi_check_settings(p, err));
     SP_TRY(spi_check_limits(p, err));
     sp_status st = builder_init(&b, p, err);

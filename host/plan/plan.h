@@ -114,6 +114,7 @@ typedef enum {
     SP_RANGE_BARS, /* of sp_model_bars */
     SP_RANGE_EMA
 } sp_model_range;
+bool sp_model_keeps_gradients(const sp_model *m); /* not where it was made for evaluation */
 bool sp_model_is_packed(const sp_model *m, const sp_param *p);
 /* T-BSO: what the bars of a packed weight follow, a number for each time step with an update, as a parameter
  * that is none of the graph; no elems where there are none. */

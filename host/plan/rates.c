@@ -133,9 +133,7 @@ static sp_status firing_rate(sp_builder *b, int node)
 {
     const int act = b->g->nodes[node].out;
     const sp_activation *a = &b->g->acts[act];
-    char name[64];
-    snprintf(name, sizeof name, "%.40s rate", b->g->nodes[node].name);
-    SP_TRY(spi_tensor_new(b, name, spi_rows(b, a) * a->c, SP_LIFETIME_SEGMENT, &b->act[act].tensor));
+    SP_TRY(spi_node_tensor(b, node, "rate", spi_rows(b, a) * a->c, SP_LIFETIME_SEGMENT, &b->act[act].tensor));
     sp_emit e = spi_step(b, node, "spikes.mean");
     spi_int(&e, "M", spi_rows(b, a)), spi_int(&e, "C", a->c), spi_int(&e, "P", digits(b));
     spi_float(&e, "share", share(b));
@@ -187,10 +185,8 @@ sp_status spi_rate_neuron(sp_builder *b, int node, int g)
 {
     const sp_node *n = &b->g->nodes[node];
     const sp_activation *a = &b->g->acts[n->out];
-    char name[64];
     int g_x;
-    snprintf(name, sizeof name, "%.40s input gradient", n->name);
-    SP_TRY(spi_tensor_new(b, name, spi_rows(b, a) * a->c, SP_LIFETIME_SEGMENT, &g_x));
+    SP_TRY(spi_node_tensor(b, node, "input gradient", spi_rows(b, a) * a->c, SP_LIFETIME_SEGMENT, &g_x));
     sp_emit e = spi_step(b, node, "mul");
     spi_int(&e, "M", spi_rows(b, a)), spi_int(&e, "C", a->c);
     spi_bind(&e, "a", g), spi_bind(&e, "b", b->node[node].rate[RATE_E]), spi_bind(&e, "y", g_x);

@@ -8,22 +8,14 @@
 #include "op/lowered.h"
 #include "plan/builder.h"
 
-static sp_status new_tensor(sp_builder *b, int node, const char *what, int64_t elems, sp_lifetime lifetime,
-                            int *out)
-{
-    char name[64];
-    snprintf(name, sizeof name, "%.30s %.32s", b->g->nodes[node].name, what);
-    return spi_tensor_new(b, name, elems, lifetime, out);
-}
-
 /* One place more than the steps that run forward before they are gone back over: that of the step before the
  * first of them. */
 sp_status spi_recurrent_spikes(sp_builder *b, int neuron, int *out)
 {
     const sp_activation *a = &b->g->acts[b->g->nodes[neuron].out];
     if (b->node[neuron].spikes < 0) {
-        SP_TRY(new_tensor(b, neuron, "spikes", spi_rows(b, a) * ((a->c + 31) / 32),
-                          b->history ? SP_LIFETIME_HISTORY : SP_LIFETIME_PLAN, &b->node[neuron].spikes));
+        SP_TRY(spi_node_tensor(b, neuron, "spikes", spi_rows(b, a) * ((a->c + 31) / 32),
+                               b->history ? SP_LIFETIME_HISTORY : SP_LIFETIME_PLAN, &b->node[neuron].spikes));
         b->p->tensors[b->node[neuron].spikes].slots = b->history ? (int)sp_plan_block(b->p) + 1 : 2;
     }
     *out = b->node[neuron].spikes;
@@ -48,7 +40,7 @@ static sp_status unpack_before(sp_builder *b, int node, int64_t rows, int64_t co
 {
     int s;
     SP_TRY(spi_recurrent_spikes(b, node + 1, &s));
-    SP_TRY(new_tensor(b, node, "spikes of the step before", rows * cols, SP_LIFETIME_SEGMENT, out));
+    SP_TRY(spi_node_tensor(b, node, "spikes of the step before", rows * cols, SP_LIFETIME_SEGMENT, out));
     sp_emit e = spi_step(b, node, "spikes.unpack");
     spi_int(&e, "M", rows), spi_int(&e, "C", cols);
     spi_bind_at(&e, "x", s, -1, 0), spi_bind(&e, "y", *out);
@@ -62,16 +54,16 @@ sp_status spi_recurrent_forward(sp_builder *b, int node)
     int64_t rows = spi_rows(b, a), c = a->c;
     int neuron = node + 1, s, w, r, y;
     if (b->temporal && b->node[neuron].g_spikes < 0)
-        SP_TRY(new_tensor(b, node, "gradient of the step before", rows * c, SP_LIFETIME_PLAN,
-                          &b->node[neuron].g_spikes));
+        SP_TRY(spi_node_tensor(b, node, "gradient of the step before", rows * c, SP_LIFETIME_PLAN,
+                               &b->node[neuron].g_spikes));
     if (b->temporal) /* the last step of a block has nothing after it */
         SP_TRY(spi_clear(b, node, "gradient of spikes", b->node[neuron].g_spikes));
     SP_TRY(unpack_before(b, node, rows, c, &s));
     SP_TRY(spi_param_tensor(b, n->weight, false, &w));
-    SP_TRY(new_tensor(b, node, "product", rows * c, SP_LIFETIME_SEGMENT, &r));
+    SP_TRY(spi_node_tensor(b, node, "product", rows * c, SP_LIFETIME_SEGMENT, &r));
     sp_op_call call = sp_gemm_call(rows, c, c, 0, 0, 0);
     SP_TRY(spi_gemm(b, node, &call, whole(s), whole(w), whole(r)));
-    SP_TRY(new_tensor(b, node, "output", rows * c, SP_LIFETIME_SEGMENT, &y));
+    SP_TRY(spi_node_tensor(b, node, "output", rows * c, SP_LIFETIME_SEGMENT, &y));
     sp_emit e = spi_step(b, node, "add");
     spi_int(&e, "M", rows), spi_int(&e, "C", c);
     spi_bind(&e, "a", r), spi_bind(&e, "b", b->act[n->in[0]].tensor), spi_bind(&e, "y", y);
@@ -110,7 +102,8 @@ sp_status spi_recurrent_gradient(sp_builder *b, int neuron, int *g)
     int sum;
     if (!b->temporal)
         return SP_OK;
-    SP_TRY(new_tensor(b, neuron, "gradient of the spikes", spi_rows(b, a) * a->c, SP_LIFETIME_SEGMENT, &sum));
+    SP_TRY(spi_node_tensor(b, neuron, "gradient of the spikes", spi_rows(b, a) * a->c, SP_LIFETIME_SEGMENT,
+                           &sum));
     sp_emit e = spi_step(b, neuron, "add");
     spi_int(&e, "M", spi_rows(b, a)), spi_int(&e, "C", a->c);
     spi_bind(&e, "a", *g), spi_bind(&e, "b", b->node[neuron].g_spikes), spi_bind(&e, "y", sum);

@@ -69,9 +69,7 @@ sp_status spi_clear_at(sp_builder *b, int node, const char *what, int tensor, in
 sp_status spi_scaled(sp_builder *b, int node, const char *what, int from, int64_t rows, int64_t cols,
                      double factor, sp_lifetime lifetime, int *out)
 {
-    char name[64];
-    snprintf(name, sizeof name, "%.30s %.30s", b->g->nodes[node].name, what);
-    SP_TRY(spi_tensor_new(b, name, rows * cols, lifetime, out));
+    SP_TRY(spi_node_tensor(b, node, what, rows * cols, lifetime, out));
     sp_emit e = spi_step(b, node, "scale");
     spi_int(&e, "M", rows), spi_int(&e, "C", cols);
     spi_float(&e, "factor", factor);

@@ -7,11 +7,7 @@
 static sp_status make_tensor(sp_builder *b, int node, const char *what, int64_t elems, sp_lifetime lifetime,
                              int *out)
 {
-    char name[64];
-    if (*out >= 0)
-        return SP_OK;
-    snprintf(name, sizeof name, "%.40s %s", b->g->nodes[node].name, what);
-    return spi_tensor_new(b, name, elems, lifetime, out);
+    return *out >= 0 ? SP_OK : spi_node_tensor(b, node, what, elems, lifetime, out);
 }
 
 static int64_t numbers_of(const sp_builder *b, int node)

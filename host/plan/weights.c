@@ -46,13 +46,6 @@ static sp_emit conv_step(sp_builder *b, int node, const char *ops, const char *p
     return step;
 }
 
-static sp_status new_local(sp_builder *b, const sp_node *n, const char *what, int64_t elems, int *out)
-{
-    char name[64];
-    snprintf(name, sizeof name, "%.40s %s", n->name, what);
-    return spi_tensor_new(b, name, elems, SP_LIFETIME_SEGMENT, out);
-}
-
 static sp_status emit_bias_broadcast(sp_builder *b, int node, int64_t rows, int64_t cols, int bias, int y)
 {
     sp_emit e = spi_step(b, node, "bias.broadcast");
@@ -72,7 +65,7 @@ static sp_status weight_value(sp_builder *b, int node, int *w)
         return SP_OK;
     if (!sp_model_is_packed(b->p->model, p))
         return spi_param_tensor(b, n->weight, false, w);
-    SP_TRY(new_local(b, n, "weights as float32", p->elems, w));
+    SP_TRY(spi_node_tensor(b, node, "weights as float32", p->elems, SP_LIFETIME_SEGMENT, w));
     sp_emit e = spi_step(b, node, "binary.unpack");
     spi_int(&e, "M", p->kh * p->kw), spi_int(&e, "C", p->c), spi_int(&e, "O", p->o);
     SP_TRY(spi_bind_param(&e, "w", n->weight, false));
@@ -145,7 +138,7 @@ sp_status spi_weights_forward(sp_builder *b, int node)
     SP_TRY(counts ? spi_param_tensor(b, n->weight, false, &w) : weight_value(b, node, &w));
     if (n->bias >= 0)
         SP_TRY(spi_param_tensor(b, n->bias, false, &bias));
-    SP_TRY(new_local(b, n, "output", s.n * s.ho * s.wo * s.o, &y));
+    SP_TRY(spi_node_tensor(b, node, "output", s.n * s.ho * s.wo * s.o, SP_LIFETIME_SEGMENT, &y));
     b->act[n->out].tensor = y;
     SP_TRY(n->type == SP_NODE_LINEAR && !counts ? linear_forward(b, node, &s, x, bits, w, bias, y)
                                                 : conv_forward(b, node, &s, x, bits, counts, w, bias, y));
@@ -252,14 +245,12 @@ static bool sums_errors(const sp_builder *b, int node)
 
 sp_status spi_sum_errors_begin(sp_builder *b, int node)
 {
-    const sp_node *n = &b->g->nodes[node];
-    char name[64];
+    const sp_activation *y = &b->g->acts[b->g->nodes[node].out];
+    static const char what[] = "sum of error signals";
     if (!sums_errors(b, node))
         return SP_OK;
-    snprintf(name, sizeof name, "%.30s sum of error signals", n->name);
-    SP_TRY(spi_tensor_new(b, name, spi_rows(b, &b->g->acts[n->out]) * b->g->acts[n->out].c, SP_LIFETIME_PLAN,
-                          &b->node[node].e_sum));
-    return spi_clear(b, node, "sum of error signals", b->node[node].e_sum);
+    SP_TRY(spi_node_tensor(b, node, what, spi_rows(b, y) * y->c, SP_LIFETIME_PLAN, &b->node[node].e_sum));
+    return spi_clear(b, node, what, b->node[node].e_sum);
 }
 
 static sp_status sum_errors(sp_builder *b, int node, int e)
@@ -311,7 +302,7 @@ sp_status spi_weights_backward(sp_builder *b, int node)
         return SP_OK;
     int w;
     SP_TRY(weight_value(b, node, &w));
-    SP_TRY(new_local(b, n, "input gradient", s.n * s.h * s.w * s.c, &g_x));
+    SP_TRY(spi_node_tensor(b, node, "input gradient", s.n * s.h * s.w * s.c, SP_LIFETIME_SEGMENT, &g_x));
     SP_TRY(backward_input(b, node, &s, e, w, g_x));
     return spi_add_gradient(b, node, n->in[0], g_x);
 }
