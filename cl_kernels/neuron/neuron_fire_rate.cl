@@ -1,5 +1,6 @@
 //@ plugin: reference 1.0.0
 //@ abi:    1
+//@ include: rates.clh
 //@ op:     neuron.fire_rate/1
 //@ kernel: neuron_fire_rate__naive
 //@ global: ceildiv(C, 32), M
@@ -28,21 +29,8 @@ __kernel void neuron_fire_rate__naive(SP_IN(float, u), SP_IN(float, th), SP_OUT(
 
     for (int c = word * 32; c < end; c++) {
         const ulong i = m * (ulong)C + (ulong)c;
-        const float fired = u[i] >= p.v_th ? 1.0f : 0.0f, h = surrogate_grad(u[i] - p.v_th, width);
-        const float now = neuron_d_charge_d_x(p) + (block_start ? 0.0f : neuron_d_charge_d_v(p) * f[i]);
-        float d_v = neuron_d_reset_d_u(u[i], fired, p);
-#if !DETACH
-        d_v += neuron_d_reset_d_s(u[i], fired, p) * h;
-#endif
-        e[i] = (block_start ? 0.0f : e[i]) + share * now * h;
-        f[i] = now * d_v;
-        bits |= (fired > 0.0f ? 1u : 0u) << (c & 31);
+        bits |= add_rates(u[i], f + i, e + i, block_start, width, share, p) << (c & 31);
     }
     s[at] = bits;
-    for (int digit = 0; digit < P; digit++) {
-        const ulong k = (ulong)digit * (ulong)M * words + at;
-        const uint old = block_start ? 0u : count[k];
-        count[k] = old ^ bits;
-        bits &= old;
-    }
+    count_spikes(count + at, (ulong)M * words, P, block_start, bits);
 }

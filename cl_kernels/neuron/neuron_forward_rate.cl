@@ -1,5 +1,6 @@
 //@ plugin: reference 1.0.0
 //@ abi:    1
+//@ include: rates.clh
 //@ op:     neuron.forward_rate/2
 //@ kernel: neuron_forward_rate__naive
 //@ global: ceildiv(C, 32), M
@@ -60,22 +61,8 @@ __kernel void neuron_forward_rate__naive(SP_IN(float, x), SP_REF(sp_u, u_prev),
         }
         const float charged = neuron_charge(v, in, p);
         SP_U_PUT(charged, u, i);
-        const float u_now = SP_U_STORED(charged, u, i), fired = u_now >= v_th ? 1.0f : 0.0f;
-        const float h = surrogate_grad(u_now - v_th, width);
-        const float now = neuron_d_charge_d_x(p) + (block_start ? 0.0f : neuron_d_charge_d_v(p) * f[i]);
-        float d_v = neuron_d_reset_d_u(u_now, fired, p);
-#if !DETACH
-        d_v += neuron_d_reset_d_s(u_now, fired, p) * h;
-#endif
-        e[i] = (block_start ? 0.0f : e[i]) + share * now * h;
-        f[i] = now * d_v;
-        bits |= (fired > 0.0f ? 1u : 0u) << (c & 31);
+        bits |= add_rates(SP_U_STORED(charged, u, i), f + i, e + i, block_start, width, share, p) << (c & 31);
     }
     s[at] = bits;
-    for (int digit = 0; digit < P; digit++) {
-        const ulong k = (ulong)digit * (ulong)M * words + at;
-        const uint old = block_start ? 0u : count[k];
-        count[k] = old ^ bits;
-        bits &= old;
-    }
+    count_spikes(count + at, (ulong)M * words, P, block_start, bits);
 }

@@ -77,57 +77,22 @@ inline void sum(__global uint *work, int r)
     work[256 * r + byte] = all;
 }
 
-__kernel void quantile__count0(SP_IN(float, x), SP_IO(uint, work), int M, int C, int permille)
-{
-    SP_AT(x);
-    SP_AT(work);
-    count(x, work, (ulong)M * (ulong)C, permille, 0);
-}
-
-__kernel void quantile__sum0(SP_IO(uint, work))
-{
-    SP_AT(work);
-    sum(work, 0);
-}
-
-__kernel void quantile__count1(SP_IN(float, x), SP_IO(uint, work), int M, int C, int permille)
-{
-    SP_AT(x);
-    SP_AT(work);
-    count(x, work, (ulong)M * (ulong)C, permille, 1);
-}
-
-__kernel void quantile__sum1(SP_IO(uint, work))
-{
-    SP_AT(work);
-    sum(work, 1);
-}
-
-__kernel void quantile__count2(SP_IN(float, x), SP_IO(uint, work), int M, int C, int permille)
-{
-    SP_AT(x);
-    SP_AT(work);
-    count(x, work, (ulong)M * (ulong)C, permille, 2);
-}
-
-__kernel void quantile__sum2(SP_IO(uint, work))
-{
-    SP_AT(work);
-    sum(work, 2);
-}
-
-__kernel void quantile__count3(SP_IN(float, x), SP_IO(uint, work), int M, int C, int permille)
-{
-    SP_AT(x);
-    SP_AT(work);
-    count(x, work, (ulong)M * (ulong)C, permille, 3);
-}
-
-__kernel void quantile__sum3(SP_IO(uint, work))
-{
-    SP_AT(work);
-    sum(work, 3);
-}
+#define ROUND(r)                                                                                             \
+    __kernel void quantile__count##r(SP_IN(float, x), SP_IO(uint, work), int M, int C, int permille)         \
+    {                                                                                                        \
+        SP_AT(x);                                                                                            \
+        SP_AT(work);                                                                                         \
+        count(x, work, (ulong)M * (ulong)C, permille, r);                                                    \
+    }                                                                                                        \
+    __kernel void quantile__sum##r(SP_IO(uint, work))                                                        \
+    {                                                                                                        \
+        SP_AT(work);                                                                                         \
+        sum(work, r);                                                                                        \
+    }
+ROUND(0)
+ROUND(1)
+ROUND(2)
+ROUND(3)
 
 __kernel void quantile__pick(SP_IN(uint, work), SP_OUT(float, y), int M, int C, int permille)
 {

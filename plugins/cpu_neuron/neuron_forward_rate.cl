@@ -1,6 +1,6 @@
 //@ plugin: cpu_neuron 1.0.0
 //@ abi:    1
-//@ include: lanes.clh charge.clh forward_rows.clh
+//@ include: lanes.clh charge.clh forward_rows.clh rates.clh
 //@ op:     neuron.forward_rate/2
 //@ kernel: neuron_forward_rate__rows16
 //@ global: min(M, cu*16)
@@ -42,16 +42,6 @@ SP_INLINE uint fire(float16 now, __global float *f, __global float *e, int lanes
     sp_store_lanes(fma(share * d_x, h, sum), e, lanes);
     sp_store_lanes(d_x * d_v, f, lanes);
     return spikes_of(now, lanes, p);
-}
-
-/* Adds a spike to the number of each of 32 neurons. */
-SP_INLINE void count_spikes(__global uint *count, ulong digit, int P, int block_start, uint bits)
-{
-    for (int i = 0; i < P; i++, count += digit) {
-        const uint old = block_start ? 0u : *count;
-        *count = old ^ bits;
-        bits &= old;
-    }
 }
 
 /* Adds a vector of inputs, before they are normalised, to their mean. */
