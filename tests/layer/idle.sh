@@ -2,13 +2,8 @@
 # idle.sh PROGRAM LAYER: on a device that computes nothing a training ends with an error before its first step, whichever
 # kernels are chosen, and the error says what did not happen. 77: no device underneath.
 program=$1 layer=$2
-here=$(cd "$(dirname "$0")" && pwd)
-work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT
-unset SPIKEPORT_DEVICE SPIKEPORT_PLUGIN_PATH
-"$program" devices >/dev/null 2>&1
-[ $? -eq 4 ] && { echo "skipped: no OpenCL device"; exit 77; }
-export OPENCL_LAYERS="$layer" SPIKEPORT_LAYER_PROFILE="$here/idle.yaml" SPIKEPORT_CACHE_DIR="$work/cache" SPIKEPORT_PROGRAM_CACHE=off
+. "$(dirname "$0")/support.sh"
+export SPIKEPORT_CACHE_DIR="$work/cache" SPIKEPORT_LAYER_PROFILE="$here/idle.yaml"
 
 expect() { # WORDS OPTIONS...
     words=$1

@@ -1,13 +1,8 @@
 #!/bin/sh
 # narrow.sh PROGRAM LAYER: a CPU whose vectors hold fewer than 16 floats gets the tunables that `vendor: narrow` says. 77: no device underneath.
 program=$1 layer=$2
-here=$(cd "$(dirname "$0")" && pwd)
-work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT
-unset SPIKEPORT_DEVICE SPIKEPORT_PLUGIN_PATH
-"$program" devices >/dev/null 2>&1
-[ $? -eq 4 ] && { echo "skipped: no OpenCL device"; exit 77; }
-export OPENCL_LAYERS="$layer" SPIKEPORT_LAYER_PROFILE="$here/narrow.yaml" SPIKEPORT_CACHE_DIR="$work/cache" SPIKEPORT_PROGRAM_CACHE=off
+. "$(dirname "$0")/support.sh"
+export SPIKEPORT_CACHE_DIR="$work/cache" SPIKEPORT_LAYER_PROFILE="$here/narrow.yaml"
 mkdir "$work/p"
 cat >"$work/p/narrow.cl" <<'END'
 //@ plugin: narrow 1.0.0

@@ -3,15 +3,9 @@
 # runs, and no call breaks a limit of the device. A device without a compiler must be refused in words; then a compiler is
 # enabled on it, so that its other limits are met too. 77: no device underneath.
 program=$1 layer=$2 profile=$3
-here=$(cd "$(dirname "$0")" && pwd)
+. "$(dirname "$0")/support.sh"
 root=$here/../..
-work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT
-unset SPIKEPORT_DEVICE SPIKEPORT_PLUGIN_PATH
-"$program" devices >/dev/null 2>&1
-[ $? -eq 4 ] && { echo "skipped: no OpenCL device"; exit 77; }
-export OPENCL_LAYERS="$layer" SPIKEPORT_LAYER_PROFILE="$here/profiles/$profile.yaml" SPIKEPORT_LAYER_REPORT="$work/report" SPIKEPORT_LAYER_VERBOSE=1
-export SPIKEPORT_PROGRAM_CACHE=off # under another platform's name the driver's habits do not hold
+export SPIKEPORT_LAYER_PROFILE="$here/profiles/$profile.yaml" SPIKEPORT_LAYER_REPORT="$work/report" SPIKEPORT_LAYER_VERBOSE=1
 
 fail() {
     echo "FAILED: $profile: $*"

@@ -5,19 +5,14 @@
 # stale manifest, a truncated binary, the device of profile OTHER. 77: no device underneath.
 program=$1 layer=$2 profile=$3 other=$4
 shift 4
-here=$(cd "$(dirname "$0")" && pwd)
+. "$(dirname "$0")/support.sh"
 recipe=$here/../../recipes/synthetic_tiny.yaml
 small='-s data.count=128 -s data.train_limit=128 -s data.test_limit=32'
 for path; do
     shift
     [ -e "$path" ] && set -- "$@" "$path"
 done
-work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT
-unset SPIKEPORT_DEVICE SPIKEPORT_PLUGIN_PATH
-"$program" devices >/dev/null 2>&1
-[ $? -eq 4 ] && { echo "skipped: no OpenCL device"; exit 77; }
-export OPENCL_LAYERS="$layer" SPIKEPORT_LAYER_REPORT="$work/report" SPIKEPORT_LAYER_VERBOSE=1 SPIKEPORT_PROGRAM_CACHE=off
+export SPIKEPORT_LAYER_REPORT="$work/report" SPIKEPORT_LAYER_VERBOSE=1
 enabled='compiler=true;version=OpenCL 1.2 with a compiler enabled'
 
 fail() {

@@ -2,13 +2,8 @@
 # spills.sh PROGRAM LAYER: a kernel whose registers do not suffice on a GPU gives way to smaller values of its tunables, from the
 # default of the GPU's vendor on; the smallest run as they are. 77: no device underneath.
 program=$1 layer=$2
-here=$(cd "$(dirname "$0")" && pwd)
-work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT
-unset SPIKEPORT_DEVICE SPIKEPORT_PLUGIN_PATH
-"$program" devices >/dev/null 2>&1
-[ $? -eq 4 ] && { echo "skipped: no OpenCL device"; exit 77; }
-export OPENCL_LAYERS="$layer" SPIKEPORT_LAYER_PROFILE="$here/profiles/nvidia.yaml" SPIKEPORT_CACHE_DIR="$work/cache" SPIKEPORT_PROGRAM_CACHE=off
+. "$(dirname "$0")/support.sh"
+export SPIKEPORT_CACHE_DIR="$work/cache" SPIKEPORT_LAYER_PROFILE="$here/profiles/nvidia.yaml"
 mkdir "$work/p"
 cat >"$work/p/spill.cl" <<'END'
 //@ plugin: spill 1.0.0
