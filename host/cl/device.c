@@ -93,8 +93,11 @@ static sp_status choose(sp_device *dev, const char *selector, sp_error *err)
     if (st != SP_OK)
         goto done;
     dev->info = list.items[chosen];
-    list.items[chosen].extensions = NULL;        // now the device's
-    dev->info.amx_bf16 &= !dev->options.records; // where the programs will run is not known
+    list.items[chosen].extensions = NULL; // now the device's
+    if (dev->options.records) {           // where the programs will run is not known
+        dev->info.amx_bf16 = false;
+        dev->info.matrix = SP_MATRIX_NONE;
+    }
     for (int type = SP_DEVICE_CPU; dev->options.as_type && type <= SP_DEVICE_ACCELERATOR; type++)
         if (strcmp(dev->options.as_type, sp_device_type_name((sp_device_type)type)) == 0)
             dev->info.type = (sp_device_type)type;

@@ -37,6 +37,19 @@ enum {
 #undef SP_QUIRK_ENUM
 };
 
+/* Units of GPUs that multiply matrices of bf16, by the instructions and the lanes that a kernel has to name
+ * (plugins/gpu_matrix). */
+typedef enum {
+    SP_MATRIX_NONE,
+    SP_MATRIX_NVIDIA,
+    SP_MATRIX_RDNA3,
+    SP_MATRIX_RDNA4,
+    SP_MATRIX_CDNA,
+    SP_MATRIX_INTEL8,
+    SP_MATRIX_INTEL16,
+    SP_N_MATRIX_UNITS
+} sp_matrix_unit;
+
 typedef struct sp_device_info {
     int index;                        /* position in the list, platform by platform */
     int platform_index, device_index; /* "platform:device", empty platforms counted */
@@ -48,7 +61,8 @@ typedef struct sp_device_info {
     int cl_major, cl_minor;
     bool binaries_only; /* asked for with binaries alone, see sp_device_options */
     bool available, compiler_available, fp64, fp16, little_endian;
-    bool amx_bf16; /* a CPU with AMX tiles, which kernels in this process may use */
+    bool amx_bf16;         /* a CPU with AMX tiles, which kernels in this process may use */
+    sp_matrix_unit matrix; /* a GPU whose driver is known to take the instructions of its matrix unit */
     uint32_t compute_units, clock_mhz, base_align_bytes;
     size_t max_work_group, max_work_item[3];
     uint64_t global_bytes, max_alloc_bytes, local_bytes;
@@ -85,8 +99,11 @@ const char *sp_device_unusable(const sp_device_info *info);
  * selector that is a number stays. */
 sp_status sp_device_of_local_rank(const char *selector, int local, char number[16], sp_error *err);
 
-/* Whether it has an extension, or a feature by its name in `needs:`: amx_bf16. */
+/* Whether it has an extension, or a feature by its name in `needs:`. */
 bool sp_device_has(const sp_device_info *info, const char *name);
+/* The names of features: amx_bf16 and those of matrix units; NULL after the last. */
+const char *sp_device_feature_name(size_t i);
+const char *sp_matrix_unit_name(sp_matrix_unit unit); /* "matrix_nvidia" */
 
 /* Names of the quirks that are set, comma separated. */
 void sp_device_quirk_names(uint32_t quirks, char *out, size_t out_size);

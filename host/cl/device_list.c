@@ -141,8 +141,10 @@ static bool has_word(const char *list, const char *word)
 
 bool sp_device_has(const sp_device_info *info, const char *name)
 {
-    if (strcmp(name, "amx_bf16") == 0)
+    if (strcmp(name, sp_device_feature_name(0)) == 0)
         return info->amx_bf16;
+    if (info->matrix && strcmp(name, sp_matrix_unit_name(info->matrix)) == 0)
+        return true;
     return (info->extensions && has_word(info->extensions, name)) ||
            (info->fp64 && strcmp(name, "cl_khr_fp64") == 0) ||
            (info->fp16 && strcmp(name, "cl_khr_fp16") == 0);
@@ -191,6 +193,7 @@ static void read_numbers(sp_device_info *info)
     read_limits(info);
     info->quirks = sp_quirks_find(info);
     info->amx_bf16 = (info->quirks & SP_QUIRK_INLINE_ASSEMBLY) && sp_cpu_has_amx_bf16();
+    info->matrix = sp_matrix_find(info);
     ASK(info, CL_DEVICE_LOCAL_MEM_TYPE, &local);
     if (local == CL_GLOBAL)
         info->quirks |= SP_QUIRK_LOCAL_MEMORY_IS_GLOBAL;

@@ -8,6 +8,11 @@
 uint32_t sp_quirks_find(const sp_device_info *info);
 /* Whether this process may use AMX tiles: asks the processor, and the system for permission. */
 bool sp_cpu_has_amx_bf16(void);
+/* The matrix unit of a device whose other fields are filled in, and the same where the one number that it is
+ * asked for is known: of NVIDIA the first part of the compute capability, of AMD the lanes of a wavefront, of
+ * Intel the lanes of the smallest sub-group. */
+sp_matrix_unit sp_matrix_find(const sp_device_info *info);
+sp_matrix_unit sp_matrix_of(const sp_device_info *info, size_t number);
 
 /* clBuildProgram with a time limit (SPIKEPORT_BUILD_TIMEOUT, 600 seconds). SP_OK: it answered, with *code.
  * Otherwise the program still belongs to the compiler and must not be released. */

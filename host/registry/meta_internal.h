@@ -1,4 +1,4 @@
-/* Shared by meta.c (lines), meta_keys.c and meta_tune.c (keys) and meta_block.c (blocks). */
+/* Shared by meta.c (lines), meta_keys.c, meta_tune.c and meta_needs.c (keys) and meta_block.c (blocks). */
 #ifndef SP_REGISTRY_META_INTERNAL_H
 #define SP_REGISTRY_META_INTERNAL_H
 
@@ -55,6 +55,14 @@ sp_status sp_meta_copy(sp_meta_reader *r, const char *value, char **out);
 
 /* The same with the names of `let` lines replaced by what they stand for. */
 sp_status sp_meta_expression(sp_meta_reader *r, const char *text, char **out);
+
+bool sp_meta_is_identifier(const char *s);
+
+/* Where a variant may run, and whether it is chosen by itself (meta_needs.c). */
+sp_status sp_meta_key_device(sp_meta_reader *r, char *value);
+sp_status sp_meta_key_needs(sp_meta_reader *r, char *value);
+sp_status sp_meta_key_approximate(sp_meta_reader *r, char *value);
+sp_status sp_meta_key_by_name(sp_meta_reader *r, char *value);
 
 /* What becomes -D (meta_tune.c). */
 sp_status sp_meta_key_tune(sp_meta_reader *r, char *value);

@@ -2,7 +2,6 @@
  * that may be cut up. */
 #include <ctype.h>
 #include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,7 +21,7 @@ char *sp_meta_next_word(char **at)
     return word;
 }
 
-static bool is_identifier(const char *s)
+bool sp_meta_is_identifier(const char *s)
 {
     if (!isalpha((unsigned char)*s) && *s != '_')
         return false;
@@ -63,7 +62,7 @@ sp_status sp_meta_read_assignment(sp_meta_reader *r, char *value, char **name, c
     *equals = '\0';
     *rest = equals + 1;
     *name = sp_meta_next_word(&value);
-    if (!*name || sp_meta_next_word(&value) || !is_identifier(*name))
+    if (!*name || sp_meta_next_word(&value) || !sp_meta_is_identifier(*name))
         return SP_META_FAIL(r, "the part before \"=\" must be one name (letters, digits, _)");
     return SP_OK;
 }
@@ -133,7 +132,7 @@ static sp_status key_kernel(sp_meta_reader *r, char *value)
     sp_variant *v = r->block;
     if (r->is_meta)
         return SP_META_FAIL(r, "a .meta file holds no kernels; put the block into a .cl file");
-    if (!is_identifier(value))
+    if (!sp_meta_is_identifier(value))
         return SP_META_FAIL(r, "\"%s\" is not the name of a kernel function", value);
     if (v->n_passes == SP_VARIANT_MAX_PASSES)
         return SP_META_FAIL(r, "more than %d passes (kernel lines) in one block", SP_VARIANT_MAX_PASSES);
@@ -207,37 +206,6 @@ static sp_status key_workspace(sp_meta_reader *r, char *value)
     return sp_meta_expression(r, value, &r->block->workspace);
 }
 
-static sp_status key_device(sp_meta_reader *r, char *value)
-{
-    SP_TRY(sp_meta_copy(r, value, &r->block->needs_device));
-    for (char *word; (word = sp_meta_next_word(&value)) != NULL;)
-        if (strcmp(word, "cpu") != 0 && strcmp(word, "gpu") != 0 && strcmp(word, "accelerator") != 0)
-            return SP_META_FAIL(r, "device \"%s\": there are cpu, gpu and accelerator", word);
-    return SP_OK;
-}
-
-static sp_status key_needs(sp_meta_reader *r, char *value)
-{
-    char *all = sp_strdup("");
-    for (char *word; all && (word = sp_meta_next_word(&value)) != NULL;) {
-        const char *name = strncmp(word, "ext:", 4) == 0 && is_identifier(word + 4) ? word + 4
-                           : strcmp(word, "fp64") == 0                              ? "cl_khr_fp64"
-                           : strcmp(word, "fp16") == 0                              ? "cl_khr_fp16"
-                           : strcmp(word, "amx_bf16") == 0                          ? "amx_bf16"
-                                                                                    : NULL;
-        if (!name) {
-            sp_free(all);
-            return SP_META_FAIL(r, "needs \"%s\": there are fp16, fp64, amx_bf16 and ext:NAME", word);
-        }
-        char *longer = sp_format("%s%s%s", all, *all ? " " : "", name);
-        sp_free(all);
-        all = longer;
-    }
-    sp_free(r->block->needs_extensions);
-    r->block->needs_extensions = all;
-    return all ? SP_OK : SP_FAIL(r->err, SP_E_MEMORY, "out of memory while reading %s", r->path);
-}
-
 static sp_status key_score(sp_meta_reader *r, char *value)
 {
     SP_TRY(sp_meta_read_integer(r, value, &r->block->score));
@@ -257,19 +225,6 @@ static sp_status key_tol(sp_meta_reader *r, char *value)
         return SP_META_FAIL(r, "tol %g is looser than the contract's %g; a plugin may only tighten it",
                             tolerance, most);
     r->block->tolerance = tolerance;
-    return SP_OK;
-}
-
-static sp_status key_approximate(sp_meta_reader *r, char *value)
-{
-    char *end;
-    double tolerance = strtod(value, &end);
-    if (end == value || *end || !(tolerance > 0) || !(tolerance <= 1))
-        return SP_META_FAIL(r, "approximate is the error allowed, above 0 and at most 1, not \"%s\"", value);
-    if (r->origin == SP_ORIGIN_REFERENCE)
-        return SP_META_FAIL(r, "%s", "a reference kernel cannot be approximate");
-    r->block->tolerance = fmax(tolerance, r->block->op->tolerance);
-    r->block->approximate = true;
     return SP_OK;
 }
 
@@ -375,12 +330,13 @@ const sp_meta_key sp_meta_keys[] = {
     {"registers", SP_IN_BLOCK, false, sp_meta_key_registers},
     {"define", SP_IN_BLOCK, true, sp_meta_key_define},
     {"when", SP_IN_BLOCK, false, key_when},
-    {"device", SP_IN_BLOCK, false, key_device},
-    {"needs", SP_IN_BLOCK, false, key_needs},
+    {"device", SP_IN_BLOCK, false, sp_meta_key_device},
+    {"needs", SP_IN_BLOCK, false, sp_meta_key_needs},
     {"workspace", SP_IN_BLOCK, false, key_workspace},
     {"score", SP_IN_BLOCK, false, key_score},
     {"tol", SP_IN_BLOCK, false, key_tol},
-    {"approximate", SP_IN_BLOCK, false, key_approximate},
+    {"approximate", SP_IN_BLOCK, false, sp_meta_key_approximate},
+    {"by_name", SP_IN_BLOCK, false, sp_meta_key_by_name},
     {"lower", SP_IN_BLOCK, false, key_lower},
     {"library", SP_IN_BLOCK, false, key_library},
     {"about", SP_IN_ANY, false, key_about},

@@ -71,7 +71,8 @@ typedef struct sp_variant {
     const char *own;        /* in source: where the file itself begins, NULL where it includes nothing */
     int64_t score;          /* reference kernels have 0 */
     double tolerance;       /* <= the op's; 0 with exact set means bit-equal */
-    bool approximate;       /* tolerance is its own, larger than the op's; runs only when forced by name */
+    bool approximate;       /* tolerance is its own, larger than the op's */
+    char *by_name;          /* why it runs only where it is forced by name, NULL: it may be chosen */
     int64_t group_limit;    /* groups of so many items were refused on the device; 0 none */
     char *refused; /* reason found on a device at run time (build failure, wrong result); NULL none */
 } sp_variant;
@@ -182,6 +183,8 @@ void sp_variant_refuse(sp_variant *v, const char *reason);
 /* Places of the values of v's tunables: the next combination, the first tunable fastest; all 0 are the
  * defaults. False: it was the last. */
 bool sp_variant_next_tunes(const sp_variant *v, int at[SP_VARIANT_MAX_TUNES]);
+/* Makes a value the default of a tunable. False: v has no such tunable, or it has no such value. */
+bool sp_variant_prefer(sp_variant *v, const char *tune, int64_t value);
 /* Where the driver takes smaller groups of this kernel than of others, or its registers do not suffice: makes
  * those values of its tunables the defaults that give the next smaller group, or the next fewer registers
  * (of those the most that `when` allows). Groups as large as one that was refused do not come back for the

@@ -103,9 +103,8 @@ bool sp_variant_can_run(const sp_variant *v, const sp_device *dev, const sp_op_c
 static bool is_applicable(const sp_variant *v, const sp_device *dev, const sp_op_call *call,
                           const int64_t *tune_values, bool any_type, bool forced, char *reason, size_t size)
 {
-    if (v->approximate && !forced) {
-        snprintf(reason, size, "rejected: approximate (error up to %g); runs only when it is forced by name",
-                 v->tolerance);
+    if (v->by_name && !forced) {
+        snprintf(reason, size, "rejected: %s; runs only when it is forced by name", v->by_name);
         return false;
     }
     if (v->refused) {
@@ -171,13 +170,10 @@ static bool forces_other_type(const sp_registry *reg, const sp_device *dev, cons
 
 static void say_chosen(const sp_variant *v, const sp_device *dev, bool forced, char *reason, size_t size)
 {
-    if (forced && !sp_variant_is_meant_for(v, dev))
-        snprintf(reason, size, "chosen: forced, though made for device type %s (score %" PRId64 ")",
-                 v->needs_device, v->score);
-    else
-        snprintf(reason, size,
-                 forced ? "chosen: forced (score %" PRId64 ")" : "chosen: highest score (%" PRId64 ")",
-                 v->score);
+    const bool strange = forced && !sp_variant_is_meant_for(v, dev);
+    snprintf(reason, size, "chosen: %s%s%s (%s%" PRId64 "%s%s)", forced ? "forced" : "highest score",
+             strange ? ", though made for device type " : "", strange ? v->needs_device : "",
+             forced ? "score " : "", v->score, v->by_name ? "; " : "", v->by_name ? v->by_name : "");
 }
 
 /* The variant that was measured to be the fastest, where that still holds; why: the reason. */

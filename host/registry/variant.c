@@ -99,6 +99,17 @@ static void move_to_front(sp_tune *t, int i)
     t->values[0] = value;
 }
 
+bool sp_variant_prefer(sp_variant *v, const char *tune, int64_t value)
+{
+    for (int t = 0; t < v->n_tunes; t++)
+        for (int i = 0; strcmp(v->tunes[t].name, tune) == 0 && i < v->tunes[t].n_values; i++)
+            if (v->tunes[t].values[i] == value) {
+                move_to_front(&v->tunes[t], i);
+                return true;
+            }
+    return false;
+}
+
 bool sp_variant_next_tunes(const sp_variant *v, int at[SP_VARIANT_MAX_TUNES])
 {
     int i = 0;
@@ -113,10 +124,8 @@ void sp_registry_suit(sp_registry *reg, const sp_device *dev)
         sp_variant *v = reg->variants[i];
         for (int k = 0; k < v->n_vendor_tunes && sp_variant_is_meant_for(v, dev); k++) {
             const sp_vendor_tune *own = &v->vendor_tunes[k];
-            sp_tune *t = &v->tunes[own->tune];
-            for (int at = 0; at < t->n_values && (dev->info.quirks & own->quirk); at++)
-                if (t->values[at] == own->value)
-                    move_to_front(t, at);
+            if (dev->info.quirks & own->quirk)
+                sp_variant_prefer(v, v->tunes[own->tune].name, own->value);
         }
     }
 }
@@ -147,7 +156,7 @@ bool sp_variant_shrink(sp_variant *v, sp_shrink what, const sp_device *dev, cons
         const int64_t size = measure(v, &scope);
         const bool fits = !v->group_limit || group_items(v, &scope) < v->group_limit;
         if (fits && size > most && size < now &&
-            sp_variant_applies(v, dev, call, values, reason, sizeof reason)) {
+            sp_variant_can_run(v, dev, call, values, reason, sizeof reason)) { /* it may be forced */
             most = size;
             memcpy(best, at, sizeof best);
         }
@@ -188,11 +197,9 @@ void sp_variant_destroy(sp_variant **out)
         sp_free(v->tunes[i].name);
     for (int i = 0; i < v->n_bakes; i++)
         sp_free(v->bake[i]);
-    char *const texts[] = {v->plugin,           v->version,   v->id,
-                           v->defines,          v->when,      v->needs_device,
-                           v->needs_extensions, v->registers, v->workspace,
-                           v->library,          v->about,     v->path,
-                           v->refused};
+    char *const texts[] = {
+        v->plugin,    v->version,   v->id,      v->defines, v->when,  v->needs_device, v->needs_extensions,
+        v->registers, v->workspace, v->by_name, v->library, v->about, v->path,         v->refused};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         sp_free(texts[i]);
     sp_free(v);

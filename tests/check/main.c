@@ -28,6 +28,8 @@ enum {
 typedef struct options {
     const char *device, *op, *plugin, *path, *build, *except[MAX_EXCEPT];
     int n_except;
+    char tune[64];
+    int64_t tune_value;
     bool list, json, no_library;
     sp_check_options check;
 } options;
@@ -44,6 +46,7 @@ static const char help[] =
     "  --plugin GLOB      only plugins whose name, or variants whose id, matches\n"
     "  --except GLOB      leave these plugins out (may be repeated)\n"
     "  --path DIRS        also load the plugins in these folders (colon separated)\n"
+    "  --tune NAME=VALUE  the default of a tunable of the variants that have it\n"
     "  --quick, --full    a handful of shapes, or all of them (default)\n"
     "  --no-library       leave out plugins that are shared objects\n"
     "  --seed N           of the inputs (default 1)\n"
@@ -170,6 +173,28 @@ static void list_all(const options *o, const sp_registry *reg)
                    reg->fragments[i]->name);
 }
 
+static bool read_tune(const char *text, options *o)
+{
+    const char *equals = strchr(text, '=');
+    char *end;
+    if (!equals || equals == text || (size_t)(equals - text) >= sizeof o->tune)
+        return false;
+    snprintf(o->tune, sizeof o->tune, "%.*s", (int)(equals - text), text);
+    errno = 0;
+    o->tune_value = strtoll(equals + 1, &end, 10);
+    return errno == 0 && end != equals + 1 && *end == '\0';
+}
+
+/* Whether any variant that is to be checked has the value. */
+static bool prefer_tune(const options *o, sp_registry *reg)
+{
+    bool known = false;
+    for (size_t i = 0; i < reg->n_variants; i++)
+        if (variant_matches(o, reg->variants[i]))
+            known |= sp_variant_prefer(reg->variants[i], o->tune, o->tune_value);
+    return known;
+}
+
 static bool read_seed(const char *text, uint64_t *seed)
 {
     char *end;
@@ -181,7 +206,22 @@ static bool read_seed(const char *text, uint64_t *seed)
 /* EXIT_USAGE, or -1 to go on; 0 after --help. */
 static int read_options(int argc, char **argv, options *o)
 {
-    enum { DEVICE = 256, OP, PLUGIN, EXCEPT, PATHS, QUICK, FULL, NO_LIBRARY, SEED, BUILD, LIST, JSON, HELP };
+    enum {
+        DEVICE = 256,
+        OP,
+        PLUGIN,
+        EXCEPT,
+        PATHS,
+        QUICK,
+        FULL,
+        NO_LIBRARY,
+        SEED,
+        TUNE,
+        BUILD,
+        LIST,
+        JSON,
+        HELP
+    };
     static const struct option longs[] = {{"device", 1, 0, DEVICE},
                                           {"op", 1, 0, OP},
                                           {"plugin", 1, 0, PLUGIN},
@@ -190,6 +230,7 @@ static int read_options(int argc, char **argv, options *o)
                                           {"full", 0, 0, FULL},
                                           {"no-library", 0, 0, NO_LIBRARY},
                                           {"seed", 1, 0, SEED},
+                                          {"tune", 1, 0, TUNE},
                                           {"build", 1, 0, BUILD},
                                           {"list", 0, 0, LIST},
                                           {"json", 0, 0, JSON},
@@ -219,6 +260,13 @@ static int read_options(int argc, char **argv, options *o)
             if (read_seed(optarg, &o->check.seed))
                 break;
             fprintf(stderr, "spikeport-check: --seed takes a whole number from 0, not \"%s\"\n", optarg);
+            return EXIT_USAGE;
+        case TUNE:
+            if (read_tune(optarg, o))
+                break;
+            fprintf(stderr,
+                    "spikeport-check: --tune takes NAME=VALUE, the value a whole number, not \"%s\"\n",
+                    optarg);
             return EXIT_USAGE;
         case HELP: fputs(help, stdout); return 0;
         default: fputs(help, stderr); return EXIT_USAGE;
@@ -282,6 +330,14 @@ static int run(const options *o, sp_registry *reg)
         return code;
     }
     sp_registry_suit(reg, dev);
+    if (o->tune[0] && !prefer_tune(o, reg)) {
+        fprintf(stderr,
+                "spikeport-check: no variant that is to be checked has a tunable %s with the value %" PRId64
+                "\n",
+                o->tune, o->tune_value);
+        sp_device_close(&dev);
+        return EXIT_USAGE;
+    }
     tally t = {0};
     double start = seconds();
     check_all(o, reg, dev, &t);

@@ -229,6 +229,35 @@ Test(quirks, rules_match_platform_and_type_not_vendor_alone)
     cr_assert_eq(quirks_of("rusticl", SP_DEVICE_CPU, "Mesa"), (uint32_t)SP_QUIRK_GRAPHICS_ON_CPU);
 }
 
+static sp_matrix_unit unit_of(const char *platform, const char *name, const char *extensions, size_t number)
+{
+    sp_device_info d = {.type = SP_DEVICE_GPU, .extensions = (char *)extensions};
+    snprintf(d.platform, sizeof d.platform, "%s", platform);
+    snprintf(d.name, sizeof d.name, "%s", name);
+    d.quirks = sp_quirks_find(&d);
+    return sp_matrix_of(&d, number);
+}
+
+Test(matrix_units, are_known_by_platform_and_generation)
+{
+    const char *const amd = "AMD Accelerated Parallel Processing", *const intel = "Intel(R) OpenCL Graphics";
+    const char *const both = "cl_intel_required_subgroup_size cl_intel_subgroup_matrix_multiply_accumulate";
+    cr_assert_eq(unit_of("NVIDIA CUDA", "NVIDIA A100", "", 8), SP_MATRIX_NVIDIA);
+    cr_assert_eq(unit_of("NVIDIA CUDA", "Tesla V100", "", 7), SP_MATRIX_NONE);
+    cr_assert_eq(unit_of("rusticl", "NVIDIA A100", "", 8), SP_MATRIX_NONE);
+    cr_assert_eq(unit_of(amd, "gfx1100", "", 32), SP_MATRIX_RDNA3);
+    cr_assert_eq(unit_of(amd, "gfx1100", "", 64), SP_MATRIX_NONE);
+    cr_assert_eq(unit_of(amd, "gfx1030", "", 32), SP_MATRIX_NONE);
+    cr_assert_eq(unit_of(amd, "gfx1201", "", 32), SP_MATRIX_RDNA4);
+    cr_assert_eq(unit_of(amd, "gfx90a:sramecc+:xnack-", "", 64), SP_MATRIX_CDNA);
+    cr_assert_eq(unit_of(amd, "gfx906", "", 64), SP_MATRIX_NONE);
+    cr_assert_eq(unit_of(amd, "gfx942", "", 64), SP_MATRIX_CDNA);
+    cr_assert_eq(unit_of(intel, "Arc", both, 8), SP_MATRIX_INTEL8);
+    cr_assert_eq(unit_of(intel, "Max", both, 16), SP_MATRIX_INTEL16);
+    cr_assert_eq(unit_of(intel, "Iris", "cl_intel_required_subgroup_size", 8), SP_MATRIX_NONE);
+    cr_assert_eq(unit_of(intel, "Arc", both, 0), SP_MATRIX_NONE);
+}
+
 Test(quirks, names_and_evidence)
 {
     char names[128];

@@ -26,7 +26,8 @@ static const char good[] = HEAD "//@ op:     gemm/1\n"
                                 "//@ define: NAME = abc\n"
                                 "//@ when:   K % TILE == 0 && !TA\n"
                                 "//@ device: cpu gpu\n"
-                                "//@ needs:  ext:cl_khr_fp16 fp64 amx_bf16\n"
+                                "//@ needs:  ext:cl_khr_fp16 fp64 amx_bf16 matrix_cdna\n"
+                                "//@ by_name: not run yet\n"
                                 "//@ workspace: M*N\n"
                                 "//@ score:  20\n"
                                 "//@ tol:    exact\n"
@@ -59,7 +60,9 @@ Test(meta, reads_every_key)
     cr_assert_eq(v->vendor_tunes[0].value, 16);
     cr_assert_str_eq(v->registers, "TILE*2");
     cr_assert_str_eq(v->defines, "-DVW=4 -DNAME=abc ");
-    cr_assert_str_eq(v->needs_extensions, "cl_khr_fp16 cl_khr_fp64 amx_bf16");
+    cr_assert_str_eq(v->needs_extensions, "cl_khr_fp16 cl_khr_fp64 amx_bf16 matrix_cdna");
+    cr_assert_str_eq(v->by_name, "not run yet");
+    cr_assert_null(m.variants[1]->by_name);
     cr_assert_eq(v->score, 20);
     cr_assert_eq(v->tolerance, 0);
     cr_assert_str_eq(v->about, "words, more words: and these");
@@ -160,7 +163,8 @@ static const struct {
     {KERNEL "//@ define: A = \"-w\n" CODE, "must be a number or a name", NULL},
     {KERNEL "//@ define: TA = 1\n" CODE, "\"TA\" is taken already", NULL},
     {KERNEL "//@ device: tpu\n" CODE, "device \"tpu\"", NULL},
-    {KERNEL "//@ needs: magic\n" CODE, "needs \"magic\"", NULL},
+    {KERNEL "//@ needs: magic\n" CODE, "needs \"magic\": there are fp16, fp64, amx_bf16, matrix_nvidia, ",
+     NULL},
     {KERNEL "//@ score: high\n" CODE, "\"high\" is not an integer", NULL},
     {KERNEL "//@ tol: 1\n" CODE, "looser than the contract's", NULL},
     {KERNEL "//@ tol: -1\n" CODE, "tol is", NULL},

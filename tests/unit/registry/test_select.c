@@ -16,18 +16,20 @@
 static const char plugin[] = "//@ plugin: t 1.0.0\n//@ abi: 1\n" V("k_gpu", "//@ score: 90\n//@ device: gpu "
                                                                             "accelerator\n")
     V("k_fp64", "//@ score: 80\n//@ needs: fp64\n") V("k_amx", "//@ score: 85\n//@ needs: amx_bf16\n")
-        V("k_ext", "//@ score: 70\n//@ needs: ext:cl_khr_subgroups\n") V("k_near", "//@ score: 15\n//@ "
-                                                                                   "approximate: 0.01\n")
-            V("k_when", "//@ score: 60\n//@ tune: T = 16 8\n//@ define: D = 3\n//@ when: M % T == 0 && D "
-                        "== 3 && wg >= 64 && cpu\n") V("k_zero", "//@ score: 58\n//@ when: 8 / M > 1\n")
-                V("k_b", "//@ score: 55\n") V("k_a", "//@ score: 55\n")
-                    V("k_group", "//@ score: 2\n//@ tune: T = 64 16 32\n//@ "
-                                 "vendor: amd T=16\n//@ "
-                                 "registers: 100 - T\n//@ local: T\n//@ when: M "
-                                 "% T == 0\n") "//@ op: neuron.backward/1\n//@ "
-                                               "kernel: k_old\n//@ global: "
-                                               "M*C\nkernel void k_old(void) "
-                                               "{}\n";
+        V("k_unit", "//@ score: 83\n//@ needs: matrix_rdna3\n") V("k_new", "//@ score: 14\n//@ by_name: "
+                                                                           "nobody has run it\n")
+            V("k_ext", "//@ score: 70\n//@ needs: ext:cl_khr_subgroups\n") V("k_near", "//@ score: 15\n//@ "
+                                                                                       "approximate: 0.01\n")
+                V("k_when", "//@ score: 60\n//@ tune: T = 16 8\n//@ define: D = 3\n//@ when: M % T == 0 && D "
+                            "== 3 && wg >= 64 && cpu\n") V("k_zero", "//@ score: 58\n//@ when: 8 / M > 1\n")
+                    V("k_b", "//@ score: 55\n") V("k_a", "//@ score: 55\n")
+                        V("k_group", "//@ score: 2\n//@ tune: T = 64 16 32\n//@ "
+                                     "vendor: amd T=16\n//@ "
+                                     "registers: 100 - T\n//@ local: T\n//@ when: M "
+                                     "% T == 0\n") "//@ op: neuron.backward/1\n//@ "
+                                                   "kernel: k_old\n//@ global: "
+                                                   "M*C\nkernel void k_old(void) "
+                                                   "{}\n";
 
 static sp_registry *reg;
 static sp_device dev;
@@ -104,6 +106,7 @@ Test(select, filters_with_reasons)
     expect_reason(32, "t:k_gpu", "rejected: made for device type gpu accelerator, this is cpu");
     expect_reason(32, "t:k_fp64", "rejected: needs cl_khr_fp64");
     expect_reason(32, "t:k_amx", "rejected: needs amx_bf16");
+    expect_reason(32, "t:k_unit", "rejected: needs matrix_rdna3");
     expect_reason(32, "t:k_ext", "rejected: needs cl_khr_subgroups");
     expect_reason(32, "t:k_when", "chosen: highest score (60)");
     expect_reason(32, "t:k_a", "lower score (55, chosen has 60)");
@@ -120,7 +123,12 @@ Test(select, the_device_decides)
     cr_assert_str_eq(choose(32), "t:k_fp64");
     dev.info.amx_bf16 = true;
     cr_assert_str_eq(choose(32), "t:k_amx");
+    dev.info.matrix = SP_MATRIX_RDNA4;
     dev.info.amx_bf16 = dev.info.fp64 = false;
+    expect_reason(32, "t:k_unit", "rejected: needs matrix_rdna3");
+    dev.info.matrix = SP_MATRIX_RDNA3;
+    cr_assert_str_eq(choose(32), "t:k_unit");
+    dev.info.matrix = SP_MATRIX_NONE;
     dev.info.extensions = (char *)"cl_khr_icd cl_khr_subgroups";
     cr_assert_str_eq(choose(32), "t:k_ext");
 }
@@ -378,6 +386,13 @@ Test(select, an_approximate_variant_runs_only_when_it_is_forced)
                   "rejected: approximate (error up to 0.01); runs only when it is forced by name");
     force("fill=t:k_near");
     cr_assert_str_eq(choose(32), "t:k_near");
+}
+
+Test(select, a_variant_by_name_runs_only_when_it_is_forced)
+{
+    expect_reason(32, "t:k_new", "rejected: nobody has run it; runs only when it is forced by name");
+    force("fill=t:k_new");
+    expect_reason(32, "t:k_new", "chosen: forced (score 14; nobody has run it)");
 }
 
 Test(select, a_pattern_counts_where_the_plugin_has_something)
