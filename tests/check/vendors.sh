@@ -1,6 +1,6 @@
 #!/bin/sh
 # vendors.sh PROGRAM TOOLS TARGETS: three kernels of a tiny network, specialised as for a GPU, through a vendor's compiler: no spills,
-# no stack frame, at least SIMD16, with the tunables that the metadata give the vendor. An array in private memory is scratch, and local memory
+# no stack frame, at least SIMD16, with the tunables that the metadata give the vendor. Products on matrix units have the units' own instructions. An array in private memory is scratch, and local memory
 # is that of its kernel. Exit 77, skipped: TOOLS has no such compiler.
 # It downloads nothing; scripts/vendor_tools does.
 set -eu
@@ -36,6 +36,16 @@ cat "$work/private"
 grep -Eq '^  private_array .*scratch [0-9]{4,} bytes' "$work/private"
 grep -Eq '^\| local_array \|[^|]*\|[^|]*\| 0 \| 256 \|' "$work/private"
 cut -c1-400 "$work/report"
+case $targets in
+gfx*) with_units=gfx90a,gfx1100,gfx1201 ;;
+sm_*) with_units=$targets ;;
+*) with_units=dg2,pvc ;;
+esac
+"$program" compile "$root/recipes/synthetic_tiny.yaml" --target offline --as gpu --no-wisdom --quiet --out "$work/matrix" \
+    --plugin '*=reference' --plugin gemm=gpu_matrix:gemm__emulated
+"$root/scripts/inspect_kernels" --tools "$tools" --target "$with_units" --check --json --brief --kernel 'gemm__emulated*' "$work/matrix" >"$work/units"
+cut -c1-400 "$work/units"
+grep -q '"unit": true' "$work/units" || { echo "no product was compiled for a matrix unit"; exit 1; }
 case $targets in
 gfx* | sm_*) want=8 ;; # "vendor:" lines of both kernels of tiles
 *) want=4 ;;
