@@ -301,11 +301,12 @@ typedef struct backward {
 
 static backward spatial_of(const sp_op_call *call)
 {
+    const int u = sp_op_buffer_index(call->op, "u"); /* rates have none */
     return (backward){.n = sp_neuron_ref_find(call->neuron),
                       .surrogate = call->surrogate,
                       .p = neuron_args(call),
                       .detach = sp_call_flag(call, "DETACH"),
-                      .half = sp_call_half_flag(call) && sp_call_flag(call, "U_HALF"),
+                      .half = u >= 0 && sp_call_buffer_is_half(call, u),
                       .width = (double)(float)sp_call_float(call, "width")};
 }
 

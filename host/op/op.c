@@ -222,14 +222,6 @@ bool sp_call_buffer_is_half(const sp_op_call *c, int i)
     return b->half && (strcmp(b->half, "1") == 0 || sp_call_flag(c, b->half));
 }
 
-const char *sp_call_half_flag(const sp_op_call *c)
-{
-    for (int i = 0; i < SP_OP_MAX_BUFFERS && c->op->buffers[i].name; i++)
-        if (sp_call_buffer_is_half(c, i) && strcmp(c->op->buffers[i].half, "1") != 0)
-            return c->op->buffers[i].half;
-    return NULL;
-}
-
 sp_access sp_call_buffer_access(const sp_op_call *c, int i)
 {
     const sp_op_buffer *b = buffer_at(c, i);

@@ -79,9 +79,6 @@ int sp_op_buffer_index(const sp_op *op, const char *name); /* -1 when there is n
 bool sp_call_has_buffer(const sp_op_call *c, int i);
 bool sp_call_buffer_is_bits(const sp_op_call *c, int i);
 bool sp_call_buffer_is_half(const sp_op_call *c, int i);
-/* A flag of the call that makes a buffer half; NULL none. What was not written for such a flag does not know
- * that layout. */
-const char *sp_call_half_flag(const sp_op_call *c);
 sp_access sp_call_buffer_access(const sp_op_call *c, int i); /* acc flag turns SP_OUT into SP_INOUT */
 int64_t sp_call_buffer_rows(const sp_op_call *c, int i);
 int64_t sp_call_buffer_cols(const sp_op_call *c, int i);

@@ -154,9 +154,10 @@ bool sp_select_fuses(sp_registry *reg, sp_device *dev, const sp_op_call *const f
 size_t sp_select_explain(sp_registry *reg, sp_device *dev, const sp_op_call *call, sp_candidate *out,
                          size_t max);
 
-/* Whether v can take a call with half buffers (sp_call_half_flag): its source says the flag's name. What was
- * written without a thought of half sees float32 only. */
-bool sp_variant_knows_half(const sp_variant *v, const sp_op_call *call);
+/* The flag of a call that makes a buffer half which v cannot read so; NULL where it can. A file whose own
+ * text says neither the flag nor SP_AT_U or SP_AT_XH, which every kernel for it needs, was written without a
+ * thought of half and sees float32 only. */
+const char *sp_variant_lacks_half(const sp_variant *v, const sp_op_call *call);
 /* Whether an int of the op is given to the variant's program as -D. */
 bool sp_variant_bakes(const sp_variant *v, const char *name);
 /* Whether the device has what `needs:` names; else the reason. */

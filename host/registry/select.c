@@ -68,10 +68,23 @@ bool sp_variant_is_meant_for(const sp_variant *v, const sp_device *dev)
     return !v->needs_device || has_word(v->needs_device, sp_device_type_name(dev->info.type));
 }
 
-bool sp_variant_knows_half(const sp_variant *v, const sp_op_call *call)
+/* What a kernel that reads a buffer as half under this flag says: the flag, or the macro that moves such a
+ * pointer. */
+static bool serves_half(const sp_variant *v, const char *flag)
 {
-    const char *flag = sp_call_half_flag(call);
-    return !flag || (v->kind == SP_VARIANT_KERNEL && v->source && strstr(v->own ? v->own : v->source, flag));
+    const char *text = v->own ? v->own : v->source;
+    return v->kind == SP_VARIANT_KERNEL && text &&
+           (strstr(text, flag) || strstr(text, strcmp(flag, "U_HALF") == 0 ? "SP_AT_U(" : "SP_AT_XH("));
+}
+
+const char *sp_variant_lacks_half(const sp_variant *v, const sp_op_call *call)
+{
+    for (int i = 0; i < SP_OP_MAX_BUFFERS && call->op->buffers[i].name; i++) {
+        const char *flag = call->op->buffers[i].half;
+        if (flag && strcmp(flag, "1") != 0 && sp_call_flag(call, flag) && !serves_half(v, flag))
+            return flag;
+    }
+    return NULL;
 }
 
 bool sp_variant_can_run(const sp_variant *v, const sp_device *dev, const sp_op_call *call,
@@ -80,8 +93,9 @@ bool sp_variant_can_run(const sp_variant *v, const sp_device *dev, const sp_op_c
     sp_variant_scope scope = {.variant = v, .call = call, .dev = dev, .tune_values = tune_values};
     if (!sp_variant_needs_met(v, dev, reason, size))
         return false;
-    if (!sp_variant_knows_half(v, call)) {
-        snprintf(reason, size, "rejected: takes float32, not half (%s=1)", sp_call_half_flag(call));
+    const char *half = sp_variant_lacks_half(v, call);
+    if (half) {
+        snprintf(reason, size, "rejected: takes float32, not half (%s=1)", half);
         return false;
     }
     int64_t yes = 1;

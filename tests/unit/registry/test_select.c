@@ -375,8 +375,32 @@ Test(select, a_kernel_that_does_not_know_half_gets_float32_only)
                              half, "%s", all[i].reason);
         sp_variant *v = NULL;
         cr_assert_eq(sp_select(reg, &dev, &call, &v, NULL, 0, NULL), SP_OK);
-        cr_assert(sp_variant_knows_half(v, &call), "%s", v->id);
+        cr_assert_null(sp_variant_lacks_half(v, &call), "%s", v->id);
     }
+}
+
+/* Half storage that falls back to reference kernels costs more time than it saves memory. */
+Test(select, the_passes_of_training_with_half_have_kernels_for_cpus)
+{
+    static const struct {
+        const char *op, *flags[3];
+    } calls[] = {{"neuron.forward/1", {"U_HALF"}},
+                 {"neuron.backward/1", {"U_HALF", "TEMPORAL"}},
+                 {"neuron.backward_norm/1", {"U_HALF", "X_HALF", "TEMPORAL"}},
+                 {"batch_norm.backward/1", {"X_HALF"}},
+                 {"batch_norm.apply/1", {"X_HALF"}}};
+    sp_registry *shipped = NULL;
+    cr_assert_eq(sp_registry_create(NULL, &shipped, NULL), SP_OK);
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+        sp_op_call call = sp_op_call_make(calls[i].op);
+        sp_variant *v = NULL;
+        for (int k = 0; k < 3 && calls[i].flags[k]; k++)
+            sp_call_set_flag(&call, calls[i].flags[k], 1);
+        sp_call_set_int(&call, "M", 64), sp_call_set_int(&call, "C", 32);
+        cr_assert_eq(sp_select(shipped, &dev, &call, &v, NULL, 0, NULL), SP_OK);
+        cr_assert_neq(v->origin, SP_ORIGIN_REFERENCE, "%s by %s", calls[i].op, v->id);
+    }
+    sp_registry_destroy(&shipped);
 }
 
 Test(select, an_approximate_variant_runs_only_when_it_is_forced)
