@@ -54,6 +54,33 @@ static sp_status check_place(sp_meta_reader *r, int k)
     return SP_OK;
 }
 
+sp_status sp_meta_read_key(sp_meta_reader *r, int key, char *value)
+{
+    const sp_meta_key *k = &sp_meta_keys[key];
+    SP_TRY(k->read(r, value));
+    const bool of_pass = k->where == SP_IN_PASS || strcmp(k->name, "kernel") == 0;
+    *(of_pass ? &r->pass_lines[r->pass - r->block->passes][key] : &r->key_lines[key]) = r->line;
+    return SP_OK;
+}
+
+static int line_of(const int *lines, const char *key)
+{
+    for (int k = 0; k < sp_meta_n_keys; k++)
+        if (strcmp(sp_meta_keys[k].name, key) == 0)
+            return lines[k];
+    return 0;
+}
+
+int sp_meta_key_line(const sp_meta_reader *r, const char *key)
+{
+    return line_of(r->key_lines, key);
+}
+
+int sp_meta_pass_line(const sp_meta_reader *r, int p, const char *key)
+{
+    return line_of(r->pass_lines[p], key);
+}
+
 /* One "key: value" with the comment mark already taken off; text is changed. */
 static sp_status read_line(sp_meta_reader *r, char *text)
 {
@@ -73,9 +100,27 @@ static sp_status read_line(sp_meta_reader *r, char *text)
         if (*value == '\0')
             return SP_META_FAIL(r, "\"%s\" has no value", name);
         SP_TRY(check_place(r, k));
-        return sp_meta_keys[k].read(r, value);
+        return sp_meta_read_key(r, k, value);
     }
     return unknown_key(r, name);
+}
+
+/* What the lines of a file must come to; the file has none for what is missing from all of it. */
+static sp_status check_file(sp_meta_reader *r)
+{
+    r->line = 1;
+    if (!r->out->plugin || !r->abi_seen)
+        return SP_META_FAIL(r,
+                            "no \"//@ plugin: NAME VERSION\" and \"//@ abi: %d\" lines; see "
+                            "docs/PLUGIN_HOWTO.md",
+                            SP_META_ABI);
+    r->line = r->n_alls ? r->alls[0].line : r->n_lets ? r->lets[0].line : sp_meta_key_line(r, "plugin");
+    if (r->out->fragment && (r->n_alls || r->n_lets))
+        return SP_META_FAIL(r, "\"all:\" and \"let:\" are for files with \"op:\" lines, not for a fragment");
+    r->line = sp_meta_key_line(r, "plugin");
+    if (!r->out->n_variants && !r->out->fragment)
+        return SP_META_FAIL(r, "neither an \"op:\" nor a \"fragment:\" line: the file declares nothing");
+    return SP_OK;
 }
 
 static sp_status read_lines(sp_meta_reader *r)
@@ -95,16 +140,7 @@ static sp_status read_lines(sp_meta_reader *r)
         SP_TRY(st);
     }
     SP_TRY(sp_meta_finish_block(r));
-    if (!r->out->plugin || !r->abi_seen)
-        return SP_META_FAIL(r,
-                            "no \"//@ plugin: NAME VERSION\" and \"//@ abi: %d\" lines; see "
-                            "docs/PLUGIN_HOWTO.md",
-                            SP_META_ABI);
-    if (r->out->fragment && (r->n_alls || r->n_lets))
-        return SP_META_FAIL(r, "\"all:\" and \"let:\" are for files with \"op:\" lines, not for a fragment");
-    if (!r->out->n_variants && !r->out->fragment)
-        return SP_META_FAIL(r, "neither an \"op:\" nor a \"fragment:\" line: the file declares nothing");
-    return SP_OK;
+    return check_file(r);
 }
 
 sp_status sp_meta_read(const char *path, const char *text, sp_origin origin, sp_meta *out, sp_error *err)

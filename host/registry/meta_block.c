@@ -14,6 +14,8 @@ sp_status sp_meta_start_block(sp_meta_reader *r, const sp_op *op)
         return SP_FAIL(r->err, SP_E_MEMORY, "out of memory while reading %s", r->path);
     r->block_line = r->line;
     r->block_seen = 0; // not before: the end of the last block asks what it had
+    memset(r->key_lines, 0, sizeof r->key_lines);
+    memset(r->pass_lines, 0, sizeof r->pass_lines);
     r->pass = NULL;
     r->kind_seen = false;
     v->op = op;
@@ -35,9 +37,12 @@ static int lookup_one(void *ctx, const char *name, int64_t *value)
     return 0;
 }
 
-/* Syntax and names of an expression. Its arithmetic may fail for made-up values (C / (W - 1)), which is no
- * error: behind "0 &&" names are still looked up, but nothing is computed. */
-static sp_status check_expression(sp_meta_reader *r, const char *key, const char *text)
+/* An error at the line of a key, not at that of the block. */
+#define FAIL_AT(r, at, ...) ((r)->line = (at), SP_META_FAIL(r, __VA_ARGS__))
+
+/* Syntax and names of an expression at a line. Its arithmetic may fail for made-up values (C / (W - 1)),
+ * which is no error: behind "0 &&" names are still looked up, but nothing is computed. */
+static sp_status check_expression(sp_meta_reader *r, const char *key, const char *text, int line)
 {
     if (!text)
         return SP_OK;
@@ -50,7 +55,7 @@ static sp_status check_expression(sp_meta_reader *r, const char *key, const char
     char *skipped = sp_format("0 && (%s)", text);
     sp_status st = skipped ? sp_expr_eval(skipped, lookup_one, &scope, &value, NULL) : SP_E_MEMORY;
     sp_free(skipped);
-    return st == SP_OK ? SP_OK : SP_META_FAIL(r, "%s: %s", key, why.text);
+    return st == SP_OK ? SP_OK : FAIL_AT(r, line, "%s: %s", key, why.text);
 }
 
 static sp_status check_passes(sp_meta_reader *r)
@@ -58,19 +63,31 @@ static sp_status check_passes(sp_meta_reader *r)
     const sp_variant *v = r->block;
     for (int p = 0; p < v->n_passes; p++) {
         const sp_pass *pass = &v->passes[p];
+        const int global = sp_meta_pass_line(r, p, "global"), local = sp_meta_pass_line(r, p, "local");
         if (!pass->dims)
-            return SP_META_FAIL(r, "kernel %s has no \"global:\" line", pass->kernel);
+            return FAIL_AT(r, sp_meta_pass_line(r, p, "kernel"), "kernel %s has no \"global:\" line",
+                           pass->kernel);
         for (int d = 0; d < 3; d++) {
             if (pass->local[0] && (d < pass->dims) != (pass->local[d] != NULL))
-                return SP_META_FAIL(r, "kernel %s: local and global differ in their number of dimensions",
-                                    pass->kernel);
-            SP_TRY(check_expression(r, "global", pass->global[d]));
-            SP_TRY(check_expression(r, "local", pass->local[d]));
+                return FAIL_AT(r, local, "kernel %s: local and global differ in their number of dimensions",
+                               pass->kernel);
+            SP_TRY(check_expression(r, "global", pass->global[d], global));
+            SP_TRY(check_expression(r, "local", pass->local[d], local));
         }
     }
-    SP_TRY(check_expression(r, "when", v->when));
-    SP_TRY(check_expression(r, "registers", v->registers));
-    return check_expression(r, "workspace", v->workspace);
+    SP_TRY(check_expression(r, "when", v->when, sp_meta_key_line(r, "when")));
+    SP_TRY(check_expression(r, "registers", v->registers, sp_meta_key_line(r, "registers")));
+    return check_expression(r, "workspace", v->workspace, sp_meta_key_line(r, "workspace"));
+}
+
+static int last_line(const sp_meta_reader *r, const char *const *keys)
+{
+    int last = 0;
+    for (; *keys; keys++) {
+        const int line = sp_meta_key_line(r, *keys);
+        last = line > last ? line : last;
+    }
+    return last;
 }
 
 static sp_status check_kind(sp_meta_reader *r)
@@ -81,10 +98,12 @@ static sp_status check_kind(sp_meta_reader *r)
     if (!r->kind_seen)
         return SP_META_FAIL(r, "the block has neither a \"lower:\" nor a \"library:\" line");
     if (v->kind == SP_VARIANT_LOWER && v->library)
-        return SP_META_FAIL(r, "\"lower:\" and \"library:\" exclude each other");
+        return FAIL_AT(r, last_line(r, (const char *const[]){"lower", "library", NULL}),
+                       "\"lower:\" and \"library:\" exclude each other");
     if (v->n_bakes || v->defines || v->workspace || (v->n_tunes && !v->library))
-        return SP_META_FAIL(r, "bake, define and workspace belong to kernels, tune to kernels and libraries; "
-                               "a library says its own workspace");
+        return FAIL_AT(r, last_line(r, (const char *const[]){"bake", "define", "workspace", "tune", NULL}),
+                       "bake, define and workspace belong to kernels, tune to kernels and libraries; "
+                       "a library says its own workspace");
     return SP_OK;
 }
 

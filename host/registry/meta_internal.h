@@ -4,13 +4,14 @@
 
 #include "registry/meta.h"
 
-enum { SP_META_MAX_SHARED = 16 };
+enum { SP_META_MAX_SHARED = 16, SP_META_MAX_KEYS = 32 };
 typedef struct sp_meta_all { /* "all: KEY: VALUE" */
     int key, line;
     char *value;
 } sp_meta_all;
 typedef struct sp_meta_let { /* "let: NAME = EXPRESSION" */
     char *name, *value;
+    int line;
 } sp_meta_let;
 
 typedef struct sp_meta_reader {
@@ -24,6 +25,8 @@ typedef struct sp_meta_reader {
     sp_pass *pass; /* last kernel line of block */
     bool abi_seen, kind_seen;
     uint32_t file_seen, block_seen, pass_seen; /* bit i: sp_meta_keys[i] was read */
+    int key_lines[SP_META_MAX_KEYS];           /* where a key of the block or the file was read last */
+    int pass_lines[SP_VARIANT_MAX_PASSES][SP_META_MAX_KEYS]; /* the same of a kernel line and what follows */
     sp_meta_all alls[SP_META_MAX_SHARED];
     sp_meta_let lets[SP_META_MAX_SHARED];
     int n_alls, n_lets;
@@ -43,6 +46,13 @@ typedef struct sp_meta_key {
 } sp_meta_key;
 extern const sp_meta_key sp_meta_keys[];
 extern const int sp_meta_n_keys;
+
+/* Reads a value at r->line, and keeps the line for what can be checked only when the block is whole. */
+sp_status sp_meta_read_key(sp_meta_reader *r, int key, char *value);
+/* Where a key of the block or, by its name, of the file stood; 0: nowhere. */
+int sp_meta_key_line(const sp_meta_reader *r, const char *key);
+/* The same of a key of pass p, "kernel" among them. */
+int sp_meta_pass_line(const sp_meta_reader *r, int p, const char *key);
 
 /* Next word of *at, which is moved behind it; NULL at the end. The word is cut out of the text in place. */
 char *sp_meta_next_word(char **at);

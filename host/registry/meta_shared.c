@@ -46,10 +46,9 @@ sp_status sp_meta_key_all(sp_meta_reader *r, char *value)
 
 static sp_status apply_one(sp_meta_reader *r, const sp_meta_all *all)
 {
-    const sp_meta_key *key = &sp_meta_keys[all->key];
     char *value = sp_strdup(all->value);
-    sp_status st =
-        value ? key->read(r, value) : SP_FAIL(r->err, SP_E_MEMORY, "out of memory while reading %s", r->path);
+    sp_status st = value ? sp_meta_read_key(r, all->key, value)
+                         : SP_FAIL(r->err, SP_E_MEMORY, "out of memory while reading %s", r->path);
     sp_free(value);
     return st;
 }
@@ -127,7 +126,7 @@ sp_status sp_meta_key_let(sp_meta_reader *r, char *value)
         return SP_META_FAIL(r, "write it as \"let: NAME = EXPRESSION\"");
     if (find_let(r, value, n))
         return SP_META_FAIL(r, "\"let: %.*s\" is given twice", (int)n, value);
-    sp_meta_let let = {.name = sp_strndup(value, n)};
+    sp_meta_let let = {.name = sp_strndup(value, n), .line = r->line};
     sp_status st = let.name ? sp_meta_expression(r, equals + 1 + strspn(equals + 1, " \t"), &let.value)
                             : SP_FAIL(r->err, SP_E_MEMORY, "out of memory while reading %s", r->path);
     if (st == SP_OK)

@@ -220,12 +220,39 @@ Test(meta, refuses_with_reason_and_line)
     }
 }
 
+/* KERNEL has five lines. Most of this can only be known when the block is whole. */
 Test(meta, names_the_line_of_the_mistake)
 {
-    sp_meta m;
-    sp_error err = {0};
-    sp_meta_read("p.cl", HEAD "\n// comment\n//@ scor: 1\n", SP_ORIGIN_OUTSIDE, &m, &err);
-    cr_assert_eq(strncmp(err.text, "p.cl:5: ", 8), 0, "%s", err.text);
+    static const struct {
+        const char *text;
+        int line;
+    } at[] = {
+        {HEAD "\n// comment\n//@ scor: 1\n", 5},
+        {"// comment\n" CODE, 1},
+        {"\n" HEAD "// comment\n" CODE, 2},
+        {HEAD "//@ all: device: cpu\n//@ fragment: surrogate x\n" CODE, 3},
+        {HEAD "//@ let: A = 1\n//@ fragment: surrogate x\n" CODE, 3},
+        {OP "//@ score: 2\n//@ kernel: k\n//@ bake: M\n" CODE, 5},
+        {OP "//@ kernel: k\n//@ score: 2\n//@ global: Q\n" CODE, 6},
+        {KERNEL "//@ score: 2\n//@ local: Q\n" CODE, 7},
+        {OP "//@ kernel: k\n//@ local: 8\n//@ score: 2\n//@ global: M, N\n" CODE, 5},
+        {KERNEL "//@ kernel: l\n//@ score: 2\n//@ global: M, Q\n" CODE, 8},
+        {KERNEL "//@ score: 2\n//@ registers: Q\n" CODE, 7},
+        {KERNEL "//@ score: 2\n//@ workspace: Q\n" CODE, 7},
+        {KERNEL "//@ score: 2\n//@ when: M >\n//@ tune: T = 1\n" CODE, 7},
+        {KERNEL "//@ registers: Q\n//@ op: gemm/1\n//@ kernel: l\n//@ global: M\n" CODE, 6},
+        {HEAD "//@ all: when: Q > 2\n//@ op: gemm/1\n//@ kernel: k\n//@ global: M\n" CODE, 3},
+        {HEAD "//@ all: local: Q\n//@ op: gemm/1\n//@ kernel: k\n//@ global: M\n" CODE, 3},
+    };
+    for (size_t i = 0; i < sizeof at / sizeof *at; i++) {
+        sp_meta m;
+        sp_error err = {0};
+        char start[32];
+        snprintf(start, sizeof start, "p.cl:%d: ", at[i].line);
+        cr_expect_eq(sp_meta_read("p.cl", at[i].text, SP_ORIGIN_OUTSIDE, &m, &err), SP_E_PLUGIN, "case %zu",
+                     i);
+        cr_expect_eq(strncmp(err.text, start, strlen(start)), 0, "case %zu: %sin \"%s\"", i, start, err.text);
+    }
 }
 
 Test(meta, survives_memory_running_out_anywhere)
