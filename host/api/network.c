@@ -62,10 +62,13 @@ static sp_status open_session(sp_net *net, const sp_checkpoint *c, sp_recipe *r,
     sp_status st = text.failed ? SP_FAIL(err, SP_E_MEMORY, "out of memory for a network") : SP_OK;
     if (st == SP_OK)
         st = find_shape(c, r, o, &shape, err);
-    if (st == SP_OK)
-        return sp_session_open(r, &shape, &so, &net->s, err);
-    sp_recipe_free(r);
-    return st;
+    if (st != SP_OK) {
+        sp_recipe_free(r);
+        return st;
+    }
+    SP_TRY(sp_session_open(r, &shape, &so, &net->s, err));
+    sp_registry_say_forced(net->s->reg);
+    return SP_OK;
 }
 
 static sp_status make_buffers(sp_net *net, sp_error *err)

@@ -227,6 +227,7 @@ static sp_status load(sp_cli_plugins *o, bool target_may_be_path, sp_error *err)
     SP_TRY(sp_registry_create(folders, &o->reg, err));
     for (size_t i = 0; i < o->force.n; i++)
         SP_TRY(sp_registry_force(o->reg, o->force.items[i], err));
+    sp_registry_say_forced(o->reg);
     sp_check_install(o->reg);
     return SP_OK;
 }

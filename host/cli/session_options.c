@@ -130,6 +130,7 @@ void sp_cli_say_device(const sp_device *dev, const sp_registry *reg)
                dev->why);
     for (size_t i = 0; i < reg->n_refusals; i++)
         sp_log(SP_LOG_WARNING, "plugin file %s refused: %s", reg->refusals[i].path, reg->refusals[i].reason);
+    sp_registry_say_forced(reg);
 }
 
 void sp_cli_say_programs(const sp_device *dev, const sp_registry *reg)

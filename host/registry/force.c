@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/suggest.h"
 
@@ -29,22 +30,71 @@ static bool op_has(const sp_registry *reg, const sp_op *op, const char *name)
     return false;
 }
 
-/* The variant name forced for op, NULL none. The longest pattern wins, then the last given. A pattern for
- * several ops counts only where the named plugin has something, except that "reference" always counts. */
-const char *sp_forced_find(const sp_registry *reg, const sp_op *op)
+/* A pattern for several ops counts only where the named plugin has something, except that "reference" always
+ * counts. */
+static bool is_for(const sp_registry *reg, const struct sp_forced *f, const sp_op *op)
 {
-    const char *name = NULL;
-    size_t best = 0;
+    return names_op(f->op, op) && (strcmp(f->variant, "reference") == 0 || op_has(reg, op, f->variant));
+}
+
+/* Which choice holds for op, n_forced: none. The longest pattern wins, then the last given. */
+static size_t winner(const sp_registry *reg, const sp_op *op)
+{
+    size_t found = reg->n_forced, best = 0;
     for (size_t i = 0; i < reg->n_forced; i++) {
-        const struct sp_forced *f = &reg->forced[i];
-        size_t n = strlen(f->op);
-        bool counts = strcmp(f->variant, "reference") == 0 || op_has(reg, op, f->variant);
-        if (n >= best && counts && names_op(f->op, op)) {
-            name = f->variant;
+        size_t n = strlen(reg->forced[i].op);
+        if (n >= best && is_for(reg, &reg->forced[i], op)) {
+            found = i;
             best = n;
         }
     }
-    return name;
+    return found;
+}
+
+const char *sp_forced_find(const sp_registry *reg, const sp_op *op)
+{
+    const size_t i = winner(reg, op);
+    return i < reg->n_forced ? reg->forced[i].variant : NULL;
+}
+
+bool sp_registry_is_forced(const sp_registry *reg, size_t i, const sp_variant *v)
+{
+    return winner(reg, v->op) == i && sp_forced_names(reg->forced[i].variant, v);
+}
+
+/* What others have taken from a choice is said where nothing is left of it, and where only the order of two
+ * equal patterns has decided; kernels that replace some of the reference's are no surprise. */
+static void say_overruled(const sp_registry *reg, size_t i)
+{
+    const struct sp_forced *f = &reg->forced[i], *by = NULL;
+    const char *op = NULL;
+    size_t kept = 0, taken = 0;
+    for (size_t k = 0; k < sp_op_count(); k++) {
+        const size_t w = is_for(reg, f, sp_op_at(k)) ? winner(reg, sp_op_at(k)) : reg->n_forced;
+        if (w == reg->n_forced)
+            continue;
+        if (strcmp(reg->forced[w].variant, f->variant) == 0) {
+            kept++;
+            continue;
+        }
+        if (taken++ == 0 || strcmp(reg->forced[w].op, f->op) == 0) {
+            by = &reg->forced[w];
+            op = sp_op_at(k)->id;
+        }
+    }
+    if (by && !kept)
+        sp_log(SP_LOG_WARNING, "forced kernel %s=%s has no effect: for %s%s, %s=%s is taken, which %s", f->op,
+               f->variant, op, taken > 1 ? " and others" : "", by->op, by->variant,
+               strcmp(by->op, f->op) == 0 ? "is given last" : "names the op more closely");
+    else if (by && strcmp(by->op, f->op) == 0 && strcmp(f->variant, "reference") != 0)
+        sp_log(SP_LOG_WARNING, "forced kernels: for %s%s, %s=%s is taken and not %s=%s, as it is given last",
+               op, taken > 1 ? " and others" : "", by->op, by->variant, f->op, f->variant);
+}
+
+void sp_registry_say_forced(const sp_registry *reg)
+{
+    for (size_t i = 0; i < reg->n_forced; i++)
+        say_overruled(reg, i);
 }
 
 static sp_status no_such_op(const char *pattern, sp_error *err)

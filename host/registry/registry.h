@@ -128,6 +128,10 @@ void sp_registry_destroy(sp_registry **reg);
 /* "--plugin conv.forward=cpu_conv": op id or family, variant id or plugin name or "reference". Unknown names
  * are SP_E_USAGE with the nearest. op "*" with "reference" forces the reference kernels everywhere. */
 sp_status sp_registry_force(sp_registry *reg, const char *op_equals_variant, sp_error *err);
+/* Whether v is a kernel that the i-th forced choice stands for, where another one does not overrule it. */
+bool sp_registry_is_forced(const sp_registry *reg, size_t i, const sp_variant *v);
+/* Warns of forced choices that others overrule: of two for one op, the last given counts. */
+void sp_registry_say_forced(const sp_registry *reg);
 
 const sp_fragment *sp_fragment_find(const sp_registry *reg, sp_fragment_kind kind, const char *name);
 /* Names of all fragments of a kind; for error messages. Array is the registry's. */

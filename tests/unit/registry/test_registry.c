@@ -250,3 +250,39 @@ Test(registry, force_knows_its_words)
     }
     sp_registry_destroy(&reg);
 }
+
+static char heard[2048];
+static void hear(void *ctx, sp_log_level level, const char *text)
+{
+    (void)ctx, (void)level;
+    snprintf(heard + strlen(heard), sizeof heard - strlen(heard), "%s\n", text);
+}
+
+Test(registry, says_which_of_two_forced_kernels_for_an_op_is_taken)
+{
+    static const struct {
+        const char *one, *two, *says;
+    } cases[] = {
+        {"gemm=gpu_gemm", "gemm=reference",
+         "forced kernel gemm=gpu_gemm has no effect: for gemm/1, gemm=reference is taken, which is given "
+         "last"},
+        {"gemm/1=reference", "gemm=gpu_gemm", "gemm/1=reference is taken, which names the op more closely"},
+        {"*=cpu_conv", "*=gpu_conv",
+         "and others, *=gpu_conv is taken and not *=cpu_conv, as it is given last"},
+        {"*=reference", "*=gpu_conv", NULL},
+        {"conv=reference", "conv.forward=im2col_gemm", NULL},
+        {"gemm=gpu_gemm", "gemm=gpu_gemm", NULL},
+    };
+    sp_log_install(hear, NULL);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        sp_registry *reg = load(NULL);
+        cr_assert_eq(sp_registry_force(reg, cases[i].one, NULL), SP_OK);
+        cr_assert_eq(sp_registry_force(reg, cases[i].two, NULL), SP_OK);
+        heard[0] = '\0';
+        sp_registry_say_forced(reg);
+        cr_expect(cases[i].says ? strstr(heard, cases[i].says) != NULL : !*heard, "case %zu: \"%s\"", i,
+                  heard);
+        sp_registry_destroy(&reg);
+    }
+    sp_log_install(NULL, NULL);
+}
