@@ -88,7 +88,7 @@ static sp_status plan(const char *path, const plan_options *o, sp_error *err)
         st = sp_cli_shape_open(&r, o->no_data, &so, &s, err);
     if (st == SP_OK) {
         if (s->dev)
-            sp_cli_say_device(s->dev, s->reg);
+            sp_cli_say_session(s);
         if (o->hardware)
             st = sp_cli_plan_hardware(s, &o->budget, err);
         else if (o->json)

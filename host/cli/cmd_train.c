@@ -53,7 +53,7 @@ static void say_kernels(const sp_plan *p)
 
 static void say_start(const sp_session *s, const sp_recipe *r)
 {
-    sp_cli_say_device(s->dev, s->reg);
+    sp_cli_say_session(s);
     sp_cli_say("recipe: %s: %s, T = %lld%s, batch %lld, %lld epochs, seed %lld\n", r->name,
                sp_method_name(r->method), (long long)r->time_steps,
                r->method == SP_METHOD_SLTT_K ? " (backpropagates at K of them)" : "", (long long)r->batch,

@@ -133,6 +133,26 @@ void sp_cli_say_device(const sp_device *dev, const sp_registry *reg)
     sp_registry_say_forced(reg);
 }
 
+static bool has_forced(const sp_plan *p, size_t i)
+{
+    for (int g = 0; p && g < p->n_segments; g++)
+        for (int k = 0; k < p->segments[g].n; k++)
+            if (sp_step_is_forced(p->reg, i, &p->segments[g].steps[k]))
+                return true;
+    return false;
+}
+
+void sp_cli_say_session(const sp_session *s)
+{
+    sp_cli_say_device(s->dev, s->reg);
+    for (size_t i = 0; s->train && i < s->reg->n_forced; i++) {
+        const struct sp_forced *f = &s->reg->forced[i];
+        if (strcmp(f->op, "*") != 0 && !has_forced(s->train, i) && !has_forced(s->eval, i))
+            sp_log(SP_LOG_WARNING, "forced kernel %s=%s is not used: no step of this network asks for it",
+                   f->op, f->variant);
+    }
+}
+
 void sp_cli_say_programs(const sp_device *dev, const sp_registry *reg)
 {
     if (reg->package)
@@ -320,7 +340,7 @@ sp_status sp_cli_trained_open(const char *path, const sp_cli_session *o, bool da
     SP_TRY(sp_session_open(&r, data ? &out->test->info : &info, &so, &out->s, err));
     SP_TRY(o->weights.file ? sp_weights_load_from(&o->weights, out->s, err)
                            : sp_checkpoint_restore(&out->checkpoint, out->s, false, err));
-    sp_cli_say_device(out->s->dev, out->s->reg);
+    sp_cli_say_session(out->s);
     return SP_OK;
 }
 

@@ -78,6 +78,8 @@ sp_status sp_cli_check_sets(const char *command, const sp_arg_list *sets, const 
 
 /* Which device and why, and every plugin file that was refused: to stderr. */
 void sp_cli_say_device(const sp_device *dev, const sp_registry *reg);
+/* The same of a session, and, where it trains, kernels that are forced and that none of its steps runs. */
+void sp_cli_say_session(const sp_session *s);
 
 /* With --programs: how many came from binaries, and that none was built from source; to stderr. */
 void sp_cli_say_programs(const sp_device *dev, const sp_registry *reg);

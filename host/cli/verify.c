@@ -446,6 +446,13 @@ static sp_status compare(running *r, sp_error *err)
     return st;
 }
 
+static void note_forced(void *ctx, const sp_step *s)
+{
+    running *r = ctx;
+    for (size_t i = 0; i < r->plan->reg->n_forced; i++)
+        r->out->used[i] = r->out->used[i] || sp_step_is_forced(r->plan->reg, i, s);
+}
+
 static sp_status run(running *r, sp_error *err)
 {
     sp_exec_batch batch = {
@@ -455,6 +462,13 @@ static sp_status run(running *r, sp_error *err)
         if (r->mini_batches && !r->o.online_update)
             SP_TRY(sp_exec_update(r->plan, r->lr, batch.iteration + 1, err));
     } while (++batch.iteration < r->mini_batches);
+    r->out->used = sp_alloc_array(r->plan->reg->n_forced + 1, sizeof *r->out->used);
+    if (!r->out->used)
+        return SP_FAIL(err, SP_E_MEMORY, "out of memory for a reference case");
+    sp_exec_steps(r->plan, &batch, note_forced, r);
+    const sp_segment *update = &r->plan->segments[SP_SEGMENT_UPDATE];
+    for (int i = 0; r->mini_batches && !r->o.online_update && i < update->n; i++)
+        note_forced(r, &update->steps[i]);
     return SP_OK;
 }
 
@@ -511,6 +525,8 @@ done:
 void sp_verify_free(sp_verify_case *c)
 {
     sp_free(c->rows);
+    sp_free(c->used);
     c->rows = NULL;
+    c->used = NULL;
     c->n_rows = 0;
 }

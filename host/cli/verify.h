@@ -20,6 +20,7 @@ typedef struct sp_verify_case {
     double worst;  /* of all rows */
     double cosine; /* between all our gradients and the reference's, as one vector; NAN without gradients */
     bool passed;
+    bool *used; /* [reg->n_forced]: whether it ran a kernel of that forced choice */
 } sp_verify_case;
 
 /* `half` stores activations as half: an approximation, which no tensor is then judged by; the cosine must be

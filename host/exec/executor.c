@@ -65,6 +65,14 @@ const sp_timeline_entry *spi_exec_next(const sp_plan *p, const sp_exec_batch *ba
     return NULL;
 }
 
+void sp_exec_steps(const sp_plan *p, const sp_exec_batch *batch, sp_exec_see_step *see, void *ctx)
+{
+    const sp_timeline_entry *m;
+    for (int i = 0; (m = spi_exec_next(p, batch, &i)) != NULL; i++)
+        for (int k = 0; k < p->segments[m->segment].n; k++)
+            see(ctx, &p->segments[m->segment].steps[k]);
+}
+
 /* n: number of the optimizer step, from 1. */
 static void set_rates(const sp_plan *p, double lr, int64_t n, sp_dynamic *dyn)
 {

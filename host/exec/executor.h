@@ -20,6 +20,11 @@ typedef struct sp_exec_batch {
 /* Uploads the batch and enqueues everything up to the gradients. Does not wait. [hot] */
 sp_status sp_exec_run(sp_plan *p, const sp_exec_batch *batch, sp_error *err);
 
+/* Shows each step that a mini-batch runs up to the gradients, once for each time that its segment runs.
+ * Nothing is computed. */
+typedef void sp_exec_see_step(void *ctx, const sp_step *s);
+void sp_exec_steps(const sp_plan *p, const sp_exec_batch *batch, sp_exec_see_step *see, void *ctx);
+
 /* Where a run in parts has stopped: behind step `at`, or at its end (NULL). */
 typedef struct sp_exec_cursor {
     int entry, step, t;

@@ -94,7 +94,7 @@ static sp_status bench(const char *path, const sp_cli_bench_options *o, sp_error
     st = sp_cli_bench_open(&r, o, &b, err);
     if (st != SP_OK)
         return st;
-    sp_cli_say_device(b.s->dev, b.s->reg);
+    sp_cli_say_session(b.s);
     st = sp_cli_bench_run(&b, o, err);
     if (st == SP_OK && o->layers)
         st = sp_cli_layers_make(b.s->train, b.s->recipe.backprop_steps, &l, err);

@@ -12,6 +12,12 @@ sp_status spi_choose(sp_plan *p, sp_step *s, sp_error *err)
     return s->variant ? SP_OK : sp_select(p->reg, p->dev, &s->call, &s->variant, s->why, sizeof s->why, err);
 }
 
+bool sp_step_is_forced(const sp_registry *reg, size_t i, const sp_step *s)
+{
+    return (s->variant && sp_registry_is_forced(reg, i, s->variant)) ||
+           (s->lowering && sp_registry_is_forced(reg, i, s->lowering));
+}
+
 /* The k-th of n, or where the plan's kernels are compiled from its end, the k-th from there. */
 static int place(const sp_plan *p, int k, int n)
 {

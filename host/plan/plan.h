@@ -174,9 +174,10 @@ typedef struct sp_step {
     int work; /* tensor of the workspace, -1 none */
     int node; /* graph node, -1 none */
     sp_sync sync;
-    int sums;            /* SP_SYNC_SUMS: tensor, [2][C] */
-    char label[184];     /* "2.branch.0 conv.forward" */
-    sp_variant *variant; /* NULL: none chosen */
+    int sums;                   /* SP_SYNC_SUMS: tensor, [2][C] */
+    char label[184];            /* "2.branch.0 conv.forward" */
+    sp_variant *variant;        /* NULL: none chosen */
+    const sp_variant *lowering; /* that made the step out of a convolution; NULL: none */
     char why[128];
     sp_launch *launch; /* NULL: not built */
 } sp_step;
@@ -253,6 +254,10 @@ typedef struct sp_plan {
     int n_slabs;
     bool owns_slabs;
 } sp_plan;
+
+/* Whether the i-th forced choice of the registry has made the step what it is: it is one of its kernels, or
+ * its lowering. */
+bool sp_step_is_forced(const sp_registry *reg, size_t i, const sp_step *s);
 
 /* Makes steps, chooses and builds kernels, lays out memory. Refuses what does not fit the device. A model
  * without a device gives a plan to look at: no kernels are chosen, and the memory is that of tensors alone.

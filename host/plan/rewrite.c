@@ -253,10 +253,13 @@ static sp_status lower_segment(sp_builder *b, int segment)
     g->steps = NULL, g->n = 0;
     for (int i = 0; i < old.n; i++) {
         bool lower = false;
+        int made = g->n;
         if (st == SP_OK)
             st = is_lowered(b->p, &old.steps[i], &lower, b->err);
         if (st == SP_OK)
             st = lower ? lower_step(b, &old.steps[i]) : spi_append(b, g, &old.steps[i]);
+        for (; lower && made < g->n; made++)
+            g->steps[made].lowering = old.steps[i].variant;
         if (st != SP_OK)
             sp_launch_destroy(&old.steps[i].launch);
     }

@@ -40,6 +40,9 @@ expect_code 0
 expect_out "plan: sltt, 3 time steps, batch 32"
 expect_out "plan: eval, 3 time steps"
 if grep -q "segment " "$work/out"; then fail "--brief prints segments"; fi
+run plan "$recipe" --plugin neuron.trace=reference
+expect_code 0
+expect_err "forced kernel neuron.trace=reference is not used: no step of this network asks for it"
 run plan "$recipe" --plugin '*=reference'
 expect_code 0
 expect_out "reference:conv_forward__naive"

@@ -45,22 +45,49 @@ expect_err "with activations stored as half, the gradients of 1 of 1 cases point
 
 # A kernel that is forced and does not fit a case: told and counted, and the other cases run. Without one that fits, nothing was verified.
 packed=conv.forward=cpu_conv:conv_forward__pack
-run verify "$golden/max_pool_sltt.json" "$golden/if_ottt.json" --brief --plugin $packed
+run verify "$golden/max_pool_sltt.json" "$golden/wide_channels_bptt.json" --brief --plugin $packed
 expect_code 0
 expect_out "max_pool_sltt                    skipped  conv.forward/1: \"cpu_conv:conv_forward__pack\" is forced, but does not fit: "
 expect_out "rejected: O >= 16 is false (O=4)"
 expect_out "1 cases pass at 0.0001 on "
 expect_out "; 1 skipped"
-run verify "$golden/max_pool_sltt.json" "$golden/if_ottt.json" --json --plugin $packed
+run verify "$golden/max_pool_sltt.json" "$golden/wide_channels_bptt.json" --json --plugin $packed
 expect_code 0
 expect_out '{"case":"max_pool_sltt","skipped":"conv.forward/1: '
 [ "$(wc -l <"$work/out")" -eq 2 ] || fail "one line for each case was expected"
-run verify "$golden/max_pool_sltt.json" "$golden/if_ottt.json" --brief --tolerance 1e-12 --plugin $packed
+run verify "$golden/max_pool_sltt.json" "$golden/wide_channels_bptt.json" --brief --tolerance 1e-12 --plugin $packed
 expect_code 1
 expect_err "1 of 1 cases differ from the reference by more than 1e-12; 1 skipped"
 run verify "$golden/max_pool_sltt.json" --brief --plugin $packed
 expect_code 5
 expect_err "none of 1 cases was run: conv.forward/1: "
+
+# A kernel that is forced and that no step of a case asks for: counted, and where no case had it, nothing was verified. The
+# optimizer's step is there, but does not run in cases of one mini-batch; a plugin for "*" is taken where it has something.
+run verify "$golden/if_ottt.json" --brief --plugin pool.max.forward=reference
+expect_code 5
+expect_out "--plugin pool.max.forward=reference was used in 0 of 1 cases"
+expect_err "none of 1 cases used --plugin pool.max.forward=reference, so nothing was verified of it"
+run verify "$golden/if_ottt.json" --brief --plugin optimizer.sgd=reference
+expect_code 5
+run verify "$golden/max_pool_sltt.json" "$golden/if_ottt.json" --plugin pool.max.forward=reference
+expect_code 0
+expect_out "    --plugin pool.max.forward=reference was not used"
+expect_out "--plugin pool.max.forward=reference was used in 1 of 2 cases"
+expect_out "2 cases pass at 0.0001"
+run verify "$golden/if_ottt.json" --json --plugin '*=reference' --plugin '*=gpu_pool'
+expect_code 0
+expect_out '"unused":["*=gpu_pool"]'
+run verify "$golden/if_ottt.json" --brief --plugin '*=gpu_pool'
+expect_code 5
+run verify "$golden/max_pool_sltt.json" --brief --plugin conv=im2col_gemm
+expect_code 0
+grep -q "was used" "$work/out" && fail "a lowering was used in the only case"
+
+# Of two kernels for one op, the last one is taken, and that is told.
+run verify "$golden/if_ottt.json" --brief --plugin gemm=gpu_gemm --plugin gemm=reference
+expect_code 5
+expect_err "forced kernel gemm=gpu_gemm has no effect: for gemm/1, gemm=reference is taken, which is given last"
 
 # A case whose settings are not those that its tensors were made with.
 cp "$golden/max_pool_sltt.json" "$golden/max_pool_sltt.safetensors" "$work"
