@@ -34,6 +34,36 @@ static sp_status check_data(const sp_recipe *ours, const sp_recipe *r, sp_error 
                             "them equal");
 }
 
+/* The first layer of neurons; NULL: there is none. */
+static const sp_layer *find_neurons(const sp_layer *layers, size_t n)
+{
+    const sp_layer *found = NULL;
+    for (size_t i = 0; i < n && !found; i++) {
+        const sp_layer *l = &layers[i];
+        found = l->type == SP_LAYER_LIF ? l : find_neurons(l->pre, l->n_pre);
+        found = found ? found : find_neurons(l->branch, l->n_branch);
+        found = found ? found : find_neurons(l->shortcut, l->n_shortcut);
+    }
+    return found;
+}
+
+/* Asked of the run as it was, before settings are put over it that no spiking network would take. */
+static sp_status check_kind(const sp_checkpoint *c, sp_error *err)
+{
+    sp_recipe r = {0};
+    SP_TRY(sp_checkpoint_recipe(c, NULL, 0, &r, err));
+    const sp_layer *neurons = find_neurons(r.network.layers, r.network.n);
+    sp_status st = !neurons ? SP_OK
+                            : SP_FAIL(err, SP_E_CONFIG,
+                                      "its network spikes (layer %s is one of neurons, over %lld time "
+                                      "steps), "
+                                      "and a teacher is a network of relu or qcfs without time; name a run "
+                                      "of such a network",
+                                      neurons->name, (long long)r.time_steps);
+    sp_recipe_free(&r);
+    return st;
+}
+
 static sp_status hash_weights(sp_session *teacher, uint64_t *hash, sp_error *err)
 {
     float **params;
@@ -54,6 +84,7 @@ static sp_status open_session(sp_session *s, const sp_checkpoint *c, const sp_se
     char batch[64];
     snprintf(batch, sizeof batch, "eval_batch=%lld", (long long)s->recipe.batch);
     const char *const sets[] = {"schedule.time_steps=1", batch};
+    SP_TRY(check_kind(c, err));
     SP_TRY(sp_checkpoint_recipe(c, sets, sizeof sets / sizeof *sets, &r, err));
     sp_status st = check_data(&s->recipe, &r, err);
     if (st != SP_OK) {

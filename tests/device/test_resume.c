@@ -130,6 +130,9 @@ Test(resume, a_run_with_a_teacher)
     EXPECT_SAID("ltl has a teacher that runs before each mini-batch");
     EXPECT_CODE(3, run("train r.yaml --out three -s data.mean=0.5"));
     EXPECT_SAID("another data.mean or data.std");
+    EXPECT_CODE(3, run("train r.yaml --out four -s teacher=whole"));
+    EXPECT_SAID("teacher whole: its network spikes (layer ");
+    EXPECT_SAID("over 4 time steps), and a teacher is a network of relu or qcfs");
 }
 
 /* Learnt leaks and recurrent weights are parameters like others: saved, decayed, continued to the bit. */
