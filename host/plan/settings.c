@@ -189,17 +189,24 @@ static sp_status check_binary(const sp_plan *p, sp_error *err)
                        "optimizer.binary has weights of 1 and -1, %s; leave one of them out",
                        p->o.ema > 0 ? "and optimizer.ema evaluates an average, which is neither"
                                     : "and precision.weights rounds weights to more bits");
+    int n_binary = 0;
     for (int i = 0; i < p->graph->n_params; i++) {
         const sp_param *w = &p->graph->params[i];
         const sp_node *n = &p->graph->nodes[w->node];
         if (!sp_param_is_binary(p->graph, w))
             continue;
+        n_binary++;
         if (n->standardized)
             return SP_FAIL(err, SP_E_CONFIG,
                            "layer %s: optimizer.binary has weights of 1 and -1, and weight standardisation "
                            "would make others of them; use conv with batch_norm in the place of ws_conv",
                            n->name);
     }
+    if (!n_binary)
+        return SP_FAIL(err, SP_E_CONFIG,
+                       "optimizer.binary makes the weights of conv and linear layers 1 or -1, but not those "
+                       "of the first and the last of them, and this network has none between these two; "
+                       "leave it out, or add hidden layers");
     return SP_OK;
 }
 

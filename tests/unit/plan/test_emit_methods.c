@@ -167,6 +167,11 @@ Test(emit_methods, binary_weights_are_turned_and_all_others_descend)
     o.ema = 0.5;
     refused_plan(net, &o, &err);
     cr_assert(strstr(err.text, "optimizer.binary has weights of 1 and -1"), "%s", err.text);
+    o.ema = 0, o.online_update = false;
+    refused_plan("layers:\n  - {type: flatten}\n  - {type: linear, out: 4}\n  - {type: lif}\n"
+                 "  - {type: linear, out: 5}\n",
+                 &o, &err);
+    cr_assert(strstr(err.text, "this network has none between these two"), "%s", err.text);
 }
 
 /* Spikes of 32 channels and more are counted; floats are made for the gradient of the input, and for all
