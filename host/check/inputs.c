@@ -12,20 +12,21 @@
 #include "op/half.h"
 
 typedef enum {
-    UNIFORM,    /* -1..1, one element in ten zero */
-    POSITIVE,   /* 0.05..2 */
-    SMALL,      /* 0..0.01, some exactly 0 */
-    AROUND_ONE, /* 0.5..1.5 */
-    OFFSET,     /* uniform plus 2 in every third column: a mean that is not 0 */
-    STEPS,      /* multiples of 1/4, so that a maximum has ties */
-    LOGITS,     /* rows of size 1, 5 and 60 */
-    MEMBRANE,   /* around the threshold and the kinks of a surrogate, ties included */
-    CURRENT,    /* makes potentials that tie where nothing was rounded */
-    LABELS,     /* 0..K-1, some -1 */
-    COUNTS,     /* 0..999 */
-    BELOW_200,  /* 1..200 */
-    SIGNED,     /* -200..200 */
-    WORDS       /* bits at random */
+    UNIFORM,     /* -1..1, one element in ten zero */
+    POSITIVE,    /* 0.05..2 */
+    SMALL,       /* 0..0.01, some exactly 0 */
+    AROUND_ONE,  /* 0.5..1.5 */
+    ONE_OR_ZERO, /* the same, or exactly 0, which a kernel must not divide by */
+    OFFSET,      /* uniform plus 2 in every third column: a mean that is not 0 */
+    STEPS,       /* multiples of 1/4, so that a maximum has ties */
+    LOGITS,      /* rows of size 1, 5 and 60 */
+    MEMBRANE,    /* around the threshold and the kinks of a surrogate, ties included */
+    CURRENT,     /* makes potentials that tie where nothing was rounded */
+    LABELS,      /* 0..K-1, some -1 */
+    COUNTS,      /* 0..999 */
+    BELOW_200,   /* 1..200 */
+    SIGNED,      /* -200..200 */
+    WORDS        /* bits at random */
 } kind;
 
 static const struct {
@@ -62,7 +63,7 @@ static const struct {
     {"pool.max", "x", STEPS},
     {"metrics.correct", "sum", STEPS},
     {"loss", "logits", LOGITS},
-    {"loss.local", "norm", AROUND_ONE},
+    {"loss.local", "norm", ONE_OR_ZERO},
     {"batch_norm.statistics", "x", OFFSET},
     {"layer_norm.forward", "x", OFFSET},
 };
@@ -175,6 +176,7 @@ static float draw(const sp_op_call *call, kind k, int64_t row, int64_t col, sp_r
     case POSITIVE: return 0.05f + 1.95f * sp_rng_uniform(r);
     case SMALL: return sp_rng_below(r, 8) ? 0.01f * sp_rng_uniform(r) : 0;
     case AROUND_ONE: return 0.5f + sp_rng_uniform(r);
+    case ONE_OR_ZERO: return sp_rng_below(r, 2) ? 0.5f + sp_rng_uniform(r) : 0;
     case OFFSET: return 2 * sp_rng_uniform(r) - (col % 3 == 1 ? -1.0f : 1.0f);
     case STEPS: return 0.25f * (float)sp_rng_below(r, 9) - 1;
     case LOGITS: return logit_range[row % 3] * (2 * sp_rng_uniform(r) - 1);

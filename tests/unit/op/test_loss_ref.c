@@ -145,6 +145,12 @@ Test(loss_ref, the_loss_of_a_layer_is_the_distance_of_its_rate_from_the_target)
     c.op->reference(&c, buf);
     cr_assert_float_eq((double)g[1], 2 * 0.25 * (0.75 - 1) / 4, 1e-7);
     cr_assert_float_eq((double)g[3], 2 * 0.25 * 0.75 / 4, 1e-7);
+    static const float none[4] = {0, 0, -0.0f, 0}; /* all are 0: neurons are to be silent */
+    buf[1] = (void *)(uintptr_t)none;
+    c.op->reference(&c, buf);
+    for (int i = 0; i < 4; i++)
+        cr_assert_float_eq((double)g[i], 2 * 0.25 * (double)count[i] / 4 / 4, 1e-7, "%d: %g", i,
+                           (double)g[i]);
 }
 
 Test(loss_ref, accumulate_starts_over_at_first)
