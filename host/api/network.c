@@ -10,10 +10,13 @@
 
 /* ---- opening ---- */
 
+/* By its contents, so that what sp_net_save has written under any name is one; by its ending too, so that a
+ * file that is missing or damaged is told from a recipe. */
 static bool is_checkpoint(const char *path)
 {
     size_t n = strlen(path);
-    return sp_path_is_folder(path) || (n > 12 && strcmp(path + n - 12, ".safetensors") == 0);
+    return sp_path_is_folder(path) || (n > 12 && strcmp(path + n - 12, ".safetensors") == 0) ||
+           sp_tensors_are_in(path);
 }
 
 /* Shape of a sample: the caller's, else that of the checkpoint's data, else that of the recipe's. */

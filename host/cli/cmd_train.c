@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/output.h"
@@ -226,8 +227,9 @@ static int train_on_ranks(const char *recipe_path, sp_cli_train *o)
 static const char *default_out(const sp_cli_train *o, const char *recipe, char *buffer, size_t size)
 {
     if (o->resume) {
-        const char *dot = strstr(o->resume, ".safetensors"), *slash = strrchr(o->resume, '/');
-        if (!dot)
+        const char *slash = strrchr(o->resume, '/');
+        const bool named = sp_path_exists(o->resume) || strstr(o->resume, ".safetensors");
+        if (sp_path_is_folder(o->resume) || !named)
             return o->resume;
         snprintf(buffer, size, "%.*s", slash ? (int)(slash - o->resume) : 1, slash ? o->resume : ".");
         return buffer;

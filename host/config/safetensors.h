@@ -4,6 +4,7 @@
 #ifndef SP_CONFIG_SAFETENSORS_H
 #define SP_CONFIG_SAFETENSORS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "spikeport/status.h"
@@ -29,6 +30,8 @@ typedef struct sp_tensor_file {
 } sp_tensor_file;
 
 sp_status sp_tensors_read(const char *path, sp_tensor_file *out, sp_error *err);
+/* Whether a file begins as safetensors do, whatever its name is; no text does. */
+bool sp_tensors_are_in(const char *path);
 void sp_tensors_free(sp_tensor_file *f);
 const sp_tensor *sp_tensors_find(const sp_tensor_file *f, const char *name);
 const char *sp_tensors_meta(const sp_tensor_file *f, const char *key); /* NULL when absent */

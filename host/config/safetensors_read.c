@@ -239,6 +239,20 @@ done:
 
 /* ---- files ---- */
 
+bool sp_tensors_are_in(const char *path)
+{
+    uint64_t header_bytes = 0;
+    char first = 0;
+    sp_error ignored = {0};
+    int fd = sp_file_open(path, &ignored);
+    if (fd < 0)
+        return false;
+    const bool read = read_exactly(fd, path, &header_bytes, LENGTH_BYTES, &ignored) == SP_OK &&
+                      read_exactly(fd, path, &first, 1, &ignored) == SP_OK;
+    close(fd);
+    return read && first == '{' && header_bytes <= sp_tensors_max_header_bytes;
+}
+
 static sp_status read_header(int fd, sp_tensor_file *out, uint64_t *data_bytes, span **spans, sp_error *err)
 {
     struct stat at;

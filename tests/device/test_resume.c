@@ -73,6 +73,11 @@ Test(resume, a_run_that_was_stopped_ends_as_one_that_was_not)
             EXPECT_CODE(130, run("train --resume parts%zu --max-iterations 2", i));
         if (i == 0)
             EXPECT_CODE(130, run("train --resume parts%zu/checkpoint.safetensors --max-iterations 1", i));
+        if (i == 1) /* a file of any name continues the run of its folder */
+            EXPECT_CODE(130, run_with("cp parts1/checkpoint.safetensors parts1/now.st;", "train --resume "
+                                                                                         "parts1/now.st "
+                                                                                         "--max-iterations "
+                                                                                         "1"));
         EXPECT_CODE(0, run("train --resume parts%zu", i));
         char a[64], b[64];
         snprintf(a, sizeof a, "whole%zu/checkpoint.safetensors", i);
