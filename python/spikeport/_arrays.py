@@ -14,6 +14,8 @@ INT32 = ctypes.POINTER(ctypes.c_int32)
 
 def as_array(value: Any, what: str) -> np.ndarray:
     """numpy's view of an array, also of one that speaks DLPack (a tensor of PyTorch on the CPU), without a copy."""
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{what} is a masked array, whose mask nothing here would heed; give its elements values: {what}.filled(0)")
     if not isinstance(value, np.ndarray) and hasattr(value, "__dlpack__"):
         value = value.detach() if hasattr(value, "detach") else value
         return np.from_dlpack(value)
@@ -49,14 +51,14 @@ def targets(value: Any, n: int, outputs: int) -> np.ndarray:
     return array
 
 
-def label(value: Any, what: str) -> int:
-    """A label of one sample, which nothing rounds or cuts off."""
+def whole(value: Any, what: str, bits: int = 32) -> int:
+    """A number for C, which nothing rounds; ctypes would cut it to its bits."""
     try:
         number = operator.index(value)
     except TypeError:
-        raise TypeError(f"the label of {what} is {value!r}; labels are whole numbers") from None
-    if not -2**31 <= number < 2**31:
-        raise ValueError(f"the label of {what} is {number}, which does not fit 32 bits")
+        raise TypeError(f"{what} is {value!r}, but it is a whole number") from None
+    if not -2**(bits - 1) <= number < 2**(bits - 1):
+        raise ValueError(f"{what} is {number}, which does not fit {bits} bits")
     return number
 
 

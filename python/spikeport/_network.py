@@ -16,7 +16,7 @@ from typing import Any, Callable, Optional, Union
 import numpy as np
 
 from . import _library as c
-from ._arrays import INT32, as_array, floats, label, labels, pointer, targets
+from ._arrays import INT32, as_array, floats, labels, pointer, targets, whole
 
 Source = Union[str, "os.PathLike[str]", Mapping[str, Any]]
 
@@ -78,7 +78,7 @@ class Context(_OnDevice):
         options = c.ContextOptions(
             flags=0 if wisdom else 1, device=c.text(None if device is None else str(device)),
             plugin_path=c.text(plugin_path), data_path=c.text(data_path), cache_path=c.text(cache_path),
-            plugins=c.texts(forced), n_plugins=len(forced), log_level=log_level)
+            plugins=c.texts(forced), n_plugins=len(forced), log_level=whole(log_level, "log_level"))
         if self._log:
             options.log = self._log
         c.call("sp_context_create", ctypes.byref(options), ctypes.byref(self._handle))
@@ -232,7 +232,7 @@ class _Samples:
             if sample.shape != self._shape:
                 raise ValueError(f"sample {index} has shape {sample.shape}, but the network takes {self._shape}")
             ctypes.memmove(x, sample.ctypes.data, sample.nbytes)
-            y_out[0] = label(y, f"sample {index}")
+            y_out[0] = whole(y, f"the label of sample {index}")
             return 0
         except BaseException as e:  # noqa: BLE001 - nothing may leave through C
             self.error = self.error or e
@@ -264,7 +264,7 @@ class Network(_OnDevice):
         self.context = context or Context(device)
         settings = dict(set or {}, **({} if batch is None else {"batch": batch}))
         sets = [f"{k}={v if isinstance(v, str) else json.dumps(v)}" for k, v in settings.items()]
-        channels, height, width = shape or (0, 0, 0)
+        channels, height, width = [whole(n, f"shape[{i}]") for i, n in enumerate(shape or (0, 0, 0))]
         options = c.NetOptions(flags=int(inference), sets=c.texts(sets), n_sets=len(sets), channels=channels,
                                height=height, width=width, sequence=int(sequence))
         if isinstance(source, Mapping):
@@ -477,7 +477,8 @@ class Network(_OnDevice):
     def scheduled_lr(self, epoch: int, batch: int = 0, batches: int = 1) -> float:
         """The learning rate of the recipe's schedule, counted from 0."""
         value = ctypes.c_double()
-        self._call("sp_net_scheduled_lr", epoch, batch, batches, ctypes.byref(value))
+        counts = [whole(n, what, 64) for n, what in ((epoch, "epoch"), (batch, "batch"), (batches, "batches"))]
+        self._call("sp_net_scheduled_lr", *counts, ctypes.byref(value))
         return value.value
 
     # ---- parameters ----

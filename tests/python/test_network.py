@@ -172,6 +172,17 @@ class Misuse(Base):
         for bad, error in ((y[:7], ValueError), (y.astype(np.float32), TypeError), (y + 2, ValueError)):
             with self.assertRaises(error):
                 network.step(x, bad)
+        for hidden in ((np.ma.masked_array(x, x > 0), y), (x, np.ma.masked_array(y, y > 0))):
+            with self.assertRaisesRegex(TypeError, "masked array"):
+                network.step(*hidden)
+        with self.assertRaisesRegex(ValueError, "shape.1. is 8589934592, which does not fit 32 bits"):
+            self.open(shape=(1, 2**33, 4))
+        with self.assertRaisesRegex(TypeError, "shape.2. is 4.0"):
+            self.open(shape=(1, 4, 4.0))
+        with self.assertRaisesRegex(ValueError, "log_level"):
+            spikeport.Context(log_level=2**32 + 1)
+        with self.assertRaisesRegex(ValueError, "epoch is"):
+            network.scheduled_lr(2**64)
         with self.assertRaisesRegex(KeyError, "bais"):
             network.gradient("bais")
         with self.assertRaisesRegex(spikeport.ConfigError, "tua"):
