@@ -95,6 +95,23 @@ hold build/inspect/lock
 devices 1 'waiting for another scripts/all_devices' relative amd-compiler
 hold whole/.lock-mesa
 devices 1 'waiting for another scripts/all_devices' relative mesa-rusticl
+
+# A Debian that is half there is replaced, but not under a job that runs in it.
+mkdir -p fake dir/mesa/root
+cat >fake/mmdebstrap <<'END'
+#!/bin/sh
+for to; do :; done
+mkdir -p "$to/etc/OpenCL/vendors" "$to/usr/lib"
+touch "$to/usr/lib/libnone.so"
+echo libnone.so >"$to/etc/OpenCL/vendors/rusticl.icd"
+END
+chmod +x fake/mmdebstrap
+touch dir/mesa/root/in-use
+hold dir/.lock-mesa
+PATH=$work/fake:$PATH SPIKEPORT_NO_DOWNLOAD='' tools 0 'waiting for another scripts/all_devices to leave' dir mesa
+[ ! -e dir/mesa/root/in-use ] && [ -e dir/mesa/done ] && [ -e dir/mesa/root/usr/lib/libnone.so ] || fail "the Debian was not replaced"
+set -- dir/mesa.*
+[ ! -e "$1" ] || fail "$1 was left"
 touch elsewhere/tree/libintelocl.so
 hold dir/.lock
 tools 0 'waiting for another' dir intel-cpu
