@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/interrupt.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "check/case.h"
@@ -174,9 +175,12 @@ sp_op_call sp_check_shrink(const sp_variant *v, const sp_device *dev, const sp_o
 }
 
 /* Checks, and keeps what will be the same next time: a failed allocation or a lost device is not. *out is
- * NULL when memory is out. */
+ * NULL when memory is out, and after a failure in a program that is about to end. */
 static sp_status conclude(const char *key, sp_status st, sp_error *why, const verdict **out)
 {
+    *out = NULL;
+    if (st != SP_OK && sp_interrupted())
+        return SP_E_INTERRUPTED;
     *out = remember(key, st == SP_OK ? NULL : why->text, why->cl_code);
     bool lasts = st == SP_OK || st == SP_E_MISMATCH || st == SP_E_BUILD || st == SP_E_PLUGIN;
     if (lasts && (st == SP_OK || !sp_cl_error_is_passing(why->cl_code)))
@@ -189,6 +193,13 @@ static sp_status answer(const verdict *v, sp_error *err)
     if (!v->reason)
         return SP_OK;
     return sp_error_set(err, SP_E_PLUGIN, v->cl_code, __FILE__, __LINE__, "%s", v->reason);
+}
+
+static sp_status no_verdict(const char *name, sp_error *err)
+{
+    if (sp_interrupted())
+        return SP_FAIL(err, SP_E_INTERRUPTED, "interrupted while %s was checked", name);
+    return SP_FAIL(err, SP_E_MEMORY, "out of memory while checking %s", name);
 }
 
 /* One call, of fewer samples than the actual one where that is large. */
@@ -216,7 +227,7 @@ static sp_status trust_call(sp_registry *reg, sp_device *dev, sp_variant *v, con
         conclude(key, sp_check_call(reg, dev, v, call, tunes, SEED, &report, &why), &why, &result);
     }
     sp_free(key);
-    return result ? answer(result, err) : SP_FAIL(err, SP_E_MEMORY, "out of memory while checking %s", v->id);
+    return result ? answer(result, err) : no_verdict(v->id, err);
 }
 
 /* What the quick shapes are checked with: the call's flags and fragments, as a part of the key. */
@@ -312,7 +323,9 @@ static sp_status trust_quick(sp_registry *reg, sp_device *dev, sp_variant *v, co
             result = find_again(dev, k.setting);
         if (!result && !find(k.none))
             result = check_setting(reg, dev, v, call, &k);
-        st = result ? answer(result, err) : trust_call(reg, dev, v, &small, NULL, err);
+        st = result             ? answer(result, err)
+             : sp_interrupted() ? no_verdict(v->id, err)
+                                : trust_call(reg, dev, v, &small, NULL, err);
     } else {
         st = SP_FAIL(err, SP_E_MEMORY, "out of memory while checking %s", v->id);
     }
@@ -397,8 +410,7 @@ sp_status sp_check_trust_fragment(void *ctx, sp_device *dev, sp_fragment *f, sp_
     }
     pthread_mutex_unlock(&lock);
     sp_free(key);
-    return result ? answer(result, err)
-                  : SP_FAIL(err, SP_E_MEMORY, "out of memory while checking %s", f->name);
+    return result ? answer(result, err) : no_verdict(f->name, err);
 }
 
 void sp_check_install(sp_registry *reg)

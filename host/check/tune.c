@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/interrupt.h"
 #include "base/mem.h"
 #include "check/case.h"
 #include "check/timing.h"
@@ -319,7 +320,8 @@ static sp_status try_config(tuning *g, const config *c, sp_error *err)
         has_hopeless_defaults(g, c, r->reason, sizeof r->reason))
         return SP_OK;
     uint64_t start = sp_clock_ns();
-    sp_status st = measure(g, c, row, &why);
+    sp_status st = sp_interrupted_or(measure(g, c, row, &why),
+                                     "candidates were timed; what was measured before is kept", &why);
     uint64_t took = sp_clock_ns() - start;
     g->t->longest_ns = took > g->t->longest_ns ? took : g->t->longest_ns;
     if (st == SP_OK)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "base/interrupt.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -50,6 +51,7 @@ const volatile int *sp_cli_catch_signals(void)
         if (numbers[i] == SIGHUP && before.sa_handler == SIG_IGN)
             sigaction(SIGHUP, &before, NULL);
     }
+    sp_interrupt_by(&stop_asked);
     return &stop_asked;
 }
 

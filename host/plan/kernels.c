@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "base/error.h"
+#include "base/interrupt.h"
 #include "base/log.h"
 #include "check/helper.h"
 #include "plan/builder.h"
@@ -53,12 +54,12 @@ static sp_status build_step(sp_plan *p, sp_step *s, sp_error *err)
 {
     while (s->variant->kind != SP_VARIANT_LOWER) {
         sp_error why = {0};
-        sp_status st = create_launch(p, s, &why);
+        sp_status st = sp_interrupted_or(create_launch(p, s, &why), "kernels were compiled", &why);
         if (st == SP_OK && s->launch)
             return p->reg->recorder ? sp_package_record_launch(p->reg->recorder, p->reg, s->launch, err)
                                     : SP_OK;
-        if (st != SP_OK &&
-            (s->variant->origin == SP_ORIGIN_REFERENCE || st == SP_E_MEMORY || p->reg->package)) {
+        if (st != SP_OK && (s->variant->origin == SP_ORIGIN_REFERENCE || st == SP_E_MEMORY ||
+                            st == SP_E_INTERRUPTED || p->reg->package)) {
             if (err)
                 *err = why;
             return sp_error_prefix(err, st, "%s: ", s->label);

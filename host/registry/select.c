@@ -144,10 +144,11 @@ bool sp_variant_applies(const sp_variant *v, const sp_device *dev, const sp_op_c
     return is_applicable(v, dev, call, tune_values, false, false, reason, size);
 }
 
-/* Trust is asked for every variant, reference kernels too: which of them are compared is the matter of who is
+/* *stop: that the program is about to end, in which case nothing is known of v.
+ * Trust is asked for every variant, reference kernels too: which of them are compared is the matter of who is
  * asked. A lowering is made of ops that are checked themselves. */
 static bool is_trusted(sp_registry *reg, sp_device *dev, sp_variant *v, const sp_op_call *call, char *reason,
-                       size_t size)
+                       size_t size, sp_error *stop)
 {
     if (!reg->trust || v->kind == SP_VARIANT_LOWER)
         return true;
@@ -157,6 +158,11 @@ static bool is_trusted(sp_registry *reg, sp_device *dev, sp_variant *v, const sp
         if (reg->trust(reg->trust_ctx, dev, v, call, &err) == SP_OK)
             return true;
     } while (err.cl_code == CL_INVALID_WORK_GROUP_SIZE && sp_variant_shrink(v, SP_SHRINK_GROUPS, dev, call));
+    if (err.status == SP_E_INTERRUPTED) {
+        *stop = err;
+        snprintf(reason, size, "not checked: the program is about to end");
+        return false;
+    }
     sp_variant_refuse(v, err.text[0] ? err.text : "its check failed");
     snprintf(reason, size, "refused: %s", v->refused ? v->refused : "its check failed");
     return false;
@@ -192,14 +198,14 @@ static void say_chosen(const sp_variant *v, const sp_device *dev, bool forced, c
 
 /* The variant that was measured to be the fastest, where that still holds; why: the reason. */
 static sp_variant *wise_choice(sp_registry *reg, sp_device *dev, const sp_op_call *call, char *why,
-                               size_t size)
+                               size_t size, sp_error *stop)
 {
     sp_variant *v = NULL;
     int64_t tunes[SP_VARIANT_MAX_TUNES];
     char reason[256];
     bool fits = sp_wisdom_choice(reg, call, &v, tunes, why, size) &&
                 sp_variant_applies(v, dev, call, tunes, reason, sizeof reason) &&
-                is_trusted(reg, dev, v, call, reason, sizeof reason);
+                is_trusted(reg, dev, v, call, reason, sizeof reason, stop);
     return fits ? v : NULL;
 }
 
@@ -220,17 +226,19 @@ static void say_slower(const sp_registry *reg, const sp_op_call *call, const sp_
         snprintf(reason, size, "passed over: not timed when wisdom was made (%s)", e->date);
 }
 
-/* Judges every variant of the op in order of preference and marks the first that fits. Returns it, or NULL.
+/* Judges every variant of the op in order of preference and marks the first that fits. Returns it, or NULL;
+ * *stop: that it has not come to the end.
  * The registry's order is the order of preference: score, then id; what was measured comes before. */
 static sp_variant *walk(sp_registry *reg, sp_device *dev, const sp_op_call *call, sp_candidate *out,
-                        size_t *n, size_t max)
+                        size_t *n, size_t max, sp_error *stop)
 {
     const char *forced = sp_forced_find(reg, call->op);
     const bool any_type = forces_other_type(reg, dev, call->op, forced);
     char why[256];
-    sp_variant *wise = forced ? NULL : wise_choice(reg, dev, call, why, sizeof why), *chosen = wise;
+    *stop = (sp_error){0};
+    sp_variant *wise = forced ? NULL : wise_choice(reg, dev, call, why, sizeof why, stop), *chosen = wise;
     *n = 0;
-    for (size_t i = 0; i < reg->n_variants; i++) {
+    for (size_t i = 0; i < reg->n_variants && stop->status == SP_OK; i++) {
         sp_candidate c = {.variant = reg->variants[i]};
         sp_variant *v = c.variant;
         if (v->op != call->op)
@@ -248,7 +256,8 @@ static sp_variant *walk(sp_registry *reg, sp_device *dev, const sp_op_call *call
         else if (c.applicable && chosen)
             snprintf(c.reason, sizeof c.reason, "lower score (%" PRId64 ", chosen has %" PRId64 ")", v->score,
                      chosen->score);
-        else if (c.applicable && (c.applicable = is_trusted(reg, dev, v, call, c.reason, sizeof c.reason))) {
+        else if (c.applicable &&
+                 (c.applicable = is_trusted(reg, dev, v, call, c.reason, sizeof c.reason, stop))) {
             c.chosen = true;
             chosen = v;
             say_chosen(v, dev, forced != NULL, c.reason, sizeof c.reason);
@@ -270,7 +279,12 @@ static sp_status trust_fragments(sp_registry *reg, sp_device *dev, const sp_op_c
         if (f->origin != SP_ORIGIN_OUTSIDE || !name || strcmp(f->name, name) != 0)
             continue;
         sp_error why = {0};
-        if (!f->refused && reg->trust_fragment(reg->trust_ctx, dev, f, &why) != SP_OK)
+        const sp_status st = f->refused ? SP_OK : reg->trust_fragment(reg->trust_ctx, dev, f, &why);
+        if (st == SP_E_INTERRUPTED && err)
+            *err = why;
+        if (st == SP_E_INTERRUPTED)
+            return st;
+        if (st != SP_OK)
             f->refused = sp_strdup(why.text[0] ? why.text : "its check failed");
         if (f->refused)
             return SP_FAIL(err, SP_E_PLUGIN, "refused: %s; `spikeport plugins check %s` repeats the check",
@@ -292,7 +306,8 @@ sp_status sp_select(sp_registry *reg, sp_device *dev, const sp_op_call *call, sp
     if (!all)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory while choosing a variant");
     size_t n;
-    sp_variant *v = walk(reg, dev, call, all, &n, MAX_CANDIDATES);
+    sp_error stop;
+    sp_variant *v = walk(reg, dev, call, all, &n, MAX_CANDIDATES, &stop);
     const char *forced = sp_forced_find(reg, call->op);
     sp_status st = SP_OK;
     char text[600] = "";
@@ -309,6 +324,8 @@ sp_status sp_select(sp_registry *reg, sp_device *dev, const sp_op_call *call, sp
     }
     if (v)
         *out = v;
+    else if (stop.status != SP_OK)
+        st = sp_error_set(err, stop.status, stop.cl_code, stop.file, stop.line, "%s", stop.text);
     else if (forced)
         st = SP_FAIL(err, refused ? SP_E_PLUGIN : SP_E_UNFIT, "%s: \"%s\" is forced, but %s: %s",
                      call->op->id, forced, refused ? "is refused" : "does not fit",
@@ -325,7 +342,8 @@ static bool beats_reference(sp_registry *reg, sp_device *dev, const sp_op_call *
 {
     sp_candidate *all = sp_alloc_array(MAX_CANDIDATES, sizeof *all);
     size_t n;
-    const sp_variant *v = all ? walk(reg, dev, call, all, &n, MAX_CANDIDATES) : NULL;
+    sp_error stop;
+    const sp_variant *v = all ? walk(reg, dev, call, all, &n, MAX_CANDIDATES, &stop) : NULL;
     bool yes = v && (v->origin != SP_ORIGIN_REFERENCE || sp_forced_find(reg, call->op));
     sp_free(all);
     return yes;
@@ -348,6 +366,7 @@ size_t sp_select_explain(sp_registry *reg, sp_device *dev, const sp_op_call *cal
                          size_t max)
 {
     size_t n;
-    walk(reg, dev, call, out, &n, max);
+    sp_error stop;
+    walk(reg, dev, call, out, &n, max, &stop);
     return n;
 }

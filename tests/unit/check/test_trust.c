@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/interrupt.h"
 #include "base/log.h"
 #include "check/case.h"
 
@@ -47,6 +48,8 @@ static int ask(const char *kernel, int64_t columns, const char *words)
                 continue;
             sp_status st = sp_check_trust(reg, dev, v, &call, &err);
             uint64_t launches = dev->n_launches;
+            if (st == SP_E_INTERRUPTED)
+                _exit(strstr(err.text, words) ? REFUSED : OTHER_REASON);
             if (sp_check_trust(reg, dev, v, &call, NULL) != st || dev->n_launches != launches)
                 _exit(98); /* asked twice, checked twice */
             _exit(st == SP_OK ? TRUSTED : !words || strstr(err.text, words) ? REFUSED : OTHER_REASON);
@@ -106,6 +109,23 @@ Test(trust, refusal_is_remembered_with_its_reason)
     cr_assert_eq(count_lines(), 1);
     cr_assert_eq(ask("add__inaccurate", 7, "of the largest value"), REFUSED);
     cr_assert_eq(count_lines(), 1);
+}
+
+/* A signal may have ended the compiler: the failure is not the kernel's. */
+Test(trust, what_fails_in_a_program_that_is_about_to_end_is_not_remembered)
+{
+    static volatile int asked;
+    sp_interrupt_by(&asked);
+    use_folder("interrupted");
+    for (asked = 1; asked >= 0; asked--) {
+        cr_assert_eq(ask("add__inaccurate", 7, asked ? "interrupted while" : "of the largest value"),
+                     REFUSED);
+        cr_assert_eq(count_lines(), 1 - asked);
+    }
+    asked = 1;
+    use_folder("interrupted_good");
+    cr_assert_eq(ask("add__good", 7, NULL), TRUSTED);
+    cr_assert_eq(count_lines(), 2);
 }
 
 Test(trust, garbage_in_the_file_is_skipped)
