@@ -76,10 +76,33 @@ sp_status sp_check_arena_run(sp_check_arena *a, sp_check_case *c, sp_launch *lau
 sp_status sp_check_call(sp_registry *reg, sp_device *dev, sp_variant *v, const sp_op_call *call,
                         const int64_t *tune_values, uint64_t seed, sp_check_report *report, sp_error *err);
 
+/* A part of the samples (or rows) of a call whose C reference would take too long: the device computes all of
+ * it, the reference these. */
+typedef struct sp_check_part {
+    sp_op_call call; /* of these samples alone */
+    int64_t of, n;   /* how many of how many: the first, the last, and some between */
+    int summed;      /* buffer that is 0 for all others, where outputs are sums over samples; -1: none */
+} sp_check_part;
+/* False where the call is compared whole, or cannot be compared at all. */
+bool sp_check_part_of(const sp_op_call *call, sp_check_part *p);
+/* few: the part of what was drawn for all, as a case of its own; `expected` of all is gone then. */
+sp_status sp_check_part_draw(const sp_check_part *p, sp_check_case *all, sp_check_case *few, sp_error *err);
+/* What a launch has made of it. SP_E_MISMATCH where an element, of any sample, was not written. */
+sp_status sp_check_part_take(const sp_check_part *p, const sp_check_case *all, sp_check_case *few,
+                             sp_error *err);
+
 /* The call with its leading letter (samples or rows) halved while it is large and the variant still takes it:
- * what the C reference computes in reasonable time. Where that letter is baked into the program, only a call
- * that takes the reference longer than a compiler is halved. */
+ * what the C reference computes in reasonable time. Where that letter is baked into the program, the call
+ * itself if it can be compared, in all or in a part of its samples. */
 sp_op_call sp_check_shrink(const sp_variant *v, const sp_device *dev, const sp_op_call *call,
                            const int64_t *tune_values);
+/* Where sizes are baked into the program but not the op's first one (samples, or rows), the quick shapes
+ * would each be compiled for nothing: two samples of the call at hand are compiled to the program that the
+ * run needs. False where that does not hold, or where the reference would take too long. */
+bool sp_check_few_samples(const sp_variant *v, const sp_device *dev, const sp_op_call *call, sp_op_call *few);
+/* The same where the first size is baked too: the call itself, or where that is too large, one of fewer
+ * samples. */
+bool sp_check_call_at_hand(const sp_variant *v, const sp_device *dev, const sp_op_call *call,
+                           sp_op_call *tried);
 
 #endif

@@ -22,10 +22,6 @@
 #include "registry/wisdom.h"
 
 enum { CHECK_REVISION = 2 }; /* raised when the check finds more than it did: old results no longer count */
-/* An actual call above these is tried with fewer samples. */
-static const double large_call_flops = 5e7, large_call_bytes = 8e6;
-/* Above these the C reference takes longer than a compiler. */
-static const double slow_sample_flops = 5e8, slow_call_bytes = 6.4e7;
 
 typedef struct verdict {
     char *key;
@@ -151,29 +147,6 @@ static char *make_key(const sp_device *dev, const sp_variant *v, const char *sha
     return key;
 }
 
-/* With fewer samples, a kernel whose first size is baked is another program. */
-static bool bakes_samples(const sp_variant *v)
-{
-    return v->n_bakes && sp_variant_bakes(v, v->op->ints[0]);
-}
-
-sp_op_call sp_check_shrink(const sp_variant *v, const sp_device *dev, const sp_op_call *call,
-                           const int64_t *tune_values)
-{
-    sp_op_call c = *call;
-    if (bakes_samples(v) && sp_call_flops(call) <= slow_sample_flops &&
-        sp_call_bytes(call) <= slow_call_bytes)
-        return c;
-    while ((sp_call_flops(&c) > large_call_flops || sp_call_bytes(&c) > large_call_bytes) && c.ints[0] > 1) {
-        sp_op_call half = c;
-        half.ints[0] = c.ints[0] / 2;
-        if (!sp_variant_can_run(v, dev, &half, tune_values, NULL, 0))
-            break;
-        c = half;
-    }
-    return c;
-}
-
 /* Checks, and keeps what will be the same next time: a failed allocation or a lost device is not. *out is
  * NULL when memory is out, and after a failure in a program that is about to end. */
 static sp_status conclude(const char *key, sp_status st, sp_error *why, const verdict **out)
@@ -202,7 +175,7 @@ static sp_status no_verdict(const char *name, sp_error *err)
     return SP_FAIL(err, SP_E_MEMORY, "out of memory while checking %s", name);
 }
 
-/* One call, of fewer samples than the actual one where that is large. */
+/* One call, of fewer samples than the actual one where that is too large for the C reference. */
 static sp_status trust_call(sp_registry *reg, sp_device *dev, sp_variant *v, const sp_op_call *call,
                             const int64_t *tunes, sp_error *err)
 {
@@ -295,20 +268,6 @@ static const verdict *check_setting(sp_registry *reg, sp_device *dev, sp_variant
     return result;
 }
 
-/* Where sizes are baked into the program but not the op's first one (samples, or rows), the quick shapes
- * would each be compiled for nothing: two samples of the call at hand are compiled to the program that the
- * run needs. False where that does not hold, or where the reference would take too long. */
-static bool few_samples(const sp_variant *v, const sp_device *dev, const sp_op_call *call, sp_op_call *few)
-{
-    *few = *call;
-    if (!v->n_bakes || bakes_samples(v))
-        return false;
-    for (few->ints[0] = call->ints[0] < 2 ? call->ints[0] : 2;
-         few->ints[0] < call->ints[0] && !sp_variant_can_run(v, dev, few, NULL, NULL, 0); few->ints[0]++)
-        ;
-    return sp_call_flops(few) <= slow_sample_flops;
-}
-
 /* The quick shapes with the call's setting; the call itself, of fewer samples, for a variant that none of
  * them fits. */
 static sp_status trust_quick(sp_registry *reg, sp_device *dev, sp_variant *v, const sp_op_call *call,
@@ -340,9 +299,8 @@ static sp_status trust_quick(sp_registry *reg, sp_device *dev, sp_variant *v, co
 static sp_status trust_baked(sp_registry *reg, sp_device *dev, sp_variant *v, const sp_op_call *call,
                              sp_error *err)
 {
-    const sp_op_call tried = sp_check_shrink(v, dev, call, NULL);
-    const bool wanted = bakes_samples(v) && sp_call_flops(&tried) <= slow_sample_flops;
-    return wanted ? trust_call(reg, dev, v, &tried, NULL, err) : SP_OK;
+    sp_op_call tried;
+    return sp_check_call_at_hand(v, dev, call, &tried) ? trust_call(reg, dev, v, &tried, NULL, err) : SP_OK;
 }
 
 static sp_status trust_locked(sp_registry *reg, sp_device *dev, sp_variant *v, const sp_op_call *call,
@@ -350,8 +308,8 @@ static sp_status trust_locked(sp_registry *reg, sp_device *dev, sp_variant *v, c
 {
     int64_t tunes[SP_VARIANT_MAX_TUNES];
     sp_op_call few;
-    SP_TRY(few_samples(v, dev, call, &few) ? trust_call(reg, dev, v, &few, NULL, err)
-                                           : trust_quick(reg, dev, v, call, err));
+    SP_TRY(sp_check_few_samples(v, dev, call, &few) ? trust_call(reg, dev, v, &few, NULL, err)
+                                                    : trust_quick(reg, dev, v, call, err));
     SP_TRY(trust_baked(reg, dev, v, call, err));
     if (!sp_wisdom_tunes(reg, v, call, tunes))
         return SP_OK;
