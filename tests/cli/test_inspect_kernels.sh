@@ -81,8 +81,14 @@ ptxas info    : Used 32 registers, 17408 bytes smem
 """
 plain, tile = (tool.nvidia_resources(told, name) for name in ("plain", "tile"))
 assert (plain["local"], plain["scratch"], plain["waves"]) == (0, 0, 16), plain
-assert (tile["local"], tile["scratch"], tile["waves"]) == (17408, 4008, None), tile
+assert (tile["local"], tile["scratch"], tile["waves"]) == (17408, 4000, None), tile # the frame has the spills
 assert tool.fault_of(tool.nvidia_resources(None, "tile")) == "scratch unknown"
+
+def amd(private, spills):
+    part = "".join("    .%s: %d\n" % x for x in (("group_segment_fixed_size", 0), ("private_segment_fixed_size", private), ("vgpr_count", 256),
+                                                  ("vgpr_spill_count", spills), ("wavefront_size", 32)))
+    return tool.amd_resources("one:\n; Occupancy: 4\namdhsa.kernels:\n  - .args:\n    .name: one\n" + part, "one")["scratch"]
+assert (amd(572, 242), amd(0, 0), amd(64, 0), amd(0, 2)) == (572, 0, 64, 8) # clang 19 told the first of a kernel with "ScratchSize: 572"
 
 text = b"""---
 version: '1.20'
