@@ -206,20 +206,22 @@ static bool has_flag(const sp_op *op, const char *name)
     return false;
 }
 
-/* Flags that make a buffer half stand last; calls with them come after all the others, and in the same
- * number, so that a variant that does not know half is tried as if there were none. */
-static bool flag_means_half(const sp_op *op, const char *flag)
+/* Flags that make a buffer half, and BF16, stand last; calls with them come after all the others, and in the
+ * same number, so that a variant that does not know them is tried as if there were none. */
+static bool flag_is_extra(const sp_op *op, const char *flag)
 {
+    if (strcmp(flag, "BF16") == 0)
+        return true;
     for (int i = 0; i < SP_OP_MAX_BUFFERS && op->buffers[i].name; i++)
         if (op->buffers[i].half && strcmp(op->buffers[i].half, flag) == 0)
             return true;
     return false;
 }
 
-static int n_half_flags(const sp_op *op)
+static int n_extra_flags(const sp_op *op)
 {
     int n = 0, flags = n_flags(op);
-    while (n < flags && flag_means_half(op, op->flags[flags - 1 - n]))
+    while (n < flags && flag_is_extra(op, op->flags[flags - 1 - n]))
         n++;
     return n;
 }
@@ -227,7 +229,7 @@ static int n_half_flags(const sp_op *op)
 /* Flags that are free to choose: the last three of the ops for more than u follow from the model. */
 static int n_free_flags(const sp_op *op)
 {
-    return n_flags(op) - n_half_flags(op) - (has_flag(op, "LEARN") ? 3 : 0);
+    return n_flags(op) - n_extra_flags(op) - (has_flag(op, "LEARN") ? 3 : 0);
 }
 
 /* Whether a call depends on the place in the mini-batch or in training. */
@@ -405,8 +407,8 @@ static sp_op_call call_of_shape(const sp_op *op, size_t list, const shape *s)
     return c;
 }
 
-/* Calls of one list of shapes, with the half flags set or not. */
-static size_t add_calls(const sp_op *op, size_t list, bool quick, bool half, sp_op_call *out, size_t n,
+/* Calls of one list of shapes, with the extra flags set or not. */
+static size_t add_calls(const sp_op *op, size_t list, bool quick, bool extra, sp_op_call *out, size_t n,
                         size_t max)
 {
     enum { MANY = 24, SOME = 4 }; /* settings tried with the first shape marked ALL, and with the others */
@@ -417,14 +419,14 @@ static size_t add_calls(const sp_op *op, size_t list, bool quick, bool half, sp_
         const shape *s = &lists[list].shapes[i];
         if (quick && !(s->tier & QUICK))
             continue;
-        unsigned want = s->tier & ALL ? (quick ? half ? 1 : 4 : most) : (quick ? 1 : 2);
+        unsigned want = s->tier & ALL ? (quick ? extra ? 1 : 4 : most) : (quick ? 1 : 2);
         most = s->tier & ALL ? SOME : most;
         for (unsigned k = 0; k < want && k < settings && n < max; k++, turn++) {
             sp_op_call c = call_of_shape(op, list, s);
             apply_setting(&c, nth_setting(op, turn, settings), settings > 1 ? turn / 2 : turn);
             unsigned which =
-                1 + turn % ((1u << n_half_flags(op)) - (half ? 1 : 0)); /* one of them, or several */
-            for (int j = 0; half && j < n_half_flags(op); j++)
+                1 + turn % ((1u << n_extra_flags(op)) - (extra ? 1 : 0)); /* one of them, or several */
+            for (int j = 0; extra && j < n_extra_flags(op); j++)
                 c.flags[n_flags(op) - 1 - j] = which >> j & 1;
             out[n++] = c;
         }
@@ -447,7 +449,7 @@ size_t sp_check_calls(const sp_op *op, bool quick, sp_op_call *out, size_t max)
     if (list == sizeof lists / sizeof *lists)
         return 0;
     size_t n = add_calls(op, list, quick, false, out, 0, max);
-    return n_half_flags(op) ? add_calls(op, list, quick, true, out, n, max) : n;
+    return n_extra_flags(op) ? add_calls(op, list, quick, true, out, n, max) : n;
 }
 
 /* The model itself where it has a C formula, else one that has and that uses the same. */

@@ -27,7 +27,8 @@ typedef struct session {
 /* The device types it is meant for do not matter here, so that a GPU's kernel is checked on a CPU. */
 static bool applies(const session *s, const sp_op_call *call, const int64_t *tunes)
 {
-    return sp_variant_can_run(s->variant, s->dev, call, tunes, NULL, 0);
+    return (s->variant->bf16 || !sp_call_is_bf16(call)) &&
+           sp_variant_can_run(s->variant, s->dev, call, tunes, NULL, 0);
 }
 
 /* "plugin x: variant y of op z: <what>; at <call>. Repeat with ...", in front of what err says. */
@@ -176,7 +177,7 @@ static session session_make(sp_registry *reg, sp_device *dev, sp_variant *v, uin
                             sp_check_report *report)
 {
     session s = {.reg = reg, .dev = dev, .variant = v, .seed = seed, .report = report};
-    s.tolerance = v->approximate ? v->tolerance : fmin(v->tolerance, v->op->tolerance);
+    s.tolerance = v->approximate || v->bf16 ? v->tolerance : fmin(v->tolerance, v->op->tolerance);
     sp_check_arena_init(&s.arena, dev);
     return s;
 }
@@ -257,7 +258,8 @@ sp_status sp_check_call(sp_registry *reg, sp_device *dev, sp_variant *v, const s
                         const int64_t *tune_values, uint64_t seed, sp_check_report *report, sp_error *err)
 {
     session s = session_make(reg, dev, v, seed, report);
-    sp_status st = check_call(&s, call, tune_values, err);
+    const sp_op_call own = sp_variant_call(v, call);
+    sp_status st = check_call(&s, &own, tune_values, err);
     sp_check_arena_fini(&s.arena);
     return st;
 }

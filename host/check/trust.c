@@ -347,8 +347,9 @@ sp_status sp_check_trust(void *ctx, sp_device *dev, sp_variant *v, const sp_op_c
 {
     if (v->kind == SP_VARIANT_LOWER)
         return SP_OK; /* no code of its own */
+    const sp_op_call own = sp_variant_call(v, call);
     start();
-    sp_status st = trust_family(ctx, dev, v, call, err);
+    sp_status st = trust_family(ctx, dev, v, &own, err);
     pthread_mutex_unlock(&lock);
     return st;
 }

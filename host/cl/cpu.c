@@ -10,25 +10,31 @@
 
 /* Registers that the system saves: AVX (1, 2), AVX-512 (5 to 7), AMX tile configuration and tile data (17,
  * 18). */
-static const unsigned needed_state = 0x6u | 0xe0u | 0x60000u;
+enum { VECTORS = 0x6 | 0xe0, TILES = 0x60000 };
 
-static bool saves_state(void)
+static bool saves_state(unsigned needed)
 {
     unsigned a, b, c, d, low, high;
     if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_OSXSAVE))
         return false;
     __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
-    return (low & needed_state) == needed_state;
+    return (low & needed) == needed;
 }
 
-/* AMX tiles and their bf16 products, and the AVX-512 instructions that fill tiles. */
-static bool has_instructions(void)
+/* AVX-512 with products of bf16 and, where `amx` is set, AMX tiles and theirs. */
+static bool has_instructions(bool amx)
 {
     enum { F = 1 << 16, BW = 1 << 30, AMX_BF16 = 1 << 22, AMX_TILE = 1 << 24, AVX512_BF16 = 1 << 5 };
     const unsigned vl = 1u << 31;
     unsigned a, b, c, d, a1, b1, c1, d1;
     return __get_cpuid_count(7, 0, &a, &b, &c, &d) && __get_cpuid_count(7, 1, &a1, &b1, &c1, &d1) &&
-           (b & F) && (b & BW) && (b & vl) && (d & AMX_BF16) && (d & AMX_TILE) && (a1 & AVX512_BF16);
+           (b & F) && (b & BW) && (b & vl) && (a1 & AVX512_BF16) &&
+           (!amx || ((d & AMX_BF16) && (d & AMX_TILE)));
+}
+
+bool sp_cpu_has_avx512_bf16(void)
+{
+    return has_instructions(false) && saves_state(VECTORS);
 }
 
 /* Linux asks a process to request tile data once before any of its threads uses them. The permission holds
@@ -36,10 +42,15 @@ static bool has_instructions(void)
 bool sp_cpu_has_amx_bf16(void)
 {
     enum { ARCH_REQ_XCOMP_PERM = 0x1023, TILE_DATA = 18 };
-    return has_instructions() && saves_state() &&
+    return has_instructions(true) && saves_state(VECTORS | TILES) &&
            syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, TILE_DATA) == 0;
 }
 #else
+bool sp_cpu_has_avx512_bf16(void)
+{
+    return false;
+}
+
 bool sp_cpu_has_amx_bf16(void)
 {
     return false;

@@ -61,6 +61,7 @@ typedef struct sp_device_info {
     int cl_major, cl_minor;
     bool binaries_only; /* asked for with binaries alone, see sp_device_options */
     bool available, compiler_available, fp64, fp16, little_endian;
+    bool avx512_bf16;      /* a CPU with AVX-512 and its products of bf16, for kernels in this process */
     bool amx_bf16;         /* a CPU with AMX tiles, which kernels in this process may use */
     sp_matrix_unit matrix; /* a GPU whose driver is known to take the instructions of its matrix unit */
     uint32_t compute_units, clock_mhz, base_align_bytes;
@@ -101,7 +102,7 @@ sp_status sp_device_of_local_rank(const char *selector, int local, char number[1
 
 /* Whether it has an extension, or a feature by its name in `needs:`. */
 bool sp_device_has(const sp_device_info *info, const char *name);
-/* The names of features: amx_bf16 and those of matrix units; NULL after the last. */
+/* The names of features: amx_bf16, those of matrix units, avx512_bf16; NULL after the last. */
 const char *sp_device_feature_name(size_t i);
 const char *sp_matrix_unit_name(sp_matrix_unit unit); /* "matrix_nvidia" */
 

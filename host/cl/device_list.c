@@ -145,6 +145,8 @@ bool sp_device_has(const sp_device_info *info, const char *name)
         return info->amx_bf16;
     if (info->matrix && strcmp(name, sp_matrix_unit_name(info->matrix)) == 0)
         return true;
+    if (strcmp(name, "avx512_bf16") == 0)
+        return info->avx512_bf16;
     return (info->extensions && has_word(info->extensions, name)) ||
            (info->fp64 && strcmp(name, "cl_khr_fp64") == 0) ||
            (info->fp16 && strcmp(name, "cl_khr_fp16") == 0);
@@ -192,6 +194,7 @@ static void read_numbers(sp_device_info *info)
                     NULL);
     read_limits(info);
     info->quirks = sp_quirks_find(info);
+    info->avx512_bf16 = (info->quirks & SP_QUIRK_INLINE_ASSEMBLY) && sp_cpu_has_avx512_bf16();
     info->amx_bf16 = (info->quirks & SP_QUIRK_INLINE_ASSEMBLY) && sp_cpu_has_amx_bf16();
     info->matrix = sp_matrix_find(info);
     ASK(info, CL_DEVICE_LOCAL_MEM_TYPE, &local);

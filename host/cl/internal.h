@@ -6,6 +6,8 @@
 
 /* Flags of the quirk table for a device whose other fields are filled in. */
 uint32_t sp_quirks_find(const sp_device_info *info);
+/* Whether the processor has AVX-512 (F, BW, VL) with products of bf16, and the system saves its registers. */
+bool sp_cpu_has_avx512_bf16(void);
 /* Whether this process may use AMX tiles: asks the processor, and the system for permission. */
 bool sp_cpu_has_amx_bf16(void);
 /* The matrix unit of a device whose other fields are filled in, and the same where the one number that it is

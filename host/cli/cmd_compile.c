@@ -55,7 +55,7 @@ static sp_status plan_cases(const sp_arg_list *rest, const sp_session_options *s
     SP_TRY_GOTO(sp_case_list_add(&cases, rest->items, rest->n, err));
     for (size_t i = 0; i < cases.n; i++) {
         sp_verify_case c;
-        SP_TRY_GOTO(sp_verify_run(cases.items[i], dev, reg, 1e-4, false, &c, err));
+        SP_TRY_GOTO(sp_verify_run(cases.items[i], dev, reg, 1e-4, (sp_verify_precision){0}, &c, err));
         bool passed = c.passed;
         sp_verify_free(&c);
         if (!passed)

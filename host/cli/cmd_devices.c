@@ -61,10 +61,10 @@ static void print_detail(const sp_device_info *d)
            alloc, d->base_align_bytes, local);
     printf("   work group  at most %zu items, by dimension %zu x %zu x %zu\n", d->max_work_group,
            d->max_work_item[0], d->max_work_item[1], d->max_work_item[2]);
-    printf("   supports    fp64 %s, fp16 %s, compiler %s, available %s%s%s%s\n", yes_no(d->fp64),
+    printf("   supports    fp64 %s, fp16 %s, compiler %s, available %s%s%s%s%s\n", yes_no(d->fp64),
            yes_no(d->fp16), yes_no(d->compiler_available), yes_no(d->available),
-           d->amx_bf16 ? ", AMX tiles of bf16" : "", d->matrix ? ", matrix unit " : "",
-           d->matrix ? sp_matrix_unit_name(d->matrix) : "");
+           d->avx512_bf16 ? ", AVX-512 products of bf16" : "", d->amx_bf16 ? ", AMX tiles of bf16" : "",
+           d->matrix ? ", matrix unit " : "", d->matrix ? sp_matrix_unit_name(d->matrix) : "");
     for (size_t i = 0; i < N_QUIRKS; i++)
         if (d->quirks & quirks[i].bit)
             printf("   quirk       %s: %s\n               because %s\n", quirks[i].name, quirks[i].text,
@@ -97,7 +97,7 @@ static json_t *extensions_json(const sp_device_info *d)
 static json_t *device_json(const sp_device_info *d, bool chosen, const char *why)
 {
     return json_pack("{s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
-                     "s:[I,I,I], s:b, s:b, s:b, s:b, s:b, s:s, s:o, s:o, s:b, s:o}",
+                     "s:[I,I,I], s:b, s:b, s:b, s:b, s:b, s:b, s:s, s:o, s:o, s:b, s:o}",
                      "index", d->index, "platform_index", d->platform_index, "device_index", d->device_index,
                      "name", sp_cli_json_text(d->name), "platform", sp_cli_json_text(d->platform), "vendor",
                      sp_cli_json_text(d->vendor), "version", sp_cli_json_text(d->version), "c_version",
@@ -109,9 +109,10 @@ static json_t *device_json(const sp_device_info *d, bool chosen, const char *why
                      "max_work_group", (json_int_t)d->max_work_group, "max_work_item",
                      (json_int_t)d->max_work_item[0], (json_int_t)d->max_work_item[1],
                      (json_int_t)d->max_work_item[2], "available", d->available, "compiler_available",
-                     d->compiler_available, "fp64", d->fp64, "fp16", d->fp16, "amx_bf16", d->amx_bf16,
-                     "matrix", sp_matrix_unit_name(d->matrix), "quirks", quirks_json(d), "extensions",
-                     extensions_json(d), "chosen", chosen, "why", sp_cli_json_text(chosen ? why : NULL));
+                     d->compiler_available, "fp64", d->fp64, "fp16", d->fp16, "avx512_bf16", d->avx512_bf16,
+                     "amx_bf16", d->amx_bf16, "matrix", sp_matrix_unit_name(d->matrix), "quirks",
+                     quirks_json(d), "extensions", extensions_json(d), "chosen", chosen, "why",
+                     sp_cli_json_text(chosen ? why : NULL));
 }
 
 static sp_status print_json(const sp_device_list *list, size_t chosen, const char *why)

@@ -64,6 +64,11 @@ static void say_start(const sp_session *s, const sp_recipe *r)
         sp_cli_say("precision: activations stored as half, %d tensors of %.2f MiB (float32: %.2f MiB)\n",
                    half.tensors, (double)half.bytes / 1048576.0, (double)half.bytes / 524288.0);
     }
+    sp_text bf16 = {0};
+    sp_plan_print_bf16(s->train, &bf16);
+    if (bf16.s)
+        sp_cli_say("precision: %s", bf16.s);
+    sp_text_free(&bf16);
     sp_cli_say("network: %lld parameters, %lld neurons a sample; device memory %.2f MiB planned\n",
                (long long)s->graph->n_trainable, (long long)sp_graph_neurons(s->graph),
                (double)s->planned_bytes / 1048576.0);

@@ -40,7 +40,8 @@ static sp_status case_json(const sp_verify_case *c, const sp_registry *reg)
 
 typedef struct verify_options {
     sp_cli_session session;
-    bool json, brief, half;
+    bool json, brief;
+    sp_verify_precision precision;
     const char *tolerance;
 } verify_options;
 
@@ -51,6 +52,11 @@ static void say_skipped(const sp_verify_case *c, bool json, const sp_error *why)
         sp_cli_json_line(json_pack("{s:s, s:s}", "case", c->name, "skipped", why->text));
     else
         printf("%-32s skipped  %s\n", c->name, why->text);
+}
+
+static bool is_rounded(const verify_options *o)
+{
+    return o->precision.half || o->precision.bf16;
 }
 
 typedef struct results {
@@ -88,11 +94,13 @@ static sp_status conclude(const results *r, const sp_device *dev, const sp_regis
     char without[48] = "";
     if (r->skipped)
         snprintf(without, sizeof without, "; %zu skipped", r->skipped);
-    if (r->failed && o->half)
+    if (r->failed && is_rounded(o))
         return SP_FAIL(err, SP_E_MISMATCH,
-                       "with activations stored as half, the gradients of %zu of %zu cases point elsewhere: "
-                       "cosine below 1 - %g%s",
-                       r->failed, ran, tolerance, without);
+                       "with %s%s%s, the gradients of %zu of %zu cases point elsewhere: cosine below 1 - "
+                       "%g%s",
+                       o->precision.half ? "activations stored as half" : "",
+                       o->precision.half && o->precision.bf16 ? " and " : "",
+                       o->precision.bf16 ? "products in bf16" : "", r->failed, ran, tolerance, without);
     if (r->failed)
         return SP_FAIL(err, SP_E_MISMATCH, "%zu of %zu cases differ from the reference by more than %g%s",
                        r->failed, ran, tolerance, without);
@@ -110,7 +118,7 @@ static sp_status run_cases(const sp_names *p, sp_device *dev, sp_registry *reg, 
     for (r->cases = 0; r->cases < p->n; r->cases++) {
         sp_verify_case c;
         fflush(stdout); /* a list of cases takes minutes: what has passed shows in a file too */
-        const sp_status st = sp_verify_run(p->items[r->cases], dev, reg, tolerance, o->half, &c, err);
+        const sp_status st = sp_verify_run(p->items[r->cases], dev, reg, tolerance, o->precision, &c, err);
         if (st == SP_E_UNFIT) {
             say_skipped(&c, o->json, err);
             r->skipped++;
@@ -136,7 +144,7 @@ static sp_status verify(const sp_arg_list *rest, const verify_options *o, sp_err
     sp_device *dev = NULL;
     sp_registry *reg = NULL;
     sp_session_options so = sp_cli_session_options(&o->session);
-    double tolerance = o->half ? 1e-3 : 1e-4;
+    double tolerance = is_rounded(o) ? 1e-3 : 1e-4;
     char *end = NULL;
     sp_status st = SP_OK;
     if (o->tolerance) {
@@ -176,9 +184,13 @@ int sp_cmd_verify(int argc, char **argv)
         SP_CLI_PROGRAMS_ARG(o.session),
         SP_TEXT("tolerance", 't', &o.tolerance, "X",
                 "largest error over the largest value of a tensor (default 1e-4)"),
-        SP_FLAG("half", 0, &o.half,
+        SP_FLAG("half", 0, &o.precision.half,
                 "store activations as half (precision.activations of a recipe); then only the cosine between "
                 "the gradients and the reference's is judged: at least 1 - tolerance (default 1e-3)"),
+        SP_FLAG("bf16", 0, &o.precision.bf16,
+                "allow products in bf16 (precision.compute of a recipe), where the device has kernels for "
+                "them; judged as "
+                "with --half"),
         SP_FLAG("brief", 0, &o.brief, "one line a case"),
         SP_FLAG("json", 0, &o.json, "one JSON object a case and line"),
     };

@@ -312,7 +312,7 @@ static sp_status add_row(running *r, const char *name, double error, sp_error *e
     if (!row)
         return SP_FAIL(err, SP_E_MEMORY, "out of memory for a reference case");
     c->n_rows++;
-    *row = (sp_verify_row){.error = error, .passed = error <= r->tolerance || r->o.half};
+    *row = (sp_verify_row){.error = error, .passed = error <= r->tolerance || r->o.half || r->o.bf16};
     snprintf(row->name, sizeof row->name, "%s", name);
     c->passed = c->passed && row->passed;
     c->worst = error > c->worst || isnan(error) ? error : c->worst;
@@ -388,7 +388,7 @@ static void judge_direction(running *r)
 {
     bool any = r->ours2 > 0 || r->ref2 > 0;
     r->out->cosine = any ? r->dot / sqrt(r->ours2 * r->ref2) : (double)NAN;
-    if (r->o.half && any && !(r->out->cosine >= 1 - r->tolerance))
+    if ((r->o.half || r->o.bf16) && any && !(r->out->cosine >= 1 - r->tolerance))
         r->out->passed = false;
 }
 
@@ -486,10 +486,10 @@ static void fini(running *r)
     sp_free(r->class_weights);
 }
 
-sp_status sp_verify_run(const char *json_path, sp_device *dev, sp_registry *reg, double tolerance, bool half,
-                        sp_verify_case *out, sp_error *err)
+sp_status sp_verify_run(const char *json_path, sp_device *dev, sp_registry *reg, double tolerance,
+                        sp_verify_precision precision, sp_verify_case *out, sp_error *err)
 {
-    running r = {.out = out, .tolerance = tolerance, .o = {.half = half}};
+    running r = {.out = out, .tolerance = tolerance, .o = {.half = precision.half, .bf16 = precision.bf16}};
     sp_status st = SP_OK;
     size_t stem = strlen(json_path) > 5 ? strlen(json_path) - 5 : 0;
     const char *slash = strrchr(json_path, '/');

@@ -23,11 +23,15 @@ typedef struct sp_verify_case {
     bool *used; /* [reg->n_forced]: whether it ran a kernel of that forced choice */
 } sp_verify_case;
 
-/* `half` stores activations as half: an approximation, which no tensor is then judged by; the cosine must be
+typedef struct sp_verify_precision {
+    bool half, bf16; /* precision.activations and precision.compute of a recipe */
+} sp_verify_precision;
+
+/* Half storage and products in bf16 are approximations, which no tensor is then judged by; the cosine must be
  * at least 1 - tolerance instead. Runs one case. SP_OK also when rows fail: look at passed. Another status
  * means that the case could not be run. */
-sp_status sp_verify_run(const char *json_path, sp_device *dev, sp_registry *reg, double tolerance, bool half,
-                        sp_verify_case *out, sp_error *err);
+sp_status sp_verify_run(const char *json_path, sp_device *dev, sp_registry *reg, double tolerance,
+                        sp_verify_precision precision, sp_verify_case *out, sp_error *err);
 void sp_verify_free(sp_verify_case *c);
 
 #endif

@@ -66,11 +66,11 @@ static int read_lists(const sp_args *a, const similarity_options *o, sp_sweep *s
         return sp_args_wrong(a, "--reference %s: bptt or sltt is wanted", o->reference);
     s->reference = strcmp(o->reference, "sltt") == 0 ? SP_METHOD_SLTT : SP_METHOD_BPTT;
     sp_compared train;
-    if (strcmp(o->train, "recipe") != 0 &&
-        (!sp_compared_parse(o->train, &train) || (train.method == SP_METHOD_SLTT_K && !train.k)))
+    if (strcmp(o->train, "recipe") != 0 && (!sp_compared_parse(o->train, &train) || train.bf16 ||
+                                            (train.method == SP_METHOD_SLTT_K && !train.k)))
         return sp_args_wrong(a,
                              "--train %s: bptt, sltt, sltt-k:K, ottt, or recipe for the recipe's own "
-                             "schedule is wanted",
+                             "schedule is wanted; --set precision.compute=bf16 trains in bf16",
                              o->train);
     return -1;
 }
@@ -229,10 +229,15 @@ static const char notes[] = "A layer counts in the means when it is a convolutio
                             "for every measurement, method and parameter: time_steps, tau, updates (done "
                             "before it), method, parameter, counted (in the\n"
                             "means, 0 or 1), cosine, norm_ratio (norm of the method's gradient over the "
+                            "reference's), difference (norm of their difference over the\n"
                             "reference's); empty where a gradient is zero.\n"
                             "means.csv: time_steps, tau, updates, method, steps (backpropagated), loss, "
                             "cosine (mean), least_cosine (lowest layer),\n"
-                            "norm_ratio (mean). Layers that set tau themselves keep it. The same inside a "
+                            "norm_ratio and difference (means). The reference and methods without -bf16 "
+                            "multiply in float32, whatever the "
+                            "recipe says: --reference sltt --methods\n"
+                            "sltt-bf16 shows what precision.compute: bf16 does to gradients. Layers that set "
+                            "tau themselves keep it. The same inside a "
                             "training run: monitor.gradient_similarity in a recipe.";
 
 int sp_cmd_similarity(int argc, char **argv)
@@ -244,7 +249,8 @@ int sp_cmd_similarity(int argc, char **argv)
         SP_TEXT("time-steps", 't', &o.time_steps, "T,T,..", "numbers of time steps (default the recipe's)"),
         SP_TEXT("tau", 0, &o.taus, "TAU,..", "membrane time constants (default the recipe's)"),
         SP_TEXT("methods", 'm', &o.methods, "M,M,..",
-                "what is compared: sltt, sltt-k:K, ottt, ndot, rate (default sltt)"),
+                "what is compared: sltt, sltt-k:K, ottt, ndot, rate (default sltt); with -bf16 behind it in "
+                "bf16"),
         SP_TEXT("reference", 0, &o.reference, "M", "with what: bptt (default) or sltt"),
         SP_TEXT("train", 0, &o.train, "M", "method that trains: bptt (default), sltt, .. or recipe"),
         SP_INTEGER("iterations", 'n', &o.iterations, "N", "mini-batches; 1: at the start only (default 50)",

@@ -316,6 +316,11 @@ static sp_status run(differ *d, const sp_exec_batch *batch)
         return SP_FAIL(d->err, SP_E_CONFIG,
                        "the recipe stores potentials as half; a comparison reads float32. Turn half storage "
                        "off with --set");
+    if (d->p->o.bf16)
+        return SP_FAIL(d->err, SP_E_CONFIG,
+                       "the recipe multiplies in bf16, where each device has its own kernels for it; a "
+                       "comparison is of "
+                       "float32. Add --set precision.compute=float");
     d->host_bytes = largest_tensor(d->p);
     if (d->host_bytes > UINT32_MAX)
         return SP_FAIL(d->err, SP_E_MEMORY,

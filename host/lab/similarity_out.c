@@ -21,6 +21,7 @@ static const sp_column summary[] = {
     {.key = "last", .head = "last", .width = 9, .digits = 4},
     {.key = "least", .head = "lowest layer", .width = 13, .digits = 4},
     {.key = "norm_ratio", .head = "norm ratio", .width = 11, .digits = 4},
+    {.key = "difference", .head = "difference", .width = 11, .digits = 5},
 };
 #define LENGTH(x) (sizeof(x) / sizeof *(x))
 
@@ -59,7 +60,7 @@ sp_status sp_sweep_layers(sp_sweep *s, const sp_graph *g, sp_error *err)
         }
     for (int m = 0; m < s->n_methods; m++) {
         double **layers = &s->cells[s->step][s->tau][m].layers;
-        *layers = sp_alloc_array((size_t)s->n_layers + 1, sizeof **layers);
+        *layers = sp_alloc_array(2 * (size_t)s->n_layers + 1, sizeof **layers);
         s->failed = s->failed || !*layers;
     }
     if (s->failed)
@@ -81,12 +82,16 @@ static void add_parameters(sp_sweep *s, int64_t updates, const char *name, int m
         if (!p->trainable)
             continue;
         sp_csv_put(s->parameters,
-                   json_pack("{s:I, s:f, s:I, s:s, s:s, s:b, s:o, s:o}", "time_steps",
+                   json_pack("{s:I, s:f, s:I, s:s, s:s, s:b, s:o, s:o, s:o}", "time_steps",
                              (json_int_t)s->time_steps[s->step], "tau", s->taus[s->tau], "updates",
                              (json_int_t)updates, "method", name, "parameter", p->name, "counted", counts,
-                             "cosine", real(x->cosine), "norm_ratio", real(x->norm_ratio)));
-        if (counts)
-            s->cells[s->step][s->tau][method].layers[layer++] += x->cosine;
+                             "cosine", real(x->cosine), "norm_ratio", real(x->norm_ratio), "difference",
+                             real(x->difference)));
+        if (counts) {
+            double *layers = s->cells[s->step][s->tau][method].layers;
+            layers[s->n_layers + layer] += x->difference;
+            layers[layer++] += x->cosine;
+        }
     }
 }
 
@@ -98,16 +103,18 @@ void sp_sweep_add(sp_sweep *s, int64_t updates, double loss, const sp_similarity
         sp_sweep_cell *c = &s->cells[s->step][s->tau][m];
         sp_compared_name(&s->methods[m], name, sizeof name);
         add_parameters(s, updates, name, m, r);
-        sp_csv_put(s->means, json_pack("{s:I, s:f, s:I, s:s, s:I, s:o, s:o, s:o, s:o}", "time_steps",
-                                       (json_int_t)s->time_steps[s->step], "tau", s->taus[s->tau], "updates",
-                                       (json_int_t)updates, "method", name, "steps", (json_int_t)r->steps[m],
-                                       "loss", real(loss), "cosine", real(r->cosine[m]), "least_cosine",
-                                       real(r->least[m]), "norm_ratio", real(r->norm_ratio[m])));
+        sp_csv_put(s->means,
+                   json_pack("{s:I, s:f, s:I, s:s, s:I, s:o, s:o, s:o, s:o, s:o}", "time_steps",
+                             (json_int_t)s->time_steps[s->step], "tau", s->taus[s->tau], "updates",
+                             (json_int_t)updates, "method", name, "steps", (json_int_t)r->steps[m], "loss",
+                             real(loss), "cosine", real(r->cosine[m]), "least_cosine", real(r->least[m]),
+                             "norm_ratio", real(r->norm_ratio[m]), "difference", real(r->difference[m])));
         c->first = c->n ? c->first : r->cosine[m];
         c->least = c->n ? fmin(c->least, r->least[m]) : r->least[m];
         c->last = r->cosine[m];
         c->cosine += r->cosine[m];
         c->norm_ratio += r->norm_ratio[m];
+        c->difference += r->difference[m];
         c->steps += (double)r->steps[m];
         c->n++;
         s->n++;
@@ -118,16 +125,19 @@ void sp_sweep_add(sp_sweep *s, int64_t updates, double loss, const sp_similarity
 static void print_layers(const sp_sweep *s, int step, int tau)
 {
     char name[32];
-    printf("\nT %lld, tau %g: cosine by layer, mean of the measurements\n%-40s",
+    printf("\nT %lld, tau %g: cosine by layer and |difference| over |reference|, means of the "
+           "measurements\n%-40s",
            (long long)s->time_steps[step], s->taus[tau], "");
     for (int m = 0; m < s->n_methods; m++) {
         sp_compared_name(&s->methods[m], name, sizeof name);
-        printf(" %10s", name);
+        printf(" %21s", name);
     }
     for (int i = 0; i < s->n_layers; i++) {
         printf("\n%-40s", s->layers[i]);
-        for (int m = 0; m < s->n_methods; m++)
-            printf(" %10.4f", s->cells[step][tau][m].layers[i] / s->cells[step][tau][m].n);
+        for (int m = 0; m < s->n_methods; m++) {
+            const sp_sweep_cell *c = &s->cells[step][tau][m];
+            printf(" %10.6f %10.6f", c->layers[i] / c->n, c->layers[s->n_layers + i] / c->n);
+        }
     }
     printf("\n");
 }
@@ -144,11 +154,12 @@ void sp_sweep_print(const sp_sweep *s, bool by_layer)
         sp_compared_name(&s->methods[m], name, sizeof name);
         if (c->n)
             sp_table_print(summary, LENGTH(summary),
-                           json_pack("{s:I, s:f, s:s, s:f, s:i, s:o, s:o, s:o, s:o, s:o}", "T",
+                           json_pack("{s:I, s:f, s:s, s:f, s:i, s:o, s:o, s:o, s:o, s:o, s:o}", "T",
                                      (json_int_t)s->time_steps[t], "tau", s->taus[u], "method", name, "steps",
                                      c->steps / c->n, "measured", c->n, "first", real(c->first), "mean",
                                      real(c->cosine / c->n), "last", real(c->last), "least", real(c->least),
-                                     "norm_ratio", real(c->norm_ratio / c->n)),
+                                     "norm_ratio", real(c->norm_ratio / c->n), "difference",
+                                     real(c->difference / c->n)),
                            false);
     }
     for (int t = 0; by_layer && t < s->n_time_steps; t++)

@@ -11,8 +11,8 @@ enum { SP_SWEEP_STEPS = 5, SP_SWEEP_TAUS = SP_PLOT_SERIES }; /* what a picture c
 /* One method at one T and tau. */
 typedef struct sp_sweep_cell {
     int n; /* measurements */
-    double first, last, cosine, norm_ratio, least, steps;
-    double *layers; /* sums of the cosines of the layers that count */
+    double first, last, cosine, norm_ratio, difference, least, steps;
+    double *layers; /* sums of the cosines of the layers that count, then of their differences */
 } sp_sweep_cell;
 
 typedef struct sp_sweep {

@@ -8,6 +8,7 @@
 typedef struct shape {
     int64_t N, H, W, C, O, KH, KW, SH, SW, PH, PW, DH, DW, HO, WO;
     int64_t c, o; /* channels of a group: C/G, O/G */
+    int bf16;
 } shape;
 
 static shape shape_of(const sp_op_call *call)
@@ -33,6 +34,7 @@ static shape shape_of(const sp_op_call *call)
         .WO = sp_call_int(call, "WO"),
         .c = sp_call_int(call, "C") / groups,
         .o = sp_call_int(call, "O") / groups,
+        .bf16 = sp_call_is_bf16(call),
     };
 }
 
@@ -72,10 +74,15 @@ static int64_t group_start(const shape *s, int64_t o)
 }
 
 /* sum[i] += x * row[i] */
-static void add_row(double *sum, double x, const float *row, int64_t n)
+static void add_row(const shape *s, double *sum, double x, const float *row, int64_t n)
 {
-    for (int64_t i = 0; i < n; i++)
-        sum[i] += x * (double)row[i];
+    const double factor = ref_factor(x, s->bf16);
+    if (s->bf16)
+        for (int64_t i = 0; i < n; i++)
+            sum[i] += factor * (double)sp_bf16_round(row[i]);
+    else
+        for (int64_t i = 0; i < n; i++)
+            sum[i] += factor * (double)row[i];
 }
 
 void conv_forward_ref(const sp_op_call *call, void *const *buf)
@@ -96,7 +103,7 @@ void conv_forward_ref(const sp_op_call *call, void *const *buf)
                 for (int64_t kw = 0; kw < s.KW; kw++) {
                     const int64_t row = input_row(&s, n, ho, wo, kh, kw);
                     for (int64_t c = 0; row >= 0 && c < s.c; c++)
-                        add_row(sum, ref_value(buf[0], bits, row, c0 + c, s.C),
+                        add_row(&s, sum, ref_value(buf[0], bits, row, c0 + c, s.C),
                                 w + ((kh * s.KW + kw) * s.c + c) * s.O + o0, strip);
                 }
             for (int64_t o = 0; o < strip; o++)
@@ -162,7 +169,8 @@ void conv_backward_input_ref(const sp_op_call *call, void *const *buf)
                     const int64_t row = output_row(&s, n, h, x, kh, kw);
                     const int64_t k = (kh * s.KW + kw) * s.c + c % s.c, o0 = c / s.c * s.o;
                     for (int64_t o = o0; row >= 0 && o < o0 + s.o; o++)
-                        sum += (double)e[row * s.O + o] * (double)w[k * s.O + o];
+                        sum += ref_factor((double)e[row * s.O + o], s.bf16) *
+                               ref_factor((double)w[k * s.O + o], s.bf16);
                 }
             g_x[i * s.C + c] = (float)sum;
         }
@@ -185,7 +193,7 @@ void conv_backward_weight_ref(const sp_op_call *call, void *const *buf)
             for (int64_t m = 0; m < s.N * s.HO * s.WO; m++) {
                 const int64_t row = input_row(&s, m / (s.HO * s.WO), m / s.WO % s.HO, m % s.WO, kh, kw);
                 if (row >= 0)
-                    add_row(sum, ref_value(buf[0], bits, row, c, s.C), e + m * s.O + o0, strip);
+                    add_row(&s, sum, ref_value(buf[0], bits, row, c, s.C), e + m * s.O + o0, strip);
             }
             for (int64_t o = 0; o < strip; o++)
                 g_w[k * s.O + o0 + o] = (float)sum[o];

@@ -36,3 +36,14 @@ float sp_half_to_float(uint16_t h)
     memcpy(&f, &bits, sizeof f);
     return f;
 }
+
+float sp_bf16_round(float f)
+{
+    uint32_t bits;
+    memcpy(&bits, &f, sizeof bits);
+    if ((bits & 0x7fffffffu) > 0x7f800000u)
+        return f;
+    bits = (bits + 0x7fffu + (bits >> 16 & 1u)) & 0xffff0000u; /* at the top to infinity */
+    memcpy(&f, &bits, sizeof f);
+    return f;
+}

@@ -222,6 +222,22 @@ bool sp_call_buffer_is_half(const sp_op_call *c, int i)
     return b->half && (strcmp(b->half, "1") == 0 || sp_call_flag(c, b->half));
 }
 
+bool sp_op_has_flag(const sp_op *op, const char *name)
+{
+    return index_of(op->flags, SP_OP_MAX_FLAGS, name) >= 0;
+}
+
+bool sp_call_is_bf16(const sp_op_call *c)
+{
+    return sp_op_has_flag(c->op, "BF16") && sp_call_flag(c, "BF16");
+}
+
+void sp_call_set_bf16(sp_op_call *c, bool on)
+{
+    if (sp_op_has_flag(c->op, "BF16"))
+        sp_call_set_flag(c, "BF16", on);
+}
+
 sp_access sp_call_buffer_access(const sp_op_call *c, int i)
 {
     const sp_op_buffer *b = buffer_at(c, i);

@@ -75,10 +75,15 @@ double sp_call_float(const sp_op_call *c, const char *name);
 int sp_call_flag(const sp_op_call *c, const char *name);
 
 bool sp_op_has_float(const sp_op *op, const char *name);
+bool sp_op_has_flag(const sp_op *op, const char *name);
 int sp_op_buffer_index(const sp_op *op, const char *name); /* -1 when there is none */
 bool sp_call_has_buffer(const sp_op_call *c, int i);
 bool sp_call_buffer_is_bits(const sp_op_call *c, int i);
 bool sp_call_buffer_is_half(const sp_op_call *c, int i);
+/* Whether products may be, and are by the reference, of factors rounded to bf16: the flag BF16 where the op
+ * has it. */
+bool sp_call_is_bf16(const sp_op_call *c);
+void sp_call_set_bf16(sp_op_call *c, bool on);               /* nothing where the op has no such flag */
 sp_access sp_call_buffer_access(const sp_op_call *c, int i); /* acc flag turns SP_OUT into SP_INOUT */
 int64_t sp_call_buffer_rows(const sp_op_call *c, int i);
 int64_t sp_call_buffer_cols(const sp_op_call *c, int i);

@@ -39,6 +39,12 @@ static inline float ref_stored(const void *x, int half, int64_t i)
     return half ? sp_half_to_float(((const uint16_t *)x)[i]) : ((const float *)x)[i];
 }
 
+/* A factor of a product: rounded with the flag BF16. */
+static inline double ref_factor(double x, int bf16)
+{
+    return bf16 ? (double)sp_bf16_round((float)x) : x;
+}
+
 static inline void ref_store(void *x, int half, int64_t i, float v)
 {
     if (half)

@@ -8,8 +8,12 @@
 #include "plan/builder.h"
 #include "registry/wisdom.h"
 
+/* A call is told by its flags in wisdom too: it has BF16 only where a kernel of this device may take it. */
 sp_status spi_choose(sp_plan *p, sp_step *s, sp_error *err)
 {
+    if (!s->variant)
+        sp_call_set_bf16(&s->call,
+                         p->o.bf16 && !p->reg->package && sp_select_has_bf16(p->reg, p->dev, &s->call));
     return s->variant ? SP_OK : sp_select(p->reg, p->dev, &s->call, &s->variant, s->why, sizeof s->why, err);
 }
 

@@ -50,6 +50,8 @@ typedef struct sp_plan_options {
     bool online_norm; /* batch norms normalise training too by their running statistics, which follow once a
                          mini-batch; not BPTT */
     bool sync_norm;   /* batch norms see the samples of all shards: sp_exec_run_part stops where they meet */
+    bool bf16;        /* float32 factors of convolutions and matrix products may be rounded to bf16, where
+                         a kernel of the device does that */
     bool half;        /* potentials, and inputs of batch norms that are kept, are stored as half */
     sp_loss loss;
     sp_loss_of loss_of;
@@ -296,6 +298,15 @@ typedef struct sp_half_stats {
     uint64_t bytes; /* they take, all slots together; as float32 it would be twice as many */
 } sp_half_stats;
 sp_half_stats sp_plan_half(const sp_plan *p);
+/* Convolutions and matrix products that the flag BF16 allows to compute in bf16, by the multiply-adds of a
+ * mini-batch. */
+typedef struct sp_bf16_stats {
+    int steps, bf16; /* steps of the plan; of these, with a kernel that computes in bf16 */
+    double share;    /* of the multiply-adds, 0 to 1 */
+} sp_bf16_stats;
+sp_bf16_stats sp_plan_bf16(const sp_plan *p);
+/* "products in bf16: ..." as a line; nothing where the plan does not allow it or no kernel was chosen. */
+void sp_plan_print_bf16(const sp_plan *p, sp_text *out);
 /* Bytes of all parameters on the device, and how many weights take a bit each. */
 uint64_t sp_plan_weight_bytes(const sp_plan *p, uint64_t *binary);
 /* Hash of what the kernels of a plan depend on: ops, shapes, flags, variants, in order. Two plans with the

@@ -98,6 +98,40 @@ sp_half_stats sp_plan_half(const sp_plan *p)
     return h;
 }
 
+sp_bf16_stats sp_plan_bf16(const sp_plan *p)
+{
+    sp_bf16_stats b = {0};
+    double all = 0, rounded = 0;
+    for (int g = 0; g < p->n_segments; g++)
+        for (int i = 0; i < p->segments[g].n; i++) {
+            const sp_step *s = &p->segments[g].steps[i];
+            if (!p->o.bf16 || !s->variant || !sp_op_has_flag(s->call.op, "BF16"))
+                continue;
+            const double work = sp_call_flops(&s->call) * sp_plan_runs(p, g);
+            all += work, rounded += s->variant->bf16 ? work : 0;
+            b.steps++, b.bf16 += s->variant->bf16;
+        }
+    b.share = all > 0 ? rounded / all : 0;
+    return b;
+}
+
+void sp_plan_print_bf16(const sp_plan *p, sp_text *out)
+{
+    const sp_bf16_stats b = sp_plan_bf16(p);
+    if (b.steps && b.bf16)
+        sp_text_add(out,
+                    "products in bf16: %d of %d convolutions and matrix products, %.0f %% of their "
+                    "multiply-adds; "
+                    "the others in float32, which is faster there or has the only kernel\n",
+                    b.bf16, b.steps, 100 * b.share);
+    else if (b.steps)
+        sp_text_add(out,
+                    "products in bf16: none of %d convolutions and matrix products; this device has no "
+                    "kernel that "
+                    "computes them in bf16, or a faster one in float32. All are in float32\n",
+                    b.steps);
+}
+
 /* "recomputed in the backward pass: 0, 1.branch.3 (2 of 9 inputs of batch norms), ..." */
 static void print_recomputed(const sp_plan *p, sp_text *out)
 {
@@ -164,6 +198,7 @@ void sp_plan_print(const sp_plan *p, bool steps, sp_text *out)
                     mib(p->o.teacher->arena_bytes + p->o.teacher->model->bytes));
     print_binary(p, out);
     print_recomputed(p, out);
+    sp_plan_print_bf16(p, out);
     sp_half_stats half = sp_plan_half(p);
     if (p->o.half)
         sp_text_add(out,

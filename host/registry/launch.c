@@ -174,7 +174,7 @@ sp_status sp_launch_create(sp_registry *reg, sp_device *dev, sp_variant *v, cons
         return SP_FAIL(err, SP_E_MEMORY, "out of memory while preparing %s", v->id);
     l->dev = dev;
     l->variant = v;
-    l->call = *call;
+    l->call = sp_variant_call(v, call);
     SP_TRY_GOTO(v->kind == SP_VARIANT_LIBRARY ? create_library(l, reg, tune_values, err)
                                               : create_kernels(l, reg, tune_values, err));
     *out = l;

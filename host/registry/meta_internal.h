@@ -5,6 +5,9 @@
 #include "registry/meta.h"
 
 enum { SP_META_MAX_SHARED = 16, SP_META_MAX_KEYS = 32 };
+/* Of variants that compute in bf16: 2^-5 of the largest value. */
+#define SP_BF16_MOST_ERROR 0.03125
+
 typedef struct sp_meta_all { /* "all: KEY: VALUE" */
     int key, line;
     char *value;

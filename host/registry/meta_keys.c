@@ -2,6 +2,7 @@
  * that may be cut up. */
 #include <ctype.h>
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -228,6 +229,27 @@ static sp_status key_tol(sp_meta_reader *r, char *value)
     return SP_OK;
 }
 
+/* bf16, and the error allowed where what is rounded are not the factors themselves. */
+static sp_status key_compute(sp_meta_reader *r, char *value)
+{
+    const char *word = sp_meta_next_word(&value), *number = sp_meta_next_word(&value);
+    char *end;
+    if (!word || strcmp(word, "bf16") != 0)
+        return SP_META_FAIL(r, "compute is bf16 and the error allowed, or bf16 alone, not \"%s\"",
+                            word ? word : "");
+    if (!sp_op_has_flag(r->block->op, "BF16"))
+        return SP_META_FAIL(r, "compute: %s has no flag BF16", r->block->op->id);
+    if (r->origin == SP_ORIGIN_REFERENCE)
+        return SP_META_FAIL(r, "%s", "a reference kernel computes in float32");
+    const double tolerance = number ? strtod(number, &end) : r->block->op->tolerance;
+    if (number && (end == number || *end || !(tolerance > 0) || !(tolerance <= SP_BF16_MOST_ERROR)))
+        return SP_META_FAIL(r, "compute: the error allowed is above 0 and at most %g, not \"%s\"",
+                            SP_BF16_MOST_ERROR, number);
+    r->block->tolerance = fmax(tolerance, r->block->op->tolerance);
+    r->block->bf16 = true;
+    return SP_OK;
+}
+
 static sp_status key_lower(sp_meta_reader *r, char *value)
 {
     if (!r->is_meta)
@@ -337,6 +359,7 @@ const sp_meta_key sp_meta_keys[] = {
     {"tol", SP_IN_BLOCK, false, key_tol},
     {"approximate", SP_IN_BLOCK, false, sp_meta_key_approximate},
     {"by_name", SP_IN_BLOCK, false, sp_meta_key_by_name},
+    {"compute", SP_IN_BLOCK, false, key_compute},
     {"lower", SP_IN_BLOCK, false, key_lower},
     {"library", SP_IN_BLOCK, false, key_library},
     {"about", SP_IN_ANY, false, key_about},

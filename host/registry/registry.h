@@ -71,6 +71,7 @@ typedef struct sp_variant {
     const char *own;        /* in source: where the file itself begins, NULL where it includes nothing */
     int64_t score;          /* reference kernels have 0 */
     double tolerance;       /* <= the op's; 0 with exact set means bit-equal */
+    bool bf16;              /* compute: bf16; for calls with the flag BF16 alone; tolerance is its own */
     bool approximate;       /* tolerance is its own, larger than the op's */
     char *by_name;          /* why it runs only where it is forced by name, NULL: it may be chosen */
     int64_t group_limit;    /* groups of so many items were refused on the device; 0 none */
@@ -154,6 +155,8 @@ sp_status sp_select(sp_registry *reg, sp_device *dev, const sp_op_call *call, sp
  * package decides as when it was made. */
 bool sp_select_fuses(sp_registry *reg, sp_device *dev, const sp_op_call *const fused[2],
                      const char *const apart[2]);
+/* Whether a variant that computes in bf16 could take the call on dev. */
+bool sp_select_has_bf16(const sp_registry *reg, const sp_device *dev, const sp_op_call *call);
 /* Every candidate with its reason, best first; returns how many (at most max). */
 size_t sp_select_explain(sp_registry *reg, sp_device *dev, const sp_op_call *call, sp_candidate *out,
                          size_t max);
@@ -162,6 +165,8 @@ size_t sp_select_explain(sp_registry *reg, sp_device *dev, const sp_op_call *cal
  * text says neither the flag nor SP_AT_U or SP_AT_XH, which every kernel for it needs, was written without a
  * thought of half and sees float32 only. */
 const char *sp_variant_lacks_half(const sp_variant *v, const sp_op_call *call);
+/* The call as v computes it: the flag BF16 is a permission that other variants do not take. */
+sp_op_call sp_variant_call(const sp_variant *v, const sp_op_call *call);
 /* Whether an int of the op is given to the variant's program as -D. */
 bool sp_variant_bakes(const sp_variant *v, const char *name);
 /* Whether the device has what `needs:` names; else the reason. */

@@ -98,6 +98,11 @@ bool sp_variant_can_run(const sp_variant *v, const sp_device *dev, const sp_op_c
         snprintf(reason, size, "rejected: takes float32, not half (%s=1)", half);
         return false;
     }
+    if (v->bf16 && !sp_call_is_bf16(call)) {
+        snprintf(reason, size,
+                 "rejected: multiplies in bf16, which precision.compute of the recipe does not allow");
+        return false;
+    }
     int64_t yes = 1;
     sp_error err = {0};
     if (v->when && sp_expr_eval(v->when, sp_variant_lookup, &scope, &yes, &err) != SP_OK) {
@@ -360,6 +365,18 @@ bool sp_select_fuses(sp_registry *reg, sp_device *dev, const sp_op_call *const f
             return false; /* "*=reference" means both; a kernel named for the op apart is wanted there */
     }
     return reg->package || (beats_reference(reg, dev, fused[0]) && beats_reference(reg, dev, fused[1]));
+}
+
+bool sp_select_has_bf16(const sp_registry *reg, const sp_device *dev, const sp_op_call *call)
+{
+    sp_op_call rounded = *call;
+    char reason[256];
+    bool has = false;
+    sp_call_set_bf16(&rounded, true);
+    for (size_t i = 0; i < reg->n_variants && !has; i++)
+        has = reg->variants[i]->op == call->op && reg->variants[i]->bf16 &&
+              sp_variant_applies(reg->variants[i], dev, &rounded, NULL, reason, sizeof reason);
+    return has;
 }
 
 size_t sp_select_explain(sp_registry *reg, sp_device *dev, const sp_op_call *call, sp_candidate *out,

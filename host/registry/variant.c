@@ -50,6 +50,14 @@ bool sp_variant_define(const sp_variant *v, const char *name, int64_t *value)
     return false;
 }
 
+sp_op_call sp_variant_call(const sp_variant *v, const sp_op_call *call)
+{
+    sp_op_call own = *call;
+    if (!v->bf16)
+        sp_call_set_bf16(&own, false);
+    return own;
+}
+
 bool sp_variant_bakes(const sp_variant *v, const char *name)
 {
     if (sp_op_scalar_is_dynamic(name))

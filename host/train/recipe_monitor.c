@@ -14,27 +14,33 @@ bool sp_compared_parse(const char *text, sp_compared *out)
 {
     static const sp_method methods[] = {SP_METHOD_SLTT, SP_METHOD_OTTT, SP_METHOD_NDOT, SP_METHOD_RATE,
                                         SP_METHOD_BPTT};
-    *out = (sp_compared){.method = SP_METHOD_SLTT_K};
+    static const char suffix[] = "-bf16";
+    char name[32];
+    size_t n = strlen(text), more = sizeof suffix - 1;
+    const bool bf16 = n > more && strcmp(text + n - more, suffix) == 0;
+    snprintf(name, sizeof name, "%.*s", (int)(bf16 ? n - more : n), text);
+    *out = (sp_compared){.method = SP_METHOD_SLTT_K, .bf16 = bf16};
     for (size_t i = 0; i < COUNT(methods); i++)
-        if (strcmp(text, sp_method_name(methods[i])) == 0) {
+        if (strcmp(name, sp_method_name(methods[i])) == 0) {
             out->method = methods[i];
             return true;
         }
-    if (strncmp(text, "sltt-k", 6) != 0)
+    if (strncmp(name, "sltt-k", 6) != 0)
         return false;
-    if (text[6] == 0)
+    if (name[6] == 0)
         return true;
     char *end;
-    out->k = strtol(text + 7, &end, 10);
-    return text[6] == ':' && text[7] >= '0' && text[7] <= '9' && *end == 0 && out->k >= 1 && out->k <= 4096;
+    out->k = strtol(name + 7, &end, 10);
+    return name[6] == ':' && name[7] >= '0' && name[7] <= '9' && *end == 0 && out->k >= 1 && out->k <= 4096;
 }
 
 void sp_compared_name(const sp_compared *c, char *out, size_t out_size)
 {
+    const char *suffix = c->bf16 ? "-bf16" : "";
     if (c->k)
-        snprintf(out, out_size, "%s:%lld", sp_method_name(c->method), (long long)c->k);
+        snprintf(out, out_size, "%s:%lld%s", sp_method_name(c->method), (long long)c->k, suffix);
     else
-        snprintf(out, out_size, "%s", sp_method_name(c->method));
+        snprintf(out, out_size, "%s%s", sp_method_name(c->method), suffix);
 }
 
 static sp_status add_method(sp_recipe *r, const sp_yaml *item, sp_error *err)
@@ -43,7 +49,9 @@ static sp_status add_method(sp_recipe *r, const sp_yaml *item, sp_error *err)
     if (item->kind != SP_YAML_STRING || !sp_compared_parse(item->text, c))
         return sp_yaml_fail(item, err,
                             "a method to compare is sltt, sltt-k:K with a number of steps K, sltt-k for the "
-                            "steps that this run draws, ottt, ndot, rate, or bptt");
+                            "steps that this run draws, ottt, ndot, rate, or bptt; with -bf16 behind it, "
+                            "such as "
+                            "sltt-bf16, it multiplies in bf16");
     if (c->method == SP_METHOD_SLTT_K && c->k > r->time_steps)
         return sp_yaml_fail(item, err, "%s wants %lld steps, but there are only %lld time steps", item->text,
                             (long long)c->k, (long long)r->time_steps);

@@ -180,6 +180,7 @@ sp_plan_options sp_session_plan_options(const sp_session *s, bool eval)
                              .recompute = r->recompute,
                              .online_norm = r->online_norm && !eval,
                              .sync_norm = r->sync_norm && !eval && sp_recipe_shards(r) > 1,
+                             .bf16 = r->bf16,
                              .half = r->half,
                              .weight_bits = (int)r->weight_bits,
                              .channel_scales = r->channel_scales,

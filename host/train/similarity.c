@@ -18,7 +18,8 @@ struct sp_similarity {
     sp_kept_state kept;          /* while plans run */
     uint8_t *mask;
     sp_similarity_score *scores;
-    double cosine[SP_COMPARED_MOST], least[SP_COMPARED_MOST], norm_ratio[SP_COMPARED_MOST];
+    double cosine[SP_COMPARED_MOST], least[SP_COMPARED_MOST], norm_ratio[SP_COMPARED_MOST],
+        difference[SP_COMPARED_MOST];
     int64_t steps[SP_COMPARED_MOST];
     sp_similarity_report report;
 };
@@ -33,11 +34,13 @@ bool sp_similarity_counts(const sp_graph *g, const sp_param *p)
     return false;
 }
 
-static sp_status make_plan(sp_similarity *f, sp_method method, bool unlimited, sp_plan **out, sp_error *err)
+static sp_status make_plan(sp_similarity *f, sp_method method, bool bf16, bool unlimited, sp_plan **out,
+                           sp_error *err)
 {
     sp_session *s = f->s;
     sp_plan_options o = sp_session_plan_options(s, false);
     o.method = method;
+    o.bf16 = bf16;
     o.online_update = o.count_spikes = false;
     o.truncate = 0;
     o.unlimited = unlimited;
@@ -53,9 +56,9 @@ static sp_status make_plans(sp_similarity *f, bool unlimited, sp_error *err)
     sp_session *s = f->s;
     sp_plan *large = s->train->arena_bytes >= s->eval->arena_bytes ? s->train : s->eval;
     int largest = 0;
-    SP_TRY(make_plan(f, s->recipe.monitor.reference, unlimited, &f->plans[0], err));
+    SP_TRY(make_plan(f, s->recipe.monitor.reference, false, unlimited, &f->plans[0], err));
     for (int i = 1; i <= f->n_methods; i++) {
-        SP_TRY(make_plan(f, f->methods[i - 1].method, unlimited, &f->plans[i], err));
+        SP_TRY(make_plan(f, f->methods[i - 1].method, f->methods[i - 1].bf16, unlimited, &f->plans[i], err));
         largest = f->plans[i]->arena_bytes > f->plans[largest]->arena_bytes ? i : largest;
     }
     if (unlimited)
@@ -102,6 +105,7 @@ sp_status sp_similarity_create(sp_session *s, bool unlimited, sp_similarity **ou
                                        .cosine = f->cosine,
                                        .least = f->least,
                                        .norm_ratio = f->norm_ratio,
+                                       .difference = f->difference,
                                        .steps = f->steps};
     *out = f;
     return SP_OK;
@@ -149,7 +153,10 @@ static sp_status run_plan(sp_similarity *f, sp_plan *p, const sp_exec_batch *bat
 static sp_similarity_score score(const float *a, const float *b, int64_t n)
 {
     sp_products p = sp_products_of(a, b, (size_t)n);
-    sp_similarity_score s = {.cosine = NAN, .norm_ratio = p.bb > 0 ? sqrt(p.aa / p.bb) : (double)NAN};
+    sp_similarity_score s = {.cosine = NAN,
+                             .norm_ratio = p.bb > 0 ? sqrt(p.aa / p.bb) : (double)NAN,
+                             .difference =
+                                 p.bb > 0 ? sqrt(fmax(p.aa - 2 * p.ab + p.bb, 0) / p.bb) : (double)NAN};
     if (p.aa > 0 && p.bb > 0)
         s.cosine = p.ab / (sqrt(p.aa) * sqrt(p.bb));
     else if (p.aa > 0 || p.bb > 0)
@@ -161,22 +168,24 @@ static void score_method(sp_similarity *f, int method)
 {
     const sp_graph *g = f->s->graph;
     sp_similarity_score *scores = f->scores + (size_t)method * (size_t)g->n_params;
-    double cosine = 0, ratio = 0, least = NAN;
+    double cosine = 0, ratio = 0, difference = 0, least = NAN;
     int n = 0;
     for (int i = 0; i < g->n_params; i++) {
         const sp_param *p = &g->params[i];
-        scores[i] = (sp_similarity_score){NAN, NAN};
+        scores[i] = (sp_similarity_score){NAN, NAN, NAN};
         if (p->trainable)
             scores[i] = score(f->gradient + p->at, f->reference + p->at, p->elems);
         if (!sp_similarity_counts(g, p) || isnan(scores[i].cosine) || isnan(scores[i].norm_ratio))
             continue;
         cosine += scores[i].cosine;
         ratio += scores[i].norm_ratio;
+        difference += scores[i].difference;
         least = isnan(least) || scores[i].cosine < least ? scores[i].cosine : least;
         n++;
     }
     f->cosine[method] = n ? cosine / n : (double)NAN;
     f->norm_ratio[method] = n ? ratio / n : (double)NAN;
+    f->difference[method] = n ? difference / n : (double)NAN;
     f->least[method] = least;
 }
 

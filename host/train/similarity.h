@@ -13,6 +13,7 @@ typedef struct sp_similarity sp_similarity;
 typedef struct sp_similarity_score {
     double cosine;     /* of method and reference */
     double norm_ratio; /* |method| / |reference| */
+    double difference; /* |method - reference| / |reference| */
 } sp_similarity_score;
 
 /* One measurement. Layers that count in the means: weights of convolutions and linear layers with a neuron
@@ -22,8 +23,8 @@ typedef struct sp_similarity_report {
     const sp_compared *methods;
     sp_method reference;
     const sp_similarity_score *scores; /* [method][param] */
-    const double *cosine, *least,
-        *norm_ratio;      /* [method]: mean over the layers, lowest layer, mean of the ratios */
+    const double *cosine, *least, *norm_ratio,
+        *difference;      /* [method]: mean over the layers, lowest layer, means of the ratios */
     const int64_t *steps; /* [method]: time steps backpropagated */
 } sp_similarity_report;
 

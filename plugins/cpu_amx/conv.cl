@@ -26,6 +26,28 @@
 //@ define:    BACKWARD = 1
 //@ when:      C >= 8 && O >= 16 && (SH == 1 || DH == 1) && (SW == 1 || DW == 1)
 //@ about:     a convolution of e with the transposed weights, both in two parts of bf16: three products of AMX tiles
+//@ op:        conv.forward/1
+//@ kernel:    conv_forward__amx_bf16_weights
+//@ global:    ceildiv(O, 32), ceildiv(C, 32)
+//@ local:     1, 1
+//@ kernel:    conv_forward__amx_bf16
+//@ global:    cu*8
+//@ local:     1
+//@ define:    BACKWARD = 0
+//@ compute:   bf16
+//@ when:      C >= 8 && O >= 8
+//@ about:     float factors rounded to bf16: one product of AMX tiles
+//@ op:        conv.backward_input/1
+//@ kernel:    conv_backward_input__amx_bf16_weights
+//@ global:    ceildiv(C, 32), ceildiv(O, 32)
+//@ local:     1, 1
+//@ kernel:    conv_backward_input__amx_bf16
+//@ global:    cu*8
+//@ local:     1
+//@ define:    BACKWARD = 1
+//@ compute:   bf16
+//@ when:      C >= 8 && O >= 16 && (SH == 1 || DH == 1) && (SW == 1 || DW == 1)
+//@ about:     both factors rounded to bf16: one product of AMX tiles
 
 /* Both are convolutions of a map of CI channels to CO channels. Backward, input pixels whose padded position leaves the
  * same remainders (ry, rx) by the stride meet the same taps: each such class is a convolution of stride 1 (see cpu_conv),
@@ -35,6 +57,8 @@
  * to `a` in bf16, in steps of 32 channels: a[step][part][copy][image][row][column][32], so that the 16 pixels of a tile
  * are 1 KB on end for every tap. Where all pixels of a tile lie in one row, a tap is an offset in one padded copy;
  * where they may be in several rows of one image, there is a copy for each column of the kernel; else one for each tap.
+ *
+ * With BF16 there are first parts alone; those of the weights lie where they lie with both.
  *
  * work: weights as tiles, [class][32 outputs][step][tap][part][2][16 pairs of inputs][16 outputs][2]. */
 
@@ -54,7 +78,7 @@
 #define TOP (PH / SH - (TY - 1) * DH)
 #define LEFT (PW / SW - (TX - 1) * DW)
 #define CLASSES (SH * SW)
-#define PARTS 2
+#define PARTS (BF16 ? 1 : 2)
 #define WITH_BIAS 0
 #else
 #define CI C
@@ -72,7 +96,7 @@
 #define TOP (-PH)
 #define LEFT (-PW)
 #define CLASSES 1
-#define PARTS (X_BITS ? 1 : 2)
+#define PARTS (X_BITS || BF16 ? 1 : 2)
 #define WITH_BIAS BIAS
 #endif
 
@@ -184,7 +208,7 @@ SP_INLINE void multiply(const ushort *a0, const ushort *a1, __global const ushor
             const ushort *p0 = a0 + offset[t], *p1 = a1 + offset[t];
             AMX_LOAD(6, b, 64);
             AMX_LOAD(7, b + AMX_TILE, 64);
-            if (low) {
+            if (PARTS == 2 && low) {
                 AMX_LOAD(4, p0 + PART, 64);
                 AMX_LOAD(5, p1 + PART, 64);
                 AMX_MULTIPLY_4;
@@ -192,9 +216,11 @@ SP_INLINE void multiply(const ushort *a0, const ushort *a1, __global const ushor
             AMX_LOAD(4, p0, 64);
             AMX_LOAD(5, p1, 64);
             AMX_MULTIPLY_4;
-            AMX_LOAD(6, b + 2 * AMX_TILE, 64);
-            AMX_LOAD(7, b + 3 * AMX_TILE, 64);
-            AMX_MULTIPLY_4;
+            if (!BF16) {
+                AMX_LOAD(6, b + 2 * AMX_TILE, 64);
+                AMX_LOAD(7, b + 3 * AMX_TILE, 64);
+                AMX_MULTIPLY_4;
+            }
         }
 }
 
@@ -270,13 +296,18 @@ SP_INLINE void multiply_class(const ushort *a, __global const ushort *weights, _
     }
 }
 
+#if BF16
+#define HOW(how) amx_bf16##how
+#else
+#define HOW(how) amx##how
+#endif
 #if BACKWARD
 SP_INLINE void pack(__global ushort *to, __global const float *w, int tap, int panel, int step)
 {
     for (int c = panel * 32; c < panel * 32 + 32; c += 16, to += AMX_TILE)
         amx_put_columns(to, w + ((ulong)tap * C + MIN(c, C - 1)) * O + step * 32, O, C - c, O - step * 32);
 }
-#define NAME(how) conv_backward_input__##how
+#define NAME(how) CAT(conv_backward_input__, HOW(how))
 #define X e
 #define Y g_x
 #else
@@ -290,13 +321,13 @@ SP_INLINE void pack(__global ushort *to, __global const float *w, int tap, int p
                          sp_load_lanes(from + O, c + 1 < C ? O - o : 0));
         }
 }
-#define NAME(how) conv_forward__##how
+#define NAME(how) CAT(conv_forward__, HOW(how))
 #define X x
 #define Y y
 #endif
 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void NAME(amx_weights)(SP_IN(float, w), SP_OUT(float, work))
+void NAME(_weights)(SP_IN(float, w), SP_OUT(float, work))
 {
     SP_AT(w); SP_AT(work);
     const int panel = (int)get_global_id(0), step = (int)get_global_id(1);
@@ -319,9 +350,9 @@ void NAME(amx_weights)(SP_IN(float, w), SP_OUT(float, work))
 #define AT_(name) SP_AT(name)
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 #if !BACKWARD && X_BITS
-void NAME(amx)(IN_(uint, X), SP_IN(float, work),
+void NAME()(IN_(uint, X), SP_IN(float, work),
 #else
-void NAME(amx)(IN_(float, X), SP_IN(float, work),
+void NAME()(IN_(float, X), SP_IN(float, work),
 #endif
 #if WITH_BIAS
                SP_IN(float, bias),

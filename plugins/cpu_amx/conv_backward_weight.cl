@@ -32,6 +32,30 @@
 //@ when:      C >= 8 && O >= 8 && !FEW
 //@ workspace: ceildiv(N, IMAGES)*ceildiv(HO, ROWS)*roundup(IMAGES*ROWS*WO, 32)*roundup(O, 32)
 //@ about:     many weights: input channels are shared out; spikes are exact in bf16, e is split into two parts
+//@ op:        conv.backward_weight/1
+//@ kernel:    conv_backward_weight__amx_bf16
+//@ global:    cu*2
+//@ local:     1
+//@ kernel:    conv_backward_weight__amx_bf16_sum
+//@ global:    cu*2
+//@ local:     1
+//@ define:    SLOTS = 1
+//@ compute:   bf16
+//@ when:      C >= 8 && O >= 8 && FEW
+//@ workspace: cu*2*KH*KW*C*O
+//@ about:     few weights: pixels are shared out, sums in slots; float factors rounded to bf16
+//@ op:        conv.backward_weight/1
+//@ kernel:    conv_backward_weight__amx_bf16_errors
+//@ global:    cu*8
+//@ local:     1
+//@ kernel:    conv_backward_weight__amx_bf16_channels
+//@ global:    cu*4
+//@ local:     1
+//@ define:    SLOTS = 0
+//@ compute:   bf16
+//@ when:      C >= 8 && O >= 8 && !FEW
+//@ workspace: ceildiv(N, IMAGES)*ceildiv(HO, ROWS)*roundup(IMAGES*ROWS*WO, 32)*roundup(O, 32)
+//@ about:     many weights: input channels are shared out; float factors rounded to bf16
 
 /* The sum runs over pixels: the left factor is x with channels in the rows, for each tap shifted, the right one e with pairs of
  * pixels interleaved. A block of pixels is R rows of one image, or G whole images:
@@ -40,8 +64,13 @@
  *   small that 32 pixels lie in several, it is a copy of its own.
  *   b[32 outputs][32 pixels][part][2][16 pairs][16 outputs][2], for the block, or in `work` for all blocks. */
 
+#if BF16 /* first parts alone; those of e lie where they lie with both */
+#define NAME(how) conv_backward_weight__amx_bf16##how
+#else
+#define NAME(how) conv_backward_weight__amx##how
+#endif
 #define TAPS (KH * KW)
-#define PARTS (X_BITS ? 1 : 2)
+#define PARTS (X_BITS || BF16 ? 1 : 2)
 #define PANELS CEIL(O, 32)
 #define SHARED_ROWS (SH == 1 && (HO * WO % 32 == 0 || HO * WO >= 512))
 #define TARGET MIN(SHARED_ROWS ? 1024 : 512, MAX(64, SLOTS ? 131072 / (PANELS * 32) : 1024))
@@ -136,14 +165,15 @@ SP_INLINE uint put_run(ushort *to, const float *word)
             const uint16 u1 = amx_round(u), v1 = amx_round(v);
             first[i] = as_float16(u1 >> 16 | v1);
             second[i] = as_float16(amx_round(u - as_float16(u1)) >> 16 | amx_round(v - as_float16(v1)));
-            any |= as_uint16(second[i]);
+            any |= BF16 ? (uint16)(0u) : as_uint16(second[i]);
         }
         amx_transpose(first);
         if (amx_any(any)) /* else they are zeros as they lie */
             amx_transpose(second);
         for (int i = 0; i < 16; i++) {
             *(float16 *)(to + (h * 16 + i) * LINE) = first[i];
-            *(float16 *)(to + PART + (h * 16 + i) * LINE) = second[i];
+            if (PARTS == 2)
+                *(float16 *)(to + PART + (h * 16 + i) * LINE) = second[i];
         }
     }
     return amx_any(any);
@@ -228,7 +258,7 @@ SP_INLINE void add_tap(__global float *to, const ushort *a, tiles_in e, const pi
         const ushort *at = a + image * height * PITCH + q / WO * PITCH + q % WO;
         AMX_LOAD(6, e, 64);
         AMX_LOAD(7, e + AMX_TILE, 64);
-        if (low) {
+        if (PARTS == 2 && low) {
             AMX_LOAD(4, at + PART, LINE * 2);
             AMX_LOAD(5, at + PART + 16 * LINE, LINE * 2);
             AMX_MULTIPLY_4;
@@ -236,9 +266,11 @@ SP_INLINE void add_tap(__global float *to, const ushort *a, tiles_in e, const pi
         AMX_LOAD(4, at, LINE * 2);
         AMX_LOAD(5, at + 16 * LINE, LINE * 2);
         AMX_MULTIPLY_4;
-        AMX_LOAD(6, e + 2 * AMX_TILE, 64);
-        AMX_LOAD(7, e + 3 * AMX_TILE, 64);
-        AMX_MULTIPLY_4;
+        if (!BF16) {
+            AMX_LOAD(6, e + 2 * AMX_TILE, 64);
+            AMX_LOAD(7, e + 3 * AMX_TILE, 64);
+            AMX_MULTIPLY_4;
+        }
     }
     FINISH(0, c, o) FINISH(1, c, o + 16) FINISH(2, c + 16, o) FINISH(3, c + 16, o + 16)
 }
@@ -247,7 +279,7 @@ SP_INLINE void add_tap(__global float *to, const ushort *a, tiles_in e, const pi
 #define USED MIN((int)get_global_size(0), BLOCKS) /* slots with pixels */
 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void conv_backward_weight__amx(SP_IN(element, x), SP_IN(float, e), SP_OUT(float, work), int N)
+void NAME()(SP_IN(element, x), SP_IN(float, e), SP_OUT(float, work), int N)
 {
     SP_AT(x); SP_AT(e); SP_AT(work);
     ushort a[PARTS * PART] __attribute__((aligned(64))), b[PANELS * RUNS * RUN] __attribute__((aligned(64)));
@@ -271,7 +303,7 @@ void conv_backward_weight__amx(SP_IN(element, x), SP_IN(float, e), SP_OUT(float,
 }
 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void conv_backward_weight__amx_sum(SP_IN(float, work), SP_IO(float, g_w), int N)
+void NAME(_sum)(SP_IN(float, work), SP_IO(float, g_w), int N)
 {
     SP_AT(work); SP_AT(g_w);
     const long weights = (long)TAPS * C * O, items = (long)get_global_size(0), item = (long)get_global_id(0);
@@ -285,7 +317,7 @@ void conv_backward_weight__amx_sum(SP_IN(float, work), SP_IO(float, g_w), int N)
 }
 #else
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void conv_backward_weight__amx_errors(SP_IN(float, e), SP_OUT(float, work), int N)
+void NAME(_errors)(SP_IN(float, e), SP_OUT(float, work), int N)
 {
     SP_AT(e); SP_AT(work);
     const long units = (long)BLOCKS * PANELS, items = (long)get_global_size(0), item = (long)get_global_id(0);
@@ -298,7 +330,7 @@ void conv_backward_weight__amx_errors(SP_IN(float, e), SP_OUT(float, work), int 
 }
 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void conv_backward_weight__amx_channels(SP_IN(element, x), SP_IN(float, work), SP_IO(float, g_w), int N)
+void NAME(_channels)(SP_IN(element, x), SP_IN(float, work), SP_IO(float, g_w), int N)
 {
     SP_AT(x); SP_AT(work); SP_AT(g_w);
     ushort a[PARTS * PART] __attribute__((aligned(64)));

@@ -17,11 +17,31 @@
 //@ workspace: roundup(K, 32)*(roundup(M, 32) + roundup(N, 32))
 //@ score:     120
 //@ about:     both factors in two parts of bf16: three products of AMX tiles within float32's tolerance
+//@ op:        gemm/1
+//@ kernel:    gemm__amx_bf16_left
+//@ global:    ceildiv(M, 32), ceildiv(K, 32)
+//@ local:     1, 1
+//@ kernel:    gemm__amx_bf16_right
+//@ global:    ceildiv(N, 32), ceildiv(K, 32)
+//@ local:     1, 1
+//@ kernel:    gemm__amx_bf16
+//@ global:    ceildiv(M, 32)*ceildiv(N, 32)
+//@ local:     1
+//@ compute:   bf16
+//@ when:      M >= 16 && N >= 96 && K >= 32
+//@ workspace: roundup(K, 32)*(roundup(M, 32) + roundup(N, 32))
+//@ score:     125
+//@ about:     both factors rounded to bf16: one product of AMX tiles
 
 /* c = op(a) op(b) [+ c]. Both factors are split and laid out as tiles in `work` first:
  *   a as [32 rows][32 of K][part][2][16 rows][32], b as [32 columns][32 of K][part][2][16 pairs of K][16 columns][2].
  * Then a work-item makes 32 x 32 of c, in four tiles. */
 
+#if BF16 /* first parts alone, where they lie with both */
+#define NAME(how) gemm__amx_bf16##how
+#else
+#define NAME(how) gemm__amx##how
+#endif
 #define STEPS CEIL(K, 32)
 #define BLOCK (4 * AMX_TILE)
 
@@ -37,15 +57,17 @@ SP_INLINE void put_rows_of_transposed(__global ushort *to, __global const float 
         second[i] = as_float16(amx_round(u - as_float16(u1)) >> 16 | amx_round(v - as_float16(v1)));
     }
     amx_transpose(first);
-    amx_transpose(second);
-    for (int i = 0; i < 16; i++) {
+    for (int i = 0; i < 16; i++)
         vstore16(first[i], i, (__global float *)to);
+#if !BF16
+    amx_transpose(second);
+    for (int i = 0; i < 16; i++)
         vstore16(second[i], i, (__global float *)(to + 2 * AMX_TILE));
-    }
+#endif
 }
 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void gemm__amx_left(SP_IN(float, a), SP_OUT(float, work), int M, int K)
+void NAME(_left)(SP_IN(float, a), SP_OUT(float, work), int M, int K)
 {
     SP_AT(a); SP_AT(work);
     const int k = (int)get_global_id(1) * 32;
@@ -58,14 +80,15 @@ void gemm__amx_left(SP_IN(float, a), SP_OUT(float, work), int M, int K)
             float16 first, second;
             amx_split((ushort *)&first, (ushort *)&second, a + (ulong)MIN(m + i, M - 1) * K + k, m + i < M ? K - k : 0);
             vstore16(first, i, (__global float *)to);
-            vstore16(second, i, (__global float *)(to + 2 * AMX_TILE));
+            if (!BF16)
+                vstore16(second, i, (__global float *)(to + 2 * AMX_TILE));
         }
 #endif
     }
 }
 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void gemm__amx_right(SP_IN(float, b), SP_OUT(float, work), int M, int N, int K)
+void NAME(_right)(SP_IN(float, b), SP_OUT(float, work), int M, int N, int K)
 {
     SP_AT(b); SP_AT(work);
     const int k = (int)get_global_id(1) * 32;
@@ -107,7 +130,7 @@ SP_INLINE void exchange(float *part, __global float *c, int M, int N, int m, int
     }
 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void gemm__amx(SP_IN(float, work), SP_IO(float, c), int M, int N, int K)
+void NAME()(SP_IN(float, work), SP_IO(float, c), int M, int N, int K)
 {
     SP_AT(work); SP_AT(c);
     float part[256] __attribute__((aligned(64)));
@@ -120,15 +143,19 @@ void gemm__amx(SP_IN(float, work), SP_IO(float, c), int M, int N, int K)
     for (int step = 0; step < STEPS; step++, p += BLOCK, q += BLOCK) {
         AMX_LOAD(6, q, 64);
         AMX_LOAD(7, q + AMX_TILE, 64);
-        AMX_LOAD(4, p + 2 * AMX_TILE, 64);
-        AMX_LOAD(5, p + 3 * AMX_TILE, 64);
-        AMX_MULTIPLY_4;
+        if (!BF16) {
+            AMX_LOAD(4, p + 2 * AMX_TILE, 64);
+            AMX_LOAD(5, p + 3 * AMX_TILE, 64);
+            AMX_MULTIPLY_4;
+        }
         AMX_LOAD(4, p, 64);
         AMX_LOAD(5, p + AMX_TILE, 64);
         AMX_MULTIPLY_4;
-        AMX_LOAD(6, q + 2 * AMX_TILE, 64);
-        AMX_LOAD(7, q + 3 * AMX_TILE, 64);
-        AMX_MULTIPLY_4;
+        if (!BF16) {
+            AMX_LOAD(6, q + 2 * AMX_TILE, 64);
+            AMX_LOAD(7, q + 3 * AMX_TILE, 64);
+            AMX_MULTIPLY_4;
+        }
     }
     FINISH(0, m, n) FINISH(1, m, n + 16) FINISH(2, m + 16, n) FINISH(3, m + 16, n + 16)
     amx_end();

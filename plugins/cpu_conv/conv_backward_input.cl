@@ -1,6 +1,10 @@
 //@ plugin:    cpu_conv 1.0.0
 //@ abi:       1
-//@ include:   macros.clh vectors.clh tiles.clh weave.clh
+//@ include:   macros.clh vectors.clh tiles.clh weave.clh bf16.clh
+//@ all:       bake: H W C O KH KW SH SW PH PW DH DW HO WO
+//@ all:       define: TRANSPOSED = 1
+//@ all:       device: cpu
+//@ let:       FITS = C >= 4 && (SH == 1 || DH == 1) && (SW == 1 || DW == 1)
 //@ op:        conv.backward_input/1
 //@ kernel:    conv_backward_input__pack
 //@ global:    ceildiv(C, 32), KH*KW
@@ -8,13 +12,23 @@
 //@ kernel:    conv_backward_input__tiles
 //@ global:    cu*16
 //@ local:     1
-//@ bake:      H W C O KH KW SH SW PH PW DH DW HO WO
-//@ define:    TRANSPOSED = 1
-//@ when:      C >= 4 && (SH == 1 || DH == 1) && (SW == 1 || DW == 1)
+//@ when:      FITS
 //@ workspace: roundup(C, 32)*KH*KW*O
-//@ device:    cpu
 //@ score:     60
 //@ about:     a convolution of e with the transposed weights, one per residue of the stride; tiles as in conv_forward
+//@ op:        conv.backward_input/1
+//@ kernel:    conv_backward_input__pack_bf16
+//@ global:    ceildiv(C, 32), KH*KW
+//@ local:     1, 1
+//@ kernel:    conv_backward_input__tiles_bf16
+//@ global:    cu*16
+//@ local:     1
+//@ needs:     avx512_bf16
+//@ compute:   bf16
+//@ when:      FITS && C >= 16 && O >= 16 && O % 2 == 0
+//@ workspace: roundup(C, 32)*KH*KW*(O/2)
+//@ score:     65
+//@ about:     the same in bf16: two multiplications in the time of one
 
 /* g_x = e convolved with the mirrored weights. Input pixels whose padded position leaves the same
  * remainders (ry, rx) by the stride meet the same taps: each class is a convolution of stride 1 with taps
@@ -24,6 +38,12 @@
  * of conv_forward.cl. */
 
 #define W_STEP (2 * VW)
+
+#if BF16
+#define NAME(how) conv_backward_input__##how##_bf16
+#else
+#define NAME(how) conv_backward_input__##how
+#endif
 
 /* Taps of class r of a stride s, and of the classes before it. */
 #define TAPS(r, s, k) (((k) - (r) + (s) - 1) / (s))
@@ -42,7 +62,7 @@ inline int taps_before(int r, int s, int k)
 /* The strip of e and its padded copy: row r is oy = PH / SH + q0 - HALO_Y + r. */
 #define HALO_Y ((TAPS(0, SH, KH) - 1) * DH)
 #define HALO_X ((TAPS(0, SW, KW) - 1) * DW)
-#define IN_PLACE (KH * KW * SH * SW == 1 && PH == 0 && PW == 0 && QW % TX == 0 && QH % TY == 0 && TN == 1)
+#define IN_PLACE (!BF16 && KH * KW * SH * SW == 1 && PH == 0 && PW == 0 && QW % TX == 0 && QH % TY == 0 && TN == 1)
 #define XW (CEIL(QW, TX) * TX + HALO_X + (SW > 1))
 #define ROW (XW * O)
 #if QH * QW <= 64
@@ -61,14 +81,14 @@ typedef __global const float *e_pointer;
 #else
 #define E_IMAGE IMAGE
 #define E_ROW ROW
-typedef __private const float *e_pointer;
+typedef __private const NUMBER *e_pointer;
 #endif
 #define STRIPS (CEIL(N, G) * CEIL(QH, R))
 #define PANEL (C % VW ? VECS : 8)
 #define PANELS CEIL(VECS, PANEL)
 
 #if !IN_PLACE
-inline void pad(float *to, __global const float *e, int n0, int images, int q0)
+inline void pad(NUMBER *to, __global const float *e, int n0, int images, int q0)
 {
     /* column r is ox = PW / SW - HALO_X + r */
     const int left = MIN(MAX(0, HALO_X - PW / SW), XW), skip = MAX(0, PW / SW - HALO_X);
@@ -77,24 +97,24 @@ inline void pad(float *to, __global const float *e, int n0, int images, int q0)
         for (int r = 0; r < XH; r++, to += ROW) {
             const int oy = PH / SH + q0 - HALO_Y + r;
             if (g >= images || oy < 0 || oy >= HO) {
-                zero(to, ROW);
+                clear(to, ROW);
                 continue;
             }
             __global const float *from = e + (((ulong)(n0 + g) * HO + oy) * WO + skip) * (ulong)O;
             int i = 0;
-            zero(to, left * O);
+            clear(to, left * O);
             for (; i + 16 <= width * O; i += 16)
-                vstore16(vload16(0, from + i), 0, to + left * O + i);
+                KEEP16(vload16(0, from + i), to + left * O + i);
             for (; i < width * O; i++)
-                to[left * O + i] = from[i];
-            zero(to + (left + width) * O, ROW - (left + width) * O);
+                to[left * O + i] = KEEP(from[i]);
+            clear(to + (left + width) * O, ROW - (left + width) * O);
         }
 }
 #endif
 
 /* One tile of a class with ty x tx taps: pixels at (n, iy + SH .., ix + SW ..) in at most nn images, channels c0.. and, if two,
  * c1... */
-SP_INLINE void tile(e_pointer e, __global const float *w, __global float *g_x, int n, int nn, int iy, int ix,
+SP_INLINE void tile(e_pointer e, __global const W_NUMBER *w, __global float *g_x, int n, int nn, int iy, int ix,
                     int c0, int c1, int ty, int tx, int two)
 {
     const int runs = DW == 1 ? 1 : tx, run = DW == 1 ? tx * O : O;
@@ -103,15 +123,15 @@ SP_INLINE void tile(e_pointer e, __global const float *w, __global float *g_x, i
     for (int ky = 0; ky < ty; ky++)
         for (int kx = 0; kx < runs; kx++) {
             e_pointer p = e + ky * DH * E_ROW + kx * DW * O;
-            for (int o = 0; o < run; o++) {
-                const vec f0 = VLOAD(w), f1 = two ? VLOAD(w + VW) : (vec)(0.0f);
+            for (int o = 0; o < run; o += STEPS) {
+                const w_vec f0 = VLOAD(w), f1 = two ? VLOAD(w + VW) : (w_vec)(0);
 #define STEP(i) {                                                                                            \
-        const vec a = (vec)(p[PIXEL_N(i) * E_IMAGE + PIXEL_Y(i) * E_ROW + PIXEL_X(i) * O]);                  \
-        u##i = fma(a, f0, u##i);                                                                             \
-        if (two) v##i = fma(a, f1, v##i); }
+        const w_vec a = FACTOR(p + PIXEL_N(i) * E_IMAGE + PIXEL_Y(i) * E_ROW + PIXEL_X(i) * O);              \
+        MULTIPLY(u##i, a, f0);                                                                               \
+        if (two) MULTIPLY(v##i, a, f1); }
                 EACH(STEP)
                 w += W_STEP;
-                p++;
+                p += STEPS;
             }
         }
     __global float *to = g_x + (((ulong)n * H + iy) * W + ix) * (ulong)C;
@@ -124,14 +144,14 @@ SP_INLINE void tile(e_pointer e, __global const float *w, __global float *g_x, i
 }
 
 /* All pixels of class (ry, rx) of a strip. */
-SP_INLINE void class_strip(e_pointer e, __global const float *w, __global float *g_x, int n0, int images, int q0,
+SP_INLINE void class_strip(e_pointer e, __global const W_NUMBER *w, __global float *g_x, int n0, int images, int q0,
                            int ry, int rx, int c0, int c1, int two)
 {
     const int ty = taps(ry, SH, KH), tx = taps(rx, SW, KW);
     /* First q with a pixel in the image; PH / SH is the smallest of all classes, others are at most one
      * more. */
     const int sy = CEIL(MAX(PH - ry, 0), SH), sx = CEIL(MAX(PW - rx, 0), SW);
-    w += (ulong)(taps_before(ry, SH, KH) * KW + ty * taps_before(rx, SW, KW)) * (ulong)(O * W_STEP);
+    w += (ulong)(taps_before(ry, SH, KH) * KW + ty * taps_before(rx, SW, KW)) * (ulong)(O / STEPS * W_STEP);
     e += (sy - PH / SH + HALO_Y - max(ty - 1, 0) * DH) * E_ROW +
          (sx - PW / SW + HALO_X - max(tx - 1, 0) * DW) * O;
     for (int g = 0; g < images; g += TN)
@@ -147,11 +167,11 @@ SP_INLINE void class_strip(e_pointer e, __global const float *w, __global float 
         }
 }
 
-SP_INLINE void strip(e_pointer e, __global const float *w, __global float *g_x, int n0, int images, int q0,
+SP_INLINE void strip(e_pointer e, __global const W_NUMBER *w, __global float *g_x, int n0, int images, int q0,
                      int first, int last)
 {
     for (int j = first; j < last; j += 2) {
-        __global const float *wj = w + (ulong)j * VW * (ulong)(KH * KW * O);
+        __global const W_NUMBER *wj = w + (ulong)j * VW * (ulong)(KH * KW * O / STEPS);
         for (int r = 0; r < SH * SW; r++) {
 #if VECS > 1
             if (j + 1 < last)
@@ -166,12 +186,12 @@ SP_INLINE void strip(e_pointer e, __global const float *w, __global float *g_x, 
 }
 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void conv_backward_input__tiles(SP_IN(float, e), SP_IN(float, work), SP_OUT(float, g_x), int N)
+void NAME(tiles)(SP_IN(float, e), SP_IN(float, work), SP_OUT(float, g_x), int N)
 {
     SP_AT(e); SP_AT(work); SP_AT(g_x);
     const ulong units = (ulong)STRIPS * PANELS, items = get_global_size(0), item = get_global_id(0);
 #if !IN_PLACE
-    float padded[G * IMAGE];
+    NUMBER padded[G * IMAGE] __attribute__((aligned(64)));
 #endif
     for (ulong unit = item * units / items; unit < (item + 1) * units / items; unit++) {
         const int panel = (int)(unit / STRIPS), s = (int)(unit % STRIPS);
@@ -182,12 +202,12 @@ void conv_backward_input__tiles(SP_IN(float, e), SP_IN(float, work), SP_OUT(floa
         e_pointer at = padded;
         pad(padded, e, n0, images, q0);
 #endif
-        strip(at, work, g_x, n0, images, q0, panel * PANEL, min(VECS, (panel + 1) * PANEL));
+        strip(at, (__global const W_NUMBER *)work, g_x, n0, images, q0, panel * PANEL, min(VECS, (panel + 1) * PANEL));
     }
 }
 
-/* to[o][0..VW) = w[c0 .. c0 + VW)[o] */
-inline void transpose(__global float *to, __global const float *w, int c0)
+/* to[o][0..VW) = w[c0 .. c0 + VW)[o]; with BF16 two o a word */
+inline void transpose(__global W_NUMBER *to, __global const float *w, int c0)
 {
 #if VW == 16 && O >= 16
     for (int j = 0; j < CEIL(O, 16); j++) {
@@ -196,8 +216,13 @@ inline void transpose(__global float *to, __global const float *w, int c0)
         for (int i = 0; i < 16; i++)
             s[i] = vload16(0, w + (ulong)(c0 + i) * O + o);
         weave(d, s); weave(s, d); weave(d, s); weave(s, d);
+#if BF16
+        for (int i = 0; i < 16; i += 2)
+            SP_STORE_WORDS(__global, sp_bf16_pair(s[i], s[i + 1]), to + (ulong)(o + i) / 2 * W_STEP);
+#else
         for (int i = 0; i < 16; i++)
             vstore16(s[i], 0, to + (ulong)(o + i) * W_STEP);
+#endif
     }
 #else
     for (int o = 0; o < O; o++)
@@ -208,7 +233,7 @@ inline void transpose(__global float *to, __global const float *w, int c0)
 
 /* One tap of one panel (32 channels: two vectors, or all vectors when they are short). */
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void conv_backward_input__pack(SP_IN(float, w), SP_OUT(float, work))
+void NAME(pack)(SP_IN(float, w), SP_OUT(float, work))
 {
     SP_AT(w); SP_AT(work);
     const int panel = (int)get_global_id(0), ky = (int)get_global_id(1) / KW, kx = (int)get_global_id(1) % KW;
@@ -217,7 +242,7 @@ void conv_backward_input__pack(SP_IN(float, w), SP_OUT(float, work))
                     (tx - 1 - kx / SW);
     __global const float *from = w + (ulong)(ky * KW + kx) * (ulong)(C * O);
     for (int j = panel * 32 / VW; j < min(VECS, (panel + 1) * 32 / VW); j += 2) {
-        __global float *to = work + ((ulong)j * VW * (KH * KW) + (ulong)tap * W_STEP) * (ulong)O;
+        __global W_NUMBER *to = (__global W_NUMBER *)work + ((ulong)j * VW * (KH * KW) + (ulong)tap * W_STEP) * (ulong)(O / STEPS);
         transpose(to, from, VEC_AT(j));
         if (j + 1 < VECS)
             transpose(to + VW, from, VEC_AT(j + 1));

@@ -1,6 +1,6 @@
 //@ plugin:    cpu_conv 1.0.0
 //@ abi:       1
-//@ include:   lanes.clh macros.clh vectors.clh tiles.clh
+//@ include:   lanes.clh macros.clh vectors.clh tiles.clh bf16.clh
 //@ all:       device: cpu
 //@ all:       bake: H W C O KH KW SH SW PH PW DH DW HO WO
 //@ op:        conv.forward/1
@@ -23,6 +23,20 @@
 //@ workspace: roundup(O, 32)*KH*KW*C
 //@ score:     50
 //@ about:     the same with the weights packed into panels of 32 outputs first
+//@ op:        conv.forward/1
+//@ kernel:    conv_forward__pack_bf16
+//@ global:    ceildiv(O, 32), ceildiv(KH*KW*C, 64)
+//@ local:     1, 1
+//@ kernel:    conv_forward__packed_tiles_bf16
+//@ global:    cu*16
+//@ local:     1
+//@ define:    PACKED = 1
+//@ needs:     avx512_bf16
+//@ compute:   bf16
+//@ when:      O >= 16 && C % 2 == 0
+//@ workspace: roundup(O, 32)*KH*KW*(C/2)
+//@ score:     65
+//@ about:     the same in bf16: two multiplications in the time of one
 
 /* y = x * w [+ bias].
  *
@@ -34,7 +48,7 @@
  * inputs without padding and tails are read in place. */
 
 /* The strip and its padded copy. */
-#define IN_PLACE (!X_BITS && PH == 0 && PW == 0 && WO % TX == 0 && HO % TY == 0 && TN == 1)
+#define IN_PLACE (!BF16 && !X_BITS && PH == 0 && PW == 0 && WO % TX == 0 && HO % TY == 0 && TN == 1)
 #if IN_PLACE
 #define XW W
 #else
@@ -55,7 +69,7 @@
 typedef __global const float *x_pointer;
 #else
 #define IMAGE (XH * ROW)
-typedef __private const float *x_pointer;
+typedef __private const NUMBER *x_pointer;
 #endif
 #define STRIPS (CEIL(N, G) * CEIL(HO, R))
 /* Outputs that a work-item computes for one strip; all of them where the last vector overlaps its
@@ -81,18 +95,18 @@ typedef __private const float *x_pointer;
 #if !IN_PLACE
 /* `width` pixels of one row. Spikes are stored 16 at a time, past the last channel too: the next pixel (or
  * the slack at the end of the buffer) lies there. */
-inline void copy(float *to, __global const sp_x *from, int width)
+inline void copy(NUMBER *to, __global const sp_x *from, int width)
 {
 #if X_BITS
     for (int i = 0; i < width; i++, from += SP_WORDS(C))
         for (int c = 0; c < C; c += 16)
-            vstore16(sp_spread_bits(from[c / 32] >> (c & 16), 1.0f), 0, to + i * C + c);
+            KEEP16(sp_spread_bits(from[c / 32] >> (c & 16), 1.0f), to + i * C + c);
 #else
     int i = 0;
     for (; i + 16 <= width * C; i += 16)
-        vstore16(vload16(0, from + i), 0, to + i);
+        KEEP16(vload16(0, from + i), to + i);
     for (; i < width * C; i++)
-        to[i] = from[i];
+        to[i] = KEEP(from[i]);
 #endif
 }
 
@@ -103,25 +117,25 @@ inline void copy(float *to, __global const sp_x *from, int width)
 #endif
 
 /* Rows oy0*SH - PH ... of images n0 ... into the padded buffer. */
-inline void pad(float *to, __global const sp_x *x, int n0, int images, int oy0)
+inline void pad(NUMBER *to, __global const sp_x *x, int n0, int images, int oy0)
 {
     const int left = MIN(PW, XW), width = MAX(0, MIN(W, XW - left));
     for (int g = 0; g < G; g++)
         for (int r = 0; r < XH; r++, to += ROW) {
             const int iy = oy0 * SH - PH + r;
             if (g >= images || iy < 0 || iy >= H) {
-                zero(to, ROW);
+                clear(to, ROW);
                 continue;
             }
-            zero(to, left * C);
+            clear(to, left * C);
             copy(to + left * C, x + ((ulong)(n0 + g) * H + iy) * (ulong)(W * PIXEL), width);
-            zero(to + (left + width) * C, ROW - (left + width) * C);
+            clear(to + (left + width) * C, ROW - (left + width) * C);
         }
 }
 #endif
 
 /* One tile: pixels at (n, oy, ox), in at most nn images, outputs o0.. and, if two, o1... */
-SP_INLINE void tile(x_pointer x, __global const float *w0, __global const float *w1, __global const float *bias,
+SP_INLINE void tile(x_pointer x, __global const W_NUMBER *w0, __global const W_NUMBER *w1, __global const float *bias,
                     __global float *y, int n, int nn, int oy, int ox, int o0, int o1, int two)
 {
 #if BIAS
@@ -134,16 +148,16 @@ SP_INLINE void tile(x_pointer x, __global const float *w0, __global const float 
     for (int ky = 0; ky < KH; ky++)
         for (int kx = 0; kx < RUNS; kx++) {
             x_pointer p = x + ky * DH * ROW + kx * DW * C;
-            for (int c = 0; c < RUN; c++) {
-                const vec f0 = VLOAD(w0), f1 = two ? VLOAD(w1) : (vec)(0.0f);
+            for (int c = 0; c < RUN; c += STEPS) {
+                const w_vec f0 = VLOAD(w0), f1 = two ? VLOAD(w1) : (w_vec)(0);
 #define STEP(i) {                                                                                            \
-        const vec a = (vec)(p[PIXEL_N(i) * IMAGE + PIXEL_Y(i) * SH * ROW + PIXEL_X(i) * SW * C]);            \
-        u##i = fma(a, f0, u##i);                                                                             \
-        if (two) v##i = fma(a, f1, v##i); }
+        const w_vec a = FACTOR(p + PIXEL_N(i) * IMAGE + PIXEL_Y(i) * SH * ROW + PIXEL_X(i) * SW * C);        \
+        MULTIPLY(u##i, a, f0);                                                                               \
+        if (two) MULTIPLY(v##i, a, f1); }
                 EACH(STEP)
                 w0 += W_STEP;
                 w1 += W_STEP;
-                p++;
+                p += STEPS;
             }
         }
     __global float *to = y + (((ulong)n * HO + oy) * WO + ox) * (ulong)O;
@@ -156,16 +170,16 @@ SP_INLINE void tile(x_pointer x, __global const float *w0, __global const float 
 }
 
 /* All tiles of one strip with vectors first to last-1 of the outputs. */
-SP_INLINE void strip(x_pointer x, __global const float *w, __global const float *bias, __global float *y, int n0,
+SP_INLINE void strip(x_pointer x, __global const W_NUMBER *w, __global const float *bias, __global float *y, int n0,
                      int images, int oy0, int first, int last)
 {
     const int rows = min(R, HO - oy0);
     for (int j = first; j < last; j += 2) {
         const int o0 = VEC_AT(j), o1 = VEC_AT(j + 1);
 #if PACKED
-        __global const float *w0 = w + (ulong)j * 16 * (ulong)(KH * KW * C), *w1 = w0 + 16;
+        __global const W_NUMBER *w0 = w + (ulong)j * 16 * (ulong)(KH * KW * C / STEPS), *w1 = w0 + 16;
 #else
-        __global const float *w0 = w + o0, *w1 = w + o1;
+        __global const W_NUMBER *w0 = w + o0, *w1 = w + o1;
 #endif
         for (int g = 0; g < images; g += TN)
             for (int r = 0; r < rows; r += TY)
@@ -183,12 +197,12 @@ SP_INLINE void strip(x_pointer x, __global const float *w, __global const float 
     }
 }
 
-SP_INLINE void strips(__global const sp_x *x, __global const float *w, __global const float *bias,
+SP_INLINE void strips(__global const sp_x *x, __global const W_NUMBER *w, __global const float *bias,
                       __global float *y, int N)
 {
     const ulong units = (ulong)STRIPS * PANELS, items = get_global_size(0), item = get_global_id(0);
 #if !IN_PLACE
-    float padded[G * IMAGE + 16];
+    NUMBER padded[G * IMAGE + 16] __attribute__((aligned(64)));
 #endif
     for (ulong unit = item * units / items; unit < (item + 1) * units / items; unit++) {
         const int panel = (int)(unit / STRIPS), s = (int)(unit % STRIPS);
@@ -211,31 +225,43 @@ SP_INLINE void strips(__global const sp_x *x, __global const float *w, __global 
 #define BIAS_AT __global const float *bias = 0
 #endif
 
+#if BF16
+#define NAME(how) conv_forward__##how##_bf16
+#else
+#define NAME(how) conv_forward__##how
+#endif
 #if !PACKED
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void conv_forward__tiles(SP_IN(sp_x, x), SP_IN(float, w), BIAS_ARGUMENT SP_OUT(float, y), int N)
 {
     SP_AT(x); SP_AT(w); SP_AT(y); BIAS_AT;
-    strips(x, w, bias, y, N);
+    strips(x, (__global const W_NUMBER *)w, bias, y, N);
 }
 #else
 /* 64 rows of one panel: [O/32][KH*KW*C][32]. */
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void conv_forward__pack(SP_IN(float, w), SP_OUT(float, work))
+void NAME(pack)(SP_IN(float, w), SP_OUT(float, work))
 {
     SP_AT(w); SP_AT(work);
     const int j = (int)get_global_id(0) * 2, k0 = (int)get_global_id(1) * 64, k1 = min(k0 + 64, KH * KW * C);
-    __global float *to = work + ((ulong)j * 16 * (KH * KW * C) + (ulong)k0 * 32);
-    for (int k = k0; k < k1; k++, to += 32) {
+    __global W_NUMBER *to = (__global W_NUMBER *)work + ((ulong)j * 16 * (KH * KW * C) + (ulong)k0 * 32) / STEPS;
+    for (int k = k0; k < k1; k += STEPS, to += 32) {
+#if BF16
+        for (int h = 0; h < 2; h++) {
+            __global const float *from = w + (ulong)k * O + VEC_AT(j + h);
+            SP_STORE_WORDS(__global, sp_bf16_pair(vload16(0, from), vload16(0, from + O)), to + 16 * h);
+        }
+#else
         vstore16(vload16(0, w + (ulong)k * O + VEC_AT(j)), 0, to);
         vstore16(vload16(0, w + (ulong)k * O + VEC_AT(j + 1)), 0, to + 16);
+#endif
     }
 }
 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void conv_forward__packed_tiles(SP_IN(sp_x, x), SP_IN(float, work), BIAS_ARGUMENT SP_OUT(float, y), int N)
+void NAME(packed_tiles)(SP_IN(sp_x, x), SP_IN(float, work), BIAS_ARGUMENT SP_OUT(float, y), int N)
 {
     SP_AT(x); SP_AT(work); SP_AT(y); BIAS_AT;
-    strips(x, work, bias, y, N);
+    strips(x, (__global const W_NUMBER *)work, bias, y, N);
 }
 #endif

@@ -1,6 +1,6 @@
 //@ plugin:    cpu_winograd 1.0.0
 //@ abi:       1
-//@ include:   lanes.clh macros.clh winograd.clh
+//@ include:   lanes.clh macros.clh bf16.clh winograd.clh
 //@ let:       NINE_TAPS = KH == 3 && KW == 3 && SH == 1 && SW == 1 && DH == 1 && DW == 1 && PH <= 2 && PW <= 2
 //@ let:       TILES = N*ceildiv(HO, 4)*ceildiv(WO, 4)
 //@ let:       FILLS = 7*ceildiv(HO, 4)*ceildiv(WO, 4) <= HO*WO && TILES >= 8
@@ -11,7 +11,7 @@
 //@ let:       FITS = NINE_TAPS && !X_BITS && C % 16 == 0 && O % 32 == 0 && FILLS
 //@ all:       device: cpu
 //@ all:       bake: H W C O KH KW SH SW PH PW DH DW HO WO
-//@ all:       score: 70
+//@ all:       define: PAIRS_OF_TILES = 1
 //@ all:       tune: BLOCK = 8 4
 //@ all:       vendor: narrow BLOCK=4
 //@ op:        conv.backward_weight/1
@@ -24,6 +24,7 @@
 //@ define:    SLOTTED = 1
 //@ when:      FITS && SLOTS > 1
 //@ workspace: SLOTS*9*C*O
+//@ score:     70
 //@ about:     Winograd F(3x3, 4x4): a quarter of the multiplications; a partial sum for each group of tiles, then their sum
 //@ op:        conv.backward_weight/1
 //@ kernel:    conv_backward_weight__winograd
@@ -31,7 +32,32 @@
 //@ local:     1
 //@ define:    SLOTTED = 0
 //@ when:      FITS && SLOTS == 1
+//@ score:     70
 //@ about:     the same for many weights: a work-item walks over all tiles
+//@ op:        conv.backward_weight/1
+//@ kernel:    conv_backward_weight__winograd_bf16_slots
+//@ global:    PANEL_COUNT, SLOTS
+//@ local:     1, 1
+//@ kernel:    conv_backward_weight__winograd_bf16_sum
+//@ global:    9*C
+//@ local:     1
+//@ define:    SLOTTED = 1
+//@ needs:     avx512_bf16
+//@ compute:   bf16 0.03
+//@ when:      FITS && SLOTS > 1
+//@ workspace: SLOTS*9*C*O
+//@ score:     75
+//@ about:     the same, with what is transformed rounded to bf16: two multiplications in the time of one
+//@ op:        conv.backward_weight/1
+//@ kernel:    conv_backward_weight__winograd_bf16
+//@ global:    PANEL_COUNT
+//@ local:     1
+//@ define:    SLOTTED = 0
+//@ needs:     avx512_bf16
+//@ compute:   bf16 0.03
+//@ when:      FITS && SLOTS == 1
+//@ score:     75
+//@ about:     the same for many weights
 
 /* g_w = Gt [sum over tiles of (A e At) o (Bt d B)] G, the transpose of the forward pass: d are tiles of 6 x 6
  * inputs, e of 4 x 4 error signals, o is, for each of the 36 components, a product of a column of channels with
@@ -51,7 +77,7 @@
 #define PANELS_OF_CHANNELS CEIL(C, CP)
 /* Steps from component to component: no powers of two, which would map all of them to few cache sets. */
 #define V_STEP (T * CP + 16)
-#define U_STEP (T * OP + 16)
+#define U_STEP (ROWS_OF_U(T) * OP + 16)
 #define M_STEP (CP * OP + 16)
 
 /* y = A (x0, .. x3): the powers 0 to 3 of the points. */
@@ -69,6 +95,14 @@
     const float16 g0 = fma((float16)(1.0f / 6.0f), p, fma((float16)(-1.0f / 1.5f), t, x.a)),                 \
                   g1 = fma((float16)(P2 / 6.0f), q, -P1 / 1.5f * u),                                         \
                   g2 = fma((float16)(1.0f / 3.0f), p, fma((float16)(-0.5f / 1.5f), t, x.f))
+
+#if BF16
+#define E_STEP OP
+#define E_PANEL 32
+#else
+#define E_STEP U_STEP
+#define E_PANEL (T * 32)
+#endif
 
 /* Outputs o0 .. o0 + OP - 1 of a tile of e to u. Pixels outside of the picture are zeros. */
 SP_INLINE void load_errors(float *u, __global const float *e, int o0, int tile)
@@ -88,11 +122,37 @@ SP_INLINE void load_errors(float *u, __global const float *e, int o0, int tile)
     for (int i = 0; i < 6; i++)
         for (int o = 0; o < OP; o += 16) {
             const float *p = half_way + i * 4 * OP + o;
-            float *to = u + i * 6 * U_STEP + o / 32 * (T * 32) + o % 32;
+            float *to = u + i * 6 * E_STEP + o / 32 * E_PANEL + o % 32;
             TRANSFORM_ERROR(vload16(0, p), vload16(0, p + OP), vload16(0, p + 2 * OP), vload16(0, p + 3 * OP), t);
-            PUT6(__private, t, to, U_STEP);
+            PUT6(__private, t, to, E_STEP);
         }
 }
+
+#if BF16
+/* A tile and, if `both`, the next one: v[36][tile / 2][CP] words, u[36][OP / 32][tile / 2][32]. */
+SP_INLINE void load_pair(uint *v, uint *u, __global const in_type *x, __global const float *e, int c0, int o0, int tile,
+                         int both, int N)
+{
+    float first[36 * 64] __attribute__((aligned(64))), second[36 * 64] __attribute__((aligned(64)));
+    load_tile(first, CP, x, c0, CP, tile, TILES);
+    load_tile(second, CP, x, c0, CP, both ? tile + 1 : TILES, TILES); /* past the last one: zeros */
+    for (int k = 0; k < 36; k++)
+        for (int c = k * CP; c < (k + 1) * CP; c += 16)
+            SP_STORE_WORDS(__private, sp_bf16_pair(vload16(0, first + c), vload16(0, second + c)),
+                           v + k * (V_STEP / 2) + c % CP);
+    load_errors(first, e, o0, tile);
+    load_errors(second, e, o0, both ? tile + 1 : tile);
+    for (int k = 0; k < 36; k++)
+        for (int o = 0; o < OP; o += 16)
+            SP_STORE_WORDS(__private, sp_bf16_pair(vload16(0, first + k * OP + o), vload16(0, second + k * OP + o)),
+                           u + k * U_STEP + o / 32 * (T / 2 * 32) + o % 32);
+}
+#define NAME(how) conv_backward_weight__winograd_bf16##how
+#define BETWEEN_CHANNELS 2 /* of v, in half words */
+#else
+#define NAME(how) conv_backward_weight__winograd##how
+#define BETWEEN_CHANNELS 1
+#endif
 
 #if SLOTTED
 #define PUT_TAP(v, p) SP_STORE16(__global, v, p)
@@ -122,20 +182,26 @@ SP_INLINE void store_taps(__global float *to, const float *m)
 SP_INLINE void panel(__global const in_type *x, __global const float *e, __global float *to, int at, int first, int end,
                      int N)
 {
-    float v[36 * V_STEP] __attribute__((aligned(64))), u[36 * U_STEP] __attribute__((aligned(64)));
+    V_NUMBER v[36 * V_STEP] __attribute__((aligned(64)));
+    U_NUMBER u[36 * U_STEP] __attribute__((aligned(64)));
     float m[36 * M_STEP] __attribute__((aligned(64)));
     const int c0 = at % PANELS_OF_CHANNELS * CP, o0 = at / PANELS_OF_CHANNELS * OP;
     for (int from = first; from < end; from += T) {
         const int tiles = MIN(T, end - from);
+#if BF16
+        for (int t = 0; t < tiles; t += 2)
+            load_pair((uint *)v + t / 2 * CP, u + t / 2 * 32, x, e, c0, o0, from + t, t + 1 < tiles, N);
+#else
         for (int t = 0; t < tiles; t++) {
             load_tile(v + t * CP, V_STEP, x, c0, CP, from + t, TILES);
             load_errors(u + t * 32, e, o0, from + t);
         }
+#endif
         for (int k = 0; k < 36; k++)
             for (int o = 0; o < OP / 32; o++)
                 for (int c = 0; c < CP; c += 8)
-                    multiply(m + k * M_STEP + (o * CP + c) * 32, v + k * V_STEP + c, 1, CP,
-                             u + k * U_STEP + o * T * 32, tiles, from > first);
+                    multiply(m + k * M_STEP + (o * CP + c) * 32, v + k * V_STEP + c * BETWEEN_CHANNELS, BETWEEN_CHANNELS,
+                             CP, u + k * U_STEP + o * ROWS_OF_U(T) * 32, tiles, from > first);
     }
     for (int c = 0; c < CP; c++)
         for (int o = 0; o < OP; o += 16)
@@ -144,7 +210,7 @@ SP_INLINE void panel(__global const in_type *x, __global const float *e, __globa
 
 #if SLOTTED
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void conv_backward_weight__winograd_slots(SP_IN(sp_x, x), SP_IN(float, e), SP_OUT(float, work), int N)
+void NAME(_slots)(SP_IN(sp_x, x), SP_IN(float, e), SP_OUT(float, work), int N)
 {
     SP_AT(x); SP_AT(e); SP_AT(work);
     const long slot = get_global_id(1), slots = get_global_size(1), all = TILES;
@@ -154,7 +220,7 @@ void conv_backward_weight__winograd_slots(SP_IN(sp_x, x), SP_IN(float, e), SP_OU
 
 /* A row of g_w. */
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void conv_backward_weight__winograd_sum(SP_IN(float, work), SP_IO(float, g_w), int N)
+void NAME(_sum)(SP_IN(float, work), SP_IO(float, g_w), int N)
 {
     SP_AT(work); SP_AT(g_w);
     const int slots = MAX(1, MIN(TILES / 64, 16 / (PANELS_OF_CHANNELS * CEIL(O, OP))));
@@ -168,7 +234,7 @@ void conv_backward_weight__winograd_sum(SP_IN(float, work), SP_IO(float, g_w), i
 }
 #else
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void conv_backward_weight__winograd(SP_IN(sp_x, x), SP_IN(float, e), SP_IO(float, g_w), int N)
+void NAME()(SP_IN(sp_x, x), SP_IN(float, e), SP_IO(float, g_w), int N)
 {
     SP_AT(x); SP_AT(e); SP_AT(g_w);
     panel(x, e, g_w, (int)get_global_id(0), 0, TILES, N);

@@ -1,6 +1,6 @@
 //@ plugin:    cpu_winograd 1.0.0
 //@ abi:       1
-//@ include:   lanes.clh macros.clh weave.clh winograd.clh
+//@ include:   lanes.clh macros.clh weave.clh bf16.clh winograd.clh
 //@ let:       NINE_TAPS = KH == 3 && KW == 3 && SH == 1 && SW == 1 && DH == 1 && DW == 1 && PH <= 2 && PW <= 2
 //@ let:       TILES_IN = N*ceildiv(H, 4)*ceildiv(W, 4)
 //@ let:       TILES_OUT = N*ceildiv(HO, 4)*ceildiv(WO, 4)
@@ -71,6 +71,74 @@
 //@ workspace: ceildiv(TILES_OUT, CHUNK)*36*(CHUNK*C + C/2)
 //@ score:     74
 //@ about:     the same for many weights and few tiles: a panel of transformed weights stays in the cache
+//@ op:        conv.backward_input/1
+//@ kernel:    conv_backward_input__winograd_bf16_weights
+//@ global:    C/32, ceildiv(O, 64)
+//@ local:     1, 1
+//@ kernel:    conv_backward_input__winograd_bf16_blocks
+//@ global:    cu*16
+//@ local:     1
+//@ define:    BACKWARD = 1
+//@ define:    PANELS = 0
+//@ define:    WEIGHTS_KEPT = 1
+//@ needs:     avx512_bf16
+//@ compute:   bf16 0.03
+//@ when:      NINE_TAPS && C % 32 == 0 && O % 16 == 0 && C*O <= 65536 && FILLS_IN
+//@ workspace: 18*(C*O + 32)
+//@ score:     85
+//@ about:     the same with what is transformed rounded to bf16: two multiplications in the time of one
+//@ op:        conv.backward_input/1
+//@ kernel:    conv_backward_input__winograd_bf16_input
+//@ global:    cu*16
+//@ local:     1
+//@ kernel:    conv_backward_input__winograd_bf16_panels
+//@ global:    C/PANEL*ceildiv(TILES_IN, CHUNK)
+//@ local:     1
+//@ define:    BACKWARD = 1
+//@ define:    PANELS = 1
+//@ define:    WEIGHTS_KEPT = 0
+//@ define:    PANEL = 32
+//@ define:    CHUNK = 64
+//@ needs:     avx512_bf16
+//@ compute:   bf16 0.03
+//@ when:      NINE_TAPS && C % 32 == 0 && O % 32 == 0 && FILLS_IN
+//@ workspace: ceildiv(TILES_IN, CHUNK)*18*(CHUNK*O + O/2)
+//@ score:     84
+//@ about:     the same for many weights and few tiles
+//@ op:        conv.forward/1
+//@ kernel:    conv_forward__winograd_bf16_weights
+//@ global:    O/32, ceildiv(C, 64)
+//@ local:     1, 1
+//@ kernel:    conv_forward__winograd_bf16_blocks
+//@ global:    cu*16
+//@ local:     1
+//@ define:    BACKWARD = 0
+//@ define:    PANELS = 0
+//@ define:    WEIGHTS_KEPT = 1
+//@ needs:     avx512_bf16
+//@ compute:   bf16 0.03
+//@ when:      NINE_TAPS && O % 32 == 0 && C % 16 == 0 && C*O <= 65536 && FILLS_OUT
+//@ workspace: 18*(C*O + 32)
+//@ score:     78
+//@ about:     the same with what is transformed rounded to bf16: two multiplications in the time of one
+//@ op:        conv.forward/1
+//@ kernel:    conv_forward__winograd_bf16_input
+//@ global:    cu*16
+//@ local:     1
+//@ kernel:    conv_forward__winograd_bf16_panels
+//@ global:    O/PANEL*ceildiv(TILES_OUT, CHUNK)
+//@ local:     1
+//@ define:    BACKWARD = 0
+//@ define:    PANELS = 1
+//@ define:    WEIGHTS_KEPT = 0
+//@ define:    PANEL = 32
+//@ define:    CHUNK = 64
+//@ needs:     avx512_bf16
+//@ compute:   bf16 0.03
+//@ when:      NINE_TAPS && O % 32 == 0 && C % 32 == 0 && FILLS_OUT
+//@ workspace: ceildiv(TILES_OUT, CHUNK)*18*(CHUNK*C + C/2)
+//@ score:     77
+//@ about:     the same for many weights and few tiles
 
 /* Output tiles of 4 x 4 from input tiles of 6 x 6: Y = At [(G w Gt) o (Bt d B)] A, where o is, for each of
  * the 36 components, a product of rows of channels (one a tile) with a matrix. The interpolation points are
@@ -90,12 +158,12 @@
 #endif
 #define ROW KB
 #define V_STEP (CHUNK * KB + 16)
-#define U_STEP (KB * PANEL + 16)
+#define U_STEP (ROWS_OF_U(KB) * PANEL + 16)
 #define V_BLOCK ((ulong)36 * V_STEP) /* CHUNK tiles, KB channels */
 #else
 #define ROW (CI + 16)
 #define V_STEP (P * ROW)
-#define U_STEP ((ulong)CI * CO + 16)
+#define U_STEP ((ulong)ROWS_OF_U(CI) * CO + 16)
 #endif
 
 /* y = G (x0, x1, x2): the powers 0 to 2 of the points, divided by the products of their differences. */
@@ -142,6 +210,24 @@ SP_INLINE void store_tile(__global float *to, __global const float *bias, const 
     }
 }
 
+/* Components of a row of u; with BF16 of every second one, from the row before in `even`. */
+#if BF16
+#define PAIR6(x, p) {sp_bf16_pair(vload16(0, p), x.a), sp_bf16_pair(vload16(1, p), x.b), sp_bf16_pair(vload16(2, p), x.c), \
+                     sp_bf16_pair(vload16(3, p), x.d), sp_bf16_pair(vload16(4, p), x.e), sp_bf16_pair(vload16(5, p), x.f)}
+typedef struct {
+    uint16 a, b, c, d, e, f;
+} six_words;
+#define PUT_U(t, a, i)                                                                                       \
+    if ((i) % 2 == 0) {                                                                                      \
+        PUT6(__private, t, even + (a) * 6 * 16, 16);                                                         \
+    } else {                                                                                                 \
+        const six_words pairs = PAIR6(t, even + (a) * 6 * 16);                                               \
+        PUT6_BY(SP_STORE_WORDS, U_PLACE, pairs, u + (i) / 2 * 32 + (a) * 6 * U_STEP, U_STEP);                \
+    }
+#else
+#define PUT_U(t, a, i) PUT6(U_PLACE, t, u + (i) * 32 + (a) * 6 * U_STEP, U_STEP)
+#endif
+
 /* 16 x 16 weights of all taps, backward mirrored and transposed, to 16 rows of u: of inputs o, outputs c. */
 SP_INLINE void transform_square(u_pointer u, __global const float *w, int c, int o)
 {
@@ -160,7 +246,10 @@ SP_INLINE void transform_square(u_pointer u, __global const float *w, int c, int
             SP_STORE16(__private, vload16(0, w + ((ulong)k * C + o + i) * (ulong)O + c), g + (i * 9 + k) * 16);
 #endif
     }
-    for (int i = 0; i < 16; i++, u += 32) {
+#if BF16
+    float even[36 * 16] __attribute__((aligned(64)));
+#endif
+    for (int i = 0; i < 16; i++) {
         float half_way[18 * 16] __attribute__((aligned(64)));
         for (int j = 0; j < 3; j++) {
             const float *p = g + (i * 9 + j) * 16;
@@ -170,20 +259,25 @@ SP_INLINE void transform_square(u_pointer u, __global const float *w, int c, int
         for (int a = 0; a < 6; a++) {
             const float *p = half_way + a * 3 * 16;
             TRANSFORM_WEIGHTS(vload16(0, p), vload16(1, p), vload16(2, p), t);
-            PUT6(U_PLACE, t, u + a * 6 * U_STEP, U_STEP);
+            PUT_U(t, a, i);
         }
     }
 }
 
+#if BF16
+#define HOW(how) winograd_bf16_##how
+#else
+#define HOW(how) winograd_##how
+#endif
 #if BACKWARD
-#define NAME(how) conv_backward_input__##how
+#define NAME(how) CAT(conv_backward_input__, HOW(how))
 #define IN_ e
 #define OUT_ g_x
 #define BIAS_ARGUMENT
 #define BIAS_AT
 #define bias 0
 #else
-#define NAME(how) conv_forward__##how
+#define NAME(how) CAT(conv_forward__, HOW(how))
 #define IN_ x
 #define OUT_ y
 #if BIAS
@@ -204,20 +298,21 @@ SP_INLINE void transform_square(u_pointer u, __global const float *w, int c, int
 
 #if !PANELS
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void NAME(winograd_weights)(SP_IN(float, w), SP_OUT(float, work))
+void NAME(weights)(SP_IN(float, w), SP_OUT(float, work))
 {
     SP_AT(w); SP_AT(work);
     const int c = (int)get_global_id(0) * 32, o0 = (int)get_global_id(1) * 64;
     for (int o = o0; o < MIN(o0 + 64, CI); o += 16)
         for (int h = 0; h < 32; h += 16)
-            transform_square(work + ((ulong)c * CI + o * 32 + h), w, c + h, o);
+            transform_square((u_pointer)work + ((ulong)c * ROWS_OF_U(CI) + ROWS_OF_U(o) * 32 + h), w, c + h, o);
 }
 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void NAME(winograd_blocks)(IN_ARGUMENT(IN_), SP_IN(float, work), BIAS_ARGUMENT OUT_ARGUMENT(OUT_), int N)
+void NAME(blocks)(IN_ARGUMENT(IN_), SP_IN(float, work), BIAS_ARGUMENT OUT_ARGUMENT(OUT_), int N)
 {
     AT(IN_); SP_AT(work); AT(OUT_); BIAS_AT;
-    float v[36 * V_STEP] __attribute__((aligned(64))), m[36 * P * 32] __attribute__((aligned(64)));
+    V_NUMBER v[36 * V_STEP] __attribute__((aligned(64)));
+    float m[36 * P * 32] __attribute__((aligned(64)));
     const ulong items = get_global_size(0), item = get_global_id(0), blocks = CEIL(TILES, P);
     for (ulong b = item * blocks / items; b < (item + 1) * blocks / items; b++) {
         const int first = (int)b * P, tiles = MIN(P, TILES - first);
@@ -226,7 +321,8 @@ void NAME(winograd_blocks)(IN_ARGUMENT(IN_), SP_IN(float, work), BIAS_ARGUMENT O
                 load_tile(v + t * ROW + c, V_STEP, IN_, c, MIN(64, CI - c), first + t, TILES);
         for (int c = 0; c < CO; c += 32) {
             for (int k = 0; k < 36; k++)
-                multiply(m + k * P * 32, v + k * V_STEP, ROW, 1, work + k * U_STEP + (ulong)c * CI, CI, 0);
+                multiply(m + k * P * 32, v + k * V_STEP, ROW, 1,
+                         (u_input)work + k * U_STEP + (ulong)c * ROWS_OF_U(CI), CI, 0);
             for (int t = 0; t < tiles; t++)
                 for (int h = 0; h < 32; h += 16)
                     store_tile(OUT_, bias, m + t * 32 + h, P * 32, first + t, c + h);
@@ -235,33 +331,34 @@ void NAME(winograd_blocks)(IN_ARGUMENT(IN_), SP_IN(float, work), BIAS_ARGUMENT O
 }
 #else
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void NAME(winograd_input)(IN_ARGUMENT(IN_), SP_OUT(float, work), int N)
+void NAME(input)(IN_ARGUMENT(IN_), SP_OUT(float, work), int N)
 {
     AT(IN_); SP_AT(work);
     const ulong items = get_global_size(0), item = get_global_id(0), rows = CEIL(TILES, P) * P;
     for (ulong t = item * rows / items; t < (item + 1) * rows / items; t++)
         for (int c = 0; c < CI; c += KB)
-            load_tile(work + (t / CHUNK * (CI / KB) + c / KB) * V_BLOCK + t % CHUNK * KB, V_STEP, IN_, c, KB, (int)t,
+            load_tile((v_pointer)work + (t / CHUNK * (CI / KB) + c / KB) * V_BLOCK + t % CHUNK * KB, V_STEP, IN_, c, KB, (int)t,
                       TILES);
 }
 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void NAME(winograd_panels)(SP_IN(float, w), SP_IN(float, work), BIAS_ARGUMENT OUT_ARGUMENT(OUT_), int N)
+void NAME(panels)(SP_IN(float, w), SP_IN(float, work), BIAS_ARGUMENT OUT_ARGUMENT(OUT_), int N)
 {
     SP_AT(w); SP_AT(work); AT(OUT_); BIAS_AT;
-    float u[36 * U_STEP] __attribute__((aligned(64))), m[36 * CHUNK * PANEL] __attribute__((aligned(64)));
+    U_NUMBER u[36 * U_STEP] __attribute__((aligned(64)));
+    float m[36 * CHUNK * PANEL] __attribute__((aligned(64)));
     const int unit = (int)get_global_id(0), chunk = unit % CEIL(TILES, CHUNK), first = chunk * CHUNK;
     const int c = unit / CEIL(TILES, CHUNK) * PANEL, tiles = MIN(CHUNK, TILES - first);
-    v_input v = work + chunk * V_BLOCK * (CI / KB);
+    v_input v = (v_input)work + chunk * V_BLOCK * (CI / KB);
     for (int k0 = 0; k0 < CI; k0 += KB, v += V_BLOCK) {
         for (int o = 0; o < KB; o += 16)
             for (int h = 0; h < PANEL; h += 16)
-                transform_square(u + h / 32 * KB * 32 + o * 32 + h % 32, w, c + h, k0 + o);
+                transform_square(u + h / 32 * ROWS_OF_U(KB) * 32 + ROWS_OF_U(o) * 32 + h % 32, w, c + h, k0 + o);
         for (int k = 0; k < 36; k++)
             for (int t = 0; t < tiles; t += P)
                 for (int h = 0; h < PANEL / 32; h++)
                     multiply(m + ((k * PANEL / 32 + h) * CHUNK + t) * 32, v + k * V_STEP + t * KB,
-                             ROW, 1, u + k * U_STEP + h * KB * 32, KB, k0 > 0);
+                             ROW, 1, u + k * U_STEP + h * ROWS_OF_U(KB) * 32, KB, k0 > 0);
     }
     for (int t = 0; t < tiles; t++)
         for (int h = 0; h < PANEL; h += 16)

@@ -24,7 +24,7 @@ static const char *const schedules[] = {
     "0.1}\n",
     "schedule: {method: ndot, time_steps: 3}\noptimizer: {lr: 0.1}\nprecision: {activations: half}\n",
     "schedule: {method: rate, time_steps: 4, block: 2}\noptimizer: {lr: 0.1}\nprecision: {activations: "
-    "half}\n",
+    "half, compute: bf16}\n",
     "schedule: {method: ottt, time_steps: 2, online_update: true}\noptimizer: {lr: 0.05, binary: t-bso}\n",
     "schedule: {method: bptt, time_steps: 2, width_step: 0.25, width_probes: 3}\nneuron: {surrogate: "
     "dspike}\noptimizer: "

@@ -48,3 +48,25 @@ Test(half, every_value_survives_and_what_lies_between_goes_to_the_nearest)
         cr_assert_eq(sp_half_from_float(middle), h + (h & 1), "the tie after %04x goes to the even one", h);
     }
 }
+
+Test(half, bf16_goes_to_the_nearest_and_ties_to_the_even_one)
+{
+    static const struct {
+        float f, rounded;
+    } known[] = {
+        {0, 0},
+        {-1.5f, -1.5f},
+        {1.0f + 1.0f / 256, 1},
+        {1.0f + 3.0f / 256, 1.0f + 4.0f / 256},
+        {INFINITY, INFINITY},
+        {-3.4e38f, -INFINITY},
+        {0.1f, 0.10009765625f},
+        {2e38f, 1.9938419936773738e38f},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        cr_assert_eq(sp_bf16_round(known[i].f), known[i].rounded, "%g gives %.9g", (double)known[i].f,
+                     (double)sp_bf16_round(known[i].f));
+    cr_assert(isnan(sp_bf16_round(NAN)) && signbit(sp_bf16_round(-0.0f)));
+    for (float f = 1; f < 2; f += 0.0009765625f)
+        cr_assert_leq(fabsf(sp_bf16_round(f) - f), f / 256, "%g", (double)f);
+}

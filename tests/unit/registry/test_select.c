@@ -419,6 +419,45 @@ Test(select, a_variant_by_name_runs_only_when_it_is_forced)
     expect_reason(32, "t:k_new", "chosen: forced (score 14; nobody has run it)");
 }
 
+/* A kernel that rounds factors is never chosen, nor allowed, where the call does not permit it; and where the
+ * call does, the device must have what it needs. Other variants compute the call without the flag. */
+Test(select, products_in_bf16_need_the_flag_and_the_device)
+{
+    static const char *const ops[] = {"gemm", "conv.forward", "conv.backward_input", "conv.backward_weight"};
+    static const char *const shape = "N=128 M=128 K=512 H=16 W=16 C=64 O=64 KH=3 KW=3 SH=1 SW=1 PH=1 PW=1 "
+                                     "DH=1 DW=1 HO=16 WO=16";
+    sp_registry *built_in;
+    sp_candidate all[64];
+    cr_assert_eq(sp_registry_create(NULL, &built_in, NULL), SP_OK);
+    for (int k = 0; k < 4; k++)
+        for (int flag = 0; flag < 2; flag++)
+            for (int has = 0; has < 2; has++) {
+                sp_op_call call = sp_op_call_make(ops[k]);
+                for (int i = 0; i < SP_OP_MAX_INTS && call.op->ints[i]; i++) {
+                    char name[16];
+                    snprintf(name, sizeof name, "%s=", call.op->ints[i]);
+                    call.ints[i] = strtol(strstr(shape, name) + strlen(name), NULL, 10);
+                }
+                sp_call_set_bf16(&call, flag);
+                dev.info.avx512_bf16 = has;
+                const size_t n = sp_select_explain(built_in, &dev, &call, all, 64);
+                bool chosen = false;
+                for (size_t i = 0; i < n; i++) {
+                    const sp_variant *v = all[i].variant;
+                    chosen |= all[i].chosen && v->bf16;
+                    cr_assert(!v->bf16 || !all[i].applicable || (flag && has), "%s", v->id);
+                    const sp_op_call own = sp_variant_call(v, &call);
+                    cr_assert_eq(sp_call_is_bf16(&own), flag && v->bf16, "%s", v->id);
+                    if (v->bf16 && !flag && has && v->needs_extensions &&
+                        strcmp(v->needs_extensions, "avx512_bf16") == 0)
+                        cr_assert_not_null(strstr(all[i].reason, "precision.compute"), "%s: %s", v->id,
+                                           all[i].reason);
+                }
+                cr_assert_eq(chosen, flag && has, "%s: flag %d, device %d", ops[k], flag, has);
+            }
+    sp_registry_destroy(&built_in);
+}
+
 Test(select, a_pattern_counts_where_the_plugin_has_something)
 {
     sp_op_call call = sp_op_call_make("gemm/1");

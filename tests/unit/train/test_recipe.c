@@ -123,6 +123,10 @@ Test(recipe, wrong_types_and_ranges_are_refused_with_their_place)
                                                                              "compare is sltt, sltt-k:K"},
         {DATA NETWORK "monitor: {gradient_similarity: {methods: [\"sltt-k:5\"]}}\n", "sltt-k:5 wants 5 "
                                                                                      "steps"},
+        {DATA NETWORK "precision: {compute: fp8}\n", "r.yaml:3:22: "},
+        {DATA NETWORK "precision: {compute: 16}\n", "r.yaml:3:22: "},
+        {DATA NETWORK "monitor: {gradient_similarity: {methods: [sltt-bf61]}}\n", "r.yaml:3:43: a method "
+                                                                                  "to "},
         {DATA NETWORK "plugins: {gemm: [1]}\n", "r.yaml:3:17: \"plugins\" maps an op"},
         {DATA NETWORK "neuron: {tau: 0.5}\n", "r.yaml:3:15: "},
         {NETWORK, "a recipe needs \"data\""},
