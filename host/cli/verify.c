@@ -489,7 +489,9 @@ static void fini(running *r)
 sp_status sp_verify_run(const char *json_path, sp_device *dev, sp_registry *reg, double tolerance,
                         sp_verify_precision precision, sp_verify_case *out, sp_error *err)
 {
-    running r = {.out = out, .tolerance = tolerance, .o = {.half = precision.half, .bf16 = precision.bf16}};
+    running r = {.out = out,
+                 .tolerance = tolerance,
+                 .o = {.half = precision.half, .bf16 = precision.bf16 ? SP_BF16_ALL : SP_BF16_NONE}};
     sp_status st = SP_OK;
     size_t stem = strlen(json_path) > 5 ? strlen(json_path) - 5 : 0;
     const char *slash = strrchr(json_path, '/');

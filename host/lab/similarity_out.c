@@ -13,7 +13,7 @@
 static const sp_column summary[] = {
     {.key = "T", .head = "T", .width = 4},
     {.key = "tau", .head = "tau", .width = 7, .digits = -6},
-    {.key = "method", .head = "method", .width = -10},
+    {.key = "method", .head = "method", .width = -19},
     {.key = "steps", .head = "steps", .width = 6, .digits = 2},
     {.key = "measured", .head = "measured", .width = 9},
     {.key = "first", .head = "first", .width = 9, .digits = 4},

@@ -1,5 +1,6 @@
 /* The passes that give steps their kernels: select chooses a variant for each, build compiles it. */
 #include <stdio.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "base/interrupt.h"
@@ -8,12 +9,25 @@
 #include "plan/builder.h"
 #include "registry/wisdom.h"
 
+/* Of products of two matrices, those with one transposed are gradients. */
+static bool is_forward(const sp_op_call *c)
+{
+    const bool gemm = strncmp(c->op->id, "gemm/", 5) == 0;
+    return gemm ? !sp_call_flag(c, "TA") && !sp_call_flag(c, "TB")
+                : strncmp(c->op->id, "conv.forward/", 13) == 0;
+}
+
 /* A call is told by its flags in wisdom too: it has BF16 only where a kernel of this device may take it. */
+static bool may_round(const sp_plan *p, const sp_op_call *c)
+{
+    return p->o.bf16 && (p->o.bf16 == SP_BF16_ALL || !is_forward(c)) && !p->reg->package &&
+           sp_select_has_bf16(p->reg, p->dev, c);
+}
+
 sp_status spi_choose(sp_plan *p, sp_step *s, sp_error *err)
 {
     if (!s->variant)
-        sp_call_set_bf16(&s->call,
-                         p->o.bf16 && !p->reg->package && sp_select_has_bf16(p->reg, p->dev, &s->call));
+        sp_call_set_bf16(&s->call, may_round(p, &s->call));
     return s->variant ? SP_OK : sp_select(p->reg, p->dev, &s->call, &s->variant, s->why, sizeof s->why, err);
 }
 

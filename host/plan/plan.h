@@ -30,6 +30,10 @@ typedef enum { SP_OPTIMIZER_SGD, SP_OPTIMIZER_ADAMW, SP_OPTIMIZER_ADAM } sp_opti
 typedef enum { SP_BINARY_NONE, SP_BINARY_BSO, SP_BINARY_T_BSO } sp_binary;
 const char *sp_method_name(sp_method m); /* "sltt", "sltt-k", "bptt", "ottt", "rate", "ndot", "ltl", "eval" */
 
+/* Products whose float32 factors may be rounded to bf16: those of the two gradients of convolutions and
+ * linear layers, or those of the forward pass too. */
+typedef enum { SP_BF16_NONE, SP_BF16_GRADIENTS, SP_BF16_ALL } sp_bf16;
+
 /* What a plan is made for. */
 typedef struct sp_plan_options {
     sp_method method;
@@ -50,8 +54,7 @@ typedef struct sp_plan_options {
     bool online_norm; /* batch norms normalise training too by their running statistics, which follow once a
                          mini-batch; not BPTT */
     bool sync_norm;   /* batch norms see the samples of all shards: sp_exec_run_part stops where they meet */
-    bool bf16;        /* float32 factors of convolutions and matrix products may be rounded to bf16, where
-                         a kernel of the device does that */
+    sp_bf16 bf16;     /* which products may be of factors that are rounded, where a kernel does that */
     bool half;        /* potentials, and inputs of batch norms that are kept, are stored as half */
     sp_loss loss;
     sp_loss_of loss_of;

@@ -15,9 +15,10 @@ enum { SP_RECIPE_BASES = 8, SP_COMPARED_MOST = 6 };
 typedef struct sp_compared {
     sp_method method;
     int64_t k;
-    bool bf16; /* with products in bf16; else all of them are float32, whatever the recipe says */
+    sp_bf16 bf16; /* its products, whatever the recipe says */
 } sp_compared;
-/* "sltt", "sltt-k:2", "sltt-k", "ottt", "ndot", "rate", "bptt"; with "-bf16" behind it in bf16 */
+/* "sltt", "sltt-k:2", "sltt-k", "ottt", "ndot", "rate", "bptt"; with "-bf16-gradients" or "-bf16" behind
+ * it in bf16 */
 bool sp_compared_parse(const char *text, sp_compared *out);
 void sp_compared_name(const sp_compared *c, char *out, size_t out_size);
 
@@ -70,7 +71,7 @@ typedef struct sp_recipe {
     int64_t weight_bits;               /* 0: weights are float32 */
     bool channel_scales;               /* of quantised weights: one for each output channel */
     int64_t membrane_bits, input_bits; /* of the integer network that follows from quantised weights */
-    bool bf16;                         /* factors of convolutions and linear layers may be rounded to bf16 */
+    sp_bf16 bf16;                      /* which products may be of factors that are rounded to bf16 */
     bool half; /* activations kept for the backward pass, and potentials, are stored as half */
     sp_loss loss;
     sp_loss_of loss_of;

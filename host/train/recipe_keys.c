@@ -292,12 +292,13 @@ static const sp_fields schedule_fields = SPI_FIELDS("schedule", schedule, schedu
 static const sp_field precision[] = {
     {SPI_CHOICE("activations", half, "float", "half"), .initial = "float",
      .help = "Storage of potentials and of activations that are kept for the backward pass."},
-    {SPI_CHOICE("compute", bf16, "float", "bf16"), .initial = "float",
-     .help = "What convolutions and linear layers multiply, in the forward pass and for gradients: `bf16` "
-             "allows kernels that round float32 "
-             "factors to bf16. Sums, states, norms, losses and optimizers stay float32, and so does a "
-             "product for which "
-             "the device has no such kernel or a faster one; `plan` and `train` say how many are in bf16."},
+    {SPI_CHOICE("compute", bf16, "float", "bf16-gradients", "bf16"), .initial = "float",
+     .help = "What convolutions and linear layers multiply: `bf16` allows kernels that round float32 factors "
+             "to bf16, `bf16-gradients` only for the gradients, so that spikes, loss and evaluation are "
+             "those "
+             "of float32. Sums, states, norms, losses and optimizers stay float32, and so does a product for "
+             "which the device has no such kernel or a faster one; `plan` and `train` say how many are in "
+             "bf16."},
     {SPI_OTHER("weights", read_weights, print_weights, "`float`, or whole number, 2 to 16"),
      .initial = "float", .sample = "8",
      .help = "Bits of the weights of conv and linear layers: they are rounded to multiples of a power of "

@@ -10,16 +10,21 @@
 
 static const char *const references[] = {"bptt", "sltt"};
 
+static const char *const suffixes[] = {"", "-bf16-gradients", "-bf16"}; /* of SP_BF16_ */
+
 bool sp_compared_parse(const char *text, sp_compared *out)
 {
     static const sp_method methods[] = {SP_METHOD_SLTT, SP_METHOD_OTTT, SP_METHOD_NDOT, SP_METHOD_RATE,
                                         SP_METHOD_BPTT};
-    static const char suffix[] = "-bf16";
     char name[32];
-    size_t n = strlen(text), more = sizeof suffix - 1;
-    const bool bf16 = n > more && strcmp(text + n - more, suffix) == 0;
-    snprintf(name, sizeof name, "%.*s", (int)(bf16 ? n - more : n), text);
-    *out = (sp_compared){.method = SP_METHOD_SLTT_K, .bf16 = bf16};
+    size_t n = strlen(text);
+    *out = (sp_compared){.method = SP_METHOD_SLTT_K};
+    for (sp_bf16 k = SP_BF16_GRADIENTS; k <= SP_BF16_ALL && !out->bf16; k++) {
+        const size_t more = strlen(suffixes[k]);
+        if (n > more && strcmp(text + n - more, suffixes[k]) == 0)
+            out->bf16 = k, n -= more;
+    }
+    snprintf(name, sizeof name, "%.*s", (int)n, text);
     for (size_t i = 0; i < COUNT(methods); i++)
         if (strcmp(name, sp_method_name(methods[i])) == 0) {
             out->method = methods[i];
@@ -36,7 +41,7 @@ bool sp_compared_parse(const char *text, sp_compared *out)
 
 void sp_compared_name(const sp_compared *c, char *out, size_t out_size)
 {
-    const char *suffix = c->bf16 ? "-bf16" : "";
+    const char *suffix = suffixes[c->bf16];
     if (c->k)
         snprintf(out, out_size, "%s:%lld%s", sp_method_name(c->method), (long long)c->k, suffix);
     else
@@ -51,7 +56,7 @@ static sp_status add_method(sp_recipe *r, const sp_yaml *item, sp_error *err)
                             "a method to compare is sltt, sltt-k:K with a number of steps K, sltt-k for the "
                             "steps that this run draws, ottt, ndot, rate, or bptt; with -bf16 behind it, "
                             "such as "
-                            "sltt-bf16, it multiplies in bf16");
+                            "sltt-bf16 or sltt-bf16-gradients, it multiplies in bf16");
     if (c->method == SP_METHOD_SLTT_K && c->k > r->time_steps)
         return sp_yaml_fail(item, err, "%s wants %lld steps, but there are only %lld time steps", item->text,
                             (long long)c->k, (long long)r->time_steps);

@@ -34,7 +34,7 @@ bool sp_similarity_counts(const sp_graph *g, const sp_param *p)
     return false;
 }
 
-static sp_status make_plan(sp_similarity *f, sp_method method, bool bf16, bool unlimited, sp_plan **out,
+static sp_status make_plan(sp_similarity *f, sp_method method, sp_bf16 bf16, bool unlimited, sp_plan **out,
                            sp_error *err)
 {
     sp_session *s = f->s;
@@ -56,7 +56,7 @@ static sp_status make_plans(sp_similarity *f, bool unlimited, sp_error *err)
     sp_session *s = f->s;
     sp_plan *large = s->train->arena_bytes >= s->eval->arena_bytes ? s->train : s->eval;
     int largest = 0;
-    SP_TRY(make_plan(f, s->recipe.monitor.reference, false, unlimited, &f->plans[0], err));
+    SP_TRY(make_plan(f, s->recipe.monitor.reference, SP_BF16_NONE, unlimited, &f->plans[0], err));
     for (int i = 1; i <= f->n_methods; i++) {
         SP_TRY(make_plan(f, f->methods[i - 1].method, f->methods[i - 1].bf16, unlimited, &f->plans[i], err));
         largest = f->plans[i]->arena_bytes > f->plans[largest]->arena_bytes ? i : largest;

@@ -40,11 +40,15 @@ else
     expect_out "products in bf16: none of"
     grep -q "__[a-z_]*bf16" "$work/out" && fail "a kernel that this device cannot run"
 fi
+run plan "$work/net.yaml" --set precision.compute=bf16-gradients
+expect_code 0
+grep -q "conv_forward[a-z_]*bf16" "$work/out" && fail "bf16-gradients rounds in the forward pass"
+[ $has = no ] || grep -q "products in bf16: [1-9][0-9]* of [1-9]" "$work/out" || fail "no gradient is in bf16"
 run plan "$work/net.yaml" --set precision.compute=half
 expect_code 3
 expect_err "compute"
 
-for compute in float bf16; do
+for compute in float bf16-gradients bf16; do
     run train "$work/net.yaml" --set precision.compute=$compute --out "$work/$compute"
     expect_code 0
     run eval "$work/$compute" --json
@@ -65,12 +69,13 @@ run diff --recipe "$work/net.yaml" --device cpu --device cpu --set precision.com
 expect_code 3
 expect_err "precision.compute=float"
 
-run similarity "$work/net.yaml" --reference sltt --methods sltt,sltt-bf16 --train sltt --iterations 1 --by-layer --out "$work/similarity"
+run similarity "$work/net.yaml" --reference sltt --methods sltt,sltt-bf16,sltt-bf16-gradients --train sltt --iterations 1 --by-layer --out "$work/similarity"
 expect_code 0
 awk -F, -v has=$has 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
     $at["method"] == "sltt" { exact = $at["difference"] }
     $at["method"] == "sltt-bf16" { cosine = $at["cosine"]; difference = $at["difference"] }
-    END { exit !(exact == 0 && cosine > 0.9 && difference < 0.4 && (has == "no" || difference > 0)) }' "$work/similarity/means.csv" ||
+    $at["method"] == "sltt-bf16-gradients" { near = $at["cosine"]; step = $at["difference"] }
+    END { exit !(exact == 0 && near > 0.99 && step < 0.1 && (has == "no" || step > 0) && cosine > 0.9 && difference < 0.4 && (has == "no" || difference > 0)) }' "$work/similarity/means.csv" ||
     fail "the effect on gradients: $(cat "$work/similarity/means.csv")"
 run similarity "$work/net.yaml" --train sltt-bf16
 expect_code 2
