@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/mem.h"
 #include "base/suggest.h"
 #include "check/check.h"
 #include "registry/wisdom.h"
@@ -151,15 +152,18 @@ static void show_variant(const sp_variant *v)
 
 static sp_status not_found(const sp_cli_plugins *o, sp_error *err)
 {
-    const char *names[512];
+    const char **names = sp_alloc_array(2 * o->reg->n_variants + o->reg->n_fragments + 1, sizeof *names);
     size_t n = 0;
-    for (size_t i = 0; i < o->reg->n_variants && n + 3 < 512; i++) {
+    if (!names)
+        return SP_FAIL(err, SP_E_MEMORY, "out of memory for the names of plugins");
+    for (size_t i = 0; i < o->reg->n_variants; i++) {
         names[n++] = o->reg->variants[i]->id;
         names[n++] = o->reg->variants[i]->plugin;
     }
-    for (size_t i = 0; i < o->reg->n_fragments && n < 512; i++)
+    for (size_t i = 0; i < o->reg->n_fragments; i++)
         names[n++] = o->reg->fragments[i]->name;
     const char *near = sp_suggest(o->target, names, n);
+    sp_free(names);
     return SP_FAIL(err, SP_E_USAGE, "no plugin, variant, fragment or op is called \"%s\"%s%s%s", o->target,
                    near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
 }
