@@ -121,8 +121,7 @@ void sp_plan_print_bf16(const sp_plan *p, sp_text *out)
     if (b.steps && b.bf16)
         sp_text_add(out,
                     "products in bf16: %d of %d convolutions and matrix products, %.0f %% of their "
-                    "multiply-adds; "
-                    "the others in float32, which is faster there or has the only kernel\n",
+                    "multiply-adds; the others in float32\n",
                     b.bf16, b.steps, 100 * b.share);
     else if (b.steps)
         sp_text_add(out,
