@@ -16,8 +16,12 @@ def as_array(value: Any, what: str) -> np.ndarray:
     """numpy's view of an array, also of one that speaks DLPack (a tensor of PyTorch on the CPU), without a copy."""
     if isinstance(value, np.ma.MaskedArray):
         raise TypeError(f"{what} is a masked array, whose mask nothing here would heed; give its elements values: {what}.filled(0)")
+    if not isinstance(value, np.ndarray) and hasattr(value, "detach"):
+        try:  # PyTorch knows which tensors have no memory that is an array: sparse and masked ones, those of other devices
+            return value.detach().numpy()
+        except (RuntimeError, TypeError) as e:
+            raise TypeError(f"{what} is a {type(value).__name__} that numpy cannot read: {e}") from None
     if not isinstance(value, np.ndarray) and hasattr(value, "__dlpack__"):
-        value = value.detach() if hasattr(value, "detach") else value
         return np.from_dlpack(value)
     array = np.asarray(value)
     if array.dtype == object:

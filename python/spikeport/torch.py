@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ._arrays import floats
 from ._network import Network, Source
 
 
@@ -171,7 +172,7 @@ class SNN(nn.Module):
 
     def _samples(self, x: Tensor) -> np.ndarray:
         self._check(x)
-        return x.detach().contiguous().numpy()
+        return floats(x, "x")
 
     def _forward_train(self, x: Tensor, input_gradient: bool, ctx: Any = None) -> Tensor:
         self._send()

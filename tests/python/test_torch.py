@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import unittest
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -323,6 +324,13 @@ class Module(unittest.TestCase):
             b.sum().backward()
         with self.assertRaises(TypeError):
             self.open("sltt").double()(x)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that masked tensors are a prototype
+            for odd in (torch.masked.masked_tensor(x, x > 0.5), x.to_sparse()):
+                for run in (module, module.eval(), module.network.forward):
+                    with self.assertRaisesRegex(TypeError, "numpy cannot read"):
+                        run(odd)
+                    module.train()
 
     def test_shards_are_refused(self):
         """Their gradients are summed by `spikeport train` alone."""
