@@ -39,9 +39,26 @@ static void on_signal(int number)
     stop_asked = 1;
 }
 
+static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
+
+/* What is ignored, as SIGINT is in a script's background, is kept from all threads and from the programs that
+ * they start: LLVM, in a driver, has a handler of its own that removes the files it is writing. */
+void sp_cli_hold_ignored(void)
+{
+    sigset_t held;
+    sigemptyset(&held);
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        struct sigaction a;
+        if (sigaction(numbers[i], NULL, &a) == 0 && a.sa_handler == SIG_IGN)
+            sigaddset(&held, numbers[i]);
+    }
+    pthread_sigmask(SIG_BLOCK, &held, NULL);
+}
+
 const volatile int *sp_cli_catch_signals(void)
 {
-    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
+    sigset_t caught;
+    sigemptyset(&caught);
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         struct sigaction a, before;
         memset(&a, 0, sizeof a);
@@ -50,7 +67,10 @@ const volatile int *sp_cli_catch_signals(void)
         sigaction(numbers[i], &a, &before);
         if (numbers[i] == SIGHUP && before.sa_handler == SIG_IGN)
             sigaction(SIGHUP, &before, NULL);
+        else
+            sigaddset(&caught, numbers[i]);
     }
+    pthread_sigmask(SIG_UNBLOCK, &caught, NULL);
     sp_interrupt_by(&stop_asked);
     return &stop_asked;
 }

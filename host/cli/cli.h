@@ -23,6 +23,8 @@ void sp_cli_start(void);
 /* What a person may want to know while a command runs: to stderr, dropped with --quiet. */
 void sp_cli_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* Before any thread is started: signals that this program ignores do not reach drivers and compilers. */
+void sp_cli_hold_ignored(void);
 /* From now on the first Ctrl-C, SIGTERM, SIGHUP (unless nohup ignores it) or SIGPIPE sets the result to 1, so
  * that the command saves and ends; the second ends the program at once with 130. */
 const volatile int *sp_cli_catch_signals(void);

@@ -104,6 +104,7 @@ static void say_ended(void)
 int main(int argc, char **argv)
 {
     sp_cli_start();
+    sp_cli_hold_ignored();
     atexit(say_ended);
     int code = run(argc, argv);
     finished = true;
