@@ -271,7 +271,7 @@ static void compete(tuning *g, int row, double ms, sp_timed *l)
 static bool is_candidates_fault(sp_status st)
 {
     return st == SP_E_MISMATCH || st == SP_E_BUILD || st == SP_E_PLUGIN || st == SP_E_UNFIT ||
-           st == SP_E_USAGE || st == SP_E_OPENCL || st == SP_E_FAILED;
+           st == SP_E_IO || st == SP_E_USAGE || st == SP_E_OPENCL || st == SP_E_FAILED;
 }
 
 static sp_status verify(tuning *g, const config *c, sp_error *err)

@@ -4,6 +4,7 @@
 #include "cl/internal.h"
 #include "cl/program.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -106,6 +107,13 @@ static char *read_log(cl_program program, cl_device_id id)
     return log;
 }
 
+/* A compiler from which its own files were taken, as LLVM's handler of signals does, says nothing of the
+ * source; that it is SP_E_IO keeps it from being remembered. */
+static bool has_lost_files(const char *log)
+{
+    return log && strstr(log, strerror(ENOENT)) != NULL;
+}
+
 static sp_status build_failed(sp_device *dev, cl_program program, cl_int code, const char *label,
                               const sp_source *pieces, size_t n_pieces, const char *options, sp_error *err)
 {
@@ -132,7 +140,7 @@ static sp_status build_failed(sp_device *dev, cl_program program, cl_int code, c
         sp_text_add(&t, "the compiler left no log; options were %s", options);
     }
     char *obstacle = sp_file_obstacle();
-    sp_status st = sp_error_set(err, SP_E_BUILD, code, __FILE__, __LINE__,
+    sp_status st = sp_error_set(err, has_lost_files(log) ? SP_E_IO : SP_E_BUILD, code, __FILE__, __LINE__,
                                 "%s does not build on \"%.80s\" (%s)%s%s:\n%s", label, dev->info.name,
                                 sp_cl_error_name(code), obstacle ? "; perhaps because " : "",
                                 obstacle ? obstacle : "", t.s ? t.s : "");

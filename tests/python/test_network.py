@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import unittest
 from pathlib import Path
 
@@ -344,6 +345,23 @@ class Misuse(Base):
         with self.assertRaises(KeyboardInterrupt):
             network.train(self.folder / "run", data=make(64), test=make(8), callback=lambda p: None)
         self.assertTrue((self.folder / "run" / "checkpoint.safetensors").exists())
+
+    def test_signals_while_kernels_are_compiled(self):
+        """A compiler in a driver may see them and lose its files; whatever comes of that is not remembered."""
+        script = ("import signal, sys, spikeport\n"
+                  "signal.signal(signal.SIGINT, lambda *_: None)\n"
+                  "print('ready', flush=True)\n"
+                  f"spikeport.Network({TINY!r})\n")
+        places = {"POCL_CACHE_DIR": str(self.folder / "pocl"), "SPIKEPORT_CACHE_DIR": str(self.folder / "cold")}
+        with subprocess.Popen([sys.executable, "-c", script], env={**os.environ, **places}, text=True, stdout=subprocess.PIPE,
+                              stderr=subprocess.DEVNULL) as p:
+            p.stdout.readline()
+            while p.poll() is None:
+                p.send_signal(signal.SIGINT)
+                time.sleep(0.05)
+        known = self.folder / "cold" / "conformance.jsonl"
+        for line in known.read_text().splitlines() if known.exists() else ():
+            self.assertEqual(json.loads(line)["result"], "ok")
 
     def test_fork(self):
         network = self.open()
