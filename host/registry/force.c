@@ -110,10 +110,10 @@ static sp_status no_such_op(const char *pattern, sp_error *err)
 
 static sp_status no_such_variant(const sp_registry *reg, const char *pattern, const char *name, sp_error *err)
 {
-    const char *names[256];
+    const char **names = sp_alloc_array(2 * reg->n_variants + 1, sizeof *names);
     size_t n = 0;
     char known[300] = "";
-    for (size_t i = 0; i < reg->n_variants && n + 2 <= 256; i++) {
+    for (size_t i = 0; names && i < reg->n_variants; i++) {
         const sp_variant *v = reg->variants[i];
         if (!names_op(pattern, v->op))
             continue;
@@ -124,6 +124,7 @@ static sp_status no_such_variant(const sp_registry *reg, const char *pattern, co
             snprintf(known + used, sizeof known - used, "%s%s", used ? ", " : "", v->id);
     }
     const char *near = sp_suggest(name, names, n);
+    sp_free(names);
     return SP_FAIL(err, SP_E_USAGE, "no variant of \"%s\" is called \"%s\"%s%s%s%s%s", pattern, name,
                    near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "",
                    known[0] ? " There are: " : "", known);
