@@ -81,8 +81,13 @@
 #define M_STEP (CP * OP + 16)
 
 /* y = A (x0, .. x3): the powers 0 to 3 of the points. */
-#define TRANSFORM_ERROR(x0, x1, x2, x3, y)                                                                   \
-    six y; {                                                                                                 \
+#define TRANSFORM_ERROR(x0, x1, x2, x3, y, is_short)                                                         \
+    six y;                                                                                                   \
+    if (is_short) {                                                                                          \
+        y.a = x0; y.f = x1;                                                                                  \
+        y.b = fma((float16)(P1), x1, x0); y.c = fma((float16)(-P1), x1, x0);                                 \
+        y.d = y.e = 0.0f;                                                                                    \
+    } else {                                                                                                 \
         const float16 even1 = fma((float16)(0.5f), x2, x0), odd1 = fma((float16)(0.5f), x3, x1);             \
         const float16 even2 = fma((float16)(2.0f), x2, x0), odd2 = fma((float16)(2.0f), x3, x1);             \
         y.a = x0; y.f = x3;                                                                                  \
@@ -105,43 +110,46 @@
 #endif
 
 /* Outputs o0 .. o0 + OP - 1 of a tile of e to u. Pixels outside of the picture are zeros. */
-SP_INLINE void load_errors(float *u, __global const float *e, int o0, int tile)
+SP_INLINE void load_errors(float *u, __global const float *e, int o0, int at, int shape, int N)
 {
-    const int n = tile / (TH * TW), y = tile / TW % TH * 4, x0 = tile % TW * 4;
+    const int rows = shape & SHORT_ROWS, columns = shape & SHORT_COLUMNS;
+    int n, y, x0;
+    const int is_tile = find_tile(at, shape, N, &n, &y, &x0);
     __global const float *from = e + (((ulong)n * HO + y) * WO + x0) * (ulong)O + o0;
     float half_way[24 * OP] __attribute__((aligned(64)));
-    for (int j = 0; j < 4; j++)
+    for (int j = 0; j < (columns ? 2 : 4); j++)
         for (int o = 0; o < OP; o += 16) {
             __global const float *p = from + j * O + o;
-            const int in = x0 + j < WO;
+            const int in = is_tile && x0 + j < WO;
 #define ERROR(i) in && y + i < HO ? vload16(0, p + (i) * WO * O) : (float16)(0.0f)
             const float16 e0 = ERROR(0), e1 = ERROR(1), e2 = ERROR(2), e3 = ERROR(3);
-            TRANSFORM_ERROR(e0, e1, e2, e3, t);
+            TRANSFORM_ERROR(e0, e1, e2, e3, t, rows);
             PUT6(__private, t, half_way + j * OP + o, 4 * OP);
         }
     for (int i = 0; i < 6; i++)
-        for (int o = 0; o < OP; o += 16) {
+        for (int o = 0; o < OP && !MISSING(i, rows); o += 16) {
             const float *p = half_way + i * 4 * OP + o;
             float *to = u + i * 6 * E_STEP + o / 32 * E_PANEL + o % 32;
-            TRANSFORM_ERROR(vload16(0, p), vload16(0, p + OP), vload16(0, p + 2 * OP), vload16(0, p + 3 * OP), t);
+            TRANSFORM_ERROR(vload16(0, p), vload16(0, p + OP), vload16(0, p + 2 * OP), vload16(0, p + 3 * OP), t,
+                            columns);
             PUT6(__private, t, to, E_STEP);
         }
 }
 
 #if BF16
 /* A tile and, if `both`, the next one: v[36][tile / 2][CP] words, u[36][OP / 32][tile / 2][32]. */
-SP_INLINE void load_pair(uint *v, uint *u, __global const in_type *x, __global const float *e, int c0, int o0, int tile,
-                         int both, int N)
+SP_INLINE void load_pair(uint *v, uint *u, __global const in_type *x, __global const float *e, int c0, int o0, int at,
+                         int both, int shape, int N)
 {
     float first[36 * 64] __attribute__((aligned(64))), second[36 * 64] __attribute__((aligned(64)));
-    load_tile(first, CP, x, c0, CP, tile, TILES);
-    load_tile(second, CP, x, c0, CP, both ? tile + 1 : TILES, TILES); /* past the last one: zeros */
+    load_tile(first, CP, x, c0, CP, at, shape, N);
+    load_tile(second, CP, x, c0, CP, both ? at + 1 : tiles_of(shape, N), shape, N); /* past the last one: zeros */
     for (int k = 0; k < 36; k++)
         for (int c = k * CP; c < (k + 1) * CP; c += 16)
             SP_STORE_WORDS(__private, sp_bf16_pair(vload16(0, first + c), vload16(0, second + c)),
                            v + k * (V_STEP / 2) + c % CP);
-    load_errors(first, e, o0, tile);
-    load_errors(second, e, o0, both ? tile + 1 : tile);
+    load_errors(first, e, o0, at, shape, N);
+    load_errors(second, e, o0, both ? at + 1 : at, shape, N);
     for (int k = 0; k < 36; k++)
         for (int o = 0; o < OP; o += 16)
             SP_STORE_WORDS(__private, sp_bf16_pair(vload16(0, first + k * OP + o), vload16(0, second + k * OP + o)),
@@ -178,30 +186,39 @@ SP_INLINE void store_taps(__global float *to, const float *m)
     }
 }
 
-/* The tiles first .. end - 1 of a panel, to [9][C][O] numbers. */
-SP_INLINE void panel(__global const in_type *x, __global const float *e, __global float *to, int at, int first, int end,
+/* A slot's share of the tiles of every shape, for a panel: to [9][C][O] numbers. */
+SP_INLINE void panel(__global const in_type *x, __global const float *e, __global float *to, int at, int slot, int slots,
                      int N)
 {
     V_NUMBER v[36 * V_STEP] __attribute__((aligned(64)));
     U_NUMBER u[36 * U_STEP] __attribute__((aligned(64)));
     float m[36 * M_STEP] __attribute__((aligned(64)));
     const int c0 = at % PANELS_OF_CHANNELS * CP, o0 = at / PANELS_OF_CHANNELS * OP;
-    for (int from = first; from < end; from += T) {
-        const int tiles = MIN(T, end - from);
-#if BF16
-        for (int t = 0; t < tiles; t += 2)
-            load_pair((uint *)v + t / 2 * CP, u + t / 2 * 32, x, e, c0, o0, from + t, t + 1 < tiles, N);
-#else
-        for (int t = 0; t < tiles; t++) {
-            load_tile(v + t * CP, V_STEP, x, c0, CP, from + t, TILES);
-            load_errors(u + t * 32, e, o0, from + t);
-        }
+#if SHORT_H || SHORT_W /* the first tiles may lack some components */
+    for (int k = 0; k < 36 * M_STEP; k += 16)
+        SP_STORE16(__private, (float16)(0.0f), m + k);
 #endif
-        for (int k = 0; k < 36; k++)
-            for (int o = 0; o < OP / 32; o++)
-                for (int c = 0; c < CP; c += 8)
-                    multiply(m + k * M_STEP + (o * CP + c) * 32, v + k * V_STEP + c * BETWEEN_CHANNELS, BETWEEN_CHANNELS,
-                             CP, u + k * U_STEP + o * ROWS_OF_U(T) * 32, tiles, from > first);
+    for (int shape = 0; shape < 4; shape++) {
+        const long all = tiles_of(shape, N);
+        const int first = (int)(slot * all / slots), end = (int)((slot + 1) * all / slots);
+        for (int from = first, tiles; from < end; from += tiles) {
+            tiles = MIN(T, end - from);
+#if BF16
+            for (int t = 0; t < tiles; t += 2)
+                load_pair((uint *)v + t / 2 * CP, u + t / 2 * 32, x, e, c0, o0, from + t, t + 1 < tiles, shape, N);
+#else
+            for (int t = 0; t < tiles; t++) {
+                load_tile(v + t * CP, V_STEP, x, c0, CP, from + t, shape, N);
+                load_errors(u + t * 32, e, o0, from + t, shape, N);
+            }
+#endif
+            for (int k = 0; k < 36; k++)
+                for (int o = 0; o < OP / 32 && !LACKS(shape, k); o++)
+                    for (int c = 0; c < CP; c += 8)
+                        multiply(m + k * M_STEP + (o * CP + c) * 32, v + k * V_STEP + c * BETWEEN_CHANNELS,
+                                 BETWEEN_CHANNELS, CP, u + k * U_STEP + o * ROWS_OF_U(T) * 32, tiles,
+                                 SHORT_H || SHORT_W || from > first);
+        }
     }
     for (int c = 0; c < CP; c++)
         for (int o = 0; o < OP; o += 16)
@@ -213,9 +230,8 @@ __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void NAME(_slots)(SP_IN(sp_x, x), SP_IN(float, e), SP_OUT(float, work), int N)
 {
     SP_AT(x); SP_AT(e); SP_AT(work);
-    const long slot = get_global_id(1), slots = get_global_size(1), all = TILES;
-    panel(x, e, work + slot * 9 * C * O, (int)get_global_id(0), (int)(slot * all / slots),
-          (int)((slot + 1) * all / slots), N);
+    const int slot = (int)get_global_id(1);
+    panel(x, e, work + (ulong)slot * 9 * C * O, (int)get_global_id(0), slot, (int)get_global_size(1), N);
 }
 
 /* A row of g_w. */
@@ -223,7 +239,7 @@ __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void NAME(_sum)(SP_IN(float, work), SP_IO(float, g_w), int N)
 {
     SP_AT(work); SP_AT(g_w);
-    const int slots = MAX(1, MIN(TILES / 64, 16 / (PANELS_OF_CHANNELS * CEIL(O, OP))));
+    const int slots = MAX(1, MIN(N * CEIL(HO, 4) * CEIL(WO, 4) / 64, 16 / (PANELS_OF_CHANNELS * CEIL(O, OP))));
     const ulong row = get_global_id(0) * O;
     for (int o = 0; o < O; o += 16) {
         float16 sum = vload16(0, work + row + o);
@@ -237,6 +253,6 @@ __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void NAME()(SP_IN(sp_x, x), SP_IN(float, e), SP_IO(float, g_w), int N)
 {
     SP_AT(x); SP_AT(e); SP_AT(g_w);
-    panel(x, e, g_w, (int)get_global_id(0), 0, TILES, N);
+    panel(x, e, g_w, (int)get_global_id(0), 0, 1, N);
 }
 #endif

@@ -2,10 +2,10 @@
 //@ abi:       1
 //@ include:   lanes.clh macros.clh weave.clh bf16.clh winograd.clh
 //@ let:       NINE_TAPS = KH == 3 && KW == 3 && SH == 1 && SW == 1 && DH == 1 && DW == 1 && PH <= 2 && PW <= 2
-//@ let:       TILES_IN = N*ceildiv(H, 4)*ceildiv(W, 4)
-//@ let:       TILES_OUT = N*ceildiv(HO, 4)*ceildiv(WO, 4)
-//@ let:       FILLS_IN = 6*ceildiv(H, 4)*ceildiv(W, 4) <= H*W && TILES_IN >= 8
-//@ let:       FILLS_OUT = 6*ceildiv(HO, 4)*ceildiv(WO, 4) <= HO*WO && TILES_OUT >= 8
+//@ let:       TILES_IN = roundup(N*((H + 1)/4)*((W + 1)/4), 8) + roundup(N*(H % 4 == 1 || H % 4 == 2)*((W + 1)/4), 8) + roundup(N*((H + 1)/4)*(W % 4 == 1 || W % 4 == 2), 8) + roundup(N*(H % 4 == 1 || H % 4 == 2)*(W % 4 == 1 || W % 4 == 2), 8)
+//@ let:       TILES_OUT = roundup(N*((HO + 1)/4)*((WO + 1)/4), 8) + roundup(N*(HO % 4 == 1 || HO % 4 == 2)*((WO + 1)/4), 8) + roundup(N*((HO + 1)/4)*(WO % 4 == 1 || WO % 4 == 2), 8) + roundup(N*(HO % 4 == 1 || HO % 4 == 2)*(WO % 4 == 1 || WO % 4 == 2), 8)
+//@ let:       FILLS_IN = 6*ceildiv(H, 4)*ceildiv(W, 4) <= H*W && N*ceildiv(H, 4)*ceildiv(W, 4) >= 8
+//@ let:       FILLS_OUT = 6*ceildiv(HO, 4)*ceildiv(WO, 4) <= HO*WO && N*ceildiv(HO, 4)*ceildiv(WO, 4) >= 8
 //@ all:       device: cpu
 //@ all:       bake: H W C O KH KW SH SW PH PW DH DW HO WO
 //@ all:       tune: BLOCK = 8 4
@@ -147,8 +147,6 @@
  * m[component][tile][32]. With PANELS all of d is transformed first, and a work-item transforms the weights
  * of PANEL outputs and KB channels at a time; else all weights first, and a work-item's P tiles. */
 
-#define P 8
-
 /* Steps from component to component: no powers of two, which would map all of them to few cache sets. */
 #if PANELS
 #if CI % 64 == 0
@@ -160,11 +158,13 @@
 #define V_STEP (CHUNK * KB + 16)
 #define U_STEP (ROWS_OF_U(KB) * PANEL + 16)
 #define V_BLOCK ((ulong)36 * V_STEP) /* CHUNK tiles, KB channels */
+#define M_STEP (CHUNK * PANEL + 16)
 #else
 #define ROW (CI + 16)
 #define V_STEP (P * ROW)
 #define U_STEP ((ulong)ROWS_OF_U(CI) * CO + 16)
 #endif
+#define H_STEP (P * 32 + 16)
 
 /* y = G (x0, x1, x2): the powers 0 to 2 of the points, divided by the products of their differences. */
 #define TRANSFORM_WEIGHTS(x0, x1, x2, y)                                                                     \
@@ -176,37 +176,53 @@
         y.d = even2 + odd2; y.e = even2 - odd2; }
 
 /* At x: the powers 0 to 3 of the points. */
-#define TRANSFORM_OUTPUT(x)                                                                                  \
-    const float16 t = x.b + x.c, u = x.b - x.c, p = x.d + x.e, q = x.d - x.e, y0 = x.a + (t + p),            \
-                  y1 = fma((float16)(P1), u, P2 * q), y2 = fma((float16)(0.5f), t, 2.0f * p),                \
-                  y3 = fma((float16)(0.5f * P1), u, fma((float16)(2.0f * P2), q, x.f))
-
-/* 16 channels of a tile; m: its first component, the others `step` apart. */
-SP_INLINE void store_tile(__global float *to, __global const float *bias, const float *m, int step, int tile,
-                          int co)
-{
-    const int n = tile / (TH * TW), y = tile / TW % TH * 4, x0 = tile % TW * 4;
-    float half_way[24 * 16] __attribute__((aligned(64)));
-    for (int j = 0; j < 6; j++) {
-        const six d = GET6(m + j * step, 6 * step);
-        TRANSFORM_OUTPUT(d);
-        float *to_rows = half_way + j * 16;
-        SP_STORE16(__private, y0, to_rows); SP_STORE16(__private, y1, to_rows + 6 * 16);
-        SP_STORE16(__private, y2, to_rows + 12 * 16); SP_STORE16(__private, y3, to_rows + 18 * 16);
+#define TRANSFORM_OUTPUT(x, is_short)                                                                        \
+    const float16 t = x.b + x.c, u = x.b - x.c;                                                              \
+    float16 y0 = x.a + t, y1 = P1 * u, y2 = 0.5f * t, y3;                                                    \
+    if (is_short) {                                                                                          \
+        y1 += x.f;                                                                                           \
+        y3 = 0.0f;                                                                                           \
+    } else {                                                                                                 \
+        const float16 p = x.d + x.e, q = x.d - x.e;                                                          \
+        y0 += p; y1 = fma((float16)(P2), q, y1); y2 = fma((float16)(2.0f), p, y2);                           \
+        y3 = fma((float16)(0.5f * P1), u, fma((float16)(2.0f * P2), q, x.f));                                \
     }
+
+/* Of P tiles and 32 channels: the four columns of one row of components, which are `step` apart in m. */
+SP_INLINE void transform_columns(float *half_way, const float *m, int step, int is_short)
+{
+    for (int i = 0; i < P * 32; i += 16) {
+        const six d = GET6(m + i, step);
+        TRANSFORM_OUTPUT(d, is_short);
+        float *to = half_way + i;
+        SP_STORE16(__private, y0, to); SP_STORE16(__private, y1, to + H_STEP);
+        SP_STORE16(__private, y2, to + 2 * H_STEP); SP_STORE16(__private, y3, to + 3 * H_STEP);
+    }
+}
+
+/* Then the rows, and the outputs of the tiles `first` .. first + P - 1 of a shape. */
+SP_INLINE void store_tiles(__global float *to, __global const float *bias, const float *half_way, int first, int shape,
+                           int co, int N)
+{
+    for (int t = 0; t < P; t++) {
+        int n, y, x0;
+        if (!find_tile(first + t, shape, N, &n, &y, &x0)) return;
+        for (int h = 0; h < 32; h += 16) {
 #if !BACKWARD && BIAS
-    const float16 add = vload16(0, bias + co);
+            const float16 add = vload16(0, bias + co + h);
 #else
-    const float16 add = 0.0f;
+            const float16 add = 0.0f;
 #endif
-    to += (((ulong)n * OH + y) * OW + x0) * (ulong)CO + co;
-    for (int i = 0; i < MIN(4, OH - y); i++, to += OW * CO) {
-        const six d = GET6(half_way + i * 6 * 16, 16);
-        TRANSFORM_OUTPUT(d);
-        vstore16(y0 + add, 0, to);
-        if (OW % 4 == 0 || x0 + 1 < OW) vstore16(y1 + add, 0, to + CO);
-        if (OW % 4 == 0 || x0 + 2 < OW) vstore16(y2 + add, 0, to + 2 * CO);
-        if (OW % 4 == 0 || x0 + 3 < OW) vstore16(y3 + add, 0, to + 3 * CO);
+            __global float *out = to + (((ulong)n * OH + y) * OW + x0) * (ulong)CO + co + h;
+            for (int j = 0; j < MIN(4, OW - x0); j++, out += CO) {
+                const six d = GET6(half_way + j * H_STEP + t * 32 + h, 4 * H_STEP);
+                TRANSFORM_OUTPUT(d, shape & SHORT_ROWS);
+                vstore16(y0 + add, 0, out);
+                if (y + 1 < OH) vstore16(y1 + add, 0, out + OW * CO);
+                if (y + 2 < OH) vstore16(y2 + add, 0, out + 2 * OW * CO);
+                if (y + 3 < OH) vstore16(y3 + add, 0, out + 3 * OW * CO);
+            }
+        }
     }
 }
 
@@ -312,20 +328,27 @@ void NAME(blocks)(IN_ARGUMENT(IN_), SP_IN(float, work), BIAS_ARGUMENT OUT_ARGUME
 {
     AT(IN_); SP_AT(work); AT(OUT_); BIAS_AT;
     V_NUMBER v[36 * V_STEP] __attribute__((aligned(64)));
-    float m[36 * P * 32] __attribute__((aligned(64)));
-    const ulong items = get_global_size(0), item = get_global_id(0), blocks = CEIL(TILES, P);
-    for (ulong b = item * blocks / items; b < (item + 1) * blocks / items; b++) {
-        const int first = (int)b * P, tiles = MIN(P, TILES - first);
-        for (int t = 0; t < P; t++)
-            for (int c = 0; c < CI; c += 64)
-                load_tile(v + t * ROW + c, V_STEP, IN_, c, MIN(64, CI - c), first + t, TILES);
-        for (int c = 0; c < CO; c += 32) {
-            for (int k = 0; k < 36; k++)
-                multiply(m + k * P * 32, v + k * V_STEP, ROW, 1,
-                         (u_input)work + k * U_STEP + (ulong)c * ROWS_OF_U(CI), CI, 0);
-            for (int t = 0; t < tiles; t++)
-                for (int h = 0; h < 32; h += 16)
-                    store_tile(OUT_, bias, m + t * 32 + h, P * 32, first + t, c + h);
+    float m[6 * H_STEP] __attribute__((aligned(64)));
+    float half_way[24 * H_STEP] __attribute__((aligned(64)));
+    const long item = get_global_id(0), items = get_global_size(0);
+    /* A work-item's share of the blocks of every shape: full tiles take longest. */
+    for (int shape = 0; shape < 4; shape++) {
+        const long blocks = CEIL(tiles_of(shape, N), P);
+        for (int first = (int)(item * blocks / items) * P; first < (item + 1) * blocks / items * P; first += P) {
+            for (int t = 0; t < P; t++)
+                for (int c = 0; c < CI; c += 64)
+                    load_tile(v + t * ROW + c, V_STEP, IN_, c, MIN(64, CI - c), first + t, shape, N);
+            for (int c = 0; c < CO; c += 32) {
+                for (int i = 0; i < 6; i++) {
+                    for (int j = 0; j < 6; j++)
+                        if (!LACKS(shape, i * 6 + j))
+                            multiply(m + j * H_STEP, v + (i * 6 + j) * V_STEP, ROW, 1,
+                                     (u_input)work + (i * 6 + j) * U_STEP + (ulong)c * ROWS_OF_U(CI), CI, 0);
+                    if (!MISSING(i, shape & SHORT_ROWS))
+                        transform_columns(half_way + i * 4 * H_STEP, m, H_STEP, shape & SHORT_COLUMNS);
+                }
+                store_tiles(OUT_, bias, half_way, first, shape, c, N);
+            }
         }
     }
 }
@@ -334,11 +357,13 @@ __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void NAME(input)(IN_ARGUMENT(IN_), SP_OUT(float, work), int N)
 {
     AT(IN_); SP_AT(work);
-    const ulong items = get_global_size(0), item = get_global_id(0), rows = CEIL(TILES, P) * P;
-    for (ulong t = item * rows / items; t < (item + 1) * rows / items; t++)
+    const ulong items = get_global_size(0), item = get_global_id(0), rows = TILES;
+    for (ulong t = item * rows / items; t < (item + 1) * rows / items; t++) {
+        const int shape = shape_of((int)t, N), at = (int)t - shape_begin(shape, N);
         for (int c = 0; c < CI; c += KB)
-            load_tile((v_pointer)work + (t / CHUNK * (CI / KB) + c / KB) * V_BLOCK + t % CHUNK * KB, V_STEP, IN_, c, KB, (int)t,
-                      TILES);
+            load_tile((v_pointer)work + (t / CHUNK * (CI / KB) + c / KB) * V_BLOCK + t % CHUNK * KB, V_STEP, IN_, c, KB, at,
+                      shape, N);
+    }
 }
 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
@@ -346,22 +371,25 @@ void NAME(panels)(SP_IN(float, w), SP_IN(float, work), BIAS_ARGUMENT OUT_ARGUMEN
 {
     SP_AT(w); SP_AT(work); AT(OUT_); BIAS_AT;
     U_NUMBER u[36 * U_STEP] __attribute__((aligned(64)));
-    float m[36 * CHUNK * PANEL] __attribute__((aligned(64)));
+    float m[36 * M_STEP] __attribute__((aligned(64))), half_way[24 * H_STEP] __attribute__((aligned(64)));
     const int unit = (int)get_global_id(0), chunk = unit % CEIL(TILES, CHUNK), first = chunk * CHUNK;
     const int c = unit / CEIL(TILES, CHUNK) * PANEL, tiles = MIN(CHUNK, TILES - first);
     v_input v = (v_input)work + chunk * V_BLOCK * (CI / KB);
     for (int k0 = 0; k0 < CI; k0 += KB, v += V_BLOCK) {
         for (int o = 0; o < KB; o += 16)
             for (int h = 0; h < PANEL; h += 16)
-                transform_square(u + h / 32 * ROWS_OF_U(KB) * 32 + ROWS_OF_U(o) * 32 + h % 32, w, c + h, k0 + o);
+                transform_square(u + ROWS_OF_U(o) * 32 + h, w, c + h, k0 + o);
         for (int k = 0; k < 36; k++)
             for (int t = 0; t < tiles; t += P)
-                for (int h = 0; h < PANEL / 32; h++)
-                    multiply(m + ((k * PANEL / 32 + h) * CHUNK + t) * 32, v + k * V_STEP + t * KB,
-                             ROW, 1, u + k * U_STEP + h * ROWS_OF_U(KB) * 32, KB, k0 > 0);
+                if (!LACKS(shape_of(first + t, N), k))
+                    multiply(m + k * M_STEP + t * 32, v + k * V_STEP + t * KB, ROW, 1, u + k * U_STEP, KB, k0 > 0);
     }
-    for (int t = 0; t < tiles; t++)
-        for (int h = 0; h < PANEL; h += 16)
-            store_tile(OUT_, bias, m + (h / 32 * CHUNK + t) * 32 + h % 32, CHUNK * PANEL, first + t, c + h);
+    for (int t = 0; t < tiles; t += P) {
+        const int shape = shape_of(first + t, N);
+        for (int i = 0; i < 6; i++)
+            if (!MISSING(i, shape & SHORT_ROWS))
+                transform_columns(half_way + i * 4 * H_STEP, m + i * 6 * M_STEP + t * 32, M_STEP, shape & SHORT_COLUMNS);
+        store_tiles(OUT_, bias, half_way, first + t - shape_begin(shape, N), shape, c, N);
+    }
 }
 #endif
