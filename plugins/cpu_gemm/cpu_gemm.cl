@@ -227,8 +227,8 @@ void gemm__pack_a_bf16(SP_IN(float, a), SP_OUT(float, work), int M, int N, int K
 }
 #endif
 
-__kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 #if BF16
+__kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void gemm__packed_bf16(SP_IN(float, work), SP_IO(float, c), int M, int N, int K)
 {
     SP_AT(work); SP_AT(c);
@@ -236,6 +236,7 @@ void gemm__packed_bf16(SP_IN(float, work), SP_IO(float, c), int M, int N, int K)
     tiles(WORDS_OF_A(work), (__global const uint *)work + (ulong)get_global_id(1) * 32 * (ulong)pairs, c, M, N, pairs, 32);
 }
 #else
+__kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void gemm__packed(SP_IN(float, a), SP_IN(float, work), SP_IO(float, c), int M, int N, int K)
 {
     SP_AT(a); SP_AT(work); SP_AT(c);
