@@ -142,8 +142,8 @@ SP_INLINE void load_pair(uint *v, uint *u, __global const in_type *x, __global c
                          int both, int shape, int N)
 {
     float first[36 * 64] __attribute__((aligned(64))), second[36 * 64] __attribute__((aligned(64)));
-    load_tile(first, CP, x, c0, CP, at, shape, N);
-    load_tile(second, CP, x, c0, CP, both ? at + 1 : tiles_of(shape, N), shape, N); /* past the last one: zeros */
+    load_tile(first, CP, x, c0, CP, at, shape, shape, N);
+    load_tile(second, CP, x, c0, CP, both ? at + 1 : tiles_of(shape, N), shape, shape, N); /* past the last one: zeros */
     for (int k = 0; k < 36; k++)
         for (int c = k * CP; c < (k + 1) * CP; c += 16)
             SP_STORE_WORDS(__private, sp_bf16_pair(vload16(0, first + c), vload16(0, second + c)),
@@ -208,7 +208,7 @@ SP_INLINE void panel(__global const in_type *x, __global const float *e, __globa
                 load_pair((uint *)v + t / 2 * CP, u + t / 2 * 32, x, e, c0, o0, from + t, t + 1 < tiles, shape, N);
 #else
             for (int t = 0; t < tiles; t++) {
-                load_tile(v + t * CP, V_STEP, x, c0, CP, from + t, shape, N);
+                load_tile(v + t * CP, V_STEP, x, c0, CP, from + t, shape, shape, N);
                 load_errors(u + t * 32, e, o0, from + t, shape, N);
             }
 #endif
@@ -239,7 +239,7 @@ __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void NAME(_sum)(SP_IN(float, work), SP_IO(float, g_w), int N)
 {
     SP_AT(work); SP_AT(g_w);
-    const int slots = MAX(1, MIN(N * CEIL(HO, 4) * CEIL(WO, 4) / 64, 16 / (PANELS_OF_CHANNELS * CEIL(O, OP))));
+    const int slots = MAX(1, MIN(TILES / 64, 16 / (PANELS_OF_CHANNELS * CEIL(O, OP))));
     const ulong row = get_global_id(0) * O;
     for (int o = 0; o < O; o += 16) {
         float16 sum = vload16(0, work + row + o);
