@@ -21,7 +21,7 @@
 #include "check/helper.h"
 #include "registry/wisdom.h"
 
-enum { CHECK_REVISION = 2 }; /* raised when the check finds more than it did: old results no longer count */
+enum { CHECK_REVISION = 3 }; /* raised when the check finds more than it did: old results no longer count */
 
 typedef struct verdict {
     char *key;
@@ -330,7 +330,7 @@ static sp_status trust_family(sp_registry *reg, sp_device *dev, sp_variant *v, c
         return SP_FAIL(err, SP_E_MEMORY, "out of memory while checking %s", v->id);
     const bool vouched = find(key) != NULL;
     sp_status st = v->origin == SP_ORIGIN_REFERENCE && vouched ? SP_OK : trust_locked(reg, dev, v, call, err);
-    if (st == SP_OK && !vouched && !v->approximate)
+    if (st == SP_OK && !vouched && !v->approximate && !v->bf16)
         remember(key, NULL, 0);
     sp_free(key);
     return st;

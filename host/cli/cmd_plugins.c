@@ -33,11 +33,12 @@ static const char *fragment_kind_name(const sp_fragment *f)
 
 static json_t *variant_json(const sp_variant *v)
 {
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:o}", "what", "variant", "op",
-                     v->op->id, "id", v->id, "plugin", v->plugin, "version", v->version, "kind",
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:o}", "what", "variant",
+                     "op", v->op->id, "id", v->id, "plugin", v->plugin, "version", v->version, "kind",
                      kind_name(v->kind), "origin", origin_name(v->origin), "score", (json_int_t)v->score,
                      "device", v->needs_device ? v->needs_device : "", "when", v->when ? v->when : "",
-                     "only_by_name", v->by_name ? v->by_name : "", "path", sp_cli_json_text(v->path));
+                     "only_by_name", v->by_name ? v->by_name : "", "compute", v->bf16 ? "bf16" : "float",
+                     "path", sp_cli_json_text(v->path));
 }
 
 /* What a neuron model has beyond its potential, as its file says it. */
@@ -84,8 +85,8 @@ static sp_status list(const sp_cli_plugins *o, sp_error *err)
         if (v->op != op)
             printf("%s%s\n", op ? "\n" : "", v->op->id);
         op = v->op;
-        printf("  %-44s score %3" PRId64 "  %-9s%s%s%s%s%s%s\n", v->id, v->score, origin_name(v->origin),
-               v->by_name ? "  only by name: " : "", v->by_name ? v->by_name : "",
+        printf("  %-44s score %3" PRId64 "  %-9s%s%s%s%s%s%s%s\n", v->id, v->score, origin_name(v->origin),
+               v->bf16 ? "  in bf16" : "", v->by_name ? "  only by name: " : "", v->by_name ? v->by_name : "",
                v->needs_device ? "  on " : "", v->needs_device ? v->needs_device : "",
                v->when ? "  when " : "", v->when ? v->when : "");
     }
@@ -117,6 +118,7 @@ static void show_variant(const sp_variant *v)
     show_line("device", v->needs_device);
     show_line("needs", v->needs_extensions);
     show_line("by name", v->by_name);
+    show_line("compute", v->bf16 ? "bf16, where precision.compute of the recipe allows it" : NULL);
     show_line("when", v->when);
     for (int p = 0; p < v->n_passes; p++) {
         const sp_pass *s = &v->passes[p];

@@ -269,6 +269,9 @@ sp_status spi_sum_errors_begin(sp_builder *b,
                                int node); /* of layers whose input does not change: nothing for others */
 sp_status spi_sum_errors_end(sp_builder *b, int node); /* once behind all time steps */
 
+/* Whether precision.compute lets a kernel round the factors of this call to bf16. */
+bool spi_may_round(const sp_plan *p, const sp_op_call *c);
+
 /* Passes. */
 sp_status spi_emit_plan(sp_builder *b); /* asks no device */
 sp_status spi_fuse(sp_builder *b);

@@ -17,17 +17,21 @@ static bool is_forward(const sp_op_call *c)
                 : strncmp(c->op->id, "conv.forward/", 13) == 0;
 }
 
-/* A call is told by its flags in wisdom too: it has BF16 only where a kernel of this device may take it. */
-static bool may_round(const sp_plan *p, const sp_op_call *c)
+bool spi_may_round(const sp_plan *p, const sp_op_call *c)
 {
-    return p->o.bf16 && (p->o.bf16 == SP_BF16_ALL || !is_forward(c)) && !p->reg->package &&
-           sp_select_has_bf16(p->reg, p->dev, c);
+    return sp_op_has_flag(c->op, "BF16") && p->o.bf16 && (p->o.bf16 == SP_BF16_ALL || !is_forward(c));
+}
+
+/* A call is told by its flags in wisdom too: it has BF16 only where a kernel of this device may take it. */
+static bool is_rounded(const sp_plan *p, const sp_op_call *c)
+{
+    return spi_may_round(p, c) && !p->reg->package && sp_select_has_bf16(p->reg, p->dev, c);
 }
 
 sp_status spi_choose(sp_plan *p, sp_step *s, sp_error *err)
 {
     if (!s->variant)
-        sp_call_set_bf16(&s->call, may_round(p, &s->call));
+        sp_call_set_bf16(&s->call, is_rounded(p, &s->call));
     return s->variant ? SP_OK : sp_select(p->reg, p->dev, &s->call, &s->variant, s->why, sizeof s->why, err);
 }
 

@@ -301,7 +301,7 @@ typedef struct sp_half_stats {
     uint64_t bytes; /* they take, all slots together; as float32 it would be twice as many */
 } sp_half_stats;
 sp_half_stats sp_plan_half(const sp_plan *p);
-/* Convolutions and matrix products that the flag BF16 allows to compute in bf16, by the multiply-adds of a
+/* Convolutions and matrix products that precision.compute lets compute in bf16, by the multiply-adds of a
  * mini-batch. */
 typedef struct sp_bf16_stats {
     int steps, bf16; /* steps of the plan; of these, with a kernel that computes in bf16 */

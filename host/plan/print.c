@@ -105,7 +105,7 @@ sp_bf16_stats sp_plan_bf16(const sp_plan *p)
     for (int g = 0; g < p->n_segments; g++)
         for (int i = 0; i < p->segments[g].n; i++) {
             const sp_step *s = &p->segments[g].steps[i];
-            if (!p->o.bf16 || !s->variant || !sp_op_has_flag(s->call.op, "BF16"))
+            if (!s->variant || !spi_may_round(p, &s->call))
                 continue;
             const double work = sp_call_flops(&s->call) * sp_plan_runs(p, g);
             all += work, rounded += s->variant->bf16 ? work : 0;
@@ -125,10 +125,11 @@ void sp_plan_print_bf16(const sp_plan *p, sp_text *out)
                     b.bf16, b.steps, 100 * b.share);
     else if (b.steps)
         sp_text_add(out,
-                    "products in bf16: none of %d convolutions and matrix products; this device has no "
-                    "kernel that "
-                    "computes them in bf16, or a faster one in float32. All are in float32\n",
-                    b.steps);
+                    "products in bf16: none of %d convolutions and matrix products; %s. All are in float32\n",
+                    b.steps,
+                    p->reg->package ? "the programs of a package compute in float32"
+                                    : "this device has no kernel that computes them in bf16, or a faster one "
+                                      "in float32");
 }
 
 /* "recomputed in the backward pass: 0, 1.branch.3 (2 of 9 inputs of batch norms), ..." */

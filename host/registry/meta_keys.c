@@ -225,6 +225,8 @@ static sp_status key_tol(sp_meta_reader *r, char *value)
     if (tolerance > most)
         return SP_META_FAIL(r, "tol %g is looser than the contract's %g; a plugin may only tighten it",
                             tolerance, most);
+    if (r->block->bf16)
+        return SP_META_FAIL(r, "%s", "tol: compute says the error of this kernel");
     r->block->tolerance = tolerance;
     return SP_OK;
 }
@@ -241,6 +243,9 @@ static sp_status key_compute(sp_meta_reader *r, char *value)
         return SP_META_FAIL(r, "compute: %s has no flag BF16", r->block->op->id);
     if (r->origin == SP_ORIGIN_REFERENCE)
         return SP_META_FAIL(r, "%s", "a reference kernel computes in float32");
+    if (r->block->approximate || r->block->tolerance < r->block->op->tolerance)
+        return SP_META_FAIL(r, "%s",
+                            "compute: this kernel has tol or approximate already, which say its error");
     const double tolerance = number ? strtod(number, &end) : r->block->op->tolerance;
     if (number && (end == number || *end || !(tolerance > 0) || !(tolerance <= SP_BF16_MOST_ERROR)))
         return SP_META_FAIL(r, "compute: the error allowed is above 0 and at most %g, not \"%s\"",

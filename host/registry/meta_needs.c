@@ -62,6 +62,8 @@ sp_status sp_meta_key_approximate(sp_meta_reader *r, char *value)
         return SP_META_FAIL(r, "approximate is the error allowed, above 0 and at most 1, not \"%s\"", value);
     if (r->origin == SP_ORIGIN_REFERENCE)
         return SP_META_FAIL(r, "%s", "a reference kernel cannot be approximate");
+    if (r->block->bf16)
+        return SP_META_FAIL(r, "%s", "approximate: compute says the error of this kernel");
     r->block->tolerance = fmax(tolerance, r->block->op->tolerance);
     r->block->approximate = true;
     if (r->block->by_name)

@@ -35,6 +35,7 @@
 //@ local:     1
 //@ define:    BACKWARD = 0
 //@ compute:   bf16
+//@ score:     125
 //@ when:      C >= 8 && O >= 8
 //@ about:     float factors rounded to bf16: one product of AMX tiles
 //@ op:        conv.backward_input/1
@@ -46,6 +47,7 @@
 //@ local:     1
 //@ define:    BACKWARD = 1
 //@ compute:   bf16
+//@ score:     125
 //@ when:      C >= 8 && O >= 16 && (SH == 1 || DH == 1) && (SW == 1 || DW == 1)
 //@ about:     both factors rounded to bf16: one product of AMX tiles
 

@@ -41,6 +41,7 @@
 //@ local:     1
 //@ define:    SLOTS = 1
 //@ compute:   bf16
+//@ score:     125
 //@ when:      C >= 8 && O >= 8 && FEW
 //@ workspace: cu*2*KH*KW*C*O
 //@ about:     few weights: pixels are shared out, sums in slots; float factors rounded to bf16
@@ -53,6 +54,7 @@
 //@ local:     1
 //@ define:    SLOTS = 0
 //@ compute:   bf16
+//@ score:     125
 //@ when:      C >= 8 && O >= 8 && !FEW
 //@ workspace: ceildiv(N, IMAGES)*ceildiv(HO, ROWS)*roundup(IMAGES*ROWS*WO, 32)*roundup(O, 32)
 //@ about:     many weights: input channels are shared out; float factors rounded to bf16

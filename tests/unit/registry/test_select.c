@@ -379,6 +379,30 @@ Test(select, a_kernel_that_does_not_know_half_gets_float32_only)
     }
 }
 
+/* precision.compute would have no effect where the kernel in float32 of the same plugin comes first. */
+Test(select, kernels_in_bf16_come_before_their_twins_in_float32)
+{
+    sp_registry *shipped = NULL;
+    int twins = 0;
+    cr_assert_eq(sp_registry_create(NULL, &shipped, NULL), SP_OK);
+    for (size_t i = 0; i < shipped->n_variants; i++) {
+        const sp_variant *v = shipped->variants[i];
+        const char *mark = strstr(v->id, "_bf16");
+        char twin[128];
+        if (!v->bf16)
+            continue;
+        cr_assert_not_null(mark, "%s", v->id);
+        snprintf(twin, sizeof twin, "%.*s%s", (int)(mark - v->id), v->id, mark + 5);
+        for (size_t k = 0; k < shipped->n_variants; k++)
+            if (strcmp(shipped->variants[k]->id, twin) == 0) {
+                cr_assert_gt(v->score, shipped->variants[k]->score, "%s beside %s", v->id, twin);
+                twins++;
+            }
+    }
+    cr_assert_geq(twins, 10, "%d", twins);
+    sp_registry_destroy(&shipped);
+}
+
 /* Half storage that falls back to reference kernels costs more time than it saves memory. */
 Test(select, the_passes_of_training_with_half_have_kernels_for_cpus)
 {
