@@ -102,7 +102,7 @@ sp_status sp_device_of_local_rank(const char *selector, int local, char number[1
 
 /* Whether it has an extension, or a feature by its name in `needs:`. */
 bool sp_device_has(const sp_device_info *info, const char *name);
-/* The names of features: amx_bf16, those of matrix units, avx512_bf16; NULL after the last. */
+/* The names of features: amx_bf16, avx512_bf16, those of matrix units; NULL after the last. */
 const char *sp_device_feature_name(size_t i);
 const char *sp_matrix_unit_name(sp_matrix_unit unit); /* "matrix_nvidia" */
 

@@ -139,14 +139,21 @@ static bool has_word(const char *list, const char *word)
     return false;
 }
 
+enum { AMX_BF16, AVX512_BF16, N_CPU_FEATURES };
+static const char *const cpu_features[N_CPU_FEATURES] = {"amx_bf16", "avx512_bf16"};
+
+const char *sp_device_feature_name(size_t i)
+{
+    const size_t unit = i - N_CPU_FEATURES + SP_MATRIX_NONE + 1;
+    return i < N_CPU_FEATURES ? cpu_features[i] : unit < SP_N_MATRIX_UNITS ? sp_matrix_unit_name(unit) : NULL;
+}
+
 bool sp_device_has(const sp_device_info *info, const char *name)
 {
-    if (strcmp(name, sp_device_feature_name(0)) == 0)
-        return info->amx_bf16;
-    if (info->matrix && strcmp(name, sp_matrix_unit_name(info->matrix)) == 0)
+    if ((info->amx_bf16 && strcmp(name, cpu_features[AMX_BF16]) == 0) ||
+        (info->avx512_bf16 && strcmp(name, cpu_features[AVX512_BF16]) == 0) ||
+        (info->matrix && strcmp(name, sp_matrix_unit_name(info->matrix)) == 0))
         return true;
-    if (strcmp(name, "avx512_bf16") == 0)
-        return info->avx512_bf16;
     return (info->extensions && has_word(info->extensions, name)) ||
            (info->fp64 && strcmp(name, "cl_khr_fp64") == 0) ||
            (info->fp16 && strcmp(name, "cl_khr_fp16") == 0);
@@ -194,8 +201,6 @@ static void read_numbers(sp_device_info *info)
                     NULL);
     read_limits(info);
     info->quirks = sp_quirks_find(info);
-    info->avx512_bf16 = (info->quirks & SP_QUIRK_INLINE_ASSEMBLY) && sp_cpu_has_avx512_bf16();
-    info->amx_bf16 = (info->quirks & SP_QUIRK_INLINE_ASSEMBLY) && sp_cpu_has_amx_bf16();
     info->matrix = sp_matrix_find(info);
     ASK(info, CL_DEVICE_LOCAL_MEM_TYPE, &local);
     if (local == CL_GLOBAL)
@@ -203,6 +208,11 @@ static void read_numbers(sp_device_info *info)
     clGetDeviceInfo(info->device_id, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT, sizeof floats, &floats, NULL);
     if (info->type == SP_DEVICE_CPU && floats < 16)
         info->quirks |= SP_QUIRK_NARROW_CPU;
+    /* A driver that compiles for narrower vectors than the processor has cannot take instructions on 16
+     * floats. */
+    const bool assembly = (info->quirks & SP_QUIRK_INLINE_ASSEMBLY) && !(info->quirks & SP_QUIRK_NARROW_CPU);
+    info->avx512_bf16 = assembly && sp_cpu_has_avx512_bf16();
+    info->amx_bf16 = assembly && sp_cpu_has_amx_bf16();
 }
 
 static sp_status add_device(sp_device_list *list, sp_device_info info, sp_error *err)

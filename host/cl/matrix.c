@@ -23,14 +23,6 @@ const char *sp_matrix_unit_name(sp_matrix_unit unit)
     return names[unit];
 }
 
-const char *sp_device_feature_name(size_t i)
-{
-    return i == 0                   ? "amx_bf16"
-           : i < SP_N_MATRIX_UNITS  ? names[i]
-           : i == SP_N_MATRIX_UNITS ? "avx512_bf16"
-                                    : NULL;
-}
-
 static bool starts(const char *text, const char *with)
 {
     return strncmp(text, with, strlen(with)) == 0;

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "plan/plan.h"
+#include "plan/builder.h"
 
 static double mib(uint64_t bytes)
 {

@@ -78,6 +78,8 @@ sp_status sp_meta_key_approximate(sp_meta_reader *r, char *value);
 sp_status sp_meta_key_by_name(sp_meta_reader *r, char *value);
 
 /* What becomes -D (meta_tune.c). */
+/* Whether one of the first n_tunes of v has the name that "NAME = ..." gives. */
+bool sp_meta_is_tuned(const sp_variant *v, int n_tunes, const char *assignment);
 sp_status sp_meta_key_tune(sp_meta_reader *r, char *value);
 sp_status sp_meta_key_vendor(sp_meta_reader *r, char *value);
 sp_status sp_meta_key_registers(sp_meta_reader *r, char *value);

@@ -55,12 +55,15 @@ static sp_status apply_one(sp_meta_reader *r, const sp_meta_all *all)
 
 sp_status sp_meta_apply_all(sp_meta_reader *r)
 {
-    int line = r->line;
+    const int line = r->line, own_tunes = r->block->n_tunes;
     for (int i = 0; i < r->n_alls; i++) {
         const sp_meta_key *key = &sp_meta_keys[r->alls[i].key];
         r->line = r->alls[i].line;
         if (key->where != SP_IN_PASS) {
-            if (key->repeats || !(r->block_seen >> r->alls[i].key & 1))
+            const bool overridden = key->read == sp_meta_key_tune
+                                        ? sp_meta_is_tuned(r->block, own_tunes, r->alls[i].value)
+                                        : !key->repeats && r->block_seen >> r->alls[i].key & 1;
+            if (!overridden)
                 SP_TRY(apply_one(r, &r->alls[i]));
             continue;
         }

@@ -20,6 +20,15 @@ static sp_status check_new_name(sp_meta_reader *r, const char *name)
     return SP_OK;
 }
 
+bool sp_meta_is_tuned(const sp_variant *v, int n_tunes, const char *assignment)
+{
+    const size_t n = strcspn(assignment, " \t=");
+    for (int i = 0; i < n_tunes; i++)
+        if (strlen(v->tunes[i].name) == n && strncmp(v->tunes[i].name, assignment, n) == 0)
+            return true;
+    return false;
+}
+
 sp_status sp_meta_key_tune(sp_meta_reader *r, char *value)
 {
     sp_variant *v = r->block;

@@ -10,17 +10,17 @@
 //@ all:       registers: SM*SN/LANES*(1 + AHEAD)
 //@ all:       tune: AHEAD = 0 1
 //@ all:       score: 50
+//@ all:       tune: BM = 64 32 128
+//@ all:       tune: BK = 32 16
+//@ all:       tune: BN = 64 32 128
+//@ all:       tune: SM = 32 16 64
+//@ all:       tune: SN = 32 16 64
 //@ op:        conv.forward/1
 //@ kernel:    conv_forward__nvidia
 //@ global:    ceildiv(N*HO*WO, BM)*ITEMS, ceildiv(O, BN)
 //@ local:     ITEMS, 1
 //@ define:    LAYOUT = 1
 //@ needs:     matrix_nvidia
-//@ tune:      BM = 64 32 128
-//@ tune:      BK = 32 16
-//@ tune:      BN = 64 32 128
-//@ tune:      SM = 32 16 64
-//@ tune:      SN = 32 16 64
 //@ define:    NAME = conv_forward__nvidia
 //@ define:    PASS = 1
 //@ when:      FITS && N*HO*WO < 2147483648 - 128
@@ -31,11 +31,6 @@
 //@ local:     ITEMS, 1
 //@ define:    LAYOUT = 2
 //@ needs:     matrix_rdna3
-//@ tune:      BM = 64 32 128
-//@ tune:      BK = 32 16
-//@ tune:      BN = 64 32 128
-//@ tune:      SM = 32 16 64
-//@ tune:      SN = 32 16 64
 //@ define:    NAME = conv_forward__rdna3
 //@ define:    PASS = 1
 //@ when:      FITS && N*HO*WO < 2147483648 - 128
@@ -46,11 +41,6 @@
 //@ local:     ITEMS, 1
 //@ define:    LAYOUT = 3
 //@ needs:     matrix_rdna4
-//@ tune:      BM = 64 32 128
-//@ tune:      BK = 32 16
-//@ tune:      BN = 64 32 128
-//@ tune:      SM = 32 16 64
-//@ tune:      SN = 32 16 64
 //@ define:    NAME = conv_forward__rdna4
 //@ define:    PASS = 1
 //@ when:      FITS && N*HO*WO < 2147483648 - 128
@@ -61,11 +51,6 @@
 //@ local:     ITEMS, 1
 //@ define:    LAYOUT = 4
 //@ needs:     matrix_cdna
-//@ tune:      BM = 64 32 128
-//@ tune:      BK = 32 16
-//@ tune:      BN = 64 32 128
-//@ tune:      SM = 32 16 64
-//@ tune:      SN = 32 16 64
 //@ define:    NAME = conv_forward__cdna
 //@ define:    PASS = 1
 //@ when:      FITS && N*HO*WO < 2147483648 - 128
@@ -76,9 +61,7 @@
 //@ local:     ITEMS, 1
 //@ define:    LAYOUT = 5
 //@ needs:     matrix_intel8
-//@ tune:      BM = 64 32 128
 //@ tune:      BK = 16 32
-//@ tune:      BN = 64 32 128
 //@ tune:      SM = 16 32
 //@ tune:      SN = 16 32
 //@ define:    NAME = conv_forward__intel8
@@ -91,9 +74,6 @@
 //@ local:     ITEMS, 1
 //@ define:    LAYOUT = 6
 //@ needs:     matrix_intel16
-//@ tune:      BM = 64 32 128
-//@ tune:      BK = 32 16
-//@ tune:      BN = 64 32 128
 //@ tune:      SM = 32 16
 //@ tune:      SN = 16 32
 //@ define:    NAME = conv_forward__intel16
@@ -107,7 +87,6 @@
 //@ tune:      LAYOUT = 1 2 3 4 5 6
 //@ define:    EMULATED = 1
 //@ tune:      BM = 32 64
-//@ tune:      BK = 32 16
 //@ tune:      BN = 32 64
 //@ tune:      SM = 16 32
 //@ tune:      SN = 16 32
@@ -123,11 +102,6 @@
 //@ local:     ITEMS, 1, 1
 //@ define:    LAYOUT = 1
 //@ needs:     matrix_nvidia
-//@ tune:      BM = 64 32 128
-//@ tune:      BK = 32 16
-//@ tune:      BN = 64 32 128
-//@ tune:      SM = 32 16 64
-//@ tune:      SN = 32 16 64
 //@ define:    NAME = conv_backward_input__nvidia
 //@ define:    PASS = 2
 //@ when:      FITS && N*H*W < 2147483648 - 128
@@ -138,11 +112,6 @@
 //@ local:     ITEMS, 1, 1
 //@ define:    LAYOUT = 2
 //@ needs:     matrix_rdna3
-//@ tune:      BM = 64 32 128
-//@ tune:      BK = 32 16
-//@ tune:      BN = 64 32 128
-//@ tune:      SM = 32 16 64
-//@ tune:      SN = 32 16 64
 //@ define:    NAME = conv_backward_input__rdna3
 //@ define:    PASS = 2
 //@ when:      FITS && N*H*W < 2147483648 - 128
@@ -153,11 +122,6 @@
 //@ local:     ITEMS, 1, 1
 //@ define:    LAYOUT = 3
 //@ needs:     matrix_rdna4
-//@ tune:      BM = 64 32 128
-//@ tune:      BK = 32 16
-//@ tune:      BN = 64 32 128
-//@ tune:      SM = 32 16 64
-//@ tune:      SN = 32 16 64
 //@ define:    NAME = conv_backward_input__rdna4
 //@ define:    PASS = 2
 //@ when:      FITS && N*H*W < 2147483648 - 128
@@ -168,11 +132,6 @@
 //@ local:     ITEMS, 1, 1
 //@ define:    LAYOUT = 4
 //@ needs:     matrix_cdna
-//@ tune:      BM = 64 32 128
-//@ tune:      BK = 32 16
-//@ tune:      BN = 64 32 128
-//@ tune:      SM = 32 16 64
-//@ tune:      SN = 32 16 64
 //@ define:    NAME = conv_backward_input__cdna
 //@ define:    PASS = 2
 //@ when:      FITS && N*H*W < 2147483648 - 128
@@ -183,9 +142,7 @@
 //@ local:     ITEMS, 1, 1
 //@ define:    LAYOUT = 5
 //@ needs:     matrix_intel8
-//@ tune:      BM = 64 32 128
 //@ tune:      BK = 16 32
-//@ tune:      BN = 64 32 128
 //@ tune:      SM = 16 32
 //@ tune:      SN = 16 32
 //@ define:    NAME = conv_backward_input__intel8
@@ -198,9 +155,6 @@
 //@ local:     ITEMS, 1, 1
 //@ define:    LAYOUT = 6
 //@ needs:     matrix_intel16
-//@ tune:      BM = 64 32 128
-//@ tune:      BK = 32 16
-//@ tune:      BN = 64 32 128
 //@ tune:      SM = 32 16
 //@ tune:      SN = 16 32
 //@ define:    NAME = conv_backward_input__intel16
@@ -214,7 +168,6 @@
 //@ tune:      LAYOUT = 1 2 3 4 5 6
 //@ define:    EMULATED = 1
 //@ tune:      BM = 32 64
-//@ tune:      BK = 32 16
 //@ tune:      BN = 32 64
 //@ tune:      SM = 16 32
 //@ tune:      SN = 16 32

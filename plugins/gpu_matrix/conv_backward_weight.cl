@@ -14,6 +14,11 @@
 //@ all:       workspace: KH*KW*C*O*SLOTS
 //@ all:       when: FITS
 //@ all:       score: 50
+//@ all:       tune: BM = 64 32 128
+//@ all:       tune: BK = 32 16
+//@ all:       tune: BN = 64 32 128
+//@ all:       tune: SM = 32 16 64
+//@ all:       tune: SN = 32 16 64
 //@ op:        conv.backward_weight/1
 //@ kernel:    conv_backward_weight__nvidia
 //@ global:    ceildiv(KH*KW*roundup(C, 1 + 31*X_BITS), BM)*ITEMS, ceildiv(O, BN), SLOTS
@@ -22,11 +27,6 @@
 //@ global:    KH*KW*C*O
 //@ define:    LAYOUT = 1
 //@ needs:     matrix_nvidia
-//@ tune:      BM = 64 32 128
-//@ tune:      BK = 32 16
-//@ tune:      BN = 64 32 128
-//@ tune:      SM = 32 16 64
-//@ tune:      SN = 32 16 64
 //@ tune:      KEEP = 1 0
 //@ define:    NAME = conv_backward_weight__nvidia
 //@ about:     implicit GEMM over fixed slots of pixels on the matrix units of NVIDIA's GPUs from sm_80 on, slots added in order
@@ -38,11 +38,6 @@
 //@ global:    KH*KW*C*O
 //@ define:    LAYOUT = 2
 //@ needs:     matrix_rdna3
-//@ tune:      BM = 64 32 128
-//@ tune:      BK = 32 16
-//@ tune:      BN = 64 32 128
-//@ tune:      SM = 32 16 64
-//@ tune:      SN = 32 16 64
 //@ tune:      KEEP = 1 0
 //@ define:    NAME = conv_backward_weight__rdna3
 //@ about:     implicit GEMM over fixed slots of pixels on the matrix units of AMD's RDNA 3, slots added in order
@@ -54,11 +49,6 @@
 //@ global:    KH*KW*C*O
 //@ define:    LAYOUT = 3
 //@ needs:     matrix_rdna4
-//@ tune:      BM = 64 32 128
-//@ tune:      BK = 32 16
-//@ tune:      BN = 64 32 128
-//@ tune:      SM = 32 16 64
-//@ tune:      SN = 32 16 64
 //@ tune:      KEEP = 1 0
 //@ define:    NAME = conv_backward_weight__rdna4
 //@ about:     implicit GEMM over fixed slots of pixels on the matrix units of AMD's RDNA 4, slots added in order
@@ -70,11 +60,6 @@
 //@ global:    KH*KW*C*O
 //@ define:    LAYOUT = 4
 //@ needs:     matrix_cdna
-//@ tune:      BM = 64 32 128
-//@ tune:      BK = 32 16
-//@ tune:      BN = 64 32 128
-//@ tune:      SM = 32 16 64
-//@ tune:      SN = 32 16 64
 //@ tune:      KEEP = 1 0
 //@ define:    NAME = conv_backward_weight__cdna
 //@ about:     implicit GEMM over fixed slots of pixels on the matrix units of AMD's CDNA 2 and later, slots added in order
@@ -86,9 +71,7 @@
 //@ global:    KH*KW*C*O
 //@ define:    LAYOUT = 5
 //@ needs:     matrix_intel8
-//@ tune:      BM = 64 32 128
 //@ tune:      BK = 16 32
-//@ tune:      BN = 64 32 128
 //@ tune:      SM = 16 32
 //@ tune:      SN = 8 16 32
 //@ when:      FITS && O % 4 == 0
@@ -103,9 +86,7 @@
 //@ global:    KH*KW*C*O
 //@ define:    LAYOUT = 6
 //@ needs:     matrix_intel16
-//@ tune:      BM = 64 32 128
 //@ tune:      BK = 16 32
-//@ tune:      BN = 64 32 128
 //@ tune:      SM = 32 16
 //@ tune:      SN = 16 32
 //@ when:      FITS && O % 4 == 0
@@ -121,7 +102,6 @@
 //@ tune:      LAYOUT = 1 2 3 4 5 6
 //@ define:    EMULATED = 1
 //@ tune:      BM = 32 64
-//@ tune:      BK = 32 16
 //@ tune:      BN = 32 64
 //@ tune:      SM = 16 32
 //@ tune:      SN = 16 32

@@ -13,6 +13,11 @@
 //@ all:       workspace: 1 + M*N*max(1, PARTS)*(PARTS > 1)
 //@ all:       when: BM >= SM && BN >= SN && ITEMS <= min(wg, 256) && (BM + BN)*(BK + 8)*4 <= local_bytes && max(M, max(N, K)) < 2147483648 - 128
 //@ all:       score: 25
+//@ all:       tune: BM = 64 32 128
+//@ all:       tune: BK = 32 16
+//@ all:       tune: BN = 64 32 128
+//@ all:       tune: SM = 32 16 64
+//@ all:       tune: SN = 32 16 64
 //@ op:        gemm/1
 //@ kernel:    gemm__nvidia
 //@ global:    ceildiv(M, BM)*ITEMS, ceildiv(N, BN), max(1, PARTS)
@@ -21,11 +26,6 @@
 //@ global:    M*N*(PARTS > 1)
 //@ define:    LAYOUT = 1
 //@ needs:     matrix_nvidia
-//@ tune:      BM = 64 32 128
-//@ tune:      BK = 32 16
-//@ tune:      BN = 64 32 128
-//@ tune:      SM = 32 16 64
-//@ tune:      SN = 32 16 64
 //@ define:    NAME = gemm__nvidia
 //@ about:     tiles of bf16 in local memory: both factors in two parts, three products on the matrix units of NVIDIA's GPUs from sm_80 on
 //@ op:        gemm/1
@@ -36,11 +36,6 @@
 //@ global:    M*N*(PARTS > 1)
 //@ define:    LAYOUT = 2
 //@ needs:     matrix_rdna3
-//@ tune:      BM = 64 32 128
-//@ tune:      BK = 32 16
-//@ tune:      BN = 64 32 128
-//@ tune:      SM = 32 16 64
-//@ tune:      SN = 32 16 64
 //@ define:    NAME = gemm__rdna3
 //@ about:     tiles of bf16 in local memory: both factors in two parts, three products on the matrix units of AMD's RDNA 3
 //@ op:        gemm/1
@@ -51,11 +46,6 @@
 //@ global:    M*N*(PARTS > 1)
 //@ define:    LAYOUT = 3
 //@ needs:     matrix_rdna4
-//@ tune:      BM = 64 32 128
-//@ tune:      BK = 32 16
-//@ tune:      BN = 64 32 128
-//@ tune:      SM = 32 16 64
-//@ tune:      SN = 32 16 64
 //@ define:    NAME = gemm__rdna4
 //@ about:     tiles of bf16 in local memory: both factors in two parts, three products on the matrix units of AMD's RDNA 4
 //@ op:        gemm/1
@@ -66,11 +56,6 @@
 //@ global:    M*N*(PARTS > 1)
 //@ define:    LAYOUT = 4
 //@ needs:     matrix_cdna
-//@ tune:      BM = 64 32 128
-//@ tune:      BK = 32 16
-//@ tune:      BN = 64 32 128
-//@ tune:      SM = 32 16 64
-//@ tune:      SN = 32 16 64
 //@ define:    NAME = gemm__cdna
 //@ about:     tiles of bf16 in local memory: both factors in two parts, three products on the matrix units of AMD's CDNA 2 and later
 //@ op:        gemm/1
@@ -81,9 +66,7 @@
 //@ global:    M*N*(PARTS > 1)
 //@ define:    LAYOUT = 5
 //@ needs:     matrix_intel8
-//@ tune:      BM = 64 32 128
 //@ tune:      BK = 16 32
-//@ tune:      BN = 64 32 128
 //@ tune:      SM = 16 32
 //@ tune:      SN = 16 32
 //@ define:    NAME = gemm__intel8
@@ -96,9 +79,6 @@
 //@ global:    M*N*(PARTS > 1)
 //@ define:    LAYOUT = 6
 //@ needs:     matrix_intel16
-//@ tune:      BM = 64 32 128
-//@ tune:      BK = 32 16
-//@ tune:      BN = 64 32 128
 //@ tune:      SM = 32 16
 //@ tune:      SN = 16 32
 //@ define:    NAME = gemm__intel16
@@ -112,7 +92,6 @@
 //@ tune:      LAYOUT = 1 2 3 4 5 6
 //@ define:    EMULATED = 1
 //@ tune:      BM = 32 64
-//@ tune:      BK = 32 16
 //@ tune:      BN = 32 64
 //@ tune:      SM = 16 32
 //@ tune:      SN = 16 32

@@ -117,8 +117,10 @@ Test(include, defaults_of_every_block)
 {
     write_file("p.cl", HEAD "//@ all: device: gpu\n//@ all: score: 7\n//@ all: bake: *\n//@ all: define: VW "
                             "= 4\n"
-                            "//@ all: global: M, VW\n//@ all: local: 1, VW\n//@ all: when: M > 1\n"
-                            "//@ op: fill/1\n//@ kernel: h\n//@ score: 9\n//@ device: cpu\n//@ when: M > 2\n"
+                            "//@ all: tune: T = 1 2\n//@ all: global: M, VW\n//@ all: local: 1, VW\n//@ all: "
+                            "when: M > 1\n"
+                            "//@ op: fill/1\n//@ kernel: h\n//@ tune: T = 3\n//@ score: 9\n//@ device: "
+                            "cpu\n//@ when: M > 2\n"
                             "//@ op: fill/1\n//@ kernel: f\n//@ kernel: g\n//@ global: 2*M, VW\n");
     sp_registry *reg = load();
     const sp_variant *f = variant_of(reg, "p:f"), *h = variant_of(reg, "p:h");
@@ -132,6 +134,8 @@ Test(include, defaults_of_every_block)
     cr_assert_str_eq(f->passes[1].global[0], "2*M");
     cr_assert_str_eq(f->passes[1].local[1], "VW");
     cr_assert_str_eq(h->defines, "-DVW=4 ");
+    cr_assert(f->n_tunes == 1 && f->tunes[0].values[0] == 1 && f->tunes[0].n_values == 2);
+    cr_assert(h->n_tunes == 1 && h->tunes[0].values[0] == 3 && h->tunes[0].n_values == 1);
     cr_assert_str_eq(h->bake[0], "*");
     sp_registry_destroy(&reg);
     expect_refusal(BLOCK "//@ all: score: 3\n", "line 6: \"all\" must come before the first \"op:\" line");
