@@ -5,6 +5,7 @@
 
 #include <math.h>
 #include <string.h>
+#include "base/mem.h"
 #include "base/rng.h"
 
 static const double pi = 3.14159265358979323846;
@@ -372,18 +373,19 @@ void neuron_penalty_ref(const sp_op_call *call, void *const *buf)
     }
 }
 
-void neuron_backward_norm_ref(const sp_op_call *call, void *const *buf)
+/* buf of neuron.backward_norm, with g_s of rows x C in place of its first. */
+static void backward_norm(const sp_op_call *call, const float *g_s, int64_t rows, void *const *buf)
 {
     const float *mean = buf[3], *rstd = buf[4];
     float *g_x = buf[6], *sums = buf[7], *g_gamma = buf[8], *g_beta = buf[9];
-    int64_t M = sp_call_int(call, "M"), C = sp_call_int(call, "C");
+    int64_t C = sp_call_int(call, "C");
     int x_half = sp_call_flag(call, "X_HALF");
     backward b = backward_of(call);
 
     for (int64_t c = 0; c < C; c++) {
         double sum_g = 0, sum_gxhat = 0;
-        for (int64_t i = c; i < M * C; i += C) {
-            g_x[i] = backward_neuron(&b, buf[0], buf[1], buf[5], i);
+        for (int64_t i = c; i < rows * C; i += C) {
+            g_x[i] = backward_neuron(&b, g_s, buf[1], buf[5], i);
             sum_g += (double)g_x[i];
             sum_gxhat +=
                 (double)g_x[i] * ((double)ref_stored(buf[2], x_half, i) - (double)mean[c]) * (double)rstd[c];
@@ -393,6 +395,47 @@ void neuron_backward_norm_ref(const sp_op_call *call, void *const *buf)
         g_gamma[c] = (float)((double)g_gamma[c] + sum_gxhat);
         g_beta[c] = (float)((double)g_beta[c] + sum_g);
     }
+}
+
+void neuron_backward_norm_ref(const sp_op_call *call, void *const *buf)
+{
+    backward_norm(call, buf[0], sp_call_int(call, "M"), buf);
+}
+
+static int64_t pooled_rows(const sp_op_call *call)
+{
+    return sp_call_int(call, "N") * sp_call_int(call, "H") * sp_call_int(call, "W");
+}
+
+/* g_s of a call that reads the gradient behind an average pool; NULL without memory. */
+static float *behind_pool(const sp_op_call *call, void *g_y)
+{
+    float *g_s = sp_alloc_array((size_t)(pooled_rows(call) * sp_call_int(call, "C")), sizeof *g_s);
+    if (g_s)
+        pool_avg_backward_ref(call, (void *[]){g_y, g_s});
+    return g_s;
+}
+
+/* Without memory nothing is computed: a reference has no way to say so but numbers that fail a comparison. */
+void neuron_backward_sum_ref(const sp_op_call *call, void *const *buf)
+{
+    float *g_s = behind_pool(call, buf[0]), *g_x = buf[3];
+    backward b = backward_of(call);
+
+    for (int64_t i = 0; i < pooled_rows(call) * sp_call_int(call, "C"); i++)
+        g_x[i] = g_s ? (float)((double)g_x[i] + (double)backward_neuron(&b, g_s, buf[1], buf[2], i)) : NAN;
+    sp_free(g_s);
+}
+
+void neuron_backward_pool_ref(const sp_op_call *call, void *const *buf)
+{
+    float *g_s = behind_pool(call, buf[0]), *sums = buf[7];
+
+    if (g_s)
+        backward_norm(call, g_s, pooled_rows(call), buf);
+    for (int64_t c = 0; c < 2 * sp_call_int(call, "C") && !g_s; c++)
+        sums[c] = NAN;
+    sp_free(g_s);
 }
 
 /* count[p][m][c], digit p of a number in binary, with 1 added; what does not fit is lost. */

@@ -1,7 +1,8 @@
 /* clang-format off */
 /* Inside plan/: what the passes share. A plan is made in passes, each of which leaves plain data to the next:
  *   emit     graph and method become steps and tensors (schedule.c and the files it calls); needs no device
- *   rewrite  steps are fused, convolutions are lowered, where the device has kernels for that (rewrite.c)
+ *   rewrite  steps are fused, convolutions are lowered, where the device has kernels for that (fuse.c,
+ *            rewrite.c)
  *   select   every step gets a variant and the reason (kernels.c)
  *   place    every tensor gets its place in the arena (memplan.c); needs no device
  *   build    kernels are compiled (kernels.c); a step whose variant cannot be built goes back to select
@@ -271,6 +272,12 @@ sp_status spi_sum_errors_end(sp_builder *b, int node); /* once behind all time s
 
 /* Whether precision.compute lets a kernel round the factors of this call to bf16. */
 bool spi_may_round(const sp_plan *p, const sp_op_call *c);
+
+/* Steps that others take the place of: whether a step's op is of a family ("batch_norm.backward"); what it
+ * has bound to a buffer; what it has in common with another one by name (settings, flags, operands). */
+bool spi_is_op(const sp_step *s, const char *family);
+sp_operand spi_operand(const sp_step *s, const char *buffer);
+void spi_take_settings(sp_step *to, const sp_step *from);
 
 /* Passes. */
 sp_status spi_emit_plan(sp_builder *b); /* asks no device */

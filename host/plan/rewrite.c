@@ -1,5 +1,5 @@
-/* The passes that replace steps by others that do the same, where the device has kernels for that: a norm's
- * backward pass goes into its neuron's, and convolutions are lowered to matrix products. */
+/* The passes that replace steps by others that do the same (and fuse.c): batch norms meet between shards, and
+ * convolutions are lowered to matrix products where the device has kernels for that. */
 #include <stdio.h>
 #include <string.h>
 
@@ -7,20 +7,19 @@
 #include "op/lowered.h"
 #include "plan/builder.h"
 
-static bool is_op(const sp_step *s, const char *family)
+bool spi_is_op(const sp_step *s, const char *family)
 {
     size_t n = strlen(family);
     return strncmp(s->call.op->id, family, n) == 0 && s->call.op->id[n] == '/';
 }
 
-static sp_operand operand(const sp_step *s, const char *buffer)
+sp_operand spi_operand(const sp_step *s, const char *buffer)
 {
     int i = sp_op_buffer_index(s->call.op, buffer);
     return i >= 0 ? s->operands[i] : (sp_operand){-1, 0, 0};
 }
 
-/* What a step has in common with another one by name: settings, flags, operands. */
-static void take_settings(sp_step *to, const sp_step *from)
+void spi_take_settings(sp_step *to, const sp_step *from)
 {
     const sp_op *a = to->call.op, *b = from->call.op;
     for (int i = 0; i < SP_OP_MAX_INTS && a->ints[i]; i++)
@@ -37,61 +36,9 @@ static void take_settings(sp_step *to, const sp_step *from)
                 to->call.flags[i] = from->call.flags[k];
     for (int i = 0; i < SP_OP_MAX_BUFFERS && a->buffers[i].name; i++)
         if (sp_op_buffer_index(b, a->buffers[i].name) >= 0)
-            to->operands[i] = operand(from, a->buffers[i].name);
+            to->operands[i] = spi_operand(from, a->buffers[i].name);
     to->call.neuron = from->call.neuron ? from->call.neuron : to->call.neuron;
     to->call.surrogate = from->call.surrogate ? from->call.surrogate : to->call.surrogate;
-}
-
-/* ---- fuse ---- */
-
-/* The step that goes back through the norm whose output the neuron of step i reads; -1 where there is none.
- */
-static int norm_behind(const sp_builder *b, const sp_segment *g, int i)
-{
-    const sp_step *s = &g->steps[i];
-    int producer = is_op(s, "neuron.backward") ? b->g->acts[b->g->nodes[s->node].in[0]].producer : -1;
-    if (producer < 0 || !b->g->nodes[producer].fused)
-        return -1;
-    for (int k = i + 1; k < g->n; k++)
-        if (g->steps[k].node == producer && is_op(&g->steps[k], "batch_norm.backward"))
-            return operand(&g->steps[k], "g").tensor == operand(s, "g_x").tensor ? k : -1;
-    return -1;
-}
-
-/* A norm that is applied inside the neuron gets its sums from there too, where that is faster: one walk over
- * the maps instead of two. What lies between the two steps computes the norm's input again, so it goes first.
- */
-static sp_status fuse_norm(sp_builder *b, sp_segment *g, int i, int k)
-{
-    static const char *const apart[2] = {"neuron.backward", "batch_norm.backward"};
-    sp_step *neuron = &g->steps[i], *norm = &g->steps[k];
-    sp_emit fused = spi_step(b, neuron->node, "neuron.backward_norm");
-    sp_emit apply = spi_step(b, norm->node, "batch_norm.apply");
-    int sums;
-    take_settings(&fused.step, norm), take_settings(&fused.step, neuron), take_settings(&apply.step, norm);
-    if (!sp_select_fuses(b->p->reg, b->p->dev,
-                         (const sp_op_call *const[]){&fused.step.call, &apply.step.call}, apart))
-        return SP_OK;
-    SP_TRY(
-        spi_tensor_new(b, "sums of a norm", 2 * sp_call_int(&norm->call, "C"), SP_LIFETIME_SEGMENT, &sums));
-    spi_bind(&fused, "sums", sums), spi_bind(&apply, "sums", sums);
-    memmove(neuron, neuron + 1, (size_t)(k - i - 1) * sizeof *neuron);
-    g->steps[k - 1] = fused.step;
-    g->steps[k] = apply.step;
-    return SP_OK;
-}
-
-sp_status spi_fuse(sp_builder *b)
-{
-    for (int s = 0; s < b->p->n_segments; s++) {
-        sp_segment *g = &b->p->segments[s];
-        for (int i = 0; i < g->n; i++) {
-            int k = norm_behind(b, g, i);
-            if (k >= 0)
-                SP_TRY(fuse_norm(b, g, i, k));
-        }
-    }
-    return SP_OK;
 }
 
 /* ---- synchronised batch norms ---- */
@@ -99,7 +46,7 @@ sp_status spi_fuse(sp_builder *b)
 static sp_status add_gradient(sp_builder *b, sp_segment *to, const sp_step *norm, const char *buffer,
                               int sums, uint64_t at)
 {
-    const sp_operand g = operand(norm, buffer);
+    const sp_operand g = spi_operand(norm, buffer);
     sp_emit e = spi_step(b, norm->node, "bias.backward");
     spi_int(&e, "M", 1), spi_int(&e, "C", sp_call_int(&norm->call, "C"));
     spi_bind_at(&e, "e", sums, 0, at);
@@ -118,7 +65,7 @@ static sp_status split_norm(sp_builder *b, sp_segment *to, const sp_step *norm)
     sp_emit clear = spi_step(b, norm->node, "fill"), part = {b, *norm},
             apply = spi_step(b, norm->node, "batch_norm.apply");
     spi_int(&clear, "M", 2 * c), spi_float(&clear, "value", 0), spi_bind(&clear, "y", sums);
-    take_settings(&apply.step, norm);
+    spi_take_settings(&apply.step, norm);
     spi_bind(&apply, "sums", sums);
     spi_bind(&part, "g_beta", sums), spi_bind_at(&part, "g_gamma", sums, 0, (uint64_t)c);
     spi_bind(&part, "g_x", unused);
@@ -137,17 +84,17 @@ static sp_status sync_segment(sp_builder *b, const sp_segment *from, sp_segment 
 {
     for (int i = 0; i < from->n; i++) {
         sp_emit e = {b, from->steps[i]};
-        if (is_op(&e.step, "batch_norm.backward")) {
+        if (spi_is_op(&e.step, "batch_norm.backward")) {
             SP_TRY(split_norm(b, to, &e.step));
             continue;
         }
-        if (is_op(&e.step, "batch_norm.statistics")) {
+        if (spi_is_op(&e.step, "batch_norm.statistics")) {
             e.step.sync = SP_SYNC_STATISTICS;
             spi_float(&e, "momentum", 0);
         }
-        if (is_op(&e.step, "neuron.backward_norm")) {
+        if (spi_is_op(&e.step, "neuron.backward_norm")) {
             e.step.sync = SP_SYNC_SUMS;
-            e.step.sums = operand(&e.step, "sums").tensor;
+            e.step.sums = spi_operand(&e.step, "sums").tensor;
         }
         SP_TRY(spi_append(b, to, &e.step));
     }
@@ -208,7 +155,7 @@ static void bind(sp_emit *e, const char *buffer, sp_operand o)
 static sp_status lower_chunk(sp_builder *b, const sp_step *s, const sp_lowered_part *part, int64_t at)
 {
     const sp_op_call *c = &s->call;
-    const bool input = is_op(s, "conv.backward_input"), forward = is_op(s, "conv.forward");
+    const bool input = spi_is_op(s, "conv.backward_input"), forward = spi_is_op(s, "conv.forward");
     const char *x = input ? "g_x" : "x";
     int64_t x_at = at * (sp_call_buffer_elems(c, sp_op_buffer_index(c->op, x)) / sp_call_int(c, "N"));
     int64_t y_at = at * sp_call_int(c, "HO") * sp_call_int(c, "WO") * sp_call_int(c, "O");
@@ -218,13 +165,15 @@ static sp_status lower_chunk(sp_builder *b, const sp_step *s, const sp_lowered_p
     sp_emit e = spi_step_of(b, s->node, &part[0].call);
     int64_t elems = sp_call_buffer_elems(&part[0].call, sp_op_buffer_index(part[0].call.op, "col"));
     SP_TRY(spi_tensor_new(b, name, elems, SP_LIFETIME_SEGMENT, &col.tensor));
-    spi_bind(&e, "col", col.tensor), bind(&e, x, moved(operand(s, x), x_at));
+    spi_bind(&e, "col", col.tensor), bind(&e, x, moved(spi_operand(s, x), x_at));
     if (!input)
         SP_TRY(spi_emit(&e));
-    SP_TRY(forward ? spi_gemm(b, s->node, &part[1].call, col, operand(s, "w"), moved(operand(s, "y"), y_at))
-           : input
-               ? spi_gemm(b, s->node, &part[1].call, moved(operand(s, "e"), y_at), operand(s, "w"), col)
-               : spi_gemm(b, s->node, &part[1].call, col, moved(operand(s, "e"), y_at), operand(s, "g_w")));
+    SP_TRY(forward ? spi_gemm(b, s->node, &part[1].call, col, spi_operand(s, "w"),
+                              moved(spi_operand(s, "y"), y_at))
+           : input ? spi_gemm(b, s->node, &part[1].call, moved(spi_operand(s, "e"), y_at),
+                              spi_operand(s, "w"), col)
+                   : spi_gemm(b, s->node, &part[1].call, col, moved(spi_operand(s, "e"), y_at),
+                              spi_operand(s, "g_w")));
     return input ? spi_emit(&e) : SP_OK;
 }
 
@@ -233,9 +182,9 @@ static sp_status lower_step(sp_builder *b, const sp_step *s)
     sp_lowered_part parts[SP_LOWERED_MAX_PARTS];
     size_t n = sp_op_lowered(&s->call, parts), k = 0;
     int64_t at = 0;
-    if (operand(s, "bias").tensor >= 0) {
+    if (spi_operand(s, "bias").tensor >= 0) {
         sp_emit e = spi_step_of(b, s->node, &parts[k++].call);
-        bind(&e, "bias", operand(s, "bias")), bind(&e, "y", operand(s, "y"));
+        bind(&e, "bias", spi_operand(s, "bias")), bind(&e, "y", spi_operand(s, "y"));
         SP_TRY(spi_emit(&e));
     }
     for (; k < n; k += 2)

@@ -10,6 +10,13 @@
 //@ score:  50
 //@ about:  a run of neurons per work-item, 16 at a time; rows do not matter here
 
+/* g_x may be g_s: a vector is read before it is written. */
+SP_INLINE void back(__global const float *g_s, __global const sp_u *u, __global float *carry, __global float *g_x, int lanes,
+                    int last, float width, neuron_args p)
+{
+    sp_store_lanes(step(sp_load_lanes(g_s, lanes), u, carry, lanes, last, width, p), g_x, lanes);
+}
+
 __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
 neuron_backward__flat16(SP_REF(float, g_s), SP_IN(sp_u, u),
 #if TEMPORAL
@@ -31,7 +38,7 @@ neuron_backward__flat16(SP_REF(float, g_s), SP_IN(sp_u, u),
     const long end = min((item + 1) * vectors / items * 16, n);
     long i = item * vectors / items * 16;
     for (; i + 16 <= end; i += 16)
-        step(g_s + i, u + i, carry + i, g_x + i, 16, last, width, p);
+        back(g_s + i, u + i, carry + i, g_x + i, 16, last, width, p);
     if (i < end)
-        step(g_s + i, u + i, carry + i, g_x + i, (int)(end - i), last, width, p);
+        back(g_s + i, u + i, carry + i, g_x + i, (int)(end - i), last, width, p);
 }

@@ -515,30 +515,50 @@ static int count_ops(const sp_plan *p, const char *op)
     return n;
 }
 
-Test(methods, one_pass_for_a_neuron_and_its_norm_gives_the_gradient_of_two)
+static const char pooled_layers[] =
+    "  - {type: conv, out: 8, kernel: 3, padding: 1}\n  - {type: batch_norm}\n  - {type: lif}\n"
+    "  - {type: avg_pool, kernel: 2}\n"
+    "  - {type: conv, out: 16, kernel: 3, padding: 1}\n  - {type: batch_norm}\n  - {type: lif}\n"
+    "  - {type: avg_pool, kernel: 2}\n  - {type: flatten}\n  - {type: linear, out: 4}\n";
+
+/* Gradients with the ops fused, or apart; their numbers are checked. */
+static float *gradient_fused(const char *layers, const sp_plan_options *o, bool apart, int norms, int pools)
+{
+    static const char *const ops[2][4] = {{"neuron.backward_norm=reference", "neuron.backward_pool=reference",
+                                           "neuron.backward_sum=reference", "batch_norm.apply=reference"},
+                                          {"neuron.backward=reference", "batch_norm.backward=reference"}};
+    load_registry();
+    for (int k = 0; k < 4 && ops[apart][k]; k++)
+        force(ops[apart][k]);
+    rig r = rig_open(layers, chw, o);
+    /* The first norm is behind the image, which does not change. */
+    cr_assert_eq(count_ops(r.p, "neuron.backward_sum/"), apart ? 0 : 1);
+    cr_assert_eq(count_ops(r.p, "neuron.backward_pool/"), apart ? 0 : pools);
+    cr_assert_eq(count_ops(r.p, "neuron.backward_norm/"), apart ? 0 : norms - 1 - pools);
+    cr_assert_eq(count_ops(r.p, "batch_norm.apply/"), apart ? 0 : norms - 1);
+    cr_assert_eq(count_ops(r.p, "batch_norm.backward/"), apart ? norms : 1);
+    float *gradient = rig_gradient(&r);
+    rig_close(&r);
+    return gradient;
+}
+
+Test(methods, one_pass_for_a_neuron_and_what_lies_around_it_gives_the_gradient_of_several)
 {
     static const sp_method kinds[] = {SP_METHOD_SLTT, SP_METHOD_BPTT, SP_METHOD_OTTT};
-    sp_graph *g = graph_of(residual_layers, chw);
-    for (int half = 0; half < 2; half++)
-        for (int m = 0; m < 3; m++) {
-            float *gradient[2];
-            for (int apart = 0; apart < 2; apart++) {
-                load_registry();
-                force(apart ? "neuron.backward=reference" : "neuron.backward_norm=reference");
-                force(apart ? "batch_norm.backward=reference" : "batch_norm.apply=reference");
+    for (int pooled = 0; pooled < 2; pooled++) {
+        const char *layers = pooled ? pooled_layers : residual_layers;
+        sp_graph *g = graph_of(layers, chw);
+        for (int half = 0; half < 2; half++)
+            for (int m = 0; m < 3; m++) {
                 sp_plan_options o = options_of(kinds[m], 4, 3);
                 o.half = half;
-                rig r = rig_open(residual_layers, chw, &o);
-                cr_assert_eq(count_ops(r.p, "neuron.backward_norm/"), apart ? 0 : 5);
-                cr_assert_eq(count_ops(r.p, "batch_norm.apply/"), apart ? 0 : 5);
-                cr_assert_eq(count_ops(r.p, "batch_norm.backward/"), apart ? 5 : 0);
-                gradient[apart] = rig_gradient(&r);
-                rig_close(&r);
+                float *fused = gradient_fused(layers, &o, false, pooled ? 2 : 5, pooled),
+                      *apart = gradient_fused(layers, &o, true, pooled ? 2 : 5, pooled);
+                expect_same_gradient(g, fused, apart, 1e-5, sp_method_name(kinds[m]));
+                free(fused), free(apart);
             }
-            expect_same_gradient(g, gradient[0], gradient[1], 1e-5, sp_method_name(kinds[m]));
-            free(gradient[0]), free(gradient[1]);
-        }
-    sp_graph_destroy(&g);
+        sp_graph_destroy(&g);
+    }
 }
 
 /* All convolutions of this network end in norms, some behind sums of residuals; the linear layer does not. */

@@ -195,6 +195,70 @@ Test(norm_ref, a_neuron_that_sums_for_its_norm_is_both_ops_apart)
         cr_assert_float_eq((double)sums[i], (double)g_beta[1][i] - 1, 1e-6);
 }
 
+enum {
+    P_N = 2,
+    P_H = 5,
+    P_W = 4,
+    P_C = 3,
+    P_M = P_N * P_H * P_W,
+    P_IN = P_N * 2 * 2 * P_C,
+    P_ALL = P_M * P_C
+};
+
+static sp_op_call pooled(const char *id)
+{
+    static const struct {
+        const char *name;
+        int v;
+    } ints[] = {{"N", P_N}, {"H", P_H}, {"W", P_W}, {"C", P_C}, {"KH", 2}, {"KW", 2},
+                {"SH", 2},  {"SW", 2},  {"HO", 2},  {"WO", 2},  {"PH", 0}, {"PW", 0}};
+    sp_op_call call = sp_op_call_make(id);
+    for (size_t i = 0; i < sizeof ints / sizeof *ints; i++)
+        sp_call_set_int(&call, ints[i].name, ints[i].v);
+    return call;
+}
+
+static void set_neuron(sp_op_call *call)
+{
+    call->neuron = "lif", call->surrogate = "triangle";
+    sp_call_set_flag(call, "TEMPORAL", 1);
+    sp_call_set_float(call, "decay", 0.5), sp_call_set_float(call, "x_gain", 1);
+    sp_call_set_float(call, "v_th", 1), sp_call_set_float(call, "width", 1);
+}
+
+/* The last row of pixels lies in no window: it has a carry and no gradient from the pool. */
+Test(norm_ref, a_neuron_behind_a_pool_is_the_ops_apart)
+{
+    sp_rng r = sp_rng_make(13, 0);
+    float g_y[P_IN], g_s[P_ALL], u[P_ALL], x[P_ALL], carry[3][P_ALL], g[3][P_ALL], before[P_ALL],
+        sums[2][2 * P_C], g_gamma[2][P_C] = {{0}}, g_beta[2][P_C] = {{0}}, mean[P_C] = {1, 2, 3},
+                          rstd[P_C] = {0.5f, 1, 2};
+    fill(g_y, P_IN, &r, 1, 0), fill(u, P_ALL, &r, 1, 1), fill(x, P_ALL, &r, 1, 2);
+    fill(carry[0], P_ALL, &r, 1, 0), fill(before, P_ALL, &r, 1, 0);
+    memcpy(carry[1], carry[0], sizeof carry[0]), memcpy(carry[2], carry[0], sizeof carry[0]);
+    memcpy(g[2], before, sizeof before);
+    sp_op_call pool = pooled("pool.avg.backward"), sum = pooled("neuron.backward_sum"),
+               both = pooled("neuron.backward_pool"),
+               norm = shaped("neuron.backward_norm", "M", P_M, "C", P_C);
+    set_neuron(&sum), set_neuron(&both), set_neuron(&norm);
+    pool.op->reference(&pool, (void *[]){g_y, g_s});
+    norm.op->reference(&norm,
+                       (void *[]){g_s, u, x, mean, rstd, carry[0], g[0], sums[0], g_gamma[0], g_beta[0]});
+    both.op->reference(&both,
+                       (void *[]){g_y, u, x, mean, rstd, carry[1], g[1], sums[1], g_gamma[1], g_beta[1]});
+    sum.op->reference(&sum, (void *[]){g_y, u, carry[2], g[2]});
+    cr_assert_arr_eq(g[0], g[1], sizeof g[0]);
+    cr_assert_arr_eq(sums[0], sums[1], sizeof sums[0]);
+    cr_assert_arr_eq(g_gamma[0], g_gamma[1], sizeof g_gamma[0]);
+    cr_assert_arr_eq(g_beta[0], g_beta[1], sizeof g_beta[0]);
+    cr_assert_arr_eq(carry[0], carry[1], sizeof carry[0]);
+    cr_assert_arr_eq(carry[0], carry[2], sizeof carry[0]);
+    for (int i = 0; i < P_ALL; i++)
+        cr_assert_float_eq((double)g[2][i], (double)before[i] + (double)g[0][i], 1e-6, "%d", i);
+    cr_assert_float_eq((double)g_s[P_ALL - 1], 0, 0);
+    cr_assert_neq(carry[0][P_ALL - 1], 0);
+}
+
 enum { K = 5, O = 2, KO = K * O };
 
 typedef struct ws_case {

@@ -25,14 +25,18 @@ static sp_device described(void)
                                 .max_alloc_bytes = UINT64_C(1) << 31}};
 }
 
-static planned plan_for(sp_method method, double recompute, const char *force)
+static planned plan_with(const char *layers, const sp_plan_options *o, const char *force)
 {
     static sp_device dev;
     dev = described();
+    return plan_on(layers, o, &dev, force);
+}
+
+static planned plan_for(const char *layers, sp_method method, double recompute, const char *force)
+{
     sp_plan_options o = options_of(method, 3);
     o.unbuilt = true, o.recompute = recompute;
-    planned r = plan_on(net, &o, &dev, force);
-    return r;
+    return plan_with(layers, &o, force);
 }
 
 static bool has_op(const sp_plan *p, int segment, const char *family)
@@ -42,7 +46,7 @@ static bool has_op(const sp_plan *p, int segment, const char *family)
 
 Test(rewrite, every_step_has_a_variant_and_a_reason)
 {
-    planned r = plan_for(SP_METHOD_SLTT, 0, NULL);
+    planned r = plan_for(net, SP_METHOD_SLTT, 0, NULL);
     for (int s = 0; s < r.p->n_segments; s++)
         for (int i = 0; i < r.p->segments[s].n; i++)
             cr_assert(r.p->segments[s].steps[i].variant && r.p->segments[s].steps[i].why[0]);
@@ -51,20 +55,89 @@ Test(rewrite, every_step_has_a_variant_and_a_reason)
 
 Test(rewrite, a_norm_is_fused_with_its_neuron_unless_one_of_both_is_forced)
 {
-    planned r = plan_for(SP_METHOD_SLTT, 0, NULL);
+    planned r = plan_for(net, SP_METHOD_SLTT, 0, NULL);
     cr_assert(has_op(r.p, SP_SEGMENT_FULL, "neuron.backward_norm batch_norm.apply"));
     cr_assert(!has_op(r.p, SP_SEGMENT_FULL, "batch_norm.backward"));
     planned_free(&r);
-    r = plan_for(SP_METHOD_SLTT, 0, "neuron.backward=reference");
+    r = plan_for(net, SP_METHOD_SLTT, 0, "neuron.backward=reference");
     cr_assert(has_op(r.p, SP_SEGMENT_FULL, "neuron.backward batch_norm.backward"));
     cr_assert(!has_op(r.p, SP_SEGMENT_FULL, "batch_norm.apply"));
+    planned_free(&r);
+}
+
+static const char still[] = "layers:\n"
+                            "  - {type: conv, out: 4, kernel: 3, padding: 1}\n"
+                            "  - {type: batch_norm}\n"
+                            "  - {type: lif}\n"
+                            "  - {type: avg_pool, kernel: 2}\n"
+                            "  - {type: conv, out: 4, kernel: 3, padding: 1}\n"
+                            "  - {type: batch_norm}\n"
+                            "  - {type: lif}\n"
+                            "  - {type: avg_pool, kernel: 2}\n"
+                            "  - {type: flatten}\n"
+                            "  - {type: linear, out: 5}\n";
+
+/* The first norm and convolution see one image: their backward pass runs once, on the sum of the error
+ * signals. */
+Test(rewrite, what_lies_behind_a_still_image_goes_back_once)
+{
+    static const sp_method kinds[] = {SP_METHOD_SLTT, SP_METHOD_BPTT, SP_METHOD_OTTT};
+    for (int m = 0; m < 3; m++) {
+        planned r = plan_for(still, kinds[m], 0, NULL);
+        const int timed = kinds[m] == SP_METHOD_BPTT ? SP_SEGMENT_BACKWARD : SP_SEGMENT_FULL;
+        cr_assert(has_op(r.p, timed,
+                         "neuron.backward_pool batch_norm.apply conv.backward_weight "
+                         "conv.backward_input neuron.backward_sum") ||
+                      kinds[m] == SP_METHOD_OTTT,
+                  "%s", ops_of(r.p, timed));
+        cr_assert(has_op(r.p, timed, "neuron.backward_sum"), "%s", ops_of(r.p, timed));
+        cr_assert(!has_op(r.p, timed, "pool.avg.backward"), "%s", ops_of(r.p, timed));
+        cr_assert_eq(strncmp(ops_of(r.p, SP_SEGMENT_END), "batch_norm.backward conv.backward_weight", 40), 0,
+                     "%s", ops_of(r.p, SP_SEGMENT_END));
+        planned_free(&r);
+    }
+}
+
+/* Not where one of the time steps may be all there is, or its gradients are applied at once, or inputs
+ * change. */
+Test(rewrite, what_lies_behind_an_input_goes_back_at_each_step_otherwise)
+{
+    for (int i = 0; i < 4; i++) {
+        sp_plan_options o = options_of(i == 0 ? SP_METHOD_SLTT_K : SP_METHOD_SLTT, 3);
+        o.unbuilt = true, o.online_update = i == 1, o.sequence = i == 2, o.input_gradient = i == 3;
+        o.external_loss = i == 3;
+        planned r = plan_with(still, &o, NULL);
+        cr_assert(!has_op(r.p, SP_SEGMENT_FULL, "neuron.backward_sum"), "%d: %s", i,
+                  ops_of(r.p, SP_SEGMENT_FULL));
+        cr_assert(!has_op(r.p, SP_SEGMENT_BACKWARD, "neuron.backward_sum"), "%d", i);
+        cr_assert(!has_op(r.p, SP_SEGMENT_END, "batch_norm.backward"), "%d", i);
+        planned_free(&r);
+    }
+    planned r = plan_for(still, SP_METHOD_SLTT, 0, "neuron.backward=reference");
+    cr_assert(has_op(r.p, SP_SEGMENT_FULL, "pool.avg.backward neuron.backward batch_norm.backward"), "%s",
+              ops_of(r.p, SP_SEGMENT_FULL));
+    planned_free(&r);
+    r = plan_for(still, SP_METHOD_SLTT, 0, "pool.avg.backward=reference");
+    cr_assert(has_op(r.p, SP_SEGMENT_FULL, "pool.avg.backward neuron.backward_sum"), "%s",
+              ops_of(r.p, SP_SEGMENT_FULL));
+    planned_free(&r);
+}
+
+/* A linear layer has the sum of its error signals already, which its neuron adds to. */
+Test(rewrite, a_neuron_adds_to_the_sum_of_a_linear_layer)
+{
+    static const char dense[] = "layers: [{type: flatten}, {type: linear, out: 4}, {type: lif}, {type: "
+                                "linear, out: 2}]";
+    planned r = plan_for(dense, SP_METHOD_SLTT, 0, NULL);
+    cr_assert(has_op(r.p, SP_SEGMENT_FULL, "neuron.backward_sum"), "%s", ops_of(r.p, SP_SEGMENT_FULL));
+    cr_assert(!has_op(r.p, SP_SEGMENT_FULL, " add"), "%s", ops_of(r.p, SP_SEGMENT_FULL));
     planned_free(&r);
 }
 
 /* What computes the norm's input again goes before both. */
 Test(rewrite, fused_steps_stay_behind_what_is_computed_again)
 {
-    planned r = plan_for(SP_METHOD_BPTT, 1, NULL);
+    planned r = plan_for(net, SP_METHOD_BPTT, 1, NULL);
     cr_assert(has_op(r.p, SP_SEGMENT_BACKWARD, "conv.forward neuron.backward_norm batch_norm.apply"), "%s",
               ops_of(r.p, SP_SEGMENT_BACKWARD));
     planned_free(&r);
@@ -72,7 +145,7 @@ Test(rewrite, fused_steps_stay_behind_what_is_computed_again)
 
 Test(rewrite, a_forced_gemm_lowers_convolutions)
 {
-    planned r = plan_for(SP_METHOD_SLTT, 0, "gemm=reference");
+    planned r = plan_for(net, SP_METHOD_SLTT, 0, "gemm=reference");
     for (int s = 0; s < r.p->n_segments; s++)
         cr_assert(!has_op(r.p, s, "conv."), "%s", ops_of(r.p, s));
     cr_assert(has_op(r.p, SP_SEGMENT_BEGIN, "bias.broadcast im2col gemm"));

@@ -411,6 +411,8 @@ Test(select, the_passes_of_training_with_half_have_kernels_for_cpus)
     } calls[] = {{"neuron.forward/1", {"U_HALF"}},
                  {"neuron.backward/1", {"U_HALF", "TEMPORAL"}},
                  {"neuron.backward_norm/1", {"U_HALF", "X_HALF", "TEMPORAL"}},
+                 {"neuron.backward_pool/1", {"U_HALF", "X_HALF", "TEMPORAL"}},
+                 {"neuron.backward_sum/1", {"U_HALF", "TEMPORAL"}},
                  {"batch_norm.backward/1", {"X_HALF"}},
                  {"batch_norm.apply/1", {"X_HALF"}}};
     sp_registry *shipped = NULL;
@@ -420,7 +422,8 @@ Test(select, the_passes_of_training_with_half_have_kernels_for_cpus)
         sp_variant *v = NULL;
         for (int k = 0; k < 3 && calls[i].flags[k]; k++)
             sp_call_set_flag(&call, calls[i].flags[k], 1);
-        sp_call_set_int(&call, "M", 64), sp_call_set_int(&call, "C", 32);
+        for (int k = 0; k < SP_OP_MAX_INTS && call.op->ints[k]; k++)
+            call.ints[k] = call.op->ints[k][0] == 'P' ? 0 : 32; /* windows of 32 x 32 without padding */
         cr_assert_eq(sp_select(shipped, &dev, &call, &v, NULL, 0, NULL), SP_OK);
         cr_assert_neq(v->origin, SP_ORIGIN_REFERENCE, "%s by %s", calls[i].op, v->id);
     }
