@@ -246,6 +246,33 @@ sp_status sp_device_write(sp_device *dev, sp_range to, const void *from, size_t 
     return SP_OK;
 }
 
+/* Zeros from the host: OpenCL 1.2 has a command for it, and a checker follows writes to a whole buffer only.
+ */
+static sp_status clear_by_write(sp_device *dev, sp_range to, size_t bytes, sp_error *err)
+{
+    void *zeros = sp_alloc_pages(bytes, 1);
+    sp_status st = zeros ? sp_device_write(dev, to, zeros, bytes, true, err)
+                         : SP_FAIL(err, SP_E_MEMORY, "out of memory for %zu zeros", bytes);
+    sp_free(zeros);
+    return st;
+}
+
+sp_status sp_device_clear(sp_device *dev, sp_range to, size_t bytes, sp_error *err)
+{
+    const cl_uint zero = 0;
+    const bool fills = dev->info.cl_major > 1 || (dev->info.cl_major == 1 && dev->info.cl_minor >= 2);
+    if (bytes == 0)
+        return SP_OK;
+    if (!fills || (dev->info.quirks & SP_QUIRK_WRITE_IN_PART))
+        return clear_by_write(dev, to, bytes, err);
+    const cl_int code = clEnqueueFillBuffer(dev->queue, to.mem, &zero, sizeof zero, (size_t)to.at_bytes,
+                                            bytes, 0, NULL, NULL);
+    if (code != CL_SUCCESS)
+        return SP_FAIL_CL(err, code, "clearing %zu bytes at %llu of the device's failed: %s%s", bytes,
+                          (unsigned long long)to.at_bytes, sp_cl_error_name(code), late_hint(dev));
+    return sp_device_flush(dev, err);
+}
+
 sp_status sp_device_read(sp_device *dev, sp_range from, void *to, size_t bytes, sp_error *err)
 {
     if (bytes == 0)

@@ -158,6 +158,8 @@ typedef struct sp_range {
 
 sp_status sp_device_write(sp_device *dev, sp_range to, const void *from, size_t bytes, bool blocking,
                           sp_error *err);
+/* Fills a range of a multiple of 4 bytes with zeros, without waiting where the device can do it. */
+sp_status sp_device_clear(sp_device *dev, sp_range to, size_t bytes, sp_error *err);
 sp_status sp_device_read(sp_device *dev, sp_range from, void *to, size_t bytes, sp_error *err); /* blocking */
 /* A range as memory of the host, until it is unmapped: worth while where that is the device's memory itself.
  */

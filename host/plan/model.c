@@ -76,14 +76,8 @@ sp_status sp_model_create(const sp_graph *g, sp_device *dev, const sp_plan_optio
                     .starts = starts};
     lay_out(m, o);
     sp_status st = dev ? sp_device_alloc(dev, m->bytes, "the model", &m->mem, err) : SP_OK;
-    void *zero = NULL;
-    if (st == SP_OK && dev) {
-        zero = sp_alloc_pages(m->bytes, 1);
-        st = zero ? sp_device_write(dev, (sp_range){m->mem, 0}, zero, m->bytes, true, err)
-                  : SP_FAIL(err, SP_E_MEMORY, "out of memory while clearing the model (%llu bytes)",
-                            (unsigned long long)m->bytes);
-    }
-    sp_free(zero);
+    if (st == SP_OK && dev)
+        st = sp_device_clear(dev, (sp_range){m->mem, 0}, m->bytes, err);
     if (st != SP_OK) {
         sp_error_prefix(err, st,
                         "parameters, gradients and optimizer state, which only a network of fewer layers or "

@@ -120,6 +120,35 @@ Test(device, buffers_are_counted_and_bounded)
     sp_device_close(&dev);
 }
 
+static void expect_cleared(sp_device *dev, size_t at, size_t bytes)
+{
+    static unsigned char x[4096];
+    cl_mem mem = NULL;
+    sp_error err = {0};
+    cr_assert_eq(sp_device_alloc(dev, sizeof x, "cleared", &mem, &err), SP_OK, "%s", err.text);
+    memset(x, 0xa5, sizeof x);
+    cr_assert_eq(sp_device_write(dev, (sp_range){mem, 0}, x, sizeof x, true, &err), SP_OK, "%s", err.text);
+    cr_assert_eq(sp_device_clear(dev, (sp_range){mem, at}, bytes, &err), SP_OK, "%s", err.text);
+    cr_assert_eq(sp_device_read(dev, (sp_range){mem, 0}, x, sizeof x, &err), SP_OK, "%s", err.text);
+    for (size_t i = 0; i < sizeof x; i++)
+        cr_assert_eq(x[i], i >= at && i < at + bytes ? 0 : 0xa5, "byte %zu", i);
+    sp_device_free(dev, &mem);
+}
+
+Test(device, a_range_is_cleared_by_old_devices_too)
+{
+    sp_device *dev = open_device(NULL);
+    expect_cleared(dev, 0, 4096);
+    expect_cleared(dev, 64, 1028);
+    expect_cleared(dev, 64, 0);
+    dev->info.cl_major = 1;
+    dev->info.cl_minor = 1;
+    expect_cleared(dev, 64, 1028);
+    dev->info.quirks |= SP_QUIRK_WRITE_IN_PART;
+    expect_cleared(dev, 64, 1028);
+    sp_device_close(&dev);
+}
+
 Test(device, a_full_device_says_how_full_it_is)
 {
     sp_device *dev = open_device(NULL);
