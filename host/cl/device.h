@@ -23,6 +23,7 @@ typedef enum { SP_DEVICE_CPU, SP_DEVICE_GPU, SP_DEVICE_ACCELERATOR, SP_DEVICE_OT
     X(INLINE_ASSEMBLY, "kernels run in this process and may hold assembly of its processor")                 \
     X(GRAPHICS_ON_CPU, "a graphics driver that computes on the CPU: chosen after drivers made for CPUs")     \
     X(COMPILES_EACH_LOCAL_SIZE, "a kernel is compiled again for each local size: few are used")              \
+    X(READS_ALL_BUILTINS, "the compiler reads 18,000 lines of declarations with every program")              \
     X(GPU_OF_AMD, "tunables start with what `vendor: amd` says")                                             \
     X(GPU_OF_INTEL, "tunables start with what `vendor: intel` says")                                         \
     X(GPU_OF_NVIDIA, "tunables start with what `vendor: nvidia` says")                                       \
@@ -137,6 +138,7 @@ typedef struct sp_device {
     cl_mem staging;                            /* only with the quirk WRITE_IN_PART, see staging.c */
     uint64_t live_bytes, peak_bytes, n_allocs; /* device memory through sp_device_alloc */
     uint64_t n_launches, n_builds, n_cached;   /* builds from source; programs that the disk cache had */
+    uint64_t n_reread;                         /* builds that needed all declarations, see builtins.c */
     bool compiler_hangs;                       /* a build ran out of time: no other is tried */
     uint64_t n_binaries;                       /* programs from offline binaries */
 } sp_device;

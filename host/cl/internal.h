@@ -21,6 +21,12 @@ sp_matrix_unit sp_matrix_of(const sp_device_info *info, size_t number);
 sp_status sp_build_program(sp_device *dev, cl_program program, const char *options, const char *label,
                            cl_int *code, sp_error *err);
 
+/* The text with declarations of the built-in functions that it uses in front (sp_free; NULL: out of memory),
+ * and the option without which the driver of a device with the quirk READS_ALL_BUILTINS reads its own: the
+ * guard of the header opencl-c.h of clang. */
+char *sp_builtins_declare(const sp_device_info *info, const char *text);
+#define SP_BUILTINS_ARE_DECLARED "-D_OPENCL_H_"
+
 /* Compiled programs on disk (cache.c): whether this device's are kept; a program that was, or NULL; keeping
  * one. */
 bool sp_cache_wanted(const sp_device *dev);

@@ -160,6 +160,38 @@ static sp_status reserve(sp_device *dev, sp_error *err)
                : SP_FAIL(err, SP_E_MEMORY, "out of memory for the table of programs");
 }
 
+/* SP_OK: the compiler answered, with *code, and the program is the caller's. */
+static sp_status compile_text(sp_device *dev, const char *label, const char *text, const char *options,
+                              cl_program *out, cl_int *code, sp_error *err)
+{
+    *out = clCreateProgramWithSource(dev->context, 1, &text, NULL, code);
+    if (*code != CL_SUCCESS)
+        return SP_FAIL_CL(err, *code, "%s: no program object: %s", label, sp_cl_error_name(*code));
+    return sp_build_program(dev, *out, options, label, code, err);
+}
+
+/* Where the driver would read the declarations of all built-in functions, those that the source uses are put
+ * in front of it instead. With them anything but success says nothing of the source. */
+static sp_status compile(sp_device *dev, const char *label, const entry *e, cl_program *out, cl_int *code,
+                         sp_error *err)
+{
+    if (dev->info.quirks & SP_QUIRK_READS_ALL_BUILTINS) {
+        char *text = sp_builtins_declare(&dev->info, e->text);
+        char *options = sp_format("%s " SP_BUILTINS_ARE_DECLARED, e->options);
+        sp_status st = text && options
+                           ? compile_text(dev, label, text, options, out, code, err)
+                           : SP_FAIL(err, SP_E_MEMORY, "out of memory for the source of %s", label);
+        sp_free(text);
+        sp_free(options);
+        if (st != SP_OK || *code == CL_SUCCESS)
+            return st;
+        clReleaseProgram(*out);
+        dev->n_reread++;
+        sp_log(SP_LOG_DEBUG, "%s is built again, with the driver's declarations of all functions", label);
+    }
+    return compile_text(dev, label, e->text, e->options, out, code, err);
+}
+
 static sp_status build(sp_device *dev, const char *label, const sp_source *pieces, size_t n_pieces,
                        const entry *e, cl_program *out, sp_error *err)
 {
@@ -176,10 +208,8 @@ static sp_status build(sp_device *dev, const char *label, const sp_source *piece
     if (dev->compiler_hangs)
         return SP_FAIL(err, SP_E_BUILD, "%s is not built: the compiler of \"%s\" hangs", label,
                        dev->info.name);
-    cl_program program = clCreateProgramWithSource(dev->context, 1, &text, NULL, &code);
-    if (code != CL_SUCCESS)
-        return SP_FAIL_CL(err, code, "%s: no program object: %s", label, sp_cl_error_name(code));
-    SP_TRY(sp_build_program(dev, program, e->options, label, &code, err));
+    cl_program program = NULL;
+    SP_TRY(compile(dev, label, e, &program, &code, err));
     if (code != CL_SUCCESS) {
         sp_status st = build_failed(dev, program, code, label, pieces, n_pieces, e->options, err);
         clReleaseProgram(program);

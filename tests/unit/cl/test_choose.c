@@ -208,6 +208,15 @@ static uint32_t quirks_of(const char *platform, sp_device_type type, const char 
     return sp_quirks_find(&d);
 }
 
+Test(quirks, only_the_version_that_was_measured_reads_all_builtins)
+{
+    sp_device_info d = make(0, 0, 0, SP_DEVICE_CPU, 1, "x", "Portable Computing Language");
+    snprintf(d.driver, sizeof d.driver, "3.1+debian");
+    cr_assert(sp_quirks_find(&d) & SP_QUIRK_READS_ALL_BUILTINS);
+    snprintf(d.driver, sizeof d.driver, "6.0+debian");
+    cr_assert_not(sp_quirks_find(&d) & SP_QUIRK_READS_ALL_BUILTINS);
+}
+
 Test(quirks, rules_match_platform_and_type_not_vendor_alone)
 {
     const uint32_t pocl = SP_QUIRK_HAS_PROGRAM_CACHE | SP_QUIRK_NO_BINARY_QUERY;
