@@ -10,6 +10,7 @@
 #include "registry/wisdom.h"
 #include "train/adaptive.h"
 #include "train/similarity.h"
+#include "train/starting.h"
 #include "train/teacher.h"
 
 sp_loader_options sp_session_loader_options(const sp_recipe *r, bool train)
@@ -125,21 +126,6 @@ static sp_status check_classes(const sp_session *s, sp_error *err)
         return SP_OK;
     return SP_FAIL(err, SP_E_CONFIG, "%s: the network has %lld outputs, but the data set %s has %d classes",
                    s->graph->network.file, (long long)s->graph->classes, s->data.name, s->data.classes);
-}
-
-static sp_status initialise(sp_session *s, sp_error *err)
-{
-    int64_t most = 1;
-    for (int i = 0; i < s->graph->n_params; i++)
-        most = s->graph->params[i].elems > most ? s->graph->params[i].elems : most;
-    float *x = sp_alloc_array((size_t)most, sizeof *x);
-    sp_status st = x ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory for the starting parameters");
-    for (int i = 0; i < s->graph->n_params && st == SP_OK; i++) {
-        sp_param_initialise(s->graph, &s->graph->params[i], (uint64_t)s->recipe.seed, x);
-        st = sp_model_write(s->model, &s->graph->params[i], SP_RANGE_WEIGHTS, x, err);
-    }
-    sp_free(x);
-    return st;
 }
 
 sp_plan_options sp_session_plan_options(const sp_session *s, bool eval)
@@ -268,9 +254,9 @@ static sp_status open_model(sp_session *s, const sp_session_options *o, sp_error
 {
     if (!o->no_device && !s->dev)
         SP_TRY(sp_device_open(o->device, &o->device_options, &s->dev, err));
-    SP_TRY(load_plugins(s, o, err));
     const sp_plan_options kept = sp_session_plan_options(s, o->no_train && !o->own_loss);
-    return sp_model_create(s->graph, s->dev, &kept, &s->model, err);
+    SP_TRY(sp_model_create(s->graph, s->dev, &kept, &s->model, err));
+    return load_plugins(s, o, err); /* meanwhile the device clears the model's memory */
 }
 
 /* In the second process: the kernels of the larger plan, from its end. This process makes the plan for
@@ -330,8 +316,9 @@ sp_status sp_session_open(sp_recipe *recipe, const sp_dataset_info *data, const 
         compile_from_end(s, o);
     SP_TRY_GOTO(open_model(s, o, err));
     if (s->dev)
-        SP_TRY_GOTO(initialise(s, err));
+        SP_TRY_GOTO(sp_starting_begin(s, err));
     SP_TRY_GOTO(make_plans(s, o, err));
+    SP_TRY_GOTO(sp_starting_end(s, err));
     if (s->has_helper)
         sp_helper_dismiss();
     SP_TRY_GOTO(prepare_adaptive(s, err));
@@ -347,6 +334,7 @@ void sp_session_close(sp_session **ps)
     if (!ps || !*ps)
         return;
     sp_session *s = *ps;
+    sp_starting_end(s, NULL);
     if (s->has_helper)
         sp_helper_wait();
     sp_similarity_destroy(&s->similarity);

@@ -43,6 +43,7 @@ typedef struct sp_session {
     sp_plan *train, *eval;            /* train NULL with no_train */
     struct sp_session *teacher;       /* ltl: train/teacher.h; else NULL */
     uint64_t teacher_hash;            /* of its weights */
+    struct sp_starting *starting;     /* parameters that are being written: train/starting.h; else NULL */
     struct sp_similarity *similarity; /* monitor.gradient_similarity: train/similarity.h; else NULL */
     int64_t eval_batch;               /* the recipe's, or the test samples where they are fewer */
     uint64_t planned_bytes;           /* device memory of everything */
