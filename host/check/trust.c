@@ -22,11 +22,13 @@
 #include "registry/wisdom.h"
 
 enum { CHECK_REVISION = 3 }; /* raised when the check finds more than it did: old results no longer count */
+enum { LOST_TRIES = 3 };     /* processes in which a compiler has missed files before that counts */
 
 typedef struct verdict {
     char *key;
     char *reason; /* NULL: conforms */
     int cl_code;  /* of the failure, 0: none */
+    int lost;     /* in so many processes files of the compiler were missing, which may pass; 0: no matter */
     struct verdict *next;
 } verdict;
 
@@ -48,12 +50,21 @@ static void warn_once(const char *path)
 static const verdict *find(const char *key)
 {
     for (const verdict *v = known; v; v = v->next)
-        if (strcmp(v->key, key) == 0)
+        if (strcmp(v->key, key) == 0 && (v->lost == 0 || v->lost >= LOST_TRIES))
             return v;
     return NULL;
 }
 
-static const verdict *remember(const char *key, const char *reason, int cl_code)
+static int times_lost(const char *key)
+{
+    int most = 0;
+    for (const verdict *v = known; v; v = v->next)
+        if (v->lost > most && strcmp(v->key, key) == 0)
+            most = v->lost;
+    return most;
+}
+
+static const verdict *remember(const char *key, const char *reason, int cl_code, int lost)
 {
     verdict *v = sp_alloc(sizeof *v);
     char *k = sp_strdup(key), *r = reason ? sp_strdup(reason) : NULL;
@@ -63,7 +74,7 @@ static const verdict *remember(const char *key, const char *reason, int cl_code)
         sp_free(r);
         return NULL;
     }
-    *v = (verdict){k, r, cl_code, known};
+    *v = (verdict){k, r, cl_code, lost, known};
     known = v;
     return v;
 }
@@ -83,9 +94,11 @@ static void read_file(void)
     for (json_t *row; (row = sp_lines_json(&lines)) != NULL; json_decref(row)) {
         const char *key = json_string_value(json_object_get(row, "key"));
         const char *result = json_string_value(json_object_get(row, "result"));
-        if (key && result)
-            remember(key, strcmp(result, "ok") == 0 ? NULL : result,
-                     (int)json_integer_value(json_object_get(row, "cl_code")));
+        const char *lost = json_string_value(json_object_get(row, "lost"));
+        const char *reason = result && strcmp(result, "ok") == 0 ? NULL : result ? result : lost;
+        if (key && (result || lost))
+            remember(key, reason, (int)json_integer_value(json_object_get(row, "cl_code")),
+                     result ? 0 : times_lost(key) + 1);
     }
     if (lines.f)
         end = ftell(lines.f);
@@ -115,10 +128,10 @@ static void append_line(const char *path, const char *line)
         close(fd);
 }
 
-static void write_verdict(const char *key, const char *reason, int cl_code)
+static void write_verdict(const char *key, const char *reason, int cl_code, bool lost)
 {
     char *folder = sp_cache_folder(), *path = folder ? sp_format("%s/conformance.jsonl", folder) : NULL;
-    json_t *row = json_pack("{s:s, s:s}", "key", key, "result", reason ? reason : "ok");
+    json_t *row = json_pack("{s:s, s:s}", "key", key, lost ? "lost" : "result", reason ? reason : "ok");
     if (row && cl_code)
         json_object_set_new(row, "cl_code", json_integer(cl_code));
     char *text = row ? json_dumps(row, JSON_COMPACT) : NULL;
@@ -147,17 +160,19 @@ static char *make_key(const sp_device *dev, const sp_variant *v, const char *sha
     return key;
 }
 
-/* Checks, and keeps what will be the same next time: a failed allocation or a lost device is not. *out is
+/* Keeps what will be the same next time: a failed allocation or a lost device is not. That files of the
+ * compiler were missing (SP_E_IO) counts in this process, and in others once it was so in several. *out is
  * NULL when memory is out, and after a failure in a program that is about to end. */
 static sp_status conclude(const char *key, sp_status st, sp_error *why, const verdict **out)
 {
     *out = NULL;
     if (st != SP_OK && sp_interrupted())
         return SP_E_INTERRUPTED;
-    *out = remember(key, st == SP_OK ? NULL : why->text, why->cl_code);
-    bool lasts = st == SP_OK || st == SP_E_MISMATCH || st == SP_E_BUILD || st == SP_E_PLUGIN;
+    *out = remember(key, st == SP_OK ? NULL : why->text, why->cl_code, 0);
+    const bool lost = st == SP_E_IO;
+    bool lasts = st == SP_OK || st == SP_E_MISMATCH || st == SP_E_BUILD || st == SP_E_PLUGIN || lost;
     if (lasts && (st == SP_OK || !sp_cl_error_is_passing(why->cl_code)))
-        write_verdict(key, st == SP_OK ? NULL : why->text, why->cl_code);
+        write_verdict(key, st == SP_OK ? NULL : why->text, why->cl_code, lost);
     return st;
 }
 
@@ -331,7 +346,7 @@ static sp_status trust_family(sp_registry *reg, sp_device *dev, sp_variant *v, c
     const bool vouched = find(key) != NULL;
     sp_status st = v->origin == SP_ORIGIN_REFERENCE && vouched ? SP_OK : trust_locked(reg, dev, v, call, err);
     if (st == SP_OK && !vouched && !v->approximate && !v->bf16)
-        remember(key, NULL, 0);
+        remember(key, NULL, 0, 0);
     sp_free(key);
     return st;
 }

@@ -108,7 +108,7 @@ static char *read_log(cl_program program, cl_device_id id)
 }
 
 /* A compiler from which its own files were taken, as LLVM's handler of signals does, says nothing of the
- * source; that it is SP_E_IO keeps it from being remembered. */
+ * source: SP_E_IO, which is not held against a kernel until it has happened several times. */
 static bool has_lost_files(const char *log)
 {
     return log && strstr(log, strerror(ENOENT)) != NULL;

@@ -361,7 +361,8 @@ class Misuse(Base):
                 time.sleep(0.05)
         known = self.folder / "cold" / "conformance.jsonl"
         for line in known.read_text().splitlines() if known.exists() else ():
-            self.assertEqual(json.loads(line)["result"], "ok")
+            row = json.loads(line)
+            self.assertTrue(row.get("result") == "ok" or "lost" in row, line)
 
     def test_fork(self):
         network = self.open()

@@ -134,6 +134,18 @@ Test(trust, what_fails_in_a_program_that_is_about_to_end_is_not_remembered)
     cr_assert_eq(count_lines(), 2);
 }
 
+/* A compiler whose temporary files were removed may find them next time, but not for ever. */
+Test(trust, what_misses_files_is_tried_in_three_processes)
+{
+    use_folder("lost");
+    for (int i = 1; i <= 3; i++) {
+        cr_assert_eq(ask("add__no_files", 7, "No such file"), REFUSED);
+        cr_assert_eq(count_lines(), i);
+    }
+    cr_assert_eq(ask("add__no_files", 7, "No such file"), REFUSED);
+    cr_assert_eq(count_lines(), 3, "the fourth process must not try again");
+}
+
 Test(trust, garbage_in_the_file_is_skipped)
 {
     use_folder("garbage");
