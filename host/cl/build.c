@@ -32,6 +32,8 @@ static void job_destroy(job *j)
 static void *work(void *arg)
 {
     job *j = arg;
+    sigset_t before;
+    sp_signals_hold(&before); // a compiler may start processes
     cl_int code = clBuildProgram(j->program, 1, &j->device, j->options, NULL, NULL);
     pthread_mutex_lock(&j->lock);
     j->code = code;
@@ -68,14 +70,26 @@ static long limit_seconds(void)
     return text && *text ? strtol(text, NULL, 10) : DEFAULT_LIMIT_S; /* sp_settings_check has looked at it */
 }
 
-/* Waits; false when the time was over first. Afterwards the job is gone or the thread's. */
+static struct timespec from_now(long seconds, long ns)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    t.tv_sec += seconds + (t.tv_nsec + ns) / 1000000000;
+    t.tv_nsec = (t.tv_nsec + ns) % 1000000000;
+    return t;
+}
+
+/* Waits; false when the time was over first. Afterwards the job is gone or the thread's. Until a driver has
+ * shown what it does with the program's signals, that is looked after every millisecond, for a second. */
 static bool wait_for(job *j, long seconds, cl_int *code)
 {
-    struct timespec until;
+    const struct timespec until = from_now(seconds, 0);
     int rc = 0;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += seconds;
     pthread_mutex_lock(&j->lock);
+    for (long ms = 0; !j->done && ms < 1000 && !sp_handlers_restore(); ms++) {
+        const struct timespec soon = from_now(0, 1000000);
+        pthread_cond_timedwait(&j->finished, &j->lock, &soon);
+    }
     while (!j->done && rc == 0)
         rc = pthread_cond_timedwait(&j->finished, &j->lock, &until);
     bool done = j->done;
@@ -92,6 +106,7 @@ sp_status sp_build_program(sp_device *dev, cl_program program, const char *optio
 {
     pthread_t thread;
     long seconds = limit_seconds();
+    sp_handlers_note();
     job *j = seconds ? job_create(program, dev->info.device_id, options) : NULL;
     if (j && pthread_create(&thread, NULL, work, j) != 0) {
         job_destroy(j);
@@ -99,10 +114,13 @@ sp_status sp_build_program(sp_device *dev, cl_program program, const char *optio
     }
     if (!j) {
         *code = clBuildProgram(program, 1, &dev->info.device_id, options, NULL, NULL);
+        sp_handlers_restore();
         return SP_OK;
     }
     pthread_detach(thread);
-    if (wait_for(j, seconds, code))
+    const bool answered = wait_for(j, seconds, code);
+    sp_handlers_restore();
+    if (answered)
         return SP_OK;
     dev->compiler_hangs = true;
     return SP_FAIL(err, SP_E_BUILD,

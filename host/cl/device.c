@@ -68,7 +68,12 @@ static sp_status open_queue(sp_device *dev, sp_error *err)
     const cl_context_properties properties[] = {CL_CONTEXT_PLATFORM,
                                                 (cl_context_properties)dev->info.platform_id, 0};
     cl_int code;
+    sigset_t before;
+    sp_handlers_note();
+    sp_signals_hold(&before); // threads of the driver may start here as well
     dev->context = clCreateContext(properties, 1, &dev->info.device_id, driver_says, NULL, &code);
+    sp_handlers_restore();
+    sp_signals_release(&before);
     if (code != CL_SUCCESS)
         return SP_FAIL_CL(err, code, "no OpenCL context on \"%s\": %s; is the driver in order?",
                           dev->info.name, sp_cl_error_name(code));

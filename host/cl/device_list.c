@@ -286,12 +286,18 @@ static sp_status list_devices(sp_device_list *list, sp_error *err)
     return st;
 }
 
-/* One thread at a time: PoCL 3.1 crashes where two ask for devices first. */
+/* One thread at a time: PoCL 3.1 crashes where two ask for devices first. A driver that compiles in threads
+ * of its own starts them here. */
 sp_status sp_device_list_init(sp_device_list *list, sp_error *err)
 {
     static pthread_mutex_t first = PTHREAD_MUTEX_INITIALIZER;
+    sigset_t before;
     pthread_mutex_lock(&first);
+    sp_handlers_note();
+    sp_signals_hold(&before);
     sp_status st = list_devices(list, err);
+    sp_handlers_restore();
+    sp_signals_release(&before);
     pthread_mutex_unlock(&first);
     return st;
 }

@@ -2,6 +2,7 @@
 #ifndef SP_CL_INTERNAL_H
 #define SP_CL_INTERNAL_H
 
+#include <signal.h>
 #include "cl/device.h"
 
 /* Flags of the quirk table for a device whose other fields are filled in. */
@@ -15,6 +16,15 @@ bool sp_cpu_has_amx_bf16(void);
  * Intel the lanes of the smallest sub-group. */
 sp_matrix_unit sp_matrix_find(const sp_device_info *info);
 sp_matrix_unit sp_matrix_of(const sp_device_info *info, size_t number);
+
+/* Ctrl-C, SIGTERM and SIGHUP are kept from this thread, and from the threads and processes that it starts,
+ * until the release. Then what came meanwhile arrives. */
+void sp_signals_hold(sigset_t *before);
+void sp_signals_release(const sigset_t *before);
+/* Before a driver is started or compiles, and during and after it: the program's handlers of these signals,
+ * where a driver has put its own in their place. True once nothing more is to be expected. [any-thread] */
+void sp_handlers_note(void);
+bool sp_handlers_restore(void);
 
 /* clBuildProgram with a time limit (SPIKEPORT_BUILD_TIMEOUT, 600 seconds). SP_OK: it answered, with *code.
  * Otherwise the program still belongs to the compiler and must not be released. */

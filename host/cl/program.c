@@ -16,7 +16,7 @@
 #include "base/mem.h"
 #include "base/scope.h"
 
-enum { LOG_LINES = 15 };
+enum { LOG_LINES = 15, MOST_TRIES = 3 };
 
 typedef struct entry {
     uint64_t hash; // of text and options, to compare less
@@ -209,11 +209,15 @@ static sp_status build(sp_device *dev, const char *label, const sp_source *piece
         return SP_FAIL(err, SP_E_BUILD, "%s is not built: the compiler of \"%s\" hangs", label,
                        dev->info.name);
     cl_program program = NULL;
-    SP_TRY(compile(dev, label, e, &program, &code, err));
-    if (code != CL_SUCCESS) {
+    for (int tries = 1;; tries++) {
+        SP_TRY(compile(dev, label, e, &program, &code, err));
+        if (code == CL_SUCCESS)
+            break;
         sp_status st = build_failed(dev, program, code, label, pieces, n_pieces, e->options, err);
         clReleaseProgram(program);
-        return st;
+        if (st != SP_E_IO || tries == MOST_TRIES)
+            return st;
+        sp_log(SP_LOG_DEBUG, "%s is built again: its compiler missed files", label);
     }
     dev->n_builds++;
     if (kept)

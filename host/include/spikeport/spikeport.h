@@ -26,7 +26,8 @@
  *  - A context does not survive fork(): calls in the child are refused, also those for devices and new
  *    contexts.
  *  - The library prints only through its log (log.h, or that of the context), handles no signals and never
- *    exits.
+ *    exits. Handlers of SIGINT, SIGTERM and SIGHUP that a driver's compiler puts in the place of the
+ *    program's are taken back, and the driver's threads and processes are not given these signals.
  *  - Structs begin with their size, so that they can grow at the end: {.struct_size = sizeof(the struct)}.
  * Layouts are PyTorch's: samples [N][C][H][W], or [T][N][C][H][W] where there is an input for each time step.
  * Versions are semantic; until 1.0 a minor version may change functions. */

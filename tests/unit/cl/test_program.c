@@ -1,5 +1,8 @@
 /* Building programs; skipped, loudly, where there is no device. */
+#define _POSIX_C_SOURCE 200809L /* sigaction */
 #include <criterion/criterion.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include "base/mem.h"
@@ -90,6 +93,46 @@ Test(program, a_build_failure_names_label_file_and_line)
     cr_assert_eq(sp_program_get(dev, "good", (const sp_source[]){{"h", helper}, {"g", good}}, 2, "-DSCALE=1",
                                 &p, &err),
                  SP_OK);
+    sp_device_close(&dev);
+}
+
+static void on_signal(int number)
+{
+    (void)number;
+}
+
+/* LLVM, in PoCL and others, removes the files that it is writing in a handler of its own. */
+Test(program, the_handlers_of_signals_stay_the_programs)
+{
+    const struct sigaction mine = {.sa_handler = on_signal};
+    struct sigaction now;
+    cr_assert_eq(sigaction(SIGINT, &mine, NULL), 0);
+    sp_device *dev = open_device();
+    const sp_source pieces[] = {{"helper.clh", helper}, {"good.cl", good}};
+    cl_program p = NULL;
+    for (int scale = 11; scale < 14; scale++) {
+        char options[32];
+        snprintf(options, sizeof options, "-DSCALE=%d", scale);
+        cr_assert_eq(sp_program_get(dev, "good", pieces, 2, options, &p, NULL), SP_OK);
+        cr_assert_eq(sigaction(SIGINT, NULL, &now), 0);
+        cr_assert_eq(now.sa_handler, on_signal);
+    }
+    sigset_t held;
+    cr_assert_eq(pthread_sigmask(SIG_BLOCK, NULL, &held), 0);
+    cr_assert_eq(sigismember(&held, SIGINT), 0);
+    sp_device_close(&dev);
+}
+
+/* As of LLVM's files in a signal's handler: it is built again, but not for ever. */
+Test(program, a_compiler_that_misses_files_is_asked_three_times)
+{
+    sp_device *dev = open_device();
+    const sp_source piece = {"lost.cl", "#error No such file or directory\n__kernel void k(void) { }\n"};
+    cl_program p = NULL;
+    sp_error err = {0};
+    cr_assert_eq(sp_program_get(dev, "lost", &piece, 1, "", &p, &err), SP_E_IO);
+    cr_assert(strstr(err.text, "does not build"), "%s", err.text);
+    cr_assert_null(p);
     sp_device_close(&dev);
 }
 
