@@ -128,18 +128,46 @@ static void avg_forward(const sp_op_call *call, void *const *buf, int adaptive)
         }
 }
 
+/* The first row and the first column of windows that do not end before an input row and column: with the
+ * window, both its ends move forward or stay. */
+static int64_t first_row(const shape *s, int64_t h)
+{
+    int64_t low = 0, high = s->HO;
+    while (low < high) {
+        const int64_t middle = low + (high - low) / 2;
+        if (window_of(s, middle, 0).bottom > h)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return low;
+}
+
+static int64_t first_column(const shape *s, int64_t x)
+{
+    int64_t low = 0, high = s->WO;
+    while (low < high) {
+        const int64_t middle = low + (high - low) / 2;
+        if (window_of(s, 0, middle).right > x)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return low;
+}
+
 /* g_x of input row i, channel c. */
 static double avg_gradient(const shape *s, const float *g_y, int64_t i, int64_t c)
 {
     const int64_t n = i / (s->H * s->W), h = i / s->W % s->H, x = i % s->W;
+    const int64_t wo_first = first_column(s, x);
     double sum = 0.0;
-    for (int64_t ho = 0; ho < s->HO; ho++)
-        for (int64_t wo = 0; wo < s->WO; wo++) {
+    for (int64_t ho = first_row(s, h); ho < s->HO && window_of(s, ho, 0).top <= h; ho++)
+        for (int64_t wo = wo_first; wo < s->WO; wo++) {
             const window w = window_of(s, ho, wo);
-            if (!holds_row(&w, h))
-                break; /* the rows of a window do not depend on wo */
-            if (holds_column(&w, x))
-                sum += (double)g_y[((n * s->HO + ho) * s->WO + wo) * s->C + c] / area(s, &w);
+            if (!holds_row(&w, h) || !holds_column(&w, x))
+                break;
+            sum += (double)g_y[((n * s->HO + ho) * s->WO + wo) * s->C + c] / area(s, &w);
         }
     return sum;
 }
@@ -207,14 +235,15 @@ void pool_spikes_forward_ref(const sp_op_call *call, void *const *buf)
 /* g_x of input row i, channel c: the gradients of the windows whose first maximum it is. */
 static double max_gradient(const shape *s, const void *x, int bits, const float *g_y, int64_t i, int64_t c)
 {
-    const int64_t n = i / (s->H * s->W);
+    const int64_t n = i / (s->H * s->W), row = i / s->W % s->H, column = i % s->W;
+    const int64_t wo_first = first_column(s, column);
     double sum = 0.0;
-    for (int64_t ho = 0; ho < s->HO; ho++)
-        for (int64_t wo = 0; wo < s->WO; wo++) {
+    for (int64_t ho = first_row(s, row); ho < s->HO && window_of(s, ho, 0).top <= row; ho++)
+        for (int64_t wo = wo_first; wo < s->WO; wo++) {
             const window w = window_of(s, ho, wo);
-            if (!holds_row(&w, i / s->W % s->H))
+            if (!holds_row(&w, row) || !holds_column(&w, column))
                 break;
-            if (holds_column(&w, i % s->W) && window_argmax(s, &w, x, bits, n, c) == i)
+            if (window_argmax(s, &w, x, bits, n, c) == i)
                 sum += (double)g_y[((n * s->HO + ho) * s->WO + wo) * s->C + c];
         }
     return sum;
