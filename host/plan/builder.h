@@ -287,6 +287,11 @@ sp_status spi_lower(sp_builder *b);
 sp_status spi_choose(sp_plan *p, sp_step *step,
                      sp_error *err); /* nothing where a variant is chosen already */
 sp_status spi_select(sp_plan *p, sp_error *err);
+/* With the option `early`: sp_plan_attach before kernels are built, and the device touches the memory. */
+sp_status spi_attach_early(sp_plan *p, sp_error *err);
+void spi_detach(sp_plan *p);
+/* Workspaces of the kernels that were chosen, as far as they are known before these are built. */
+sp_status spi_add_workspaces(sp_builder *b);
 sp_status spi_place(sp_plan *p, sp_error *err);
 /* Whether each tensor fits one buffer of the device: what selecting kernels would take long to find. */
 sp_status spi_check_pieces(sp_plan *p, sp_error *err); /* again where tensors were added since */

@@ -97,15 +97,38 @@ static sp_status build_step(sp_plan *p, sp_step *s, sp_error *err)
     return SP_OK;
 }
 
-static sp_status add_workspace(sp_builder *b, sp_step *s, bool *added)
+/* A step's workspace has so many bytes; *changed where it had not. */
+static sp_status set_workspace(sp_builder *b, sp_step *s, uint64_t bytes, bool *changed)
 {
     char name[64];
-    uint64_t bytes = sp_launch_workspace(s->launch);
+    const uint64_t had = s->work >= 0 ? b->p->tensors[s->work].bytes : 0;
+    if (had == (bytes + 3) / 4 * 4)
+        return SP_OK;
+    *changed = true;
+    s->work = -1;
     if (!bytes)
         return SP_OK;
-    *added = true;
     snprintf(name, sizeof name, "workspace of %.50s", s->label);
     return spi_tensor_new(b, name, (int64_t)((bytes + 3) / 4), SP_LIFETIME_SEGMENT, &s->work);
+}
+
+sp_status spi_add_workspaces(sp_builder *b)
+{
+    sp_plan *p = b->p;
+    bool ignored;
+    for (int g = 0; g < p->n_segments; g++)
+        for (int i = 0; i < p->segments[g].n; i++) {
+            sp_step *s = &p->segments[g].steps[i];
+            int64_t tunes[SP_VARIANT_MAX_TUNES];
+            uint64_t bytes;
+            if (s->launch)
+                continue;
+            const bool tuned = sp_wisdom_tunes(p->reg, s->variant, &s->call, tunes);
+            SP_TRY(
+                sp_launch_workspace_of(p->dev, s->variant, &s->call, tuned ? tunes : NULL, &bytes, b->err));
+            SP_TRY(set_workspace(b, s, bytes, &ignored));
+        }
+    return SP_OK;
 }
 
 sp_status spi_build(sp_builder *b, bool *changed)
@@ -121,7 +144,7 @@ sp_status spi_build(sp_builder *b, bool *changed)
             sp_helper_go_on();
             SP_TRY(build_step(p, s, b->err));
             if (s->launch)
-                SP_TRY(add_workspace(b, s, changed));
+                SP_TRY(set_workspace(b, s, sp_launch_workspace(s->launch), changed));
             else
                 *changed = true;
         }

@@ -37,7 +37,7 @@ static sp_status builder_init(sp_builder *b, sp_plan *p, sp_error *err)
 }
 
 /* What does not fit the device is refused before kernels are compiled. A kernel that cannot be built, or that
- * needs a workspace, asks for one more round. */
+ * needs another workspace than was known, asks for one more round. */
 static sp_status make_passes(sp_builder *b)
 {
     bool changed = false;
@@ -54,7 +54,10 @@ static sp_status make_passes(sp_builder *b)
     do {
         SP_TRY(spi_lower(b));
         SP_TRY(spi_select(b->p, b->err));
+        if (!b->p->o.unbuilt)
+            SP_TRY(spi_add_workspaces(b));
         SP_TRY(spi_place(b->p, b->err));
+        SP_TRY(spi_attach_early(b->p, b->err));
         if (!b->p->o.unbuilt)
             SP_TRY(spi_build(b, &changed));
     } while (changed);
@@ -144,10 +147,8 @@ void sp_plan_destroy(sp_plan **pp)
     }
     for (int i = 0; i < p->n_tensors; i++)
         sp_free(p->tensors[i].at);
-    for (int i = 0; p->owns_slabs && i < p->n_slabs; i++)
-        sp_device_free(p->dev, &p->slabs[i]);
+    spi_detach(p);
     sp_free(p->segments);
-    sp_free(p->slabs);
     sp_free(p->tensors);
     sp_free(p->constants);
     sp_free(p->timeline);

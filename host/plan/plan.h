@@ -84,6 +84,7 @@ typedef struct sp_plan_options {
     bool step_spikes; /* also by time step: sp_exec_step_spikes */
     bool unlimited;   /* as if the device had any amount of memory: to look at, not to attach */
     bool unbuilt;  /* kernels are chosen and not built: to look at; the device may be a description alone */
+    bool early;    /* attached, where the device's memory is the host's, before its kernels are built */
     bool from_end; /* the last kernels are chosen and built first: check/helper.h */
 } sp_plan_options;
 
@@ -258,6 +259,7 @@ typedef struct sp_plan {
     cl_mem *slabs;                     /* attached memory, see sp_plan_attach */
     int n_slabs;
     bool owns_slabs;
+    uint64_t attached_bytes; /* arena_bytes when it was attached */
 } sp_plan;
 
 /* Whether the i-th forced choice of the registry has made the step what it is: it is one of its kernels, or

@@ -137,15 +137,30 @@ static sp_status check_outputs(const sp_launch *l, sp_error *err)
     return SP_OK;
 }
 
+static sp_status find_workspace(const sp_variant_scope *scope, uint64_t *bytes, sp_error *err)
+{
+    int64_t elems = 0;
+    if (scope->variant->workspace)
+        SP_TRY(evaluate(scope, "workspace", scope->variant->workspace, INT64_MAX / 4, &elems, err));
+    *bytes = (uint64_t)elems * 4;
+    return SP_OK;
+}
+
+sp_status sp_launch_workspace_of(sp_device *dev, sp_variant *v, const sp_op_call *call,
+                                 const int64_t *tune_values, uint64_t *bytes, sp_error *err)
+{
+    const sp_op_call own = sp_variant_call(v, call);
+    const sp_variant_scope scope = {v, &own, dev, tune_values};
+    *bytes = 0;
+    return v->kind == SP_VARIANT_KERNEL ? find_workspace(&scope, bytes, err) : SP_OK;
+}
+
 static sp_status create_kernels(sp_launch *l, sp_registry *reg, const int64_t *tune_values, sp_error *err)
 {
     const sp_variant *v = l->variant;
     const sp_variant_scope scope = {v, &l->call, l->dev, tune_values};
     cl_program program;
-    int64_t elems = 0;
-    if (v->workspace)
-        SP_TRY(evaluate(&scope, "workspace", v->workspace, INT64_MAX / 4, &elems, err));
-    l->workspace_bytes = (uint64_t)elems * 4;
+    SP_TRY(find_workspace(&scope, &l->workspace_bytes, err));
     for (int i = 0; i < v->n_tunes; i++)
         l->tune_values[i] = tune_values ? tune_values[i] : v->tunes[i].values[0];
     SP_TRY(sp_launch_program(reg, l, &program, err));

@@ -19,6 +19,9 @@ sp_status sp_launch_set_float(sp_launch *l, const char *name, double value, sp_e
 
 /* Bytes of the buffer `work` that enqueue must be given; 0 none. */
 uint64_t sp_launch_workspace(const sp_launch *l);
+/* The same before the kernels of v are built; of a library it is not known, and 0. */
+sp_status sp_launch_workspace_of(sp_device *dev, sp_variant *v, const sp_op_call *call,
+                                 const int64_t *tune_values, uint64_t *bytes, sp_error *err);
 
 /* Bytes of registers that a work-item keeps in memory instead, because they do not suffice; 0 where the
  * driver does not tell. Only GPUs are asked: on a CPU such memory is its stack, which is fast. */
