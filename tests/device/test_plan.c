@@ -57,6 +57,23 @@ Test(plan, memory_of_bptt_at_one_step_is_near_that_of_sltt)
     cr_assert_lt(bptt, 2 * sltt, "%llu, %llu", (unsigned long long)bptt, (unsigned long long)sltt);
 }
 
+/* Where it is attached while kernels are built, workspaces included, it need not be attached again. */
+Test(plan, early_memory_is_that_of_the_finished_plan)
+{
+    sp_plan_options o = options_of(SP_METHOD_SLTT, BATCH, 4);
+    o.early = true;
+    for (int i = 0; i < 2; i++) { /* the first time, kernels that are checked take memory too */
+        const uint64_t before = dev->n_allocs;
+        rig r = rig_open(EVERY_LAYER, chw, &o);
+        cr_assert_eq(r.p->attached_bytes, r.p->arena_bytes);
+        cr_assert_eq(dev->live_bytes, r.p->arena_bytes + r.m->bytes);
+        cr_assert(isfinite(rig_loss(&r)));
+        if (i == 1)
+            cr_assert_eq(dev->n_allocs - before, 2u, "the model and the arena");
+        rig_close(&r);
+    }
+}
+
 /* ---- values that are alive together do not share memory; found from the steps alone ---- */
 
 typedef struct life {
