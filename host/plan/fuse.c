@@ -114,14 +114,17 @@ static int readers_of(const sp_builder *b, const sp_segment *g, int i, int tenso
     return n;
 }
 
-/* The steps of a segment that are run once, behind all time steps, with `sum` in the place of `error`. */
-static sp_status move_to_end(sp_builder *b, sp_segment *g, const int *steps, int n, int error, int sum)
+/* The steps of a segment that are run once, behind all time steps, on the sum of the error signals; what the
+ * norm makes of it takes its place. */
+static sp_status move_to_end(sp_builder *b, sp_segment *g, const int *steps, int n, const int errors[2],
+                             int sum)
 {
     sp_segment *end = &b->p->segments[SP_SEGMENT_END];
     for (int i = n; i-- > 0;) {
         sp_step s = g->steps[steps[i]];
         for (int o = 0; o < SP_OP_MAX_BUFFERS; o++)
-            if (s.operands[o].tensor == error)
+            if (s.operands[o].tensor >= 0 &&
+                (s.operands[o].tensor == errors[0] || s.operands[o].tensor == errors[1]))
                 s.operands[o].tensor = sum;
         SP_TRY(spi_append(b, end, &s)); /* for the room */
         memmove(end->steps + 1, end->steps, (size_t)(end->n - 1) * sizeof *end->steps);
@@ -143,14 +146,16 @@ static bool steps_can_be_summed(const sp_builder *b)
  * and everything else they read is the same at every time step. A linear layer has its sum already. */
 static sp_status sum_over_steps(sp_builder *b, sp_segment *g, around a, bool *done)
 {
-    const int error = spi_operand(&g->steps[a.neuron], "g_x").tensor, last = a.norm >= 0 ? a.norm : a.neuron;
+    const int last = a.norm >= 0 ? a.norm : a.neuron;
+    const int errors[2] = {spi_operand(&g->steps[a.neuron], "g_x").tensor,
+                           spi_operand(&g->steps[last], "g_x").tensor};
     int moved[MOST_READERS + 1], n = 0, sum;
     if (a.norm >= 0) {
-        if (!spi_norm_is_static(b, g->steps[a.norm].node) || only_other(g, a.neuron, error) != a.norm)
+        if (!spi_norm_is_static(b, g->steps[a.norm].node) || only_other(g, a.neuron, errors[0]) != a.norm)
             return SP_OK;
         moved[n++] = a.norm;
     }
-    n += readers_of(b, g, last, spi_operand(&g->steps[last], "g_x").tensor, moved + n);
+    n += readers_of(b, g, last, errors[1], moved + n);
     if (n == (a.norm >= 0))
         return SP_OK;
     sp_emit e = step_behind_pool(b, g, &a, "neuron.backward_sum");
@@ -169,7 +174,7 @@ static sp_status sum_over_steps(sp_builder *b, sp_segment *g, around a, bool *do
         b->segment = SP_SEGMENT_BEGIN;
         SP_TRY(spi_node_tensor(b, node, what, spi_rows(b, y) * y->c, SP_LIFETIME_PLAN, &sum));
         SP_TRY(spi_clear(b, node, what, sum));
-        SP_TRY(move_to_end(b, g, moved, n, error, sum));
+        SP_TRY(move_to_end(b, g, moved, n, errors, sum));
     }
     spi_bind(&e, "g_x", sum);
     g->steps[a.neuron] = e.step;
