@@ -10,27 +10,35 @@
 /* A neuron's backward step and the steps around it that could go into it; -1 where there are none. */
 typedef struct around {
     int pool, neuron, norm;
+    const int *users; /* of each tensor: how many steps of the segment read or write it, or more */
 } around;
 
-/* The only step of the segment beside `but` that reads or writes a tensor; -1: none, or several. */
-static int only_other(const sp_segment *g, int but, int tensor)
+static bool uses(const sp_step *s, int tensor)
 {
-    int found = -1;
-    for (int i = 0; i < g->n; i++)
-        for (int k = 0; k < SP_OP_MAX_BUFFERS && i != but; k++)
-            if (g->steps[i].operands[k].tensor == tensor && found != i) {
-                if (found >= 0)
-                    return -1;
-                found = i;
-            }
-    return found;
+    for (int k = 0; k < SP_OP_MAX_BUFFERS; k++)
+        if (s->operands[k].tensor == tensor)
+            return true;
+    return false;
+}
+
+/* The only step beside `but` that reads or writes a tensor which that step uses, found in its neighbourhood;
+ * -1: several, or none. */
+static int only_other(const sp_segment *g, const int *users, int but, int tensor)
+{
+    for (int d = 1; users[tensor] == 2 && d < g->n; d++) {
+        if (but - d >= 0 && uses(&g->steps[but - d], tensor))
+            return but - d;
+        if (but + d < g->n && uses(&g->steps[but + d], tensor))
+            return but + d;
+    }
+    return -1;
 }
 
 /* The step that goes back through the average pool behind the neuron of step i, and nothing else reads what
  * it makes. */
-static int pool_of(const sp_segment *g, int i)
+static int pool_of(const sp_segment *g, const int *users, int i)
 {
-    const int tensor = spi_operand(&g->steps[i], "g_s").tensor, k = only_other(g, i, tensor);
+    const int tensor = spi_operand(&g->steps[i], "g_s").tensor, k = only_other(g, users, i, tensor);
     const bool pool = k >= 0 && k < i && spi_is_op(&g->steps[k], "pool.avg.backward");
     return pool && spi_operand(&g->steps[k], "g_x").tensor == tensor ? k : -1;
 }
@@ -104,13 +112,11 @@ static int readers_of(const sp_builder *b, const sp_segment *g, int i, int tenso
 {
     int n = 0;
     for (int k = 0; k < g->n; k++)
-        for (int o = 0; o < SP_OP_MAX_BUFFERS && k != i; o++)
-            if (g->steps[k].operands[o].tensor == tensor) {
-                if (k < i || n == MOST_READERS || !adds_to_gradients(b, &g->steps[k]))
-                    return 0;
-                readers[n++] = k;
-                break;
-            }
+        if (k != i && uses(&g->steps[k], tensor)) {
+            if (k < i || n == MOST_READERS || !adds_to_gradients(b, &g->steps[k]))
+                return 0;
+            readers[n++] = k;
+        }
     return n;
 }
 
@@ -150,11 +156,13 @@ static sp_status sum_over_steps(sp_builder *b, sp_segment *g, around a, bool *do
     const int errors[2] = {spi_operand(&g->steps[a.neuron], "g_x").tensor,
                            spi_operand(&g->steps[last], "g_x").tensor};
     int moved[MOST_READERS + 1], n = 0, sum;
-    if (a.norm >= 0) {
-        if (!spi_norm_is_static(b, g->steps[a.norm].node) || only_other(g, a.neuron, errors[0]) != a.norm)
-            return SP_OK;
+    const int producer = b->g->acts[b->g->nodes[g->steps[a.neuron].node].in[0]].producer;
+    if (a.norm >= 0
+            ? !spi_norm_is_static(b, producer) || only_other(g, a.users, a.neuron, errors[0]) != a.norm
+            : producer < 0 || !spi_node_is_static(b, producer))
+        return SP_OK;
+    if (a.norm >= 0)
         moved[n++] = a.norm;
-    }
     n += readers_of(b, g, last, errors[1], moved + n);
     if (n == (a.norm >= 0))
         return SP_OK;
@@ -217,11 +225,11 @@ static sp_status fuse_norm(sp_builder *b, sp_segment *g, around a, bool *done)
 }
 
 /* With the pool where there are kernels for that, else without it. */
-static sp_status fuse_neuron(sp_builder *b, int segment, int i)
+static sp_status fuse_neuron(sp_builder *b, int segment, int i, const int *users)
 {
     const bool timed = segment == SP_SEGMENT_FULL || segment == SP_SEGMENT_BACKWARD;
     sp_segment *g = &b->p->segments[segment];
-    around a = {.pool = pool_of(g, i), .neuron = i, .norm = norm_of(b, g, i)};
+    around a = {.pool = pool_of(g, users, i), .neuron = i, .norm = norm_of(b, g, i), .users = users};
     bool done = false;
     for (int with_pool = a.pool >= 0; with_pool >= 0 && !done; with_pool--, a.pool = -1) {
         if (timed && steps_can_be_summed(b))
@@ -232,12 +240,35 @@ static sp_status fuse_neuron(sp_builder *b, int segment, int i)
     return SP_OK;
 }
 
+static void count_users(const sp_segment *g, int *users)
+{
+    for (int i = 0; i < g->n; i++)
+        for (int k = 0; k < SP_OP_MAX_BUFFERS; k++) {
+            bool again = false;
+            for (int before = 0; before < k; before++)
+                again = again || g->steps[i].operands[before].tensor == g->steps[i].operands[k].tensor;
+            if (g->steps[i].operands[k].tensor >= 0 && !again)
+                users[g->steps[i].operands[k].tensor]++;
+        }
+}
+
 /* From the end, so that steps that are taken out are not in front of those that are still to be looked at. */
+static sp_status fuse_segment(sp_builder *b, int segment)
+{
+    int *users = sp_alloc_array((size_t)b->p->n_tensors + 1, sizeof *users);
+    sp_status st = users ? SP_OK : SP_FAIL(b->err, SP_E_MEMORY, "out of memory while planning");
+    if (users)
+        count_users(&b->p->segments[segment], users);
+    for (int i = b->p->segments[segment].n; st == SP_OK && i-- > 0;)
+        if (spi_is_op(&b->p->segments[segment].steps[i], "neuron.backward"))
+            st = fuse_neuron(b, segment, i, users);
+    sp_free(users);
+    return st;
+}
+
 sp_status spi_fuse(sp_builder *b)
 {
     for (int s = 0; s < b->p->n_segments; s++)
-        for (int i = b->p->segments[s].n; i-- > 0;)
-            if (spi_is_op(&b->p->segments[s].steps[i], "neuron.backward"))
-                SP_TRY(fuse_neuron(b, s, i));
+        SP_TRY(fuse_segment(b, s));
     return SP_OK;
 }
