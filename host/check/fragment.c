@@ -138,17 +138,7 @@ static sp_status run_width(sp_registry *reg, sp_device *dev, sp_check_case *c, c
     return st;
 }
 
-static sp_status run_widths(sp_registry *reg, sp_device *dev, sp_check_case *c, const char *kernel,
-                            const char *source, sp_error *err)
-{
-    for (size_t i = 0; i < sizeof widths / sizeof *widths; i++)
-        SP_TRY(run_width(reg, dev, c, kernel, source, widths[i], err));
-    for (int b = 0; b < c->n_buffers; b++)
-        if (c->buffers[b].present)
-            memcpy(c->buffers[b].got, c->buffers[b].expected, (size_t)c->buffers[b].words * 4);
-    return SP_OK;
-}
-
+/* What float says is judged before anything is compiled for vectors. */
 sp_status sp_fragment_try(sp_registry *reg, sp_device *dev, const sp_fragment *f, const sp_fragment_test *t,
                           const sp_op_call *call, sp_check_report *report, sp_error *err)
 {
@@ -156,9 +146,11 @@ sp_status sp_fragment_try(sp_registry *reg, sp_device *dev, const sp_fragment *f
     sp_status st = SP_OK;
     SP_TRY(sp_check_case_init(&c, call, 1, err));
     t->put_points(&c);
-    SP_TRY_GOTO(run_widths(reg, dev, &c, t->kernel, t->source, err));
+    SP_TRY_GOTO(run_width(reg, dev, &c, t->kernel, t->source, widths[0], err));
     SP_TRY_GOTO(sp_point_check_finite(&c, t->point, err));
     SP_TRY_GOTO(t->judge(&c, f, report, err));
+    for (size_t i = 1; i < sizeof widths / sizeof *widths; i++)
+        SP_TRY_GOTO(run_width(reg, dev, &c, t->kernel, t->source, widths[i], err));
     report->shapes_run++;
 done:
     sp_check_case_fini(&c);
@@ -385,11 +377,11 @@ sp_status sp_check_fragment(sp_registry *reg, sp_device *dev, sp_fragment *f, sp
         report = &own;
     *report = own;
     sp_status st = sp_check_signatures(f, err);
+    if (st == SP_OK && f->uses)
+        st = sp_check_neuron_extra(reg, dev, f, report, err);
     if (st == SP_OK)
         st = f->kind == SP_FRAGMENT_NEURON ? check_neuron(reg, dev, f, report, err)
                                            : check_surrogate(reg, dev, f, report, err);
-    if (st == SP_OK && f->uses)
-        st = sp_check_neuron_extra(reg, dev, f, report, err);
     if (st != SP_OK)
         return sp_error_prefix(err, st,
                                "%s %s (plugin %s): ", f->kind == SP_FRAGMENT_NEURON ? "neuron" : "surrogate",

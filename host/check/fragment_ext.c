@@ -3,6 +3,7 @@
  */
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "check/fragment.h"
@@ -199,7 +200,8 @@ sp_status sp_check_neuron_extra(sp_registry *reg, sp_device *dev, const sp_fragm
                                 sp_check_report *report, sp_error *err)
 {
     static const sp_fragment_test test = {"check_neuron_ext", source, "a", put_points, judge};
-    for (int setting = 0; setting < 4; setting++) {
+    const bool tells = f->uses & SP_USES_LEARN || strstr(f->source, "SCALED"); /* else the same again */
+    for (int setting = 0; setting < (tells ? 4 : 2); setting++) {
         const sp_op_call call = make_call(f, setting);
         SP_TRY(sp_fragment_try(reg, dev, f, &test, &call, report, err));
     }
