@@ -1,23 +1,24 @@
 //@ plugin: reference 1.0.0
 //@ abi:    1
+//@ let:       PARTS = min(GROUPS, ceildiv(M*C, 256))
 //@ op:        quantile/1
 //@ define:    COLUMNS = 16
 //@ define:    GROUPS = 16
 //@ workspace: 256*(COLUMNS*GROUPS + 4)
 //@ kernel:    quantile__count0
-//@ global:    COLUMNS, GROUPS
+//@ global:    COLUMNS, PARTS
 //@ kernel:    quantile__sum0
 //@ global:    256
 //@ kernel:    quantile__count1
-//@ global:    COLUMNS, GROUPS
+//@ global:    COLUMNS, PARTS
 //@ kernel:    quantile__sum1
 //@ global:    256
 //@ kernel:    quantile__count2
-//@ global:    COLUMNS, GROUPS
+//@ global:    COLUMNS, PARTS
 //@ kernel:    quantile__sum2
 //@ global:    256
 //@ kernel:    quantile__count3
-//@ global:    COLUMNS, GROUPS
+//@ global:    COLUMNS, PARTS
 //@ kernel:    quantile__sum3
 //@ global:    256
 //@ kernel:    quantile__pick
@@ -27,7 +28,7 @@
 //
 // Numbers are compared as 32 bits that are in the same order. Round r counts the values of byte r, from the highest on, of the
 // numbers whose bytes before are those that were found. work: [4][256] how often each value occurs in a round, then the same of
-// parts of the numbers, [COLUMNS*GROUPS][256].
+// parts of the numbers, [COLUMNS*PARTS][256]. Few numbers have fewer parts: to clear and add one takes as long as to count 256.
 
 inline uint in_order(float x)
 {
@@ -56,7 +57,8 @@ inline uint found(__global const uint *work, int rounds, ulong n, int permille)
 
 inline void count(__global const float *x, __global uint *work, ulong n, int permille, int r)
 {
-    const ulong group = (n + GROUPS - 1) / GROUPS, end = min((get_global_id(1) + 1) * group, n);
+    const ulong parts = get_global_size(1), group = (n + parts - 1) / parts;
+    const ulong end = min((get_global_id(1) + 1) * group, n);
     const uint before = found(work, r, n, permille);
     __global uint *mine = work + 256 * (4 + get_global_id(1) * COLUMNS + get_global_id(0));
     for (int i = 0; i < 256; i++)
@@ -68,11 +70,11 @@ inline void count(__global const float *x, __global uint *work, ulong n, int per
     }
 }
 
-inline void sum(__global uint *work, int r)
+inline void sum(__global uint *work, ulong n, int r)
 {
-    const ulong byte = get_global_id(0);
+    const ulong byte = get_global_id(0), parts = COLUMNS * min((ulong)GROUPS, (n + 255) / 256);
     uint all = 0;
-    for (int i = 0; i < COLUMNS * GROUPS; i++)
+    for (ulong i = 0; i < parts; i++)
         all += work[256 * (4 + i) + byte];
     work[256 * r + byte] = all;
 }
@@ -84,10 +86,10 @@ inline void sum(__global uint *work, int r)
         SP_AT(work);                                                                                         \
         count(x, work, (ulong)M * (ulong)C, permille, r);                                                    \
     }                                                                                                        \
-    __kernel void quantile__sum##r(SP_IO(uint, work))                                                        \
+    __kernel void quantile__sum##r(SP_IO(uint, work), int M, int C)                                          \
     {                                                                                                        \
         SP_AT(work);                                                                                         \
-        sum(work, r);                                                                                        \
+        sum(work, (ulong)M * (ulong)C, r);                                                                   \
     }
 ROUND(0)
 ROUND(1)
