@@ -44,6 +44,7 @@ typedef struct tuning {
     char cannot[160]; /* why not */
     sp_timed best;    /* the incumbent; launch NULL where there is none, or it is a lowering */
     int best_row;
+    bool best_by_name; /* it runs only because it is forced */
 } tuning;
 
 void sp_tuner_fini(sp_tuner *t)
@@ -76,7 +77,7 @@ static int list_of_variant(sp_tuner *t, sp_variant *v, const sp_op_call *call, i
         for (int i = 0; i < v->n_tunes; i++)
             c.tunes[i] = v->tunes[i].values[at[i]];
         if ((k == 0 || stage > 0 || v->kind != SP_VARIANT_LIBRARY) &&
-            sp_variant_applies(v, t->dev, call, c.tunes, reason, sizeof reason))
+            sp_select_admits(t->reg, t->dev, v, call, c.tunes, reason, sizeof reason))
             out[n++] = c;
         if (!sp_variant_next_tunes(v, at))
             return n;
@@ -84,23 +85,26 @@ static int list_of_variant(sp_tuner *t, sp_variant *v, const sp_op_call *call, i
     return n;
 }
 
-/* Without the check before use: every candidate is compared when its turn comes. */
-static sp_variant *choice_of_score(sp_tuner *t, const sp_op_call *call)
+/* What is forced, or what the score chooses. Without the check before use: every candidate is compared when
+ * its turn comes. */
+static sp_variant *choice_without_wisdom(sp_tuner *t, const sp_op_call *call, bool forced)
 {
     sp_registry before = *t->reg;
     sp_variant *v = NULL;
     t->reg->wisdom = NULL;
     t->reg->trust = NULL;
+    t->reg->n_forced = forced ? before.n_forced : 0;
     sp_select(t->reg, t->dev, call, &v, NULL, 0, NULL);
     t->reg->wisdom = before.wisdom;
     t->reg->trust = before.trust;
+    t->reg->n_forced = before.n_forced;
     return v;
 }
 
-/* In the order of trying: what the score chooses, then the registry's order. */
+/* In the order of trying: what is forced or what the score chooses, then the registry's order. */
 static int list_configs(sp_tuner *t, const sp_op_call *call, int stage, config *out)
 {
-    sp_variant *first = choice_of_score(t, call);
+    sp_variant *first = choice_without_wisdom(t, call, true);
     int n = first ? list_of_variant(t, first, call, stage, out, MAX_CONFIGS) : 0;
     for (size_t i = 0; i < t->reg->n_variants; i++) {
         sp_variant *v = t->reg->variants[i];
@@ -116,7 +120,7 @@ bool sp_tune_has_stage(sp_tuner *t, const sp_op_call *call, int stage)
         const sp_variant *v = t->reg->variants[i];
         char reason[256];
         if (v->op == call->op && v->kind == SP_VARIANT_LIBRARY && v->n_tunes &&
-            sp_variant_applies(v, t->dev, call, NULL, reason, sizeof reason))
+            sp_select_admits(t->reg, t->dev, v, call, NULL, reason, sizeof reason))
             return true;
     }
     return stage == 0;
@@ -165,10 +169,19 @@ static struct sp_tune_history *history_of(sp_tuner *t, const config *c)
     return added;
 }
 
+/* What is forced will run, however slow: all its values are timed well. */
+static bool is_forced(const sp_tuner *t, const sp_variant *v)
+{
+    for (size_t i = 0; i < t->reg->n_forced; i++)
+        if (sp_registry_is_forced(t->reg, i, v))
+            return true;
+    return false;
+}
+
 static bool is_left_out(sp_tuner *t, const config *c, char *reason, size_t size)
 {
     const struct sp_tune_history *h = history_of(t, c);
-    if (t->o.thorough || !h || h->calls < 2 || h->slow < h->calls)
+    if (t->o.thorough || is_forced(t, c->v) || !h || h->calls < 2 || h->slow < h->calls)
         return false;
     snprintf(reason, size, "left out: at least %g times slower for %d other calls (--thorough times it)",
              hopeless, h->calls);
@@ -178,8 +191,8 @@ static bool is_left_out(sp_tuner *t, const config *c, char *reason, size_t size)
 /* Other values of the tunables are not tried where the defaults are hopeless on this call already. */
 static bool has_hopeless_defaults(const tuning *g, const config *c, char *reason, size_t size)
 {
-    const sp_wisdom_row *r =
-        c->is_default || g->t->o.thorough || g->best_row < 0 ? NULL : sp_wisdom_row_of(g->e, c->v, NULL);
+    const bool tried = c->is_default || g->t->o.thorough || g->best_row < 0 || is_forced(g->t, c->v);
+    const sp_wisdom_row *r = tried ? NULL : sp_wisdom_row_of(g->e, c->v, NULL);
     double ratio = r && r->ms > 0 ? r->ms / g->e->rows[g->best_row].ms : 0;
     if (ratio < hopeless)
         return false;
@@ -232,12 +245,13 @@ static sp_status time_lowering(tuning *g, double *ms, sp_error *err)
 }
 
 /* Pairs of batches, incumbent first. With no incumbent to run beside it: plain medians. */
-static sp_status time_beside(tuning *g, sp_timed *l, double *ms, sp_error *err)
+static sp_status time_beside(tuning *g, const sp_variant *v, sp_timed *l, double *ms, sp_error *err)
 {
     double own[MAX_ROUNDS], ratio[MAX_ROUNDS], incumbent = g->best_row >= 0 ? g->e->rows[g->best_row].ms : 0,
                                                first;
-    SP_TRY(sp_timing_warm(&g->timing, l, incumbent > 0 ? hopeless * incumbent : HUGE_VAL, &first, err));
-    if (incumbent > 0 && first > hopeless * incumbent) {
+    const double limit = incumbent > 0 && !is_forced(g->t, v) ? hopeless * incumbent : HUGE_VAL;
+    SP_TRY(sp_timing_warm(&g->timing, l, limit, &first, err));
+    if (first > limit) {
         *ms = first;
         return SP_OK;
     }
@@ -253,15 +267,29 @@ static sp_status time_beside(tuning *g, sp_timed *l, double *ms, sp_error *err)
     return SP_OK;
 }
 
-/* Takes the incumbent's place when it is faster. l may be empty (a lowering); it is released here or kept. */
-static void compete(tuning *g, int row, double ms, sp_timed *l)
+/* What runs only because it is forced is timed for the values of its tunables. Other runs cannot choose it,
+ * so it is no incumbent beside what they can. */
+static bool is_by_name(const tuning *g, const sp_variant *v)
 {
-    bool wins = g->best_row < 0 || ms < worthwhile * g->e->rows[g->best_row].ms;
+    return v->by_name || !sp_variant_is_meant_for(v, g->t->dev);
+}
+
+static bool is_better(const tuning *g, const sp_variant *v, double ms, double share)
+{
+    if (g->best_row < 0 || is_by_name(g, v) != g->best_by_name)
+        return g->best_row < 0 || g->best_by_name;
+    return ms < share * g->e->rows[g->best_row].ms;
+}
+
+/* Takes the incumbent's place when it is faster. l may be empty (a lowering); it is released here or kept. */
+static void compete(tuning *g, const sp_variant *v, int row, double ms, sp_timed *l)
+{
     g->e->rows[row].ms = ms;
-    if (wins) {
+    if (is_better(g, v, ms, worthwhile)) {
         sp_timing_release(&g->timing, &g->best);
         g->best = *l;
         g->best_row = row;
+        g->best_by_name = is_by_name(g, v);
     } else {
         sp_timing_release(&g->timing, l);
     }
@@ -292,15 +320,15 @@ static sp_status measure(tuning *g, const config *c, int row, sp_error *err)
         if (!g->can_time)
             return SP_FAIL(err, SP_E_USAGE, "%s", g->cannot);
         SP_TRY(sp_timing_prepare(&g->timing, g->t->reg, c->v, c->tunes, &l, err));
-        sp_status st = time_beside(g, &l, &ms, err);
+        sp_status st = time_beside(g, c->v, &l, &ms, err);
         if (st != SP_OK) {
             sp_timing_release(&g->timing, &l);
             return st;
         }
     }
     g->t->n_timed++;
-    note_history(g->t, c, g->best_row < 0 ? 1 : ms / g->e->rows[g->best_row].ms);
-    compete(g, row, ms, &l);
+    note_history(g->t, c, g->best_row < 0 || g->best_by_name ? 1 : ms / g->e->rows[g->best_row].ms);
+    compete(g, c->v, row, ms, &l);
     return SP_OK;
 }
 
@@ -353,8 +381,9 @@ static sp_status take_known(tuning *g, const sp_wisdom_entry *known, const confi
         copy->ms = r->ms;
         memcpy(copy->reason, r->reason, sizeof copy->reason);
         done[i] = true;
-        if (r->ms > 0 && (g->best_row < 0 || r->ms < g->e->rows[g->best_row].ms)) {
+        if (r->ms > 0 && is_better(g, c[i].v, r->ms, 1)) {
             g->best_row = g->e->n_rows - 1;
+            g->best_by_name = is_by_name(g, c[i].v);
             best = &c[i];
         }
     }
@@ -379,7 +408,7 @@ static void add_refused(tuning *g)
 
 static void conclude(tuning *g)
 {
-    const sp_variant *first = choice_of_score(g->t, &g->call);
+    const sp_variant *first = choice_without_wisdom(g->t, &g->call, false);
     const sp_wisdom_row *r = first ? sp_wisdom_row_of(g->e, first, NULL) : NULL;
     g->e->best = g->best_row;
     g->e->baseline = r ? (int)(r - g->e->rows) : -1;

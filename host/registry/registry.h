@@ -175,10 +175,10 @@ bool sp_variant_needs_met(const sp_variant *v, const sp_device *dev, char *reaso
  * kernels. */
 uint64_t sp_variant_hash(const sp_variant *v);
 uint64_t sp_fragment_hash(const sp_fragment *f);
-/* Whether v can serve the call on dev with these values of its tunables (NULL: the defaults); else the
- * reason. */
-bool sp_variant_applies(const sp_variant *v, const sp_device *dev, const sp_op_call *call,
-                        const int64_t *tune_values, char *reason, size_t size);
+/* Whether v may serve the call on dev with these values of its tunables (NULL: the defaults), where what is
+ * forced by name may be for another type of device or run by name alone; else the reason. */
+bool sp_select_admits(const sp_registry *reg, const sp_device *dev, const sp_variant *v,
+                      const sp_op_call *call, const int64_t *tune_values, char *reason, size_t size);
 
 /* Whether `device:` names the device's type; what it says is where v is fast. */
 bool sp_variant_is_meant_for(const sp_variant *v, const sp_device *dev);

@@ -143,10 +143,25 @@ static bool is_applicable(const sp_variant *v, const sp_device *dev, const sp_op
     return sp_variant_can_run(v, dev, call, tune_values, reason, size);
 }
 
-bool sp_variant_applies(const sp_variant *v, const sp_device *dev, const sp_op_call *call,
-                        const int64_t *tune_values, char *reason, size_t size)
+/* "device:" says what a variant is fast on, not where it is right. Where all that is forced by name is made
+ * for another type of device, the user (or a test of a GPU's kernels on a CPU) is taken at the word. */
+static bool forces_other_type(const sp_registry *reg, const sp_device *dev, const sp_op *op,
+                              const char *forced)
 {
-    return is_applicable(v, dev, call, tune_values, false, false, reason, size);
+    for (size_t i = 0; i < reg->n_variants; i++)
+        if (reg->variants[i]->op == op && sp_forced_names(forced, reg->variants[i]) &&
+            sp_variant_is_meant_for(reg->variants[i], dev))
+            return false;
+    return true;
+}
+
+bool sp_select_admits(const sp_registry *reg, const sp_device *dev, const sp_variant *v,
+                      const sp_op_call *call, const int64_t *tune_values, char *reason, size_t size)
+{
+    const char *forced = sp_forced_find(reg, call->op);
+    const bool named = forced && sp_forced_names(forced, v);
+    return is_applicable(v, dev, call, tune_values, named && forces_other_type(reg, dev, call->op, forced),
+                         named, reason, size);
 }
 
 /* *stop: that the program is about to end, in which case nothing is known of v.
@@ -181,18 +196,6 @@ static void add_candidate(sp_candidate *out, size_t *n, size_t max, const sp_can
         out[(*n)++] = *c;
 }
 
-/* "device:" says what a variant is fast on, not where it is right. Where all that is forced by name is made
- * for another type of device, the user (or a test of a GPU's kernels on a CPU) is taken at the word. */
-static bool forces_other_type(const sp_registry *reg, const sp_device *dev, const sp_op *op,
-                              const char *forced)
-{
-    bool meant = !forced;
-    for (size_t i = 0; i < reg->n_variants; i++)
-        if (forced && reg->variants[i]->op == op && sp_forced_names(forced, reg->variants[i]))
-            meant |= sp_variant_is_meant_for(reg->variants[i], dev);
-    return !meant;
-}
-
 static void say_chosen(const sp_variant *v, const sp_device *dev, bool forced, char *reason, size_t size)
 {
     const bool strange = forced && !sp_variant_is_meant_for(v, dev);
@@ -209,7 +212,7 @@ static sp_variant *wise_choice(sp_registry *reg, sp_device *dev, const sp_op_cal
     int64_t tunes[SP_VARIANT_MAX_TUNES];
     char reason[256];
     bool fits = sp_wisdom_choice(reg, call, &v, tunes, why, size) &&
-                sp_variant_applies(v, dev, call, tunes, reason, sizeof reason) &&
+                sp_select_admits(reg, dev, v, call, tunes, reason, sizeof reason) &&
                 is_trusted(reg, dev, v, call, reason, sizeof reason, stop);
     return fits ? v : NULL;
 }
@@ -238,7 +241,6 @@ static sp_variant *walk(sp_registry *reg, sp_device *dev, const sp_op_call *call
                         size_t *n, size_t max, sp_error *stop)
 {
     const char *forced = sp_forced_find(reg, call->op);
-    const bool any_type = forces_other_type(reg, dev, call->op, forced);
     char why[256];
     *stop = (sp_error){0};
     sp_variant *wise = forced ? NULL : wise_choice(reg, dev, call, why, sizeof why, stop), *chosen = wise;
@@ -249,8 +251,7 @@ static sp_variant *walk(sp_registry *reg, sp_device *dev, const sp_op_call *call
         if (v->op != call->op)
             continue;
         const bool named = forced && sp_forced_names(forced, v);
-        c.applicable = v == wise ||
-                       is_applicable(v, dev, call, NULL, any_type && named, named, c.reason, sizeof c.reason);
+        c.applicable = v == wise || sp_select_admits(reg, dev, v, call, NULL, c.reason, sizeof c.reason);
         if (v == wise) {
             c.chosen = true;
             snprintf(c.reason, sizeof c.reason, "%s", why);
@@ -375,7 +376,7 @@ bool sp_select_has_bf16(const sp_registry *reg, const sp_device *dev, const sp_o
     sp_call_set_bf16(&rounded, true);
     for (size_t i = 0; i < reg->n_variants && !has; i++)
         has = reg->variants[i]->op == call->op && reg->variants[i]->bf16 &&
-              sp_variant_applies(reg->variants[i], dev, &rounded, NULL, reason, sizeof reason);
+              sp_select_admits(reg, dev, reg->variants[i], &rounded, NULL, reason, sizeof reason);
     return has;
 }
 

@@ -104,14 +104,15 @@ bool sp_wisdom_resolve(const sp_registry *reg, const sp_wisdom_entry *e, const s
 }
 
 /* What the winner is told to be faster than: the choice of the score, or where it is that itself, the
- * runner-up. */
+ * runner-up. What is clearly faster was forced by name and is no candidate of other runs. */
 static const sp_wisdom_row *rival(const sp_wisdom_entry *e)
 {
     if (e->baseline >= 0 && e->baseline != e->best && e->rows[e->baseline].ms > 0)
         return &e->rows[e->baseline];
     const sp_wisdom_row *second = NULL;
     for (int i = 0; i < e->n_rows; i++)
-        if (i != e->best && e->rows[i].ms > 0 && (!second || e->rows[i].ms < second->ms))
+        if (i != e->best && e->rows[i].ms > 0.97 * e->rows[e->best].ms &&
+            (!second || e->rows[i].ms < second->ms))
             second = &e->rows[i];
     return second;
 }
@@ -152,10 +153,18 @@ bool sp_wisdom_choice(sp_registry *reg, const sp_op_call *call, sp_variant **v, 
     return true;
 }
 
-bool sp_wisdom_tunes(sp_registry *reg, const sp_variant *v, const sp_op_call *call, int64_t *tunes)
+bool sp_wisdom_tunes(const sp_registry *reg, const sp_variant *v, const sp_op_call *call, int64_t *tunes)
 {
-    sp_variant *named = NULL;
-    if (!v->n_tunes || !sp_wisdom_choice(reg, call, &named, tunes, NULL, 0) || named != v)
+    const sp_wisdom_entry *e = v->n_tunes ? sp_wisdom_find(reg, call) : NULL;
+    int fastest = -1;
+    for (int i = 0; e && i < e->n_rows; i++) {
+        const sp_wisdom_row *r = &e->rows[i];
+        const bool counts = r->ms > 0 && strcmp(r->variant, v->id) == 0 && row_tunes(r, v, tunes) &&
+                            r->hash == sp_variant_hash(v);
+        if (counts && (fastest < 0 || i == e->best || (fastest != e->best && r->ms < e->rows[fastest].ms)))
+            fastest = i;
+    }
+    if (fastest < 0 || !row_tunes(&e->rows[fastest], v, tunes))
         return false;
     for (int i = 0; i < v->n_tunes; i++)
         if (tunes[i] != v->tunes[i].values[0])

@@ -63,9 +63,9 @@ bool sp_wisdom_resolve(const sp_registry *reg, const sp_wisdom_entry *e, const s
  * `why` gets "wisdom: 1.42 times faster than cpu_gemm:x, measured on 2026-11-23". */
 bool sp_wisdom_choice(sp_registry *reg, const sp_op_call *call, sp_variant **v, int64_t *tunes, char *why,
                       size_t why_size);
-/* The values that wisdom names for v in this call; false where it is silent, names another variant, or the
- * defaults. */
-bool sp_wisdom_tunes(sp_registry *reg, const sp_variant *v, const sp_op_call *call, int64_t *tunes);
+/* The values with which v was the fastest in this call, be it the best of all or chosen by its name; false
+ * where it was not timed, and for the defaults. */
+bool sp_wisdom_tunes(const sp_registry *reg, const sp_variant *v, const sp_op_call *call, int64_t *tunes);
 
 /* Takes e over, in place of an older entry for the call, and writes the user's file anew (temporary file,
  * rename, under a lock: other processes' entries are kept). SP_E_IO leaves the file as it was. */

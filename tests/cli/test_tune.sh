@@ -47,6 +47,21 @@ expect_code 0
 expect_out "later:scale__later"
 expect_err "1 candidates timed"
 
+# What runs by its name alone is timed with its values where it is forced, but is no choice for other runs.
+mkdir "$work/named"
+sed 's/my_kernel/named/; s/scale__four/scale__named/g; s|^//@ op: .*|&\n//@ by_name: for this test\n//@ tune: UNUSED = 1 2|' \
+    "$template/my_kernel.cl" >"$work/named/named.cl"
+run tune --op scale --shape "M=32 C=64" --plugins "$work/named" --rounds 1
+expect_code 0
+grep -q "scale__named" "$work/out" && fail "nothing names it"
+run tune --op scale --shape "M=32 C=64" --plugins "$work/named" --plugin scale=named --rounds 1
+expect_code 0
+[ "$(grep -c '^    named:scale__named .*UNUSED=[12] .* ms' "$work/out")" -eq 2 ] || fail "both values of UNUSED were expected, without *"
+expect_out "(score's choice)"
+run plugins why scale --shape "M=32 C=64" --plugins "$work/named"
+expect_code 0
+expect_out "wisdom: "
+
 # What is wrong is not timed.
 run tune --op scale --shape "M=3 C=5" --plugins "$recipes/../tests/plugin/fixtures/wrong_result.cl" --rounds 1
 expect_code 0

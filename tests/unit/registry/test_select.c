@@ -13,6 +13,10 @@
 #define V(kernel, keys)                                                                                      \
     "//@ op: fill/1\n//@ kernel: " kernel "\n//@ global: M\n" keys "kernel void " kernel "(void) {}\n"
 
+#define B(kernel, keys)                                                                                      \
+    "//@ op: conv.forward/1\n//@ kernel: " kernel "\n//@ global: O\n//@ compute: bf16\n" keys                \
+    "kernel void " kernel "(void) {}\n"
+
 static const char plugin[] = "//@ plugin: t 1.0.0\n//@ abi: 1\n" V("k_gpu", "//@ score: 90\n//@ device: gpu "
                                                                             "accelerator\n")
     V("k_fp64", "//@ score: 80\n//@ needs: fp64\n") V("k_amx", "//@ score: 85\n//@ needs: amx_bf16\n")
@@ -29,7 +33,8 @@ static const char plugin[] = "//@ plugin: t 1.0.0\n//@ abi: 1\n" V("k_gpu", "//@
                                      "% T == 0\n") "//@ op: neuron.backward/1\n//@ "
                                                    "kernel: k_old\n//@ global: "
                                                    "M*C\nkernel void k_old(void) "
-                                                   "{}\n";
+                                                   "{}\n" B("k_bf16", "//@ by_name: nobody has run it\n")
+                                                       B("k_bf16_gpu", "//@ device: gpu\n");
 
 static sp_registry *reg;
 static sp_device dev;
@@ -483,6 +488,28 @@ Test(select, products_in_bf16_need_the_flag_and_the_device)
                 cr_assert_eq(chosen, flag && has, "%s: flag %d, device %d", ops[k], flag, has);
             }
     sp_registry_destroy(&built_in);
+}
+
+/* A call has the flag only where a kernel may take it; what is forced may, whatever keeps it from being
+ * chosen. */
+Test(select, a_kernel_in_bf16_that_is_forced_may_round)
+{
+    static const char *const names[] = {"t:k_bf16", "t:k_bf16_gpu"};
+    sp_op_call call = sp_op_call_make("conv.forward/1"), rounded = call;
+    sp_call_set_bf16(&rounded, true);
+    cr_assert_not(sp_select_has_bf16(reg, &dev, &call));
+    for (int i = 0; i < 2; i++) {
+        char choice[64];
+        sp_variant *v = NULL;
+        sp_error err = {0};
+        snprintf(choice, sizeof choice, "conv.forward=%s", names[i]);
+        force(choice);
+        cr_assert(sp_select_has_bf16(reg, &dev, &call), "%s", names[i]);
+        cr_assert_eq(sp_select(reg, &dev, &rounded, &v, NULL, 0, &err), SP_OK, "%s", err.text);
+        cr_assert_str_eq(v->id, names[i]);
+    }
+    force("conv.forward=reference");
+    cr_assert_not(sp_select_has_bf16(reg, &dev, &call));
 }
 
 Test(select, a_pattern_counts_where_the_plugin_has_something)

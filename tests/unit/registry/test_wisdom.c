@@ -107,6 +107,31 @@ static const char *chosen(char *why, size_t size)
     return v->id;
 }
 
+/* A kernel that was forced when it was timed has its values where it is forced, though another is faster. */
+Test(wisdom, a_slower_kernel_keeps_its_own_values)
+{
+    const int64_t four = 4, two = 2;
+    int64_t tunes[SP_VARIANT_MAX_TUNES];
+    sp_error err = {0};
+    load(SLOW_AND_FAST("") V("k_named", "//@ by_name: for this test\n//@ tune: U = 8 4 2\n"));
+    sp_wisdom_entry *e = entry();
+    sp_wisdom_add_row(e, variant("t:k_named"), NULL)->ms = 9;
+    sp_wisdom_add_row(e, variant("t:k_named"), &four)->ms = 7;
+    sp_wisdom_add_row(e, variant("t:k_named"), &two)->ms = 8;
+    cr_assert_eq(sp_wisdom_put(reg->wisdom, e, NULL), SP_OK);
+    cr_assert(sp_wisdom_tunes(reg, variant("t:k_named"), &call, tunes));
+    cr_assert_eq(tunes[0], 4);
+    char why[256];
+    cr_assert_str_eq(chosen(why, sizeof why), "t:k_fast");
+    e->rows[0].ms = 2, e->rows[2].ms = 4,
+    e->rows[4].ms = 1; /* the score's choice is the best, k_named faster */
+    e->best = 0;
+    cr_assert_str_eq(chosen(why, sizeof why), "t:k_score");
+    cr_assert_str_eq(why, "wisdom: 1.50 times faster than t:k_fast, measured on 2026-11-23");
+    cr_assert_eq(sp_registry_force(reg, "fill=t:k_named", &err), SP_OK, "%s", err.text);
+    cr_assert_str_eq(chosen(why, sizeof why), "t:k_named");
+}
+
 Test(wisdom, is_read_back_and_chosen)
 {
     char why[256];
