@@ -1,6 +1,6 @@
 //@ plugin:    cpu_winograd 1.0.0
 //@ abi:       1
-//@ include:   lanes.clh macros.clh bf16.clh winograd.clh
+//@ include:   lanes.clh macros.clh bf16.clh winograd_sizes.clh winograd.clh
 //@ let:       NINE_TAPS = KH == 3 && KW == 3 && SH == 1 && SW == 1 && DH == 1 && DW == 1 && PH <= 2 && PW <= 2
 //@ let:       TILES = N*ceildiv(HO, 4)*ceildiv(WO, 4)
 //@ let:       FILLS = 7*ceildiv(HO, 4)*ceildiv(WO, 4) <= HO*WO && TILES >= 8
@@ -63,22 +63,12 @@
  * inputs, e of 4 x 4 error signals, o is, for each of the 36 components, a product of a column of channels with
  * a row of outputs. A work-item owns CP channels, OP outputs and, where SLOTTED, a slot (a range of tiles). Of T tiles at a time:
  * v[component][tile][CP], u[component][OP/32][tile][32]; the sums of all of them: m[component][OP/32][CP][32]. */
-#if C % 32 == 0
-#define CP 32
-#else
-#define CP 16
-#endif
-#if O % 64 == 0
-#define OP 64
-#else
-#define OP 32
-#endif
+#define CP PANEL_CHANNELS(C)
+#define OP PANEL_OUTPUTS(O)
 #define T 32
-#define PANELS_OF_CHANNELS CEIL(C, CP)
-/* Steps from component to component: no powers of two, which would map all of them to few cache sets. */
-#define V_STEP (T * CP + 16)
-#define U_STEP (ROWS_OF_U(T) * OP + 16)
-#define M_STEP (CP * OP + 16)
+#define V_STEP COMPONENT_STEP(T, CP)
+#define U_STEP COMPONENT_STEP(ROWS_OF_U(T), OP)
+#define M_STEP COMPONENT_STEP(CP, OP)
 
 /* y = A (x0, .. x3): the powers 0 to 3 of the points. */
 #define TRANSFORM_ERROR(x0, x1, x2, x3, y, is_short)                                                         \
@@ -193,7 +183,7 @@ SP_INLINE void panel(__global const in_type *x, __global const float *e, __globa
     V_NUMBER v[36 * V_STEP] __attribute__((aligned(64)));
     U_NUMBER u[36 * U_STEP] __attribute__((aligned(64)));
     float m[36 * M_STEP] __attribute__((aligned(64)));
-    const int c0 = at % PANELS_OF_CHANNELS * CP, o0 = at / PANELS_OF_CHANNELS * OP;
+    const int c0 = at % CEIL(C, CP) * CP, o0 = at / CEIL(C, CP) * OP;
 #if SHORT_H || SHORT_W /* the first tiles may lack some components */
     for (int k = 0; k < 36 * M_STEP; k += 16)
         SP_STORE16(__private, (float16)(0.0f), m + k);
@@ -239,7 +229,7 @@ __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void NAME(_sum)(SP_IN(float, work), SP_IO(float, g_w), int N)
 {
     SP_AT(work); SP_AT(g_w);
-    const int slots = MAX(1, MIN(TILES / 64, 16 / (PANELS_OF_CHANNELS * CEIL(O, OP))));
+    const int slots = SLOT_COUNT(TILES, C, O);
     const ulong row = get_global_id(0) * O;
     for (int o = 0; o < O; o += 16) {
         float16 sum = vload16(0, work + row + o);

@@ -1,6 +1,6 @@
 //@ plugin:    cpu_winograd 1.0.0
 //@ abi:       1
-//@ include:   lanes.clh macros.clh weave.clh bf16.clh winograd.clh winograd_passes.clh
+//@ include:   lanes.clh macros.clh weave.clh bf16.clh winograd_sizes.clh winograd.clh winograd_passes.clh
 //@ let:       NINE_TAPS = KH == 3 && KW == 3 && SH == 1 && SW == 1 && DH == 1 && DW == 1 && PH <= 2 && PW <= 2
 //@ let:       TILES_IN = N*ceildiv(H, 4)*ceildiv(W, 4)
 //@ let:       TILES_OUT = N*ceildiv(HO, 4)*ceildiv(WO, 4)
@@ -184,9 +184,9 @@ __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void NAME(weights)(SP_IN(float, w), SP_OUT(float, work))
 {
     SP_AT(w); SP_AT(work);
-    const int c = (int)get_global_id(0) * 32, o0 = (int)get_global_id(1) * 64;
-    for (int o = o0; o < MIN(o0 + 64, CI); o += 16)
-        for (int h = 0; h < 32; h += 16)
+    const int c = (int)get_global_id(0) * SQUARE_COLUMNS, o0 = (int)get_global_id(1) * SQUARE_ROWS;
+    for (int o = o0; o < MIN(o0 + SQUARE_ROWS, CI); o += 16)
+        for (int h = 0; h < SQUARE_COLUMNS; h += 16)
             transform_square((u_pointer)work + ((ulong)c * ROWS_OF_U(CI) + ROWS_OF_U(o) * 32 + h), w, c + h, o);
 }
 
