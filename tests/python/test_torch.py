@@ -47,7 +47,7 @@ def open_case(case, shape, batch):
     clean(layers)
     # sltt-k at listed steps is sltt with no gradient at the others
     method = "sltt" if case["method"] == "sltt-k" else case["method"]
-    recipe = {"data": {"name": "synthetic", "channels": 1, "height": 1, "width": 1, "classes": 2},
+    recipe = {"data": {"name": "synthetic", "channels": 1, "height": 1, "width": 1, "classes": 2}, "seed": case.get("seed", 0),
               "neuron": neuron, "schedule": {"method": method, "time_steps": case["time_steps"]}, "batch": batch,
               "eval_batch": batch, "optimizer": {"name": "sgd"}, "network": layers}
     return SNN(recipe, context=CONTEXT, shape=shape, sequence=case["input_is_sequence"], steps=True)
