@@ -92,7 +92,7 @@ static sp_status sync_segment(sp_builder *b, const sp_segment *from, sp_segment 
             e.step.sync = SP_SYNC_STATISTICS;
             spi_float(&e, "momentum", 0);
         }
-        if (spi_is_op(&e.step, "neuron.backward_norm")) {
+        if (spi_is_op(&e.step, "neuron.backward_norm") || spi_is_op(&e.step, "neuron.backward_pool")) {
             e.step.sync = SP_SYNC_SUMS;
             e.step.sums = spi_operand(&e.step, "sums").tensor;
         }

@@ -98,6 +98,23 @@ Test(rewrite, what_lies_behind_a_still_image_goes_back_once)
     }
 }
 
+/* Shards meet behind every step that makes the sums of a norm. */
+Test(rewrite, sums_of_norms_behind_pools_are_those_of_all_shards)
+{
+    sp_plan_options o = options_of(SP_METHOD_SLTT, 3);
+    o.unbuilt = o.sync_norm = true;
+    planned r = plan_with(still, &o, NULL);
+    const sp_segment *g = &r.p->segments[SP_SEGMENT_FULL];
+    int pooled = 0, meet = 0;
+    for (int i = 0; i < g->n; i++) {
+        pooled += spi_is_op(&g->steps[i], "neuron.backward_pool");
+        meet += g->steps[i].sync == SP_SYNC_SUMS;
+    }
+    cr_assert_eq(pooled, 2, "%s", ops_of(r.p, SP_SEGMENT_FULL));
+    cr_assert_eq(meet, 2);
+    planned_free(&r);
+}
+
 /* Not where one of the time steps may be all there is, or its gradients are applied at once, or inputs
  * change. */
 Test(rewrite, what_lies_behind_an_input_goes_back_at_each_step_otherwise)
