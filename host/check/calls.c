@@ -465,21 +465,27 @@ static const char *stand_in_of(const sp_op_call *like)
     return neurons[0];
 }
 
+void sp_check_stand_in(sp_op_call *c)
+{
+    int known;
+    c->neuron = stand_in_of(c);
+    sp_surrogate_ref_grad(c->surrogate ? c->surrogate : "", 0, 1, &known);
+    if (c->surrogate && !known)
+        c->surrogate = surrogates[0];
+}
+
 size_t sp_check_calls_like(const sp_op_call *like, bool few, sp_op_call *out, size_t max)
 {
     size_t list = list_of(like->op), n = 0;
-    int known;
     for (size_t i = 0; list < sizeof lists / sizeof *lists && i < lists[list].n && n < max; i++) {
         const shape *s = &lists[list].shapes[i];
         if (!(s->tier & QUICK) || (few && i > 0 && !(s->tier & ALL)))
             continue;
         sp_op_call c = call_of_shape(like->op, list, s);
         memcpy(c.flags, like->flags, sizeof c.flags);
-        c.neuron = stand_in_of(like);
+        c.neuron = like->neuron;
         c.surrogate = like->surrogate;
-        sp_surrogate_ref_grad(c.surrogate ? c.surrogate : "", 0, 1, &known);
-        if (c.surrogate && !known)
-            c.surrogate = surrogates[0];
+        sp_check_stand_in(&c);
         set_scalars(&c, (unsigned)n, (unsigned)n / 2);
         set_rest(&c);
         out[n++] = c;

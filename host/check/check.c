@@ -258,7 +258,8 @@ sp_status sp_check_call(sp_registry *reg, sp_device *dev, sp_variant *v, const s
                         const int64_t *tune_values, uint64_t seed, sp_check_report *report, sp_error *err)
 {
     session s = session_make(reg, dev, v, seed, report);
-    const sp_op_call own = sp_variant_call(v, call);
+    sp_op_call own = sp_variant_call(v, call);
+    sp_check_stand_in(&own);
     sp_status st = check_call(&s, &own, tune_values, err);
     sp_check_arena_fini(&s.arena);
     return st;

@@ -29,9 +29,11 @@ sp_status sp_check_variant(sp_registry *reg, sp_device *dev, sp_variant *v, cons
  * max). */
 size_t sp_check_calls(const sp_op *op, bool quick, sp_op_call *out, size_t max);
 
-/* The quick shapes with the flags, neuron and surrogate of `like` (a fragment without a C formula is stood in
- * for by a built-in one), so that its program is also the one of the call where sizes are not baked in; few:
- * an edge shape and a regular one. */
+/* A neuron model or surrogate without a C formula is stood in for by a built-in one, which uses the same. */
+void sp_check_stand_in(sp_op_call *c);
+
+/* The quick shapes with the flags, neuron and surrogate of `like` (or what stands in for them), so that its
+ * program is also the one of the call where sizes are not baked in; few: an edge shape and a regular one. */
 size_t sp_check_calls_like(const sp_op_call *like, bool few, sp_op_call *out, size_t max);
 
 /* A neuron or surrogate fragment: builds, is finite on -5..5, and surrogate_grad is the derivative of

@@ -50,7 +50,7 @@ static float element(const sp_check_case *c, const char *buffer, content which, 
 
 static bool is_neuron_op(const sp_check_case *c, const char *pass)
 {
-    static const char *const kinds[] = {"", "_ext", "_norm", "_rate"};
+    static const char *const kinds[] = {"", "_ext", "_norm", "_pool", "_rate", "_sum"};
     char op[64];
     bool is = false;
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
