@@ -1,5 +1,6 @@
 //@ plugin: reference 1.0.0
 //@ abi:    1
+//@ include: pool_back.clh
 //@ op:     pool.avg.forward/1
 //@ kernel: pool_avg_forward__naive
 //@ global: C, WO, N*HO
@@ -35,7 +36,6 @@ __kernel void pool_avg_forward__naive(SP_IN(sp_x, x), SP_OUT(float, y), const in
 //@ global: C, W, N*H
 //@ score:  0
 //@ about:  one work-item per input pixel and channel
-// g_x = sum of g_y over the windows that hold the pixel / (KH KW): ho SH = h + PH - kh for a kh in 0..KH-1.
 
 __kernel void pool_avg_backward__naive(SP_IN(float, g_y), SP_OUT(float, g_x), const int H, const int W,
                                        const int C, const int KH, const int KW, const int SH, const int SW,
@@ -43,21 +43,6 @@ __kernel void pool_avg_backward__naive(SP_IN(float, g_y), SP_OUT(float, g_x), co
 {
     SP_AT(g_y);
     SP_AT(g_x);
-    const int c = (int)get_global_id(0);
-    const int i = (int)get_global_id(1);
-    const int n = (int)get_global_id(2) / H;
-    const int h = (int)get_global_id(2) % H;
-
-    float sum = 0.0f;
-    for (int kh = 0; kh < KH; kh++) {
-        const int ho = (h + PH - kh) / SH; // exact where the product below gives it back
-        if (h + PH - kh < 0 || ho * SH != h + PH - kh || ho >= HO)
-            continue;
-        for (int kw = 0; kw < KW; kw++) {
-            const int wo = (i + PW - kw) / SW;
-            if (i + PW - kw >= 0 && wo * SW == i + PW - kw && wo < WO)
-                sum += g_y[(((ulong)n * HO + ho) * WO + wo) * C + c];
-        }
-    }
-    g_x[(get_global_id(2) * (ulong)W + i) * C + c] = sum / (float)(KH * KW);
+    const int c = (int)get_global_id(0), i = (int)get_global_id(1), row = (int)get_global_id(2);
+    g_x[((ulong)row * W + i) * C + c] = behind_pool(g_y, row, i, c, H, C, KH, KW, SH, SW, PH, PW, HO, WO);
 }

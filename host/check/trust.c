@@ -28,7 +28,7 @@ typedef struct verdict {
     char *key;
     char *reason; /* NULL: conforms */
     int cl_code;  /* of the failure, 0: none */
-    int lost;     /* in so many processes files of the compiler were missing, which may pass; 0: no matter */
+    int lost;     /* processes in which the compiler missed files, which may pass; 0: not the reason */
     struct verdict *next;
 } verdict;
 

@@ -1,6 +1,6 @@
 //@ plugin: cpu_neuron 1.0.0
 //@ abi:    1
-//@ include: lanes.clh backward_step.clh
+//@ include: lanes.clh carry.clh backward_step.clh
 //@ op:     neuron.backward/1
 //@ kernel: neuron_backward__flat16
 //@ global: min(ceildiv(M*C, 16), cu*16)
@@ -19,19 +19,11 @@ SP_INLINE void back(__global const float *g_s, __global const sp_u *u, __global 
 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
 neuron_backward__flat16(SP_REF(float, g_s), SP_IN(sp_u, u),
-#if TEMPORAL
-                        SP_IO(float, carry), int last,
-#endif
-                        SP_IO(float, g_x), int M, int C, float decay, float x_gain, float v_th, float v_reset,
+                        CARRY_ARGS SP_IO(float, g_x), int M, int C, float decay, float x_gain, float v_th, float v_reset,
                         float width)
 {
     SP_AT(g_s); SP_AT_U(u); SP_AT(g_x);
-#if TEMPORAL
-    SP_AT(carry);
-#else
-    __global float *carry = g_x;
-    const int last = 1;
-#endif
+    CARRY_START
     const neuron_args p = {decay, x_gain, v_th, v_reset};
     const long n = (long)M * C, vectors = (n + 15) / 16;
     const long item = (long)get_global_id(0), items = (long)get_global_size(0);

@@ -1,6 +1,6 @@
 //@ plugin:    cpu_neuron 1.0.0
 //@ abi:       1
-//@ include:   lanes.clh slots.clh backward_step.clh pooled.clh
+//@ include:   lanes.clh slots.clh carry.clh backward_step.clh pooled.clh
 //@ all:       device: cpu
 //@ all:       score: 50
 //@ all:       define: SLOTS = 64
@@ -106,10 +106,7 @@ SLOTS_KERNEL(
              SP_REF(float, g_s),
 #endif
              SP_IN(sp_u, u), SP_IN(sp_xh, x), SP_IN(float, mean), SP_IN(float, rstd),
-#if TEMPORAL
-             SP_IO(float, carry), int last,
-#endif
-             SP_IO(float, g_x), SP_IO(float, work), ROWS_ARGS, float decay, float x_gain, float v_th, float v_reset, float width)
+             CARRY_ARGS SP_IO(float, g_x), SP_IO(float, work), ROWS_ARGS, float decay, float x_gain, float v_th, float v_reset, float width)
 {
 #if POOL
     SP_AT(g_y);
@@ -117,12 +114,7 @@ SLOTS_KERNEL(
     SP_AT(g_s);
 #endif
     SP_AT_U(u); SP_AT_XH(x); SP_AT(mean); SP_AT(rstd); SP_AT(g_x); SP_AT(work);
-#if TEMPORAL
-    SP_AT(carry);
-#else
-    __global float *carry = g_x;
-    const int last = 1;
-#endif
+    CARRY_START
     const neuron_args p = {decay, x_gain, v_th, v_reset};
     const maps a = {u, x, carry, g_x};
     const int slot = (int)get_global_id(0), slots = (int)get_global_size(0);

@@ -1,6 +1,6 @@
 //@ plugin: cpu_neuron 1.0.0
 //@ abi:    1
-//@ include: lanes.clh backward_step.clh pooled.clh
+//@ include: lanes.clh carry.clh backward_step.clh pooled.clh
 //@ op:     neuron.backward_sum/1
 //@ kernel: neuron_backward_sum__rows16
 //@ global: min(N*H*W, cu*16)
@@ -31,19 +31,11 @@ SP_INLINE void pixel(pooled_row r, int w, ulong at, int C, __global const sp_u *
 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
 neuron_backward_sum__rows16(SP_IN(float, g_y), SP_IN(sp_u, u),
-#if TEMPORAL
-                            SP_IO(float, carry), int last,
-#endif
-                            SP_IO(float, g_x), int N, int H, int W, int C, int HO, int WO, float decay,
+                            CARRY_ARGS SP_IO(float, g_x), int N, int H, int W, int C, int HO, int WO, float decay,
                             float x_gain, float v_th, float v_reset, float width)
 {
     SP_AT(g_y); SP_AT_U(u); SP_AT(g_x);
-#if TEMPORAL
-    SP_AT(carry);
-#else
-    __global float *carry = g_x;
-    const int last = 1;
-#endif
+    CARRY_START
     const neuron_args p = {decay, x_gain, v_th, v_reset};
     const long item = (long)get_global_id(0), items = (long)get_global_size(0), pixels = (long)N * H * W;
     const int end = (int)((item + 1) * pixels / items);
