@@ -226,13 +226,26 @@ static bool is_needed(const paragraph *p, const paragraph *all, size_t n)
     return says && !defines;
 }
 
+/* The first kernel, or the macro that makes it; NULL: there is none. */
+static const char *first_kernel(const char *text)
+{
+    static const char kernel[] = "__kernel";
+    for (const char *s = text, *next; *s; s = next) {
+        next = skip_one(s);
+        const char *in_macro = *s == '#' ? strstr(s, kernel) : NULL;
+        if (starts(s, kernel) || (in_macro && in_macro < next))
+            return s;
+    }
+    return NULL;
+}
+
 /* Leaves only what the kernels reach. Lines about the plugin and numbers of lines go too. */
 static void add_used(sp_text *t, const char *text)
 {
     enum { MOST = 128 };
     paragraph all[MOST];
     size_t n = 0;
-    const char *kernels = strstr(text, "__kernel"), *s = text;
+    const char *kernels = first_kernel(text), *s = text;
     while (n + 1 < MOST && kernels && s < kernels) {
         all[n] = read_paragraph(s, kernels);
         s += all[n++].n;
@@ -242,8 +255,9 @@ static void add_used(sp_text *t, const char *text)
         if (!all[i].kept && is_needed(&all[i], all, n))
             all[i].kept = true, i = (size_t)-1; // what it uses must stay as well
     for (size_t i = 0; i < n; i++)
-        for (const char *line = all[i].at; all[i].kept && line < all[i].at + all[i].n;) {
-            const size_t length = strcspn(line, "\n") + 1;
+        for (const char *line = all[i].at, *end = line + all[i].n; all[i].kept && line < end;) {
+            const size_t whole = strcspn(line, "\n") + 1, rest = (size_t)(end - line);
+            const size_t length = whole < rest ? whole : rest; // a kernel may begin within a line
             if (!starts(line, "//@") && !starts(line, "#line"))
                 sp_text_add(t, "%.*s", (int)length, line);
             line += length;
