@@ -233,6 +233,9 @@ SP_API sp_status sp_net_resume(sp_net *net, const char *path, sp_error *err);
 
 /* ---- a loss and an optimizer of one's own ---- */
 
+/* These functions use nothing of the recipe's loss: its class weights, label smoothing and loss on membrane
+ * potentials (loss.membrane) have no effect on the gradients. */
+
 /* Forward in training mode on exactly sp_net_info.batch samples; step_logits [T][batch][outputs]. Everything
  * that the backward pass needs is kept for all time steps. Batch norms update their running statistics (with
  * schedule.batch_norm: online in sp_net_backward). input_gradient: 1 where sp_net_backward is to give it. */
