@@ -9,7 +9,7 @@
 
 inline real surrogate_grad(real d, float width)
 {
-    real z = d / SP_REAL(width);
+    real z = d * SP_REAL(1.0f / width);
     return exp(SP_REAL(-0.5f) * z * z) * SP_REAL(0.39894228f / width); // 1 / sqrt(2 pi)
 }
 

@@ -7,9 +7,10 @@
 // Also: SLTT paper Eq. (6), SpikingJelly PiecewiseQuadratic(alpha = 1/a).
 #pragma OPENCL FP_CONTRACT OFF
 
+// The quotient is the same for all neurons of a kernel: a division of vectors takes as long as what is read for it.
 inline real surrogate_grad(real d, float width)
 {
-    return fmax(SP_REAL(0.0f), SP_REAL(width) - fabs(d)) / SP_REAL(width * width);
+    return fmax(SP_REAL(0.0f), SP_REAL(width) - fabs(d)) * SP_REAL(1.0f / (width * width));
 }
 
 // Antiderivative of surrogate_grad, for the derivative check.

@@ -259,8 +259,9 @@ static unsigned n_settings(const sp_op *op)
 static const struct {
     const char *name;
     int v[2];
-} whole_settings[] = {{"seed", {2023, 2024}}, {"stream", {3, 3}}, {"bits", {4, 8}}, {"shift", {1, 3}},
-                      {"fraction", {2, 0}},   {"width", {9, 12}}, {"rows", {1, 3}}, {"permille", {990, 400}}};
+} whole_settings[] = {{"seed", {2023, 2024}}, {"stream", {3, 3}},       {"bits", {4, 8}},
+                      {"shift", {1, 3}},      {"fraction", {2, 0}},     {"width", {9, 12}},
+                      {"rows", {1, 3}},       {"permille", {990, 400}}, {"steps", {3, 1}}};
 enum { N_WHOLE_SETTINGS = sizeof whole_settings / sizeof *whole_settings };
 
 static bool is_setting(const char *name)
@@ -315,6 +316,8 @@ static void set_model(sp_op_call *c, unsigned model)
  * other bits. */
 static unsigned set_scalars(sp_op_call *c, unsigned setting, unsigned version)
 {
+    static const int time_steps[2][2][2] = {{{3, 6}, {3, 6}},
+                                            {{3, 1}, {2, 4}}}; /* of neurons: the first, too */
     set_floats(c, version);
     if (has_step(c->op)) {
         set_int(c, "first", setting & 1);
@@ -322,7 +325,7 @@ static unsigned set_scalars(sp_op_call *c, unsigned setting, unsigned version)
         set_int(c, "last", setting & 1);
         set_int(c, "iteration", setting & 1 ? 7 : 0);
         set_int(c, "block_start", setting & 1);
-        set_int(c, "time_step", setting & 1 ? 6 : 3);
+        set_int(c, "time_step", time_steps[c->op->takes_neuron][version % 2][setting & 1]);
         setting >>= 1;
     }
     for (size_t i = 0; i < N_WHOLE_SETTINGS; i++)

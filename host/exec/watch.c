@@ -16,7 +16,7 @@ typedef struct watch {
 static bool is_neuron(const sp_plan *p, const sp_step *s)
 {
     return s->node >= 0 && sp_node_fires(&p->graph->nodes[s->node]) &&
-           strncmp(s->call.op->id, "neuron.forward", 14) == 0;
+           strncmp(s->call.op->id, "neuron.forward", 14) == 0 && sp_op_buffer_index(s->call.op, "u") >= 0;
 }
 
 static bool is_activation(const sp_step *s)

@@ -60,7 +60,8 @@ static sp_status run_device(const char *device, const diff_options *o, FILE *fil
     sp_dataset *train = NULL;
     sp_session *s = NULL;
     sp_session_options so = sp_cli_session_options(&o->session);
-    so.sharded = false; /* whole mini-batches are compared */
+    so.sharded = false;        /* whole mini-batches are compared */
+    so.keep_potentials = true; /* a spike may differ where its potential is near the threshold */
     so.device = device;
     SP_TRY(sp_recipe_load(o->recipe, o->session.sets.items, o->session.sets.n, &r, err));
     sp_status st = sp_cli_session_open(&r, &so, &s, &train, NULL, err);

@@ -306,14 +306,21 @@ static backward spatial_of(const sp_op_call *call)
     return (backward){.n = sp_neuron_ref_find(call->neuron),
                       .surrogate = call->surrogate,
                       .p = neuron_args(call),
-                      .detach = sp_call_flag(call, "DETACH"),
                       .half = u >= 0 && sp_call_buffer_is_half(call, u),
                       .width = (double)(float)sp_call_float(call, "width")};
 }
 
-static backward backward_of(const sp_op_call *call)
+/* And through the reset. */
+static backward through_reset(const sp_op_call *call)
 {
     backward b = spatial_of(call);
+    b.detach = sp_call_flag(call, "DETACH");
+    return b;
+}
+
+static backward backward_of(const sp_op_call *call)
+{
+    backward b = through_reset(call);
     b.temporal = sp_call_flag(call, "TEMPORAL");
     b.last = sp_call_int(call, "last") != 0;
     return b;
@@ -427,6 +434,60 @@ void neuron_backward_sum_ref(const sp_op_call *call, void *const *buf)
     sp_free(g_s);
 }
 
+/* u after n time steps of the same input; `before` gets that of the step before, where there is one. A model
+ * of an outside plugin has no formula. */
+static float potential_after(const backward *b, float in, int64_t n, float *before)
+{
+    float u = b->n ? b->n->charge(b->p.v_reset, in, &b->p) : NAN;
+    for (int64_t t = 1; t < n && b->n; t++) {
+        *before = u;
+        u = b->n->charge(b->n->reset(u, u >= b->p.v_th ? 1.0f : 0.0f, &b->p), in, &b->p);
+    }
+    return u;
+}
+
+static float static_input(const sp_op_call *call, void *const *buf, int64_t i)
+{
+    const float *x = buf[0], *scale = buf[1], *shift = buf[2];
+    const int64_t c = i % sp_call_int(call, "C");
+    return sp_call_flag(call, "NORM") ? fmaf(scale[c], x[i], shift[c]) : x[i];
+}
+
+void neuron_forward_static_ref(const sp_op_call *call, void *const *buf)
+{
+    const int64_t C = sp_call_int(call, "C"), n = sp_call_int(call, "time_step"), rows = pooled_rows(call);
+    float *g_x = buf[4], *g_s = n > 1 ? behind_pool(call, buf[3]) : NULL;
+    uint32_t *s = buf[5];
+    const backward b = spatial_of(call);
+
+    memset(s, 0, (size_t)(rows * ref_words(C)) * sizeof *s);
+    for (int64_t i = 0; i < rows * C; i++) {
+        float before = 0;
+        const float u = potential_after(&b, static_input(call, buf, i), n, &before);
+        if (u >= b.p.v_th)
+            s[i / C * ref_words(C) + i % C / 32] |= UINT32_C(1) << (i % C % 32);
+        if (n > 1)
+            g_x[i] = g_s ? (float)((n > 2 ? (double)g_x[i] : 0) +
+                                   (double)backward_neuron(&b, &g_s[i], &before, NULL, 0))
+                         : NAN;
+    }
+    sp_free(g_s);
+}
+
+void neuron_backward_static_ref(const sp_op_call *call, void *const *buf)
+{
+    const int64_t n = sp_call_int(call, "steps");
+    float *g_x = buf[4], *g_s = behind_pool(call, buf[3]);
+    const backward b = spatial_of(call);
+
+    for (int64_t i = 0; i < pooled_rows(call) * sp_call_int(call, "C"); i++) {
+        float before = 0;
+        const float u = potential_after(&b, static_input(call, buf, i), n, &before);
+        g_x[i] = g_s ? (float)((double)g_x[i] + (double)backward_neuron(&b, &g_s[i], &u, NULL, 0)) : NAN;
+    }
+    sp_free(g_s);
+}
+
 void neuron_backward_pool_ref(const sp_op_call *call, void *const *buf)
 {
     float *g_s = behind_pool(call, buf[0]), *sums = buf[7];
@@ -483,7 +544,7 @@ void neuron_forward_rate_ref(const sp_op_call *call, void *const *buf)
     const int64_t n = sp_call_int(call, "M") * sp_call_int(call, "C");
     const bool start = sp_call_int(call, "block_start") != 0;
     const double share = (double)(float)sp_call_float(call, "share");
-    const backward b = spatial_of(call);
+    const backward b = through_reset(call);
 
     neuron_forward_ref(call, buf);
     for (int64_t i = 0; i < n && x_mean; i++)
@@ -493,7 +554,7 @@ void neuron_forward_rate_ref(const sp_op_call *call, void *const *buf)
 
 void neuron_fire_rate_ref(const sp_op_call *call, void *const *buf)
 {
-    backward b = spatial_of(call);
+    backward b = through_reset(call);
     b.p.v_th = *(const float *)buf[1];
     neuron_fire_ref(call, buf);
     add_rates(call, &b, buf[0], buf + 2);

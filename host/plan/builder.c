@@ -164,6 +164,21 @@ sp_status spi_append(sp_builder *b, sp_segment *g, const sp_step *step)
     return SP_OK;
 }
 
+sp_status spi_insert_first(sp_builder *b, sp_segment *g, const sp_step *step)
+{
+    const sp_step s = *step; /* which may be of this segment */
+    SP_TRY(spi_append(b, g, &s));
+    memmove(g->steps + 1, g->steps, (size_t)(g->n - 1) * sizeof *g->steps);
+    g->steps[0] = s;
+    return SP_OK;
+}
+
+void spi_remove_step(sp_segment *g, int i)
+{
+    memmove(&g->steps[i], &g->steps[i + 1], (size_t)(g->n - i - 1) * sizeof *g->steps);
+    g->n--;
+}
+
 sp_status spi_emit(sp_emit *e)
 {
     SP_TRY(check_operands(e->b, &e->step));

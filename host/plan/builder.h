@@ -2,7 +2,7 @@
 /* Inside plan/: what the passes share. A plan is made in passes, each of which leaves plain data to the next:
  *   emit     graph and method become steps and tensors (schedule.c and the files it calls); needs no device
  *   rewrite  steps are fused, convolutions are lowered, where the device has kernels for that (fuse.c,
- *            rewrite.c)
+ *            potentials.c, rewrite.c)
  *   select   every step gets a variant and the reason (kernels.c)
  *   place    every tensor gets its place in the arena (memplan.c); needs no device
  *   build    kernels are compiled (kernels.c); a step whose variant cannot be built goes back to select
@@ -123,6 +123,8 @@ sp_emit spi_step_of(sp_builder *b, int node, const sp_op_call *call);
 sp_status spi_emit(sp_emit *e);
 sp_status spi_append(sp_builder *b, sp_segment *segment,
                      const sp_step *step); /* the segment owns its launch */
+sp_status spi_insert_first(sp_builder *b, sp_segment *g, const sp_step *step);
+void spi_remove_step(sp_segment *g, int i);
 static inline sp_operand whole(int tensor)
 {
     return (sp_operand){.tensor = tensor};
@@ -282,6 +284,7 @@ void spi_take_settings(sp_step *to, const sp_step *from);
 /* Passes. */
 sp_status spi_emit_plan(sp_builder *b); /* asks no device */
 sp_status spi_fuse(sp_builder *b);
+sp_status spi_forget_potentials(sp_builder *b); /* behind spi_fuse (potentials.c) */
 sp_status spi_sync_norms(sp_builder *b);
 sp_status spi_lower(sp_builder *b);
 sp_status spi_choose(sp_plan *p, sp_step *step,

@@ -56,12 +56,6 @@ static int norm_of(const sp_builder *b, const sp_segment *g, int i)
     return -1;
 }
 
-static void remove_step(sp_segment *g, int i)
-{
-    memmove(&g->steps[i], &g->steps[i + 1], (size_t)(g->n - i - 1) * sizeof *g->steps);
-    g->n--;
-}
-
 /* A step in the place of the neuron's, which reads the gradient behind the pool where there is one, and else
  * g_s as if a window were one pixel wide. */
 static sp_emit step_behind_pool(sp_builder *b, const sp_segment *g, const around *a, const char *op)
@@ -132,10 +126,8 @@ static sp_status move_to_end(sp_builder *b, sp_segment *g, const int *steps, int
             if (s.operands[o].tensor >= 0 &&
                 (s.operands[o].tensor == errors[0] || s.operands[o].tensor == errors[1]))
                 s.operands[o].tensor = sum;
-        SP_TRY(spi_append(b, end, &s)); /* for the room */
-        memmove(end->steps + 1, end->steps, (size_t)(end->n - 1) * sizeof *end->steps);
-        end->steps[0] = s;
-        remove_step(g, steps[i]);
+        SP_TRY(spi_insert_first(b, end, &s));
+        spi_remove_step(g, steps[i]);
     }
     return SP_OK;
 }
@@ -174,7 +166,7 @@ static sp_status sum_over_steps(sp_builder *b, sp_segment *g, around a, bool *do
     const sp_step *reader = &g->steps[moved[0]];
     if (a.norm < 0 && n == 1 && spi_is_op(reader, "add")) {
         sum = spi_operand(reader, "y").tensor;
-        remove_step(g, moved[0]);
+        spi_remove_step(g, moved[0]);
     } else {
         const int node = g->steps[a.neuron].node;
         const sp_activation *y = &b->g->acts[b->g->nodes[node].out];
@@ -187,7 +179,7 @@ static sp_status sum_over_steps(sp_builder *b, sp_segment *g, around a, bool *do
     spi_bind(&e, "g_x", sum);
     g->steps[a.neuron] = e.step;
     if (a.pool >= 0)
-        remove_step(g, a.pool);
+        spi_remove_step(g, a.pool);
     return SP_OK;
 }
 
@@ -220,7 +212,7 @@ static sp_status fuse_norm(sp_builder *b, sp_segment *g, around a, bool *done)
     memmove(&g->steps[a.neuron], &g->steps[a.neuron + 1], (size_t)(a.norm - a.neuron - 1) * sizeof *g->steps);
     g->steps[a.norm - 1] = fused.step;
     if (a.pool >= 0)
-        remove_step(g, a.pool);
+        spi_remove_step(g, a.pool);
     return SP_OK;
 }
 

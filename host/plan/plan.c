@@ -48,6 +48,7 @@ static sp_status make_passes(sp_builder *b)
     }
     SP_TRY(spi_check_pieces(b->p, b->err)); /* before kernels of such sizes are compiled and compared */
     SP_TRY(spi_fuse(b));
+    SP_TRY(spi_forget_potentials(b));
     SP_TRY(spi_sync_norms(b));
     if (b->p->o.from_end)
         SP_TRY(spi_select(b->p, b->err)); /* lowering asks from the start */

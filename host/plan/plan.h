@@ -83,7 +83,8 @@ typedef struct sp_plan_options {
     bool count_spikes;
     bool step_spikes; /* also by time step: sp_exec_step_spikes */
     bool unlimited;   /* as if the device had any amount of memory: to look at, not to attach */
-    bool unbuilt;  /* kernels are chosen and not built: to look at; the device may be a description alone */
+    bool unbuilt; /* kernels are chosen and not built: to look at; the device may be a description alone */
+    bool keep_potentials; /* of every neuron, so that they can be looked at (potentials.c) */
     bool early;    /* attached, where the device's memory is the host's, before its kernels are built */
     bool from_end; /* the last kernels are chosen and built first: check/helper.h */
 } sp_plan_options;

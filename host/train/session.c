@@ -233,6 +233,7 @@ static sp_status make_plans(sp_session *s, const sp_session_options *so, sp_erro
     o = sp_session_plan_options(s, false);
     o.unlimited = unlimited;
     o.early = !unlimited;
+    o.keep_potentials = so->keep_potentials;
     SP_TRY(sp_plan_create(s->graph, s->model, s->reg, &o, &s->train, err));
     bool train_larger = s->train->arena_bytes >= s->eval->arena_bytes;
     sp_plan *large = train_larger ? s->train : s->eval, *small = train_larger ? s->eval : s->train;

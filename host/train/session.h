@@ -20,15 +20,16 @@ typedef struct sp_session_options {
         *programs; /* folder of spikeport compile: kernels come from its binaries alone; NULL: from sources */
     struct sp_package *recorder; /* notes what the plans choose, for spikeport compile; NULL none */
     size_t eval_samples;         /* of the test data: no mini-batch of them is larger; 0: not known */
-    bool sharded;   /* the training plan is for a shard (schedule.shards): sp_train_step runs it */
-    bool no_wisdom; /* kernels by score, whatever was measured */
-    bool no_train;  /* evaluation only */
-    bool own_loss;  /* though the session trains nothing, the caller may: the model has gradients */
-    bool unchecked; /* kernels are not compared with the references before they are chosen */
-    bool unlimited; /* plans for any amount of device memory; they cannot be run */
-    bool no_device; /* plans without a device, to look at: dev is NULL, no kernels are chosen */
-    bool teaches;   /* the evaluation plan gives the targets of layers: train/teacher.h */
-    bool helper;    /* a second process may compile kernels beside this one: check/helper.h */
+    bool sharded;         /* the training plan is for a shard (schedule.shards): sp_train_step runs it */
+    bool no_wisdom;       /* kernels by score, whatever was measured */
+    bool no_train;        /* evaluation only */
+    bool own_loss;        /* though the session trains nothing, the caller may: the model has gradients */
+    bool unchecked;       /* kernels are not compared with the references before they are chosen */
+    bool unlimited;       /* plans for any amount of device memory; they cannot be run */
+    bool no_device;       /* plans without a device, to look at: dev is NULL, no kernels are chosen */
+    bool teaches;         /* the evaluation plan gives the targets of layers: train/teacher.h */
+    bool keep_potentials; /* in training too, for a look at them */
+    bool helper;          /* a second process may compile kernels beside this one: check/helper.h */
 } sp_session_options;
 
 typedef struct sp_session {

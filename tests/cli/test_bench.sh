@@ -83,7 +83,7 @@ head -n 1 "$csv" | grep -q '^name,value,series,method,backprop_steps,time_steps,
 [ "$(grep -c '^"synthetic, tiny",' "$csv")" -eq 5 ] || fail "5 rows were expected"
 sed 's/"[^"]*"/text/g' "$csv" | awk -F, 'NF != 18 {exit 1} NR > 1 && !($9 > 0 && $14 > 0) {exit 1}' || fail "a row is not whole"
 bytes() { sed 's/"[^"]*"/text/g' "$csv" | awk -F, -v s="$1" -v T="$2" '$3 == s && $6 == T {print $14}'; }
-[ "$(bytes sltt 1)" -eq "$(bytes sltt 3)" ] || fail "SLTT's memory grows with T"
+[ "$(bytes sltt 1)" -ge "$(bytes sltt 3)" ] || fail "SLTT's memory grows with T"
 [ "$(bytes bptt 1)" -lt "$(bytes bptt 3)" ] || fail "BPTT's memory does not grow with T"
 head -c 8 "$work/deep/curves/sweep_time_steps.png" | grep -q PNG || fail "no picture"
 run bench "$tiny" --sweep batch=4,16 --set batch=8 --schedule sltt -n 1 --out "$work/deep/curves"

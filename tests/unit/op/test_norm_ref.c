@@ -218,12 +218,24 @@ static sp_op_call pooled(const char *id)
     return call;
 }
 
+static void set_charge(sp_op_call *call)
+{
+    call->neuron = "lif";
+    sp_call_set_float(call, "decay", 0.5), sp_call_set_float(call, "x_gain", 1);
+    sp_call_set_float(call, "v_th", 1);
+}
+
+static void set_spatial(sp_op_call *call)
+{
+    set_charge(call);
+    call->surrogate = "triangle";
+    sp_call_set_float(call, "width", 1);
+}
+
 static void set_neuron(sp_op_call *call)
 {
-    call->neuron = "lif", call->surrogate = "triangle";
+    set_spatial(call);
     sp_call_set_flag(call, "TEMPORAL", 1);
-    sp_call_set_float(call, "decay", 0.5), sp_call_set_float(call, "x_gain", 1);
-    sp_call_set_float(call, "v_th", 1), sp_call_set_float(call, "width", 1);
 }
 
 /* The last row of pixels lies in no window: it has a carry and no gradient from the pool. */
@@ -257,6 +269,40 @@ Test(norm_ref, a_neuron_behind_a_pool_is_the_ops_apart)
         cr_assert_float_eq((double)g[2][i], (double)before[i] + (double)g[0][i], 1e-6, "%d", i);
     cr_assert_float_eq((double)g_s[P_ALL - 1], 0, 0);
     cr_assert_neq(carry[0][P_ALL - 1], 0);
+}
+
+/* Three time steps of an input that does not change, behind a pool: spikes, and the sum that two steps leave
+ * and the last adds to. */
+Test(norm_ref, a_neuron_of_a_static_input_is_its_steps_apart)
+{
+    enum { T = 3 };
+    sp_rng r = sp_rng_make(17, 0);
+    float x[P_ALL], scale[P_C] = {1, 2, 0.5f}, shift[P_C] = {0.25f, -1, 1}, g_y[T][P_IN], u[P_ALL],
+                    sum[P_ALL] = {0}, g_x[P_ALL];
+    uint32_t spikes[P_M], want[P_M];
+    fill(x, P_ALL, &r, 2, 1);
+    memset(g_x, 0xff, sizeof g_x); /* NaN: not read at the second step */
+    sp_op_call apart = shaped("neuron.forward", "M", P_M, "C", P_C), back = pooled("neuron.backward_sum"),
+               forward = pooled("neuron.forward_static"), last = pooled("neuron.backward_static");
+    set_charge(&apart), set_spatial(&back), set_spatial(&forward), set_spatial(&last);
+    sp_call_set_flag(&apart, "NORM", 1), sp_call_set_flag(&forward, "NORM", 1),
+        sp_call_set_flag(&last, "NORM", 1);
+    sp_call_set_int(&last, "steps", T);
+    for (int t = 0; t < T; t++) {
+        fill(g_y[t], P_IN, &r, 1, 0);
+        sp_call_set_int(&apart, "first", t == 0), sp_call_set_int(&forward, "time_step", t + 1);
+        apart.op->reference(&apart, (void *[]){x, u, scale, shift, u, want});
+        forward.op->reference(&forward, (void *[]){x, scale, shift, t ? g_y[t - 1] : NULL, g_x, spikes});
+        cr_assert_arr_eq(spikes, want, sizeof want, "step %d", t + 1);
+        if (t > 0)
+            for (int i = 0; i < P_ALL; i++)
+                cr_assert_float_eq((double)g_x[i], (double)sum[i], 1e-6, "step %d, %d", t + 1, i);
+        back.op->reference(&back, (void *[]){g_y[t], u, NULL, sum});
+    }
+    last.op->reference(&last, (void *[]){x, scale, shift, g_y[T - 1], g_x});
+    for (int i = 0; i < P_ALL; i++)
+        cr_assert_float_eq((double)g_x[i], (double)sum[i], 1e-6, "%d", i);
+    cr_assert_neq(g_x[0], 0);
 }
 
 enum { K = 5, O = 2, KO = K * O };
