@@ -56,7 +56,8 @@ SP_INLINE void add_row(__global const float *p, int lanes, float16 guess, float1
     *square = fma(d, d, *square);
 }
 
-/* One slot, `vectors` (a literal) times 16 channels from c, of which `lanes` exist. */
+/* One slot, `vectors` (a literal) times 16 channels from c, of which `lanes` exist. Unrolled, because arrays that a loop counts through
+ * stay in memory. */
 SP_INLINE void moments(__global const float *x, __global float *work, int start, int end, int C, int c,
                        int lanes, int vectors)
 {
@@ -64,23 +65,30 @@ SP_INLINE void moments(__global const float *x, __global float *work, int start,
     const int first = min(4, end - start);
     const float one_over_n = 1.0f / (float)(end - start), one_over_first = 1.0f / (float)first;
     __global const float *p = x + (ulong)start * (ulong)C + c;
+    #pragma unroll
     for (int v = 0; v < vectors; v++)
         guess[v] = sum[v] = square[v] = (float16)(0.0f);
     for (int m = 0; m < first; m++)
+        #pragma unroll
         for (int v = 0; v < vectors; v++)
             guess[v] += sp_load_lanes(p + (ulong)m * (ulong)C + v * 16, lanes);
+    #pragma unroll
     for (int v = 0; v < vectors; v++)
         guess[v] *= one_over_first;
     const int part = (end - start) / STREAMS;
     const ulong stride = (ulong)part * (ulong)C;
     for (int m = 0; m < part; m++, p += C)
+        #pragma unroll
         for (int s = 0; s < STREAMS; s++)
+            #pragma unroll
             for (int v = 0; v < vectors; v++)
                 add_row(p + s * stride + v * 16, lanes, guess[v], &sum[v], &square[v]);
     p += (STREAMS - 1) * stride;
     for (int m = start + STREAMS * part; m < end; m++, p += C)
+        #pragma unroll
         for (int v = 0; v < vectors; v++)
             add_row(p + v * 16, lanes, guess[v], &sum[v], &square[v]);
+    #pragma unroll
     for (int v = 0; v < vectors; v++) {
         const float16 apart = sum[v] * one_over_n;
         sp_store_lanes(guess[v] + apart, work + c + v * 16, lanes);
