@@ -35,7 +35,7 @@ sp_status sp_build_program(sp_device *dev, cl_program program, const char *optio
  * and the option without which the driver of a device with the quirk READS_ALL_BUILTINS reads its own: the
  * guard of the header opencl-c.h of clang. */
 char *sp_builtins_declare(const sp_device_info *info, const char *text);
-#define SP_BUILTINS_ARE_DECLARED "-D_OPENCL_H_"
+#define SP_BUILTINS_ARE_DECLARED "-D_OPENCL_H_ -D_KERNEL_RENAMES_H"
 
 /* Compiled programs on disk (cache.c): whether this device's are kept; a program that was, or NULL; keeping
  * one. */

@@ -19,7 +19,7 @@
 enum { LOG_LINES = 15, MOST_TRIES = 3 };
 
 typedef struct entry {
-    uint64_t hash; // of text and options, to compare less
+    uint64_t hash; // of the text's length and the options, to compare less
     char *text, *options;
     cl_program program;
 } entry;
@@ -51,7 +51,9 @@ void sp_source_add(sp_text *t, const char *name, const char *text)
     for (char *c = plain; *c; c++)
         if (*c == '"' || *c == '\\' || *c == '\n')
             *c = '/';
-    sp_text_add(t, "#line 1 \"%s\"\n%s\n", plain, text);
+    sp_text_add(t, "#line 1 \"%s\"\n", plain);
+    sp_text_append(t, text, strlen(text));
+    sp_text_append(t, "\n", 1);
 }
 
 /* The text the compiler sees. */
@@ -246,7 +248,8 @@ sp_status sp_program_get(sp_device *dev, const char *label, const sp_source *pie
         st = SP_FAIL(err, SP_E_MEMORY, "out of memory for the source of %s", label);
         goto done;
     }
-    e.hash = sp_hash_text(sp_hash_text(SP_HASH_START, e.text), e.options);
+    const size_t length = strlen(e.text);
+    e.hash = sp_hash_text(sp_hash(SP_HASH_START, &length, sizeof length), e.options);
     const entry *known = find(dev->programs, &e);
     if (known) {
         *out = known->program;
