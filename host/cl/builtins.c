@@ -406,7 +406,6 @@ char *sp_builtins_declare(const sp_device_info *info, const char *text)
             declare_all(o, &s, &functions[i]);
         write_all(&t, o);
         add(&t, "#pragma OPENCL EXTENSION all : disable\n");
-        add(&t, text);
         sp_free(s.code);
     }
     sp_free(o);

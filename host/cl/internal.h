@@ -31,9 +31,9 @@ bool sp_handlers_restore(void);
 sp_status sp_build_program(sp_device *dev, cl_program program, const char *options, const char *label,
                            cl_int *code, sp_error *err);
 
-/* The text with declarations of the built-in functions that it uses in front (sp_free; NULL: out of memory),
- * and the option without which the driver of a device with the quirk READS_ALL_BUILTINS reads its own: the
- * guard of the header opencl-c.h of clang. */
+/* Declarations of the built-in functions that the text uses, to be put in front of it (sp_free; NULL: out of
+ * memory), and the options without which the driver of a device with the quirk READS_ALL_BUILTINS reads its
+ * own: the guards of the header opencl-c.h of clang and of PoCL's _builtin_renames.h. */
 char *sp_builtins_declare(const sp_device_info *info, const char *text);
 #define SP_BUILTINS_ARE_DECLARED "-D_OPENCL_H_ -D_KERNEL_RENAMES_H"
 

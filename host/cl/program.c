@@ -21,6 +21,7 @@ enum { LOG_LINES = 15, MOST_TRIES = 3 };
 typedef struct entry {
     uint64_t hash; // of the text's length and the options, to compare less
     char *text, *options;
+    char *head; // what the driver is given in front of the text, NULL: nothing
     cl_program program;
 } entry;
 
@@ -38,6 +39,7 @@ void sp_program_table_free(struct sp_program_table **table)
         clReleaseProgram(t->items[i].program);
         sp_free(t->items[i].text);
         sp_free(t->items[i].options);
+        sp_free(t->items[i].head);
     }
     sp_free(t->items);
     sp_free(t);
@@ -163,10 +165,11 @@ static sp_status reserve(sp_device *dev, sp_error *err)
 }
 
 /* SP_OK: the compiler answered, with *code, and the program is the caller's. */
-static sp_status compile_text(sp_device *dev, const char *label, const char *text, const char *options,
-                              cl_program *out, cl_int *code, sp_error *err)
+static sp_status compile_text(sp_device *dev, const char *label, const char *head, const char *text,
+                              const char *options, cl_program *out, cl_int *code, sp_error *err)
 {
-    *out = clCreateProgramWithSource(dev->context, 1, &text, NULL, code);
+    const char *both[] = {head, text};
+    *out = clCreateProgramWithSource(dev->context, head ? 2 : 1, head ? both : &text, NULL, code);
     if (*code != CL_SUCCESS)
         return SP_FAIL_CL(err, *code, "%s: no program object: %s", label, sp_cl_error_name(*code));
     return sp_build_program(dev, *out, options, label, code, err);
@@ -177,13 +180,10 @@ static sp_status compile_text(sp_device *dev, const char *label, const char *tex
 static sp_status compile(sp_device *dev, const char *label, const entry *e, cl_program *out, cl_int *code,
                          sp_error *err)
 {
-    if (dev->info.quirks & SP_QUIRK_READS_ALL_BUILTINS) {
-        char *text = sp_builtins_declare(&dev->info, e->text);
+    if (e->head) {
         char *options = sp_format("%s " SP_BUILTINS_ARE_DECLARED, e->options);
-        sp_status st = text && options
-                           ? compile_text(dev, label, text, options, out, code, err)
-                           : SP_FAIL(err, SP_E_MEMORY, "out of memory for the source of %s", label);
-        sp_free(text);
+        sp_status st = options ? compile_text(dev, label, e->head, e->text, options, out, code, err)
+                               : SP_FAIL(err, SP_E_MEMORY, "out of memory for the source of %s", label);
         sp_free(options);
         if (st != SP_OK || *code == CL_SUCCESS)
             return st;
@@ -191,7 +191,7 @@ static sp_status compile(sp_device *dev, const char *label, const entry *e, cl_p
         dev->n_reread++;
         sp_log(SP_LOG_DEBUG, "%s is built again, with the driver's declarations of all functions", label);
     }
-    return compile_text(dev, label, e->text, e->options, out, code, err);
+    return compile_text(dev, label, NULL, e->text, e->options, out, code, err);
 }
 
 static sp_status build(sp_device *dev, const char *label, const sp_source *pieces, size_t n_pieces,
@@ -237,6 +237,19 @@ static const entry *find(const struct sp_program_table *t, const entry *wanted)
     return NULL;
 }
 
+/* Declarations for a text; many programs differ in their options alone. */
+static sp_status find_head(const sp_device *dev, const char *label, entry *e, sp_error *err)
+{
+    const struct sp_program_table *t = dev->programs;
+    size_t same = 0;
+    if (!(dev->info.quirks & SP_QUIRK_READS_ALL_BUILTINS))
+        return SP_OK;
+    while (same < t->n && (!t->items[same].head || strcmp(t->items[same].text, e->text) != 0))
+        same++;
+    e->head = same < t->n ? sp_strdup(t->items[same].head) : sp_builtins_declare(&dev->info, e->text);
+    return e->head ? SP_OK : SP_FAIL(err, SP_E_MEMORY, "out of memory for the source of %s", label);
+}
+
 sp_status sp_program_get(sp_device *dev, const char *label, const sp_source *pieces, size_t n_pieces,
                          const char *options, cl_program *out, sp_error *err)
 {
@@ -256,12 +269,14 @@ sp_status sp_program_get(sp_device *dev, const char *label, const sp_source *pie
         goto done;
     }
     SP_TRY_GOTO(reserve(dev, err));
+    SP_TRY_GOTO(find_head(dev, label, &e, err));
     SP_TRY_GOTO(build(dev, label, pieces, n_pieces, &e, &e.program, err));
     dev->programs->items[dev->programs->n++] = e;
     *out = e.program;
-    return SP_OK; // text and options belong to the table now
+    return SP_OK; // the texts belong to the table now
 done:
     sp_free(e.text);
+    sp_free(e.head);
     sp_free(e.options);
     return st;
 }

@@ -21,7 +21,6 @@ Test(builtins, only_functions_that_a_word_names_are_declared)
     cr_assert_null(strstr(text, "_cl_fmax("));
     cr_assert_null(strstr(text, "_cl_fmin("));
     cr_assert_null(strstr(text, "half"));
-    cr_assert(strcmp(text + strlen(text) - strlen(source), source) == 0);
     sp_free(text);
 }
 
@@ -77,7 +76,6 @@ Test(builtins, types_that_no_value_can_have_are_left_out)
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         char *text = sp_builtins_declare(&doubles, rows[i].source);
-        text[strlen(text) - strlen(rows[i].source)] = '\0';
         cr_expect(strstr(text, rows[i].declared), "%s\n%s", rows[i].source, text);
         cr_expect_null(strstr(text, rows[i].missing), "%s\n%s", rows[i].source, text);
         sp_free(text);
@@ -89,7 +87,6 @@ Test(builtins, a_macro_that_nothing_uses_needs_nothing)
     static const char source[] = "#define A(n) vload##n \\\n    exp\n#define B fmin\n#define EACH2 sqrt\n"
                                  "#define EACH(n) CAT(EACH, n)\n/* fmax */ x = B; EACH(2)\n#define C log";
     char *text = sp_builtins_declare(&doubles, source);
-    text[strlen(text) - strlen(source)] = '\0';
     cr_assert(strstr(text, "_cl_fmin("), "%s", text);
     cr_assert(strstr(text, "_cl_sqrt("), "%s", text);
     cr_assert_null(strstr(text, "vload"));
@@ -128,11 +125,11 @@ Test(builtins, all_declarations_agree_with_those_of_the_driver)
 {
     sp_device *dev = open_device();
     char *text = sp_builtins_declare(&dev->info, every_function);
-    const sp_source piece = {"every.cl", text};
+    const sp_source pieces[] = {{"declarations.cl", text}, {"every.cl", every_function}};
     cl_program p = NULL;
     sp_error err = {0};
     dev->info.quirks &= ~(uint32_t)SP_QUIRK_READS_ALL_BUILTINS;
-    cr_assert_eq(sp_program_get(dev, "every", &piece, 1, "-Werror", &p, &err), SP_OK, "%s", err.text);
+    cr_assert_eq(sp_program_get(dev, "every", pieces, 2, "-Werror", &p, &err), SP_OK, "%s", err.text);
     dev->info.quirks |= SP_QUIRK_READS_ALL_BUILTINS;
     const sp_source plain = {"plain.cl", every_function};
     cr_assert_eq(sp_program_get(dev, "plain", &plain, 1, "-Werror", &p, &err), SP_OK, "%s", err.text);
