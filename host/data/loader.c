@@ -7,7 +7,6 @@
  * time, in order: an error stops the claiming, and once the rest has come in, the first of the errors is the
  * epoch's. */
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -17,6 +16,7 @@
 #include "base/size.h"
 #include "base/rng.h"
 #include "base/scope.h"
+#include "base/thread.h"
 #include "data/loader.h"
 #include "data/order.h"
 
@@ -299,22 +299,17 @@ static void free_memory(sp_loader *l)
     sp_free(l);
 }
 
-/* The threads take no signals: Ctrl-C is for the thread that trains. */
 static int start_threads(sp_loader *l)
 {
-    sigset_t all, old;
     int code = 0;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
     while (code == 0 && l->n_workers < (size_t)l->opt.threads) {
         worker *w = &l->workers[l->n_workers];
         w->loader = l;
         w->scope = sp_scope_now();
         w->scratch = l->scratch ? l->scratch + l->n_workers * l->frames * l->frame_items : NULL;
-        code = pthread_create(&w->thread, NULL, thread_main, w);
+        code = sp_thread_start(&w->thread, thread_main, w);
         l->n_workers += code == 0;
     }
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
     return code;
 }
 

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "train/ranks_internal.h"
 
 enum { LOOK_NS = 100000000, LEAVE_S = 30 };
@@ -95,16 +96,12 @@ static void *watch(void *unused)
 sp_status spi_guard_start(const sp_ranks *r, void (*print)(const sp_error *err), sp_error *err)
 {
     pthread_t thread;
-    sigset_t all, old;
     guard.ranks = r;
     guard.rank = r->rank;
     guard.print = print;
     guard.launcher = getppid();
     gethostname(guard.host, sizeof guard.host - 1);
-    sigfillset(&all); /* signals are for the thread that trains */
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    const int code = pthread_create(&thread, NULL, watch, NULL);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    const int code = sp_thread_start(&thread, watch, NULL);
     if (code == 0)
         pthread_detach(thread);
     return code == 0 ? SP_OK

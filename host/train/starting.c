@@ -1,12 +1,10 @@
 /* Starting parameters, drawn from the recipe's seed and written to the device. */
 #include "train/starting.h"
 
-#include <pthread.h>
-#include <signal.h>
-
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/scope.h"
+#include "base/thread.h"
 
 struct sp_starting {
     sp_session *session;
@@ -39,23 +37,12 @@ static void *work(void *arg)
     return NULL;
 }
 
-/* The thread takes no signals: Ctrl-C is for the one that waits for it. */
-static bool start(struct sp_starting *t)
-{
-    sigset_t all, old;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    const int code = pthread_create(&t->thread, NULL, work, t);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    return code == 0;
-}
-
 sp_status sp_starting_begin(sp_session *s, sp_error *err)
 {
     struct sp_starting *t = sp_device_maps(s->dev) ? sp_alloc(sizeof *t) : NULL;
     if (t) {
         *t = (struct sp_starting){.session = s, .scope = sp_scope_now()};
-        if (start(t)) {
+        if (sp_thread_start(&t->thread, work, t) == 0) {
             s->starting = t;
             return SP_OK;
         }
