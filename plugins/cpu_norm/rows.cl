@@ -48,11 +48,14 @@ affine_forward__rows16(SP_REF(float, x), SP_IN(float, scale), SP_IN(float, shift
 SP_INLINE void add_rows(__global const float *e, __global float *work, long start, long end, int C, int lanes, int vectors)
 {
     float16 sum[4], lost[4];
+    #pragma unroll
     for (int v = 0; v < vectors; v++)
         sum[v] = lost[v] = (float16)(0.0f);
     for (long m = start; m < end; m++)
+        #pragma unroll
         for (int v = 0; v < vectors; v++)
             sp_add_lanes(&sum[v], &lost[v], sp_load_lanes(e + m * C + v * 16, lanes));
+    #pragma unroll
     for (int v = 0; v < vectors; v++)
         sp_store_lanes(sum[v], work + v * 16, lanes);
 }

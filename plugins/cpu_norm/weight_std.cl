@@ -206,6 +206,7 @@ SP_INLINE void sums(__global const float *g, __global const float *w, __global c
 {
     float16 mu[BLOCK], r[BLOCK];
     pair sum_g[BLOCK], sum_gz[BLOCK];
+    #pragma unroll
     for (int v = 0; v < vectors; v++) {
         mu[v] = sp_load_lanes(mean + v * 16, lanes);
         r[v] = sp_load_lanes(rstd + v * 16, lanes);
@@ -213,11 +214,13 @@ SP_INLINE void sums(__global const float *g, __global const float *w, __global c
         clear(&sum_gz[v]);
     }
     for (int k = 0; k < rows; k++, g += O, w += O)
+        #pragma unroll
         for (int v = 0; v < vectors; v++) {
             const float16 e = sp_load_lanes(g + v * 16, lanes);
             add(&sum_g[v], e);
             add(&sum_gz[v], e * ((sp_load_lanes(w + v * 16, lanes) - mu[v]) * r[v]));
         }
+    #pragma unroll
     for (int v = 0; v < vectors; v++) {
         store_pair(&sum_g[v], work + v * 16, O, lanes);
         store_pair(&sum_gz[v], work + 2 * (ulong)O + v * 16, O, lanes);
