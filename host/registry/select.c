@@ -343,7 +343,9 @@ sp_status sp_select(sp_registry *reg, sp_device *dev, const sp_op_call *call, sp
     return st == SP_OK && reg->recorder ? sp_package_record_choice(reg->recorder, call, *out, err) : st;
 }
 
-/* Something better than the reference kernel fits, or a variant is forced. */
+/* Something better than the reference kernel fits, or a variant is forced. A reference kernel that was
+ * measured to be faster (on maps so small that nothing matters) takes the place of those better ones: it was
+ * compared with them, and not with ops apart. */
 static bool beats_reference(sp_registry *reg, sp_device *dev, const sp_op_call *call)
 {
     sp_candidate *all = sp_alloc_array(MAX_CANDIDATES, sizeof *all);
@@ -351,6 +353,8 @@ static bool beats_reference(sp_registry *reg, sp_device *dev, const sp_op_call *
     sp_error stop;
     const sp_variant *v = all ? walk(reg, dev, call, all, &n, MAX_CANDIDATES, &stop) : NULL;
     bool yes = v && (v->origin != SP_ORIGIN_REFERENCE || sp_forced_find(reg, call->op));
+    for (size_t i = 0; v && !yes && i < n; i++)
+        yes = all[i].applicable && all[i].variant->origin != SP_ORIGIN_REFERENCE;
     sp_free(all);
     return yes;
 }

@@ -153,6 +153,28 @@ Test(wisdom, is_read_back_and_chosen)
     cr_assert_str_eq(chosen(why, sizeof why), "t:k_score");
 }
 
+/* A pass for two ops stays one where the reference kernel for it was the fastest: that was never compared
+ * with two passes. */
+Test(wisdom, a_measurement_does_not_part_what_is_fused)
+{
+    sp_call_set_int(&call, "M", 7); /* k_fast does not fit */
+    const sp_op_call *const two[] = {&call, &call};
+    const char *const apart[] = {"add", "add"};
+    cr_assert(sp_select_fuses(reg, &dev, two, apart));
+    sp_wisdom_entry *e = sp_wisdom_entry_new(&dev, &call);
+    sp_wisdom_add_row(e, variant("t:k_score"), NULL)->ms = 2;
+    sp_wisdom_add_row(e, variant("reference:fill__naive"), NULL)->ms = 1;
+    e->baseline = 0, e->best = 1;
+    strcpy(e->date, "2026-12-01");
+    cr_assert_eq(sp_wisdom_put(reg->wisdom, e, NULL), SP_OK);
+    char why[256];
+    cr_assert_str_eq(chosen(why, sizeof why), "reference:fill__naive");
+    cr_assert(sp_select_fuses(reg, &dev, two, apart));
+    sp_op_call correct = sp_op_call_make("metrics.correct/1"); /* for which nobody wrote another kernel */
+    const sp_op_call *const one[] = {&call, &correct};
+    cr_assert_not(sp_select_fuses(reg, &dev, one, apart));
+}
+
 Test(wisdom, explanation_tells_what_was_measured)
 {
     sp_candidate all[8];
