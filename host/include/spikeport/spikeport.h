@@ -238,7 +238,9 @@ SP_API sp_status sp_net_resume(sp_net *net, const char *path, sp_error *err);
 
 /* Forward in training mode on exactly sp_net_info.batch samples; step_logits [T][batch][outputs]. Everything
  * that the backward pass needs is kept for all time steps. Batch norms update their running statistics (with
- * schedule.batch_norm: online in sp_net_backward). input_gradient: 1 where sp_net_backward is to give it. */
+ * schedule.batch_norm: online in sp_net_backward). input_gradient: 1 where sp_net_backward is to give it:
+ * from the first such pass on, the gradients of this network are added up in another order, and differ by
+ * rounding from those of a network that was never asked for it. */
 SP_API sp_status sp_net_forward_train(sp_net *net, const float *x, size_t count, size_t n, int input_gradient,
                                       float *step_logits, sp_error *err);
 /* The backward pass of the last sp_net_forward_train (once, before anything else runs on the network, and
