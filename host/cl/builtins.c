@@ -397,7 +397,11 @@ char *sp_builtins_declare(const sp_device_info *info, const char *text)
     sp_text t = {0};
     needs s;
     output *o = sp_alloc(sizeof *o);
-    if (o && find_needs(&s, info, text)) {
+    const bool found = o && find_needs(&s, info, text);
+    if (found && sp_builtins_are_others(s.code)) {
+        add(&t, "");
+        sp_free(s.code);
+    } else if (found) {
         if (info->fp64)
             add(&t, "#pragma OPENCL EXTENSION cl_khr_fp64 : enable\n");
         if (info->fp16)

@@ -32,9 +32,11 @@ sp_status sp_build_program(sp_device *dev, cl_program program, const char *optio
                            cl_int *code, sp_error *err);
 
 /* Declarations of the built-in functions that the text uses, to be put in front of it (sp_free; NULL: out of
- * memory), and the options without which the driver of a device with the quirk READS_ALL_BUILTINS reads its
- * own: the guards of the header opencl-c.h of clang and of PoCL's _builtin_renames.h. */
+ * memory; empty where it calls others, see sp_builtins_are_others, which takes text without comments), and
+ * the options without which the driver of a device with the quirk READS_ALL_BUILTINS reads its own: the
+ * guards of the header opencl-c.h of clang and of PoCL's _builtin_renames.h. */
 char *sp_builtins_declare(const sp_device_info *info, const char *text);
+bool sp_builtins_are_others(const char *code);
 #define SP_BUILTINS_ARE_DECLARED "-D_OPENCL_H_ -D_KERNEL_RENAMES_H"
 
 /* Compiled programs on disk (cache.c): whether this device's are kept; a program that was, or NULL; keeping

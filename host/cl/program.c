@@ -180,7 +180,7 @@ static sp_status compile_text(sp_device *dev, const char *label, const char *hea
 static sp_status compile(sp_device *dev, const char *label, const entry *e, cl_program *out, cl_int *code,
                          sp_error *err)
 {
-    if (e->head) {
+    if (e->head && e->head[0]) {
         char *options = sp_format("%s " SP_BUILTINS_ARE_DECLARED, e->options);
         sp_status st = options ? compile_text(dev, label, e->head, e->text, options, out, code, err)
                                : SP_FAIL(err, SP_E_MEMORY, "out of memory for the source of %s", label);
