@@ -62,6 +62,24 @@ static void remove_clear(sp_segment *begin, int sum)
         }
 }
 
+/* Kernels for both that nobody wants apart: neither forward and back, nor as the sum that is there now. */
+static bool has_kernels(const sp_builder *b, const sp_step *forward, const sp_step *last)
+{
+    static const char *const apart[] = {"neuron.forward", "neuron.backward"};
+    static const char sum[] = "neuron.backward_sum";
+    const sp_op_call *const calls[] = {&forward->call, &last->call};
+    const sp_op_call *const lasts[] = {&last->call, &last->call};
+    return sp_select_fuses(b->p->reg, b->p->dev, calls, apart) &&
+           sp_select_fuses(b->p->reg, b->p->dev, lasts, (const char *const[]){sum, sum});
+}
+
+/* A package is asked for the sum before this pass takes its place: it has to know the call. */
+static sp_status record(const sp_builder *b, const sp_step *sum)
+{
+    sp_variant *v;
+    return b->p->reg->recorder ? sp_select(b->p->reg, b->p->dev, &sum->call, &v, NULL, 0, b->err) : SP_OK;
+}
+
 static sp_status forget_potentials(sp_builder *b, int i)
 {
     sp_segment *g = &b->p->segments[SP_SEGMENT_FULL];
@@ -78,10 +96,9 @@ static sp_status forget_potentials(sp_builder *b, int i)
         spi_take_settings(&both[n]->step, back);
     }
     spi_int(&last, "steps", b->p->o.time_steps);
-    if (!sp_select_fuses(b->p->reg, b->p->dev,
-                         (const sp_op_call *const[]){&forward.step.call, &last.step.call},
-                         (const char *const[]){"neuron.forward", "neuron.backward"}))
+    if (!has_kernels(b, &forward.step, &last.step))
         return SP_OK;
+    SP_TRY(record(b, back));
     b->p->tensors[spi_operand(back, "u").tensor].lifetime =
         SP_LIFETIME_SEGMENT; /* of none: it gets no place */
     g->steps[k] = forward.step;
@@ -93,8 +110,9 @@ static sp_status forget_potentials(sp_builder *b, int i)
 sp_status spi_forget_potentials(sp_builder *b)
 {
     const sp_segment *g = &b->p->segments[SP_SEGMENT_FULL];
-    if (b->p->o.keep_potentials || b->p->o.time_steps > MOST_STEPS || b->p->n_stages != 1)
-        return SP_OK;
+    const sp_plan_options *o = &b->p->o;
+    if (o->keep_potentials || o->external_loss || o->time_steps > MOST_STEPS || b->p->n_stages != 1)
+        return SP_OK; /* with a loss of the caller a time step may have none, or be the last */
     for (int i = g->n; i-- > 0;)
         if (spi_is_op(&g->steps[i], "neuron.backward_sum"))
             SP_TRY(forget_potentials(b, i));

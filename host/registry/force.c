@@ -127,7 +127,10 @@ static sp_status no_such_variant(const sp_registry *reg, const char *pattern, co
     sp_free(names);
     return SP_FAIL(err, SP_E_USAGE, "no variant of \"%s\" is called \"%s\"%s%s%s%s%s", pattern, name,
                    near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "",
-                   known[0] ? " There are: " : "", known);
+                   !known[0] ? ""
+                   : near    ? " There are: "
+                             : "; there are: ",
+                   known);
 }
 
 sp_status sp_registry_force(sp_registry *reg, const char *op_equals_variant, sp_error *err)

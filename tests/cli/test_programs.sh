@@ -102,7 +102,13 @@ expect_code 0
 run compile "$case" --target offline --as accelerator --out "$work/case" --json
 expect_code 0
 expect_out '"target":"offline"'
+run compile "$recipe" --target offline --out "$work/cpu"
+expect_code 0
 SPIKEPORT_REFUSE_SOURCES=1
+run train "$recipe" --programs "$work/cpu" --out "$work/run"
+expect_code 0
+expect_err "from binaries, 0 from source"
+rm -rf "$work/run"
 run train "$recipe" --out "$work/run"
 expect_code 5
 expect_err "SPIKEPORT_REFUSE_SOURCES=1 forbids it"

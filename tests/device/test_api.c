@@ -332,6 +332,40 @@ Test(api, a_loss_of_the_caller_gives_the_gradients_of_the_recipes)
     sp_free(x);
 }
 
+/* Potentials behind a still image that were computed again, and not kept, added the error of the step before
+ * once more. */
+Test(api, a_time_step_without_a_loss_adds_nothing)
+{
+    enum { N = 32, W = 8 * 2 * 9 };
+    static const char *const methods[] = {"schedule.method=sltt", "schedule.method=ottt"};
+    static float logits[T * N * K], g[T * N * K], want[W], got[W];
+    float *x = numbers(N * EACH, 4);
+    int32_t y[N];
+    for (int i = 0; i < N; i++)
+        y[i] = i % K;
+    for (int m = 0; m < 2; m++)
+        for (int last = 0; last < 2; last++) { /* a step in the middle, or all behind the first */
+            sp_net *net = open_net(&methods[m], 1);
+            OK(sp_net_forward_train(net, x, N * EACH, N, 0, logits, &err));
+            loss_gradient(logits, y, N, T, g);
+            memset(g + N * K, 0, (last ? T - 1 : 1) * sizeof(float) * N * K);
+            OK(sp_net_backward(net, g, NULL, &err));
+            OK(sp_net_gradient(net, "0.weight", want, W, &err));
+            OK(sp_net_begin_steps(net, x, N * EACH, N, &err));
+            for (int t = 0; t < (last ? 1 : T); t++) {
+                OK(sp_net_forward_step(net, logits, &err));
+                loss_gradient(logits, y, N, 1, g);
+                if (t != 1)
+                    OK(sp_net_backward_step(net, g, &err));
+            }
+            OK(sp_net_end_steps(net, &err));
+            OK(sp_net_gradient(net, "0.weight", got, W, &err));
+            expect_close(want, got, W, methods[m]);
+            sp_net_close(&net);
+        }
+    sp_free(x);
+}
+
 /* spikeport.torch opens networks in this way: the recipe's own loss is never used. */
 Test(api, a_network_for_inference_has_the_gradients_of_a_loss_of_the_caller)
 {

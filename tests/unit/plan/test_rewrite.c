@@ -126,13 +126,16 @@ Test(rewrite, potentials_behind_a_still_image_are_computed_again)
 }
 
 /* Where something else reads them, or they are kept as half, or the last time steps would take too long, or
- * there is no kernel for it, or somebody looks at them. */
+ * there is no kernel for it, or somebody looks at them. A loss of the caller may leave out a time step, whose
+ * error is not to be added then. */
 Test(rewrite, potentials_that_are_wanted_are_kept)
 {
-    static const char *const forces[5] = {NULL, NULL, NULL, "neuron.forward=reference", NULL};
-    for (int i = 0; i < 5; i++) {
+    static const char *const forces[7] = {
+        NULL, NULL, NULL, "neuron.forward=reference", NULL, NULL, "neuron.backward_sum=reference"};
+    for (int i = 0; i < 7; i++) {
         sp_plan_options o = options_of(SP_METHOD_SLTT, i == 2 ? 17 : 3);
-        o.unbuilt = true, o.half = i == 0, o.w_membrane = i == 1 ? 0.5 : 0, o.keep_potentials = i == 4;
+        o.unbuilt = true, o.half = i == 0, o.w_membrane = i == 1 ? 0.5 : 0, o.keep_potentials = i == 4,
+        o.external_loss = i == 5;
         planned r = plan_with(still, &o, forces[i]);
         cr_assert(!has_op(r.p, SP_SEGMENT_FULL, "neuron.forward_static"), "%d: %s", i,
                   ops_of(r.p, SP_SEGMENT_FULL));
