@@ -275,9 +275,11 @@ sp_status spi_sum_errors_end(sp_builder *b, int node); /* once behind all time s
 /* Whether precision.compute lets a kernel round the factors of this call to bf16. */
 bool spi_may_round(const sp_plan *p, const sp_op_call *c);
 
-/* Steps that others take the place of: whether a step's op is of a family ("batch_norm.backward"); what it
- * has bound to a buffer; what it has in common with another one by name (settings, flags, operands). */
+/* Steps that others take the place of: whether a step's op is of a family ("batch_norm.backward"); whether it
+ * reads or writes a tensor; what it has bound to a buffer; what it has in common with another one by name
+ * (settings, flags, operands). */
 bool spi_is_op(const sp_step *s, const char *family);
+bool spi_uses(const sp_step *s, int tensor);
 sp_operand spi_operand(const sp_step *s, const char *buffer);
 void spi_take_settings(sp_step *to, const sp_step *from);
 

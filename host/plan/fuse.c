@@ -13,22 +13,14 @@ typedef struct around {
     const int *users; /* of each tensor: how many steps of the segment read or write it, or more */
 } around;
 
-static bool uses(const sp_step *s, int tensor)
-{
-    for (int k = 0; k < SP_OP_MAX_BUFFERS; k++)
-        if (s->operands[k].tensor == tensor)
-            return true;
-    return false;
-}
-
 /* The only step beside `but` that reads or writes a tensor which that step uses, found in its neighbourhood;
  * -1: several, or none. */
 static int only_other(const sp_segment *g, const int *users, int but, int tensor)
 {
     for (int d = 1; users[tensor] == 2 && d < g->n; d++) {
-        if (but - d >= 0 && uses(&g->steps[but - d], tensor))
+        if (but - d >= 0 && spi_uses(&g->steps[but - d], tensor))
             return but - d;
-        if (but + d < g->n && uses(&g->steps[but + d], tensor))
+        if (but + d < g->n && spi_uses(&g->steps[but + d], tensor))
             return but + d;
     }
     return -1;
@@ -106,7 +98,7 @@ static int readers_of(const sp_builder *b, const sp_segment *g, int i, int tenso
 {
     int n = 0;
     for (int k = 0; k < g->n; k++)
-        if (k != i && uses(&g->steps[k], tensor)) {
+        if (k != i && spi_uses(&g->steps[k], tensor)) {
             if (k < i || n == MOST_READERS || !adds_to_gradients(b, &g->steps[k]))
                 return 0;
             readers[n++] = k;

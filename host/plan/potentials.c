@@ -18,7 +18,7 @@ static int bound_to(const sp_plan *p, int tensor)
     return n;
 }
 
-/* Whether steps behind step i write the tensor, or steps other than i use it at all. */
+/* Whether a step behind step i writes the tensor. */
 static bool changes_behind(const sp_segment *g, int i, int tensor)
 {
     for (int n = i + 1; n < g->n; n++)
@@ -28,12 +28,12 @@ static bool changes_behind(const sp_segment *g, int i, int tensor)
     return false;
 }
 
+/* Whether a step other than i reads or writes the tensor. */
 static bool used_beside(const sp_segment *g, int i, int tensor)
 {
     for (int n = 0; n < g->n; n++)
-        for (int k = 0; k < SP_OP_MAX_BUFFERS; k++)
-            if (n != i && g->steps[n].operands[k].tensor == tensor)
-                return true;
+        if (n != i && spi_uses(&g->steps[n], tensor))
+            return true;
     return false;
 }
 
@@ -99,8 +99,8 @@ static sp_status forget_potentials(sp_builder *b, int i)
     if (!has_kernels(b, &forward.step, &last.step))
         return SP_OK;
     SP_TRY(record(b, back));
-    b->p->tensors[spi_operand(back, "u").tensor].lifetime =
-        SP_LIFETIME_SEGMENT; /* of none: it gets no place */
+    /* Of no segment, since no step uses it any more: it gets no place in the arena. */
+    b->p->tensors[spi_operand(back, "u").tensor].lifetime = SP_LIFETIME_SEGMENT;
     g->steps[k] = forward.step;
     spi_remove_step(g, i);
     remove_clear(&b->p->segments[SP_SEGMENT_BEGIN], sum);

@@ -19,6 +19,14 @@ sp_operand spi_operand(const sp_step *s, const char *buffer)
     return i >= 0 ? s->operands[i] : (sp_operand){-1, 0, 0};
 }
 
+bool spi_uses(const sp_step *s, int tensor)
+{
+    for (int k = 0; k < SP_OP_MAX_BUFFERS; k++)
+        if (s->operands[k].tensor == tensor)
+            return true;
+    return false;
+}
+
 void spi_take_settings(sp_step *to, const sp_step *from)
 {
     const sp_op *a = to->call.op, *b = from->call.op;

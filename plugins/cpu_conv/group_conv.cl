@@ -67,8 +67,8 @@ SP_INLINE int place(int at, int pad, int tap, int dilation, int stride, int size
 }
 #endif
 
-/* Sums that a loop counts through stay in memory unless it is unrolled, which takes three times as long. With a single pixel at a time,
- * where an input gradient has a stride, nothing is gained, and it takes half as long again. */
+/* An array of sums stays in memory unless the loops over it are unrolled, and the kernel takes three times as long then. An input gradient
+ * with a stride has a single pixel at a time: there, unrolling makes it half as slow again. */
 #if BACKWARD && SW > 1
 #define SIDE_BY_SIDE
 #else
