@@ -1,5 +1,7 @@
 /* Starts threads; what they do, and how they end, is their owner's matter. A thread inherits the mask of
- * signals of the one that starts it, and so never runs without it. */
+ * signals of the one that starts it, and so never runs without it. Signals that an instruction of its own
+ * raises stay open: the system ends the process where they are blocked, and drivers take some of them, as
+ * PoCL does with a division by zero in a kernel. */
 #include "base/thread.h"
 
 #include <signal.h>
@@ -8,6 +10,9 @@ int sp_thread_start(pthread_t *thread, void *(*work)(void *), void *arg)
 {
     sigset_t all, old;
     sigfillset(&all);
+    const int raised[] = {SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTRAP};
+    for (size_t i = 0; i < sizeof raised / sizeof raised[0]; i++)
+        sigdelset(&all, raised[i]);
     pthread_sigmask(SIG_SETMASK, &all, &old);
     const int code = pthread_create(thread, NULL, work, arg);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
