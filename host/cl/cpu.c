@@ -1,10 +1,11 @@
 /* What the processor under this process can do that no OpenCL query tells. Kernels may use it only where they
  * run in this process: the quirk INLINE_ASSEMBLY says which drivers do that. */
-#define _DEFAULT_SOURCE /* syscall */
+#define _GNU_SOURCE /* syscall, RTLD_DEFAULT */
 #include "cl/internal.h"
 
 #if defined(__x86_64__) && defined(__linux__)
 #include <cpuid.h>
+#include <dlfcn.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -45,6 +46,14 @@ bool sp_cpu_has_amx_bf16(void)
     return has_instructions(true) && saves_state(VECTORS | TILES) &&
            syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, TILE_DATA) == 0;
 }
+
+/* tests/emulate/amx.c, preloaded, takes the signals that tiles raise on a processor without them. */
+bool sp_cpu_emulates_amx_bf16(void)
+{
+    bool (*emulates)(void);
+    *(void **)&emulates = dlsym(RTLD_DEFAULT, "spikeport_emulates_amx_bf16");
+    return emulates && emulates() && sp_cpu_has_avx512_bf16() && !sp_cpu_has_amx_bf16();
+}
 #else
 bool sp_cpu_has_avx512_bf16(void)
 {
@@ -52,6 +61,11 @@ bool sp_cpu_has_avx512_bf16(void)
 }
 
 bool sp_cpu_has_amx_bf16(void)
+{
+    return false;
+}
+
+bool sp_cpu_emulates_amx_bf16(void)
 {
     return false;
 }

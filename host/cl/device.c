@@ -100,7 +100,7 @@ static sp_status choose(sp_device *dev, const char *selector, sp_error *err)
     dev->info = list.items[chosen];
     list.items[chosen].extensions = NULL; // now the device's
     if (dev->options.records) {           // where the programs will run is not known
-        dev->info.amx_bf16 = dev->info.avx512_bf16 = false;
+        dev->info.amx_bf16 = dev->info.amx_emulated = dev->info.avx512_bf16 = false;
         dev->info.matrix = SP_MATRIX_NONE;
     }
     for (int type = SP_DEVICE_CPU; dev->options.as_type && type <= SP_DEVICE_ACCELERATOR; type++)

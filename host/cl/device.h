@@ -64,6 +64,7 @@ typedef struct sp_device_info {
     bool available, compiler_available, fp64, fp16, little_endian;
     bool avx512_bf16;      /* a CPU with AVX-512 and its products of bf16, for kernels in this process */
     bool amx_bf16;         /* a CPU with AMX tiles, which kernels in this process may use */
+    bool amx_emulated;     /* amx_bf16, because a test has preloaded an emulation: correct, but slow */
     sp_matrix_unit matrix; /* a GPU whose driver is known to take the instructions of its matrix unit */
     uint32_t compute_units, clock_mhz, base_align_bytes;
     size_t max_work_group, max_work_item[3];

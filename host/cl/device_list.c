@@ -212,7 +212,8 @@ static void read_numbers(sp_device_info *info)
      * floats. */
     const bool assembly = (info->quirks & SP_QUIRK_INLINE_ASSEMBLY) && !(info->quirks & SP_QUIRK_NARROW_CPU);
     info->avx512_bf16 = assembly && sp_cpu_has_avx512_bf16();
-    info->amx_bf16 = assembly && sp_cpu_has_amx_bf16();
+    info->amx_emulated = assembly && sp_cpu_emulates_amx_bf16();
+    info->amx_bf16 = info->amx_emulated || (assembly && sp_cpu_has_amx_bf16());
 }
 
 static sp_status add_device(sp_device_list *list, sp_device_info info, sp_error *err)

@@ -11,6 +11,9 @@ uint32_t sp_quirks_find(const sp_device_info *info);
 bool sp_cpu_has_avx512_bf16(void);
 /* Whether this process may use AMX tiles: asks the processor, and the system for permission. */
 bool sp_cpu_has_amx_bf16(void);
+/* Whether it may use them although the processor has none: a test has preloaded a library that emulates
+ * them. */
+bool sp_cpu_emulates_amx_bf16(void);
 /* The matrix unit of a device whose other fields are filled in, and the same where the one number that it is
  * asked for is known: of NVIDIA the first part of the compute capability, of AMD the lanes of a wavefront, of
  * Intel the lanes of the smallest sub-group. */

@@ -61,10 +61,11 @@ static void print_detail(const sp_device_info *d)
            alloc, d->base_align_bytes, local);
     printf("   work group  at most %zu items, by dimension %zu x %zu x %zu\n", d->max_work_group,
            d->max_work_item[0], d->max_work_item[1], d->max_work_item[2]);
-    printf("   supports    fp64 %s, fp16 %s, compiler %s, available %s%s%s%s%s\n", yes_no(d->fp64),
+    printf("   supports    fp64 %s, fp16 %s, compiler %s, available %s%s%s%s%s%s\n", yes_no(d->fp64),
            yes_no(d->fp16), yes_no(d->compiler_available), yes_no(d->available),
            d->avx512_bf16 ? ", AVX-512 products of bf16" : "", d->amx_bf16 ? ", AMX tiles of bf16" : "",
-           d->matrix ? ", matrix unit " : "", d->matrix ? sp_matrix_unit_name(d->matrix) : "");
+           d->amx_emulated ? " (emulated)" : "", d->matrix ? ", matrix unit " : "",
+           d->matrix ? sp_matrix_unit_name(d->matrix) : "");
     for (size_t i = 0; i < N_QUIRKS; i++)
         if (d->quirks & quirks[i].bit)
             printf("   quirk       %s: %s\n               because %s\n", quirks[i].name, quirks[i].text,
