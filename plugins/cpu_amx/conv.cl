@@ -59,6 +59,8 @@
  * to `a` in bf16, in steps of 32 channels: a[step][part][copy][image][row][column][32], so that the 16 pixels of a tile
  * are 1 KB on end for every tap. Where all pixels of a tile lie in one row, a tap is an offset in one padded copy;
  * where they may be in several rows of one image, there is a copy for each column of the kernel; else one for each tap.
+ * Where that many copies take longer than products for pixels of the padding (FLAT), tiles run over all columns of one padded copy,
+ * and results that belong to no pixel are left out.
  *
  * With BF16 there are first parts alone; those of the weights lie where they lie with both.
  *
@@ -113,14 +115,28 @@
 #endif
 #define STRIPS CEIL(OH, R)
 #define BLOCKS (CEIL(N, G) * STRIPS)
-#define ONE_COLUMN (SX == 1 && OW % 16 == 0)
-#define ONE_ROW (SY == 1 && (G == 1 || OH * OW % 16 == 0))
+#define SPAN_X ((TX - 1) * DW + MORE_X)
+#define SPAN_Y ((TY - 1) * DH + MORE_Y)
+#define IN_COLUMN (SX == 1 && OW % 16 == 0)
+#define IN_ROW (SY == 1 && (G == 1 || OH * OW % 16 == 0))
+/* Cycles for a pixel and a step: of 32 inputs that are copied, of products that are in vain, of results that are no whole tile. */
+#if !BACKWARD && X_BITS
+#define COPYING 4
+#else
+#define COPYING 12
+#endif
+#define IN_VAIN (2 * (PARTS + !BF16) * TY * TX * PANELS * SPAN_X / OW)
+#define PLACING CEIL(12 * PANELS, STEPS)
+#define FLAT (SX == 1 && SY == 1 && !IN_COLUMN && \
+              IN_VAIN + PLACING < COPYING * ((TX + MORE_X) * (IN_ROW ? 1 : TY + MORE_Y) - 1))
+#define ONE_COLUMN (IN_COLUMN || FLAT)
+#define ONE_ROW (IN_ROW || FLAT)
 #define COPIES_X (ONE_COLUMN ? 1 : TX + MORE_X)
 #define COPIES_Y (ONE_ROW ? 1 : TY + MORE_Y)
-#define PITCH (OW + (ONE_COLUMN ? (TX - 1) * DW + MORE_X : 0))
-#define HALO (ONE_ROW ? (TY - 1) * DH + MORE_Y : 0)
+#define PITCH (OW + (ONE_COLUMN ? SPAN_X : 0))
+#define HALO (ONE_ROW ? SPAN_Y : 0)
 #define COPY (G * (R + HALO) * PITCH)
-#define PART ((COPIES_X * COPIES_Y * COPY + 16) * 32)
+#define PART ((COPIES_X * COPIES_Y * COPY + 16 + FLAT * SPAN_X) * 32)
 #define CHUNK CEIL(STEPS, CEIL(STEPS, MAX(1, 524288 / (PARTS * PART * 2)))) /* steps in `a` at a time */
 
 /* One class of the convolution: its taps, its pixels, where their windows begin in the copy, and the tiles of the weights
@@ -226,31 +242,40 @@ SP_INLINE void multiply(const ushort *a0, const ushort *a1, __global const ushor
         }
 }
 
+/* Where pixel p of a block lies. */
+#define COLUMNS (FLAT ? PITCH : OW)
+#define IMAGE (FLAT ? CEIL(rows * PITCH, 16) * 16 : rows * OW)
+#define IMAGE_OF(p) ((p) / IMAGE)
+#define ROW_IN(p) ((p) % IMAGE / COLUMNS)
+#define COLUMN_IN(p) ((p) % IMAGE % COLUMNS)
+
 /* 16 pixels from p on, 16 outputs from o on, that are no tile of the result: through `part`. */
 SP_INLINE void exchange(float *part, __global float *y, const grid *g, int n0, int oy0, int rows, int p, int pixels, int o,
                         int store)
 {
-    int n = n0 + p / (rows * OW), qy = oy0 + p % (rows * OW) / OW, qx = p % OW;
+    int n = n0 + IMAGE_OF(p), qy = oy0 + ROW_IN(p), qx = COLUMN_IN(p);
     for (int i = 0; i < 16 && p + i < pixels; i++) {
         __global float *to = y + ROW_OF(*g, n, qy, qx) + o;
         if (qy < g->oh && qx < g->ow && store)
             sp_store_lanes(vload16(i, part), to, CO - o);
         else if (qy < g->oh && qx < g->ow)
             vstore16(sp_load_lanes(to, CO - o), i, part);
-        if (++qx == OW) {
+        if (++qx == COLUMNS) {
             qx = 0;
-            if (++qy == oy0 + rows)
+            if (++qy == oy0 + rows) {
+                if (FLAT)
+                    return;
                 qy = oy0, n++;
+            }
         }
     }
 }
 
 /* Whether the pixels of a tile lie at equal distances in the result, and where. */
 #define WHOLE(p, o)                                                                                          \
-    ((o) + 16 <= CO && (p) + 16 <= pixels &&                                                                 \
-     (CLASSES == 1 || (ONE_COLUMN && g.ow == OW && oy0 + (p) % (rows * OW) / OW < g.oh)))
-#define RESULT(p, o)                                                                                         \
-    (y + ROW_OF(g, n0 + (p) / (rows * OW), oy0 + (p) % (rows * OW) / OW, (p) % OW) + (o))
+    ((o) + 16 <= CO && (p) + 16 <= pixels && (!FLAT || COLUMN_IN(p) + 16 <= OW) &&                           \
+     (CLASSES == 1 || (ONE_COLUMN && g.ow == OW && oy0 + ROW_IN(p) < g.oh)))
+#define RESULT(p, o) (y + ROW_OF(g, n0 + IMAGE_OF(p), oy0 + ROW_IN(p), COLUMN_IN(p)) + (o))
 #define START(tile, p, o)                                                                                    \
     if (c0 == 0 && !WITH_BIAS)                                                                               \
         AMX_ZERO(tile);                                                                                      \
@@ -276,7 +301,7 @@ SP_INLINE void multiply_class(const ushort *a, __global const ushort *weights, _
                               int first, int last)
 {
     const grid g = class_grid(class);
-    const int rows = MIN(R, OH - oy0), pixels = MIN(G, N - n0) * rows * OW, n_taps = g.ty * g.tx;
+    const int rows = MIN(R, OH - oy0), pixels = MIN(G, N - n0) * IMAGE, n_taps = g.ty * g.tx;
     float part[256] __attribute__((aligned(64))), bias_of[32] __attribute__((aligned(64)));
     int offset[TY * TX];
     for (int t = 0; t < n_taps; t++) {
@@ -290,7 +315,7 @@ SP_INLINE void multiply_class(const ushort *a, __global const ushort *weights, _
             bias_of[i] = o + i < CO ? bias[o + i] : 0.0f;
         for (int p = 0; p < pixels; p += 32) {
             const int p1 = p + 16 < pixels ? p + 16 : p;
-#define AT(p) (a + ((p) / (rows * OW) * (rows + HALO) * PITCH + (p) % (rows * OW) / OW * PITCH + (p) % OW) * 32)
+#define AT(p) (a + ((IMAGE_OF(p) * (rows + HALO) + ROW_IN(p)) * PITCH + COLUMN_IN(p)) * 32)
             START(0, p, o) START(1, p, o + 16) START(2, p1, o) START(3, p1, o + 16)
             multiply(AT(p), AT(p1), b, offset, n_taps, steps, low);
             FINISH(0, p, o) FINISH(1, p, o + 16) FINISH(2, p1, o) FINISH(3, p1, o + 16)

@@ -63,7 +63,8 @@
  * pixels interleaved. A block of pixels is R rows of one image, or G whole images:
  *   a[part][copy][32 channels][LINE pixels], for one word of channels at a time. A tap is an offset into one padded copy where
  *   32 pixels of the sum lie in one row, else into a copy for its column of the kernel; with strides, or where images are so
- *   small that 32 pixels lie in several, it is a copy of its own.
+ *   small that 32 pixels lie in several, it is a copy of its own. Where that many copies take longer than products for pixels of the
+ *   padding (FLAT), the sum runs over all columns of one padded copy, and those of the padding have errors of zero.
  *   b[32 outputs][32 pixels][part][2][16 pairs][16 outputs][2], for the block, or in `work` for all blocks. */
 
 #if BF16 /* first parts alone; those of e lie where they lie with both */
@@ -85,16 +86,24 @@
 #endif
 #define STRIPS CEIL(HO, R)
 #define BLOCKS (CEIL(N, G) * STRIPS)
-#define ONE_COLUMN (SW == 1 && WO % 32 == 0)
-#define ONE_ROW SHARED_ROWS
+#define SPAN_X ((KW - 1) * DW)
+#define SPAN_Y ((KH - 1) * DH)
+#define IN_COLUMN (SW == 1 && WO % 32 == 0)
+/* Cycles for a pixel of 32 channels: to copy it, and products and errors that are in vain. */
+#define COPYING (X_BITS ? 6 : 30)
+#define IN_VAIN ((2 * (PARTS + !BF16) * TAPS + 20) * PANELS * SPAN_X / WO)
+#define FLAT (SLOTS && SH == 1 && SW == 1 && !IN_COLUMN && IN_VAIN < COPYING * (KW * (SHARED_ROWS ? 1 : KH) - 1))
+#define ONE_COLUMN (IN_COLUMN || FLAT)
+#define ONE_ROW (SHARED_ROWS || FLAT)
 #define COPIES_X (ONE_COLUMN ? 1 : KW)
 #define COPIES_Y (ONE_ROW ? 1 : KH)
-#define PITCH (WO + (ONE_COLUMN ? (KW - 1) * DW : 0))
-#define QH (R + (ONE_ROW ? (KH - 1) * DH : 0))
-#define LINE ((CEIL(G * QH * PITCH, 32) + 1 | 1) * 32) /* an odd number of cache lines */
+#define PITCH (WO + (ONE_COLUMN ? SPAN_X : 0))
+#define QH (R + (ONE_ROW ? SPAN_Y : 0))
+#define LINE ((CEIL(G * QH * PITCH + FLAT * SPAN_X, 32) + 1 | 1) * 32) /* an odd number of cache lines */
 #define COPY (32 * LINE)
 #define PART (COPIES_X * COPIES_Y * COPY)
-#define RUNS CEIL(G * R * WO, 32) /* 32 pixels of the sum */
+#define COLUMNS (FLAT ? PITCH : WO)
+#define RUNS (FLAT ? G * CEIL(R * PITCH, 32) : CEIL(G * R * WO, 32)) /* 32 pixels of the sum */
 #define RUN (4 * AMX_TILE)
 
 #if SLOTS
@@ -108,27 +117,40 @@ typedef __global const ushort *tiles_in;
 #endif
 
 typedef struct {
-    int n0, oy0, rows, images, pixels, runs;
+    int n0, oy0, rows, images, image, pixels, runs; /* image: pixels of one, in whole runs where FLAT */
 } pixels;
 
 SP_INLINE pixels block_of(int at, int N)
 {
     pixels b = {.n0 = at / STRIPS * G, .oy0 = at % STRIPS * R};
     b.rows = MIN(R, HO - b.oy0), b.images = MIN(G, N - b.n0);
-    b.pixels = b.images * b.rows * WO, b.runs = CEIL(b.pixels, 32);
+    b.image = FLAT ? CEIL(b.rows * PITCH, 32) * 32 : b.rows * WO;
+    b.pixels = b.images * b.image, b.runs = CEIL(b.pixels, 32);
     return b;
+}
+
+/* 16 outputs of e at pixel q, of the block or (FLAT) of an image with `end` rows; zeros where there is none. */
+SP_INLINE float16 error_at(__global const float *from, int end, int q, int lanes)
+{
+#if FLAT
+    const int y = q / PITCH, x = q % PITCH;
+    return sp_load_lanes(from + ((long)y * WO + x) * O, y < end && x < WO ? lanes : 0);
+#else
+    return sp_load_lanes(from + (long)q * O, q < end ? lanes : 0);
+#endif
 }
 
 /* e of a block for 32 outputs and 32 pixels; zeros past the last ones. */
 SP_INLINE void put_errors(tiles to, __global const float *e, const pixels *b, int panel, int run)
 {
-    __global const float *from = e + (((ulong)b->n0 * HO + b->oy0) * WO + run * 32) * O + panel * 32;
-    const int rest = b->pixels - run * 32;
+    const int image = FLAT ? run * 32 / b->image : 0, first = run * 32 - image * b->image;
+    __global const float *from = e + (((ulong)(b->n0 + image) * HO + b->oy0) * WO) * O + panel * 32;
+    const int end = FLAT ? b->rows : b->pixels;
     for (int h = 0; h < 2; h++, to += AMX_TILE, from += 16)
         for (int i = 0; i < 16; i++) {
             const int lanes = O - panel * 32 - h * 16;
-            AMX_PUT_PAIR(TILE_POINTER, to, i, sp_load_lanes(from + 2 * i * O, 2 * i < rest ? lanes : 0),
-                         sp_load_lanes(from + (2 * i + 1) * O, 2 * i + 1 < rest ? lanes : 0));
+            AMX_PUT_PAIR(TILE_POINTER, to, i, error_at(from, end, first + 2 * i, lanes),
+                         error_at(from, end, first + 2 * i + 1, lanes));
         }
 }
 
@@ -187,7 +209,7 @@ SP_INLINE uint put_run(ushort *to, const float *word)
 SP_INLINE uint fill(ushort *a, map x, const pixels *b, int c)
 {
     uint any = 0;
-    const int height = ONE_ROW ? b->rows + (KH - 1) * DH : b->rows;
+    const int height = ONE_ROW ? b->rows + SPAN_Y : b->rows;
     element word[32 * ELEMENTS] __attribute__((aligned(64)));
     for (int copy = 0; copy < COPIES_X * COPIES_Y; copy++) {
         const int cx = ONE_COLUMN ? 0 : copy % KW, cy = ONE_ROW ? 0 : ONE_COLUMN ? copy : copy / KW;
@@ -250,14 +272,14 @@ SP_INLINE void exchange(float *part, __global float *to, int c, int o, int store
 SP_INLINE void add_tap(__global float *to, const ushort *a, tiles_in e, const pixels *b, int tap, int c, int o, int low,
                        int zero)
 {
-    const int ky = tap / KW, kx = tap % KW, height = ONE_ROW ? b->rows + (KH - 1) * DH : b->rows;
+    const int ky = tap / KW, kx = tap % KW, height = ONE_ROW ? b->rows + SPAN_Y : b->rows;
     float part[256] __attribute__((aligned(64)));
     a += ((ONE_ROW ? 0 : ky) * COPIES_X + (ONE_COLUMN ? 0 : kx)) * COPY;
     a += (ONE_ROW ? ky * DH * PITCH : 0) + (ONE_COLUMN ? kx * DW : 0);
     START(0, c, o) START(1, c, o + 16) START(2, c + 16, o) START(3, c + 16, o + 16)
     for (int run = 0; run < b->runs; run++, e += RUN) {
-        const int p = run * 32, image = p / (b->rows * WO), q = p % (b->rows * WO);
-        const ushort *at = a + image * height * PITCH + q / WO * PITCH + q % WO;
+        const int p = run * 32, image = p / b->image, q = p % b->image;
+        const ushort *at = a + (image * height + q / COLUMNS) * PITCH + q % COLUMNS;
         AMX_LOAD(6, e, 64);
         AMX_LOAD(7, e + AMX_TILE, 64);
         if (PARTS == 2 && low) {
