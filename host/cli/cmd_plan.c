@@ -6,6 +6,26 @@
 #include "cli/plan_hardware.h"
 #include "cli/session_options.h"
 
+/* Of how many shards of a mini-batch a device holds the activations at the same time. */
+static int64_t shards_at_once(const sp_recipe *r)
+{
+    return r->sync_norm && sp_recipe_shards(r) > 1 ? sp_recipe_shards(r) : 1;
+}
+
+static void add_shards(const sp_session *s, sp_text *t)
+{
+    const long long shards = sp_recipe_shards(&s->recipe), at_once = shards_at_once(&s->recipe);
+    if (shards <= 1)
+        return;
+    sp_text_add(t, "this is one of %lld shards of a mini-batch, %lld of its %lld samples; ", shards,
+                (long long)s->train->o.batch, (long long)s->recipe.batch);
+    if (at_once > 1)
+        sp_text_add(t, "they run in step: one device needs %llu bytes for all of them\n",
+                    (unsigned long long)s->planned_bytes * (unsigned long long)at_once);
+    else
+        sp_text_add(t, "a device runs its shards one after the other in this memory\n");
+}
+
 static void print_text(const sp_session *s, bool brief)
 {
     sp_text t = {0};
@@ -26,6 +46,7 @@ static void print_text(const sp_session *s, bool brief)
         sp_text_add(&t, ", %llu bytes allocated\n", (unsigned long long)s->dev->peak_bytes);
     else
         sp_text_add(&t, "; the device has %llu\n", (unsigned long long)s->dev->info.global_bytes);
+    add_shards(s, &t);
     fputs(t.s ? t.s : "", stdout);
     sp_text_free(&t);
 }
@@ -53,13 +74,15 @@ static sp_status print_json(const sp_session *s)
     const sp_plan *p = s->train;
     uint64_t binary, bytes = sp_plan_weight_bytes(p, &binary);
     return sp_cli_json_line(
-        json_pack("{s:s?, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "device",
+        json_pack("{s:s?, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "device",
                   s->dev ? s->dev->info.name : NULL, "method", sp_method_name(p->o.method), "time_steps",
                   (json_int_t)p->o.time_steps, "batch", (json_int_t)p->o.batch, "parameters",
                   (json_int_t)s->graph->n_trainable, "binary_weights", (json_int_t)binary, "parameter_bytes",
                   (json_int_t)bytes, "model_bytes", (json_int_t)s->model->bytes, "arena_bytes",
                   (json_int_t)p->arena_bytes, "planned_bytes", (json_int_t)s->planned_bytes,
-                  "allocated_bytes", s->dev ? (json_int_t)s->dev->peak_bytes : 0, "steps", steps_json(p)));
+                  "allocated_bytes", s->dev ? (json_int_t)s->dev->peak_bytes : 0, "shards",
+                  (json_int_t)sp_recipe_shards(&s->recipe), "shards_at_once",
+                  (json_int_t)shards_at_once(&s->recipe), "steps", steps_json(p)));
 }
 
 typedef struct plan_options {

@@ -2,6 +2,10 @@
 . "$(dirname "$0")/support.sh"
 recipe=$(cd "$(dirname "$0")/../../recipes" && pwd)/synthetic_tiny.yaml
 
+number() { # KEY: of the JSON line on stdout
+    sed -n "s/.*\"$1\":\([0-9]*\),.*/\1/p" "$work/out"
+}
+
 run plan
 expect_code 2
 run plan "$recipe" --set batc=3
@@ -19,6 +23,16 @@ run plan "$recipe" --no-device --json
 expect_code 0
 expect_out '"device":null'
 expect_out '"variant":null'
+run plan "$recipe" --no-device --brief --set schedule.shards=4
+expect_code 0
+expect_out "this is one of 4 shards of a mini-batch, 8 of its 32 samples; a device runs its shards one after the other"
+run plan "$recipe" --no-device --json --set schedule.shards=4 --set schedule.sync_batch_norm=true
+expect_code 0
+expect_out '"shards":4'
+expect_out '"shards_at_once":4'
+bytes=$(number planned_bytes)
+run plan "$recipe" --no-device --brief --set schedule.shards=4 --set schedule.sync_batch_norm=true
+expect_out "they run in step: one device needs $((4 * bytes)) bytes for all of them"
 run plan "$recipe" --no-device --device 0
 expect_code 2
 run plan "$recipe" --no-device --as gpu
@@ -51,9 +65,6 @@ expect_code 0
 expect_out '"op":"conv.forward/1","variant":"reference:conv_forward__naive"'
 expect_out '"runs":3' # of three time steps
 
-number() { # KEY: of the JSON line on stdout
-    sed -n "s/.*\"$1\":\([0-9]*\),.*/\1/p" "$work/out"
-}
 planned() { # METHOD T: device bytes of the plan, which are those that were allocated
     drawn=
     [ "$1" = sltt-k ] && drawn="-s schedule.backprop_steps=2"
