@@ -140,6 +140,16 @@ static sp_status check_access(binder *b, const arg_info *a, int buffer)
     return a->qualifiers & CL_KERNEL_ARG_TYPE_RESTRICT ? check_alias(b, a, c) : SP_OK;
 }
 
+/* There is no memory behind it: a kernel that reads it all the same would end the process. */
+static sp_status refuse_absent(binder *b, const arg_info *a, int buffer)
+{
+    const sp_op *op = b->launch->call.op;
+    return BIND_FAIL(b, a,
+                     "%s has this buffer only where %s, which is false for this call; declare it under #if, "
+                     "or leave such calls out with \"when:\"",
+                     op->id, op->buffers[buffer].when);
+}
+
 /* A pointer and its companion NAME_at. */
 static sp_status bind_range(binder *b, const arg_info *a, int buffer)
 {
@@ -150,6 +160,8 @@ static sp_status bind_range(binder *b, const arg_info *a, int buffer)
         return BIND_FAIL(b, a,
                          "(%s) must be a __global pointer; declare it with SP_IN, SP_OUT, SP_IO or SP_REF",
                          a->type);
+    if (buffer != SP_ARG_WORK && !sp_call_has_buffer(&b->launch->call, buffer))
+        return refuse_absent(b, a, buffer);
     SP_TRY(check_element_type(b, a, buffer));
     if (buffer != SP_ARG_WORK)
         SP_TRY(check_access(b, a, buffer));

@@ -16,7 +16,7 @@
 //@ global: min(M, cu*16)
 //@ local:  1
 //@ define: SP_ARGS_EACH = 1
-//@ when:   EACH && !LEARN
+//@ when:   EACH && V_TH && !LEARN
 //@ about:  the same with a threshold of each channel
 //
 //@ op:        neuron.forward_ext/3

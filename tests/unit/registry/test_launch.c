@@ -301,6 +301,23 @@ Test(launch, refuses_kernels_that_do_not_fit_the_contract)
     }
 }
 
+Test(launch, a_buffer_that_the_call_does_not_have_is_refused)
+{
+    load("//@ plugin: b 1.0.0\n//@ abi: 1\n//@ op: conv.forward/1\n//@ kernel: k\n//@ global: 1\n"
+         "__kernel void k(SP_IN(float, bias), SP_OUT(float, y)) {}\n");
+    for (int bias = 0; bias < 2; bias++) {
+        sp_op_call call = sp_op_call_make("conv.forward/1");
+        sp_call_set_flag(&call, "BIAS", bias);
+        sp_launch *l = NULL;
+        sp_error err = {0};
+        sp_status st = sp_launch_create(reg, dev, find("b:k"), &call, NULL, &l, &err);
+        cr_expect_eq(st, bias ? SP_OK : SP_E_PLUGIN, "BIAS=%d: %s", bias, err.text);
+        cr_expect(bias || strstr(err.text, "\"bias\": conv.forward/1 has this buffer only where BIAS"), "%s",
+                  err.text);
+        sp_launch_destroy(&l);
+    }
+}
+
 Test(launch, a_build_error_names_the_file_and_line)
 {
     load(SCALE(G, GOOD) "int broken = ;\n");
