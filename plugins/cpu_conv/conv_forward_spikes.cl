@@ -1,6 +1,6 @@
 //@ plugin:    cpu_conv 1.0.0
 //@ abi:       1
-//@ include:   macros.clh
+//@ include:   macros.clh spike_lists.clh
 //@ all:       device: cpu
 //@ all:       bake: H W C O KH KW SH SW PH PW DH DW HO WO
 //@ op:        conv.forward/1
@@ -27,59 +27,17 @@
 /* y = x * w [+ bias] for spikes. A work-item takes units: a strip of about 1024 output pixels and a panel of
  * outputs. A strip is computed in one of two ways, by the share of its input that fires:
  *
- * List, below an eighth: a first pass lists the spikes of every input row, entry ix*C + c for each, in order,
- * and where each pixel's entries start. KW neighbouring pixels are then one run of the list, and an entry
- * less the window's first pixel is the row of the weights to add.
+ * List, below an eighth: a first pass lists the spikes of every input row (spike_lists.clh), and the weights of
+ * each are added.
  *
  * Tables, above: for four channels of a tap there are sixteen sums of weights. They are prepared for a few
  * channels and one row of taps, so that they stay in the nearest cache, and every pixel of the strip adds the
- * one that its four bits choose.
- *
- * work: [N*H] spikes in the row, [N*H][W + 1] starts (uint), [N*H][W*C] entries (ushort). */
+ * one that its four bits choose. */
 
-/* A strip: R output rows of one image, or G images where they are small. */
-#define PIXELS 1024
-#if HO * WO <= PIXELS / 2
-#define G (PIXELS / (HO * WO))
-#define R HO
-#else
-#define G 1
-#define R CEIL(HO, CEIL(HO, MAX(1, PIXELS / WO)))
-#endif
-#define STRIPS_Y CEIL(HO, R)
-#define STRIPS (CEIL(N, G) * STRIPS_Y)
-
-/* A panel: VECTORS vectors of outputs in the registers of the list, PAIR at a time for the tables. */
-#define VECS (O / 16)
-#if VECS % 8 == 0
-#define VECTORS 8
-#elif VECS % 7 == 0
-#define VECTORS 7
-#elif VECS % 6 == 0
-#define VECTORS 6
-#elif VECS % 5 == 0
-#define VECTORS 5
-#elif VECS % 4 == 0
-#define VECTORS 4
-#elif VECS % 3 == 0
-#define VECTORS 3
-#elif VECS % 2 == 0
-#define VECTORS 2
-#else
-#define VECTORS 1
-#endif
-#define PANELS (VECS / VECTORS)
-
-#define EACH CAT(EACH, VECTORS)
-
-#define PAIR (VECTORS % 2 ? 1 : 2)
+#define PAIR (PANEL_VECTORS % 2 ? 1 : 2)
 
 /* Single rows vary: those up to a seventh are listed. */
 #if LISTS
-#define COUNTS(work) ((__global uint *)(work))
-#define STARTS(work) ((__global uint *)(work) + (ulong)N * H)
-#define ENTRIES(work) ((__global ushort *)((work) + (ulong)N * H * (W + 2)))
-#define CAPACITY ((W * C + 1) / 2 * 2)
 #define UNLISTED 0xffffffffu
 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
@@ -89,8 +47,6 @@ void conv_forward__spike_list(SP_IN(uint, x), SP_OUT(float, work), int N)
     const long item = (long)get_global_id(0), items = (long)get_global_size(0), rows = (long)N * H;
     for (long row = item * rows / items; row < (item + 1) * rows / items; row++) {
         __global const uint *from = x + row * W * SP_WORDS(C);
-        __global ushort *list = ENTRIES(work) + row * CAPACITY;
-        __global uint *start = STARTS(work) + row * (W + 1);
         uint n = 0;
         for (int i = 0; i < W * SP_WORDS(C); i++)
             n += (uint)popcount(from[i]);
@@ -98,45 +54,8 @@ void conv_forward__spike_list(SP_IN(uint, x), SP_OUT(float, work), int N)
             COUNTS(work)[row] = UNLISTED;
             continue;
         }
-        n = 0;
-        for (int ix = 0; ix < W; ix++) {
-            start[ix] = n;
-            for (int i = 0; i < SP_WORDS(C); i++)
-                for (uint word = *from++; word; word &= word - 1)
-                    list[n++] = (ushort)(ix * C + i * 32 + (int)popcount((word & -word) - 1));
-        }
-        start[W] = n;
-        COUNTS(work)[row] = n;
+        make_list(work, x, N, row);
     }
-}
-
-/* One output pixel and one panel of outputs. */
-SP_INLINE void pixel(__global const float *work, __global const float *w, __global const float *bias,
-                     __global float *y, int N, long n, int oy, int ox)
-{
-    const int left = ox * SW - PW, first = clamp(left, 0, W), last = clamp(left + KW, 0, W);
-#if BIAS
-#define START(v) float16 a##v = vload16(v, bias);
-#else
-#define START(v) float16 a##v = (float16)(0.0f);
-#endif
-    EACH(START)
-    for (int ky = 0; ky < KH; ky++) {
-        const int iy = oy * SH - PH + ky * DH;
-        if (iy < 0 || iy >= H)
-            continue;
-        const long row = n * H + iy;
-        __global const ushort *list = ENTRIES(work) + row * CAPACITY;
-        const uint end = STARTS(work)[row * (W + 1) + last];
-        const int shift = (ky * KW - left) * C;
-        for (uint i = STARTS(work)[row * (W + 1) + first]; i < end; i++) {
-            __global const float *p = w + (long)((int)list[i] + shift) * O;
-#define ADD(v) a##v += vload16(v, p);
-            EACH(ADD)
-        }
-    }
-#define PUT(v) vstore16(a##v, v, y);
-    EACH(PUT)
 }
 
 /* Whether less than an eighth of the strip's input fires, and no row much more, which then has no list. */
@@ -151,15 +70,6 @@ SP_INLINE bool is_sparse(__global const float *work, int n0, int images, int oy0
         }
     return spikes * 8 < all;
 }
-
-SP_INLINE void add_lists(__global const float *work, __global const float *w, __global const float *bias,
-                         __global float *y, int N, int n0, int images, int oy0, int rows)
-{
-    for (int n = n0; n < n0 + images; n++)
-        for (int oy = oy0; oy < oy0 + rows; oy++)
-            for (int ox = 0; ox < WO; ox++)
-                pixel(work, w, bias, y + (((ulong)n * HO + oy) * WO + ox) * O, N, n, oy, ox);
-}
 #endif
 
 /* Tables of a step: KW taps x GROUPS x 16 sums, about 24 KB. */
@@ -167,7 +77,7 @@ SP_INLINE void add_lists(__global const float *work, __global const float *w, __
 #define STEP (4 * GROUPS)
 #define TABLE (16 * PAIR)
 #define XW ((WO - 1) * SW + (KW - 1) * DW + 1)
-#define XH ((R - 1) * SH + (KH - 1) * DH + 1)
+#define XH ((STRIP_ROWS - 1) * SH + (KH - 1) * DH + 1)
 
 /* Bits of channels c .. of the strip's input, from bit 0 on; zero outside. */
 SP_INLINE void gather(uint *to, __global const uint *x, int n0, int images, int oy0, int c)
@@ -221,7 +131,7 @@ SP_INLINE void add_tables(float16 *sums, __global const uint *x, __global const 
                           int oy0, int rows)
 {
     float16 tables[KW * GROUPS * TABLE];
-    uint bits[G * XH * XW];
+    uint bits[STRIP_IMAGES * XH * XW];
     for (int c = 0; c < C; c += STEP) {
         gather(bits, x, n0, images, oy0, c);
         for (int ky = 0; ky < KH; ky++) {
@@ -231,7 +141,7 @@ SP_INLINE void add_tables(float16 *sums, __global const uint *x, __global const 
                             w + ((ulong)(ky * KW + kx) * C + c + 4 * q) * O, c + 4 * q);
             for (int g = 0; g < images; g++)
                 for (int r = 0; r < rows; r++)
-                    add_row(sums + (g * R + r) * WO * PAIR, bits + (g * XH + r * SH + ky * DH) * XW, tables);
+                    add_row(sums + (g * STRIP_ROWS + r) * WO * PAIR, bits + (g * XH + r * SH + ky * DH) * XW, tables);
         }
     }
 }
@@ -239,8 +149,8 @@ SP_INLINE void add_tables(float16 *sums, __global const uint *x, __global const 
 SP_INLINE void strip_by_tables(__global const uint *x, __global const float *w, __global const float *bias,
                                __global float *y, int n0, int images, int oy0, int rows)
 {
-    float16 sums[G * R * WO * PAIR];
-    for (int i = 0; i < G * R * WO; i++)
+    float16 sums[STRIP_IMAGES * STRIP_ROWS * WO * PAIR];
+    for (int i = 0; i < STRIP_IMAGES * STRIP_ROWS * WO; i++)
         for (int v = 0; v < PAIR; v++)
 #if BIAS
             sums[i * PAIR + v] = vload16(v, bias);
@@ -252,7 +162,7 @@ SP_INLINE void strip_by_tables(__global const uint *x, __global const float *w, 
         __global float *to = y + (((ulong)(n0 + g) * HO + oy0) * WO) * O;
         for (int i = 0; i < rows * WO; i++, to += O)
             for (int v = 0; v < PAIR; v++)
-                vstore16(sums[(g * R * WO + i) * PAIR + v], v, to);
+                vstore16(sums[(g * STRIP_ROWS * WO + i) * PAIR + v], v, to);
     }
 }
 
@@ -276,18 +186,18 @@ void conv_forward__spike_tables(SP_IN(uint, x), SP_IN(float, w),
 #else
     __global const float *bias = w;
 #endif
-    const long item = (long)get_global_id(0), items = (long)get_global_size(0), units = (long)PANELS * STRIPS;
+    const long item = (long)get_global_id(0), items = (long)get_global_size(0), units = (long)OUTPUT_PANELS * STRIPS;
     for (long unit = item * units / items; unit < (item + 1) * units / items; unit++) {
-        const int o = (int)(unit / STRIPS) * VECTORS * 16, strip = (int)(unit % STRIPS);
-        const int n0 = strip / STRIPS_Y * G, oy0 = strip % STRIPS_Y * R;
-        const int images = min(G, N - n0), rows = min(R, HO - oy0);
+        const int o = (int)(unit / STRIPS) * PANEL_VECTORS * 16, strip = (int)(unit % STRIPS);
+        const int n0 = strip / STRIPS_Y * STRIP_IMAGES, oy0 = strip % STRIPS_Y * STRIP_ROWS;
+        const int images = min(STRIP_IMAGES, N - n0), rows = min(STRIP_ROWS, HO - oy0);
 #if LISTS
         if (is_sparse(work, n0, images, oy0, rows)) {
             add_lists(work, w + o, bias + o, y + o, N, n0, images, oy0, rows);
             continue;
         }
 #endif
-        for (int at = o; at < o + VECTORS * 16; at += PAIR * 16)
+        for (int at = o; at < o + PANEL_VECTORS * 16; at += PAIR * 16)
             strip_by_tables(x, w + at, bias + at, y + at, n0, images, oy0, rows);
     }
 }

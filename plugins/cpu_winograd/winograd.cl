@@ -1,9 +1,10 @@
 //@ plugin:    cpu_winograd 1.0.0
 //@ abi:       1
-//@ include:   lanes.clh macros.clh weave.clh bf16.clh winograd_sizes.clh winograd.clh winograd_passes.clh
+//@ include:   lanes.clh macros.clh spike_lists.clh weave.clh bf16.clh winograd_sizes.clh winograd.clh winograd_passes.clh
 //@ let:       NINE_TAPS = KH == 3 && KW == 3 && SH == 1 && SW == 1 && DH == 1 && DW == 1 && PH <= 2 && PW <= 2
 //@ let:       TILES_IN = N*ceildiv(H, 4)*ceildiv(W, 4)
 //@ let:       TILES_OUT = N*ceildiv(HO, 4)*ceildiv(WO, 4)
+//@ let:       LISTS = N*H*(W + 2 + ceildiv(W*C, 2))
 //@ let:       FILLS_IN = 6*ceildiv(H, 4)*ceildiv(W, 4) <= H*W && TILES_IN >= 8
 //@ let:       FILLS_OUT = 6*ceildiv(HO, 4)*ceildiv(WO, 4) <= HO*WO && TILES_OUT >= 8
 //@ all:       device: cpu
@@ -12,8 +13,8 @@
 //@ all:       vendor: narrow BLOCK=4
 //@ op:        conv.backward_input/1
 //@ kernel:    conv_backward_input__winograd_weights
-//@ global:    C/32, ceildiv(O, 64)
-//@ local:     1, 1
+//@ global:    cu*16
+//@ local:     1
 //@ kernel:    conv_backward_input__winograd_blocks
 //@ global:    cu*16
 //@ local:     1
@@ -43,8 +44,8 @@
 
 //@ op:        conv.forward/1
 //@ kernel:    conv_forward__winograd_weights
-//@ global:    O/32, ceildiv(C, 64)
-//@ local:     1, 1
+//@ global:    cu*16
+//@ local:     1
 //@ kernel:    conv_forward__winograd_blocks
 //@ global:    cu*16
 //@ local:     1
@@ -71,10 +72,44 @@
 //@ workspace: ceildiv(TILES_OUT, CHUNK)*36*(CHUNK*C + C/2)
 //@ score:     74
 //@ about:     the same for many weights and few tiles: a panel of transformed weights stays in the cache
+//@ op:        conv.forward/1
+//@ kernel:    conv_forward__winograd_by_rate_weights
+//@ global:    cu*16
+//@ local:     1
+//@ kernel:    conv_forward__winograd_by_rate_blocks
+//@ global:    cu*16
+//@ local:     1
+//@ define:    BACKWARD = 0
+//@ define:    PANELS = 0
+//@ define:    WEIGHTS_KEPT = 1
+//@ define:    BY_RATE = 1
+//@ needs:     avx512_bf16
+//@ when:      X_BITS && NINE_TAPS && C % 16 == 0 && O % 32 == 0 && C*O <= 32768 && FILLS_OUT && HO > 3 && WO > 3 && W*C <= 65536
+//@ workspace: max(36*(C*O + 16), LISTS)
+//@ score:     82
+//@ about:     adds the weights of each spike where few neurons fire, else Winograd F(4x4, 3x3)
+//@ op:        conv.forward/1
+//@ kernel:    conv_forward__winograd_by_rate_input
+//@ global:    cu*16
+//@ local:     1
+//@ kernel:    conv_forward__winograd_by_rate_panels
+//@ global:    O/PANEL*ceildiv(TILES_OUT, CHUNK)
+//@ local:     1
+//@ define:    BACKWARD = 0
+//@ define:    PANELS = 1
+//@ define:    WEIGHTS_KEPT = 0
+//@ define:    PANEL = 32
+//@ define:    CHUNK = 64
+//@ define:    BY_RATE = 1
+//@ needs:     avx512_bf16
+//@ when:      X_BITS && NINE_TAPS && C % 32 == 0 && O % 32 == 0 && FILLS_OUT && HO > 3 && WO > 3 && W*C <= 65536
+//@ workspace: max(ceildiv(TILES_OUT, CHUNK)*36*(CHUNK*C + C/2), LISTS)
+//@ score:     81
+//@ about:     the same for many weights and few tiles
 //@ op:        conv.backward_input/1
 //@ kernel:    conv_backward_input__winograd_bf16_weights
-//@ global:    C/32, ceildiv(O, 64)
-//@ local:     1, 1
+//@ global:    cu*16
+//@ local:     1
 //@ kernel:    conv_backward_input__winograd_bf16_blocks
 //@ global:    cu*16
 //@ local:     1
@@ -107,8 +142,8 @@
 //@ about:     the same for many weights and few tiles
 //@ op:        conv.forward/1
 //@ kernel:    conv_forward__winograd_bf16_weights
-//@ global:    O/32, ceildiv(C, 64)
-//@ local:     1, 1
+//@ global:    cu*16
+//@ local:     1
 //@ kernel:    conv_forward__winograd_bf16_blocks
 //@ global:    cu*16
 //@ local:     1
@@ -145,10 +180,14 @@
  * 0, +-1/sqrt 2, +-sqrt 2 and infinity: the error is a quarter of that of 0, +-1, +-2.
  * d: v[component][tile][channel]; w: u[component][panel of 32 outputs][channel][32]; the products:
  * m[component][tile][32]. With PANELS all of d is transformed first, and a work-item transforms the weights
- * of PANEL outputs and KB channels at a time; else all weights first, and a work-item's P tiles. */
+ * of PANEL outputs and KB channels at a time; else all weights first, and a work-item's P tiles.
+ *
+ * With BY_RATE the input is spikes. Where fewer than one in seven fire, their lists (spike_lists.clh) are faster. */
 
 #if BF16
 #define HOW(how) winograd_bf16_##how
+#elif BY_RATE
+#define HOW(how) winograd_by_rate_##how
 #else
 #define HOW(how) winograd_##how
 #endif
@@ -179,21 +218,82 @@
 #define AT_(name) SP_AT(name)
 #define AT(name) AT_(name)
 
+#if BY_RATE && X_BITS
+#define IF_BY_RATE(...) __VA_ARGS__
+#define SELDOM_ONE_IN 7
+#define SAMPLES 64 /* of 512 bits */
+
+/* Whether few neurons fire, by a sample all over the input: the same for every work-item. */
+SP_INLINE int fires_seldom(__global const uint *x, int N)
+{
+    const ulong vectors = (ulong)N * H * W * SP_WORDS(C) / 16;
+    uint16 spikes = 0;
+    for (uint i = 0; i < SAMPLES; i++)
+        spikes += popcount(vload16((ulong)(i * 0x9e3779b1u) * vectors >> 32, x)); /* multiples of the golden ratio: evenly */
+    const uint8 eight = spikes.lo + spikes.hi;
+    const uint4 four = eight.lo + eight.hi;
+    return (four.x + four.y + four.z + four.w) * SELDOM_ONE_IN < SAMPLES * 16 * C / SP_WORDS(C);
+}
+
+SP_INLINE void list_spikes(__global float *work, __global const uint *x, int N)
+{
+    const long item = (long)get_global_id(0), items = (long)get_global_size(0), rows = (long)N * H;
+    for (long row = item * rows / items; row < (item + 1) * rows / items; row++)
+        make_list(work, x, N, row);
+}
+
+SP_INLINE void add_spikes(__global const float *work, __global const float *w, __global const float *bias_,
+                          __global float *y, int N)
+{
+    const long item = (long)get_global_id(0), items = (long)get_global_size(0), units = (long)OUTPUT_PANELS * STRIPS;
+    for (long unit = item * units / items; unit < (item + 1) * units / items; unit++) {
+        const int o = (int)(unit / STRIPS) * PANEL_VECTORS * 16, strip = (int)(unit % STRIPS);
+        const int n0 = strip / STRIPS_Y * STRIP_IMAGES, oy0 = strip % STRIPS_Y * STRIP_ROWS;
+        add_lists(work, w + o, bias_ + o, y + o, N, n0, min(STRIP_IMAGES, N - n0), oy0, min(STRIP_ROWS, HO - oy0));
+    }
+}
+#if BIAS
+#define BIAS_OR_NONE bias
+#else
+#define BIAS_OR_NONE w
+#endif
+#else
+#define IF_BY_RATE(...)
+#endif
+
 #if !PANELS
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void NAME(weights)(SP_IN(float, w), SP_OUT(float, work))
+void NAME(weights)(SP_IN(float, w), IF_BY_RATE(SP_IN(uint, x),) SP_OUT(float, work) IF_BY_RATE(, int N))
 {
     SP_AT(w); SP_AT(work);
-    const int c = (int)get_global_id(0) * SQUARE_COLUMNS, o0 = (int)get_global_id(1) * SQUARE_ROWS;
-    for (int o = o0; o < MIN(o0 + SQUARE_ROWS, CI); o += 16)
-        for (int h = 0; h < SQUARE_COLUMNS; h += 16)
-            transform_square((u_pointer)work + ((ulong)c * ROWS_OF_U(CI) + ROWS_OF_U(o) * 32 + h), w, c + h, o);
+#if BY_RATE && X_BITS
+    SP_AT(x);
+    if (fires_seldom(x, N)) {
+        list_spikes(work, x, N);
+        return;
+    }
+#endif
+    const int item = (int)get_global_id(0), items = (int)get_global_size(0);
+    const int across = CEIL(CO, SQUARE_COLUMNS), squares = across * CEIL(CI, SQUARE_ROWS);
+    for (int square = item * squares / items; square < (item + 1) * squares / items; square++) {
+        const int c = square % across * SQUARE_COLUMNS, o0 = square / across * SQUARE_ROWS;
+        for (int o = o0; o < MIN(o0 + SQUARE_ROWS, CI); o += 16)
+            for (int h = 0; h < SQUARE_COLUMNS; h += 16)
+                transform_square((u_pointer)work + ((ulong)c * ROWS_OF_U(CI) + ROWS_OF_U(o) * 32 + h), w, c + h, o);
+    }
 }
 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void NAME(blocks)(IN_ARGUMENT(IN_), SP_IN(float, work), BIAS_ARGUMENT OUT_ARGUMENT(OUT_), int N)
+void NAME(blocks)(IN_ARGUMENT(IN_), SP_IN(float, work), IF_BY_RATE(SP_IN(float, w),) BIAS_ARGUMENT OUT_ARGUMENT(OUT_), int N)
 {
     AT(IN_); SP_AT(work); AT(OUT_); BIAS_AT;
+#if BY_RATE && X_BITS
+    SP_AT(w);
+    if (fires_seldom(x, N)) {
+        add_spikes(work, w, BIAS_OR_NONE, y, N);
+        return;
+    }
+#endif
     V_NUMBER v[36 * V_STEP] __attribute__((aligned(64)));
     float m[6 * H_STEP] __attribute__((aligned(64)));
     float half_way[24 * H_STEP] __attribute__((aligned(64)));
@@ -227,6 +327,12 @@ __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void NAME(input)(IN_ARGUMENT(IN_), SP_OUT(float, work), int N)
 {
     AT(IN_); SP_AT(work);
+#if BY_RATE && X_BITS
+    if (fires_seldom(x, N)) {
+        list_spikes(work, x, N);
+        return;
+    }
+#endif
     const ulong items = get_global_size(0), item = get_global_id(0), rows = CEIL(TILES, P) * P;
     for (ulong t = item * rows / items; t < (item + 1) * rows / items; t++) {
         const int shape = shape_of((int)t, N), at = (int)t - shape_begin(shape, N), common = common_shape((int)t / P * P, N);
@@ -237,9 +343,16 @@ void NAME(input)(IN_ARGUMENT(IN_), SP_OUT(float, work), int N)
 }
 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void NAME(panels)(SP_IN(float, w), SP_IN(float, work), BIAS_ARGUMENT OUT_ARGUMENT(OUT_), int N)
+void NAME(panels)(SP_IN(float, w), SP_IN(float, work), IF_BY_RATE(SP_IN(uint, x),) BIAS_ARGUMENT OUT_ARGUMENT(OUT_), int N)
 {
     SP_AT(w); SP_AT(work); AT(OUT_); BIAS_AT;
+#if BY_RATE && X_BITS
+    SP_AT(x);
+    if (fires_seldom(x, N)) {
+        add_spikes(work, w, BIAS_OR_NONE, y, N);
+        return;
+    }
+#endif
     U_NUMBER u[36 * U_STEP] __attribute__((aligned(64)));
     float m[36 * M_STEP] __attribute__((aligned(64))), half_way[24 * H_STEP] __attribute__((aligned(64)));
     const int unit = (int)get_global_id(0), chunk = unit % CEIL(TILES, CHUNK), first = chunk * CHUNK;
