@@ -186,18 +186,17 @@ void conv_forward__spike_tables(SP_IN(uint, x), SP_IN(float, w),
 #else
     __global const float *bias = w;
 #endif
-    const long item = (long)get_global_id(0), items = (long)get_global_size(0), units = (long)OUTPUT_PANELS * STRIPS;
-    for (long unit = item * units / items; unit < (item + 1) * units / items; unit++) {
-        const int o = (int)(unit / STRIPS) * PANEL_VECTORS * 16, strip = (int)(unit % STRIPS);
-        const int n0 = strip / STRIPS_Y * STRIP_IMAGES, oy0 = strip % STRIPS_Y * STRIP_ROWS;
-        const int images = min(STRIP_IMAGES, N - n0), rows = min(STRIP_ROWS, HO - oy0);
+    const long item = (long)get_global_id(0), items = (long)get_global_size(0);
+    for (long unit = item * UNITS / items; unit < (item + 1) * UNITS / items; unit++) {
+        strip_unit u;
+        find_unit(&u, unit, N);
 #if LISTS
-        if (is_sparse(work, n0, images, oy0, rows)) {
-            add_lists(work, w + o, bias + o, y + o, N, n0, images, oy0, rows);
+        if (is_sparse(work, u.n0, u.images, u.oy0, u.rows)) {
+            add_lists(work, w, bias, y, &u, N);
             continue;
         }
 #endif
-        for (int at = o; at < o + PANEL_VECTORS * 16; at += PAIR * 16)
-            strip_by_tables(x, w + at, bias + at, y + at, n0, images, oy0, rows);
+        for (int at = u.o; at < u.o + PANEL_VECTORS * 16; at += PAIR * 16)
+            strip_by_tables(x, w + at, bias + at, y + at, u.n0, u.images, u.oy0, u.rows);
     }
 }

@@ -221,15 +221,17 @@
 #if BY_RATE && X_BITS
 #define IF_BY_RATE(...) __VA_ARGS__
 #define SELDOM_ONE_IN 7
-#define SAMPLES 64 /* of 512 bits */
+#define SAMPLES 64              /* vectors of 512 bits that are read to judge the rate */
+#define GOLDEN_RATIO 0x9e3779b1u /* its fractional part times 2^32 */
 
-/* Whether few neurons fire, by a sample all over the input: the same for every work-item. */
+/* Whether few neurons fire. Every work-item reads the same sample and so decides the same. The fractional parts of
+ * multiples of the golden ratio are spread evenly, and so are the vectors that are read, whatever the sizes. */
 SP_INLINE int fires_seldom(__global const uint *x, int N)
 {
     const ulong vectors = (ulong)N * H * W * SP_WORDS(C) / 16;
     uint16 spikes = 0;
     for (uint i = 0; i < SAMPLES; i++)
-        spikes += popcount(vload16((ulong)(i * 0x9e3779b1u) * vectors >> 32, x)); /* multiples of the golden ratio: evenly */
+        spikes += popcount(vload16((ulong)(i * GOLDEN_RATIO) * vectors >> 32, x));
     const uint8 eight = spikes.lo + spikes.hi;
     const uint4 four = eight.lo + eight.hi;
     return (four.x + four.y + four.z + four.w) * SELDOM_ONE_IN < SAMPLES * 16 * C / SP_WORDS(C);
@@ -245,11 +247,11 @@ SP_INLINE void list_spikes(__global float *work, __global const uint *x, int N)
 SP_INLINE void add_spikes(__global const float *work, __global const float *w, __global const float *bias_,
                           __global float *y, int N)
 {
-    const long item = (long)get_global_id(0), items = (long)get_global_size(0), units = (long)OUTPUT_PANELS * STRIPS;
-    for (long unit = item * units / items; unit < (item + 1) * units / items; unit++) {
-        const int o = (int)(unit / STRIPS) * PANEL_VECTORS * 16, strip = (int)(unit % STRIPS);
-        const int n0 = strip / STRIPS_Y * STRIP_IMAGES, oy0 = strip % STRIPS_Y * STRIP_ROWS;
-        add_lists(work, w + o, bias_ + o, y + o, N, n0, min(STRIP_IMAGES, N - n0), oy0, min(STRIP_ROWS, HO - oy0));
+    const long item = (long)get_global_id(0), items = (long)get_global_size(0);
+    for (long unit = item * UNITS / items; unit < (item + 1) * UNITS / items; unit++) {
+        strip_unit u;
+        find_unit(&u, unit, N);
+        add_lists(work, w, bias_, y, &u, N);
     }
 }
 #if BIAS
