@@ -81,16 +81,5 @@ __kernel void COMBINE(SP_IN(float, work), SP_OUT(float, sums), SP_IO(float, g_ga
     SP_AT(sums);
     SP_AT(g_gamma);
     SP_AT(g_beta);
-    const ulong c = get_global_id(0), columns = (ulong)C;
-    const int groups = ROW_GROUPS(ROWS);
-    float sum_g = 0.0f, sum_gxhat = 0.0f;
-
-    for (int g = 0; g < groups; g++) {
-        sum_g += work[(ulong)g * columns + c];
-        sum_gxhat += work[(ulong)(groups + g) * columns + c];
-    }
-    sums[c] = sum_g;
-    sums[columns + c] = sum_gxhat;
-    g_beta[c] += sum_g;
-    g_gamma[c] += sum_gxhat;
+    add_groups(work, sums, g_gamma, g_beta, (int)get_global_id(0), C, ROW_GROUPS(ROWS));
 }

@@ -104,7 +104,8 @@ static uint64_t largest_bytes(const sp_plan *p)
 {
     uint64_t n = p->model->bytes;
     for (int i = 0; i < p->n_tensors; i++) {
-        uint64_t bytes = p->tensors[i].bytes * (p->tensors[i].contiguous ? (uint64_t)sp_plan_block(p) : 1);
+        const sp_plan_tensor *v = &p->tensors[i];
+        uint64_t bytes = v->bytes * (v->contiguous ? (uint64_t)sp_plan_slots(p, v) : 1);
         n = bytes > n ? bytes : n;
     }
     return n;

@@ -132,28 +132,39 @@ void neuron_penalty_ref(const sp_op_call *call, void *const *buf)
     }
 }
 
-/* buf of neuron.backward_norm, with g_s of rows x C in place of its first. */
-static void backward_norm(const sp_op_call *call, const float *g_s, int64_t rows, void *const *buf)
-{
-    const float *mean = buf[3], *rstd = buf[4];
-    float *g_x = buf[6], *sums = buf[7], *g_gamma = buf[8], *g_beta = buf[9];
-    int64_t C = sp_call_int(call, "C");
-    int x_half = sp_call_flag(call, "X_HALF");
-    backward b = backward_of(call);
+/* What the backward pass of a batch norm adds up. */
+typedef struct norm_sums {
+    const float *mean, *rstd;
+    float *sums, *g_gamma, *g_beta;
+} norm_sums;
 
+static void add_norm_sums(const float *g_x, const void *x, int x_half, int64_t rows, int64_t C, norm_sums n)
+{
     for (int64_t c = 0; c < C; c++) {
         double sum_g = 0, sum_gxhat = 0;
         for (int64_t i = c; i < rows * C; i += C) {
-            g_x[i] = backward_neuron(&b, g_s, buf[1], buf[5], i);
             sum_g += (double)g_x[i];
             sum_gxhat +=
-                (double)g_x[i] * ((double)ref_stored(buf[2], x_half, i) - (double)mean[c]) * (double)rstd[c];
+                (double)g_x[i] * ((double)ref_stored(x, x_half, i) - (double)n.mean[c]) * (double)n.rstd[c];
         }
-        sums[c] = (float)sum_g;
-        sums[C + c] = (float)sum_gxhat;
-        g_gamma[c] = (float)((double)g_gamma[c] + sum_gxhat);
-        g_beta[c] = (float)((double)g_beta[c] + sum_g);
+        n.sums[c] = (float)sum_g;
+        n.sums[C + c] = (float)sum_gxhat;
+        n.g_gamma[c] = (float)((double)n.g_gamma[c] + sum_gxhat);
+        n.g_beta[c] = (float)((double)n.g_beta[c] + sum_g);
     }
+}
+
+/* buf of neuron.backward_norm, with g_s of rows x C in place of its first. */
+static void backward_norm(const sp_op_call *call, const float *g_s, int64_t rows, void *const *buf)
+{
+    float *g_x = buf[6];
+    int64_t C = sp_call_int(call, "C");
+    backward b = backward_of(call);
+
+    for (int64_t i = 0; i < rows * C; i++)
+        g_x[i] = backward_neuron(&b, g_s, buf[1], buf[5], i);
+    add_norm_sums(g_x, buf[2], sp_call_flag(call, "X_HALF"), rows, C,
+                  (norm_sums){buf[3], buf[4], buf[7], buf[8], buf[9]});
 }
 
 void neuron_backward_norm_ref(const sp_op_call *call, void *const *buf)
@@ -188,12 +199,13 @@ void neuron_backward_sum_ref(const sp_op_call *call, void *const *buf)
 
 /* u after n time steps of the same input; `before` gets that of the step before, where there is one. A model
  * of an outside plugin has no formula. */
-static float potential_after(const backward *b, float in, int64_t n, float *before)
+static float potential_after(const sp_neuron_model *n, const sp_neuron_args *p, float in, int64_t steps,
+                             float *before)
 {
-    float u = b->n ? b->n->charge(b->p.v_reset, in, &b->p) : NAN;
-    for (int64_t t = 1; t < n && b->n; t++) {
+    float u = n ? n->charge(p->v_reset, in, p) : NAN;
+    for (int64_t t = 1; t < steps && n; t++) {
         *before = u;
-        u = b->n->charge(b->n->reset(u, u >= b->p.v_th ? 1.0f : 0.0f, &b->p), in, &b->p);
+        u = n->charge(n->reset(u, u >= p->v_th ? 1.0f : 0.0f, p), in, p);
     }
     return u;
 }
@@ -215,7 +227,7 @@ void neuron_forward_static_ref(const sp_op_call *call, void *const *buf)
     memset(s, 0, (size_t)(rows * ref_words(C)) * sizeof *s);
     for (int64_t i = 0; i < rows * C; i++) {
         float before = 0;
-        const float u = potential_after(&b, static_input(call, buf, i), n, &before);
+        const float u = potential_after(b.n, &b.p, static_input(call, buf, i), n, &before);
         if (u >= b.p.v_th)
             s[i / C * ref_words(C) + i % C / 32] |= UINT32_C(1) << (i % C % 32);
         if (n > 1)
@@ -234,10 +246,53 @@ void neuron_backward_static_ref(const sp_op_call *call, void *const *buf)
 
     for (int64_t i = 0; i < pooled_rows(call) * sp_call_int(call, "C"); i++) {
         float before = 0;
-        const float u = potential_after(&b, static_input(call, buf, i), n, &before);
+        const float u = potential_after(b.n, &b.p, static_input(call, buf, i), n, &before);
         g_x[i] = g_s ? (float)((double)g_x[i] + (double)backward_neuron(&b, &g_s[i], &u, NULL, 0)) : NAN;
     }
     sp_free(g_s);
+}
+
+void neuron_forward_steps_ref(const sp_op_call *call, void *const *buf)
+{
+    const int64_t M = sp_call_int(call, "M"), C = sp_call_int(call, "C"), T = sp_call_int(call, "steps");
+    const int64_t W = ref_words(C);
+    const sp_neuron_model *n = sp_neuron_ref_find(call->neuron);
+    const sp_neuron_args p = neuron_args(call);
+    uint32_t *s = buf[3];
+
+    memset(s, 0, (size_t)(T * M * W) * sizeof *s);
+    for (int64_t i = 0; i < M * C; i++)
+        for (int64_t t = 1; t <= T; t++) {
+            float before;
+            if (potential_after(n, &p, static_input(call, buf, i), t, &before) >= p.v_th)
+                s[((t - 1) * M + i / C) * W + i % C / 32] |= UINT32_C(1) << (i % C % 32);
+        }
+}
+
+/* Without memory nothing is computed, as in neuron_backward_sum_ref. */
+void neuron_backward_steps_ref(const sp_op_call *call, void *const *buf)
+{
+    const int64_t C = sp_call_int(call, "C"), T = sp_call_int(call, "steps"), all = pooled_rows(call) * C;
+    const int64_t part = sp_call_int(call, "N") * sp_call_int(call, "HO") * sp_call_int(call, "WO") * C;
+    float *u = sp_alloc_array((size_t)all, sizeof *u), *g_x = buf[6];
+    const backward b = spatial_of(call);
+
+    for (int64_t t = 1; t <= T; t++) {
+        float *g_s = behind_pool(call, (float *)buf[3] + (t - 1) * part), before;
+        for (int64_t i = 0; i < all; i++) {
+            if (u)
+                u[i] = potential_after(b.n, &b.p, static_input(call, buf, i), t, &before);
+            g_x[i] =
+                u && g_s
+                    ? (float)((t > 1 ? (double)g_x[i] : 0) + (double)backward_neuron(&b, g_s, u, NULL, i))
+                    : NAN;
+        }
+        sp_free(g_s);
+    }
+    sp_free(u);
+    if (sp_call_flag(call, "SUMS"))
+        add_norm_sums(g_x, buf[0], 0, pooled_rows(call), C,
+                      (norm_sums){buf[4], buf[5], buf[7], buf[8], buf[9]});
 }
 
 void neuron_backward_pool_ref(const sp_op_call *call, void *const *buf)

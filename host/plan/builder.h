@@ -298,6 +298,8 @@ void spi_detach(sp_plan *p);
 /* Workspaces of the kernels that were chosen, as far as they are known before these are built. */
 sp_status spi_add_workspaces(sp_builder *b);
 sp_status spi_place(sp_plan *p, sp_error *err);
+/* What tensors of a segment alone take together, without workspaces that are not known yet. */
+sp_status spi_working_bytes(sp_plan *p, int segment, uint64_t *bytes, sp_error *err);
 /* Whether each tensor fits one buffer of the device: what selecting kernels would take long to find. */
 sp_status spi_check_pieces(sp_plan *p, sp_error *err); /* again where tensors were added since */
 /* *changed: a step is to be lowered after all, or a kernel needs a workspace: select and place again. */

@@ -100,7 +100,7 @@ static uint64_t fit_slab(uint64_t slab, uint64_t at, uint64_t bytes)
 
 static sp_status check_tensor(const sp_plan *p, const sp_plan_tensor *v, sp_error *err)
 {
-    uint64_t bytes = v->bytes * (v->contiguous ? (uint64_t)sp_plan_block(p) : 1);
+    uint64_t bytes = v->bytes * (v->contiguous ? (uint64_t)sp_plan_slots(p, v) : 1);
     if (bytes <= p->slab_bytes)
         return SP_OK;
     return SP_FAIL(err, SP_E_DEVICE,
@@ -182,16 +182,23 @@ uint64_t spi_place_blocks(sp_block *blocks, int n, uint64_t from, uint64_t slab)
     return end;
 }
 
-static sp_status place_segment(sp_plan *p, int segment, sp_block *blocks, sp_error *err)
+/* What needs a place in one segment alone. */
+static int blocks_of(const sp_plan *p, int segment, sp_block *blocks)
 {
     int n = 0;
     for (int i = 0; i < p->n_tensors; i++) {
         const sp_plan_tensor *v = &p->tensors[i];
-        if (v->lifetime != SP_LIFETIME_SEGMENT || v->segment != segment || v->shares >= 0)
-            continue;
-        SP_TRY(check_tensor(p, v, err));
-        blocks[n++] = (sp_block){.bytes = v->bytes, .first = v->first, .last = v->last, .id = i};
+        if (v->lifetime == SP_LIFETIME_SEGMENT && v->segment == segment && v->shares < 0 && v->used_in < 2)
+            blocks[n++] = (sp_block){.bytes = v->bytes, .first = v->first, .last = v->last, .id = i};
     }
+    return n;
+}
+
+static sp_status place_segment(sp_plan *p, int segment, sp_block *blocks, sp_error *err)
+{
+    const int n = blocks_of(p, segment, blocks);
+    for (int i = 0; i < n; i++)
+        SP_TRY(check_tensor(p, &p->tensors[blocks[i].id], err));
     uint64_t end = spi_place_blocks(blocks, n, p->state_bytes, p->slab_bytes);
     p->arena_bytes = end > p->arena_bytes ? end : p->arena_bytes;
     for (int i = 0; i < n; i++)
@@ -199,6 +206,28 @@ static sp_status place_segment(sp_plan *p, int segment, sp_block *blocks, sp_err
     for (int i = 0; i < p->n_tensors; i++)
         if (p->tensors[i].shares >= 0 && p->tensors[i].segment == segment)
             p->tensors[i].at[0] = p->tensors[root_of(p, i)].at[0];
+    return SP_OK;
+}
+
+static void find_slab_bytes(sp_plan *p)
+{
+    const uint64_t most = (uint64_t)1 << 32; /* CLBlast counts elements in int */
+    uint64_t slab = p->dev ? p->dev->info.max_alloc_bytes : 0;
+    p->slab_bytes =
+        (slab == 0 || slab > most || p->o.unlimited ? most : slab) / SP_PLAN_ALIGN * SP_PLAN_ALIGN;
+}
+
+sp_status spi_working_bytes(sp_plan *p, int segment, uint64_t *bytes, sp_error *err)
+{
+    sp_block *blocks = sp_alloc_array((size_t)p->n_tensors + 1, sizeof *blocks);
+    if (!blocks)
+        return SP_FAIL(err, SP_E_MEMORY, "out of memory while planning");
+    find_slab_bytes(p);
+    scan_uses(p);
+    for (int i = 0; i < p->segments[segment].n; i++)
+        share_in_place(p, segment, i);
+    *bytes = spi_place_blocks(blocks, blocks_of(p, segment, blocks), 0, p->slab_bytes);
+    sp_free(blocks);
     return SP_OK;
 }
 
@@ -219,14 +248,6 @@ static sp_status check_total(const sp_plan *p, sp_error *err)
                    p->o.method == SP_METHOD_BPTT ? ", fewer time steps, or sltt, whose memory does not grow "
                                                    "with them"
                                                  : "");
-}
-
-static void find_slab_bytes(sp_plan *p)
-{
-    const uint64_t most = (uint64_t)1 << 32; /* CLBlast counts elements in int */
-    uint64_t slab = p->dev ? p->dev->info.max_alloc_bytes : 0;
-    p->slab_bytes =
-        (slab == 0 || slab > most || p->o.unlimited ? most : slab) / SP_PLAN_ALIGN * SP_PLAN_ALIGN;
 }
 
 sp_status spi_check_pieces(sp_plan *p, sp_error *err)

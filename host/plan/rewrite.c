@@ -86,6 +86,13 @@ static sp_status split_norm(sp_builder *b, sp_segment *to, const sp_step *norm)
     return spi_append(b, to, &apply.step);
 }
 
+/* Whether a step of a neuron makes the sums of the norm before it. */
+static bool makes_sums(const sp_step *s)
+{
+    const int sums = sp_op_buffer_index(s->call.op, "sums");
+    return sums >= 0 && s->call.op->buffers[sums].access == SP_OUT && s->operands[sums].tensor >= 0;
+}
+
 /* Marks the steps behind which shards meet. A step's own update of the running statistics is taken away, as
  * it would be that of one shard. */
 static sp_status sync_segment(sp_builder *b, const sp_segment *from, sp_segment *to)
@@ -100,7 +107,7 @@ static sp_status sync_segment(sp_builder *b, const sp_segment *from, sp_segment 
             e.step.sync = SP_SYNC_STATISTICS;
             spi_float(&e, "momentum", 0);
         }
-        if (spi_is_op(&e.step, "neuron.backward_norm") || spi_is_op(&e.step, "neuron.backward_pool")) {
+        if (makes_sums(&e.step)) {
             e.step.sync = SP_SYNC_SUMS;
             e.step.sums = spi_operand(&e.step, "sums").tensor;
         }

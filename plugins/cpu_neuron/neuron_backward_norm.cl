@@ -1,6 +1,6 @@
 //@ plugin:    cpu_neuron 1.0.0
 //@ abi:       1
-//@ include:   lanes.clh slots.clh carry.clh backward_step.clh pooled.clh
+//@ include:   lanes.clh slots.clh carry.clh backward_step.clh pooled.clh norm_slots.clh
 //@ all:       device: cpu
 //@ all:       score: 50
 //@ all:       define: SLOTS = 64
@@ -48,14 +48,6 @@
 #define COMBINE_ARGS   ROWS_ARGS
 #define ROWS           M
 #endif
-
-SP_INLINE void store_sums(float16 v, __global float *p, int lanes)
-{
-    if (lanes >= 16)
-        SP_STORE16(__global, v, p);
-    else
-        sp_store_lanes(v, p, lanes);
-}
 
 typedef struct {
     __global const sp_u *u;
@@ -122,9 +114,6 @@ SLOTS_KERNEL(
     work += (ulong)slot * 2 * (ulong)C;
     for (int c = 0; c < 2 * C; c++)
         work[c] = 0.0f;
-    /* Sums of up to 64 channels stay in registers over all rows, or those of one row of pixels. Wider rows are walked as they lie
-     * in memory, which prefetchers follow, with their sums in the first cache: blocks of 64 channels over many rows take 2.5 times
-     * as long at 512. */
     for (int m = start, rows; m < end; m += rows) {
 #if POOL
         const int row = m / W, first = m - row * W, whole = min(W - first, end - m);
@@ -134,18 +123,8 @@ SLOTS_KERNEL(
         const pooled_row g = {g_s, M};
 #endif
         rows = whole;
-        for (int i = 0, together = C <= 64 ? whole : 1; i < whole; i += together) {
-            const ulong at = (ulong)(m + i) * (ulong)C;
-            int c = 0;
-            for (; c + 64 <= C; c += 64)
-                block(g, first + i, a, at, together, C, c, 16, 4, mean, rstd, work, last, width, p);
-            for (; c + 32 <= C; c += 32)
-                block(g, first + i, a, at, together, C, c, 16, 2, mean, rstd, work, last, width, p);
-            for (; c + 16 <= C; c += 16)
-                block(g, first + i, a, at, together, C, c, 16, 1, mean, rstd, work, last, width, p);
-            if (c < C)
-                block(g, first + i, a, at, together, C, c, C - c, 1, mean, rstd, work, last, width, p);
-        }
+#define BLOCK(i, at, rows, c, lanes, vectors) block(g, first + (i), a, at, rows, C, c, lanes, vectors, mean, rstd, work, last, width, p)
+        WALK_ROWS(BLOCK, m, whole)
     }
 }
 
@@ -153,15 +132,5 @@ __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
 COMBINE_KERNEL(SP_IN(float, work), SP_OUT(float, sums), SP_IO(float, g_gamma), SP_IO(float, g_beta), COMBINE_ARGS)
 {
     SP_AT(work); SP_AT(sums); SP_AT(g_gamma); SP_AT(g_beta);
-    const int c = (int)get_global_id(0) * 16, lanes = C - c, slots = min((ROWS + 15) / 16, SLOTS);
-    float16 sum_g = 0.0f, sum_gx = 0.0f;
-    __global const float *p = work + c;
-    for (int s = 0; s < slots; s++, p += 2 * (ulong)C) {
-        sum_g += sp_load_lanes(p, lanes);
-        sum_gx += sp_load_lanes(p + C, lanes);
-    }
-    sp_store_lanes(sum_g, sums + c, lanes);
-    sp_store_lanes(sum_gx, sums + C + c, lanes);
-    sp_store_lanes(sp_load_lanes(g_beta + c, lanes) + sum_g, g_beta + c, lanes);
-    sp_store_lanes(sp_load_lanes(g_gamma + c, lanes) + sum_gx, g_gamma + c, lanes);
+    add_slots(work, sums, g_gamma, g_beta, (int)get_global_id(0) * 16, C, min((ROWS + 15) / 16, SLOTS));
 }

@@ -305,6 +305,50 @@ Test(norm_ref, a_neuron_of_a_static_input_is_its_steps_apart)
     cr_assert_neq(g_x[0], 0);
 }
 
+/* The same three time steps in one walk, and what a norm would add up of their sum. */
+Test(norm_ref, all_steps_of_a_neuron_of_a_static_input_are_its_steps_apart)
+{
+    enum { T = 3 };
+    sp_rng r = sp_rng_make(19, 0);
+    float x[P_ALL], scale[P_C] = {1, 2, 0.5f}, shift[P_C] = {0.25f, -1, 1}, g_y[T * P_IN], sum[P_ALL],
+                    g_x[2][P_ALL], mean[P_C] = {1, 2, 3}, rstd[P_C] = {0.5f, 1, 2}, sums[2 * P_C],
+                    g_gamma[P_C] = {1, 2, 3}, g_beta[P_C] = {4, 5, 6};
+    uint32_t spikes[T * P_M], want[P_M];
+    fill(x, P_ALL, &r, 2, 1), fill(g_y, T * P_IN, &r, 1, 0);
+    memset(g_x, 0xff, sizeof g_x); /* NaN: not read */
+    sp_op_call one = pooled("neuron.forward_static"), end = pooled("neuron.backward_static"),
+               forward = shaped("neuron.forward_steps", "M", P_M, "C", P_C),
+               last = pooled("neuron.backward_steps");
+    sp_op_call *const calls[] = {&one, &end, &forward, &last};
+    set_spatial(&one), set_spatial(&end), set_charge(&forward), set_spatial(&last);
+    for (int i = 0; i < 4; i++)
+        sp_call_set_flag(calls[i], "NORM", 1);
+    sp_call_set_int(&end, "steps", T), sp_call_set_int(&forward, "steps", T),
+        sp_call_set_int(&last, "steps", T);
+    forward.op->reference(&forward, (void *[]){x, scale, shift, spikes});
+    for (int t = 0; t < T; t++) {
+        sp_call_set_int(&one, "time_step", t + 1);
+        one.op->reference(&one, (void *[]){x, scale, shift, t ? g_y + (t - 1) * P_IN : NULL, sum, want});
+        cr_assert_arr_eq(spikes + t * P_M, want, sizeof want, "step %d", t + 1);
+    }
+    end.op->reference(&end, (void *[]){x, scale, shift, g_y + (T - 1) * P_IN, sum});
+    last.op->reference(&last, (void *[]){x, scale, shift, g_y, NULL, NULL, g_x[0], NULL, NULL, NULL});
+    sp_call_set_flag(&last, "SUMS", 1);
+    last.op->reference(&last, (void *[]){x, scale, shift, g_y, mean, rstd, g_x[1], sums, g_gamma, g_beta});
+    cr_assert_arr_eq(g_x[0], sum, sizeof sum);
+    cr_assert_arr_eq(g_x[1], sum, sizeof sum);
+    for (int c = 0; c < P_C; c++) {
+        double g = 0, g_xhat = 0;
+        for (int i = c; i < P_ALL; i += P_C)
+            g += (double)sum[i],
+                g_xhat += (double)sum[i] * ((double)x[i] - (double)mean[c]) * (double)rstd[c];
+        cr_assert_float_eq((double)sums[c], g, 1e-5);
+        cr_assert_float_eq((double)sums[P_C + c], g_xhat, 1e-5);
+        cr_assert_float_eq((double)g_beta[c], g + 4 + c, 1e-5);
+        cr_assert_float_eq((double)g_gamma[c], g_xhat + 1 + c, 1e-5);
+    }
+}
+
 enum { K = 5, O = 2, KO = K * O };
 
 typedef struct ws_case {
