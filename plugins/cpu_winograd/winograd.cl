@@ -305,9 +305,10 @@ void NAME(blocks)(IN_ARGUMENT(IN_), SP_IN(float, work), IF_BY_RATE(SP_IN(float, 
 #else
     for (int first = (int)(item * blocks / items) * P; first < (item + 1) * blocks / items * P; first += P) {
 #endif
-        const int common = common_shape(first, N);
+        const group tiles = group_of(first, N);
+        const int common = tiles.common;
         for (int t = 0; t < P; t++) {
-            const int shape = shape_of(first + t, N), at = first + t - shape_begin(shape, N);
+            const int shape = shape_in(tiles.shapes, t), at = first + t - shape_begin(shape, N);
             for (int c = 0; c < CI; c += 64)
                 load_tile(v + t * ROW + c, V_STEP, IN_, c, MIN(64, CI - c), at, shape, common, N);
         }
@@ -318,9 +319,9 @@ void NAME(blocks)(IN_ARGUMENT(IN_), SP_IN(float, work), IF_BY_RATE(SP_IN(float, 
                         multiply(m + j * H_STEP, v + (i * 6 + j) * V_STEP, ROW, 1,
                                  (u_input)work + (i * 6 + j) * U_STEP + (ulong)c * ROWS_OF_U(CI), CI, 0);
                 if (!MISSING(i, common & SHORT_ROWS))
-                    transform_columns(half_way + i * 4 * H_STEP, m, H_STEP, first, N);
+                    transform_columns(half_way + i * 4 * H_STEP, m, H_STEP, tiles.shapes);
             }
-            store_tiles(OUT_, bias, half_way, first, c, N);
+            store_tiles(OUT_, bias, half_way, first, tiles.shapes, c, N);
         }
     }
 }
@@ -337,7 +338,7 @@ void NAME(input)(IN_ARGUMENT(IN_), SP_OUT(float, work), int N)
 #endif
     const ulong items = get_global_size(0), item = get_global_id(0), rows = CEIL(TILES, P) * P;
     for (ulong t = item * rows / items; t < (item + 1) * rows / items; t++) {
-        const int shape = shape_of((int)t, N), at = (int)t - shape_begin(shape, N), common = common_shape((int)t / P * P, N);
+        const int shape = shape_of((int)t, N), at = (int)t - shape_begin(shape, N), common = group_of((int)t / P * P, N).common;
         for (int c = 0; c < CI; c += KB)
             load_tile((v_pointer)work + (t / CHUNK * (CI / KB) + c / KB) * V_BLOCK + t % CHUNK * KB, V_STEP, IN_, c, KB, at,
                       shape, common, N);
@@ -360,21 +361,26 @@ void NAME(panels)(SP_IN(float, w), SP_IN(float, work), IF_BY_RATE(SP_IN(uint, x)
     const int unit = (int)get_global_id(0), chunk = unit % CEIL(TILES, CHUNK), first = chunk * CHUNK;
     const int c = unit / CEIL(TILES, CHUNK) * PANEL, tiles = MIN(CHUNK, TILES - first);
     v_input v = (v_input)work + chunk * V_BLOCK * (CI / KB);
+    int common = 0; /* of each group, two bits */
+#if SHORT_H || SHORT_W
+    for (int t = 0; t < tiles; t += P)
+        common |= group_of(first + t, N).common << t / P * 2;
+#endif
     for (int k0 = 0; k0 < CI; k0 += KB, v += V_BLOCK) {
         for (int o = 0; o < KB; o += 16)
             for (int h = 0; h < PANEL; h += 16)
                 transform_square(u + ROWS_OF_U(o) * 32 + h, w, c + h, k0 + o);
         for (int k = 0; k < 36; k++)
             for (int t = 0; t < tiles; t += P)
-                if (!LACKS(common_shape(first + t, N), k))
+                if (!LACKS(shape_in(common, t / P), k))
                     multiply(m + k * M_STEP + t * 32, v + k * V_STEP + t * KB, ROW, 1, u + k * U_STEP, KB, k0 > 0);
     }
     for (int t = 0; t < tiles; t += P) {
-        const int common = common_shape(first + t, N);
+        const group g = group_of(first + t, N);
         for (int i = 0; i < 6; i++)
-            if (!MISSING(i, common & SHORT_ROWS))
-                transform_columns(half_way + i * 4 * H_STEP, m + i * 6 * M_STEP + t * 32, M_STEP, first + t, N);
-        store_tiles(OUT_, bias, half_way, first + t, c, N);
+            if (!MISSING(i, g.common & SHORT_ROWS))
+                transform_columns(half_way + i * 4 * H_STEP, m + i * 6 * M_STEP + t * 32, M_STEP, g.shapes);
+        store_tiles(OUT_, bias, half_way, first + t, g.shapes, c, N);
     }
 }
 #endif
