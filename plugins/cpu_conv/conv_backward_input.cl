@@ -4,7 +4,8 @@
 //@ all:       bake: H W C O KH KW SH SW PH PW DH DW HO WO
 //@ all:       define: TRANSPOSED = 1
 //@ all:       device: cpu
-//@ let:       FITS = C >= 4 && (SH == 1 || DH == 1) && (SW == 1 || DW == 1)
+//@ let:       STRIP = (min(H, 14) + KH*DH)*(W + 2*PW + 14 + (KW - 1)*DW)*O
+//@ let:       FITS = C >= 4 && (SH == 1 || DH == 1) && (SW == 1 || DW == 1) && (H*W <= 64 || STRIP <= 3000000)
 //@ op:        conv.backward_input/1
 //@ kernel:    conv_backward_input__pack
 //@ global:    ceildiv(C, 32), KH*KW

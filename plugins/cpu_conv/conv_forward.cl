@@ -3,12 +3,14 @@
 //@ include:   lanes.clh macros.clh vectors.clh tiles.clh bf16.clh
 //@ all:       device: cpu
 //@ all:       bake: H W C O KH KW SH SW PH PW DH DW HO WO
+//@ let:       STRIP = (min(HO, 14)*SH + (KH - 1)*DH)*((WO + 14)*SW + (KW - 1)*DW)*C
+//@ let:       FITS_STACK = HO*WO <= 64 || STRIP <= 1700000
 //@ op:        conv.forward/1
 //@ kernel:    conv_forward__tiles
 //@ global:    cu*16
 //@ local:     1
 //@ define:    PACKED = 0
-//@ when:      O >= 4 && (O < 16 || KH*KW*C*O <= 40000)
+//@ when:      O >= 4 && (O < 16 || KH*KW*C*O <= 40000) && FITS_STACK
 //@ score:     60
 //@ about:     up to 14 pixels x 32 outputs in registers, weights read where they lie
 //@ op:        conv.forward/1
@@ -19,7 +21,7 @@
 //@ global:    cu*16
 //@ local:     1
 //@ define:    PACKED = 1
-//@ when:      O >= 16
+//@ when:      O >= 16 && FITS_STACK
 //@ workspace: roundup(O, 32)*KH*KW*C
 //@ score:     50
 //@ about:     the same with the weights packed into panels of 32 outputs first
@@ -33,7 +35,7 @@
 //@ define:    PACKED = 1
 //@ needs:     avx512_bf16
 //@ compute:   bf16
-//@ when:      O >= 16 && C % 2 == 0
+//@ when:      O >= 16 && C % 2 == 0 && FITS_STACK
 //@ workspace: roundup(O, 32)*KH*KW*(C/2)
 //@ score:     65
 //@ about:     the same in bf16: two multiplications in the time of one
@@ -47,7 +49,7 @@
  * would pass O is moved back and computes some outputs twice. Spikes are unpacked by that copy; real
  * inputs without padding and tails are read in place. */
 
-/* The strip and its padded copy. */
+/* The strip and its padded copy, which is on the stack of a thread: FITS_STACK rejects rows that would not fit there. */
 #define IN_PLACE (!BF16 && !X_BITS && PH == 0 && PW == 0 && WO % TX == 0 && HO % TY == 0 && TN == 1)
 #if IN_PLACE
 #define XW W

@@ -435,6 +435,28 @@ Test(select, the_passes_of_training_with_half_have_kernels_for_cpus)
     sp_registry_destroy(&shipped);
 }
 
+/* Kernels that copy rows to the stack of a thread take none that would not fit there. */
+Test(select, rows_that_do_not_fit_a_stack_go_elsewhere)
+{
+    static const char *const ops[] = {"conv.forward/1", "conv.backward_input/1"};
+    static const char *const ones[] = {"N", "H", "KH", "SH", "SW", "DH", "DW", "HO"};
+    sp_registry *shipped = NULL;
+    cr_assert_eq(sp_registry_create(NULL, &shipped, NULL), SP_OK);
+    for (int i = 0; i < 4; i++) {
+        const int wide = i / 2;
+        sp_op_call call = sp_op_call_make(ops[i % 2]);
+        sp_variant *v = NULL;
+        for (size_t k = 0; k < sizeof ones / sizeof *ones; k++)
+            sp_call_set_int(&call, ones[k], 1);
+        sp_call_set_int(&call, "W", wide ? 16384 : 256), sp_call_set_int(&call, "WO", wide ? 16384 : 256);
+        sp_call_set_int(&call, "KW", 9), sp_call_set_int(&call, "PW", 4);
+        sp_call_set_int(&call, "C", 128), sp_call_set_int(&call, "O", 128);
+        cr_assert_eq(sp_select(shipped, &dev, &call, &v, NULL, 0, NULL), SP_OK);
+        cr_assert_eq(strncmp(v->id, "cpu_conv:", 9) == 0, !wide, "%s: %s", ops[i % 2], v->id);
+    }
+    sp_registry_destroy(&shipped);
+}
+
 Test(select, an_approximate_variant_runs_only_when_it_is_forced)
 {
     cr_assert_str_eq(choose(32), "t:k_when");
