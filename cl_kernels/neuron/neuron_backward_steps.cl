@@ -1,6 +1,6 @@
 //@ plugin:    reference 1.0.0
 //@ abi:       1
-//@ include:   row_groups.clh carry.clh neuron_back.clh pool_back.clh
+//@ include:   norm_args.clh row_groups.clh carry.clh neuron_back.clh pool_back.clh
 //@ all:       score: 0
 //@ all:       define: TEMPORAL = 0
 //@ all:       define: DETACH = 0
@@ -22,16 +22,6 @@
 // u[1] = charge(v_reset, x); u[t + 1] = charge(reset(u[t]), x); g_x is the sum of the gradients through all u[t]. g_y:
 // [steps][N][HO][WO][C]; work: [2][groups][C].
 #pragma OPENCL FP_CONTRACT OFF
-
-#if NORM
-#define NORM_ARGS  SP_IN(float, scale), SP_IN(float, shift),
-#define NORM_START SP_AT(scale); SP_AT(shift);
-#define CURRENT(c, x) fma(scale[c], x, shift[c])
-#else
-#define NORM_ARGS
-#define NORM_START
-#define CURRENT(c, x) (x)
-#endif
 
 #if SUMS
 #define KERNEL    neuron_backward_steps__naive_sums
@@ -64,7 +54,7 @@ __kernel void KERNEL(SP_IN(float, x), NORM_ARGS SP_IN(float, g_y), SUMS_ARGS SP_
 
     for (int m = group_start(group, ROWS); m < end; m++) {
         const ulong i = (ulong)m * columns + c;
-        const float in = CURRENT(c, x[i]);
+        const float in = NORM_CURRENT(c, x[i]);
         float u = neuron_charge(v_reset, in, p), g = 0.0f;
         for (int t = 0; t < steps; t++) {
             const float g_s = behind_pool(g_y + t * part, m / W, m % W, (int)c, H, C, KH, KW, SH, SW, PH, PW, HO, WO);

@@ -1,5 +1,6 @@
 //@ plugin:    reference 1.0.0
 //@ abi:       1
+//@ include:   norm_args.clh
 //@ op:        neuron.forward_steps/1
 //@ kernel:    neuron_forward_steps__naive
 //@ global:    ceildiv(C, 32), M
@@ -9,16 +10,6 @@
 // u[1] = charge(v_reset, x); u[t + 1] = charge(reset(u[t]), x); s[t] = u[t] >= v_th. s: [steps][M][ceil(C/32)], bits past C are
 // zero.
 #pragma OPENCL FP_CONTRACT OFF
-
-#if NORM
-#define NORM_ARGS  SP_IN(float, scale), SP_IN(float, shift),
-#define NORM_START SP_AT(scale); SP_AT(shift);
-#define CURRENT(c, x) fma(scale[c], x, shift[c])
-#else
-#define NORM_ARGS
-#define NORM_START
-#define CURRENT(c, x) (x)
-#endif
 
 __kernel void neuron_forward_steps__naive(SP_IN(float, x), NORM_ARGS SP_OUT(uint, s), int M, int C, int steps,
                                           float decay, float x_gain, float v_th, float v_reset)
@@ -33,7 +24,7 @@ __kernel void neuron_forward_steps__naive(SP_IN(float, x), NORM_ARGS SP_OUT(uint
     for (int t = 0; t < steps; t++)
         s[(ulong)t * M * words + at] = 0;
     for (int c = word * 32; c < min(C, word * 32 + 32); c++) {
-        const float in = CURRENT(c, x[m * C + c]);
+        const float in = NORM_CURRENT(c, x[m * C + c]);
         float u = neuron_charge(v_reset, in, p);
         for (int t = 0; t < steps; t++) {
             const int fires = u >= v_th;

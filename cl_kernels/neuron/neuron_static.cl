@@ -1,6 +1,6 @@
 //@ plugin:  reference 1.0.0
 //@ abi:     1
-//@ include: carry.clh neuron_back.clh pool_back.clh
+//@ include: norm_args.clh carry.clh neuron_back.clh pool_back.clh
 //@ all:     score: 0
 //@ all:     define: TEMPORAL = 0
 //@ all:     define: DETACH = 0
@@ -33,19 +33,12 @@
 #define TO_STEP   steps
 #endif
 
-__kernel void KERNEL(SP_IN(float, x),
-#if NORM
-                     SP_IN(float, scale), SP_IN(float, shift),
-#endif
-                     SP_IN(float, g_y), SP_IO(float, g_x), S_ARG int H, int W, int C, int KH, int KW, int SH, int SW,
-                     int PH, int PW, int HO, int WO, int STEPS, float decay, float x_gain, float v_th, float v_reset,
-                     float width)
+__kernel void KERNEL(SP_IN(float, x), NORM_ARGS SP_IN(float, g_y), SP_IO(float, g_x), S_ARG int H, int W, int C, int KH,
+                     int KW, int SH, int SW, int PH, int PW, int HO, int WO, int STEPS, float decay, float x_gain,
+                     float v_th, float v_reset, float width)
 {
     SP_AT(x);
-#if NORM
-    SP_AT(scale);
-    SP_AT(shift);
-#endif
+    NORM_START
     SP_AT(g_y);
     SP_AT(g_x);
     const neuron_args p = {decay, x_gain, v_th, v_reset};
@@ -58,10 +51,7 @@ __kernel void KERNEL(SP_IN(float, x),
 
     for (int c = word * 32; c < min(C, word * 32 + 32); c++) {
         const ulong i = m * C + c;
-        float in = x[i];
-#if NORM
-        in = fma(scale[c], in, shift[c]);
-#endif
+        const float in = NORM_CURRENT(c, x[i]);
         float now = neuron_charge(v_reset, in, p), before = now;
         for (int t = 1; t < STEPS; t++) {
             before = now;

@@ -2,10 +2,10 @@
  * kernels for that: they follow from the input and the number of the step, and to compute them again takes
  * less time than to write and read a map.
  *
- * Behind an average pool that makes the map smaller than the number of time steps makes it longer, the
- * gradients of all time steps take no more memory than their sum: then all time steps of the neuron are one
- * walk, forward in front of them and back behind them. Else the step of a neuron that goes back at one time
- * step also goes forward at the next, and the last one goes back behind all time steps. */
+ * Before an average pool, the gradients of a few time steps take no more memory than their sum over the whole
+ * map. Then all time steps of the neuron are one walk over the map forward, in front of the time steps, and
+ * one back, behind them. Else the step of a neuron that goes back at one time step also goes forward at the
+ * next, and the last one goes back behind all time steps. */
 #include "base/error.h"
 #include "plan/builder.h"
 
@@ -132,12 +132,10 @@ static int norm_behind(const sp_segment *end, const sp_step *forward, const sp_s
 {
     for (int i = 0; i < end->n; i++) {
         const sp_step *s = &end->steps[i];
-        if (spi_is_op(s, "batch_norm.backward") &&
-            spi_operand(s, "g").tensor == spi_operand(back, "g_x").tensor)
-            return spi_operand(s, "x").tensor == spi_operand(forward, "x").tensor &&
-                           !sp_call_flag(&s->call, "X_HALF")
-                       ? i
-                       : -1;
+        if (spi_is_op(s, "batch_norm.backward") && !sp_call_flag(&s->call, "X_HALF") &&
+            spi_operand(s, "g").tensor == spi_operand(back, "g_x").tensor &&
+            spi_operand(s, "x").tensor == spi_operand(forward, "x").tensor)
+            return i;
     }
     return -1;
 }

@@ -60,7 +60,8 @@ inline int taps_before(int r, int s, int k)
     return n;
 }
 
-/* The strip of e and its padded copy: row r is oy = PH / SH + q0 - HALO_Y + r. */
+/* The strip of e and its padded copy, which lies on the stack of a thread as in conv_forward.cl; STRIP in the metadata counts
+ * a row of tiles and all taps, which is more than the copy has (twice as much for maps of one row). Row r is oy = PH / SH + q0 - HALO_Y + r. */
 #define HALO_Y ((TAPS(0, SH, KH) - 1) * DH)
 #define HALO_X ((TAPS(0, SW, KW) - 1) * DW)
 #define IN_PLACE (!BF16 && KH * KW * SH * SW == 1 && PH == 0 && PW == 0 && QW % TX == 0 && QH % TY == 0 && TN == 1)

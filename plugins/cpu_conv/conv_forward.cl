@@ -49,7 +49,8 @@
  * would pass O is moved back and computes some outputs twice. Spikes are unpacked by that copy; real
  * inputs without padding and tails are read in place. */
 
-/* The strip and its padded copy, which is on the stack of a thread: FITS_STACK rejects rows that would not fit there. */
+/* The strip and its padded copy. That lies on the stack of a thread, which has 8 MiB by default: FITS_STACK rejects calls for which
+ * STRIP, the numbers in the copy at a row of tiles of 14 pixels at most, is more than 6.8 MB. */
 #define IN_PLACE (!BF16 && !X_BITS && PH == 0 && PW == 0 && WO % TX == 0 && HO % TY == 0 && TN == 1)
 #if IN_PLACE
 #define XW W

@@ -1,6 +1,6 @@
 //@ plugin:    cpu_neuron 1.0.0
 //@ abi:       1
-//@ include:   lanes.clh slots.clh charge.clh pooled.clh norm_slots.clh
+//@ include:   lanes.clh slots.clh norm_args.clh charge.clh pooled.clh norm_slots.clh
 //@ all:       device: cpu
 //@ all:       score: 50
 //@ all:       define: SP_REAL_WIDTH = 16
@@ -30,12 +30,8 @@
 #pragma OPENCL FP_CONTRACT OFF
 
 #if NORM
-#define NORM_ARGS  SP_IN(float, scale), SP_IN(float, shift),
-#define NORM_START SP_AT(scale); SP_AT(shift);
 #define CURRENT(x) fma(scale, x, shift)
 #else
-#define NORM_ARGS
-#define NORM_START
 #define CURRENT(x) (x)
 #endif
 

@@ -1,6 +1,6 @@
 //@ plugin: cpu_neuron 1.0.0
 //@ abi:    1
-//@ include: lanes.clh threshold.clh forward_ext.clh forward_rows.clh
+//@ include: lanes.clh threshold.clh norm_args.clh forward_ext.clh forward_rows.clh
 //@ all:    device: cpu
 //@ all:    score: 50
 //@ all:    define: SP_REAL_WIDTH = 16

@@ -1,6 +1,6 @@
 //@ plugin:    cpu_neuron 1.0.0
 //@ abi:       1
-//@ include:   lanes.clh forward_rows.clh charge.clh
+//@ include:   lanes.clh norm_args.clh forward_rows.clh charge.clh
 //@ op:        neuron.forward_steps/1
 //@ kernel:    neuron_forward_steps__rows16
 //@ global:    min(M, cu*16)
@@ -12,14 +12,6 @@
 
 /* u[1] = charge(v_reset, x); u[t + 1] = charge(reset(u[t]), x); s[t] = u[t] >= v_th. s: [steps][M][ceil(C/32)], bits past C are zero. */
 #pragma OPENCL FP_CONTRACT OFF
-
-#if NORM
-#define NORM_ARGS  SP_IN(float, scale), SP_IN(float, shift),
-#define NORM_START SP_AT(scale); SP_AT(shift);
-#else
-#define NORM_ARGS
-#define NORM_START
-#endif
 
 /* Two vectors side by side: each waits for itself most of the time. */
 SP_INLINE void fire_steps(float16 in_0, float16 in_1, int lanes, __global uint *s, ulong words, int steps, neuron_args p)

@@ -1,6 +1,6 @@
 //@ plugin: cpu_neuron 1.0.0
 //@ abi:    1
-//@ include: lanes.clh forward_rows.clh charge.clh carry.clh backward_step.clh pooled.clh
+//@ include: lanes.clh norm_args.clh forward_rows.clh charge.clh carry.clh backward_step.clh pooled.clh
 //@ all:    global: min(N*H*W, cu*16)
 //@ all:    local:  1
 //@ all:    bake:   KH KW
@@ -22,12 +22,6 @@
  * step on the gradient through u[steps - 1], which takes the place of g_x at the second, and is added to it behind that.
  * Backward: the gradient through u[steps] is added. s: [N H W][ceil(C/32)], bits past C are zero. */
 #pragma OPENCL FP_CONTRACT OFF
-
-#if NORM
-#define NORM_ARGS SP_IN(float, scale), SP_IN(float, shift),
-#else
-#define NORM_ARGS
-#endif
 
 /* u[steps] and, in `before`, u[steps - 1], of two vectors side by side: each waits for itself most of the time. */
 SP_INLINE void potentials(float16 in_0, float16 in_1, int steps, neuron_args p, float16 *now, float16 *before)
@@ -84,10 +78,7 @@ __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
 KERNEL(SP_IN(float, x), NORM_ARGS SP_IN(float, g_y), SP_IO(float, g_x), S_ARG int N, int H, int W, int C, int HO, int WO,
        int STEPS, float decay, float x_gain, float v_th, float v_reset, float width)
 {
-    SP_AT(x); SP_AT(g_y); SP_AT(g_x);
-#if NORM
-    SP_AT(scale); SP_AT(shift);
-#endif
+    SP_AT(x); NORM_START SP_AT(g_y); SP_AT(g_x);
 #if FORWARD
     SP_AT(s);
 #endif

@@ -1,6 +1,6 @@
 //@ plugin:  gpu_neuron 1.0.0
 //@ abi:     1
-//@ include: threshold.clh forward_ext.clh words.clh
+//@ include: threshold.clh norm_args.clh forward_ext.clh words.clh
 //@ all:     device: gpu
 //@ all:     tune: WGS = 128 64 256
 //@ op:      neuron.forward_ext/3
