@@ -23,8 +23,10 @@ typedef struct reader {
     sp_expr_lookup lookup;
     void *ctx;
     sp_error *err;
-    int depth;   // nesting, bounded so that hostile text cannot exhaust the stack
-    int skipped; // > 0: inside a side that does not count
+    int depth;                           // nesting, bounded so that hostile text cannot exhaust the stack
+    int skipped;                         // > 0: inside a side that does not count
+    const char *false_start, *false_end; // first side of an outermost && that is 0; NULL: none yet
+    bool has_or;                         // outside all parentheses
 } reader;
 
 static sp_status read_or(reader *r, int64_t *value);
@@ -253,14 +255,27 @@ static sp_status read_compare(reader *r, int64_t *value)
     return SP_OK;
 }
 
+/* One side of &&. */
+static sp_status read_side(reader *r, int64_t *value)
+{
+    skip_space(r);
+    const char *start = r->at;
+    SP_TRY(read_compare(r, value));
+    if (r->depth == 1 && !r->skipped && *value == 0 && !r->false_start) {
+        r->false_start = start;
+        r->false_end = r->at;
+    }
+    return SP_OK;
+}
+
 static sp_status read_and(reader *r, int64_t *value)
 {
-    SP_TRY(read_compare(r, value));
+    SP_TRY(read_side(r, value));
     while (accept(r, "&&")) {
         bool counts = *value != 0;
         int64_t b;
         r->skipped += !counts;
-        SP_TRY(read_compare(r, &b));
+        SP_TRY(read_side(r, &b));
         r->skipped -= !counts;
         *value = counts && b != 0;
     }
@@ -273,6 +288,7 @@ static sp_status read_or(reader *r, int64_t *value)
         return FAIL_AT(r, r->at, "nested more than %d deep", MAX_DEPTH);
     SP_TRY(read_and(r, value));
     while (accept(r, "||")) {
+        r->has_or |= r->depth == 1;
         bool counts = *value == 0;
         int64_t b;
         r->skipped += !counts;
@@ -294,4 +310,16 @@ sp_status sp_expr_eval(const char *text, sp_expr_lookup lookup, void *ctx, int64
         return unexpected(&r, "an operator or the end");
     *value = v;
     return SP_OK;
+}
+
+size_t sp_expr_false_part(const char *text, sp_expr_lookup lookup, void *ctx, const char **start)
+{
+    reader r = {.text = text, .at = text, .lookup = lookup, .ctx = ctx};
+    int64_t value;
+    const bool chain = read_or(&r, &value) == SP_OK && !value && r.false_start && !r.has_or;
+    *start = chain ? r.false_start : text;
+    const char *end = chain ? r.false_end : text + strlen(text);
+    while (end > *start && isspace((unsigned char)end[-1]))
+        end--;
+    return (size_t)(end - *start);
 }

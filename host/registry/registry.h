@@ -138,11 +138,13 @@ const sp_fragment *sp_fragment_find(const sp_registry *reg, sp_fragment_kind kin
 /* Names of all fragments of a kind; for error messages. Array is the registry's. */
 size_t sp_fragment_names(const sp_registry *reg, sp_fragment_kind kind, const char **names, size_t max);
 
-/* One candidate of a selection and what became of it. */
+/* One candidate of a selection and what became of it: "chosen: highest score", "rejected: O % 16 == 0 is
+ * false (O=10)", "lower score". Of a condition, the reason has the part that does not hold. */
+enum { SP_REASON_SIZE = 384 };
 typedef struct sp_candidate {
     sp_variant *variant;
     bool chosen, applicable;
-    char reason[256]; /* "chosen: highest score", "rejected: O % 16 == 0 is false (O=10)", "lower score" */
+    char reason[SP_REASON_SIZE];
 } sp_candidate;
 
 /* Chooses the variant for a call: forced, else filter (device, when, trust), then wisdom, then score, then

@@ -23,7 +23,7 @@ static bool has_word(const char *words, const char *word)
     return false;
 }
 
-/* "(O=10, X_BITS=1)": the values of the names in an expression, each once. */
+/* "O=10, X_BITS=1": the values of the names in an expression, each once. */
 static void describe_names(const char *text, sp_variant_scope *scope, char *out, size_t size)
 {
     size_t used = 0;
@@ -46,6 +46,18 @@ static void describe_names(const char *text, sp_variant_scope *scope, char *out,
             return;
         used += (size_t)wrote;
     }
+}
+
+/* What of a condition does not hold, and for which values. */
+static void say_false(const char *when, sp_variant_scope *scope, char *reason, size_t size)
+{
+    char part[256], values[160];
+    const char *start;
+    const size_t n = sp_expr_false_part(when, sp_variant_lookup, scope, &start);
+    snprintf(part, sizeof part, n < sizeof part ? "%.*s" : "%.*s...", (int)(n < sizeof part ? n : 250),
+             start);
+    describe_names(part, scope, values, sizeof values);
+    snprintf(reason, size, "rejected: %s is false (%s)", part, values);
 }
 
 bool sp_variant_needs_met(const sp_variant *v, const sp_device *dev, char *reason, size_t size)
@@ -109,11 +121,8 @@ bool sp_variant_can_run(const sp_variant *v, const sp_device *dev, const sp_op_c
         snprintf(reason, size, "rejected: \"when\": %.200s", err.text);
         return false;
     }
-    if (!yes) {
-        char values[160];
-        describe_names(v->when, &scope, values, sizeof values);
-        snprintf(reason, size, "rejected: %s is false (%s)", v->when, values);
-    }
+    if (!yes)
+        say_false(v->when, &scope, reason, size);
     return yes != 0;
 }
 
@@ -210,7 +219,7 @@ static sp_variant *wise_choice(sp_registry *reg, sp_device *dev, const sp_op_cal
 {
     sp_variant *v = NULL;
     int64_t tunes[SP_VARIANT_MAX_TUNES];
-    char reason[256];
+    char reason[SP_REASON_SIZE];
     bool fits = sp_wisdom_choice(reg, call, &v, tunes, why, size) &&
                 sp_select_admits(reg, dev, v, call, tunes, reason, sizeof reason) &&
                 is_trusted(reg, dev, v, call, reason, sizeof reason, stop);
@@ -241,7 +250,7 @@ static sp_variant *walk(sp_registry *reg, sp_device *dev, const sp_op_call *call
                         size_t *n, size_t max, sp_error *stop)
 {
     const char *forced = sp_forced_find(reg, call->op);
-    char why[256];
+    char why[SP_REASON_SIZE];
     *stop = (sp_error){0};
     sp_variant *wise = forced ? NULL : wise_choice(reg, dev, call, why, sizeof why, stop), *chosen = wise;
     *n = 0;
@@ -375,7 +384,7 @@ bool sp_select_fuses(sp_registry *reg, sp_device *dev, const sp_op_call *const f
 bool sp_select_has_bf16(const sp_registry *reg, const sp_device *dev, const sp_op_call *call)
 {
     sp_op_call rounded = *call;
-    char reason[256];
+    char reason[SP_REASON_SIZE];
     bool has = false;
     sp_call_set_bf16(&rounded, true);
     for (size_t i = 0; i < reg->n_variants && !has; i++)

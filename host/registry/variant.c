@@ -151,7 +151,7 @@ bool sp_variant_shrink(sp_variant *v, sp_shrink what, const sp_device *dev, cons
         what == SP_SHRINK_GROUPS ? group_items : registers;
     int at[SP_VARIANT_MAX_TUNES] = {0}, best[SP_VARIANT_MAX_TUNES] = {0};
     int64_t values[SP_VARIANT_MAX_TUNES], most = 0;
-    char reason[256];
+    char reason[SP_REASON_SIZE];
     sp_variant_scope scope = {.variant = v, .call = call, .dev = dev, .tune_values = values};
     for (int k = 0; k < v->n_tunes; k++)
         values[k] = v->tunes[k].values[0];

@@ -135,6 +135,32 @@ Test(expr, errors_name_the_column_and_the_reason)
     }
 }
 
+Test(expr, false_part)
+{
+    static const struct {
+        const char *text, *part;
+    } cases[] = {
+        {"N % 16 == 0", "N % 16 == 0"},
+        {"N == 10 && C == 63 && K == 1", "C == 63"},
+        {"  K && N", "K"},
+        {"N > 4 && (K || C == 2 && N) && 0", "(K || C == 2 && N)"},
+        {"(N == 10 && C == 63)", "(N == 10 && C == 63)"},
+        {"N > 4 && min(K, 0 && 1) < 0 ", "min(K, 0 && 1) < 0"},
+        {"N == 10 && !(N && C)", "!(N && C)"},
+        {"K && N || K ", "K && N || K"},  /* not a chain */
+        {"N == 10 && C", "N == 10 && C"}, /* holds */
+        {"N == 10 && ", "N == 10 &&"},    /* in error */
+        {"K && N / K", "K"},
+        {"", ""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *start;
+        const size_t n = sp_expr_false_part(cases[i].text, lookup, NULL, &start);
+        cr_assert(n == strlen(cases[i].part) && strncmp(start, cases[i].part, n) == 0, "\"%s\": \"%.*s\"",
+                  cases[i].text, (int)n, start);
+    }
+}
+
 Test(expr, deep_nesting_is_an_error_not_a_crash)
 {
     static const char openers[] = "(!-";

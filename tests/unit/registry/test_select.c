@@ -115,7 +115,7 @@ Test(select, filters_with_reasons)
     expect_reason(32, "t:k_ext", "rejected: needs cl_khr_subgroups");
     expect_reason(32, "t:k_when", "chosen: highest score (60)");
     expect_reason(32, "t:k_a", "lower score (55, chosen has 60)");
-    expect_reason(33, "t:k_when", "is false (M=33, T=16, D=3, wg=64, cpu=1)");
+    expect_reason(33, "t:k_when", "rejected: M % T == 0 is false (M=33, T=16)");
     expect_reason(0, "t:k_zero", "division by zero");
 }
 
