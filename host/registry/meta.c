@@ -114,7 +114,7 @@ static sp_status check_file(sp_meta_reader *r)
                             "no \"//@ plugin: NAME VERSION\" and \"//@ abi: %d\" lines; see "
                             "docs/PLUGIN_HOWTO.md",
                             SP_META_ABI);
-    r->line = r->n_alls ? r->alls[0].line : r->n_lets ? r->lets[0].line : sp_meta_key_line(r, "plugin");
+    r->line = r->n_alls ? r->alls[0].line : r->n_lets ? r->first_let_line : sp_meta_key_line(r, "plugin");
     if (r->out->fragment && (r->n_alls || r->n_lets))
         return SP_META_FAIL(r, "\"all:\" and \"let:\" are for files with \"op:\" lines, not for a fragment");
     r->line = sp_meta_key_line(r, "plugin");

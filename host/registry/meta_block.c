@@ -117,6 +117,7 @@ sp_status sp_meta_finish_block(sp_meta_reader *r)
     SP_TRY(sp_meta_apply_all(r));
     SP_TRY(check_kind(r));
     SP_TRY(check_passes(r));
+    SP_TRY(sp_meta_keep_lets(r));
     r->line = line;
     const char *how = v->kind == SP_VARIANT_LOWER ? "lower" : v->library ? v->library : v->passes[0].kernel;
     v->id = sp_format("%s:%s", v->plugin, how);

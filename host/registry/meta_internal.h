@@ -12,11 +12,6 @@ typedef struct sp_meta_all { /* "all: KEY: VALUE" */
     int key, line;
     char *value;
 } sp_meta_all;
-typedef struct sp_meta_let { /* "let: NAME = EXPRESSION" */
-    char *name, *value;
-    int line;
-} sp_meta_let;
-
 typedef struct sp_meta_reader {
     const char *path, *text;
     sp_origin origin;
@@ -31,8 +26,8 @@ typedef struct sp_meta_reader {
     int key_lines[SP_META_MAX_KEYS];           /* where a key of the block or the file was read last */
     int pass_lines[SP_VARIANT_MAX_PASSES][SP_META_MAX_KEYS]; /* the same of a kernel line and what follows */
     sp_meta_all alls[SP_META_MAX_SHARED];
-    sp_meta_let lets[SP_META_MAX_SHARED];
-    int n_alls, n_lets;
+    sp_let lets[SP_META_MAX_SHARED];
+    int n_alls, n_lets, first_let_line;
     sp_error *err;
 } sp_meta_reader;
 
@@ -90,6 +85,8 @@ sp_status sp_meta_key_all(sp_meta_reader *r, char *value);
 sp_status sp_meta_key_let(sp_meta_reader *r, char *value);
 sp_status sp_meta_key_include(sp_meta_reader *r, char *value);
 sp_status sp_meta_apply_all(sp_meta_reader *r);
+/* Gives the block at hand copies of the lets. */
+sp_status sp_meta_keep_lets(sp_meta_reader *r);
 void sp_meta_shared_fini(sp_meta_reader *r);
 
 sp_status sp_meta_start_block(sp_meta_reader *r, const sp_op *op);

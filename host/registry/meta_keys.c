@@ -199,6 +199,7 @@ static sp_status key_bake(sp_meta_reader *r, char *value)
 
 static sp_status key_when(sp_meta_reader *r, char *value)
 {
+    SP_TRY(sp_meta_copy(r, value, &r->block->when_written));
     return sp_meta_expression(r, value, &r->block->when);
 }
 

@@ -85,7 +85,7 @@ static size_t name_length(const char *at)
     return n;
 }
 
-static const sp_meta_let *find_let(const sp_meta_reader *r, const char *name, size_t n)
+static const sp_let *find_let(const sp_meta_reader *r, const char *name, size_t n)
 {
     for (int i = 0; i < r->n_lets; i++)
         if (strlen(r->lets[i].name) == n && strncmp(r->lets[i].name, name, n) == 0)
@@ -100,7 +100,7 @@ sp_status sp_meta_expression(sp_meta_reader *r, const char *text, char **out)
     sp_variant_scope scope = {.variant = r->block, .call = &call};
     for (const char *at = text; *at;) {
         size_t n = name_length(at);
-        const sp_meta_let *let = n ? find_let(r, at, n) : NULL;
+        const sp_let *let = n ? find_let(r, at, n) : NULL;
         int64_t taken;
         if (let && r->block && sp_variant_lookup(&scope, let->name, &taken) == 0) {
             sp_text_free(&t);
@@ -120,6 +120,13 @@ sp_status sp_meta_expression(sp_meta_reader *r, const char *text, char **out)
     return st;
 }
 
+static void let_fini(sp_let *let)
+{
+    sp_free(let->name);
+    sp_free(let->written);
+    sp_free(let->value);
+}
+
 sp_status sp_meta_key_let(sp_meta_reader *r, char *value)
 {
     SP_TRY(check_first(r, "let", r->n_lets));
@@ -129,14 +136,35 @@ sp_status sp_meta_key_let(sp_meta_reader *r, char *value)
         return SP_META_FAIL(r, "write it as \"let: NAME = EXPRESSION\"");
     if (find_let(r, value, n))
         return SP_META_FAIL(r, "\"let: %.*s\" is given twice", (int)n, value);
-    sp_meta_let let = {.name = sp_strndup(value, n), .line = r->line};
-    sp_status st = let.name ? sp_meta_expression(r, equals + 1 + strspn(equals + 1, " \t"), &let.value)
-                            : SP_FAIL(r->err, SP_E_MEMORY, "out of memory while reading %s", r->path);
-    if (st == SP_OK)
-        r->lets[r->n_lets++] = let;
-    else
-        sp_free(let.name);
-    return st;
+    const char *expression = equals + 1 + strspn(equals + 1, " \t");
+    sp_let let = {.name = sp_strndup(value, n), .written = sp_strdup(expression)};
+    sp_status st = let.name && let.written
+                       ? sp_meta_expression(r, expression, &let.value)
+                       : SP_FAIL(r->err, SP_E_MEMORY, "out of memory while reading %s", r->path);
+    if (st != SP_OK) {
+        let_fini(&let);
+        return st;
+    }
+    if (!r->n_lets)
+        r->first_let_line = r->line;
+    r->lets[r->n_lets++] = let;
+    return SP_OK;
+}
+
+sp_status sp_meta_keep_lets(sp_meta_reader *r)
+{
+    sp_variant *v = r->block;
+    if (!r->n_lets || !v->when)
+        return SP_OK;
+    v->lets = sp_alloc_array((size_t)r->n_lets, sizeof *v->lets);
+    bool whole = v->lets != NULL;
+    for (int i = 0; whole && i < r->n_lets; i++) {
+        const sp_let *from = &r->lets[i];
+        v->lets[v->n_lets++] =
+            (sp_let){sp_strdup(from->name), sp_strdup(from->written), sp_strdup(from->value)};
+        whole = v->lets[i].name && v->lets[i].written && v->lets[i].value;
+    }
+    return whole ? SP_OK : SP_FAIL(r->err, SP_E_MEMORY, "out of memory while reading %s", r->path);
 }
 
 sp_status sp_meta_key_include(sp_meta_reader *r, char *value)
@@ -158,8 +186,6 @@ void sp_meta_shared_fini(sp_meta_reader *r)
 {
     for (int i = 0; i < r->n_alls; i++)
         sp_free(r->alls[i].value);
-    for (int i = 0; i < r->n_lets; i++) {
-        sp_free(r->lets[i].name);
-        sp_free(r->lets[i].value);
-    }
+    for (int i = 0; i < r->n_lets; i++)
+        let_fini(&r->lets[i]);
 }

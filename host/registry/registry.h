@@ -45,6 +45,12 @@ typedef struct sp_vendor_tune {
     int64_t value;
 } sp_vendor_tune;
 
+/* "//@ let: NAME = EXPRESSION", for what is said about conditions. */
+typedef struct sp_let {
+    char *name, *written;
+    char *value; /* with the names of other lets replaced by what they stand for */
+} sp_let;
+
 typedef struct sp_variant {
     char *plugin, *version; /* "//@ plugin: lif_vec4 1.0.0" */
     char *id;               /* "<plugin>:<first kernel>", "<plugin>:<library>" or "<plugin>:lower" */
@@ -59,8 +65,11 @@ typedef struct sp_variant {
     int n_vendor_tunes;
     char *bake[SP_VARIANT_MAX_BAKES]; /* ints given as -D instead of arguments; "*" bakes all static ints */
     int n_bakes;
-    char *defines; /* extra "-DVW=4 ..." */
-    char *when;    /* expression or NULL: shapes, flags, tunes, device limits (wg, local_bytes, fp16, ...) */
+    char *defines;      /* extra "-DVW=4 ..." */
+    char *when;         /* expression or NULL: shapes, flags, tunes, device limits (wg, local_bytes, ...) */
+    char *when_written; /* before the names of `lets` in it were replaced */
+    sp_let *lets;
+    int n_lets;
     char *needs_device;     /* space separated device types it is meant for, NULL all */
     char *needs_extensions; /* space separated, NULL none */
     char *registers;        /* expression that grows with the registers of a work-item, NULL unknown */
@@ -208,7 +217,8 @@ bool sp_variant_shrink(sp_variant *v, sp_shrink what, const sp_device *dev, cons
 void sp_registry_suit(sp_registry *reg, const sp_device *dev);
 
 /* Lookup for `when`, `global`, `workspace`: ints and flags of the call, tunes and defines of the variant,
- * device limits (wg, cu, local_bytes, fp16, fp64, gpu, cpu, accelerator). ctx is an sp_variant_scope. */
+ * device limits (wg, cu, local_bytes, private_bytes, fp16, fp64, gpu, cpu, accelerator). ctx is an
+ * sp_variant_scope. */
 typedef struct sp_variant_scope {
     const sp_variant *variant;
     const sp_op_call *call;
@@ -216,5 +226,8 @@ typedef struct sp_variant_scope {
     const int64_t *tune_values; /* NULL: defaults */
 } sp_variant_scope;
 int sp_variant_lookup(void *scope, const char *name, int64_t *value);
+/* "rejected: O % 16 == 0 is false (O=10)": the first part of `when`, which must be false, that does not hold.
+ */
+void sp_variant_say_false(sp_variant_scope *scope, char *reason, size_t size);
 
 #endif

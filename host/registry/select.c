@@ -1,6 +1,5 @@
 /* Choosing a variant for a call: the filter with its reasons, trust, order. The same walk serves the
  * choice and its explanation, so that `plugins why` cannot tell another story than the run. */
-#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,43 +20,6 @@ static bool has_word(const char *words, const char *word)
         if ((at == words || at[-1] == ' ') && (at[n] == ' ' || at[n] == '\0'))
             return true;
     return false;
-}
-
-/* "O=10, X_BITS=1": the values of the names in an expression, each once. */
-static void describe_names(const char *text, sp_variant_scope *scope, char *out, size_t size)
-{
-    size_t used = 0;
-    out[0] = '\0';
-    for (const char *at = text; *at;) {
-        if (!isalpha((unsigned char)*at) && *at != '_') {
-            at += isdigit((unsigned char)*at) ? strspn(at, "0123456789abcdefABCDEFxX") : 1;
-            continue;
-        }
-        char name[64], known[72];
-        size_t n = strspn(at, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
-        int64_t value;
-        snprintf(name, sizeof name, "%.*s", (int)n, at);
-        at += n;
-        snprintf(known, sizeof known, "%s=", name);
-        if (sp_variant_lookup(scope, name, &value) != 0 || strstr(out, known))
-            continue;
-        int wrote = snprintf(out + used, size - used, "%s%s%" PRId64, used ? ", " : "", known, value);
-        if (wrote < 0 || (size_t)wrote >= size - used)
-            return;
-        used += (size_t)wrote;
-    }
-}
-
-/* What of a condition does not hold, and for which values. */
-static void say_false(const char *when, sp_variant_scope *scope, char *reason, size_t size)
-{
-    char part[256], values[160];
-    const char *start;
-    const size_t n = sp_expr_false_part(when, sp_variant_lookup, scope, &start);
-    snprintf(part, sizeof part, n < sizeof part ? "%.*s" : "%.*s...", (int)(n < sizeof part ? n : 250),
-             start);
-    describe_names(part, scope, values, sizeof values);
-    snprintf(reason, size, "rejected: %s is false (%s)", part, values);
 }
 
 bool sp_variant_needs_met(const sp_variant *v, const sp_device *dev, char *reason, size_t size)
@@ -122,7 +84,7 @@ bool sp_variant_can_run(const sp_variant *v, const sp_device *dev, const sp_op_c
         return false;
     }
     if (!yes)
-        say_false(v->when, &scope, reason, size);
+        sp_variant_say_false(&scope, reason, size);
     return yes != 0;
 }
 

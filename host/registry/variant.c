@@ -12,6 +12,7 @@ static int device_lookup(const sp_device *dev, const char *name, int64_t *value)
 {
     static const sp_device_info none;
     const sp_device_info *i = dev ? &dev->info : &none;
+    const int64_t unknown = (int64_t)1 << 50; /* no limit: more than any kernel asks for */
     const struct {
         const char *name;
         int64_t value;
@@ -19,6 +20,7 @@ static int device_lookup(const sp_device *dev, const char *name, int64_t *value)
         {"wg", (int64_t)i->max_work_group},
         {"cu", (int64_t)i->compute_units},
         {"local_bytes", (int64_t)i->local_bytes},
+        {"private_bytes", i->private_bytes ? (int64_t)i->private_bytes : unknown},
         {"fp16", i->fp16},
         {"fp64", i->fp64},
         {"cpu", dev && i->type == SP_DEVICE_CPU},
@@ -205,9 +207,16 @@ void sp_variant_destroy(sp_variant **out)
         sp_free(v->tunes[i].name);
     for (int i = 0; i < v->n_bakes; i++)
         sp_free(v->bake[i]);
-    char *const texts[] = {
-        v->plugin,    v->version,   v->id,      v->defines, v->when,  v->needs_device, v->needs_extensions,
-        v->registers, v->workspace, v->by_name, v->library, v->about, v->path,         v->refused};
+    for (int i = 0; i < v->n_lets; i++) {
+        sp_free(v->lets[i].name);
+        sp_free(v->lets[i].written);
+        sp_free(v->lets[i].value);
+    }
+    sp_free(v->lets);
+    char *const texts[] = {v->plugin,    v->version,      v->id,           v->defines,
+                           v->when,      v->when_written, v->needs_device, v->needs_extensions,
+                           v->registers, v->workspace,    v->by_name,      v->library,
+                           v->about,     v->path,         v->refused};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         sp_free(texts[i]);
     sp_free(v);
