@@ -71,11 +71,6 @@ void sp_check_arena_fini(sp_check_arena *a);
 sp_status sp_check_arena_run(sp_check_arena *a, sp_check_case *c, sp_launch *launch, bool shared,
                              sp_error *err);
 
-/* Checks one call; used for calls that are not in sp_check_calls. */
-/* tune_values NULL: the defaults. */
-sp_status sp_check_call(sp_registry *reg, sp_device *dev, sp_variant *v, const sp_op_call *call,
-                        const int64_t *tune_values, uint64_t seed, sp_check_report *report, sp_error *err);
-
 /* A part of the samples (or rows) of a call whose C reference would take too long: the device computes all of
  * it, the reference these. */
 typedef struct sp_check_part {

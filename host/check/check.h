@@ -24,6 +24,9 @@ typedef struct sp_check_report {
  * element, both values and the seed otherwise. [setup] */
 sp_status sp_check_variant(sp_registry *reg, sp_device *dev, sp_variant *v, const sp_check_options *o,
                            sp_check_report *report, sp_error *err);
+/* The same at one call, which v must be able to run; tune_values NULL: the defaults. [setup] */
+sp_status sp_check_call(sp_registry *reg, sp_device *dev, sp_variant *v, const sp_op_call *call,
+                        const int64_t *tune_values, uint64_t seed, sp_check_report *report, sp_error *err);
 
 /* The calls that the harness tries for an op; also what `plugins bench` times. Returns how many (at most
  * max). */

@@ -69,8 +69,9 @@ typedef struct sp_device_info {
     uint32_t compute_units, clock_mhz, base_align_bytes;
     size_t max_work_group, max_work_item[3];
     uint64_t global_bytes, max_alloc_bytes, local_bytes;
-    uint32_t quirks;      /* SP_QUIRK_* */
-    char unanswered[112]; /* which question about it failed and how; "": none */
+    uint64_t private_bytes; /* of a work-item on a CPU: it lies on the stack of a thread; 0: no limit known */
+    uint32_t quirks;        /* SP_QUIRK_* */
+    char unanswered[112];   /* which question about it failed and how; "": none */
 } sp_device_info;
 
 typedef struct sp_device_list {

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/thread.h"
 
 const char *sp_device_type_name(sp_device_type type)
 {
@@ -159,6 +160,14 @@ bool sp_device_has(const sp_device_info *info, const char *name)
            (info->fp16 && strcmp(name, "cl_khr_fp16") == 0);
 }
 
+/* What a thread's stack leaves to the arrays of a kernel: the driver's own calls lie there too, and what the
+ * compiler keeps beside the arrays. */
+static uint64_t private_bytes_of(uint64_t stack)
+{
+    const uint64_t other = 256 * 1024;
+    return stack > 2 * other ? stack - other : stack / 2;
+}
+
 static void read_limits(sp_device_info *info)
 {
     size_t items[16] = {0}; // a device may have more than the three dimensions used here
@@ -178,6 +187,8 @@ static void read_limits(sp_device_info *info)
            clGetDeviceInfo(info->device_id, CL_DEVICE_MAX_WORK_ITEM_SIZES, sizeof items, items, NULL));
     for (cl_uint i = 0; i < 3 && i < dims; i++)
         info->max_work_item[i] = items[i];
+    if (info->type == SP_DEVICE_CPU)
+        info->private_bytes = private_bytes_of(sp_thread_stack_bytes());
 }
 
 static void read_numbers(sp_device_info *info)

@@ -48,17 +48,19 @@ static const char *yes_no(bool b)
 
 static void print_detail(const sp_device_info *d)
 {
-    char global[32], alloc[32], local[32];
+    char global[32], alloc[32], local[32], private[32];
     print_bytes(global, sizeof global, d->global_bytes);
     print_bytes(alloc, sizeof alloc, d->max_alloc_bytes);
     print_bytes(local, sizeof local, d->local_bytes);
+    print_bytes(private, sizeof private, d->private_bytes);
     printf("\n%d: %s\n", d->index, d->name);
     printf("   platform    %s\n   vendor      %s\n", d->platform, d->vendor);
     printf("   version     %s (%s)\n   driver      %s\n", d->version, d->c_version, d->driver);
     printf("   type        %s, %u compute units, %u MHz\n", sp_device_type_name(d->type), d->compute_units,
            d->clock_mhz);
-    printf("   memory      %s, at most %s in one buffer, buffers aligned to %u bytes, local %s\n", global,
-           alloc, d->base_align_bytes, local);
+    printf("   memory      %s, at most %s in one buffer, buffers aligned to %u bytes, local %s%s%s\n", global,
+           alloc, d->base_align_bytes, local, d->private_bytes ? ", private of a work-item " : "",
+           d->private_bytes ? private : "");
     printf("   work group  at most %zu items, by dimension %zu x %zu x %zu\n", d->max_work_group,
            d->max_work_item[0], d->max_work_item[1], d->max_work_item[2]);
     printf("   supports    fp64 %s, fp16 %s, compiler %s, available %s%s%s%s%s%s\n", yes_no(d->fp64),
@@ -98,6 +100,7 @@ static json_t *extensions_json(const sp_device_info *d)
 static json_t *device_json(const sp_device_info *d, bool chosen, const char *why)
 {
     return json_pack("{s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
+                     "s:I, "
                      "s:[I,I,I], s:b, s:b, s:b, s:b, s:b, s:b, s:s, s:o, s:o, s:b, s:o}",
                      "index", d->index, "platform_index", d->platform_index, "device_index", d->device_index,
                      "name", sp_cli_json_text(d->name), "platform", sp_cli_json_text(d->platform), "vendor",
@@ -107,13 +110,13 @@ static json_t *device_json(const sp_device_info *d, bool chosen, const char *why
                      (json_int_t)d->clock_mhz, "base_align_bytes", (json_int_t)d->base_align_bytes,
                      "global_bytes", (json_int_t)d->global_bytes, "max_alloc_bytes",
                      (json_int_t)d->max_alloc_bytes, "local_bytes", (json_int_t)d->local_bytes,
-                     "max_work_group", (json_int_t)d->max_work_group, "max_work_item",
-                     (json_int_t)d->max_work_item[0], (json_int_t)d->max_work_item[1],
-                     (json_int_t)d->max_work_item[2], "available", d->available, "compiler_available",
-                     d->compiler_available, "fp64", d->fp64, "fp16", d->fp16, "avx512_bf16", d->avx512_bf16,
-                     "amx_bf16", d->amx_bf16, "matrix", sp_matrix_unit_name(d->matrix), "quirks",
-                     quirks_json(d), "extensions", extensions_json(d), "chosen", chosen, "why",
-                     sp_cli_json_text(chosen ? why : NULL));
+                     "private_bytes", (json_int_t)d->private_bytes, "max_work_group",
+                     (json_int_t)d->max_work_group, "max_work_item", (json_int_t)d->max_work_item[0],
+                     (json_int_t)d->max_work_item[1], (json_int_t)d->max_work_item[2], "available",
+                     d->available, "compiler_available", d->compiler_available, "fp64", d->fp64, "fp16",
+                     d->fp16, "avx512_bf16", d->avx512_bf16, "amx_bf16", d->amx_bf16, "matrix",
+                     sp_matrix_unit_name(d->matrix), "quirks", quirks_json(d), "extensions",
+                     extensions_json(d), "chosen", chosen, "why", sp_cli_json_text(chosen ? why : NULL));
 }
 
 static sp_status print_json(const sp_device_list *list, size_t chosen, const char *why)

@@ -266,10 +266,11 @@ int sp_cmd_plugins(int argc, char **argv)
         SP_TEXT("device", 'd', &o.device, "SEL", "device: number, type, or part of a name (default auto)"),
         SP_TEXT("plugins", 0, &o.folders, "DIRS", "folders with plugins, colon separated"),
         SP_LIST("plugin", 'p', &o.force, "OP=NAME", "use this variant for an op; \"*=reference\" for all"),
-        SP_TEXT("shape", 0, &o.shape, "\"N=32 ...\"", "why, bench: the integers of the op, by name"),
-        SP_LIST("flag", 0, &o.flags, "NAME", "why, bench: a flag of the op that is set"),
-        SP_TEXT("neuron", 0, &o.neuron, "NAME", "why, bench: for ops with a neuron (default lif)"),
-        SP_TEXT("surrogate", 0, &o.surrogate, "NAME", "why, bench: for ops with one (default triangle)"),
+        SP_TEXT("shape", 0, &o.shape, "\"N=32 ...\"",
+                "the integers of the op, by name; check: compare this call alone"),
+        SP_LIST("flag", 0, &o.flags, "NAME", "a flag of the op that is set, with --shape"),
+        SP_TEXT("neuron", 0, &o.neuron, "NAME", "for ops with a neuron, with --shape (default lif)"),
+        SP_TEXT("surrogate", 0, &o.surrogate, "NAME", "for ops with one, with --shape (default triangle)"),
         SP_FLAG("no-wisdom", 0, &o.no_wisdom, "why, bench: as if nothing had been measured"),
         SP_FLAG("full", 0, &o.full, "check: all shapes, not a handful"),
         SP_INTEGER("seed", 0, &o.seed, "N", "check, bench: of the inputs (default 1)", 0, INT64_MAX),
@@ -280,7 +281,9 @@ int sp_cmd_plugins(int argc, char **argv)
                        .synopsis = "list | show NAME | why OP | check [PATH|NAME] | bench OP [options]",
                        .about = "list: every variant and fragment, and the files that were refused. show: "
                                 "one of them in full. why: which variant a call gets and what became of the "
-                                "others. check: compares variants with the C reference of their op. bench: "
+                                "others. check: compares variants with the C reference of their op, or of an "
+                                "op "
+                                "at one call (--shape). bench: "
                                 "checks the candidates for a call, then times them.",
                        SP_ARGS(args, 1, 2),
                        .notes = "Example: spikeport plugins why conv.forward --shape \"N=32 H=28 W=28 C=64 "

@@ -62,18 +62,20 @@ static sp_status print_row(const sp_cli_plugins *o, const char *subject, const c
                                       sp_cli_json_text(text)));
 }
 
+/* untested: why, where nothing was run. */
 static sp_status judge(const sp_cli_plugins *o, const char *subject, const char *id, sp_status st,
-                       const sp_check_report *r, double seconds, const sp_error *why, tally *t)
+                       const sp_check_report *r, double seconds, const sp_error *why, const char *untested,
+                       tally *t)
 {
     const char *result = st != SP_OK ? "FAILED" : r->shapes_run ? "ok" : "untested";
-    const char *text = st != SP_OK     ? why->text
-                       : r->shapes_run ? ""
-                                       : "no call of the check fits it on this device";
+    const char *text = st != SP_OK ? why->text : r->shapes_run ? "" : untested;
     t->failed += st != SP_OK;
     t->passed += st == SP_OK && r->shapes_run;
     t->untested += st == SP_OK && !r->shapes_run;
     return print_row(o, subject, id, result, r, seconds, text);
 }
+
+static const char *const fits_nothing = "no call of the check fits it on this device";
 
 static sp_status check_fragments(const sp_cli_plugins *o, tally *t)
 {
@@ -86,7 +88,7 @@ static sp_status check_fragments(const sp_cli_plugins *o, tally *t)
         uint64_t start = sp_clock_ns();
         sp_status st = sp_check_fragment(o->reg, o->dev, f, &r, &why);
         SP_TRY(judge(o, f->kind == SP_FRAGMENT_NEURON ? "fragment neuron" : "fragment surrogate", f->name, st,
-                     &r, (double)(sp_clock_ns() - start) * 1e-9, &why, t));
+                     &r, (double)(sp_clock_ns() - start) * 1e-9, &why, fits_nothing, t));
     }
     return SP_OK;
 }
@@ -107,7 +109,30 @@ static sp_status check_variants(const sp_cli_plugins *o, tally *t)
         }
         uint64_t start = sp_clock_ns();
         sp_status st = sp_check_variant(o->reg, o->dev, v, &options, &r, &why);
-        SP_TRY(judge(o, v->op->id, v->id, st, &r, (double)(sp_clock_ns() - start) * 1e-9, &why, t));
+        SP_TRY(judge(o, v->op->id, v->id, st, &r, (double)(sp_clock_ns() - start) * 1e-9, &why, fits_nothing,
+                     t));
+    }
+    return SP_OK;
+}
+
+/* Every variant of an op at the one call that --shape describes. */
+static sp_status check_one_call(const sp_cli_plugins *o, tally *t, sp_error *err)
+{
+    sp_op_call call;
+    SP_TRY(sp_cli_plugins_call(o, &call, err));
+    for (size_t i = 0; i < o->reg->n_variants; i++) {
+        sp_variant *v = o->reg->variants[i];
+        if (v->op != call.op || v->kind == SP_VARIANT_LOWER)
+            continue;
+        const sp_op_call own = sp_variant_call(v, &call);
+        sp_check_report r = {0};
+        sp_error why = {0};
+        char reason[SP_REASON_SIZE] = "";
+        const uint64_t start = sp_clock_ns();
+        sp_status st = SP_OK;
+        if (sp_variant_can_run(v, o->dev, &own, NULL, reason, sizeof reason))
+            st = sp_check_call(o->reg, o->dev, v, &own, NULL, (uint64_t)o->seed, &r, &why);
+        SP_TRY(judge(o, v->op->id, v->id, st, &r, (double)(sp_clock_ns() - start) * 1e-9, &why, reason, t));
     }
     return SP_OK;
 }
@@ -128,9 +153,13 @@ static sp_status list_refusals(const sp_cli_plugins *o, tally *t)
 sp_status sp_cli_plugins_check(const sp_cli_plugins *o, sp_error *err)
 {
     tally t = {0};
-    SP_TRY(list_refusals(o, &t));
-    SP_TRY(check_fragments(o, &t));
-    SP_TRY(check_variants(o, &t));
+    if (o->shape) {
+        SP_TRY(check_one_call(o, &t, err));
+    } else {
+        SP_TRY(list_refusals(o, &t));
+        SP_TRY(check_fragments(o, &t));
+        SP_TRY(check_variants(o, &t));
+    }
     if (t.passed + t.failed + t.untested == 0)
         return SP_FAIL(err, SP_E_USAGE,
                        "nothing is called \"%s\": name a folder or file with plugins, a plugin, a variant, a "
