@@ -6,6 +6,20 @@
 //@ all:       bake: H W C O KH KW SH SW PH PW DH DW HO WO
 //@ all:       score: 120
 //@ all:       workspace: ceildiv(O, 32)*ceildiv(C, 32)*KH*KW*1024
+//@ let:       F_IMAGES = max(1, ceildiv(256, HO*WO))
+//@ let:       F_ROWS = min(HO, max(1, 256/WO))
+//@ let:       F_TALL = (1 + (KH - 1)*(SH > 1 || F_IMAGES > 1 && HO*WO % 16 != 0))*F_ROWS + (KH - 1)*DH
+//@ let:       F_WIDE = (1 + (KW - 1)*(SW > 1 || WO % 16 != 0))*WO + (KW - 1)*DW
+//@ let:       F_BYTES = 128*(F_IMAGES*F_TALL*F_WIDE + 16 + (KW - 1)*DW)
+//@ let:       F_FITS = max(524288, F_BYTES) + 4*KH*KW + 65536 <= private_bytes
+//@ let:       QH = ceildiv(H, SH)
+//@ let:       QW = ceildiv(W, SW)
+//@ let:       B_IMAGES = max(1, ceildiv(256, QH*QW))
+//@ let:       B_ROWS = min(QH, max(1, 256/QW))
+//@ let:       B_TALL = (1 + ceildiv(KH, SH)*(B_IMAGES > 1 && QH*QW % 16 != 0))*B_ROWS + KH*DH
+//@ let:       B_WIDE = (1 + ceildiv(KW, SW)*(QW % 16 != 0))*QW + KW*DW
+//@ let:       B_BYTES = 128*(B_IMAGES*B_TALL*B_WIDE + 16 + KW*DW)
+//@ let:       B_FITS = max(524288, B_BYTES) + 4*KH*KW + 65536 <= private_bytes
 //@ op:        conv.forward/1
 //@ kernel:    conv_forward__amx_weights
 //@ global:    ceildiv(O, 32), ceildiv(C, 32)
@@ -14,7 +28,7 @@
 //@ global:    cu*8
 //@ local:     1
 //@ define:    BACKWARD = 0
-//@ when:      C >= 8 && O >= 8
+//@ when:      C >= 8 && O >= 8 && F_FITS
 //@ about:     spikes are exact in bf16 and weights are split into two parts: products of AMX tiles within float32's tolerance
 //@ op:        conv.backward_input/1
 //@ kernel:    conv_backward_input__amx_weights
@@ -24,7 +38,7 @@
 //@ global:    cu*8
 //@ local:     1
 //@ define:    BACKWARD = 1
-//@ when:      C >= 8 && O >= 16 && (SH == 1 || DH == 1) && (SW == 1 || DW == 1)
+//@ when:      C >= 8 && O >= 16 && (SH == 1 || DH == 1) && (SW == 1 || DW == 1) && B_FITS
 //@ about:     a convolution of e with the transposed weights, both in two parts of bf16: three products of AMX tiles
 //@ op:        conv.forward/1
 //@ kernel:    conv_forward__amx_bf16_weights
@@ -36,7 +50,7 @@
 //@ define:    BACKWARD = 0
 //@ compute:   bf16
 //@ score:     125
-//@ when:      C >= 8 && O >= 8
+//@ when:      C >= 8 && O >= 8 && F_FITS
 //@ about:     float factors rounded to bf16: one product of AMX tiles
 //@ op:        conv.backward_input/1
 //@ kernel:    conv_backward_input__amx_bf16_weights
@@ -48,7 +62,7 @@
 //@ define:    BACKWARD = 1
 //@ compute:   bf16
 //@ score:     125
-//@ when:      C >= 8 && O >= 16 && (SH == 1 || DH == 1) && (SW == 1 || DW == 1)
+//@ when:      C >= 8 && O >= 16 && (SH == 1 || DH == 1) && (SW == 1 || DW == 1) && B_FITS
 //@ about:     both factors rounded to bf16: one product of AMX tiles
 
 /* Both are convolutions of a map of CI channels to CO channels. Backward, input pixels whose padded position leaves the
@@ -61,6 +75,8 @@
  * where they may be in several rows of one image, there is a copy for each column of the kernel; else one for each tap.
  * Where that many copies take longer than products for pixels of the padding (FLAT), tiles run over all columns of one padded copy,
  * and results that belong to no pixel are left out.
+ *
+ * Private memory: `a` takes half a megabyte, or what a single step takes where that is more, F_BYTES or B_BYTES of the metadata at most.
  *
  * With BF16 there are first parts alone; those of the weights lie where they lie with both.
  *

@@ -10,6 +10,11 @@
 //@ let:       TARGET = 512 + 512*(SH == 1 && (HO*WO % 32 == 0 || LARGE))
 //@ let:       IMAGES = LARGE + !LARGE*ceildiv(TARGET, HO*WO)
 //@ let:       ROWS = LARGE*min(HO, max(1, TARGET/WO)) + !LARGE*HO
+//@ let:       SHARED_ROWS = SH == 1 && (HO*WO % 32 == 0 || LARGE)
+//@ let:       TALL = (1 + (KH - 1)*!SHARED_ROWS)*ROWS + (KH - 1)*DH
+//@ let:       WIDE = (1 + (KW - 1)*(SW > 1 || WO % 32 != 0))*WO + (KW - 1)*DW
+//@ let:       A_BYTES = 128*(IMAGES*TALL*WIDE + KH*KW*(96 + (KW - 1)*DW)) + 65536
+//@ let:       B_BYTES = 4096*ceildiv(O, 32)*IMAGES*(ROWS*(WO + (KW - 1)*DW)/32 + 1)
 //@ op:        conv.backward_weight/1
 //@ kernel:    conv_backward_weight__amx
 //@ global:    cu*2
@@ -18,7 +23,7 @@
 //@ global:    cu*2
 //@ local:     1
 //@ define:    SLOTS = 1
-//@ when:      C >= 8 && O >= 8 && FEW
+//@ when:      C >= 8 && O >= 8 && FEW && A_BYTES + B_BYTES <= private_bytes
 //@ workspace: cu*2*KH*KW*C*O
 //@ about:     few weights: pixels are shared out, sums in slots; spikes are exact in bf16, e is split into two parts
 //@ op:        conv.backward_weight/1
@@ -29,7 +34,7 @@
 //@ global:    cu*4
 //@ local:     1
 //@ define:    SLOTS = 0
-//@ when:      C >= 8 && O >= 8 && !FEW
+//@ when:      C >= 8 && O >= 8 && !FEW && A_BYTES <= private_bytes
 //@ workspace: ceildiv(N, IMAGES)*ceildiv(HO, ROWS)*roundup(IMAGES*ROWS*WO, 32)*roundup(O, 32)
 //@ about:     many weights: input channels are shared out; spikes are exact in bf16, e is split into two parts
 //@ op:        conv.backward_weight/1
@@ -42,7 +47,7 @@
 //@ define:    SLOTS = 1
 //@ compute:   bf16
 //@ score:     125
-//@ when:      C >= 8 && O >= 8 && FEW
+//@ when:      C >= 8 && O >= 8 && FEW && A_BYTES + B_BYTES <= private_bytes
 //@ workspace: cu*2*KH*KW*C*O
 //@ about:     few weights: pixels are shared out, sums in slots; float factors rounded to bf16
 //@ op:        conv.backward_weight/1
@@ -55,7 +60,7 @@
 //@ define:    SLOTS = 0
 //@ compute:   bf16
 //@ score:     125
-//@ when:      C >= 8 && O >= 8 && !FEW
+//@ when:      C >= 8 && O >= 8 && !FEW && A_BYTES <= private_bytes
 //@ workspace: ceildiv(N, IMAGES)*ceildiv(HO, ROWS)*roundup(IMAGES*ROWS*WO, 32)*roundup(O, 32)
 //@ about:     many weights: input channels are shared out; float factors rounded to bf16
 
@@ -65,7 +70,8 @@
  *   32 pixels of the sum lie in one row, else into a copy for its column of the kernel; with strides, or where images are so
  *   small that 32 pixels lie in several, it is a copy of its own. Where that many copies take longer than products for pixels of the
  *   padding (FLAT), the sum runs over all columns of one padded copy, and those of the padding have errors of zero.
- *   b[32 outputs][32 pixels][part][2][16 pairs][16 outputs][2], for the block, or in `work` for all blocks. */
+ *   b[32 outputs][32 pixels][part][2][16 pairs][16 outputs][2], for the block, or in `work` for all blocks.
+ * In private memory `a` takes A_BYTES of the metadata at most, and b B_BYTES. */
 
 #if BF16 /* first parts alone; those of e lie where they lie with both */
 #define NAME(how) conv_backward_weight__amx_bf16##how

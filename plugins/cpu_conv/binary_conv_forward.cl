@@ -8,7 +8,7 @@
 //@ kernel:    binary_conv_forward__planes
 //@ global:    cu*16
 //@ local:     1
-//@ when:      O >= 16 && WINDOW <= 4000
+//@ when:      O >= 16 && WINDOW <= 4000 && 64*WINDOW + 131072 <= private_bytes
 //@ score:     80
 //@ about:     32 input channels of 16 outputs at a time; carry-save adders count bits in planes, for two pixels together
 

@@ -4,8 +4,17 @@
 //@ all:       bake: H W C O KH KW SH SW PH PW DH DW HO WO
 //@ all:       define: TRANSPOSED = 1
 //@ all:       device: cpu
-//@ let:       STRIP = (min(H, 14) + KH*DH)*(W + 2*PW + 14 + (KW - 1)*DW)*O
-//@ let:       FITS = C >= 4 && (SH == 1 || DH == 1) && (SW == 1 || DW == 1) && (H*W <= 64 || STRIP <= 3000000)
+//@ let:       QH = ceildiv(H, SH)
+//@ let:       QW = ceildiv(W, SW)
+//@ let:       TILE_ROWS = 1 + 7*(QW == 1 && QH > 1) + 2*(QW >= 2 && QW <= 7)
+//@ let:       TILE_IMAGES = 1 + 7*(QH*QW == 1) + (QW == 2)
+//@ let:       ROW = (QW + 13*(QW > 7) + (ceildiv(KW, SW) - 1)*DW + 1)*O
+//@ let:       HALO = (ceildiv(KH, SH) - 1)*DH + 1
+//@ let:       WHOLE = (QH + TILE_ROWS - 1 + HALO)*ROW
+//@ let:       IMAGES = min(ceildiv(64, QH*QW) + TILE_IMAGES, 262144/WHOLE + 1 + TILE_IMAGES)*WHOLE
+//@ let:       ROWS = TILE_IMAGES*(max(TILE_ROWS*ROW, 16384) + HALO*ROW)
+//@ let:       STRIP_BYTES = 4*((QH*QW <= 64)*IMAGES + (QH*QW > 64)*ROWS)
+//@ let:       FITS = C >= 4 && (SH == 1 || DH == 1) && (SW == 1 || DW == 1) && STRIP_BYTES <= private_bytes
 //@ op:        conv.backward_input/1
 //@ kernel:    conv_backward_input__pack
 //@ global:    ceildiv(C, 32), KH*KW
@@ -60,8 +69,7 @@ inline int taps_before(int r, int s, int k)
     return n;
 }
 
-/* The strip of e and its padded copy, which lies on the stack of a thread as in conv_forward.cl; STRIP in the metadata counts
- * a row of tiles and all taps, which is more than the copy has (twice as much for maps of one row). Row r is oy = PH / SH + q0 - HALO_Y + r. */
+/* The strip of e and its padded copy, as in conv_forward.cl. Row r is oy = PH / SH + q0 - HALO_Y + r. */
 #define HALO_Y ((TAPS(0, SH, KH) - 1) * DH)
 #define HALO_X ((TAPS(0, SW, KW) - 1) * DW)
 #define IN_PLACE (!BF16 && KH * KW * SH * SW == 1 && PH == 0 && PW == 0 && QW % TX == 0 && QH % TY == 0 && TN == 1)
@@ -69,7 +77,7 @@ inline int taps_before(int r, int s, int k)
 #define ROW (XW * O)
 #if QH * QW <= 64
 #define R (CEIL(QH, TY) * TY)
-#define G (CEIL(CEIL(64, QH * QW), TN) * TN)
+#define G (CEIL(MIN(CEIL(64, QH * QW), MAX(1, 262144 / IMAGE)), TN) * TN)
 #else
 #define R MIN(TY * MAX(1, 16384 / (ROW * TY)), CEIL(QH, TY) * TY)
 #define G TN

@@ -4,6 +4,10 @@
 //@ all:       device: cpu
 //@ all:       bake: H W C O KH KW SH SW PH PW DH DW HO WO
 //@ all:       score: 50
+//@ let:       TILES = O >= 4 && (C >= 8 || DW == 1 || KH*KW*C <= 14)
+//@ let:       STRIP_ROWS = min(HO, ceildiv(128, WO))
+//@ let:       PADDED = (C < 8)*((STRIP_ROWS - 1)*SH + (KH - 1)*DH + 1)*((WO - 1)*SW + (KW - 1)*DW + 1)*C
+//@ let:       STRIP_BYTES = 4*(PADDED + 32*max(STRIP_ROWS*WO, (C >= 8)*(128 + HO*WO)*(HO*WO < 128)))
 //@ all:       define: SLOT_ITEMS = 32
 //@ op:        conv.backward_weight/1
 //@ kernel:    conv_backward_weight__slots
@@ -12,7 +16,7 @@
 //@ kernel:    conv_backward_weight__sum
 //@ global:    ceildiv(KH*KW*C, 8)
 //@ local:     1
-//@ when:      !X_BITS && O >= 4 && (C >= 8 || DW == 1 || KH*KW*C <= 14)
+//@ when:      !X_BITS && TILES && STRIP_BYTES <= private_bytes
 //@ workspace: min(N, max(1, SLOT_ITEMS/ceildiv(O, 32)))*KH*KW*C*roundup(O, 16)
 //@ about:     register tiles over strips of pixels; a partial sum per group of images, then their sum
 //@ op:        conv.backward_weight/1
@@ -25,7 +29,7 @@
 //@ kernel:    conv_backward_weight__sum
 //@ global:    ceildiv(KH*KW*C, 8)
 //@ local:     1
-//@ when:      X_BITS && O >= 4 && (C >= 8 || DW == 1 || KH*KW*C <= 14)
+//@ when:      X_BITS && TILES && STRIP_BYTES <= private_bytes
 //@ workspace: min(N, max(1, SLOT_ITEMS/ceildiv(O, 32)))*KH*KW*C*roundup(O, 16) + N*H*W*C
 //@ about:     spikes unpacked first, then register tiles over strips of pixels; a partial sum per group of images, and their sum
 
@@ -77,7 +81,7 @@
 #define EACH CAT(EACH, RT)
 
 /* The strip: rows of one image, or G images where they are small. e of the work-item's columns lies
- * [pixel][E_STEP]. */
+ * [pixel][E_STEP]. What is copied takes STRIP_BYTES of private memory at most. */
 #if FEW_CHANNELS || HO * WO >= 128
 #define G 1
 #define R MIN(HO, CEIL(128, WO))
@@ -150,10 +154,9 @@ SP_INLINE void tile(const float *x, e_pointer e, __global float *at, int rows, i
     EACH(PUT)
 }
 
-SP_INLINE void strip(__global const float *x, e_pointer e, __global float *sums, int n, int oy0, int set,
-                     int two)
+SP_INLINE void strip(float *padded, __global const float *x, e_pointer e, __global float *sums, int n, int oy0,
+                     int set, int two)
 {
-    float padded[XH * ROW];
     pad(padded, x, n, oy0);
     for (int k = 0; k < K; k += RT)
         tile(padded + (K == RT ? 0 : k / (KW * C) * DH * ROW + k % (KW * C)), e, sums + (ulong)k * WIDTH,
@@ -215,14 +218,19 @@ SP_INLINE void strip(__global const float *x, e_pointer e, __global float *sums,
 }
 #endif
 
+/* Private memory of a work-item, one for all calls that are put in its place. */
+typedef struct {
+#if FEW_CHANNELS
+    float padded[XH * ROW];
+#endif
+    float packed[E_IN_PLACE ? 1 : G * R * WO * E_STEP];
+} copies;
+
 /* All strips of images n0..n1-1 for vectors j and, if two, j + 1. */
-SP_INLINE void images(__global const float *x, __global const float *e, __global float *sums, int n0, int n1,
-                      int j, int two)
+SP_INLINE void images(copies *own, __global const float *x, __global const float *e, __global float *sums, int n0,
+                      int n1, int j, int two)
 {
     int set = 1;
-#if !E_IN_PLACE
-    float packed[G * R * WO * E_STEP];
-#endif
     for (int n = n0; n < n1; n += G)
         for (int oy = 0; oy < HO; oy += R) {
             const int have = min(G, n1 - n), rows = min(R, HO - oy);
@@ -230,15 +238,15 @@ SP_INLINE void images(__global const float *x, __global const float *e, __global
 #if E_IN_PLACE
             e_pointer at = from;
 #else
-            e_pointer at = packed;
+            e_pointer at = own->packed;
             for (int i = 0; i < have * rows * WO; i++) {
-                VSTORE(VLOAD(from + (ulong)i * O + VEC_AT(j)), packed + i * E_STEP);
+                VSTORE(VLOAD(from + (ulong)i * O + VEC_AT(j)), own->packed + i * E_STEP);
                 if (two)
-                    VSTORE(VLOAD(from + (ulong)i * O + VEC_AT(j + 1)), packed + i * E_STEP + VW);
+                    VSTORE(VLOAD(from + (ulong)i * O + VEC_AT(j + 1)), own->packed + i * E_STEP + VW);
             }
 #endif
 #if FEW_CHANNELS
-            strip(x, at, sums, n, oy, set, two);
+            strip(own->padded, x, at, sums, n, oy, set, two);
 #else
             strip(x, at, sums, n, have, oy, set, two);
 #endif
@@ -272,15 +280,16 @@ void conv_backward_weight__slots(SP_IN(float, x), SP_IN(float, e), SP_OUT(float,
     const int slot = (int)get_global_id(1), slots = (int)get_global_size(1);
     const int n0 = (int)((long)slot * N / slots), n1 = (int)((long)(slot + 1) * N / slots);
     const int column = (int)get_global_id(0) * 32;
+    copies own;
     for (int j = column / VW; j < min(VECS, (column + 32) / VW); j += 2) {
         __global float *sums = work + (ulong)slot * K * WIDTH + j * VW;
 #if VECS > 1
         if (j + 1 < VECS)
-            images(x, e, sums, n0, n1, j, 1);
+            images(&own, x, e, sums, n0, n1, j, 1);
 #endif
 #if VECS % 2
         if (j + 1 == VECS)
-            images(x, e, sums, n0, n1, j, 0);
+            images(&own, x, e, sums, n0, n1, j, 0);
 #endif
     }
 }

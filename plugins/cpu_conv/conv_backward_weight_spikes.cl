@@ -1,7 +1,16 @@
 //@ plugin:    cpu_conv 1.0.0
 //@ abi:       1
 //@ include:   macros.clh
-//@ let:       FITS = X_BITS && C >= 8 && O % 16 == 0 && KH*KW > 2 && KH*KW <= 25 && SH <= 2 && SW <= 2 && W <= 512
+//@ let:       JH = ceildiv(H, SH)
+//@ let:       JW = ceildiv(W, SW)
+//@ let:       ABOVE = max(0, ceildiv((KH - 1)*DH - PH, SH))
+//@ let:       LEFT = max(0, ceildiv((KW - 1)*DW - PW, SW))
+//@ let:       PITCH = max(JW + (SW - 1 + PW)/SW, LEFT + WO)
+//@ let:       GROUP = max(1, (JH*JW <= 64)*128/(JH*JW))
+//@ let:       E_ROWS = GROUP*max(JH + (SH - 1 + PH)/SH, ABOVE + HO) + ABOVE + 1
+//@ let:       STRIP_BYTES = 128*PITCH*(min(E_ROWS, 256/JW + 1 + (SH - 1 + PH)/SH + ABOVE + 1)*(JH*JW > 64) + E_ROWS*(JH*JW <= 64)) + 131072
+//@ let:       SHAPE = C >= 8 && O % 16 == 0 && KH*KW > 2 && KH*KW <= 25 && SH <= 2 && SW <= 2 && W <= 512
+//@ let:       FITS = X_BITS && SHAPE && STRIP_BYTES <= private_bytes
 //@ let:       COLUMNS = O/(16 + 16*(KH*KW <= 12 && O % 32 == 0))
 //@ let:       BITS = N*ceildiv(ceildiv(H, SH), max(1, 256/ceildiv(W, SW)))*max(8, 2*ceildiv(ceildiv(W, SW), 64))*SH*SW*roundup(C, 32)
 //@ all:       device: cpu
@@ -79,7 +88,7 @@
 #define WORDS CEIL(POSITIONS, 64)
 #define VALID(k) (POSITIONS - 64 * (k) >= 64 ? ~0ul : (1ul << (POSITIONS & 63)) - 1)
 
-/* The copy of e: neighbouring rows and images share their margins. */
+/* The copy of e: neighbouring rows and images share their margins. With the sums it takes STRIP_BYTES of private memory at most. */
 #define PITCH MAX(JW + MAX_SX, LEFT + WO)
 #define IMAGE_ROWS (G > 1 ? MAX(JH + MAX_SY, TOP + HO) : R + MAX_SY)
 #define E_ROWS (G * IMAGE_ROWS + TOP + 1)

@@ -3,14 +3,19 @@
 //@ include:   lanes.clh macros.clh vectors.clh tiles.clh bf16.clh
 //@ all:       device: cpu
 //@ all:       bake: H W C O KH KW SH SW PH PW DH DW HO WO
-//@ let:       STRIP = (min(HO, 14)*SH + (KH - 1)*DH)*((WO + 14)*SW + (KW - 1)*DW)*C
-//@ let:       FITS_STACK = HO*WO <= 64 || STRIP <= 1700000
+//@ let:       TILE_ROWS = 1 + 7*(WO == 1 && HO > 1) + 2*(WO >= 2 && WO <= 7)
+//@ let:       TILE_IMAGES = 1 + 7*(HO*WO == 1) + (WO == 2)
+//@ let:       ROW = ((WO - 1 + 13*(WO > 7))*SW + (KW - 1)*DW + 1)*C
+//@ let:       WHOLE = ((HO + TILE_ROWS - 2)*SH + (KH - 1)*DH + 1)*ROW
+//@ let:       IMAGES = min(ceildiv(64, HO*WO) + TILE_IMAGES, 262144/WHOLE + 1 + TILE_IMAGES)*WHOLE
+//@ let:       ROWS = TILE_IMAGES*(max(TILE_ROWS*SH*ROW, 16384) + (KH - 1)*DH*ROW)
+//@ let:       STRIP_BYTES = 4*(16 + (HO*WO <= 64)*IMAGES + (HO*WO > 64)*ROWS)
 //@ op:        conv.forward/1
 //@ kernel:    conv_forward__tiles
 //@ global:    cu*16
 //@ local:     1
 //@ define:    PACKED = 0
-//@ when:      O >= 4 && (O < 16 || KH*KW*C*O <= 40000) && FITS_STACK
+//@ when:      O >= 4 && (O < 16 || KH*KW*C*O <= 40000) && STRIP_BYTES <= private_bytes
 //@ score:     60
 //@ about:     up to 14 pixels x 32 outputs in registers, weights read where they lie
 //@ op:        conv.forward/1
@@ -21,7 +26,7 @@
 //@ global:    cu*16
 //@ local:     1
 //@ define:    PACKED = 1
-//@ when:      O >= 16 && FITS_STACK
+//@ when:      O >= 16 && STRIP_BYTES <= private_bytes
 //@ workspace: roundup(O, 32)*KH*KW*C
 //@ score:     50
 //@ about:     the same with the weights packed into panels of 32 outputs first
@@ -35,7 +40,7 @@
 //@ define:    PACKED = 1
 //@ needs:     avx512_bf16
 //@ compute:   bf16
-//@ when:      O >= 16 && C % 2 == 0 && FITS_STACK
+//@ when:      O >= 16 && C % 2 == 0 && STRIP_BYTES <= private_bytes
 //@ workspace: roundup(O, 32)*KH*KW*(C/2)
 //@ score:     65
 //@ about:     the same in bf16: two multiplications in the time of one
@@ -49,8 +54,7 @@
  * would pass O is moved back and computes some outputs twice. Spikes are unpacked by that copy; real
  * inputs without padding and tails are read in place. */
 
-/* The strip and its padded copy. That lies on the stack of a thread, which has 8 MiB by default: FITS_STACK rejects calls for which
- * STRIP, the numbers in the copy at a row of tiles of 14 pixels at most, is more than 6.8 MB. */
+/* The strip and its padded copy, in private memory: STRIP_BYTES of the metadata is at least as much. */
 #define IN_PLACE (!BF16 && !X_BITS && PH == 0 && PW == 0 && WO % TX == 0 && HO % TY == 0 && TN == 1)
 #if IN_PLACE
 #define XW W
@@ -61,7 +65,7 @@
 #define SMALL (HO * WO <= 64)
 #if SMALL
 #define R (CEIL(HO, TY) * TY)
-#define G (CEIL(CEIL(64, HO * WO), TN) * TN)
+#define G (CEIL(MIN(CEIL(64, HO * WO), MAX(1, 262144 / IMAGE)), TN) * TN)
 #else
 #define R MIN(TY * MAX(1, 16384 / (SH * ROW * TY)), CEIL(HO, TY) * TY)
 #define G TN

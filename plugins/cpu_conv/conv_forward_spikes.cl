@@ -3,6 +3,10 @@
 //@ include:   macros.clh spike_lists.clh
 //@ all:       device: cpu
 //@ all:       bake: H W C O KH KW SH SW PH PW DH DW HO WO
+//@ let:       STRIP_ROWS = min(HO, max(1, 1024/WO))
+//@ let:       STRIP_IMAGES = max(1, 1024/(HO*WO))
+//@ let:       WINDOWS = STRIP_IMAGES*((STRIP_ROWS - 1)*SH + (KH - 1)*DH + 1)*((WO - 1)*SW + (KW - 1)*DW + 1)
+//@ let:       STRIP_BYTES = 4*(WINDOWS + 32*STRIP_IMAGES*STRIP_ROWS*WO) + 65536
 //@ op:        conv.forward/1
 //@ kernel:    conv_forward__spike_list
 //@ global:    min(N*H, cu*16)
@@ -11,7 +15,7 @@
 //@ global:    cu*16
 //@ local:     1
 //@ define:    LISTS = 1
-//@ when:      X_BITS && O % 16 == 0 && O >= 64 && DW == 1 && KH*KW > 1 && KW <= 8 && W*C <= 65536
+//@ when:      X_BITS && O % 16 == 0 && O >= 64 && DW == 1 && KH*KW > 1 && KW <= 8 && W*C <= 65536 && STRIP_BYTES <= private_bytes
 //@ workspace: N*H*(W + 2 + ceildiv(W*C, 2))
 //@ score:     80
 //@ about:     adds the weights of each spike where few neurons fire, else prepared sums of four weights
@@ -20,7 +24,7 @@
 //@ global:    cu*16
 //@ local:     1
 //@ define:    LISTS = 0
-//@ when:      X_BITS && O % 16 == 0 && KW <= 8
+//@ when:      X_BITS && O % 16 == 0 && KW <= 8 && STRIP_BYTES <= private_bytes
 //@ score:     70
 //@ about:     adds prepared sums of four weights: no multiplication, the same time at any firing rate
 
@@ -72,7 +76,8 @@ SP_INLINE bool is_sparse(__global const float *work, int n0, int images, int oy0
 }
 #endif
 
-/* Tables of a step: KW taps x GROUPS x 16 sums, about 24 KB. */
+/* Tables of a step: KW taps x GROUPS x 16 sums, about 24 KB. They, the sums of a strip and its bits take STRIP_BYTES of private memory
+ * at most. */
 #define GROUPS (KW == 1 ? 8 : KW <= 3 ? 4 : 2)
 #define STEP (4 * GROUPS)
 #define TABLE (16 * PAIR)

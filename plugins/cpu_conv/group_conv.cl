@@ -75,6 +75,13 @@ SP_INLINE int place(int at, int pad, int tap, int dilation, int stride, int size
 #define SIDE_BY_SIDE __attribute__((opencl_unroll_hint))
 #endif
 
+/* Long kernels would make a program without end. */
+#if KW <= 16
+#define TAPS_ON_END __attribute__((opencl_unroll_hint))
+#else
+#define TAPS_ON_END __attribute__((opencl_unroll_hint(8)))
+#endif
+
 /* `pixels` neighbours of a row from column x on, out channels c .. c + 15. inside: no tap leaves the row. */
 SP_INLINE void tile(__global const float *image, __global const float *w, __global const float *bias,
                     __global float *to, int y, int x, int c, int lanes, int pixels, int inside)
@@ -87,7 +94,7 @@ SP_INLINE void tile(__global const float *image, __global const float *w, __glob
         const int row = place(y, PH, kh, DH, SH, IN_H);
         if (row < 0)
             continue;
-        #pragma unroll
+        TAPS_ON_END
         for (int kw = 0; kw < KW; kw++) {
             __global const float *wk = w + (ulong)(kh * KW + kw) * (IN_G * OUT) + c;
             for (int k = 0; k < IN_G; k++) {

@@ -35,27 +35,37 @@
 #define COLUMNS (CEIL(O, 16) * 16)
 #define SLOTS   MIN(N, MAX(1, 32 / CEIL(O, 16)))
 
-/* One row of e and one of x: channel k of the taps of the kernel's row, added to sums[kw][k]. */
-SP_INLINE void line(__global const float *x, __global const float *e, __global float *sums, int o, int k, int lanes)
+/* Taps of a row of the kernel whose sums stay in registers together. */
+#define TAPS MIN(KW, 16)
+
+/* One row of e and one of x: channel k of TAPS taps of the kernel's row from kw0 on, added to sums[kw][k]. */
+SP_INLINE void some_taps(__global const float *x, __global const float *e, __global float *sums, int o, int k, int lanes, int kw0)
 {
-    float16 sum[KW];
+    float16 sum[TAPS];
     #pragma unroll
-    for (int kw = 0; kw < KW; kw++)
-        sum[kw] = (float16)(0.0f);
+    for (int j = 0; j < TAPS; j++)
+        sum[j] = (float16)(0.0f);
     for (int wo = 0; wo < WO; wo++) {
         const float16 v = sp_load_lanes(e + (ulong)wo * O + o, lanes);
         #pragma unroll
-        for (int kw = 0; kw < KW; kw++) {
-            const int i = wo * SW - PW + kw * DW;
+        for (int j = 0; j < TAPS; j++) {
+            const int i = wo * SW - PW + (kw0 + j) * DW;
             if (i >= 0 && i < W)
-                sum[kw] = fma(spread(x + (ulong)i * C, o, k, lanes), v, sum[kw]);
+                sum[j] = fma(spread(x + (ulong)i * C, o, k, lanes), v, sum[j]);
         }
     }
     #pragma unroll
-    for (int kw = 0; kw < KW; kw++) {
-        __global float *at = sums + (ulong)(kw * IN_G + k) * COLUMNS;
-        vstore16(vload16(0, at) + sum[kw], 0, at);
+    for (int j = 0; j < TAPS; j++) {
+        __global float *at = sums + (ulong)((kw0 + j) * IN_G + k) * COLUMNS;
+        if (KW % TAPS == 0 || kw0 + j < KW)
+            vstore16(vload16(0, at) + sum[j], 0, at);
     }
+}
+
+SP_INLINE void line(__global const float *x, __global const float *e, __global float *sums, int o, int k, int lanes)
+{
+    for (int kw0 = 0; kw0 < KW; kw0 += TAPS)
+        some_taps(x, e, sums, o, k, lanes, kw0);
 }
 
 /* Images n0 .. n1 - 1 for outputs o .. o + 15. */

@@ -8,7 +8,8 @@
 //@ let:       OUTPUTS = 32 + 32*(O % 64 == 0)
 //@ let:       PANEL_COUNT = C/CHANNELS*(O/OUTPUTS)
 //@ let:       SLOTS = max(1, min(TILES/64, 16/PANEL_COUNT))
-//@ let:       FITS = NINE_TAPS && !X_BITS && C % 16 == 0 && O % 32 == 0 && FILLS
+//@ let:       ROOM = private_bytes >= 800000
+//@ let:       FITS = ROOM && NINE_TAPS && !X_BITS && C % 16 == 0 && O % 32 == 0 && FILLS
 //@ all:       device: cpu
 //@ all:       bake: H W C O KH KW SH SW PH PW DH DW HO WO
 //@ all:       define: PAIRS_OF_TILES = 1
@@ -62,7 +63,8 @@
 /* g_w = Gt [sum over tiles of (A e At) o (Bt d B)] G, the transpose of the forward pass: d are tiles of 6 x 6
  * inputs, e of 4 x 4 error signals, o is, for each of the 36 components, a product of a column of channels with
  * a row of outputs. A work-item owns CP channels, OP outputs and, where SLOTTED, a slot (a range of tiles). Of T tiles at a time:
- * v[component][tile][CP], u[component][OP/32][tile][32]; the sums of all of them: m[component][OP/32][CP][32]. */
+ * v[component][tile][CP], u[component][OP/32][tile][32]; the sums of all of them: m[component][OP/32][CP][32]. With what is on the way
+ * to them, they take 760 KB of private memory at most (ROOM). */
 #define CP PANEL_CHANNELS(C)
 #define OP PANEL_OUTPUTS(O)
 #define T 32

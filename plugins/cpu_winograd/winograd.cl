@@ -4,9 +4,14 @@
 //@ let:       NINE_TAPS = KH == 3 && KW == 3 && SH == 1 && SW == 1 && DH == 1 && DW == 1 && PH <= 2 && PW <= 2
 //@ let:       TILES_IN = N*ceildiv(H, 4)*ceildiv(W, 4)
 //@ let:       TILES_OUT = N*ceildiv(HO, 4)*ceildiv(WO, 4)
+//@ let:       KEPT_IN = C*O <= 32768 && 1152*(O + 16) + 131072 <= private_bytes
+//@ let:       KEPT_OUT = C*O <= 32768 && 1152*(C + 16) + 131072 <= private_bytes
+//@ let:       BF16_KEPT_IN = C*O <= 65536 && 576*(O + 32) + 131072 <= private_bytes
+//@ let:       BF16_KEPT_OUT = C*O <= 65536 && 576*(C + 32) + 131072 <= private_bytes
 //@ let:       LISTS = N*H*(W + 2 + ceildiv(W*C, 2))
-//@ let:       FILLS_IN = 6*ceildiv(H, 4)*ceildiv(W, 4) <= H*W && TILES_IN >= 8
-//@ let:       FILLS_OUT = 6*ceildiv(HO, 4)*ceildiv(WO, 4) <= HO*WO && TILES_OUT >= 8
+//@ let:       ROOM = private_bytes >= 800000
+//@ let:       FILLS_IN = ROOM && 6*ceildiv(H, 4)*ceildiv(W, 4) <= H*W && TILES_IN >= 8
+//@ let:       FILLS_OUT = ROOM && 6*ceildiv(HO, 4)*ceildiv(WO, 4) <= HO*WO && TILES_OUT >= 8
 //@ all:       device: cpu
 //@ all:       bake: H W C O KH KW SH SW PH PW DH DW HO WO
 //@ all:       tune: BLOCK = 8 4
@@ -21,7 +26,7 @@
 //@ define:    BACKWARD = 1
 //@ define:    PANELS = 0
 //@ define:    WEIGHTS_KEPT = 1
-//@ when:      NINE_TAPS && C % 32 == 0 && O % 16 == 0 && C*O <= 32768 && FILLS_IN
+//@ when:      NINE_TAPS && C % 32 == 0 && O % 16 == 0 && KEPT_IN && FILLS_IN
 //@ workspace: 36*(C*O + 16)
 //@ score:     80
 //@ about:     Winograd F(4x4, 3x3): a quarter of the multiplications; a block of tiles stays in the cache
@@ -52,7 +57,7 @@
 //@ define:    BACKWARD = 0
 //@ define:    PANELS = 0
 //@ define:    WEIGHTS_KEPT = 1
-//@ when:      NINE_TAPS && C % 16 == 0 && O % 32 == 0 && C*O <= 32768 && FILLS_OUT
+//@ when:      NINE_TAPS && C % 16 == 0 && O % 32 == 0 && KEPT_OUT && FILLS_OUT
 //@ workspace: 36*(C*O + 16)
 //@ score:     75
 //@ about:     Winograd F(4x4, 3x3): a quarter of the multiplications; a block of tiles stays in the cache
@@ -84,7 +89,7 @@
 //@ define:    WEIGHTS_KEPT = 1
 //@ define:    BY_RATE = 1
 //@ needs:     avx512_bf16
-//@ when:      X_BITS && NINE_TAPS && C % 16 == 0 && O % 32 == 0 && C*O <= 32768 && FILLS_OUT && HO > 3 && WO > 3 && W*C <= 65536
+//@ when:      X_BITS && NINE_TAPS && C % 16 == 0 && O % 32 == 0 && KEPT_OUT && FILLS_OUT && HO > 3 && WO > 3 && W*C <= 65536
 //@ workspace: max(36*(C*O + 16), LISTS)
 //@ score:     82
 //@ about:     adds the weights of each spike where few neurons fire, else Winograd F(4x4, 3x3)
@@ -118,7 +123,7 @@
 //@ define:    WEIGHTS_KEPT = 1
 //@ needs:     avx512_bf16
 //@ compute:   bf16 0.03
-//@ when:      NINE_TAPS && C % 32 == 0 && O % 16 == 0 && C*O <= 65536 && FILLS_IN
+//@ when:      NINE_TAPS && C % 32 == 0 && O % 16 == 0 && BF16_KEPT_IN && FILLS_IN
 //@ workspace: 18*(C*O + 32)
 //@ score:     85
 //@ about:     the same with what is transformed rounded to bf16: two multiplications in the time of one
@@ -152,7 +157,7 @@
 //@ define:    WEIGHTS_KEPT = 1
 //@ needs:     avx512_bf16
 //@ compute:   bf16 0.03
-//@ when:      NINE_TAPS && O % 32 == 0 && C % 16 == 0 && C*O <= 65536 && FILLS_OUT
+//@ when:      NINE_TAPS && O % 32 == 0 && C % 16 == 0 && BF16_KEPT_OUT && FILLS_OUT
 //@ workspace: 18*(C*O + 32)
 //@ score:     78
 //@ about:     the same with what is transformed rounded to bf16: two multiplications in the time of one

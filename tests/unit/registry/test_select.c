@@ -441,6 +441,7 @@ Test(select, rows_that_do_not_fit_a_stack_go_elsewhere)
     static const char *const ops[] = {"conv.forward/1", "conv.backward_input/1"};
     static const char *const ones[] = {"N", "H", "KH", "SH", "SW", "DH", "DW", "HO"};
     sp_registry *shipped = NULL;
+    dev.info.private_bytes = 8126464;
     cr_assert_eq(sp_registry_create(NULL, &shipped, NULL), SP_OK);
     for (int i = 0; i < 4; i++) {
         const int wide = i / 2;
