@@ -13,21 +13,30 @@
 
 /* ---- setup ---- */
 
-static sp_status evaluate(const sp_variant_scope *s, const char *what, const char *text, int64_t most,
-                          int64_t *value, sp_error *err)
+static sp_status evaluate(const sp_variant_scope *s, const char *what, const char *text, int line,
+                          int64_t most, int64_t *value, sp_error *err)
 {
     sp_variant_scope scope = *s;
+    char place[SP_PLACE_SIZE];
+    sp_variant_place(s->variant, line, place);
     sp_status st = sp_expr_eval(text, sp_variant_lookup, &scope, value, err);
     if (st != SP_OK) {
-        sp_error_prefix(err, st, "%s: %s: ", s->variant->path, what);
+        sp_error_prefix(err, st, "%s: %s: ", place, what);
         if (err)
             err->status = SP_E_PLUGIN; // an expression of a plugin, not of the user's recipe
         return SP_E_PLUGIN;
     }
     if (*value < 0 || *value > most)
-        return SP_FAIL(err, SP_E_PLUGIN, "%s: %s \"%s\" gives %" PRId64 ", must be 0 to %" PRId64,
-                       s->variant->path, what, text, *value, most);
+        return SP_FAIL(err, SP_E_PLUGIN, "%s: %s \"%s\" gives %" PRId64 ", must be 0 to %" PRId64, place,
+                       what, text, *value, most);
     return SP_OK;
+}
+
+/* "path:line" of the kernel itself, or of a line of its metadata. */
+static const char *place_of(const sp_launch *l, const sp_pass *p, int line, char out[SP_PLACE_SIZE])
+{
+    sp_variant_place(l->variant, line ? line : sp_variant_code_line(l->variant, p, NULL), out);
+    return out;
 }
 
 /* The driver's own limit for this kernel: a local size above it would fail at the first enqueue of a training
@@ -35,6 +44,7 @@ static sp_status evaluate(const sp_variant_scope *s, const char *what, const cha
 static sp_status check_local(const sp_launch *l, const sp_pass *p, const sp_launch_pass *pass, sp_error *err)
 {
     size_t most = 0, items = 1;
+    char place[SP_PLACE_SIZE];
     cl_int code = clGetKernelWorkGroupInfo(pass->kernel, l->dev->info.device_id, CL_KERNEL_WORK_GROUP_SIZE,
                                            sizeof most, &most, NULL);
     if (code != CL_SUCCESS)
@@ -44,19 +54,21 @@ static sp_status check_local(const sp_launch *l, const sp_pass *p, const sp_laun
         items *= pass->local[d];
         if (pass->local[d] == 0 || pass->local[d] > l->dev->info.max_work_item[d])
             return SP_FAIL(err, SP_E_PLUGIN,
-                           "kernel %s: local size %zu in dimension %u; this device takes 1 to %zu", p->kernel,
-                           pass->local[d], d, l->dev->info.max_work_item[d]);
+                           "%s: kernel %s: local size %zu in dimension %u; this device takes 1 to %zu",
+                           place_of(l, p, p->lines.local, place), p->kernel, pass->local[d], d,
+                           l->dev->info.max_work_item[d]);
         if (pass->global[d] % pass->local[d] != 0)
             return SP_FAIL(err, SP_E_PLUGIN,
-                           "kernel %s: global size %zu is not a multiple of local size %zu in "
+                           "%s: kernel %s: global size %zu is not a multiple of local size %zu in "
                            "dimension %u; write roundup(..., %s) in \"global:\"",
-                           p->kernel, pass->global[d], pass->local[d], d, p->local[d]);
+                           place_of(l, p, p->lines.global, place), p->kernel, pass->global[d], pass->local[d],
+                           d, p->local[d]);
     }
     if (items > most)
         return sp_error_set(err, SP_E_PLUGIN, CL_INVALID_WORK_GROUP_SIZE, __FILE__, __LINE__,
-                            "kernel %s: work-groups of %zu items, this device takes at most %zu of this "
-                            "kernel",
-                            p->kernel, items, most);
+                            "%s: kernel %s: work-groups of %zu items, this device takes at most %zu of "
+                            "this kernel",
+                            place_of(l, p, p->lines.local, place), p->kernel, items, most);
     return SP_OK;
 }
 
@@ -66,13 +78,15 @@ static sp_status check_local_memory(const sp_launch *l, const sp_pass *p, const 
                                     sp_error *err)
 {
     cl_ulong bytes = 0;
+    char place[SP_PLACE_SIZE];
     cl_int code = clGetKernelWorkGroupInfo(pass->kernel, l->dev->info.device_id, CL_KERNEL_LOCAL_MEM_SIZE,
                                            sizeof bytes, &bytes, NULL);
     if (code != CL_SUCCESS || bytes <= l->dev->info.local_bytes)
         return SP_OK;
     return sp_error_set(err, SP_E_PLUGIN, CL_INVALID_WORK_GROUP_SIZE, __FILE__, __LINE__,
-                        "kernel %s: %llu bytes of local memory, this device has %llu", p->kernel,
-                        (unsigned long long)bytes, (unsigned long long)l->dev->info.local_bytes);
+                        "%s: kernel %s: %llu bytes of local memory, this device has %llu",
+                        place_of(l, p, 0, place), p->kernel, (unsigned long long)bytes,
+                        (unsigned long long)l->dev->info.local_bytes);
 }
 
 /* What the metadata leave to the driver. One that compiles a kernel for each local size gets few sizes. */
@@ -92,17 +106,29 @@ static sp_status compute_sizes(const sp_launch *l, const sp_variant_scope *scope
     pass->has_local = p->local[0] != NULL;
     for (int d = 0; d < p->dims; d++) {
         int64_t value;
-        SP_TRY(evaluate(scope, "global", p->global[d], INT64_MAX / 2, &value, err));
+        SP_TRY(evaluate(scope, "global", p->global[d], p->lines.global, INT64_MAX / 2, &value, err));
         pass->global[d] = (size_t)value;
         pass->empty |= value == 0;
         if (pass->has_local) {
-            SP_TRY(evaluate(scope, "local", p->local[d], UINT32_MAX, &value, err));
+            SP_TRY(evaluate(scope, "local", p->local[d], p->lines.local, UINT32_MAX, &value, err));
             pass->local[d] = (size_t)value;
         }
     }
     if (!pass->has_local)
         choose_local(l->dev, pass);
     return pass->has_local && !pass->empty ? check_local(l, p, pass, err) : SP_OK;
+}
+
+static sp_status no_kernel(const sp_launch *l, const sp_pass *p, cl_int code, sp_error *err)
+{
+    char place[SP_PLACE_SIZE], near[96];
+    if (code != CL_INVALID_KERNEL_NAME || l->packed)
+        return sp_error_set(err, SP_E_PLUGIN, code, __FILE__, __LINE__, "%s: kernel %s cannot be made: %s",
+                            place_of(l, p, 0, place), p->kernel, sp_cl_error_name(code));
+    const bool any = sp_variant_near_kernel(l->variant, p->kernel, near, sizeof near);
+    return sp_error_set(err, SP_E_PLUGIN, code, __FILE__, __LINE__, "%s: the file has no kernel \"%s\"%s%s%s",
+                        place_of(l, p, p->lines.kernel, place), p->kernel, any ? "; did you mean \"" : "",
+                        any ? near : "", any ? "\"?" : "");
 }
 
 static sp_status create_pass(sp_launch *l, cl_program program, const sp_variant_scope *scope,
@@ -113,8 +139,7 @@ static sp_status create_pass(sp_launch *l, cl_program program, const sp_variant_
     cl_int code;
     pass->kernel = clCreateKernel(program, l->packed ? l->packed->kernels[index].name : p->kernel, &code);
     if (!pass->kernel)
-        return sp_error_set(err, SP_E_PLUGIN, code, __FILE__, __LINE__, "%s: kernel %s cannot be made: %s",
-                            l->variant->path, p->kernel, sp_cl_error_name(code));
+        return no_kernel(l, p, code, err);
     l->n_passes++;
     SP_TRY(check_local_memory(l, p, pass, err));
     SP_TRY(sp_launch_bind(l, pass, index, err));
@@ -130,9 +155,12 @@ static sp_status check_outputs(const sp_launch *l, sp_error *err)
         for (int p = 0; p < l->n_passes; p++)
             for (int r = 0; r < l->passes[p].n_ranges; r++)
                 taken |= l->passes[p].ranges[r].buffer == i && l->passes[p].ranges[r].writes;
-        if (!taken)
+        if (!taken) {
+            char place[SP_PLACE_SIZE];
             return SP_FAIL(err, SP_E_PLUGIN, "%s: no kernel of %s writes the output \"%s\" of %s",
-                           l->variant->path, l->variant->id, op->buffers[i].name, op->id);
+                           place_of(l, &l->variant->passes[0], 0, place), l->variant->id, op->buffers[i].name,
+                           op->id);
+        }
     }
     return SP_OK;
 }
@@ -141,7 +169,8 @@ static sp_status find_workspace(const sp_variant_scope *scope, uint64_t *bytes, 
 {
     int64_t elems = 0;
     if (scope->variant->workspace)
-        SP_TRY(evaluate(scope, "workspace", scope->variant->workspace, INT64_MAX / 4, &elems, err));
+        SP_TRY(evaluate(scope, "workspace", scope->variant->workspace, scope->variant->workspace_line,
+                        INT64_MAX / 4, &elems, err));
     *bytes = (uint64_t)elems * 4;
     return SP_OK;
 }

@@ -20,16 +20,25 @@ typedef struct arg_info {
 typedef struct binder {
     sp_launch *launch;
     sp_launch_pass *pass;
+    const sp_pass *declared;
     const char *kernel_name;
     const sp_packed_kernel
         *packed; /* what the manifest says of the kernel: binaries need not know; NULL: ask the driver */
     cl_uint n_args;
     sp_error *err;
+    char place[SP_PLACE_SIZE];
 } binder;
 
+static const char *place_of(binder *b, const arg_info *a)
+{
+    const sp_variant *v = b->launch->variant;
+    sp_variant_place(v, sp_variant_code_line(v, b->declared, a->name), b->place);
+    return b->place;
+}
+
 #define BIND_FAIL(b, a, fmt, ...)                                                                            \
-    SP_FAIL((b)->err, SP_E_PLUGIN, "%s: kernel %s, argument \"%s\": " fmt, (b)->launch->variant->path,       \
-            (b)->kernel_name, (a)->name, __VA_ARGS__)
+    SP_FAIL((b)->err, SP_E_PLUGIN, "%s: kernel %s, argument \"%s\": " fmt, place_of(b, a), (b)->kernel_name, \
+            (a)->name, __VA_ARGS__)
 
 static void get_packed_info(const sp_packed_arg *from, arg_info *a)
 {
@@ -297,6 +306,7 @@ sp_status sp_launch_bind(sp_launch *l, sp_launch_pass *pass, int index, sp_error
 {
     binder b = {.launch = l,
                 .pass = pass,
+                .declared = &l->variant->passes[index],
                 .kernel_name = l->variant->passes[index].kernel,
                 .err = err,
                 .packed = l->packed ? &l->packed->kernels[index] : NULL};
@@ -327,6 +337,7 @@ sp_status sp_launch_set_float(sp_launch *l, const char *name, double value, sp_e
     for (int p = 0; p < l->n_passes; p++) {
         binder b = {.launch = l,
                     .pass = &l->passes[p],
+                    .declared = &l->variant->passes[p],
                     .kernel_name = l->variant->passes[p].kernel,
                     .err = err,
                     .packed = l->packed ? &l->packed->kernels[p] : NULL};

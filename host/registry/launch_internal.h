@@ -59,6 +59,16 @@ sp_status sp_launch_source(const sp_registry *reg, const sp_launch *l, sp_text *
 /* Hash of both: what a program compiled ahead of time is found by. */
 sp_status sp_launch_key(const sp_registry *reg, const sp_launch *l, char key[17], sp_error *err);
 
+/* Where something stands in the file of a variant, for messages (place.c): "path:line", the path alone where
+ * line is 0. */
+enum { SP_PLACE_SIZE = 320 };
+void sp_variant_place(const sp_variant *v, int line, char out[SP_PLACE_SIZE]);
+/* Line of an argument of a pass's kernel, NULL: of the kernel itself. Where macros hide them, the next best:
+ * the kernel's, that of its metadata; 0: unknown. */
+int sp_variant_code_line(const sp_variant *v, const sp_pass *pass, const char *argument);
+/* The function of the file whose name is nearest; false: none is near. */
+bool sp_variant_near_kernel(const sp_variant *v, const char *name, char *out, size_t size);
+
 /* Looks every argument of the pass's kernel (number `index` of the variant) up in the contract, sets the
  * static scalars, and notes the others. */
 sp_status sp_launch_bind(sp_launch *l, sp_launch_pass *pass, int index, sp_error *err);

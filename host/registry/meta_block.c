@@ -80,6 +80,19 @@ static sp_status check_passes(sp_meta_reader *r)
     return check_expression(r, "workspace", v->workspace, sp_meta_key_line(r, "workspace"));
 }
 
+/* For what turns out only at a call. */
+static void keep_lines(sp_meta_reader *r)
+{
+    sp_variant *v = r->block;
+    v->when_line = sp_meta_key_line(r, "when");
+    v->workspace_line = sp_meta_key_line(r, "workspace");
+    for (int p = 0; p < v->n_passes; p++) {
+        v->passes[p].lines.kernel = sp_meta_pass_line(r, p, "kernel");
+        v->passes[p].lines.global = sp_meta_pass_line(r, p, "global");
+        v->passes[p].lines.local = sp_meta_pass_line(r, p, "local");
+    }
+}
+
 static int last_line(const sp_meta_reader *r, const char *const *keys)
 {
     int last = 0;
@@ -118,6 +131,7 @@ sp_status sp_meta_finish_block(sp_meta_reader *r)
     SP_TRY(check_kind(r));
     SP_TRY(check_passes(r));
     SP_TRY(sp_meta_keep_lets(r));
+    keep_lines(r);
     r->line = line;
     const char *how = v->kind == SP_VARIANT_LOWER ? "lower" : v->library ? v->library : v->passes[0].kernel;
     v->id = sp_format("%s:%s", v->plugin, how);

@@ -29,6 +29,9 @@ typedef struct sp_pass {
     char *kernel;               /* entry function */
     char *global[3], *local[3]; /* expressions, NULL where not given; local all NULL: the driver chooses */
     int dims;
+    struct {
+        int kernel, global, local;
+    } lines; /* in the file; 0: unknown */
 } sp_pass;
 
 typedef struct sp_tune {
@@ -65,9 +68,10 @@ typedef struct sp_variant {
     int n_vendor_tunes;
     char *bake[SP_VARIANT_MAX_BAKES]; /* ints given as -D instead of arguments; "*" bakes all static ints */
     int n_bakes;
-    char *defines;      /* extra "-DVW=4 ..." */
-    char *when;         /* expression or NULL: shapes, flags, tunes, device limits (wg, local_bytes, ...) */
-    char *when_written; /* before the names of `lets` in it were replaced */
+    char *defines; /* extra "-DVW=4 ..." */
+    char *when;    /* expression or NULL: shapes, flags, tunes, device limits (wg, local_bytes, ...) */
+    int when_line, workspace_line; /* 0: unknown, or there is none */
+    char *when_written;            /* before the names of `lets` in it were replaced */
     sp_let *lets;
     int n_lets;
     char *needs_device;     /* space separated device types it is meant for, NULL all */

@@ -251,36 +251,47 @@ Test(launch, few_local_sizes_where_each_is_compiled)
 #define G    "//@ global: M*C"
 
 static const struct {
+    int line; /* that the message names */
     const char *text, *says;
 } wrong[] = {
-    {SCALE(G, GOOD ", int m"), "\"m\": scale/1 has no buffer, int or float of that name"},
-    {SCALE(G, GOOD ", float facter"), "did you mean \"factor\"?"},
-    {SCALE(G, "SP_REF(float, x), SP_IO(uint, y)"), "is uint*, the contract has float*"},
-    {SCALE(G, "SP_REF(float4, x), SP_IO(float, y)"), "is float4*, the contract has float*"},
-    {SCALE(G, "SP_REF(float, x), SP_IO(float, y), int factor"), "is int; the contract has a float"},
-    {SCALE(G, GOOD ", float M"), "is float; the contract has an int"},
-    {SCALE(G, GOOD ", __global float *M"), "the contract has an int"},
-    {SCALE(G, "SP_REF(float, x), float y"), "must be a __global pointer"},
-    {SCALE(G, "SP_REF(float, x), __global float *y"), "has no \"y_at\" beside it"},
-    {SCALE(G, "SP_REF(float, x), __global float *y, uint y_at"), "\"y_at\": is uint, must be ulong"},
-    {SCALE(G, "SP_IO(float, x), SP_IO(float, y)"), "is an input of scale/1"},
-    {SCALE(G, "SP_IN(float, x), SP_IO(float, y)"), "declare it with SP_REF"},
-    {SCALE(G, "SP_REF(float, x), SP_OUT(float, y)"), "declare it with SP_IO"},
-    {SCALE(G, "SP_REF(float, x)"), "no kernel of b:k writes the output \"y\""},
-    {SCALE(G, "SP_REF(float, x), SP_REF(float, y)"), "no kernel of b:k writes the output \"y\""},
-    {SCALE(G, GOOD ", SP_OUT(float, work)"), "no \"workspace:\" line"},
-    {SCALE(G, GOOD ", __local float *tile"), "local memory is declared in the kernel body"},
-    {SCALE(G, GOOD ", ulong z_at"), "no buffer, int or float of that name"},
-    {SCALE(G "\n//@ local: 3", GOOD), "is not a multiple of local size 3"},
-    {SCALE("//@ global: 1048576\n//@ local: 1048576", GOOD), "this device takes"},
-    {SCALE("//@ global: M\n//@ local: 0", GOOD), "local size 0"},
-    {SCALE("//@ global: M - 100", GOOD), "gives -96, must be 0 to"},
-    {SCALE("//@ global: M / (C - 4)", GOOD), "division by zero"},
-    {SCALE(G "\n//@ workspace: 0 - 1", GOOD), "workspace \"0 - 1\" gives -1"},
-    {"//@ plugin: b 1.0.0\n//@ abi: 1\n//@ op: scale/1\n//@ kernel: k\n" G "\n__kernel void other(" GOOD ") "
+    {6, SCALE(G, GOOD ", int m"), "\"m\": scale/1 has no buffer, int or float of that name"},
+    {6, SCALE(G, GOOD ", float facter"), "did you mean \"factor\"?"},
+    {6, SCALE(G, "SP_REF(float, x), SP_IO(uint, y)"), "is uint*, the contract has float*"},
+    {6, SCALE(G, "SP_REF(float4, x), SP_IO(float, y)"), "is float4*, the contract has float*"},
+    {6, SCALE(G, "SP_REF(float, x), SP_IO(float, y), int factor"), "is int; the contract has a float"},
+    {6, SCALE(G, GOOD ", float M"), "is float; the contract has an int"},
+    {6, SCALE(G, GOOD ", __global float *M"), "the contract has an int"},
+    {6, SCALE(G, "SP_REF(float, x), float y"), "must be a __global pointer"},
+    {6, SCALE(G, "SP_REF(float, x), __global float *y"), "has no \"y_at\" beside it"},
+    {6, SCALE(G, "SP_REF(float, x), __global float *y, uint y_at"), "\"y_at\": is uint, must be ulong"},
+    {6, SCALE(G, "SP_IO(float, x), SP_IO(float, y)"), "is an input of scale/1"},
+    {6, SCALE(G, "SP_IN(float, x), SP_IO(float, y)"), "declare it with SP_REF"},
+    {6, SCALE(G, "SP_REF(float, x), SP_OUT(float, y)"), "declare it with SP_IO"},
+    {6, SCALE(G, "SP_REF(float, x)"), "no kernel of b:k writes the output \"y\""},
+    {6, SCALE(G, "SP_REF(float, x), SP_REF(float, y)"), "no kernel of b:k writes the output \"y\""},
+    {6, SCALE(G, GOOD ", SP_OUT(float, work)"), "no \"workspace:\" line"},
+    {6, SCALE(G, GOOD ", __local float *tile"), "local memory is declared in the kernel body"},
+    {6, SCALE(G, GOOD ", ulong z_at"), "no buffer, int or float of that name"},
+    {5, SCALE(G "\n//@ local: 3", GOOD), "is not a multiple of local size 3"},
+    {6, SCALE("//@ global: 1048576\n//@ local: 1048576", GOOD), "this device takes"},
+    {6, SCALE("//@ global: M\n//@ local: 0", GOOD), "local size 0"},
+    {5, SCALE("//@ global: M - 100", GOOD), "gives -96, must be 0 to"},
+    {5, SCALE("//@ global: M / (C - 4)", GOOD), "division by zero"},
+    {6, SCALE(G "\n//@ workspace: 0 - 1", GOOD), "workspace \"0 - 1\" gives -1"},
+    {4,
+     "//@ plugin: b 1.0.0\n//@ abi: 1\n//@ op: scale/1\n//@ kernel: k\n" G "\n__kernel void other(" GOOD ") "
      "{}"
      "\n",
-     "kernel k cannot be made"},
+     "the file has no kernel \"k\""},
+    {4,
+     "//@ plugin: b 1.0.0\n//@ abi: 1\n//@ op: scale/1\n//@ kernel: scale_it\n" G "\n__kernel void "
+     "scaleit(" GOOD ") {}\n",
+     "did you mean \"scaleit\"?"},
+    {8,
+     "//@ plugin: b 1.0.0\n//@ abi: 1\n//@ op: scale/1\n//@ kernel: k\n" G "\n__kernel void\nk(SP_REF(float, "
+     "x), SP_IO(float, y),\n  float "
+     "facter) {}\n",
+     "did you mean \"factor\"?"},
 };
 
 Test(launch, refuses_kernels_that_do_not_fit_the_contract)
@@ -292,7 +303,12 @@ Test(launch, refuses_kernels_that_do_not_fit_the_contract)
         load(wrong[i].text);
         sp_launch *l = NULL;
         sp_error err = {0};
-        sp_status st = sp_launch_create(reg, dev, find("b:k"), &call, NULL, &l, &err);
+        char place[32];
+        snprintf(place, sizeof place, "/p.cl:%d: ", wrong[i].line);
+        sp_status st =
+            sp_launch_create(reg, dev, find(strstr(wrong[i].text, "scale_it") ? "b:scale_it" : "b:k"), &call,
+                             NULL, &l, &err);
+        cr_expect_not_null(strstr(err.text, place), "case %zu: \"%s\" not in \"%s\"", i, place, err.text);
         cr_expect_eq(st, SP_E_PLUGIN, "case %zu gives %s: %s", i, sp_status_name(st), err.text);
         cr_expect_not_null(strstr(err.text, wrong[i].says), "case %zu: \"%s\" not in \"%s\"", i,
                            wrong[i].says, err.text);

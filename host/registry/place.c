@@ -1,0 +1,106 @@
+/* Where something stands in the file of a variant, for messages: lines of metadata are known since the file
+ * was read, those of a kernel and its arguments are looked for in its text when something is wrong with them.
+ */
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/suggest.h"
+#include "registry/launch_internal.h"
+
+enum { MAX_FUNCTIONS = 64, MAX_NAME = 96 };
+
+static bool is_name(char c)
+{
+    return isalnum((unsigned char)c) || c == '_';
+}
+
+/* The next place of a word in text, before `end` (NULL: its end). */
+static const char *find_word(const char *text, const char *end, const char *word)
+{
+    const size_t n = strlen(word);
+    for (const char *at = text; (at = strstr(at, word)) != NULL && (!end || at < end); at++)
+        if ((at == text || !is_name(at[-1])) && !is_name(at[n]))
+            return at;
+    return NULL;
+}
+
+/* Behind the bracket that closes the one at `at`; the end of the text where none does. */
+static const char *skip_brackets(const char *at)
+{
+    int depth = 0;
+    for (; *at; at++) {
+        depth += (*at == '(') - (*at == ')');
+        if (depth == 0)
+            return at + 1;
+    }
+    return at;
+}
+
+/* The name of a function at its definition, "NAME(...) {"; metadata and calls are none. */
+static const char *find_function(const char *text, const char *name)
+{
+    for (const char *at = text; (at = find_word(at, NULL, name)) != NULL; at += strlen(name)) {
+        const char *open = at + strlen(name);
+        open += strspn(open, " \t\r\n");
+        if (*open != '(')
+            continue;
+        const char *body = skip_brackets(open);
+        if (body[strspn(body, " \t\r\n")] == '{')
+            return at;
+    }
+    return NULL;
+}
+
+static const char *text_of(const sp_variant *v)
+{
+    return v->own ? v->own : v->source;
+}
+
+static int line_at(const char *text, const char *at)
+{
+    int line = 1;
+    for (; text < at; text++)
+        line += *text == '\n';
+    return line;
+}
+
+int sp_variant_code_line(const sp_variant *v, const sp_pass *pass, const char *argument)
+{
+    const char *text = text_of(v), *function = text ? find_function(text, pass->kernel) : NULL;
+    if (!function)
+        return pass->lines.kernel;
+    const char *open = strchr(function, '(');
+    const char *at = argument ? find_word(open, skip_brackets(open), argument) : NULL;
+    return line_at(text, at ? at : function);
+}
+
+bool sp_variant_near_kernel(const sp_variant *v, const char *name, char *out, size_t size)
+{
+    char names[MAX_FUNCTIONS][MAX_NAME];
+    const char *all[MAX_FUNCTIONS], *text = text_of(v);
+    size_t n = 0;
+    for (const char *at = text; at && n < MAX_FUNCTIONS && (at = find_word(at, NULL, "void")) != NULL;) {
+        at += 4;
+        at += strspn(at, " \t\r\n");
+        size_t length = 0;
+        while (is_name(at[length]))
+            length++;
+        if (length == 0 || length >= MAX_NAME || at[length + strspn(at + length, " \t")] != '(')
+            continue;
+        snprintf(names[n], MAX_NAME, "%.*s", (int)length, at);
+        all[n] = names[n];
+        n++;
+    }
+    const char *near = sp_suggest(name, all, n);
+    snprintf(out, size, "%s", near ? near : "");
+    return near != NULL;
+}
+
+void sp_variant_place(const sp_variant *v, int line, char out[SP_PLACE_SIZE])
+{
+    if (line > 0)
+        snprintf(out, SP_PLACE_SIZE, "%.*s:%d", SP_PLACE_SIZE - 12, v->path, line);
+    else
+        snprintf(out, SP_PLACE_SIZE, "%s", v->path);
+}
