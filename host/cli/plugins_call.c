@@ -2,6 +2,7 @@
  * line of a plan can be pasted. */
 #include "cli/plugins.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,6 +46,27 @@ static sp_status unknown_name(const sp_op *op, const char *name, sp_error *err)
                    near ? "; did you mean \"" : ".", near ? near : "", near ? "\"?" : "", all);
 }
 
+/* What counts from 0; all others are sizes. */
+static bool may_be_zero(const char *name)
+{
+    static const char *const names[] = {"PH", "PW", "seed", "stream", "shift", "permille"};
+    return sp_op_scalar_is_dynamic(name) || index_of(names, sizeof names / sizeof *names, name) >= 0;
+}
+
+/* A whole number as kernels take it; `value` was found to be a number. */
+static sp_status read_integer(const char *name, const char *value, int64_t *out, sp_error *err)
+{
+    const int least = may_be_zero(name) ? 0 : 1;
+    char *end;
+    errno = 0;
+    const long long v = strtoll(value, &end, 10);
+    if (*end || errno || v < least || v > INT32_MAX)
+        return SP_FAIL(err, SP_E_USAGE, "--shape: %s must be a whole number from %d to %d, not \"%s\"", name,
+                       least, INT32_MAX, value);
+    *out = v;
+    return SP_OK;
+}
+
 /* One "NAME=VALUE". */
 static sp_status set_value(sp_op_call *c, bool *given, const char *name, const char *value, sp_error *err)
 {
@@ -55,13 +77,8 @@ static sp_status set_value(sp_op_call *c, bool *given, const char *name, const c
     if (end == value || *end)
         return SP_FAIL(err, SP_E_USAGE, "--shape: \"%s=%s\" is not NAME=NUMBER", name, value);
     if (i >= 0) {
-        long long v = strtoll(value, &end, 10);
-        if (*end || v < 0)
-            return SP_FAIL(err, SP_E_USAGE, "--shape: %s must be a whole number from 0, not \"%s\"", name,
-                           value);
-        c->ints[i] = v;
         given[i] = true;
-        return SP_OK;
+        return read_integer(name, value, &c->ints[i], err);
     }
     if ((i = index_of(op->flags, SP_OP_MAX_FLAGS, name)) >= 0) {
         c->flags[i] = number != 0;
@@ -104,7 +121,40 @@ static int64_t window_outputs(const sp_op_call *c, char axis)
          in[2] = {axis, 0};
     int64_t stride = value_or(c, s, 1), room = value_or(c, in, 0) + 2 * value_or(c, p, 0);
     room -= value_or(c, d, 1) * (value_or(c, k, 1) - 1) + 1;
-    return room < 0 || stride <= 0 ? 0 : room / stride + 1;
+    return room < 0 ? 0 : room / stride + 1;
+}
+
+/* Along one axis: the window fits, and the output has the size that follows. */
+static sp_status check_window(const sp_op_call *c, char axis, sp_error *err)
+{
+    const char name[3] = {axis, 'O', 0};
+    const int64_t fits = window_outputs(c, axis), given = value_or(c, name, 0);
+    if (fits == 0)
+        return SP_FAIL(err, SP_E_USAGE,
+                       "--shape: the window does not fit into %c=%" PRId64 " with its padding (K%c=%" PRId64
+                       ", P%c=%" PRId64 ", D%c=%" PRId64 ")",
+                       axis, value_or(c, (char[]){axis, 0}, 0), axis, value_or(c, (char[]){'K', axis, 0}, 1),
+                       axis, value_or(c, (char[]){'P', axis, 0}, 0), axis,
+                       value_or(c, (char[]){'D', axis, 0}, 1));
+    if (given != fits)
+        return SP_FAIL(err, SP_E_USAGE,
+                       "--shape: %s is %" PRId64 " for these sizes, not %" PRId64 "; it may be left out",
+                       name, fits, given);
+    return SP_OK;
+}
+
+/* What the sizes of a call must come to together. */
+static sp_status check_sizes(const sp_op_call *c, sp_error *err)
+{
+    const int64_t groups = value_or(c, "G", 1), in = value_or(c, "C", 1), out = value_or(c, "O", 1);
+    if (in % groups != 0 || out % groups != 0)
+        return SP_FAIL(err, SP_E_USAGE,
+                       "--shape: C=%" PRId64 " and O=%" PRId64 " must be multiples of G=%" PRId64, in, out,
+                       groups);
+    if (index_of(c->op->ints, SP_OP_MAX_INTS, "KH") < 0)
+        return SP_OK;
+    SP_TRY(check_window(c, 'H', err));
+    return check_window(c, 'W', err);
 }
 
 static sp_status fill_rest(sp_op_call *c, const bool *given, sp_error *err)
@@ -173,5 +223,6 @@ sp_status sp_cli_plugins_call(const sp_cli_plugins *o, sp_op_call *call, sp_erro
     }
     call->neuron = op->takes_neuron ? o->neuron : NULL;
     call->surrogate = op->takes_surrogate ? o->surrogate : NULL;
-    return fill_rest(call, given, err);
+    SP_TRY(fill_rest(call, given, err));
+    return check_sizes(call, err);
 }

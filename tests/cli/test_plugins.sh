@@ -59,6 +59,26 @@ run plugins why gemm --shape "M=ten"
 expect_code 2
 run plugins why gemm --shape "M=-1"
 expect_code 2
+for wrong in M=0 M=99999999999999999999 M=3000000000 M=1e3 M=2.5; do
+    run plugins why gemm --shape "N=20 K=30 $wrong"
+    expect_code 2
+    expect_err "--shape: M must be a whole number from 1 to 2147483647, not \"${wrong#M=}\""
+done
+conv="N=1 H=8 W=7 C=4 O=4 KH=3 KW=3"
+for wrong in SH=0 KH=0 DW=0 HO=0; do
+    run plugins why conv.forward --shape "$conv $wrong"
+    expect_code 2
+    expect_err "--shape: ${wrong%=0} must be a whole number from 1"
+done
+run plugins why conv.forward --shape "$conv HO=7"
+expect_code 2
+expect_err "--shape: HO is 6 for these sizes, not 7; it may be left out"
+run plugins why conv.forward --shape "$conv KW=9 PW=0"
+expect_code 2
+expect_err "--shape: the window does not fit into W=7 with its padding (KW=9, PW=0, DW=1)"
+run plugins why group_conv.forward --shape "$conv G=3"
+expect_code 2
+expect_err "--shape: C=4 and O=4 must be multiples of G=3"
 run plugins why gemm --shape "$gemm" --flag TC
 expect_code 2
 
@@ -75,6 +95,21 @@ expect_code 1
 expect_out "REFUSED"
 run plugins check "$fixtures/nowhere"
 expect_code 1
+run plugins check scale --shape "M=8 C=8" --plugins "$template"
+expect_code 0
+expect_out "my_kernel:scale__four"
+expect_out "ok         1 calls"
+run plugins check scale --shape "M=7 C=9" --plugins "$template"
+expect_code 0
+expect_out "untested"
+expect_out "rejected: M*C % VW == 0 is false (M=7, C=9, VW=4)"
+run plugins check scale --shape "M=8 C=8" --plugins "$fixtures/wrong_result.cl"
+expect_code 1
+run plugins check scale --shape "M=8"
+expect_code 2
+run plugins check my_kernel --shape "M=8 C=8" --plugins "$template"
+expect_code 2
+expect_err 'there is no op "my_kernel"'
 run plugins check nonsense
 expect_code 2
 
