@@ -4,6 +4,7 @@
 #include <math.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -31,17 +32,46 @@ static bool applies(const session *s, const sp_op_call *call, const int64_t *tun
            sp_variant_can_run(s->variant, s->dev, call, tunes, NULL, 0);
 }
 
-/* "plugin x: variant y of op z: <what>; at <call>. Repeat with ...", in front of what err says. */
+/* A condition that cannot be evaluated is a fault of the plugin, and not a call that it leaves to others. */
+static sp_status check_condition(const session *s, const sp_op_call *call, const int64_t *tunes,
+                                 sp_error *err)
+{
+    const sp_variant_scope scope = {s->variant, call, s->dev, tunes};
+    bool holds;
+    if (!s->variant->bf16 && sp_call_is_bf16(call))
+        return SP_OK;
+    return sp_variant_when(&scope, &holds, err);
+}
+
+/* The call as --shape takes it, with the floats, on which kernels do not depend but results do. */
+static void describe_whole(const sp_op_call *call, char *out, size_t size)
+{
+    sp_check_describe(call, out, size);
+    for (int i = 0; i < SP_OP_MAX_FLOATS && call->op->floats[i]; i++) {
+        const size_t used = strlen(out);
+        char value[32];
+        snprintf(value, sizeof value, "%g", call->floats[i]);
+        if ((float)strtod(value, NULL) != (float)call->floats[i])
+            snprintf(value, sizeof value, "%.9g", call->floats[i]);
+        snprintf(out + used, size - used, " %s=%s", call->op->floats[i], value);
+    }
+}
+
+/* "<variant> for <op>: <what err says>. Repeat with ...": a command that can be pasted. */
 static sp_status blame(const session *s, const sp_op_call *call, sp_status status, sp_error *err)
 {
     if (!err)
         return status;
-    char text[256], what[320];
-    sp_check_describe(call, text, sizeof text);
-    snprintf(what, sizeof what, "%.310s", err->text);
-    return sp_error_set(err, status, err->cl_code, err->file, err->line,
-                        "%s for %s: %s; call %s. Repeat with `spikeport plugins check %s --seed %" PRIu64 "`",
-                        s->variant->id, s->variant->op->id, what, text, s->variant->plugin, s->seed);
+    const sp_variant *v = s->variant;
+    const bool outside = v->origin == SP_ORIGIN_OUTSIDE;
+    char shape[320], repeat[512];
+    describe_whole(call, shape, sizeof shape);
+    snprintf(repeat, sizeof repeat, "`spikeport plugins check %s --shape \"%s\"%s%s --seed %" PRIu64 "`",
+             v->op->id, shape, outside ? " --plugins " : "", outside ? v->path : "", s->seed);
+    const int room = (int)sizeof err->text - (int)(strlen(v->id) + strlen(v->op->id) + strlen(repeat)) - 32;
+    const sp_error why = *err;
+    return sp_error_set(err, status, why.cl_code, why.file, why.line, "%s for %s: %.*s. Repeat with %s",
+                        v->id, v->op->id, room > 0 ? room : 0, why.text, repeat);
 }
 
 static void note_error(session *s, const sp_check_case *c, const sp_check_verdict *v)
@@ -206,7 +236,10 @@ static sp_status check_calls(session *s, const sp_check_options *o, const int64_
           : SP_FAIL(err, SP_E_FAILED, "no shapes are known for op %s: add them to host/check/calls.c",
                     s->variant->op->id);
     for (size_t i = 0; i < n && st == SP_OK; i++) {
-        if (!applies(s, &calls[i], tunes) || too_slow(s, calls, n, i, tunes))
+        st = check_condition(s, &calls[i], tunes, err);
+        if (st != SP_OK)
+            st = blame(s, &calls[i], st, err);
+        else if (!applies(s, &calls[i], tunes) || too_slow(s, calls, n, i, tunes))
             s->report->shapes_not_applicable++;
         else
             st = check_call(s, &calls[i], tunes, err);

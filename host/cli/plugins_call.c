@@ -90,7 +90,21 @@ static sp_status set_value(sp_op_call *c, bool *given, const char *name, const c
     return SP_OK;
 }
 
-static sp_status read_shape(const char *shape, sp_op_call *c, bool *given, sp_error *err)
+/* "neuron=NAME" and "surrogate=NAME" of a described call; others than the options say. */
+static sp_status set_fragment(const sp_registry *reg, sp_op_call *c, const char *what, const char *name,
+                              sp_error *err)
+{
+    const bool neuron = strcmp(what, "neuron") == 0;
+    const sp_fragment *f = sp_fragment_find(reg, neuron ? SP_FRAGMENT_NEURON : SP_FRAGMENT_SURROGATE, name);
+    if (!f)
+        return SP_FAIL(err, SP_E_USAGE,
+                       "--shape: there is no %s \"%s\" (`spikeport plugins list` shows them)", what, name);
+    *(neuron ? &c->neuron : &c->surrogate) = f->name;
+    return SP_OK;
+}
+
+static sp_status read_shape(const sp_registry *reg, const char *shape, sp_op_call *c, bool *given,
+                            sp_error *err)
 {
     for (const char *at = shape; at && *(at += strspn(at, " ,\t"));) {
         char word[128];
@@ -101,8 +115,9 @@ static sp_status read_shape(const char *shape, sp_op_call *c, bool *given, sp_er
         if (!equals || equals == word || n >= sizeof word)
             return SP_FAIL(err, SP_E_USAGE, "--shape: \"%s\" is not NAME=NUMBER", word);
         *equals = '\0';
-        if (strcmp(word, "neuron") != 0 && strcmp(word, "surrogate") != 0) // they have options of their own
-            SP_TRY(set_value(c, given, word, equals + 1, err));
+        const bool fragment = strcmp(word, "neuron") == 0 || strcmp(word, "surrogate") == 0;
+        SP_TRY(fragment ? set_fragment(reg, c, word, equals + 1, err)
+                        : set_value(c, given, word, equals + 1, err));
     }
     return SP_OK;
 }
@@ -214,15 +229,15 @@ sp_status sp_cli_plugins_call(const sp_cli_plugins *o, sp_op_call *call, sp_erro
     *call = (sp_op_call){.op = op};
     if (sp_check_calls(op, true, usual, 1) > 0) // sensible floats: the check's
         memcpy(call->floats, usual[0].floats, sizeof call->floats);
-    SP_TRY(read_shape(o->shape, call, given, err));
+    SP_TRY(read_shape(o->reg, o->shape, call, given, err));
     for (size_t i = 0; i < o->flags.n; i++) {
         int f = index_of(op->flags, SP_OP_MAX_FLAGS, o->flags.items[i]);
         if (f < 0)
             return unknown_name(op, o->flags.items[i], err);
         call->flags[f] = 1;
     }
-    call->neuron = op->takes_neuron ? o->neuron : NULL;
-    call->surrogate = op->takes_surrogate ? o->surrogate : NULL;
+    call->neuron = !op->takes_neuron ? NULL : call->neuron ? call->neuron : o->neuron;
+    call->surrogate = !op->takes_surrogate ? NULL : call->surrogate ? call->surrogate : o->surrogate;
     SP_TRY(fill_rest(call, given, err));
     return check_sizes(call, err);
 }

@@ -5,8 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/error.h"
 #include "base/expr.h"
-#include "registry/registry.h"
+#include "registry/launch_internal.h"
 
 static const sp_let *find_let(const sp_variant *v, const char *name, size_t n)
 {
@@ -51,6 +52,22 @@ static void describe_names(const char *text, sp_variant_scope *scope, char *out,
             return;
         used += (size_t)wrote;
     }
+}
+
+sp_status sp_variant_when(const sp_variant_scope *scope, bool *holds, sp_error *err)
+{
+    const sp_variant *v = scope->variant;
+    sp_variant_scope own = *scope;
+    int64_t value = 1;
+    sp_error why = {0};
+    *holds = false;
+    if (v->when && sp_expr_eval(v->when, sp_variant_lookup, &own, &value, &why) != SP_OK) {
+        char place[SP_PLACE_SIZE];
+        sp_variant_place(v, v->when_line, place);
+        return SP_FAIL(err, SP_E_PLUGIN, "%s: when: %s", place, why.text);
+    }
+    *holds = value != 0;
+    return SP_OK;
 }
 
 void sp_variant_say_false(sp_variant_scope *scope, char *reason, size_t size)

@@ -230,6 +230,8 @@ typedef struct sp_variant_scope {
     const int64_t *tune_values; /* NULL: defaults */
 } sp_variant_scope;
 int sp_variant_lookup(void *scope, const char *name, int64_t *value);
+/* Whether `when` holds; false too where it cannot be evaluated: SP_E_PLUGIN with file and line. */
+sp_status sp_variant_when(const sp_variant_scope *scope, bool *holds, sp_error *err);
 /* "rejected: O % 16 == 0 is false (O=10)": the first part of `when`, which must be false, that does not hold.
  */
 void sp_variant_say_false(sp_variant_scope *scope, char *reason, size_t size);

@@ -55,9 +55,16 @@ char *sp_text_file_read(const char *path, char *why, size_t why_size)
         char *text = sp_alloc((size_t)s.st_size + 1);
         size_t n = text ? fread(text, 1, (size_t)s.st_size, f) : 0;
         fclose(f);
-        if (text && n == (size_t)s.st_size && strlen(text) == n)
+        const bool whole = text && n == (size_t)s.st_size && strlen(text) == n;
+        const bool marked = whole && strncmp(text, "\xEF\xBB\xBF", 3) == 0;
+        if (whole && !marked)
             return text;
-        snprintf(why, why_size, text ? "cannot be read to its end, or is not text" : "out of memory");
+        snprintf(why, why_size, "%s",
+                 marked ? "begins with a byte order mark, which kernel compilers do not take: save it as "
+                          "UTF-8 "
+                          "without one"
+                 : text ? "cannot be read to its end, or is not text"
+                        : "out of memory");
         sp_free(text);
         return NULL;
     }

@@ -77,15 +77,13 @@ bool sp_variant_can_run(const sp_variant *v, const sp_device *dev, const sp_op_c
                  "rejected: multiplies in bf16, which precision.compute of the recipe does not allow");
         return false;
     }
-    int64_t yes = 1;
+    bool holds;
     sp_error err = {0};
-    if (v->when && sp_expr_eval(v->when, sp_variant_lookup, &scope, &yes, &err) != SP_OK) {
-        snprintf(reason, size, "rejected: \"when\": %.200s", err.text);
-        return false;
-    }
-    if (!yes)
+    if (sp_variant_when(&scope, &holds, &err) != SP_OK)
+        snprintf(reason, size, "rejected: %s", err.text);
+    else if (!holds)
         sp_variant_say_false(&scope, reason, size);
-    return yes != 0;
+    return holds;
 }
 
 /* Whether v may be chosen for the call on dev; else the reason. `forced`: it is named; `any_type`: also where

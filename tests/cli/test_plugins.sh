@@ -90,6 +90,36 @@ run plugins check "$fixtures/wrong_result.cl" --json
 expect_code 1
 expect_out '"result":"FAILED"'
 expect_err "1 of 1 failed"
+expect_out '"text":"wrong_result:scale__wrong_result for scale/1: '
+grep -o 'plugins check scale/1 --shape .* --seed 1' "$work/out" | sed 's/\\//g' >"$work/repeat" # what the message says can be pasted
+eval "run $(cat "$work/repeat")"
+expect_code 1
+expect_out "FAILED     1 calls"
+cat >"$work/by_zero.cl" <<'END'
+//@ plugin: by_zero 1.0.0
+//@ abi: 1
+//@ op: scale/1
+//@ kernel: k
+//@ global: M*C
+//@ when: C > 0 && 8 / (M - M) > 1
+__kernel void k(SP_REF(float, x), SP_IO(float, y), float factor) {}
+END
+run plugins check "$work/by_zero.cl"
+expect_code 1
+expect_out "by_zero.cl:6: when: column 12 of \"C > 0 && 8 / (M - M) > 1\": division by zero (8 / 0)"
+run plugins why scale --shape "M=8 C=8" --plugins "$work/by_zero.cl"
+expect_code 0
+expect_out "rejected: $work/by_zero.cl:6: when: column 12"
+run plugins why neuron.forward --shape "M=8 C=8 neuron=if"
+expect_code 0
+expect_out "neuron.forward/1 M=8 C=8 neuron=if"
+run plugins why neuron.forward --shape "M=8 C=8 neuron=iff"
+expect_code 2
+expect_err '--shape: there is no neuron "iff"'
+(printf '\357\273\277' && cat "$fixtures/good_kernel.cl") >"$work/marked.cl"
+run plugins check "$work/marked.cl"
+expect_code 1
+expect_out "begins with a byte order mark"
 run plugins check "$fixtures/wrong_abi.cl"
 expect_code 1
 expect_out "REFUSED"
