@@ -79,7 +79,7 @@
 //@ about:     the same for many weights and few tiles: a panel of transformed weights stays in the cache
 //@ op:        conv.forward/1
 //@ kernel:    conv_forward__winograd_by_rate_weights
-//@ global:    cu*16
+//@ global:    cu*4
 //@ local:     1
 //@ kernel:    conv_forward__winograd_by_rate_blocks
 //@ global:    cu*16
@@ -95,7 +95,7 @@
 //@ about:     adds the weights of each spike where few neurons fire, else Winograd F(4x4, 3x3)
 //@ op:        conv.forward/1
 //@ kernel:    conv_forward__winograd_by_rate_input
-//@ global:    cu*16
+//@ global:    cu*4
 //@ local:     1
 //@ kernel:    conv_forward__winograd_by_rate_panels
 //@ global:    O/PANEL*ceildiv(TILES_OUT, CHUNK)
@@ -226,20 +226,21 @@
 #if BY_RATE && X_BITS
 #define IF_BY_RATE(...) __VA_ARGS__
 #define SELDOM_ONE_IN 7
-#define SAMPLES 64              /* vectors of 512 bits that are read to judge the rate */
+#define MOST_SAMPLES 64         /* vectors of 512 bits that are read to judge the rate */
 #define GOLDEN_RATIO 0x9e3779b1u /* its fractional part times 2^32 */
 
-/* Whether few neurons fire. Every work-item reads the same sample and so decides the same. The fractional parts of
- * multiples of the golden ratio are spread evenly, and so are the vectors that are read, whatever the sizes. */
+/* Whether few neurons fire. Every work-item reads the same sample, an eighth of a small input, and so decides the same. The
+ * fractional parts of multiples of the golden ratio are spread evenly, and so are the vectors that are read, whatever the sizes. */
 SP_INLINE int fires_seldom(__global const uint *x, int N)
 {
     const ulong vectors = (ulong)N * H * W * SP_WORDS(C) / 16;
+    const uint samples = (uint)clamp(vectors / 8, 4ul, (ulong)MOST_SAMPLES);
     uint16 spikes = 0;
-    for (uint i = 0; i < SAMPLES; i++)
+    for (uint i = 0; i < samples; i++)
         spikes += popcount(vload16((ulong)(i * GOLDEN_RATIO) * vectors >> 32, x));
     const uint8 eight = spikes.lo + spikes.hi;
     const uint4 four = eight.lo + eight.hi;
-    return (four.x + four.y + four.z + four.w) * SELDOM_ONE_IN < SAMPLES * 16 * C / SP_WORDS(C);
+    return (four.x + four.y + four.z + four.w) * SELDOM_ONE_IN < samples * (16 * C / SP_WORDS(C));
 }
 
 SP_INLINE void list_spikes(__global float *work, __global const uint *x, int N)
