@@ -23,6 +23,7 @@ typedef struct session {
     sp_check_arena arena;
     uint64_t seed;
     double tolerance;
+    const int64_t *tunes; /* NULL: the defaults */
 } session;
 
 /* The device types it is meant for do not matter here, so that a GPU's kernel is checked on a CPU. */
@@ -57,19 +58,33 @@ static void describe_whole(const sp_op_call *call, char *out, size_t size)
     }
 }
 
-/* "<variant> for <op>: <what err says>. Repeat with ...": a command that can be pasted. */
+/* The command that repeats a call, to be pasted. */
+static void describe_repeat(const session *s, const sp_op_call *call, char *out, size_t size)
+{
+    const sp_variant *v = s->variant;
+    const bool outside = v->origin == SP_ORIGIN_OUTSIDE;
+    char shape[320];
+    describe_whole(call, shape, sizeof shape);
+    snprintf(out, size, "`spikeport plugins check %s --shape \"%s\"%s%s%s", v->op->id, shape,
+             outside ? " --plugins \"" : "", outside ? v->path : "", outside ? "\"" : "");
+    for (int i = 0; s->tunes && i < v->n_tunes; i++) {
+        const size_t used = strlen(out);
+        snprintf(out + used, size - used, " --tune %s=%" PRId64, v->tunes[i].name, s->tunes[i]);
+    }
+    const size_t used = strlen(out);
+    snprintf(out + used, size - used, " --seed %" PRIu64 "`", s->seed);
+}
+
+/* "<variant> for <op>: <what err says>. Repeat with ...", of which the middle gives way. */
 static sp_status blame(const session *s, const sp_op_call *call, sp_status status, sp_error *err)
 {
     if (!err)
         return status;
     const sp_variant *v = s->variant;
-    const bool outside = v->origin == SP_ORIGIN_OUTSIDE;
-    char shape[320], repeat[512];
-    describe_whole(call, shape, sizeof shape);
-    snprintf(repeat, sizeof repeat, "`spikeport plugins check %s --shape \"%s\"%s%s --seed %" PRIu64 "`",
-             v->op->id, shape, outside ? " --plugins " : "", outside ? v->path : "", s->seed);
-    const int room = (int)sizeof err->text - (int)(strlen(v->id) + strlen(v->op->id) + strlen(repeat)) - 32;
     const sp_error why = *err;
+    char repeat[512];
+    describe_repeat(s, call, repeat, sizeof repeat);
+    const int room = (int)sizeof err->text - (int)(strlen(v->id) + strlen(v->op->id) + strlen(repeat)) - 32;
     return sp_error_set(err, status, why.cl_code, why.file, why.line, "%s for %s: %.*s. Repeat with %s",
                         v->id, v->op->id, room > 0 ? room : 0, why.text, repeat);
 }
@@ -231,6 +246,7 @@ static sp_status check_calls(session *s, const sp_check_options *o, const int64_
         return SP_FAIL(err, SP_E_MEMORY, "no memory for the calls of op %s", s->variant->op->id);
     size_t n = o->like ? sp_check_calls_like(o->like, o->few, calls, MAX_CALLS)
                        : sp_check_calls(s->variant->op, o->quick, calls, MAX_CALLS);
+    s->tunes = tunes;
     sp_status st =
         n ? SP_OK
           : SP_FAIL(err, SP_E_FAILED, "no shapes are known for op %s: add them to host/check/calls.c",
@@ -293,6 +309,7 @@ sp_status sp_check_call(sp_registry *reg, sp_device *dev, sp_variant *v, const s
     session s = session_make(reg, dev, v, seed, report);
     sp_op_call own = sp_variant_call(v, call);
     sp_check_stand_in(&own);
+    s.tunes = tune_values;
     sp_status st = check_call(&s, &own, tune_values, err);
     sp_check_arena_fini(&s.arena);
     return st;

@@ -247,6 +247,8 @@ static int run(sp_cli_plugins *o, size_t which)
         st = sp_device_open(o->device, NULL, &o->dev, &err);
     if (st == SP_OK && o->dev)
         sp_registry_suit(o->reg, o->dev);
+    if (st == SP_OK)
+        st = sp_cli_plugins_prefer(o, &err);
     if (st == SP_OK && o->dev && !is_check && !o->no_wisdom)
         st = sp_wisdom_open(o->reg, o->dev, &err);
     if (st == SP_OK)
@@ -269,6 +271,7 @@ int sp_cmd_plugins(int argc, char **argv)
         SP_TEXT("shape", 0, &o.shape, "\"N=32 ...\"",
                 "the integers of the op, by name; check: compare this call alone"),
         SP_LIST("flag", 0, &o.flags, "NAME", "a flag of the op that is set, with --shape"),
+        SP_LIST("tune", 0, &o.tunes, "NAME=VALUE", "why, check, bench: the default of a tunable"),
         SP_TEXT("neuron", 0, &o.neuron, "NAME", "for ops with a neuron, with --shape (default lif)"),
         SP_TEXT("surrogate", 0, &o.surrogate, "NAME", "for ops with one, with --shape (default triangle)"),
         SP_FLAG("no-wisdom", 0, &o.no_wisdom, "why, bench: as if nothing had been measured"),

@@ -11,6 +11,7 @@ typedef struct sp_cli_plugins {
     sp_arg_list force;            /* --plugin OP=NAME */
     const char *shape;            /* --shape "N=32 H=28 ..." */
     sp_arg_list flags;            /* --flag X_BITS */
+    sp_arg_list tunes;            /* --tune T=16 */
     const char *neuron, *surrogate;
     bool json, full, no_wisdom;
     int64_t seed, ms;   /* of check; of bench: time per candidate */
@@ -23,6 +24,9 @@ typedef struct sp_cli_plugins {
 /* The call that OP, --shape and --flag describe. What can be derived (HO, WO) or has a usual value (strides
  * 1, padding 0, the floats) may be left out; anything else missing or unknown is SP_E_USAGE. */
 sp_status sp_cli_plugins_call(const sp_cli_plugins *o, sp_op_call *call, sp_error *err);
+
+/* Makes the values of --tune the defaults of every variant that has them; SP_E_USAGE where none does. */
+sp_status sp_cli_plugins_prefer(const sp_cli_plugins *o, sp_error *err);
 
 sp_status sp_cli_plugins_why(const sp_cli_plugins *o, sp_error *err);
 sp_status sp_cli_plugins_check(const sp_cli_plugins *o, sp_error *err);

@@ -241,3 +241,28 @@ sp_status sp_cli_plugins_call(const sp_cli_plugins *o, sp_op_call *call, sp_erro
     SP_TRY(fill_rest(call, given, err));
     return check_sizes(call, err);
 }
+
+sp_status sp_cli_plugins_prefer(const sp_cli_plugins *o, sp_error *err)
+{
+    for (size_t i = 0; i < o->tunes.n; i++) {
+        char name[64];
+        const char *text = o->tunes.items[i];
+        const size_t n = strcspn(text, "=");
+        char *end = NULL;
+        errno = 0;
+        const long long value = text[n] ? strtoll(text + n + 1, &end, 10) : 0;
+        if (!end || end == text + n + 1 || *end || errno || n == 0 || n >= sizeof name)
+            return SP_FAIL(err, SP_E_USAGE, "--tune takes NAME=VALUE, the value a whole number, not \"%s\"",
+                           text);
+        snprintf(name, sizeof name, "%.*s", (int)n, text);
+        bool known = false;
+        for (size_t v = 0; v < o->reg->n_variants; v++)
+            known |= sp_variant_prefer(o->reg->variants[v], name, value);
+        if (!known)
+            return SP_FAIL(err, SP_E_USAGE,
+                           "--tune: no variant has a tunable %s with the value %lld (`spikeport plugins show "
+                           "NAME` lists those of a variant)",
+                           name, value);
+    }
+    return SP_OK;
+}

@@ -52,9 +52,24 @@ static const char *find_function(const char *text, const char *name)
     return NULL;
 }
 
-static const char *text_of(const sp_variant *v)
+/* The file's own text with blanks in place of comments and strings, in which names mean nothing. The caller
+ * frees it; NULL: there is none. */
+static char *code_of(const sp_variant *v)
 {
-    return v->own ? v->own : v->source;
+    char *text = v->own || v->source ? sp_strdup(v->own ? v->own : v->source) : NULL;
+    for (char *at = text; at && *at;) {
+        const bool line = strncmp(at, "//", 2) == 0, block = strncmp(at, "/*", 2) == 0, quoted = *at == '"';
+        if (!line && !block && !quoted) {
+            at++;
+            continue;
+        }
+        const char *end = line ? strchr(at, '\n') : block ? strstr(at + 2, "*/") : strpbrk(at + 1, "\"\n");
+        end = end ? end + (block ? 2 : quoted && *end == '"') : at + strlen(at);
+        for (; at < end; at++)
+            if (*at != '\n')
+                *at = ' ';
+    }
+    return text;
 }
 
 static int line_at(const char *text, const char *at)
@@ -67,18 +82,23 @@ static int line_at(const char *text, const char *at)
 
 int sp_variant_code_line(const sp_variant *v, const sp_pass *pass, const char *argument)
 {
-    const char *text = text_of(v), *function = text ? find_function(text, pass->kernel) : NULL;
-    if (!function)
-        return pass->lines.kernel;
-    const char *open = strchr(function, '(');
-    const char *at = argument ? find_word(open, skip_brackets(open), argument) : NULL;
-    return line_at(text, at ? at : function);
+    char *text = code_of(v);
+    const char *function = text ? find_function(text, pass->kernel) : NULL;
+    int line = pass->lines.kernel;
+    if (function) {
+        const char *open = strchr(function, '(');
+        const char *at = argument ? find_word(open, skip_brackets(open), argument) : NULL;
+        line = line_at(text, at ? at : function);
+    }
+    sp_free(text);
+    return line;
 }
 
 bool sp_variant_near_kernel(const sp_variant *v, const char *name, char *out, size_t size)
 {
     char names[MAX_FUNCTIONS][MAX_NAME];
-    const char *all[MAX_FUNCTIONS], *text = text_of(v);
+    const char *all[MAX_FUNCTIONS];
+    char *text = code_of(v);
     size_t n = 0;
     for (const char *at = text; at && n < MAX_FUNCTIONS && (at = find_word(at, NULL, "void")) != NULL;) {
         at += 4;
@@ -92,6 +112,7 @@ bool sp_variant_near_kernel(const sp_variant *v, const char *name, char *out, si
         all[n] = names[n];
         n++;
     }
+    sp_free(text);
     const char *near = sp_suggest(name, all, n);
     snprintf(out, size, "%s", near ? near : "");
     return near != NULL;

@@ -95,6 +95,37 @@ grep -o 'plugins check scale/1 --shape .* --seed 1' "$work/out" | sed 's/\\//g' 
 eval "run $(cat "$work/repeat")"
 expect_code 1
 expect_out "FAILED     1 calls"
+mkdir "$work/my plugins"
+cat >"$work/my plugins/tuned.cl" <<'END'
+//@ plugin: tuned 1.0.0
+//@ abi: 1
+//@ op: fill/1
+//@ kernel: k
+//@ global: M
+//@ tune: T = 1 2
+/* k(float wrong) { "no definition" } */
+__kernel void k(SP_OUT(float, y), float value) { SP_AT(y); y[get_global_id(0)] = T == 2 ? 5 : value; }
+END
+run plugins check "$work/my plugins"
+expect_code 0
+run plugins check --full "$work/my plugins"
+expect_code 1
+expect_out "with T=2: tuned:k for fill/1: "
+grep -o 'plugins check fill/1 --shape .* --seed 1' "$work/out" >"$work/repeat"
+grep -q 'my plugins/tuned.cl" --tune T=2 --seed 1' "$work/repeat" || fail "the repetition names neither file nor tunable"
+eval "run $(cat "$work/repeat")"
+expect_code 1
+expect_out "tuned:k for fill/1: "
+run plugins check fill --shape "M=8" --plugins "$work/my plugins" --tune T=1
+expect_code 0
+for wrong in T=3 T T=x =1; do
+    run plugins check fill --shape "M=8" --plugins "$work/my plugins" --tune $wrong
+    expect_code 2
+done
+sed 's/float value) {/float value, int wrong) {/' "$work/my plugins/tuned.cl" >"$work/argument.cl"
+run plugins check "$work/argument.cl"
+expect_code 1
+expect_out "$work/argument.cl:8: kernel k, argument \"wrong\": "
 cat >"$work/by_zero.cl" <<'END'
 //@ plugin: by_zero 1.0.0
 //@ abi: 1

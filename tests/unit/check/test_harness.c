@@ -74,7 +74,7 @@ Test(harness, every_defect_is_found_and_named)
         cr_expect_neq(st, SP_OK, "%s passed", cases[i].kernel);
         cr_expect_eq(st, err.status);
         cr_expect(strstr(err.text, cases[i].words), "%s: %s", cases[i].kernel, err.text);
-        cr_expect(strstr(err.text, " --plugins " FIXTURES "/broken/"), "%s", err.text);
+        cr_expect(strstr(err.text, " --plugins \"" FIXTURES "/broken/"), "%s", err.text);
         cr_expect(strstr(err.text, " --seed 77`"), "%s", err.text);
     }
     end();
