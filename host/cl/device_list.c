@@ -161,11 +161,14 @@ bool sp_device_has(const sp_device_info *info, const char *name)
 }
 
 /* What a thread's stack leaves to the arrays of a kernel: the driver's own calls lie there too, and what the
- * compiler keeps beside the arrays. */
-static uint64_t private_bytes_of(uint64_t stack)
+ * compiler keeps beside the arrays. Intel's runtime may put those of 16 work-items on the stack beside those
+ * of one; it takes other memory for what would not fit one of 8 MiB, but does not ask how large the stack is.
+ */
+static uint64_t private_bytes_of(const sp_device_info *info, uint64_t stack)
 {
-    const uint64_t other = 256 * 1024;
-    return stack > 2 * other ? stack - other : stack / 2;
+    const uint64_t other = 256 * 1024, room = stack > 2 * other ? stack - other : stack / 2;
+    const bool sixteen = strstr(info->platform, "Intel") != NULL && stack < 8 * 1024 * 1024;
+    return sixteen ? room / 17 : room;
 }
 
 static void read_limits(sp_device_info *info)
@@ -188,7 +191,7 @@ static void read_limits(sp_device_info *info)
     for (cl_uint i = 0; i < 3 && i < dims; i++)
         info->max_work_item[i] = items[i];
     if (info->type == SP_DEVICE_CPU)
-        info->private_bytes = private_bytes_of(sp_thread_stack_bytes());
+        info->private_bytes = private_bytes_of(info, sp_thread_stack_bytes());
 }
 
 static void read_numbers(sp_device_info *info)
