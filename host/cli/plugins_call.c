@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,23 +47,18 @@ static sp_status unknown_name(const sp_op *op, const char *name, sp_error *err)
                    near ? "; did you mean \"" : ".", near ? near : "", near ? "\"?" : "", all);
 }
 
-/* What counts from 0; all others are sizes. */
-static bool may_be_zero(const char *name)
-{
-    static const char *const names[] = {"PH", "PW", "seed", "stream", "shift", "permille"};
-    return sp_op_scalar_is_dynamic(name) || index_of(names, sizeof names / sizeof *names, name) >= 0;
-}
-
-/* A whole number as kernels take it; `value` was found to be a number. */
+/* A whole number that kernels take; `value` was found to be a number. */
 static sp_status read_integer(const char *name, const char *value, int64_t *out, sp_error *err)
 {
-    const int least = may_be_zero(name) ? 0 : 1;
+    int64_t least, most;
     char *end;
+    sp_op_int_range(name, &least, &most);
     errno = 0;
     const long long v = strtoll(value, &end, 10);
-    if (*end || errno || v < least || v > INT32_MAX)
-        return SP_FAIL(err, SP_E_USAGE, "--shape: %s must be a whole number from %d to %d, not \"%s\"", name,
-                       least, INT32_MAX, value);
+    if (*end || errno || v < least || v > most)
+        return SP_FAIL(err, SP_E_USAGE,
+                       "--shape: %s must be a whole number from %" PRId64 " to %" PRId64 ", not \"%s\"", name,
+                       least, most, value);
     *out = v;
     return SP_OK;
 }
@@ -81,26 +77,50 @@ static sp_status set_value(sp_op_call *c, bool *given, const char *name, const c
         return read_integer(name, value, &c->ints[i], err);
     }
     if ((i = index_of(op->flags, SP_OP_MAX_FLAGS, name)) >= 0) {
-        c->flags[i] = number != 0;
-        return SP_OK;
+        c->flags[i] = number == 1;
+        return number == 0 || number == 1
+                   ? SP_OK
+                   : SP_FAIL(err, SP_E_USAGE, "--shape: the flag %s is 0 or 1, not \"%s\"", name, value);
     }
     if ((i = index_of(op->floats, SP_OP_MAX_FLOATS, name)) < 0)
         return unknown_name(op, name, err);
+    if (!isfinite((float)number))
+        return SP_FAIL(err, SP_E_USAGE, "--shape: %s must be a finite float32, not \"%s\"", name, value);
     c->floats[i] = number;
     return SP_OK;
 }
 
-/* "neuron=NAME" and "surrogate=NAME" of a described call; others than the options say. */
-static sp_status set_fragment(const sp_registry *reg, sp_op_call *c, const char *what, const char *name,
-                              sp_error *err)
+/* "neuron=NAME" and "surrogate=NAME" of a described call (option: --shape), or what the option of that name
+ * says. */
+static sp_status set_fragment(const sp_registry *reg, sp_op_call *c, const char *option, const char *what,
+                              const char *name, sp_error *err)
 {
     const bool neuron = strcmp(what, "neuron") == 0;
-    const sp_fragment *f = sp_fragment_find(reg, neuron ? SP_FRAGMENT_NEURON : SP_FRAGMENT_SURROGATE, name);
-    if (!f)
+    const sp_fragment_kind kind = neuron ? SP_FRAGMENT_NEURON : SP_FRAGMENT_SURROGATE;
+    if (!(neuron ? c->op->takes_neuron : c->op->takes_surrogate))
+        return SP_FAIL(err, SP_E_USAGE, "%s: %s takes no %s", option, c->op->id, what);
+    const sp_fragment *f = sp_fragment_find(reg, kind, name);
+    if (!f) {
+        const char *names[64];
+        const char *near = sp_suggest(name, names, sp_fragment_names(reg, kind, names, 64));
         return SP_FAIL(err, SP_E_USAGE,
-                       "--shape: there is no %s \"%s\" (`spikeport plugins list` shows them)", what, name);
+                       "%s: there is no %s \"%s\"%s%s%s (`spikeport plugins list` shows them)", option, what,
+                       name, near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+    }
     *(neuron ? &c->neuron : &c->surrogate) = f->name;
     return SP_OK;
+}
+
+/* Whether a name stands in front of `at` already: which of two values is meant, nobody can know. */
+static bool is_repeated(const char *shape, const char *at, const char *name)
+{
+    const size_t n = strlen(name);
+    for (const char *word = shape; word < at; word += strcspn(word, " ,\t")) {
+        word += strspn(word, " ,\t");
+        if (word < at && strncmp(word, name, n) == 0 && word[n] == '=')
+            return true;
+    }
+    return false;
 }
 
 static sp_status read_shape(const sp_registry *reg, const char *shape, sp_op_call *c, bool *given,
@@ -110,66 +130,18 @@ static sp_status read_shape(const sp_registry *reg, const char *shape, sp_op_cal
         char word[128];
         size_t n = strcspn(at, " ,\t");
         snprintf(word, sizeof word, "%.*s", (int)n, at);
-        at += n;
         char *equals = strchr(word, '=');
         if (!equals || equals == word || n >= sizeof word)
             return SP_FAIL(err, SP_E_USAGE, "--shape: \"%s\" is not NAME=NUMBER", word);
         *equals = '\0';
+        if (is_repeated(shape, at, word))
+            return SP_FAIL(err, SP_E_USAGE, "--shape: %s is given twice", word);
+        at += n;
         const bool fragment = strcmp(word, "neuron") == 0 || strcmp(word, "surrogate") == 0;
-        SP_TRY(fragment ? set_fragment(reg, c, word, equals + 1, err)
+        SP_TRY(fragment ? set_fragment(reg, c, "--shape", word, equals + 1, err)
                         : set_value(c, given, word, equals + 1, err));
     }
     return SP_OK;
-}
-
-static int64_t value_or(const sp_op_call *c, const char *name, int64_t otherwise)
-{
-    int i = index_of(c->op->ints, SP_OP_MAX_INTS, name);
-    return i < 0 ? otherwise : c->ints[i];
-}
-
-/* Output size of a window over one axis: in = "H", kernel = "KH" and so on. 0 when the window does not fit.
- */
-static int64_t window_outputs(const sp_op_call *c, char axis)
-{
-    char k[3] = {'K', axis, 0}, s[3] = {'S', axis, 0}, p[3] = {'P', axis, 0}, d[3] = {'D', axis, 0},
-         in[2] = {axis, 0};
-    int64_t stride = value_or(c, s, 1), room = value_or(c, in, 0) + 2 * value_or(c, p, 0);
-    room -= value_or(c, d, 1) * (value_or(c, k, 1) - 1) + 1;
-    return room < 0 ? 0 : room / stride + 1;
-}
-
-/* Along one axis: the window fits, and the output has the size that follows. */
-static sp_status check_window(const sp_op_call *c, char axis, sp_error *err)
-{
-    const char name[3] = {axis, 'O', 0};
-    const int64_t fits = window_outputs(c, axis), given = value_or(c, name, 0);
-    if (fits == 0)
-        return SP_FAIL(err, SP_E_USAGE,
-                       "--shape: the window does not fit into %c=%" PRId64 " with its padding (K%c=%" PRId64
-                       ", P%c=%" PRId64 ", D%c=%" PRId64 ")",
-                       axis, value_or(c, (char[]){axis, 0}, 0), axis, value_or(c, (char[]){'K', axis, 0}, 1),
-                       axis, value_or(c, (char[]){'P', axis, 0}, 0), axis,
-                       value_or(c, (char[]){'D', axis, 0}, 1));
-    if (given != fits)
-        return SP_FAIL(err, SP_E_USAGE,
-                       "--shape: %s is %" PRId64 " for these sizes, not %" PRId64 "; it may be left out",
-                       name, fits, given);
-    return SP_OK;
-}
-
-/* What the sizes of a call must come to together. */
-static sp_status check_sizes(const sp_op_call *c, sp_error *err)
-{
-    const int64_t groups = value_or(c, "G", 1), in = value_or(c, "C", 1), out = value_or(c, "O", 1);
-    if (in % groups != 0 || out % groups != 0)
-        return SP_FAIL(err, SP_E_USAGE,
-                       "--shape: C=%" PRId64 " and O=%" PRId64 " must be multiples of G=%" PRId64, in, out,
-                       groups);
-    if (index_of(c->op->ints, SP_OP_MAX_INTS, "KH") < 0)
-        return SP_OK;
-    SP_TRY(check_window(c, 'H', err));
-    return check_window(c, 'W', err);
 }
 
 static sp_status fill_rest(sp_op_call *c, const bool *given, sp_error *err)
@@ -191,7 +163,7 @@ static sp_status fill_rest(sp_op_call *c, const bool *given, sp_error *err)
                     known = true;
                 }
             if (pass == 1 && output && !given[i])
-                c->ints[i] = window_outputs(c, name[0]);
+                c->ints[i] = sp_call_window_outputs(c, name[0]);
             else if (pass == 0 && !known && !output && !sp_op_scalar_is_dynamic(name))
                 snprintf(missing + strlen(missing), sizeof missing - strlen(missing), " %s", name);
         }
@@ -227,8 +199,11 @@ sp_status sp_cli_plugins_call(const sp_cli_plugins *o, sp_op_call *call, sp_erro
     sp_op_call usual[1];
     SP_TRY(find_op(o->target, &op, err));
     *call = (sp_op_call){.op = op};
-    if (sp_check_calls(op, true, usual, 1) > 0) // sensible floats: the check's
+    if (sp_check_calls(op, true, usual, 1) > 0) { // sensible floats and time steps: the check's
         memcpy(call->floats, usual[0].floats, sizeof call->floats);
+        for (int i = 0; i < SP_OP_MAX_INTS && op->ints[i]; i++)
+            call->ints[i] = sp_op_scalar_is_dynamic(op->ints[i]) ? usual[0].ints[i] : 0;
+    }
     SP_TRY(read_shape(o->reg, o->shape, call, given, err));
     for (size_t i = 0; i < o->flags.n; i++) {
         int f = index_of(op->flags, SP_OP_MAX_FLAGS, o->flags.items[i]);
@@ -236,10 +211,13 @@ sp_status sp_cli_plugins_call(const sp_cli_plugins *o, sp_op_call *call, sp_erro
             return unknown_name(op, o->flags.items[i], err);
         call->flags[f] = 1;
     }
-    call->neuron = !op->takes_neuron ? NULL : call->neuron ? call->neuron : o->neuron;
-    call->surrogate = !op->takes_surrogate ? NULL : call->surrogate ? call->surrogate : o->surrogate;
+    if (op->takes_neuron && !call->neuron)
+        SP_TRY(set_fragment(o->reg, call, "--neuron", "neuron", o->neuron, err));
+    if (op->takes_surrogate && !call->surrogate)
+        SP_TRY(set_fragment(o->reg, call, "--surrogate", "surrogate", o->surrogate, err));
     SP_TRY(fill_rest(call, given, err));
-    return check_sizes(call, err);
+    const sp_status st = sp_call_check(call, err);
+    return st == SP_OK ? st : sp_error_prefix(err, st, "--shape: ");
 }
 
 sp_status sp_cli_plugins_prefer(const sp_cli_plugins *o, sp_error *err)

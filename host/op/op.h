@@ -103,6 +103,16 @@ int sp_call_lookup(void *call, const char *name, int64_t *value);
  * "lr", "bias1", "bias2" (1 - beta^n of AdamW). Kernels never bake them. */
 bool sp_op_scalar_is_dynamic(const char *name);
 
+/* Which values an integer of an op may have: sizes from 1, what is counted from 0, settings as the references
+ * take them. */
+void sp_op_int_range(const char *name, int64_t *least, int64_t *most);
+/* Output size of a window along 'H' or 'W'; 0: it does not fit. */
+int64_t sp_call_window_outputs(const sp_op_call *c, char axis);
+/* Whether there can be such a call: each integer in its range, windows that fit with the outputs that follow,
+ * groups that divide the channels, buffers of a size that 64 bits can count. SP_E_USAGE says what is wrong.
+ */
+sp_status sp_call_check(const sp_op_call *c, sp_error *err);
+
 /* "N=128 H=28 ... X_BITS=1" for messages and wisdom keys. */
 void sp_call_describe(const sp_op_call *c, char *out, size_t size);
 

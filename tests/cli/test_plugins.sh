@@ -66,19 +66,40 @@ for wrong in M=0 M=99999999999999999999 M=3000000000 M=1e3 M=2.5; do
 done
 conv="N=1 H=8 W=7 C=4 O=4 KH=3 KW=3"
 for wrong in SH=0 KH=0 DW=0 HO=0; do
-    run plugins why conv.forward --shape "$conv $wrong"
+    run plugins why conv.forward --shape "$(echo " $conv" | sed "s/ ${wrong%=0}=[0-9]*//") $wrong"
     expect_code 2
     expect_err "--shape: ${wrong%=0} must be a whole number from 1"
 done
 run plugins why conv.forward --shape "$conv HO=7"
 expect_code 2
 expect_err "--shape: HO is 6 for these sizes, not 7; it may be left out"
-run plugins why conv.forward --shape "$conv KW=9 PW=0"
+run plugins why conv.forward --shape "${conv% KW=3} KW=9 PW=0"
 expect_code 2
 expect_err "--shape: the window does not fit into W=7 with its padding (KW=9, PW=0, DW=1)"
 run plugins why group_conv.forward --shape "$conv G=3"
 expect_code 2
 expect_err "--shape: C=4 and O=4 must be multiples of G=3"
+refuse() { # OP SHAPE MESSAGE [OPTIONS]
+    op=$1 shape=$2 message=$3
+    shift 3
+    for sub in why bench check; do
+        run plugins $sub "$op" --shape "$shape" "$@"
+        expect_code 2
+        expect_err "$message"
+    done
+}
+refuse scale "M=8 C=8 factor=nan" '--shape: factor must be a finite float32, not "nan"'
+refuse scale "M=8 C=8 factor=1e39" '--shape: factor must be a finite float32, not "1e39"'
+refuse scale "M=8 C=8 M=9" "--shape: M is given twice"
+refuse scale "M=8 C=8 neuron=if" "--shape: scale/1 takes no neuron"
+refuse scale "M=2147483647 C=2147483647" '--shape: "x" (M x C) would have more bytes than 64 bits can count'
+refuse gemm "$gemm TA=0.5" '--shape: the flag TA is 0 or 1, not "0.5"'
+refuse neuron.backward "M=8 C=8" '--neuron: there is no neuron "lid"; did you mean "lif"?' --neuron lid
+refuse neuron.backward "M=8 C=8" '--surrogate: there is no surrogate "nonsense"' --surrogate nonsense
+refuse quantile "M=8 C=8 permille=1001" '--shape: permille must be a whole number from 0 to 1000, not "1001"'
+refuse pool.adaptive_avg.forward "N=1 H=8 W=8 C=4 HO=0 WO=2" "--shape: HO must be a whole number from 1"
+run plugins check quantile --shape "M=8 C=8 permille=0"
+expect_code 0
 run plugins why gemm --shape "$gemm" --flag TC
 expect_code 2
 

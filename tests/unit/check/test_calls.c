@@ -32,6 +32,17 @@ Test(check_calls, every_op_has_quick_and_full_calls)
     }
 }
 
+Test(check_calls, there_can_be_each_of_them)
+{
+    for (size_t k = 0; k < sp_op_count(); k++) {
+        size_t n = sp_check_calls(sp_op_at(k), false, calls, MAX);
+        for (size_t i = 0; i < n; i++) {
+            sp_error err = {0};
+            cr_expect_eq(sp_call_check(&calls[i], &err), SP_OK, "%s: %s", calls[i].op->id, err.text);
+        }
+    }
+}
+
 Test(check_calls, buffers_are_not_empty_and_not_large)
 {
     for (size_t k = 0; k < sp_op_count(); k++) {
