@@ -31,9 +31,20 @@ typedef struct reader {
 
 static sp_status read_or(reader *r, int64_t *value);
 
+/* Of a long text, what is shown begins this far in front of the place of an error. */
+enum { SHOWN = 160, IN_FRONT = 80 };
+
+static size_t shown_from(const reader *r, const char *where)
+{
+    const size_t n = strlen(r->text), at = (size_t)(where - r->text), last = n > SHOWN ? n - SHOWN : 0;
+    const size_t from = at > IN_FRONT ? at - IN_FRONT : 0;
+    return from < last ? from : last;
+}
+
 #define FAIL_AT(r, where, fmt, ...)                                                                          \
-    SP_FAIL((r)->err, SP_E_CONFIG, "column %zu of \"%.200s\": " fmt, (size_t)((where) - (r)->text) + 1,      \
-            (r)->text, __VA_ARGS__)
+    SP_FAIL((r)->err, SP_E_CONFIG, "column %zu of \"%s%.*s%s\": " fmt, (size_t)((where) - (r)->text) + 1,    \
+            shown_from(r, where) ? "..." : "", SHOWN, (r)->text + shown_from(r, where),                      \
+            strlen((r)->text) > shown_from(r, where) + SHOWN ? "..." : "", __VA_ARGS__)
 
 static void skip_space(reader *r)
 {

@@ -38,10 +38,7 @@ static sp_status check_condition(const session *s, const sp_op_call *call, const
                                  sp_error *err)
 {
     const sp_variant_scope scope = {s->variant, call, s->dev, tunes};
-    bool holds;
-    if (!s->variant->bf16 && sp_call_is_bf16(call))
-        return SP_OK;
-    return sp_variant_when(&scope, &holds, err);
+    return !s->variant->bf16 && sp_call_is_bf16(call) ? SP_OK : sp_variant_evaluates(&scope, err);
 }
 
 /* The call as --shape takes it, with the floats, on which kernels do not depend but results do. */

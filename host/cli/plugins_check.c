@@ -129,8 +129,8 @@ static sp_status check_one_call(const sp_cli_plugins *o, tally *t, sp_error *err
         sp_error why = {0};
         char reason[SP_REASON_SIZE] = "";
         const uint64_t start = sp_clock_ns();
-        sp_status st = SP_OK;
-        if (sp_variant_can_run(v, o->dev, &own, NULL, reason, sizeof reason))
+        sp_status st = sp_variant_evaluates(&(sp_variant_scope){v, &own, o->dev, NULL}, &why);
+        if (st == SP_OK && sp_variant_can_run(v, o->dev, &own, NULL, reason, sizeof reason))
             st = sp_check_call(o->reg, o->dev, v, &own, NULL, (uint64_t)o->seed, &r, &why);
         SP_TRY(judge(o, v->op->id, v->id, st, &r, (double)(sp_clock_ns() - start) * 1e-9, &why, reason, t));
     }

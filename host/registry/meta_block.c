@@ -86,6 +86,7 @@ static void keep_lines(sp_meta_reader *r)
     sp_variant *v = r->block;
     v->when_line = sp_meta_key_line(r, "when");
     v->workspace_line = sp_meta_key_line(r, "workspace");
+    v->registers_line = sp_meta_key_line(r, "registers");
     for (int p = 0; p < v->n_passes; p++) {
         v->passes[p].lines.kernel = sp_meta_pass_line(r, p, "kernel");
         v->passes[p].lines.global = sp_meta_pass_line(r, p, "global");

@@ -54,20 +54,36 @@ static void describe_names(const char *text, sp_variant_scope *scope, char *out,
     }
 }
 
+/* One expression of the metadata, whose key stands on `line`. */
+static sp_status evaluate(const sp_variant_scope *scope, const char *key, const char *text, int line,
+                          int64_t *value, sp_error *err)
+{
+    sp_variant_scope own = *scope;
+    sp_error why = {0};
+    char place[SP_PLACE_SIZE];
+    if (!text || sp_expr_eval(text, sp_variant_lookup, &own, value, &why) == SP_OK)
+        return SP_OK;
+    sp_variant_place(scope->variant, line, place);
+    return SP_FAIL(err, SP_E_PLUGIN, "%s: %s: %s", place, key, why.text);
+}
+
 sp_status sp_variant_when(const sp_variant_scope *scope, bool *holds, sp_error *err)
 {
     const sp_variant *v = scope->variant;
-    sp_variant_scope own = *scope;
     int64_t value = 1;
-    sp_error why = {0};
     *holds = false;
-    if (v->when && sp_expr_eval(v->when, sp_variant_lookup, &own, &value, &why) != SP_OK) {
-        char place[SP_PLACE_SIZE];
-        sp_variant_place(v, v->when_line, place);
-        return SP_FAIL(err, SP_E_PLUGIN, "%s: when: %s", place, why.text);
-    }
+    SP_TRY(evaluate(scope, "when", v->when, v->when_line, &value, err));
     *holds = value != 0;
     return SP_OK;
+}
+
+sp_status sp_variant_evaluates(const sp_variant_scope *scope, sp_error *err)
+{
+    const sp_variant *v = scope->variant;
+    int64_t value;
+    bool holds;
+    SP_TRY(sp_variant_when(scope, &holds, err));
+    return holds ? evaluate(scope, "registers", v->registers, v->registers_line, &value, err) : SP_OK;
 }
 
 void sp_variant_say_false(sp_variant_scope *scope, char *reason, size_t size)

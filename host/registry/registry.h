@@ -70,8 +70,8 @@ typedef struct sp_variant {
     int n_bakes;
     char *defines; /* extra "-DVW=4 ..." */
     char *when;    /* expression or NULL: shapes, flags, tunes, device limits (wg, local_bytes, ...) */
-    int when_line, workspace_line; /* 0: unknown, or there is none */
-    char *when_written;            /* before the names of `lets` in it were replaced */
+    int when_line, workspace_line, registers_line; /* 0: unknown, or there is none */
+    char *when_written;                            /* before the names of `lets` in it were replaced */
     sp_let *lets;
     int n_lets;
     char *needs_device;     /* space separated device types it is meant for, NULL all */
@@ -232,6 +232,9 @@ typedef struct sp_variant_scope {
 int sp_variant_lookup(void *scope, const char *name, int64_t *value);
 /* Whether `when` holds; false too where it cannot be evaluated: SP_E_PLUGIN with file and line. */
 sp_status sp_variant_when(const sp_variant_scope *scope, bool *holds, sp_error *err);
+/* Whether what only chooses can be evaluated: `when` and, where it holds, `registers`. In a run a variant of
+ * which that is not so is passed over or taken as it is; its check fails. */
+sp_status sp_variant_evaluates(const sp_variant_scope *scope, sp_error *err);
 /* "rejected: O % 16 == 0 is false (O=10)": the first part of `when`, which must be false, that does not hold.
  */
 void sp_variant_say_false(sp_variant_scope *scope, char *reason, size_t size);

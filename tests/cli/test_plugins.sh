@@ -159,6 +159,13 @@ END
 run plugins check "$work/by_zero.cl"
 expect_code 1
 expect_out "by_zero.cl:6: when: column 12 of \"C > 0 && 8 / (M - M) > 1\": division by zero (8 / 0)"
+run plugins check scale --shape "M=8 C=8" --plugins "$work/by_zero.cl"
+expect_code 1
+expect_out "by_zero.cl:6: when: column 12 of \"C > 0 && 8 / (M - M) > 1\": division by zero (8 / 0)"
+sed 's/when: .*/registers: 8 \/ (M - 3)/' "$work/by_zero.cl" >"$work/registers.cl"
+run plugins check "$work/registers.cl"
+expect_code 1
+expect_out "registers.cl:6: registers: column 3 of \"8 / (M - 3)\": division by zero (8 / 0)"
 run plugins why scale --shape "M=8 C=8" --plugins "$work/by_zero.cl"
 expect_code 0
 expect_out "rejected: $work/by_zero.cl:6: when: column 12"

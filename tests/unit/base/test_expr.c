@@ -194,3 +194,25 @@ Test(expr, allocates_nothing_and_needs_no_lookup)
     cr_assert_eq(sp_expr_eval("A", NULL, NULL, &value, NULL), SP_E_CONFIG);
     cr_assert_eq(sp_mem_count(), before);
 }
+
+/* Whatever its column, what is wrong is among what is shown. */
+Test(expr, errors_of_long_texts_show_the_place)
+{
+    for (int before = 0; before <= 40; before += 20) {
+        char text[1024] = "1", wanted[32];
+        int64_t value;
+        sp_error err = {0};
+        for (int i = 0; i < before; i++)
+            strcat(text, " + 123456");
+        snprintf(wanted, sizeof wanted, "column %zu of \"", strlen(text) + 4);
+        strcat(text, " + nobody");
+        for (int i = 0; i < 40 - before; i++)
+            strcat(text, " + 123456");
+        cr_assert_neq(sp_expr_eval(text, lookup, NULL, &value, &err), SP_OK);
+        cr_expect(strstr(err.text, wanted), "%s", err.text);
+        cr_expect(strstr(err.text, " + nobody"), "%s", err.text);
+        cr_expect(strstr(err.text, "...\": unknown name") || strstr(err.text, "nobody\": unknown name"), "%s",
+                  err.text);
+        cr_expect_eq(strstr(err.text, "\"...") != NULL, before > 0, "%s", err.text);
+    }
+}

@@ -56,3 +56,32 @@ Test(reason, a_long_condition_is_cut)
     snprintf(reason, sizeof reason, "rejected: %.252s... is false (M=33)", when);
     expect(when, reason);
 }
+
+/* What the check says of expressions of lines 6 and 7 that cannot be evaluated for a row of M = 33. */
+static void expect_fault(const char *when, const char *registers, const char *wanted)
+{
+    char text[512];
+    sp_meta meta;
+    sp_error err = {0};
+    sp_device dev = {.info = {.type = SP_DEVICE_CPU}};
+    sp_op_call call = sp_op_call_make("fill");
+    sp_call_set_int(&call, "M", 33);
+    snprintf(text, sizeof text,
+             "//@ plugin: t 1.0.0\n//@ abi: 1\n//@ op: fill/1\n//@ kernel: k\n//@ global: M\n//@ when: %s\n"
+             "//@ registers: %s\nkernel void k(void) {}\n",
+             when, registers);
+    cr_assert_eq(sp_meta_read("t.cl", text, SP_ORIGIN_OUTSIDE, &meta, &err), SP_OK, "%s", err.text);
+    const sp_variant_scope scope = {meta.variants[0], &call, &dev, NULL};
+    cr_expect_eq(sp_variant_evaluates(&scope, &err), wanted ? SP_E_PLUGIN : SP_OK, "%s: %s", when, err.text);
+    cr_expect(!wanted || strcmp(err.text, wanted) == 0, "%s: \"%s\"", when, err.text);
+    sp_meta_fini(&meta);
+}
+
+Test(reason, faults_of_expressions_have_a_line)
+{
+    expect_fault("M > 0", "M", NULL);
+    expect_fault("M < 0", "8 / (M - M)", NULL); /* nobody asks */
+    expect_fault("8 / (M - M)", "M", "t.cl:6: when: column 3 of \"8 / (M - M)\": division by zero (8 / 0)");
+    expect_fault("M > 0", "8 / (M - M)",
+                 "t.cl:7: registers: column 3 of \"8 / (M - M)\": division by zero (8 / 0)");
+}
