@@ -48,8 +48,8 @@ static sp_status check_local(const sp_launch *l, const sp_pass *p, const sp_laun
     cl_int code = clGetKernelWorkGroupInfo(pass->kernel, l->dev->info.device_id, CL_KERNEL_WORK_GROUP_SIZE,
                                            sizeof most, &most, NULL);
     if (code != CL_SUCCESS)
-        return SP_FAIL_CL(err, code, "kernel %s: its work-group limit is unknown: %s", p->kernel,
-                          sp_cl_error_name(code));
+        return SP_FAIL_CL(err, code, "%s: kernel %s: its work-group limit is unknown: %s",
+                          place_of(l, p, 0, place), p->kernel, sp_cl_error_name(code));
     for (cl_uint d = 0; d < pass->dims; d++) {
         items *= pass->local[d];
         if (pass->local[d] == 0 || pass->local[d] > l->dev->info.max_work_item[d])
@@ -121,14 +121,20 @@ static sp_status compute_sizes(const sp_launch *l, const sp_variant_scope *scope
 
 static sp_status no_kernel(const sp_launch *l, const sp_pass *p, cl_int code, sp_error *err)
 {
+    static const char *const hints[] = {[SP_KERNEL_UNKNOWN] = "",
+                                        [SP_KERNEL_HIDDEN] = " for this call; is the one in its text under "
+                                                             "an #if that is false?",
+                                        [SP_KERNEL_UNMARKED] = "; the function of that name is not declared "
+                                                               "with __kernel",
+                                        [SP_KERNEL_NEAR] = "; did you mean \""};
     char place[SP_PLACE_SIZE], near[96];
     if (code != CL_INVALID_KERNEL_NAME || l->packed)
         return sp_error_set(err, SP_E_PLUGIN, code, __FILE__, __LINE__, "%s: kernel %s cannot be made: %s",
                             place_of(l, p, 0, place), p->kernel, sp_cl_error_name(code));
-    const bool any = sp_variant_near_kernel(l->variant, p->kernel, near, sizeof near);
+    const sp_kernel_hint hint = sp_variant_near_kernel(l->variant, p->kernel, near, sizeof near);
     return sp_error_set(err, SP_E_PLUGIN, code, __FILE__, __LINE__, "%s: the file has no kernel \"%s\"%s%s%s",
-                        place_of(l, p, p->lines.kernel, place), p->kernel, any ? "; did you mean \"" : "",
-                        any ? near : "", any ? "\"?" : "");
+                        place_of(l, p, p->lines.kernel, place), p->kernel, hints[hint], near,
+                        hint == SP_KERNEL_NEAR ? "\"?" : "");
 }
 
 static sp_status create_pass(sp_launch *l, cl_program program, const sp_variant_scope *scope,
@@ -293,6 +299,17 @@ static cl_int set_dynamic(cl_kernel kernel, sp_dynamic_arg *a, const sp_dynamic 
     return code;
 }
 
+/* "FILE:LINE: kernel K, argument "x" cannot be set: CL_..." in front of what is being done. */
+static sp_status not_set(const sp_launch *l, const sp_launch_pass *pass, const char *argument, cl_int code,
+                         const char *name, sp_error *err)
+{
+    const sp_pass *p = &l->variant->passes[pass - l->passes];
+    char place[SP_PLACE_SIZE];
+    sp_variant_place(l->variant, sp_variant_code_line(l->variant, p, argument), place);
+    return SP_FAIL_CL(err, code, "%s: %s: kernel %s, argument \"%s\": setting it failed: %s", name, place,
+                      p->kernel, argument, sp_cl_error_name(code));
+}
+
 static sp_status set_args(sp_launch *l, sp_launch_pass *pass, const sp_range *buffers, sp_range work,
                           const sp_dynamic *dyn, const char *name, sp_error *err)
 {
@@ -300,15 +317,14 @@ static sp_status set_args(sp_launch *l, sp_launch_pass *pass, const sp_range *bu
         sp_range_arg *a = &pass->ranges[i];
         cl_int code = set_range(pass->kernel, a, a->buffer == SP_ARG_WORK ? work : buffers[a->buffer]);
         if (code != CL_SUCCESS)
-            return SP_FAIL_CL(err, code, "%s: binding buffer \"%s\" of %s failed: %s", name,
-                              a->buffer == SP_ARG_WORK ? "work" : l->call.op->buffers[a->buffer].name,
-                              l->variant->id, sp_cl_error_name(code));
+            return not_set(l, pass, a->buffer == SP_ARG_WORK ? "work" : l->call.op->buffers[a->buffer].name,
+                           code, name, err);
     }
     for (int i = 0; i < pass->n_dynamics; i++) {
-        cl_int code = set_dynamic(pass->kernel, &pass->dynamics[i], dyn);
+        sp_dynamic_arg *a = &pass->dynamics[i];
+        cl_int code = set_dynamic(pass->kernel, a, dyn);
         if (code != CL_SUCCESS)
-            return SP_FAIL_CL(err, code, "%s: setting a scalar of %s failed: %s", name, l->variant->id,
-                              sp_cl_error_name(code));
+            return not_set(l, pass, a->name, code, name, err);
     }
     return SP_OK;
 }
@@ -321,11 +337,14 @@ sp_status sp_launch_enqueue(sp_launch *l, const sp_range *buffers, sp_range work
         return sp_library_variant_enqueue(l->library, buffers, work, dyn ? dyn : &none, name, err);
     for (int p = 0; p < l->n_passes; p++) {
         sp_launch_pass *pass = &l->passes[p];
+        char place[SP_PLACE_SIZE];
         if (pass->empty)
             continue;
         SP_TRY(set_args(l, pass, buffers, work, dyn ? dyn : &none, name, err));
-        SP_TRY(sp_device_enqueue(l->dev, pass->kernel, name, pass->dims, pass->global,
-                                 pass->has_local ? pass->local : NULL, err));
+        const sp_status st = sp_device_enqueue(l->dev, pass->kernel, name, pass->dims, pass->global,
+                                               pass->has_local ? pass->local : NULL, err);
+        if (st != SP_OK)
+            return sp_error_prefix(err, st, "%s: ", place_of(l, &l->variant->passes[p], 0, place));
     }
     return SP_OK;
 }

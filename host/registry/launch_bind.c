@@ -29,10 +29,11 @@ typedef struct binder {
     char place[SP_PLACE_SIZE];
 } binder;
 
+/* Of an argument, or with NULL of the kernel. */
 static const char *place_of(binder *b, const arg_info *a)
 {
     const sp_variant *v = b->launch->variant;
-    sp_variant_place(v, sp_variant_code_line(v, b->declared, a->name), b->place);
+    sp_variant_place(v, sp_variant_code_line(v, b->declared, a ? a->name : NULL), b->place);
     return b->place;
 }
 
@@ -69,9 +70,9 @@ static sp_status get_info(binder *b, cl_uint index, arg_info *a)
                                   &a->qualifiers, NULL);
     if (code != CL_SUCCESS)
         return SP_FAIL_CL(b->err, code,
-                          "kernel %s: the driver does not tell argument %u's name and type (%s), and "
+                          "%s: kernel %s: the driver does not tell argument %u's name and type (%s), and "
                           "spikeport binds arguments by name",
-                          b->kernel_name, index, sp_cl_error_name(code));
+                          place_of(b, NULL), b->kernel_name, index, sp_cl_error_name(code));
     return SP_OK;
 }
 
@@ -195,8 +196,8 @@ static sp_status set_arg(binder *b, const arg_info *a, size_t bytes, const void 
 {
     cl_int code = clSetKernelArg(b->pass->kernel, a->index, bytes, value);
     if (code != CL_SUCCESS)
-        return SP_FAIL_CL(b->err, code, "kernel %s: setting argument \"%s\" (%s) failed: %s", b->kernel_name,
-                          a->name, a->type, sp_cl_error_name(code));
+        return SP_FAIL_CL(b->err, code, "%s: kernel %s, argument \"%s\": setting it (%s) failed: %s",
+                          place_of(b, a), b->kernel_name, a->name, a->type, sp_cl_error_name(code));
     return SP_OK;
 }
 
@@ -214,7 +215,8 @@ static sp_status bind_dynamic(binder *b, const arg_info *a, bool is_float)
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
         if (strcmp(fields[i].name, a->name) == 0) {
             b->pass->dynamics[b->pass->n_dynamics++] =
-                (sp_dynamic_arg){.arg = a->index,
+                (sp_dynamic_arg){.name = fields[i].name,
+                                 .arg = a->index,
                                  .offset = fields[i].offset,
                                  .arg_bytes = wide && !is_float ? 8 : 4};
             return SP_OK;
@@ -302,6 +304,15 @@ static sp_status bind_one(binder *b, const arg_info *a)
     return companion ? SP_OK : unknown_arg(b, a);
 }
 
+static sp_status count_args(binder *b)
+{
+    cl_int code = clGetKernelInfo(b->pass->kernel, CL_KERNEL_NUM_ARGS, sizeof b->n_args, &b->n_args, NULL);
+    if (code != CL_SUCCESS)
+        return SP_FAIL_CL(b->err, code, "%s: kernel %s: its number of arguments is unknown: %s",
+                          place_of(b, NULL), b->kernel_name, sp_cl_error_name(code));
+    return SP_OK;
+}
+
 sp_status sp_launch_bind(sp_launch *l, sp_launch_pass *pass, int index, sp_error *err)
 {
     binder b = {.launch = l,
@@ -310,10 +321,7 @@ sp_status sp_launch_bind(sp_launch *l, sp_launch_pass *pass, int index, sp_error
                 .kernel_name = l->variant->passes[index].kernel,
                 .err = err,
                 .packed = l->packed ? &l->packed->kernels[index] : NULL};
-    cl_int code = clGetKernelInfo(pass->kernel, CL_KERNEL_NUM_ARGS, sizeof b.n_args, &b.n_args, NULL);
-    if (code != CL_SUCCESS)
-        return SP_FAIL_CL(err, code, "kernel %s: its number of arguments is unknown: %s", b.kernel_name,
-                          sp_cl_error_name(code));
+    SP_TRY(count_args(&b));
     if (b.packed && b.packed->n_args != b.n_args)
         return SP_FAIL(err, SP_E_BUILD,
                        "%s: kernel %s has %u arguments, its manifest lists %u; the binary is another one",
@@ -341,10 +349,7 @@ sp_status sp_launch_set_float(sp_launch *l, const char *name, double value, sp_e
                     .kernel_name = l->variant->passes[p].kernel,
                     .err = err,
                     .packed = l->packed ? &l->packed->kernels[p] : NULL};
-        cl_int code = clGetKernelInfo(b.pass->kernel, CL_KERNEL_NUM_ARGS, sizeof b.n_args, &b.n_args, NULL);
-        if (code != CL_SUCCESS)
-            return SP_FAIL_CL(err, code, "kernel %s: its number of arguments is unknown: %s", b.kernel_name,
-                              sp_cl_error_name(code));
+        SP_TRY(count_args(&b));
         arg_info a;
         SP_TRY(find_arg(&b, name, &a));
         if (a.index != b.n_args)

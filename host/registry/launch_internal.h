@@ -20,6 +20,7 @@ typedef struct sp_range_arg {
 
 /* Kernel argument of a dynamic scalar. */
 typedef struct sp_dynamic_arg {
+    const char *name;
     cl_uint arg;
     size_t offset;    /* in sp_dynamic */
     size_t arg_bytes; /* 4, or 8 for long and ulong */
@@ -66,8 +67,12 @@ void sp_variant_place(const sp_variant *v, int line, char out[SP_PLACE_SIZE]);
 /* Line of an argument of a pass's kernel, NULL: of the kernel itself. Where macros hide them, the next best:
  * the kernel's, that of its metadata; 0: unknown. */
 int sp_variant_code_line(const sp_variant *v, const sp_pass *pass, const char *argument);
-/* The function of the file whose name is nearest; false: none is near. */
-bool sp_variant_near_kernel(const sp_variant *v, const char *name, char *out, size_t size);
+/* What the text of a file shows of a kernel that its program does not have: it stands under an #if, or
+ * without
+ * __kernel, or another one has nearly the same name. */
+typedef enum { SP_KERNEL_UNKNOWN, SP_KERNEL_HIDDEN, SP_KERNEL_UNMARKED, SP_KERNEL_NEAR } sp_kernel_hint;
+/* out: the name of that other one. */
+sp_kernel_hint sp_variant_near_kernel(const sp_variant *v, const char *name, char *out, size_t size);
 
 /* Looks every argument of the pass's kernel (number `index` of the variant) up in the contract, sets the
  * static scalars, and notes the others. */

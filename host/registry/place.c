@@ -37,7 +37,7 @@ static const char *skip_brackets(const char *at)
     return at;
 }
 
-/* The name of a function at its definition, "NAME(...) {"; metadata and calls are none. */
+/* The name of a function at its next definition, "NAME(...) {"; metadata and calls are none. */
 static const char *find_function(const char *text, const char *name)
 {
     for (const char *at = text; (at = find_word(at, NULL, name)) != NULL; at += strlen(name)) {
@@ -83,39 +83,59 @@ static int line_at(const char *text, const char *at)
 int sp_variant_code_line(const sp_variant *v, const sp_pass *pass, const char *argument)
 {
     char *text = code_of(v);
-    const char *function = text ? find_function(text, pass->kernel) : NULL;
+    const char *function = text ? find_function(text, pass->kernel) : NULL, *place = function;
     int line = pass->lines.kernel;
-    if (function) {
+    for (bool found = !argument; function && !found;) { /* under #if there may be several */
         const char *open = strchr(function, '(');
-        const char *at = argument ? find_word(open, skip_brackets(open), argument) : NULL;
-        line = line_at(text, at ? at : function);
+        const char *at = find_word(open, skip_brackets(open), argument);
+        found = at != NULL;
+        place = found ? at : place;
+        function = find_function(open, pass->kernel);
     }
+    if (place)
+        line = line_at(text, place);
     sp_free(text);
     return line;
 }
 
-bool sp_variant_near_kernel(const sp_variant *v, const char *name, char *out, size_t size)
+/* Whether a function whose `void` stands at `at` is a kernel: what is in front of it says so. */
+static bool says_kernel(const char *text, const char *at)
+{
+    const char *from = at;
+    while (from > text && !strchr(";{}", from[-1]))
+        from--;
+    return find_word(from, at, "__kernel") || find_word(from, at, "kernel");
+}
+
+sp_kernel_hint sp_variant_near_kernel(const sp_variant *v, const char *name, char *out, size_t size)
 {
     char names[MAX_FUNCTIONS][MAX_NAME];
-    const char *all[MAX_FUNCTIONS];
+    const char *all[MAX_FUNCTIONS], *near = NULL;
     char *text = code_of(v);
+    sp_kernel_hint hint = SP_KERNEL_UNKNOWN;
     size_t n = 0;
     for (const char *at = text; at && n < MAX_FUNCTIONS && (at = find_word(at, NULL, "void")) != NULL;) {
+        const bool kernel = says_kernel(text, at);
         at += 4;
         at += strspn(at, " \t\r\n");
         size_t length = 0;
         while (is_name(at[length]))
             length++;
-        if (length == 0 || length >= MAX_NAME || at[length + strspn(at + length, " \t")] != '(')
+        if (length == 0 || length >= MAX_NAME || at[length + strspn(at + length, " \t\r\n")] != '(')
             continue;
         snprintf(names[n], MAX_NAME, "%.*s", (int)length, at);
-        all[n] = names[n];
-        n++;
+        if (strcmp(names[n], name) == 0)
+            hint = kernel || hint == SP_KERNEL_HIDDEN ? SP_KERNEL_HIDDEN : SP_KERNEL_UNMARKED;
+        else if (kernel) {
+            all[n] = names[n];
+            n++;
+        }
     }
     sp_free(text);
-    const char *near = sp_suggest(name, all, n);
+    if (hint == SP_KERNEL_UNKNOWN && (near = sp_suggest(name, all, n)) != NULL)
+        hint = SP_KERNEL_NEAR;
     snprintf(out, size, "%s", near ? near : "");
-    return near != NULL;
+    return hint;
 }
 
 void sp_variant_place(const sp_variant *v, int line, char out[SP_PLACE_SIZE])

@@ -9,7 +9,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "registry/launch.h"
+#include "registry/launch_internal.h"
 
 static sp_device *dev;
 static sp_registry *reg;
@@ -249,6 +249,7 @@ Test(launch, few_local_sizes_where_each_is_compiled)
     ") {}\n"
 #define GOOD "SP_REF(float, x), SP_IO(float, y), float factor"
 #define G    "//@ global: M*C"
+#define HEAD "//@ plugin: b 1.0.0\n//@ abi: 1\n//@ op: scale/1\n//@ kernel: k\n" G "\n"
 
 static const struct {
     int line; /* that the message names */
@@ -292,6 +293,11 @@ static const struct {
      "x), SP_IO(float, y),\n  float "
      "facter) {}\n",
      "did you mean \"factor\"?"},
+    {4, HEAD "void k(" GOOD ") {}\n", "\"k\"; the function of that name is not declared with __kernel"},
+    {4, HEAD "#if 0\n__kernel void k(" GOOD ") {}\n#endif\n",
+     "\"k\" for this call; is the one in its text under an #if that is false?"},
+    {9, HEAD "#if 0\n__kernel void k(" GOOD ") {}\n#else\n__kernel void k(" GOOD ", int wrong) {}\n#endif\n",
+     "argument \"wrong\": scale/1 has no buffer"},
 };
 
 Test(launch, refuses_kernels_that_do_not_fit_the_contract)
@@ -315,6 +321,28 @@ Test(launch, refuses_kernels_that_do_not_fit_the_contract)
         cr_expect_null(l);
         sp_launch_destroy(&l);
     }
+}
+
+/* What a driver refuses at a launch, after all has been bound, names the kernel's place too. */
+Test(launch, failures_of_a_launch_name_the_place)
+{
+    load(HEAD "//@ local: 1\n__kernel void k(SP_REF(float, x),\n  SP_IO(float, y), float factor) {}\n");
+    sp_op_call call = sp_op_call_make("scale/1");
+    sp_call_set_int(&call, "M", 4), sp_call_set_int(&call, "C", 4);
+    sp_launch *l = make("b:k", &call);
+    sp_error err = {0};
+    sp_range none[SP_OP_MAX_BUFFERS] = {{NULL, 0}};
+    cl_mem mem = buffer(16, NULL);
+    none[0].mem = none[1].mem = mem;
+    l->passes[0].local[0] = 3;
+    cr_expect_eq(sp_launch_enqueue(l, none, (sp_range){NULL, 0}, NULL, "step", &err), SP_E_OPENCL);
+    cr_expect(strstr(err.text, "/p.cl:7: kernel step failed to start"), "%s", err.text);
+    l->passes[0].ranges[1].mem_arg = 99;
+    l->passes[0].ranges[1].bound = false;
+    cr_expect_eq(sp_launch_enqueue(l, none, (sp_range){NULL, 0}, NULL, "step", &err), SP_E_OPENCL);
+    cr_expect(strstr(err.text, "/p.cl:8: kernel k, argument \"y\": setting it failed: CL_"), "%s", err.text);
+    sp_device_free(dev, &mem);
+    sp_launch_destroy(&l);
 }
 
 Test(launch, a_buffer_that_the_call_does_not_have_is_refused)
