@@ -100,3 +100,16 @@ char *sp_own_library(const char *name)
     sp_free(at);
     return folder;
 }
+
+char *sp_path_quote(const char *path)
+{
+    const bool plain = !strpbrk(path, "\\\"$`!"); /* else only single quotes keep what is in them */
+    sp_text t = {0};
+    sp_text_add(&t, plain ? "\"" : "'");
+    for (const char *at = path; *at; at++)
+        sp_text_add(&t, *at == '\'' && !plain ? "'\\''" : "%c", *at);
+    sp_text_add(&t, plain ? "\"" : "'");
+    if (t.failed)
+        sp_text_free(&t);
+    return t.s;
+}

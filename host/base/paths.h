@@ -16,4 +16,7 @@ sp_status sp_own_file(const char *folder, const char *what, const char *word, ch
 sp_status sp_own_names(const char *folder, sp_names *out, sp_error *err);
 char *sp_own_library(const char *name); /* folders of shared objects, "plugins" and "mpi"; likewise */
 
+/* A path as a word of a shell, to be pasted: in quotes. sp_free; NULL when memory is out. */
+char *sp_path_quote(const char *path);
+
 #endif

@@ -39,6 +39,22 @@ void sp_check_case_fini(sp_check_case *c);
 /* sp_call_describe, and the dynamic scalars. */
 void sp_check_describe(const sp_op_call *call, char *out, size_t size);
 
+/* What a failure is about, and what repeats it. */
+typedef struct sp_check_repeat {
+    const sp_device *dev;
+    const sp_variant *variant;
+    const sp_op_call *call;
+    const int64_t *tunes; /* NULL: the defaults */
+    uint64_t seed;
+} sp_check_repeat;
+/* Makes "<variant> for <op>: <what err says>. Repeat with `spikeport plugins check ...`" of err. Where there
+ * is too little room, first the further lines of what err says give way, then the command, which is whole or
+ * not there. Returns status. */
+sp_status sp_check_blame(const sp_check_repeat *r, sp_status status, sp_error *err);
+/* A call as --shape takes it: sp_check_describe, and the floats, on which kernels do not depend but results
+ * do. */
+void sp_check_describe_whole(const sp_op_call *call, char *out, size_t size);
+
 /* Index of the input that output i may share memory with in this call; -1 none. */
 int sp_check_alias_of(const sp_check_case *c, int i);
 

@@ -41,49 +41,10 @@ static sp_status check_condition(const session *s, const sp_op_call *call, const
     return !s->variant->bf16 && sp_call_is_bf16(call) ? SP_OK : sp_variant_evaluates(&scope, err);
 }
 
-/* The call as --shape takes it, with the floats, on which kernels do not depend but results do. */
-static void describe_whole(const sp_op_call *call, char *out, size_t size)
-{
-    sp_check_describe(call, out, size);
-    for (int i = 0; i < SP_OP_MAX_FLOATS && call->op->floats[i]; i++) {
-        const size_t used = strlen(out);
-        char value[32];
-        snprintf(value, sizeof value, "%g", call->floats[i]);
-        if ((float)strtod(value, NULL) != (float)call->floats[i])
-            snprintf(value, sizeof value, "%.9g", call->floats[i]);
-        snprintf(out + used, size - used, " %s=%s", call->op->floats[i], value);
-    }
-}
-
-/* The command that repeats a call, to be pasted. */
-static void describe_repeat(const session *s, const sp_op_call *call, char *out, size_t size)
-{
-    const sp_variant *v = s->variant;
-    const bool outside = v->origin == SP_ORIGIN_OUTSIDE;
-    char shape[320];
-    describe_whole(call, shape, sizeof shape);
-    snprintf(out, size, "`spikeport plugins check %s --shape \"%s\"%s%s%s", v->op->id, shape,
-             outside ? " --plugins \"" : "", outside ? v->path : "", outside ? "\"" : "");
-    for (int i = 0; s->tunes && i < v->n_tunes; i++) {
-        const size_t used = strlen(out);
-        snprintf(out + used, size - used, " --tune %s=%" PRId64, v->tunes[i].name, s->tunes[i]);
-    }
-    const size_t used = strlen(out);
-    snprintf(out + used, size - used, " --seed %" PRIu64 "`", s->seed);
-}
-
-/* "<variant> for <op>: <what err says>. Repeat with ...", of which the middle gives way. */
 static sp_status blame(const session *s, const sp_op_call *call, sp_status status, sp_error *err)
 {
-    if (!err)
-        return status;
-    const sp_variant *v = s->variant;
-    const sp_error why = *err;
-    char repeat[512];
-    describe_repeat(s, call, repeat, sizeof repeat);
-    const int room = (int)sizeof err->text - (int)(strlen(v->id) + strlen(v->op->id) + strlen(repeat)) - 32;
-    return sp_error_set(err, status, why.cl_code, why.file, why.line, "%s for %s: %.*s. Repeat with %s",
-                        v->id, v->op->id, room > 0 ? room : 0, why.text, repeat);
+    const sp_check_repeat repeat = {s->dev, s->variant, call, s->tunes, s->seed};
+    return sp_check_blame(&repeat, status, err);
 }
 
 static void note_error(session *s, const sp_check_case *c, const sp_check_verdict *v)

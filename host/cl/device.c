@@ -97,6 +97,10 @@ static sp_status choose(sp_device *dev, const char *selector, sp_error *err)
     sp_status st = sp_device_choose(&list, selector, &chosen, dev->why, sizeof dev->why, err);
     if (st != SP_OK)
         goto done;
+    char why[sizeof dev->why];
+    size_t usual = list.n;
+    dev->is_named = selector && (sp_device_choose(&list, NULL, &usual, why, sizeof why, NULL) != SP_OK ||
+                                 usual != chosen);
     dev->info = list.items[chosen];
     list.items[chosen].extensions = NULL; // now the device's
     if (dev->options.records) {           // where the programs will run is not known

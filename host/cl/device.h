@@ -132,6 +132,7 @@ typedef struct sp_device {
     sp_device_info info; /* extensions string copied */
     sp_device_options options;
     char why[256]; /* reason of the choice */
+    bool is_named; /* another one would have been chosen without a selector */
     cl_context context;
     cl_command_queue queue;                    /* in-order */
     struct sp_program_table *programs;         /* built in this process, see program.h */

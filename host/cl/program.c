@@ -118,6 +118,26 @@ static bool has_lost_files(const char *log)
     return log && strstr(log, strerror(ENOENT)) != NULL;
 }
 
+/* The compiler's lines from the first error on, whose own line comes first in what is said: what is cut later
+ * is cut behind it. */
+static void add_reason(sp_text *t, const char *log, const char *code, const char *device,
+                       const sp_source *pieces, size_t n_pieces)
+{
+    const char *from = first_error(log), *to = from;
+    bool marked = false;
+    for (int i = 0; i < LOG_LINES && *to; i++)
+        to += strcspn(to, "\n") + (to[strcspn(to, "\n")] == '\n');
+    for (size_t i = 0; i < n_pieces; i++)
+        marked = marked || strstr(log, pieces[i].name);
+    while (to > from && (to[-1] == '\n' || to[-1] == ' '))
+        to--;
+    const size_t all = (size_t)(to - from), line = strcspn(from, "\n") < all ? strcspn(from, "\n") : all;
+    sp_text_add(t, "%.*s (%s on \"%.80s\")%.*s", (int)line, from, code, device, (int)(all - line),
+                from + line);
+    if (!marked)
+        add_map(t, pieces, n_pieces);
+}
+
 static sp_status build_failed(sp_device *dev, cl_program program, cl_int code, const char *label,
                               const sp_source *pieces, size_t n_pieces, const char *options, sp_error *err)
 {
@@ -127,26 +147,16 @@ static sp_status build_failed(sp_device *dev, cl_program program, cl_int code, c
                             dev->info.name);
     char *log = read_log(program, dev->info.device_id);
     sp_text t = {0};
-    bool marked = false;
     if (log && *log) {
         sp_log(SP_LOG_DEBUG, "build log of %s:\n%s", label, log);
-        const char *from = first_error(log), *to = from;
-        for (int i = 0; i < LOG_LINES && *to; i++)
-            to += strcspn(to, "\n") + (to[strcspn(to, "\n")] == '\n');
-        for (size_t i = 0; i < n_pieces; i++)
-            marked = marked || strstr(log, pieces[i].name);
-        while (to > from && (to[-1] == '\n' || to[-1] == ' '))
-            to--;
-        sp_text_add(&t, "%.*s", (int)(to - from), from);
-        if (!marked)
-            add_map(&t, pieces, n_pieces);
+        add_reason(&t, log, sp_cl_error_name(code), dev->info.name, pieces, n_pieces);
     } else {
-        sp_text_add(&t, "the compiler left no log; options were %s", options);
+        sp_text_add(&t, "%s on \"%.80s\"; the compiler left no log; options were %s", sp_cl_error_name(code),
+                    dev->info.name, options);
     }
     char *obstacle = sp_file_obstacle();
     sp_status st = sp_error_set(err, has_lost_files(log) ? SP_E_IO : SP_E_BUILD, code, __FILE__, __LINE__,
-                                "%s does not build on \"%.80s\" (%s)%s%s:\n%s", label, dev->info.name,
-                                sp_cl_error_name(code), obstacle ? "; perhaps because " : "",
+                                "%s does not build%s%s: %s", label, obstacle ? "; perhaps because " : "",
                                 obstacle ? obstacle : "", t.s ? t.s : "");
     sp_free(obstacle);
     sp_text_free(&t);

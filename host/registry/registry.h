@@ -153,7 +153,7 @@ size_t sp_fragment_names(const sp_registry *reg, sp_fragment_kind kind, const ch
 
 /* One candidate of a selection and what became of it: "chosen: highest score", "rejected: O % 16 == 0 is
  * false (O=10)", "lower score". Of a condition, the reason has the part that does not hold. */
-enum { SP_REASON_SIZE = 384 };
+enum { SP_REASON_SIZE = sizeof((sp_error *)0)->text + 16 }; /* "refused: " and what an error says */
 typedef struct sp_candidate {
     sp_variant *variant;
     bool chosen, applicable;

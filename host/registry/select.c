@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/expr.h"
 #include "base/mem.h"
+#include "base/paths.h"
 #include "registry/force.h"
 #include "registry/package.h"
 #include "registry/wisdom.h"
@@ -244,6 +245,23 @@ static sp_variant *walk(sp_registry *reg, sp_device *dev, const sp_op_call *call
 
 enum { MAX_CANDIDATES = 64 };
 
+/* With the command that repeats the check, which gives way where it would leave no room for the reason. */
+static sp_status refused_fragment(const sp_device *dev, const sp_fragment *f, sp_error *err)
+{
+    enum { MOST = 400, FOR_OTHERS = 100 };
+    char device[32] = "", *path = sp_path_quote(f->path), *command = NULL;
+    if (dev->is_named)
+        snprintf(device, sizeof device, " --device %d", dev->info.index);
+    if (path && strlen(path) < MOST)
+        command = sp_format("; `spikeport plugins check %s%s` repeats the check", path, device);
+    const size_t room = sizeof err->text - FOR_OTHERS - (command ? strlen(command) : 0);
+    const sp_status st =
+        SP_FAIL(err, SP_E_PLUGIN, "refused: %.*s%s", (int)room, f->refused, command ? command : "");
+    sp_free(command);
+    sp_free(path);
+    return st;
+}
+
 /* The neuron and the surrogate of the call, where they are an outside plugin's: there is nothing to take in
  * their place, so what fails its check is an error. */
 static sp_status trust_fragments(sp_registry *reg, sp_device *dev, const sp_op_call *call, sp_error *err)
@@ -262,8 +280,7 @@ static sp_status trust_fragments(sp_registry *reg, sp_device *dev, const sp_op_c
         if (st != SP_OK)
             f->refused = sp_strdup(why.text[0] ? why.text : "its check failed");
         if (f->refused)
-            return SP_FAIL(err, SP_E_PLUGIN, "refused: %s; `spikeport plugins check %s` repeats the check",
-                           f->refused, f->path);
+            return refused_fragment(dev, f, err);
     }
     return SP_OK;
 }
@@ -285,7 +302,7 @@ sp_status sp_select(sp_registry *reg, sp_device *dev, const sp_op_call *call, sp
     sp_variant *v = walk(reg, dev, call, all, &n, MAX_CANDIDATES, &stop);
     const char *forced = sp_forced_find(reg, call->op);
     sp_status st = SP_OK;
-    char text[600] = "";
+    char text[sizeof err->text] = "";
     bool refused = false; /* by its check or its compiler, not by the call */
     for (size_t i = 0; i < n; i++) {
         size_t used = strlen(text);

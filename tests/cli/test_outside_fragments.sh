@@ -3,7 +3,7 @@ here=$(dirname "$0")
 . "$here/support.sh"
 need_device
 template=$(realpath "$here/../../plugins/template")
-mkdir "$work/p" "$work/wrong"
+mkdir "$work/p" "$work/wrong ones"
 cp "$template/my_surrogate.cl" "$work/p"
 layers=
 for model in lif plif cuba_lif alif cuba_plif palif; do
@@ -39,7 +39,7 @@ SPIKEPORT_CACHE_DIR="$work/unchecked" "$program" train "$here/../../recipes/synt
 expect_code 0
 expect_silent err
 
-cat >"$work/wrong/q.cl" <<'C'
+cat >"$work/wrong ones/q.cl" <<'C'
 //@ plugin:   q 1.0.0
 //@ abi:      1
 //@ fragment: neuron q
@@ -47,7 +47,7 @@ cat >"$work/wrong/q.cl" <<'C'
 inline real neuron_charge(real v, real x, neuron_args p) { return SP_REAL(0.5f) * v + SP_REAL(p.x_gain) * x; }
 inline real neuron_d_charge_d_v(neuron_args p) { return SP_REAL(0.25f); }
 C
-cat >"$work/wrong/s.cl" <<'C'
+cat >"$work/wrong ones/s.cl" <<'C'
 //@ plugin:   s 1.0.0
 //@ abi:      1
 //@ fragment: surrogate s
@@ -60,15 +60,19 @@ for layer in "type: lif, model: q" "type: lif, surrogate: s"; do
   - {type: linear, out: 8}
   - {$layer}" >"$work/wrong.yaml"
     name=${layer##* }
-    run plugins check "$work/wrong/$name.cl"
+    run plugins check "$work/wrong ones/$name.cl"
     expect_code 1
     text=$(sed -n "s/^    \(.*(plugin $name).*\)/\1/p" "$work/out")
     [ -n "$text" ] || fail "the check says nothing"
     for again in 1 2; do
-        run train "$work/wrong.yaml" --out "$work/none" --plugins "$work/wrong"
+        run train "$work/wrong.yaml" --out "$work/none" --plugins "$work/wrong ones"
         [ "$code" -ne 0 ] || fail "a wrong $layer was used"
         expect_err "refused: $text"
     done
+    grep -o '`spikeport plugins check .*`' "$work/err" | tr -d '`' >"$work/repeat" # can be pasted
+    eval "run $(sed 's/^spikeport //' "$work/repeat")"
+    expect_code 1
+    expect_out "$text"
 done
 
 # a folder or file that exists is taken, whatever its name

@@ -143,6 +143,44 @@ for wrong in T=3 T T=x =1; do
     run plugins check fill --shape "M=8" --plugins "$work/my plugins" --tune $wrong
     expect_code 2
 done
+mkdir -p "$work/it's \$HOME"
+cp "$work/my plugins/tuned.cl" "$work/it's \$HOME/"
+run plugins check --full "$work/it's \$HOME"
+expect_code 1
+grep -o 'plugins check fill/1 --shape .* --seed 1' "$work/out" >"$work/repeat"
+eval "run $(cat "$work/repeat")"
+expect_code 1
+expect_out "tuned:k for fill/1: "
+export POCL_DEVICES="pthread basic" # of two devices, the command names that which is not chosen by itself
+named=0
+for device in 0 1; do
+    run plugins check "$fixtures/wrong_result.cl" --device $device
+    [ "$code" -eq 1 ] || continue
+    ! grep -q -e "--device $device --seed 1\`" "$work/out" || named=$((named + 1))
+done
+[ "$code" -ne 1 ] || [ $named -eq 1 ] || fail "$named of two devices are named"
+unset POCL_DEVICES
+long=$work/folder_of_somebody_with_projects_and_networks_and_kernels_and_many_other_things_in_development
+mkdir "$long"
+cat >"$long/a_convolution_that_does_not_build.cl" <<'END'
+//@ plugin: a_convolution_that_does_not_build 1.0.0
+//@ abi: 1
+//@ op: conv.forward/1
+//@ kernel: conv_forward__that_does_not_build
+//@ global: N*HO*WO*O
+__kernel void conv_forward__that_does_not_build(SP_IN(float, w)) { wrong_word; }
+END
+run plugins check "$long"
+expect_code 1
+expect_out "does not build: "
+expect_out "wrong_word"
+run plugins why conv.forward --shape "$conv" --plugins "$long" -p conv.forward=a_convolution_that_does_not_build
+expect_code 5
+expect_out "wrong_word"
+run train "$here/../../recipes/synthetic_tiny.yaml" --out "$work/run" --plugins "$long" -p conv.forward=a_convolution_that_does_not_build
+expect_code 5
+grep "error: .*conv.forward/1: \"a_convolution_that_does_not_build\" is forced, but is refused: .*wrong_word" "$work/err" >/dev/null ||
+    fail "the compiler's reason is not in the refusal"
 sed 's/float value) {/float value, int wrong) {/' "$work/my plugins/tuned.cl" >"$work/argument.cl"
 run plugins check "$work/argument.cl"
 expect_code 1

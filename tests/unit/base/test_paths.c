@@ -1,4 +1,5 @@
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,4 +21,20 @@ Test(paths, folders_of_the_build_tree_or_of_the_named_installation)
     cr_assert(plugins && strncmp(plugins, "/opt/spikeport/lib", 18) == 0, "%s", plugins);
     sp_free(data);
     sp_free(plugins);
+}
+
+Test(paths, in_quotes_a_path_is_one_word_of_a_shell)
+{
+    static const char *const paths[] = {"a.cl", "my plugins/a.cl", "it's.cl", "$HOME/`x`\"\\!'.cl", ""};
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        char *quoted = sp_path_quote(paths[i]), *line = sp_format("printf %%s %s", quoted);
+        char back[64] = "";
+        FILE *f = popen(line, "r");
+        cr_assert_not_null(f);
+        const size_t n = fread(back, 1, sizeof back - 1, f);
+        pclose(f);
+        cr_expect_str_eq(back, paths[i], "%s: %zu bytes", quoted, n);
+        sp_free(quoted);
+        sp_free(line);
+    }
 }

@@ -85,8 +85,9 @@ Test(program, a_build_failure_names_label_file_and_line)
     sp_error err = {0};
     cr_assert_eq(sp_program_get(dev, "odd:k", pieces, 2, NULL, &p, &err), SP_E_BUILD);
     cr_assert_null(p);
-    cr_assert(strstr(err.text, "odd:k does not build"), "%s", err.text);
+    cr_assert(strstr(err.text, "odd:k does not build: "), "%s", err.text);
     cr_assert(strstr(err.text, "wrong_word"), "%s", err.text);
+    cr_assert_lt(strstr(err.text, "wrong_word"), strstr(err.text, dev->info.name), "%s", err.text);
     // either the marker worked, or the map of pieces stands below
     cr_assert(strstr(err.text, "name/.cl:3:") || strstr(err.text, "helper.clh from 2"), "%s", err.text);
     cr_assert_neq(err.cl_code, 0);
