@@ -194,15 +194,16 @@ static sp_status tune_recipe(tune *t, const char *recipe, sp_error *err)
 static sp_status tune_op(tune *t, sp_error *err)
 {
     const tune_options *o = t->o;
-    sp_cli_plugins p = {.target = o->op,
+    sp_status st = sp_registry_create(o->session.plugins, &t->reg, err);
+    sp_cli_plugins p = {.reg = t->reg,
+                        .target = o->op,
                         .shape = o->shape,
                         .flags = o->flags,
                         .neuron = o->neuron,
                         .surrogate = o->surrogate};
     sp_op_call call;
-    if (o->op)
-        SP_TRY(sp_cli_plugins_call(&p, &call, err));
-    sp_status st = sp_registry_create(o->session.plugins, &t->reg, err);
+    if (st == SP_OK && o->op)
+        st = sp_cli_plugins_call(&p, &call, err);
     for (size_t i = 0; i < o->session.force.n && st == SP_OK; i++)
         st = sp_registry_force(t->reg, o->session.force.items[i], err);
     if (st == SP_OK)

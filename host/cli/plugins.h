@@ -17,8 +17,8 @@ typedef struct sp_cli_plugins {
     int64_t seed, ms;   /* of check; of bench: time per candidate */
     int64_t density;    /* bench: percent of the spikes that are set */
     const char *target; /* the positional argument, or NULL */
-    sp_registry *reg;
-    sp_device *dev; /* NULL for list and show */
+    sp_registry *reg;   /* NULL where a call is described only: fragments that it names are not looked up */
+    sp_device *dev;     /* NULL for list and show */
 } sp_cli_plugins;
 
 /* The call that OP, --shape and --flag describe. What can be derived (HO, WO) or has a usual value (strides

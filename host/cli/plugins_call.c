@@ -96,6 +96,8 @@ static sp_status set_fragment(const sp_registry *reg, sp_op_call *c, const char 
                               const char *name, sp_error *err)
 {
     const bool neuron = strcmp(what, "neuron") == 0;
+    if (!reg)
+        return SP_OK; /* the call is described only */
     const sp_fragment_kind kind = neuron ? SP_FRAGMENT_NEURON : SP_FRAGMENT_SURROGATE;
     if (!(neuron ? c->op->takes_neuron : c->op->takes_surrogate))
         return SP_FAIL(err, SP_E_USAGE, "%s: %s takes no %s", option, c->op->id, what);

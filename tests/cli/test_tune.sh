@@ -13,6 +13,9 @@ expect_err "exclude each other"
 run tune --op scal --shape "$scale"
 expect_code 2
 expect_err 'did you mean "scale"?'
+run tune --op neuron.forward --shape "M=8 C=8 neuron=nosuch"
+expect_code 2
+expect_err 'there is no neuron "nosuch"'
 run tune "$recipes/synthetic_tiny.yaml" --budget 0
 expect_code 2
 run tune "$work/none.yaml"
