@@ -92,8 +92,9 @@ int sp_cmd_curves(int argc, char **argv)
     sp_arg_list rest = {.n = 0};
     const sp_arg args[] = {
         SP_TEXT("out", 'o', &out, "FILE",
-                "where to; the name ends in .png, .svg or .pdf (default curves.png)"),
-        SP_TEXT("format", 'f', &format, "FORMAT", "without --out: png (default), svg or pdf"),
+                "where to; the name ends in .png, .svg or .pdf (default curves.png in the current folder)"),
+        SP_TEXT("format", 'f', &format, "FORMAT",
+                "without --out: png (default), svg or pdf, as curves.FORMAT"),
         SP_TEXT("title", 't', &title, "TEXT", "stands above the first panel"),
     };
     const sp_args a = {.command = "curves",

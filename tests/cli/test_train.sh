@@ -267,5 +267,7 @@ run curves "$work/nothing" -o "$work/none.png"
 expect_code 1
 expect_err "nothing/metrics.jsonl: cannot be opened: No such file"
 [ ! -e "$work/none.png" ] || fail "a picture of nothing"
+run curves --help
+[ "$(tr -s '\n ' '  ' <"$work/out" | grep -c "default curves.png in the current folder")" -eq 1 ] || fail "where the picture goes is not said"
 run curves 1 2 3 4 5 6 7
 expect_code 2

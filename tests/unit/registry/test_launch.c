@@ -323,6 +323,18 @@ Test(launch, refuses_kernels_that_do_not_fit_the_contract)
     }
 }
 
+/* As of what comes from a package, which has neither text nor lines. */
+Test(launch, without_text_and_lines_the_file_is_the_place)
+{
+    const sp_variant v = {.path = "a.cl"};
+    const sp_pass pass = {.kernel = "k"};
+    char place[SP_PLACE_SIZE], near[8];
+    sp_variant_place(&v, sp_variant_code_line(&v, &pass, "x"), place);
+    cr_expect_str_eq(place, "a.cl");
+    cr_expect_eq(sp_variant_near_kernel(&v, "k", near, sizeof near), SP_KERNEL_UNKNOWN);
+    cr_expect_str_eq(near, "");
+}
+
 /* What a driver refuses at a launch, after all has been bound, names the kernel's place too. */
 Test(launch, failures_of_a_launch_name_the_place)
 {
